@@ -1,0 +1,12 @@
+//! `countersign config`.
+
+use std::process::ExitCode;
+
+/// The arguments of `countersign config`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Runs the command.
+pub(crate) async fn run(_args: Args) -> anyhow::Result<ExitCode> {
+    todo!()
+}

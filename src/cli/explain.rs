@@ -1,0 +1,12 @@
+//! `countersign explain`.
+
+use std::process::ExitCode;
+
+/// The arguments of `countersign explain`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Runs the command.
+pub(crate) async fn run(_args: Args) -> anyhow::Result<ExitCode> {
+    todo!()
+}

@@ -1,0 +1,12 @@
+//! `countersign healthcheck`.
+
+use std::process::ExitCode;
+
+/// The arguments of `countersign healthcheck`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Runs the command.
+pub(crate) async fn run(_args: Args) -> anyhow::Result<ExitCode> {
+    todo!()
+}

@@ -1,0 +1,197 @@
+//! What an operator can set, after every source was read and checked: values here are valid.
+//!
+//! Reading TOML, environment and flags, and reporting every mistake at once, is left to the files beside this one.
+
+pub mod route;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use route::{Mode, Origin, Requirement, Route, RoutePolicy};
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the embedded store, its key and the admin token are kept.
+    pub data_dir: PathBuf,
+    /// Worker threads of the runtime; `None` is one per core.
+    pub workers: Option<usize>,
+    /// `[log]`.
+    pub log: LogConfig,
+    /// `[store]`.
+    pub store: StoreConfig,
+    /// `[verify]` and `[nonce]`.
+    pub verify: VerifyConfig,
+    /// `[check]`.
+    pub check: CheckConfig,
+    /// `[api]`.
+    pub api: ApiConfig,
+    /// `[ops]`.
+    pub ops: OpsConfig,
+    /// `[shutdown]`.
+    pub shutdown: ShutdownConfig,
+    /// `[[route]]`, in order: the first that matches decides.
+    pub routes: Vec<Route>,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A `tracing` filter, for example `info` or `countersign=debug`.
+    pub filter: String,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// Which store.
+    pub url: StoreUrl,
+    /// The file with the master keys that seal secrets; the embedded store makes its own when there is none.
+    pub master_key_file: Option<PathBuf>,
+    /// How long one call to Redis may take.
+    pub timeout: Duration,
+    /// How many multiplexed connections to Redis are kept.
+    pub connections: u32,
+    /// After Redis was found restarted or replaced, refuse timestamps up to that moment.
+    pub fence_on_restart: bool,
+}
+
+/// `store.url`.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// `embedded:PATH`; a relative path is below the data directory.
+    Embedded(PathBuf),
+    /// `memory:`.
+    Memory,
+    /// `redis://`, `rediss://`, `redis+sentinel://` or `redis+cluster://`; may carry a password, so never shown.
+    Redis(String),
+}
+
+/// `[verify]` and `[nonce]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyConfig {
+    /// How far `oauth_timestamp` may be from the clock, to either side.
+    pub timestamp_window: Duration,
+    /// The most parameters of header, query and body together.
+    pub max_parameters: usize,
+    /// Envoy's request id stands in for the check id of a nonce claim.
+    pub trust_envoy_request_id: bool,
+    /// Timestamps up to this second are refused: a fence an operator can set; 0 is none.
+    pub not_before: u64,
+}
+
+/// `[check]`.
+#[derive(Clone, Debug)]
+pub struct CheckConfig {
+    /// Where Envoy asks.
+    pub listener: ListenerConfig,
+    /// The realm in `WWW-Authenticate`.
+    pub realm: String,
+    /// Whether the client's realm must equal it.
+    pub realm_match: bool,
+    /// The longest a check may take, whatever `grpc-timeout` says.
+    pub timeout: Duration,
+    /// The largest body that Envoy is configured to send.
+    pub max_body_bytes: usize,
+    /// The operator's word that Envoy sends bodies whole (`allow_partial_message: false`).
+    pub envoy_sends_whole_bodies: bool,
+    /// Remove the `Authorization` header that carried the verified parameters.
+    pub hide_credentials: bool,
+    /// How much a denial tells.
+    pub deny_detail: DenyDetail,
+    /// How our own failure is answered.
+    pub on_error: OnError,
+    /// Server reflection on this listener.
+    pub reflection: bool,
+    /// What a route rule and `context_extensions` leave open.
+    pub policy: RoutePolicy,
+}
+
+/// `check.deny_detail`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DenyDetail {
+    /// Only the status and the realm.
+    None,
+    /// The problem and an advice.
+    #[default]
+    Problem,
+    /// Also the base string, with the values of other parameters masked.
+    Debug,
+}
+
+/// `check.on_error`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// A gRPC status.
+    #[default]
+    Grpc,
+    /// `error_response`, which needs Envoy 1.37.
+    ErrorResponse,
+}
+
+/// `[api]`.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// Where administrators ask.
+    pub listener: ListenerConfig,
+}
+
+/// `[ops]`.
+#[derive(Clone, Debug)]
+pub struct OpsConfig {
+    /// Where probes and Prometheus ask.
+    pub listener: ListenerConfig,
+}
+
+/// `[shutdown]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShutdownConfig {
+    /// How long health says NOT_SERVING before connections are told to go away.
+    pub delay: Duration,
+    /// How long requests in flight may take to finish after that.
+    pub timeout: Duration,
+}
+
+/// One listener.
+#[derive(Clone, Debug)]
+pub struct ListenerConfig {
+    /// Where it listens.
+    pub address: ListenAddress,
+    /// TLS, if wanted.
+    pub tls: Option<TlsConfig>,
+    /// The operator's word that plaintext beyond loopback is meant.
+    pub insecure_plaintext: bool,
+}
+
+/// Where a listener listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A Unix socket, `unix:PATH`.
+    Unix(PathBuf),
+}
+
+/// TLS of one listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The certificate chain, PEM.
+    pub certificate_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+    /// Clients must show a certificate that one of these signed, PEM.
+    pub client_ca_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Embedded(path) => write!(f, "embedded:{}", path.display()),
+            Self::Memory => f.write_str("memory:"),
+            Self::Redis(_) => f.write_str("redis (address redacted)"),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Countersign: skeleton.
+
+pub mod clock;
+pub mod config;
+pub mod model;
+pub mod oauth;
+pub mod store;
+pub mod telemetry;

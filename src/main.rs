@@ -1,0 +1,34 @@
+//! From the command line to an exit code.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure(&error.into()),
+    };
+    runtime.block_on(cli.run()).unwrap_or_else(|error| failure(&error))
+}
+
+#[expect(clippy::print_stderr, reason = "a command tells people why it failed")]
+fn failure(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    match error.downcast_ref::<cli::Usage>() {
+        Some(_) => ExitCode::from(cli::Usage::EXIT_CODE),
+        None => ExitCode::FAILURE,
+    }
+}
+
+/// Help and version are no mistakes; everything else is exit code 64 instead of clap's 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    if error.use_stderr() || printed.is_err() { ExitCode::from(cli::Usage::EXIT_CODE) } else { ExitCode::SUCCESS }
+}
