@@ -108,6 +108,11 @@ macro_rules! text_newtype {
                 Ok(Self(value))
             }
 
+            /// The value of these bytes, or `None` where [`new`](Self::new) would refuse them.
+            pub fn from_bytes(value: &[u8]) -> Option<Self> {
+                Self::new(std::str::from_utf8(value).ok()?).ok()
+            }
+
             /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -286,7 +291,7 @@ pub struct Consumer {
     pub rsa_public_keys: Vec<RsaPublicKey>,
     /// The signature methods that it may use; empty is the default of [`Consumer::allows`].
     pub signature_methods: BTreeSet<SignatureMethod>,
-    /// The flows that it may use.
+    /// The flows that it may use; empty is the default of [`Consumer::may`].
     pub flows: BTreeSet<Flow>,
     /// The callbacks that it registered.
     pub callbacks: Vec<String>,
@@ -311,6 +316,11 @@ impl Consumer {
             if self.signature_methods.is_empty() { by_default } else { self.signature_methods.contains(&method) };
         let has_key = if method.is_rsa() { !self.rsa_public_keys.is_empty() } else { !self.secrets.is_empty() };
         permitted && has_key
+    }
+
+    /// Whether it may use `flow`: without a list of its own every flow but xAuth, which handles passwords.
+    pub fn may(&self, flow: Flow) -> bool {
+        if self.flows.is_empty() { flow != Flow::XAuth } else { self.flows.contains(&flow) }
     }
 
     /// Whether it is a [`ConsumerStatus::Active`] one.

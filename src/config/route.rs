@@ -68,3 +68,16 @@ pub struct Origin {
     /// Put in front of the path; empty or beginning with `/` and not ending with one.
     pub path_prefix: String,
 }
+
+impl RoutePolicy {
+    /// stub
+    pub fn set(&mut self, _key: &str, _value: &str) -> Result<(), String> {
+        todo!()
+    }
+}
+impl Route {
+    /// stub
+    pub fn matches(&self, _host: &str, _path: &[u8], _method: &str) -> bool {
+        todo!()
+    }
+}

@@ -15,6 +15,6 @@ mod rejection;
 mod request;
 mod signature;
 
-pub use rejection::Rejection;
+pub use rejection::{Rejection, RejectionKind};
 pub use request::{Body, BodyHashRule, Limits, Request, Scheme, SignedRequest, Verified};
 pub use signature::{Keys, RsaPublicKey, RsaPublicKeyError, SignatureMethod};

@@ -8,3 +8,28 @@ pub enum Rejection {
     #[error("the signature does not match")]
     SignatureMismatch,
 }
+
+/// Stub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RejectionKind {
+    /// a
+    Malformed,
+    /// b
+    NotProven,
+    /// c
+    BodyNotWhole,
+}
+impl Rejection {
+    /// a
+    pub const fn reason(self) -> &'static str {
+        "signature_mismatch"
+    }
+    /// a
+    pub const fn problem(self) -> &'static str {
+        "signature_invalid"
+    }
+    /// a
+    pub const fn kind(self) -> RejectionKind {
+        RejectionKind::NotProven
+    }
+}

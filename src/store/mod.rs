@@ -170,6 +170,19 @@ pub enum StoreErrorKind {
     Unusable,
 }
 
+impl StoreErrorKind {
+    /// Its name in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::AlreadyExists => "already_exists",
+            Self::Conflict => "conflict",
+            Self::Unreadable => "unreadable",
+            Self::Unusable => "unusable",
+        }
+    }
+}
+
 impl StoreError {
     /// An error of that kind; `context` says what was being done.
     pub const fn new(kind: StoreErrorKind, context: &'static str) -> Self {

@@ -1,0 +1,108 @@
+//! Whether the body that Envoy sent is the whole body.
+//!
+//! A form whose body is not wholly here must never be verified as empty or as its beginning: the rest would reach the
+//! backend unsigned. Envoy's own `x-envoy-auth-partial-body: false` is no proof, because a body of exactly
+//! `max_request_bytes` with more to come says so too when `allow_partial_message` is on. Only `Content-Length` is, or
+//! the operator's word that Envoy is configured to send whole bodies or none.
+
+use super::attributes::Attributes;
+use crate::verify::BodyGap;
+
+/// The whole body.
+///
+/// # Errors
+/// The [`BodyGap`] when it is not certain that this is all of it.
+pub(super) fn whole<'a>(attributes: &Attributes<'a>, envoy_sends_whole_bodies: bool) -> Result<&'a [u8], BodyGap> {
+    let headers = attributes.headers;
+    let body = attributes.body;
+    if attributes.size < 0 || headers.values("x-envoy-auth-partial-body").any(|value| value != b"false") {
+        return Err(BodyGap::Partial);
+    }
+    if attributes.body_is_text && body.contains(&b'!') {
+        return Err(BodyGap::Altered);
+    }
+    let mut lengths = headers.values("content-length");
+    match (lengths.next(), lengths.next()) {
+        (Some(length), None) => match decimal(length) {
+            Some(length) if length == body.len() => Ok(body),
+            Some(_) if body.is_empty() => Err(BodyGap::NotForwarded),
+            Some(_) | None => Err(BodyGap::LengthMismatch),
+        },
+        (Some(_), Some(_)) => Err(BodyGap::LengthMismatch),
+        // Envoy does not buffer a request that asks for an upgrade: bytes may follow that nobody saw.
+        (None, _) if headers.values("upgrade").next().is_some() => Err(BodyGap::NotForwarded),
+        (None, _) if envoy_sends_whole_bodies => Ok(body),
+        (None, _) => Err(BodyGap::LengthUnknown),
+    }
+}
+
+fn decimal(text: &[u8]) -> Option<usize> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::server::ext_authz::attributes::Headers;
+
+    /// What [`whole`] says of a body that came with these headers.
+    fn said(headers: &[(&str, &str)], body: &str, asserted: bool) -> Result<usize, BodyGap> {
+        let map: HashMap<_, _> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut attributes = Attributes::of_headers(Headers::Joined(&map));
+        attributes.body = body.as_bytes();
+        whole(&attributes, asserted).map(<[u8]>::len)
+    }
+
+    const PARTIAL: &str = "x-envoy-auth-partial-body";
+
+    #[test]
+    fn a_body_is_whole_when_its_length_is_what_content_length_says() {
+        assert_eq!(said(&[("content-length", "3"), (PARTIAL, "false")], "a=1", false), Ok(3));
+        assert_eq!(said(&[("content-length", "0")], "", false), Ok(0));
+    }
+
+    #[test]
+    fn a_part_of_a_body_is_never_whole() {
+        assert_eq!(said(&[("content-length", "3"), (PARTIAL, "true")], "a=1", true), Err(BodyGap::Partial));
+        assert_eq!(said(&[("content-length", "9"), (PARTIAL, "false")], "a=1", true), Err(BodyGap::LengthMismatch));
+        assert_eq!(said(&[("content-length", "2")], "a=1", true), Err(BodyGap::LengthMismatch));
+        assert_eq!(said(&[("content-length", "3,3")], "a=1", true), Err(BodyGap::LengthMismatch));
+    }
+
+    #[test]
+    fn a_body_that_was_not_forwarded_is_not_empty() {
+        assert_eq!(said(&[("content-length", "3")], "", true), Err(BodyGap::NotForwarded));
+        assert_eq!(said(&[("upgrade", "websocket")], "", true), Err(BodyGap::NotForwarded));
+    }
+
+    #[test]
+    fn without_a_length_only_the_operators_word_counts() {
+        assert_eq!(said(&[(PARTIAL, "false")], "a=1", false), Err(BodyGap::LengthUnknown));
+        assert_eq!(said(&[(PARTIAL, "false")], "a=1", true), Ok(3));
+        assert_eq!(said(&[], "", true), Ok(0));
+    }
+
+    #[test]
+    fn a_negative_size_is_a_part() {
+        let map = HashMap::new();
+        let mut attributes = Attributes::of_headers(Headers::Joined(&map));
+        attributes.size = -1;
+        assert_eq!(whole(&attributes, true), Err(BodyGap::Partial));
+    }
+
+    #[test]
+    fn a_text_body_that_envoy_may_have_altered_is_not_whole() {
+        let map = HashMap::from([("content-length".to_owned(), "3".to_owned())]);
+        let mut attributes = Attributes::of_headers(Headers::Joined(&map));
+        attributes.body = b"a=!";
+        assert_eq!(whole(&attributes, true), Ok(&b"a=!"[..]));
+        attributes.body_is_text = true;
+        assert_eq!(whole(&attributes, true), Err(BodyGap::Altered));
+    }
+}

@@ -1,0 +1,298 @@
+//! One check: from Envoy's attributes to a decision, and from the decision to an answer, a log event and a count.
+
+use envoy_types::ext_authz::v3::pb::CheckResponse;
+use sha2::{Digest as _, Sha256};
+
+use super::answer::{self, DenialStyle, Metadata, Permit};
+use super::attributes::{Attributes, Headers};
+use super::failure::Failure;
+use super::policy::{self, Policy};
+use super::{Asked, CheckService, body};
+use crate::config::DenyDetail;
+use crate::model::Scopes;
+use crate::oauth::{self, Body, Limits, Rejection, RejectionKind, Scheme};
+use crate::server::respond::Problem;
+use crate::verify::{BodyGap, Decision, Demands, Denial, Reason};
+
+/// The longest piece of a request's own text that is logged.
+const LOGGED_BYTES: usize = 255;
+
+/// One request to decide about.
+pub(super) struct Check<'a> {
+    pub(super) service: &'a CheckService,
+    pub(super) asked: &'a Asked,
+    pub(super) attributes: Attributes<'a>,
+    pub(super) policy: Policy<'a>,
+}
+
+// === deciding ===
+
+impl Check<'_> {
+    /// Decides.
+    ///
+    /// # Errors
+    /// Our own failure.
+    pub(super) async fn decide(&self) -> Result<Decision, Failure> {
+        if let Err(reason) = policy::unambiguous_path(&self.service.config, self.attributes.path()) {
+            return Ok(Decision::Deny(Denial::of(reason)));
+        }
+        let Some(scheme) = self.scheme() else { return Ok(Decision::Deny(Denial::of(Reason::UnknownScheme))) };
+        let no_scopes = Scopes::default();
+        let check = &self.service.config.check;
+        let demands = Demands {
+            require: self.policy.require(),
+            scopes: self.policy.scopes().unwrap_or(&no_scopes),
+            realm: check.realm_match.then(|| self.policy.realm()),
+            body_hash: self.policy.body_hash(),
+            https_is_configured: self.policy.origin().is_some_and(|origin| origin.scheme == Scheme::Https),
+            check_id: self.nonce_check_id(),
+        };
+        let whole = body::whole(&self.attributes, check.envoy_sends_whole_bodies);
+        let headers = SignedHeaders::of(self.attributes.headers);
+        let request = self.request(scheme, whole, &headers);
+        let decision = self.service.verifier.check(&request, &demands).await?;
+        Ok(name_body_gap(decision, whole.err()))
+    }
+
+    /// The request as the client signed it, as far as the configuration knows.
+    fn request<'r>(
+        &'r self,
+        scheme: Scheme,
+        body: Result<&'r [u8], BodyGap>,
+        headers: &'r SignedHeaders<'r>,
+    ) -> oauth::Request<'r> {
+        let origin = self.policy.origin();
+        oauth::Request {
+            method: self.attributes.method.as_bytes(),
+            scheme,
+            authority: origin.map_or(self.attributes.host, |origin| &origin.authority).as_bytes(),
+            path_prefix: origin.map_or("", |origin| &origin.path_prefix).as_bytes(),
+            target: self.attributes.target,
+            authorization: &headers.authorization,
+            content_type: &headers.content_type,
+            body: body.map_or(Body::NotWhole, Body::Whole),
+        }
+    }
+
+    /// What an operator configured, else what Envoy says; `None` is neither http nor https.
+    fn scheme(&self) -> Option<Scheme> {
+        match (self.policy.origin(), self.attributes.scheme) {
+            (Some(origin), _) => Some(origin.scheme),
+            (None, "http") => Some(Scheme::Http),
+            (None, "https") => Some(Scheme::Https),
+            (None, _) => None,
+        }
+    }
+
+    /// What makes a nonce claim sent twice one claim: our own random id, unless the operator trusts Envoy's.
+    fn nonce_check_id(&self) -> [u8; 16] {
+        if !self.service.config.verify.trust_envoy_request_id || self.attributes.id.is_empty() {
+            return self.asked.id.0;
+        }
+        let digest = Sha256::new()
+            .chain_update(self.attributes.source)
+            .chain_update([0])
+            .chain_update(self.attributes.id)
+            .finalize();
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        id
+    }
+
+    /// The base string with other parameters' values masked, where denials tell that much.
+    fn masked_base_string(&self) -> Option<String> {
+        let check = &self.service.config.check;
+        let scheme = self.scheme().filter(|_| check.deny_detail == DenyDetail::Debug)?;
+        let whole = body::whole(&self.attributes, check.envoy_sends_whole_bodies);
+        let headers = SignedHeaders::of(self.attributes.headers);
+        let signed = self.request(scheme, whole, &headers).parse(&Limits::default()).ok().flatten()?;
+        Some(signed.masked_base_string().escape_ascii().to_string())
+    }
+}
+
+/// The headers that the signature depends on.
+struct SignedHeaders<'a> {
+    authorization: Vec<&'a [u8]>,
+    content_type: Vec<&'a [u8]>,
+}
+
+impl<'a> SignedHeaders<'a> {
+    fn of(headers: Headers<'a>) -> Self {
+        Self {
+            authorization: headers.values("authorization").collect(),
+            // Envoy joins repeated headers with a comma, also where it sends the others apart.
+            content_type: headers.values("content-type").flat_map(unquoted_commas).collect(),
+        }
+    }
+}
+
+/// Splits at commas outside of quoted strings.
+fn unquoted_commas(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    value.split(move |&byte| {
+        quoted ^= byte == b'"';
+        byte == b',' && !quoted
+    })
+}
+
+/// The core only knows that the body is not whole; here it is known why.
+fn name_body_gap(decision: Decision, gap: Option<BodyGap>) -> Decision {
+    let is_body = |rejection: Rejection| rejection.kind() == RejectionKind::BodyNotWhole;
+    match (decision, gap) {
+        (Decision::Deny(Denial { reason: Reason::Rejected(rejection), .. }), Some(gap)) if is_body(rejection) => {
+            Decision::Deny(Denial::of(Reason::Body(gap)))
+        }
+        (decision, _) => decision,
+    }
+}
+
+// === answering ===
+
+impl Check<'_> {
+    /// Answers, logs and counts a decision.
+    pub(super) fn respond(&self, decision: &Decision) -> CheckResponse {
+        let headers = self.attributes.headers;
+        let shadow = self.policy.is_shadow();
+        let hide = self.service.config.check.hide_credentials && !shadow;
+        self.record(decision, shadow);
+        let about = self.metadata(decision, shadow);
+        match Permit::of(decision) {
+            Ok(permit) => answer::allow(&permit, headers, hide, about),
+            Err(_) if shadow => answer::allow(&Permit::shadow(), headers, hide, about),
+            Err(denial) => self.deny(denial, about),
+        }
+    }
+
+    fn deny(&self, denial: &Denial, about: Metadata) -> CheckResponse {
+        let decision_id = self.asked.id.to_string();
+        let style = DenialStyle {
+            realm: self.policy.realm(),
+            detail: self.service.config.check.deny_detail,
+            form: wants_form(self.attributes.headers),
+            decision_id: &decision_id,
+            base_string: self.masked_base_string(),
+        };
+        answer::deny(&Problem::of(denial.reason), &style, about)
+    }
+
+    /// Lets a request pass that we failed to decide about: only where the route is in shadow mode.
+    pub(super) fn let_failure_pass(&self, failure: &Failure) -> CheckResponse {
+        self.service.count_failure(failure);
+        self.service.metrics.decision("would_deny", failure.label(), self.asked.latency());
+        let decision_id = self.asked.id.to_string();
+        tracing::info!(
+            decision_id,
+            result = "would_deny",
+            reason = failure.label(),
+            error = failure.to_string(),
+            "check"
+        );
+        let about = Metadata::default().with("decision", "would_deny").with("decision_id", decision_id);
+        answer::allow(&Permit::shadow(), self.attributes.headers, false, about.with("problem", failure.label()))
+    }
+
+    fn metadata(&self, decision: &Decision, shadow: bool) -> Metadata {
+        let about = Metadata::default()
+            .with("decision", result(decision, shadow))
+            .with("decision_id", self.asked.id.to_string());
+        match decision {
+            Decision::Anonymous => about,
+            Decision::Allow(allowed) => {
+                about.with("signature_method", allowed.signature_method.name()).with_identity(&allowed.identity)
+            }
+            Decision::Deny(denial) => {
+                let about = about.with("problem", denial.reason.label());
+                let about = match denial.signature_method {
+                    Some(method) => about.with("signature_method", method.name()),
+                    None => about,
+                };
+                match (&denial.identity, &denial.claimed_consumer_key) {
+                    (Some(identity), _) => about.with_identity(identity),
+                    (None, Some(key)) => about.with("claimed_consumer_key", key.as_str()),
+                    (None, None) => about,
+                }
+            }
+        }
+    }
+
+    fn record(&self, decision: &Decision, shadow: bool) {
+        let result = result(decision, shadow);
+        let reason = match decision {
+            Decision::Deny(denial) => denial.reason.label(),
+            Decision::Allow(_) | Decision::Anonymous => "ok",
+        };
+        self.service.metrics.decision(result, reason, self.asked.latency());
+        match decision {
+            Decision::Deny(denial) => self.log_denial(denial, result),
+            Decision::Allow(allowed) => tracing::debug!(
+                decision_id = %self.asked.id,
+                result,
+                consumer = %allowed.identity.consumer_key,
+                user = allowed.identity.user_id.as_ref().map(tracing::field::display),
+                signature_method = allowed.signature_method.name(),
+                latency_us = self.asked.latency_us(),
+                "check"
+            ),
+            Decision::Anonymous => {
+                tracing::debug!(decision_id = %self.asked.id, result, latency_us = self.asked.latency_us(), "check");
+            }
+        }
+    }
+
+    /// One event a denial: enough to act on, and no header, no query and no body.
+    fn log_denial(&self, denial: &Denial, result: &'static str) {
+        let claimed = denial.claimed_consumer_key.as_ref().filter(|_| denial.identity.is_none());
+        tracing::info!(
+            decision_id = %self.asked.id,
+            result,
+            reason = denial.reason.label(),
+            detail = %denial.reason,
+            consumer = denial.identity.as_ref().map(|identity| tracing::field::display(&identity.consumer_key)),
+            claimed_consumer = claimed.map(tracing::field::display),
+            signature_method = denial.signature_method.map(tracing::field::display),
+            method = loggable(self.attributes.method.as_bytes()),
+            host = loggable(self.attributes.host.as_bytes()),
+            path = loggable(self.attributes.path()),
+            envoy_request = loggable(self.attributes.id.as_bytes()),
+            latency_us = self.asked.latency_us(),
+            "check"
+        );
+    }
+}
+
+/// Denies what is no HTTP request: no route applies to it, and so not even shadow.
+pub(super) fn unreadable(service: &CheckService, asked: &Asked, reason: Reason) -> CheckResponse {
+    let problem = Problem::of(reason);
+    let decision_id = asked.id.to_string();
+    service.metrics.decision("deny", reason.label(), asked.latency());
+    tracing::info!(decision_id, result = "deny", reason = reason.label(), latency_us = asked.latency_us(), "check");
+    let check = &service.config.check;
+    let style = DenialStyle {
+        realm: &check.realm,
+        detail: check.deny_detail,
+        form: false,
+        decision_id: &decision_id,
+        base_string: None,
+    };
+    let about = Metadata::default().with("decision", "deny").with("decision_id", &*decision_id);
+    answer::deny(&problem, &style, about.with("problem", reason.label()))
+}
+
+const fn result(decision: &Decision, shadow: bool) -> &'static str {
+    match decision {
+        Decision::Allow(_) => "allow",
+        Decision::Anonymous => "anonymous",
+        Decision::Deny(_) if shadow => "would_deny",
+        Decision::Deny(_) => "deny",
+    }
+}
+
+fn wants_form(headers: Headers<'_>) -> bool {
+    const FORM: &[u8] = b"application/x-www-form-urlencoded";
+    headers.values("accept").any(|value| value.windows(FORM.len()).any(|part| part.eq_ignore_ascii_case(FORM)))
+}
+
+/// A caller's text without anything that could forge a log line.
+fn loggable(text: &[u8]) -> String {
+    text[..text.len().min(LOGGED_BYTES)].escape_ascii().to_string()
+}

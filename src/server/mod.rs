@@ -1,0 +1,4 @@
+//! stub
+
+pub mod ext_authz;
+pub(crate) mod respond;

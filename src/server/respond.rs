@@ -1,0 +1,207 @@
+//! The one table from a reason to what the caller is told.
+//!
+//! Status codes by RFC 5849 section 3.2, problem words by OAuth Problem Reporting. **Until the signature is proven, an
+//! unknown consumer, an unknown token, a method that is not allowed and a wrong signature get one identical answer**, so
+//! that nobody can find out which keys exist.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::oauth::Rejection;
+use crate::verify::{BodyGap, Reason, Stage};
+
+/// What a caller is told about a denial.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The word of Problem Reporting, `oauth_problem`.
+    pub(crate) word: &'static str,
+    /// What to do about it, `oauth_problem_advice`.
+    pub(crate) advice: Cow<'static, str>,
+    /// Further parameters of Problem Reporting, for example `oauth_parameters_absent`.
+    pub(crate) parameters: Vec<(&'static str, String)>,
+}
+
+impl Problem {
+    /// The answer to a reason.
+    pub(crate) fn of(reason: Reason) -> Self {
+        Self {
+            status: status(reason.stage()),
+            word: word(reason),
+            advice: advice(reason),
+            parameters: parameters(reason),
+        }
+    }
+
+    /// The parameters of Problem Reporting, in the order in which they are sent.
+    pub(crate) fn reported(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let more = self.parameters.iter().map(|(name, value)| (*name, value.as_str()));
+        [("oauth_problem", self.word), ("oauth_problem_advice", &*self.advice)].into_iter().chain(more)
+    }
+}
+
+/// The reason phrase of the statuses that [`Problem`] uses.
+pub(crate) const fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        413 => "Content Too Large",
+        _ => "Service Unavailable",
+    }
+}
+
+/// `WWW-Authenticate` (RFC 5849 section 3.5.1, RFC 9110 section 11.6.1) with these parameters.
+pub(crate) fn challenge<'p>(realm: &str, parameters: impl Iterator<Item = (&'p str, &'p str)>) -> String {
+    let mut challenge = format!("OAuth realm=\"{}\"", quoted(realm));
+    for (name, value) in parameters {
+        // Writing to a String can not fail.
+        let _ = write!(challenge, ", {name}=\"{}\"", encoded(value));
+    }
+    challenge
+}
+
+/// `application/x-www-form-urlencoded` with these parameters.
+pub(crate) fn form<'p>(parameters: impl Iterator<Item = (&'p str, &'p str)>) -> String {
+    let pairs: Vec<_> = parameters.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    pairs.join("&")
+}
+
+/// Percent-encoded as RFC 5849 section 3.6 does it.
+fn encoded(value: &str) -> impl std::fmt::Display + '_ {
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(value, ESCAPED)
+}
+
+/// The inside of a quoted-string (RFC 9110 section 5.6.4).
+fn quoted(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+const fn status(stage: Stage) -> u16 {
+    match stage {
+        Stage::Malformed => 400,
+        Stage::Unsigned | Stage::NotProven | Stage::NotUsable => 401,
+        Stage::NotPermitted => 403,
+        Stage::BodyNotWhole => 413,
+    }
+}
+
+fn word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Rejected(rejection) if reason.stage() != Stage::NotProven => rejection.problem(),
+        Reason::Rejected(_) | Reason::UnknownConsumer | Reason::UnknownToken | Reason::MethodNotAllowed => {
+            "signature_invalid"
+        }
+        Reason::Unsigned | Reason::NonceWithoutTimestamp => "parameter_absent",
+        Reason::PlaintextWithoutHttps => "signature_method_rejected",
+        Reason::ConsumerDisabled => "consumer_key_refused",
+        Reason::TokenRevoked => "token_revoked",
+        Reason::TokenExpired => "token_expired",
+        Reason::TimestampRefused { .. } | Reason::TimestampFenced { .. } => "timestamp_refused",
+        Reason::NonceUsed => "nonce_used",
+        Reason::TokenRequired | Reason::UserRequired | Reason::ScopeMissing | Reason::RealmMismatch => {
+            "permission_denied"
+        }
+        Reason::Body(_)
+        | Reason::NotHttp
+        | Reason::AmbiguousHeaders
+        | Reason::UnknownScheme
+        | Reason::AmbiguousPath => "parameter_rejected",
+    }
+}
+
+fn advice(reason: Reason) -> Cow<'static, str> {
+    match reason {
+        Reason::Rejected(rejection) if reason.stage() != Stage::NotProven => capitalized(rejection).into(),
+        Reason::Rejected(_) | Reason::UnknownConsumer | Reason::UnknownToken | Reason::MethodNotAllowed => {
+            SIGNATURE.into()
+        }
+        Reason::TimestampRefused { sent, now, .. } => skew(sent, now).into(),
+        Reason::TimestampFenced { .. } => {
+            "The service restarted and can not tell whether this request was sent before; sign it again now".into()
+        }
+        Reason::Body(gap) => body(gap).into(),
+        Reason::Unsigned => "Sign the request with OAuth 1.0 (RFC 5849)".into(),
+        Reason::PlaintextWithoutHttps => {
+            "PLAINTEXT is accepted only where the operator configured an https origin; use HMAC-SHA256".into()
+        }
+        Reason::ConsumerDisabled => "The consumer was disabled; ask the operator of this API".into(),
+        Reason::TokenRevoked => "The token was revoked; ask the user for a new one".into(),
+        Reason::TokenExpired => "The token has expired; get a new one".into(),
+        Reason::TokenRequired => "The consumer may not sign without oauth_token".into(),
+        Reason::NonceWithoutTimestamp => "Send oauth_timestamp together with oauth_nonce".into(),
+        Reason::NonceUsed => "Sign every request, also a repeated one, with a new oauth_nonce".into(),
+        Reason::UserRequired => "This resource needs a token that acts for a user".into(),
+        Reason::ScopeMissing => "The credentials do not have a scope that this resource needs".into(),
+        Reason::RealmMismatch => "Sign with the realm of this challenge".into(),
+        Reason::NotHttp => "Only HTTP requests can be verified".into(),
+        Reason::AmbiguousHeaders => "The request can be read in two ways".into(),
+        Reason::UnknownScheme => "Only http and https requests can be verified".into(),
+        Reason::AmbiguousPath => {
+            "Send the path without dot segments, empty segments, backslashes and escaped slashes or dots".into()
+        }
+    }
+}
+
+/// What to look at when nothing may be told of the cause.
+const SIGNATURE: &str = "The signature does not prove a known consumer and token; compare the base string, both secrets, \
+                         the signature method, and the URL as this service is reached from outside";
+
+fn capitalized(rejection: Rejection) -> String {
+    let text = rejection.to_string();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn skew(sent: u64, now: u64) -> String {
+    let direction = if sent < now { "behind" } else { "ahead of" };
+    format!(
+        "The timestamp is {} s {direction} the clock of this service; set the clock and sign again",
+        sent.abs_diff(now)
+    )
+}
+
+const fn body(gap: BodyGap) -> &'static str {
+    match gap {
+        BodyGap::Partial => "The body is too large to be verified",
+        BodyGap::NotForwarded => "The proxy did not forward the body, so it can not be verified",
+        BodyGap::LengthMismatch => "The body is not as long as Content-Length says",
+        BodyGap::LengthUnknown => {
+            "Send the body with Content-Length, or let the operator set check.envoy_sends_whole_bodies"
+        }
+        BodyGap::Altered => {
+            "The proxy forwards the body as text, which may alter it; send `!` as %21, or let the operator set pack_as_bytes"
+        }
+    }
+}
+
+fn parameters(reason: Reason) -> Vec<(&'static str, String)> {
+    if let Reason::Rejected(rejection) = reason {
+        return if reason.stage() == Stage::Malformed { rejected(rejection) } else { Vec::new() };
+    }
+    if let Reason::TimestampRefused { earliest, latest, .. } | Reason::TimestampFenced { earliest, latest, .. } = reason
+    {
+        return vec![("oauth_acceptable_timestamps", format!("{earliest}-{latest}"))];
+    }
+    if reason == Reason::Unsigned {
+        return vec![(ABSENT, REQUIRED.join("&"))];
+    }
+    if reason == Reason::NonceWithoutTimestamp {
+        return vec![(ABSENT, "oauth_timestamp".to_owned())];
+    }
+    Vec::new()
+}
+
+fn rejected(_rejection: Rejection) -> Vec<(&'static str, String)> {
+    Vec::new()
+}
+
+const ABSENT: &str = "oauth_parameters_absent";
+
+/// What RFC 5849 section 3.1 requires of every signed request.
+const REQUIRED: [&str; 5] =
+    ["oauth_consumer_key", "oauth_nonce", "oauth_signature", "oauth_signature_method", "oauth_timestamp"];

@@ -1,0 +1,90 @@
+//! What a check decides.
+
+use super::Reason;
+use crate::model::{AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, Scopes, UserId};
+use crate::oauth::SignatureMethod;
+
+/// What was decided about a request.
+#[derive(Clone, Debug)]
+#[must_use]
+pub enum Decision {
+    /// It is proven who sent it, and it may pass.
+    Allow(Box<Allowed>),
+    /// It is not signed, and need not be.
+    Anonymous,
+    /// It may not pass.
+    Deny(Denial),
+}
+
+/// A proven request that may pass.
+#[derive(Clone, Debug)]
+pub struct Allowed {
+    /// Who sent it.
+    pub identity: Identity,
+    /// How it was signed.
+    pub signature_method: SignatureMethod,
+    /// The `Authorization` header carried the verified parameters.
+    pub credentials_in_header: bool,
+}
+
+/// Who sent a request, once it is proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The consumer's id.
+    pub consumer_id: ConsumerId,
+    /// The consumer's key.
+    pub consumer_key: ConsumerKey,
+    /// The consumer's name.
+    pub consumer_name: ConsumerName,
+    /// The user whom the token acts for.
+    pub user_id: Option<UserId>,
+    /// What token and consumer both may do; without a token, what the consumer may.
+    pub scopes: Scopes,
+}
+
+impl Identity {
+    pub(super) fn of(consumer: &Consumer, token: Option<&AccessToken>) -> Self {
+        Self {
+            consumer_id: consumer.id.clone(),
+            consumer_key: consumer.key.clone(),
+            consumer_name: consumer.name.clone(),
+            user_id: token.and_then(|token| token.user_id.clone()),
+            scopes: token.map_or_else(|| consumer.scopes.clone(), |token| token.scopes.intersection(&consumer.scopes)),
+        }
+    }
+}
+
+/// Why a request may not pass, and whom it is about.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    /// Why.
+    pub reason: Reason,
+    /// Who sent it, if that was proven before it was refused.
+    pub identity: Option<Box<Identity>>,
+    /// The consumer key that it names, proven or not.
+    pub claimed_consumer_key: Option<ConsumerKey>,
+    /// The signature method that it names.
+    pub signature_method: Option<SignatureMethod>,
+}
+
+impl Denial {
+    /// A denial of a request about which nothing more is known.
+    pub const fn of(reason: Reason) -> Self {
+        Self { reason, identity: None, claimed_consumer_key: None, signature_method: None }
+    }
+
+    pub(super) fn proven(mut self, identity: Identity) -> Self {
+        self.identity = Some(Box::new(identity));
+        self
+    }
+
+    pub(super) fn claimed_by(mut self, key: Option<ConsumerKey>) -> Self {
+        self.claimed_consumer_key = key;
+        self
+    }
+
+    pub(super) const fn signed_with(mut self, method: SignatureMethod) -> Self {
+        self.signature_method = Some(method);
+        self
+    }
+}
