@@ -1,4 +1,56 @@
-//! Countersign: skeleton.
+//! Countersign verifies OAuth 1.0a signatures (RFC 5849) for Envoy and Istio.
+//!
+//! Envoy asks `Check` for every request; the answer is allow, with headers that tell the upstream who called, or deny,
+//! with a reason that the caller can act on.
+//!
+//! ```text
+//!  client ──signed request──▶ Envoy ──────────────▶ upstream (reads x-consumer-* headers)
+//!                               │ Check
+//!                               ▼
+//!   server::ext_authz   what Envoy says ─▶ oauth::Request        what the wire looks like
+//!                               ▼
+//!   verify              parse ─▶ look up ─▶ prove ─▶ timestamp ─▶ claim nonce ─▶ policy
+//!                         │          │                                 │
+//!   oauth (RFC 5849) ◀────┘          └─▶ store (Redis or one file) ◀───┘
+//! ```
+//!
+//! Data flows one way, and so do imports: `server` → `verify` and `issue` → `store` → `model`; `verify` → `oauth`, which
+//! imports nothing of ours. Only `server` names tonic, axum or Envoy's types; only `store::redis` names the Redis client;
+//! only `main.rs` and `cli` print or exit. A test guards these rules.
+//!
+//! # Example
+//!
+//! The photo request of RFC 5849 section 1.2, once as it was signed and once with another size:
+//!
+//! ```
+//! use countersign::oauth::{Body, BodyHashRule, Keys, Limits, Request, Scheme};
+//!
+//! let authorization: &[u8] = br#"OAuth realm="Photos",
+//!     oauth_consumer_key="dpf43f3p2l4k3l03", oauth_token="nnch734d00sl2jdk",
+//!     oauth_signature_method="HMAC-SHA1", oauth_timestamp="137131202", oauth_nonce="chapoH",
+//!     oauth_signature="MdpQcU8iPSUjWoN%2FUDMsK2sui9I%3D""#;
+//! let keys = Keys {
+//!     consumer_secrets: &[b"kd94hf93k423kf44"],
+//!     token_secret: Some(b"pfkkdhi9sl3r4s00"),
+//!     rsa_public_keys: &[],
+//! };
+//! let verify = |target: &[u8]| {
+//!     let request = Request {
+//!         method: b"GET",
+//!         scheme: Scheme::Http,
+//!         authority: b"photos.example.net",
+//!         path_prefix: b"",
+//!         target,
+//!         authorization: &[authorization],
+//!         content_type: &[],
+//!         body: Body::Whole(b""),
+//!     };
+//!     let signed = request.parse(&Limits::default())?.expect("the request is signed");
+//!     signed.verify(&keys, BodyHashRule::Accept)
+//! };
+//! assert!(verify(b"/photos?file=vacation.jpg&size=original").is_ok());
+//! assert!(verify(b"/photos?file=vacation.jpg&size=huge").is_err());
+//! ```
 
 pub mod clock;
 pub mod config;
