@@ -2,7 +2,9 @@
 
 pub mod clock;
 pub mod config;
+pub mod issue;
 pub mod model;
 pub mod oauth;
+pub mod server;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,3 @@
+//! x
+mod printing;
+pub mod v1;

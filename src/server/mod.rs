@@ -1,0 +1,3 @@
+//! The listeners and what they serve.
+
+pub mod api;
