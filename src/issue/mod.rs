@@ -12,7 +12,7 @@
 //! sealed ([`crate::store`]).
 
 mod draft;
-mod random;
+pub(crate) mod random;
 mod uri;
 mod violations;
 

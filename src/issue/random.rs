@@ -6,12 +6,12 @@ use crate::clock::Entropy;
 use crate::model::Secret;
 
 /// 128 random bits in hexadecimal: a key, a token or an id.
-pub(super) fn identifier(entropy: &dyn Entropy) -> String {
+pub(crate) fn identifier(entropy: &dyn Entropy) -> String {
     String::from(hex::<16>(entropy).as_str())
 }
 
 /// 256 random bits in hexadecimal: a shared secret.
-pub(super) fn secret(entropy: &dyn Entropy) -> Secret {
+pub(crate) fn secret(entropy: &dyn Entropy) -> Secret {
     Secret::new(hex::<32>(entropy).as_bytes())
 }
 
