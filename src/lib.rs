@@ -54,6 +54,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod issue;
 pub mod model;
 pub mod oauth;
 pub mod server;

@@ -1,12 +1,97 @@
-//! `countersign healthcheck`.
+//! `countersign healthcheck`: asks `grpc.health.v1`, for probes of containers without a gRPC client of their own.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::client::{Target, TlsArgs};
 
 /// The arguments of `countersign healthcheck`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The listener to ask: HOST:PORT, http://HOST:PORT, https://HOST:PORT or unix:PATH
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    server: Target,
+    #[command(flatten)]
+    tls: TlsArgs,
+    /// The gRPC service to ask about [default: the whole server]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    service: String,
+    /// How long to wait for the answer
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
 
-/// Runs the command.
-pub(crate) async fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    todo!()
+/// Runs the command: prints the status, and succeeds only when it is SERVING.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let status = tokio::time::timeout(args.timeout, ask(&args)).await.with_context(|| {
+        format!("{} did not answer within {}", args.server, humantime::format_duration(args.timeout))
+    })??;
+    writeln!(io::stdout(), "{}", status.as_str_name())?;
+    Ok(if status == ServingStatus::Serving { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn ask(args: &Args) -> anyhow::Result<ServingStatus> {
+    // `run` keeps the time; the channel, which would say so less clearly, gets more.
+    let channel = args.server.connect(&args.tls, args.timeout.saturating_mul(2)).await?;
+    let request = HealthCheckRequest { service: args.service.clone() };
+    let answer = HealthClient::new(channel).check(request).await;
+    let answer = answer.map_err(|status| anyhow::anyhow!("{:?}: {}", status.code(), status.message()))?;
+    Ok(answer.into_inner().status())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tonic_health::server::health_reporter;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_serving_is_healthy() {
+        let (reporter, service) = health_reporter();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let incoming = tonic::transport::server::TcpIncoming::from(listener);
+        let serving =
+            tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
+
+        let exit = |service: &str| run(args(&server, service));
+        assert_eq!(exit("").await.unwrap(), ExitCode::SUCCESS);
+        reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        assert_eq!(exit("").await.unwrap(), ExitCode::FAILURE);
+        assert!(exit("no.such.Service").await.unwrap_err().to_string().starts_with("NotFound"));
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_named() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let error = run(args(&server, "")).await.unwrap_err().to_string();
+        assert!(error.contains(&server) && error.contains("`countersign serve`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let error = run(Args { timeout: Duration::from_millis(50), ..args(&server, "") }).await.unwrap_err();
+        assert!(error.to_string().contains("within 50ms"), "{error}");
+    }
+
+    fn args(server: &str, service: &str) -> Args {
+        Args {
+            server: server.parse().unwrap(),
+            tls: TlsArgs::default(),
+            service: service.to_owned(),
+            timeout: Duration::from_secs(10),
+        }
+    }
 }

@@ -2,11 +2,14 @@
 //!
 //! Exit codes: 0 done, 1 it failed, 64 bad usage or configuration. Only this folder and `main.rs` print.
 
+mod client;
 mod config;
 mod consumer;
 mod explain;
 mod healthcheck;
 mod keygen;
+mod output;
+mod secret_input;
 mod serve;
 mod sign;
 mod token;

@@ -1,4 +1,5 @@
-//! stub
+//! The listeners and what they serve.
 
+pub mod api;
 pub mod ext_authz;
 pub(crate) mod respond;

@@ -1,0 +1,37 @@
+//! Generates the messages, client and server of `countersign.v1` from `proto/`, without protoc.
+
+use std::path::Path;
+use std::{env, error, fs};
+
+use protox::Compiler;
+
+const FILES: [&str; 2] = ["countersign/v1/consumer.proto", "countersign/v1/token.proto"];
+
+/// The messages that the command line prints as JSON, with the field names of the proto.
+const PRINTED: [&str; 3] = ["Consumer", "RsaPublicKey", "Token"];
+
+/// The messages that carry secrets; their `Debug` is written by hand, without them.
+const SECRET: [&str; 4] =
+    ["CreateConsumerRequest", "CreateConsumerResponse", "CreateTokenRequest", "CreateTokenResponse"];
+
+fn main() -> Result<(), Box<dyn error::Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let mut compiler = Compiler::new(["proto"])?;
+    compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
+
+    let out = env::var("OUT_DIR")?;
+    fs::write(Path::new(&out).join("countersign.v1.bin"), compiler.encode_file_descriptor_set())?;
+
+    let mut code = tonic_prost_build::configure();
+    for message in PRINTED {
+        code = code.message_attribute(message, "#[derive(serde::Serialize)]");
+    }
+    for field in ["create_time", "update_time", "expire_time"] {
+        code = code.field_attribute(field, r#"#[serde(serialize_with = "super::printing::timestamp")]"#);
+    }
+    for (field, function) in [("Consumer.status", "consumer_status"), ("Token.status", "token_status")] {
+        code = code.field_attribute(field, format!(r#"#[serde(serialize_with = "super::printing::{function}")]"#));
+    }
+    code.skip_debug(SECRET).compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}

@@ -1,0 +1,462 @@
+//! What an administrator asks for, and the rules that make a record of it.
+//!
+//! A draft has text as it came; its fields are named as in `proto/`, and so are the [`Violations`].
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::random;
+use super::uri;
+use super::violations::Violations;
+use crate::clock::{Entropy, UnixTime};
+use crate::model::{
+    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, MIN_RSA_BITS,
+    Scopes, Secret, Token, TokenStatus, UserId, ValueError,
+};
+use crate::oauth::{RsaPublicKey, SignatureMethod};
+
+/// A consumer to be created.
+#[derive(Clone, Debug, Default)]
+pub struct ConsumerDraft {
+    /// The key that the application has already; `None` makes one.
+    pub consumer_key: Option<String>,
+    /// The shared secret that the application has already; `None` makes one, unless `no_shared_secret`.
+    pub consumer_secret: Option<Secret>,
+    /// Gives it no shared secret; it needs an RSA key then.
+    pub no_shared_secret: bool,
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub description: String,
+    /// Where it runs.
+    pub platform: String,
+    /// Where a user reads about it; may be empty.
+    pub app_url: String,
+    /// Names of signature methods; empty is the default of [`Consumer::allows`].
+    pub signature_methods: Vec<String>,
+    /// Names of flows; empty is two-legged and three-legged.
+    pub flows: Vec<String>,
+    /// Where users may be sent back to.
+    pub callbacks: Vec<String>,
+    /// The scopes that it may have.
+    pub scopes: Vec<String>,
+    /// RSA public keys, each in PEM.
+    pub rsa_public_keys: Vec<String>,
+    /// Names of compat profiles; this version supports none.
+    pub compat_profiles: Vec<String>,
+}
+
+/// A token to be issued.
+#[derive(Clone, Debug)]
+pub struct TokenDraft {
+    /// The token that the application has already; `None` makes one.
+    pub token: Option<String>,
+    /// The token secret that the application has already; `None` makes one.
+    pub token_secret: Option<Secret>,
+    /// The consumer that it is issued to.
+    pub consumer_key: String,
+    /// The user whom it acts for; `None` for a token of the consumer itself.
+    pub user_id: Option<String>,
+    /// Its scopes, each one of the consumer's.
+    pub scopes: Vec<String>,
+    /// Until when it is valid.
+    pub expiry: Expiry,
+}
+
+/// Until when a token is valid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// For ever.
+    #[default]
+    Never,
+    /// Until then.
+    At(UnixTime),
+    /// For so long from now on.
+    After(Duration),
+}
+
+// === impl ConsumerDraft ===
+
+impl ConsumerDraft {
+    pub(super) fn to_consumer(&self, now: UnixTime, entropy: &dyn Entropy) -> Result<Consumer, Violations> {
+        let mut wrong = Violations::default();
+        let id = wrong.check("consumer_id", ConsumerId::new(random::identifier(entropy)));
+        let key = self.consumer_key.clone().unwrap_or_else(|| random::identifier(entropy));
+        let key = wrong.check("consumer_key", ConsumerKey::new(key));
+        let name = wrong.check("name", ConsumerName::new(self.name.as_str()));
+        let secrets = self.secrets(entropy, &mut wrong);
+        let rsa_public_keys = wrong.check_each("rsa_public_keys", &self.rsa_public_keys, MAX_RSA_KEYS, rsa_public_key);
+        let signature_methods = self.signature_methods(&mut wrong);
+        let flows = self.flows(&mut wrong);
+        let callbacks = wrong.check_each("callbacks", &self.callbacks, MAX_CALLBACKS, uri::callback);
+        let scopes = scopes(&self.scopes, &mut wrong);
+        self.check_texts(&mut wrong);
+
+        let (id, key, name) = wrong.or(id.zip(key).zip(name).map(|((id, key), name)| (id, key, name)))?;
+        Ok(Consumer {
+            id,
+            key,
+            name,
+            description: self.description.clone(),
+            platform: self.platform.clone(),
+            app_url: self.app_url.clone(),
+            status: ConsumerStatus::Active,
+            secrets,
+            rsa_public_keys,
+            signature_methods,
+            flows,
+            callbacks,
+            scopes,
+            created_at: now,
+            updated_at: now,
+            revision: 1,
+        })
+    }
+
+    /// A missing secret is no secret, never the empty one.
+    fn secrets(&self, entropy: &dyn Entropy, wrong: &mut Violations) -> Vec<ConsumerSecret> {
+        let secret = match (&self.consumer_secret, self.no_shared_secret) {
+            (Some(_), true) => {
+                wrong.add("no_shared_secret", "contradicts consumer_secret: leave one of them out");
+                None
+            }
+            (None, true) => {
+                if self.rsa_public_keys.is_empty() {
+                    wrong.add("no_shared_secret", "needs rsa_public_keys: with neither it could never sign");
+                }
+                None
+            }
+            (Some(given), false) => wrong.check("consumer_secret", secret(given)),
+            (None, false) => Some(random::secret(entropy)),
+        };
+        secret.into_iter().map(|secret| ConsumerSecret { secret, expires_at: None }).collect()
+    }
+
+    fn signature_methods(&self, wrong: &mut Violations) -> BTreeSet<SignatureMethod> {
+        let usable = |name: &str| {
+            let method = SignatureMethod::from_name(name.as_bytes()).ok_or_else(unknown_method)?;
+            if method.is_rsa() && self.rsa_public_keys.is_empty() {
+                return Err(format!("{method} needs rsa_public_keys"));
+            }
+            if !method.is_rsa() && self.no_shared_secret {
+                return Err(format!("{method} needs a shared secret, which no_shared_secret forbids"));
+            }
+            Ok(method)
+        };
+        let limit = SignatureMethod::ALL.len();
+        wrong.check_each("signature_methods", &self.signature_methods, limit, usable).into_iter().collect()
+    }
+
+    fn flows(&self, wrong: &mut Violations) -> BTreeSet<Flow> {
+        if self.flows.is_empty() {
+            return DEFAULT_FLOWS.into();
+        }
+        let known = |name: &str| Flow::from_name(name).ok_or_else(unknown_flow);
+        wrong.check_each("flows", &self.flows, Flow::ALL.len(), known).into_iter().collect()
+    }
+
+    fn check_texts(&self, wrong: &mut Violations) {
+        wrong.check("description", text(&self.description, MAX_DESCRIPTION_LEN));
+        wrong.check("platform", text(&self.platform, MAX_PLATFORM_LEN));
+        if !self.app_url.is_empty() {
+            wrong.check("app_url", uri::web_page(&self.app_url));
+        }
+        if !self.compat_profiles.is_empty() {
+            wrong.add("compat_profiles", "must be empty: this version supports no compat profile");
+        }
+    }
+}
+
+// === impl TokenDraft ===
+
+impl TokenDraft {
+    pub(super) fn to_token(&self, now: UnixTime, entropy: &dyn Entropy) -> Result<AccessToken, Violations> {
+        let mut wrong = Violations::default();
+        let token = self.token.clone().unwrap_or_else(|| random::identifier(entropy));
+        let token = wrong.check("token", Token::new(token));
+        let secret = match &self.token_secret {
+            Some(given) => wrong.check("token_secret", secret(given)),
+            None => Some(random::secret(entropy)),
+        };
+        let consumer_key = wrong.check("consumer_key", ConsumerKey::new(self.consumer_key.as_str()));
+        let user_id = self.user_id.as_deref().and_then(|user| wrong.check("user_id", UserId::new(user)));
+        let scopes = scopes(&self.scopes, &mut wrong);
+        let expires_at = self.expiry.check(now, &mut wrong);
+
+        let required = token.zip(secret).zip(consumer_key).map(|((token, secret), key)| (token, secret, key));
+        let (token, secret, consumer_key) = wrong.or(required)?;
+        Ok(AccessToken {
+            token,
+            secret,
+            consumer_key,
+            user_id,
+            scopes,
+            status: TokenStatus::Active,
+            expires_at,
+            created_at: now,
+            revision: 1,
+        })
+    }
+}
+
+/// Whether a token asks for nothing that its consumer does not have: more would have no effect, and take effect
+/// unnoticed on the day when the consumer gets it.
+pub(super) fn within_scopes(token: &Scopes, consumer: &Scopes) -> Result<(), Violations> {
+    let beyond = |&(_, scope): &(usize, &str)| !consumer.iter().any(|has| has == scope);
+    match token.iter().enumerate().find(beyond) {
+        Some((_, scope)) => {
+            Err(Violations::of("scopes", format_args!("has {scope:?}, which its consumer does not have")))
+        }
+        None => Ok(()),
+    }
+}
+
+// === impl Expiry ===
+
+impl Expiry {
+    fn check(self, now: UnixTime, wrong: &mut Violations) -> Option<UnixTime> {
+        let (field, end) = match self {
+            Self::Never => return None,
+            Self::At(end) => ("expire_time", end),
+            Self::After(ttl) => ("ttl", now.plus(ttl)),
+        };
+        if end <= now {
+            wrong.add(field, "must end in the future");
+        }
+        if end > LAST_TIME {
+            wrong.add(field, "must end before the year 10000");
+        }
+        Some(end)
+    }
+}
+
+fn secret(given: &Secret) -> Result<Secret, String> {
+    match given.expose() {
+        [] => Err(ValueError::Empty.to_string()),
+        bytes if bytes.len() > MAX_SECRET_LEN => Err(too_long(bytes.len(), MAX_SECRET_LEN)),
+        bytes if bytes.iter().any(u8::is_ascii_control) => {
+            Err("has a control character, perhaps a line break at its end".to_owned())
+        }
+        _ => Ok(given.clone()),
+    }
+}
+
+fn text(text: &str, limit: usize) -> Result<(), String> {
+    if text.len() > limit {
+        return Err(too_long(text.len(), limit));
+    }
+    match text.char_indices().find(|(_, c)| c.is_control()) {
+        Some((at, _)) => Err(format!("has a control character at byte {at}")),
+        None => Ok(()),
+    }
+}
+
+fn scopes(list: &[String], wrong: &mut Violations) -> Scopes {
+    let one = |scope: &str| match scope {
+        "" => Err(ValueError::Empty.to_string()),
+        _ if scope.contains(char::is_whitespace) => Err("has a space: give each scope a value of its own".to_owned()),
+        _ => Scopes::parse(scope).map(|_| scope.to_owned()).map_err(|problem| problem.to_string()),
+    };
+    let right = wrong.check_each("scopes", list, MAX_SCOPES, one).join(" ");
+    wrong.check("scopes", Scopes::parse(&right)).unwrap_or_default()
+}
+
+fn rsa_public_key(pem: &str) -> Result<RsaPublicKey, String> {
+    if pem.len() > MAX_PEM_LEN {
+        return Err(too_long(pem.len(), MAX_PEM_LEN));
+    }
+    let key = RsaPublicKey::from_pem(pem).map_err(|problem| format!("is {problem}"))?;
+    match key.bits() {
+        bits if bits < MIN_RSA_BITS => Err(format!("has {bits} bits, at least {MIN_RSA_BITS} are needed")),
+        bits if bits > MAX_RSA_BITS => Err(format!("has {bits} bits, the limit is {MAX_RSA_BITS}")),
+        _ => Ok(key),
+    }
+}
+
+fn too_long(len: usize, limit: usize) -> String {
+    ValueError::TooLong { len, limit }.to_string()
+}
+
+fn unknown_method() -> String {
+    format!("is no signature method; known are {}", SignatureMethod::ALL.map(SignatureMethod::name).join(", "))
+}
+
+fn unknown_flow() -> String {
+    format!("is no flow; known are {}", Flow::ALL.map(Flow::name).join(", "))
+}
+
+/// Without xAuth, which hands users' passwords to the application and is given to few.
+const DEFAULT_FLOWS: [Flow; 2] = [Flow::TwoLegged, Flow::ThreeLegged];
+
+/// Longer is not safer; the ones that real providers give are 16 to 100 bytes long.
+const MAX_SECRET_LEN: usize = 1024;
+
+// A hundred of the largest records that these limits allow fit in one message of 4 MiB, the default limit of gRPC
+// clients: so large is the largest page.
+const MAX_DESCRIPTION_LEN: usize = 1000;
+const MAX_PLATFORM_LEN: usize = 255;
+const MAX_CALLBACKS: usize = 8;
+const MAX_SCOPES: usize = 64;
+const MAX_RSA_KEYS: usize = 4;
+
+/// The largest modulus that signatures are verified with.
+const MAX_RSA_BITS: usize = 8192;
+
+/// A certificate with an 8192-bit key and a long list of names still fits.
+const MAX_PEM_LEN: usize = 16 * 1024;
+
+/// The last second that RFC 3339 and `google.protobuf.Timestamp` can write: 9999-12-31T23:59:59Z.
+const LAST_TIME: UnixTime = UnixTime::from_secs(253_402_300_799);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::CountingEntropy;
+
+    #[test]
+    fn a_name_is_all_that_a_consumer_needs() {
+        let consumer = named().to_consumer(NOW, &CountingEntropy::default()).unwrap();
+        assert_eq!(consumer.name.as_str(), "Printer");
+        assert_eq!(consumer.secrets.len(), 1);
+        assert_eq!(consumer.flows, BTreeSet::from([Flow::TwoLegged, Flow::ThreeLegged]));
+        assert!(consumer.allows(SignatureMethod::HmacSha256));
+        assert!(!consumer.allows(SignatureMethod::Plaintext));
+        assert_eq!((consumer.created_at, consumer.updated_at, consumer.revision), (NOW, NOW, 1));
+    }
+
+    #[test]
+    fn what_is_made_is_never_made_twice() {
+        let entropy = CountingEntropy::default();
+        let [one, other] = [(); 2].map(|()| named().to_consumer(NOW, &entropy).unwrap());
+        assert!(one.id != other.id && one.key != other.key && one.secrets != other.secrets);
+        assert!(one.id.as_str() != one.key.as_str());
+    }
+
+    #[test]
+    fn existing_credentials_are_kept_as_they_are() {
+        let draft = ConsumerDraft {
+            consumer_key: Some("dpf43f3p2l4k3l03".to_owned()),
+            consumer_secret: Some(Secret::new(*b"k")),
+            ..named()
+        };
+        let consumer = draft.to_consumer(NOW, &CountingEntropy::default()).unwrap();
+        assert_eq!(consumer.key.as_str(), "dpf43f3p2l4k3l03");
+        assert_eq!(consumer.secrets[0].secret, Secret::new(*b"k"));
+    }
+
+    #[test]
+    fn every_mistake_in_a_consumer_is_told_at_once() {
+        let draft = ConsumerDraft {
+            consumer_key: Some("a b".to_owned()),
+            consumer_secret: Some(Secret::new(*b"secret\n")),
+            description: "two\nlines".to_owned(),
+            platform: "p".repeat(256),
+            app_url: "ftp://example.com".to_owned(),
+            signature_methods: texts(["HMAC-SHA1", "hmac-sha1", "RSA-SHA256"]),
+            flows: texts(["four-legged"]),
+            callbacks: texts(["oob", "javascript:alert(1)"]),
+            scopes: texts(["read write", "", "say\"hi\""]),
+            compat_profiles: texts(["plus-literal"]),
+            ..ConsumerDraft::default()
+        };
+        let wrong = draft.to_consumer(NOW, &CountingEntropy::default()).unwrap_err();
+        assert_eq!(
+            problems(&wrong),
+            [
+                "consumer_key has the character ' ' at byte 1; allowed are visible ASCII characters",
+                "name must not be empty",
+                "consumer_secret has a control character, perhaps a line break at its end",
+                "signature_methods[1] is no signature method; known are HMAC-SHA1, HMAC-SHA256, HMAC-SHA512, RSA-SHA1, \
+                 RSA-SHA256, RSA-SHA512, PLAINTEXT",
+                "signature_methods[2] RSA-SHA256 needs rsa_public_keys",
+                "flows[0] is no flow; known are two-legged, three-legged, xauth",
+                "callbacks[1] has a scheme that browsers act on by themselves",
+                "scopes[0] has a space: give each scope a value of its own",
+                "scopes[1] must not be empty",
+                "scopes[2] has the character '\"' at byte 3; allowed are visible ASCII without \" and \\",
+                "description has a control character at byte 3",
+                "platform is 256 bytes long, the limit is 255",
+                "app_url has a scheme that is not http or https",
+                "compat_profiles must be empty: this version supports no compat profile",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_missing_secret_is_never_the_empty_secret() {
+        let empty = ConsumerDraft { consumer_secret: Some(Secret::new(*b"")), ..named() };
+        assert_eq!(consumer_problems(&empty), ["consumer_secret must not be empty"]);
+
+        let keyless = ConsumerDraft { no_shared_secret: true, ..named() };
+        assert_eq!(
+            consumer_problems(&keyless),
+            ["no_shared_secret needs rsa_public_keys: with neither it could never sign"]
+        );
+
+        let both = ConsumerDraft { consumer_secret: Some(Secret::new(*b"k")), no_shared_secret: true, ..named() };
+        assert_eq!(consumer_problems(&both), ["no_shared_secret contradicts consumer_secret: leave one of them out"]);
+    }
+
+    #[test]
+    fn a_list_has_an_end() {
+        let draft = ConsumerDraft { callbacks: vec!["oob".to_owned(); 9], ..named() };
+        assert_eq!(consumer_problems(&draft), ["callbacks has 9 values, the limit is 8"]);
+    }
+
+    #[test]
+    fn a_token_needs_its_consumer_and_a_future() {
+        let token = issued().to_token(NOW, &CountingEntropy::default()).unwrap();
+        assert_eq!((token.user_id, token.expires_at, token.status), (None, None, TokenStatus::Active));
+
+        for (expiry, problem) in [
+            (Expiry::At(NOW), "expire_time must end in the future"),
+            (Expiry::After(Duration::ZERO), "ttl must end in the future"),
+            (Expiry::After(Duration::MAX), "ttl must end before the year 10000"),
+        ] {
+            let wrong = TokenDraft { expiry, ..issued() }.to_token(NOW, &CountingEntropy::default()).unwrap_err();
+            assert_eq!(problems(&wrong), [problem]);
+        }
+
+        let nobodys = TokenDraft { consumer_key: String::new(), user_id: Some(String::new()), ..issued() };
+        let wrong = nobodys.to_token(NOW, &CountingEntropy::default()).unwrap_err();
+        assert_eq!(problems(&wrong), ["consumer_key must not be empty", "user_id must not be empty"]);
+    }
+
+    #[test]
+    fn a_token_has_no_scope_that_its_consumer_lacks() {
+        let consumer = Scopes::parse("read write").unwrap();
+        assert!(within_scopes(&Scopes::parse("read").unwrap(), &consumer).is_ok());
+        assert!(within_scopes(&Scopes::default(), &Scopes::default()).is_ok());
+        let wrong = within_scopes(&Scopes::parse("admin read").unwrap(), &consumer).unwrap_err();
+        assert_eq!(problems(&wrong), ["scopes has \"admin\", which its consumer does not have"]);
+    }
+
+    const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    fn named() -> ConsumerDraft {
+        ConsumerDraft { name: "Printer".to_owned(), ..ConsumerDraft::default() }
+    }
+
+    fn issued() -> TokenDraft {
+        TokenDraft {
+            token: None,
+            token_secret: None,
+            consumer_key: "dpf43f3p2l4k3l03".to_owned(),
+            user_id: None,
+            scopes: Vec::new(),
+            expiry: Expiry::Never,
+        }
+    }
+
+    fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {
+        texts.map(str::to_owned).into()
+    }
+
+    fn consumer_problems(draft: &ConsumerDraft) -> Vec<String> {
+        problems(&draft.to_consumer(NOW, &CountingEntropy::default()).unwrap_err())
+    }
+
+    fn problems(wrong: &Violations) -> Vec<String> {
+        wrong.iter().map(|violation| format!("{} {}", violation.field, violation.problem)).collect()
+    }
+}

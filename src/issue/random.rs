@@ -1,0 +1,53 @@
+//! Identifiers and secrets that nobody can guess.
+
+use zeroize::Zeroizing;
+
+use crate::clock::Entropy;
+use crate::model::Secret;
+
+/// 128 random bits in hexadecimal: a key, a token or an id.
+pub(crate) fn identifier(entropy: &dyn Entropy) -> String {
+    String::from(hex::<16>(entropy).as_str())
+}
+
+/// 256 random bits in hexadecimal: a shared secret.
+pub(crate) fn secret(entropy: &dyn Entropy) -> Secret {
+    Secret::new(hex::<32>(entropy).as_bytes())
+}
+
+/// Hexadecimal because a value must not begin with a `-`, which a command line takes for an option, and survives a
+/// look-up that ignores case.
+fn hex<const N: usize>(entropy: &dyn Entropy) -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([0; N]);
+    entropy.fill(&mut *bytes);
+    let mut text = Zeroizing::new(String::with_capacity(2 * N));
+    for byte in bytes.iter() {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
+    }
+    text
+}
+
+fn digit(value: u8) -> char {
+    char::from(b"0123456789abcdef"[usize::from(value)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{CountingEntropy, SystemEntropy};
+
+    #[test]
+    fn an_identifier_has_128_bits_and_a_secret_256() {
+        let entropy = CountingEntropy::default();
+        assert_eq!(identifier(&entropy), "00000000000000000000000000000001");
+        assert_eq!(secret(&entropy).expose().len(), 64);
+    }
+
+    #[test]
+    fn only_unreserved_characters_are_made() {
+        let made = secret(&SystemEntropy);
+        assert!(made.expose().iter().all(u8::is_ascii_alphanumeric));
+        assert!(made != secret(&SystemEntropy));
+    }
+}

@@ -1,0 +1,255 @@
+//! The admin token: what an administrator shows, and the file that it stands in.
+//!
+//! The first start of a server writes `DATA_DIR/admin-token`, readable by its owner alone; the command line on the same
+//! machine reads it there. Where the environment variable [`AdminToken::VARIABLE`] is set, it is the token, and no file
+//! is read or written.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::clock::Entropy;
+use crate::issue::random;
+use crate::model::Secret;
+
+/// The bearer token of an administrator.
+///
+/// # Security
+/// Whoever has it can create credentials and read none: secrets are shown only to whom they are made for, once.
+#[derive(Clone, Debug)]
+pub struct AdminToken(Secret);
+
+/// Why there is no admin token.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminTokenError {
+    /// There is no file; only a server writes one.
+    #[error(
+        "there is no {}: `countersign serve` writes it when it first starts there; name its data directory, or set {}",
+        path.display(),
+        AdminToken::VARIABLE
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file can not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others than its owner can read or write the file.
+    #[error(
+        "{} has mode {mode:04o}: others can read or change it; delete it and start the server again for a new one, or \
+         `chmod 600` it if none did",
+        path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The token in the file or the environment is none.
+    #[error("{place}: an admin token has {MIN_LEN} to {MAX_LEN} visible ASCII characters")]
+    Malformed {
+        /// Where it stands.
+        place: String,
+    },
+}
+
+impl AdminToken {
+    /// The environment variable that takes the place of the file.
+    pub const VARIABLE: &str = "COUNTERSIGN_ADMIN_TOKEN";
+
+    /// The name of the file in the data directory.
+    pub const FILE: &str = "admin-token";
+
+    /// Takes a token; `None` when it is too short, too long or can not stand in a header.
+    pub fn new(text: &str) -> Option<Self> {
+        let right = (MIN_LEN..=MAX_LEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        right.then(|| Self(Secret::new(text.as_bytes())))
+    }
+
+    /// The token of a server: from the environment, else from the file in `data_dir`, which is written if there is none.
+    ///
+    /// `variable` is the value of [`Self::VARIABLE`].
+    ///
+    /// # Errors
+    /// When the file can not be read or written, is readable by others, or either holds no token.
+    pub fn load_or_create(
+        data_dir: &Path,
+        variable: Option<&str>,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, AdminTokenError> {
+        match Self::load(data_dir, variable) {
+            Err(AdminTokenError::Missing { path }) => {
+                let created = create(&path, entropy);
+                created.map_err(|source| AdminTokenError::File { path: path.clone(), source })?;
+                read(&path)
+            }
+            loaded => loaded,
+        }
+    }
+
+    /// The token of whoever asks a server: from the environment, else from the file in `data_dir`.
+    ///
+    /// # Errors
+    /// As [`Self::load_or_create`], and when there is no file.
+    pub fn load(data_dir: &Path, variable: Option<&str>) -> Result<Self, AdminTokenError> {
+        match variable {
+            Some(text) => parse(text, || Self::VARIABLE.to_owned()),
+            None => read(&data_dir.join(Self::FILE)),
+        }
+    }
+
+    /// The token, for the one place that sends it.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+
+    /// Whether `presented` is this token; takes the same time wherever they differ.
+    pub(super) fn matches(&self, presented: &[u8]) -> bool {
+        self.0 == Secret::new(presented)
+    }
+}
+
+fn parse(text: &str, place: impl Fn() -> String) -> Result<AdminToken, AdminTokenError> {
+    AdminToken::new(text).ok_or_else(|| AdminTokenError::Malformed { place: place() })
+}
+
+fn read(path: &Path) -> Result<AdminToken, AdminTokenError> {
+    let failed = |source: io::Error| {
+        let path = path.to_owned();
+        let missing = source.kind() == io::ErrorKind::NotFound;
+        if missing { AdminTokenError::Missing { path } } else { AdminTokenError::File { path, source } }
+    };
+    let file = File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
+    if mode & OTHERS != 0 {
+        return Err(AdminTokenError::Exposed { path: path.to_owned(), mode });
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(READ_LIMIT).read_to_string(&mut text).map_err(failed)?;
+    parse(text.trim_ascii_end(), || path.display().to_string())
+}
+
+/// Writes a new token beside `path` and links it there: a half-written file is never seen, and of two servers that
+/// start at the same time both use the token of the first.
+fn create(path: &Path, entropy: &dyn Entropy) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let draft = path.with_extension(random::identifier(entropy));
+    let linked = write(&draft, &random::secret(entropy)).and_then(|()| fs::hard_link(&draft, path));
+    let removed = fs::remove_file(&draft);
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => removed,
+        Err(error) => Err(error),
+        Ok(()) => {
+            tracing::info!(file = %path.display(), "wrote a new admin token");
+            removed
+        }
+    }
+}
+
+fn write(path: &Path, token: &Secret) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(token.expose())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+/// Below this, a token can be found by trying.
+const MIN_LEN: usize = 16;
+const MAX_LEN: usize = 255;
+
+/// More is not a token, whatever it is.
+const READ_LIMIT: u64 = 4096;
+
+/// The permissions of group and others.
+const OTHERS: u32 = 0o077;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{CountingEntropy, SystemEntropy};
+
+    #[test]
+    fn the_first_start_writes_a_token_that_the_next_one_reads() {
+        let home = tempfile::tempdir().unwrap();
+        let data_dir = home.path().join("new/data");
+        let first = AdminToken::load_or_create(&data_dir, None, &SystemEntropy).unwrap();
+        let second = AdminToken::load_or_create(&data_dir, None, &SystemEntropy).unwrap();
+        assert!(second.matches(first.expose()));
+        assert!(AdminToken::load(&data_dir, None).unwrap().matches(first.expose()));
+
+        assert_eq!(mode(&data_dir.join("admin-token")), 0o600);
+        assert_eq!(mode(&data_dir), 0o700);
+        assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 1, "nothing else is left behind");
+    }
+
+    #[test]
+    fn of_two_first_starts_at_once_both_use_the_first_token() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(AdminToken::FILE);
+        let entropy = CountingEntropy::default();
+        create(&path, &entropy).unwrap();
+        let first = read(&path).unwrap();
+        create(&path, &entropy).unwrap();
+        assert!(read(&path).unwrap().matches(first.expose()));
+    }
+
+    #[test]
+    fn the_environment_takes_the_place_of_the_file() {
+        let home = tempfile::tempdir().unwrap();
+        let token = AdminToken::load_or_create(home.path(), Some("correct-horse-battery"), &SystemEntropy).unwrap();
+        assert!(token.matches(b"correct-horse-battery"));
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_token_that_others_can_read_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(AdminToken::FILE);
+        fs::write(&path, "correct-horse-battery\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let refused = AdminToken::load_or_create(home.path(), None, &SystemEntropy).unwrap_err();
+        assert!(refused.to_string().contains("has mode 0640"), "{refused}");
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        assert!(AdminToken::load(home.path(), None).is_ok());
+    }
+
+    #[test]
+    fn an_empty_token_opens_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        for wrong in ["", "short", "with a space in it", "schlüssel-schlüssel"] {
+            let refused = AdminToken::load(home.path(), Some(wrong)).unwrap_err();
+            assert!(matches!(refused, AdminTokenError::Malformed { .. }), "{wrong:?}");
+        }
+        write(&home.path().join(AdminToken::FILE), &Secret::new(*b"")).unwrap();
+        let refused = AdminToken::load_or_create(home.path(), None, &SystemEntropy).unwrap_err();
+        assert!(matches!(refused, AdminTokenError::Malformed { .. }), "{refused}");
+    }
+
+    #[test]
+    fn who_asks_is_told_where_the_token_comes_from() {
+        let missing = AdminToken::load(Path::new("no/such/place"), None).unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "there is no no/such/place/admin-token: `countersign serve` writes it when it first starts there; name its \
+             data directory, or set COUNTERSIGN_ADMIN_TOKEN"
+        );
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+}
