@@ -15,8 +15,9 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use super::Usage;
+use super::output::Format;
 
-/// Where the administration API is and who asks it.
+/// Where the administration API is, who asks it, and how the answer is printed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AdminArgs {
     /// The server: http://HOST:PORT, https://HOST:PORT or unix:PATH
@@ -27,6 +28,9 @@ pub(crate) struct AdminArgs {
     /// The server's data directory, whose admin-token is used unless COUNTERSIGN_ADMIN_TOKEN is set
     #[arg(long, value_name = "DIR", default_value = "data", env = "COUNTERSIGN_DATA_DIR", global = true, help_heading = HEADING)]
     data_dir: PathBuf,
+    /// How to print what the server answers
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t, global = true)]
+    pub(crate) output: Format,
 }
 
 /// TLS towards a server.
