@@ -15,31 +15,35 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use super::Usage;
+use super::output::Format;
 
-/// Where the administration API is and who asks it.
+/// Where the administration API is, who asks it, and how the answer is printed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AdminArgs {
     /// The server: http://HOST:PORT, https://HOST:PORT or unix:PATH
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50052", global = true)]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50052", global = true, help_heading = HEADING)]
     server: Target,
     #[command(flatten)]
     tls: TlsArgs,
     /// The server's data directory, whose admin-token is used unless COUNTERSIGN_ADMIN_TOKEN is set
-    #[arg(long, value_name = "DIR", default_value = "data", env = "COUNTERSIGN_DATA_DIR", global = true)]
+    #[arg(long, value_name = "DIR", default_value = "data", env = "COUNTERSIGN_DATA_DIR", global = true, help_heading = HEADING)]
     data_dir: PathBuf,
+    /// How to print what the server answers
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t, global = true)]
+    pub(crate) output: Format,
 }
 
 /// TLS towards a server.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct TlsArgs {
     /// The PEM certificates that vouch for an https server
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     ca: Option<PathBuf>,
     /// The PEM certificate chain to show to a server that asks for one
-    #[arg(long, value_name = "FILE", requires = "client_key", global = true)]
+    #[arg(long, value_name = "FILE", requires = "client_key", global = true, help_heading = HEADING)]
     client_certificate: Option<PathBuf>,
     /// The PEM private key of --client-certificate
-    #[arg(long, value_name = "FILE", requires = "client_certificate", global = true)]
+    #[arg(long, value_name = "FILE", requires = "client_certificate", global = true, help_heading = HEADING)]
     client_key: Option<PathBuf>,
 }
 
@@ -172,6 +176,9 @@ pub(crate) fn refused(status: Status) -> anyhow::Error {
         None => anyhow::anyhow!("{}", status.message()),
     }
 }
+
+/// Where help lists what is the same for every command that asks a server.
+const HEADING: &str = "Connection";
 
 /// Longer than the server's own deadlines, so that its answer is seen and not this.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -41,8 +42,11 @@ async fn ask(args: &Args) -> anyhow::Result<ServingStatus> {
     let channel = args.server.connect(&args.tls, args.timeout.saturating_mul(2)).await?;
     let request = HealthCheckRequest { service: args.service.clone() };
     let answer = HealthClient::new(channel).check(request).await;
-    let answer = answer.map_err(|status| anyhow::anyhow!("{:?}: {}", status.code(), status.message()))?;
-    Ok(answer.into_inner().status())
+    match answer {
+        Ok(answer) => Ok(answer.into_inner().status()),
+        Err(status) if status.code() == Code::NotFound => bail!("{} serves no {:?}", args.server, args.service),
+        Err(status) => bail!("{} does not tell its health: {} {}", args.server, status.code(), status.message()),
+    }
 }
 
 #[cfg(test)]
@@ -65,7 +69,8 @@ mod tests {
         assert_eq!(exit("").await.unwrap(), ExitCode::SUCCESS);
         reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
         assert_eq!(exit("").await.unwrap(), ExitCode::FAILURE);
-        assert!(exit("no.such.Service").await.unwrap_err().to_string().starts_with("NotFound"));
+        let unknown = exit("no.such.Service").await.unwrap_err();
+        assert_eq!(unknown.to_string(), format!("{server} serves no \"no.such.Service\""));
         serving.abort();
     }
 

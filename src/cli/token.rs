@@ -21,9 +21,6 @@ use super::secret_input;
 pub(crate) struct Args {
     #[command(flatten)]
     admin: AdminArgs,
-    /// How to print what the server answers
-    #[arg(long, value_enum, default_value_t, global = true)]
-    output: Format,
     #[command(subcommand)]
     command: Command,
 }
@@ -93,7 +90,8 @@ struct Created<'a> {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { admin, output, command } = args;
+    let Args { admin, command } = args;
+    let output = admin.output;
     match command {
         Command::Create(create) => {
             let request = create.into_request()?;

@@ -1,0 +1,7 @@
+//! Integration tests: each module is named after what it holds to its rules.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod admin_cli;
+mod admin_server;
+mod api;
