@@ -34,7 +34,7 @@
 //!     token_secret: Some(b"pfkkdhi9sl3r4s00"),
 //!     rsa_public_keys: &[],
 //! };
-//! let verify = |target: &[u8]| {
+//! let is_proven = |target: &[u8]| {
 //!     let request = Request {
 //!         method: b"GET",
 //!         scheme: Scheme::Http,
@@ -45,11 +45,11 @@
 //!         content_type: &[],
 //!         body: Body::Whole(b""),
 //!     };
-//!     let signed = request.parse(&Limits::default())?.expect("the request is signed");
-//!     signed.verify(&keys, BodyHashRule::Accept)
+//!     let signed = request.parse(&Limits::default()).expect("well-formed").expect("signed");
+//!     signed.verify(&keys, BodyHashRule::Accept).is_ok()
 //! };
-//! assert!(verify(b"/photos?file=vacation.jpg&size=original").is_ok());
-//! assert!(verify(b"/photos?file=vacation.jpg&size=huge").is_err());
+//! assert!(is_proven(b"/photos?file=vacation.jpg&size=original"));
+//! assert!(!is_proven(b"/photos?file=vacation.jpg&size=huge"));
 //! ```
 
 pub mod clock;
