@@ -9,7 +9,12 @@
 //! To add a method: write its contract here, implement it in both stores, and add its rule to the conformance suite in
 //! `tests/it/store/`, which runs every rule on every store.
 
+mod embedded;
+mod master_key;
+mod nonce;
 mod open;
+mod record;
+mod seal;
 
 use std::fmt;
 
@@ -18,6 +23,7 @@ use async_trait::async_trait;
 use crate::clock::UnixTime;
 use crate::model::{AccessToken, Consumer, ConsumerKey, Token};
 
+pub use master_key::new_master_key;
 pub use open::open;
 
 /// Keeps consumers, access tokens and nonces.

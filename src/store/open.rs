@@ -1,23 +1,92 @@
 //! From `store.url` to a store that is ready.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Store, StoreError};
+use tracing::warn;
+
+use super::embedded::EmbeddedStore;
+use super::master_key::{MasterKeyError, MasterKeys};
+use super::record::Records;
+use super::seal::Sealer;
+use super::{Store, StoreError, StoreErrorKind};
 use crate::clock::{Clock, Entropy};
-use crate::config::StoreConfig;
+use crate::config::{StoreConfig, StoreUrl};
 
 /// Opens the store that `config` names.
 ///
 /// An unreachable Redis is not an error: the store is opened, says that it is unavailable, and recovers by itself.
 ///
+/// Needs a tokio runtime that stays: every store has a task in the background, which ends when the store is dropped.
+///
 /// # Errors
 /// When it can never work as configured: no master key, a locked or damaged file, Redis older than 7.0.
 pub async fn open(
-    _config: &StoreConfig,
-    _data_dir: &Path,
-    _clock: Arc<dyn Clock>,
-    _entropy: Arc<dyn Entropy>,
+    config: &StoreConfig,
+    data_dir: &Path,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
 ) -> Result<Arc<dyn Store>, StoreError> {
-    todo!()
+    let records = |keys| Records::new(Sealer::new(keys, Arc::clone(&entropy)));
+    match &config.url {
+        StoreUrl::Embedded(path) => {
+            let path = data_dir.join(path);
+            let keys = embedded_keys(config, data_dir, &path, &*entropy).map_err(unusable)?;
+            Ok(EmbeddedStore::open(&path, records(keys), clock).await?)
+        }
+        StoreUrl::Memory => {
+            warn!(
+                "the store is in memory: a restart forgets every consumer and token, and lets old requests be replayed"
+            );
+            let keys = match &config.master_key_file {
+                Some(file) => MasterKeys::read(file),
+                None => MasterKeys::ephemeral(&*entropy),
+            };
+            Ok(EmbeddedStore::in_memory(records(keys.map_err(unusable)?), clock).await?)
+        }
+        StoreUrl::Redis(_) => todo!(),
+    }
 }
+
+/// The configured keys, or those beside the embedded store, which makes its own at its first start.
+fn embedded_keys(
+    config: &StoreConfig,
+    data_dir: &Path,
+    store: &Path,
+    entropy: &dyn Entropy,
+) -> Result<MasterKeys, OpenError> {
+    let own = data_dir.join(OWN_KEY_FILE);
+    let keys = match &config.master_key_file {
+        Some(file) => MasterKeys::read(file),
+        None if own.exists() => MasterKeys::read(&own),
+        None if store.exists() => return Err(OpenError::KeyLost { key: own, store: store.to_owned() }),
+        None => {
+            create_private_dir(data_dir).map_err(|source| OpenError::DataDir { path: data_dir.to_owned(), source })?;
+            MasterKeys::create(&own, entropy)
+        }
+    };
+    Ok(keys?)
+}
+
+fn create_private_dir(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Why a store can not be opened.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error(transparent)]
+    Key(#[from] MasterKeyError),
+    #[error("the store {} is there, but its master key file {} is not; put the key file back, since without it no secret can be read", store.display(), key.display())]
+    KeyLost { key: PathBuf, store: PathBuf },
+    #[error("can not make the data directory {}", path.display())]
+    DataDir { path: PathBuf, source: std::io::Error },
+}
+
+fn unusable(error: impl Into<OpenError>) -> StoreError {
+    StoreError::new(StoreErrorKind::Unusable, "opening the store").because(error.into())
+}
+
+/// The key file that the embedded store makes, in the data directory.
+const OWN_KEY_FILE: &str = "master-key";

@@ -1,0 +1,261 @@
+//! What is in the file: four tables of redb, every commit durable.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `consumers` | consumer key | record |
+//! | `tokens` | token | record |
+//! | `nonces` | expiry in milliseconds, nonce id | timestamp, check id |
+//! | `meta` | `format`, `clean`, `horizon`, `fence` | number |
+
+use std::ops::Bound;
+use std::sync::{PoisonError, RwLock};
+
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
+
+use super::journal::{DurableClaim, horizon_at};
+use super::nonces::{Kept, Remembered};
+use crate::clock::UnixTime;
+use crate::store::nonce::NonceId;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// A table of records.
+pub(super) type Records = TableDefinition<'static, &'static str, &'static [u8]>;
+
+/// The consumers' records, by consumer key.
+pub(super) const CONSUMERS: Records = TableDefinition::new("consumers");
+
+/// The tokens' records, by token.
+pub(super) const TOKENS: Records = TableDefinition::new("tokens");
+
+/// The open file.
+pub(super) struct Disk {
+    /// `None` once it is closed.
+    database: RwLock<Option<Database>>,
+}
+
+/// What was found when the file was opened.
+pub(super) struct Begun {
+    /// Whether the last process did not close it.
+    pub(super) unclean: bool,
+    /// Timestamps up to this second are refused.
+    pub(super) fence: u64,
+    /// What is in the file as the horizon now.
+    pub(super) horizon: u64,
+    /// The claims after the fence that the file remembers.
+    pub(super) claims: Vec<(NonceId, Remembered)>,
+}
+
+// === impl Disk ===
+
+impl Disk {
+    /// The disk behind an open database.
+    pub(super) const fn new(database: Database) -> Self {
+        Self { database: RwLock::new(Some(database)) }
+    }
+
+    /// Takes the file into use: from here until [`Disk::finish`] it is marked as not closed.
+    pub(super) fn begin(&self, now: UnixTime) -> Result<Begun, StoreError> {
+        self.write(|transaction| {
+            let mut meta = transaction.open_table(META)?;
+            let number = |key| Ok::<_, redb::Error>(meta.get(key)?.map(|value| value.value()));
+            if number(FORMAT)?.is_some_and(|format| format != FORMAT_VERSION) {
+                return Ok(Err(unusable("it was written by another release; run that one")));
+            }
+            let unclean = number(CLEAN)? == Some(0);
+            let mut fence = number(FENCE)?.unwrap_or(0);
+            if unclean {
+                fence = fence.max(now.as_secs()).max(number(HORIZON)?.unwrap_or(0));
+            }
+            let horizon = horizon_at(now);
+            for (key, value) in [(FORMAT, FORMAT_VERSION), (CLEAN, 0), (FENCE, fence), (HORIZON, horizon)] {
+                meta.insert(key, value)?;
+            }
+            transaction.open_table(CONSUMERS)?;
+            transaction.open_table(TOKENS)?;
+            let claims = claims_after(fence, transaction)?;
+            Ok(Ok(Begun { unclean, fence, horizon, claims }))
+        })
+    }
+
+    /// Keeps what a clean end keeps, marks the file clean, and closes it. Does nothing the second time.
+    pub(super) fn finish(&self, kept: &Kept) -> Result<(), StoreError> {
+        if self.check_open().is_err() {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            let mut nonces = transaction.open_table(NONCES)?;
+            nonces.retain(|_, _| false)?;
+            for (id, claim) in &kept.claims {
+                nonces.insert(&nonce_key(*id, claim), &nonce_value(claim))?;
+            }
+            let mut meta = transaction.open_table(META)?;
+            meta.insert(FENCE, kept.fence)?;
+            meta.insert(CLEAN, 1)?;
+            Ok(Ok(()))
+        })?;
+        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        database.map_or(Ok(()), Database::close).map_err(|error| failed(error.into()))
+    }
+
+    /// Whether it is not closed yet.
+    pub(super) fn check_open(&self) -> Result<(), StoreError> {
+        let open = self.database.read().unwrap_or_else(PoisonError::into_inner).is_some();
+        if open { Ok(()) } else { Err(closed()) }
+    }
+
+    /// Reads a record.
+    pub(super) fn record(&self, table: Records, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(table)?;
+            Ok(table.get(key)?.map(|value| value.value().to_vec()))
+        })
+    }
+
+    /// Reads up to `limit` records in the order of their keys, those after `after`.
+    pub(super) fn page(
+        &self,
+        table: Records,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(table)?;
+            let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let rows = table.range::<&str>((start, Bound::Unbounded))?.take(limit);
+            rows.map(|row| row.map(|(key, value)| (key.value().to_owned(), value.value().to_vec())).map_err(Into::into))
+                .collect()
+        })
+    }
+
+    /// Writes a record if `check`, which is shown the stored one, allows it.
+    pub(super) fn put(
+        &self,
+        table: Records,
+        key: &str,
+        bytes: &[u8],
+        check: impl FnOnce(Option<&[u8]>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let mut table = transaction.open_table(table)?;
+            let stored = table.get(key)?.map(|value| value.value().to_vec());
+            if let Err(refused) = check(stored.as_deref()) {
+                return Ok(Err(refused));
+            }
+            table.insert(key, bytes)?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// Writes claims and the horizon in one commit, and forgets some claims that have expired at `now`.
+    pub(super) fn remember<'c>(
+        &self,
+        claims: impl Iterator<Item = &'c DurableClaim>,
+        horizon: u64,
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let mut nonces = transaction.open_table(NONCES)?;
+            for DurableClaim { id, claim } in claims {
+                nonces.insert(&nonce_key(*id, claim), &nonce_value(claim))?;
+            }
+            for _ in 0..FORGOTTEN_PER_COMMIT {
+                let expired = nonces
+                    .first()?
+                    .is_some_and(|(key, value)| read_nonce(key.value(), value.value()).1.expires_at <= now);
+                if !expired {
+                    break;
+                }
+                nonces.pop_first()?;
+            }
+            transaction.open_table(META)?.insert(HORIZON, horizon)?;
+            Ok(Ok(()))
+        })
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let transaction = database.as_ref().ok_or_else(closed)?.begin_read().map_err(|error| failed(error.into()))?;
+        work(&transaction).map_err(failed)
+    }
+
+    /// Commits what `work` did, durably; if it refuses, nothing is changed.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&WriteTransaction) -> Result<Result<T, StoreError>, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let transaction = database.as_ref().ok_or_else(closed)?.begin_write().map_err(|error| failed(error.into()))?;
+        let value = work(&transaction).map_err(failed)??;
+        transaction.commit().map_err(|error| failed(error.into()))?;
+        Ok(value)
+    }
+}
+
+fn claims_after(fence: u64, transaction: &WriteTransaction) -> Result<Vec<(NonceId, Remembered)>, redb::Error> {
+    let nonces = transaction.open_table(NONCES)?;
+    let mut claims = Vec::new();
+    for row in nonces.iter()? {
+        let (key, value) = row?;
+        let (id, claim) = read_nonce(key.value(), value.value());
+        if claim.timestamp > fence {
+            claims.push((id, claim));
+        }
+    }
+    Ok(claims)
+}
+
+/// Ordered by expiry, so that what has expired comes first.
+fn nonce_key(id: NonceId, claim: &Remembered) -> [u8; 24] {
+    let mut key = [0; 24];
+    key[..8].copy_from_slice(&claim.expires_at.as_millis().to_be_bytes());
+    key[8..].copy_from_slice(&id.0);
+    key
+}
+
+fn nonce_value(claim: &Remembered) -> [u8; 24] {
+    let mut value = [0; 24];
+    value[..8].copy_from_slice(&claim.timestamp.to_be_bytes());
+    value[8..].copy_from_slice(&claim.check_id);
+    value
+}
+
+fn read_nonce(key: &[u8; 24], value: &[u8; 24]) -> (NonceId, Remembered) {
+    let (expires_at, id) = split(key);
+    let (timestamp, check_id) = split(value);
+    (NonceId(id), Remembered { check_id, timestamp, expires_at: UnixTime::from_millis(expires_at) })
+}
+
+fn split(bytes: &[u8; 24]) -> (u64, [u8; 16]) {
+    let (mut number, mut rest) = ([0; 8], [0; 16]);
+    number.copy_from_slice(&bytes[..8]);
+    rest.copy_from_slice(&bytes[8..]);
+    (u64::from_be_bytes(number), rest)
+}
+
+fn failed(error: redb::Error) -> StoreError {
+    let damaged = matches!(error, redb::Error::Corrupted(_));
+    let kind = if damaged { StoreErrorKind::Unreadable } else { StoreErrorKind::Unavailable };
+    StoreError::new(kind, "using the store file").because(error)
+}
+
+fn closed() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, "using the store file").because("the store is closed")
+}
+
+fn unusable(problem: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Unusable, "opening the store file").because(problem)
+}
+
+const NONCES: TableDefinition<'static, &[u8; 24], &[u8; 24]> = TableDefinition::new("nonces");
+const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
+
+const FORMAT: &str = "format";
+const CLEAN: &str = "clean";
+const HORIZON: &str = "horizon";
+const FENCE: &str = "fence";
+
+/// The version of this layout.
+const FORMAT_VERSION: u64 = 1;
+
+/// Expired claims that one commit forgets: bounded, so that no commit is slow.
+const FORGOTTEN_PER_COMMIT: usize = 1024;

@@ -1,0 +1,285 @@
+//! The embedded store: one file, one process; or the same in memory.
+//!
+//! # What survives what
+//!
+//! Consumers and tokens are durable before a call that keeps them returns. Nonces would cost one `fsync` each, so they
+//! live in memory, and this rule keeps any of them from being used twice all the same:
+//!
+//! > Every claim that was ever acknowledged is remembered, or its timestamp is not after the fence.
+//!
+//! ```text
+//!               fence                 clock     horizon
+//!  ───────────────┼─────────────────────┼──────────┼───────────▶ timestamp
+//!     refused            remembered in memory           durable before it is answered
+//! ```
+//!
+//! - The **horizon** is kept in the file, a little ahead of the clock. A claim dated after it is committed to the
+//!   file before it is answered, so what is only in memory is never dated after the horizon.
+//! - A clean [`close`](crate::store::Store::close) writes every nonce into the file and marks it clean.
+//! - Opening a file that is not marked clean moves the **fence** up to the horizon, and to the clock if that is later.
+//!   This is the only time that honest requests are refused: those signed before the restart, or in the two seconds
+//!   after.
+//! - Forgetting an expired nonce moves the fence up to its timestamp. It is outside of the window by then, so nobody
+//!   notices, unless the clock is set back: then the fence still refuses it.
+//!
+//! A copy of the file that is put back later knows nothing of what came after it, as after any restored backup: restore
+//! one only while the service is stopped, and set `nonce.not_before` to the time of the restore.
+
+mod disk;
+mod file;
+mod journal;
+mod nonces;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tracing::{info, warn};
+
+use self::disk::{CONSUMERS, Disk, Records as Table, TOKENS};
+use self::journal::{DurableClaim, Journal};
+use self::nonces::{Nonces, Remembered, Verdict};
+use super::nonce::NonceId;
+use super::record::Records;
+use super::{Claim, Credentials, NonceClaim, Store, StoreError, StoreErrorKind, StoreStatus};
+use crate::clock::Clock;
+use crate::model::{AccessToken, Consumer, ConsumerKey, Token};
+
+/// The store in one file of one process.
+pub(super) struct EmbeddedStore {
+    records: Records,
+    disk: Arc<Disk>,
+    nonces: Nonces,
+    journal: Arc<Journal>,
+    clock: Arc<dyn Clock>,
+}
+
+// === impl EmbeddedStore ===
+
+impl EmbeddedStore {
+    /// Opens the file, or makes it when there is none.
+    ///
+    /// # Errors
+    /// When it is damaged, or open in another process.
+    pub(super) async fn open(path: &Path, records: Records, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
+        let path = path.to_owned();
+        let opened = blocking("opening the store file", move || file::open(&path)).await?;
+        Self::start(Disk::new(opened), records, clock).await
+    }
+
+    /// A store that is gone with this process.
+    pub(super) async fn in_memory(records: Records, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
+        Self::start(Disk::new(file::in_memory()?), records, clock).await
+    }
+
+    async fn start(disk: Disk, records: Records, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
+        let disk = Arc::new(disk);
+        let (opening, now) = (Arc::clone(&disk), clock.now());
+        let begun = blocking("reading the store file", move || opening.begin(now)).await?;
+        if begun.unclean {
+            warn!(
+                not_before = begun.fence,
+                "the store was not closed cleanly; requests signed up to this second are refused, since they may be replays"
+            );
+        } else {
+            info!(nonces = begun.claims.len(), "the store is open");
+        }
+        let store = Arc::new(Self {
+            records,
+            journal: Arc::new(Journal::new(Arc::clone(&disk), Arc::clone(&clock), begun.horizon)),
+            nonces: Nonces::new(begun.fence, begun.claims),
+            disk,
+            clock,
+        });
+        tokio::spawn(keep_time(Arc::downgrade(&store)));
+        Ok(store)
+    }
+
+    /// Moves the horizon ahead of the clock and forgets what has expired: what must be done about once a second.
+    async fn tick(&self) {
+        self.nonces.forget_expired(self.clock.now());
+        if let Err(error) = self.journal.advance().await {
+            warn!(error = &error as &dyn std::error::Error, "the store file can not be written; nonces wait for it");
+        }
+    }
+
+    /// Changes the file, off the threads that answer requests.
+    async fn change(
+        &self,
+        context: &'static str,
+        work: impl FnOnce(&Disk) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let disk = Arc::clone(&self.disk);
+        timeout(WRITE_DEADLINE, blocking(context, move || work(&disk))).await.unwrap_or_else(|_| Err(late(context)))
+    }
+
+    fn create(&self, table: Table, key: &str, bytes: Vec<u8>) -> impl Future<Output = Result<(), StoreError>> {
+        let key = key.to_owned();
+        self.change("keeping a new record", move |disk| {
+            disk.put(table, &key, &bytes, |stored| match stored {
+                None => Ok(()),
+                Some(_) => Err(StoreError::new(StoreErrorKind::AlreadyExists, "keeping a new record")),
+            })
+        })
+    }
+
+    /// Replaces the record if its stored bytes are still `before`.
+    fn swap(
+        &self,
+        table: Table,
+        key: &str,
+        before: Vec<u8>,
+        bytes: Vec<u8>,
+    ) -> impl Future<Output = Result<(), StoreError>> {
+        let key = key.to_owned();
+        self.change("changing a record", move |disk| {
+            disk.put(table, &key, &bytes, |stored| if stored == Some(&before) { Ok(()) } else { Err(conflict()) })
+        })
+    }
+
+    fn stored_consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
+        let bytes = self.disk.record(CONSUMERS, key.as_str())?;
+        bytes.map(|bytes| self.records.decode_consumer(key, &bytes)).transpose()
+    }
+
+    fn stored_token(&self, token: &Token) -> Result<Option<AccessToken>, StoreError> {
+        let bytes = self.disk.record(TOKENS, token.as_str())?;
+        bytes.map(|bytes| self.records.decode_token(token, &bytes)).transpose()
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
+        let token = token.map(|token| self.stored_token(token)).transpose()?.flatten();
+        Ok(Credentials {
+            consumer: self.stored_consumer(consumer)?,
+            token: token.filter(|token| token.consumer_key == *consumer),
+        })
+    }
+
+    async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
+        // Read before the claim is remembered: the horizon only rises, so what is not after it now never will be.
+        let horizon = self.journal.horizon();
+        let id = NonceId::of(claim);
+        match self.nonces.claim(id, claim)? {
+            Verdict::Replayed => return Ok(Claim::Replayed),
+            Verdict::Fenced { not_before } => return Ok(Claim::Fenced { not_before }),
+            Verdict::Fresh => {}
+        }
+        self.journal.note_claim();
+        if claim.timestamp > horizon {
+            let durable = DurableClaim { id, claim: Remembered::of(claim) };
+            let written = timeout(WRITE_DEADLINE, self.journal.keep(durable)).await;
+            written.unwrap_or_else(|_| Err(late("claiming a nonce")))?;
+        }
+        Ok(Claim::Fresh)
+    }
+
+    async fn create_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
+        let bytes = self.records.encode_consumer(consumer)?;
+        self.create(CONSUMERS, consumer.key.as_str(), bytes).await
+    }
+
+    async fn replace_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
+        let key = consumer.key.as_str();
+        let before = self.disk.record(CONSUMERS, key)?.ok_or_else(conflict)?;
+        follows(self.records.decode_consumer(&consumer.key, &before)?.revision, consumer.revision)?;
+        self.swap(CONSUMERS, key, before, self.records.encode_consumer(consumer)?).await
+    }
+
+    async fn consumers(&self, after: Option<&ConsumerKey>, limit: usize) -> Result<Vec<Consumer>, StoreError> {
+        let page = self.disk.page(CONSUMERS, after.map(ConsumerKey::as_str), limit)?;
+        let decoded = page.iter().map(|(key, bytes)| {
+            let key = ConsumerKey::new(key.as_str())
+                .map_err(|error| StoreError::new(StoreErrorKind::Unreadable, "listing consumers").because(error))?;
+            self.records.decode_consumer(&key, bytes)
+        });
+        decoded.collect()
+    }
+
+    async fn create_token(&self, token: &AccessToken) -> Result<(), StoreError> {
+        let bytes = self.records.encode_token(token)?;
+        self.create(TOKENS, token.token.as_str(), bytes).await
+    }
+
+    async fn replace_token(&self, token: &AccessToken) -> Result<(), StoreError> {
+        let name = token.token.as_str();
+        let before = self.disk.record(TOKENS, name)?.ok_or_else(conflict)?;
+        let stored = self.records.decode_token(&token.token, &before)?;
+        if stored.consumer_key != token.consumer_key {
+            return Err(conflict());
+        }
+        follows(stored.revision, token.revision)?;
+        self.swap(TOKENS, name, before, self.records.encode_token(token)?).await
+    }
+
+    async fn token(&self, token: &Token) -> Result<Option<AccessToken>, StoreError> {
+        self.stored_token(token)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.disk.check_open()?;
+        self.journal.check_writable()
+    }
+
+    fn status(&self) -> StoreStatus {
+        StoreStatus { restarts_seen: 0, nonces: self.nonces.len() }
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let kept = self.nonces.close();
+        let disk = Arc::clone(&self.disk);
+        blocking("closing the store file", move || disk.finish(&kept)).await
+    }
+}
+
+impl fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedStore").field("nonces", &self.nonces.len()).finish_non_exhaustive()
+    }
+}
+
+/// Ticks until the store is gone. The timer is the runtime's, the time it keeps is the clock's.
+async fn keep_time(store: Weak<EmbeddedStore>) {
+    let mut timer = interval(TICK);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        let Some(store) = store.upgrade() else { return };
+        store.tick().await;
+    }
+}
+
+/// Runs what waits for the disk where it holds up nobody; a panic in it is an error here.
+async fn blocking<T: Send + 'static>(
+    context: &'static str,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(StoreError::new(StoreErrorKind::Unusable, context).because(error)))
+}
+
+fn follows(stored: u64, new: u64) -> Result<(), StoreError> {
+    if stored.checked_add(1) == Some(new) { Ok(()) } else { Err(conflict()) }
+}
+
+fn conflict() -> StoreError {
+    StoreError::new(StoreErrorKind::Conflict, "changing a record")
+}
+
+fn late(context: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, context).because("the disk did not answer in time")
+}
+
+/// How often the horizon is moved: half of what it is ahead, so that a slow commit does not let the clock pass it.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The longest a write may take: far beyond an `fsync` of a healthy disk.
+const WRITE_DEADLINE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use super::*;
+use crate::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
+use crate::store::master_key::MasterKeys;
+use crate::store::seal::Sealer;
+
+#[tokio::test]
+async fn a_cleanly_closed_store_refuses_nothing_and_knows_its_nonces() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    assert_eq!(bench.claim(&store, b"before", NOW).await, Claim::Fresh);
+    store.close().await.unwrap();
+    let store = bench.open().await;
+    assert_eq!(bench.claim(&store, b"before", NOW).await, Claim::Replayed);
+    assert_eq!(bench.claim(&store, b"older", NOW - 100).await, Claim::Fresh);
+    assert_eq!(bench.claim(&store, b"same second", NOW).await, Claim::Fresh);
+}
+
+#[tokio::test]
+async fn after_an_unclean_stop_what_may_be_forgotten_is_refused() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fresh);
+    drop(store);
+    bench.clock.advance(Duration::from_secs(30));
+    let store = bench.open().await;
+    for timestamp in [NOW - 100, NOW, NOW + 30] {
+        assert_eq!(bench.claim(&store, b"n", timestamp).await, Claim::Fenced { not_before: NOW + 30 });
+    }
+    assert_eq!(bench.claim(&store, b"n", NOW + 31).await, Claim::Fresh);
+}
+
+#[tokio::test]
+async fn a_claim_dated_ahead_of_the_clock_survives_an_unclean_stop() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    assert_eq!(bench.claim(&store, b"n", NOW + 100).await, Claim::Fresh);
+    drop(store);
+    let store = bench.open().await;
+    assert_eq!(bench.claim(&store, b"n", NOW + 100).await, Claim::Replayed);
+    assert_eq!(bench.claim(&store, b"other", NOW + 100).await, Claim::Fresh);
+}
+
+#[tokio::test]
+async fn a_clock_set_back_over_an_unclean_stop_opens_no_window() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    let horizon = store.journal.horizon();
+    assert_eq!(bench.claim(&store, b"n", horizon).await, Claim::Fresh);
+    drop(store);
+    bench.clock.set(UnixTime::from_secs(NOW - 1000));
+    let store = bench.open().await;
+    assert_eq!(bench.claim(&store, b"n", horizon).await, Claim::Fenced { not_before: horizon });
+}
+
+#[tokio::test]
+async fn a_fence_outlives_a_clean_close() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fresh);
+    drop(store);
+    bench.open().await.close().await.unwrap();
+    let store = bench.open().await;
+    assert!(matches!(bench.claim(&store, b"n", NOW).await, Claim::Fenced { .. }));
+}
+
+#[tokio::test]
+async fn what_is_only_in_memory_is_never_dated_after_the_kept_horizon() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    for step in 1..=5 {
+        bench.clock.advance(Duration::from_secs(10));
+        assert_eq!(bench.claim(&store, &[step], NOW + 10 * u64::from(step)).await, Claim::Fresh);
+        store.tick().await;
+        let published = store.journal.horizon();
+        assert!(published >= NOW + 10 * u64::from(step), "a tick keeps the horizon ahead of the clock");
+    }
+    let published = store.journal.horizon();
+    bench.clock.set(UnixTime::from_secs(0));
+    drop(store);
+    let store = bench.open().await;
+    assert_eq!(bench.claim(&store, b"n", published).await, Claim::Fenced { not_before: published });
+}
+
+#[tokio::test]
+async fn an_idle_store_does_not_move_its_horizon() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    let horizon = store.journal.horizon();
+    bench.clock.advance(Duration::from_secs(60));
+    store.tick().await;
+    assert_eq!(store.journal.horizon(), horizon);
+}
+
+#[tokio::test]
+async fn an_expired_nonce_is_forgotten_and_its_time_refused() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fresh);
+    assert_eq!(store.status().nonces, 1);
+    bench.clock.advance(KEPT);
+    store.tick().await;
+    assert_eq!(store.status().nonces, 0);
+    bench.clock.set(UnixTime::from_secs(NOW));
+    assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fenced { not_before: NOW });
+    store.close().await.unwrap();
+    let store = bench.open().await;
+    assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fenced { not_before: NOW });
+}
+
+#[tokio::test]
+async fn expired_nonces_do_not_pile_up_without_ticks() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    for second in 0..2000_u64 {
+        bench.clock.set(UnixTime::from_secs(NOW + second * 10));
+        let nonce = second.to_be_bytes();
+        assert_eq!(bench.claim(&store, &nonce, NOW + second * 10).await, Claim::Fresh);
+    }
+    assert!(store.status().nonces < 500, "{}", store.status().nonces);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn claims_dated_ahead_share_their_commits() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    let tasks: Vec<_> = (0..200_u8)
+        .map(|at| {
+            let (store, now) = (Arc::clone(&store), bench.clock.now());
+            tokio::spawn(async move { claim_at(&store, &[at], NOW + 100, now).await })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), Claim::Fresh);
+    }
+    drop(store);
+    let store = bench.open().await;
+    for at in 0..200 {
+        assert_eq!(bench.claim(&store, &[at], NOW + 100).await, Claim::Replayed);
+    }
+}
+
+#[tokio::test]
+async fn a_closed_store_claims_nothing() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    store.close().await.unwrap();
+    store.close().await.unwrap();
+    let consumer = ConsumerKey::new("ck").unwrap();
+    let error = store.claim_nonce(&nonce_claim(&consumer, b"n", NOW, bench.clock.now())).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert_eq!(store.credentials(&consumer, None).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(store.ping().await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn one_process_at_a_time() {
+    let bench = Bench::new();
+    let _first = bench.open().await;
+    let error = bench.try_open().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unusable);
+    assert!(cause(&error).contains("another process") && cause(&error).contains("store.redb"), "{}", cause(&error));
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused_and_left_as_it_is() {
+    let bench = Bench::new();
+    bench.open().await.close().await.unwrap();
+    let whole = std::fs::read(&bench.path).unwrap();
+    let mut torn = whole.clone();
+    for byte in &mut torn[4096..] {
+        *byte ^= 0x5A;
+    }
+    for damaged in [Vec::new(), b"not a store".repeat(1000), whole[..whole.len() / 2].to_vec(), torn] {
+        std::fs::write(&bench.path, &damaged).unwrap();
+        let error = bench.try_open().await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unusable, "{error:?}");
+        assert!(std::fs::read(&bench.path).unwrap() == damaged, "a refused file was changed");
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_first_start_leaves_nothing_in_the_way() {
+    let bench = Bench::new();
+    std::fs::create_dir_all(bench.path.parent().unwrap()).unwrap();
+    std::fs::write(bench.path.with_added_extension("new"), b"half a file").unwrap();
+    bench.open().await.close().await.unwrap();
+    bench.open().await;
+}
+
+#[tokio::test]
+async fn only_the_owner_may_read_the_file() {
+    let bench = Bench::new();
+    let _store = bench.open().await;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&bench.path), 0o600);
+    assert_eq!(mode(bench.path.parent().unwrap()), 0o700);
+}
+
+const NOW: u64 = 1_700_000_000;
+const KEPT: Duration = Duration::from_secs(660);
+
+/// A store file that can be opened again and again, at a time that the test sets.
+struct Bench {
+    path: PathBuf,
+    clock: Arc<ManualClock>,
+    key: zeroize::Zeroizing<String>,
+    _directory: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self {
+            path: directory.path().join("data").join("store.redb"),
+            clock: Arc::new(ManualClock::at(UnixTime::from_secs(NOW))),
+            key: crate::store::new_master_key(&SystemEntropy),
+            _directory: directory,
+        }
+    }
+
+    async fn try_open(&self) -> Result<Arc<EmbeddedStore>, StoreError> {
+        let keys = MasterKeys::parse(self.key.as_bytes()).unwrap();
+        let records = Records::new(Sealer::new(keys, Arc::new(SystemEntropy)));
+        EmbeddedStore::open(&self.path, records, Arc::clone(&self.clock) as Arc<dyn Clock>).await
+    }
+
+    /// Opens the store; a dropped one may still be in a tick.
+    async fn open(&self) -> Arc<EmbeddedStore> {
+        for _ in 0..1000 {
+            match self.try_open().await {
+                Err(error) if cause(&error).contains("another process") => tokio::task::yield_now().await,
+                opened => return opened.unwrap(),
+            }
+        }
+        panic!("the store file stays locked");
+    }
+
+    async fn claim(&self, store: &EmbeddedStore, nonce: &[u8], timestamp: u64) -> Claim {
+        claim_at(store, nonce, timestamp, self.clock.now()).await
+    }
+}
+
+async fn claim_at(store: &EmbeddedStore, nonce: &[u8], timestamp: u64, now: UnixTime) -> Claim {
+    let consumer = ConsumerKey::new("ck").unwrap();
+    store.claim_nonce(&nonce_claim(&consumer, nonce, timestamp, now)).await.unwrap()
+}
+
+fn nonce_claim<'c>(consumer: &'c ConsumerKey, nonce: &'c [u8], timestamp: u64, now: UnixTime) -> NonceClaim<'c> {
+    let mut check_id = [0; 16];
+    crate::clock::Entropy::fill(&SystemEntropy, &mut check_id);
+    let expires_at = UnixTime::from_secs(timestamp).plus(KEPT);
+    NonceClaim { consumer, token: None, timestamp, nonce, check_id, now, expires_at, not_before: 0 }
+}
+
+fn cause(error: &StoreError) -> String {
+    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+}

@@ -1,0 +1,286 @@
+//! The master keys that seal secrets at rest, and the file that they are kept in.
+//!
+//! A master key file has one line for each key, exactly as `countersign keygen` prints it:
+//!
+//! ```text
+//! 4f1d09c2:uJ4b1x…=        the key id, a colon, 32 random bytes in base64
+//! ```
+//!
+//! The first line seals, every line opens. To rotate, put a new line first and keep the old ones until no record
+//! needs them. Sealing itself is left to the module `seal`.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
+use zeroize::Zeroizing;
+
+use crate::clock::Entropy;
+
+/// Makes a new master key: one line, without its end, exactly the content of a master key file.
+///
+/// # Security
+/// Whoever has this line can open every secret that it seals. The memory is wiped when the line is dropped.
+pub fn new_master_key(entropy: &dyn Entropy) -> Zeroizing<String> {
+    let mut id = [0; ID_BYTES];
+    entropy.fill(&mut id);
+    let mut key = Zeroizing::new([0; KEY_LEN]);
+    entropy.fill(&mut key[..]);
+    let encoded = Zeroizing::new(STANDARD.encode(&key[..]));
+    let mut line = Zeroizing::new(String::with_capacity(2 * ID_BYTES + 1 + encoded.len()));
+    for byte in id {
+        for nibble in [byte >> 4, byte & 0xF] {
+            line.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+        }
+    }
+    line.push(':');
+    line.push_str(&encoded);
+    line
+}
+
+/// One or more master keys: the first seals, all open.
+pub(super) struct MasterKeys(Vec<MasterKey>);
+
+/// A key, ready to seal and open.
+pub(super) struct MasterKey {
+    id: Box<str>,
+    cipher: XChaCha20Poly1305,
+}
+
+/// Why there are no master keys; never carries a byte of one.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MasterKeyError {
+    #[error("can not read the master key file {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("can not write the master key file {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("the master key file {} may be read by others (mode {mode:04o}); run: chmod 600 {}", path.display(), path.display())]
+    Exposed { path: PathBuf, mode: u32 },
+    #[error("the master key file {} is longer than {MAX_FILE_LEN} bytes; it has one line of `countersign keygen` for each key", path.display())]
+    TooLong { path: PathBuf },
+    #[error("line {line} of the master key file: {problem}")]
+    Line { line: usize, problem: LineProblem },
+    #[error("the master key file has no key; put the line that `countersign keygen` prints into it")]
+    Empty,
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LineProblem {
+    #[error("expected <key id>:<base64 of 32 bytes>, as `countersign keygen` prints it")]
+    NoColon,
+    #[error("the key id must be 1 to 32 letters, digits, - or _")]
+    Id,
+    #[error("the key is not base64 of 32 bytes; copy the whole line that `countersign keygen` printed")]
+    Key,
+    #[error("its key id stands on line {0} already; give each key an id of its own")]
+    Duplicate(usize),
+    #[error("is not text; it must be the line that `countersign keygen` printed")]
+    Text,
+}
+
+// === impl MasterKeys ===
+
+impl MasterKeys {
+    /// Reads the keys of a file that only its owner may read.
+    pub(super) fn read(path: &Path) -> Result<Self, MasterKeyError> {
+        let failed = |source| MasterKeyError::Read { path: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
+        }
+        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN + 1));
+        let limit = u64::try_from(MAX_FILE_LEN + 1).unwrap_or(u64::MAX);
+        file.take(limit).read_to_end(&mut text).map_err(failed)?;
+        if text.len() > MAX_FILE_LEN {
+            return Err(MasterKeyError::TooLong { path: path.to_owned() });
+        }
+        Self::parse(&text)
+    }
+
+    /// Writes a file with one new key, which must not be there yet, and reads it back.
+    ///
+    /// The file gets its name only when it is whole: an interrupted start leaves none, and of two starts at once the
+    /// second finds the key of the first.
+    pub(super) fn create(path: &Path, entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
+        let line = new_master_key(entropy);
+        let unfinished = path.with_added_extension(&line[..2 * ID_BYTES]);
+        let written = write_private(&unfinished, &line).and_then(|()| fs::hard_link(&unfinished, path));
+        let removed = fs::remove_file(&unfinished);
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        written
+            .and(removed)
+            .and_then(|()| File::open(directory)?.sync_all())
+            .map_err(|source| MasterKeyError::Write { path: path.to_owned(), source })?;
+        Self::read(path)
+    }
+
+    /// A new key that is kept nowhere, for a store that is not kept either.
+    pub(super) fn ephemeral(entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
+        Self::parse(new_master_key(entropy).as_bytes())
+    }
+
+    /// The keys in the text of a file; lines that are empty or begin with `#` are skipped.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, MasterKeyError> {
+        let mut keys: Vec<MasterKey> = Vec::new();
+        let mut lines: Vec<usize> = Vec::new();
+        for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
+            let line = line.trim_ascii();
+            if line.is_empty() || line.starts_with(b"#") {
+                continue;
+            }
+            let wrong = |problem| MasterKeyError::Line { line: at + 1, problem };
+            let key = MasterKey::parse(line).map_err(wrong)?;
+            if let Some(same) = keys.iter().position(|other| other.id == key.id) {
+                return Err(wrong(LineProblem::Duplicate(lines[same])));
+            }
+            keys.push(key);
+            lines.push(at + 1);
+        }
+        if keys.is_empty() { Err(MasterKeyError::Empty) } else { Ok(Self(keys)) }
+    }
+
+    /// The key that seals.
+    pub(super) fn sealing(&self) -> &MasterKey {
+        &self.0[0]
+    }
+
+    /// The key of that id.
+    pub(super) fn of_id(&self, id: &str) -> Option<&MasterKey> {
+        self.0.iter().find(|key| &*key.id == id)
+    }
+}
+
+impl fmt::Debug for MasterKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|key| &key.id)).finish()
+    }
+}
+
+// === impl MasterKey ===
+
+impl MasterKey {
+    /// Its id, which stands beside whatever it sealed.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What seals and opens with it.
+    pub(super) fn cipher(&self) -> &XChaCha20Poly1305 {
+        &self.cipher
+    }
+
+    fn parse(line: &[u8]) -> Result<Self, LineProblem> {
+        let line = std::str::from_utf8(line).map_err(|_| LineProblem::Text)?;
+        let (id, encoded) = line.split_once(':').ok_or(LineProblem::NoColon)?;
+        let fits = (1..=32).contains(&id.len());
+        if !fits || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+            return Err(LineProblem::Id);
+        }
+        let bytes = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| LineProblem::Key)?);
+        let cipher = XChaCha20Poly1305::new_from_slice(&bytes).map_err(|_| LineProblem::Key)?;
+        Ok(Self { id: id.into(), cipher })
+    }
+}
+
+fn write_private(path: &Path, line: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(line.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+/// Bytes of a master key.
+const KEY_LEN: usize = 32;
+
+/// Random bytes of a new key id: enough that two keys of one file do not share one by chance.
+const ID_BYTES: usize = 4;
+
+/// The most bytes of a master key file; hundreds of keys fit.
+const MAX_FILE_LEN: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::clock::{CountingEntropy, SystemEntropy};
+
+    #[test]
+    fn what_keygen_prints_is_a_master_key_file() {
+        let entropy = CountingEntropy::default();
+        let (first, second) = (new_master_key(&entropy), new_master_key(&entropy));
+        let keys = MasterKeys::parse(format!("{}\n{}\n", *first, *second).as_bytes()).unwrap();
+        assert_eq!(keys.sealing().id(), first.split_once(':').unwrap().0);
+        assert!(keys.of_id(second.split_once(':').unwrap().0).is_some());
+        assert_eq!(first.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_bad_line_is_named_and_never_shown() {
+        let good = new_master_key(&SystemEntropy);
+        let id = good.split_once(':').unwrap().0;
+        let short = "k2:c2hvcnQ=";
+        for (line, expected) in [
+            ("no-colon-here", LineProblem::NoColon),
+            ("bad id:AAAA", LineProblem::Id),
+            (":AAAA", LineProblem::Id),
+            (short, LineProblem::Key),
+            (&format!("{id}:{}", STANDARD.encode([7; 32])), LineProblem::Duplicate(1)),
+        ] {
+            let error = MasterKeys::parse(format!("{}\n{line}\n", *good).as_bytes()).unwrap_err();
+            let MasterKeyError::Line { line: 2, problem } = &error else { panic!("{error:?}") };
+            assert_eq!(*problem, expected);
+            let secret = line.split_once(':').map_or(line, |(_, key)| key);
+            assert!(!format!("{error} {error:?}").contains(secret), "{error}");
+        }
+        assert!(matches!(MasterKeys::parse(b"\n# none\n"), Err(MasterKeyError::Empty)));
+    }
+
+    #[test]
+    fn a_line_problem_says_what_to_do() {
+        let error = MasterKeys::parse(b"k1:c2hvcnQ=").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 1 of the master key file: the key is not base64 of 32 bytes; copy the whole line that `countersign keygen` printed"
+        );
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("master-key");
+        MasterKeys::create(&path, &SystemEntropy).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        for mode in [0o640, 0o604, 0o620] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = MasterKeys::read(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!("chmod 600 {}", path.display())), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_file_is_never_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("master-key");
+        MasterKeys::create(&path, &SystemEntropy).unwrap();
+        let before = fs::read(&path).unwrap();
+        assert!(matches!(MasterKeys::create(&path, &SystemEntropy), Err(MasterKeyError::Write { .. })));
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn keys_are_never_shown() {
+        let line = new_master_key(&SystemEntropy);
+        let keys = MasterKeys::parse(line.as_bytes()).unwrap();
+        let (id, key) = line.split_once(':').unwrap();
+        assert_eq!(format!("{keys:?}"), format!("[{id:?}]"));
+        assert!(!format!("{keys:?}").contains(key));
+    }
+}
