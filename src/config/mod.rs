@@ -1,14 +1,32 @@
 //! What an operator can set, after every source was read and checked: values here are valid.
 //!
-//! Reading TOML, environment and flags, and reporting every mistake at once, is left to the files beside this one.
+//! `config.default.toml` is the reference: it says every key, its default and why. [`load`] lays the operator's file, the
+//! environment and the flags over it and reports every mistake at once. The files beside this one do that:
+//!
+//! - `source`: which setting of a key is the strongest, and where it stands.
+//! - `read`: from settings to values, a section at a time.
+//! - `value`, `route`: from the text of one value to its type.
+//! - `rules`: what must hold between keys, and what is legal and yet worth a warning.
 
+mod mistake;
+mod read;
 pub mod route;
+mod rules;
+mod source;
+#[cfg(test)]
+mod tests;
+mod value;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use mistake::{ConfigError, Mistake};
+pub use read::load;
 pub use route::{Mode, Origin, Requirement, Route, RoutePolicy};
+pub use source::Sources;
+pub use value::ValueProblem;
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -27,6 +45,8 @@ pub struct Config {
     pub check: CheckConfig,
     /// `[api]`.
     pub api: ApiConfig,
+    /// `http.listen`, when it was set: nothing listens there yet.
+    pub http: Option<ListenAddress>,
     /// `[ops]`.
     pub ops: OpsConfig,
     /// `[shutdown]`.
@@ -186,8 +206,49 @@ pub struct TlsConfig {
     pub client_ca_file: Option<PathBuf>,
 }
 
-impl std::fmt::Debug for StoreUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+// === impl Config ===
+
+impl Config {
+    /// The compiled-in default file, comments and all.
+    pub const DEFAULT_FILE: &str = source::DEFAULT;
+
+    /// What is legal in it and yet worth a warning at every start.
+    pub fn warnings(&self) -> Vec<String> {
+        rules::warnings(self)
+    }
+}
+
+impl Default for Config {
+    /// What [`Self::DEFAULT_FILE`] says.
+    fn default() -> Self {
+        load(&Sources::default()).expect("the compiled-in default has no mistake; a test proves it")
+    }
+}
+
+// === impl ListenerConfig ===
+
+impl ListenerConfig {
+    /// Whether strangers may be able to listen in: on a network, and not encrypted.
+    pub fn is_exposed_plaintext(&self) -> bool {
+        self.tls.is_none() && matches!(self.address, ListenAddress::Tcp(address) if !address.ip().is_loopback())
+    }
+}
+
+// === impl ListenAddress ===
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+// === impl StoreUrl ===
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded(path) => write!(f, "embedded:{}", path.display()),
             Self::Memory => f.write_str("memory:"),

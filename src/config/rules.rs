@@ -1,0 +1,88 @@
+//! What must hold between keys, and what is legal and yet worth a warning.
+
+use super::read::Reader;
+use super::{Config, DenyDetail, ListenAddress, Mode, Route, StoreUrl};
+
+/// Keeps a mistake for every rule that `config` breaks.
+pub(super) fn check(config: &Config, reader: &mut Reader) {
+    api_is_not_overheard(config, reader);
+    redis_has_a_master_key(config, reader);
+    listeners_are_apart(config, reader);
+    every_route_can_match(&config.routes, reader);
+}
+
+fn api_is_not_overheard(config: &Config, reader: &mut Reader) {
+    let listener = &config.api.listener;
+    if listener.is_exposed_plaintext() && !listener.insecure_plaintext {
+        let remedy = "is beyond loopback and not encrypted, so the admin token could be overheard: set \
+                      `api.tls.certificate_file` and `api.tls.key_file`, or `api.insecure_plaintext = true` if \
+                      something else encrypts it";
+        reader.reject::<()>("api.listen", remedy);
+    }
+}
+
+fn redis_has_a_master_key(config: &Config, reader: &mut Reader) {
+    if matches!(config.store.url, StoreUrl::Redis(_)) && config.store.master_key_file.is_none() {
+        let remedy = "names Redis, which needs `store.master_key_file`: `countersign keygen > FILE` makes one, the same \
+                      for every replica";
+        reader.reject::<()>("store.url", remedy);
+    }
+}
+
+fn listeners_are_apart(config: &Config, reader: &mut Reader) {
+    let listeners = listeners(config);
+    for (at, (key, address)) in listeners.iter().enumerate() {
+        let any_port = matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
+        let taken = listeners[..at].iter().find(|(_, other)| other == address);
+        if let Some((other, _)) = taken.filter(|_| !any_port) {
+            reader.reject::<()>(key, &format!("is the address of `{other}` too; give it its own"));
+        }
+    }
+}
+
+fn every_route_can_match(routes: &[Route], reader: &mut Reader) {
+    for (at, route) in routes.iter().enumerate() {
+        if let Some(first) = routes[..at].iter().position(|earlier| earlier.covers(route)) {
+            let (nth, first) = (at + 1, first + 1);
+            let remedy = format!(
+                "`route[{nth}]` can never match, since `route[{first}]` above it matches all that it would: move it up, \
+                 or remove it"
+            );
+            let place = reader.place_of_route(at);
+            reader.reject_at(&place, remedy);
+        }
+    }
+}
+
+fn listeners(config: &Config) -> [(&'static str, &ListenAddress); 3] {
+    [
+        ("check.listen", &config.check.listener.address),
+        ("api.listen", &config.api.listener.address),
+        ("ops.listen", &config.ops.listener.address),
+    ]
+}
+
+/// One sentence for each thing that is legal and yet worth a warning.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let check = &config.check;
+    let mut warnings = Vec::new();
+    let mut warn = |applies: bool, text: &str| {
+        if applies {
+            warnings.push(text.to_owned());
+        }
+    };
+    let exposed = check.listener.is_exposed_plaintext();
+    warn(config.store.url == StoreUrl::Memory, "the memory store forgets nonces: replays cross a restart");
+    warn(exposed && !check.listener.insecure_plaintext, "check.listen is plaintext beyond loopback");
+    warn(
+        config.api.listener.is_exposed_plaintext(),
+        "api.listen is plaintext beyond loopback: it carries admin tokens",
+    );
+    warn(config.http.is_some(), "http.listen is set, but this version serves no OAuth endpoints");
+    warn(config.verify.trust_envoy_request_id, "nonce.trust_envoy_request_id: who can choose that id can replay");
+    warn(check.deny_detail == DenyDetail::Debug, "check.deny_detail = \"debug\" shows base strings to clients");
+    warn(check.policy.mode == Some(Mode::Shadow), "check.mode = \"shadow\": what no route enforces is let through");
+    let shadowed = config.routes.iter().enumerate().filter(|(_, route)| route.set.mode == Some(Mode::Shadow));
+    warnings.extend(shadowed.map(|(at, _)| format!("route[{}] is in shadow mode: everything is let through", at + 1)));
+    warnings
+}

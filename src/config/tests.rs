@@ -1,0 +1,305 @@
+//! The rules of configuration, from sources to a [`Config`] or every mistake.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::model::Scopes;
+use crate::oauth::BodyHashRule;
+
+#[test]
+fn the_compiled_in_default_is_what_the_design_says() {
+    let config = Config::default();
+    let tcp = |port: u16| ListenAddress::Tcp(([127, 0, 0, 1], port).into());
+    assert_eq!(config.data_dir, PathBuf::from("./data"));
+    assert_eq!(config.workers, None);
+    assert_eq!(config.log, LogConfig { filter: "info".to_owned(), json: false });
+    assert_eq!(config.store.url, StoreUrl::Embedded("countersign.redb".into()));
+    assert_eq!((config.store.master_key_file, config.store.connections), (None, 4));
+    assert_eq!((config.store.timeout, config.store.fence_on_restart), (Duration::from_millis(80), false));
+    let verify = VerifyConfig {
+        timestamp_window: Duration::from_secs(300),
+        max_parameters: 1000,
+        trust_envoy_request_id: false,
+        not_before: 0,
+    };
+    assert_eq!(config.verify, verify);
+    for (listener, port) in
+        [(&config.check.listener, 50051), (&config.api.listener, 50052), (&config.ops.listener, 9090)]
+    {
+        assert_eq!((&listener.address, &listener.tls), (&tcp(port), &None));
+    }
+    assert!(!config.check.listener.insecure_plaintext && !config.api.listener.insecure_plaintext);
+    assert_eq!(config.http, None);
+    let shutdown = ShutdownConfig { delay: Duration::from_secs(5), timeout: Duration::from_secs(20) };
+    assert_eq!(config.shutdown, shutdown);
+    assert!(config.routes.is_empty());
+}
+
+#[test]
+fn checks_are_strict_by_default() {
+    let check = Config::default().check;
+    assert_eq!((check.realm.as_str(), check.realm_match), ("api", false));
+    assert_eq!((check.timeout, check.max_body_bytes), (Duration::from_millis(180), 1024 * 1024));
+    assert!(!check.envoy_sends_whole_bodies && check.hide_credentials && !check.reflection);
+    assert_eq!((check.deny_detail, check.on_error), (DenyDetail::Problem, OnError::Grpc));
+    let policy = RoutePolicy {
+        require: Some(Requirement::Consumer),
+        scopes: Some(Scopes::default()),
+        realm: None,
+        origin: None,
+        body_hash: Some(BodyHashRule::Accept),
+        mode: Some(Mode::Enforce),
+    };
+    assert_eq!(check.policy, policy);
+}
+
+#[test]
+fn the_default_warns_of_nothing() {
+    assert_eq!(Config::default().warnings(), Vec::<String>::new());
+}
+
+#[test]
+fn every_key_of_the_default_file_is_read() {
+    let keys = default_lines().filter_map(|line| line.split_once(" = ").map(|(key, _)| (line, key.to_owned())));
+    let (keys, of_routes): (Vec<_>, Vec<_>) = keys.partition(|(line, _)| !line.starts_with('#'));
+    let dates: Vec<_> = default_lines().filter(|line| !line.starts_with('#')).map(no_value_is_a_date).collect();
+    let error = load_file(&dates.join("\n")).unwrap_err();
+    assert_eq!(error.mistakes().len(), keys.len(), "{error}");
+    assert_eq!(of_routes.len(), 5);
+}
+
+#[test]
+fn the_example_route_in_the_default_file_is_right() {
+    let example = default_lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' '));
+    let config = load_file(&example.collect::<Vec<_>>().join("\n")).unwrap();
+    let [route] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
+    assert!(route.matches("api.example.com", b"/v1/orders/7", "PUT"));
+    assert_eq!(route.set.require, Some(Requirement::User));
+}
+
+#[test]
+fn flags_are_stronger_than_environment_and_environment_than_file() {
+    let (_directory, file) = file("[check]\nlisten = \"127.0.0.1:1\"\nrealm = \"file\"\ntimeout = \"1s\"\n");
+    let env = [("COUNTERSIGN_CHECK__LISTEN", "127.0.0.1:2"), ("COUNTERSIGN_CHECK__REALM", "environment")];
+    let sources =
+        Sources { file: Some(file), env: owned(&env), flags: vec![("check.listen", "127.0.0.1:3".to_owned())] };
+    let check = load(&sources).unwrap().check;
+    assert_eq!(check.listener.address.to_string(), "127.0.0.1:3");
+    assert_eq!(check.realm, "environment");
+    assert_eq!(check.timeout, Duration::from_secs(1));
+    assert!(check.hide_credentials, "the default is below them all");
+}
+
+#[test]
+fn every_key_can_be_set_in_the_environment() {
+    let env = [
+        ("COUNTERSIGN_DATA_DIR", "/var/lib/countersign"),
+        ("COUNTERSIGN_WORKERS", "3"),
+        ("COUNTERSIGN_CHECK__HIDE_CREDENTIALS", "false"),
+        ("COUNTERSIGN_CHECK__TLS__CERTIFICATE_FILE", "a.pem"),
+        ("COUNTERSIGN_CHECK__TLS__KEY_FILE", "b.pem"),
+        ("COUNTERSIGN_NONCE__NOT_BEFORE", "1700000000"),
+    ];
+    let config = load(&Sources { env: owned(&env), ..Sources::default() }).unwrap();
+    assert_eq!((config.data_dir.to_str(), config.workers), (Some("/var/lib/countersign"), Some(3)));
+    assert!(!config.check.hide_credentials);
+    assert_eq!(config.check.listener.tls.unwrap().key_file, PathBuf::from("b.pem"));
+    assert_eq!(config.verify.not_before, 1_700_000_000);
+}
+
+#[test]
+fn secrets_of_commands_and_what_kubernetes_sets_are_no_keys() {
+    let env = [
+        ("COUNTERSIGN_ADMIN_TOKEN", "x"),
+        ("COUNTERSIGN_CONSUMER_SECRET", "x"),
+        ("COUNTERSIGN_TOKEN_SECRET", "x"),
+        ("COUNTERSIGN_SERVICE_HOST", "10.0.0.1"),
+        ("COUNTERSIGN_PORT_50051_TCP", "tcp://10.0.0.1:50051"),
+        ("PATH", "/bin"),
+    ];
+    assert!(load(&Sources { env: owned(&env), ..Sources::default() }).is_ok());
+}
+
+#[test]
+fn every_mistake_is_reported_with_its_place_and_remedy() {
+    let text = r#"
+data_dir = 5
+wrokers = 2
+[log]
+filter = "no=such=filter"
+json = "yes"
+[check]
+listen = "localhost:50051"
+reelm = "x"
+timeout = 180
+max_body_bytes = 1.5
+deny_detail = "all"
+origin = "api.example.com"
+[chekc]
+[store]
+url = "redsi://:hunter2@host"
+connections = 0
+[api]
+listen = "0.0.0.0:50052"
+tls = true
+[[route]]
+host = "a:80"
+methods = ["get"]
+path = "/a"
+"#;
+    let (_directory, file) = file(text);
+    let env = [("COUNTERSIGN_CHECK__TIMEOTU", "1s"), ("COUNTERSIGN_VERIFY__MAX_PARAMETERS", "many")];
+    let flags = vec![("workers", "-1".to_owned())];
+    let error = load(&Sources { file: Some(file.clone()), env: owned(&env), flags }).unwrap_err();
+    let name = file.display();
+    let expected = format!(
+        r#"21 mistakes in the configuration
+  {name}:2: `data_dir` must be a text in quotes, not "5"
+  {name}:3: `wrokers` is unknown; did you mean `workers`?
+  {name}:5: `log.filter` must be a log filter such as "info" or "info,countersign=debug", not "no=such=filter"
+  {name}:6: `log.json` must be true or false, not "yes"
+  {name}:8: `check.listen` must be an IP address and port such as "127.0.0.1:50051", or "unix:PATH", not "localhost:50051"
+  {name}:9: `check.reelm` is unknown; did you mean `check.realm`?
+  {name}:10: `check.timeout` must be a duration from 1ms to 10s, for example "1s" or "80ms", not "180"
+  {name}:11: `check.max_body_bytes` must be a whole number from 0 to 67108864, not "1.5"
+  {name}:12: `check.deny_detail` must be "none" or "problem" or "debug", not "all"
+  {name}:13: `check.origin` must be an origin such as "https://api.example.com" or "https://example.com:8443/api", not "api.example.com"
+  {name}:14: `chekc` is unknown; did you mean `check`?
+  {name}:16: `store.url` must be "embedded:FILE", "memory:", or an address that begins with redis://, rediss://, redis+sentinel:// or redis+cluster://
+  {name}:17: `store.connections` must be a whole number from 1 to 64, not "0"
+  {name}:19: `api.listen` is beyond loopback and not encrypted, so the admin token could be overheard: set `api.tls.certificate_file` and `api.tls.key_file`, or `api.insecure_plaintext = true` if something else encrypts it
+  {name}:20: `api.tls` is a section: write [api.tls]
+  {name}:22: `route[1].host` must be a host name without port and wildcard, such as "api.example.com", not "a:80"
+  {name}:23: `route[1].methods` must be an HTTP method in upper case, not "get"
+  {name}:24: `path` is unknown; did you mean `path_prefix`?
+  COUNTERSIGN_CHECK__TIMEOTU: `COUNTERSIGN_CHECK__TIMEOTU` is unknown; did you mean `COUNTERSIGN_CHECK__TIMEOUT`?
+  COUNTERSIGN_VERIFY__MAX_PARAMETERS: `verify.max_parameters` must be a whole number from 10 to 10000, not "many"
+  --workers: `workers` must be a whole number from 0 to 1024, not "-1""#
+    );
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn what_is_not_toml_is_reported_by_line() {
+    let error = load_file("[check]\nrealm = \n").unwrap_err().to_string();
+    assert!(error.contains("countersign.toml:2: is not TOML: "), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_mistake() {
+    let sources = Sources { file: Some("no/such/file.toml".into()), ..Sources::default() };
+    let expected = "1 mistake in the configuration\n  no/such/file.toml: can not be read: No such file or directory \
+                    (os error 2)";
+    assert_eq!(load(&sources).unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn the_api_beyond_loopback_needs_tls_or_the_operators_word() {
+    let api = |more: &str| load_file(&format!("[api]\nlisten = \"0.0.0.0:50052\"\n{more}"));
+    assert!(api("").is_err());
+    assert!(api("[api.tls]\ncertificate_file = \"a\"\nkey_file = \"b\"\n").is_ok());
+    let plaintext = api("insecure_plaintext = true").unwrap();
+    assert_eq!(plaintext.warnings(), ["api.listen is plaintext beyond loopback: it carries admin tokens"]);
+    assert!(load_file("[api]\nlisten = \"unix:/run/api.sock\"").is_ok());
+}
+
+#[test]
+fn redis_needs_a_master_key() {
+    let flags = vec![("store.url", "redis://:hunter2@localhost".to_owned())];
+    let sources = Sources { flags, ..Sources::default() };
+    let error = load(&sources).unwrap_err().to_string();
+    let expected = "1 mistake in the configuration\n  --store: `store.url` names Redis, which needs \
+                    `store.master_key_file`: `countersign keygen > FILE` makes one, the same for every replica";
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn a_password_of_the_store_is_never_shown() {
+    let env = [("COUNTERSIGN_STORE__URL", "redis://:hunter2@h"), ("COUNTERSIGN_STORE__MASTER_KEY_FILE", "k")];
+    let config = load(&Sources { env: owned(&env), ..Sources::default() }).unwrap();
+    assert!(matches!(config.store.url, StoreUrl::Redis(_)));
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn tls_needs_both_of_its_files() {
+    let tls = |more: &str| load_file(&format!("[check.tls]\n{more}"));
+    let error = tls("client_ca_file = \"ca.pem\"").unwrap_err().to_string();
+    let expected = "`check.tls.client_ca_file` needs `check.tls.certificate_file` and `check.tls.key_file` too";
+    assert!(error.contains(expected), "{error}");
+    assert!(tls("key_file = \"k\"").unwrap_err().to_string().contains("needs `check.tls.certificate_file` too"));
+    assert!(tls("certificate_file = \"c\"").unwrap_err().to_string().contains("needs `check.tls.key_file` too"));
+}
+
+#[test]
+fn two_listeners_can_not_share_an_address() {
+    let error = load_file("[ops]\nlisten = \"127.0.0.1:50051\"").unwrap_err().to_string();
+    assert!(error.contains(":2: `ops.listen` is the address of `check.listen` too; give it its own"), "{error}");
+    let any = "[check]\nlisten = \"127.0.0.1:0\"\n[ops]\nlisten = \"127.0.0.1:0\"";
+    assert!(load_file(any).is_ok(), "port 0 is a new one each time");
+}
+
+#[test]
+fn a_route_that_can_never_match_is_a_mistake() {
+    let text = "[[route]]\npath_prefix = \"/a\"\n[[route]]\nhost = \"h\"\npath_prefix = \"/a/b\"\nrequire = \"user\"\n";
+    let error = load_file(text).unwrap_err().to_string();
+    let expected = ":3: `route[2]` can never match, since `route[1]` above it matches all that it would: move it up, or \
+                    remove it";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn what_weakens_a_check_is_warned_about() {
+    let text = r#"
+[store]
+url = "memory:"
+[nonce]
+trust_envoy_request_id = true
+[check]
+listen = "0.0.0.0:50051"
+deny_detail = "debug"
+mode = "shadow"
+[http]
+listen = "127.0.0.1:8080"
+[[route]]
+path_prefix = "/a"
+mode = "shadow"
+"#;
+    let expected = [
+        "the memory store forgets nonces: replays cross a restart",
+        "check.listen is plaintext beyond loopback",
+        "http.listen is set, but this version serves no OAuth endpoints",
+        "nonce.trust_envoy_request_id: who can choose that id can replay",
+        "check.deny_detail = \"debug\" shows base strings to clients",
+        "check.mode = \"shadow\": what no route enforces is let through",
+        "route[1] is in shadow mode: everything is let through",
+    ];
+    assert_eq!(load_file(text).unwrap().warnings(), expected);
+}
+
+fn load_file(text: &str) -> Result<Config, ConfigError> {
+    let (_directory, file) = file(text);
+    load(&Sources { file: Some(file), ..Sources::default() })
+}
+
+fn file(text: &str) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("countersign.toml");
+    fs::write(&path, text).unwrap();
+    (directory, path)
+}
+
+fn owned(env: &[(&str, &str)]) -> Vec<(String, String)> {
+    env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The lines of the default file that set something, also the commented-out ones, and the sections.
+fn default_lines() -> impl Iterator<Item = &'static str> {
+    Config::DEFAULT_FILE.lines().filter(|line| !line.is_empty() && !line.starts_with("# ") && *line != "#")
+}
+
+fn no_value_is_a_date(line: &str) -> String {
+    line.split_once(" = ").map_or_else(|| line.to_owned(), |(key, _)| format!("{key} = 1979-05-27"))
+}
