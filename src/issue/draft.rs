@@ -107,6 +107,7 @@ impl ConsumerDraft {
             flows,
             callbacks,
             scopes,
+            compat: BTreeSet::new(),
             created_at: now,
             updated_at: now,
             revision: 1,
