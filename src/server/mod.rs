@@ -25,6 +25,7 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep};
 use tonic::service::Routes;
+use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
 use self::drain::Farewell;
 use self::health::Health;
@@ -125,18 +126,12 @@ fn api_routes(_app: &App, health: &Health) -> Result<Routes, ServerError> {
 }
 
 /// Server reflection of health and of the services in `descriptors`.
-fn reflection(
-    descriptors: &[&'static [u8]],
-) -> Result<
-    tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection>,
-    ServerError,
-> {
-    let builder = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-    let add = |builder: tonic_reflection::server::Builder<'static>, set: &&'static [u8]| {
-        builder.register_encoded_file_descriptor_set(set)
-    };
-    descriptors.iter().fold(builder, add).build_v1().map_err(ServerError::Reflection)
+fn reflection(descriptors: &[&'static [u8]]) -> Result<ServerReflectionServer<impl ServerReflection>, ServerError> {
+    let mut builder = tonic_reflection::server::Builder::configure();
+    for set in [tonic_health::pb::FILE_DESCRIPTOR_SET].iter().chain(descriptors) {
+        builder = builder.register_encoded_file_descriptor_set(set);
+    }
+    builder.build_v1().map_err(ServerError::Reflection)
 }
 
 /// Says what listens where, and what an operator should think about.
