@@ -7,15 +7,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = match cli::Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return usage(&error),
-    };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return failure(&error.into()),
-    };
-    runtime.block_on(cli.run()).unwrap_or_else(|error| failure(&error))
+    match cli::Cli::try_parse() {
+        Ok(cli) => cli.run().unwrap_or_else(|error| failure(&error)),
+        Err(error) => usage(&error),
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "a command tells people why it failed")]

@@ -1,16 +1,261 @@
 //! Logs and metrics; the only file that names an instrument.
+//!
+//! Labels are only ever words of closed sets (`&'static str`), so no client can make new series.
 
+use std::fmt;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogConfig;
+
+/// Sends logs to standard error from now on.
+///
+/// # Errors
+/// When the filter is none, or somebody else takes the logs already.
+pub fn log_to_stderr(config: &LogConfig) -> Result<(), LogError> {
+    let filter = EnvFilter::try_new(&config.filter).map_err(|error| LogError(Box::new(error)))?;
+    // Colours only for people: in a file they are noise, and escapes are a way to forge lines.
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(!config.json && io::stderr().is_terminal());
+    let started = if config.json { logs.json().flatten_event(true).try_init() } else { logs.try_init() };
+    started.map_err(LogError)
+}
+
+/// Why nothing can be logged.
+#[derive(Debug, thiserror::Error)]
+#[error("logs can not be written")]
+pub struct LogError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
 /// Every instrument of the service.
-#[derive(Debug, Default)]
-pub struct Metrics {}
+pub struct Metrics {
+    registry: Registry,
+    decisions: Family<DecisionLabels, Counter>,
+    check_duration: Family<ResultLabel, Histogram, fn() -> Histogram>,
+    store_errors: Family<KindLabel, Counter>,
+    store_up: Gauge,
+    store_restarts: Counter,
+    store_nonces: Gauge,
+    connections: Family<ListenerLabel, Gauge>,
+    connections_dropped: Family<DropLabels, Counter>,
+}
 
 impl Metrics {
     /// Counts a decision and how long it took. `result` is `allow`, `anonymous`, `deny`, `would_deny` or `error`;
     /// `reason` is from a closed set.
-    pub fn decision(&self, _result: &'static str, _reason: &'static str, _took: Duration) {}
+    pub fn decision(&self, result: &'static str, reason: &'static str, took: Duration) {
+        self.decisions.get_or_create(&DecisionLabels { result, reason }).inc();
+        self.check_duration.get_or_create(&ResultLabel { result }).observe(took.as_secs_f64());
+    }
 
     /// Counts a call to the store that failed; `kind` is from a closed set.
-    pub fn store_error(&self, _kind: &'static str) {}
+    pub fn store_error(&self, kind: &'static str) {
+        self.store_errors.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// Says whether the store answers.
+    pub fn store_up(&self, up: bool) {
+        self.store_up.set(i64::from(up));
+    }
+
+    /// Says what the store tells of itself: restarts seen so far, and the nonces kept in this process.
+    pub fn store_status(&self, restarts_seen: u64, nonces: u64) {
+        self.store_restarts.inner().store(restarts_seen, std::sync::atomic::Ordering::Relaxed);
+        self.store_nonces.set(i64::try_from(nonces).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a connection as open until what is returned is dropped.
+    pub fn connection(&self, listener: &'static str) -> OpenConnection {
+        let open = self.connections.get_or_create(&ListenerLabel { listener }).clone();
+        open.inc();
+        OpenConnection { open }
+    }
+
+    /// Counts a connection that was closed before it could ask anything; `reason` is from a closed set.
+    pub fn connection_dropped(&self, listener: &'static str, reason: &'static str) {
+        self.connections_dropped.get_or_create(&DropLabels { listener, reason }).inc();
+    }
+
+    /// Every series in the OpenMetrics text format, whose media type is [`Self::CONTENT_TYPE`].
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Only the writer can fail, and a `String` does not.
+        let _: fmt::Result = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// The media type of [`Self::render`].
+    pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let metrics = Self {
+            registry: Registry::with_prefix("countersign"),
+            decisions: Family::default(),
+            check_duration: Family::new_with_constructor(|| Histogram::new(CHECK_SECONDS)),
+            store_errors: Family::default(),
+            store_up: Gauge::default(),
+            store_restarts: Counter::default(),
+            store_nonces: Gauge::default(),
+            connections: Family::default(),
+            connections_dropped: Family::default(),
+        };
+        metrics.registered()
+    }
+}
+
+impl Metrics {
+    /// Names the instruments. The registry adds `countersign_` in front, the unit, and `_total` or `_info`.
+    fn registered(mut self) -> Self {
+        let registry = &mut self.registry;
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version that runs", build);
+        registry.register("decisions", "Checks by result and reason", self.decisions.clone());
+        let help = "How long a check took, from the request to the answer";
+        registry.register_with_unit("check_duration", help, Unit::Seconds, self.check_duration.clone());
+        registry.register("store_errors", "Calls to the store that failed, by kind", self.store_errors.clone());
+        registry.register("store_up", "Whether the store answers: 1 or 0", self.store_up.clone());
+        let help = "Restarts of the server behind the store, each of which may have forgotten nonces";
+        registry.register("store_restarts_seen", help, self.store_restarts.clone());
+        let help = "Nonces kept in this process; 0 where Redis keeps them";
+        registry.register("store_nonces", help, self.store_nonces.clone());
+        registry.register("connections", "Open connections by listener", self.connections.clone());
+        let help = "Connections closed before they asked anything, by listener and reason";
+        registry.register("connections_dropped", help, self.connections_dropped.clone());
+        self
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// An open connection, as a metric.
+#[derive(Debug)]
+#[must_use = "the connection counts as closed once this is dropped"]
+pub struct OpenConnection {
+    open: Gauge,
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    result: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListenerLabel {
+    listener: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DropLabels {
+    listener: &'static str,
+    reason: &'static str,
+}
+
+/// From what the embedded store takes to what Envoy waits for by default (0.2 s), and beyond.
+const CHECK_SECONDS: [f64; 12] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    #[test]
+    fn decisions_are_counted_by_result_and_reason() {
+        let metrics = Metrics::default();
+        metrics.decision("deny", "nonce_used", Duration::from_micros(300));
+        metrics.decision("deny", "nonce_used", Duration::from_micros(300));
+        let series = series(&metrics);
+        assert_eq!(series[r#"countersign_decisions_total{result="deny",reason="nonce_used"}"#], "2");
+        assert_eq!(series[r#"countersign_check_duration_seconds_count{result="deny"}"#], "2");
+        assert_eq!(series[r#"countersign_check_duration_seconds_bucket{le="0.00025",result="deny"}"#], "0");
+        assert_eq!(series[r#"countersign_check_duration_seconds_bucket{le="0.0005",result="deny"}"#], "2");
+    }
+
+    #[test]
+    fn the_store_says_how_it_is() {
+        let metrics = Metrics::default();
+        metrics.store_error("unavailable");
+        metrics.store_up(true);
+        metrics.store_status(2, 7);
+        let series = series(&metrics);
+        assert_eq!(series[r#"countersign_store_errors_total{kind="unavailable"}"#], "1");
+        assert_eq!(series["countersign_store_up"], "1");
+        assert_eq!(series["countersign_store_restarts_seen_total"], "2");
+        assert_eq!(series["countersign_store_nonces"], "7");
+    }
+
+    #[test]
+    fn a_connection_is_open_until_it_is_dropped() {
+        let metrics = Metrics::default();
+        let (first, second) = (metrics.connection("check"), metrics.connection("check"));
+        drop(first);
+        assert_eq!(series(&metrics)[r#"countersign_connections{listener="check"}"#], "1");
+        drop(second);
+        assert_eq!(series(&metrics)[r#"countersign_connections{listener="check"}"#], "0");
+    }
+
+    #[test]
+    fn every_series_has_help_and_a_type() {
+        let metrics = Metrics::default();
+        metrics.decision("allow", "verified", Duration::ZERO);
+        metrics.store_error("unavailable");
+        metrics.connection_dropped("check", "silent");
+        drop(metrics.connection("check"));
+        let text = metrics.render();
+        assert!(text.ends_with("# EOF\n"));
+        for kind in ["# HELP", "# TYPE"] {
+            let described: BTreeSet<_> =
+                text.lines().filter_map(|line| line.strip_prefix(kind)?.split_whitespace().next()).collect();
+            assert_eq!(described.len(), 9, "{kind}");
+            for name in series(&metrics).keys() {
+                assert!(described.iter().any(|known| name.starts_with(known)), "{kind} of {name}");
+            }
+        }
+        let version = env!("CARGO_PKG_VERSION");
+        assert!(text.contains(&format!("countersign_build_info{{version=\"{version}\"}} 1\n")), "{text}");
+    }
+
+    /// Every series with its value.
+    fn series(metrics: &Metrics) -> BTreeMap<String, String> {
+        let text = metrics.render();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines
+            .map(|line| line.rsplit_once(' ').unwrap())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
 }

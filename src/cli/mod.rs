@@ -14,9 +14,11 @@ mod serve;
 mod sign;
 mod token;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 /// Verifies OAuth 1.0a (RFC 5849) signatures for Envoy and Istio.
@@ -49,18 +51,30 @@ enum Command {
 
 impl Cli {
     /// Runs the command.
-    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Serve(args) => serve::run(args).await,
-            Command::Consumer(args) => consumer::run(args).await,
-            Command::Token(args) => token::run(args).await,
-            Command::Sign(args) => sign::run(args).await,
-            Command::Explain(args) => explain::run(args).await,
-            Command::Config(args) => config::run(args).await,
-            Command::Healthcheck(args) => healthcheck::run(args).await,
-            Command::Keygen(args) => keygen::run(args).await,
+            Command::Serve(args) => serve::run(args),
+            Command::Consumer(args) => block_on(consumer::run(args)),
+            Command::Token(args) => block_on(token::run(args)),
+            Command::Sign(args) => block_on(sign::run(args)),
+            Command::Explain(args) => block_on(explain::run(args)),
+            Command::Config(args) => config::run(&args),
+            Command::Healthcheck(args) => block_on(healthcheck::run(args)),
+            Command::Keygen(args) => block_on(keygen::run(args)),
         }
     }
+}
+
+/// Runs a command that asks one thing after another: one thread is enough.
+fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("the runtime can not start")?.block_on(command)
+}
+
+/// The environment as far as text can hold it.
+fn environment() -> Vec<(String, String)> {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
 }
 
 /// A mistake in how the command was called, or in the configuration: exit code [`Usage::EXIT_CODE`].

@@ -162,7 +162,10 @@ fn parse(text: &str, at: impl Fn(usize) -> Place) -> Result<BTreeMap<String, Set
         let offset = error.span().map_or(0, |span| span.start);
         Mistake::new(&place(offset), format!("is not TOML: {}", error.message()))
     };
-    Err(errors.iter().map(mistake).collect())
+    let mut mistakes: Vec<_> = errors.iter().map(mistake).collect();
+    // The first error of a line explains it; those after it are its echo.
+    mistakes.dedup_by(|next, first| next.place == first.place);
+    Err(mistakes)
 }
 
 fn convert(table: &DeTable<'_>, place: &impl Fn(usize) -> Place) -> BTreeMap<String, Setting> {

@@ -1,5 +1,183 @@
-//! The listeners and what they serve.
+//! The listeners and what they serve: `check` for Envoy, `api` for administrators, `ops` for probes and Prometheus.
+//!
+//! [`run`] is handed sockets that are bound and a future that says when to end; it reads no configuration file and binds
+//! nothing. It ends so that no request is lost: health says NOT_SERVING and stays so for `shutdown.delay`, until Envoy and
+//! Kubernetes have noticed; then every connection is told to go away, and has `shutdown.timeout` to finish what is in
+//! flight. The ops listener answers to the last.
+//!
+//! - `listener`, `tls`: sockets and certificates.
+//! - `accept`, `connection`, `preface`, `drain`: connections, their limits and their end.
+//! - `health`, `ops`: how the service is.
+//! - [`ext_authz`]: Envoy's checks; `respond`: the one table from a reason to an answer.
+//! - [`api`]: administration.
 
+mod accept;
 pub mod api;
+mod connection;
+mod drain;
 pub mod ext_authz;
-pub(crate) mod respond;
+mod health;
+mod listener;
+mod ops;
+mod preface;
+mod respond;
+mod tls;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep};
+use tonic::service::Routes;
+use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
+
+use self::api::AdminToken;
+use self::drain::Farewell;
+use self::ext_authz::CheckService;
+use self::health::Health;
+use self::listener::Listener;
+use crate::clock::{Clock, Entropy};
+use crate::config::{Config, ShutdownConfig};
+use crate::issue::Issuer;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::verify::Verifier;
+
+pub use listener::{Addresses, BindError, Listeners};
+pub use tls::TlsError;
+
+/// What the services are made of.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// What the operator set.
+    pub config: Arc<Config>,
+    /// Where consumers, tokens and nonces are kept.
+    pub store: Arc<dyn Store>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Draws random bytes.
+    pub entropy: Arc<dyn Entropy>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// What administrators prove themselves with.
+    pub admin_token: AdminToken,
+}
+
+/// Why the service ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// A listener ended, which it never does unless it is told to.
+    #[error("a listener ended unexpectedly")]
+    Listener(#[source] Option<JoinError>),
+    /// Server reflection could not be built.
+    #[error("server reflection can not be offered")]
+    Reflection(#[source] tonic_reflection::server::Error),
+}
+
+/// Serves until `shutdown` is ready, then drains.
+///
+/// # Errors
+/// When a listener ends by itself; nothing is drained then.
+pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
+    announce(&listeners, &app.config);
+    let health = Health::new().await;
+    let (mut callers, mut ops) = serve(listeners, &app, &health)?;
+    tokio::select! {
+        () = shutdown => {}
+        never = health.follow(app.store.as_ref(), &app.metrics) => match never {},
+        ended = callers.tasks.join_next() => return Err(ServerError::Listener(ended.and_then(Result::err))),
+        ended = ops.tasks.join_next() => return Err(ServerError::Listener(ended.and_then(Result::err))),
+    }
+    leave(&health, callers, ops, &app.config.shutdown).await;
+    Ok(())
+}
+
+/// Listeners that leave together.
+struct Group {
+    farewell: Farewell,
+    /// Each ends with the number of connections that had to be cut off.
+    tasks: JoinSet<usize>,
+}
+
+impl Group {
+    fn new() -> Self {
+        Self { farewell: Farewell::new(), tasks: JoinSet::new() }
+    }
+
+    fn add<S: connection::Answer>(&mut self, listener: Listener, service: S, metrics: &Arc<Metrics>) {
+        self.tasks.spawn(accept::accept(listener, service, Arc::clone(metrics), self.farewell.leave()));
+    }
+
+    /// Tells every connection to leave, and waits for them; returns how many had to be cut off.
+    async fn leave(self, within: Duration) -> usize {
+        self.farewell.tell(Instant::now() + within);
+        self.tasks.join_all().await.into_iter().sum()
+    }
+}
+
+fn serve(listeners: Listeners, app: &App, health: &Health) -> Result<(Group, Group), ServerError> {
+    let (mut callers, mut ops) = (Group::new(), Group::new());
+    callers.add(listeners.check, check_routes(app, health)?.prepare(), &app.metrics);
+    callers.add(listeners.api, api_routes(app, health)?.prepare(), &app.metrics);
+    ops.add(listeners.ops, ops::routes(health.readiness(), Arc::clone(&app.metrics)), &app.metrics);
+    Ok((callers, ops))
+}
+
+/// What the check listener serves.
+fn check_routes(app: &App, health: &Health) -> Result<Routes, ServerError> {
+    let verifier = Verifier::new(Arc::clone(&app.store), Arc::clone(&app.clock), &app.config.verify);
+    let check = CheckService::new(verifier, Arc::clone(&app.config), Arc::clone(&app.metrics), &*app.entropy);
+    let routes = Routes::new(check.into_server()).add_service(health.service());
+    if app.config.check.reflection { Ok(routes.add_service(reflection(&[])?)) } else { Ok(routes) }
+}
+
+/// What the api listener serves.
+fn api_routes(app: &App, health: &Health) -> Result<Routes, ServerError> {
+    let issuer = Issuer::new(Arc::clone(&app.store), Arc::clone(&app.clock), Arc::clone(&app.entropy));
+    let routes = api::routes(issuer, app.admin_token.clone()).add_service(health.service());
+    Ok(routes.add_service(reflection(&[api::v1::FILE_DESCRIPTOR_SET])?))
+}
+
+/// Server reflection of health and of the services in `descriptors`.
+fn reflection(descriptors: &[&'static [u8]]) -> Result<ServerReflectionServer<impl ServerReflection>, ServerError> {
+    let mut builder = tonic_reflection::server::Builder::configure();
+    for set in [tonic_health::pb::FILE_DESCRIPTOR_SET].iter().chain(descriptors) {
+        builder = builder.register_encoded_file_descriptor_set(set);
+    }
+    builder.build_v1().map_err(ServerError::Reflection)
+}
+
+/// Says what listens where, and what an operator should think about.
+fn announce(listeners: &Listeners, config: &Config) {
+    for listener in [&listeners.check, &listeners.api, &listeners.ops] {
+        tracing::info!(
+            listener = listener.name,
+            address = %listener.address,
+            tls = listener.tls.is_some(),
+            "listening"
+        );
+    }
+    tracing::info!(store = ?config.store.url, version = env!("CARGO_PKG_VERSION"), "serving");
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// Leaves in the order that loses no request, and says how it ended.
+async fn leave(health: &Health, callers: Group, ops: Group, config: &ShutdownConfig) {
+    tracing::info!(delay = ?config.delay, timeout = ?config.timeout, "draining");
+    health.drain().await;
+    sleep(config.delay).await;
+    let (cut, ()) = tokio::join!(callers.leave(config.timeout), health.end_watches());
+    // Only probes and scrapers are there, who ask again elsewhere.
+    ops.leave(OPS_LEAVE).await;
+    match cut {
+        0 => tracing::info!("drained: every request was answered"),
+        cut => tracing::warn!(connections = cut, "drained: shutdown.timeout passed, and connections were cut off"),
+    }
+}
+
+/// How long the ops listener may take to answer what it was asked last.
+const OPS_LEAVE: Duration = Duration::from_millis(500);

@@ -1,7 +1,10 @@
-//! Integration tests: each module is named after what it holds to its rules.
+//! Integration tests from the outside: real sockets, the real protocols. Each module is named after what it holds to its
+//! rules.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod admin_cli;
 mod admin_server;
 mod api;
+mod command_line;
+mod server_frame;

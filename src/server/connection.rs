@@ -1,0 +1,181 @@
+//! One connection, from its first byte to its last.
+//!
+//! Its limits are here: how long it may take to say what it speaks, how much it may ask at once, and how it leaves: it is
+//! told to go away (GOAWAY in HTTP/2), finishes what is in flight, and is closed. A largest age is one more reason to be
+//! told so.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use http::{Extensions, Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tonic::transport::server::Connected;
+use tower::{Service, ServiceExt as _};
+
+use super::drain::Leave;
+use super::listener::{Protocol, Stream};
+use super::preface::await_preface;
+
+/// What answers the requests of a connection: a tower service that never fails, such as [`tonic::service::Routes`].
+pub(super) trait Answer:
+    Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+    /// The body of its responses.
+    type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static;
+}
+
+impl<S, B> Answer for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    type Body = B;
+}
+
+/// How a connection is to be treated.
+pub(super) struct Terms {
+    /// What is spoken.
+    pub(super) protocol: Protocol,
+    /// TLS, if it is encrypted.
+    pub(super) tls: Option<TlsAcceptor>,
+}
+
+/// Why a connection ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// It did not say in time what it speaks.
+    #[error("nothing was asked in time")]
+    Silent,
+    /// It spoke something else, or left, before it asked anything.
+    #[error("the connection could not be opened")]
+    Opening(#[source] io::Error),
+    /// It broke later.
+    #[error("the connection broke")]
+    Broken(#[source] hyper::Error),
+}
+
+impl Fault {
+    /// The label of a connection that was dropped before it asked anything; one that only looked in has none.
+    pub(super) fn label(&self) -> Option<&'static str> {
+        match self {
+            Self::Silent => Some("silent"),
+            Self::Opening(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+            Self::Opening(_) => Some("opening"),
+            Self::Broken(_) => None,
+        }
+    }
+}
+
+/// Serves a connection until the client closes it, or until it has left.
+pub(super) async fn serve<S: Answer>(stream: Stream, terms: Terms, service: S, mut leave: Leave) -> Result<(), Fault> {
+    let protocol = terms.protocol;
+    let opening = timeout(OPENING_LIMIT, open(stream, terms));
+    let (io, info) = tokio::select! {
+        opened = opening => opened.map_err(|_| Fault::Silent)?.map_err(Fault::Opening)?,
+        _ = leave.told() => return Ok(()),
+    };
+    let introduced = service.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().extend(info.clone());
+        request
+    });
+    talk(io, protocol, introduced, leave).await.map_err(Fault::Broken)
+}
+
+/// Boxed, since the compiler can not see through the `await` above that the connection's future is `Send`.
+fn talk<S: Answer>(
+    io: Box<dyn Io>,
+    protocol: Protocol,
+    service: S,
+    leave: Leave,
+) -> Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> {
+    let (io, service) = (TokioIo::new(io), TowerToHyperService::new(service));
+    match protocol {
+        Protocol::Http1 => Box::pin(until_left(http1().serve_connection(io, service), leave)),
+        Protocol::Http2 => Box::pin(until_left(http2().serve_connection(io, service), leave)),
+    }
+}
+
+/// The handshake, and the first bytes. With them comes what handlers may learn of the peer, in tonic's own types.
+async fn open(stream: Stream, terms: Terms) -> io::Result<(Box<dyn Io>, Extensions)> {
+    let (io, info) = match stream {
+        Stream::Tcp(stream) => secure(stream, terms.tls).await?,
+        Stream::Unix(stream) => secure(stream, terms.tls).await?,
+    };
+    match terms.protocol {
+        // hyper has a limit of its own for the head of a request.
+        Protocol::Http1 => Ok((io, info)),
+        Protocol::Http2 => Ok((Box::new(await_preface(io).await?), info)),
+    }
+}
+
+async fn secure<IO: Io + Connected>(io: IO, tls: Option<TlsAcceptor>) -> io::Result<(Box<dyn Io>, Extensions)> {
+    let mut info = Extensions::new();
+    match tls {
+        Some(acceptor) => {
+            let io = acceptor.accept(io).await?;
+            info.insert(io.connect_info());
+            Ok((Box::new(io), info))
+        }
+        None => {
+            info.insert(io.connect_info());
+            Ok((Box::new(io), info))
+        }
+    }
+}
+
+/// Drives a connection; once it is told to leave, it takes no new requests and finishes those that it has.
+async fn until_left<C: GracefulConnection>(connection: C, mut leave: Leave) -> Result<(), C::Error> {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        _ = leave.told() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+fn http1() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(OPENING_LIMIT).max_buf_size(HEADER_LIMIT as usize);
+    builder
+}
+
+/// hyper's own limits against floods of resets stay as they are.
+fn http2() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAM_LIMIT)
+        .max_header_list_size(HEADER_LIMIT)
+        .keep_alive_interval(PING_AFTER)
+        .keep_alive_timeout(PING_LIMIT);
+    builder
+}
+
+/// What a connection is read from and written to.
+trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for IO {}
+
+/// For the TLS handshake and the first bytes together; on the ops listener, for the head of a request.
+const OPENING_LIMIT: Duration = Duration::from_secs(10);
+
+/// As many checks at once as Envoy's circuit breaker allows a cluster by default; it opens another connection for more.
+const STREAM_LIMIT: u32 = 1024;
+
+/// For all headers of a request together. The request that a check is about is in the body.
+const HEADER_LIMIT: u32 = 16 * 1024;
+
+/// A peer that is gone without a word, or never says more than the preface, is found out by a ping.
+const PING_AFTER: Duration = Duration::from_secs(30);
+
+/// How long it may take to answer.
+const PING_LIMIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,289 @@
+//! Whether checks can be answered: asked of the store twice a second, told to gRPC health clients and to `/readyz`.
+//!
+//! | state | `grpc.health.v1` | `/readyz` |
+//! |---|---|---|
+//! | starting, the store has not answered yet | NOT_SERVING | 503 |
+//! | ready | SERVING | 200 |
+//! | the store is lost | NOT_SERVING | 503 |
+//! | draining | NOT_SERVING | 503 |
+//!
+//! There are two names, `""` and `envoy.service.auth.v3.Authorization`; any other is NOT_FOUND.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+
+use crate::store::{Store, StoreError, StoreErrorKind};
+use crate::telemetry::Metrics;
+
+/// Whether checks can be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// The store has not answered yet.
+    Starting,
+    /// They can.
+    Ready,
+    /// The store does not answer any more.
+    StoreLost,
+    /// The service is about to end.
+    Draining,
+}
+
+impl Readiness {
+    /// Its name for people and probes.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::StoreLost => "store_unavailable",
+            Self::Draining => "draining",
+        }
+    }
+
+    fn status(self) -> ServingStatus {
+        if self == Self::Ready { ServingStatus::Serving } else { ServingStatus::NotServing }
+    }
+}
+
+/// Knows, and tells everybody who asks or watches.
+#[derive(Debug)]
+pub(super) struct Health {
+    readiness: watch::Sender<Readiness>,
+    reporter: HealthReporter,
+}
+
+impl Health {
+    /// Starting.
+    pub(super) async fn new() -> Self {
+        let health = Self { readiness: watch::Sender::new(Readiness::Starting), reporter: HealthReporter::new() };
+        health.report(Readiness::Starting).await;
+        health
+    }
+
+    /// `grpc.health.v1.Health`, for each listener that offers it.
+    pub(super) fn service(&self) -> HealthServer<HealthService> {
+        HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
+    }
+
+    /// For `/readyz`.
+    pub(super) fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.subscribe()
+    }
+
+    /// Follows the store for as long as it is awaited.
+    pub(super) async fn follow(&self, store: &dyn Store, metrics: &Metrics) -> Infallible {
+        let mut ticks = interval(PING_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failures = 0;
+        loop {
+            ticks.tick().await;
+            let answer = timeout(PING_LIMIT, store.ping()).await.unwrap_or_else(|_| Err(too_slow()));
+            failures = if answer.is_ok() { 0 } else { failures + 1 };
+            match answer {
+                Ok(()) => self.found(Readiness::Ready, None).await,
+                Err(error) if failures >= FAILURES => self.found(Readiness::StoreLost, Some(&error)).await,
+                Err(_) => {}
+            }
+            metrics.store_up(*self.readiness.borrow() == Readiness::Ready);
+            let status = store.status();
+            metrics.store_status(status.restarts_seen, status.nonces);
+        }
+    }
+
+    /// Says that the service is about to end; final, once nothing follows the store any more.
+    pub(super) async fn drain(&self) {
+        self.readiness.send_replace(Readiness::Draining);
+        self.report(Readiness::Draining).await;
+    }
+
+    /// Ends the streams of those who watch: they would hold their connections open.
+    pub(super) async fn end_watches(&self) {
+        let mut reporter = self.reporter.clone();
+        for name in NAMES {
+            reporter.clear_service_status(name).await;
+        }
+    }
+
+    /// Tells everybody what is new, once.
+    async fn found(&self, readiness: Readiness, error: Option<&StoreError>) {
+        if self.readiness.send_replace(readiness) == readiness {
+            return;
+        }
+        self.report(readiness).await;
+        match error {
+            None => tracing::info!("the store answers: ready"),
+            Some(error) => {
+                let error: &dyn std::error::Error = error;
+                tracing::warn!(error, "the store does not answer: not ready");
+            }
+        }
+    }
+
+    async fn report(&self, readiness: Readiness) {
+        for name in NAMES {
+            self.reporter.set_service_status(name, readiness.status()).await;
+        }
+    }
+}
+
+fn too_slow() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, "ping: no answer in time")
+}
+
+/// The names that health clients can ask for.
+const NAMES: [&str; 2] = ["", "envoy.service.auth.v3.Authorization"];
+
+/// With the two below, a lost store is told within 2 s.
+const PING_EVERY: Duration = Duration::from_millis(500);
+
+/// A store that needs longer can not answer checks either.
+const PING_LIMIT: Duration = Duration::from_millis(500);
+
+/// One call may fall on a connection that Redis has just closed; to flap for it would take away every replica at once.
+const FAILURES: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use async_trait::async_trait;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::model::{AccessToken, Consumer, ConsumerKey, Token};
+    use crate::store::{Claim, Credentials, NonceClaim, StoreStatus};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_store_is_told_within_three_seconds() {
+        for how in [Ping::Fails, Ping::Hangs] {
+            let (health, store, metrics) = (Health::new().await, Pinged::new(Ping::Answers), Metrics::default());
+            let mut readiness = health.readiness();
+            let told = async {
+                readiness.wait_for(|&now| now == Readiness::Ready).await.unwrap();
+                let lost = Instant::now();
+                store.set(how);
+                readiness.wait_for(|&now| now == Readiness::StoreLost).await.unwrap();
+                lost.elapsed()
+            };
+            let told =
+                tokio::select! { told = told => told, never = health.follow(&store, &metrics) => match never {} };
+            assert!(told <= Duration::from_secs(3), "{how:?}: {told:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_failed_ping_is_not_told() {
+        let (health, store, metrics) = (Health::new().await, Pinged::new(Ping::FailsOnce), Metrics::default());
+        let followed = timeout(Duration::from_secs(5), health.follow(&store, &metrics));
+        let mut readiness = health.readiness();
+        let lost = readiness.wait_for(|&now| now == Readiness::StoreLost);
+        tokio::select! { _ = followed => {}, _ = lost => panic!("told") }
+        assert_eq!(*health.readiness().borrow(), Readiness::Ready);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_comes_back_is_told() {
+        let (health, store, metrics) = (Health::new().await, Pinged::new(Ping::Fails), Metrics::default());
+        let mut readiness = health.readiness();
+        let story = async {
+            readiness.wait_for(|&now| now == Readiness::StoreLost).await.unwrap();
+            store.set(Ping::Answers);
+            readiness.wait_for(|&now| now == Readiness::Ready).await.unwrap();
+        };
+        tokio::select! { () = story => {}, never = health.follow(&store, &metrics) => match never {} }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn metrics_say_how_the_store_is() {
+        let (health, store, metrics) = (Health::new().await, Pinged::new(Ping::Answers), Metrics::default());
+        let _: Result<Infallible, _> = timeout(Duration::from_secs(1), health.follow(&store, &metrics)).await;
+        let text = metrics.render();
+        assert!(text.contains("countersign_store_up 1\n"), "{text}");
+        assert!(text.contains("countersign_store_restarts_seen_total 3\n"), "{text}");
+        store.set(Ping::Fails);
+        let _: Result<Infallible, _> = timeout(Duration::from_secs(2), health.follow(&store, &metrics)).await;
+        assert!(metrics.render().contains("countersign_store_up 0\n"));
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[repr(u8)]
+    enum Ping {
+        Answers,
+        Fails,
+        FailsOnce,
+        Hangs,
+    }
+
+    /// A store that can only be pinged.
+    #[derive(Debug)]
+    struct Pinged(AtomicU8);
+
+    impl Pinged {
+        fn new(ping: Ping) -> Self {
+            Self(AtomicU8::new(ping as u8))
+        }
+
+        fn set(&self, ping: Ping) {
+            self.0.store(ping as u8, Ordering::SeqCst);
+        }
+    }
+
+    #[async_trait]
+    impl Store for Pinged {
+        async fn ping(&self) -> Result<(), StoreError> {
+            let now = self.0.load(Ordering::SeqCst);
+            if now == Ping::Hangs as u8 {
+                return std::future::pending().await;
+            }
+            if now == Ping::FailsOnce as u8 {
+                self.set(Ping::Answers);
+            }
+            if now == Ping::Answers as u8 { Ok(()) } else { Err(too_slow()) }
+        }
+
+        fn status(&self) -> StoreStatus {
+            StoreStatus { restarts_seen: 3, nonces: 0 }
+        }
+
+        async fn credentials(&self, _: &ConsumerKey, _: Option<&Token>) -> Result<Credentials, StoreError> {
+            Err(too_slow())
+        }
+
+        async fn claim_nonce(&self, _: &NonceClaim<'_>) -> Result<Claim, StoreError> {
+            Err(too_slow())
+        }
+
+        async fn create_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
+            Err(too_slow())
+        }
+
+        async fn replace_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
+            Err(too_slow())
+        }
+
+        async fn consumers(&self, _: Option<&ConsumerKey>, _: usize) -> Result<Vec<Consumer>, StoreError> {
+            Err(too_slow())
+        }
+
+        async fn create_token(&self, _: &AccessToken) -> Result<(), StoreError> {
+            Err(too_slow())
+        }
+
+        async fn replace_token(&self, _: &AccessToken) -> Result<(), StoreError> {
+            Err(too_slow())
+        }
+
+        async fn token(&self, _: &Token) -> Result<Option<AccessToken>, StoreError> {
+            Err(too_slow())
+        }
+
+        async fn close(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The program itself: exit codes, and what it says about a wrong configuration.
+
+use std::fs;
+use std::process::{Command, Output};
+
+#[test]
+fn a_wrong_configuration_ends_with_64_and_lists_every_mistake() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("countersign.toml");
+    fs::write(&file, "[check]\nreelm = \"x\"\n").unwrap();
+    let mut command = countersign(&["serve", "--check", "nowhere", "--config"]);
+    let output = command.arg(&file).env("COUNTERSIGN_STORE__TIMEOUT", "soon").output().unwrap();
+    let expected = format!(
+        "error: 3 mistakes in the configuration\n  \
+         {}:2: `check.reelm` is unknown; did you mean `check.realm`?\n  \
+         COUNTERSIGN_STORE__TIMEOUT: `store.timeout` must be a duration from 1ms to 10s, for example \"1s\" or \"80ms\", \
+         not \"soon\"\n  \
+         --check: `check.listen` must be an IP address and port such as \"127.0.0.1:50051\", or \"unix:PATH\", not \
+         \"nowhere\"\n",
+        file.display()
+    );
+    assert_eq!((output.status.code(), stderr(&output)), (Some(64), expected.as_str()));
+}
+
+#[test]
+fn config_check_ends_with_64_only_if_there_is_a_mistake() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("countersign.toml");
+    let check = |text: &str| {
+        fs::write(&file, text).unwrap();
+        countersign(&["config", "check"]).arg(&file).output().unwrap()
+    };
+    let right = check("[store]\nurl = \"memory:\"\n");
+    assert_eq!(right.status.code(), Some(0));
+    assert_eq!(stdout(&right), "warning: the memory store forgets nonces: replays cross a restart\nno mistakes\n");
+    let wrong = check("[store]\nurl = \"mysql://localhost\"\n");
+    assert_eq!(wrong.status.code(), Some(64));
+    assert!(stderr(&wrong).contains(":2: `store.url` must be "), "{}", stderr(&wrong));
+}
+
+#[test]
+fn config_default_prints_a_file_without_a_mistake() {
+    let printed = countersign(&["config", "default"]).output().unwrap();
+    assert_eq!(printed.status.code(), Some(0));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("countersign.toml");
+    fs::write(&file, printed.stdout).unwrap();
+    let checked = countersign(&["config", "check"]).arg(&file).output().unwrap();
+    assert_eq!(
+        (checked.status.code(), stdout(&checked)),
+        (Some(0), "warning: http.listen is set, but this version serves no OAuth endpoints\nno mistakes\n")
+    );
+}
+
+#[test]
+fn bad_usage_ends_with_64() {
+    for arguments in [&["serve", "--nonsense"][..], &["nonsense"], &[]] {
+        assert_eq!(countersign(arguments).output().unwrap().status.code(), Some(64), "{arguments:?}");
+    }
+    assert_eq!(countersign(&["--help"]).output().unwrap().status.code(), Some(0));
+}
+
+/// The program, with no variables of this test's environment.
+fn countersign(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.args(arguments).env_clear();
+    command
+}
+
+fn stdout(output: &Output) -> &str {
+    str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    str::from_utf8(&output.stderr).unwrap()
+}

@@ -1,0 +1,414 @@
+//! The listeners from the outside: health, readiness, TLS, Unix sockets, and how the service ends.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{fs, io};
+
+use async_trait::async_trait;
+use countersign::clock::{SystemClock, SystemEntropy};
+use countersign::config::{Config, ListenAddress, ListenerConfig, TlsConfig};
+use countersign::model::{AccessToken, Consumer, ConsumerKey, Token};
+use countersign::server::api::AdminToken;
+use countersign::server::{self, Addresses, App, BindError, Listeners, ServerError};
+use countersign::store::{Claim, Credentials, NonceClaim, Store, StoreError, StoreErrorKind, StoreStatus};
+use countersign::telemetry::Metrics;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Streaming};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+const AUTHORIZATION: &str = "envoy.service.auth.v3.Authorization";
+
+#[tokio::test]
+async fn health_knows_two_names_on_both_grpc_listeners() {
+    let service = Service::start(config()).await;
+    service.is_ready().await;
+    for address in [&service.addresses.check, &service.addresses.api] {
+        let mut health = health(&plain(address)).await;
+        for name in ["", AUTHORIZATION] {
+            assert_eq!(check(&mut health, name).await, Ok(ServingStatus::Serving), "{name}");
+        }
+        assert_eq!(check(&mut health, "countersign").await, Err(Code::NotFound));
+        let unknown = health.watch(request("countersign")).await.unwrap_err();
+        assert_eq!(unknown.code(), Code::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn who_watches_is_told_that_the_store_is_lost_and_back() {
+    let service = Service::start(config()).await;
+    service.is_ready().await;
+    let mut health = health(&plain(&service.addresses.check)).await;
+    let mut watch = health.watch(request(AUTHORIZATION)).await.unwrap().into_inner();
+    assert_eq!(next(&mut watch).await, Some(ServingStatus::Serving));
+
+    service.store.set_lost(true);
+    assert_eq!(next(&mut watch).await, Some(ServingStatus::NotServing));
+    assert_eq!(check(&mut health, "").await, Ok(ServingStatus::NotServing));
+    let readyz = get(&service.addresses.ops, "/readyz").await;
+    assert_eq!((readyz.status, readyz.body.as_str()), (503, "{\"ready\":false,\"reason\":\"store_unavailable\"}\n"));
+    assert_eq!(get(&service.addresses.ops, "/livez").await.status, 200, "a restart would not bring the store back");
+    let metrics = get(&service.addresses.ops, "/metrics").await;
+    assert!(metrics.body.contains("\ncountersign_store_up 0\n"), "{}", metrics.body);
+
+    service.store.set_lost(false);
+    assert_eq!(next(&mut watch).await, Some(ServingStatus::Serving));
+    let readyz = get(&service.addresses.ops, "/readyz").await;
+    assert_eq!((readyz.status, readyz.body.as_str()), (200, "{\"ready\":true,\"reason\":\"ready\"}\n"));
+}
+
+#[tokio::test]
+async fn draining_is_told_before_anything_is_closed() {
+    let mut config = config();
+    config.shutdown.delay = Duration::from_secs(1);
+    let service = Service::start(config).await;
+    service.is_ready().await;
+    let mut watch = health(&plain(&service.addresses.check)).await.watch(request("")).await.unwrap().into_inner();
+    assert_eq!(next(&mut watch).await, Some(ServingStatus::Serving));
+
+    let Service { addresses, shutdown, ended, .. } = service;
+    shutdown.send(()).unwrap();
+    assert_eq!(next(&mut watch).await, Some(ServingStatus::NotServing));
+    let mut newcomer = health(&plain(&addresses.check)).await;
+    assert_eq!(check(&mut newcomer, "").await, Ok(ServingStatus::NotServing), "it still answers");
+    assert_eq!(get(&addresses.ops, "/readyz").await.body, "{\"ready\":false,\"reason\":\"draining\"}\n");
+
+    assert_eq!(next(&mut watch).await, None, "a watch does not hold its connection open");
+    ended.await.unwrap().unwrap();
+    assert!(Endpoint::from_shared(plain(&addresses.check)).unwrap().connect().await.is_err());
+}
+
+#[tokio::test]
+async fn a_store_that_never_answered_is_not_ready() {
+    let service = Service::start_with(config(), FakeStore::lost()).await;
+    let mut health = health(&plain(&service.addresses.check)).await;
+    assert_eq!(check(&mut health, "").await, Ok(ServingStatus::NotServing));
+    assert_eq!(get(&service.addresses.ops, "/readyz").await.status, 503);
+}
+
+#[tokio::test]
+async fn a_listener_can_be_a_unix_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("check.sock");
+    let mut config = config();
+    config.check.listener.address = ListenAddress::Unix(path.clone());
+    let service = Service::start(config).await;
+    service.is_ready().await;
+    assert_eq!(service.addresses.check.to_string(), format!("unix:{}", path.display()));
+    let mut health = health(&format!("unix:{}", path.display())).await;
+    assert_eq!(check(&mut health, "").await, Ok(ServingStatus::Serving));
+    drop(health);
+
+    let Service { shutdown, ended, .. } = service;
+    shutdown.send(()).unwrap();
+    ended.await.unwrap().unwrap();
+    assert!(!path.exists(), "it is removed at the end");
+}
+
+#[tokio::test]
+async fn a_listener_can_speak_tls() {
+    let files = Certificates::create();
+    let mut config = config();
+    config.check.listener.tls = Some(files.server(false));
+    let service = Service::start(config).await;
+    service.is_ready().await;
+    let (uri, tls) = (encrypted(&service.addresses.check), files.trusting());
+    let mut health = HealthClient::new(connect_tls(&uri, tls).await.unwrap());
+    assert_eq!(check(&mut health, "").await, Ok(ServingStatus::Serving));
+}
+
+#[tokio::test]
+async fn a_client_without_our_certificate_is_refused_where_one_is_demanded() {
+    let (files, strangers) = (Certificates::create(), Certificates::create());
+    let mut config = config();
+    config.check.listener.tls = Some(files.server(true));
+    let service = Service::start(config).await;
+    service.is_ready().await;
+    let uri = encrypted(&service.addresses.check);
+
+    let known = connect_tls(&uri, files.trusting().identity(files.client())).await.unwrap();
+    assert_eq!(check(&mut HealthClient::new(known), "").await, Ok(ServingStatus::Serving));
+    for tls in [files.trusting(), files.trusting().identity(strangers.client())] {
+        // In TLS 1.3 a client hears of the refusal only with the first answer.
+        let asked = match connect_tls(&uri, tls).await {
+            Ok(channel) => check(&mut HealthClient::new(channel), "").await.is_ok(),
+            Err(_) => false,
+        };
+        assert!(!asked);
+    }
+}
+
+#[tokio::test]
+async fn plaintext_on_a_tls_listener_gets_nothing() {
+    let files = Certificates::create();
+    let mut config = config();
+    config.check.listener.tls = Some(files.server(false));
+    let service = Service::start(config).await;
+    service.is_ready().await;
+    let mut health = health(&plain(&service.addresses.check)).await;
+    assert!(check(&mut health, "").await.is_err());
+}
+
+#[tokio::test]
+async fn a_key_of_another_certificate_is_named_at_the_start() {
+    let (files, others) = (Certificates::create(), Certificates::create());
+    let mut config = config();
+    config.api.listener.tls = Some(TlsConfig { key_file: others.path("server.key"), ..files.server(false) });
+    let error = Listeners::bind(&config).await.unwrap_err();
+    assert!(matches!(&error, BindError::Tls { listener: "api", .. }), "{error}");
+    assert_eq!(error.to_string(), "the api listener can not offer TLS");
+}
+
+#[tokio::test]
+async fn reflection_is_offered_to_administrators_and_not_to_envoy_by_default() {
+    let service = Service::start(config()).await;
+    assert_eq!(reflects(&service.addresses.api).await, Ok(()));
+    assert_eq!(reflects(&service.addresses.check).await, Err(Code::Unimplemented));
+    let mut open = config();
+    open.check.reflection = true;
+    assert_eq!(reflects(&Service::start(open).await.addresses.check).await, Ok(()));
+}
+
+/// The service, in this process, on free ports.
+struct Service {
+    addresses: Addresses,
+    store: Arc<FakeStore>,
+    shutdown: oneshot::Sender<()>,
+    ended: JoinHandle<Result<(), ServerError>>,
+}
+
+impl Service {
+    async fn start(config: Config) -> Self {
+        Self::start_with(config, FakeStore::default()).await
+    }
+
+    async fn start_with(config: Config, store: FakeStore) -> Self {
+        let listeners = Listeners::bind(&config).await.unwrap();
+        let (addresses, store) = (listeners.addresses(), Arc::new(store));
+        let app = App {
+            config: Arc::new(config),
+            store: store.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            metrics: Arc::new(Metrics::default()),
+            admin_token: AdminToken::new("the-admin-token-of-these-tests").unwrap(),
+        };
+        let (shutdown, told) = oneshot::channel();
+        let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
+        Self { addresses, store, shutdown, ended }
+    }
+
+    async fn is_ready(&self) {
+        while get(&self.addresses.ops, "/readyz").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::default();
+    for listener in [&mut config.check.listener, &mut config.api.listener, &mut config.ops.listener] {
+        *listener = any_port();
+    }
+    config.shutdown.delay = Duration::ZERO;
+    config
+}
+
+fn any_port() -> ListenerConfig {
+    let address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
+    ListenerConfig { address, tls: None, insecure_plaintext: false }
+}
+
+fn plain(address: &ListenAddress) -> String {
+    format!("http://{address}")
+}
+
+/// By name, since the certificate is for one.
+fn encrypted(address: &ListenAddress) -> String {
+    let ListenAddress::Tcp(address) = address else { panic!("{address} is not TCP") };
+    format!("https://localhost:{}", address.port())
+}
+
+async fn health(uri: &str) -> HealthClient<Channel> {
+    HealthClient::new(Endpoint::from_shared(uri.to_owned()).unwrap().connect().await.unwrap())
+}
+
+async fn connect_tls(uri: &str, tls: ClientTlsConfig) -> Result<Channel, tonic::transport::Error> {
+    Endpoint::from_shared(uri.to_owned()).unwrap().tls_config(tls).unwrap().connect().await
+}
+
+fn request(service: &str) -> HealthCheckRequest {
+    HealthCheckRequest { service: service.to_owned() }
+}
+
+async fn check(health: &mut HealthClient<Channel>, service: &str) -> Result<ServingStatus, Code> {
+    let answer = health.check(request(service)).await;
+    answer.map(|answer| answer.into_inner().status()).map_err(|status| status.code())
+}
+
+async fn next(watch: &mut Streaming<HealthCheckResponse>) -> Option<ServingStatus> {
+    watch.message().await.unwrap().map(|answer| answer.status())
+}
+
+/// Whether server reflection answers there.
+async fn reflects(address: &ListenAddress) -> Result<(), Code> {
+    use tonic_reflection::pb::v1::ServerReflectionRequest;
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+
+    let channel = Endpoint::from_shared(plain(address)).unwrap().connect().await.unwrap();
+    let no_requests = futures_util::stream::empty::<ServerReflectionRequest>();
+    let answer = ServerReflectionClient::new(channel).server_reflection_info(no_requests).await;
+    answer.map(drop).map_err(|status| status.code())
+}
+
+struct Answer {
+    status: u16,
+    body: String,
+}
+
+/// Asks as curl does.
+async fn get(address: &ListenAddress, path: &str) -> Answer {
+    let answer = exchange(address, path).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    Answer { status: head.split(' ').nth(1).unwrap().parse().unwrap(), body: body.to_owned() }
+}
+
+async fn exchange(address: &ListenAddress, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address.to_string()).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+/// A certificate authority, a server and a client, as PEM files.
+struct Certificates {
+    directory: TempDir,
+}
+
+impl Certificates {
+    fn create() -> Self {
+        let files = Self { directory: tempfile::tempdir().unwrap() };
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        files.write("ca.pem", &authority.pem());
+        for name in ["server", "client"] {
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            files.write(&format!("{name}.pem"), &params.signed_by(&key, &authority).unwrap().pem());
+            files.write(&format!("{name}.key"), &key.serialize_pem());
+        }
+        files
+    }
+
+    /// What a listener offers, and whether it demands a certificate too.
+    fn server(&self, demanding: bool) -> TlsConfig {
+        TlsConfig {
+            certificate_file: self.path("server.pem"),
+            key_file: self.path("server.key"),
+            client_ca_file: demanding.then(|| self.path("ca.pem")),
+        }
+    }
+
+    fn trusting(&self) -> ClientTlsConfig {
+        ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.read("ca.pem")))
+    }
+
+    fn client(&self) -> Identity {
+        Identity::from_pem(self.read("client.pem"), self.read("client.key"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, pem: &str) {
+        fs::write(self.path(name), pem).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        read(&self.path(name))
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+/// A store that can only be pinged, and be lost.
+#[derive(Debug, Default)]
+struct FakeStore {
+    lost: AtomicBool,
+}
+
+impl FakeStore {
+    fn lost() -> Self {
+        Self { lost: AtomicBool::new(true) }
+    }
+
+    fn set_lost(&self, lost: bool) {
+        self.lost.store(lost, Ordering::SeqCst);
+    }
+}
+
+fn unavailable<T>() -> Result<T, StoreError> {
+    Err(StoreError::new(StoreErrorKind::Unavailable, "test"))
+}
+
+#[async_trait]
+impl Store for FakeStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        if self.lost.load(Ordering::SeqCst) { unavailable() } else { Ok(()) }
+    }
+
+    fn status(&self) -> StoreStatus {
+        StoreStatus::default()
+    }
+
+    async fn credentials(&self, _: &ConsumerKey, _: Option<&Token>) -> Result<Credentials, StoreError> {
+        unavailable()
+    }
+
+    async fn claim_nonce(&self, _: &NonceClaim<'_>) -> Result<Claim, StoreError> {
+        unavailable()
+    }
+
+    async fn create_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn replace_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn consumers(&self, _: Option<&ConsumerKey>, _: usize) -> Result<Vec<Consumer>, StoreError> {
+        unavailable()
+    }
+
+    async fn create_token(&self, _: &AccessToken) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn replace_token(&self, _: &AccessToken) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn token(&self, _: &Token) -> Result<Option<AccessToken>, StoreError> {
+        unavailable()
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
