@@ -6,5 +6,6 @@
 mod admin_cli;
 mod admin_server;
 mod api;
+mod check;
 mod command_line;
 mod server_frame;

@@ -1,0 +1,155 @@
+//! Our own failures: never an allowance, and never a denial.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use countersign::config::{Mode, OnError, RoutePolicy};
+use countersign::model::{AccessToken, Consumer, ConsumerKey, Token};
+use countersign::store::{Claim, Credentials, NonceClaim, Store, StoreError, StoreErrorKind, StoreStatus};
+use envoy_types::ext_authz::v3::pb::HttpResponse;
+use tonic::Code;
+
+use super::bench::{Bench, Call, metadata};
+
+/// How the store fails. The stores themselves are tested for failing; here it is what becomes of it.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    LookUp,
+    Claim,
+    Unreadable,
+    Hangs,
+    Panics,
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_unavailable() {
+    for fault in [Fault::LookUp, Fault::Claim] {
+        let bench = failing(fault, OnError::Grpc, Mode::Enforce).await;
+        let status = bench.ask(Call::get("/").signed()).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable, "{fault:?}");
+        assert!(bench.metrics.render().contains("countersign_store_errors_total{kind=\"unavailable\"} 1"));
+        assert!(bench.metrics.render().contains("result=\"error\",reason=\"store\""));
+    }
+}
+
+#[tokio::test]
+async fn an_unreadable_record_is_internal() {
+    let bench = failing(Fault::Unreadable, OnError::Grpc, Mode::Enforce).await;
+    assert_eq!(bench.ask(Call::get("/").signed()).await.unwrap_err().code(), Code::Internal);
+}
+
+#[tokio::test]
+async fn a_panic_is_internal() {
+    let bench = failing(Fault::Panics, OnError::Grpc, Mode::Enforce).await;
+    assert_eq!(bench.ask(Call::get("/").signed()).await.unwrap_err().code(), Code::Internal);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_is_given_up_on_at_our_deadline() {
+    let bench = failing(Fault::Hangs, OnError::Grpc, Mode::Enforce).await;
+    let started = tokio::time::Instant::now();
+    let status = bench.ask(Call::get("/").signed()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(started.elapsed() <= Duration::from_millis(181), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_failure_can_be_an_error_response() {
+    let bench = failing(Fault::LookUp, OnError::ErrorResponse, Mode::Enforce).await;
+    let response = bench.ask(Call::get("/").signed()).await.unwrap();
+    assert_ne!(response.status.as_ref().unwrap().code, 0);
+    match response.http_response {
+        Some(HttpResponse::ErrorResponse(error)) => assert_eq!(error.status.unwrap().code, 503),
+        other => panic!("not an error: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn in_shadow_a_failure_passes_without_an_identity() {
+    for fault in [Fault::LookUp, Fault::Panics] {
+        let bench = failing(fault, OnError::Grpc, Mode::Shadow).await;
+        let response = bench.ask(Call::get("/").signed()).await.unwrap();
+        assert_eq!(metadata(&response, "decision").as_deref(), Some("would_deny"), "{fault:?}");
+        assert!(bench.allowed(Call::get("/").signed()).await.headers.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_mistake_in_envoys_configuration_is_ours() {
+    let bench = Bench::new().await;
+    for extension in [("countersign.requires", "user"), ("countersign.mode", "shadows")] {
+        let call = Call { extensions: vec![extension], ..Call::get("/") };
+        assert_eq!(bench.ask(call.signed()).await.unwrap_err().code(), Code::Internal);
+    }
+}
+
+async fn failing(fault: Fault, on_error: OnError, mode: Mode) -> Bench {
+    let change = |config: &mut countersign::config::Config| {
+        config.check.on_error = on_error;
+        config.check.policy = RoutePolicy { mode: Some(mode), ..RoutePolicy::default() };
+    };
+    Bench::over(change, |store| Arc::new(Failing { store, fault })).await
+}
+
+/// A store with a fault.
+#[derive(Debug)]
+struct Failing {
+    store: Arc<dyn Store>,
+    fault: Fault,
+}
+
+const UNAVAILABLE: StoreError = StoreError::new(StoreErrorKind::Unavailable, "testing");
+
+#[async_trait]
+impl Store for Failing {
+    async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
+        match self.fault {
+            Fault::LookUp => Err(UNAVAILABLE),
+            Fault::Unreadable => Err(StoreError::new(StoreErrorKind::Unreadable, "testing")),
+            Fault::Hangs => std::future::pending().await,
+            Fault::Panics => panic!("a bug"),
+            Fault::Claim => self.store.credentials(consumer, token).await,
+        }
+    }
+
+    async fn claim_nonce(&self, _: &NonceClaim<'_>) -> Result<Claim, StoreError> {
+        Err(UNAVAILABLE)
+    }
+
+    async fn create_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
+        Err(UNAVAILABLE)
+    }
+
+    async fn replace_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
+        Err(UNAVAILABLE)
+    }
+
+    async fn consumers(&self, _: Option<&ConsumerKey>, _: usize) -> Result<Vec<Consumer>, StoreError> {
+        Err(UNAVAILABLE)
+    }
+
+    async fn create_token(&self, _: &AccessToken) -> Result<(), StoreError> {
+        Err(UNAVAILABLE)
+    }
+
+    async fn replace_token(&self, _: &AccessToken) -> Result<(), StoreError> {
+        Err(UNAVAILABLE)
+    }
+
+    async fn token(&self, _: &Token) -> Result<Option<AccessToken>, StoreError> {
+        Err(UNAVAILABLE)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Err(UNAVAILABLE)
+    }
+
+    fn status(&self) -> StoreStatus {
+        StoreStatus::default()
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

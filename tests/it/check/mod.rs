@@ -1,0 +1,8 @@
+//! What Check answers, rule by rule, without an Envoy in between: every form of request that a client of the API can
+//! send, and every failure of ours.
+
+mod answers;
+mod bench;
+mod bodies;
+mod failures;
+mod routes;
