@@ -109,8 +109,8 @@ async fn serve(config: Config, told: impl Future<Output = ()>) -> anyhow::Result
         Ok(server::run(listeners, app, told).await?)
     };
     let served = served.await;
-    store.close().await.context("the store can not be closed")?;
-    served
+    let closed = store.close().await.context("the store can not be closed");
+    served.and(closed)
 }
 
 /// A certificate that can not be used is a mistake in the configuration; an address that is taken is not.
