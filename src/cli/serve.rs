@@ -10,8 +10,8 @@ use countersign::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use countersign::config::{self, Config, Sources};
 use countersign::server::api::AdminToken;
 use countersign::server::{self, App, BindError, Listeners};
+use countersign::store;
 use countersign::telemetry::{self, Metrics};
-use countersign::{store, store::Store};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -95,20 +95,22 @@ async fn serve_until_told(config: Config) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Opens the store, serves, and closes it whatever happened: a store that was closed knows that it forgot nothing.
 async fn serve(config: Config, told: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let opened = store::open(&config.store, &config.data_dir, Arc::clone(&clock), Arc::clone(&entropy));
-    let store: Arc<dyn Store> = opened.await.context("the store can not be opened")?;
-    let variable = std::env::var(AdminToken::VARIABLE).ok();
-    let admin_token = AdminToken::load_or_create(&config.data_dir, variable.as_deref(), &*entropy)?;
-    let listeners = Listeners::bind(&config).await.map_err(unbound)?;
-    let metrics = Arc::new(Metrics::default());
-    let app = App { config: Arc::new(config), store: Arc::clone(&store), clock, entropy, metrics, admin_token };
-    let served = server::run(listeners, app, told).await;
-    // Also when the service failed: what was acknowledged must be found again.
-    store.close().await.context("the store can not be closed")?;
-    Ok(served?)
+    let store = opened.await.context("the store can not be opened")?;
+    let served = async {
+        let variable = std::env::var(AdminToken::VARIABLE).ok();
+        let admin_token = AdminToken::load_or_create(&config.data_dir, variable.as_deref(), entropy.as_ref())?;
+        let listeners = Listeners::bind(&config).await.map_err(unbound)?;
+        let (config, metrics) = (Arc::new(config), Arc::new(Metrics::default()));
+        let app = App { config, store: Arc::clone(&store), clock, entropy: Arc::clone(&entropy), metrics, admin_token };
+        Ok(server::run(listeners, app, told).await?)
+    };
+    let served = served.await;
+    let closed = store.close().await.context("the store can not be closed");
+    served.and(closed)
 }
 
 /// A certificate that can not be used is a mistake in the configuration; an address that is taken is not.

@@ -84,6 +84,9 @@ impl Health {
             ticks.tick().await;
             let answer = timeout(PING_LIMIT, store.ping()).await.unwrap_or_else(|_| Err(too_slow()));
             failures = if answer.is_ok() { 0 } else { failures + 1 };
+            if let Err(error) = &answer {
+                metrics.store_error(error.kind().label());
+            }
             match answer {
                 Ok(()) => self.found(Readiness::Ready, None).await,
                 Err(error) if failures >= FAILURES => self.found(Readiness::StoreLost, Some(&error)).await,

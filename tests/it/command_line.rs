@@ -1,7 +1,10 @@
 //! The program itself: exit codes, and what it says about a wrong configuration.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::io::{self, BufRead as _, BufReader, Lines};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+
+use tempfile::TempDir;
 
 #[test]
 fn a_wrong_configuration_ends_with_64_and_lists_every_mistake() {
@@ -58,6 +61,65 @@ fn bad_usage_ends_with_64() {
         assert_eq!(countersign(arguments).output().unwrap().status.code(), Some(64), "{arguments:?}");
     }
     assert_eq!(countersign(&["--help"]).output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn the_first_signal_drains_and_ends_with_0() {
+    let mut service = Serving::start("0s");
+    service.signal("TERM");
+    service.wait_for("drained: every request was answered");
+    assert_eq!(service.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_second_signal_ends_it_at_once_with_1() {
+    let mut service = Serving::start("1h");
+    service.signal("TERM");
+    service.wait_for("draining");
+    service.signal("INT");
+    service.wait_for("ended at once by a second signal");
+    assert_eq!(service.child.wait().unwrap().code(), Some(1));
+}
+
+/// `countersign serve` on free ports.
+struct Serving {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    _data_dir: TempDir,
+}
+
+impl Serving {
+    fn start(delay: &str) -> Self {
+        let data_dir = tempfile::tempdir().unwrap();
+        let mut command = countersign(&["serve", "--store", "memory:"]);
+        for listener in ["--check", "--api", "--ops"] {
+            command.args([listener, "127.0.0.1:0"]);
+        }
+        command.arg("--data-dir").arg(data_dir.path()).env("COUNTERSIGN_SHUTDOWN__DELAY", delay);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut serving = Self { child, log, _data_dir: data_dir };
+        serving.wait_for("the store answers: ready");
+        serving
+    }
+
+    /// Reads the log up to a line with these words.
+    fn wait_for(&mut self, words: &str) {
+        assert!(self.log.any(|line| line.unwrap().contains(words)), "the log ended without {words:?}");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed.
+        let _: io::Result<()> = self.child.kill();
+        let _: io::Result<ExitStatus> = self.child.wait();
+    }
 }
 
 /// The program, with no variables of this test's environment.
