@@ -3,7 +3,7 @@
 use super::attributes::Headers;
 use crate::verify::Identity;
 
-/// The six headers, in the order of [`values`].
+/// The six headers, in the order of [`Caller::values`].
 pub(super) const NAMES: [&str; 6] = [
     "x-consumer-id",
     "x-consumer-username",

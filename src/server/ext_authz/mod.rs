@@ -1,6 +1,6 @@
 //! `envoy.service.auth.v3.Authorization`: Envoy asks, [`Verifier`] decides, and the decision goes back on the wire.
 //!
-//! Everything that goes wrong on our side is a [`Failure`] and becomes a gRPC status (or `error_response`), never a
+//! Everything that goes wrong on our side is a failure and becomes a gRPC status (or `error_response`), never a
 //! denial and never an allowance. The one exception is named: on a route whose mode is `shadow`, everything passes.
 
 mod answer;
