@@ -1,0 +1,64 @@
+//! A form is never verified without all of it.
+
+use super::on_every_stack;
+use crate::http::{FORM, Request, Response, exchange};
+use crate::stack::Stack;
+
+on_every_stack!(
+    a_form_as_large_as_envoy_sends_is_verified_and_a_larger_one_is_413,
+    a_form_in_chunks_is_verified_whole,
+    a_form_behind_an_upgrade_is_refused,
+    a_body_hash_is_held_against_the_body,
+);
+
+async fn a_form_as_large_as_envoy_sends_is_verified_and_a_larger_one_is_413(stack: &mut Stack) {
+    let largest = format!("a={}", "b".repeat(MAX_REQUEST_BYTES - 2));
+    let signed = stack.alice.sign(&Request::form("POST", "/photos", &largest));
+    assert_eq!(stack.allows(&signed).await.body.len(), MAX_REQUEST_BYTES);
+    let larger = stack.alice.sign(&Request::form("POST", "/photos", &format!("{largest}b")));
+    assert_eq!(stack.send(&larger).await.status, 413);
+    assert_eq!(stack.upstream.received().len(), 0);
+}
+
+async fn a_form_in_chunks_is_verified_whole(stack: &mut Stack) {
+    let form = stack.alice.sign(&Request::form("POST", "/photos", "title=a&to=alice"));
+    let received = in_chunks(stack, &form, &["title=a", "&to=alice"]).await;
+    assert_eq!(received.status, 200, "{received:?}");
+    assert_eq!(stack.upstream.received()[0].body, b"title=a&to=alice");
+
+    let tampered = stack.alice.sign(&Request::form("POST", "/photos", "title=a"));
+    let refused = in_chunks(stack, &tampered, &["title=a", "&to=mallory"]).await;
+    assert_eq!((refused.status, &refused.json()["oauth_problem"]), (401, &"signature_invalid".into()));
+    assert_eq!(stack.upstream.received().len(), 0);
+}
+
+/// Envoy does not buffer such a request, and forwards what it had not shown.
+async fn a_form_behind_an_upgrade_is_refused(stack: &mut Stack) {
+    let form = Request::form("POST", "/photos", "").with("Upgrade", "websocket");
+    let signed = stack.alice.sign(&form).with_body("to=mallory");
+    let response = stack.send(&signed).await;
+    assert!([401, 403, 413].contains(&response.status), "{response:?}");
+    assert_eq!(stack.upstream.received().len(), 0);
+}
+
+async fn a_body_hash_is_held_against_the_body(stack: &mut Stack) {
+    let json = |body: &str| Request::new("POST", "/photos").with("Content-Type", "application/json").with_body(body);
+    // The SHA-1 of "Hello World!", from the example of the body hash extension.
+    let signing = stack.alice.signing().with("oauth_body_hash", "Lve95gjOVATpfV8EL5X4nxwjKHE=");
+    let signed = signing.in_header(&json("Hello World!"));
+    stack.denies(&signed.clone().with_body("Hello Wurld!"), 401, "signature_invalid").await;
+    stack.allows(&signed).await;
+}
+
+/// Sends a request whose body comes in these chunks, in place of its own.
+async fn in_chunks(stack: &Stack, request: &Request, chunks: &[&str]) -> Response {
+    let mut request = request.clone().with("Transfer-Encoding", "chunked");
+    request.headers.retain(|(name, _)| name != "Content-Length");
+    let chunks = chunks.iter().chain(&[""]);
+    request.body = chunks.map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
+    assert_eq!(request.header("Content-Type"), Some(FORM));
+    Response::parse(&exchange(stack.envoy.address, &request.to_bytes()).await)
+}
+
+/// `max_request_bytes` of every configuration here.
+const MAX_REQUEST_BYTES: usize = 1_048_576;
