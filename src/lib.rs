@@ -46,7 +46,7 @@
 //!         body: Body::Whole(b""),
 //!     };
 //!     let signed = request.parse(&Limits::default())?.expect("the request is signed");
-//!     signed.verify(&keys, BodyHashRule::Accept)
+//!     signed.verify(&keys, BodyHashRule::Accept).map(|_verified| ())
 //! };
 //! assert!(verify(b"/photos?file=vacation.jpg&size=original").is_ok());
 //! assert!(verify(b"/photos?file=vacation.jpg&size=huge").is_err());
