@@ -245,7 +245,10 @@ pub(super) fn path_prefix(text: &str) -> Result<String, ValueProblem> {
     if text.starts_with('/') && plain && !ambiguous {
         Ok(text.to_owned())
     } else {
-        Err(ValueProblem::shape("a path that begins with / and has no //, dot segment, ;, query or escaped / \\ .", text))
+        Err(ValueProblem::shape(
+            "a path that begins with / and has no //, dot segment, ;, query or escaped / \\ .",
+            text,
+        ))
     }
 }
 

@@ -106,8 +106,19 @@ mod tests {
 
     #[test]
     fn a_path_that_may_be_routed_elsewhere_is_ambiguous() {
-        for path in ["/a/../b", "/a/./b", "/a//b", "/a\\b", "/a%2fb", "/a%5Cb", "/a/%2e%2E/b", "/..", "/a/..;x/b", "/;x/b", "//"]
-        {
+        for path in [
+            "/a/../b",
+            "/a/./b",
+            "/a//b",
+            "/a\\b",
+            "/a%2fb",
+            "/a%5Cb",
+            "/a/%2e%2E/b",
+            "/..",
+            "/a/..;x/b",
+            "/;x/b",
+            "//",
+        ] {
             assert!(is_ambiguous(path.as_bytes()), "{path}");
         }
     }
