@@ -14,6 +14,7 @@ mod master_key;
 mod nonce;
 mod open;
 mod record;
+mod redis;
 mod seal;
 
 use std::fmt;

@@ -8,6 +8,7 @@ use tracing::warn;
 use super::embedded::EmbeddedStore;
 use super::master_key::{MasterKeyError, MasterKeys};
 use super::record::Records;
+use super::redis::RedisStore;
 use super::seal::Sealer;
 use super::{Store, StoreError, StoreErrorKind};
 use crate::clock::{Clock, Entropy};
@@ -44,7 +45,11 @@ pub async fn open(
             };
             Ok(EmbeddedStore::in_memory(records(keys.map_err(unusable)?), clock).await?)
         }
-        StoreUrl::Redis(_) => todo!(),
+        StoreUrl::Redis(url) => {
+            let file = config.master_key_file.as_deref().ok_or(OpenError::NoKey).map_err(unusable)?;
+            let keys = MasterKeys::read(file).map_err(unusable)?;
+            Ok(RedisStore::open(url, config, records(keys), clock).await?)
+        }
     }
 }
 
@@ -78,6 +83,10 @@ fn create_private_dir(path: &Path) -> std::io::Result<()> {
 enum OpenError {
     #[error(transparent)]
     Key(#[from] MasterKeyError),
+    #[error(
+        "Redis needs a master key to seal secrets with; put the line that `countersign keygen` prints into a file and name it in store.master_key_file"
+    )]
+    NoKey,
     #[error("the store {} is there, but its master key file {} is not; put the key file back, since without it no secret can be read", store.display(), key.display())]
     KeyLost { key: PathBuf, store: PathBuf },
     #[error("can not make the data directory {}", path.display())]
