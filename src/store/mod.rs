@@ -13,6 +13,7 @@ mod embedded;
 mod master_key;
 mod nonce;
 mod open;
+mod private;
 mod record;
 mod redis;
 mod seal;

@@ -7,6 +7,7 @@ use tracing::warn;
 
 use super::embedded::EmbeddedStore;
 use super::master_key::{MasterKeyError, MasterKeys};
+use super::private::create_directory;
 use super::record::Records;
 use super::redis::RedisStore;
 use super::seal::Sealer;
@@ -66,16 +67,11 @@ fn embedded_keys(
         None if own.exists() => MasterKeys::read(&own),
         None if store.exists() => return Err(OpenError::KeyLost { key: own, store: store.to_owned() }),
         None => {
-            create_private_dir(data_dir).map_err(|source| OpenError::DataDir { path: data_dir.to_owned(), source })?;
+            create_directory(data_dir).map_err(|source| OpenError::DataDir { path: data_dir.to_owned(), source })?;
             MasterKeys::create(&own, entropy)
         }
     };
     Ok(keys?)
-}
-
-fn create_private_dir(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Why a store can not be opened.

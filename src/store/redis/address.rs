@@ -131,11 +131,10 @@ impl Sentinels {
         }
         let (host, port) =
             votes.into_iter().max_by_key(|(_, count)| *count).map(|(primary, _)| primary).ok_or(Fault::NoSentinel)?;
-        let address = match self.primary.addr() {
-            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
-                ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
-            }
-            _ => ConnectionAddr::Tcp(host, port),
+        let address = if let ConnectionAddr::TcpTls { insecure, tls_params, .. } = self.primary.addr() {
+            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+        } else {
+            ConnectionAddr::Tcp(host, port)
         };
         Ok(Client::open(self.primary.clone().set_addr(address))?)
     }

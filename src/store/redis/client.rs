@@ -11,6 +11,7 @@ use std::time::Duration;
 use bb8_redis::bb8;
 use bb8_redis::bb8::ManageConnection as _;
 use redis::{Cmd, Value, cmd};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::debug;
 
@@ -28,7 +29,7 @@ pub(super) struct Client {
     pool: bb8::Pool<Connector>,
     servers: Arc<Servers>,
     health: Arc<Health>,
-    last_refusal: LastRefusal,
+    refusals: Refusals,
     timeout: Duration,
     attempts: u32,
     stopped: AtomicBool,
@@ -49,7 +50,7 @@ impl Client {
         let servers = Arc::new(Servers::new(clock, config.fence_on_restart));
         let connector = |address| Connector::new(address, config.timeout, Arc::clone(&servers));
         let first = connector(address.clone()).connect().await;
-        let last_refusal = LastRefusal::default();
+        let refusals = Refusals::default();
         let connections = config.connections.max(1);
         let pool = bb8::Pool::builder()
             .max_size(connections)
@@ -59,13 +60,13 @@ impl Client {
             .connection_timeout(config.timeout.max(Duration::from_millis(1)))
             .max_lifetime(None)
             .idle_timeout(None)
-            .error_sink(Box::new(last_refusal.clone()))
+            .error_sink(Box::new(refusals.clone()))
             .build_unchecked(connector(address));
         let client = Arc::new(Self {
             pool,
             servers,
             health: Arc::default(),
-            last_refusal,
+            refusals,
             timeout: config.timeout,
             attempts: connections + 1,
             stopped: AtomicBool::new(false),
@@ -115,12 +116,15 @@ impl Client {
         let deadline = Instant::now() + self.timeout;
         let mut attempt = 1;
         loop {
-            match self.attempt(command, deadline).await {
-                Err(fault) if fault.is_worth_a_retry() && attempt < self.attempts && Instant::now() < deadline => {
-                    debug!(cause = %fault, attempt, "trying another connection to Redis");
-                    attempt += 1;
-                }
+            let fault = match self.attempt(command, deadline).await {
+                Err(fault) if fault.is_worth_a_retry() && attempt < self.attempts => fault,
                 outcome => return outcome,
+            };
+            debug!(cause = %fault, attempt, "trying another connection to Redis");
+            attempt += 1;
+            let pause = if matches!(fault, Fault::Unreachable(_)) { RECONNECT_PAUSE } else { Duration::ZERO };
+            if timeout_at(deadline, sleep(pause)).await.is_err() {
+                return Err(fault);
             }
         }
     }
@@ -130,11 +134,20 @@ impl Client {
     }
 
     /// A clone of a pooled connection: it goes back at once, so that concurrent calls share their round trips.
+    ///
+    /// bb8 lets a caller wait for a connection whose attempt has failed already, so the failure is listened for too.
     async fn check_out(&self, deadline: Instant) -> Result<Connection, Fault> {
-        match timeout_at(deadline, self.pool.get()).await {
-            Ok(Ok(connection)) => Ok(connection.clone()),
-            Ok(Err(_)) | Err(_) => Err(Fault::Unreachable(Box::new(self.last_refusal.cause()))),
+        let refused = self.refusals.next();
+        tokio::select! {
+            biased;
+            checked_out = timeout_at(deadline, self.pool.get()) => {
+                if let Ok(Ok(connection)) = checked_out {
+                    return Ok(connection.clone());
+                }
+            }
+            () = refused => {}
         }
+        Err(Fault::Unreachable(Box::new(self.refusals.last())))
     }
 
     /// Asks a connection what the server is now and whether it takes writes; one that fails is replaced.
@@ -183,23 +196,36 @@ fn probe_write() -> Cmd {
     set
 }
 
-/// Why the last attempt to connect failed: bb8 says only that there is no connection.
+/// The attempts to connect that failed: bb8 says only that there is no connection.
 #[derive(Clone, Default)]
-struct LastRefusal(Arc<Mutex<Option<Fault>>>);
+struct Refusals(Arc<RefusalsInner>);
 
-impl LastRefusal {
-    fn cause(&self) -> Fault {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or(Fault::Timeout)
+#[derive(Default)]
+struct RefusalsInner {
+    last: Mutex<Option<Fault>>,
+    next: Notify,
+}
+
+impl Refusals {
+    /// Why the last one failed.
+    fn last(&self) -> Fault {
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or(Fault::Timeout)
+    }
+
+    /// Returns when the next one fails; counts from the call, not from the first poll.
+    fn next(&self) -> impl Future<Output = ()> {
+        self.0.next.notified()
     }
 }
 
-impl bb8::ErrorSink<Fault> for LastRefusal {
+impl bb8::ErrorSink<Fault> for Refusals {
     fn sink(&self, fault: Fault) {
-        if fault == Fault::Broken {
-            return;
+        // A broken connection is put out of the pool by this error; that is no attempt that failed.
+        if fault != Fault::Broken {
+            debug!(cause = %fault, "no connection to Redis");
+            *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+            self.0.next.notify_waiters();
         }
-        debug!(cause = %fault, "no connection to Redis");
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
     }
 
     fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<Fault>> {
@@ -207,11 +233,14 @@ impl bb8::ErrorSink<Fault> for LastRefusal {
     }
 }
 
-impl fmt::Debug for LastRefusal {
+impl fmt::Debug for Refusals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LastRefusal").finish_non_exhaustive()
+        f.debug_struct("Refusals").finish_non_exhaustive()
     }
 }
+
+/// The pause before another attempt to connect within one call: a server that was just restarted is not hammered.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(10);
 
 /// How often a server that is up is asked what it is: how long a silent replacement goes unnoticed.
 const PROBE_WHEN_UP: Duration = Duration::from_secs(1);

@@ -16,7 +16,7 @@ pub(super) enum Fault {
     #[error("the connection to Redis broke before")]
     Broken,
     #[error("there is no connection to Redis: {0}")]
-    Unreachable(Box<Fault>),
+    Unreachable(Box<Self>),
     #[error("Redis was found unavailable; it is asked again and again until it answers")]
     Down,
     #[error("this Redis is a replica, not the primary that takes writes")]
@@ -56,10 +56,12 @@ pub(super) enum Fault {
 impl Fault {
     /// The error of a call that failed by it.
     pub(super) fn during(self, context: &'static str) -> StoreError {
-        let kind = match self {
-            Self::WrongType => StoreErrorKind::Unreadable,
-            _ if self.is_permanent() => StoreErrorKind::Unusable,
-            _ => StoreErrorKind::Unavailable,
+        let kind = if self == Self::WrongType {
+            StoreErrorKind::Unreadable
+        } else if self.is_permanent() {
+            StoreErrorKind::Unusable
+        } else {
+            StoreErrorKind::Unavailable
         };
         StoreError::new(kind, context).because(self)
     }
@@ -85,7 +87,7 @@ impl Fault {
 
     /// Whether another connection may do better at once.
     pub(super) const fn is_worth_a_retry(&self) -> bool {
-        matches!(self, Self::Io(_) | Self::NotPrimary | Self::PrimaryLost)
+        matches!(self, Self::Io(_) | Self::NotPrimary | Self::PrimaryLost | Self::Unreachable(_))
     }
 
     /// Whether it says that the server can not be used, rather than that it refused one command.
@@ -95,6 +97,7 @@ impl Fault {
 }
 
 impl From<RedisError> for Fault {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not named here is named by its code below")]
     fn from(error: RedisError) -> Self {
         if error.is_timeout() {
             return Self::Timeout;

@@ -5,3 +5,4 @@ mod conformance;
 mod crash;
 mod embedded;
 mod redis;
+mod redis_many;
