@@ -8,4 +8,6 @@ mod admin_server;
 mod api;
 mod check;
 mod command_line;
+mod redis;
 mod server_frame;
+mod store;
