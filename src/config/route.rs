@@ -6,6 +6,8 @@
 //! Finding the layers of a request, and refusing paths that a backend may read otherwise, is left to
 //! `server::ext_authz`.
 
+use std::borrow::Cow;
+
 use http::uri::Authority;
 use percent_encoding::{percent_decode, percent_decode_str};
 
@@ -83,7 +85,8 @@ impl Route {
     /// Whether it is about this request: `host` without port and in lower case, `path` without query, both as they
     /// arrived otherwise.
     ///
-    /// Percent-encoded bytes equal the bytes they stand for, since a backend decodes them before it routes.
+    /// Percent-encoded bytes equal the bytes they stand for, since a backend decodes them before it routes. A segment's
+    /// parameters (`/admin;v=1`) are not part of it, since some backends route without them.
     pub fn matches(&self, host: &str, path: &[u8], method: &str) -> bool {
         self.host.as_deref().is_none_or(|own| own == host)
             && self.path_prefix.as_deref().is_none_or(|prefix| is_below(path, prefix))
@@ -106,9 +109,20 @@ impl Route {
 
 /// Whether `path` is `prefix`, or goes on from it at the boundary of a segment.
 fn is_below(path: &[u8], prefix: &str) -> bool {
-    let mut path = percent_decode(path);
+    let path = without_parameters(path);
+    let mut path = percent_decode(&path);
     let begins = percent_decode_str(prefix).all(|byte| path.next() == Some(byte));
     begins && (prefix.ends_with('/') || matches!(path.next(), None | Some(b'/')))
+}
+
+/// The path without what follows a `;` in each of its segments (RFC 3986 section 3.3).
+fn without_parameters(path: &[u8]) -> Cow<'_, [u8]> {
+    if !path.contains(&b';') {
+        return Cow::Borrowed(path);
+    }
+    let name = |segment: &[u8]| segment.split(|&byte| byte == b';').next().unwrap_or_default().to_vec();
+    let names: Vec<_> = path.split(|&byte| byte == b'/').map(name).collect();
+    Cow::Owned(names.join(&b'/'))
 }
 
 // === impl RoutePolicy ===
@@ -223,7 +237,7 @@ pub(super) fn host(text: &str) -> Result<String, ValueProblem> {
 
 /// A path prefix that a request's path can begin with: those with dot segments and the like are refused.
 pub(super) fn path_prefix(text: &str) -> Result<String, ValueProblem> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'\\'));
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b';' | b'\\'));
     let upper = text.to_ascii_uppercase();
     let ambiguous = text.contains("//")
         || text.split('/').any(|segment| matches!(segment, "." | ".."))
@@ -231,7 +245,10 @@ pub(super) fn path_prefix(text: &str) -> Result<String, ValueProblem> {
     if text.starts_with('/') && plain && !ambiguous {
         Ok(text.to_owned())
     } else {
-        Err(ValueProblem::shape("a path that begins with / and has no //, dot segment, query or escaped / \\ .", text))
+        Err(ValueProblem::shape(
+            "a path that begins with / and has no //, dot segment, ;, query or escaped / \\ .",
+            text,
+        ))
     }
 }
 
@@ -250,7 +267,7 @@ mod tests {
     #[test]
     fn a_path_prefix_ends_at_a_segment() {
         let route = Route { path_prefix: Some("/public".to_owned()), ..Route::default() };
-        for path in ["/public", "/public/", "/public/a", "/%70ublic/a"] {
+        for path in ["/public", "/public/", "/public/a", "/%70ublic/a", "/public;v=1", "/public;v=1/a"] {
             assert!(route.matches("any", path.as_bytes(), "GET"), "{path}");
         }
         for path in ["/", "/publi", "/publication", "/Public", "/a/public", ""] {

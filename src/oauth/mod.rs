@@ -10,11 +10,34 @@
 //!               └──▶ Some(SignedRequest) ──verify(keys)──▶ Verified     the signature matches
 //!               └──▶ Err(Rejection)                   └──▶ Err(Rejection)
 //! ```
+//!
+//! Names and values stay the bytes that arrived; they are decoded once, and what needs no decoding is borrowed. The other
+//! direction, what a client does to sign, is [`Signer`].
 
+mod base_string;
+mod body_hash;
+mod encode;
+mod hash;
+mod header;
+mod media_type;
+mod parameter;
+mod params;
 mod rejection;
 mod request;
+mod rsa_private;
+mod rsa_public;
+mod sign;
 mod signature;
+mod uri;
 
+#[cfg(test)]
+mod tests;
+
+pub use body_hash::{BodyHashRule, body_hash};
+pub use parameter::{Parameter, Parameters, Place};
 pub use rejection::{Rejection, RejectionKind};
-pub use request::{Body, BodyHashRule, Limits, Request, Scheme, SignedRequest, Verified};
-pub use signature::{Keys, RsaPublicKey, RsaPublicKeyError, SignatureMethod};
+pub use request::{Body, Limits, Request, Scheme, SignedRequest, Verified};
+pub use rsa_private::{RsaPrivateKey, RsaPrivateKeyError};
+pub use rsa_public::{RsaPublicKey, RsaPublicKeyError};
+pub use sign::{Draft, SignError, Signed, Signer, SigningKey, Stamp};
+pub use signature::{Keys, SignatureMethod};

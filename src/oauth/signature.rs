@@ -1,6 +1,17 @@
-//! Signature methods (RFC 5849 section 3.4 and practice).
+//! Signature methods (RFC 5849 sections 3.4.2 to 3.4.4, and SHA-2 in their place as practice has it).
 
 use std::fmt;
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use subtle::{Choice, ConstantTimeEq as _};
+use zeroize::Zeroizing;
+
+use super::base_string::BaseString;
+use super::encode::encode;
+use super::hash::Hash;
+use super::{Rejection, RsaPublicKey};
 
 /// A signature method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,38 +89,85 @@ pub struct Keys<'k> {
     pub rsa_public_keys: &'k [&'k RsaPublicKey],
 }
 
-/// An RSA public key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RsaPublicKey {
-    der: Box<[u8]>,
+/// A signature that was sent, and what it is said to sign.
+pub(super) struct Claim<'a, 's> {
+    pub(super) method: SignatureMethod,
+    pub(super) base_string: &'s BaseString<'a>,
+    /// `oauth_signature`, decoded from the wire.
+    pub(super) signature: &'s [u8],
+    /// Whether the request carries a token, so that a token secret is needed.
+    pub(super) with_token: bool,
 }
 
-/// Why a text is not an RSA public key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an RSA public key: expected PEM with BEGIN PUBLIC KEY")]
-pub struct RsaPublicKeyError;
-
-impl RsaPublicKey {
-    /// Reads a PEM text (`BEGIN PUBLIC KEY`, `BEGIN RSA PUBLIC KEY` or `BEGIN CERTIFICATE`).
+impl Claim<'_, '_> {
+    /// Recomputes the signature with each key and compares; every key is tried, whichever matches.
     ///
-    /// # Errors
-    /// When the text is none of these.
-    pub fn from_pem(_pem: &str) -> Result<Self, RsaPublicKeyError> {
-        todo!()
+    /// What is returned early depends on what was sent alone.
+    pub(super) fn prove(&self, keys: &Keys<'_>) -> Result<(), Rejection> {
+        let matches = match self.method {
+            SignatureMethod::HmacSha1 | SignatureMethod::HmacSha256 | SignatureMethod::HmacSha512 => self.hmac(keys)?,
+            SignatureMethod::RsaSha1 | SignatureMethod::RsaSha256 | SignatureMethod::RsaSha512 => self.rsa(keys)?,
+            SignatureMethod::Plaintext => self.plaintext(keys),
+        };
+        if matches.into() { Ok(()) } else { Err(Rejection::SignatureMismatch) }
     }
-    /// The length of the modulus in bits.
-    pub fn bits(&self) -> usize {
-        todo!()
+
+    /// Section 3.4.2.
+    fn hmac(&self, keys: &Keys<'_>) -> Result<Choice, Rejection> {
+        let sent = self.decoded()?;
+        let hash = self.method.hash();
+        Ok(self.any_secret(keys, |key| hash.hmac(key, self.base_string).ct_eq(&sent)))
     }
-    /// The key as PEM (`BEGIN PUBLIC KEY`).
-    pub fn to_pem(&self) -> String {
-        let _ = &self.der;
-        todo!()
+
+    /// Section 3.4.3; the token secret is not used.
+    fn rsa(&self, keys: &Keys<'_>) -> Result<Choice, Rejection> {
+        let sent = self.decoded()?;
+        let hash = self.method.hash();
+        let digest = self.digest(hash);
+        let verified = keys.rsa_public_keys.iter().map(|key| key.verifies(hash, &digest, &sent));
+        Ok(verified.fold(Choice::from(0), |matched, verified| matched | Choice::from(u8::from(verified))))
+    }
+
+    /// Section 3.4.4. Hashes are compared, so that the length of the secrets does not show.
+    fn plaintext(&self, keys: &Keys<'_>) -> Choice {
+        let sent = Hash::Sha256.digest(self.signature);
+        self.any_secret(keys, |key| Hash::Sha256.digest(key).ct_eq(&sent))
+    }
+
+    fn any_secret(&self, keys: &Keys<'_>, matches: impl Fn(&[u8]) -> Choice) -> Choice {
+        let token_secret = match keys.token_secret {
+            Some(secret) => secret,
+            None if self.with_token => return Choice::from(0),
+            None => b"",
+        };
+        let secrets = keys.consumer_secrets.iter();
+        secrets.fold(Choice::from(0), |matched, secret| matched | matches(&signing_key(secret, token_secret)))
+    }
+
+    /// The bytes of the signature; there must be one text only for them (section 3.4.2 and RFC 4648 section 3.5).
+    fn decoded(&self) -> Result<Vec<u8>, Rejection> {
+        STANDARD.decode(self.signature).map_err(|_| Rejection::SignatureNotCanonical)
+    }
+
+    fn digest(&self, hash: Hash) -> digest::Digest {
+        let mut context = digest::Context::new(match hash {
+            Hash::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            Hash::Sha256 => &digest::SHA256,
+            Hash::Sha512 => &digest::SHA512,
+        });
+        self.base_string.write(&mut |piece| context.update(piece));
+        context.finish()
     }
 }
 
-impl fmt::Debug for RsaPublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RsaPublicKey").field("bits", &self.bits()).finish()
-    }
+/// Both secrets encoded and joined by `&`, which is never left out: the key of section 3.4.2 and the signature of
+/// section 3.4.4.
+pub(super) fn signing_key(consumer_secret: &[u8], token_secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    // Room for every byte escaped: growing would leave an unwiped copy behind.
+    let room = 3 * (consumer_secret.len() + token_secret.len()) + 1;
+    let mut key = Zeroizing::new(Vec::with_capacity(room));
+    encode(consumer_secret, &mut |piece| key.extend_from_slice(piece));
+    key.push(b'&');
+    encode(token_secret, &mut |piece| key.extend_from_slice(piece));
+    key
 }

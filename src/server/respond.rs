@@ -196,8 +196,15 @@ fn parameters(reason: Reason) -> Vec<(&'static str, String)> {
     Vec::new()
 }
 
-fn rejected(_rejection: Rejection) -> Vec<(&'static str, String)> {
-    Vec::new()
+fn rejected(rejection: Rejection) -> Vec<(&'static str, String)> {
+    let names: Vec<_> = rejection.parameters().names().collect();
+    let names = names.join("&");
+    match rejection {
+        Rejection::VersionUnsupported => vec![("oauth_acceptable_versions", "1.0-1.0".to_owned())],
+        _ if names.is_empty() => Vec::new(),
+        _ if rejection.problem() == "parameter_absent" => vec![(ABSENT, names)],
+        _ => vec![("oauth_parameters_rejected", names)],
+    }
 }
 
 const ABSENT: &str = "oauth_parameters_absent";

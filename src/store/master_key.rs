@@ -20,6 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
 use zeroize::Zeroizing;
 
+use super::private::{directory_of, sync_directory};
 use crate::clock::Entropy;
 
 /// Makes a new master key: one line, without its end, exactly the content of a master key file.
@@ -113,10 +114,9 @@ impl MasterKeys {
         let unfinished = path.with_added_extension(&line[..2 * ID_BYTES]);
         let written = write_private(&unfinished, &line).and_then(|()| fs::hard_link(&unfinished, path));
         let removed = fs::remove_file(&unfinished);
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         written
             .and(removed)
-            .and_then(|()| File::open(directory)?.sync_all())
+            .and_then(|()| sync_directory(directory_of(path)))
             .map_err(|source| MasterKeyError::Write { path: path.to_owned(), source })?;
         Self::read(path)
     }

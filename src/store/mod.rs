@@ -13,7 +13,9 @@ mod embedded;
 mod master_key;
 mod nonce;
 mod open;
+mod private;
 mod record;
+mod redis;
 mod seal;
 
 use std::fmt;

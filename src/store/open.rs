@@ -7,7 +7,9 @@ use tracing::warn;
 
 use super::embedded::EmbeddedStore;
 use super::master_key::{MasterKeyError, MasterKeys};
+use super::private::create_directory;
 use super::record::Records;
+use super::redis::RedisStore;
 use super::seal::Sealer;
 use super::{Store, StoreError, StoreErrorKind};
 use crate::clock::{Clock, Entropy};
@@ -44,7 +46,11 @@ pub async fn open(
             };
             Ok(EmbeddedStore::in_memory(records(keys.map_err(unusable)?), clock).await?)
         }
-        StoreUrl::Redis(_) => todo!(),
+        StoreUrl::Redis(url) => {
+            let file = config.master_key_file.as_deref().ok_or(OpenError::NoKey).map_err(unusable)?;
+            let keys = MasterKeys::read(file).map_err(unusable)?;
+            Ok(RedisStore::open(url, config, records(keys), clock).await?)
+        }
     }
 }
 
@@ -61,16 +67,11 @@ fn embedded_keys(
         None if own.exists() => MasterKeys::read(&own),
         None if store.exists() => return Err(OpenError::KeyLost { key: own, store: store.to_owned() }),
         None => {
-            create_private_dir(data_dir).map_err(|source| OpenError::DataDir { path: data_dir.to_owned(), source })?;
+            create_directory(data_dir).map_err(|source| OpenError::DataDir { path: data_dir.to_owned(), source })?;
             MasterKeys::create(&own, entropy)
         }
     };
     Ok(keys?)
-}
-
-fn create_private_dir(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Why a store can not be opened.
@@ -78,6 +79,10 @@ fn create_private_dir(path: &Path) -> std::io::Result<()> {
 enum OpenError {
     #[error(transparent)]
     Key(#[from] MasterKeyError),
+    #[error(
+        "Redis needs a master key to seal secrets with; put the line that `countersign keygen` prints into a file and name it in store.master_key_file"
+    )]
+    NoKey,
     #[error("the store {} is there, but its master key file {} is not; put the key file back, since without it no secret can be read", store.display(), key.display())]
     KeyLost { key: PathBuf, store: PathBuf },
     #[error("can not make the data directory {}", path.display())]

@@ -22,5 +22,6 @@ mod redis;
 mod scripted;
 mod server_frame;
 mod stack;
+mod store;
 mod through_envoy;
 mod upstream;

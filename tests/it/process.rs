@@ -59,15 +59,10 @@ impl Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-
-    /// Sends it a signal, for example `TERM`.
-    pub(crate) fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "{} can not be signalled", self.name);
-    }
 }
 
 impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "the test harness shows it with the failure")]
     fn drop(&mut self) {
         self.kill();
         if thread::panicking() {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::caller::Caller;
-use crate::envoy::{self, Envoy, Peers, Shape};
+use crate::envoy::{Envoy, Peers, Shape};
 use crate::http::{Request, Response};
 use crate::program::Countersign;
 use crate::redis::RedisServer;
@@ -25,7 +25,6 @@ pub(crate) enum StoreKind {
 }
 
 /// The running parts, with one consumer and one token of its.
-#[derive(Debug)]
 pub(crate) struct Stack {
     pub(crate) parts: Parts,
     pub(crate) envoy: Envoy,
@@ -43,7 +42,7 @@ impl Stack {
         let upstream = Upstream::start().await;
         let redis = match parts.store {
             StoreKind::Embedded => None,
-            StoreKind::Redis => Some(RedisServer::start().await),
+            StoreKind::Redis => Some(RedisServer::start_with(&DURABLE)),
         };
         let store = redis.as_ref().map_or_else(|| "embedded:countersign.redb".to_owned(), RedisServer::url);
         let countersign = Countersign::start(&store, &config(parts.shape)).await;
@@ -51,11 +50,6 @@ impl Stack {
         let (envoy, (alice, consumer_id)) =
             tokio::join!(Envoy::start(parts.envoy, parts.shape, peers), alice(&countersign));
         Self { parts, envoy, countersign, redis, upstream, alice, consumer_id }
-    }
-
-    /// The newest Envoy as in deploy/envoy, over the embedded store: for rules that depend on none of these.
-    pub(crate) async fn ordinary() -> Self {
-        Self::start(Parts { envoy: envoy::NEWEST, shape: Shape::Deploy, store: StoreKind::Embedded }).await
     }
 
     /// Sends a request to Envoy.
@@ -155,6 +149,9 @@ pub(crate) const IDENTITY: [&str; 6] = [
     "x-consumer-username",
     "x-credential-identifier",
 ];
+
+/// Redis writes everything down before it answers, so that a test can kill it and start it again.
+const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 /// Every Envoy here sends whole bodies; the rest are the rules that the tests ask about.
 const CONFIG: &str = r#"

@@ -93,9 +93,9 @@ fn is_ambiguous(path: &[u8]) -> bool {
         three[0] == b'%' && [*b"2F", *b"5C", *b"2E"].iter().any(|code| three[1..].eq_ignore_ascii_case(code))
     });
     let dots = path.split(|&byte| byte == b'/').any(|segment| {
-        // A segment's parameters (`;…`) do not keep some servers from treating it as a dot segment.
+        // A segment's parameters (`;…`) do not keep some servers from treating it as a dot or an empty segment.
         let name = segment.split(|&byte| byte == b';').next().unwrap_or_default();
-        name == b"." || name == b".."
+        name == b"." || name == b".." || segment.starts_with(b";")
     });
     escaped || dots || path.contains(&b'\\') || path.windows(2).any(|two| two == b"//")
 }
@@ -106,8 +106,19 @@ mod tests {
 
     #[test]
     fn a_path_that_may_be_routed_elsewhere_is_ambiguous() {
-        for path in ["/a/../b", "/a/./b", "/a//b", "/a\\b", "/a%2fb", "/a%5Cb", "/a/%2e%2E/b", "/..", "/a/..;x/b", "//"]
-        {
+        for path in [
+            "/a/../b",
+            "/a/./b",
+            "/a//b",
+            "/a\\b",
+            "/a%2fb",
+            "/a%5Cb",
+            "/a/%2e%2E/b",
+            "/..",
+            "/a/..;x/b",
+            "/;x/b",
+            "//",
+        ] {
             assert!(is_ambiguous(path.as_bytes()), "{path}");
         }
     }

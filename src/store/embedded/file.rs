@@ -3,14 +3,15 @@
 //! A new file is made under another name and moved to its own when it is whole. So a file that is there is either whole
 //! or damaged, and a damaged one is never taken for a new one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Builder, Database, DatabaseError};
 
+use crate::store::private::{create_directory, directory_of, sync_directory};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Why a file can not be opened.
@@ -48,8 +49,8 @@ fn open_present(path: &Path) -> Result<Database, FileError> {
 }
 
 fn create(path: &Path) -> Result<Database, FileError> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io_error(directory))?;
+    let directory = directory_of(path);
+    create_directory(directory).map_err(io_error(directory))?;
     let unfinished = path.with_added_extension("new");
     let file = OpenOptions::new()
         .read(true)
@@ -68,7 +69,7 @@ fn create(path: &Path) -> Result<Database, FileError> {
     file.set_len(0).map_err(io_error(&unfinished))?;
     let database = database(path, file)?;
     fs::rename(&unfinished, path).map_err(io_error(path))?;
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(io_error(directory))?;
+    sync_directory(directory).map_err(io_error(directory))?;
     Ok(database)
 }
 
@@ -85,6 +86,7 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> FileError + Copy {
     move |source| FileError::Io { path: path.to_owned(), source }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "what redb may add later is an error like the others")]
 fn redb_error(path: &Path, source: DatabaseError) -> FileError {
     let path = path.to_owned();
     match source {

@@ -11,7 +11,7 @@ on_every_stack!(
     a_body_hash_is_held_against_the_body,
 );
 
-async fn a_form_as_large_as_envoy_sends_is_verified_and_a_larger_one_is_413(stack: &mut Stack) {
+async fn a_form_as_large_as_envoy_sends_is_verified_and_a_larger_one_is_413(stack: &Stack) {
     let largest = format!("a={}", "b".repeat(MAX_REQUEST_BYTES - 2));
     let signed = stack.alice.sign(&Request::form("POST", "/photos", &largest));
     assert_eq!(stack.allows(&signed).await.body.len(), MAX_REQUEST_BYTES);
@@ -20,7 +20,7 @@ async fn a_form_as_large_as_envoy_sends_is_verified_and_a_larger_one_is_413(stac
     assert_eq!(stack.upstream.received().len(), 0);
 }
 
-async fn a_form_in_chunks_is_verified_whole(stack: &mut Stack) {
+async fn a_form_in_chunks_is_verified_whole(stack: &Stack) {
     let form = stack.alice.sign(&Request::form("POST", "/photos", "title=a&to=alice"));
     let received = in_chunks(stack, &form, &["title=a", "&to=alice"]).await;
     assert_eq!(received.status, 200, "{received:?}");
@@ -33,7 +33,7 @@ async fn a_form_in_chunks_is_verified_whole(stack: &mut Stack) {
 }
 
 /// Envoy does not buffer such a request, and forwards what it had not shown.
-async fn a_form_behind_an_upgrade_is_refused(stack: &mut Stack) {
+async fn a_form_behind_an_upgrade_is_refused(stack: &Stack) {
     let form = Request::form("POST", "/photos", "").with("Upgrade", "websocket");
     let signed = stack.alice.sign(&form).with_body("to=mallory");
     let response = stack.send(&signed).await;
@@ -41,7 +41,7 @@ async fn a_form_behind_an_upgrade_is_refused(stack: &mut Stack) {
     assert_eq!(stack.upstream.received().len(), 0);
 }
 
-async fn a_body_hash_is_held_against_the_body(stack: &mut Stack) {
+async fn a_body_hash_is_held_against_the_body(stack: &Stack) {
     let json = |body: &str| Request::new("POST", "/photos").with("Content-Type", "application/json").with_body(body);
     // The SHA-1 of "Hello World!", from the example of the body hash extension.
     let signing = stack.alice.signing().with("oauth_body_hash", "Lve95gjOVATpfV8EL5X4nxwjKHE=");

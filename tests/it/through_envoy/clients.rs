@@ -20,7 +20,7 @@ on_every_stack!(
     oauth1_request_of_crates_io_is_allowed,
 );
 
-async fn requests_oauthlib_and_authlib_are_allowed(stack: &mut Stack) {
+async fn requests_oauthlib_and_authlib_are_allowed(stack: &Stack) {
     let (rsa_consumer_key, rsa_key) = rsa_consumer(stack).await;
     let mut given = given(stack);
     given["rsa_consumer_key"] = rsa_consumer_key.into();
@@ -30,13 +30,13 @@ async fn requests_oauthlib_and_authlib_are_allowed(stack: &mut Stack) {
     all_were_allowed(stack, &scripted::run(command).await, 17);
 }
 
-async fn oauth_and_oauth_1_0a_of_npm_are_allowed(stack: &mut Stack) {
+async fn oauth_and_oauth_1_0a_of_npm_are_allowed(stack: &Stack) {
     let mut command = node("sign.mjs");
     command.arg(given(stack).to_string());
     all_were_allowed(stack, &scripted::run(command).await, 14);
 }
 
-async fn oauth1_request_of_crates_io_is_allowed(stack: &mut Stack) {
+async fn oauth1_request_of_crates_io_is_allowed(stack: &Stack) {
     let (token, token_secret) = stack.alice.token.clone().unwrap();
     let client = oauth1_request::Credentials::new(&*stack.alice.consumer_key, &*stack.alice.consumer_secret);
     let token = oauth1_request::Token::new(client, oauth1_request::Credentials::new(&*token, &*token_secret));

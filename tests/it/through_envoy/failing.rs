@@ -15,14 +15,14 @@ async fn without_redis_nothing_passes_and_with_it_everything_does_again() {
         let request = Request::get("/photos");
         stack.allows(&stack.alice.sign(&request)).await;
 
-        stack.redis.as_mut().unwrap().stop();
+        stack.redis.as_mut().unwrap().kill();
         for _ in 0..5 {
             let response = stack.send(&stack.alice.sign(&request)).await;
             assert_eq!(response.status, 503, "{response:?}");
         }
         assert_eq!(stack.upstream.received().len(), 0);
 
-        stack.redis.as_mut().unwrap().restart().await;
+        stack.redis.as_mut().unwrap().restart();
         let recovered = async || (stack.send(&stack.alice.sign(&request)).await.status == 200).then_some(());
         eventually("requests pass again", Duration::from_secs(10), recovered).await;
     }
@@ -46,7 +46,7 @@ async fn health_is_truthful_while_redis_is_lost_and_found() {
     let said = |status: &'static str| move |line: &str| (line == status).then_some(());
     watch.line(said("SERVING")).await;
 
-    stack.redis.as_mut().unwrap().stop();
+    stack.redis.as_mut().unwrap().kill();
     // Three seconds are promised; the rest is for a busy machine.
     let promised = tokio::time::timeout(Duration::from_secs(4), watch.line(said("NOT_SERVING")));
     promised.await.unwrap();
@@ -57,7 +57,7 @@ async fn health_is_truthful_while_redis_is_lost_and_found() {
     );
     assert!(!stack.countersign.is_serving().await);
 
-    stack.redis.as_mut().unwrap().restart().await;
+    stack.redis.as_mut().unwrap().restart();
     watch.line(said("SERVING")).await;
     assert_eq!(check().await, healthy);
     assert!(stack.countersign.is_serving().await);

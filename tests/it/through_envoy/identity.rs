@@ -12,7 +12,7 @@ on_every_stack!(
     a_wsgi_upstream_reads_no_spoofed_variable,
 );
 
-async fn identity_headers_of_a_signed_request_are_replaced(stack: &mut Stack) {
+async fn identity_headers_of_a_signed_request_are_replaced(stack: &Stack) {
     for spell in SPELLINGS {
         let spoofed =
             IDENTITY.iter().fold(Request::get("/photos"), |request, name| request.with(&spell(name), "spoofed"));
@@ -24,7 +24,7 @@ async fn identity_headers_of_a_signed_request_are_replaced(stack: &mut Stack) {
     }
 }
 
-async fn identity_headers_of_an_unsigned_request_are_removed(stack: &mut Stack) {
+async fn identity_headers_of_an_unsigned_request_are_removed(stack: &Stack) {
     for spell in SPELLINGS {
         let spoofed =
             IDENTITY.iter().fold(Request::get("/public"), |request, name| request.with(&spell(name), "spoofed"));
@@ -33,7 +33,7 @@ async fn identity_headers_of_an_unsigned_request_are_removed(stack: &mut Stack) 
     }
 }
 
-async fn a_wsgi_upstream_reads_no_spoofed_variable(stack: &mut Stack) {
+async fn a_wsgi_upstream_reads_no_spoofed_variable(stack: &Stack) {
     let wsgi = WsgiUpstream::start().await;
     let peers = Peers { countersign: stack.countersign.check, upstream: wsgi.address };
     let envoy = Envoy::start(stack.parts.envoy, stack.parts.shape, peers).await;

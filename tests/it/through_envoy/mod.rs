@@ -29,7 +29,7 @@ macro_rules! on_every_stack {
                     use $crate::{envoy, stack};
                     let (shape, store) = (envoy::Shape::$shape, stack::StoreKind::$store);
                     let parts = stack::Parts { envoy: envoy::$envoy, shape, store };
-                    super::$rule(&mut stack::Stack::start(parts).await).await;
+                    super::$rule(&stack::Stack::start(parts).await).await;
                 }
             )*
         }

@@ -17,7 +17,7 @@ on_every_stack!(
     a_path_that_could_be_routed_elsewhere_is_refused,
 );
 
-async fn an_unsigned_request_is_refused(stack: &mut Stack) {
+async fn an_unsigned_request_is_refused(stack: &Stack) {
     let unsigned = stack.denies(&Request::get("/photos"), 401, "parameter_absent").await;
     let absent = "oauth_consumer_key&oauth_nonce&oauth_signature&oauth_signature_method&oauth_timestamp";
     assert_eq!(unsigned.json()["oauth_parameters_absent"], absent);
@@ -26,7 +26,7 @@ async fn an_unsigned_request_is_refused(stack: &mut Stack) {
     }
 }
 
-async fn an_unknown_consumer_and_an_unknown_token_look_like_a_wrong_signature(stack: &mut Stack) {
+async fn an_unknown_consumer_and_an_unknown_token_look_like_a_wrong_signature(stack: &Stack) {
     let alice = &stack.alice;
     let (token, token_secret) = alice.token.clone().unwrap();
     let wrong = Caller { consumer_secret: "wrong".to_owned(), ..alice.clone() };
@@ -41,7 +41,7 @@ async fn an_unknown_consumer_and_an_unknown_token_look_like_a_wrong_signature(st
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
 }
 
-async fn a_method_that_is_not_allowed_looks_like_a_wrong_signature(stack: &mut Stack) {
+async fn a_method_that_is_not_allowed_looks_like_a_wrong_signature(stack: &Stack) {
     let consumer = ["consumer", "create", "--name=Careful", "--signature-method=HMAC-SHA256"];
     let consumer = stack.countersign.admin(&consumer).await;
     let text = |field: &str| consumer[field].as_str().unwrap().to_owned();
@@ -56,7 +56,7 @@ async fn a_method_that_is_not_allowed_looks_like_a_wrong_signature(stack: &mut S
     stack.allows(&careful.signing().with_method("HMAC-SHA256").in_header(&request)).await;
 }
 
-async fn a_stale_or_future_timestamp_is_refused(stack: &mut Stack) {
+async fn a_stale_or_future_timestamp_is_refused(stack: &Stack) {
     let request = Request::get("/photos");
     for timestamp in [now() - 310, now() + 310, 1] {
         let signed = stack.alice.signing().at(timestamp).in_header(&request);
@@ -74,7 +74,7 @@ async fn a_stale_or_future_timestamp_is_refused(stack: &mut Stack) {
     stack.denies(&stranger.signing().at(1).in_header(&request), 401, "signature_invalid").await;
 }
 
-async fn a_disabled_consumer_is_refused_until_it_is_enabled(stack: &mut Stack) {
+async fn a_disabled_consumer_is_refused_until_it_is_enabled(stack: &Stack) {
     let key = stack.alice.consumer_key.clone();
     let request = Request::get("/photos");
     stack.countersign.admin(&["consumer", "disable", &key]).await;
@@ -85,7 +85,7 @@ async fn a_disabled_consumer_is_refused_until_it_is_enabled(stack: &mut Stack) {
     stack.allows(&stack.alice.sign(&request)).await;
 }
 
-async fn a_revoked_token_is_refused(stack: &mut Stack) {
+async fn a_revoked_token_is_refused(stack: &Stack) {
     let (token, _) = stack.alice.token.clone().unwrap();
     let request = Request::get("/photos");
     stack.allows(&stack.alice.sign(&request)).await;
@@ -94,7 +94,7 @@ async fn a_revoked_token_is_refused(stack: &mut Stack) {
     stack.allows(&stack.alice.without_token().sign(&request)).await;
 }
 
-async fn a_parameter_that_comes_twice_is_refused(stack: &mut Stack) {
+async fn a_parameter_that_comes_twice_is_refused(stack: &Stack) {
     let request = Request::get("/photos");
     let signed = stack.alice.signing().parameters(&request);
     for twice in &signed {
@@ -108,14 +108,14 @@ async fn a_parameter_that_comes_twice_is_refused(stack: &mut Stack) {
     stack.denies(&in_query, 400, "parameter_rejected").await;
 }
 
-async fn two_authorization_headers_are_refused(stack: &mut Stack) {
+async fn two_authorization_headers_are_refused(stack: &Stack) {
     let signed = stack.alice.sign(&Request::get("/photos"));
     let again = signed.header("Authorization").unwrap().to_owned();
     stack.denies(&signed.with("Authorization", &again), 400, "parameter_rejected").await;
 }
 
 /// There are rules for paths, so a path has to be one that the upstream can only read as we do.
-async fn a_path_that_could_be_routed_elsewhere_is_refused(stack: &mut Stack) {
+async fn a_path_that_could_be_routed_elsewhere_is_refused(stack: &Stack) {
     for path in ["/public/%2e%2e/photos", "/public/..;/photos", "/photos%00"] {
         let response = stack.send(&stack.alice.sign(&Request::get(path))).await;
         assert_eq!(response.status, 400, "{path}: {response:?}");

@@ -14,7 +14,7 @@ on_every_stack!(
     what_is_refused_before_it_is_proven_uses_no_nonce_up,
 );
 
-async fn a_replay_is_refused(stack: &mut Stack) {
+async fn a_replay_is_refused(stack: &Stack) {
     let in_header = stack.alice.sign(&Request::get("/photos"));
     let in_query = stack.alice.signing().in_query(&Request::get("/photos"));
     let in_form = stack.alice.signing().in_form(&Request::form("POST", "/photos", "a=1"));
@@ -26,13 +26,13 @@ async fn a_replay_is_refused(stack: &mut Stack) {
     }
 }
 
-async fn a_future_dated_request_is_allowed_once(stack: &mut Stack) {
+async fn a_future_dated_request_is_allowed_once(stack: &Stack) {
     let signed = stack.alice.signing().at(now() + 200).in_header(&Request::get("/photos"));
     stack.allows(&signed).await;
     stack.denies(&signed, 401, "nonce_used").await;
 }
 
-async fn of_many_copies_at_once_exactly_one_is_allowed(stack: &mut Stack) {
+async fn of_many_copies_at_once_exactly_one_is_allowed(stack: &Stack) {
     let signed = stack.alice.sign(&Request::get("/photos"));
     let answers = join_all((0..COPIES).map(|_| stack.send(&signed))).await;
     let (allowed, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
@@ -42,7 +42,7 @@ async fn of_many_copies_at_once_exactly_one_is_allowed(stack: &mut Stack) {
     }
 }
 
-async fn what_is_refused_before_it_is_proven_uses_no_nonce_up(stack: &mut Stack) {
+async fn what_is_refused_before_it_is_proven_uses_no_nonce_up(stack: &Stack) {
     let signed = stack.alice.sign(&Request::get("/photos"));
     stack.denies(&Request { method: "PUT".to_owned(), ..signed.clone() }, 401, "signature_invalid").await;
     stack.allows(&signed).await;

@@ -16,7 +16,7 @@ on_every_stack!(
     every_missing_protocol_parameter_is_refused,
 );
 
-async fn another_method_is_refused(stack: &mut Stack) {
+async fn another_method_is_refused(stack: &Stack) {
     let signed = stack.alice.sign(&Request::get("/photos"));
     for method in ["POST", "HEAD2", "DELETE"] {
         stack.denies(&Request { method: method.to_owned(), ..signed.clone() }, 401, "signature_invalid").await;
@@ -24,7 +24,7 @@ async fn another_method_is_refused(stack: &mut Stack) {
     stack.allows(&signed).await;
 }
 
-async fn another_path_is_refused(stack: &mut Stack) {
+async fn another_path_is_refused(stack: &Stack) {
     let signed = stack.alice.sign(&Request::get("/photos/1"));
     for target in ["/photos/2", "/Photos/1", "/photos/1/", "/"] {
         stack.denies(&Request { target: target.to_owned(), ..signed.clone() }, 401, "signature_invalid").await;
@@ -32,7 +32,7 @@ async fn another_path_is_refused(stack: &mut Stack) {
     stack.allows(&signed).await;
 }
 
-async fn another_query_is_refused(stack: &mut Stack) {
+async fn another_query_is_refused(stack: &Stack) {
     let signed = stack.alice.sign(&Request::get("/photos?size=original&page=1"));
     for query in ["size=small&page=1", "size=original", "size=original&page=1&page=1", "size=original&page=1&x", ""] {
         let target = format!("/photos?{query}");
@@ -45,7 +45,7 @@ async fn another_query_is_refused(stack: &mut Stack) {
     stack.allows(&signed).await;
 }
 
-async fn another_host_is_refused(stack: &mut Stack) {
+async fn another_host_is_refused(stack: &Stack) {
     let signed = stack.alice.sign(&Request::get("/photos"));
     for host in ["api.example.net", "api.example.com:8080", "api.example.com.", "photos.example.net"] {
         let tampered = signed.clone().with_changed("Host", |_| host.to_owned());
@@ -58,7 +58,7 @@ async fn another_host_is_refused(stack: &mut Stack) {
     stack.allows(&signed).await;
 }
 
-async fn another_scheme_is_refused(stack: &mut Stack) {
+async fn another_scheme_is_refused(stack: &Stack) {
     let for_https = stack.alice.signing().for_scheme("https").in_header(&Request::get("/photos"));
     stack.denies(&for_https, 401, "signature_invalid").await;
     stack.denies(&for_https.with("X-Forwarded-Proto", "https"), 401, "signature_invalid").await;
@@ -66,7 +66,7 @@ async fn another_scheme_is_refused(stack: &mut Stack) {
     stack.allows(&for_http.with("X-Forwarded-Proto", "https")).await;
 }
 
-async fn another_form_is_refused(stack: &mut Stack) {
+async fn another_form_is_refused(stack: &Stack) {
     let in_header = stack.alice.sign(&Request::form("POST", "/photos", "title=a&to=alice"));
     for body in ["title=a&to=mallory", "title=a", "title=a&to=alice&to=mallory", "to=alice&title=b", ""] {
         stack.denies(&in_header.clone().with_body(body), 401, "signature_invalid").await;
@@ -79,7 +79,7 @@ async fn another_form_is_refused(stack: &mut Stack) {
     stack.allows(&in_header).await;
 }
 
-async fn every_changed_protocol_parameter_is_refused(stack: &mut Stack) {
+async fn every_changed_protocol_parameter_is_refused(stack: &Stack) {
     let request = Request::get("/photos");
     let signed = stack.alice.signing().parameters(&request);
     for place in 0..signed.len() {
@@ -108,7 +108,7 @@ fn another((name, value): &(String, String)) -> String {
     }
 }
 
-async fn every_missing_protocol_parameter_is_refused(stack: &mut Stack) {
+async fn every_missing_protocol_parameter_is_refused(stack: &Stack) {
     let request = Request::get("/photos");
     let signed = stack.alice.signing().parameters(&request);
     for (name, _) in &signed {

@@ -1,0 +1,82 @@
+//! The signature base string (RFC 5849 section 3.4.1).
+//!
+//! It is written piece by piece into whatever computes with it, so that a check needs no copy of the request.
+
+use std::borrow::Cow;
+
+use super::encode::encode;
+use super::params::Pair;
+use super::uri::BaseUri;
+use super::{Place, Rejection};
+
+/// Everything that is signed of one request.
+pub(super) struct BaseString<'a> {
+    method: Cow<'a, [u8]>,
+    uri: BaseUri<'a>,
+    pairs: Vec<Pair<'a>>,
+}
+
+impl<'a> BaseString<'a> {
+    /// Puts the parameters in order: by encoded name, then by encoded value (section 3.4.1.3.2).
+    pub(super) fn new(method: &'a [u8], uri: BaseUri<'a>, mut pairs: Vec<Pair<'a>>) -> Self {
+        pairs.sort_unstable_by(|a, b| a.name.cmp(&b.name).then_with(|| a.value.cmp(&b.value)));
+        Self { method: upper_case(method), uri, pairs }
+    }
+
+    /// Refuses a protocol parameter that stands there twice (section 3.1).
+    pub(super) fn refuse_duplicates(&self, place: Place) -> Result<(), Rejection> {
+        let twice = self.pairs.windows(2).any(|pair| pair[0].is_protocol() && pair[0].name == pair[1].name);
+        if twice { Err(Rejection::DuplicateExtension(place)) } else { Ok(()) }
+    }
+
+    /// Writes it.
+    pub(super) fn write(&self, write: &mut impl FnMut(&[u8])) {
+        self.write_with(write, |pair, write| encode(&pair.value, write));
+    }
+
+    /// The whole of it.
+    pub(super) fn to_vec(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(USUAL);
+        self.write(&mut |piece| out.extend_from_slice(piece));
+        out
+    }
+
+    /// The whole of it, with `***` instead of every value that is not a protocol parameter's.
+    pub(super) fn to_masked_vec(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(USUAL);
+        self.write_with(&mut |piece: &[u8]| out.extend_from_slice(piece), |pair, write| {
+            if pair.is_protocol() { encode(&pair.value, write) } else { write(MASK) }
+        });
+        out
+    }
+
+    /// The pairs are in normal form already: joined and encoded (section 3.4.1.1), each escape in them gets another.
+    fn write_with<W: FnMut(&[u8])>(&self, write: &mut W, write_value: impl Fn(&Pair<'_>, &mut W)) {
+        encode(&self.method, write);
+        write(b"&");
+        self.uri.write_encoded(write);
+        write(b"&");
+        for (at, pair) in self.pairs.iter().enumerate() {
+            if at > 0 {
+                write(b"%26");
+            }
+            encode(&pair.name, write);
+            write(b"%3D");
+            write_value(pair, write);
+        }
+    }
+}
+
+fn upper_case(method: &[u8]) -> Cow<'_, [u8]> {
+    if method.iter().any(u8::is_ascii_lowercase) {
+        Cow::Owned(method.to_ascii_uppercase())
+    } else {
+        Cow::Borrowed(method)
+    }
+}
+
+/// No value is encoded to this.
+const MASK: &[u8] = b"***";
+
+/// Room for the base string of most requests.
+const USUAL: usize = 512;

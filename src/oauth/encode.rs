@@ -1,0 +1,199 @@
+//! Percent-encoding (RFC 5849 section 3.6) and its undoing, on bytes.
+//!
+//! Section 3.6 gives every sequence of bytes exactly one encoded form. Everything that is sorted, compared or hashed
+//! here is in that *normal* form, so two names are equal exactly when their bytes on the wire mean the same.
+
+use std::borrow::Cow;
+
+/// How a name or value stands on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Syntax {
+    /// `application/x-www-form-urlencoded`: `+` is a space (query and form body).
+    Form,
+    /// Section 3.6: `+` is a plus (Authorization header).
+    Percent,
+}
+
+/// A `%` that two hexadecimal digits do not follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BadEscape;
+
+/// The normal form of a name or value from the wire; borrowed when it stands there already.
+pub(super) fn normalize(raw: &[u8], syntax: Syntax) -> Result<Cow<'_, [u8]>, BadEscape> {
+    let normal = normal_len(raw);
+    if normal == raw.len() {
+        return Ok(Cow::Borrowed(raw));
+    }
+    let (done, mut rest) = raw.split_at(normal);
+    let mut out = Vec::with_capacity(raw.len() + ROOM);
+    out.extend_from_slice(done);
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, after) = match first {
+            b'%' => unescape(after)?,
+            b'+' if syntax == Syntax::Form => (b' ', after),
+            byte => (byte, after),
+        };
+        encode(&[byte], &mut |piece| out.extend_from_slice(piece));
+        rest = after;
+    }
+    Ok(Cow::Owned(out))
+}
+
+/// The bytes that a normal form stands for; borrowed when there is nothing to undo.
+pub(super) fn decode<'a>(normal: &Cow<'a, [u8]>) -> Cow<'a, [u8]> {
+    if !normal.contains(&b'%') {
+        return normal.clone();
+    }
+    let mut out = Vec::with_capacity(normal.len());
+    let mut rest = &**normal;
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, after) = if first == b'%' { unescape(after).unwrap_or((first, after)) } else { (first, after) };
+        out.push(byte);
+        rest = after;
+    }
+    Cow::Owned(out)
+}
+
+/// Writes `bytes` percent-encoded, in as few pieces as it can.
+pub(super) fn encode(bytes: &[u8], write: &mut impl FnMut(&[u8])) {
+    let mut rest = bytes;
+    loop {
+        let plain = rest.iter().position(|&byte| !is_unreserved(byte)).unwrap_or(rest.len());
+        let (done, left) = rest.split_at(plain);
+        if !done.is_empty() {
+            write(done);
+        }
+        let Some((&byte, after)) = left.split_first() else { return };
+        write(&ESCAPES[usize::from(byte)]);
+        rest = after;
+    }
+}
+
+/// `bytes` percent-encoded.
+pub(super) fn encoded(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() + ROOM);
+    encode(bytes, &mut |piece| out.extend(piece.iter().map(|&byte| char::from(byte))));
+    out
+}
+
+/// How many of the first bytes of `raw` are in normal form already.
+fn normal_len(raw: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(&byte) = raw.get(at) {
+        at += match byte {
+            b'%' if is_normal_escape(&raw[at + 1..]) => 3,
+            byte if is_unreserved(byte) => 1,
+            _ => break,
+        };
+    }
+    at
+}
+
+/// Whether upper-case digits of a byte that has to be escaped follow a `%`.
+fn is_normal_escape(after: &[u8]) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+    match unescape(after) {
+        Ok((byte, _)) => !is_unreserved(byte) && after[..2].iter().all(is_digit),
+        Err(BadEscape) => false,
+    }
+}
+
+/// The byte whose two digits stand first, and what follows them.
+fn unescape(after: &[u8]) -> Result<(u8, &[u8]), BadEscape> {
+    match after {
+        [high, low, rest @ ..] => Ok((digit(*high)? << 4 | digit(*low)?, rest)),
+        _ => Err(BadEscape),
+    }
+}
+
+const fn digit(byte: u8) -> Result<u8, BadEscape> {
+    match byte {
+        b'0'..=b'9' => Ok(byte - b'0'),
+        b'A'..=b'F' => Ok(byte - b'A' + 10),
+        b'a'..=b'f' => Ok(byte - b'a' + 10),
+        _ => Err(BadEscape),
+    }
+}
+
+const fn is_unreserved(byte: u8) -> bool {
+    UNRESERVED[byte as usize]
+}
+
+/// ALPHA, DIGIT, `-`, `.`, `_`, `~`: what is never escaped.
+const UNRESERVED: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    table
+};
+
+/// `%XX` of every byte.
+static ESCAPES: [[u8; 3]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let mut table = [[b'%'; 3]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte][1] = DIGITS[byte >> 4];
+        table[byte][2] = DIGITS[byte & 15];
+        byte += 1;
+    }
+    table
+};
+
+/// Room for the few escapes that most values have.
+const ROOM: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(raw: &[u8], syntax: Syntax) -> Result<Vec<u8>, BadEscape> {
+        normalize(raw, syntax).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn every_byte_but_the_unreserved_is_escaped_in_upper_case() {
+        for byte in 0..=255_u8 {
+            let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+            let expected = if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+            assert_eq!(encoded(&[byte]), expected);
+        }
+    }
+
+    #[test]
+    fn a_plus_is_a_space_in_a_form_and_a_plus_in_a_header() {
+        assert_eq!(normal(b"a+b%2B", Syntax::Form).unwrap(), b"a%20b%2B");
+        assert_eq!(normal(b"a+b%2B", Syntax::Percent).unwrap(), b"a%2Bb%2B");
+    }
+
+    #[test]
+    fn what_is_normal_already_is_borrowed() {
+        for raw in [&b""[..], b"vacation.jpg", b"wIjqoS%2B%3D", b"%C2%A0~"] {
+            assert!(matches!(normalize(raw, Syntax::Form), Ok(Cow::Borrowed(same)) if same == raw));
+        }
+        for (raw, expected) in [(&b"%2b"[..], &b"%2B"[..]), (b"%41", b"A"), (b"a/b", b"a%2Fb"), (b"%7e", b"~")] {
+            assert!(matches!(normalize(raw, Syntax::Percent), Ok(Cow::Owned(other)) if other == expected));
+        }
+    }
+
+    #[test]
+    fn a_truncated_or_foreign_escape_is_bad() {
+        for raw in [&b"%"[..], b"%4", b"a%G1", b"%1G", b"%%41", b"%+1", b"x=%u0041"] {
+            assert_eq!(normal(raw, Syntax::Form), Err(BadEscape), "{}", raw.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_survive() {
+        assert_eq!(normal(b"%ff%FE\x80", Syntax::Form).unwrap(), b"%FF%FE%80");
+        assert_eq!(&*decode(&normalize(b"%ff%FE\x80", Syntax::Form).unwrap()), b"\xff\xfe\x80");
+    }
+
+    #[test]
+    fn values_are_decoded_exactly_once() {
+        assert_eq!(&*decode(&normalize(b"%2541", Syntax::Form).unwrap()), b"%41");
+    }
+}

@@ -1,0 +1,159 @@
+//! The `Authorization` header (RFC 5849 section 3.5.1).
+//!
+//! Proxies join repeated headers with a comma, so one value may hold the credentials of several schemes. Wherever
+//! `OAuth` is one of several, the request is refused: another reader might pick another one.
+
+use std::borrow::Cow;
+
+use super::Rejection;
+
+/// What follows the `OAuth` scheme, or `None` when there is no such scheme.
+///
+/// # Errors
+/// [`Rejection::SeveralAuthorizations`] unless `OAuth` stands alone.
+pub(super) fn oauth_credentials<'a>(headers: &[&'a [u8]]) -> Result<Option<&'a [u8]>, Rejection> {
+    let mut found = None;
+    for header in headers {
+        let (scheme, credentials) = split_token(trim(header));
+        if scheme.eq_ignore_ascii_case(SCHEME) {
+            found = Some(credentials);
+        } else if holds_oauth_too(header) {
+            return Err(Rejection::SeveralAuthorizations);
+        }
+    }
+    match found {
+        Some(_) if headers.len() > 1 => Err(Rejection::SeveralAuthorizations),
+        Some([first, ..]) if !is_space(*first) => Err(Rejection::HeaderMalformed),
+        found => Ok(found),
+    }
+}
+
+/// One `name="value"`, both as they stand on the wire.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct AuthParam<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) value: &'a [u8],
+}
+
+impl AuthParam<'_> {
+    /// Whether it is the realm: a quoted-string (RFC 2617 section 1.2) and no protocol parameter.
+    pub(super) fn is_realm(&self) -> bool {
+        self.name.eq_ignore_ascii_case(b"realm")
+    }
+}
+
+/// The `name="value"` pairs after the scheme.
+pub(super) struct AuthParams<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> AuthParams<'a> {
+    pub(super) const fn new(credentials: &'a [u8]) -> Self {
+        Self { rest: credentials }
+    }
+
+    fn pair(&mut self) -> Result<AuthParam<'a>, Rejection> {
+        let (name, after_name) = split_token(self.rest);
+        let at_equals = trim_start(after_name);
+        let Some((b'=', after_equals)) = at_equals.split_first() else {
+            return Err(not_a_pair(name, after_name, at_equals));
+        };
+        let Some((b'"', quoted)) = trim_start(after_equals).split_first() else {
+            return Err(Rejection::HeaderMalformed);
+        };
+        let (value, after_value) = split_quoted(quoted).ok_or(Rejection::HeaderMalformed)?;
+        self.rest = trim_start(after_value);
+        let pair = AuthParam { name, value };
+        let at_end = matches!(self.rest, [] | [b',', ..]);
+        // A quoted-pair has a meaning in the realm alone; section 3.6 escapes every backslash.
+        let readable = pair.is_realm() || !value.contains(&b'\\');
+        if name.is_empty() || !at_end || !readable { Err(Rejection::HeaderMalformed) } else { Ok(pair) }
+    }
+}
+
+impl<'a> Iterator for AuthParams<'a> {
+    type Item = Result<AuthParam<'a>, Rejection>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Empty elements of a list are to be ignored (RFC 9110 section 5.6.1.2).
+        while let Some((&first, after)) = self.rest.split_first()
+            && (first == b',' || is_space(first))
+        {
+            self.rest = after;
+        }
+        if self.rest.is_empty() { None } else { Some(self.pair()) }
+    }
+}
+
+/// The text of a quoted-string (RFC 9110 section 5.6.4), given what stands between its quotes.
+pub(super) fn unquote(quoted: &[u8]) -> Cow<'_, [u8]> {
+    if !quoted.contains(&b'\\') {
+        return Cow::Borrowed(quoted);
+    }
+    let mut text = Vec::with_capacity(quoted.len());
+    let mut bytes = quoted.iter();
+    while let Some(byte) = bytes.next() {
+        let byte = if *byte == b'\\' { bytes.next().unwrap_or(byte) } else { byte };
+        text.push(*byte);
+    }
+    Cow::Owned(text)
+}
+
+/// Whether `,OAuth` begins further credentials. Quotes are not looked at: hiding it in them would be too easy.
+fn holds_oauth_too(header: &[u8]) -> bool {
+    header.split(|&byte| byte == b',').skip(1).any(|element| {
+        let (token, after) = split_token(trim_start(element));
+        token.eq_ignore_ascii_case(SCHEME) && after.first().is_none_or(|&byte| is_space(byte))
+    })
+}
+
+/// A token and a space where `=` should be: that is how further credentials begin.
+fn not_a_pair(name: &[u8], after_name: &[u8], at_equals: &[u8]) -> Rejection {
+    let spaced = after_name.len() > at_equals.len() && !matches!(at_equals, [] | [b',', ..]);
+    if !name.is_empty() && (spaced || name.eq_ignore_ascii_case(SCHEME)) {
+        Rejection::SeveralAuthorizations
+    } else {
+        Rejection::HeaderMalformed
+    }
+}
+
+/// Splits behind the closing quote: what stands before it, and what follows.
+fn split_quoted(quoted: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut escaped = false;
+    let end = quoted.iter().position(|&byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    })?;
+    Some((&quoted[..end], &quoted[end + 1..]))
+}
+
+fn split_token(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(text.iter().position(|&byte| !is_token(byte)).unwrap_or(text.len()))
+}
+
+/// A `tchar` (RFC 9110 section 5.6.2).
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
+}
+
+fn trim(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|&byte| !is_space(byte)).map_or(0, |last| last + 1);
+    trim_start(&text[..end])
+}
+
+fn trim_start(text: &[u8]) -> &[u8] {
+    &text[text.iter().position(|&byte| !is_space(byte)).unwrap_or(text.len())..]
+}
+
+/// Linear white space (RFC 2616 section 2.2), which RFC 5849 allows between parameters; folded lines included.
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Compared without regard to case.
+const SCHEME: &[u8] = b"OAuth";

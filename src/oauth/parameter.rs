@@ -1,0 +1,173 @@
+//! Protocol parameters (RFC 5849 section 3.1): their names, and where they stand (section 3.5).
+
+use std::fmt;
+
+/// A protocol parameter whose meaning is known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Parameter {
+    /// `oauth_body_hash` (OAuth Request Body Hash extension).
+    BodyHash,
+    /// `oauth_callback`.
+    Callback,
+    /// `oauth_consumer_key`.
+    ConsumerKey,
+    /// `oauth_nonce`.
+    Nonce,
+    /// `oauth_signature`.
+    Signature,
+    /// `oauth_signature_method`.
+    SignatureMethod,
+    /// `oauth_timestamp`.
+    Timestamp,
+    /// `oauth_token`.
+    Token,
+    /// `oauth_verifier`.
+    Verifier,
+    /// `oauth_version`.
+    Version,
+}
+
+impl Parameter {
+    /// Every one, by name.
+    pub const ALL: [Self; 10] = [
+        Self::BodyHash,
+        Self::Callback,
+        Self::ConsumerKey,
+        Self::Nonce,
+        Self::Signature,
+        Self::SignatureMethod,
+        Self::Timestamp,
+        Self::Token,
+        Self::Verifier,
+        Self::Version,
+    ];
+
+    /// The name on the wire, for example `oauth_nonce`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BodyHash => "oauth_body_hash",
+            Self::Callback => "oauth_callback",
+            Self::ConsumerKey => "oauth_consumer_key",
+            Self::Nonce => "oauth_nonce",
+            Self::Signature => "oauth_signature",
+            Self::SignatureMethod => "oauth_signature_method",
+            Self::Timestamp => "oauth_timestamp",
+            Self::Token => "oauth_token",
+            Self::Verifier => "oauth_verifier",
+            Self::Version => "oauth_version",
+        }
+    }
+
+    /// The parameter of that name; names are case-sensitive.
+    pub(super) fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|parameter| parameter.name().as_bytes() == name)
+    }
+
+    const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+impl fmt::Display for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.name())
+    }
+}
+
+/// A set of protocol parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parameters(u16);
+
+impl Parameters {
+    /// The set of none.
+    pub const NONE: Self = Self(0);
+
+    /// The set of one.
+    pub const fn only(parameter: Parameter) -> Self {
+        Self(parameter.bit())
+    }
+
+    /// This set and one more.
+    #[must_use]
+    pub const fn with(self, parameter: Parameter) -> Self {
+        Self(self.0 | parameter.bit())
+    }
+
+    /// This set without the members of another.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether it is in the set.
+    pub const fn contains(self, parameter: Parameter) -> bool {
+        self.0 & parameter.bit() != 0
+    }
+
+    /// The names on the wire, in alphabetical order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Parameter::ALL.into_iter().filter(move |&parameter| self.contains(parameter)).map(Parameter::name)
+    }
+}
+
+impl fmt::Display for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, name) in self.names().enumerate() {
+            let separator = if at == 0 { "" } else { ", " };
+            write!(f, "{separator}`{name}`")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where parameters stand in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// The `Authorization` header (RFC 5849 section 3.5.1).
+    Header,
+    /// The query of the request URI (section 3.5.3).
+    Query,
+    /// The form-encoded body (section 3.5.2).
+    Body,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "the Authorization header",
+            Self::Query => "the query",
+            Self::Body => "the form body",
+        })
+    }
+}
+
+/// The beginning of the name of every protocol parameter, known or not.
+pub(super) const PREFIX: &[u8] = b"oauth_";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_found_by_its_exact_name() {
+        for parameter in Parameter::ALL {
+            assert_eq!(Parameter::from_name(parameter.name().as_bytes()), Some(parameter));
+        }
+        for other in [&b"oauth_Nonce"[..], b"OAUTH_NONCE", b"oauth_nonce ", b"oauth_", b""] {
+            assert_eq!(Parameter::from_name(other), None);
+        }
+    }
+
+    #[test]
+    fn a_set_names_its_members_in_order() {
+        let set = Parameters::only(Parameter::Timestamp).with(Parameter::Nonce).with(Parameter::Nonce);
+        assert_eq!(set.names().collect::<Vec<_>>(), ["oauth_nonce", "oauth_timestamp"]);
+        assert_eq!(set.to_string(), "`oauth_nonce`, `oauth_timestamp`");
+        assert!(Parameters::NONE.is_empty() && Parameters::NONE.names().next().is_none());
+    }
+}

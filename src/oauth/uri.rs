@@ -1,0 +1,93 @@
+//! The base string URI (RFC 5849 section 3.4.1.2), from what stands on the wire and never through a URL parser: those
+//! decode, merge and sort, and the client signed none of it.
+
+use std::borrow::Cow;
+
+use super::encode::encode;
+use super::{Rejection, Request, Scheme};
+
+/// Scheme, authority and path, as they are signed.
+pub(super) struct BaseUri<'a> {
+    scheme: Scheme,
+    authority: Cow<'a, [u8]>,
+    path_prefix: &'a [u8],
+    path: &'a [u8],
+}
+
+impl<'a> BaseUri<'a> {
+    /// The base string URI of a request.
+    ///
+    /// # Errors
+    /// When the authority or the target is malformed.
+    pub(super) fn of(request: &Request<'a>) -> Result<Self, Rejection> {
+        let authority = signed_authority(request.scheme, request.authority).ok_or(Rejection::AuthorityMalformed)?;
+        let path = match split_target(request.target).0 {
+            [] => b"/",
+            path => path,
+        };
+        if !path.starts_with(b"/") || request.target.contains(&b'#') {
+            return Err(Rejection::TargetMalformed);
+        }
+        Ok(Self { scheme: request.scheme, authority, path_prefix: request.path_prefix, path })
+    }
+
+    /// Writes it percent-encoded.
+    pub(super) fn write_encoded(&self, write: &mut impl FnMut(&[u8])) {
+        write(match self.scheme {
+            Scheme::Http => b"http%3A%2F%2F",
+            Scheme::Https => b"https%3A%2F%2F",
+        });
+        encode(&self.authority, write);
+        encode(self.path_prefix, write);
+        encode(self.path, write);
+    }
+}
+
+/// Path and query, split at the first `?`.
+pub(super) fn split_target(target: &[u8]) -> (&[u8], &[u8]) {
+    match target.iter().position(|&byte| byte == b'?') {
+        Some(at) => (&target[..at], &target[at + 1..]),
+        None => (target, b""),
+    }
+}
+
+/// Host in lower case, with its port unless it is the default of the scheme.
+fn signed_authority(scheme: Scheme, authority: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let host_len = host_len(authority)?;
+    let port = match &authority[host_len..] {
+        [] => &[][..],
+        [b':', port @ ..] if port.iter().all(u8::is_ascii_digit) => port,
+        _ => return None,
+    };
+    let is_default = port.is_empty() || port == scheme.default_port();
+    let signed = if is_default { &authority[..host_len] } else { authority };
+    let lower = !signed.iter().any(u8::is_ascii_uppercase);
+    Some(if lower { Cow::Borrowed(signed) } else { Cow::Owned(signed.to_ascii_lowercase()) })
+}
+
+/// How many of the first bytes are the host (RFC 3986 section 3.2.2): an address in brackets, or a name.
+fn host_len(authority: &[u8]) -> Option<usize> {
+    if let Some(literal) = authority.strip_prefix(b"[") {
+        let len = literal.iter().position(|&byte| byte == b']')?;
+        let valid = len > 0 && literal[..len].iter().all(|byte| byte.is_ascii_alphanumeric() || b":.-".contains(byte));
+        return valid.then_some(len + 2);
+    }
+    let len = authority.iter().position(|&byte| byte == b':').unwrap_or(authority.len());
+    (len > 0 && authority[..len].iter().all(|&byte| is_host_name(byte))).then_some(len)
+}
+
+/// What a registered name is made of. The comma belongs to it too, but it is how proxies join two `Host` headers.
+const fn is_host_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'')
+        || matches!(byte, b'(' | b')' | b'*' | b'+' | b';' | b'=')
+}
+
+impl Scheme {
+    const fn default_port(self) -> &'static [u8] {
+        match self {
+            Self::Http => b"80",
+            Self::Https => b"443",
+        }
+    }
+}

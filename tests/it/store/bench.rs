@@ -1,0 +1,181 @@
+//! A store of each kind for one test, and what to put into it.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::clock::{Clock, Entropy as _, ManualClock, SystemEntropy, UnixTime};
+use countersign::config::{StoreConfig, StoreUrl};
+use countersign::model::{
+    AccessToken, CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow,
+    Scopes, Secret, Token, TokenStatus, UserId,
+};
+use countersign::oauth::SignatureMethod;
+use countersign::store::{Claim, NonceClaim, Store, StoreError, new_master_key, open};
+
+use crate::redis::RedisServer;
+
+/// The time at which every test begins, in seconds.
+pub(crate) const NOW: u64 = 1_700_000_000;
+
+/// How long a nonce is kept after its timestamp.
+pub(crate) const KEPT: Duration = Duration::from_secs(660);
+
+/// A data directory, a clock that the test sets, and what a store is opened with.
+pub(crate) struct Bench {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) config: StoreConfig,
+    directory: tempfile::TempDir,
+}
+
+impl Bench {
+    /// For the store in a file.
+    pub(crate) fn embedded() -> Self {
+        Self::new(StoreUrl::Embedded(PathBuf::from("countersign.redb")))
+    }
+
+    /// For the store in memory.
+    pub(crate) fn memory() -> Self {
+        Self::new(StoreUrl::Memory)
+    }
+
+    /// For a store in Redis, with a master key file.
+    pub(crate) fn redis(url: impl Into<String>) -> Self {
+        let mut bench = Self::new(StoreUrl::Redis(url.into()));
+        let path = bench.data_dir().join("shared-master-key");
+        write_private(&path, &new_master_key(&SystemEntropy));
+        bench.config.master_key_file = Some(path);
+        bench
+    }
+
+    fn new(url: StoreUrl) -> Self {
+        Self {
+            clock: Arc::new(ManualClock::at(UnixTime::from_secs(NOW))),
+            config: StoreConfig {
+                url,
+                master_key_file: None,
+                timeout: Duration::from_millis(250),
+                connections: 4,
+                fence_on_restart: false,
+            },
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Where the embedded store and its key are.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Opens the store.
+    pub(crate) async fn try_open(&self) -> Result<Arc<dyn Store>, StoreError> {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        open(&self.config, self.data_dir(), clock, Arc::new(SystemEntropy)).await
+    }
+
+    /// Opens the store, which must succeed.
+    pub(crate) async fn open(&self) -> Arc<dyn Store> {
+        self.try_open().await.unwrap()
+    }
+}
+
+/// A bench with its Redis.
+pub(crate) fn with_redis() -> (Bench, RedisServer) {
+    let server = RedisServer::start();
+    (Bench::redis(server.url()), server)
+}
+
+/// Writes a file that only its owner may read.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).unwrap();
+    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+}
+
+/// A claim of one nonce now, by a check of its own; tests change its fields.
+pub(crate) fn claim<'c>(consumer: &'c ConsumerKey, timestamp: u64, nonce: &'c [u8]) -> NonceClaim<'c> {
+    let mut check_id = [0; 16];
+    SystemEntropy.fill(&mut check_id);
+    NonceClaim {
+        consumer,
+        token: None,
+        timestamp,
+        nonce,
+        check_id,
+        now: UnixTime::from_secs(NOW),
+        expires_at: UnixTime::from_secs(timestamp).plus(KEPT),
+        not_before: 0,
+    }
+}
+
+/// Claims a nonce that nobody else claims, which tells whether the store answers.
+pub(crate) async fn claim_anything(store: &dyn Store) -> Result<Claim, StoreError> {
+    let mut nonce = [0; 16];
+    SystemEntropy.fill(&mut nonce);
+    store.claim_nonce(&claim(&key("ck"), NOW, &nonce)).await
+}
+
+/// A consumer key.
+pub(crate) fn key(key: &str) -> ConsumerKey {
+    ConsumerKey::new(key).unwrap()
+}
+
+/// The secret of every consumer here.
+pub(crate) const CONSUMER_SECRET: &[u8] = b"kd94hf93k423kf44-consumer-secret";
+
+/// The secret of every token here.
+pub(crate) const TOKEN_SECRET: &[u8] = b"pfkkdhi9sl3r4s00-token-secret";
+
+/// A consumer with something in every field that needs no RSA key.
+pub(crate) fn consumer(consumer_key: &str) -> Consumer {
+    Consumer {
+        id: ConsumerId::new(format!("id-of-{consumer_key}")).unwrap(),
+        key: key(consumer_key),
+        name: ConsumerName::new("Printer Example").unwrap(),
+        description: "prints \"photos\" \u{1F5A8}".into(),
+        platform: "ios".into(),
+        app_url: "https://printer.example/".into(),
+        status: ConsumerStatus::Active,
+        secrets: vec![
+            ConsumerSecret { secret: Secret::new(CONSUMER_SECRET), expires_at: None },
+            ConsumerSecret { secret: Secret::new(*b"\0\xFF old"), expires_at: Some(UnixTime::from_secs(NOW + 60)) },
+        ],
+        rsa_public_keys: Vec::new(),
+        signature_methods: [SignatureMethod::HmacSha1, SignatureMethod::HmacSha256].into(),
+        flows: Flow::ALL.into(),
+        callbacks: vec!["https://printer.example/ready".into()],
+        scopes: Scopes::parse("read write").unwrap(),
+        compat: BTreeSet::from([CompatProfile::NoRootSlash]),
+        created_at: UnixTime::from_secs(NOW),
+        updated_at: UnixTime::from_secs(NOW),
+        revision: 1,
+    }
+}
+
+/// A token of a consumer.
+pub(crate) fn token(consumer_key: &str, token: &str) -> AccessToken {
+    AccessToken {
+        token: Token::new(token).unwrap(),
+        secret: Secret::new(TOKEN_SECRET),
+        consumer_key: key(consumer_key),
+        user_id: Some(UserId::new("jane doe").unwrap()),
+        scopes: Scopes::parse("read").unwrap(),
+        status: TokenStatus::Active,
+        expires_at: Some(UnixTime::from_secs(NOW + 3600)),
+        created_at: UnixTime::from_secs(NOW),
+        revision: 1,
+    }
+}
+
+/// What caused an error, to its root, as an operator reads it.
+pub(crate) fn causes(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

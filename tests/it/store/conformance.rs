@@ -1,0 +1,342 @@
+//! The contract of `Store`, rule by rule, on every store.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use countersign::clock::UnixTime;
+use countersign::model::{Consumer, ConsumerStatus, Token, TokenStatus};
+use countersign::oauth::RsaPublicKey;
+use countersign::store::{Claim, NonceClaim, Store, StoreErrorKind};
+
+use super::bench::{Bench, NOW, claim, consumer, key, token, with_redis};
+
+/// One module for each store, one test for each rule.
+macro_rules! on_every_store {
+    ($($rule:ident)*) => {
+        mod embedded { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { super::on_embedded(super::$rule).await })* }
+        mod memory { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { super::on_memory(super::$rule).await })* }
+        mod redis { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { super::on_redis(super::$rule).await })* }
+    };
+}
+
+on_every_store! {
+    a_nonce_is_claimed_once
+    of_a_hundred_racing_claims_one_is_fresh
+    the_same_check_claims_once_however_often_it_asks
+    the_same_check_claims_once_also_when_it_races
+    a_claim_dated_ahead_is_claimed_once
+    consumer_token_timestamp_and_nonce_are_a_scope_each
+    a_claim_that_can_not_be_remembered_is_refused
+    a_fence_refuses_up_to_its_second
+    a_consumer_is_found_as_it_was_kept
+    a_consumer_without_secrets_is_kept_without
+    a_consumer_with_an_rsa_key_is_found_as_it_was_kept
+    what_is_not_there_is_not_found
+    a_token_is_found_only_under_its_consumer
+    a_taken_consumer_key_is_refused_and_nothing_changed
+    a_taken_token_is_refused_whoever_has_it
+    of_racing_creations_one_succeeds
+    a_change_needs_the_revision_that_follows
+    of_racing_changes_one_succeeds
+    what_is_not_there_can_not_be_changed
+    a_token_is_revoked_by_a_change
+    consumers_are_listed_in_the_order_of_their_keys
+    keys_of_any_visible_characters_are_kept_apart
+    a_store_that_can_answer_says_so
+}
+
+async fn a_nonce_is_claimed_once(store: Arc<dyn Store>) {
+    let ck = key("ck");
+    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Fresh);
+    for _ in 0..3 {
+        assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Replayed);
+    }
+}
+
+async fn of_a_hundred_racing_claims_one_is_fresh(store: Arc<dyn Store>) {
+    for timestamp in [NOW, NOW + 200] {
+        let outcomes = race(100, &store, move |store, _| async move {
+            store.claim_nonce(&claim(&key("ck"), timestamp, b"n")).await.unwrap()
+        });
+        let outcomes = outcomes.await;
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Claim::Fresh).count(), 1);
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Claim::Replayed).count(), 99);
+    }
+}
+
+async fn the_same_check_claims_once_however_often_it_asks(store: Arc<dyn Store>) {
+    let ck = key("ck");
+    let first = claim(&ck, NOW, b"n");
+    for _ in 0..3 {
+        assert_eq!(store.claim_nonce(&first).await.unwrap(), Claim::Fresh);
+    }
+    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Replayed);
+    assert_eq!(store.claim_nonce(&first).await.unwrap(), Claim::Fresh);
+}
+
+async fn the_same_check_claims_once_also_when_it_races(store: Arc<dyn Store>) {
+    let outcomes = race(20, &store, |store, _| async move {
+        let ck = key("ck");
+        let same = NonceClaim { check_id: [7; 16], ..claim(&ck, NOW + 200, b"n") };
+        store.claim_nonce(&same).await.unwrap()
+    });
+    assert!(outcomes.await.iter().all(|outcome| *outcome == Claim::Fresh));
+    assert_eq!(store.claim_nonce(&claim(&key("ck"), NOW + 200, b"n")).await.unwrap(), Claim::Replayed);
+}
+
+async fn a_claim_dated_ahead_is_claimed_once(store: Arc<dyn Store>) {
+    let ck = key("ck");
+    assert_eq!(store.claim_nonce(&claim(&ck, NOW + 299, b"n")).await.unwrap(), Claim::Fresh);
+    assert_eq!(store.claim_nonce(&claim(&ck, NOW + 299, b"n")).await.unwrap(), Claim::Replayed);
+}
+
+async fn consumer_token_timestamp_and_nonce_are_a_scope_each(store: Arc<dyn Store>) {
+    let (a, ab) = (key("a"), key("ab"));
+    let (b, bc) = (Token::new("b").unwrap(), Token::new("bc").unwrap());
+    let scopes = [
+        claim(&a, NOW, b"bc"),
+        claim(&ab, NOW, b"c"),
+        NonceClaim { token: Some(&b), ..claim(&a, NOW, b"c") },
+        NonceClaim { token: Some(&bc), ..claim(&a, NOW, b"") },
+        claim(&a, NOW, b""),
+        claim(&a, NOW + 1, b"bc"),
+        claim(&a, NOW, b"\0bc"),
+        claim(&a, NOW / 10, b"0bc"),
+    ]
+    .map(|scope| NonceClaim { expires_at: UnixTime::from_secs(NOW + 600), ..scope });
+    for scope in &scopes {
+        assert_eq!(store.claim_nonce(scope).await.unwrap(), Claim::Fresh, "{scope:?}");
+    }
+    for scope in scopes {
+        let again = NonceClaim { check_id: [9; 16], ..scope };
+        assert_eq!(store.claim_nonce(&again).await.unwrap(), Claim::Replayed, "{scope:?}");
+    }
+}
+
+async fn a_claim_that_can_not_be_remembered_is_refused(store: Arc<dyn Store>) {
+    let ck = key("ck");
+    let now = UnixTime::from_secs(NOW);
+    for expires_at in [now, UnixTime::from_secs(NOW - 1), UnixTime::default()] {
+        let expired = NonceClaim { expires_at, ..claim(&ck, NOW - 700, b"n") };
+        assert_eq!(store.claim_nonce(&expired).await.unwrap(), Claim::Fenced { not_before: NOW - 700 });
+    }
+}
+
+async fn a_fence_refuses_up_to_its_second(store: Arc<dyn Store>) {
+    let ck = key("ck");
+    let fenced = |timestamp| NonceClaim { not_before: NOW - 5, ..claim(&ck, timestamp, b"n") };
+    for timestamp in [NOW - 100, NOW - 6, NOW - 5] {
+        let outcome = store.claim_nonce(&fenced(timestamp)).await.unwrap();
+        assert_eq!(outcome, Claim::Fenced { not_before: NOW - 5 });
+    }
+    assert_eq!(store.claim_nonce(&fenced(NOW - 4)).await.unwrap(), Claim::Fresh);
+    assert_eq!(store.claim_nonce(&claim(&ck, NOW - 5, b"n")).await.unwrap(), Claim::Fresh, "a refusal claims nothing");
+}
+
+async fn a_consumer_is_found_as_it_was_kept(store: Arc<dyn Store>) {
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    store.create_token(&token("ck", "t")).await.unwrap();
+    let found = store.credentials(&key("ck"), Some(&Token::new("t").unwrap())).await.unwrap();
+    assert_eq!(found.consumer, Some(consumer("ck")));
+    assert_eq!(found.token, Some(token("ck", "t")));
+    let alone = store.credentials(&key("ck"), None).await.unwrap();
+    assert_eq!((alone.consumer, alone.token), (Some(consumer("ck")), None));
+}
+
+async fn a_consumer_without_secrets_is_kept_without(store: Arc<dyn Store>) {
+    let bare = Consumer { secrets: Vec::new(), compat: BTreeSet::new(), ..consumer("ck") };
+    store.create_consumer(&bare).await.unwrap();
+    assert_eq!(store.credentials(&bare.key, None).await.unwrap().consumer, Some(bare));
+}
+
+async fn a_consumer_with_an_rsa_key_is_found_as_it_was_kept(store: Arc<dyn Store>) {
+    let with_key = Consumer { rsa_public_keys: vec![rsa_key()], secrets: Vec::new(), ..consumer("ck") };
+    store.create_consumer(&with_key).await.unwrap();
+    assert_eq!(store.credentials(&with_key.key, None).await.unwrap().consumer, Some(with_key));
+}
+
+async fn what_is_not_there_is_not_found(store: Arc<dyn Store>) {
+    let t = Token::new("t").unwrap();
+    let found = store.credentials(&key("nobody"), Some(&t)).await.unwrap();
+    assert_eq!((found.consumer, found.token), (None, None));
+    assert_eq!(store.token(&t).await.unwrap(), None);
+    assert!(store.consumers(None, 10).await.unwrap().is_empty());
+}
+
+async fn a_token_is_found_only_under_its_consumer(store: Arc<dyn Store>) {
+    for ck in ["alice", "mallory"] {
+        store.create_consumer(&consumer(ck)).await.unwrap();
+    }
+    store.create_token(&token("alice", "t")).await.unwrap();
+    let t = Token::new("t").unwrap();
+    let found = store.credentials(&key("mallory"), Some(&t)).await.unwrap();
+    assert_eq!((found.consumer, found.token), (Some(consumer("mallory")), None));
+    assert_eq!(store.token(&t).await.unwrap(), Some(token("alice", "t")));
+}
+
+async fn a_taken_consumer_key_is_refused_and_nothing_changed(store: Arc<dyn Store>) {
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    let other = Consumer { description: "another".into(), ..consumer("ck") };
+    for again in [other, consumer("ck")] {
+        let error = store.create_consumer(&again).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::AlreadyExists);
+    }
+    assert_eq!(store.credentials(&key("ck"), None).await.unwrap().consumer, Some(consumer("ck")));
+    assert_eq!(store.consumers(None, 10).await.unwrap(), [consumer("ck")]);
+}
+
+async fn a_taken_token_is_refused_whoever_has_it(store: Arc<dyn Store>) {
+    for ck in ["alice", "mallory"] {
+        store.create_consumer(&consumer(ck)).await.unwrap();
+    }
+    store.create_token(&token("alice", "t")).await.unwrap();
+    for ck in ["alice", "mallory"] {
+        let error = store.create_token(&token(ck, "t")).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::AlreadyExists);
+    }
+    let t = Token::new("t").unwrap();
+    assert_eq!(store.token(&t).await.unwrap(), Some(token("alice", "t")));
+    assert_eq!(store.credentials(&key("mallory"), Some(&t)).await.unwrap().token, None);
+}
+
+async fn of_racing_creations_one_succeeds(store: Arc<dyn Store>) {
+    let outcomes =
+        race(10, &store, |store, _| async move { store.create_consumer(&consumer("ck")).await.is_ok() }).await;
+    assert_eq!(outcomes.iter().filter(|succeeded| **succeeded).count(), 1);
+    let outcomes = race(10, &store, |store, at| async move {
+        store.create_token(&token(if at % 2 == 0 { "ck" } else { "other" }, "t")).await.is_ok()
+    });
+    assert_eq!(outcomes.await.iter().filter(|succeeded| **succeeded).count(), 1);
+}
+
+async fn a_change_needs_the_revision_that_follows(store: Arc<dyn Store>) {
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    let change = |revision| Consumer { status: ConsumerStatus::Disabled, revision, ..consumer("ck") };
+    for stale in [0, 1, 3, u64::MAX] {
+        let error = store.replace_consumer(&change(stale)).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Conflict, "revision {stale}");
+        assert_eq!(store.credentials(&key("ck"), None).await.unwrap().consumer, Some(consumer("ck")));
+    }
+    store.replace_consumer(&change(2)).await.unwrap();
+    assert_eq!(store.credentials(&key("ck"), None).await.unwrap().consumer, Some(change(2)));
+    assert_eq!(store.replace_consumer(&change(2)).await.unwrap_err().kind(), StoreErrorKind::Conflict);
+    store.replace_consumer(&change(3)).await.unwrap();
+}
+
+async fn of_racing_changes_one_succeeds(store: Arc<dyn Store>) {
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    let outcomes = race(10, &store, |store, at| async move {
+        let change = Consumer { description: format!("change {at}"), revision: 2, ..consumer("ck") };
+        store.replace_consumer(&change).await.map_err(|error| error.kind())
+    })
+    .await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Err(StoreErrorKind::Conflict)).count(), 9);
+}
+
+async fn what_is_not_there_can_not_be_changed(store: Arc<dyn Store>) {
+    let error = store.replace_consumer(&Consumer { revision: 2, ..consumer("ck") }).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Conflict);
+    let mut ghost = token("ck", "t");
+    ghost.revision = 2;
+    assert_eq!(store.replace_token(&ghost).await.unwrap_err().kind(), StoreErrorKind::Conflict);
+    assert_eq!(store.token(&ghost.token).await.unwrap(), None);
+}
+
+async fn a_token_is_revoked_by_a_change(store: Arc<dyn Store>) {
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    store.create_token(&token("ck", "t")).await.unwrap();
+    let mut revoked = token("ck", "t");
+    revoked.status = TokenStatus::Revoked;
+    assert_eq!(store.replace_token(&revoked).await.unwrap_err().kind(), StoreErrorKind::Conflict);
+    revoked.revision = 2;
+    store.replace_token(&revoked).await.unwrap();
+    assert_eq!(store.credentials(&key("ck"), Some(&revoked.token)).await.unwrap().token, Some(revoked.clone()));
+    assert_eq!(store.token(&revoked.token).await.unwrap(), Some(revoked.clone()));
+    let mut stolen = token("mallory", "t");
+    stolen.revision = 3;
+    assert_eq!(store.replace_token(&stolen).await.unwrap_err().kind(), StoreErrorKind::Conflict);
+}
+
+async fn consumers_are_listed_in_the_order_of_their_keys(store: Arc<dyn Store>) {
+    for ck in ["b", "a", "Z", "~", "aa", "!"] {
+        store.create_consumer(&consumer(ck)).await.unwrap();
+    }
+    let all = ["!", "Z", "a", "aa", "b", "~"];
+    for limit in 1..=7 {
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.consumers(after.as_ref(), limit).await.unwrap();
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { break };
+            after = Some(last.key.clone());
+            listed.extend(page.iter().map(|consumer| consumer.key.to_string()));
+        }
+        assert_eq!(listed, all, "pages of {limit}");
+    }
+    assert_eq!(store.consumers(Some(&key("ab")), 1).await.unwrap(), [consumer("b")]);
+    assert!(store.consumers(None, 0).await.unwrap().is_empty());
+}
+
+async fn keys_of_any_visible_characters_are_kept_apart(store: Arc<dyn Store>) {
+    let odd = ["a", "a:token", "{a}", "a}", "%61", "a%3Atoken", "*", "[a-z]", "a/b", "a\"b", "a'b", "(a"];
+    for ck in odd {
+        store.create_consumer(&consumer(ck)).await.unwrap();
+        store.create_token(&token(ck, &format!("t{ck}"))).await.unwrap();
+    }
+    for ck in odd {
+        let t = Token::new(format!("t{ck}")).unwrap();
+        let found = store.credentials(&key(ck), Some(&t)).await.unwrap();
+        assert_eq!((found.consumer, found.token), (Some(consumer(ck)), Some(token(ck, t.as_str()))));
+    }
+    assert_eq!(store.consumers(None, 100).await.unwrap().len(), odd.len());
+}
+
+async fn a_store_that_can_answer_says_so(store: Arc<dyn Store>) {
+    store.ping().await.unwrap();
+    assert_eq!(store.status().restarts_seen, 0);
+    store.close().await.unwrap();
+}
+
+async fn on_embedded<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) -> F) {
+    let bench = Bench::embedded();
+    rule(bench.open().await).await;
+}
+
+async fn on_memory<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) -> F) {
+    let bench = Bench::memory();
+    rule(bench.open().await).await;
+}
+
+async fn on_redis<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) -> F) {
+    let (bench, _server) = with_redis();
+    rule(bench.open().await).await;
+}
+
+/// Does the same thing many times at once.
+async fn race<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    times: usize,
+    store: &Arc<dyn Store>,
+    act: impl Fn(Arc<dyn Store>, usize) -> F,
+) -> Vec<T> {
+    let tasks: Vec<_> = (0..times).map(|at| tokio::spawn(act(Arc::clone(store), at))).collect();
+    let mut outcomes = Vec::new();
+    for task in tasks {
+        outcomes.push(task.await.unwrap());
+    }
+    outcomes
+}
+
+fn rsa_key() -> RsaPublicKey {
+    use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    use aws_lc_rs::signature::KeyPair as _;
+    use base64::Engine as _;
+
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+    let encoded = base64::engine::general_purpose::STANDARD.encode(der.as_ref());
+    let lines: Vec<_> = encoded.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    RsaPublicKey::from_pem(&format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n")))
+        .unwrap()
+}

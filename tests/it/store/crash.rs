@@ -1,0 +1,160 @@
+//! kill -9: a process that claims and keeps is killed in the middle, again and again, and nothing that it was told may be
+//! lost.
+//!
+//! The process is this test binary itself, told by an environment variable to run one test that does the work.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::clock::UnixTime;
+use countersign::model::Token;
+use countersign::store::{Claim, NonceClaim, Store};
+
+use super::bench::{Bench, KEPT, NOW, claim, consumer, key, token};
+
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_or_replayed_after_kill_9() {
+    let mut bench = Bench::embedded();
+    let mut acknowledged = Vec::new();
+    for round in 0..6_u64 {
+        let now = NOW + 10 * round;
+        let said = kill_in_the_middle(bench.data_dir(), now, 40 + 15 * round);
+        assert!(said.iter().any(|word| matches!(word, Said::Claimed { timestamp, .. } if *timestamp > now + 50)));
+        assert!(said.iter().any(|word| matches!(word, Said::Claimed { timestamp, .. } if *timestamp <= now + 5)));
+        assert!(said.iter().any(|word| matches!(word, Said::Kept(_))));
+        acknowledged.extend(said);
+        // The clock may have been set back meanwhile, or stand in the very second of the crash.
+        let at = [now, now - 30, now + 1][usize::try_from(round).unwrap() % 3];
+        bench.clock = Arc::new(countersign::clock::ManualClock::at(UnixTime::from_secs(at)));
+        let store = bench.open().await;
+        for word in &acknowledged {
+            word.check(&*store, at).await;
+        }
+        if round % 2 == 0 {
+            store.close().await.unwrap();
+        }
+        drop(store);
+        wait_until_closed(&bench).await;
+    }
+}
+
+/// Not a rule: what the killed process does. In any other process it has nothing to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_process_that_is_killed() {
+    let (Ok(directory), Ok(now)) = (std::env::var(DIRECTORY), std::env::var(CLOCK)) else { return };
+    let now: u64 = now.parse().unwrap();
+    let mut bench = Bench::embedded();
+    bench.clock = Arc::new(countersign::clock::ManualClock::at(UnixTime::from_secs(now)));
+    let clock = Arc::clone(&bench.clock);
+    let entropy = Arc::new(countersign::clock::SystemEntropy);
+    let store = countersign::store::open(&bench.config, Path::new(&directory), clock, entropy).await.unwrap();
+    let workers: Vec<_> = (0..4).map(|worker| tokio::spawn(work(Arc::clone(&store), now, worker))).collect();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+}
+
+async fn work(store: Arc<dyn Store>, now: u64, worker: u64) {
+    let ck = key("ck");
+    for turn in 0..u64::MAX {
+        let ahead = [0, 1, 100, 3, 250][usize::try_from(turn).unwrap() % 5];
+        let nonce = format!("{now}-{worker}-{turn}");
+        let fresh = NonceClaim { now: UnixTime::from_secs(now), ..claim(&ck, now + ahead, nonce.as_bytes()) };
+        if store.claim_nonce(&fresh).await.unwrap() == Claim::Fresh {
+            say(&format!("claimed {} {nonce}", now + ahead));
+        }
+        if turn % 10 == 0 {
+            store.create_token(&token("ck", &nonce)).await.unwrap();
+            say(&format!("kept {nonce}"));
+            store.create_consumer(&consumer(&nonce)).await.unwrap();
+        }
+    }
+}
+
+/// What the killed process said that it was told.
+enum Said {
+    Claimed { timestamp: u64, nonce: String },
+    Kept(Token),
+}
+
+impl Said {
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        match (words.next()?, words.next()?, words.next()) {
+            ("claimed", timestamp, Some(nonce)) => {
+                Some(Self::Claimed { timestamp: timestamp.parse().ok()?, nonce: nonce.to_owned() })
+            }
+            ("kept", name, None) => Token::new(name).ok().map(Self::Kept),
+            _ => None,
+        }
+    }
+
+    async fn check(&self, store: &dyn Store, now: u64) {
+        match self {
+            Self::Claimed { timestamp, nonce } => {
+                let ck = key("ck");
+                let now = UnixTime::from_secs(now);
+                let expires_at = UnixTime::from_secs(*timestamp).plus(KEPT);
+                let replay = NonceClaim { now, expires_at, ..claim(&ck, *timestamp, nonce.as_bytes()) };
+                let outcome = store.claim_nonce(&replay).await.unwrap();
+                assert_ne!(outcome, Claim::Fresh, "a replay of {nonce}, dated {timestamp}, passed at {now:?}");
+            }
+            Self::Kept(name) => {
+                assert_eq!(store.token(name).await.unwrap(), Some(token("ck", name.as_str())));
+            }
+        }
+    }
+}
+
+/// Starts the process, kills it after so many answers, and gives back all that it said until then.
+fn kill_in_the_middle(directory: &Path, now: u64, answers: u64) -> Vec<Said> {
+    let mut child = start(directory, now);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut said = Vec::new();
+    for line in lines.by_ref().map(Result::unwrap) {
+        said.extend(Said::parse(&line));
+        if said.len() as u64 >= answers {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // What it had said already when it died was acknowledged too; the last line may be cut off.
+    said.extend(lines.map_while(Result::ok).filter_map(|line| Said::parse(&line)));
+    assert!(said.len() as u64 >= answers, "the process ended by itself after {} answers", said.len());
+    said
+}
+
+fn start(directory: &Path, now: u64) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "store::crash::the_process_that_is_killed", "--nocapture"])
+        .env(DIRECTORY, directory)
+        .env(CLOCK, now.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// One write for each line, so that a kill cuts at most the last one.
+fn say(line: &str) {
+    std::io::stdout().lock().write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+/// A dropped store closes its file as soon as its background task lets go of it.
+async fn wait_until_closed(bench: &Bench) {
+    let path = bench.data_dir().join("countersign.redb");
+    for _ in 0..500 {
+        let file = std::fs::File::open(&path).unwrap();
+        if file.try_lock().is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the store file stays locked");
+}
+
+const DIRECTORY: &str = "COUNTERSIGN_TEST_CRASH_DIRECTORY";
+const CLOCK: &str = "COUNTERSIGN_TEST_CRASH_NOW";

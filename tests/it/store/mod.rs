@@ -1,0 +1,8 @@
+//! The stores, each held to the contract of `countersign::store::Store` and to its own promises.
+
+mod bench;
+mod conformance;
+mod crash;
+mod embedded;
+mod redis;
+mod redis_many;

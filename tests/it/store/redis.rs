@@ -1,0 +1,456 @@
+//! What the Redis store promises beyond the contract, with a real Redis that is made to fail.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use countersign::clock::UnixTime;
+use countersign::config::StoreUrl;
+use countersign::model::Token;
+use countersign::store::{Claim, NonceClaim, Store, StoreError, StoreErrorKind};
+use tokio::time::Instant;
+
+use super::bench::{
+    Bench, CONSUMER_SECRET, KEPT, NOW, TOKEN_SECRET, causes, claim, claim_anything, consumer, key, token, with_redis,
+};
+use crate::redis::{RedisServer, free_port};
+
+// === One server that fails ===
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_redis_is_unavailable_and_recovers_by_itself() {
+    let (bench, mut server) = with_redis();
+    let store = bench.open().await;
+    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    server.kill();
+    for _ in 0..10 {
+        let (error, took) = timed_failure(&*store).await;
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(error.is_transient());
+        assert!(took < bench.config.timeout + SLACK, "{took:?}");
+    }
+    assert_eq!(store.ping().await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    server.restart();
+    let took = until_it_works(&*store).await;
+    assert!(took < Duration::from_secs(1) + SLACK, "{took:?}");
+    store.ping().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_redis_holds_up_no_call_beyond_its_deadline() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    server.stop();
+    let started = Instant::now();
+    let calls: Vec<_> = (0..50)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { timed_failure(&*store).await })
+        })
+        .collect();
+    for call in calls {
+        let (error, took) = call.await.unwrap();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(took < bench.config.timeout + SLACK, "{took:?}");
+    }
+    // After some have failed the others fail at once.
+    while started.elapsed() < Duration::from_secs(2) {
+        let (_, took) = timed_failure(&*store).await;
+        assert!(took < Duration::from_millis(50), "a call waited {took:?} for a Redis that is known to be down");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    server.cont();
+    let took = until_it_works(&*store).await;
+    assert!(took < Duration::from_secs(1) + SLACK, "{took:?}");
+    assert_eq!(store.status().restarts_seen, 0, "a pause is no restart");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_connections_fail_no_call() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    for _ in 0..5 {
+        assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+        let _killed: i64 = server.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        for _ in 0..10 {
+            assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+        }
+    }
+    assert_eq!(store.status().restarts_seen, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demoted_primary_is_unavailable_until_it_is_promoted() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    let _ok: String = server.run(&["REPLICAOF", "127.0.0.1", "1"]);
+    for _ in 0..10 {
+        let (error, took) = timed_failure(&*store).await;
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(took < bench.config.timeout + SLACK, "{took:?}");
+    }
+    let _ok: String = server.run(&["REPLICAOF", "NO", "ONE"]);
+    let took = until_it_works(&*store).await;
+    assert!(took < Duration::from_secs(1) + SLACK, "{took:?}");
+    assert_eq!(store.status().restarts_seen, 1, "while it was a replica its data may have been replaced");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_refuses_writes_is_unavailable_and_says_why() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    for (option, value, back, remedy) in
+        [("maxmemory", "1", "0", "raise maxmemory"), ("min-replicas-to-write", "1", "0", "min-replicas-to-write")]
+    {
+        let _ok: String = server.run(&["CONFIG", "SET", option, value]);
+        let error = claim_anything(&*store).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(causes(&error).contains(remedy), "{}", causes(&error));
+        assert_eq!(store.ping().await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+        let _ok: String = server.run(&["CONFIG", "SET", option, back]);
+        assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh, "after {option}");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_loads_its_data_is_unavailable_until_it_has() {
+    let (bench, mut server) = with_redis();
+    let store = bench.open().await;
+    let filled: String = server.run(&[
+        "EVAL",
+        "for i = 1, 2000 do redis.call('SET', 'k' .. i, ('x'):rep(1000)) end return 'filled'",
+        "0",
+    ]);
+    assert_eq!(filled, "filled");
+    let _ok: String = server.run(&["SAVE"]);
+    server.kill();
+    server.restart_with(&["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"]);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut said = String::new();
+    while !said.contains("loading") && Instant::now() < deadline {
+        let (error, took) = timed_failure(&*store).await;
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(took < bench.config.timeout + SLACK, "{took:?}");
+        said = open_and_fail(&bench).await;
+    }
+    assert!(said.contains("loading"), "{said}");
+    until_it_works(&*store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_not_there_yet_is_waited_for() {
+    let port = free_port();
+    let bench = Bench::redis(format!("redis://127.0.0.1:{port}"));
+    let store = bench.open().await;
+    assert_eq!(claim_anything(&*store).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    let _server = RedisServer::start_on(port, &[]);
+    let took = until_it_works(&*store).await;
+    assert!(took < Duration::from_secs(1) + SLACK, "{took:?}");
+    assert_eq!(store.status().restarts_seen, 0);
+}
+
+#[tokio::test]
+async fn a_refused_password_is_told_and_never_shown() {
+    let server = RedisServer::start_with(&["--requirepass", "right-s3cr3t"]);
+    for url in [format!("redis://:wrong-s3cr3t@127.0.0.1:{}", server.port()), server.url()] {
+        let bench = Bench::redis(url);
+        let logs = Logs::capture();
+        let store = bench.open().await;
+        let error = claim_anything(&*store).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        let said = format!("{} {error:?} {store:?} {:?} {}", causes(&error), bench.config, logs.text());
+        assert!(!said.contains("s3cr3t"), "{said}");
+        assert!(logs.text().contains("user name or password"), "{}", logs.text());
+    }
+    let right = Bench::redis(format!("redis://:right-s3cr3t@127.0.0.1:{}", server.port()));
+    assert_eq!(claim_anything(&*right.open().await).await.unwrap(), Claim::Fresh);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_consumer_is_not_found_and_a_flushed_script_cache_changes_nothing() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    let _ok: String = server.run(&["SCRIPT", "FLUSH"]);
+    let mut changed = consumer("ck");
+    changed.revision = 2;
+    store.replace_consumer(&changed).await.unwrap();
+    let _ok: String = server.run(&["FLUSHALL"]);
+    assert_eq!(store.credentials(&key("ck"), None).await.unwrap().consumer, None);
+}
+
+// === A server that forgot ===
+
+#[tokio::test]
+async fn a_restart_is_counted_once_and_logged() {
+    let (bench, mut server) = with_redis();
+    let logs = Logs::capture();
+    let store = bench.open().await;
+    for restarts in 1..=2 {
+        server.kill();
+        server.restart();
+        until_it_works(&*store).await;
+        assert_eq!(store.status().restarts_seen, restarts);
+    }
+    assert_eq!(claim_at(&*store, NOW).await, Claim::Fresh, "without the option nothing is refused");
+    assert_eq!(logs.text().matches("was restarted or replaced").count(), 2, "{}", logs.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_fences_what_was_signed_before_if_that_is_wanted() {
+    let (mut bench, mut server) = with_redis();
+    bench.config.fence_on_restart = true;
+    let store = bench.open().await;
+    let ck = key("ck");
+    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Fresh);
+    bench.clock.advance(Duration::from_secs(5));
+    server.kill();
+    server.restart();
+    until_it_works(&*store).await;
+    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Fenced { not_before: NOW + 5 });
+    assert_eq!(claim_at(&*store, NOW + 5).await, Claim::Fenced { not_before: NOW + 5 });
+    assert_eq!(claim_at(&*store, NOW + 6).await, Claim::Fresh);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_claim_slips_through_between_a_restart_and_its_fence() {
+    let (mut bench, mut server) = with_redis();
+    bench.config.fence_on_restart = true;
+    let store = bench.open().await;
+    let ck = key("ck");
+    for round in 0..5_u8 {
+        let timestamp = NOW + u64::from(round);
+        bench.clock.set(UnixTime::from_secs(timestamp));
+        assert_eq!(store.claim_nonce(&claim(&ck, timestamp, &[round])).await.unwrap(), Claim::Fresh);
+        server.kill();
+        server.restart();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let replayed = loop {
+            match store.claim_nonce(&claim(&ck, timestamp, &[round])).await {
+                Ok(outcome) => break outcome,
+                Err(_) => assert!(Instant::now() < deadline),
+            }
+        };
+        assert_eq!(replayed, Claim::Fenced { not_before: timestamp });
+    }
+}
+
+#[tokio::test]
+async fn an_evicting_redis_is_warned_of_once() {
+    let server = RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]);
+    let bench = Bench::redis(server.url());
+    let logs = Logs::capture();
+    let store = bench.open().await;
+    let _killed: i64 = server.run(&["CLIENT", "KILL", "TYPE", "normal"]);
+    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    assert_eq!(logs.text().matches("set maxmemory-policy to noeviction").count(), 1, "{}", logs.text());
+    assert!(logs.text().contains("allkeys-lru"));
+}
+
+// === What it refuses to work with ===
+
+#[tokio::test]
+async fn without_a_master_key_it_is_not_opened() {
+    let (mut bench, _server) = with_redis();
+    bench.config.master_key_file = None;
+    let error = bench.try_open().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unusable);
+    assert!(causes(&error).contains("countersign keygen"), "{}", causes(&error));
+    bench.config.master_key_file = Some(PathBuf::from("/nowhere/master-key"));
+    assert!(causes(&bench.try_open().await.unwrap_err()).contains("/nowhere/master-key"));
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_not_opened() {
+    let mut bench = Bench::redis("redis://u:s3cr3t@127.0.0.1/notanumber");
+    let error = bench.try_open().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unusable);
+    assert!(causes(&error).contains("store.url") && !format!("{error:?}").contains("s3cr3t"), "{error:?}");
+    bench.config.url = StoreUrl::Redis("memcached://h".into());
+    assert!(causes(&bench.try_open().await.unwrap_err()).contains("redis+cluster://"));
+}
+
+#[tokio::test]
+async fn a_cluster_node_is_not_taken_for_a_single_server() {
+    let server = RedisServer::start_with(&["--cluster-enabled", "yes"]);
+    let error = Bench::redis(server.url()).try_open().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unusable);
+    assert!(causes(&error).contains("redis+cluster://"), "{}", causes(&error));
+}
+
+// === How it keeps things ===
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_are_looked_up_in_one_round_trip() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    store.create_token(&token("ck", "t")).await.unwrap();
+    let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
+    store.credentials(&key("ck"), Some(&Token::new("t").unwrap())).await.unwrap();
+    let stats: String = server.run(&["INFO", "commandstats"]);
+    assert!(stats.contains("cmdstat_mget:calls=1,"), "{stats}");
+    assert!(!stats.contains("cmdstat_get:"), "{stats}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nonce_expires_when_its_claim_says() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    let ck = key("ck");
+    let ahead = NonceClaim { token: None, ..claim(&ck, NOW + 100, b"n") };
+    assert_eq!(store.claim_nonce(&ahead).await.unwrap(), Claim::Fresh);
+    let names: Vec<String> = server.run(&["KEYS", "countersign:{ck}:nonce:*"]);
+    let [name] = names.as_slice() else { panic!("{names:?}") };
+    let left: u64 = server.run(&["PTTL", name]);
+    let whole = u64::try_from((KEPT + Duration::from_secs(100)).as_millis()).unwrap();
+    assert!((whole - 10_000..=whole).contains(&left), "{left} of {whole} ms are left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_of_a_consumer_has_his_hash_tag() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    let mut odd = consumer("a}{b");
+    odd.key = key("a}{b");
+    store.create_consumer(&odd).await.unwrap();
+    store.create_token(&token("a}{b", "t")).await.unwrap();
+    let _fresh = store.claim_nonce(&claim(&odd.key, NOW, b"n")).await.unwrap();
+    let names: Vec<String> = server.run(&["KEYS", "countersign:{a*"]);
+    assert_eq!(names.len(), 3, "{names:?}");
+    let tags: std::collections::BTreeSet<_> = names.iter().map(|name| name.split_inclusive('}').next()).collect();
+    assert_eq!(tags.len(), 1, "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_in_the_dump() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    store.create_token(&token("ck", "t")).await.unwrap();
+    let _ok: String = server.run(&["SAVE"]);
+    let dump = std::fs::read(server.directory().join("dump.rdb")).unwrap();
+    let contains = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
+    assert!(contains(b"Printer Example"), "the record is not in the dump as the test expects");
+    assert!(!contains(CONSUMER_SECRET) && !contains(TOKEN_SECRET));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_creation_can_be_made_again() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    let _added: u64 = server.run(&["ZADD", "countersign:consumers", "0", "ck"]);
+    let _ok: String = server.run(&["SET", "countersign:{t}:owner", "ck"]);
+    assert!(store.consumers(None, 10).await.unwrap().is_empty(), "an entry without a record is left out");
+    assert_eq!(store.token(&Token::new("t").unwrap()).await.unwrap(), None);
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    store.create_token(&token("ck", "t")).await.unwrap();
+    assert_eq!(store.consumers(None, 10).await.unwrap(), [consumer("ck")]);
+    assert_eq!(store.token(&Token::new("t").unwrap()).await.unwrap(), Some(token("ck", "t")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_full_although_entries_without_a_record_are_left_out() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    for ghost in ["a", "b", "d"] {
+        let _added: u64 = server.run(&["ZADD", "countersign:consumers", "0", ghost]);
+    }
+    store.create_consumer(&consumer("c")).await.unwrap();
+    store.create_consumer(&consumer("e")).await.unwrap();
+    assert_eq!(store.consumers(None, 2).await.unwrap(), [consumer("c"), consumer("e")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_value_under_a_key_is_an_error_and_no_answer() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    let _ok: String = server.run(&["SET", "countersign:{ck}:consumer", "{\"version\":99}"]);
+    let error = store.credentials(&key("ck"), None).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unreadable);
+    assert!(causes(&error).contains("version 99"), "{}", causes(&error));
+    let ck = key("nonces");
+    let _fresh = store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap();
+    let names: Vec<String> = server.run(&["KEYS", "countersign:{nonces}:nonce:*"]);
+    let _deleted: i64 = server.run(&["DEL", &names[0]]);
+    let _pushed: i64 = server.run(&["LPUSH", &names[0], "x"]);
+    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap_err().kind(), StoreErrorKind::Unreadable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_share_their_nonces_and_records() {
+    let (bench, _server) = with_redis();
+    let (one, other) = (bench.open().await, bench.open().await);
+    let ck = key("ck");
+    assert_eq!(one.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Fresh);
+    assert_eq!(other.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Replayed);
+    one.create_consumer(&consumer("ck")).await.unwrap();
+    assert_eq!(other.credentials(&ck, None).await.unwrap().consumer, Some(consumer("ck")));
+}
+
+// === Helpers ===
+
+/// More time than a deadline: this may run on a busy machine.
+const SLACK: Duration = Duration::from_millis(400);
+
+async fn claim_at(store: &dyn Store, timestamp: u64) -> Claim {
+    store.claim_nonce(&claim(&key("ck"), timestamp, b"claimed at")).await.unwrap()
+}
+
+async fn timed_failure(store: &dyn Store) -> (StoreError, Duration) {
+    let started = Instant::now();
+    (claim_anything(store).await.unwrap_err(), started.elapsed())
+}
+
+/// How long it took until a claim was answered.
+pub(super) async fn until_it_works(store: &dyn Store) -> Duration {
+    let started = Instant::now();
+    while claim_anything(store).await.is_err() {
+        assert!(started.elapsed() < Duration::from_secs(30), "the store does not recover");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    started.elapsed()
+}
+
+/// What is logged when a store is opened on a Redis that can not be used.
+async fn open_and_fail(bench: &Bench) -> String {
+    let logs = Logs::capture();
+    drop(bench.open().await);
+    logs.text()
+}
+
+/// What this thread logs while it is held; a test that looks at it runs on one thread.
+struct Logs {
+    buffer: Buffer,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Logs {
+    fn capture() -> Self {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        Self { buffer, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.buffer.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

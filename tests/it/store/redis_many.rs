@@ -1,0 +1,115 @@
+//! The Redis store behind Sentinels and on a Cluster, with a primary that is killed.
+
+use std::time::Duration;
+
+use countersign::model::Token;
+use countersign::store::{Claim, StoreErrorKind};
+use tokio::time::Instant;
+
+use super::bench::{Bench, NOW, causes, claim, claim_anything, consumer, key, token};
+use super::redis::until_it_works;
+use crate::redis::{Cluster, Sentinels, free_port};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_of_the_sentinels_is_followed() {
+    let mut redis = Sentinels::start();
+    let mut bench = Bench::redis(redis.url());
+    bench.config.fence_on_restart = true;
+    let store = bench.open().await;
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    let ck = key("ck");
+    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Fresh);
+    let copied: u64 = redis.primary.run(&["WAIT", "1", "5000"]);
+    assert_eq!(copied, 1);
+    redis.primary.kill();
+    let error = claim_anything(&*store).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    let took = until_it_works(&*store).await;
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(redis.replica.run::<String>(&["INFO", "replication"]).contains("role:master"));
+    assert_eq!(store.credentials(&ck, None).await.unwrap().consumer, Some(consumer("ck")));
+    assert_eq!(store.status().restarts_seen, 1);
+    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Replayed, "the replica had it");
+    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"m")).await.unwrap(), Claim::Fenced { not_before: NOW });
+    assert_eq!(store.claim_nonce(&claim(&ck, NOW + 1, b"n")).await.unwrap(), Claim::Fresh);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_sentinel_is_not_in_the_way() {
+    let mut redis = Sentinels::start();
+    redis.kill_one();
+    let store = Bench::redis(redis.url()).open().await;
+    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+}
+
+#[tokio::test]
+async fn without_a_sentinel_it_is_unavailable() {
+    let bench = Bench::redis(format!("redis+sentinel://127.0.0.1:{}/main", free_port()));
+    let store = bench.open().await;
+    assert_eq!(claim_anything(&*store).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_keeps_records_and_nonces_of_every_slot() {
+    let redis = Cluster::start();
+    let store = Bench::redis(redis.url()).open().await;
+    store.ping().await.unwrap();
+    for at in 0..30 {
+        let (ck, t) = (format!("ck{at:02}"), format!("t{at:02}"));
+        store.create_consumer(&consumer(&ck)).await.unwrap();
+        store.create_token(&token(&ck, &t)).await.unwrap();
+        let mut changed = consumer(&ck);
+        changed.revision = 2;
+        store.replace_consumer(&changed).await.unwrap();
+        let t = Token::new(t).unwrap();
+        let found = store.credentials(&key(&ck), Some(&t)).await.unwrap();
+        assert_eq!((found.consumer, found.token), (Some(changed), Some(token(&ck, t.as_str()))));
+        assert_eq!(store.token(&t).await.unwrap(), Some(token(&ck, t.as_str())));
+        assert_eq!(store.claim_nonce(&claim(&key(&ck), NOW, b"n")).await.unwrap(), Claim::Fresh);
+        assert_eq!(store.claim_nonce(&claim(&key(&ck), NOW, b"n")).await.unwrap(), Claim::Replayed);
+    }
+    assert_eq!(store.consumers(None, 100).await.unwrap().len(), 30);
+    assert_eq!(store.status().restarts_seen, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_loses_a_primary_fails_over_and_other_slots_go_on() {
+    let mut redis = Cluster::start();
+    let bench = Bench::redis(redis.url());
+    let store = bench.open().await;
+    let lost = redis.owner_of("countersign:{lost}:consumer");
+    let other = (0..100)
+        .map(|at| format!("other{at}"))
+        .find(|ck| redis.owner_of(&format!("countersign:{{{ck}}}:consumer")) != lost)
+        .unwrap();
+    for ck in ["lost", &other] {
+        store.create_consumer(&consumer(ck)).await.unwrap();
+    }
+    let copied: u64 = redis.nodes[lost].run(&["WAIT", "1", "5000"]);
+    assert_eq!(copied, 1);
+    redis.nodes[lost].kill();
+    let (mut failed, mut of_others) = (0, 0);
+    let started = Instant::now();
+    while store.credentials(&key("lost"), None).await.is_err() {
+        failed += 1;
+        of_others += usize::from(store.credentials(&key(&other), None).await.is_err());
+        assert!(started.elapsed() < Duration::from_secs(15), "the slot does not come back");
+    }
+    assert!(failed > 0);
+    assert!(of_others <= failed / 2, "{of_others} calls for other slots failed beside {failed} for the lost one");
+    assert_eq!(store.credentials(&key("lost"), None).await.unwrap().consumer, Some(consumer("lost")));
+    let noticed = Instant::now();
+    while store.status().restarts_seen == 0 {
+        assert!(noticed.elapsed() < Duration::from_secs(10), "the new primary goes unnoticed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_single_server_is_not_taken_for_a_cluster() {
+    let server = crate::redis::RedisServer::start();
+    let bench = Bench::redis(format!("redis+cluster://127.0.0.1:{}", server.port()));
+    let store = bench.open().await;
+    let error = claim_anything(&*store).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{}", causes(&error));
+}
