@@ -34,11 +34,21 @@ pub(crate) enum Shape {
     Tcp,
 }
 
-/// Where Envoy finds what it connects to.
+/// Where Envoy finds what it connects to, and how long it waits for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peers {
     pub(crate) countersign: SocketAddr,
     pub(crate) upstream: SocketAddr,
+    pub(crate) deadlines: Deadlines,
+}
+
+/// How long Envoy waits for a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deadlines {
+    /// As it stands in the file.
+    Shipped,
+    /// As long as a machine that compiles something at the same time may need.
+    Patient,
 }
 
 // === impl Envoy ===
@@ -48,7 +58,7 @@ impl Envoy {
     pub(crate) async fn start(version: &str, shape: Shape, peers: Peers) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (config, admin_path) = (directory.path().join("envoy.yaml"), directory.path().join("admin"));
-        fs::write(&config, shape.with_ports(peers)).unwrap();
+        fs::write(&config, shape.configuration(peers)).unwrap();
         let mut command = Command::new(binary(version));
         command.args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning", "--config-path"]);
         let process = Process::spawn("envoy", command.arg(&config).arg("--admin-address-path").arg(&admin_path));
@@ -101,13 +111,19 @@ impl Shape {
     }
 
     /// The configuration with the ports of a test: Envoy chooses its own, so that tests do not meet.
-    fn with_ports(self, peers: Peers) -> String {
+    fn configuration(self, peers: Peers) -> String {
         let ports = [(10000, 0), (9901, 0), (50051, peers.countersign.port()), (8000, peers.upstream.port())];
-        let text = fs::read_to_string(self.file()).unwrap();
-        ports.into_iter().fold(text, |text, (stands, real)| {
-            let (stands, real) = (format!("port_value: {stands} "), format!("port_value: {real} "));
-            assert_eq!(text.matches(&stands).count(), 1, "{stands} in {self:?}");
-            text.replace(&stands, &real)
-        })
+        let text = ports.into_iter().fold(fs::read_to_string(self.file()).unwrap(), |text, (stands, real)| {
+            replace_once(&text, &format!("port_value: {stands} "), &format!("port_value: {real} "))
+        });
+        match (self, peers.deadlines) {
+            (Self::Deploy, Deadlines::Patient) => replace_once(&text, "timeout: 0.25s", "timeout: 10s"),
+            _ => text,
+        }
     }
+}
+
+fn replace_once(text: &str, stands: &str, real: &str) -> String {
+    assert_eq!(text.matches(stands).count(), 1, "{stands} stands there once");
+    text.replace(stands, real)
 }

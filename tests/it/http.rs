@@ -98,7 +98,9 @@ impl Response {
         let mut lines = head.split("\r\n");
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
         let status = status.unwrap_or_else(|| panic!("not a status line: {head:?}"));
-        Self { status, headers: lines.map(split_header).collect(), body: body.to_owned() }
+        let headers: Vec<_> = lines.map(split_header).collect();
+        let body = if first(&headers, "transfer-encoding").is_some() { joined(body) } else { body.to_owned() };
+        Self { status, headers, body }
     }
 
     /// The first value of a header.
@@ -110,6 +112,17 @@ impl Response {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
     }
+}
+
+/// A body that came in chunks.
+fn joined(mut chunks: &str) -> String {
+    let mut body = String::new();
+    while let Some((length, rest)) = chunks.split_once("\r\n") {
+        let (chunk, rest) = rest.split_at(usize::from_str_radix(length, 16).unwrap());
+        body.push_str(chunk);
+        chunks = rest.trim_start_matches("\r\n");
+    }
+    body
 }
 
 /// Sends bytes on a connection of their own, and returns everything that comes back until it is closed.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::caller::Caller;
-use crate::envoy::{Envoy, Peers, Shape};
+use crate::envoy::{Deadlines, Envoy, Peers, Shape};
 use crate::http::{Request, Response};
 use crate::program::Countersign;
 use crate::redis::RedisServer;
@@ -15,6 +15,7 @@ pub(crate) struct Parts {
     pub(crate) envoy: &'static str,
     pub(crate) shape: Shape,
     pub(crate) store: StoreKind,
+    pub(crate) deadlines: Deadlines,
 }
 
 /// Where Countersign keeps what it knows.
@@ -45,8 +46,9 @@ impl Stack {
             StoreKind::Redis => Some(RedisServer::start_with(&DURABLE)),
         };
         let store = redis.as_ref().map_or_else(|| "embedded:countersign.redb".to_owned(), RedisServer::url);
-        let countersign = Countersign::start(&store, &config(parts.shape)).await;
-        let peers = Peers { countersign: countersign.check, upstream: upstream.address };
+        let countersign = Countersign::start(&store, &config(parts)).await;
+        let (check, deadlines) = (countersign.check, parts.deadlines);
+        let peers = Peers { countersign: check, upstream: upstream.address, deadlines };
         let (envoy, (alice, consumer_id)) =
             tokio::join!(Envoy::start(parts.envoy, parts.shape, peers), alice(&countersign));
         Self { parts, envoy, countersign, redis, upstream, alice, consumer_id }
@@ -132,12 +134,17 @@ async fn alice(countersign: &Countersign) -> (Caller, String) {
     (caller, text(&consumer, "consumer_id"))
 }
 
-fn config(shape: Shape) -> String {
-    match shape {
-        // The rule for /public comes from Envoy.
-        Shape::Deploy => CONFIG.to_owned(),
-        Shape::Gateway | Shape::Tcp => format!("{CONFIG}{PUBLIC}"),
-    }
+fn config(parts: Parts) -> String {
+    let deadlines = match parts.deadlines {
+        Deadlines::Shipped => "",
+        Deadlines::Patient => PATIENT,
+    };
+    let public = match parts.shape {
+        // There the rule comes from Envoy.
+        Shape::Deploy => "",
+        Shape::Gateway | Shape::Tcp => PUBLIC,
+    };
+    format!("{deadlines}{CONFIG}{public}")
 }
 
 /// The headers by which an upstream knows who called.
@@ -153,11 +160,15 @@ pub(crate) const IDENTITY: [&str; 6] = [
 /// Redis writes everything down before it answers, so that a test can kill it and start it again.
 const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
+const PATIENT: &str = r#"
+check.timeout = "5s"
+store.timeout = "3s"
+"#;
+
 /// Every Envoy here sends whole bodies; the rest are the rules that the tests ask about.
 const CONFIG: &str = r#"
-[check]
-realm = "photos"
-envoy_sends_whole_bodies = true
+check.realm = "photos"
+check.envoy_sends_whole_bodies = true
 
 [[route]]
 path_prefix = "/tls"

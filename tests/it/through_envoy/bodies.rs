@@ -1,6 +1,11 @@
 //! A form is never verified without all of it.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
 use super::on_every_stack;
+use crate::envoy::Shape;
 use crate::http::{FORM, Request, Response, exchange};
 use crate::stack::Stack;
 
@@ -9,6 +14,7 @@ on_every_stack!(
     a_form_in_chunks_is_verified_whole,
     a_form_behind_an_upgrade_is_refused,
     a_body_hash_is_held_against_the_body,
+    a_form_that_envoy_may_have_altered_is_refused,
 );
 
 async fn a_form_as_large_as_envoy_sends_is_verified_and_a_larger_one_is_413(stack: &Stack) {
@@ -42,12 +48,21 @@ async fn a_form_behind_an_upgrade_is_refused(stack: &Stack) {
 }
 
 async fn a_body_hash_is_held_against_the_body(stack: &Stack) {
+    let hash = STANDARD.encode(Sha1::digest(r#"{"to":"alice"}"#));
     let json = |body: &str| Request::new("POST", "/photos").with("Content-Type", "application/json").with_body(body);
-    // The SHA-1 of "Hello World!", from the example of the body hash extension.
-    let signing = stack.alice.signing().with("oauth_body_hash", "Lve95gjOVATpfV8EL5X4nxwjKHE=");
-    let signed = signing.in_header(&json("Hello World!"));
-    stack.denies(&signed.clone().with_body("Hello Wurld!"), 401, "signature_invalid").await;
+    let signed = stack.alice.signing().with("oauth_body_hash", &hash).in_header(&json(r#"{"to":"alice"}"#));
+    stack.denies(&signed.clone().with_body(r#"{"to":"mallory"}"#), 401, "signature_invalid").await;
     stack.allows(&signed).await;
+}
+
+/// As text, a `!` may stand for a byte that is not UTF-8, and then the upstream would receive another form.
+async fn a_form_that_envoy_may_have_altered_is_refused(stack: &Stack) {
+    let signed = stack.alice.sign(&Request::form("POST", "/photos", "title=hello!"));
+    match stack.parts.shape {
+        Shape::Deploy => drop(stack.allows(&signed).await),
+        Shape::Gateway | Shape::Tcp => drop(stack.denies(&signed, 413, "parameter_rejected").await),
+    }
+    stack.allows(&stack.alice.sign(&Request::form("POST", "/photos", "title=hello%21"))).await;
 }
 
 /// Sends a request whose body comes in these chunks, in place of its own.

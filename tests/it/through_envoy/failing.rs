@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::envoy::{NEWEST, Shape};
+use tokio::time::Instant;
+
+use crate::envoy::{Deadlines, NEWEST, Shape};
 use crate::http::Request;
 use crate::process::{Process, eventually};
 use crate::scripted::{self, python};
@@ -11,7 +13,7 @@ use crate::stack::{Parts, Stack, StoreKind};
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_nothing_passes_and_with_it_everything_does_again() {
     for shape in [Shape::Deploy, Shape::Gateway] {
-        let mut stack = Stack::start(Parts { envoy: NEWEST, shape, store: StoreKind::Redis }).await;
+        let mut stack = with_redis(shape).await;
         let request = Request::get("/photos");
         stack.allows(&stack.alice.sign(&request)).await;
 
@@ -31,7 +33,7 @@ async fn without_redis_nothing_passes_and_with_it_everything_does_again() {
 /// Asked by the client of the gRPC authors, who is told of every change.
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_truthful_while_redis_is_lost_and_found() {
-    let mut stack = Stack::start(Parts { envoy: NEWEST, shape: Shape::Deploy, store: StoreKind::Redis }).await;
+    let mut stack = with_redis(Shape::Deploy).await;
     let address = stack.countersign.check.to_string();
     let check = async || {
         let mut command = python("health.py");
@@ -61,4 +63,27 @@ async fn health_is_truthful_while_redis_is_lost_and_found() {
     watch.line(said("SERVING")).await;
     assert_eq!(check().await, healthy);
     assert!(stack.countersign.is_serving().await);
+}
+
+/// A Redis that keeps its connections and answers nothing is the slow way to fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_redis_costs_a_caller_no_more_than_the_deadline() {
+    let stack = with_redis(Shape::Deploy).await;
+    let request = Request::get("/photos");
+    stack.allows(&stack.alice.sign(&request)).await;
+    stack.redis.as_ref().unwrap().stop();
+    for _ in 0..5 {
+        let asked = Instant::now();
+        assert_eq!(stack.send(&stack.alice.sign(&request)).await.status, 503);
+        // A quarter of a second is what deploy/envoy allows; the rest is for a busy machine.
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    }
+    assert_eq!(stack.upstream.received().len(), 0);
+    stack.redis.as_ref().unwrap().cont();
+    let recovered = async || (stack.send(&stack.alice.sign(&request)).await.status == 200).then_some(());
+    eventually("requests pass again", Duration::from_secs(10), recovered).await;
+}
+
+async fn with_redis(shape: Shape) -> Stack {
+    Stack::start(Parts { envoy: NEWEST, shape, store: StoreKind::Redis, deadlines: Deadlines::Shipped }).await
 }

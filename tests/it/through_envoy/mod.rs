@@ -28,7 +28,8 @@ macro_rules! on_every_stack {
                 async fn $rule() {
                     use $crate::{envoy, stack};
                     let (shape, store) = (envoy::Shape::$shape, stack::StoreKind::$store);
-                    let parts = stack::Parts { envoy: envoy::$envoy, shape, store };
+                    let deadlines = envoy::Deadlines::Patient;
+                    let parts = stack::Parts { envoy: envoy::$envoy, shape, store, deadlines };
                     super::$rule(&stack::Stack::start(parts).await).await;
                 }
             )*

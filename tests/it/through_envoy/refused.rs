@@ -2,6 +2,7 @@
 
 use super::on_every_stack;
 use crate::caller::{Caller, header, now};
+use crate::envoy::Shape;
 use crate::http::{Request, Response};
 use crate::stack::Stack;
 
@@ -21,9 +22,11 @@ async fn an_unsigned_request_is_refused(stack: &Stack) {
     let unsigned = stack.denies(&Request::get("/photos"), 401, "parameter_absent").await;
     let absent = "oauth_consumer_key&oauth_nonce&oauth_signature&oauth_signature_method&oauth_timestamp";
     assert_eq!(unsigned.json()["oauth_parameters_absent"], absent);
-    for other in ["Bearer abc", "Basic YTpi", "OAuth"] {
+    for other in ["Bearer abc", "Basic YTpi"] {
         stack.denies(&Request::get("/photos").with("Authorization", other), 401, "parameter_absent").await;
     }
+    // Who says OAuth means to sign: that is not unsigned but malformed.
+    stack.denies(&Request::get("/photos").with("Authorization", "OAuth"), 400, "parameter_absent").await;
 }
 
 async fn an_unknown_consumer_and_an_unknown_token_look_like_a_wrong_signature(stack: &Stack) {
@@ -116,20 +119,18 @@ async fn two_authorization_headers_are_refused(stack: &Stack) {
 
 /// There are rules for paths, so a path has to be one that the upstream can only read as we do.
 async fn a_path_that_could_be_routed_elsewhere_is_refused(stack: &Stack) {
-    for path in ["/public/%2e%2e/photos", "/public/..;/photos", "/photos%00"] {
-        let response = stack.send(&stack.alice.sign(&Request::get(path))).await;
-        assert_eq!(response.status, 400, "{path}: {response:?}");
-    }
-    // Unsigned, these would pass by the rule for /public, if anybody took them for it.
-    for path in [
-        "/public/../photos",
-        "/public/..%2Fphotos",
-        "/public/%2E%2E/photos",
-        "//public/../photos",
-        "/public\\..\\photos",
-    ] {
-        let response = stack.send(&Request::get(path)).await;
-        assert!([400, 401].contains(&response.status), "{path}: {response:?}");
+    for path in AMBIGUOUS {
+        // Unsigned, it would pass by the rule for /public, if anybody took it for that.
+        let unsigned = stack.send(&Request::get(path)).await;
+        let signed = stack.send(&stack.alice.sign(&Request::get(path))).await;
+        match stack.parts.shape {
+            Shape::Deploy => assert_eq!((unsigned.status, signed.status), (400, 400), "{path}"),
+            // Normalised, most of them are ordinary paths, and not the ones that were signed.
+            Shape::Gateway | Shape::Tcp => {
+                assert!([400, 401].contains(&unsigned.status), "{path}: {unsigned:?}");
+                assert!([400, 401].contains(&signed.status), "{path}: {signed:?}");
+            }
+        }
     }
     assert_eq!(stack.upstream.received().len(), 0);
 }
@@ -141,3 +142,16 @@ fn without_identifiers(response: &Response) -> (Vec<(String, String)>, String) {
     let id = response.json()["decision_id"].as_str().unwrap().to_owned();
     (headers, response.body.replace(&id, "ID"))
 }
+
+/// Below /public to a reader who does not know better.
+const AMBIGUOUS: [&str; 9] = [
+    "/public/../photos",
+    "/public/./../photos",
+    "/public/%2e%2e/photos",
+    "/public/%2E./photos",
+    "/public/..%2Fphotos",
+    "/public/..%5cphotos",
+    "/public\\..\\photos",
+    "/public/..;/photos",
+    "/public/../../photos",
+];

@@ -38,7 +38,7 @@ async fn of_many_copies_at_once_exactly_one_is_allowed(stack: &Stack) {
     let (allowed, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
     assert_eq!((allowed.len(), stack.upstream.received().len()), (1, 1));
     for answer in refused {
-        assert_eq!((answer.status, &answer.json()["oauth_problem"]), (401, &"nonce_used".into()), "{answer:?}");
+        assert!(answer.status == 401 && answer.json()["oauth_problem"] == "nonce_used", "{answer:?}");
     }
 }
 
