@@ -56,7 +56,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args),
             Command::Consumer(args) => block_on(consumer::run(args)),
             Command::Token(args) => block_on(token::run(args)),
-            Command::Sign(args) => block_on(sign::run(args)),
+            Command::Sign(args) => sign::run(&args),
             Command::Explain(args) => block_on(explain::run(args)),
             Command::Config(args) => config::run(&args),
             Command::Healthcheck(args) => block_on(healthcheck::run(args)),

@@ -9,7 +9,7 @@
 //! - `accept`, `connection`, `preface`, `drain`: connections, their limits and their end.
 //! - `health`, `ops`: how the service is.
 //! - [`ext_authz`]: Envoy's checks; `respond`: the one table from a reason to an answer.
-//! - [`api`]: administration.
+//! - `api`: administration.
 
 mod accept;
 pub mod api;

@@ -199,11 +199,14 @@ fn parameters(reason: Reason) -> Vec<(&'static str, String)> {
 fn rejected(rejection: Rejection) -> Vec<(&'static str, String)> {
     let names: Vec<_> = rejection.parameters().names().collect();
     let names = names.join("&");
-    match rejection {
-        Rejection::VersionUnsupported => vec![("oauth_acceptable_versions", "1.0-1.0".to_owned())],
-        _ if names.is_empty() => Vec::new(),
-        _ if rejection.problem() == "parameter_absent" => vec![(ABSENT, names)],
-        _ => vec![("oauth_parameters_rejected", names)],
+    if rejection == Rejection::VersionUnsupported {
+        vec![("oauth_acceptable_versions", "1.0-1.0".to_owned())]
+    } else if names.is_empty() {
+        Vec::new()
+    } else if rejection.problem() == "parameter_absent" {
+        vec![(ABSENT, names)]
+    } else {
+        vec![("oauth_parameters_rejected", names)]
     }
 }
 

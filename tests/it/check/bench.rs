@@ -161,10 +161,8 @@ impl Denied {
 /// A dynamic metadata value.
 pub(crate) fn metadata(response: &CheckResponse, name: &str) -> Option<String> {
     let value = response.dynamic_metadata.as_ref()?.fields.get(name)?;
-    match value.kind.as_ref()? {
-        Kind::StringValue(text) => Some(text.clone()),
-        other => panic!("{name} is no text: {other:?}"),
-    }
+    let Kind::StringValue(text) = value.kind.as_ref()? else { panic!("{name} is no text: {value:?}") };
+    Some(text.clone())
 }
 
 /// A request to sign and to ask about.
