@@ -86,11 +86,13 @@ impl Route {
     /// arrived otherwise.
     ///
     /// Percent-encoded bytes equal the bytes they stand for, since a backend decodes them before it routes. A segment's
-    /// parameters (`/admin;v=1`) are not part of it, since some backends route without them.
+    /// parameters (`/admin;v=1`) are not part of it, since some backends route without them. Methods match in any case:
+    /// the base string has them in upper case (RFC 5849 section 3.4.1.1), so `post` is verified as `POST`, and some
+    /// backends read it as that.
     pub fn matches(&self, host: &str, path: &[u8], method: &str) -> bool {
         self.host.as_deref().is_none_or(|own| own == host)
             && self.path_prefix.as_deref().is_none_or(|prefix| is_below(path, prefix))
-            && (self.methods.is_empty() || self.methods.iter().any(|own| own == method))
+            && (self.methods.is_empty() || self.methods.iter().any(|own| own.eq_ignore_ascii_case(method)))
     }
 
     /// Whether it matches everything that `other` matches.
@@ -252,7 +254,7 @@ pub(super) fn path_prefix(text: &str) -> Result<String, ValueProblem> {
     }
 }
 
-/// An HTTP method; they are case-sensitive, and all that are in use are in upper case.
+/// An HTTP method, as it stands in the base string: in upper case.
 pub(super) fn method(text: &str) -> Result<String, ValueProblem> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'));
     if plain { Ok(text.to_owned()) } else { Err(ValueProblem::shape("an HTTP method in upper case", text)) }
@@ -292,7 +294,14 @@ mod tests {
         assert!(route.matches("api.example.com", b"/", "HEAD"));
         assert!(!route.matches("example.com", b"/", "HEAD"));
         assert!(!route.matches("api.example.com", b"/", "POST"));
-        assert!(!route.matches("api.example.com", b"/", "get"));
+    }
+
+    #[test]
+    fn a_method_in_lower_case_is_the_one_that_is_signed() {
+        let route = Route { methods: vec!["POST".to_owned()], ..Route::default() };
+        for method in ["POST", "post", "Post"] {
+            assert!(route.matches("any", b"/", method), "{method}");
+        }
     }
 
     #[test]

@@ -94,6 +94,17 @@ async fn where_paths_have_rules_an_ambiguous_path_is_refused() {
 }
 
 #[tokio::test]
+async fn a_method_in_lower_case_gets_round_no_rule() {
+    let user = RoutePolicy { require: Some(Requirement::User), ..RoutePolicy::default() };
+    let rule = Route { methods: vec!["POST".to_owned()], set: user, ..Route::default() };
+    let bench = Bench::with(|config| config.routes = vec![rule]).await;
+    for method in ["POST", "post"] {
+        let call = Call { method, token: None, ..Call::get("/") };
+        assert_eq!(bench.denied(call.signed()).await.status(), 403, "{method}");
+    }
+}
+
+#[tokio::test]
 async fn shadow_lets_everything_pass_and_says_what_it_would_have_done() {
     let shadow = RoutePolicy { mode: Some(Mode::Shadow), ..RoutePolicy::default() };
     let bench = Bench::with(|config| config.check.policy = shadow).await;
