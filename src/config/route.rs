@@ -225,16 +225,20 @@ fn is_authority(text: &str) -> bool {
 
 // === readers of what a route matches ===
 
-/// A host, as it is compared: in lower case.
+/// A host, as it is compared: in lower case, without the dot of a fully qualified name.
 pub(super) fn host(text: &str) -> Result<String, ValueProblem> {
-    let host = text.to_ascii_lowercase();
-    let plain = host.parse::<Authority>().is_ok_and(|authority| authority.host() == host);
-    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | ':');
-    if plain && host.chars().all(known) {
+    let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    if is_host(&host) {
         Ok(host)
     } else {
         Err(ValueProblem::shape("a host name without port and wildcard, such as \"api.example.com\"", text))
     }
+}
+
+/// Whether `text` is a host name or address without port, which every reader takes for the same.
+pub(crate) fn is_host(text: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | ':');
+    text.parse::<Authority>().is_ok_and(|authority| authority.host() == text) && text.chars().all(known)
 }
 
 /// A path prefix that a request's path can begin with: those with dot segments and the like are refused.
