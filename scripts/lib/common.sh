@@ -16,8 +16,8 @@ fail() {
 need() {
     local command=$1
     shift
-    hash "$command" 2>/dev/null || apt_install "$@"
-    hash "$command" 2>/dev/null || fail "$command is missing, and the package $* does not bring it"
+    type -P "$command" >/dev/null || apt_install "$@"
+    type -P "$command" >/dev/null || fail "$command is missing, and the package $* does not bring it"
 }
 
 apt_install() {
