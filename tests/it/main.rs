@@ -7,6 +7,8 @@ mod admin_cli;
 mod admin_server;
 mod api;
 mod check;
+mod cli_explain;
+mod cli_sign;
 mod command_line;
 mod redis;
 mod server_frame;
