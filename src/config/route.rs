@@ -86,11 +86,13 @@ impl Route {
     /// arrived otherwise.
     ///
     /// Percent-encoded bytes equal the bytes they stand for, since a backend decodes them before it routes. A segment's
-    /// parameters (`/admin;v=1`) are not part of it, since some backends route without them.
+    /// parameters (`/admin;v=1`) are not part of it, since some backends route without them. Methods match in any case:
+    /// the base string has them in upper case (RFC 5849 section 3.4.1.1), so `post` is verified as `POST`, and some
+    /// backends read it as that.
     pub fn matches(&self, host: &str, path: &[u8], method: &str) -> bool {
         self.host.as_deref().is_none_or(|own| own == host)
             && self.path_prefix.as_deref().is_none_or(|prefix| is_below(path, prefix))
-            && (self.methods.is_empty() || self.methods.iter().any(|own| own == method))
+            && (self.methods.is_empty() || self.methods.iter().any(|own| own.eq_ignore_ascii_case(method)))
     }
 
     /// Whether it matches everything that `other` matches.
@@ -223,16 +225,20 @@ fn is_authority(text: &str) -> bool {
 
 // === readers of what a route matches ===
 
-/// A host, as it is compared: in lower case.
+/// A host, as it is compared: in lower case, without the dot of a fully qualified name.
 pub(super) fn host(text: &str) -> Result<String, ValueProblem> {
-    let host = text.to_ascii_lowercase();
-    let plain = host.parse::<Authority>().is_ok_and(|authority| authority.host() == host);
-    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | ':');
-    if plain && host.chars().all(known) {
+    let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    if is_host(&host) {
         Ok(host)
     } else {
         Err(ValueProblem::shape("a host name without port and wildcard, such as \"api.example.com\"", text))
     }
+}
+
+/// Whether `text` is a host name or address without port, which every reader takes for the same.
+pub(crate) fn is_host(text: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | ':');
+    text.parse::<Authority>().is_ok_and(|authority| authority.host() == text) && text.chars().all(known)
 }
 
 /// A path prefix that a request's path can begin with: those with dot segments and the like are refused.
@@ -252,7 +258,7 @@ pub(super) fn path_prefix(text: &str) -> Result<String, ValueProblem> {
     }
 }
 
-/// An HTTP method; they are case-sensitive, and all that are in use are in upper case.
+/// An HTTP method, as it stands in the base string: in upper case.
 pub(super) fn method(text: &str) -> Result<String, ValueProblem> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'));
     if plain { Ok(text.to_owned()) } else { Err(ValueProblem::shape("an HTTP method in upper case", text)) }
@@ -292,7 +298,14 @@ mod tests {
         assert!(route.matches("api.example.com", b"/", "HEAD"));
         assert!(!route.matches("example.com", b"/", "HEAD"));
         assert!(!route.matches("api.example.com", b"/", "POST"));
-        assert!(!route.matches("api.example.com", b"/", "get"));
+    }
+
+    #[test]
+    fn a_method_in_lower_case_is_the_one_that_is_signed() {
+        let route = Route { methods: vec!["POST".to_owned()], ..Route::default() };
+        for method in ["POST", "post", "Post"] {
+            assert!(route.matches("any", b"/", method), "{method}");
+        }
     }
 
     #[test]

@@ -66,13 +66,14 @@ impl<'a> Attributes<'a> {
         self.target.split(|&byte| byte == b'?').next().unwrap_or_default()
     }
 
-    /// The host in lower case without its port: what route rules are matched against.
+    /// The host in lower case without its port and the dot of a fully qualified name: what route rules are matched
+    /// against.
     pub(super) fn host_name(&self) -> String {
         let name = match self.host.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
             Some(_) | None => self.host,
         };
-        name.to_ascii_lowercase()
+        name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
     }
 }
 
@@ -226,7 +227,7 @@ mod tests {
     fn the_host_name_has_no_port_and_no_capitals() {
         let mut attributes = Attributes::of_headers(Headers::Raw(&[]));
         for (host, name) in
-            [("Api.Test:8080", "api.test"), ("api.test", "api.test"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")]
+            [("Api.Test:8080", "api.test"), ("api.test.:80", "api.test"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")]
         {
             attributes.host = host;
             assert_eq!(attributes.host_name(), name);

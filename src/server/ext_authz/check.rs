@@ -33,12 +33,14 @@ impl Check<'_> {
     /// # Errors
     /// Our own failure.
     pub(super) async fn decide(&self) -> Result<Decision, Failure> {
-        if let Err(reason) = policy::unambiguous_path(&self.service.config, self.attributes.path()) {
+        let config = &self.service.config;
+        let path = policy::unambiguous_path(config, self.attributes.path());
+        if let Err(reason) = path.and_then(|()| policy::unambiguous_host(config, &self.attributes)) {
             return Ok(Decision::Deny(Denial::of(reason)));
         }
         let Some(scheme) = self.scheme() else { return Ok(Decision::Deny(Denial::of(Reason::UnknownScheme))) };
         let no_scopes = Scopes::default();
-        let check = &self.service.config.check;
+        let check = &config.check;
         let demands = Demands {
             require: self.policy.require(),
             scopes: self.policy.scopes().unwrap_or(&no_scopes),

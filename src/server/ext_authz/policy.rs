@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use super::attributes::Attributes;
 use super::failure::Failure;
-use crate::config::{CheckConfig, Config, Mode, Origin, Requirement, RoutePolicy};
+use crate::config::{CheckConfig, Config, Mode, Origin, Requirement, RoutePolicy, route};
 use crate::model::Scopes;
-use crate::oauth::BodyHashRule;
+use crate::oauth::{BodyHashRule, Rejection};
 use crate::verify::Reason;
 
 /// Keys of `context_extensions` that are ours.
@@ -86,6 +86,20 @@ pub(super) fn from_extensions(extensions: &HashMap<String, String>) -> Result<Op
 pub(super) fn unambiguous_path(config: &Config, path: &[u8]) -> Result<(), Reason> {
     let matters = config.routes.iter().any(|route| route.path_prefix.is_some());
     if matters && is_ambiguous(path) { Err(Reason::AmbiguousPath) } else { Ok(()) }
+}
+
+/// Refuses hosts that the backend might read as another than a host rule here compared.
+///
+/// # Errors
+/// [`Rejection::AuthorityMalformed`] where a host rule exists and the host is not one name or address with at most a
+/// port. Of a signed request that is refused anyway; an unsigned one would pass by the rule.
+pub(super) fn unambiguous_host(config: &Config, attributes: &Attributes<'_>) -> Result<(), Reason> {
+    let matters = config.routes.iter().any(|route| route.host.is_some());
+    if matters && !route::is_host(&attributes.host_name()) {
+        Err(Reason::Rejected(Rejection::AuthorityMalformed))
+    } else {
+        Ok(())
+    }
 }
 
 fn is_ambiguous(path: &[u8]) -> bool {

@@ -94,6 +94,37 @@ async fn where_paths_have_rules_an_ambiguous_path_is_refused() {
 }
 
 #[tokio::test]
+async fn a_method_in_lower_case_gets_round_no_rule() {
+    let user = RoutePolicy { require: Some(Requirement::User), ..RoutePolicy::default() };
+    let rule = Route { methods: vec!["POST".to_owned()], set: user, ..Route::default() };
+    let bench = Bench::with(|config| config.routes = vec![rule]).await;
+    for method in ["POST", "post"] {
+        let call = Call { method, token: None, ..Call::get("/") };
+        assert_eq!(bench.denied(call.signed()).await.status(), 403, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_in_another_spelling_gets_round_no_rule() {
+    let optional = RoutePolicy { require: Some(Requirement::Optional), ..RoutePolicy::default() };
+    let signed = RoutePolicy { require: Some(Requirement::Consumer), ..RoutePolicy::default() };
+    let rule = Route { host: Some("admin.example.com".to_owned()), set: signed, ..Route::default() };
+    let bench = Bench::with(|config| {
+        config.check.policy = optional;
+        config.routes = vec![rule];
+    });
+    let bench = bench.await;
+    let ask = async |host| bench.denied(Call { host, ..Call::get("/") }.unsigned()).await.status();
+    for host in ["admin.example.com", "Admin.Example.com", "admin.example.com:80", "admin.example.com."] {
+        assert_eq!(ask(host).await, 401, "{host}");
+    }
+    for host in ["admin.example.com:x", "user@admin.example.com", "admin%2eexample.com", "a,admin.example.com", ""] {
+        assert_eq!(ask(host).await, 400, "{host}");
+    }
+    bench.allowed(Call { host: "example.com:8080", ..Call::get("/") }.unsigned()).await;
+}
+
+#[tokio::test]
 async fn shadow_lets_everything_pass_and_says_what_it_would_have_done() {
     let shadow = RoutePolicy { mode: Some(Mode::Shadow), ..RoutePolicy::default() };
     let bench = Bench::with(|config| config.check.policy = shadow).await;
