@@ -29,7 +29,13 @@ impl WsgiUpstream {
 pub(crate) fn python(script: &str) -> Command {
     let mut command = Command::new("python3");
     command.arg(project(&format!("tests/clients/python/{script}"))).env("PYTHONPATH", installed("target/python"));
-    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// A program among these packages.
+pub(crate) fn python_module(module: &str) -> Command {
+    let mut command = Command::new("python3");
+    command.args(["-m", module]).env("PYTHONPATH", installed("target/python"));
     command
 }
 
