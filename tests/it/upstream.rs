@@ -59,9 +59,9 @@ impl Received {
         first(&self.headers, name)
     }
 
-    /// Every header that a WSGI or CGI service reads as one of `names`, as name and value.
+    /// Every header that some WSGI or CGI server reads as one of `names`, as name and value.
     pub(crate) fn read_as(&self, names: &[&str]) -> Vec<(String, String)> {
-        let variable = |name: &str| name.replace('_', "-").to_ascii_lowercase();
+        let variable = |name: &str| name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         let read = self.headers.iter().filter(|(name, _)| names.contains(&variable(name).as_str()));
         read.map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect()
     }

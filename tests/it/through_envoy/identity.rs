@@ -57,8 +57,12 @@ async fn a_wsgi_upstream_reads_no_spoofed_variable(stack: &Stack) {
     assert_eq!(variables(&unsigned.json()), [("HTTP_X_ANONYMOUS_CONSUMER".to_owned(), "true".to_owned())]);
 }
 
-/// How else a name can be spelled that is the same to HTTP.
-const SPELLINGS: [fn(&str) -> String; 3] = [str::to_owned, str::to_uppercase, capitalized];
+/// How a name can be spelled and be the same to HTTP, or to a server that makes every other character a `_`.
+const SPELLINGS: [fn(&str) -> String; 4] = [str::to_owned, str::to_uppercase, capitalized, dotted];
+
+fn dotted(name: &str) -> String {
+    name.replace('-', ".")
+}
 
 fn capitalized(name: &str) -> String {
     let words = name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]);
