@@ -9,6 +9,12 @@ use super::params::Pair;
 use super::uri::BaseUri;
 use super::{Place, Rejection};
 
+/// Something that is signed, handed over piece by piece.
+pub(super) trait Message {
+    /// Calls `write` with each piece, in order.
+    fn write(&self, write: &mut impl FnMut(&[u8]));
+}
+
 /// Everything that is signed of one request.
 pub(super) struct BaseString<'a> {
     method: Cow<'a, [u8]>,
@@ -27,11 +33,6 @@ impl<'a> BaseString<'a> {
     pub(super) fn refuse_duplicates(&self, place: Place) -> Result<(), Rejection> {
         let twice = self.pairs.windows(2).any(|pair| pair[0].is_protocol() && pair[0].name == pair[1].name);
         if twice { Err(Rejection::DuplicateExtension(place)) } else { Ok(()) }
-    }
-
-    /// Writes it.
-    pub(super) fn write(&self, write: &mut impl FnMut(&[u8])) {
-        self.write_with(write, |pair, write| encode(&pair.value, write));
     }
 
     /// The whole of it.
@@ -64,6 +65,12 @@ impl<'a> BaseString<'a> {
             write(b"%3D");
             write_value(pair, write);
         }
+    }
+}
+
+impl Message for BaseString<'_> {
+    fn write(&self, write: &mut impl FnMut(&[u8])) {
+        self.write_with(write, |pair, write| encode(&pair.value, write));
     }
 }
 

@@ -6,7 +6,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::SignatureMethod;
-use super::base_string::BaseString;
+use super::base_string::Message;
 
 /// A hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,12 @@ impl Hash {
         }
     }
 
-    /// The HMAC of a base string.
-    pub(super) fn hmac(self, key: &[u8], base_string: &BaseString<'_>) -> Vec<u8> {
+    /// The HMAC of a message.
+    pub(super) fn hmac(self, key: &[u8], message: &impl Message) -> Vec<u8> {
         match self {
-            Self::Sha1 => mac::<Hmac<Sha1>>(key, base_string),
-            Self::Sha256 => mac::<Hmac<Sha256>>(key, base_string),
-            Self::Sha512 => mac::<Hmac<Sha512>>(key, base_string),
+            Self::Sha1 => mac::<Hmac<Sha1>>(key, message),
+            Self::Sha256 => mac::<Hmac<Sha256>>(key, message),
+            Self::Sha512 => mac::<Hmac<Sha512>>(key, message),
         }
     }
 }
@@ -48,8 +48,8 @@ impl SignatureMethod {
 }
 
 #[expect(clippy::expect_used, reason = "the trait allows for MACs whose keys have one length; HMAC's have any")]
-fn mac<M: Mac + KeyInit>(key: &[u8], base_string: &BaseString<'_>) -> Vec<u8> {
+fn mac<M: Mac + KeyInit>(key: &[u8], message: &impl Message) -> Vec<u8> {
     let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length");
-    base_string.write(&mut |piece| mac.update(piece));
+    message.write(&mut |piece| mac.update(piece));
     mac.finalize().into_bytes().to_vec()
 }

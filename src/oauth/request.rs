@@ -162,7 +162,7 @@ impl<'a> SignedRequest<'a> {
     pub fn verify(self, keys: &Keys<'_>, rule: BodyHashRule) -> Result<Verified<'a>, Rejection> {
         let Credentials { method, signature, token, body_hash, .. } = &self.credentials;
         let with_token = token.is_some();
-        Claim { method: *method, base_string: &self.base_string, signature, with_token }.prove(keys)?;
+        Claim { method: *method, message: &self.base_string, signature, with_token }.prove(keys)?;
         let sent = body_hash.as_deref();
         BodyCheck { method: *method, sent, body: self.body, is_form: self.is_form }.check(rule)?;
         Ok(Verified { signed: self })

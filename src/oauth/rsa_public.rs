@@ -6,8 +6,8 @@ use aws_lc_rs::digest::Digest;
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rsa::PublicKey;
 use aws_lc_rs::signature::{
-    RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
-    RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY, RsaParameters, VerificationAlgorithm as _,
+    ParsedPublicKey, RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+    RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY, RsaParameters,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,14 +18,14 @@ use super::hash::Hash;
 ///
 /// # Security
 /// 1024 bits are enough to verify here, so that captured requests can be explained; what may be registered is decided by
-/// whoever keeps it ([`MIN_RSA_BITS`](crate::model::MIN_RSA_BITS)).
-#[derive(Clone, PartialEq, Eq)]
+/// whoever keeps it.
+#[derive(Clone)]
 pub struct RsaPublicKey {
-    /// RSAPublicKey of RFC 8017, as aws-lc writes it: equal keys are equal bytes.
-    der: Box<[u8]>,
-    /// SubjectPublicKeyInfo of RFC 5280.
+    /// SubjectPublicKeyInfo of RFC 5280, as aws-lc writes it: equal keys are equal bytes.
     spki: Box<[u8]>,
     bits: usize,
+    /// One per hash: what aws-lc computes for a key is kept with it, a fifth of the time of a verification.
+    verifiers: [ParsedPublicKey; 3],
 }
 
 /// Why a text is not an RSA public key that can be used.
@@ -79,25 +79,39 @@ impl RsaPublicKey {
 
     /// Whether `signature` is its RSASSA-PKCS1-v1_5 signature of `digest`, made with `hash`.
     pub(super) fn verifies(&self, hash: Hash, digest: &Digest, signature: &[u8]) -> bool {
-        let scheme = match hash {
-            Hash::Sha1 => &RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
-            Hash::Sha256 => &RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
-            Hash::Sha512 => &RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+        let [sha1, sha256, sha512] = &self.verifiers;
+        let verifier = match hash {
+            Hash::Sha1 => sha1,
+            Hash::Sha256 => sha256,
+            Hash::Sha512 => sha512,
         };
-        scheme.verify_digest_sig(&self.der, digest, signature).is_ok()
+        verifier.verify_digest_sig(digest, signature).is_ok()
     }
 
     fn from_der(der: &[u8]) -> Result<Self, RsaPublicKeyError> {
-        let not_a_key = |_| RsaPublicKeyError::NotAKey;
         let key = PublicKey::from_der(der).map_err(|_| RsaPublicKeyError::NotAKey)?;
-        let spki: PublicKeyX509Der<'_> = key.as_der().map_err(not_a_key)?;
-        let bits = RsaParameters::public_modulus_len(key.as_ref()).map_err(not_a_key)? as usize;
-        match bits {
-            MIN_BITS..=MAX_BITS => Ok(Self { der: key.as_ref().into(), spki: spki.as_ref().into(), bits }),
-            _ => Err(RsaPublicKeyError::Length(bits)),
+        let spki: PublicKeyX509Der<'_> = key.as_der().map_err(|_| RsaPublicKeyError::NotAKey)?;
+        let bits = RsaParameters::public_modulus_len(key.as_ref()).map_err(|_| RsaPublicKeyError::NotAKey)? as usize;
+        if !(MIN_BITS..=MAX_BITS).contains(&bits) {
+            return Err(RsaPublicKeyError::Length(bits));
         }
+        let parse = |scheme| ParsedPublicKey::new(scheme, &key).map_err(|_| RsaPublicKeyError::NotAKey);
+        let verifiers = [
+            parse(&RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY)?,
+            parse(&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY)?,
+            parse(&RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY)?,
+        ];
+        Ok(Self { spki: spki.as_ref().into(), bits, verifiers })
     }
 }
+
+impl PartialEq for RsaPublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.spki == other.spki
+    }
+}
+
+impl Eq for RsaPublicKey {}
 
 impl fmt::Debug for RsaPublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,7 +120,7 @@ impl fmt::Debug for RsaPublicKey {
 }
 
 /// The label and the bytes of the first PEM section (RFC 7468).
-fn decode_pem(pem: &str) -> Option<(&str, Vec<u8>)> {
+pub(super) fn decode_pem(pem: &str) -> Option<(&str, Vec<u8>)> {
     let (_, from_label) = pem.split_once("-----BEGIN ")?;
     let (label, from_text) = from_label.split_once("-----")?;
     let (text, from_end) = from_text.split_once("-----END ")?;

@@ -213,7 +213,7 @@ impl<'a> Draft<'a> {
             Place::Header => signed.authorization = Some(authorization(self.realm, &signed.parameters)),
             Place::Query => append_to_query(&mut signed.target, &signed.parameters),
             Place::Body => {
-                append_form(&mut signed.body, &signed.parameters);
+                append_form(&mut signed.body, 0, &signed.parameters);
                 signed.content_type.get_or_insert_with(|| FORM.to_vec());
             }
         }
@@ -234,16 +234,17 @@ fn append_to_query(target: &mut Vec<u8>, parameters: &[(Vec<u8>, Vec<u8>)]) {
     if !target.contains(&b'?') {
         target.push(b'?');
     }
-    append_form(target, parameters);
+    let query = split_target(target).0.len() + 1;
+    append_form(target, query, parameters);
 }
 
-/// Section 3.5.2; what section 3.6 encodes, a form decodes to the same.
-fn append_form(form: &mut Vec<u8>, parameters: &[(Vec<u8>, Vec<u8>)]) {
+/// Section 3.5.2, to the form that begins at `start`; what section 3.6 encodes, a form decodes to the same.
+fn append_form(out: &mut Vec<u8>, start: usize, parameters: &[(Vec<u8>, Vec<u8>)]) {
     for (name, value) in parameters {
-        if !matches!(form.last(), None | Some(b'?' | b'&')) {
-            form.push(b'&');
+        if !matches!(out[start..], [] | [.., b'&']) {
+            out.push(b'&');
         }
-        form.extend_from_slice(format!("{}={}", encoded(name), encoded(value)).as_bytes());
+        out.extend_from_slice(format!("{}={}", encoded(name), encoded(value)).as_bytes());
     }
 }
 

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use subtle::{Choice, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
-use super::base_string::BaseString;
+use super::base_string::Message;
 use super::encode::encode;
 use super::hash::Hash;
 use super::{Rejection, RsaPublicKey};
@@ -90,16 +90,16 @@ pub struct Keys<'k> {
 }
 
 /// A signature that was sent, and what it is said to sign.
-pub(super) struct Claim<'a, 's> {
+pub(super) struct Claim<'s, M> {
     pub(super) method: SignatureMethod,
-    pub(super) base_string: &'s BaseString<'a>,
+    pub(super) message: &'s M,
     /// `oauth_signature`, decoded from the wire.
     pub(super) signature: &'s [u8],
     /// Whether the request carries a token, so that a token secret is needed.
     pub(super) with_token: bool,
 }
 
-impl Claim<'_, '_> {
+impl<M: Message> Claim<'_, M> {
     /// Recomputes the signature with each key and compares; every key is tried, whichever matches.
     ///
     /// What is returned early depends on what was sent alone.
@@ -116,7 +116,7 @@ impl Claim<'_, '_> {
     fn hmac(&self, keys: &Keys<'_>) -> Result<Choice, Rejection> {
         let sent = self.decoded()?;
         let hash = self.method.hash();
-        Ok(self.any_secret(keys, |key| hash.hmac(key, self.base_string).ct_eq(&sent)))
+        Ok(self.any_secret(keys, |key| hash.hmac(key, self.message).ct_eq(&sent)))
     }
 
     /// Section 3.4.3; the token secret is not used.
@@ -155,7 +155,7 @@ impl Claim<'_, '_> {
             Hash::Sha256 => &digest::SHA256,
             Hash::Sha512 => &digest::SHA512,
         });
-        self.base_string.write(&mut |piece| context.update(piece));
+        self.message.write(&mut |piece| context.update(piece));
         context.finish()
     }
 }

@@ -88,12 +88,13 @@ pub(super) enum LineProblem {
 // === impl MasterKeys ===
 
 impl MasterKeys {
-    /// Reads the keys of a file that only its owner may read.
+    /// Reads the keys of a file that only its owner, or also its group, may read: what Kubernetes mounts with an
+    /// `fsGroup` is readable by that group.
     pub(super) fn read(path: &Path) -> Result<Self, MasterKeyError> {
         let failed = |source| MasterKeyError::Read { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
         let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        if mode & EXPOSED != 0 {
             return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
         }
         let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN + 1));
@@ -205,6 +206,9 @@ const ID_BYTES: usize = 4;
 /// The most bytes of a master key file; hundreds of keys fit.
 const MAX_FILE_LEN: usize = 16 * 1024;
 
+/// What nobody but the owner may do with the file: the group may read it, and no more.
+const EXPOSED: u32 = 0o037;
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -258,11 +262,13 @@ mod tests {
         let path = directory.path().join("master-key");
         MasterKeys::create(&path, &SystemEntropy).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        for mode in [0o640, 0o604, 0o620] {
+        for mode in [0o644, 0o604, 0o620] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let error = MasterKeys::read(&path).unwrap_err().to_string();
             assert!(error.contains(&format!("chmod 600 {}", path.display())), "{error}");
         }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
+        assert!(MasterKeys::read(&path).is_ok());
     }
 
     #[test]

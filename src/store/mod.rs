@@ -3,7 +3,7 @@
 //! - `redis`: shared by every replica.
 //! - `embedded`: one file, one process; also in memory.
 //!
-//! Secrets are sealed before they reach either. Not found is `Ok(None)`; an `Err` means that the store could
+//! Secrets are sealed before they reach either (`master_key`, `seal`, `record`). Not found is `Ok(None)`; an `Err` means that the store could
 //! not answer, and then nobody may conclude anything. Time comes in as an argument.
 //!
 //! To add a method: write its contract here, implement it in both stores, and add its rule to the conformance suite in
@@ -30,7 +30,8 @@ pub use open::open;
 
 /// Keeps consumers, access tokens and nonces.
 ///
-/// Every call ends within the store's own deadline, with an [`StoreErrorKind::Unavailable`] error if need be.
+/// Every call ends within the store's own deadline, with an [`StoreErrorKind::Unavailable`] error if need be. What a call
+/// that ended so was to change may be changed or not; it can be made again.
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
     /// Looks up a consumer and, if one is asked for, its token, in one round trip.
@@ -46,7 +47,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     ///
     /// The claim is remembered until `claim.expires_at`, and is acknowledged only once it would survive what the store
     /// promises to survive. The same claim with the same `check_id` is one claim: sending it again after a fault
-    /// whose outcome is unknown gives [`Claim::Fresh`] again.
+    /// whose outcome is unknown gives [`Claim::Fresh`] again. To another check, a claim that ended in an error may
+    /// count as used.
+    ///
+    /// [`Claim::Fenced`] is asked first: for a timestamp that is not after `claim.not_before` or a fence of the store's
+    /// own, and for a claim that can not be remembered since `claim.expires_at` is not after `claim.now`. A fenced claim
+    /// claims nothing.
     ///
     /// A false `Fresh` is a replay let through, the worst that can happen here; a false `Replayed` refuses an honest
     /// caller, who signs again with a new nonce. On any doubt: an error.
@@ -64,10 +70,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`StoreErrorKind::Conflict`] when the stored revision is another, or there is none; nothing is changed then.
     async fn replace_consumer(&self, consumer: &Consumer) -> Result<(), StoreError>;
 
-    /// Lists consumers in the byte order of their keys, at most `limit`, only those after the key `after`.
+    /// Lists consumers in the byte order of their keys, at most `limit`, only those after the key `after`. Fewer than
+    /// `limit` are the last ones.
     async fn consumers(&self, after: Option<&ConsumerKey>, limit: usize) -> Result<Vec<Consumer>, StoreError>;
 
     /// Keeps a new access token of an existing consumer.
+    ///
+    /// That the consumer exists is for the caller to know; consumers are never deleted.
     ///
     /// # Errors
     /// [`StoreErrorKind::AlreadyExists`] when any consumer has a token of that name; nothing is changed then.
@@ -88,7 +97,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Says how the store is doing, for metrics and readiness; never blocks and never asks the store.
     fn status(&self) -> StoreStatus;
 
-    /// Ends cleanly: what a clean end promises to keep is durable when this returns.
+    /// Ends cleanly: what a clean end promises to keep is durable when this returns. Nothing may be asked afterwards.
     async fn close(&self) -> Result<(), StoreError>;
 }
 

@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tracing::warn;
-
 use super::embedded::EmbeddedStore;
 use super::master_key::{MasterKeyError, MasterKeys};
 use super::private::create_directory;
@@ -37,9 +35,6 @@ pub async fn open(
             Ok(EmbeddedStore::open(&path, records(keys), clock).await?)
         }
         StoreUrl::Memory => {
-            warn!(
-                "the store is in memory: a restart forgets every consumer and token, and lets old requests be replayed"
-            );
             let keys = match &config.master_key_file {
                 Some(file) => MasterKeys::read(file),
                 None => MasterKeys::ephemeral(&*entropy),

@@ -1,13 +1,29 @@
 //! Integration tests from the outside: real sockets, the real protocols. Each module is named after what it holds to its
 //! rules.
+//!
+//! `through_envoy` runs everything together: `stack` is a client (`caller`, `http`), a real `envoy`, the real program
+//! (`program`), a real `redis`, and an `upstream` that says what reached it.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod admin_cli;
 mod admin_server;
 mod api;
+mod caller;
 mod check;
+mod cli_explain;
+mod cli_sign;
 mod command_line;
+mod deploy;
+mod envoy;
+mod http;
+mod layering;
+mod process;
+mod program;
 mod redis;
+mod scripted;
 mod server_frame;
+mod stack;
 mod store;
+mod through_envoy;
+mod upstream;

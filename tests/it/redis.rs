@@ -105,6 +105,19 @@ impl RedisServer {
         self.try_run(command).unwrap()
     }
 
+    /// Waits until its replica has all that was written until now. `WAIT` would ask for the writes of its own connection
+    /// alone.
+    pub(crate) fn wait_until_replicated(&self) {
+        let number = |info: &str, name: &str| -> u64 {
+            let after = &info[info.find(name).unwrap() + name.len()..];
+            after.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+        };
+        let written = number(&self.run::<String>(&["INFO", "replication"]), "master_repl_offset:");
+        wait_until("the replica has all", || {
+            number(&self.run::<String>(&["INFO", "replication"]), ",offset=") >= written
+        });
+    }
+
     fn try_run<T: FromRedisValue>(&self, command: &[&str]) -> RedisResult<T> {
         let mut sent = Cmd::new();
         sent.arg(command);

@@ -95,8 +95,11 @@ pub(super) fn unambiguous_path(config: &Config, path: &[u8]) -> Result<(), Reaso
 /// port. Of a signed request that is refused anyway; an unsigned one would pass by the rule.
 pub(super) fn unambiguous_host(config: &Config, attributes: &Attributes<'_>) -> Result<(), Reason> {
     let matters = config.routes.iter().any(|route| route.host.is_some());
-    let name = attributes.host_name();
-    if matters && !route::is_host(&name) { Err(Reason::Rejected(Rejection::AuthorityMalformed)) } else { Ok(()) }
+    if matters && !route::is_host(&attributes.host_name()) {
+        Err(Reason::Rejected(Rejection::AuthorityMalformed))
+    } else {
+        Ok(())
+    }
 }
 
 fn is_ambiguous(path: &[u8]) -> bool {

@@ -12,7 +12,7 @@ use std::sync::{PoisonError, RwLock};
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
-use super::journal::{DurableClaim, horizon_at};
+use super::journal::horizon_at;
 use super::nonces::{Kept, Remembered};
 use crate::clock::UnixTime;
 use crate::store::nonce::NonceId;
@@ -147,15 +147,15 @@ impl Disk {
     }
 
     /// Writes claims and the horizon in one commit, and forgets some claims that have expired at `now`.
-    pub(super) fn remember<'c>(
+    pub(super) fn remember(
         &self,
-        claims: impl Iterator<Item = &'c DurableClaim>,
+        claims: &[(NonceId, Remembered)],
         horizon: u64,
         now: UnixTime,
     ) -> Result<(), StoreError> {
         self.write(|transaction| {
             let mut nonces = transaction.open_table(NONCES)?;
-            for DurableClaim { id, claim } in claims {
+            for (id, claim) in claims {
                 nonces.insert(&nonce_key(*id, claim), &nonce_value(claim))?;
             }
             for _ in 0..FORGOTTEN_PER_COMMIT {

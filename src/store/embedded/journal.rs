@@ -3,13 +3,13 @@
 //! Whoever brings a claim while no commit runs starts one; who comes while one runs is in the next. So a lone claim
 //! costs one `fsync`, and a thousand at once cost two. Every commit moves the horizon too.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
 use super::disk::Disk;
-use super::nonces::Remembered;
+use super::nonces::{Nonces, Remembered};
 use crate::clock::{Clock, UnixTime};
 use crate::store::nonce::NonceId;
 use crate::store::{StoreError, StoreErrorKind};
@@ -18,19 +18,11 @@ use crate::store::{StoreError, StoreErrorKind};
 pub(super) struct Journal {
     disk: Arc<Disk>,
     clock: Arc<dyn Clock>,
-    /// As kept in the file: raised only after a commit.
-    horizon: AtomicU64,
+    nonces: Arc<Nonces>,
     queue: Mutex<Queue>,
     /// Whether anything was claimed since the horizon was last moved: an idle store writes nothing.
     claimed: AtomicBool,
     failing: AtomicBool,
-}
-
-/// A claim on its way into the file.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct DurableClaim {
-    pub(super) id: NonceId,
-    pub(super) claim: Remembered,
 }
 
 #[derive(Default)]
@@ -41,28 +33,23 @@ struct Queue {
 
 struct Waiting {
     /// `None` waits for the horizon alone.
-    claim: Option<DurableClaim>,
+    claim: Option<(NonceId, Remembered)>,
     done: oneshot::Sender<Result<(), StoreErrorKind>>,
 }
 
 // === impl Journal ===
 
 impl Journal {
-    /// A journal whose horizon is in the file already.
-    pub(super) fn new(disk: Arc<Disk>, clock: Arc<dyn Clock>, horizon: u64) -> Self {
+    /// The journal of `nonces` on `disk`.
+    pub(super) fn new(disk: Arc<Disk>, clock: Arc<dyn Clock>, nonces: Arc<Nonces>) -> Self {
         Self {
             disk,
             clock,
-            horizon: AtomicU64::new(horizon),
+            nonces,
             queue: Mutex::default(),
             claimed: AtomicBool::new(false),
             failing: AtomicBool::new(false),
         }
-    }
-
-    /// The horizon: a claim dated up to this second may be in memory alone.
-    pub(super) fn horizon(&self) -> u64 {
-        self.horizon.load(Ordering::SeqCst)
     }
 
     /// Notes that somebody claims, so that the horizon is kept ahead of the clock.
@@ -71,13 +58,18 @@ impl Journal {
     }
 
     /// Returns once the claim is durable.
-    pub(super) async fn keep(self: &Arc<Self>, claim: DurableClaim) -> Result<(), StoreError> {
+    pub(super) async fn keep(self: &Arc<Self>, claim: (NonceId, Remembered)) -> Result<(), StoreError> {
         self.commit(Some(claim)).await
     }
 
-    /// Moves the horizon ahead of the clock, if anybody claimed since it was last moved.
-    pub(super) async fn advance(self: &Arc<Self>) -> Result<(), StoreError> {
-        if self.claimed.swap(false, Ordering::Relaxed) { self.commit(None).await } else { Ok(()) }
+    /// Moves the horizon to where it belongs, if anybody claimed since it was last moved or the clock was set back.
+    ///
+    /// A failure is logged and left: claims that the horizon would have covered wait for commits of their own.
+    pub(super) async fn advance(self: &Arc<Self>) {
+        let claimed = self.claimed.swap(false, Ordering::Relaxed);
+        if claimed || is_set_back(self.nonces.horizon(), self.clock.now()) {
+            let _logged = self.commit(None).await;
+        }
     }
 
     /// Whether the last commit worked.
@@ -85,7 +77,7 @@ impl Journal {
         if self.failing.load(Ordering::Relaxed) { Err(unwritten(StoreErrorKind::Unavailable)) } else { Ok(()) }
     }
 
-    async fn commit(self: &Arc<Self>, claim: Option<DurableClaim>) -> Result<(), StoreError> {
+    async fn commit(self: &Arc<Self>, claim: Option<(NonceId, Remembered)>) -> Result<(), StoreError> {
         let (done, outcome) = oneshot::channel();
         if self.enqueue(Waiting { claim, done }) {
             let journal = Arc::clone(self);
@@ -126,17 +118,23 @@ impl Journal {
         std::mem::forget(unless_panicked);
     }
 
+    /// Commits the claims of a group and the horizon. Only one runs at a time, so nobody else moves the horizon.
     fn commit_group(&self, group: &[Waiting]) -> Result<(), StoreErrorKind> {
         let now = self.clock.now();
-        let horizon = horizon_at(now).max(self.horizon());
-        let claims = group.iter().filter_map(|waiting| waiting.claim.as_ref());
-        let outcome = self.disk.remember(claims, horizon, now).map_err(|error| {
+        let before = self.nonces.horizon();
+        let mut claims: Vec<_> = group.iter().filter_map(|waiting| waiting.claim).collect();
+        let horizon = if is_set_back(before, now) {
+            claims.extend(self.nonces.lower_horizon(horizon_at(now)));
+            horizon_at(now)
+        } else {
+            before.max(horizon_at(now))
+        };
+        let outcome = self.disk.remember(&claims, horizon, now).map_err(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "the store file can not be written");
             error.kind()
         });
-        if outcome.is_ok() {
-            self.horizon.fetch_max(horizon, Ordering::SeqCst);
-        }
+        // After a failure the file still has the horizon from before.
+        self.nonces.raise_horizon(if outcome.is_ok() { horizon } else { before });
         self.failing.store(outcome.is_err(), Ordering::Relaxed);
         outcome
     }
@@ -163,9 +161,18 @@ pub(super) const fn horizon_at(now: UnixTime) -> u64 {
     now.as_secs().saturating_add(AHEAD_SECS)
 }
 
+/// Whether a horizon is so far ahead of the clock that the clock must have been set back. Left there, it would become the
+/// fence after an unclean stop, and refuse everybody until the clock reaches it again.
+const fn is_set_back(horizon: u64, now: UnixTime) -> bool {
+    horizon > horizon_at(now).saturating_add(SET_BACK_SECS)
+}
+
 fn unwritten(kind: StoreErrorKind) -> StoreError {
     StoreError::new(kind, "writing the store file").because("the file can not be written; see the log")
 }
 
 /// How far ahead of the clock the horizon is kept: what an unclean stop costs honest callers, in seconds.
 const AHEAD_SECS: u64 = 2;
+
+/// How far the clock must be set back for the horizon to follow: more than a clock that is being adjusted wobbles.
+const SET_BACK_SECS: u64 = 10;

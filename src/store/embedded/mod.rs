@@ -21,6 +21,8 @@
 //!   after.
 //! - Forgetting an expired nonce moves the fence up to its timestamp. It is outside of the window by then, so nobody
 //!   notices, unless the clock is set back: then the fence still refuses it.
+//! - When the clock is set back by more than a few seconds, the horizon follows: what is dated after the new one is
+//!   committed first. A stop in the short time before leaves a fence far ahead, which is logged at the next start.
 //!
 //! A copy of the file that is put back later knows nothing of what came after it, as after any restored backup: restore
 //! one only while the service is stopped, and set `nonce.not_before` to the time of the restore.
@@ -40,7 +42,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
 
 use self::disk::{CONSUMERS, Disk, Records as Table, TOKENS};
-use self::journal::{DurableClaim, Journal};
+use self::journal::Journal;
 use self::nonces::{Nonces, Remembered, Verdict};
 use super::nonce::NonceId;
 use super::record::Records;
@@ -52,7 +54,7 @@ use crate::model::{AccessToken, Consumer, ConsumerKey, Token};
 pub(super) struct EmbeddedStore {
     records: Records,
     disk: Arc<Disk>,
-    nonces: Nonces,
+    nonces: Arc<Nonces>,
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
 }
@@ -87,13 +89,9 @@ impl EmbeddedStore {
         } else {
             info!(nonces = begun.claims.len(), "the store is open");
         }
-        let store = Arc::new(Self {
-            records,
-            journal: Arc::new(Journal::new(Arc::clone(&disk), Arc::clone(&clock), begun.horizon)),
-            nonces: Nonces::new(begun.fence, begun.claims),
-            disk,
-            clock,
-        });
+        let nonces = Arc::new(Nonces::new(begun.fence, begun.horizon, begun.claims));
+        let journal = Arc::new(Journal::new(Arc::clone(&disk), Arc::clone(&clock), Arc::clone(&nonces)));
+        let store = Arc::new(Self { records, disk, nonces, journal, clock });
         tokio::spawn(keep_time(Arc::downgrade(&store)));
         Ok(store)
     }
@@ -101,9 +99,7 @@ impl EmbeddedStore {
     /// Moves the horizon ahead of the clock and forgets what has expired: what must be done about once a second.
     async fn tick(&self) {
         self.nonces.forget_expired(self.clock.now());
-        if let Err(error) = self.journal.advance().await {
-            warn!(error = &error as &dyn std::error::Error, "the store file can not be written; nonces wait for it");
-        }
+        self.journal.advance().await;
     }
 
     /// Changes the file, off the threads that answer requests.
@@ -162,19 +158,17 @@ impl Store for EmbeddedStore {
     }
 
     async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
-        // Read before the claim is remembered: the horizon only rises, so what is not after it now never will be.
-        let horizon = self.journal.horizon();
         let id = NonceId::of(claim);
-        match self.nonces.claim(id, claim)? {
+        let verdict = self.nonces.claim(id, claim)?;
+        match verdict {
             Verdict::Replayed => return Ok(Claim::Replayed),
             Verdict::Fenced { not_before } => return Ok(Claim::Fenced { not_before }),
-            Verdict::Fresh => {}
-        }
-        self.journal.note_claim();
-        if claim.timestamp > horizon {
-            let durable = DurableClaim { id, claim: Remembered::of(claim) };
-            let written = timeout(WRITE_DEADLINE, self.journal.keep(durable)).await;
-            written.unwrap_or_else(|_| Err(late("claiming a nonce")))?;
+            Verdict::Fresh => self.journal.note_claim(),
+            Verdict::FreshOnceDurable => {
+                self.journal.note_claim();
+                let written = timeout(WRITE_DEADLINE, self.journal.keep((id, Remembered::of(claim)))).await;
+                written.unwrap_or_else(|_| Err(late("claiming a nonce")))?;
+            }
         }
         Ok(Claim::Fresh)
     }

@@ -12,10 +12,13 @@ use crate::clock::UnixTime;
 use crate::store::nonce::NonceId;
 use crate::store::{NonceClaim, StoreError, StoreErrorKind};
 
-/// The claims that are remembered, and the fence behind which they need not be.
+/// The claims that are remembered, the fence up to which they need not be, and the horizon up to which it is enough that
+/// they are remembered here.
 pub(super) struct Nonces {
     shards: Box<[Mutex<Shard>]>,
     fence: AtomicU64,
+    /// Never later than the one in the file.
+    horizon: AtomicU64,
     len: AtomicU64,
     closed: AtomicBool,
 }
@@ -32,8 +35,12 @@ pub(super) struct Remembered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Fresh,
+    /// Fresh as soon as it is in the file: it is dated after the horizon.
+    FreshOnceDurable,
     Replayed,
-    Fenced { not_before: u64 },
+    Fenced {
+        not_before: u64,
+    },
 }
 
 #[derive(Default)]
@@ -45,11 +52,15 @@ struct Shard {
 // === impl Nonces ===
 
 impl Nonces {
-    /// Remembers `claims` from before, and refuses timestamps up to `fence`.
-    pub(super) fn new(fence: u64, claims: Vec<(NonceId, Remembered)>) -> Self {
-        let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
-        let nonces =
-            Self { shards, fence: AtomicU64::new(fence), len: AtomicU64::new(0), closed: AtomicBool::new(false) };
+    /// Remembers `claims` from before, and refuses timestamps up to `fence`; `horizon` is what the file says.
+    pub(super) fn new(fence: u64, horizon: u64, claims: Vec<(NonceId, Remembered)>) -> Self {
+        let nonces = Self {
+            shards: std::iter::repeat_with(Mutex::default).take(SHARDS).collect(),
+            fence: AtomicU64::new(fence),
+            horizon: AtomicU64::new(horizon),
+            len: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+        };
         for (id, claim) in claims {
             nonces.shard(id).insert(id, claim);
             nonces.len.fetch_add(1, Ordering::Relaxed);
@@ -72,15 +83,35 @@ impl Nonces {
         if claim.expires_at <= claim.now {
             return Ok(Verdict::Fenced { not_before: claim.timestamp });
         }
+        // Under the lock too, for `lower_horizon`.
+        let is_safe_here = claim.timestamp <= self.horizon();
+        let fresh = if is_safe_here { Verdict::Fresh } else { Verdict::FreshOnceDurable };
         Ok(match shard.claims.entry(id) {
-            Entry::Occupied(known) if known.get().check_id == claim.check_id => Verdict::Fresh,
+            Entry::Occupied(known) if known.get().check_id == claim.check_id => fresh,
             Entry::Occupied(_) => Verdict::Replayed,
             Entry::Vacant(_) => {
                 shard.insert(id, Remembered::of(claim));
                 self.len.fetch_add(1, Ordering::Relaxed);
-                Verdict::Fresh
+                fresh
             }
         })
+    }
+
+    /// The horizon: a claim dated up to this second may be in memory alone.
+    pub(super) fn horizon(&self) -> u64 {
+        self.horizon.load(Ordering::SeqCst)
+    }
+
+    /// Moves the horizon, which is in the file already.
+    pub(super) fn raise_horizon(&self, horizon: u64) {
+        self.horizon.fetch_max(horizon, Ordering::SeqCst);
+    }
+
+    /// Moves the horizon back. What is dated after it may be in memory alone; it is given back, to be made durable before
+    /// the file says so.
+    pub(super) fn lower_horizon(&self, horizon: u64) -> Vec<(NonceId, Remembered)> {
+        self.horizon.store(horizon, Ordering::SeqCst);
+        self.remembered(|claim| claim.timestamp > horizon)
     }
 
     /// Forgets what has expired at `now`, in every shard, without holding any for long.
@@ -98,11 +129,16 @@ impl Nonces {
     /// Refuses every claim from now on; says what is to be kept.
     pub(super) fn close(&self) -> Kept {
         self.closed.store(true, Ordering::SeqCst);
-        let mut claims = Vec::new();
+        Kept { fence: self.fence.load(Ordering::SeqCst), claims: self.remembered(|_| true) }
+    }
+
+    fn remembered(&self, wanted: impl Fn(&Remembered) -> bool) -> Vec<(NonceId, Remembered)> {
+        let mut found = Vec::new();
         for shard in &self.shards {
-            claims.extend(lock(shard).claims.iter().map(|(id, claim)| (*id, *claim)));
+            let shard = lock(shard);
+            found.extend(shard.claims.iter().filter(|(_, claim)| wanted(claim)).map(|(id, claim)| (*id, *claim)));
         }
-        Kept { fence: self.fence.load(Ordering::SeqCst), claims }
+        found
     }
 
     /// Forgets at most `limit` expired claims. The fence rises before a claim is gone, under the lock that a claim of

@@ -17,8 +17,8 @@ pub(super) enum Fault {
     Broken,
     #[error("there is no connection to Redis: {0}")]
     Unreachable(Box<Self>),
-    #[error("Redis was found unavailable; it is asked again and again until it answers")]
-    Down,
+    #[error("Redis was found unavailable and is asked until it answers: {0}")]
+    Down(Box<Self>),
     #[error("this Redis is a replica, not the primary that takes writes")]
     NotPrimary,
     #[error("Redis is loading its data")]

@@ -8,6 +8,7 @@
 //! While it is down only the probe in the background asks.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 use tracing::{info, warn};
@@ -19,6 +20,7 @@ use super::fault::Fault;
 pub(super) struct Health {
     down: AtomicBool,
     failures: AtomicU32,
+    cause: Mutex<Option<Fault>>,
     went_down: Notify,
 }
 
@@ -27,7 +29,11 @@ pub(super) struct Health {
 impl Health {
     /// Fails while it is down.
     pub(super) fn check(&self) -> Result<(), Fault> {
-        if self.is_down() { Err(Fault::Down) } else { Ok(()) }
+        if !self.is_down() {
+            return Ok(());
+        }
+        let cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Err(Fault::Down(Box::new(cause.unwrap_or(Fault::Timeout))))
     }
 
     /// Whether it is down.
@@ -51,6 +57,7 @@ impl Health {
 
     /// Says that it is down.
     pub(super) fn go_down(&self, fault: &Fault) {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.clone());
         if !self.down.swap(true, Ordering::SeqCst) {
             warn!(cause = %fault, "Redis is unavailable; every check that needs it fails until it is back");
             self.went_down.notify_one();

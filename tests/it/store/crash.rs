@@ -132,6 +132,8 @@ fn start(directory: &Path, now: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "store::crash::the_process_that_is_killed", "--nocapture"])
         .env(DIRECTORY, directory)
+        // What it can not clean up when it is killed goes with the directory.
+        .env("TMPDIR", directory)
         .env(CLOCK, now.to_string())
         .stdout(Stdio::piped())
         .spawn()

@@ -164,6 +164,7 @@ async fn a_refused_password_is_told_and_never_shown() {
         let said = format!("{} {error:?} {store:?} {:?} {}", causes(&error), bench.config, logs.text());
         assert!(!said.contains("s3cr3t"), "{said}");
         assert!(logs.text().contains("user name or password"), "{}", logs.text());
+        assert!(causes(&error).contains("user name or password"), "{}", causes(&error));
     }
     let right = Bench::redis(format!("redis://:right-s3cr3t@127.0.0.1:{}", server.port()));
     assert_eq!(claim_anything(&*right.open().await).await.unwrap(), Claim::Fresh);
@@ -279,6 +280,32 @@ async fn a_cluster_node_is_not_taken_for_a_single_server() {
     let error = Bench::redis(server.url()).try_open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unusable);
     assert!(causes(&error).contains("redis+cluster://"), "{}", causes(&error));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_a_certificate_that_nobody_signed_is_not_trusted() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (cert, key_file) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key_file, made.signing_key.serialize_pem()).unwrap();
+    let (port, cert, key_file) = (free_port().to_string(), cert.to_str().unwrap(), key_file.to_str().unwrap());
+    let _server = RedisServer::start_with(&[
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        cert,
+        "--tls-key-file",
+        key_file,
+        "--tls-ca-cert-file",
+        cert,
+        "--tls-auth-clients",
+        "no",
+    ]);
+    let store = Bench::redis(format!("rediss://localhost:{port}")).open().await;
+    let error = claim_anything(&*store).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(causes(&error).contains("certificate"), "{}", causes(&error));
 }
 
 // === How it keeps things ===

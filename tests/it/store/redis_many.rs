@@ -19,8 +19,7 @@ async fn a_failover_of_the_sentinels_is_followed() {
     store.create_consumer(&consumer("ck")).await.unwrap();
     let ck = key("ck");
     assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Fresh);
-    let copied: u64 = redis.primary.run(&["WAIT", "1", "5000"]);
-    assert_eq!(copied, 1);
+    redis.primary.wait_until_replicated();
     redis.primary.kill();
     let error = claim_anything(&*store).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
@@ -85,8 +84,7 @@ async fn a_cluster_that_loses_a_primary_fails_over_and_other_slots_go_on() {
     for ck in ["lost", &other] {
         store.create_consumer(&consumer(ck)).await.unwrap();
     }
-    let copied: u64 = redis.nodes[lost].run(&["WAIT", "1", "5000"]);
-    assert_eq!(copied, 1);
+    redis.nodes[lost].wait_until_replicated();
     redis.nodes[lost].kill();
     let (mut failed, mut of_others) = (0, 0);
     let started = Instant::now();

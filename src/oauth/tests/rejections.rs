@@ -1,0 +1,177 @@
+//! RFC 5849 section 3.2 and OAuth Problem Reporting: what a refusal says.
+
+use super::*;
+use crate::oauth::{Parameter, Parameters, RejectionKind};
+
+/// Each rejection with its text, label, word and parameters.
+const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
+    (
+        Rejection::HeaderMalformed,
+        "malformed Authorization header: expected `name=\"value\"` pairs, separated by commas",
+        "header_malformed",
+        "parameter_rejected",
+        "",
+    ),
+    (
+        Rejection::SeveralAuthorizations,
+        "more than one set of credentials in the Authorization header",
+        "several_authorizations",
+        "parameter_rejected",
+        "",
+    ),
+    (
+        Rejection::SeveralContentTypes,
+        "more than one Content-Type header",
+        "several_content_types",
+        "parameter_rejected",
+        "",
+    ),
+    (Rejection::TooManyParameters, "too many parameters", "too_many_parameters", "parameter_rejected", ""),
+    (Rejection::BadEscape(Place::Query), "bad percent-encoding in the query", "bad_escape", "parameter_rejected", ""),
+    (
+        Rejection::SeveralPlaces,
+        "`oauth_*` parameters in more than one of the Authorization header, the query and the form body",
+        "several_places",
+        "parameter_rejected",
+        "",
+    ),
+    (
+        Rejection::Duplicate { parameter: Parameter::Nonce, place: Place::Query },
+        "duplicate `oauth_nonce` in the query",
+        "parameter_duplicate",
+        "parameter_rejected",
+        "`oauth_nonce`",
+    ),
+    (
+        Rejection::DuplicateExtension(Place::Body),
+        "duplicate `oauth_*` extension parameter in the form body",
+        "parameter_duplicate",
+        "parameter_rejected",
+        "",
+    ),
+    (
+        Rejection::Absent(Parameters::only(Parameter::Timestamp).with(Parameter::Nonce)),
+        "missing `oauth_nonce`, `oauth_timestamp`",
+        "parameter_absent",
+        "parameter_absent",
+        "`oauth_nonce`, `oauth_timestamp`",
+    ),
+    (
+        Rejection::Empty(Parameter::ConsumerKey),
+        "empty `oauth_consumer_key`",
+        "parameter_empty",
+        "parameter_rejected",
+        "`oauth_consumer_key`",
+    ),
+    (
+        Rejection::TooLong(Parameter::Token),
+        "`oauth_token` is too long",
+        "parameter_too_long",
+        "parameter_rejected",
+        "`oauth_token`",
+    ),
+    (
+        Rejection::VersionUnsupported,
+        "`oauth_version` must be `1.0` or left out",
+        "version_unsupported",
+        "version_rejected",
+        "",
+    ),
+    (
+        Rejection::SignatureMethodUnsupported,
+        "unsupported `oauth_signature_method`",
+        "signature_method_unsupported",
+        "signature_method_rejected",
+        "",
+    ),
+    (
+        Rejection::TimestampMalformed,
+        "malformed `oauth_timestamp`: expected seconds since 1970 as decimal digits",
+        "timestamp_malformed",
+        "parameter_rejected",
+        "`oauth_timestamp`",
+    ),
+    (
+        Rejection::TimestampInMilliseconds,
+        "malformed `oauth_timestamp`: expected seconds since 1970, this looks like milliseconds",
+        "timestamp_in_milliseconds",
+        "parameter_rejected",
+        "`oauth_timestamp`",
+    ),
+    (
+        Rejection::TargetMalformed,
+        "malformed request target: expected a path that begins with `/`, without `#`",
+        "target_malformed",
+        "parameter_rejected",
+        "",
+    ),
+    (
+        Rejection::AuthorityMalformed,
+        "malformed Host header: expected one host and at most a port",
+        "authority_malformed",
+        "parameter_rejected",
+        "",
+    ),
+    (
+        Rejection::BodyNotWhole,
+        "the body is not wholly here, so it can not be verified",
+        "body_not_whole",
+        "parameter_rejected",
+        "",
+    ),
+    (Rejection::SignatureMismatch, "the signature does not match", "signature_mismatch", "signature_invalid", ""),
+    (
+        Rejection::SignatureNotCanonical,
+        "`oauth_signature` is not canonical base64",
+        "signature_not_canonical",
+        "signature_invalid",
+        "",
+    ),
+    (
+        Rejection::BodyHashAbsent,
+        "missing `oauth_body_hash`, which has to cover this body",
+        "body_hash_absent",
+        "parameter_absent",
+        "`oauth_body_hash`",
+    ),
+    (
+        Rejection::BodyHashMismatch,
+        "`oauth_body_hash` does not match the body",
+        "body_hash_mismatch",
+        "signature_invalid",
+        "",
+    ),
+];
+
+#[test]
+fn every_rejection_has_its_text_label_word_and_parameters() {
+    for (rejection, text, reason, problem, parameters) in ALL {
+        assert_eq!(rejection.to_string(), *text);
+        assert_eq!(rejection.reason(), *reason);
+        assert_eq!(rejection.problem(), *problem, "{text}");
+        assert_eq!(rejection.parameters().to_string(), *parameters, "{text}");
+    }
+}
+
+#[test]
+fn only_what_is_not_proven_is_answered_with_signature_invalid() {
+    for (rejection, ..) in ALL {
+        let expected = match rejection.problem() {
+            "signature_invalid" => RejectionKind::NotProven,
+            _ if *rejection == Rejection::BodyNotWhole => RejectionKind::BodyNotWhole,
+            _ => RejectionKind::Malformed,
+        };
+        assert_eq!(rejection.kind(), expected, "{rejection}");
+    }
+}
+
+#[test]
+fn a_rejection_holds_no_value() {
+    let secret = "s3cr3t";
+    for name in ["oauth_nonce", "oauth_timestamp", "oauth_signature_method", "oauth_signature", "oauth_version"] {
+        let form = with_parameter(name, Some(secret)) + "&oauth_nonce=" + secret;
+        if let Some(refusal) = Wire::get(&format!("/?{form}")).refusal() {
+            assert!(!format!("{refusal} {refusal:?}").contains(secret), "{refusal}");
+        }
+    }
+}

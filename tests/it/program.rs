@@ -1,0 +1,85 @@
+//! The real program, serving.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task;
+
+use crate::process::Process;
+
+/// A running `countersign serve`; stops when dropped.
+#[derive(Debug)]
+pub(crate) struct Countersign {
+    pub(crate) check: SocketAddr,
+    api: SocketAddr,
+    process: Process,
+    directory: TempDir,
+}
+
+impl Countersign {
+    /// Starts it on a store, with a configuration file, and returns when it listens.
+    pub(crate) async fn start(store: &str, config: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("countersign.toml");
+        fs::write(&file, config).unwrap();
+        let mut command = program();
+        command.args(["serve", "--store", store, "--check=127.0.0.1:0", "--api=127.0.0.1:0", "--ops=127.0.0.1:0"]);
+        command.arg("--config").arg(&file).arg("--data-dir").arg(directory.path());
+        command.arg("--master-key-file").arg(master_key(directory.path())).env("COUNTERSIGN_LOG__JSON", "true");
+        let mut process = Process::spawn("countersign", &mut command);
+        let check = process.line(|line| listening(line, "check")).await;
+        let api = process.line(|line| listening(line, "api")).await;
+        Self { check, api, process, directory }
+    }
+
+    /// Runs an administration command, and returns what it prints.
+    pub(crate) async fn admin(&self, arguments: &[&str]) -> Value {
+        let mut command = program();
+        command.args(arguments).arg("--output=json").arg(format!("--server=http://{}", self.api));
+        command.arg("--data-dir").arg(self.directory.path());
+        let output = task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Whether `countersign healthcheck` says that it is SERVING.
+    pub(crate) async fn is_serving(&self) -> bool {
+        let mut command = program();
+        command.arg("healthcheck").arg(format!("--server=http://{}", self.check));
+        task::spawn_blocking(move || command.output().unwrap().status.success()).await.unwrap()
+    }
+
+    /// Everything that it logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+/// The program, without anything of this environment that would configure it.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COUNTERSIGN_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A master key file as `countersign keygen` makes it.
+fn master_key(directory: &Path) -> std::path::PathBuf {
+    let path = directory.join("master-key");
+    fs::write(&path, program().arg("keygen").output().unwrap().stdout).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+/// The address in the line of the log that says what this listener listens on.
+fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
+    let event: Value = serde_json::from_str(line).ok()?;
+    let is_it = event["message"] == "listening" && event["listener"] == listener;
+    is_it.then(|| event["address"].as_str().unwrap().parse().unwrap())
+}
