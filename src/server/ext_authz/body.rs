@@ -41,9 +41,10 @@ pub(super) fn whole<'a>(attributes: &Attributes<'a>, envoy_sends_whole_bodies: b
     }
 }
 
-/// Methods whose requests mostly have no body, and then no `Content-Length: 0` either (RFC 9110 section 8.6).
+/// Methods whose body no backend reads (RFC 9110 section 9.3); without one they have no `Content-Length: 0` either
+/// (section 8.6).
 fn is_usual_without_body(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "DELETE" | "OPTIONS")
+    matches!(method, "GET" | "HEAD" | "OPTIONS")
 }
 
 fn decimal(text: &[u8]) -> Option<usize> {
