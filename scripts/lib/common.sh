@@ -25,16 +25,20 @@ apt_install() {
     [[ $EUID -eq 0 ]] || as_root=(sudo)
     hash apt-get "${as_root[@]}" 2>/dev/null || fail "install $* (apt-get, or sudo for it, is missing here)"
     say "Installing $* …"
-    [[ -e /usr/sbin/policy-rc.d ]] || without_services "${as_root[@]}"
-    "${as_root[@]}" apt-get -qq update
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends --yes "$@" >&2
+    mkdir -p target
+    # A shell of its own, whose end takes back what holds services off.
+    (
+        [[ -e /usr/sbin/policy-rc.d ]] || without_services "${as_root[@]}"
+        "${as_root[@]}" apt-get -qq update
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends --yes "$@"
+    ) >target/apt.log 2>&1 || fail "$* can not be installed; see target/apt.log"
 }
 
-# Keeps packages from starting the services they bring, until this script ends. 101 is "forbidden by policy".
+# Keeps packages from starting the services they bring, until this shell ends. 101 is "forbidden by policy".
 without_services() {
-    # shellcheck disable=SC2064 # expands now: the trap runs when "$@" is another's
+    # shellcheck disable=SC2064 # expands now: later, "$*" is another's
     trap "$* rm -f /usr/sbin/policy-rc.d" EXIT
-    printf '#!/bin/sh\nexit 101\n' | "$@" tee /usr/sbin/policy-rc.d >/dev/null
+    printf '#!/bin/sh\nexit 101\n' | "$@" tee /usr/sbin/policy-rc.d
     "$@" chmod 755 /usr/sbin/policy-rc.d
 }
 
