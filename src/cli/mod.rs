@@ -9,8 +9,10 @@ mod explain;
 mod healthcheck;
 mod keygen;
 mod output;
+mod raw_request;
 mod secret_input;
 mod serve;
+mod shared_secrets;
 mod sign;
 mod token;
 
@@ -57,7 +59,7 @@ impl Cli {
             Command::Consumer(args) => block_on(consumer::run(args)),
             Command::Token(args) => block_on(token::run(args)),
             Command::Sign(args) => sign::run(&args),
-            Command::Explain(args) => block_on(explain::run(args)),
+            Command::Explain(args) => explain::run(&args),
             Command::Config(args) => config::run(&args),
             Command::Healthcheck(args) => block_on(healthcheck::run(args)),
             Command::Keygen(args) => block_on(keygen::run(args)),

@@ -9,7 +9,8 @@ use countersign::clock::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use countersign::model::Secret;
 use countersign::oauth::{Draft, Place, RsaPrivateKey, Scheme, SignatureMethod, Signed, Signer, SigningKey, Stamp};
 
-use super::{Usage, secret_input};
+use super::Usage;
+use super::shared_secrets::SharedSecrets;
 
 /// The arguments of `countersign sign`.
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,9 @@ pub(crate) struct Args {
     /// A file with another body to send, `-` for standard input; it is signed only through --body-hash
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
+    /// The media type of --body
+    #[arg(long, value_name = "TYPE", default_value = "application/octet-stream", requires = "body")]
+    content_type: String,
     /// Send oauth_body_hash
     #[arg(long)]
     body_hash: bool,
@@ -54,22 +58,10 @@ pub(crate) struct Args {
 struct Credentials {
     #[arg(long, value_name = "KEY")]
     consumer_key: String,
-    /// Visible to other users of this machine; better COUNTERSIGN_CONSUMER_SECRET or --consumer-secret-file
-    #[arg(long, value_name = "SECRET", env = "COUNTERSIGN_CONSUMER_SECRET", hide_env_values = true)]
-    #[arg(value_parser = secret_input::inline, conflicts_with = "consumer_secret_file")]
-    consumer_secret: Option<Secret>,
-    /// A file with the consumer secret, `-` for standard input
-    #[arg(long, value_name = "FILE")]
-    consumer_secret_file: Option<PathBuf>,
     #[arg(long)]
     token: Option<String>,
-    /// Visible to other users of this machine; better COUNTERSIGN_TOKEN_SECRET or --token-secret-file
-    #[arg(long, value_name = "SECRET", env = "COUNTERSIGN_TOKEN_SECRET", hide_env_values = true)]
-    #[arg(value_parser = secret_input::inline, conflicts_with = "token_secret_file")]
-    token_secret: Option<Secret>,
-    /// A file with the token secret, `-` for standard input
-    #[arg(long, value_name = "FILE")]
-    token_secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    secrets: SharedSecrets,
     /// The RSA private key, PEM
     #[arg(long, value_name = "FILE")]
     private_key: Option<PathBuf>,
@@ -102,7 +94,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         scheme: url.scheme,
         authority: url.authority.as_bytes(),
         target: url.target.as_bytes(),
-        content_type: args.form.as_ref().map(|_| FORM.as_bytes()),
+        content_type: args.content_type().map(str::as_bytes),
         body: &body,
         place: args.transport.into(),
         stamp: Stamp {
@@ -125,6 +117,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
+    fn content_type(&self) -> Option<&str> {
+        let of_body = self.body.as_ref().map(|_| self.content_type.as_str());
+        self.form.as_ref().map(|_| FORM).or(of_body)
+    }
+
     fn body(&self) -> anyhow::Result<Vec<u8>> {
         match (&self.form, self.body.as_deref()) {
             (Some(form), _) => Ok(form.clone().into_bytes()),
@@ -180,13 +177,11 @@ struct Keys {
 
 impl Keys {
     fn read(from: &Credentials, method: Option<SignatureMethod>) -> anyhow::Result<Self> {
-        let consumer_file = from.consumer_secret_file.as_deref();
-        let token_file = from.token_secret_file.as_deref();
         let default = if from.private_key.is_some() { SignatureMethod::RsaSha256 } else { SignatureMethod::HmacSha256 };
         let keys = Self {
             method: method.unwrap_or(default),
-            consumer_secret: secret_input::read(from.consumer_secret.as_ref(), consumer_file, "--consumer-secret")?,
-            token_secret: secret_input::read(from.token_secret.as_ref(), token_file, "--token-secret")?,
+            consumer_secret: from.secrets.consumer()?,
+            token_secret: from.secrets.token()?,
             private_key: from.private_key.as_deref().map(private_key).transpose()?,
         };
         let problem = match (keys.method.is_rsa(), &keys.private_key, &keys.consumer_secret) {
@@ -244,7 +239,12 @@ impl Printed<'_> {
     }
 
     fn curl(&self) -> String {
-        let mut words = vec!["curl".to_owned(), "-i".to_owned(), "-X".to_owned(), shell_word(&self.args.method)];
+        // What curl would change of a path, or take for a pattern in it, is signed as it stands.
+        let mut words: Vec<_> = ["curl", "-i", "--globoff", "--path-as-is"].map(str::to_owned).into();
+        match self.args.method.as_str() {
+            "HEAD" => words.push("--head".to_owned()),
+            method => words.extend(["-X".to_owned(), shell_word(method)]),
+        }
         let authorization = self.signed.authorization.as_ref().map(|header| format!("Authorization: {header}"));
         let content_type = self.signed.content_type.as_ref().map(|value| format!("Content-Type: {}", text(value)));
         for header in authorization.into_iter().chain(content_type) {

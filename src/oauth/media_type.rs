@@ -14,10 +14,12 @@ pub(super) fn is_form(content_types: &[&[u8]]) -> Result<bool, Rejection> {
     }
 }
 
-/// What stands before the parameters.
+/// What stands before the parameters, or before a space, where lenient servers end it too: what one of them may take
+/// for a form has to be signed as one.
 fn media_type(content_type: &[u8]) -> &[u8] {
-    let end = content_type.iter().position(|&byte| byte == b';').unwrap_or(content_type.len());
-    content_type[..end].trim_ascii()
+    let text = content_type.trim_ascii_start();
+    let end = text.iter().position(|&byte| byte == b';' || byte <= b' ').unwrap_or(text.len());
+    &text[..end]
 }
 
 /// Whether there is a comma outside of a quoted-string, where a boundary may hold one.

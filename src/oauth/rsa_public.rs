@@ -18,13 +18,13 @@ use super::hash::Hash;
 ///
 /// # Security
 /// 1024 bits are enough to verify here, so that captured requests can be explained; what may be registered is decided by
-/// whoever keeps it ([`MIN_RSA_BITS`](crate::model::MIN_RSA_BITS)).
+/// whoever keeps it.
 #[derive(Clone)]
 pub struct RsaPublicKey {
     /// SubjectPublicKeyInfo of RFC 5280, as aws-lc writes it: equal keys are equal bytes.
     spki: Box<[u8]>,
     bits: usize,
-    /// One per [`Hash`]: what aws-lc computes for a key is kept with it, a fifth of the time of a verification.
+    /// One per hash: what aws-lc computes for a key is kept with it, a fifth of the time of a verification.
     verifiers: [ParsedPublicKey; 3],
 }
 

@@ -11,6 +11,8 @@ mod admin_server;
 mod api;
 mod caller;
 mod check;
+mod cli_explain;
+mod cli_sign;
 mod command_line;
 mod deploy;
 mod envoy;

@@ -24,6 +24,11 @@ pub(crate) struct Countersign {
 impl Countersign {
     /// Starts it on a store, with a configuration file, and returns when it listens.
     pub(crate) async fn start(store: &str, config: &str) -> Self {
+        Self::start_in(&[], store, config).await
+    }
+
+    /// The same, in an environment that has these variables too.
+    pub(crate) async fn start_in(environment: &[(&str, &str)], store: &str, config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("countersign.toml");
         fs::write(&file, config).unwrap();
@@ -31,6 +36,7 @@ impl Countersign {
         command.args(["serve", "--store", store, "--check=127.0.0.1:0", "--api=127.0.0.1:0", "--ops=127.0.0.1:0"]);
         command.arg("--config").arg(&file).arg("--data-dir").arg(directory.path());
         command.arg("--master-key-file").arg(master_key(directory.path())).env("COUNTERSIGN_LOG__JSON", "true");
+        command.envs(environment.iter().copied());
         let mut process = Process::spawn("countersign", &mut command);
         let check = process.line(|line| listening(line, "check")).await;
         let api = process.line(|line| listening(line, "api")).await;

@@ -166,6 +166,8 @@ fn a_body_counts_only_when_its_media_type_is_the_form() {
         "application/x-www-form-urlencoded;charset=\"a,b\"",
         "Application/X-WWW-Form-Urlencoded",
         "  application/x-www-form-urlencoded \t; a=b",
+        "application/x-www-form-urlencoded text/plain",
+        "application/x-www-form-urlencoded\u{b}",
     ] {
         let wire = Wire::get("/").body(content_type, "a=b").in_header();
         assert_eq!(wire.parameters(), "a=b", "{content_type}");

@@ -15,7 +15,8 @@ use crate::verify::BodyGap;
 pub(super) fn whole<'a>(attributes: &Attributes<'a>, envoy_sends_whole_bodies: bool) -> Result<&'a [u8], BodyGap> {
     let headers = attributes.headers;
     let body = attributes.body;
-    if attributes.size < 0 || headers.values("x-envoy-auth-partial-body").any(|value| value != b"false") {
+    let is_marked = headers.values(MARK).next().is_some();
+    if attributes.size < 0 || headers.values(MARK).any(|value| value != b"false") {
         return Err(BodyGap::Partial);
     }
     if attributes.body_is_text && body.contains(&b'!') {
@@ -31,9 +32,19 @@ pub(super) fn whole<'a>(attributes: &Attributes<'a>, envoy_sends_whole_bodies: b
         (Some(_), Some(_)) => Err(BodyGap::LengthMismatch),
         // Envoy does not buffer a request that asks for an upgrade: bytes may follow that nobody saw.
         (None, _) if headers.values("upgrade").next().is_some() => Err(BodyGap::NotForwarded),
+        // Nor on a route where buffering is off. It marks every body that it looked at.
+        (None, _) if body.is_empty() && !is_marked && !is_usual_without_body(attributes.method) => {
+            Err(BodyGap::NotForwarded)
+        }
         (None, _) if envoy_sends_whole_bodies => Ok(body),
         (None, _) => Err(BodyGap::LengthUnknown),
     }
+}
+
+/// Methods whose body no backend reads (RFC 9110 section 9.3); without one they have no `Content-Length: 0` either
+/// (section 8.6).
+fn is_usual_without_body(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS")
 }
 
 fn decimal(text: &[u8]) -> Option<usize> {
@@ -42,6 +53,9 @@ fn decimal(text: &[u8]) -> Option<usize> {
     }
     std::str::from_utf8(text).ok()?.parse().ok()
 }
+
+/// What Envoy adds when it buffered the body, whatever its length; a client's own is removed.
+const MARK: &str = "x-envoy-auth-partial-body";
 
 #[cfg(test)]
 mod tests {
@@ -59,18 +73,16 @@ mod tests {
         whole(&attributes, asserted).map(<[u8]>::len)
     }
 
-    const PARTIAL: &str = "x-envoy-auth-partial-body";
-
     #[test]
     fn a_body_is_whole_when_its_length_is_what_content_length_says() {
-        assert_eq!(said(&[("content-length", "3"), (PARTIAL, "false")], "a=1", false), Ok(3));
+        assert_eq!(said(&[("content-length", "3"), (MARK, "false")], "a=1", false), Ok(3));
         assert_eq!(said(&[("content-length", "0")], "", false), Ok(0));
     }
 
     #[test]
     fn a_part_of_a_body_is_never_whole() {
-        assert_eq!(said(&[("content-length", "3"), (PARTIAL, "true")], "a=1", true), Err(BodyGap::Partial));
-        assert_eq!(said(&[("content-length", "9"), (PARTIAL, "false")], "a=1", true), Err(BodyGap::LengthMismatch));
+        assert_eq!(said(&[("content-length", "3"), (MARK, "true")], "a=1", true), Err(BodyGap::Partial));
+        assert_eq!(said(&[("content-length", "9"), (MARK, "false")], "a=1", true), Err(BodyGap::LengthMismatch));
         assert_eq!(said(&[("content-length", "2")], "a=1", true), Err(BodyGap::LengthMismatch));
         assert_eq!(said(&[("content-length", "3,3")], "a=1", true), Err(BodyGap::LengthMismatch));
     }
@@ -83,9 +95,24 @@ mod tests {
 
     #[test]
     fn without_a_length_only_the_operators_word_counts() {
-        assert_eq!(said(&[(PARTIAL, "false")], "a=1", false), Err(BodyGap::LengthUnknown));
-        assert_eq!(said(&[(PARTIAL, "false")], "a=1", true), Ok(3));
+        assert_eq!(said(&[(MARK, "false")], "a=1", false), Err(BodyGap::LengthUnknown));
+        assert_eq!(said(&[(MARK, "false")], "a=1", true), Ok(3));
         assert_eq!(said(&[], "", true), Ok(0));
+    }
+
+    #[test]
+    fn a_body_that_envoy_did_not_look_at_is_not_empty() {
+        let marked = HashMap::from([(MARK.to_owned(), "false".to_owned())]);
+        let unmarked = HashMap::new();
+        for (method, headers, whole_body) in [
+            ("POST", &unmarked, Err(BodyGap::NotForwarded)),
+            ("get", &unmarked, Err(BodyGap::NotForwarded)),
+            ("POST", &marked, Ok(&b""[..])),
+            ("GET", &unmarked, Ok(&b""[..])),
+        ] {
+            let attributes = Attributes { method, ..Attributes::of_headers(Headers::Joined(headers)) };
+            assert_eq!(whole(&attributes, true), whole_body, "{method}");
+        }
     }
 
     #[test]

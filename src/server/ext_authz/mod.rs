@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use envoy_types::ext_authz::v3::pb::{Authorization, AuthorizationServer, CheckRequest, CheckResponse};
 use futures_util::FutureExt as _;
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
@@ -147,25 +148,26 @@ impl std::fmt::Display for CheckId {
     }
 }
 
-/// Makes [`CheckId`]s: 8 random bytes of this process and a counter, so that no two checks of any replica share one
-/// and no check has to ask the operating system.
+/// Makes [`CheckId`]s: a hash over a random secret of this process and a counter, so that no two checks of any replica
+/// share one, none has to ask the operating system, and nobody can count our checks by their ids.
 #[derive(Debug)]
 struct CheckIds {
-    process: [u8; 8],
+    process: Sha256,
     count: AtomicU64,
 }
 
 impl CheckIds {
     fn new(entropy: &dyn Entropy) -> Self {
-        let mut process = [0; 8];
-        entropy.fill(&mut process);
-        Self { process, count: AtomicU64::new(0) }
+        let mut secret = [0; 32];
+        entropy.fill(&mut secret);
+        Self { process: Sha256::new_with_prefix(secret), count: AtomicU64::new(0) }
     }
 
     fn next(&self) -> CheckId {
+        let count = self.count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let digest = self.process.clone().chain_update(count).finalize();
         let mut id = [0; 16];
-        id[..8].copy_from_slice(&self.process);
-        id[8..].copy_from_slice(&self.count.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        id.copy_from_slice(&digest[..16]);
         CheckId(id)
     }
 }

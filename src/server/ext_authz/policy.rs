@@ -82,7 +82,8 @@ pub(super) fn from_extensions(extensions: &HashMap<String, String>) -> Result<Op
 /// Refuses paths that the backend might route elsewhere than a path rule here matched them.
 ///
 /// # Errors
-/// [`Reason::AmbiguousPath`] where a path rule exists and the path has dot segments, `//`, `\`, `%2F`, `%5C` or `%2E`.
+/// [`Reason::AmbiguousPath`] where a path rule exists and the path has dot segments, `//`, `\`, `%2F`, `%5C`,
+/// `%2E`, `%3B` or `%00`.
 pub(super) fn unambiguous_path(config: &Config, path: &[u8]) -> Result<(), Reason> {
     let matters = config.routes.iter().any(|route| route.path_prefix.is_some());
     if matters && is_ambiguous(path) { Err(Reason::AmbiguousPath) } else { Ok(()) }
@@ -104,7 +105,8 @@ pub(super) fn unambiguous_host(config: &Config, attributes: &Attributes<'_>) -> 
 
 fn is_ambiguous(path: &[u8]) -> bool {
     let escaped = path.windows(3).any(|three| {
-        three[0] == b'%' && [*b"2F", *b"5C", *b"2E"].iter().any(|code| three[1..].eq_ignore_ascii_case(code))
+        three[0] == b'%'
+            && [*b"2F", *b"5C", *b"2E", *b"3B", *b"00"].iter().any(|code| three[1..].eq_ignore_ascii_case(code))
     });
     let dots = path.split(|&byte| byte == b'/').any(|segment| {
         // A segment's parameters (`;…`) do not keep some servers from treating it as a dot or an empty segment.

@@ -196,8 +196,11 @@ fn with_port(host: &str, port: u16) -> String {
 }
 
 /// What the client says of an address are fixed words, without any part of it.
+/// What is wrong, without the detail behind it, which may repeat a piece of the URL.
 fn unreadable(error: redis::RedisError) -> AddressError {
-    AddressError::Redis(error.to_string())
+    let text = error.to_string();
+    let problem = error.detail().and_then(|detail| text.strip_suffix(detail)).unwrap_or(&text);
+    AddressError::Redis(problem.trim_end_matches(": ").to_owned())
 }
 
 const SENTINEL_PORT: u16 = 26379;
@@ -257,6 +260,7 @@ mod tests {
             ("redis+sentinel://u:s3cr3t@h/p?s3cr3t=1", Some(AddressError::Option)),
             ("redis://u:s3cr3t@h/notanumber", None),
             ("redis://u:s3cr3t@h:port", None),
+            ("redis://u@h/0?protocol=s3cr3t", None),
             ("redis://u:s3cr3t@", None),
             ("redis+cluster://u:s3cr3t@h/1", None),
             ("redis+cluster://u:s3cr3t@,h", None),

@@ -78,6 +78,15 @@ async fn without_a_length_a_form_needs_the_operators_word() {
 }
 
 #[tokio::test]
+async fn a_form_on_a_route_where_envoy_buffers_nothing_is_413() {
+    let bench = Bench::new().await;
+    let mut request = form(b"").signed();
+    assert_eq!(bench.denied(request.clone()).await.status(), 413);
+    http(&mut request).headers.insert("x-envoy-auth-partial-body".to_owned(), "false".to_owned());
+    bench.allowed(request).await;
+}
+
+#[tokio::test]
 async fn other_bodies_are_not_part_of_the_signature() {
     let bench = Bench::new().await;
     let headers = vec![("content-type".to_owned(), "application/json".to_owned())];

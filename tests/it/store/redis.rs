@@ -14,6 +14,8 @@ use tokio::time::Instant;
 use super::bench::{
     Bench, CONSUMER_SECRET, KEPT, NOW, TOKEN_SECRET, causes, claim, claim_anything, consumer, key, token, with_redis,
 };
+use crate::process::{START, eventually};
+use crate::program::Countersign;
 use crate::redis::{RedisServer, free_port};
 
 // === One server that fails ===
@@ -284,28 +286,19 @@ async fn a_cluster_node_is_not_taken_for_a_single_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_with_a_certificate_that_nobody_signed_is_not_trusted() {
-    let directory = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (cert, key_file) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
-    std::fs::write(&cert, made.cert.pem()).unwrap();
-    std::fs::write(&key_file, made.signing_key.serialize_pem()).unwrap();
-    let (port, cert, key_file) = (free_port().to_string(), cert.to_str().unwrap(), key_file.to_str().unwrap());
-    let _server = RedisServer::start_with(&[
-        "--tls-port",
-        &port,
-        "--tls-cert-file",
-        cert,
-        "--tls-key-file",
-        key_file,
-        "--tls-ca-cert-file",
-        cert,
-        "--tls-auth-clients",
-        "no",
-    ]);
-    let store = Bench::redis(format!("rediss://localhost:{port}")).open().await;
+    let server = TlsServer::start();
+    let store = Bench::redis(server.url()).open().await;
     let error = claim_anything(&*store).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     assert!(causes(&error).contains("certificate"), "{}", causes(&error));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_a_certificate_of_an_authority_in_ssl_cert_file_is_trusted() {
+    let server = TlsServer::start();
+    let authority = [("SSL_CERT_FILE", server.certificate.to_str().unwrap())];
+    let program = Countersign::start_in(&authority, &server.url(), "").await;
+    eventually("it reaches Redis", START, async || program.is_serving().await.then_some(())).await;
 }
 
 // === How it keeps things ===
@@ -422,6 +415,43 @@ async fn two_processes_share_their_nonces_and_records() {
 
 /// More time than a deadline: this may run on a busy machine.
 const SLACK: Duration = Duration::from_millis(400);
+
+/// A Redis that speaks TLS, with a certificate that it signed itself.
+struct TlsServer {
+    port: u16,
+    certificate: PathBuf,
+    _redis: RedisServer,
+    _directory: tempfile::TempDir,
+}
+
+impl TlsServer {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let port = free_port();
+        let cert = certificate.to_str().unwrap();
+        let redis = RedisServer::start_with(&[
+            "--tls-port",
+            &port.to_string(),
+            "--tls-cert-file",
+            cert,
+            "--tls-key-file",
+            key.to_str().unwrap(),
+            "--tls-ca-cert-file",
+            cert,
+            "--tls-auth-clients",
+            "no",
+        ]);
+        Self { port, certificate, _redis: redis, _directory: directory }
+    }
+
+    fn url(&self) -> String {
+        format!("rediss://localhost:{}", self.port)
+    }
+}
 
 async fn claim_at(store: &dyn Store, timestamp: u64) -> Claim {
     store.claim_nonce(&claim(&key("ck"), timestamp, b"claimed at")).await.unwrap()
