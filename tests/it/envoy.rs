@@ -17,7 +17,6 @@ pub(crate) struct Envoy {
     /// Where clients connect.
     pub(crate) address: SocketAddr,
     admin: SocketAddr,
-    #[expect(dead_code, reason = "ends the process when it is dropped")]
     process: Process,
     #[expect(dead_code, reason = "removes the configuration when it is dropped")]
     directory: TempDir,
@@ -60,8 +59,10 @@ impl Envoy {
         let (config, admin_path) = (directory.path().join("envoy.yaml"), directory.path().join("admin"));
         fs::write(&config, shape.configuration(peers)).unwrap();
         let mut command = Command::new(binary(version));
-        command.args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning", "--config-path"]);
-        let process = Process::spawn("envoy", command.arg(&config).arg("--admin-address-path").arg(&admin_path));
+        command.args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"]);
+        command.args(["--file-flush-interval-msec", "50", "--config-path"]).arg(&config);
+        command.arg("--admin-address-path").arg(&admin_path);
+        let process = Process::spawn("envoy", command);
         let admin = eventually("Envoy's admin address", START, async || {
             fs::read_to_string(&admin_path).ok().and_then(|address| address.parse().ok())
         });
@@ -71,6 +72,11 @@ impl Envoy {
         let socket = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
         let address = format!("127.0.0.1:{}", socket["port_value"]).parse().unwrap();
         Self { address, admin, process, directory }
+    }
+
+    /// The next line of the access log.
+    pub(crate) async fn access(&mut self) -> Value {
+        self.process.line(|line| serde_json::from_str(line).ok()).await
     }
 
     /// The value of one of Envoy's counters.

@@ -37,7 +37,7 @@ impl Countersign {
         command.arg("--config").arg(&file).arg("--data-dir").arg(directory.path());
         command.arg("--master-key-file").arg(master_key(directory.path())).env("COUNTERSIGN_LOG__JSON", "true");
         command.envs(environment.iter().copied());
-        let mut process = Process::spawn("countersign", &mut command);
+        let mut process = Process::spawn("countersign", command);
         let check = process.line(|line| listening(line, "check")).await;
         let api = process.line(|line| listening(line, "api")).await;
         Self { check, api, process, directory }

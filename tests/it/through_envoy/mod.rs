@@ -3,6 +3,7 @@
 mod allowed;
 mod bodies;
 mod clients;
+mod deployed;
 mod failing;
 mod identity;
 mod network_filter;
