@@ -22,7 +22,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `command`, whose standard error is its log.
     pub(crate) fn spawn(name: &'static str, command: &mut Command) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        Self::spawn_with_output(name, command, Stdio::null())
+    }
+
+    /// The same, with a place for what it prints.
+    pub(crate) fn spawn_with_output(name: &'static str, command: &mut Command, output: Stdio) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).spawn();
         let mut child = child.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let log = Arc::new(Mutex::new(String::new()));
         let (sender, lines) = mpsc::unbounded_channel();

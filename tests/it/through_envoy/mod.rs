@@ -1,5 +1,6 @@
 //! The main job: a client signs, a real Envoy asks, the upstream learns who called or nothing at all.
 
+mod access_log;
 mod allowed;
 mod bodies;
 mod clients;

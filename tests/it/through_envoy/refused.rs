@@ -144,7 +144,7 @@ fn without_identifiers(response: &Response) -> (Vec<(String, String)>, String) {
 }
 
 /// Below /public to a reader who does not know better.
-const AMBIGUOUS: [&str; 9] = [
+const AMBIGUOUS: [&str; 12] = [
     "/public/../photos",
     "/public/./../photos",
     "/public/%2e%2e/photos",
@@ -154,4 +154,7 @@ const AMBIGUOUS: [&str; 9] = [
     "/public\\..\\photos",
     "/public/..;/photos",
     "/public/../../photos",
+    "/public/;/photos",
+    "/public/..%3b/photos",
+    "/public/%00/photos",
 ];
