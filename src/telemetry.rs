@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn every_series_has_help_and_a_type() {
         let metrics = Metrics::default();
-        metrics.decision("allow", "verified", Duration::ZERO);
+        metrics.decision("allow", "ok", Duration::ZERO);
         metrics.store_error("unavailable");
         metrics.connection_dropped("check", "silent");
         drop(metrics.connection("check"));

@@ -3,7 +3,7 @@
 WSGI (PEP 3333) knows headers as variables, so `x_consumer_id` and `X-Consumer-Id` are one to it: what a client can not
 spoof here, it can not spoof anywhere.
 
-Run by itself it listens on a free port and says which.
+Run by itself it listens on the port that it is given, or a free one, and says which.
 """
 
 import json
@@ -20,9 +20,9 @@ def headers(environ, start_response):
     return [body]
 
 
-def serve(application=headers):
-    """A server on a free port, which the caller has to run."""
-    return make_server("127.0.0.1", 0, application, server_class=_Server, handler_class=_Silent)
+def serve(application=headers, port=0):
+    """A server on that port or a free one, which the caller has to run."""
+    return make_server("127.0.0.1", port, application, server_class=_Server, handler_class=_Silent)
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -36,6 +36,6 @@ class _Silent(WSGIRequestHandler):
 
 
 if __name__ == "__main__":
-    server = serve()
+    server = serve(port=int(sys.argv[1]) if len(sys.argv) > 1 else 0)
     print(f"listening on 127.0.0.1:{server.server_port}", file=sys.stderr, flush=True)
     server.serve_forever()

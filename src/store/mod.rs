@@ -9,6 +9,7 @@
 //! To add a method: write its contract here, implement it in both stores, and add its rule to the conformance suite in
 //! `tests/it/store/`, which runs every rule on every store.
 
+mod dummy;
 mod embedded;
 mod master_key;
 mod nonce;

@@ -17,8 +17,8 @@ pub(crate) struct Envoy {
     /// Where clients connect.
     pub(crate) address: SocketAddr,
     admin: SocketAddr,
+    #[expect(dead_code, reason = "ends the process when it is dropped")]
     process: Process,
-    #[expect(dead_code, reason = "removes the configuration when it is dropped")]
     directory: TempDir,
 }
 
@@ -61,8 +61,9 @@ impl Envoy {
         let mut command = Command::new(binary(version));
         command.args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"]);
         command.args(["--file-flush-interval-msec", "50", "--config-path"]).arg(&config);
+        let access_log = fs::File::create(directory.path().join(ACCESS_LOG)).unwrap();
         command.arg("--admin-address-path").arg(&admin_path);
-        let process = Process::spawn("envoy", command);
+        let process = Process::spawn_with_output("envoy", &mut command, access_log.into());
         let admin = eventually("Envoy's admin address", START, async || {
             fs::read_to_string(&admin_path).ok().and_then(|address| address.parse().ok())
         });
@@ -74,9 +75,13 @@ impl Envoy {
         Self { address, admin, process, directory }
     }
 
-    /// The next line of the access log.
-    pub(crate) async fn access(&mut self) -> Value {
-        self.process.line(|line| serde_json::from_str(line).ok()).await
+    /// The first line of the access log, when it is there.
+    pub(crate) async fn access_logged(&self) -> Value {
+        let file = self.directory.path().join(ACCESS_LOG);
+        let line = eventually("a line in the access log", START, async || {
+            fs::read_to_string(&file).unwrap().split_once('\n').map(|(first, _)| first.to_owned())
+        });
+        serde_json::from_str(&line.await).unwrap()
     }
 
     /// The value of one of Envoy's counters.
@@ -91,6 +96,8 @@ impl Envoy {
 pub(crate) fn binary(version: &str) -> PathBuf {
     installed(&format!("target/envoy/{version}/envoy"))
 }
+
+const ACCESS_LOG: &str = "access.log";
 
 async fn get(admin: SocketAddr, target: &str) -> Response {
     Request::get(target).send(admin).await

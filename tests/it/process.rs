@@ -1,8 +1,8 @@
 //! Child processes that end with the test, and whose output is shown when it fails.
 
-use std::io::{self, BufRead, BufReader, PipeReader};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -20,17 +20,19 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`, whose log is everything that it prints.
-    pub(crate) fn spawn(name: &'static str, mut command: Command) -> Self {
-        let (printed, print) = io::pipe().unwrap();
-        command.stdin(Stdio::null()).stdout(print.try_clone().unwrap()).stderr(print);
-        let child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        // With it the last end of the pipe here, so that the log ends with the process.
-        drop(command);
+    /// Starts `command`, whose standard error is its log.
+    pub(crate) fn spawn(name: &'static str, command: &mut Command) -> Self {
+        Self::spawn_with_output(name, command, Stdio::null())
+    }
+
+    /// The same, with a place for what it prints.
+    pub(crate) fn spawn_with_output(name: &'static str, command: &mut Command, output: Stdio) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let log = Arc::new(Mutex::new(String::new()));
         let (sender, lines) = mpsc::unbounded_channel();
-        let copy = Arc::clone(&log);
-        thread::spawn(move || copy_lines(printed, &copy, &sender));
+        let (stderr, copy) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        thread::spawn(move || copy_lines(stderr, &copy, &sender));
         Self { child, name, log, lines }
     }
 
@@ -74,7 +76,7 @@ impl Drop for Process {
     }
 }
 
-fn copy_lines(from: PipeReader, log: &Mutex<String>, lines: &mpsc::UnboundedSender<String>) {
+fn copy_lines(from: ChildStderr, log: &Mutex<String>, lines: &mpsc::UnboundedSender<String>) {
     for line in BufReader::new(from).lines().map_while(Result::ok) {
         log.lock().unwrap().push_str(&format!("{line}\n"));
         // Nobody listens any more once the process is up.

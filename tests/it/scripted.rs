@@ -18,9 +18,8 @@ pub(crate) struct WsgiUpstream {
 
 impl WsgiUpstream {
     pub(crate) async fn start() -> Self {
-        let mut command = Command::new("python3");
-        command.arg(project("scripts/lib/upstream.py"));
-        let mut process = Process::spawn("upstream.py", command);
+        let mut process =
+            Process::spawn("upstream.py", Command::new("python3").arg(project("scripts/lib/upstream.py")));
         let address = process.line(|line| line.strip_prefix("listening on ")?.parse().ok()).await;
         Self { address, process }
     }

@@ -10,9 +10,9 @@ use super::policy::{self, Policy};
 use super::{Asked, CheckService, body};
 use crate::config::DenyDetail;
 use crate::model::Scopes;
-use crate::oauth::{self, Body, Limits, Rejection, RejectionKind, Scheme};
+use crate::oauth::{self, Body, Limits, Scheme};
 use crate::server::respond::Problem;
-use crate::verify::{BodyGap, Decision, Demands, Denial, Reason};
+use crate::verify::{BodyGap, Decision, Demands, Denial, Reason, Stage};
 
 /// The longest piece of a request's own text that is logged.
 const LOGGED_BYTES: usize = 255;
@@ -139,10 +139,9 @@ fn unquoted_commas(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The core only knows that the body is not whole; here it is known why.
 fn name_body_gap(decision: Decision, gap: Option<BodyGap>) -> Decision {
-    let is_body = |rejection: Rejection| rejection.kind() == RejectionKind::BodyNotWhole;
     match (decision, gap) {
-        (Decision::Deny(Denial { reason: Reason::Rejected(rejection), .. }), Some(gap)) if is_body(rejection) => {
-            Decision::Deny(Denial::of(Reason::Body(gap)))
+        (Decision::Deny(denial), Some(gap)) if denial.reason.stage() == Stage::BodyNotWhole => {
+            Decision::Deny(Denial { reason: Reason::Body(gap), ..denial })
         }
         (decision, _) => decision,
     }

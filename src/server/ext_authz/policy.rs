@@ -133,6 +133,8 @@ mod tests {
             "/..",
             "/a/..;x/b",
             "/;x/b",
+            "/a/..%3Bx/b",
+            "/a%00/b",
             "//",
         ] {
             assert!(is_ambiguous(path.as_bytes()), "{path}");

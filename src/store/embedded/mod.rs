@@ -138,12 +138,12 @@ impl EmbeddedStore {
 
     fn stored_consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
         let bytes = self.disk.record(CONSUMERS, key.as_str())?;
-        bytes.map(|bytes| self.records.decode_consumer(key, &bytes)).transpose()
+        self.records.found_consumer(key, bytes.as_deref())
     }
 
     fn stored_token(&self, token: &Token) -> Result<Option<AccessToken>, StoreError> {
         let bytes = self.disk.record(TOKENS, token.as_str())?;
-        bytes.map(|bytes| self.records.decode_token(token, &bytes)).transpose()
+        self.records.found_token(token, bytes.as_deref())
     }
 }
 

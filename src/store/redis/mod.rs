@@ -131,12 +131,11 @@ impl Store for RedisStore {
         keys.extend(token.map(|token| keys::token(consumer, token)));
         let mut found = self.fetch("looking up credentials", &keys).await?.into_iter();
         let stored_consumer = found.next().flatten();
-        let stored_token = token.zip(found.next().flatten());
+        let stored_token = found.next().flatten();
+        let token = token.map(|token| self.records.found_token(token, stored_token.as_deref())).transpose()?.flatten();
         Ok(Credentials {
-            consumer: stored_consumer.map(|bytes| self.records.decode_consumer(consumer, &bytes)).transpose()?,
-            token: stored_token
-                .map(|(token, bytes)| owned(consumer, self.records.decode_token(token, &bytes)?))
-                .transpose()?,
+            consumer: self.records.found_consumer(consumer, stored_consumer.as_deref())?,
+            token: token.map(|token| owned(consumer, token)).transpose()?,
         })
     }
 

@@ -3,7 +3,7 @@
 use envoy_types::ext_authz::v3::pb::CheckRequest;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
 
-use super::bench::{Bench, Call, metadata};
+use super::bench::{Bench, CONSUMER_KEY, Call, metadata};
 
 fn form(body: &'static [u8]) -> Call {
     let headers = vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())];
@@ -110,6 +110,20 @@ async fn a_body_hash_is_held_against_the_body() {
     assert_eq!(denied.problem(), (401, "signature_invalid".to_owned()));
     let off = Call { extensions: vec![("countersign.body_hash", "off")], ..hashed(b"Hello World?", right) };
     bench.allowed(off.signed()).await;
+}
+
+#[tokio::test]
+async fn a_hashed_body_that_is_not_wholly_here_is_413_and_its_caller_is_named() {
+    let bench = Bench::new().await;
+    let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
+    let more = vec![("oauth_body_hash", "Lve95gjOVATpfV8EL5X4nxwjKHE=".to_owned())];
+    let mut cut = Call { method: "POST", headers, body: b"Hello World!", more, ..Call::get("/") }.signed();
+    http(&mut cut).raw_body.truncate(5);
+    let response = bench.ask(cut.clone()).await.unwrap();
+    assert_eq!(metadata(&response, "problem").as_deref(), Some("body_length_mismatch"));
+    assert_eq!(metadata(&response, "claimed_consumer_key").as_deref(), Some(CONSUMER_KEY));
+    assert_eq!(metadata(&response, "signature_method").as_deref(), Some("HMAC-SHA1"));
+    assert_eq!(bench.denied(cut).await.status(), 413);
 }
 
 #[tokio::test]

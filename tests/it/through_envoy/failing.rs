@@ -44,9 +44,7 @@ async fn health_is_truthful_while_redis_is_lost_and_found() {
         "": "SERVING", "envoy.service.auth.v3.Authorization": "SERVING", "nobody.knows.This": "NOT_FOUND",
     });
     assert_eq!(check().await, healthy);
-    let mut command = python("health.py");
-    command.args(["watch", &address]);
-    let mut watch = Process::spawn("health.py", command);
+    let mut watch = Process::spawn("health.py", python("health.py").args(["watch", &address]));
     let said = |status: &'static str| move |line: &str| (line == status).then_some(());
     watch.line(said("SERVING")).await;
 

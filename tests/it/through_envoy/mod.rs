@@ -1,5 +1,6 @@
 //! The main job: a client signs, a real Envoy asks, the upstream learns who called or nothing at all.
 
+mod access_log;
 mod allowed;
 mod bodies;
 mod clients;
@@ -10,6 +11,7 @@ mod network_filter;
 mod policy;
 mod refused;
 mod replayed;
+mod restarted;
 mod tampered;
 
 /// Runs each of these rules on every stack: both shapes over both stores, and both shapes with the oldest Envoy.

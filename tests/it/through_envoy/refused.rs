@@ -144,7 +144,7 @@ fn without_identifiers(response: &Response) -> (Vec<(String, String)>, String) {
 }
 
 /// Below /public to a reader who does not know better.
-const AMBIGUOUS: [&str; 11] = [
+const AMBIGUOUS: [&str; 12] = [
     "/public/../photos",
     "/public/./../photos",
     "/public/%2e%2e/photos",
@@ -153,7 +153,8 @@ const AMBIGUOUS: [&str; 11] = [
     "/public/..%5cphotos",
     "/public\\..\\photos",
     "/public/..;/photos",
-    "/public/..%3B/photos",
-    "/public%00/../photos",
     "/public/../../photos",
+    "/public/;/photos",
+    "/public/..%3b/photos",
+    "/public/%00/photos",
 ];
