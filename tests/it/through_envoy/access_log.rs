@@ -14,6 +14,8 @@ async fn the_access_log_names_the_path_and_the_caller_and_no_signature() {
         assert_eq!((&logged["path"], &logged["status"]), (&"/photos".into(), &200.into()), "{envoy}: {logged}");
         assert_eq!((&logged["decision"], &logged["user"]), (&"allow".into(), &"alice".into()), "{envoy}: {logged}");
         assert!(!logged.to_string().contains("oauth_"), "{envoy}: {logged}");
+        let id = logged["decision_id"].as_str().unwrap();
+        assert!(!stack.countersign.log().contains(id), "an allowed check is logged at DEBUG, which is off");
     }
 }
 
