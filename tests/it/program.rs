@@ -18,6 +18,14 @@ pub(crate) struct Countersign {
     pub(crate) check: SocketAddr,
     api: SocketAddr,
     process: Process,
+    launch: Launch,
+}
+
+/// What it is started with.
+#[derive(Debug)]
+struct Launch {
+    environment: Vec<(String, String)>,
+    store: String,
     directory: TempDir,
 }
 
@@ -30,24 +38,25 @@ impl Countersign {
     /// The same, in an environment that has these variables too.
     pub(crate) async fn start_in(environment: &[(&str, &str)], store: &str, config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("countersign.toml");
-        fs::write(&file, config).unwrap();
-        let mut command = program();
-        command.args(["serve", "--store", store, "--check=127.0.0.1:0", "--api=127.0.0.1:0", "--ops=127.0.0.1:0"]);
-        command.arg("--config").arg(&file).arg("--data-dir").arg(directory.path());
-        command.arg("--master-key-file").arg(master_key(directory.path())).env("COUNTERSIGN_LOG__JSON", "true");
-        command.envs(environment.iter().copied());
-        let mut process = Process::spawn("countersign", &mut command);
-        let check = process.line(|line| listening(line, "check")).await;
-        let api = process.line(|line| listening(line, "api")).await;
-        Self { check, api, process, directory }
+        fs::write(directory.path().join(CONFIG), config).unwrap();
+        master_key(directory.path());
+        let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let launch = Launch { environment, store: store.to_owned(), directory };
+        let (process, check, api) = launch.start("127.0.0.1:0").await;
+        Self { check, api, process, launch }
+    }
+
+    /// Kills it with SIGKILL, and starts it again on what it left and where Envoy looks for it.
+    pub(crate) async fn restart_killed(&mut self) {
+        self.process.kill();
+        (self.process, self.check, self.api) = self.launch.start(&self.check.to_string()).await;
     }
 
     /// Runs an administration command, and returns what it prints.
     pub(crate) async fn admin(&self, arguments: &[&str]) -> Value {
         let mut command = program();
         command.args(arguments).arg("--output=json").arg(format!("--server=http://{}", self.api));
-        command.arg("--data-dir").arg(self.directory.path());
+        command.arg("--data-dir").arg(self.launch.directory.path());
         let output = task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
@@ -66,6 +75,22 @@ impl Countersign {
     }
 }
 
+impl Launch {
+    /// Starts it, and returns where it listens.
+    async fn start(&self, check: &str) -> (Process, SocketAddr, SocketAddr) {
+        let directory = self.directory.path();
+        let mut command = program();
+        command.args(["serve", "--store", &self.store, "--check", check, "--api=127.0.0.1:0", "--ops=127.0.0.1:0"]);
+        command.arg("--config").arg(directory.join(CONFIG)).arg("--data-dir").arg(directory);
+        command.arg("--master-key-file").arg(directory.join(MASTER_KEY)).env("COUNTERSIGN_LOG__JSON", "true");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let mut process = Process::spawn("countersign", &mut command);
+        let check = process.line(|line| listening(line, "check")).await;
+        let api = process.line(|line| listening(line, "api")).await;
+        (process, check, api)
+    }
+}
+
 /// The program, without anything of this environment that would configure it.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
@@ -75,12 +100,11 @@ pub(crate) fn program() -> Command {
     command
 }
 
-/// A master key file as `countersign keygen` makes it.
-fn master_key(directory: &Path) -> std::path::PathBuf {
-    let path = directory.join("master-key");
+/// Makes a master key file as `countersign keygen` does.
+fn master_key(directory: &Path) {
+    let path = directory.join(MASTER_KEY);
     fs::write(&path, program().arg("keygen").output().unwrap().stdout).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    path
 }
 
 /// The address in the line of the log that says what this listener listens on.
@@ -89,3 +113,6 @@ fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
     let is_it = event["message"] == "listening" && event["listener"] == listener;
     is_it.then(|| event["address"].as_str().unwrap().parse().unwrap())
 }
+
+const CONFIG: &str = "countersign.toml";
+const MASTER_KEY: &str = "keys";

@@ -10,6 +10,7 @@ mod network_filter;
 mod policy;
 mod refused;
 mod replayed;
+mod restarted;
 mod tampered;
 
 /// Runs each of these rules on every stack: both shapes over both stores, and both shapes with the oldest Envoy.

@@ -1,0 +1,30 @@
+//! What a kill of the one process with the embedded store lets through: nothing.
+
+use crate::caller::now;
+use crate::envoy::{Deadlines, NEWEST, Shape};
+use crate::http::Request;
+use crate::process::{START, eventually};
+use crate::stack::{Parts, Stack, StoreKind};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_replay_crosses_a_kill() {
+    let (envoy, shape, store) = (NEWEST, Shape::Deploy, StoreKind::Embedded);
+    let mut stack = Stack::start(Parts { envoy, shape, store, deadlines: Deadlines::Patient }).await;
+    let request = Request::get("/photos");
+    let same_second = stack.alice.sign(&request);
+    let ahead = stack.alice.signing().at(now() + 200).in_header(&request);
+    for signed in [&same_second, &ahead] {
+        stack.allows(signed).await;
+    }
+
+    stack.countersign.restart_killed().await;
+    eventually("Envoy reaches it again", START, async || {
+        let fresh = stack.alice.signing().at(now() + 100).in_header(&request);
+        (stack.send(&fresh).await.status == 200).then_some(())
+    })
+    .await;
+    stack.upstream.received();
+
+    stack.denies(&same_second, 401, "timestamp_refused").await;
+    stack.denies(&ahead, 401, "nonce_used").await;
+}
