@@ -4,6 +4,7 @@ mod access_log;
 mod allowed;
 mod bodies;
 mod clients;
+mod deployed;
 mod failing;
 mod identity;
 mod network_filter;

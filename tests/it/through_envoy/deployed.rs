@@ -1,0 +1,31 @@
+//! What deploy/envoy adds to deciding.
+
+use crate::envoy::{Deadlines, NEWEST, Shape};
+use crate::http::Request;
+use crate::stack::{Parts, Stack, StoreKind};
+
+/// Countersign checks what is signed for itself, and the upstream is not reached that way.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_signed_for_countersign_itself_is_not_checked_in_front() {
+    let stack = deployed().await;
+    let signed = stack.alice.sign(&Request::new("POST", "/oauth/request_token"));
+    assert_eq!(stack.send(&signed).await.status, 503, "nobody listens there yet");
+    assert_eq!(stack.upstream.received().len(), 0);
+    let elsewhere = Request { target: "/oauth".to_owned(), ..signed };
+    stack.denies(&elsewhere, 401, "signature_invalid").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_with_an_underscore_is_refused() {
+    let stack = deployed().await;
+    for name in ["x_consumer_id", "X_Anything"] {
+        let response = stack.send(&stack.alice.sign(&Request::get("/photos")).with(name, "1")).await;
+        assert_eq!(response.status, 400, "{response:?}");
+    }
+    assert_eq!(stack.upstream.received().len(), 0);
+}
+
+async fn deployed() -> Stack {
+    let (envoy, shape, store) = (NEWEST, Shape::Deploy, StoreKind::Embedded);
+    Stack::start(Parts { envoy, shape, store, deadlines: Deadlines::Patient }).await
+}
