@@ -65,6 +65,11 @@ impl Verifier {
         Self { store, clock, limits, window: config.timestamp_window, not_before: config.not_before }
     }
 
+    /// The bounds on what is parsed.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Decides about one request.
     ///
     /// # Errors
@@ -84,49 +89,54 @@ impl Verifier {
             return Ok(Decision::Deny(Denial::of(Reason::PlaintextWithoutHttps).signed_with(method)));
         }
         let claimed = ConsumerKey::from_bytes(signed.consumer_key());
-        let decision = self.check_signed(signed, claimed.as_ref(), demands).await?;
-        Ok(decision.unwrap_or_else(|denial| Decision::Deny(denial.claimed_by(claimed).signed_with(method))))
+        match self.check_signed(signed, claimed.as_ref(), demands).await {
+            Ok(allowed) => Ok(Decision::Allow(Box::new(allowed))),
+            Err(Stop::Refused(denial)) => Ok(Decision::Deny(denial.claimed_by(claimed).signed_with(method))),
+            Err(Stop::Failed(error)) => Err(error),
+        }
     }
 
-    /// Steps 2 to 6.
+    /// Steps 2 and 3; from there on it is known who is refused.
     async fn check_signed(
         &self,
         signed: SignedRequest<'_>,
         claimed: Option<&ConsumerKey>,
         demands: &Demands<'_>,
-    ) -> Result<Result<Decision, Denial>, StoreError> {
-        let token_sent = signed.token().is_some();
-        let token_name = signed.token().and_then(Token::from_bytes);
+    ) -> Result<Allowed, Stop<Denial>> {
+        let token = signed.token().and_then(Token::from_bytes);
         let found = match claimed {
-            Some(key) => self.store.credentials(key, token_name.as_ref()).await?,
+            Some(key) => self.store.credentials(key, token.as_ref()).await?,
             None => Credentials::default(),
         };
         let now = self.clock.now();
-        let proven = match prove(signed, &found, demands.body_hash, now) {
-            Ok(proven) => proven,
-            Err(reason) => return Ok(Err(Denial::of(reason))),
-        };
-        let Some(consumer) = &found.consumer else { return Ok(Err(Denial::of(Reason::UnknownConsumer))) };
-        let request = proven.request();
-        let allowed = Allowed {
-            identity: Identity::of(consumer, found.token.as_ref()),
-            signature_method: request.signature_method(),
-            credentials_in_header: request.in_header(),
-        };
-        let refuse = |reason| Ok(Err(Denial::of(reason).proven(allowed.identity.clone())));
-        if let Err(reason) = usable(consumer, found.token.as_ref(), token_sent, now) {
-            return refuse(reason);
+        let unproven = |reason| Stop::Refused(Denial::of(reason));
+        let proven = prove(signed, &found, demands.body_hash, now).map_err(unproven)?;
+        let consumer = found.consumer.as_ref().ok_or_else(|| unproven(Reason::UnknownConsumer))?;
+        let caller = Caller { consumer, token: found.token.as_ref() };
+        let identity = Identity::of(consumer, caller.token);
+        if let Err(stop) = self.check_proven(&proven, caller, &identity, demands).await {
+            return Err(stop.map(|reason| Denial::of(reason).proven(identity)));
         }
-        if let Err(reason) = self.timestamp(request, now) {
-            return refuse(reason);
-        }
-        if let Err(reason) = self.claim_nonce(&proven, consumer, found.token.as_ref(), demands.check_id).await? {
-            return refuse(reason);
-        }
-        match permitted(&allowed.identity, request, demands) {
-            Ok(()) => Ok(Ok(Decision::Allow(Box::new(allowed)))),
-            Err(reason) => refuse(reason),
-        }
+        Ok(Allowed {
+            identity,
+            signature_method: proven.request().signature_method(),
+            credentials_in_header: proven.request().in_header(),
+        })
+    }
+
+    /// Steps 4 to 6.
+    async fn check_proven(
+        &self,
+        proven: &Verified<'_>,
+        caller: Caller<'_>,
+        identity: &Identity,
+        demands: &Demands<'_>,
+    ) -> Result<(), Stop<Reason>> {
+        let (request, now) = (proven.request(), self.clock.now());
+        caller.is_usable(request, now).map_err(Stop::Refused)?;
+        self.timestamp(request, now).map_err(Stop::Refused)?;
+        self.claim_nonce(proven, caller, demands.check_id).await?;
+        permitted(identity, request, demands).map_err(Stop::Refused)
     }
 
     /// Step 4: the timestamp is within the window, to both sides (RFC 5849 section 3.3).
@@ -146,16 +156,15 @@ impl Verifier {
     async fn claim_nonce(
         &self,
         proven: &Verified<'_>,
-        consumer: &Consumer,
-        token: Option<&AccessToken>,
+        caller: Caller<'_>,
         check_id: [u8; 16],
-    ) -> Result<Result<(), Reason>, StoreError> {
+    ) -> Result<(), Stop<Reason>> {
         let request = proven.request();
-        let (Some(timestamp), Some(nonce)) = (request.timestamp(), request.nonce()) else { return Ok(Ok(())) };
+        let (Some(timestamp), Some(nonce)) = (request.timestamp(), request.nonce()) else { return Ok(()) };
         let now = self.clock.now();
         let claim = NonceClaim {
-            consumer: &consumer.key,
-            token: token.map(|token| &token.token),
+            consumer: &caller.consumer.key,
+            token: caller.token.map(|token| &token.token),
             timestamp,
             nonce,
             check_id,
@@ -163,20 +172,68 @@ impl Verifier {
             expires_at: UnixTime::from_secs(timestamp).plus(self.window + NONCE_MARGIN),
             not_before: self.not_before,
         };
-        Ok(match self.store.claim_nonce(&claim).await? {
+        match self.store.claim_nonce(&claim).await? {
             Claim::Fresh => Ok(()),
-            Claim::Replayed => Err(Reason::NonceUsed),
-            Claim::Fenced { not_before } => Err(Reason::TimestampFenced {
+            Claim::Replayed => Err(Stop::Refused(Reason::NonceUsed)),
+            Claim::Fenced { not_before } => Err(Stop::Refused(Reason::TimestampFenced {
                 sent: timestamp,
                 earliest: not_before.saturating_add(1),
                 latest: now.plus(self.window).as_secs(),
                 now: now.as_secs(),
-            }),
-        })
+            })),
+        }
     }
 }
 
-/// Steps 2 and 3: proves the signature with the keys that were found, or with dummies, so that the work is the same.
+/// Why a check ends before its last step.
+enum Stop<R> {
+    /// The request is refused.
+    Refused(R),
+    /// The store could not answer.
+    Failed(StoreError),
+}
+
+impl<R> Stop<R> {
+    fn map<T>(self, refused: impl FnOnce(R) -> T) -> Stop<T> {
+        match self {
+            Self::Refused(reason) => Stop::Refused(refused(reason)),
+            Self::Failed(error) => Stop::Failed(error),
+        }
+    }
+}
+
+impl<R> From<StoreError> for Stop<R> {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Whose keys proved the signature.
+#[derive(Clone, Copy)]
+struct Caller<'c> {
+    consumer: &'c Consumer,
+    token: Option<&'c AccessToken>,
+}
+
+impl Caller<'_> {
+    /// What is told only to somebody who proved to hold the secrets.
+    fn is_usable(self, request: &SignedRequest<'_>, now: UnixTime) -> Result<(), Reason> {
+        if !self.consumer.is_active() {
+            return Err(Reason::ConsumerDisabled);
+        }
+        match self.token {
+            Some(token) if token.consumer_key != self.consumer.key => Err(Reason::UnknownToken),
+            Some(token) if token.status == TokenStatus::Revoked => Err(Reason::TokenRevoked),
+            Some(token) if token.is_expired(now) => Err(Reason::TokenExpired),
+            Some(_) => Ok(()),
+            None if request.token().is_some() => Err(Reason::UnknownToken),
+            None if !self.consumer.may(Flow::TwoLegged) => Err(Reason::TokenRequired),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Step 3: proves the signature with the keys that were found, or with dummies, so that the work is the same.
 fn prove<'r>(
     signed: SignedRequest<'r>,
     found: &Credentials,
@@ -184,34 +241,24 @@ fn prove<'r>(
     now: UnixTime,
 ) -> Result<Verified<'r>, Reason> {
     let method = signed.signature_method();
-    let token_sent = signed.token().is_some();
-    let refused = match (&found.consumer, &found.token) {
-        (None, _) => Some(Reason::UnknownConsumer),
-        (Some(consumer), _) if !consumer.allows(method) => Some(Reason::MethodNotAllowed),
-        (Some(_), None) if token_sent => Some(Reason::UnknownToken),
-        (Some(_), _) => None,
+    let refused = unprovable(&signed, found);
+    let consumer = found.consumer.as_ref().filter(|_| refused.is_none());
+    let mut secrets = [dummy::SECRET; 2];
+    let mut count = usize::from(consumer.is_none());
+    let valid = consumer.into_iter().flat_map(|consumer| &consumer.secrets).filter(|secret| secret.is_valid(now));
+    for (slot, secret) in secrets.iter_mut().zip(valid) {
+        *slot = secret.secret.expose();
+        count += 1;
+    }
+    let rsa_public_keys: Vec<_> = match consumer {
+        _ if !method.is_rsa() => Vec::new(),
+        Some(consumer) => consumer.rsa_public_keys.iter().collect(),
+        None => vec![dummy::rsa_public_key()],
     };
     let token_secret = match &found.token {
         Some(token) => Some(token.secret.expose()),
-        None if token_sent => Some(dummy::SECRET),
-        None => None,
+        None => signed.token().map(|_| dummy::SECRET),
     };
-    let mut secrets = [dummy::SECRET; 2];
-    let mut count = 0;
-    let mut rsa_public_keys = Vec::new();
-    if let (Some(consumer), None) = (&found.consumer, refused) {
-        for (slot, secret) in secrets.iter_mut().zip(consumer.secrets.iter().filter(|secret| secret.is_valid(now))) {
-            *slot = secret.secret.expose();
-            count += 1;
-        }
-        if method.is_rsa() {
-            rsa_public_keys.extend(&consumer.rsa_public_keys);
-        }
-    } else if method.is_rsa() {
-        rsa_public_keys.push(dummy::rsa_public_key());
-    } else {
-        count = 1;
-    }
     let keys = Keys { consumer_secrets: &secrets[..count], token_secret, rsa_public_keys: &rsa_public_keys };
     let verdict = signed.verify(&keys, rule);
     match refused {
@@ -220,19 +267,13 @@ fn prove<'r>(
     }
 }
 
-/// What is told only to somebody who proved to hold the secrets.
-fn usable(consumer: &Consumer, token: Option<&AccessToken>, token_sent: bool, now: UnixTime) -> Result<(), Reason> {
-    if !consumer.is_active() {
-        return Err(Reason::ConsumerDisabled);
-    }
-    match token {
-        Some(token) if token.consumer_key != consumer.key => Err(Reason::UnknownToken),
-        Some(token) if token.status == TokenStatus::Revoked => Err(Reason::TokenRevoked),
-        Some(token) if token.is_expired(now) => Err(Reason::TokenExpired),
-        Some(_) => Ok(()),
-        None if token_sent => Err(Reason::UnknownToken),
-        None if !consumer.may(Flow::TwoLegged) => Err(Reason::TokenRequired),
-        None => Ok(()),
+/// Why no signature can prove the request, whatever it is.
+fn unprovable(signed: &SignedRequest<'_>, found: &Credentials) -> Option<Reason> {
+    match (&found.consumer, &found.token) {
+        (None, _) => Some(Reason::UnknownConsumer),
+        (Some(consumer), _) if !consumer.allows(signed.signature_method()) => Some(Reason::MethodNotAllowed),
+        (Some(_), None) if signed.token().is_some() => Some(Reason::UnknownToken),
+        (Some(_), _) => None,
     }
 }
 

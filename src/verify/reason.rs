@@ -1,12 +1,10 @@
 //! Why a request is denied: the closed set behind logs, metrics and answers.
 
-use std::fmt;
-
 use crate::oauth::{Rejection, RejectionKind};
 
 /// Why a request is denied.
 ///
-/// `Display` is for the operator's log; what the caller is told is decided in `server::respond`.
+/// What the caller is told of it is decided in `server::respond`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The protocol alone refuses it.
@@ -138,6 +136,17 @@ impl Reason {
         }
     }
 
+    /// What the operator's log says beside the label, where there is more to say.
+    pub fn detail(self) -> Option<String> {
+        if let Self::Rejected(rejection) = self {
+            return Some(rejection.to_string());
+        }
+        if let Self::TimestampRefused { sent, now, .. } | Self::TimestampFenced { sent, now, .. } = self {
+            return Some(format!("the timestamp {sent} is refused at {now}"));
+        }
+        None
+    }
+
     /// How far the request came.
     pub const fn stage(self) -> Stage {
         match self {
@@ -159,18 +168,6 @@ impl Reason {
             | Self::UnknownScheme
             | Self::AmbiguousPath => Stage::Malformed,
         }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Self::Rejected(rejection) = self {
-            return rejection.fmt(f);
-        }
-        if let Self::TimestampRefused { sent, now, .. } | Self::TimestampFenced { sent, now, .. } = self {
-            return write!(f, "the timestamp {sent} is refused at {now}");
-        }
-        f.write_str(self.label())
     }
 }
 

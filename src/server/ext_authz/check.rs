@@ -10,7 +10,7 @@ use super::policy::{self, Policy};
 use super::{Asked, CheckService, body};
 use crate::config::DenyDetail;
 use crate::model::Scopes;
-use crate::oauth::{self, Body, Limits, Scheme};
+use crate::oauth::{self, Body, Scheme};
 use crate::server::respond::Problem;
 use crate::verify::{BodyGap, Decision, Demands, Denial, Reason, Stage};
 
@@ -107,7 +107,7 @@ impl Check<'_> {
         let scheme = self.scheme().filter(|_| check.deny_detail == DenyDetail::Debug)?;
         let whole = body::whole(&self.attributes, check.envoy_sends_whole_bodies);
         let headers = SignedHeaders::of(self.attributes.headers);
-        let signed = self.request(scheme, whole, &headers).parse(&Limits::default()).ok().flatten()?;
+        let signed = self.request(scheme, whole, &headers).parse(self.service.verifier.limits()).ok().flatten()?;
         Some(signed.masked_base_string().escape_ascii().to_string())
     }
 }
@@ -247,7 +247,7 @@ impl Check<'_> {
             decision_id = %self.asked.id,
             result,
             reason = denial.reason.label(),
-            detail = %denial.reason,
+            detail = denial.reason.detail(),
             consumer = denial.identity.as_ref().map(|identity| tracing::field::display(&identity.consumer_key)),
             claimed_consumer = claimed.map(tracing::field::display),
             signature_method = denial.signature_method.map(tracing::field::display),
