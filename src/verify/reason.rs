@@ -63,7 +63,7 @@ pub enum Reason {
     RealmMismatch,
     /// The request has no HTTP attributes: it came from Envoy's network filter.
     NotHttp,
-    /// Envoy sent headers twice, in two forms.
+    /// Envoy sent headers or body twice, in two forms.
     AmbiguousHeaders,
     /// The scheme is neither http nor https.
     UnknownScheme,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use countersign::config::{Mode, OnError, RoutePolicy};
 use countersign::model::{AccessToken, Consumer, ConsumerKey, Token};
 use countersign::store::{Claim, Credentials, NonceClaim, Store, StoreError, StoreErrorKind, StoreStatus};
-use envoy_types::ext_authz::v3::pb::HttpResponse;
+use envoy_types::ext_authz::v3::pb::{Authorization as _, HttpResponse};
 use tonic::Code;
 
 use super::bench::{Bench, Call, metadata};
@@ -52,6 +52,17 @@ async fn a_store_that_hangs_is_given_up_on_at_our_deadline() {
     let status = bench.ask(Call::get("/").signed()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     assert!(started.elapsed() <= Duration::from_millis(181), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_is_given_up_on_before_envoy_gives_up_on_us() {
+    let bench = failing(Fault::Hangs, OnError::Grpc, Mode::Enforce).await;
+    let mut request = tonic::Request::new(Call::get("/").signed());
+    request.metadata_mut().insert("grpc-timeout", "50m".parse().unwrap());
+    let started = tokio::time::Instant::now();
+    let status = bench.service.check(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(started.elapsed() <= Duration::from_millis(41), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
