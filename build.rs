@@ -5,14 +5,34 @@ use std::{env, error, fs};
 
 use protox::Compiler;
 
-const FILES: [&str; 2] = ["countersign/v1/consumer.proto", "countersign/v1/token.proto"];
+const FILES: [&str; 4] = [
+    "countersign/v1/consumer.proto",
+    "countersign/v1/token.proto",
+    "countersign/v1/user.proto",
+    "countersign/v1/user_directory.proto",
+];
 
 /// The messages that the command line prints as JSON, with the field names of the proto.
-const PRINTED: [&str; 3] = ["Consumer", "RsaPublicKey", "Token"];
+const PRINTED: [&str; 6] = ["Consumer", "RsaPublicKey", "Token", "User", "RequestToken", "IntrospectTokenResponse"];
 
 /// The messages that carry secrets; their `Debug` is written by hand, without them.
-const SECRET: [&str; 4] =
-    ["CreateConsumerRequest", "CreateConsumerResponse", "CreateTokenRequest", "CreateTokenResponse"];
+const SECRET: [&str; 15] = [
+    "CreateConsumerRequest",
+    "CreateConsumerResponse",
+    "RotateConsumerSecretRequest",
+    "RotateConsumerSecretResponse",
+    "CreateTokenRequest",
+    "CreateTokenResponse",
+    "IssuedToken",
+    "ExchangePasswordRequest",
+    "CreateRequestTokenResponse",
+    "AuthorizeRequestTokenResponse",
+    "RefuseRequestTokenResponse",
+    "ExchangeRequestTokenRequest",
+    "CreateUserRequest",
+    "SetPasswordRequest",
+    "AuthenticateRequest",
+];
 
 fn main() -> Result<(), Box<dyn error::Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -26,10 +46,15 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     for message in PRINTED {
         code = code.message_attribute(message, "#[derive(serde::Serialize)]");
     }
-    for field in ["create_time", "update_time", "expire_time"] {
+    for field in ["create_time", "update_time", "expire_time", "previous_secret_expire_time"] {
         code = code.field_attribute(field, r#"#[serde(serialize_with = "super::printing::timestamp")]"#);
     }
-    for (field, function) in [("Consumer.status", "consumer_status"), ("Token.status", "token_status")] {
+    for (field, function) in [
+        ("Consumer.status", "consumer_status"),
+        ("Token.status", "token_status"),
+        ("User.status", "user_status"),
+        ("RequestToken.state", "request_token_state"),
+    ] {
         code = code.field_attribute(field, format!(r#"#[serde(serialize_with = "super::printing::{function}")]"#));
     }
     code.skip_debug(SECRET).compile_fds(compiler.file_descriptor_set())?;

@@ -238,6 +238,8 @@ impl Create {
             consumer: Some(consumer),
             consumer_secret: secret_input::text(secret.as_ref())?,
             no_shared_secret: self.no_secret,
+            allow_existing: false,
+            validate_only: false,
         })
     }
 }

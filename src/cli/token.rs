@@ -163,6 +163,8 @@ impl Create {
             token: Some(token),
             token_secret: secret_input::text(secret.as_ref())?,
             ttl: ttl.map_err(|_| Usage("--expires-in is too long".to_owned()))?,
+            allow_existing: false,
+            validate_only: false,
         })
     }
 }

@@ -39,14 +39,24 @@ pub struct Config {
     pub log: LogConfig,
     /// `[store]`.
     pub store: StoreConfig,
+    /// `[cache]`.
+    pub cache: CacheConfig,
     /// `[verify]` and `[nonce]`.
     pub verify: VerifyConfig,
     /// `[check]`.
     pub check: CheckConfig,
     /// `[api]`.
     pub api: ApiConfig,
-    /// `http.listen`, when it was set: nothing listens there yet.
-    pub http: Option<ListenAddress>,
+    /// `[http]`.
+    pub http: HttpConfig,
+    /// `[issue]`.
+    pub issue: IssueConfig,
+    /// `[authorize]`.
+    pub authorize: AuthorizeConfig,
+    /// `[users]`.
+    pub users: UsersConfig,
+    /// `[password]`.
+    pub password: PasswordConfig,
     /// `[ops]`.
     pub ops: OpsConfig,
     /// `[shutdown]`.
@@ -157,6 +167,100 @@ pub enum OnError {
 pub struct ApiConfig {
     /// Where administrators ask.
     pub listener: ListenerConfig,
+    /// The file with the issuers' token, if they have one.
+    pub issuer_token_file: Option<PathBuf>,
+    /// Names in client certificates that stand for the admin token.
+    pub admin_clients: Vec<String>,
+    /// Names in client certificates that stand for the issuer token.
+    pub issuer_clients: Vec<String>,
+}
+
+/// `[http]`.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Where clients get tokens.
+    pub listener: ListenerConfig,
+    /// What clients see and sign; `None` takes it from the request.
+    pub public_url: Option<Origin>,
+    /// Whether tokens are given for GET too.
+    pub allow_get: bool,
+    /// How many proxies add to X-Forwarded-For.
+    pub trusted_hops: usize,
+}
+
+/// `[issue]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssueConfig {
+    /// How long temporary credentials are valid.
+    pub request_token_ttl: Duration,
+    /// How long access tokens are valid that consumers obtain by themselves; `None` is for ever.
+    pub access_token_ttl: Option<Duration>,
+}
+
+/// `[authorize]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorizeConfig {
+    /// The operator's own page that users are sent to, if there is one.
+    pub external_url: Option<String>,
+    /// How long a log-in lasts.
+    pub session_ttl: Duration,
+}
+
+/// `[users]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsersConfig {
+    /// Who knows users and their passwords.
+    pub directory: DirectoryKind,
+    /// Where the operator's directory is asked; there unless it is the built-in one.
+    pub url: Option<String>,
+    /// The longest that it may take.
+    pub timeout: Duration,
+    /// The PEM certificates that vouch for it; `None` is those that the system trusts.
+    pub ca_file: Option<PathBuf>,
+    /// The file with the bearer token that it is shown.
+    pub token_file: Option<PathBuf>,
+    /// The operator's word that plaintext beyond loopback is meant.
+    pub insecure_plaintext: bool,
+}
+
+/// `users.directory`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DirectoryKind {
+    /// Countersign itself.
+    #[default]
+    Builtin,
+    /// A `countersign.v1.UserDirectory` of the operator's.
+    Grpc,
+    /// An HTTP endpoint of the operator's.
+    Http,
+}
+
+/// `[password]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordConfig {
+    /// The memory of one argon2id hash.
+    pub memory_kib: u32,
+    /// The passes over it.
+    pub iterations: u32,
+    /// Its lanes.
+    pub parallelism: u32,
+    /// How long a wrong password counts.
+    pub window: Duration,
+    /// How many of a user's are answered without a delay.
+    pub free_failures: u32,
+    /// The longest delay.
+    pub max_delay: Duration,
+    /// How many may come from one address.
+    pub address_failures: u32,
+}
+
+/// `[cache]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheConfig {
+    /// The oldest that anything may be that is used; zero keeps nothing.
+    pub max_age: Duration,
+    /// The most memory that it may take.
+    pub max_bytes: u64,
 }
 
 /// `[ops]`.

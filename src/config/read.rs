@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::mistake::{Mistake, Place};
 use super::source::{Setting, Settings, Value};
 use super::{
-    ApiConfig, CheckConfig, Config, ConfigError, DenyDetail, ListenerConfig, LogConfig, OnError, OpsConfig, Origin,
-    Route, RoutePolicy, ShutdownConfig, Sources, StoreConfig, TlsConfig, ValueProblem, VerifyConfig,
+    ApiConfig, AuthorizeConfig, CacheConfig, CheckConfig, Config, ConfigError, DenyDetail, DirectoryKind, HttpConfig,
+    IssueConfig, ListenerConfig, LogConfig, OnError, OpsConfig, Origin, PasswordConfig, Route, RoutePolicy,
+    ShutdownConfig, Sources, StoreConfig, TlsConfig, UsersConfig, ValueProblem, VerifyConfig,
 };
 use super::{route, rules, value};
 
@@ -38,11 +39,25 @@ fn config(reader: &mut Reader) -> Config {
         workers: Some(reader.integer("workers", 0..=1024)).filter(|&workers| workers > 0),
         log: LogConfig { filter: reader.text("log.filter", value::log_filter), json: reader.boolean("log.json") },
         store: store(reader),
+        cache: CacheConfig {
+            max_age: reader.duration("cache.max_age", Duration::ZERO..=HOUR),
+            max_bytes: reader.integer("cache.max_bytes", 65_536..=u64::from(u32::MAX)),
+        },
         verify: verify(reader),
         check: check(reader),
-        api: ApiConfig { listener: listener(reader, "api") },
-        http: Some(reader.text("http.listen", value::address))
-            .filter(|_| reader.place("http.listen") != Place::Default),
+        api: api(reader),
+        http: http(reader),
+        issue: IssueConfig {
+            request_token_ttl: reader.duration("issue.request_token_ttl", SECOND..=DAY),
+            access_token_ttl: Some(reader.duration("issue.access_token_ttl", Duration::ZERO..=TEN_YEARS))
+                .filter(|ttl| !ttl.is_zero()),
+        },
+        authorize: AuthorizeConfig {
+            external_url: reader.text("authorize.external_url", value::optional_url),
+            session_ttl: reader.duration("authorize.session_ttl", SECOND..=DAY),
+        },
+        users: users(reader),
+        password: password(reader),
         ops: OpsConfig { listener: listener(reader, "ops") },
         shutdown: ShutdownConfig {
             delay: reader.duration("shutdown.delay", Duration::ZERO..=HOUR),
@@ -92,6 +107,52 @@ fn check(reader: &mut Reader) -> CheckConfig {
             mode: Some(reader.text("check.mode", route::mode)),
         },
     }
+}
+
+fn api(reader: &mut Reader) -> ApiConfig {
+    ApiConfig {
+        listener: listener(reader, "api"),
+        issuer_token_file: reader.text("api.issuer_token_file", value::optional_path),
+        admin_clients: reader.text("api.admin_clients", value::words),
+        issuer_clients: reader.text("api.issuer_clients", value::words),
+    }
+}
+
+fn http(reader: &mut Reader) -> HttpConfig {
+    HttpConfig {
+        listener: listener(reader, "http"),
+        public_url: reader.text("http.public_url", optional_origin),
+        allow_get: reader.boolean("http.allow_get"),
+        trusted_hops: reader.integer("http.trusted_hops", 0..=16),
+    }
+}
+
+fn users(reader: &mut Reader) -> UsersConfig {
+    UsersConfig {
+        directory: reader.text("users.directory", directory),
+        url: reader.text("users.url", value::optional_url),
+        timeout: reader.duration("users.timeout", MILLISECOND..=MINUTE),
+        ca_file: reader.text("users.ca_file", value::optional_path),
+        token_file: reader.text("users.token_file", value::optional_path),
+        insecure_plaintext: reader.boolean("users.insecure_plaintext"),
+    }
+}
+
+fn password(reader: &mut Reader) -> PasswordConfig {
+    PasswordConfig {
+        memory_kib: reader.integer("password.memory_kib", 8..=4 * 1024 * 1024),
+        iterations: reader.integer("password.iterations", 1..=100),
+        parallelism: reader.integer("password.parallelism", 1..=64),
+        window: reader.duration("password.window", SECOND..=DAY),
+        free_failures: reader.integer("password.free_failures", 0..=1000),
+        max_delay: reader.duration("password.max_delay", Duration::ZERO..=MINUTE),
+        address_failures: reader.integer("password.address_failures", 1..=1_000_000),
+    }
+}
+
+fn directory(text: &str) -> Result<DirectoryKind, ValueProblem> {
+    let known = [("builtin", DirectoryKind::Builtin), ("grpc", DirectoryKind::Grpc), ("http", DirectoryKind::Http)];
+    value::one_of(text, &known)
 }
 
 fn deny_detail(text: &str) -> Result<DenyDetail, ValueProblem> {
@@ -284,5 +345,7 @@ const ROUTE_MATCHES: [&str; 3] = ["host", "path_prefix", "methods"];
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const TEN_SECONDS: Duration = Duration::from_secs(10);
+const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
+const TEN_YEARS: Duration = Duration::from_hours(24 * 3650);

@@ -1,24 +1,69 @@
 //! What must hold between keys, and what is legal and yet worth a warning.
 
 use super::read::Reader;
-use super::{Config, DenyDetail, ListenAddress, Mode, Route, StoreUrl};
+use super::{Config, DenyDetail, DirectoryKind, ListenAddress, Mode, Route, StoreUrl};
 
 /// Keeps a mistake for every rule that `config` breaks.
 pub(super) fn check(config: &Config, reader: &mut Reader) {
-    api_is_not_overheard(config, reader);
+    secrets_are_not_overheard(config, reader);
+    named_clients_show_a_certificate(config, reader);
+    a_directory_can_be_asked(config, reader);
     redis_has_a_master_key(config, reader);
     listeners_are_apart(config, reader);
     every_route_can_match(&config.routes, reader);
 }
 
-fn api_is_not_overheard(config: &Config, reader: &mut Reader) {
-    let listener = &config.api.listener;
-    if listener.is_exposed_plaintext() && !listener.insecure_plaintext {
-        let remedy = "is beyond loopback and not encrypted, so the admin token could be overheard: set \
-                      `api.tls.certificate_file` and `api.tls.key_file`, or `api.insecure_plaintext = true` if \
-                      something else encrypts it";
-        reader.reject::<()>("api.listen", remedy);
+fn secrets_are_not_overheard(config: &Config, reader: &mut Reader) {
+    let listeners =
+        [("api", &config.api.listener, "the admin token"), ("http", &config.http.listener, "passwords and secrets")];
+    for (name, listener, what) in listeners {
+        if listener.is_exposed_plaintext() && !listener.insecure_plaintext {
+            let remedy = format!(
+                "is beyond loopback and not encrypted, so {what} could be overheard: set `{name}.tls.certificate_file` \
+                 and `{name}.tls.key_file`, or `{name}.insecure_plaintext = true` if something else encrypts it"
+            );
+            reader.reject::<()>(&format!("{name}.listen"), &remedy);
+        }
     }
+}
+
+fn named_clients_show_a_certificate(config: &Config, reader: &mut Reader) {
+    let asks = config.api.listener.tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
+    let named = [("api.admin_clients", &config.api.admin_clients), ("api.issuer_clients", &config.api.issuer_clients)];
+    for (key, _) in named.iter().filter(|(_, names)| !asks && !names.is_empty()) {
+        reader.reject::<()>(key, "names client certificates, which nobody is asked for: set `api.tls.client_ca_file`");
+    }
+    if let Some(both) = config.api.issuer_clients.iter().find(|name| config.api.admin_clients.contains(name)) {
+        reader.reject::<()>("api.issuer_clients", &format!("has {both:?}, which is in `api.admin_clients` too"));
+    }
+}
+
+fn a_directory_can_be_asked(config: &Config, reader: &mut Reader) {
+    let users = &config.users;
+    match (&users.url, users.directory) {
+        (None, DirectoryKind::Builtin) => {}
+        (Some(_), DirectoryKind::Builtin) => {
+            reader.reject::<()>("users.url", "needs `users.directory` to be \"grpc\" or \"http\"");
+        }
+        (None, _) => {
+            reader.reject::<()>("users.directory", "needs `users.url`: where the directory is asked");
+        }
+        (Some(url), _) => {
+            if !users.insecure_plaintext && is_remote_plaintext(url) {
+                let remedy = "is beyond loopback and not encrypted, so passwords could be overheard: use https, or \
+                              `users.insecure_plaintext = true` if something else encrypts it";
+                reader.reject::<()>("users.url", remedy);
+            }
+        }
+    }
+}
+
+fn is_remote_plaintext(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host != "localhost" && !address.is_ok_and(|address| address.is_loopback())
 }
 
 fn redis_has_a_master_key(config: &Config, reader: &mut Reader) {
@@ -54,10 +99,11 @@ fn every_route_can_match(routes: &[Route], reader: &mut Reader) {
     }
 }
 
-fn listeners(config: &Config) -> [(&'static str, &ListenAddress); 3] {
+fn listeners(config: &Config) -> [(&'static str, &ListenAddress); 4] {
     [
         ("check.listen", &config.check.listener.address),
         ("api.listen", &config.api.listener.address),
+        ("http.listen", &config.http.listener.address),
         ("ops.listen", &config.ops.listener.address),
     ]
 }
@@ -78,7 +124,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         config.api.listener.is_exposed_plaintext(),
         "api.listen is plaintext beyond loopback: it carries admin tokens",
     );
-    warn(config.http.is_some(), "http.listen is set, but this version serves no OAuth endpoints");
+    warn(config.http.listener.is_exposed_plaintext(), "http.listen is plaintext beyond loopback: it carries passwords");
     warn(config.verify.trust_envoy_request_id, "nonce.trust_envoy_request_id: who can choose that id can replay");
     warn(check.deny_detail == DenyDetail::Debug, "check.deny_detail = \"debug\" shows base strings to clients");
     warn(check.policy.mode == Some(Mode::Shadow), "check.mode = \"shadow\": what no route enforces is let through");

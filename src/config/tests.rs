@@ -31,7 +31,7 @@ fn the_compiled_in_default_is_what_the_design_says() {
         assert_eq!((&listener.address, &listener.tls), (&tcp(port), &None));
     }
     assert!(!config.check.listener.insecure_plaintext && !config.api.listener.insecure_plaintext);
-    assert_eq!(config.http, None);
+    assert_eq!(config.http.listener.address.to_string(), "127.0.0.1:8080");
     let shutdown = ShutdownConfig { delay: Duration::from_secs(5), timeout: Duration::from_secs(20) };
     assert_eq!(config.shutdown, shutdown);
     assert!(config.routes.is_empty());
@@ -261,8 +261,6 @@ trust_envoy_request_id = true
 listen = "0.0.0.0:50051"
 deny_detail = "debug"
 mode = "shadow"
-[http]
-listen = "127.0.0.1:8080"
 [[route]]
 path_prefix = "/a"
 mode = "shadow"
@@ -270,7 +268,6 @@ mode = "shadow"
     let expected = [
         "the memory store forgets nonces: replays cross a restart",
         "check.listen is plaintext beyond loopback",
-        "http.listen is set, but this version serves no OAuth endpoints",
         "nonce.trust_envoy_request_id: who can choose that id can replay",
         "check.deny_detail = \"debug\" shows base strings to clients",
         "check.mode = \"shadow\": what no route enforces is let through",

@@ -84,6 +84,30 @@ pub(super) fn optional_path(text: &str) -> Result<Option<PathBuf>, ValueProblem>
     Ok((!text.is_empty()).then(|| text.into()))
 }
 
+/// Words separated by spaces.
+pub(super) fn words(text: &str) -> Result<Vec<String>, ValueProblem> {
+    Ok(text.split_ascii_whitespace().map(str::to_owned).collect())
+}
+
+/// The address of a page or a service; empty is none.
+pub(super) fn optional_url(text: &str) -> Result<Option<String>, ValueProblem> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let is_url = text.parse::<http::Uri>().is_ok_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https"))
+            && url.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+    });
+    if is_url && !text.contains('#') {
+        Ok(Some(text.to_owned()))
+    } else {
+        Err(ValueProblem::shape(
+            "a URL such as \"https://login.example.com/oauth\", without user name and fragment",
+            text,
+        ))
+    }
+}
+
 /// Where to listen.
 pub(super) fn address(text: &str) -> Result<ListenAddress, ValueProblem> {
     let read = match text.strip_prefix("unix:") {

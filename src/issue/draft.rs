@@ -10,8 +10,8 @@ use super::uri;
 use super::violations::Violations;
 use crate::clock::{Entropy, UnixTime};
 use crate::model::{
-    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, MIN_RSA_BITS,
-    Scopes, Secret, Token, TokenStatus, UserId, ValueError,
+    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation,
+    MIN_RSA_BITS, Scopes, Secret, Token, TokenStatus, UserId, ValueError,
 };
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 
@@ -32,6 +32,8 @@ pub struct ConsumerDraft {
     pub platform: String,
     /// Where a user reads about it; may be empty.
     pub app_url: String,
+    /// Whether the operator vouches for what it says of itself.
+    pub verified: bool,
     /// Names of signature methods; empty is the default of [`Consumer::allows`].
     pub signature_methods: Vec<String>,
     /// Names of flows; empty is two-legged and three-legged.
@@ -100,6 +102,7 @@ impl ConsumerDraft {
             description: self.description.clone(),
             platform: self.platform.clone(),
             app_url: self.app_url.clone(),
+            verified: self.verified,
             status: ConsumerStatus::Active,
             secrets,
             rsa_public_keys,
@@ -108,6 +111,7 @@ impl ConsumerDraft {
             callbacks,
             scopes,
             compat: BTreeSet::new(),
+            generation: Generation::draw(entropy),
             created_at: now,
             updated_at: now,
             revision: 1,
@@ -192,6 +196,8 @@ impl TokenDraft {
             consumer_key,
             user_id,
             scopes,
+            consumer_generation: Generation::default(),
+            user_generation: Generation::default(),
             status: TokenStatus::Active,
             expires_at,
             created_at: now,

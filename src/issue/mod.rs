@@ -97,8 +97,7 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::UnknownConsumer`], [`IssueError::Store`].
     pub async fn consumer(&self, key: &ConsumerKey) -> Result<Consumer, IssueError> {
-        let found = self.store.credentials(key, None).await?;
-        found.consumer.ok_or_else(|| IssueError::UnknownConsumer(key.clone()))
+        self.store.consumer(key).await?.ok_or_else(|| IssueError::UnknownConsumer(key.clone()))
     }
 
     /// Consumers in the byte order of their keys, at most `limit`, only those after the key `after`.
@@ -142,8 +141,9 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::Invalid`], [`IssueError::UnknownConsumer`], [`IssueError::TokenExists`], [`IssueError::Store`].
     pub async fn create_token(&self, draft: &TokenDraft, actor: Actor) -> Result<AccessToken, IssueError> {
-        let token = draft.to_token(self.clock.now(), &*self.entropy).map_err(IssueError::Invalid)?;
+        let mut token = draft.to_token(self.clock.now(), &*self.entropy).map_err(IssueError::Invalid)?;
         let consumer = self.consumer(&token.consumer_key).await?;
+        token.consumer_generation = consumer.generation;
         draft::within_scopes(&token.scopes, &consumer.scopes).map_err(IssueError::Invalid)?;
         match self.store.create_token(&token).await {
             Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {

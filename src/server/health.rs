@@ -18,7 +18,7 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
-use crate::store::{Store, StoreError, StoreErrorKind};
+use crate::store::{Pulse, StoreError, StoreErrorKind};
 use crate::telemetry::Metrics;
 
 /// Whether checks can be answered.
@@ -76,7 +76,7 @@ impl Health {
     }
 
     /// Follows the store for as long as it is awaited.
-    pub(super) async fn follow(&self, store: &dyn Store, metrics: &Metrics) -> Infallible {
+    pub(super) async fn follow(&self, store: &dyn Pulse, metrics: &Metrics) -> Infallible {
         let mut ticks = interval(PING_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failures = 0;
@@ -158,8 +158,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::model::{AccessToken, Consumer, ConsumerKey, Token};
-    use crate::store::{Claim, Credentials, NonceClaim, StoreStatus};
+    use crate::store::StoreStatus;
 
     #[tokio::test(start_paused = true)]
     async fn a_lost_store_is_told_within_three_seconds() {
@@ -237,7 +236,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl Store for Pinged {
+    impl Pulse for Pinged {
         async fn ping(&self) -> Result<(), StoreError> {
             let now = self.0.load(Ordering::SeqCst);
             if now == Ping::Hangs as u8 {
@@ -251,42 +250,6 @@ mod tests {
 
         fn status(&self) -> StoreStatus {
             StoreStatus { restarts_seen: 3, nonces: 0 }
-        }
-
-        async fn credentials(&self, _: &ConsumerKey, _: Option<&Token>) -> Result<Credentials, StoreError> {
-            Err(too_slow())
-        }
-
-        async fn claim_nonce(&self, _: &NonceClaim<'_>) -> Result<Claim, StoreError> {
-            Err(too_slow())
-        }
-
-        async fn create_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
-            Err(too_slow())
-        }
-
-        async fn replace_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
-            Err(too_slow())
-        }
-
-        async fn consumers(&self, _: Option<&ConsumerKey>, _: usize) -> Result<Vec<Consumer>, StoreError> {
-            Err(too_slow())
-        }
-
-        async fn create_token(&self, _: &AccessToken) -> Result<(), StoreError> {
-            Err(too_slow())
-        }
-
-        async fn replace_token(&self, _: &AccessToken) -> Result<(), StoreError> {
-            Err(too_slow())
-        }
-
-        async fn token(&self, _: &Token) -> Result<Option<AccessToken>, StoreError> {
-            Err(too_slow())
-        }
-
-        async fn close(&self) -> Result<(), StoreError> {
-            Ok(())
         }
     }
 }

@@ -40,7 +40,7 @@ use self::listener::Listener;
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, ShutdownConfig};
 use crate::issue::Issuer;
-use crate::store::Store;
+use crate::store::{CheckStore, Store};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
 
@@ -127,7 +127,8 @@ fn serve(listeners: Listeners, app: &App, health: &Health) -> Result<(Group, Gro
 
 /// What the check listener serves.
 fn check_routes(app: &App, health: &Health) -> Result<Routes, ServerError> {
-    let verifier = Verifier::new(Arc::clone(&app.store), Arc::clone(&app.clock), &app.config.verify);
+    let store: Arc<dyn CheckStore> = app.store.clone();
+    let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify);
     let check = CheckService::new(verifier, Arc::clone(&app.config), Arc::clone(&app.metrics), &*app.entropy);
     let routes = Routes::new(check.into_server()).add_service(health.service());
     if app.config.check.reflection { Ok(routes.add_service(reflection(&[])?)) } else { Ok(routes) }

@@ -101,6 +101,7 @@ fn word(reason: Reason) -> &'static str {
         Reason::ConsumerDisabled => "consumer_key_refused",
         Reason::TokenRevoked => "token_revoked",
         Reason::TokenExpired => "token_expired",
+        Reason::UserDisabled => "token_rejected",
         Reason::TimestampRefused { .. } | Reason::TimestampFenced { .. } => "timestamp_refused",
         Reason::NonceUsed => "nonce_used",
         Reason::TokenRequired | Reason::UserRequired | Reason::ScopeMissing | Reason::RealmMismatch => {
@@ -132,6 +133,7 @@ fn advice(reason: Reason) -> Cow<'static, str> {
         Reason::ConsumerDisabled => "The consumer was disabled; ask the operator of this API".into(),
         Reason::TokenRevoked => "The token was revoked; ask the user for a new one".into(),
         Reason::TokenExpired => "The token has expired; get a new one".into(),
+        Reason::UserDisabled => "The user of this token is disabled; ask the operator of this API".into(),
         Reason::TokenRequired => "The consumer may not sign without oauth_token".into(),
         Reason::NonceWithoutTimestamp => "Send oauth_timestamp together with oauth_nonce".into(),
         Reason::NonceUsed => "Sign every request, also a repeated one, with a new oauth_nonce".into(),

@@ -9,8 +9,8 @@ use super::StoreError;
 use super::record::Records;
 use crate::clock::UnixTime;
 use crate::model::{
-    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Scopes, Secret,
-    Token, TokenStatus, UserId, ValueError,
+    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation,
+    Scopes, Secret, Token, TokenStatus, UserId, ValueError,
 };
 
 /// A consumer and a token as they are written.
@@ -52,6 +52,7 @@ fn consumer() -> Result<Consumer, ValueError> {
         description: String::new(),
         platform: String::new(),
         app_url: String::new(),
+        verified: false,
         status: ConsumerStatus::Disabled,
         secrets: vec![ConsumerSecret { secret: secret(), expires_at: None }],
         rsa_public_keys: Vec::new(),
@@ -60,6 +61,7 @@ fn consumer() -> Result<Consumer, ValueError> {
         callbacks: Vec::new(),
         scopes: Scopes::parse("read")?,
         compat: BTreeSet::new(),
+        generation: Generation::default(),
         created_at: UnixTime::default(),
         updated_at: UnixTime::default(),
         revision: 1,
@@ -73,6 +75,8 @@ fn token(consumer_key: &ConsumerKey) -> Result<AccessToken, ValueError> {
         consumer_key: consumer_key.clone(),
         user_id: Some(UserId::new(NAME)?),
         scopes: Scopes::parse("read")?,
+        consumer_generation: Generation::default(),
+        user_generation: Generation::default(),
         status: TokenStatus::Revoked,
         expires_at: None,
         created_at: UnixTime::default(),

@@ -15,7 +15,7 @@ use super::{StoreError, StoreErrorKind};
 use crate::clock::UnixTime;
 use crate::model::{
     AccessToken, CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow,
-    Scopes, Token, TokenStatus, UserId,
+    Generation, Scopes, Token, TokenStatus, UserId,
 };
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 
@@ -35,6 +35,8 @@ struct ConsumerRecord {
     description: String,
     platform: String,
     app_url: String,
+    #[serde(default)]
+    verified: bool,
     disabled: bool,
     secrets: Vec<SecretRecord>,
     rsa_public_keys: Vec<String>,
@@ -43,6 +45,8 @@ struct ConsumerRecord {
     callbacks: Vec<String>,
     scopes: String,
     compat: Vec<String>,
+    #[serde(default)]
+    generation: u64,
     created_at_ms: u64,
     updated_at_ms: u64,
     revision: u64,
@@ -64,6 +68,10 @@ struct TokenRecord {
     consumer_key: String,
     user_id: Option<String>,
     scopes: String,
+    #[serde(default)]
+    consumer_generation: u64,
+    #[serde(default)]
+    user_generation: u64,
     revoked: bool,
     expires_at_ms: Option<u64>,
     created_at_ms: u64,
@@ -125,6 +133,7 @@ impl Records {
             description: consumer.description.clone(),
             platform: consumer.platform.clone(),
             app_url: consumer.app_url.clone(),
+            verified: consumer.verified,
             disabled: consumer.status == ConsumerStatus::Disabled,
             secrets: secrets.collect::<Result<_, StoreError>>()?,
             rsa_public_keys: consumer.rsa_public_keys.iter().map(RsaPublicKey::to_pem).collect(),
@@ -133,6 +142,7 @@ impl Records {
             callbacks: consumer.callbacks.clone(),
             scopes: consumer.scopes.to_string(),
             compat: names(&consumer.compat, CompatProfile::name),
+            generation: consumer.generation.number(),
             created_at_ms: consumer.created_at.as_millis(),
             updated_at_ms: consumer.updated_at.as_millis(),
             revision: consumer.revision,
@@ -162,6 +172,7 @@ impl Records {
             description: record.description,
             platform: record.platform,
             app_url: record.app_url,
+            verified: record.verified,
             status: if record.disabled { ConsumerStatus::Disabled } else { ConsumerStatus::Active },
             rsa_public_keys: rsa_keys(&record.rsa_public_keys)?,
             signature_methods: from_names(&record.signature_methods, |name| {
@@ -171,6 +182,7 @@ impl Records {
             callbacks: record.callbacks,
             scopes: Scopes::parse(&record.scopes).map_err(unreadable)?,
             compat: from_names(&record.compat, CompatProfile::from_name)?,
+            generation: Generation::from_number(record.generation),
             created_at: UnixTime::from_millis(record.created_at_ms),
             updated_at: UnixTime::from_millis(record.updated_at_ms),
             revision: record.revision,
@@ -187,6 +199,8 @@ impl Records {
             consumer_key: token.consumer_key.to_string(),
             user_id: token.user_id.as_ref().map(UserId::to_string),
             scopes: token.scopes.to_string(),
+            consumer_generation: token.consumer_generation.number(),
+            user_generation: token.user_generation.number(),
             revoked: token.status == TokenStatus::Revoked,
             expires_at_ms: token.expires_at.map(UnixTime::as_millis),
             created_at_ms: token.created_at.as_millis(),
@@ -210,6 +224,8 @@ impl Records {
             consumer_key,
             user_id: record.user_id.map(UserId::new).transpose().map_err(unreadable)?,
             scopes: Scopes::parse(&record.scopes).map_err(unreadable)?,
+            consumer_generation: Generation::from_number(record.consumer_generation),
+            user_generation: Generation::from_number(record.user_generation),
             status: if record.revoked { TokenStatus::Revoked } else { TokenStatus::Active },
             expires_at: record.expires_at_ms.map(UnixTime::from_millis),
             created_at: UnixTime::from_millis(record.created_at_ms),
@@ -362,6 +378,7 @@ mod tests {
             description: "prints \u{1F5A8} \"photos\"".into(),
             platform: "ios".into(),
             app_url: "https://printer.example/".into(),
+            verified: true,
             status: ConsumerStatus::Disabled,
             secrets: vec![
                 ConsumerSecret { secret: Secret::new(*b"new"), expires_at: None },
@@ -373,6 +390,7 @@ mod tests {
             callbacks: vec!["https://printer.example/ready".into()],
             scopes: Scopes::parse("read write").unwrap(),
             compat: CompatProfile::ALL.into(),
+            generation: Generation::from_number(u64::MAX),
             created_at: UnixTime::from_millis(1),
             updated_at: UnixTime::from_millis(2),
             revision: 3,
@@ -395,6 +413,8 @@ mod tests {
             consumer_key: ConsumerKey::new("ck").unwrap(),
             user_id: Some(UserId::new("jane doe").unwrap()),
             scopes: Scopes::parse("read").unwrap(),
+            consumer_generation: Generation::from_number(u64::MAX),
+            user_generation: Generation::from_number(5),
             status: TokenStatus::Revoked,
             expires_at: Some(UnixTime::from_millis(9)),
             created_at: UnixTime::from_millis(1),

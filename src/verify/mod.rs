@@ -24,9 +24,9 @@ pub use reason::{BodyGap, Reason, Stage};
 
 use crate::clock::{Clock, UnixTime};
 use crate::config::{Requirement, VerifyConfig};
-use crate::model::{AccessToken, Consumer, ConsumerKey, Flow, Scopes, Token, TokenStatus};
+use crate::model::{AccessToken, Consumer, ConsumerKey, Flow, Scopes, Token, TokenState, UserStanding};
 use crate::oauth::{self, BodyHashRule, Keys, Limits, SignatureMethod, SignedRequest, Verified};
-use crate::store::{Claim, Credentials, NonceClaim, Store, StoreError};
+use crate::store::{CheckStore, Claim, Credentials, NonceClaim, StoreError};
 
 /// How long a nonce is remembered after its timestamp left the window: what clocks of replicas may differ.
 const NONCE_MARGIN: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ const NONCE_MARGIN: Duration = Duration::from_secs(60);
 /// Verifies signed requests against a store.
 #[derive(Debug)]
 pub struct Verifier {
-    store: Arc<dyn Store>,
+    store: Arc<dyn CheckStore>,
     clock: Arc<dyn Clock>,
     limits: Limits,
     window: Duration,
@@ -60,7 +60,7 @@ pub struct Demands<'p> {
 
 impl Verifier {
     /// A verifier over `store` that takes the time from `clock`.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, config: &VerifyConfig) -> Self {
+    pub fn new(store: Arc<dyn CheckStore>, clock: Arc<dyn Clock>, config: &VerifyConfig) -> Self {
         let limits = Limits { parameters: config.max_parameters, ..Limits::default() };
         Self { store, clock, limits, window: config.timestamp_window, not_before: config.not_before }
     }
@@ -112,7 +112,7 @@ impl Verifier {
         let unproven = |reason| Stop::Refused(Denial::of(reason));
         let proven = prove(signed, &found, demands.body_hash, now).map_err(unproven)?;
         let consumer = found.consumer.as_ref().ok_or_else(|| unproven(Reason::UnknownConsumer))?;
-        let caller = Caller { consumer, token: found.token.as_ref() };
+        let caller = Caller { consumer, token: found.token.as_deref(), user: found.user };
         let identity = Identity::of(consumer, caller.token);
         if let Err(stop) = self.check_proven(&proven, caller, &identity, demands).await {
             return Err(stop.map(|reason| Denial::of(reason).proven(identity)));
@@ -213,6 +213,7 @@ impl<R> From<StoreError> for Stop<R> {
 struct Caller<'c> {
     consumer: &'c Consumer,
     token: Option<&'c AccessToken>,
+    user: UserStanding,
 }
 
 impl Caller<'_> {
@@ -223,9 +224,12 @@ impl Caller<'_> {
         }
         match self.token {
             Some(token) if token.consumer_key != self.consumer.key => Err(Reason::UnknownToken),
-            Some(token) if token.status == TokenStatus::Revoked => Err(Reason::TokenRevoked),
-            Some(token) if token.is_expired(now) => Err(Reason::TokenExpired),
-            Some(_) => Ok(()),
+            Some(token) => match token.state(self.consumer, self.user, now) {
+                TokenState::Active => Ok(()),
+                TokenState::Revoked => Err(Reason::TokenRevoked),
+                TokenState::UserDisabled => Err(Reason::UserDisabled),
+                TokenState::Expired => Err(Reason::TokenExpired),
+            },
             None if request.token().is_some() => Err(Reason::UnknownToken),
             None if !self.consumer.may(Flow::TwoLegged) => Err(Reason::TokenRequired),
             None => Ok(()),

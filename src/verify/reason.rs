@@ -27,6 +27,8 @@ pub enum Reason {
     TokenRevoked,
     /// The token has expired.
     TokenExpired,
+    /// The user whom the token acts for is disabled.
+    UserDisabled,
     /// The consumer may not sign without a token.
     TokenRequired,
     /// The timestamp is outside of the window.
@@ -121,6 +123,7 @@ impl Reason {
             Self::ConsumerDisabled => "consumer_disabled",
             Self::TokenRevoked => "token_revoked",
             Self::TokenExpired => "token_expired",
+            Self::UserDisabled => "user_disabled",
             Self::TokenRequired => "token_required",
             Self::TimestampRefused { .. } => "timestamp_refused",
             Self::TimestampFenced { .. } => "timestamp_fenced",
@@ -157,6 +160,7 @@ impl Reason {
             Self::ConsumerDisabled
             | Self::TokenRevoked
             | Self::TokenExpired
+            | Self::UserDisabled
             | Self::TimestampRefused { .. }
             | Self::TimestampFenced { .. }
             | Self::NonceUsed => Stage::NotUsable,

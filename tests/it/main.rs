@@ -21,6 +21,7 @@ mod layering;
 mod process;
 mod program;
 mod redis;
+mod refusing_store;
 mod scripted;
 mod server_frame;
 mod stack;

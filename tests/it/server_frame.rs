@@ -9,10 +9,12 @@ use std::{fs, io};
 use async_trait::async_trait;
 use countersign::clock::{SystemClock, SystemEntropy};
 use countersign::config::{Config, ListenAddress, ListenerConfig, TlsConfig};
-use countersign::model::{AccessToken, Consumer, ConsumerKey, Token};
+use countersign::model::{ConsumerKey, Token};
 use countersign::server::api::AdminToken;
 use countersign::server::{self, Addresses, App, BindError, Listeners, ServerError};
-use countersign::store::{Claim, Credentials, NonceClaim, Store, StoreError, StoreErrorKind, StoreStatus};
+use countersign::store::{
+    Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind, StoreStatus,
+};
 use countersign::telemetry::Metrics;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -25,6 +27,8 @@ use tonic::{Code, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use crate::refusing_store::refusing_store;
 
 const AUTHORIZATION: &str = "envoy.service.auth.v3.Authorization";
 
@@ -350,11 +354,12 @@ fn read(path: &Path) -> String {
 #[derive(Debug, Default)]
 struct FakeStore {
     lost: AtomicBool,
+    changes: Changes,
 }
 
 impl FakeStore {
     fn lost() -> Self {
-        Self { lost: AtomicBool::new(true) }
+        Self { lost: AtomicBool::new(true), ..Self::default() }
     }
 
     fn set_lost(&self, lost: bool) {
@@ -367,15 +372,7 @@ fn unavailable<T>() -> Result<T, StoreError> {
 }
 
 #[async_trait]
-impl Store for FakeStore {
-    async fn ping(&self) -> Result<(), StoreError> {
-        if self.lost.load(Ordering::SeqCst) { unavailable() } else { Ok(()) }
-    }
-
-    fn status(&self) -> StoreStatus {
-        StoreStatus::default()
-    }
-
+impl CheckStore for FakeStore {
     async fn credentials(&self, _: &ConsumerKey, _: Option<&Token>) -> Result<Credentials, StoreError> {
         unavailable()
     }
@@ -384,31 +381,20 @@ impl Store for FakeStore {
         unavailable()
     }
 
-    async fn create_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
-        unavailable()
-    }
-
-    async fn replace_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
-        unavailable()
-    }
-
-    async fn consumers(&self, _: Option<&ConsumerKey>, _: usize) -> Result<Vec<Consumer>, StoreError> {
-        unavailable()
-    }
-
-    async fn create_token(&self, _: &AccessToken) -> Result<(), StoreError> {
-        unavailable()
-    }
-
-    async fn replace_token(&self, _: &AccessToken) -> Result<(), StoreError> {
-        unavailable()
-    }
-
-    async fn token(&self, _: &Token) -> Result<Option<AccessToken>, StoreError> {
-        unavailable()
-    }
-
-    async fn close(&self) -> Result<(), StoreError> {
-        Ok(())
+    fn changes(&self) -> &Changes {
+        &self.changes
     }
 }
+
+#[async_trait]
+impl Pulse for FakeStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        if self.lost.load(Ordering::SeqCst) { unavailable() } else { Ok(()) }
+    }
+
+    fn status(&self) -> StoreStatus {
+        StoreStatus::default()
+    }
+}
+
+refusing_store!(FakeStore, StoreError::new(StoreErrorKind::Unavailable, "test"));

@@ -28,6 +28,7 @@ impl ConsumerService for Consumers {
         Ok(Response::new(v1::CreateConsumerResponse {
             consumer: Some(consumer_message(&consumer)),
             consumer_secret: consumer.secrets.first().map(|newest| shown(&newest.secret)).unwrap_or_default(),
+            existed: false,
         }))
     }
 
@@ -68,6 +69,38 @@ impl ConsumerService for Consumers {
     ) -> Result<Response<v1::Consumer>, Status> {
         let actor = gate::actor(request.extensions())?;
         self.set_status(&request.get_ref().consumer_key, ConsumerStatus::Active, actor).await
+    }
+
+    async fn update_consumer(
+        &self,
+        _request: Request<v1::UpdateConsumerRequest>,
+    ) -> Result<Response<v1::Consumer>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn delete_consumer(&self, _request: Request<v1::DeleteConsumerRequest>) -> Result<Response<()>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn rotate_consumer_secret(
+        &self,
+        _request: Request<v1::RotateConsumerSecretRequest>,
+    ) -> Result<Response<v1::RotateConsumerSecretResponse>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn add_rsa_public_key(
+        &self,
+        _request: Request<v1::AddRsaPublicKeyRequest>,
+    ) -> Result<Response<v1::Consumer>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn remove_rsa_public_key(
+        &self,
+        _request: Request<v1::RemoveRsaPublicKeyRequest>,
+    ) -> Result<Response<v1::Consumer>, Status> {
+        Err(Status::unimplemented("not built yet"))
     }
 }
 

@@ -18,7 +18,8 @@ use crate::oauth::{RsaPublicKey, SignatureMethod};
 
 /// What a CreateConsumer asks for.
 pub(super) fn consumer_draft(request: v1::CreateConsumerRequest) -> Result<ConsumerDraft, Violations> {
-    let v1::CreateConsumerRequest { consumer, consumer_secret, no_shared_secret } = request;
+    let v1::CreateConsumerRequest { consumer, consumer_secret, no_shared_secret, allow_existing: _, validate_only: _ } =
+        request;
     let v1::Consumer {
         consumer_key,
         name,
@@ -37,6 +38,8 @@ pub(super) fn consumer_draft(request: v1::CreateConsumerRequest) -> Result<Consu
         create_time: _,
         update_time: _,
         etag: _,
+        verified,
+        previous_secret_expire_time: _,
     } = consumer.ok_or_else(|| Violations::of("consumer", "is required"))?;
     Ok(ConsumerDraft {
         consumer_key: given(consumer_key),
@@ -46,6 +49,7 @@ pub(super) fn consumer_draft(request: v1::CreateConsumerRequest) -> Result<Consu
         description,
         platform,
         app_url,
+        verified,
         signature_methods,
         flows,
         callbacks,
@@ -57,7 +61,7 @@ pub(super) fn consumer_draft(request: v1::CreateConsumerRequest) -> Result<Consu
 
 /// What a CreateToken asks for.
 pub(super) fn token_draft(request: v1::CreateTokenRequest) -> Result<TokenDraft, Violations> {
-    let v1::CreateTokenRequest { token, token_secret, ttl } = request;
+    let v1::CreateTokenRequest { token, token_secret, ttl, allow_existing: _, validate_only: _ } = request;
     let v1::Token { token, consumer_key, user_id, scopes, expire_time, status: _, create_time: _, etag: _ } =
         token.ok_or_else(|| Violations::of("token", "is required"))?;
     Ok(TokenDraft {
@@ -79,6 +83,7 @@ pub(super) fn consumer_message(consumer: &Consumer) -> v1::Consumer {
         description,
         platform,
         app_url,
+        verified,
         status,
         secrets,
         rsa_public_keys,
@@ -87,6 +92,7 @@ pub(super) fn consumer_message(consumer: &Consumer) -> v1::Consumer {
         callbacks,
         scopes,
         compat,
+        generation: _,
         created_at,
         updated_at,
         revision,
@@ -98,6 +104,7 @@ pub(super) fn consumer_message(consumer: &Consumer) -> v1::Consumer {
         description: description.clone(),
         platform: platform.clone(),
         app_url: app_url.clone(),
+        verified: *verified,
         status: consumer_status(*status).into(),
         signature_methods: signature_methods.iter().map(SignatureMethod::to_string).collect(),
         flows: flows.iter().map(|flow: &Flow| flow.name().to_owned()).collect(),
@@ -109,13 +116,25 @@ pub(super) fn consumer_message(consumer: &Consumer) -> v1::Consumer {
         create_time: Some(timestamp(*created_at)),
         update_time: Some(timestamp(*updated_at)),
         etag: revision.to_string(),
+        previous_secret_expire_time: secrets.get(1).and_then(|older| older.expires_at).map(timestamp),
     }
 }
 
 /// A token as administrators see it: without its secret.
 pub(super) fn token_message(token: &AccessToken) -> v1::Token {
-    let AccessToken { token, secret: _, consumer_key, user_id, scopes, status, expires_at, created_at, revision } =
-        token;
+    let AccessToken {
+        token,
+        secret: _,
+        consumer_key,
+        user_id,
+        scopes,
+        consumer_generation: _,
+        user_generation: _,
+        status,
+        expires_at,
+        created_at,
+        revision,
+    } = token;
     v1::Token {
         token: token.to_string(),
         consumer_key: consumer_key.to_string(),

@@ -19,26 +19,39 @@ pub(super) fn token_status<S: Serializer>(status: &i32, to: S) -> Result<S::Ok, 
     v1::TokenStatus::try_from(*status).unwrap_or_default().as_str_name().serialize(to)
 }
 
-impl fmt::Debug for v1::CreateConsumerRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreateConsumerRequest").field("consumer", &self.consumer).finish_non_exhaustive()
-    }
+pub(super) fn user_status<S: Serializer>(status: &i32, to: S) -> Result<S::Ok, S::Error> {
+    v1::UserStatus::try_from(*status).unwrap_or_default().as_str_name().serialize(to)
 }
 
-impl fmt::Debug for v1::CreateConsumerResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreateConsumerResponse").field("consumer", &self.consumer).finish_non_exhaustive()
-    }
+pub(super) fn request_token_state<S: Serializer>(state: &i32, to: S) -> Result<S::Ok, S::Error> {
+    v1::RequestTokenState::try_from(*state).unwrap_or_default().as_str_name().serialize(to)
 }
 
-impl fmt::Debug for v1::CreateTokenRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreateTokenRequest").field("token", &self.token).finish_non_exhaustive()
-    }
+/// `Debug` of messages that carry secrets: the fields that are named, and no others.
+macro_rules! debug_only {
+    ($($message:ident { $($field:ident),* })*) => {$(
+        impl fmt::Debug for v1::$message {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($message))$(.field(stringify!($field), &self.$field))*.finish_non_exhaustive()
+            }
+        }
+    )*};
 }
 
-impl fmt::Debug for v1::CreateTokenResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreateTokenResponse").field("token", &self.token).finish_non_exhaustive()
-    }
+debug_only! {
+    CreateConsumerRequest { consumer }
+    CreateConsumerResponse { consumer }
+    RotateConsumerSecretRequest { consumer_key }
+    RotateConsumerSecretResponse { consumer }
+    CreateTokenRequest { token }
+    CreateTokenResponse { token }
+    IssuedToken { token }
+    ExchangePasswordRequest { consumer_key }
+    CreateRequestTokenResponse { request_token }
+    AuthorizeRequestTokenResponse {}
+    RefuseRequestTokenResponse {}
+    ExchangeRequestTokenRequest { consumer_key, token }
+    CreateUserRequest { user }
+    SetPasswordRequest { user_id }
+    AuthenticateRequest { consumer_key }
 }

@@ -27,6 +27,7 @@ impl TokenService for Tokens {
         Ok(Response::new(v1::CreateTokenResponse {
             token: Some(token_message(&token)),
             token_secret: shown(&token.secret),
+            existed: false,
         }))
     }
 
@@ -42,6 +43,69 @@ impl TokenService for Tokens {
         let consumer = if key.is_empty() { None } else { Some(consumer_key(key)?) };
         let revoked = self.issuer.revoke_token(&token(name)?, consumer.as_ref(), actor).await;
         Ok(Response::new(token_message(&revoked.map_err(errors::status)?)))
+    }
+
+    async fn list_tokens(
+        &self,
+        _request: Request<v1::ListTokensRequest>,
+    ) -> Result<Response<v1::ListTokensResponse>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn introspect_token(
+        &self,
+        _request: Request<v1::IntrospectTokenRequest>,
+    ) -> Result<Response<v1::IntrospectTokenResponse>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn revoke_tokens(
+        &self,
+        _request: Request<v1::RevokeTokensRequest>,
+    ) -> Result<Response<v1::RevokeTokensResponse>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn exchange_password(
+        &self,
+        _request: Request<v1::ExchangePasswordRequest>,
+    ) -> Result<Response<v1::IssuedToken>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn create_request_token(
+        &self,
+        _request: Request<v1::CreateRequestTokenRequest>,
+    ) -> Result<Response<v1::CreateRequestTokenResponse>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn get_request_token(
+        &self,
+        _request: Request<v1::GetRequestTokenRequest>,
+    ) -> Result<Response<v1::RequestToken>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn authorize_request_token(
+        &self,
+        _request: Request<v1::AuthorizeRequestTokenRequest>,
+    ) -> Result<Response<v1::AuthorizeRequestTokenResponse>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn refuse_request_token(
+        &self,
+        _request: Request<v1::RefuseRequestTokenRequest>,
+    ) -> Result<Response<v1::RefuseRequestTokenResponse>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn exchange_request_token(
+        &self,
+        _request: Request<v1::ExchangeRequestTokenRequest>,
+    ) -> Result<Response<v1::IssuedToken>, Status> {
+        Err(Status::unimplemented("not built yet"))
     }
 }
 

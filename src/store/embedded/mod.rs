@@ -46,9 +46,14 @@ use self::journal::Journal;
 use self::nonces::{Nonces, Remembered, Verdict};
 use super::nonce::NonceId;
 use super::record::Records;
-use super::{Claim, Credentials, NonceClaim, Store, StoreError, StoreErrorKind, StoreStatus};
+use super::{
+    AttemptCounter, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind,
+    StoreStatus, TokenHolder,
+};
 use crate::clock::Clock;
-use crate::model::{AccessToken, Consumer, ConsumerKey, Token};
+use crate::model::{
+    AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId, UserStanding, Username,
+};
 
 /// The store in one file of one process.
 pub(super) struct EmbeddedStore {
@@ -57,6 +62,7 @@ pub(super) struct EmbeddedStore {
     nonces: Arc<Nonces>,
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
+    changes: Changes,
 }
 
 // === impl EmbeddedStore ===
@@ -91,7 +97,7 @@ impl EmbeddedStore {
         }
         let nonces = Arc::new(Nonces::new(begun.fence, begun.horizon, begun.claims));
         let journal = Arc::new(Journal::new(Arc::clone(&disk), Arc::clone(&clock), Arc::clone(&nonces)));
-        let store = Arc::new(Self { records, disk, nonces, journal, clock });
+        let store = Arc::new(Self { records, disk, nonces, journal, clock, changes: Changes::default() });
         tokio::spawn(keep_time(Arc::downgrade(&store)));
         Ok(store)
     }
@@ -148,12 +154,13 @@ impl EmbeddedStore {
 }
 
 #[async_trait]
-impl Store for EmbeddedStore {
+impl CheckStore for EmbeddedStore {
     async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
         let token = token.map(|token| self.stored_token(token)).transpose()?.flatten();
         Ok(Credentials {
-            consumer: self.stored_consumer(consumer)?,
-            token: token.filter(|token| token.consumer_key == *consumer),
+            consumer: self.stored_consumer(consumer)?.map(Arc::new),
+            token: token.filter(|token| token.consumer_key == *consumer).map(Arc::new),
+            user: UserStanding::default(),
         })
     }
 
@@ -173,6 +180,25 @@ impl Store for EmbeddedStore {
         Ok(Claim::Fresh)
     }
 
+    fn changes(&self) -> &Changes {
+        &self.changes
+    }
+}
+
+#[async_trait]
+impl Pulse for EmbeddedStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.disk.check_open()?;
+        self.journal.check_writable()
+    }
+
+    fn status(&self) -> StoreStatus {
+        StoreStatus { restarts_seen: 0, nonces: self.nonces.len() }
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
     async fn create_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
         let bytes = self.records.encode_consumer(consumer)?;
         self.create(CONSUMERS, consumer.key.as_str(), bytes).await
@@ -183,6 +209,10 @@ impl Store for EmbeddedStore {
         let before = self.disk.record(CONSUMERS, key)?.ok_or_else(conflict)?;
         follows(self.records.decode_consumer(&consumer.key, &before)?.revision, consumer.revision)?;
         self.swap(CONSUMERS, key, before, self.records.encode_consumer(consumer)?).await
+    }
+
+    async fn consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
+        self.stored_consumer(key)
     }
 
     async fn consumers(&self, after: Option<&ConsumerKey>, limit: usize) -> Result<Vec<Consumer>, StoreError> {
@@ -215,13 +245,77 @@ impl Store for EmbeddedStore {
         self.stored_token(token)
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.disk.check_open()?;
-        self.journal.check_writable()
+    async fn delete_consumer(&self, _consumer: &Consumer) -> Result<(), StoreError> {
+        Err(unbuilt())
     }
 
-    fn status(&self) -> StoreStatus {
-        StoreStatus { restarts_seen: 0, nonces: self.nonces.len() }
+    async fn delete_token(&self, _token: &AccessToken) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn tokens(
+        &self,
+        _holder: TokenHolder<'_>,
+        _after: Option<&Token>,
+        _limit: usize,
+    ) -> Result<Vec<AccessToken>, StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn create_user(&self, _user: &User) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn replace_user(&self, _user: &User) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn user(&self, _id: &UserId) -> Result<Option<User>, StoreError> {
+        Ok(None)
+    }
+
+    async fn user_named(&self, _username: &Username) -> Result<Option<User>, StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn users(&self, _after: Option<&UserId>, _limit: usize) -> Result<Vec<User>, StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn create_request_token(&self, _token: &RequestToken) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn replace_request_token(&self, _token: &RequestToken) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn exchange_request_token(&self, _used: &RequestToken, _issued: &AccessToken) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn request_token(&self, _token: &Token) -> Result<Option<RequestToken>, StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn create_session(&self, _session: &Session) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn session(&self, _id: &SessionId) -> Result<Option<Session>, StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn delete_session(&self, _id: &SessionId) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn count_attempt(&self, _counter: &AttemptCounter, _window: Duration) -> Result<u64, StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn take_attempts_back(&self, _counter: &AttemptCounter, _attempts: u64) -> Result<(), StoreError> {
+        Err(unbuilt())
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -263,6 +357,10 @@ fn follows(stored: u64, new: u64) -> Result<(), StoreError> {
 
 fn conflict() -> StoreError {
     StoreError::new(StoreErrorKind::Conflict, "changing a record")
+}
+
+fn unbuilt() -> StoreError {
+    StoreError::new(StoreErrorKind::Unusable, "keeping users and temporary credentials is not built yet")
 }
 
 fn late(context: &'static str) -> StoreError {

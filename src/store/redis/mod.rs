@@ -32,6 +32,7 @@ mod server;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Cmd, FromRedisValue, cmd};
@@ -41,15 +42,21 @@ use self::client::Client;
 use self::fault::Fault;
 use super::nonce::NonceId;
 use super::record::Records;
-use super::{Claim, Credentials, NonceClaim, Store, StoreError, StoreErrorKind, StoreStatus};
+use super::{
+    AttemptCounter, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind,
+    StoreStatus, TokenHolder,
+};
 use crate::clock::Clock;
 use crate::config::StoreConfig;
-use crate::model::{AccessToken, Consumer, ConsumerKey, Token};
+use crate::model::{
+    AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId, UserStanding, Username,
+};
 
 /// The store in Redis.
 pub(super) struct RedisStore {
     records: Records,
     client: Arc<Client>,
+    changes: Changes,
 }
 
 // === impl RedisStore ===
@@ -68,7 +75,7 @@ impl RedisStore {
         let address = Address::parse(url)
             .map_err(|error| StoreError::new(StoreErrorKind::Unusable, "reading store.url").because(error))?;
         let client = Client::open(address, config, clock).await.map_err(|fault| fault.during("connecting to Redis"))?;
-        Ok(Arc::new(Self { records, client }))
+        Ok(Arc::new(Self { records, client, changes: Changes::default() }))
     }
 
     async fn call<T: FromRedisValue>(&self, context: &'static str, command: &Cmd) -> Result<T, StoreError> {
@@ -125,7 +132,7 @@ impl RedisStore {
 }
 
 #[async_trait]
-impl Store for RedisStore {
+impl CheckStore for RedisStore {
     async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
         let mut keys = vec![keys::consumer(consumer)];
         keys.extend(token.map(|token| keys::token(consumer, token)));
@@ -134,8 +141,9 @@ impl Store for RedisStore {
         let stored_token = found.next().flatten();
         let token = token.map(|token| self.records.found_token(token, stored_token.as_deref())).transpose()?.flatten();
         Ok(Credentials {
-            consumer: self.records.found_consumer(consumer, stored_consumer.as_deref())?,
-            token: token.map(|token| owned(consumer, token)).transpose()?,
+            consumer: self.records.found_consumer(consumer, stored_consumer.as_deref())?.map(Arc::new),
+            token: token.map(|token| owned(consumer, token)).transpose()?.map(Arc::new),
+            user: UserStanding::default(),
         })
     }
 
@@ -161,6 +169,24 @@ impl Store for RedisStore {
         Ok(if claim.timestamp <= fence { Claim::Fenced { not_before: fence } } else { Claim::Fresh })
     }
 
+    fn changes(&self) -> &Changes {
+        &self.changes
+    }
+}
+
+#[async_trait]
+impl Pulse for RedisStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.client.ping().await.map_err(|fault| fault.during("asking whether Redis can be written"))
+    }
+
+    fn status(&self) -> StoreStatus {
+        StoreStatus { restarts_seen: self.client.restarts_seen(), nonces: 0 }
+    }
+}
+
+#[async_trait]
+impl Store for RedisStore {
     async fn create_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
         let bytes = self.records.encode_consumer(consumer)?;
         // First the index: an entry without a record is left out of lists, a record without an entry would be hidden.
@@ -175,6 +201,11 @@ impl Store for RedisStore {
         let stored = self.records.decode_consumer(&consumer.key, &before)?;
         follows(stored.revision, consumer.revision)?;
         self.swap(key, &before, &self.records.encode_consumer(consumer)?).await
+    }
+
+    async fn consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
+        let bytes = self.fetch_one("looking up a consumer", keys::consumer(key)).await?;
+        bytes.map(|bytes| self.records.decode_consumer(key, &bytes)).transpose()
     }
 
     async fn consumers(&self, after: Option<&ConsumerKey>, limit: usize) -> Result<Vec<Consumer>, StoreError> {
@@ -220,12 +251,77 @@ impl Store for RedisStore {
         bytes.map(|bytes| owned(&owner, self.records.decode_token(token, &bytes)?)).transpose()
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.client.ping().await.map_err(|fault| fault.during("asking whether Redis can be written"))
+    async fn delete_consumer(&self, _consumer: &Consumer) -> Result<(), StoreError> {
+        Err(unbuilt())
     }
 
-    fn status(&self) -> StoreStatus {
-        StoreStatus { restarts_seen: self.client.restarts_seen(), nonces: 0 }
+    async fn delete_token(&self, _token: &AccessToken) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn tokens(
+        &self,
+        _holder: TokenHolder<'_>,
+        _after: Option<&Token>,
+        _limit: usize,
+    ) -> Result<Vec<AccessToken>, StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn create_user(&self, _user: &User) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn replace_user(&self, _user: &User) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn user(&self, _id: &UserId) -> Result<Option<User>, StoreError> {
+        Ok(None)
+    }
+
+    async fn user_named(&self, _username: &Username) -> Result<Option<User>, StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn users(&self, _after: Option<&UserId>, _limit: usize) -> Result<Vec<User>, StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn create_request_token(&self, _token: &RequestToken) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn replace_request_token(&self, _token: &RequestToken) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn exchange_request_token(&self, _used: &RequestToken, _issued: &AccessToken) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn request_token(&self, _token: &Token) -> Result<Option<RequestToken>, StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn create_session(&self, _session: &Session) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn session(&self, _id: &SessionId) -> Result<Option<Session>, StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn delete_session(&self, _id: &SessionId) -> Result<(), StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn count_attempt(&self, _counter: &AttemptCounter, _window: Duration) -> Result<u64, StoreError> {
+        Err(unbuilt())
+    }
+
+    async fn take_attempts_back(&self, _counter: &AttemptCounter, _attempts: u64) -> Result<(), StoreError> {
+        Err(unbuilt())
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -255,6 +351,10 @@ fn follows(stored: u64, new: u64) -> Result<(), StoreError> {
 
 fn conflict() -> StoreError {
     StoreError::new(StoreErrorKind::Conflict, CHANGING)
+}
+
+fn unbuilt() -> StoreError {
+    StoreError::new(StoreErrorKind::Unusable, "keeping users and temporary credentials is not built yet")
 }
 
 const CHANGING: &str = "changing a record";

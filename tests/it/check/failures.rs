@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::config::{Mode, OnError, RoutePolicy};
-use countersign::model::{AccessToken, Consumer, ConsumerKey, Token};
-use countersign::store::{Claim, Credentials, NonceClaim, Store, StoreError, StoreErrorKind, StoreStatus};
+use countersign::model::{ConsumerKey, Token};
+use countersign::store::{
+    Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind, StoreStatus,
+};
 use envoy_types::ext_authz::v3::pb::{Authorization as _, HttpResponse};
 use tonic::Code;
 
 use super::bench::{Bench, Call, metadata};
+use crate::refusing_store::refusing_store;
 
 /// How the store fails. The stores themselves are tested for failing; here it is what becomes of it.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +103,7 @@ async fn failing(fault: Fault, on_error: OnError, mode: Mode) -> Bench {
         config.check.on_error = on_error;
         config.check.policy = RoutePolicy { mode: Some(mode), ..RoutePolicy::default() };
     };
-    Bench::over(change, |store| Arc::new(Failing { store, fault })).await
+    Bench::over(change, |store| Arc::new(Failing { store, fault, changes: Changes::default() })).await
 }
 
 /// A store with a fault.
@@ -108,12 +111,13 @@ async fn failing(fault: Fault, on_error: OnError, mode: Mode) -> Bench {
 struct Failing {
     store: Arc<dyn Store>,
     fault: Fault,
+    changes: Changes,
 }
 
 const UNAVAILABLE: StoreError = StoreError::new(StoreErrorKind::Unavailable, "testing");
 
 #[async_trait]
-impl Store for Failing {
+impl CheckStore for Failing {
     async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
         match self.fault {
             Fault::LookUp => Err(UNAVAILABLE),
@@ -128,30 +132,13 @@ impl Store for Failing {
         Err(UNAVAILABLE)
     }
 
-    async fn create_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
-        Err(UNAVAILABLE)
+    fn changes(&self) -> &Changes {
+        &self.changes
     }
+}
 
-    async fn replace_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
-        Err(UNAVAILABLE)
-    }
-
-    async fn consumers(&self, _: Option<&ConsumerKey>, _: usize) -> Result<Vec<Consumer>, StoreError> {
-        Err(UNAVAILABLE)
-    }
-
-    async fn create_token(&self, _: &AccessToken) -> Result<(), StoreError> {
-        Err(UNAVAILABLE)
-    }
-
-    async fn replace_token(&self, _: &AccessToken) -> Result<(), StoreError> {
-        Err(UNAVAILABLE)
-    }
-
-    async fn token(&self, _: &Token) -> Result<Option<AccessToken>, StoreError> {
-        Err(UNAVAILABLE)
-    }
-
+#[async_trait]
+impl Pulse for Failing {
     async fn ping(&self) -> Result<(), StoreError> {
         Err(UNAVAILABLE)
     }
@@ -159,8 +146,6 @@ impl Store for Failing {
     fn status(&self) -> StoreStatus {
         StoreStatus::default()
     }
-
-    async fn close(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
 }
+
+refusing_store!(Failing, UNAVAILABLE);

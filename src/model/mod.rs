@@ -1,0 +1,24 @@
+//! What Countersign keeps: consumers, users, temporary and token credentials, and the newtypes of their keys and secrets.
+//!
+//! The types hold what is true of a record whoever stores it. How it is stored and sealed is left to [`crate::store`],
+//! who may change it to the administration in [`crate::issue`].
+
+mod consumer;
+mod generation;
+mod request_token;
+mod scopes;
+mod secret;
+mod session;
+mod text;
+mod token;
+mod user;
+
+pub use consumer::{CompatProfile, Consumer, ConsumerSecret, ConsumerStatus, Flow, MIN_RSA_BITS};
+pub use generation::Generation;
+pub use request_token::{Callback, RequestToken, RequestTokenState};
+pub use scopes::Scopes;
+pub use secret::Secret;
+pub use session::{Session, SessionId};
+pub use text::{ConsumerId, ConsumerKey, ConsumerName, MAX_VALUE_LEN, Token, UserId, Username, ValueError};
+pub use token::{AccessToken, TokenState, TokenStatus};
+pub use user::{PasswordHash, User, UserStanding, UserStatus};

@@ -1,0 +1,52 @@
+//! Who is told when a record changes, so that nothing stale is kept.
+
+use std::fmt;
+use std::sync::{PoisonError, RwLock, Weak};
+
+use crate::model::{ConsumerKey, Token, UserId};
+
+/// What changed: created, replaced or deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// That consumer.
+    Consumer(ConsumerKey),
+    /// That access token, whoever's it is.
+    Token(Token),
+    /// That user.
+    User(UserId),
+    /// Anything: changes may have been missed.
+    Everything,
+}
+
+/// Whoever keeps copies of records.
+pub trait Observe: Send + Sync {
+    /// Forgets what changed. Called by whoever noticed the change: it must not block.
+    fn observe(&self, change: &Change);
+}
+
+/// Tells observers of changes: of this process before the call that made them returns, of others as they are heard of.
+#[derive(Default)]
+pub struct Changes {
+    observers: RwLock<Vec<Weak<dyn Observe>>>,
+}
+
+impl Changes {
+    /// Tells `observer` of every change from now on, as long as it lives.
+    pub fn subscribe(&self, observer: Weak<dyn Observe>) {
+        let mut observers = self.observers.write().unwrap_or_else(PoisonError::into_inner);
+        observers.retain(|observer| observer.strong_count() > 0);
+        observers.push(observer);
+    }
+
+    /// Tells every observer.
+    pub(super) fn tell(&self, change: &Change) {
+        let observers = self.observers.read().unwrap_or_else(PoisonError::into_inner);
+        observers.iter().filter_map(Weak::upgrade).for_each(|observer| observer.observe(change));
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes").finish_non_exhaustive()
+    }
+}
