@@ -39,7 +39,7 @@ use self::health::Health;
 use self::listener::Listener;
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, ShutdownConfig};
-use crate::issue::Issuer;
+use crate::issue::{Issuer, Terms};
 use crate::store::{CheckStore, Store};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
@@ -136,7 +136,8 @@ fn check_routes(app: &App, health: &Health) -> Result<Routes, ServerError> {
 
 /// What the api listener serves.
 fn api_routes(app: &App, health: &Health) -> Result<Routes, ServerError> {
-    let issuer = Issuer::new(Arc::clone(&app.store), Arc::clone(&app.clock), Arc::clone(&app.entropy));
+    let terms = Terms::of(&app.config);
+    let issuer = Issuer::new(Arc::clone(&app.store), Arc::clone(&app.clock), Arc::clone(&app.entropy), terms, None);
     let routes = api::routes(issuer, app.admin_token.clone()).add_service(health.service());
     Ok(routes.add_service(reflection(&[api::v1::FILE_DESCRIPTOR_SET])?))
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
-use countersign::config::{StoreConfig, StoreUrl};
-use countersign::issue::Issuer;
+use countersign::config::{Config, StoreConfig, StoreUrl};
+use countersign::issue::{Issuer, Terms};
 use countersign::server::api::{self, AdminToken};
 use countersign::store::{self, Store};
 use tokio::net::TcpListener;
@@ -65,7 +65,7 @@ type Interceptor = fn(Request<()>) -> Result<Request<()>, Status>;
 
 /// An issuer over a store in memory.
 pub(crate) async fn issuer(clock: Arc<dyn Clock>) -> Issuer {
-    Issuer::new(memory(clock.clone()).await, clock, Arc::new(SystemEntropy))
+    Issuer::new(memory(clock.clone()).await, clock, Arc::new(SystemEntropy), Terms::of(&Config::default()), None)
 }
 
 async fn memory(clock: Arc<dyn Clock>) -> Arc<dyn Store> {

@@ -273,10 +273,10 @@ async fn a_token_is_revoked_for_good_and_only_for_its_consumer() {
 #[tokio::test]
 async fn of_many_changes_at_once_none_is_lost() {
     let issuer = issuer(Arc::new(ManualClock::at(START))).await;
-    let consumer = issuer.create_consumer(&draft(), Actor::Admin).await.unwrap();
+    let consumer = issuer.create_consumer(&draft(), &Actor::ADMIN).await.unwrap().record;
     let change = |status| {
         let (issuer, key) = (issuer.clone(), consumer.key.clone());
-        tokio::spawn(async move { issuer.set_consumer_status(&key, status, Actor::Admin).await })
+        tokio::spawn(async move { issuer.set_consumer_status(&key, status, &Actor::ADMIN).await })
     };
     let changes: Vec<_> = (0..8).map(|_| change(ConsumerStatus::Disabled)).collect();
     for changed in changes {
@@ -328,7 +328,7 @@ async fn every_change_leaves_one_audit_event_without_secrets() {
     let issuer = issuer(Arc::new(ManualClock::at(START))).await;
     let secret = || Some(Secret::new(*b"kd94hf93k423kf44"));
     let consumer = ConsumerDraft { consumer_key: Some("k".to_owned()), consumer_secret: secret(), ..draft() };
-    let consumer = issuer.create_consumer(&consumer, Actor::Admin).await.unwrap();
+    let consumer = issuer.create_consumer(&consumer, &Actor::ADMIN).await.unwrap().record;
     let token = TokenDraft {
         token: Some("t".to_owned()),
         token_secret: secret(),
@@ -337,10 +337,10 @@ async fn every_change_leaves_one_audit_event_without_secrets() {
         scopes: Vec::new(),
         expiry: Expiry::Never,
     };
-    let token = issuer.create_token(&token, Actor::Admin).await.unwrap();
+    let token = issuer.create_token(&token, &Actor::ADMIN).await.unwrap().record;
     for _ in 0..2 {
-        issuer.revoke_token(&token.token, None, Actor::Admin).await.unwrap();
-        issuer.set_consumer_status(&consumer.key, ConsumerStatus::Disabled, Actor::Admin).await.unwrap();
+        issuer.revoke_token(&token.token, None, &Actor::ADMIN).await.unwrap();
+        issuer.set_consumer_status(&consumer.key, ConsumerStatus::Disabled, &Actor::ADMIN).await.unwrap();
     }
 
     let log = fs::read_to_string(log.path()).unwrap();

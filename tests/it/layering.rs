@@ -34,7 +34,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "issue",
-        knows: &["clock", "model", "oauth", "store"],
+        knows: &["clock", "config", "model", "oauth", "store"],
         why: "issuing does not depend on how it was asked for",
     },
 ];

@@ -6,7 +6,7 @@ use super::convert::{consumer_draft, consumer_message, shown};
 use super::page::{self, Page};
 use super::v1::consumer_service_server::ConsumerService;
 use super::{errors, gate, v1};
-use crate::issue::{Actor, Issuer, Violations};
+use crate::issue::{Actor, Created, Issuer, Violations};
 use crate::model::{ConsumerKey, ConsumerStatus};
 
 #[derive(Clone, Debug)]
@@ -22,13 +22,13 @@ impl ConsumerService for Consumers {
     ) -> Result<Response<v1::CreateConsumerResponse>, Status> {
         let actor = gate::actor(request.extensions())?;
         let draft = consumer_draft(request.into_inner()).map_err(|wrong| errors::invalid(&wrong))?;
-        let created = self.issuer.create_consumer(&draft, actor).await;
-        let consumer =
+        let created = self.issuer.create_consumer(&draft, &actor).await;
+        let Created { record: consumer, existed } =
             created.map_err(|error| errors::of_draft(error, "consumer", &["consumer_secret", "no_shared_secret"]))?;
         Ok(Response::new(v1::CreateConsumerResponse {
             consumer: Some(consumer_message(&consumer)),
             consumer_secret: consumer.secrets.first().map(|newest| shown(&newest.secret)).unwrap_or_default(),
-            existed: false,
+            existed,
         }))
     }
 
@@ -60,7 +60,7 @@ impl ConsumerService for Consumers {
         request: Request<v1::DisableConsumerRequest>,
     ) -> Result<Response<v1::Consumer>, Status> {
         let actor = gate::actor(request.extensions())?;
-        self.set_status(&request.get_ref().consumer_key, ConsumerStatus::Disabled, actor).await
+        self.set_status(&request.get_ref().consumer_key, ConsumerStatus::Disabled, &actor).await
     }
 
     async fn enable_consumer(
@@ -68,7 +68,7 @@ impl ConsumerService for Consumers {
         request: Request<v1::EnableConsumerRequest>,
     ) -> Result<Response<v1::Consumer>, Status> {
         let actor = gate::actor(request.extensions())?;
-        self.set_status(&request.get_ref().consumer_key, ConsumerStatus::Active, actor).await
+        self.set_status(&request.get_ref().consumer_key, ConsumerStatus::Active, &actor).await
     }
 
     async fn update_consumer(
@@ -113,7 +113,7 @@ impl Consumers {
         &self,
         key: &str,
         status: ConsumerStatus,
-        actor: Actor,
+        actor: &Actor,
     ) -> Result<Response<v1::Consumer>, Status> {
         let changed = self.issuer.set_consumer_status(&consumer_key(key)?, status, actor).await;
         Ok(Response::new(consumer_message(&changed.map_err(errors::status)?)))

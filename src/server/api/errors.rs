@@ -26,6 +26,7 @@ pub(super) fn status(error: IssueError) -> Status {
             plain(Code::Aborted, "CONCURRENT_CHANGE", "changed by others at the same time; try again")
         }
         IssueError::Store(error) => store_failure(&error),
+        _ => internal(),
     }
 }
 

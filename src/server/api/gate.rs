@@ -28,7 +28,7 @@ impl Interceptor for Gate {
             tracing::info!(target: "countersign::audit", peer = ?request.remote_addr(), "admin token missing or wrong");
             return Err(errors::admin_token_required());
         }
-        request.extensions_mut().insert(Actor::Admin);
+        request.extensions_mut().insert(Actor::ADMIN);
         Ok(request)
     }
 }
@@ -38,7 +38,7 @@ impl Interceptor for Gate {
 /// # Errors
 /// INTERNAL when the call did not come through the gate: then nobody may change anything.
 pub(super) fn actor(extensions: &Extensions) -> Result<Actor, Status> {
-    extensions.get().copied().ok_or_else(errors::not_gated)
+    extensions.get().cloned().ok_or_else(errors::not_gated)
 }
 
 /// The token of the one `authorization` value; of several, none.
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn the_gate_says_who_asks() {
         let passed = gate().call(with(&["Bearer correct-horse-battery"])).unwrap();
-        assert_eq!(actor(passed.extensions()).unwrap(), Actor::Admin);
+        assert_eq!(actor(passed.extensions()).unwrap(), Actor::ADMIN);
         assert_eq!(actor(&Extensions::new()).unwrap_err().code(), Code::Internal);
     }
 

@@ -6,7 +6,7 @@ use super::consumers::consumer_key;
 use super::convert::{shown, token_draft, token_message};
 use super::v1::token_service_server::TokenService;
 use super::{errors, gate, v1};
-use crate::issue::{Issuer, Violations};
+use crate::issue::{Created, Issuer, Violations};
 use crate::model::Token;
 
 #[derive(Clone, Debug)]
@@ -22,12 +22,13 @@ impl TokenService for Tokens {
     ) -> Result<Response<v1::CreateTokenResponse>, Status> {
         let actor = gate::actor(request.extensions())?;
         let draft = token_draft(request.into_inner()).map_err(|wrong| errors::invalid(&wrong))?;
-        let created = self.issuer.create_token(&draft, actor).await;
-        let token = created.map_err(|error| errors::of_draft(error, "token", &["token_secret", "ttl"]))?;
+        let created = self.issuer.create_token(&draft, &actor).await;
+        let Created { record: token, existed } =
+            created.map_err(|error| errors::of_draft(error, "token", &["token_secret", "ttl"]))?;
         Ok(Response::new(v1::CreateTokenResponse {
             token: Some(token_message(&token)),
             token_secret: shown(&token.secret),
-            existed: false,
+            existed,
         }))
     }
 
@@ -41,7 +42,7 @@ impl TokenService for Tokens {
         let actor = gate::actor(request.extensions())?;
         let v1::RevokeTokenRequest { token: name, consumer_key: key } = request.get_ref();
         let consumer = if key.is_empty() { None } else { Some(consumer_key(key)?) };
-        let revoked = self.issuer.revoke_token(&token(name)?, consumer.as_ref(), actor).await;
+        let revoked = self.issuer.revoke_token(&token(name)?, consumer.as_ref(), &actor).await;
         Ok(Response::new(token_message(&revoked.map_err(errors::status)?)))
     }
 

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign::clock::{Clock, Entropy, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
-use countersign::issue::{Actor, ConsumerDraft, Expiry, Issuer, TokenDraft};
-use countersign::model::{Consumer, ConsumerKey, ConsumerStatus, Secret, Token};
+use countersign::issue::{Actor, ConsumerDraft, Expiry, Issuer, Terms, TokenDraft};
+use countersign::model::{ConsumerKey, ConsumerStatus, Secret, Token};
 use countersign::oauth::{Body, Limits, Request, Scheme};
 use countersign::server::ext_authz::CheckService;
 use countersign::store::{self, Store};
@@ -69,7 +69,8 @@ impl Bench {
         let directory = std::env::temp_dir();
         let opened = store::open(&in_memory, &directory, Arc::clone(&dyn_clock), Arc::clone(&entropy));
         let store = opened.await.unwrap();
-        let issuer = Issuer::new(Arc::clone(&store), Arc::clone(&dyn_clock), Arc::clone(&entropy));
+        let issuer =
+            Issuer::new(Arc::clone(&store), Arc::clone(&dyn_clock), Arc::clone(&entropy), Terms::of(&config), None);
         issue(&issuer).await;
         let metrics = Arc::new(Metrics::default());
         let verifier = Verifier::new(wrap(store), dyn_clock, &config.verify);
@@ -102,11 +103,11 @@ impl Bench {
 
     pub(crate) async fn disable_consumer(&self) {
         let key = ConsumerKey::new(CONSUMER_KEY).unwrap();
-        self.issuer.set_consumer_status(&key, ConsumerStatus::Disabled, Actor::Admin).await.unwrap();
+        self.issuer.set_consumer_status(&key, ConsumerStatus::Disabled, &Actor::ADMIN).await.unwrap();
     }
 
     pub(crate) async fn revoke_token(&self) {
-        self.issuer.revoke_token(&Token::new(TOKEN).unwrap(), None, Actor::Admin).await.unwrap();
+        self.issuer.revoke_token(&Token::new(TOKEN).unwrap(), None, &Actor::ADMIN).await.unwrap();
     }
 }
 
@@ -118,7 +119,7 @@ async fn issue(issuer: &Issuer) {
         scopes: vec!["read".to_owned(), "write".to_owned()],
         ..ConsumerDraft::default()
     };
-    let _: Consumer = issuer.create_consumer(&consumer, Actor::Admin).await.unwrap();
+    issuer.create_consumer(&consumer, &Actor::ADMIN).await.unwrap();
     let token = TokenDraft {
         token: Some(TOKEN.to_owned()),
         token_secret: Some(secret(TOKEN_SECRET)),
@@ -127,7 +128,7 @@ async fn issue(issuer: &Issuer) {
         scopes: vec!["read".to_owned()],
         expiry: Expiry::Never,
     };
-    issuer.create_token(&token, Actor::Admin).await.unwrap();
+    issuer.create_token(&token, &Actor::ADMIN).await.unwrap();
 }
 
 fn secret(text: &str) -> Secret {
