@@ -48,6 +48,7 @@ async fn existing_credentials_are_kept_as_they_are() {
         token: Some(v1::Token { token: "nnch734d00sl2jdk".to_owned(), ..token_of("dpf43f3p2l4k3l03") }),
         token_secret: "pfkkdhi9sl3r4s00".to_owned(),
         ttl: None,
+        ..Default::default()
     };
     let created = tokens(&server).await.create_token(request).await.unwrap().into_inner();
     assert_eq!(created.token.unwrap().token, "nnch734d00sl2jdk");
@@ -82,7 +83,7 @@ async fn every_wrong_field_is_named_and_nothing_is_written() {
             ..Default::default()
         }),
         consumer_secret: "a\0b".to_owned(),
-        no_shared_secret: false,
+        ..Default::default()
     };
     let refused = consumers.create_consumer(request).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "FIELD_VIOLATION"));

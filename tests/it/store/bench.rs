@@ -10,7 +10,7 @@ use countersign::clock::{Clock, Entropy as _, ManualClock, SystemEntropy, UnixTi
 use countersign::config::{StoreConfig, StoreUrl};
 use countersign::model::{
     AccessToken, CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow,
-    Scopes, Secret, Token, TokenStatus, UserId,
+    Generation, Scopes, Secret, Token, TokenStatus, UserId,
 };
 use countersign::oauth::SignatureMethod;
 use countersign::store::{Claim, NonceClaim, Store, StoreError, new_master_key, open};
@@ -136,6 +136,7 @@ pub(crate) fn consumer(consumer_key: &str) -> Consumer {
         description: "prints \"photos\" \u{1F5A8}".into(),
         platform: "ios".into(),
         app_url: "https://printer.example/".into(),
+        verified: true,
         status: ConsumerStatus::Active,
         secrets: vec![
             ConsumerSecret { secret: Secret::new(CONSUMER_SECRET), expires_at: None },
@@ -147,6 +148,7 @@ pub(crate) fn consumer(consumer_key: &str) -> Consumer {
         callbacks: vec!["https://printer.example/ready".into()],
         scopes: Scopes::parse("read write").unwrap(),
         compat: BTreeSet::from([CompatProfile::NoRootSlash]),
+        generation: Generation::from_number(7),
         created_at: UnixTime::from_secs(NOW),
         updated_at: UnixTime::from_secs(NOW),
         revision: 1,
@@ -161,6 +163,8 @@ pub(crate) fn token(consumer_key: &str, token: &str) -> AccessToken {
         consumer_key: key(consumer_key),
         user_id: Some(UserId::new("jane doe").unwrap()),
         scopes: Scopes::parse("read").unwrap(),
+        consumer_generation: Generation::from_number(7),
+        user_generation: Generation::default(),
         status: TokenStatus::Active,
         expires_at: Some(UnixTime::from_secs(NOW + 3600)),
         created_at: UnixTime::from_secs(NOW),

@@ -15,7 +15,7 @@ async fn its_first_start_makes_a_key_file_that_only_the_owner_may_read() {
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.close().await.unwrap();
     let found = bench.open().await.credentials(&key("ck"), None).await.unwrap();
-    assert_eq!(found.consumer, Some(consumer("ck")));
+    assert_eq!(found.consumer.as_deref(), Some(&consumer("ck")));
 }
 
 #[tokio::test]

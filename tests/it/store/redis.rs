@@ -182,7 +182,7 @@ async fn a_deleted_consumer_is_not_found_and_a_flushed_script_cache_changes_noth
     changed.revision = 2;
     store.replace_consumer(&changed).await.unwrap();
     let _ok: String = server.run(&["FLUSHALL"]);
-    assert_eq!(store.credentials(&key("ck"), None).await.unwrap().consumer, None);
+    assert_eq!(store.credentials(&key("ck"), None).await.unwrap().consumer.as_deref(), None);
 }
 
 // === A server that forgot ===
@@ -408,7 +408,7 @@ async fn two_processes_share_their_nonces_and_records() {
     assert_eq!(one.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Fresh);
     assert_eq!(other.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Replayed);
     one.create_consumer(&consumer("ck")).await.unwrap();
-    assert_eq!(other.credentials(&ck, None).await.unwrap().consumer, Some(consumer("ck")));
+    assert_eq!(other.credentials(&ck, None).await.unwrap().consumer.as_deref(), Some(&consumer("ck")));
 }
 
 // === Helpers ===
