@@ -5,13 +5,14 @@
 //!
 //! - `source`: which setting of a key is the strongest, and where it stands.
 //! - `read`: from settings to values, a section at a time.
-//! - `value`, `route`: from the text of one value to its type.
+//! - `value`, `route`, `scopes`: from the text of one value to its type.
 //! - `rules`: what must hold between keys, and what is legal and yet worth a warning.
 
 mod mistake;
 mod read;
 pub mod route;
 mod rules;
+mod scopes;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use std::time::Duration;
 pub use mistake::{ConfigError, Mistake};
 pub use read::load;
 pub use route::{Mode, Origin, Requirement, Route, RoutePolicy};
+pub use scopes::ScopeWords;
 pub use source::Sources;
 pub use value::ValueProblem;
 
@@ -63,6 +65,8 @@ pub struct Config {
     pub shutdown: ShutdownConfig,
     /// `[[route]]`, in order: the first that matches decides.
     pub routes: Vec<Route>,
+    /// `[scopes]`: what users are told about them.
+    pub scopes: ScopeWords,
 }
 
 /// `[log]`.

@@ -12,7 +12,7 @@ use super::mistake::{Mistake, Place};
 use super::source::{Setting, Settings, Value};
 use super::{
     ApiConfig, AuthorizeConfig, CacheConfig, CheckConfig, Config, ConfigError, DenyDetail, DirectoryKind, HttpConfig,
-    IssueConfig, ListenerConfig, LogConfig, OnError, OpsConfig, Origin, PasswordConfig, Route, RoutePolicy,
+    IssueConfig, ListenerConfig, LogConfig, OnError, OpsConfig, Origin, PasswordConfig, Route, RoutePolicy, ScopeWords,
     ShutdownConfig, Sources, StoreConfig, TlsConfig, UsersConfig, ValueProblem, VerifyConfig,
 };
 use super::{route, rules, value};
@@ -64,6 +64,7 @@ fn config(reader: &mut Reader) -> Config {
             timeout: reader.duration("shutdown.timeout", Duration::ZERO..=HOUR),
         },
         routes: routes(reader),
+        scopes: scopes(reader),
     }
 }
 
@@ -210,6 +211,16 @@ fn route(reader: &mut Reader, nth: usize, setting: &Setting) -> Route {
         }
     }
     route
+}
+
+fn scopes(reader: &mut Reader) -> ScopeWords {
+    let mut words = ScopeWords::default();
+    for (scope, setting) in std::mem::take(&mut reader.settings.scopes) {
+        if let Err(problem) = typed(&setting.value, Kind::String, |text| words.set(&scope, text)) {
+            reader.mistakes.push(Mistake::value(&setting.place, &format!("scopes.{scope}"), &problem));
+        }
+    }
+    words
 }
 
 fn set_in_route(route: &mut Route, key: &str, value: &Value) -> Result<(), ValueProblem> {

@@ -58,13 +58,15 @@ pub(super) struct Settings {
     pub(super) overrides: BTreeMap<String, Setting>,
     /// `[[route]]`, in order.
     pub(super) routes: Vec<Setting>,
+    /// `[scopes]`.
+    pub(super) scopes: BTreeMap<String, Setting>,
 }
 
 impl Settings {
     /// Reads every source; what can not be read, or is unknown, becomes a mistake.
     pub(super) fn gather(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Self {
         let defaults = flatten(parse(DEFAULT, |_| Place::Default).unwrap_or_default());
-        let mut settings = Self { defaults, overrides: BTreeMap::new(), routes: Vec::new() };
+        let mut settings = Self { defaults, overrides: BTreeMap::new(), routes: Vec::new(), scopes: BTreeMap::new() };
         if let Some(path) = &sources.file {
             settings.add_file(path, mistakes);
         }
@@ -93,6 +95,7 @@ impl Settings {
         match parse(&text, at) {
             Ok(mut table) => {
                 self.add_routes(table.remove(ROUTE), mistakes);
+                self.add_scopes(table.remove(SCOPES), mistakes);
                 for (key, setting) in flatten(table) {
                     self.add(&key, setting, mistakes);
                 }
@@ -109,6 +112,14 @@ impl Settings {
         }
     }
 
+    fn add_scopes(&mut self, setting: Option<Setting>, mistakes: &mut Vec<Mistake>) {
+        match setting {
+            Some(Setting { value: Value::Table(scopes), .. }) => self.scopes = flatten(scopes),
+            Some(Setting { place, .. }) => mistakes.push(Mistake::new(&place, "`scopes` is a section: write [scopes]")),
+            None => {}
+        }
+    }
+
     fn add_variable(&mut self, name: &str, value: &str, mistakes: &mut Vec<Mistake>) {
         let Some(rest) = name.strip_prefix(PREFIX) else { return };
         let place = Place::Variable(name.to_owned());
@@ -116,6 +127,9 @@ impl Settings {
             Some(key) => self.add(&key, Setting { value: Value::Untyped(value.to_owned()), place }, mistakes),
             None if rest.starts_with("ROUTE__") => {
                 mistakes.push(Mistake::new(&place, "routes can be set only in a file"));
+            }
+            None if rest.starts_with("SCOPES__") => {
+                mistakes.push(Mistake::new(&place, "words for scopes can be set only in a file"));
             }
             // Without a section it may be a secret for a command, or what Kubernetes sets for a Service of our name.
             None if !rest.contains("__") => {}
@@ -218,6 +232,8 @@ pub(super) const DEFAULT: &str = include_str!("../../config.default.toml");
 const PREFIX: &str = "COUNTERSIGN_";
 
 const ROUTE: &str = "route";
+
+const SCOPES: &str = "scopes";
 
 #[cfg(test)]
 mod tests {

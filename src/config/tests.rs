@@ -63,20 +63,22 @@ fn the_default_warns_of_nothing() {
 #[test]
 fn every_key_of_the_default_file_is_read() {
     let keys = default_lines().filter_map(|line| line.split_once(" = ").map(|(key, _)| (line, key.to_owned())));
-    let (keys, of_routes): (Vec<_>, Vec<_>) = keys.partition(|(line, _)| !line.starts_with('#'));
+    let (keys, examples): (Vec<_>, Vec<_>) = keys.partition(|(line, _)| !line.starts_with('#'));
     let dates: Vec<_> = default_lines().filter(|line| !line.starts_with('#')).map(no_value_is_a_date).collect();
     let error = load_file(&dates.join("\n")).unwrap_err();
     assert_eq!(error.mistakes().len(), keys.len(), "{error}");
-    assert_eq!(of_routes.len(), 5);
+    assert_eq!(examples.len(), 7, "of [[route]] and [scopes]");
 }
 
 #[test]
-fn the_example_route_in_the_default_file_is_right() {
+fn the_examples_in_the_default_file_are_right() {
     let example = default_lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' '));
     let config = load_file(&example.collect::<Vec<_>>().join("\n")).unwrap();
     let [route] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
     assert!(route.matches("api.example.com", b"/v1/orders/7", "PUT"));
     assert_eq!(route.set.require, Some(Requirement::User));
+    assert_eq!(config.scopes.of("orders.read"), Some("See your orders"));
+    assert_eq!(config.scopes.of("orders.delete"), None);
 }
 
 #[test]
@@ -248,6 +250,26 @@ fn a_route_that_can_never_match_is_a_mistake() {
     let expected = ":3: `route[2]` can never match, since `route[1]` above it matches all that it would: move it up, or \
                     remove it";
     assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn words_are_about_one_scope_and_have_one_line() {
+    let text = "[scopes]\n\"a b\" = \"Two\"\nc = \"\"\nd = \"x\\ny\"\ne = 5\nf.g = \"Words\"\n";
+    let error = load_file(text).unwrap_err().to_string();
+    for expected in [
+        ":2: `scopes.a b` must be about one scope, of visible ASCII characters without \" and \\, not \"a b\"",
+        ":3: `scopes.c` must be a text of one line, at most 200 bytes, not \"\"",
+        ":4: `scopes.d` must be a text of one line, at most 200 bytes, not \"x\\ny\"",
+        ":5: `scopes.e` must be a text in quotes, not \"5\"",
+    ] {
+        assert!(error.contains(expected), "{error}");
+    }
+    assert!(error.starts_with("4 mistakes"), "{error}");
+    let error = load_file("scopes = 1").unwrap_err().to_string();
+    assert!(error.contains(":1: `scopes` is a section: write [scopes]"), "{error}");
+    let env = owned(&[("COUNTERSIGN_SCOPES__A", "x")]);
+    let error = load(&Sources { env, ..Sources::default() }).unwrap_err().to_string();
+    assert!(error.contains("COUNTERSIGN_SCOPES__A: words for scopes can be set only in a file"), "{error}");
 }
 
 #[test]
