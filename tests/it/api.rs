@@ -303,7 +303,7 @@ async fn every_call_needs_the_admin_token() {
             let codec = ProstCodec::<(), ()>::default();
             let refused = client.unary(Request::new(()), path.parse().unwrap(), codec).await.unwrap_err();
             assert_eq!(refused.code(), Code::Unauthenticated, "{path}");
-            assert_eq!(reason(&refused), "ADMIN_TOKEN_REQUIRED", "{path}");
+            assert_eq!(reason(&refused), "CREDENTIALS_REQUIRED", "{path}");
             called += 1;
         }
     }

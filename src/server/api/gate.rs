@@ -26,7 +26,7 @@ impl Interceptor for Gate {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if !bearer(request.metadata()).is_some_and(|presented| self.token.matches(presented)) {
             tracing::info!(target: "countersign::audit", peer = ?request.remote_addr(), "admin token missing or wrong");
-            return Err(errors::admin_token_required());
+            return Err(errors::credentials_required());
         }
         request.extensions_mut().insert(Actor::ADMIN);
         Ok(request)

@@ -12,10 +12,14 @@ mod admin_token;
 mod consumers;
 mod convert;
 mod errors;
+mod fields;
 mod gate;
+mod mask;
 mod page;
 mod printing;
+mod request_tokens;
 mod tokens;
+mod users;
 pub mod v1;
 
 use tonic::service::Routes;
@@ -25,8 +29,10 @@ use crate::issue::Issuer;
 use consumers::Consumers;
 use gate::Gate;
 use tokens::Tokens;
+use users::Users;
 use v1::consumer_service_server::ConsumerServiceServer;
 use v1::token_service_server::TokenServiceServer;
+use v1::user_service_server::UserServiceServer;
 
 pub use admin_token::{AdminToken, AdminTokenError};
 
@@ -37,9 +43,12 @@ pub fn routes(issuer: Issuer, token: AdminToken) -> Routes {
     let gate = Gate::new(token);
     let consumers =
         ConsumerServiceServer::new(Consumers::new(issuer.clone())).max_decoding_message_size(MAX_REQUEST_LEN);
+    let users = UserServiceServer::new(Users::new(issuer.clone())).max_decoding_message_size(MAX_REQUEST_LEN);
     let tokens = TokenServiceServer::new(Tokens::new(issuer)).max_decoding_message_size(MAX_REQUEST_LEN);
-    Routes::new(InterceptedService::new(consumers, gate.clone())).add_service(InterceptedService::new(tokens, gate))
+    Routes::new(InterceptedService::new(consumers, gate.clone()))
+        .add_service(InterceptedService::new(users, gate.clone()))
+        .add_service(InterceptedService::new(tokens, gate))
 }
 
-/// The largest request: several times the largest consumer that the rules of issuing allow.
-const MAX_REQUEST_LEN: usize = 1024 * 1024;
+/// The largest request: with room for a value of a mebibyte, which is refused by its field's name.
+const MAX_REQUEST_LEN: usize = 4 * 1024 * 1024;

@@ -1,42 +1,87 @@
 //! Pages (AIP-158): how many, and where the last one ended.
+//!
+//! A page token is a hash of what is listed, and the name at which the page before ended. It is no secret and proves
+//! nothing: it only can not be taken from one list to another, where it would skip records unnoticed.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
 
-use crate::issue::Violations;
-use crate::model::ConsumerKey;
+use super::fields::Fields;
 
 /// What `page_size` and `page_token` ask for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Page {
-    pub(super) size: usize,
-    pub(super) after: Option<ConsumerKey>,
+pub(super) struct Page<T> {
+    size: usize,
+    /// Only what comes after this.
+    pub(super) after: Option<T>,
+    list: ListTag,
 }
 
-impl Page {
-    pub(super) fn parse(size: i32, token: &str) -> Result<Self, Violations> {
-        let size = match usize::try_from(size) {
-            Ok(0) => DEFAULT_SIZE,
-            Ok(size) => size.min(MAX_SIZE),
-            Err(_) => return Err(Violations::of("page_size", "must not be negative")),
-        };
-        let after = if token.is_empty() { None } else { Some(key_of(token).ok_or_else(unknown_token)?) };
-        Ok(Self { size, after })
+/// Which list: a few bytes of a hash.
+type ListTag = [u8; 8];
+
+/// What a request says about pages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) size: i32,
+    pub(super) token: &'a str,
+}
+
+impl<T> Page<T> {
+    /// The page that is asked for of the list of that name; `parse` reads the names in it.
+    pub(super) fn parse<E>(
+        fields: &mut Fields,
+        asked: Asked<'_>,
+        list: &str,
+        parse: impl FnOnce(String) -> Result<T, E>,
+    ) -> Option<Self> {
+        let tag = tag(list);
+        let size = fields.take("page_size", size(asked.size));
+        let after = fields.optional("page_token", asked.token, |token| {
+            name_in(&token, tag)
+                .and_then(|name| parse(name).ok())
+                .ok_or("is none that this call returned for this list")
+        });
+        Some(Self { size: size?, after: after?, list: tag })
+    }
+
+    /// How many to look for: one more than is asked for tells whether there is a next page.
+    pub(super) const fn limit(&self) -> usize {
+        self.size + 1
+    }
+
+    /// What was found, without the one that is too many; and the token of the next page, empty if this is the last.
+    pub(super) fn cut<R>(&self, mut found: Vec<R>, name: impl FnOnce(&R) -> &str) -> (Vec<R>, String) {
+        let more = found.len() > self.size;
+        found.truncate(self.size);
+        let next = found.last().filter(|_| more).map(|last| self.token(name(last)));
+        (found, next.unwrap_or_default())
+    }
+
+    fn token(&self, last: &str) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode([&self.list[..], last.as_bytes()].concat())
     }
 }
 
-/// The `page_token` of the page after that key.
-pub(super) fn token(last: &ConsumerKey) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(last.as_str())
+fn size(size: i32) -> Result<usize, &'static str> {
+    match usize::try_from(size) {
+        Ok(0) => Ok(DEFAULT_SIZE),
+        Ok(size) => Ok(size.min(MAX_SIZE)),
+        Err(_) => Err("must not be negative"),
+    }
 }
 
-fn key_of(token: &str) -> Option<ConsumerKey> {
+fn name_in(token: &str, list: ListTag) -> Option<String> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
-    ConsumerKey::new(String::from_utf8(bytes).ok()?).ok()
+    String::from_utf8(bytes.strip_prefix(&list)?.to_vec()).ok()
 }
 
-fn unknown_token() -> Violations {
-    Violations::of("page_token", "is none that this server made")
+fn tag(list: &str) -> ListTag {
+    let digest: [u8; 32] = Sha256::digest(list).into();
+    let mut tag = ListTag::default();
+    tag.copy_from_slice(&digest[..ListTag::default().len()]);
+    tag
 }
 
 const DEFAULT_SIZE: usize = 50;
@@ -47,25 +92,39 @@ const MAX_SIZE: usize = 100;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ConsumerKey;
 
     #[test]
     fn a_page_begins_where_the_last_one_ended() {
-        let last = ConsumerKey::new("dpf43f3p2l4k3l03").unwrap();
-        assert_eq!(Page::parse(7, &token(&last)), Ok(Page { size: 7, after: Some(last) }));
+        let first = parse(2, "").unwrap();
+        let (found, next) = first.cut(vec!["a", "b", "c"], |last| last);
+        assert_eq!((first.limit(), found), (3, vec!["a", "b"]));
+        let second = parse(2, &next).unwrap();
+        assert_eq!(second.after, Some(ConsumerKey::new("b").unwrap()));
+        assert_eq!(second.cut(vec!["c", "d"], |last| last), (vec!["c", "d"], String::new()));
     }
 
     #[test]
     fn a_page_has_a_size_even_if_none_is_asked_for() {
-        assert_eq!(Page::parse(0, ""), Ok(Page { size: DEFAULT_SIZE, after: None }));
-        assert_eq!(Page::parse(i32::MAX, ""), Ok(Page { size: MAX_SIZE, after: None }));
-        assert_eq!(Page::parse(-1, "").unwrap_err().to_string(), "page_size must not be negative");
+        assert_eq!(parse(0, "").unwrap().size, DEFAULT_SIZE);
+        assert_eq!(parse(i32::MAX, "").unwrap().size, MAX_SIZE);
+        assert_eq!(parse(-1, "").unwrap_err(), "page_size must not be negative");
     }
 
     #[test]
-    fn a_made_up_page_token_is_refused() {
-        for wrong in ["?", "a", "gA", "AA"] {
-            let refused = Page::parse(0, wrong).unwrap_err();
-            assert_eq!(refused.to_string(), "page_token is none that this server made", "{wrong:?}");
+    fn a_page_token_is_good_for_its_own_list_only() {
+        let other =
+            Page::parse(&mut Fields::default(), Asked { size: 1, token: "" }, "users", ConsumerKey::new).unwrap();
+        let (_, of_other) = other.cut(vec!["a", "b"], |last| last);
+        for wrong in ["?", "a", "gA", "AA", of_other.as_str(), &"A".repeat(1024)] {
+            let refused = parse(0, wrong).unwrap_err();
+            assert_eq!(refused, "page_token is none that this call returned for this list", "{wrong:?}");
         }
+    }
+
+    fn parse(size: i32, token: &str) -> Result<Page<ConsumerKey>, String> {
+        let mut fields = Fields::default();
+        let page = Page::parse(&mut fields, Asked { size, token }, "consumers", ConsumerKey::new);
+        fields.all(page).map_err(|refused| refused.message().to_owned())
     }
 }
