@@ -1,0 +1,139 @@
+//! How a consumer is written.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Records, VERSION, check_version, parse, unreadable, unwritable, write};
+use crate::clock::UnixTime;
+use crate::model::{
+    CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation,
+    Scopes,
+};
+use crate::oauth::{RsaPublicKey, SignatureMethod};
+use crate::store::StoreError;
+use crate::store::seal::RecordId;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsumerRecord {
+    version: u32,
+    id: String,
+    key: String,
+    name: String,
+    description: String,
+    platform: String,
+    app_url: String,
+    #[serde(default)]
+    verified: bool,
+    disabled: bool,
+    secrets: Vec<SecretRecord>,
+    rsa_public_keys: Vec<String>,
+    signature_methods: Vec<String>,
+    flows: Vec<String>,
+    callbacks: Vec<String>,
+    scopes: String,
+    compat: Vec<String>,
+    #[serde(default)]
+    generation: u64,
+    created_at_ms: u64,
+    updated_at_ms: u64,
+    revision: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretRecord {
+    sealed: String,
+    expires_at_ms: Option<u64>,
+}
+
+impl Records {
+    /// Writes a consumer.
+    pub(in crate::store) fn encode_consumer(&self, consumer: &Consumer) -> Result<Vec<u8>, StoreError> {
+        let id = consumer_id(&consumer.key);
+        let secrets = consumer.secrets.iter().map(|secret| {
+            let sealed = self.sealer.seal(&secret.secret, &id).map_err(unwritable)?;
+            Ok(SecretRecord { sealed, expires_at_ms: secret.expires_at.map(UnixTime::as_millis) })
+        });
+        let record = ConsumerRecord {
+            version: VERSION,
+            id: consumer.id.to_string(),
+            key: consumer.key.to_string(),
+            name: consumer.name.to_string(),
+            description: consumer.description.clone(),
+            platform: consumer.platform.clone(),
+            app_url: consumer.app_url.clone(),
+            verified: consumer.verified,
+            disabled: consumer.status == ConsumerStatus::Disabled,
+            secrets: secrets.collect::<Result<_, StoreError>>()?,
+            rsa_public_keys: consumer.rsa_public_keys.iter().map(RsaPublicKey::to_pem).collect(),
+            signature_methods: names(&consumer.signature_methods, SignatureMethod::name),
+            flows: names(&consumer.flows, Flow::name),
+            callbacks: consumer.callbacks.clone(),
+            scopes: consumer.scopes.to_string(),
+            compat: names(&consumer.compat, CompatProfile::name),
+            generation: consumer.generation.number(),
+            created_at_ms: consumer.created_at.as_millis(),
+            updated_at_ms: consumer.updated_at.as_millis(),
+            revision: consumer.revision,
+        };
+        write(&record)
+    }
+
+    /// Reads the consumer that is kept under `key`.
+    pub(in crate::store) fn decode_consumer(&self, key: &ConsumerKey, bytes: &[u8]) -> Result<Consumer, StoreError> {
+        let record: ConsumerRecord = parse(bytes)?;
+        check_version(record.version)?;
+        if record.key != key.as_str() {
+            return Err(unreadable("it is kept under the key of another consumer"));
+        }
+        let id = consumer_id(key);
+        let secrets = record.secrets.iter().map(|secret| {
+            Ok(ConsumerSecret {
+                secret: self.sealer.open(&secret.sealed, &id).map_err(unreadable)?,
+                expires_at: secret.expires_at_ms.map(UnixTime::from_millis),
+            })
+        });
+        Ok(Consumer {
+            secrets: secrets.collect::<Result<_, StoreError>>()?,
+            id: ConsumerId::new(record.id).map_err(unreadable)?,
+            key: key.clone(),
+            name: ConsumerName::new(record.name).map_err(unreadable)?,
+            description: record.description,
+            platform: record.platform,
+            app_url: record.app_url,
+            verified: record.verified,
+            status: if record.disabled { ConsumerStatus::Disabled } else { ConsumerStatus::Active },
+            rsa_public_keys: rsa_keys(&record.rsa_public_keys)?,
+            signature_methods: from_names(&record.signature_methods, |name| {
+                SignatureMethod::from_name(name.as_bytes())
+            })?,
+            flows: from_names(&record.flows, Flow::from_name)?,
+            callbacks: record.callbacks,
+            scopes: Scopes::parse(&record.scopes).map_err(unreadable)?,
+            compat: from_names(&record.compat, CompatProfile::from_name)?,
+            generation: Generation::from_number(record.generation),
+            created_at: UnixTime::from_millis(record.created_at_ms),
+            updated_at: UnixTime::from_millis(record.updated_at_ms),
+            revision: record.revision,
+        })
+    }
+}
+
+fn consumer_id(key: &ConsumerKey) -> RecordId {
+    RecordId::new("consumer", &[key.as_str()])
+}
+
+fn names<T: Copy>(values: &BTreeSet<T>, name: fn(T) -> &'static str) -> Vec<String> {
+    values.iter().map(|value| name(*value).to_owned()).collect()
+}
+
+fn from_names<T: Ord>(names: &[String], value: impl Fn(&str) -> Option<T>) -> Result<BTreeSet<T>, StoreError> {
+    let known = |name: &String| value(name).ok_or_else(|| unreadable("it has a name that this release does not know"));
+    names.iter().map(known).collect()
+}
+
+fn rsa_keys(pems: &[String]) -> Result<Vec<RsaPublicKey>, StoreError> {
+    pems.iter().map(|pem| RsaPublicKey::from_pem(pem).map_err(unreadable)).collect()
+}
