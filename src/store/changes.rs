@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{PoisonError, RwLock, Weak};
 
+use super::{StoreError, StoreErrorKind};
 use crate::model::{ConsumerKey, Token, UserId};
 
 /// What changed: created, replaced or deleted.
@@ -42,6 +43,33 @@ impl Changes {
     pub(super) fn tell(&self, change: &Change) {
         let observers = self.observers.read().unwrap_or_else(PoisonError::into_inner);
         observers.iter().filter_map(Weak::upgrade).for_each(|observer| observer.observe(change));
+    }
+}
+
+/// Whether a change was made, or failed so that it may have been.
+pub(super) fn may_have_changed<T>(outcome: &Result<T, StoreError>) -> bool {
+    let refused = [StoreErrorKind::AlreadyExists, StoreErrorKind::Conflict];
+    outcome.as_ref().err().is_none_or(|error| !refused.contains(&error.kind()))
+}
+
+/// Tells of a change when it is dropped: the caller went away before it was known whether the change was made.
+pub(super) struct Untold<'c> {
+    pub(super) changes: &'c Changes,
+    pub(super) change: Change,
+}
+
+impl Untold<'_> {
+    /// The change, which the caller tells himself.
+    pub(super) fn into_change(self) -> Change {
+        let change = self.change.clone();
+        std::mem::forget(self);
+        change
+    }
+}
+
+impl Drop for Untold<'_> {
+    fn drop(&mut self) {
+        self.changes.tell(&self.change);
     }
 }
 

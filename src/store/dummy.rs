@@ -10,13 +10,14 @@ use super::record::Records;
 use crate::clock::UnixTime;
 use crate::model::{
     AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation,
-    Scopes, Secret, Token, TokenStatus, UserId, ValueError,
+    PasswordHash, Scopes, Secret, Token, TokenStatus, User, UserId, UserStatus, Username, ValueError,
 };
 
-/// A consumer and a token as they are written.
+/// A consumer, a token and a user as they are written.
 pub(super) struct Dummies {
     consumer: (ConsumerKey, Vec<u8>),
     token: (Token, Vec<u8>),
+    user: (UserId, Vec<u8>),
 }
 
 impl Dummies {
@@ -24,8 +25,12 @@ impl Dummies {
     pub(super) fn write(records: &Records) -> Option<Self> {
         let consumer = consumer().ok()?;
         let token = token(&consumer.key).ok()?;
-        let bytes = (records.encode_consumer(&consumer).ok()?, records.encode_token(&token).ok()?);
-        Some(Self { consumer: (consumer.key, bytes.0), token: (token.token, bytes.1) })
+        let user = user().ok()?;
+        Some(Self {
+            consumer: (consumer.key.clone(), records.encode_consumer(&consumer).ok()?),
+            token: (token.token.clone(), records.encode_token(&token).ok()?),
+            user: (user.id.clone(), records.encode_user(&user).ok()?),
+        })
     }
 
     /// Does the work of reading a consumer.
@@ -39,6 +44,13 @@ impl Dummies {
     pub(super) fn read_token(&self, records: &Records) -> Result<(), StoreError> {
         let (token, bytes) = &self.token;
         std::hint::black_box(records.decode_token(token, bytes)?);
+        Ok(())
+    }
+
+    /// Does the work of reading a user's standing.
+    pub(super) fn read_standing(&self) -> Result<(), StoreError> {
+        let (id, bytes) = &self.user;
+        std::hint::black_box(Records::decode_standing(id, bytes)?);
         Ok(())
     }
 }
@@ -84,9 +96,25 @@ fn token(consumer_key: &ConsumerKey) -> Result<AccessToken, ValueError> {
     })
 }
 
+fn user() -> Result<User, ValueError> {
+    Ok(User {
+        id: UserId::new(NAME)?,
+        username: Some(Username::new(NAME)?),
+        password: Some(PasswordHash::new("0".repeat(PHC_LEN))),
+        status: UserStatus::Disabled,
+        generation: Generation::default(),
+        created_at: UnixTime::default(),
+        updated_at: UnixTime::default(),
+        revision: 1,
+    })
+}
+
 fn secret() -> Secret {
     Secret::new([b'0'; 64])
 }
 
 /// As long as the identifiers that are made here.
 const NAME: &str = "00000000000000000000000000000000";
+
+/// As long as the hash of a password is by default.
+const PHC_LEN: usize = 97;

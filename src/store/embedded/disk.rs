@@ -1,31 +1,22 @@
-//! What is in the file: four tables of redb, every commit durable.
+//! What is in the file: tables of redb, every commit durable.
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `consumers` | consumer key | record |
-//! | `tokens` | token | record |
 //! | `nonces` | expiry in milliseconds, nonce id | timestamp, check id |
 //! | `meta` | `format`, `clean`, `horizon`, `fence` | number |
+//!
+//! The tables of records are in `tables`, those of what expires in `expiring`.
 
-use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
 
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
 use super::journal::horizon_at;
 use super::nonces::{Kept, Remembered};
+use super::{expiring, tables};
 use crate::clock::UnixTime;
 use crate::store::nonce::NonceId;
 use crate::store::{StoreError, StoreErrorKind};
-
-/// A table of records.
-pub(super) type Records = TableDefinition<'static, &'static str, &'static [u8]>;
-
-/// The consumers' records, by consumer key.
-pub(super) const CONSUMERS: Records = TableDefinition::new("consumers");
-
-/// The tokens' records, by token.
-pub(super) const TOKENS: Records = TableDefinition::new("tokens");
 
 /// The open file.
 pub(super) struct Disk {
@@ -58,8 +49,9 @@ impl Disk {
         self.write(|transaction| {
             let mut meta = transaction.open_table(META)?;
             let number = |key| Ok::<_, redb::Error>(meta.get(key)?.map(|value| value.value()));
-            if number(FORMAT)?.is_some_and(|format| format != FORMAT_VERSION) {
-                return Ok(Err(unusable("it was written by another release; run that one")));
+            let format = number(FORMAT)?;
+            if format.is_some_and(|format| !(OLDEST_FORMAT..=FORMAT_VERSION).contains(&format)) {
+                return Err(Stop::Refused(unusable("it was written by another release; run that one")));
             }
             let unclean = number(CLEAN)? == Some(0);
             let mut fence = number(FENCE)?.unwrap_or(0);
@@ -70,10 +62,13 @@ impl Disk {
             for (key, value) in [(FORMAT, FORMAT_VERSION), (CLEAN, 0), (FENCE, fence), (HORIZON, horizon)] {
                 meta.insert(key, value)?;
             }
-            transaction.open_table(CONSUMERS)?;
-            transaction.open_table(TOKENS)?;
+            tables::prepare(transaction)?;
+            expiring::prepare(transaction)?;
+            if format == Some(OLDEST_FORMAT) {
+                tables::index_tokens(transaction)?;
+            }
             let claims = claims_after(fence, transaction)?;
-            Ok(Ok(Begun { unclean, fence, horizon, claims }))
+            Ok(Begun { unclean, fence, horizon, claims })
         })
     }
 
@@ -91,7 +86,7 @@ impl Disk {
             let mut meta = transaction.open_table(META)?;
             meta.insert(FENCE, kept.fence)?;
             meta.insert(CLEAN, 1)?;
-            Ok(Ok(()))
+            Ok(())
         })?;
         let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         database.map_or(Ok(()), Database::close).map_err(|error| failed(error.into()))
@@ -101,49 +96,6 @@ impl Disk {
     pub(super) fn check_open(&self) -> Result<(), StoreError> {
         let open = self.database.read().unwrap_or_else(PoisonError::into_inner).is_some();
         if open { Ok(()) } else { Err(closed()) }
-    }
-
-    /// Reads a record.
-    pub(super) fn record(&self, table: Records, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(|transaction| {
-            let table = transaction.open_table(table)?;
-            Ok(table.get(key)?.map(|value| value.value().to_vec()))
-        })
-    }
-
-    /// Reads up to `limit` records in the order of their keys, those after `after`.
-    pub(super) fn page(
-        &self,
-        table: Records,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        self.read(|transaction| {
-            let table = transaction.open_table(table)?;
-            let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-            let rows = table.range::<&str>((start, Bound::Unbounded))?.take(limit);
-            rows.map(|row| row.map(|(key, value)| (key.value().to_owned(), value.value().to_vec())).map_err(Into::into))
-                .collect()
-        })
-    }
-
-    /// Writes a record if `check`, which is shown the stored one, allows it.
-    pub(super) fn put(
-        &self,
-        table: Records,
-        key: &str,
-        bytes: &[u8],
-        check: impl FnOnce(Option<&[u8]>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            let mut table = transaction.open_table(table)?;
-            let stored = table.get(key)?.map(|value| value.value().to_vec());
-            if let Err(refused) = check(stored.as_deref()) {
-                return Ok(Err(refused));
-            }
-            table.insert(key, bytes)?;
-            Ok(Ok(()))
-        })
     }
 
     /// Writes claims and the horizon in one commit, and forgets some claims that have expired at `now`.
@@ -168,26 +120,57 @@ impl Disk {
                 nonces.pop_first()?;
             }
             transaction.open_table(META)?.insert(HORIZON, horizon)?;
-            Ok(Ok(()))
+            Ok(())
         })
     }
 
-    fn read<T>(&self, work: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+    /// Reads what was committed, all of it as of one moment.
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let transaction = database.as_ref().ok_or_else(closed)?.begin_read().map_err(|error| failed(error.into()))?;
         work(&transaction).map_err(failed)
     }
 
-    /// Commits what `work` did, durably; if it refuses, nothing is changed.
-    fn write<T>(
-        &self,
-        work: impl FnOnce(&WriteTransaction) -> Result<Result<T, StoreError>, redb::Error>,
-    ) -> Result<T, StoreError> {
+    /// Commits what `work` did, durably; if it stops, nothing is changed.
+    pub(super) fn write<T>(&self, work: impl FnOnce(&WriteTransaction) -> Result<T, Stop>) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let transaction = database.as_ref().ok_or_else(closed)?.begin_write().map_err(|error| failed(error.into()))?;
-        let value = work(&transaction).map_err(failed)??;
+        let value = work(&transaction)?;
         transaction.commit().map_err(|error| failed(error.into()))?;
         Ok(value)
+    }
+}
+
+/// Why a change is not made.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The contract forbids it.
+    Refused(StoreError),
+    /// The file failed.
+    Failed(redb::Error),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl<E: Into<redb::Error>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<Stop> for StoreError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Refused(error) => error,
+            Stop::Failed(error) => failed(error),
+        }
     }
 }
 
@@ -255,7 +238,10 @@ const HORIZON: &str = "horizon";
 const FENCE: &str = "fence";
 
 /// The version of this layout.
-const FORMAT_VERSION: u64 = 1;
+const FORMAT_VERSION: u64 = 2;
+
+/// The layout before it, which has no indexes of tokens: they are made when it is opened.
+const OLDEST_FORMAT: u64 = 1;
 
 /// Expired claims that one commit forgets: bounded, so that no commit is slow.
 const FORGOTTEN_PER_COMMIT: usize = 1024;

@@ -2,7 +2,7 @@
 //!
 //! # What survives what
 //!
-//! Consumers and tokens are durable before a call that keeps them returns. Nonces would cost one `fsync` each, so they
+//! Records, sessions and counted attempts are durable before a call that keeps them returns. Nonces would cost one `fsync` each, so they
 //! live in memory, and this rule keeps any of them from being used twice all the same:
 //!
 //! > Every claim that was ever acknowledged is remembered, or its timestamp is not after the fence.
@@ -27,10 +27,13 @@
 //! A copy of the file that is put back later knows nothing of what came after it, as after any restored backup: restore
 //! one only while the service is stopped, and set `nonce.not_before` to the time of the restore.
 
+mod contract;
 mod disk;
+mod expiring;
 mod file;
 mod journal;
 mod nonces;
+mod tables;
 
 use std::fmt;
 use std::path::Path;
@@ -38,22 +41,22 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use redb::WriteTransaction;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use self::disk::{CONSUMERS, Disk, Records as Table, TOKENS};
+use self::disk::{Disk, Stop};
 use self::journal::Journal;
 use self::nonces::{Nonces, Remembered, Verdict};
+use self::tables::{CONSUMERS, TOKENS, USERS};
+use super::changes::may_have_changed;
 use super::nonce::NonceId;
 use super::record::Records;
 use super::{
-    AttemptCounter, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind,
-    StoreStatus, TokenHolder,
+    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind, StoreStatus,
 };
-use crate::clock::Clock;
-use crate::model::{
-    AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId, UserStanding, Username,
-};
+use crate::clock::{Clock, UnixTime};
+use crate::model::{AccessToken, Consumer, ConsumerKey, Token, UserStanding};
 
 /// The store in one file of one process.
 pub(super) struct EmbeddedStore {
@@ -62,7 +65,7 @@ pub(super) struct EmbeddedStore {
     nonces: Arc<Nonces>,
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
-    changes: Changes,
+    changes: Arc<Changes>,
 }
 
 // === impl EmbeddedStore ===
@@ -97,7 +100,7 @@ impl EmbeddedStore {
         }
         let nonces = Arc::new(Nonces::new(begun.fence, begun.horizon, begun.claims));
         let journal = Arc::new(Journal::new(Arc::clone(&disk), Arc::clone(&clock), Arc::clone(&nonces)));
-        let store = Arc::new(Self { records, disk, nonces, journal, clock, changes: Changes::default() });
+        let store = Arc::new(Self { records, disk, nonces, journal, clock, changes: Arc::default() });
         tokio::spawn(keep_time(Arc::downgrade(&store)));
         Ok(store)
     }
@@ -106,62 +109,67 @@ impl EmbeddedStore {
     async fn tick(&self) {
         self.nonces.forget_expired(self.clock.now());
         self.journal.advance().await;
+        let (disk, now) = (Arc::clone(&self.disk), self.clock.now());
+        if let Err(error) = blocking("removing what has expired", move || sweep(&disk, now)).await {
+            debug!(error = &error as &dyn std::error::Error, "what has expired stays for now");
+        }
     }
 
     /// Changes the file, off the threads that answer requests.
-    async fn change(
+    ///
+    /// `changed` is told as soon as the change is made, also when nobody waits for it any more, and when it failed and may
+    /// have been made all the same.
+    async fn change<T: Send + 'static>(
         &self,
         context: &'static str,
-        work: impl FnOnce(&Disk) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), StoreError> {
-        let disk = Arc::clone(&self.disk);
-        timeout(WRITE_DEADLINE, blocking(context, move || work(&disk))).await.unwrap_or_else(|_| Err(late(context)))
+        changed: Option<Change>,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, Stop> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (disk, changes) = (Arc::clone(&self.disk), Arc::clone(&self.changes));
+        let write = move || {
+            let outcome = disk.write(work);
+            if let Some(changed) = changed.filter(|_| may_have_changed(&outcome)) {
+                changes.tell(&changed);
+            }
+            outcome
+        };
+        timeout(WRITE_DEADLINE, blocking(context, write)).await.unwrap_or_else(|_| Err(late(context)))
     }
 
-    fn create(&self, table: Table, key: &str, bytes: Vec<u8>) -> impl Future<Output = Result<(), StoreError>> {
-        let key = key.to_owned();
-        self.change("keeping a new record", move |disk| {
-            disk.put(table, &key, &bytes, |stored| match stored {
-                None => Ok(()),
-                Some(_) => Err(StoreError::new(StoreErrorKind::AlreadyExists, "keeping a new record")),
-            })
-        })
-    }
-
-    /// Replaces the record if its stored bytes are still `before`.
-    fn swap(
-        &self,
-        table: Table,
-        key: &str,
-        before: Vec<u8>,
-        bytes: Vec<u8>,
-    ) -> impl Future<Output = Result<(), StoreError>> {
-        let key = key.to_owned();
-        self.change("changing a record", move |disk| {
-            disk.put(table, &key, &bytes, |stored| if stored == Some(&before) { Ok(()) } else { Err(conflict()) })
-        })
+    fn record(&self, table: tables::Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.disk.read(|transaction| tables::record(transaction, table, key))
     }
 
     fn stored_consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
-        let bytes = self.disk.record(CONSUMERS, key.as_str())?;
+        let bytes = self.record(CONSUMERS, key.as_str())?;
         self.records.found_consumer(key, bytes.as_deref())
     }
 
     fn stored_token(&self, token: &Token) -> Result<Option<AccessToken>, StoreError> {
-        let bytes = self.disk.record(TOKENS, token.as_str())?;
+        let bytes = self.record(TOKENS, token.as_str())?;
         self.records.found_token(token, bytes.as_deref())
+    }
+
+    /// The standing of the user of a token. As much is read for a token that is not there.
+    fn standing(&self, token: Option<&AccessToken>) -> Result<UserStanding, StoreError> {
+        let Some(id) = token.and_then(|token| token.user_id.as_ref()) else {
+            return self.records.found_standing(None);
+        };
+        let bytes = self.record(USERS, id.as_str())?;
+        self.records.found_standing(bytes.as_deref().map(|bytes| (id, bytes)))
     }
 }
 
 #[async_trait]
 impl CheckStore for EmbeddedStore {
     async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
-        let token = token.map(|token| self.stored_token(token)).transpose()?.flatten();
-        Ok(Credentials {
-            consumer: self.stored_consumer(consumer)?.map(Arc::new),
-            token: token.filter(|token| token.consumer_key == *consumer).map(Arc::new),
-            user: UserStanding::default(),
-        })
+        let stored_consumer = self.stored_consumer(consumer)?.map(Arc::new);
+        let Some(token) = token else {
+            return Ok(Credentials { consumer: stored_consumer, ..Credentials::default() });
+        };
+        let token = self.stored_token(token)?.filter(|token| token.consumer_key == *consumer);
+        let user = self.standing(token.as_ref())?;
+        Ok(Credentials { consumer: stored_consumer, token: token.map(Arc::new), user })
     }
 
     async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
@@ -197,134 +205,6 @@ impl Pulse for EmbeddedStore {
     }
 }
 
-#[async_trait]
-impl Store for EmbeddedStore {
-    async fn create_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
-        let bytes = self.records.encode_consumer(consumer)?;
-        self.create(CONSUMERS, consumer.key.as_str(), bytes).await
-    }
-
-    async fn replace_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
-        let key = consumer.key.as_str();
-        let before = self.disk.record(CONSUMERS, key)?.ok_or_else(conflict)?;
-        follows(self.records.decode_consumer(&consumer.key, &before)?.revision, consumer.revision)?;
-        self.swap(CONSUMERS, key, before, self.records.encode_consumer(consumer)?).await
-    }
-
-    async fn consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
-        self.stored_consumer(key)
-    }
-
-    async fn consumers(&self, after: Option<&ConsumerKey>, limit: usize) -> Result<Vec<Consumer>, StoreError> {
-        let page = self.disk.page(CONSUMERS, after.map(ConsumerKey::as_str), limit)?;
-        let decoded = page.iter().map(|(key, bytes)| {
-            let key = ConsumerKey::new(key.as_str())
-                .map_err(|error| StoreError::new(StoreErrorKind::Unreadable, "listing consumers").because(error))?;
-            self.records.decode_consumer(&key, bytes)
-        });
-        decoded.collect()
-    }
-
-    async fn create_token(&self, token: &AccessToken) -> Result<(), StoreError> {
-        let bytes = self.records.encode_token(token)?;
-        self.create(TOKENS, token.token.as_str(), bytes).await
-    }
-
-    async fn replace_token(&self, token: &AccessToken) -> Result<(), StoreError> {
-        let name = token.token.as_str();
-        let before = self.disk.record(TOKENS, name)?.ok_or_else(conflict)?;
-        let stored = self.records.decode_token(&token.token, &before)?;
-        if stored.consumer_key != token.consumer_key {
-            return Err(conflict());
-        }
-        follows(stored.revision, token.revision)?;
-        self.swap(TOKENS, name, before, self.records.encode_token(token)?).await
-    }
-
-    async fn token(&self, token: &Token) -> Result<Option<AccessToken>, StoreError> {
-        self.stored_token(token)
-    }
-
-    async fn delete_consumer(&self, _consumer: &Consumer) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn delete_token(&self, _token: &AccessToken) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn tokens(
-        &self,
-        _holder: TokenHolder<'_>,
-        _after: Option<&Token>,
-        _limit: usize,
-    ) -> Result<Vec<AccessToken>, StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn create_user(&self, _user: &User) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn replace_user(&self, _user: &User) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn user(&self, _id: &UserId) -> Result<Option<User>, StoreError> {
-        Ok(None)
-    }
-
-    async fn user_named(&self, _username: &Username) -> Result<Option<User>, StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn users(&self, _after: Option<&UserId>, _limit: usize) -> Result<Vec<User>, StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn create_request_token(&self, _token: &RequestToken) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn replace_request_token(&self, _token: &RequestToken) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn exchange_request_token(&self, _used: &RequestToken, _issued: &AccessToken) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn request_token(&self, _token: &Token) -> Result<Option<RequestToken>, StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn create_session(&self, _session: &Session) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn session(&self, _id: &SessionId) -> Result<Option<Session>, StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn delete_session(&self, _id: &SessionId) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn count_attempt(&self, _counter: &AttemptCounter, _window: Duration) -> Result<u64, StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn take_attempts_back(&self, _counter: &AttemptCounter, _attempts: u64) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn close(&self) -> Result<(), StoreError> {
-        let kept = self.nonces.close();
-        let disk = Arc::clone(&self.disk);
-        blocking("closing the store file", move || disk.finish(&kept)).await
-    }
-}
-
 impl fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EmbeddedStore").field("nonces", &self.nonces.len()).finish_non_exhaustive()
@@ -351,6 +231,19 @@ async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|error| Err(StoreError::new(StoreErrorKind::Unusable, context).because(error)))
 }
 
+/// Removes some of what has expired, if anything has.
+fn sweep(disk: &Disk, now: UnixTime) -> Result<(), StoreError> {
+    let is_due =
+        disk.read(|transaction| Ok(tables::has_dropped(transaction)? || expiring::has_expired(transaction, now)?))?;
+    if !is_due {
+        return Ok(());
+    }
+    disk.write(|transaction| {
+        tables::sweep(transaction, SWEPT_TOKENS)?;
+        expiring::sweep(transaction, now, SWEPT_EXPIRED)
+    })
+}
+
 fn follows(stored: u64, new: u64) -> Result<(), StoreError> {
     if stored.checked_add(1) == Some(new) { Ok(()) } else { Err(conflict()) }
 }
@@ -359,8 +252,8 @@ fn conflict() -> StoreError {
     StoreError::new(StoreErrorKind::Conflict, "changing a record")
 }
 
-fn unbuilt() -> StoreError {
-    StoreError::new(StoreErrorKind::Unusable, "keeping users and temporary credentials is not built yet")
+fn taken() -> StoreError {
+    StoreError::new(StoreErrorKind::AlreadyExists, "keeping a new record")
 }
 
 fn late(context: &'static str) -> StoreError {
@@ -372,6 +265,12 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The longest a write may take: far beyond an `fsync` of a healthy disk.
 const WRITE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Tokens of deleted consumers that one tick removes: bounded, so that no commit is slow.
+const SWEPT_TOKENS: usize = 500;
+
+/// What else one tick removes.
+const SWEPT_EXPIRED: usize = 1024;
 
 #[cfg(test)]
 mod tests;

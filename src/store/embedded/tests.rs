@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
+use crate::store::Store as _;
 use crate::store::master_key::MasterKeys;
 use crate::store::seal::Sealer;
 

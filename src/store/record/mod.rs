@@ -1,11 +1,14 @@
-//! How consumers and tokens are written: one JSON object each, with a version, secrets sealed.
+//! How consumers, users and their credentials are written: one JSON object each, with a version, secrets sealed.
 //!
 //! Both stores write the same bytes. The types of [`crate::model`] do not serialize themselves, so that a secret can
 //! not leave this process by accident. A record that is not exactly what this version writes is not read: neither
 //! guessing at an unknown field nor dropping it at the next change is safe.
 
 mod consumer;
+mod request_token;
+mod session;
 mod token;
+mod user;
 
 use std::sync::OnceLock;
 
@@ -14,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::dummy::Dummies;
 use super::seal::Sealer;
 use super::{StoreError, StoreErrorKind};
-use crate::model::{AccessToken, Consumer, ConsumerKey, Token};
+use crate::model::{AccessToken, Consumer, ConsumerKey, Token, UserId, UserStanding};
 
 /// Writes and reads records.
 pub(super) struct Records {
@@ -58,6 +61,15 @@ impl Records {
         Ok(None)
     }
 
+    /// Reads the standing of the user whom a look-up found, as [`found_consumer`](Self::found_consumer) does.
+    pub(super) fn found_standing(&self, found: Option<(&UserId, &[u8])>) -> Result<UserStanding, StoreError> {
+        if let Some((id, bytes)) = found {
+            return Self::decode_standing(id, bytes);
+        }
+        self.dummies().map_or(Ok(()), Dummies::read_standing)?;
+        Ok(UserStanding::default())
+    }
+
     fn dummies(&self) -> Option<&Dummies> {
         self.dummies.get_or_init(|| Dummies::write(self)).as_ref()
     }
@@ -81,11 +93,11 @@ fn parse<'r, T: Deserialize<'r>>(bytes: &'r [u8]) -> Result<T, StoreError> {
 }
 
 fn check_version(version: u32) -> Result<(), StoreError> {
-    if version == VERSION {
+    if (OLDEST_VERSION..=VERSION).contains(&version) {
         return Ok(());
     }
     Err(unreadable(format!(
-        "it is of version {version}, this release reads version {VERSION}; run the release that wrote it"
+        "it is of version {version}, this release reads versions {OLDEST_VERSION} to {VERSION}; run the release that wrote it"
     )))
 }
 
@@ -101,8 +113,12 @@ fn unwritable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> St
     StoreError::new(StoreErrorKind::Unusable, "writing a record").because(source)
 }
 
-/// The version of the records that are written, and the only one that is read.
-const VERSION: u32 = 1;
+/// The version of the records that are written. Version 2 added `verified` and the generations; of a record of version 1
+/// they are what [`Default`] says.
+const VERSION: u32 = 2;
+
+/// The oldest version that is read.
+const OLDEST_VERSION: u32 = 1;
 
 #[cfg(test)]
 mod tests;

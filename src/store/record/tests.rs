@@ -28,17 +28,17 @@ fn a_token_is_read_as_it_was_written() {
 fn a_record_of_a_later_version_is_not_read() {
     let (records, consumer) = (records(), consumer());
     let bytes = records.encode_consumer(&consumer).unwrap();
-    let later = String::from_utf8(bytes).unwrap().replace("\"version\":1", "\"version\":2,\"new_field\":true");
+    let later = String::from_utf8(bytes).unwrap().replace("\"version\":2", "\"version\":3,\"new_field\":true");
     let error = records.decode_consumer(&consumer.key, later.as_bytes()).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unreadable);
-    assert!(error.source().unwrap().to_string().contains("version 2"), "{error:?}");
+    assert!(error.source().unwrap().to_string().contains("version 3"), "{error:?}");
 }
 
 #[test]
 fn an_unknown_field_is_not_dropped_in_silence() {
     let (records, token) = (records(), token());
     let bytes = records.encode_token(&token).unwrap();
-    let changed = String::from_utf8(bytes).unwrap().replace("\"version\":1", "\"version\":1,\"new_field\":true");
+    let changed = String::from_utf8(bytes).unwrap().replace("\"version\":2", "\"version\":2,\"new_field\":true");
     let error = records.decode_token(&token.token, changed.as_bytes()).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unreadable);
 }

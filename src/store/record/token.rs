@@ -28,6 +28,14 @@ struct TokenRecord {
 }
 
 impl Records {
+    /// The consumer and the user of a token, without unsealing anything.
+    pub(in crate::store) fn token_holders(bytes: &[u8]) -> Result<(ConsumerKey, Option<UserId>), StoreError> {
+        let record: TokenRecord = parse(bytes)?;
+        check_version(record.version)?;
+        let user_id = record.user_id.map(UserId::new).transpose().map_err(unreadable)?;
+        Ok((ConsumerKey::new(record.consumer_key).map_err(unreadable)?, user_id))
+    }
+
     /// Writes a token.
     pub(in crate::store) fn encode_token(&self, token: &AccessToken) -> Result<Vec<u8>, StoreError> {
         let id = token_id(&token.consumer_key, &token.token);

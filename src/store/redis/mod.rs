@@ -40,11 +40,12 @@ use redis::{Cmd, FromRedisValue, cmd};
 use self::address::Address;
 use self::client::Client;
 use self::fault::Fault;
+use super::changes::{Untold, may_have_changed};
 use super::nonce::NonceId;
 use super::record::Records;
 use super::{
-    AttemptCounter, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind,
-    StoreStatus, TokenHolder,
+    AttemptCounter, Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError,
+    StoreErrorKind, StoreStatus, TokenHolder,
 };
 use crate::clock::Clock;
 use crate::config::StoreConfig;
@@ -76,6 +77,27 @@ impl RedisStore {
             .map_err(|error| StoreError::new(StoreErrorKind::Unusable, "reading store.url").because(error))?;
         let client = Client::open(address, config, clock).await.map_err(|fault| fault.during("connecting to Redis"))?;
         Ok(Arc::new(Self { records, client, changes: Changes::default() }))
+    }
+
+    /// Tells everybody who keeps copies of a record that it changed.
+    async fn announce(&self, change: Change) {
+        self.changes.tell(&change);
+    }
+
+    /// Makes a change and announces it, also when it failed and may have been made all the same. When the caller goes away
+    /// in between, this process is told.
+    async fn changing<T>(
+        &self,
+        change: Change,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let untold = Untold { changes: &self.changes, change };
+        let outcome = work.await;
+        let change = untold.into_change();
+        if may_have_changed(&outcome) {
+            self.announce(change).await;
+        }
+        outcome
     }
 
     async fn call<T: FromRedisValue>(&self, context: &'static str, command: &Cmd) -> Result<T, StoreError> {
@@ -192,7 +214,8 @@ impl Store for RedisStore {
         // First the index: an entry without a record is left out of lists, a record without an entry would be hidden.
         let index = cmd("ZADD").arg(keys::CONSUMERS).arg(0).arg(consumer.key.as_str()).to_owned();
         let _added: u64 = self.call("keeping a new record", &index).await?;
-        self.create(keys::consumer(&consumer.key), &bytes).await
+        let create = self.create(keys::consumer(&consumer.key), &bytes);
+        self.changing(Change::Consumer(consumer.key.clone()), create).await
     }
 
     async fn replace_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
@@ -200,7 +223,8 @@ impl Store for RedisStore {
         let before = self.fetch_one(CHANGING, key.clone()).await?.ok_or_else(conflict)?;
         let stored = self.records.decode_consumer(&consumer.key, &before)?;
         follows(stored.revision, consumer.revision)?;
-        self.swap(key, &before, &self.records.encode_consumer(consumer)?).await
+        let bytes = self.records.encode_consumer(consumer)?;
+        self.changing(Change::Consumer(consumer.key.clone()), self.swap(key, &before, &bytes)).await
     }
 
     async fn consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
@@ -231,14 +255,16 @@ impl Store for RedisStore {
         if owner.is_some_and(|owner| owner != consumer) {
             return Err(StoreError::new(StoreErrorKind::AlreadyExists, context));
         }
-        self.create(keys::token(&token.consumer_key, &token.token), &bytes).await
+        let create = self.create(keys::token(&token.consumer_key, &token.token), &bytes);
+        self.changing(Change::Token(token.token.clone()), create).await
     }
 
     async fn replace_token(&self, token: &AccessToken) -> Result<(), StoreError> {
         let key = keys::token(&token.consumer_key, &token.token);
         let before = self.fetch_one(CHANGING, key.clone()).await?.ok_or_else(conflict)?;
         follows(self.records.decode_token(&token.token, &before)?.revision, token.revision)?;
-        self.swap(key, &before, &self.records.encode_token(token)?).await
+        let bytes = self.records.encode_token(token)?;
+        self.changing(Change::Token(token.token.clone()), self.swap(key, &before, &bytes)).await
     }
 
     async fn token(&self, token: &Token) -> Result<Option<AccessToken>, StoreError> {

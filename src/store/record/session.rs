@@ -1,0 +1,49 @@
+//! How a session is written.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Records, VERSION, check_version, parse, unreadable, write};
+use crate::clock::UnixTime;
+use crate::model::{Generation, Session, SessionId, UserId};
+use crate::store::StoreError;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionRecord {
+    version: u32,
+    id: [u8; 32],
+    user_id: String,
+    user_generation: u64,
+    screen_name: String,
+    expires_at_ms: u64,
+}
+
+impl Records {
+    /// Writes a session.
+    pub(in crate::store) fn encode_session(session: &Session) -> Result<Vec<u8>, StoreError> {
+        write(&SessionRecord {
+            version: VERSION,
+            id: *session.id.as_bytes(),
+            user_id: session.user_id.to_string(),
+            user_generation: session.user_generation.number(),
+            screen_name: session.screen_name.clone(),
+            expires_at_ms: session.expires_at.as_millis(),
+        })
+    }
+
+    /// Reads the session that is kept under `id`.
+    pub(in crate::store) fn decode_session(id: &SessionId, bytes: &[u8]) -> Result<Session, StoreError> {
+        let record: SessionRecord = parse(bytes)?;
+        check_version(record.version)?;
+        if record.id != *id.as_bytes() {
+            return Err(unreadable("it is kept under the id of another session"));
+        }
+        Ok(Session {
+            id: *id,
+            user_id: UserId::new(record.user_id).map_err(unreadable)?,
+            user_generation: Generation::from_number(record.user_generation),
+            screen_name: record.screen_name,
+            expires_at: UnixTime::from_millis(record.expires_at_ms),
+        })
+    }
+}
