@@ -83,7 +83,7 @@ class Stack:
 
     def _start_countersign(self):
         log = LOGS / "countersign.log"
-        listen = [f"--{listener}=127.0.0.1:0" for listener in ("check", "api", "ops")]
+        listen = [f"--{listener}=127.0.0.1:0" for listener in ("check", "api", "http", "ops")]
         self._start([COUNTERSIGN, "serve", "--data-dir", self.data, *listen], log, SETTINGS)
 
         def addresses():

@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Where administrators ask
     #[arg(long, value_name = "ADDR")]
     api: Option<String>,
-    /// Where clients will get tokens; not served by this version
+    /// Where clients get tokens, and users allow it
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
     /// Where probes and Prometheus ask

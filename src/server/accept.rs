@@ -234,7 +234,8 @@ mod tests {
 
     async fn listener(which: Which) -> Listener {
         let mut config = Config::default();
-        for listener in [&mut config.check.listener, &mut config.api.listener, &mut config.ops.listener] {
+        let Config { check, api, http, ops, .. } = &mut config;
+        for listener in [&mut check.listener, &mut api.listener, &mut http.listener, &mut ops.listener] {
             listener.address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
         }
         let listeners = Listeners::bind(&config).await.unwrap();

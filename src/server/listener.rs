@@ -20,6 +20,7 @@ use crate::config::{Config, ListenAddress, ListenerConfig};
 pub struct Listeners {
     pub(super) check: Listener,
     pub(super) api: Listener,
+    pub(super) http: Listener,
     pub(super) ops: Listener,
 }
 
@@ -30,6 +31,8 @@ pub struct Addresses {
     pub check: ListenAddress,
     /// Of the api listener.
     pub api: ListenAddress,
+    /// Of the http listener.
+    pub http: ListenAddress,
     /// Of the ops listener.
     pub ops: ListenAddress,
 }
@@ -67,21 +70,23 @@ impl Listeners {
         Ok(Self {
             check: Listener::bind("check", Protocol::Http2, &config.check.listener).await?,
             api: Listener::bind("api", Protocol::Http2, &config.api.listener).await?,
+            http: Listener::bind("http", Protocol::Http1, &config.http.listener).await?,
             ops: Listener::bind("ops", Protocol::Http1, &config.ops.listener).await?,
         })
     }
 
     /// Where they listen.
     pub fn addresses(&self) -> Addresses {
-        let [check, api, ops] = [&self.check, &self.api, &self.ops].map(|listener| listener.address.clone());
-        Addresses { check, api, ops }
+        let all = [&self.check, &self.api, &self.http, &self.ops];
+        let [check, api, http, ops] = all.map(|listener| listener.address.clone());
+        Addresses { check, api, http, ops }
     }
 }
 
 /// What is spoken on a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
-    /// HTTP/1.1: what every probe and scraper speaks.
+    /// HTTP/1.1: what every probe, scraper, browser and OAuth client speaks.
     Http1,
     /// HTTP/2 with prior knowledge or ALPN: gRPC.
     Http2,

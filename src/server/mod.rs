@@ -1,4 +1,5 @@
-//! The listeners and what they serve: `check` for Envoy, `api` for administrators, `ops` for probes and Prometheus.
+//! The listeners and what they serve: `check` for Envoy, `api` for administrators, `http` for consumers and users, `ops`
+//! for probes and Prometheus.
 //!
 //! [`run`] is handed sockets that are bound and a future that says when to end; it reads no configuration file and binds
 //! nothing. It ends so that no request is lost: health says NOT_SERVING and stays so for `shutdown.delay`, until Envoy and
@@ -9,7 +10,7 @@
 //! - `accept`, `connection`, `preface`, `drain`: connections, their limits and their end.
 //! - `health`, `ops`: how the service is.
 //! - [`ext_authz`]: Envoy's checks; `respond`: the one table from a reason to an answer.
-//! - `api`: administration.
+//! - `api`: administration; `http`: where credentials are given out.
 
 mod accept;
 pub mod api;
@@ -17,6 +18,7 @@ mod connection;
 mod drain;
 pub mod ext_authz;
 mod health;
+mod http;
 mod listener;
 mod ops;
 mod preface;
@@ -121,6 +123,7 @@ fn serve(listeners: Listeners, app: &App, health: &Health) -> Result<(Group, Gro
     let (mut callers, mut ops) = (Group::new(), Group::new());
     callers.add(listeners.check, check_routes(app, health)?.prepare(), &app.metrics);
     callers.add(listeners.api, api_routes(app, health)?.prepare(), &app.metrics);
+    callers.add(listeners.http, http::routes(app, issuer(app)), &app.metrics);
     ops.add(listeners.ops, ops::routes(health.readiness(), Arc::clone(&app.metrics)), &app.metrics);
     Ok((callers, ops))
 }
@@ -136,10 +139,14 @@ fn check_routes(app: &App, health: &Health) -> Result<Routes, ServerError> {
 
 /// What the api listener serves.
 fn api_routes(app: &App, health: &Health) -> Result<Routes, ServerError> {
-    let terms = Terms::of(&app.config);
-    let issuer = Issuer::new(Arc::clone(&app.store), Arc::clone(&app.clock), Arc::clone(&app.entropy), terms, None);
-    let routes = api::routes(issuer, app.admin_token.clone()).add_service(health.service());
+    let routes = api::routes(issuer(app), app.admin_token.clone()).add_service(health.service());
     Ok(routes.add_service(reflection(&[api::v1::FILE_DESCRIPTOR_SET])?))
+}
+
+/// What issues, for whoever asks.
+fn issuer(app: &App) -> Issuer {
+    let terms = Terms::of(&app.config);
+    Issuer::new(Arc::clone(&app.store), Arc::clone(&app.clock), Arc::clone(&app.entropy), terms, None)
 }
 
 /// Server reflection of health and of the services in `descriptors`.
@@ -153,7 +160,7 @@ fn reflection(descriptors: &[&'static [u8]]) -> Result<ServerReflectionServer<im
 
 /// Says what listens where, and what an operator should think about.
 fn announce(listeners: &Listeners, config: &Config) {
-    for listener in [&listeners.check, &listeners.api, &listeners.ops] {
+    for listener in [&listeners.check, &listeners.api, &listeners.http, &listeners.ops] {
         tracing::info!(
             listener = listener.name,
             address = %listener.address,

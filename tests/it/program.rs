@@ -80,8 +80,8 @@ impl Launch {
     async fn start(&self, check: &str) -> (Process, SocketAddr, SocketAddr) {
         let directory = self.directory.path();
         let mut command = program();
-        command.args(["serve", "--store", &self.store, "--check", check, "--api=127.0.0.1:0", "--ops=127.0.0.1:0"]);
-        command.arg("--config").arg(directory.join(CONFIG)).arg("--data-dir").arg(directory);
+        command.args(["serve", "--store", &self.store, "--check", check, "--api=127.0.0.1:0", "--http=127.0.0.1:0"]);
+        command.arg("--ops=127.0.0.1:0").arg("--config").arg(directory.join(CONFIG)).arg("--data-dir").arg(directory);
         command.arg("--master-key-file").arg(directory.join(MASTER_KEY)).env("COUNTERSIGN_LOG__JSON", "true");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process::spawn("countersign", &mut command);

@@ -220,7 +220,8 @@ impl Service {
 
 fn config() -> Config {
     let mut config = Config::default();
-    for listener in [&mut config.check.listener, &mut config.api.listener, &mut config.ops.listener] {
+    let Config { check, api, http, ops, .. } = &mut config;
+    for listener in [&mut check.listener, &mut api.listener, &mut http.listener, &mut ops.listener] {
         *listener = any_port();
     }
     config.shutdown.delay = Duration::ZERO;

@@ -1,0 +1,58 @@
+//! `/oauth/…` over HTTP/1.1: where consumers get credentials and users allow it (RFC 5849 section 2).
+//!
+//! - `guard`: what is the same of every request and answer: one reading of it, a time limit, headers for browsers.
+//! - `client_address`: where it comes from, through proxies that the operator trusts.
+//! - `authorize`: the page.
+//!
+//! The rules of issuing are left to [`crate::issue`], those of signatures to [`crate::verify`].
+
+mod authorize;
+mod client_address;
+mod guard;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Response;
+
+use super::App;
+use crate::clock::{Clock, Entropy};
+use crate::config::Config;
+use crate::issue::Issuer;
+
+/// What the routes are made of.
+#[derive(Clone)]
+pub(super) struct Parts {
+    /// Issues.
+    pub(super) issuer: Issuer,
+    /// What the operator set.
+    pub(super) config: Arc<Config>,
+    /// Tells the time.
+    pub(super) clock: Arc<dyn Clock>,
+    /// Draws random bytes.
+    pub(super) entropy: Arc<dyn Entropy>,
+}
+
+/// The routes of the http listener.
+pub(super) fn routes(app: &App, issuer: Issuer) -> Router {
+    let parts = Parts {
+        issuer,
+        config: Arc::clone(&app.config),
+        clock: Arc::clone(&app.clock),
+        entropy: Arc::clone(&app.entropy),
+    };
+    Router::new()
+        .merge(authorize::routes(parts))
+        .fallback(nothing_here)
+        .layer(from_fn_with_state(app.config.http.trusted_hops, client_address::note))
+        .layer(from_fn(guard::guard))
+}
+
+async fn nothing_here() -> Response {
+    guard::refusal(
+        StatusCode::NOT_FOUND,
+        "There is nothing here; /oauth/ has request_token, authorize and access_token",
+    )
+}
