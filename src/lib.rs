@@ -15,8 +15,9 @@
 //! ```
 //!
 //! Data flows one way, and so do imports: `server` → `verify` and `issue` → `store` → `model`; `verify` → `oauth`, which
-//! imports nothing of ours. Only `server` names tonic, axum or Envoy's types; only `store::redis` names the Redis client;
-//! only `main.rs` and `cli` print or exit. A test guards these rules.
+//! imports nothing of ours. Beside them, `directory` asks an operator's users for `issue`. Only `server` names axum or
+//! Envoy's types, only `server`, `directory` and `cli` name tonic, only `store::redis` names the Redis client; only
+//! `main.rs` and `cli` print or exit. A test guards these rules.
 //!
 //! # Example
 //!
@@ -54,6 +55,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod directory;
 pub mod issue;
 pub mod model;
 pub mod oauth;

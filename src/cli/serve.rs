@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use countersign::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use countersign::config::{self, Config, Sources};
+use countersign::directory;
 use countersign::server::api::AdminToken;
 use countersign::server::{self, App, BindError, Listeners};
 use countersign::store;
@@ -103,9 +104,11 @@ async fn serve(config: Config, told: impl Future<Output = ()>) -> anyhow::Result
     let served = async {
         let variable = std::env::var(AdminToken::VARIABLE).ok();
         let admin_token = AdminToken::load_or_create(&config.data_dir, variable.as_deref(), entropy.as_ref())?;
+        let directory = directory::open(&config.users).map_err(|error| mistake(error.into()))?;
         let listeners = Listeners::bind(&config).await.map_err(unbound)?;
         let (config, metrics) = (Arc::new(config), Arc::new(Metrics::default()));
-        let app = App { config, store: Arc::clone(&store), clock, entropy: Arc::clone(&entropy), metrics, admin_token };
+        let (store, entropy) = (Arc::clone(&store), Arc::clone(&entropy));
+        let app = App { config, store, clock, entropy, metrics, admin_token, directory };
         Ok(server::run(listeners, app, told).await?)
     };
     let served = served.await;
@@ -116,8 +119,12 @@ async fn serve(config: Config, told: impl Future<Output = ()>) -> anyhow::Result
 /// A certificate that can not be used is a mistake in the configuration; an address that is taken is not.
 fn unbound(error: BindError) -> anyhow::Error {
     let configured_wrong = matches!(error, BindError::Tls { .. });
-    let error = anyhow::Error::new(error);
-    if configured_wrong { Usage(format!("{error:#}")).into() } else { error }
+    if configured_wrong { mistake(error.into()) } else { error.into() }
+}
+
+/// A mistake in the configuration, or in the files that it names.
+fn mistake(error: anyhow::Error) -> anyhow::Error {
+    Usage(format!("{error:#}")).into()
 }
 
 /// How many times SIGTERM or SIGINT came.

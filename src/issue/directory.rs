@@ -1,5 +1,6 @@
 //! Who knows users and their passwords.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,6 +18,12 @@ pub trait Directory: Send + Sync {
     ///
     /// A false yes lets a stranger act as a user; a false no makes an honest user type again. On any doubt: an error.
     async fn authenticate(&self, login: &Login) -> Result<Option<DirectoryUser>, DirectoryError>;
+}
+
+impl fmt::Debug for dyn Directory + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Directory")
+    }
 }
 
 /// A name and a password, as they were typed.

@@ -41,7 +41,7 @@ use self::health::Health;
 use self::listener::Listener;
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, ShutdownConfig};
-use crate::issue::{Issuer, Terms};
+use crate::issue::{Directory, Issuer, Terms};
 use crate::store::{CheckStore, Store};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
@@ -64,6 +64,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// What administrators prove themselves with.
     pub admin_token: AdminToken,
+    /// The operator's user directory; `None` is the users of the store.
+    pub directory: Option<Arc<dyn Directory>>,
 }
 
 /// Why the service ended by itself.
@@ -145,8 +147,9 @@ fn api_routes(app: &App, health: &Health) -> Result<Routes, ServerError> {
 
 /// What issues, for whoever asks.
 fn issuer(app: &App) -> Issuer {
+    let App { store, clock, entropy, directory, .. } = app;
     let terms = Terms::of(&app.config);
-    Issuer::new(Arc::clone(&app.store), Arc::clone(&app.clock), Arc::clone(&app.entropy), terms, None)
+    Issuer::new(Arc::clone(store), Arc::clone(clock), Arc::clone(entropy), terms, directory.clone())
 }
 
 /// Server reflection of health and of the services in `descriptors`.

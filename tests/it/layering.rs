@@ -33,6 +33,11 @@ const PARTS: &[Part] = &[
         why: "a decision does not depend on how it was asked for",
     },
     Part {
+        name: "directory",
+        knows: &["config", "issue", "model", "server"],
+        why: "it asks for `issue`, with the messages that `server` has of the API, and keeps nothing",
+    },
+    Part {
         name: "issue",
         knows: &["clock", "config", "model", "oauth", "store"],
         why: "issuing does not depend on how it was asked for",
@@ -60,7 +65,7 @@ const PLACES: &[Place] = &[
             "hyper_util",
             "tower",
         ],
-        only_in: &["src/server/", "src/cli/"],
+        only_in: &["src/server/", "src/cli/", "src/directory/"],
         why: "gRPC and HTTP are how the service is reached, not what it does",
     },
     Place { words: &["axum"], only_in: &["src/server/"], why: "only the listeners speak HTTP" },
@@ -120,7 +125,7 @@ fn a_violation_is_found_and_explained() {
     );
     assert_eq!(
         found("src/verify/mod.rs", "impl From<tonic::Status> for X {}"),
-        "src/verify/mod.rs: `tonic::Status`: `tonic` only in src/server/, src/cli/: gRPC and HTTP are how the service is \
+        "src/verify/mod.rs: `tonic::Status`: `tonic` only in src/server/, src/cli/, src/directory/: gRPC and HTTP are how the service is \
          reached, not what it does"
     );
     assert_eq!(

@@ -205,6 +205,7 @@ impl Service {
             entropy: Arc::new(SystemEntropy),
             metrics: Arc::new(Metrics::default()),
             admin_token: AdminToken::new("the-admin-token-of-these-tests").unwrap(),
+            directory: None,
         };
         let (shutdown, told) = oneshot::channel();
         let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
