@@ -1,0 +1,243 @@
+//! What the pages say, without a server around them.
+
+use axum::body::to_bytes;
+use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse as _;
+
+use super::answer::Answer;
+use super::browser::Cookie;
+use super::notices::{LogInProblem, Notice};
+use super::{external_address, pages};
+use crate::clock::{CountingEntropy, UnixTime};
+use crate::config::{Config, ScopeWords};
+use crate::issue::{Asking, IssueError};
+use crate::model::{
+    Callback, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerStatus, Flow, Generation, RequestToken,
+    RequestTokenState, Scopes, Secret, Session, SessionId, Token, UserId,
+};
+
+const HOSTILE: &str = r#""><script>alert('x')</script><a href='//evil.example'>{{ name }}&amp;"#;
+
+#[tokio::test]
+async fn what_a_consumer_says_of_itself_is_text() {
+    let mut asked = asking("t<i>\"'&");
+    asked.consumer.name = ConsumerName::new(HOSTILE).unwrap();
+    asked.consumer.description = format!("{HOSTILE}\u{202e}");
+    asked.consumer.app_url = "https://example.com/?a='&b=(c)".to_owned();
+    asked.request_token.scopes = Scopes::parse("<script>alert(1)</script> <img/src=x>").unwrap();
+    asked.request_token.callback = Callback::Uri("https://a'b&c.example/cb".to_owned());
+    let cookie = Cookie::draw(&CountingEntropy::default());
+    let mut user = session();
+    user.screen_name = HOSTILE.to_owned();
+    for answer in [
+        pages::log_in(&asked, &cookie, HOSTILE, Some((StatusCode::FORBIDDEN, HOSTILE))),
+        pages::consent(&asked, &cookie, &user, &ScopeWords::default()),
+        pages::pin(&asked.consumer, b"12345678"),
+        pages::notice(StatusCode::OK, HOSTILE, HOSTILE, Some(HOSTILE)),
+        pages::type_token(Some(HOSTILE)),
+    ] {
+        let html = html(answer).await;
+        for marked_up in ["<script", "<img", "<i>\"", "href='//evil", "alert('x')", "a'b&c"] {
+            assert!(!html.contains(marked_up), "{marked_up} in\n{html}");
+        }
+        assert!(html.contains("&#60;script&#62;") || html.contains("&#60;/script&#62;"), "{html}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_reads_who_asks_for_what_and_where_it_leads() {
+    let cookie = Cookie::draw(&CountingEntropy::default());
+    let mut asked = asking("t");
+    let words = Config::default().scopes;
+    let page = html(pages::consent(&asked, &cookie, &session(), &words)).await;
+    for expected in [
+        "Printer Example",
+        "Prints photos",
+        "https://printer.example.com/about",
+        "Not verified.",
+        "<li><bdi>photos.read</bdi></li>",
+        "<strong><bdi>printer.example.com:8443</bdi></strong>",
+        "logged in as <strong><bdi>jane</bdi></strong>",
+        "value=\"allow\"",
+        "value=\"refuse\"",
+        "value=\"log-out\"",
+    ] {
+        assert!(page.contains(expected), "{expected} in\n{page}");
+    }
+    asked.consumer.verified = true;
+    asked.request_token.scopes = Scopes::default();
+    asked.request_token.callback = Callback::Uri("com.example.app:/done".to_owned());
+    let page = html(pages::consent(&asked, &cookie, &session(), &words)).await;
+    assert!(page.contains(">Verified</p>") && !page.contains("Not verified"), "{page}");
+    assert!(page.contains("not limited by any scope") && page.contains("<bdi>com.example.app:</bdi>"), "{page}");
+    asked.request_token.callback = Callback::OutOfBand;
+    assert!(html(pages::consent(&asked, &cookie, &session(), &words)).await.contains("you are shown a PIN"));
+}
+
+#[tokio::test]
+async fn a_failed_log_in_keeps_the_name_and_says_why_where_it_is_read_out() {
+    let cookie = Cookie::draw(&CountingEntropy::default());
+    let first = html(pages::log_in(&asking("t"), &cookie, "", None)).await;
+    assert!(!first.contains("role=\"alert\"") && !first.contains("aria-describedby"), "{first}");
+    let again = html(pages::log_in(&asking("t"), &cookie, "jane", Some((StatusCode::FORBIDDEN, "No.")))).await;
+    assert!(again.contains("value=\"jane\"") && again.contains("role=\"alert\">No.</p>"), "{again}");
+    assert_eq!(again.matches("aria-describedby=\"problem\"").count(), 2);
+    assert_eq!(again.matches("autofocus").count(), 1, "in the password, since the name may be right");
+    let password = again.split('>').find(|input| input.contains("type=\"password\"")).unwrap();
+    assert!(password.contains("autofocus") && !password.contains("value="), "{password}");
+}
+
+#[tokio::test]
+async fn a_pin_is_in_groups_for_the_eye_and_digits_for_the_ear() {
+    let page = html(pages::pin(&asking("t").consumer, b"12345678")).await;
+    assert!(page.contains("<span>1234</span><span>5678</span>"), "no space gets in when it is copied: {page}");
+    assert!(page.contains(">1 2 3 4 5 6 7 8</span>"), "{page}");
+}
+
+#[test]
+fn a_decision_is_for_a_pending_request_of_an_active_consumer() {
+    let now = UnixTime::from_secs(100);
+    let about = |change: &dyn Fn(&mut Asking)| {
+        let mut asked = asking("t");
+        change(&mut asked);
+        Notice::about(&asked, now)
+    };
+    assert_eq!(about(&|_| {}), None);
+    assert_eq!(about(&|asked| asked.request_token.expires_at = now), Some(Notice::Expired));
+    assert_eq!(about(&|asked| asked.request_token.state = RequestTokenState::Used), Some(Notice::Decided));
+    assert_eq!(about(&|asked| asked.request_token.state = RequestTokenState::Refused), Some(Notice::Refused));
+    let authorized = RequestTokenState::Authorized {
+        user_id: UserId::new("jane").unwrap(),
+        screen_name: String::new(),
+        verifier: Secret::new(*b"12345678"),
+        scopes: Scopes::default(),
+    };
+    assert_eq!(about(&|asked| asked.request_token.state = authorized.clone()), Some(Notice::Decided));
+    let revoked = Generation::from_number(9);
+    assert_eq!(about(&|asked| asked.consumer.generation = revoked), Some(Notice::Revoked));
+    let disabled = ConsumerStatus::Disabled;
+    assert_eq!(about(&|asked| asked.consumer.status = disabled), Some(Notice::ApplicationDisabled));
+    assert_eq!(about(&|asked| asked.consumer.flows = [Flow::XAuth].into()), Some(Notice::ApplicationDisabled));
+}
+
+#[tokio::test]
+async fn a_dead_end_has_its_status_and_offers_to_start_again_where_that_helps() {
+    let name = Token::new("t&t").unwrap();
+    for (notice, status, helps) in [
+        (Notice::Unknown, 404, false),
+        (Notice::Expired, 410, false),
+        (Notice::Decided, 410, false),
+        (Notice::ApplicationDisabled, 403, false),
+        (Notice::NotOurForm, 403, true),
+        (Notice::NoCookie, 403, true),
+        (Notice::Busy, 409, true),
+        (Notice::Failure, 503, true),
+        (Notice::Method("GET"), 405, false),
+    ] {
+        let response = notice.answer(Some(&name)).into_response();
+        assert_eq!(response.status(), status, "{notice:?}");
+        let html = text(response).await;
+        assert_eq!(html.contains("href=\"authorize?oauth_token=t%26t\""), helps, "{html}");
+    }
+}
+
+#[test]
+fn a_log_in_says_how_long_to_wait_and_never_which_half_was_wrong() {
+    let wait = |millis| {
+        let error = IssueError::TooManyAttempts(std::time::Duration::from_millis(millis));
+        LogInProblem::of(&error).map(|problem| (problem.status.as_u16(), problem.text)).unwrap()
+    };
+    let text = |time: &str| (429, format!("There were too many wrong passwords. Try again in {time}."));
+    assert_eq!(wait(500), text("1 second"));
+    assert_eq!(wait(59_000), text("59 seconds"));
+    assert_eq!(wait(60_000), text("1 minute"));
+    assert_eq!(wait(61_000), text("2 minutes"));
+    let wrong = LogInProblem::of(&IssueError::PasswordRefused).unwrap();
+    assert_eq!((wrong.status.as_u16(), wrong.text.as_str()), (403, "Unknown user or wrong password."));
+    assert_eq!(LogInProblem::of(&IssueError::Conflict), None);
+}
+
+#[test]
+fn an_external_page_gets_the_temporary_credentials_at_the_end_of_its_query() {
+    let name = Token::new("a&b=c").unwrap();
+    let sent = |external: &str| external_address(external, Some(&name));
+    assert_eq!(sent("https://a/login"), "https://a/login?oauth_token=a%26b%3Dc");
+    assert_eq!(sent("https://a/login?"), "https://a/login?oauth_token=a%26b%3Dc");
+    assert_eq!(sent("https://a/login?x=1"), "https://a/login?x=1&oauth_token=a%26b%3Dc");
+    assert_eq!(sent("https://a/login?x=1&"), "https://a/login?x=1&oauth_token=a%26b%3Dc");
+    assert_eq!(external_address("https://a/login", None), "https://a/login");
+}
+
+#[tokio::test]
+async fn every_page_is_armoured() {
+    let response = pages::type_token(None).into_response();
+    let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap();
+    let policy = header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(policy.ends_with("; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"), "{policy}");
+    assert_eq!(header("x-frame-options"), "DENY");
+    assert_eq!(header("referrer-policy"), "no-referrer");
+    assert_eq!(header("cache-control"), "no-store");
+    assert_eq!(header("x-content-type-options"), "nosniff");
+    assert_eq!(header("cross-origin-opener-policy"), "same-origin");
+    assert_eq!(header("content-type"), "text/html; charset=utf-8");
+}
+
+/// Somebody who asks.
+pub(super) fn asking(name: &str) -> Asking {
+    let time = UnixTime::from_secs(0);
+    let key = ConsumerKey::new("ck").unwrap();
+    let request_token = RequestToken {
+        token: Token::new(name).unwrap(),
+        secret: Secret::new(*b"secret"),
+        consumer_key: key.clone(),
+        consumer_generation: Generation::default(),
+        callback: Callback::Uri("https://printer.example.com:8443/ready?x=1".to_owned()),
+        scopes: Scopes::parse("photos.read").unwrap(),
+        state: RequestTokenState::Pending,
+        wrong_verifiers: 0,
+        created_at: time,
+        expires_at: UnixTime::from_secs(600),
+        revision: 1,
+    };
+    let consumer = Consumer {
+        id: ConsumerId::new("id").unwrap(),
+        key,
+        name: ConsumerName::new("Printer Example").unwrap(),
+        description: "Prints photos".to_owned(),
+        platform: String::new(),
+        app_url: "https://printer.example.com/about".to_owned(),
+        verified: false,
+        status: ConsumerStatus::Active,
+        secrets: Vec::new(),
+        rsa_public_keys: Vec::new(),
+        signature_methods: std::collections::BTreeSet::new(),
+        flows: std::collections::BTreeSet::new(),
+        callbacks: Vec::new(),
+        scopes: Scopes::default(),
+        compat: std::collections::BTreeSet::new(),
+        generation: Generation::default(),
+        created_at: time,
+        updated_at: time,
+        revision: 1,
+    };
+    Asking { request_token, consumer }
+}
+
+fn session() -> Session {
+    Session {
+        id: SessionId::of_cookie(b"c"),
+        user_id: UserId::new("u-1").unwrap(),
+        user_generation: Generation::default(),
+        screen_name: "jane".to_owned(),
+        expires_at: UnixTime::from_secs(600),
+    }
+}
+
+async fn html(answer: Answer) -> String {
+    text(answer.into_response()).await
+}
+
+async fn text(response: Response<axum::body::Body>) -> String {
+    String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap()
+}
