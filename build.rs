@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let out = env::var("OUT_DIR")?;
     fs::write(Path::new(&out).join("countersign.v1.bin"), compiler.encode_file_descriptor_set())?;
 
-    let mut code = tonic_prost_build::configure();
+    let mut code = tonic_prost_build::configure().codec_path("crate::server::api::NamingCodec");
     for message in PRINTED {
         code = code.message_attribute(message, "#[derive(serde::Serialize)]");
     }

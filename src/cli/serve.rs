@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use countersign::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use countersign::config::{self, Config, Sources};
 use countersign::directory;
-use countersign::server::api::AdminToken;
+use countersign::server::api::{AdminToken, IssuerToken};
 use countersign::server::{self, App, BindError, Listeners};
 use countersign::store;
 use countersign::telemetry::{self, Metrics};
@@ -104,16 +104,23 @@ async fn serve(config: Config, told: impl Future<Output = ()>) -> anyhow::Result
     let served = async {
         let variable = std::env::var(AdminToken::VARIABLE).ok();
         let admin_token = AdminToken::load_or_create(&config.data_dir, variable.as_deref(), entropy.as_ref())?;
+        let issuer_token = issuer_token(&config, &admin_token)?;
         let directory = directory::open(&config.users).map_err(|error| mistake(error.into()))?;
         let listeners = Listeners::bind(&config).await.map_err(unbound)?;
         let (config, metrics) = (Arc::new(config), Arc::new(Metrics::default()));
         let (store, entropy) = (Arc::clone(&store), Arc::clone(&entropy));
-        let app = App { config, store, clock, entropy, metrics, admin_token, directory };
+        let app = App { config, store, clock, entropy, metrics, admin_token, issuer_token, directory };
         Ok(server::run(listeners, app, told).await?)
     };
     let served = served.await;
     let closed = store.close().await.context("the store can not be closed");
     served.and(closed)
+}
+
+fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Option<IssuerToken>> {
+    let (file, variable) = (config.api.issuer_token_file.as_deref(), std::env::var(IssuerToken::VARIABLE).ok());
+    let loaded = IssuerToken::load(file, variable.as_deref(), admin_token);
+    loaded.map_err(|error| Usage(error.to_string()).into())
 }
 
 /// A certificate that can not be used is a mistake in the configuration; an address that is taken is not.

@@ -34,7 +34,7 @@ use tokio::time::{Instant, sleep};
 use tonic::service::Routes;
 use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
-use self::api::AdminToken;
+use self::api::{Access, AdminToken, IssuerToken};
 use self::drain::Farewell;
 use self::ext_authz::CheckService;
 use self::health::Health;
@@ -66,6 +66,8 @@ pub struct App {
     pub admin_token: AdminToken,
     /// The operator's user directory; `None` is the users of the store.
     pub directory: Option<Arc<dyn Directory>>,
+    /// What issuers prove themselves with, if they have a token.
+    pub issuer_token: Option<IssuerToken>,
 }
 
 /// Why the service ended by itself.
@@ -123,9 +125,10 @@ impl Group {
 
 fn serve(listeners: Listeners, app: &App, health: &Health) -> Result<(Group, Group), ServerError> {
     let (mut callers, mut ops) = (Group::new(), Group::new());
+    let issuer = issuer(app);
     callers.add(listeners.check, check_routes(app, health)?.prepare(), &app.metrics);
-    callers.add(listeners.api, api_routes(app, health)?.prepare(), &app.metrics);
-    callers.add(listeners.http, http::routes(app, issuer(app)), &app.metrics);
+    callers.add(listeners.api, api_routes(app, issuer.clone(), health)?.prepare(), &app.metrics);
+    callers.add(listeners.http, http::routes(app, issuer), &app.metrics);
     ops.add(listeners.ops, ops::routes(health.readiness(), Arc::clone(&app.metrics)), &app.metrics);
     Ok((callers, ops))
 }
@@ -136,13 +139,14 @@ fn check_routes(app: &App, health: &Health) -> Result<Routes, ServerError> {
     let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify);
     let check = CheckService::new(verifier, Arc::clone(&app.config), Arc::clone(&app.metrics), &*app.entropy);
     let routes = Routes::new(check.into_server()).add_service(health.service());
-    if app.config.check.reflection { Ok(routes.add_service(reflection(&[])?)) } else { Ok(routes) }
+    if app.config.check.reflection { Ok(routes.add_service(reflection(&[], &[])?)) } else { Ok(routes) }
 }
 
 /// What the api listener serves.
-fn api_routes(app: &App, health: &Health) -> Result<Routes, ServerError> {
-    let routes = api::routes(issuer(app), app.admin_token.clone()).add_service(health.service());
-    Ok(routes.add_service(reflection(&[api::v1::FILE_DESCRIPTOR_SET])?))
+fn api_routes(app: &App, issuer: Issuer, health: &Health) -> Result<Routes, ServerError> {
+    let access = Access::new(app.admin_token.clone(), app.issuer_token.clone(), &app.config.api);
+    let routes = api::routes(issuer, access).add_service(health.service());
+    Ok(routes.add_service(reflection(&[api::v1::FILE_DESCRIPTOR_SET], &api::SERVICES)?))
 }
 
 /// What issues, for whoever asks.
@@ -152,11 +156,19 @@ fn issuer(app: &App) -> Issuer {
     Issuer::new(Arc::clone(store), Arc::clone(clock), Arc::clone(entropy), terms, directory.clone())
 }
 
-/// Server reflection of health and of the services in `descriptors`.
-fn reflection(descriptors: &[&'static [u8]]) -> Result<ServerReflectionServer<impl ServerReflection>, ServerError> {
+/// Server reflection of health, of itself and of `services`, which are in `descriptors`.
+///
+/// They are listed by name, since the descriptors have one that operators serve and we do not (`UserDirectory`).
+fn reflection(
+    descriptors: &[&'static [u8]],
+    services: &[&str],
+) -> Result<ServerReflectionServer<impl ServerReflection>, ServerError> {
     let mut builder = tonic_reflection::server::Builder::configure();
     for set in [tonic_health::pb::FILE_DESCRIPTOR_SET].iter().chain(descriptors) {
         builder = builder.register_encoded_file_descriptor_set(set);
+    }
+    for service in [HEALTH, REFLECTION].iter().chain(services) {
+        builder = builder.with_service_name(*service);
     }
     builder.build_v1().map_err(ServerError::Reflection)
 }
@@ -193,3 +205,6 @@ async fn leave(health: &Health, callers: Group, ops: Group, config: &ShutdownCon
 
 /// How long the ops listener may take to answer what it was asked last.
 const OPS_LEAVE: Duration = Duration::from_millis(500);
+
+const HEALTH: &str = "grpc.health.v1.Health";
+const REFLECTION: &str = "grpc.reflection.v1.ServerReflection";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use countersign::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::issue::{Issuer, Terms};
-use countersign::server::api::{self, AdminToken};
+use countersign::server::api::{self, Access, AdminToken, IssuerToken};
 use countersign::store::{self, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -20,6 +20,9 @@ use tonic::{Request, Status};
 
 /// The admin token of every server here.
 pub(crate) const ADMIN_TOKEN: &str = "correct-horse-battery-staple";
+
+/// The issuer token of every server here.
+pub(crate) const ISSUER_TOKEN: &str = "an-issuer-in-stirrups";
 
 /// The time at which every server here starts: 2023-11-14T22:13:20Z.
 pub(crate) const START: UnixTime = UnixTime::from_secs(1_700_000_000);
@@ -37,7 +40,9 @@ impl AdminServer {
         let issuer = issuer(clock.clone()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let routes = api::routes(issuer, AdminToken::new(ADMIN_TOKEN).unwrap());
+        let issuer_token = IssuerToken::new(ISSUER_TOKEN);
+        let access = Access::new(AdminToken::new(ADMIN_TOKEN).unwrap(), issuer_token, &Config::default().api);
+        let routes = api::routes(issuer, access);
         let serving = Server::builder().add_routes(routes).serve_with_incoming(TcpIncoming::from(listener));
         Self { address, clock, serving: tokio::spawn(serving) }
     }

@@ -206,6 +206,7 @@ impl Service {
             metrics: Arc::new(Metrics::default()),
             admin_token: AdminToken::new("the-admin-token-of-these-tests").unwrap(),
             directory: None,
+            issuer_token: None,
         };
         let (shutdown, told) = oneshot::channel();
         let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));

@@ -4,13 +4,12 @@
 //! machine reads it there. Where the environment variable [`AdminToken::VARIABLE`] is set, it is the token, and no file
 //! is read or written.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
-
+use super::bearer::{self, MAX_LEN, MIN_LEN, Unread};
 use crate::clock::Entropy;
 use crate::issue::random;
 use crate::model::Secret;
@@ -73,8 +72,7 @@ impl AdminToken {
 
     /// Takes a token; `None` when it is too short, too long or can not stand in a header.
     pub fn new(text: &str) -> Option<Self> {
-        let right = (MIN_LEN..=MAX_LEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        right.then(|| Self(Secret::new(text.as_bytes())))
+        bearer::parse(text).map(Self)
     }
 
     /// The token of a server: from the environment, else from the file in `data_dir`, which is written if there is none.
@@ -125,19 +123,14 @@ fn parse(text: &str, place: impl Fn() -> String) -> Result<AdminToken, AdminToke
 }
 
 fn read(path: &Path) -> Result<AdminToken, AdminTokenError> {
-    let failed = |source: io::Error| {
-        let path = path.to_owned();
-        let missing = source.kind() == io::ErrorKind::NotFound;
-        if missing { AdminTokenError::Missing { path } } else { AdminTokenError::File { path, source } }
-    };
-    let file = File::open(path).map_err(failed)?;
-    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
-    if mode & OTHERS != 0 {
-        return Err(AdminTokenError::Exposed { path: path.to_owned(), mode });
-    }
-    let mut text = Zeroizing::new(String::new());
-    file.take(READ_LIMIT).read_to_string(&mut text).map_err(failed)?;
-    parse(text.trim_ascii_end(), || path.display().to_string())
+    let text = bearer::read(path, OTHERS).map_err(|unread| match unread {
+        Unread::File(source) if source.kind() == io::ErrorKind::NotFound => {
+            AdminTokenError::Missing { path: path.to_owned() }
+        }
+        Unread::File(source) => AdminTokenError::File { path: path.to_owned(), source },
+        Unread::Exposed(mode) => AdminTokenError::Exposed { path: path.to_owned(), mode },
+    })?;
+    parse(&text, || path.display().to_string())
 }
 
 /// Writes a new token beside `path` and links it there: a half-written file is never seen, and of two servers that
@@ -166,18 +159,13 @@ fn write(path: &Path, token: &Secret) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Below this, a token can be found by trying.
-const MIN_LEN: usize = 16;
-const MAX_LEN: usize = 255;
-
-/// More is not a token, whatever it is.
-const READ_LIMIT: u64 = 4096;
-
 /// The permissions of group and others.
 const OTHERS: u32 = 0o077;
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::clock::{CountingEntropy, SystemEntropy};
 

@@ -1,36 +1,62 @@
-//! Who may ask: the holder of the admin token (RFC 6750 section 2.1).
+//! The gate before the services: who may not call does not get through, and who may is known behind it.
+//!
+//! It stands before each service of `countersign.v1`, also before calls that the service does not know. A refusal leaves an
+//! event in the audit log: who, from where, and what was called.
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use tonic::metadata::MetadataMap;
-use tonic::service::Interceptor;
-use tonic::{Extensions, Request, Status};
+use futures_util::future::Either;
+use http::{Request, Response};
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::{Extensions, Status};
+use tower::Service;
 
-use super::admin_token::AdminToken;
-use super::errors;
+use super::access::Access;
+use super::{errors, peer};
 use crate::issue::Actor;
 
-/// Lets a call through to a service only with the admin token, and says who asks.
+/// Lets a call through to a service only if its caller may make it, and says who asks.
 #[derive(Clone, Debug)]
-pub(super) struct Gate {
-    token: Arc<AdminToken>,
+pub(super) struct Gated<S> {
+    service: S,
+    access: Arc<Access>,
 }
 
-impl Gate {
-    pub(super) fn new(token: AdminToken) -> Self {
-        Self { token: Arc::new(token) }
+impl<S> Gated<S> {
+    pub(super) const fn new(service: S, access: Arc<Access>) -> Self {
+        Self { service, access }
     }
 }
 
-impl Interceptor for Gate {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if !bearer(request.metadata()).is_some_and(|presented| self.token.matches(presented)) {
-            tracing::info!(target: "countersign::audit", peer = ?request.remote_addr(), "admin token missing or wrong");
-            return Err(errors::credentials_required());
+impl<S> Service<Request<Body>> for Gated<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<S::Future, Ready<Result<Response<Body>, Infallible>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        match admit(&self.access, &request) {
+            Ok(actor) => {
+                request.extensions_mut().insert(actor);
+                Either::Left(self.service.call(request))
+            }
+            Err(refused) => Either::Right(ready(Ok(refused.into_http()))),
         }
-        request.extensions_mut().insert(Actor::ADMIN);
-        Ok(request)
     }
+}
+
+impl<S: NamedService> NamedService for Gated<S> {
+    const NAME: &'static str = S::NAME;
 }
 
 /// Who asks, as the gate found out.
@@ -41,60 +67,90 @@ pub(super) fn actor(extensions: &Extensions) -> Result<Actor, Status> {
     extensions.get().cloned().ok_or_else(errors::not_gated)
 }
 
-/// The token of the one `authorization` value; of several, none.
-fn bearer(metadata: &MetadataMap) -> Option<&[u8]> {
-    let mut values = metadata.get_all("authorization").iter();
-    let (value, None) = (values.next()?, values.next()) else { return None };
-    let (scheme, token) = value.as_encoded_bytes().split_at_checked(SCHEME.len())?;
-    scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim_ascii())
+/// Who asks, if the caller may make this call.
+fn admit<B>(access: &Access, request: &Request<B>) -> Result<Actor, Status> {
+    let path = request.uri().path();
+    let address = peer::address(request.extensions());
+    let names = peer::certificate_names(request.extensions());
+    match access.caller(request.headers(), names.clone()) {
+        Ok(caller) if caller.role.may_call(path) => Ok(caller.into()),
+        Ok(caller) => {
+            let (actor, call) = (Actor::from(caller), shown(path));
+            tracing::info!(target: "countersign::audit", %actor, call, peer = ?address, "refused: the role is insufficient");
+            Err(errors::role_insufficient())
+        }
+        Err(unknown) => {
+            let (reason, call) = (unknown.label(), shown(path));
+            tracing::info!(target: "countersign::audit", reason, call, peer = ?address, certificate = ?names, "refused");
+            Err(errors::credentials_required())
+        }
+    }
 }
 
-const SCHEME: &[u8] = b"Bearer ";
+/// As much of a path as a call of ours has, for the log.
+fn shown(path: &str) -> String {
+    path.chars().filter(char::is_ascii_graphic).take(SHOWN_LEN).collect()
+}
+
+const SHOWN_LEN: usize = 80;
 
 #[cfg(test)]
 mod tests {
     use tonic::Code;
-    use tonic::metadata::MetadataValue;
+    use tower::service_fn;
 
     use super::*;
+    use crate::config::Config;
+    use crate::server::api::{AdminToken, IssuerToken};
 
-    #[test]
-    fn only_the_admin_token_opens_the_gate() {
-        let mut gate = gate();
-        assert!(gate.call(with(&["Bearer correct-horse-battery"])).is_ok());
-        assert!(gate.call(with(&["bearer correct-horse-battery"])).is_ok());
-        for wrong in [
-            &[][..],
-            &["correct-horse-battery"],
-            &["Basic correct-horse-battery"],
-            &["Bearer"],
-            &["Bearer "],
-            &["Bearer correct-horse-batterY"],
-            &["Bearer correct-horse-battery-staple"],
-            &["Bearer correct-horse-battery", "Bearer correct-horse-battery"],
-        ] {
-            let refused = gate.call(with(wrong)).unwrap_err();
-            assert_eq!(refused.code(), Code::Unauthenticated, "{wrong:?}");
-            assert!(refused.message().contains("admin-token"), "says where the token is found");
-        }
+    #[tokio::test]
+    async fn nobody_gets_through_without_credentials() {
+        assert_eq!(call(None, GET_TOKEN).await, Err(Code::Unauthenticated));
+        assert_eq!(call(Some("Bearer token-of-somebody"), GET_TOKEN).await, Err(Code::Unauthenticated));
+    }
+
+    #[tokio::test]
+    async fn an_issuer_gets_through_to_its_own_calls() {
+        assert_eq!(call(Some(ISSUER), CREATE_TOKEN).await, Ok(Actor::Issuer(None)));
+        assert_eq!(call(Some(ISSUER), GET_TOKEN).await, Err(Code::PermissionDenied));
+        assert_eq!(call(Some(ISSUER), "/countersign.v1.TokenService/DoAnything").await, Err(Code::PermissionDenied));
+        assert_eq!(call(Some(ADMIN), GET_TOKEN).await, Ok(Actor::ADMIN));
     }
 
     #[test]
-    fn the_gate_says_who_asks() {
-        let passed = gate().call(with(&["Bearer correct-horse-battery"])).unwrap();
-        assert_eq!(actor(passed.extensions()).unwrap(), Actor::ADMIN);
+    fn a_call_that_did_not_come_through_the_gate_is_a_fault_of_ours() {
         assert_eq!(actor(&Extensions::new()).unwrap_err().code(), Code::Internal);
     }
 
-    fn gate() -> Gate {
-        Gate::new(AdminToken::new("correct-horse-battery").unwrap())
+    #[test]
+    fn only_what_a_call_can_be_named_is_logged() {
+        assert_eq!(shown(CREATE_TOKEN), CREATE_TOKEN);
+        assert_eq!(shown(&"/é".repeat(1000)), "/".repeat(80));
     }
 
-    fn with(authorization: &[&'static str]) -> Request<()> {
-        let mut request = Request::new(());
-        for value in authorization {
-            request.metadata_mut().append("authorization", MetadataValue::from_static(value));
+    const CREATE_TOKEN: &str = "/countersign.v1.TokenService/CreateToken";
+    const GET_TOKEN: &str = "/countersign.v1.TokenService/GetToken";
+    const ADMIN: &str = "Bearer correct-horse-battery";
+    const ISSUER: &str = "Bearer token-of-the-issuers";
+
+    /// Whom the service behind the gate sees.
+    async fn call(authorization: Option<&str>, path: &str) -> Result<Actor, Code> {
+        let service = service_fn(|request: Request<Body>| {
+            let mut response = Response::new(Body::empty());
+            response.extensions_mut().insert(actor(request.extensions()).unwrap());
+            ready(Ok::<_, Infallible>(response))
+        });
+        let tokens = (AdminToken::new("correct-horse-battery").unwrap(), IssuerToken::new("token-of-the-issuers"));
+        let access = Access::new(tokens.0, tokens.1, &Config::default().api);
+        let mut request = Request::builder().uri(path);
+        if let Some(value) = authorization {
+            request = request.header("authorization", value);
         }
-        request
+        let Ok(response) = Gated::new(service, Arc::new(access)).call(request.body(Body::empty()).unwrap()).await;
+        let status = Status::from_header_map(response.headers());
+        match status {
+            Some(status) => Err(status.code()),
+            None => Ok(response.extensions().get().cloned().unwrap()),
+        }
     }
 }

@@ -1,54 +1,72 @@
 //! The administration API `countersign.v1` over gRPC; `proto/` is its reference.
 //!
-//! - [`AdminToken`]: the bearer token that every call must carry, and the file that it stands in.
-//! - [`routes`]: the services behind that token, over an [`Issuer`].
+//! - [`Access`]: who may ask, and as what: an administrator or an issuer, by a token ([`AdminToken`], [`IssuerToken`]) or
+//!   a client certificate.
+//! - [`routes`]: the services, each behind a gate, over an [`Issuer`].
 //! - [`v1`]: messages, client and server as generated, and the definition for reflection.
 //!
 //! The services translate and no more: a message becomes a draft, a record becomes a message, an
 //! [`IssueError`](crate::issue::IssueError) becomes a status whose details name the field. Listening, TLS, health and
 //! reflection are left to whoever adds the routes to a listener; the rules of issuing to [`crate::issue`].
 
+mod access;
 mod admin_token;
+mod bearer;
+mod codec;
 mod consumers;
 mod convert;
 mod errors;
 mod fields;
 mod gate;
+mod issuer_token;
 mod mask;
 mod page;
+mod peer;
 mod printing;
 mod request_tokens;
+mod roles;
 mod tokens;
 mod users;
 pub mod v1;
 
+use std::sync::Arc;
+
 use tonic::service::Routes;
-use tonic::service::interceptor::InterceptedService;
 
 use crate::issue::Issuer;
 use consumers::Consumers;
-use gate::Gate;
+use gate::Gated;
 use tokens::Tokens;
 use users::Users;
 use v1::consumer_service_server::ConsumerServiceServer;
 use v1::token_service_server::TokenServiceServer;
 use v1::user_service_server::UserServiceServer;
 
+pub use access::Access;
 pub use admin_token::{AdminToken, AdminTokenError};
+pub use codec::{NamingCodec, NamingDecoder};
+pub use issuer_token::{IssuerToken, IssuerTokenError};
 
-/// The services of `countersign.v1`, all of them behind `token`.
+/// The services of `countersign.v1`, all of them for whom `access` lets in.
 ///
-/// Health and reflection are for the caller to add; nothing added later is behind the token.
-pub fn routes(issuer: Issuer, token: AdminToken) -> Routes {
-    let gate = Gate::new(token);
+/// Health and reflection are for the caller to add; nothing added later is behind the gate.
+pub fn routes(issuer: Issuer, access: Access) -> Routes {
+    let access = Arc::new(access);
     let consumers =
         ConsumerServiceServer::new(Consumers::new(issuer.clone())).max_decoding_message_size(MAX_REQUEST_LEN);
     let users = UserServiceServer::new(Users::new(issuer.clone())).max_decoding_message_size(MAX_REQUEST_LEN);
     let tokens = TokenServiceServer::new(Tokens::new(issuer)).max_decoding_message_size(MAX_REQUEST_LEN);
-    Routes::new(InterceptedService::new(consumers, gate.clone()))
-        .add_service(InterceptedService::new(users, gate.clone()))
-        .add_service(InterceptedService::new(tokens, gate))
+    Routes::new(Gated::new(consumers, Arc::clone(&access)))
+        .add_service(Gated::new(users, Arc::clone(&access)))
+        .add_service(Gated::new(tokens, access))
 }
+
+/// The services of [`routes`], by their names.
+pub const SERVICES: [&str; 3] = [
+    v1::consumer_service_server::SERVICE_NAME,
+    v1::token_service_server::SERVICE_NAME,
+    v1::user_service_server::SERVICE_NAME,
+];
 
 /// The largest request: with room for a value of a mebibyte, which is refused by its field's name.
 const MAX_REQUEST_LEN: usize = 4 * 1024 * 1024;

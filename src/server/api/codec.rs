@@ -1,0 +1,106 @@
+//! Messages on the wire: as tonic's own codec, and with an answer to what can not be read that names the field.
+//!
+//! Whoever sends bytes that are no such message, or a field of another type, is told INVALID_ARGUMENT, as for any other
+//! field that is wrong; tonic would say INTERNAL, as if it were a fault of ours.
+
+use std::marker::PhantomData;
+
+use prost::{DecodeError, Message};
+use tonic::Status;
+use tonic::codec::{Codec, DecodeBuf, Decoder};
+use tonic_prost::ProstCodec;
+
+use super::errors;
+use crate::issue::Violations;
+
+/// Encodes `T` and decodes `U`.
+#[derive(Clone, Copy, Debug)]
+pub struct NamingCodec<T, U>(PhantomData<(T, U)>);
+
+/// Decodes `U`.
+#[derive(Clone, Copy, Debug)]
+pub struct NamingDecoder<U>(PhantomData<U>);
+
+impl<T, U> Default for NamingCodec<T, U> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, U> Codec for NamingCodec<T, U>
+where
+    T: Message + Send + 'static,
+    U: Message + Default + Send + 'static,
+{
+    type Encode = T;
+    type Decode = U;
+    type Encoder = <ProstCodec<T, U> as Codec>::Encoder;
+    type Decoder = NamingDecoder<U>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstCodec::<T, U>::default().encoder()
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        NamingDecoder(PhantomData)
+    }
+}
+
+impl<U: Message + Default> Decoder for NamingDecoder<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        U::decode(bytes).map(Some).map_err(|error| errors::invalid(&violation(&error)))
+    }
+}
+
+/// The field that can not be read, and why. prost tells both in one text, the innermost field first:
+/// "…: Inner.field: Outer.field: why".
+fn violation(error: &DecodeError) -> Violations {
+    let text = error.to_string();
+    let mut parts: Vec<_> = text.split(": ").skip(1).collect();
+    let depth = parts.iter().take_while(|part| field_of(part).is_some()).count();
+    let why = parts.split_off(depth).join(": ");
+    let path: Vec<_> = parts.into_iter().rev().filter_map(field_of).collect();
+    let field = if path.is_empty() { "request".to_owned() } else { path.join(".") };
+    Violations::of(field, format_args!("can not be read: {why}"))
+}
+
+/// The field in "Message.field".
+fn field_of(part: &str) -> Option<&str> {
+    let (message, field) = part.split_once('.')?;
+    let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    (message.starts_with(|first: char| first.is_ascii_uppercase()) && is_name(message) && is_name(field))
+        .then_some(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::api::v1::CreateConsumerRequest;
+
+    #[test]
+    fn what_can_not_be_read_is_named() {
+        for (bytes, problem) in [
+            // `consumer` as a number.
+            (&[0x08, 0x01][..], "consumer can not be read: invalid wire type: Varint (expected LengthDelimited)"),
+            // `consumer.name` as a number.
+            (
+                &[0x0a, 0x02, 0x18, 0x01],
+                "consumer.name can not be read: invalid wire type: Varint (expected LengthDelimited)",
+            ),
+            // `consumer.name` in Latin-1.
+            (
+                &[0x0a, 0x03, 0x1a, 0x01, 0xfc],
+                "consumer.name can not be read: invalid string value: data is not UTF-8 encoded",
+            ),
+            // Something cut off.
+            (&[0x0a, 0x7f], "consumer can not be read: buffer underflow"),
+            (&[0xff], "request can not be read: invalid varint"),
+        ] {
+            let error = CreateConsumerRequest::decode(bytes).unwrap_err();
+            assert_eq!(violation(&error).to_string(), problem);
+        }
+    }
+}
