@@ -46,10 +46,15 @@ pub struct ConsumerDraft {
     pub rsa_public_keys: Vec<String>,
     /// Names of compat profiles; this version supports none.
     pub compat_profiles: Vec<String>,
+    /// Where the key is taken by a consumer that has exactly these values and this secret, takes that one. A secret that
+    /// would be made is never the same.
+    pub allow_existing: bool,
+    /// Checks everything and changes nothing.
+    pub validate_only: bool,
 }
 
 /// A token to be issued.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TokenDraft {
     /// The token that the application has already; `None` makes one.
     pub token: Option<String>,
@@ -63,6 +68,10 @@ pub struct TokenDraft {
     pub scopes: Vec<String>,
     /// Until when it is valid.
     pub expiry: Expiry,
+    /// Where the same token is there already, with this secret, takes that one, whatever became of it since.
+    pub allow_existing: bool,
+    /// Checks everything and changes nothing.
+    pub validate_only: bool,
 }
 
 /// Until when a token is valid.
@@ -452,6 +461,8 @@ mod tests {
             user_id: None,
             scopes: Vec::new(),
             expiry: Expiry::Never,
+            allow_existing: false,
+            validate_only: false,
         }
     }
 

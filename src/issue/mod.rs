@@ -37,6 +37,7 @@ use std::sync::Arc;
 
 use crate::clock::{Clock, Entropy};
 use crate::config::{AuthorizeConfig, Config, IssueConfig, PasswordConfig};
+use crate::model::Generation;
 use crate::store::{Store, StoreError, StoreErrorKind};
 
 pub use audit::Actor;
@@ -110,6 +111,11 @@ fn replaced(outcome: Result<(), StoreError>) -> Result<bool, StoreError> {
         Err(error) if error.kind() == StoreErrorKind::Conflict => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// What changes whenever a record does, and is another for a record that took the place of a deleted one.
+pub(crate) fn etag(generation: Generation, revision: u64) -> String {
+    format!("{:x}-{revision}", generation.number())
 }
 
 /// How often a change is tried before somebody else's is given as the reason: more than a handful of administrators

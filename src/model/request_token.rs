@@ -55,6 +55,8 @@ pub enum RequestTokenState {
     Authorized {
         /// Who.
         user_id: UserId,
+        /// The user's generation then: revoking all of a user's tokens ends what the user authorized, too.
+        user_generation: Generation,
         /// What the consumer is told to call the user; may be empty.
         screen_name: String,
         /// What proves to the consumer's server that the user came back to it (RFC 5849 section 2.2).

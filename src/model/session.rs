@@ -14,7 +14,8 @@ pub struct Session {
     pub id: SessionId,
     /// Who logged in.
     pub user_id: UserId,
-    /// The user's generation then: what revokes the user's tokens ends the sessions too.
+    /// What the user's generation and password were then, as one number: what revokes the user's tokens, and a new
+    /// password, end the sessions too.
     pub user_generation: Generation,
     /// What pages call the user.
     pub screen_name: String,

@@ -11,6 +11,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
 
 use super::hash::Hash;
 
@@ -75,6 +76,11 @@ impl RsaPublicKey {
         }
         pem.push_str("-----END PUBLIC KEY-----\n");
         pem
+    }
+
+    /// The SHA-256 of the key as `openssl pkey -pubin -outform DER` writes it, in hexadecimal.
+    pub fn fingerprint(&self) -> String {
+        Sha256::digest(&self.spki).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Whether `signature` is its RSASSA-PKCS1-v1_5 signature of `digest`, made with `hash`.

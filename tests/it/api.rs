@@ -338,6 +338,7 @@ async fn every_change_leaves_one_audit_event_without_secrets() {
         user_id: None,
         scopes: Vec::new(),
         expiry: Expiry::Never,
+        ..TokenDraft::default()
     };
     let token = issuer.create_token(&token, &Actor::ADMIN).await.unwrap().record;
     for _ in 0..2 {

@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::page::{Asked, Page};
 use super::v1::consumer_service_server::ConsumerService;
 use super::{errors, gate, mask, v1};
-use crate::issue::{Actor, Created, IssueError, Issuer};
+use crate::issue::{Actor, ConsumerDraft, Created, IssueError, Issuer};
 use crate::model::{Consumer, ConsumerKey, ConsumerStatus};
 
 #[derive(Clone, Debug)]
@@ -26,9 +26,15 @@ impl ConsumerService for Consumers {
         let created = self.issuer.create_consumer(&draft, &actor).await;
         let Created { record: consumer, existed } =
             created.map_err(|error| errors::of_draft(error, "consumer", &["consumer_secret", "no_shared_secret"]))?;
-        let consumer_secret = newest_secret(&consumer);
-        let consumer = Some(consumer_message(&consumer));
-        Ok(Response::new(v1::CreateConsumerResponse { consumer, consumer_secret, existed }))
+        let mut answer = v1::CreateConsumerResponse {
+            consumer_secret: newest_secret(&consumer),
+            consumer: Some(consumer_message(&consumer)),
+            existed,
+        };
+        if draft.validate_only && !existed {
+            blank_made(&mut answer, &draft);
+        }
+        Ok(Response::new(answer))
     }
 
     async fn get_consumer(&self, request: Request<v1::GetConsumerRequest>) -> Result<Response<v1::Consumer>, Status> {
@@ -160,6 +166,20 @@ fn key(text: &str) -> Result<ConsumerKey, Status> {
 fn fingerprint(text: &str) -> Result<String, &'static str> {
     let right = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if right { Ok(text.to_ascii_lowercase()) } else { Err("must be 64 hexadecimal digits, as the server shows it") }
+}
+
+/// Takes out what was made for an answer that creates nothing.
+fn blank_made(answer: &mut v1::CreateConsumerResponse, draft: &ConsumerDraft) {
+    if draft.consumer_secret.is_none() {
+        answer.consumer_secret.clear();
+    }
+    if let Some(consumer) = &mut answer.consumer {
+        consumer.consumer_id.clear();
+        consumer.etag.clear();
+        if draft.consumer_key.is_none() {
+            consumer.consumer_key.clear();
+        }
+    }
 }
 
 fn newest_secret(consumer: &Consumer) -> String {

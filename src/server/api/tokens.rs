@@ -28,8 +28,17 @@ impl TokenService for Tokens {
         let created = self.issuer.create_token(&draft, &actor).await;
         let Created { record: token, existed } =
             created.map_err(|error| errors::of_draft(error, "token", &["token_secret", "ttl"]))?;
-        let token_secret = shown(&token.secret);
-        Ok(Response::new(v1::CreateTokenResponse { token: Some(token_message(&token)), token_secret, existed }))
+        let (mut token_secret, mut token) = (shown(&token.secret), token_message(&token));
+        if draft.validate_only && !existed {
+            token.etag.clear();
+            if draft.token.is_none() {
+                token.token.clear();
+            }
+            if draft.token_secret.is_none() {
+                token_secret.clear();
+            }
+        }
+        Ok(Response::new(v1::CreateTokenResponse { token: Some(token), token_secret, existed }))
     }
 
     async fn get_token(&self, request: Request<v1::GetTokenRequest>) -> Result<Response<v1::Token>, Status> {

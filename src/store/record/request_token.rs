@@ -30,7 +30,7 @@ struct RequestTokenRecord {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum StateRecord {
     Pending,
-    Authorized { user_id: String, screen_name: String, verifier: String, scopes: String },
+    Authorized { user_id: String, user_generation: u64, screen_name: String, verifier: String, scopes: String },
     Refused,
     Used,
 }
@@ -89,12 +89,15 @@ impl Records {
     fn encode_state(&self, state: &RequestTokenState, ids: &Ids) -> Result<StateRecord, StoreError> {
         Ok(match state {
             RequestTokenState::Pending => StateRecord::Pending,
-            RequestTokenState::Authorized { user_id, screen_name, verifier, scopes } => StateRecord::Authorized {
-                user_id: user_id.to_string(),
-                screen_name: screen_name.clone(),
-                verifier: self.sealer.seal(verifier, &ids.verifier).map_err(unwritable)?,
-                scopes: scopes.to_string(),
-            },
+            RequestTokenState::Authorized { user_id, user_generation, screen_name, verifier, scopes } => {
+                StateRecord::Authorized {
+                    user_id: user_id.to_string(),
+                    user_generation: user_generation.number(),
+                    screen_name: screen_name.clone(),
+                    verifier: self.sealer.seal(verifier, &ids.verifier).map_err(unwritable)?,
+                    scopes: scopes.to_string(),
+                }
+            }
             RequestTokenState::Refused => StateRecord::Refused,
             RequestTokenState::Used => StateRecord::Used,
         })
@@ -103,12 +106,15 @@ impl Records {
     fn decode_state(&self, state: StateRecord, ids: &Ids) -> Result<RequestTokenState, StoreError> {
         Ok(match state {
             StateRecord::Pending => RequestTokenState::Pending,
-            StateRecord::Authorized { user_id, screen_name, verifier, scopes } => RequestTokenState::Authorized {
-                user_id: UserId::new(user_id).map_err(unreadable)?,
-                screen_name,
-                verifier: self.sealer.open(&verifier, &ids.verifier).map_err(unreadable)?,
-                scopes: Scopes::parse(&scopes).map_err(unreadable)?,
-            },
+            StateRecord::Authorized { user_id, user_generation, screen_name, verifier, scopes } => {
+                RequestTokenState::Authorized {
+                    user_id: UserId::new(user_id).map_err(unreadable)?,
+                    user_generation: Generation::from_number(user_generation),
+                    screen_name,
+                    verifier: self.sealer.open(&verifier, &ids.verifier).map_err(unreadable)?,
+                    scopes: Scopes::parse(&scopes).map_err(unreadable)?,
+                }
+            }
             StateRecord::Refused => RequestTokenState::Refused,
             StateRecord::Used => RequestTokenState::Used,
         })

@@ -127,6 +127,7 @@ async fn issue(issuer: &Issuer) {
         user_id: Some(USER.to_owned()),
         scopes: vec!["read".to_owned()],
         expiry: Expiry::Never,
+        ..TokenDraft::default()
     };
     issuer.create_token(&token, &Actor::ADMIN).await.unwrap();
 }

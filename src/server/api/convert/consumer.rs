@@ -1,18 +1,14 @@
 //! Consumers and their RSA keys.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use sha2::{Digest, Sha256};
-
 use super::{count, given, secret, texts, timestamp};
-use crate::issue::{ConsumerDraft, Violations};
+use crate::issue::{ConsumerDraft, Violations, etag};
 use crate::model::{Consumer, ConsumerStatus, Flow};
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 use crate::server::api::v1;
 
 /// What a CreateConsumer asks for.
 pub(in super::super) fn consumer_draft(request: v1::CreateConsumerRequest) -> Result<ConsumerDraft, Violations> {
-    let v1::CreateConsumerRequest { consumer, consumer_secret, no_shared_secret, allow_existing: _, validate_only: _ } =
+    let v1::CreateConsumerRequest { consumer, consumer_secret, no_shared_secret, allow_existing, validate_only } =
         request;
     let v1::Consumer {
         consumer_key,
@@ -50,6 +46,8 @@ pub(in super::super) fn consumer_draft(request: v1::CreateConsumerRequest) -> Re
         scopes,
         rsa_public_keys: rsa_public_keys.into_iter().map(|key| key.pem).collect(),
         compat_profiles,
+        allow_existing,
+        validate_only,
     })
 }
 
@@ -71,7 +69,7 @@ pub(in super::super) fn consumer_message(consumer: &Consumer) -> v1::Consumer {
         callbacks,
         scopes,
         compat,
-        generation: _,
+        generation,
         created_at,
         updated_at,
         revision,
@@ -94,7 +92,7 @@ pub(in super::super) fn consumer_message(consumer: &Consumer) -> v1::Consumer {
         secret_count: count(secrets.len()),
         create_time: Some(timestamp(*created_at)),
         update_time: Some(timestamp(*updated_at)),
-        etag: revision.to_string(),
+        etag: etag(*generation, *revision),
         previous_secret_expire_time: secrets.get(1).and_then(|older| older.expires_at).map(timestamp),
     }
 }
@@ -108,25 +106,12 @@ const fn consumer_status(status: ConsumerStatus) -> v1::ConsumerStatus {
 
 fn rsa_public_key(key: &RsaPublicKey) -> v1::RsaPublicKey {
     let pem = key.to_pem();
-    v1::RsaPublicKey { bits: count(key.bits()), fingerprint: fingerprint(&pem), pem }
-}
-
-/// What `openssl pkey -pubin -outform DER | sha256sum` prints for the key; empty for what is no PEM.
-fn fingerprint(pem: &str) -> String {
-    let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
-    let digest = BASE64_STANDARD.decode(base64).map(Sha256::digest);
-    digest.map(|digest| digest.iter().map(|byte| format!("{byte:02x}")).collect()).unwrap_or_default()
+    v1::RsaPublicKey { bits: count(key.bits()), fingerprint: key.fingerprint(), pem }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_fingerprint_is_that_of_the_der() {
-        let pem = "-----BEGIN PUBLIC KEY-----\nYW\nJj\n-----END PUBLIC KEY-----\n";
-        assert_eq!(fingerprint(pem), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    }
 
     #[test]
     fn a_record_is_required() {

@@ -1,13 +1,13 @@
 //! Access tokens.
 
 use super::{duration, given, secret, texts, timestamp, unix_time};
-use crate::issue::{Expiry, Introspection, ShownToken, TokenDraft, Violations};
+use crate::issue::{Expiry, Introspection, ShownToken, TokenDraft, Violations, etag};
 use crate::model::{AccessToken, Consumer, TokenState, TokenStatus};
 use crate::server::api::v1;
 
 /// What a CreateToken asks for.
 pub(in super::super) fn token_draft(request: v1::CreateTokenRequest) -> Result<TokenDraft, Violations> {
-    let v1::CreateTokenRequest { token, token_secret, ttl, allow_existing: _, validate_only: _ } = request;
+    let v1::CreateTokenRequest { token, token_secret, ttl, allow_existing, validate_only } = request;
     let v1::Token { token, consumer_key, user_id, scopes, expire_time, status: _, create_time: _, etag: _ } =
         token.ok_or_else(|| Violations::of("token", "is required"))?;
     Ok(TokenDraft {
@@ -17,6 +17,8 @@ pub(in super::super) fn token_draft(request: v1::CreateTokenRequest) -> Result<T
         user_id: given(user_id),
         scopes,
         expiry: expiry(expire_time, ttl)?,
+        allow_existing,
+        validate_only,
     })
 }
 
@@ -28,7 +30,7 @@ pub(in super::super) fn token_message(token: &AccessToken) -> v1::Token {
         consumer_key,
         user_id,
         scopes,
-        consumer_generation: _,
+        consumer_generation,
         user_generation: _,
         status,
         expires_at,
@@ -43,7 +45,7 @@ pub(in super::super) fn token_message(token: &AccessToken) -> v1::Token {
         status: token_status(*status).into(),
         create_time: Some(timestamp(*created_at)),
         expire_time: expires_at.map(timestamp),
-        etag: revision.to_string(),
+        etag: etag(*consumer_generation, *revision),
     }
 }
 

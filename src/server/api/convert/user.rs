@@ -1,7 +1,7 @@
 //! Users.
 
 use super::{given, secret, timestamp};
-use crate::issue::{UserDraft, Violations};
+use crate::issue::{UserDraft, Violations, etag};
 use crate::model::{User, UserStatus};
 use crate::server::api::v1;
 
@@ -15,7 +15,7 @@ pub(in super::super) fn user_draft(request: v1::CreateUserRequest) -> Result<Use
 
 /// A user as administrators see one: without what passwords are checked with.
 pub(in super::super) fn user_message(user: &User) -> v1::User {
-    let User { id, username, password, status, generation: _, created_at, updated_at, revision } = user;
+    let User { id, username, password, status, generation, created_at, updated_at, revision } = user;
     v1::User {
         user_id: id.to_string(),
         username: username.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -23,7 +23,7 @@ pub(in super::super) fn user_message(user: &User) -> v1::User {
         has_password: password.is_some(),
         create_time: Some(timestamp(*created_at)),
         update_time: Some(timestamp(*updated_at)),
-        etag: revision.to_string(),
+        etag: etag(*generation, *revision),
     }
 }
 
