@@ -108,6 +108,7 @@ fn a_decision_is_for_a_pending_request_of_an_active_consumer() {
     assert_eq!(about(&|asked| asked.request_token.state = RequestTokenState::Refused), Some(Notice::Refused));
     let authorized = RequestTokenState::Authorized {
         user_id: UserId::new("jane").unwrap(),
+        user_generation: Default::default(),
         screen_name: String::new(),
         verifier: Secret::new(*b"12345678"),
         scopes: Scopes::default(),
