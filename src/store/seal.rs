@@ -58,6 +58,13 @@ impl Sealer {
         Ok(format!("{}:{}", key.id(), STANDARD.encode([&nonce[..], &ciphertext].concat())))
     }
 
+    /// A random number that is never drawn twice.
+    pub(super) fn draw_id(&self) -> u128 {
+        let mut id = [0; 16];
+        self.entropy.fill(&mut id);
+        u128::from_be_bytes(id)
+    }
+
     /// Opens a secret of one record.
     pub(super) fn open(&self, sealed: &str, record: &RecordId) -> Result<Secret, SealError> {
         let (id, encoded) = sealed.split_once(':').ok_or(SealError::Malformed)?;

@@ -147,6 +147,9 @@ impl Store for EmbeddedStore {
     }
 
     async fn exchange_request_token(&self, used: &RequestToken, issued: &AccessToken) -> Result<(), StoreError> {
+        if issued.consumer_key != used.consumer_key {
+            return Err(conflict());
+        }
         let (name, before) = (used.token.to_string(), self.replaceable_request_token(used)?);
         let (value, row) = (self.kept_request_token(used)?, self.token_row(issued)?);
         let changed = Change::Token(issued.token.clone());

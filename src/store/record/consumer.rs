@@ -18,6 +18,9 @@ use crate::store::seal::RecordId;
 #[serde(deny_unknown_fields)]
 struct ConsumerRecord {
     version: u32,
+    /// See [`Records::mark`].
+    #[serde(default)]
+    mark: u64,
     id: String,
     key: String,
     name: String,
@@ -58,6 +61,7 @@ impl Records {
         });
         let record = ConsumerRecord {
             version: VERSION,
+            mark: self.mark(),
             id: consumer.id.to_string(),
             key: consumer.key.to_string(),
             name: consumer.name.to_string(),

@@ -70,6 +70,17 @@ impl Records {
         Ok(UserStanding::default())
     }
 
+    /// A random id of one attempt to change something.
+    pub(super) fn draw_id(&self) -> u128 {
+        self.sealer.draw_id()
+    }
+
+    /// Makes a record that may be without a sealed secret unlike every other, also one that says the same: bytes that are
+    /// found where they were to be written were written by the same call.
+    fn mark(&self) -> u64 {
+        u64::try_from(self.draw_id() >> u64::BITS).unwrap_or_default()
+    }
+
     fn dummies(&self) -> Option<&Dummies> {
         self.dummies.get_or_init(|| Dummies::write(self)).as_ref()
     }

@@ -12,6 +12,8 @@ use crate::store::seal::RecordId;
 #[serde(deny_unknown_fields)]
 struct UserRecord {
     version: u32,
+    /// See [`Records::mark`].
+    mark: u64,
     id: String,
     username: Option<String>,
     password: Option<String>,
@@ -39,6 +41,7 @@ impl Records {
         };
         write(&UserRecord {
             version: VERSION,
+            mark: self.mark(),
             id: user.id.to_string(),
             username: user.username.as_ref().map(Username::to_string),
             password: user.password.as_ref().map(seal).transpose()?,

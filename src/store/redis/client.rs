@@ -112,6 +112,11 @@ impl Client {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the probe was ended.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
     async fn attempt_until_deadline(&self, command: &Cmd) -> Result<Value, Fault> {
         let deadline = Instant::now() + self.timeout;
         let mut attempt = 1;

@@ -5,13 +5,45 @@
 //! | key | value |
 //! |---|---|
 //! | `countersign:{C}:consumer` | a consumer's record |
+//! | `countersign:{C}:deleted` | the id of its deletion, for a minute |
 //! | `countersign:{C}:token:T` | a token's record |
+//! | `countersign:{C}:tokens` | an index of its tokens |
+//! | `countersign:{C}:aside:ID` | an index of tokens that an earlier consumer of that key had |
+//! | `countersign:{C}:request:T` | the record of temporary credentials, until they are forgotten |
 //! | `countersign:{C}:nonce:HASH` | the check id of a claim, until it expires |
 //! | `countersign:{T}:owner` | the consumer key of the token, so that a token can be found by its name alone |
-//! | `countersign:consumers` | an index of consumer keys, for lists |
+//! | `countersign:{T}:request-owner` | the same of temporary credentials |
+//! | `countersign:{U}:user` | a user's record |
+//! | `countersign:{U}:user-tokens` | an index of tokens that act for the user: `T`, a space, `C`, as they are |
+//! | `countersign:{U}:barred:N` | that the user may not take that username, for a minute |
+//! | `countersign:{N}:username` | the id of the user who has that username, if his record says so too |
+//! | `countersign:{S}:session` | a session, until it expires |
+//! | `countersign:{A}:attempts` | a number of attempts, until their window ends |
+//! | `countersign:{A}:taken-back:ID` | that attempts were taken back, for a minute |
+//! | `countersign:consumers` | an index of consumer keys |
+//! | `countersign:users` | an index of the ids of users who are not deleted |
+//! | `countersign:aside` | an index of what is put aside: `C`, a space, `ID` |
 //!
-//! `C` and `T` are the percent-encoded consumer key and token. What a check needs has the hash tag of its consumer, so
-//! that every step stays within one slot of a Redis Cluster.
+//! `C`, `T`, `U` and `N` are the percent-encoded consumer key, token, user id and username in lower case; `S` and `A` are
+//! hashes. What a check needs has the hash tag of its consumer, so that every step stays within one slot of a Redis
+//! Cluster; the standing of a user, whom several consumers share, is a step of its own. An index is a sorted set with one
+//! score, so in the order of its bytes.
+//!
+//! # What is in more than one slot
+//!
+//! Such things are written one after the other, so that a crash in between does no harm, and what is read is held against
+//! the record, which alone decides:
+//!
+//! - An entry of an index without a record is left out of lists. It is written before the record, and again after it where
+//!   a removal may have come in between; who removes one looks afterwards whether the record is back.
+//! - The owner of a token is a reservation until there is a record; the same consumer can still fill it.
+//! - A username that is reserved for a user whose record does not have it is free. Who takes it first bars that user from
+//!   it in the user's own slot, where his record is written, so that of two who want it one gets it (`users`).
+//! - The tokens of a consumer that is deleted are put aside in one step with its record, and removed later, some at a time
+//!   (`aside`).
+//!
+//! Tokens that were created by a release before version 2 of the records are in no index: they work and can be found and
+//! revoked by their names, one at a time or with all of their consumer or user, but are not listed.
 //!
 //! # What can be lost
 //!
@@ -22,20 +54,27 @@
 //! that moment are refused. Requests dated ahead of the clock are not covered by that fence.
 
 mod address;
+mod aside;
 mod client;
 mod connection;
+mod consumers;
+mod contract;
 mod fault;
 mod health;
 mod keys;
+mod lists;
+mod request_tokens;
 mod scripts;
 mod server;
+mod tokens;
+mod users;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Cmd, FromRedisValue, cmd};
+use tokio::sync::Notify;
 
 use self::address::Address;
 use self::client::Client;
@@ -44,20 +83,20 @@ use super::changes::{Untold, may_have_changed};
 use super::nonce::NonceId;
 use super::record::Records;
 use super::{
-    AttemptCounter, Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError,
-    StoreErrorKind, StoreStatus, TokenHolder,
+    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind, StoreStatus,
 };
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixTime};
 use crate::config::StoreConfig;
-use crate::model::{
-    AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId, UserStanding, Username,
-};
+use crate::model::{AccessToken, ConsumerKey, Token, UserStanding};
 
 /// The store in Redis.
 pub(super) struct RedisStore {
     records: Records,
     client: Arc<Client>,
     changes: Changes,
+    clock: Arc<dyn Clock>,
+    /// Rings when something was put aside.
+    put_aside: Arc<Notify>,
 }
 
 // === impl RedisStore ===
@@ -75,8 +114,13 @@ impl RedisStore {
     ) -> Result<Arc<Self>, StoreError> {
         let address = Address::parse(url)
             .map_err(|error| StoreError::new(StoreErrorKind::Unusable, "reading store.url").because(error))?;
-        let client = Client::open(address, config, clock).await.map_err(|fault| fault.during("connecting to Redis"))?;
-        Ok(Arc::new(Self { records, client, changes: Changes::default() }))
+        let client = Client::open(address, config, Arc::clone(&clock))
+            .await
+            .map_err(|fault| fault.during("connecting to Redis"))?;
+        let put_aside = Arc::new(Notify::new());
+        let store = Arc::new(Self { records, client, changes: Changes::default(), clock, put_aside });
+        tokio::spawn(aside::keep_clean(Arc::downgrade(&store), Arc::clone(&store.put_aside)));
+        Ok(store)
     }
 
     /// Tells everybody who keeps copies of a record that it changed.
@@ -115,41 +159,33 @@ impl RedisStore {
         Ok(self.fetch(context, &[key]).await?.pop().flatten())
     }
 
-    /// Writes a record where there is none. The bytes are never the same twice, since secrets are sealed with a random
-    /// nonce, so finding them is finding what an earlier attempt of this very call wrote.
-    async fn create(&self, key: String, bytes: &[u8]) -> Result<(), StoreError> {
-        let context = "keeping a new record";
-        let stored: Option<Vec<u8>> = self.call(context, cmd("SET").arg(key).arg(bytes).arg("NX").arg("GET")).await?;
-        match stored {
-            None => Ok(()),
-            Some(stored) if stored == bytes => Ok(()),
-            Some(_) => Err(StoreError::new(StoreErrorKind::AlreadyExists, context)),
+    /// Runs a script that changes a record, and reads what came of it.
+    async fn change(&self, context: &'static str, script: &Cmd) -> Result<(), StoreError> {
+        match self.call::<u8>(context, script).await? {
+            0 => Err(conflict()),
+            2 => Err(StoreError::new(StoreErrorKind::AlreadyExists, context)),
+            _ => Ok(()),
         }
     }
 
-    async fn swap(&self, key: String, before: &[u8], bytes: &[u8]) -> Result<(), StoreError> {
-        let swapped: bool = self.call(CHANGING, &scripts::swap(&key, before, bytes)).await?;
-        if swapped { Ok(()) } else { Err(conflict()) }
+    async fn swap(&self, key: &str, before: &[u8], bytes: &[u8]) -> Result<(), StoreError> {
+        self.change(CHANGING, &scripts::swap(key, before, bytes, None)).await
     }
 
-    /// Reads the consumers of `keys`; one that is only in the index is left out.
-    async fn consumers_of(&self, keys: &[ConsumerKey]) -> Result<Vec<Consumer>, StoreError> {
-        let names: Vec<String> = keys.iter().map(keys::consumer).collect();
-        let found = self.fetch(LISTING, &names).await?;
-        let kept = keys.iter().zip(found).filter_map(|(key, bytes)| Some((key, bytes?)));
-        kept.map(|(key, bytes)| self.records.decode_consumer(key, &bytes)).collect()
+    /// For how many milliseconds from now something is kept; Redis takes no 0.
+    fn millis_until(&self, end: UnixTime) -> u64 {
+        u64::try_from(end.since(self.clock.now()).as_millis()).unwrap_or(u64::MAX).clamp(1, LONGEST_MS)
     }
 
-    /// Reads up to `limit` keys of the index, those after `after`.
-    async fn index_page(&self, after: Option<&ConsumerKey>, limit: usize) -> Result<Vec<ConsumerKey>, StoreError> {
-        let start = after.map_or_else(|| "-".to_owned(), |key| format!("({key}"));
-        let mut range = cmd("ZRANGE");
-        range.arg(keys::CONSUMERS).arg(start).arg("+").arg("BYLEX").arg("LIMIT").arg(0).arg(limit);
-        let page: Vec<String> = self.call(LISTING, &range).await?;
-        let key = |key: String| {
-            ConsumerKey::new(key).map_err(|error| StoreError::new(StoreErrorKind::Unreadable, LISTING).because(error))
+    /// The standing of the user of a token. Of a token that is not there, or acts for nobody, as much is read: how long it
+    /// takes must not tell which tokens there are.
+    async fn standing(&self, asked: &Token, token: Option<&AccessToken>) -> Result<UserStanding, StoreError> {
+        let Some(id) = token.and_then(|token| token.user_id.as_ref()) else {
+            let _nobody: Option<Vec<u8>> = self.call(LOOKING_UP, cmd("GET").arg(keys::nobody(asked))).await?;
+            return self.records.found_standing(None);
         };
-        page.into_iter().map(key).collect()
+        let bytes: Option<Vec<u8>> = self.call(LOOKING_UP, cmd("GET").arg(keys::user(id))).await?;
+        self.records.found_standing(bytes.as_deref().map(|bytes| (id, bytes)))
     }
 }
 
@@ -158,15 +194,17 @@ impl CheckStore for RedisStore {
     async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
         let mut keys = vec![keys::consumer(consumer)];
         keys.extend(token.map(|token| keys::token(consumer, token)));
-        let mut found = self.fetch("looking up credentials", &keys).await?.into_iter();
+        let mut found = self.fetch(LOOKING_UP, &keys).await?.into_iter();
         let stored_consumer = found.next().flatten();
         let stored_token = found.next().flatten();
-        let token = token.map(|token| self.records.found_token(token, stored_token.as_deref())).transpose()?.flatten();
-        Ok(Credentials {
-            consumer: self.records.found_consumer(consumer, stored_consumer.as_deref())?.map(Arc::new),
-            token: token.map(|token| owned(consumer, token)).transpose()?.map(Arc::new),
-            user: UserStanding::default(),
-        })
+        let consumer_record = self.records.found_consumer(consumer, stored_consumer.as_deref())?.map(Arc::new);
+        let Some(asked) = token else {
+            return Ok(Credentials { consumer: consumer_record, ..Credentials::default() });
+        };
+        let token = self.records.found_token(asked, stored_token.as_deref())?;
+        let token = token.map(|token| owned(consumer, token)).transpose()?;
+        let user = self.standing(asked, token.as_ref()).await?;
+        Ok(Credentials { consumer: consumer_record, token: token.map(Arc::new), user })
     }
 
     async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
@@ -207,155 +245,6 @@ impl Pulse for RedisStore {
     }
 }
 
-#[async_trait]
-impl Store for RedisStore {
-    async fn create_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
-        let bytes = self.records.encode_consumer(consumer)?;
-        // First the index: an entry without a record is left out of lists, a record without an entry would be hidden.
-        let index = cmd("ZADD").arg(keys::CONSUMERS).arg(0).arg(consumer.key.as_str()).to_owned();
-        let _added: u64 = self.call("keeping a new record", &index).await?;
-        let create = self.create(keys::consumer(&consumer.key), &bytes);
-        self.changing(Change::Consumer(consumer.key.clone()), create).await
-    }
-
-    async fn replace_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
-        let key = keys::consumer(&consumer.key);
-        let before = self.fetch_one(CHANGING, key.clone()).await?.ok_or_else(conflict)?;
-        let stored = self.records.decode_consumer(&consumer.key, &before)?;
-        follows(stored.revision, consumer.revision)?;
-        let bytes = self.records.encode_consumer(consumer)?;
-        self.changing(Change::Consumer(consumer.key.clone()), self.swap(key, &before, &bytes)).await
-    }
-
-    async fn consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
-        let bytes = self.fetch_one("looking up a consumer", keys::consumer(key)).await?;
-        bytes.map(|bytes| self.records.decode_consumer(key, &bytes)).transpose()
-    }
-
-    async fn consumers(&self, after: Option<&ConsumerKey>, limit: usize) -> Result<Vec<Consumer>, StoreError> {
-        let mut page = Vec::new();
-        let mut after = after.cloned();
-        while page.len() < limit {
-            let keys = self.index_page(after.as_ref(), limit - page.len()).await?;
-            let Some(last) = keys.last() else { break };
-            page.extend(self.consumers_of(&keys).await?);
-            after = Some(last.clone());
-        }
-        Ok(page)
-    }
-
-    async fn create_token(&self, token: &AccessToken) -> Result<(), StoreError> {
-        let context = "keeping a new record";
-        let bytes = self.records.encode_token(token)?;
-        // First the owner: it makes the name unique. Without a record it is a reservation that the same consumer can
-        // still fill, so an interrupted attempt can be made again.
-        let consumer = token.consumer_key.as_str();
-        let reserve = cmd("SET").arg(keys::owner(&token.token)).arg(consumer).arg("NX").arg("GET").to_owned();
-        let owner: Option<String> = self.call(context, &reserve).await?;
-        if owner.is_some_and(|owner| owner != consumer) {
-            return Err(StoreError::new(StoreErrorKind::AlreadyExists, context));
-        }
-        let create = self.create(keys::token(&token.consumer_key, &token.token), &bytes);
-        self.changing(Change::Token(token.token.clone()), create).await
-    }
-
-    async fn replace_token(&self, token: &AccessToken) -> Result<(), StoreError> {
-        let key = keys::token(&token.consumer_key, &token.token);
-        let before = self.fetch_one(CHANGING, key.clone()).await?.ok_or_else(conflict)?;
-        follows(self.records.decode_token(&token.token, &before)?.revision, token.revision)?;
-        let bytes = self.records.encode_token(token)?;
-        self.changing(Change::Token(token.token.clone()), self.swap(key, &before, &bytes)).await
-    }
-
-    async fn token(&self, token: &Token) -> Result<Option<AccessToken>, StoreError> {
-        let context = "looking up a token";
-        let owner: Option<String> = self.call(context, cmd("GET").arg(keys::owner(token))).await?;
-        let Some(owner) = owner else { return Ok(None) };
-        let owner = ConsumerKey::new(owner)
-            .map_err(|error| StoreError::new(StoreErrorKind::Unreadable, context).because(error))?;
-        let bytes = self.fetch_one(context, keys::token(&owner, token)).await?;
-        bytes.map(|bytes| owned(&owner, self.records.decode_token(token, &bytes)?)).transpose()
-    }
-
-    async fn delete_consumer(&self, _consumer: &Consumer) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn delete_token(&self, _token: &AccessToken) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn tokens(
-        &self,
-        _holder: TokenHolder<'_>,
-        _after: Option<&Token>,
-        _limit: usize,
-    ) -> Result<Vec<AccessToken>, StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn create_user(&self, _user: &User) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn replace_user(&self, _user: &User) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn user(&self, _id: &UserId) -> Result<Option<User>, StoreError> {
-        Ok(None)
-    }
-
-    async fn user_named(&self, _username: &Username) -> Result<Option<User>, StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn users(&self, _after: Option<&UserId>, _limit: usize) -> Result<Vec<User>, StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn create_request_token(&self, _token: &RequestToken) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn replace_request_token(&self, _token: &RequestToken) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn exchange_request_token(&self, _used: &RequestToken, _issued: &AccessToken) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn request_token(&self, _token: &Token) -> Result<Option<RequestToken>, StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn create_session(&self, _session: &Session) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn session(&self, _id: &SessionId) -> Result<Option<Session>, StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn delete_session(&self, _id: &SessionId) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn count_attempt(&self, _counter: &AttemptCounter, _window: Duration) -> Result<u64, StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn take_attempts_back(&self, _counter: &AttemptCounter, _attempts: u64) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-
-    async fn close(&self) -> Result<(), StoreError> {
-        self.client.stop();
-        Ok(())
-    }
-}
-
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore").finish_non_exhaustive()
@@ -379,9 +268,16 @@ fn conflict() -> StoreError {
     StoreError::new(StoreErrorKind::Conflict, CHANGING)
 }
 
-fn unbuilt() -> StoreError {
-    StoreError::new(StoreErrorKind::Unusable, "keeping users and temporary credentials is not built yet")
+/// The consumer key that is kept as the owner of something.
+fn owner(text: String, context: &'static str) -> Result<ConsumerKey, StoreError> {
+    ConsumerKey::new(text).map_err(|error| StoreError::new(StoreErrorKind::Unreadable, context).because(error))
 }
 
+const LOOKING_UP: &str = "looking up credentials";
+const KEEPING: &str = "keeping a new record";
 const CHANGING: &str = "changing a record";
-const LISTING: &str = "listing consumers";
+const DELETING: &str = "deleting a record";
+const LISTING: &str = "listing records";
+
+/// A century: longer times overflow in Redis.
+const LONGEST_MS: u64 = 100 * 366 * 24 * 60 * 60 * 1000;

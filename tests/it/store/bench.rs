@@ -9,8 +9,9 @@ use std::time::Duration;
 use countersign::clock::{Clock, Entropy as _, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{StoreConfig, StoreUrl};
 use countersign::model::{
-    AccessToken, CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow,
-    Generation, Scopes, Secret, Token, TokenStatus, UserId,
+    AccessToken, Callback, CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret,
+    ConsumerStatus, Flow, Generation, PasswordHash, RequestToken, RequestTokenState, Scopes, Secret, Session,
+    SessionId, Token, TokenStatus, User, UserId, UserStatus, Username,
 };
 use countersign::oauth::SignatureMethod;
 use countersign::store::{Claim, NonceClaim, Store, StoreError, new_master_key, open};
@@ -169,6 +170,76 @@ pub(crate) fn token(consumer_key: &str, token: &str) -> AccessToken {
         expires_at: Some(UnixTime::from_secs(NOW + 3600)),
         created_at: UnixTime::from_secs(NOW),
         revision: 1,
+    }
+}
+
+/// A user with something in every field.
+pub(crate) fn user(id: &str, username: &str) -> User {
+    User {
+        id: user_id(id),
+        username: Some(Username::new(username).unwrap()),
+        password: Some(PasswordHash::new(PASSWORD_HASH)),
+        status: UserStatus::Active,
+        generation: Generation::from_number(9),
+        created_at: UnixTime::from_secs(NOW),
+        updated_at: UnixTime::from_secs(NOW),
+        revision: 1,
+    }
+}
+
+/// The password hash of every user here.
+pub(crate) const PASSWORD_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$cGFzc3dvcmQtaGFzaA";
+
+/// A user id.
+pub(crate) fn user_id(id: &str) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+/// The name of a token.
+pub(crate) fn name(token: &str) -> Token {
+    Token::new(token).unwrap()
+}
+
+/// Temporary credentials of a consumer.
+pub(crate) fn request_token(consumer_key: &str, token: &str) -> RequestToken {
+    RequestToken {
+        token: name(token),
+        secret: Secret::new(*b"temporary-secret"),
+        consumer_key: key(consumer_key),
+        consumer_generation: Generation::from_number(7),
+        callback: Callback::Uri("https://printer.example/ready?a=b".into()),
+        scopes: Scopes::parse("read").unwrap(),
+        state: RequestTokenState::Pending,
+        wrong_verifiers: 0,
+        created_at: UnixTime::from_secs(NOW),
+        expires_at: UnixTime::from_secs(NOW + 600),
+        revision: 1,
+    }
+}
+
+/// The verifier of temporary credentials that a user authorized.
+pub(crate) const VERIFIER: &[u8] = b"the-verifier-of-temporary-credentials";
+
+/// The same temporary credentials, authorized by a user.
+pub(crate) fn authorized(token: RequestToken) -> RequestToken {
+    let state = RequestTokenState::Authorized {
+        user_id: user_id("jane doe"),
+        user_generation: Generation::from_number(9),
+        screen_name: "Jane \u{1F5A8}".into(),
+        verifier: Secret::new(VERIFIER),
+        scopes: Scopes::parse("read").unwrap(),
+    };
+    RequestToken { state, revision: token.revision + 1, ..token }
+}
+
+/// A session of a browser.
+pub(crate) fn session(cookie: &str) -> Session {
+    Session {
+        id: SessionId::of_cookie(cookie.as_bytes()),
+        user_id: user_id("jane doe"),
+        user_generation: Generation::from_number(9),
+        screen_name: "Jane \u{1F5A8}".into(),
+        expires_at: UnixTime::from_secs(NOW + 3600),
     }
 }
 

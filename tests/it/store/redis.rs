@@ -12,7 +12,8 @@ use countersign::store::{Claim, NonceClaim, Store, StoreError, StoreErrorKind};
 use tokio::time::Instant;
 
 use super::bench::{
-    Bench, CONSUMER_SECRET, KEPT, NOW, TOKEN_SECRET, causes, claim, claim_anything, consumer, key, token, with_redis,
+    Bench, CONSUMER_SECRET, KEPT, NOW, TOKEN_SECRET, causes, claim, claim_anything, consumer, key, name, token, user,
+    with_redis,
 };
 use crate::process::{START, eventually};
 use crate::program::Countersign;
@@ -304,16 +305,29 @@ async fn a_server_with_a_certificate_of_an_authority_in_ssl_cert_file_is_trusted
 // === How it keeps things ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_are_looked_up_in_one_round_trip() {
+async fn credentials_take_one_round_trip_and_the_user_of_a_token_another() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
-    let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
-    store.credentials(&key("ck"), Some(&Token::new("t").unwrap())).await.unwrap();
-    let stats: String = server.run(&["INFO", "commandstats"]);
-    assert!(stats.contains("cmdstat_mget:calls=1,"), "{stats}");
-    assert!(!stats.contains("cmdstat_get:"), "{stats}");
+    store.create_user(&user("jane doe", "Jane")).await.unwrap();
+    for (asked, others) in [(Some("t"), "get"), (Some("unknown"), "get"), (None, "")] {
+        let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
+        store.credentials(&key("ck"), asked.map(name).as_ref()).await.unwrap();
+        let stats: String = server.run(&["INFO", "commandstats"]);
+        // What keeps watch of the server is not part of it.
+        let probe = ["config|resetstat", "info", "set", "ping", "hello", "client|setinfo", "client|setname"];
+        let mut calls: Vec<_> = stats
+            .lines()
+            .filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(":calls="))
+            .filter(|(command, _)| !probe.contains(command))
+            .map(|(command, rest)| format!("{command} {}", rest.split_once(',').unwrap().0))
+            .collect();
+        calls.sort();
+        let wanted: Vec<_> =
+            [others, "mget"].iter().filter(|name| !name.is_empty()).map(|name| format!("{name} 1")).collect();
+        assert_eq!(calls, wanted, "{asked:?}: {stats}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -340,7 +354,7 @@ async fn every_key_of_a_consumer_has_his_hash_tag() {
     store.create_token(&token("a}{b", "t")).await.unwrap();
     let _fresh = store.claim_nonce(&claim(&odd.key, NOW, b"n")).await.unwrap();
     let names: Vec<String> = server.run(&["KEYS", "countersign:{a*"]);
-    assert_eq!(names.len(), 3, "{names:?}");
+    assert_eq!(names.len(), 4, "{names:?}");
     let tags: std::collections::BTreeSet<_> = names.iter().map(|name| name.split_inclusive('}').next()).collect();
     assert_eq!(tags.len(), 1, "{names:?}");
 }

@@ -1,33 +1,16 @@
-//! The contract of `Store`, rule by rule, on every store.
+//! Consumers and tokens: kept, looked up, changed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use countersign::clock::UnixTime;
 use countersign::model::{Consumer, ConsumerStatus, Token, TokenStatus};
 use countersign::oauth::RsaPublicKey;
-use countersign::store::{Claim, NonceClaim, Store, StoreErrorKind};
+use countersign::store::{Store, StoreErrorKind};
 
-use super::bench::{Bench, NOW, claim, consumer, key, token, with_redis};
-
-/// One module for each store, one test for each rule.
-macro_rules! on_every_store {
-    ($($rule:ident)*) => {
-        mod embedded { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { super::on_embedded(super::$rule).await })* }
-        mod memory { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { super::on_memory(super::$rule).await })* }
-        mod redis { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { super::on_redis(super::$rule).await })* }
-    };
-}
+use super::{on_every_store, race};
+use crate::store::bench::{consumer, key, token};
 
 on_every_store! {
-    a_nonce_is_claimed_once
-    of_a_hundred_racing_claims_one_is_fresh
-    the_same_check_claims_once_however_often_it_asks
-    the_same_check_claims_once_also_when_it_races
-    a_claim_dated_ahead_is_claimed_once
-    consumer_token_timestamp_and_nonce_are_a_scope_each
-    a_claim_that_can_not_be_remembered_is_refused
-    a_fence_refuses_up_to_its_second
     a_consumer_is_found_as_it_was_kept
     a_consumer_without_secrets_is_kept_without
     a_consumer_with_an_rsa_key_is_found_as_it_was_kept
@@ -43,94 +26,6 @@ on_every_store! {
     consumers_are_listed_in_the_order_of_their_keys
     keys_of_any_visible_characters_are_kept_apart
     a_store_that_can_answer_says_so
-}
-
-async fn a_nonce_is_claimed_once(store: Arc<dyn Store>) {
-    let ck = key("ck");
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Fresh);
-    for _ in 0..3 {
-        assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Replayed);
-    }
-}
-
-async fn of_a_hundred_racing_claims_one_is_fresh(store: Arc<dyn Store>) {
-    for timestamp in [NOW, NOW + 200] {
-        let outcomes = race(100, &store, move |store, _| async move {
-            store.claim_nonce(&claim(&key("ck"), timestamp, b"n")).await.unwrap()
-        });
-        let outcomes = outcomes.await;
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Claim::Fresh).count(), 1);
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Claim::Replayed).count(), 99);
-    }
-}
-
-async fn the_same_check_claims_once_however_often_it_asks(store: Arc<dyn Store>) {
-    let ck = key("ck");
-    let first = claim(&ck, NOW, b"n");
-    for _ in 0..3 {
-        assert_eq!(store.claim_nonce(&first).await.unwrap(), Claim::Fresh);
-    }
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Replayed);
-    assert_eq!(store.claim_nonce(&first).await.unwrap(), Claim::Fresh);
-}
-
-async fn the_same_check_claims_once_also_when_it_races(store: Arc<dyn Store>) {
-    let outcomes = race(20, &store, |store, _| async move {
-        let ck = key("ck");
-        let same = NonceClaim { check_id: [7; 16], ..claim(&ck, NOW + 200, b"n") };
-        store.claim_nonce(&same).await.unwrap()
-    });
-    assert!(outcomes.await.iter().all(|outcome| *outcome == Claim::Fresh));
-    assert_eq!(store.claim_nonce(&claim(&key("ck"), NOW + 200, b"n")).await.unwrap(), Claim::Replayed);
-}
-
-async fn a_claim_dated_ahead_is_claimed_once(store: Arc<dyn Store>) {
-    let ck = key("ck");
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW + 299, b"n")).await.unwrap(), Claim::Fresh);
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW + 299, b"n")).await.unwrap(), Claim::Replayed);
-}
-
-async fn consumer_token_timestamp_and_nonce_are_a_scope_each(store: Arc<dyn Store>) {
-    let (a, ab) = (key("a"), key("ab"));
-    let (b, bc) = (Token::new("b").unwrap(), Token::new("bc").unwrap());
-    let scopes = [
-        claim(&a, NOW, b"bc"),
-        claim(&ab, NOW, b"c"),
-        NonceClaim { token: Some(&b), ..claim(&a, NOW, b"c") },
-        NonceClaim { token: Some(&bc), ..claim(&a, NOW, b"") },
-        claim(&a, NOW, b""),
-        claim(&a, NOW + 1, b"bc"),
-        claim(&a, NOW, b"\0bc"),
-        claim(&a, NOW / 10, b"0bc"),
-    ]
-    .map(|scope| NonceClaim { expires_at: UnixTime::from_secs(NOW + 600), ..scope });
-    for scope in &scopes {
-        assert_eq!(store.claim_nonce(scope).await.unwrap(), Claim::Fresh, "{scope:?}");
-    }
-    for scope in scopes {
-        let again = NonceClaim { check_id: [9; 16], ..scope };
-        assert_eq!(store.claim_nonce(&again).await.unwrap(), Claim::Replayed, "{scope:?}");
-    }
-}
-
-async fn a_claim_that_can_not_be_remembered_is_refused(store: Arc<dyn Store>) {
-    let ck = key("ck");
-    let now = UnixTime::from_secs(NOW);
-    for expires_at in [now, UnixTime::from_secs(NOW - 1), UnixTime::default()] {
-        let expired = NonceClaim { expires_at, ..claim(&ck, NOW - 700, b"n") };
-        assert_eq!(store.claim_nonce(&expired).await.unwrap(), Claim::Fenced { not_before: NOW - 700 });
-    }
-}
-
-async fn a_fence_refuses_up_to_its_second(store: Arc<dyn Store>) {
-    let ck = key("ck");
-    let fenced = |timestamp| NonceClaim { not_before: NOW - 5, ..claim(&ck, timestamp, b"n") };
-    for timestamp in [NOW - 100, NOW - 6, NOW - 5] {
-        let outcome = store.claim_nonce(&fenced(timestamp)).await.unwrap();
-        assert_eq!(outcome, Claim::Fenced { not_before: NOW - 5 });
-    }
-    assert_eq!(store.claim_nonce(&fenced(NOW - 4)).await.unwrap(), Claim::Fresh);
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW - 5, b"n")).await.unwrap(), Claim::Fresh, "a refusal claims nothing");
 }
 
 async fn a_consumer_is_found_as_it_was_kept(store: Arc<dyn Store>) {
@@ -302,35 +197,6 @@ async fn a_store_that_can_answer_says_so(store: Arc<dyn Store>) {
     store.ping().await.unwrap();
     assert_eq!(store.status().restarts_seen, 0);
     store.close().await.unwrap();
-}
-
-async fn on_embedded<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) -> F) {
-    let bench = Bench::embedded();
-    rule(bench.open().await).await;
-}
-
-async fn on_memory<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) -> F) {
-    let bench = Bench::memory();
-    rule(bench.open().await).await;
-}
-
-async fn on_redis<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) -> F) {
-    let (bench, _server) = with_redis();
-    rule(bench.open().await).await;
-}
-
-/// Does the same thing many times at once.
-async fn race<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
-    times: usize,
-    store: &Arc<dyn Store>,
-    act: impl Fn(Arc<dyn Store>, usize) -> F,
-) -> Vec<T> {
-    let tasks: Vec<_> = (0..times).map(|at| tokio::spawn(act(Arc::clone(store), at))).collect();
-    let mut outcomes = Vec::new();
-    for task in tasks {
-        outcomes.push(task.await.unwrap());
-    }
-    outcomes
 }
 
 fn rsa_key() -> RsaPublicKey {

@@ -1,0 +1,91 @@
+//! Changes are told before the call that made them returns.
+
+use std::sync::{Arc, Mutex, Weak};
+
+use countersign::model::{Consumer, User};
+use countersign::store::{Change, Observe, Store};
+
+use super::on_every_store;
+use crate::store::bench::{authorized, consumer, key, name, request_token, token, user, user_id};
+
+on_every_store! {
+    every_change_of_a_consumer_is_told
+    every_change_of_a_token_is_told
+    every_change_of_a_user_is_told
+    a_change_that_is_refused_is_not_told
+}
+
+async fn every_change_of_a_consumer_is_told(store: Arc<dyn Store>) {
+    let told = Told::of(&store);
+    let change = Change::Consumer(key("ck"));
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    assert!(told.take().contains(&change));
+    let changed = Consumer { revision: 2, ..consumer("ck") };
+    store.replace_consumer(&changed).await.unwrap();
+    assert!(told.take().contains(&change));
+    store.delete_consumer(&changed).await.unwrap();
+    assert!(told.take().contains(&change));
+}
+
+async fn every_change_of_a_token_is_told(store: Arc<dyn Store>) {
+    let told = Told::of(&store);
+    let change = Change::Token(name("t"));
+    store.create_token(&token("ck", "t")).await.unwrap();
+    assert!(told.take().contains(&change));
+    let mut changed = token("ck", "t");
+    changed.revision = 2;
+    store.replace_token(&changed).await.unwrap();
+    assert!(told.take().contains(&change));
+    store.delete_token(&changed).await.unwrap();
+    assert!(told.take().contains(&change));
+    store.create_request_token(&request_token("ck", "r")).await.unwrap();
+    store.exchange_request_token(&authorized(request_token("ck", "r")), &token("ck", "t")).await.unwrap();
+    assert!(told.take().contains(&change));
+}
+
+async fn every_change_of_a_user_is_told(store: Arc<dyn Store>) {
+    let told = Told::of(&store);
+    let change = Change::User(user_id("u1"));
+    store.create_user(&user("u1", "Jane")).await.unwrap();
+    assert!(told.take().contains(&change));
+    store.replace_user(&User { revision: 2, ..user("u1", "Joan") }).await.unwrap();
+    assert!(told.take().contains(&change));
+}
+
+async fn a_change_that_is_refused_is_not_told(store: Arc<dyn Store>) {
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    store.create_token(&token("ck", "t")).await.unwrap();
+    store.create_user(&user("u1", "Jane")).await.unwrap();
+    let told = Told::of(&store);
+    store.replace_consumer(&consumer("absent")).await.unwrap_err();
+    store.replace_token(&token("ck", "absent")).await.unwrap_err();
+    store.create_user(&user("u2", "Jane")).await.unwrap_err();
+    let told = told.take();
+    for refused in [Change::Consumer(key("absent")), Change::Token(name("absent")), Change::User(user_id("u2"))] {
+        assert!(!told.contains(&refused), "{refused:?}");
+    }
+}
+
+/// What was told.
+#[derive(Default)]
+struct Told(Mutex<Vec<Change>>);
+
+impl Told {
+    fn of(store: &Arc<dyn Store>) -> Arc<Self> {
+        let told = Arc::new(Self::default());
+        let observer: Arc<dyn Observe> = told.clone();
+        let observer: Weak<dyn Observe> = Arc::downgrade(&observer);
+        store.changes().subscribe(observer);
+        told
+    }
+
+    fn take(&self) -> Vec<Change> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Observe for Told {
+    fn observe(&self, change: &Change) {
+        self.0.lock().unwrap().push(change.clone());
+    }
+}

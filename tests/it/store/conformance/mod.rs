@@ -1,0 +1,55 @@
+//! The contract of `Store`, rule by rule, on every store.
+
+mod changes;
+mod credentials;
+mod deletions;
+mod nonces;
+mod request_tokens;
+mod temporary;
+mod users;
+
+use std::sync::Arc;
+
+use countersign::store::Store;
+
+use super::bench::{Bench, with_redis};
+
+/// One module for each store, one test for each rule.
+macro_rules! on_every_store {
+    ($($rule:ident)*) => {
+        mod embedded { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { crate::store::conformance::on_embedded(super::$rule).await })* }
+        mod memory { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { crate::store::conformance::on_memory(super::$rule).await })* }
+        mod redis { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { crate::store::conformance::on_redis(super::$rule).await })* }
+    };
+}
+
+pub(crate) use on_every_store;
+
+pub(crate) async fn on_embedded<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) -> F) {
+    let bench = Bench::embedded();
+    rule(bench.open().await).await;
+}
+
+pub(crate) async fn on_memory<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) -> F) {
+    let bench = Bench::memory();
+    rule(bench.open().await).await;
+}
+
+pub(crate) async fn on_redis<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) -> F) {
+    let (bench, _server) = with_redis();
+    rule(bench.open().await).await;
+}
+
+/// Does the same thing many times at once.
+pub(super) async fn race<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    times: usize,
+    store: &Arc<dyn Store>,
+    act: impl Fn(Arc<dyn Store>, usize) -> F,
+) -> Vec<T> {
+    let tasks: Vec<_> = (0..times).map(|at| tokio::spawn(act(Arc::clone(store), at))).collect();
+    let mut outcomes = Vec::new();
+    for task in tasks {
+        outcomes.push(task.await.unwrap());
+    }
+    outcomes
+}
