@@ -1,4 +1,4 @@
-//! How a command reaches a running server: address, TLS, admin token, and what to say when it can not.
+//! How a command reaches a running server: address, TLS, who asks, and what to say when it can not.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -13,6 +13,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
+use zeroize::Zeroizing;
 
 use super::Usage;
 use super::output::Format;
@@ -28,6 +29,10 @@ pub(crate) struct AdminArgs {
     /// The server's data directory, whose admin-token is used unless COUNTERSIGN_ADMIN_TOKEN is set
     #[arg(long, value_name = "DIR", default_value = "data", env = "COUNTERSIGN_DATA_DIR", global = true, help_heading = HEADING)]
     data_dir: PathBuf,
+    /// A file with the token to show instead: an issuer's, or the admin token of a server elsewhere; also
+    /// COUNTERSIGN_ISSUER_TOKEN. With --client-certificate none is needed
+    #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
+    token_file: Option<PathBuf>,
     /// How to print what the server answers
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t, global = true)]
     pub(crate) output: Format,
@@ -40,7 +45,7 @@ pub(crate) struct TlsArgs {
     #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     ca: Option<PathBuf>,
     /// The PEM certificate chain to show to a server that asks for one
-    #[arg(long, value_name = "FILE", requires = "client_key", global = true, help_heading = HEADING)]
+    #[arg(long, alias = "client-cert", value_name = "FILE", requires = "client_key", global = true, help_heading = HEADING)]
     client_certificate: Option<PathBuf>,
     /// The PEM private key of --client-certificate
     #[arg(long, value_name = "FILE", requires = "client_certificate", global = true, help_heading = HEADING)]
@@ -61,20 +66,32 @@ pub(crate) enum Target {
 /// A channel that shows the admin token.
 pub(crate) type AdminChannel = InterceptedService<Channel, Bearer>;
 
-/// Adds the admin token to every call.
+/// Adds a token to every call, unless a client certificate stands for it.
 #[derive(Clone)]
-pub(crate) struct Bearer(MetadataValue<Ascii>);
+pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
 
 // === impl AdminArgs ===
 
 impl AdminArgs {
     /// Connects to the server.
     pub(crate) async fn connect(&self) -> anyhow::Result<AdminChannel> {
-        let variable = env::var(AdminToken::VARIABLE).ok();
-        let token = AdminToken::load(&self.data_dir, variable.as_deref())?;
-        let bearer = Bearer::new(&token)?;
+        let bearer = Bearer::new(self.token()?.as_ref())?;
         let channel = self.server.connect(&self.tls, TIMEOUT).await?;
         Ok(InterceptedService::new(channel, bearer))
+    }
+
+    /// What is named on the command line is stronger than the environment, and that than the data directory.
+    fn token(&self) -> anyhow::Result<Option<AdminToken>> {
+        if let Some(path) = &self.token_file {
+            let text = Zeroizing::new(fs::read_to_string(path).with_context(|| path.display().to_string())?);
+            let none = || Usage(format!("--token-file: {} does not hold a token", path.display()));
+            return Ok(Some(AdminToken::new(text.trim_ascii_end()).ok_or_else(none)?));
+        }
+        let variable = [AdminToken::VARIABLE, ISSUER_VARIABLE].iter().find_map(|name| env::var(name).ok());
+        if variable.is_none() && self.tls.client_certificate.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(AdminToken::load(&self.data_dir, variable.as_deref())?))
     }
 }
 
@@ -146,17 +163,20 @@ fn read(path: &PathBuf) -> anyhow::Result<Vec<u8>> {
 // === impl Bearer ===
 
 impl Bearer {
-    fn new(token: &AdminToken) -> anyhow::Result<Self> {
+    fn new(token: Option<&AdminToken>) -> anyhow::Result<Self> {
+        let Some(token) = token else { return Ok(Self(None)) };
         let value = [b"Bearer ", token.expose()].concat();
-        let mut value = MetadataValue::try_from(value.as_slice()).context("the admin token")?;
+        let mut value = MetadataValue::try_from(value.as_slice()).context("the token")?;
         value.set_sensitive(true);
-        Ok(Self(value))
+        Ok(Self(Some(value)))
     }
 }
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
         Ok(request)
     }
 }
@@ -176,6 +196,9 @@ pub(crate) fn refused(status: Status) -> anyhow::Error {
         None => anyhow::anyhow!("{}", status.message()),
     }
 }
+
+/// What an issuer's token may stand in, for the server as for a command.
+const ISSUER_VARIABLE: &str = "COUNTERSIGN_ISSUER_TOKEN";
 
 /// Where help lists what is the same for every command that asks a server.
 const HEADING: &str = "Connection";

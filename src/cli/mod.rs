@@ -9,16 +9,20 @@ mod explain;
 mod healthcheck;
 mod keygen;
 mod output;
+mod paging;
 mod raw_request;
+mod request_token;
 mod secret_input;
 mod serve;
 mod shared_secrets;
 mod sign;
 mod token;
+mod user;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -37,8 +41,12 @@ enum Command {
     Serve(serve::Args),
     /// Administers consumers
     Consumer(consumer::Args),
-    /// Administers access tokens
+    /// Administers users
+    User(user::Args),
+    /// Issues, shows and revokes access tokens
     Token(token::Args),
+    /// Issues temporary credentials, and decides about them for a user
+    RequestToken(request_token::Args),
     /// Signs a request
     Sign(sign::Args),
     /// Verifies a captured request offline and shows its base string
@@ -57,7 +65,9 @@ impl Cli {
         match self.command {
             Command::Serve(args) => serve::run(args),
             Command::Consumer(args) => block_on(consumer::run(args)),
+            Command::User(args) => block_on(user::run(args)),
             Command::Token(args) => block_on(token::run(args)),
+            Command::RequestToken(args) => block_on(request_token::run(args)),
             Command::Sign(args) => sign::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Config(args) => config::run(&args),
@@ -71,6 +81,12 @@ impl Cli {
 fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("the runtime can not start")?.block_on(command)
+}
+
+/// A duration as the API takes it.
+fn duration(given: Option<Duration>, option: &str) -> anyhow::Result<Option<prost_types::Duration>> {
+    let given = given.map(prost_types::Duration::try_from).transpose();
+    given.map_err(|_| Usage(format!("{option} is too long")).into())
 }
 
 /// The environment as far as text can hold it.

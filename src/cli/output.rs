@@ -33,6 +33,12 @@ pub(crate) fn record<T: Serialize>(format: Format, record: &T, fields: &[Field])
     Ok(())
 }
 
+/// Prints that something was done which leaves nothing to show.
+pub(crate) fn done(format: Format, what: &str) -> anyhow::Result<()> {
+    let text = if format == Format::Json { "{}" } else { what };
+    Ok(writeln!(io::stdout(), "{text}")?)
+}
+
 /// A time for people; empty when there is none.
 pub(crate) fn time(time: Option<Timestamp>) -> String {
     time.map(|time| time.to_string()).unwrap_or_default()

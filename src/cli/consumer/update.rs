@@ -1,0 +1,163 @@
+//! `countersign consumer update`: what is given is changed, what is not is left as it is.
+
+use clap::ValueEnum;
+use countersign::model::Flow;
+use countersign::oauth::SignatureMethod;
+use countersign::server::api::v1;
+
+use super::Key;
+use crate::cli::Usage;
+
+/// What is to be changed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Update {
+    #[command(flatten)]
+    key: Key,
+    /// Its name, which upstreams read as x-consumer-username
+    #[arg(long)]
+    name: Option<String>,
+    /// What it is, in words for a user
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Where it runs, for example ios
+    #[arg(long, value_name = "TEXT")]
+    platform: Option<String>,
+    /// Where a user reads about it
+    #[arg(long, value_name = "URL")]
+    app_url: Option<String>,
+    /// Whether you vouch for what it says of itself: users are warned about one that is not verified
+    #[arg(long, value_name = "BOOL")]
+    verified: Option<bool>,
+    /// The signature methods that it may use from now on; may be repeated
+    #[arg(long, value_name = "METHOD", value_parser = SignatureMethod::ALL.map(SignatureMethod::name))]
+    signature_method: Vec<String>,
+    /// The flows that it may use from now on; may be repeated
+    #[arg(long, value_name = "FLOW", value_parser = Flow::ALL.map(Flow::name))]
+    flow: Vec<String>,
+    /// The URIs that users may be sent back to from now on, or oob; may be repeated
+    #[arg(long, value_name = "URI")]
+    callback: Vec<String>,
+    /// The scopes that it may have from now on; may be repeated
+    #[arg(long, value_name = "SCOPE")]
+    scope: Vec<String>,
+    /// A list to be emptied; may be repeated
+    #[arg(long, value_name = "FIELD", value_enum)]
+    clear: Vec<Emptied>,
+    /// Refuses if the consumer was changed since it had this etag
+    #[arg(long, default_value = "", hide_default_value = true)]
+    etag: String,
+}
+
+/// `--clear`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Emptied {
+    /// The default methods
+    SignatureMethods,
+    /// Nobody can be sent back
+    Callbacks,
+    /// No scope
+    Scopes,
+}
+
+/// The names of the fields that are to be changed.
+#[derive(Default)]
+struct Mask(Vec<String>);
+
+// === impl Update ===
+
+impl Update {
+    /// What the server is asked.
+    ///
+    /// # Errors
+    /// When nothing is to be changed, or a list is to be filled and emptied at once.
+    pub(super) fn into_request(self) -> anyhow::Result<v1::UpdateConsumerRequest> {
+        self.contradiction()?;
+        let mut mask = Mask::default();
+        let empties = |field| self.clear.contains(&field);
+        let consumer = v1::Consumer {
+            consumer_key: self.key.into_text(),
+            name: mask.text("name", self.name),
+            description: mask.text("description", self.description),
+            platform: mask.text("platform", self.platform),
+            app_url: mask.text("app_url", self.app_url),
+            verified: mask.value("verified", self.verified),
+            signature_methods: mask.list(
+                "signature_methods",
+                self.signature_method,
+                empties(Emptied::SignatureMethods),
+            ),
+            flows: mask.list("flows", self.flow, false),
+            callbacks: mask.list("callbacks", self.callback, empties(Emptied::Callbacks)),
+            scopes: mask.list("scopes", self.scope, empties(Emptied::Scopes)),
+            etag: self.etag,
+            ..v1::Consumer::default()
+        };
+        if mask.0.is_empty() {
+            return Err(Usage("nothing to change: name a new value, for example --name, or --clear".to_owned()).into());
+        }
+        let update_mask = Some(prost_types::FieldMask { paths: mask.0 });
+        Ok(v1::UpdateConsumerRequest { consumer: Some(consumer), update_mask })
+    }
+
+    fn contradiction(&self) -> anyhow::Result<()> {
+        for (field, values, option) in [
+            (Emptied::SignatureMethods, &self.signature_method, "--signature-method"),
+            (Emptied::Callbacks, &self.callback, "--callback"),
+            (Emptied::Scopes, &self.scope, "--scope"),
+        ] {
+            if self.clear.contains(&field) && !values.is_empty() {
+                return Err(
+                    Usage(format!("{option} contradicts --clear, which empties it: leave one of them out")).into()
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+// === impl Mask ===
+
+impl Mask {
+    fn value<T: Default>(&mut self, field: &str, value: Option<T>) -> T {
+        if value.is_some() {
+            self.0.push(field.to_owned());
+        }
+        value.unwrap_or_default()
+    }
+
+    fn text(&mut self, field: &str, text: Option<String>) -> String {
+        self.value(field, text)
+    }
+
+    fn list(&mut self, field: &str, values: Vec<String>, emptied: bool) -> Vec<String> {
+        self.value(field, (emptied || !values.is_empty()).then_some(values))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::consumer::{Command, tests::command};
+
+    #[test]
+    fn only_what_is_given_is_changed() {
+        let request = request(&["--name=N", "--description=", "--clear=scopes", "--verified=true"]).unwrap();
+        assert_eq!(request.update_mask.unwrap().paths, ["name", "description", "verified", "scopes"]);
+        let consumer = request.consumer.unwrap();
+        assert_eq!((consumer.consumer_key.as_str(), consumer.name.as_str(), consumer.verified), ("K", "N", true));
+    }
+
+    #[test]
+    fn a_change_of_nothing_or_of_both_is_a_mistake() {
+        for wrong in [&[][..], &["--scope=read", "--clear=scopes"]] {
+            let refused = request(wrong).unwrap_err();
+            assert!(refused.downcast_ref::<Usage>().is_some(), "{refused}");
+        }
+    }
+
+    fn request(options: &[&str]) -> anyhow::Result<v1::UpdateConsumerRequest> {
+        let command = command(&[&["update", "K"], options].concat())?;
+        let Command::Update(update) = command else { panic!("{command:?}") };
+        update.into_request()
+    }
+}
