@@ -43,6 +43,7 @@ pub struct Metrics {
     registry: Registry,
     decisions: Family<DecisionLabels, Counter>,
     check_duration: Family<ResultLabel, Histogram, fn() -> Histogram>,
+    token_requests: Family<EndpointLabels, Counter>,
     store_errors: Family<KindLabel, Counter>,
     store_up: Gauge,
     store_restarts: Counter,
@@ -57,6 +58,12 @@ impl Metrics {
     pub fn decision(&self, result: &'static str, reason: &'static str, took: Duration) {
         self.decisions.get_or_create(&DecisionLabels { result, reason }).inc();
         self.check_duration.get_or_create(&ResultLabel { result }).observe(took.as_secs_f64());
+    }
+
+    /// Counts a request for credentials. `result` is `issue`, `deny` or `error`; `endpoint` and `reason` are from closed
+    /// sets.
+    pub fn token_request(&self, endpoint: &'static str, result: &'static str, reason: &'static str) {
+        self.token_requests.get_or_create(&EndpointLabels { endpoint, result, reason }).inc();
     }
 
     /// Counts a call to the store that failed; `kind` is from a closed set.
@@ -105,6 +112,7 @@ impl Default for Metrics {
             registry: Registry::with_prefix("countersign"),
             decisions: Family::default(),
             check_duration: Family::new_with_constructor(|| Histogram::new(CHECK_SECONDS)),
+            token_requests: Family::default(),
             store_errors: Family::default(),
             store_up: Gauge::default(),
             store_restarts: Counter::default(),
@@ -125,6 +133,8 @@ impl Metrics {
         registry.register("decisions", "Checks by result and reason", self.decisions.clone());
         let help = "How long a check took, from the request to the answer";
         registry.register_with_unit("check_duration", help, Unit::Seconds, self.check_duration.clone());
+        let help = "Requests for credentials by endpoint, result and reason";
+        registry.register("token_requests", help, self.token_requests.clone());
         registry.register("store_errors", "Calls to the store that failed, by kind", self.store_errors.clone());
         registry.register("store_up", "Whether the store answers: 1 or 0", self.store_up.clone());
         let help = "Restarts of the server behind the store, each of which may have forgotten nonces";
@@ -159,6 +169,13 @@ impl Drop for OpenConnection {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DecisionLabels {
+    result: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabels {
+    endpoint: &'static str,
     result: &'static str,
     reason: &'static str,
 }
@@ -232,6 +249,7 @@ mod tests {
     fn every_series_has_help_and_a_type() {
         let metrics = Metrics::default();
         metrics.decision("allow", "ok", Duration::ZERO);
+        metrics.token_request("access_token", "issue", "ok");
         metrics.store_error("unavailable");
         metrics.connection_dropped("check", "silent");
         drop(metrics.connection("check"));
@@ -240,7 +258,7 @@ mod tests {
         for kind in ["# HELP", "# TYPE"] {
             let described: BTreeSet<_> =
                 text.lines().filter_map(|line| line.strip_prefix(kind)?.split_whitespace().next()).collect();
-            assert_eq!(described.len(), 9, "{kind}");
+            assert_eq!(described.len(), 10, "{kind}");
             for name in series(&metrics).keys() {
                 assert!(described.iter().any(|known| name.starts_with(known)), "{kind} of {name}");
             }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::encode::encode;
+use super::encode::{decode, encode};
 use super::params::Pair;
 use super::uri::BaseUri;
 use super::{Place, Rejection};
@@ -33,6 +33,11 @@ impl<'a> BaseString<'a> {
     pub(super) fn refuse_duplicates(&self, place: Place) -> Result<(), Rejection> {
         let twice = self.pairs.windows(2).any(|pair| pair[0].is_protocol() && pair[0].name == pair[1].name);
         if twice { Err(Rejection::DuplicateExtension(place)) } else { Ok(()) }
+    }
+
+    /// The decoded values of the parameters of a name that has unreserved characters only.
+    pub(super) fn values<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = Cow<'a, [u8]>> + 's {
+        self.pairs.iter().filter(move |pair| *pair.name == *name).map(|pair| decode(&pair.value))
     }
 
     /// The whole of it.

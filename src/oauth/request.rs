@@ -143,6 +143,13 @@ impl<'a> SignedRequest<'a> {
         self.place == Place::Header
     }
 
+    /// The values of a parameter, decoded, wherever it was sent, in order of the base string; `oauth_signature` has none here.
+    ///
+    /// `name` has unreserved characters only (RFC 3986 section 2.3).
+    pub fn values<'s>(&'s self, name: &'s str) -> impl Iterator<Item = Cow<'a, [u8]>> + 's {
+        self.base_string.values(name.as_bytes())
+    }
+
     /// The signature base string (RFC 5849 section 3.4.1), for people to look at.
     pub fn base_string(&self) -> Vec<u8> {
         self.base_string.to_vec()

@@ -9,12 +9,14 @@
 //! - `listener`, `tls`: sockets and certificates.
 //! - `accept`, `connection`, `preface`, `drain`: connections, their limits and their end.
 //! - `health`, `ops`: how the service is.
-//! - [`ext_authz`]: Envoy's checks; `respond`: the one table from a reason to an answer.
+//! - [`ext_authz`]: Envoy's checks; `respond`: the one table from a reason to an answer;
+//!   `decision_id`: what an operator finds it by.
 //! - `api`: administration; `http`: where credentials are given out.
 
 mod accept;
 pub mod api;
 mod connection;
+mod decision_id;
 mod drain;
 pub mod ext_authz;
 mod health;

@@ -1,6 +1,6 @@
 //! The one table from a reason to what the caller is told.
 //!
-//! Status codes by RFC 5849 section 3.2, problem words by OAuth Problem Reporting. **Until the signature is proven, an
+//! Status codes by RFC 5849 section 3.2, 429 by RFC 6585, problem words by OAuth Problem Reporting. **Until the signature is proven, an
 //! unknown consumer, an unknown token, a method that is not allowed and a wrong signature get one identical answer**, so
 //! that nobody can find out which keys exist.
 
@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::config::DenyDetail;
 use crate::oauth::Rejection;
-use crate::verify::{BodyGap, Reason, Stage};
+use crate::verify::{BodyGap, ParameterProblem, Reason, Stage};
 
 /// What a caller is told about a denial.
 #[derive(Debug)]
@@ -43,6 +44,72 @@ impl Problem {
     }
 }
 
+/// How a denial is written.
+pub(crate) struct DenialStyle<'a> {
+    /// The realm of the challenge.
+    pub(crate) realm: &'a str,
+    /// How much it tells.
+    pub(crate) detail: DenyDetail,
+    /// The caller's Accept asks for `application/x-www-form-urlencoded`.
+    pub(crate) form: bool,
+    /// The id under which the operator finds this decision.
+    pub(crate) decision_id: &'a str,
+    /// The masked base string, where the detail is `debug`.
+    pub(crate) base_string: Option<String>,
+}
+
+/// A denial, written.
+pub(crate) struct Written {
+    /// `WWW-Authenticate`.
+    pub(crate) challenge: String,
+    /// `Content-Type`.
+    pub(crate) content_type: &'static str,
+    /// The body.
+    pub(crate) body: String,
+}
+
+impl Problem {
+    /// Writes it.
+    pub(crate) fn write(&self, style: &DenialStyle<'_>) -> Written {
+        let tells = style.detail != DenyDetail::None;
+        let reported: Vec<_> = self.reported().filter(|_| tells).collect();
+        let (content_type, body) = if style.form {
+            let id = ("decision_id", style.decision_id);
+            let base_string = style.base_string.as_deref().map(|text| ("base_string", text));
+            (FORM, form(reported.iter().copied().chain([id]).chain(base_string)))
+        } else {
+            (PROBLEM_JSON, self.json(&reported, style))
+        };
+        Written { challenge: challenge(style.realm, reported.iter().copied()), content_type, body }
+    }
+
+    /// RFC 9457.
+    fn json(&self, reported: &[(&str, &str)], style: &DenialStyle<'_>) -> String {
+        let mut fields = serde_json::Map::new();
+        let mut add = |name: &str, value: &str| fields.insert(name.to_owned(), value.into());
+        add("type", "about:blank");
+        add("title", title(self.status));
+        if style.detail != DenyDetail::None {
+            add("detail", &self.advice);
+        }
+        for (name, value) in reported {
+            add(name, value);
+        }
+        add("decision_id", style.decision_id);
+        if let Some(base_string) = &style.base_string {
+            add("base_string", base_string);
+        }
+        fields.insert("status".to_owned(), self.status.into());
+        serde_json::Value::Object(fields).to_string()
+    }
+}
+
+/// The media type of a form.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The media type of RFC 9457.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
 /// The reason phrase of the statuses that [`Problem`] uses.
 pub(crate) const fn title(status: u16) -> &'static str {
     match status {
@@ -50,12 +117,13 @@ pub(crate) const fn title(status: u16) -> &'static str {
         401 => "Unauthorized",
         403 => "Forbidden",
         413 => "Content Too Large",
+        429 => "Too Many Requests",
         _ => "Service Unavailable",
     }
 }
 
 /// `WWW-Authenticate` (RFC 5849 section 3.5.1, RFC 9110 section 11.6.1) with these parameters.
-pub(crate) fn challenge<'p>(realm: &str, parameters: impl Iterator<Item = (&'p str, &'p str)>) -> String {
+fn challenge<'p>(realm: &str, parameters: impl Iterator<Item = (&'p str, &'p str)>) -> String {
     let mut challenge = format!("OAuth realm=\"{}\"", quoted(realm));
     for (name, value) in parameters {
         // Writing to a String can not fail.
@@ -86,6 +154,7 @@ const fn status(stage: Stage) -> u16 {
         Stage::Malformed => 400,
         Stage::Unsigned | Stage::NotProven | Stage::NotUsable => 401,
         Stage::NotPermitted => 403,
+        Stage::TooOften => 429,
         Stage::BodyNotWhole => 413,
     }
 }
@@ -101,12 +170,22 @@ fn word(reason: Reason) -> &'static str {
         Reason::ConsumerDisabled => "consumer_key_refused",
         Reason::TokenRevoked => "token_revoked",
         Reason::TokenExpired => "token_expired",
-        Reason::UserDisabled => "token_rejected",
+        Reason::UserDisabled | Reason::TokenRejected => "token_rejected",
+        Reason::TokenUsed => "token_used",
+        Reason::TokenUndecided => "additional_authorization_required",
+        Reason::UserRefused => "user_refused",
+        Reason::VerifierInvalid => "verifier_invalid",
         Reason::TimestampRefused { .. } | Reason::TimestampFenced { .. } => "timestamp_refused",
         Reason::NonceUsed => "nonce_used",
-        Reason::TokenRequired | Reason::UserRequired | Reason::ScopeMissing | Reason::RealmMismatch => {
-            "permission_denied"
-        }
+        Reason::TokenRequired
+        | Reason::FlowNotAllowed
+        | Reason::PasswordRefused
+        | Reason::TooManyAttempts { .. }
+        | Reason::UserRequired
+        | Reason::ScopeMissing
+        | Reason::RealmMismatch => "permission_denied",
+        Reason::Parameter { problem: ParameterProblem::Absent, .. } => "parameter_absent",
+        Reason::Parameter { .. } => "parameter_rejected",
         Reason::Body(_)
         | Reason::NotHttp
         | Reason::AmbiguousHeaders
@@ -134,6 +213,21 @@ fn advice(reason: Reason) -> Cow<'static, str> {
         Reason::TokenRevoked => "The token was revoked; ask the user for a new one".into(),
         Reason::TokenExpired => "The token has expired; get a new one".into(),
         Reason::UserDisabled => "The user of this token is disabled; ask the operator of this API".into(),
+        Reason::TokenUsed => "The temporary credentials were exchanged already; ask for new ones".into(),
+        Reason::TokenRejected => "The temporary credentials are not valid any more; ask for new ones".into(),
+        Reason::TokenUndecided => "The user has not allowed it yet; send the user to the authorize page".into(),
+        Reason::UserRefused => {
+            "The user refused, or too many wrong verifiers were sent; ask for new temporary credentials".into()
+        }
+        Reason::VerifierInvalid => "oauth_verifier is not the one that the user was given".into(),
+        Reason::PasswordRefused => "There is no user with that name and password".into(),
+        Reason::TooManyAttempts { retry_after } => {
+            format!("Too many wrong passwords; try again in {retry_after} s").into()
+        }
+        Reason::FlowNotAllowed => {
+            "The consumer may not get credentials in this way; ask the operator of this API".into()
+        }
+        Reason::Parameter { name, problem } => parameter(name, problem).into(),
         Reason::TokenRequired => "The consumer may not sign without oauth_token".into(),
         Reason::NonceWithoutTimestamp => "Send oauth_timestamp together with oauth_nonce".into(),
         Reason::NonceUsed => "Sign every request, also a repeated one, with a new oauth_nonce".into(),
@@ -167,10 +261,20 @@ fn skew(sent: u64, now: u64) -> String {
     )
 }
 
+fn parameter(name: &str, problem: ParameterProblem) -> String {
+    match problem {
+        ParameterProblem::Absent => format!("Send {name}, signed with the others"),
+        ParameterProblem::Duplicate => format!("Send {name} once"),
+        ParameterProblem::Unexpected => format!("Leave {name} out here"),
+        ParameterProblem::Invalid => format!("The value of {name} can not be used"),
+    }
+}
+
 const fn body(gap: BodyGap) -> &'static str {
     match gap {
         BodyGap::Partial => "The body is too large to be verified",
         BodyGap::NotForwarded => "The proxy did not forward the body, so it can not be verified",
+        BodyGap::TooLarge => "The body is larger than 64 KiB",
         BodyGap::LengthMismatch => "The body is not as long as Content-Length says",
         BodyGap::LengthUnknown => {
             "Send the body with Content-Length, or let the operator set check.envoy_sends_whole_bodies"
@@ -188,6 +292,10 @@ fn parameters(reason: Reason) -> Vec<(&'static str, String)> {
     if let Reason::TimestampRefused { earliest, latest, .. } | Reason::TimestampFenced { earliest, latest, .. } = reason
     {
         return vec![("oauth_acceptable_timestamps", format!("{earliest}-{latest}"))];
+    }
+    if let Reason::Parameter { name, problem } = reason {
+        let list = if problem == ParameterProblem::Absent { ABSENT } else { REJECTED };
+        return vec![(list, name.to_owned())];
     }
     if reason == Reason::Unsigned {
         return vec![(ABSENT, REQUIRED.join("&"))];
@@ -208,11 +316,13 @@ fn rejected(rejection: Rejection) -> Vec<(&'static str, String)> {
     } else if rejection.problem() == "parameter_absent" {
         vec![(ABSENT, names)]
     } else {
-        vec![("oauth_parameters_rejected", names)]
+        vec![(REJECTED, names)]
     }
 }
 
 const ABSENT: &str = "oauth_parameters_absent";
+
+const REJECTED: &str = "oauth_parameters_rejected";
 
 /// What RFC 5849 section 3.1 requires of every signed request.
 const REQUIRED: [&str; 5] =

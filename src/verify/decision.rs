@@ -73,6 +73,11 @@ impl Denial {
         Self { reason, identity: None, claimed_consumer_key: None, signature_method: None }
     }
 
+    /// A denial of a request that this consumer sent, proven.
+    pub fn of_consumer(reason: Reason, consumer: &Consumer) -> Self {
+        Self::of(reason).proven(Identity::of(consumer, None))
+    }
+
     pub(super) fn proven(mut self, identity: Identity) -> Self {
         self.identity = Some(Box::new(identity));
         self

@@ -10,22 +10,28 @@
 //! 6. **Policy**: a user if one is demanded, scopes, realm.
 //!
 //! A bad request is a [`Decision::Deny`]; an `Err` means that *we* failed, and is never an answer about the caller.
-//! What Envoy says about the request, and how an answer looks on the wire, is left to `server::ext_authz`.
+//! What Envoy says about the request, and how an answer looks on the wire, is left to `server::ext_authz`. Requests for
+//! credentials take steps 1 to 5 too ([`EndpointVerifier`]); what they ask for is then for [`crate::issue`].
 
 mod decision;
 mod dummy;
+mod endpoint;
+mod proof;
 mod reason;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use decision::{Allowed, Decision, Denial, Identity};
-pub use reason::{BodyGap, Reason, Stage};
+pub use endpoint::{Applicant, EndpointVerifier};
+pub use reason::{BodyGap, ParameterProblem, Reason, Stage};
+
+use proof::{Known, prove};
 
 use crate::clock::{Clock, UnixTime};
 use crate::config::{Requirement, VerifyConfig};
 use crate::model::{AccessToken, Consumer, ConsumerKey, Flow, Scopes, Token, TokenState, UserStanding};
-use crate::oauth::{self, BodyHashRule, Keys, Limits, SignatureMethod, SignedRequest, Verified};
+use crate::oauth::{self, BodyHashRule, Limits, SignatureMethod, SignedRequest, Verified};
 use crate::store::{CheckStore, Claim, Credentials, NonceClaim, StoreError};
 
 /// How long a nonce is remembered after its timestamp left the window: what clocks of replicas may differ.
@@ -78,21 +84,33 @@ impl Verifier {
     /// # Security
     /// Dropping the returned future, as a deadline does, is safe: at worst the nonce is used up.
     pub async fn check(&self, request: &oauth::Request<'_>, demands: &Demands<'_>) -> Result<Decision, StoreError> {
-        let signed = match request.parse(&self.limits) {
+        let signed = match self.read(request, demands.https_is_configured) {
             Ok(Some(signed)) => signed,
             Ok(None) if demands.require == Requirement::Optional => return Ok(Decision::Anonymous),
             Ok(None) => return Ok(Decision::Deny(Denial::of(Reason::Unsigned))),
-            Err(rejection) => return Ok(Decision::Deny(Denial::of(Reason::Rejected(rejection)))),
+            Err(denial) => return Ok(Decision::Deny(denial)),
         };
         let method = signed.signature_method();
-        if method == SignatureMethod::Plaintext && !demands.https_is_configured {
-            return Ok(Decision::Deny(Denial::of(Reason::PlaintextWithoutHttps).signed_with(method)));
-        }
         let claimed = ConsumerKey::from_bytes(signed.consumer_key());
         match self.check_signed(signed, claimed.as_ref(), demands).await {
             Ok(allowed) => Ok(Decision::Allow(Box::new(allowed))),
             Err(Stop::Refused(denial)) => Ok(Decision::Deny(denial.claimed_by(claimed).signed_with(method))),
             Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Step 1; `None` is not signed at all.
+    fn read<'r>(
+        &self,
+        request: &oauth::Request<'r>,
+        https_is_configured: bool,
+    ) -> Result<Option<SignedRequest<'r>>, Denial> {
+        let read = request.parse(&self.limits).map_err(|rejection| Denial::of(Reason::Rejected(rejection)))?;
+        match read.as_ref().map(SignedRequest::signature_method) {
+            Some(method @ SignatureMethod::Plaintext) if !https_is_configured => {
+                Err(Denial::of(Reason::PlaintextWithoutHttps).signed_with(method))
+            }
+            _ => Ok(read),
         }
     }
 
@@ -110,7 +128,9 @@ impl Verifier {
         };
         let now = self.clock.now();
         let unproven = |reason| Stop::Refused(Denial::of(reason));
-        let proven = prove(signed, &found, demands.body_hash, now).map_err(unproven)?;
+        let token_secret = found.token.as_ref().map(|token| &token.secret);
+        let known = Known { consumer: found.consumer.as_deref(), token_secret };
+        let proven = prove(signed, &known, demands.body_hash, now).map_err(unproven)?;
         let consumer = found.consumer.as_ref().ok_or_else(|| unproven(Reason::UnknownConsumer))?;
         let caller = Caller { consumer, token: found.token.as_deref(), user: found.user };
         let identity = Identity::of(consumer, caller.token);
@@ -132,11 +152,22 @@ impl Verifier {
         identity: &Identity,
         demands: &Demands<'_>,
     ) -> Result<(), Stop<Reason>> {
-        let (request, now) = (proven.request(), self.clock.now());
-        caller.is_usable(request, now).map_err(Stop::Refused)?;
-        self.timestamp(request, now).map_err(Stop::Refused)?;
-        self.claim_nonce(proven, caller, demands.check_id).await?;
+        let request = proven.request();
+        caller.is_usable(request, self.clock.now()).map_err(Stop::Refused)?;
+        let scope = NonceScope { consumer: &caller.consumer.key, token: caller.token.map(|token| &token.token) };
+        self.spend(proven, scope, demands.check_id).await?;
         permitted(identity, request, demands).map_err(Stop::Refused)
+    }
+
+    /// Steps 4 and 5: whatever is proven may be sent once, and now.
+    async fn spend(
+        &self,
+        proven: &Verified<'_>,
+        scope: NonceScope<'_>,
+        check_id: [u8; 16],
+    ) -> Result<(), Stop<Reason>> {
+        self.timestamp(proven.request(), self.clock.now()).map_err(Stop::Refused)?;
+        self.claim_nonce(proven, scope, check_id).await
     }
 
     /// Step 4: the timestamp is within the window, to both sides (RFC 5849 section 3.3).
@@ -156,15 +187,15 @@ impl Verifier {
     async fn claim_nonce(
         &self,
         proven: &Verified<'_>,
-        caller: Caller<'_>,
+        scope: NonceScope<'_>,
         check_id: [u8; 16],
     ) -> Result<(), Stop<Reason>> {
         let request = proven.request();
         let (Some(timestamp), Some(nonce)) = (request.timestamp(), request.nonce()) else { return Ok(()) };
         let now = self.clock.now();
         let claim = NonceClaim {
-            consumer: &caller.consumer.key,
-            token: caller.token.map(|token| &token.token),
+            consumer: scope.consumer,
+            token: scope.token,
             timestamp,
             nonce,
             check_id,
@@ -183,6 +214,13 @@ impl Verifier {
             })),
         }
     }
+}
+
+/// Among whose nonces one is new (RFC 5849 section 3.3).
+#[derive(Clone, Copy)]
+struct NonceScope<'a> {
+    consumer: &'a ConsumerKey,
+    token: Option<&'a Token>,
 }
 
 /// Why a check ends before its last step.
@@ -234,50 +272,6 @@ impl Caller<'_> {
             None if !self.consumer.may(Flow::TwoLegged) => Err(Reason::TokenRequired),
             None => Ok(()),
         }
-    }
-}
-
-/// Step 3: proves the signature with the keys that were found, or with dummies, so that the work is the same.
-fn prove<'r>(
-    signed: SignedRequest<'r>,
-    found: &Credentials,
-    rule: BodyHashRule,
-    now: UnixTime,
-) -> Result<Verified<'r>, Reason> {
-    let method = signed.signature_method();
-    let refused = unprovable(&signed, found);
-    let consumer = found.consumer.as_ref().filter(|_| refused.is_none());
-    let mut secrets = [dummy::SECRET; 2];
-    let mut count = usize::from(consumer.is_none());
-    let valid = consumer.into_iter().flat_map(|consumer| &consumer.secrets).filter(|secret| secret.is_valid(now));
-    for (slot, secret) in secrets.iter_mut().zip(valid) {
-        *slot = secret.secret.expose();
-        count += 1;
-    }
-    let rsa_public_keys: Vec<_> = match consumer {
-        _ if !method.is_rsa() => Vec::new(),
-        Some(consumer) => consumer.rsa_public_keys.iter().collect(),
-        None => vec![dummy::rsa_public_key()],
-    };
-    let token_secret = match &found.token {
-        Some(token) => Some(token.secret.expose()),
-        None => signed.token().map(|_| dummy::SECRET),
-    };
-    let keys = Keys { consumer_secrets: &secrets[..count], token_secret, rsa_public_keys: &rsa_public_keys };
-    let verdict = signed.verify(&keys, rule);
-    match refused {
-        Some(reason) => Err(reason),
-        None => verdict.map_err(Reason::Rejected),
-    }
-}
-
-/// Why no signature can prove the request, whatever it is.
-fn unprovable(signed: &SignedRequest<'_>, found: &Credentials) -> Option<Reason> {
-    match (&found.consumer, &found.token) {
-        (None, _) => Some(Reason::UnknownConsumer),
-        (Some(consumer), _) if !consumer.allows(signed.signature_method()) => Some(Reason::MethodNotAllowed),
-        (Some(_), None) if signed.token().is_some() => Some(Reason::UnknownToken),
-        (Some(_), _) => None,
     }
 }
 

@@ -29,6 +29,32 @@ pub enum Reason {
     TokenExpired,
     /// The user whom the token acts for is disabled.
     UserDisabled,
+    /// The temporary credentials were exchanged already.
+    TokenUsed,
+    /// The temporary credentials were revoked, or are gone.
+    TokenRejected,
+    /// The user has not decided about the temporary credentials yet.
+    TokenUndecided,
+    /// The user refused, or too many wrong verifiers were sent.
+    UserRefused,
+    /// The verifier is not the one that the user came back with.
+    VerifierInvalid,
+    /// Nobody has that name and password.
+    PasswordRefused,
+    /// Too many wrong passwords.
+    TooManyAttempts {
+        /// Until another is looked at, seconds.
+        retry_after: u64,
+    },
+    /// The consumer may not obtain credentials in that way.
+    FlowNotAllowed,
+    /// A parameter of a request for credentials.
+    Parameter {
+        /// Its name on the wire.
+        name: &'static str,
+        /// What is wrong with it.
+        problem: ParameterProblem,
+    },
     /// The consumer may not sign without a token.
     TokenRequired,
     /// The timestamp is outside of the window.
@@ -73,6 +99,19 @@ pub enum Reason {
     AmbiguousPath,
 }
 
+/// What is wrong with a parameter of a request for credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterProblem {
+    /// It is needed, and missing or empty.
+    Absent,
+    /// It was sent more than once.
+    Duplicate,
+    /// It does not belong there.
+    Unexpected,
+    /// It breaks a rule.
+    Invalid,
+}
+
 /// Why a body is not wholly here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyGap {
@@ -84,6 +123,8 @@ pub enum BodyGap {
     LengthMismatch,
     /// Without `Content-Length` only the operator can say whether Envoy sends bodies whole.
     LengthUnknown,
+    /// It is larger than is read.
+    TooLarge,
     /// It came as text with a `!`, which Envoy also writes for a byte that is not UTF-8.
     Altered,
 }
@@ -101,6 +142,8 @@ pub enum Stage {
     NotUsable,
     /// It is proven and usable, and may not do this.
     NotPermitted,
+    /// It is proven, and came too often.
+    TooOften,
     /// Its body is not wholly here.
     BodyNotWhole,
 }
@@ -114,6 +157,7 @@ impl Reason {
             Self::Body(BodyGap::NotForwarded) => "body_not_forwarded",
             Self::Body(BodyGap::LengthMismatch) => "body_length_mismatch",
             Self::Body(BodyGap::LengthUnknown) => "body_length_unknown",
+            Self::Body(BodyGap::TooLarge) => "body_too_large",
             Self::Body(BodyGap::Altered) => "body_altered",
             Self::Unsigned => "unsigned",
             Self::UnknownConsumer => "unknown_consumer",
@@ -124,6 +168,15 @@ impl Reason {
             Self::TokenRevoked => "token_revoked",
             Self::TokenExpired => "token_expired",
             Self::UserDisabled => "user_disabled",
+            Self::TokenUsed => "token_used",
+            Self::TokenRejected => "token_rejected",
+            Self::TokenUndecided => "token_undecided",
+            Self::UserRefused => "user_refused",
+            Self::VerifierInvalid => "verifier_invalid",
+            Self::PasswordRefused => "password_refused",
+            Self::TooManyAttempts { .. } => "too_many_attempts",
+            Self::FlowNotAllowed => "flow_not_allowed",
+            Self::Parameter { problem, .. } => problem.label(),
             Self::TokenRequired => "token_required",
             Self::TimestampRefused { .. } => "timestamp_refused",
             Self::TimestampFenced { .. } => "timestamp_fenced",
@@ -147,6 +200,9 @@ impl Reason {
         if let Self::TimestampRefused { sent, now, .. } | Self::TimestampFenced { sent, now, .. } = self {
             return Some(format!("the timestamp {sent} is refused at {now}"));
         }
+        if let Self::Parameter { name, .. } = self {
+            return Some(name.to_owned());
+        }
         None
     }
 
@@ -161,16 +217,39 @@ impl Reason {
             | Self::TokenRevoked
             | Self::TokenExpired
             | Self::UserDisabled
+            | Self::TokenUsed
+            | Self::TokenRejected
+            | Self::TokenUndecided
+            | Self::UserRefused
+            | Self::VerifierInvalid
+            | Self::PasswordRefused
             | Self::TimestampRefused { .. }
             | Self::TimestampFenced { .. }
             | Self::NonceUsed => Stage::NotUsable,
-            Self::TokenRequired | Self::UserRequired | Self::ScopeMissing | Self::RealmMismatch => Stage::NotPermitted,
+            Self::TooManyAttempts { .. } => Stage::TooOften,
+            Self::TokenRequired
+            | Self::FlowNotAllowed
+            | Self::UserRequired
+            | Self::ScopeMissing
+            | Self::RealmMismatch => Stage::NotPermitted,
             Self::PlaintextWithoutHttps
+            | Self::Parameter { .. }
             | Self::NonceWithoutTimestamp
             | Self::NotHttp
             | Self::AmbiguousHeaders
             | Self::UnknownScheme
             | Self::AmbiguousPath => Stage::Malformed,
+        }
+    }
+}
+
+impl ParameterProblem {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Absent => "parameter_absent",
+            Self::Duplicate => "parameter_duplicate",
+            Self::Unexpected => "parameter_unexpected",
+            Self::Invalid => "parameter_invalid",
         }
     }
 }

@@ -16,8 +16,7 @@ use tonic::Code;
 
 use super::attributes::Headers;
 use super::identity::{self, Caller};
-use crate::config::DenyDetail;
-use crate::server::respond::{self, Problem};
+use crate::server::respond::{self, DenialStyle, Problem, Written};
 use crate::verify::{Allowed, Decision, Denial, Identity};
 
 /// Proof that a request may pass.
@@ -82,36 +81,13 @@ pub(super) fn allow(
     response(Code::Ok, HttpResponse::OkResponse(ok), about)
 }
 
-/// How a denial is written.
-pub(super) struct DenialStyle<'a> {
-    /// The realm of the challenge.
-    pub(super) realm: &'a str,
-    /// How much it tells.
-    pub(super) detail: DenyDetail,
-    /// The caller's Accept asks for `application/x-www-form-urlencoded`.
-    pub(super) form: bool,
-    /// The id under which the operator finds this decision.
-    pub(super) decision_id: &'a str,
-    /// The masked base string, where the detail is `debug`.
-    pub(super) base_string: Option<String>,
-}
-
 /// Refuses the request.
 pub(super) fn deny(problem: &Problem, style: &DenialStyle<'_>, about: Metadata) -> CheckResponse {
-    let tells = style.detail != DenyDetail::None;
-    let reported: Vec<_> = problem.reported().filter(|_| tells).collect();
-    let (content_type, body) = if style.form {
-        let id = ("decision_id", style.decision_id);
-        let base_string = style.base_string.as_deref().map(|text| ("base_string", text));
-        let all = reported.iter().copied().chain([id]).chain(base_string);
-        ("application/x-www-form-urlencoded", respond::form(all))
-    } else {
-        ("application/problem+json", problem_json(problem, &reported, style))
-    };
+    let Written { challenge, content_type, body } = problem.write(style);
     let denied = DeniedHttpResponse {
         status: Some(HttpStatus { code: i32::from(problem.status) }),
         headers: vec![
-            header("www-authenticate", respond::challenge(style.realm, reported.iter().copied())),
+            header("www-authenticate", challenge),
             header("content-type", content_type.to_owned()),
             header("cache-control", "no-store".to_owned()),
         ],
@@ -156,25 +132,6 @@ fn header(name: &str, value: String) -> HeaderValueOption {
     }
 }
 
-fn problem_json(problem: &Problem, reported: &[(&str, &str)], style: &DenialStyle<'_>) -> String {
-    let mut fields = serde_json::Map::new();
-    let mut add = |name: &str, value: &str| fields.insert(name.to_owned(), value.into());
-    add("type", "about:blank");
-    add("title", respond::title(problem.status));
-    if style.detail != DenyDetail::None {
-        add("detail", &problem.advice);
-    }
-    for (name, value) in reported {
-        add(name, value);
-    }
-    add("decision_id", style.decision_id);
-    if let Some(base_string) = &style.base_string {
-        add("base_string", base_string);
-    }
-    fields.insert("status".to_owned(), problem.status.into());
-    serde_json::Value::Object(fields).to_string()
-}
-
 /// Dynamic metadata of a decision: for access logs and rate limits, under `envoy.filters.http.ext_authz`.
 #[derive(Default)]
 pub(super) struct Metadata(HashMap<String, Value>);
@@ -205,6 +162,7 @@ impl Metadata {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DenyDetail;
     use crate::verify::Reason;
 
     fn code(response: &CheckResponse) -> i32 {

@@ -3,7 +3,7 @@
 use envoy_types::ext_authz::v3::pb::CheckResponse;
 use sha2::{Digest as _, Sha256};
 
-use super::answer::{self, DenialStyle, Metadata, Permit};
+use super::answer::{self, Metadata, Permit};
 use super::attributes::{Attributes, Headers};
 use super::failure::Failure;
 use super::policy::{self, Policy};
@@ -11,7 +11,7 @@ use super::{Asked, CheckService, body};
 use crate::config::DenyDetail;
 use crate::model::Scopes;
 use crate::oauth::{self, Body, Scheme};
-use crate::server::respond::Problem;
+use crate::server::respond::{DenialStyle, Problem};
 use crate::verify::{BodyGap, Decision, Demands, Denial, Reason, Stage};
 
 /// The longest piece of a request's own text that is logged.

@@ -14,12 +14,10 @@ mod policy;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use envoy_types::ext_authz::v3::pb::{Authorization, AuthorizationServer, CheckRequest, CheckResponse};
 use futures_util::FutureExt as _;
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
@@ -30,6 +28,7 @@ use self::failure::Failure;
 use self::policy::Policy;
 use crate::clock::Entropy;
 use crate::config::{Config, OnError};
+use crate::server::decision_id::{DecisionId, DecisionIds};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
 
@@ -42,13 +41,13 @@ pub struct CheckService {
     verifier: Verifier,
     config: Arc<Config>,
     metrics: Arc<Metrics>,
-    ids: CheckIds,
+    ids: DecisionIds,
 }
 
 impl CheckService {
     /// A service that decides with `verifier`.
     pub fn new(verifier: Verifier, config: Arc<Config>, metrics: Arc<Metrics>, entropy: &dyn Entropy) -> Self {
-        Self { verifier, config, metrics, ids: CheckIds::new(entropy) }
+        Self { verifier, config, metrics, ids: DecisionIds::new(entropy) }
     }
 
     /// The gRPC service, with the decode limit that the configured body size needs.
@@ -124,7 +123,7 @@ async fn guarded<T>(deciding: impl Future<Output = Result<T, Failure>>) -> Resul
 /// One call of Check: its id, and when it came.
 #[derive(Debug)]
 struct Asked {
-    id: CheckId,
+    id: DecisionId,
     at: Instant,
 }
 
@@ -138,54 +137,9 @@ impl Asked {
     }
 }
 
-/// The id of one check: its decision id in logs and answers, and what makes a nonce claim sent twice one claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct CheckId([u8; 16]);
-
-impl std::fmt::Display for CheckId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
-    }
-}
-
-/// Makes [`CheckId`]s: a hash over a random secret of this process and a counter, so that no two checks of any replica
-/// share one, none has to ask the operating system, and nobody can count our checks by their ids.
-#[derive(Debug)]
-struct CheckIds {
-    process: Sha256,
-    count: AtomicU64,
-}
-
-impl CheckIds {
-    fn new(entropy: &dyn Entropy) -> Self {
-        let mut secret = [0; 32];
-        entropy.fill(&mut secret);
-        Self { process: Sha256::new_with_prefix(secret), count: AtomicU64::new(0) }
-    }
-
-    fn next(&self) -> CheckId {
-        let count = self.count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        let digest = self.process.clone().chain_update(count).finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
-        CheckId(id)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::CountingEntropy;
-
-    #[test]
-    fn no_two_checks_share_an_id() {
-        let entropy = CountingEntropy::default();
-        let (one, other) = (CheckIds::new(&entropy), CheckIds::new(&entropy));
-        let ids = [one.next(), one.next(), other.next(), other.next()];
-        for (at, id) in ids.iter().enumerate() {
-            assert!(!ids[..at].contains(id), "{id}");
-        }
-    }
 
     #[tokio::test]
     async fn a_panic_is_our_failure() {

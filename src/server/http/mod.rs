@@ -1,14 +1,21 @@
 //! `/oauth/…` over HTTP/1.1: where consumers get credentials and users allow it (RFC 5849 section 2).
 //!
+//! - `tokens`: the token endpoints, by way of `body`, `grant` (what is asked for), `refusal`, `negotiation` and `answer`.
 //! - `guard`: what is the same of every request and answer: one reading of it, a time limit, headers for browsers.
 //! - `client_address`: where it comes from, through proxies that the operator trusts.
 //! - `authorize`: the page.
 //!
 //! The rules of issuing are left to [`crate::issue`], those of signatures to [`crate::verify`].
 
+mod answer;
 mod authorize;
+mod body;
 mod client_address;
+mod grant;
 mod guard;
+mod negotiation;
+mod refusal;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -21,6 +28,8 @@ use super::App;
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::issue::Issuer;
+use crate::verify::EndpointVerifier;
+use tokens::TokenEndpoints;
 
 /// What the routes are made of.
 #[derive(Clone)]
@@ -43,7 +52,10 @@ pub(super) fn routes(app: &App, issuer: Issuer) -> Router {
         clock: Arc::clone(&app.clock),
         entropy: Arc::clone(&app.entropy),
     };
+    let verifier = EndpointVerifier::new(Arc::clone(&app.store), Arc::clone(&app.clock), &app.config.verify);
+    let endpoints = TokenEndpoints::new(parts.clone(), verifier, Arc::clone(&app.metrics));
     Router::new()
+        .merge(endpoints.routes())
         .merge(authorize::routes(parts))
         .fallback(nothing_here)
         .layer(from_fn_with_state(app.config.http.trusted_hops, client_address::note))

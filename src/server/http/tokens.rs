@@ -1,0 +1,285 @@
+//! `/oauth/request_token` and `/oauth/access_token`: from a request to credentials, an answer, a log event and a count.
+//!
+//! The order: read the request, prove who sent it, claim its nonce ([`EndpointVerifier`]), and only then issue. What is
+//! refused before the proof is the same answer for everybody; after it, the reason is told.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
+use axum::response::Response;
+use axum::routing::any;
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::{self, Credentials};
+use super::body::{self, BodyFault};
+use super::client_address::ClientAddress;
+use super::grant::{Endpoint, Grant};
+use super::negotiation::{self, Format};
+use super::refusal::{Failure, Refusal, Stop};
+use super::{Parts, guard};
+use crate::config::DenyDetail;
+use crate::issue::{Actor, Login, RequestTokenDraft};
+use crate::model::{Consumer, Secret};
+use crate::oauth::{self, Body, Scheme, SignedRequest};
+use crate::server::decision_id::{DecisionId, DecisionIds};
+use crate::server::respond::DenialStyle;
+use crate::telemetry::Metrics;
+use crate::verify::{Applicant, BodyGap, Denial, EndpointVerifier, Reason};
+
+/// The token endpoints.
+pub(super) struct TokenEndpoints {
+    parts: Parts,
+    verifier: EndpointVerifier,
+    metrics: Arc<Metrics>,
+    ids: DecisionIds,
+}
+
+impl TokenEndpoints {
+    pub(super) fn new(parts: Parts, verifier: EndpointVerifier, metrics: Arc<Metrics>) -> Self {
+        let ids = DecisionIds::new(&*parts.entropy);
+        Self { parts, verifier, metrics, ids }
+    }
+
+    /// Their routes.
+    pub(super) fn routes(self) -> Router {
+        type Endpoints = State<Arc<TokenEndpoints>>;
+        let request_token =
+            async |State(own): Endpoints, request: Request| own.serve(Endpoint::RequestToken, request).await;
+        let access_token =
+            async |State(own): Endpoints, request: Request| own.serve(Endpoint::AccessToken, request).await;
+        Router::new()
+            .route("/oauth/request_token", any(request_token))
+            .route("/oauth/access_token", any(access_token))
+            .with_state(Arc::new(self))
+    }
+
+    async fn serve(&self, endpoint: Endpoint, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        let asked = Asked { endpoint, id: self.ids.next(), at: Instant::now() };
+        if !self.takes(&head.method) {
+            return self.wrong_method(&asked);
+        }
+        let body = match body::whole(body).await {
+            Ok(body) => body,
+            Err(BodyFault::TooLarge) => {
+                let too_large = Denial::of(Reason::Body(BodyGap::TooLarge));
+                return self.answer(&asked, &head.headers, Err(too_large.into()));
+            }
+            Err(BodyFault::TooSlow) => {
+                return guard::refusal(StatusCode::REQUEST_TIMEOUT, "The body did not come in time");
+            }
+            Err(BodyFault::Broken) => return guard::refusal(StatusCode::BAD_REQUEST, "The body is not whole"),
+        };
+        let deciding = AssertUnwindSafe(self.decide(&asked, &head, &body)).catch_unwind();
+        let decided = match timeout_at(asked.at + DECISION_LIMIT, deciding).await {
+            Ok(Ok(decided)) => decided,
+            Ok(Err(_)) => Err(Failure::Panic.into()),
+            Err(_) => Err(Failure::Deadline.into()),
+        };
+        self.answer(&asked, &head.headers, decided)
+    }
+
+    /// RFC 5849 has POST unless the server says otherwise.
+    fn takes(&self, method: &Method) -> bool {
+        *method == Method::POST || (*method == Method::GET && self.parts.config.http.allow_get)
+    }
+
+    fn wrong_method(&self, asked: &Asked) -> Response {
+        self.metrics.token_request(asked.endpoint.label(), "deny", "http_method");
+        let (allowed, detail) = match self.parts.config.http.allow_get {
+            true => ("GET, POST", "Send a POST or a GET"),
+            false => ("POST", "Send a POST"),
+        };
+        let mut answer = guard::refusal(StatusCode::METHOD_NOT_ALLOWED, detail);
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        answer
+    }
+}
+
+/// One request: where, its id, and when it came.
+struct Asked {
+    endpoint: Endpoint,
+    id: DecisionId,
+    at: Instant,
+}
+
+// === deciding ===
+
+impl TokenEndpoints {
+    async fn decide(&self, asked: &Asked, head: &request::Parts, body: &[u8]) -> Result<Granted, Stop> {
+        let origin = self.parts.config.http.public_url.as_ref();
+        let by_tls = if self.parts.config.http.listener.tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let host = head.headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
+        let request = oauth::Request {
+            method: head.method.as_str().as_bytes(),
+            scheme: origin.map_or(by_tls, |origin| origin.scheme),
+            authority: origin.map_or(host, |origin| origin.authority.as_bytes()),
+            path_prefix: origin.map_or(&b""[..], |origin| origin.path_prefix.as_bytes()),
+            target: head.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes(),
+            authorization: &values(&head.headers, &AUTHORIZATION),
+            content_type: &values(&head.headers, &CONTENT_TYPE),
+            body: Body::Whole(body),
+        };
+        let https_is_configured = origin.is_some_and(|origin| origin.scheme == Scheme::Https);
+        let signed = self.verifier.read(&request, https_is_configured)?;
+        let base_string = self.masked_base_string(&signed);
+        let explained = |mut stop| {
+            if let Stop::Refused(refusal) = &mut stop {
+                refusal.base_string = base_string;
+            }
+            stop
+        };
+        self.grant(asked, head, signed).await.map_err(explained)
+    }
+
+    async fn grant(&self, asked: &Asked, head: &request::Parts, signed: SignedRequest<'_>) -> Result<Granted, Stop> {
+        let grant = Grant::of(asked.endpoint, &signed).map_err(Denial::of)?;
+        let proven = self.verifier.prove(signed, asked.id.0).await.map_err(Failure::Store)?;
+        let applicant = proven?;
+        let address = ClientAddress::noted(&head.extensions);
+        let credentials = match grant {
+            Grant::RequestToken { callback, scopes } => self.request_token(&applicant, callback, scopes).await,
+            Grant::Exchange { verifier } => self.exchange(&applicant, &verifier).await,
+            Grant::Password { username, password, scopes } => {
+                let consumer_key = applicant.consumer.key.clone();
+                let login = Login { username, password, consumer_key, client_address: address.0 };
+                self.exchange_password(&applicant, &login, &scopes).await
+            }
+        };
+        credentials.map(|credentials| Granted { credentials, consumer: applicant.consumer })
+    }
+
+    async fn request_token(
+        &self,
+        applicant: &Applicant,
+        callback: String,
+        scopes: Vec<String>,
+    ) -> Result<Credentials, Stop> {
+        let draft = RequestTokenDraft { consumer_key: applicant.consumer.key.clone(), callback, scopes };
+        let created = self.parts.issuer.create_request_token(&draft, &actor(applicant)).await;
+        let token = created.map_err(|error| Stop::of(error, &applicant.consumer))?;
+        Ok(Credentials::temporary(&token))
+    }
+
+    async fn exchange(&self, applicant: &Applicant, verifier: &Secret) -> Result<Credentials, Stop> {
+        let Some(name) = &applicant.request_token else {
+            return Err(Denial::of_consumer(Reason::TokenRejected, &applicant.consumer).into());
+        };
+        let key = &applicant.consumer.key;
+        let exchanged = self.parts.issuer.exchange(key, name, verifier, &actor(applicant)).await;
+        let issued = exchanged.map_err(|error| Stop::of(error, &applicant.consumer))?;
+        Ok(Credentials::token(&issued))
+    }
+
+    async fn exchange_password(
+        &self,
+        applicant: &Applicant,
+        login: &Login,
+        scopes: &[String],
+    ) -> Result<Credentials, Stop> {
+        let exchanged = self.parts.issuer.exchange_password(login, scopes, &actor(applicant)).await;
+        let issued = exchanged.map_err(|error| Stop::of(error, &applicant.consumer))?;
+        Ok(Credentials::token_by_password(&issued, self.parts.clock.now()))
+    }
+
+    /// The base string with the values of other parameters masked, where denials tell that much.
+    fn masked_base_string(&self, signed: &SignedRequest<'_>) -> Option<String> {
+        let tells = self.parts.config.check.deny_detail == DenyDetail::Debug;
+        tells.then(|| signed.masked_base_string().escape_ascii().to_string())
+    }
+}
+
+/// Credentials, and who got them.
+struct Granted {
+    credentials: Credentials,
+    consumer: Arc<Consumer>,
+}
+
+fn actor(applicant: &Applicant) -> Actor {
+    Actor::Consumer(applicant.consumer.key.clone())
+}
+
+fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Vec<&'h [u8]> {
+    headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
+}
+
+// === answering ===
+
+impl TokenEndpoints {
+    fn answer(&self, asked: &Asked, headers: &HeaderMap, decided: Result<Granted, Stop>) -> Response {
+        match decided {
+            Ok(granted) => {
+                self.record(asked, "issue", "ok");
+                let consumer = &granted.consumer.key;
+                tracing::info!(decision_id = %asked.id, endpoint = asked.endpoint.label(), result = "issue", %consumer,
+                    latency_us = asked.latency_us(), "token request");
+                granted.credentials.answer(Format::wanted(headers))
+            }
+            Err(Stop::Refused(refusal)) => {
+                self.record(asked, "deny", refusal.denial.reason.label());
+                log_refusal(asked, &refusal);
+                self.refuse(asked, headers, *refusal)
+            }
+            Err(Stop::Failed(failure)) => self.fail(asked, &failure),
+        }
+    }
+
+    fn refuse(&self, asked: &Asked, headers: &HeaderMap, refusal: Refusal) -> Response {
+        let check = &self.parts.config.check;
+        let decision_id = asked.id.to_string();
+        let style = DenialStyle {
+            realm: &check.realm,
+            detail: check.deny_detail,
+            form: negotiation::wants_form_denial(headers),
+            decision_id: &decision_id,
+            base_string: None,
+        };
+        answer::refused(refusal, style)
+    }
+
+    fn fail(&self, asked: &Asked, failure: &Failure) -> Response {
+        if let Failure::Store(error) = failure {
+            self.metrics.store_error(error.kind().label());
+        }
+        self.record(asked, "error", failure.label());
+        tracing::warn!(decision_id = %asked.id, endpoint = asked.endpoint.label(), result = "error",
+            reason = failure.label(), error = failure.to_string(), latency_us = asked.latency_us(), "token request");
+        answer::failed(failure)
+    }
+
+    fn record(&self, asked: &Asked, result: &'static str, reason: &'static str) {
+        self.metrics.token_request(asked.endpoint.label(), result, reason);
+    }
+}
+
+impl Asked {
+    fn latency_us(&self) -> u64 {
+        u64::try_from(self.at.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// One event a refusal: enough to act on, and no header, no query and no body.
+fn log_refusal(asked: &Asked, Refusal { denial, advice, .. }: &Refusal) {
+    let claimed = denial.claimed_consumer_key.as_ref().filter(|_| denial.identity.is_none());
+    tracing::info!(
+        decision_id = %asked.id,
+        endpoint = asked.endpoint.label(),
+        result = "deny",
+        reason = denial.reason.label(),
+        detail = advice.clone().or_else(|| denial.reason.detail()),
+        consumer = denial.identity.as_ref().map(|identity| tracing::field::display(&identity.consumer_key)),
+        claimed_consumer = claimed.map(tracing::field::display),
+        signature_method = denial.signature_method.map(tracing::field::display),
+        latency_us = asked.latency_us(),
+        "token request"
+    );
+}
+
+/// Longer than a wrong password is made to wait and a user directory may take.
+const DECISION_LIMIT: Duration = Duration::from_secs(25);
