@@ -1,10 +1,8 @@
-//! Administration of consumers.
-
-use std::time::Duration;
+//! Administration of consumers; their secrets and RSA keys are changed in `consumer_keys`.
 
 use super::audit::{Subject, audit};
-use super::{ATTEMPTS, Actor, ConsumerDraft, IssueError, Issuer, replaced};
-use crate::model::{Consumer, ConsumerKey, ConsumerStatus, Secret};
+use super::{ATTEMPTS, Actor, ConsumerDraft, IssueError, Issuer, etag, replaced};
+use crate::model::{Consumer, ConsumerKey, ConsumerStatus};
 use crate::store::StoreErrorKind;
 
 /// What was created.
@@ -42,15 +40,27 @@ pub struct ConsumerChange {
 }
 
 impl Issuer {
-    /// Creates a consumer; its key and secret are made unless the draft has them.
+    /// Creates a consumer; its key and secret are made unless the draft has them. Of a draft that only checks, what was
+    /// made means nothing.
     ///
     /// # Errors
     /// [`IssueError::Invalid`], [`IssueError::ConsumerExists`], [`IssueError::Store`].
     pub async fn create_consumer(&self, draft: &ConsumerDraft, actor: &Actor) -> Result<Created<Consumer>, IssueError> {
         let consumer = draft.to_consumer(self.clock.now(), &*self.entropy).map_err(IssueError::Invalid)?;
+        if (draft.allow_existing || draft.validate_only)
+            && let Some(stored) = self.store.consumer(&consumer.key).await?
+        {
+            return existing(draft, &consumer, stored);
+        }
+        if draft.validate_only {
+            return Ok(Created { record: consumer, existed: false });
+        }
         match self.store.create_consumer(&consumer).await {
             Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {
-                return Err(IssueError::ConsumerExists(consumer.key));
+                match self.store.consumer(&consumer.key).await? {
+                    Some(stored) => return existing(draft, &consumer, stored),
+                    None => return Err(IssueError::Conflict),
+                }
             }
             created => created?,
         }
@@ -84,20 +94,12 @@ impl Issuer {
         status: ConsumerStatus,
         actor: &Actor,
     ) -> Result<Consumer, IssueError> {
-        for _ in 0..ATTEMPTS {
-            let mut consumer = self.consumer(key).await?;
-            if consumer.status == status {
-                return Ok(consumer);
-            }
+        let change = |consumer: &mut Consumer| {
+            let changes = consumer.status != status;
             consumer.status = status;
-            consumer.updated_at = self.clock.now();
-            consumer.revision += 1;
-            if replaced(self.store.replace_consumer(&consumer).await)? {
-                audited(actor, status_action(status), key);
-                return Ok(consumer);
-            }
-        }
-        Err(IssueError::Conflict)
+            Ok(changes)
+        };
+        self.change_consumer(key, None, change, (actor, status_action(status))).await
     }
 
     /// Changes a consumer, all of `change` or nothing. With an `etag`, only the consumer as it was read with it.
@@ -111,11 +113,15 @@ impl Issuer {
         etag: Option<&str>,
         actor: &Actor,
     ) -> Result<Consumer, IssueError> {
-        let _ = (key, change, etag, actor);
-        Err(unbuilt().into())
+        let update = |consumer: &mut Consumer| {
+            let draft = ConsumerDraft::changed(consumer, change);
+            let new = draft.to_consumer(consumer.updated_at, &*self.entropy).map_err(IssueError::Invalid)?;
+            Ok(take_over(consumer, new))
+        };
+        self.change_consumer(key, etag, update, (actor, "consumer.update")).await
     }
 
-    /// Deletes a consumer and its tokens for good.
+    /// Deletes a consumer and its tokens for good. With an `etag`, only the consumer as it was read with it.
     ///
     /// # Errors
     /// [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
@@ -125,53 +131,82 @@ impl Issuer {
         etag: Option<&str>,
         actor: &Actor,
     ) -> Result<(), IssueError> {
-        let _ = (key, etag, actor);
-        Err(unbuilt().into())
+        for _ in 0..ATTEMPTS {
+            let consumer = self.consumer_as_read(key, etag).await?;
+            if replaced(self.store.delete_consumer(&consumer).await)? {
+                audited(actor, "consumer.delete", key);
+                return Ok(());
+            }
+        }
+        Err(IssueError::Conflict)
     }
 
-    /// Gives a consumer a new shared secret, `secret` or one that is made; it is the first of the returned consumer's.
-    /// The newest that it had is accepted for `overlap` longer.
-    ///
-    /// # Errors
-    /// [`IssueError::Invalid`], [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
-    pub async fn rotate_consumer_secret(
+    /// Changes a consumer by `change`, which says whether there is anything to write, and is asked again when somebody
+    /// else was faster.
+    pub(super) async fn change_consumer(
         &self,
         key: &ConsumerKey,
-        secret: Option<&Secret>,
-        overlap: Duration,
-        actor: &Actor,
+        etag: Option<&str>,
+        change: impl Fn(&mut Consumer) -> Result<bool, IssueError>,
+        (actor, action): (&Actor, &'static str),
     ) -> Result<Consumer, IssueError> {
-        let _ = (key, secret, overlap, actor);
-        Err(unbuilt().into())
+        for _ in 0..ATTEMPTS {
+            let mut consumer = self.consumer_as_read(key, etag).await?;
+            if !change(&mut consumer)? {
+                return Ok(consumer);
+            }
+            consumer.updated_at = self.clock.now();
+            consumer.revision += 1;
+            if replaced(self.store.replace_consumer(&consumer).await)? {
+                audited(actor, action, key);
+                return Ok(consumer);
+            }
+        }
+        Err(IssueError::Conflict)
     }
 
-    /// Adds an RSA public key, in PEM. A key that is there already stays.
-    ///
-    /// # Errors
-    /// [`IssueError::Invalid`], [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
-    pub async fn add_rsa_public_key(
-        &self,
-        key: &ConsumerKey,
-        pem: &str,
-        actor: &Actor,
-    ) -> Result<Consumer, IssueError> {
-        let _ = (key, pem, actor);
-        Err(unbuilt().into())
+    async fn consumer_as_read(&self, key: &ConsumerKey, read: Option<&str>) -> Result<Consumer, IssueError> {
+        let consumer = self.consumer(key).await?;
+        let current = etag(consumer.generation, consumer.revision);
+        if read.is_none_or(|read| read == current) { Ok(consumer) } else { Err(IssueError::Conflict) }
     }
+}
 
-    /// Removes the RSA public key of that fingerprint. One that is not there stays so.
-    ///
-    /// # Errors
-    /// [`IssueError::Invalid`], [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
-    pub async fn remove_rsa_public_key(
-        &self,
-        key: &ConsumerKey,
-        fingerprint: &str,
-        actor: &Actor,
-    ) -> Result<Consumer, IssueError> {
-        let _ = (key, fingerprint, actor);
-        Err(unbuilt().into())
+/// What is answered where the key is taken.
+fn existing(draft: &ConsumerDraft, asked: &Consumer, stored: Consumer) -> Result<Created<Consumer>, IssueError> {
+    if draft.allow_existing && draft.has_own_secret() && is_as_asked(asked, &stored) {
+        return Ok(Created { record: stored, existed: true });
     }
+    Err(IssueError::ConsumerExists(stored.key))
+}
+
+/// Whether nothing that a draft can say differs; an older secret that is still accepted does not count.
+fn is_as_asked(asked: &Consumer, stored: &Consumer) -> bool {
+    let mut same = stored.clone();
+    let newest = |consumer: &Consumer| consumer.secrets.first().map(|newest| newest.secret.clone());
+    newest(asked) == newest(stored)
+        && !take_over(&mut same, asked.clone())
+        && asked.rsa_public_keys == stored.rsa_public_keys
+}
+
+/// Gives a consumer what an update can change of it, and says whether that is anything.
+fn take_over(consumer: &mut Consumer, new: Consumer) -> bool {
+    let changed = Consumer {
+        name: new.name,
+        description: new.description,
+        platform: new.platform,
+        app_url: new.app_url,
+        verified: new.verified,
+        signature_methods: new.signature_methods,
+        flows: new.flows,
+        callbacks: new.callbacks,
+        scopes: new.scopes,
+        compat: new.compat,
+        ..consumer.clone()
+    };
+    let changes = changed != *consumer;
+    *consumer = changed;
+    changes
 }
 
 fn audited(actor: &Actor, action: &'static str, key: &ConsumerKey) {
@@ -183,8 +218,4 @@ const fn status_action(status: ConsumerStatus) -> &'static str {
         ConsumerStatus::Active => "consumer.enable",
         ConsumerStatus::Disabled => "consumer.disable",
     }
-}
-
-fn unbuilt() -> crate::store::StoreError {
-    crate::store::StoreError::new(StoreErrorKind::Unusable, "not built yet")
 }

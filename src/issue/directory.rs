@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::config::PasswordConfig;
-use crate::model::{ConsumerKey, Secret, UserId};
+use super::hash::{Checked, Hasher};
+use crate::clock::Entropy;
+use crate::model::{ConsumerKey, Secret, User, UserId, Username};
 use crate::store::Store;
 
 /// Knows users and their passwords.
@@ -74,18 +75,43 @@ impl DirectoryError {
 /// The users of the store.
 pub(super) struct Builtin {
     store: Arc<dyn Store>,
+    entropy: Arc<dyn Entropy>,
+    hasher: Hasher,
 }
 
 impl Builtin {
-    pub(super) fn new(store: Arc<dyn Store>, _config: &PasswordConfig) -> Self {
-        Self { store }
+    pub(super) fn new(store: Arc<dyn Store>, entropy: Arc<dyn Entropy>, hasher: Hasher) -> Self {
+        Self { store, entropy, hasher }
+    }
+
+    /// Hashes the password anew, with the parameters of now. That it fails, or somebody else was faster, is no reason to
+    /// refuse: the next log-in tries again. When the user was changed is not touched: it was not the user's doing.
+    async fn rehash(&self, mut user: User, password: &Secret) {
+        let Ok(hashed) = self.hasher.hash(password, &*self.entropy).await else { return };
+        user.password = Some(hashed);
+        user.revision += 1;
+        if let Err(error) = self.store.replace_user(&user).await {
+            tracing::debug!(%error, user_id = %user.id, "a password was not hashed anew");
+        }
     }
 }
 
 #[async_trait]
 impl Directory for Builtin {
-    async fn authenticate(&self, _login: &Login) -> Result<Option<DirectoryUser>, DirectoryError> {
-        let _ = &self.store;
-        Err(DirectoryError::new("not built yet"))
+    async fn authenticate(&self, login: &Login) -> Result<Option<DirectoryUser>, DirectoryError> {
+        let stored = match Username::new(login.username.as_str()) {
+            Ok(username) => self.store.user_named(&username).await,
+            Err(_) => Ok(None),
+        };
+        let user = stored.map_err(|error| DirectoryError::new("looking up a user").because(error))?;
+        let hash = user.as_ref().and_then(|user| user.password.as_ref());
+        let checked = self.hasher.check(&login.password, hash).await?;
+        let Some(user) = user.filter(|_| checked != Checked::Wrong) else { return Ok(None) };
+        let screen_name = user.username.as_ref().map(ToString::to_string).unwrap_or_default();
+        let known = DirectoryUser { id: user.id.clone(), screen_name };
+        if checked == Checked::Outdated {
+            self.rehash(user, &login.password).await;
+        }
+        Ok(Some(known))
     }
 }

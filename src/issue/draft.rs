@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::ConsumerChange;
 use super::random;
 use super::uri;
 use super::violations::Violations;
@@ -89,6 +90,36 @@ pub enum Expiry {
 // === impl ConsumerDraft ===
 
 impl ConsumerDraft {
+    /// What a consumer would have been created from, were it created as `change` makes it.
+    pub(super) fn changed(consumer: &Consumer, change: &ConsumerChange) -> Self {
+        let list = |change: &Option<Vec<String>>, stored: Vec<String>| change.clone().unwrap_or(stored);
+        let text = |change: &Option<String>, stored: &str| change.clone().unwrap_or_else(|| stored.to_owned());
+        let methods = consumer.signature_methods.iter().map(|method| method.name().to_owned()).collect();
+        let flows = consumer.flows.iter().map(|flow| flow.name().to_owned()).collect();
+        let compat = consumer.compat.iter().map(|profile| profile.name().to_owned()).collect();
+        Self {
+            consumer_key: Some(consumer.key.to_string()),
+            no_shared_secret: consumer.secrets.is_empty(),
+            name: text(&change.name, consumer.name.as_str()),
+            description: text(&change.description, &consumer.description),
+            platform: text(&change.platform, &consumer.platform),
+            app_url: text(&change.app_url, &consumer.app_url),
+            verified: change.verified.unwrap_or(consumer.verified),
+            signature_methods: list(&change.signature_methods, methods),
+            flows: list(&change.flows, flows),
+            callbacks: list(&change.callbacks, consumer.callbacks.clone()),
+            scopes: list(&change.scopes, consumer.scopes.iter().map(str::to_owned).collect()),
+            rsa_public_keys: consumer.rsa_public_keys.iter().map(RsaPublicKey::to_pem).collect(),
+            compat_profiles: list(&change.compat_profiles, compat),
+            ..Self::default()
+        }
+    }
+
+    /// Whether it says which secret, so that it can be compared.
+    pub(super) const fn has_own_secret(&self) -> bool {
+        self.consumer_secret.is_some() || self.no_shared_secret
+    }
+
     pub(super) fn to_consumer(&self, now: UnixTime, entropy: &dyn Entropy) -> Result<Consumer, Violations> {
         let mut wrong = Violations::default();
         let id = wrong.check("consumer_id", ConsumerId::new(random::identifier(entropy)));
@@ -153,7 +184,7 @@ impl ConsumerDraft {
                 return Err(format!("{method} needs rsa_public_keys"));
             }
             if !method.is_rsa() && self.no_shared_secret {
-                return Err(format!("{method} needs a shared secret, which no_shared_secret forbids"));
+                return Err(format!("{method} needs a shared secret, and the consumer has none"));
             }
             Ok(method)
         };
@@ -230,6 +261,16 @@ pub(super) fn within_scopes(token: &Scopes, consumer: &Scopes) -> Result<(), Vio
 // === impl Expiry ===
 
 impl Expiry {
+    /// Whether a token that was issued with it would end when `token` does.
+    pub(super) fn is_of(self, token: &AccessToken) -> bool {
+        token.expires_at
+            == match self {
+                Self::Never => None,
+                Self::At(end) => Some(end),
+                Self::After(ttl) => Some(token.created_at.plus(ttl)),
+            }
+    }
+
     fn check(self, now: UnixTime, wrong: &mut Violations) -> Option<UnixTime> {
         let (field, end) = match self {
             Self::Never => return None,
@@ -246,7 +287,8 @@ impl Expiry {
     }
 }
 
-fn secret(given: &Secret) -> Result<Secret, String> {
+/// Checks a shared secret that was brought in.
+pub(super) fn secret(given: &Secret) -> Result<Secret, String> {
     match given.expose() {
         [] => Err(ValueError::Empty.to_string()),
         bytes if bytes.len() > MAX_SECRET_LEN => Err(too_long(bytes.len(), MAX_SECRET_LEN)),
@@ -257,7 +299,8 @@ fn secret(given: &Secret) -> Result<Secret, String> {
     }
 }
 
-fn text(text: &str, limit: usize) -> Result<(), String> {
+/// Checks words for people.
+pub(super) fn text(text: &str, limit: usize) -> Result<(), String> {
     if text.len() > limit {
         return Err(too_long(text.len(), limit));
     }
@@ -267,7 +310,8 @@ fn text(text: &str, limit: usize) -> Result<(), String> {
     }
 }
 
-fn scopes(list: &[String], wrong: &mut Violations) -> Scopes {
+/// Checks a list of scopes, under the name `scopes`.
+pub(super) fn scopes(list: &[String], wrong: &mut Violations) -> Scopes {
     let one = |scope: &str| match scope {
         "" => Err(ValueError::Empty.to_string()),
         _ if scope.contains(char::is_whitespace) => Err("has a space: give each scope a value of its own".to_owned()),
@@ -277,7 +321,8 @@ fn scopes(list: &[String], wrong: &mut Violations) -> Scopes {
     wrong.check("scopes", Scopes::parse(&right)).unwrap_or_default()
 }
 
-fn rsa_public_key(pem: &str) -> Result<RsaPublicKey, String> {
+/// Reads and checks an RSA public key.
+pub(super) fn rsa_public_key(pem: &str) -> Result<RsaPublicKey, String> {
     if pem.len() > MAX_PEM_LEN {
         return Err(too_long(pem.len(), MAX_PEM_LEN));
     }
@@ -289,7 +334,7 @@ fn rsa_public_key(pem: &str) -> Result<RsaPublicKey, String> {
     }
 }
 
-fn too_long(len: usize, limit: usize) -> String {
+pub(super) fn too_long(len: usize, limit: usize) -> String {
     ValueError::TooLong { len, limit }.to_string()
 }
 
@@ -313,7 +358,7 @@ const MAX_DESCRIPTION_LEN: usize = 1000;
 const MAX_PLATFORM_LEN: usize = 255;
 const MAX_CALLBACKS: usize = 8;
 const MAX_SCOPES: usize = 64;
-const MAX_RSA_KEYS: usize = 4;
+pub(super) const MAX_RSA_KEYS: usize = 4;
 
 /// The largest modulus that signatures are verified with.
 const MAX_RSA_BITS: usize = 8192;

@@ -8,9 +8,9 @@
 //! unless there is none. A change is compare-and-swap on the record's revision, so that two at once can not undo each
 //! other. Every change leaves one event with the target `countersign::audit`, without secrets.
 //!
-//! - `consumers`, `tokens`, `users`: administration.
+//! - `consumers`, `consumer_keys`, `tokens`, `users`: administration.
 //! - `request_tokens`: temporary credentials, from asking to the exchange (RFC 5849 section 2); `callback`: where users go.
-//! - `password`: what a password is checked with and how guessing is slowed down; `directory`: who knows users.
+//! - `hash`: what a password is checked with; `password`: how guessing is slowed down; `directory`: who knows users.
 //! - `sessions`: who is logged in to decide.
 //! - `draft`, `uri`, `violations`, `random`: the rules of fields.
 //!
@@ -19,10 +19,12 @@
 
 mod audit;
 mod callback;
+mod consumer_keys;
 mod consumers;
 mod directory;
 mod draft;
 mod error;
+mod hash;
 mod password;
 pub(crate) mod random;
 mod request_tokens;
@@ -39,6 +41,7 @@ use crate::clock::{Clock, Entropy};
 use crate::config::{AuthorizeConfig, Config, IssueConfig, PasswordConfig};
 use crate::model::Generation;
 use crate::store::{Store, StoreError, StoreErrorKind};
+use hash::Hasher;
 
 pub use audit::Actor;
 pub use consumers::{ConsumerChange, Created};
@@ -58,6 +61,7 @@ pub struct Issuer {
     entropy: Arc<dyn Entropy>,
     terms: Arc<Terms>,
     directory: Arc<dyn Directory>,
+    hasher: Hasher,
 }
 
 /// What an operator set about issuing.
@@ -92,9 +96,10 @@ impl Issuer {
         terms: Terms,
         directory: Option<Arc<dyn Directory>>,
     ) -> Self {
-        let directory =
-            directory.unwrap_or_else(|| Arc::new(directory::Builtin::new(Arc::clone(&store), &terms.password)));
-        Self { store, clock, entropy, terms: Arc::new(terms), directory }
+        let hasher = Hasher::new(&terms.password);
+        let builtin = || directory::Builtin::new(Arc::clone(&store), Arc::clone(&entropy), hasher.clone());
+        let directory = directory.unwrap_or_else(|| Arc::new(builtin()));
+        Self { store, clock, entropy, terms: Arc::new(terms), directory, hasher }
     }
 }
 

@@ -1,0 +1,160 @@
+//! argon2id (RFC 9106): what is kept of a password, and what it is checked with.
+//!
+//! A hash takes memory and time on purpose, so only as many are computed at once as there are cores, off the threads that
+//! answer checks, and only so many may wait. A password is checked as long for a user who does not exist, or has none, as
+//! for one who does. Only a user whose hash was made with other parameters can be told from that, until the next log-in.
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use argon2::password_hash::phc::{Output, PasswordHash as Phc};
+use argon2::password_hash::{Error as HashError, PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::DirectoryError;
+use super::draft::too_long;
+use crate::clock::Entropy;
+use crate::config::PasswordConfig;
+use crate::model::{PasswordHash, Secret};
+
+/// Makes hashes and checks passwords with them.
+#[derive(Clone)]
+pub(super) struct Hasher {
+    argon2: Argon2<'static>,
+    /// One for each hash that may be computed at once.
+    cores: Arc<Semaphore>,
+    /// One for each hash that is computed or waits to be.
+    places: Arc<Semaphore>,
+}
+
+/// What came of checking a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checked {
+    /// It is another one.
+    Wrong,
+    /// It is the one.
+    Right,
+    /// It is the one, and should be hashed anew, since the parameters are others now.
+    Outdated,
+}
+
+impl Hasher {
+    pub(super) fn new(config: &PasswordConfig) -> Self {
+        let cores = available_parallelism().map_or(1, usize::from);
+        Self {
+            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params(config)),
+            cores: Arc::new(Semaphore::new(cores)),
+            places: Arc::new(Semaphore::new(cores + MAX_WAITING)),
+        }
+    }
+
+    /// Hashes a password, with a new salt.
+    ///
+    /// # Errors
+    /// When too many wait already.
+    pub(super) async fn hash(&self, password: &Secret, entropy: &dyn Entropy) -> Result<PasswordHash, DirectoryError> {
+        let mut salt = [0; SALT_LEN];
+        entropy.fill(&mut salt);
+        let (argon2, password) = (self.argon2.clone(), password.clone());
+        let hashed = self.run(move || argon2.hash_password_with_salt(password.expose(), &salt)).await?;
+        let phc: Phc = hashed.map_err(|error| DirectoryError::new("hashing a password").because(error))?;
+        Ok(PasswordHash::new(phc.to_string()))
+    }
+
+    /// Checks a password; without a hash it is wrong, and takes as long.
+    ///
+    /// # Errors
+    /// When too many wait already, or the hash is damaged.
+    pub(super) async fn check(
+        &self,
+        password: &Secret,
+        hash: Option<&PasswordHash>,
+    ) -> Result<Checked, DirectoryError> {
+        let damaged = |error| DirectoryError::new("reading what a password is checked with").because(error);
+        let kept = hash.map(|hash| Phc::new(hash.expose())).transpose().map_err(damaged)?;
+        let is_outdated = kept.as_ref().is_some_and(|phc| !self.is_current(phc));
+        let exists = kept.is_some();
+        let (argon2, password) = (self.argon2.clone(), password.clone());
+        let verified = self.run(move || {
+            let phc = kept.map_or_else(|| stand_in(&argon2), Ok)?;
+            argon2.verify_password(password.expose(), &phc)
+        });
+        match verified.await? {
+            Ok(()) if exists => Ok(if is_outdated { Checked::Outdated } else { Checked::Right }),
+            Ok(()) | Err(HashError::PasswordInvalid) => Ok(Checked::Wrong),
+            Err(error) => Err(DirectoryError::new("checking a password").because(error)),
+        }
+    }
+
+    fn is_current(&self, phc: &Phc) -> bool {
+        let params = self.argon2.params();
+        let same = |kept: Params| {
+            (kept.m_cost(), kept.t_cost(), kept.p_cost()) == (params.m_cost(), params.t_cost(), params.p_cost())
+        };
+        phc.algorithm == Algorithm::Argon2id.ident()
+            && phc.version == Some(Version::V0x13.into())
+            && Params::try_from(phc).is_ok_and(same)
+    }
+
+    /// Runs `work` when a core is free. Who stops waiting for it does not free the core: it is still at work.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, DirectoryError> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| DirectoryError::new("too many passwords wait to be checked"))?;
+        let core: OwnedSemaphorePermit = Arc::clone(&self.cores)
+            .acquire_owned()
+            .await
+            .map_err(|error| DirectoryError::new("waiting for a free core").because(error))?;
+        let at_work = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop((core, place));
+            done
+        });
+        at_work.await.map_err(|error| DirectoryError::new("computing a hash").because(error))
+    }
+}
+
+/// Checks a password that is to be set. What it is made of is up to the user: length is what guessing costs.
+pub(super) fn password(given: &Secret) -> Result<(), String> {
+    let Ok(text) = std::str::from_utf8(given.expose()) else {
+        return Err("is not UTF-8".to_owned());
+    };
+    if text.len() < MIN_PASSWORD_LEN {
+        return Err(format!("is too short, at least {MIN_PASSWORD_LEN} bytes are needed"));
+    }
+    if text.len() > MAX_PASSWORD_LEN {
+        return Err(too_long(text.len(), MAX_PASSWORD_LEN));
+    }
+    if text.contains(char::is_control) {
+        return Err("has a control character, perhaps a line break at its end".to_owned());
+    }
+    Ok(())
+}
+
+/// What is checked where there is no hash: of the same cost, and of no password.
+fn stand_in(argon2: &Argon2<'_>) -> Result<Phc, HashError> {
+    let mut phc: Phc = Phc::new(ANY_HASH)?;
+    phc.params = argon2.params().try_into()?;
+    phc.hash = Some(Output::new(&[0; Params::DEFAULT_OUTPUT_LEN])?);
+    Ok(phc)
+}
+
+/// Lanes need eight blocks each.
+fn params(config: &PasswordConfig) -> Params {
+    let memory = config.memory_kib.max(8 * config.parallelism);
+    Params::new(memory, config.iterations, config.parallelism, None).unwrap_or(Params::DEFAULT)
+}
+
+/// The longest password that anybody has.
+pub(super) const MAX_PASSWORD_LEN: usize = 1024;
+
+/// NIST SP 800-63B section 5.1.1.1.
+const MIN_PASSWORD_LEN: usize = 8;
+
+/// RFC 9106 section 3.1.
+const SALT_LEN: usize = 16;
+
+/// More would wait for seconds, each with a task and a connection.
+const MAX_WAITING: usize = 256;
+
+const ANY_HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c3RhbmRpbnNhbHRzYWx0cw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
