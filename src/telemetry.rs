@@ -48,6 +48,12 @@ pub struct Metrics {
     store_up: Gauge,
     store_restarts: Counter,
     store_nonces: Gauge,
+    cache_lookups: CacheLookups,
+    cache_invalidations: Family<ChangedLabel, Counter>,
+    cache_entries: Gauge,
+    cache_bytes: Gauge,
+    changes_heard: Gauge,
+    changes_untold: Counter,
     connections: Family<ListenerLabel, Gauge>,
     connections_dropped: Family<DropLabels, Counter>,
 }
@@ -80,6 +86,28 @@ impl Metrics {
     pub fn store_status(&self, restarts_seen: u64, nonces: u64) {
         self.store_restarts.inner().store(restarts_seen, std::sync::atomic::Ordering::Relaxed);
         self.store_nonces.set(i64::try_from(nonces).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a look-up of credentials by whether copies were enough.
+    pub fn cache_lookup(&self, hit: bool) {
+        if hit { &self.cache_lookups.hits } else { &self.cache_lookups.misses }.inc();
+    }
+
+    /// Counts a change that copies were dropped for; `changed` is from a closed set.
+    pub fn cache_invalidation(&self, changed: &'static str) {
+        self.cache_invalidations.get_or_create(&ChangedLabel { changed }).inc();
+    }
+
+    /// Says how many copies of records there are, and how many bytes they take.
+    pub fn cache_size(&self, entries: u64, bytes: u64) {
+        self.cache_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        self.cache_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Says whether changes of other replicas are heard, and how many of ours they could not be told so far.
+    pub fn changes(&self, heard: bool, untold: u64) {
+        self.changes_heard.set(i64::from(heard));
+        self.changes_untold.inner().store(untold, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Counts a connection as open until what is returned is dropped.
@@ -117,6 +145,12 @@ impl Default for Metrics {
             store_up: Gauge::default(),
             store_restarts: Counter::default(),
             store_nonces: Gauge::default(),
+            cache_lookups: CacheLookups::default(),
+            cache_invalidations: Family::default(),
+            cache_entries: Gauge::default(),
+            cache_bytes: Gauge::default(),
+            changes_heard: Gauge::default(),
+            changes_untold: Counter::default(),
             connections: Family::default(),
             connections_dropped: Family::default(),
         };
@@ -141,10 +175,44 @@ impl Metrics {
         registry.register("store_restarts_seen", help, self.store_restarts.clone());
         let help = "Nonces kept in this process; 0 where Redis keeps them";
         registry.register("store_nonces", help, self.store_nonces.clone());
+        self.register_cache();
+        let registry = &mut self.registry;
         registry.register("connections", "Open connections by listener", self.connections.clone());
         let help = "Connections closed before they asked anything, by listener and reason";
         registry.register("connections_dropped", help, self.connections_dropped.clone());
         self
+    }
+}
+
+impl Metrics {
+    fn register_cache(&mut self) {
+        let registry = &mut self.registry;
+        let help = "Look-ups of credentials by whether copies in memory were enough: hit or miss";
+        registry.register("cache_lookups", help, self.cache_lookups.family.clone());
+        let help = "Changes for which copies were dropped, by what changed";
+        registry.register("cache_invalidations", help, self.cache_invalidations.clone());
+        registry.register("cache_entries", "Copies of records in memory", self.cache_entries.clone());
+        registry.register("cache_bytes", "Memory that copies of records take, estimated", self.cache_bytes.clone());
+        let help = "Whether changes made by other replicas are heard at once: 1 or 0";
+        registry.register("changes_heard", help, self.changes_heard.clone());
+        let help = "Changes that the other replicas could not be told at once";
+        registry.register("changes_untold", help, self.changes_untold.clone());
+    }
+}
+
+/// Two series of one family, at hand without looking them up by their labels for every check.
+struct CacheLookups {
+    family: Family<OutcomeLabel, Counter>,
+    hits: Counter,
+    misses: Counter,
+}
+
+impl Default for CacheLookups {
+    fn default() -> Self {
+        let family = Family::<OutcomeLabel, Counter>::default();
+        let series = |outcome| family.get_or_create(&OutcomeLabel { outcome }).clone();
+        let (hits, misses) = (series("hit"), series("miss"));
+        Self { family, hits, misses }
     }
 }
 
@@ -188,6 +256,16 @@ struct ResultLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabel {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChangedLabel {
+    changed: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -236,6 +314,23 @@ mod tests {
     }
 
     #[test]
+    fn the_cache_says_how_it_is() {
+        let metrics = Metrics::default();
+        metrics.cache_lookup(true);
+        metrics.cache_lookup(true);
+        metrics.cache_lookup(false);
+        metrics.cache_invalidation("token");
+        metrics.cache_size(3, 2000);
+        metrics.changes(true, 4);
+        let series = series(&metrics);
+        assert_eq!(series[r#"countersign_cache_lookups_total{outcome="hit"}"#], "2");
+        assert_eq!(series[r#"countersign_cache_lookups_total{outcome="miss"}"#], "1");
+        assert_eq!(series[r#"countersign_cache_invalidations_total{changed="token"}"#], "1");
+        assert_eq!((&*series["countersign_cache_entries"], &*series["countersign_cache_bytes"]), ("3", "2000"));
+        assert_eq!((&*series["countersign_changes_heard"], &*series["countersign_changes_untold_total"]), ("1", "4"));
+    }
+
+    #[test]
     fn a_connection_is_open_until_it_is_dropped() {
         let metrics = Metrics::default();
         let (first, second) = (metrics.connection("check"), metrics.connection("check"));
@@ -252,13 +347,14 @@ mod tests {
         metrics.token_request("access_token", "issue", "ok");
         metrics.store_error("unavailable");
         metrics.connection_dropped("check", "silent");
+        metrics.cache_invalidation("token");
         drop(metrics.connection("check"));
         let text = metrics.render();
         assert!(text.ends_with("# EOF\n"));
         for kind in ["# HELP", "# TYPE"] {
             let described: BTreeSet<_> =
                 text.lines().filter_map(|line| line.strip_prefix(kind)?.split_whitespace().next()).collect();
-            assert_eq!(described.len(), 10, "{kind}");
+            assert_eq!(described.len(), 16, "{kind}");
             for name in series(&metrics).keys() {
                 assert!(described.iter().any(|known| name.starts_with(known)), "{kind} of {name}");
             }

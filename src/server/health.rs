@@ -95,6 +95,8 @@ impl Health {
             metrics.store_up(*self.readiness.borrow() == Readiness::Ready);
             let status = store.status();
             metrics.store_status(status.restarts_seen, status.nonces);
+            metrics.cache_size(status.cache_entries, status.cache_bytes);
+            metrics.changes(!status.cut_off, status.untold);
         }
     }
 
@@ -249,7 +251,7 @@ mod tests {
         }
 
         fn status(&self) -> StoreStatus {
-            StoreStatus { restarts_seen: 3, nonces: 0 }
+            StoreStatus { restarts_seen: 3, ..StoreStatus::default() }
         }
     }
 }

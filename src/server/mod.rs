@@ -44,7 +44,7 @@ use self::listener::Listener;
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, ShutdownConfig};
 use crate::issue::{Directory, Issuer, Terms};
-use crate::store::{CheckStore, Store};
+use crate::store::{CachedStore, CheckStore, Store};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
 
@@ -91,10 +91,12 @@ pub enum ServerError {
 pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
     announce(&listeners, &app.config);
     let health = Health::new().await;
-    let (mut callers, mut ops) = serve(listeners, &app, &health)?;
+    let (store, clock, metrics) = (Arc::clone(&app.store), Arc::clone(&app.clock), Arc::clone(&app.metrics));
+    let cached = CachedStore::new(store, clock, &app.config.cache, metrics);
+    let (mut callers, mut ops) = serve(listeners, &app, &cached, &health)?;
     tokio::select! {
         () = shutdown => {}
-        never = health.follow(app.store.as_ref(), &app.metrics) => match never {},
+        never = health.follow(cached.as_ref(), &app.metrics) => match never {},
         ended = callers.tasks.join_next() => return Err(ServerError::Listener(ended.and_then(Result::err))),
         ended = ops.tasks.join_next() => return Err(ServerError::Listener(ended.and_then(Result::err))),
     }
@@ -125,10 +127,15 @@ impl Group {
     }
 }
 
-fn serve(listeners: Listeners, app: &App, health: &Health) -> Result<(Group, Group), ServerError> {
+fn serve(
+    listeners: Listeners,
+    app: &App,
+    cached: &Arc<CachedStore>,
+    health: &Health,
+) -> Result<(Group, Group), ServerError> {
     let (mut callers, mut ops) = (Group::new(), Group::new());
     let issuer = issuer(app);
-    callers.add(listeners.check, check_routes(app, health)?.prepare(), &app.metrics);
+    callers.add(listeners.check, check_routes(app, cached, health)?.prepare(), &app.metrics);
     callers.add(listeners.api, api_routes(app, issuer.clone(), health)?.prepare(), &app.metrics);
     callers.add(listeners.http, http::routes(app, issuer), &app.metrics);
     ops.add(listeners.ops, ops::routes(health.readiness(), Arc::clone(&app.metrics)), &app.metrics);
@@ -136,8 +143,8 @@ fn serve(listeners: Listeners, app: &App, health: &Health) -> Result<(Group, Gro
 }
 
 /// What the check listener serves.
-fn check_routes(app: &App, health: &Health) -> Result<Routes, ServerError> {
-    let store: Arc<dyn CheckStore> = app.store.clone();
+fn check_routes(app: &App, cached: &Arc<CachedStore>, health: &Health) -> Result<Routes, ServerError> {
+    let store: Arc<dyn CheckStore> = Arc::<CachedStore>::clone(cached);
     let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify);
     let check = CheckService::new(verifier, Arc::clone(&app.config), Arc::clone(&app.metrics), &*app.entropy);
     let routes = Routes::new(check.into_server()).add_service(health.service());

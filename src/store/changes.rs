@@ -19,6 +19,18 @@ pub enum Change {
     Everything,
 }
 
+impl Change {
+    /// What kind of record it is about, as metrics name it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Consumer(_) => "consumer",
+            Self::Token(_) => "token",
+            Self::User(_) => "user",
+            Self::Everything => "everything",
+        }
+    }
+}
+
 /// Whoever keeps copies of records.
 pub trait Observe: Send + Sync {
     /// Forgets what changed. Called by whoever noticed the change: it must not block.

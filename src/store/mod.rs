@@ -2,6 +2,7 @@
 //!
 //! - `redis`: shared by every replica.
 //! - `embedded`: one file, one process; also in memory.
+//! - [`CachedStore`]: copies in front of either, for checks.
 //!
 //! Secrets are sealed before they reach either (`master_key`, `seal`, `record`). Not found is `Ok(None)`; an `Err` means that the store could
 //! not answer, and then nobody may conclude anything. Time comes in as an argument.
@@ -9,6 +10,7 @@
 //! To add a method: write its contract here, implement it in both stores, and add its rule to the conformance suite in
 //! `tests/it/store/`, which runs every rule on every store.
 
+mod cache;
 mod changes;
 mod dummy;
 mod embedded;
@@ -32,6 +34,7 @@ use crate::model::{
     AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId, UserStanding, Username,
 };
 
+pub use cache::CachedStore;
 pub use changes::{Change, Changes, Observe};
 pub use master_key::new_master_key;
 pub use open::open;
@@ -284,6 +287,14 @@ pub struct StoreStatus {
     pub restarts_seen: u64,
     /// Nonces that are kept in this process; 0 where another keeps them.
     pub nonces: u64,
+    /// Changes that other replicas make are not heard of now.
+    pub cut_off: bool,
+    /// How many changes could not be told to the other replicas.
+    pub untold: u64,
+    /// Copies of records that are kept in this process.
+    pub cache_entries: u64,
+    /// The bytes that they take.
+    pub cache_bytes: u64,
 }
 
 /// Why a store could not do what it was asked; never carries a secret or a key.

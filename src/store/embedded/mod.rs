@@ -201,7 +201,7 @@ impl Pulse for EmbeddedStore {
     }
 
     fn status(&self) -> StoreStatus {
-        StoreStatus { restarts_seen: 0, nonces: self.nonces.len() }
+        StoreStatus { nonces: self.nonces.len(), ..StoreStatus::default() }
     }
 }
 

@@ -241,7 +241,7 @@ impl Pulse for RedisStore {
     }
 
     fn status(&self) -> StoreStatus {
-        StoreStatus { restarts_seen: self.client.restarts_seen(), nonces: 0 }
+        StoreStatus { restarts_seen: self.client.restarts_seen(), ..StoreStatus::default() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The stores, each held to the contract of `countersign::store::Store` and to its own promises.
 
 mod bench;
+mod cache;
 mod conformance;
 mod crash;
 mod embedded;

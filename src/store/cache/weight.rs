@@ -1,0 +1,62 @@
+//! What a copy takes of memory, in bytes: rather too much than too little.
+
+use std::mem::size_of;
+
+use crate::model::{AccessToken, CompatProfile, Consumer, ConsumerKey, ConsumerSecret, Flow, Scopes, Token};
+use crate::oauth::SignatureMethod;
+
+/// A consumer and its key.
+pub(super) fn consumer(key: &ConsumerKey, consumer: &Consumer) -> usize {
+    let texts = [
+        key.as_str(),
+        consumer.id.as_str(),
+        consumer.key.as_str(),
+        consumer.name.as_str(),
+        &consumer.description,
+        &consumer.platform,
+        &consumer.app_url,
+    ];
+    let secret = |secret: &ConsumerSecret| size_of::<ConsumerSecret>() + secret.secret.expose().len();
+    ENTRY
+        + size_of::<Consumer>()
+        + texts.map(str::len).iter().sum::<usize>()
+        + consumer.secrets.iter().map(secret).sum::<usize>()
+        + consumer.rsa_public_keys.len() * RSA_KEY
+        + consumer.callbacks.iter().map(|callback| size_of::<String>() + callback.len()).sum::<usize>()
+        + tree::<SignatureMethod>(consumer.signature_methods.len())
+        + tree::<Flow>(consumer.flows.len())
+        + tree::<CompatProfile>(consumer.compat.len())
+        + scopes(&consumer.scopes)
+}
+
+/// A token and its name.
+pub(super) fn token(name: &Token, token: &AccessToken) -> usize {
+    let user_id = token.user_id.as_ref().map_or("", |id| id.as_str());
+    let texts = [name.as_str(), token.token.as_str(), token.consumer_key.as_str(), user_id];
+    ENTRY
+        + size_of::<AccessToken>()
+        + texts.map(str::len).iter().sum::<usize>()
+        + token.secret.expose().len()
+        + scopes(&token.scopes)
+}
+
+/// That something is not there.
+pub(super) const fn missing(name: &str, of: &str) -> usize {
+    ENTRY + name.len() + of.len()
+}
+
+fn scopes(scopes: &Scopes) -> usize {
+    let (count, bytes) = scopes.iter().fold((0, 0), |(count, bytes), scope| (count + 1, bytes + scope.len()));
+    bytes + tree::<Box<str>>(count)
+}
+
+/// A B-tree of `count` values: nodes of eleven, half of them empty at worst.
+const fn tree<T>(count: usize) -> usize {
+    count.div_ceil(6) * (11 * size_of::<T>() + 2 * size_of::<usize>())
+}
+
+/// What the cache itself needs for an entry: a bucket, the entry, its place in two queues, and the allocator's rounding.
+const ENTRY: usize = 400;
+
+/// An RSA key of the most bits, and what is computed from it, three times: an estimate.
+const RSA_KEY: usize = 16 * 1024;

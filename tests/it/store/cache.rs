@@ -1,0 +1,371 @@
+//! The cache in front of a store: what is used from memory, for how long, and what a change does to it.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use countersign::clock::{ManualClock, UnixTime};
+use countersign::config::CacheConfig;
+use countersign::model::{
+    AccessToken, Consumer, ConsumerKey, ConsumerStatus, Generation, Token, TokenStatus, User, UserStanding, UserStatus,
+};
+use countersign::store::{
+    CachedStore, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind,
+    StoreStatus,
+};
+use countersign::telemetry::Metrics;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::bench::{Bench, NOW, consumer, key, token};
+use crate::refusing_store::refusing_store;
+
+#[tokio::test]
+async fn what_was_looked_up_is_not_asked_for_again() {
+    let cache = Cache::new().await;
+    let first = cache.ask("ck", Some("t")).await;
+    let second = cache.ask("ck", Some("t")).await;
+    assert_eq!(cache.lookups(), 1);
+    assert_eq!((first.consumer, first.token), (second.consumer, second.token));
+    assert!(cache.ask("ck", None).await.token.is_none());
+    assert_eq!(cache.lookups(), 1, "the consumer alone is known as well");
+}
+
+#[tokio::test]
+async fn nothing_older_than_max_age_is_used() {
+    let cache = Cache::new().await;
+    cache.ask("ck", Some("t")).await;
+    cache.clock.advance(MAX_AGE - Duration::from_millis(1));
+    cache.ask("ck", Some("t")).await;
+    assert_eq!(cache.lookups(), 1);
+    cache.clock.advance(Duration::from_millis(1));
+    cache.ask("ck", Some("t")).await;
+    assert_eq!(cache.lookups(), 2);
+}
+
+#[tokio::test]
+async fn age_is_counted_from_the_moment_the_look_up_began() {
+    let cache = Cache::new().await;
+    let asking = cache.ask_slowly("ck", None).await;
+    cache.clock.advance(MAX_AGE);
+    asking.end().await;
+    cache.ask("ck", None).await;
+    assert_eq!(cache.lookups(), 2);
+}
+
+#[tokio::test]
+async fn nothing_is_used_after_the_clock_was_set_back() {
+    let cache = Cache::new().await;
+    cache.ask("ck", None).await;
+    cache.clock.set(UnixTime::from_secs(NOW - 1));
+    cache.ask("ck", None).await;
+    assert_eq!(cache.lookups(), 2);
+}
+
+#[tokio::test]
+async fn a_max_age_of_zero_keeps_nothing() {
+    let cache = Cache::with(CacheConfig { max_age: Duration::ZERO, max_bytes: MAX_BYTES }).await;
+    for _ in 0..3 {
+        cache.ask("ck", Some("t")).await;
+        cache.ask("unknown", None).await;
+    }
+    assert_eq!((cache.lookups(), cache.cached.status().cache_entries), (6, 0));
+}
+
+#[tokio::test]
+async fn a_changed_consumer_is_looked_up_again() {
+    let cache = Cache::new().await;
+    cache.ask("ck", Some("t")).await;
+    let disabled = Consumer { status: ConsumerStatus::Disabled, revision: 2, ..consumer("ck") };
+    cache.store.replace_consumer(&disabled).await.unwrap();
+    assert_eq!(cache.ask("ck", Some("t")).await.consumer.as_deref(), Some(&disabled));
+    cache.ask("other", None).await;
+    cache.store.delete_consumer(&disabled).await.unwrap();
+    assert!(cache.ask("ck", None).await.consumer.is_none());
+}
+
+#[tokio::test]
+async fn a_changed_token_is_looked_up_again() {
+    let cache = Cache::new().await;
+    cache.ask("ck", Some("t")).await;
+    let revoked = AccessToken { status: TokenStatus::Revoked, revision: 2, ..token("ck", "t") };
+    cache.store.replace_token(&revoked).await.unwrap();
+    assert_eq!(cache.ask("ck", Some("t")).await.token.as_deref(), Some(&revoked));
+    cache.store.delete_token(&revoked).await.unwrap();
+    assert!(cache.ask("ck", Some("t")).await.token.is_none());
+}
+
+#[tokio::test]
+async fn a_changed_user_is_looked_up_again_with_every_token() {
+    let cache = Cache::new().await;
+    cache.store.create_token(&token("ck", "u")).await.unwrap();
+    cache.ask("ck", Some("t")).await;
+    cache.ask("ck", Some("u")).await;
+    let user = user_of(&token("ck", "t"));
+    cache.store.create_user(&user).await.unwrap();
+    for name in ["t", "u"] {
+        assert_eq!(cache.ask("ck", Some(name)).await.user, user.standing(), "{name}");
+    }
+    let deleted = User { status: UserStatus::Deleted, revision: 2, ..user };
+    cache.store.replace_user(&deleted).await.unwrap();
+    for name in ["t", "u"] {
+        assert_eq!(cache.ask("ck", Some(name)).await.user.status, UserStatus::Deleted, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_change_overtook_is_not_used() {
+    let revoked = AccessToken { status: TokenStatus::Revoked, revision: 2, ..token("ck", "t") };
+    let disabled = Consumer { status: ConsumerStatus::Disabled, revision: 2, ..consumer("ck") };
+    let user = User { status: UserStatus::Disabled, ..user_of(&token("ck", "t")) };
+
+    let cache = Cache::new().await;
+    let asking = cache.ask_slowly("ck", Some("t")).await;
+    cache.store.replace_token(&revoked).await.unwrap();
+    assert_eq!(asking.end().await.token.unwrap().status, TokenStatus::Active, "it was read before the change");
+    assert_eq!(cache.ask("ck", Some("t")).await.token.unwrap().status, TokenStatus::Revoked);
+
+    let cache = Cache::new().await;
+    let asking = cache.ask_slowly("ck", Some("t")).await;
+    cache.store.replace_consumer(&disabled).await.unwrap();
+    assert!(asking.end().await.consumer.unwrap().is_active(), "it was read before the change");
+    assert!(!cache.ask("ck", Some("t")).await.consumer.unwrap().is_active());
+
+    let cache = Cache::new().await;
+    let asking = cache.ask_slowly("ck", Some("t")).await;
+    cache.store.create_user(&user).await.unwrap();
+    assert_eq!(asking.end().await.user, UserStanding::default(), "it was read before the change");
+    assert_eq!(cache.ask("ck", Some("t")).await.user.status, UserStatus::Disabled);
+
+    let cache = Cache::new().await;
+    let asking = cache.ask_slowly("new", None).await;
+    cache.store.create_consumer(&consumer("new")).await.unwrap();
+    assert!(asking.end().await.consumer.is_none(), "it was read before the change");
+    assert!(cache.ask("new", None).await.consumer.is_some());
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_asked_for_once_in_a_second() {
+    let cache = Cache::new().await;
+    for (consumer_key, name) in [("unknown", None), ("unknown", Some("t")), ("ck", Some("unknown"))] {
+        let before = cache.lookups();
+        cache.clock.advance(Duration::from_secs(1));
+        for _ in 0..2 {
+            assert!(cache.ask(consumer_key, name).await.token.is_none());
+        }
+        assert_eq!(cache.lookups() - before, 1, "{consumer_key} {name:?}");
+        cache.clock.advance(Duration::from_secs(1));
+        cache.ask(consumer_key, name).await;
+        assert_eq!(cache.lookups() - before, 2, "{consumer_key} {name:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_created_after_it_was_missed_is_found_at_once() {
+    let cache = Cache::new().await;
+    assert!(cache.ask("new", None).await.consumer.is_none());
+    cache.store.create_consumer(&consumer("new")).await.unwrap();
+    assert!(cache.ask("new", Some("n")).await.consumer.is_some());
+    cache.store.create_token(&token("new", "n")).await.unwrap();
+    assert!(cache.ask("new", Some("n")).await.token.is_some());
+}
+
+#[tokio::test]
+async fn a_known_token_is_found_only_under_its_consumer() {
+    let cache = Cache::new().await;
+    cache.ask("other", None).await;
+    cache.ask("ck", Some("t")).await;
+    let found = cache.ask("other", Some("t")).await;
+    assert!(found.consumer.is_some() && found.token.is_none());
+    assert_eq!(found.user, UserStanding::default());
+    assert_eq!(cache.lookups(), 2, "whose it is was known");
+    assert!(cache.ask("ck", Some("t")).await.token.is_some());
+}
+
+#[tokio::test]
+async fn a_token_that_one_consumer_missed_is_found_by_its_own() {
+    let cache = Cache::new().await;
+    assert!(cache.ask("other", Some("t")).await.token.is_none());
+    assert!(cache.ask("ck", Some("t")).await.token.is_some());
+    assert!(cache.ask("other", Some("t")).await.token.is_none());
+}
+
+#[tokio::test]
+async fn random_names_do_not_push_out_what_is_used() {
+    let cache = Cache::with(CacheConfig { max_age: MAX_AGE, max_bytes: 256 * 1024 }).await;
+    cache.ask("ck", Some("t")).await;
+    for number in 0..1500 {
+        cache.ask(&format!("random-{number}"), None).await;
+        cache.ask("ck", Some(&format!("random-{number}"))).await;
+    }
+    let status = cache.cached.status();
+    assert!(status.cache_bytes <= 256 * 1024, "{status:?}");
+    let before = cache.lookups();
+    cache.ask("ck", Some("t")).await;
+    assert_eq!(cache.lookups(), before);
+}
+
+#[tokio::test]
+async fn an_error_is_not_kept() {
+    let cache = Cache::new().await;
+    cache.gate.fails.store(true, Ordering::SeqCst);
+    let error = cache.cached.credentials(&key("ck"), None).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(cache.ask("ck", None).await.consumer.is_some());
+}
+
+#[tokio::test]
+async fn hits_and_misses_are_counted_and_sizes_told() {
+    let cache = Cache::new().await;
+    cache.ask("ck", Some("t")).await;
+    cache.ask("ck", Some("t")).await;
+    cache.store.delete_token(&token("ck", "t")).await.unwrap();
+    let text = cache.metrics.render();
+    for series in [
+        "countersign_cache_lookups_total{outcome=\"hit\"} 1\n",
+        "countersign_cache_lookups_total{outcome=\"miss\"} 1\n",
+        "countersign_cache_invalidations_total{changed=\"token\"} 1\n",
+    ] {
+        assert!(text.contains(series), "{series} in {text}");
+    }
+    let status = cache.cached.status();
+    assert_eq!(status.cache_entries, 1, "the consumer");
+    assert!((500..5000).contains(&status.cache_bytes), "{status:?}");
+}
+
+const MAX_AGE: Duration = Duration::from_secs(10);
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// A cache over a store in memory with the consumers `ck` and `other`, and the token `t` of `ck`.
+struct Cache {
+    clock: Arc<ManualClock>,
+    metrics: Arc<Metrics>,
+    store: Arc<dyn Store>,
+    gate: Arc<Gate>,
+    cached: Arc<CachedStore>,
+}
+
+impl Cache {
+    async fn new() -> Self {
+        Self::with(CacheConfig { max_age: MAX_AGE, max_bytes: MAX_BYTES }).await
+    }
+
+    async fn with(config: CacheConfig) -> Self {
+        let store = Bench::memory().open().await;
+        for name in ["ck", "other"] {
+            store.create_consumer(&consumer(name)).await.unwrap();
+        }
+        store.create_token(&token("ck", "t")).await.unwrap();
+        let gate = Arc::new(Gate::before(&store));
+        let (clock, metrics) = (Arc::new(ManualClock::at(UnixTime::from_secs(NOW))), Arc::new(Metrics::default()));
+        let cached = CachedStore::new(Arc::clone(&gate) as _, Arc::clone(&clock) as _, &config, Arc::clone(&metrics));
+        Self { clock, metrics, store, gate, cached }
+    }
+
+    async fn ask(&self, consumer: &str, token: Option<&str>) -> Credentials {
+        let token = token.map(|token| Token::new(token).unwrap());
+        self.cached.credentials(&key(consumer), token.as_ref()).await.unwrap()
+    }
+
+    /// Asks, and returns when the store has been read and its answer is still under way.
+    async fn ask_slowly(&self, consumer: &str, token: Option<&str>) -> Asking {
+        let ((entered, has_entered), (let_go, may_go)) = (oneshot::channel(), oneshot::channel());
+        *self.gate.next.lock().unwrap() = Some((entered, may_go));
+        let (cached, key, token) =
+            (Arc::clone(&self.cached), key(consumer), token.map(|name| Token::new(name).unwrap()));
+        let answer = tokio::spawn(async move { cached.credentials(&key, token.as_ref()).await.unwrap() });
+        has_entered.await.unwrap();
+        Asking { let_go, answer }
+    }
+
+    /// How often the store was asked.
+    fn lookups(&self) -> usize {
+        self.gate.lookups.load(Ordering::SeqCst)
+    }
+}
+
+/// A look-up whose answer is held back.
+struct Asking {
+    let_go: oneshot::Sender<()>,
+    answer: JoinHandle<Credentials>,
+}
+
+impl Asking {
+    /// Lets the answer through.
+    async fn end(self) -> Credentials {
+        self.let_go.send(()).unwrap();
+        self.answer.await.unwrap()
+    }
+}
+
+/// A store that counts look-ups, and can hold one back or fail.
+#[derive(Debug)]
+struct Gate {
+    store: Arc<dyn Store>,
+    lookups: AtomicUsize,
+    fails: AtomicBool,
+    /// What the next look-up says when it has read, and what it waits for then.
+    next: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+}
+
+impl Gate {
+    fn before(store: &Arc<dyn Store>) -> Self {
+        let (lookups, fails) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self { store: Arc::clone(store), lookups, fails, next: Mutex::new(None) }
+    }
+}
+
+const UNAVAILABLE: StoreError = StoreError::new(StoreErrorKind::Unavailable, "testing");
+
+#[async_trait]
+impl CheckStore for Gate {
+    async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
+        self.lookups.fetch_add(1, Ordering::SeqCst);
+        if self.fails.swap(false, Ordering::SeqCst) {
+            return Err(UNAVAILABLE);
+        }
+        let found = self.store.credentials(consumer, token).await;
+        let next = self.next.lock().unwrap().take();
+        if let Some((entered, may_go)) = next {
+            entered.send(()).unwrap();
+            may_go.await.unwrap();
+        }
+        found
+    }
+
+    async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
+        self.store.claim_nonce(claim).await
+    }
+
+    fn changes(&self) -> &Changes {
+        self.store.changes()
+    }
+}
+
+#[async_trait]
+impl Pulse for Gate {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+
+    fn status(&self) -> StoreStatus {
+        self.store.status()
+    }
+}
+
+refusing_store!(Gate, UNAVAILABLE);
+
+/// The user whom a token acts for, with another generation than the token has.
+fn user_of(token: &AccessToken) -> User {
+    User {
+        id: token.user_id.clone().unwrap(),
+        username: None,
+        password: None,
+        status: UserStatus::Active,
+        generation: Generation::from_number(9),
+        created_at: UnixTime::from_secs(NOW),
+        updated_at: UnixTime::from_secs(NOW),
+        revision: 1,
+    }
+}
