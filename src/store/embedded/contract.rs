@@ -185,9 +185,10 @@ impl Store for EmbeddedStore {
     async fn count_attempt(&self, counter: &AttemptCounter, window: Duration) -> Result<u64, StoreError> {
         let now = self.clock.now();
         self.change_attempts(counter, move |open| {
-            let open = open.filter(|open| now < open.until).unwrap_or(Attempts { count: 0, until: now.plus(window) });
+            let end = now.plus(window);
+            let open = open.filter(|open| now < open.until).unwrap_or(Attempts { count: 0, until: end });
             // A clock that was set back must not leave a window open for longer.
-            Attempts { count: open.count.saturating_add(1), until: open.until.min(now.plus(window)) }
+            Attempts { count: open.count.saturating_add(1), until: open.until.min(end) }
         })
         .await
     }

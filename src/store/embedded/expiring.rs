@@ -130,5 +130,11 @@ fn read((expiry, bytes): (u64, &[u8])) -> Expiring {
     Expiring { expires_at: UnixTime::from_millis(expiry), bytes: bytes.to_vec() }
 }
 
-const EXPIRING: TableDefinition<'static, (u8, &[u8]), (u64, &[u8])> = TableDefinition::new("expiring");
+/// A kind and a name.
+type Name = (u8, &'static [u8]);
+
+/// When it expires, and what it is.
+type Value = (u64, &'static [u8]);
+
+const EXPIRING: TableDefinition<'static, Name, Value> = TableDefinition::new("expiring");
 const EXPIRIES: TableDefinition<'static, (u64, u8, &[u8]), ()> = TableDefinition::new("expiries");

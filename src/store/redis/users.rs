@@ -25,10 +25,8 @@ impl RedisStore {
         if self.fetch_one(KEEPING, keys::user(&user.id)).await?.is_some() {
             return Err(taken());
         }
-        self.put_user(user, &[]).await.map_err(|error| match error.kind() {
-            StoreErrorKind::Conflict => taken(),
-            _ => error,
-        })
+        let created = self.put_user(user, &[]).await;
+        created.map_err(|error| if error.kind() == StoreErrorKind::Conflict { taken() } else { error })
     }
 
     /// Replaces a user.

@@ -5,5 +5,7 @@ mod cache;
 mod conformance;
 mod crash;
 mod embedded;
+mod lossy;
 mod redis;
+mod redis_issued;
 mod redis_many;
