@@ -64,27 +64,6 @@ pub(super) fn may_have_changed<T>(outcome: &Result<T, StoreError>) -> bool {
     outcome.as_ref().err().is_none_or(|error| !refused.contains(&error.kind()))
 }
 
-/// Tells of a change when it is dropped: the caller went away before it was known whether the change was made.
-pub(super) struct Untold<'c> {
-    pub(super) changes: &'c Changes,
-    pub(super) change: Change,
-}
-
-impl Untold<'_> {
-    /// The change, which the caller tells himself.
-    pub(super) fn into_change(self) -> Change {
-        let change = self.change.clone();
-        std::mem::forget(self);
-        change
-    }
-}
-
-impl Drop for Untold<'_> {
-    fn drop(&mut self) {
-        self.changes.tell(&self.change);
-    }
-}
-
 impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Changes").finish_non_exhaustive()

@@ -44,7 +44,7 @@ pub async fn open(
         StoreUrl::Redis(url) => {
             let file = config.master_key_file.as_deref().ok_or(OpenError::NoKey).map_err(unusable)?;
             let keys = MasterKeys::read(file).map_err(unusable)?;
-            Ok(RedisStore::open(url, config, records(keys), clock).await?)
+            Ok(RedisStore::open(url, config, records(keys), clock, &*entropy).await?)
         }
     }
 }

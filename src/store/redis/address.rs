@@ -84,6 +84,19 @@ impl Address {
         }
     }
 
+    /// A server to listen at: the primary, or a node of the Cluster, which one is for `turn` to say, since they hear of
+    /// the same messages.
+    pub(super) async fn any_server(&self, turn: usize, config: &AsyncConnectionConfig) -> Result<Client, Fault> {
+        match self {
+            Self::Node(client) => Ok(client.clone()),
+            Self::Sentinel(sentinels) => sentinels.primary(config).await,
+            Self::Cluster(cluster) => {
+                let node = cluster.nodes.iter().cycle().nth(turn % cluster.nodes.len().max(1));
+                Ok(Client::open(node.ok_or(Fault::ClusterDown)?.clone())?)
+            }
+        }
+    }
+
     /// The same with a limit on how long a command may take, where that is set with the address.
     pub(super) fn with_response_timeout(mut self, response_timeout: Duration) -> Self {
         if let Self::Cluster(cluster) = &mut self {
@@ -195,7 +208,6 @@ fn with_port(host: &str, port: u16) -> String {
     if after_address.contains(':') { host.to_owned() } else { format!("{host}:{port}") }
 }
 
-/// What the client says of an address are fixed words, without any part of it.
 /// What is wrong, without the detail behind it, which may repeat a piece of the URL.
 fn unreadable(error: redis::RedisError) -> AddressError {
     let text = error.to_string();

@@ -97,6 +97,11 @@ impl Client {
         self.call(&probe_write()).await.map(drop)
     }
 
+    /// The longest that a call takes.
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// How often Redis was found restarted or replaced.
     pub(super) fn restarts_seen(&self) -> u64 {
         self.servers.restarts_seen()

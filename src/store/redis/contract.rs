@@ -130,6 +130,7 @@ impl Store for RedisStore {
 
     async fn close(&self) -> Result<(), StoreError> {
         self.client.stop();
+        self.notices.stop();
         self.put_aside.notify_one();
         Ok(())
     }

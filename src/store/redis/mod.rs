@@ -63,6 +63,7 @@ mod fault;
 mod health;
 mod keys;
 mod lists;
+mod notices;
 mod request_tokens;
 mod scripts;
 mod server;
@@ -79,13 +80,14 @@ use tokio::sync::Notify;
 use self::address::Address;
 use self::client::Client;
 use self::fault::Fault;
-use super::changes::{Untold, may_have_changed};
+use self::notices::Notices;
+use super::changes::may_have_changed;
 use super::nonce::NonceId;
 use super::record::Records;
 use super::{
     Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind, StoreStatus,
 };
-use crate::clock::{Clock, UnixTime};
+use crate::clock::{Clock, Entropy, UnixTime};
 use crate::config::StoreConfig;
 use crate::model::{AccessToken, ConsumerKey, Token, UserStanding};
 
@@ -93,7 +95,7 @@ use crate::model::{AccessToken, ConsumerKey, Token, UserStanding};
 pub(super) struct RedisStore {
     records: Records,
     client: Arc<Client>,
-    changes: Changes,
+    notices: Notices,
     clock: Arc<dyn Clock>,
     /// Rings when something was put aside.
     put_aside: Arc<Notify>,
@@ -111,35 +113,32 @@ impl RedisStore {
         config: &StoreConfig,
         records: Records,
         clock: Arc<dyn Clock>,
+        entropy: &dyn Entropy,
     ) -> Result<Arc<Self>, StoreError> {
         let address = Address::parse(url)
             .map_err(|error| StoreError::new(StoreErrorKind::Unusable, "reading store.url").because(error))?;
-        let client = Client::open(address, config, Arc::clone(&clock))
+        let client = Client::open(address.clone(), config, Arc::clone(&clock))
             .await
             .map_err(|fault| fault.during("connecting to Redis"))?;
         let put_aside = Arc::new(Notify::new());
-        let store = Arc::new(Self { records, client, changes: Changes::default(), clock, put_aside });
+        let notices = Notices::listen(address, &client, entropy);
+        let store = Arc::new(Self { records, client, notices, clock, put_aside });
         tokio::spawn(aside::keep_clean(Arc::downgrade(&store), Arc::clone(&store.put_aside)));
         Ok(store)
     }
 
-    /// Tells everybody who keeps copies of a record that it changed.
-    async fn announce(&self, change: Change) {
-        self.changes.tell(&change);
-    }
-
-    /// Makes a change and announces it, also when it failed and may have been made all the same. When the caller goes away
-    /// in between, this process is told.
+    /// Makes a change and tells everybody, also when it failed and may have been made all the same.
     async fn changing<T>(
         &self,
         change: Change,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let untold = Untold { changes: &self.changes, change };
+        let changing = self.notices.changing(change);
         let outcome = work.await;
-        let change = untold.into_change();
         if may_have_changed(&outcome) {
-            self.announce(change).await;
+            changing.made().await;
+        } else {
+            changing.refused();
         }
         outcome
     }
@@ -230,7 +229,7 @@ impl CheckStore for RedisStore {
     }
 
     fn changes(&self) -> &Changes {
-        &self.changes
+        self.notices.changes()
     }
 }
 
@@ -241,7 +240,12 @@ impl Pulse for RedisStore {
     }
 
     fn status(&self) -> StoreStatus {
-        StoreStatus { restarts_seen: self.client.restarts_seen(), ..StoreStatus::default() }
+        StoreStatus {
+            restarts_seen: self.client.restarts_seen(),
+            cut_off: self.notices.are_cut_off(),
+            untold: self.notices.untold(),
+            ..StoreStatus::default()
+        }
     }
 }
 
