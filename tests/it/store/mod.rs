@@ -6,6 +6,7 @@ mod conformance;
 mod crash;
 mod embedded;
 mod lossy;
+mod notices;
 mod redis;
 mod redis_issued;
 mod redis_many;

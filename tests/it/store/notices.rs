@@ -1,0 +1,214 @@
+//! How what changed in one process reaches the others through Redis, and what they do when it can not.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use countersign::clock::UnixTime;
+use countersign::model::{AccessToken, Consumer, Generation, TokenStatus, User, UserId, UserStatus};
+use countersign::store::{Change, Observe, Store};
+use tokio::time::timeout;
+
+use super::bench::{Bench, NOW, consumer, key, token, with_redis};
+use crate::process::eventually;
+use crate::redis::{Cluster, RedisServer, Sentinels, wait_until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_reaches_the_other_replicas() {
+    let (bench, _server) = with_redis();
+    let (here, there) = (bench.open().await, Replica::open(&bench).await);
+    let of_consumer = Change::Consumer(key("ck"));
+    let changed = Consumer { revision: 2, ..consumer("ck") };
+    there.hears(&of_consumer, here.create_consumer(&consumer("ck"))).await;
+    there.hears(&of_consumer, here.replace_consumer(&changed)).await;
+    there.hears(&of_consumer, here.delete_consumer(&changed)).await;
+    let of_token = Change::Token(token("ck", "t").token);
+    let revoked = AccessToken { status: TokenStatus::Revoked, revision: 2, ..token("ck", "t") };
+    there.hears(&of_token, here.create_token(&token("ck", "t"))).await;
+    there.hears(&of_token, here.replace_token(&revoked)).await;
+    there.hears(&of_token, here.delete_token(&revoked)).await;
+    let of_user = Change::User(jane().id);
+    there.hears(&of_user, here.create_user(&jane())).await;
+    there.hears(&of_user, here.replace_user(&User { status: UserStatus::Deleted, revision: 2, ..jane() })).await;
+    assert_eq!(here.status().untold, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_connection_was_lost_everything_counts_as_changed() {
+    let (bench, server) = with_redis();
+    let (here, there) = (bench.open().await, Replica::open(&bench).await);
+    assert!(server.run::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]) > 0);
+    there.waits_for(&Change::Everything).await;
+    there.hears(&Change::Consumer(key("ck")), here.create_consumer(&consumer("ck"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_says_nothing_any_more_is_noticed_and_replaced() {
+    let (bench, server) = with_redis();
+    let there = Replica::open(&bench).await;
+    server.stop();
+    eventually("the silence is noticed", PATIENCE, async || there.store.status().cut_off.then_some(())).await;
+    server.cont();
+    there.waits_for(&Change::Everything).await;
+    there.is_connected().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_can_not_be_read_means_everything() {
+    let (bench, server) = with_redis();
+    let there = Replica::open(&bench).await;
+    for message in ["", "c", "from a newer version"] {
+        assert_eq!(server.run::<u64>(&["PUBLISH", "countersign:changes", message]), 1);
+        there.waits_for(&Change::Everything).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_can_not_be_told_is_made_and_counted() {
+    let (bench, server) = with_redis();
+    let (here, there) = (bench.open().await, Replica::open(&bench).await);
+    server.run::<()>(&["ACL", "SETUSER", "default", "resetchannels"]);
+    here.create_consumer(&consumer("ck")).await.unwrap();
+    assert_eq!(here.status().untold, 1);
+    assert!(here.consumer(&key("ck")).await.unwrap().is_some());
+    eventually("the cut is noticed", PATIENCE, async || there.store.status().cut_off.then_some(())).await;
+    server.run::<()>(&["ACL", "SETUSER", "default", "allchannels"]);
+    there.waits_for(&Change::Everything).await;
+    there.is_connected().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_goes_away_while_a_change_is_made_tells_it_all_the_same() {
+    let (bench, server) = with_redis();
+    let (here, there) = (bench.open().await, Replica::open(&bench).await);
+    let change = Change::Consumer(key("ck"));
+    there.hears(&change, here.create_consumer(&consumer("ck"))).await;
+    let own = Heard::of(&*here);
+    server.run::<()>(&["CLIENT", "PAUSE", "200", "WRITE"]);
+    let changed = Consumer { revision: 2, ..consumer("ck") };
+    timeout(Duration::from_millis(50), here.replace_consumer(&changed)).await.unwrap_err();
+    assert!(own.take(&change), "this process is told at once");
+    there.waits_for(&change).await;
+    assert!(own.take(&change), "and once more when the change can not be under way any longer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_store_listens_no_more() {
+    let (bench, server) = with_redis();
+    let there = Replica::open(&bench).await;
+    there.store.close().await.unwrap();
+    wait_until("nobody listens", || listeners(&server) == 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_store_listens_no_more() {
+    let (bench, server) = with_redis();
+    drop(Replica::open(&bench).await);
+    wait_until("nobody listens", || listeners(&server) == 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_cluster_any_node_will_do() {
+    let cluster = Cluster::start();
+    let mut bench = Bench::redis(cluster.url());
+    bench.config.timeout = Duration::from_secs(1);
+    let here = bench.open().await;
+    let there = Replica::open(&bench).await;
+    // Keys of each primary.
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        there.hears(&Change::Consumer(key(name)), here.create_consumer(&consumer(name))).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failover_the_new_primary_is_listened_to() {
+    let mut sentinels = Sentinels::start();
+    let bench = Bench::redis(sentinels.url());
+    let (here, there) = (bench.open().await, Replica::open(&bench).await);
+    sentinels.primary.kill();
+    there.waits_for(&Change::Everything).await;
+    eventually("the new primary takes writes", FAILOVER, async || here.create_consumer(&consumer("ck")).await.ok())
+        .await;
+    there.waits_for(&Change::Consumer(key("ck"))).await;
+}
+
+/// Another process, as far as Redis knows, and what it hears.
+struct Replica {
+    store: Arc<dyn Store>,
+    heard: Arc<Heard>,
+}
+
+impl Replica {
+    /// Opens a store, and waits until it listens.
+    async fn open(bench: &Bench) -> Self {
+        let store = bench.open().await;
+        let replica = Self { heard: Heard::of(&*store), store };
+        replica.is_connected().await;
+        replica.heard.0.lock().unwrap().clear();
+        replica
+    }
+
+    async fn is_connected(&self) {
+        eventually("it listens", PATIENCE, async || (!self.store.status().cut_off).then_some(())).await;
+    }
+
+    /// Hears this change, which is made elsewhere.
+    async fn hears(&self, change: &Change, made: impl Future<Output = Result<(), countersign::store::StoreError>>) {
+        made.await.unwrap();
+        self.waits_for(change).await;
+    }
+
+    async fn waits_for(&self, change: &Change) {
+        let what = format!("{change:?} is heard");
+        eventually(&what, FAILOVER, async || self.heard.take(change).then_some(())).await;
+    }
+}
+
+/// What was told and not taken yet.
+#[derive(Debug, Default)]
+struct Heard(Mutex<Vec<Change>>);
+
+impl Heard {
+    fn of(store: &dyn Store) -> Arc<Self> {
+        let heard = Arc::<Self>::default();
+        let observer: std::sync::Weak<Self> = Arc::downgrade(&heard);
+        store.changes().subscribe(observer);
+        heard
+    }
+
+    fn take(&self, change: &Change) -> bool {
+        let mut heard = self.0.lock().unwrap();
+        let at = heard.iter().position(|heard| heard == change);
+        at.map(|at| heard.remove(at)).is_some()
+    }
+}
+
+impl Observe for Heard {
+    fn observe(&self, change: &Change) {
+        self.0.lock().unwrap().push(change.clone());
+    }
+}
+
+/// How many processes listen.
+fn listeners(server: &RedisServer) -> u64 {
+    let (_, count): (String, u64) = server.run(&["PUBSUB", "NUMSUB", "countersign:changes"]);
+    count
+}
+
+fn jane() -> User {
+    User {
+        id: UserId::new("jane doe").unwrap(),
+        username: None,
+        password: None,
+        status: UserStatus::Active,
+        generation: Generation::from_number(1),
+        created_at: UnixTime::from_secs(NOW),
+        updated_at: UnixTime::from_secs(NOW),
+        revision: 1,
+    }
+}
+
+/// How long a connection may take to be found dead, and to be made anew.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long Sentinels may take to promote a replica.
+const FAILOVER: Duration = Duration::from_secs(20);
