@@ -8,6 +8,9 @@ use std::time::Duration;
 use countersign::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::issue::{Issuer, Terms};
+use countersign::server::api::v1::consumer_service_client::ConsumerServiceClient;
+use countersign::server::api::v1::token_service_client::TokenServiceClient;
+use countersign::server::api::v1::user_service_client::UserServiceClient;
 use countersign::server::api::{self, Access, AdminToken, IssuerToken};
 use countersign::store::{self, Store};
 use tokio::net::TcpListener;
@@ -17,6 +20,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Status};
+use tonic_types::StatusExt;
 
 /// The admin token of every server here.
 pub(crate) const ADMIN_TOKEN: &str = "correct-horse-battery-staple";
@@ -31,25 +35,42 @@ pub(crate) const START: UnixTime = UnixTime::from_secs(1_700_000_000);
 pub(crate) struct AdminServer {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: Arc<dyn Store>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
 impl AdminServer {
     pub(crate) async fn start() -> Self {
         let clock = Arc::new(ManualClock::at(START));
-        let issuer = issuer(clock.clone()).await;
+        let store = memory(clock.clone()).await;
+        let issuer = issuer_over(Arc::clone(&store), clock.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let issuer_token = IssuerToken::new(ISSUER_TOKEN);
         let access = Access::new(AdminToken::new(ADMIN_TOKEN).unwrap(), issuer_token, &Config::default().api);
         let routes = api::routes(issuer, access);
         let serving = Server::builder().add_routes(routes).serve_with_incoming(TcpIncoming::from(listener));
-        Self { address, clock, serving: tokio::spawn(serving) }
+        Self { address, clock, store, serving: tokio::spawn(serving) }
     }
 
     /// A channel without the admin token.
     pub(crate) async fn stranger(&self) -> Channel {
         Endpoint::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+    }
+
+    /// The administrator's clients.
+    pub(crate) async fn consumers(&self) -> ConsumerServiceClient<AdminChannel> {
+        ConsumerServiceClient::new(self.admin().await)
+    }
+
+    /// The same for users.
+    pub(crate) async fn users(&self) -> UserServiceClient<AdminChannel> {
+        UserServiceClient::new(self.admin().await)
+    }
+
+    /// The same for tokens.
+    pub(crate) async fn tokens(&self) -> TokenServiceClient<AdminChannel> {
+        TokenServiceClient::new(self.admin().await)
     }
 
     /// A channel with the admin token.
@@ -70,7 +91,14 @@ type Interceptor = fn(Request<()>) -> Result<Request<()>, Status>;
 
 /// An issuer over a store in memory.
 pub(crate) async fn issuer(clock: Arc<dyn Clock>) -> Issuer {
-    Issuer::new(memory(clock.clone()).await, clock, Arc::new(SystemEntropy), Terms::of(&Config::default()), None)
+    issuer_over(memory(clock.clone()).await, clock)
+}
+
+/// With hashes of passwords that cost nothing.
+fn issuer_over(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Issuer {
+    let mut terms = Terms::of(&Config::default());
+    (terms.password.memory_kib, terms.password.iterations, terms.password.parallelism) = (8, 1, 1);
+    Issuer::new(store, clock, Arc::new(SystemEntropy), terms, None)
 }
 
 async fn memory(clock: Arc<dyn Clock>) -> Arc<dyn Store> {
@@ -82,6 +110,18 @@ async fn memory(clock: Arc<dyn Clock>) -> Arc<dyn Store> {
         fence_on_restart: false,
     };
     store::open(&config, &PathBuf::from("unused"), clock, Arc::new(SystemEntropy)).await.unwrap()
+}
+
+/// Why a call was refused, for programs.
+pub(crate) fn reason(status: &Status) -> String {
+    status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
+}
+
+/// The fields that are said to be wrong.
+pub(crate) fn fields(status: &Status) -> Vec<String> {
+    let details = status.get_error_details();
+    let wrong = details.bad_request().map(|wrong| wrong.field_violations.clone()).unwrap_or_default();
+    wrong.into_iter().map(|violation| violation.field).collect()
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of an interceptor")]

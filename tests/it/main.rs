@@ -9,6 +9,10 @@
 mod admin_cli;
 mod admin_server;
 mod api;
+mod api_access;
+mod api_bad_input;
+mod api_definition;
+mod api_requests;
 mod caller;
 mod check;
 mod cli_explain;

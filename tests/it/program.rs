@@ -16,7 +16,7 @@ use crate::process::Process;
 #[derive(Debug)]
 pub(crate) struct Countersign {
     pub(crate) check: SocketAddr,
-    api: SocketAddr,
+    pub(crate) api: SocketAddr,
     process: Process,
     launch: Launch,
 }
@@ -60,6 +60,11 @@ impl Countersign {
         let output = task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// What administrators show, as it stands in the data directory.
+    pub(crate) fn admin_token(&self) -> String {
+        fs::read_to_string(self.launch.directory.path().join("admin-token")).unwrap().trim_end().to_owned()
     }
 
     /// Whether `countersign healthcheck` says that it is SERVING.

@@ -40,13 +40,18 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) async fn start(parts: Parts) -> Self {
+        Self::start_in(&[], parts).await
+    }
+
+    /// The same, with more in the environment of Countersign.
+    pub(crate) async fn start_in(environment: &[(&str, &str)], parts: Parts) -> Self {
         let upstream = Upstream::start().await;
         let redis = match parts.store {
             StoreKind::Embedded => None,
             StoreKind::Redis => Some(RedisServer::start_with(&DURABLE)),
         };
         let store = redis.as_ref().map_or_else(|| "embedded:countersign.redb".to_owned(), RedisServer::url);
-        let countersign = Countersign::start(&store, &config(parts)).await;
+        let countersign = Countersign::start_in(environment, &store, &config(parts)).await;
         let (check, deadlines) = (countersign.check, parts.deadlines);
         let peers = Peers { countersign: check, upstream: upstream.address, deadlines };
         let (envoy, (alice, consumer_id)) =

@@ -1,6 +1,7 @@
 //! The main job: a client signs, a real Envoy asks, the upstream learns who called or nothing at all.
 
 mod access_log;
+mod administered;
 mod allowed;
 mod bodies;
 mod clients;

@@ -1,0 +1,283 @@
+//! Who may call what of `countersign.v1`: by a token, or by a client certificate.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::clock::{SystemClock, SystemEntropy};
+use countersign::config::{Config, ListenAddress, ListenerConfig, StoreConfig, StoreUrl, TlsConfig};
+use countersign::server::api::{AdminToken, IssuerToken, SERVICES};
+use countersign::server::{self, App, Listeners, ServerError};
+use countersign::store;
+use countersign::telemetry::Metrics;
+use futures_util::stream;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Status};
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+use crate::admin_server::{ADMIN_TOKEN, AdminServer, ISSUER_TOKEN, reason};
+use crate::api_definition::{calls, send};
+
+const INTROSPECT: &str = "/countersign.v1.TokenService/IntrospectToken";
+const LIST: &str = "/countersign.v1.ConsumerService/ListConsumers";
+
+/// The calls are taken from the definition, so that none is forgotten.
+#[tokio::test]
+async fn every_call_needs_a_token_that_may_make_it() {
+    let server = AdminServer::start().await;
+    let channel = server.stranger().await;
+    let mut of_issuers = Vec::new();
+    for call in calls() {
+        let garbage = vec![0xff];
+        for nobody in [None, Some("token-of-somebody-else")] {
+            let refused = send(&channel, &call.path, nobody, garbage.clone()).await.unwrap_err();
+            let told = (refused.code(), reason(&refused));
+            assert_eq!(told, (Code::Unauthenticated, "CREDENTIALS_REQUIRED".to_owned()), "{}", call.path);
+        }
+        let admin = send(&channel, &call.path, Some(ADMIN_TOKEN), garbage.clone()).await.unwrap_err();
+        assert_eq!(admin.code(), Code::InvalidArgument, "{}", call.path);
+        let issuer = send(&channel, &call.path, Some(ISSUER_TOKEN), garbage).await.unwrap_err();
+        if issuer.code() == Code::InvalidArgument {
+            of_issuers.push(call.name);
+        } else {
+            assert_eq!((issuer.code(), reason(&issuer).as_str()), (Code::PermissionDenied, "ROLE_INSUFFICIENT"));
+        }
+    }
+    of_issuers.sort();
+    assert_eq!(of_issuers, OF_ISSUERS);
+}
+
+#[tokio::test]
+async fn a_certificate_opens_what_the_operator_gave_to_its_name() {
+    let files = Certificates::create();
+    let service = Service::start(|config| {
+        config.api.listener.tls = Some(files.server());
+        config.api.admin_clients = vec!["ops.example.com".to_owned(), ADMIN_ID.to_owned()];
+        config.api.issuer_clients = vec!["login.example.com".to_owned(), ISSUER_ID.to_owned()];
+    })
+    .await;
+    for (names, administers, issues) in [
+        (&["dns:ops.example.com"][..], Ok(()), Ok(())),
+        (&["dns:x.example.com", "dns:OPS.example.com"], Ok(()), Ok(())),
+        (&[&*format!("uri:{ADMIN_ID}")], Ok(()), Ok(())),
+        (&["dns:login.example.com"], Err(Code::PermissionDenied), Ok(())),
+        (&[&*format!("uri:{ISSUER_ID}")], Err(Code::PermissionDenied), Ok(())),
+        (&["dns:login.example.com", "dns:ops.example.com"], Ok(()), Ok(())),
+        (&["dns:x.example.com"], Err(Code::Unauthenticated), Err(Code::Unauthenticated)),
+        (&["uri:ops.example.com"], Err(Code::Unauthenticated), Err(Code::Unauthenticated)),
+        (&["uri:spiffe://elsewhere/ns/ops/sa/admin"], Err(Code::Unauthenticated), Err(Code::Unauthenticated)),
+        (&[], Err(Code::Unauthenticated), Err(Code::Unauthenticated)),
+    ] {
+        let channel = service.connect(&files, names).await.unwrap();
+        assert_eq!(ask(&channel, LIST, None).await, administers, "{names:?}");
+        assert_eq!(ask(&channel, INTROSPECT, None).await, issues, "{names:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_decides_beside_a_certificate() {
+    let files = Certificates::create();
+    let service = Service::start(|config| {
+        config.api.listener.tls = Some(files.server());
+        config.api.admin_clients = vec!["ops.example.com".to_owned()];
+    })
+    .await;
+    let named = service.connect(&files, &["dns:ops.example.com"]).await.unwrap();
+    assert_eq!(ask(&named, LIST, Some("token-of-somebody-else")).await, Err(Code::Unauthenticated));
+    assert_eq!(ask(&named, LIST, Some(ISSUER_TOKEN)).await, Err(Code::PermissionDenied));
+    let unnamed = service.connect(&files, &["dns:x.example.com"]).await.unwrap();
+    assert_eq!(ask(&unnamed, LIST, Some(ADMIN_TOKEN)).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_authority_opens_nothing() {
+    let (files, others) = (Certificates::create(), Certificates::create());
+    let service = Service::start(|config| {
+        config.api.listener.tls = Some(files.server());
+        config.api.admin_clients = vec!["ops.example.com".to_owned()];
+    })
+    .await;
+    let tls = files.trusting().identity(others.client(&["dns:ops.example.com"]));
+    let asked = match service.connect_with(tls).await {
+        Ok(channel) => ask(&channel, LIST, None).await.is_ok(),
+        Err(_) => false,
+    };
+    assert!(!asked);
+}
+
+#[tokio::test]
+async fn reflection_and_health_are_for_everybody_and_name_what_is_served() {
+    let service = Service::start(|_| ()).await;
+    let channel = service.plain().await;
+    let request = MessageRequest::ListServices(String::new());
+    let listed = reflect(&channel, request).await;
+    let MessageResponse::ListServicesResponse(listed) = listed else { panic!("{listed:?}") };
+    let mut names: Vec<_> = listed.service.into_iter().map(|service| service.name).collect();
+    names.sort();
+    let mut expected: Vec<_> = SERVICES.into_iter().chain(["grpc.health.v1.Health", REFLECTION]).collect();
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+    for name in expected {
+        let request = MessageRequest::FileContainingSymbol(name.to_owned());
+        let described = reflect(&channel, request).await;
+        assert!(matches!(described, MessageResponse::FileDescriptorResponse(_)), "{name}: {described:?}");
+    }
+    let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
+    assert!(health.check(tonic_health::pb::HealthCheckRequest::default()).await.is_ok());
+}
+
+async fn reflect(channel: &Channel, request: MessageRequest) -> MessageResponse {
+    let request = ServerReflectionRequest { host: String::new(), message_request: Some(request) };
+    let mut client = ServerReflectionClient::new(channel.clone());
+    let mut answers = client.server_reflection_info(stream::iter([request])).await.unwrap().into_inner();
+    answers.message().await.unwrap().unwrap().message_response.unwrap()
+}
+
+/// A request that is good for both calls: it names the token `k`, or is a page size that is none.
+async fn ask(channel: &Channel, path: &str, token: Option<&str>) -> Result<(), Code> {
+    let message = if path == INTROSPECT { vec![0x0a, 1, b'k'] } else { Vec::new() };
+    send(channel, path, token, message).await.map(drop).map_err(|status: Status| status.code())
+}
+
+/// The whole service, in this process, on free ports.
+struct Service {
+    api: ListenAddress,
+    #[expect(dead_code, reason = "ends the service when it is dropped")]
+    shutdown: oneshot::Sender<()>,
+    #[expect(dead_code, reason = "the service")]
+    ended: JoinHandle<Result<(), ServerError>>,
+}
+
+impl Service {
+    async fn start(configure: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        let Config { check, api, http, ops, .. } = &mut config;
+        for listener in [&mut check.listener, &mut api.listener, &mut http.listener, &mut ops.listener] {
+            let address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
+            *listener = ListenerConfig { address, tls: None, insecure_plaintext: false };
+        }
+        configure(&mut config);
+        let listeners = Listeners::bind(&config).await.unwrap();
+        let api = listeners.addresses().api;
+        let app = App {
+            config: Arc::new(config),
+            store: memory().await,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            metrics: Arc::new(Metrics::default()),
+            admin_token: AdminToken::new(ADMIN_TOKEN).unwrap(),
+            issuer_token: IssuerToken::new(ISSUER_TOKEN),
+            directory: None,
+        };
+        let (shutdown, told) = oneshot::channel();
+        let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
+        Self { api, shutdown, ended }
+    }
+
+    async fn plain(&self) -> Channel {
+        Endpoint::from_shared(format!("http://{}", self.api)).unwrap().connect().await.unwrap()
+    }
+
+    /// With a certificate of the authority that the server trusts, for these names.
+    async fn connect(&self, files: &Certificates, names: &[&str]) -> Result<Channel, tonic::transport::Error> {
+        self.connect_with(files.trusting().identity(files.client(names))).await
+    }
+
+    async fn connect_with(&self, tls: ClientTlsConfig) -> Result<Channel, tonic::transport::Error> {
+        let ListenAddress::Tcp(address) = &self.api else { panic!("{} is not TCP", self.api) };
+        let uri = format!("https://localhost:{}", address.port());
+        Endpoint::from_shared(uri).unwrap().tls_config(tls).unwrap().connect().await
+    }
+}
+
+async fn memory() -> Arc<dyn store::Store> {
+    let config = StoreConfig {
+        url: StoreUrl::Memory,
+        master_key_file: None,
+        timeout: Duration::from_millis(150),
+        connections: 2,
+        fence_on_restart: false,
+    };
+    store::open(&config, &PathBuf::from("unused"), Arc::new(SystemClock), Arc::new(SystemEntropy)).await.unwrap()
+}
+
+/// A certificate authority, and a server's certificate.
+struct Certificates {
+    directory: TempDir,
+    authority: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Certificates {
+    fn create() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let files = Self { directory: tempfile::tempdir().unwrap(), authority };
+        let (certificate, key) = files.issue(&["dns:localhost"]);
+        for (name, pem) in [("ca.pem", files.authority.pem()), ("server.pem", certificate), ("server.key", key)] {
+            fs::write(files.path(name), pem).unwrap();
+        }
+        files
+    }
+
+    fn server(&self) -> TlsConfig {
+        TlsConfig {
+            certificate_file: self.path("server.pem"),
+            key_file: self.path("server.key"),
+            client_ca_file: Some(self.path("ca.pem")),
+        }
+    }
+
+    fn trusting(&self) -> ClientTlsConfig {
+        ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.authority.pem()))
+    }
+
+    fn client(&self, names: &[&str]) -> Identity {
+        let (certificate, key) = self.issue(names);
+        Identity::from_pem(certificate, key)
+    }
+
+    /// A certificate and its key in PEM, for names such as `dns:example.com`.
+    fn issue(&self, names: &[&str]) -> (String, String) {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.subject_alt_names = names
+            .iter()
+            .map(|name| match name.split_once(':').unwrap() {
+                ("dns", name) => SanType::DnsName(name.try_into().unwrap()),
+                ("uri", name) => SanType::URI(name.try_into().unwrap()),
+                _ => panic!("{name}"),
+            })
+            .collect();
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.authority).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+const ADMIN_ID: &str = "spiffe://cluster.local/ns/ops/sa/admin";
+const ISSUER_ID: &str = "spiffe://cluster.local/ns/login/sa/page";
+const REFLECTION: &str = "grpc.reflection.v1.ServerReflection";
+
+const OF_ISSUERS: [&str; 10] = [
+    "AuthorizeRequestToken",
+    "CreateRequestToken",
+    "CreateToken",
+    "ExchangePassword",
+    "ExchangeRequestToken",
+    "GetRequestToken",
+    "IntrospectToken",
+    "RefuseRequestToken",
+    "RevokeToken",
+    "RevokeTokens",
+];
