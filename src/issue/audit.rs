@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::{DirectoryUser, Login};
 use crate::model::{ConsumerKey, UserId};
 
 /// Who asks for a change; the audit log names it.
@@ -48,4 +49,18 @@ pub(super) struct Subject<'a> {
 pub(super) fn audit(actor: &Actor, action: &'static str, subject: Subject<'_>) {
     let Subject { consumer_key, token, user_id } = subject;
     tracing::info!(target: "countersign::audit", %actor, action, consumer_key, token, user_id);
+}
+
+/// Leaves the event of a log-in.
+pub(super) fn logged_in(login: &Login, user: &DirectoryUser) {
+    let Login { username: _, password: _, consumer_key, client_address } = login;
+    let client_address = client_address.map(tracing::field::display);
+    tracing::info!(target: "countersign::audit", action = "log_in", %consumer_key, client_address, user_id = %user.id);
+}
+
+/// Leaves the event of a log-in that was refused. Not with the name: it may be a password, typed into the wrong field.
+pub(super) fn refused_log_in(login: &Login) {
+    let Login { username: _, password: _, consumer_key, client_address } = login;
+    let client_address = client_address.map(tracing::field::display);
+    tracing::info!(target: "countersign::audit", action = "log_in.refused", %consumer_key, client_address);
 }

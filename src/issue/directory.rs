@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::hash::{Checked, Hasher};
 use crate::clock::Entropy;
 use crate::model::{ConsumerKey, Secret, User, UserId, Username};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Knows users and their passwords.
 #[async_trait]
@@ -84,6 +84,18 @@ impl Builtin {
         Self { store, entropy, hasher }
     }
 
+    /// The user of that name. Who is not there takes as many round trips as who is: from name to id, from id to user.
+    async fn user(&self, login: &Login) -> Result<Option<User>, StoreError> {
+        let Ok(username) = Username::new(login.username.as_str()) else { return Ok(None) };
+        let found = self.store.user_named(&username).await?;
+        if found.is_none()
+            && let Ok(nobody) = UserId::new(username.as_str())
+        {
+            self.store.user(&nobody).await?;
+        }
+        Ok(found)
+    }
+
     /// Hashes the password anew, with the parameters of now. That it fails, or somebody else was faster, is no reason to
     /// refuse: the next log-in tries again. When the user was changed is not touched: it was not the user's doing.
     async fn rehash(&self, mut user: User, password: &Secret) {
@@ -99,11 +111,7 @@ impl Builtin {
 #[async_trait]
 impl Directory for Builtin {
     async fn authenticate(&self, login: &Login) -> Result<Option<DirectoryUser>, DirectoryError> {
-        let stored = match Username::new(login.username.as_str()) {
-            Ok(username) => self.store.user_named(&username).await,
-            Err(_) => Ok(None),
-        };
-        let user = stored.map_err(|error| DirectoryError::new("looking up a user").because(error))?;
+        let user = self.user(login).await.map_err(|error| DirectoryError::new("looking up a user").because(error))?;
         let hash = user.as_ref().and_then(|user| user.password.as_ref());
         let checked = self.hasher.check(&login.password, hash).await?;
         let Some(user) = user.filter(|_| checked != Checked::Wrong) else { return Ok(None) };

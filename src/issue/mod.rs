@@ -9,7 +9,8 @@
 //! other. Every change leaves one event with the target `countersign::audit`, without secrets.
 //!
 //! - `consumers`, `consumer_keys`, `tokens`, `users`: administration.
-//! - `request_tokens`: temporary credentials, from asking to the exchange (RFC 5849 section 2); `callback`: where users go.
+//! - `request_tokens`: temporary credentials (RFC 5849 section 2); `callback`: where users go; `exchange`: what tokens are
+//!   obtained with.
 //! - `hash`: what a password is checked with; `password`: how guessing is slowed down; `directory`: who knows users.
 //! - `sessions`: who is logged in to decide.
 //! - `draft`, `uri`, `violations`, `random`: the rules of fields.
@@ -24,6 +25,7 @@ mod consumers;
 mod directory;
 mod draft;
 mod error;
+mod exchange;
 mod hash;
 mod password;
 pub(crate) mod random;
@@ -42,6 +44,7 @@ use crate::config::{AuthorizeConfig, Config, IssueConfig, PasswordConfig};
 use crate::model::Generation;
 use crate::store::{Store, StoreError, StoreErrorKind};
 use hash::Hasher;
+use password::Waiting;
 
 pub use audit::Actor;
 pub use consumers::{ConsumerChange, Created};
@@ -62,6 +65,7 @@ pub struct Issuer {
     terms: Arc<Terms>,
     directory: Arc<dyn Directory>,
     hasher: Hasher,
+    waiting: Waiting,
 }
 
 /// What an operator set about issuing.
@@ -99,7 +103,7 @@ impl Issuer {
         let hasher = Hasher::new(&terms.password);
         let builtin = || directory::Builtin::new(Arc::clone(&store), Arc::clone(&entropy), hasher.clone());
         let directory = directory.unwrap_or_else(|| Arc::new(builtin()));
-        Self { store, clock, entropy, terms: Arc::new(terms), directory, hasher }
+        Self { store, clock, entropy, terms: Arc::new(terms), directory, hasher, waiting: Waiting::default() }
     }
 }
 

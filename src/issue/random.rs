@@ -15,6 +15,13 @@ pub(crate) fn secret(entropy: &dyn Entropy) -> Secret {
     Secret::new(hex::<32>(entropy).as_bytes())
 }
 
+/// Eight random digits: a verifier that a user types. Guesses at it must be counted.
+pub(crate) fn digits(entropy: &dyn Entropy) -> Secret {
+    let mut bytes = [0; 8];
+    entropy.fill(&mut bytes);
+    Secret::new(format!("{:08}", u64::from_be_bytes(bytes) % 100_000_000).into_bytes())
+}
+
 /// Hexadecimal because a value must not begin with a `-`, which a command line takes for an option, and survives a
 /// look-up that ignores case.
 fn hex<const N: usize>(entropy: &dyn Entropy) -> Zeroizing<String> {

@@ -1,8 +1,9 @@
 //! Who is logged in with which browser, to decide about a consumer.
 
+use sha2::{Digest as _, Sha256};
+
 use super::{DirectoryUser, IssueError, Issuer};
-use crate::model::Session;
-use crate::store::StoreErrorKind;
+use crate::model::{Generation, Session, SessionId, User, UserId, UserStatus};
 
 impl Issuer {
     /// Notes that a user logged in with the browser that has this cookie, for `authorize.session_ttl`.
@@ -11,10 +12,20 @@ impl Issuer {
     /// `cookie` must be new and unguessable: one that was there before the log-in may be somebody else's too.
     ///
     /// # Errors
-    /// [`IssueError::Store`].
+    /// [`IssueError::UserDisabled`], [`IssueError::Store`].
     pub async fn open_session(&self, user: &DirectoryUser, cookie: &[u8]) -> Result<Session, IssueError> {
-        let _ = (user, cookie);
-        Err(unbuilt().into())
+        let Some(mark) = self.mark(&user.id).await? else {
+            return Err(IssueError::UserDisabled);
+        };
+        let session = Session {
+            id: SessionId::of_cookie(cookie),
+            user_id: user.id.clone(),
+            user_generation: mark,
+            screen_name: user.screen_name.clone(),
+            expires_at: self.clock.now().plus(self.terms.authorize.session_ttl),
+        };
+        self.store.create_session(&session).await?;
+        Ok(session)
     }
 
     /// Who is logged in with that cookie: nobody whose session is over, or who was disabled, deleted, or had all tokens
@@ -23,8 +34,12 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::Store`].
     pub async fn session(&self, cookie: &[u8]) -> Result<Option<Session>, IssueError> {
-        let _ = cookie;
-        Err(unbuilt().into())
+        let Some(session) = self.store.session(&SessionId::of_cookie(cookie)).await? else { return Ok(None) };
+        if self.clock.now() >= session.expires_at {
+            return Ok(None);
+        }
+        let holds = self.mark(&session.user_id).await? == Some(session.user_generation);
+        Ok(Some(session).filter(|_| holds))
     }
 
     /// Ends the session of that cookie.
@@ -32,11 +47,27 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::Store`].
     pub async fn close_session(&self, cookie: &[u8]) -> Result<(), IssueError> {
-        let _ = cookie;
-        Err(unbuilt().into())
+        Ok(self.store.delete_session(&SessionId::of_cookie(cookie)).await?)
+    }
+
+    /// What changes with a user's generation and password; `None` of one who may not log in.
+    async fn mark(&self, id: &UserId) -> Result<Option<Generation>, IssueError> {
+        Ok(match self.store.user(id).await? {
+            None => Some(Generation::default()),
+            Some(user) => Some(mark(&user)).filter(|_| user.status == UserStatus::Active),
+        })
     }
 }
 
-fn unbuilt() -> crate::store::StoreError {
-    crate::store::StoreError::new(StoreErrorKind::Unusable, "not built yet")
+/// One number of generation and password, so that a session need not keep what a password can be guessed with.
+fn mark(user: &User) -> Generation {
+    let Some(password) = &user.password else { return user.generation };
+    let digest: [u8; 32] = Sha256::new()
+        .chain_update(user.generation.number().to_be_bytes())
+        .chain_update(password.expose())
+        .finalize()
+        .into();
+    let mut number = [0; 8];
+    number.copy_from_slice(&digest[..8]);
+    Generation::from_number(u64::from_be_bytes(number))
 }

@@ -47,6 +47,11 @@ impl Violations {
         value.map_err(|problem| self.add(field, problem)).ok()
     }
 
+    /// Takes the value, or every violation.
+    pub(super) fn merge<T>(&mut self, value: Result<T, Self>) -> Option<T> {
+        value.map_err(|Self(more)| self.0.extend(more)).ok()
+    }
+
     /// Checks a list: at most `limit` values, each by `parse`. Gives those that are right.
     pub(super) fn check_each<T, E: ToString>(
         &mut self,
