@@ -1,11 +1,14 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use super::expiring::{Expiring, Kind};
 use super::*;
 use crate::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
-use crate::store::Store as _;
+use crate::model::UserId;
 use crate::store::master_key::MasterKeys;
+use crate::store::record::version_1;
 use crate::store::seal::Sealer;
+use crate::store::{AttemptCounter, Store as _, TokenHolder};
 
 #[tokio::test]
 async fn a_cleanly_closed_store_refuses_nothing_and_knows_its_nonces() {
@@ -219,6 +222,95 @@ async fn only_the_owner_may_read_the_file() {
     assert_eq!(mode(bench.path.parent().unwrap()), 0o700);
 }
 
+#[tokio::test]
+async fn a_file_of_the_layout_before_is_opened_and_its_tokens_are_listed() {
+    let bench = Bench::with_key(version_1::MASTER_KEY);
+    bench.write_layout(1);
+    let (ck, jane) = (ConsumerKey::new("ck").unwrap(), UserId::new("jane doe").unwrap());
+    let t = Token::new("t").unwrap();
+    for _ in 0..2 {
+        let store = bench.open().await;
+        let found = store.credentials(&ck, Some(&t)).await.unwrap();
+        assert!(found.consumer.is_some() && found.token.is_some());
+        for holder in [TokenHolder::Consumer(&ck), TokenHolder::User(&jane)] {
+            let listed = store.tokens(holder, None, 9).await.unwrap();
+            assert_eq!(listed.iter().map(|token| &token.token).collect::<Vec<_>>(), [&t]);
+        }
+        store.close().await.unwrap();
+    }
+    let store = bench.open().await;
+    assert_eq!(bench.claim(&store, b"n", NOW - 100).await, Claim::Fresh, "it was closed cleanly");
+}
+
+#[tokio::test]
+async fn a_file_of_a_later_layout_is_refused_and_says_so() {
+    let bench = Bench::with_key(version_1::MASTER_KEY);
+    bench.write_layout(3);
+    let error = bench.try_open().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unusable);
+    assert!(cause(&error).contains("written by another release"), "{}", cause(&error));
+}
+
+#[tokio::test]
+async fn a_tick_removes_what_has_expired_and_no_more_than_it_may() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    let put = |kind: Kind, at: u64, secs: u64| {
+        let value = Expiring { expires_at: UnixTime::from_secs(NOW + secs), bytes: Vec::new() };
+        move |file: &WriteTransaction| expiring::put(file, kind, &at.to_be_bytes(), &value)
+    };
+    store
+        .disk
+        .write(|file| {
+            (0..1500).try_for_each(|at| put(Kind::Session, at, 10)(file))?;
+            put(Kind::RequestToken, 1, 11)(file)?;
+            put(Kind::Attempts, 1, 10)(file)?;
+            put(Kind::Attempts, 1, 12)(file)
+        })
+        .unwrap();
+    let count = || (0..1500_u64).filter(|at| is_kept(&store, Kind::Session, *at)).count();
+    store.tick().await;
+    assert_eq!(count(), 1500);
+    bench.clock.advance(Duration::from_secs(10));
+    let before = count();
+    store.tick().await;
+    assert!((before - SWEPT_EXPIRED..before).contains(&count()), "one tick left {} of {before}", count());
+    store.tick().await;
+    assert_eq!(count(), 0);
+    assert!(is_kept(&store, Kind::RequestToken, 1) && is_kept(&store, Kind::Attempts, 1));
+    bench.clock.advance(Duration::from_secs(1));
+    store.tick().await;
+    assert!(!is_kept(&store, Kind::RequestToken, 1) && is_kept(&store, Kind::Attempts, 1));
+}
+
+#[tokio::test]
+async fn a_window_of_attempts_ends_and_another_opens() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    let counter = AttemptCounter::new("test", b"a");
+    let count = || store.count_attempt(&counter, Duration::from_secs(60));
+    assert_eq!(count().await.unwrap(), 1);
+    bench.clock.advance(Duration::from_secs(59));
+    assert_eq!(count().await.unwrap(), 2);
+    bench.clock.advance(Duration::from_secs(1));
+    assert_eq!(count().await.unwrap(), 1, "the first attempt opened the window");
+    bench.clock.set(UnixTime::from_secs(NOW - 100_000));
+    assert_eq!(count().await.unwrap(), 2);
+    bench.clock.advance(Duration::from_secs(60));
+    assert_eq!(count().await.unwrap(), 1, "a clock that was set back does not keep a window open");
+}
+
+#[tokio::test]
+async fn what_is_kept_is_kept_over_an_unclean_stop() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    let counter = AttemptCounter::new("test", b"a");
+    store.count_attempt(&counter, Duration::from_secs(60)).await.unwrap();
+    drop(store);
+    let store = bench.open().await;
+    assert_eq!(store.count_attempt(&counter, Duration::from_secs(60)).await.unwrap(), 2);
+}
+
 const NOW: u64 = 1_700_000_000;
 const KEPT: Duration = Duration::from_secs(660);
 
@@ -232,13 +324,34 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with_key(&crate::store::new_master_key(&SystemEntropy))
+    }
+
+    fn with_key(key: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self {
             path: directory.path().join("data").join("store.redb"),
             clock: Arc::new(ManualClock::at(UnixTime::from_secs(NOW))),
-            key: crate::store::new_master_key(&SystemEntropy),
+            key: key.to_owned().into(),
             _directory: directory,
         }
+    }
+
+    /// Writes a file as the release that had this layout left it, with one consumer and one token.
+    fn write_layout(&self, format: u64) {
+        const META: redb::TableDefinition<'static, &str, u64> = redb::TableDefinition::new("meta");
+        let database = file::open(&self.path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let mut meta = transaction.open_table(META).unwrap();
+        for (key, value) in [("format", format), ("clean", 1), ("horizon", NOW), ("fence", 0)] {
+            meta.insert(key, value).unwrap();
+        }
+        drop(meta);
+        for (table, key, record) in [(CONSUMERS, "ck", version_1::CONSUMER), (TOKENS, "t", version_1::TOKEN)] {
+            transaction.open_table(table).unwrap().insert(key, record.as_bytes()).unwrap();
+        }
+        transaction.commit().unwrap();
+        drop(database);
     }
 
     async fn try_open(&self) -> Result<Arc<EmbeddedStore>, StoreError> {
@@ -261,6 +374,10 @@ impl Bench {
     async fn claim(&self, store: &EmbeddedStore, nonce: &[u8], timestamp: u64) -> Claim {
         claim_at(store, nonce, timestamp, self.clock.now()).await
     }
+}
+
+fn is_kept(store: &EmbeddedStore, kind: Kind, at: u64) -> bool {
+    store.disk.read(|file| expiring::find(file, kind, &at.to_be_bytes())).unwrap().is_some()
 }
 
 async fn claim_at(store: &EmbeddedStore, nonce: &[u8], timestamp: u64, now: UnixTime) -> Claim {

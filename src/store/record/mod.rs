@@ -133,3 +133,6 @@ const OLDEST_VERSION: u32 = 1;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(super) mod version_1;

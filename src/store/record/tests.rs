@@ -4,8 +4,9 @@ use std::sync::Arc;
 use super::*;
 use crate::clock::{SystemEntropy, UnixTime};
 use crate::model::{
-    CompatProfile, ConsumerId, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation, Scopes, Secret,
-    TokenStatus, UserId,
+    Callback, CompatProfile, ConsumerId, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation, PasswordHash,
+    RequestToken, RequestTokenState, Scopes, Secret, Session, SessionId, TokenStatus, User, UserId, UserStatus,
+    Username,
 };
 use crate::oauth::SignatureMethod;
 use crate::store::master_key::MasterKeys;
@@ -123,5 +124,111 @@ fn token() -> AccessToken {
         expires_at: Some(UnixTime::from_millis(9)),
         created_at: UnixTime::from_millis(1),
         revision: 2,
+    }
+}
+
+#[test]
+fn a_user_is_read_as_it_was_written_and_his_standing_without_the_key() {
+    let (written_by, user) = (records(), user());
+    let bytes = written_by.encode_user(&user).unwrap();
+    assert_eq!(written_by.decode_user(&user.id, &bytes).unwrap(), user);
+    assert_eq!(Records::decode_standing(&user.id, &bytes).unwrap(), user.standing());
+    assert_eq!(records().decode_user(&user.id, &bytes).unwrap_err().kind(), StoreErrorKind::Unreadable);
+    let other = UserId::new("other").unwrap();
+    assert_eq!(written_by.decode_user(&other, &bytes).unwrap_err().kind(), StoreErrorKind::Unreadable);
+    assert_eq!(Records::decode_standing(&other, &bytes).unwrap_err().kind(), StoreErrorKind::Unreadable);
+}
+
+#[test]
+fn the_hash_of_one_user_is_not_read_as_that_of_another() {
+    let (records, user) = (records(), user());
+    let bytes = String::from_utf8(records.encode_user(&user).unwrap()).unwrap();
+    let moved = bytes.replace("\"id\":\"jane doe\"", "\"id\":\"mallory\"");
+    let mallory = UserId::new("mallory").unwrap();
+    assert_eq!(records.decode_user(&mallory, moved.as_bytes()).unwrap_err().kind(), StoreErrorKind::Unreadable);
+}
+
+#[test]
+fn the_same_record_is_never_written_as_the_same_bytes() {
+    let records = records();
+    let user = User { username: None, password: None, ..user() };
+    assert_ne!(records.encode_user(&user).unwrap(), records.encode_user(&user).unwrap());
+    let keyless = Consumer { secrets: Vec::new(), ..consumer() };
+    assert_ne!(records.encode_consumer(&keyless).unwrap(), records.encode_consumer(&keyless).unwrap());
+}
+
+#[test]
+fn a_verifier_is_not_read_as_a_secret() {
+    let records = records();
+    let token = request_token();
+    let bytes = records.encode_request_token(&token).unwrap();
+    assert_eq!(records.decode_request_token(&token.token, &bytes).unwrap(), token);
+    let mut record: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    record["secret"] = record["state"]["authorized"]["verifier"].clone();
+    let error = records.decode_request_token(&token.token, record.to_string().as_bytes()).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unreadable);
+}
+
+#[test]
+fn a_session_under_another_id_is_not_read() {
+    let session = Session {
+        id: SessionId::of_cookie(b"cookie"),
+        user_id: UserId::new("jane doe").unwrap(),
+        user_generation: Generation::from_number(5),
+        screen_name: "Jane".into(),
+        expires_at: UnixTime::from_millis(9),
+    };
+    let bytes = Records::encode_session(&session).unwrap();
+    assert_eq!(Records::decode_session(&session.id, &bytes).unwrap(), session);
+    let other = SessionId::of_cookie(b"other");
+    assert_eq!(Records::decode_session(&other, &bytes).unwrap_err().kind(), StoreErrorKind::Unreadable);
+}
+
+#[test]
+fn records_of_version_1_are_read_without_what_they_do_not_have() {
+    let keys = MasterKeys::parse(version_1::MASTER_KEY.as_bytes()).unwrap();
+    let records = Records::new(Sealer::new(keys, Arc::new(SystemEntropy)));
+    let consumer = records.decode_consumer(&ConsumerKey::new("ck").unwrap(), version_1::CONSUMER.as_bytes()).unwrap();
+    assert_eq!((consumer.verified, consumer.generation), (false, Generation::default()));
+    assert_eq!(consumer.secrets[0].secret, Secret::new(*b"kd94hf93k423kf44"));
+    let token = records.decode_token(&Token::new("t").unwrap(), version_1::TOKEN.as_bytes()).unwrap();
+    assert_eq!((token.consumer_generation, token.user_generation), (Generation::default(), Generation::default()));
+    assert_eq!(token.secret, Secret::new(*b"pfkkdhi9sl3r4s00"));
+    let state = token.state(&consumer, crate::model::UserStanding::default(), UnixTime::default());
+    assert_eq!(state, crate::model::TokenState::Active);
+}
+
+fn user() -> User {
+    User {
+        id: UserId::new("jane doe").unwrap(),
+        username: Some(Username::new("Jane").unwrap()),
+        password: Some(PasswordHash::new("$argon2id$")),
+        status: UserStatus::Disabled,
+        generation: Generation::from_number(u64::MAX),
+        created_at: UnixTime::from_millis(1),
+        updated_at: UnixTime::from_millis(2),
+        revision: 3,
+    }
+}
+
+fn request_token() -> RequestToken {
+    RequestToken {
+        token: Token::new("r").unwrap(),
+        secret: Secret::new(*b"temporary"),
+        consumer_key: ConsumerKey::new("ck").unwrap(),
+        consumer_generation: Generation::from_number(u64::MAX),
+        callback: Callback::OutOfBand,
+        scopes: Scopes::parse("read").unwrap(),
+        state: RequestTokenState::Authorized {
+            user_id: UserId::new("jane doe").unwrap(),
+            user_generation: Generation::from_number(5),
+            screen_name: String::new(),
+            verifier: Secret::new(*b"verifier"),
+            scopes: Scopes::parse("").unwrap(),
+        },
+        wrong_verifiers: 4,
+        created_at: UnixTime::from_millis(1),
+        expires_at: UnixTime::from_millis(2),
+        revision: 3,
     }
 }
