@@ -30,11 +30,9 @@ pub(super) async fn keep_clean(store: Weak<RedisStore>, bell: Arc<Notify>) {
 }
 
 impl RedisStore {
-    /// Notes that tokens of a consumer are put aside under an id, and has them removed.
+    /// Notes that tokens of a consumer are put aside under an id.
     pub(super) async fn enlist_aside(&self, consumer: &ConsumerKey, id: &str) -> Result<(), StoreError> {
-        self.enlist(keys::ASIDE, &format!("{consumer} {id}")).await?;
-        self.put_aside.notify_one();
-        Ok(())
+        self.enlist(keys::ASIDE, &format!("{consumer} {id}")).await
     }
 
     async fn clean(&self) {

@@ -22,6 +22,7 @@ impl RedisStore {
         self.tidied(self.enlist(keys::CONSUMERS, key.as_str()).await);
         if outcome == 3 {
             self.tidied(self.enlist_aside(key, &id).await);
+            self.put_aside.notify_one();
         }
         Ok(())
     }
@@ -44,10 +45,13 @@ impl RedisStore {
             return Err(conflict());
         }
         let id = format!("{:032x}", self.records.draw_id());
+        // Before, so that a crash leaves nothing behind, and after, in case it was found empty in between.
         self.enlist_aside(key, &id).await?;
         let places = [record, keys::deleted(key), keys::tokens(key), keys::aside(key, &id)];
         let delete = scripts::delete_consumer(places.each_ref().map(String::as_str), &before, &id);
         self.changing(Change::Consumer(key.clone()), self.change(DELETING, &delete)).await?;
+        self.tidied(self.enlist_aside(key, &id).await);
+        self.put_aside.notify_one();
         self.tidied(self.delist_consumer(key).await);
         Ok(())
     }

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use countersign::model::Token;
-use countersign::store::{Claim, StoreErrorKind};
+use countersign::model::{RequestToken, RequestTokenState, Token};
+use countersign::store::{AttemptCounter, Claim, StoreErrorKind, TokenHolder};
 use tokio::time::Instant;
 
-use super::bench::{Bench, NOW, causes, claim, claim_anything, consumer, key, token};
+use super::bench::{
+    Bench, NOW, causes, claim, claim_anything, consumer, key, name, request_token, session, token, user, user_id,
+};
 use super::redis::until_it_works;
+use crate::process::eventually;
 use crate::redis::{Cluster, Sentinels, free_port};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,6 +75,42 @@ async fn a_cluster_keeps_records_and_nonces_of_every_slot() {
     }
     assert_eq!(store.consumers(None, 100).await.unwrap().len(), 30);
     assert_eq!(store.status().restarts_seen, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_keeps_what_is_issued_in_every_slot() {
+    let redis = Cluster::start();
+    let store = Bench::redis(redis.url()).open().await;
+    let jane = user_id("jane doe");
+    for at in 0..20 {
+        let (ck, r, t) = (format!("ck{at:02}"), format!("r{at:02}"), format!("t{at:02}"));
+        store.create_consumer(&consumer(&ck)).await.unwrap();
+        store.create_request_token(&request_token(&ck, &r)).await.unwrap();
+        let used = RequestToken { state: RequestTokenState::Used, revision: 2, ..request_token(&ck, &r) };
+        store.exchange_request_token(&used, &token(&ck, &t)).await.unwrap();
+        assert_eq!(store.request_token(&name(&r)).await.unwrap(), Some(used));
+        assert_eq!(store.tokens(TokenHolder::Consumer(&key(&ck)), None, 9).await.unwrap(), [token(&ck, &t)]);
+        let (one, other) = (user(&format!("u{at:02}"), &format!("name{at}")), user("another", &format!("name{at}")));
+        store.create_user(&one).await.unwrap();
+        assert_eq!(store.create_user(&other).await.unwrap_err().kind(), StoreErrorKind::AlreadyExists);
+        assert_eq!(store.user_named(one.username.as_ref().unwrap()).await.unwrap(), Some(one));
+        let counter = AttemptCounter::new("test", &[at]);
+        assert_eq!(store.count_attempt(&counter, Duration::from_secs(60)).await.unwrap(), 1);
+        store.take_attempts_back(&counter, 1).await.unwrap();
+        store.create_session(&session(&ck)).await.unwrap();
+        assert_eq!(store.session(&session(&ck).id).await.unwrap(), Some(session(&ck)));
+    }
+    assert_eq!(store.users(None, 100).await.unwrap().len(), 20);
+    assert_eq!(store.tokens(TokenHolder::User(&jane), None, 100).await.unwrap().len(), 20);
+    store.delete_token(&token("ck00", "t00")).await.unwrap();
+    for at in 1..20 {
+        store.delete_consumer(&consumer(&format!("ck{at:02}"))).await.unwrap();
+    }
+    assert_eq!(store.consumers(None, 100).await.unwrap(), [consumer("ck00")]);
+    eventually("the tokens of deleted consumers are removed", Duration::from_secs(20), async || {
+        store.tokens(TokenHolder::User(&jane), None, 100).await.unwrap().is_empty().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
