@@ -5,8 +5,8 @@ use super::*;
 use crate::clock::{SystemEntropy, UnixTime};
 use crate::model::{
     Callback, CompatProfile, ConsumerId, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation, PasswordHash,
-    RequestToken, RequestTokenState, Scopes, Secret, Session, SessionId, TokenStatus, User, UserId, UserStatus,
-    Username,
+    RequestToken, RequestTokenState, Scopes, Secret, Session, SessionId, TokenState, TokenStatus, User, UserId,
+    UserStatus, Username,
 };
 use crate::oauth::SignatureMethod;
 use crate::store::master_key::MasterKeys;
@@ -194,8 +194,8 @@ fn records_of_version_1_are_read_without_what_they_do_not_have() {
     let token = records.decode_token(&Token::new("t").unwrap(), version_1::TOKEN.as_bytes()).unwrap();
     assert_eq!((token.consumer_generation, token.user_generation), (Generation::default(), Generation::default()));
     assert_eq!(token.secret, Secret::new(*b"pfkkdhi9sl3r4s00"));
-    let state = token.state(&consumer, crate::model::UserStanding::default(), UnixTime::default());
-    assert_eq!(state, crate::model::TokenState::Active);
+    let state = token.state(&consumer, UserStanding::default(), UnixTime::default());
+    assert_eq!(state, TokenState::Active);
 }
 
 fn user() -> User {
