@@ -7,6 +7,7 @@ mod config;
 mod consumer;
 mod explain;
 mod healthcheck;
+mod import;
 mod keygen;
 mod output;
 mod paging;
@@ -47,6 +48,8 @@ enum Command {
     Token(token::Args),
     /// Issues temporary credentials, and decides about them for a user
     RequestToken(request_token::Args),
+    /// Brings in consumers and tokens from files, or from the Redis of the 2013 provider
+    Import(import::Args),
     /// Signs a request
     Sign(sign::Args),
     /// Verifies a captured request offline and shows its base string
@@ -68,6 +71,7 @@ impl Cli {
             Command::User(args) => block_on(user::run(args)),
             Command::Token(args) => block_on(token::run(args)),
             Command::RequestToken(args) => block_on(request_token::run(args)),
+            Command::Import(args) => block_on(import::run(args)),
             Command::Sign(args) => sign::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Config(args) => config::run(&args),

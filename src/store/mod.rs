@@ -38,6 +38,7 @@ pub use cache::CachedStore;
 pub use changes::{Change, Changes, Observe};
 pub use master_key::new_master_key;
 pub use open::open;
+pub use redis::{ProviderConsumer, ProviderConsumers};
 
 /// What a check needs.
 ///

@@ -21,6 +21,7 @@ mod command_line;
 mod deploy;
 mod envoy;
 mod http;
+mod import;
 mod layering;
 mod process;
 mod program;

@@ -64,6 +64,7 @@ mod health;
 mod keys;
 mod lists;
 mod notices;
+mod provider_2013;
 mod request_tokens;
 mod scripts;
 mod server;
@@ -90,6 +91,8 @@ use super::{
 use crate::clock::{Clock, Entropy, UnixTime};
 use crate::config::StoreConfig;
 use crate::model::{AccessToken, ConsumerKey, Token, UserStanding};
+
+pub use self::provider_2013::{ProviderConsumer, ProviderConsumers};
 
 /// The store in Redis.
 pub(super) struct RedisStore {

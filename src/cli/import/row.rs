@@ -1,0 +1,394 @@
+//! A row of what is imported: fields by name, as a file has them, and what the server is asked for it.
+//!
+//! A row has the fields of `Consumer` or `Token` in `proto/`, and their secrets. What only the server sets is read over,
+//! unless it says something that would be lost: a consumer that is disabled, a token that is revoked.
+
+use countersign::server::api::v1;
+use serde_json::{Map, Value};
+
+/// A consumer or a token to be created.
+#[derive(Clone)]
+pub(super) enum Item {
+    Consumer(v1::CreateConsumerRequest),
+    Token(v1::CreateTokenRequest),
+}
+
+/// Which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Consumer,
+    Token,
+}
+
+/// A field that is wrong; never with its value, which could be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Problem {
+    pub(super) field: String,
+    pub(super) problem: String,
+}
+
+/// A field that a row may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    of: Of,
+}
+
+/// What stands in a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Text,
+    /// In CSV separated by spaces.
+    List,
+    Flag,
+    /// Objects with `pem`, or PEM itself.
+    Keys,
+    /// Set by the server only.
+    Ignored,
+}
+
+/// Which rows have a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Consumer,
+    Token,
+    Both,
+}
+
+/// Fields on their way out of a row, and what was wrong with them.
+struct Fields {
+    map: Map<String, Value>,
+    problems: Vec<Problem>,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// What stands in the field `kind`.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Consumer => "consumer",
+            Self::Token => "token",
+        }
+    }
+
+    fn has(self, field: &Field) -> bool {
+        matches!((field.of, self), (Of::Both, _) | (Of::Consumer, Self::Consumer) | (Of::Token, Self::Token))
+    }
+}
+
+// === impl Problem ===
+
+impl Problem {
+    pub(super) fn new(field: &str, problem: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), problem: problem.into() }
+    }
+}
+
+// === impl Item ===
+
+impl Item {
+    pub(super) const fn kind(&self) -> Kind {
+        match self {
+            Self::Consumer(_) => Kind::Consumer,
+            Self::Token(_) => Kind::Token,
+        }
+    }
+
+    /// The row with those fields. What its field `kind` says decides, else whether it has a field `token`.
+    ///
+    /// # Errors
+    /// Every field that can not be as it is. What it holds is judged by the server.
+    pub(super) fn of(map: Map<String, Value>) -> Result<Self, Vec<Problem>> {
+        let mut fields = Fields { map, problems: Vec::new() };
+        let kind = fields.kind();
+        fields.fit(kind);
+        let item = match kind {
+            Kind::Consumer => Self::Consumer(fields.consumer()),
+            Kind::Token => Self::Token(fields.token()),
+        };
+        if fields.problems.is_empty() { Ok(item) } else { Err(fields.problems) }
+    }
+}
+
+// === impl Fields ===
+
+impl Fields {
+    fn kind(&mut self) -> Kind {
+        let by_token = if self.map.contains_key("token") { Kind::Token } else { Kind::Consumer };
+        match self.map.remove("kind") {
+            None => by_token,
+            Some(Value::String(name)) if name == Kind::Consumer.name() => Kind::Consumer,
+            Some(Value::String(name)) if name == Kind::Token.name() => Kind::Token,
+            Some(_) => {
+                self.wrong("kind", "is neither consumer nor token");
+                by_token
+            }
+        }
+    }
+
+    /// Refuses what is unknown, out of place or too long for anything.
+    fn fit(&mut self, kind: Kind) {
+        let mut problems = Vec::new();
+        for (name, value) in &self.map {
+            match Field::named(name) {
+                None => problems.push(Problem::new(&shortened(name), "is no field that is known")),
+                Some(field) if !kind.has(field) && !is_empty(value) => {
+                    problems.push(Problem::new(name, format!("is no field of a {}", kind.name())));
+                }
+                Some(_) => problems.extend(too_long(name, value)),
+            }
+        }
+        self.problems.extend(problems);
+    }
+
+    fn consumer(&mut self) -> v1::CreateConsumerRequest {
+        let consumer = v1::Consumer {
+            consumer_key: self.required("consumer_key"),
+            name: self.text("name"),
+            description: self.text("description"),
+            platform: self.text("platform"),
+            app_url: self.text("app_url"),
+            verified: self.flag("verified"),
+            signature_methods: self.list("signature_methods"),
+            flows: self.list("flows"),
+            callbacks: self.list("callbacks"),
+            scopes: self.list("scopes"),
+            compat_profiles: self.list("compat_profiles"),
+            rsa_public_keys: self.keys("rsa_public_keys"),
+            ..v1::Consumer::default()
+        };
+        self.stays(
+            "status",
+            "CONSUMER_STATUS_ACTIVE",
+            "import makes active consumers: leave it out, and disable it then",
+        );
+        if self.map.remove("secret_count").is_some_and(|count| count == 2 || count == "2") {
+            self.wrong("secret_count", "is 2, and one secret would be lost: leave it out if that may be");
+        }
+        let consumer_secret = self.text("consumer_secret");
+        let no_shared_secret = consumer_secret.is_empty();
+        if no_shared_secret && consumer.rsa_public_keys.is_empty() {
+            self.wrong("consumer_secret", "is missing: what the application signs with can not be made anew for it");
+        }
+        let consumer = Some(consumer);
+        v1::CreateConsumerRequest {
+            consumer,
+            consumer_secret,
+            no_shared_secret,
+            allow_existing: true,
+            validate_only: false,
+        }
+    }
+
+    fn token(&mut self) -> v1::CreateTokenRequest {
+        let expire_time = self.text("expire_time");
+        let parsed = (!expire_time.is_empty()).then(|| expire_time.parse::<prost_types::Timestamp>());
+        if matches!(parsed, Some(Err(_))) {
+            self.wrong("expire_time", "is no time such as 2030-01-31T00:00:00Z");
+        }
+        let token = v1::Token {
+            token: self.required("token"),
+            consumer_key: self.required("consumer_key"),
+            user_id: self.text("user_id"),
+            scopes: self.list("scopes"),
+            expire_time: parsed.and_then(Result::ok),
+            ..v1::Token::default()
+        };
+        self.stays("status", "TOKEN_STATUS_ACTIVE", "import makes active tokens, and one that is revoked needs none");
+        let (token, token_secret) = (Some(token), self.required("token_secret"));
+        v1::CreateTokenRequest { token, token_secret, ttl: None, allow_existing: true, validate_only: false }
+    }
+
+    fn stays(&mut self, field: &str, only: &str, remedy: &str) {
+        if !matches!(self.text(field).as_str(), "" | "active") && self.map.get(field) != Some(&Value::from(only)) {
+            self.wrong(field, remedy);
+        }
+    }
+
+    fn required(&mut self, field: &str) -> String {
+        let text = self.text(field);
+        if text.is_empty() {
+            self.wrong(field, "is missing");
+        }
+        text
+    }
+
+    fn text(&mut self, field: &str) -> String {
+        match self.map.get(field) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                self.wrong(field, "is no text");
+                String::new()
+            }
+        }
+    }
+
+    fn flag(&mut self, field: &str) -> bool {
+        match self.map.get(field) {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(flag)) => *flag,
+            Some(Value::String(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                self.wrong(field, "is neither true nor false");
+                false
+            }
+        }
+    }
+
+    fn list(&mut self, field: &str) -> Vec<String> {
+        self.each(field, "is no list of texts", |value| value.as_str().map(str::to_owned))
+    }
+
+    fn keys(&mut self, field: &str) -> Vec<v1::RsaPublicKey> {
+        let key = |value: &Value| {
+            let pem = value.get("pem").unwrap_or(value).as_str()?.to_owned();
+            Some(v1::RsaPublicKey { pem, ..v1::RsaPublicKey::default() })
+        };
+        self.each(field, "is no list of keys in PEM", key)
+    }
+
+    fn each<T>(&mut self, field: &str, problem: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<T> {
+        let values = match self.map.get(field) {
+            None | Some(Value::Null) => Some(Vec::new()),
+            Some(Value::Array(values)) => values.iter().map(read).collect(),
+            Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => None,
+        };
+        values.unwrap_or_else(|| {
+            self.wrong(field, problem);
+            Vec::new()
+        })
+    }
+
+    fn wrong(&mut self, field: &str, problem: &str) {
+        self.problems.push(Problem::new(field, problem));
+    }
+}
+
+// === impl Field ===
+
+impl Field {
+    /// The field of that name.
+    pub(super) fn named(name: &str) -> Option<&'static Self> {
+        FIELDS.iter().find(|field| field.name == name)
+    }
+
+    const fn new(name: &'static str, shape: Shape, of: Of) -> Self {
+        Self { name, shape, of }
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(str::is_empty) || value.as_array().is_some_and(Vec::is_empty)
+}
+
+fn too_long(name: &str, value: &Value) -> Option<Problem> {
+    let texts = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice).iter();
+    let longest = texts.filter_map(|text| text.as_str().map(str::len)).max()?;
+    let problem = || format!("is {longest} bytes long, more than any field may be");
+    (longest > MAX_FIELD_LEN).then(|| Problem::new(name, problem()))
+}
+
+/// A name that is wrong may be anything, also long.
+fn shortened(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(MAX_NAME_LEN).collect()
+}
+
+/// Every field, with those that only the server sets, so that what it printed can be read.
+const FIELDS: [Field; 27] = [
+    Field::new("kind", Shape::Text, Of::Both),
+    Field::new("consumer_key", Shape::Text, Of::Both),
+    Field::new("consumer_secret", Shape::Text, Of::Consumer),
+    Field::new("name", Shape::Text, Of::Consumer),
+    Field::new("description", Shape::Text, Of::Consumer),
+    Field::new("platform", Shape::Text, Of::Consumer),
+    Field::new("app_url", Shape::Text, Of::Consumer),
+    Field::new("verified", Shape::Flag, Of::Consumer),
+    Field::new("signature_methods", Shape::List, Of::Consumer),
+    Field::new("flows", Shape::List, Of::Consumer),
+    Field::new("callbacks", Shape::List, Of::Consumer),
+    Field::new("scopes", Shape::List, Of::Both),
+    Field::new("rsa_public_keys", Shape::Keys, Of::Consumer),
+    Field::new("compat_profiles", Shape::List, Of::Consumer),
+    Field::new("token", Shape::Text, Of::Token),
+    Field::new("token_secret", Shape::Text, Of::Token),
+    Field::new("user_id", Shape::Text, Of::Token),
+    Field::new("expire_time", Shape::Text, Of::Token),
+    Field::new("status", Shape::Text, Of::Both),
+    Field::new("secret_count", Shape::Ignored, Of::Consumer),
+    Field::new("previous_secret_expire_time", Shape::Ignored, Of::Consumer),
+    Field::new("consumer_id", Shape::Ignored, Of::Consumer),
+    Field::new("screen_name", Shape::Ignored, Of::Token),
+    Field::new("create_time", Shape::Ignored, Of::Both),
+    Field::new("update_time", Shape::Ignored, Of::Both),
+    Field::new("etag", Shape::Ignored, Of::Both),
+    Field::new("existed", Shape::Ignored, Of::Both),
+];
+
+/// Above what the server takes of any field, below what would fill a request.
+const MAX_FIELD_LEN: usize = 64 * 1024;
+
+const MAX_NAME_LEN: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_command_line_printed_can_be_imported() {
+        let printed = v1::Consumer { name: "N".to_owned(), consumer_key: "K".to_owned(), ..v1::Consumer::default() };
+        let mut printed = serde_json::to_value(v1::Consumer { status: 1, secret_count: 1, ..printed }).unwrap();
+        printed["consumer_secret"] = json!("S");
+        let Ok(Item::Consumer(request)) = item(printed) else { panic!("no consumer") };
+        assert_eq!((request.consumer_secret.as_str(), request.allow_existing), ("S", true));
+        let token =
+            v1::Token { token: "T".to_owned(), consumer_key: "K".to_owned(), status: 1, ..v1::Token::default() };
+        let mut printed = serde_json::to_value(token).unwrap();
+        printed["token_secret"] = json!("S");
+        assert!(matches!(item(printed), Ok(Item::Token(_))));
+    }
+
+    #[test]
+    fn every_field_that_is_wrong_is_named_and_no_value_told() {
+        let row = json!({
+            "kind": "consumer", "consumer_key": "s3cret", "name": 5, "scopes": "s3cret", "verified": "s3cret",
+            "token": "s3cret", "nmae": "s3cret", "rsa_public_keys": [5], "description": "s3cret".repeat(20_000),
+        });
+        let problems = item(row).err().unwrap();
+        let mut fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        fields.sort_unstable();
+        let wrong =
+            ["consumer_secret", "description", "name", "nmae", "rsa_public_keys", "scopes", "token", "verified"];
+        assert_eq!(fields, wrong);
+        assert!(!format!("{problems:?}").contains("s3cret"), "{problems:?}");
+    }
+
+    #[test]
+    fn what_would_be_lost_is_refused() {
+        for (row, field) in [
+            (
+                json!({"consumer_key": "K", "name": "N", "consumer_secret": "S", "status": "CONSUMER_STATUS_DISABLED"}),
+                "status",
+            ),
+            (json!({"consumer_key": "K", "name": "N", "consumer_secret": "S", "secret_count": 2}), "secret_count"),
+            (json!({"consumer_key": "K", "name": "N"}), "consumer_secret"),
+            (json!({"consumer_key": "K", "token": "T"}), "token_secret"),
+            (
+                json!({"consumer_key": "K", "token": "T", "token_secret": "S", "status": "TOKEN_STATUS_REVOKED"}),
+                "status",
+            ),
+            (json!({"consumer_key": "K", "token": "T", "token_secret": "S", "expire_time": "soon"}), "expire_time"),
+        ] {
+            let problems = item(row.clone()).err().unwrap_or_else(|| panic!("{row}"));
+            assert_eq!((problems.len(), problems[0].field.as_str()), (1, field), "{row}");
+        }
+    }
+
+    fn item(row: Value) -> Result<Item, Vec<Problem>> {
+        let Value::Object(map) = row else { panic!("{row}") };
+        Item::of(map)
+    }
+}
