@@ -32,4 +32,5 @@ mod server_frame;
 mod stack;
 mod store;
 mod through_envoy;
+mod token_endpoints;
 mod upstream;

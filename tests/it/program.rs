@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -17,8 +18,9 @@ use crate::process::Process;
 pub(crate) struct Countersign {
     pub(crate) check: SocketAddr,
     pub(crate) api: SocketAddr,
+    pub(crate) http: SocketAddr,
     process: Process,
-    launch: Launch,
+    launch: Arc<Launch>,
 }
 
 /// What it is started with.
@@ -27,6 +29,13 @@ struct Launch {
     environment: Vec<(String, String)>,
     store: String,
     directory: TempDir,
+}
+
+/// Where it listens.
+struct Listening {
+    check: SocketAddr,
+    api: SocketAddr,
+    http: SocketAddr,
 }
 
 impl Countersign {
@@ -41,15 +50,19 @@ impl Countersign {
         fs::write(directory.path().join(CONFIG), config).unwrap();
         master_key(directory.path());
         let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let launch = Launch { environment, store: store.to_owned(), directory };
-        let (process, check, api) = launch.start("127.0.0.1:0").await;
-        Self { check, api, process, launch }
+        Arc::new(Launch { environment, store: store.to_owned(), directory }).instance().await
+    }
+
+    /// Another instance of the same configuration, on the same store.
+    pub(crate) async fn beside(&self) -> Self {
+        Arc::clone(&self.launch).instance().await
     }
 
     /// Kills it with SIGKILL, and starts it again on what it left and where Envoy looks for it.
     pub(crate) async fn restart_killed(&mut self) {
         self.process.kill();
-        (self.process, self.check, self.api) = self.launch.start(&self.check.to_string()).await;
+        let (process, Listening { check, api, http }) = self.launch.start(&self.check.to_string()).await;
+        (self.process, self.check, self.api, self.http) = (process, check, api, http);
     }
 
     /// Runs an administration command, and returns what it prints.
@@ -81,8 +94,14 @@ impl Countersign {
 }
 
 impl Launch {
+    /// Starts it on free ports.
+    async fn instance(self: Arc<Self>) -> Countersign {
+        let (process, Listening { check, api, http }) = self.start("127.0.0.1:0").await;
+        Countersign { check, api, http, process, launch: self }
+    }
+
     /// Starts it, and returns where it listens.
-    async fn start(&self, check: &str) -> (Process, SocketAddr, SocketAddr) {
+    async fn start(&self, check: &str) -> (Process, Listening) {
         let directory = self.directory.path();
         let mut command = program();
         command.args(["serve", "--store", &self.store, "--check", check, "--api=127.0.0.1:0", "--http=127.0.0.1:0"]);
@@ -92,7 +111,8 @@ impl Launch {
         let mut process = Process::spawn("countersign", &mut command);
         let check = process.line(|line| listening(line, "check")).await;
         let api = process.line(|line| listening(line, "api")).await;
-        (process, check, api)
+        let http = process.line(|line| listening(line, "http")).await;
+        (process, Listening { check, api, http })
     }
 }
 

@@ -1,0 +1,216 @@
+//! The service in this process, over a store in memory and a clock that a test moves, and consumers that ask it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::clock::{Clock, ManualClock, SystemClock, SystemEntropy};
+use countersign::config::{Config, ListenAddress, ListenerConfig, StoreUrl};
+use countersign::issue::{Actor, Authorized, Consent, ConsumerDraft, Issuer, Terms, UserDraft};
+use countersign::model::{RequestTokenState, Secret, Token, UserId};
+use countersign::server::api::AdminToken;
+use countersign::server::{self, App, Listeners, ServerError};
+use countersign::store::{self, Store};
+use countersign::telemetry::Metrics;
+use percent_encoding::percent_decode_str;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::caller::{Caller, Signing};
+use crate::http::{FORM, Request, Response};
+
+/// A running service; stops when dropped.
+pub(crate) struct Bench {
+    pub(crate) address: SocketAddr,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) issuer: Issuer,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) metrics: Arc<Metrics>,
+    #[expect(dead_code, reason = "the service ends when it is dropped")]
+    shutdown: oneshot::Sender<()>,
+    #[expect(dead_code, reason = "belongs to the service")]
+    ended: JoinHandle<Result<(), ServerError>>,
+}
+
+impl Bench {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With a changed configuration.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config();
+        change(&mut config);
+        let config = Arc::new(config);
+        // The caller signs at the system's time.
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        let opened = store::open(&config.store, Path::new("unused"), clock.clone(), Arc::new(SystemEntropy));
+        let (store, metrics) = (opened.await.unwrap(), Arc::new(Metrics::default()));
+        let issuer = Issuer::new(store.clone(), clock.clone(), Arc::new(SystemEntropy), Terms::of(&config), None);
+        let listeners = Listeners::bind(&config).await.unwrap();
+        let ListenAddress::Tcp(address) = listeners.addresses().http else { panic!("not TCP") };
+        let app = App {
+            config,
+            directory: None,
+            store: store.clone(),
+            clock: clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+            metrics: metrics.clone(),
+            admin_token: AdminToken::new("the-admin-token-of-these-tests").unwrap(),
+            issuer_token: None,
+        };
+        let (shutdown, told) = oneshot::channel();
+        let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
+        Self { address, clock, issuer, store, metrics, shutdown, ended }
+    }
+
+    /// A consumer with these flows.
+    pub(crate) async fn consumer(&self, flows: &[&str]) -> Caller {
+        let draft = ConsumerDraft {
+            name: "Printer".to_owned(),
+            flows: flows.iter().map(|&flow| flow.to_owned()).collect(),
+            callbacks: vec![CALLBACK.to_owned()],
+            scopes: vec!["read".to_owned(), "write".to_owned()],
+            ..ConsumerDraft::default()
+        };
+        let consumer = self.issuer.create_consumer(&draft, &Actor::ADMIN).await.unwrap().record;
+        Caller {
+            consumer_key: consumer.key.as_str().to_owned(),
+            consumer_secret: text(&consumer.secrets[0].secret),
+            token: None,
+        }
+    }
+
+    /// A user with a password.
+    pub(crate) async fn user(&self, username: &str, password: &str) {
+        let draft = UserDraft {
+            user_id: Some(format!("u-{username}")),
+            username: username.to_owned(),
+            password: Some(Secret::new(password.as_bytes())),
+        };
+        self.issuer.create_user(&draft, &Actor::ADMIN).await.unwrap();
+    }
+
+    /// Temporary credentials, as a caller signs with them.
+    pub(crate) async fn asks(&self, caller: &Caller) -> Caller {
+        let answer = self.send(&caller.signing().with("oauth_callback", CALLBACK).in_header(&requesting())).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        caller.with_token_of(&answer)
+    }
+
+    /// Alice allows what a caller asks for; her verifier.
+    pub(crate) async fn allows(&self, caller: &Caller) -> String {
+        let consent =
+            Consent { user_id: UserId::new("alice").unwrap(), screen_name: "Alice".to_owned(), scopes: Vec::new() };
+        let authorized = self.issuer.authorize(&name(caller), &consent, &Actor::ADMIN).await.unwrap();
+        let Authorized { verifier, .. } = authorized;
+        text(&verifier)
+    }
+
+    /// How far temporary credentials came, and how many wrong verifiers were sent.
+    pub(crate) async fn state(&self, caller: &Caller) -> (RequestTokenState, u32) {
+        let token = self.store.request_token(&name(caller)).await.unwrap().unwrap();
+        (token.state, token.wrong_verifiers)
+    }
+
+    /// Sends the exchange of temporary credentials.
+    pub(crate) async fn exchanges(&self, caller: &Caller, verifier: &str) -> Response {
+        self.send(&caller.signing().with("oauth_verifier", verifier).in_header(&exchanging())).await
+    }
+
+    pub(crate) async fn send(&self, request: &Request) -> Response {
+        request.send(self.address).await
+    }
+
+    /// Sends a request that must be refused, and returns the answer.
+    pub(crate) async fn refuses(&self, request: &Request, status: u16, problem: &str) -> Response {
+        let answer = self.send(request).await;
+        assert_refused(&answer, status, problem);
+        answer
+    }
+
+    /// The value of one of the counters of requests for credentials.
+    pub(crate) fn counted(&self, endpoint: &str, result: &str, reason: &str) -> bool {
+        let labels = format!(r#"{{endpoint="{endpoint}",result="{result}",reason="{reason}"}} 1"#);
+        self.metrics.render().contains(&format!("countersign_token_requests_total{labels}\n"))
+    }
+}
+
+impl Caller {
+    /// The same consumer with the token in an answer.
+    pub(crate) fn with_token_of(&self, answer: &Response) -> Self {
+        let fields = fields(answer);
+        Self { token: Some((fields["oauth_token"].clone(), fields["oauth_token_secret"].clone())), ..self.clone() }
+    }
+
+    /// Signs the exchange of a password.
+    pub(crate) fn password(&self, username: &str, password: &str) -> Signing {
+        self.signing()
+            .with("x_auth_mode", "client_auth")
+            .with("x_auth_username", username)
+            .with("x_auth_password", password)
+    }
+}
+
+/// What every refusal must be, and this status and problem.
+pub(crate) fn assert_refused(answer: &Response, status: u16, problem: &str) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    let challenge = answer.header("www-authenticate").unwrap();
+    assert!(challenge.starts_with(&format!(r#"OAuth realm="api", oauth_problem="{problem}""#)), "{challenge}");
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let body = answer.json();
+    assert_eq!((&body["status"], &body["oauth_problem"]), (&status.into(), &problem.into()), "{body}");
+}
+
+/// Asserts that a refusal names a parameter, in the challenge and in the body.
+pub(crate) fn assert_names(answer: &Response, list: &str, parameter: &str) {
+    assert_eq!(answer.json()[list], parameter, "{answer:?}");
+    let challenge = answer.header("www-authenticate").unwrap();
+    assert!(challenge.contains(&format!(r#"{list}="{parameter}""#)), "{challenge}");
+}
+
+/// The fields of a form that is an answer.
+pub(crate) fn fields(answer: &Response) -> BTreeMap<String, String> {
+    assert_eq!(answer.header("content-type"), Some(FORM), "{answer:?}");
+    let decode = |text: &str| percent_decode_str(text).decode_utf8().unwrap().into_owned();
+    let pairs = answer.body.split('&').map(|pair| pair.split_once('=').unwrap());
+    pairs.map(|(name, value)| (decode(name), decode(value))).collect()
+}
+
+pub(crate) fn requesting() -> Request {
+    Request::form("POST", "/oauth/request_token", "")
+}
+
+pub(crate) fn exchanging() -> Request {
+    Request::form("POST", "/oauth/access_token", "")
+}
+
+/// The name of a caller's token.
+pub(crate) fn name(caller: &Caller) -> Token {
+    Token::new(caller.token.clone().unwrap().0).unwrap()
+}
+
+fn text(secret: &Secret) -> String {
+    String::from_utf8(secret.expose().into()).unwrap()
+}
+
+fn config() -> Config {
+    let mut config = Config::default();
+    config.store.url = StoreUrl::Memory;
+    let Config { check, api, http, ops, .. } = &mut config;
+    for listener in [&mut check.listener, &mut api.listener, &mut http.listener, &mut ops.listener] {
+        let address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
+        *listener = ListenerConfig { address, tls: None, insecure_plaintext: false };
+    }
+    // Enough to be a hash, and quick in a build that is not optimized.
+    (config.password.memory_kib, config.password.iterations) = (64, 1);
+    config.password.max_delay = Duration::ZERO;
+    config.shutdown.delay = Duration::ZERO;
+    config
+}
+
+/// Where the users of every consumer here come back to.
+pub(crate) const CALLBACK: &str = "https://printer.example.com/ready?order=7";

@@ -1,0 +1,8 @@
+//! `/oauth/request_token` and `/oauth/access_token` (RFC 5849 section 2), and xAuth.
+
+mod bad_input;
+pub(crate) mod bench;
+mod exchanged;
+mod passwords;
+mod requested;
+mod wire;

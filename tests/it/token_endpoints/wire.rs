@@ -1,0 +1,126 @@
+//! HTTP itself: what can be read in two ways is refused, and every answer has the headers that keep browsers out.
+
+use std::time::Duration;
+
+use super::bench::{Bench, CALLBACK, requesting};
+use crate::caller::Caller;
+use crate::http::{Request, Response, exchange};
+use crate::program::Countersign;
+use crate::redis::RedisServer;
+
+#[tokio::test]
+async fn a_request_without_exactly_one_host_is_refused() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer(&["three-legged"]).await;
+    let request = asking(&printer);
+    let second = request.clone().with("Host", "evil.example");
+    assert_eq!(bench.send(&second).await.status, 400);
+    let mut none = request.clone();
+    none.headers.retain(|(name, _)| name != "Host");
+    assert_eq!(bench.send(&none).await.status, 400);
+    assert_eq!(bench.send(&request).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_target_that_is_not_a_path_is_refused() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer(&["three-legged"]).await;
+    for target in ["http://api.example.com/oauth/request_token", "http://evil.example/oauth/request_token", "*"] {
+        let mut request = asking(&printer);
+        target.clone_into(&mut request.target);
+        assert_eq!(bench.send(&request).await.status, 400, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn http_1_0_needs_a_host_too() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer(&["three-legged"]).await;
+    let old = |request: &Request| String::from_utf8(request.to_bytes()).unwrap().replace("HTTP/1.1", "HTTP/1.0");
+    let request = asking(&printer);
+    let without = old(&request).replace("Host: api.example.com\r\n", "");
+    assert_eq!(raw(&bench, &without).await.status, 400);
+    assert_eq!(raw(&bench, &old(&request)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_of_two_lengths_is_refused() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer(&["three-legged"]).await;
+    let request = printer.signing().with("oauth_callback", CALLBACK).in_form(&requesting());
+    let other = request.clone().with("Content-Length", "3");
+    assert_eq!(bench.send(&other).await.status, 400);
+    let chunked = request.clone().with("Transfer-Encoding", "chunked");
+    assert_eq!(bench.send(&chunked).await.status, 400);
+}
+
+#[tokio::test]
+async fn half_a_body_gives_nothing() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer(&["three-legged"]).await;
+    let request = printer.signing().with("oauth_callback", CALLBACK).in_form(&requesting());
+    let length = request.body.len();
+    let promised = request.with_changed("Content-Length", |_| (length + 5).to_string());
+    {
+        use tokio::io::AsyncWriteExt as _;
+        let mut stream = tokio::net::TcpStream::connect(bench.address).await.unwrap();
+        stream.write_all(&promised.to_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer).await;
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", answer.escape_ascii());
+    }
+    assert!(!bench.counted("request_token", "issue", "ok"));
+}
+
+#[tokio::test]
+async fn every_answer_has_the_headers_that_keep_browsers_out() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer(&["three-legged"]).await;
+    for (request, status) in [
+        (asking(&printer), 200),
+        (requesting(), 401),
+        (Request::get("/oauth/request_token"), 405),
+        (Request::get("/oauth/nothing"), 404),
+        (Request::get("/"), 404),
+        (Request::get("/oauth/request_token").with("Host", "b"), 400),
+    ] {
+        let answer = bench.send(&request).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("pragma", "no-cache"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("x-frame-options", "DENY"),
+        ] {
+            assert_eq!(answer.header(name), Some(value), "{status}");
+        }
+        assert!(answer.header("content-security-policy").unwrap().contains("default-src 'none'"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_gone_is_our_failure_and_no_denial() {
+    let redis = RedisServer::start();
+    let countersign = Countersign::start(&redis.url(), "").await;
+    let consumer = countersign.admin(&["consumer", "create", "--name=Printer"]).await;
+    let text = |field: &str| consumer[field].as_str().unwrap().to_owned();
+    let printer = Caller { consumer_key: text("consumer_key"), consumer_secret: text("consumer_secret"), token: None };
+    let asking = || printer.signing().with("oauth_callback", "oob").in_header(&requesting());
+    assert_eq!(asking().send(countersign.http).await.status, 200);
+    drop(redis);
+    let answer = asking().send(countersign.http).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{answer:?}");
+    assert_eq!(answer.header("www-authenticate"), None);
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+}
+
+fn asking(caller: &Caller) -> Request {
+    caller.signing().with("oauth_callback", CALLBACK).in_header(&requesting())
+}
+
+async fn raw(bench: &Bench, text: &str) -> Response {
+    let answer = tokio::time::timeout(Duration::from_secs(30), exchange(bench.address, text.as_bytes())).await;
+    Response::parse(&answer.unwrap())
+}
