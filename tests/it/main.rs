@@ -13,6 +13,7 @@ mod api_access;
 mod api_bad_input;
 mod api_definition;
 mod api_requests;
+mod authorize;
 mod caller;
 mod check;
 mod cli_explain;

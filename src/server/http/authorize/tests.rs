@@ -68,8 +68,11 @@ async fn a_user_reads_who_asks_for_what_and_where_it_leads() {
     asked.request_token.scopes = Scopes::default();
     asked.request_token.callback = Callback::Uri("com.example.app:/done".to_owned());
     let page = html(pages::consent(&asked, &cookie, &session(), &words)).await;
-    assert!(page.contains(">Verified</p>") && !page.contains("Not verified"), "{page}");
-    assert!(page.contains("not limited by any scope") && page.contains("<bdi>com.example.app:</bdi>"), "{page}");
+    assert!(page.contains(">Verified by this service</p>") && !page.contains("Not verified"), "{page}");
+    assert!(
+        page.contains("where no particular permission is needed") && page.contains("<bdi>com.example.app:</bdi>"),
+        "{page}"
+    );
     asked.request_token.callback = Callback::OutOfBand;
     assert!(html(pages::consent(&asked, &cookie, &session(), &words)).await.contains("you are shown a PIN"));
 }
