@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use countersign::model::{Consumer, Generation, RequestToken, RequestTokenState, User, UserStatus, Username};
-use countersign::store::{AttemptCounter, Store, StoreErrorKind, TokenHolder};
+use countersign::store::{AttemptCounter, Change, Store, StoreErrorKind, TokenHolder};
 use tokio::time::Instant;
 
 use super::bench::{
     Bench, PASSWORD_HASH, VERIFIER, authorized, consumer, key, name, request_token, session, token, user, user_id,
     with_redis,
 };
+use super::conformance::changes::Told;
 use super::lossy::Lossy;
 use crate::redis::RedisServer;
 
@@ -90,6 +91,24 @@ async fn attempts_are_taken_back_once_though_the_answer_is_lost() {
     store.take_attempts_back(&counter(), 1).await.unwrap();
     assert!(lossy.has_lost());
     assert_eq!(store.count_attempt(&counter(), MINUTE).await.unwrap(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_may_have_been_made_is_told_also_when_nobody_waits_for_it() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    let change = Change::Consumer(key("ck"));
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    let _ok: String = server.run(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    let told = Told::of(&store);
+    let changed = Consumer { revision: 2, ..consumer("ck") };
+    // Dropped while Redis still has to answer.
+    let abandoned = tokio::time::timeout(Duration::from_millis(100), store.replace_consumer(&changed)).await;
+    assert!(abandoned.is_err(), "{abandoned:?}");
+    assert!(told.take().contains(&change));
+    let error = store.replace_consumer(&changed).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(told.take().contains(&change));
 }
 
 // === Crashes between two writes ===

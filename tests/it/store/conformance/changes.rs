@@ -68,10 +68,10 @@ async fn a_change_that_is_refused_is_not_told(store: Arc<dyn Store>) {
 
 /// What was told.
 #[derive(Default)]
-struct Told(Mutex<Vec<Change>>);
+pub(crate) struct Told(Mutex<Vec<Change>>);
 
 impl Told {
-    fn of(store: &Arc<dyn Store>) -> Arc<Self> {
+    pub(crate) fn of(store: &Arc<dyn Store>) -> Arc<Self> {
         let told = Arc::new(Self::default());
         let observer: Arc<dyn Observe> = told.clone();
         let observer: Weak<dyn Observe> = Arc::downgrade(&observer);
@@ -79,7 +79,7 @@ impl Told {
         told
     }
 
-    fn take(&self) -> Vec<Change> {
+    pub(crate) fn take(&self) -> Vec<Change> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }

@@ -1,6 +1,6 @@
 //! The contract of `Store`, rule by rule, on every store.
 
-mod changes;
+pub(crate) mod changes;
 mod credentials;
 mod deletions;
 mod nonces;
