@@ -9,6 +9,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
     named_clients_show_a_certificate(config, reader);
     a_directory_can_be_asked(config, reader);
     redis_has_a_master_key(config, reader);
+    every_lane_has_memory(config, reader);
     listeners_are_apart(config, reader);
     every_route_can_match(&config.routes, reader);
 }
@@ -64,6 +65,15 @@ fn is_remote_plaintext(url: &str) -> bool {
     let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host != "localhost" && !address.is_ok_and(|address| address.is_loopback())
+}
+
+/// RFC 9106 section 3.1.
+fn every_lane_has_memory(config: &Config, reader: &mut Reader) {
+    let least = 8 * config.password.parallelism;
+    if config.password.memory_kib < least {
+        let remedy = format!("must be at least {least}: 8 for each of `password.parallelism`");
+        reader.reject::<()>("password.memory_kib", &remedy);
+    }
 }
 
 fn redis_has_a_master_key(config: &Config, reader: &mut Reader) {

@@ -218,6 +218,15 @@ fn redis_needs_a_master_key() {
 }
 
 #[test]
+fn every_lane_of_a_hash_has_its_memory() {
+    let error = load_file("[password]\nmemory_kib = 8\nparallelism = 2\n").unwrap_err().to_string();
+    assert!(
+        error.contains("`password.memory_kib` must be at least 16: 8 for each of `password.parallelism`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_password_of_the_store_is_never_shown() {
     let env = [("COUNTERSIGN_STORE__URL", "redis://:hunter2@h"), ("COUNTERSIGN_STORE__MASTER_KEY_FILE", "k")];
     let config = load(&Sources { env: owned(&env), ..Sources::default() }).unwrap();

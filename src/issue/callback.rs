@@ -141,3 +141,84 @@ const UNREGISTERED: &str = "is none of the consumer's callbacks: scheme, host, p
 
 /// RFC 5849 section 3.6.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callback_is_compared_by_components() {
+        for (registered, sent) in [
+            ("https://example.com/cb", "https://example.com/cb"),
+            ("https://example.com/cb", "HTTPS://EXAMPLE.com:443/cb"),
+            ("https://example.com:443/cb", "https://example.com/cb"),
+            ("https://example.com", "https://example.com/"),
+            ("https://example.com/cb", "https://example.com/cb?state=1"),
+            ("https://example.com/cb?", "https://example.com/cb"),
+            ("https://example.com/cb?a=1", "https://example.com/cb?a=1"),
+            ("https://example.com/cb?a=1", "https://example.com/cb?a=1&b=2"),
+            ("http://[2001:DB8::1]:8080/cb", "http://[2001:db8::1]:8080/cb"),
+            ("com.example.app:/done", "com.example.app:/done?x"),
+            ("printer://callback", "printer://callback"),
+        ] {
+            assert!(matches(sent, registered), "{sent} is {registered}");
+        }
+        for (registered, sent) in [
+            ("https://example.com/cb", "http://example.com/cb"),
+            ("https://example.com/cb", "https://example.com:8443/cb"),
+            ("https://example.com/cb", "https://example.com.evil.example/cb"),
+            ("https://example.com/cb", "https://evil.example/cb?https://example.com/cb"),
+            ("https://example.com/cb", "https://example.com/cb/"),
+            ("https://example.com/cb", "https://example.com/cb/more"),
+            ("https://example.com/cb", "https://example.com/CB"),
+            ("https://example.com/cb", "https://example.com/x/../cb"),
+            ("https://example.com/cb", "https://example.com/c%62"),
+            ("https://example.com/", "https://example.com/cb"),
+            ("https://example.com/cb?a=1", "https://example.com/cb"),
+            ("https://example.com/cb?a=1", "https://example.com/cb?a=12"),
+            ("https://example.com/cb?a=1", "https://example.com/cb?b=2&a=1"),
+            ("http://[2001:db8::1]/cb", "http://[2001:db8::2]/cb"),
+            ("com.example.app:/done", "com.example.app://done"),
+            ("com.example.app:/done", "com.example.other:/done"),
+            ("printer://callback", "printer://callback:80"),
+            ("oob", "https://example.com/cb"),
+        ] {
+            assert!(!matches(sent, registered), "{sent} is not {registered}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_added_at_the_end_of_the_query() {
+        for (uri, sent_to) in [
+            ("https://example.com/cb", "https://example.com/cb?oauth_token=t%26%2B&oauth_verifier=v"),
+            ("https://example.com/cb?", "https://example.com/cb?oauth_token=t%26%2B&oauth_verifier=v"),
+            ("https://example.com/cb?a=1", "https://example.com/cb?a=1&oauth_token=t%26%2B&oauth_verifier=v"),
+            ("https://example.com/cb?a=1&", "https://example.com/cb?a=1&oauth_token=t%26%2B&oauth_verifier=v"),
+            ("https://example.com/cb?a=?", "https://example.com/cb?a=?&oauth_token=t%26%2B&oauth_verifier=v"),
+            ("https://example.com/cb#top", "https://example.com/cb?oauth_token=t%26%2B&oauth_verifier=v#top"),
+            ("com.example.app:/done", "com.example.app:/done?oauth_token=t%26%2B&oauth_verifier=v"),
+        ] {
+            assert_eq!(allowed(&Callback::Uri(uri.to_owned()), "t&+", "v").as_deref(), Some(sent_to));
+        }
+        assert_eq!(
+            refused(&Callback::Uri("https://example.com/cb?a=1".to_owned()), "t").as_deref(),
+            Some("https://example.com/cb?a=1&oauth_token=t&oauth_problem=user_refused")
+        );
+        assert_eq!(allowed(&Callback::OutOfBand, "t", "v"), None);
+        assert_eq!(refused(&Callback::OutOfBand, "t"), None);
+    }
+
+    #[test]
+    fn out_of_band_is_what_the_consumer_registered() {
+        let meant = |registered: &[&str]| {
+            let registered: Vec<String> = registered.iter().copied().map(str::to_owned).collect();
+            out_of_band(&registered)
+        };
+        let (one, two) = ("https://example.com/1", "https://example.com/2");
+        assert_eq!(meant(&[]), Ok(Callback::OutOfBand));
+        assert_eq!(meant(&["oob"]), Ok(Callback::OutOfBand));
+        assert_eq!(meant(&[one, "oob"]), Ok(Callback::OutOfBand));
+        assert_eq!(meant(&[one]), Ok(Callback::Uri(one.to_owned())));
+        assert!(meant(&[one, two]).is_err());
+    }
+}

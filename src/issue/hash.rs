@@ -139,7 +139,7 @@ fn stand_in(argon2: &Argon2<'_>) -> Result<Phc, HashError> {
     Ok(phc)
 }
 
-/// Lanes need eight blocks each.
+/// A configuration that was read has no others than these.
 fn params(config: &PasswordConfig) -> Params {
     let memory = config.memory_kib.max(8 * config.parallelism);
     Params::new(memory, config.iterations, config.parallelism, None).unwrap_or(Params::DEFAULT)

@@ -31,6 +31,8 @@ mod password;
 pub(crate) mod random;
 mod request_tokens;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod uri;
 mod users;
