@@ -71,8 +71,7 @@ impl Hasher {
         password: &Secret,
         hash: Option<&PasswordHash>,
     ) -> Result<Checked, DirectoryError> {
-        let damaged = |error| DirectoryError::new("reading what a password is checked with").because(error);
-        let kept = hash.map(|hash| Phc::new(hash.expose())).transpose().map_err(damaged)?;
+        let kept = hash.map(parse).transpose()?;
         let is_outdated = kept.as_ref().is_some_and(|phc| !self.is_current(phc));
         let exists = kept.is_some();
         let (argon2, password) = (self.argon2.clone(), password.clone());
@@ -131,6 +130,13 @@ pub(super) fn password(given: &Secret) -> Result<(), String> {
     Ok(())
 }
 
+/// A hash that is cut short is damaged: no password would be the one, and nobody would know why.
+fn parse(hash: &PasswordHash) -> Result<Phc, DirectoryError> {
+    let damaged = || DirectoryError::new("reading what a password is checked with");
+    let phc = Phc::new(hash.expose()).map_err(|error| damaged().because(error))?;
+    if phc.salt.is_some() && phc.hash.is_some() { Ok(phc) } else { Err(damaged()) }
+}
+
 /// What is checked where there is no hash: of the same cost, and of no password.
 fn stand_in(argon2: &Argon2<'_>) -> Result<Phc, HashError> {
     let mut phc: Phc = Phc::new(ANY_HASH)?;
@@ -158,3 +164,56 @@ const SALT_LEN: usize = 16;
 const MAX_WAITING: usize = 256;
 
 const ANY_HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c3RhbmRpbnNhbHRzYWx0cw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::CountingEntropy;
+    use crate::config::Config;
+
+    #[tokio::test]
+    async fn no_password_is_that_of_a_user_who_has_none() {
+        let hasher = cheap(1);
+        for given in ["", "password", "standinsaltsalts"] {
+            assert_eq!(hasher.check(&Secret::new(given.as_bytes()), None).await.unwrap(), Checked::Wrong);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_stands_in_for_a_missing_hash_costs_what_a_hash_costs() {
+        let hasher = cheap(3);
+        assert!(hasher.is_current(&stand_in(&hasher.argon2).unwrap()));
+        assert!(!cheap(2).is_current(&stand_in(&hasher.argon2).unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_hash_knows_its_password_whatever_the_cost_is_now() {
+        let password = Secret::new(*b"correct horse");
+        let hash = cheap(1).hash(&password, &CountingEntropy::default()).await.unwrap();
+        assert_eq!(cheap(1).check(&password, Some(&hash)).await.unwrap(), Checked::Right);
+        assert_eq!(cheap(2).check(&password, Some(&hash)).await.unwrap(), Checked::Outdated);
+        let wrong = Secret::new(*b"wrong horse");
+        assert_eq!(cheap(2).check(&wrong, Some(&hash)).await.unwrap(), Checked::Wrong);
+    }
+
+    #[tokio::test]
+    async fn a_damaged_hash_is_an_error_and_no_answer() {
+        let damaged = PasswordHash::new("$argon2id$v=19$m=8");
+        assert!(cheap(1).check(&Secret::new(*b"correct horse"), Some(&damaged)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn no_more_wait_than_there_are_places() {
+        let hasher = cheap(1);
+        let places = u32::try_from(hasher.places.available_permits()).unwrap();
+        let taken = hasher.places.acquire_many(places).await.unwrap();
+        let password = Secret::new(*b"correct horse");
+        assert!(hasher.check(&password, None).await.is_err());
+        drop(taken);
+        assert!(hasher.check(&password, None).await.is_ok());
+    }
+
+    fn cheap(iterations: u32) -> Hasher {
+        Hasher::new(&PasswordConfig { memory_kib: 8, iterations, parallelism: 1, ..Config::default().password })
+    }
+}

@@ -1,5 +1,6 @@
 //! The rules of issuing, each on a store in memory with a clock that stands still.
 
+mod audit;
 mod consumers;
 mod exchange;
 mod log_in;
@@ -140,10 +141,9 @@ fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {
 
 /// The fields that were wrong, and what is wrong with them.
 fn problems<T: std::fmt::Debug>(outcome: Result<T, IssueError>) -> Vec<String> {
-    match outcome.unwrap_err() {
-        IssueError::Invalid(wrong) => wrong.iter().map(|one| format!("{} {}", one.field, one.problem)).collect(),
-        other => panic!("{other:?}"),
-    }
+    let error = outcome.unwrap_err();
+    let IssueError::Invalid(wrong) = error else { panic!("{error:?}") };
+    wrong.iter().map(|one| format!("{} {}", one.field, one.problem)).collect()
 }
 
 /// Asserts what an outcome failed with.
