@@ -208,6 +208,28 @@ fn the_api_beyond_loopback_needs_tls_or_the_operators_word() {
 }
 
 #[test]
+fn named_clients_need_a_certificate_authority() {
+    for key in ["admin_clients", "issuer_clients"] {
+        for tls in ["", "[api.tls]\ncertificate_file = \"a\"\nkey_file = \"b\"\n"] {
+            let error = load_file(&format!("[api]\n{key} = \"ops.example.com\"\n{tls}")).unwrap_err().to_string();
+            let expected = format!(
+                ":2: `api.{key}` names client certificates, which nobody is asked for: set `api.tls.client_ca_file`"
+            );
+            assert!(error.contains(&expected), "{error}");
+        }
+    }
+    let tls = "[api.tls]\ncertificate_file = \"a\"\nkey_file = \"b\"\nclient_ca_file = \"c\"\n";
+    let named = |issuers: &str| {
+        load_file(&format!("[api]\nadmin_clients = \"a.example b.example\"\nissuer_clients = \"{issuers}\"\n{tls}"))
+    };
+    let config = named("spiffe://c/login").unwrap();
+    assert_eq!(config.api.admin_clients, ["a.example", "b.example"]);
+    assert_eq!(config.api.issuer_clients, ["spiffe://c/login"]);
+    let error = named("b.example").unwrap_err().to_string();
+    assert!(error.contains("`api.issuer_clients` has \"b.example\", which is in `api.admin_clients` too"), "{error}");
+}
+
+#[test]
 fn redis_needs_a_master_key() {
     let flags = vec![("store.url", "redis://:hunter2@localhost".to_owned())];
     let sources = Sources { flags, ..Sources::default() };

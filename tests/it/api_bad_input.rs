@@ -4,6 +4,7 @@
 //! without a good request here fails, and so does a new field that nobody checks.
 
 use countersign::model::{ConsumerKey, Token, UserId};
+use countersign::server::api::v1;
 use countersign::store::TokenHolder;
 use prost_types::field_descriptor_proto::Type;
 use tonic::transport::Channel;
@@ -15,7 +16,7 @@ use crate::api_requests::{KEY, RequestTokens, TOKEN, USER_ID, consumer_request, 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_request_is_answered() {
-    for call in built() {
+    for call in calls() {
         let world = World::create().await;
         let answer = world.send(&call, good(&call.name, &world.request_tokens)).await;
         assert!(answer.is_ok(), "{}: {answer:?}", call.name);
@@ -26,7 +27,7 @@ async fn a_good_request_is_answered() {
 async fn a_field_that_is_left_out_is_named() {
     let world = World::create().await;
     let before = world.records().await;
-    for call in built() {
+    for call in calls() {
         let right = good(&call.name, &world.request_tokens);
         for field in call.fields.iter().filter(|field| is_required(&call, field)) {
             let refused = world.refuses(&call, without(&right, &field.numbers)).await;
@@ -44,7 +45,7 @@ async fn a_field_that_is_left_out_is_named() {
 async fn a_text_that_no_field_may_have_is_named() {
     let world = World::create().await;
     let before = world.records().await;
-    for call in built() {
+    for call in calls() {
         let right = good(&call.name, &world.request_tokens);
         for field in call.fields.iter().filter(|field| field.kind == Type::String && is_read(&call, field)) {
             for bad in ["a\u{1}b".to_owned(), "x".repeat(1 << 20)] {
@@ -65,7 +66,7 @@ async fn a_text_that_no_field_may_have_is_named() {
 async fn a_field_that_can_not_be_read_is_named() {
     let world = World::create().await;
     let before = world.records().await;
-    for call in built() {
+    for call in calls() {
         let right = good(&call.name, &world.request_tokens);
         for field in &call.fields {
             let is_bytes = matches!(field.kind, Type::String | Type::Message);
@@ -89,7 +90,7 @@ async fn a_field_that_can_not_be_read_is_named() {
 async fn an_unknown_name_is_not_found() {
     let world = World::create().await;
     let before = world.records().await;
-    for call in built() {
+    for call in calls() {
         let Some((name, expected)) = names_a_record(&call.name) else { continue };
         let field = call.fields.iter().find(|field| field.name == name).unwrap();
         let unknown =
@@ -98,12 +99,6 @@ async fn an_unknown_name_is_not_found() {
         assert_eq!((refused.code(), reason(&refused).as_str()), (Code::NotFound, expected), "{}: {refused}", call.name);
     }
     assert_eq!(world.records().await, before);
-}
-
-/// Every call but those that are not built yet.
-fn built() -> Vec<Call> {
-    let unbuilt = |call: &Call| call.name.contains("RequestToken") || call.name == "ExchangePassword";
-    calls().into_iter().filter(|call| !unbuilt(call)).collect()
 }
 
 /// Which field says of which record the call is, and what is answered when there is none.
@@ -179,8 +174,21 @@ impl World {
         let server = AdminServer::start().await;
         server.consumers().await.create_consumer(consumer_request(KEY)).await.unwrap();
         server.users().await.create_user(user_request(USER_ID, "alice")).await.unwrap();
-        server.tokens().await.create_token(token_request(TOKEN)).await.unwrap();
-        let (pending, token, verifier) = ("p".to_owned(), "t".to_owned(), "v".to_owned());
+        let mut tokens = server.tokens().await;
+        tokens.create_token(token_request(TOKEN)).await.unwrap();
+        let request = || v1::CreateRequestTokenRequest {
+            consumer_key: KEY.to_owned(),
+            callback: "oob".to_owned(),
+            scopes: Vec::new(),
+        };
+        let pending = tokens.create_request_token(request()).await.unwrap().into_inner().request_token.unwrap().token;
+        let token = tokens.create_request_token(request()).await.unwrap().into_inner().request_token.unwrap().token;
+        let consent = v1::AuthorizeRequestTokenRequest {
+            token: token.clone(),
+            user_id: USER_ID.to_owned(),
+            ..Default::default()
+        };
+        let verifier = tokens.authorize_request_token(consent).await.unwrap().into_inner().verifier;
         let channel = server.stranger().await;
         let request_tokens = RequestTokens { pending, authorized: (token, verifier) };
         Self { server, channel, request_tokens }

@@ -157,6 +157,8 @@ const DETAILS_ROOM: usize = 2400;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::model::{ConsumerKey, Flow, Token};
 
@@ -189,6 +191,7 @@ mod tests {
     fn every_error_has_a_code_and_a_reason_for_programs() {
         let (key, token) = (|| ConsumerKey::new("key").unwrap(), || Token::new("token").unwrap());
         let store = |kind| IssueError::Store(StoreError::new(kind, "looking up a consumer"));
+        let mut told = BTreeSet::new();
         for (error, code, reason) in [
             (IssueError::Invalid(Violations::of("f", "p")), Code::InvalidArgument, "FIELD_VIOLATION"),
             (IssueError::UnknownConsumer(key()), Code::NotFound, "CONSUMER_NOT_FOUND"),
@@ -219,12 +222,21 @@ mod tests {
             (store(StoreErrorKind::Unreadable), Code::Internal, "INTERNAL"),
         ] {
             let status = status(error);
+            told.insert(reason.to_owned());
             let info = status.get_error_details().error_info().cloned().unwrap();
             assert_eq!((status.code(), info.reason.as_str(), info.domain.as_str()), (code, reason, "countersign.v1"));
-            assert!(PROTO.contains(reason), "{reason} is in the table of consumer.proto");
             let is_about_a_record = matches!(code, Code::NotFound | Code::AlreadyExists);
             assert_eq!(status.get_error_details().resource_info().is_some(), is_about_a_record, "{reason}");
         }
+        told.extend(["CREDENTIALS_REQUIRED".to_owned(), "ROLE_INSUFFICIENT".to_owned()]);
+        assert_eq!(told, reasons_in_the_table());
+    }
+
+    /// The second column of the table in consumer.proto, which has nothing else in capitals where it stands.
+    fn reasons_in_the_table() -> BTreeSet<String> {
+        let table = PROTO.split("//   code                 reason").nth(1).unwrap().split("//\n").next().unwrap();
+        let column = table.lines().skip(1).filter_map(|line| line.get(26..)?.split([' ', ',']).next());
+        column.filter(|word| word.len() > 2).map(str::to_owned).collect()
     }
 
     #[test]

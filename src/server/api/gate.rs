@@ -122,6 +122,27 @@ mod tests {
         assert_eq!(actor(&Extensions::new()).unwrap_err().code(), Code::Internal);
     }
 
+    #[tokio::test]
+    async fn a_refusal_is_in_the_audit_log_and_what_was_shown_is_not() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let writer = Arc::new(log.reopen().unwrap());
+        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(writer).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        assert!(call(Some("Bearer token-of-somebody"), GET_TOKEN).await.is_err());
+        assert!(call(None, GET_TOKEN).await.is_err());
+        assert!(call(Some(ISSUER), GET_TOKEN).await.is_err());
+        assert!(call(Some(ISSUER), CREATE_TOKEN).await.is_ok());
+
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        assert!(!log.contains("token-of-"), "{log}");
+        let events: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told: Vec<_> = events.iter().map(|event| (&event["reason"], &event["actor"], &event["call"])).collect();
+        let (call, null) = (GET_TOKEN.into(), serde_json::Value::Null);
+        let (wrong, nothing, issuer) = ("wrong token".into(), "no credentials".into(), "issuer".into());
+        assert_eq!(told, [(&wrong, &null, &call), (&nothing, &null, &call), (&null, &issuer, &call)]);
+        assert!(events.iter().all(|event| event["target"] == "countersign::audit"), "{log}");
+    }
+
     #[test]
     fn only_what_a_call_can_be_named_is_logged() {
         assert_eq!(shown(CREATE_TOKEN), CREATE_TOKEN);

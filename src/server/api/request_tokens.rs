@@ -38,10 +38,11 @@ pub(super) async fn create(
     let consumer_key = fields.take("consumer_key", ConsumerKey::new(consumer_key));
     let callback = fields.take("callback", Some(callback).filter(|text| !text.is_empty()).ok_or("must not be empty"));
     let (consumer_key, callback) = fields.all(consumer_key.zip(callback))?;
+    // Before they are created: a secret that can not be answered with is lost.
+    let consumer = issuer.consumer(&consumer_key).await.map_err(errors::status)?;
     let draft = RequestTokenDraft { consumer_key, callback, scopes };
     let request_token = issuer.create_request_token(&draft, actor).await.map_err(errors::status)?;
     let token_secret = shown(&request_token.secret);
-    let consumer = issuer.consumer(&draft.consumer_key).await.map_err(errors::status)?;
     let request_token = Some(request_token_message(&Asking { request_token, consumer }));
     Ok(v1::CreateRequestTokenResponse { request_token, token_secret })
 }
