@@ -155,4 +155,4 @@ pub(crate) fn token_request(token: &str) -> v1::CreateTokenRequest {
 pub(crate) const KEY: &str = "dpf43f3p2l4k3l03";
 pub(crate) const TOKEN: &str = "nnch734d00sl2jdk";
 pub(crate) const USER_ID: &str = "user-1";
-const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";

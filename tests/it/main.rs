@@ -12,6 +12,7 @@ mod api;
 mod api_access;
 mod api_bad_input;
 mod api_definition;
+mod api_issuing;
 mod api_requests;
 mod authorize;
 mod caller;
