@@ -29,6 +29,7 @@ mod process;
 mod program;
 mod redis;
 mod refusing_store;
+mod replicas;
 mod scripted;
 mod server_frame;
 mod stack;

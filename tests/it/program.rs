@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task;
 
+use crate::http::Request;
 use crate::process::Process;
 
 /// A running `countersign serve`; stops when dropped.
@@ -19,6 +20,7 @@ pub(crate) struct Countersign {
     pub(crate) check: SocketAddr,
     pub(crate) api: SocketAddr,
     pub(crate) http: SocketAddr,
+    ops: SocketAddr,
     process: Process,
     launch: Arc<Launch>,
 }
@@ -36,6 +38,7 @@ struct Listening {
     check: SocketAddr,
     api: SocketAddr,
     http: SocketAddr,
+    ops: SocketAddr,
 }
 
 impl Countersign {
@@ -61,8 +64,8 @@ impl Countersign {
     /// Kills it with SIGKILL, and starts it again on what it left and where Envoy looks for it.
     pub(crate) async fn restart_killed(&mut self) {
         self.process.kill();
-        let (process, Listening { check, api, http }) = self.launch.start(&self.check.to_string()).await;
-        (self.process, self.check, self.api, self.http) = (process, check, api, http);
+        let (process, Listening { check, api, http, ops }) = self.launch.start(&self.check.to_string()).await;
+        (self.process, self.check, self.api, self.http, self.ops) = (process, check, api, http, ops);
     }
 
     /// Runs an administration command, and returns what it prints.
@@ -87,6 +90,11 @@ impl Countersign {
         task::spawn_blocking(move || command.output().unwrap().status.success()).await.unwrap()
     }
 
+    /// Its metrics, as Prometheus reads them.
+    pub(crate) async fn metrics(&self) -> String {
+        Request::get("/metrics").send(self.ops).await.body
+    }
+
     /// Everything that it logged so far.
     pub(crate) fn log(&self) -> String {
         self.process.log()
@@ -96,8 +104,8 @@ impl Countersign {
 impl Launch {
     /// Starts it on free ports.
     async fn instance(self: Arc<Self>) -> Countersign {
-        let (process, Listening { check, api, http }) = self.start("127.0.0.1:0").await;
-        Countersign { check, api, http, process, launch: self }
+        let (process, Listening { check, api, http, ops }) = self.start("127.0.0.1:0").await;
+        Countersign { check, api, http, ops, process, launch: self }
     }
 
     /// Starts it, and returns where it listens.
@@ -112,7 +120,8 @@ impl Launch {
         let check = process.line(|line| listening(line, "check")).await;
         let api = process.line(|line| listening(line, "api")).await;
         let http = process.line(|line| listening(line, "http")).await;
-        (process, Listening { check, api, http })
+        let ops = process.line(|line| listening(line, "ops")).await;
+        (process, Listening { check, api, http, ops })
     }
 }
 
