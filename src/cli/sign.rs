@@ -37,6 +37,12 @@ pub(crate) struct Args {
     /// Send oauth_body_hash
     #[arg(long)]
     body_hash: bool,
+    /// oauth_callback, for a request token: where the user is sent afterwards, or oob
+    #[arg(long, value_name = "URI")]
+    callback: Option<String>,
+    /// oauth_verifier, for an access token: what the user came back with
+    #[arg(long)]
+    verifier: Option<String>,
     /// Where the oauth_ parameters go
     #[arg(long, value_enum, default_value_t)]
     transport: Transport,
@@ -88,6 +94,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let url = Url::split(&args.url)?;
     let keys = Keys::read(&args.credentials, args.signature_method)?;
     let body = args.body()?;
+    let extensions = args.extensions();
     let nonce = args.nonce.clone().unwrap_or_else(random_nonce);
     let draft = Draft {
         method: args.method.as_bytes(),
@@ -103,7 +110,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         },
         realm: args.realm.as_deref(),
         body_hash: args.body_hash,
-        extensions: &[],
+        extensions: &extensions,
     };
     let signed = keys.signer(&args.credentials).sign(&draft).map_err(|error| Usage(error.to_string()))?;
     let printed = Printed { args, url: &url, signed: &signed };
@@ -117,6 +124,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
+    /// What a token endpoint takes beside what every request has (RFC 5849 sections 2.1 and 2.3).
+    fn extensions(&self) -> Vec<(&[u8], &[u8])> {
+        let all = [("oauth_callback", &self.callback), ("oauth_verifier", &self.verifier)];
+        let given = all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        given.map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
+    }
+
     fn content_type(&self) -> Option<&str> {
         let of_body = self.body.as_ref().map(|_| self.content_type.as_str());
         self.form.as_ref().map(|_| FORM).or(of_body)

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use http::HeaderValue;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 
-use super::{Access, Answer, CONNECT_TIMEOUT, MAX_ANSWER_LEN, OpenError, Peer, Question};
+use super::{Access, Answer, CONNECT_TIMEOUT, MAX_ANSWER_LEN, OpenError, Peer, Question, TOO_LONG};
 use crate::issue::DirectoryError;
 use crate::server::api::v1;
 use crate::server::api::v1::user_directory_client::UserDirectoryClient;
@@ -74,6 +74,9 @@ fn unusable(error: impl Into<Box<dyn Error + Send + Sync>>) -> OpenError {
 /// The text of a status is the directory's, and could repeat what it was asked; the cause is of this side.
 #[expect(clippy::needless_pass_by_value, reason = "made for `map_err`")]
 fn outage(status: Status) -> DirectoryError {
+    if matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled) {
+        return DirectoryError::new(TOO_LONG);
+    }
     let mut cause = format!("gRPC status {:?}", status.code());
     let mut source = status.source();
     while let Some(error) = source {

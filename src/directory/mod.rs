@@ -154,7 +154,7 @@ impl<P: Peer> Remote<P> {
         };
         match timeout(self.deadline, self.peer.ask(question)).await {
             Ok(answer) => answer?.map(checked).transpose(),
-            Err(_) => Err(DirectoryError::new("it took longer than users.timeout")),
+            Err(_) => Err(DirectoryError::new(TOO_LONG)),
         }
     }
 }
@@ -188,6 +188,9 @@ fn authorization(path: &Path) -> Result<HeaderValue, OpenError> {
     value.set_sensitive(true);
     Ok(value)
 }
+
+/// Why there is no answer when the deadline has passed, whoever notices it first.
+const TOO_LONG: &str = "it took longer than users.timeout";
 
 /// What a page has room for, and the proto says.
 const MAX_SCREEN_NAME_LEN: usize = 255;

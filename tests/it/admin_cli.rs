@@ -120,6 +120,99 @@ async fn a_server_that_is_not_there_is_named() {
     assert!(message.contains("http://127.0.0.1:1") && message.contains("`countersign serve`"), "{message}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_is_changed_given_other_keys_and_deleted() {
+    let server = AdminServer::start().await;
+    let home = tempfile::tempdir().unwrap();
+    json(&admin(&server, &["consumer", "create", "--name=N", "--consumer-key=K", "--scope=read"]).await);
+    let changed = ["consumer", "update", "K", "--name=M", "--scope=write", "--verified=true"];
+    let changed = json(&admin(&server, &changed).await);
+    assert_eq!(
+        (&changed["name"], &changed["scopes"], &changed["verified"]),
+        (&"M".into(), &vec!["write"].into(), &true.into())
+    );
+    let stale = admin(&server, &["consumer", "update", "K", "--name=O", "--etag=stale"]).await;
+    assert_eq!(stale.status.code(), Some(1), "{stale:?}");
+
+    let rotated = json(&admin(&server, &["consumer", "rotate-secret", "K", "--overlap=7d"]).await);
+    assert_eq!((&rotated["secret_count"], rotated["consumer_secret"].as_str().unwrap().len()), (&2.into(), 64));
+    let pem = home.path().join("public.pem");
+    std::fs::write(&pem, RSA_PUBLIC_KEY).unwrap();
+    let keyed =
+        json(&admin(&server, &["consumer", "add-rsa-key", "K", "--rsa-public-key", pem.to_str().unwrap()]).await);
+    let fingerprint = keyed["rsa_public_keys"][0]["fingerprint"].as_str().unwrap();
+    let without = json(&admin(&server, &["consumer", "remove-rsa-key", "K", "--fingerprint", fingerprint]).await);
+    assert_eq!(without["rsa_public_keys"], Value::Array(Vec::new()));
+
+    assert_eq!(json(&admin(&server, &["consumer", "delete", "K"]).await), serde_json::json!({}));
+    assert_eq!(
+        stderr(&admin(&server, &["consumer", "get", "K"]).await),
+        "error: there is no consumer with the key K\n"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_comes_logs_in_and_goes() {
+    let server = AdminServer::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let password = home.path().join("password");
+    let file = password.to_str().unwrap();
+    std::fs::write(&password, "correct horse battery\n").unwrap();
+    let created = ["user", "create", "--username=alice", "--user-id=u-1", "--password-file", file];
+    let created = json(&admin(&server, &created).await);
+    assert_eq!((&created["user_id"], &created["has_password"]), (&"u-1".into(), &true.into()));
+    assert_eq!(json(&admin(&server, &["user", "get", "--username=ALICE"]).await), created);
+    assert_eq!(json(&admin(&server, &["user", "list"]).await), Value::Array(vec![created]));
+
+    json(&admin(&server, &["consumer", "create", "--name=N", "--consumer-key=K", "--flow=xauth"]).await);
+    let exchange = ["token", "exchange-password", "--consumer-key=K", "--username=alice", "--password-file", file];
+    let token = json(&admin(&server, &exchange).await);
+    assert_eq!((&token["user_id"], &token["screen_name"]), (&"u-1".into(), &"alice".into()));
+    let listed = json(&admin(&server, &["token", "list", "--user-id=u-1"]).await);
+    assert_eq!(listed[0]["token"], token["token"]);
+
+    let name = token["token"].as_str().unwrap();
+    let good_for = async || json(&admin(&server, &["token", "introspect", name]).await)["inactive_reason"].clone();
+    assert_eq!(good_for().await, "");
+    assert_eq!(json(&admin(&server, &["user", "disable", "u-1"]).await)["status"], "USER_STATUS_DISABLED");
+    assert_eq!(good_for().await, "user_disabled");
+    json(&admin(&server, &["user", "enable", "u-1"]).await);
+    json(&admin(&server, &["token", "revoke-all", "--user-id=u-1"]).await);
+    assert_eq!(good_for().await, "revoked");
+
+    std::fs::write(&password, "another horse battery\n").unwrap();
+    json(&admin(&server, &["user", "set-password", "u-1", "--password-file", file]).await);
+    json(&admin(&server, &exchange).await);
+    json(&admin(&server, &["user", "delete", "u-1"]).await);
+    let refused = admin(&server, &exchange).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(!stderr(&refused).contains("horse"), "{}", stderr(&refused));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_credentials_are_decided_about_and_exchanged() {
+    let server = AdminServer::start().await;
+    json(
+        &admin(&server, &["consumer", "create", "--name=N", "--consumer-key=K", "--callback=https://n.example.com/"])
+            .await,
+    );
+    let create = ["request-token", "create", "--consumer-key=K", "--callback=https://n.example.com/"];
+    let asked = json(&admin(&server, &create).await);
+    let name = asked["token"].as_str().unwrap();
+    let shown = json(&admin(&server, &["request-token", "get", name]).await);
+    assert_eq!((&shown["state"], &shown["consumer_name"]), (&"REQUEST_TOKEN_STATE_PENDING".into(), &"N".into()));
+    let allowed = json(&admin(&server, &["request-token", "authorize", name, "--user-id=u-1"]).await);
+    let verifier = allowed["verifier"].as_str().unwrap();
+    assert!(allowed["redirect_url"].as_str().unwrap().contains(verifier), "{allowed}");
+    let exchange = ["request-token", "exchange", name, "--consumer-key=K", "--verifier", verifier];
+    assert_eq!(json(&admin(&server, &exchange).await)["user_id"], "u-1");
+    assert_eq!(admin(&server, &exchange).await.status.code(), Some(1), "it is exchanged once");
+
+    let asked = json(&admin(&server, &create).await);
+    let refused = json(&admin(&server, &["request-token", "refuse", asked["token"].as_str().unwrap()]).await);
+    assert!(refused["redirect_url"].as_str().unwrap().starts_with("https://n.example.com/?"), "{refused}");
+}
+
 async fn admin(server: &AdminServer, words: &[&str]) -> Output {
     command(server, words).output().await.unwrap()
 }
@@ -152,3 +245,5 @@ fn json(output: &Output) -> Value {
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
+
+const RSA_PUBLIC_KEY: &str = include_str!("rsa_public.pem");

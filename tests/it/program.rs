@@ -142,7 +142,7 @@ fn master_key(directory: &Path) {
 }
 
 /// The address in the line of the log that says what this listener listens on.
-fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
+pub(crate) fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
     let event: Value = serde_json::from_str(line).ok()?;
     let is_it = event["message"] == "listening" && event["listener"] == listener;
     is_it.then(|| event["address"].as_str().unwrap().parse().unwrap())
