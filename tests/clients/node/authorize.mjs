@@ -49,7 +49,7 @@ const scenarios = {
   async ownScheme() {
     const page = await open(given.requests[0]);
     await logIn(page);
-    const failed = page.waitForEvent("requestfailed", { timeout: 5000 });
+    const failed = page.waitForEvent("requestfailed", { timeout: 20000 });
     await page.getByRole("button", { name: "Allow" }).click();
     return { went: (await failed).url() };
   },
@@ -142,7 +142,7 @@ const scenarios = {
     await logIn(await open(given.requests[0], {}, user));
     const address = await site(`<iframe src="${address_of(given.requests[0])}"></iframe>`);
     const page = await user.newPage();
-    const said = page.waitForEvent("console", { timeout: 5000 });
+    const said = page.waitForEvent("console", { timeout: 20000 });
     await page.goto(address);
     const text = await page.frames()[1].locator("body").innerText();
     return { said: (await said).text(), text };
@@ -228,7 +228,7 @@ const heading = (page) => page.getByRole("heading", { level: 1 }).innerText();
 
 /** Waits for the callback's site. */
 async function callback(page, url = /printer\.example\.com/) {
-  await page.waitForURL(url, { timeout: 5000 });
+  await page.waitForURL(url, { timeout: 20000 });
   return { url: page.url(), title: await page.title() };
 }
 
