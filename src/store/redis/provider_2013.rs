@@ -39,6 +39,9 @@ pub struct ProviderConsumers {
     cursor: Option<u64>,
 }
 
+/// A field of a hash, and its value.
+type Field = (Vec<u8>, Vec<u8>);
+
 // === impl ProviderConsumers ===
 
 impl ProviderConsumers {
@@ -75,7 +78,7 @@ impl ProviderConsumers {
         let Some(cursor) = self.cursor else { return Ok(None) };
         let mut scan = cmd("HSCAN");
         scan.arg(self.secrets_key()).arg(cursor).arg("COUNT").arg(PAGE);
-        let (next, found): (u64, Vec<(Vec<u8>, Vec<u8>)>) = self.call(&scan).await?;
+        let (next, found): (u64, Vec<Field>) = self.call(&scan).await?;
         self.cursor = (next != 0).then_some(next);
         if found.is_empty() {
             return Ok(Some(Vec::new()));
