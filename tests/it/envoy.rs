@@ -37,6 +37,8 @@ pub(crate) enum Shape {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peers {
     pub(crate) countersign: SocketAddr,
+    /// Where Countersign gives out tokens.
+    pub(crate) http: SocketAddr,
     pub(crate) upstream: SocketAddr,
     pub(crate) deadlines: Deadlines,
 }
@@ -129,6 +131,10 @@ impl Shape {
         let text = ports.into_iter().fold(fs::read_to_string(self.file()).unwrap(), |text, (stands, real)| {
             replace_once(&text, &format!("port_value: {stands} "), &format!("port_value: {real} "))
         });
+        let text = match self {
+            Self::Deploy => replace_once(&text, "port_value: 8080 ", &format!("port_value: {} ", peers.http.port())),
+            Self::Gateway | Self::Tcp => text,
+        };
         match (self, peers.deadlines) {
             (Self::Deploy, Deadlines::Patient) => replace_once(&text, "timeout: 0.25s", "timeout: 10s"),
             _ => text,

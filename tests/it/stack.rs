@@ -53,7 +53,8 @@ impl Stack {
         let store = redis.as_ref().map_or_else(|| "embedded:countersign.redb".to_owned(), RedisServer::url);
         let countersign = Countersign::start_in(environment, &store, &config(parts)).await;
         let (check, deadlines) = (countersign.check, parts.deadlines);
-        let peers = Peers { countersign: check, upstream: upstream.address, deadlines };
+        let http = countersign.http;
+        let peers = Peers { countersign: check, http, upstream: upstream.address, deadlines };
         let (envoy, (alice, consumer_id)) =
             tokio::join!(Envoy::start(parts.envoy, parts.shape, peers), alice(&countersign));
         Self { parts, envoy, countersign, redis, upstream, alice, consumer_id }

@@ -36,7 +36,7 @@ async fn identity_headers_of_an_unsigned_request_are_removed(stack: &Stack) {
 async fn a_wsgi_upstream_reads_no_spoofed_variable(stack: &Stack) {
     let wsgi = WsgiUpstream::start().await;
     let (countersign, deadlines) = (stack.countersign.check, stack.parts.deadlines);
-    let peers = Peers { countersign, upstream: wsgi.address, deadlines };
+    let peers = Peers { countersign, http: stack.countersign.http, upstream: wsgi.address, deadlines };
     let envoy = Envoy::start(stack.parts.envoy, stack.parts.shape, peers).await;
     let underscored = |request: Request, name: &&str| request.with(&name.replace('-', "_"), "spoofed");
     let mixed = |request: Request, name: &&str| request.with(&name.replacen('-', "_", 1).to_uppercase(), "spoofed");

@@ -2,7 +2,10 @@
 
 mod bad_input;
 pub(crate) mod bench;
+mod clients;
 mod exchanged;
+mod fuzzed;
 mod passwords;
+mod racing;
 mod requested;
 mod wire;
