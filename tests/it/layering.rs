@@ -125,8 +125,8 @@ fn a_violation_is_found_and_explained() {
     );
     assert_eq!(
         found("src/verify/mod.rs", "impl From<tonic::Status> for X {}"),
-        "src/verify/mod.rs: `tonic::Status`: `tonic` only in src/server/, src/cli/, src/directory/: gRPC and HTTP are how the service is \
-         reached, not what it does"
+        "src/verify/mod.rs: `tonic::Status`: `tonic` only in src/server/, src/cli/, src/directory/: gRPC and HTTP are how \
+         the service is reached, not what it does"
     );
     assert_eq!(
         found("src/telemetry.rs", "use std::{fs, process::ExitCode};"),
