@@ -87,14 +87,16 @@ async fn a_log_in_leaves_an_event_without_the_name_that_was_typed() {
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn listen(&self) -> tracing::subscriber::DefaultGuard {
+    fn listen(&self) -> (tracing::Dispatch, tracing::subscriber::DefaultGuard) {
         let writer = self.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
-        tracing::subscriber::set_default(subscriber)
+        // While there is one dispatcher alone, another thread that comes first to an event has it switched off for all.
+        let other = tracing::Dispatch::new(tracing_subscriber::registry());
+        (other, tracing::subscriber::set_default(subscriber))
     }
 
     fn said(&self) -> String {

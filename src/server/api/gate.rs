@@ -127,6 +127,8 @@ mod tests {
         let log = tempfile::NamedTempFile::new().unwrap();
         let writer = Arc::new(log.reopen().unwrap());
         let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(writer).finish();
+        // While there is one dispatcher alone, another thread that comes first to an event has it switched off for all.
+        let _other = tracing::Dispatch::new(tracing_subscriber::registry());
         let _guard = tracing::subscriber::set_default(subscriber);
         assert!(call(Some("Bearer token-of-somebody"), GET_TOKEN).await.is_err());
         assert!(call(None, GET_TOKEN).await.is_err());
