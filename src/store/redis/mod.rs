@@ -138,10 +138,11 @@ impl RedisStore {
     ) -> Result<T, StoreError> {
         let changing = self.notices.changing(change);
         let outcome = work.await;
-        if may_have_changed(&outcome) {
-            changing.made().await;
-        } else {
-            changing.refused();
+        match &outcome {
+            Ok(_) => changing.made().await,
+            // It may be on its way to Redis still.
+            Err(_) if may_have_changed(&outcome) => drop(changing),
+            Err(_) => changing.refused(),
         }
         outcome
     }

@@ -6,6 +6,10 @@
 //! beat through Redis about once a second, and connects anew when some did not come back. Until that is noticed, or while
 //! nobody can listen, the age of copies bounds what is missed (`cache.max_age`).
 //!
+//! Who could not tell of a change owes it: with the next beat that Redis takes, everybody is told that everything changed.
+//! A change whose answer did not come in time may be made later, so it is told twice, at once and when it can not be under
+//! way any longer.
+//!
 //! | channel | message |
 //! |---|---|
 //! | `countersign:changes` | `c`, `t` or `u` and a consumer key, a token, a user id; `*` is everything |
@@ -39,6 +43,7 @@ pub(super) struct Notices {
     changes: Arc<Changes>,
     heard: Arc<AtomicBool>,
     untold: Arc<AtomicU64>,
+    owes: Arc<AtomicBool>,
     runtime: Handle,
     listener: AbortHandle,
 }
@@ -49,11 +54,13 @@ struct Listener {
     client: Arc<Client>,
     changes: Arc<Changes>,
     heard: Arc<AtomicBool>,
+    /// Some change could not be told.
+    owes: Arc<AtomicBool>,
     /// The channel of this process alone.
     beats: String,
 }
 
-/// A change that is being made. Dropped before it is known whether it was made, it is told all the same.
+/// A change that is being made. Dropped before it is known whether it was made, or will be, it is told all the same.
 pub(super) struct Changing<'n> {
     notices: &'n Notices,
     change: Option<Change>,
@@ -66,16 +73,19 @@ impl Notices {
     pub(super) fn listen(address: Address, client: &Arc<Client>, entropy: &dyn Entropy) -> Self {
         let mut id = [0; 16];
         entropy.fill(&mut id);
-        let (changes, heard, runtime) = (Arc::<Changes>::default(), Arc::<AtomicBool>::default(), Handle::current());
+        let (changes, heard, owes) =
+            (Arc::<Changes>::default(), Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let runtime = Handle::current();
         let listener = Listener {
             address,
             client: Arc::clone(client),
             changes: Arc::clone(&changes),
             heard: Arc::clone(&heard),
+            owes: Arc::clone(&owes),
             beats: format!("{CHANNEL}:{:032x}", u128::from_be_bytes(id)),
         };
         let listener = runtime.spawn(listener.run()).abort_handle();
-        Self { client: Arc::clone(client), changes, heard, untold: Arc::default(), runtime, listener }
+        Self { client: Arc::clone(client), changes, heard, untold: Arc::default(), owes, runtime, listener }
     }
 
     /// Whom this process tells.
@@ -109,10 +119,11 @@ impl Notices {
     fn tell(&self, change: &Change) -> impl Future<Output = ()> + Send + 'static {
         self.changes.tell(change);
         let (message, changed) = (publish(CHANNEL, &written(change)), change.kind());
-        let (client, untold) = (Arc::clone(&self.client), Arc::clone(&self.untold));
+        let (client, untold, owes) = (Arc::clone(&self.client), Arc::clone(&self.untold), Arc::clone(&self.owes));
         async move {
             if let Err(cause) = client.call(&message).await {
                 untold.fetch_add(1, Ordering::Relaxed);
+                owes.store(true, Ordering::Relaxed);
                 warn!(%cause, changed, "other replicas could not be told of a change; it reaches them within cache.max_age");
             }
         }
@@ -128,7 +139,7 @@ impl Drop for Notices {
 // === impl Changing ===
 
 impl Changing<'_> {
-    /// The change was made, or may have been: everybody is told.
+    /// The change was made: everybody is told.
     pub(super) async fn made(mut self) {
         if let Some(change) = self.change.take() {
             self.notices.tell(&change).await;
@@ -210,8 +221,18 @@ impl Listener {
                     missing += 1;
                     // One that can not be sent is one that does not come back.
                     drop(self.client.call(&publish(&self.beats, "")).await);
+                    self.pay().await;
                 }
             }
+        }
+    }
+
+    /// Tells everybody that everything changed, if some change could not be told.
+    async fn pay(&self) {
+        if self.owes.swap(false, Ordering::Relaxed)
+            && self.client.call(&publish(CHANNEL, &written(&Change::Everything))).await.is_err()
+        {
+            self.owes.store(true, Ordering::Relaxed);
         }
     }
 

@@ -1,5 +1,6 @@
 //! How what changed in one process reaches the others through Redis, and what they do when it can not.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -74,6 +75,22 @@ async fn a_change_that_can_not_be_told_is_made_and_counted() {
     server.run::<()>(&["ACL", "SETUSER", "default", "allchannels"]);
     there.waits_for(&Change::Everything).await;
     there.is_connected().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_told_is_told_as_everything_once_redis_answers_again() {
+    let (bench, server) = with_redis();
+    let (here, there) = (bench.open().await, Replica::open(&bench).await);
+    eventually("it listens", PATIENCE, async || (!here.status().cut_off).then_some(())).await;
+    there.heard.0.lock().unwrap().clear();
+    let connections: String = server.run(&["CLIENT", "LIST", "TYPE", "pubsub"]);
+    server.stop();
+    here.delete_token(&token("ck", "t")).await.unwrap_err();
+    eventually("it is not told", PATIENCE, async || (here.status().untold > 0).then_some(())).await;
+    server.cont();
+    there.waits_for(&Change::Everything).await;
+    // Not because they had to connect anew, which means everything too.
+    assert_eq!(ids(&connections), ids(&server.run::<String>(&["CLIENT", "LIST", "TYPE", "pubsub"])));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,6 +203,11 @@ impl Observe for Heard {
     fn observe(&self, change: &Change) {
         self.0.lock().unwrap().push(change.clone());
     }
+}
+
+/// The ids of the connections of a list.
+fn ids(connections: &str) -> BTreeSet<&str> {
+    connections.split_whitespace().filter(|word| word.starts_with("id=")).collect()
 }
 
 /// How many processes listen.
