@@ -17,6 +17,7 @@ mod accept;
 pub mod api;
 mod connection;
 mod decision_id;
+mod detached;
 mod drain;
 pub mod ext_authz;
 mod health;

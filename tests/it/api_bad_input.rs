@@ -12,7 +12,9 @@ use tonic::{Code, Status};
 
 use crate::admin_server::{ADMIN_TOKEN, AdminServer, fields, reason};
 use crate::api_definition::{Call, Field, Value, calls, send, with, without};
-use crate::api_requests::{KEY, RequestTokens, TOKEN, USER_ID, consumer_request, good, token_request, user_request};
+use crate::api_requests::{
+    KEY, PASSWORD, RequestTokens, TOKEN, USER_ID, consumer_request, good, token_request, user_request,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_request_is_answered() {
@@ -163,38 +165,48 @@ fn assert_names(refused: &Status, field: &str, call: &Call) {
 }
 
 /// A server with something to be about: a consumer, a user, a token, temporary credentials.
-struct World {
+pub(crate) struct World {
     server: AdminServer,
     channel: Channel,
-    request_tokens: RequestTokens,
+    pub(crate) request_tokens: RequestTokens,
+    /// Every secret that was shown when these were made.
+    pub(crate) secrets: Vec<String>,
 }
 
 impl World {
-    async fn create() -> Self {
+    pub(crate) async fn create() -> Self {
         let server = AdminServer::start().await;
-        server.consumers().await.create_consumer(consumer_request(KEY)).await.unwrap();
+        let consumer = server.consumers().await.create_consumer(consumer_request(KEY)).await.unwrap().into_inner();
         server.users().await.create_user(user_request(USER_ID, "alice")).await.unwrap();
         let mut tokens = server.tokens().await;
-        tokens.create_token(token_request(TOKEN)).await.unwrap();
+        let token = tokens.create_token(token_request(TOKEN)).await.unwrap().into_inner();
+        let mut secrets = vec![consumer.consumer_secret, token.token_secret, PASSWORD.to_owned()];
         let request = || v1::CreateRequestTokenRequest {
             consumer_key: KEY.to_owned(),
             callback: "oob".to_owned(),
             scopes: Vec::new(),
         };
-        let pending = tokens.create_request_token(request()).await.unwrap().into_inner().request_token.unwrap().token;
-        let token = tokens.create_request_token(request()).await.unwrap().into_inner().request_token.unwrap().token;
+        let [pending, token] =
+            [tokens.create_request_token(request()).await, tokens.create_request_token(request()).await].map(
+                |created| {
+                    let created = created.unwrap().into_inner();
+                    secrets.push(created.token_secret);
+                    created.request_token.unwrap().token
+                },
+            );
         let consent = v1::AuthorizeRequestTokenRequest {
             token: token.clone(),
             user_id: USER_ID.to_owned(),
             ..Default::default()
         };
         let verifier = tokens.authorize_request_token(consent).await.unwrap().into_inner().verifier;
+        secrets.push(verifier.clone());
         let channel = server.stranger().await;
         let request_tokens = RequestTokens { pending, authorized: (token, verifier) };
-        Self { server, channel, request_tokens }
+        Self { server, channel, request_tokens, secrets }
     }
 
-    async fn send(&self, call: &Call, message: Vec<u8>) -> Result<Vec<u8>, Status> {
+    pub(crate) async fn send(&self, call: &Call, message: Vec<u8>) -> Result<Vec<u8>, Status> {
         send(&self.channel, &call.path, Some(ADMIN_TOKEN), message).await
     }
 

@@ -1,5 +1,6 @@
 //! A real Redis for one test: started on a free port, killed when it is dropped; alone, with Sentinels or as a Cluster.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -103,6 +104,16 @@ impl RedisServer {
     /// Runs a command on it, for example `["CLIENT", "KILL", "TYPE", "normal"]`.
     pub(crate) fn run<T: FromRedisValue>(&self, command: &[&str]) -> T {
         self.try_run(command).unwrap()
+    }
+
+    /// How often each command was called since `CONFIG RESETSTAT`, by its own count.
+    pub(crate) fn command_counts(&self) -> BTreeMap<String, u64> {
+        let stats: String = self.run(&["INFO", "commandstats"]);
+        let count = |line: &str| {
+            let (name, counts) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+            Some((name.to_owned(), counts.split(',').next()?.parse().ok()?))
+        };
+        stats.lines().filter_map(count).collect()
     }
 
     /// Waits until its replica has all that was written until now. `WAIT` would ask for the writes of its own connection

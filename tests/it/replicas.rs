@@ -2,7 +2,6 @@
 //!
 //! The measured times are printed: `cargo test --test it -- replicas --nocapture`.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use envoy_types::ext_authz::v3::pb::HttpResponse;
@@ -124,7 +123,7 @@ async fn a_hundred_warm_checks_cost_redis_a_hundred_claims_and_no_look_up() {
     for _ in 0..100 {
         assert_eq!(replicas.there.check(&replicas.alice).await, allowed);
     }
-    let mut commands = command_counts(&replicas.redis);
+    let mut commands = replicas.redis.command_counts();
     assert_eq!(nonces() - before, 100, "one nonce each");
     show(&format!("commands of 100 warm checks, probes and beats of both replicas among them: {commands:?}"));
     let sets = commands.remove("set").unwrap();
@@ -285,16 +284,6 @@ fn check_request(request: &Request) -> CheckRequest {
 #[expect(clippy::print_stdout, reason = "a measured time is what the test is there to show")]
 fn show(measured: &str) {
     println!("{measured}");
-}
-
-/// How often each command was called, by Redis' own count.
-fn command_counts(redis: &RedisServer) -> BTreeMap<String, u64> {
-    let stats: String = redis.run(&["INFO", "commandstats"]);
-    let count = |line: &str| {
-        let (name, counts) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
-        Some((name.to_owned(), counts.split(',').next()?.parse().ok()?))
-    };
-    stats.lines().filter_map(count).collect()
 }
 
 /// Longer than any test takes: only a change can end what is kept.

@@ -1,14 +1,16 @@
 //! The gate before the services: who may not call does not get through, and who may is known behind it.
 //!
 //! It stands before each service of `countersign.v1`, also before calls that the service does not know. A refusal leaves an
-//! event in the audit log: who, from where, and what was called.
+//! event in the audit log: who, from where, and what was called. A call that got through is finished even if its caller
+//! goes away, so that a change and its event come together.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::future::Either;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -18,6 +20,7 @@ use tower::Service;
 use super::access::Access;
 use super::{errors, peer};
 use crate::issue::Actor;
+use crate::server::detached::to_its_end;
 
 /// Lets a call through to a service only if its caller may make it, and says who asks.
 #[derive(Clone, Debug)]
@@ -35,10 +38,11 @@ impl<S> Gated<S> {
 impl<S> Service<Request<Body>> for Gated<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<S::Future, Ready<Result<Response<Body>, Infallible>>>;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.service.poll_ready(context)
@@ -48,9 +52,9 @@ where
         match admit(&self.access, &request) {
             Ok(actor) => {
                 request.extensions_mut().insert(actor);
-                Either::Left(self.service.call(request))
+                to_its_end(self.service.call(request)).boxed()
             }
-            Err(refused) => Either::Right(ready(Ok(refused.into_http()))),
+            Err(refused) => ready(Ok(refused.into_http())).boxed(),
         }
     }
 }

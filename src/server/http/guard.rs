@@ -2,7 +2,7 @@
 //!
 //! - A request that could be read in two ways gets 400: several or no `Host`, a target that is not a path, a body with
 //!   two lengths. HTTP/1.0 needs a `Host` too: it is part of what clients sign.
-//! - An answer takes [`ANSWER_LIMIT`] at most; a panic is a 500.
+//! - An answer takes [`ANSWER_LIMIT`] at most; a panic is a 500. What was begun is finished, whoever goes away.
 //! - Browsers keep nothing, guess at nothing, frame nothing and load nothing; a route that needs more than that says so.
 //!
 //! What hyper can not read at all, such as headers of more than 16 KiB, it answers itself, without these headers.
@@ -22,11 +22,13 @@ use axum::response::Response;
 use futures_util::FutureExt as _;
 use tokio::time::timeout;
 
+use crate::server::detached::to_its_end;
+
 /// Refuses what can be read in two ways, and sees to it that there is an answer with all that belongs to it.
 pub(super) async fn guard(request: Request, next: Next) -> Response {
     let mut answer = match ambiguity(&request) {
         Some(detail) => refusal(StatusCode::BAD_REQUEST, detail),
-        None => answered(next.run(request)).await,
+        None => answered(to_its_end(next.run(request))).await,
     };
     for (name, value) in HEADERS {
         answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));

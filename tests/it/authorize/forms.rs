@@ -10,6 +10,7 @@ use countersign::model::{ConsumerStatus, RequestTokenState, Token, UserStatus};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::site::{CALLBACK, PASSWORD, Site, USERNAME, jane};
+use crate::audit_log::AuditLog;
 use crate::http::{Request, Response};
 
 #[tokio::test]
@@ -333,6 +334,63 @@ async fn a_form_that_can_not_be_read_says_so() {
 }
 
 #[tokio::test]
+async fn a_mebibyte_is_not_read_wherever_it_stands() {
+    let site = Site::start().await;
+    let name = site.asks(CALLBACK).await;
+    let mut browser = Browser::logged_in(&site, &name).await;
+    let long = "x".repeat(1 << 20);
+    let (token, csrf) = (name.as_str().to_owned(), browser.csrf.clone());
+    for field in ["oauth_token", "csrf_token", "action", "username", "password", "more"] {
+        let right = [("oauth_token", &*token), ("csrf_token", &csrf), ("action", "allow")];
+        let spoiled = right.into_iter().filter(|(name, _)| *name != field).chain([(field, &*long)]);
+        let pairs: Vec<_> = spoiled.map(|(name, value)| format!("{name}={value}")).collect();
+        let request = Request::form("POST", "/oauth/authorize", &pairs.join("&"));
+        refuses(&site, request.with("Cookie", browser.cookie.as_deref().unwrap()), 413).await;
+    }
+    refuses(&site, Request::get(&format!("/oauth/authorize?oauth_token={long}")), 431).await;
+    refuses(&site, Request::get("/oauth/authorize").with("Cookie", &long), 431).await;
+    assert_eq!(site.state(&name).await, RequestTokenState::Pending);
+    assert_eq!(browser.decide("allow").await.status, 303);
+}
+
+/// The answer may be lost: the connection is reset while there is more to send.
+async fn refuses(site: &Site, request: Request, status: u16) {
+    let answer = crate::http::exchange(site.address, &request.to_bytes()).await;
+    if !answer.is_empty() {
+        assert_eq!(Response::parse(&answer).status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_decision_leaves_audit_events_that_name_the_user_and_no_secret() {
+    let site = Site::start().await;
+    let (allowed, refused) = (site.asks(CALLBACK).await, site.asks(CALLBACK).await);
+    let log = AuditLog::listen();
+    let mut browser = Browser::of(&site);
+    browser.open(&allowed).await;
+    browser.log_in("a-wrong-password").await;
+    browser.log_in(PASSWORD).await;
+    let cookie = browser.cookie.clone().unwrap();
+    browser.open(&allowed).await;
+    let location = browser.decide("allow").await.header("location").unwrap().to_owned();
+    Browser::logged_in(&site, &refused).await.decide("refuse").await;
+
+    let expected = [
+        "nobody: log_in.refused",
+        "nobody: log_in",
+        "user u-jane: request_token.authorize",
+        "nobody: log_in",
+        "user u-jane: request_token.refuse",
+    ];
+    assert_eq!(log.events(), expected);
+    let verifier = location.split("oauth_verifier=").nth(1).unwrap();
+    let session = cookie.split('=').nth(1).unwrap();
+    for secret in [verifier, session, &browser.csrf, "correct horse", "correct%20horse", "a-wrong-password"] {
+        assert!(!log.text().contains(secret), "{secret} is in {}", log.text());
+    }
+}
+
+#[tokio::test]
 async fn other_methods_are_told_which_there_are() {
     let site = Site::start().await;
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
@@ -400,8 +458,8 @@ impl Directory for Outage {
 }
 
 /// What a browser remembers of the page, and no more.
-struct Browser {
-    address: SocketAddr,
+pub(super) struct Browser {
+    pub(super) address: SocketAddr,
     cookie: Option<String>,
     name: String,
     csrf: String,
@@ -411,7 +469,11 @@ struct Browser {
 
 impl Browser {
     fn of(site: &Site) -> Self {
-        Self { address: site.address, cookie: None, name: String::new(), csrf: String::new(), says: Vec::new() }
+        Self::at(site.address)
+    }
+
+    pub(super) fn at(address: SocketAddr) -> Self {
+        Self { address, cookie: None, name: String::new(), csrf: String::new(), says: Vec::new() }
     }
 
     /// A browser that shows the question.
@@ -423,12 +485,12 @@ impl Browser {
         browser
     }
 
-    async fn open(&mut self, name: &Token) -> Response {
+    pub(super) async fn open(&mut self, name: &Token) -> Response {
         name.as_str().clone_into(&mut self.name);
         self.sent(Request::get(&format!("/oauth/authorize?oauth_token={}", encoded(name.as_str())))).await
     }
 
-    async fn log_in(&mut self, password: &str) -> Response {
+    pub(super) async fn log_in(&mut self, password: &str) -> Response {
         self.log_in_as(USERNAME, password).await
     }
 
@@ -438,7 +500,7 @@ impl Browser {
         self.post(&[&own[..], &[("username", username), ("password", password)]].concat()).await
     }
 
-    async fn decide(&mut self, action: &str) -> Response {
+    pub(super) async fn decide(&mut self, action: &str) -> Response {
         let (name, csrf) = (self.name.clone(), self.csrf.clone());
         self.post(&[("oauth_token", name.as_str()), ("csrf_token", &csrf), ("action", action)]).await
     }

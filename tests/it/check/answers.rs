@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use countersign::config::DenyDetail;
+use countersign::issue::Actor;
+use countersign::model::{ConsumerKey, Secret};
 use countersign::oauth::Scheme;
 
 use super::bench::{Bench, CONSUMER_KEY, Call, NOW, TOKEN, USER, metadata};
@@ -240,4 +242,28 @@ async fn what_was_signed_for_https_does_not_pass_as_http() {
     let attributes = request.attributes.as_mut().unwrap();
     attributes.request.as_mut().unwrap().http.as_mut().unwrap().scheme = "http".to_owned();
     assert_eq!(bench.denied(request).await.problem(), (401, "signature_invalid".to_owned()));
+}
+
+#[tokio::test]
+async fn a_rotated_secret_is_accepted_until_its_overlap_ends() {
+    let bench = Bench::new().await;
+    let key = ConsumerKey::new(CONSUMER_KEY).unwrap();
+    let next = Secret::new(*b"its-next-secret-0123");
+    let overlap = Duration::from_secs(60);
+    bench.issuer.rotate_consumer_secret(&key, Some(&next), overlap, &Actor::ADMIN).await.unwrap();
+    let old = || Call::get("/").signed();
+    let new = || Call { consumer_secret: "its-next-secret-0123", ..Call::get("/") }.signed();
+    bench.allowed(old()).await;
+    bench.allowed(new()).await;
+
+    bench.clock.advance(overlap);
+    assert_eq!(bench.denied(old()).await.problem(), (401, "signature_invalid".to_owned()));
+    bench.allowed(new()).await;
+
+    bench.issuer.rotate_consumer_secret(&key, None, Duration::ZERO, &Actor::ADMIN).await.unwrap();
+    assert_eq!(
+        bench.denied(new()).await.problem(),
+        (401, "signature_invalid".to_owned()),
+        "without an overlap, at once"
+    );
 }

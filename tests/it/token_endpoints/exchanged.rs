@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use countersign::clock::Clock as _;
 use countersign::issue::{Actor, Expiry, TokenDraft};
 use countersign::model::{ConsumerKey, RequestTokenState, Token};
 
 use super::bench::{Bench, assert_refused, exchanging, fields, name};
-use crate::caller::Caller;
+use crate::caller::{Caller, Signing};
+use crate::http::Request;
 
 #[tokio::test]
 async fn what_a_user_allowed_is_exchanged_for_a_token_once() {
@@ -28,6 +30,19 @@ async fn what_a_user_allowed_is_exchanged_for_a_token_once() {
 
     assert_refused(&bench.exchanges(&temporary, &verifier).await, 401, "token_used");
     assert!(bench.counted("access_token", "issue", "ok") && bench.counted("access_token", "deny", "token_used"));
+}
+
+#[tokio::test]
+async fn a_token_is_given_wherever_the_parameters_stand() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer(&["three-legged"]).await;
+    let places: [fn(&Signing, &Request) -> Request; 3] = [Signing::in_header, Signing::in_query, Signing::in_form];
+    for sign in places {
+        let temporary = bench.asks(&printer).await;
+        let verifier = bench.allows(&temporary).await;
+        let answer = bench.send(&sign(&temporary.signing().with("oauth_verifier", &verifier), &exchanging())).await;
+        assert_eq!((answer.status, fields(&answer)["user_id"].as_str()), (200, "alice"), "{answer:?}");
+    }
 }
 
 #[tokio::test]
@@ -98,6 +113,19 @@ async fn what_expired_is_told_so() {
     let verifier = bench.allows(&temporary).await;
     bench.clock.advance(Duration::from_secs(60));
     assert_refused(&bench.exchanges(&temporary, &verifier).await, 401, "token_expired");
+}
+
+#[tokio::test]
+async fn unless_the_operator_says_otherwise_temporary_credentials_are_valid_for_ten_minutes() {
+    for (age, status) in [(599, 200), (600, 401)] {
+        let bench = Bench::start().await;
+        let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
+        let verifier = bench.allows(&temporary).await;
+        bench.clock.advance(Duration::from_secs(age));
+        let signing = temporary.signing().with("oauth_verifier", &verifier).at(bench.clock.now().as_secs());
+        let answer = bench.send(&signing.in_header(&exchanging())).await;
+        assert_eq!(answer.status, status, "{age} s: {answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -160,8 +160,10 @@ async fn credentials_are_given_for_a_post_alone() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "post"] {
-        let answer = bench.send(&asking(&printer).in_header(&Request::new(method, "/oauth/request_token"))).await;
-        assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")), "{method}");
+        for path in ["/oauth/request_token", "/oauth/access_token"] {
+            let answer = bench.send(&asking(&printer).in_header(&Request::new(method, path))).await;
+            assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")), "{method} {path}");
+        }
     }
 }
 
