@@ -1,4 +1,4 @@
-//! Countersign verifies OAuth 1.0a signatures (RFC 5849) for Envoy and Istio.
+//! Countersign verifies OAuth 1.0a signatures (RFC 5849) for Envoy and Istio, and issues what callers sign with.
 //!
 //! Envoy asks `Check` for every request; the answer is allow, with headers that tell the upstream who called, or deny,
 //! with a reason that the caller can act on.
@@ -12,7 +12,13 @@
 //!   verify              parse ─▶ look up ─▶ prove ─▶ timestamp ─▶ claim nonce ─▶ policy
 //!                         │          │                                 │
 //!   oauth (RFC 5849) ◀────┘          └─▶ store (Redis or one file) ◀───┘
+//!                                          ▲
+//!   issue               consumers, users, tokens: what they may be ─▶ directory (the operator's users)
+//!                         ▲
+//!   server::api, http   administrators over gRPC; consumers and users at /oauth/…
 //! ```
+//!
+//! A request for credentials is signed like every other: `server::http` has it verified by the steps of a check.
 //!
 //! Data flows one way, and so do imports: `server` → `verify` and `issue` → `store` → `model`; `verify` → `oauth`, which
 //! imports nothing of ours. Beside them, `directory` asks an operator's users for `issue`. Only `server` names axum or

@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 import time
+from urllib.parse import parse_qsl
 
 from stack import COUNTERSIGN, LOGS, Request, Stack
 
@@ -42,7 +43,15 @@ class Credentials:
 
     def _token(self, stack):
         token = stack.admin("token", "create", self.key, "--user-id=alice")
-        return [*self.consumer, f"--token={token['token']}", f"--token-secret={token['token_secret']}"], token["token"]
+        return self.with_token(token["token"], token["token_secret"]), token["token"]
+
+    def with_token(self, token, secret):
+        return [*self.consumer, f"--token={token}", f"--token-secret={secret}"]
+
+    def answered(self, stack):
+        """Those of the request token or the token that was the last answer."""
+        answer = dict(parse_qsl(stack.body))
+        return self.with_token(answer["oauth_token"], answer["oauth_token_secret"]), answer["oauth_token"]
 
 
 def rows(stack, who):
@@ -75,6 +84,16 @@ def rows(stack, who):
     yield "signed with a wrong secret", signed(by=[who.key, "--consumer-secret=wrong"]), 401, "signature_invalid"
     yield "signed with a revoked token", signed(by=who.revoked), 401, "token_revoked"
     yield "signed an hour ago", signed(timestamp=int(time.time()) - 3600), 401, "timestamp_refused"
+
+    ask = signed("POST", "/oauth/request_token", by=who.consumer, callback="oob")
+    yield "asks for a request token", ask, 200, "nothing"
+    asking, token = who.answered(stack)
+    verifier = stack.admin("request-token", "authorize", token, "--user-id=alice")["verifier"]
+    exchange = signed("POST", "/oauth/access_token", by=asking, verifier=verifier)
+    yield "  alice allows it: exchanges it", exchange, 200, "nothing"
+    yield "  signed with the token it got", signed(by=who.answered(stack)[0]), 200, "Printer for alice"
+    again = signed("POST", "/oauth/access_token", by=asking, verifier=verifier)
+    yield "  exchanges it once more", again, 401, "token_used"
 
 
 def show(stack, words, request, status, expected):

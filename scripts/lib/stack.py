@@ -36,13 +36,13 @@ class Stack:
 
     def __enter__(self):
         LOGS.mkdir(parents=True, exist_ok=True)
-        self.processes, self.arrived = [], []
+        self.processes, self.arrived, self.body = [], [], ""
         with contextlib.ExitStack() as ending:
             self.data = ending.enter_context(tempfile.TemporaryDirectory(prefix="countersign-demo."))
             ending.callback(lambda: [end(process) for process in reversed(self.processes)])
             server = upstream.serve(self._record)
             threading.Thread(target=server.serve_forever, daemon=True).start()
-            self.check, self.api = self._start_countersign()
+            self.check, self.api, self.http = self._start_countersign()
             self.address = self._start_envoy(server.server_port)
             self._ending = ending.pop_all()
         return self
@@ -74,8 +74,8 @@ class Stack:
     def send(self, request):
         """Sends a request to Envoy: its status, its body, and the headers that the upstream saw, if it was reached."""
         self.arrived.clear()
-        status, body = fetch(self.address, request)
-        return status, body, self.arrived[-1] if self.arrived else None
+        status, self.body = fetch(self.address, request)
+        return status, self.body, self.arrived[-1] if self.arrived else None
 
     def _record(self, environ, start_response):
         self.arrived.append(environ)
@@ -90,13 +90,14 @@ class Stack:
             lines = log.read_text().rpartition("\n")[0].splitlines()
             events = [json.loads(line) for line in lines if line.startswith("{")]
             found = {event["listener"]: event["address"] for event in events if event.get("message") == "listening"}
-            return found.get("ops") and (found["check"], found["api"])
+            return found.get("ops") and (found["check"], found["api"], found["http"])
 
         return self._wait_for(addresses, f"Countersign to listen; see {log}")
 
     def _start_envoy(self, upstream_port):
         text = Path("deploy/envoy/envoy.yaml").read_text()
-        ports = {10000: 0, 9901: 0, 50051: self.check.rpartition(":")[2], 8000: upstream_port}
+        check, http = (listener.rpartition(":")[2] for listener in (self.check, self.http))
+        ports = {10000: 0, 9901: 0, 50051: check, 8080: http, 8000: upstream_port}
         for stands, real in ports.items():
             text = text.replace(f"port_value: {stands} ", f"port_value: {real} ")
         config, admin, log = LOGS / "envoy.yaml", Path(self.data, "envoy-admin"), LOGS / "envoy.log"

@@ -1,4 +1,4 @@
-//! The command line: one file per command.
+//! The command line: one file or folder per command.
 //!
 //! Exit codes: 0 done, 1 it failed, 64 bad usage or configuration. Only this folder and `main.rs` print.
 
@@ -28,7 +28,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-/// Verifies OAuth 1.0a (RFC 5849) signatures for Envoy and Istio.
+/// Verifies OAuth 1.0a (RFC 5849) signatures for Envoy and Istio, and issues what callers sign with.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 pub(crate) struct Cli {
