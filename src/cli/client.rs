@@ -1,5 +1,6 @@
 //! How a command reaches a running server: address, TLS, who asks, and what to say when it can not.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -193,8 +194,17 @@ pub(crate) fn refused(status: Status) -> anyhow::Error {
         None if status.code() == Code::Unimplemented => {
             anyhow::anyhow!("the server does not know this call: --server must name its api listener, of this version")
         }
+        None if broke(&status) => anyhow::anyhow!(
+            "no answer came back: --server must name the api listener, with https where it has TLS; if it does, what was \
+             asked for may be done nevertheless"
+        ),
         None => anyhow::anyhow!("{}", status.message()),
     }
+}
+
+/// Whether it was not the server who said so, but the connection that ended.
+fn broke(status: &Status) -> bool {
+    status.source().is_some_and(|source| source.is::<tonic::transport::Error>())
 }
 
 /// What an issuer's token may stand in, for the server as for a command.

@@ -266,6 +266,7 @@ fn parameter(name: &str, problem: ParameterProblem) -> String {
         ParameterProblem::Absent => format!("Send {name}, signed with the others"),
         ParameterProblem::Duplicate => format!("Send {name} once"),
         ParameterProblem::Unexpected => format!("Leave {name} out here"),
+        ParameterProblem::Invalid if name == "x_auth_mode" => format!("The one {name} there is is client_auth"),
         ParameterProblem::Invalid => format!("The value of {name} can not be used"),
     }
 }

@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::process::Command;
 
 use crate::admin_server::{ADMIN_TOKEN, AdminServer};
@@ -118,6 +119,29 @@ async fn a_server_that_is_not_there_is_named() {
     assert_eq!(refused.status.code(), Some(1));
     let message = stderr(&refused);
     assert!(message.contains("http://127.0.0.1:1") && message.contains("`countersign serve`"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_does_not_speak_grpc_is_told_from_a_refusal() {
+    let server = AdminServer::start().await;
+    let web = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("--server=http://{}", web.local_addr().unwrap());
+    let asked = ["consumer", "list", &address];
+    let answering = async {
+        loop {
+            let (mut connection, _) = web.accept().await.unwrap();
+            let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+            // Who asks may have gone already.
+            let _: std::io::Result<()> = connection.write_all(answer).await;
+        }
+    };
+    let refused = tokio::select! {
+        refused = admin(&server, &asked) => refused,
+        () = answering => unreachable!("it answers for ever"),
+    };
+    assert_eq!(refused.status.code(), Some(1));
+    let message = stderr(&refused);
+    assert!(message.contains("--server must name the api listener"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

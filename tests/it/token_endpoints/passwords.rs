@@ -134,6 +134,15 @@ async fn scopes_can_be_asked_for() {
     assert_refused(&answer, 400, "parameter_rejected");
 }
 
+#[tokio::test]
+async fn a_mode_that_there_is_not_is_told_the_one_there_is() {
+    let bench = Bench::start().await;
+    let app = bench.consumer(&["xauth"]).await;
+    let asking = app.signing().with("x_auth_mode", "reverse_auth").in_form(&exchanging());
+    let answer = bench.refuses(&asking, 400, "parameter_rejected").await;
+    assert_eq!(answer.json()["detail"], "The one x_auth_mode there is is client_auth");
+}
+
 /// What tells two refusals apart.
 fn told(answer: &Response) -> (u16, String) {
     let mut body = answer.json();
