@@ -1,7 +1,10 @@
 //! What is the same of every request and every answer.
 //!
-//! - A request that could be read in two ways gets 400: several or no `Host`, a target that is not a path, a body with
-//!   two lengths. HTTP/1.0 needs a `Host` too: it is part of what clients sign.
+//! - A request that could be read in two ways gets 400: several or no `Host`, a target that is not a path, a body that is
+//!   encoded otherwise than `chunked`. HTTP/1.0 needs a `Host` too: it is part of what clients sign.
+//! - Of a chunked body hyper hides whether a `Content-Length` came along, by which a proxy in front may have read it. So its
+//!   connection ends with the answer (RFC 9112 section 6.1): what one of us takes for the rest of a body can not become
+//!   a request to the other.
 //! - An answer takes [`ANSWER_LIMIT`] at most; a panic is a 500. What was begun is finished, whoever goes away.
 //! - Browsers keep nothing, guess at nothing, frame nothing and load nothing; a route that needs more than that says so.
 //!
@@ -13,8 +16,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, PRAGMA, REFERRER_POLICY,
-    TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, PRAGMA, REFERRER_POLICY, TRANSFER_ENCODING,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
@@ -26,12 +29,16 @@ use crate::server::detached::to_its_end;
 
 /// Refuses what can be read in two ways, and sees to it that there is an answer with all that belongs to it.
 pub(super) async fn guard(request: Request, next: Next) -> Response {
+    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let mut answer = match ambiguity(&request) {
         Some(detail) => refusal(StatusCode::BAD_REQUEST, detail),
         None => answered(to_its_end(next.run(request))).await,
     };
     for (name, value) in HEADERS {
         answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if is_chunked {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer
 }
@@ -67,8 +74,13 @@ fn ambiguity(request: &Request) -> Option<&'static str> {
     if count(request.headers(), &HOST) != 1 {
         return Some("Send one Host header");
     }
-    let lengths = [&CONTENT_LENGTH, &TRANSFER_ENCODING].map(|name| count(request.headers(), name));
-    (lengths.iter().sum::<usize>() > 1).then_some("Send one of Content-Length and Transfer-Encoding, once")
+    let mut encodings = request.headers().get_all(TRANSFER_ENCODING).iter();
+    let is_readable = match (encodings.next(), encodings.next()) {
+        (None, _) => true,
+        (Some(only), None) => only.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    };
+    (!is_readable).then_some("Send a body with Content-Length, or in no other Transfer-Encoding than chunked")
 }
 
 fn count(headers: &HeaderMap, name: &HeaderName) -> usize {

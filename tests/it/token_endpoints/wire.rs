@@ -50,8 +50,36 @@ async fn a_body_of_two_lengths_is_refused() {
     let request = printer.signing().with("oauth_callback", CALLBACK).in_form(&requesting());
     let other = request.clone().with("Content-Length", "3");
     assert_eq!(bench.send(&other).await.status, 400);
-    let chunked = request.clone().with("Transfer-Encoding", "chunked");
-    assert_eq!(bench.send(&chunked).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_body_in_an_encoding_that_is_not_undone_is_refused() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer(&["three-legged"]).await;
+    for (encoding, status) in [("gzip, chunked", 400), ("identity, chunked", 400), ("Chunked", 200)] {
+        assert_eq!(bench.send(&chunked(&asking(&printer), encoding)).await.status, status, "{encoding}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_read_behind_a_body_that_another_may_have_read_by_its_length() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer(&["three-legged"]).await;
+    let kept_open = |request: &Request| {
+        let text = String::from_utf8(request.to_bytes()).unwrap();
+        text.replace("Connection: close\r\n", "")
+    };
+    let hidden = String::from_utf8(Request::get("/oauth/nothing").to_bytes()).unwrap();
+    let in_chunks = || chunked(&asking(&printer), "chunked");
+    for body in [in_chunks(), in_chunks().with("Content-Length", "5")] {
+        let answer = exchange(bench.address, (kept_open(&body) + &hidden).as_bytes()).await;
+        let answers = answer.escape_ascii().to_string();
+        assert!(answers.starts_with("HTTP/1.1 200 OK"), "{answers}");
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
+    }
+    let whole = kept_open(&asking(&printer)) + &hidden;
+    let answers = exchange(bench.address, whole.as_bytes()).await.escape_ascii().to_string();
+    assert_eq!(answers.matches("HTTP/1.1 ").count(), 2, "otherwise connections are kept: {answers}");
 }
 
 #[tokio::test]
@@ -118,6 +146,14 @@ async fn a_store_that_is_gone_is_our_failure_and_no_denial() {
 
 fn asking(caller: &Caller) -> Request {
     caller.signing().with("oauth_callback", CALLBACK).in_header(&requesting())
+}
+
+/// The same with an empty body, in chunks.
+fn chunked(request: &Request, encoding: &str) -> Request {
+    let mut request = request.clone();
+    request.headers.retain(|(name, _)| name != "Content-Length");
+    "0\r\n\r\n".clone_into(&mut request.body);
+    request.with("Transfer-Encoding", encoding)
 }
 
 async fn raw(bench: &Bench, text: &str) -> Response {
