@@ -166,6 +166,22 @@ mod tests {
         assert_eq!(lifetime, Duration::from_secs(40), "30 s to the ping, 10 s to its answer");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_no_answer_is_let_go() {
+        let more_than_buffers_take = vec![b'a'; 64 << 20];
+        let service = Router::new().route("/", get(async move || more_than_buffers_take));
+        let ops = Accepting::start(Which::Ops, service).await;
+        let mut client = TcpStream::connect(ops.address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let began = Instant::now();
+        client.readable().await.unwrap();
+        while ops.is_open() && began.elapsed() < Duration::from_secs(60) {
+            sleep(Duration::from_secs(1)).await;
+        }
+        let lifetime = began.elapsed();
+        assert!((30..60).contains(&lifetime.as_secs()), "{lifetime:?}");
+    }
+
     #[tokio::test]
     async fn another_protocol_is_hung_up_on() {
         let check = Accepting::start(Which::Check, Router::new()).await;
@@ -225,10 +241,17 @@ mod tests {
             // It may end by a reset as well.
             let _: io::Result<usize> = client.read_to_end(&mut Vec::new()).await;
             // Until its task has ended, which the client may hear of first.
-            while !self.metrics.render().contains("} 0\n") {
+            while self.is_open() {
                 tokio::task::yield_now().await;
             }
             began.elapsed()
+        }
+
+        /// Whether a connection that was accepted has not ended yet.
+        fn is_open(&self) -> bool {
+            let metrics = self.metrics.render();
+            let gauge = metrics.lines().find(|line| line.starts_with("countersign_connections{")).unwrap();
+            !gauge.ends_with(" 0")
         }
     }
 

@@ -24,6 +24,7 @@ use tower::{Service, ServiceExt as _};
 use super::drain::Leave;
 use super::listener::{Protocol, Stream};
 use super::preface::await_preface;
+use super::stall::Stalling;
 
 /// What answers the requests of a connection: a tower service that never fails, such as [`tonic::service::Routes`].
 pub(super) trait Answer:
@@ -111,8 +112,8 @@ async fn open(stream: Stream, terms: Terms) -> io::Result<(Box<dyn Io>, Extensio
         Stream::Unix(stream) => secure(stream, terms.tls).await?,
     };
     match terms.protocol {
-        // hyper has a limit of its own for the head of a request.
-        Protocol::Http1 => Ok((io, info)),
+        // hyper has a limit of its own for the head of a request, and none for an answer.
+        Protocol::Http1 => Ok((Box::new(Stalling::new(io, WRITE_LIMIT)), info)),
         Protocol::Http2 => Ok((Box::new(await_preface(io).await?), info)),
     }
 }
@@ -165,8 +166,11 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for IO {}
 
-/// For the TLS handshake and the first bytes together; on the ops listener, for the head of a request.
+/// For the TLS handshake and the first bytes together; in HTTP/1.1, for the head of a request.
 const OPENING_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long an HTTP/1.1 client may leave an answer unread.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
 /// As many checks at once as Envoy's circuit breaker allows a cluster by default; it opens another connection for more.
 const STREAM_LIMIT: u32 = 1024;

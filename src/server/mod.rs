@@ -7,7 +7,7 @@
 //! flight. The ops listener answers to the last.
 //!
 //! - `listener`, `tls`: sockets and certificates.
-//! - `accept`, `connection`, `preface`, `drain`: connections, their limits and their end.
+//! - `accept`, `connection`, `preface`, `stall`, `drain`: connections, their limits and their end.
 //! - `health`, `ops`: how the service is.
 //! - [`ext_authz`]: Envoy's checks; `respond`: the one table from a reason to an answer;
 //!   `decision_id`: what an operator finds it by.
@@ -26,6 +26,7 @@ mod listener;
 mod ops;
 mod preface;
 mod respond;
+mod stall;
 mod tls;
 
 use std::future::Future;
