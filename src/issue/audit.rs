@@ -1,9 +1,10 @@
-//! The audit log: one event for every change, without secrets.
+//! The audit log: one event for every change, without secrets. Also for one of which nobody learned whether it was made.
 
 use std::fmt;
 
 use super::{DirectoryUser, Login};
 use crate::model::{ConsumerKey, UserId};
+use crate::store::{StoreError, StoreErrorKind};
 
 /// Who asks for a change; the audit log names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +46,62 @@ pub(super) struct Subject<'a> {
     pub(super) user_id: Option<&'a str>,
 }
 
-/// Leaves the event of a change that was made.
-pub(super) fn audit(actor: &Actor, action: &'static str, subject: Subject<'_>) {
-    let Subject { consumer_key, token, user_id } = subject;
-    tracing::info!(target: "countersign::audit", %actor, action, consumer_key, token, user_id);
+/// A change that somebody asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Event<'a> {
+    pub(super) actor: &'a Actor,
+    pub(super) action: &'static str,
+    pub(super) subject: Subject<'a>,
+}
+
+/// Makes a change and leaves its event. One that failed and may have been made all the same, or whose caller went away
+/// before its end, has the outcome "unknown".
+pub(super) async fn audited<T>(
+    event: Event<'_>,
+    change: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let pending = Pending(Some(event));
+    let outcome = change.await;
+    match &outcome {
+        Ok(_) => pending.made(),
+        Err(error) if was_refused(error) => pending.refused(),
+        Err(_) => drop(pending),
+    }
+    outcome
+}
+
+/// A change of which nobody knows yet whether it was made.
+struct Pending<'a>(Option<Event<'a>>);
+
+impl Pending<'_> {
+    fn made(mut self) {
+        if let Some(event) = self.0.take() {
+            event.leave(None);
+        }
+    }
+
+    fn refused(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if let Some(event) = self.0.take() {
+            event.leave(Some("unknown"));
+        }
+    }
+}
+
+impl Event<'_> {
+    fn leave(self, outcome: Option<&'static str>) {
+        let Self { actor, action, subject: Subject { consumer_key, token, user_id } } = self;
+        tracing::info!(target: "countersign::audit", %actor, action, consumer_key, token, user_id, outcome);
+    }
+}
+
+fn was_refused(error: &StoreError) -> bool {
+    matches!(error.kind(), StoreErrorKind::AlreadyExists | StoreErrorKind::Conflict)
 }
 
 /// Leaves the event of a log-in.

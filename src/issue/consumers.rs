@@ -1,6 +1,6 @@
 //! Administration of consumers; their secrets and RSA keys are changed in `consumer_keys`.
 
-use super::audit::{Subject, audit};
+use super::audit::{Event, Subject, audited};
 use super::{ATTEMPTS, Actor, ConsumerDraft, IssueError, Issuer, etag, replaced};
 use crate::model::{Consumer, ConsumerKey, ConsumerStatus};
 use crate::store::StoreErrorKind;
@@ -55,7 +55,8 @@ impl Issuer {
         if draft.validate_only {
             return Ok(Created { record: consumer, existed: false });
         }
-        match self.store.create_consumer(&consumer).await {
+        let event = event(actor, "consumer.create", &consumer.key);
+        match audited(event, self.store.create_consumer(&consumer)).await {
             Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {
                 match self.store.consumer(&consumer.key).await? {
                     Some(stored) => return existing(draft, &consumer, stored),
@@ -64,7 +65,6 @@ impl Issuer {
             }
             created => created?,
         }
-        audited(actor, "consumer.create", &consumer.key);
         Ok(Created { record: consumer, existed: false })
     }
 
@@ -133,8 +133,8 @@ impl Issuer {
     ) -> Result<(), IssueError> {
         for _ in 0..ATTEMPTS {
             let consumer = self.consumer_as_read(key, etag).await?;
-            if replaced(self.store.delete_consumer(&consumer).await)? {
-                audited(actor, "consumer.delete", key);
+            let event = event(actor, "consumer.delete", key);
+            if replaced(audited(event, self.store.delete_consumer(&consumer)).await)? {
                 return Ok(());
             }
         }
@@ -157,8 +157,8 @@ impl Issuer {
             }
             consumer.updated_at = self.clock.now();
             consumer.revision += 1;
-            if replaced(self.store.replace_consumer(&consumer).await)? {
-                audited(actor, action, key);
+            let event = event(actor, action, key);
+            if replaced(audited(event, self.store.replace_consumer(&consumer)).await)? {
                 return Ok(consumer);
             }
         }
@@ -209,8 +209,8 @@ fn take_over(consumer: &mut Consumer, new: Consumer) -> bool {
     changes
 }
 
-fn audited(actor: &Actor, action: &'static str, key: &ConsumerKey) {
-    audit(actor, action, Subject { consumer_key: Some(key.as_str()), ..Subject::default() });
+fn event<'a>(actor: &'a Actor, action: &'static str, key: &'a ConsumerKey) -> Event<'a> {
+    Event { actor, action, subject: Subject { consumer_key: Some(key.as_str()), ..Subject::default() } }
 }
 
 const fn status_action(status: ConsumerStatus) -> &'static str {

@@ -1,7 +1,8 @@
 //! What consumers obtain tokens with: authorized temporary credentials (RFC 5849 section 2.3), or a user's name and
 //! password (xAuth).
 
-use super::request_tokens::{asked_scopes, audited, check_generation, may};
+use super::audit::audited;
+use super::request_tokens::{asked_scopes, check_generation, event, may};
 use super::tokens::active;
 use super::{ATTEMPTS, Actor, Asking, IssueError, Issued, Issuer, Login, random, replaced, tokens};
 use crate::model::{
@@ -40,8 +41,7 @@ impl Issuer {
                 return Err(IssueError::RequestTokenRefused);
             }
             let token = self.new_access_token(&consumer, (&grant.user_id, grant.user_generation), grant.scopes)?;
-            if self.use_up(request_token, &token).await? {
-                tokens::audited(actor, "token.exchange", &token);
+            if self.use_up(request_token, &token, actor).await? {
                 return Ok(Issued { token, screen_name: grant.screen_name });
             }
         }
@@ -66,11 +66,11 @@ impl Issuer {
         let generation = self.active_user(Some(&user.id)).await?;
         for _ in 0..ATTEMPTS {
             let token = self.new_access_token(&consumer, (&user.id, generation), scopes.clone())?;
-            match self.store.create_token(&token).await {
+            let event = tokens::event(actor, "token.exchange_password", &token);
+            match audited(event, self.store.create_token(&token)).await {
                 Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {}
                 created => {
                     created?;
-                    tokens::audited(actor, "token.exchange_password", &token);
                     return Ok(Issued { token, screen_name: user.screen_name });
                 }
             }
@@ -114,18 +114,16 @@ impl Issuer {
             token.state = RequestTokenState::Refused;
         }
         token.revision += 1;
-        let counted = replaced(self.store.replace_request_token(&token).await)?;
-        if counted {
-            audited(actor, "request_token.wrong_verifier", (&token, None));
-        }
-        Ok(counted)
+        let event = event(actor, "request_token.wrong_verifier", (&token, None));
+        Ok(replaced(audited(event, self.store.replace_request_token(&token)).await)?)
     }
 
     /// Exchanges temporary credentials for `issued`; `false` when somebody else was faster, or the token's name is taken.
-    async fn use_up(&self, mut used: RequestToken, issued: &AccessToken) -> Result<bool, IssueError> {
+    async fn use_up(&self, mut used: RequestToken, issued: &AccessToken, actor: &Actor) -> Result<bool, IssueError> {
         used.state = RequestTokenState::Used;
         used.revision += 1;
-        match self.store.exchange_request_token(&used, issued).await {
+        let event = tokens::event(actor, "token.exchange", issued);
+        match audited(event, self.store.exchange_request_token(&used, issued)).await {
             Err(error) if error.kind() == StoreErrorKind::AlreadyExists => Ok(false),
             outcome => Ok(replaced(outcome)?),
         }

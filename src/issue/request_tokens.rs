@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::audit::{Subject, audit};
+use super::audit::{Event, Subject, audited};
 use super::tokens::active;
 use super::{ATTEMPTS, Actor, IssueError, Issuer, Violations, callback, draft, random, replaced};
 use crate::model::{
@@ -82,8 +82,8 @@ impl Issuer {
         let scopes = wrong.merge(asked_scopes(&draft.scopes, &consumer.scopes));
         let (callback, scopes) = wrong.or(callback.zip(scopes)).map_err(IssueError::Invalid)?;
         let token = self.new_request_token(&consumer, callback, scopes)?;
-        self.store.create_request_token(&token).await?;
-        audited(actor, "request_token.create", (&token, None));
+        let event = event(actor, "request_token.create", (&token, None));
+        audited(event, self.store.create_request_token(&token)).await?;
         Ok(token)
     }
 
@@ -111,8 +111,7 @@ impl Issuer {
     /// [`IssueError::RequestTokenExpired`], [`IssueError::RequestTokenDecided`], [`IssueError::ConsumerDisabled`],
     /// [`IssueError::UserDisabled`], [`IssueError::Conflict`], [`IssueError::Store`].
     pub async fn authorize(&self, name: &Token, consent: &Consent, actor: &Actor) -> Result<Authorized, IssueError> {
-        let decided = self.decide(name, Some(consent)).await?;
-        audited(actor, "request_token.authorize", (&decided, Some(&consent.user_id)));
+        let decided = self.decide(name, Some(consent), actor).await?;
         match &decided.state {
             RequestTokenState::Authorized { verifier, .. } => Ok(Authorized {
                 redirect: callback::allowed(&decided.callback, name.as_str(), &as_text(verifier)),
@@ -129,13 +128,13 @@ impl Issuer {
     /// # Errors
     /// As [`authorize`](Self::authorize), but for what is about the user.
     pub async fn refuse(&self, name: &Token, actor: &Actor) -> Result<Option<String>, IssueError> {
-        let decided = self.decide(name, None).await?;
-        audited(actor, "request_token.refuse", (&decided, None));
+        let decided = self.decide(name, None, actor).await?;
         Ok(callback::refused(&decided.callback, name.as_str()))
     }
 
     /// Notes what the user said, to temporary credentials that nothing was said about; `None` is a refusal.
-    async fn decide(&self, name: &Token, consent: Option<&Consent>) -> Result<RequestToken, IssueError> {
+    async fn decide(&self, name: &Token, consent: Option<&Consent>, actor: &Actor) -> Result<RequestToken, IssueError> {
+        let action = if consent.is_some() { "request_token.authorize" } else { "request_token.refuse" };
         for _ in 0..ATTEMPTS {
             let asking = self.asking(name).await?;
             self.check_undecided(&asking)?;
@@ -146,7 +145,8 @@ impl Issuer {
             let mut decided = asking.request_token;
             decided.state = state;
             decided.revision += 1;
-            if replaced(self.store.replace_request_token(&decided).await)? {
+            let event = event(actor, action, (&decided, consent.map(|consent| &consent.user_id)));
+            if replaced(audited(event, self.store.replace_request_token(&decided)).await)? {
                 return Ok(decided);
             }
         }
@@ -237,14 +237,15 @@ pub(super) fn asked_scopes(list: &[String], all: &Scopes) -> Result<Scopes, Viol
     draft::within_scopes(&scopes, all).map(|()| scopes)
 }
 
-/// Leaves the event of what became of temporary credentials.
-pub(super) fn audited(actor: &Actor, action: &'static str, (token, user): (&RequestToken, Option<&UserId>)) {
+/// What becomes of temporary credentials.
+pub(super) fn event<'a>(
+    actor: &'a Actor,
+    action: &'static str,
+    (token, user): (&'a RequestToken, Option<&'a UserId>),
+) -> Event<'a> {
     let consumer_key = Some(token.consumer_key.as_str());
-    audit(
-        actor,
-        action,
-        Subject { consumer_key, token: Some(token.token.as_str()), user_id: user.map(UserId::as_str) },
-    );
+    let subject = Subject { consumer_key, token: Some(token.token.as_str()), user_id: user.map(UserId::as_str) };
+    Event { actor, action, subject }
 }
 
 /// A verifier is of ASCII: it was made here.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::audit::{Subject, audit};
+use super::audit::{Event, Subject, audited};
 use super::{ATTEMPTS, Actor, Created, IssueError, Issuer, TokenDraft, draft, replaced};
 use crate::model::{
     AccessToken, Consumer, ConsumerKey, Generation, Token, TokenState, TokenStatus, UserId, UserStanding, UserStatus,
@@ -51,7 +51,8 @@ impl Issuer {
         if draft.validate_only {
             return Ok(Created { record: token, existed: false });
         }
-        match self.store.create_token(&token).await {
+        let created = audited(event(actor, "token.create", &token), self.store.create_token(&token)).await;
+        match created {
             Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {
                 match self.store.token(&token.token).await? {
                     Some(stored) => return existing(draft, &token, stored),
@@ -60,7 +61,6 @@ impl Issuer {
             }
             created => created?,
         }
-        audited(actor, "token.create", &token);
         Ok(Created { record: token, existed: false })
     }
 
@@ -94,8 +94,8 @@ impl Issuer {
             }
             token.status = TokenStatus::Revoked;
             token.revision += 1;
-            if replaced(self.store.replace_token(&token).await)? {
-                audited(actor, "token.revoke", &token);
+            let event = event(actor, "token.revoke", &token);
+            if replaced(audited(event, self.store.replace_token(&token)).await)? {
                 return Ok(token);
             }
         }
@@ -215,10 +215,10 @@ fn existing(draft: &TokenDraft, asked: &AccessToken, stored: AccessToken) -> Res
     Err(IssueError::TokenExists(stored.token))
 }
 
-/// Leaves the event of what was done to a token.
-pub(super) fn audited(actor: &Actor, action: &'static str, token: &AccessToken) {
+/// What is done to a token.
+pub(super) fn event<'a>(actor: &'a Actor, action: &'static str, token: &'a AccessToken) -> Event<'a> {
     let user_id = token.user_id.as_ref().map(UserId::as_str);
     let subject =
         Subject { consumer_key: Some(token.consumer_key.as_str()), token: Some(token.token.as_str()), user_id };
-    audit(actor, action, subject);
+    Event { actor, action, subject }
 }

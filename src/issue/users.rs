@@ -1,6 +1,6 @@
 //! Administration of users.
 
-use super::audit::{Subject, audit};
+use super::audit::{Event, Subject, audited};
 use super::{ATTEMPTS, Actor, IssueError, Issuer, Violations, etag, hash, random, replaced};
 use crate::clock::UnixTime;
 use crate::model::{Generation, PasswordHash, Secret, User, UserId, UserStatus, Username};
@@ -35,18 +35,16 @@ impl Issuer {
             let new = new_user(id.clone(), self.clock.now());
             let stored = self.store.user(&id).await?;
             let user = named(stored.as_ref(), new, &username, password.as_ref())?;
+            let event = event(actor, "user.create", &id);
             let kept = match stored {
-                Some(_) => self.store.replace_user(&user).await,
-                None => self.store.create_user(&user).await,
+                Some(_) => audited(event, self.store.replace_user(&user)).await,
+                None => audited(event, self.store.create_user(&user)).await,
             };
             match kept {
                 Err(error) if error.kind() == StoreErrorKind::AlreadyExists => self.may_be_named(&id).await?,
                 Err(error) if error.kind() == StoreErrorKind::Conflict => {}
                 Err(error) => return Err(error.into()),
-                Ok(()) => {
-                    audited(actor, "user.create", &id);
-                    return Ok(user);
-                }
+                Ok(()) => return Ok(user),
             }
         }
         Err(IssueError::Conflict)
@@ -132,15 +130,15 @@ impl Issuer {
             let is_new = stored.is_none();
             let mut user = stored.unwrap_or_else(|| new_user(id.clone(), self.clock.now()));
             user.generation = Generation::draw(&*self.entropy);
+            let event = event(actor, "user.revoke_tokens", id);
             let kept = if is_new {
-                self.store.create_user(&user).await
+                audited(event, self.store.create_user(&user)).await
             } else {
                 user.updated_at = self.clock.now();
                 user.revision += 1;
-                self.store.replace_user(&user).await
+                audited(event, self.store.replace_user(&user)).await
             };
             if written(kept)? {
-                audited(actor, "user.revoke_tokens", id);
                 return Ok(());
             }
         }
@@ -166,8 +164,7 @@ impl Issuer {
             }
             user.updated_at = self.clock.now();
             user.revision += 1;
-            if replaced(self.store.replace_user(&user).await)? {
-                audited(actor, action, id);
+            if replaced(audited(event(actor, action, id), self.store.replace_user(&user)).await)? {
                 return Ok(user);
             }
         }
@@ -238,8 +235,8 @@ fn written(outcome: Result<(), StoreError>) -> Result<bool, StoreError> {
     }
 }
 
-fn audited(actor: &Actor, action: &'static str, id: &UserId) {
-    audit(actor, action, Subject { user_id: Some(id.as_str()), ..Subject::default() });
+fn event<'a>(actor: &'a Actor, action: &'static str, id: &'a UserId) -> Event<'a> {
+    Event { actor, action, subject: Subject { user_id: Some(id.as_str()), ..Subject::default() } }
 }
 
 fn invalid(field: &'static str, problem: impl ToString) -> IssueError {

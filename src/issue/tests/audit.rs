@@ -1,12 +1,16 @@
 //! What the audit log says, and what it must not.
 
+use std::future::pending;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use futures_util::FutureExt as _;
+
 use super::*;
 use crate::issue::Login;
+use crate::issue::audit::{Event, Subject, audited};
 use crate::model::{ConsumerStatus, UserStatus};
-use crate::store::TokenHolder;
+use crate::store::{StoreError, TokenHolder};
 
 #[tokio::test]
 async fn every_change_leaves_an_event_that_names_what_was_changed_and_by_whom() {
@@ -80,6 +84,37 @@ async fn a_log_in_leaves_an_event_without_the_name_that_was_typed() {
     );
     assert!(said.contains("action=\"log_in\" consumer_key=dpf43f3p2l4k3l03"), "{said}");
     assert!(!said.contains("hunter42") && !said.contains(PASSWORD), "{said}");
+}
+
+#[test]
+fn a_change_whose_caller_went_away_leaves_its_event() {
+    let log = Log::default();
+    let _listening = log.listen();
+    let subject = Subject { user_id: Some("jane"), ..Subject::default() };
+    let event = Event { actor: &ADMIN, action: "user.disable", subject };
+    assert!(audited(event, pending::<Result<(), StoreError>>()).now_or_never().is_none());
+    let said = log.said();
+    assert!(
+        said.trim_end().ends_with("actor=admin action=\"user.disable\" user_id=\"jane\" outcome=\"unknown\""),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_change_that_may_have_been_made_leaves_its_event_and_one_that_was_refused_does_not() {
+    let log = Log::default();
+    let _listening = log.listen();
+    let world = World::new().await;
+    world.consumer().await;
+    world.issuer.create_consumer(&printer(), &ADMIN).await.unwrap_err();
+    world.store.close().await.unwrap();
+    world.issuer.create_consumer(&printer(), &ADMIN).await.unwrap_err();
+
+    let said = log.said();
+    let events: Vec<_> = said.lines().filter(|line| line.contains("consumer.create")).collect();
+    assert_eq!(events.len(), 2, "{said}");
+    assert!(!events[0].contains("outcome"), "{said}");
+    assert!(events[1].ends_with("outcome=\"unknown\""), "{said}");
 }
 
 /// What was logged on this thread.
