@@ -34,10 +34,12 @@ fn a_mistake_in_an_envoy_configuration_is_found() {
 
 #[tokio::test]
 async fn the_istio_resources_follow_their_schemas() {
-    let documents = istio(&project("deploy/istio/policy.yaml")).await;
-    assert_eq!(documents.len(), 3);
-    for held in documents {
-        assert_eq!(held["problem"], Value::Null, "{}", held["document"]);
+    for file in ["policy.yaml", "issuing.yaml"] {
+        let documents = istio(&project("deploy/istio").join(file)).await;
+        assert_eq!(documents.len(), 3, "{file}");
+        for held in documents {
+            assert_eq!(held["problem"], Value::Null, "{file}: {}", held["document"]);
+        }
     }
 }
 
@@ -51,6 +53,31 @@ async fn a_mistake_in_an_istio_resource_is_found() {
         let problems = istio(&file).await.into_iter().filter(|held| held["problem"].is_string());
         assert_eq!(problems.count(), 1, "{wrong}");
     }
+}
+
+/// A path that is left out and not routed to Countersign would reach the upstream unverified.
+#[tokio::test]
+async fn what_istio_does_not_check_goes_to_countersign() {
+    let documents = istio(&project("deploy/istio/issuing.yaml")).await;
+    let [policy, routes, callers] = [0, 1, 2].map(|at| &documents[at]["document"]);
+    let left_out = policy["spec"]["rules"][0]["to"][0]["operation"]["notPaths"].as_array().unwrap();
+    let routed: Vec<_> = routes["spec"]["http"][0]["match"].as_array().unwrap().iter().map(|one| &one["uri"]).collect();
+    let exact: Vec<_> = left_out.iter().map(|path| json!({ "exact": path })).collect();
+    assert_eq!(routed, exact.iter().collect::<Vec<_>>());
+    let checked = &istio(&project("deploy/istio/policy.yaml")).await[0]["document"];
+    for same in ["/metadata", "/spec/selector", "/spec/action", "/spec/provider"] {
+        assert_eq!(policy.pointer(same), checked.pointer(same), "{same}");
+    }
+    let gateway = "cluster.local/ns/istio-ingress/sa/istio-ingressgateway";
+    let rule =
+        json!({ "from": [{ "source": { "principals": [gateway] } }], "to": [{ "operation": { "ports": ["8080"] } }] });
+    assert_eq!(callers["spec"]["rules"], json!([rule]));
+    let destination = &routes["spec"]["http"][0]["route"][0]["destination"];
+    let resources = fs::read_to_string(project("deploy/istio/countersign.yaml")).unwrap();
+    let service = resources.split("\n---\n").find(|one| one.contains("name: countersign-issuing\n")).unwrap();
+    assert_eq!(destination["host"], "countersign-issuing.countersign.svc.cluster.local");
+    assert!(service.contains("kind: Service") && service.contains("  namespace: countersign\n"), "{service}");
+    assert!(service.contains(&format!("    port: {}\n", destination["port"]["number"])), "{service}");
 }
 
 /// No schema of it is published, so it is held against what has to stand there.
