@@ -101,7 +101,8 @@ fn issuer_over(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Issuer {
     Issuer::new(store, clock, Arc::new(SystemEntropy), terms, None)
 }
 
-async fn memory(clock: Arc<dyn Clock>) -> Arc<dyn Store> {
+/// A store in memory.
+pub(crate) async fn memory(clock: Arc<dyn Clock>) -> Arc<dyn Store> {
     let config = StoreConfig {
         url: StoreUrl::Memory,
         master_key_file: None,

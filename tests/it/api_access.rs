@@ -1,30 +1,25 @@
 //! Who may call what of `countersign.v1`: by a token, or by a client certificate.
 
-use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use countersign::clock::{SystemClock, SystemEntropy};
-use countersign::config::{Config, ListenAddress, ListenerConfig, StoreConfig, StoreUrl, TlsConfig};
+use countersign::config::{Config, ListenAddress, ListenerConfig};
 use countersign::server::api::{AdminToken, IssuerToken, SERVICES};
 use countersign::server::{self, App, Listeners, ServerError};
-use countersign::store;
 use countersign::telemetry::Metrics;
 use futures_util::stream;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Status};
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-use crate::admin_server::{ADMIN_TOKEN, AdminServer, ISSUER_TOKEN, reason};
+use crate::admin_server::{ADMIN_TOKEN, AdminServer, ISSUER_TOKEN, memory, reason};
 use crate::api_definition::{calls, send};
+use crate::certificates::Certificates;
 
 const INTROSPECT: &str = "/countersign.v1.TokenService/IntrospectToken";
 const LIST: &str = "/countersign.v1.ConsumerService/ListConsumers";
@@ -59,7 +54,7 @@ async fn every_call_needs_a_token_that_may_make_it() {
 async fn a_certificate_opens_what_the_operator_gave_to_its_name() {
     let files = Certificates::create();
     let service = Service::start(|config| {
-        config.api.listener.tls = Some(files.server());
+        config.api.listener.tls = Some(files.server(true));
         config.api.admin_clients = vec!["ops.example.com".to_owned(), ADMIN_ID.to_owned()];
         config.api.issuer_clients = vec!["login.example.com".to_owned(), ISSUER_ID.to_owned()];
     })
@@ -86,7 +81,7 @@ async fn a_certificate_opens_what_the_operator_gave_to_its_name() {
 async fn a_token_decides_beside_a_certificate() {
     let files = Certificates::create();
     let service = Service::start(|config| {
-        config.api.listener.tls = Some(files.server());
+        config.api.listener.tls = Some(files.server(true));
         config.api.admin_clients = vec!["ops.example.com".to_owned()];
     })
     .await;
@@ -101,7 +96,7 @@ async fn a_token_decides_beside_a_certificate() {
 async fn a_certificate_of_another_authority_opens_nothing() {
     let (files, others) = (Certificates::create(), Certificates::create());
     let service = Service::start(|config| {
-        config.api.listener.tls = Some(files.server());
+        config.api.listener.tls = Some(files.server(true));
         config.api.admin_clients = vec!["ops.example.com".to_owned()];
     })
     .await;
@@ -169,7 +164,7 @@ impl Service {
         let api = listeners.addresses().api;
         let app = App {
             config: Arc::new(config),
-            store: memory().await,
+            store: memory(Arc::new(SystemClock)).await,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             metrics: Arc::new(Metrics::default()),
@@ -195,73 +190,6 @@ impl Service {
         let ListenAddress::Tcp(address) = &self.api else { panic!("{} is not TCP", self.api) };
         let uri = format!("https://localhost:{}", address.port());
         Endpoint::from_shared(uri).unwrap().tls_config(tls).unwrap().connect().await
-    }
-}
-
-async fn memory() -> Arc<dyn store::Store> {
-    let config = StoreConfig {
-        url: StoreUrl::Memory,
-        master_key_file: None,
-        timeout: Duration::from_millis(150),
-        connections: 2,
-        fence_on_restart: false,
-    };
-    store::open(&config, &PathBuf::from("unused"), Arc::new(SystemClock), Arc::new(SystemEntropy)).await.unwrap()
-}
-
-/// A certificate authority, and a server's certificate.
-struct Certificates {
-    directory: TempDir,
-    authority: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Certificates {
-    fn create() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let files = Self { directory: tempfile::tempdir().unwrap(), authority };
-        let (certificate, key) = files.issue(&["dns:localhost"]);
-        for (name, pem) in [("ca.pem", files.authority.pem()), ("server.pem", certificate), ("server.key", key)] {
-            fs::write(files.path(name), pem).unwrap();
-        }
-        files
-    }
-
-    fn server(&self) -> TlsConfig {
-        TlsConfig {
-            certificate_file: self.path("server.pem"),
-            key_file: self.path("server.key"),
-            client_ca_file: Some(self.path("ca.pem")),
-        }
-    }
-
-    fn trusting(&self) -> ClientTlsConfig {
-        ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.authority.pem()))
-    }
-
-    fn client(&self, names: &[&str]) -> Identity {
-        let (certificate, key) = self.issue(names);
-        Identity::from_pem(certificate, key)
-    }
-
-    /// A certificate and its key in PEM, for names such as `dns:example.com`.
-    fn issue(&self, names: &[&str]) -> (String, String) {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.subject_alt_names = names
-            .iter()
-            .map(|name| match name.split_once(':').unwrap() {
-                ("dns", name) => SanType::DnsName(name.try_into().unwrap()),
-                ("uri", name) => SanType::URI(name.try_into().unwrap()),
-                _ => panic!("{name}"),
-            })
-            .collect();
-        let key = KeyPair::generate().unwrap();
-        (params.signed_by(&key, &self.authority).unwrap().pem(), key.serialize_pem())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
     }
 }
 

@@ -12,7 +12,6 @@ use countersign::issue::{DirectoryError, DirectoryUser, Login};
 use countersign::model::{ConsumerKey, Secret};
 use countersign::server::api::v1;
 use countersign::server::api::v1::user_directory_server::{UserDirectory, UserDirectoryServer};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -20,9 +19,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
+use crate::certificates::Certificates;
 use crate::issuing_docs::blocks;
 use crate::process::{Process, START, eventually, installed, project};
 use crate::program::Countersign;
@@ -254,7 +254,7 @@ fn serve(listener: std::net::TcpListener, asked: Asked, tls: Option<&Certificate
     let listener = TcpListener::from_std(listener).unwrap();
     let mut server = Server::builder();
     if let Some(tls) = tls {
-        let identity = Identity::from_pem(tls.text("server.pem"), tls.text("server.key"));
+        let identity = tls.identity();
         server = server.tls_config(ServerTlsConfig::new().identity(identity)).unwrap();
     }
     let service = UserDirectoryServer::new(Known(asked));
@@ -297,7 +297,7 @@ impl Http {
     async fn start(tls: Option<&Certificates>, answer: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, asked) = (listener.local_addr().unwrap(), Asked::default());
-        let (acceptor, told) = (tls.map(Certificates::acceptor), asked.clone());
+        let (acceptor, told) = (tls.map(acceptor), asked.clone());
         let serving = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -338,48 +338,16 @@ async fn answer_once(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &s
     let _ = stream.shutdown().await;
 }
 
-struct Certificates {
-    directory: TempDir,
-}
-
-impl Certificates {
-    fn create() -> Self {
-        let files = Self { directory: tempfile::tempdir().unwrap() };
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        files.file("ca.pem", &authority.pem());
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        files.file("server.pem", &params.signed_by(&key, &authority).unwrap().pem());
-        files.file("server.key", &key.serialize_pem());
-        files
-    }
-
-    fn file(&self, name: &str, text: &str) -> std::path::PathBuf {
-        fs::write(self.path(name), text).unwrap();
-        self.path(name)
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
-        let certificate = rustls::pki_types::CertificateDer::from_pem_file(self.path("server.pem")).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::from_pem_file(self.path("server.key")).unwrap();
-        let config = rustls::ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        tokio_rustls::TlsAcceptor::from(Arc::new(config))
-    }
+fn acceptor(tls: &Certificates) -> tokio_rustls::TlsAcceptor {
+    let certificate = rustls::pki_types::CertificateDer::from_pem_file(tls.path("server.pem")).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::from_pem_file(tls.path("server.key")).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    tokio_rustls::TlsAcceptor::from(Arc::new(config))
 }
 
 const HANG: &str = "hang";

@@ -18,6 +18,7 @@ mod api_requests;
 mod audit_log;
 mod authorize;
 mod caller;
+mod certificates;
 mod check;
 mod cli_explain;
 mod cli_sign;

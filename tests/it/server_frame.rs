@@ -1,10 +1,9 @@
 //! The listeners from the outside: health, readiness, TLS, Unix sockets, and how the service ends.
 
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use std::{fs, io};
 
 use async_trait::async_trait;
 use countersign::clock::{SystemClock, SystemEntropy};
@@ -16,18 +15,17 @@ use countersign::store::{
     Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind, StoreStatus,
 };
 use countersign::telemetry::Metrics;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
+use crate::certificates::Certificates;
 use crate::refusing_store::refusing_store;
 
 const AUTHORIZATION: &str = "envoy.service.auth.v3.Authorization";
@@ -139,9 +137,9 @@ async fn a_client_without_our_certificate_is_refused_where_one_is_demanded() {
     service.is_ready().await;
     let uri = encrypted(&service.addresses.check);
 
-    let known = connect_tls(&uri, files.trusting().identity(files.client())).await.unwrap();
+    let known = connect_tls(&uri, files.trusting().identity(files.client(&["dns:localhost"]))).await.unwrap();
     assert_eq!(check(&mut HealthClient::new(known), "").await, Ok(ServingStatus::Serving));
-    for tls in [files.trusting(), files.trusting().identity(strangers.client())] {
+    for tls in [files.trusting(), files.trusting().identity(strangers.client(&["dns:localhost"]))] {
         // In TLS 1.3 a client hears of the refusal only with the first answer.
         let asked = match connect_tls(&uri, tls).await {
             Ok(channel) => check(&mut HealthClient::new(channel), "").await.is_ok(),
@@ -296,61 +294,6 @@ async fn exchange(address: &ListenAddress, path: &str) -> io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
-}
-
-/// A certificate authority, a server and a client, as PEM files.
-struct Certificates {
-    directory: TempDir,
-}
-
-impl Certificates {
-    fn create() -> Self {
-        let files = Self { directory: tempfile::tempdir().unwrap() };
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        files.write("ca.pem", &authority.pem());
-        for name in ["server", "client"] {
-            let key = KeyPair::generate().unwrap();
-            let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-            files.write(&format!("{name}.pem"), &params.signed_by(&key, &authority).unwrap().pem());
-            files.write(&format!("{name}.key"), &key.serialize_pem());
-        }
-        files
-    }
-
-    /// What a listener offers, and whether it demands a certificate too.
-    fn server(&self, demanding: bool) -> TlsConfig {
-        TlsConfig {
-            certificate_file: self.path("server.pem"),
-            key_file: self.path("server.key"),
-            client_ca_file: demanding.then(|| self.path("ca.pem")),
-        }
-    }
-
-    fn trusting(&self) -> ClientTlsConfig {
-        ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.read("ca.pem")))
-    }
-
-    fn client(&self) -> Identity {
-        Identity::from_pem(self.read("client.pem"), self.read("client.key"))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn write(&self, name: &str, pem: &str) {
-        fs::write(self.path(name), pem).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        read(&self.path(name))
-    }
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap()
 }
 
 /// A store that can only be pinged, and be lost.

@@ -183,8 +183,8 @@ const NOT_OUR_FORM: &str = "Nothing was allowed or refused: the form came from a
                             changed since you saw it.";
 const NO_COOKIE: &str = "Nothing was allowed or refused. You have been logged out since, or your browser keeps no \
                          cookies of this site.";
-const BAD_FORM: &str = "Nothing was allowed or refused.";
-const METHOD: &str = "Nothing was allowed or refused.";
+const BAD_FORM: &str = "Nothing was allowed or refused. Go back to the application and connect it again.";
+const METHOD: &str = "Nothing was allowed or refused. Go back to the application and connect it again.";
 const BUSY: &str = "Nothing was allowed or refused: the request changed at the same moment.";
 const FAILURE: &str = "It is not your fault. Try again in a minute.";
 const WRONG_PASSWORD: &str = "Unknown user or wrong password.";

@@ -145,6 +145,23 @@ async fn a_dead_end_has_its_status_and_offers_to_start_again_where_that_helps() 
     }
 }
 
+#[tokio::test]
+async fn a_dead_end_without_temporary_credentials_says_what_to_do() {
+    for notice in [
+        Notice::Unknown,
+        Notice::Expired,
+        Notice::ApplicationDisabled,
+        Notice::AccountDisabled,
+        Notice::BadForm(StatusCode::PAYLOAD_TOO_LARGE),
+        Notice::Method("GET"),
+        Notice::Failure,
+    ] {
+        let html = text(notice.answer(None).into_response()).await;
+        let remedies = ["Go back to the application", "Ask whoever runs", "Try again"];
+        assert!(remedies.iter().any(|remedy| html.contains(remedy)), "{notice:?}: {html}");
+    }
+}
+
 #[test]
 fn a_log_in_says_how_long_to_wait_and_never_which_half_was_wrong() {
     let wait = |millis| {
