@@ -96,7 +96,9 @@ impl Drop for Pending<'_> {
 impl Event<'_> {
     fn leave(self, outcome: Option<&'static str>) {
         let Self { actor, action, subject: Subject { consumer_key, token, user_id } } = self;
-        tracing::info!(target: "countersign::audit", %actor, action, consumer_key, token, user_id, outcome);
+        // As a text, so that it is quoted: a name may have spaces and look like a field.
+        let actor = &*actor.to_string();
+        tracing::info!(target: "countersign::audit", actor, action, consumer_key, token, user_id, outcome);
     }
 }
 

@@ -38,15 +38,15 @@ async fn every_change_leaves_an_event_that_names_what_was_changed_and_by_whom() 
 
     let said = log.said();
     for event in [
-        "actor=admin action=\"consumer.create\" consumer_key=\"dpf43f3p2l4k3l03\"".to_owned(),
-        "actor=admin action=\"user.create\" user_id=\"jane\"".to_owned(),
+        "actor=\"admin\" action=\"consumer.create\" consumer_key=\"dpf43f3p2l4k3l03\"".to_owned(),
+        "actor=\"admin\" action=\"user.create\" user_id=\"jane\"".to_owned(),
         format!("action=\"token.create\" consumer_key=\"{KEY}\" token=\"{issued}\" user_id=\"jane\""),
         format!("action=\"request_token.create\" consumer_key=\"{KEY}\" token=\"{asked}\""),
-        "actor=user jane action=\"request_token.authorize\"".to_owned(),
-        format!("actor=consumer {KEY} action=\"request_token.wrong_verifier\""),
-        format!("actor=consumer {KEY} action=\"token.exchange\""),
+        "actor=\"user jane\" action=\"request_token.authorize\"".to_owned(),
+        format!("actor=\"consumer {KEY}\" action=\"request_token.wrong_verifier\""),
+        format!("actor=\"consumer {KEY}\" action=\"token.exchange\""),
         format!("action=\"request_token.refuse\" consumer_key=\"{KEY}\" token=\"{refused}\""),
-        "actor=issuer action=\"token.revoke\"".to_owned(),
+        "actor=\"issuer\" action=\"token.revoke\"".to_owned(),
         "action=\"consumer.rotate_secret\"".to_owned(),
         "action=\"consumer.disable\"".to_owned(),
         "action=\"user.disable\"".to_owned(),
@@ -95,7 +95,7 @@ fn a_change_whose_caller_went_away_leaves_its_event() {
     assert!(audited(event, pending::<Result<(), StoreError>>()).now_or_never().is_none());
     let said = log.said();
     assert!(
-        said.trim_end().ends_with("actor=admin action=\"user.disable\" user_id=\"jane\" outcome=\"unknown\""),
+        said.trim_end().ends_with("actor=\"admin\" action=\"user.disable\" user_id=\"jane\" outcome=\"unknown\""),
         "{said}"
     );
 }
