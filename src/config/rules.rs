@@ -135,6 +135,12 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         "api.listen is plaintext beyond loopback: it carries admin tokens",
     );
     warn(config.http.listener.is_exposed_plaintext(), "http.listen is plaintext beyond loopback: it carries passwords");
+    let is_without_addresses =
+        matches!(config.http.listener.address, ListenAddress::Unix(_)) && config.http.trusted_hops == 0;
+    warn(
+        is_without_addresses,
+        "http.listen is a Unix socket and http.trusted_hops is 0: wrong passwords are not limited by address",
+    );
     warn(config.verify.trust_envoy_request_id, "nonce.trust_envoy_request_id: who can choose that id can replay");
     warn(check.deny_detail == DenyDetail::Debug, "check.deny_detail = \"debug\" shows base strings to clients");
     warn(check.policy.mode == Some(Mode::Shadow), "check.mode = \"shadow\": what no route enforces is let through");

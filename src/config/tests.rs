@@ -329,6 +329,18 @@ mode = "shadow"
     assert_eq!(load_file(text).unwrap().warnings(), expected);
 }
 
+#[test]
+fn log_ins_without_an_address_are_warned_about() {
+    let warnings = |hops: &str| {
+        let text = format!("[http]\nlisten = \"unix:/run/countersign.sock\"\ntrusted_hops = {hops}\n");
+        load_file(&text).unwrap().warnings()
+    };
+    let expected =
+        "http.listen is a Unix socket and http.trusted_hops is 0: wrong passwords are not limited by address";
+    assert_eq!(warnings("0"), [expected]);
+    assert!(warnings("1").is_empty());
+}
+
 fn load_file(text: &str) -> Result<Config, ConfigError> {
     let (_directory, file) = file(text);
     load(&Sources { file: Some(file), ..Sources::default() })
