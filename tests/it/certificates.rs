@@ -66,7 +66,7 @@ impl Certificates {
     }
 
     /// A certificate and its key in PEM.
-    fn issue(&self, names: &[&str]) -> (String, String) {
+    pub(crate) fn issue(&self, names: &[&str]) -> (String, String) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.subject_alt_names = names.iter().map(|name| alt_name(name)).collect();
         let key = KeyPair::generate().unwrap();

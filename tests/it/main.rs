@@ -8,6 +8,7 @@
 
 mod admin_cli;
 mod admin_server;
+mod admin_tls;
 mod api;
 mod api_access;
 mod api_bad_input;
