@@ -251,7 +251,7 @@ async fn a_file_of_a_later_layout_is_refused_and_says_so() {
     assert!(cause(&error).contains("written by another release"), "{}", cause(&error));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_tick_removes_what_has_expired_and_no_more_than_it_may() {
     let bench = Bench::new();
     let store = bench.open().await;
