@@ -109,6 +109,21 @@ async fn who_goes_away_while_a_change_is_made_tells_it_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_hears_nothing_is_told_of_its_own_change_twice_when_it_may_be_made_late() {
+    let (bench, server) = with_redis();
+    let here = bench.open().await;
+    here.create_consumer(&consumer("ck")).await.unwrap();
+    server.run::<()>(&["ACL", "SETUSER", "default", "resetchannels"]);
+    eventually("the cut is noticed", PATIENCE, async || here.status().cut_off.then_some(())).await;
+    let (own, change) = (Heard::of(&*here), Change::Consumer(key("ck")));
+    // Longer than the deadline of a call, so that the change is made after it.
+    server.run::<()>(&["CLIENT", "PAUSE", "200", "WRITE"]);
+    here.replace_consumer(&Consumer { revision: 2, ..consumer("ck") }).await.unwrap_err();
+    assert!(own.take(&change), "at once");
+    eventually("and once more", PATIENCE, async || own.take(&change).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_closed_store_listens_no_more() {
     let (bench, server) = with_redis();
     let there = Replica::open(&bench).await;

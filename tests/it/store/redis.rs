@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use countersign::clock::UnixTime;
 use countersign::config::StoreUrl;
-use countersign::model::Token;
-use countersign::store::{Claim, NonceClaim, Store, StoreError, StoreErrorKind};
+use countersign::model::{Token, Username};
+use countersign::store::{AttemptCounter, Claim, NonceClaim, Store, StoreError, StoreErrorKind, TokenHolder};
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::bench::{
-    Bench, CONSUMER_SECRET, KEPT, NOW, TOKEN_SECRET, causes, claim, claim_anything, consumer, key, name, token, user,
-    with_redis,
+    Bench, CONSUMER_SECRET, KEPT, NOW, TOKEN_SECRET, causes, claim, claim_anything, consumer, key, name, request_token,
+    session, token, user, user_id, with_redis,
 };
 use crate::process::{START, eventually};
 use crate::program::Countersign;
@@ -68,6 +69,40 @@ async fn a_frozen_redis_holds_up_no_call_beyond_its_deadline() {
     let took = until_it_works(&*store).await;
     assert!(took < Duration::from_secs(1) + SLACK, "{took:?}");
     assert_eq!(store.status().restarts_seen, 0, "a pause is no restart");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_redis_holds_up_no_change_and_no_list_beyond_its_deadline() {
+    let (mut bench, server) = with_redis();
+    bench.config.connections = 1;
+    let mut stores = Vec::new();
+    // Each call has a store of its own, which does not know yet that Redis is down.
+    for _ in 0..CALLS {
+        stores.push(bench.open().await);
+    }
+    server.stop();
+    let calls = stores.into_iter().enumerate().map(|(at, store)| async move {
+        let started = Instant::now();
+        (at, call(&*store, at).await.unwrap_err(), started.elapsed())
+    });
+    for (at, error, took) in join_all(calls).await {
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "call {at}");
+        assert!(took < bench.config.timeout + SLACK, "call {at}: {took:?}");
+    }
+    server.cont();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_kept_under_another_consumer_is_not_read() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    store.create_consumer(&consumer("theirs")).await.unwrap();
+    store.create_token(&token("ck", "t")).await.unwrap();
+    server.run::<()>(&["RENAME", "countersign:{ck}:token:t", "countersign:{theirs}:token:t"]);
+    server.run::<()>(&["SET", "countersign:{t}:owner", "theirs"]);
+    let checked = store.credentials(&key("theirs"), Some(&name("t"))).await.unwrap_err();
+    let shown = store.token(&name("t")).await.unwrap_err();
+    assert_eq!([checked.kind(), shown.kind()], [StoreErrorKind::Unreadable; 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -428,6 +463,41 @@ async fn two_processes_share_their_nonces_and_records() {
 // === Helpers ===
 
 /// More time than a deadline: this may run on a busy machine.
+/// One of the calls of a store, by number.
+async fn call(store: &dyn Store, at: usize) -> Result<(), StoreError> {
+    let (ck, u1) = (key("ck"), user_id("u1"));
+    match at {
+        0 => store.create_consumer(&consumer("ck")).await,
+        1 => store.replace_consumer(&consumer("ck")).await,
+        2 => store.delete_consumer(&consumer("ck")).await,
+        3 => store.consumer(&ck).await.map(drop),
+        4 => store.consumers(None, 10).await.map(drop),
+        5 => store.create_token(&token("ck", "t")).await,
+        6 => store.replace_token(&token("ck", "t")).await,
+        7 => store.delete_token(&token("ck", "t")).await,
+        8 => store.token(&name("t")).await.map(drop),
+        9 => store.tokens(TokenHolder::Consumer(&ck), None, 10).await.map(drop),
+        10 => store.tokens(TokenHolder::User(&u1), None, 10).await.map(drop),
+        11 => store.create_user(&user("u1", "Jane")).await,
+        12 => store.replace_user(&user("u1", "Jane")).await,
+        13 => store.user(&u1).await.map(drop),
+        14 => store.user_named(&Username::new("Jane").unwrap()).await.map(drop),
+        15 => store.users(None, 10).await.map(drop),
+        16 => store.create_request_token(&request_token("ck", "t")).await,
+        17 => store.replace_request_token(&request_token("ck", "t")).await,
+        18 => store.exchange_request_token(&request_token("ck", "t"), &token("ck", "t")).await,
+        19 => store.request_token(&name("t")).await.map(drop),
+        20 => store.create_session(&session("cookie")).await,
+        21 => store.session(&session("cookie").id).await.map(drop),
+        22 => store.delete_session(&session("cookie").id).await,
+        23 => store.count_attempt(&AttemptCounter::new("kind", b"name"), KEPT).await.map(drop),
+        24 => store.take_attempts_back(&AttemptCounter::new("kind", b"name"), 1).await,
+        _ => store.credentials(&ck, Some(&name("t"))).await.map(drop),
+    }
+}
+
+const CALLS: usize = 26;
+
 const SLACK: Duration = Duration::from_millis(400);
 
 /// A Redis that speaks TLS, with a certificate that it signed itself.
