@@ -89,7 +89,9 @@ impl RedisStore {
                 Some(holder) => self.evict(username, &user_id(holder, KEEPING)?).await?,
             }
         }
-        Err(taken())
+        // Who evicted somebody looks once more: of all who want it, the last one has it.
+        let holder = self.reserve(&keys::username(username), id.as_str()).await?;
+        if holder.is_none_or(|holder| holder == id.as_str()) { Ok(()) } else { Err(taken()) }
     }
 
     /// Frees a username that is reserved for a user who does not have it.
