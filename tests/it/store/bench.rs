@@ -85,7 +85,10 @@ impl Bench {
 /// A bench with its Redis.
 pub(crate) fn with_redis() -> (Bench, RedisServer) {
     let server = RedisServer::start();
-    (Bench::redis(server.url()), server)
+    let mut bench = Bench::redis(server.url());
+    // Patient: what fails when a call takes long is held elsewhere.
+    bench.config.timeout = Duration::from_secs(2);
+    (bench, server)
 }
 
 /// Writes a file that only its owner may read.

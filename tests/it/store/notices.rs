@@ -110,7 +110,8 @@ async fn who_goes_away_while_a_change_is_made_tells_it_all_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_hears_nothing_is_told_of_its_own_change_twice_when_it_may_be_made_late() {
-    let (bench, server) = with_redis();
+    let (mut bench, server) = with_redis();
+    bench.config.timeout = Duration::from_millis(150);
     let here = bench.open().await;
     here.create_consumer(&consumer("ck")).await.unwrap();
     server.run::<()>(&["ACL", "SETUSER", "default", "resetchannels"]);

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::bench::{
     Bench, CONSUMER_SECRET, KEPT, NOW, TOKEN_SECRET, causes, claim, claim_anything, consumer, key, name, request_token,
-    session, token, user, user_id, with_redis,
+    session, token, user, user_id,
 };
 use crate::process::{START, eventually};
 use crate::program::Countersign;
@@ -497,6 +497,13 @@ async fn call(store: &dyn Store, at: usize) -> Result<(), StoreError> {
 }
 
 const CALLS: usize = 26;
+
+/// A store that gives up soon.
+fn with_redis() -> (Bench, RedisServer) {
+    let (mut bench, server) = super::bench::with_redis();
+    bench.config.timeout = Duration::from_millis(250);
+    (bench, server)
+}
 
 const SLACK: Duration = Duration::from_millis(400);
 
