@@ -1,7 +1,7 @@
 //! argon2id (RFC 9106): what is kept of a password, and what it is checked with.
 //!
-//! A hash takes memory and time on purpose, so only as many are computed at once as there are cores, off the threads that
-//! answer checks, and only so many may wait. A password is checked as long for a user who does not exist, or has none, as
+//! A hash takes memory and time on purpose, so it is computed off the threads that answer checks, on half of the cores at
+//! most: a flood of log-ins leaves checks the other half. Only so many may wait. A password is checked as long for a user who does not exist, or has none, as
 //! for one who does. Only a user whose hash was made with other parameters can be told from that, until the next log-in.
 
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(super) enum Checked {
 
 impl Hasher {
     pub(super) fn new(config: &PasswordConfig) -> Self {
-        let cores = available_parallelism().map_or(1, usize::from);
+        let cores = available_parallelism().map_or(1, |cores| usize::from(cores) / 2).max(1);
         Self {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params(config)),
             cores: Arc::new(Semaphore::new(cores)),
