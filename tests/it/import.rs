@@ -92,6 +92,20 @@ async fn a_row_that_is_refused_is_named_with_its_field_and_never_its_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_rows_with_one_name_the_first_is_kept() {
+    let bench = Bench::start().await;
+    let pair = |at: usize| format!("k{at},first-{at},Printer\nk{at},second-{at},Printer\n");
+    let rows: String = (0..50).map(pair).collect();
+    let file = bench.file("consumers.csv", &format!("consumer_key,consumer_secret,name\n{rows}"));
+    let report = bench.home.path().join("report.jsonl");
+    let imported = bench.import(&[&file, "--report", report.to_str().unwrap()]).await;
+    assert_eq!(printed(&imported), json!({"dry_run": false, "created": 50, "existed": 0, "noted": 0, "refused": 50}));
+    let report = fs::read_to_string(&report).unwrap();
+    let refused = report.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["line"].as_u64().unwrap());
+    assert_eq!(refused.collect::<Vec<_>>(), (0..50).map(|at| 2 * at + 3).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_can_not_be_read_to_its_end_says_where() {
     let bench = Bench::start().await;
     for (name, text, problem) in [

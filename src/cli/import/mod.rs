@@ -67,6 +67,8 @@ struct Sent {
     /// For a dry run, whose consumers are nowhere: the one that the row is about.
     consumer_key: String,
     kind: Kind,
+    /// What it creates; empty where the server chooses.
+    name: String,
     answer: JoinHandle<anyhow::Result<(Outcome, Option<String>)>>,
 }
 
@@ -142,8 +144,7 @@ impl Import {
                     self.report.add(&place, position, &Outcome::Refused(problems), None)?;
                 }
                 Ok(item) => {
-                    let same_kind = self.on_the_way.back().is_none_or(|before| before.kind == item.kind());
-                    let room = if same_kind { self.concurrency - 1 } else { 0 };
+                    let room = if self.must_follow(&item) { 0 } else { self.concurrency - 1 };
                     self.drain(room, last).await?;
                     self.on_the_way.push_back(self.sent(item, (place, position), note));
                 }
@@ -152,10 +153,17 @@ impl Import {
         self.drain(0, last).await
     }
 
+    /// Whether what comes of a row depends on one that is on its way: a token's consumer, or the same name before.
+    fn must_follow(&self, item: &Item) -> bool {
+        let name = name(item);
+        self.on_the_way.iter().any(|before| before.kind != item.kind() || !name.is_empty() && before.name == name)
+    }
+
     fn sent(&self, item: Item, (place, position): (Place, u64), note: Option<String>) -> Sent {
         let (kind, consumer_key, sender) = (item.kind(), consumer_key(&item), self.sender.clone());
+        let name = name(&item).to_owned();
         let answer = tokio::spawn(async move { sender.send(item).await });
-        Sent { place, position, note, consumer_key, kind, answer }
+        Sent { place, position, note, consumer_key, kind, name, answer }
     }
 
     /// Waits until at most so many are on their way.
@@ -192,4 +200,11 @@ fn consumer_key(item: &Item) -> String {
         Item::Token(request) => request.token.as_ref().map(|token| token.consumer_key.clone()),
     }
     .unwrap_or_default()
+}
+
+fn name(item: &Item) -> &str {
+    match item {
+        Item::Consumer(request) => request.consumer.as_ref().map_or("", |consumer| &consumer.consumer_key),
+        Item::Token(request) => request.token.as_ref().map_or("", |token| &token.token),
+    }
 }
