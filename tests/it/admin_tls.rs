@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::Output;
+use std::time::Duration;
 
 use tokio::task;
 
 use crate::certificates::Certificates;
+use crate::process::eventually;
 use crate::program::{Countersign, program};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -14,7 +16,8 @@ async fn a_client_certificate_stands_for_a_token_and_its_name_is_in_the_audit_lo
     let created = elsewhere.run(&["consumer", "create", "--name=N", "--consumer-key=K"], Some("ops.example.com")).await;
     assert!(created.status.success(), "{}", stderr(&created));
     let event = r#""actor":"admin ops.example.com","action":"consumer.create","consumer_key":"K""#;
-    assert!(elsewhere.server.log().contains(event), "{}", elsewhere.server.log());
+    let logged = async || elsewhere.server.log().contains(event).then_some(());
+    eventually("its event is in the log", Duration::from_secs(10), logged).await;
 
     let introspected = elsewhere.run(&["token", "introspect", "t"], Some("login.example.com")).await;
     assert!(introspected.status.success(), "{}", stderr(&introspected));
