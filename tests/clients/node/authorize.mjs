@@ -58,7 +58,7 @@ const scenarios = {
   async pin() {
     const page = await open(given.requests[0]);
     await logIn(page);
-    await page.getByRole("button", { name: "Allow" }).click();
+    await leading(page, page.getByRole("button", { name: "Allow" }).click());
     await page.locator(".digits").click();
     return {
       copied: await page.evaluate(() => getSelection().toString()),
@@ -82,7 +82,7 @@ const scenarios = {
       focus: await page.evaluate(() => document.activeElement.id),
     };
     await page.getByLabel("Password").fill(given.password);
-    await page.keyboard.press("Enter");
+    await leading(page, page.keyboard.press("Enter"));
     return { ...seen, then: await heading(page) };
   },
 
@@ -106,8 +106,7 @@ const scenarios = {
     await page.keyboard.press("Tab");
     await note();
     await page.keyboard.type(given.password);
-    await Promise.all([page.waitForURL(/oauth_token/), page.keyboard.press("Enter")]);
-    await page.getByRole("heading", { name: "Allow access?" }).waitFor();
+    await leading(page, page.keyboard.press("Enter"));
     do {
       await page.keyboard.press("Tab");
       await note();
@@ -193,7 +192,7 @@ async function everyPage(visit) {
     await visit(page, "consent", colorScheme);
     const pin = await open(pinned, options);
     await logIn(pin);
-    await pin.getByRole("button", { name: "Allow" }).click();
+    await leading(pin, pin.getByRole("button", { name: "Allow" }).click());
     await visit(pin, "pin", colorScheme);
     await visit(await open(expired, options), "expired", colorScheme);
     const refused = await open(asked, options, page.context());
@@ -220,8 +219,12 @@ const address_of = (name) => `${given.page}?oauth_token=${encodeURIComponent(nam
 async function logIn(page, password = given.password) {
   await page.getByLabel("User name").fill(given.username);
   await page.getByLabel("Password").fill(password);
-  await page.getByRole("button", { name: "Log in" }).click();
-  await page.waitForLoadState();
+  await leading(page, page.getByRole("button", { name: "Log in" }).click());
+}
+
+/** Does what leads to another page, and waits until that is there. */
+function leading(page, act) {
+  return Promise.all([page.waitForEvent("load", { timeout: 20000 }), act]);
 }
 
 const heading = (page) => page.getByRole("heading", { level: 1 }).innerText();
