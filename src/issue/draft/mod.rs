@@ -2,13 +2,14 @@
 //!
 //! A draft has text as it came; its fields are named as in `proto/`, and so are the [`Violations`].
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::ConsumerChange;
-use super::random;
-use super::uri;
 use super::violations::Violations;
+use super::{ConsumerChange, random, uri};
 use crate::clock::{Entropy, UnixTime};
 use crate::model::{
     AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation,
@@ -368,158 +369,3 @@ const MAX_PEM_LEN: usize = 16 * 1024;
 
 /// The last second that RFC 3339 and `google.protobuf.Timestamp` can write: 9999-12-31T23:59:59Z.
 const LAST_TIME: UnixTime = UnixTime::from_secs(253_402_300_799);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::CountingEntropy;
-
-    #[test]
-    fn a_name_is_all_that_a_consumer_needs() {
-        let consumer = named().to_consumer(NOW, &CountingEntropy::default()).unwrap();
-        assert_eq!(consumer.name.as_str(), "Printer");
-        assert_eq!(consumer.secrets.len(), 1);
-        assert_eq!(consumer.flows, BTreeSet::from([Flow::TwoLegged, Flow::ThreeLegged]));
-        assert!(consumer.allows(SignatureMethod::HmacSha256));
-        assert!(!consumer.allows(SignatureMethod::Plaintext));
-        assert_eq!((consumer.created_at, consumer.updated_at, consumer.revision), (NOW, NOW, 1));
-    }
-
-    #[test]
-    fn what_is_made_is_never_made_twice() {
-        let entropy = CountingEntropy::default();
-        let [one, other] = [(); 2].map(|()| named().to_consumer(NOW, &entropy).unwrap());
-        assert!(one.id != other.id && one.key != other.key && one.secrets != other.secrets);
-        assert!(one.id.as_str() != one.key.as_str());
-    }
-
-    #[test]
-    fn existing_credentials_are_kept_as_they_are() {
-        let draft = ConsumerDraft {
-            consumer_key: Some("dpf43f3p2l4k3l03".to_owned()),
-            consumer_secret: Some(Secret::new(*b"k")),
-            ..named()
-        };
-        let consumer = draft.to_consumer(NOW, &CountingEntropy::default()).unwrap();
-        assert_eq!(consumer.key.as_str(), "dpf43f3p2l4k3l03");
-        assert_eq!(consumer.secrets[0].secret, Secret::new(*b"k"));
-    }
-
-    #[test]
-    fn every_mistake_in_a_consumer_is_told_at_once() {
-        let draft = ConsumerDraft {
-            consumer_key: Some("a b".to_owned()),
-            consumer_secret: Some(Secret::new(*b"secret\n")),
-            description: "two\nlines".to_owned(),
-            platform: "p".repeat(256),
-            app_url: "ftp://example.com".to_owned(),
-            signature_methods: texts(["HMAC-SHA1", "hmac-sha1", "RSA-SHA256"]),
-            flows: texts(["four-legged"]),
-            callbacks: texts(["oob", "javascript:alert(1)"]),
-            scopes: texts(["read write", "", "say\"hi\""]),
-            compat_profiles: texts(["plus-literal"]),
-            ..ConsumerDraft::default()
-        };
-        let wrong = draft.to_consumer(NOW, &CountingEntropy::default()).unwrap_err();
-        assert_eq!(
-            problems(&wrong),
-            [
-                "consumer_key has the character ' ' at byte 1; allowed are visible ASCII characters",
-                "name must not be empty",
-                "consumer_secret has a control character, perhaps a line break at its end",
-                "signature_methods[1] is no signature method; known are HMAC-SHA1, HMAC-SHA256, HMAC-SHA512, RSA-SHA1, \
-                 RSA-SHA256, RSA-SHA512, PLAINTEXT",
-                "signature_methods[2] RSA-SHA256 needs rsa_public_keys",
-                "flows[0] is no flow; known are two-legged, three-legged, xauth",
-                "callbacks[1] has a scheme that browsers act on by themselves",
-                "scopes[0] has a space: give each scope a value of its own",
-                "scopes[1] must not be empty",
-                "scopes[2] has the character '\"' at byte 3; allowed are visible ASCII without \" and \\",
-                "description has a control character at byte 3",
-                "platform is 256 bytes long, the limit is 255",
-                "app_url has a scheme that is not http or https",
-                "compat_profiles must be empty: this version supports no compat profile",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_missing_secret_is_never_the_empty_secret() {
-        let empty = ConsumerDraft { consumer_secret: Some(Secret::new(*b"")), ..named() };
-        assert_eq!(consumer_problems(&empty), ["consumer_secret must not be empty"]);
-
-        let keyless = ConsumerDraft { no_shared_secret: true, ..named() };
-        assert_eq!(
-            consumer_problems(&keyless),
-            ["no_shared_secret needs rsa_public_keys: with neither it could never sign"]
-        );
-
-        let both = ConsumerDraft { consumer_secret: Some(Secret::new(*b"k")), no_shared_secret: true, ..named() };
-        assert_eq!(consumer_problems(&both), ["no_shared_secret contradicts consumer_secret: leave one of them out"]);
-    }
-
-    #[test]
-    fn a_list_has_an_end() {
-        let draft = ConsumerDraft { callbacks: vec!["oob".to_owned(); 9], ..named() };
-        assert_eq!(consumer_problems(&draft), ["callbacks has 9 values, the limit is 8"]);
-    }
-
-    #[test]
-    fn a_token_needs_its_consumer_and_a_future() {
-        let token = issued().to_token(NOW, &CountingEntropy::default()).unwrap();
-        assert_eq!((token.user_id, token.expires_at, token.status), (None, None, TokenStatus::Active));
-
-        for (expiry, problem) in [
-            (Expiry::At(NOW), "expire_time must end in the future"),
-            (Expiry::After(Duration::ZERO), "ttl must end in the future"),
-            (Expiry::After(Duration::MAX), "ttl must end before the year 10000"),
-        ] {
-            let wrong = TokenDraft { expiry, ..issued() }.to_token(NOW, &CountingEntropy::default()).unwrap_err();
-            assert_eq!(problems(&wrong), [problem]);
-        }
-
-        let nobodys = TokenDraft { consumer_key: String::new(), user_id: Some(String::new()), ..issued() };
-        let wrong = nobodys.to_token(NOW, &CountingEntropy::default()).unwrap_err();
-        assert_eq!(problems(&wrong), ["consumer_key must not be empty", "user_id must not be empty"]);
-    }
-
-    #[test]
-    fn a_token_has_no_scope_that_its_consumer_lacks() {
-        let consumer = Scopes::parse("read write").unwrap();
-        assert!(within_scopes(&Scopes::parse("read").unwrap(), &consumer).is_ok());
-        assert!(within_scopes(&Scopes::default(), &Scopes::default()).is_ok());
-        let wrong = within_scopes(&Scopes::parse("admin read").unwrap(), &consumer).unwrap_err();
-        assert_eq!(problems(&wrong), ["scopes has \"admin\", which its consumer does not have"]);
-    }
-
-    const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
-
-    fn named() -> ConsumerDraft {
-        ConsumerDraft { name: "Printer".to_owned(), ..ConsumerDraft::default() }
-    }
-
-    fn issued() -> TokenDraft {
-        TokenDraft {
-            token: None,
-            token_secret: None,
-            consumer_key: "dpf43f3p2l4k3l03".to_owned(),
-            user_id: None,
-            scopes: Vec::new(),
-            expiry: Expiry::Never,
-            allow_existing: false,
-            validate_only: false,
-        }
-    }
-
-    fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {
-        texts.map(str::to_owned).into()
-    }
-
-    fn consumer_problems(draft: &ConsumerDraft) -> Vec<String> {
-        problems(&draft.to_consumer(NOW, &CountingEntropy::default()).unwrap_err())
-    }
-
-    fn problems(wrong: &Violations) -> Vec<String> {
-        wrong.iter().map(|violation| format!("{} {}", violation.field, violation.problem)).collect()
-    }
-}
