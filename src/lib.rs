@@ -63,6 +63,7 @@ pub mod clock;
 pub mod config;
 pub mod directory;
 pub mod issue;
+mod lanes;
 pub mod model;
 pub mod oauth;
 pub mod server;

@@ -21,7 +21,8 @@ const PARTS: &[Part] = &[
     Part { name: "clock", knows: &[], why: "time is handed to everybody, and knows nobody" },
     Part { name: "model", knows: &["clock", "oauth"], why: "everybody shares the model, so it knows almost nobody" },
     Part { name: "config", knows: &["model", "oauth"], why: "settings are values" },
-    Part { name: "telemetry", knows: &["config"], why: "instruments do not know what they measure" },
+    Part { name: "lanes", knows: &[], why: "it knows threads, and not what they do" },
+    Part { name: "telemetry", knows: &["config", "lanes"], why: "instruments do not know what they measure" },
     Part {
         name: "store",
         knows: &["clock", "config", "model", "oauth", "telemetry"],

@@ -1,9 +1,13 @@
 //! Logs and metrics; the only file that names an instrument.
 //!
-//! Labels are only ever words of closed sets (`&'static str`), so no client can make new series.
+//! Labels are only ever words of closed sets (`&'static str`), so no client can make new series. How what every check adds
+//! to is kept without making threads wait for each other is left to `series`.
+
+mod series;
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,11 +15,11 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
 
+use self::series::{Durations, Tally};
 use crate::config::LogConfig;
 
 /// Sends logs to standard error from now on.
@@ -41,8 +45,7 @@ pub struct LogError(#[source] Box<dyn std::error::Error + Send + Sync>);
 /// Every instrument of the service.
 pub struct Metrics {
     registry: Registry,
-    decisions: Family<DecisionLabels, Counter>,
-    check_duration: Family<ResultLabel, Histogram, fn() -> Histogram>,
+    decisions: Decisions,
     token_requests: Family<EndpointLabels, Counter>,
     store_errors: Family<KindLabel, Counter>,
     store_up: Gauge,
@@ -62,8 +65,7 @@ impl Metrics {
     /// Counts a decision and how long it took. `result` is `allow`, `anonymous`, `deny`, `would_deny` or `error`;
     /// `reason` is from a closed set.
     pub fn decision(&self, result: &'static str, reason: &'static str, took: Duration) {
-        self.decisions.get_or_create(&DecisionLabels { result, reason }).inc();
-        self.check_duration.get_or_create(&ResultLabel { result }).observe(took.as_secs_f64());
+        self.decisions.count(&DecisionLabels { result, reason }, took);
     }
 
     /// Counts a request for credentials. `result` is `issue`, `deny` or `error`; `endpoint` and `reason` are from closed
@@ -90,7 +92,7 @@ impl Metrics {
 
     /// Counts a look-up of credentials by whether copies were enough.
     pub fn cache_lookup(&self, hit: bool) {
-        if hit { &self.cache_lookups.hits } else { &self.cache_lookups.misses }.inc();
+        if hit { &self.cache_lookups.hits } else { &self.cache_lookups.misses }.raise();
     }
 
     /// Counts a change that copies were dropped for; `changed` is from a closed set.
@@ -138,8 +140,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let metrics = Self {
             registry: Registry::with_prefix("countersign"),
-            decisions: Family::default(),
-            check_duration: Family::new_with_constructor(|| Histogram::new(CHECK_SECONDS)),
+            decisions: Decisions::default(),
             token_requests: Family::default(),
             store_errors: Family::default(),
             store_up: Gauge::default(),
@@ -164,9 +165,9 @@ impl Metrics {
         let registry = &mut self.registry;
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version that runs", build);
-        registry.register("decisions", "Checks by result and reason", self.decisions.clone());
+        registry.register("decisions", "Checks by result and reason", self.decisions.by_reason.clone());
         let help = "How long a check took, from the request to the answer";
-        registry.register_with_unit("check_duration", help, Unit::Seconds, self.check_duration.clone());
+        registry.register_with_unit("check_duration", help, Unit::Seconds, self.decisions.took.clone());
         let help = "Requests for credentials by endpoint, result and reason";
         registry.register("token_requests", help, self.token_requests.clone());
         registry.register("store_errors", "Calls to the store that failed, by kind", self.store_errors.clone());
@@ -200,16 +201,47 @@ impl Metrics {
     }
 }
 
+/// Decisions by result and reason, and how long they took by result; those of most checks at hand without a look-up.
+#[derive(Default)]
+struct Decisions {
+    by_reason: Family<DecisionLabels, Tally>,
+    took: Family<ResultLabel, Durations>,
+    allowed: OnceLock<(Tally, Durations)>,
+}
+
+impl Decisions {
+    fn count(&self, labels: &DecisionLabels, took: Duration) {
+        if *labels == ALLOWED {
+            add(self.allowed.get_or_init(|| self.series(labels)), took);
+        } else {
+            add(&self.series(labels), took);
+        }
+    }
+
+    fn series(&self, labels: &DecisionLabels) -> (Tally, Durations) {
+        let result = ResultLabel { result: labels.result };
+        (self.by_reason.get_or_create_owned(labels), self.took.get_or_create_owned(&result))
+    }
+}
+
+fn add((count, durations): &(Tally, Durations), took: Duration) {
+    count.raise();
+    durations.observe(took);
+}
+
+/// What most checks end with.
+const ALLOWED: DecisionLabels = DecisionLabels { result: "allow", reason: "ok" };
+
 /// Two series of one family, at hand without looking them up by their labels for every check.
 struct CacheLookups {
-    family: Family<OutcomeLabel, Counter>,
-    hits: Counter,
-    misses: Counter,
+    family: Family<OutcomeLabel, Tally>,
+    hits: Tally,
+    misses: Tally,
 }
 
 impl Default for CacheLookups {
     fn default() -> Self {
-        let family = Family::<OutcomeLabel, Counter>::default();
+        let family = Family::<OutcomeLabel, Tally>::default();
         let series = |outcome| family.get_or_create(&OutcomeLabel { outcome }).clone();
         let (hits, misses) = (series("hit"), series("miss"));
         Self { family, hits, misses }
@@ -278,9 +310,6 @@ struct DropLabels {
     listener: &'static str,
     reason: &'static str,
 }
-
-/// From what the embedded store takes to what Envoy waits for by default (0.2 s), and beyond.
-const CHECK_SECONDS: [f64; 12] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5];
 
 #[cfg(test)]
 mod tests {
