@@ -1,11 +1,23 @@
 //! The id of one decision: what its log event, its answer and its nonce claim are known by.
+//!
+//! Ids are random: no two decisions of any replica share one, nobody can count our decisions by them, and nobody can guess
+//! the next one, since a claim that is sent with a known id passes as a retry. They are drawn many at a time:
+//!
+//! 1. Each lane of threads starts with a key of its own from [`Entropy`].
+//! 2. ChaCha20 under that key makes the next key and [`DRAWN`] ids. The key is replaced before the first of them is used.
+//!
+//! So an id tells nothing of the others, as none tells the keystream's rest from noise, and what was drawn before can not
+//! be made again from what is in memory now.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use sha2::{Digest as _, Sha256};
+use chacha20::ChaCha20;
+use chacha20::cipher::{KeyIvInit as _, StreamCipher as _};
+use zeroize::Zeroizing;
 
 use crate::clock::Entropy;
+use crate::lanes::Lanes;
 
 /// The id of one decision: in logs and answers, and what makes a nonce claim sent twice one claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,34 +29,67 @@ impl fmt::Display for DecisionId {
     }
 }
 
-/// Makes [`DecisionId`]s: a hash over a random secret of this process and a counter, so that no two decisions of any
-/// replica share one, none has to ask the operating system, and nobody can count our decisions by their ids.
-#[derive(Debug)]
-pub(super) struct DecisionIds {
-    process: Sha256,
-    count: AtomicU64,
+/// Makes [`DecisionId`]s, without asking the operating system for each.
+pub(super) struct DecisionIds(Lanes<Mutex<Drawn>>);
+
+/// Ids drawn beforehand, and the key of those after them.
+struct Drawn {
+    key: Zeroizing<[u8; 32]>,
+    ids: Zeroizing<[[u8; 16]; DRAWN]>,
+    used: usize,
 }
 
+// === impl DecisionIds ===
+
 impl DecisionIds {
-    /// Draws the secret.
+    /// Draws the keys.
     pub(super) fn new(entropy: &dyn Entropy) -> Self {
-        let mut secret = [0; 32];
-        entropy.fill(&mut secret);
-        Self { process: Sha256::new_with_prefix(secret), count: AtomicU64::new(0) }
+        Self(Lanes::new(|| {
+            let mut key = Zeroizing::new([0; 32]);
+            entropy.fill(&mut *key);
+            Mutex::new(Drawn { key, ids: Zeroizing::new([[0; 16]; DRAWN]), used: DRAWN })
+        }))
     }
 
     /// One that was not there before.
     pub(super) fn next(&self) -> DecisionId {
-        let count = self.count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        let digest = self.process.clone().chain_update(count).finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
+        let mut drawn = self.0.mine().lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.used >= DRAWN {
+            drawn.draw();
+        }
+        let id = drawn.ids[drawn.used];
+        drawn.used += 1;
         DecisionId(id)
     }
 }
 
+impl fmt::Debug for DecisionIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecisionIds").finish_non_exhaustive()
+    }
+}
+
+// === impl Drawn ===
+
+impl Drawn {
+    fn draw(&mut self) {
+        // A key is used for one keystream, so that it needs no nonce.
+        let mut keystream = ChaCha20::new((&*self.key).into(), &[0; 12].into());
+        *self.key = [0; 32];
+        keystream.apply_keystream(&mut *self.key);
+        *self.ids = [[0; 16]; DRAWN];
+        keystream.apply_keystream(self.ids.as_flattened_mut());
+        self.used = 0;
+    }
+}
+
+/// How many ids are drawn at once: 1 KiB with the key.
+const DRAWN: usize = 62;
+
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::clock::CountingEntropy;
 
@@ -52,9 +97,26 @@ mod tests {
     fn no_two_decisions_share_an_id() {
         let entropy = CountingEntropy::default();
         let (one, other) = (DecisionIds::new(&entropy), DecisionIds::new(&entropy));
-        let ids = [one.next(), one.next(), other.next(), other.next()];
-        for (at, id) in ids.iter().enumerate() {
-            assert!(!ids[..at].contains(id), "{id}");
+        let mut seen = HashSet::new();
+        for _ in 0..DRAWN * 3 + 1 {
+            for id in [one.next(), other.next()] {
+                assert!(seen.insert(id.0), "{id}");
+            }
+        }
+        let elsewhere = std::thread::scope(|scope| scope.spawn(|| one.next()).join()).unwrap();
+        assert!(seen.insert(elsewhere.0), "{elsewhere}");
+    }
+
+    #[test]
+    fn the_key_of_what_was_drawn_is_gone_and_none_of_its_ids() {
+        let ids = DecisionIds::new(&CountingEntropy::default());
+        let keys = || ids.0.all().map(|lane| lane.lock().unwrap().key.to_vec()).collect::<Vec<_>>();
+        let before = keys();
+        let drawn: Vec<_> = (0..DRAWN).map(|_| ids.next()).collect();
+        let changed: Vec<_> = keys().into_iter().zip(before).filter(|(after, before)| after != before).collect();
+        assert_eq!(changed.len(), 1, "the lane of this thread");
+        for half in changed[0].0.chunks(16) {
+            assert!(drawn.iter().all(|id| id.0 != half));
         }
     }
 }
