@@ -15,19 +15,24 @@ pub(super) struct NonceId(pub(super) [u8; 16]);
 impl NonceId {
     /// The id of what `claim` claims.
     pub(super) fn of(claim: &NonceClaim<'_>) -> Self {
-        let mut hash = Sha256::new();
-        let mut part = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_be_bytes());
-            hash.update(bytes);
-        };
-        part(claim.consumer.as_str().as_bytes());
         // A token is never empty, so no token and a token differ.
-        part(claim.token.map_or("", |token| token.as_str()).as_bytes());
-        part(&claim.timestamp.to_be_bytes());
-        part(claim.nonce);
+        let token = claim.token.map_or("", |token| token.as_str()).as_bytes();
+        let timestamp = claim.timestamp.to_be_bytes();
+        let mut hash = Sha256::new();
+        for part in [claim.consumer.as_str().as_bytes(), token, &timestamp, claim.nonce] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
         let digest: [u8; 32] = hash.finalize().into();
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);
         Self(id)
+    }
+
+    /// Which of `parts` it belongs to, and eight other bytes of it.
+    pub(super) fn part_and_field(&self, parts: u8) -> (u8, [u8; 8]) {
+        let mut field = [0; 8];
+        field.copy_from_slice(&self.0[8..]);
+        (self.0[0] % parts, field)
     }
 }

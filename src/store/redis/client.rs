@@ -30,6 +30,7 @@ pub(super) struct Client {
     servers: Arc<Servers>,
     health: Arc<Health>,
     refusals: Refusals,
+    is_cluster: bool,
     timeout: Duration,
     attempts: u32,
     stopped: AtomicBool,
@@ -51,6 +52,7 @@ impl Client {
         let connector = |address| Connector::new(address, config.timeout, Arc::clone(&servers));
         let first = connector(address.clone()).connect().await;
         let refusals = Refusals::default();
+        let is_cluster = matches!(address, Address::Cluster(_));
         let connections = config.connections.max(1);
         let pool = bb8::Pool::builder()
             .max_size(connections)
@@ -67,6 +69,7 @@ impl Client {
             servers,
             health: Arc::default(),
             refusals,
+            is_cluster,
             timeout: config.timeout,
             attempts: connections + 1,
             stopped: AtomicBool::new(false),
@@ -83,13 +86,28 @@ impl Client {
 
     /// Runs a command that may be sent twice.
     pub(super) async fn call(&self, command: &Cmd) -> Result<Value, Fault> {
-        self.health.check()?;
-        let outcome = self.attempt_until_deadline(command).await;
+        self.call_by(command, Instant::now() + self.timeout, 1).await
+    }
+
+    /// The same until `deadline`, for as many calls as share the command.
+    pub(super) async fn call_by(&self, command: &Cmd, deadline: Instant, calls: usize) -> Result<Value, Fault> {
+        self.check()?;
+        let outcome = self.attempt_until(deadline, command).await;
         match &outcome {
-            Err(fault) if fault.is_outage() => self.health.failed(fault),
+            Err(fault) if fault.is_outage() => self.health.failed(fault, u32::try_from(calls).unwrap_or(u32::MAX)),
             Ok(_) | Err(_) => self.health.answered(),
         }
         outcome
+    }
+
+    /// Fails while Redis is known to be down.
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        self.health.check()
+    }
+
+    /// Whether commands must stay within one slot.
+    pub(super) const fn is_cluster(&self) -> bool {
+        self.is_cluster
     }
 
     /// Asks whether Redis takes writes, by writing.
@@ -122,8 +140,7 @@ impl Client {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    async fn attempt_until_deadline(&self, command: &Cmd) -> Result<Value, Fault> {
-        let deadline = Instant::now() + self.timeout;
+    async fn attempt_until(&self, deadline: Instant, command: &Cmd) -> Result<Value, Fault> {
         let mut attempt = 1;
         loop {
             let fault = match self.attempt(command, deadline).await {
@@ -180,7 +197,7 @@ impl Client {
     async fn look(&self) {
         match self.probe().await {
             Ok(()) => self.health.go_up(),
-            Err(fault) if fault.is_outage() => self.health.failed(&fault),
+            Err(fault) if fault.is_outage() => self.health.failed(&fault, 1),
             // It answers and refuses: calls learn the reason from it themselves.
             Err(_) => self.health.go_up(),
         }

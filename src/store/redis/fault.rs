@@ -49,6 +49,12 @@ pub(super) enum Fault {
     Unexpected,
     #[error("another kind of value is kept under the key")]
     WrongType,
+    #[error("Redis does not know the script")]
+    UnknownScript,
+    #[error("more claims wait for Redis than it answers")]
+    Overloaded,
+    #[error("what was to send the claim was stopped")]
+    Abandoned,
 }
 
 // === impl Fault ===
@@ -121,6 +127,7 @@ impl From<RedisError> for Fault {
             Some("NOAUTH" | "WRONGPASS") => Self::Credentials,
             Some("NOPERM") => Self::NotPermitted,
             Some("WRONGTYPE") => Self::WrongType,
+            Some("NOSCRIPT") => Self::UnknownScript,
             Some(code) => Self::Refused(code.to_owned()),
             None => Self::Refused(error.category().to_owned()),
         }

@@ -48,9 +48,9 @@ impl Health {
         }
     }
 
-    /// Notes that a call failed in a way that others would too.
-    pub(super) fn failed(&self, fault: &Fault) {
-        if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_TO_GO_DOWN {
+    /// Notes that `calls` failed, together, in a way that others would too.
+    pub(super) fn failed(&self, fault: &Fault, calls: u32) {
+        if self.failures.fetch_add(calls, Ordering::Relaxed).saturating_add(calls) >= FAILURES_TO_GO_DOWN {
             self.go_down(fault);
         }
     }

@@ -1,10 +1,11 @@
 //! The names of the keys; the table is in the module above.
 
+use std::fmt::Write as _;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::model::{ConsumerKey, SessionId, Token, UserId};
 use crate::store::AttemptCounter;
-use crate::store::nonce::NonceId;
 
 /// The index of consumer keys: a sorted set with one score, so in the order of its bytes.
 pub(super) const CONSUMERS: &str = "countersign:consumers";
@@ -48,9 +49,21 @@ pub(super) fn request(consumer: &ConsumerKey, token: &Token) -> String {
     format!("countersign:{{{}}}:request:{}", encode(consumer.as_str()), encode(token.as_str()))
 }
 
-/// A claimed nonce of a consumer.
-pub(super) fn nonce(consumer: &ConsumerKey, id: NonceId) -> String {
-    format!("countersign:{{{}}}:nonce:{:032x}", encode(consumer.as_str()), u128::from_be_bytes(id.0))
+/// A part of the nonces that a consumer claimed with one timestamp. Made for each check, so without a detour.
+pub(super) fn nonces(consumer: &ConsumerKey, timestamp: u64, part: u8) -> String {
+    let mut key = String::with_capacity(consumer.as_str().len() + 48);
+    key.push_str("countersign:{");
+    key.extend(utf8_percent_encode(consumer.as_str(), ENCODED));
+    key.push_str("}:nonces:");
+    // Writing to a string does not fail.
+    let _ = write!(key, "{timestamp}:{part:x}");
+    key
+}
+
+/// Whether two keys have one hash tag, which no part before or in it ends early.
+pub(super) fn share_a_slot(one: &str, other: &str) -> bool {
+    let tag = |key: &str| key.find('}').map_or(0, |end| end);
+    tag(one) > 0 && one.get(..tag(one)) == other.get(..tag(other))
 }
 
 /// Whose a token is.
@@ -122,7 +135,16 @@ mod tests {
         let tag = "countersign:{a%7D%7Bb%3Ac}:";
         assert_eq!(consumer(&ck), format!("{tag}consumer"));
         assert_eq!(token(&ck, &t), format!("{tag}token:t%3A%7Bx%7D"));
-        assert_eq!(nonce(&ck, NonceId([1; 16])), format!("{tag}nonce:{}", "01".repeat(16)));
+        assert_eq!(nonces(&ck, 1_700_000_000, 31), format!("{tag}nonces:1700000000:1f"));
         assert_eq!(owner(&t), "countersign:{t%3A%7Bx%7D}:owner");
+    }
+
+    #[test]
+    fn keys_share_a_slot_by_their_consumer_alone() {
+        let of = |consumer: &str, timestamp| nonces(&ConsumerKey::new(consumer).unwrap(), timestamp, 0);
+        assert!(share_a_slot(&of("a}b", 1), &of("a}b", 2)));
+        assert!(!share_a_slot(&of("a}b", 1), &of("a}c", 1)));
+        assert!(!share_a_slot(&of("a", 1), &of("ab", 1)));
+        assert!(!share_a_slot("", ""));
     }
 }

@@ -10,7 +10,7 @@
 //! | `countersign:{C}:tokens` | an index of its tokens |
 //! | `countersign:{C}:aside:ID` | an index of tokens that an earlier consumer of that key had |
 //! | `countersign:{C}:request:T` | the record of temporary credentials, until they are forgotten |
-//! | `countersign:{C}:nonce:HASH` | the check id of a claim, until it expires |
+//! | `countersign:{C}:nonces:SECOND:PART` | claims with that timestamp, each a nonce's and a check's hash, until they expire (`claims`) |
 //! | `countersign:{T}:owner` | the consumer key of the token, so that a token can be found by its name alone |
 //! | `countersign:{T}:request-owner` | the same of temporary credentials |
 //! | `countersign:{U}:user` | a user's record |
@@ -55,6 +55,7 @@
 
 mod address;
 mod aside;
+mod claims;
 mod client;
 mod connection;
 mod consumers;
@@ -79,11 +80,11 @@ use redis::{Cmd, FromRedisValue, cmd};
 use tokio::sync::Notify;
 
 use self::address::Address;
+use self::claims::{Claims, Entry};
 use self::client::Client;
 use self::fault::Fault;
 use self::notices::Notices;
 use super::changes::may_have_changed;
-use super::nonce::NonceId;
 use super::record::Records;
 use super::{
     Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind, StoreStatus,
@@ -98,6 +99,7 @@ pub use self::provider_2013::{ProviderConsumer, ProviderConsumers};
 pub(super) struct RedisStore {
     records: Records,
     client: Arc<Client>,
+    claims: Arc<Claims>,
     notices: Notices,
     clock: Arc<dyn Clock>,
     /// Rings when something was put aside.
@@ -125,7 +127,8 @@ impl RedisStore {
             .map_err(|fault| fault.during("connecting to Redis"))?;
         let put_aside = Arc::new(Notify::new());
         let notices = Notices::listen(address, &client, entropy);
-        let store = Arc::new(Self { records, client, notices, clock, put_aside });
+        let claims = Claims::new(Arc::clone(&client));
+        let store = Arc::new(Self { records, client, claims, notices, clock, put_aside });
         tokio::spawn(aside::keep_clean(Arc::downgrade(&store), Arc::clone(&store.put_aside)));
         Ok(store)
     }
@@ -214,16 +217,14 @@ impl CheckStore for RedisStore {
         if claim.timestamp <= claim.not_before {
             return Ok(Claim::Fenced { not_before: claim.not_before });
         }
-        // A claim that could not be remembered is not claimed; PX takes no 0 either.
+        // A claim that could not be remembered is not claimed.
         let keep_for = claim.expires_at.since(claim.now).as_millis();
         if keep_for == 0 {
             return Ok(Claim::Fenced { not_before: claim.timestamp });
         }
-        let mut set = cmd("SET");
-        set.arg(keys::nonce(claim.consumer, NonceId::of(claim))).arg(&claim.check_id);
-        set.arg("NX").arg("GET").arg("PX").arg(u64::try_from(keep_for).unwrap_or(u64::MAX));
-        let claimed_by: Option<Vec<u8>> = self.call("claiming a nonce", &set).await?;
-        if claimed_by.is_some_and(|check_id| check_id != claim.check_id) {
+        let keep_for = u64::try_from(keep_for).unwrap_or(u64::MAX).min(LONGEST_MS);
+        let claimed = self.claims.claim(Entry::of(claim, keep_for)).await;
+        if !claimed.map_err(|fault| fault.during("claiming a nonce"))? {
             return Ok(Claim::Replayed);
         }
         // Asked last: a restart is noticed before the first command on a new connection, so whatever forgot earlier

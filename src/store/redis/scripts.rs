@@ -3,10 +3,38 @@
 //! Each may be sent twice: a call whose answer was lost is made again. Bytes that are found where they were to be written
 //! were written by an earlier attempt of the same call, since every record holds something random.
 //!
-//! Scripts are sent whole each time: they are seldom needed, and so a flushed script cache changes nothing. Those that
-//! change a record give 1 when it is done, 0 when the record is another than was read, 2 when the name is taken.
+//! Scripts are sent whole each time: they are seldom needed, and so a flushed script cache changes nothing. Only [`CLAIM`]
+//! is sent by its hash, and whole where Redis does not know it. Those that change a record give 1 when it is done, 0 when
+//! the record is another than was read, 2 when the name is taken.
 
-use redis::Cmd;
+use std::sync::LazyLock;
+
+use redis::{Cmd, Script};
+
+use super::claims::Entry;
+
+/// Claims nonces, each in a bucket that lasts as long as the latest of its claims wants it to.
+///
+/// - `KEYS[n]`: the bucket of the nth claim
+/// - `ARGV[3n-2]`: the nonce
+/// - `ARGV[3n-1]`: who claims it
+/// - `ARGV[3n]`: for how many milliseconds it is kept
+///
+/// Gives a `1` or a `0` for each: whether it is the claimant's. It must be atomic so that no bucket is left without an end,
+/// and none ends early; the second more than is asked for spares the next claims of the bucket from moving its end.
+const CLAIM: &str = r"
+local call, claimed = redis.call, {}
+for at = 1, #KEYS do
+  local bucket, nonce, claimant, millis = KEYS[at], ARGV[3 * at - 2], ARGV[3 * at - 1], ARGV[3 * at]
+  if call('HSETNX', bucket, nonce, claimant) == 1 or call('HGET', bucket, nonce) == claimant then
+    if call('PTTL', bucket) < tonumber(millis) then call('PEXPIRE', bucket, millis + 1000) end
+    claimed[at] = '1'
+  else
+    claimed[at] = '0'
+  end
+end
+return table.concat(claimed)
+";
 
 /// Replaces a record if it was not changed since it was read.
 ///
@@ -196,6 +224,31 @@ local back = math.min(count, tonumber(ARGV[1]))
 if back > 0 then redis.call('DECRBY', KEYS[1], back) end
 return 1
 ";
+
+/// The call of [`CLAIM`] by its hash.
+pub(super) fn claim<'e>(entries: impl Iterator<Item = &'e Entry> + Clone) -> Cmd {
+    claim_by("EVALSHA", CLAIM_SCRIPT.get_hash(), entries)
+}
+
+/// The call of [`CLAIM`] for a Redis that does not know it.
+pub(super) fn claim_with_source<'e>(entries: impl Iterator<Item = &'e Entry> + Clone) -> Cmd {
+    claim_by("EVAL", CLAIM, entries)
+}
+
+fn claim_by<'e>(name: &str, script: &str, entries: impl Iterator<Item = &'e Entry> + Clone) -> Cmd {
+    let count = entries.clone().count();
+    let mut command = Cmd::with_capacity(3 + 4 * count, 64 + script.len() + 96 * count);
+    command.arg(name).arg(script).arg(count);
+    entries.clone().for_each(|entry| {
+        command.arg(&entry.bucket);
+    });
+    for entry in entries {
+        command.arg(&entry.field).arg(&entry.holder).arg(entry.keep_for);
+    }
+    command
+}
+
+static CLAIM_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(CLAIM));
 
 /// The call of [`SWAP`].
 pub(super) fn swap(key: &str, before: &[u8], after: &[u8], keep_for: Option<u64>) -> Cmd {

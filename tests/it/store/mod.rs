@@ -8,5 +8,6 @@ mod embedded;
 mod lossy;
 mod notices;
 mod redis;
+mod redis_claims;
 mod redis_issued;
 mod redis_many;

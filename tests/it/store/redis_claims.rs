@@ -1,0 +1,196 @@
+//! How the Redis store keeps nonces, and how claims share their way to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::clock::UnixTime;
+use countersign::store::{Claim, NonceClaim, Store, StoreErrorKind};
+use futures_util::future::join_all;
+
+use super::bench::{Bench, KEPT, NOW, claim, claim_anything, key, with_redis};
+use super::lossy::Lossy;
+use crate::redis::{Cluster, RedisServer};
+
+// === Memory ===
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_thousand_a_second_a_nonce_takes_no_more_than_64_bytes_and_is_neither_forgotten_nor_refused_wrongly() {
+    const NONCES: u64 = 200_000;
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    let before = used_memory(&server);
+    for second in 0..NONCES / 1000 {
+        let fresh = claim_second(&store, NOW + second, 1000).await;
+        assert_eq!(fresh, 1000, "of second {second}");
+    }
+    let each = (used_memory(&server) - before) as f64 / NONCES as f64;
+    assert!(each <= 64.0, "{each:.1} bytes for each nonce");
+    for second in (0..NONCES / 1000).step_by(10) {
+        assert_eq!(claim_second(&store, NOW + second, 1000).await, 0, "of second {second}, again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_lasts_as_long_as_the_latest_of_its_claims_wants_and_none_is_left_without_an_end() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    let (short, long) = (KEPT, 2 * KEPT);
+    for (consumer, orders) in [("ascending", [short, long]), ("descending", [long, short])] {
+        for (round, kept) in orders.into_iter().enumerate() {
+            let ck = key(consumer);
+            for at in 0..300_u16 {
+                let nonce = [round.to_be_bytes().as_slice(), &at.to_be_bytes()].concat();
+                let expires_at = UnixTime::from_secs(NOW).plus(kept);
+                let kept_long = NonceClaim { expires_at, ..claim(&ck, NOW, &nonce) };
+                assert_eq!(store.claim_nonce(&kept_long).await.unwrap(), Claim::Fresh);
+            }
+        }
+        let buckets: Vec<String> = server.run(&["KEYS", &format!("countersign:{{{consumer}}}:nonces:*")]);
+        assert_eq!(buckets.len(), 32, "every bucket has nonces of both rounds: {buckets:?}");
+        for bucket in buckets {
+            let left: u64 = server.run(&["PTTL", &bucket]);
+            let whole = u64::try_from(long.as_millis()).unwrap();
+            assert!((whole - 10_000..=whole + 1000).contains(&left), "{bucket}: {left} of {whole} ms are left");
+        }
+    }
+}
+
+// === Sharing ===
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_that_come_at_once_share_commands_and_writes() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    let counted = |name| stat(&server, name);
+    let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
+    for second in 0..10 {
+        assert_eq!(claim_second(&store, NOW + second, 1000).await, 1000);
+    }
+    let (reads, writes) = (counted("total_reads_processed"), counted("total_writes_processed"));
+    let scripts = server.command_counts()["evalsha"];
+    assert_eq!(server.command_counts()["hsetnx"], 10_000);
+    assert!(scripts < 2000 && reads < 3000 && writes < 3000, "{scripts} scripts, {reads} reads, {writes} writes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_whose_caller_goes_away_harms_no_other() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    let _ok: String = server.run(&["CLIENT", "PAUSE", "300", "ALL"]);
+    let claims = (0..100_u8).map(|at| {
+        let store = Arc::clone(&store);
+        async move {
+            let ck = key("ck");
+            let (nonce, patience) =
+                ([at], if at % 2 == 0 { Duration::from_millis(50) } else { Duration::from_secs(9) });
+            let asked = claim(&ck, NOW, &nonce);
+            (at, tokio::time::timeout(patience, store.claim_nonce(&asked)).await.ok())
+        }
+    });
+    for (at, outcome) in join_all(claims).await {
+        match outcome {
+            None => assert_eq!(at % 2, 0),
+            Some(outcome) => assert_eq!(outcome.unwrap(), Claim::Fresh, "claim {at}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_value_under_a_key_fails_its_own_claims_alone() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    for part in 0..32 {
+        let _ok: String = server.run(&["SET", &format!("countersign:{{foreign}}:nonces:{NOW}:{part:x}"), "x"]);
+    }
+    let claims = (0..100_u8).map(|at| {
+        let store = Arc::clone(&store);
+        async move {
+            let ck = key(if at % 10 == 0 { "foreign" } else { "ck" });
+            (at, store.claim_nonce(&claim(&ck, NOW, &[at])).await)
+        }
+    });
+    for (at, outcome) in join_all(claims).await {
+        match outcome {
+            Ok(outcome) => assert!(outcome == Claim::Fresh && at % 10 != 0, "claim {at}: {outcome:?}"),
+            Err(error) => assert!(error.kind() == StoreErrorKind::Unreadable && at % 10 == 0, "claim {at}: {error:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_cluster_claims_of_many_consumers_come_at_once() {
+    let redis = Cluster::start();
+    let store = Bench::redis(redis.url()).open().await;
+    for wanted in [Claim::Fresh, Claim::Replayed] {
+        let claims = (0..200_u8).map(|at| {
+            let store = Arc::clone(&store);
+            async move {
+                let ck = key(&format!("ck{}", at % 20));
+                store.claim_nonce(&claim(&ck, NOW, &[at])).await
+            }
+        });
+        for outcome in join_all(claims).await {
+            assert_eq!(outcome.unwrap(), wanted);
+        }
+    }
+}
+
+// === Faults ===
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_whose_answers_are_lost_are_made_again_and_are_fresh() {
+    let server = RedisServer::start();
+    let lossy = Lossy::before(server.port()).await;
+    let mut bench = Bench::redis(lossy.url());
+    bench.config.timeout = Duration::from_secs(5);
+    let store = bench.open().await;
+    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    let mut lost = 0;
+    for second in 0..20 {
+        lossy.lose(1);
+        assert_eq!(claim_second(&store, NOW + second, 50).await, 50, "of second {second}");
+        lost += usize::from(lossy.has_lost());
+        assert_eq!(claim_second(&store, NOW + second, 50).await, 0, "of second {second}, again");
+    }
+    assert_eq!(lost, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_go_on_when_redis_forgets_the_script() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    for second in 0..5 {
+        assert_eq!(claim_second(&store, NOW + second, 50).await, 50);
+        let _ok: String = server.run(&["SCRIPT", "FLUSH"]);
+        assert_eq!(claim_second(&store, NOW + second, 50).await, 0);
+    }
+}
+
+// === Helpers ===
+
+/// Claims as many nonces of one second at once, by checks of their own; how many were fresh.
+async fn claim_second(store: &Arc<dyn Store>, timestamp: u64, nonces: u32) -> usize {
+    let claims = (0..nonces).map(|at| async move {
+        let ck = key("0123456789abcdef");
+        store.claim_nonce(&claim(&ck, timestamp, &at.to_be_bytes())).await.unwrap()
+    });
+    join_all(claims).await.into_iter().filter(|outcome| *outcome == Claim::Fresh).count()
+}
+
+fn used_memory(server: &RedisServer) -> u64 {
+    info(server, "memory", "used_memory")
+}
+
+fn stat(server: &RedisServer, name: &str) -> u64 {
+    info(server, "stats", name)
+}
+
+fn info(server: &RedisServer, section: &str, name: &str) -> u64 {
+    let text: String = server.run(&["INFO", section]);
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.unwrap().trim().parse().unwrap()
+}
