@@ -68,6 +68,18 @@ fetch_envoy() {
     rm -rf "$new"
 }
 
+# python_packages DIRECTORY REQUIREMENTS: what they pin, into a directory below target/.
+python_packages() {
+    local directory=$1 requirements=$2
+    need_pip
+    up_to_date "$directory" "$requirements" "$(python3 --version)" && return
+    say "Installing Python packages …"
+    rm -rf "$directory"
+    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-compile --target "$directory" \
+        --require-hashes --only-binary=:all: --requirement "$requirements" >&2
+    installed "$directory" "$requirements" "$(python3 --version)"
+}
+
 # Into target/npm, where the tests look for them.
 npm_packages() {
     up_to_date target/npm tests/clients/node/package-lock.json "$(node --version)" && return
