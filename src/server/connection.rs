@@ -12,9 +12,9 @@ use std::time::Duration;
 use http::{Extensions, Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -26,20 +26,41 @@ use super::listener::{Protocol, Stream};
 use super::preface::await_preface;
 use super::stall::Stalling;
 
-/// What answers the requests of a connection: a tower service that never fails, such as [`tonic::service::Routes`].
-pub(super) trait Answer:
-    Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
-{
+/// What answers the requests of a connection, and never fails.
+pub(super) trait Answer: Clone + Send + 'static {
     /// The body of its responses.
     type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static;
+
+    /// Answers a request that came from `peer`, of which it says what handlers may learn, in tonic's own types.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: &Extensions,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + use<Self> + 'static;
 }
 
+/// A tower service, such as [`tonic::service::Routes`], finds the peer among the extensions of a request.
 impl<S, B> Answer for S
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     type Body = B;
+
+    fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        peer: &Extensions,
+    ) -> impl Future<Output = Response<B>> + Send + use<S, B> + 'static {
+        request.extensions_mut().extend(peer.clone());
+        let answering = self.clone().oneshot(request);
+        async move {
+            match answering.await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        }
+    }
 }
 
 /// How a connection is to be treated.
@@ -80,28 +101,33 @@ impl Fault {
 pub(super) async fn serve<S: Answer>(stream: Stream, terms: Terms, service: S, mut leave: Leave) -> Result<(), Fault> {
     let protocol = terms.protocol;
     let opening = timeout(OPENING_LIMIT, open(stream, terms));
-    let (io, info) = tokio::select! {
+    let (io, peer) = tokio::select! {
         opened = opening => opened.map_err(|_| Fault::Silent)?.map_err(Fault::Opening)?,
         _ = leave.told() => return Ok(()),
     };
-    let introduced = service.map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().extend(info.clone());
-        request
-    });
-    talk(io, protocol, introduced, leave).await.map_err(Fault::Broken)
+    let talking = Talk { io, protocol, peer };
+    talking.with(service, leave).await.map_err(Fault::Broken)
 }
 
-/// Boxed, since the compiler can not see through the `await` above that the connection's future is `Send`.
-fn talk<S: Answer>(
+/// A connection that was opened.
+struct Talk {
     io: Box<dyn Io>,
     protocol: Protocol,
-    service: S,
-    leave: Leave,
-) -> Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> {
-    let (io, service) = (TokioIo::new(io), TowerToHyperService::new(service));
-    match protocol {
-        Protocol::Http1 => Box::pin(until_left(http1().serve_connection(io, service), leave)),
-        Protocol::Http2 => Box::pin(until_left(http2().serve_connection(io, service), leave)),
+    peer: Extensions,
+}
+
+impl Talk {
+    /// Boxed, since the compiler can not see through the `await` above that the connection's future is `Send`.
+    fn with<S: Answer>(self, service: S, leave: Leave) -> Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> {
+        let Self { io, protocol, peer } = self;
+        let service = service_fn(move |request| {
+            let answering = service.answer(request, &peer);
+            async move { Ok::<_, Infallible>(answering.await) }
+        });
+        match protocol {
+            Protocol::Http1 => Box::pin(until_left(http1().serve_connection(TokioIo::new(io), service), leave)),
+            Protocol::Http2 => Box::pin(until_left(http2().serve_connection(TokioIo::new(io), service), leave)),
+        }
     }
 }
 

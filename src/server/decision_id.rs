@@ -23,11 +23,36 @@ use crate::lanes::Lanes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DecisionId(pub(super) [u8; 16]);
 
-impl fmt::Display for DecisionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+impl DecisionId {
+    /// Its digits.
+    pub(super) fn hex(self) -> Hex {
+        let mut digits = [0; 32];
+        for (two, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            two.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
+        }
+        Hex(digits)
     }
 }
+
+impl fmt::Display for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.hex().as_str())
+    }
+}
+
+/// The digits of a [`DecisionId`].
+#[derive(Clone, Copy)]
+pub(super) struct Hex([u8; 32]);
+
+impl Hex {
+    /// As text.
+    pub(super) fn as_str(&self) -> &str {
+        // Digits are ASCII.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Makes [`DecisionId`]s, without asking the operating system for each.
 pub(super) struct DecisionIds(Lanes<Mutex<Drawn>>);
@@ -92,6 +117,12 @@ mod tests {
 
     use super::*;
     use crate::clock::CountingEntropy;
+
+    #[test]
+    fn an_id_is_written_in_32_digits() {
+        let id = DecisionId(0x0123_4567_89ab_cdef_0011_2233_4455_66ff_u128.to_be_bytes());
+        assert_eq!(id.to_string(), "0123456789abcdef00112233445566ff");
+    }
 
     #[test]
     fn no_two_decisions_share_an_id() {

@@ -40,7 +40,7 @@ use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
 use self::api::{Access, AdminToken, IssuerToken};
 use self::drain::Farewell;
-use self::ext_authz::CheckService;
+use self::ext_authz::{CheckRoutes, CheckService};
 use self::health::Health;
 use self::listener::Listener;
 use crate::clock::{Clock, Entropy};
@@ -137,7 +137,7 @@ fn serve(
 ) -> Result<(Group, Group), ServerError> {
     let (mut callers, mut ops) = (Group::new(), Group::new());
     let issuer = issuer(app);
-    callers.add(listeners.check, check_routes(app, cached, health)?.prepare(), &app.metrics);
+    callers.add(listeners.check, check_routes(app, cached, health)?, &app.metrics);
     callers.add(listeners.api, api_routes(app, issuer.clone(), health)?.prepare(), &app.metrics);
     callers.add(listeners.http, http::routes(app, issuer), &app.metrics);
     ops.add(listeners.ops, ops::routes(health.readiness(), Arc::clone(&app.metrics)), &app.metrics);
@@ -145,12 +145,13 @@ fn serve(
 }
 
 /// What the check listener serves.
-fn check_routes(app: &App, cached: &Arc<CachedStore>, health: &Health) -> Result<Routes, ServerError> {
+fn check_routes(app: &App, cached: &Arc<CachedStore>, health: &Health) -> Result<CheckRoutes, ServerError> {
     let store: Arc<dyn CheckStore> = Arc::<CachedStore>::clone(cached);
     let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify);
     let check = CheckService::new(verifier, Arc::clone(&app.config), Arc::clone(&app.metrics), &*app.entropy);
-    let routes = Routes::new(check.into_server()).add_service(health.service());
-    if app.config.check.reflection { Ok(routes.add_service(reflection(&[], &[])?)) } else { Ok(routes) }
+    let others = Routes::new(health.service());
+    let others = if app.config.check.reflection { others.add_service(reflection(&[], &[])?) } else { others };
+    Ok(CheckRoutes::new(check, others))
 }
 
 /// What the api listener serves.

@@ -22,6 +22,9 @@ pub(super) async fn await_preface<IO: AsyncRead + Unpin>(mut io: IO) -> io::Resu
 }
 
 /// A connection whose preface was read already, and will be read once more.
+///
+/// It takes no vectored writes on purpose: h2 then gathers frames of up to 1 KiB into one buffer, and so the answers to
+/// several requests into one call of the system. With them, it would end the buffer at each frame of 256 bytes or more.
 #[derive(Debug)]
 pub(super) struct Rewound<IO> {
     /// How much of the preface its reader has got.
@@ -53,18 +56,6 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Rewound<IO> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
     }
 }
 

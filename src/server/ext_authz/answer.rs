@@ -1,23 +1,30 @@
-//! The answers on the wire: the only file that makes a [`CheckResponse`].
+//! The answers on the wire: the only file that writes a `CheckResponse`.
 //!
-//! Envoy allows whatever has `status.code` 0, and 0 is what an empty message has. So every answer is made by one of the
-//! constructors here: [`allow`] is the only one that sets the code to 0, and it takes a [`Permit`], which only a
-//! decision gives.
+//! Envoy allows whatever has `status.code` 0, and 0 is what an empty message has. So every [`Answer`] is made by one of
+//! the constructors here, and none of them is a default: [`allow`] is the only one that leaves the code at 0, and it takes
+//! a [`Permit`], which only a decision gives.
 
-use std::collections::HashMap;
-
-use envoy_types::ext_authz::v3::pb::{
-    CheckResponse, DeniedHttpResponse, HeaderAppendAction, HeaderValue, HeaderValueOption, HttpResponse, HttpStatus,
-    OkHttpResponse,
-};
-use envoy_types::pb::google::protobuf::{BoolValue, Struct, Value, value::Kind};
-use envoy_types::pb::google::rpc;
+use hyper::body::Bytes;
 use tonic::Code;
 
-use super::attributes::Headers;
-use super::identity::{self, Caller};
+use super::grpc;
+use super::headers::Headers;
+use super::identity::{self, Caller, Text};
+use super::wire::Writer;
+use crate::model::ConsumerKey;
+use crate::server::decision_id::DecisionId;
 use crate::server::respond::{self, DenialStyle, Problem, Written};
 use crate::verify::{Allowed, Decision, Denial, Identity};
+
+/// A `CheckResponse` as it is sent: behind the length that gRPC puts before a message.
+pub(super) struct Answer(Bytes);
+
+impl Answer {
+    /// What is sent.
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.0
+    }
+}
 
 /// Proof that a request may pass.
 pub(super) struct Permit<'d>(Grant<'d>);
@@ -62,111 +69,350 @@ impl<'d> Permit<'d> {
 /// Lets the request pass, with the six identity headers overwritten or removed.
 pub(super) fn allow(
     permit: &Permit<'_>,
-    request: Headers<'_>,
+    request: &Headers<'_>,
     hide_credentials: bool,
-    about: Metadata,
-) -> CheckResponse {
-    let mut headers = Vec::with_capacity(identity::NAMES.len());
-    let mut remove: Vec<String> = identity::disguised(request).map(str::to_owned).collect();
-    for (name, value) in identity::NAMES.into_iter().zip(permit.caller().values()) {
-        match value {
-            Some(value) => headers.push(header(name, value)),
-            None => remove.push(name.to_owned()),
+    about: &Metadata<'_>,
+) -> Answer {
+    let hides_credentials = hide_credentials && permit.has_credentials_in_header();
+    let values = permit.caller().values();
+    let named = || identity::NAMES.into_iter().zip(values);
+    response(Verdict::Allow, about, |ok| {
+        for (name, value) in named() {
+            if let Some(value) = value {
+                header(ok, name, value);
+            }
         }
-    }
-    if hide_credentials && permit.has_credentials_in_header() {
-        remove.push("authorization".to_owned());
-    }
-    let ok = OkHttpResponse { headers, headers_to_remove: remove, ..OkHttpResponse::default() };
-    response(Code::Ok, HttpResponse::OkResponse(ok), about)
+        let absent = named().filter_map(|(name, value)| value.is_none().then_some(name));
+        let credentials = hides_credentials.then_some("authorization");
+        for name in request.disguised.iter().copied().chain(absent).chain(credentials) {
+            ok.text(OK_HEADERS_TO_REMOVE, name);
+        }
+    })
 }
 
 /// Refuses the request.
-pub(super) fn deny(problem: &Problem, style: &DenialStyle<'_>, about: Metadata) -> CheckResponse {
+pub(super) fn deny(problem: &Problem, style: &DenialStyle<'_>, about: &Metadata<'_>) -> Answer {
     let Written { challenge, content_type, body } = problem.write(style);
-    let denied = DeniedHttpResponse {
-        status: Some(HttpStatus { code: i32::from(problem.status) }),
-        headers: vec![
-            header("www-authenticate", challenge),
-            header("content-type", content_type.to_owned()),
-            header("cache-control", "no-store".to_owned()),
-        ],
-        body,
-    };
     let code = if problem.status == 403 { Code::PermissionDenied } else { Code::Unauthenticated };
-    response(code, HttpResponse::DeniedResponse(denied), about)
+    response(Verdict::Deny(code), about, |denied| {
+        let headers =
+            [("www-authenticate", challenge.as_str()), ("content-type", content_type), ("cache-control", "no-store")];
+        refusal(denied, problem.status, headers, &body);
+    })
 }
 
 /// Says that we failed, so that Envoy's failure mode decides; needs Envoy 1.37.
-pub(super) fn error(message: &str, about: Metadata) -> CheckResponse {
+pub(super) fn error(message: &str, about: &Metadata<'_>) -> Answer {
     let body =
         serde_json::json!({ "type": "about:blank", "title": respond::title(503), "status": 503, "detail": message });
-    let failed = DeniedHttpResponse {
-        status: Some(HttpStatus { code: 503 }),
-        headers: vec![
-            header("content-type", "application/problem+json".to_owned()),
-            header("cache-control", "no-store".to_owned()),
-            header("retry-after", "1".to_owned()),
-        ],
-        body: body.to_string(),
-    };
-    response(Code::Unavailable, HttpResponse::ErrorResponse(failed), about)
+    response(Verdict::Error, about, |failed| {
+        let headers =
+            [("content-type", "application/problem+json"), ("cache-control", "no-store"), ("retry-after", "1")];
+        refusal(failed, 503, headers, &body.to_string());
+    })
 }
 
-fn response(code: Code, http: HttpResponse, about: Metadata) -> CheckResponse {
-    CheckResponse {
-        status: Some(rpc::Status { code: code as i32, ..rpc::Status::default() }),
-        dynamic_metadata: Some(Struct { fields: about.0 }),
-        http_response: Some(http),
+/// Which of the three answers it is.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Allow,
+    Deny(Code),
+    Error,
+}
+
+impl Verdict {
+    /// `google.rpc.Status.code`.
+    const fn code(self) -> Code {
+        match self {
+            Self::Allow => Code::Ok,
+            Self::Deny(code) => code,
+            Self::Error => Code::Unavailable,
+        }
+    }
+
+    /// The field of `CheckResponse.http_response`.
+    const fn field(self) -> u8 {
+        match self {
+            Self::Allow => 3,
+            Self::Deny(_) => 2,
+            Self::Error => 5,
+        }
     }
 }
 
-/// A header in the one form that every client of the API reads as "overwrite".
-#[expect(deprecated, reason = "Envoy honours only the deprecated `append`; other clients only `append_action`")]
-fn header(name: &str, value: String) -> HeaderValueOption {
-    HeaderValueOption {
-        header: Some(HeaderValue { key: name.to_owned(), value, raw_value: Vec::new() }),
-        append: Some(BoolValue { value: false }),
-        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
-        keep_empty_value: false,
-    }
+/// `CheckResponse`.
+fn response(verdict: Verdict, about: &Metadata<'_>, http: impl FnOnce(&mut Writer)) -> Answer {
+    let mut response = Writer::after(grpc::PREFIX);
+    response.nested(RESPONSE_STATUS, |status| {
+        if verdict.code() != Code::Ok {
+            status.number(1, verdict.code() as u32);
+        }
+    });
+    response.nested(verdict.field(), http);
+    response.nested(RESPONSE_METADATA, |fields| about.write(fields));
+    Answer(response.finish(grpc::prefix).into())
 }
+
+/// `DeniedHttpResponse`.
+fn refusal(denied: &mut Writer, status: u16, headers: [(&str, &str); 3], body: &str) {
+    denied.nested(1, |http_status| http_status.number(1, status.into()));
+    for (name, value) in headers {
+        header(denied, name, Text::Plain(value));
+    }
+    denied.text(3, body);
+}
+
+/// A `HeaderValueOption` in the one form that every client of the API reads as "overwrite": Envoy honours only the
+/// deprecated `append`, which is false here; other clients only `append_action`.
+fn header(message: &mut Writer, name: &str, value: Text<'_>) {
+    message.nested(HEADERS, |option| {
+        option.nested(1, |header| {
+            header.text(1, name);
+            value.write(header, 2);
+        });
+        option.nested(2, |_| {});
+        option.number(3, OVERWRITE_IF_EXISTS_OR_ADD);
+    });
+}
+
+/// `CheckResponse.status`.
+const RESPONSE_STATUS: u8 = 1;
+
+/// `CheckResponse.dynamic_metadata`.
+const RESPONSE_METADATA: u8 = 4;
+
+/// `headers` of `OkHttpResponse` and of `DeniedHttpResponse`.
+const HEADERS: u8 = 2;
+
+/// `OkHttpResponse.headers_to_remove`.
+const OK_HEADERS_TO_REMOVE: u8 = 5;
+
+/// `HeaderValueOption.HeaderAppendAction`.
+const OVERWRITE_IF_EXISTS_OR_ADD: u32 = 2;
 
 /// Dynamic metadata of a decision: for access logs and rate limits, under `envoy.filters.http.ext_authz`.
-#[derive(Default)]
-pub(super) struct Metadata(HashMap<String, Value>);
+pub(super) struct Metadata<'a> {
+    /// `allow`, `anonymous`, `deny`, `would_deny` or `error`.
+    pub(super) decision: &'static str,
+    /// The id that the decision is found by.
+    pub(super) decision_id: DecisionId,
+    /// Why it is no allowance.
+    pub(super) problem: Option<&'static str>,
+    /// How the request was signed.
+    pub(super) signature_method: Option<&'static str>,
+    /// Who called.
+    pub(super) caller: Named<'a>,
+}
 
-impl Metadata {
-    /// Adds a text.
-    #[must_use]
-    pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.0.insert(name.to_owned(), Value { kind: Some(Kind::StringValue(value.into())) });
-        self
+/// Who called, as far as metadata may name it.
+#[derive(Clone, Copy)]
+pub(super) enum Named<'a> {
+    /// Nobody said.
+    Nobody,
+    /// Somebody who did not prove it, so that nobody can spend another's rate limit.
+    Claimed(&'a ConsumerKey),
+    /// Who proved it.
+    Proven(&'a Identity),
+}
+
+impl<'a> Metadata<'a> {
+    /// What is known of every decision.
+    pub(super) const fn of(decision: &'static str, decision_id: DecisionId) -> Self {
+        Self { decision, decision_id, problem: None, signature_method: None, caller: Named::Nobody }
     }
 
-    /// Adds who called: only for a proven request, so that nobody spends another's rate limit.
-    #[must_use]
-    pub(super) fn with_identity(self, identity: &Identity) -> Self {
-        let about = self
-            .with("consumer_id", identity.consumer_id.as_str())
-            .with("consumer_key", identity.consumer_key.as_str())
-            .with("consumer_name", identity.consumer_name.as_str());
-        let about = match &identity.user_id {
-            Some(user) => about.with("user_id", user.as_str()),
-            None => about,
+    /// `google.protobuf.Struct`.
+    fn write(&self, fields: &mut Writer) {
+        let mut add = |name, value: Text<'_>| {
+            fields.nested(1, |entry| {
+                entry.text(1, name);
+                entry.nested(2, |kind| value.write(kind, 3));
+            });
         };
-        if identity.scopes.is_empty() { about } else { about.with("scopes", identity.scopes.to_string()) }
+        let plain = |text| Some(Text::Plain(text));
+        let (claimed, proven) = match self.caller {
+            Named::Nobody => (None, None),
+            Named::Claimed(key) => (Some(key), None),
+            Named::Proven(identity) => (None, Some(identity)),
+        };
+        let user = proven.and_then(|identity| identity.user_id.as_ref());
+        let scopes = proven.map(|identity| &identity.scopes).filter(|scopes| !scopes.is_empty());
+        for (name, value) in [
+            ("decision", plain(self.decision)),
+            ("decision_id", plain(self.decision_id.hex().as_str())),
+            ("problem", self.problem.map(Text::Plain)),
+            ("signature_method", self.signature_method.map(Text::Plain)),
+            ("claimed_consumer_key", claimed.map(|key| Text::Plain(key.as_str()))),
+            ("consumer_id", proven.map(|identity| Text::Plain(identity.consumer_id.as_str()))),
+            ("consumer_key", proven.map(|identity| Text::Plain(identity.consumer_key.as_str()))),
+            ("consumer_name", proven.map(|identity| Text::Plain(identity.consumer_name.as_str()))),
+            ("user_id", user.map(|user| Text::Plain(user.as_str()))),
+            ("scopes", scopes.map(Text::Scopes)),
+        ] {
+            if let Some(value) = value {
+                add(name, value);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use envoy_types::ext_authz::v3::pb::{
+        CheckResponse, DeniedHttpResponse, HeaderAppendAction, HeaderValue, HeaderValueOption, HttpResponse,
+        HttpStatus, OkHttpResponse,
+    };
+    use envoy_types::pb::google::protobuf::{BoolValue, Struct, Value, value::Kind};
+    use envoy_types::pb::google::rpc;
+    use prost::Message as _;
+
     use super::*;
     use crate::config::DenyDetail;
+    use crate::model::{ConsumerId, ConsumerName, Scopes, UserId};
+    use crate::oauth::SignatureMethod;
     use crate::verify::Reason;
+
+    /// An answer as a client reads it.
+    fn read(answer: Answer) -> CheckResponse {
+        let bytes = answer.into_bytes();
+        assert_eq!(bytes[..5], [&[0][..], &u32::try_from(bytes.len() - 5).unwrap().to_be_bytes()].concat());
+        CheckResponse::decode(&bytes[5..]).unwrap()
+    }
 
     fn code(response: &CheckResponse) -> i32 {
         response.status.as_ref().unwrap().code
+    }
+
+    fn about(decision: &'static str) -> Metadata<'static> {
+        Metadata::of(decision, DecisionId([1; 16]))
+    }
+
+    fn identity(user_id: Option<&str>, scopes: &str) -> Identity {
+        Identity {
+            consumer_id: ConsumerId::new("c-1").unwrap(),
+            consumer_key: ConsumerKey::new("key").unwrap(),
+            consumer_name: ConsumerName::new("Printer Example").unwrap(),
+            user_id: user_id.map(|user| UserId::new(user).unwrap()),
+            scopes: Scopes::parse(scopes).unwrap(),
+        }
+    }
+
+    fn allowed(identity: Identity) -> Decision {
+        let method = SignatureMethod::HmacSha1;
+        Decision::Allow(Box::new(Allowed { identity, signature_method: method, credentials_in_header: true }))
+    }
+
+    #[expect(deprecated, reason = "what Envoy honours")]
+    fn overwrite(name: &str, value: &str) -> HeaderValueOption {
+        HeaderValueOption {
+            header: Some(HeaderValue { key: name.to_owned(), value: value.to_owned(), raw_value: Vec::new() }),
+            append: Some(BoolValue { value: false }),
+            append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
+            keep_empty_value: false,
+        }
+    }
+
+    fn metadata(fields: &[(&str, &str)]) -> Option<Struct> {
+        let value = |text: &&str| Value { kind: Some(Kind::StringValue((*text).to_owned())) };
+        Some(Struct { fields: fields.iter().map(|(name, text)| ((*name).to_owned(), value(text))).collect() })
+    }
+
+    const ID: &str = "01010101010101010101010101010101";
+
+    #[test]
+    fn an_allowance_is_read_as_it_was_meant() {
+        let (user, scopes) = ("jane", "read write");
+        let decision = allowed(identity(Some(user), scopes));
+        let Decision::Allow(granted) = &decision else { unreachable!() };
+        let request = Headers::joined(&[("x_consumer_id", "1"), ("accept", "2")]);
+        let about = Metadata {
+            signature_method: Some("HMAC-SHA1"),
+            caller: Named::Proven(&granted.identity),
+            ..about("allow")
+        };
+        let response = read(allow(&Permit::of(&decision).unwrap(), &request, true, &about));
+        let headers = vec![
+            overwrite("x-consumer-id", "c-1"),
+            overwrite("x-consumer-username", "Printer Example"),
+            overwrite("x-credential-identifier", "key"),
+            overwrite("x-authenticated-userid", user),
+            overwrite("x-authenticated-scope", scopes),
+        ];
+        let remove = ["x_consumer_id", "x-anonymous-consumer", "authorization"].map(str::to_owned).to_vec();
+        let ok = OkHttpResponse { headers, headers_to_remove: remove, ..OkHttpResponse::default() };
+        let fields = metadata(&[
+            ("decision", "allow"),
+            ("decision_id", ID),
+            ("signature_method", "HMAC-SHA1"),
+            ("consumer_id", "c-1"),
+            ("consumer_key", "key"),
+            ("consumer_name", "Printer Example"),
+            ("user_id", user),
+            ("scopes", scopes),
+        ]);
+        let expected = CheckResponse {
+            status: Some(rpc::Status::default()),
+            dynamic_metadata: fields,
+            http_response: Some(HttpResponse::OkResponse(ok)),
+        };
+        assert_eq!(response, expected);
+    }
+
+    #[test]
+    fn who_has_no_user_and_no_scopes_has_no_such_header_and_no_such_metadata() {
+        let decision = allowed(identity(None, ""));
+        let Decision::Allow(granted) = &decision else { unreachable!() };
+        let about = Metadata { caller: Named::Proven(&granted.identity), ..about("allow") };
+        let response = read(allow(&Permit::of(&decision).unwrap(), &Headers::default(), false, &about));
+        let fields = response.dynamic_metadata.unwrap().fields;
+        assert!(!fields.contains_key("user_id") && !fields.contains_key("scopes"), "{fields:?}");
+        let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!("not an allowance") };
+        assert_eq!(ok.headers.len(), 3);
+        assert_eq!(ok.headers_to_remove, ["x-authenticated-userid", "x-authenticated-scope", "x-anonymous-consumer"]);
+    }
+
+    #[test]
+    fn a_denial_is_read_as_it_was_meant() {
+        let style =
+            DenialStyle { realm: "r", detail: DenyDetail::Problem, form: true, decision_id: ID, base_string: None };
+        let problem = Problem::of(Reason::ScopeMissing);
+        let key = ConsumerKey::new("key").unwrap();
+        let about = Metadata { problem: Some("scope_missing"), caller: Named::Claimed(&key), ..about("deny") };
+        let response = read(deny(&problem, &style, &about));
+        let Written { challenge, content_type, body } = problem.write(&style);
+        let denied = DeniedHttpResponse {
+            status: Some(HttpStatus { code: 403 }),
+            headers: vec![
+                overwrite("www-authenticate", &challenge),
+                overwrite("content-type", content_type),
+                overwrite("cache-control", "no-store"),
+            ],
+            body,
+        };
+        let expected = CheckResponse {
+            status: Some(rpc::Status { code: 7, ..rpc::Status::default() }),
+            dynamic_metadata: metadata(&[
+                ("decision", "deny"),
+                ("decision_id", ID),
+                ("problem", "scope_missing"),
+                ("claimed_consumer_key", "key"),
+            ]),
+            http_response: Some(HttpResponse::DeniedResponse(denied)),
+        };
+        assert_eq!(response, expected);
+    }
+
+    #[test]
+    fn a_failure_is_read_as_it_was_meant() {
+        let response = read(error("down", &about("error")));
+        assert_eq!(code(&response), 14);
+        let Some(HttpResponse::ErrorResponse(failed)) = response.http_response else { panic!("not a failure") };
+        assert_eq!(failed.status, Some(HttpStatus { code: 503 }));
+        let headers =
+            [("content-type", "application/problem+json"), ("cache-control", "no-store"), ("retry-after", "1")];
+        assert_eq!(failed.headers, headers.map(|(name, value)| overwrite(name, value)));
+        let body: serde_json::Value = serde_json::from_str(&failed.body).unwrap();
+        assert_eq!((&body["status"], &body["detail"]), (&503.into(), &"down".into()));
     }
 
     #[test]
@@ -174,24 +420,23 @@ mod tests {
         let style =
             DenialStyle { realm: "r", detail: DenyDetail::Problem, form: false, decision_id: "1", base_string: None };
         for reason in [Reason::Unsigned, Reason::ScopeMissing, Reason::NotHttp, Reason::NonceUsed] {
-            let denied = deny(&Problem::of(reason), &style, Metadata::default());
+            let denied = read(deny(&Problem::of(reason), &style, &about("deny")));
             assert_ne!(code(&denied), 0, "{reason:?}");
             assert!(matches!(denied.http_response, Some(HttpResponse::DeniedResponse(_))));
         }
-        let failed = error("down", Metadata::default());
+        let failed = read(error("down", &about("error")));
         assert_ne!(code(&failed), 0);
         assert!(matches!(failed.http_response, Some(HttpResponse::ErrorResponse(_))));
-        let headers = HashMap::new();
-        let allowed = allow(&Permit::shadow(), Headers::Joined(&headers), true, Metadata::default());
+        let allowed = read(allow(&Permit::shadow(), &Headers::default(), true, &about("would_deny")));
         assert_eq!(code(&allowed), 0);
     }
 
     #[test]
     fn every_identity_header_is_set_or_removed() {
-        let headers = HashMap::from([("X_Consumer_Id".to_owned(), "spoofed".to_owned())]);
+        let headers = Headers::joined(&[("X_Consumer_Id", "spoofed")]);
         let decision = Decision::Anonymous;
         let permit = Permit::of(&decision).unwrap();
-        let allowed = allow(&permit, Headers::Joined(&headers), true, Metadata::default());
+        let allowed = read(allow(&permit, &headers, true, &about("anonymous")));
         let Some(HttpResponse::OkResponse(ok)) = allowed.http_response else { panic!("not an allowance") };
         let set: Vec<_> =
             ok.headers.iter().filter_map(|option| option.header.as_ref()).map(|h| h.key.as_str()).collect();
@@ -204,20 +449,10 @@ mod tests {
     }
 
     #[test]
-    fn every_header_is_an_overwrite_for_every_client() {
-        let header = header("x-consumer-id", "1".to_owned());
-        #[expect(deprecated, reason = "what Envoy honours")]
-        let append = header.append;
-        assert_eq!(append, Some(BoolValue { value: false }));
-        assert_eq!(header.append_action, i32::from(HeaderAppendAction::OverwriteIfExistsOrAdd));
-        assert!(header.header.is_some_and(|header| header.raw_value.is_empty()));
-    }
-
-    #[test]
     fn a_denial_without_detail_tells_nothing_but_the_realm() {
         let style =
             DenialStyle { realm: "r\"1", detail: DenyDetail::None, form: false, decision_id: "1", base_string: None };
-        let denied = deny(&Problem::of(Reason::NonceUsed), &style, Metadata::default());
+        let denied = read(deny(&Problem::of(Reason::NonceUsed), &style, &about("deny")));
         let Some(HttpResponse::DeniedResponse(denied)) = denied.http_response else { panic!("not a denial") };
         let challenge = &denied.headers[0].header.as_ref().unwrap().value;
         assert_eq!(challenge, "OAuth realm=\"r\\\"1\"");

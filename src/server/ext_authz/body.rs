@@ -13,31 +13,30 @@ use crate::verify::BodyGap;
 /// # Errors
 /// The [`BodyGap`] when it is not certain that this is all of it.
 pub(super) fn whole<'a>(attributes: &Attributes<'a>, envoy_sends_whole_bodies: bool) -> Result<&'a [u8], BodyGap> {
-    let headers = attributes.headers;
+    let headers = &attributes.headers;
     let body = attributes.body;
-    let is_marked = headers.values(MARK).next().is_some();
-    if attributes.size < 0 || headers.values(MARK).any(|value| value != b"false") {
+    let mark = &headers.partial_body;
+    if attributes.size < 0 || mark.iter().any(|value| value != b"false") {
         return Err(BodyGap::Partial);
     }
     if attributes.body_is_text && body.contains(&b'!') {
         return Err(BodyGap::Altered);
     }
-    let mut lengths = headers.values("content-length");
-    match (lengths.next(), lengths.next()) {
-        (Some(length), None) => match decimal(length) {
+    match *headers.content_length {
+        [length] => match decimal(length) {
             Some(length) if length == body.len() => Ok(body),
             Some(_) if body.is_empty() => Err(BodyGap::NotForwarded),
             Some(_) | None => Err(BodyGap::LengthMismatch),
         },
-        (Some(_), Some(_)) => Err(BodyGap::LengthMismatch),
+        [_, _, ..] => Err(BodyGap::LengthMismatch),
         // Envoy does not buffer a request that asks for an upgrade: bytes may follow that nobody saw.
-        (None, _) if headers.values("upgrade").next().is_some() => Err(BodyGap::NotForwarded),
+        [] if !headers.upgrade.is_empty() => Err(BodyGap::NotForwarded),
         // Nor on a route where buffering is off. It marks every body that it looked at.
-        (None, _) if body.is_empty() && !is_marked && !is_usual_without_body(attributes.method) => {
+        [] if body.is_empty() && mark.is_empty() && !is_usual_without_body(attributes.method) => {
             Err(BodyGap::NotForwarded)
         }
-        (None, _) if envoy_sends_whole_bodies => Ok(body),
-        (None, _) => Err(BodyGap::LengthUnknown),
+        [] if envoy_sends_whole_bodies => Ok(body),
+        [] => Err(BodyGap::LengthUnknown),
     }
 }
 
@@ -54,21 +53,16 @@ fn decimal(text: &[u8]) -> Option<usize> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// What Envoy adds when it buffered the body, whatever its length; a client's own is removed.
-const MARK: &str = "x-envoy-auth-partial-body";
-
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
-    use crate::server::ext_authz::attributes::Headers;
+    use crate::server::ext_authz::headers::Headers;
+
+    const MARK: &str = "x-envoy-auth-partial-body";
 
     /// What [`whole`] says of a body that came with these headers.
     fn said(headers: &[(&str, &str)], body: &str, asserted: bool) -> Result<usize, BodyGap> {
-        let map: HashMap<_, _> =
-            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut attributes = Attributes::of_headers(Headers::Joined(&map));
+        let mut attributes = Attributes::of_headers(Headers::joined(headers));
         attributes.body = body.as_bytes();
         whole(&attributes, asserted).map(<[u8]>::len)
     }
@@ -88,6 +82,13 @@ mod tests {
     }
 
     #[test]
+    fn two_lengths_are_no_length() {
+        let headers = Headers::raw(&[("content-length", b"3"), ("Content-Length", b"3")]);
+        let attributes = Attributes { body: b"a=1", ..Attributes::of_headers(headers) };
+        assert_eq!(whole(&attributes, true), Err(BodyGap::LengthMismatch));
+    }
+
+    #[test]
     fn a_body_that_was_not_forwarded_is_not_empty() {
         assert_eq!(said(&[("content-length", "3")], "", true), Err(BodyGap::NotForwarded));
         assert_eq!(said(&[("upgrade", "websocket")], "", true), Err(BodyGap::NotForwarded));
@@ -102,31 +103,28 @@ mod tests {
 
     #[test]
     fn a_body_that_envoy_did_not_look_at_is_not_empty() {
-        let marked = HashMap::from([(MARK.to_owned(), "false".to_owned())]);
-        let unmarked = HashMap::new();
+        let marked = [(MARK, "false")];
         for (method, headers, whole_body) in [
-            ("POST", &unmarked, Err(BodyGap::NotForwarded)),
-            ("get", &unmarked, Err(BodyGap::NotForwarded)),
+            ("POST", &[][..], Err(BodyGap::NotForwarded)),
+            ("get", &[], Err(BodyGap::NotForwarded)),
             ("POST", &marked, Ok(&b""[..])),
-            ("GET", &unmarked, Ok(&b""[..])),
+            ("GET", &[], Ok(&b""[..])),
         ] {
-            let attributes = Attributes { method, ..Attributes::of_headers(Headers::Joined(headers)) };
+            let attributes = Attributes { method, ..Attributes::of_headers(Headers::joined(headers)) };
             assert_eq!(whole(&attributes, true), whole_body, "{method}");
         }
     }
 
     #[test]
     fn a_negative_size_is_a_part() {
-        let map = HashMap::new();
-        let mut attributes = Attributes::of_headers(Headers::Joined(&map));
+        let mut attributes = Attributes::of_headers(Headers::default());
         attributes.size = -1;
         assert_eq!(whole(&attributes, true), Err(BodyGap::Partial));
     }
 
     #[test]
     fn a_text_body_that_envoy_may_have_altered_is_not_whole() {
-        let map = HashMap::from([("content-length".to_owned(), "3".to_owned())]);
-        let mut attributes = Attributes::of_headers(Headers::Joined(&map));
+        let mut attributes = Attributes::of_headers(Headers::joined(&[("content-length", "3")]));
         attributes.body = b"a=!";
         assert_eq!(whole(&attributes, true), Ok(&b"a=!"[..]));
         attributes.body_is_text = true;

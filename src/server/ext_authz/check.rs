@@ -1,16 +1,16 @@
 //! One check: from Envoy's attributes to a decision, and from the decision to an answer, a log event and a count.
 
-use envoy_types::ext_authz::v3::pb::CheckResponse;
 use sha2::{Digest as _, Sha256};
 
-use super::answer::{self, Metadata, Permit};
-use super::attributes::{Attributes, Headers};
+use super::answer::{self, Answer, Metadata, Named, Permit};
+use super::attributes::Attributes;
 use super::failure::Failure;
+use super::headers::{Headers, Values};
 use super::policy::{self, Policy};
 use super::{Asked, CheckService, body};
 use crate::config::DenyDetail;
 use crate::model::Scopes;
-use crate::oauth::{self, Body, Scheme};
+use crate::oauth::{self, Body, Scheme, SignatureMethod};
 use crate::server::respond::{DenialStyle, Problem};
 use crate::verify::{BodyGap, Decision, Demands, Denial, Reason, Stage};
 
@@ -50,7 +50,7 @@ impl Check<'_> {
             check_id: self.nonce_check_id(),
         };
         let whole = body::whole(&self.attributes, check.envoy_sends_whole_bodies);
-        let headers = SignedHeaders::of(self.attributes.headers);
+        let headers = SignedHeaders::of(&self.attributes.headers);
         let request = self.request(scheme, whole, &headers);
         let decision = self.service.verifier.check(&request, &demands).await?;
         Ok(name_body_gap(decision, whole.err()))
@@ -70,7 +70,7 @@ impl Check<'_> {
             authority: origin.map_or(self.attributes.host, |origin| &origin.authority).as_bytes(),
             path_prefix: origin.map_or("", |origin| &origin.path_prefix).as_bytes(),
             target: self.attributes.target,
-            authorization: &headers.authorization,
+            authorization: headers.authorization,
             content_type: &headers.content_type,
             body: body.map_or(Body::NotWhole, Body::Whole),
         }
@@ -106,7 +106,7 @@ impl Check<'_> {
         let check = &self.service.config.check;
         let scheme = self.scheme().filter(|_| check.deny_detail == DenyDetail::Debug)?;
         let whole = body::whole(&self.attributes, check.envoy_sends_whole_bodies);
-        let headers = SignedHeaders::of(self.attributes.headers);
+        let headers = SignedHeaders::of(&self.attributes.headers);
         let signed = self.request(scheme, whole, &headers).parse(self.service.verifier.limits()).ok().flatten()?;
         Some(signed.masked_base_string().escape_ascii().to_string())
     }
@@ -114,16 +114,16 @@ impl Check<'_> {
 
 /// The headers that the signature depends on.
 struct SignedHeaders<'a> {
-    authorization: Vec<&'a [u8]>,
-    content_type: Vec<&'a [u8]>,
+    authorization: &'a [&'a [u8]],
+    content_type: Values<'a>,
 }
 
 impl<'a> SignedHeaders<'a> {
-    fn of(headers: Headers<'a>) -> Self {
+    fn of(headers: &'a Headers<'a>) -> Self {
         Self {
-            authorization: headers.values("authorization").collect(),
+            authorization: &headers.authorization,
             // Envoy joins repeated headers with a comma, also where it sends the others apart.
-            content_type: headers.values("content-type").flat_map(unquoted_commas).collect(),
+            content_type: headers.content_type.iter().copied().flat_map(unquoted_commas).collect(),
         }
     }
 }
@@ -151,68 +151,65 @@ fn name_body_gap(decision: Decision, gap: Option<BodyGap>) -> Decision {
 
 impl Check<'_> {
     /// Answers, logs and counts a decision.
-    pub(super) fn respond(&self, decision: &Decision) -> CheckResponse {
-        let headers = self.attributes.headers;
+    pub(super) fn respond(&self, decision: &Decision) -> Answer {
+        let headers = &self.attributes.headers;
         let shadow = self.policy.is_shadow();
         let hide = self.service.config.check.hide_credentials && !shadow;
         self.record(decision, shadow);
         let about = self.metadata(decision, shadow);
         match Permit::of(decision) {
-            Ok(permit) => answer::allow(&permit, headers, hide, about),
-            Err(_) if shadow => answer::allow(&Permit::shadow(), headers, hide, about),
-            Err(denial) => self.deny(denial, about),
+            Ok(permit) => answer::allow(&permit, headers, hide, &about),
+            Err(_) if shadow => answer::allow(&Permit::shadow(), headers, hide, &about),
+            Err(denial) => self.deny(denial, &about),
         }
     }
 
-    fn deny(&self, denial: &Denial, about: Metadata) -> CheckResponse {
-        let decision_id = self.asked.id.to_string();
+    fn deny(&self, denial: &Denial, about: &Metadata<'_>) -> Answer {
+        let decision_id = self.asked.id.hex();
         let style = DenialStyle {
             realm: self.policy.realm(),
             detail: self.service.config.check.deny_detail,
-            form: wants_form(self.attributes.headers),
-            decision_id: &decision_id,
+            form: wants_form(&self.attributes.headers),
+            decision_id: decision_id.as_str(),
             base_string: self.masked_base_string(),
         };
         answer::deny(&Problem::of(denial.reason), &style, about)
     }
 
     /// Lets a request pass that we failed to decide about: only where the route is in shadow mode.
-    pub(super) fn let_failure_pass(&self, failure: &Failure) -> CheckResponse {
+    pub(super) fn let_failure_pass(&self, failure: &Failure) -> Answer {
         self.service.count_failure(failure);
         self.service.metrics.decision("would_deny", failure.label(), self.asked.latency());
-        let decision_id = self.asked.id.to_string();
         tracing::info!(
-            decision_id,
+            decision_id = %self.asked.id,
             result = "would_deny",
             reason = failure.label(),
             error = failure.to_string(),
             "check"
         );
-        let about = Metadata::default().with("decision", "would_deny").with("decision_id", decision_id);
-        answer::allow(&Permit::shadow(), self.attributes.headers, false, about.with("problem", failure.label()))
+        let about = Metadata { problem: Some(failure.label()), ..Metadata::of("would_deny", self.asked.id) };
+        answer::allow(&Permit::shadow(), &self.attributes.headers, false, &about)
     }
 
-    fn metadata(&self, decision: &Decision, shadow: bool) -> Metadata {
-        let about = Metadata::default()
-            .with("decision", result(decision, shadow))
-            .with("decision_id", self.asked.id.to_string());
+    fn metadata<'d>(&self, decision: &'d Decision, shadow: bool) -> Metadata<'d> {
+        let about = Metadata::of(result(decision, shadow), self.asked.id);
         match decision {
             Decision::Anonymous => about,
-            Decision::Allow(allowed) => {
-                about.with("signature_method", allowed.signature_method.name()).with_identity(&allowed.identity)
-            }
-            Decision::Deny(denial) => {
-                let about = about.with("problem", denial.reason.label());
-                let about = match denial.signature_method {
-                    Some(method) => about.with("signature_method", method.name()),
-                    None => about,
-                };
-                match (&denial.identity, &denial.claimed_consumer_key) {
-                    (Some(identity), _) => about.with_identity(identity),
-                    (None, Some(key)) => about.with("claimed_consumer_key", key.as_str()),
-                    (None, None) => about,
-                }
-            }
+            Decision::Allow(allowed) => Metadata {
+                signature_method: Some(allowed.signature_method.name()),
+                caller: Named::Proven(&allowed.identity),
+                ..about
+            },
+            Decision::Deny(denial) => Metadata {
+                problem: Some(denial.reason.label()),
+                signature_method: denial.signature_method.map(SignatureMethod::name),
+                caller: match (&denial.identity, &denial.claimed_consumer_key) {
+                    (Some(identity), _) => Named::Proven(identity),
+                    (None, Some(key)) => Named::Claimed(key),
+                    (None, None) => Named::Nobody,
+                },
+                ..about
+            },
         }
     }
 
@@ -262,21 +259,26 @@ impl Check<'_> {
 }
 
 /// Denies what is no HTTP request: no route applies to it, and so not even shadow.
-pub(super) fn unreadable(service: &CheckService, asked: &Asked, reason: Reason) -> CheckResponse {
-    let problem = Problem::of(reason);
-    let decision_id = asked.id.to_string();
+pub(super) fn unreadable(service: &CheckService, asked: &Asked, reason: Reason) -> Answer {
     service.metrics.decision("deny", reason.label(), asked.latency());
-    tracing::info!(decision_id, result = "deny", reason = reason.label(), latency_us = asked.latency_us(), "check");
+    tracing::info!(
+        decision_id = %asked.id,
+        result = "deny",
+        reason = reason.label(),
+        latency_us = asked.latency_us(),
+        "check"
+    );
     let check = &service.config.check;
+    let decision_id = asked.id.hex();
     let style = DenialStyle {
         realm: &check.realm,
         detail: check.deny_detail,
         form: false,
-        decision_id: &decision_id,
+        decision_id: decision_id.as_str(),
         base_string: None,
     };
-    let about = Metadata::default().with("decision", "deny").with("decision_id", &*decision_id);
-    answer::deny(&problem, &style, about.with("problem", reason.label()))
+    let about = Metadata { problem: Some(reason.label()), ..Metadata::of("deny", asked.id) };
+    answer::deny(&Problem::of(reason), &style, &about)
 }
 
 const fn result(decision: &Decision, shadow: bool) -> &'static str {
@@ -288,9 +290,9 @@ const fn result(decision: &Decision, shadow: bool) -> &'static str {
     }
 }
 
-fn wants_form(headers: Headers<'_>) -> bool {
+fn wants_form(headers: &Headers<'_>) -> bool {
     const FORM: &[u8] = b"application/x-www-form-urlencoded";
-    headers.values("accept").any(|value| value.windows(FORM.len()).any(|part| part.eq_ignore_ascii_case(FORM)))
+    headers.accept.iter().any(|value| value.windows(FORM.len()).any(|part| part.eq_ignore_ascii_case(FORM)))
 }
 
 /// A caller's text without anything that could forge a log line.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tonic::metadata::MetadataMap;
+use http::HeaderMap;
 
 /// Kept back from Envoy's own deadline, so that the answer arrives before it.
 const MARGIN: Duration = Duration::from_millis(10);
@@ -10,8 +10,8 @@ const MARGIN: Duration = Duration::from_millis(10);
 /// The shorter of `limit` and what is left of `grpc-timeout`.
 ///
 /// Some clients set no timeout or one of minutes (Istio), so that `limit` always holds.
-pub(super) fn of(metadata: &MetadataMap, limit: Duration) -> Duration {
-    let asked = metadata.get("grpc-timeout").and_then(|value| parse(value.as_bytes()));
+pub(super) fn of(headers: &HeaderMap, limit: Duration) -> Duration {
+    let asked = headers.get("grpc-timeout").and_then(|value| parse(value.as_bytes()));
     asked.map_or(limit, |asked| limit.min(asked.saturating_sub(MARGIN).max(asked / 2)))
 }
 
@@ -40,9 +40,9 @@ mod tests {
     const LIMIT: Duration = Duration::from_millis(180);
 
     fn deadline(grpc_timeout: &'static str) -> Duration {
-        let mut metadata = MetadataMap::new();
-        metadata.insert("grpc-timeout", grpc_timeout.parse().unwrap());
-        of(&metadata, LIMIT)
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-timeout", grpc_timeout.parse().unwrap());
+        of(&headers, LIMIT)
     }
 
     #[test]
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn our_own_deadline_holds_without_one_and_under_a_longer_one() {
-        assert_eq!(of(&MetadataMap::new(), LIMIT), LIMIT);
+        assert_eq!(of(&HeaderMap::new(), LIMIT), LIMIT);
         for long in ["600S", "10M", "99999999H", "200m"] {
             assert_eq!(deadline(long), LIMIT, "{long}");
         }

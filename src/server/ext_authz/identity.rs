@@ -1,6 +1,7 @@
 //! The headers that tell the upstream who called, and the removal of everything that looks like one.
 
-use super::attributes::Headers;
+use super::wire::Writer;
+use crate::model::Scopes;
 use crate::verify::Identity;
 
 /// The six headers, in the order of [`Caller::values`].
@@ -13,6 +14,30 @@ pub(super) const NAMES: [&str; 6] = [
     "x-anonymous-consumer",
 ];
 
+/// A text of an identity.
+#[derive(Clone, Copy)]
+pub(super) enum Text<'i> {
+    /// As it is.
+    Plain(&'i str),
+    /// Separated by spaces.
+    Scopes(&'i Scopes),
+}
+
+impl Text<'_> {
+    /// Writes it as this field.
+    pub(super) fn write(self, writer: &mut Writer, field: u8) {
+        match self {
+            Self::Plain(text) => writer.text(field, text),
+            Self::Scopes(scopes) => writer.nested(field, |writer| {
+                for (at, scope) in scopes.iter().enumerate() {
+                    writer.piece(if at > 0 { " " } else { "" });
+                    writer.piece(scope);
+                }
+            }),
+        }
+    }
+}
+
 /// Who called, as far as the upstream may know.
 #[derive(Clone, Copy)]
 pub(super) enum Caller<'i> {
@@ -24,33 +49,31 @@ pub(super) enum Caller<'i> {
     Unknown,
 }
 
-impl Caller<'_> {
+impl<'i> Caller<'i> {
     /// The value of each of [`NAMES`]; `None` is one to remove.
-    pub(super) fn values(self) -> [Option<String>; 6] {
+    pub(super) fn values(self) -> [Option<Text<'i>>; 6] {
         match self {
             Self::Proven(identity) => [
-                Some(identity.consumer_id.to_string()),
-                Some(identity.consumer_name.to_string()),
-                Some(identity.consumer_key.to_string()),
-                identity.user_id.as_ref().map(ToString::to_string),
-                (!identity.scopes.is_empty()).then(|| identity.scopes.to_string()),
+                Some(Text::Plain(identity.consumer_id.as_str())),
+                Some(Text::Plain(identity.consumer_name.as_str())),
+                Some(Text::Plain(identity.consumer_key.as_str())),
+                identity.user_id.as_ref().map(|user| Text::Plain(user.as_str())),
+                (!identity.scopes.is_empty()).then_some(Text::Scopes(&identity.scopes)),
                 None,
             ],
-            Self::Anonymous => [None, None, None, None, None, Some("true".to_owned())],
+            Self::Anonymous => [None, None, None, None, None, Some(Text::Plain("true"))],
             Self::Unknown => [const { None }; 6],
         }
     }
 }
 
-/// The request's headers that a WSGI or CGI upstream reads as one of the six although they are spelled otherwise: most
+/// Whether a WSGI or CGI upstream reads a header of this name as one of the six although it is spelled otherwise: most
 /// know only `_` beside `-`, but lighttpd and older Apache make every other character the same `_`.
 ///
 /// The six themselves are not among them: they are overwritten or removed anyway, and removing after setting would lose
 /// them.
-pub(super) fn disguised<'a>(headers: Headers<'a>) -> impl Iterator<Item = &'a str> {
-    headers
-        .names()
-        .filter(|name| NAMES.iter().any(|identity| reads_as(name, identity) && !name.eq_ignore_ascii_case(identity)))
+pub(super) fn is_disguised(name: &str) -> bool {
+    NAMES.iter().any(|identity| reads_as(name, identity) && !name.eq_ignore_ascii_case(identity))
 }
 
 fn reads_as(name: &str, identity: &str) -> bool {

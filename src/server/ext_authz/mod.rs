@@ -9,23 +9,32 @@ mod body;
 mod check;
 mod deadline;
 mod failure;
+mod grpc;
+mod headers;
 mod identity;
 mod policy;
+mod routes;
+mod wire;
+
+pub(super) use routes::CheckRoutes;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envoy_types::ext_authz::v3::pb::{Authorization, AuthorizationServer, CheckRequest, CheckResponse};
 use futures_util::FutureExt as _;
+use http::{HeaderMap, Request, Response};
+use hyper::body::{Bytes, Incoming};
 use tokio::time::Instant;
-use tonic::{Request, Response, Status};
+use tonic::Status;
 
-use self::answer::Metadata;
+use self::answer::{Answer, Metadata};
 use self::attributes::Attributes;
 use self::check::Check;
 use self::failure::Failure;
+use self::grpc::Answered;
 use self::policy::Policy;
+use self::wire::{CheckRequest, Malformed};
 use crate::clock::Entropy;
 use crate::config::{Config, OnError};
 use crate::server::decision_id::{DecisionId, DecisionIds};
@@ -50,23 +59,48 @@ impl CheckService {
         Self { verifier, config, metrics, ids: DecisionIds::new(entropy) }
     }
 
-    /// The gRPC service, with the decode limit that the configured body size needs.
-    pub fn into_server(self) -> AuthorizationServer<Self> {
+    /// Answers a call of `Check`.
+    async fn serve(&self, call: Request<Incoming>) -> Response<Answered> {
         let limit = self.config.check.max_body_bytes.saturating_add(OVERHEAD_BYTES);
-        AuthorizationServer::new(self).max_decoding_message_size(limit)
+        let (call, body) = call.into_parts();
+        let answered = match grpc::message(&call.headers, body, limit).await {
+            Ok(message) => self.answer(&call.headers, &message).await,
+            Err(status) => Err(status),
+        };
+        match answered {
+            Ok(answer) => grpc::response(answer.into_bytes()),
+            Err(status) => status.into_http(),
+        }
+    }
+
+    /// Answers a `CheckRequest`, which came with these headers, with a `CheckResponse`.
+    ///
+    /// # Errors
+    /// What it cannot be answered for: it is none, or we failed.
+    pub async fn check(&self, headers: &HeaderMap, message: &[u8]) -> Result<Bytes, Status> {
+        let answer = self.answer(headers, message).await?;
+        Ok(answer.into_bytes().split_off(grpc::PREFIX))
+    }
+
+    async fn answer(&self, headers: &HeaderMap, message: &[u8]) -> Result<Answer, Status> {
+        let request =
+            CheckRequest::read(message).map_err(|Malformed| Status::internal("the message is no CheckRequest"))?;
+        let asked = Asked { id: self.ids.next(), at: Instant::now() };
+        let answered = guarded(self.decide(headers, request, &asked)).await;
+        answered.or_else(|failure| self.fail(&failure, &asked))
     }
 
     /// The whole answer; an `Err` is our failure on a route that is not shadowed.
-    async fn answer(&self, request: &Request<CheckRequest>, asked: &Asked) -> Result<CheckResponse, Failure> {
-        let message = request.get_ref();
-        let attributes = match Attributes::read(message) {
+    async fn decide(&self, headers: &HeaderMap, request: CheckRequest<'_>, asked: &Asked) -> Result<Answer, Failure> {
+        let CheckRequest { source, http, context_extensions } = request;
+        let attributes = match Attributes::read(http, source) {
             Ok(attributes) => attributes,
             Err(reason) => return Ok(check::unreadable(self, asked, reason)),
         };
-        let extensions = attributes::context_extensions(message).map(policy::from_extensions).transpose()?.flatten();
+        let extensions = policy::from_extensions(&context_extensions)?;
         let policy = Policy::of(&self.config, &attributes, extensions.as_ref());
         let check = Check { service: self, asked, attributes, policy };
-        let deadline = asked.at + deadline::of(request.metadata(), self.config.check.timeout);
+        let deadline = asked.at + deadline::of(headers, self.config.check.timeout);
         let decided = guarded(async {
             tokio::time::timeout_at(deadline, check.decide()).await.unwrap_or(Err(Failure::Deadline))
         });
@@ -78,12 +112,11 @@ impl CheckService {
     }
 
     /// Our failure, as `check.on_error` wants it.
-    fn fail(&self, failure: &Failure, asked: &Asked) -> Result<CheckResponse, Status> {
+    fn fail(&self, failure: &Failure, asked: &Asked) -> Result<Answer, Status> {
         self.count_failure(failure);
         self.metrics.decision("error", failure.label(), asked.latency());
-        let decision_id = asked.id.to_string();
         tracing::info!(
-            decision_id,
+            decision_id = %asked.id,
             result = "error",
             reason = failure.label(),
             error = failure.to_string(),
@@ -92,10 +125,7 @@ impl CheckService {
         );
         match self.config.check.on_error {
             OnError::Grpc => Err(failure.status()),
-            OnError::ErrorResponse => Ok(answer::error(
-                failure.status().message(),
-                Metadata::default().with("decision", "error").with("decision_id", decision_id),
-            )),
+            OnError::ErrorResponse => Ok(answer::error(failure.status().message(), &Metadata::of("error", asked.id))),
         }
     }
 
@@ -103,15 +133,6 @@ impl CheckService {
         if let Failure::Store(error) = failure {
             self.metrics.store_error(error.kind().label());
         }
-    }
-}
-
-#[tonic::async_trait]
-impl Authorization for CheckService {
-    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        let asked = Asked { id: self.ids.next(), at: Instant::now() };
-        let answered = guarded(self.answer(&request, &asked)).await;
-        answered.or_else(|failure| self.fail(&failure, &asked)).map(Response::new)
     }
 }
 

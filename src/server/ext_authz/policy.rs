@@ -1,8 +1,6 @@
 //! What is demanded of a request: `[check]`, the first `[[route]]` that matches, and `context_extensions`, each
 //! stronger than the one before it, key by key.
 
-use std::collections::HashMap;
-
 use super::attributes::Attributes;
 use super::failure::Failure;
 use crate::config::{CheckConfig, Config, Mode, Origin, Requirement, RoutePolicy, route};
@@ -69,7 +67,7 @@ impl<'a> Policy<'a> {
 ///
 /// # Errors
 /// An unknown key or value of ours is a mistake in Envoy's configuration, and so our failure and not the caller's.
-pub(super) fn from_extensions(extensions: &HashMap<String, String>) -> Result<Option<RoutePolicy>, Failure> {
+pub(super) fn from_extensions(extensions: &[(&str, &str)]) -> Result<Option<RoutePolicy>, Failure> {
     let mut policy = None;
     for (name, value) in extensions {
         let Some(key) = name.strip_prefix(PREFIX) else { continue };
@@ -150,17 +148,11 @@ mod tests {
 
     #[test]
     fn an_unknown_key_of_ours_is_our_failure_and_others_are_not_ours() {
-        let extensions = |name: &str, value: &str| HashMap::from([(name.to_owned(), value.to_owned())]);
-        assert!(matches!(
-            from_extensions(&extensions("countersign.requires", "user")),
-            Err(Failure::ContextExtension(_))
-        ));
-        assert!(matches!(
-            from_extensions(&extensions("countersign.require", "root")),
-            Err(Failure::ContextExtension(_))
-        ));
-        assert!(matches!(from_extensions(&extensions("tenant", "a")), Ok(None)));
-        let read = from_extensions(&extensions("countersign.require", "user")).unwrap().unwrap();
+        for mistake in [("countersign.requires", "user"), ("countersign.require", "root")] {
+            assert!(matches!(from_extensions(&[mistake]), Err(Failure::ContextExtension(_))));
+        }
+        assert!(matches!(from_extensions(&[("tenant", "a")]), Ok(None)));
+        let read = from_extensions(&[("countersign.require", "user")]).unwrap().unwrap();
         assert_eq!(read.require, Some(Requirement::User));
     }
 }

@@ -14,14 +14,14 @@ use countersign::server::ext_authz::CheckService;
 use countersign::store::{self, Store};
 use countersign::telemetry::Metrics;
 use countersign::verify::Verifier;
-use envoy_types::ext_authz::v3::pb::{
-    Authorization as _, CheckRequest, CheckResponse, DeniedHttpResponse, HttpResponse, OkHttpResponse,
-};
+use envoy_types::ext_authz::v3::pb::{CheckRequest, CheckResponse, DeniedHttpResponse, HttpResponse, OkHttpResponse};
 use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{self, HttpRequest};
 use envoy_types::pb::google::protobuf::value::Kind;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use prost::Message as _;
 use sha1::Sha1;
 use tonic::Status;
 
@@ -80,7 +80,13 @@ impl Bench {
 
     /// Asks about a request.
     pub(crate) async fn ask(&self, request: CheckRequest) -> Result<CheckResponse, Status> {
-        self.service.check(tonic::Request::new(request)).await.map(tonic::Response::into_inner)
+        self.ask_within(&HeaderMap::new(), request).await
+    }
+
+    /// Asks about a request in a call with these headers.
+    pub(crate) async fn ask_within(&self, headers: &HeaderMap, request: CheckRequest) -> Result<CheckResponse, Status> {
+        let answer = self.service.check(headers, &request.encode_to_vec()).await?;
+        Ok(CheckResponse::decode(answer).unwrap())
     }
 
     /// Asks about a request that must be allowed.

@@ -9,7 +9,8 @@ use countersign::model::{ConsumerKey, Token};
 use countersign::store::{
     Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind, StoreStatus,
 };
-use envoy_types::ext_authz::v3::pb::{Authorization as _, HttpResponse};
+use envoy_types::ext_authz::v3::pb::HttpResponse;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic::Code;
 
 use super::bench::{Bench, Call, metadata};
@@ -60,10 +61,9 @@ async fn a_store_that_hangs_is_given_up_on_at_our_deadline() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_is_given_up_on_before_envoy_gives_up_on_us() {
     let bench = failing(Fault::Hangs, OnError::Grpc, Mode::Enforce).await;
-    let mut request = tonic::Request::new(Call::get("/").signed());
-    request.metadata_mut().insert("grpc-timeout", "50m".parse().unwrap());
+    let headers = HeaderMap::from_iter([(HeaderName::from_static("grpc-timeout"), HeaderValue::from_static("50m"))]);
     let started = tokio::time::Instant::now();
-    let status = bench.service.check(request).await.unwrap_err();
+    let status = bench.ask_within(&headers, Call::get("/").signed()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     assert!(started.elapsed() <= Duration::from_millis(41), "{:?}", started.elapsed());
 }

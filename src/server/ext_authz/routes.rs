@@ -1,0 +1,58 @@
+//! What the check listener serves.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use futures_util::future;
+use http::{Extensions, Request, Response};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use tonic::service::Routes;
+use tower::ServiceExt as _;
+
+use super::CheckService;
+use super::grpc::Answered;
+use crate::server::connection::Answer;
+
+/// Answers `Check` itself, and leaves everything else to tonic.
+///
+/// tonic's router clones and boxes for every call what a check has no use for.
+#[derive(Clone)]
+pub(in crate::server) struct CheckRoutes {
+    check: Arc<CheckService>,
+    others: Routes,
+}
+
+impl CheckRoutes {
+    /// `check`, beside `others`.
+    pub(in crate::server) fn new(check: CheckService, others: Routes) -> Self {
+        Self { check: Arc::new(check), others: others.prepare() }
+    }
+}
+
+impl Answer for CheckRoutes {
+    type Body = Either<Answered, tonic::body::Body>;
+
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        _: &Extensions,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + use<> + 'static {
+        if request.uri().path() == CHECK {
+            let check = Arc::clone(&self.check);
+            future::Either::Left(async move { check.serve(request).await.map(Either::Left) })
+        } else {
+            let others = self.others.clone().oneshot(request);
+            future::Either::Right(async move {
+                let answered: Result<_, Infallible> = others.await;
+                match answered {
+                    Ok(response) => response.map(Either::Right),
+                    Err(never) => match never {},
+                }
+            })
+        }
+    }
+}
+
+/// The one method of `envoy.service.auth.v3.Authorization`.
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
