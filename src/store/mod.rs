@@ -46,6 +46,14 @@ pub use redis::{ProviderConsumer, ProviderConsumers};
 /// error if need be.
 #[async_trait]
 pub trait CheckStore: Send + Sync + fmt::Debug {
+    /// What is known of them without asking anybody, as [`credentials`](Self::credentials) would answer: `None` where that
+    /// must be asked, as of every store that keeps no copies. Neither waits nor allocates.
+    ///
+    /// `now` is the time. The names are what a caller sent, and may be anything.
+    fn known(&self, _consumer: &str, _token: Option<&str>, _now: UnixTime) -> Option<Credentials> {
+        None
+    }
+
     /// Looks up a consumer and, if one is asked for, its token and the standing of the user whom the token acts for.
     /// Consumer and token take one round trip together; the user, if there is one, takes another.
     ///
@@ -54,6 +62,12 @@ pub trait CheckStore: Send + Sync + fmt::Debug {
     /// A false yes (a record that was deleted or never was) lets a stranger try to sign as it; a false no refuses an
     /// honest caller. Neither may come from a fault: a store that is not sure returns an error.
     async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError>;
+
+    /// Claims a nonce as [`claim_nonce`](Self::claim_nonce) does, where that takes no waiting: `None` where that must be
+    /// called, with the same claim, which may be remembered by then.
+    fn claim_at_once(&self, _claim: &NonceClaim<'_>) -> Option<Result<Claim, StoreError>> {
+        None
+    }
 
     /// Claims a nonce: the first claim of a scope, timestamp and nonce is [`Claim::Fresh`], every other is
     /// [`Claim::Replayed`], also when they race.

@@ -123,7 +123,7 @@ impl Verifier {
     ) -> Result<Allowed, Stop<Denial>> {
         let token = signed.token().and_then(Token::from_bytes);
         let found = match claimed {
-            Some(key) => self.store.credentials(key, token.as_ref()).await?,
+            Some(key) => self.look_up(key, token.as_ref()).await?,
             None => Credentials::default(),
         };
         let now = self.clock.now();
@@ -142,6 +142,14 @@ impl Verifier {
             signature_method: proven.request().signature_method(),
             credentials_in_header: proven.request().in_header(),
         })
+    }
+
+    /// Step 2.
+    async fn look_up(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
+        match self.store.known(consumer.as_str(), token.map(Token::as_str), self.clock.now()) {
+            Some(known) => Ok(known),
+            None => self.store.credentials(consumer, token).await,
+        }
     }
 
     /// Steps 4 to 6.
@@ -203,7 +211,11 @@ impl Verifier {
             expires_at: UnixTime::from_secs(timestamp).plus(self.window + NONCE_MARGIN),
             not_before: self.not_before,
         };
-        match self.store.claim_nonce(&claim).await? {
+        let claimed = match self.store.claim_at_once(&claim) {
+            Some(claimed) => claimed,
+            None => self.store.claim_nonce(&claim).await,
+        };
+        match claimed? {
             Claim::Fresh => Ok(()),
             Claim::Replayed => Err(Stop::Refused(Reason::NonceUsed)),
             Claim::Fenced { not_before } => Err(Stop::Refused(Reason::TimestampFenced {

@@ -9,14 +9,19 @@ use crate::store::Change;
 /// The counts. Names share counters by their hashes: a change makes a few copies of others old too, never one too few.
 pub(super) struct Epochs {
     hasher: RandomState,
-    shards: Box<[AtomicU64]>,
-    users: AtomicU64,
+    /// Of the names, then one of all users together.
+    counters: Box<[AtomicU64]>,
     everything: AtomicU64,
 }
 
-/// A count at some time. It only grows: two that are equal had nothing told in between.
+/// A count as it was at some time. It only grows: while it is the same, nothing was told.
+///
+/// It knows its counter, so that asking again takes no hashing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Epoch(u64);
+pub(super) struct Epoch {
+    counter: u16,
+    count: u64,
+}
 
 /// Whose count.
 #[derive(Clone, Copy, Hash)]
@@ -31,12 +36,17 @@ pub(super) enum Name<'a> {
 impl Epochs {
     /// The count of a name.
     pub(super) fn of(&self, name: Name<'_>) -> Epoch {
-        self.with_everything(self.shard(name))
+        self.read(self.counter(name))
     }
 
     /// The count of all users together.
     pub(super) fn of_any_user(&self) -> Epoch {
-        self.with_everything(&self.users)
+        self.read(ALL_USERS)
+    }
+
+    /// Whether nothing was told of a name since its count was `epoch`.
+    pub(super) fn is_now(&self, epoch: Epoch) -> bool {
+        self.read(epoch.counter) == epoch
     }
 
     /// Counts a change.
@@ -49,20 +59,21 @@ impl Epochs {
         };
         if let Name::User(_) = name {
             // First: who reads the user's count after it was raised must find this one raised as well.
-            raise(&self.users);
+            raise(&self.counters[usize::from(ALL_USERS)]);
         }
-        raise(self.shard(name));
+        raise(&self.counters[usize::from(self.counter(name))]);
     }
 
-    fn with_everything(&self, count: &AtomicU64) -> Epoch {
+    fn read(&self, counter: u16) -> Epoch {
+        let count = self.counters[usize::from(counter)].load(Ordering::SeqCst);
         // Neither ever shrinks, so their sum is the same only while both are.
-        Epoch(count.load(Ordering::SeqCst).wrapping_add(self.everything.load(Ordering::SeqCst)))
+        Epoch { counter, count: count.wrapping_add(self.everything.load(Ordering::SeqCst)) }
     }
 
-    fn shard(&self, name: Name<'_>) -> &AtomicU64 {
+    fn counter(&self, name: Name<'_>) -> u16 {
         let hash = self.hasher.hash_one(name);
-        // The modulus is far below usize::MAX, whose size it has.
-        &self.shards[usize::try_from(hash % SHARDS).unwrap_or_default()]
+        // The modulus fits.
+        u16::try_from(hash % u64::from(ALL_USERS)).unwrap_or_default()
     }
 }
 
@@ -70,8 +81,7 @@ impl Default for Epochs {
     fn default() -> Self {
         Self {
             hasher: RandomState::new(),
-            shards: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),
-            users: AtomicU64::new(0),
+            counters: (0..=ALL_USERS).map(|_| AtomicU64::new(0)).collect(),
             everything: AtomicU64::new(0),
         }
     }
@@ -81,8 +91,9 @@ fn raise(count: &AtomicU64) {
     count.fetch_add(1, Ordering::SeqCst);
 }
 
-/// 32 KiB of counters: at a hundred changes a second a copy is dropped for another's sake once in 40 seconds.
-const SHARDS: u64 = 4096;
+/// The counter of all users together, after those of names. 32 KiB of them: at a hundred changes a second a copy is
+/// dropped for another's sake once in 40 seconds.
+const ALL_USERS: u16 = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -93,12 +104,13 @@ mod tests {
         let epochs = Epochs::default();
         let (key, user) = (ConsumerKey::new("ck").unwrap(), UserId::new("ck").unwrap());
         let before = (epochs.of(Name::Consumer(&key)), epochs.of(Name::User(&user)), epochs.of_any_user());
+        assert!(epochs.is_now(before.0) && epochs.is_now(before.1) && epochs.is_now(before.2));
         epochs.raise(&Change::Consumer(key.clone()));
+        assert!(!epochs.is_now(before.0));
         assert_ne!(epochs.of(Name::Consumer(&key)), before.0);
-        assert_eq!(epochs.of_any_user(), before.2);
-        epochs.raise(&Change::User(user.clone()));
-        assert_ne!(epochs.of(Name::User(&user)), before.1);
-        assert_ne!(epochs.of_any_user(), before.2);
+        assert!(epochs.is_now(before.2));
+        epochs.raise(&Change::User(user));
+        assert!(!epochs.is_now(before.1) && !epochs.is_now(before.2));
     }
 
     #[test]
@@ -107,7 +119,6 @@ mod tests {
         let token = Token::new("t").unwrap();
         let before = (epochs.of(Name::Token(&token)), epochs.of_any_user());
         epochs.raise(&Change::Everything);
-        assert_ne!(epochs.of(Name::Token(&token)), before.0);
-        assert_ne!(epochs.of_any_user(), before.1);
+        assert!(!epochs.is_now(before.0) && !epochs.is_now(before.1));
     }
 }

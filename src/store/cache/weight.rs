@@ -57,7 +57,7 @@ const fn tree<T>(count: usize) -> usize {
 
 /// What the cache itself needs for an entry: a bucket, the entry, its place in two queues, and what the allocator adds to each
 /// of a dozen texts. Measured: with 300 000 tokens, consumers and misses each, the process grows by what is counted.
-const ENTRY: usize = 768;
+pub(super) const ENTRY: usize = 768;
 
 /// An RSA key of the most bits, and what is computed from it, three times: an estimate.
 const RSA_KEY: usize = 16 * 1024;

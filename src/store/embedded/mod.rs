@@ -136,6 +136,23 @@ impl EmbeddedStore {
         timeout(WRITE_DEADLINE, blocking(context, write)).await.unwrap_or_else(|_| Err(late(context)))
     }
 
+    /// Claims a nonce in memory; `None` is fresh as soon as it is in the file.
+    fn claim(&self, id: NonceId, claim: &NonceClaim<'_>) -> Result<Option<Claim>, StoreError> {
+        let verdict = self.nonces.claim(id, claim)?;
+        Ok(match verdict {
+            Verdict::Replayed => Some(Claim::Replayed),
+            Verdict::Fenced { not_before } => Some(Claim::Fenced { not_before }),
+            Verdict::Fresh => {
+                self.journal.note_claim();
+                Some(Claim::Fresh)
+            }
+            Verdict::FreshOnceDurable => {
+                self.journal.note_claim();
+                None
+            }
+        })
+    }
+
     fn record(&self, table: tables::Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.disk.read(|transaction| tables::record(transaction, table, key))
     }
@@ -172,19 +189,17 @@ impl CheckStore for EmbeddedStore {
         Ok(Credentials { consumer: stored_consumer, token: token.map(Arc::new), user })
     }
 
+    fn claim_at_once(&self, claim: &NonceClaim<'_>) -> Option<Result<Claim, StoreError>> {
+        self.claim(NonceId::of(claim), claim).transpose()
+    }
+
     async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
         let id = NonceId::of(claim);
-        let verdict = self.nonces.claim(id, claim)?;
-        match verdict {
-            Verdict::Replayed => return Ok(Claim::Replayed),
-            Verdict::Fenced { not_before } => return Ok(Claim::Fenced { not_before }),
-            Verdict::Fresh => self.journal.note_claim(),
-            Verdict::FreshOnceDurable => {
-                self.journal.note_claim();
-                let written = timeout(WRITE_DEADLINE, self.journal.keep((id, Remembered::of(claim)))).await;
-                written.unwrap_or_else(|_| Err(late("claiming a nonce")))?;
-            }
+        if let Some(claimed) = self.claim(id, claim)? {
+            return Ok(claimed);
         }
+        let written = timeout(WRITE_DEADLINE, self.journal.keep((id, Remembered::of(claim)))).await;
+        written.unwrap_or_else(|_| Err(late("claiming a nonce")))?;
         Ok(Claim::Fresh)
     }
 

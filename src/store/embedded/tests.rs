@@ -166,6 +166,17 @@ async fn claims_dated_ahead_share_their_commits() {
 }
 
 #[tokio::test]
+async fn at_once_is_claimed_only_what_needs_no_commit() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    let (consumer, now) = (ConsumerKey::new("ck").unwrap(), bench.clock.now());
+    let claimed = |timestamp| store.claim_at_once(&nonce_claim(&consumer, b"n", timestamp, now)).transpose().unwrap();
+    assert_eq!(claimed(NOW), Some(Claim::Fresh));
+    assert_eq!(claimed(NOW), Some(Claim::Replayed));
+    assert_eq!(claimed(NOW + 100), None);
+}
+
+#[tokio::test]
 async fn a_closed_store_claims_nothing() {
     let bench = Bench::new();
     let store = bench.open().await;

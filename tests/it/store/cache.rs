@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use countersign::clock::{ManualClock, UnixTime};
+use countersign::clock::{Clock as _, ManualClock, UnixTime};
 use countersign::config::CacheConfig;
 use countersign::model::{
     AccessToken, Consumer, ConsumerKey, ConsumerStatus, Generation, Token, TokenStatus, User, UserStanding, UserStatus,
@@ -61,6 +61,40 @@ async fn nothing_is_used_after_the_clock_was_set_back() {
     cache.clock.set(UnixTime::from_secs(NOW - 1));
     cache.ask("ck", None).await;
     assert_eq!(cache.lookups(), 2);
+}
+
+#[tokio::test]
+async fn what_is_known_is_what_was_looked_up() {
+    let cache = Cache::new().await;
+    let known = |consumer, token| cache.cached.known(consumer, token, cache.clock.now());
+    assert!(known("ck", Some("t")).is_none(), "nothing was looked up");
+    assert_eq!(cache.lookups(), 0, "the store was not asked");
+    let found = cache.ask("ck", Some("t")).await;
+    let copy = known("ck", Some("t")).unwrap();
+    assert_eq!((copy.consumer, copy.token, copy.user), (found.consumer, found.token, found.user));
+    assert!(known("ck", Some("unknown")).is_none() && known("c k", None).is_none());
+    cache.ask("unknown", None).await;
+    assert!(known("unknown", Some("t")).unwrap().consumer.is_none(), "it is known not to be there");
+    cache.store.delete_token(&token("ck", "t")).await.unwrap();
+    assert!(known("ck", Some("t")).is_none(), "it was changed");
+    cache.clock.advance(MAX_AGE);
+    assert!(known("ck", None).is_none(), "it is too old");
+}
+
+#[tokio::test]
+async fn what_is_not_used_any_more_is_dropped_within_twice_max_age() {
+    let cache = Cache::new().await;
+    let mut copies = Vec::new();
+    for name in ["ck", "other"] {
+        copies.push(Arc::downgrade(&cache.ask(name, None).await.consumer.unwrap()));
+        cache.clock.advance(MAX_AGE / 2);
+    }
+    cache.cached.status();
+    assert!(copies[0].upgrade().is_none() && copies[1].upgrade().is_some(), "only what is too old");
+    cache.clock.advance(MAX_AGE);
+    let status = cache.cached.status();
+    assert!(copies[1].upgrade().is_none());
+    assert_eq!((status.cache_entries, status.cache_bytes), (0, 0));
 }
 
 #[tokio::test]

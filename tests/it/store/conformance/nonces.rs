@@ -15,6 +15,7 @@ on_every_store! {
     the_same_check_claims_once_however_often_it_asks
     the_same_check_claims_once_also_when_it_races
     a_claim_dated_ahead_is_claimed_once
+    what_is_claimed_at_once_is_claimed
     consumer_token_timestamp_and_nonce_are_a_scope_each
     a_claim_that_can_not_be_remembered_is_refused
     a_fence_refuses_up_to_its_second
@@ -63,6 +64,20 @@ async fn a_claim_dated_ahead_is_claimed_once(store: Arc<dyn Store>) {
     let ck = key("ck");
     assert_eq!(store.claim_nonce(&claim(&ck, NOW + 299, b"n")).await.unwrap(), Claim::Fresh);
     assert_eq!(store.claim_nonce(&claim(&ck, NOW + 299, b"n")).await.unwrap(), Claim::Replayed);
+}
+
+async fn what_is_claimed_at_once_is_claimed(store: Arc<dyn Store>) {
+    let ck = key("ck");
+    for timestamp in [NOW, NOW + 200] {
+        let first = claim(&ck, timestamp, b"n");
+        if let Some(claimed) = store.claim_at_once(&first) {
+            assert_eq!(claimed.unwrap(), Claim::Fresh);
+        }
+        assert_eq!(store.claim_nonce(&first).await.unwrap(), Claim::Fresh);
+        let second = store.claim_at_once(&claim(&ck, timestamp, b"n"));
+        assert!(second.is_none_or(|claimed| claimed.unwrap() == Claim::Replayed));
+        assert_eq!(store.claim_nonce(&claim(&ck, timestamp, b"n")).await.unwrap(), Claim::Replayed);
+    }
 }
 
 async fn consumer_token_timestamp_and_nonce_are_a_scope_each(store: Arc<dyn Store>) {
