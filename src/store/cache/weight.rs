@@ -55,8 +55,9 @@ const fn tree<T>(count: usize) -> usize {
     count.div_ceil(6) * (11 * size_of::<T>() + 2 * size_of::<usize>())
 }
 
-/// What the cache itself needs for an entry: a bucket, the entry, its place in two queues, and what the allocator adds to each
-/// of a dozen texts. Measured: with 300 000 tokens, consumers and misses each, the process grows by what is counted.
+/// What the cache itself needs for an entry: its place in a table and a queue, what is remembered of those pushed out, and
+/// what the allocator adds to each of a dozen texts. Measured with 300 000 names of each kind: all kept, the process grows
+/// by 0.2 to 0.8 of what is counted; bounded to 64 MiB and pushed out all the time, by 60 MiB in all.
 pub(super) const ENTRY: usize = 768;
 
 /// An RSA key of the most bits, and what is computed from it, three times: an estimate.
