@@ -1,0 +1,50 @@
+//! The whole service under load, next to an empty server: what a check costs beyond the gRPC call that carries it.
+//!
+//! `cargo bench --bench rig -- help` lists what it measures; `scripts/bench` runs all of it and writes the figures into
+//! `docs/performance.md`. Everything stays on loopback, is bounded in time and ends by itself.
+//!
+//! - `floor`: the empty server.
+//! - `calls`: requests to ask about, each signed anew, encoded before anything is measured.
+//! - `load`: the closed and the open loop.
+//! - `process`: programs that are started, and the CPU time that they use.
+//! - `compare`: the ratios of one run.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a measurement fails")]
+#![expect(clippy::print_stdout, reason = "what was measured is printed")]
+#![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+
+mod calls;
+mod compare;
+mod floor;
+mod load;
+mod process;
+
+use clap::{Parser, Subcommand};
+
+/// What is measured.
+#[derive(Debug, Parser)]
+#[command(about = "Measures checks next to an empty gRPC server", long_about = None)]
+struct Rig {
+    /// What `cargo bench` adds to every call
+    #[arg(long, hide = true, global = true)]
+    bench: bool,
+    #[command(subcommand)]
+    measurement: Option<Measurement>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Measurement {
+    /// Serves `Authorization` without looking: the floor of every comparison
+    Floor(floor::Args),
+    /// CPU per check, throughput and latency as ratios to the empty server's, in turns
+    Compare(compare::Args),
+}
+
+fn main() {
+    match Rig::parse().measurement {
+        // `cargo bench` runs every bench target: without an order, there is nothing to measure here.
+        None => println!("nothing asked for: see `cargo bench --bench rig -- help`"),
+        Some(Measurement::Floor(args)) => floor::run(&args),
+        Some(Measurement::Compare(args)) => compare::run(&args),
+    }
+}
