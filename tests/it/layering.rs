@@ -73,7 +73,7 @@ const PLACES: &[Place] = &[
     Place {
         words: &["envoy_types"],
         only_in: &["src/server/ext_authz"],
-        why: "no `Option` of Envoy's messages gets past the file that reads them",
+        why: "what Envoy's messages are is known where they are read and written",
     },
     Place {
         words: &["redis", "bb8", "bb8_redis"],

@@ -46,6 +46,18 @@ async fn health_knows_two_names_on_both_grpc_listeners() {
 }
 
 #[tokio::test]
+async fn what_is_no_check_gets_a_status_and_never_an_answer() {
+    let service = Service::start(config()).await;
+    let address = &service.addresses.check;
+    let nothing = ("x-test", "1");
+    assert_eq!(call(address, "Check", &[], nothing).await, Code::Ok, "a denial is an answer");
+    assert_eq!(call(address, "Check", &[0xff], nothing).await, Code::Internal);
+    assert_eq!(call(address, "Check", &vec![0; 3 * 1024 * 1024], nothing).await, Code::OutOfRange);
+    assert_eq!(call(address, "Check", &[], ("grpc-encoding", "gzip")).await, Code::Unimplemented);
+    assert_eq!(call(address, "Checks", &[], nothing).await, Code::Unimplemented);
+}
+
+#[tokio::test]
 async fn who_watches_is_told_that_the_store_is_lost_and_back() {
     let service = Service::start(config()).await;
     service.is_ready().await;
@@ -258,6 +270,17 @@ fn request(service: &str) -> HealthCheckRequest {
 async fn check(health: &mut HealthClient<Channel>, service: &str) -> Result<ServingStatus, Code> {
     let answer = health.check(request(service)).await;
     answer.map(|answer| answer.into_inner().status()).map_err(|status| status.code())
+}
+
+/// How a call is answered that carries `bytes` as the one field of its message, and this header.
+async fn call(address: &ListenAddress, method: &str, bytes: &[u8], header: (&'static str, &'static str)) -> Code {
+    let mut client = tonic::client::Grpc::new(Endpoint::from_shared(plain(address)).unwrap().connect().await.unwrap());
+    client.ready().await.unwrap();
+    let mut request = tonic::Request::new(bytes.to_vec());
+    request.metadata_mut().insert(header.0, header.1.parse().unwrap());
+    let path = format!("/{AUTHORIZATION}/{method}").parse().unwrap();
+    let answered = client.unary::<_, Vec<u8>, _>(request, path, tonic_prost::ProstCodec::default()).await;
+    answered.map_or_else(|status| status.code(), |_| Code::Ok)
 }
 
 async fn next(watch: &mut Streaming<HealthCheckResponse>) -> Option<ServingStatus> {

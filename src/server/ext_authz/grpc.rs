@@ -108,7 +108,8 @@ pub(super) fn response(framed: Bytes) -> Response<Answered> {
 }
 
 /// The body of a response: a message and the status in trailers, or nothing, where the status is in the headers.
-pub(in crate::server) struct Answered {
+#[derive(Debug)]
+pub struct Answered {
     message: Option<Bytes>,
     is_ended: bool,
 }

@@ -16,6 +16,7 @@ mod policy;
 mod routes;
 mod wire;
 
+pub use grpc::Answered;
 pub(super) use routes::CheckRoutes;
 
 use std::panic::AssertUnwindSafe;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -32,7 +33,6 @@ use self::answer::{Answer, Metadata};
 use self::attributes::Attributes;
 use self::check::Check;
 use self::failure::Failure;
-use self::grpc::Answered;
 use self::policy::Policy;
 use self::wire::{CheckRequest, Malformed};
 use crate::clock::Entropy;
@@ -59,8 +59,11 @@ impl CheckService {
         Self { verifier, config, metrics, ids: DecisionIds::new(entropy) }
     }
 
-    /// Answers a call of `Check`.
-    async fn serve(&self, call: Request<Incoming>) -> Response<Answered> {
+    /// Answers a call of `Check`, as it comes over a connection.
+    pub async fn serve<B>(&self, call: Request<B>) -> Response<Answered>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+    {
         let limit = self.config.check.max_body_bytes.saturating_add(OVERHEAD_BYTES);
         let (call, body) = call.into_parts();
         let answered = match grpc::message(&call.headers, body, limit).await {
