@@ -1,8 +1,13 @@
 //! How long one check may take.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::HeaderMap;
+use tokio::task::unconstrained;
+use tokio::time::{Instant, sleep_until};
 
 /// Kept back from Envoy's own deadline, so that the answer arrives before it.
 const MARGIN: Duration = Duration::from_millis(10);
@@ -13,6 +18,23 @@ const MARGIN: Duration = Duration::from_millis(10);
 pub(super) fn of(headers: &HeaderMap, limit: Duration) -> Duration {
     let asked = headers.get("grpc-timeout").and_then(|value| parse(value.as_bytes()));
     asked.map_or(limit, |asked| limit.min(asked.saturating_sub(MARGIN).max(asked / 2)))
+}
+
+/// What comes of `deciding`, or `None` when that is not known by `deadline`. Only what is not ready at once takes a timer.
+pub(super) async fn by<T>(deadline: Instant, deciding: impl Future<Output = T>) -> Option<T> {
+    let mut deciding = pin!(deciding);
+    let mut timer = pin!(None);
+    poll_fn(|context| {
+        if let Poll::Ready(decided) = deciding.as_mut().poll(context) {
+            return Poll::Ready(Some(decided));
+        }
+        if timer.is_none() {
+            // The deadline holds also for what uses up a task's budget whenever it is polled.
+            timer.set(Some(unconstrained(sleep_until(deadline))));
+        }
+        timer.as_mut().as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(context).map(|()| None))
+    })
+    .await
 }
 
 /// At most eight digits and a unit, as the gRPC protocol writes it.
@@ -36,6 +58,28 @@ fn parse(text: &[u8]) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_decided_in_time_is_told_and_what_is_not_is_given_up_on() {
+        let after = |wait: u64| async move {
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            wait
+        };
+        let deadline = Instant::now() + Duration::from_millis(10);
+        assert_eq!(by(deadline, after(9)).await, Some(9));
+        assert_eq!(by(deadline, after(2)).await, None);
+        assert_eq!(Instant::now(), deadline);
+        assert_eq!(by(deadline, std::future::ready(0)).await, Some(0), "what is ready needs no time");
+    }
+
+    #[tokio::test]
+    async fn what_is_always_busy_is_given_up_on() {
+        let busy = poll_fn(|context| {
+            while let Poll::Ready(()) = pin!(tokio::task::coop::consume_budget()).poll(context) {}
+            Poll::<()>::Pending
+        });
+        assert_eq!(by(Instant::now(), busy).await, None);
+    }
 
     const LIMIT: Duration = Duration::from_millis(180);
 

@@ -104,9 +104,7 @@ impl CheckService {
         let policy = Policy::of(&self.config, &attributes, extensions.as_ref());
         let check = Check { service: self, asked, attributes, policy };
         let deadline = asked.at + deadline::of(headers, self.config.check.timeout);
-        let decided = guarded(async {
-            tokio::time::timeout_at(deadline, check.decide()).await.unwrap_or(Err(Failure::Deadline))
-        });
+        let decided = guarded(async { deadline::by(deadline, check.decide()).await.unwrap_or(Err(Failure::Deadline)) });
         match decided.await {
             Ok(decision) => Ok(check.respond(&decision)),
             Err(failure) if check.policy.is_shadow() => Ok(check.let_failure_pass(&failure)),
