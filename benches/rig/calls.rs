@@ -6,10 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use countersign::oauth::{Draft, Place, Scheme, SignatureMethod, Signer, SigningKey, Stamp};
-use envoy_types::ext_authz::v3::pb::{Address, CheckRequest, HeaderValue};
-use envoy_types::pb::envoy::config::core::v3::{
-    Address as PeerAddress, HeaderMap, SocketAddress, socket_address::PortSpecifier,
-};
+use envoy_types::ext_authz::v3::pb::{CheckRequest, HeaderValue};
+use envoy_types::pb::envoy::config::core::v3::address::Address as Kind;
+use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
+use envoy_types::pb::envoy::config::core::v3::{Address, HeaderMap, SocketAddress};
 use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{self, HttpRequest, Peer};
 use envoy_types::pb::google::protobuf::Timestamp;
@@ -18,90 +18,149 @@ use prost::Message as _;
 /// How many consumers take turns, each with one token.
 const CONSUMERS: usize = 16;
 
-/// Consumer key and secret, token and secret, of each consumer.
-pub(crate) fn credentials() -> impl Iterator<Item = (String, String, String, String)> {
-    (0..CONSUMERS).map(|n| {
-        let text = |kind: &str| format!("bench-{kind}-{n:02}-0123456789abcdef");
-        (text("consumer"), text("consumer-secret"), text("token"), text("token-secret"))
-    })
+/// A request that Envoy asks about.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) method: &'static str,
+    pub(crate) target: String,
+    /// Of the body.
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Vec<u8>,
+    /// The length of a header that nobody reads.
+    pub(crate) padding: usize,
 }
 
-/// `count` checks, encoded as gRPC messages (a five-byte prefix, then the `CheckRequest`).
+/// Who signs, and with what.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) key: String,
+    pub(crate) secret: String,
+    pub(crate) token: String,
+    pub(crate) token_secret: String,
+}
+
+impl Account {
+    /// The one of that number. Numbers up to [`CONSUMERS`] are in every store here.
+    pub(crate) fn numbered(consumer: usize, token: usize) -> Self {
+        let text = |kind: &str, n: usize| format!("bench-{kind}-{n:02}-0123456789abcdef");
+        Self {
+            key: text("consumer", consumer),
+            secret: text("consumer-secret", consumer),
+            token: text("token", token),
+            token_secret: text("token-secret", token),
+        }
+    }
+
+    pub(crate) fn signer(&self) -> Signer<'_> {
+        Signer {
+            consumer_key: self.key.as_bytes(),
+            token: Some(self.token.as_bytes()),
+            method: SignatureMethod::HmacSha1,
+            key: SigningKey::Secrets { consumer: self.secret.as_bytes(), token: self.token_secret.as_bytes() },
+        }
+    }
+}
+
+impl Default for Question {
+    fn default() -> Self {
+        Self { method: "GET", target: TARGET.to_owned(), content_type: "", body: Vec::new(), padding: 0 }
+    }
+}
+
+impl Question {
+    /// The message that asks about it, signed now with a nonce of its own.
+    pub(crate) fn signed(&self, signer: &Signer<'_>) -> Bytes {
+        self.with(&self.authorization(signer, HOST))
+    }
+
+    /// The message that asks about it with that header.
+    pub(crate) fn with(&self, authorization: &str) -> Bytes {
+        framed(&self.check_request(authorization))
+    }
+
+    /// The header that signs it for `authority`.
+    pub(crate) fn authorization(&self, signer: &Signer<'_>, authority: &str) -> String {
+        static NONCES: AtomicU64 = AtomicU64::new(0);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        // Other runs against the same store begin elsewhere.
+        let nonce = format!("{:08x}{:012x}", now & 0xffff_ffff, NONCES.fetch_add(1, Ordering::Relaxed));
+        let draft = Draft {
+            method: self.method.as_bytes(),
+            scheme: Scheme::Http,
+            authority: authority.as_bytes(),
+            target: self.target.as_bytes(),
+            content_type: Some(self.content_type.as_bytes()).filter(|kind| !kind.is_empty()),
+            body: &self.body,
+            place: Place::Header,
+            stamp: Stamp { timestamp: now, nonce: nonce.as_bytes() },
+            realm: None,
+            body_hash: false,
+            extensions: &[],
+        };
+        signer.sign(&draft).unwrap().authorization.unwrap()
+    }
+
+    /// What Envoy tells of the request.
+    fn check_request(&self, authorization: &str) -> CheckRequest {
+        let http = HttpRequest {
+            id: "13457203486720384".to_owned(),
+            method: self.method.to_owned(),
+            header_map: Some(HeaderMap { headers: self.headers(authorization) }),
+            path: self.target.clone(),
+            host: HOST.to_owned(),
+            scheme: "http".to_owned(),
+            protocol: "HTTP/1.1".to_owned(),
+            raw_body: self.body.clone(),
+            ..HttpRequest::default()
+        };
+        let request = attribute_context::Request { http: Some(http), time: Some(Timestamp::default()) };
+        let attributes = AttributeContext {
+            source: Some(peer("203.0.113.7", 51234)),
+            destination: Some(peer("10.0.0.2", 10000)),
+            request: Some(request),
+            ..AttributeContext::default()
+        };
+        CheckRequest { attributes: Some(attributes) }
+    }
+
+    fn headers(&self, authorization: &str) -> Vec<HeaderValue> {
+        let (length, padding) = (self.body.len().to_string(), "x".repeat(self.padding));
+        let mut headers = vec![
+            (":authority", HOST),
+            (":path", &self.target),
+            (":method", self.method),
+            (":scheme", "http"),
+            ("user-agent", "partner-client/4.2 (linux; x86_64)"),
+            ("accept", "application/json"),
+            ("authorization", authorization),
+            ("x-forwarded-for", "203.0.113.7"),
+            ("x-forwarded-proto", "http"),
+            ("x-request-id", "5f1d7b0e-9f5b-4d2a-9b1e-1a2b3c4d5e6f"),
+        ];
+        if !self.body.is_empty() {
+            headers.extend([("content-type", self.content_type), ("content-length", &length)]);
+        }
+        if !padding.is_empty() {
+            headers.push(("x-padding", &padding));
+        }
+        let header = |(key, value): (&str, &str)| HeaderValue {
+            key: key.to_owned(),
+            raw_value: value.as_bytes().to_vec(),
+            ..HeaderValue::default()
+        };
+        headers.into_iter().map(header).collect()
+    }
+}
+
+/// `count` checks, each of which is allowed; encoded as gRPC messages (a five-byte prefix, then the `CheckRequest`).
 pub(crate) fn allowed(count: usize) -> Vec<Bytes> {
-    let credentials: Vec<_> = credentials().collect();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    (0..count)
-        .map(|n| {
-            let (key, secret, token, token_secret) = &credentials[n % CONSUMERS];
-            let signer = Signer {
-                consumer_key: key.as_bytes(),
-                token: Some(token.as_bytes()),
-                method: SignatureMethod::HmacSha1,
-                key: SigningKey::Secrets { consumer: secret.as_bytes(), token: token_secret.as_bytes() },
-            };
-            framed(&check_request(&authorization(&signer, now)))
-        })
-        .collect()
+    let (question, accounts) = (Question::default(), accounts());
+    (0..count).map(|n| question.signed(&accounts[n % CONSUMERS].signer())).collect()
 }
 
-fn authorization(signer: &Signer<'_>, now: u64) -> String {
-    static NONCES: AtomicU64 = AtomicU64::new(0);
-    // Other runs against the same store begin elsewhere.
-    let nonce = format!("{:08x}{:012x}", now & 0xffff_ffff, NONCES.fetch_add(1, Ordering::Relaxed));
-    let draft = Draft {
-        method: b"GET",
-        scheme: Scheme::Http,
-        authority: HOST.as_bytes(),
-        target: TARGET.as_bytes(),
-        content_type: None,
-        body: b"",
-        place: Place::Header,
-        stamp: Stamp { timestamp: now, nonce: nonce.as_bytes() },
-        realm: None,
-        body_hash: false,
-        extensions: &[],
-    };
-    signer.sign(&draft).unwrap().authorization.unwrap()
-}
-
-/// What Envoy tells of the request.
-fn check_request(authorization: &str) -> CheckRequest {
-    let id = "5f1d7b0e-9f5b-4d2a-9b1e-1a2b3c4d5e6f";
-    let headers = [
-        (":authority", HOST),
-        (":path", TARGET),
-        (":method", "GET"),
-        (":scheme", "http"),
-        ("user-agent", "partner-client/4.2 (linux; x86_64)"),
-        ("accept", "application/json"),
-        ("authorization", authorization),
-        ("x-forwarded-for", "203.0.113.7"),
-        ("x-forwarded-proto", "http"),
-        ("x-request-id", id),
-    ];
-    let header = |(key, value): (&str, &str)| HeaderValue {
-        key: key.to_owned(),
-        raw_value: value.as_bytes().to_vec(),
-        ..HeaderValue::default()
-    };
-    let http = HttpRequest {
-        id: "13457203486720384".to_owned(),
-        method: "GET".to_owned(),
-        header_map: Some(HeaderMap { headers: headers.map(header).into() }),
-        path: TARGET.to_owned(),
-        host: HOST.to_owned(),
-        scheme: "http".to_owned(),
-        protocol: "HTTP/1.1".to_owned(),
-        ..HttpRequest::default()
-    };
-    let request = attribute_context::Request { http: Some(http), time: Some(Timestamp::default()) };
-    let attributes = AttributeContext {
-        source: Some(peer("203.0.113.7", 51234)),
-        destination: Some(peer("10.0.0.2", 10000)),
-        request: Some(request),
-        ..AttributeContext::default()
-    };
-    CheckRequest { attributes: Some(attributes) }
+/// Those that are in every store here.
+pub(crate) fn accounts() -> Vec<Account> {
+    (0..CONSUMERS).map(|n| Account::numbered(n, n)).collect()
 }
 
 fn peer(address: &str, port: u32) -> Peer {
@@ -110,7 +169,7 @@ fn peer(address: &str, port: u32) -> Peer {
         port_specifier: Some(PortSpecifier::PortValue(port)),
         ..SocketAddress::default()
     };
-    Peer { address: Some(PeerAddress { address: Some(Address::SocketAddress(socket)) }), ..Peer::default() }
+    Peer { address: Some(Address { address: Some(Kind::SocketAddress(socket)) }), ..Peer::default() }
 }
 
 fn framed(message: &CheckRequest) -> Bytes {
@@ -122,5 +181,6 @@ fn framed(message: &CheckRequest) -> Bytes {
     frame.freeze()
 }
 
-const HOST: &str = "api.example.com";
+/// Where the requests are sent, as they say.
+pub(crate) const HOST: &str = "api.example.com";
 const TARGET: &str = "/v1/orders?limit=50&status=open&sort=created_at%3Adesc";

@@ -2,17 +2,17 @@
 //! turns within one run.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::calls;
+use crate::floor::Floor;
 use crate::load::{self, Outcome, Pace};
-use crate::process::{Countersign, Process, Redis, free_address};
+use crate::process::{Countersign, Process, Redis, directory};
+use crate::report::{median, micros, save};
 
 /// How the comparison is run.
 #[derive(Debug, clap::Args)]
@@ -77,20 +77,13 @@ struct Server<'a> {
 /// Runs it.
 pub(crate) fn run(args: &Args) {
     let dir = tempfile::tempdir().unwrap();
-    let sub = |name| {
-        let path = dir.path().join(name);
-        fs::create_dir(&path).unwrap();
-        path
-    };
+    let sub = |name| directory(dir.path(), name);
     let redis = Redis::start(&sub("redis-data"));
-    let floor_address = free_address();
-    let mut floor = Command::new(std::env::current_exe().unwrap());
-    floor.args(["floor", "--listen", &floor_address.to_string(), "--workers", &args.workers.to_string()]);
-    let floor = Process::start(floor.stdout(Stdio::null()), floor_address);
+    let floor = Floor::start(args.workers);
     let with_redis = Countersign::start(&sub("redis"), &format!("redis://{}", redis.address), args.workers);
     let embedded = Countersign::start(&sub("embedded"), "embedded:bench.redb", args.workers);
     let servers = [
-        Server { name: FLOOR, address: floor_address, process: &floor },
+        Server { name: FLOOR, address: floor.address, process: &floor.process },
         Server { name: "redis", address: with_redis.address, process: &with_redis.process },
         Server { name: "embedded", address: embedded.address, process: &embedded.process },
     ];
@@ -112,8 +105,7 @@ pub(crate) fn run(args: &Args) {
         report.ratios.insert(server, ratios(&report, server));
     }
     print(&report);
-    fs::create_dir_all(args.out.parent().unwrap()).unwrap();
-    fs::write(&args.out, serde_json::to_string_pretty(&report).unwrap()).unwrap();
+    save(&args.out, &report);
 }
 
 fn closed_loop(server: &Server<'_>, turn: usize, limit: Duration, redis: &Redis) -> Closed {
@@ -224,16 +216,6 @@ fn print(report: &Report) {
             ratio("open_p99"),
         );
     }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn micros(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e6
 }
 
 const FLOOR: &str = "floor";

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
-use http::Request;
+use http::{HeaderMap, Request, StatusCode};
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet, spawn_local};
 
@@ -57,7 +57,7 @@ pub(crate) enum Pace {
 }
 
 /// Sends `calls` to `address` until they are used up or `limit` is over.
-pub(crate) fn run(address: SocketAddr, calls: Vec<Bytes>, pace: Pace, limit: Duration) -> Outcome {
+pub(crate) fn run<C: Call>(address: SocketAddr, calls: Vec<C>, pace: Pace, limit: Duration) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async move {
         let mut connections = Vec::new();
@@ -74,8 +74,8 @@ pub(crate) fn run(address: SocketAddr, calls: Vec<Bytes>, pace: Pace, limit: Dur
 }
 
 /// What the requests of a run share.
-struct Tally {
-    calls: RefCell<std::vec::IntoIter<Bytes>>,
+struct Tally<C> {
+    calls: RefCell<std::vec::IntoIter<C>>,
     allowed: Cell<u64>,
     denied: Cell<u64>,
     failed: Cell<u64>,
@@ -83,8 +83,8 @@ struct Tally {
     begun: Instant,
 }
 
-impl Tally {
-    fn new(calls: Vec<Bytes>) -> Self {
+impl<C> Tally<C> {
+    fn new(calls: Vec<C>) -> Self {
         Self {
             latencies: RefCell::new(Vec::with_capacity(calls.len())),
             calls: RefCell::new(calls.into_iter()),
@@ -95,7 +95,7 @@ impl Tally {
         }
     }
 
-    fn next(&self) -> Option<Bytes> {
+    fn next(&self) -> Option<C> {
         self.calls.borrow_mut().next()
     }
 
@@ -133,7 +133,7 @@ async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
     sender
 }
 
-async fn closed(connections: &[SendRequest<Bytes>], tally: &Rc<Tally>, limit: Duration) {
+async fn closed<C: Call>(connections: &[SendRequest<Bytes>], tally: &Rc<Tally<C>>, limit: Duration) {
     let mut workers = JoinSet::new();
     for connection in connections {
         for _ in 0..IN_FLIGHT {
@@ -152,7 +152,7 @@ async fn closed(connections: &[SendRequest<Bytes>], tally: &Rc<Tally>, limit: Du
 }
 
 /// A thread of its own beats the time: the runtime's timers are a thousand times too coarse for these rates.
-async fn open(connections: &[SendRequest<Bytes>], tally: &Rc<Tally>, rate: f64, limit: Duration) {
+async fn open<C: Call>(connections: &[SendRequest<Bytes>], tally: &Rc<Tally<C>>, rate: f64, limit: Duration) {
     let begun = tally.begun;
     let (beat, mut beats) = tokio::sync::mpsc::channel(1);
     std::thread::spawn(move || {
@@ -180,34 +180,65 @@ async fn open(connections: &[SendRequest<Bytes>], tally: &Rc<Tally>, rate: f64, 
     while asked.join_next().await.is_some() {}
 }
 
-enum Answer {
+async fn ask<C: Call>(connection: &mut SendRequest<Bytes>, call: C) -> Answer {
+    // A server may refuse a stream, or the whole connection, at any point of the request.
+    exchange(connection, call).await.unwrap_or(Answer::Failed)
+}
+
+async fn exchange<C: Call>(connection: &mut SendRequest<Bytes>, call: C) -> Result<Answer, h2::Error> {
+    let (request, sent) = call.into_request();
+    std::future::poll_fn(|cx| connection.poll_ready(cx)).await?;
+    let (response, mut stream) = connection.send_request(request, sent.is_empty())?;
+    if !sent.is_empty() {
+        stream.send_data(sent, true)?;
+    }
+    let (head, mut body) = response.await?.into_parts();
+    let mut received = Bytes::new();
+    while let Some(data) = body.data().await {
+        let data = data?;
+        body.flow_control().release_capacity(data.len())?;
+        // The first piece is enough to tell one answer from another.
+        received = if received.is_empty() { data } else { received };
+    }
+    let trailers = body.trailers().await?;
+    Ok(C::judge(head.status, trailers.as_ref().unwrap_or(&head.headers), &received))
+}
+
+/// One request, and what its answer means.
+pub(crate) trait Call: 'static {
+    /// What is sent.
+    fn into_request(self) -> (Request<()>, Bytes);
+
+    /// What an answer with this status, these trailers (or headers, where there are none) and this beginning is.
+    fn judge(status: StatusCode, trailers: &HeaderMap, body: &[u8]) -> Answer;
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
     Allowed,
     Denied,
     Failed,
 }
 
-async fn ask(connection: &mut SendRequest<Bytes>, call: Bytes) -> Answer {
-    let request = Request::post("http://check/envoy.service.auth.v3.Authorization/Check")
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .header("grpc-timeout", "250m")
-        .body(())
-        .unwrap();
-    std::future::poll_fn(|cx| connection.poll_ready(cx)).await.unwrap();
-    let (response, mut body) = connection.send_request(request, false).unwrap();
-    body.send_data(call, true).unwrap();
-    let mut body = response.await.unwrap().into_body();
-    let mut allows = false;
-    while let Some(data) = body.data().await {
-        let data = data.unwrap();
-        let _ = body.flow_control().release_capacity(data.len());
-        allows |= is_allowance(&data);
+/// A `CheckRequest`, framed: what Envoy asks.
+impl Call for Bytes {
+    fn into_request(self) -> (Request<()>, Bytes) {
+        let request = Request::post("http://check/envoy.service.auth.v3.Authorization/Check")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("grpc-timeout", "250m")
+            .body(())
+            .unwrap();
+        (request, self)
     }
-    let status = body.trailers().await.unwrap();
-    match status.as_ref().and_then(|trailers| trailers.get("grpc-status")) {
-        Some(status) if status != "0" => Answer::Failed,
-        _ if allows => Answer::Allowed,
-        _ => Answer::Denied,
+
+    fn judge(_status: StatusCode, trailers: &HeaderMap, body: &[u8]) -> Answer {
+        match trailers.get("grpc-status") {
+            Some(status) if status == "0" && is_allowance(body) => Answer::Allowed,
+            Some(status) if status == "0" => Answer::Denied,
+            _ => Answer::Failed,
+        }
     }
 }
 

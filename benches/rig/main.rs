@@ -15,9 +15,17 @@
 
 mod calls;
 mod compare;
+mod deny;
+mod envoy;
 mod floor;
+mod hop;
+mod lists;
 mod load;
 mod process;
+mod report;
+mod scale;
+mod seed;
+mod sweep;
 
 use clap::{Parser, Subcommand};
 
@@ -38,6 +46,14 @@ enum Measurement {
     Floor(floor::Args),
     /// CPU per check, throughput and latency as ratios to the empty server's, in turns
     Compare(compare::Args),
+    /// CPU per refusal, of every kind, as ratios to allowances of the same size
+    Deny(deny::Args),
+    /// Start, memory, look-ups and lists with a million consumers and two million tokens in Redis
+    Scale(scale::Args),
+    /// Latency against offered rate, up to saturation
+    Sweep(sweep::Args),
+    /// Latency through a real Envoy, next to nobody asked, the empty server, and a peer in Python
+    Hop(hop::Args),
 }
 
 fn main() {
@@ -46,5 +62,9 @@ fn main() {
         None => println!("nothing asked for: see `cargo bench --bench rig -- help`"),
         Some(Measurement::Floor(args)) => floor::run(&args),
         Some(Measurement::Compare(args)) => compare::run(&args),
+        Some(Measurement::Deny(args)) => deny::run(&args),
+        Some(Measurement::Scale(args)) => scale::run(&args),
+        Some(Measurement::Sweep(args)) => sweep::run(&args),
+        Some(Measurement::Hop(args)) => hop::run(&args),
     }
 }

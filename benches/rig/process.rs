@@ -3,10 +3,12 @@
 use std::fs::{self, OpenOptions};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use crate::calls::{self, Account};
 
 /// A program that is killed when this is dropped.
 pub(crate) struct Process(Child);
@@ -21,6 +23,13 @@ impl Process {
             sleep(Duration::from_millis(20));
         }
         process
+    }
+
+    /// The memory that it has resident, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));
+        kibibytes.unwrap().trim().parse::<u64>().unwrap() * 1024
     }
 
     /// The CPU time of all its threads until now, user and system together.
@@ -60,13 +69,32 @@ impl Redis {
         Self { process: Process::start(&mut command, address), address }
     }
 
+    /// What `INFO` tells of a section.
+    pub(crate) fn told(&self, section: &str) -> String {
+        self.run(&["INFO", section])
+    }
+
+    /// Whether nothing is kept under a key.
+    pub(crate) fn is_absent(&self, key: &str) -> bool {
+        self.run(&["EXISTS", key]).trim() == "0"
+    }
+
+    fn run(&self, args: &[&str]) -> String {
+        let mut command = Command::new("redis-cli");
+        let ended = command.args(["-p", &self.address.port().to_string()]).args(args).output();
+        String::from_utf8(ended.unwrap().stdout).unwrap()
+    }
+
+    /// A number that `INFO` tells.
+    pub(crate) fn info(&self, name: &str) -> u64 {
+        let text = self.told("all");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap().trim().parse().unwrap()
+    }
+
     /// What it used until now.
     pub(crate) fn used(&self) -> Used {
-        let asked =
-            Command::new("redis-cli").arg("-p").arg(self.address.port().to_string()).args(["INFO", "stats"]).output();
-        let text = String::from_utf8(asked.unwrap().stdout).unwrap();
-        let number = |name| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap();
-        let (commands, reads) = (number("total_commands_processed:"), number("total_reads_processed:"));
+        let (commands, reads) = (self.info("total_commands_processed"), self.info("total_reads_processed"));
         Used { cpu: self.process.cpu(), commands, reads }
     }
 }
@@ -85,41 +113,83 @@ impl Used {
     }
 }
 
-/// A Countersign, with the credentials that [`crate::calls`] signs with.
+/// A Countersign, with the accounts that [`calls`] signs for.
 pub(crate) struct Countersign {
     pub(crate) process: Process,
+    /// Where it is asked.
     pub(crate) address: SocketAddr,
+    pub(crate) api: SocketAddr,
+    pub(crate) ops: SocketAddr,
+    dir: PathBuf,
 }
 
 impl Countersign {
-    /// Starts it on `store`; `dir` takes its files.
+    /// Starts it on `store`; `dir` takes its files, its log too.
     pub(crate) fn start(dir: &Path, store: &str, workers: usize) -> Self {
-        let (check, api) = (free_address(), free_address());
-        let key_file = dir.join("master.key");
-        let key = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&key_file).unwrap();
-        assert!(Command::new(PROGRAM).arg("keygen").stdout(key).status().unwrap().success());
-        let mut command = Command::new(PROGRAM);
-        command.args(["serve", "--store", store, "--http", "127.0.0.1:0", "--ops", "127.0.0.1:0"]);
-        command.arg("--data-dir").arg(dir).arg("--master-key-file").arg(key_file);
-        command.arg("--check").arg(check.to_string()).arg("--api").arg(api.to_string());
-        command.arg("--workers").arg(workers.to_string()).stderr(fs::File::create(dir.join("log")).unwrap());
-        let process = Process::start(&mut command, check);
-        Self::administer(dir, api);
-        Self { process, address: check }
+        let log = fs::File::create(dir.join("log")).unwrap();
+        let server = Self::start_logging(dir, store, workers, log.into());
+        server.add_accounts();
+        server
     }
 
-    fn administer(dir: &Path, api: SocketAddr) {
-        for (key, secret, token, token_secret) in crate::calls::credentials() {
-            let run = |args: &[&str]| {
-                let mut command = Command::new(PROGRAM);
-                command.args(args).arg("--data-dir").arg(dir).arg("--server").arg(format!("http://{api}"));
-                let ended = command.output().unwrap();
-                assert!(ended.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ended.stderr));
-            };
-            run(&["consumer", "create", "--name", &key, "--consumer-key", &key, "--consumer-secret", &secret]);
-            run(&["token", "create", "--consumer-key", &key, "--token", &token, "--token-secret", &token_secret]);
+    /// Starts it without any account, with a place for its log.
+    pub(crate) fn start_logging(dir: &Path, store: &str, workers: usize, log: Stdio) -> Self {
+        let (address, api, ops) = (free_address(), free_address(), free_address());
+        let mut command = Command::new(PROGRAM);
+        command.args(["serve", "--store", store, "--http", "127.0.0.1:0", "--workers", &workers.to_string()]);
+        command.arg("--data-dir").arg(dir).arg("--master-key-file").arg(key_file(dir));
+        for (listener, address) in [("--check", address), ("--api", api), ("--ops", ops)] {
+            command.arg(listener).arg(address.to_string());
+        }
+        let process = Process::start(command.stderr(log), address);
+        Self { process, address, api, ops, dir: dir.to_owned() }
+    }
+
+    pub(crate) fn add_accounts(&self) {
+        for Account { key, secret, token, token_secret } in calls::accounts() {
+            self.admin(&["consumer", "create", "--name", &key, "--consumer-key", &key, "--consumer-secret", &secret]);
+            self.admin(&[
+                "token",
+                "create",
+                "--consumer-key",
+                &key,
+                "--token",
+                &token,
+                "--token-secret",
+                &token_secret,
+            ]);
         }
     }
+
+    /// Runs an administration command.
+    pub(crate) fn admin(&self, args: &[&str]) {
+        let mut command = Command::new(PROGRAM);
+        command.args(args).arg("--data-dir").arg(&self.dir).arg("--server").arg(format!("http://{}", self.api));
+        let ended = command.output().unwrap();
+        assert!(ended.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+
+    /// What administrators show.
+    pub(crate) fn admin_token(&self) -> String {
+        fs::read_to_string(self.dir.join("admin-token")).unwrap().trim_end().to_owned()
+    }
+}
+
+/// The master key file in a directory, made when there is none.
+pub(crate) fn key_file(dir: &Path) -> PathBuf {
+    let path = dir.join("master.key");
+    if !path.exists() {
+        let key = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
+        assert!(Command::new(PROGRAM).arg("keygen").stdout(key).status().unwrap().success());
+    }
+    path
+}
+
+/// A directory of that name below `dir`.
+pub(crate) fn directory(dir: &Path, name: &str) -> PathBuf {
+    let path = dir.join(name);
+    fs::create_dir(&path).unwrap();
+    path
 }
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
