@@ -54,7 +54,10 @@ impl Journal {
 
     /// Notes that somebody claims, so that the horizon is kept ahead of the clock.
     pub(super) fn note_claim(&self) {
-        self.claimed.store(true, Ordering::Relaxed);
+        // Written only where it changes, so that claims do not take it from each other's caches.
+        if !self.claimed.load(Ordering::Relaxed) {
+            self.claimed.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Returns once the claim is durable.

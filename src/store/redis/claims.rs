@@ -254,3 +254,17 @@ const MOST_WAITING: usize = 4096;
 
 /// Odd, so that multiplying by it loses nothing.
 const MIXER: u64 = 0x9E37_79B9_7F4A_7C15;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_of_checks_that_differ_anywhere_are_told_apart() {
+        let ids = (0..128).map(|bit| 1_u128 << bit).chain([0, u128::MAX, 1 | 1 << 64]);
+        let holders: HashSet<_> = ids.clone().map(|id| folded(id.to_be_bytes())).collect();
+        assert_eq!(holders.len(), ids.count());
+    }
+}

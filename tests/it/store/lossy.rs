@@ -1,7 +1,7 @@
 //! A way to Redis on which an answer gets lost: the command is carried out, the connection breaks, nobody knows.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +17,8 @@ struct State {
     /// How many commands of the kind are still passed before one loses its answer; 0 passes all.
     loses: AtomicU16,
     lost: AtomicU16,
+    /// The connection stays, and nothing more passes.
+    stalls: AtomicBool,
 }
 
 impl Lossy {
@@ -44,6 +46,17 @@ impl Lossy {
         self.state.loses.store(nth, Ordering::SeqCst);
     }
 
+    /// Passes the `nth` write from now, counted from 1, and then nothing more on that connection, which stays open.
+    pub(crate) fn stall(&self, nth: u16) {
+        self.state.stalls.store(true, Ordering::SeqCst);
+        self.lose(nth);
+    }
+
+    /// Whether it has lost it by now.
+    pub(crate) fn is_losing(&self) -> bool {
+        self.state.lost.load(Ordering::SeqCst) > 0
+    }
+
     /// Whether it has lost it.
     pub(crate) fn has_lost(&self) -> bool {
         self.state.loses.store(0, Ordering::SeqCst);
@@ -64,6 +77,9 @@ async fn pass(mut client: TcpStream, port: u16, state: Arc<State>) {
                     let answer = server.read(&mut answered).await.unwrap();
                     assert!(answer > 0);
                     state.lost.fetch_add(1, Ordering::SeqCst);
+                    if state.stalls.load(Ordering::SeqCst) {
+                        std::future::pending::<()>().await;
+                    }
                     return;
                 }
             }

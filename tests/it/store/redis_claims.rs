@@ -7,8 +7,9 @@ use countersign::clock::UnixTime;
 use countersign::store::{Claim, NonceClaim, Store, StoreErrorKind};
 use futures_util::future::join_all;
 
-use super::bench::{Bench, KEPT, NOW, claim, claim_anything, key, with_redis};
+use super::bench::{Bench, KEPT, NOW, causes, claim, claim_anything, key, with_redis};
 use super::lossy::Lossy;
+use crate::process::{START, eventually};
 use crate::redis::{Cluster, RedisServer};
 
 // === Memory ===
@@ -65,8 +66,13 @@ async fn claims_that_come_at_once_share_commands_and_writes() {
     assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
     let counted = |name| stat(&server, name);
     let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
-    for second in 0..10 {
-        assert_eq!(claim_second(&store, NOW + second, 1000).await, 1000);
+    let claims = (0..10_000_u32).map(|at| {
+        let store = Arc::clone(&store);
+        // Each in a task of its own, as checks are.
+        tokio::spawn(async move { store.claim_nonce(&claim(&key("ck"), NOW, &at.to_be_bytes())).await })
+    });
+    for outcome in join_all(claims).await {
+        assert_eq!(outcome.unwrap().unwrap(), Claim::Fresh);
     }
     let (reads, writes) = (counted("total_reads_processed"), counted("total_writes_processed"));
     let scripts = server.command_counts()["evalsha"];
@@ -157,6 +163,44 @@ async fn claims_whose_answers_are_lost_are_made_again_and_are_fresh() {
         assert_eq!(claim_second(&store, NOW + second, 50).await, 0, "of second {second}, again");
     }
     assert_eq!(lost, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_late_holds_up_nobody() {
+    let server = RedisServer::start();
+    let lossy = Lossy::before(server.port()).await;
+    let mut bench = Bench::redis(lossy.url());
+    bench.config.timeout = Duration::from_secs(5);
+    let store = bench.open().await;
+    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    lossy.stall(1);
+    let late = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { claim_second(&store, NOW, 1).await }
+    });
+    eventually("a batch is late", START, async || lossy.is_losing().then_some(())).await;
+    assert_eq!(claim_second(&store, NOW + 1, 1).await, 1);
+    assert!(!late.is_finished(), "nobody waited for it");
+    late.abort();
+}
+
+#[tokio::test]
+async fn no_more_claims_wait_than_redis_answers_in_time() {
+    let (bench, _server) = with_redis();
+    let store = bench.open().await;
+    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    // On one thread all of them come before the first is sent.
+    let outcomes = join_all((0..5000_u32).map(|at| {
+        let store = &store;
+        async move { store.claim_nonce(&claim(&key("ck"), NOW, &at.to_be_bytes())).await }
+    }));
+    let (claimed, refused): (Vec<_>, Vec<_>) = outcomes.await.into_iter().partition(Result::is_ok);
+    assert_eq!((claimed.len(), refused.len()), (4096, 904));
+    for error in refused.into_iter().map(Result::unwrap_err) {
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(causes(&error).contains("more claims wait"), "{}", causes(&error));
+    }
+    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
 }
 
 #[tokio::test(flavor = "multi_thread")]
