@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::config::DenyDetail;
 use crate::oauth::Rejection;
@@ -85,22 +86,36 @@ impl Problem {
 
     /// RFC 9457.
     fn json(&self, reported: &[(&str, &str)], style: &DenialStyle<'_>) -> String {
-        let mut fields = serde_json::Map::new();
-        let mut add = |name: &str, value: &str| fields.insert(name.to_owned(), value.into());
-        add("type", "about:blank");
-        add("title", title(self.status));
+        // Texts and a number can always be written.
+        serde_json::to_string(&Json { problem: self, reported, style }).unwrap_or_default()
+    }
+}
+
+/// A problem as a JSON object.
+struct Json<'p> {
+    problem: &'p Problem,
+    reported: &'p [(&'p str, &'p str)],
+    style: &'p DenialStyle<'p>,
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { problem, reported, style } = self;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("type", "about:blank")?;
+        object.serialize_entry("title", title(problem.status))?;
+        object.serialize_entry("status", &problem.status)?;
         if style.detail != DenyDetail::None {
-            add("detail", &self.advice);
+            object.serialize_entry("detail", &*problem.advice)?;
         }
-        for (name, value) in reported {
-            add(name, value);
+        for (name, value) in *reported {
+            object.serialize_entry(name, value)?;
         }
-        add("decision_id", style.decision_id);
+        object.serialize_entry("decision_id", style.decision_id)?;
         if let Some(base_string) = &style.base_string {
-            add("base_string", base_string);
+            object.serialize_entry("base_string", base_string)?;
         }
-        fields.insert("status".to_owned(), self.status.into());
-        serde_json::Value::Object(fields).to_string()
+        object.end()
     }
 }
 

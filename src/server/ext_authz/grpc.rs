@@ -129,6 +129,11 @@ impl Body for Answered {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let frame = match self.message.take() {
+            Some(mut message) if message.len() > PIECE => {
+                let piece = message.split_to(PIECE);
+                self.message = Some(message);
+                Some(Frame::data(piece))
+            }
             Some(message) => Some(Frame::data(message)),
             None if self.is_ended => None,
             None => {
@@ -145,6 +150,9 @@ impl Body for Answered {
         self.is_ended
     }
 }
+
+/// h2 gathers the frames of several answers into one write as long as each is shorter than 1 KiB.
+const PIECE: usize = 1023;
 
 #[cfg(test)]
 mod tests {
@@ -224,6 +232,19 @@ mod tests {
         let collected = response.into_body().collect().await.unwrap();
         assert_eq!(collected.trailers().unwrap()["grpc-status"], "0");
         assert_eq!(collected.to_bytes(), &b"\0\0\0\0\x01a"[..]);
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_is_sent_in_pieces() {
+        let long = Bytes::from(vec![7; 2 * PIECE + 1]);
+        let mut body = response(long.clone()).into_body();
+        let mut lengths = Vec::new();
+        while let Some(Ok(piece)) = body.frame().await.map(|frame| frame.unwrap().into_data()) {
+            lengths.push(piece.len());
+        }
+        assert_eq!(lengths, [PIECE, PIECE, 1]);
+        let collected = response(long.clone()).into_body().collect().await.unwrap();
+        assert_eq!(collected.to_bytes(), long);
     }
 
     #[test]
