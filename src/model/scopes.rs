@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use super::text::{ValueError, visible_ascii};
 
 /// A set of scopes: space-separated, each of visible ASCII characters without `"` and `\`, in alphabetical order.
+///
+/// One text, shared by its clones: it is what a header carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scopes(BTreeSet<Box<str>>);
+pub struct Scopes(Arc<str>);
 
 impl Scopes {
     /// Reads a space-separated list.
@@ -15,7 +18,8 @@ impl Scopes {
     /// # Errors
     /// When a scope is too long or has a character that may not stand in one.
     pub fn parse(list: &str) -> Result<Self, ValueError> {
-        list.split_ascii_whitespace().map(scope).collect::<Result<_, _>>().map(Self)
+        let scopes = list.split_ascii_whitespace().map(scope).collect::<Result<BTreeSet<_>, _>>()?;
+        Ok(Self::of_ordered(scopes))
     }
 
     /// Whether there is none.
@@ -25,38 +29,48 @@ impl Scopes {
 
     /// Whether every scope of `needed` is here.
     pub fn contains_all(&self, needed: &Self) -> bool {
-        needed.0.is_subset(&self.0)
+        let mut own = self.iter();
+        // Both are in order, so what was passed is not needed any more.
+        needed.iter().all(|scope| own.any(|other| other == scope))
     }
 
-    /// The scopes that are in both.
+    /// The scopes that are in both; shared, not copied, where the other has every one of these.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        Self(self.0.intersection(&other.0).cloned().collect())
+        if other.contains_all(self) {
+            return self.clone();
+        }
+        let others: BTreeSet<_> = other.iter().collect();
+        Self::of_ordered(self.iter().filter(|scope| others.contains(scope)))
     }
 
     /// The scopes in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(AsRef::as_ref)
+        self.0.split(' ').filter(|scope| !scope.is_empty())
+    }
+
+    /// The scopes in alphabetical order, separated by spaces.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn of_ordered<'s>(scopes: impl IntoIterator<Item = &'s str>) -> Self {
+        let scopes: Vec<_> = scopes.into_iter().collect();
+        Self(scopes.join(" ").into())
     }
 }
 
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, scope) in self.iter().enumerate() {
-            if at > 0 {
-                f.write_str(" ")?;
-            }
-            f.write_str(scope)?;
-        }
-        Ok(())
+        f.write_str(&self.0)
     }
 }
 
-fn scope(text: &str) -> Result<Box<str>, ValueError> {
+fn scope(text: &str) -> Result<&str, ValueError> {
     visible_ascii(text, false)?;
     match text.char_indices().find(|(_, c)| matches!(c, '"' | '\\')) {
         Some((at, found)) => Err(ValueError::Character { found, at, allowed: "visible ASCII without \" and \\" }),
-        None => Ok(text.into()),
+        None => Ok(text),
     }
 }
 
@@ -71,5 +85,18 @@ mod tests {
         assert!(scopes.contains_all(&Scopes::parse("read").unwrap()));
         assert!(!scopes.contains_all(&Scopes::parse("read admin").unwrap()));
         assert_eq!(scopes.intersection(&Scopes::parse("admin write").unwrap()).to_string(), "write");
+    }
+
+    #[test]
+    fn sets_of_scopes_are_compared_scope_by_scope() {
+        let sets = ["", "a", "b", "a b", "aa", "a aa b", "ab", "b c d", "a d"];
+        for (one, other) in sets.iter().flat_map(|one| sets.iter().map(move |other| (*one, *other))) {
+            let set = |list: &str| list.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
+            let (ones, others) = (set(one), set(other));
+            let (one, other) = (Scopes::parse(one).unwrap(), Scopes::parse(other).unwrap());
+            assert_eq!(one.contains_all(&other), ones.is_superset(&others), "{one:?} {other:?}");
+            assert_eq!(set(one.intersection(&other).as_str()), &ones & &others, "{one:?} {other:?}");
+            assert_eq!(one.iter().collect::<Vec<_>>(), ones.iter().collect::<Vec<_>>());
+        }
     }
 }

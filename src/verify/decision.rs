@@ -1,5 +1,7 @@
 //! What a check decides.
 
+use std::sync::Arc;
+
 use super::Reason;
 use crate::model::{AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, Scopes, UserId};
 use crate::oauth::SignatureMethod;
@@ -9,7 +11,7 @@ use crate::oauth::SignatureMethod;
 #[must_use]
 pub enum Decision {
     /// It is proven who sent it, and it may pass.
-    Allow(Box<Allowed>),
+    Allow(Allowed),
     /// It is not signed, and need not be.
     Anonymous,
     /// It may not pass.
@@ -30,27 +32,41 @@ pub struct Allowed {
 /// Who sent a request, once it is proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The consumer's id.
-    pub consumer_id: ConsumerId,
-    /// The consumer's key.
-    pub consumer_key: ConsumerKey,
-    /// The consumer's name.
-    pub consumer_name: ConsumerName,
-    /// The user whom the token acts for.
-    pub user_id: Option<UserId>,
-    /// What token and consumer both may do; without a token, what the consumer may.
-    pub scopes: Scopes,
+    consumer: Arc<Consumer>,
+    token: Option<Arc<AccessToken>>,
+    scopes: Scopes,
 }
 
 impl Identity {
-    pub(super) fn of(consumer: &Consumer, token: Option<&AccessToken>) -> Self {
-        Self {
-            consumer_id: consumer.id.clone(),
-            consumer_key: consumer.key.clone(),
-            consumer_name: consumer.name.clone(),
-            user_id: token.and_then(|token| token.user_id.clone()),
-            scopes: token.map_or_else(|| consumer.scopes.clone(), |token| token.scopes.intersection(&consumer.scopes)),
-        }
+    /// The consumer, and the token if it signed with one; their records are shared, not copied.
+    pub(super) fn of(consumer: &Arc<Consumer>, token: Option<&Arc<AccessToken>>) -> Self {
+        let scopes = token.map_or_else(|| consumer.scopes.clone(), |token| token.scopes.intersection(&consumer.scopes));
+        Self { consumer: Arc::clone(consumer), token: token.map(Arc::clone), scopes }
+    }
+
+    /// The consumer's id.
+    pub fn consumer_id(&self) -> &ConsumerId {
+        &self.consumer.id
+    }
+
+    /// The consumer's key.
+    pub fn consumer_key(&self) -> &ConsumerKey {
+        &self.consumer.key
+    }
+
+    /// The consumer's name.
+    pub fn consumer_name(&self) -> &ConsumerName {
+        &self.consumer.name
+    }
+
+    /// The user whom the token acts for.
+    pub fn user_id(&self) -> Option<&UserId> {
+        self.token.as_ref()?.user_id.as_ref()
+    }
+
+    /// What token and consumer both may do; without a token, what the consumer may.
+    pub const fn scopes(&self) -> &Scopes {
+        &self.scopes
     }
 }
 
@@ -74,7 +90,7 @@ impl Denial {
     }
 
     /// A denial of a request that this consumer sent, proven.
-    pub fn of_consumer(reason: Reason, consumer: &Consumer) -> Self {
+    pub fn of_consumer(reason: Reason, consumer: &Arc<Consumer>) -> Self {
         Self::of(reason).proven(Identity::of(consumer, None))
     }
 

@@ -87,7 +87,7 @@ impl EndpointVerifier {
         }
         let request_token = request_token.map(|token| token.token);
         let scope = NonceScope { consumer: &consumer.key, token: request_token.as_ref() };
-        self.verifier.spend(&proven, scope, check_id).await.map_err(|stop| stop.map(refused))?;
+        self.verifier.spend(&proven, scope, check_id, now).await.map_err(|stop| stop.map(refused))?;
         Ok(Applicant { consumer, request_token })
     }
 

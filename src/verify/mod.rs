@@ -93,7 +93,7 @@ impl Verifier {
         let method = signed.signature_method();
         let claimed = ConsumerKey::from_bytes(signed.consumer_key());
         match self.check_signed(signed, claimed.as_ref(), demands).await {
-            Ok(allowed) => Ok(Decision::Allow(Box::new(allowed))),
+            Ok(allowed) => Ok(Decision::Allow(allowed)),
             Err(Stop::Refused(denial)) => Ok(Decision::Deny(denial.claimed_by(claimed).signed_with(method))),
             Err(Stop::Failed(error)) => Err(error),
         }
@@ -132,8 +132,8 @@ impl Verifier {
         let known = Known { consumer: found.consumer.as_deref(), token_secret };
         let proven = prove(signed, &known, demands.body_hash, now).map_err(unproven)?;
         let consumer = found.consumer.as_ref().ok_or_else(|| unproven(Reason::UnknownConsumer))?;
-        let caller = Caller { consumer, token: found.token.as_deref(), user: found.user };
-        let identity = Identity::of(consumer, caller.token);
+        let identity = Identity::of(consumer, found.token.as_ref());
+        let caller = Caller { consumer, token: found.token.as_deref(), user: found.user, now };
         if let Err(stop) = self.check_proven(&proven, caller, &identity, demands).await {
             return Err(stop.map(|reason| Denial::of(reason).proven(identity)));
         }
@@ -161,9 +161,9 @@ impl Verifier {
         demands: &Demands<'_>,
     ) -> Result<(), Stop<Reason>> {
         let request = proven.request();
-        caller.is_usable(request, self.clock.now()).map_err(Stop::Refused)?;
+        caller.is_usable(request).map_err(Stop::Refused)?;
         let scope = NonceScope { consumer: &caller.consumer.key, token: caller.token.map(|token| &token.token) };
-        self.spend(proven, scope, demands.check_id).await?;
+        self.spend(proven, scope, demands.check_id, caller.now).await?;
         permitted(identity, request, demands).map_err(Stop::Refused)
     }
 
@@ -173,9 +173,10 @@ impl Verifier {
         proven: &Verified<'_>,
         scope: NonceScope<'_>,
         check_id: [u8; 16],
+        now: UnixTime,
     ) -> Result<(), Stop<Reason>> {
-        self.timestamp(proven.request(), self.clock.now()).map_err(Stop::Refused)?;
-        self.claim_nonce(proven, scope, check_id).await
+        self.timestamp(proven.request(), now).map_err(Stop::Refused)?;
+        self.claim_nonce(proven, scope, check_id, now).await
     }
 
     /// Step 4: the timestamp is within the window, to both sides (RFC 5849 section 3.3).
@@ -197,10 +198,10 @@ impl Verifier {
         proven: &Verified<'_>,
         scope: NonceScope<'_>,
         check_id: [u8; 16],
+        now: UnixTime,
     ) -> Result<(), Stop<Reason>> {
         let request = proven.request();
         let (Some(timestamp), Some(nonce)) = (request.timestamp(), request.nonce()) else { return Ok(()) };
-        let now = self.clock.now();
         let claim = NonceClaim {
             consumer: scope.consumer,
             token: scope.token,
@@ -264,17 +265,19 @@ struct Caller<'c> {
     consumer: &'c Consumer,
     token: Option<&'c AccessToken>,
     user: UserStanding,
+    /// The time of the check.
+    now: UnixTime,
 }
 
 impl Caller<'_> {
     /// What is told only to somebody who proved to hold the secrets.
-    fn is_usable(self, request: &SignedRequest<'_>, now: UnixTime) -> Result<(), Reason> {
+    fn is_usable(self, request: &SignedRequest<'_>) -> Result<(), Reason> {
         if !self.consumer.is_active() {
             return Err(Reason::ConsumerDisabled);
         }
         match self.token {
             Some(token) if token.consumer_key != self.consumer.key => Err(Reason::UnknownToken),
-            Some(token) => match token.state(self.consumer, self.user, now) {
+            Some(token) => match token.state(self.consumer, self.user, self.now) {
                 TokenState::Active => Ok(()),
                 TokenState::Revoked => Err(Reason::TokenRevoked),
                 TokenState::UserDisabled => Err(Reason::UserDisabled),
@@ -289,10 +292,10 @@ impl Caller<'_> {
 
 /// Step 6.
 fn permitted(identity: &Identity, request: &SignedRequest<'_>, demands: &Demands<'_>) -> Result<(), Reason> {
-    if demands.require == Requirement::User && identity.user_id.is_none() {
+    if demands.require == Requirement::User && identity.user_id().is_none() {
         return Err(Reason::UserRequired);
     }
-    if !identity.scopes.contains_all(demands.scopes) {
+    if !identity.scopes().contains_all(demands.scopes) {
         return Err(Reason::ScopeMissing);
     }
     match demands.realm {

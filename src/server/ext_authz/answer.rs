@@ -9,9 +9,9 @@ use tonic::Code;
 
 use super::grpc;
 use super::headers::Headers;
-use super::identity::{self, Caller, Text};
+use super::identity::{self, Caller};
 use super::wire::Writer;
-use crate::model::ConsumerKey;
+use crate::model::{ConsumerKey, UserId};
 use crate::server::decision_id::DecisionId;
 use crate::server::respond::{self, DenialStyle, Problem, Written};
 use crate::verify::{Allowed, Decision, Denial, Identity};
@@ -157,18 +157,18 @@ fn response(verdict: Verdict, about: &Metadata<'_>, http: impl FnOnce(&mut Write
 fn refusal(denied: &mut Writer, status: u16, headers: [(&str, &str); 3], body: &str) {
     denied.nested(1, |http_status| http_status.number(1, status.into()));
     for (name, value) in headers {
-        header(denied, name, Text::Plain(value));
+        header(denied, name, value);
     }
     denied.text(3, body);
 }
 
 /// A `HeaderValueOption` in the one form that every client of the API reads as "overwrite": Envoy honours only the
 /// deprecated `append`, which is false here; other clients only `append_action`.
-fn header(message: &mut Writer, name: &str, value: Text<'_>) {
+fn header(message: &mut Writer, name: &str, value: &str) {
     message.nested(HEADERS, |option| {
         option.nested(1, |header| {
             header.text(1, name);
-            value.write(header, 2);
+            header.text(2, value);
         });
         option.nested(2, |_| {});
         option.number(3, OVERWRITE_IF_EXISTS_OR_ADD);
@@ -223,31 +223,30 @@ impl<'a> Metadata<'a> {
 
     /// `google.protobuf.Struct`.
     fn write(&self, fields: &mut Writer) {
-        let mut add = |name, value: Text<'_>| {
+        let mut add = |name, value: &str| {
             fields.nested(1, |entry| {
                 entry.text(1, name);
-                entry.nested(2, |kind| value.write(kind, 3));
+                entry.nested(2, |kind| kind.text(3, value));
             });
         };
-        let plain = |text| Some(Text::Plain(text));
         let (claimed, proven) = match self.caller {
             Named::Nobody => (None, None),
             Named::Claimed(key) => (Some(key), None),
             Named::Proven(identity) => (None, Some(identity)),
         };
-        let user = proven.and_then(|identity| identity.user_id.as_ref());
-        let scopes = proven.map(|identity| &identity.scopes).filter(|scopes| !scopes.is_empty());
+        let user = proven.and_then(|identity| identity.user_id());
+        let scopes = proven.map(|identity| identity.scopes().as_str()).filter(|scopes| !scopes.is_empty());
         for (name, value) in [
-            ("decision", plain(self.decision)),
-            ("decision_id", plain(self.decision_id.hex().as_str())),
-            ("problem", self.problem.map(Text::Plain)),
-            ("signature_method", self.signature_method.map(Text::Plain)),
-            ("claimed_consumer_key", claimed.map(|key| Text::Plain(key.as_str()))),
-            ("consumer_id", proven.map(|identity| Text::Plain(identity.consumer_id.as_str()))),
-            ("consumer_key", proven.map(|identity| Text::Plain(identity.consumer_key.as_str()))),
-            ("consumer_name", proven.map(|identity| Text::Plain(identity.consumer_name.as_str()))),
-            ("user_id", user.map(|user| Text::Plain(user.as_str()))),
-            ("scopes", scopes.map(Text::Scopes)),
+            ("decision", Some(self.decision)),
+            ("decision_id", Some(self.decision_id.hex().as_str())),
+            ("problem", self.problem),
+            ("signature_method", self.signature_method),
+            ("claimed_consumer_key", claimed.map(ConsumerKey::as_str)),
+            ("consumer_id", proven.map(|identity| identity.consumer_id().as_str())),
+            ("consumer_key", proven.map(|identity| identity.consumer_key().as_str())),
+            ("consumer_name", proven.map(|identity| identity.consumer_name().as_str())),
+            ("user_id", user.map(UserId::as_str)),
+            ("scopes", scopes),
         ] {
             if let Some(value) = value {
                 add(name, value);

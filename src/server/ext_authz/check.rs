@@ -225,8 +225,8 @@ impl Check<'_> {
             Decision::Allow(allowed) => tracing::debug!(
                 decision_id = %self.asked.id,
                 result,
-                consumer = %allowed.identity.consumer_key,
-                user = allowed.identity.user_id.as_ref().map(tracing::field::display),
+                consumer = %allowed.identity.consumer_key(),
+                user = allowed.identity.user_id().map(tracing::field::display),
                 signature_method = allowed.signature_method.name(),
                 latency_us = self.asked.latency_us(),
                 "check"
@@ -245,7 +245,7 @@ impl Check<'_> {
             result,
             reason = denial.reason.label(),
             detail = denial.reason.detail(),
-            consumer = denial.identity.as_ref().map(|identity| tracing::field::display(&identity.consumer_key)),
+            consumer = denial.identity.as_ref().map(|identity| tracing::field::display(identity.consumer_key())),
             claimed_consumer = claimed.map(tracing::field::display),
             signature_method = denial.signature_method.map(tracing::field::display),
             method = loggable(self.attributes.method.as_bytes()),

@@ -1,7 +1,6 @@
 //! The headers that tell the upstream who called, and the removal of everything that looks like one.
 
-use super::wire::Writer;
-use crate::model::Scopes;
+use crate::model::UserId;
 use crate::verify::Identity;
 
 /// The six headers, in the order of [`Caller::values`].
@@ -13,30 +12,6 @@ pub(super) const NAMES: [&str; 6] = [
     "x-authenticated-scope",
     "x-anonymous-consumer",
 ];
-
-/// A text of an identity.
-#[derive(Clone, Copy)]
-pub(super) enum Text<'i> {
-    /// As it is.
-    Plain(&'i str),
-    /// Separated by spaces.
-    Scopes(&'i Scopes),
-}
-
-impl Text<'_> {
-    /// Writes it as this field.
-    pub(super) fn write(self, writer: &mut Writer, field: u8) {
-        match self {
-            Self::Plain(text) => writer.text(field, text),
-            Self::Scopes(scopes) => writer.nested(field, |writer| {
-                for (at, scope) in scopes.iter().enumerate() {
-                    writer.piece(if at > 0 { " " } else { "" });
-                    writer.piece(scope);
-                }
-            }),
-        }
-    }
-}
 
 /// Who called, as far as the upstream may know.
 #[derive(Clone, Copy)]
@@ -51,17 +26,17 @@ pub(super) enum Caller<'i> {
 
 impl<'i> Caller<'i> {
     /// The value of each of [`NAMES`]; `None` is one to remove.
-    pub(super) fn values(self) -> [Option<Text<'i>>; 6] {
+    pub(super) fn values(self) -> [Option<&'i str>; 6] {
         match self {
             Self::Proven(identity) => [
-                Some(Text::Plain(identity.consumer_id.as_str())),
-                Some(Text::Plain(identity.consumer_name.as_str())),
-                Some(Text::Plain(identity.consumer_key.as_str())),
-                identity.user_id.as_ref().map(|user| Text::Plain(user.as_str())),
-                (!identity.scopes.is_empty()).then_some(Text::Scopes(&identity.scopes)),
+                Some(identity.consumer_id().as_str()),
+                Some(identity.consumer_name().as_str()),
+                Some(identity.consumer_key().as_str()),
+                identity.user_id().map(UserId::as_str),
+                Some(identity.scopes().as_str()).filter(|scopes| !scopes.is_empty()),
                 None,
             ],
-            Self::Anonymous => [None, None, None, None, None, Some(Text::Plain("true"))],
+            Self::Anonymous => [None, None, None, None, None, Some("true")],
             Self::Unknown => [const { None }; 6],
         }
     }

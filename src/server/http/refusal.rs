@@ -1,5 +1,7 @@
 //! Why a request for credentials got none: a refusal is about who asked, a failure is ours.
 
+use std::sync::Arc;
+
 use crate::issue::{IssueError, Violations};
 use crate::model::Consumer;
 use crate::store::StoreError;
@@ -48,7 +50,7 @@ pub(super) enum Failure {
 
 impl Stop {
     /// What becomes of an error of the issuer, when a proven consumer asked.
-    pub(super) fn of(error: IssueError, consumer: &Consumer) -> Self {
+    pub(super) fn of(error: IssueError, consumer: &Arc<Consumer>) -> Self {
         match reason(error) {
             Ok((reason, advice)) => {
                 let denial = Denial::of_consumer(reason, consumer);

@@ -273,7 +273,7 @@ fn log_refusal(asked: &Asked, Refusal { denial, advice, .. }: &Refusal) {
         result = "deny",
         reason = denial.reason.label(),
         detail = advice.clone().or_else(|| denial.reason.detail()),
-        consumer = denial.identity.as_ref().map(|identity| tracing::field::display(&identity.consumer_key)),
+        consumer = denial.identity.as_ref().map(|identity| tracing::field::display(identity.consumer_key())),
         claimed_consumer = claimed.map(tracing::field::display),
         signature_method = denial.signature_method.map(tracing::field::display),
         latency_us = asked.latency_us(),
