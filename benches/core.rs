@@ -159,7 +159,7 @@ fn sign(
     body: &[u8],
 ) -> Signed {
     let der: Pkcs8V1Der<'_> = rsa_key_pair().as_der().unwrap();
-    let private = RsaPrivateKey::from_pem(&pem("PRIVATE KEY", der)).unwrap();
+    let private = RsaPrivateKey::from_pem(&pem("PRIVATE KEY", der.as_ref())).unwrap();
     let key = if method.is_rsa() {
         SigningKey::Rsa(&private)
     } else {
@@ -191,10 +191,10 @@ fn rsa_key_pair() -> &'static KeyPair {
 
 fn rsa_public_key() -> RsaPublicKey {
     let der: PublicKeyX509Der<'_> = rsa_key_pair().public_key().as_der().unwrap();
-    RsaPublicKey::from_pem(&pem("PUBLIC KEY", der)).unwrap()
+    RsaPublicKey::from_pem(&pem("PUBLIC KEY", der.as_ref())).unwrap()
 }
 
-fn pem(label: &str, der: impl AsRef<[u8]>) -> String {
+fn pem(label: &str, der: &[u8]) -> String {
     let lines: Vec<_> =
         STANDARD.encode(der).into_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))

@@ -20,9 +20,10 @@ use countersign::store::{self, CachedStore, Store};
 use countersign::telemetry::Metrics;
 use countersign::verify::Verifier;
 use envoy_types::ext_authz::v3::pb::{Address, CheckRequest, CheckResponse, HeaderValue, HttpResponse};
-use envoy_types::pb::envoy::config::core::v3::{Address as PeerAddress, HeaderMap, SocketAddress};
+use envoy_types::pb::envoy::config::core::v3::{self as core, SocketAddress};
 use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{self, HttpRequest, Peer};
+
 use http::HeaderMap;
 use prost::Message as _;
 
@@ -126,7 +127,7 @@ fn attributes(authorization: String) -> CheckRequest {
     let http = HttpRequest {
         id: "13359530607844510314".to_owned(),
         method: "GET".to_owned(),
-        header_map: Some(HeaderMap {
+        header_map: Some(core::HeaderMap {
             headers: headers.chain([("authorization", authorization)]).map(header).collect(),
         }),
         path: TARGET.to_owned(),
@@ -137,7 +138,7 @@ fn attributes(authorization: String) -> CheckRequest {
     };
     let request = attribute_context::Request { http: Some(http), ..attribute_context::Request::default() };
     let peer = |address: &str| Peer {
-        address: Some(PeerAddress {
+        address: Some(core::Address {
             address: Some(Address::SocketAddress(SocketAddress {
                 address: address.to_owned(),
                 ..SocketAddress::default()

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::encode::{decode, encode};
+use super::encode::{decode, encode, encode_normal};
 use super::params::Pair;
 use super::uri::BaseUri;
 use super::{Place, Rejection};
@@ -43,7 +43,9 @@ impl<'a> BaseString<'a> {
     /// The whole of it.
     pub(super) fn to_vec(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(USUAL);
-        self.write(&mut |piece| out.extend_from_slice(piece));
+        self.write_with(&mut |piece: &[u8]| out.extend_from_slice(piece), |pair, write| {
+            encode_normal(&pair.value, write);
+        });
         out
     }
 
@@ -51,7 +53,7 @@ impl<'a> BaseString<'a> {
     pub(super) fn to_masked_vec(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(USUAL);
         self.write_with(&mut |piece: &[u8]| out.extend_from_slice(piece), |pair, write| {
-            if pair.is_protocol() { encode(&pair.value, write) } else { write(MASK) }
+            if pair.is_protocol() { encode_normal(&pair.value, write) } else { write(MASK) }
         });
         out
     }
@@ -66,7 +68,7 @@ impl<'a> BaseString<'a> {
             if at > 0 {
                 write(b"%26");
             }
-            encode(&pair.name, write);
+            encode_normal(&pair.name, write);
             write(b"%3D");
             write_value(pair, write);
         }
@@ -75,7 +77,36 @@ impl<'a> BaseString<'a> {
 
 impl Message for BaseString<'_> {
     fn write(&self, write: &mut impl FnMut(&[u8])) {
-        self.write_with(write, |pair, write| encode(&pair.value, write));
+        let mut gather = Gather { buffer: [0; GATHERED], len: 0, write };
+        self.write_with(&mut |piece: &[u8]| gather.put(piece), |pair, write| encode_normal(&pair.value, write));
+        gather.flush();
+    }
+}
+
+/// Gathers pieces, so that whatever computes with them gets few and long ones.
+struct Gather<W> {
+    buffer: [u8; GATHERED],
+    len: usize,
+    write: W,
+}
+
+impl<W: FnMut(&[u8])> Gather<W> {
+    fn put(&mut self, piece: &[u8]) {
+        if piece.len() > GATHERED - self.len {
+            self.flush();
+        }
+        match self.buffer.get_mut(self.len..self.len + piece.len()) {
+            Some(room) => {
+                room.copy_from_slice(piece);
+                self.len += piece.len();
+            }
+            None => (self.write)(piece),
+        }
+    }
+
+    fn flush(&mut self) {
+        (self.write)(&self.buffer[..self.len]);
+        self.len = 0;
     }
 }
 
@@ -89,6 +120,9 @@ fn upper_case(method: &[u8]) -> Cow<'_, [u8]> {
 
 /// No value is encoded to this.
 const MASK: &[u8] = b"***";
+
+/// Room for most of a base string, in blocks of every hash.
+pub(super) const GATHERED: usize = 1024;
 
 /// Room for the base string of most requests.
 const USUAL: usize = 512;

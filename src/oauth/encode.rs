@@ -5,6 +5,10 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
+use super::scan::{all, split_once};
+
 /// How a name or value stands on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Syntax {
@@ -33,15 +37,17 @@ pub(super) fn normalize(raw: &[u8], syntax: Syntax) -> Result<Cow<'_, [u8]>, Bad
             b'+' if syntax == Syntax::Form => (b' ', after),
             byte => (byte, after),
         };
+        let plain = unreserved_len(after);
         encode(&[byte], &mut |piece| out.extend_from_slice(piece));
-        rest = after;
+        out.extend_from_slice(&after[..plain]);
+        rest = &after[plain..];
     }
     Ok(Cow::Owned(out))
 }
 
 /// The bytes that a normal form stands for; borrowed when there is nothing to undo.
 pub(super) fn decode<'a>(normal: &Cow<'a, [u8]>) -> Cow<'a, [u8]> {
-    if !normal.contains(&b'%') {
+    if memchr(b'%', normal).is_none() {
         return normal.clone();
     }
     let mut out = Vec::with_capacity(normal.len());
@@ -58,8 +64,7 @@ pub(super) fn decode<'a>(normal: &Cow<'a, [u8]>) -> Cow<'a, [u8]> {
 pub(super) fn encode(bytes: &[u8], write: &mut impl FnMut(&[u8])) {
     let mut rest = bytes;
     loop {
-        let plain = rest.iter().position(|&byte| !is_unreserved(byte)).unwrap_or(rest.len());
-        let (done, left) = rest.split_at(plain);
+        let (done, left) = rest.split_at(unreserved_len(rest));
         if !done.is_empty() {
             write(done);
         }
@@ -67,6 +72,17 @@ pub(super) fn encode(bytes: &[u8], write: &mut impl FnMut(&[u8])) {
         write(&ESCAPES[usize::from(byte)]);
         rest = after;
     }
+}
+
+/// Writes what is in normal form already percent-encoded: only its escapes get another.
+pub(super) fn encode_normal(normal: &[u8], write: &mut impl FnMut(&[u8])) {
+    let mut rest = normal;
+    while let Some((done, after)) = split_once(rest, b'%') {
+        write(done);
+        write(b"%25");
+        rest = after;
+    }
+    write(rest);
 }
 
 /// `bytes` percent-encoded.
@@ -78,15 +94,19 @@ pub(super) fn encoded(bytes: &[u8]) -> String {
 
 /// How many of the first bytes of `raw` are in normal form already.
 fn normal_len(raw: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(&byte) = raw.get(at) {
-        at += match byte {
-            b'%' if is_normal_escape(&raw[at + 1..]) => 3,
-            byte if is_unreserved(byte) => 1,
-            _ => break,
-        };
+    let mut at = unreserved_len(raw);
+    while raw.get(at) == Some(&b'%') && is_normal_escape(&raw[at + 1..]) {
+        at += 3 + unreserved_len(&raw[at + 3..]);
     }
     at
+}
+
+/// How many of the first bytes are never escaped: mostly all.
+pub(super) fn unreserved_len(bytes: &[u8]) -> usize {
+    if all(bytes, is_unreserved) {
+        return bytes.len();
+    }
+    bytes.iter().position(|&byte| !UNRESERVED[usize::from(byte)]).unwrap_or(bytes.len())
 }
 
 /// Whether upper-case digits of a byte that has to be escaped follow a `%`.
@@ -115,16 +135,19 @@ const fn digit(byte: u8) -> Result<u8, BadEscape> {
     }
 }
 
-const fn is_unreserved(byte: u8) -> bool {
-    UNRESERVED[byte as usize]
+/// ALPHA, DIGIT, `-`, `.`, `_`, `~`: what is never escaped. Without branches, so that many bytes are looked at at once.
+pub(super) const fn is_unreserved(byte: u8) -> bool {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    let digit = byte.wrapping_sub(b'0') < 10;
+    letter | digit | (byte == b'-') | (byte == b'.') | (byte == b'_') | (byte == b'~')
 }
 
-/// ALPHA, DIGIT, `-`, `.`, `_`, `~`: what is never escaped.
-const UNRESERVED: [bool; 256] = {
+/// [`is_unreserved`] of every byte, for one at a time.
+static UNRESERVED: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
-    while byte < 128 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'.' | b'_' | b'~');
+    while byte < 256 {
+        table[byte] = is_unreserved(byte as u8);
         byte += 1;
     }
     table

@@ -1,6 +1,6 @@
 //! The hash below a signature method: of bodies, and keyed (HMAC, RFC 2104) of base strings.
 
-use hmac::digest::KeyInit;
+use hmac::digest::{KeyInit, Output};
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
@@ -26,12 +26,12 @@ impl Hash {
         }
     }
 
-    /// The HMAC of a message.
-    pub(super) fn hmac(self, key: &[u8], message: &impl Message) -> Vec<u8> {
+    /// What `read` makes of the HMAC of a message.
+    pub(super) fn hmac<T>(self, key: &[u8], message: &impl Message, read: impl FnOnce(&[u8]) -> T) -> T {
         match self {
-            Self::Sha1 => mac::<Hmac<Sha1>>(key, message),
-            Self::Sha256 => mac::<Hmac<Sha256>>(key, message),
-            Self::Sha512 => mac::<Hmac<Sha512>>(key, message),
+            Self::Sha1 => read(&mac::<Hmac<Sha1>>(key, message)),
+            Self::Sha256 => read(&mac::<Hmac<Sha256>>(key, message)),
+            Self::Sha512 => read(&mac::<Hmac<Sha512>>(key, message)),
         }
     }
 }
@@ -48,8 +48,8 @@ impl SignatureMethod {
 }
 
 #[expect(clippy::expect_used, reason = "the trait allows for MACs whose keys have one length; HMAC's have any")]
-fn mac<M: Mac + KeyInit>(key: &[u8], message: &impl Message) -> Vec<u8> {
+fn mac<M: Mac + KeyInit>(key: &[u8], message: &impl Message) -> Output<M> {
     let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length");
     message.write(&mut |piece| mac.update(piece));
-    mac.finalize().into_bytes().to_vec()
+    mac.finalize().into_bytes()
 }

@@ -5,7 +5,11 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2};
+
 use super::Rejection;
+use super::encode::is_unreserved;
+use super::scan::{all, split_once};
 
 /// What follows the `OAuth` scheme, or `None` when there is no such scheme.
 ///
@@ -52,8 +56,16 @@ impl<'a> AuthParams<'a> {
         Self { rest: credentials }
     }
 
+    /// Most names are plain, and `=` follows at once.
+    fn split_name(&self) -> (&'a [u8], &'a [u8]) {
+        match split_once(self.rest, b'=') {
+            Some((name, _)) if all(name, is_unreserved) => self.rest.split_at(name.len()),
+            Some(_) | None => split_token(self.rest),
+        }
+    }
+
     fn pair(&mut self) -> Result<AuthParam<'a>, Rejection> {
-        let (name, after_name) = split_token(self.rest);
+        let (name, after_name) = self.split_name();
         let at_equals = trim_start(after_name);
         let Some((b'=', after_equals)) = at_equals.split_first() else {
             return Err(not_a_pair(name, after_name, at_equals));
@@ -66,7 +78,7 @@ impl<'a> AuthParams<'a> {
         let pair = AuthParam { name, value };
         let at_end = matches!(self.rest, [] | [b',', ..]);
         // A quoted-pair has a meaning in the realm alone; section 3.6 escapes every backslash.
-        let readable = pair.is_realm() || !value.contains(&b'\\');
+        let readable = pair.is_realm() || memchr(b'\\', value).is_none();
         if name.is_empty() || !at_end || !readable { Err(Rejection::HeaderMalformed) } else { Ok(pair) }
     }
 }
@@ -119,6 +131,10 @@ fn not_a_pair(name: &[u8], after_name: &[u8], at_equals: &[u8]) -> Rejection {
 
 /// Splits behind the closing quote: what stands before it, and what follows.
 fn split_quoted(quoted: &[u8]) -> Option<(&[u8], &[u8])> {
+    let first = memchr2(b'"', b'\\', quoted)?;
+    if quoted[first] == b'"' {
+        return Some((&quoted[..first], &quoted[first + 1..]));
+    }
     let mut escaped = false;
     let end = quoted.iter().position(|&byte| {
         let closes = byte == b'"' && !escaped;

@@ -26,6 +26,7 @@ mod rejection;
 mod request;
 mod rsa_private;
 mod rsa_public;
+mod scan;
 mod sign;
 mod signature;
 mod uri;

@@ -60,7 +60,17 @@ impl Parameter {
 
     /// The parameter of that name; names are case-sensitive.
     pub(super) fn from_name(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|parameter| parameter.name().as_bytes() == name)
+        // By length first: few names have the same.
+        let candidates: &[Self] = match name.len() {
+            11 => &[Self::Nonce, Self::Token],
+            13 => &[Self::Version],
+            14 => &[Self::Callback, Self::Verifier],
+            15 => &[Self::Timestamp, Self::Signature, Self::BodyHash],
+            18 => &[Self::ConsumerKey],
+            22 => &[Self::SignatureMethod],
+            _ => &[],
+        };
+        candidates.iter().copied().find(|parameter| parameter.name().as_bytes() == name)
     }
 
     const fn bit(self) -> u16 {

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use super::encode::{Syntax, decode, encoded, normalize};
 use super::header::{AuthParams, unquote};
 use super::parameter::PREFIX;
+use super::scan::split_once;
 use super::{Limits, Parameter, Parameters, Place, Rejection};
 
 /// A parameter of the base string, in normal form.
@@ -99,10 +100,7 @@ impl<'a> Collector<'a> {
     /// Takes the parameters of a query or form body. Only `&` separates; an empty segment is no parameter.
     pub(super) fn form(&mut self, place: Place, form: &'a [u8]) -> Result<(), Rejection> {
         for segment in form.split(|&byte| byte == b'&').filter(|segment| !segment.is_empty()) {
-            let (name, value) = match segment.iter().position(|&byte| byte == b'=') {
-                Some(at) => (&segment[..at], &segment[at + 1..]),
-                None => (segment, &b""[..]),
-            };
+            let (name, value) = split_once(segment, b'=').unwrap_or((segment, b""));
             self.add(place, name, value)?;
         }
         Ok(())

@@ -168,7 +168,11 @@ impl Signer<'_> {
             SigningKey::Secrets { consumer, token } if !self.method.is_rsa() => {
                 let key = signing_key(consumer, token);
                 let is_plaintext = self.method == SignatureMethod::Plaintext;
-                Ok(if is_plaintext { key.to_vec() } else { STANDARD.encode(hash.hmac(&key, base_string)).into() })
+                Ok(if is_plaintext {
+                    key.to_vec()
+                } else {
+                    hash.hmac(&key, base_string, |mac| STANDARD.encode(mac)).into()
+                })
             }
             SigningKey::Rsa(_) | SigningKey::Secrets { .. } => Err(SignError::Key(self.method)),
         }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use aws_lc_rs::digest;
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use base64::{DecodeSliceError, Engine as _};
 use subtle::{Choice, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
@@ -114,18 +114,20 @@ impl<M: Message> Claim<'_, M> {
 
     /// Section 3.4.2.
     fn hmac(&self, keys: &Keys<'_>) -> Result<Choice, Rejection> {
-        let sent = self.decoded()?;
         let hash = self.method.hash();
-        Ok(self.any_secret(keys, |key| hash.hmac(key, self.message).ct_eq(&sent)))
+        self.with_decoded(|sent| {
+            self.any_secret(keys, |key| hash.hmac(key, self.message, |expected| expected.ct_eq(sent)))
+        })
     }
 
     /// Section 3.4.3; the token secret is not used.
     fn rsa(&self, keys: &Keys<'_>) -> Result<Choice, Rejection> {
-        let sent = self.decoded()?;
         let hash = self.method.hash();
-        let digest = self.digest(hash);
-        let verified = keys.rsa_public_keys.iter().map(|key| key.verifies(hash, &digest, &sent));
-        Ok(verified.fold(Choice::from(0), |matched, verified| matched | Choice::from(u8::from(verified))))
+        self.with_decoded(|sent| {
+            let digest = self.digest(hash);
+            let verified = keys.rsa_public_keys.iter().map(|key| key.verifies(hash, &digest, sent));
+            verified.fold(Choice::from(0), |matched, verified| matched | Choice::from(u8::from(verified)))
+        })
     }
 
     /// Section 3.4.4. Hashes are compared, so that the length of the secrets does not show.
@@ -144,9 +146,18 @@ impl<M: Message> Claim<'_, M> {
         secrets.fold(Choice::from(0), |matched, secret| matched | matches(&signing_key(secret, token_secret)))
     }
 
-    /// The bytes of the signature; there must be one text only for them (section 3.4.2 and RFC 4648 section 3.5).
-    fn decoded(&self) -> Result<Vec<u8>, Rejection> {
-        STANDARD.decode(self.signature).map_err(|_| Rejection::SignatureNotCanonical)
+    /// What `read` makes of the bytes of the signature; there must be one text only for them (section 3.4.2 and RFC 4648
+    /// section 3.5).
+    fn with_decoded<T>(&self, read: impl FnOnce(&[u8]) -> T) -> Result<T, Rejection> {
+        let mut room = [0; DECODED];
+        match STANDARD.decode_slice(self.signature, &mut room) {
+            Ok(len) => Ok(read(&room[..len])),
+            Err(DecodeSliceError::DecodeError(_)) => Err(Rejection::SignatureNotCanonical),
+            Err(DecodeSliceError::OutputSliceTooSmall) => {
+                let decoded = STANDARD.decode(self.signature).map_err(|_| Rejection::SignatureNotCanonical)?;
+                Ok(read(&decoded))
+            }
+        }
     }
 
     fn digest(&self, hash: Hash) -> digest::Digest {
@@ -159,6 +170,9 @@ impl<M: Message> Claim<'_, M> {
         context.finish()
     }
 }
+
+/// Room for every HMAC, and for a signature by an RSA key of 4096 bits.
+const DECODED: usize = 515;
 
 /// Both secrets encoded and joined by `&`, which is never left out: the key of section 3.4.2 and the signature of
 /// section 3.4.4.

@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::encode::encode;
+use memchr::memchr;
+
+use super::encode::{encode, is_unreserved};
+use super::scan::{all, split_once};
 use super::{Rejection, Request, Scheme};
 
 /// Scheme, authority and path, as they are signed.
@@ -25,7 +28,7 @@ impl<'a> BaseUri<'a> {
             [] => b"/",
             path => path,
         };
-        if !path.starts_with(b"/") || request.target.contains(&b'#') {
+        if !path.starts_with(b"/") || memchr(b'#', request.target).is_some() {
             return Err(Rejection::TargetMalformed);
         }
         Ok(Self { scheme: request.scheme, authority, path_prefix: request.path_prefix, path })
@@ -45,10 +48,7 @@ impl<'a> BaseUri<'a> {
 
 /// Path and query, split at the first `?`.
 pub(super) fn split_target(target: &[u8]) -> (&[u8], &[u8]) {
-    match target.iter().position(|&byte| byte == b'?') {
-        Some(at) => (&target[..at], &target[at + 1..]),
-        None => (target, b""),
-    }
+    split_once(target, b'?').unwrap_or((target, b""))
 }
 
 /// Host in lower case, with its port unless it is the default of the scheme.
@@ -61,7 +61,7 @@ fn signed_authority(scheme: Scheme, authority: &[u8]) -> Option<Cow<'_, [u8]>> {
     };
     let is_default = port.is_empty() || port == scheme.default_port();
     let signed = if is_default { &authority[..host_len] } else { authority };
-    let lower = !signed.iter().any(u8::is_ascii_uppercase);
+    let lower = all(signed, |byte| byte.wrapping_sub(b'A') >= 26);
     Some(if lower { Cow::Borrowed(signed) } else { Cow::Owned(signed.to_ascii_lowercase()) })
 }
 
@@ -72,8 +72,9 @@ fn host_len(authority: &[u8]) -> Option<usize> {
         let valid = len > 0 && literal[..len].iter().all(|byte| byte.is_ascii_alphanumeric() || b":.-".contains(byte));
         return valid.then_some(len + 2);
     }
-    let len = authority.iter().position(|&byte| byte == b':').unwrap_or(authority.len());
-    (len > 0 && authority[..len].iter().all(|&byte| is_host_name(byte))).then_some(len)
+    let len = memchr(b':', authority).unwrap_or(authority.len());
+    let name = &authority[..len];
+    (len > 0 && (all(name, is_unreserved) || name.iter().all(|&byte| is_host_name(byte)))).then_some(len)
 }
 
 /// What a registered name is made of. The comma belongs to it too, but it is how proxies join two `Host` headers.

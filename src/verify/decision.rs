@@ -39,7 +39,7 @@ pub struct Identity {
 
 impl Identity {
     /// The consumer, and the token if it signed with one; their records are shared, not copied.
-    pub(super) fn of(consumer: &Arc<Consumer>, token: Option<&Arc<AccessToken>>) -> Self {
+    pub(crate) fn of(consumer: &Arc<Consumer>, token: Option<&Arc<AccessToken>>) -> Self {
         let scopes = token.map_or_else(|| consumer.scopes.clone(), |token| token.scopes.intersection(&consumer.scopes));
         Self { consumer: Arc::clone(consumer), token: token.map(Arc::clone), scopes }
     }

@@ -257,6 +257,9 @@ impl<'a> Metadata<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
     use envoy_types::ext_authz::v3::pb::{
         CheckResponse, DeniedHttpResponse, HeaderAppendAction, HeaderValue, HeaderValueOption, HttpResponse,
         HttpStatus, OkHttpResponse,
@@ -266,8 +269,11 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
+    use crate::clock::UnixTime;
     use crate::config::DenyDetail;
-    use crate::model::{ConsumerId, ConsumerName, Scopes, UserId};
+    use crate::model::{
+        AccessToken, Consumer, ConsumerId, ConsumerName, ConsumerStatus, Generation, Scopes, Secret, Token, TokenStatus,
+    };
     use crate::oauth::SignatureMethod;
     use crate::verify::Reason;
 
@@ -287,18 +293,51 @@ mod tests {
     }
 
     fn identity(user_id: Option<&str>, scopes: &str) -> Identity {
-        Identity {
-            consumer_id: ConsumerId::new("c-1").unwrap(),
-            consumer_key: ConsumerKey::new("key").unwrap(),
-            consumer_name: ConsumerName::new("Printer Example").unwrap(),
+        let scopes = Scopes::parse(scopes).unwrap();
+        let consumer = consumer(scopes.clone());
+        let token = AccessToken {
+            token: Token::new("token").unwrap(),
+            secret: Secret::new(*b"secret"),
+            consumer_key: consumer.key.clone(),
             user_id: user_id.map(|user| UserId::new(user).unwrap()),
-            scopes: Scopes::parse(scopes).unwrap(),
+            scopes,
+            consumer_generation: consumer.generation,
+            user_generation: Generation::default(),
+            status: TokenStatus::Active,
+            expires_at: None,
+            created_at: UnixTime::default(),
+            revision: 1,
+        };
+        Identity::of(&Arc::new(consumer), Some(&Arc::new(token)))
+    }
+
+    fn consumer(scopes: Scopes) -> Consumer {
+        Consumer {
+            id: ConsumerId::new("c-1").unwrap(),
+            key: ConsumerKey::new("key").unwrap(),
+            name: ConsumerName::new("Printer Example").unwrap(),
+            description: String::new(),
+            platform: String::new(),
+            app_url: String::new(),
+            verified: false,
+            status: ConsumerStatus::Active,
+            secrets: Vec::new(),
+            rsa_public_keys: Vec::new(),
+            signature_methods: BTreeSet::new(),
+            flows: BTreeSet::new(),
+            callbacks: Vec::new(),
+            scopes,
+            compat: BTreeSet::new(),
+            generation: Generation::default(),
+            created_at: UnixTime::default(),
+            updated_at: UnixTime::default(),
+            revision: 1,
         }
     }
 
     fn allowed(identity: Identity) -> Decision {
         let method = SignatureMethod::HmacSha1;
-        Decision::Allow(Box::new(Allowed { identity, signature_method: method, credentials_in_header: true }))
+        Decision::Allow(Allowed { identity, signature_method: method, credentials_in_header: true })
     }
 
     #[expect(deprecated, reason = "what Envoy honours")]

@@ -37,11 +37,6 @@ impl Writer {
         self.set_length(start);
     }
 
-    /// A piece of a text that is being written by [`Self::nested`].
-    pub(in super::super) fn piece(&mut self, piece: &str) {
-        self.bytes.extend_from_slice(piece.as_bytes());
-    }
-
     /// Everything, after `fill` has filled the prefix, knowing how long the message is.
     pub(in super::super) fn finish(mut self, fill: impl FnOnce(&mut [u8], usize)) -> Vec<u8> {
         let (prefix, message) = self.bytes.split_at_mut(self.prefix);
@@ -101,7 +96,7 @@ mod tests {
         for length in [0, 1, 127, 128, 129, 16_383, 16_384, 70_000] {
             let text = "x".repeat(length);
             let mut nested = Writer::after(0);
-            nested.nested(2, |writer| writer.piece(&text));
+            nested.nested(2, |writer| writer.bytes.extend_from_slice(text.as_bytes()));
             let mut plain = Writer::after(0);
             plain.text(2, &text);
             assert_eq!(nested.finish(|_, _| {}), plain.finish(|_, _| {}), "{length}");
