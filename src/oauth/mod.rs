@@ -19,6 +19,7 @@ mod body_hash;
 mod encode;
 mod hash;
 mod header;
+mod hmac_key;
 mod media_type;
 mod parameter;
 mod params;
@@ -35,6 +36,7 @@ mod uri;
 mod tests;
 
 pub use body_hash::{BodyHashRule, body_hash};
+pub use hmac_key::KeySchedule;
 pub use parameter::{Parameter, Parameters, Place};
 pub use rejection::{Rejection, RejectionKind};
 pub use request::{Body, Limits, Request, Scheme, SignedRequest, Verified};

@@ -9,7 +9,7 @@ use super::media_type::is_form;
 use super::params::{Collector, Protocol};
 use super::signature::Claim;
 use super::uri::{BaseUri, split_target};
-use super::{BodyHashRule, Keys, Parameter, Parameters, Place, Rejection, SignatureMethod};
+use super::{BodyHashRule, KeySchedule, Keys, Parameter, Parameters, Place, Rejection, SignatureMethod};
 
 /// The scheme that the client signed (RFC 5849 section 3.4.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,9 +167,22 @@ impl<'a> SignedRequest<'a> {
     /// [`Rejection::SignatureMismatch`], [`Rejection::SignatureNotCanonical`] and, only after the signature is proven,
     /// [`Rejection::BodyHashAbsent`], [`Rejection::BodyHashMismatch`] and [`Rejection::BodyNotWhole`].
     pub fn verify(self, keys: &Keys<'_>, rule: BodyHashRule) -> Result<Verified<'a>, Rejection> {
+        self.verify_with(keys, &KeySchedule::default(), rule)
+    }
+
+    /// As [`verify`](Self::verify); the HMAC key of the first of `keys` is remembered in `schedule`.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_with(
+        self,
+        keys: &Keys<'_>,
+        schedule: &KeySchedule,
+        rule: BodyHashRule,
+    ) -> Result<Verified<'a>, Rejection> {
         let Credentials { method, signature, token, body_hash, .. } = &self.credentials;
         let with_token = token.is_some();
-        Claim { method: *method, message: &self.base_string, signature, with_token }.prove(keys)?;
+        Claim { method: *method, message: &self.base_string, signature, with_token, schedule }.prove(keys)?;
         let sent = body_hash.as_deref();
         BodyCheck { method: *method, sent, body: self.body, is_form: self.is_form }.check(rule)?;
         Ok(Verified { signed: self })

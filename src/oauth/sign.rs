@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::base_string::BaseString;
 use super::encode::encoded;
+use super::hmac_key::HmacKey;
 use super::media_type::is_form;
 use super::params::{Collector, Pair};
 use super::signature::signing_key;
@@ -171,7 +172,7 @@ impl Signer<'_> {
                 Ok(if is_plaintext {
                     key.to_vec()
                 } else {
-                    hash.hmac(&key, base_string, |mac| STANDARD.encode(mac)).into()
+                    HmacKey::new(hash, &key).sign(base_string, |mac| STANDARD.encode(mac)).into()
                 })
             }
             SigningKey::Rsa(_) | SigningKey::Secrets { .. } => Err(SignError::Key(self.method)),

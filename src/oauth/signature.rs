@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::base_string::Message;
 use super::encode::encode;
 use super::hash::Hash;
-use super::{Rejection, RsaPublicKey};
+use super::{KeySchedule, Rejection, RsaPublicKey};
 
 /// A signature method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,6 +97,8 @@ pub(super) struct Claim<'s, M> {
     pub(super) signature: &'s [u8],
     /// Whether the request carries a token, so that a token secret is needed.
     pub(super) with_token: bool,
+    /// Where HMAC keys are remembered.
+    pub(super) schedule: &'s KeySchedule,
 }
 
 impl<M: Message> Claim<'_, M> {
@@ -116,7 +118,9 @@ impl<M: Message> Claim<'_, M> {
     fn hmac(&self, keys: &Keys<'_>) -> Result<Choice, Rejection> {
         let hash = self.method.hash();
         self.with_decoded(|sent| {
-            self.any_secret(keys, |key| hash.hmac(key, self.message, |expected| expected.ct_eq(sent)))
+            self.any_secret(keys, |secrets| {
+                self.schedule.sign(hash, secrets, self.message, |expected| expected.ct_eq(sent))
+            })
         })
     }
 
@@ -133,17 +137,17 @@ impl<M: Message> Claim<'_, M> {
     /// Section 3.4.4. Hashes are compared, so that the length of the secrets does not show.
     fn plaintext(&self, keys: &Keys<'_>) -> Choice {
         let sent = Hash::Sha256.digest(self.signature);
-        self.any_secret(keys, |key| Hash::Sha256.digest(key).ct_eq(&sent))
+        self.any_secret(keys, |(consumer, token)| Hash::Sha256.digest(&signing_key(consumer, token)).ct_eq(&sent))
     }
 
-    fn any_secret(&self, keys: &Keys<'_>, matches: impl Fn(&[u8]) -> Choice) -> Choice {
+    fn any_secret(&self, keys: &Keys<'_>, matches: impl Fn((&[u8], &[u8])) -> Choice) -> Choice {
         let token_secret = match keys.token_secret {
             Some(secret) => secret,
             None if self.with_token => return Choice::from(0),
             None => b"",
         };
         let secrets = keys.consumer_secrets.iter();
-        secrets.fold(Choice::from(0), |matched, secret| matched | matches(&signing_key(secret, token_secret)))
+        secrets.fold(Choice::from(0), |matched, secret| matched | matches((*secret, token_secret)))
     }
 
     /// What `read` makes of the bytes of the signature; there must be one text only for them (section 3.4.2 and RFC 4648

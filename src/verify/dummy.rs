@@ -2,10 +2,16 @@
 
 use std::sync::LazyLock;
 
-use crate::oauth::RsaPublicKey;
+use crate::oauth::{KeySchedule, RsaPublicKey, SignatureMethod};
 
 /// As long as the secrets that Countersign makes.
 pub(super) const SECRET: &[u8] = b"a dummy that is never stored and signs nothing";
+
+/// Where the HMAC key of the dummies is remembered, as that of secrets that are there is.
+pub(super) fn schedule(method: SignatureMethod, with_token: bool) -> &'static KeySchedule {
+    static SCHEDULES: LazyLock<[[KeySchedule; SignatureMethod::ALL.len()]; 2]> = LazyLock::new(Default::default);
+    &SCHEDULES[usize::from(with_token)][method as usize]
+}
 
 /// A public key whose private half was thrown away when it was made.
 pub(super) fn rsa_public_key() -> &'static RsaPublicKey {

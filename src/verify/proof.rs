@@ -3,7 +3,7 @@
 use super::{Reason, dummy};
 use crate::clock::UnixTime;
 use crate::model::{Consumer, Secret};
-use crate::oauth::{BodyHashRule, Keys, SignedRequest, Verified};
+use crate::oauth::{BodyHashRule, KeySchedule, Keys, SignedRequest, Verified};
 
 /// What is known of those whom a request names.
 pub(super) struct Known<'k> {
@@ -35,16 +35,28 @@ pub(super) fn prove<'r>(
         Some(consumer) => consumer.rsa_public_keys.iter().collect(),
         None => vec![dummy::rsa_public_key()],
     };
-    let token_secret = match known.token_secret {
+    let token_secret = known.token_secret.filter(|_| refused.is_none());
+    let schedule = schedule(consumer, token_secret);
+    let schedule = schedule.unwrap_or_else(|| dummy::schedule(method, signed.token().is_some()));
+    let token_secret = match token_secret {
         Some(secret) => Some(secret.expose()),
         None => signed.token().map(|_| dummy::SECRET),
     };
     let keys = Keys { consumer_secrets: &secrets[..count], token_secret, rsa_public_keys: &rsa_public_keys };
-    let verdict = signed.verify(&keys, rule);
+    let verdict = signed.verify_with(&keys, schedule, rule);
     match refused {
         Some(reason) => Err(reason),
         None => verdict.map_err(Reason::Rejected),
     }
+}
+
+/// Where the HMAC key of the newest consumer secret and the token secret is remembered.
+fn schedule<'k>(consumer: Option<&'k Consumer>, token_secret: Option<&'k Secret>) -> Option<&'k KeySchedule> {
+    let last_part = match token_secret {
+        Some(secret) => secret,
+        None => &consumer?.secrets.first()?.secret,
+    };
+    Some(last_part.schedule())
 }
 
 /// Why no signature can prove the request, whatever it is.

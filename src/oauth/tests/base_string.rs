@@ -1,6 +1,11 @@
 //! RFC 5849 section 3.4.1: the signature base string.
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::oauth::base_string::{BaseString, GATHERED, Message as _};
+use crate::oauth::params::Pair;
+use crate::oauth::uri::BaseUri;
 
 /// The second part of the base string, with its encoding taken off.
 fn uri(wire: &Wire) -> String {
@@ -244,4 +249,26 @@ fn a_masked_base_string_shows_no_value_but_those_of_the_protocol() {
                     %26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131200%26pin%3D***\
                     %26x_auth_password%3D***";
     assert_eq!(masked, expected);
+}
+
+/// The lengths at which what gathers the pieces is full, and those at which it has to be emptied many times.
+fn lengths() -> impl Strategy<Value = usize> {
+    prop_oneof![0..8_usize, GATHERED - 90..GATHERED + 8, 0..4 * GATHERED]
+}
+
+proptest! {
+    #[test]
+    fn what_is_hashed_is_the_base_string_however_long_it_and_its_pieces_are(
+        (path, name, value) in (lengths(), lengths(), lengths()),
+        letter in prop_oneof![Just("a"), Just("%20")],
+    ) {
+        let wire = Wire::get(&format!("/{}", letter.repeat(path)));
+        let pairs = vec![Pair::encode(&b"n".repeat(name), letter.repeat(value).as_bytes())];
+        wire.with_request(|request| {
+            let base_string = BaseString::new(b"GET", BaseUri::of(&request).unwrap(), pairs);
+            let mut hashed = Vec::new();
+            base_string.write(&mut |piece| hashed.extend_from_slice(piece));
+            assert_eq!(hashed, base_string.to_vec());
+        });
+    }
 }

@@ -21,8 +21,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{
-    Body, BodyHashRule, Draft, Keys, Limits, Place, Rejection, Request, RsaPrivateKey, RsaPublicKey, Scheme, Signed,
-    SignedRequest, Stamp,
+    Body, BodyHashRule, Draft, KeySchedule, Keys, Limits, Place, Rejection, Request, RsaPrivateKey, RsaPublicKey,
+    Scheme, Signed, SignedRequest, Stamp,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -132,8 +132,12 @@ impl Wire {
     }
 
     fn verify(&self, keys: &Keys<'_>, rule: BodyHashRule) -> Result<(), Rejection> {
+        self.verify_with(keys, &KeySchedule::default(), rule)
+    }
+
+    fn verify_with(&self, keys: &Keys<'_>, schedule: &KeySchedule, rule: BodyHashRule) -> Result<(), Rejection> {
         self.with_request(|request| match request.parse(&Limits::default())? {
-            Some(signed) => signed.verify(keys, rule).map(|_| ()),
+            Some(signed) => signed.verify_with(keys, schedule, rule).map(|_| ()),
             None => panic!("the request is not signed"),
         })
     }

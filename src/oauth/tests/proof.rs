@@ -64,6 +64,41 @@ fn another_secret_is_no_proof() {
     }
 }
 
+#[test]
+fn a_remembered_key_proves_only_what_its_secrets_do() {
+    let right = secrets(&[CONSUMER_SECRET], Some(TOKEN_SECRET));
+    let others = [
+        secrets(&[b"other"], Some(TOKEN_SECRET)),
+        secrets(&[CONSUMER_SECRET], Some(b"other")),
+        secrets(&[b"kd94hf93k423kf4"], Some(TOKEN_SECRET)),
+        secrets(&[TOKEN_SECRET], Some(CONSUMER_SECRET)),
+    ];
+    for remembered in HMAC {
+        let schedule = KeySchedule::default();
+        let verify = |wire: &Wire, keys: &Keys<'_>| wire.verify_with(keys, &schedule, BodyHashRule::Accept);
+        for method in [remembered].into_iter().chain(HMAC) {
+            let wire = signed(method, Some(b"token"));
+            assert_eq!(verify(&wire, &right), Ok(()), "{remembered}, {method}");
+            for other in &others {
+                assert_eq!(verify(&wire, other), MISMATCH, "{remembered}, {method}");
+            }
+            let rotating = secrets(&[b"other", CONSUMER_SECRET], Some(TOKEN_SECRET));
+            assert_eq!(verify(&wire, &rotating), Ok(()), "{remembered}, {method}");
+        }
+    }
+}
+
+#[test]
+fn what_another_secret_left_behind_proves_nothing() {
+    for method in HMAC {
+        let schedule = KeySchedule::default();
+        let verify = |wire: &Wire, keys: &Keys<'_>| wire.verify_with(keys, &schedule, BodyHashRule::Accept);
+        let wire = signed(method, Some(b"token"));
+        assert_eq!(verify(&wire, &secrets(&[b"other"], Some(b"another"))), MISMATCH, "{method}");
+        assert_eq!(verify(&wire, &secrets(&[CONSUMER_SECRET], Some(TOKEN_SECRET))), Ok(()), "{method}");
+    }
+}
+
 // 3.4.2: enc(consumer secret) & enc(token secret)
 #[test]
 fn secrets_are_encoded_before_they_are_joined() {

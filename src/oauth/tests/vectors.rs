@@ -217,7 +217,8 @@ impl Whole {
 
 fn prove(method: &str, base_string: &str, signature: &str, keys: &Keys<'_>) -> Result<(), Rejection> {
     let method = SignatureMethod::from_name(method.as_bytes()).unwrap();
-    Claim { method, message: &base_string, signature: signature.as_bytes(), with_token: true }.prove(keys)
+    let (signature, schedule) = (signature.as_bytes(), &KeySchedule::default());
+    Claim { method, message: &base_string, signature, with_token: true, schedule }.prove(keys)
 }
 
 fn with_keys<R>(
