@@ -52,6 +52,8 @@ impl Outcome {
 pub(crate) enum Pace {
     /// The next as soon as one is answered.
     Closed,
+    /// The same with one in flight on each connection: for requests that take long.
+    Gentle,
     /// So many a second, whether the earlier ones are answered or not.
     Open(f64),
 }
@@ -66,7 +68,8 @@ pub(crate) fn run<C: Call>(address: SocketAddr, calls: Vec<C>, pace: Pace, limit
         }
         let tally = Rc::new(Tally::new(calls));
         match pace {
-            Pace::Closed => closed(&connections, &tally, limit).await,
+            Pace::Closed => closed(&connections, &tally, IN_FLIGHT, limit).await,
+            Pace::Gentle => closed(&connections, &tally, 1, limit).await,
             Pace::Open(rate) => open(&connections, &tally, rate, limit).await,
         }
         Rc::try_unwrap(tally).ok().unwrap().outcome()
@@ -133,10 +136,10 @@ async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
     sender
 }
 
-async fn closed<C: Call>(connections: &[SendRequest<Bytes>], tally: &Rc<Tally<C>>, limit: Duration) {
+async fn closed<C: Call>(connections: &[SendRequest<Bytes>], tally: &Rc<Tally<C>>, in_flight: usize, limit: Duration) {
     let mut workers = JoinSet::new();
     for connection in connections {
-        for _ in 0..IN_FLIGHT {
+        for _ in 0..in_flight {
             let (mut connection, tally) = (connection.clone(), Rc::clone(tally));
             workers.spawn_local(async move {
                 while tally.begun.elapsed() < limit {

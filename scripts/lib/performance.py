@@ -1,7 +1,10 @@
-"""Makes tables and a plot of what was measured: from target/bench into docs/performance.md, and onto the screen.
+"""Makes tables and a plot of what was measured, and prints them.
+
+    performance.py DIRECTORY            from the figures in it
+    performance.py DIRECTORY --write    and puts them into docs/performance.md
 
 Of each figure the median over the turns is shown, of each ratio the median of the ratios within a turn. A table stands
-between `<!-- figures: NAME -->` and `<!-- /figures -->`; one whose measurement is not in target/bench stays as it is.
+between `<!-- figures: NAME -->` and `<!-- /figures -->`; one whose measurement is not in the directory stays as it is.
 """
 
 import json
@@ -13,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
-FIGURES = Path("target/bench")
+FIGURES = Path(sys.argv[1])
 DOCUMENT = Path("docs/performance.md")
 PLOT = Path("docs/performance/latency.svg")
 
@@ -31,10 +34,13 @@ KEPT_FOR = 300 + 60
 
 def main():
     text = DOCUMENT.read_text()
-    for name, table in tables():
-        print(f"\n{name}\n\n{table}")
-        text = filled(text, name, table)
-    DOCUMENT.write_text(text)
+    for name, made in tables():
+        print(f"\n{name}\n\n{made}")
+        text = filled(text, name, made)
+    if "--write" in sys.argv:
+        DOCUMENT.write_text(text)
+        if sweep := load("sweep"):
+            plot(sweep)
 
 
 def tables():
@@ -42,11 +48,12 @@ def tables():
     made_of = {
         "machine": (machine, ()),
         "compare": (compare, ("compare",)),
-        "plot": (plot, ("sweep",)),
+        "plot": (picture, ("sweep",)),
         "hop": (hop, ("hop",)),
         "added": (added, ("hop",)),
         "direct": (direct, ("hop",)),
         "deny": (deny, ("deny",)),
+        "nonces": (nonces, ("nonces",)),
         "records": (records, ("scale",)),
         "working-sets": (working_sets, ("scale",)),
         "lists": (lists, ("scale",)),
@@ -96,6 +103,10 @@ def compare(figures):
         )
     heads = ["", "CPU µs", "Redis CPU µs", "CPU ratio", "checks/s", "ratio", "p50 µs", "p99 µs", "p99 ratio"]
     return table(heads, rows)
+
+
+def picture(_figures):
+    return f"![p50, p99 and p99.9 against the offered rate]({PLOT.relative_to(DOCUMENT.parent)})"
 
 
 def hop(figures):
@@ -158,6 +169,26 @@ def deny(figures):
     return table(["", "CPU µs", "Redis CPU µs", "ratio", "ratio, log in a file"], ordered)
 
 
+def nonces(told):
+    """What the bench says of nonces that are claimed first, and of the same ones claimed again by other checks."""
+    first, again = told.split("again:")
+    count = int(re.search(r"(\d+) nonces", told)[1])
+    wrong = [int(re.search(r"(\d+) of them other than", part)[1]) for part in (first.split("first:")[1], again)]
+    own, of_redis = (re.search(rf"{who} CPU ([\d.]+) µs", first)[1] for who in ("own", "Redis'"))
+    rows = [
+        ("nonces claimed, each once and once more by another check", f"{count:,}"),
+        ("refused wrongly, accepted twice", f"{wrong[0]:,}, {wrong[1]:,}"),
+        ("bytes of Redis for each", f"{bytes_per_nonce(told):.1f}"),
+        ("CPU of a claim, without the check around it", f"{own} µs, Redis {of_redis} µs"),
+        ("claims for each script", re.search(r"for each script ([\d.]+)", first)[1]),
+    ]
+    return table(["", "measured"], rows)
+
+
+def bytes_per_nonce(told):
+    return float(re.search(r"Redis' CPU .*memory ([\d.]+) B", told)[1])
+
+
 def records(figures):
     seeded, memory = figures["seeded"], figures["memory"]
     mib = lambda size: f"{size / 2**20:,.0f} MiB"
@@ -198,13 +229,13 @@ def commands(figures):
     return f"{given}.\n\nCommands that go through the key space or a whole collection: {scans}."
 
 
-def sizing(figures, nonces):
+def sizing(figures, told):
     """By arithmetic, from what was measured; see the text around it."""
     of = series(figures["closed"], server="redis")
     rows = []
     for rate in (1_000, 10_000, 100_000, 1_000_000):
         cores, redis = rate * of("cpu_us") / 1e6, rate * of("redis_cpu_us") / 1e6
-        memory = rate * KEPT_FOR * nonces["bytes_per_nonce"] / 2**30
+        memory = rate * KEPT_FOR * bytes_per_nonce(told) / 2**30
         shards = max(1, -(-redis // 0.6))
         cells = [f"{cores:,.1f}", f"{cores / 0.6:,.1f}", f"{redis:,.2f}", f"{shards:,.0f}", f"{memory:,.2f}"]
         rows.append([f"{rate:,}", *cells])
@@ -242,15 +273,17 @@ def plot(figures):
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, labelcolor=grey)
     PLOT.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PLOT, transparent=True, metadata={"Date": None})
-    return f"![p50, p99 and p99.9 against the offered rate]({PLOT.relative_to(DOCUMENT.parent)})"
 
 
 # === What they are made with ===
 
 
 def load(name):
-    path = FIGURES / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    """What a measurement wrote down: JSON, or what it printed; nothing if it was not made."""
+    path, told = FIGURES / f"{name}.json", FIGURES / f"{name}.txt"
+    if path.exists():
+        return json.loads(path.read_text())
+    return told.read_text() if told.exists() else None
 
 
 def series(runs, **which):
