@@ -8,6 +8,7 @@
 //! - `load`: the closed and the open loop.
 //! - `process`: programs that are started, and the CPU time that they use.
 //! - `compare`: the ratios of one run.
+//! - `nonces`: what each nonce costs a store.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a measurement fails")]
 #![expect(clippy::print_stdout, reason = "what was measured is printed")]
@@ -21,6 +22,7 @@ mod floor;
 mod hop;
 mod lists;
 mod load;
+mod nonces;
 mod process;
 mod report;
 mod scale;
@@ -50,6 +52,8 @@ enum Measurement {
     Deny(deny::Args),
     /// Start, memory, look-ups and lists with a million consumers and two million tokens in Redis
     Scale(scale::Args),
+    /// Memory and CPU for each nonce, and whether any is forgotten or refused wrongly
+    Nonces(nonces::Args),
     /// Latency against offered rate, up to saturation
     Sweep(sweep::Args),
     /// Latency through a real Envoy, next to nobody asked, the empty server, and a peer in Python
@@ -64,6 +68,7 @@ fn main() {
         Some(Measurement::Compare(args)) => compare::run(&args),
         Some(Measurement::Deny(args)) => deny::run(&args),
         Some(Measurement::Scale(args)) => scale::run(&args),
+        Some(Measurement::Nonces(args)) => nonces::run(&args),
         Some(Measurement::Sweep(args)) => sweep::run(&args),
         Some(Measurement::Hop(args)) => hop::run(&args),
     }

@@ -148,7 +148,7 @@ impl Info {
     }
 }
 
-/// `SET` with both `NX` and `GET` needs it.
+/// Errors of scripts keep their codes since then, and hashes of up to 512 entries are kept in one piece.
 const MIN_MAJOR_VERSION: u32 = 7;
 
 #[cfg(test)]
