@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::calls;
 use crate::floor::Floor;
 use crate::load::{self, Outcome, Pace};
-use crate::process::{Countersign, Process, Redis, directory};
+use crate::process::{Countersign, PROGRAM, Process, Redis, directory};
 use crate::report::{median, micros, save};
 
 /// How the comparison is run.
@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// Leave the open loop out
     #[arg(long)]
     no_latency: bool,
+    /// Another build of Countersign to run beside this one, such as the one before a change; may be repeated
+    #[arg(long, value_name = "NAME=PATH", value_parser = build)]
+    beside: Vec<(String, PathBuf)>,
     /// Where the figures are written, as JSON
     #[arg(long, default_value = "target/bench/compare.json")]
     out: PathBuf,
@@ -37,7 +40,7 @@ pub(crate) struct Args {
 /// One server in one turn of the closed loop.
 #[derive(Clone, Debug, Serialize)]
 struct Closed {
-    server: &'static str,
+    server: String,
     turn: usize,
     rate: f64,
     cpu_us: f64,
@@ -51,7 +54,7 @@ struct Closed {
 /// One server in one turn of the open loop.
 #[derive(Clone, Debug, Serialize)]
 struct Open {
-    server: &'static str,
+    server: String,
     turn: usize,
     rate: f64,
     p50_us: f64,
@@ -65,28 +68,44 @@ struct Report {
     seconds: f64,
     closed: Vec<Closed>,
     open: Vec<Open>,
-    ratios: BTreeMap<&'static str, BTreeMap<&'static str, f64>>,
+    ratios: BTreeMap<String, BTreeMap<&'static str, f64>>,
 }
 
-struct Server<'a> {
-    name: &'static str,
+struct Server {
+    name: String,
     address: SocketAddr,
-    process: &'a Process,
+    process: Process,
+}
+
+impl Server {
+    fn countersign(name: String, started: Countersign) -> Self {
+        Self { name, address: started.address, process: started.process }
+    }
+}
+
+fn build(argument: &str) -> Result<(String, PathBuf), String> {
+    let (name, path) = argument.split_once('=').ok_or("expected NAME=PATH")?;
+    Ok((name.to_owned(), path.into()))
 }
 
 /// Runs it.
 pub(crate) fn run(args: &Args) {
     let dir = tempfile::tempdir().unwrap();
-    let sub = |name| directory(dir.path(), name);
+    let sub = |name: &str| directory(dir.path(), name);
     let redis = Redis::start(&sub("redis-data"));
     let floor = Floor::start(args.workers);
-    let with_redis = Countersign::start(&sub("redis"), &format!("redis://{}", redis.address), args.workers);
-    let embedded = Countersign::start(&sub("embedded"), "embedded:bench.redb", args.workers);
-    let servers = [
-        Server { name: FLOOR, address: floor.address, process: &floor.process },
-        Server { name: "redis", address: with_redis.address, process: &with_redis.process },
-        Server { name: "embedded", address: embedded.address, process: &embedded.process },
-    ];
+    let mut servers = vec![Server { name: FLOOR.to_owned(), address: floor.address, process: floor.process }];
+    let ours = PathBuf::from(PROGRAM);
+    let builds = args.beside.iter().map(|(name, path)| (format!("-{name}"), path)).chain([(String::new(), &ours)]);
+    for (suffix, program) in builds {
+        for (store, url) in
+            [("redis", format!("redis://{}", redis.address)), ("embedded", "embedded:bench.redb".into())]
+        {
+            let name = format!("{store}{suffix}");
+            let started = Countersign::start_build(program, &sub(&name), &url, args.workers);
+            servers.push(Server::countersign(name, started));
+        }
+    }
     let limit = Duration::from_secs_f64(args.seconds);
     for server in &servers {
         load::run(server.address, calls::allowed(20_000), Pace::Closed, limit);
@@ -101,14 +120,15 @@ pub(crate) fn run(args: &Args) {
         open.extend(servers.iter().map(|server| open_loop(server, turn, saturation / 2.0, limit)));
     }
     let mut report = Report { workers: args.workers, seconds: args.seconds, closed, open, ratios: BTreeMap::new() };
-    for server in ["redis", "embedded"] {
-        report.ratios.insert(server, ratios(&report, server));
+    for server in &servers[1..] {
+        let ratios = ratios(&report, &server.name);
+        report.ratios.insert(server.name.clone(), ratios);
     }
     print(&report);
     save(&args.out, &report);
 }
 
-fn closed_loop(server: &Server<'_>, turn: usize, limit: Duration, redis: &Redis) -> Closed {
+fn closed_loop(server: &Server, turn: usize, limit: Duration, redis: &Redis) -> Closed {
     let (mut cpu, mut used) = Default::default();
     let outcome = until_all_allowed(server, || {
         let calls = calls::allowed((limit.as_secs_f64() * MOST_A_SECOND) as usize);
@@ -119,7 +139,7 @@ fn closed_loop(server: &Server<'_>, turn: usize, limit: Duration, redis: &Redis)
     let used = redis.used().since(used);
     let each = |figure: f64| figure / outcome.allowed as f64;
     Closed {
-        server: server.name,
+        server: server.name.clone(),
         turn,
         rate: outcome.rate(),
         cpu_us: each(micros(cpu)),
@@ -131,13 +151,13 @@ fn closed_loop(server: &Server<'_>, turn: usize, limit: Duration, redis: &Redis)
     }
 }
 
-fn open_loop(server: &Server<'_>, turn: usize, rate: f64, limit: Duration) -> Open {
+fn open_loop(server: &Server, turn: usize, rate: f64, limit: Duration) -> Open {
     let outcome = until_all_allowed(server, || {
         let calls = calls::allowed((limit.as_secs_f64() * rate * 1.1) as usize);
         load::run(server.address, calls, Pace::Open(rate), limit)
     });
     Open {
-        server: server.name,
+        server: server.name.clone(),
         turn,
         rate: outcome.rate(),
         p50_us: micros(outcome.percentile(0.5)),
@@ -147,7 +167,7 @@ fn open_loop(server: &Server<'_>, turn: usize, rate: f64, limit: Duration) -> Op
 }
 
 /// Repeats a run in which something was not allowed, as when others keep the machine busy; more than twice is a fault.
-fn until_all_allowed(server: &Server<'_>, mut run: impl FnMut() -> Outcome) -> Outcome {
+fn until_all_allowed(server: &Server, mut run: impl FnMut() -> Outcome) -> Outcome {
     for _ in 0..3 {
         let outcome = run();
         if (outcome.denied, outcome.failed) == (0, 0) {
@@ -177,12 +197,14 @@ fn ratios(report: &Report, server: &str) -> BTreeMap<&'static str, f64> {
 }
 
 fn print(report: &Report) {
-    println!("{} worker threads, {} turns, medians\n", report.workers, report.closed.len() / 3);
+    let names: Vec<_> = report.closed.iter().filter(|run| run.turn == 0).map(|run| run.server.as_str()).collect();
+    let turns = report.closed.len() / names.len();
+    println!("{} worker threads, {turns} turns, medians\n", report.workers);
     println!(
-        "| closed loop | checks/s | CPU µs/check | Redis CPU µs/check | p50 µs | p99 µs | CPU ratio | throughput ratio |"
+        "| closed loop | checks/s | CPU µs/check | Redis CPU µs/check | Redis commands/check | Redis reads/check | p50 µs | p99 µs | CPU ratio | throughput ratio |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
-    for name in [FLOOR, "redis", "embedded"] {
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    for &name in &names {
         let of = |value: fn(&Closed) -> f64| median(report.closed.iter().filter(|run| run.server == name).map(value));
         let ratio = |of| report.ratios.get(name).map_or(1.0, |ratios| ratios[of]);
         println!(
@@ -203,7 +225,7 @@ fn print(report: &Report) {
     }
     println!("\n| open loop | checks/s | p50 µs | p99 µs | p99.9 µs | p50 ratio | p99 ratio |");
     println!("|---|---|---|---|---|---|---|");
-    for name in [FLOOR, "redis", "embedded"] {
+    for &name in &names {
         let of = |value: fn(&Open) -> f64| median(report.open.iter().filter(|run| run.server == name).map(value));
         let ratio = |of| report.ratios.get(name).map_or(1.0, |ratios| ratios[of]);
         println!(

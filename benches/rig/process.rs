@@ -126,16 +126,25 @@ pub(crate) struct Countersign {
 impl Countersign {
     /// Starts it on `store`; `dir` takes its files, its log too.
     pub(crate) fn start(dir: &Path, store: &str, workers: usize) -> Self {
+        Self::start_build(Path::new(PROGRAM), dir, store, workers)
+    }
+
+    /// Starts another build of it.
+    pub(crate) fn start_build(program: &Path, dir: &Path, store: &str, workers: usize) -> Self {
         let log = fs::File::create(dir.join("log")).unwrap();
-        let server = Self::start_logging(dir, store, workers, log.into());
+        let server = Self::start_program(program, dir, store, workers, log.into());
         server.add_accounts();
         server
     }
 
     /// Starts it without any account, with a place for its log.
     pub(crate) fn start_logging(dir: &Path, store: &str, workers: usize, log: Stdio) -> Self {
+        Self::start_program(Path::new(PROGRAM), dir, store, workers, log)
+    }
+
+    fn start_program(program: &Path, dir: &Path, store: &str, workers: usize, log: Stdio) -> Self {
         let (address, api, ops) = (free_address(), free_address(), free_address());
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program);
         command.args(["serve", "--store", store, "--http", "127.0.0.1:0", "--workers", &workers.to_string()]);
         command.arg("--data-dir").arg(dir).arg("--master-key-file").arg(key_file(dir));
         for (listener, address) in [("--check", address), ("--api", api), ("--ops", ops)] {
@@ -192,4 +201,5 @@ pub(crate) fn directory(dir: &Path, name: &str) -> PathBuf {
     path
 }
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
+/// The build of Countersign that is measured.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");

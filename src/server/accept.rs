@@ -13,15 +13,16 @@ use tokio::time::sleep;
 
 use super::connection::{self, Answer, Fault, Terms};
 use super::drain::{Leave, drain};
-use super::listener::Listener;
+use super::listener::{Listener, Stream};
 use super::tls::Tls;
+use super::workers::Seats;
 use crate::telemetry::Metrics;
 
-/// Accepts connections and has `service` answer them, until it is told to leave; returns how many connections had to be
-/// cut off then.
+/// Accepts connections and has the services of `seats` answer them, until it is told to leave; returns how many connections
+/// had to be cut off then.
 pub(super) async fn accept<S: Answer>(
     listener: Listener,
-    service: S,
+    seats: Seats<S>,
     metrics: Arc<Metrics>,
     mut leave: Leave,
 ) -> usize {
@@ -35,9 +36,8 @@ pub(super) async fn accept<S: Answer>(
                 Ok(_) if open.len() >= CONNECTION_LIMIT => metrics.connection_dropped(listener.name, "full"),
                 Ok(stream) => {
                     failing = false;
-                    let terms = Terms { protocol: listener.protocol, tls: listener.tls.as_ref().map(Tls::acceptor) };
-                    let serving = connection::serve(stream, terms, service.clone(), leave.clone());
-                    open.spawn(watched(listener.name, serving, Arc::clone(&metrics)));
+                    let accepted = Accepted { stream, seats: &seats, metrics: &metrics, leave: &leave };
+                    seat(&mut open, &listener, accepted);
                 }
                 Err(error) => failing = pause(&listener, &error, failing).await,
             },
@@ -46,6 +46,32 @@ pub(super) async fn accept<S: Answer>(
     // Nobody new comes in while those who are here finish.
     drop(listener);
     drain(open, deadline).await
+}
+
+/// A connection that was accepted, and what it is served with.
+struct Accepted<'a, S> {
+    stream: Stream,
+    seats: &'a Seats<S>,
+    metrics: &'a Arc<Metrics>,
+    leave: &'a Leave,
+}
+
+/// Gives a connection a place, and serves it there.
+fn seat<S: Answer>(open: &mut JoinSet<()>, listener: &Listener, accepted: Accepted<'_, S>) {
+    let Accepted { stream, seats, metrics, leave } = accepted;
+    let seat = seats.take();
+    let stream = match stream.moved_to(&seat.runtime) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!(listener = listener.name, %error, "a connection was lost"),
+    };
+    let terms = Terms { protocol: listener.protocol, tls: listener.tls.as_ref().map(Tls::acceptor) };
+    let serving = connection::serve(stream, terms, seat.service.clone(), leave.clone());
+    let (name, metrics, runtime) = (listener.name, Arc::clone(metrics), seat.runtime.clone());
+    let seated = async move {
+        let _taken = seat;
+        watched(name, serving, metrics).await;
+    };
+    open.spawn_on(seated, &runtime);
 }
 
 /// Counts a connection, and says why it ended if it did not end well.
@@ -229,7 +255,7 @@ mod tests {
             let listener = listener(which).await;
             let ListenAddress::Tcp(address) = listener.address else { panic!("not TCP") };
             let (metrics, farewell) = (Arc::new(Metrics::default()), Farewell::new());
-            let ended = tokio::spawn(accept(listener, service, Arc::clone(&metrics), farewell.leave()));
+            let ended = tokio::spawn(accept(listener, Seats::here(service), Arc::clone(&metrics), farewell.leave()));
             Self { address, metrics, farewell, ended }
         }
 

@@ -11,6 +11,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
+use tokio::runtime::Handle;
 
 use super::tls::{Tls, TlsError};
 use crate::config::{Config, ListenAddress, ListenerConfig};
@@ -117,6 +118,20 @@ enum Socket {
 pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+impl Stream {
+    /// The same connection, for tasks of `runtime`.
+    pub(super) fn moved_to(self, runtime: &Handle) -> io::Result<Self> {
+        if runtime.id() == Handle::current().id() {
+            return Ok(self);
+        }
+        let _inside = runtime.enter();
+        match self {
+            Self::Tcp(stream) => TcpStream::from_std(stream.into_std()?).map(Self::Tcp),
+            Self::Unix(stream) => UnixStream::from_std(stream.into_std()?).map(Self::Unix),
+        }
+    }
 }
 
 impl Listener {

@@ -7,6 +7,7 @@
 //! flight. The ops listener answers to the last.
 //!
 //! - `listener`, `tls`: sockets and certificates.
+//! - `workers`: the threads of the check listener.
 //! - `accept`, `connection`, `preface`, `stall`, `drain`: connections, their limits and their end.
 //! - `health`, `ops`: how the service is.
 //! - [`ext_authz`]: Envoy's checks; `respond`: the one table from a reason to an answer;
@@ -28,9 +29,12 @@ mod preface;
 mod respond;
 mod stall;
 mod tls;
+mod workers;
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
@@ -43,6 +47,7 @@ use self::drain::Farewell;
 use self::ext_authz::{CheckRoutes, CheckService};
 use self::health::Health;
 use self::listener::Listener;
+use self::workers::{Seats, Workers};
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, ShutdownConfig};
 use crate::issue::{Directory, Issuer, Terms};
@@ -81,6 +86,9 @@ pub enum ServerError {
     /// A listener ended, which it never does unless it is told to.
     #[error("a listener ended unexpectedly")]
     Listener(#[source] Option<JoinError>),
+    /// The system has no threads to give.
+    #[error("the threads for checks can not be started")]
+    Workers(#[source] io::Error),
     /// Server reflection could not be built.
     #[error("server reflection can not be offered")]
     Reflection(#[source] tonic_reflection::server::Error),
@@ -95,7 +103,9 @@ pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = 
     let health = Health::new().await;
     let (store, clock, metrics) = (Arc::clone(&app.store), Arc::clone(&app.clock), Arc::clone(&app.metrics));
     let cached = CachedStore::new(store, clock, &app.config.cache, metrics);
-    let (mut callers, mut ops) = serve(listeners, &app, &cached, &health)?;
+    let workers = Workers::start(app.config.workers.unwrap_or_else(processors)).map_err(ServerError::Workers)?;
+    let check = check_seats(&app, &cached, &health, &workers)?;
+    let (mut callers, mut ops) = serve(listeners, &app, check, &health)?;
     tokio::select! {
         () = shutdown => {}
         never = health.follow(cached.as_ref(), &app.metrics) => match never {},
@@ -118,8 +128,8 @@ impl Group {
         Self { farewell: Farewell::new(), tasks: JoinSet::new() }
     }
 
-    fn add<S: connection::Answer>(&mut self, listener: Listener, service: S, metrics: &Arc<Metrics>) {
-        self.tasks.spawn(accept::accept(listener, service, Arc::clone(metrics), self.farewell.leave()));
+    fn add<S: connection::Answer>(&mut self, listener: Listener, seats: Seats<S>, metrics: &Arc<Metrics>) {
+        self.tasks.spawn(accept::accept(listener, seats, Arc::clone(metrics), self.farewell.leave()));
     }
 
     /// Tells every connection to leave, and waits for them; returns how many had to be cut off.
@@ -132,26 +142,40 @@ impl Group {
 fn serve(
     listeners: Listeners,
     app: &App,
-    cached: &Arc<CachedStore>,
+    check: Seats<CheckRoutes>,
     health: &Health,
 ) -> Result<(Group, Group), ServerError> {
     let (mut callers, mut ops) = (Group::new(), Group::new());
     let issuer = issuer(app);
-    callers.add(listeners.check, check_routes(app, cached, health)?, &app.metrics);
-    callers.add(listeners.api, api_routes(app, issuer.clone(), health)?.prepare(), &app.metrics);
-    callers.add(listeners.http, http::routes(app, issuer), &app.metrics);
-    ops.add(listeners.ops, ops::routes(health.readiness(), Arc::clone(&app.metrics)), &app.metrics);
+    callers.add(listeners.check, check, &app.metrics);
+    callers.add(listeners.api, Seats::here(api_routes(app, issuer.clone(), health)?.prepare()), &app.metrics);
+    callers.add(listeners.http, Seats::here(http::routes(app, issuer)), &app.metrics);
+    let routes = ops::routes(health.readiness(), Arc::clone(&app.metrics));
+    ops.add(listeners.ops, Seats::here(routes), &app.metrics);
     Ok((callers, ops))
 }
 
-/// What the check listener serves.
-fn check_routes(app: &App, cached: &Arc<CachedStore>, health: &Health) -> Result<CheckRoutes, ServerError> {
-    let store: Arc<dyn CheckStore> = Arc::<CachedStore>::clone(cached);
-    let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify);
-    let check = CheckService::new(verifier, Arc::clone(&app.config), Arc::clone(&app.metrics), &*app.entropy);
+/// What the check listener serves: on each worker a service of its own, so that what checks touch stays with its thread.
+fn check_seats(
+    app: &App,
+    cached: &Arc<CachedStore>,
+    health: &Health,
+    workers: &Workers,
+) -> Result<Seats<CheckRoutes>, ServerError> {
     let others = Routes::new(health.service());
     let others = if app.config.check.reflection { others.add_service(reflection(&[], &[])?) } else { others };
-    Ok(CheckRoutes::new(check, others))
+    let others = others.prepare();
+    Ok(workers.seats(|| {
+        let store: Arc<dyn CheckStore> = Arc::<CachedStore>::clone(cached);
+        let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify).claiming_here();
+        let check = CheckService::new(verifier, Arc::clone(&app.config), Arc::clone(&app.metrics), &*app.entropy);
+        CheckRoutes::new(check, others.clone())
+    }))
+}
+
+/// How many threads there are where the operator says nothing.
+fn processors() -> usize {
+    available_parallelism().map_or(1, usize::from)
 }
 
 /// What the api listener serves.

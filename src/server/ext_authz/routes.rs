@@ -26,7 +26,7 @@ pub(in crate::server) struct CheckRoutes {
 impl CheckRoutes {
     /// `check`, beside `others`.
     pub(in crate::server) fn new(check: CheckService, others: Routes) -> Self {
-        Self { check: Arc::new(check), others: others.prepare() }
+        Self { check: Arc::new(check), others }
     }
 }
 

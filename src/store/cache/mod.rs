@@ -37,7 +37,7 @@ use async_trait::async_trait;
 use self::epochs::{Epoch, Epochs, Name};
 use self::shelf::{Moment, Shelf};
 use super::{
-    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Observe, Pulse, Store, StoreError, StoreStatus,
+    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Nonces, Observe, Pulse, Store, StoreError, StoreStatus,
 };
 use crate::clock::{Clock, UnixTime};
 use crate::config::CacheConfig;
@@ -227,6 +227,10 @@ impl CheckStore for CachedStore {
         'life2: 'async_trait,
     {
         self.store.claim_nonce(claim)
+    }
+
+    fn nonces_here(&self) -> Option<Arc<dyn Nonces>> {
+        self.store.nonces_here()
     }
 
     fn changes(&self) -> &Changes {

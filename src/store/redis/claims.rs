@@ -26,10 +26,12 @@
 //! second, once in some 37 million years. Two checks whose ids give the same 8 bytes would let a replay pass as
 //! a repeated claim: one in 2^64 for each replay, and nobody can try offline, since the server draws the ids.
 
+use std::fmt;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::future::join_all;
 use redis::Cmd;
 use tokio::sync::oneshot;
@@ -37,12 +39,15 @@ use tokio::time::{Instant, timeout};
 
 use super::client::Client;
 use super::fault::Fault;
-use super::{keys, scripts};
-use crate::store::NonceClaim;
+use super::{LONGEST_MS, keys, scripts};
 use crate::store::nonce::NonceId;
+use crate::store::{Claim, NonceClaim, Nonces, StoreError};
+
+/// Claims nonces in Redis.
+pub(super) struct RedisNonces(Arc<Claims>);
 
 /// Sends claims together.
-pub(super) struct Claims {
+struct Claims {
     client: Arc<Client>,
     queue: Mutex<Queue>,
 }
@@ -79,17 +84,50 @@ struct Batch {
     deadline: Instant,
 }
 
+// === impl RedisNonces ===
+
+impl RedisNonces {
+    /// Claims that go to Redis by `client`.
+    pub(super) fn new(client: Arc<Client>) -> Self {
+        Self(Arc::new(Claims { client, queue: Mutex::default() }))
+    }
+}
+
+#[async_trait]
+impl Nonces for RedisNonces {
+    async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
+        if claim.timestamp <= claim.not_before {
+            return Ok(Claim::Fenced { not_before: claim.not_before });
+        }
+        // A claim that could not be remembered is not claimed.
+        let keep_for = claim.expires_at.since(claim.now).as_millis();
+        if keep_for == 0 {
+            return Ok(Claim::Fenced { not_before: claim.timestamp });
+        }
+        let keep_for = u64::try_from(keep_for).unwrap_or(u64::MAX).min(LONGEST_MS);
+        let claimed = self.0.claim(Entry::of(claim, keep_for)).await;
+        if !claimed.map_err(|fault| fault.during("claiming a nonce"))? {
+            return Ok(Claim::Replayed);
+        }
+        // Asked last: a restart is noticed before the first command on a new connection, so whatever forgot earlier
+        // claims and then answered this one has raised the fence by now.
+        let fence = self.0.client.fence();
+        Ok(if claim.timestamp <= fence { Claim::Fenced { not_before: fence } } else { Claim::Fresh })
+    }
+}
+
+impl fmt::Debug for RedisNonces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisNonces").finish_non_exhaustive()
+    }
+}
+
 // === impl Claims ===
 
 impl Claims {
-    /// Claims that go to Redis by `client`.
-    pub(super) fn new(client: Arc<Client>) -> Arc<Self> {
-        Arc::new(Self { client, queue: Mutex::default() })
-    }
-
     /// Claims an entry: whether it is the holder's now, and was nobody else's before. Dropping the future harms no other
     /// claim; this one may be made all the same.
-    pub(super) async fn claim(self: &Arc<Self>, entry: Entry) -> Result<bool, Fault> {
+    async fn claim(self: &Arc<Self>, entry: Entry) -> Result<bool, Fault> {
         self.client.check()?;
         let (done, outcome) = oneshot::channel();
         if self.enqueue(Waiting { entry, done })? {

@@ -27,11 +27,9 @@ use crate::config::StoreConfig;
 /// A client that knows whether Redis is up.
 pub(super) struct Client {
     pool: bb8::Pool<Connector>,
-    servers: Arc<Servers>,
+    connector: Connector,
     health: Arc<Health>,
     refusals: Refusals,
-    is_cluster: bool,
-    timeout: Duration,
     attempts: u32,
     stopped: AtomicBool,
 }
@@ -49,31 +47,9 @@ impl Client {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, Fault> {
         let servers = Arc::new(Servers::new(clock, config.fence_on_restart));
-        let connector = |address| Connector::new(address, config.timeout, Arc::clone(&servers));
-        let first = connector(address.clone()).connect().await;
-        let refusals = Refusals::default();
-        let is_cluster = matches!(address, Address::Cluster(_));
-        let connections = config.connections.max(1);
-        let pool = bb8::Pool::builder()
-            .max_size(connections)
-            .min_idle(connections)
-            .test_on_check_out(true)
-            .retry_connection(false)
-            .connection_timeout(config.timeout.max(Duration::from_millis(1)))
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .error_sink(Box::new(refusals.clone()))
-            .build_unchecked(connector(address));
-        let client = Arc::new(Self {
-            pool,
-            servers,
-            health: Arc::default(),
-            refusals,
-            is_cluster,
-            timeout: config.timeout,
-            attempts: connections + 1,
-            stopped: AtomicBool::new(false),
-        });
+        let connector = Connector::new(address, config.timeout, servers);
+        let first = connector.connect().await;
+        let client = Arc::new(Self::with(connector, config.connections.max(1), Arc::default()));
         match first {
             // A full pool has no use for it, and then it is not needed.
             Ok(connection) => drop(client.pool.add(connection)),
@@ -84,9 +60,29 @@ impl Client {
         Ok(client)
     }
 
+    /// The same client with connections of its own, which are served by the runtime from which this is called.
+    pub(super) fn here(&self) -> Arc<Self> {
+        Arc::new(Self::with(self.connector.clone(), CONNECTIONS_HERE, Arc::clone(&self.health)))
+    }
+
+    fn with(connector: Connector, connections: u32, health: Arc<Health>) -> Self {
+        let refusals = Refusals::default();
+        let pool = bb8::Pool::builder()
+            .max_size(connections)
+            .min_idle(connections)
+            .test_on_check_out(true)
+            .retry_connection(false)
+            .connection_timeout(connector.response_timeout().max(Duration::from_millis(1)))
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .error_sink(Box::new(refusals.clone()))
+            .build_unchecked(connector.clone());
+        Self { pool, connector, health, refusals, attempts: connections + 1, stopped: AtomicBool::new(false) }
+    }
+
     /// Runs a command that may be sent twice.
     pub(super) async fn call(&self, command: &Cmd) -> Result<Value, Fault> {
-        self.call_by(command, Instant::now() + self.timeout, 1).await
+        self.call_by(command, Instant::now() + self.timeout(), 1).await
     }
 
     /// The same until `deadline`, for as many calls as share the command.
@@ -107,7 +103,7 @@ impl Client {
 
     /// Whether commands must stay within one slot.
     pub(super) const fn is_cluster(&self) -> bool {
-        self.is_cluster
+        self.connector.is_cluster()
     }
 
     /// Asks whether Redis takes writes, by writing.
@@ -117,17 +113,17 @@ impl Client {
 
     /// The longest that a call takes.
     pub(super) const fn timeout(&self) -> Duration {
-        self.timeout
+        self.connector.response_timeout()
     }
 
     /// How often Redis was found restarted or replaced.
     pub(super) fn restarts_seen(&self) -> u64 {
-        self.servers.restarts_seen()
+        self.connector.servers().restarts_seen()
     }
 
     /// Timestamps up to this second are refused.
     pub(super) fn fence(&self) -> u64 {
-        self.servers.fence()
+        self.connector.servers().fence()
     }
 
     /// Ends the probe.
@@ -179,11 +175,11 @@ impl Client {
 
     /// Asks a connection what the server is now and whether it takes writes; one that fails is replaced.
     async fn probe(&self) -> Result<(), Fault> {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = Instant::now() + self.timeout();
         let mut connection = self.check_out(deadline).await?;
         let asked = async {
             let infos = connection.inspect(deadline).await?;
-            self.servers.observe(&infos);
+            self.connector.servers().observe(&infos);
             connection.run(&probe_write(), deadline).await
         };
         let outcome = asked.await;
@@ -265,6 +261,9 @@ impl fmt::Debug for Refusals {
         f.debug_struct("Refusals").finish_non_exhaustive()
     }
 }
+
+/// Connections of one runtime for the claims of its checks: one that carries them, and one to try again on.
+const CONNECTIONS_HERE: u32 = 2;
 
 /// The pause before another attempt to connect within one call: a server that was just restarted is not hammered.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(10);

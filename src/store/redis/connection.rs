@@ -33,8 +33,10 @@ enum Link {
 }
 
 /// Makes connections to a server that can be used.
+#[derive(Clone)]
 pub(super) struct Connector {
     address: Address,
+    response_timeout: Duration,
     config: AsyncConnectionConfig,
     servers: Arc<Servers>,
 }
@@ -98,7 +100,23 @@ impl Connector {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(response_timeout));
-        Self { address: address.with_response_timeout(response_timeout), config, servers }
+        let address = address.with_response_timeout(response_timeout);
+        Self { address, response_timeout, config, servers }
+    }
+
+    /// The longest that a command may take.
+    pub(super) const fn response_timeout(&self) -> Duration {
+        self.response_timeout
+    }
+
+    /// What is known of the servers behind the connections.
+    pub(super) fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    /// Whether commands must stay within one slot.
+    pub(super) const fn is_cluster(&self) -> bool {
+        matches!(self.address, Address::Cluster(_))
     }
 
     async fn dial(&self) -> Result<Link, Fault> {

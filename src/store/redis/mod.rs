@@ -80,14 +80,14 @@ use redis::{Cmd, FromRedisValue, cmd};
 use tokio::sync::Notify;
 
 use self::address::Address;
-use self::claims::{Claims, Entry};
+use self::claims::RedisNonces;
 use self::client::Client;
 use self::fault::Fault;
 use self::notices::Notices;
 use super::changes::may_have_changed;
 use super::record::Records;
 use super::{
-    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind, StoreStatus,
+    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Nonces, Pulse, StoreError, StoreErrorKind, StoreStatus,
 };
 use crate::clock::{Clock, Entropy, UnixTime};
 use crate::config::StoreConfig;
@@ -99,7 +99,7 @@ pub use self::provider_2013::{ProviderConsumer, ProviderConsumers};
 pub(super) struct RedisStore {
     records: Records,
     client: Arc<Client>,
-    claims: Arc<Claims>,
+    claims: RedisNonces,
     notices: Notices,
     clock: Arc<dyn Clock>,
     /// Rings when something was put aside.
@@ -127,7 +127,7 @@ impl RedisStore {
             .map_err(|fault| fault.during("connecting to Redis"))?;
         let put_aside = Arc::new(Notify::new());
         let notices = Notices::listen(address, &client, entropy);
-        let claims = Claims::new(Arc::clone(&client));
+        let claims = RedisNonces::new(Arc::clone(&client));
         let store = Arc::new(Self { records, client, claims, notices, clock, put_aside });
         tokio::spawn(aside::keep_clean(Arc::downgrade(&store), Arc::clone(&store.put_aside)));
         Ok(store)
@@ -214,23 +214,11 @@ impl CheckStore for RedisStore {
     }
 
     async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
-        if claim.timestamp <= claim.not_before {
-            return Ok(Claim::Fenced { not_before: claim.not_before });
-        }
-        // A claim that could not be remembered is not claimed.
-        let keep_for = claim.expires_at.since(claim.now).as_millis();
-        if keep_for == 0 {
-            return Ok(Claim::Fenced { not_before: claim.timestamp });
-        }
-        let keep_for = u64::try_from(keep_for).unwrap_or(u64::MAX).min(LONGEST_MS);
-        let claimed = self.claims.claim(Entry::of(claim, keep_for)).await;
-        if !claimed.map_err(|fault| fault.during("claiming a nonce"))? {
-            return Ok(Claim::Replayed);
-        }
-        // Asked last: a restart is noticed before the first command on a new connection, so whatever forgot earlier
-        // claims and then answered this one has raised the fence by now.
-        let fence = self.client.fence();
-        Ok(if claim.timestamp <= fence { Claim::Fenced { not_before: fence } } else { Claim::Fresh })
+        self.claims.claim_nonce(claim).await
+    }
+
+    fn nonces_here(&self) -> Option<Arc<dyn Nonces>> {
+        Some(Arc::new(RedisNonces::new(self.client.here())))
     }
 
     fn changes(&self) -> &Changes {
