@@ -97,9 +97,10 @@ pub(crate) fn run(args: &Args) {
     let mut servers = vec![Server { name: FLOOR.to_owned(), address: floor.address, process: floor.process }];
     let ours = PathBuf::from(PROGRAM);
     let builds = args.beside.iter().map(|(name, path)| (format!("-{name}"), path)).chain([(String::new(), &ours)]);
-    for (suffix, program) in builds {
+    // Each in a database of its own: they seal with keys of their own.
+    for (database, (suffix, program)) in builds.enumerate() {
         for (store, url) in
-            [("redis", format!("redis://{}", redis.address)), ("embedded", "embedded:bench.redb".into())]
+            [("redis", format!("redis://{}/{database}", redis.address)), ("embedded", "embedded:bench.redb".into())]
         {
             let name = format!("{store}{suffix}");
             let started = Countersign::start_build(program, &sub(&name), &url, args.workers);

@@ -175,7 +175,8 @@ impl Countersign {
         let mut command = Command::new(PROGRAM);
         command.args(args).arg("--data-dir").arg(&self.dir).arg("--server").arg(format!("http://{}", self.api));
         let ended = command.output().unwrap();
-        assert!(ended.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ended.stderr));
+        let log = || fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+        assert!(ended.status.success(), "{args:?}: {}{}", String::from_utf8_lossy(&ended.stderr), log());
     }
 
     /// What administrators show.
