@@ -7,7 +7,7 @@
 //! - `calls`: requests to ask about, each signed anew, encoded before anything is measured.
 //! - `load`: the closed and the open loop.
 //! - `process`: programs that are started, and the CPU time that they use.
-//! - `compare`: the ratios of one run.
+//! - `compare`: the ratios of one run; `cores`: threads, and how they share the work.
 //! - `nonces`: what each nonce costs a store.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a measurement fails")]
@@ -16,6 +16,7 @@
 
 mod calls;
 mod compare;
+mod cores;
 mod deny;
 mod envoy;
 mod floor;
@@ -48,6 +49,8 @@ enum Measurement {
     Floor(floor::Args),
     /// CPU per check, throughput and latency as ratios to the empty server's, in turns
     Compare(compare::Args),
+    /// One worker thread and two, and how threads share connections
+    Cores(cores::Args),
     /// CPU per refusal, of every kind, as ratios to allowances of the same size
     Deny(deny::Args),
     /// Start, memory, look-ups and lists with a million consumers and two million tokens in Redis
@@ -66,6 +69,7 @@ fn main() {
         None => println!("nothing asked for: see `cargo bench --bench rig -- help`"),
         Some(Measurement::Floor(args)) => floor::run(&args),
         Some(Measurement::Compare(args)) => compare::run(&args),
+        Some(Measurement::Cores(args)) => cores::run(&args),
         Some(Measurement::Deny(args)) => deny::run(&args),
         Some(Measurement::Scale(args)) => scale::run(&args),
         Some(Measurement::Nonces(args)) => nonces::run(&args),
