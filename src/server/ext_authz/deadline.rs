@@ -1,7 +1,7 @@
 //! How long one check may take.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -21,8 +21,9 @@ pub(super) fn of(headers: &HeaderMap, limit: Duration) -> Duration {
 }
 
 /// What comes of `deciding`, or `None` when that is not known by `deadline`. Only what is not ready at once takes a timer.
-pub(super) async fn by<T>(deadline: Instant, deciding: impl Future<Output = T>) -> Option<T> {
-    let mut deciding = pin!(deciding);
+///
+/// It is borrowed: a future that is handed on by value takes its place twice.
+pub(super) async fn by<T>(deadline: Instant, mut deciding: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     let mut timer = pin!(None);
     poll_fn(|context| {
         if let Poll::Ready(decided) = deciding.as_mut().poll(context) {
@@ -66,10 +67,10 @@ mod tests {
             wait
         };
         let deadline = Instant::now() + Duration::from_millis(10);
-        assert_eq!(by(deadline, after(9)).await, Some(9));
-        assert_eq!(by(deadline, after(2)).await, None);
+        assert_eq!(by(deadline, pin!(after(9))).await, Some(9));
+        assert_eq!(by(deadline, pin!(after(2))).await, None);
         assert_eq!(Instant::now(), deadline);
-        assert_eq!(by(deadline, std::future::ready(0)).await, Some(0), "what is ready needs no time");
+        assert_eq!(by(deadline, pin!(std::future::ready(0))).await, Some(0), "what is ready needs no time");
     }
 
     #[tokio::test]
@@ -78,7 +79,7 @@ mod tests {
             while let Poll::Ready(()) = pin!(tokio::task::coop::consume_budget()).poll(context) {}
             Poll::<()>::Pending
         });
-        assert_eq!(by(Instant::now(), busy).await, None);
+        assert_eq!(by(Instant::now(), pin!(busy)).await, None);
     }
 
     const LIMIT: Duration = Duration::from_millis(180);

@@ -20,6 +20,7 @@ pub use grpc::Answered;
 pub(super) use routes::CheckRoutes;
 
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ impl CheckService {
         let request =
             CheckRequest::read(message).map_err(|Malformed| Status::internal("the message is no CheckRequest"))?;
         let asked = Asked { id: self.ids.next(), at: Instant::now() };
-        let answered = guarded(self.decide(headers, request, &asked)).await;
+        let answered = guarded(pin!(self.decide(headers, request, &asked))).await;
         answered.or_else(|failure| self.fail(&failure, &asked))
     }
 
@@ -104,8 +105,9 @@ impl CheckService {
         let policy = Policy::of(&self.config, &attributes, extensions.as_ref());
         let check = Check { service: self, asked, attributes, policy };
         let deadline = asked.at + deadline::of(headers, self.config.check.timeout);
-        let decided = guarded(async { deadline::by(deadline, check.decide()).await.unwrap_or(Err(Failure::Deadline)) });
-        match decided.await {
+        let deciding = pin!(check.decide());
+        let in_time = pin!(async { deadline::by(deadline, deciding).await.unwrap_or(Err(Failure::Deadline)) });
+        match guarded(in_time).await {
             Ok(decision) => Ok(check.respond(&decision)),
             Err(failure) if check.policy.is_shadow() => Ok(check.let_failure_pass(&failure)),
             Err(failure) => Err(failure),
@@ -138,7 +140,7 @@ impl CheckService {
 }
 
 /// Turns a panic into a [`Failure`].
-async fn guarded<T>(deciding: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn guarded<T>(deciding: Pin<&mut impl Future<Output = Result<T, Failure>>>) -> Result<T, Failure> {
     AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or(Err(Failure::Panic))
 }
 
@@ -165,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_our_failure() {
-        let failed = guarded::<()>(async { panic!("a bug") }).await;
+        let failed = guarded::<()>(pin!(async { panic!("a bug") })).await;
         assert!(matches!(failed, Err(Failure::Panic)));
     }
 }

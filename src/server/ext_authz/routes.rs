@@ -40,7 +40,8 @@ impl Answer for CheckRoutes {
     ) -> impl Future<Output = Response<Self::Body>> + Send + use<> + 'static {
         if request.uri().path() == CHECK {
             let check = Arc::clone(&self.check);
-            future::Either::Left(async move { check.serve(request).await.map(Either::Left) })
+            // Boxed, since hyper and the runtime move a call several times before it begins.
+            future::Either::Left(Box::pin(async move { check.serve(request).await.map(Either::Left) }))
         } else {
             let others = self.others.clone().oneshot(request);
             future::Either::Right(async move {
