@@ -5,6 +5,11 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
+
+/// Every call allocates and frees buffers of some kilobytes on one thread, which glibc gives back to the system and takes again.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match cli::Cli::try_parse() {

@@ -31,6 +31,11 @@ mod seed;
 mod sweep;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
+
+/// As in the servers that it is compared with.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// What is measured.
 #[derive(Debug, Parser)]
