@@ -38,6 +38,15 @@ impl Outcome {
         (self.allowed + self.denied + self.failed) as f64 / self.took.as_secs_f64()
     }
 
+    /// Whether all were allowed but some, one in a hundred at most, that had no answer in time, as on a busy machine.
+    ///
+    /// # Panics
+    /// When something was denied: that is no matter of time.
+    pub(crate) fn is_allowed(&self, server: &str) -> bool {
+        assert_eq!(self.denied, 0, "{server} denied what it is to allow");
+        self.failed * 100 <= self.allowed
+    }
+
     /// The latency that a share of the requests stay below.
     pub(crate) fn percentile(&self, share: f64) -> Duration {
         let mut sorted = self.latencies.clone();
