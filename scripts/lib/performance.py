@@ -48,6 +48,7 @@ def tables():
     made_of = {
         "machine": (machine, ()),
         "compare": (compare, ("compare",)),
+        "cores": (cores, ("cores",)),
         "plot": (picture, ("sweep",)),
         "hop": (hop, ("hop",)),
         "added": (added, ("hop",)),
@@ -103,6 +104,23 @@ def compare(figures):
         )
     heads = ["", "CPU µs", "Redis CPU µs", "CPU ratio", "checks/s", "ratio", "p50 µs", "p99 µs", "p99 ratio"]
     return table(heads, rows)
+
+
+def cores(figures):
+    names = {
+        "floor-shared": "empty server, shared",
+        "floor-reuseport": "empty server, reuseport",
+        "floor-spread": "empty server, spread",
+    }
+    rows = []
+    for server in ("floor-shared", "floor-reuseport", "floor-spread", "redis", "embedded"):
+        for workers in (1, 2):
+            of = series(figures, server=server, workers=workers)
+            slowest = min(run["rate"] for run in figures if (run["server"], run["workers"]) == (server, workers))
+            rate, cpu, p99 = of("rate"), of("cpu_us"), of("p99_us")
+            cells = [str(workers), f"{cpu:.1f}", f"{rate:,.0f}", f"{slowest:,.0f}", f"{p99:,.0f}"]
+            rows.append([names.get(server) or NAMES[server], *cells])
+    return table(["", "threads", "CPU µs", "checks/s", "slowest turn", "p99 µs"], rows)
 
 
 def picture(_figures):

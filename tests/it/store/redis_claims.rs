@@ -81,6 +81,37 @@ async fn claims_that_come_at_once_share_commands_and_writes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_nonce_that_one_thread_claimed_is_used_for_every_other() {
+    let (bench, _server) = with_redis();
+    let store = bench.open().await;
+    let ck = key("ck");
+    let here = store.nonces_here().unwrap();
+    let elsewhere = store.nonces_here().unwrap();
+    let by = |check_id: u8, nonce| NonceClaim { check_id: [check_id; 16], ..claim(&ck, NOW, nonce) };
+    assert_eq!(here.claim_nonce(&by(1, b"a")).await.unwrap(), Claim::Fresh);
+    assert_eq!(elsewhere.claim_nonce(&by(2, b"a")).await.unwrap(), Claim::Replayed);
+    assert_eq!(store.claim_nonce(&by(3, b"a")).await.unwrap(), Claim::Replayed);
+    assert_eq!(store.claim_nonce(&by(3, b"b")).await.unwrap(), Claim::Fresh);
+    assert_eq!(here.claim_nonce(&by(1, b"b")).await.unwrap(), Claim::Replayed);
+    assert_eq!(elsewhere.claim_nonce(&by(1, b"a")).await.unwrap(), Claim::Fresh, "the same check's own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_connections_of_a_thread_are_replaced_when_redis_cuts_them() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    let here = store.nonces_here().unwrap();
+    let ck = key("ck");
+    assert_eq!(here.claim_nonce(&claim(&ck, NOW, b"a")).await.unwrap(), Claim::Fresh);
+    let cut: u64 = server.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    assert!(cut >= 2, "{cut}");
+    let claimed = async || here.claim_nonce(&claim(&ck, NOW, b"b")).await.is_ok().then_some(());
+    eventually("a claim", START, claimed).await;
+    let again = NonceClaim { check_id: [9; 16], ..claim(&ck, NOW, b"b") };
+    assert_eq!(here.claim_nonce(&again).await.unwrap(), Claim::Replayed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_claim_whose_caller_goes_away_harms_no_other() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
