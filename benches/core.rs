@@ -13,8 +13,8 @@ use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign::oauth::{
-    Body, BodyHashRule, Draft, Keys, Limits, Place, Rejection, Request, RsaPrivateKey, RsaPublicKey, Scheme,
-    SignatureMethod, Signed, SignedRequest, Signer, SigningKey, Stamp,
+    Body, BodyHashRule, Draft, KeySchedule, Keys, Limits, Place, Rejection, Request, RsaPrivateKey, RsaPublicKey,
+    Scheme, SignatureMethod, Signed, SignedRequest, Signer, SigningKey, Stamp,
 };
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -45,6 +45,19 @@ fn parse_and_base_string(bencher: Bencher<'_, '_>) {
 fn verify_hmac(bencher: Bencher<'_, '_>, method: SignatureMethod) {
     let call = Call::get(method);
     bencher.bench(|| assert!(call.verdict(SECRET).is_ok()));
+}
+
+/// As with credentials that are cached.
+#[divan::bench(args = [SignatureMethod::HmacSha1, SignatureMethod::HmacSha256, SignatureMethod::HmacSha512])]
+fn verify_hmac_with_remembered_key(bencher: Bencher<'_, '_>, method: SignatureMethod) {
+    let (call, schedule) = (Call::get(method), KeySchedule::default());
+    let keys = Keys { consumer_secrets: &[SECRET], token_secret: Some(TOKEN_SECRET), rsa_public_keys: &[] };
+    bencher.bench(|| {
+        call.parsed(|signed| {
+            let signed = signed.unwrap().unwrap();
+            assert!(signed.verify_with(&keys, &schedule, BodyHashRule::Accept).is_ok());
+        });
+    });
 }
 
 #[divan::bench(args = [SignatureMethod::HmacSha1, SignatureMethod::HmacSha256])]
