@@ -189,22 +189,22 @@ def deny(figures):
 
 def nonces(told):
     """What the bench says of nonces that are claimed first, and of the same ones claimed again by other checks."""
-    first, again = told.split("again:")
     count = int(re.search(r"(\d+) nonces", told)[1])
-    wrong = [int(re.search(r"(\d+) of them other than", part)[1]) for part in (first.split("first:")[1], again)]
-    own, of_redis = (re.search(rf"{who} CPU ([\d.]+) µs", first)[1] for who in ("own", "Redis'"))
+    wrong = [int(number) for number in re.findall(r"(\d+) other than", told)]
+    own = re.search(r"its load included: ([\d.]+) µs", told)[1]
+    of_redis = re.search(r"Redis: ([\d.]+) µs", told)[1]
     rows = [
         ("nonces claimed, each once and once more by another check", f"{count:,}"),
         ("refused wrongly, accepted twice", f"{wrong[0]:,}, {wrong[1]:,}"),
         ("bytes of Redis for each", f"{bytes_per_nonce(told):.1f}"),
-        ("CPU of a claim, without the check around it", f"{own} µs, Redis {of_redis} µs"),
-        ("claims for each script", re.search(r"for each script ([\d.]+)", first)[1]),
+        ("CPU of a claim, the bench's own work included", f"{own} µs, Redis {of_redis} µs"),
+        ("claims for each script", re.search(r"for each script ([\d.]+)", told)[1]),
     ]
     return table(["", "measured"], rows)
 
 
 def bytes_per_nonce(told):
-    return float(re.search(r"Redis' CPU .*memory ([\d.]+) B", told)[1])
+    return float(re.search(r"Redis: .* µs of CPU, ([\d.]+) B each", told)[1])
 
 
 def records(figures):
