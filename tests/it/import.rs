@@ -216,7 +216,8 @@ async fn rows_are_not_kept_in_memory() {
         }
         input.write_all(format!("K{row},secret,Printer,{too_long}\n").as_bytes()).await.unwrap();
     }
-    let growth = peak_memory_kib(child.id().unwrap()) - before;
+    // The kernel counts the peak in steps, so that it can be told a little less than before.
+    let growth = peak_memory_kib(child.id().unwrap()).saturating_sub(before);
     drop(input);
     let imported = child.wait_with_output().await.unwrap();
     assert_eq!(printed(&imported)["refused"], ROWS, "{}", stderr(&imported));

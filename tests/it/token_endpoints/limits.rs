@@ -86,7 +86,9 @@ impl Pair {
         self.redis.run::<()>(&["CONFIG", "RESETSTAT"]);
         assert_eq!(self.guess(&self.one, username).await.status, 401);
         let mut commands = self.redis.command_counts();
-        commands.retain(|name, _| !["config|resetstat", "info", "publish", "set", "ping"].contains(&name.as_str()));
+        // A claim says until when only where it is the first of its second in its bucket.
+        let beside = ["config|resetstat", "info", "publish", "set", "ping", "pexpire"];
+        commands.retain(|name, _| !beside.contains(&name.as_str()));
         commands
     }
 }
