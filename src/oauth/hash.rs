@@ -14,6 +14,9 @@ pub(super) enum Hash {
 }
 
 impl Hash {
+    /// Every hash, in the order of the enumeration.
+    pub(super) const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
+
     /// The hash of `bytes`.
     pub(super) fn digest(self, bytes: &[u8]) -> Vec<u8> {
         match self {

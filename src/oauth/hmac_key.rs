@@ -49,15 +49,16 @@ impl HmacKey {
     }
 }
 
-/// Remembers the HMAC key of the first consumer secret and token secret that it is asked for, with the hash that it was
-/// asked for; every other one is read anew.
+/// Remembers, for each hash, the HMAC key of the first consumer secret and token secret that it is asked for; every other
+/// one is read anew.
 ///
-/// What it remembers never changes, so keep it with what the secrets were read from.
+/// What it remembers never changes, so keep it with what the secrets were read from. A caller who proved nothing may be the
+/// first to ask with a hash, which is why each has its place: what is warm for one method stays so whatever comes with
+/// others.
 #[derive(Default)]
-pub struct KeySchedule(OnceLock<Box<Remembered>>);
+pub struct KeySchedule([OnceLock<Box<Remembered>>; Hash::ALL.len()]);
 
 struct Remembered {
-    hash: Hash,
     secrets: Secrets,
     key: HmacKey,
 }
@@ -76,15 +77,23 @@ impl KeySchedule {
     ) -> T {
         let remember = || {
             let secrets = Secrets(Zeroizing::new(consumer.into()), Zeroizing::new(token.into()));
-            Box::new(Remembered { hash, secrets, key: HmacKey::of(hash, consumer, token) })
+            Box::new(Remembered { secrets, key: HmacKey::of(hash, consumer, token) })
         };
-        let remembered = self.0.get_or_init(remember);
+        let remembered = self.0[hash as usize].get_or_init(remember);
         // Both are ours, so it tells a caller nothing how long this takes.
-        if remembered.hash == hash && **remembered.secrets.0 == *consumer && **remembered.secrets.1 == *token {
+        if **remembered.secrets.0 == *consumer && **remembered.secrets.1 == *token {
             remembered.key.sign(message, then)
         } else {
             HmacKey::of(hash, consumer, token).sign(message, then)
         }
+    }
+}
+
+impl KeySchedule {
+    /// What one takes beside its own size when everything is remembered, in bytes: `secrets` is the length of both secrets
+    /// together.
+    pub const fn heap_size(secrets: usize) -> usize {
+        Hash::ALL.len() * (size_of::<Remembered>() + secrets) + size_of::<Hmac<Sha512>>()
     }
 }
 
@@ -102,4 +111,21 @@ fn read<M: KeyInit>(key: &[u8]) -> M {
 fn mac<M: Mac>(mut mac: M, message: &impl Message) -> Output<M> {
     message.write(&mut |piece| mac.update(piece));
     mac.finalize().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_hash_has_a_place_of_its_own_whichever_is_asked_for_first() {
+        let schedule = KeySchedule::default();
+        for hash in [Hash::Sha512, Hash::Sha1, Hash::Sha256] {
+            let signed = schedule.sign(hash, (b"consumer", b"token"), &"message", <[u8]>::to_vec);
+            assert_eq!(signed, HmacKey::new(hash, b"consumer&token").sign(&"message", <[u8]>::to_vec));
+            assert!(schedule.0[hash as usize].get().is_some(), "{hash:?}");
+        }
+        let others = schedule.sign(Hash::Sha1, (b"consumer", b"another"), &"message", <[u8]>::to_vec);
+        assert_eq!(others, HmacKey::new(Hash::Sha1, b"consumer&another").sign(&"message", <[u8]>::to_vec));
+    }
 }

@@ -17,7 +17,9 @@
 //! Secrets stay in [`Secret`](crate::model::Secret), which is wiped when the last check that uses a copy lets go of it.
 //! What can not be used any more is dropped when it is found out by a change, pushed out or replaced, and else by a sweep:
 //! no copy stays in memory for longer than twice `cache.max_age` and the while between two calls of [`Pulse::status`], which
-//! is half a second in a server that runs. What is warm is answered sooner than what is not: the time of an answer
+//! is half a second in a server that runs. The HMAC key that a token's copy remembers, and the consumer secret in it, go
+//! with that copy: a consumer secret that was taken away may stay in memory for as long, and proves nothing meanwhile, since
+//! it is no longer among those that are tried. What is warm is answered sooner than what is not: the time of an answer
 //! can tell that a key was used lately, and, of a key asked for again and again, whether it exists; never a secret.
 //!
 //! Left to others: where changes come from ([`super::Changes`]), and what a status means ([`crate::verify`]).
