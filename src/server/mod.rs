@@ -86,6 +86,9 @@ pub enum ServerError {
     /// A listener ended, which it never does unless it is told to.
     #[error("a listener ended unexpectedly")]
     Listener(#[source] Option<JoinError>),
+    /// A thread that answers checks ended, which it never does unless it is told to.
+    #[error("a thread that answers checks ended unexpectedly")]
+    Worker,
     /// The system has no threads to give.
     #[error("the threads for checks can not be started")]
     Workers(#[source] io::Error),
@@ -103,13 +106,15 @@ pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = 
     let health = Health::new().await;
     let (store, clock, metrics) = (Arc::clone(&app.store), Arc::clone(&app.clock), Arc::clone(&app.metrics));
     let cached = CachedStore::new(store, clock, &app.config.cache, metrics);
-    let workers = Workers::start(app.config.workers.unwrap_or_else(processors)).map_err(ServerError::Workers)?;
+    let (workers, mut ended) =
+        Workers::start(app.config.workers.unwrap_or_else(processors)).map_err(ServerError::Workers)?;
     let check = check_seats(&app, &cached, &health, &workers)?;
     let (mut callers, mut ops) = serve(listeners, &app, check, &health)?;
     tokio::select! {
         () = shutdown => {}
         never = health.follow(cached.as_ref(), &app.metrics) => match never {},
         ended = callers.tasks.join_next() => return Err(ServerError::Listener(ended.and_then(Result::err))),
+        _ = ended.recv() => return Err(ServerError::Worker),
         ended = ops.tasks.join_next() => return Err(ServerError::Listener(ended.and_then(Result::err))),
     }
     leave(&health, callers, ops, &app.config.shutdown).await;
@@ -168,7 +173,8 @@ fn check_seats(
     Ok(workers.seats(|| {
         let store: Arc<dyn CheckStore> = Arc::<CachedStore>::clone(cached);
         let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify).claiming_here();
-        let check = CheckService::new(verifier, Arc::clone(&app.config), Arc::clone(&app.metrics), &*app.entropy);
+        let check =
+            CheckService::new(verifier, Arc::clone(&app.config), Arc::clone(&app.metrics), &*app.entropy);
         CheckRoutes::new(check, others.clone())
     }))
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// The threads; they end when this is dropped, and with them what still runs there.
 #[derive(Debug)]
@@ -37,12 +37,14 @@ pub(super) struct Seat<S> {
 // === impl Workers ===
 
 impl Workers {
-    /// Starts `count` threads.
+    /// Starts `count` threads, and tells when one of them ends before it is to: by then nobody answers on its connections.
     ///
     /// # Errors
     /// When the system has none to give.
-    pub(super) fn start(count: usize) -> io::Result<Self> {
-        (0..count).map(|_| Worker::start()).collect::<io::Result<_>>().map(Self)
+    pub(super) fn start(count: usize) -> io::Result<(Self, mpsc::Receiver<()>)> {
+        let (ends, ended) = mpsc::channel(1);
+        let workers = (0..count).map(|_| Worker::start(TellsEnd(ends.clone()))).collect::<io::Result<_>>()?;
+        Ok((Self(workers), ended))
     }
 
     /// A place on each of them, for what `make` makes there: what it spawns runs on that thread.
@@ -56,17 +58,28 @@ impl Workers {
 }
 
 impl Worker {
-    fn start() -> io::Result<Self> {
+    fn start(tells_end: TellsEnd) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel();
         let run = move || {
+            let _tells_end = tells_end;
             let _ended = runtime.block_on(ended);
             // What still runs was given up on.
             runtime.shutdown_background();
         };
         thread::Builder::new().name("check".to_owned()).spawn(run)?;
         Ok(Self { runtime: handle, end })
+    }
+}
+
+/// Tells, when it is dropped, that a thread ends, whatever ends it.
+struct TellsEnd(mpsc::Sender<()>);
+
+impl Drop for TellsEnd {
+    fn drop(&mut self) {
+        // Whoever told before told enough.
+        let _ = self.0.try_send(());
     }
 }
 
@@ -100,7 +113,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_goes_where_the_fewest_are() {
-        let workers = Workers::start(2).unwrap();
+        let (workers, _) = Workers::start(2).unwrap();
         let mut name = 0..;
         let seats = workers.seats(|| name.next());
         let first = seats.take();
@@ -113,12 +126,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_worker_runs_what_it_is_given_on_its_own_thread_until_the_workers_end() {
-        let workers = Workers::start(1).unwrap();
+        let (workers, mut ended) = Workers::start(1).unwrap();
         let seat = workers.seats(|| ()).take();
         let ran = seat.runtime.spawn(async { thread::current().id() }).await.unwrap();
         assert_ne!(ran, thread::current().id());
         let never = seat.runtime.spawn(std::future::pending::<()>());
+        assert!(ended.try_recv().is_err());
         drop(workers);
         assert!(never.await.unwrap_err().is_cancelled());
+        assert_eq!(ended.recv().await, Some(()), "the end of a thread is told");
     }
 }
