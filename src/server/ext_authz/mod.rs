@@ -67,9 +67,11 @@ impl CheckService {
     {
         let limit = self.config.check.max_body_bytes.saturating_add(OVERHEAD_BYTES);
         let (call, body) = call.into_parts();
-        let answered = match grpc::message(&call.headers, body, limit).await {
-            Ok(message) => self.answer(&call.headers, &message).await,
-            Err(status) => Err(status),
+        let asked = self.asked(&call.headers);
+        let answered = match deadline::by(asked.deadline, pin!(grpc::message(&call.headers, body, limit))).await {
+            Some(Ok(message)) => self.answer(&message, &asked).await,
+            Some(Err(status)) => Err(status),
+            None => self.fail(&Failure::Deadline, &asked),
         };
         match answered {
             Ok(answer) => grpc::response(answer.into_bytes()),
@@ -82,20 +84,25 @@ impl CheckService {
     /// # Errors
     /// What it cannot be answered for: it is none, or we failed.
     pub async fn check(&self, headers: &HeaderMap, message: &[u8]) -> Result<Bytes, Status> {
-        let answer = self.answer(headers, message).await?;
+        let answer = self.answer(message, &self.asked(headers)).await?;
         Ok(answer.into_bytes().split_off(grpc::PREFIX))
     }
 
-    async fn answer(&self, headers: &HeaderMap, message: &[u8]) -> Result<Answer, Status> {
+    /// Now, by a call with these headers.
+    fn asked(&self, headers: &HeaderMap) -> Asked {
+        let at = Instant::now();
+        Asked { id: self.ids.next(), at, deadline: at + deadline::of(headers, self.config.check.timeout) }
+    }
+
+    async fn answer(&self, message: &[u8], asked: &Asked) -> Result<Answer, Status> {
         let request =
             CheckRequest::read(message).map_err(|Malformed| Status::internal("the message is no CheckRequest"))?;
-        let asked = Asked { id: self.ids.next(), at: Instant::now() };
-        let answered = guarded(pin!(self.decide(headers, request, &asked))).await;
-        answered.or_else(|failure| self.fail(&failure, &asked))
+        let answered = guarded(pin!(self.decide(request, asked))).await;
+        answered.or_else(|failure| self.fail(&failure, asked))
     }
 
     /// The whole answer; an `Err` is our failure on a route that is not shadowed.
-    async fn decide(&self, headers: &HeaderMap, request: CheckRequest<'_>, asked: &Asked) -> Result<Answer, Failure> {
+    async fn decide(&self, request: CheckRequest<'_>, asked: &Asked) -> Result<Answer, Failure> {
         let CheckRequest { source, http, context_extensions } = request;
         let attributes = match Attributes::read(http, source) {
             Ok(attributes) => attributes,
@@ -104,9 +111,8 @@ impl CheckService {
         let extensions = policy::from_extensions(&context_extensions)?;
         let policy = Policy::of(&self.config, &attributes, extensions.as_ref());
         let check = Check { service: self, asked, attributes, policy };
-        let deadline = asked.at + deadline::of(headers, self.config.check.timeout);
         let deciding = pin!(check.decide());
-        let in_time = pin!(async { deadline::by(deadline, deciding).await.unwrap_or(Err(Failure::Deadline)) });
+        let in_time = pin!(async { deadline::by(asked.deadline, deciding).await.unwrap_or(Err(Failure::Deadline)) });
         match guarded(in_time).await {
             Ok(decision) => Ok(check.respond(&decision)),
             Err(failure) if check.policy.is_shadow() => Ok(check.let_failure_pass(&failure)),
@@ -144,11 +150,12 @@ async fn guarded<T>(deciding: Pin<&mut impl Future<Output = Result<T, Failure>>>
     AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or(Err(Failure::Panic))
 }
 
-/// One call of Check: its id, and when it came.
+/// One call of Check: its id, when it began to come, and when it is to be answered.
 #[derive(Debug)]
 struct Asked {
     id: DecisionId,
     at: Instant,
+    deadline: Instant,
 }
 
 impl Asked {

@@ -1,5 +1,6 @@
 //! Our own failures: never an allowance, and never a denial.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,10 @@ use countersign::store::{
     Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind, StoreStatus,
 };
 use envoy_types::ext_authz::v3::pb::HttpResponse;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use futures_util::{StreamExt as _, stream};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http_body_util::StreamBody;
+use hyper::body::{Bytes, Frame};
 use tonic::Code;
 
 use super::bench::{Bench, Call, metadata};
@@ -66,6 +70,18 @@ async fn a_store_that_hangs_is_given_up_on_before_envoy_gives_up_on_us() {
     let status = bench.ask_within(&headers, Call::get("/").signed()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     assert!(started.elapsed() <= Duration::from_millis(41), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_is_never_sent_to_its_end_is_given_up_on_at_our_deadline() {
+    let bench = Bench::new().await;
+    let begun = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"\0\0\x1d\0\0x")))]);
+    let call = Request::new(StreamBody::new(begun.chain(stream::pending())));
+    let started = tokio::time::Instant::now();
+    let response = bench.service.serve(call).await;
+    assert_eq!(response.headers()["grpc-status"], (Code::Unavailable as i32).to_string().as_str());
+    assert!(started.elapsed() <= Duration::from_millis(181), "{:?}", started.elapsed());
+    assert!(bench.metrics.render().contains("result=\"error\",reason=\"deadline\""));
 }
 
 #[tokio::test]
