@@ -66,7 +66,7 @@ async fn service() -> CheckService {
     let metrics = Arc::new(Metrics::default());
     let cached = CachedStore::new(store, Arc::clone(&clock), &config.cache, Arc::clone(&metrics));
     let verifier = Verifier::new(cached, clock, &config.verify);
-    CheckService::new(verifier, Arc::new(config), metrics, &*entropy)
+    CheckService::new(verifier, Arc::new(config), metrics, entropy)
 }
 
 async fn issue(store: Arc<dyn Store>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>, config: &Config) {

@@ -3,14 +3,15 @@
 //! Ids are random: no two decisions of any replica share one, nobody can count our decisions by them, and nobody can guess
 //! the next one, since a claim that is sent with a known id passes as a retry. They are drawn many at a time:
 //!
-//! 1. Each lane of threads starts with a key of its own from [`Entropy`].
+//! 1. Each lane of threads keeps a key, to which fresh bytes of [`Entropy`] are added before it is used.
 //! 2. ChaCha20 under that key makes the next key and [`DRAWN`] ids. The key is replaced before the first of them is used.
 //!
-//! So an id tells nothing of the others, as none tells the keystream's rest from noise, and what was drawn before can not
-//! be made again from what is in memory now.
+//! So an id tells nothing of the others, as none tells the keystream's rest from noise; what was drawn before can not be
+//! made again from what is in memory now; and of two copies of a machine, as snapshots make them, each goes on with ids of
+//! its own, but for those that were drawn already.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit as _, StreamCipher as _};
@@ -55,7 +56,10 @@ impl Hex {
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Makes [`DecisionId`]s, without asking the operating system for each.
-pub(super) struct DecisionIds(Lanes<Mutex<Drawn>>);
+pub(super) struct DecisionIds {
+    lanes: Lanes<Mutex<Drawn>>,
+    entropy: Arc<dyn Entropy>,
+}
 
 /// Ids drawn beforehand, and the key of those after them.
 struct Drawn {
@@ -67,20 +71,16 @@ struct Drawn {
 // === impl DecisionIds ===
 
 impl DecisionIds {
-    /// Draws the keys.
-    pub(super) fn new(entropy: &dyn Entropy) -> Self {
-        Self(Lanes::new(|| {
-            let mut key = Zeroizing::new([0; 32]);
-            entropy.fill(&mut *key);
-            Mutex::new(Drawn { key, ids: Zeroizing::new([[0; 16]; DRAWN]), used: DRAWN })
-        }))
+    /// Draws from `entropy`.
+    pub(super) fn new(entropy: Arc<dyn Entropy>) -> Self {
+        Self { lanes: Lanes::new(Mutex::default), entropy }
     }
 
     /// One that was not there before.
     pub(super) fn next(&self) -> DecisionId {
-        let mut drawn = self.0.mine().lock().unwrap_or_else(PoisonError::into_inner);
+        let mut drawn = self.lanes.mine().lock().unwrap_or_else(PoisonError::into_inner);
         if drawn.used >= DRAWN {
-            drawn.draw();
+            drawn.draw(&*self.entropy);
         }
         let id = drawn.ids[drawn.used];
         drawn.used += 1;
@@ -96,8 +96,18 @@ impl fmt::Debug for DecisionIds {
 
 // === impl Drawn ===
 
+impl Default for Drawn {
+    /// None are there, and no key.
+    fn default() -> Self {
+        Self { key: Zeroizing::default(), ids: Zeroizing::new([[0; 16]; DRAWN]), used: DRAWN }
+    }
+}
+
 impl Drawn {
-    fn draw(&mut self) {
+    fn draw(&mut self, entropy: &dyn Entropy) {
+        let mut fresh = Zeroizing::new([0; 32]);
+        entropy.fill(&mut *fresh);
+        self.key.iter_mut().zip(*fresh).for_each(|(kept, fresh)| *kept ^= fresh);
         // A key is used for one keystream, so that it needs no nonce.
         let mut keystream = ChaCha20::new((&*self.key).into(), &[0; 12].into());
         *self.key = [0; 32];
@@ -126,8 +136,8 @@ mod tests {
 
     #[test]
     fn no_two_decisions_share_an_id() {
-        let entropy = CountingEntropy::default();
-        let (one, other) = (DecisionIds::new(&entropy), DecisionIds::new(&entropy));
+        let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
+        let (one, other) = (DecisionIds::new(Arc::clone(&entropy)), DecisionIds::new(entropy));
         let mut seen = HashSet::new();
         for _ in 0..DRAWN * 3 + 1 {
             for id in [one.next(), other.next()] {
@@ -139,9 +149,20 @@ mod tests {
     }
 
     #[test]
+    fn copies_of_a_machine_go_on_with_ids_of_their_own() {
+        let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
+        let drawn_alike = || Drawn { key: Zeroizing::new([7; 32]), ..Drawn::default() };
+        let (mut one, mut other) = (drawn_alike(), drawn_alike());
+        one.draw(&*entropy);
+        other.draw(&*entropy);
+        assert_ne!(one.ids, other.ids);
+        assert_ne!(one.key, other.key);
+    }
+
+    #[test]
     fn the_key_of_what_was_drawn_is_gone_and_none_of_its_ids() {
-        let ids = DecisionIds::new(&CountingEntropy::default());
-        let keys = || ids.0.all().map(|lane| lane.lock().unwrap().key.to_vec()).collect::<Vec<_>>();
+        let ids = DecisionIds::new(Arc::new(CountingEntropy::default()));
+        let keys = || ids.lanes.all().map(|lane| lane.lock().unwrap().key.to_vec()).collect::<Vec<_>>();
         let before = keys();
         let drawn: Vec<_> = (0..DRAWN).map(|_| ids.next()).collect();
         let changed: Vec<_> = keys().into_iter().zip(before).filter(|(after, before)| after != before).collect();

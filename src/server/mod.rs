@@ -174,7 +174,7 @@ fn check_seats(
         let store: Arc<dyn CheckStore> = Arc::<CachedStore>::clone(cached);
         let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify).claiming_here();
         let check =
-            CheckService::new(verifier, Arc::clone(&app.config), Arc::clone(&app.metrics), &*app.entropy);
+            CheckService::new(verifier, Arc::clone(&app.config), Arc::clone(&app.metrics), Arc::clone(&app.entropy));
         CheckRoutes::new(check, others.clone())
     }))
 }

@@ -56,7 +56,7 @@ pub struct CheckService {
 
 impl CheckService {
     /// A service that decides with `verifier`.
-    pub fn new(verifier: Verifier, config: Arc<Config>, metrics: Arc<Metrics>, entropy: &dyn Entropy) -> Self {
+    pub fn new(verifier: Verifier, config: Arc<Config>, metrics: Arc<Metrics>, entropy: Arc<dyn Entropy>) -> Self {
         Self { verifier, config, metrics, ids: DecisionIds::new(entropy) }
     }
 

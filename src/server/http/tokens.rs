@@ -42,7 +42,7 @@ pub(super) struct TokenEndpoints {
 
 impl TokenEndpoints {
     pub(super) fn new(parts: Parts, verifier: EndpointVerifier, metrics: Arc<Metrics>) -> Self {
-        let ids = DecisionIds::new(&*parts.entropy);
+        let ids = DecisionIds::new(Arc::clone(&parts.entropy));
         Self { parts, verifier, metrics, ids }
     }
 

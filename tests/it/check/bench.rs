@@ -74,7 +74,7 @@ impl Bench {
         issue(&issuer).await;
         let metrics = Arc::new(Metrics::default());
         let verifier = Verifier::new(wrap(store), dyn_clock, &config.verify);
-        let service = CheckService::new(verifier, Arc::new(config), Arc::clone(&metrics), &*entropy);
+        let service = CheckService::new(verifier, Arc::new(config), Arc::clone(&metrics), entropy);
         Self { service, clock, issuer, metrics }
     }
 
