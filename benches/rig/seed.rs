@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use countersign::clock::{Clock as _, SystemClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::model::{
-    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Generation, Scopes,
-    Secret, Token, TokenStatus,
+    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Generation,
+    Scopes, Secret, Token, TokenStatus,
 };
 use countersign::store::{self, Store};
 use futures_util::{StreamExt as _, stream};
@@ -103,7 +103,7 @@ fn consumer(n: usize, now: UnixTime) -> Consumer {
         flows: [].into(),
         callbacks: Vec::new(),
         scopes: Scopes::parse("read write").unwrap(),
-        compat: [].into(),
+        compat: Compat::NONE,
         generation: Generation::from_number(1),
         created_at: now,
         updated_at: now,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{ConsumerId, ConsumerKey, ConsumerName, Generation, Scopes, Secret};
 use crate::clock::UnixTime;
-use crate::oauth::{RsaPublicKey, SignatureMethod};
+use crate::oauth::{Compat, RsaPublicKey, SignatureMethod};
 
 /// Whether a consumer may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,66 +43,6 @@ impl Flow {
     /// The flow of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|flow| flow.name() == name)
-    }
-}
-
-/// A known deviation from RFC 5849 that a consumer's client library makes and that is tolerated for it alone.
-///
-/// They are kept with a consumer; whether one may be set is left to the administration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CompatProfile {
-    /// `oauth_version` may be written otherwise, for example `1.0A`.
-    VersionLenient,
-    /// The base string URI has no `/` when the path is the root.
-    NoRootSlash,
-    /// A `+` in the query is a plus, not a space.
-    PlusLiteral,
-    /// Values of header and query are signed as they are sent, without decoding.
-    RawValues,
-    /// A form body is not in the base string; `oauth_body_hash` must cover it.
-    BodyUnsignedForm,
-    /// The query of a POST is not in the base string.
-    IgnoreQueryOnPost,
-    /// Brackets in names are encoded once.
-    BracketsOnce,
-    /// Signed for `http` or `https`, whichever the request came by.
-    SchemeAny,
-    /// The port is left out even where it is not the scheme's default.
-    DefaultPortAny,
-}
-
-impl CompatProfile {
-    /// Every profile, in the order in which they are listed to people.
-    pub const ALL: [Self; 9] = [
-        Self::VersionLenient,
-        Self::NoRootSlash,
-        Self::PlusLiteral,
-        Self::RawValues,
-        Self::BodyUnsignedForm,
-        Self::IgnoreQueryOnPost,
-        Self::BracketsOnce,
-        Self::SchemeAny,
-        Self::DefaultPortAny,
-    ];
-
-    /// The name in configuration, records and the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::VersionLenient => "version-lenient",
-            Self::NoRootSlash => "no-root-slash",
-            Self::PlusLiteral => "plus-literal",
-            Self::RawValues => "raw-values",
-            Self::BodyUnsignedForm => "body-unsigned-form",
-            Self::IgnoreQueryOnPost => "ignore-query-on-post",
-            Self::BracketsOnce => "brackets-once",
-            Self::SchemeAny => "scheme-any",
-            Self::DefaultPortAny => "default-port-any",
-        }
-    }
-
-    /// The profile of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|profile| profile.name() == name)
     }
 }
 
@@ -157,7 +97,7 @@ pub struct Consumer {
     /// The scopes that it may have.
     pub scopes: Scopes,
     /// The deviations from RFC 5849 that it needs; empty is none.
-    pub compat: BTreeSet<CompatProfile>,
+    pub compat: Compat,
     /// What every one of its tokens must have.
     pub generation: Generation,
     /// When it was created.

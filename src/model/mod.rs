@@ -13,7 +13,7 @@ mod text;
 mod token;
 mod user;
 
-pub use consumer::{CompatProfile, Consumer, ConsumerSecret, ConsumerStatus, Flow, MIN_RSA_BITS};
+pub use consumer::{Consumer, ConsumerSecret, ConsumerStatus, Flow, MIN_RSA_BITS};
 pub use generation::Generation;
 pub use request_token::{Callback, RequestToken, RequestTokenState};
 pub use scopes::Scopes;
@@ -22,3 +22,5 @@ pub use session::{Session, SessionId};
 pub use text::{ConsumerId, ConsumerKey, ConsumerName, MAX_VALUE_LEN, Token, UserId, Username, ValueError};
 pub use token::{AccessToken, TokenState, TokenStatus};
 pub use user::{PasswordHash, User, UserStanding, UserStatus};
+
+pub use crate::oauth::{Compat, CompatProfile};

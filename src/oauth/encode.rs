@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use super::Place;
 use super::scan::{all, split_once};
 
 /// How a name or value stands on the wire.
@@ -16,6 +17,16 @@ pub(super) enum Syntax {
     Form,
     /// Section 3.6: `+` is a plus (Authorization header).
     Percent,
+}
+
+impl Syntax {
+    /// How names and values stand in that place.
+    pub(super) const fn of(place: Place) -> Self {
+        match place {
+            Place::Header => Self::Percent,
+            Place::Query | Place::Body => Self::Form,
+        }
+    }
 }
 
 /// A `%` that two hexadecimal digits do not follow.

@@ -40,7 +40,7 @@ impl HmacKey {
     }
 
     /// What `then` makes of the HMAC of a message.
-    pub(super) fn sign<T>(&self, message: &impl Message, then: impl FnOnce(&[u8]) -> T) -> T {
+    pub(super) fn sign<T>(&self, message: &(impl Message + ?Sized), then: impl FnOnce(&[u8]) -> T) -> T {
         match self {
             Self::Sha1(key) => then(&mac(key.clone(), message)),
             Self::Sha256(key) => then(&mac(key.clone(), message)),
@@ -72,7 +72,7 @@ impl KeySchedule {
         &self,
         hash: Hash,
         (consumer, token): (&[u8], &[u8]),
-        message: &impl Message,
+        message: &(impl Message + ?Sized),
         then: impl FnOnce(&[u8]) -> T,
     ) -> T {
         let remember = || {
@@ -108,7 +108,7 @@ fn read<M: KeyInit>(key: &[u8]) -> M {
     <M as KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
-fn mac<M: Mac>(mut mac: M, message: &impl Message) -> Output<M> {
+fn mac<M: Mac>(mut mac: M, message: &(impl Message + ?Sized)) -> Output<M> {
     message.write(&mut |piece| mac.update(piece));
     mac.finalize().into_bytes()
 }

@@ -16,6 +16,7 @@
 
 mod base_string;
 mod body_hash;
+mod compat;
 mod encode;
 mod hash;
 mod header;
@@ -31,11 +32,13 @@ mod scan;
 mod sign;
 mod signature;
 mod uri;
+mod variant;
 
 #[cfg(test)]
 mod tests;
 
 pub use body_hash::{BodyHashRule, body_hash};
+pub use compat::{Compat, CompatProfile};
 pub use hmac_key::KeySchedule;
 pub use parameter::{Parameter, Parameters, Place};
 pub use rejection::{Rejection, RejectionKind};

@@ -138,7 +138,7 @@ impl<'a> Collector<'a> {
         if self.count > self.limit {
             return Err(Rejection::TooManyParameters);
         }
-        let syntax = if place == Place::Header { Syntax::Percent } else { Syntax::Form };
+        let syntax = Syntax::of(place);
         let name = normalize(name, syntax).map_err(|_| Rejection::BadEscape(place))?;
         let value = normalize(value, syntax).unwrap_or_else(|_| {
             self.bad_escape = Some(place);

@@ -2,14 +2,17 @@
 
 use std::borrow::Cow;
 
-use super::base_string::BaseString;
+use super::base_string::{BaseString, Message};
 use super::body_hash::BodyCheck;
 use super::header::oauth_credentials;
 use super::media_type::is_form;
 use super::params::{Collector, Protocol};
 use super::signature::Claim;
 use super::uri::{BaseUri, split_target};
-use super::{BodyHashRule, KeySchedule, Keys, Parameter, Parameters, Place, Rejection, SignatureMethod};
+use super::variant::{Wire, compat_variants};
+use super::{
+    BodyHashRule, Compat, CompatProfile, KeySchedule, Keys, Parameter, Parameters, Place, Rejection, SignatureMethod,
+};
 
 /// The scheme that the client signed (RFC 5849 section 3.4.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,18 +95,17 @@ impl<'a> Request<'a> {
         let base_string = BaseString::new(self.method, BaseUri::of(self)?, collected.pairs);
         base_string.refuse_duplicates(collected.place)?;
         let credentials = Credentials::of(collected.protocol, limits)?;
-        let body = self.body;
-        Ok(Some(SignedRequest { credentials, base_string, realm, place: collected.place, body, is_form }))
+        Ok(Some(SignedRequest { request: *self, credentials, base_string, realm, place: collected.place, is_form }))
     }
 }
 
 /// A request that carries a well-formed signature; whether it is a true one is not known yet.
 pub struct SignedRequest<'a> {
+    request: Request<'a>,
     credentials: Credentials<'a>,
     base_string: BaseString<'a>,
     realm: Option<Cow<'a, [u8]>>,
     place: Place,
-    body: Body<'a>,
     is_form: bool,
 }
 
@@ -165,28 +167,66 @@ impl<'a> SignedRequest<'a> {
     ///
     /// # Errors
     /// [`Rejection::SignatureMismatch`], [`Rejection::SignatureNotCanonical`] and, only after the signature is proven,
-    /// [`Rejection::BodyHashAbsent`], [`Rejection::BodyHashMismatch`] and [`Rejection::BodyNotWhole`].
+    /// [`Rejection::VersionUnsupported`], [`Rejection::BodyHashAbsent`], [`Rejection::BodyHashMismatch`] and
+    /// [`Rejection::BodyNotWhole`].
     pub fn verify(self, keys: &Keys<'_>, rule: BodyHashRule) -> Result<Verified<'a>, Rejection> {
-        self.verify_with(keys, &KeySchedule::default(), rule)
+        self.verify_under(Compat::NONE, keys, &KeySchedule::default(), rule)
     }
 
-    /// As [`verify`](Self::verify); the HMAC key of the first of `keys` is remembered in `schedule`.
+    /// As [`verify`](Self::verify), and where RFC 5849 does not prove it, as the profiles of `compat` read it; the HMAC key
+    /// of the first of `keys` is remembered in `schedule`.
     ///
     /// # Errors
     /// As [`verify`](Self::verify).
-    pub fn verify_with(
+    ///
+    /// # Security
+    /// `compat` has to be the consumer's own. How long a refusal takes shows whether it has any.
+    pub fn verify_under(
         self,
+        compat: Compat,
         keys: &Keys<'_>,
         schedule: &KeySchedule,
         rule: BodyHashRule,
     ) -> Result<Verified<'a>, Rejection> {
-        let Credentials { method, signature, token, body_hash, .. } = &self.credentials;
-        let with_token = token.is_some();
-        Claim { method: *method, message: &self.base_string, signature, with_token, schedule }.prove(keys)?;
-        let sent = body_hash.as_deref();
-        BodyCheck { method: *method, sent, body: self.body, is_form: self.is_form }.check(rule)?;
+        let proven = match self.claim(&self.base_string, schedule).prove(keys) {
+            Err(Rejection::SignatureMismatch) if !compat.is_empty() => self.prove_variant(compat, keys, schedule)?,
+            proven => proven.map(|()| Proven { with_form: true })?,
+        };
+        let Credentials { method, body_hash, strict_version, .. } = &self.credentials;
+        if !strict_version && !compat.contains(CompatProfile::VersionLenient) {
+            return Err(Rejection::VersionUnsupported);
+        }
+        let (sent, body) = (body_hash.as_deref(), self.request.body);
+        // Whatever the route demands: nothing else covers a form that is not in the base string.
+        let (rule, is_form) = if proven.with_form { (rule, self.is_form) } else { (BodyHashRule::Require, false) };
+        BodyCheck { method: *method, sent, body, is_form }.check(rule)?;
         Ok(Verified { signed: self })
     }
+
+    /// Tries what the profiles make of the request; a handful at most.
+    fn prove_variant(&self, compat: Compat, keys: &Keys<'_>, schedule: &KeySchedule) -> Result<Proven, Rejection> {
+        let wire = Wire::of(&self.request).ok_or(Rejection::SignatureMismatch)?;
+        let mut tried = vec![self.base_string()];
+        for variant in compat_variants(compat, &self.request, &wire) {
+            let Some(base_string) = variant.base_string(&wire).filter(|made| !tried.contains(made)) else { continue };
+            if self.claim(base_string.as_slice(), schedule).prove(keys).is_ok() {
+                return Ok(Proven { with_form: variant.form });
+            }
+            tried.push(base_string);
+        }
+        Err(Rejection::SignatureMismatch)
+    }
+
+    fn claim<'s, M: Message + ?Sized>(&'s self, message: &'s M, schedule: &'s KeySchedule) -> Claim<'s, M> {
+        let Credentials { method, signature, token, .. } = &self.credentials;
+        Claim { method: *method, message, signature, with_token: token.is_some(), schedule }
+    }
+}
+
+/// What of a request a matching signature covers.
+struct Proven {
+    /// The parameters of a form body are in the base string.
+    with_form: bool,
 }
 
 /// Proof that the holder of the keys signed this request.
@@ -210,12 +250,14 @@ struct Credentials<'a> {
     timestamp: Option<u64>,
     nonce: Option<Cow<'a, [u8]>>,
     body_hash: Option<Cow<'a, [u8]>>,
+    /// `oauth_version` is as RFC 5849 has it.
+    strict_version: bool,
 }
 
 impl<'a> Credentials<'a> {
     fn of(mut sent: Protocol<'a>, limits: &Limits) -> Result<Self, Rejection> {
         refuse_absent(&sent)?;
-        refuse_version(sent.value(Parameter::Version))?;
+        let strict_version = is_strict(sent.value(Parameter::Version))?;
         refuse_lengths(&sent, limits)?;
         let method = sent.value(Parameter::SignatureMethod).and_then(SignatureMethod::from_name);
         Ok(Self {
@@ -226,6 +268,7 @@ impl<'a> Credentials<'a> {
             signature: sent.take(Parameter::Signature).unwrap_or_default(),
             nonce: sent.take(Parameter::Nonce),
             body_hash: sent.take(Parameter::BodyHash),
+            strict_version,
         })
     }
 }
@@ -238,9 +281,11 @@ fn refuse_absent(sent: &Protocol<'_>) -> Result<(), Rejection> {
     if absent.is_empty() { Ok(()) } else { Err(Rejection::Absent(absent)) }
 }
 
-fn refuse_version(version: Option<&[u8]>) -> Result<(), Rejection> {
+/// Whether the version is written as section 3.1 says; how else it is known to be written is for the proof to judge.
+fn is_strict(version: Option<&[u8]>) -> Result<bool, Rejection> {
     match version {
-        None | Some(b"1.0") => Ok(()),
+        None | Some(b"1.0") => Ok(true),
+        Some(b"1.0a" | b"1.0A" | b"1") => Ok(false),
         Some(_) => Err(Rejection::VersionUnsupported),
     }
 }

@@ -90,7 +90,7 @@ pub struct Keys<'k> {
 }
 
 /// A signature that was sent, and what it is said to sign.
-pub(super) struct Claim<'s, M> {
+pub(super) struct Claim<'s, M: ?Sized> {
     pub(super) method: SignatureMethod,
     pub(super) message: &'s M,
     /// `oauth_signature`, decoded from the wire.
@@ -101,7 +101,7 @@ pub(super) struct Claim<'s, M> {
     pub(super) schedule: &'s KeySchedule,
 }
 
-impl<M: Message> Claim<'_, M> {
+impl<M: Message + ?Sized> Claim<'_, M> {
     /// Recomputes the signature with each key and compares; every key is tried, whichever matches.
     ///
     /// What is returned early depends on what was sent alone.

@@ -24,10 +24,7 @@ impl<'a> BaseUri<'a> {
     /// When the authority or the target is malformed.
     pub(super) fn of(request: &Request<'a>) -> Result<Self, Rejection> {
         let authority = signed_authority(request.scheme, request.authority).ok_or(Rejection::AuthorityMalformed)?;
-        let path = match split_target(request.target).0 {
-            [] => b"/",
-            path => path,
-        };
+        let path = root_or(split_target(request.target).0);
         if !path.starts_with(b"/") || memchr(b'#', request.target).is_some() {
             return Err(Rejection::TargetMalformed);
         }
@@ -51,16 +48,26 @@ pub(super) fn split_target(target: &[u8]) -> (&[u8], &[u8]) {
     split_once(target, b'?').unwrap_or((target, b""))
 }
 
+/// A path, which is never empty.
+pub(super) const fn root_or(path: &[u8]) -> &[u8] {
+    if path.is_empty() { b"/" } else { path }
+}
+
 /// Host in lower case, with its port unless it is the default of the scheme.
 fn signed_authority(scheme: Scheme, authority: &[u8]) -> Option<Cow<'_, [u8]>> {
+    authority_without(|port| port == scheme.default_port(), authority)
+}
+
+/// Host in lower case, with its port unless that is to be left out; `None` when it is malformed.
+#[inline]
+pub(super) fn authority_without(is_left_out: impl FnOnce(&[u8]) -> bool, authority: &[u8]) -> Option<Cow<'_, [u8]>> {
     let host_len = host_len(authority)?;
     let port = match &authority[host_len..] {
         [] => &[][..],
         [b':', port @ ..] if port.iter().all(u8::is_ascii_digit) => port,
         _ => return None,
     };
-    let is_default = port.is_empty() || port == scheme.default_port();
-    let signed = if is_default { &authority[..host_len] } else { authority };
+    let signed = if port.is_empty() || is_left_out(port) { &authority[..host_len] } else { authority };
     let lower = all(signed, |byte| byte.wrapping_sub(b'A') >= 26);
     Some(if lower { Cow::Borrowed(signed) } else { Cow::Owned(signed.to_ascii_lowercase()) })
 }
@@ -85,7 +92,14 @@ const fn is_host_name(byte: u8) -> bool {
 }
 
 impl Scheme {
-    const fn default_port(self) -> &'static [u8] {
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Http => Self::Https,
+            Self::Https => Self::Http,
+        }
+    }
+
+    pub(super) const fn default_port(self) -> &'static [u8] {
         match self {
             Self::Http => b"80",
             Self::Https => b"443",

@@ -9,8 +9,8 @@ use super::StoreError;
 use super::record::Records;
 use crate::clock::UnixTime;
 use crate::model::{
-    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation,
-    PasswordHash, Scopes, Secret, Token, TokenStatus, User, UserId, UserStatus, Username, ValueError,
+    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow,
+    Generation, PasswordHash, Scopes, Secret, Token, TokenStatus, User, UserId, UserStatus, Username, ValueError,
 };
 
 /// A consumer, a token and a user as they are written.
@@ -72,7 +72,7 @@ fn consumer() -> Result<Consumer, ValueError> {
         flows: [Flow::TwoLegged, Flow::ThreeLegged].into(),
         callbacks: Vec::new(),
         scopes: Scopes::parse("read")?,
-        compat: BTreeSet::new(),
+        compat: Compat::NONE,
         generation: Generation::default(),
         created_at: UnixTime::default(),
         updated_at: UnixTime::default(),

@@ -3,7 +3,7 @@
 use super::{Reason, dummy};
 use crate::clock::UnixTime;
 use crate::model::{Consumer, Secret};
-use crate::oauth::{BodyHashRule, KeySchedule, Keys, SignedRequest, Verified};
+use crate::oauth::{BodyHashRule, Compat, KeySchedule, Keys, SignedRequest, Verified};
 
 /// What is known of those whom a request names.
 pub(super) struct Known<'k> {
@@ -43,7 +43,8 @@ pub(super) fn prove<'r>(
         None => signed.token().map(|_| dummy::SECRET),
     };
     let keys = Keys { consumer_secrets: &secrets[..count], token_secret, rsa_public_keys: &rsa_public_keys };
-    let verdict = signed.verify_with(&keys, schedule, rule);
+    let compat = consumer.map_or(Compat::NONE, |consumer| consumer.compat);
+    let verdict = signed.verify_under(compat, &keys, schedule, rule);
     match refused {
         Some(reason) => Err(reason),
         None => verdict.map_err(Reason::Rejected),

@@ -12,8 +12,8 @@ use super::violations::Violations;
 use super::{ConsumerChange, random, uri};
 use crate::clock::{Entropy, UnixTime};
 use crate::model::{
-    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation,
-    MIN_RSA_BITS, Scopes, Secret, Token, TokenStatus, UserId, ValueError,
+    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow,
+    Generation, MIN_RSA_BITS, Scopes, Secret, Token, TokenStatus, UserId, ValueError,
 };
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 
@@ -151,7 +151,7 @@ impl ConsumerDraft {
             flows,
             callbacks,
             scopes,
-            compat: BTreeSet::new(),
+            compat: Compat::NONE,
             generation: Generation::draw(entropy),
             created_at: now,
             updated_at: now,

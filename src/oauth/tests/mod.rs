@@ -5,6 +5,7 @@
 
 mod base_string;
 mod body_hash;
+mod compat;
 mod header;
 mod keys;
 mod parameters;
@@ -21,8 +22,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{
-    Body, BodyHashRule, Draft, KeySchedule, Keys, Limits, Place, Rejection, Request, RsaPrivateKey, RsaPublicKey,
-    Scheme, Signed, SignedRequest, Stamp,
+    Body, BodyHashRule, Compat, Draft, KeySchedule, Keys, Limits, Place, Rejection, Request, RsaPrivateKey,
+    RsaPublicKey, Scheme, Signed, SignedRequest, Stamp,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -137,7 +138,7 @@ impl Wire {
 
     fn verify_with(&self, keys: &Keys<'_>, schedule: &KeySchedule, rule: BodyHashRule) -> Result<(), Rejection> {
         self.with_request(|request| match request.parse(&Limits::default())? {
-            Some(signed) => signed.verify_with(keys, schedule, rule).map(|_| ()),
+            Some(signed) => signed.verify_under(Compat::NONE, keys, schedule, rule).map(|_| ()),
             None => panic!("the request is not signed"),
         })
     }

@@ -327,7 +327,7 @@ mod tests {
             flows: BTreeSet::new(),
             callbacks: Vec::new(),
             scopes,
-            compat: BTreeSet::new(),
+            compat: crate::model::Compat::NONE,
             generation: Generation::default(),
             created_at: UnixTime::default(),
             updated_at: UnixTime::default(),

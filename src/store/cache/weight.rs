@@ -2,7 +2,7 @@
 
 use std::mem::size_of;
 
-use crate::model::{AccessToken, CompatProfile, Consumer, ConsumerKey, ConsumerSecret, Flow, Scopes, Secret, Token};
+use crate::model::{AccessToken, Consumer, ConsumerKey, ConsumerSecret, Flow, Scopes, Secret, Token};
 use crate::oauth::{KeySchedule, SignatureMethod};
 
 /// A consumer and its key.
@@ -25,7 +25,6 @@ pub(super) fn consumer(key: &ConsumerKey, consumer: &Consumer) -> usize {
         + consumer.callbacks.iter().map(|callback| size_of::<String>() + callback.len()).sum::<usize>()
         + tree::<SignatureMethod>(consumer.signature_methods.len())
         + tree::<Flow>(consumer.flows.len())
-        + tree::<CompatProfile>(consumer.compat.len())
         + scopes(&consumer.scopes)
 }
 

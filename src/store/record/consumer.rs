@@ -76,7 +76,7 @@ impl Records {
             flows: names(&consumer.flows, Flow::name),
             callbacks: consumer.callbacks.clone(),
             scopes: consumer.scopes.to_string(),
-            compat: names(&consumer.compat, CompatProfile::name),
+            compat: consumer.compat.iter().map(|profile| profile.name().to_owned()).collect(),
             generation: consumer.generation.number(),
             created_at_ms: consumer.created_at.as_millis(),
             updated_at_ms: consumer.updated_at.as_millis(),
@@ -133,7 +133,7 @@ fn names<T: Copy>(values: &BTreeSet<T>, name: fn(T) -> &'static str) -> Vec<Stri
     values.iter().map(|value| name(*value).to_owned()).collect()
 }
 
-fn from_names<T: Ord>(names: &[String], value: impl Fn(&str) -> Option<T>) -> Result<BTreeSet<T>, StoreError> {
+fn from_names<T, C: FromIterator<T>>(names: &[String], value: impl Fn(&str) -> Option<T>) -> Result<C, StoreError> {
     let known = |name: &String| value(name).ok_or_else(|| unreadable("it has a name that this release does not know"));
     names.iter().map(known).collect()
 }

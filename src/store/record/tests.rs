@@ -94,7 +94,7 @@ fn consumer() -> Consumer {
         flows: Flow::ALL.into(),
         callbacks: vec!["https://printer.example/ready".into()],
         scopes: Scopes::parse("read write").unwrap(),
-        compat: CompatProfile::ALL.into(),
+        compat: CompatProfile::ALL.into_iter().collect(),
         generation: Generation::from_number(u64::MAX),
         created_at: UnixTime::from_millis(1),
         updated_at: UnixTime::from_millis(2),

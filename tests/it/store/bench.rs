@@ -1,6 +1,5 @@
 //! A store of each kind for one test, and what to put into it.
 
-use std::collections::BTreeSet;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use countersign::clock::{Clock, Entropy as _, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{StoreConfig, StoreUrl};
 use countersign::model::{
-    AccessToken, Callback, CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret,
+    AccessToken, Callback, Compat, CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret,
     ConsumerStatus, Flow, Generation, PasswordHash, RequestToken, RequestTokenState, Scopes, Secret, Session,
     SessionId, Token, TokenStatus, User, UserId, UserStatus, Username,
 };
@@ -151,7 +150,7 @@ pub(crate) fn consumer(consumer_key: &str) -> Consumer {
         flows: Flow::ALL.into(),
         callbacks: vec!["https://printer.example/ready".into()],
         scopes: Scopes::parse("read write").unwrap(),
-        compat: BTreeSet::from([CompatProfile::NoRootSlash]),
+        compat: Compat::only(CompatProfile::NoRootSlash),
         generation: Generation::from_number(7),
         created_at: UnixTime::from_secs(NOW),
         updated_at: UnixTime::from_secs(NOW),

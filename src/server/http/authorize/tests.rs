@@ -236,7 +236,7 @@ pub(super) fn asking(name: &str) -> Asking {
         flows: std::collections::BTreeSet::new(),
         callbacks: Vec::new(),
         scopes: Scopes::default(),
-        compat: std::collections::BTreeSet::new(),
+        compat: crate::model::Compat::NONE,
         generation: Generation::default(),
         created_at: time,
         updated_at: time,

@@ -1,9 +1,8 @@
 //! Consumers and tokens: kept, looked up, changed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use countersign::model::{Consumer, ConsumerStatus, Token, TokenStatus};
+use countersign::model::{Compat, Consumer, ConsumerStatus, Token, TokenStatus};
 use countersign::oauth::RsaPublicKey;
 use countersign::store::{Store, StoreErrorKind};
 
@@ -39,7 +38,7 @@ async fn a_consumer_is_found_as_it_was_kept(store: Arc<dyn Store>) {
 }
 
 async fn a_consumer_without_secrets_is_kept_without(store: Arc<dyn Store>) {
-    let bare = Consumer { secrets: Vec::new(), compat: BTreeSet::new(), ..consumer("ck") };
+    let bare = Consumer { secrets: Vec::new(), compat: Compat::NONE, ..consumer("ck") };
     store.create_consumer(&bare).await.unwrap();
     assert_eq!(store.credentials(&bare.key, None).await.unwrap().consumer.as_deref(), Some(&bare));
 }

@@ -1,0 +1,205 @@
+//! Compat profiles: what each proves that RFC 5849 does not, and what it never lets through.
+
+use proptest::prelude::*;
+
+use super::super::hmac_key::HmacKey;
+use super::super::signature::signing_key;
+use super::super::variant::{Variant, Wire as Parameters};
+use super::*;
+use crate::oauth::{Compat, CompatProfile, SignatureMethod};
+
+type Deviation = (CompatProfile, fn() -> Wire, &'static str);
+
+/// A profile, a request that needs it, and the end of the base string of its client: what follows the protocol parameters,
+/// and the base string URI in front.
+const DEVIATIONS: [Deviation; 10] = [
+    (CompatProfile::VersionLenient, || versioned("1.0A"), "GET&https%3A%2F%2Fapi.example.com%2F&{version=1.0A}"),
+    (CompatProfile::NoRootSlash, || get("/?a=1"), "GET&https%3A%2F%2Fapi.example.com&a%3D1%26{}"),
+    (CompatProfile::PlusLiteral, || get("/?a=1+2"), "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%252B2%26{}"),
+    (CompatProfile::RawValues, || get("/?a=1/2"), "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%2F2%26{}"),
+    (CompatProfile::BodyUnsignedForm, hashed_form, "POST&https%3A%2F%2Fapi.example.com%2F&{hash}"),
+    (CompatProfile::IgnoreQueryOnPost, || post("/?a=1"), "POST&https%3A%2F%2Fapi.example.com%2F&{}"),
+    (CompatProfile::BracketsOnce, || get("/?a%5Bb%5D=1"), "GET&https%3A%2F%2Fapi.example.com%2F&a%5Bb%5D%3D1%26{}"),
+    (CompatProfile::SchemeAny, || get("/"), "GET&http%3A%2F%2Fapi.example.com%2F&{}"),
+    (CompatProfile::DefaultPortAny, || at("api.example.com:80"), "GET&https%3A%2F%2Fapi.example.com%2F&{}"),
+    (CompatProfile::DefaultPortAny, || at("API.example.com:80"), "GET&https%3A%2F%2Fapi.example.com%2F&{}"),
+];
+
+#[test]
+fn each_profile_and_no_other_proves_what_its_clients_sign() {
+    for (needed, wire, base_string) in DEVIATIONS {
+        let wire = signed(wire(), base_string);
+        for profile in CompatProfile::ALL {
+            let verdict = verify(&wire, Compat::only(profile), BodyHashRule::Accept);
+            let refused = if needed == CompatProfile::VersionLenient {
+                Rejection::VersionUnsupported
+            } else {
+                Rejection::SignatureMismatch
+            };
+            let expected = if profile == needed { Ok(()) } else { Err(refused) };
+            assert_eq!(verdict, expected, "{needed} under {profile}: {base_string}");
+        }
+        assert!(verify(&wire, Compat::NONE, BodyHashRule::Accept).is_err(), "{needed}");
+    }
+}
+
+#[test]
+fn a_profile_never_takes_away_what_rfc_5849_proves() {
+    let all: Compat = CompatProfile::ALL.into_iter().collect();
+    for (_, wire, _) in DEVIATIONS {
+        let wire = wire();
+        let base_string = wire.with_request(|request| {
+            let parameters = Parameters::of(&request).unwrap();
+            String::from_utf8(Variant::rfc(&request).base_string(&parameters).unwrap()).unwrap()
+        });
+        let wire = with_signature(wire, &base_string);
+        assert_eq!(verify(&wire, all, BodyHashRule::Accept), Ok(()), "{base_string}");
+    }
+}
+
+#[test]
+fn versions_that_clients_are_known_to_send_are_refused_once_they_are_proven() {
+    for version in ["1", "1.0a", "1.0A"] {
+        let wire = signed(versioned(version), &format!("GET&https%3A%2F%2Fapi.example.com%2F&{{version={version}}}"));
+        let lenient = Compat::only(CompatProfile::VersionLenient);
+        assert_eq!(verify(&wire, Compat::NONE, BodyHashRule::Accept), Err(Rejection::VersionUnsupported), "{version}");
+        assert_eq!(verify(&wire, lenient, BodyHashRule::Accept), Ok(()), "{version}");
+    }
+}
+
+#[test]
+fn a_version_that_is_not_proven_is_a_wrong_signature() {
+    let wire = versioned("1.0A");
+    assert_eq!(verify(&wire, Compat::NONE, BodyHashRule::Accept), Err(Rejection::SignatureMismatch));
+}
+
+#[test]
+fn a_form_that_is_not_signed_has_to_match_its_hash_whatever_the_route_demands() {
+    let compat = Compat::only(CompatProfile::BodyUnsignedForm);
+    let base_string = "POST&https%3A%2F%2Fapi.example.com%2F&{hash}";
+    for rule in [BodyHashRule::Off, BodyHashRule::Accept, BodyHashRule::Require] {
+        let mut wire = signed(hashed_form(), base_string);
+        assert_eq!(verify(&wire, compat, rule), Ok(()));
+        wire.body = Some(b"a=2".into());
+        assert_eq!(verify(&wire, compat, rule), Err(Rejection::BodyHashMismatch));
+        let unhashed = signed(post("/").body(FORM, "a=1"), "POST&https%3A%2F%2Fapi.example.com%2F&{}");
+        assert_eq!(verify(&unhashed, compat, rule), Err(Rejection::BodyHashAbsent));
+    }
+}
+
+#[test]
+fn protocol_parameters_are_signed_wherever_they_stand() {
+    let nothing = "POST&https%3A%2F%2Fapi.example.com%2F&";
+    let all: Compat = CompatProfile::ALL.into_iter().collect();
+    let mut in_query = Wire::get(&format!("/?{PARAMETERS}"));
+    in_query.method = b"POST".into();
+    let in_query = replacing_signature(in_query, nothing);
+    assert_eq!(verify(&in_query, all, BodyHashRule::Accept), Err(Rejection::SignatureMismatch));
+    let mut in_form = Wire::get("/").body(FORM, PARAMETERS);
+    in_form.method = b"POST".into();
+    let in_form = replacing_signature(in_form, nothing);
+    assert_eq!(verify(&in_form, all, BodyHashRule::Accept), Err(Rejection::SignatureMismatch));
+}
+
+#[test]
+fn raw_values_that_could_be_split_otherwise_are_not_proven() {
+    // Both have the same names and values once they are joined: only one was signed.
+    let text = "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%26b%3D2%26{}";
+    let compat = Compat::only(CompatProfile::RawValues);
+    assert_eq!(verify(&signed(get("/?a=1&b=2"), text), compat, BodyHashRule::Accept), Ok(()));
+    let joined = Wire::get("/").authorization(header_of(PARAMETERS).replacen("OAuth ", "OAuth a=\"1&b=2\", ", 1));
+    assert_eq!(verify(&signed(joined, text), compat, BodyHashRule::Accept), Err(Rejection::SignatureMismatch));
+}
+
+proptest! {
+    #[test]
+    fn the_first_position_of_every_knob_is_what_a_check_computes(
+        method in "[a-zA-Z]{1,7}",
+        target in "/[ -\"$->@-~]{0,20}(\\?[a-c=&+%0-9A-F\\[\\]~]{0,30})?",
+        host in "[a-zA-Z.]{1,12}(:(80|443|8080))?",
+        prefix in "(/[a-z~%]{0,5})?",
+        body in proptest::option::of("[a-c=&+]{0,20}"),
+    ) {
+        let mut wire = Wire::get(&target).in_header();
+        (wire.method, wire.authority, wire.path_prefix) = (method.into(), host.into(), prefix.into());
+        if let Some(body) = body {
+            wire = wire.body(FORM, &body);
+        }
+        wire.with_request(|request| {
+            if let Ok(Some(signed)) = request.parse(&Limits::default()) {
+                let parameters = Parameters::of(&request).unwrap();
+                assert_eq!(Variant::rfc(&request).base_string(&parameters), Some(signed.base_string()));
+            }
+        });
+    }
+}
+
+fn get(target: &str) -> Wire {
+    Wire::get(target).in_header()
+}
+
+fn post(target: &str) -> Wire {
+    Wire { method: b"POST".into(), ..get(target) }
+}
+
+fn at(authority: &str) -> Wire {
+    Wire { authority: authority.into(), ..get("/") }
+}
+
+fn versioned(version: &str) -> Wire {
+    Wire::get("/").authorization(header_of(&format!("{PARAMETERS}&oauth_version={version}")))
+}
+
+fn hashed_form() -> Wire {
+    let hash = body_hash_of("a=1");
+    let header = header_of(&format!("{PARAMETERS}&oauth_body_hash={hash}"));
+    Wire { method: b"POST".into(), ..Wire::get("/").authorization(header).body(FORM, "a=1") }
+}
+
+fn body_hash_of(body: &str) -> String {
+    crate::oauth::encode::encoded(crate::oauth::body_hash(SignatureMethod::HmacSha1, body.as_bytes()).as_bytes())
+}
+
+/// Signs as the client does whose base string this is: `{}` stands for the protocol parameters, with what they have beside.
+fn signed(wire: Wire, base_string: &str) -> Wire {
+    let required = "oauth_consumer_key%3Dkey%26oauth_nonce%3Dn%26oauth_signature_method%3DHMAC-SHA1\
+                    %26oauth_timestamp%3D137131200";
+    let hash = crate::oauth::encode::encoded(body_hash_of("a=1").as_bytes());
+    let text = base_string
+        .replace("{}", required)
+        .replace("{hash}", &format!("oauth_body_hash%3D{hash}%26{required}"))
+        .replace("{version=", &format!("{required}%26oauth_version%3D"))
+        .replace('}', "");
+    with_signature(wire, &text)
+}
+
+/// Its header with the signature of a base string.
+fn with_signature(mut wire: Wire, base_string: &str) -> Wire {
+    let header = String::from_utf8(wire.authorization.remove(0)).unwrap();
+    wire.authorization(header.replace("oauth_signature=\"AAAA\"", &format!("oauth_signature=\"{}\"", mac(base_string))))
+}
+
+/// Its query or form with the signature of a base string.
+fn replacing_signature(mut wire: Wire, base_string: &str) -> Wire {
+    let signature = crate::oauth::encode::encoded(mac(base_string).as_bytes());
+    let replace = |bytes: &[u8]| {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        text.replace("oauth_signature=AAAA", &format!("oauth_signature={signature}")).into_bytes()
+    };
+    wire.target = replace(&wire.target);
+    wire.body = wire.body.map(|body| replace(&body));
+    wire
+}
+
+fn mac(base_string: &str) -> String {
+    let key = signing_key(CONSUMER_SECRET, b"");
+    HmacKey::new(SignatureMethod::HmacSha1.hash(), &key).sign(base_string.as_bytes(), |mac| STANDARD.encode(mac))
+}
+
+fn verify(wire: &Wire, compat: Compat, rule: BodyHashRule) -> Result<(), Rejection> {
+    wire.with_request(|request| {
+        let signed = request.parse(&Limits::default())?.unwrap();
+        let keys = secrets(&[CONSUMER_SECRET], None);
+        signed.verify_under(compat, &keys, &KeySchedule::default(), rule).map(|_| ())
+    })
+}
