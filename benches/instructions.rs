@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use countersign::clock::{Clock, CountingEntropy, Entropy, ManualClock, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
+use countersign::diagnostics::Diagnostics;
 use countersign::issue::{Actor, ConsumerDraft, Expiry, Issuer, Terms, TokenDraft};
 use countersign::model::Secret;
 use countersign::oauth::{Draft, Place, Scheme, SignatureMethod, Signer, SigningKey, Stamp};
@@ -65,8 +66,9 @@ async fn service() -> CheckService {
     issue(Arc::clone(&store), &clock, &entropy, &config).await;
     let metrics = Arc::new(Metrics::default());
     let cached = CachedStore::new(store, Arc::clone(&clock), &config.cache, Arc::clone(&metrics));
+    let diagnostics = Diagnostics::new(&config.diagnostics, Arc::clone(&clock));
     let verifier = Verifier::new(cached, clock, &config.verify);
-    CheckService::new(verifier, Arc::new(config), metrics, entropy)
+    CheckService::new(verifier, Arc::new(config), metrics, diagnostics, entropy)
 }
 
 async fn issue(store: Arc<dyn Store>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>, config: &Config) {

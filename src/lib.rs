@@ -18,6 +18,9 @@
 //!   server::api, http   administrators over gRPC; consumers and users at /oauth/…
 //! ```
 //!
+//! Beside them, `diagnostics` keeps what was refused and counts for each consumer; `server::ext_authz` tells it of every
+//! decision.
+//!
 //! A request for credentials is signed like every other: `server::http` has it verified by the steps of a check.
 //!
 //! Data flows one way, and so do imports: `server` → `verify` and `issue` → `store` → `model`; `verify` → `oauth`, which
@@ -61,6 +64,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod diagnostics;
 pub mod directory;
 pub mod issue;
 mod lanes;

@@ -43,6 +43,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// `[cache]`.
     pub cache: CacheConfig,
+    /// `[diagnostics]`.
+    pub diagnostics: DiagnosticsConfig,
     /// `[verify]` and `[nonce]`.
     pub verify: VerifyConfig,
     /// `[check]`.
@@ -265,6 +267,17 @@ pub struct CacheConfig {
     pub max_age: Duration,
     /// The most memory that it may take.
     pub max_bytes: u64,
+}
+
+/// `[diagnostics]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiagnosticsConfig {
+    /// How many denials are kept.
+    pub recent: usize,
+    /// The most memory that they may take.
+    pub max_bytes: usize,
+    /// How many consumers are counted, on each thread that answers checks.
+    pub consumers: usize,
 }
 
 /// `[ops]`.

@@ -11,9 +11,10 @@ use std::time::Duration;
 use super::mistake::{Mistake, Place};
 use super::source::{Setting, Settings, Value};
 use super::{
-    ApiConfig, AuthorizeConfig, CacheConfig, CheckConfig, Config, ConfigError, DenyDetail, DirectoryKind, HttpConfig,
-    IssueConfig, ListenerConfig, LogConfig, OnError, OpsConfig, Origin, PasswordConfig, Route, RoutePolicy, ScopeWords,
-    ShutdownConfig, Sources, StoreConfig, TlsConfig, UsersConfig, ValueProblem, VerifyConfig,
+    ApiConfig, AuthorizeConfig, CacheConfig, CheckConfig, Config, ConfigError, DenyDetail, DiagnosticsConfig,
+    DirectoryKind, HttpConfig, IssueConfig, ListenerConfig, LogConfig, OnError, OpsConfig, Origin, PasswordConfig,
+    Route, RoutePolicy, ScopeWords, ShutdownConfig, Sources, StoreConfig, TlsConfig, UsersConfig, ValueProblem,
+    VerifyConfig,
 };
 use super::{route, rules, value};
 
@@ -43,6 +44,7 @@ fn config(reader: &mut Reader) -> Config {
             max_age: reader.duration("cache.max_age", Duration::ZERO..=HOUR),
             max_bytes: reader.integer("cache.max_bytes", 65_536..=u64::from(u32::MAX)),
         },
+        diagnostics: diagnostics(reader),
         verify: verify(reader),
         check: check(reader),
         api: api(reader),
@@ -75,6 +77,14 @@ fn store(reader: &mut Reader) -> StoreConfig {
         timeout: reader.duration("store.timeout", MILLISECOND..=TEN_SECONDS),
         connections: reader.integer("store.connections", 1..=64),
         fence_on_restart: reader.boolean("store.fence_on_restart"),
+    }
+}
+
+fn diagnostics(reader: &mut Reader) -> DiagnosticsConfig {
+    DiagnosticsConfig {
+        recent: reader.integer("diagnostics.recent", 0..=100_000),
+        max_bytes: reader.integer("diagnostics.max_bytes", 0..=1024 * 1024 * 1024),
+        consumers: reader.integer("diagnostics.consumers", 0..=1_000_000),
     }
 }
 

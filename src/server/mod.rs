@@ -50,6 +50,7 @@ use self::listener::Listener;
 use self::workers::{Seats, Workers};
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, ShutdownConfig};
+use crate::diagnostics::Diagnostics;
 use crate::issue::{Directory, Issuer, Terms};
 use crate::store::{CachedStore, CheckStore, Store};
 use crate::telemetry::Metrics;
@@ -105,10 +106,11 @@ pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = 
     announce(&listeners, &app.config);
     let health = Health::new().await;
     let (store, clock, metrics) = (Arc::clone(&app.store), Arc::clone(&app.clock), Arc::clone(&app.metrics));
-    let cached = CachedStore::new(store, clock, &app.config.cache, metrics);
+    let cached = CachedStore::new(store, Arc::clone(&clock), &app.config.cache, metrics);
+    let diagnostics = Diagnostics::new(&app.config.diagnostics, clock);
     let (workers, mut ended) =
         Workers::start(app.config.workers.unwrap_or_else(processors)).map_err(ServerError::Workers)?;
-    let check = check_seats(&app, &cached, &health, &workers)?;
+    let check = check_seats(&app, &cached, &diagnostics, &health, &workers)?;
     let (mut callers, mut ops) = serve(listeners, &app, check, &health)?;
     tokio::select! {
         () = shutdown => {}
@@ -164,6 +166,7 @@ fn serve(
 fn check_seats(
     app: &App,
     cached: &Arc<CachedStore>,
+    diagnostics: &Diagnostics,
     health: &Health,
     workers: &Workers,
 ) -> Result<Seats<CheckRoutes>, ServerError> {
@@ -173,8 +176,8 @@ fn check_seats(
     Ok(workers.seats(|| {
         let store: Arc<dyn CheckStore> = Arc::<CachedStore>::clone(cached);
         let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify).claiming_here();
-        let check =
-            CheckService::new(verifier, Arc::clone(&app.config), Arc::clone(&app.metrics), Arc::clone(&app.entropy));
+        let (config, metrics, entropy) = (Arc::clone(&app.config), Arc::clone(&app.metrics), Arc::clone(&app.entropy));
+        let check = CheckService::new(verifier, config, metrics, diagnostics.clone(), entropy);
         CheckRoutes::new(check, others.clone())
     }))
 }

@@ -81,17 +81,45 @@ pub struct Denial {
     pub claimed_consumer_key: Option<ConsumerKey>,
     /// The signature method that it names.
     pub signature_method: Option<SignatureMethod>,
+    /// Whom it names, as far as they are known; `None` once it is proven who sent it.
+    pub named: Option<Named>,
+}
+
+/// Whom a request names that is not proven: for explaining only.
+///
+/// # Security
+/// That somebody is named here says that the consumer exists, which the caller may not be told.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// The consumer of that key.
+    pub consumer: Arc<Consumer>,
+    /// The token of that name.
+    pub token: Option<Arc<AccessToken>>,
 }
 
 impl Denial {
     /// A denial of a request about which nothing more is known.
     pub const fn of(reason: Reason) -> Self {
-        Self { reason, identity: None, claimed_consumer_key: None, signature_method: None }
+        Self { reason, identity: None, claimed_consumer_key: None, signature_method: None, named: None }
     }
 
     /// A denial of a request that this consumer sent, proven.
     pub fn of_consumer(reason: Reason, consumer: &Arc<Consumer>) -> Self {
         Self::of(reason).proven(Identity::of(consumer, None))
+    }
+
+    /// The consumer that it names or that sent it, if there is one of that key.
+    pub fn known_consumer(&self) -> Option<&Consumer> {
+        match (&self.identity, &self.named) {
+            (Some(identity), _) => Some(&identity.consumer),
+            (None, Some(named)) => Some(&named.consumer),
+            (None, None) => None,
+        }
+    }
+
+    pub(super) fn naming(mut self, consumer: Option<&Arc<Consumer>>, token: Option<&Arc<AccessToken>>) -> Self {
+        self.named = consumer.map(|consumer| Named { consumer: Arc::clone(consumer), token: token.map(Arc::clone) });
+        self
     }
 
     pub(super) fn proven(mut self, identity: Identity) -> Self {

@@ -22,7 +22,7 @@ mod reason;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use decision::{Allowed, Decision, Denial, Identity};
+pub use decision::{Allowed, Decision, Denial, Identity, Named};
 pub use endpoint::{Applicant, EndpointVerifier};
 pub use reason::{BodyGap, ParameterProblem, Reason, Stage};
 
@@ -138,7 +138,9 @@ impl Verifier {
         let unproven = |reason| Stop::Refused(Denial::of(reason));
         let token_secret = found.token.as_ref().map(|token| &token.secret);
         let known = Known { consumer: found.consumer.as_deref(), token_secret };
-        let proven = prove(signed, &known, demands.body_hash, now).map_err(unproven)?;
+        let proven = prove(signed, &known, demands.body_hash, now).map_err(|reason| {
+            Stop::Refused(Denial::of(reason).naming(found.consumer.as_ref(), found.token.as_ref()))
+        })?;
         let consumer = found.consumer.as_ref().ok_or_else(|| unproven(Reason::UnknownConsumer))?;
         let identity = Identity::of(consumer, found.token.as_ref());
         let caller = Caller { consumer, token: found.token.as_deref(), user: found.user, now };

@@ -34,6 +34,11 @@ const PARTS: &[Part] = &[
         why: "a decision does not depend on how it was asked for",
     },
     Part {
+        name: "diagnostics",
+        knows: &["clock", "config", "lanes", "model", "oauth", "telemetry", "verify"],
+        why: "what is kept of a decision does not depend on who tells of it or who is shown it",
+    },
+    Part {
         name: "directory",
         knows: &["config", "issue", "model", "server"],
         why: "it asks for `issue`, with the messages that `server` has of the API, and keeps nothing",

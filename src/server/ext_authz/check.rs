@@ -8,7 +8,8 @@ use super::failure::Failure;
 use super::headers::{Headers, Values};
 use super::policy::{self, Policy};
 use super::{Asked, CheckService, body};
-use crate::config::DenyDetail;
+use crate::config::{DenyDetail, Mode};
+use crate::diagnostics::Refused;
 use crate::model::Scopes;
 use crate::oauth::{self, Body, Scheme, SignatureMethod};
 use crate::server::respond::{DenialStyle, Problem};
@@ -180,6 +181,7 @@ impl Check<'_> {
     pub(super) fn let_failure_pass(&self, failure: &Failure) -> Answer {
         self.service.count_failure(failure);
         self.service.metrics.decision("would_deny", failure.label(), self.asked.latency());
+        self.keep(failure.label(), None);
         tracing::info!(
             decision_id = %self.asked.id,
             result = "would_deny",
@@ -220,21 +222,43 @@ impl Check<'_> {
             Decision::Allow(_) | Decision::Anonymous => "ok",
         };
         self.service.metrics.decision(result, reason, self.asked.latency());
+        let diagnostics = &self.service.diagnostics;
         match decision {
-            Decision::Deny(denial) => self.log_denial(denial, result),
-            Decision::Allow(allowed) => tracing::debug!(
-                decision_id = %self.asked.id,
-                result,
-                consumer = %allowed.identity.consumer_key(),
-                user = allowed.identity.user_id().map(tracing::field::display),
-                signature_method = allowed.signature_method.name(),
-                latency_us = self.asked.latency_us(),
-                "check"
-            ),
+            Decision::Deny(denial) => {
+                self.keep(denial.reason.label(), Some(denial));
+                self.log_denial(denial, result);
+            }
+            Decision::Allow(allowed) => {
+                diagnostics.allowed(allowed.identity.consumer_key(), allowed.signature_method);
+                tracing::debug!(
+                    decision_id = %self.asked.id,
+                    result,
+                    consumer = %allowed.identity.consumer_key(),
+                    user = allowed.identity.user_id().map(tracing::field::display),
+                    signature_method = allowed.signature_method.name(),
+                    latency_us = self.asked.latency_us(),
+                    "check"
+                );
+            }
             Decision::Anonymous => {
+                diagnostics.anonymous();
                 tracing::debug!(decision_id = %self.asked.id, result, latency_us = self.asked.latency_us(), "check");
             }
         }
+    }
+
+    /// Counts and keeps what is refused, or would be.
+    fn keep(&self, reason: &'static str, denial: Option<&Denial>) {
+        let Attributes { method, host, target, .. } = self.attributes;
+        self.service.diagnostics.refused(&Refused {
+            decision_id: self.asked.id.hex().as_str(),
+            reason,
+            denial,
+            method: method.as_bytes(),
+            host: host.as_bytes(),
+            target,
+            mode: if self.policy.is_shadow() { Mode::Shadow } else { Mode::Enforce },
+        });
     }
 
     /// One event a denial: enough to act on, and no header, no query and no body.
@@ -270,6 +294,15 @@ pub(super) fn unreadable(service: &CheckService, asked: &Asked, reason: Reason) 
     );
     let check = &service.config.check;
     let decision_id = asked.id.hex();
+    service.diagnostics.refused(&Refused {
+        decision_id: decision_id.as_str(),
+        reason: reason.label(),
+        denial: None,
+        method: b"",
+        host: b"",
+        target: b"",
+        mode: Mode::Enforce,
+    });
     let style = DenialStyle {
         realm: &check.realm,
         detail: check.deny_detail,

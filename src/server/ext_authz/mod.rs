@@ -38,6 +38,7 @@ use self::policy::Policy;
 use self::wire::{CheckRequest, Malformed};
 use crate::clock::Entropy;
 use crate::config::{Config, OnError};
+use crate::diagnostics::Diagnostics;
 use crate::server::decision_id::{DecisionId, DecisionIds};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
@@ -51,13 +52,20 @@ pub struct CheckService {
     verifier: Verifier,
     config: Arc<Config>,
     metrics: Arc<Metrics>,
+    diagnostics: Diagnostics,
     ids: DecisionIds,
 }
 
 impl CheckService {
-    /// A service that decides with `verifier`.
-    pub fn new(verifier: Verifier, config: Arc<Config>, metrics: Arc<Metrics>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { verifier, config, metrics, ids: DecisionIds::new(entropy) }
+    /// A service that decides with `verifier` and tells `diagnostics` of it.
+    pub fn new(
+        verifier: Verifier,
+        config: Arc<Config>,
+        metrics: Arc<Metrics>,
+        diagnostics: Diagnostics,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { verifier, config, metrics, diagnostics, ids: DecisionIds::new(entropy) }
     }
 
     /// Answers a call of `Check`, as it comes over a connection.

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign::clock::{Clock, Entropy, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
+use countersign::diagnostics::Diagnostics;
 use countersign::issue::{Actor, ConsumerDraft, Expiry, Issuer, Terms, TokenDraft};
 use countersign::model::{ConsumerKey, ConsumerStatus, Secret, Token};
 use countersign::oauth::{Body, Limits, Request, Scheme};
@@ -41,6 +42,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) issuer: Issuer,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) diagnostics: Diagnostics,
 }
 
 impl Bench {
@@ -73,9 +75,10 @@ impl Bench {
             Issuer::new(Arc::clone(&store), Arc::clone(&dyn_clock), Arc::clone(&entropy), Terms::of(&config), None);
         issue(&issuer).await;
         let metrics = Arc::new(Metrics::default());
+        let diagnostics = Diagnostics::new(&config.diagnostics, Arc::clone(&dyn_clock));
         let verifier = Verifier::new(wrap(store), dyn_clock, &config.verify);
-        let service = CheckService::new(verifier, Arc::new(config), Arc::clone(&metrics), entropy);
-        Self { service, clock, issuer, metrics }
+        let service = CheckService::new(verifier, Arc::new(config), Arc::clone(&metrics), diagnostics.clone(), entropy);
+        Self { service, clock, issuer, metrics, diagnostics }
     }
 
     /// Asks about a request.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::config::{Mode, OnError, RoutePolicy};
+use countersign::diagnostics::Filter;
 use countersign::model::{ConsumerKey, Token};
 use countersign::store::{
     Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind, StoreStatus,
@@ -102,6 +103,9 @@ async fn in_shadow_a_failure_passes_without_an_identity() {
         let response = bench.ask(Call::get("/").signed()).await.unwrap();
         assert_eq!(metadata(&response, "decision").as_deref(), Some("would_deny"), "{fault:?}");
         assert!(bench.allowed(Call::get("/").signed()).await.headers.is_empty());
+        let kept = bench.diagnostics.denials(&Filter::default(), None, 10);
+        assert!(kept.iter().all(|denial| denial.mode == Mode::Shadow && denial.consumer_key.is_empty()));
+        assert_eq!(kept.len(), 2, "and both are kept as what would not have passed");
     }
 }
 

@@ -4,5 +4,6 @@
 mod answers;
 mod bench;
 mod bodies;
+mod diagnostics;
 mod failures;
 mod routes;

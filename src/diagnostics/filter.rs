@@ -1,0 +1,26 @@
+//! Which denials somebody wants to see.
+
+use super::Denial;
+use crate::clock::UnixTime;
+
+/// What a denial must have; what is `None` may be anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The consumer key that it names.
+    pub consumer_key: Option<String>,
+    /// Why it was refused.
+    pub reason: Option<String>,
+    /// The earliest time.
+    pub since: Option<UnixTime>,
+}
+
+impl Filter {
+    /// Whether it has all of that.
+    pub fn admits(&self, denial: &Denial) -> bool {
+        let Self { consumer_key, reason, since } = self;
+        let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
+        is(consumer_key, &denial.consumer_key)
+            && is(reason, denial.reason)
+            && since.is_none_or(|since| denial.time >= since)
+    }
+}

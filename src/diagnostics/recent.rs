@@ -1,0 +1,276 @@
+//! The last denials, in the order in which they were decided: bounded in number and bytes, the oldest dropped first.
+//!
+//! The memory of what is dropped is used again for what comes, so that a flood of denials allocates nothing. Who watches
+//! reads from here as well, each from where it is: a slow reader loses the oldest, and learns how many.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::{Denial, Filter};
+
+/// The last denials.
+pub(super) struct Recent {
+    most: usize,
+    max_bytes: usize,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Their sequence numbers follow each other without a gap.
+    denials: VecDeque<Denial>,
+    /// The number of the next.
+    next: u64,
+    bytes: usize,
+    /// What was dropped last, whose memory is used again.
+    spare: Option<Denial>,
+    closed: bool,
+}
+
+/// Denials as they come.
+pub struct Watch {
+    recent: Arc<Recent>,
+    filter: Filter,
+    next: u64,
+}
+
+/// What came since the last look.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// How many denials were dropped before they could be read, whether or not the filter admits them.
+    pub missed: u64,
+    /// The denials that came after those, the oldest first.
+    pub denials: Vec<Denial>,
+}
+
+// === impl Recent ===
+
+impl Recent {
+    /// Keeps at most `most` denials and `max_bytes` bytes.
+    pub(super) fn new(most: usize, max_bytes: usize) -> Self {
+        Self { most, max_bytes, state: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// Adds the denial that `fill` makes of an empty or a dropped one, and returns its number.
+    pub(super) fn add(&self, fill: impl FnOnce(&mut Denial)) -> u64 {
+        let mut state = self.state();
+        let mut denial = state.spare.take().unwrap_or_else(Denial::empty);
+        fill(&mut denial);
+        let sequence = state.next;
+        denial.sequence = sequence;
+        state.next += 1;
+        state.bytes += denial.weight();
+        state.denials.push_back(denial);
+        self.make_room(&mut state);
+        drop(state);
+        self.changed.notify_waiters();
+        sequence
+    }
+
+    fn make_room(&self, state: &mut State) {
+        while state.denials.len() > self.most || state.bytes > self.max_bytes {
+            state.drop_oldest();
+        }
+    }
+
+    /// The newest first.
+    pub(super) fn list(&self, filter: &Filter, before: Option<u64>, limit: usize) -> Vec<Denial> {
+        let state = self.state();
+        let end = before.map_or(state.denials.len(), |before| state.index(before).min(state.denials.len()));
+        let older = state.denials.range(..end).rev();
+        older.filter(|denial| filter.admits(denial)).take(limit).cloned().collect()
+    }
+
+    /// The denial of that decision.
+    pub(super) fn find(&self, decision_id: &str) -> Option<Denial> {
+        self.state().denials.iter().rev().find(|denial| denial.decision_id == decision_id).cloned()
+    }
+
+    /// Ends every watch.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_waiters();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn drop_oldest(&mut self) {
+        self.spare = self.denials.pop_front();
+        self.bytes -= self.spare.as_ref().map_or(self.bytes, Denial::weight);
+    }
+
+    /// The number of the oldest that is kept.
+    fn first(&self) -> u64 {
+        self.next - self.denials.len() as u64
+    }
+
+    /// Where the denial of that number stands, or the first after it.
+    fn index(&self, sequence: u64) -> usize {
+        usize::try_from(sequence.saturating_sub(self.first())).unwrap_or(usize::MAX)
+    }
+
+    /// What came from number `from` on, as far as it is kept.
+    fn since(&self, from: u64, filter: &Filter) -> (Seen, u64) {
+        let begin = self.index(from).min(self.denials.len());
+        let end = self.denials.len().min(begin + BATCH);
+        let denials = self.denials.range(begin..end).filter(|denial| filter.admits(denial)).cloned().collect();
+        (Seen { missed: self.first().saturating_sub(from), denials }, self.first() + end as u64)
+    }
+}
+
+// === impl Watch ===
+
+impl Watch {
+    pub(super) fn new(recent: Arc<Recent>, filter: Filter) -> Self {
+        let next = recent.state().next;
+        Self { recent, filter, next }
+    }
+
+    /// What came, as soon as something did; `None` when the service ends.
+    pub async fn next(&mut self) -> Option<Seen> {
+        loop {
+            let mut changed = std::pin::pin!(self.recent.changed.notified());
+            // From here on nothing that comes is overlooked.
+            changed.as_mut().enable();
+            let (seen, next) = {
+                let state = self.recent.state();
+                if state.closed {
+                    return None;
+                }
+                state.since(self.next, &self.filter)
+            };
+            let is_behind = self.next != next;
+            self.next = next;
+            if seen.missed > 0 || !seen.denials.is_empty() {
+                return Some(seen);
+            }
+            if !is_behind {
+                changed.await;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("filter", &self.filter).finish_non_exhaustive()
+    }
+}
+
+/// How many denials are copied at a time, while others wait to add theirs.
+const BATCH: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostics::masked;
+
+    fn recent(most: usize) -> Arc<Recent> {
+        Arc::new(Recent::new(most, usize::MAX))
+    }
+
+    fn add(recent: &Recent, reason: &'static str) -> u64 {
+        recent.add(|denial| {
+            denial.reason = reason;
+            masked::put(&mut denial.decision_id, reason.as_bytes());
+        })
+    }
+
+    fn reasons(denials: &[Denial]) -> Vec<&'static str> {
+        denials.iter().map(|denial| denial.reason).collect()
+    }
+
+    fn only(reason: &str) -> Filter {
+        Filter { reason: Some(reason.to_owned()), ..Filter::default() }
+    }
+
+    #[test]
+    fn the_oldest_is_dropped_first_and_the_newest_listed_first() {
+        let recent = recent(3);
+        for reason in ["a", "b", "c", "d"] {
+            add(&recent, reason);
+        }
+        let all = Filter::default();
+        assert_eq!(reasons(&recent.list(&all, None, 10)), ["d", "c", "b"]);
+        assert_eq!(reasons(&recent.list(&all, Some(3), 1)), ["c"]);
+        assert_eq!(reasons(&recent.list(&all, Some(2), 10)), ["b"]);
+        assert_eq!(reasons(&recent.list(&all, Some(0), 10)), [""; 0]);
+        assert_eq!(reasons(&recent.list(&only("b"), None, 10)), ["b"]);
+        assert!(recent.find("a").is_none());
+        assert_eq!(recent.find("d").map(|denial| denial.sequence), Some(3));
+    }
+
+    #[test]
+    fn bytes_are_bounded_and_memory_is_used_again() {
+        let long = "x".repeat(200);
+        let one = {
+            let mut denial = Denial::empty();
+            masked::put(&mut denial.path, long.as_bytes());
+            denial.weight()
+        };
+        let recent = Recent::new(1000, 3 * one);
+        for _ in 0..1000 {
+            recent.add(|denial| masked::put(&mut denial.path, long.as_bytes()));
+            let state = recent.state();
+            assert!(state.bytes <= 3 * one);
+            assert_eq!(state.bytes, state.denials.iter().map(Denial::weight).sum::<usize>());
+        }
+        assert!((1..=3).contains(&recent.state().denials.len()));
+        let recent = Recent::new(1, usize::MAX);
+        recent.add(|denial| masked::put(&mut denial.path, long.as_bytes()));
+        recent.add(|_| ());
+        recent.add(|denial| assert!(denial.path.capacity() >= long.len()));
+        assert_eq!(Recent::new(0, usize::MAX).add(|_| ()), 0, "nothing is kept where nothing is to be kept");
+    }
+
+    #[tokio::test]
+    async fn who_watches_sees_what_comes_from_then_on() {
+        let recent = recent(3);
+        add(&recent, "before");
+        let mut watch = Watch::new(Arc::clone(&recent), Filter::default());
+        add(&recent, "a");
+        add(&recent, "b");
+        let seen = watch.next().await.unwrap();
+        assert_eq!((seen.missed, reasons(&seen.denials)), (0, vec!["a", "b"]));
+        let (seen, ()) = tokio::join!(watch.next(), async {
+            add(&recent, "c");
+        });
+        assert_eq!(reasons(&seen.unwrap().denials), ["c"]);
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_loses_the_oldest_and_learns_how_many() {
+        let recent = recent(2);
+        let mut watch = Watch::new(Arc::clone(&recent), Filter::default());
+        for reason in ["a", "b", "c", "d", "e"] {
+            add(&recent, reason);
+        }
+        let seen = watch.next().await.unwrap();
+        assert_eq!((seen.missed, reasons(&seen.denials)), (3, vec!["d", "e"]));
+        add(&recent, "f");
+        assert_eq!(watch.next().await.unwrap().missed, 0);
+    }
+
+    #[tokio::test]
+    async fn only_what_the_filter_admits_is_seen_and_the_end() {
+        let recent = recent(1000);
+        let mut watch = Watch::new(Arc::clone(&recent), only("b"));
+        for _ in 0..3 * BATCH {
+            add(&recent, "a");
+        }
+        add(&recent, "b");
+        assert_eq!(reasons(&watch.next().await.unwrap().denials), ["b"]);
+        let (ended, ()) = tokio::join!(watch.next(), async { recent.close() });
+        assert!(ended.is_none() && watch.next().await.is_none());
+    }
+}
