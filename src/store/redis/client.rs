@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use bb8_redis::bb8;
 use bb8_redis::bb8::ManageConnection as _;
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use redis::{Cmd, Value, cmd};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -57,12 +59,15 @@ impl Client {
             Err(fault) => client.health.go_down(&fault),
         }
         tokio::spawn(watch(Arc::downgrade(&client), Arc::clone(&client.health)));
+        tokio::spawn(keep_fresh(Arc::downgrade(&client)));
         Ok(client)
     }
 
     /// The same client with connections of its own, which are served by the runtime from which this is called.
     pub(super) fn here(&self) -> Arc<Self> {
-        Arc::new(Self::with(self.connector.clone(), CONNECTIONS_HERE, Arc::clone(&self.health)))
+        let client = Arc::new(Self::with(self.connector.clone(), CONNECTIONS_HERE, Arc::clone(&self.health)));
+        tokio::spawn(keep_fresh(Arc::downgrade(&client)));
+        client
     }
 
     fn with(connector: Connector, connections: u32, health: Arc<Health>) -> Self {
@@ -189,6 +194,27 @@ impl Client {
         outcome.map(drop)
     }
 
+    /// Asks each connection whether it still leads anywhere, and has those replaced that do not. That says nothing about
+    /// Redis, so nobody is told.
+    async fn refresh(&self) {
+        let deadline = Instant::now() + self.timeout();
+        let asked = self.connections().into_iter().map(|mut connection| async move {
+            // It marks itself broken when it does not answer.
+            connection.run(&cmd("PING"), deadline).await
+        });
+        if join_all(asked).await.iter().any(Result::is_err) {
+            // A broken one leaves the pool when it is checked out.
+            drop(self.connections());
+        }
+    }
+
+    /// Every connection that is in the pool now. None comes twice, since all are held until the last is found; nobody
+    /// waits meanwhile.
+    fn connections(&self) -> Vec<Connection> {
+        let held: Vec<_> = std::iter::from_fn(|| self.pool.get().now_or_never()?.ok()).collect();
+        held.iter().map(|connection| Connection::clone(connection)).collect()
+    }
+
     /// Probes once and notes what came of it.
     async fn look(&self) {
         match self.probe().await {
@@ -209,6 +235,17 @@ async fn watch(client: Weak<Client>, health: Arc<Health>) {
         }
         if health.is_down() || timeout(PROBE_WHEN_UP, health.went_down()).await.is_ok() {
             sleep(PROBE_WHEN_DOWN).await;
+        }
+    }
+}
+
+/// Finds connections that died unnoticed, until the client is gone: a firewall forgets an idle one and says so to nobody.
+async fn keep_fresh(client: Weak<Client>) {
+    loop {
+        sleep(PROBE_WHEN_UP).await;
+        match client.upgrade() {
+            Some(client) if !client.is_stopped() => client.refresh().await,
+            _ => return,
         }
     }
 }
@@ -268,7 +305,8 @@ const CONNECTIONS_HERE: u32 = 2;
 /// The pause before another attempt to connect within one call: a server that was just restarted is not hammered.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(10);
 
-/// How often a server that is up is asked what it is: how long a silent replacement goes unnoticed.
+/// How often a server that is up is asked what it is, and each connection whether it answers: how long a silent
+/// replacement, and the silent end of a connection, go unnoticed.
 const PROBE_WHEN_UP: Duration = Duration::from_secs(1);
 
 /// How often a server that is down is asked whether it is back.

@@ -5,6 +5,7 @@ mod cache;
 mod conformance;
 mod crash;
 mod embedded;
+mod frozen;
 mod lossy;
 mod notices;
 mod redis;

@@ -8,6 +8,7 @@ use countersign::store::{Claim, NonceClaim, Store, StoreErrorKind};
 use futures_util::future::join_all;
 
 use super::bench::{Bench, KEPT, NOW, causes, claim, claim_anything, key, with_redis};
+use super::frozen::Frozen;
 use super::lossy::Lossy;
 use crate::process::{START, eventually};
 use crate::redis::{Cluster, RedisServer};
@@ -109,6 +110,28 @@ async fn the_connections_of_a_thread_are_replaced_when_redis_cuts_them() {
     eventually("a claim", START, claimed).await;
     let again = NonceClaim { check_id: [9; 16], ..claim(&ck, NOW, b"b") };
     assert_eq!(here.claim_nonce(&again).await.unwrap(), Claim::Replayed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_died_quietly_while_idle_are_replaced_before_a_claim_needs_them() {
+    let server = RedisServer::start();
+    let proxy = Frozen::before(server.port()).await;
+    let mut bench = Bench::redis(proxy.url());
+    bench.config.timeout = Duration::from_secs(2);
+    let store = bench.open().await;
+    let threads: Vec<_> = (0..3).map(|_| store.nonces_here().unwrap()).collect();
+    for (at, here) in threads.iter().enumerate() {
+        assert_eq!(here.claim_nonce(&claim(&key("ck"), NOW, &[at as u8])).await.unwrap(), Claim::Fresh);
+    }
+    let each_has_two = async || (proxy.connections() > 2 * threads.len()).then_some(());
+    eventually("connections to try again on", START, each_has_two).await;
+    proxy.freeze();
+    eventually("none of them is used any more", START, async || proxy.are_given_up().then_some(())).await;
+    for (at, here) in threads.iter().enumerate() {
+        let claims = (0..20_u8)
+            .map(|n| async move { here.claim_nonce(&claim(&key("ck"), NOW + 1, &[at as u8, n])).await.unwrap() });
+        assert_eq!(join_all(claims).await, [Claim::Fresh; 20]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

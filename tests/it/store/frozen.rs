@@ -1,0 +1,85 @@
+//! A way to Redis on which connections die without a word: as when a firewall forgets those that were idle.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Passes on everything, but on connections that are frozen.
+pub(crate) struct Frozen {
+    port: u16,
+    ways: Arc<Mutex<Vec<Way>>>,
+}
+
+/// One connection.
+#[derive(Clone, Copy, Default)]
+struct Way {
+    is_frozen: bool,
+    /// Whether the client gave it up.
+    is_closed: bool,
+}
+
+impl Frozen {
+    /// Listens, and passes on to the Redis at `port`.
+    pub(crate) async fn before(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (own, ways) = (listener.local_addr().unwrap().port(), Arc::default());
+        let shared = Arc::clone(&ways);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let ways: Arc<Mutex<Vec<Way>>> = Arc::clone(&shared);
+                let at = {
+                    let mut ways = ways.lock().unwrap();
+                    ways.push(Way::default());
+                    ways.len() - 1
+                };
+                tokio::spawn(async move {
+                    pass(client, port, || ways.lock().unwrap()[at].is_frozen).await;
+                    ways.lock().unwrap()[at].is_closed = true;
+                });
+            }
+        });
+        Self { port: own, ways }
+    }
+
+    /// Its address, as `store.url` has it.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// How many connections there were so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.ways.lock().unwrap().len()
+    }
+
+    /// Lets nothing more pass on the connections that there are; they stay open.
+    pub(crate) fn freeze(&self) {
+        self.ways.lock().unwrap().iter_mut().for_each(|way| way.is_frozen = true);
+    }
+
+    /// Whether the client gave up every connection that is frozen.
+    pub(crate) fn are_given_up(&self) -> bool {
+        self.ways.lock().unwrap().iter().all(|way| way.is_closed || !way.is_frozen)
+    }
+}
+
+/// Passes bytes in both directions until one end is done; swallows them while it is frozen.
+async fn pass(mut client: TcpStream, port: u16, is_frozen: impl Fn() -> bool) {
+    let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let (mut asked, mut answered) = (vec![0; 65536], vec![0; 65536]);
+    loop {
+        let (to, bytes) = tokio::select! {
+            read = client.read(&mut asked) => {
+                let Ok(len @ 1..) = read else { return };
+                (&mut server, &asked[..len])
+            }
+            read = server.read(&mut answered) => {
+                let Ok(len @ 1..) = read else { return };
+                (&mut client, &answered[..len])
+            }
+        };
+        if !is_frozen() && to.write_all(bytes).await.is_err() {
+            return;
+        }
+    }
+}
