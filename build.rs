@@ -5,15 +5,27 @@ use std::{env, error, fs};
 
 use protox::Compiler;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "countersign/v1/consumer.proto",
+    "countersign/v1/diagnostics.proto",
     "countersign/v1/token.proto",
     "countersign/v1/user.proto",
     "countersign/v1/user_directory.proto",
 ];
 
 /// The messages that the command line prints as JSON, with the field names of the proto.
-const PRINTED: [&str; 6] = ["Consumer", "RsaPublicKey", "Token", "User", "RequestToken", "IntrospectTokenResponse"];
+const PRINTED: [&str; 10] = [
+    "Consumer",
+    "RsaPublicKey",
+    "Token",
+    "User",
+    "RequestToken",
+    "IntrospectTokenResponse",
+    "Denial",
+    "ConsumerReport",
+    "DenialCount",
+    "SignatureMethodCount",
+];
 
 /// The messages that carry secrets; their `Debug` is written by hand, without them.
 const SECRET: [&str; 15] = [
@@ -46,7 +58,9 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     for message in PRINTED {
         code = code.message_attribute(message, "#[derive(serde::Serialize)]");
     }
-    for field in ["create_time", "update_time", "expire_time", "previous_secret_expire_time"] {
+    for field in
+        ["create_time", "update_time", "expire_time", "previous_secret_expire_time", "decision_time", "last_seen_time"]
+    {
         code = code.field_attribute(field, r#"#[serde(serialize_with = "super::printing::timestamp")]"#);
     }
     for (field, function) in [
@@ -54,6 +68,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         ("Token.status", "token_status"),
         ("User.status", "user_status"),
         ("RequestToken.state", "request_token_state"),
+        ("Denial.mode", "route_mode"),
     ] {
         code = code.field_attribute(field, format!(r#"#[serde(serialize_with = "super::printing::{function}")]"#));
     }

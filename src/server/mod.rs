@@ -111,7 +111,7 @@ pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = 
     let (workers, mut ended) =
         Workers::start(app.config.workers.unwrap_or_else(processors)).map_err(ServerError::Workers)?;
     let check = check_seats(&app, &cached, &diagnostics, &health, &workers)?;
-    let (mut callers, mut ops) = serve(listeners, &app, check, &health)?;
+    let (mut callers, mut ops) = serve(listeners, &app, check, &diagnostics, &health)?;
     tokio::select! {
         () = shutdown => {}
         never = health.follow(cached.as_ref(), &app.metrics) => match never {},
@@ -119,7 +119,7 @@ pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = 
         _ = ended.recv() => return Err(ServerError::Worker),
         ended = ops.tasks.join_next() => return Err(ServerError::Listener(ended.and_then(Result::err))),
     }
-    leave(&health, callers, ops, &app.config.shutdown).await;
+    leave(&health, &diagnostics, callers, ops, &app.config.shutdown).await;
     Ok(())
 }
 
@@ -150,12 +150,14 @@ fn serve(
     listeners: Listeners,
     app: &App,
     check: Seats<CheckRoutes>,
+    diagnostics: &Diagnostics,
     health: &Health,
 ) -> Result<(Group, Group), ServerError> {
     let (mut callers, mut ops) = (Group::new(), Group::new());
     let issuer = issuer(app);
     callers.add(listeners.check, check, &app.metrics);
-    callers.add(listeners.api, Seats::here(api_routes(app, issuer.clone(), health)?.prepare()), &app.metrics);
+    let api = api_routes(app, issuer.clone(), diagnostics.clone(), health)?.prepare();
+    callers.add(listeners.api, Seats::here(api), &app.metrics);
     callers.add(listeners.http, Seats::here(http::routes(app, issuer)), &app.metrics);
     let routes = ops::routes(health.readiness(), Arc::clone(&app.metrics));
     ops.add(listeners.ops, Seats::here(routes), &app.metrics);
@@ -188,9 +190,9 @@ fn processors() -> usize {
 }
 
 /// What the api listener serves.
-fn api_routes(app: &App, issuer: Issuer, health: &Health) -> Result<Routes, ServerError> {
+fn api_routes(app: &App, issuer: Issuer, diagnostics: Diagnostics, health: &Health) -> Result<Routes, ServerError> {
     let access = Access::new(app.admin_token.clone(), app.issuer_token.clone(), &app.config.api);
-    let routes = api::routes(issuer, access).add_service(health.service());
+    let routes = api::routes(issuer, diagnostics, access).add_service(health.service());
     Ok(routes.add_service(reflection(&[api::v1::FILE_DESCRIPTOR_SET], &api::SERVICES)?))
 }
 
@@ -235,10 +237,11 @@ fn announce(listeners: &Listeners, config: &Config) {
 }
 
 /// Leaves in the order that loses no request, and says how it ended.
-async fn leave(health: &Health, callers: Group, ops: Group, config: &ShutdownConfig) {
+async fn leave(health: &Health, diagnostics: &Diagnostics, callers: Group, ops: Group, config: &ShutdownConfig) {
     tracing::info!(delay = ?config.delay, timeout = ?config.timeout, "draining");
     health.drain().await;
     sleep(config.delay).await;
+    diagnostics.end_watches();
     let (cut, ()) = tokio::join!(callers.leave(config.timeout), health.end_watches());
     // Only probes and scrapers are there, who ask again elsewhere.
     ops.leave(OPS_LEAVE).await;

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use countersign::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
+use countersign::diagnostics::Diagnostics;
 use countersign::issue::{Issuer, Terms};
 use countersign::server::api::v1::consumer_service_client::ConsumerServiceClient;
+use countersign::server::api::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use countersign::server::api::v1::token_service_client::TokenServiceClient;
 use countersign::server::api::v1::user_service_client::UserServiceClient;
 use countersign::server::api::{self, Access, AdminToken, IssuerToken};
@@ -36,6 +38,7 @@ pub(crate) struct AdminServer {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) diagnostics: Diagnostics,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
@@ -48,9 +51,10 @@ impl AdminServer {
         let address = listener.local_addr().unwrap();
         let issuer_token = IssuerToken::new(ISSUER_TOKEN);
         let access = Access::new(AdminToken::new(ADMIN_TOKEN).unwrap(), issuer_token, &Config::default().api);
-        let routes = api::routes(issuer, access);
+        let diagnostics = Diagnostics::new(&Config::default().diagnostics, clock.clone());
+        let routes = api::routes(issuer, diagnostics.clone(), access);
         let serving = Server::builder().add_routes(routes).serve_with_incoming(TcpIncoming::from(listener));
-        Self { address, clock, store, serving: tokio::spawn(serving) }
+        Self { address, clock, store, diagnostics, serving: tokio::spawn(serving) }
     }
 
     /// A channel without the admin token.
@@ -71,6 +75,11 @@ impl AdminServer {
     /// The same for tokens.
     pub(crate) async fn tokens(&self) -> TokenServiceClient<AdminChannel> {
         TokenServiceClient::new(self.admin().await)
+    }
+
+    /// The same for what became of requests.
+    pub(crate) async fn observed(&self) -> DiagnosticsServiceClient<AdminChannel> {
+        DiagnosticsServiceClient::new(self.admin().await)
     }
 
     /// A channel with the admin token.

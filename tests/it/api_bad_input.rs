@@ -3,6 +3,8 @@
 //! The bad requests are generated from the definition: a good one of each call, with one field spoiled. So a new call
 //! without a good request here fails, and so does a new field that nobody checks.
 
+use countersign::config::Mode;
+use countersign::diagnostics::Refused;
 use countersign::model::{ConsumerKey, Token, UserId};
 use countersign::server::api::v1;
 use countersign::store::TokenHolder;
@@ -13,12 +15,12 @@ use tonic::{Code, Status};
 use crate::admin_server::{ADMIN_TOKEN, AdminServer, fields, reason};
 use crate::api_definition::{Call, Field, Value, calls, send, with, without};
 use crate::api_requests::{
-    KEY, PASSWORD, RequestTokens, TOKEN, USER_ID, consumer_request, good, token_request, user_request,
+    DECISION_ID, KEY, PASSWORD, RequestTokens, TOKEN, USER_ID, consumer_request, good, token_request, user_request,
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_request_is_answered() {
-    for call in calls() {
+    for call in calls().into_iter().filter(|call| !call.goes_on) {
         let world = World::create().await;
         let answer = world.send(&call, good(&call.name, &world.request_tokens)).await;
         assert!(answer.is_ok(), "{}: {answer:?}", call.name);
@@ -108,7 +110,7 @@ fn names_a_record(call: &str) -> Option<(&'static str, &'static str)> {
     let (field, reason) = match call {
         "CreateConsumer" | "ListConsumers" | "CreateUser" | "ListUsers" => return None,
         // The list of an unknown holder is empty, and an unknown token is not active.
-        "ListTokens" | "IntrospectToken" => return None,
+        "ListTokens" | "IntrospectToken" | "ListDenials" | "WatchDenials" | "ListConsumerReports" => return None,
         "UpdateConsumer" => ("consumer.consumer_key", "CONSUMER_NOT_FOUND"),
         "CreateToken" => ("token.consumer_key", "CONSUMER_NOT_FOUND"),
         "GetConsumer"
@@ -125,6 +127,7 @@ fn names_a_record(call: &str) -> Option<(&'static str, &'static str)> {
         "GetRequestToken" | "AuthorizeRequestToken" | "RefuseRequestToken" | "ExchangeRequestToken" => {
             ("token", "REQUEST_TOKEN_NOT_FOUND")
         }
+        "GetDenial" => ("decision_id", "DENIAL_NOT_FOUND"),
         "GetUser" | "SetPassword" | "DisableUser" | "EnableUser" | "DeleteUser" => ("user_id", "USER_NOT_FOUND"),
         _ => panic!("say here which record {call} is about"),
     };
@@ -164,6 +167,19 @@ fn assert_names(refused: &Status, field: &str, call: &Call) {
     assert!(told.iter().any(is_it), "{} does not name {field}: {refused}", call.name);
 }
 
+/// A request that nobody signed.
+pub(crate) const fn denial(decision_id: &str) -> Refused<'_> {
+    Refused {
+        decision_id,
+        reason: "unsigned",
+        denial: None,
+        method: b"GET",
+        host: b"api.example.com",
+        target: b"/photos?size=original",
+        mode: Mode::Enforce,
+    }
+}
+
 /// A server with something to be about: a consumer, a user, a token, temporary credentials.
 pub(crate) struct World {
     server: AdminServer,
@@ -176,6 +192,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn create() -> Self {
         let server = AdminServer::start().await;
+        server.diagnostics.refused(&denial(DECISION_ID));
         let consumer = server.consumers().await.create_consumer(consumer_request(KEY)).await.unwrap().into_inner();
         server.users().await.create_user(user_request(USER_ID, "alice")).await.unwrap();
         let mut tokens = server.tokens().await;

@@ -18,6 +18,8 @@ pub(crate) struct Call {
     pub(crate) name: String,
     /// For example `/countersign.v1.TokenService/GetToken`.
     pub(crate) path: String,
+    /// Whether its answers go on until somebody ends them.
+    pub(crate) goes_on: bool,
     /// Every field of its request, those of messages in it too.
     pub(crate) fields: Vec<Field>,
     /// Each group of fields of which one has to be there: its name, and their numbers.
@@ -48,7 +50,7 @@ pub(crate) fn calls() -> Vec<Call> {
             let place = Place { name: String::new(), numbers: Vec::new() };
             add_fields(&definition, method.input_type(), &place, &mut fields, &mut choices);
             let (name, path) = (method.name().to_owned(), format!("/{service_name}/{}", method.name()));
-            calls.push(Call { name, path, fields, choices });
+            calls.push(Call { name, path, goes_on: method.server_streaming(), fields, choices });
         }
     }
     calls

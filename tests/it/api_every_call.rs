@@ -12,7 +12,7 @@ use crate::audit_log::AuditLog;
 
 #[tokio::test]
 async fn every_call_that_changes_something_leaves_its_audit_event_and_no_other_leaves_one() {
-    for call in calls() {
+    for call in calls().into_iter().filter(|call| !call.goes_on) {
         let world = World::create().await;
         let request = changing(&call, &world).await;
         let log = AuditLog::listen();
@@ -29,7 +29,7 @@ async fn every_call_that_changes_something_leaves_its_audit_event_and_no_other_l
 #[tokio::test]
 async fn a_call_that_is_refused_leaves_no_event_of_a_change() {
     let world = World::create().await;
-    for call in calls().into_iter().filter(|call| !is_reading(call)) {
+    for call in calls().into_iter().filter(|call| !is_reading(call) && !call.goes_on) {
         let log = AuditLog::listen();
         world.send(&call, Vec::new()).await.unwrap_err();
         assert_eq!(log.events(), Vec::<String>::new(), "{}", call.name);
@@ -38,7 +38,7 @@ async fn a_call_that_is_refused_leaves_no_event_of_a_change() {
 
 #[tokio::test]
 async fn a_secret_is_in_the_answer_of_the_call_that_made_it_and_in_no_other() {
-    for call in calls() {
+    for call in calls().into_iter().filter(|call| !call.goes_on) {
         let world = World::create().await;
         let answer = world.send(&call, good(&call.name, &world.request_tokens)).await.unwrap();
         let own = made(&call.name, &answer);
@@ -60,7 +60,7 @@ async fn a_secret_is_in_the_answer_of_the_call_that_made_it_and_in_no_other() {
 }
 
 fn is_reading(call: &Call) -> bool {
-    ["Get", "List", "Introspect"].iter().any(|verb| call.name.starts_with(verb))
+    !call.goes_on && ["Get", "List", "Introspect"].iter().any(|verb| call.name.starts_with(verb))
 }
 
 /// A request that changes something: what is enabled has to be disabled, and what is removed to be there.
@@ -109,8 +109,17 @@ fn events(call: &str) -> Vec<String> {
         "AuthorizeRequestToken" => &["request_token.authorize"],
         "RefuseRequestToken" => &["request_token.refuse"],
         "ExchangeRequestToken" => &["token.exchange"],
-        "GetConsumer" | "ListConsumers" | "GetUser" | "ListUsers" | "GetToken" | "ListTokens" | "IntrospectToken"
-        | "GetRequestToken" => &[],
+        "GetConsumer"
+        | "ListConsumers"
+        | "GetUser"
+        | "ListUsers"
+        | "GetToken"
+        | "ListTokens"
+        | "IntrospectToken"
+        | "GetRequestToken"
+        | "ListDenials"
+        | "GetDenial"
+        | "ListConsumerReports" => &[],
         _ => panic!("say here what {call} leaves in the audit log"),
     };
     actions.iter().map(|action| format!("admin: {action}")).collect()

@@ -18,7 +18,7 @@ pub(crate) struct RequestTokens {
 /// A request of that call that succeeds.
 pub(crate) fn good(call: &str, request_tokens: &RequestTokens) -> Vec<u8> {
     let found = about_consumers(call).or_else(|| about_users(call)).or_else(|| about_tokens(call));
-    let found = found.or_else(|| about_request_tokens(call, request_tokens));
+    let found = found.or_else(|| about_request_tokens(call, request_tokens)).or_else(|| about_diagnostics(call));
     found.unwrap_or_else(|| panic!("give {call} a good request here"))
 }
 
@@ -123,6 +123,16 @@ fn about_request_tokens(call: &str, RequestTokens { pending, authorized }: &Requ
     })
 }
 
+fn about_diagnostics(call: &str) -> Option<Vec<u8>> {
+    Some(match call {
+        "ListDenials" => v1::ListDenialsRequest::default().encode_to_vec(),
+        "WatchDenials" => v1::WatchDenialsRequest::default().encode_to_vec(),
+        "GetDenial" => v1::GetDenialRequest { decision_id: DECISION_ID.to_owned() }.encode_to_vec(),
+        "ListConsumerReports" => v1::ListConsumerReportsRequest::default().encode_to_vec(),
+        _ => return None,
+    })
+}
+
 pub(crate) fn consumer_request(key: &str) -> v1::CreateConsumerRequest {
     let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
     let consumer = v1::Consumer {
@@ -153,6 +163,7 @@ pub(crate) fn token_request(token: &str) -> v1::CreateTokenRequest {
 }
 
 pub(crate) const KEY: &str = "dpf43f3p2l4k3l03";
+pub(crate) const DECISION_ID: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const TOKEN: &str = "nnch734d00sl2jdk";
 pub(crate) const USER_ID: &str = "user-1";
 pub(crate) const PASSWORD: &str = "correct horse";

@@ -13,6 +13,7 @@ mod api;
 mod api_access;
 mod api_bad_input;
 mod api_definition;
+mod api_diagnostics;
 mod api_every_call;
 mod api_issuing;
 mod api_requests;

@@ -99,6 +99,17 @@ pub(super) fn not_gated() -> Status {
     internal()
 }
 
+/// NOT_FOUND: no denial of that decision is kept.
+pub(super) fn denial_not_found(decision_id: &str) -> Status {
+    let message = format!("no denial {decision_id} is kept: the oldest are dropped, and each replica has its own");
+    about(Code::NotFound, "DENIAL_NOT_FOUND", &message, (DENIAL, decision_id))
+}
+
+/// UNAVAILABLE at the end of what would go on until the server ends.
+pub(super) fn ending() -> Status {
+    plain(Code::Unavailable, "SERVER_ENDING", "the server ends")
+}
+
 fn too_many_attempts(message: &str, wait: Duration) -> Status {
     let mut details = details("TOO_MANY_ATTEMPTS");
     details.set_retry_info(Some(wait));
@@ -147,6 +158,7 @@ const DOMAIN: &str = "countersign.v1";
 const CONSUMER: &str = "countersign.v1.Consumer";
 const TOKEN: &str = "countersign.v1.Token";
 const REQUEST_TOKEN: &str = "countersign.v1.RequestToken";
+const DENIAL: &str = "countersign.v1.Denial";
 const USER: &str = "countersign.v1.User";
 
 const CONFLICT: &str = "changed by others since it was read, or at the same time; read it and try again";
@@ -228,7 +240,9 @@ mod tests {
             let is_about_a_record = matches!(code, Code::NotFound | Code::AlreadyExists);
             assert_eq!(status.get_error_details().resource_info().is_some(), is_about_a_record, "{reason}");
         }
-        told.extend(["CREDENTIALS_REQUIRED".to_owned(), "ROLE_INSUFFICIENT".to_owned()]);
+        for status in [credentials_required(), role_insufficient(), denial_not_found("d"), ending()] {
+            told.insert(status.get_error_details().error_info().unwrap().reason.clone());
+        }
         assert_eq!(told, reasons_in_the_table());
     }
 

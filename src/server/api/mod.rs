@@ -2,7 +2,7 @@
 //!
 //! - [`Access`]: who may ask, and as what: an administrator or an issuer, by a token ([`AdminToken`], [`IssuerToken`]) or
 //!   a client certificate.
-//! - [`routes`]: the services, each behind a gate, over an [`Issuer`].
+//! - [`routes`]: the services, each behind a gate, over an [`Issuer`] and [`Diagnostics`].
 //! - [`v1`]: messages, client and server as generated, and the definition for reflection.
 //!
 //! The services translate and no more: a message becomes a draft, a record becomes a message, an
@@ -15,6 +15,7 @@ mod bearer;
 mod codec;
 mod consumers;
 mod convert;
+mod diagnostics;
 mod errors;
 mod fields;
 mod gate;
@@ -33,12 +34,15 @@ use std::sync::Arc;
 
 use tonic::service::Routes;
 
+use crate::diagnostics::Diagnostics;
 use crate::issue::Issuer;
 use consumers::Consumers;
+use diagnostics::Observed;
 use gate::Gated;
 use tokens::Tokens;
 use users::Users;
 use v1::consumer_service_server::ConsumerServiceServer;
+use v1::diagnostics_service_server::DiagnosticsServiceServer;
 use v1::token_service_server::TokenServiceServer;
 use v1::user_service_server::UserServiceServer;
 
@@ -50,20 +54,23 @@ pub use issuer_token::{IssuerToken, IssuerTokenError};
 /// The services of `countersign.v1`, all of them for whom `access` lets in.
 ///
 /// Health and reflection are for the caller to add; nothing added later is behind the gate.
-pub fn routes(issuer: Issuer, access: Access) -> Routes {
+pub fn routes(issuer: Issuer, diagnostics: Diagnostics, access: Access) -> Routes {
     let access = Arc::new(access);
     let consumers =
         ConsumerServiceServer::new(Consumers::new(issuer.clone())).max_decoding_message_size(MAX_REQUEST_LEN);
     let users = UserServiceServer::new(Users::new(issuer.clone())).max_decoding_message_size(MAX_REQUEST_LEN);
     let tokens = TokenServiceServer::new(Tokens::new(issuer)).max_decoding_message_size(MAX_REQUEST_LEN);
+    let observed = DiagnosticsServiceServer::new(Observed::new(diagnostics)).max_decoding_message_size(MAX_REQUEST_LEN);
     Routes::new(Gated::new(consumers, Arc::clone(&access)))
         .add_service(Gated::new(users, Arc::clone(&access)))
-        .add_service(Gated::new(tokens, access))
+        .add_service(Gated::new(tokens, Arc::clone(&access)))
+        .add_service(Gated::new(observed, access))
 }
 
 /// The services of [`routes`], by their names.
-pub const SERVICES: [&str; 3] = [
+pub const SERVICES: [&str; 4] = [
     v1::consumer_service_server::SERVICE_NAME,
+    v1::diagnostics_service_server::SERVICE_NAME,
     v1::token_service_server::SERVICE_NAME,
     v1::user_service_server::SERVICE_NAME,
 ];

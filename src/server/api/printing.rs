@@ -27,6 +27,10 @@ pub(super) fn request_token_state<S: Serializer>(state: &i32, to: S) -> Result<S
     v1::RequestTokenState::try_from(*state).unwrap_or_default().as_str_name().serialize(to)
 }
 
+pub(super) fn route_mode<S: Serializer>(mode: &i32, to: S) -> Result<S::Ok, S::Error> {
+    v1::RouteMode::try_from(*mode).unwrap_or_default().as_str_name().serialize(to)
+}
+
 /// `Debug` of messages that carry secrets: the fields that are named, and no others.
 macro_rules! debug_only {
     ($($message:ident { $($field:ident),* })*) => {$(

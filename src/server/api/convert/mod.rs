@@ -4,6 +4,7 @@
 //! ignored by name.
 
 mod consumer;
+mod diagnostics;
 mod request_token;
 mod token;
 mod user;
@@ -16,6 +17,7 @@ use crate::clock::UnixTime;
 use crate::model::{Scopes, Secret};
 
 pub(super) use consumer::{consumer_draft, consumer_message};
+pub(super) use diagnostics::{denial_message, report_message};
 pub(super) use request_token::{issued_message, request_token_message};
 pub(super) use token::{introspection_message, shown_token_message, token_draft, token_message};
 pub(super) use user::{user_draft, user_message};
@@ -47,13 +49,14 @@ pub(super) fn duration(span: Option<prost_types::Duration>) -> Result<Duration, 
 }
 
 /// Times before 1970 are 1970: both are past.
-fn unix_time(Timestamp { seconds, nanos }: Timestamp) -> Result<UnixTime, &'static str> {
+pub(super) fn unix_time(Timestamp { seconds, nanos }: Timestamp) -> Result<UnixTime, &'static str> {
     let nanos = u64::try_from(nanos).ok().filter(|_| nanos <= NANOS);
     let nanos = nanos.ok_or("is no valid Timestamp: its nanos are out of range")?;
     Ok(UnixTime::from_secs(u64::try_from(seconds).unwrap_or_default()).plus(Duration::from_nanos(nanos)))
 }
 
-fn timestamp(time: UnixTime) -> Timestamp {
+/// A time as it travels.
+pub(super) fn timestamp(time: UnixTime) -> Timestamp {
     let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let millis = time.since(UnixTime::from_secs(time.as_secs())).subsec_millis();
     Timestamp { seconds, nanos: i32::try_from(millis * 1_000_000).unwrap_or_default() }

@@ -1,0 +1,67 @@
+//! Denials and reports.
+
+use super::timestamp;
+use crate::config::Mode;
+use crate::diagnostics::{Denial, Report, Tally};
+use crate::oauth::SignatureMethod;
+use crate::server::api::v1;
+
+/// A denial as administrators see one.
+pub(in super::super) fn denial_message(denial: Denial) -> v1::Denial {
+    let Denial {
+        sequence: _,
+        decision_id,
+        time,
+        consumer_key,
+        proven,
+        reason,
+        signature_method,
+        method,
+        host,
+        path,
+        mode,
+    } = denial;
+    v1::Denial {
+        decision_id,
+        decision_time: Some(timestamp(time)),
+        consumer_key,
+        proven,
+        reason: reason.to_owned(),
+        signature_method: signature_method.map(SignatureMethod::name).unwrap_or_default().to_owned(),
+        http_method: method,
+        host,
+        path,
+        mode: route_mode(mode).into(),
+    }
+}
+
+const fn route_mode(mode: Mode) -> v1::RouteMode {
+    match mode {
+        Mode::Enforce => v1::RouteMode::Enforce,
+        Mode::Shadow => v1::RouteMode::Shadow,
+    }
+}
+
+/// What was seen of a consumer.
+pub(in super::super) fn report_message(report: &Report) -> v1::ConsumerReport {
+    let Report { consumer_key, allowed, reasons, methods, last_seen } = report;
+    let methods = methods.iter();
+    v1::ConsumerReport {
+        consumer_key: consumer_key.clone(),
+        seen: report.seen(),
+        allowed: *allowed,
+        denied: report.denied(),
+        would_deny: report.would_deny(),
+        reasons: counts(reasons),
+        signature_methods: methods
+            .map(|(method, seen)| v1::SignatureMethodCount { signature_method: method.name().to_owned(), seen: *seen })
+            .collect(),
+        last_seen_time: Some(timestamp(*last_seen)),
+    }
+}
+
+fn counts(tallies: &[Tally]) -> Vec<v1::DenialCount> {
+    let count =
+        |&Tally { name, denied, would_deny }: &Tally| v1::DenialCount { name: name.to_owned(), denied, would_deny };
+    tallies.iter().map(count).collect()
+}

@@ -1,0 +1,138 @@
+//! `countersign.v1.DiagnosticsService`.
+
+use std::collections::VecDeque;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use prost_types::Timestamp;
+use tonic::{Request, Response, Status};
+
+use super::convert::{denial_message, report_message, timestamp, unix_time};
+use super::fields::{Fields, typed};
+use super::page::{Asked, Page};
+use super::v1::diagnostics_service_server::DiagnosticsService;
+use super::{errors, v1};
+use crate::diagnostics::{Denial, Diagnostics, Filter, Seen, Watch};
+use crate::model::ConsumerKey;
+
+/// Shows what is in the memory of this process; nothing here changes anything.
+#[derive(Clone, Debug)]
+pub(super) struct Observed {
+    diagnostics: Diagnostics,
+}
+
+#[tonic::async_trait]
+impl DiagnosticsService for Observed {
+    type WatchDenialsStream = BoxStream<'static, Result<v1::WatchDenialsResponse, Status>>;
+
+    async fn list_denials(
+        &self,
+        request: Request<v1::ListDenialsRequest>,
+    ) -> Result<Response<v1::ListDenialsResponse>, Status> {
+        let v1::ListDenialsRequest { page_size, page_token, consumer_key, reason, start_time } = request.into_inner();
+        let mut fields = Fields::default();
+        let filter = filter(&mut fields, Wanted { consumer_key, reason, start_time });
+        // A page of other denials than were asked for first would begin anywhere.
+        let list = format!("denials {filter:?}");
+        let asked = Asked { size: page_size, token: &page_token };
+        let page = Page::parse(&mut fields, asked, &list, |number| number.parse::<u64>());
+        let (page, filter) = fields.all(page.zip(filter))?;
+        let found = self.diagnostics.denials(&filter, page.after, page.limit());
+        let numbered = found.into_iter().map(|denial| (denial.sequence.to_string(), denial)).collect();
+        let (denials, next_page_token) = page.cut(numbered, |(number, _)| number);
+        let denials = denials.into_iter().map(|(_, denial)| denial_message(denial)).collect();
+        Ok(Response::new(v1::ListDenialsResponse { denials, next_page_token }))
+    }
+
+    async fn watch_denials(
+        &self,
+        request: Request<v1::WatchDenialsRequest>,
+    ) -> Result<Response<Self::WatchDenialsStream>, Status> {
+        let v1::WatchDenialsRequest { consumer_key, reason } = request.into_inner();
+        let mut fields = Fields::default();
+        let filter = filter(&mut fields, Wanted { consumer_key, reason, start_time: None });
+        let filter = fields.all(filter)?;
+        Ok(Response::new(watched(self.diagnostics.watch(filter)).boxed()))
+    }
+
+    async fn get_denial(&self, request: Request<v1::GetDenialRequest>) -> Result<Response<v1::Denial>, Status> {
+        let v1::GetDenialRequest { decision_id } = request.into_inner();
+        let mut fields = Fields::default();
+        let id = fields.take("decision_id", typed(&decision_id, LONGEST_ID));
+        let id = fields.all(id)?;
+        let denial = self.diagnostics.denial(id).ok_or_else(|| errors::denial_not_found(id))?;
+        Ok(Response::new(denial_message(denial)))
+    }
+
+    async fn list_consumer_reports(
+        &self,
+        request: Request<v1::ListConsumerReportsRequest>,
+    ) -> Result<Response<v1::ListConsumerReportsResponse>, Status> {
+        let v1::ListConsumerReportsRequest { page_size, page_token } = request.get_ref();
+        let mut fields = Fields::default();
+        let asked = Asked { size: *page_size, token: page_token };
+        // The first report has no key.
+        let key = |key: String| if key.is_empty() { Ok(key) } else { ConsumerKey::new(&*key).map(|_| key) };
+        let page = Page::parse(&mut fields, asked, "consumer reports", key);
+        let page = fields.all(page)?;
+        let found = self.diagnostics.reports(page.after.as_deref(), page.limit());
+        let (reports, next_page_token) = page.cut(found, |last| last.consumer_key.as_str());
+        Ok(Response::new(v1::ListConsumerReportsResponse {
+            reports: reports.iter().map(report_message).collect(),
+            next_page_token,
+            start_time: Some(timestamp(self.diagnostics.since())),
+            unreported: self.diagnostics.unreported(),
+        }))
+    }
+}
+
+impl Observed {
+    pub(super) const fn new(diagnostics: Diagnostics) -> Self {
+        Self { diagnostics }
+    }
+}
+
+/// What a request says about the denials that are wanted.
+struct Wanted {
+    consumer_key: String,
+    reason: String,
+    start_time: Option<Timestamp>,
+}
+
+fn filter(fields: &mut Fields, wanted: Wanted) -> Option<Filter> {
+    let Wanted { consumer_key, reason, start_time } = wanted;
+    let consumer_key = fields.optional("consumer_key", &consumer_key, ConsumerKey::new);
+    let reason = fields.optional("reason", &reason, |text| typed(&text, LONGEST_ID).map(str::to_owned));
+    let since = fields.take("start_time", start_time.map(unix_time).transpose());
+    Some(Filter { consumer_key: consumer_key?.map(|key| key.to_string()), reason: reason?, since: since? })
+}
+
+/// A message for each denial, and before it how many were missed.
+fn watched(watch: Watch) -> impl futures_util::Stream<Item = Result<v1::WatchDenialsResponse, Status>> {
+    let begun = Some((watch, VecDeque::new()));
+    stream::unfold(begun, |state| async move {
+        let (mut watch, mut waiting) = state?;
+        loop {
+            if let Some(message) = waiting.pop_front() {
+                return Some((Ok(message), Some((watch, waiting))));
+            }
+            match watch.next().await {
+                Some(seen) => waiting = messages(seen),
+                None => return Some((Err(errors::ending()), None)),
+            }
+        }
+    })
+}
+
+fn messages(Seen { missed, denials }: Seen) -> VecDeque<v1::WatchDenialsResponse> {
+    let message = |denial: Denial| v1::WatchDenialsResponse { denial: Some(denial_message(denial)), missed: 0 };
+    let mut messages: VecDeque<_> = denials.into_iter().map(message).collect();
+    match messages.front_mut() {
+        Some(first) => first.missed = missed,
+        None => messages.push_back(v1::WatchDenialsResponse { denial: None, missed }),
+    }
+    messages
+}
+
+/// The most bytes of a decision id, or of a word, that are looked up.
+const LONGEST_ID: usize = 64;
