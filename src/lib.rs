@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Beside them, `diagnostics` keeps what was refused and counts for each consumer; `server::ext_authz` tells it of every
-//! decision.
+//! decision, and `server::api` shows it.
 //!
 //! A request for credentials is signed like every other: `server::http` has it verified by the steps of a check.
 //!

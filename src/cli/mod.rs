@@ -5,6 +5,7 @@
 mod client;
 mod config;
 mod consumer;
+mod denials;
 mod explain;
 mod healthcheck;
 mod import;
@@ -12,6 +13,7 @@ mod keygen;
 mod output;
 mod paging;
 mod raw_request;
+mod report;
 mod request_token;
 mod secret_input;
 mod serve;
@@ -50,6 +52,10 @@ enum Command {
     RequestToken(request_token::Args),
     /// Brings in consumers and tokens from files, or from the Redis of the 2013 provider
     Import(import::Args),
+    /// Shows which requests were refused, and why
+    Denials(denials::Args),
+    /// Counts what was let through and refused of each consumer
+    Report(report::Args),
     /// Signs a request
     Sign(sign::Args),
     /// Verifies a captured request offline and shows its base string
@@ -72,6 +78,8 @@ impl Cli {
             Command::Token(args) => block_on(token::run(args)),
             Command::RequestToken(args) => block_on(request_token::run(args)),
             Command::Import(args) => block_on(import::run(args)),
+            Command::Denials(args) => block_on(denials::run(args)),
+            Command::Report(args) => block_on(report::run(args)),
             Command::Sign(args) => sign::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Config(args) => config::run(&args),

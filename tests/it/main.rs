@@ -26,6 +26,7 @@ mod cli_explain;
 mod cli_sign;
 mod command_line;
 mod deploy;
+mod diagnostics_cli;
 mod directory;
 mod envoy;
 mod http;
