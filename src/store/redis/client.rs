@@ -20,7 +20,7 @@ use tracing::debug;
 use super::address::Address;
 use super::connection::{Connection, Connector};
 use super::fault::Fault;
-use super::health::Health;
+use super::health::{Health, Sent};
 use super::keys;
 use super::server::Servers;
 use crate::clock::Clock;
@@ -93,9 +93,11 @@ impl Client {
     /// The same until `deadline`, for as many calls as share the command.
     pub(super) async fn call_by(&self, command: &Cmd, deadline: Instant, calls: usize) -> Result<Value, Fault> {
         self.check()?;
-        let outcome = self.attempt_until(deadline, command).await;
+        let (sent, outcome) = self.attempt_until(deadline, command).await;
         match &outcome {
-            Err(fault) if fault.is_outage() => self.health.failed(fault, u32::try_from(calls).unwrap_or(u32::MAX)),
+            Err(fault) if fault.is_outage() => {
+                self.health.failed(sent, fault, u32::try_from(calls).unwrap_or(u32::MAX));
+            }
             Ok(_) | Err(_) => self.health.answered(),
         }
         outcome
@@ -141,18 +143,20 @@ impl Client {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    async fn attempt_until(&self, deadline: Instant, command: &Cmd) -> Result<Value, Fault> {
+    /// What came of the last attempt, and when that was sent.
+    async fn attempt_until(&self, deadline: Instant, command: &Cmd) -> (Sent, Result<Value, Fault>) {
         let mut attempt = 1;
         loop {
+            let sent = self.health.sending();
             let fault = match self.attempt(command, deadline).await {
                 Err(fault) if fault.is_worth_a_retry() && attempt < self.attempts => fault,
-                outcome => return outcome,
+                outcome => return (sent, outcome),
             };
             debug!(cause = %fault, attempt, "trying another connection to Redis");
             attempt += 1;
             let pause = if matches!(fault, Fault::Unreachable(_)) { RECONNECT_PAUSE } else { Duration::ZERO };
             if timeout_at(deadline, sleep(pause)).await.is_err() {
-                return Err(fault);
+                return (sent, Err(fault));
             }
         }
     }
@@ -217,9 +221,10 @@ impl Client {
 
     /// Probes once and notes what came of it.
     async fn look(&self) {
+        let sent = self.health.sending();
         match self.probe().await {
             Ok(()) => self.health.go_up(),
-            Err(fault) if fault.is_outage() => self.health.failed(&fault, 1),
+            Err(fault) if fault.is_outage() => self.health.failed(sent, &fault, 1),
             // It answers and refuses: calls learn the reason from it themselves.
             Err(_) => self.health.go_up(),
         }
