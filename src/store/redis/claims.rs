@@ -24,7 +24,9 @@
 //! # Security
 //! Two nonces of one consumer, timestamp and part whose 8 bytes are the same refuse the second: for a thousand nonces a
 //! second, once in some 37 million years. Two checks whose ids give the same 8 bytes would let a replay pass as
-//! a repeated claim: one in 2^64 for each replay, and nobody can try offline, since the server draws the ids.
+//! a repeated claim: one in 2^64 for each replay, and nobody can try offline, since the server draws the ids. With
+//! `nonce.trust_envoy_request_id` they are hashes of Envoy's request ids: who can choose those could look for such a pair,
+//! and needs none, since the same id passes as well.
 
 use std::fmt;
 use std::pin::pin;

@@ -101,8 +101,13 @@ impl State {
     }
 }
 
-/// The probe of the client is none of the store's own.
+/// Whether a command that changes something is among them. What the client sends for itself is none: that a connection
+/// begins with `CLIENT SETINFO`, and its probe, which may come along with others.
 fn is_write(asked: &[u8]) -> bool {
+    const SET: &[u8] = b"$3\r\nSET\r\n";
+    const PROBE: &[u8] = b"$19\r\ncountersign:{probe}";
     let has = |needle: &[u8]| asked.windows(needle.len()).any(|window| window == needle);
-    !has(b"{probe}") && [&b"EVAL"[..], b"SET", b"ZADD", b"ZREM", b"DEL"].iter().any(|name| has(name))
+    let sets = asked.windows(SET.len()).enumerate().filter(|(_, window)| *window == SET);
+    let mut others = sets.filter(|(at, _)| !asked[at + SET.len()..].starts_with(PROBE));
+    [&b"EVAL"[..], b"ZADD", b"ZREM", b"$3\r\nDEL"].iter().any(|name| has(name)) || others.next().is_some()
 }

@@ -98,18 +98,20 @@ async fn a_nonce_that_one_thread_claimed_is_used_for_every_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_connections_of_a_thread_are_replaced_when_redis_cuts_them() {
+async fn the_connections_of_a_thread_are_replaced_when_redis_cuts_them_and_no_claim_fails() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     let here = store.nonces_here().unwrap();
     let ck = key("ck");
-    assert_eq!(here.claim_nonce(&claim(&ck, NOW, b"a")).await.unwrap(), Claim::Fresh);
-    let cut: u64 = server.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    assert!(cut >= 2, "{cut}");
-    let claimed = async || here.claim_nonce(&claim(&ck, NOW, b"b")).await.is_ok().then_some(());
-    eventually("a claim", START, claimed).await;
-    let again = NonceClaim { check_id: [9; 16], ..claim(&ck, NOW, b"b") };
-    assert_eq!(here.claim_nonce(&again).await.unwrap(), Claim::Replayed);
+    for round in 0..5_u8 {
+        assert_eq!(here.claim_nonce(&claim(&ck, NOW, &[round])).await.unwrap(), Claim::Fresh);
+        let cut: u64 = server.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        assert!(cut >= 2, "{cut}");
+        for at in 0..10_u8 {
+            assert_eq!(here.claim_nonce(&claim(&ck, NOW, &[round, at])).await.unwrap(), Claim::Fresh);
+        }
+        assert_eq!(here.claim_nonce(&claim(&ck, NOW, &[round])).await.unwrap(), Claim::Replayed);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,6 +238,43 @@ async fn a_batch_that_is_late_holds_up_nobody() {
     assert_eq!(claim_second(&store, NOW + 1, 1).await, 1);
     assert!(!late.is_finished(), "nobody waited for it");
     late.abort();
+}
+
+// On one thread, so that all that stalls is one batch.
+#[tokio::test]
+async fn a_connection_of_one_thread_that_falls_silent_fails_no_claim_of_another() {
+    let server = RedisServer::start();
+    let lossy = Lossy::before(server.port()).await;
+    let mut bench = Bench::redis(lossy.url());
+    bench.config.timeout = Duration::from_millis(500);
+    let store = bench.open().await;
+    let (here, elsewhere) = (store.nonces_here().unwrap(), store.nonces_here().unwrap());
+    let ck = key("ck");
+    assert_eq!(here.claim_nonce(&claim(&ck, NOW, b"here")).await.unwrap(), Claim::Fresh);
+    assert_eq!(elsewhere.claim_nonce(&claim(&ck, NOW, b"elsewhere")).await.unwrap(), Claim::Fresh);
+    lossy.stall(1);
+    let stalled = tokio::spawn(async move {
+        let ck = key("ck");
+        let claims = (0..10_u8).map(|at| {
+            let (here, ck) = (&here, &ck);
+            async move { here.claim_nonce(&claim(ck, NOW, &[1, at])).await.is_err() }
+        });
+        join_all(claims).await
+    });
+    eventually("it stalls", START, async || lossy.is_losing().then_some(())).await;
+    let mut claimed = 0_u32;
+    let mut claim_another = async || {
+        claimed += 1;
+        let nonce = claimed.to_be_bytes();
+        assert_eq!(elsewhere.claim_nonce(&claim(&ck, NOW, &nonce)).await.unwrap(), Claim::Fresh);
+    };
+    while !stalled.is_finished() {
+        claim_another().await;
+    }
+    assert_eq!(stalled.await.unwrap(), [true; 10]);
+    for _ in 0..20 {
+        claim_another().await;
+    }
 }
 
 #[tokio::test]
