@@ -12,7 +12,7 @@
 //! - `health`, `ops`: how the service is.
 //! - [`ext_authz`]: Envoy's checks; `respond`: the one table from a reason to an answer;
 //!   `decision_id`: what an operator finds it by.
-//! - `api`: administration; `http`: where credentials are given out.
+//! - `api`: administration; `http`: where credentials are given out; `pages`: what every page for people has.
 
 mod accept;
 pub mod api;
@@ -25,6 +25,7 @@ mod health;
 mod http;
 mod listener;
 mod ops;
+mod pages;
 mod preface;
 mod respond;
 mod stall;

@@ -8,14 +8,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 
-use super::answer::{Answer, Forms};
-use super::browser::{Cookie, comes_from_here};
-use super::fields::Fields;
+use super::answer::{forms_of_decision, see_other};
 use super::notices::{LogInProblem, Notice, address};
 use super::{Page, failed, pages};
 use crate::issue::{Actor, Asking, Consent, IssueError, Login};
 use crate::model::{Secret, Session, Token};
 use crate::server::http::client_address::ClientAddress;
+use crate::server::pages::{Answer, Cookie, Fields, comes_from_here};
 
 /// Answers a form.
 pub(super) async fn posted(
@@ -154,7 +153,7 @@ impl Visit {
 
     fn reload(&self) -> Answer {
         match HeaderValue::from_str(&address(self.name())) {
-            Ok(location) => Answer::see_other(location),
+            Ok(location) => see_other(location),
             Err(_) => Notice::Failure.answer(None),
         }
     }
@@ -163,8 +162,8 @@ impl Visit {
         &self.asking.request_token.token
     }
 
-    fn forms(&self) -> Forms {
-        Forms::of_decision(&self.asking.request_token.callback)
+    fn forms(&self) -> String {
+        forms_of_decision(&self.asking.request_token.callback)
     }
 }
 
@@ -181,7 +180,7 @@ fn to_callback(uri: &str) -> Result<Answer, Notice> {
         tracing::error!("a callback is no header value");
         Notice::Failure
     })?;
-    Ok(Answer::see_other(location))
+    Ok(see_other(location))
 }
 
 const NOTHING_TYPED: &str = "Type your user name and your password.";

@@ -11,16 +11,15 @@
 //! each decision is one click of a user who is logged in, and ends the log-in. `oauth_token` may be left out; the page asks
 //! for it then. Of other parameters, such as the `oauth_callback` of OAuth 1.0 before 1.0a, nothing is taken.
 //!
-//! - `browser`: cookies, and whether a form is one of ours; `fields`: how a form is read.
+//! - `browser`: cookies, and whether a form is one of ours.
 //! - `decide`: what a form that is one of ours does.
-//! - `pages`, `notices`: what users read; `answer`: the headers it comes with.
+//! - `pages`, `notices`: what users read; `answer`: where its forms may lead.
 //!
 //! Left to others: who a user is, how guessing is slowed down, and what becomes of a decision ([`crate::issue`]).
 
 mod answer;
 mod browser;
 mod decide;
-mod fields;
 mod notices;
 mod pages;
 #[cfg(test)]
@@ -36,9 +35,6 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use self::answer::Answer;
-use self::browser::{Cookie, CookieKind};
-use self::fields::Fields;
 use self::notices::Notice;
 use super::Parts;
 use crate::clock::{Clock, Entropy};
@@ -46,6 +42,7 @@ use crate::config::Config;
 use crate::issue::{Asking, IssueError, Issuer};
 use crate::model::{Session, Token};
 use crate::oauth::Scheme;
+use crate::server::pages::{Answer, Cookie, CookieKind, Fields};
 
 /// What the page is made of.
 #[derive(Clone)]
@@ -73,7 +70,7 @@ async fn send_away(State(page): State<Page>, uri: Uri) -> impl IntoResponse {
     match requested(&uri) {
         Ok(name) => {
             let location = HeaderValue::from_str(&external_address(external, name.as_ref()));
-            location.map_or_else(|_| Notice::Failure.answer(None), Answer::see_other)
+            location.map_or_else(|_| Notice::Failure.answer(None), answer::see_other)
         }
         Err(IllToken) => pages::type_token(Some(ILL)),
     }
@@ -121,7 +118,7 @@ impl Page {
         let http = &self.config.http;
         let secure =
             http.public_url.as_ref().map_or_else(|| http.listener.tls.is_some(), |url| url.scheme == Scheme::Https);
-        if secure { CookieKind::Secure } else { CookieKind::Plain }
+        if secure { browser::SECURE } else { browser::PLAIN }
     }
 }
 

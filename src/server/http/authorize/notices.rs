@@ -5,12 +5,11 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::answer::{Answer, whole_seconds};
-use super::fields::BadFields;
 use super::pages;
 use crate::clock::UnixTime;
 use crate::issue::{Asking, IssueError};
 use crate::model::{Flow, RequestTokenState, Token};
+use crate::server::pages::{Answer, BadFields, whole_seconds};
 
 /// Why it does not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use askama::Template;
 use axum::http::StatusCode;
 
-use super::answer::{Answer, Forms, scheme_of};
-use super::browser::Cookie;
+use super::answer::{self, forms_of_decision, scheme_of};
 use crate::config::ScopeWords;
 use crate::issue::Asking;
 use crate::model::{Callback, Consumer, Session};
+use crate::server::pages::{Answer, Cookie};
 
 /// The form to log in with.
 #[derive(Template)]
@@ -137,7 +137,7 @@ pub(super) fn consent(asking: &Asking, cookie: &Cookie, session: &Session, words
         destination: Destination::of(callback),
         screen_name: if session.screen_name.is_empty() { session.user_id.as_str() } else { &session.screen_name },
     };
-    rendered(StatusCode::OK, &page).with_forms(Forms::of_decision(callback))
+    rendered(StatusCode::OK, &page).with_forms(forms_of_decision(callback))
 }
 
 /// The PIN, in groups for the eye and in single characters for the ear.
@@ -160,10 +160,10 @@ pub(super) fn notice(status: StatusCode, title: &str, text: &str, again: Option<
 
 fn rendered(status: StatusCode, page: &impl Template) -> Answer {
     match page.render() {
-        Ok(html) => Answer::page(status, html),
+        Ok(html) => answer::page(status, html),
         Err(error) => {
             tracing::error!(%error, "a page could not be rendered");
-            Answer::page(StatusCode::INTERNAL_SERVER_ERROR, String::new())
+            answer::page(StatusCode::INTERNAL_SERVER_ERROR, String::new())
         }
     }
 }

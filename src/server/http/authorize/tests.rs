@@ -4,8 +4,6 @@ use axum::body::to_bytes;
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse as _;
 
-use super::answer::Answer;
-use super::browser::Cookie;
 use super::notices::{LogInProblem, Notice};
 use super::{external_address, pages};
 use crate::clock::{CountingEntropy, UnixTime};
@@ -15,6 +13,7 @@ use crate::model::{
     Callback, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerStatus, Flow, Generation, RequestToken,
     RequestTokenState, Scopes, Secret, Session, SessionId, Token, UserId,
 };
+use crate::server::pages::{Answer, Cookie};
 
 const HOSTILE: &str = r#""><script>alert('x')</script><a href='//evil.example'>{{ name }}&amp;"#;
 

@@ -12,11 +12,11 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 /// Fields by their names. One may be a password, so there is no `Debug`.
-pub(super) struct Fields(Vec<(String, Zeroizing<String>)>);
+pub(in crate::server) struct Fields(Vec<(String, Zeroizing<String>)>);
 
 /// Why fields can not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BadFields {
+pub(in crate::server) enum BadFields {
     /// Not of the media type of a form.
     MediaType,
     /// The body is longer than [`BODY_LIMIT`].
@@ -29,7 +29,7 @@ pub(super) enum BadFields {
 
 impl Fields {
     /// Reads a query, or the body of a form.
-    pub(super) fn parse(text: &[u8]) -> Result<Self, BadFields> {
+    pub(in crate::server) fn parse(text: &[u8]) -> Result<Self, BadFields> {
         let mut fields = Self(Vec::new());
         for pair in text.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
             let at = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
@@ -43,7 +43,7 @@ impl Fields {
     }
 
     /// Reads the body of a form that was posted.
-    pub(super) async fn posted(headers: &HeaderMap, body: Body) -> Result<Self, BadFields> {
+    pub(in crate::server) async fn posted(headers: &HeaderMap, body: Body) -> Result<Self, BadFields> {
         if !is_form(headers) {
             return Err(BadFields::MediaType);
         }
@@ -59,12 +59,12 @@ impl Fields {
     }
 
     /// The value of a field, if it was sent.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(in crate::server) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
     /// The value of a field; empty when it was not sent.
-    pub(super) fn text(&self, name: &str) -> &str {
+    pub(in crate::server) fn text(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }
 }
