@@ -178,7 +178,7 @@ fn check_seats(
     let others = others.prepare();
     Ok(workers.seats(|| {
         let store: Arc<dyn CheckStore> = Arc::<CachedStore>::clone(cached);
-        let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify).claiming_here();
+        let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify).here();
         let (config, metrics, entropy) = (Arc::clone(&app.config), Arc::clone(&app.metrics), Arc::clone(&app.entropy));
         let check = CheckService::new(verifier, config, metrics, diagnostics.clone(), entropy);
         CheckRoutes::new(check, others.clone())

@@ -85,21 +85,14 @@ pub trait CheckStore: Send + Sync + fmt::Debug {
     /// caller, who signs again with a new nonce. On any doubt: an error.
     async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError>;
 
-    /// What claims as [`claim_nonce`](Self::claim_nonce) does, for checks of the runtime from which this is called: with
-    /// connections of its own, which no other thread has to be woken for. `None` where that makes no difference.
-    fn nonces_here(&self) -> Option<Arc<dyn Nonces>> {
+    /// The same store for checks of the runtime from which this is called: with connections of its own, which no other
+    /// thread has to be woken for. `None` where that makes no difference.
+    fn here(self: Arc<Self>) -> Option<Arc<dyn CheckStore>> {
         None
     }
 
     /// Where changes of consumers, tokens and users are told, those of other replicas too.
     fn changes(&self) -> &Changes;
-}
-
-/// Claims nonces.
-#[async_trait]
-pub trait Nonces: Send + Sync + fmt::Debug {
-    /// Claims a nonce under the contract of [`CheckStore::claim_nonce`].
-    async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError>;
 }
 
 /// How a store is.

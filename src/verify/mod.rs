@@ -32,7 +32,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::config::{Requirement, VerifyConfig};
 use crate::model::{AccessToken, Consumer, ConsumerKey, Flow, Scopes, Token, TokenState, UserStanding};
 use crate::oauth::{self, BodyHashRule, Limits, SignatureMethod, SignedRequest, Verified};
-use crate::store::{CheckStore, Claim, Credentials, NonceClaim, Nonces, StoreError};
+use crate::store::{CheckStore, Claim, Credentials, NonceClaim, StoreError};
 
 /// How long a nonce is remembered after its timestamp left the window: what clocks of replicas may differ.
 const NONCE_MARGIN: Duration = Duration::from_secs(60);
@@ -41,8 +41,6 @@ const NONCE_MARGIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Verifier {
     store: Arc<dyn CheckStore>,
-    /// What claims instead of the store.
-    nonces: Option<Arc<dyn Nonces>>,
     clock: Arc<dyn Clock>,
     limits: Limits,
     window: Duration,
@@ -70,13 +68,14 @@ impl Verifier {
     /// A verifier over `store` that takes the time from `clock`.
     pub fn new(store: Arc<dyn CheckStore>, clock: Arc<dyn Clock>, config: &VerifyConfig) -> Self {
         let limits = Limits { parameters: config.max_parameters, ..Limits::default() };
-        Self { store, nonces: None, clock, limits, window: config.timestamp_window, not_before: config.not_before }
+        Self { store, clock, limits, window: config.timestamp_window, not_before: config.not_before }
     }
 
-    /// The same, for the runtime from which this is called: it claims nonces over connections of its own.
+    /// The same, for the runtime from which this is called: it asks the store over connections of its own.
     #[must_use]
-    pub fn claiming_here(self) -> Self {
-        Self { nonces: self.store.nonces_here(), ..self }
+    pub fn here(self) -> Self {
+        let store = Arc::clone(&self.store).here().unwrap_or(self.store);
+        Self { store, ..self }
     }
 
     /// The bounds on what is parsed.
@@ -222,10 +221,9 @@ impl Verifier {
             expires_at: UnixTime::from_secs(timestamp).plus(self.window + NONCE_MARGIN),
             not_before: self.not_before,
         };
-        let claimed = match (self.store.claim_at_once(&claim), &self.nonces) {
-            (Some(claimed), _) => claimed,
-            (None, Some(nonces)) => nonces.claim_nonce(&claim).await,
-            (None, None) => self.store.claim_nonce(&claim).await,
+        let claimed = match self.store.claim_at_once(&claim) {
+            Some(claimed) => claimed,
+            None => self.store.claim_nonce(&claim).await,
         };
         match claimed? {
             Claim::Fresh => Ok(()),

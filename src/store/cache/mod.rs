@@ -25,6 +25,7 @@
 //! Left to others: where changes come from ([`super::Changes`]), and what a status means ([`crate::verify`]).
 
 mod epochs;
+mod here;
 mod shelf;
 mod weight;
 
@@ -37,9 +38,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::epochs::{Epoch, Epochs, Name};
+use self::here::CachedHere;
 use self::shelf::{Moment, Shelf};
 use super::{
-    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Nonces, Observe, Pulse, Store, StoreError, StoreStatus,
+    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Observe, Pulse, Store, StoreError, StoreStatus,
 };
 use crate::clock::{Clock, UnixTime};
 use crate::config::CacheConfig;
@@ -126,6 +128,24 @@ impl CachedStore {
         copy.user_epoch.is_none_or(|epoch| self.epochs.is_now(epoch))
     }
 
+    /// Looks up in the copies, and else in `store`, which is the one behind them, and keeps what that brings.
+    async fn look_up(
+        &self,
+        store: &dyn CheckStore,
+        consumer: &ConsumerKey,
+        token: Option<&Token>,
+    ) -> Result<Credentials, StoreError> {
+        let now = self.clock.now();
+        if let Some(known) = self.known(consumer.as_str(), token.map(Token::as_str), now) {
+            return Ok(known);
+        }
+        self.metrics.cache_lookup(false);
+        let question = self.question(consumer, token, now);
+        let found = store.credentials(consumer, token).await?;
+        self.keep(&question, &found);
+        Ok(found)
+    }
+
     /// The question, with what was told until now: before the store is asked.
     fn question<'a>(&self, consumer: &'a ConsumerKey, token: Option<&'a Token>, time: UnixTime) -> Question<'a> {
         let moment = |name| Moment { time, epoch: self.epochs.of(name) };
@@ -202,15 +222,7 @@ impl CheckStore for CachedStore {
     }
 
     async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
-        let now = self.clock.now();
-        if let Some(known) = self.known(consumer.as_str(), token.map(Token::as_str), now) {
-            return Ok(known);
-        }
-        self.metrics.cache_lookup(false);
-        let question = self.question(consumer, token, now);
-        let found = self.store.credentials(consumer, token).await?;
-        self.keep(&question, &found);
-        Ok(found)
+        self.look_up(&*self.store, consumer, token).await
     }
 
     fn claim_at_once(&self, claim: &NonceClaim<'_>) -> Option<Result<Claim, StoreError>> {
@@ -231,8 +243,9 @@ impl CheckStore for CachedStore {
         self.store.claim_nonce(claim)
     }
 
-    fn nonces_here(&self) -> Option<Arc<dyn Nonces>> {
-        self.store.nonces_here()
+    fn here(self: Arc<Self>) -> Option<Arc<dyn CheckStore>> {
+        let store = Arc::clone(&self.store).here()?;
+        Some(Arc::new(CachedHere::new(self, store)))
     }
 
     fn changes(&self) -> &Changes {

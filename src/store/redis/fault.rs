@@ -51,9 +51,9 @@ pub(super) enum Fault {
     WrongType,
     #[error("Redis does not know the script")]
     UnknownScript,
-    #[error("more claims wait for Redis than it answers")]
+    #[error("more calls wait for Redis than it answers")]
     Overloaded,
-    #[error("what was to send the claim was stopped")]
+    #[error("what was to send the call was stopped")]
     Abandoned,
 }
 

@@ -55,6 +55,7 @@
 
 mod address;
 mod aside;
+mod batches;
 mod claims;
 mod client;
 mod connection;
@@ -62,8 +63,10 @@ mod consumers;
 mod contract;
 mod fault;
 mod health;
+mod here;
 mod keys;
 mod lists;
+mod lookups;
 mod notices;
 mod provider_2013;
 mod request_tokens;
@@ -83,23 +86,26 @@ use self::address::Address;
 use self::claims::RedisNonces;
 use self::client::Client;
 use self::fault::Fault;
+use self::here::RedisHere;
+use self::lookups::Lookups;
 use self::notices::Notices;
 use super::changes::may_have_changed;
 use super::record::Records;
 use super::{
-    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Nonces, Pulse, StoreError, StoreErrorKind, StoreStatus,
+    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind, StoreStatus,
 };
 use crate::clock::{Clock, Entropy, UnixTime};
 use crate::config::StoreConfig;
-use crate::model::{AccessToken, ConsumerKey, Token, UserStanding};
+use crate::model::{AccessToken, ConsumerKey, Token};
 
 pub use self::provider_2013::{ProviderConsumer, ProviderConsumers};
 
 /// The store in Redis.
 pub(super) struct RedisStore {
-    records: Records,
+    records: Arc<Records>,
     client: Arc<Client>,
     claims: RedisNonces,
+    lookups: Lookups,
     notices: Notices,
     clock: Arc<dyn Clock>,
     /// Rings when something was put aside.
@@ -128,7 +134,9 @@ impl RedisStore {
         let put_aside = Arc::new(Notify::new());
         let notices = Notices::listen(address, &client, entropy);
         let claims = RedisNonces::new(Arc::clone(&client));
-        let store = Arc::new(Self { records, client, claims, notices, clock, put_aside });
+        let records = Arc::new(records);
+        let lookups = Lookups::new(Arc::clone(&client), Arc::clone(&records));
+        let store = Arc::new(Self { records, client, claims, lookups, notices, clock, put_aside });
         tokio::spawn(aside::keep_clean(Arc::downgrade(&store), Arc::clone(&store.put_aside)));
         Ok(store)
     }
@@ -182,43 +190,20 @@ impl RedisStore {
     fn millis_until(&self, end: UnixTime) -> u64 {
         u64::try_from(end.since(self.clock.now()).as_millis()).unwrap_or(u64::MAX).clamp(1, LONGEST_MS)
     }
-
-    /// The standing of the user of a token. Of a token that is not there, or acts for nobody, as much is read: how long it
-    /// takes must not tell which tokens there are.
-    async fn standing(&self, asked: &Token, token: Option<&AccessToken>) -> Result<UserStanding, StoreError> {
-        let Some(id) = token.and_then(|token| token.user_id.as_ref()) else {
-            let _nobody: Option<Vec<u8>> = self.call(LOOKING_UP, cmd("GET").arg(keys::nobody(asked))).await?;
-            return self.records.found_standing(None);
-        };
-        let bytes: Option<Vec<u8>> = self.call(LOOKING_UP, cmd("GET").arg(keys::user(id))).await?;
-        self.records.found_standing(bytes.as_deref().map(|bytes| (id, bytes)))
-    }
 }
 
 #[async_trait]
 impl CheckStore for RedisStore {
     async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
-        let mut keys = vec![keys::consumer(consumer)];
-        keys.extend(token.map(|token| keys::token(consumer, token)));
-        let mut found = self.fetch(LOOKING_UP, &keys).await?.into_iter();
-        let stored_consumer = found.next().flatten();
-        let stored_token = found.next().flatten();
-        let consumer_record = self.records.found_consumer(consumer, stored_consumer.as_deref())?.map(Arc::new);
-        let Some(asked) = token else {
-            return Ok(Credentials { consumer: consumer_record, ..Credentials::default() });
-        };
-        let token = self.records.found_token(asked, stored_token.as_deref())?;
-        let token = token.map(|token| owned(consumer, token)).transpose()?;
-        let user = self.standing(asked, token.as_ref()).await?;
-        Ok(Credentials { consumer: consumer_record, token: token.map(Arc::new), user })
+        self.lookups.credentials(consumer, token).await
     }
 
     async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
         self.claims.claim_nonce(claim).await
     }
 
-    fn nonces_here(&self) -> Option<Arc<dyn Nonces>> {
-        Some(Arc::new(RedisNonces::new(self.client.here())))
+    fn here(self: Arc<Self>) -> Option<Arc<dyn CheckStore>> {
+        Some(Arc::new(RedisHere::of(self)))
     }
 
     fn changes(&self) -> &Changes {

@@ -11,4 +11,5 @@ mod notices;
 mod redis;
 mod redis_claims;
 mod redis_issued;
+mod redis_lookups;
 mod redis_many;

@@ -340,32 +340,6 @@ async fn a_server_with_a_certificate_of_an_authority_in_ssl_cert_file_is_trusted
 // === How it keeps things ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_take_one_round_trip_and_the_user_of_a_token_another() {
-    let (bench, server) = with_redis();
-    let store = bench.open().await;
-    store.create_consumer(&consumer("ck")).await.unwrap();
-    store.create_token(&token("ck", "t")).await.unwrap();
-    store.create_user(&user("jane doe", "Jane")).await.unwrap();
-    for (asked, others) in [(Some("t"), "get"), (Some("unknown"), "get"), (None, "")] {
-        let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
-        store.credentials(&key("ck"), asked.map(name).as_ref()).await.unwrap();
-        let stats: String = server.run(&["INFO", "commandstats"]);
-        // What keeps watch of the server is not part of it.
-        let probe = ["config|resetstat", "info", "set", "ping", "hello", "client|setinfo", "client|setname"];
-        let mut calls: Vec<_> = stats
-            .lines()
-            .filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(":calls="))
-            .filter(|(command, _)| !probe.contains(command))
-            .map(|(command, rest)| format!("{command} {}", rest.split_once(',').unwrap().0))
-            .collect();
-        calls.sort();
-        let wanted: Vec<_> =
-            [others, "mget"].iter().filter(|name| !name.is_empty()).map(|name| format!("{name} 1")).collect();
-        assert_eq!(calls, wanted, "{asked:?}: {stats}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_nonce_expires_when_its_claim_says() {
     let (bench, server) = with_redis();
     let store = bench.open().await;

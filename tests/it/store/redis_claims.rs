@@ -86,8 +86,8 @@ async fn a_nonce_that_one_thread_claimed_is_used_for_every_other() {
     let (bench, _server) = with_redis();
     let store = bench.open().await;
     let ck = key("ck");
-    let here = store.nonces_here().unwrap();
-    let elsewhere = store.nonces_here().unwrap();
+    let here = Arc::clone(&store).here().unwrap();
+    let elsewhere = Arc::clone(&store).here().unwrap();
     let by = |check_id: u8, nonce| NonceClaim { check_id: [check_id; 16], ..claim(&ck, NOW, nonce) };
     assert_eq!(here.claim_nonce(&by(1, b"a")).await.unwrap(), Claim::Fresh);
     assert_eq!(elsewhere.claim_nonce(&by(2, b"a")).await.unwrap(), Claim::Replayed);
@@ -101,7 +101,7 @@ async fn a_nonce_that_one_thread_claimed_is_used_for_every_other() {
 async fn the_connections_of_a_thread_are_replaced_when_redis_cuts_them_and_no_claim_fails() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
-    let here = store.nonces_here().unwrap();
+    let here = Arc::clone(&store).here().unwrap();
     let ck = key("ck");
     for round in 0..5_u8 {
         assert_eq!(here.claim_nonce(&claim(&ck, NOW, &[round])).await.unwrap(), Claim::Fresh);
@@ -121,7 +121,7 @@ async fn connections_that_died_quietly_while_idle_are_replaced_before_a_claim_ne
     let mut bench = Bench::redis(proxy.url());
     bench.config.timeout = Duration::from_secs(2);
     let store = bench.open().await;
-    let threads: Vec<_> = (0..3).map(|_| store.nonces_here().unwrap()).collect();
+    let threads: Vec<_> = (0..3).map(|_| Arc::clone(&store).here().unwrap()).collect();
     for (at, here) in threads.iter().enumerate() {
         assert_eq!(here.claim_nonce(&claim(&key("ck"), NOW, &[at as u8])).await.unwrap(), Claim::Fresh);
     }
@@ -248,7 +248,7 @@ async fn a_connection_of_one_thread_that_falls_silent_fails_no_claim_of_another(
     let mut bench = Bench::redis(lossy.url());
     bench.config.timeout = Duration::from_millis(500);
     let store = bench.open().await;
-    let (here, elsewhere) = (store.nonces_here().unwrap(), store.nonces_here().unwrap());
+    let (here, elsewhere) = (Arc::clone(&store).here().unwrap(), Arc::clone(&store).here().unwrap());
     let ck = key("ck");
     assert_eq!(here.claim_nonce(&claim(&ck, NOW, b"here")).await.unwrap(), Claim::Fresh);
     assert_eq!(elsewhere.claim_nonce(&claim(&ck, NOW, b"elsewhere")).await.unwrap(), Claim::Fresh);
@@ -291,7 +291,7 @@ async fn no_more_claims_wait_than_redis_answers_in_time() {
     assert_eq!((claimed.len(), refused.len()), (4096, 904));
     for error in refused.into_iter().map(Result::unwrap_err) {
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
-        assert!(causes(&error).contains("more claims wait"), "{}", causes(&error));
+        assert!(causes(&error).contains("more calls wait"), "{}", causes(&error));
     }
     assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
 }

@@ -1,0 +1,147 @@
+//! How the Redis store looks credentials up: with which commands, together, and over whose connections.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::clock::Clock;
+use countersign::config::CacheConfig;
+use countersign::model::AccessToken;
+use countersign::store::{CachedStore, CheckStore, Credentials, Store};
+use countersign::telemetry::Metrics;
+use futures_util::future::join_all;
+use tokio::runtime::Runtime;
+
+use super::bench::{Bench, consumer, key, name, token, user, with_redis};
+use crate::redis::{Cluster, RedisServer};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_take_one_round_trip_and_the_user_of_a_token_another_whether_they_are_there_or_not() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    store.create_token(&token("ck", "t")).await.unwrap();
+    store.create_token(&AccessToken { user_id: None, ..token("ck", "nobody's") }).await.unwrap();
+    store.create_user(&user("jane doe", "Jane")).await.unwrap();
+    let (with_token, without) = (("mget", 2, 3), ("mget", 1, 1));
+    for (consumer, asked, wanted) in [
+        ("ck", Some("t"), with_token),
+        ("ck", Some("nobody's"), with_token),
+        ("ck", Some("unknown"), with_token),
+        ("unknown", Some("t"), with_token),
+        ("ck", None, without),
+        ("unknown", None, without),
+    ] {
+        let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
+        store.credentials(&key(consumer), asked.map(name).as_ref()).await.unwrap();
+        let (command, calls, keys) = wanted;
+        assert_eq!(commands(&server), BTreeMap::from([(command.to_owned(), calls)]), "{consumer} {asked:?}");
+        assert_eq!(reads(&server), keys, "{consumer} {asked:?}");
+    }
+}
+
+// On one thread all of them come before the first is sent.
+#[tokio::test]
+async fn look_ups_that_come_at_once_share_their_commands_and_each_gets_its_own_answer() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    for at in 0..10 {
+        keep(&*store, at).await;
+    }
+    let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
+    let found = look_up_all(&*store, 100).await;
+    assert_eq!(commands(&server), BTreeMap::from([("mget".to_owned(), 2)]));
+    check_all(&found);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_cluster_look_ups_of_every_slot_come_at_once() {
+    let redis = Cluster::start();
+    let store = Bench::redis(redis.url()).open().await;
+    for at in 0..10 {
+        keep(&*store, at).await;
+    }
+    check_all(&look_up_all(&*store, 60).await);
+}
+
+#[test]
+fn a_look_up_of_one_thread_waits_for_no_other_and_what_it_brings_is_kept_for_all() {
+    let (bench, server) = with_redis();
+    let (home, elsewhere) = (runtime(), runtime());
+    let cached = home.block_on(async {
+        let store = bench.open().await;
+        keep(&*store, 1).await;
+        let cache = CacheConfig { max_age: Duration::from_secs(10), max_bytes: 1 << 20 };
+        CachedStore::new(store, Arc::clone(&bench.clock) as Arc<dyn Clock>, &cache, Arc::new(Metrics::default()))
+    });
+    // From here on nobody runs what serves the connections of the store itself.
+    let here = elsewhere.block_on(async {
+        let here = Arc::clone(&cached).here().unwrap();
+        check(1, &here.credentials(&key("ck1"), Some(&name("t1"))).await.unwrap());
+        check(12, &here.credentials(&key("ck12"), Some(&name("t12"))).await.unwrap());
+        here
+    });
+    let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
+    let everywhere: [Arc<dyn CheckStore>; 2] = [here, cached];
+    for store in &everywhere {
+        check(1, &store.known("ck1", Some("t1"), bench.clock.now()).unwrap());
+        check(12, &store.known("ck12", Some("t12"), bench.clock.now()).unwrap());
+    }
+}
+
+// === Helpers ===
+
+/// A consumer whose token acts for Jane, and Jane.
+async fn keep(store: &dyn Store, at: usize) {
+    let (ck, t) = (format!("ck{at}"), format!("t{at}"));
+    store.create_consumer(&consumer(&ck)).await.unwrap();
+    store.create_token(&token(&ck, &t)).await.unwrap();
+    if store.user(&user("jane doe", "Jane").id).await.unwrap().is_none() {
+        store.create_user(&user("jane doe", "Jane")).await.unwrap();
+    }
+}
+
+/// Looks up as many consumers and tokens at once; the first ten are there.
+async fn look_up_all(store: &dyn Store, count: usize) -> Vec<Credentials> {
+    let lookups = (0..count).map(|at| async move {
+        store.credentials(&key(&format!("ck{at}")), Some(&name(&format!("t{at}")))).await.unwrap()
+    });
+    join_all(lookups).await
+}
+
+fn check_all(found: &[Credentials]) {
+    found.iter().enumerate().for_each(|(at, found)| check(at, found));
+}
+
+/// What is found is the consumer and token of that number, if it is below ten, and Jane's standing.
+fn check(at: usize, found: &Credentials) {
+    if at >= 10 {
+        return assert!(found.consumer.is_none() && found.token.is_none(), "{at}: {found:?}");
+    }
+    assert_eq!(found.consumer.as_deref(), Some(&consumer(&format!("ck{at}"))));
+    assert_eq!(found.token.as_deref(), Some(&token(&format!("ck{at}"), &format!("t{at}"))));
+    assert_eq!(found.user.generation, user("jane doe", "Jane").generation);
+}
+
+/// How often each command was called, but for those that the client sends by itself.
+fn commands(server: &RedisServer) -> BTreeMap<String, u64> {
+    let mut commands = server.command_counts();
+    let beside = ["config|resetstat", "info", "set", "ping", "hello", "client|setinfo", "client|setname", "publish"];
+    commands.retain(|command, _| !beside.contains(&command.as_str()));
+    commands
+}
+
+/// How many keys were read, whether they are there or not.
+fn reads(server: &RedisServer) -> u64 {
+    let stats: String = server.run(&["INFO", "stats"]);
+    let number = |line: &str| line.split_once(':').map_or(0, |(_, number)| number.trim().parse().unwrap());
+    stats
+        .lines()
+        .filter(|line| line.starts_with("keyspace_hits:") || line.starts_with("keyspace_misses:"))
+        .map(number)
+        .sum()
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
