@@ -134,6 +134,17 @@ impl Disk {
         work(&transaction).map_err(failed)
     }
 
+    /// The bytes of one record.
+    pub(super) fn record(&self, table: tables::Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|transaction| tables::record(transaction, table, key))
+    }
+
+    /// Lets nobody read or write while it is held: a disk that does not answer.
+    #[cfg(test)]
+    pub(super) fn hold_up(&self) -> impl Drop {
+        self.database.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Commits what `work` did, durably; if it stops, nothing is changed.
     pub(super) fn write<T>(&self, work: impl FnOnce(&WriteTransaction) -> Result<T, Stop>) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);

@@ -60,12 +60,22 @@ use crate::model::{AccessToken, Consumer, ConsumerKey, Token, UserStanding};
 
 /// The store in one file of one process.
 pub(super) struct EmbeddedStore {
-    records: Records,
+    records: Arc<Records>,
     disk: Arc<Disk>,
+    reader: Reader,
     nonces: Arc<Nonces>,
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
     changes: Arc<Changes>,
+}
+
+/// Reads credentials.
+#[derive(Clone)]
+struct Reader {
+    records: Arc<Records>,
+    disk: Arc<Disk>,
+    /// Whether it may have to wait for pages that are not in memory.
+    may_wait: bool,
 }
 
 // === impl EmbeddedStore ===
@@ -78,16 +88,21 @@ impl EmbeddedStore {
     pub(super) async fn open(path: &Path, records: Records, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
         let path = path.to_owned();
         let opened = blocking("opening the store file", move || file::open(&path)).await?;
-        Self::start(Disk::new(opened), records, clock).await
+        Self::start(Disk::new(opened), true, records, clock).await
     }
 
     /// A store that is gone with this process.
     pub(super) async fn in_memory(records: Records, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
-        Self::start(Disk::new(file::in_memory()?), records, clock).await
+        Self::start(Disk::new(file::in_memory()?), false, records, clock).await
     }
 
-    async fn start(disk: Disk, records: Records, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
-        let disk = Arc::new(disk);
+    async fn start(
+        disk: Disk,
+        may_wait: bool,
+        records: Records,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let (disk, records) = (Arc::new(disk), Arc::new(records));
         let (opening, now) = (Arc::clone(&disk), clock.now());
         let begun = blocking("reading the store file", move || opening.begin(now)).await?;
         if begun.unclean {
@@ -100,7 +115,8 @@ impl EmbeddedStore {
         }
         let nonces = Arc::new(Nonces::new(begun.fence, begun.horizon, begun.claims));
         let journal = Arc::new(Journal::new(Arc::clone(&disk), Arc::clone(&clock), Arc::clone(&nonces)));
-        let store = Arc::new(Self { records, disk, nonces, journal, clock, changes: Arc::default() });
+        let reader = Reader { records: Arc::clone(&records), disk: Arc::clone(&disk), may_wait };
+        let store = Arc::new(Self { records, disk, reader, nonces, journal, clock, changes: Arc::default() });
         tokio::spawn(keep_time(Arc::downgrade(&store)));
         Ok(store)
     }
@@ -154,39 +170,19 @@ impl EmbeddedStore {
     }
 
     fn record(&self, table: tables::Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.disk.read(|transaction| tables::record(transaction, table, key))
-    }
-
-    fn stored_consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
-        let bytes = self.record(CONSUMERS, key.as_str())?;
-        self.records.found_consumer(key, bytes.as_deref())
-    }
-
-    fn stored_token(&self, token: &Token) -> Result<Option<AccessToken>, StoreError> {
-        let bytes = self.record(TOKENS, token.as_str())?;
-        self.records.found_token(token, bytes.as_deref())
-    }
-
-    /// The standing of the user of a token. As much is read for a token that is not there.
-    fn standing(&self, token: Option<&AccessToken>) -> Result<UserStanding, StoreError> {
-        let Some(id) = token.and_then(|token| token.user_id.as_ref()) else {
-            return self.records.found_standing(None);
-        };
-        let bytes = self.record(USERS, id.as_str())?;
-        self.records.found_standing(bytes.as_deref().map(|bytes| (id, bytes)))
+        self.disk.record(table, key)
     }
 }
 
 #[async_trait]
 impl CheckStore for EmbeddedStore {
     async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
-        let stored_consumer = self.stored_consumer(consumer)?.map(Arc::new);
-        let Some(token) = token else {
-            return Ok(Credentials { consumer: stored_consumer, ..Credentials::default() });
-        };
-        let token = self.stored_token(token)?.filter(|token| token.consumer_key == *consumer);
-        let user = self.standing(token.as_ref())?;
-        Ok(Credentials { consumer: stored_consumer, token: token.map(Arc::new), user })
+        if !self.reader.may_wait {
+            return self.reader.credentials(consumer, token);
+        }
+        let (reader, consumer, token) = (self.reader.clone(), consumer.clone(), token.cloned());
+        let read = blocking(LOOKING_UP, move || reader.credentials(&consumer, token.as_ref()));
+        timeout(READ_DEADLINE, read).await.unwrap_or_else(|_| Err(late(LOOKING_UP)))
     }
 
     fn claim_at_once(&self, claim: &NonceClaim<'_>) -> Option<Result<Claim, StoreError>> {
@@ -223,6 +219,39 @@ impl Pulse for EmbeddedStore {
 impl fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EmbeddedStore").field("nonces", &self.nonces.len()).finish_non_exhaustive()
+    }
+}
+
+// === impl Reader ===
+
+impl Reader {
+    fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
+        let stored_consumer = self.stored_consumer(consumer)?.map(Arc::new);
+        let Some(token) = token else {
+            return Ok(Credentials { consumer: stored_consumer, ..Credentials::default() });
+        };
+        let token = self.stored_token(token)?.filter(|token| token.consumer_key == *consumer);
+        let user = self.standing(token.as_ref())?;
+        Ok(Credentials { consumer: stored_consumer, token: token.map(Arc::new), user })
+    }
+
+    fn stored_consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
+        let bytes = self.disk.record(CONSUMERS, key.as_str())?;
+        self.records.found_consumer(key, bytes.as_deref())
+    }
+
+    fn stored_token(&self, token: &Token) -> Result<Option<AccessToken>, StoreError> {
+        let bytes = self.disk.record(TOKENS, token.as_str())?;
+        self.records.found_token(token, bytes.as_deref())
+    }
+
+    /// The standing of the user of a token. As much is read for a token that is not there.
+    fn standing(&self, token: Option<&AccessToken>) -> Result<UserStanding, StoreError> {
+        let Some(id) = token.and_then(|token| token.user_id.as_ref()) else {
+            return self.records.found_standing(None);
+        };
+        let bytes = self.disk.record(USERS, id.as_str())?;
+        self.records.found_standing(bytes.as_deref().map(|bytes| (id, bytes)))
     }
 }
 
@@ -280,6 +309,11 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The longest a write may take: far beyond an `fsync` of a healthy disk.
 const WRITE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The longest a look-up for a check may take.
+const READ_DEADLINE: Duration = WRITE_DEADLINE;
+
+const LOOKING_UP: &str = "looking up credentials";
 
 /// Tokens of deleted consumers that one tick removes: bounded, so that no commit is slow.
 const SWEPT_TOKENS: usize = 500;

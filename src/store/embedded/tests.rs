@@ -1,5 +1,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::mpsc;
+
+use futures_util::FutureExt as _;
 
 use super::expiring::{Expiring, Kind};
 use super::*;
@@ -9,6 +13,26 @@ use crate::store::master_key::MasterKeys;
 use crate::store::record::version_1;
 use crate::store::seal::Sealer;
 use crate::store::{AttemptCounter, Store as _, TokenHolder};
+
+#[tokio::test]
+async fn a_look_up_that_waits_for_the_disk_holds_up_nobody() {
+    let store = Bench::new().open().await;
+    let ((held, is_held), (end, has_ended)) = (mpsc::channel(), mpsc::channel::<()>());
+    let disk = Arc::clone(&store.disk);
+    let slow = std::thread::spawn(move || {
+        let _held = disk.hold_up();
+        held.send(()).unwrap();
+        // It ends by itself, so that a look-up that does hold up this test fails it.
+        let _ = has_ended.recv_timeout(Duration::from_secs(5));
+    });
+    is_held.recv().unwrap();
+    let ck = ConsumerKey::new("ck").unwrap();
+    let mut look_up = pin!(store.credentials(&ck, None));
+    assert!(look_up.as_mut().now_or_never().is_none(), "it was answered by a disk that does not answer");
+    end.send(()).unwrap();
+    assert_eq!(look_up.await.unwrap().consumer, None);
+    slow.join().unwrap();
+}
 
 #[tokio::test]
 async fn a_cleanly_closed_store_refuses_nothing_and_knows_its_nonces() {
