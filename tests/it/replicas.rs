@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::caller::Caller;
 use crate::http::Request;
-use crate::process::eventually;
+use crate::process::{START, eventually};
 use crate::program::Countersign;
 use crate::redis::RedisServer;
 
@@ -129,6 +129,20 @@ async fn a_hundred_warm_checks_cost_redis_a_hundred_claims_and_no_look_up() {
     let others = ["pttl", "pexpire", "config|resetstat", "info", "ping", "publish", "set"];
     commands.retain(|name, _| !others.contains(&name.as_str()));
     assert!(commands.is_empty(), "looked up by {commands:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_threads_that_answer_checks_ask_redis_over_connections_of_their_own() {
+    let replicas = Replicas::start(LONG).await;
+    // What both stores have for themselves, by default.
+    let shared = 2 * 4;
+    eventually("more connections than are shared", START, async || {
+        assert_eq!(replicas.there.check(&replicas.alice).await, Answer::Allowed("read write".into()));
+        let clients: String = replicas.redis.run(&["CLIENT", "LIST", "TYPE", "normal"]);
+        let own = clients.lines().filter(|client| !client.contains("cmd=client|list")).count();
+        (own > shared).then_some(())
+    })
+    .await;
 }
 
 /// Two replicas that hear each other, with a warm caller at both.
