@@ -119,7 +119,7 @@ fn upper_case(method: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// No value is encoded to this.
-const MASK: &[u8] = b"***";
+pub(super) const MASK: &[u8] = b"***";
 
 /// Room for most of a base string, in blocks of every hash.
 pub(super) const GATHERED: usize = 1024;

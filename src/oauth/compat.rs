@@ -3,7 +3,12 @@
 //! A profile only adds: what is signed as RFC 5849 says stays proven, and what is signed as the profile says is proven too.
 //! Whose requests are read under which profiles is left to the caller.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use super::variant::{Port, Values, Variant};
+use super::wire::Wire;
+use super::{Place, Request};
 
 /// A known deviation from RFC 5849 that a consumer's client library makes and that is tolerated for it alone.
 ///
@@ -128,6 +133,50 @@ impl fmt::Debug for Compat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter()).finish()
     }
+}
+
+/// How else a request may be signed by a consumer that has these profiles; RFC 5849 itself is not among them.
+///
+/// # Security
+/// What a variant leaves out is not signed. Protocol parameters are never left out, or a request could be replayed with
+/// another nonce; who leaves out the form has to hold the body against `oauth_body_hash`.
+pub(super) fn compat_variants<'v>(compat: Compat, request: &Request<'v>, wire: &Wire<'_>) -> Vec<Variant<'v>> {
+    let rfc = Variant::rfc(request);
+    let profiled = under(compat, &rfc, wire);
+    let mut variants = vec![profiled.clone()];
+    if compat.contains(CompatProfile::SchemeAny) {
+        let scheme = rfc.scheme.other();
+        variants.extend([Variant { scheme, ..rfc }, Variant { scheme, ..profiled }]);
+    }
+    variants
+}
+
+/// RFC 5849 but for what the profiles change together.
+fn under<'v>(compat: Compat, rfc: &Variant<'v>, wire: &Wire<'_>) -> Variant<'v> {
+    let has = |profile| compat.contains(profile);
+    let mut variant = rfc.clone();
+    if has(CompatProfile::NoRootSlash) && *variant.path == *b"/" {
+        variant.path = Cow::Borrowed(b"");
+    }
+    if has(CompatProfile::PlusLiteral) {
+        variant.values[Place::Query as usize] = Values::PlusLiteral;
+    }
+    if has(CompatProfile::RawValues) && wire.can_be_joined() {
+        variant.values[Place::Header as usize] = Values::AsSent;
+        variant.values[Place::Query as usize] = Values::AsSent;
+    }
+    if has(CompatProfile::BodyUnsignedForm) && !wire.signed_in(Place::Body) {
+        variant.form = false;
+    }
+    let is_post = variant.method.eq_ignore_ascii_case(b"POST");
+    if has(CompatProfile::IgnoreQueryOnPost) && is_post && !wire.signed_in(Place::Query) {
+        variant.query = false;
+    }
+    variant.brackets_once = has(CompatProfile::BracketsOnce);
+    if has(CompatProfile::DefaultPortAny) {
+        variant.port = Port::EitherDefault;
+    }
+    variant
 }
 
 /// Two profiles, and why not both.

@@ -17,6 +17,15 @@ impl Hash {
     /// Every hash, in the order of the enumeration.
     pub(super) const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
 
+    /// Its name.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "SHA-1",
+            Self::Sha256 => "SHA-256",
+            Self::Sha512 => "SHA-512",
+        }
+    }
+
     /// The hash of `bytes`.
     pub(super) fn digest(self, bytes: &[u8]) -> Vec<u8> {
         match self {

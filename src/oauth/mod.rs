@@ -17,6 +17,7 @@
 mod base_string;
 mod body_hash;
 mod compat;
+pub mod diagnosis;
 mod encode;
 mod hash;
 mod header;
@@ -33,6 +34,7 @@ mod sign;
 mod signature;
 mod uri;
 mod variant;
+mod wire;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use super::scan::split_once;
 use super::{Limits, Parameter, Parameters, Place, Rejection};
 
 /// A parameter of the base string, in normal form.
+#[derive(Clone)]
 pub(super) struct Pair<'a> {
     pub(super) name: Cow<'a, [u8]>,
     pub(super) value: Cow<'a, [u8]>,

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use super::base_string::{BaseString, Message};
 use super::body_hash::BodyCheck;
+use super::compat::compat_variants;
 use super::header::oauth_credentials;
 use super::media_type::is_form;
 use super::params::{Collector, Protocol};
 use super::signature::Claim;
 use super::uri::{BaseUri, split_target};
-use super::variant::{Wire, compat_variants};
+use super::wire::Wire;
 use super::{
     BodyHashRule, Compat, CompatProfile, KeySchedule, Keys, Parameter, Parameters, Place, Rejection, SignatureMethod,
 };
@@ -145,6 +146,11 @@ impl<'a> SignedRequest<'a> {
         self.place == Place::Header
     }
 
+    /// `oauth_signature`, decoded from the wire.
+    pub(super) fn signature(&self) -> &[u8] {
+        &self.credentials.signature
+    }
+
     /// The values of a parameter, decoded, wherever it was sent, in order of the base string; `oauth_signature` has none here.
     ///
     /// `name` has unreserved characters only (RFC 3986 section 2.3).
@@ -208,7 +214,10 @@ impl<'a> SignedRequest<'a> {
         let wire = Wire::of(&self.request).ok_or(Rejection::SignatureMismatch)?;
         let mut tried = vec![self.base_string()];
         for variant in compat_variants(compat, &self.request, &wire) {
-            let Some(base_string) = variant.base_string(&wire).filter(|made| !tried.contains(made)) else { continue };
+            let Some(base_string) = variant.base_string(&wire).map(|made| made.to_vec()) else { continue };
+            if tried.contains(&base_string) {
+                continue;
+            }
             if self.claim(base_string.as_slice(), schedule).prove(keys).is_ok() {
                 return Ok(Proven { with_form: variant.form });
             }

@@ -165,13 +165,18 @@ impl<M: Message + ?Sized> Claim<'_, M> {
     }
 
     fn digest(&self, hash: Hash) -> digest::Digest {
-        let mut context = digest::Context::new(match hash {
-            Hash::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            Hash::Sha256 => &digest::SHA256,
-            Hash::Sha512 => &digest::SHA512,
-        });
+        let mut context = digest::Context::new(digest_algorithm(hash));
         self.message.write(&mut |piece| context.update(piece));
         context.finish()
+    }
+}
+
+/// The hash that an RSA signature is verified with.
+pub(super) fn digest_algorithm(hash: Hash) -> &'static digest::Algorithm {
+    match hash {
+        Hash::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        Hash::Sha256 => &digest::SHA256,
+        Hash::Sha512 => &digest::SHA512,
     }
 }
 

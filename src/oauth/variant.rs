@@ -1,90 +1,21 @@
 //! How a signature base string is made, as knobs whose first position is RFC 5849 section 3.4.1.
 //!
 //! Every other position is a way in which clients are known to deviate. Two readers use them: a consumer's compat profiles,
-//! under which a request can be proven ([`compat_variants`]), and the diagnosis, which only explains. The checks of everyone
+//! under which a request can be proven ([`compat_variants`](super::compat::compat_variants)), and the diagnosis, which only explains. The checks of everyone
 //! else take the short way of [`BaseString`](super::base_string::BaseString), which gives the same bytes as the first
 //! positions.
 
 use std::borrow::Cow;
 
+use memchr::memmem;
+
 use super::base_string::Message;
-use super::encode::{Syntax, encode, normalize};
-use super::header::{AuthParams, oauth_credentials};
-use super::media_type::is_form;
+use super::encode::{Syntax, decode, encode, encoded, normalize};
 use super::parameter::PREFIX;
 use super::params::Pair;
-use super::scan::split_once;
 use super::uri::{authority_without, root_or, split_target};
-use super::{Body, Compat, CompatProfile, Parameter, Place, Request, Scheme};
-
-/// The parameters of a signed request as they stand on the wire, without `oauth_signature` and the realm.
-pub(super) struct Wire<'a> {
-    parameters: Vec<WireParameter<'a>>,
-}
-
-#[derive(Clone, Copy)]
-struct WireParameter<'a> {
-    place: Place,
-    name: &'a [u8],
-    value: &'a [u8],
-}
-
-impl<'a> Wire<'a> {
-    /// Takes a request apart; `None` unless it can be parsed.
-    pub(super) fn of(request: &Request<'a>) -> Option<Self> {
-        let mut parameters = Vec::new();
-        if let Some(credentials) = oauth_credentials(request.authorization).ok()? {
-            for parameter in AuthParams::new(credentials) {
-                let parameter = parameter.ok()?;
-                if !parameter.is_realm() {
-                    parameters.push(WireParameter {
-                        place: Place::Header,
-                        name: parameter.name,
-                        value: parameter.value,
-                    });
-                }
-            }
-        }
-        parameters.extend(form(Place::Query, split_target(request.target).1));
-        if let (true, Body::Whole(body)) = (is_form(request.content_type).ok()?, request.body) {
-            parameters.extend(form(Place::Body, body));
-        }
-        parameters.retain(|parameter| !parameter.is_signature());
-        Some(Self { parameters })
-    }
-
-    /// Whether the protocol parameters, or some of them, stand there.
-    fn signed_in(&self, place: Place) -> bool {
-        self.parameters.iter().any(|parameter| parameter.place == place && parameter.is_protocol())
-    }
-
-    /// Whether values that are joined as they are can be told apart again: what separates them is in none.
-    fn can_be_joined(&self) -> bool {
-        self.parameters.iter().all(|parameter| !parameter.value.contains(&b'&') && !parameter.name.contains(&b'&'))
-    }
-}
-
-impl WireParameter<'_> {
-    fn is_signature(&self) -> bool {
-        self.normal_name().is_some_and(|name| *name == *Parameter::Signature.name().as_bytes())
-    }
-
-    fn is_protocol(&self) -> bool {
-        self.normal_name().is_some_and(|name| name.starts_with(PREFIX))
-    }
-
-    fn normal_name(&self) -> Option<Cow<'_, [u8]>> {
-        normalize(self.name, Syntax::of(self.place)).ok()
-    }
-}
-
-fn form(place: Place, form: &[u8]) -> impl Iterator<Item = WireParameter<'_>> {
-    let segments = form.split(|&byte| byte == b'&').filter(|segment| !segment.is_empty());
-    segments.map(move |segment| {
-        let (name, value) = split_once(segment, b'=').unwrap_or((segment, b""));
-        WireParameter { place, name, value }
-    })
-}
+use super::wire::{Wire, WireParameter};
+use super::{Parameter, Place, Request, Scheme};
 
 /// How one base string is made of a request.
 #[derive(Clone)]
@@ -95,47 +26,82 @@ pub(super) struct Variant<'v> {
     pub(super) scheme: Scheme,
     /// Host, and port if it is sent.
     pub(super) authority: Cow<'v, [u8]>,
-    /// Which ports are left out.
+    /// How the authority is written.
     pub(super) port: Port,
     /// The path before it is encoded, from its first `/`.
     pub(super) path: Cow<'v, [u8]>,
-    /// Whether the parameters of the query are in it.
+    /// A query that is part of the base string URI.
+    pub(super) uri_query: Option<Cow<'v, [u8]>>,
+    /// Whether what the application sends in the query is in it.
     pub(super) query: bool,
-    /// Whether the parameters of a form body are in it.
+    /// Whether what the application sends in a form body is in it.
     pub(super) form: bool,
-    /// What names and values are made of.
-    pub(super) values: Values,
-    /// What a `+` in the query means.
-    pub(super) plus: Plus,
+    /// A protocol parameter that is sent, and not signed.
+    pub(super) without: Option<Parameter>,
+    /// What is signed, and not sent as a parameter.
+    pub(super) added: Vec<Added<'v>>,
+    /// What names and values are made of, by the [`Place`] where they stand.
+    pub(super) values: [Values; 3],
     /// Whether `[` and `]` in names are encoded once, where everything else is encoded twice.
     pub(super) brackets_once: bool,
+    /// What the parameters are sorted by.
+    pub(super) order: Order,
 }
 
-/// Which ports are left out of the base string URI.
+/// A parameter that is signed, and not sent as one.
+#[derive(Clone)]
+pub(super) struct Added<'v> {
+    /// Name and value, in normal form.
+    pub(super) pair: Pair<'v>,
+    /// The name is a text that only its sender may see.
+    pub(super) hide_name: bool,
+}
+
+/// How the authority is written in the base string URI.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Port {
-    /// The default port of the scheme (section 3.4.1.2).
+    /// Without the default port of the scheme, in lower case (section 3.4.1.2).
     Rfc,
-    /// 80 and 443, whatever the scheme is.
+    /// Without the ports 80 and 443, whatever the scheme is.
     EitherDefault,
+    /// As it is sent.
+    AsSent,
 }
 
-/// What names and values in header and query are made of.
+/// What names and values are made of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Values {
     /// They are decoded, and encoded as section 3.6 says.
     Rfc,
+    /// A `+` in query or form is a plus, not a space.
+    PlusLiteral,
     /// They stay as they were sent.
     AsSent,
+    /// They are decoded, and not encoded again.
+    Decoded,
+    /// They are encoded once more.
+    Twice,
+    /// A space is encoded as `+`.
+    SpaceAsPlus,
+    /// As [`SpaceAsPlus`](Self::SpaceAsPlus), and as `java.net.URLEncoder` has it: `*` is not encoded, `~` is.
+    Java,
+    /// `!*'()` are not encoded, as `encodeURIComponent` has it.
+    Component,
 }
 
-/// What a `+` in the query means.
+/// What the parameters are sorted by.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Plus {
-    /// A space, as in every form.
-    Space,
-    /// A plus.
-    Plus,
+pub(super) enum Order {
+    /// Encoded name, then encoded value (section 3.4.1.3.2).
+    Rfc,
+    /// Name and value before they are encoded.
+    Decoded,
+    /// `name=value`.
+    Joined,
+    /// The name alone; those of one name as they are sent.
+    Name,
+    /// They are not sorted: header, query, body.
+    AsSent,
 }
 
 impl<'v> Variant<'v> {
@@ -147,40 +113,39 @@ impl<'v> Variant<'v> {
             authority: Cow::Borrowed(request.authority),
             port: Port::Rfc,
             path: path(request),
+            uri_query: None,
             query: true,
             form: true,
-            values: Values::Rfc,
-            plus: Plus::Space,
+            without: None,
+            added: Vec::new(),
+            values: [Values::Rfc; 3],
             brackets_once: false,
+            order: Order::Rfc,
         }
     }
 
     /// The base string; `None` when the request has something that can not be read in this way.
-    pub(super) fn base_string(&self, wire: &Wire<'_>) -> Option<Vec<u8>> {
-        let mut parameters: Vec<_> = wire
-            .parameters
-            .iter()
-            .filter(|parameter| self.holds(parameter))
-            .map(|one| self.pair(one))
-            .collect::<Option<_>>()?;
-        parameters.sort_unstable_by(|a, b| a.name.cmp(&b.name).then_with(|| a.value.cmp(&b.value)));
-        let mut out = Vec::with_capacity(USUAL);
-        encode(&self.method.to_ascii_uppercase(), &mut |piece| out.extend_from_slice(piece));
-        out.push(b'&');
-        self.write_uri(&mut out)?;
-        out.push(b'&');
-        for (at, Pair { name, value }) in parameters.iter().enumerate() {
-            if at > 0 {
-                out.extend_from_slice(b"%26");
-            }
-            encode(name, &mut |piece| out.extend_from_slice(piece));
-            out.extend_from_slice(b"%3D");
-            encode(value, &mut |piece| out.extend_from_slice(piece));
-        }
-        Some(out)
+    pub(super) fn base_string<'s>(&'s self, wire: &Wire<'s>) -> Option<VariantString<'s>> {
+        let sent = wire.parameters.iter().filter(|parameter| self.holds(parameter));
+        let mut parameters = sent.map(|one| Some((self.pair(one)?, false))).collect::<Option<Vec<_>>>()?;
+        parameters.extend(self.added.iter().map(|added| (added.pair.clone(), added.hide_name)));
+        self.order.sort(&mut parameters);
+        let port = self.port;
+        let left_out = |sent: &[u8]| match port {
+            Port::Rfc => sent == self.scheme.default_port(),
+            Port::EitherDefault => sent == b"80" || sent == b"443",
+            Port::AsSent => false,
+        };
+        let authority = authority_without(left_out, &self.authority)?;
+        let authority = if port == Port::AsSent { Cow::Borrowed(&*self.authority) } else { authority };
+        Some(VariantString { variant: self, authority, parameters })
     }
 
     fn holds(&self, parameter: &WireParameter<'_>) -> bool {
+        let Some(name) = parameter.normal_name() else { return true };
+        if name.starts_with(PREFIX) {
+            return self.without.is_none_or(|without| *name != *without.name().as_bytes());
+        }
         match parameter.place {
             Place::Header => true,
             Place::Query => self.query,
@@ -190,74 +155,94 @@ impl<'v> Variant<'v> {
 
     /// Name and value, encoded once as far as they are.
     fn pair<'w>(&self, parameter: &WireParameter<'w>) -> Option<Pair<'w>> {
-        let WireParameter { place, name, value } = *parameter;
-        if self.values == Values::AsSent && place != Place::Body {
-            return Some(Pair { name: Cow::Borrowed(name), value: Cow::Borrowed(value) });
+        let values = self.values[parameter.place as usize];
+        let name = values.read(parameter.name, parameter.place)?;
+        let name = if self.brackets_once { replaced(name, &[(b"%5B", b"["), (b"%5D", b"]")]) } else { name };
+        Some(Pair { name, value: values.read(parameter.value, parameter.place)? })
+    }
+}
+
+impl Values {
+    fn read(self, raw: &[u8], place: Place) -> Option<Cow<'_, [u8]>> {
+        let normal = |syntax| normalize(raw, syntax).ok();
+        let rfc = Syntax::of(place);
+        Some(match self {
+            Self::Rfc => normal(rfc)?,
+            Self::PlusLiteral => normal(Syntax::Percent)?,
+            Self::AsSent => Cow::Borrowed(raw),
+            Self::Decoded => decode(&normal(rfc)?),
+            Self::Twice => Cow::Owned(encoded(&normal(rfc)?).into_bytes()),
+            Self::SpaceAsPlus => replaced(normal(rfc)?, &[(b"%20", b"+")]),
+            Self::Java => replaced(normal(rfc)?, &[(b"%20", b"+"), (b"%2A", b"*"), (b"~", b"%7E")]),
+            Self::Component => replaced(normal(rfc)?, COMPONENT),
+        })
+    }
+}
+
+impl Order {
+    fn sort(self, parameters: &mut [(Pair<'_>, bool)]) {
+        match self {
+            Self::Rfc => parameters.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name).then_with(|| a.value.cmp(&b.value))),
+            Self::Decoded => parameters
+                .sort_by_cached_key(|(pair, _)| (decode(&pair.name).into_owned(), decode(&pair.value).into_owned())),
+            Self::Joined => parameters.sort_by_cached_key(|(pair, _)| [&*pair.name, b"=", &*pair.value].concat()),
+            Self::Name => parameters.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name)),
+            Self::AsSent => {}
         }
-        let plain_plus = self.plus == Plus::Plus && place == Place::Query;
-        let syntax = if plain_plus { Syntax::Percent } else { Syntax::of(place) };
-        let name = normalize(name, syntax).ok()?;
-        let name = if self.brackets_once { with_brackets(name) } else { name };
-        Some(Pair { name, value: normalize(value, syntax).ok()? })
+    }
+}
+
+/// A base string that was made as a [`Variant`] says.
+pub(super) struct VariantString<'s> {
+    variant: &'s Variant<'s>,
+    authority: Cow<'s, [u8]>,
+    /// Sorted; whether the name is hidden.
+    parameters: Vec<(Pair<'s>, bool)>,
+}
+
+impl VariantString<'_> {
+    /// The whole of it.
+    pub(super) fn to_vec(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(USUAL);
+        self.write(&mut |bytes, _| out.extend_from_slice(bytes));
+        out
     }
 
-    fn write_uri(&self, out: &mut Vec<u8>) -> Option<()> {
-        let port = self.port;
-        let left_out = |sent: &[u8]| match port {
-            Port::Rfc => sent == self.scheme.default_port(),
-            Port::EitherDefault => sent == b"80" || sent == b"443",
+    /// Writes it piece by piece, and of each whether only its sender may see it: values that an application sends. A hidden
+    /// text begins with an empty piece.
+    pub(super) fn write(&self, write: &mut impl FnMut(&[u8], bool)) {
+        let variant = self.variant;
+        let scheme: &[u8] = match variant.scheme {
+            Scheme::Http => b"http://",
+            Scheme::Https => b"https://",
         };
-        out.extend_from_slice(match self.scheme {
-            Scheme::Http => b"http%3A%2F%2F",
-            Scheme::Https => b"https%3A%2F%2F",
-        });
-        encode(&authority_without(left_out, &self.authority)?, &mut |piece| out.extend_from_slice(piece));
-        encode(&self.path, &mut |piece| out.extend_from_slice(piece));
-        Some(())
+        put(&variant.method.to_ascii_uppercase(), false, write);
+        write(b"&", false);
+        for part in [scheme, &self.authority, &variant.path] {
+            put(part, false, write);
+        }
+        if let Some(query) = &variant.uri_query {
+            put(b"?", false, write);
+            put(query, true, write);
+        }
+        write(b"&", false);
+        for (at, (pair, hide_name)) in self.parameters.iter().enumerate() {
+            if at > 0 {
+                write(b"%26", false);
+            }
+            put(&pair.name, *hide_name, write);
+            write(b"%3D", false);
+            put(&pair.value, *hide_name || !pair.is_protocol(), write);
+        }
     }
 }
 
-/// How else a request may be signed by a consumer that has these profiles; RFC 5849 itself is not among them.
-///
-/// # Security
-/// What a variant leaves out is not signed. Protocol parameters are never left out, or a request could be replayed with
-/// another nonce; who leaves out the form has to hold the body against `oauth_body_hash`.
-pub(super) fn compat_variants<'v>(compat: Compat, request: &Request<'v>, wire: &Wire<'_>) -> Vec<Variant<'v>> {
-    let rfc = Variant::rfc(request);
-    let profiled = under(compat, &rfc, wire);
-    let mut variants = vec![profiled.clone()];
-    if compat.contains(CompatProfile::SchemeAny) {
-        let scheme = rfc.scheme.other();
-        variants.extend([Variant { scheme, ..rfc }, Variant { scheme, ..profiled }]);
+/// Writes `bytes` percent-encoded.
+fn put(bytes: &[u8], hidden: bool, write: &mut impl FnMut(&[u8], bool)) {
+    if hidden {
+        write(b"", true);
     }
-    variants
-}
-
-/// RFC 5849 but for what the profiles change together.
-fn under<'v>(compat: Compat, rfc: &Variant<'v>, wire: &Wire<'_>) -> Variant<'v> {
-    let has = |profile| compat.contains(profile);
-    let mut variant = rfc.clone();
-    if has(CompatProfile::NoRootSlash) && *variant.path == *b"/" {
-        variant.path = Cow::Borrowed(b"");
-    }
-    if has(CompatProfile::PlusLiteral) {
-        variant.plus = Plus::Plus;
-    }
-    if has(CompatProfile::RawValues) && wire.can_be_joined() {
-        variant.values = Values::AsSent;
-    }
-    if has(CompatProfile::BodyUnsignedForm) && !wire.signed_in(Place::Body) {
-        variant.form = false;
-    }
-    let is_post = variant.method.eq_ignore_ascii_case(b"POST");
-    if has(CompatProfile::IgnoreQueryOnPost) && is_post && !wire.signed_in(Place::Query) {
-        variant.query = false;
-    }
-    variant.brackets_once = has(CompatProfile::BracketsOnce);
-    if has(CompatProfile::DefaultPortAny) {
-        variant.port = Port::EitherDefault;
-    }
-    variant
+    encode(bytes, &mut |piece| write(piece, hidden));
 }
 
 /// The path with the prefix in front of it; mostly there is none.
@@ -266,21 +251,24 @@ fn path<'a>(request: &Request<'a>) -> Cow<'a, [u8]> {
     if request.path_prefix.is_empty() { Cow::Borrowed(path) } else { [request.path_prefix, path].concat().into() }
 }
 
-/// A name in normal form, with its brackets decoded.
-fn with_brackets(name: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    if !name.windows(3).any(|escape| escape == b"%5B" || escape == b"%5D") {
-        return name;
+/// A text with every one of some parts replaced, or as it is when there is none.
+fn replaced<'a>(text: Cow<'a, [u8]>, parts: &[(&[u8], &[u8])]) -> Cow<'a, [u8]> {
+    if !parts.iter().any(|(part, _)| memmem::find(&text, part).is_some()) {
+        return text;
     }
-    let mut out = Vec::with_capacity(name.len());
-    let mut rest = &*name;
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = &*text;
     while let Some((&first, after)) = rest.split_first() {
-        let (byte, after) = match rest {
-            [b'%', b'5', b'B', after @ ..] => (b'[', after),
-            [b'%', b'5', b'D', after @ ..] => (b']', after),
-            _ => (first, after),
-        };
-        out.push(byte);
-        rest = after;
+        match parts.iter().find(|(part, _)| rest.starts_with(part)) {
+            Some((part, instead)) => {
+                out.extend_from_slice(instead);
+                rest = &rest[part.len()..];
+            }
+            None => {
+                out.push(first);
+                rest = after;
+            }
+        }
     }
     out.into()
 }
@@ -290,6 +278,9 @@ impl Message for [u8] {
         write(self);
     }
 }
+
+/// What `encodeURIComponent` does not encode, and section 3.6 does.
+const COMPONENT: &[(&[u8], &[u8])] = &[(b"%21", b"!"), (b"%2A", b"*"), (b"%27", b"'"), (b"%28", b"("), (b"%29", b")")];
 
 /// Room for the base string of most requests.
 const USUAL: usize = 512;

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::super::hmac_key::HmacKey;
 use super::super::signature::signing_key;
-use super::super::variant::{Variant, Wire as Parameters};
+use super::super::variant::Variant;
+use super::super::wire::Wire as Parameters;
 use super::*;
 use crate::oauth::{Compat, CompatProfile, SignatureMethod};
 
@@ -50,7 +51,7 @@ fn a_profile_never_takes_away_what_rfc_5849_proves() {
         let wire = wire();
         let base_string = wire.with_request(|request| {
             let parameters = Parameters::of(&request).unwrap();
-            String::from_utf8(Variant::rfc(&request).base_string(&parameters).unwrap()).unwrap()
+            String::from_utf8(Variant::rfc(&request).base_string(&parameters).unwrap().to_vec()).unwrap()
         });
         let wire = with_signature(wire, &base_string);
         assert_eq!(verify(&wire, all, BodyHashRule::Accept), Ok(()), "{base_string}");
@@ -128,7 +129,8 @@ proptest! {
         wire.with_request(|request| {
             if let Ok(Some(signed)) = request.parse(&Limits::default()) {
                 let parameters = Parameters::of(&request).unwrap();
-                assert_eq!(Variant::rfc(&request).base_string(&parameters), Some(signed.base_string()));
+                let made = Variant::rfc(&request);
+                assert_eq!(made.base_string(&parameters).unwrap().to_vec(), signed.base_string());
             }
         });
     }

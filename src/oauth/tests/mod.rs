@@ -6,6 +6,7 @@
 mod base_string;
 mod body_hash;
 mod compat;
+mod diagnosis;
 mod header;
 mod keys;
 mod parameters;

@@ -1,0 +1,352 @@
+//! The closed list of causes, and what to do about each.
+
+use std::fmt;
+
+/// Why a signature does not match: what the client did otherwise, or what was done to its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It was signed for the other one of `http` and `https`.
+    Scheme,
+    /// It was signed for another port, or with one or without.
+    Port,
+    /// It was signed for another host.
+    Host,
+    /// The host was signed in capitals.
+    HostCase,
+    /// A prefix of the path was signed, and taken off on the way.
+    PathPrefixStripped,
+    /// A prefix of the path was not signed, and put in front on the way.
+    PathPrefixAdded,
+    /// Another path was signed, and rewritten on the way.
+    PathRewritten,
+    /// Escapes of the path are written otherwise than they were signed: `%7E` and `~`, `%2F` and `/`.
+    PathEscapes,
+    /// The path has another number of slashes in a row.
+    PathSlashes,
+    /// Dot segments of the path were resolved on one side only.
+    PathDotSegments,
+    /// A slash at the end of the path.
+    TrailingSlash,
+    /// The slash of the root.
+    RootSlash,
+    /// The path was encoded once more before it was signed.
+    PathEncodedTwice,
+    /// The path was decoded before it was signed.
+    PathDecoded,
+    /// Another HTTP method was signed.
+    Method,
+    /// The parameters of the query are not in the base string.
+    QueryLeftOut,
+    /// The query was signed as a part of the URI.
+    QueryInUri,
+    /// The parameters of a form body are not in the base string.
+    FormLeftOut,
+    /// A body that is not a form was signed as parameters.
+    BodyIncluded,
+    /// A `+` was signed as a plus, and means a space.
+    PlusLiteral,
+    /// A space was signed as `+`.
+    SpaceAsPlus,
+    /// Names and values were encoded once, not twice.
+    EncodedOnce,
+    /// Names and values were encoded once more.
+    EncodedTwice,
+    /// `!*'()` were not encoded.
+    CharactersNotEncoded,
+    /// Brackets in names were encoded once.
+    BracketsOnce,
+    /// The parameters were sorted before they were encoded, or otherwise.
+    Sorting,
+    /// An empty `oauth_token` that is sent was not signed, or one that is not sent was.
+    EmptyToken,
+    /// An `oauth_version` that is not sent was signed, or one that is sent was not.
+    Version,
+    /// `oauth_version` is not written `1.0`.
+    VersionText,
+    /// The realm was signed.
+    RealmIncluded,
+    /// `oauth_signature` is not written as base64, percent-encoded once.
+    SignatureEncoding,
+    /// It was signed by another method than `oauth_signature_method` names.
+    MethodConfusion,
+    /// `oauth_body_hash` is that of other bytes, or by another hash.
+    BodyHash,
+    /// The `&` between the secrets is missing.
+    AmpersandMissing,
+    /// The token's secret was not used, or not the consumer's.
+    SecretMissing,
+    /// The secrets were not encoded.
+    SecretsNotEncoded,
+    /// It was signed with a secret that is not valid any more.
+    OldSecret,
+}
+
+impl Cause {
+    /// Every cause. The first of them that a request fits is the one that is named.
+    pub const ALL: [Self; 37] = {
+        let mut all = [Self::Scheme; 37];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = ROWS[at].0;
+            at += 1;
+        }
+        all
+    };
+
+    /// Its word in logs, metrics and the API.
+    pub const fn name(self) -> &'static str {
+        ROWS[self as usize].1
+    }
+
+    /// The cause of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.name() == name)
+    }
+
+    /// Whether it tells something of a secret: then it is for operators alone, and never for whoever sent the request.
+    pub const fn depends_on_secret(self) -> bool {
+        matches!(self, Self::AmpersandMissing | Self::SecretMissing | Self::SecretsNotEncoded | Self::OldSecret)
+    }
+
+    /// What to do about it. In braces stands what the client signed: `{scheme}`, `{origin}`, `{path}`, `{method}`.
+    pub(super) const fn remedy(self) -> &'static str {
+        ROWS[self as usize].2
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Cause, name and remedy, in the order of the causes.
+const ROWS: [(Cause, &str, &str); 37] = [
+    (
+        Cause::Scheme,
+        "scheme",
+        "the client signs `{scheme}://`: set `origin = \"{origin}\"` where clients reach this route by \
+     it, or give the consumer the compat profile `scheme-any`",
+    ),
+    (
+        Cause::Port,
+        "port",
+        "the client signs `{origin}`: set `origin` to it, and let proxies in front keep the port of the \
+     Host header; for clients that never sign 80 and 443 there is the compat profile `default-port-any`",
+    ),
+    (
+        Cause::Host,
+        "host",
+        "the client signs `{origin}`, and a proxy in front sent another Host (Envoy: `host_rewrite_literal`): \
+     set `origin = \"{origin}\"`",
+    ),
+    (
+        Cause::HostCase,
+        "host-case",
+        "the client signs the host in capitals: it has to sign it in lower case (RFC 5849 section \
+     3.4.1.2)",
+    ),
+    (
+        Cause::PathPrefixStripped,
+        "path-prefix-stripped",
+        "the client signs `{path}`, and a proxy in front took off a prefix \
+     (Envoy: `prefix_rewrite`): put the prefix at the end of `origin`",
+    ),
+    (
+        Cause::PathPrefixAdded,
+        "path-prefix-added",
+        "the client signs `{path}`, without a prefix that `origin` or a proxy in \
+     front puts before it: take it out of `origin`, or ask Countersign before the path is rewritten",
+    ),
+    (
+        Cause::PathRewritten,
+        "path-rewritten",
+        "the client signs `{path}`, and a proxy in front rewrote it: ask Countersign \
+     before the path is rewritten",
+    ),
+    (
+        Cause::PathEscapes,
+        "path-escapes",
+        "the client signs `{path}`, and its escapes were changed on the way: set Envoy's \
+     `normalize_path: false` and `path_with_escaped_slashes_action: KEEP_UNCHANGED`",
+    ),
+    (
+        Cause::PathSlashes,
+        "path-slashes",
+        "the client signs `{path}`, and slashes were merged on the way: set Envoy's \
+     `merge_slashes: false`",
+    ),
+    (
+        Cause::PathDotSegments,
+        "path-dot-segments",
+        "the client signs `{path}`, and dot segments were resolved on the way: set \
+     Envoy's `normalize_path: false`",
+    ),
+    (
+        Cause::TrailingSlash,
+        "trailing-slash",
+        "the client signs `{path}`: it has to call the path that it signs, and no proxy \
+     may add or take off the slash at the end",
+    ),
+    (
+        Cause::RootSlash,
+        "root-slash",
+        "the client signs the root without its `/`: give the consumer the compat profile \
+     `no-root-slash`",
+    ),
+    (
+        Cause::PathEncodedTwice,
+        "path-encoded-twice",
+        "the client encodes the path once more before it signs it: it has to sign \
+     the path as it sends it",
+    ),
+    (Cause::PathDecoded, "path-decoded", "the client signs the path decoded: it has to sign the path as it sends it"),
+    (
+        Cause::Method,
+        "method",
+        "the client signs `{method}`, and another method arrived: look for a proxy that changes it, or \
+     for an X-HTTP-Method-Override",
+    ),
+    (
+        Cause::QueryLeftOut,
+        "query-left-out",
+        "the client does not sign the query: it has to (RFC 5849 section 3.4.1.3.1); \
+     where it can not, the compat profile `ignore-query-on-post` leaves the query of a POST unprotected",
+    ),
+    (
+        Cause::QueryInUri,
+        "query-in-uri",
+        "the client signs the query as a part of the URI: it has to sign the URI up to the \
+     `?`, and the query among the parameters",
+    ),
+    (
+        Cause::FormLeftOut,
+        "form-left-out",
+        "the client does not sign the form: it has to (RFC 5849 section 3.4.1.3.1); where \
+     it sends oauth_body_hash instead, give the consumer the compat profile `body-unsigned-form`",
+    ),
+    (
+        Cause::BodyIncluded,
+        "body-included",
+        "the client signs the body as parameters, and its Content-Type says that it is no \
+     form: it has to send application/x-www-form-urlencoded, or to leave the body out",
+    ),
+    (
+        Cause::PlusLiteral,
+        "plus-literal",
+        "the client signs a `+` as a plus, and it means a space: it has to send a plus as \
+     `%2B`, or give the consumer the compat profile `plus-literal`",
+    ),
+    (
+        Cause::SpaceAsPlus,
+        "space-as-plus",
+        "the client encodes a space as `+` before it signs: it has to sign it as `%20` (RFC \
+     5849 section 3.6)",
+    ),
+    (
+        Cause::EncodedOnce,
+        "encoded-once",
+        "the client does not encode names and values before it joins and encodes them: it has \
+     to (RFC 5849 section 3.4.1.3.2), or give the consumer the compat profile `raw-values`",
+    ),
+    (
+        Cause::EncodedTwice,
+        "encoded-twice",
+        "the client encodes names and values that are encoded already: it has to sign them \
+     as they are before any encoding",
+    ),
+    (
+        Cause::CharactersNotEncoded,
+        "characters-not-encoded",
+        "the client leaves `!*'()` as they are, as encodeURIComponent \
+     does: it has to encode them (RFC 5849 section 3.6)",
+    ),
+    (
+        Cause::BracketsOnce,
+        "brackets-once",
+        "the client encodes brackets in names once: give the consumer the compat profile \
+     `brackets-once`",
+    ),
+    (
+        Cause::Sorting,
+        "sorting",
+        "the client sorts the parameters otherwise: it has to sort them by their encoded names, then \
+     by their encoded values (RFC 5849 section 3.4.1.3.2)",
+    ),
+    (
+        Cause::EmptyToken,
+        "empty-token",
+        "an empty oauth_token is sent or signed, not both: the client has to sign it when it \
+     sends it, and only then",
+    ),
+    (
+        Cause::Version,
+        "version",
+        "oauth_version is sent or signed, not both: the client has to sign it when it sends it, and \
+     only then",
+    ),
+    (
+        Cause::VersionText,
+        "version-text",
+        "the client sends an oauth_version that is not `1.0`: it has to send `1.0` or none, or \
+     give the consumer the compat profile `version-lenient`",
+    ),
+    (
+        Cause::RealmIncluded,
+        "realm-included",
+        "the client signs the realm: it has to leave it out (RFC 5849 section 3.4.1.3.1)",
+    ),
+    (
+        Cause::SignatureEncoding,
+        "signature-encoding",
+        "the signature is right and not written right: oauth_signature has to be \
+     base64 with its padding, percent-encoded once",
+    ),
+    (
+        Cause::MethodConfusion,
+        "method-confusion",
+        "the client signs by another method than the {label} that it names: both have \
+     to be the same",
+    ),
+    (
+        Cause::BodyHash,
+        "body-hash",
+        "the client sends as oauth_body_hash {hashed}: it has to be that of the bytes that it sends, \
+     by the hash of its signature method",
+    ),
+    (
+        Cause::AmpersandMissing,
+        "ampersand-missing",
+        "the client signs with its secrets without the `&` that joins them: it \
+     stands there even when there is no token (RFC 5849 section 3.4.2)",
+    ),
+    (
+        Cause::SecretMissing,
+        "secret-missing",
+        "the client signs with one of the two secrets alone: look at how it is \
+     configured",
+    ),
+    (
+        Cause::SecretsNotEncoded,
+        "secrets-not-encoded",
+        "the client does not encode its secrets before it joins them (RFC 5849 \
+     section 3.4.2): it has to, or give it secrets of letters and digits alone",
+    ),
+    (Cause::OldSecret, "old-secret", "the client signs with a secret that was replaced: give it the new one"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_its_row_and_a_name_of_its_own() {
+        for (at, cause) in Cause::ALL.into_iter().enumerate() {
+            assert_eq!(cause as usize, at, "{cause}");
+            assert_eq!(Cause::from_name(cause.name()), Some(cause));
+            assert!(cause.name().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{cause}");
+            assert!(!cause.remedy().is_empty() && !cause.remedy().ends_with('.'), "{cause}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Why a signature does not match: the request is signed once more in every way in which clients and proxies are known to
+//! deviate, and what matches is the cause.
+//!
+//! A match is no guess: it takes the client's secret to make one. So a wrong secret and a request that somebody changed have
+//! no cause here. What is tried, in this order, and the first that matches is named:
+//!
+//! 1. the signature, written otherwise;
+//! 2. one [`Cause`] that changes the base string, in the order of [`Cause::ALL`];
+//! 3. one that changes the key or the method;
+//! 4. one byte of the path, written otherwise;
+//! 5. two causes of 2, of different parts of the base string;
+//! 6. one of 2 and one of 3.
+//!
+//! Two ways to the same bytes count as the first of them. Whoever asks bounds the work in HMACs ([`diagnose`]).
+//!
+//! # Security
+//! This is for explaining only, and never turns a refusal into anything else. Whom it may be told is left to the caller
+//! ([`Cause::depends_on_secret`]), and so is how often it may be asked.
+
+mod body_hash;
+mod cause;
+mod changes;
+mod keys;
+mod location;
+mod marked;
+mod path;
+mod remedy;
+mod search;
+mod written;
+
+pub use cause::Cause;
+
+use super::variant::Variant;
+use super::wire::Wire;
+use super::{
+    BodyHashRule, Compat, KeySchedule, Keys, Limits, Rejection, RejectionKind, Request, Scheme, SignedRequest,
+};
+use marked::Marked;
+use search::Search;
+
+/// A budget that finds all that is ever found of a request with HMAC; one with RSA costs more and may end before.
+pub const BUDGET: u32 = 2000;
+
+/// What is known of a request whose signature does not match.
+#[derive(Clone, Copy)]
+pub struct Evidence<'e> {
+    /// The request as it was verified.
+    pub request: &'e Request<'e>,
+    /// The bounds under which it was parsed.
+    pub limits: &'e Limits,
+    /// The consumer's compat profiles.
+    pub compat: Compat,
+    /// What it was held against.
+    pub keys: Keys<'e>,
+    /// Secrets of the consumer that are not valid any more.
+    pub expired_secrets: &'e [&'e [u8]],
+    /// What proxies say of the request that the client sent.
+    pub forwarded: Forwarded<'e>,
+    /// How the request came, where an `origin` that was configured stands in [`Self::request`] instead.
+    pub received: Option<Received<'e>>,
+    /// Whether values that are not named `oauth_*` are shown, and not masked: for whoever has the request anyway.
+    pub reveal: bool,
+}
+
+/// What proxies say of the request that the client sent; none of it is trusted, since it only explains.
+#[derive(Clone, Copy, Default)]
+pub struct Forwarded<'e> {
+    /// `X-Forwarded-Host`.
+    pub host: Option<&'e [u8]>,
+    /// `X-Forwarded-Proto`.
+    pub proto: Option<&'e [u8]>,
+    /// `X-Forwarded-Port`.
+    pub port: Option<&'e [u8]>,
+    /// `X-Forwarded-Prefix`.
+    pub prefix: Option<&'e [u8]>,
+    /// `X-Envoy-Original-Path`.
+    pub original_path: Option<&'e [u8]>,
+}
+
+/// Scheme and authority with which a request came.
+#[derive(Clone, Copy)]
+pub struct Received<'e> {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// The `Host` header or `:authority`.
+    pub authority: &'e [u8],
+}
+
+/// Why a signature does not match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// One cause, or two that come together.
+    pub causes: Vec<Cause>,
+    /// The base string that the request has; values that are not named `oauth_*` are `***`.
+    pub base_string: String,
+    /// The base string that the client signed, masked in the same way.
+    pub client_base_string: String,
+    /// Where the two part, in bytes; where they part within a masked value, where that begins. `None` when it is not in the
+    /// base string that they differ.
+    pub first_difference: Option<usize>,
+    /// What to change.
+    pub remedy: String,
+}
+
+/// Finds out why the signature of a request does not match, within `budget` HMACs; a verification by RSA counts as several.
+///
+/// `None` when no known cause explains it, when the request can not be parsed, and when it is verified after all.
+pub fn diagnose(evidence: &Evidence<'_>, budget: u32) -> Option<Diagnosis> {
+    let signed = evidence.request.parse(evidence.limits).ok().flatten()?;
+    let wire = Wire::of(evidence.request)?;
+    let schedule = KeySchedule::default();
+    let verdict = evidence.request.parse(evidence.limits).ok().flatten()?.verify_under(
+        evidence.compat,
+        &evidence.keys,
+        &schedule,
+        BodyHashRule::Accept,
+    );
+    let rejection = verdict.err()?;
+    if rejection == Rejection::VersionUnsupported {
+        return Some(of_the_same(Cause::VersionText, "", evidence, &signed));
+    }
+    if rejection == Rejection::BodyHashMismatch {
+        let hashed = body_hash::hashed(evidence.request, &signed, budget)?;
+        return Some(of_the_same(Cause::BodyHash, &hashed, evidence, &signed));
+    }
+    if rejection.kind() != RejectionKind::NotProven {
+        return None;
+    }
+    let found = Search::new(evidence, &signed, &wire, budget).run()?;
+    Some(found.explain(evidence, &signed, &wire))
+}
+
+/// A diagnosis of a request whose base string is what the client signed.
+fn of_the_same(cause: Cause, hashed: &str, evidence: &Evidence<'_>, signed: &SignedRequest<'_>) -> Diagnosis {
+    let base_string = if evidence.reveal { signed.base_string() } else { signed.masked_base_string() };
+    let base_string = marked::text(&base_string);
+    let variant = Variant::rfc(evidence.request);
+    Diagnosis {
+        causes: vec![cause],
+        client_base_string: base_string.clone(),
+        base_string,
+        first_difference: None,
+        remedy: remedy::of(&[cause], None, &variant, signed.signature_method(), hashed),
+    }
+}
+
+impl search::Found<'_> {
+    /// Puts it into words.
+    fn explain(&self, evidence: &Evidence<'_>, signed: &SignedRequest<'_>, wire: &Wire<'_>) -> Diagnosis {
+        let marked = |variant: &Variant<'_>| {
+            variant.base_string(wire).map_or_else(Marked::default, |made| Marked::of(&made, evidence.reveal))
+        };
+        let (ours, theirs) = (marked(&self.base), marked(&self.variant));
+        Diagnosis {
+            causes: self.causes.clone(),
+            first_difference: ours.first_difference(&theirs),
+            base_string: ours.shown(),
+            client_base_string: theirs.shown(),
+            remedy: remedy::of(&self.causes, self.remedy, &self.variant, signed.signature_method(), ""),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The diagnosis: what it never claims, what it never shows, and what bounds it. That it names what real clients and
+//! proxies do is shown in `tests/it/explained`.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::oauth::diagnosis::{BUDGET, Cause, Diagnosis, Evidence, Forwarded, Received, diagnose};
+use crate::oauth::{Compat, CompatProfile, SignatureMethod, Signer, SigningKey};
+
+const TOKEN_SECRET: &[u8] = b"pfkkdhi9sl3r4s00";
+const OLD_SECRET: &[u8] = b"0ld+s3cret/with=reserved";
+
+#[test]
+fn one_cause_is_named_with_both_base_strings_and_where_they_part() {
+    let mut wire = signed(&get("/photos?size=original&q=a"));
+    wire.scheme = Scheme::Http;
+    let found = explained(&wire, &Given::default()).unwrap();
+    assert_eq!(found.causes, [Cause::Scheme]);
+    assert!(found.base_string.starts_with("GET&http%3A%2F%2Fapi.example.com%2Fphotos&oauth_consumer_key"));
+    assert!(found.client_base_string.starts_with("GET&https%3A%2F%2Fapi.example.com%2Fphotos&oauth_consumer_key"));
+    assert_eq!(found.first_difference, Some("GET&http".len()));
+    assert!(found.remedy.contains("`origin = \"https://api.example.com\"`"), "{}", found.remedy);
+}
+
+#[test]
+fn two_causes_of_different_parts_are_named_together() {
+    let mut wire = signed(&get("/photos?size=original"));
+    (wire.scheme, wire.path_prefix) = (Scheme::Http, b"/v1".into());
+    let found = explained(&wire, &Given::default()).unwrap();
+    assert_eq!(found.causes, [Cause::Scheme, Cause::PathPrefixAdded]);
+    let (scheme, prefix) = found.remedy.split_once("; and ").unwrap();
+    assert!(scheme.contains("`https://`") && prefix.contains("`/photos`"), "{}", found.remedy);
+}
+
+#[test]
+fn what_an_application_sends_is_masked_and_its_difference_is_where_the_mask_begins() {
+    let draft = get("/?password=hunter2+more&secret=x");
+    // Signed as a client does that takes the plus for a plus.
+    let literal = draft_of(draft.method, b"/?password=hunter2%2Bmore&secret=x");
+    let mut wire = signed(&literal);
+    wire.target = draft.target.into();
+    let found = explained(&wire, &Given::default()).unwrap();
+    assert_eq!(found.causes, [Cause::PlusLiteral]);
+    assert_eq!(found.base_string, found.client_base_string);
+    assert!(!format!("{found:?}").contains("hunter2") && !format!("{found:?}").contains("more"), "{found:?}");
+    let before = &found.base_string[..found.first_difference.unwrap()];
+    assert!(before.ends_with("password%3D"), "{before}");
+
+    let revealed = explained(&wire, &Given { reveal: true, ..Given::default() }).unwrap();
+    let at = revealed.first_difference.unwrap();
+    assert!(revealed.base_string[..at].ends_with("password%3Dhunter2%252"), "{revealed:?}");
+    assert!(revealed.base_string[at..].starts_with("0more") && revealed.client_base_string[at..].starts_with("Bmore"));
+}
+
+#[test]
+fn a_body_that_is_no_form_is_masked_even_where_it_would_be_a_name() {
+    let text = "POST&https%3A%2F%2Fapi.example.com%2F&{}";
+    let mut wire = Wire::get("/").in_header().body("application/json", "\"hunter2\"");
+    wire.method = b"POST".into();
+    let parameters = "%22hunter2%22=&".replace('%', "%25").replace('=', "%3D").replace('&', "%26");
+    let wire = with_mac(wire, &text.replace("{}", &format!("{parameters}{}", encoded_parameters())));
+    let found = explained(&wire, &Given::default()).unwrap();
+    assert_eq!(found.causes, [Cause::BodyIncluded]);
+    assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
+}
+
+#[test]
+fn a_consumers_profiles_are_taken_for_granted() {
+    let literal = draft_of(b"GET", b"/?q=a%2Bb");
+    let mut wire = signed(&literal);
+    (wire.target, wire.scheme) = (b"/?q=a+b".into(), Scheme::Http);
+    let both = explained(&wire, &Given::default()).unwrap();
+    assert_eq!(both.causes, [Cause::Scheme, Cause::PlusLiteral]);
+    let profiled =
+        explained(&wire, &Given { compat: Compat::only(CompatProfile::PlusLiteral), ..Given::default() }).unwrap();
+    assert_eq!(profiled.causes, [Cause::Scheme]);
+    assert_eq!(profiled.first_difference, Some("GET&http".len()));
+}
+
+#[test]
+fn what_is_verified_or_can_not_be_parsed_has_no_cause() {
+    assert_eq!(explained(&signed(&get("/")), &Given::default()), None);
+    assert_eq!(explained(&Wire::get("/"), &Given::default()), None);
+    assert_eq!(explained(&Wire::get("/?%zz=1").in_header(), &Given::default()), None);
+}
+
+#[test]
+fn a_cause_that_depends_on_a_secret_says_so() {
+    let secret: Vec<_> = Cause::ALL.into_iter().filter(|cause| cause.depends_on_secret()).collect();
+    assert_eq!(secret, [Cause::AmpersandMissing, Cause::SecretMissing, Cause::SecretsNotEncoded, Cause::OldSecret]);
+    let wire = signed_with(&get("/"), SignatureMethod::HmacSha256, OLD_SECRET);
+    let found = explained(&wire, &Given::default()).unwrap();
+    assert_eq!(found.causes, [Cause::OldSecret]);
+    assert_eq!((found.first_difference, found.base_string), (None, found.client_base_string));
+}
+
+#[test]
+fn the_search_ends_where_its_budget_does() {
+    let mut wire = signed(&get("/photos?size=original"));
+    (wire.scheme, wire.path_prefix) = (Scheme::Http, b"/v1".into());
+    let within = |budget| wire.with_request(|request| diagnose_with(request, &Given::default(), budget));
+    assert!(within(BUDGET).is_some());
+    assert_eq!(within(20), None);
+    assert_eq!(within(0), None);
+}
+
+#[test]
+fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
+    let mut wire = signed(&get("/photos"));
+    (wire.scheme, wire.authority) = (Scheme::Http, b"wrong.example.com".into());
+    let received = Received { scheme: Scheme::Https, authority: b"api.example.com" };
+    let found = explained(&wire, &Given { received: Some(received), ..Given::default() }).unwrap();
+    assert_eq!(found.causes, [Cause::Scheme, Cause::Host]);
+    let host = Forwarded { host: Some(b"api.example.com, inner"), ..Forwarded::default() };
+    wire.scheme = Scheme::Https;
+    let found = explained(&wire, &Given { forwarded: host, ..Given::default() }).unwrap();
+    assert_eq!(found.causes, [Cause::Host]);
+    assert!(found.remedy.contains("`origin = \"https://api.example.com\"`"), "{}", found.remedy);
+    let found = explained(&wire, &Given { received: Some(received), ..Given::default() }).unwrap();
+    assert!(found.remedy.contains("`origin` says otherwise"), "{}", found.remedy);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_wrong_secret_has_no_known_cause(
+        secret in "[ -~]{1,40}",
+        method in proptest::sample::select(&METHODS[..]),
+        target in "/[a-z~/%]{0,8}(\\?[a-c=&+]{0,12})?",
+    ) {
+        prop_assume!(secret.as_bytes() != CONSUMER_SECRET && secret.as_bytes() != OLD_SECRET);
+        let Ok(wire) = std::panic::catch_unwind(|| signed_with(&draft_of(b"GET", target.as_bytes()), method, secret.as_bytes()))
+        else { return Ok(()) };
+        prop_assert_eq!(explained(&wire, &Given::default()), None);
+    }
+
+    #[test]
+    fn a_changed_value_has_no_known_cause(at in 0..1000_usize, to in "[a-zA-Z0-9]") {
+        let target = b"/photos/17/original?owner=jane.doe%40example.com&price=1200&note=caf%C3%A9+latte";
+        let mut wire = signed(&get(str::from_utf8(target).unwrap()));
+        // Values and segments of the path, but for `+` and the digits of escapes.
+        let places: Vec<_> = (1..target.len())
+            .filter(|&at| target[at].is_ascii_alphanumeric() && !target[at - 1..at].contains(&b'%'))
+            .filter(|&at| at < 2 || target[at - 2] != b'%')
+            .collect();
+        let at = places[at % places.len()];
+        prop_assume!(wire.target[at] != to.as_bytes()[0]);
+        wire.target[at] = to.as_bytes()[0];
+        prop_assert_eq!(explained(&wire, &Given::default()), None);
+    }
+
+    #[test]
+    fn no_input_panics(target in "/[ -~]{0,30}", host in "[ -~]{1,12}", body in "[ -~]{0,30}", forwarded in "[ -~]{0,20}") {
+        let wire = Wire { authority: host.into(), ..Wire::get(&target).in_header() }.body("text/plain", &body);
+        let text = Some(forwarded.as_bytes());
+        let said = Forwarded { host: text, proto: text, port: text, prefix: text, original_path: text };
+        let found = explained(&wire, &Given { forwarded: said, ..Given::default() });
+        prop_assert_eq!(found, None);
+    }
+}
+
+const METHODS: [SignatureMethod; 4] =
+    [SignatureMethod::HmacSha1, SignatureMethod::HmacSha256, SignatureMethod::HmacSha512, SignatureMethod::Plaintext];
+
+fn get(target: &str) -> Draft<'_> {
+    draft_of(b"GET", target.as_bytes())
+}
+
+fn draft_of<'a>(method: &'a [u8], target: &'a [u8]) -> Draft<'a> {
+    Draft { method, ..draft(target) }
+}
+
+fn signed(draft: &Draft<'_>) -> Wire {
+    signed_with(draft, SignatureMethod::HmacSha256, CONSUMER_SECRET)
+}
+
+fn signed_with(draft: &Draft<'_>, method: SignatureMethod, consumer: &[u8]) -> Wire {
+    let key = SigningKey::Secrets { consumer, token: TOKEN_SECRET };
+    let signer = Signer { consumer_key: b"key", token: Some(b"token"), method, key };
+    Wire::signed(draft, signer.sign(draft).unwrap())
+}
+
+fn encoded_parameters() -> String {
+    "oauth_consumer_key%3Dkey%26oauth_nonce%3Dn%26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131200"
+        .to_owned()
+}
+
+/// The header of [`PARAMETERS`] with the signature of a base string.
+fn with_mac(mut wire: Wire, base_string: &str) -> Wire {
+    use crate::oauth::{hmac_key::HmacKey, signature::signing_key};
+    let key = signing_key(CONSUMER_SECRET, b"");
+    let mac =
+        HmacKey::new(SignatureMethod::HmacSha1.hash(), &key).sign(base_string.as_bytes(), |mac| STANDARD.encode(mac));
+    let header = String::from_utf8(wire.authorization.remove(0)).unwrap();
+    wire.authorization(header.replace("oauth_signature=\"AAAA\"", &format!("oauth_signature=\"{mac}\"")))
+}
+
+/// What is known beside the request and the keys.
+#[derive(Default)]
+struct Given<'g> {
+    compat: Compat,
+    forwarded: Forwarded<'g>,
+    received: Option<Received<'g>>,
+    reveal: bool,
+}
+
+fn explained(wire: &Wire, given: &Given<'_>) -> Option<Diagnosis> {
+    wire.with_request(|request| diagnose_with(request, given, BUDGET))
+}
+
+fn diagnose_with(request: Request<'_>, given: &Given<'_>, budget: u32) -> Option<Diagnosis> {
+    let Given { compat, forwarded, received, reveal } = *given;
+    let evidence = Evidence {
+        request: &request,
+        limits: &Limits::default(),
+        compat,
+        keys: secrets(&[CONSUMER_SECRET], Some(TOKEN_SECRET)),
+        expired_secrets: &[OLD_SECRET],
+        forwarded,
+        received,
+        reveal,
+    };
+    diagnose(&evidence, budget)
+}
