@@ -66,7 +66,7 @@ async fn service() -> CheckService {
     issue(Arc::clone(&store), &clock, &entropy, &config).await;
     let metrics = Arc::new(Metrics::default());
     let cached = CachedStore::new(store, Arc::clone(&clock), &config.cache, Arc::clone(&metrics));
-    let diagnostics = Diagnostics::new(&config.diagnostics, Arc::clone(&clock));
+    let diagnostics = Diagnostics::new(&config.diagnostics, Arc::clone(&clock), Arc::clone(&metrics));
     let verifier = Verifier::new(cached, clock, &config.verify);
     CheckService::new(verifier, Arc::new(config), metrics, diagnostics, entropy)
 }

@@ -19,6 +19,7 @@ mod compare;
 mod cores;
 mod deny;
 mod envoy;
+mod explain;
 mod floor;
 mod hop;
 mod lists;
@@ -58,6 +59,8 @@ enum Measurement {
     Cores(cores::Args),
     /// CPU per refusal, of every kind, as ratios to allowances of the same size
     Deny(deny::Args),
+    /// What it costs to look for why a signature did not match: off, on, and under a flood
+    Explain(explain::Args),
     /// Start, memory, look-ups and lists with a million consumers and two million tokens in Redis
     Scale(scale::Args),
     /// Memory and CPU for each nonce, and whether any is forgotten or refused wrongly
@@ -76,6 +79,7 @@ fn main() {
         Some(Measurement::Compare(args)) => compare::run(&args),
         Some(Measurement::Cores(args)) => cores::run(&args),
         Some(Measurement::Deny(args)) => deny::run(&args),
+        Some(Measurement::Explain(args)) => explain::run(&args),
         Some(Measurement::Scale(args)) => scale::run(&args),
         Some(Measurement::Nonces(args)) => nonces::run(&args),
         Some(Measurement::Sweep(args)) => sweep::run(&args),

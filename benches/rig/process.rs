@@ -132,17 +132,28 @@ impl Countersign {
     /// Starts another build of it.
     pub(crate) fn start_build(program: &Path, dir: &Path, store: &str, workers: usize) -> Self {
         let log = fs::File::create(dir.join("log")).unwrap();
-        let server = Self::start_program(program, dir, store, workers, log.into());
+        let server = Self::start_program(program, dir, store, workers, (log.into(), &[]));
         server.add_accounts();
         server
     }
 
     /// Starts it without any account, with a place for its log.
     pub(crate) fn start_logging(dir: &Path, store: &str, workers: usize, log: Stdio) -> Self {
-        Self::start_program(Path::new(PROGRAM), dir, store, workers, log)
+        Self::start_set(dir, store, workers, (log, &[]))
     }
 
-    fn start_program(program: &Path, dir: &Path, store: &str, workers: usize, log: Stdio) -> Self {
+    /// The same, with a place for its log and what its environment has beside.
+    pub(crate) fn start_set(dir: &Path, store: &str, workers: usize, set: (Stdio, &[(&str, &str)])) -> Self {
+        Self::start_program(Path::new(PROGRAM), dir, store, workers, set)
+    }
+
+    fn start_program(
+        program: &Path,
+        dir: &Path,
+        store: &str,
+        workers: usize,
+        (log, environment): (Stdio, &[(&str, &str)]),
+    ) -> Self {
         let (address, api, ops) = (free_address(), free_address(), free_address());
         let mut command = Command::new(program);
         command.args(["serve", "--store", store, "--http", "127.0.0.1:0", "--workers", &workers.to_string()]);
@@ -150,7 +161,7 @@ impl Countersign {
         for (listener, address) in [("--check", address), ("--api", api), ("--ops", ops)] {
             command.arg(listener).arg(address.to_string());
         }
-        let process = Process::start(command.stderr(log), address);
+        let process = Process::start(command.stderr(log).envs(environment.iter().copied()), address);
         Self { process, address, api, ops, dir: dir.to_owned() }
     }
 

@@ -54,6 +54,7 @@ def tables():
         "added": (added, ("hop",)),
         "direct": (direct, ("hop",)),
         "deny": (deny, ("deny",)),
+        "explain": (explain, ("explain",)),
         "nonces": (nonces, ("nonces",)),
         "records": (records, ("scale",)),
         "working-sets": (working_sets, ("scale",)),
@@ -185,6 +186,20 @@ def deny(figures):
             rows.append((like, [kind, *cells, f"{ratio(kind, like, 'null'):.2f}", f"{ratio(kind, like, 'file'):.2f}"]))
     ordered = [line for own in allowances for line in [own] + [row for like, row in rows if like == own[0]]]
     return table(["", "CPU µs", "Redis CPU µs", "ratio", "ratio, log in a file"], ordered)
+
+
+def explain(figures):
+    runs = figures["runs"]
+    looked = {"off": "never", "on": "as by default", "each": "each time"}
+    rows = []
+    for kind, flood, server in dict.fromkeys((run["kind"], run["flood"], run["server"]) for run in runs):
+        pace = "a flood" if flood else f"{figures['pace']:,.0f} a second"
+        of = series(runs, kind=kind, flood=flood, server=server)
+        chosen = [run for run in runs if (run["kind"], run["flood"], run["server"]) == (kind, flood, server)]
+        waits = (median(run["latency"][name] for run in chosen) for name in ("p50_us", "p99_us"))
+        cells = [f"{of('cpu_us'):,.1f}", *(f"{wait:,.0f}" for wait in waits), f"{of('memory') / 2**20:,.0f}"]
+        rows.append([kind, pace, looked[server], *cells])
+    return table(["refused", "came as", "looked for", "CPU µs", "p50 µs", "p99 µs", "resident MiB"], rows)
 
 
 def nonces(told):

@@ -7,6 +7,7 @@ use countersign::server::api::v1;
 use countersign::server::api::v1::diagnostics_service_client::DiagnosticsServiceClient;
 
 use super::client::{AdminArgs, AdminChannel, refused};
+use super::difference::Difference;
 use super::output::{self, Field, Format, List};
 use super::paging::Paging;
 
@@ -16,7 +17,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     admin: AdminArgs,
     /// Shows the denial of this decision alone: the id that the caller was told
-    #[arg(value_name = "DECISION_ID", conflicts_with_all = ["follow", "consumer_key", "reason"])]
+    #[arg(value_name = "DECISION_ID", conflicts_with_all = ["follow", "consumer_key", "reason", "cause"])]
     decision_id: Option<String>,
     /// Prints those that come from now on, until it is interrupted; JSON then is one object a line
     #[arg(long, short)]
@@ -27,6 +28,9 @@ pub(crate) struct Args {
     /// Only those that were refused for this reason, for example signature_mismatch
     #[arg(long, value_name = "REASON", default_value = "", hide_default_value = true)]
     reason: String,
+    /// Only those whose signature did not match for this cause, for example scheme; none: no known cause
+    #[arg(long, value_name = "CAUSE", default_value = "", hide_default_value = true)]
+    cause: String,
     #[command(flatten)]
     paging: Paging,
 }
@@ -39,6 +43,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let request = v1::GetDenialRequest { decision_id: decision_id.clone() };
             let denial = client.get_denial(request).await.map_err(refused)?.into_inner();
             output::record(args.admin.output, &denial, &fields(&denial))?;
+            if args.admin.output == Format::Table {
+                explain(&denial)?;
+            }
         }
         None if args.follow => follow(client, args).await?,
         None => list(client, args).await?,
@@ -47,10 +54,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(client: DiagnosticsServiceClient<AdminChannel>, args: Args) -> anyhow::Result<()> {
-    let Args { admin, consumer_key, reason, paging, .. } = args;
+    let Args { admin, consumer_key, reason, cause, paging, .. } = args;
     let page = async |page_size, page_token| {
-        let (consumer_key, reason) = (consumer_key.clone(), reason.clone());
-        let request = v1::ListDenialsRequest { page_size, page_token, consumer_key, reason, start_time: None };
+        let (consumer_key, reason, cause) = (consumer_key.clone(), reason.clone(), cause.clone());
+        let request = v1::ListDenialsRequest { page_size, page_token, consumer_key, reason, cause, start_time: None };
         let page = client.clone().list_denials(request).await.map_err(refused)?.into_inner();
         Ok((page.denials, page.next_page_token))
     };
@@ -58,8 +65,8 @@ async fn list(client: DiagnosticsServiceClient<AdminChannel>, args: Args) -> any
 }
 
 async fn follow(mut client: DiagnosticsServiceClient<AdminChannel>, args: Args) -> anyhow::Result<()> {
-    let Args { admin, consumer_key, reason, .. } = args;
-    let request = v1::WatchDenialsRequest { consumer_key, reason };
+    let Args { admin, consumer_key, reason, cause, .. } = args;
+    let request = v1::WatchDenialsRequest { consumer_key, reason, cause };
     let mut denials = client.watch_denials(request).await.map_err(refused)?.into_inner();
     let mut out = io::stdout();
     if admin.output == Format::Table {
@@ -93,10 +100,28 @@ fn fields(denial: &v1::Denial) -> Vec<Field> {
         ("time", output::time(denial.decision_time)),
         ("result", result(denial).to_owned()),
         ("reason", denial.reason.clone()),
+        ("cause", denial.causes.join("+")),
         ("consumer key", consumer_key.map(|key| format!("{key}{proven}")).unwrap_or_default()),
         ("signed with", denial.signature_method.clone()),
         ("request", format!("{} {}{}", denial.http_method, denial.host, denial.path)),
     ]
+}
+
+/// Why the signature did not match, in words and with both base strings.
+fn explain(denial: &v1::Denial) -> io::Result<()> {
+    let v1::Denial { base_string, client_base_string, first_difference, remedy, .. } = denial;
+    let mut out = io::stdout();
+    if !remedy.is_empty() {
+        writeln!(out, "\n{remedy}")?;
+    }
+    for (name, text) in [("base string", base_string), ("the client signed", client_base_string)] {
+        if !text.is_empty() {
+            writeln!(out, "\n{name}:\n  {text}")?;
+        }
+    }
+    let Some(at) = first_difference.and_then(|at| usize::try_from(at).ok()) else { return Ok(()) };
+    let [ours, theirs, mark] = Difference { ours: base_string, theirs: client_base_string, at }.lines();
+    writeln!(out, "\nthey part here, ours above:\n  {ours}\n  {theirs}\n  {mark}")
 }
 
 fn row(denial: &v1::Denial) -> Vec<String> {
@@ -105,6 +130,7 @@ fn row(denial: &v1::Denial) -> Vec<String> {
         denial.decision_id.clone(),
         result(denial).to_owned(),
         denial.reason.clone(),
+        denial.causes.join("+"),
         denial.consumer_key.clone(),
         format!("{} {}{}", denial.http_method, denial.host, denial.path),
     ]
@@ -118,7 +144,7 @@ fn result(denial: &v1::Denial) -> &'static str {
     }
 }
 
-const COLUMNS: [&str; 6] = ["TIME", "DECISION", "RESULT", "REASON", "CONSUMER KEY", "REQUEST"];
+const COLUMNS: [&str; 7] = ["TIME", "DECISION", "RESULT", "REASON", "CAUSE", "CONSUMER KEY", "REQUEST"];
 
 /// What most denials need.
-const WIDTHS: [usize; 6] = [24, 32, 10, 18, 20, 0];
+const WIDTHS: [usize; 7] = [24, 32, 10, 18, 18, 20, 0];

@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod consumer;
 mod denials;
+mod difference;
 mod explain;
 mod healthcheck;
 mod import;

@@ -58,6 +58,7 @@ fn row(report: &v1::ConsumerReport) -> Vec<String> {
         report.denied.to_string(),
         report.would_deny.to_string(),
         words(&report.reasons),
+        words(&report.causes),
         methods.map(|method| format!("{} {}", method.signature_method, method.seen)).collect::<Vec<_>>().join(", "),
         output::time(report.last_seen_time),
     ]
@@ -70,5 +71,5 @@ fn words(counts: &[v1::DenialCount]) -> String {
     counts.iter().map(|(count, name)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
 }
 
-const COLUMNS: [&str; 8] =
-    ["CONSUMER KEY", "SEEN", "ALLOWED", "DENIED", "WOULD DENY", "REASONS", "SIGNED WITH", "LAST SEEN"];
+const COLUMNS: [&str; 9] =
+    ["CONSUMER KEY", "SEEN", "ALLOWED", "DENIED", "WOULD DENY", "REASONS", "CAUSES", "SIGNED WITH", "LAST SEEN"];

@@ -154,7 +154,7 @@ pub enum DenyDetail {
     /// The problem and an advice.
     #[default]
     Problem,
-    /// Also the base string, with the values of other parameters masked.
+    /// Also the base string, with the values of other parameters masked, and why the signature did not match.
     Debug,
 }
 
@@ -278,6 +278,14 @@ pub struct DiagnosticsConfig {
     pub max_bytes: usize,
     /// How many consumers are counted, on each thread that answers checks.
     pub consumers: usize,
+    /// Whether it is looked for why a signature did not match.
+    pub explain: bool,
+    /// One in so many of each consumer's is looked at.
+    pub explain_sample: u64,
+    /// How many a minute of each consumer.
+    pub explain_rate: u64,
+    /// How many a minute of all together.
+    pub explain_total_rate: u64,
 }
 
 /// `[ops]`.

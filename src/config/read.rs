@@ -85,6 +85,10 @@ fn diagnostics(reader: &mut Reader) -> DiagnosticsConfig {
         recent: reader.integer("diagnostics.recent", 0..=100_000),
         max_bytes: reader.integer("diagnostics.max_bytes", 0..=1024 * 1024 * 1024),
         consumers: reader.integer("diagnostics.consumers", 0..=1_000_000),
+        explain: reader.boolean("diagnostics.explain"),
+        explain_sample: reader.integer("diagnostics.explain_sample", 1..=1_000_000),
+        explain_rate: reader.integer("diagnostics.explain_rate", 0..=1_000_000),
+        explain_total_rate: reader.integer("diagnostics.explain_total_rate", 0..=1_000_000),
     }
 }
 

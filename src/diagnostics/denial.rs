@@ -1,6 +1,6 @@
 //! One request that was refused, as operators are shown it.
 
-use super::{Refused, masked};
+use super::{Explanation, Refused, masked};
 use crate::clock::UnixTime;
 use crate::config::Mode;
 use crate::oauth::SignatureMethod;
@@ -30,6 +30,8 @@ pub struct Denial {
     pub path: String,
     /// Whether it was refused, or let through and reported.
     pub mode: Mode,
+    /// Why its signature did not match, where that is the reason.
+    pub explanation: Explanation,
 }
 
 impl Denial {
@@ -47,11 +49,12 @@ impl Denial {
             host: String::new(),
             path: String::new(),
             mode: Mode::Enforce,
+            explanation: Explanation::NotSought,
         }
     }
 
     /// Becomes the denial of `refused`, in the memory that it has already.
-    pub(super) fn fill(&mut self, refused: &Refused<'_>, now: UnixTime) {
+    pub(super) fn fill(&mut self, refused: &Refused<'_>, explanation: Explanation, now: UnixTime) {
         let Self { sequence: _, decision_id, time, consumer_key, proven, reason, signature_method, .. } = self;
         masked::put(decision_id, refused.decision_id.as_bytes());
         *time = now;
@@ -67,12 +70,13 @@ impl Denial {
         masked::put(&mut self.host, refused.host);
         masked::put_target(&mut self.path, refused.target);
         self.mode = refused.mode;
+        self.explanation = explanation;
     }
 
     /// How many bytes of memory it takes.
     pub(super) fn weight(&self) -> usize {
         let Self { decision_id, consumer_key, method, host, path, .. } = self;
         let texts = [decision_id, consumer_key, method, host, path];
-        size_of::<Self>() + texts.into_iter().map(String::capacity).sum::<usize>()
+        size_of::<Self>() + texts.into_iter().map(String::capacity).sum::<usize>() + self.explanation.weight()
     }
 }

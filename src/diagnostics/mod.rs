@@ -1,50 +1,72 @@
-//! What operators are told about requests that were refused: the recent ones, and counts for each consumer.
+//! What operators are told about requests that were refused: the recent ones, why their signatures did not match, and
+//! counts for each consumer.
 //!
 //! One [`Diagnostics`] is told of every decision and asked by whoever shows them. It keeps everything in memory, of this
-//! process and since it began, and all of it is bounded: the number and the bytes of the denials that are kept, and the
-//! number of consumers that are counted.
+//! process and since it began, and all of it is bounded: the number and the bytes of the denials that are kept, the number
+//! of consumers that are counted, and how often and how many at a time refused requests are explained.
 //!
 //! ```text
-//! server::ext_authz ──allowed, denied──▶ Diagnostics ──▶ report   counts, a ledger for each thread
-//!                                                    └─▶ recent   the last denials, oldest dropped first
-//!                                   denials, watch ◀──────┘
+//! server::ext_authz ──allowed, refused──▶ Diagnostics ──▶ report      counts, a ledger for each thread
+//!                                                     ├─▶ recent      the last denials, oldest dropped first
+//!                                                     └─▶ explainer   a thread: oauth::diagnosis, as the rates allow
+//!                                   denials, watch ◀── recent ◀─┘
 //! ```
 //!
 //! What a denial holds may be shown to an operator as it is: the claimed consumer key, method, host and path are cut and
-//! escaped, the values of the query are masked, and no header, body or secret is in it. Who may see it is left to
-//! `server`.
+//! escaped, the values of the query are masked, and no header, body or secret is in it. Base strings are masked as
+//! [`SignedRequest::masked_base_string`](crate::oauth::SignedRequest::masked_base_string) is. Who may see it is left to
+//! `server`, and so is who else may be told a cause: one that depends on a secret is for operators alone.
 
 mod denial;
+mod evidence;
+mod explainer;
+mod explanation;
 mod filter;
 mod masked;
+mod rate;
 mod recent;
 mod report;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+
+use tokio::sync::oneshot;
 
 pub use denial::Denial;
+pub use evidence::Sent;
+pub use explanation::Explanation;
 pub use filter::Filter;
 pub use recent::{Seen, Watch};
 pub use report::{Report, Tally};
 
+use self::evidence::Copied;
+use self::explainer::Case;
+use self::rate::Rates;
 use self::recent::Recent;
 use self::report::Ledger;
 use crate::clock::{Clock, UnixTime};
 use crate::config::{DiagnosticsConfig, Mode};
 use crate::model::ConsumerKey;
-use crate::oauth::SignatureMethod;
-use crate::verify;
+use crate::oauth::{Rejection, SignatureMethod};
+use crate::telemetry::Metrics;
+use crate::verify::{self, Named, Reason};
 
 /// What is known of the requests of this process so far; clones are the same.
 #[derive(Clone)]
-pub struct Diagnostics(Arc<Shared>);
+pub struct Diagnostics {
+    shared: Arc<Shared>,
+    /// `None` where nothing is explained.
+    queue: Option<SyncSender<Case>>,
+}
 
 struct Shared {
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
     since: UnixTime,
     ledger: Ledger,
     recent: Arc<Recent>,
+    rates: Rates,
 }
 
 /// A request that was refused, or would have been if its route were not in shadow mode.
@@ -64,68 +86,148 @@ pub struct Refused<'a> {
     pub target: &'a [u8],
     /// Whether it was refused, or let through and reported.
     pub mode: Mode,
+    /// The request, if it can be explained.
+    pub sent: Option<&'a Sent<'a>>,
 }
+
+/// An explanation that is on its way.
+#[derive(Debug)]
+pub struct Explaining(oneshot::Receiver<Explanation>);
 
 impl Diagnostics {
     /// Nothing is known yet.
-    pub fn new(config: &DiagnosticsConfig, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(config: &DiagnosticsConfig, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         let since = clock.now();
-        let recent = Arc::new(Recent::new(config.recent, config.max_bytes));
-        Self(Arc::new(Shared { clock, since, ledger: Ledger::new(config.consumers), recent }))
+        let shared = Arc::new(Shared {
+            clock,
+            metrics,
+            since,
+            ledger: Ledger::new(config.consumers),
+            recent: Arc::new(Recent::new(config.recent, config.max_bytes)),
+            rates: Rates::new(config, since),
+        });
+        let queue = if config.explain { explainer::start(&shared) } else { None };
+        Self { shared, queue }
     }
 
     /// Counts a request of `consumer` that was let through.
     pub fn allowed(&self, consumer: &ConsumerKey, method: SignatureMethod) {
-        self.0.ledger.allowed(consumer.as_str(), method, self.0.clock.now());
+        self.shared.ledger.allowed(consumer.as_str(), method, self.shared.clock.now());
     }
 
     /// Counts an unsigned request that was let through.
     pub fn anonymous(&self) {
-        self.0.ledger.anonymous(self.0.clock.now());
+        self.shared.ledger.anonymous(self.shared.clock.now());
     }
 
-    /// Counts and keeps a request that was refused.
-    pub fn refused(&self, refused: &Refused<'_>) {
-        let now = self.0.clock.now();
-        self.0.ledger.refused(refused, now);
-        self.0.recent.add(|denial| denial.fill(refused, now));
+    /// Counts and keeps a request that was refused, and has it explained where that can be and the rates allow it.
+    pub fn refused(&self, refused: &Refused<'_>) -> Option<Explaining> {
+        let Self { shared, queue } = self;
+        let now = shared.clock.now();
+        shared.ledger.refused(refused, now);
+        let known = refused.denial.is_some_and(|denial| denial.known_consumer().is_some());
+        let sought = queue.as_ref().and_then(|queue| Some((queue, explainable(refused)?)));
+        let Some((queue, (named, sent))) = sought else {
+            shared.recent.add(known, |denial| denial.fill(refused, Explanation::NotSought, now));
+            return None;
+        };
+        let copied = shared.rates.take(Some(named.consumer.key.as_str()), now).then(|| Copied::of(sent)).flatten();
+        let Some(sent) = copied else {
+            shared.recent.add(known, |denial| denial.fill(refused, Explanation::Skipped, now));
+            shared.count(named, &Explanation::Skipped, refused.mode);
+            return None;
+        };
+        let sequence = shared.recent.add(known, |denial| denial.fill(refused, Explanation::Pending, now));
+        let (asked, explaining) = oneshot::channel();
+        let (decision_id, named, mode) = (refused.decision_id.to_owned(), named.clone(), refused.mode);
+        let case = Case { sequence, decision_id, named, sent, time: now, mode, asked };
+        match queue.try_send(case) {
+            Ok(()) => Some(Explaining(explaining)),
+            Err(TrySendError::Full(case) | TrySendError::Disconnected(case)) => {
+                shared.explained(case, Explanation::Skipped);
+                None
+            }
+        }
     }
 
     /// The denials that `filter` admits, the newest first: at most `limit` of them, and only those before the one whose
     /// [`sequence`](Denial::sequence) is `before`.
     pub fn denials(&self, filter: &Filter, before: Option<u64>, limit: usize) -> Vec<Denial> {
-        self.0.recent.list(filter, before, limit)
+        self.shared.recent.list(filter, before, limit)
     }
 
     /// The denial of that decision, if it is still kept.
     pub fn denial(&self, decision_id: &str) -> Option<Denial> {
-        self.0.recent.find(decision_id)
+        self.shared.recent.find(decision_id)
     }
 
     /// The denials from now on that `filter` admits.
     pub fn watch(&self, filter: Filter) -> Watch {
-        Watch::new(Arc::clone(&self.0.recent), filter)
+        Watch::new(Arc::clone(&self.shared.recent), filter)
     }
 
     /// Ends every [`Watch`], those to come as well.
     pub fn end_watches(&self) {
-        self.0.recent.close();
+        self.shared.recent.close();
     }
 
     /// At most `limit` reports in the order of consumer keys, only those after the key `after`; the first of all, whose key
     /// is empty, is about requests that name no known consumer.
     pub fn reports(&self, after: Option<&str>, limit: usize) -> Vec<Report> {
-        self.0.ledger.reports(after, limit)
+        self.shared.ledger.reports(after, limit)
     }
 
     /// How many requests are in no report, since there were too many consumers.
     pub fn unreported(&self) -> u64 {
-        self.0.ledger.unreported()
+        self.shared.ledger.unreported()
     }
 
     /// Since when is counted and kept.
     pub fn since(&self) -> UnixTime {
-        self.0.since
+        self.shared.since
+    }
+}
+
+/// Who and what a denial is about, if it can be explained: a consumer who is known named itself, and what it signed is not
+/// what was sent.
+fn explainable<'a>(refused: &Refused<'a>) -> Option<(&'a Named, &'a Sent<'a>)> {
+    let denial = refused.denial?;
+    let Reason::Rejected(
+        Rejection::SignatureMismatch
+        | Rejection::SignatureNotCanonical
+        | Rejection::VersionUnsupported
+        | Rejection::BodyHashMismatch,
+    ) = denial.reason
+    else {
+        return None;
+    };
+    Some((denial.named.as_ref()?, refused.sent?))
+}
+
+impl Shared {
+    /// Says everywhere why the signature of a request did not match.
+    fn explained(&self, case: Case, explanation: Explanation) {
+        self.count(&case.named, &explanation, case.mode);
+        if !matches!(explanation, Explanation::Skipped) {
+            let cause = explanation.words().collect::<Vec<_>>().join("+");
+            let consumer = &case.named.consumer.key;
+            tracing::info!(decision_id = case.decision_id, cause, claimed_consumer = %consumer, "diagnosed");
+        }
+        // Nobody may wait for it any more.
+        let _: Result<(), _> = case.asked.send(explanation.clone());
+        self.recent.explain(case.sequence, explanation);
+    }
+
+    fn count(&self, named: &Named, explanation: &Explanation, mode: Mode) {
+        explanation.words().for_each(|word| self.metrics.diagnosis(word));
+        self.ledger.explained(named.consumer.key.as_str(), explanation, mode);
+    }
+}
+
+impl Explaining {
+    /// The explanation, as soon as it is there; `None` if there will be none.
+    pub async fn explanation(self) -> Option<Explanation> {
+        self.0.await.ok()
     }
 }
 

@@ -1,15 +1,19 @@
 //! The last denials, in the order in which they were decided: bounded in number and bytes, the oldest dropped first.
 //!
-//! The memory of what is dropped is used again for what comes, so that a flood of denials allocates nothing. Who watches
-//! reads from here as well, each from where it is: a slow reader loses the oldest, and learns how many.
+//! Those that name a known consumer and all others are dropped apart, each down to half of the room: who knows no consumer
+//! can push nobody's denials out. The memory of what is dropped is used again for what comes, so that a flood of denials
+//! allocates nothing. Who watches reads from here as well, each from where it is: a slow reader loses the oldest, and learns
+//! how many.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::fmt;
+use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::{Denial, Filter};
+use super::{Denial, Explanation, Filter};
 
 /// The last denials.
 pub(super) struct Recent {
@@ -21,8 +25,8 @@ pub(super) struct Recent {
 
 #[derive(Default)]
 struct State {
-    /// Their sequence numbers follow each other without a gap.
-    denials: VecDeque<Denial>,
+    /// Those that name a known consumer, and the others; each in the order of sequence numbers.
+    denials: [VecDeque<Denial>; 2],
     /// The number of the next.
     next: u64,
     bytes: usize,
@@ -43,7 +47,7 @@ pub struct Watch {
 pub struct Seen {
     /// How many denials were dropped before they could be read, whether or not the filter admits them.
     pub missed: u64,
-    /// The denials that came after those, the oldest first.
+    /// The denials that are left, the oldest first.
     pub denials: Vec<Denial>,
 }
 
@@ -55,8 +59,9 @@ impl Recent {
         Self { most, max_bytes, state: Mutex::default(), changed: Notify::new() }
     }
 
-    /// Adds the denial that `fill` makes of an empty or a dropped one, and returns its number.
-    pub(super) fn add(&self, fill: impl FnOnce(&mut Denial)) -> u64 {
+    /// Adds the denial that `fill` makes of an empty or a dropped one, and returns its number. `known` says that it names a
+    /// known consumer.
+    pub(super) fn add(&self, known: bool, fill: impl FnOnce(&mut Denial)) -> u64 {
         let mut state = self.state();
         let mut denial = state.spare.take().unwrap_or_else(Denial::empty);
         fill(&mut denial);
@@ -64,7 +69,7 @@ impl Recent {
         denial.sequence = sequence;
         state.next += 1;
         state.bytes += denial.weight();
-        state.denials.push_back(denial);
+        state.denials[usize::from(!known)].push_back(denial);
         self.make_room(&mut state);
         drop(state);
         self.changed.notify_waiters();
@@ -72,22 +77,34 @@ impl Recent {
     }
 
     fn make_room(&self, state: &mut State) {
-        while state.denials.len() > self.most || state.bytes > self.max_bytes {
+        while state.len() > self.most || state.bytes > self.max_bytes {
             state.drop_oldest();
         }
+    }
+
+    /// Adds to the denial of that number why its signature did not match, if it is still kept.
+    pub(super) fn explain(&self, sequence: u64, explanation: Explanation) {
+        let mut state = self.state();
+        let Some(denial) = state.find(sequence) else { return };
+        let before = denial.weight();
+        denial.explanation = explanation;
+        let after = denial.weight();
+        state.bytes = state.bytes - before + after;
+        self.make_room(&mut state);
+        drop(state);
+        self.changed.notify_waiters();
     }
 
     /// The newest first.
     pub(super) fn list(&self, filter: &Filter, before: Option<u64>, limit: usize) -> Vec<Denial> {
         let state = self.state();
-        let end = before.map_or(state.denials.len(), |before| state.index(before).min(state.denials.len()));
-        let older = state.denials.range(..end).rev();
+        let older = state.older_than(before.unwrap_or(u64::MAX));
         older.filter(|denial| filter.admits(denial)).take(limit).cloned().collect()
     }
 
     /// The denial of that decision.
     pub(super) fn find(&self, decision_id: &str) -> Option<Denial> {
-        self.state().denials.iter().rev().find(|denial| denial.decision_id == decision_id).cloned()
+        self.state().denials.iter().flatten().find(|denial| denial.decision_id == decision_id).cloned()
     }
 
     /// Ends every watch.
@@ -104,28 +121,71 @@ impl Recent {
 // === impl State ===
 
 impl State {
+    fn len(&self) -> usize {
+        self.denials.iter().map(VecDeque::len).sum()
+    }
+
+    /// Drops the oldest of those of which there are more.
     fn drop_oldest(&mut self) {
-        self.spare = self.denials.pop_front();
+        let [known, others] = &mut self.denials;
+        let larger = if known.len() > others.len() { known } else { others };
+        self.spare = larger.pop_front();
         self.bytes -= self.spare.as_ref().map_or(self.bytes, Denial::weight);
     }
 
-    /// The number of the oldest that is kept.
-    fn first(&self) -> u64 {
-        self.next - self.denials.len() as u64
+    fn find(&mut self, sequence: u64) -> Option<&mut Denial> {
+        self.denials.iter_mut().find_map(|denials| {
+            let at = denials.binary_search_by_key(&sequence, |denial| denial.sequence).ok()?;
+            denials.get_mut(at)
+        })
     }
 
-    /// Where the denial of that number stands, or the first after it.
-    fn index(&self, sequence: u64) -> usize {
-        usize::try_from(sequence.saturating_sub(self.first())).unwrap_or(usize::MAX)
+    /// Those with numbers below, the newest first.
+    fn older_than(&self, sequence: u64) -> impl Iterator<Item = &Denial> {
+        let older = |denials: &'_ VecDeque<Denial>| denials.partition_point(|denial| denial.sequence < sequence);
+        let [known, others] = &self.denials;
+        let (known, others) = (known.range(..older(known)).rev(), others.range(..older(others)).rev());
+        merged(known, others, |denial| Reverse(denial.sequence))
     }
 
-    /// What came from number `from` on, as far as it is kept.
+    /// Those from that number on, the oldest first.
+    fn from(&self, sequence: u64) -> impl Iterator<Item = &Denial> {
+        let from = |denials: &'_ VecDeque<Denial>| denials.partition_point(|denial| denial.sequence < sequence);
+        let [known, others] = &self.denials;
+        merged(known.range(from(known)..), others.range(from(others)..), |denial| denial.sequence)
+    }
+
+    /// What came from number `from` on, as far as it is kept and no longer being explained; and the number after it.
     fn since(&self, from: u64, filter: &Filter) -> (Seen, u64) {
-        let begin = self.index(from).min(self.denials.len());
-        let end = self.denials.len().min(begin + BATCH);
-        let denials = self.denials.range(begin..end).filter(|denial| filter.admits(denial)).cloned().collect();
-        (Seen { missed: self.first().saturating_sub(from), denials }, self.first() + end as u64)
+        let (mut seen, mut present, mut end) = (Seen::default(), 0, self.next);
+        for denial in self.from(from) {
+            if matches!(denial.explanation, Explanation::Pending) || present == BATCH {
+                end = denial.sequence;
+                break;
+            }
+            present += 1;
+            if filter.admits(denial) {
+                seen.denials.push(denial.clone());
+            }
+        }
+        // Each number was given to one that is still here or was dropped.
+        seen.missed = end - from - present;
+        (seen, end)
     }
+}
+
+/// Two iterators in one order as one.
+fn merged<T: Copy, K: Ord>(
+    one: impl Iterator<Item = T>,
+    other: impl Iterator<Item = T>,
+    key: impl Fn(T) -> K,
+) -> impl Iterator<Item = T> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    iter::from_fn(move || match (one.peek(), other.peek()) {
+        (Some(&first), Some(&second)) if key(second) < key(first) => other.next(),
+        (Some(_), _) => one.next(),
+        (None, _) => other.next(),
+    })
 }
 
 // === impl Watch ===
@@ -168,7 +228,7 @@ impl fmt::Debug for Watch {
 }
 
 /// How many denials are copied at a time, while others wait to add theirs.
-const BATCH: usize = 100;
+const BATCH: u64 = 100;
 
 #[cfg(test)]
 mod tests {
@@ -180,7 +240,7 @@ mod tests {
     }
 
     fn add(recent: &Recent, reason: &'static str) -> u64 {
-        recent.add(|denial| {
+        recent.add(true, |denial| {
             denial.reason = reason;
             masked::put(&mut denial.decision_id, reason.as_bytes());
         })
@@ -220,17 +280,47 @@ mod tests {
         };
         let recent = Recent::new(1000, 3 * one);
         for _ in 0..1000 {
-            recent.add(|denial| masked::put(&mut denial.path, long.as_bytes()));
+            recent.add(true, |denial| masked::put(&mut denial.path, long.as_bytes()));
             let state = recent.state();
             assert!(state.bytes <= 3 * one);
-            assert_eq!(state.bytes, state.denials.iter().map(Denial::weight).sum::<usize>());
+            assert_eq!(state.bytes, state.denials.iter().flatten().map(Denial::weight).sum::<usize>());
         }
-        assert!((1..=3).contains(&recent.state().denials.len()));
+        assert!((1..=3).contains(&recent.state().len()));
         let recent = Recent::new(1, usize::MAX);
-        recent.add(|denial| masked::put(&mut denial.path, long.as_bytes()));
-        recent.add(|_| ());
-        recent.add(|denial| assert!(denial.path.capacity() >= long.len()));
-        assert_eq!(Recent::new(0, usize::MAX).add(|_| ()), 0, "nothing is kept where nothing is to be kept");
+        recent.add(true, |denial| masked::put(&mut denial.path, long.as_bytes()));
+        recent.add(true, |_| ());
+        recent.add(true, |denial| assert!(denial.path.capacity() >= long.len()));
+        assert_eq!(Recent::new(0, usize::MAX).add(true, |_| ()), 0, "nothing is kept where nothing is to be kept");
+    }
+
+    #[test]
+    fn who_names_no_known_consumer_pushes_out_none_that_does() {
+        let recent = recent(4);
+        let add = |known, reason| recent.add(known, |denial| denial.reason = reason);
+        for reason in ["a", "b", "c", "d", "e"] {
+            add(true, reason);
+        }
+        for _ in 0..1000 {
+            add(false, "unsigned");
+        }
+        add(true, "f");
+        let all = Filter::default();
+        assert_eq!(reasons(&recent.list(&all, None, 10)), ["f", "unsigned", "unsigned", "e"]);
+        assert_eq!(reasons(&recent.list(&all, Some(1005), 10)), ["unsigned", "unsigned", "e"]);
+        recent.explain(4, Explanation::Skipped);
+        assert!(matches!(recent.list(&only("e"), None, 10)[0].explanation, Explanation::Skipped));
+    }
+
+    #[tokio::test]
+    async fn what_is_being_explained_is_seen_once_it_is_and_what_comes_after_it_then() {
+        let recent = recent(10);
+        let mut watch = Watch::new(Arc::clone(&recent), Filter::default());
+        let pending = recent.add(true, |denial| denial.explanation = Explanation::Pending);
+        recent.add(false, |denial| denial.reason = "unsigned");
+        let (seen, ()) = tokio::join!(watch.next(), async { recent.explain(pending, Explanation::Skipped) });
+        let seen = seen.unwrap();
+        assert_eq!((seen.missed, seen.denials.len()), (0, 2));
+        assert!(matches!(seen.denials[0].explanation, Explanation::Skipped));
     }
 
     #[tokio::test]

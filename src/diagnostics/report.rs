@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Refused;
+use super::{Explanation, Refused};
 use crate::clock::UnixTime;
 use crate::config::Mode;
 use crate::lanes::Lanes;
@@ -23,6 +23,8 @@ pub struct Report {
     pub allowed: u64,
     /// The others, by reason.
     pub reasons: Vec<Tally>,
+    /// Those whose signature did not match, by a word of the [`Explanation`](super::Explanation); a pair of causes is in both.
+    pub causes: Vec<Tally>,
     /// All of them by signature method, in the order of [`SignatureMethod::ALL`]; what names none is not in it.
     pub methods: Vec<(SignatureMethod, u64)>,
     /// When the last of them came.
@@ -56,6 +58,7 @@ struct Counts {
     anonymous: u64,
     allowed: [u64; SignatureMethod::ALL.len()],
     refused: Vec<(Kind, u64)>,
+    causes: Vec<Tally>,
     last_seen: UnixTime,
 }
 
@@ -92,10 +95,15 @@ impl Report {
             self.add_method(method, count);
         }
         for (kind, count) in &counts.refused {
-            add_tally(&mut self.reasons, kind.reason, kind.mode, *count);
+            tally(&mut self.reasons, kind.reason).add(kind.mode, *count);
             if let Some(method) = kind.method {
                 self.add_method(method, *count);
             }
+        }
+        for cause in &counts.causes {
+            let sum = tally(&mut self.causes, cause.name);
+            sum.denied += cause.denied;
+            sum.would_deny += cause.would_deny;
         }
     }
 
@@ -110,14 +118,23 @@ impl Report {
     }
 }
 
-fn add_tally(tallies: &mut Vec<Tally>, name: &'static str, mode: Mode, count: u64) {
+/// The tally of that word, in the order of words.
+fn tally<'t>(tallies: &'t mut Vec<Tally>, name: &'static str) -> &'t mut Tally {
     let at = tallies.binary_search_by_key(&name, |tally| tally.name).unwrap_or_else(|at| {
         tallies.insert(at, Tally { name, denied: 0, would_deny: 0 });
         at
     });
-    match mode {
-        Mode::Enforce => tallies[at].denied += count,
-        Mode::Shadow => tallies[at].would_deny += count,
+    &mut tallies[at]
+}
+
+// === impl Tally ===
+
+impl Tally {
+    const fn add(&mut self, mode: Mode, count: u64) {
+        match mode {
+            Mode::Enforce => self.denied += count,
+            Mode::Shadow => self.would_deny += count,
+        }
     }
 }
 
@@ -131,16 +148,17 @@ impl Ledger {
     }
 
     pub(super) fn allowed(&self, consumer: &str, method: SignatureMethod, now: UnixTime) {
-        if let Some(counts) = locked(self.0.mine()).consumer(consumer) {
+        locked(self.0.mine()).count(Some(consumer), |counts| {
             counts.allowed[method as usize] += 1;
             counts.last_seen = now;
-        }
+        });
     }
 
     pub(super) fn anonymous(&self, now: UnixTime) {
-        let nobody = &mut locked(self.0.mine()).nobody;
-        nobody.anonymous += 1;
-        nobody.last_seen = now;
+        locked(self.0.mine()).count(None, |nobody| {
+            nobody.anonymous += 1;
+            nobody.last_seen = now;
+        });
     }
 
     pub(super) fn refused(&self, refused: &Refused<'_>, now: UnixTime) {
@@ -151,15 +169,17 @@ impl Ledger {
             mode: refused.mode,
         };
         let consumer = denial.and_then(|denial| denial.known_consumer());
-        let mut page = locked(self.0.mine());
-        let counts = match consumer {
-            Some(consumer) => page.consumer(consumer.key.as_str()),
-            None => Some(&mut page.nobody),
-        };
-        if let Some(counts) = counts {
+        locked(self.0.mine()).count(consumer.map(|consumer| consumer.key.as_str()), |counts| {
             counts.refused(kind);
             counts.last_seen = now;
-        }
+        });
+    }
+
+    /// Counts why the signature of a request did not match that was counted as refused already.
+    pub(super) fn explained(&self, consumer: &str, explanation: &Explanation, mode: Mode) {
+        locked(self.0.mine()).count(Some(consumer), |counts| {
+            explanation.words().for_each(|word| tally(&mut counts.causes, word).add(mode, 1));
+        });
     }
 
     /// At most `limit` of them after the key `after`, in the order of their keys.
@@ -192,17 +212,15 @@ fn locked(page: &Mutex<Page>) -> MutexGuard<'_, Page> {
 // === impl Page ===
 
 impl Page {
-    /// The counts of a consumer, unless there are too many already.
-    fn consumer(&mut self, key: &str) -> Option<&mut Counts> {
-        // Looked up twice: a key is copied only where it is new.
-        if !self.consumers.contains_key(key) {
-            if self.consumers.len() >= self.most {
-                self.unreported += 1;
-                return None;
-            }
-            self.consumers.insert(key.into(), Counts::default());
+    /// Counts for a consumer, unless there are too many already, or for nobody.
+    fn count(&mut self, consumer: Option<&str>, count: impl FnOnce(&mut Counts)) {
+        let Some(key) = consumer else { return count(&mut self.nobody) };
+        let has_room = self.consumers.len() < self.most;
+        match self.consumers.get_mut(key) {
+            Some(counts) => count(counts),
+            None if has_room => count(self.consumers.entry(key.into()).or_default()),
+            None => self.unreported += 1,
         }
-        self.consumers.get_mut(key)
     }
 }
 
@@ -234,6 +252,7 @@ mod tests {
             host: b"",
             target: b"",
             mode,
+            sent: None,
         }
     }
 

@@ -108,7 +108,7 @@ pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = 
     let health = Health::new().await;
     let (store, clock, metrics) = (Arc::clone(&app.store), Arc::clone(&app.clock), Arc::clone(&app.metrics));
     let cached = CachedStore::new(store, Arc::clone(&clock), &app.config.cache, metrics);
-    let diagnostics = Diagnostics::new(&app.config.diagnostics, clock);
+    let diagnostics = Diagnostics::new(&app.config.diagnostics, clock, Arc::clone(&app.metrics));
     let (workers, mut ended) =
         Workers::start(app.config.workers.unwrap_or_else(processors)).map_err(ServerError::Workers)?;
     let check = check_seats(&app, &cached, &diagnostics, &health, &workers)?;

@@ -57,6 +57,28 @@ pub(crate) struct DenialStyle<'a> {
     pub(crate) decision_id: &'a str,
     /// The masked base string, where the detail is `debug`.
     pub(crate) base_string: Option<String>,
+    /// Why the signature did not match, where the detail is `debug` and it may be told.
+    pub(crate) explained: Option<Explained>,
+}
+
+/// Why a signature did not match, and what to do about it.
+pub(crate) struct Explained {
+    /// A word of a closed list, or two with a `+` between them.
+    pub(crate) cause: String,
+    /// A sentence or two.
+    pub(crate) remedy: String,
+}
+
+impl DenialStyle<'_> {
+    /// What only `debug` tells.
+    fn debug(&self) -> impl Iterator<Item = (&str, &str)> {
+        let base_string = self.base_string.as_deref().map(|text| ("base_string", text));
+        let explained = self
+            .explained
+            .iter()
+            .flat_map(|Explained { cause, remedy }| [("cause", cause.as_str()), ("remedy", remedy.as_str())]);
+        base_string.into_iter().chain(explained)
+    }
 }
 
 /// A denial, written.
@@ -76,8 +98,7 @@ impl Problem {
         let reported: Vec<_> = self.reported().filter(|_| tells).collect();
         let (content_type, body) = if style.form {
             let id = ("decision_id", style.decision_id);
-            let base_string = style.base_string.as_deref().map(|text| ("base_string", text));
-            (FORM, form(reported.iter().copied().chain([id]).chain(base_string)))
+            (FORM, form(reported.iter().copied().chain([id]).chain(style.debug())))
         } else {
             (PROBLEM_JSON, self.json(&reported, style))
         };
@@ -112,8 +133,8 @@ impl Serialize for Json<'_> {
             object.serialize_entry(name, value)?;
         }
         object.serialize_entry("decision_id", style.decision_id)?;
-        if let Some(base_string) = &style.base_string {
-            object.serialize_entry("base_string", base_string)?;
+        for (name, value) in style.debug() {
+            object.serialize_entry(name, value)?;
         }
         object.end()
     }

@@ -46,6 +46,7 @@ pub struct LogError(#[source] Box<dyn std::error::Error + Send + Sync>);
 pub struct Metrics {
     registry: Registry,
     decisions: Decisions,
+    diagnoses: Family<CauseLabel, Counter>,
     token_requests: Family<EndpointLabels, Counter>,
     store_errors: Family<KindLabel, Counter>,
     store_up: Gauge,
@@ -66,6 +67,11 @@ impl Metrics {
     /// `reason` is from a closed set.
     pub fn decision(&self, result: &'static str, reason: &'static str, took: Duration) {
         self.decisions.count(&DecisionLabels { result, reason }, took);
+    }
+
+    /// Counts a signature that did not match; `cause` is from a closed set.
+    pub fn diagnosis(&self, cause: &'static str) {
+        self.diagnoses.get_or_create(&CauseLabel { cause }).inc();
     }
 
     /// Counts a request for credentials. `result` is `issue`, `deny` or `error`; `endpoint` and `reason` are from closed
@@ -141,6 +147,7 @@ impl Default for Metrics {
         let metrics = Self {
             registry: Registry::with_prefix("countersign"),
             decisions: Decisions::default(),
+            diagnoses: Family::default(),
             token_requests: Family::default(),
             store_errors: Family::default(),
             store_up: Gauge::default(),
@@ -168,6 +175,8 @@ impl Metrics {
         registry.register("decisions", "Checks by result and reason", self.decisions.by_reason.clone());
         let help = "How long a check took, from the request to the answer";
         registry.register_with_unit("check_duration", help, Unit::Seconds, self.decisions.took.clone());
+        let help = "Signatures that did not match, by what their clients did otherwise";
+        registry.register("diagnoses", help, self.diagnoses.clone());
         let help = "Requests for credentials by endpoint, result and reason";
         registry.register("token_requests", help, self.token_requests.clone());
         registry.register("store_errors", "Calls to the store that failed, by kind", self.store_errors.clone());
@@ -274,6 +283,11 @@ struct DecisionLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CauseLabel {
+    cause: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EndpointLabels {
     endpoint: &'static str,
     result: &'static str,
@@ -374,6 +388,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.decision("allow", "ok", Duration::ZERO);
         metrics.token_request("access_token", "issue", "ok");
+        metrics.diagnosis("none");
         metrics.store_error("unavailable");
         metrics.connection_dropped("check", "silent");
         metrics.cache_invalidation("token");
@@ -383,7 +398,7 @@ mod tests {
         for kind in ["# HELP", "# TYPE"] {
             let described: BTreeSet<_> =
                 text.lines().filter_map(|line| line.strip_prefix(kind)?.split_whitespace().next()).collect();
-            assert_eq!(described.len(), 16, "{kind}");
+            assert_eq!(described.len(), 17, "{kind}");
             for name in series(&metrics).keys() {
                 assert!(described.iter().any(|known| name.starts_with(known)), "{kind} of {name}");
             }

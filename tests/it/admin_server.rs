@@ -15,6 +15,7 @@ use countersign::server::api::v1::token_service_client::TokenServiceClient;
 use countersign::server::api::v1::user_service_client::UserServiceClient;
 use countersign::server::api::{self, Access, AdminToken, IssuerToken};
 use countersign::store::{self, Store};
+use countersign::telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::metadata::MetadataValue;
@@ -51,7 +52,7 @@ impl AdminServer {
         let address = listener.local_addr().unwrap();
         let issuer_token = IssuerToken::new(ISSUER_TOKEN);
         let access = Access::new(AdminToken::new(ADMIN_TOKEN).unwrap(), issuer_token, &Config::default().api);
-        let diagnostics = Diagnostics::new(&Config::default().diagnostics, clock.clone());
+        let diagnostics = Diagnostics::new(&Config::default().diagnostics, clock.clone(), Arc::new(Metrics::default()));
         let routes = api::routes(issuer, diagnostics.clone(), access);
         let serving = Server::builder().add_routes(routes).serve_with_incoming(TcpIncoming::from(listener));
         Self { address, clock, store, diagnostics, serving: tokio::spawn(serving) }

@@ -177,6 +177,7 @@ pub(crate) const fn denial(decision_id: &str) -> Refused<'_> {
         host: b"api.example.com",
         target: b"/photos?size=original",
         mode: Mode::Enforce,
+        sent: None,
     }
 }
 

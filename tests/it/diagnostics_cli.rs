@@ -21,9 +21,9 @@ async fn denials_are_listed_for_people_and_programs() {
     let table = text(&run(&server, &["denials"]).await);
     assert_eq!(
         table,
-        "TIME                  DECISION  RESULT      REASON      CONSUMER KEY  REQUEST\n\
-         2023-11-14T22:13:20Z  22        would_deny  nonce_used                GET api.example.com/photos?size=***\n\
-         2023-11-14T22:13:20Z  11        deny        unsigned                  GET api.example.com/photos?size=***\n"
+        "TIME                  DECISION  RESULT      REASON      CAUSE  CONSUMER KEY  REQUEST\n\
+         2023-11-14T22:13:20Z  22        would_deny  nonce_used                       GET api.example.com/photos?size=***\n\
+         2023-11-14T22:13:20Z  11        deny        unsigned                         GET api.example.com/photos?size=***\n"
     );
     let listed = text(&run(&server, &["denials", "--reason=unsigned", "--output=json"]).await);
     let listed: Value = serde_json::from_str(&listed).unwrap();
@@ -82,7 +82,8 @@ async fn a_report_counts_for_each_consumer_and_says_of_what() {
     let lines: Vec<_> = table.lines().collect();
     assert_eq!(
         lines[0],
-        "CONSUMER KEY  SEEN  ALLOWED  DENIED  WOULD DENY  REASONS                 SIGNED WITH                 LAST SEEN"
+        "CONSUMER KEY  SEEN  ALLOWED  DENIED  WOULD DENY  REASONS                 CAUSES  SIGNED WITH                 LAST \
+         SEEN"
     );
     assert_eq!(
         lines[1].split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>(),

@@ -57,9 +57,14 @@ pub(crate) enum Deadlines {
 impl Envoy {
     /// Starts the Envoy of a version, and returns when it takes requests.
     pub(crate) async fn start(version: &str, shape: Shape, peers: Peers) -> Self {
+        Self::start_as(version, &shape.configuration(peers)).await
+    }
+
+    /// The same with a configuration of the test's own.
+    pub(crate) async fn start_as(version: &str, configuration: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (config, admin_path) = (directory.path().join("envoy.yaml"), directory.path().join("admin"));
-        fs::write(&config, shape.configuration(peers)).unwrap();
+        fs::write(&config, configuration).unwrap();
         let mut command = Command::new(binary(version));
         command.args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"]);
         command.args(["--file-flush-interval-msec", "50", "--config-path"]).arg(&config);

@@ -12,7 +12,7 @@ use super::fields::{Fields, typed};
 use super::page::{Asked, Page};
 use super::v1::diagnostics_service_server::DiagnosticsService;
 use super::{errors, v1};
-use crate::diagnostics::{Denial, Diagnostics, Filter, Seen, Watch};
+use crate::diagnostics::{Denial, Diagnostics, Explanation, Filter, Seen, Watch};
 use crate::model::ConsumerKey;
 
 /// Shows what is in the memory of this process; nothing here changes anything.
@@ -29,9 +29,10 @@ impl DiagnosticsService for Observed {
         &self,
         request: Request<v1::ListDenialsRequest>,
     ) -> Result<Response<v1::ListDenialsResponse>, Status> {
-        let v1::ListDenialsRequest { page_size, page_token, consumer_key, reason, start_time } = request.into_inner();
+        let v1::ListDenialsRequest { page_size, page_token, consumer_key, reason, cause, start_time } =
+            request.into_inner();
         let mut fields = Fields::default();
-        let filter = filter(&mut fields, Wanted { consumer_key, reason, start_time });
+        let filter = filter(&mut fields, Wanted { consumer_key, reason, cause, start_time });
         // A page of other denials than were asked for first would begin anywhere.
         let list = format!("denials {filter:?}");
         let asked = Asked { size: page_size, token: &page_token };
@@ -48,9 +49,9 @@ impl DiagnosticsService for Observed {
         &self,
         request: Request<v1::WatchDenialsRequest>,
     ) -> Result<Response<Self::WatchDenialsStream>, Status> {
-        let v1::WatchDenialsRequest { consumer_key, reason } = request.into_inner();
+        let v1::WatchDenialsRequest { consumer_key, reason, cause } = request.into_inner();
         let mut fields = Fields::default();
-        let filter = filter(&mut fields, Wanted { consumer_key, reason, start_time: None });
+        let filter = filter(&mut fields, Wanted { consumer_key, reason, cause, start_time: None });
         let filter = fields.all(filter)?;
         Ok(Response::new(watched(self.diagnostics.watch(filter)).boxed()))
     }
@@ -96,15 +97,20 @@ impl Observed {
 struct Wanted {
     consumer_key: String,
     reason: String,
+    cause: String,
     start_time: Option<Timestamp>,
 }
 
 fn filter(fields: &mut Fields, wanted: Wanted) -> Option<Filter> {
-    let Wanted { consumer_key, reason, start_time } = wanted;
+    let Wanted { consumer_key, reason, cause, start_time } = wanted;
     let consumer_key = fields.optional("consumer_key", &consumer_key, ConsumerKey::new);
     let reason = fields.optional("reason", &reason, |text| typed(&text, LONGEST_ID).map(str::to_owned));
+    let cause = fields.optional("cause", &cause, |word| {
+        if Explanation::is_word(&word) { Ok(word) } else { Err("is none of the words of Denial.causes") }
+    });
     let since = fields.take("start_time", start_time.map(unix_time).transpose());
-    Some(Filter { consumer_key: consumer_key?.map(|key| key.to_string()), reason: reason?, since: since? })
+    let consumer_key = consumer_key?.map(|key| key.to_string());
+    Some(Filter { consumer_key, reason: reason?, cause: cause?, since: since? })
 }
 
 /// A message for each denial, and before it how many were missed.

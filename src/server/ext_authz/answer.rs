@@ -411,8 +411,14 @@ mod tests {
 
     #[test]
     fn a_denial_is_read_as_it_was_meant() {
-        let style =
-            DenialStyle { realm: "r", detail: DenyDetail::Problem, form: true, decision_id: ID, base_string: None };
+        let style = DenialStyle {
+            realm: "r",
+            detail: DenyDetail::Problem,
+            form: true,
+            decision_id: ID,
+            base_string: None,
+            explained: None,
+        };
         let problem = Problem::of(Reason::ScopeMissing);
         let key = ConsumerKey::new("key").unwrap();
         let about = Metadata { problem: Some("scope_missing"), caller: Named::Claimed(&key), ..about("deny") };
@@ -455,8 +461,14 @@ mod tests {
 
     #[test]
     fn only_an_allowance_has_status_code_0() {
-        let style =
-            DenialStyle { realm: "r", detail: DenyDetail::Problem, form: false, decision_id: "1", base_string: None };
+        let style = DenialStyle {
+            realm: "r",
+            detail: DenyDetail::Problem,
+            form: false,
+            decision_id: "1",
+            base_string: None,
+            explained: None,
+        };
         for reason in [Reason::Unsigned, Reason::ScopeMissing, Reason::NotHttp, Reason::NonceUsed] {
             let denied = read(deny(&Problem::of(reason), &style, &about("deny")));
             assert_ne!(code(&denied), 0, "{reason:?}");
@@ -488,8 +500,14 @@ mod tests {
 
     #[test]
     fn a_denial_without_detail_tells_nothing_but_the_realm() {
-        let style =
-            DenialStyle { realm: "r\"1", detail: DenyDetail::None, form: false, decision_id: "1", base_string: None };
+        let style = DenialStyle {
+            realm: "r\"1",
+            detail: DenyDetail::None,
+            form: false,
+            decision_id: "1",
+            base_string: None,
+            explained: None,
+        };
         let denied = read(deny(&Problem::of(Reason::NonceUsed), &style, &about("deny")));
         let Some(HttpResponse::DeniedResponse(denied)) = denied.http_response else { panic!("not a denial") };
         let challenge = &denied.headers[0].header.as_ref().unwrap().value;

@@ -9,7 +9,7 @@ use super::headers::{Headers, Values};
 use super::policy::{self, Policy};
 use super::{Asked, CheckService, body};
 use crate::config::{DenyDetail, Mode};
-use crate::diagnostics::Refused;
+use crate::diagnostics::{Explaining, Refused};
 use crate::model::Scopes;
 use crate::oauth::{self, Body, Scheme, SignatureMethod};
 use crate::server::respond::{DenialStyle, Problem};
@@ -50,15 +50,20 @@ impl Check<'_> {
             https_is_configured: self.policy.origin().is_some_and(|origin| origin.scheme == Scheme::Https),
             check_id: self.nonce_check_id(),
         };
-        let whole = body::whole(&self.attributes, check.envoy_sends_whole_bodies);
+        let whole = self.body();
         let headers = SignedHeaders::of(&self.attributes.headers);
         let request = self.request(scheme, whole, &headers);
         let decision = self.service.verifier.check(&request, &demands).await?;
         Ok(name_body_gap(decision, whole.err()))
     }
 
+    /// The whole body, or why it is not here.
+    pub(super) fn body(&self) -> Result<&[u8], BodyGap> {
+        body::whole(&self.attributes, self.service.config.check.envoy_sends_whole_bodies)
+    }
+
     /// The request as the client signed it, as far as the configuration knows.
-    fn request<'r>(
+    pub(super) fn request<'r>(
         &'r self,
         scheme: Scheme,
         body: Result<&'r [u8], BodyGap>,
@@ -78,12 +83,19 @@ impl Check<'_> {
     }
 
     /// What an operator configured, else what Envoy says; `None` is neither http nor https.
-    fn scheme(&self) -> Option<Scheme> {
-        match (self.policy.origin(), self.attributes.scheme) {
-            (Some(origin), _) => Some(origin.scheme),
-            (None, "http") => Some(Scheme::Http),
-            (None, "https") => Some(Scheme::Https),
-            (None, _) => None,
+    pub(super) fn scheme(&self) -> Option<Scheme> {
+        match self.policy.origin() {
+            Some(origin) => Some(origin.scheme),
+            None => self.received_scheme(),
+        }
+    }
+
+    /// What Envoy says.
+    pub(super) fn received_scheme(&self) -> Option<Scheme> {
+        match self.attributes.scheme {
+            "http" => Some(Scheme::Http),
+            "https" => Some(Scheme::Https),
+            _ => None,
         }
     }
 
@@ -106,21 +118,21 @@ impl Check<'_> {
     fn masked_base_string(&self) -> Option<String> {
         let check = &self.service.config.check;
         let scheme = self.scheme().filter(|_| check.deny_detail == DenyDetail::Debug)?;
-        let whole = body::whole(&self.attributes, check.envoy_sends_whole_bodies);
         let headers = SignedHeaders::of(&self.attributes.headers);
-        let signed = self.request(scheme, whole, &headers).parse(self.service.verifier.limits()).ok().flatten()?;
+        let signed =
+            self.request(scheme, self.body(), &headers).parse(self.service.verifier.limits()).ok().flatten()?;
         Some(signed.masked_base_string().escape_ascii().to_string())
     }
 }
 
 /// The headers that the signature depends on.
-struct SignedHeaders<'a> {
+pub(super) struct SignedHeaders<'a> {
     authorization: &'a [&'a [u8]],
     content_type: Values<'a>,
 }
 
 impl<'a> SignedHeaders<'a> {
-    fn of(headers: &'a Headers<'a>) -> Self {
+    pub(super) fn of(headers: &'a Headers<'a>) -> Self {
         Self {
             authorization: &headers.authorization,
             // Envoy joins repeated headers with a comma, also where it sends the others apart.
@@ -152,27 +164,29 @@ fn name_body_gap(decision: Decision, gap: Option<BodyGap>) -> Decision {
 
 impl Check<'_> {
     /// Answers, logs and counts a decision.
-    pub(super) fn respond(&self, decision: &Decision) -> Answer {
+    pub(super) async fn respond(&self, decision: &Decision) -> Answer {
         let headers = &self.attributes.headers;
         let shadow = self.policy.is_shadow();
         let hide = self.service.config.check.hide_credentials && !shadow;
-        self.record(decision, shadow);
+        let explaining = self.record(decision, shadow);
         let about = self.metadata(decision, shadow);
         match Permit::of(decision) {
             Ok(permit) => answer::allow(&permit, headers, hide, &about),
             Err(_) if shadow => answer::allow(&Permit::shadow(), headers, hide, &about),
-            Err(denial) => self.deny(denial, &about),
+            Err(denial) => self.deny(denial, explaining, &about).await,
         }
     }
 
-    fn deny(&self, denial: &Denial, about: &Metadata<'_>) -> Answer {
+    async fn deny(&self, denial: &Denial, explaining: Option<Explaining>, about: &Metadata<'_>) -> Answer {
         let decision_id = self.asked.id.hex();
+        let detail = self.service.config.check.deny_detail;
         let style = DenialStyle {
             realm: self.policy.realm(),
-            detail: self.service.config.check.deny_detail,
+            detail,
             form: wants_form(&self.attributes.headers),
             decision_id: decision_id.as_str(),
             base_string: self.masked_base_string(),
+            explained: self.explained(explaining, detail).await,
         };
         answer::deny(&Problem::of(denial.reason), &style, about)
     }
@@ -215,7 +229,7 @@ impl Check<'_> {
         }
     }
 
-    fn record(&self, decision: &Decision, shadow: bool) {
+    fn record(&self, decision: &Decision, shadow: bool) -> Option<Explaining> {
         let result = result(decision, shadow);
         let reason = match decision {
             Decision::Deny(denial) => denial.reason.label(),
@@ -225,8 +239,9 @@ impl Check<'_> {
         let diagnostics = &self.service.diagnostics;
         match decision {
             Decision::Deny(denial) => {
-                self.keep(denial.reason.label(), Some(denial));
+                let explaining = self.keep(denial.reason.label(), Some(denial));
                 self.log_denial(denial, result);
+                explaining
             }
             Decision::Allow(allowed) => {
                 diagnostics.allowed(allowed.identity.consumer_key(), allowed.signature_method);
@@ -239,26 +254,14 @@ impl Check<'_> {
                     latency_us = self.asked.latency_us(),
                     "check"
                 );
+                None
             }
             Decision::Anonymous => {
                 diagnostics.anonymous();
                 tracing::debug!(decision_id = %self.asked.id, result, latency_us = self.asked.latency_us(), "check");
+                None
             }
         }
-    }
-
-    /// Counts and keeps what is refused, or would be.
-    fn keep(&self, reason: &'static str, denial: Option<&Denial>) {
-        let Attributes { method, host, target, .. } = self.attributes;
-        self.service.diagnostics.refused(&Refused {
-            decision_id: self.asked.id.hex().as_str(),
-            reason,
-            denial,
-            method: method.as_bytes(),
-            host: host.as_bytes(),
-            target,
-            mode: if self.policy.is_shadow() { Mode::Shadow } else { Mode::Enforce },
-        });
     }
 
     /// One event a denial: enough to act on, and no header, no query and no body.
@@ -302,6 +305,7 @@ pub(super) fn unreadable(service: &CheckService, asked: &Asked, reason: Reason) 
         host: b"",
         target: b"",
         mode: Mode::Enforce,
+        sent: None,
     });
     let style = DenialStyle {
         realm: &check.realm,
@@ -309,6 +313,7 @@ pub(super) fn unreadable(service: &CheckService, asked: &Asked, reason: Reason) 
         form: false,
         decision_id: decision_id.as_str(),
         base_string: None,
+        explained: None,
     };
     let about = Metadata { problem: Some(reason.label()), ..Metadata::of("deny", asked.id) };
     answer::deny(&Problem::of(reason), &style, &about)

@@ -22,6 +22,8 @@ pub(super) struct Headers<'a> {
     /// `x-envoy-auth-partial-body`, which Envoy adds when it buffered the body, whatever its length; a client's own is
     /// removed.
     pub(super) partial_body: Values<'a>,
+    /// What Envoy and proxies before it say that the client asked for; for explaining only.
+    pub(super) forwarded: Forwarded<'a>,
     /// `Upgrade`.
     pub(super) upgrade: Values<'a>,
     /// The names that an upstream may read as one of the identity headers although they are spelled otherwise.
@@ -30,6 +32,21 @@ pub(super) struct Headers<'a> {
     path: Values<'a>,
     is_joined: bool,
     is_raw: bool,
+}
+
+/// Headers in which a proxy says what the client's request was before it changed it.
+#[derive(Default)]
+pub(super) struct Forwarded<'a> {
+    /// `X-Forwarded-Host`.
+    pub(super) host: Values<'a>,
+    /// `X-Forwarded-Proto`.
+    pub(super) proto: Values<'a>,
+    /// `X-Forwarded-Port`.
+    pub(super) port: Values<'a>,
+    /// `X-Forwarded-Prefix`.
+    pub(super) prefix: Values<'a>,
+    /// `x-envoy-original-path`.
+    pub(super) original_path: Values<'a>,
 }
 
 impl<'a> Headers<'a> {
@@ -73,6 +90,11 @@ impl<'a> Headers<'a> {
             12 => (b"content-type", &mut self.content_type),
             13 => (b"authorization", &mut self.authorization),
             14 => (b"content-length", &mut self.content_length),
+            16 if is(name.as_bytes(), b"x-forwarded-host") => (b"x-forwarded-host", &mut self.forwarded.host),
+            16 => (b"x-forwarded-port", &mut self.forwarded.port),
+            17 => (b"x-forwarded-proto", &mut self.forwarded.proto),
+            18 => (b"x-forwarded-prefix", &mut self.forwarded.prefix),
+            21 => (b"x-envoy-original-path", &mut self.forwarded.original_path),
             25 => (b"x-envoy-auth-partial-body", &mut self.partial_body),
             _ => return None,
         };

@@ -13,6 +13,7 @@ mod grpc;
 mod headers;
 mod identity;
 mod policy;
+mod refused;
 mod routes;
 mod wire;
 
@@ -122,7 +123,7 @@ impl CheckService {
         let deciding = pin!(check.decide());
         let in_time = pin!(async { deadline::by(asked.deadline, deciding).await.unwrap_or(Err(Failure::Deadline)) });
         match guarded(in_time).await {
-            Ok(decision) => Ok(check.respond(&decision)),
+            Ok(decision) => Ok(check.respond(&decision).await),
             Err(failure) if check.policy.is_shadow() => Ok(check.let_failure_pass(&failure)),
             Err(failure) => Err(failure),
         }

@@ -239,6 +239,7 @@ impl TokenEndpoints {
             form: negotiation::wants_form_denial(headers),
             decision_id: &decision_id,
             base_string: None,
+            explained: None,
         };
         answer::refused(refusal, style)
     }

@@ -75,7 +75,7 @@ impl Bench {
             Issuer::new(Arc::clone(&store), Arc::clone(&dyn_clock), Arc::clone(&entropy), Terms::of(&config), None);
         issue(&issuer).await;
         let metrics = Arc::new(Metrics::default());
-        let diagnostics = Diagnostics::new(&config.diagnostics, Arc::clone(&dyn_clock));
+        let diagnostics = Diagnostics::new(&config.diagnostics, Arc::clone(&dyn_clock), Arc::clone(&metrics));
         let verifier = Verifier::new(wrap(store), dyn_clock, &config.verify);
         let service = CheckService::new(verifier, Arc::new(config), Arc::clone(&metrics), diagnostics.clone(), entropy);
         Self { service, clock, issuer, metrics, diagnostics }

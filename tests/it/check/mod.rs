@@ -5,5 +5,6 @@ mod answers;
 mod bench;
 mod bodies;
 mod diagnostics;
+mod explained;
 mod failures;
 mod routes;

@@ -6,6 +6,7 @@ mod allowed;
 mod bodies;
 mod clients;
 mod deployed;
+mod explained;
 mod failing;
 mod identity;
 mod network_filter;

@@ -1,8 +1,8 @@
 //! Denials and reports.
 
-use super::timestamp;
+use super::{count, timestamp};
 use crate::config::Mode;
-use crate::diagnostics::{Denial, Report, Tally};
+use crate::diagnostics::{Denial, Explanation, Report, Tally};
 use crate::oauth::SignatureMethod;
 use crate::server::api::v1;
 
@@ -20,7 +20,17 @@ pub(in super::super) fn denial_message(denial: Denial) -> v1::Denial {
         host,
         path,
         mode,
+        explanation,
     } = denial;
+    let causes = explanation.words().map(str::to_owned).collect();
+    let (base_string, diagnosis) = match explanation {
+        Explanation::NotSought | Explanation::Pending | Explanation::Skipped => (String::new(), None),
+        Explanation::NotFound { base_string } => (base_string.into_string(), None),
+        Explanation::Found(mut diagnosis) => (std::mem::take(&mut diagnosis.base_string), Some(diagnosis)),
+    };
+    let first_difference = diagnosis.as_ref().and_then(|diagnosis| diagnosis.first_difference);
+    let (client_base_string, remedy) =
+        diagnosis.map(|diagnosis| (diagnosis.client_base_string, diagnosis.remedy)).unwrap_or_default();
     v1::Denial {
         decision_id,
         decision_time: Some(timestamp(time)),
@@ -32,6 +42,11 @@ pub(in super::super) fn denial_message(denial: Denial) -> v1::Denial {
         host,
         path,
         mode: route_mode(mode).into(),
+        causes,
+        base_string,
+        client_base_string,
+        first_difference: first_difference.map(count),
+        remedy,
     }
 }
 
@@ -44,7 +59,7 @@ const fn route_mode(mode: Mode) -> v1::RouteMode {
 
 /// What was seen of a consumer.
 pub(in super::super) fn report_message(report: &Report) -> v1::ConsumerReport {
-    let Report { consumer_key, allowed, reasons, methods, last_seen } = report;
+    let Report { consumer_key, allowed, reasons, causes, methods, last_seen } = report;
     let methods = methods.iter();
     v1::ConsumerReport {
         consumer_key: consumer_key.clone(),
@@ -53,6 +68,7 @@ pub(in super::super) fn report_message(report: &Report) -> v1::ConsumerReport {
         denied: report.denied(),
         would_deny: report.would_deny(),
         reasons: counts(reasons),
+        causes: counts(causes),
         signature_methods: methods
             .map(|(method, seen)| v1::SignatureMethodCount { signature_method: method.name().to_owned(), seen: *seen })
             .collect(),

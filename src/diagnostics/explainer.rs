@@ -1,0 +1,108 @@
+//! Explains refused requests, one after another on a thread of its own, so that no answer waits for it unless it asks to.
+//!
+//! What may wait is bounded, and what finds no room is not explained. Nothing of a request is kept but the result.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use super::evidence::{Copied, Sent};
+use super::{Explanation, Shared};
+use crate::clock::UnixTime;
+use crate::config::Mode;
+use crate::model::{AccessToken, Consumer, ConsumerSecret};
+use crate::oauth::diagnosis::{BUDGET, Evidence, diagnose};
+use crate::oauth::{Keys, SignedRequest};
+use crate::verify::Named;
+
+/// A refused request that is to be explained.
+pub(super) struct Case {
+    /// The number of its denial.
+    pub(super) sequence: u64,
+    pub(super) decision_id: String,
+    pub(super) named: Named,
+    pub(super) sent: Copied,
+    /// When it was refused.
+    pub(super) time: UnixTime,
+    pub(super) mode: Mode,
+    /// Who may wait for it.
+    pub(super) asked: oneshot::Sender<Explanation>,
+}
+
+/// Starts the thread, which ends when every sender is gone. `None` when the system has no thread to give.
+pub(super) fn start(shared: &Arc<Shared>) -> Option<SyncSender<Case>> {
+    let (queue, cases) = sync_channel(WAITING);
+    let shared = Arc::clone(shared);
+    let thread = thread::Builder::new().name("explain".to_owned());
+    match thread.spawn(move || run(&cases, &shared)) {
+        Ok(_) => Some(queue),
+        Err(error) => {
+            tracing::warn!(%error, "refused requests will not be explained: the system has no thread for it");
+            None
+        }
+    }
+}
+
+fn run(cases: &Receiver<Case>, shared: &Shared) {
+    for case in cases {
+        // A mistake in an explanation must not end all others.
+        let explained = catch_unwind(AssertUnwindSafe(|| case.explain()));
+        let explanation = explained.unwrap_or_else(|_| {
+            tracing::error!(decision_id = case.decision_id, "explaining a refused request panicked");
+            Explanation::Skipped
+        });
+        shared.explained(case, explanation);
+    }
+}
+
+impl Case {
+    fn explain(&self) -> Explanation {
+        self.sent.read(|sent| {
+            let Named { consumer, token } = &self.named;
+            let (valid, expired): (Vec<_>, Vec<_>) =
+                consumer.secrets.iter().partition(|secret| secret.is_valid(self.time));
+            let (valid, expired) = (exposed(&valid), exposed(&expired));
+            let rsa_public_keys: Vec<_> = consumer.rsa_public_keys.iter().collect();
+            let keys = Keys {
+                consumer_secrets: &valid,
+                token_secret: token_secret(token.as_deref(), consumer),
+                rsa_public_keys: &rsa_public_keys,
+            };
+            let evidence = Evidence {
+                request: &sent.request,
+                limits: &sent.limits,
+                compat: consumer.compat,
+                keys,
+                expired_secrets: &expired,
+                forwarded: sent.forwarded,
+                received: sent.received,
+                reveal: false,
+            };
+            match diagnose(&evidence, BUDGET) {
+                Some(diagnosis) => Explanation::Found(Box::new(diagnosis)),
+                None => Explanation::NotFound { base_string: masked(sent) },
+            }
+        })
+    }
+}
+
+fn exposed<'s>(secrets: &[&'s ConsumerSecret]) -> Vec<&'s [u8]> {
+    secrets.iter().map(|secret| secret.secret.expose()).collect()
+}
+
+/// That of another consumer's token proves nothing of this one.
+fn token_secret<'t>(token: Option<&'t AccessToken>, consumer: &Consumer) -> Option<&'t [u8]> {
+    token.filter(|token| token.consumer_key == consumer.key).map(|token| token.secret.expose())
+}
+
+fn masked(sent: &Sent<'_>) -> Box<str> {
+    let signed = sent.request.parse(&sent.limits).ok().flatten();
+    let base_string = signed.as_ref().map(SignedRequest::masked_base_string).unwrap_or_default();
+    base_string.escape_ascii().to_string().into()
+}
+
+/// How many may wait. Each is at most as large as what is copied of a request.
+const WAITING: usize = 32;

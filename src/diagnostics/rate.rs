@@ -1,0 +1,192 @@
+//! How often a refused request may be explained: a rate for each consumer, one for those who are not known, and one for all
+//! together. What is not used is saved for ten seconds.
+//!
+//! Whoever knows a consumer's key can send bad signatures in its name: then the explanations of that consumer run out, and
+//! no other's. What is over the rate costs a look-up and allocates nothing.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::UnixTime;
+use crate::config::DiagnosticsConfig;
+
+/// The rates, and how much of each is left.
+pub(super) struct Rates {
+    /// Explanations a minute for each consumer, and for all.
+    each: u64,
+    /// One in so many of what is refused is explained.
+    sample: u64,
+    most: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    all: Bucket,
+    /// Of those who are not known, and of consumers for whom there is no room.
+    others: Bucket,
+    consumers: HashMap<Box<str>, Bucket>,
+    /// When room may be made again.
+    sweep_at: UnixTime,
+}
+
+/// What is left of one rate.
+#[derive(Clone, Copy)]
+struct Bucket {
+    per_minute: u64,
+    /// In units of which one explanation takes [`ONE`].
+    left: u64,
+    at: UnixTime,
+    /// How often it was asked for one.
+    asked: u64,
+}
+
+// === impl Rates ===
+
+impl Rates {
+    /// As `config` says; everything is left at `now`.
+    pub(super) fn new(config: &DiagnosticsConfig, now: UnixTime) -> Self {
+        let each = config.explain_rate;
+        let state = State {
+            all: Bucket::full(config.explain_total_rate, now),
+            others: Bucket::full(each, now),
+            consumers: HashMap::new(),
+            sweep_at: now,
+        };
+        Self { each, sample: config.explain_sample, most: config.consumers, state: Mutex::new(state) }
+    }
+
+    /// Takes one explanation of this consumer's, if one is left.
+    pub(super) fn take(&self, consumer: Option<&str>, now: UnixTime) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { all, others, consumers, sweep_at } = &mut *state;
+        let own = match consumer {
+            Some(key) if consumers.contains_key(key) => consumers.get_mut(key),
+            Some(key) if self.has_room(consumers, sweep_at, now) => {
+                Some(consumers.entry(key.into()).or_insert_with(|| Bucket::full(self.each, now)))
+            }
+            Some(_) | None => None,
+        };
+        let own = own.unwrap_or(others);
+        own.refill(now);
+        all.refill(now);
+        own.asked += 1;
+        (own.asked - 1).is_multiple_of(self.sample) && own.has_one() && all.has_one() && {
+            own.left -= ONE;
+            all.left -= ONE;
+            true
+        }
+    }
+
+    /// Whether there is room for one more consumer. Who used nothing for a while is forgotten, not more often than it takes
+    /// to have saved all that can be saved.
+    fn has_room(&self, consumers: &mut HashMap<Box<str>, Bucket>, sweep_at: &mut UnixTime, now: UnixTime) -> bool {
+        if consumers.len() >= self.most && now >= *sweep_at {
+            consumers.retain(|_, bucket| now.since(bucket.at) < SAVED);
+            *sweep_at = now.plus(SAVED);
+        }
+        consumers.len() < self.most
+    }
+}
+
+// === impl Bucket ===
+
+impl Bucket {
+    fn full(per_minute: u64, at: UnixTime) -> Self {
+        let mut bucket = Self { per_minute, left: 0, at, asked: 0 };
+        bucket.left = bucket.capacity();
+        bucket
+    }
+
+    /// What ten seconds give, and at least one.
+    fn capacity(&self) -> u64 {
+        if self.per_minute == 0 { 0 } else { (self.per_minute * 1000 * SAVED.as_secs()).max(ONE) }
+    }
+
+    fn refill(&mut self, now: UnixTime) {
+        let millis = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
+        self.left = self.left.saturating_add(millis.saturating_mul(self.per_minute)).min(self.capacity());
+        self.at = now;
+    }
+
+    const fn has_one(&self) -> bool {
+        self.left >= ONE
+    }
+}
+
+/// A rate of one a minute gives one unit a millisecond.
+const ONE: u64 = 60_000;
+
+/// How long it takes to save as much as can be saved.
+const SAVED: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    fn of(explain_rate: u64, explain_total_rate: u64, consumers: usize) -> Rates {
+        Rates::new(
+            &DiagnosticsConfig {
+                explain_rate,
+                explain_total_rate,
+                consumers,
+                ..crate::config::Config::default().diagnostics
+            },
+            START,
+        )
+    }
+
+    fn taken(rates: &Rates, consumer: Option<&str>, now: UnixTime) -> usize {
+        (0..10_000).filter(|_| rates.take(consumer, now)).count()
+    }
+
+    #[test]
+    fn each_has_its_own_rate_and_saves_ten_seconds_of_it() {
+        let rates = of(60, 6000, 10);
+        assert_eq!([taken(&rates, Some("a"), START), taken(&rates, Some("b"), START)], [10, 10]);
+        assert_eq!(taken(&rates, None, START), 10);
+        assert_eq!(taken(&rates, Some("a"), START.plus(Duration::from_millis(2500))), 2);
+        assert_eq!(taken(&rates, Some("a"), START.plus(Duration::from_hours(1))), 10);
+    }
+
+    #[test]
+    fn little_by_little_is_not_lost() {
+        let rates = of(60, 6000, 10);
+        taken(&rates, Some("a"), START);
+        let in_time = (1..=30_000).filter(|&millis| rates.take(Some("a"), START.plus(Duration::from_millis(millis))));
+        assert_eq!(in_time.count(), 30);
+        assert!(!rates.take(Some("a"), START), "a clock that goes back gives nothing");
+    }
+
+    #[test]
+    fn all_together_have_a_rate_too() {
+        let rates = of(60, 120, 100);
+        let keys: Vec<_> = (0..50).map(|nth| nth.to_string()).collect();
+        assert_eq!(keys.iter().map(|key| taken(&rates, Some(key), START)).sum::<usize>(), 20);
+        assert_eq!(taken(&of(0, 120, 100), Some("a"), START), 0);
+        assert_eq!(taken(&of(1, 120, 100), Some("a"), START), 1, "one at least");
+    }
+
+    #[test]
+    fn one_in_so_many_is_taken_of_each_beginning_with_the_first() {
+        let config = DiagnosticsConfig { explain_sample: 3, ..crate::config::Config::default().diagnostics };
+        let rates = Rates::new(&config, START);
+        for key in ["a", "b"] {
+            let taken: Vec<_> = (0..7).filter(|_| rates.take(Some(key), START)).collect();
+            assert_eq!(taken.len(), 3);
+        }
+    }
+
+    #[test]
+    fn consumers_without_room_share_a_rate_until_others_are_forgotten() {
+        let rates = of(60, 60_000, 2);
+        let left = |key: &str, now| taken(&rates, Some(key), now);
+        assert_eq!(["a", "b", "c", "d"].map(|key| left(key, START)), [10, 10, 10, 0]);
+        assert_eq!(taken(&rates, None, START), 0, "c took it");
+        let later = START.plus(SAVED);
+        assert_eq!(["e", "f", "g"].map(|key| left(key, later)), [10, 10, 10]);
+        assert!(rates.state.lock().unwrap().consumers.len() <= 2);
+    }
+}

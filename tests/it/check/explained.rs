@@ -1,0 +1,183 @@
+//! Why signatures did not match: looked for beside the answer, as often as the rates allow, and told to whom it may be told.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use countersign::config::{Config, DenyDetail, Mode};
+use countersign::diagnostics::{Denial, Explanation, Filter, Watch};
+use countersign::issue::Actor;
+use countersign::model::{ConsumerKey, Secret};
+use countersign::oauth::Scheme;
+
+use super::bench::{Bench, CONSUMER_KEY, Call};
+
+/// A request whose client signed `http` and which came by https.
+fn scheme_changed() -> Call {
+    Call {
+        scheme: Scheme::Https,
+        signed_as: Some((Scheme::Http, "photos.example.net", "")),
+        ..Call::get("/photos?a=secret")
+    }
+}
+
+fn wrong_secret() -> Call {
+    Call { consumer_secret: "wrong", ..Call::get("/photos?a=secret") }
+}
+
+fn watch(bench: &Bench) -> Watch {
+    bench.diagnostics.watch(Filter::default())
+}
+
+/// The next denial, once it is explained.
+async fn next(watch: &mut Watch) -> Denial {
+    let mut denials = watch.next().await.unwrap().denials;
+    assert_eq!(denials.len(), 1);
+    denials.remove(0)
+}
+
+#[tokio::test]
+async fn a_cause_is_found_with_both_base_strings_masked() {
+    let bench = Bench::new().await;
+    let mut watch = watch(&bench);
+    bench.denied(scheme_changed().signed()).await;
+    let denial = next(&mut watch).await;
+    let Explanation::Found(diagnosis) = denial.explanation else { panic!("{denial:?}") };
+    assert_eq!(diagnosis.causes.iter().map(|cause| cause.name()).collect::<Vec<_>>(), ["scheme"]);
+    assert!(diagnosis.base_string.starts_with("GET&https%3A%2F%2Fphotos"), "{}", diagnosis.base_string);
+    assert!(diagnosis.client_base_string.starts_with("GET&http%3A%2F%2Fphotos"), "{}", diagnosis.client_base_string);
+    let shown = format!("{diagnosis:?}");
+    assert!(!shown.contains("secret") && shown.contains("***"), "{shown}");
+}
+
+#[tokio::test]
+async fn no_known_cause_is_said_too() {
+    let bench = Bench::new().await;
+    let mut watch = watch(&bench);
+    bench.denied(wrong_secret().signed()).await;
+    let denial = next(&mut watch).await;
+    let Explanation::NotFound { base_string } = denial.explanation else { panic!("{denial:?}") };
+    assert!(base_string.starts_with("GET&http%3A%2F%2Fphotos"), "{base_string}");
+    assert!(!base_string.contains("secret"), "{base_string}");
+}
+
+#[tokio::test]
+async fn what_was_refused_for_another_reason_is_not_explained() {
+    let bench = Bench::new().await;
+    let mut watch = watch(&bench);
+    bench.denied(Call { consumer_key: "nobody", ..wrong_secret() }.signed()).await;
+    bench.denied(Call { token: Some(("nothing", "")), ..wrong_secret() }.signed()).await;
+    bench.denied(Call { timestamp: 1, ..Call::get("/") }.signed()).await;
+    for denial in watch.next().await.unwrap().denials {
+        assert!(matches!(denial.explanation, Explanation::NotSought), "{denial:?}");
+    }
+    assert!(!bench.metrics.render().contains("countersign_diagnoses_total{"));
+}
+
+#[tokio::test]
+async fn causes_are_counted_for_the_consumer_and_in_metrics() {
+    let bench = Bench::new().await;
+    let mut watch = watch(&bench);
+    let shadow = |call: Call| Call { extensions: vec![("countersign.mode", "shadow")], ..call };
+    bench.denied(scheme_changed().signed()).await;
+    bench.allowed(shadow(scheme_changed()).signed()).await;
+    bench.denied(wrong_secret().signed()).await;
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        seen.extend(watch.next().await.unwrap().denials);
+    }
+    let report = bench.diagnostics.reports(Some(""), 10).remove(0);
+    assert_eq!(report.consumer_key, CONSUMER_KEY);
+    let causes: Vec<_> = report.causes.iter().map(|cause| (cause.name, cause.denied, cause.would_deny)).collect();
+    assert_eq!(causes, [("none", 1, 0), ("scheme", 1, 1)]);
+    let metrics = bench.metrics.render();
+    assert!(metrics.contains("countersign_diagnoses_total{cause=\"scheme\"} 2"), "{metrics}");
+    assert!(metrics.contains("countersign_diagnoses_total{cause=\"none\"} 1"), "{metrics}");
+    let found = bench.diagnostics.denials(&Filter { cause: Some("scheme".to_owned()), ..Filter::default() }, None, 9);
+    assert_eq!(found.iter().map(|denial| denial.mode).collect::<Vec<_>>(), [Mode::Shadow, Mode::Enforce]);
+}
+
+/// The clock stands still, so that nothing is added to what the rates have saved.
+#[tokio::test]
+async fn a_flood_is_explained_as_often_as_the_rates_allow_and_kept_within_bounds() {
+    let bench = Bench::with(|config| {
+        config.diagnostics.recent = 50;
+        config.diagnostics.explain_rate = 30;
+    })
+    .await;
+    let flood = wrong_secret().signed();
+    for _ in 0..10_000 {
+        bench.denied(flood.clone()).await;
+    }
+    // Of the thread's own time nothing is known: only what it finished is counted.
+    let report = || bench.diagnostics.reports(Some(""), 10).remove(0);
+    let count = |word| report().causes.iter().find(|cause| cause.name == word).map_or(0, |cause| cause.denied);
+    let mut watch = watch(&bench);
+    while count("none") + count("skipped") < 10_000 {
+        bench.denied(flood.clone()).await;
+        watch.next().await.unwrap();
+    }
+    assert!(count("none") <= 5, "{}", count("none"));
+    assert!(count("none") > 0);
+    assert_eq!(bench.diagnostics.denials(&Filter::default(), None, 1000).len(), 50);
+    bench.clock.advance(Duration::from_secs(10));
+    bench.denied(scheme_changed().signed()).await;
+    let denial = loop {
+        let denial = watch.next().await.unwrap().denials.pop().unwrap();
+        if !matches!(denial.explanation, Explanation::Skipped) {
+            break denial;
+        }
+    };
+    assert!(matches!(denial.explanation, Explanation::Found(_)), "{denial:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_explained_where_the_operator_does_not_want_it() {
+    let bench = Bench::with(|config| config.diagnostics.explain = false).await;
+    let mut watch = watch(&bench);
+    bench.denied(scheme_changed().signed()).await;
+    assert!(matches!(next(&mut watch).await.explanation, Explanation::NotSought));
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_large_is_not_explained() {
+    let bench = Bench::new().await;
+    let mut watch = watch(&bench);
+    let body = vec![b'x'; 70_000].leak();
+    bench.denied(Call { method: "POST", body, ..wrong_secret() }.signed()).await;
+    assert!(matches!(next(&mut watch).await.explanation, Explanation::Skipped));
+}
+
+fn debug(config: &mut Config) {
+    config.check.deny_detail = DenyDetail::Debug;
+}
+
+#[tokio::test]
+async fn a_cause_is_told_where_answers_tell_that_much() {
+    let bench = Bench::with(debug).await;
+    let told = bench.denied(scheme_changed().signed()).await.json();
+    assert_eq!(told["cause"], "scheme");
+    assert!(told["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()), "{told}");
+    assert!(told["base_string"].as_str().is_some_and(|text| text.starts_with("GET&https")), "{told}");
+    let told = Bench::new().await.denied(scheme_changed().signed()).await.json();
+    assert!(told["cause"].is_null() && told["remedy"].is_null() && told["base_string"].is_null(), "{told}");
+}
+
+/// What a wrong secret and an old one get is the same, but for what differs from request to request.
+#[tokio::test]
+async fn a_cause_that_depends_on_a_secret_is_told_to_operators_alone() {
+    let bench = Bench::with(debug).await;
+    let key = ConsumerKey::new(CONSUMER_KEY).unwrap();
+    let new = Some(Secret::new(*b"another-secret-of-some-length"));
+    bench.issuer.rotate_consumer_secret(&key, new.as_ref(), Duration::from_secs(60), &Actor::ADMIN).await.unwrap();
+    bench.clock.advance(Duration::from_secs(120));
+    let now = Call { timestamp: super::bench::NOW + 120, ..Call::get("/") };
+    let mut watch = watch(&bench);
+    let old = bench.denied(now.clone().signed()).await.json();
+    let denial = next(&mut watch).await;
+    let Explanation::Found(diagnosis) = denial.explanation else { panic!("{denial:?}") };
+    assert!(diagnosis.causes.iter().all(|cause| cause.depends_on_secret()), "{diagnosis:?}");
+    let wrong = bench.denied(Call { consumer_secret: "wrong", ..now }.signed()).await.json();
+    let names = |json: &serde_json::Value| json.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(names(&old), names(&wrong));
+    assert!(old["cause"].is_null() && old["remedy"].is_null());
+}
