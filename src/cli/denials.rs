@@ -7,7 +7,7 @@ use countersign::server::api::v1;
 use countersign::server::api::v1::diagnostics_service_client::DiagnosticsServiceClient;
 
 use super::client::{AdminArgs, AdminChannel, refused};
-use super::difference::Difference;
+use super::difference;
 use super::output::{self, Field, Format, List};
 use super::paging::Paging;
 
@@ -43,9 +43,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let request = v1::GetDenialRequest { decision_id: decision_id.clone() };
             let denial = client.get_denial(request).await.map_err(refused)?.into_inner();
             output::record(args.admin.output, &denial, &fields(&denial))?;
-            if args.admin.output == Format::Table {
-                explain(&denial)?;
-            }
         }
         None if args.follow => follow(client, args).await?,
         None => list(client, args).await?,
@@ -95,33 +92,23 @@ fn line(out: &mut impl io::Write, cells: &[impl AsRef<str>]) -> io::Result<()> {
 fn fields(denial: &v1::Denial) -> Vec<Field> {
     let proven = if denial.proven { " (proven)" } else { " (not proven)" };
     let consumer_key = Some(&denial.consumer_key).filter(|key| !key.is_empty());
-    vec![
+    let mut fields = vec![
         ("decision id", denial.decision_id.clone()),
         ("time", output::time(denial.decision_time)),
         ("result", result(denial).to_owned()),
         ("reason", denial.reason.clone()),
         ("cause", denial.causes.join("+")),
+        ("remedy", denial.remedy.clone()),
         ("consumer key", consumer_key.map(|key| format!("{key}{proven}")).unwrap_or_default()),
         ("signed with", denial.signature_method.clone()),
         ("request", format!("{} {}{}", denial.http_method, denial.host, denial.path)),
-    ]
-}
-
-/// Why the signature did not match, in words and with both base strings.
-fn explain(denial: &v1::Denial) -> io::Result<()> {
-    let v1::Denial { base_string, client_base_string, first_difference, remedy, .. } = denial;
-    let mut out = io::stdout();
-    if !remedy.is_empty() {
-        writeln!(out, "\n{remedy}")?;
+        ("base string", denial.base_string.clone()),
+        ("client's", denial.client_base_string.clone()),
+    ];
+    if let Some(at) = denial.first_difference.and_then(|at| usize::try_from(at).ok()) {
+        fields.extend(difference::fields(&denial.base_string, &denial.client_base_string, at));
     }
-    for (name, text) in [("base string", base_string), ("the client signed", client_base_string)] {
-        if !text.is_empty() {
-            writeln!(out, "\n{name}:\n  {text}")?;
-        }
-    }
-    let Some(at) = first_difference.and_then(|at| usize::try_from(at).ok()) else { return Ok(()) };
-    let [ours, theirs, mark] = Difference { ours: base_string, theirs: client_base_string, at }.lines();
-    writeln!(out, "\nthey part here, ours above:\n  {ours}\n  {theirs}\n  {mark}")
+    fields
 }
 
 fn row(denial: &v1::Denial) -> Vec<String> {

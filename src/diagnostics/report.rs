@@ -23,7 +23,7 @@ pub struct Report {
     pub allowed: u64,
     /// The others, by reason.
     pub reasons: Vec<Tally>,
-    /// Those whose signature did not match, by a word of the [`Explanation`](super::Explanation); a pair of causes is in both.
+    /// Those whose signature did not match, by a word of the [`Explanation`]; a pair of causes is in both.
     pub causes: Vec<Tally>,
     /// All of them by signature method, in the order of [`SignatureMethod::ALL`]; what names none is not in it.
     pub methods: Vec<(SignatureMethod, u64)>,

@@ -64,6 +64,18 @@ async fn a_denial_is_streamed_listed_and_shown_with_its_cause(store: &str) {
         let found = world.observer.client().list_denials(filter.clone()).await.unwrap().into_inner().denials;
         assert_eq!(found.len(), expected, "{filter:?}");
     }
+    let shown = world.countersign.admin_text(&["denials", &id]).await;
+    for line in [
+        "cause          scheme",
+        &format!("remedy         {}", streamed.remedy),
+        &format!("base string    {}", streamed.base_string),
+        &format!("client's       {}", streamed.client_base_string),
+        "expected       GET&http%3A%2F%2Fapi.example.com%2Fphot",
+        "client signed  GET&https%3A%2F%2Fapi.example.com%2Fpho",
+        "                       ^",
+    ] {
+        assert!(shown.lines().any(|shown| shown.starts_with(line)), "{line} is not in {shown}");
+    }
     // The log has it too, in an event of its own.
     let logged = eventually("the log tells the cause", PATIENCE, async || {
         let log = world.countersign.log();

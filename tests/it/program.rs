@@ -78,6 +78,16 @@ impl Countersign {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// Runs an administration command, and returns what it prints for people.
+    pub(crate) async fn admin_text(&self, arguments: &[&str]) -> String {
+        let mut command = program();
+        command.args(arguments).arg(format!("--server=http://{}", self.api));
+        command.arg("--data-dir").arg(self.launch.directory.path());
+        let output = task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// What administrators show, as it stands in the data directory.
     pub(crate) fn admin_token(&self) -> String {
         fs::read_to_string(self.launch.directory.path().join("admin-token")).unwrap().trim_end().to_owned()
