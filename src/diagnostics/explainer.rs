@@ -37,7 +37,7 @@ pub(super) fn start(shared: &Arc<Shared>) -> Option<SyncSender<Case>> {
     let (queue, cases) = sync_channel(WAITING);
     let shared = Arc::clone(shared);
     let thread = thread::Builder::new().name("explain".to_owned());
-    match thread.spawn(move || run(&cases, &shared)) {
+    match thread.spawn(move || run(&cases, &shared, Case::explain)) {
         Ok(_) => Some(queue),
         Err(error) => {
             tracing::warn!(%error, "refused requests will not be explained: the system has no thread for it");
@@ -46,10 +46,10 @@ pub(super) fn start(shared: &Arc<Shared>) -> Option<SyncSender<Case>> {
     }
 }
 
-fn run(cases: &Receiver<Case>, shared: &Shared) {
+fn run(cases: &Receiver<Case>, shared: &Shared, explain: impl Fn(&Case) -> Explanation) {
     for case in cases {
         // A mistake in an explanation must not end all others.
-        let explained = catch_unwind(AssertUnwindSafe(|| case.explain()));
+        let explained = catch_unwind(AssertUnwindSafe(|| explain(&case)));
         let explanation = explained.unwrap_or_else(|_| {
             tracing::error!(decision_id = case.decision_id, "explaining a refused request panicked");
             Explanation::Skipped
@@ -106,3 +106,109 @@ fn masked(sent: &Sent<'_>) -> Box<str> {
 
 /// How many may wait. Each is at most as large as what is copied of a request.
 const WAITING: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::config::Config;
+    use crate::diagnostics::{Diagnostics, Refused};
+    use crate::model::{ConsumerId, ConsumerKey, ConsumerName, ConsumerStatus, Generation, Scopes};
+    use crate::oauth::diagnosis::Forwarded;
+    use crate::oauth::{Body, Compat, Limits, Rejection, Request, Scheme};
+    use crate::telemetry::Metrics;
+    use crate::verify::{Denial, Reason};
+
+    #[test]
+    fn what_finds_no_room_in_the_queue_is_not_explained() {
+        let (diagnostics, cases) = waiting(1);
+        assert!(refuse(&diagnostics).is_some());
+        assert!(refuse(&diagnostics).is_none());
+        assert_eq!(words(&diagnostics), [vec![Explanation::SKIPPED], vec![]]);
+        drop(cases);
+        assert!(refuse(&diagnostics).is_none(), "nor where nobody explains any more");
+        assert_eq!(words(&diagnostics)[0], [Explanation::SKIPPED]);
+    }
+
+    #[test]
+    fn a_panic_ends_one_explanation_alone() {
+        let (diagnostics, cases) = waiting(2);
+        let explaining = [refuse(&diagnostics), refuse(&diagnostics)];
+        let Diagnostics { shared, queue } = diagnostics.clone();
+        drop((queue, diagnostics));
+        let explain = |case: &Case| if case.sequence == 0 { panic!("a bug") } else { Explanation::NotSought };
+        // The queue ends where its last sender is dropped.
+        let running = Arc::clone(&shared);
+        thread::spawn(move || run(&cases, &running, explain)).join().unwrap();
+        let [first, second] = explaining.map(|explaining| explaining.unwrap().0.blocking_recv().unwrap());
+        assert!(matches!(first, Explanation::Skipped) && matches!(second, Explanation::NotSought));
+    }
+
+    /// Diagnostics whose queue nobody empties.
+    fn waiting(room: usize) -> (Diagnostics, Receiver<Case>) {
+        let mut config = Config::default().diagnostics;
+        config.explain = false;
+        let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1_700_000_000)));
+        let Diagnostics { shared, .. } = Diagnostics::new(&config, clock, Arc::new(Metrics::default()));
+        let (queue, cases) = sync_channel(room);
+        (Diagnostics { shared, queue: Some(queue) }, cases)
+    }
+
+    fn refuse(diagnostics: &Diagnostics) -> Option<crate::diagnostics::Explaining> {
+        let named = Some(Named { consumer: Arc::new(consumer()), token: None });
+        let denial = Denial { named, ..Denial::of(Reason::Rejected(Rejection::SignatureMismatch)) };
+        let request = Request {
+            method: b"GET",
+            scheme: Scheme::Http,
+            authority: b"api.example.com",
+            path_prefix: b"",
+            target: b"/",
+            authorization: &[],
+            content_type: &[],
+            body: Body::Whole(b""),
+        };
+        let sent = Sent { request, limits: Limits::default(), forwarded: Forwarded::default(), received: None };
+        diagnostics.refused(&Refused {
+            decision_id: "1",
+            reason: denial.reason.label(),
+            denial: Some(&denial),
+            method: b"GET",
+            host: b"api.example.com",
+            target: b"/",
+            mode: Mode::Enforce,
+            sent: Some(&sent),
+        })
+    }
+
+    /// Those of every denial, the newest first.
+    fn words(diagnostics: &Diagnostics) -> Vec<Vec<&'static str>> {
+        let denials = diagnostics.denials(&crate::diagnostics::Filter::default(), None, 10);
+        denials.iter().map(|denial| denial.explanation.words().collect()).collect()
+    }
+
+    fn consumer() -> Consumer {
+        Consumer {
+            id: ConsumerId::new("c-1").unwrap(),
+            key: ConsumerKey::new("key").unwrap(),
+            name: ConsumerName::new("Printer").unwrap(),
+            description: String::new(),
+            platform: String::new(),
+            app_url: String::new(),
+            verified: false,
+            status: ConsumerStatus::Active,
+            secrets: Vec::new(),
+            rsa_public_keys: Vec::new(),
+            signature_methods: BTreeSet::new(),
+            flows: BTreeSet::new(),
+            callbacks: Vec::new(),
+            scopes: Scopes::default(),
+            compat: Compat::NONE,
+            generation: Generation::default(),
+            created_at: UnixTime::default(),
+            updated_at: UnixTime::default(),
+            revision: 1,
+        }
+    }
+}

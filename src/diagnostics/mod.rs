@@ -213,8 +213,10 @@ impl Shared {
             let consumer = &case.named.consumer.key;
             tracing::info!(decision_id = case.decision_id, cause, claimed_consumer = %consumer, "diagnosed");
         }
-        // Nobody may wait for it any more.
-        let _: Result<(), _> = case.asked.send(explanation.clone());
+        if !case.asked.is_closed() {
+            // Who waited may have gone since.
+            let _: Result<(), _> = case.asked.send(explanation.clone());
+        }
         self.recent.explain(case.sequence, explanation);
     }
 

@@ -10,6 +10,8 @@ use countersign::clock::{SystemClock, SystemEntropy};
 use countersign::config::{Config, ListenAddress, ListenerConfig, TlsConfig};
 use countersign::model::{ConsumerKey, Token};
 use countersign::server::api::AdminToken;
+use countersign::server::api::v1::WatchDenialsRequest;
+use countersign::server::api::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use countersign::server::{self, Addresses, App, BindError, Listeners, ServerError};
 use countersign::store::{
     Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind, StoreStatus,
@@ -28,6 +30,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use crate::certificates::Certificates;
 use crate::refusing_store::refusing_store;
 
+const ADMIN_TOKEN: &str = "the-admin-token-of-these-tests";
 const AUTHORIZATION: &str = "envoy.service.auth.v3.Authorization";
 
 #[tokio::test]
@@ -99,6 +102,24 @@ async fn draining_is_told_before_anything_is_closed() {
     assert_eq!(next(&mut watch).await, None, "a watch does not hold its connection open");
     ended.await.unwrap().unwrap();
     assert!(Endpoint::from_shared(plain(&addresses.check)).unwrap().connect().await.is_err());
+}
+
+#[tokio::test]
+async fn a_watch_of_denials_does_not_hold_its_connection_open() {
+    let mut config = config();
+    config.shutdown.timeout = Duration::from_secs(3600);
+    let service = Service::start(config).await;
+    service.is_ready().await;
+    let channel = Endpoint::from_shared(plain(&service.addresses.api)).unwrap().connect().await.unwrap();
+    let mut request = tonic::Request::new(WatchDenialsRequest::default());
+    request.metadata_mut().insert("authorization", format!("Bearer {ADMIN_TOKEN}").parse().unwrap());
+    let mut watch = DiagnosticsServiceClient::new(channel).watch_denials(request).await.unwrap().into_inner();
+
+    let Service { shutdown, ended, .. } = service;
+    shutdown.send(()).unwrap();
+    assert_eq!(watch.message().await.unwrap_err().code(), Code::Unavailable);
+    drop(watch);
+    tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -214,7 +235,7 @@ impl Service {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             metrics: Arc::new(Metrics::default()),
-            admin_token: AdminToken::new("the-admin-token-of-these-tests").unwrap(),
+            admin_token: AdminToken::new(ADMIN_TOKEN).unwrap(),
             directory: None,
             issuer_token: None,
         };
