@@ -93,7 +93,8 @@ impl Copied {
 }
 
 impl Sent<'_> {
-    fn size(&self) -> usize {
+    /// How many bytes of it the client sent.
+    pub(super) fn size(&self) -> usize {
         let Request { method, authority, path_prefix, target, authorization, content_type, body, scheme: _ } =
             &self.request;
         let body = if let Body::Whole(body) = body { body.len() } else { 0 };
