@@ -31,8 +31,18 @@ pub(super) fn put_target(text: &mut String, target: &[u8]) {
 }
 
 fn add(text: &mut String, bytes: &[u8]) {
-    // Writing to a String can not fail.
-    let _ = write!(text, "{}", bytes[..bytes.len().min(TAKEN)].escape_ascii());
+    let bytes = &bytes[..bytes.len().min(TAKEN)];
+    match std::str::from_utf8(bytes) {
+        // As nearly all of them are.
+        Ok(plain) if bytes.iter().all(|&byte| is_plain(byte)) => text.push_str(plain),
+        // Writing to a String can not fail.
+        Ok(_) | Err(_) => drop(write!(text, "{}", bytes.escape_ascii())),
+    }
+}
+
+/// Whether a byte is not escaped.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'\\' | b'"' | b'\'')
 }
 
 /// The most bytes of one piece.
@@ -57,6 +67,13 @@ mod tests {
         assert_eq!(masked(b"/a"), "/a");
         assert_eq!(masked(b"/a?"), "/a?");
         assert_eq!(masked(b""), "");
+    }
+
+    #[test]
+    fn a_byte_is_plain_where_it_is_not_escaped() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(is_plain(byte), [byte].escape_ascii().count() == 1, "{byte}");
+        }
     }
 
     #[test]
