@@ -114,10 +114,9 @@ impl Check<'_> {
         id
     }
 
-    /// The base string with other parameters' values masked, where denials tell that much.
+    /// The base string with other parameters' values masked.
     fn masked_base_string(&self) -> Option<String> {
-        let check = &self.service.config.check;
-        let scheme = self.scheme().filter(|_| check.deny_detail == DenyDetail::Debug)?;
+        let scheme = self.scheme()?;
         let headers = SignedHeaders::of(&self.attributes.headers);
         let signed =
             self.request(scheme, self.body(), &headers).parse(self.service.verifier.limits()).ok().flatten()?;
@@ -185,7 +184,7 @@ impl Check<'_> {
             detail,
             form: wants_form(&self.attributes.headers),
             decision_id: decision_id.as_str(),
-            base_string: self.masked_base_string(),
+            base_string: if detail == DenyDetail::Debug { self.masked_base_string() } else { None },
             explained: self.explained(explaining, detail).await,
         };
         answer::deny(&Problem::of(denial.reason), &style, about)

@@ -196,8 +196,13 @@ mod tests {
             "x-envoy-auth-partial-body",
             "upgrade",
             ":path",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+            "x-forwarded-port",
+            "x-forwarded-prefix",
+            "x-envoy-original-path",
         ];
-        let of = |read: &Headers<'_>| -> [usize; 7] {
+        let of = |read: &Headers<'_>| -> [usize; 12] {
             [
                 &read.accept,
                 &read.authorization,
@@ -206,11 +211,16 @@ mod tests {
                 &read.partial_body,
                 &read.upgrade,
                 &read.path,
+                &read.forwarded.host,
+                &read.forwarded.proto,
+                &read.forwarded.port,
+                &read.forwarded.prefix,
+                &read.forwarded.original_path,
             ]
             .map(|values| values.len())
         };
         for (at, name) in names.into_iter().enumerate() {
-            let mut expected = [0; 7];
+            let mut expected = [0; 12];
             expected[at] = 1;
             assert_eq!(of(&Headers::joined(&[(name, "1")])), expected, "{name}");
             assert_eq!(of(&Headers::raw(&[(&name.to_ascii_uppercase(), b"1")])), expected, "{name}");
