@@ -82,8 +82,8 @@ impl Case {
                 reveal: false,
             };
             match diagnose(&evidence, budget(sent.size())) {
-                Some(diagnosis) => Explanation::Found(Box::new(diagnosis)),
-                None => Explanation::NotFound { base_string: masked(sent) },
+                Some(diagnosis) => Explanation::found(diagnosis),
+                None => Explanation::not_found(&masked(sent)),
             }
         })
     }
@@ -105,10 +105,10 @@ fn token_secret<'t>(token: Option<&'t AccessToken>, consumer: &Consumer) -> Opti
     token.filter(|token| token.consumer_key == consumer.key).map(|token| token.secret.expose())
 }
 
-fn masked(sent: &Sent<'_>) -> Box<str> {
+fn masked(sent: &Sent<'_>) -> String {
     let signed = sent.request.parse(&sent.limits).ok().flatten();
     let base_string = signed.as_ref().map(SignedRequest::masked_base_string).unwrap_or_default();
-    base_string.escape_ascii().to_string().into()
+    base_string.escape_ascii().to_string()
 }
 
 /// Up to so many bytes a request is explained as well as it can be.
