@@ -1,7 +1,7 @@
 //! `countersign explain`: verifies a captured request offline, and shows what has to be compared when it does not match.
 //!
 //! It knows no consumers: whoever asks gives the secrets. What only a running service knows, whether the nonce is new and
-//! what the consumer may do, is not looked at.
+//! what the consumer may do, is not looked at. Nothing is masked: whoever asks has the request and the secrets anyway.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -10,18 +10,23 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::model::{MIN_RSA_BITS, Secret};
+use countersign::oauth::diagnosis::{BUDGET, Diagnosis, Evidence, Forwarded, diagnose};
 use countersign::oauth::{
-    Body, BodyHashRule, Keys, Limits, Rejection, Request, RsaPublicKey, Scheme, SignatureMethod, SignedRequest,
+    Body, BodyHashRule, Compat, CompatProfile, KeySchedule, Keys, Limits, Rejection, Request, RsaPublicKey, Scheme,
+    SignatureMethod, SignedRequest,
 };
 use serde::Serialize;
 
-use super::Usage;
 use super::output::{self, Format};
 use super::raw_request::RawRequest;
 use super::shared_secrets::SharedSecrets;
+use super::{Usage, difference, secret_input};
 
 /// How far `oauth_timestamp` may be from `--at`, seconds: the default of `verify.timestamp_window`.
 const WINDOW: u64 = 300;
+
+/// What is left to do where no cause is known.
+const COMPARE: &str = ": compare the base string with the client's, then the secrets";
 
 /// The arguments of `countersign explain`.
 #[derive(Debug, clap::Args)]
@@ -34,6 +39,12 @@ pub(crate) struct Args {
     scheme: SchemeArg,
     #[command(flatten)]
     secrets: SharedSecrets,
+    /// A consumer secret that was replaced, for the case that the client still signs with it; may be given several times
+    #[arg(long, value_name = "SECRET", value_parser = secret_input::inline)]
+    old_consumer_secret: Vec<Secret>,
+    /// A compat profile that the consumer has; may be given several times
+    #[arg(long, value_name = "PROFILE", value_parser = profile)]
+    compat: Vec<CompatProfile>,
     /// A file with the RSA public key or certificate of the consumer, PEM
     #[arg(long, value_name = "FILE")]
     public_key: Option<PathBuf>,
@@ -83,8 +94,8 @@ struct Explanation {
     problem: Option<&'static str>,
     advice: Option<String>,
     base_string: Option<String>,
-    /// Why the signature does not match.
-    cause: Option<&'static str>,
+    /// Why the signature does not match; two causes that come together are joined by `+`.
+    cause: Option<String>,
     /// What the client signed instead.
     client_base_string: Option<String>,
     /// Where the two base strings part, in bytes.
@@ -120,7 +131,15 @@ impl Explanation {
             body: Body::Whole(raw.body),
         };
         match request.parse(&Limits::default()) {
-            Ok(Some(signed)) => Self::of_signed(signed, material, now),
+            Ok(Some(signed)) => {
+                let verdict = Self::of_signed(signed, material, now)?;
+                let refused = verdict.verdict == Verdict::Refused;
+                let diagnosis = refused.then(|| material.diagnose(&request, forwarded(raw))).flatten();
+                Ok(match diagnosis {
+                    Some(diagnosis) => verdict.explained(diagnosis),
+                    None => verdict,
+                })
+            }
             Ok(None) => Ok(Self::unsigned()),
             Err(rejection) => Ok(Self::refused(rejection)),
         }
@@ -148,12 +167,26 @@ impl Explanation {
 
     fn refused(rejection: Rejection) -> Self {
         let mismatch = rejection == Rejection::SignatureMismatch;
-        let compare = if mismatch { ": compare the base string with the client's, then the secrets" } else { "" };
+        let compare = if mismatch { COMPARE } else { "" };
         Self {
             verdict: Verdict::Refused,
             problem: Some(rejection.problem()),
             advice: Some(format!("{rejection}{compare}")),
             ..Self::default()
+        }
+    }
+
+    fn explained(self, diagnosis: Diagnosis) -> Self {
+        let cause = Some(diagnosis.cause());
+        let Diagnosis { base_string, client_base_string, first_difference, remedy, .. } = diagnosis;
+        Self {
+            advice: self.advice.map(|advice| advice.replace(COMPARE, "")),
+            base_string: Some(base_string),
+            cause,
+            client_base_string: Some(client_base_string),
+            first_difference,
+            remedy: Some(remedy),
+            ..self
         }
     }
 
@@ -168,12 +201,19 @@ impl Explanation {
 
     fn print(&self, format: Output) -> anyhow::Result<()> {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-        let fields = [
+        let mut fields = vec![
             ("verdict", format!("{:?}", self.verdict).to_lowercase()),
             ("problem", text(self.problem)),
             ("advice", text(self.advice.as_deref())),
+            ("cause", text(self.cause.as_deref())),
+            ("remedy", text(self.remedy.as_deref())),
             ("base string", text(self.base_string.as_deref())),
         ];
+        if let (Some(ours), Some(theirs), Some(at)) =
+            (&self.base_string, &self.client_base_string, self.first_difference)
+        {
+            fields.extend(difference::fields(ours, theirs, at));
+        }
         let format = match format {
             Output::Text => Format::Table,
             Output::Json => Format::Json,
@@ -186,7 +226,9 @@ impl Explanation {
 struct Material {
     consumer_secret: Option<Secret>,
     token_secret: Option<Secret>,
+    old_secrets: Vec<Secret>,
     public_key: Option<RsaPublicKey>,
+    compat: Compat,
 }
 
 impl Material {
@@ -194,7 +236,9 @@ impl Material {
         Ok(Self {
             consumer_secret: args.secrets.consumer()?,
             token_secret: args.secrets.token()?,
+            old_secrets: args.old_consumer_secret.clone(),
             public_key: args.public_key.as_deref().map(public_key).transpose()?,
+            compat: args.compat.iter().copied().collect(),
         })
     }
 
@@ -212,15 +256,38 @@ impl Material {
 
     /// The timestamp that was proven, if there is one.
     fn prove(&self, signed: SignedRequest<'_>) -> Result<Option<u64>, Rejection> {
+        let schedule = KeySchedule::default();
+        let verified =
+            self.with_keys(|keys| signed.verify_under(self.compat, keys, &schedule, BodyHashRule::Accept))?;
+        Ok(verified.request().timestamp())
+    }
+
+    /// Why it is refused, if that is known.
+    fn diagnose(&self, request: &Request<'_>, forwarded: Forwarded<'_>) -> Option<Diagnosis> {
+        let expired_secrets: Vec<_> = self.old_secrets.iter().map(Secret::expose).collect();
+        self.with_keys(|&keys| {
+            let evidence = Evidence {
+                request,
+                limits: &Limits::default(),
+                compat: self.compat,
+                keys,
+                expired_secrets: &expired_secrets,
+                forwarded,
+                received: None,
+                reveal: true,
+            };
+            diagnose(&evidence, BUDGET)
+        })
+    }
+
+    fn with_keys<R>(&self, with: impl FnOnce(&Keys<'_>) -> R) -> R {
         let consumer_secrets: Vec<_> = self.consumer_secret.iter().map(Secret::expose).collect();
         let rsa_public_keys: Vec<_> = self.public_key.iter().collect();
-        let keys = Keys {
+        with(&Keys {
             consumer_secrets: &consumer_secrets,
             token_secret: self.token_secret.as_ref().map(Secret::expose),
             rsa_public_keys: &rsa_public_keys,
-        };
-        let verified = signed.verify(&keys, BodyHashRule::Accept)?;
-        Ok(verified.request().timestamp())
+        })
     }
 
     /// What a service would not let pass by default.
@@ -241,6 +308,23 @@ impl Material {
             | SignatureMethod::RsaSha512 => Ok(()),
         }
     }
+}
+
+/// What proxies wrote into the request.
+fn forwarded<'r>(raw: &'r RawRequest<'_>) -> Forwarded<'r> {
+    let header = |name| raw.values(name).into_iter().next();
+    Forwarded {
+        host: header("x-forwarded-host"),
+        proto: header("x-forwarded-proto"),
+        port: header("x-forwarded-port"),
+        prefix: header("x-forwarded-prefix"),
+        original_path: header("x-envoy-original-path"),
+    }
+}
+
+fn profile(name: &str) -> Result<CompatProfile, String> {
+    let names = || CompatProfile::ALL.map(CompatProfile::name).join(", ");
+    CompatProfile::from_name(name).ok_or_else(|| format!("expected one of {}", names()))
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {

@@ -175,6 +175,47 @@ fn text_names_the_verdict_first() {
 }
 
 #[test]
+fn a_mismatch_that_is_known_is_explained() {
+    let https: Vec<_> = OPTIONS.iter().copied().filter(|option| !option.starts_with("--scheme")).collect();
+    let told = answer(&explain(PHOTOS, &https));
+    assert_eq!((&told["cause"], &told["client_base_string"]), (&json!("scheme"), &json!(PHOTOS_BASE_STRING)));
+    assert_eq!((&told["first_difference"], &told["advice"]), (&json!(8), &json!("the signature does not match")));
+    assert!(told["remedy"].as_str().unwrap().contains("`origin = \"http://photos.example.net\"`"), "{told}");
+
+    let text: Vec<_> = https.into_iter().filter(|option| !option.starts_with("--output")).collect();
+    let printed = String::from_utf8(explain(PHOTOS, &text).stdout).unwrap();
+    let lines: Vec<_> = printed.lines().rev().take(3).collect();
+    let column = lines[0].find('^').unwrap();
+    assert_eq!(
+        (&lines[1][column - 8..=column], &lines[2][column - 8..=column]),
+        ("GET&http%", "GET&https"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn a_wrong_secret_has_no_known_cause() {
+    let wrong = [&OPTIONS[..1], &["--consumer-secret=guessed"], &OPTIONS[2..]].concat();
+    let told = answer(&explain(PHOTOS, &wrong));
+    assert_eq!((&told["verdict"], &told["cause"], &told["remedy"]), (&json!("refused"), &Value::Null, &Value::Null));
+    let advice = "the signature does not match: compare the base string with the client's, then the secrets";
+    assert_eq!(told["advice"], advice);
+}
+
+#[test]
+fn what_the_command_is_told_beside_the_request_is_looked_at() {
+    let replaced = [&OPTIONS[..1], &["--consumer-secret=new", "--old-consumer-secret=kd94hf93k423kf44"], &OPTIONS[2..]];
+    assert_eq!(answer(&explain(PHOTOS, &replaced.concat()))["cause"], "old-secret");
+    let forwarded = PHOTOS.replace("Host: photos.", "X-Forwarded-Host: photos.example.net\r\nHost: inner.");
+    assert_eq!(answer(&explain(&forwarded, OPTIONS))["cause"], "host");
+    let https: Vec<_> = OPTIONS.iter().copied().filter(|option| !option.starts_with("--scheme")).collect();
+    let profiled = [&https[..], &["--compat=scheme-any"]].concat();
+    assert_eq!(answer(&explain(PHOTOS, &profiled))["verdict"], "verified");
+    let unknown = explain(PHOTOS, &["--compat=plus"]);
+    assert!(stderr(&unknown).contains("expected one of version-lenient, no-root-slash,"), "{}", stderr(&unknown));
+}
+
+#[test]
 fn what_keeps_it_from_an_answer_ends_with_64() {
     let of = |request: &str, options: &[&str]| {
         let output = explain(request, options);

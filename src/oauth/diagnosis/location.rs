@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::super::Scheme;
 use super::super::variant::Port;
 use super::changes::{Change, Part};
 use super::{Cause, Evidence};
@@ -13,7 +14,13 @@ pub(super) fn changes<'e>(evidence: &Evidence<'e>) -> Vec<Change<'e>> {
     let other = Change::new(Cause::Scheme, Part::Scheme, move |variant| variant.scheme = scheme);
     // What came is what is signed, where something else was configured.
     let is_configured = evidence.received.is_some_and(|received| received.scheme == scheme);
-    let mut changes = vec![if is_configured { other.with_remedy(MISCONFIGURED) } else { other }];
+    let name: &[u8] = if scheme == Scheme::Https { b"https" } else { b"http" };
+    let is_forwarded = evidence.forwarded.proto.is_some_and(|proto| first(proto).eq_ignore_ascii_case(name));
+    let remedy = is_configured.then_some(MISCONFIGURED).or_else(|| is_forwarded.then_some(FORWARDED));
+    let mut changes = vec![match remedy {
+        Some(remedy) => other.with_remedy(remedy),
+        None => other,
+    }];
     let sent = request.authority;
     let (host, port) = split_port(sent);
     let mut authorities = Vec::new();
@@ -90,6 +97,9 @@ fn first(list: &[u8]) -> &[u8] {
 
 /// Ports on which development servers and gateways listen.
 const COMMON_PORTS: [&str; 7] = ["8080", "8443", "8000", "3000", "5000", "9000", "10000"];
+
+const FORWARDED: &str = "the client signs `{scheme}://`, as X-Forwarded-Proto says too: set `origin = \"{origin}\"`, or let \
+                         Envoy trust that header";
 
 const MISCONFIGURED: &str =
     "the client signs `{origin}`, as the request came, and `origin` says otherwise: change it, or take it out";

@@ -102,6 +102,18 @@ pub struct Diagnosis {
     pub remedy: String,
 }
 
+impl Diagnosis {
+    /// The cause in one word; of two, both joined by `+`.
+    pub fn cause(&self) -> String {
+        self.causes.iter().map(|cause| cause.name()).collect::<Vec<_>>().join("+")
+    }
+
+    /// Whether it may be told to whoever sent the request.
+    pub fn depends_on_secret(&self) -> bool {
+        self.causes.iter().any(|cause| cause.depends_on_secret())
+    }
+}
+
 /// Finds out why the signature of a request does not match, within `budget` HMACs; a verification by RSA counts as several.
 ///
 /// `None` when no known cause explains it, when the request can not be parsed, and when it is verified after all.
