@@ -44,6 +44,8 @@ pub(super) struct Variant<'v> {
     pub(super) values: [Values; 3],
     /// Whether `[` and `]` in names are encoded once, where everything else is encoded twice.
     pub(super) brackets_once: bool,
+    /// What is not encoded when all is joined, and should be.
+    pub(super) left_plain: &'static [u8],
     /// What the parameters are sorted by.
     pub(super) order: Order,
 }
@@ -102,6 +104,8 @@ pub(super) enum Order {
     Name,
     /// They are not sorted: header, query, body.
     AsSent,
+    /// They are not sorted, and those of the protocol come last.
+    ProtocolLast,
 }
 
 impl<'v> Variant<'v> {
@@ -120,6 +124,7 @@ impl<'v> Variant<'v> {
             added: Vec::new(),
             values: [Values::Rfc; 3],
             brackets_once: false,
+            left_plain: b"",
             order: Order::Rfc,
         }
     }
@@ -188,6 +193,7 @@ impl Order {
             Self::Joined => parameters.sort_by_cached_key(|(pair, _)| [&*pair.name, b"=", &*pair.value].concat()),
             Self::Name => parameters.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name)),
             Self::AsSent => {}
+            Self::ProtocolLast => parameters.sort_by_key(|(pair, _)| pair.is_protocol()),
         }
     }
 }
@@ -216,6 +222,7 @@ impl VariantString<'_> {
             Scheme::Http => b"http://",
             Scheme::Https => b"https://",
         };
+        let put = |bytes: &[u8], hidden, write: &mut _| put(bytes, variant.left_plain, hidden, write);
         put(&variant.method.to_ascii_uppercase(), false, write);
         write(b"&", false);
         for part in [scheme, &self.authority, &variant.path] {
@@ -237,12 +244,19 @@ impl VariantString<'_> {
     }
 }
 
-/// Writes `bytes` percent-encoded.
-fn put(bytes: &[u8], hidden: bool, write: &mut impl FnMut(&[u8], bool)) {
+/// Writes `bytes` percent-encoded, but for those that are left plain.
+fn put(bytes: &[u8], left_plain: &[u8], hidden: bool, write: &mut impl FnMut(&[u8], bool)) {
     if hidden {
         write(b"", true);
     }
-    encode(bytes, &mut |piece| write(piece, hidden));
+    for part in bytes.split_inclusive(|byte| left_plain.contains(byte)) {
+        let (encoded, plain) = match part.split_last() {
+            Some((last, before)) if left_plain.contains(last) => part.split_at(before.len()),
+            _ => (part, &[][..]),
+        };
+        encode(encoded, &mut |piece| write(piece, hidden));
+        write(plain, hidden);
+    }
 }
 
 /// The path with the prefix in front of it; mostly there is none.

@@ -30,6 +30,7 @@ mod diagnostics;
 mod diagnostics_cli;
 mod directory;
 mod envoy;
+mod explained;
 mod http;
 mod import;
 mod interrupted;

@@ -44,6 +44,8 @@ pub enum Cause {
     FormLeftOut,
     /// A body that is not a form was signed as parameters.
     BodyIncluded,
+    /// Brackets in names were encoded once.
+    BracketsOnce,
     /// A `+` was signed as a plus, and means a space.
     PlusLiteral,
     /// A space was signed as `+`.
@@ -54,8 +56,6 @@ pub enum Cause {
     EncodedTwice,
     /// `!*'()` were not encoded.
     CharactersNotEncoded,
-    /// Brackets in names were encoded once.
-    BracketsOnce,
     /// The parameters were sorted before they were encoded, or otherwise.
     Sorting,
     /// An empty `oauth_token` that is sent was not signed, or one that is not sent was.
@@ -233,6 +233,12 @@ const ROWS: [(Cause, &str, &str); 37] = [
      form: it has to send application/x-www-form-urlencoded, or to leave the body out",
     ),
     (
+        Cause::BracketsOnce,
+        "brackets-once",
+        "the client encodes brackets in names once: give the consumer the compat profile \
+     `brackets-once`",
+    ),
+    (
         Cause::PlusLiteral,
         "plus-literal",
         "the client signs a `+` as a plus, and it means a space: it has to send a plus as \
@@ -261,12 +267,6 @@ const ROWS: [(Cause, &str, &str); 37] = [
         "characters-not-encoded",
         "the client leaves `!*'()` as they are, as encodeURIComponent \
      does: it has to encode them (RFC 5849 section 3.6)",
-    ),
-    (
-        Cause::BracketsOnce,
-        "brackets-once",
-        "the client encodes brackets in names once: give the consumer the compat profile \
-     `brackets-once`",
     ),
     (
         Cause::Sorting,

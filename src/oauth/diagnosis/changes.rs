@@ -74,9 +74,9 @@ pub(super) fn changes<'e>(evidence: &Evidence<'e>, signed: &SignedRequest<'e>, w
     changes.extend(methods());
     changes.extend(queries(request, wire));
     changes.extend(bodies(request));
-    changes.extend(values());
     changes.push(Change::new(Cause::BracketsOnce, Part::Brackets, |variant| variant.brackets_once = true));
-    for order in [Order::Decoded, Order::Name, Order::Joined, Order::AsSent] {
+    changes.extend(values());
+    for order in [Order::Decoded, Order::Name, Order::Joined, Order::AsSent, Order::ProtocolLast] {
         changes.push(Change::new(Cause::Sorting, Part::Order, move |variant| variant.order = order));
     }
     changes.extend(protocol(signed, wire));
@@ -144,21 +144,28 @@ fn as_json(body: &[u8]) -> Option<Vec<Added<'_>>> {
 fn values<'e>() -> impl Iterator<Item = Change<'e>> {
     let everywhere = |values| [values; 3];
     let not_in_the_header = |values| [Values::Rfc, values, values];
-    let ways = [
-        (Cause::PlusLiteral, [Values::Rfc, Values::PlusLiteral, Values::Rfc]),
-        (Cause::PlusLiteral, not_in_the_header(Values::PlusLiteral)),
-        (Cause::SpaceAsPlus, everywhere(Values::SpaceAsPlus)),
-        (Cause::SpaceAsPlus, everywhere(Values::Java)),
-        (Cause::EncodedOnce, everywhere(Values::AsSent)),
-        (Cause::EncodedOnce, [Values::AsSent, Values::AsSent, Values::Rfc]),
-        (Cause::EncodedOnce, not_in_the_header(Values::AsSent)),
-        (Cause::EncodedOnce, everywhere(Values::Decoded)),
-        (Cause::EncodedOnce, not_in_the_header(Values::Decoded)),
-        (Cause::EncodedTwice, everywhere(Values::Twice)),
-        (Cause::EncodedTwice, not_in_the_header(Values::Twice)),
-        (Cause::CharactersNotEncoded, everywhere(Values::Component)),
+    let ways: [(_, _, &[u8]); 14] = [
+        (Cause::PlusLiteral, [Values::Rfc, Values::PlusLiteral, Values::Rfc], b""),
+        (Cause::PlusLiteral, not_in_the_header(Values::PlusLiteral), b""),
+        (Cause::SpaceAsPlus, everywhere(Values::SpaceAsPlus), b""),
+        (Cause::SpaceAsPlus, everywhere(Values::Java), b""),
+        (Cause::SpaceAsPlus, everywhere(Values::Java), b"*"),
+        (Cause::EncodedOnce, everywhere(Values::AsSent), b""),
+        (Cause::EncodedOnce, [Values::AsSent, Values::AsSent, Values::Rfc], b""),
+        (Cause::EncodedOnce, not_in_the_header(Values::AsSent), b""),
+        (Cause::EncodedOnce, everywhere(Values::Decoded), b""),
+        (Cause::EncodedOnce, not_in_the_header(Values::Decoded), b""),
+        (Cause::EncodedTwice, everywhere(Values::Twice), b""),
+        (Cause::EncodedTwice, not_in_the_header(Values::Twice), b""),
+        (Cause::CharactersNotEncoded, everywhere(Values::Component), b""),
+        (Cause::CharactersNotEncoded, everywhere(Values::Component), b"!*'()"),
     ];
-    ways.into_iter().map(|(cause, values)| Change::new(cause, Part::Values, move |variant| variant.values = values))
+    ways.into_iter().map(|(cause, values, left_plain)| {
+        Change::new(cause, Part::Values, move |variant| {
+            variant.values = values;
+            variant.left_plain = left_plain;
+        })
+    })
 }
 
 /// What is sent and not signed, or signed and not sent.

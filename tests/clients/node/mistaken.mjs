@@ -1,0 +1,103 @@
+// Signs requests with the npm packages oauth and oauth-1.0a as their users are known to do it wrong, and prints a JSON list
+// as tests/clients/python/mistaken.py does.
+
+import { createHash, createHmac } from "node:crypto";
+import { createRequire } from "node:module";
+
+const require = createRequire(process.env.PACKAGES);
+const { OAuth } = require("oauth");
+const OAuth1a = require("oauth-1.0a");
+
+const HOST = "api.example.com";
+const secrets = { consumer_secret: "kd94hf93k423kf44", token_secret: "pfkkdhi9sl3r4s00" };
+const form = ["Content-Type", "application/x-www-form-urlencoded"];
+const json = ["Content-Type", "application/json"];
+const mac = (hash, encoding) => (text, key) => createHmac(hash, key).update(text).digest(encoding);
+const cases = [];
+
+/** Notes a request as it arrives. */
+function arrives(cause, what, authorization, arriving = {}) {
+  const { method = "GET", target = "/", host = HOST, headers = [], body = "", ...given } = arriving;
+  const lines = [["Host", host], ["Authorization", authorization], ...headers, ["Content-Length", Buffer.byteLength(body)]];
+  const head = [`${method} ${target} HTTP/1.1`, ...lines.map(([name, value]) => `${name}: ${value}`)];
+  const request = `${head.join("\r\n")}\r\n\r\n${body}`;
+  cases.push({ cause, what, scheme: "https", request, ...secrets, old_secret: null, public_key: null, ...given });
+}
+
+/** The header that oauth-1.0a makes. */
+function header({ url = `https://${HOST}/photos`, method = "GET", data, token = true, includeBodyHash, ...options }) {
+  const client = new OAuth1a({
+    consumer: { key: "ck", secret: secrets.consumer_secret },
+    signature_method: "HMAC-SHA1",
+    hash_function: mac("sha1", "base64"),
+    ...options,
+  });
+  const credentials = token ? { key: "tk", secret: secrets.token_secret } : undefined;
+  return client.toHeader(client.authorize({ url, method, data, includeBodyHash }, credentials)).Authorization;
+}
+
+const photos = { target: "/photos" };
+arrives("root-slash", "a URL without a path", header({ url: `https://${HOST}` }));
+const plus = "/photos?q=one+two";
+arrives("plus-literal", "a plus in the query", header({ url: `https://${HOST}${plus}` }), { target: plus });
+// It signs them as they are.
+arrives("host-case", "capitals", header({ url: "https://API.Example.com/photos" }), { ...photos, host: "API.Example.com" });
+arrives("path-decoded", "a path that fetch encodes", header({ url: `https://${HOST}/caffè latte` }), {
+  target: "/caff%C3%A8%20latte",
+});
+const data = { title: "summer", size: 1 };
+const post = { method: "POST", target: "/photos" };
+arrives("body-included", "an object that is sent as JSON", header({ method: "POST", data }), {
+  ...post, headers: [json], body: JSON.stringify(data),
+});
+arrives("encoded-twice", "values that are encoded already", header({ method: "POST", data: { title: "a%20b" } }), {
+  ...post, headers: [form], body: "title=a%20b",
+});
+arrives("signature-encoding", "hexadecimal", header({ hash_function: mac("sha1", "hex") }), photos);
+arrives("signature-encoding", "base64url", header({ hash_function: mac("sha256", "base64url"), signature_method: "HMAC-SHA256" }), photos);
+const named = { signature_method: "HMAC-SHA256" };
+arrives("method-confusion", "SHA-1 named SHA-256", header(named), photos);
+arrives("method-confusion", "SHA-512 named SHA-1", header({ hash_function: mac("sha512", "base64") }), photos);
+const alone = { ...photos, token_secret: null };
+arrives("ampersand-missing", "last_ampersand: false", header({ token: false, last_ampersand: false }), alone);
+const hashed = (hash) => ({ body_hash_function: (text) => createHash(hash).update(text).digest("base64") });
+const sent = { ...post, headers: [json] };
+arrives("body-hash", "of an object without spaces", header({ method: "POST", data, includeBodyHash: true, ...hashed("sha1") }), {
+  ...sent, body: `${JSON.stringify(data)}\n`,
+});
+arrives("body-hash", "by SHA-1 where it is SHA-256", header({
+  method: "POST", data, includeBodyHash: true, ...hashed("sha1"), ...named, hash_function: mac("sha256", "base64"),
+}), { ...sent, body: JSON.stringify(data) });
+arrives(null, "a body that somebody changed", header({ method: "POST", data, includeBodyHash: true, ...hashed("sha1") }), {
+  ...sent, body: JSON.stringify({ title: "winter", size: 1 }),
+});
+
+class Unsorted extends OAuth1a {
+  sortObject(data) {
+    return Object.entries(data).map(([key, value]) => ({ key, value }));
+  }
+}
+class Component extends OAuth1a {
+  percentEncode(text) {
+    return encodeURIComponent(text);
+  }
+}
+for (const [cause, Client, query] of [["sorting", Unsorted, "z=1&b=2"], ["characters-not-encoded", Component, "q=yes!"]]) {
+  const client = new Client({
+    consumer: { key: "ck", secret: secrets.consumer_secret },
+    signature_method: "HMAC-SHA1",
+    hash_function: mac("sha1", "base64"),
+  });
+  const authorized = client.authorize({ url: `https://${HOST}/photos?${query}`, method: "GET" }, { key: "tk", secret: secrets.token_secret });
+  arrives(cause, `${Client.name}: ${query}`, client.toHeader(authorized).Authorization, { target: `/photos?${query}` });
+}
+
+const old = new OAuth(null, null, "ck", secrets.consumer_secret, "1.0A", null, "HMAC-SHA1");
+arrives("version-text", "the version of its documentation", old.authHeader(`https://${HOST}/photos`, "tk", secrets.token_secret, "GET"), photos);
+const plain = new OAuth(null, null, "ck", secrets.consumer_secret, "1.0", null, "HMAC-SHA1");
+const http = plain.authHeader(`http://${HOST}/photos`, "tk", secrets.token_secret, "GET");
+arrives("scheme", "oauth signs http", http, photos);
+const version = plain.authHeader(`https://${HOST}/photos`, "tk", secrets.token_secret, "GET").replace('oauth_version="1.0",', "");
+arrives("version", "oauth signs it, and it is lost", version, photos);
+
+process.stdout.write(JSON.stringify(cases));
