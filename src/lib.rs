@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Beside them, `diagnostics` keeps what was refused and counts for each consumer; `server::ext_authz` tells it of every
-//! decision, and `server::api` shows it.
+//! decision, and `server::api` and `server::console` show it.
 //!
 //! A request for credentials is signed like every other: `server::http` has it verified by the steps of a check.
 //!

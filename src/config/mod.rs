@@ -293,6 +293,8 @@ pub struct DiagnosticsConfig {
 pub struct OpsConfig {
     /// Where probes and Prometheus ask.
     pub listener: ListenerConfig,
+    /// Whether operators can look at the console there.
+    pub console: bool,
 }
 
 /// `[shutdown]`.

@@ -60,7 +60,7 @@ fn config(reader: &mut Reader) -> Config {
         },
         users: users(reader),
         password: password(reader),
-        ops: OpsConfig { listener: listener(reader, "ops") },
+        ops: OpsConfig { listener: listener(reader, "ops"), console: reader.boolean("ops.console") },
         shutdown: ShutdownConfig {
             delay: reader.duration("shutdown.delay", Duration::ZERO..=HOUR),
             timeout: reader.duration("shutdown.timeout", Duration::ZERO..=HOUR),
@@ -186,8 +186,7 @@ fn listener(reader: &mut Reader, section: &'static str) -> ListenerConfig {
     ListenerConfig {
         address: reader.text(&format!("{section}.listen"), value::address),
         tls: tls(reader, section),
-        // What the ops listener says is no secret, so it has no such key.
-        insecure_plaintext: section == "ops" || reader.boolean(&format!("{section}.insecure_plaintext")),
+        insecure_plaintext: reader.boolean(&format!("{section}.insecure_plaintext")),
     }
 }
 

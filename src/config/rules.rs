@@ -134,6 +134,11 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         config.api.listener.is_exposed_plaintext(),
         "api.listen is plaintext beyond loopback: it carries admin tokens",
     );
+    let ops = &config.ops;
+    warn(
+        ops.console && ops.listener.insecure_plaintext && ops.listener.is_exposed_plaintext(),
+        "ops.listen is plaintext beyond loopback: the console takes admin tokens there",
+    );
     warn(config.http.listener.is_exposed_plaintext(), "http.listen is plaintext beyond loopback: it carries passwords");
     let is_without_addresses =
         matches!(config.http.listener.address, ListenAddress::Unix(_)) && config.http.trusted_hops == 0;

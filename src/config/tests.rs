@@ -31,6 +31,7 @@ fn the_compiled_in_default_is_what_the_design_says() {
         assert_eq!((&listener.address, &listener.tls), (&tcp(port), &None));
     }
     assert!(!config.check.listener.insecure_plaintext && !config.api.listener.insecure_plaintext);
+    assert!(config.ops.console && !config.ops.listener.insecure_plaintext);
     assert_eq!(config.http.listener.address.to_string(), "127.0.0.1:8080");
     let shutdown = ShutdownConfig { delay: Duration::from_secs(5), timeout: Duration::from_secs(20) };
     assert_eq!(config.shutdown, shutdown);
@@ -327,6 +328,15 @@ mode = "shadow"
         "route[1] is in shadow mode: everything is let through",
     ];
     assert_eq!(load_file(text).unwrap().warnings(), expected);
+}
+
+#[test]
+fn a_console_that_takes_tokens_in_plaintext_is_warned_about() {
+    let warnings = |more: &str| load_file(&format!("[ops]\nlisten = \"0.0.0.0:9090\"\n{more}")).unwrap().warnings();
+    let expected = "ops.listen is plaintext beyond loopback: the console takes admin tokens there";
+    assert_eq!(warnings("insecure_plaintext = true"), [expected]);
+    assert!(warnings("insecure_plaintext = true\nconsole = false").is_empty());
+    assert!(warnings("").is_empty(), "the console takes none");
 }
 
 #[test]

@@ -10,6 +10,7 @@
 //! There are two names, `""` and `envoy.service.auth.v3.Authorization`; any other is NOT_FOUND.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -18,6 +19,7 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
+use crate::clock::{Clock, UnixTime};
 use crate::store::{Pulse, StoreError, StoreErrorKind};
 use crate::telemetry::Metrics;
 
@@ -50,17 +52,26 @@ impl Readiness {
     }
 }
 
+/// How it is, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) readiness: Readiness,
+    pub(super) since: UnixTime,
+}
+
 /// Knows, and tells everybody who asks or watches.
 #[derive(Debug)]
 pub(super) struct Health {
-    readiness: watch::Sender<Readiness>,
+    clock: Arc<dyn Clock>,
+    standing: watch::Sender<Standing>,
     reporter: HealthReporter,
 }
 
 impl Health {
     /// Starting.
-    pub(super) async fn new() -> Self {
-        let health = Self { readiness: watch::Sender::new(Readiness::Starting), reporter: HealthReporter::new() };
+    pub(super) async fn new(clock: Arc<dyn Clock>) -> Self {
+        let standing = Standing { readiness: Readiness::Starting, since: clock.now() };
+        let health = Self { clock, standing: watch::Sender::new(standing), reporter: HealthReporter::new() };
         health.report(Readiness::Starting).await;
         health
     }
@@ -70,9 +81,9 @@ impl Health {
         HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
     }
 
-    /// For `/readyz`.
-    pub(super) fn readiness(&self) -> watch::Receiver<Readiness> {
-        self.readiness.subscribe()
+    /// For the ops listener.
+    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
     }
 
     /// Follows the store for as long as it is awaited.
@@ -92,7 +103,7 @@ impl Health {
                 Err(error) if failures >= FAILURES => self.found(Readiness::StoreLost, Some(&error)).await,
                 Err(_) => {}
             }
-            metrics.store_up(*self.readiness.borrow() == Readiness::Ready);
+            metrics.store_up(self.standing.borrow().readiness == Readiness::Ready);
             let status = store.status();
             metrics.store_status(status.restarts_seen, status.nonces);
             metrics.cache_size(status.cache_entries, status.cache_bytes);
@@ -102,7 +113,7 @@ impl Health {
 
     /// Says that the service is about to end; final, once nothing follows the store any more.
     pub(super) async fn drain(&self) {
-        self.readiness.send_replace(Readiness::Draining);
+        self.changes_to(Readiness::Draining);
         self.report(Readiness::Draining).await;
     }
 
@@ -116,7 +127,7 @@ impl Health {
 
     /// Tells everybody what is new, once.
     async fn found(&self, readiness: Readiness, error: Option<&StoreError>) {
-        if self.readiness.send_replace(readiness) == readiness {
+        if !self.changes_to(readiness) {
             return;
         }
         self.report(readiness).await;
@@ -127,6 +138,18 @@ impl Health {
                 tracing::warn!(error, "the store does not answer: not ready");
             }
         }
+    }
+
+    /// Whether that is news.
+    fn changes_to(&self, readiness: Readiness) -> bool {
+        let since = self.clock.now();
+        self.standing.send_if_modified(|standing| {
+            let is_new = standing.readiness != readiness;
+            if is_new {
+                *standing = Standing { readiness, since };
+            }
+            is_new
+        })
     }
 
     async fn report(&self, readiness: Readiness) {
@@ -160,18 +183,19 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::clock::ManualClock;
     use crate::store::StoreStatus;
 
     #[tokio::test(start_paused = true)]
     async fn a_lost_store_is_told_within_three_seconds() {
         for how in [Ping::Fails, Ping::Hangs] {
-            let (health, store, metrics) = (Health::new().await, Pinged::new(Ping::Answers), Metrics::default());
-            let mut readiness = health.readiness();
+            let (health, store, metrics) = (new().await, Pinged::new(Ping::Answers), Metrics::default());
+            let mut standing = health.standing();
             let told = async {
-                readiness.wait_for(|&now| now == Readiness::Ready).await.unwrap();
+                standing.wait_for(|now| now.readiness == Readiness::Ready).await.unwrap();
                 let lost = Instant::now();
                 store.set(how);
-                readiness.wait_for(|&now| now == Readiness::StoreLost).await.unwrap();
+                standing.wait_for(|now| now.readiness == Readiness::StoreLost).await.unwrap();
                 lost.elapsed()
             };
             let told =
@@ -182,29 +206,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_failed_ping_is_not_told() {
-        let (health, store, metrics) = (Health::new().await, Pinged::new(Ping::FailsOnce), Metrics::default());
+        let (health, store, metrics) = (new().await, Pinged::new(Ping::FailsOnce), Metrics::default());
         let followed = timeout(Duration::from_secs(5), health.follow(&store, &metrics));
-        let mut readiness = health.readiness();
-        let lost = readiness.wait_for(|&now| now == Readiness::StoreLost);
+        let mut standing = health.standing();
+        let lost = standing.wait_for(|now| now.readiness == Readiness::StoreLost);
         tokio::select! { _ = followed => {}, _ = lost => panic!("told") }
-        assert_eq!(*health.readiness().borrow(), Readiness::Ready);
+        assert_eq!(health.standing().borrow().readiness, Readiness::Ready);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_store_that_comes_back_is_told() {
-        let (health, store, metrics) = (Health::new().await, Pinged::new(Ping::Fails), Metrics::default());
-        let mut readiness = health.readiness();
+        let (health, store, metrics) = (new().await, Pinged::new(Ping::Fails), Metrics::default());
+        let mut standing = health.standing();
         let story = async {
-            readiness.wait_for(|&now| now == Readiness::StoreLost).await.unwrap();
+            standing.wait_for(|now| now.readiness == Readiness::StoreLost).await.unwrap();
             store.set(Ping::Answers);
-            readiness.wait_for(|&now| now == Readiness::Ready).await.unwrap();
+            standing.wait_for(|now| now.readiness == Readiness::Ready).await.unwrap();
         };
         tokio::select! { () = story => {}, never = health.follow(&store, &metrics) => match never {} }
     }
 
     #[tokio::test(start_paused = true)]
     async fn metrics_say_how_the_store_is() {
-        let (health, store, metrics) = (Health::new().await, Pinged::new(Ping::Answers), Metrics::default());
+        let (health, store, metrics) = (new().await, Pinged::new(Ping::Answers), Metrics::default());
         let _: Result<Infallible, _> = timeout(Duration::from_secs(1), health.follow(&store, &metrics)).await;
         let text = metrics.render();
         assert!(text.contains("countersign_store_up 1\n"), "{text}");
@@ -212,6 +236,28 @@ mod tests {
         store.set(Ping::Fails);
         let _: Result<Infallible, _> = timeout(Duration::from_secs(2), health.follow(&store, &metrics)).await;
         assert!(metrics.render().contains("countersign_store_up 0\n"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn since_when_it_is_so_is_known() {
+        let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1)));
+        let (health, store, metrics) =
+            (Health::new(clock.clone()).await, Pinged::new(Ping::Answers), Metrics::default());
+        clock.advance(Duration::from_secs(1));
+        let follow = || timeout(Duration::from_secs(2), health.follow(&store, &metrics));
+        let _: Result<Infallible, _> = follow().await;
+        let since = |secs| UnixTime::from_secs(secs);
+        let ready = Standing { readiness: Readiness::Ready, since: since(2) };
+        assert_eq!(*health.standing().borrow(), ready);
+        clock.advance(Duration::from_secs(1));
+        let _: Result<Infallible, _> = follow().await;
+        assert_eq!(*health.standing().borrow(), ready, "what stays as it is, is so since it began");
+        health.drain().await;
+        assert_eq!(*health.standing().borrow(), Standing { readiness: Readiness::Draining, since: since(3) });
+    }
+
+    async fn new() -> Health {
+        Health::new(Arc::new(ManualClock::at(UnixTime::from_secs(1)))).await
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,18 +9,21 @@
 //! - `listener`, `tls`: sockets and certificates.
 //! - `workers`: the threads of the check listener.
 //! - `accept`, `connection`, `preface`, `stall`, `drain`: connections, their limits and their end.
-//! - `health`, `ops`: how the service is.
+//! - `health`, `ops`, `console`: how the service is, for machines and for people.
 //! - [`ext_authz`]: Envoy's checks; `respond`: the one table from a reason to an answer;
 //!   `decision_id`: what an operator finds it by.
-//! - `api`: administration; `http`: where credentials are given out; `pages`: what every page for people has.
+//! - `api`: administration; `http`: where credentials are given out; `pages`, `guard`: what
+//!   every page, and every request and answer there, has.
 
 mod accept;
 pub mod api;
 mod connection;
+mod console;
 mod decision_id;
 mod detached;
 mod drain;
 pub mod ext_authz;
+mod guard;
 mod health;
 mod http;
 mod listener;
@@ -38,6 +41,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep};
 use tonic::service::Routes;
@@ -53,7 +57,7 @@ use crate::clock::{Clock, Entropy};
 use crate::config::{Config, ShutdownConfig};
 use crate::diagnostics::Diagnostics;
 use crate::issue::{Directory, Issuer, Terms};
-use crate::store::{CachedStore, CheckStore, Store};
+use crate::store::{CachedStore, CheckStore, Pulse, Store};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
 
@@ -105,14 +109,16 @@ pub enum ServerError {
 /// When a listener ends by itself; nothing is drained then.
 pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
     announce(&listeners, &app.config);
-    let health = Health::new().await;
     let (store, clock, metrics) = (Arc::clone(&app.store), Arc::clone(&app.clock), Arc::clone(&app.metrics));
+    let health = Health::new(Arc::clone(&clock)).await;
     let cached = CachedStore::new(store, Arc::clone(&clock), &app.config.cache, metrics);
     let diagnostics = Diagnostics::new(&app.config.diagnostics, clock, Arc::clone(&app.metrics));
+    let shared = Shared { cached, diagnostics, health };
     let (workers, mut ended) =
         Workers::start(app.config.workers.unwrap_or_else(processors)).map_err(ServerError::Workers)?;
-    let check = check_seats(&app, &cached, &diagnostics, &health, &workers)?;
-    let (mut callers, mut ops) = serve(listeners, &app, check, &diagnostics, &health)?;
+    let check = check_seats(&app, &shared, &workers)?;
+    let (mut callers, mut ops) = serve(listeners, &app, check, &shared)?;
+    let Shared { cached, diagnostics, health } = &shared;
     tokio::select! {
         () = shutdown => {}
         never = health.follow(cached.as_ref(), &app.metrics) => match never {},
@@ -120,8 +126,15 @@ pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = 
         _ = ended.recv() => return Err(ServerError::Worker),
         ended = ops.tasks.join_next() => return Err(ServerError::Listener(ended.and_then(Result::err))),
     }
-    leave(&health, &diagnostics, callers, ops, &app.config.shutdown).await;
+    leave(health, diagnostics, callers, ops, &app.config.shutdown).await;
     Ok(())
+}
+
+/// What more than one listener has.
+struct Shared {
+    cached: Arc<CachedStore>,
+    diagnostics: Diagnostics,
+    health: Health,
 }
 
 /// Listeners that leave together.
@@ -151,26 +164,22 @@ fn serve(
     listeners: Listeners,
     app: &App,
     check: Seats<CheckRoutes>,
-    diagnostics: &Diagnostics,
-    health: &Health,
+    shared: &Shared,
 ) -> Result<(Group, Group), ServerError> {
     let (mut callers, mut ops) = (Group::new(), Group::new());
     let issuer = issuer(app);
     callers.add(listeners.check, check, &app.metrics);
-    let api = api_routes(app, issuer.clone(), diagnostics.clone(), health)?.prepare();
+    let api = api_routes(app, issuer.clone(), shared)?.prepare();
     callers.add(listeners.api, Seats::here(api), &app.metrics);
     callers.add(listeners.http, Seats::here(http::routes(app, issuer)), &app.metrics);
-    let routes = ops::routes(health.readiness(), Arc::clone(&app.metrics));
-    ops.add(listeners.ops, Seats::here(routes), &app.metrics);
+    ops.add(listeners.ops, Seats::here(ops_routes(app, shared)), &app.metrics);
     Ok((callers, ops))
 }
 
 /// What the check listener serves: on each worker a service of its own, so that what checks touch stays with its thread.
 fn check_seats(
     app: &App,
-    cached: &Arc<CachedStore>,
-    diagnostics: &Diagnostics,
-    health: &Health,
+    Shared { cached, diagnostics, health }: &Shared,
     workers: &Workers,
 ) -> Result<Seats<CheckRoutes>, ServerError> {
     let others = Routes::new(health.service());
@@ -191,10 +200,18 @@ fn processors() -> usize {
 }
 
 /// What the api listener serves.
-fn api_routes(app: &App, issuer: Issuer, diagnostics: Diagnostics, health: &Health) -> Result<Routes, ServerError> {
+fn api_routes(app: &App, issuer: Issuer, shared: &Shared) -> Result<Routes, ServerError> {
+    let (diagnostics, health) = (shared.diagnostics.clone(), &shared.health);
     let access = Access::new(app.admin_token.clone(), app.issuer_token.clone(), &app.config.api);
     let routes = api::routes(issuer, diagnostics, access).add_service(health.service());
     Ok(routes.add_service(reflection(&[api::v1::FILE_DESCRIPTOR_SET], &api::SERVICES)?))
+}
+
+/// What the ops listener serves.
+fn ops_routes(app: &App, Shared { cached, diagnostics, health }: &Shared) -> Router {
+    let store: Arc<dyn Pulse> = Arc::<CachedStore>::clone(cached);
+    let sources = console::Sources { diagnostics: diagnostics.clone(), standing: health.standing(), store };
+    ops::routes(health.standing(), Arc::clone(&app.metrics)).merge(console::routes(app, sources))
 }
 
 /// What issues, for whoever asks.

@@ -25,6 +25,7 @@ mod check;
 mod cli_explain;
 mod cli_sign;
 mod command_line;
+mod console;
 mod debugging_docs;
 mod deploy;
 mod diagnostics;

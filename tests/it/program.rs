@@ -20,7 +20,7 @@ pub(crate) struct Countersign {
     pub(crate) check: SocketAddr,
     pub(crate) api: SocketAddr,
     pub(crate) http: SocketAddr,
-    ops: SocketAddr,
+    pub(crate) ops: SocketAddr,
     process: Process,
     launch: Arc<Launch>,
 }

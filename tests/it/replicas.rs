@@ -278,7 +278,7 @@ async fn alice(countersign: &Countersign) -> Caller {
 }
 
 /// What Envoy would ask about a request.
-fn check_request(request: &Request) -> CheckRequest {
+pub(crate) fn check_request(request: &Request) -> CheckRequest {
     let headers = request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
     let http = HttpRequest {
         method: request.method.clone(),

@@ -1,6 +1,7 @@
 //! Programs in other languages: a WSGI upstream, and clients that nobody here wrote.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
@@ -44,6 +45,13 @@ pub(crate) fn node(script: &str) -> Command {
     let mut command = Command::new("node");
     command.arg(project(&format!("tests/clients/node/{script}"))).env("PACKAGES", installed("target/npm/package.json"));
     command
+}
+
+/// The browser that `scripts/test` installs.
+pub(crate) fn chromium() -> PathBuf {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths).map(|path| path.join("chromium")).find(|path| path.exists());
+    found.expect("chromium is missing: scripts/test installs it")
 }
 
 /// Runs a script to its end, and returns the JSON that it prints.

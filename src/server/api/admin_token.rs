@@ -113,7 +113,7 @@ impl AdminToken {
     }
 
     /// Whether `presented` is this token; takes the same time wherever they differ.
-    pub(super) fn matches(&self, presented: &[u8]) -> bool {
+    pub(in crate::server) fn matches(&self, presented: &[u8]) -> bool {
         self.0 == Secret::new(presented)
     }
 }

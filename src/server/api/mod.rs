@@ -46,6 +46,8 @@ use v1::diagnostics_service_server::DiagnosticsServiceServer;
 use v1::token_service_server::TokenServiceServer;
 use v1::user_service_server::UserServiceServer;
 
+pub(super) use peer::address as peer_address;
+
 pub use access::Access;
 pub use admin_token::{AdminToken, AdminTokenError};
 pub use codec::{NamingCodec, NamingDecoder};

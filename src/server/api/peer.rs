@@ -8,7 +8,7 @@ use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo, UdsConnectInfo};
 use webpki::EndEntityCert;
 
 /// Where a call comes from, if it is an address: a Unix socket has none.
-pub(super) fn address(extensions: &Extensions) -> Option<SocketAddr> {
+pub(in crate::server) fn address(extensions: &Extensions) -> Option<SocketAddr> {
     let encrypted = || extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref);
     extensions.get::<TcpConnectInfo>().or_else(encrypted)?.remote_addr()
 }

@@ -14,12 +14,12 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::Value;
 
-use super::guard;
 use super::negotiation::Format;
 use super::refusal::{Failure, Refusal};
 use crate::clock::UnixTime;
 use crate::issue::Issued;
 use crate::model::{RequestToken, Secret, Token};
+use crate::server::guard;
 use crate::server::respond::{self, DenialStyle, Problem, Written};
 use crate::verify::Reason;
 

@@ -1,7 +1,6 @@
 //! `/oauth/…` over HTTP/1.1: where consumers get credentials and users allow it (RFC 5849 section 2).
 //!
 //! - `tokens`: the token endpoints, by way of `body`, `grant` (what is asked for), `refusal`, `negotiation` and `answer`.
-//! - `guard`: what is the same of every request and answer: one reading of it, a time limit, headers for browsers.
 //! - `client_address`: where it comes from, through proxies that the operator trusts.
 //! - `authorize`: the page.
 //!
@@ -12,7 +11,6 @@ mod authorize;
 mod body;
 mod client_address;
 mod grant;
-mod guard;
 mod negotiation;
 mod refusal;
 mod tokens;
@@ -24,7 +22,7 @@ use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 
-use super::App;
+use super::{App, guard};
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::issue::Issuer;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use percent_encoding::percent_decode;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -25,6 +25,18 @@ pub(in crate::server) enum BadFields {
     Broken,
     /// More fields than any form of ours has, one of them twice, a bad escape, or bytes that are not UTF-8.
     Ambiguous,
+}
+
+impl BadFields {
+    /// What whoever sent them is answered.
+    pub(in crate::server) const fn status(self) -> StatusCode {
+        match self {
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Broken => StatusCode::REQUEST_TIMEOUT,
+            Self::Ambiguous => StatusCode::BAD_REQUEST,
+        }
+    }
 }
 
 impl Fields {

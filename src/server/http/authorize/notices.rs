@@ -96,12 +96,7 @@ impl Notice {
 
 impl From<BadFields> for Notice {
     fn from(bad: BadFields) -> Self {
-        Self::BadForm(match bad {
-            BadFields::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            BadFields::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            BadFields::Broken => StatusCode::REQUEST_TIMEOUT,
-            BadFields::Ambiguous => StatusCode::BAD_REQUEST,
-        })
+        Self::BadForm(bad.status())
     }
 }
 

@@ -1,4 +1,5 @@
-//! What is the same of every request and every answer.
+//! What is the same of every request and every answer that people and OAuth clients get over HTTP/1.1: one reading of it, a
+//! time limit, headers for browsers.
 //!
 //! - A request that could be read in two ways gets 400: several or no `Host`, a target that is not a path, a body that is
 //!   encoded otherwise than `chunked`. HTTP/1.0 needs a `Host` too: it is part of what clients sign.

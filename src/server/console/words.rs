@@ -1,0 +1,89 @@
+//! How times and numbers are written for people. What a template hands over, it hands over by reference.
+
+use std::borrow::Borrow;
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use crate::clock::UnixTime;
+use crate::config::Mode;
+
+/// What a denial comes to on a route in that mode.
+pub(super) const fn result(mode: &Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "denied",
+        Mode::Shadow => "would deny",
+    }
+}
+
+/// A time as logs have it.
+pub(super) fn rfc3339(time: &UnixTime) -> String {
+    let since_epoch = Duration::from_millis(time.as_millis());
+    let written = SystemTime::UNIX_EPOCH.checked_add(since_epoch).map(humantime::format_rfc3339_seconds);
+    let mut text = String::new();
+    // A time beyond the year 9999 can not be written.
+    if written.is_none_or(|written| write!(text, "{written}").is_err()) {
+        "never".clone_into(&mut text);
+    }
+    text
+}
+
+/// The same for people.
+pub(super) fn utc(time: &UnixTime) -> String {
+    rfc3339(time).replace('T', " ").replace('Z', "")
+}
+
+/// How long ago that is, in the largest unit.
+pub(super) fn ago(now: &UnixTime, then: &UnixTime) -> String {
+    let seconds = now.since(*then).as_secs();
+    let (count, unit) = match seconds {
+        0..60 => (seconds, "s"),
+        60..3600 => (seconds / 60, "min"),
+        3600..86_400 => (seconds / 3600, "h"),
+        _ => (seconds / 86_400, "d"),
+    };
+    format!("{count} {unit} ago")
+}
+
+/// A number whose thousands can be told apart.
+pub(super) fn grouped(number: impl Borrow<u64>) -> String {
+    let digits = number.borrow().to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_for_programs_and_for_people() {
+        let time = UnixTime::from_millis(1_700_000_000_999);
+        assert_eq!(rfc3339(&time), "2023-11-14T22:13:20Z");
+        assert_eq!(utc(&time), "2023-11-14 22:13:20");
+        for never in [UnixTime::from_secs(u64::MAX), UnixTime::from_secs(253_402_300_800)] {
+            assert_eq!(utc(&never), "never");
+        }
+    }
+
+    #[test]
+    fn how_long_ago_is_said_in_the_largest_unit() {
+        let now = UnixTime::from_secs(1_700_000_000);
+        let said = |secs| ago(&now, &now.minus(Duration::from_secs(secs)));
+        assert_eq!((said(0), said(59), said(60)), ("0 s ago".into(), "59 s ago".into(), "1 min ago".into()));
+        assert_eq!((said(7199), said(86_399), said(172_800)), ("1 h ago".into(), "23 h ago".into(), "2 d ago".into()));
+        assert_eq!(ago(&now, &now.plus(Duration::from_secs(5))), "0 s ago", "clocks are set back");
+    }
+
+    #[test]
+    fn thousands_are_told_apart() {
+        let said = [0, 999, 1000, 123_456, 1_234_567].map(grouped);
+        assert_eq!(said, ["0", "999", "1,000", "123,456", "1,234,567"]);
+        assert_eq!(grouped(u64::MAX), "18,446,744,073,709,551,615");
+    }
+}

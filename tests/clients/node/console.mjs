@@ -1,0 +1,228 @@
+// An operator in front of the console, in Chromium; prints as JSON what the operator got to see.
+//
+//     node console.mjs SCENARIO '{"console": "http://…/console", "token": "…", "deny": "http://…/", …}'
+//
+// Each scenario is a function below; what has to hold is left to the test that asks for it. Whoever asks `deny` gets the
+// decision of a request that was denied just then. The attacker's site is served here, as "localhost", while the console is
+// at 127.0.0.1, so that browsers take it for another site.
+
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+
+const require = createRequire(process.env.PACKAGES);
+const { chromium } = require("playwright-core");
+const axe = require("axe-core");
+
+const given = JSON.parse(process.argv[3]);
+const desk = { width: 1280, height: 800 };
+const phone = { width: 390, height: 760 };
+
+const scenarios = {
+  /** A wrong token, the right one, a denial opened and closed, filters, and the way out; without scripts. */
+  async visit() {
+    const decision = await deny();
+    const page = await open({ javaScriptEnabled: false });
+    const seen = { before: await heading(page), focus: await page.locator(":focus").getAttribute("id") };
+    await logIn(page, "not-the-token-of-anybody");
+    seen.alert = await page.getByRole("alert").innerText();
+    await logIn(page);
+    seen.row = await row(page, decision);
+    await follow(page, decision);
+    seen.opened = await page.locator("section.opened").innerText();
+    seen.marked = await page.locator("section.opened mark").allInnerTexts();
+    await follow(page, "Close");
+    await follow(page, given.consumer);
+    seen.of_consumer = await rows(page);
+    await follow(page, given.cause);
+    seen.of_cause = await rows(page);
+    seen.address = page.url().replace(given.console, "");
+    await follow(page, "Any consumer");
+    await follow(page, "Any cause");
+    seen.all = await rows(page);
+    await leading(page, page.getByRole("button", { name: "Log out" }).click());
+    seen.after = await heading(page);
+    await page.goBack();
+    seen.back = await heading(page);
+    return seen;
+  },
+
+  /** Types a consumer key. */
+  async typed() {
+    await deny();
+    const page = await open();
+    await logIn(page);
+    await page.getByLabel("Consumer key", { exact: true }).fill(given.consumer);
+    await leading(page, page.keyboard.press("Enter"));
+    return { address: page.url().replace(given.console, ""), rows: await rows(page) };
+  },
+
+  /** What is denied while somebody looks, and does nothing. */
+  async live() {
+    const page = await open();
+    await logIn(page);
+    const before = await rows(page);
+    const again = page.waitForEvent("load", { timeout: 60000 });
+    const decision = await deny();
+    await again;
+    return { before, decision, row: await row(page, decision) };
+  },
+
+  /** What has the focus from the token to the first denial, and whether one can see that. */
+  async keyboard() {
+    const decision = await deny();
+    const page = await open();
+    await page.keyboard.type(given.token);
+    await leading(page, page.keyboard.press("Enter"));
+    const visited = [];
+    do {
+      await page.keyboard.press("Tab");
+      visited.push(await page.evaluate(focused));
+    } while (visited.at(-1).text !== decision && visited.length < 20);
+    await leading(page, page.keyboard.press("Enter"));
+    return { visited, opened: await page.locator("section.opened h2").innerText() };
+  },
+
+  /** Another site posts the forms of an operator who is logged in, shows the console in a frame, and links to it. */
+  async elsewhere() {
+    const operator = await context();
+    const page = await open({}, operator);
+    await logIn(page);
+    const posted = {};
+    for (const form of ["logout", "login"]) {
+      const evil = await operator.newPage();
+      const answer = evil.waitForResponse((response) => response.request().method() === "POST");
+      const fields = `<input name="token" value="${given.token}">`;
+      await evil.goto(await site(`<form method="post" action="${given.console}/${form}">${fields}</form><script>document.forms[0].submit()</script>`));
+      posted[form] = (await answer).status();
+    }
+    const framing = await operator.newPage();
+    const said = framing.waitForEvent("console", { timeout: 20000 });
+    await framing.goto(await site(`<iframe src="${given.console}"></iframe>`));
+    const framed = (await said).text();
+    const linking = await operator.newPage();
+    await linking.goto(await site(`<a href="${given.console}">here</a>`));
+    await leading(linking, linking.getByRole("link").click());
+    const linked = await heading(linking);
+    await page.reload();
+    return { posted, framed, linked, afterwards: await heading(page) };
+  },
+
+  /** Every page by day and by night: what axe finds, and at which widths it has to be scrolled sideways. */
+  async accessible() {
+    const found = [];
+    await everyPage(async (page, name, colorScheme) => {
+      // Its source is evaluated in the page, which the page's own policy forbids.
+      await page.evaluate(axe.source);
+      const { violations, passes } = await page.evaluate(() => axe.run());
+      const problems = violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(({ html }) => html) }));
+      const scrolled = [];
+      for (const width of [320, 390, 1280]) {
+        await page.setViewportSize({ width, height: 760 });
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+        if (wide) scrolled.push(width);
+      }
+      await page.setViewportSize(desk);
+      found.push({ name, colorScheme, problems, scrolled, passes: passes.length });
+    });
+    return found;
+  },
+
+  /** A picture of every page, for docs/. */
+  async screenshots() {
+    await everyPage(async (page, name, colorScheme) => {
+      const path = `${given.images}/console-${name}${colorScheme === "dark" ? "-dark" : ""}.png`;
+      await page.screenshot({ path, caret: "hide", fullPage: name !== "login" });
+    });
+    const small = await open({ viewport: phone });
+    await logIn(small);
+    await small.screenshot({ path: `${given.images}/console-phone.png`, fullPage: true });
+    return [];
+  },
+};
+
+/** Goes through every page by day and by night. */
+async function everyPage(visit) {
+  for (const colorScheme of ["light", "dark"]) {
+    const decision = await deny();
+    const page = await open({ colorScheme, bypassCSP: true });
+    await visit(page, "login", colorScheme);
+    await logIn(page, "not-the-token-of-anybody");
+    await visit(page, "wrong-token", colorScheme);
+    await logIn(page);
+    // It would load itself again in the middle of things.
+    await follow(page, "Pause");
+    await visit(page, "overview", colorScheme);
+    await follow(page, decision);
+    await visit(page, "denial", colorScheme);
+  }
+}
+
+/** A browser of its own. */
+function context(options) {
+  return browser.newContext({ viewport: desk, ...options });
+}
+
+async function open(options, within) {
+  const page = await (within ?? (await context(options))).newPage();
+  await page.goto(given.console);
+  return page;
+}
+
+async function logIn(page, token = given.token) {
+  await page.getByLabel("Admin token").fill(token);
+  await leading(page, page.getByRole("button", { name: "Log in" }).click());
+}
+
+/** Follows the first link of that name. */
+function follow(page, name) {
+  return leading(page, page.getByRole("link", { name, exact: true }).first().click());
+}
+
+/** Does what leads to another page, and waits until that is there. */
+function leading(page, act) {
+  return Promise.all([page.waitForEvent("load", { timeout: 20000 }), act]);
+}
+
+const heading = (page) => page.getByRole("heading", { level: 1 }).innerText();
+
+/** The row of a denial, without when it was. */
+const row = async (page, decision) => {
+  const cells = await page.getByRole("row").filter({ hasText: decision }).getByRole("cell").allInnerTexts();
+  return cells.slice(1);
+};
+
+/** How many denials are shown. */
+const rows = (page) => page.locator("section[aria-labelledby=denials] tbody tr").count();
+
+/** Has a request denied; its decision. */
+const deny = async () => (await fetch(given.deny)).text();
+
+/** What has the focus, and whether an outline shows it. Runs in the page. */
+function focused() {
+  const { activeElement: element } = document;
+  const { outlineStyle, outlineWidth } = getComputedStyle(element);
+  const text = element.id || element.getAttribute("aria-labelledby") || element.innerText;
+  return { text, outline: outlineStyle !== "none" && parseFloat(outlineWidth) >= 2 };
+}
+
+/** The attacker's site. */
+async function site(html) {
+  const server = createServer((_, response) => {
+    response.setHeader("content-type", "text/html");
+    response.end(`<!doctype html><title>Evil</title>${html}`);
+  });
+  servers.push(server);
+  const port = await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));
+  return `http://localhost:${port}/`;
+}
+
+const servers = [];
+// Containers have no user namespaces for its sandbox; nobody else's pages are opened.
+const args = ["--no-sandbox", "--disable-background-networking"];
+const browser = await chromium.launch({ executablePath: given.chromium, args });
+try {
+  process.stdout.write(JSON.stringify(await scenarios[process.argv[2]]()));
+} finally {
+  await browser.close();
+  servers.forEach((server) => (server.closeAllConnections(), server.close()));
+}

@@ -1,0 +1,194 @@
+//! The console of the real program in a real Chromium, driven by `tests/clients/node/console.mjs`.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tonic::transport::{Channel, Endpoint};
+
+use super::site::decision;
+use crate::caller::Caller;
+use crate::http::Request;
+use crate::process::{eventually, project};
+use crate::program::Countersign;
+use crate::replicas::check_request;
+use crate::scripted::{self, chromium, node};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_logs_in_sees_a_denial_narrows_and_logs_out() {
+    let office = Office::open().await;
+    let seen = office.scenario("visit").await;
+    assert_eq!((&seen["before"], &seen["focus"]), (&json!("Countersign console"), &json!("token")));
+    assert_eq!(seen["alert"], "That is not the admin token of this server.");
+    assert_eq!(
+        seen["row"].as_array().unwrap()[1..],
+        ["denied", "signature_mismatch", "scheme", "printer", "GET api.example.com/photos?size=***"].map(Value::from)
+    );
+    let opened = seen["opened"].as_str().unwrap();
+    for shown in [
+        "signature_mismatch",
+        "printer, not proven",
+        "HMAC-SHA1",
+        "GET api.example.com/photos?size=***",
+        "Cause",
+        "scheme",
+        "origin",
+    ] {
+        assert!(opened.contains(shown), "{shown} in {opened}");
+    }
+    assert_eq!(seen["marked"], json!(["", "s"]), "http is expected and https was signed");
+    assert_eq!((&seen["of_consumer"], &seen["of_cause"], &seen["all"]), (&json!(2), &json!(1), &json!(3)));
+    assert_eq!(seen["address"], "?consumer=printer&cause=scheme");
+    assert_eq!((&seen["after"], &seen["back"]), (&json!("Countersign console"), &json!("Countersign console")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_key_can_be_typed() {
+    let seen = Office::open().await.scenario("typed").await;
+    assert_eq!(seen, json!({ "address": "?consumer=printer", "rows": 2 }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_denied_comes_to_whoever_looks() {
+    let seen = Office::open().await.scenario("live").await;
+    assert_eq!(seen["before"], 2);
+    assert_eq!(seen["row"][0], seen["decision"], "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keyboard_is_enough_and_shows_where_it_is() {
+    let seen = Office::open().await.scenario("keyboard").await;
+    let visited = seen["visited"].as_array().unwrap();
+    let texts: Vec<_> = visited.iter().map(|at| at["text"].as_str().unwrap()).collect();
+    assert_eq!(texts[..7], ["Countersign", "Pause", "Log out", "consumer", "Show", "denials", texts[6]]);
+    assert!(visited.iter().all(|at| at["outline"] == true), "{seen}");
+    assert_eq!(seen["opened"], format!("Decision {}", texts[6]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_site_neither_logs_out_nor_in_and_shows_nothing() {
+    let seen = Office::open().await.scenario("elsewhere").await;
+    assert_eq!(seen["posted"], json!({ "logout": 403, "login": 403 }));
+    assert!(seen["framed"].as_str().unwrap().contains("frame-ancestors 'none'"), "{seen}");
+    assert_eq!(seen["linked"], "Countersign console", "who comes from elsewhere is asked for the token");
+    assert_eq!(seen["afterwards"], "Countersign", "the operator is still logged in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accessibility_checker_finds_nothing_on_any_page() {
+    let checked = Office::open().await.scenario("accessible").await;
+    let checked = checked.as_array().unwrap();
+    assert_eq!(checked.len(), 2 * 4, "four pages, by day and by night");
+    for page in checked {
+        assert_eq!(page["problems"], json!([]), "{page}");
+        assert_eq!(page["scrolled"], json!([]), "{page}");
+        assert!(page["passes"].as_u64().unwrap() > 10, "it looked at something: {page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_has_a_picture_in_docs() {
+    let made = project("target/images");
+    fs::create_dir_all(&made).unwrap();
+    Office::open().await.scenario("screenshots").await;
+    assert_eq!(pictures(&project("docs/images")), pictures(&made), "scripts/screenshots makes them");
+}
+
+fn pictures(directory: &Path) -> BTreeSet<OsString> {
+    let names = fs::read_dir(directory).unwrap().map(|file| file.unwrap().file_name());
+    names.filter(|name| name.as_encoded_bytes().starts_with(b"console-")).collect()
+}
+
+/// The real program, with something to look at.
+struct Office {
+    countersign: Arc<Countersign>,
+    deny: SocketAddr,
+}
+
+impl Office {
+    async fn open() -> Self {
+        let countersign = Countersign::start("memory:", CONFIG).await;
+        let channel = Endpoint::from_shared(format!("http://{}", countersign.check)).unwrap().connect().await.unwrap();
+        let mut checks = AuthorizationClient::new(channel);
+        let printer = consumer(&countersign, "printer").await;
+        let shop = consumer(&countersign, "shop-connector").await;
+        for caller in [&printer, &shop] {
+            let request = caller.sign(&Request::get("/photos?size=original"));
+            assert_eq!(decision(&mut checks, check_request(&request)).await, None);
+        }
+        let replayed = printer.sign(&Request::get("/photos"));
+        assert_eq!(decision(&mut checks, check_request(&replayed)).await, None);
+        assert!(decision(&mut checks, check_request(&replayed)).await.is_some());
+        let unproven = shop.signing().at(1).in_header(&Request::get("/legacy/orders"));
+        assert_eq!(decision(&mut checks, check_request(&unproven)).await, None, "shadow mode lets it through");
+        let countersign = Arc::new(countersign);
+        let deny = on_demand(Arc::clone(&countersign), checks, printer).await;
+        Self { countersign, deny }
+    }
+
+    /// What an operator gets to see in a scenario of the script.
+    async fn scenario(&self, scenario: &str) -> Value {
+        let given = json!({
+            "console": format!("http://{}/console", self.countersign.ops),
+            "token": self.countersign.admin_token(),
+            "deny": format!("http://{}/", self.deny),
+            "consumer": "printer",
+            "cause": "scheme",
+            "chromium": chromium(),
+            "images": project("target/images"),
+        });
+        let mut command = node("console.mjs");
+        command.arg(scenario).arg(given.to_string());
+        scripted::run(command).await
+    }
+}
+
+async fn consumer(countersign: &Countersign, key: &str) -> Caller {
+    let secret = "kd94hf93k423kf44";
+    let key_and_secret = ["--consumer-key", key, "--consumer-secret", secret];
+    countersign.admin(&[&["consumer", "create", "--name", key][..], &key_and_secret].concat()).await;
+    Caller { consumer_key: key.to_owned(), consumer_secret: secret.to_owned(), token: None }
+}
+
+/// Where whoever asks has a request of that consumer denied, and gets its decision once it is explained. The
+/// client signs for https, and what arrives is http.
+async fn on_demand(countersign: Arc<Countersign>, checks: AuthorizationClient<Channel>, caller: Caller) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let request = caller.signing().for_scheme("https").in_header(&Request::get("/photos?size=original"));
+            let denied = decision(&mut checks.clone(), check_request(&request)).await.unwrap();
+            let explained = async || {
+                let log = countersign.log();
+                log.lines().any(|line| line.contains("\"diagnosed\"") && line.contains(&denied)).then_some(())
+            };
+            eventually("it is explained", PATIENCE, explained).await;
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", denied.len());
+            let read = stream.read(&mut [0; 4096]).await.unwrap();
+            assert!(read > 0);
+            stream.write_all(format!("{head}{denied}").as_bytes()).await.unwrap();
+        }
+    });
+    address
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A busy machine is not what is tested here.
+const CONFIG: &str = r#"
+check.timeout = "5s"
+
+[[route]]
+path_prefix = "/legacy"
+mode = "shadow"
+"#;

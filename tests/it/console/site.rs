@@ -1,0 +1,198 @@
+//! The service in this process, over a store in memory and with a clock that stands still, and an operator's browser.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
+use countersign::config::{Config, ListenAddress, ListenerConfig, StoreUrl};
+use countersign::issue::{Actor, ConsumerDraft, Issuer, Terms};
+use countersign::model::Secret;
+use countersign::server::api::AdminToken;
+use countersign::server::{self, App, Listeners, ServerError};
+use countersign::store;
+use countersign::telemetry::Metrics;
+use envoy_types::ext_authz::v3::pb::{CheckRequest, HttpResponse};
+use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::caller::Caller;
+use crate::http::{Request, Response};
+use crate::replicas::check_request;
+
+/// What opens the console.
+pub(crate) const ADMIN_TOKEN: &str = "the-admin-token-of-these-tests";
+
+/// The consumer of every site here.
+pub(crate) const CONSUMER_KEY: &str = "printer";
+const CONSUMER_SECRET: &str = "kd94hf93k423kf44";
+
+/// A running service; stops when dropped.
+pub(crate) struct Site {
+    pub(crate) ops: SocketAddr,
+    pub(crate) clock: Arc<ManualClock>,
+    checks: AuthorizationClient<Channel>,
+    #[expect(dead_code, reason = "the service ends when it is dropped")]
+    shutdown: oneshot::Sender<()>,
+    #[expect(dead_code, reason = "belongs to the service")]
+    ended: JoinHandle<Result<(), ServerError>>,
+}
+
+impl Site {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// With a changed configuration.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config();
+        change(&mut config);
+        let config = Arc::new(config);
+        let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1_700_000_000)));
+        let store =
+            store::open(&config.store, Path::new("unused"), clock.clone(), Arc::new(SystemEntropy)).await.unwrap();
+        let issuer = Issuer::new(store.clone(), clock.clone(), Arc::new(SystemEntropy), Terms::of(&config), None);
+        let consumer = ConsumerDraft {
+            consumer_key: Some(CONSUMER_KEY.to_owned()),
+            consumer_secret: Some(Secret::new(CONSUMER_SECRET.as_bytes())),
+            name: "Printer Example".to_owned(),
+            ..ConsumerDraft::default()
+        };
+        issuer.create_consumer(&consumer, &Actor::ADMIN).await.unwrap();
+        let listeners = Listeners::bind(&config).await.unwrap();
+        let addresses = listeners.addresses();
+        let (check, ops) = (addresses.check.to_string(), tcp(&addresses.ops));
+        let app = App {
+            config,
+            directory: None,
+            store,
+            clock: clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+            metrics: Arc::new(Metrics::default()),
+            admin_token: AdminToken::new(ADMIN_TOKEN).unwrap(),
+            issuer_token: None,
+        };
+        let (shutdown, told) = oneshot::channel();
+        let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
+        let channel = Endpoint::from_shared(format!("http://{check}")).unwrap().connect().await.unwrap();
+        Self { ops, clock, checks: AuthorizationClient::new(channel), shutdown, ended }
+    }
+
+    /// The printer, as it should be.
+    pub(crate) fn printer(&self) -> Caller {
+        let (consumer_key, consumer_secret) = (CONSUMER_KEY.to_owned(), CONSUMER_SECRET.to_owned());
+        Caller { consumer_key, consumer_secret, token: None }
+    }
+
+    /// Envoy asks about a request; its decision, if it is denied.
+    pub(crate) async fn asked(&self, request: &Request) -> Option<String> {
+        self.asked_about(check_request(request)).await
+    }
+
+    /// The same, as it stands there.
+    pub(crate) async fn asked_about(&self, request: CheckRequest) -> Option<String> {
+        decision(&mut self.checks.clone(), request).await
+    }
+
+    /// A request of the printer's that was signed with another secret; its decision.
+    pub(crate) async fn mismatch(&self, target: &str) -> String {
+        let wrong = Caller { consumer_secret: "wrong".to_owned(), ..self.printer() };
+        self.asked(&wrong.sign(&Request::get(target))).await.unwrap()
+    }
+
+    /// A request of the printer's that passes.
+    pub(crate) async fn allowed(&self) {
+        let now = self.clock.now().as_secs();
+        let request = self.printer().signing().at(now).in_header(&Request::get("/photos"));
+        assert_eq!(self.asked(&request).await, None);
+    }
+}
+
+/// Asks as Envoy does; the decision, if it is a denial.
+pub(crate) async fn decision(checks: &mut AuthorizationClient<Channel>, request: CheckRequest) -> Option<String> {
+    let response = checks.check(request).await.unwrap().into_inner();
+    match response.http_response.unwrap() {
+        HttpResponse::OkResponse(_) => None,
+        HttpResponse::DeniedResponse(denied) => {
+            let body: serde_json::Value = serde_json::from_str(&denied.body).unwrap();
+            Some(body["decision_id"].as_str().unwrap().to_owned())
+        }
+        other @ HttpResponse::ErrorResponse(_) => panic!("{other:?}"),
+    }
+}
+
+/// What a browser remembers of the console, and no more.
+pub(crate) struct Browser {
+    pub(crate) ops: SocketAddr,
+    pub(crate) cookie: Option<String>,
+    /// Headers that it adds to what it sends.
+    pub(crate) says: Vec<(&'static str, &'static str)>,
+}
+
+impl Browser {
+    pub(crate) fn of(site: &Site) -> Self {
+        Self { ops: site.ops, cookie: None, says: Vec::new() }
+    }
+
+    /// A browser that showed the token.
+    pub(crate) async fn logged_in(site: &Site) -> Self {
+        let mut browser = Self::of(site);
+        assert_eq!(browser.log_in(ADMIN_TOKEN).await.status, 303);
+        browser
+    }
+
+    pub(crate) async fn open(&mut self, target: &str) -> Response {
+        self.send(Request::get(target)).await
+    }
+
+    pub(crate) async fn log_in(&mut self, token: &str) -> Response {
+        self.post("/console/login", &[("token", token), ("then", "")]).await
+    }
+
+    pub(crate) async fn log_out(&mut self) -> Response {
+        self.post("/console/logout", &[]).await
+    }
+
+    pub(crate) async fn post(&mut self, target: &str, fields: &[(&str, &str)]) -> Response {
+        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        self.send(Request::form("POST", target, &pairs.join("&"))).await
+    }
+
+    pub(crate) async fn send(&mut self, request: Request) -> Response {
+        let request = self.says.iter().fold(request, |request, (name, value)| request.with(name, value));
+        let request = match &self.cookie {
+            Some(cookie) => request.with("Cookie", cookie),
+            None => request,
+        };
+        let answer = request.send(self.ops).await;
+        if let Some(set) = answer.header("set-cookie") {
+            let pair = set.split(';').next().unwrap();
+            self.cookie = (!set.contains("Max-Age=0")).then(|| pair.to_owned());
+        }
+        answer
+    }
+}
+
+fn tcp(address: &ListenAddress) -> SocketAddr {
+    let ListenAddress::Tcp(address) = address else { panic!("{address} is not TCP") };
+    *address
+}
+
+fn config() -> Config {
+    let mut config = Config::default();
+    config.store.url = StoreUrl::Memory;
+    let Config { check, api, http, ops, .. } = &mut config;
+    for listener in [&mut check.listener, &mut api.listener, &mut http.listener, &mut ops.listener] {
+        let address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
+        *listener = ListenerConfig { address, tls: None, insecure_plaintext: false };
+    }
+    // A busy machine is not what is tested here.
+    config.check.timeout = Duration::from_secs(10);
+    config.shutdown.delay = Duration::ZERO;
+    config
+}
