@@ -6,7 +6,8 @@ use countersign::config::ListenAddress;
 
 use super::site::{ADMIN_TOKEN, Browser, Site};
 use crate::audit_log::AuditLog;
-use crate::http::Request;
+use crate::certificates::Certificates;
+use crate::http::{Request, Response};
 
 /// How the page can be told from everything else.
 const SHOWN: &str = "<h2 id=\"denials\">";
@@ -233,6 +234,41 @@ async fn beyond_loopback_no_token_is_taken_that_could_be_overheard() {
     };
     let site = Site::start_with(meant).await;
     assert_eq!(Browser::of(&site).log_in(ADMIN_TOKEN).await.status, 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_tls_the_console_is_open_beyond_loopback_and_its_cookie_is_for_https_alone() {
+    let files = Certificates::create();
+    let site = Site::start_with(|config| {
+        config.ops.listener.address = ListenAddress::Tcp(([0, 0, 0, 0], 0).into());
+        config.ops.listener.tls = Some(files.server(false));
+    })
+    .await;
+    let console = format!("https://localhost:{}/console", site.ops.port());
+    let curl = async |arguments: &[&str]| {
+        let mut command = tokio::process::Command::new("curl");
+        // Authority and server have one name there, which OpenSSL takes for a certificate that vouches for itself.
+        command.args(["--silent", "--show-error", "--include", "--insecure"]).args(arguments);
+        let output = command.output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Response::parse(&output.stdout)
+    };
+    let answer = curl(&["--data", &format!("token={ADMIN_TOKEN}"), &format!("{console}/login")]).await;
+    let set = answer.header("set-cookie").unwrap();
+    assert!(set.starts_with("__Secure-countersign-console="), "{set}");
+    assert!(set.ends_with("; Path=/console; Secure; HttpOnly; SameSite=Strict"), "{set}");
+    let cookie = set.split(';').next().unwrap();
+    assert!(curl(&["--cookie", cookie, &console]).await.body.contains(SHOWN));
+    let planted = cookie.strip_prefix("__Secure-").unwrap();
+    assert!(!curl(&["--cookie", planted, &console]).await.body.contains(SHOWN), "without TLS, anybody can set it");
+}
+
+#[tokio::test]
+async fn a_session_is_of_one_process() {
+    let (site, another) = (Site::start().await, Site::start().await);
+    let browser = Browser::logged_in(&site).await;
+    let mut moved = Browser { ops: another.ops, ..browser };
+    assert!(!moved.open("/console").await.body.contains(SHOWN));
 }
 
 #[tokio::test]
