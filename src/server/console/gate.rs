@@ -133,7 +133,7 @@ impl State {
 }
 
 /// A working day.
-pub(super) const SESSION_TTL: Duration = Duration::from_hours(8);
+const SESSION_TTL: Duration = Duration::from_hours(8);
 
 /// More than the people who look at one replica.
 const SESSIONS: usize = 64;

@@ -58,12 +58,11 @@ const scenarios = {
 
   /** What is denied while somebody looks, and does nothing. */
   async live() {
-    const page = await open();
+    const page = await open({}, undefined, "");
     await logIn(page);
     const before = await rows(page);
-    const again = page.waitForEvent("load", { timeout: 60000 });
     const decision = await deny();
-    await again;
+    await page.getByRole("row").filter({ hasText: decision }).waitFor({ timeout: 60000 });
     return { before, decision, row: await row(page, decision) };
   },
 
@@ -133,7 +132,7 @@ const scenarios = {
       const path = `${given.images}/console-${name}${colorScheme === "dark" ? "-dark" : ""}.png`;
       await page.screenshot({ path, caret: "hide", fullPage: name !== "login" });
     });
-    const small = await open({ viewport: phone });
+    const small = await open({ viewport: phone }, undefined, "");
     await logIn(small);
     await small.screenshot({ path: `${given.images}/console-phone.png`, fullPage: true });
     return [];
@@ -149,8 +148,6 @@ async function everyPage(visit) {
     await logIn(page, "not-the-token-of-anybody");
     await visit(page, "wrong-token", colorScheme);
     await logIn(page);
-    // It would load itself again in the middle of things.
-    await follow(page, "Pause");
     await visit(page, "overview", colorScheme);
     await follow(page, decision);
     await visit(page, "denial", colorScheme);
@@ -162,9 +159,10 @@ function context(options) {
   return browser.newContext({ viewport: desk, ...options });
 }
 
-async function open(options, within) {
+/** Paused: a page that loads itself again does so in the middle of things. */
+async function open(options, within, query = "?live=off") {
   const page = await (within ?? (await context(options))).newPage();
-  await page.goto(given.console);
+  await page.goto(given.console + query);
   return page;
 }
 

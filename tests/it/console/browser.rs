@@ -46,14 +46,14 @@ async fn an_operator_logs_in_sees_a_denial_narrows_and_logs_out() {
     }
     assert_eq!(seen["marked"], json!(["", "s"]), "http is expected and https was signed");
     assert_eq!((&seen["of_consumer"], &seen["of_cause"], &seen["all"]), (&json!(2), &json!(1), &json!(3)));
-    assert_eq!(seen["address"], "?consumer=printer&cause=scheme");
+    assert_eq!(seen["address"], "?consumer=printer&cause=scheme&live=off");
     assert_eq!((&seen["after"], &seen["back"]), (&json!("Countersign console"), &json!("Countersign console")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_key_can_be_typed() {
     let seen = Office::open().await.scenario("typed").await;
-    assert_eq!(seen, json!({ "address": "?consumer=printer", "rows": 2 }));
+    assert_eq!(seen, json!({ "address": "?live=off&consumer=printer", "rows": 2 }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +68,7 @@ async fn the_keyboard_is_enough_and_shows_where_it_is() {
     let seen = Office::open().await.scenario("keyboard").await;
     let visited = seen["visited"].as_array().unwrap();
     let texts: Vec<_> = visited.iter().map(|at| at["text"].as_str().unwrap()).collect();
-    assert_eq!(texts[..7], ["Countersign", "Pause", "Log out", "consumer", "Show", "denials", texts[6]]);
+    assert_eq!(texts[..7], ["Countersign", "Go live", "Log out", "consumer", "Show", "denials", texts[6]]);
     assert!(visited.iter().all(|at| at["outline"] == true), "{seen}");
     assert_eq!(seen["opened"], format!("Decision {}", texts[6]));
 }
