@@ -11,7 +11,7 @@
 //! 5. two causes of 2, of different parts of the base string;
 //! 6. one of 2 and one of 3.
 //!
-//! Two ways to the same bytes count as the first of them. Whoever asks bounds the work in HMACs ([`diagnose`]).
+//! Two ways to the same bytes count as the first of them. Whoever asks bounds the work ([`diagnose`]).
 //!
 //! # Security
 //! This is for explaining only, and never turns a refusal into anything else. Whom it may be told is left to the caller
@@ -39,7 +39,7 @@ use marked::Marked;
 use search::Search;
 
 /// A budget that finds all that is ever found of a request with HMAC; one with RSA costs more and may end before.
-pub const BUDGET: u32 = 2000;
+pub const BUDGET: u32 = 3000;
 
 /// What is known of a request whose signature does not match.
 #[derive(Clone, Copy)]
@@ -114,7 +114,8 @@ impl Diagnosis {
     }
 }
 
-/// Finds out why the signature of a request does not match, within `budget` HMACs; a verification by RSA counts as several.
+/// Finds out why the signature of a request does not match. Each base string that is made and each HMAC that is computed
+/// counts as one of `budget`, a verification by RSA as sixteen.
 ///
 /// `None` when no known cause explains it, when the request can not be parsed, and when it is verified after all.
 pub fn diagnose(evidence: &Evidence<'_>, budget: u32) -> Option<Diagnosis> {

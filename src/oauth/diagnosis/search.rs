@@ -1,6 +1,7 @@
 //! The search: what is tried, in which order, and until when.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::super::SignedRequest;
 use super::super::compat::compat_variants;
@@ -22,14 +23,13 @@ pub(super) struct Found<'e> {
     pub(super) variant: Variant<'e>,
 }
 
-/// A base string to try.
+/// A way to make a base string.
 struct Candidate<'e> {
     variant: Variant<'e>,
     /// Which of the base variants it is made of.
     base: usize,
-    causes: Vec<Cause>,
-    remedy: Option<&'static str>,
-    text: Vec<u8>,
+    /// Which of the changes were made to it.
+    changes: Vec<usize>,
 }
 
 /// One search.
@@ -41,12 +41,24 @@ pub(super) struct Search<'e, 's> {
     changes: Vec<Change<'e>>,
     /// As RFC 5849 has it, and as the consumer's profiles do.
     bases: Vec<Variant<'e>>,
-    seen: HashSet<Vec<u8>>,
+    /// Hashes of the base strings that were tried. Should two have the same, the second is not tried.
+    seen: HashSet<u64>,
     left: u32,
 }
 
-/// The budget is spent.
-struct Spent;
+/// Why a search ends before it has tried everything.
+enum End<'e> {
+    Found(Box<Found<'e>>),
+    /// The budget is spent.
+    Spent,
+}
+
+/// Which keys a base string is held against.
+#[derive(Clone, Copy)]
+enum Keyring {
+    Right,
+    Wrong,
+}
 
 impl<'e, 's> Search<'e, 's> {
     /// Prepares one.
@@ -69,129 +81,121 @@ impl<'e, 's> Search<'e, 's> {
 
     /// Runs it.
     pub(super) fn run(mut self) -> Option<Found<'e>> {
-        let found = self.stages().unwrap_or(None)?;
-        Some(Found {
-            causes: found.causes,
-            remedy: found.remedy,
-            base: self.bases.swap_remove(found.base),
-            variant: found.variant,
-        })
+        match self.stages() {
+            Err(End::Found(found)) => Some(*found),
+            Err(End::Spent) | Ok(()) => None,
+        }
     }
 
     /// The stages in their order.
-    fn stages(&mut self) -> Result<Option<Candidate<'e>>, Spent> {
-        let plain = self.plain();
-        let singles = self.singles();
-        let (many, few): (Vec<_>, Vec<_>) =
-            singles.into_iter().partition(|(_, change)| self.changes[*change].is_one_of_many);
-        for candidate in plain.iter().chain(few.iter().map(|(candidate, _)| candidate)) {
-            if let Some(found) = self.try_right(candidate)? {
-                return Ok(Some(found));
+    fn stages(&mut self) -> Result<(), End<'e>> {
+        let plain = (0..self.bases.len()).map(|base| self.base(base));
+        let plain = plain.collect::<Vec<_>>();
+        let plain = self.try_fresh(plain)?;
+        let few = self.singles(false);
+        let few = self.try_fresh(few)?;
+        self.try_all(&plain, Keyring::Wrong)?;
+        let many = self.singles(true);
+        self.try_fresh(many)?;
+        for (at, one) in few.iter().enumerate() {
+            let pairs = few[at + 1..].iter().filter_map(|other| self.pair(one, other));
+            let pairs = pairs.collect::<Vec<_>>();
+            self.try_fresh(pairs)?;
+        }
+        self.try_all(&few, Keyring::Wrong)
+    }
+
+    fn base(&self, base: usize) -> Candidate<'e> {
+        Candidate { variant: self.bases[base].clone(), base, changes: Vec::new() }
+    }
+
+    /// Every change alone, of one kind.
+    fn singles(&self, one_of_many: bool) -> Vec<Candidate<'e>> {
+        let changes = (0..self.changes.len()).filter(|&change| self.changes[change].is_one_of_many == one_of_many);
+        let of_bases = |change| (0..self.bases.len()).map(move |base| (change, base));
+        changes.flat_map(of_bases).map(|(change, base)| self.changed(&self.base(base), change)).collect()
+    }
+
+    /// What two candidates of one base changed, together; `None` when both changed the same part.
+    fn pair(&self, one: &Candidate<'e>, other: &Candidate<'e>) -> Option<Candidate<'e>> {
+        let part = |candidate: &Candidate<'_>| candidate.changes.first().map(|&change| self.changes[change].part);
+        let differ = one.base == other.base && part(one) != part(other);
+        differ.then(|| other.changes.first().map(|&change| self.changed(one, change))).flatten()
+    }
+
+    fn changed(&self, candidate: &Candidate<'e>, change: usize) -> Candidate<'e> {
+        Candidate {
+            variant: self.changes[change].of(&candidate.variant),
+            base: candidate.base,
+            changes: candidate.changes.iter().copied().chain([change]).collect(),
+        }
+    }
+
+    /// Holds the signature against the base strings that were not there before, with the right keys; returns those.
+    fn try_fresh(&mut self, candidates: Vec<Candidate<'e>>) -> Result<Vec<Candidate<'e>>, End<'e>> {
+        let mut fresh = Vec::new();
+        for candidate in candidates {
+            let Some(text) = self.make(&candidate)? else { continue };
+            let mut hasher = DefaultHasher::new();
+            text.hash(&mut hasher);
+            if self.seen.insert(hasher.finish()) {
+                self.try_keys(&candidate, &text, Keyring::Right)?;
+                fresh.push(candidate);
             }
         }
-        for candidate in &plain {
-            if let Some(found) = self.try_wrong(candidate)? {
-                return Ok(Some(found));
+        Ok(fresh)
+    }
+
+    fn try_all(&mut self, candidates: &[Candidate<'e>], keyring: Keyring) -> Result<(), End<'e>> {
+        for candidate in candidates {
+            if let Some(text) = self.make(candidate)? {
+                self.try_keys(candidate, &text, keyring)?;
             }
         }
-        for (candidate, _) in &many {
-            if let Some(found) = self.try_right(candidate)? {
-                return Ok(Some(found));
+        Ok(())
+    }
+
+    /// The base string; `None` when the request has something that can not be read in this way.
+    fn make(&mut self, candidate: &Candidate<'e>) -> Result<Option<Vec<u8>>, End<'e>> {
+        self.spend(1)?;
+        Ok(candidate.variant.base_string(self.wire).map(|made| made.to_vec()))
+    }
+
+    /// Holds the signature against a base string with each key.
+    fn try_keys(&mut self, candidate: &Candidate<'e>, text: &[u8], keyring: Keyring) -> Result<(), End<'e>> {
+        let count = self.keys(keyring).len();
+        for at in 0..count {
+            self.spend(self.keys(keyring)[at].cost())?;
+            let key = &self.keys(keyring)[at];
+            if let Some(reading) = key.proves(text, &self.readings)
+                && let Some(found) = self.found(candidate, key.cause, &self.readings[reading])
+            {
+                return Err(End::Found(Box::new(found)));
             }
         }
-        for (at, (candidate, change)) in few.iter().enumerate() {
-            for (_, other) in &few[at + 1..] {
-                if let Some(pair) = self.paired(candidate, *change, *other)
-                    && let Some(found) = self.try_right(&pair)?
-                {
-                    return Ok(Some(found));
-                }
-            }
-        }
-        for (candidate, _) in &few {
-            if let Some(found) = self.try_wrong(candidate)? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        Ok(())
     }
 
-    /// The base strings that it was held against.
-    fn plain(&mut self) -> Vec<Candidate<'e>> {
-        let variants = self.bases.clone().into_iter().enumerate();
-        variants.filter_map(|(base, variant)| self.fresh(variant, base, Vec::new(), None)).collect()
-    }
-
-    /// Every change alone, and its number.
-    fn singles(&mut self) -> Vec<(Candidate<'e>, usize)> {
-        let mut singles = Vec::new();
-        for change in 0..self.changes.len() {
-            for base in 0..self.bases.len() {
-                let Change { cause, remedy, .. } = self.changes[change];
-                let variant = self.changes[change].of(&self.bases[base]);
-                let fresh = self.fresh(variant, base, vec![cause], remedy);
-                singles.extend(fresh.map(|candidate| (candidate, change)));
-            }
-        }
-        singles
-    }
-
-    /// One change and another one, of different parts.
-    fn paired(&mut self, candidate: &Candidate<'e>, change: usize, other: usize) -> Option<Candidate<'e>> {
-        let (one, two) = (&self.changes[change], &self.changes[other]);
-        if one.part == two.part {
-            return None;
-        }
-        let causes = if one.cause == two.cause { vec![one.cause] } else { vec![one.cause, two.cause] };
-        let variant = two.of(&candidate.variant);
-        self.fresh(variant, candidate.base, causes, None)
-    }
-
-    /// A candidate, unless its base string was there before.
-    fn fresh(
-        &mut self,
-        variant: Variant<'e>,
-        base: usize,
-        causes: Vec<Cause>,
-        remedy: Option<&'static str>,
-    ) -> Option<Candidate<'e>> {
-        let text = variant.base_string(self.wire)?.to_vec();
-        self.seen.insert(text.clone()).then_some(Candidate { variant, base, causes, remedy, text })
-    }
-
-    fn try_right(&mut self, candidate: &Candidate<'e>) -> Result<Option<Candidate<'e>>, Spent> {
-        try_keys(&self.right, &self.readings, &mut self.left, candidate)
-    }
-
-    fn try_wrong(&mut self, candidate: &Candidate<'e>) -> Result<Option<Candidate<'e>>, Spent> {
-        try_keys(&self.wrong, &self.readings, &mut self.left, candidate)
-    }
-}
-
-/// Holds the signature against a base string with each of these keys.
-fn try_keys<'e>(
-    keys: &[Key<'_>],
-    readings: &[Reading],
-    left: &mut u32,
-    candidate: &Candidate<'e>,
-) -> Result<Option<Candidate<'e>>, Spent> {
-    for key in keys {
-        *left = left.checked_sub(key.cost()).ok_or(Spent)?;
-        let Some(reading) = key.proves(&candidate.text, readings) else { continue };
-        let mut causes = candidate.causes.clone();
-        causes.extend(key.cause);
-        causes.extend((!readings[reading].is_strict).then_some(Cause::SignatureEncoding));
-        // More than two at once would be no likely story.
-        if (1..=2).contains(&causes.len()) {
-            let Candidate { variant, base, remedy, text, .. } = candidate;
-            return Ok(Some(Candidate {
-                variant: variant.clone(),
-                base: *base,
-                causes,
-                remedy: *remedy,
-                text: text.clone(),
-            }));
+    fn keys(&self, keyring: Keyring) -> &[Key<'e>] {
+        match keyring {
+            Keyring::Right => &self.right,
+            Keyring::Wrong => &self.wrong,
         }
     }
-    Ok(None)
+
+    /// What was found; `None` when it would take more than two causes, which is no likely story.
+    fn found(&self, candidate: &Candidate<'e>, of_key: Option<Cause>, reading: &Reading) -> Option<Found<'e>> {
+        let mut causes: Vec<_> = candidate.changes.iter().map(|&change| self.changes[change].cause).collect();
+        causes.extend(of_key);
+        causes.extend((!reading.is_strict).then_some(Cause::SignatureEncoding));
+        causes.dedup();
+        let remedy = candidate.changes.first().and_then(|&change| self.changes[change].remedy);
+        let (base, variant) = (self.bases[candidate.base].clone(), candidate.variant.clone());
+        (1..=2).contains(&causes.len()).then_some(Found { causes, remedy, base, variant })
+    }
+
+    fn spend(&mut self, cost: u32) -> Result<(), End<'e>> {
+        self.left = self.left.checked_sub(cost).ok_or(End::Spent)?;
+        Ok(())
+    }
 }
