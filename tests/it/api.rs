@@ -75,7 +75,7 @@ async fn every_wrong_field_is_named_and_nothing_is_written() {
             callbacks: vec!["https://example.com/#top".to_owned()],
             signature_methods: vec!["RSA-SHA1".to_owned()],
             rsa_public_keys: vec![v1::RsaPublicKey { pem: "no key".to_owned(), ..Default::default() }],
-            compat_profiles: vec!["plus-literal".to_owned()],
+            compat_profiles: vec!["plus-figurative".to_owned()],
             ..Default::default()
         }),
         consumer_secret: "a\0b".to_owned(),
@@ -91,7 +91,7 @@ async fn every_wrong_field_is_named_and_nothing_is_written() {
             "consumer_secret",
             "consumer.rsa_public_keys[0]",
             "consumer.callbacks[0]",
-            "consumer.compat_profiles",
+            "consumer.compat_profiles[0]",
         ]
     );
     assert!(!refused.message().contains("a\0b"));

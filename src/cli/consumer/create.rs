@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use countersign::model::{Flow, Secret};
+use countersign::model::{CompatProfile, Flow, Secret};
 use countersign::oauth::SignatureMethod;
 use countersign::server::api::v1;
 
@@ -51,6 +51,9 @@ pub(super) struct Create {
     /// A scope that it may have; may be repeated
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
+    /// A deviation from RFC 5849 that is accepted from it, see docs/compat.md; may be repeated
+    #[arg(long, value_name = "PROFILE", value_parser = CompatProfile::ALL.map(CompatProfile::name))]
+    compat: Vec<String>,
     /// A file with an RSA public key or certificate in PEM, at least 2048 bits; may be repeated
     #[arg(long, value_name = "FILE")]
     rsa_public_key: Vec<PathBuf>,
@@ -77,6 +80,7 @@ impl Create {
             verified: self.verified,
             callbacks: self.callback,
             scopes: self.scope,
+            compat_profiles: self.compat,
             rsa_public_keys: self.rsa_public_key.iter().map(|file| public_key(file)).collect::<Result<_, _>>()?,
             ..v1::Consumer::default()
         };
@@ -116,14 +120,21 @@ mod tests {
 
     #[test]
     fn what_may_be_repeated_is_kept_in_order() {
-        let consumer =
-            request(&["--name=N", "--scope=write", "--scope=read", "--flow=xauth", "--signature-method=PLAINTEXT"])
-                .unwrap()
-                .consumer
-                .unwrap();
+        let consumer = request(&[
+            "--name=N",
+            "--scope=write",
+            "--scope=read",
+            "--flow=xauth",
+            "--signature-method=PLAINTEXT",
+            "--compat=scheme-any",
+        ])
+        .unwrap()
+        .consumer
+        .unwrap();
         assert_eq!(consumer.scopes, ["write", "read"]);
         assert_eq!(consumer.flows, ["xauth"]);
         assert_eq!(consumer.signature_methods, ["PLAINTEXT"]);
+        assert_eq!(consumer.compat_profiles, ["scheme-any"]);
     }
 
     #[test]

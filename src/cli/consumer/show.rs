@@ -59,6 +59,7 @@ fn fields(consumer: &v1::Consumer) -> Vec<Field> {
         ("flows", consumer.flows.join(" ")),
         ("callbacks", consumer.callbacks.join(" ")),
         ("scopes", consumer.scopes.join(" ")),
+        ("compat profiles", consumer.compat_profiles.join(" ")),
         ("created", output::time(consumer.create_time)),
         ("changed", output::time(consumer.update_time)),
     ]

@@ -1,7 +1,7 @@
 //! `countersign consumer update`: what is given is changed, what is not is left as it is.
 
 use clap::ValueEnum;
-use countersign::model::Flow;
+use countersign::model::{CompatProfile, Flow};
 use countersign::oauth::SignatureMethod;
 use countersign::server::api::v1;
 
@@ -40,6 +40,9 @@ pub(super) struct Update {
     /// The scopes that it may have from now on; may be repeated
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
+    /// The deviations from RFC 5849 that are accepted from it from now on, see docs/compat.md; may be repeated
+    #[arg(long, value_name = "PROFILE", value_parser = CompatProfile::ALL.map(CompatProfile::name))]
+    compat: Vec<String>,
     /// A list to be emptied; may be repeated
     #[arg(long, value_name = "FIELD", value_enum)]
     clear: Vec<Emptied>,
@@ -57,6 +60,8 @@ enum Emptied {
     Callbacks,
     /// No scope
     Scopes,
+    /// No deviation from RFC 5849
+    CompatProfiles,
 }
 
 /// The names of the fields that are to be changed.
@@ -89,6 +94,7 @@ impl Update {
             flows: mask.list("flows", self.flow, false),
             callbacks: mask.list("callbacks", self.callback, empties(Emptied::Callbacks)),
             scopes: mask.list("scopes", self.scope, empties(Emptied::Scopes)),
+            compat_profiles: mask.list("compat_profiles", self.compat, empties(Emptied::CompatProfiles)),
             etag: self.etag,
             ..v1::Consumer::default()
         };
@@ -104,6 +110,7 @@ impl Update {
             (Emptied::SignatureMethods, &self.signature_method, "--signature-method"),
             (Emptied::Callbacks, &self.callback, "--callback"),
             (Emptied::Scopes, &self.scope, "--scope"),
+            (Emptied::CompatProfiles, &self.compat, "--compat"),
         ] {
             if self.clear.contains(&field) && !values.is_empty() {
                 return Err(
@@ -141,15 +148,21 @@ mod tests {
 
     #[test]
     fn only_what_is_given_is_changed() {
-        let request = request(&["--name=N", "--description=", "--clear=scopes", "--verified=true"]).unwrap();
-        assert_eq!(request.update_mask.unwrap().paths, ["name", "description", "verified", "scopes"]);
+        let request =
+            request(&["--name=N", "--description=", "--clear=scopes", "--verified=true", "--compat=plus-literal"])
+                .unwrap();
+        assert_eq!(
+            request.update_mask.unwrap().paths,
+            ["name", "description", "verified", "scopes", "compat_profiles"]
+        );
         let consumer = request.consumer.unwrap();
         assert_eq!((consumer.consumer_key.as_str(), consumer.name.as_str(), consumer.verified), ("K", "N", true));
     }
 
     #[test]
     fn a_change_of_nothing_or_of_both_is_a_mistake() {
-        for wrong in [&[][..], &["--scope=read", "--clear=scopes"]] {
+        for wrong in [&[][..], &["--scope=read", "--clear=scopes"], &["--compat=raw-values", "--clear=compat-profiles"]]
+        {
             let refused = request(wrong).unwrap_err();
             assert!(refused.downcast_ref::<Usage>().is_some(), "{refused}");
         }

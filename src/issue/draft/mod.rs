@@ -2,6 +2,7 @@
 //!
 //! A draft has text as it came; its fields are named as in `proto/`, and so are the [`Violations`].
 
+mod compat;
 #[cfg(test)]
 mod tests;
 
@@ -12,8 +13,8 @@ use super::violations::Violations;
 use super::{ConsumerChange, random, uri};
 use crate::clock::{Entropy, UnixTime};
 use crate::model::{
-    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow,
-    Generation, MIN_RSA_BITS, Scopes, Secret, Token, TokenStatus, UserId, ValueError,
+    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation,
+    MIN_RSA_BITS, Scopes, Secret, Token, TokenStatus, UserId, ValueError,
 };
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 
@@ -46,7 +47,7 @@ pub struct ConsumerDraft {
     pub scopes: Vec<String>,
     /// RSA public keys, each in PEM.
     pub rsa_public_keys: Vec<String>,
-    /// Names of compat profiles; this version supports none.
+    /// Names of compat profiles.
     pub compat_profiles: Vec<String>,
     /// Where the key is taken by a consumer that has exactly these values and this secret, takes that one. A secret that
     /// would be made is never the same.
@@ -134,6 +135,7 @@ impl ConsumerDraft {
         let callbacks = wrong.check_each("callbacks", &self.callbacks, MAX_CALLBACKS, uri::callback);
         let scopes = scopes(&self.scopes, &mut wrong);
         self.check_texts(&mut wrong);
+        let compat = compat::checked(&self.compat_profiles, &signature_methods, &mut wrong);
 
         let (id, key, name) = wrong.or(id.zip(key).zip(name).map(|((id, key), name)| (id, key, name)))?;
         Ok(Consumer {
@@ -151,7 +153,7 @@ impl ConsumerDraft {
             flows,
             callbacks,
             scopes,
-            compat: Compat::NONE,
+            compat,
             generation: Generation::draw(entropy),
             created_at: now,
             updated_at: now,
@@ -206,9 +208,6 @@ impl ConsumerDraft {
         wrong.check("platform", text(&self.platform, MAX_PLATFORM_LEN));
         if !self.app_url.is_empty() {
             wrong.check("app_url", uri::web_page(&self.app_url));
-        }
-        if !self.compat_profiles.is_empty() {
-            wrong.add("compat_profiles", "must be empty: this version supports no compat profile");
         }
     }
 }

@@ -46,7 +46,7 @@ fn every_mistake_in_a_consumer_is_told_at_once() {
         flows: texts(["four-legged"]),
         callbacks: texts(["oob", "javascript:alert(1)"]),
         scopes: texts(["read write", "", "say\"hi\""]),
-        compat_profiles: texts(["plus-literal"]),
+        compat_profiles: texts(["plus-literal", "plus-figurative"]),
         ..ConsumerDraft::default()
     };
     let wrong = draft.to_consumer(NOW, &CountingEntropy::default()).unwrap_err();
@@ -67,7 +67,8 @@ fn every_mistake_in_a_consumer_is_told_at_once() {
             "description has a control character at byte 3",
             "platform is 256 bytes long, the limit is 255",
             "app_url has a scheme that is not http or https",
-            "compat_profiles must be empty: this version supports no compat profile",
+            "compat_profiles[1] is no compat profile; known are version-lenient, no-root-slash, plus-literal, raw-values, \
+             body-unsigned-form, ignore-query-on-post, brackets-once, scheme-any, default-port-any",
         ]
     );
 }

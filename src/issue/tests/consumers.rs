@@ -36,7 +36,7 @@ async fn an_updated_consumer_is_held_to_the_rules_of_a_new_one() {
         app_url: Some("ftp://example.com".to_owned()),
         signature_methods: Some(texts(["RSA-SHA256"])),
         callbacks: Some(texts(["javascript:alert(1)"])),
-        compat_profiles: Some(texts(["plus-literal"])),
+        compat_profiles: Some(texts(["raw-values", "plus-literal"])),
         ..Default::default()
     };
     assert_eq!(
@@ -46,7 +46,8 @@ async fn an_updated_consumer_is_held_to_the_rules_of_a_new_one() {
             "signature_methods[0] RSA-SHA256 needs rsa_public_keys",
             "callbacks[0] has a scheme that browsers act on by themselves",
             "app_url has a scheme that is not http or https",
-            "compat_profiles must be empty: this version supports no compat profile",
+            "compat_profiles must not hold both raw-values and plus-literal: what is signed as it is sent has its plus as it \
+             is sent",
         ]
     );
     assert_eq!(world.issuer.consumer(&key()).await.unwrap(), before);
