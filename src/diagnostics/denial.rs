@@ -63,7 +63,9 @@ impl Denial {
             .denial
             .map_or((None, None), |denial| (denial.identity.as_ref(), denial.claimed_consumer_key.as_ref()));
         let key = identity.map(|identity| identity.consumer_key()).or(claimed);
-        masked::put(consumer_key, key.map_or("", |key| key.as_str()).as_bytes());
+        // A key has visible ASCII alone. Escaped, one with a quote would not be found by itself.
+        consumer_key.clear();
+        consumer_key.push_str(key.map_or("", |key| key.as_str()));
         *proven = identity.is_some();
         *signature_method = refused.denial.and_then(|denial| denial.signature_method);
         masked::put(&mut self.method, refused.method);

@@ -12,8 +12,8 @@
 //!                                   denials, watch ◀── recent ◀─┘
 //! ```
 //!
-//! What a denial holds may be shown to an operator as it is: the claimed consumer key, method, host and path are cut and
-//! escaped, the values of the query are masked, and no header, body or secret is in it. Base strings are masked as
+//! What a denial holds may be shown to an operator as it is: the claimed consumer key is visible ASCII, method, host and path
+//! are cut and escaped, the values of the query are masked, and no header, body or secret is in it. Base strings are masked as
 //! [`SignedRequest::masked_base_string`](crate::oauth::SignedRequest::masked_base_string) is. Who may see it is left to
 //! `server`, and so is who else may be told a cause: one that depends on a secret is for operators alone.
 

@@ -4,6 +4,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::PATH;
 use crate::diagnostics::Filter;
+use crate::model::MAX_VALUE_LEN;
 use crate::server::pages::{BadFields, Fields};
 
 /// What is asked for; what is `None` is not narrowed.
@@ -161,7 +162,7 @@ impl Default for Asked {
     }
 }
 
-/// As much of a text as is kept of a request's own, and as it is kept: what is not printable ASCII is escaped.
+/// As much of a text as there can be something to find by it; what is not printable ASCII, and so in no key, is escaped.
 fn printable(text: &str) -> String {
     let mut printable = String::new();
     for character in text.chars() {
@@ -178,8 +179,8 @@ fn printable(text: &str) -> String {
     printable
 }
 
-/// The longest consumer key has 255 bytes, and each that is no printable one becomes four.
-const LONGEST: usize = 1020;
+/// A longer text is no consumer key, and no id of ours.
+const LONGEST: usize = MAX_VALUE_LEN;
 
 #[cfg(test)]
 mod tests {
@@ -204,7 +205,8 @@ mod tests {
             Asked::parse(&query).unwrap().consumer.unwrap()
         };
         assert_eq!(shown("a\u{202e}b\r\n\u{1b}\0"), r"a\u{202e}b\r\n\u{1b}\u{0}");
-        assert_eq!(shown(r"\x1b"), r"\x1b", "as it is kept of a request");
+        assert_eq!(shown(r"\x1b"), r"\x1b");
+        assert_eq!(shown("o'brien\"\\"), "o'brien\"\\", "keys may have them");
         assert_eq!(shown(&"x".repeat(8192)).len(), LONGEST);
         assert_eq!(shown(&"\u{202e}".repeat(8192)).len(), LONGEST);
     }

@@ -8,6 +8,7 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{self, HttpReq
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 
 use super::site::{Browser, CONSUMER_KEY, Site};
+use crate::caller::Caller;
 use crate::http::{Request, Response};
 
 #[tokio::test]
@@ -63,6 +64,25 @@ async fn denials_are_narrowed_to_a_consumer_and_a_reason() {
     let page = browser.open("/console?consumer=printer&reason=signature_mismatch").await.body;
     assert!(page.contains("<a href=\"/console?reason=signature%5Fmismatch\" aria-label=\"Any consumer\">"), "{page}");
     assert!(page.contains("<a href=\"/console?consumer=printer\" aria-label=\"Any reason\">"), "{page}");
+}
+
+#[tokio::test]
+async fn a_key_that_has_to_be_escaped_finds_its_denials_where_it_is_clicked_and_where_it_is_typed() {
+    let site = Site::start().await;
+    let key = r#"o'brien&"<\x1b>"#;
+    site.create_consumer(key).await;
+    let wrong = Caller { consumer_key: key.to_owned(), ..site.printer() };
+    site.asked(&Caller { consumer_secret: "wrong".to_owned(), ..wrong }.sign(&Request::get("/photos"))).await.unwrap();
+    let mut browser = Browser::logged_in(&site).await;
+    let page = browser.open("/console").await.body;
+    let links = [&rows(&page, "denials")[0], &rows(&page, "consumers")[1]]
+        .map(|row| row.split("\"").find(|text| text.starts_with("/console?consumer=")).unwrap());
+    let typed = "/console?consumer=o'brien%26%22%3C%5Cx1b%3E";
+    for target in [links[0], links[1], typed] {
+        let page = browser.open(target).await.body;
+        assert_eq!(rows(&page, "denials").len(), 1, "{target}: {page}");
+        assert!(page.contains(r#"value="o&#39;brien&#38;&#34;&#60;\x1b&#62;""#), "{page}");
+    }
 }
 
 #[tokio::test]
@@ -229,7 +249,7 @@ async fn what_a_hostile_request_says_is_text_that_deceives_nobody_and_is_cut() {
     ] {
         pages.push(browser.open(&format!("/console?{query}")).await.body);
     }
-    let named = r##"<a href="/console?consumer=%5C%22%3E%3Cscript%3E%5C%27">\&#34;&#62;&#60;script&#62;\&#39;</a>"##;
+    let named = r##"<a href="/console?consumer=%22%3E%3Cscript%3E%27">&#34;&#62;&#60;script&#62;&#39;</a>"##;
     assert!(pages[0].contains(named), "it was there: {}", pages[0]);
     for page in &pages {
         for marked_up in ["<script", "<img", "alert('x')", "\u{202e}", "\u{2066}"] {

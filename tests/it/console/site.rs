@@ -35,6 +35,7 @@ const CONSUMER_SECRET: &str = "kd94hf93k423kf44";
 pub(crate) struct Site {
     pub(crate) ops: SocketAddr,
     pub(crate) clock: Arc<ManualClock>,
+    issuer: Issuer,
     checks: AuthorizationClient<Channel>,
     #[expect(dead_code, reason = "the service ends when it is dropped")]
     shutdown: oneshot::Sender<()>,
@@ -56,13 +57,6 @@ impl Site {
         let store =
             store::open(&config.store, Path::new("unused"), clock.clone(), Arc::new(SystemEntropy)).await.unwrap();
         let issuer = Issuer::new(store.clone(), clock.clone(), Arc::new(SystemEntropy), Terms::of(&config), None);
-        let consumer = ConsumerDraft {
-            consumer_key: Some(CONSUMER_KEY.to_owned()),
-            consumer_secret: Some(Secret::new(CONSUMER_SECRET.as_bytes())),
-            name: "Printer Example".to_owned(),
-            ..ConsumerDraft::default()
-        };
-        issuer.create_consumer(&consumer, &Actor::ADMIN).await.unwrap();
         let listeners = Listeners::bind(&config).await.unwrap();
         let addresses = listeners.addresses();
         let (check, ops) = (addresses.check.to_string(), tcp(&addresses.ops));
@@ -79,7 +73,20 @@ impl Site {
         let (shutdown, told) = oneshot::channel();
         let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
         let channel = Endpoint::from_shared(format!("http://{check}")).unwrap().connect().await.unwrap();
-        Self { ops, clock, checks: AuthorizationClient::new(channel), shutdown, ended }
+        let site = Self { ops, clock, issuer, checks: AuthorizationClient::new(channel), shutdown, ended };
+        site.create_consumer(CONSUMER_KEY).await;
+        site
+    }
+
+    /// Creates a consumer that has the printer's secret.
+    pub(crate) async fn create_consumer(&self, key: &str) {
+        let consumer = ConsumerDraft {
+            consumer_key: Some(key.to_owned()),
+            consumer_secret: Some(Secret::new(CONSUMER_SECRET.as_bytes())),
+            name: "Printer Example".to_owned(),
+            ..ConsumerDraft::default()
+        };
+        self.issuer.create_consumer(&consumer, &Actor::ADMIN).await.unwrap();
     }
 
     /// The printer, as it should be.
