@@ -94,6 +94,11 @@ impl Asked {
         Self { consumer: None, ..self.newest() }
     }
 
+    /// The newest denials of whom a row of counts is about: those of all unknown keys are counted in the row that has none.
+    pub(super) fn with_counted(&self, key: &str) -> Self {
+        if key.is_empty() { self.without_consumer() } else { self.with_consumer(key) }
+    }
+
     /// The newest denials for this reason.
     pub(super) fn with_reason(&self, reason: &str) -> Self {
         Self { reason: Some(reason.to_owned()), ..self.newest() }

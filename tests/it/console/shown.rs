@@ -76,7 +76,7 @@ async fn a_key_that_has_to_be_escaped_finds_its_denials_where_it_is_clicked_and_
     let mut browser = Browser::logged_in(&site).await;
     let page = browser.open("/console").await.body;
     let links = [&rows(&page, "denials")[0], &rows(&page, "consumers")[1]]
-        .map(|row| row.split("\"").find(|text| text.starts_with("/console?consumer=")).unwrap());
+        .map(|row| row.split('"').find(|text| text.starts_with("/console?consumer=")).unwrap());
     let typed = "/console?consumer=o'brien%26%22%3C%5Cx1b%3E";
     for target in [links[0], links[1], typed] {
         let page = browser.open(target).await.body;
@@ -162,6 +162,20 @@ async fn consumers_are_counted_with_reasons_and_methods() {
     assert!(printer.contains("HMAC-SHA1 3") && printer.contains(">0 s ago<"), "{printer}");
     let nobody = &rows(&page, "consumers")[0];
     assert!(nobody.contains("none known") && numbers(nobody) == ["1", "0", "1", "0"], "{nobody}");
+}
+
+#[tokio::test]
+async fn what_is_counted_of_unknown_consumers_leads_to_their_denials() {
+    let site = Site::start().await;
+    let stranger = Caller { consumer_key: "stranger".to_owned(), ..site.printer() };
+    let denied = site.asked(&stranger.sign(&Request::get("/photos"))).await.unwrap();
+    let mut browser = Browser::logged_in(&site).await;
+    let page = browser.open("/console").await.body;
+    let nobody = rows(&page, "consumers")[0];
+    let link = nobody.split('"').find(|text| text.starts_with("/console?")).unwrap();
+    let narrowed = browser.open(&link.replace("&#38;", "&")).await.body;
+    let found = rows(&narrowed, "denials");
+    assert!(found.len() == 1 && found[0].contains(&denied), "{link}: {narrowed}");
 }
 
 #[tokio::test]
