@@ -112,6 +112,158 @@ fn raw_values_that_could_be_split_otherwise_are_not_proven() {
     assert_eq!(verify(&signed(joined, text), compat, BodyHashRule::Accept), Err(Rejection::SignatureMismatch));
 }
 
+/// A profile, a request that needs it, its base string, and another request that passes with the same signature.
+type Open = (CompatProfile, fn() -> Wire, &'static str, fn() -> Wire);
+
+/// What `docs/compat.md` says that a profile leaves open.
+const OPEN: [Open; 7] = [
+    (
+        CompatProfile::PlusLiteral,
+        || get("/?a=1+2"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%252B2%26{}",
+        || get("/?a=1%2B2"),
+    ),
+    (
+        CompatProfile::RawValues,
+        || get("/?a=1%2F2"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%252F2%26{}",
+        || get("/?a=1/2"),
+    ),
+    (
+        CompatProfile::IgnoreQueryOnPost,
+        || post("/?a=1"),
+        "POST&https%3A%2F%2Fapi.example.com%2F&{}",
+        || post("/?role=admin"),
+    ),
+    (
+        CompatProfile::SchemeAny,
+        || get("/"),
+        "GET&http%3A%2F%2Fapi.example.com%2F&{}",
+        || Wire { scheme: Scheme::Http, ..get("/") },
+    ),
+    (CompatProfile::SchemeAny, || get("/"), "GET&http%3A%2F%2Fapi.example.com%2F&{}", || at("api.example.com:80")),
+    (
+        CompatProfile::DefaultPortAny,
+        || at("api.example.com:80"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&{}",
+        || at("api.example.com:443"),
+    ),
+    (
+        CompatProfile::DefaultPortAny,
+        || at("api.example.com:80"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&{}",
+        || at("api.example.com"),
+    ),
+];
+
+#[test]
+fn a_profile_leaves_open_what_its_page_says() {
+    for (profile, sent, base_string, other) in OPEN {
+        for wire in [sent(), other()] {
+            let wire = signed(wire, base_string);
+            assert_eq!(verify(&wire, Compat::only(profile), BodyHashRule::Accept), Ok(()), "{profile}: {wire:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn with_a_profile_on_any_other_change_is_refused(
+        (profile, wire, base_string) in proptest::sample::select(&DEVIATIONS[..]),
+        part in 0_usize..6,
+        at in any::<proptest::sample::Index>(),
+        edit in edit(),
+    ) {
+        let sent = signed(wire(), base_string);
+        let mut changed = sent.clone();
+        let bytes = match part {
+            0 => Some(&mut changed.method),
+            1 => Some(&mut changed.authority),
+            2 => Some(&mut changed.target),
+            3 => Some(&mut changed.authorization[0]),
+            // A body of another type is not signed by anybody.
+            4 if !changed.content_type.is_empty() => changed.body.as_mut(),
+            _ => None,
+        };
+        match bytes {
+            Some(bytes) => edit.apply(bytes, at),
+            None => changed.scheme = changed.scheme.other(),
+        }
+        let may_pass = means_the_same(&sent, &changed) || leaves_open(profile, &sent, &changed);
+        let refused = verify(&changed, Compat::only(profile), BodyHashRule::Accept).is_err();
+        prop_assert!(may_pass || refused, "{profile}: {changed:?}");
+    }
+}
+
+/// A change of some bytes.
+#[derive(Clone, Debug)]
+enum Edit {
+    Replace(String),
+    Insert(String),
+    Remove,
+}
+
+impl Edit {
+    fn apply(&self, bytes: &mut Vec<u8>, at: proptest::sample::Index) {
+        let at = at.index(bytes.len() + 1);
+        let end = bytes.len().min(at + 1);
+        match self {
+            Self::Replace(with) => drop(bytes.splice(at..end, with.bytes())),
+            Self::Insert(text) => drop(bytes.splice(at..at, text.bytes())),
+            Self::Remove => drop(bytes.drain(at..end)),
+        }
+    }
+}
+
+/// Texts that parsers stumble over are as likely as any.
+fn edit() -> impl Strategy<Value = Edit> {
+    let text = prop_oneof!["[!-~]", "[+/&=?;:,\"]", "%[0-9a-fA-F]{2}", "&[a-b]=[0-9]", ":(80|443|81)"];
+    prop_oneof![text.clone().prop_map(Edit::Replace), text.prop_map(Edit::Insert), Just(Edit::Remove),]
+}
+
+/// Whether RFC 5849 has one base string and one signature for both.
+fn means_the_same(one: &Wire, other: &Wire) -> bool {
+    let of = |wire: &Wire| {
+        wire.with_request(|request| {
+            let signed = request.parse(&Limits::default()).ok().flatten()?;
+            Some((signed.base_string(), signed.signature().to_vec(), wire.body.clone()))
+        })
+    };
+    of(one).is_some_and(|one| of(other).is_some_and(|other| one == other))
+}
+
+/// Whether `docs/compat.md` says that the profile lets this change pass.
+fn leaves_open(profile: CompatProfile, sent: &Wire, changed: &Wire) -> bool {
+    // An empty path is the root.
+    let path = |wire: &Wire| match wire.target.split(|&byte| byte == b'?').next() {
+        None | Some([]) => b"/".to_vec(),
+        Some(path) => path.to_vec(),
+    };
+    let plain = |wire: &Wire| String::from_utf8_lossy(&wire.target).replace("%2B", "+").replace("%2b", "+");
+    let host = |wire: &Wire| {
+        let text = String::from_utf8_lossy(&wire.authority).to_ascii_lowercase();
+        text.strip_suffix(":80")
+            .or_else(|| text.strip_suffix(":443"))
+            .or_else(|| text.strip_suffix(':'))
+            .map_or_else(|| text.clone(), str::to_owned)
+    };
+    match profile {
+        CompatProfile::PlusLiteral => plain(sent) == plain(changed),
+        CompatProfile::IgnoreQueryOnPost => changed.target != sent.target && path(sent) == path(changed),
+        CompatProfile::SchemeAny => {
+            sent.scheme != changed.scheme || changed.authority == [&*sent.authority, b":80"].concat()
+        }
+        CompatProfile::DefaultPortAny => changed.authority != sent.authority && host(sent) == host(changed),
+        CompatProfile::VersionLenient
+        | CompatProfile::NoRootSlash
+        | CompatProfile::RawValues
+        | CompatProfile::BodyUnsignedForm
+        | CompatProfile::BracketsOnce => false,
+    }
+}
+
 proptest! {
     #[test]
     fn the_first_position_of_every_knob_is_what_a_check_computes(
@@ -200,7 +352,8 @@ fn mac(base_string: &str) -> String {
 
 fn verify(wire: &Wire, compat: Compat, rule: BodyHashRule) -> Result<(), Rejection> {
     wire.with_request(|request| {
-        let signed = request.parse(&Limits::default())?.unwrap();
+        // What has no signature any more is not let through either.
+        let signed = request.parse(&Limits::default())?.ok_or(Rejection::SignatureMismatch)?;
         let keys = secrets(&[CONSUMER_SECRET], None);
         signed.verify_under(compat, &keys, &KeySchedule::default(), rule).map(|_| ())
     })
