@@ -112,6 +112,12 @@ impl Compat {
         self.0 & profile.bit() != 0
     }
 
+    /// This set without a profile.
+    #[must_use]
+    pub const fn without(self, profile: CompatProfile) -> Self {
+        Self(self.0 & !profile.bit())
+    }
+
     /// Its members, in the order of [`CompatProfile::ALL`].
     pub fn iter(self) -> impl Iterator<Item = CompatProfile> {
         CompatProfile::ALL.into_iter().filter(move |&profile| self.contains(profile))
@@ -158,10 +164,12 @@ fn under<'v>(compat: Compat, rfc: &Variant<'v>, wire: &Wire<'_>) -> Variant<'v> 
     if has(CompatProfile::NoRootSlash) && *variant.path == *b"/" {
         variant.path = Cow::Borrowed(b"");
     }
-    if has(CompatProfile::PlusLiteral) {
+    // Nonce and token are read by RFC 5849, so what is signed of them has to be what is read: a plus in the query is a space.
+    let reads_alike = !wire.has_protocol_plus(Place::Query);
+    if has(CompatProfile::PlusLiteral) && reads_alike {
         variant.values[Place::Query as usize] = Values::PlusLiteral;
     }
-    if has(CompatProfile::RawValues) && wire.can_be_joined() {
+    if has(CompatProfile::RawValues) && reads_alike && wire.can_be_joined() {
         variant.values[Place::Header as usize] = Values::AsSent;
         variant.values[Place::Query as usize] = Values::AsSent;
     }

@@ -163,7 +163,7 @@ impl<'a> SignedRequest<'a> {
         self.base_string.to_vec()
     }
 
-    /// The signature base string with the value of every parameter not named `oauth_*` replaced by `***`.
+    /// The signature base string with `***` for every name and value that others than its sender may not see.
     pub fn masked_base_string(&self) -> Vec<u8> {
         self.base_string.to_masked_vec()
     }
@@ -203,8 +203,15 @@ impl<'a> SignedRequest<'a> {
             return Err(Rejection::VersionUnsupported);
         }
         let (sent, body) = (body_hash.as_deref(), self.request.body);
-        // Whatever the route demands: nothing else covers a form that is not in the base string.
-        let (rule, is_form) = if proven.with_form { (rule, self.is_form) } else { (BodyHashRule::Require, false) };
+        // Whatever the route demands: nothing else covers a form that is not in the base string. A hash that was sent counts
+        // also where the body came as something else, since nothing signs its type.
+        let (rule, is_form) = match (proven.with_form, rule) {
+            (false, _) => (BodyHashRule::Require, false),
+            (true, BodyHashRule::Off) if compat.contains(CompatProfile::BodyUnsignedForm) => {
+                (BodyHashRule::Accept, self.is_form)
+            }
+            (true, rule) => (rule, self.is_form),
+        };
         BodyCheck { method: *method, sent, body, is_form }.check(rule)?;
         Ok(Verified { signed: self })
     }

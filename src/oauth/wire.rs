@@ -58,6 +58,12 @@ impl<'a> Wire<'a> {
         self.parameters.iter().any(|parameter| parameter.place == place && parameter.is_protocol())
     }
 
+    /// Whether a protocol parameter there has a plus in it that is not encoded.
+    pub(super) fn has_protocol_plus(&self, place: Place) -> bool {
+        let has_plus = |one: &WireParameter<'_>| one.name.contains(&b'+') || one.value.contains(&b'+');
+        self.parameters.iter().any(|one| one.place == place && one.is_protocol() && has_plus(one))
+    }
+
     /// Whether values that are joined as they are can be told apart again: what separates them is in none.
     pub(super) fn can_be_joined(&self) -> bool {
         self.parameters.iter().all(|parameter| !parameter.value.contains(&b'&') && !parameter.name.contains(&b'&'))

@@ -12,7 +12,7 @@ use super::{Denial, Identity, NonceScope, Reason, Stop, Verifier};
 use crate::clock::Clock;
 use crate::config::VerifyConfig;
 use crate::model::{Consumer, ConsumerKey, RequestToken, Token};
-use crate::oauth::{self, BodyHashRule, SignedRequest};
+use crate::oauth::{self, BodyHashRule, Compat, CompatProfile, SignedRequest};
 use crate::store::{CheckStore, Store, StoreError};
 
 /// Proves who asks for credentials.
@@ -76,7 +76,10 @@ impl EndpointVerifier {
     ) -> Result<Applicant, Stop<Denial>> {
         let (consumer, request_token) = self.look_up(claimed, signed.token()).await?;
         let token_secret = request_token.as_ref().map(|token| &token.secret);
-        let known = Known { consumer: consumer.as_deref(), token_secret };
+        // What is asked for may stand in the query, so that has to be signed.
+        let compat = consumer.as_ref().map_or(Compat::NONE, |consumer| consumer.compat);
+        let compat = compat.without(CompatProfile::IgnoreQueryOnPost);
+        let known = Known { consumer: consumer.as_deref(), token_secret, compat };
         let unproven = |reason| Stop::Refused(Denial::of(reason));
         let now = self.verifier.clock.now();
         let proven = prove(signed, &known, BodyHashRule::Accept, now).map_err(unproven)?;

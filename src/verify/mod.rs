@@ -31,7 +31,7 @@ use proof::{Known, prove};
 use crate::clock::{Clock, UnixTime};
 use crate::config::{Requirement, VerifyConfig};
 use crate::model::{AccessToken, Consumer, ConsumerKey, Flow, Scopes, Token, TokenState, UserStanding};
-use crate::oauth::{self, BodyHashRule, Limits, SignatureMethod, SignedRequest, Verified};
+use crate::oauth::{self, BodyHashRule, Compat, Limits, SignatureMethod, SignedRequest, Verified};
 use crate::store::{CheckStore, Claim, Credentials, NonceClaim, StoreError};
 
 /// How long a nonce is remembered after its timestamp left the window: what clocks of replicas may differ.
@@ -136,7 +136,8 @@ impl Verifier {
         let now = self.clock.now();
         let unproven = |reason| Stop::Refused(Denial::of(reason));
         let token_secret = found.token.as_ref().map(|token| &token.secret);
-        let known = Known { consumer: found.consumer.as_deref(), token_secret };
+        let compat = found.consumer.as_ref().map_or(Compat::NONE, |consumer| consumer.compat);
+        let known = Known { consumer: found.consumer.as_deref(), token_secret, compat };
         let proven = prove(signed, &known, demands.body_hash, now).map_err(|reason| {
             Stop::Refused(Denial::of(reason).naming(found.consumer.as_ref(), found.token.as_ref()))
         })?;

@@ -11,6 +11,8 @@ pub(super) struct Known<'k> {
     pub(super) consumer: Option<&'k Consumer>,
     /// The secret of what its `oauth_token` names, if that was issued to this consumer.
     pub(super) token_secret: Option<&'k Secret>,
+    /// The compat profiles that count here.
+    pub(super) compat: Compat,
 }
 
 /// Proves the signature with the keys that are known, or with dummies, so that the work is the same.
@@ -43,7 +45,7 @@ pub(super) fn prove<'r>(
         None => signed.token().map(|_| dummy::SECRET),
     };
     let keys = Keys { consumer_secrets: &secrets[..count], token_secret, rsa_public_keys: &rsa_public_keys };
-    let compat = consumer.map_or(Compat::NONE, |consumer| consumer.compat);
+    let compat = consumer.map_or(Compat::NONE, |_| known.compat);
     let verdict = signed.verify_under(compat, &keys, schedule, rule);
     match refused {
         Some(reason) => Err(reason),

@@ -102,6 +102,35 @@ fn protocol_parameters_are_signed_wherever_they_stand() {
     assert_eq!(verify(&in_form, all, BodyHashRule::Accept), Err(Rejection::SignatureMismatch));
 }
 
+/// Read as a space in the query and as a plus in the header, a nonce with one would be two, signed once.
+#[test]
+fn a_nonce_is_signed_as_it_is_read_wherever_it_is_sent() {
+    let start = "GET&https%3A%2F%2Fapi.example.com%2F&oauth_consumer_key%3Dkey%26oauth_nonce%3Dab";
+    let end = "cd%26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131200";
+    for (profile, sent, signed) in
+        [(CompatProfile::PlusLiteral, "ab%2Bcd", "%252B"), (CompatProfile::RawValues, "ab+cd", "%2B")]
+    {
+        let (compat, base_string) = (Compat::only(profile), format!("{start}{signed}{end}"));
+        let parameters = |nonce| PARAMETERS.replace("oauth_nonce=n", &format!("oauth_nonce={nonce}"));
+        let in_header = with_signature(Wire::get("/").authorization(header_of(&parameters(sent))), &base_string);
+        assert_eq!(verify(&in_header, compat, BodyHashRule::Accept), Ok(()), "{profile}");
+        let moved = replacing_signature(Wire::get(&format!("/?{}", parameters("ab+cd"))), &base_string);
+        assert_eq!(verify(&moved, compat, BodyHashRule::Accept), Err(Rejection::SignatureMismatch), "{profile}");
+    }
+}
+
+#[test]
+fn the_hash_of_a_form_counts_whatever_type_it_is_said_to_be() {
+    let compat = Compat::only(CompatProfile::BodyUnsignedForm);
+    let mut wire = signed(hashed_form(), "POST&https%3A%2F%2Fapi.example.com%2F&{hash}");
+    wire.content_type = vec![b"application/json".to_vec()];
+    for rule in [BodyHashRule::Off, BodyHashRule::Accept, BodyHashRule::Require] {
+        assert_eq!(verify(&wire, compat, rule), Ok(()), "{rule:?}");
+        let other = Wire { body: Some(b"{}".into()), ..wire.clone() };
+        assert_eq!(verify(&other, compat, rule), Err(Rejection::BodyHashMismatch), "{rule:?}");
+    }
+}
+
 #[test]
 fn raw_values_that_could_be_split_otherwise_are_not_proven() {
     // Both have the same names and values once they are joined: only one was signed.

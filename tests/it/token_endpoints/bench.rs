@@ -68,7 +68,13 @@ impl Bench {
 
     /// A consumer with these flows.
     pub(crate) async fn consumer(&self, flows: &[&str]) -> Caller {
+        self.consumer_with(flows, &[]).await
+    }
+
+    /// One with these compat profiles too.
+    pub(crate) async fn consumer_with(&self, flows: &[&str], compat_profiles: &[&str]) -> Caller {
         let draft = ConsumerDraft {
+            compat_profiles: compat_profiles.iter().map(|&profile| profile.to_owned()).collect(),
             name: "Printer".to_owned(),
             flows: flows.iter().map(|&flow| flow.to_owned()).collect(),
             callbacks: vec![CALLBACK.to_owned()],

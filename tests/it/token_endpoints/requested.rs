@@ -35,6 +35,17 @@ async fn temporary_credentials_are_given_wherever_the_parameters_stand() {
     }
 }
 
+/// What is asked for may stand there.
+#[tokio::test]
+async fn the_query_is_signed_whatever_compat_profile_the_consumer_has() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer_with(&["three-legged"], &["ignore-query-on-post"]).await;
+    let signed = || printer.signing().with("oauth_callback", CALLBACK).in_header(&requesting());
+    assert_eq!(bench.send(&signed()).await.status, 200);
+    let target = format!("{}?scope=read", requesting().target);
+    assert_eq!(bench.send(&Request { target, ..signed() }).await.status, 401);
+}
+
 #[tokio::test]
 async fn who_would_rather_have_json_gets_it() {
     let bench = Bench::start().await;
