@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::oauth::is_plain_name;
+
 /// Replaces `text` by the beginning of `bytes`; what is not printable ASCII is escaped, so that it can forge nothing where
 /// it is shown.
 pub(super) fn put(text: &mut String, bytes: &[u8]) {
@@ -19,8 +21,11 @@ pub(super) fn put_target(text: &mut String, target: &[u8]) {
     for (nth, pair) in query.into_iter().flat_map(|query| query.split(|&byte| byte == b'&')).enumerate() {
         text.push(if nth == 0 { '?' } else { '&' });
         let mut parts = pair.splitn(2, |&byte| byte == b'=');
-        add(text, parts.next().unwrap_or_default());
-        if parts.next().is_some() {
+        let (name, value) = (parts.next().unwrap_or_default(), parts.next());
+        // What has no value may be one.
+        let name = if value.is_some() && is_plain_name(name) { name } else { MASK };
+        add(text, if pair.is_empty() { b"" } else { name });
+        if value.is_some() {
             text.push_str("=***");
         }
         if text.len() > LONGEST {
@@ -45,6 +50,9 @@ const fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'\\' | b'"' | b'\'')
 }
 
+/// What stands for a text that is not shown.
+const MASK: &[u8] = b"***";
+
 /// The most bytes of one piece.
 const TAKEN: usize = 255;
 
@@ -63,7 +71,8 @@ mod tests {
 
     #[test]
     fn a_query_keeps_its_names_and_loses_its_values() {
-        assert_eq!(masked(b"/a?b=secret&c&d=&oauth_signature=x%26y=z"), "/a?b=***&c&d=***&oauth_signature=***");
+        assert_eq!(masked(b"/a?b=secret&d=&oauth_signature=x%26y=z"), "/a?b=***&d=***&oauth_signature=***");
+        assert_eq!(masked(b"/a?secret&{%22a%22:1}=&&b=1"), "/a?***&***=***&&b=***");
         assert_eq!(masked(b"/a"), "/a");
         assert_eq!(masked(b"/a?"), "/a?");
         assert_eq!(masked(b""), "");
@@ -78,7 +87,7 @@ mod tests {
 
     #[test]
     fn what_could_forge_a_line_is_escaped_and_what_is_long_is_cut() {
-        assert_eq!(masked(b"/\r\n\x1b[31m\xe2\x80\xae?\"<>=1"), r#"/\r\n\x1b[31m\xe2\x80\xae?\"<>=***"#);
+        assert_eq!(masked(b"/\r\n\x1b[31m\xe2\x80\xae?\"<>=1"), r"/\r\n\x1b[31m\xe2\x80\xae?***=***");
         assert_eq!(masked(&[b'/'; 8192]).len(), TAKEN);
         assert_eq!(masked(&[&b"/?"[..], &[b'&'; 8192]].concat()).len(), LONGEST);
         assert!(masked(&[&b"/?"[..], &[0xff; 8192]].concat()).len() <= LONGEST);

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use super::encode::{decode, encode, encode_normal};
+use super::mask::MASK;
 use super::params::Pair;
 use super::uri::BaseUri;
 use super::{Place, Rejection};
@@ -43,23 +44,21 @@ impl<'a> BaseString<'a> {
     /// The whole of it.
     pub(super) fn to_vec(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(USUAL);
-        self.write_with(&mut |piece: &[u8]| out.extend_from_slice(piece), |pair, write| {
-            encode_normal(&pair.value, write);
-        });
+        self.write_with(&mut |piece: &[u8]| out.extend_from_slice(piece), |_| (true, true));
         out
     }
 
-    /// The whole of it, with `***` instead of every value that is not a protocol parameter's.
+    /// The whole of it, with `***` instead of every name and value that may not be shown.
     pub(super) fn to_masked_vec(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(USUAL);
-        self.write_with(&mut |piece: &[u8]| out.extend_from_slice(piece), |pair, write| {
-            if pair.is_protocol() { encode_normal(&pair.value, write) } else { write(MASK) }
-        });
+        let shows = |pair: &Pair<'_>| (pair.shows_name(), pair.shows_value());
+        self.write_with(&mut |piece: &[u8]| out.extend_from_slice(piece), shows);
         out
     }
 
-    /// The pairs are in normal form already: joined and encoded (section 3.4.1.1), each escape in them gets another.
-    fn write_with<W: FnMut(&[u8])>(&self, write: &mut W, write_value: impl Fn(&Pair<'_>, &mut W)) {
+    /// The pairs are in normal form already: joined and encoded (section 3.4.1.1), each escape in them gets another. `shows`
+    /// says of which the name, and of which the value is shown.
+    fn write_with(&self, write: &mut impl FnMut(&[u8]), shows: impl Fn(&Pair<'_>) -> (bool, bool)) {
         encode(&self.method, write);
         write(b"&");
         self.uri.write_encoded(write);
@@ -68,9 +67,14 @@ impl<'a> BaseString<'a> {
             if at > 0 {
                 write(b"%26");
             }
-            encode_normal(&pair.name, write);
+            let (name, value) = shows(pair);
+            if name {
+                encode_normal(&pair.name, write)
+            } else {
+                write(MASK)
+            }
             write(b"%3D");
-            write_value(pair, write);
+            if value { encode_normal(&pair.value, write) } else { write(MASK) }
         }
     }
 }
@@ -78,7 +82,7 @@ impl<'a> BaseString<'a> {
 impl Message for BaseString<'_> {
     fn write(&self, write: &mut impl FnMut(&[u8])) {
         let mut gather = Gather { buffer: [0; GATHERED], len: 0, write };
-        self.write_with(&mut |piece: &[u8]| gather.put(piece), |pair, write| encode_normal(&pair.value, write));
+        self.write_with(&mut |piece: &[u8]| gather.put(piece), |_| (true, true));
         gather.flush();
     }
 }
@@ -117,9 +121,6 @@ fn upper_case(method: &[u8]) -> Cow<'_, [u8]> {
         Cow::Borrowed(method)
     }
 }
-
-/// No value is encoded to this.
-pub(super) const MASK: &[u8] = b"***";
 
 /// Room for most of a base string, in blocks of every hash.
 pub(super) const GATHERED: usize = 1024;

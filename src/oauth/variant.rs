@@ -1,9 +1,9 @@
 //! How a signature base string is made, as knobs whose first position is RFC 5849 section 3.4.1.
 //!
 //! Every other position is a way in which clients are known to deviate. Two readers use them: a consumer's compat profiles,
-//! under which a request can be proven ([`compat_variants`](super::compat::compat_variants)), and the diagnosis, which only explains. The checks of everyone
-//! else take the short way of [`BaseString`](super::base_string::BaseString), which gives the same bytes as the first
-//! positions.
+//! under which a request can be proven ([`compat_variants`](super::compat::compat_variants)), and the diagnosis, which only
+//! explains. The checks of everyone else take the short way of [`BaseString`](super::base_string::BaseString), which gives the
+//! same bytes as the first positions.
 
 use std::borrow::Cow;
 
@@ -39,7 +39,7 @@ pub(super) struct Variant<'v> {
     /// A protocol parameter that is sent, and not signed.
     pub(super) without: Option<Parameter>,
     /// What is signed, and not sent as a parameter.
-    pub(super) added: Vec<Added<'v>>,
+    pub(super) added: Vec<Pair<'v>>,
     /// What names and values are made of, by the [`Place`] where they stand.
     pub(super) values: [Values; 3],
     /// Whether `[` and `]` in names are encoded once, where everything else is encoded twice.
@@ -48,15 +48,6 @@ pub(super) struct Variant<'v> {
     pub(super) left_plain: &'static [u8],
     /// What the parameters are sorted by.
     pub(super) order: Order,
-}
-
-/// A parameter that is signed, and not sent as one.
-#[derive(Clone)]
-pub(super) struct Added<'v> {
-    /// Name and value, in normal form.
-    pub(super) pair: Pair<'v>,
-    /// The name is a text that only its sender may see.
-    pub(super) hide_name: bool,
 }
 
 /// How the authority is written in the base string URI.
@@ -132,8 +123,8 @@ impl<'v> Variant<'v> {
     /// The base string; `None` when the request has something that can not be read in this way.
     pub(super) fn base_string<'s>(&'s self, wire: &Wire<'s>) -> Option<VariantString<'s>> {
         let sent = wire.parameters.iter().filter(|parameter| self.holds(parameter));
-        let mut parameters = sent.map(|one| Some((self.pair(one)?, false))).collect::<Option<Vec<_>>>()?;
-        parameters.extend(self.added.iter().map(|added| (added.pair.clone(), added.hide_name)));
+        let mut parameters = sent.map(|one| self.pair(one)).collect::<Option<Vec<_>>>()?;
+        parameters.extend(self.added.iter().cloned());
         self.order.sort(&mut parameters);
         let port = self.port;
         let left_out = |sent: &[u8]| match port {
@@ -185,15 +176,15 @@ impl Values {
 }
 
 impl Order {
-    fn sort(self, parameters: &mut [(Pair<'_>, bool)]) {
+    fn sort(self, parameters: &mut [Pair<'_>]) {
         match self {
-            Self::Rfc => parameters.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name).then_with(|| a.value.cmp(&b.value))),
+            Self::Rfc => parameters.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.value.cmp(&b.value))),
             Self::Decoded => parameters
-                .sort_by_cached_key(|(pair, _)| (decode(&pair.name).into_owned(), decode(&pair.value).into_owned())),
-            Self::Joined => parameters.sort_by_cached_key(|(pair, _)| [&*pair.name, b"=", &*pair.value].concat()),
-            Self::Name => parameters.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name)),
+                .sort_by_cached_key(|pair| (decode(&pair.name).into_owned(), decode(&pair.value).into_owned())),
+            Self::Joined => parameters.sort_by_cached_key(|pair| [&*pair.name, b"=", &*pair.value].concat()),
+            Self::Name => parameters.sort_by(|a, b| a.name.cmp(&b.name)),
             Self::AsSent => {}
-            Self::ProtocolLast => parameters.sort_by_key(|(pair, _)| pair.is_protocol()),
+            Self::ProtocolLast => parameters.sort_by_key(Pair::is_protocol),
         }
     }
 }
@@ -202,8 +193,8 @@ impl Order {
 pub(super) struct VariantString<'s> {
     variant: &'s Variant<'s>,
     authority: Cow<'s, [u8]>,
-    /// Sorted; whether the name is hidden.
-    parameters: Vec<(Pair<'s>, bool)>,
+    /// Sorted.
+    parameters: Vec<Pair<'s>>,
 }
 
 impl VariantString<'_> {
@@ -214,8 +205,8 @@ impl VariantString<'_> {
         out
     }
 
-    /// Writes it piece by piece, and of each whether only its sender may see it: values that an application sends. A hidden
-    /// text begins with an empty piece.
+    /// Writes it piece by piece, and of each whether only its sender may see it. A hidden text begins with an empty
+    /// piece.
     pub(super) fn write(&self, write: &mut impl FnMut(&[u8], bool)) {
         let variant = self.variant;
         let scheme: &[u8] = match variant.scheme {
@@ -233,13 +224,13 @@ impl VariantString<'_> {
             put(query, true, write);
         }
         write(b"&", false);
-        for (at, (pair, hide_name)) in self.parameters.iter().enumerate() {
+        for (at, pair) in self.parameters.iter().enumerate() {
             if at > 0 {
                 write(b"%26", false);
             }
-            put(&pair.name, *hide_name, write);
+            put(&pair.name, !pair.shows_name(), write);
             write(b"%3D", false);
-            put(&pair.value, *hide_name || !pair.is_protocol(), write);
+            put(&pair.value, !pair.shows_value(), write);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::super::encode::{Syntax, normalize};
 use super::super::media_type::is_form;
 use super::super::params::Pair;
 use super::super::uri::split_target;
-use super::super::variant::{Added, Order, Values, Variant};
+use super::super::variant::{Order, Values, Variant};
 use super::super::wire::{Wire, form};
 use super::super::{Body, Parameter, Place, Request, SignedRequest};
 use super::{Cause, Evidence, location, path};
@@ -117,18 +117,16 @@ fn bodies<'e>(request: &Request<'e>) -> impl Iterator<Item = Change<'e>> {
     })
 }
 
-fn as_form(body: &[u8]) -> Option<Vec<Added<'_>>> {
-    // What is no form at all is one name, and as secret as a value.
-    let hide_name = !body.contains(&b'=');
+fn as_form(body: &[u8]) -> Option<Vec<Pair<'_>>> {
     let pairs = form(Place::Body, body).take(MOST_PARAMETERS).map(|parameter| {
         let name = normalize(parameter.name, Syntax::Form).ok()?;
-        Some(Added { pair: Pair { name, value: normalize(parameter.value, Syntax::Form).ok()? }, hide_name })
+        Some(Pair { name, value: normalize(parameter.value, Syntax::Form).ok()? })
     });
     pairs.collect()
 }
 
 /// The fields of an object as a client writes them that takes them for parameters; `None` when it has others inside.
-fn as_json(body: &[u8]) -> Option<Vec<Added<'_>>> {
+fn as_json(body: &[u8]) -> Option<Vec<Pair<'_>>> {
     let Value::Object(fields) = serde_json::from_slice(body).ok()? else { return None };
     let pairs = fields.iter().take(MOST_PARAMETERS).map(|(name, value)| {
         let value = match value {
@@ -136,7 +134,7 @@ fn as_json(body: &[u8]) -> Option<Vec<Added<'_>>> {
             Value::Number(_) | Value::Bool(_) | Value::Null => value.to_string(),
             Value::Array(_) | Value::Object(_) => return None,
         };
-        Some(Added { pair: Pair::encode(name.as_bytes(), value.as_bytes()), hide_name: false })
+        Some(Pair::encode(name.as_bytes(), value.as_bytes()))
     });
     pairs.collect()
 }
@@ -172,7 +170,7 @@ fn values<'e>() -> impl Iterator<Item = Change<'e>> {
 fn protocol<'e>(signed: &SignedRequest<'e>, wire: &Wire<'e>) -> Vec<Change<'e>> {
     let without = |parameter| move |variant: &mut Variant<'e>| variant.without = Some(parameter);
     let with = |name: &[u8], value: &[u8]| {
-        let added = Added { pair: Pair::encode(name, value), hide_name: false };
+        let added = Pair::encode(name, value);
         move |variant: &mut Variant<'e>| variant.added.push(added.clone())
     };
     let is_sent = |parameter: Parameter| {

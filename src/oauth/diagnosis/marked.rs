@@ -1,6 +1,6 @@
 //! Base strings as people are shown them: masked, and with the place where two of them part.
 
-use super::super::base_string::MASK;
+use super::super::mask::MASK;
 use super::super::variant::VariantString;
 
 /// A base string in pieces, some of which are hidden.

@@ -108,7 +108,7 @@ impl Diagnosis {
         self.causes.iter().map(|cause| cause.name()).collect::<Vec<_>>().join("+")
     }
 
-    /// Whether it may be told to whoever sent the request.
+    /// Whether it tells something of a secret, so that whoever sent the request must not be told.
     pub fn depends_on_secret(&self) -> bool {
         self.causes.iter().any(|cause| cause.depends_on_secret())
     }
