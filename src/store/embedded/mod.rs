@@ -42,6 +42,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use redb::WriteTransaction;
+use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{debug, info, warn};
 
@@ -74,8 +75,8 @@ pub(super) struct EmbeddedStore {
 struct Reader {
     records: Arc<Records>,
     disk: Arc<Disk>,
-    /// Whether it may have to wait for pages that are not in memory.
-    may_wait: bool,
+    /// Room for those who wait for pages that are not in memory; `None` where all of it is.
+    waiting: Option<Arc<Semaphore>>,
 }
 
 // === impl EmbeddedStore ===
@@ -88,17 +89,17 @@ impl EmbeddedStore {
     pub(super) async fn open(path: &Path, records: Records, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
         let path = path.to_owned();
         let opened = blocking("opening the store file", move || file::open(&path)).await?;
-        Self::start(Disk::new(opened), true, records, clock).await
+        Self::start(Disk::new(opened), Some(Arc::new(Semaphore::new(MOST_LOOK_UPS))), records, clock).await
     }
 
     /// A store that is gone with this process.
     pub(super) async fn in_memory(records: Records, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
-        Self::start(Disk::new(file::in_memory()?), false, records, clock).await
+        Self::start(Disk::new(file::in_memory()?), None, records, clock).await
     }
 
     async fn start(
         disk: Disk,
-        may_wait: bool,
+        waiting: Option<Arc<Semaphore>>,
         records: Records,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StoreError> {
@@ -115,7 +116,7 @@ impl EmbeddedStore {
         }
         let nonces = Arc::new(Nonces::new(begun.fence, begun.horizon, begun.claims));
         let journal = Arc::new(Journal::new(Arc::clone(&disk), Arc::clone(&clock), Arc::clone(&nonces)));
-        let reader = Reader { records: Arc::clone(&records), disk: Arc::clone(&disk), may_wait };
+        let reader = Reader { records: Arc::clone(&records), disk: Arc::clone(&disk), waiting };
         let store = Arc::new(Self { records, disk, reader, nonces, journal, clock, changes: Arc::default() });
         tokio::spawn(keep_time(Arc::downgrade(&store)));
         Ok(store)
@@ -177,11 +178,14 @@ impl EmbeddedStore {
 #[async_trait]
 impl CheckStore for EmbeddedStore {
     async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
-        if !self.reader.may_wait {
-            return self.reader.credentials(consumer, token);
-        }
+        let Some(waiting) = &self.reader.waiting else { return self.reader.credentials(consumer, token) };
+        // A look-up that was given up on is still in line, so that it keeps its place.
+        let place = Arc::clone(waiting).try_acquire_owned().map_err(|_| crowded())?;
         let (reader, consumer, token) = (self.reader.clone(), consumer.clone(), token.cloned());
-        let read = blocking(LOOKING_UP, move || reader.credentials(&consumer, token.as_ref()));
+        let read = blocking(LOOKING_UP, move || {
+            let _place = place;
+            reader.credentials(&consumer, token.as_ref())
+        });
         timeout(READ_DEADLINE, read).await.unwrap_or_else(|_| Err(late(LOOKING_UP)))
     }
 
@@ -300,6 +304,11 @@ fn taken() -> StoreError {
     StoreError::new(StoreErrorKind::AlreadyExists, "keeping a new record")
 }
 
+fn crowded() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, LOOKING_UP)
+        .because("more look-ups wait for the disk than it answers in time")
+}
+
 fn late(context: &'static str) -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, context).because("the disk did not answer in time")
 }
@@ -312,6 +321,9 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The longest a look-up for a check may take.
 const READ_DEADLINE: Duration = WRITE_DEADLINE;
+
+/// The most look-ups that wait at a time: some milliseconds of a healthy disk, and fewer than there can be threads for them.
+const MOST_LOOK_UPS: usize = 128;
 
 const LOOKING_UP: &str = "looking up credentials";
 

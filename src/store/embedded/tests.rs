@@ -17,21 +17,52 @@ use crate::store::{AttemptCounter, Store as _, TokenHolder};
 #[tokio::test]
 async fn a_look_up_that_waits_for_the_disk_holds_up_nobody() {
     let store = Bench::new().open().await;
-    let ((held, is_held), (end, has_ended)) = (mpsc::channel(), mpsc::channel::<()>());
-    let disk = Arc::clone(&store.disk);
-    let slow = std::thread::spawn(move || {
-        let _held = disk.hold_up();
-        held.send(()).unwrap();
-        // It ends by itself, so that a look-up that does hold up this test fails it.
-        let _ = has_ended.recv_timeout(Duration::from_secs(5));
-    });
-    is_held.recv().unwrap();
+    let held_up = HeldUp::of(&store);
     let ck = ConsumerKey::new("ck").unwrap();
     let mut look_up = pin!(store.credentials(&ck, None));
     assert!(look_up.as_mut().now_or_never().is_none(), "it was answered by a disk that does not answer");
-    end.send(()).unwrap();
+    held_up.end();
     assert_eq!(look_up.await.unwrap().consumer, None);
-    slow.join().unwrap();
+}
+
+#[tokio::test]
+async fn no_more_look_ups_wait_than_the_disk_answers_in_time_also_when_they_are_given_up_on() {
+    let store = Bench::new().open().await;
+    let held_up = HeldUp::of(&store);
+    let ck = ConsumerKey::new("ck").unwrap();
+    for _ in 0..MOST_LOOK_UPS {
+        assert!(store.credentials(&ck, None).now_or_never().is_none());
+    }
+    let refused = store.credentials(&ck, None).now_or_never().unwrap().unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
+    held_up.end();
+    let room = store.reader.waiting.as_ref().unwrap();
+    let _all = room.acquire_many(u32::try_from(MOST_LOOK_UPS).unwrap()).await.unwrap();
+}
+
+/// A disk that does not answer. It ends by itself, so that a look-up that does hold up a test fails it.
+struct HeldUp {
+    end: mpsc::Sender<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl HeldUp {
+    fn of(store: &EmbeddedStore) -> Self {
+        let ((held, is_held), (end, has_ended)) = (mpsc::channel(), mpsc::channel::<()>());
+        let disk = Arc::clone(&store.disk);
+        let thread = std::thread::spawn(move || {
+            let _held = disk.hold_up();
+            held.send(()).unwrap();
+            let _ = has_ended.recv_timeout(Duration::from_secs(5));
+        });
+        is_held.recv().unwrap();
+        Self { end, thread }
+    }
+
+    fn end(self) {
+        self.end.send(()).unwrap();
+        self.thread.join().unwrap();
+    }
 }
 
 #[tokio::test]

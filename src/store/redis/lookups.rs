@@ -1,8 +1,10 @@
 //! Look-ups of credentials: how they are read, and how those that come at once share their commands (`batches`).
 //!
 //! A consumer and its token are in one slot and read together; the user of the token is known, and read, only after that.
-//! What is asked for without being there takes the same two steps. Both are `MGET`s, which read for all who wait: a script
-//! that follows a token to its user would spare a round trip, and cost Redis, which all replicas share, more.
+//! What is asked for without being there takes the same two steps. The first is an `MGET`, which reads for all who wait. The
+//! second is a `GET` for each, which they send at once: a user who is not there stands as one who is active, so what is no
+//! record must be an error there, and `MGET` calls a value of another type missing. A script that follows a token to its user
+//! would spare a round trip, and cost Redis, which all replicas share, more.
 
 use std::sync::Arc;
 
@@ -60,7 +62,9 @@ impl Lookups {
     async fn standing(&self, asked: &Token, token: Option<&AccessToken>) -> Result<UserStanding, StoreError> {
         let user = token.and_then(|token| token.user_id.as_ref());
         let key = user.map_or_else(|| keys::nobody(asked), keys::user);
-        let bytes = self.read(vec![key]).await?.pop().flatten();
+        let answer = self.batches.client().call(cmd("GET").arg(key)).await;
+        let answer = answer.and_then(|value| redis::from_redis_value(value).map_err(|_| Fault::Unexpected));
+        let bytes: Option<Vec<u8>> = answer.map_err(|fault| fault.during(LOOKING_UP))?;
         self.records.found_standing(user.zip(bytes.as_deref()))
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use countersign::clock::Clock;
 use countersign::config::CacheConfig;
 use countersign::model::AccessToken;
-use countersign::store::{CachedStore, CheckStore, Credentials, Store};
+use countersign::store::{CachedStore, CheckStore, Credentials, Store, StoreErrorKind};
 use countersign::telemetry::Metrics;
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
@@ -23,20 +23,21 @@ async fn credentials_take_one_round_trip_and_the_user_of_a_token_another_whether
     store.create_token(&token("ck", "t")).await.unwrap();
     store.create_token(&AccessToken { user_id: None, ..token("ck", "nobody's") }).await.unwrap();
     store.create_user(&user("jane doe", "Jane")).await.unwrap();
-    let (with_token, without) = (("mget", 2, 3), ("mget", 1, 1));
+    let (with_token, without) = ((vec![("mget", 1), ("get", 1)], 3), (vec![("mget", 1)], 1));
     for (consumer, asked, wanted) in [
-        ("ck", Some("t"), with_token),
-        ("ck", Some("nobody's"), with_token),
-        ("ck", Some("unknown"), with_token),
-        ("unknown", Some("t"), with_token),
-        ("ck", None, without),
-        ("unknown", None, without),
+        ("ck", Some("t"), &with_token),
+        ("ck", Some("nobody's"), &with_token),
+        ("ck", Some("unknown"), &with_token),
+        ("unknown", Some("t"), &with_token),
+        ("ck", None, &without),
+        ("unknown", None, &without),
     ] {
         let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
         store.credentials(&key(consumer), asked.map(name).as_ref()).await.unwrap();
-        let (command, calls, keys) = wanted;
-        assert_eq!(commands(&server), BTreeMap::from([(command.to_owned(), calls)]), "{consumer} {asked:?}");
-        assert_eq!(reads(&server), keys, "{consumer} {asked:?}");
+        let (called, keys) = wanted;
+        let called = called.iter().map(|&(command, calls)| (command.to_owned(), calls)).collect();
+        assert_eq!(commands(&server), called, "{consumer} {asked:?}");
+        assert_eq!(reads(&server), *keys, "{consumer} {asked:?}");
     }
 }
 
@@ -50,8 +51,26 @@ async fn look_ups_that_come_at_once_share_their_commands_and_each_gets_its_own_a
     }
     let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
     let found = look_up_all(&*store, 100).await;
-    assert_eq!(commands(&server), BTreeMap::from([("mget".to_owned(), 2)]));
+    assert_eq!(commands(&server), BTreeMap::from([("mget".to_owned(), 1), ("get".to_owned(), 100)]));
     check_all(&found);
+}
+
+/// Not there, it would be a user who is active.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_record_of_a_user_is_an_error_for_its_tokens_and_no_others() {
+    let (bench, server) = with_redis();
+    let store = bench.open().await;
+    keep(&*store, 1).await;
+    store.create_token(&AccessToken { user_id: None, ..token("ck1", "nobody's") }).await.unwrap();
+    let names: Vec<String> = server.run(&["KEYS", "countersign:*jane*:user"]);
+    let _deleted: u64 = server.run(&["DEL", &names[0]]);
+    let _pushed: u64 = server.run(&["LPUSH", &names[0], "x"]);
+    let ck = key("ck1");
+    let (of_user, of_nobody) = (name("t1"), name("nobody's"));
+    let (refused, found) =
+        tokio::join!(store.credentials(&ck, Some(&of_user)), store.credentials(&ck, Some(&of_nobody)));
+    assert_eq!(refused.unwrap_err().kind(), StoreErrorKind::Unreadable);
+    assert!(found.unwrap().token.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
