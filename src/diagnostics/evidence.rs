@@ -93,6 +93,14 @@ impl Copied {
 }
 
 impl Sent<'_> {
+    /// How many parameters it has, at most.
+    pub(super) fn parameters(&self) -> usize {
+        let Request { target, authorization, body, .. } = &self.request;
+        let count = |text: &[u8], separator| text.iter().filter(|&&byte| byte == separator).count();
+        let body = if let Body::Whole(body) = body { count(body, b'&') } else { 0 };
+        count(target, b'&') + body + authorization.iter().map(|value| count(value, b',')).sum::<usize>()
+    }
+
     /// How many bytes of it the client sent.
     pub(super) fn size(&self) -> usize {
         let Request { method, authority, path_prefix, target, authorization, content_type, body, scheme: _ } =

@@ -81,7 +81,7 @@ impl Case {
                 received: sent.received,
                 reveal: false,
             };
-            match diagnose(&evidence, budget(sent.size())) {
+            match diagnose(&evidence, budget(sent.size(), sent.parameters())) {
                 Some(diagnosis) => Explanation::found(diagnosis),
                 None => Explanation::not_found(&masked(sent)),
             }
@@ -89,11 +89,11 @@ impl Case {
     }
 }
 
-/// How many HMACs an explanation may take: the larger the request, the fewer, so that one of any size takes about as long.
-/// The causes that are looked for first are the usual ones.
-fn budget(size: usize) -> u32 {
-    let times = u32::try_from(size / USUAL).unwrap_or(u32::MAX);
-    BUDGET / times.max(1)
+/// How many HMACs an explanation may take: the larger the request is and the more parameters it has, the fewer, so that each
+/// takes about as long. The causes that are looked for first are the usual ones.
+fn budget(size: usize, parameters: usize) -> u32 {
+    let times = (size / USUAL).max(parameters / USUAL_PARAMETERS);
+    BUDGET / u32::try_from(times).unwrap_or(u32::MAX).max(1)
 }
 
 fn exposed<'s>(secrets: &[&'s ConsumerSecret]) -> Vec<&'s [u8]> {
@@ -114,20 +114,20 @@ fn masked(sent: &Sent<'_>) -> String {
 /// Up to so many bytes a request is explained as well as it can be.
 const USUAL: usize = 4096;
 
+/// Up to so many parameters as well.
+const USUAL_PARAMETERS: usize = 64;
+
 /// How many may wait. Each is at most as large as what is copied of a request.
 const WAITING: usize = 32;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::clock::ManualClock;
     use crate::config::Config;
     use crate::diagnostics::{Diagnostics, Refused};
-    use crate::model::{ConsumerId, ConsumerKey, ConsumerName, ConsumerStatus, Generation, Scopes};
     use crate::oauth::diagnosis::Forwarded;
-    use crate::oauth::{Body, Compat, Limits, Rejection, Request, Scheme};
+    use crate::oauth::{Body, Limits, Rejection, Request, Scheme};
     use crate::telemetry::Metrics;
     use crate::verify::{Denial, Reason};
 
@@ -158,9 +158,10 @@ mod tests {
 
     #[test]
     fn a_large_request_is_tried_in_fewer_ways() {
-        assert_eq!([0, 4096, 8191].map(budget), [BUDGET; 3]);
-        assert_eq!(budget(64 * 1024), BUDGET / 16);
-        assert!(budget(64 * 1024) > 100);
+        assert_eq!([0, 4096, 8191].map(|size| budget(size, 127)), [BUDGET; 3]);
+        assert_eq!(budget(64 * 1024, 10), BUDGET / 16);
+        assert_eq!(budget(4096, 1000), BUDGET / 15);
+        assert!(budget(64 * 1024, 1000) > 100);
     }
 
     /// Diagnostics whose queue nobody empties.
@@ -174,7 +175,7 @@ mod tests {
     }
 
     fn refuse(diagnostics: &Diagnostics) -> Option<crate::diagnostics::Explaining> {
-        let named = Some(Named { consumer: Arc::new(consumer()), token: None });
+        let named = Some(Named { consumer: Arc::new(Consumer::example()), token: None });
         let denial = Denial { named, ..Denial::of(Reason::Rejected(Rejection::SignatureMismatch)) };
         let request = Request {
             method: b"GET",
@@ -203,29 +204,5 @@ mod tests {
     fn words(diagnostics: &Diagnostics) -> Vec<Vec<&'static str>> {
         let denials = diagnostics.denials(&crate::diagnostics::Filter::default(), None, 10);
         denials.iter().map(|denial| denial.explanation.words().collect()).collect()
-    }
-
-    fn consumer() -> Consumer {
-        Consumer {
-            id: ConsumerId::new("c-1").unwrap(),
-            key: ConsumerKey::new("key").unwrap(),
-            name: ConsumerName::new("Printer").unwrap(),
-            description: String::new(),
-            platform: String::new(),
-            app_url: String::new(),
-            verified: false,
-            status: ConsumerStatus::Active,
-            secrets: Vec::new(),
-            rsa_public_keys: Vec::new(),
-            signature_methods: BTreeSet::new(),
-            flows: BTreeSet::new(),
-            callbacks: Vec::new(),
-            scopes: Scopes::default(),
-            compat: Compat::NONE,
-            generation: Generation::default(),
-            created_at: UnixTime::default(),
-            updated_at: UnixTime::default(),
-            revision: 1,
-        }
     }
 }

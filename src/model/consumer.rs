@@ -108,6 +108,34 @@ pub struct Consumer {
     pub revision: u64,
 }
 
+#[cfg(test)]
+impl Consumer {
+    /// An active one that holds nothing yet: for tests to begin with.
+    pub(crate) fn example() -> Self {
+        Self {
+            id: ConsumerId::new("c-1").unwrap(),
+            key: ConsumerKey::new("key").unwrap(),
+            name: ConsumerName::new("Printer Example").unwrap(),
+            description: String::new(),
+            platform: String::new(),
+            app_url: String::new(),
+            verified: false,
+            status: ConsumerStatus::Active,
+            secrets: Vec::new(),
+            rsa_public_keys: Vec::new(),
+            signature_methods: BTreeSet::new(),
+            flows: BTreeSet::new(),
+            callbacks: Vec::new(),
+            scopes: Scopes::default(),
+            compat: Compat::NONE,
+            generation: Generation::default(),
+            created_at: UnixTime::default(),
+            updated_at: UnixTime::default(),
+            revision: 1,
+        }
+    }
+}
+
 impl Consumer {
     /// Whether it may sign with `method` and has the key material for it.
     ///

@@ -201,12 +201,12 @@ pub(super) struct Metadata<'a> {
     /// How the request was signed.
     pub(super) signature_method: Option<&'static str>,
     /// Who called.
-    pub(super) caller: Named<'a>,
+    pub(super) caller: Who<'a>,
 }
 
 /// Who called, as far as metadata may name it.
 #[derive(Clone, Copy)]
-pub(super) enum Named<'a> {
+pub(super) enum Who<'a> {
     /// Nobody said.
     Nobody,
     /// Somebody who did not prove it, so that nobody can spend another's rate limit.
@@ -218,7 +218,7 @@ pub(super) enum Named<'a> {
 impl<'a> Metadata<'a> {
     /// What is known of every decision.
     pub(super) const fn of(decision: &'static str, decision_id: DecisionId) -> Self {
-        Self { decision, decision_id, problem: None, signature_method: None, caller: Named::Nobody }
+        Self { decision, decision_id, problem: None, signature_method: None, caller: Who::Nobody }
     }
 
     /// `google.protobuf.Struct`.
@@ -230,9 +230,9 @@ impl<'a> Metadata<'a> {
             });
         };
         let (claimed, proven) = match self.caller {
-            Named::Nobody => (None, None),
-            Named::Claimed(key) => (Some(key), None),
-            Named::Proven(identity) => (None, Some(identity)),
+            Who::Nobody => (None, None),
+            Who::Claimed(key) => (Some(key), None),
+            Who::Proven(identity) => (None, Some(identity)),
         };
         let user = proven.and_then(|identity| identity.user_id());
         let scopes = proven.map(|identity| identity.scopes().as_str()).filter(|scopes| !scopes.is_empty());
@@ -257,7 +257,6 @@ impl<'a> Metadata<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     use envoy_types::ext_authz::v3::pb::{
@@ -271,9 +270,7 @@ mod tests {
     use super::*;
     use crate::clock::UnixTime;
     use crate::config::DenyDetail;
-    use crate::model::{
-        AccessToken, Consumer, ConsumerId, ConsumerName, ConsumerStatus, Generation, Scopes, Secret, Token, TokenStatus,
-    };
+    use crate::model::{AccessToken, Consumer, Generation, Scopes, Secret, Token, TokenStatus};
     use crate::oauth::SignatureMethod;
     use crate::verify::Reason;
 
@@ -312,27 +309,7 @@ mod tests {
     }
 
     fn consumer(scopes: Scopes) -> Consumer {
-        Consumer {
-            id: ConsumerId::new("c-1").unwrap(),
-            key: ConsumerKey::new("key").unwrap(),
-            name: ConsumerName::new("Printer Example").unwrap(),
-            description: String::new(),
-            platform: String::new(),
-            app_url: String::new(),
-            verified: false,
-            status: ConsumerStatus::Active,
-            secrets: Vec::new(),
-            rsa_public_keys: Vec::new(),
-            signature_methods: BTreeSet::new(),
-            flows: BTreeSet::new(),
-            callbacks: Vec::new(),
-            scopes,
-            compat: crate::model::Compat::NONE,
-            generation: Generation::default(),
-            created_at: UnixTime::default(),
-            updated_at: UnixTime::default(),
-            revision: 1,
-        }
+        Consumer { scopes, ..Consumer::example() }
     }
 
     fn allowed(identity: Identity) -> Decision {
@@ -363,11 +340,8 @@ mod tests {
         let decision = allowed(identity(Some(user), scopes));
         let Decision::Allow(granted) = &decision else { unreachable!() };
         let request = Headers::joined(&[("x_consumer_id", "1"), ("accept", "2")]);
-        let about = Metadata {
-            signature_method: Some("HMAC-SHA1"),
-            caller: Named::Proven(&granted.identity),
-            ..about("allow")
-        };
+        let about =
+            Metadata { signature_method: Some("HMAC-SHA1"), caller: Who::Proven(&granted.identity), ..about("allow") };
         let response = read(allow(&Permit::of(&decision).unwrap(), &request, true, &about));
         let headers = vec![
             overwrite("x-consumer-id", "c-1"),
@@ -400,7 +374,7 @@ mod tests {
     fn who_has_no_user_and_no_scopes_has_no_such_header_and_no_such_metadata() {
         let decision = allowed(identity(None, ""));
         let Decision::Allow(granted) = &decision else { unreachable!() };
-        let about = Metadata { caller: Named::Proven(&granted.identity), ..about("allow") };
+        let about = Metadata { caller: Who::Proven(&granted.identity), ..about("allow") };
         let response = read(allow(&Permit::of(&decision).unwrap(), &Headers::default(), false, &about));
         let fields = response.dynamic_metadata.unwrap().fields;
         assert!(!fields.contains_key("user_id") && !fields.contains_key("scopes"), "{fields:?}");
@@ -421,7 +395,7 @@ mod tests {
         };
         let problem = Problem::of(Reason::ScopeMissing);
         let key = ConsumerKey::new("key").unwrap();
-        let about = Metadata { problem: Some("scope_missing"), caller: Named::Claimed(&key), ..about("deny") };
+        let about = Metadata { problem: Some("scope_missing"), caller: Who::Claimed(&key), ..about("deny") };
         let response = read(deny(&problem, &style, &about));
         let Written { challenge, content_type, body } = problem.write(&style);
         let denied = DeniedHttpResponse {

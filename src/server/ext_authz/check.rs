@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::answer::{self, Answer, Metadata, Named, Permit};
+use super::answer::{self, Answer, Metadata, Permit, Who};
 use super::attributes::Attributes;
 use super::failure::Failure;
 use super::headers::{Headers, Values};
@@ -212,16 +212,16 @@ impl Check<'_> {
             Decision::Anonymous => about,
             Decision::Allow(allowed) => Metadata {
                 signature_method: Some(allowed.signature_method.name()),
-                caller: Named::Proven(&allowed.identity),
+                caller: Who::Proven(&allowed.identity),
                 ..about
             },
             Decision::Deny(denial) => Metadata {
                 problem: Some(denial.reason.label()),
                 signature_method: denial.signature_method.map(SignatureMethod::name),
                 caller: match (&denial.identity, &denial.claimed_consumer_key) {
-                    (Some(identity), _) => Named::Proven(identity),
-                    (None, Some(key)) => Named::Claimed(key),
-                    (None, None) => Named::Nobody,
+                    (Some(identity), _) => Who::Proven(identity),
+                    (None, Some(key)) => Who::Claimed(key),
+                    (None, None) => Who::Nobody,
                 },
                 ..about
             },

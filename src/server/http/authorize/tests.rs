@@ -10,8 +10,8 @@ use crate::clock::{CountingEntropy, UnixTime};
 use crate::config::{Config, ScopeWords};
 use crate::issue::{Asking, IssueError};
 use crate::model::{
-    Callback, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerStatus, Flow, Generation, RequestToken,
-    RequestTokenState, Scopes, Secret, Session, SessionId, Token, UserId,
+    Callback, Consumer, ConsumerKey, ConsumerName, ConsumerStatus, Flow, Generation, RequestToken, RequestTokenState,
+    Scopes, Secret, Session, SessionId, Token, UserId,
 };
 use crate::server::pages::{Answer, Cookie};
 
@@ -221,25 +221,12 @@ pub(super) fn asking(name: &str) -> Asking {
         revision: 1,
     };
     let consumer = Consumer {
-        id: ConsumerId::new("id").unwrap(),
         key,
-        name: ConsumerName::new("Printer Example").unwrap(),
         description: "Prints photos".to_owned(),
-        platform: String::new(),
         app_url: "https://printer.example.com/about".to_owned(),
-        verified: false,
-        status: ConsumerStatus::Active,
-        secrets: Vec::new(),
-        rsa_public_keys: Vec::new(),
-        signature_methods: std::collections::BTreeSet::new(),
-        flows: std::collections::BTreeSet::new(),
-        callbacks: Vec::new(),
-        scopes: Scopes::default(),
-        compat: crate::model::Compat::NONE,
-        generation: Generation::default(),
         created_at: time,
         updated_at: time,
-        revision: 1,
+        ..Consumer::example()
     };
     Asking { request_token, consumer }
 }
