@@ -7,7 +7,7 @@ use crate::oauth::diagnosis::{Cause, Diagnosis};
 /// What is known of why a signature did not match.
 #[derive(Clone, Debug, Default)]
 pub enum Explanation {
-    /// The request was refused for another reason, which says it all.
+    /// The request was refused for another reason, which says it all; or no causes are looked for.
     #[default]
     NotSought,
     /// It is being looked for.

@@ -131,7 +131,7 @@ impl Diagnostics {
             shared.recent.add(known, |denial| denial.fill(refused, Explanation::NotSought, now));
             return None;
         };
-        let copied = shared.rates.take(Some(named.consumer.key.as_str()), now).then(|| Copied::of(sent)).flatten();
+        let copied = shared.rates.take(named.consumer.key.as_str(), now).then(|| Copied::of(sent)).flatten();
         let Some(sent) = copied else {
             shared.recent.add(known, |denial| denial.fill(refused, Explanation::Skipped, now));
             shared.count(named, &Explanation::Skipped, refused.mode);
@@ -208,16 +208,17 @@ impl Shared {
     /// Says everywhere why the signature of a request did not match.
     fn explained(&self, case: Case, explanation: Explanation) {
         self.count(&case.named, &explanation, case.mode);
-        if !matches!(explanation, Explanation::Skipped) {
-            let cause = explanation.words().collect::<Vec<_>>().join("+");
-            let consumer = &case.named.consumer.key;
-            tracing::info!(decision_id = case.decision_id, cause, claimed_consumer = %consumer, "diagnosed");
-        }
+        let found = (!matches!(explanation, Explanation::Skipped)).then(|| explanation.words().collect::<Vec<_>>());
         if !case.asked.is_closed() {
             // Who waited may have gone since.
             let _: Result<(), _> = case.asked.send(explanation.clone());
         }
         self.recent.explain(case.sequence, explanation);
+        // Last, so that whoever reads it finds the rest.
+        if let Some(words) = found {
+            let (cause, consumer) = (words.join("+"), &case.named.consumer.key);
+            tracing::info!(decision_id = case.decision_id, cause, claimed_consumer = %consumer, "diagnosed");
+        }
     }
 
     fn count(&self, named: &Named, explanation: &Explanation, mode: Mode) {

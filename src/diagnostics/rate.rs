@@ -1,5 +1,5 @@
-//! How often a refused request may be explained: a rate for each consumer, one for those who are not known, and one for all
-//! together. What is not used is saved for ten seconds.
+//! How often a refused request may be explained: a rate for each consumer, one for all for whom there is no
+//! room, and one for all together. What is not used is saved for ten seconds.
 //!
 //! Whoever knows a consumer's key can send bad signatures in its name: then the explanations of that consumer run out, and
 //! no other's. What is over the rate costs a look-up and allocates nothing.
@@ -23,7 +23,7 @@ pub(super) struct Rates {
 
 struct State {
     all: Bucket,
-    /// Of those who are not known, and of consumers for whom there is no room.
+    /// Of consumers for whom there is no room.
     others: Bucket,
     consumers: HashMap<Box<str>, Bucket>,
     /// When room may be made again.
@@ -57,17 +57,14 @@ impl Rates {
     }
 
     /// Takes one explanation of this consumer's, if one is left.
-    pub(super) fn take(&self, consumer: Option<&str>, now: UnixTime) -> bool {
+    pub(super) fn take(&self, consumer: &str, now: UnixTime) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { all, others, consumers, sweep_at } = &mut *state;
-        let own = match consumer {
-            Some(key) if consumers.contains_key(key) => consumers.get_mut(key),
-            Some(key) if self.has_room(consumers, sweep_at, now) => {
-                Some(consumers.entry(key.into()).or_insert_with(|| Bucket::full(self.each, now)))
-            }
-            Some(_) | None => None,
-        };
-        let own = own.unwrap_or(others);
+        // Looked up twice: a key is copied only where it is new.
+        if !consumers.contains_key(consumer) && self.has_room(consumers, sweep_at, now) {
+            consumers.insert(consumer.into(), Bucket::full(self.each, now));
+        }
+        let own = consumers.get_mut(consumer).unwrap_or(others);
         own.refill(now);
         all.refill(now);
         own.asked += 1;
@@ -138,35 +135,34 @@ mod tests {
         )
     }
 
-    fn taken(rates: &Rates, consumer: Option<&str>, now: UnixTime) -> usize {
+    fn taken(rates: &Rates, consumer: &str, now: UnixTime) -> usize {
         (0..10_000).filter(|_| rates.take(consumer, now)).count()
     }
 
     #[test]
     fn each_has_its_own_rate_and_saves_ten_seconds_of_it() {
         let rates = of(60, 6000, 10);
-        assert_eq!([taken(&rates, Some("a"), START), taken(&rates, Some("b"), START)], [10, 10]);
-        assert_eq!(taken(&rates, None, START), 10);
-        assert_eq!(taken(&rates, Some("a"), START.plus(Duration::from_millis(2500))), 2);
-        assert_eq!(taken(&rates, Some("a"), START.plus(Duration::from_hours(1))), 10);
+        assert_eq!([taken(&rates, "a", START), taken(&rates, "b", START)], [10, 10]);
+        assert_eq!(taken(&rates, "a", START.plus(Duration::from_millis(2500))), 2);
+        assert_eq!(taken(&rates, "a", START.plus(Duration::from_hours(1))), 10);
     }
 
     #[test]
     fn little_by_little_is_not_lost() {
         let rates = of(60, 6000, 10);
-        taken(&rates, Some("a"), START);
-        let in_time = (1..=30_000).filter(|&millis| rates.take(Some("a"), START.plus(Duration::from_millis(millis))));
+        taken(&rates, "a", START);
+        let in_time = (1..=30_000).filter(|&millis| rates.take("a", START.plus(Duration::from_millis(millis))));
         assert_eq!(in_time.count(), 30);
-        assert!(!rates.take(Some("a"), START), "a clock that goes back gives nothing");
+        assert!(!rates.take("a", START), "a clock that goes back gives nothing");
     }
 
     #[test]
     fn all_together_have_a_rate_too() {
         let rates = of(60, 120, 100);
         let keys: Vec<_> = (0..50).map(|nth| nth.to_string()).collect();
-        assert_eq!(keys.iter().map(|key| taken(&rates, Some(key), START)).sum::<usize>(), 20);
-        assert_eq!(taken(&of(0, 120, 100), Some("a"), START), 0);
-        assert_eq!(taken(&of(1, 120, 100), Some("a"), START), 1, "one at least");
+        assert_eq!(keys.iter().map(|key| taken(&rates, key, START)).sum::<usize>(), 20);
+        assert_eq!(taken(&of(0, 120, 100), "a", START), 0);
+        assert_eq!(taken(&of(1, 120, 100), "a", START), 1, "one at least");
     }
 
     #[test]
@@ -174,7 +170,7 @@ mod tests {
         let config = DiagnosticsConfig { explain_sample: 3, ..crate::config::Config::default().diagnostics };
         let rates = Rates::new(&config, START);
         for key in ["a", "b"] {
-            let taken: Vec<_> = (0..7).filter(|_| rates.take(Some(key), START)).collect();
+            let taken: Vec<_> = (0..7).filter(|_| rates.take(key, START)).collect();
             assert_eq!(taken.len(), 3);
         }
     }
@@ -182,9 +178,8 @@ mod tests {
     #[test]
     fn consumers_without_room_share_a_rate_until_others_are_forgotten() {
         let rates = of(60, 60_000, 2);
-        let left = |key: &str, now| taken(&rates, Some(key), now);
+        let left = |key: &str, now| taken(&rates, key, now);
         assert_eq!(["a", "b", "c", "d"].map(|key| left(key, START)), [10, 10, 10, 0]);
-        assert_eq!(taken(&rates, None, START), 0, "c took it");
         let later = START.plus(SAVED);
         assert_eq!(["e", "f", "g"].map(|key| left(key, later)), [10, 10, 10]);
         assert!(rates.state.lock().unwrap().consumers.len() <= 2);

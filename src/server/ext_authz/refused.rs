@@ -16,8 +16,10 @@ use crate::verify::Denial;
 impl Check<'_> {
     /// Counts and keeps what is refused, or would be, and has it explained.
     pub(super) fn keep(&self, reason: &'static str, denial: Option<&Denial>) -> Option<Explaining> {
-        let headers = SignedHeaders::of(&self.attributes.headers);
-        let sent = denial.and_then(|_| self.sent(&headers));
+        // Only of a consumer who is known it can be found out what it signed.
+        let headers =
+            denial.and_then(|denial| denial.named.as_ref()).map(|_| SignedHeaders::of(&self.attributes.headers));
+        let sent = headers.as_ref().and_then(|headers| self.sent(headers));
         self.service.diagnostics.refused(&Refused {
             decision_id: self.asked.id.hex().as_str(),
             reason,
@@ -34,11 +36,11 @@ impl Check<'_> {
     fn sent<'r>(&'r self, signed: &'r SignedHeaders<'r>) -> Option<Sent<'r>> {
         let headers::Forwarded { host, proto, port, prefix, original_path } = &self.attributes.headers.forwarded;
         let forwarded = Forwarded {
-            host: last(host),
-            proto: last(proto),
-            port: last(port),
-            prefix: last(prefix),
-            original_path: last(original_path),
+            host: first(host),
+            proto: first(proto),
+            port: first(port),
+            prefix: first(prefix),
+            original_path: first(original_path),
         };
         let authority = self.attributes.host.as_bytes();
         let received = self.policy.origin().and_then(|_| self.received_scheme());
@@ -64,16 +66,15 @@ async fn waited_for<T>(explaining: Pin<&mut impl Future<Output = T>>, deadline: 
 /// What anybody may know of an explanation.
 fn told(explanation: Explanation) -> Option<Explained> {
     let Explanation::Found(diagnosis) = explanation else { return None };
-    if diagnosis.causes.iter().any(|cause| cause.depends_on_secret()) {
+    if diagnosis.depends_on_secret() {
         return None;
     }
-    let causes: Vec<_> = diagnosis.causes.iter().map(|cause| cause.name()).collect();
-    Some(Explained { cause: causes.join("+"), remedy: diagnosis.remedy })
+    Some(Explained { cause: diagnosis.cause(), remedy: diagnosis.remedy })
 }
 
-/// The value that the nearest proxy wrote.
-fn last<'a>(values: &Values<'a>) -> Option<&'a [u8]> {
-    values.last().copied()
+/// Of a header that came several times, the first: what proxies add comes after it, as in a list joined with commas.
+fn first<'a>(values: &Values<'a>) -> Option<&'a [u8]> {
+    values.first().copied()
 }
 
 #[cfg(test)]

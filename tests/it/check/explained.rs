@@ -8,6 +8,7 @@ use countersign::diagnostics::{Denial, Explanation, Filter, Watch};
 use countersign::issue::Actor;
 use countersign::model::{ConsumerKey, Secret};
 use countersign::oauth::Scheme;
+use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue};
 
 use super::bench::{Bench, CONSUMER_KEY, Call};
 
@@ -47,6 +48,35 @@ async fn a_cause_is_found_with_both_base_strings_masked() {
     assert!(diagnosis.client_base_string.starts_with("GET&http%3A%2F%2Fphotos"), "{}", diagnosis.client_base_string);
     let shown = format!("{diagnosis:?}");
     assert!(!shown.contains("secret") && shown.contains("***"), "{shown}");
+}
+
+/// A proxy adds to a list behind what it received, or a header behind those that it received.
+#[tokio::test]
+async fn of_several_proxies_the_first_tells_the_host_however_envoy_hands_headers_on() {
+    let bench = Bench::new().await;
+    let mut watch = watch(&bench);
+    let forwarded = ["shop.example.com", "inner.example.net"];
+    for repeated in [false, true] {
+        let call = Call {
+            signed_as: Some((Scheme::Http, forwarded[0], "")),
+            headers: vec![("x-forwarded-host".to_owned(), forwarded.join(", "))],
+            ..Call::get("/photos")
+        };
+        let mut request = call.signed();
+        if repeated {
+            let http = request.attributes.as_mut().and_then(|all| all.request.as_mut()?.http.as_mut()).unwrap();
+            http.headers.remove("x-forwarded-host");
+            let joined = std::mem::take(&mut http.headers).into_iter();
+            let forwarded = forwarded.map(|host| ("x-forwarded-host".to_owned(), host.to_owned()));
+            let raw =
+                |(key, value): (String, String)| HeaderValue { key, raw_value: value.into(), ..Default::default() };
+            http.header_map = Some(HeaderMap { headers: joined.chain(forwarded).map(raw).collect() });
+        }
+        bench.denied(request).await;
+        let denial = next(&mut watch).await;
+        let Explanation::Found(diagnosis) = denial.explanation else { panic!("{repeated}: {denial:?}") };
+        assert_eq!(diagnosis.cause(), "host", "{repeated}");
+    }
 }
 
 #[tokio::test]
@@ -147,7 +177,9 @@ async fn a_request_that_is_too_large_is_not_explained() {
     assert!(matches!(next(&mut watch).await.explanation, Explanation::Skipped));
 }
 
+/// Answers tell all, and wait for it as long as a busy machine may take.
 fn debug(config: &mut Config) {
+    config.check.timeout = Duration::from_secs(20);
     config.check.deny_detail = DenyDetail::Debug;
 }
 
