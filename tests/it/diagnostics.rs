@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use countersign::server::api::v1;
-use envoy_types::ext_authz::v3::pb::{CheckRequest, HttpResponse};
-use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::{self, HttpRequest};
+use envoy_types::ext_authz::v3::pb::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -18,6 +16,7 @@ use crate::observer::Observer;
 use crate::process::eventually;
 use crate::program::Countersign;
 use crate::redis::RedisServer;
+use crate::replicas::check_request;
 
 macro_rules! on_every_store {
     ($($rule:ident),* $(,)?) => {$(
@@ -237,22 +236,6 @@ impl World {
         let answer = self.check(request).await;
         assert!(matches!(answer, HttpResponse::OkResponse(_)), "{answer:?}");
     }
-}
-
-/// What Envoy would ask about a request.
-fn check_request(request: &Request) -> CheckRequest {
-    let headers = request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
-    let http = HttpRequest {
-        method: request.method.clone(),
-        scheme: "http".to_owned(),
-        host: request.header("Host").unwrap().to_owned(),
-        path: request.target.clone(),
-        headers: headers.collect(),
-        body: request.body.clone(),
-        ..HttpRequest::default()
-    };
-    let request = attribute_context::Request { http: Some(http), ..attribute_context::Request::default() };
-    CheckRequest { attributes: Some(AttributeContext { request: Some(request), ..AttributeContext::default() }) }
 }
 
 const SECRET: &str = "s3cr3t-of-somebody";

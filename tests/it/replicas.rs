@@ -286,6 +286,7 @@ pub(crate) fn check_request(request: &Request) -> CheckRequest {
         host: request.header("Host").unwrap().to_owned(),
         path: request.target.clone(),
         headers: headers.collect(),
+        body: request.body.clone(),
         ..HttpRequest::default()
     };
     let request = attribute_context::Request { http: Some(http), ..attribute_context::Request::default() };

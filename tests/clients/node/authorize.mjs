@@ -3,19 +3,12 @@
 //     node authorize.mjs SCENARIO '{"page": "http://…/oauth/authorize", "requests": ["oauth_token", …], …}'
 //
 // Each scenario is a function below; what has to hold is left to the test that asks for it. The sites beside the page are
-// served here: the consumer's by https and under its name, the attacker's as "localhost", while the page is at 127.0.0.1, so
-// that browsers take it for another site.
+// served here: the consumer's by https and under its name, the attacker's over there (browser.mjs).
 
-import { createServer } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import { createRequire } from "node:module";
 
-const require = createRequire(process.env.PACKAGES);
-const { chromium } = require("playwright-core");
-const axe = require("axe-core");
-
-const given = JSON.parse(process.argv[3]);
-const phone = { width: 390, height: 760 };
+import * as browser from "./browser.mjs";
+import { answer, focused, given, heading, leading, listen, phone, site } from "./browser.mjs";
 
 const scenarios = {
   /** Logs in and allows, and says where the browser ended; once without scripts. */
@@ -147,25 +140,8 @@ const scenarios = {
     return { said: (await said).text(), text };
   },
 
-  /** Every page by day and by night: what axe finds, and at which widths it has to be scrolled sideways. */
-  async accessible() {
-    const found = [];
-    await everyPage(async (page, name, colorScheme) => {
-      // Its source is evaluated in the page, which the page's own policy forbids.
-      await page.evaluate(axe.source);
-      const { violations, passes } = await page.evaluate(() => axe.run());
-      const problems = violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(({ html }) => html) }));
-      const scrolled = [];
-      for (const width of [320, 390, 1280]) {
-        await page.setViewportSize({ width, height: 760 });
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
-        if (wide) scrolled.push(width);
-      }
-      await page.setViewportSize(phone);
-      found.push({ name, colorScheme, problems, scrolled, passes: passes.length });
-    });
-    return found;
-  },
+  /** Every page by day and by night. */
+  accessible: () => browser.accessible(everyPage),
 
   /** A picture of every page, for docs/. */
   async screenshots() {
@@ -205,7 +181,7 @@ async function everyPage(visit) {
 
 /** A browser of its own. */
 function context(options) {
-  return browser.newContext({ viewport: phone, ignoreHTTPSErrors: true, ...options });
+  return browser.context({ viewport: phone, ignoreHTTPSErrors: true, ...options });
 }
 
 async function open(name, options, within) {
@@ -222,24 +198,10 @@ async function logIn(page, password = given.password) {
   await leading(page, page.getByRole("button", { name: "Log in" }).click());
 }
 
-/** Does what leads to another page, and waits until that is there. */
-function leading(page, act) {
-  return Promise.all([page.waitForEvent("load", { timeout: 20000 }), act]);
-}
-
-const heading = (page) => page.getByRole("heading", { level: 1 }).innerText();
-
 /** Waits for the callback's site. */
 async function callback(page, url = /printer\.example\.com/) {
   await page.waitForURL(url, { timeout: 20000 });
   return { url: page.url(), title: await page.title() };
-}
-
-/** What has the focus, and whether an outline shows it. Runs in the page. */
-function focused() {
-  const { activeElement: element } = document;
-  const { outlineStyle, outlineWidth } = getComputedStyle(element);
-  return { text: element.id || element.innerText, outline: outlineStyle !== "none" && parseFloat(outlineWidth) >= 2 };
 }
 
 /** What a browser gets to see when another site has it post a form. */
@@ -260,12 +222,6 @@ const logInForm = (oauth_token, csrf_token) => {
   return `<form method="post" action="${given.page}">${hidden({ oauth_token, csrf_token, username, password, action: "log-in" })}</form>`;
 };
 
-/** The attacker's site. */
-async function site(html) {
-  const server = createServer((_, response) => answer(response, `<title>Evil</title>${html}`));
-  return `http://localhost:${await port(server)}/`;
-}
-
 /** The consumer's site; who comes back with order 8 is sent on to another host. */
 async function printer() {
   const server = createSecureServer(given.certificate, (request, response) => {
@@ -276,32 +232,7 @@ async function printer() {
       answer(response, "<title>The printer</title>");
     }
   });
-  return port(server);
+  return listen(server);
 }
 
-function answer(response, html) {
-  response.setHeader("content-type", "text/html");
-  response.end(`<!doctype html>${html}`);
-}
-
-function port(server) {
-  servers.push(server);
-  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));
-}
-
-const servers = [];
-const browser = await chromium.launch({
-  executablePath: given.chromium,
-  args: [
-    // Containers have no user namespaces for its sandbox; nobody else's pages are opened.
-    "--no-sandbox",
-    "--disable-background-networking",
-    `--host-resolver-rules=MAP *.example.com 127.0.0.1:${await printer()}`,
-  ],
-});
-try {
-  process.stdout.write(JSON.stringify(await scenarios[process.argv[2]]()));
-} finally {
-  await browser.close();
-  servers.forEach((server) => (server.closeAllConnections(), server.close()));
-}
+await browser.run(scenarios, `--host-resolver-rules=MAP *.example.com 127.0.0.1:${await printer()}`);

@@ -6,16 +6,10 @@
 // decision of a request that was denied just then. The attacker's site is served here, as "localhost", while the console is
 // at 127.0.0.1, so that browsers take it for another site.
 
-import { createServer } from "node:http";
-import { createRequire } from "node:module";
+import * as browser from "./browser.mjs";
+import { focused, given, heading, leading, phone, site } from "./browser.mjs";
 
-const require = createRequire(process.env.PACKAGES);
-const { chromium } = require("playwright-core");
-const axe = require("axe-core");
-
-const given = JSON.parse(process.argv[3]);
 const desk = { width: 1280, height: 800 };
-const phone = { width: 390, height: 760 };
 
 const scenarios = {
   /** A wrong token, the right one, a denial opened and closed, filters, and the way out; without scripts. */
@@ -106,25 +100,8 @@ const scenarios = {
     return { posted, framed, linked, afterwards: await heading(page) };
   },
 
-  /** Every page by day and by night: what axe finds, and at which widths it has to be scrolled sideways. */
-  async accessible() {
-    const found = [];
-    await everyPage(async (page, name, colorScheme) => {
-      // Its source is evaluated in the page, which the page's own policy forbids.
-      await page.evaluate(axe.source);
-      const { violations, passes } = await page.evaluate(() => axe.run());
-      const problems = violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(({ html }) => html) }));
-      const scrolled = [];
-      for (const width of [320, 390, 1280]) {
-        await page.setViewportSize({ width, height: 760 });
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
-        if (wide) scrolled.push(width);
-      }
-      await page.setViewportSize(desk);
-      found.push({ name, colorScheme, problems, scrolled, passes: passes.length });
-    });
-    return found;
-  },
+  /** Every page by day and by night. */
+  accessible: () => browser.accessible(everyPage),
 
   /** A picture of every page, for docs/. */
   async screenshots() {
@@ -156,7 +133,7 @@ async function everyPage(visit) {
 
 /** A browser of its own. */
 function context(options) {
-  return browser.newContext({ viewport: desk, ...options });
+  return browser.context({ viewport: desk, ...options });
 }
 
 /** Paused: a page that loads itself again does so in the middle of things. */
@@ -176,13 +153,6 @@ function follow(page, name) {
   return leading(page, page.getByRole("link", { name, exact: true }).first().click());
 }
 
-/** Does what leads to another page, and waits until that is there. */
-function leading(page, act) {
-  return Promise.all([page.waitForEvent("load", { timeout: 20000 }), act]);
-}
-
-const heading = (page) => page.getByRole("heading", { level: 1 }).innerText();
-
 /** The row of a denial, without when it was. */
 const row = async (page, decision) => {
   const cells = await page.getByRole("row").filter({ hasText: decision }).getByRole("cell").allInnerTexts();
@@ -195,32 +165,4 @@ const rows = (page) => page.locator("section[aria-labelledby=denials] tbody tr")
 /** Has a request denied; its decision. */
 const deny = async () => (await fetch(given.deny)).text();
 
-/** What has the focus, and whether an outline shows it. Runs in the page. */
-function focused() {
-  const { activeElement: element } = document;
-  const { outlineStyle, outlineWidth } = getComputedStyle(element);
-  const text = element.id || element.getAttribute("aria-labelledby") || element.innerText;
-  return { text, outline: outlineStyle !== "none" && parseFloat(outlineWidth) >= 2 };
-}
-
-/** The attacker's site. */
-async function site(html) {
-  const server = createServer((_, response) => {
-    response.setHeader("content-type", "text/html");
-    response.end(`<!doctype html><title>Evil</title>${html}`);
-  });
-  servers.push(server);
-  const port = await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));
-  return `http://localhost:${port}/`;
-}
-
-const servers = [];
-// Containers have no user namespaces for its sandbox; nobody else's pages are opened.
-const args = ["--no-sandbox", "--disable-background-networking"];
-const browser = await chromium.launch({ executablePath: given.chromium, args });
-try {
-  process.stdout.write(JSON.stringify(await scenarios[process.argv[2]]()));
-} finally {
-  await browser.close();
-  servers.forEach((server) => (server.closeAllConnections(), server.close()));
-}
+await browser.run(scenarios);
