@@ -1,4 +1,4 @@
-//! `countersign explain`: verifies a captured request offline, and shows what has to be compared when it does not match.
+//! `countersign explain`: verifies a captured request offline, and says why it is refused.
 //!
 //! It knows no consumers: whoever asks gives the secrets. What only a running service knows, whether the nonce is new and
 //! what the consumer may do, is not looked at. Nothing is masked: whoever asks has the request and the secrets anyway.
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::model::{MIN_RSA_BITS, Secret};
 use countersign::oauth::diagnosis::{BUDGET, Diagnosis, Evidence, Forwarded, diagnose};
@@ -31,10 +32,10 @@ const COMPARE: &str = ": compare the base string with the client's, then the sec
 /// The arguments of `countersign explain`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A file with the request as it was sent: request line, headers, empty line, body; `-` is standard input
+    /// A file with the request as it arrived at Envoy: request line, headers, empty line, body; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// The scheme of the URL that the client called, which is not in the request
+    /// The scheme by which it arrived at Envoy, which is not in the request
     #[arg(long, value_enum, default_value_t)]
     scheme: SchemeArg,
     #[command(flatten)]
@@ -43,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECRET", value_parser = secret_input::inline)]
     old_consumer_secret: Vec<Secret>,
     /// A compat profile that the consumer has; may be given several times
-    #[arg(long, value_name = "PROFILE", value_parser = profile)]
+    #[arg(long, value_name = "PROFILE", value_parser = profiles())]
     compat: Vec<CompatProfile>,
     /// A file with the RSA public key or certificate of the consumer, PEM
     #[arg(long, value_name = "FILE")]
@@ -322,9 +323,9 @@ fn forwarded<'r>(raw: &'r RawRequest<'_>) -> Forwarded<'r> {
     }
 }
 
-fn profile(name: &str) -> Result<CompatProfile, String> {
-    let names = || CompatProfile::ALL.map(CompatProfile::name).join(", ");
-    CompatProfile::from_name(name).ok_or_else(|| format!("expected one of {}", names()))
+fn profiles() -> impl TypedValueParser<Value = CompatProfile> {
+    let named = |name: String| CompatProfile::from_name(&name).ok_or("no compat profile");
+    PossibleValuesParser::new(CompatProfile::ALL.map(CompatProfile::name)).try_map(named)
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {

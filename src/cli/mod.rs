@@ -59,7 +59,7 @@ enum Command {
     Report(report::Args),
     /// Signs a request
     Sign(sign::Args),
-    /// Verifies a captured request offline and shows its base string
+    /// Verifies a captured request offline, and says why it is refused
     Explain(explain::Args),
     /// Checks a configuration file or prints the default
     Config(config::Args),
