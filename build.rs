@@ -58,9 +58,16 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     for message in PRINTED {
         code = code.message_attribute(message, "#[derive(serde::Serialize)]");
     }
-    for field in
-        ["create_time", "update_time", "expire_time", "previous_secret_expire_time", "decision_time", "last_seen_time"]
-    {
+    for field in [
+        "create_time",
+        "update_time",
+        "expire_time",
+        "previous_secret_expire_time",
+        "decision_time",
+        "last_seen_time",
+        "deprecated_at",
+        "sunset_at",
+    ] {
         code = code.field_attribute(field, r#"#[serde(serialize_with = "super::printing::timestamp")]"#);
     }
     for (field, function) in [

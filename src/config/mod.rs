@@ -28,6 +28,8 @@ pub use read::load;
 pub use route::{Mode, Origin, Requirement, Route, RoutePolicy};
 pub use scopes::ScopeWords;
 pub use source::Sources;
+
+pub use crate::model::DenyDetail;
 pub use value::ValueProblem;
 
 /// The whole configuration.
@@ -136,7 +138,7 @@ pub struct CheckConfig {
     pub envoy_sends_whole_bodies: bool,
     /// Remove the `Authorization` header that carried the verified parameters.
     pub hide_credentials: bool,
-    /// How much a denial tells.
+    /// How much a denial tells, unless its consumer has an attribute of that name.
     pub deny_detail: DenyDetail,
     /// How our own failure is answered.
     pub on_error: OnError,
@@ -144,18 +146,6 @@ pub struct CheckConfig {
     pub reflection: bool,
     /// What a route rule and `context_extensions` leave open.
     pub policy: RoutePolicy,
-}
-
-/// `check.deny_detail`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DenyDetail {
-    /// Only the status and the realm.
-    None,
-    /// The problem and an advice.
-    #[default]
-    Problem,
-    /// Also the base string, with the values of other parameters masked, and why the signature did not match.
-    Debug,
 }
 
 /// `check.on_error`.

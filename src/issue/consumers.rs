@@ -2,6 +2,7 @@
 
 use super::audit::{Event, Subject, audited};
 use super::{ATTEMPTS, Actor, ConsumerDraft, IssueError, Issuer, etag, replaced};
+use crate::clock::UnixTime;
 use crate::model::{Consumer, ConsumerKey, ConsumerStatus};
 use crate::store::StoreErrorKind;
 
@@ -37,6 +38,12 @@ pub struct ConsumerChange {
     pub scopes: Option<Vec<String>>,
     /// Names of compat profiles.
     pub compat_profiles: Option<Vec<String>>,
+    /// The name of how much denials tell it; empty is as the configuration says.
+    pub deny_detail: Option<String>,
+    /// From when on it ought not to call any more; `Some(None)` takes that back.
+    pub deprecated_at: Option<Option<UnixTime>>,
+    /// When it is expected to be refused; `Some(None)` takes that back.
+    pub sunset_at: Option<Option<UnixTime>>,
 }
 
 impl Issuer {
@@ -202,6 +209,9 @@ fn take_over(consumer: &mut Consumer, new: Consumer) -> bool {
         callbacks: new.callbacks,
         scopes: new.scopes,
         compat: new.compat,
+        deny_detail: new.deny_detail,
+        deprecated_at: new.deprecated_at,
+        sunset_at: new.sunset_at,
         ..consumer.clone()
     };
     let changes = changed != *consumer;

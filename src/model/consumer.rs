@@ -46,6 +46,37 @@ impl Flow {
     }
 }
 
+/// How much a denial tells the caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DenyDetail {
+    /// Only the status and the realm.
+    None,
+    /// The problem and an advice.
+    #[default]
+    Problem,
+    /// Also the base string, with the values of other parameters masked, and why the signature did not match.
+    Debug,
+}
+
+impl DenyDetail {
+    /// Every level, the quietest first.
+    pub const ALL: [Self; 3] = [Self::None, Self::Problem, Self::Debug];
+
+    /// The name in configuration, records and the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Problem => "problem",
+            Self::Debug => "debug",
+        }
+    }
+
+    /// The level of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|detail| detail.name() == name)
+    }
+}
+
 /// One of a consumer's shared secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerSecret {
@@ -98,6 +129,12 @@ pub struct Consumer {
     pub scopes: Scopes,
     /// The deviations from RFC 5849 that it needs; empty is none.
     pub compat: Compat,
+    /// How much denials tell it; `None` is as the configuration says.
+    pub deny_detail: Option<DenyDetail>,
+    /// Since when, or from when on, it ought not to call any more; its answers say so.
+    pub deprecated_at: Option<UnixTime>,
+    /// When it is expected to be refused; its answers say so, and nothing is refused because of it.
+    pub sunset_at: Option<UnixTime>,
     /// What every one of its tokens must have.
     pub generation: Generation,
     /// When it was created.
@@ -128,6 +165,9 @@ impl Consumer {
             callbacks: Vec::new(),
             scopes: Scopes::default(),
             compat: Compat::NONE,
+            deny_detail: None,
+            deprecated_at: None,
+            sunset_at: None,
             generation: Generation::default(),
             created_at: UnixTime::default(),
             updated_at: UnixTime::default(),

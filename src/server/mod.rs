@@ -23,6 +23,7 @@ mod decision_id;
 mod detached;
 mod drain;
 pub mod ext_authz;
+mod farewell;
 mod guard;
 mod health;
 mod http;

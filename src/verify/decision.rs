@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Reason;
-use crate::model::{AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, Scopes, UserId};
+use crate::model::{AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, DenyDetail, Scopes, UserId};
 use crate::oauth::SignatureMethod;
 
 /// What was decided about a request.
@@ -42,6 +42,11 @@ impl Identity {
     pub(crate) fn of(consumer: &Arc<Consumer>, token: Option<&Arc<AccessToken>>) -> Self {
         let scopes = token.map_or_else(|| consumer.scopes.clone(), |token| token.scopes.intersection(&consumer.scopes));
         Self { consumer: Arc::clone(consumer), token: token.map(Arc::clone), scopes }
+    }
+
+    /// The consumer.
+    pub fn consumer(&self) -> &Consumer {
+        &self.consumer
     }
 
     /// The consumer's id.
@@ -115,6 +120,18 @@ impl Denial {
             (None, Some(named)) => Some(&named.consumer),
             (None, None) => None,
         }
+    }
+
+    /// How much is told of it, where `configured` is what holds for everybody.
+    ///
+    /// # Security
+    /// Who proved nothing is told of the consumer that it names no less than of one that is not there, or the difference
+    /// would tell who is. `debug` is that difference as well: it is told for the sake of signatures that do not match, to
+    /// whoever names a consumer that an operator gave it.
+    pub fn detail(&self, configured: DenyDetail) -> DenyDetail {
+        let own = self.known_consumer().and_then(|consumer| consumer.deny_detail);
+        let is_told = |own: &DenyDetail| self.identity.is_some() || *own == DenyDetail::Debug;
+        own.filter(is_told).unwrap_or(configured)
     }
 
     pub(super) fn naming(mut self, consumer: Option<&Arc<Consumer>>, token: Option<&Arc<AccessToken>>) -> Self {

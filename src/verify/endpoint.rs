@@ -12,7 +12,7 @@ use super::{Denial, Identity, NonceScope, Reason, Stop, Verifier};
 use crate::clock::Clock;
 use crate::config::VerifyConfig;
 use crate::model::{Consumer, ConsumerKey, RequestToken, Token};
-use crate::oauth::{self, BodyHashRule, Compat, CompatProfile, SignedRequest};
+use crate::oauth::{self, BodyHashRule, Compat, CompatProfile, Limits, SignedRequest};
 use crate::store::{CheckStore, Store, StoreError};
 
 /// Proves who asks for credentials.
@@ -36,6 +36,11 @@ impl EndpointVerifier {
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, config: &VerifyConfig) -> Self {
         let check_store: Arc<dyn CheckStore> = store.clone();
         Self { verifier: Verifier::new(check_store, clock, config), store }
+    }
+
+    /// How much of a request is read.
+    pub const fn limits(&self) -> &Limits {
+        self.verifier.limits()
     }
 
     /// Step 1: reads a request. `https_is_configured` says that an operator configured that clients come by https.
@@ -80,10 +85,10 @@ impl EndpointVerifier {
         let compat = consumer.as_ref().map_or(Compat::NONE, |consumer| consumer.compat);
         let compat = compat.without(CompatProfile::IgnoreQueryOnPost);
         let known = Known { consumer: consumer.as_deref(), token_secret, compat };
-        let unproven = |reason| Stop::Refused(Denial::of(reason));
+        let unproven = |reason| Stop::Refused(Denial::of(reason).naming(consumer.as_ref(), None));
         let now = self.verifier.clock.now();
         let proven = prove(signed, &known, BodyHashRule::Accept, now).map_err(unproven)?;
-        let consumer = consumer.ok_or_else(|| unproven(Reason::UnknownConsumer))?;
+        let consumer = consumer.ok_or_else(|| Stop::Refused(Denial::of(Reason::UnknownConsumer)))?;
         let refused = |reason| Denial::of(reason).proven(Identity::of(&consumer, None));
         if !consumer.is_active() {
             return Err(Stop::Refused(refused(Reason::ConsumerDisabled)));

@@ -1,4 +1,4 @@
-//! The service behind Envoy: records every request as it arrived, and answers 200.
+//! The service behind Envoy: records every request as it arrived, and answers 200, with the header that the request asks for.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -67,6 +67,9 @@ impl Received {
     }
 }
 
+/// The request header that holds a header, with its value, for the answer.
+pub(crate) const ANSWER_WITH: &str = "x-answer-with";
+
 async fn accept(listener: TcpListener, requests: Requests) {
     while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(serve(stream, Arc::clone(&requests)));
@@ -77,8 +80,10 @@ async fn accept(listener: TcpListener, requests: Requests) {
 async fn serve(stream: TcpStream, requests: Requests) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await {
+        let header = request.header(ANSWER_WITH).map(|header| format!("{header}\r\n")).unwrap_or_default();
         requests.lock().unwrap().push(request);
-        if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.is_err() {
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{header}\r\nok");
+        if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }
     }

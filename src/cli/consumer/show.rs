@@ -60,6 +60,9 @@ fn fields(consumer: &v1::Consumer) -> Vec<Field> {
         ("callbacks", consumer.callbacks.join(" ")),
         ("scopes", consumer.scopes.join(" ")),
         ("compat profiles", consumer.compat_profiles.join(" ")),
+        ("deny detail", deny_detail(consumer).to_owned()),
+        ("deprecated", output::time(consumer.deprecated_at)),
+        ("sunset", output::time(consumer.sunset_at)),
         ("created", output::time(consumer.create_time)),
         ("changed", output::time(consumer.update_time)),
     ]
@@ -79,6 +82,10 @@ fn status(consumer: &v1::Consumer) -> &'static str {
 
 fn methods(consumer: &v1::Consumer) -> String {
     if consumer.signature_methods.is_empty() { "default".to_owned() } else { consumer.signature_methods.join(" ") }
+}
+
+fn deny_detail(consumer: &v1::Consumer) -> &str {
+    if consumer.deny_detail.is_empty() { "as configured" } else { &consumer.deny_detail }
 }
 
 /// What a list shows.

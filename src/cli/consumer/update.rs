@@ -1,9 +1,10 @@
 //! `countersign consumer update`: what is given is changed, what is not is left as it is.
 
 use clap::ValueEnum;
-use countersign::model::{CompatProfile, Flow};
+use countersign::model::{CompatProfile, DenyDetail, Flow};
 use countersign::oauth::SignatureMethod;
 use countersign::server::api::v1;
+use prost_types::Timestamp;
 
 use super::Key;
 use crate::cli::Usage;
@@ -43,7 +44,16 @@ pub(super) struct Update {
     /// The deviations from RFC 5849 that are accepted from it from now on, see docs/compat.md; may be repeated
     #[arg(long, value_name = "PROFILE", value_parser = CompatProfile::ALL.map(CompatProfile::name))]
     compat: Vec<String>,
-    /// A list to be emptied; may be repeated
+    /// How much denials tell it, whatever check.deny_detail says
+    #[arg(long, value_name = "DETAIL", value_parser = DenyDetail::ALL.map(DenyDetail::name))]
+    deny_detail: Option<String>,
+    /// From when on it ought not to call any more, for example 2030-01-31T00:00:00Z: its answers get the header Deprecation
+    #[arg(long, value_name = "TIME")]
+    deprecated_at: Option<Timestamp>,
+    /// When it is expected to be refused, which this does not do: its answers get the header Sunset
+    #[arg(long, value_name = "TIME")]
+    sunset_at: Option<Timestamp>,
+    /// What is to be taken away; may be repeated
     #[arg(long, value_name = "FIELD", value_enum)]
     clear: Vec<Emptied>,
     /// Refuses if the consumer was changed since it had this etag
@@ -62,6 +72,12 @@ enum Emptied {
     Scopes,
     /// No deviation from RFC 5849
     CompatProfiles,
+    /// As check.deny_detail says
+    DenyDetail,
+    /// No header Deprecation
+    DeprecatedAt,
+    /// No header Sunset
+    SunsetAt,
 }
 
 /// The names of the fields that are to be changed.
@@ -74,7 +90,7 @@ impl Update {
     /// What the server is asked.
     ///
     /// # Errors
-    /// When nothing is to be changed, or a list is to be filled and emptied at once.
+    /// When nothing is to be changed, or something is to be given and taken away at once.
     pub(super) fn into_request(self) -> anyhow::Result<v1::UpdateConsumerRequest> {
         self.contradiction()?;
         let mut mask = Mask::default();
@@ -95,6 +111,11 @@ impl Update {
             callbacks: mask.list("callbacks", self.callback, empties(Emptied::Callbacks)),
             scopes: mask.list("scopes", self.scope, empties(Emptied::Scopes)),
             compat_profiles: mask.list("compat_profiles", self.compat, empties(Emptied::CompatProfiles)),
+            deny_detail: mask
+                .optional("deny_detail", self.deny_detail, empties(Emptied::DenyDetail))
+                .unwrap_or_default(),
+            deprecated_at: mask.optional("deprecated_at", self.deprecated_at, empties(Emptied::DeprecatedAt)),
+            sunset_at: mask.optional("sunset_at", self.sunset_at, empties(Emptied::SunsetAt)),
             etag: self.etag,
             ..v1::Consumer::default()
         };
@@ -106,13 +127,16 @@ impl Update {
     }
 
     fn contradiction(&self) -> anyhow::Result<()> {
-        for (field, values, option) in [
-            (Emptied::SignatureMethods, &self.signature_method, "--signature-method"),
-            (Emptied::Callbacks, &self.callback, "--callback"),
-            (Emptied::Scopes, &self.scope, "--scope"),
-            (Emptied::CompatProfiles, &self.compat, "--compat"),
+        for (field, given, option) in [
+            (Emptied::SignatureMethods, !self.signature_method.is_empty(), "--signature-method"),
+            (Emptied::Callbacks, !self.callback.is_empty(), "--callback"),
+            (Emptied::Scopes, !self.scope.is_empty(), "--scope"),
+            (Emptied::CompatProfiles, !self.compat.is_empty(), "--compat"),
+            (Emptied::DenyDetail, self.deny_detail.is_some(), "--deny-detail"),
+            (Emptied::DeprecatedAt, self.deprecated_at.is_some(), "--deprecated-at"),
+            (Emptied::SunsetAt, self.sunset_at.is_some(), "--sunset-at"),
         ] {
-            if self.clear.contains(&field) && !values.is_empty() {
+            if given && self.clear.contains(&field) {
                 return Err(
                     Usage(format!("{option} contradicts --clear, which empties it: leave one of them out")).into()
                 );
@@ -134,6 +158,11 @@ impl Mask {
 
     fn text(&mut self, field: &str, text: Option<String>) -> String {
         self.value(field, text)
+    }
+
+    /// A value that may be taken away.
+    fn optional<T>(&mut self, field: &str, value: Option<T>, emptied: bool) -> Option<T> {
+        self.value(field, (emptied || value.is_some()).then_some(value))
     }
 
     fn list(&mut self, field: &str, values: Vec<String>, emptied: bool) -> Vec<String> {
@@ -160,9 +189,27 @@ mod tests {
     }
 
     #[test]
+    fn what_answers_tell_is_given_and_taken_away() {
+        let given = request(&["--deny-detail=debug", "--deprecated-at=1970-01-01T00:00:05Z"]).unwrap();
+        assert_eq!(given.update_mask.unwrap().paths, ["deny_detail", "deprecated_at"]);
+        let consumer = given.consumer.unwrap();
+        let time = Some(Timestamp { seconds: 5, nanos: 0 });
+        assert_eq!((consumer.deny_detail.as_str(), consumer.deprecated_at, consumer.sunset_at), ("debug", time, None));
+        let taken = request(&["--clear=deny-detail", "--clear=deprecated-at", "--clear=sunset-at"]).unwrap();
+        assert_eq!(taken.update_mask.unwrap().paths, ["deny_detail", "deprecated_at", "sunset_at"]);
+        assert_eq!(taken.consumer.unwrap(), v1::Consumer { consumer_key: "K".to_owned(), ..Default::default() });
+    }
+
+    #[test]
     fn a_change_of_nothing_or_of_both_is_a_mistake() {
-        for wrong in [&[][..], &["--scope=read", "--clear=scopes"], &["--compat=raw-values", "--clear=compat-profiles"]]
-        {
+        for wrong in [
+            &[][..],
+            &["--scope=read", "--clear=scopes"],
+            &["--compat=raw-values", "--clear=compat-profiles"],
+            &["--deny-detail=debug", "--clear=deny-detail"],
+            &["--deprecated-at=2030-01-31T00:00:00Z", "--clear=deprecated-at"],
+            &["--sunset-at=2030-01-31T00:00:00Z", "--clear=sunset-at"],
+        ] {
             let refused = request(wrong).unwrap_err();
             assert!(refused.downcast_ref::<Usage>().is_some(), "{refused}");
         }

@@ -77,7 +77,7 @@ fn item(consumer: &ProviderConsumer) -> Result<(Item, Option<String>), Problem> 
         allow_existing: true,
         validate_only: false,
     };
-    Ok((Item::Consumer(request), note))
+    Ok((Item::Consumer(Box::new(request)), note))
 }
 
 fn about(app_info: Option<&[u8]>) -> Result<Value, Problem> {

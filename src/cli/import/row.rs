@@ -4,13 +4,14 @@
 //! unless it says something that would be lost: a consumer that is disabled, a token that is revoked.
 
 use countersign::server::api::v1;
+use prost_types::Timestamp;
 use serde_json::{Map, Value};
 
 /// A consumer or a token to be created.
 #[derive(Clone)]
 pub(super) enum Item {
-    Consumer(v1::CreateConsumerRequest),
-    Token(v1::CreateTokenRequest),
+    Consumer(Box<v1::CreateConsumerRequest>),
+    Token(Box<v1::CreateTokenRequest>),
 }
 
 /// Which of them.
@@ -105,8 +106,8 @@ impl Item {
         let kind = fields.kind();
         fields.fit(kind);
         let item = match kind {
-            Kind::Consumer => Self::Consumer(fields.consumer()),
-            Kind::Token => Self::Token(fields.token()),
+            Kind::Consumer => Self::Consumer(Box::new(fields.consumer())),
+            Kind::Token => Self::Token(Box::new(fields.token())),
         };
         if fields.problems.is_empty() { Ok(item) } else { Err(fields.problems) }
     }
@@ -157,6 +158,9 @@ impl Fields {
             scopes: self.list("scopes"),
             compat_profiles: self.list("compat_profiles"),
             rsa_public_keys: self.keys("rsa_public_keys"),
+            deny_detail: self.text("deny_detail"),
+            deprecated_at: self.time("deprecated_at"),
+            sunset_at: self.time("sunset_at"),
             ..v1::Consumer::default()
         };
         self.stays(
@@ -183,17 +187,12 @@ impl Fields {
     }
 
     fn token(&mut self) -> v1::CreateTokenRequest {
-        let expire_time = self.text("expire_time");
-        let parsed = (!expire_time.is_empty()).then(|| expire_time.parse::<prost_types::Timestamp>());
-        if matches!(parsed, Some(Err(_))) {
-            self.wrong("expire_time", "is no time such as 2030-01-31T00:00:00Z");
-        }
         let token = v1::Token {
             token: self.required("token"),
             consumer_key: self.required("consumer_key"),
             user_id: self.text("user_id"),
             scopes: self.list("scopes"),
-            expire_time: parsed.and_then(Result::ok),
+            expire_time: self.time("expire_time"),
             ..v1::Token::default()
         };
         self.stays("status", "TOKEN_STATUS_ACTIVE", "import makes active tokens, and one that is revoked needs none");
@@ -224,6 +223,18 @@ impl Fields {
                 String::new()
             }
         }
+    }
+
+    fn time(&mut self, field: &str) -> Option<Timestamp> {
+        let text = self.text(field);
+        if text.is_empty() {
+            return None;
+        }
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.wrong(field, "is no time such as 2030-01-31T00:00:00Z");
+        }
+        parsed
     }
 
     fn flag(&mut self, field: &str) -> bool {
@@ -296,7 +307,7 @@ fn shortened(name: &str) -> String {
 }
 
 /// Every field, with those that only the server sets, so that what it printed can be read.
-const FIELDS: [Field; 27] = [
+const FIELDS: [Field; 30] = [
     Field::new("kind", Shape::Text, Of::Both),
     Field::new("consumer_key", Shape::Text, Of::Both),
     Field::new("consumer_secret", Shape::Text, Of::Consumer),
@@ -311,6 +322,9 @@ const FIELDS: [Field; 27] = [
     Field::new("scopes", Shape::List, Of::Both),
     Field::new("rsa_public_keys", Shape::Keys, Of::Consumer),
     Field::new("compat_profiles", Shape::List, Of::Consumer),
+    Field::new("deny_detail", Shape::Text, Of::Consumer),
+    Field::new("deprecated_at", Shape::Text, Of::Consumer),
+    Field::new("sunset_at", Shape::Text, Of::Consumer),
     Field::new("token", Shape::Text, Of::Token),
     Field::new("token_secret", Shape::Text, Of::Token),
     Field::new("user_id", Shape::Text, Of::Token),
@@ -339,11 +353,18 @@ mod tests {
 
     #[test]
     fn what_the_command_line_printed_can_be_imported() {
-        let printed = v1::Consumer { name: "N".to_owned(), consumer_key: "K".to_owned(), ..v1::Consumer::default() };
+        let sunset_at = Some(Timestamp { seconds: 5, nanos: 0 });
+        let (name, consumer_key, deny_detail) = ("N".to_owned(), "K".to_owned(), "debug".to_owned());
+        let printed = v1::Consumer { name, consumer_key, deny_detail, sunset_at, ..v1::Consumer::default() };
         let mut printed = serde_json::to_value(v1::Consumer { status: 1, secret_count: 1, ..printed }).unwrap();
         printed["consumer_secret"] = json!("S");
         let Ok(Item::Consumer(request)) = item(printed) else { panic!("no consumer") };
         assert_eq!((request.consumer_secret.as_str(), request.allow_existing), ("S", true));
+        let consumer = request.consumer.unwrap();
+        assert_eq!(
+            (consumer.deny_detail.as_str(), consumer.deprecated_at, consumer.sunset_at),
+            ("debug", None, sunset_at)
+        );
         let token =
             v1::Token { token: "T".to_owned(), consumer_key: "K".to_owned(), status: 1, ..v1::Token::default() };
         let mut printed = serde_json::to_value(token).unwrap();
@@ -381,6 +402,7 @@ mod tests {
                 "status",
             ),
             (json!({"consumer_key": "K", "token": "T", "token_secret": "S", "expire_time": "soon"}), "expire_time"),
+            (json!({"consumer_key": "K", "name": "N", "consumer_secret": "S", "sunset_at": "soon"}), "sunset_at"),
         ] {
             let problems = item(row.clone()).err().unwrap_or_else(|| panic!("{row}"));
             assert_eq!((problems.len(), problems[0].field.as_str()), (1, field), "{row}");

@@ -81,11 +81,11 @@ impl Sender {
         let validate_only = self.options.validate_only;
         match item {
             Item::Consumer(request) => {
-                let request = v1::CreateConsumerRequest { validate_only, ..request };
+                let request = v1::CreateConsumerRequest { validate_only, ..*request };
                 Ok(self.consumers.clone().create_consumer(request).await?.into_inner().existed)
             }
             Item::Token(request) => {
-                let request = v1::CreateTokenRequest { validate_only, ..request };
+                let request = v1::CreateTokenRequest { validate_only, ..*request };
                 Ok(self.tokens.clone().create_token(request).await?.into_inner().existed)
             }
         }
@@ -135,7 +135,8 @@ fn own_name(field: &str) -> &str {
 
 /// Leaves out what is wrong, if it is only words about a consumer, and says what that was.
 fn repair(item: &mut Item, problems: &[Problem]) -> Option<String> {
-    let Item::Consumer(v1::CreateConsumerRequest { consumer: Some(consumer), .. }) = item else { return None };
+    let Item::Consumer(request) = item else { return None };
+    let consumer = request.consumer.as_mut()?;
     for Problem { field, .. } in problems {
         match field.as_str() {
             "name" => consumer.name.clone_from(&consumer.consumer_key),

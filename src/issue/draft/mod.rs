@@ -5,6 +5,7 @@
 mod compat;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use super::violations::Violations;
 use super::{ConsumerChange, random, uri};
 use crate::clock::{Entropy, UnixTime};
 use crate::model::{
-    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation,
-    MIN_RSA_BITS, Scopes, Secret, Token, TokenStatus, UserId, ValueError,
+    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, DenyDetail, Flow,
+    Generation, MIN_RSA_BITS, Scopes, Secret, Token, TokenStatus, UserId, ValueError,
 };
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 
@@ -49,6 +50,12 @@ pub struct ConsumerDraft {
     pub rsa_public_keys: Vec<String>,
     /// Names of compat profiles.
     pub compat_profiles: Vec<String>,
+    /// The name of how much denials tell it; empty is as the configuration says.
+    pub deny_detail: String,
+    /// From when on it ought not to call any more.
+    pub deprecated_at: Option<UnixTime>,
+    /// When it is expected to be refused.
+    pub sunset_at: Option<UnixTime>,
     /// Where the key is taken by a consumer that has exactly these values and this secret, takes that one. A secret that
     /// would be made is never the same.
     pub allow_existing: bool,
@@ -113,6 +120,9 @@ impl ConsumerDraft {
             scopes: list(&change.scopes, consumer.scopes.iter().map(str::to_owned).collect()),
             rsa_public_keys: consumer.rsa_public_keys.iter().map(RsaPublicKey::to_pem).collect(),
             compat_profiles: list(&change.compat_profiles, compat),
+            deny_detail: text(&change.deny_detail, consumer.deny_detail.map_or("", DenyDetail::name)),
+            deprecated_at: change.deprecated_at.unwrap_or(consumer.deprecated_at),
+            sunset_at: change.sunset_at.unwrap_or(consumer.sunset_at),
             ..Self::default()
         }
     }
@@ -136,6 +146,8 @@ impl ConsumerDraft {
         let scopes = scopes(&self.scopes, &mut wrong);
         self.check_texts(&mut wrong);
         let compat = compat::checked(&self.compat_profiles, &signature_methods, &mut wrong);
+        let deny_detail = told::deny_detail(&self.deny_detail, &mut wrong);
+        told::check_end(self.deprecated_at, self.sunset_at, &mut wrong);
 
         let (id, key, name) = wrong.or(id.zip(key).zip(name).map(|((id, key), name)| (id, key, name)))?;
         Ok(Consumer {
@@ -154,6 +166,9 @@ impl ConsumerDraft {
             callbacks,
             scopes,
             compat,
+            deny_detail,
+            deprecated_at: self.deprecated_at,
+            sunset_at: self.sunset_at,
             generation: Generation::draw(entropy),
             created_at: now,
             updated_at: now,
@@ -281,7 +296,7 @@ impl Expiry {
             wrong.add(field, "must end in the future");
         }
         if end > LAST_TIME {
-            wrong.add(field, "must end before the year 10000");
+            wrong.add(field, TOO_LATE);
         }
         Some(end)
     }
@@ -368,3 +383,5 @@ const MAX_PEM_LEN: usize = 16 * 1024;
 
 /// The last second that RFC 3339 and `google.protobuf.Timestamp` can write: 9999-12-31T23:59:59Z.
 const LAST_TIME: UnixTime = UnixTime::from_secs(253_402_300_799);
+
+const TOO_LATE: &str = "must end before the year 10000";

@@ -1,7 +1,11 @@
 //! Field masks (AIP-134): which fields of a consumer are to be changed.
 
+use prost_types::Timestamp;
+
+use super::convert::unix_time;
 use super::fields::Fields;
 use super::v1;
+use crate::clock::UnixTime;
 use crate::issue::ConsumerChange;
 
 /// What the mask takes from the new values.
@@ -15,7 +19,7 @@ pub(super) fn consumer_change(
     let paths = mask.unwrap_or_default().paths;
     match &paths[..] {
         [] => fields.wrong("update_mask", "is required: the fields to change, or \"*\" for all"),
-        [all] if all == "*" => return Some(every_field(new)),
+        [all] if all == "*" => return Some(every_field(fields, new)),
         too_many if too_many.len() > MAX_PATHS => {
             fields.wrong("update_mask", format_args!("has {} paths, the limit is {MAX_PATHS}", too_many.len()));
         }
@@ -24,10 +28,10 @@ pub(super) fn consumer_change(
     None
 }
 
-fn every_field(new: &v1::Consumer) -> ConsumerChange {
+fn every_field(fields: &mut Fields, new: &v1::Consumer) -> ConsumerChange {
     let mut change = ConsumerChange::default();
     for path in PATHS {
-        set(&mut change, path, new);
+        set(fields, &mut change, path, new);
     }
     change
 }
@@ -36,7 +40,7 @@ fn named_fields(fields: &mut Fields, paths: &[String], new: &v1::Consumer) -> Op
     let mut change = ConsumerChange::default();
     let mut known = true;
     for (at, path) in paths.iter().enumerate() {
-        if !set(&mut change, path, new) {
+        if !set(fields, &mut change, path, new) {
             fields.wrong(&format!("update_mask.paths[{at}]"), problem(path));
             known = false;
         }
@@ -45,7 +49,7 @@ fn named_fields(fields: &mut Fields, paths: &[String], new: &v1::Consumer) -> Op
 }
 
 /// Whether there is such a field to change.
-fn set(change: &mut ConsumerChange, path: &str, new: &v1::Consumer) -> bool {
+fn set(fields: &mut Fields, change: &mut ConsumerChange, path: &str, new: &v1::Consumer) -> bool {
     match path {
         "name" => change.name = Some(new.name.clone()),
         "description" => change.description = Some(new.description.clone()),
@@ -57,9 +61,17 @@ fn set(change: &mut ConsumerChange, path: &str, new: &v1::Consumer) -> bool {
         "callbacks" => change.callbacks = Some(new.callbacks.clone()),
         "scopes" => change.scopes = Some(new.scopes.clone()),
         "compat_profiles" => change.compat_profiles = Some(new.compat_profiles.clone()),
+        "deny_detail" => change.deny_detail = Some(new.deny_detail.clone()),
+        "deprecated_at" => change.deprecated_at = time(fields, "consumer.deprecated_at", new.deprecated_at),
+        "sunset_at" => change.sunset_at = time(fields, "consumer.sunset_at", new.sunset_at),
         _ => return false,
     }
     true
+}
+
+/// A time that is not there takes back the one that is.
+fn time(fields: &mut Fields, field: &str, new: Option<Timestamp>) -> Option<Option<UnixTime>> {
+    fields.take(field, new.map(unix_time).transpose())
 }
 
 fn problem(path: &str) -> String {
@@ -74,7 +86,7 @@ fn problem(path: &str) -> String {
     }
 }
 
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 13] = [
     "name",
     "description",
     "platform",
@@ -85,6 +97,9 @@ const PATHS: [&str; 10] = [
     "callbacks",
     "scopes",
     "compat_profiles",
+    "deny_detail",
+    "deprecated_at",
+    "sunset_at",
 ];
 
 /// Every path twice, and more.
@@ -123,16 +138,20 @@ mod tests {
             callbacks,
             scopes,
             compat_profiles,
+            deny_detail,
+            deprecated_at,
+            sunset_at,
         } = asked(&["*"]).unwrap();
-        let texts = [name, description, platform, app_url].into_iter().flatten().count();
+        let texts = [name, description, platform, app_url, deny_detail].into_iter().flatten().count();
         let lists = [signature_methods, flows, callbacks, scopes, compat_profiles].into_iter().flatten().count();
-        assert_eq!((texts, verified, lists), (4, Some(false), 5));
+        let times = [deprecated_at, sunset_at];
+        assert_eq!((texts, verified, lists, times), (5, Some(false), 5, [Some(None); 2]));
     }
 
     #[test]
     fn a_path_that_is_none_is_named() {
         let list = "what can be changed is name, description, platform, app_url, verified, signature_methods, flows, \
-                    callbacks, scopes, compat_profiles";
+                    callbacks, scopes, compat_profiles, deny_detail, deprecated_at, sunset_at";
         for (paths, problem) in [
             (&[][..], "update_mask is required: the fields to change, or \"*\" for all".to_owned()),
             (&["name", "colour"], format!("update_mask.paths[1] is \"colour\"; {list}")),
@@ -149,11 +168,25 @@ mod tests {
         assert!(asked(&["rsa_public_keys"]).unwrap_err().contains("AddRsaPublicKey"));
     }
 
+    #[test]
+    fn a_time_that_is_none_is_wrong_only_where_the_mask_names_it() {
+        let new = v1::Consumer { sunset_at: Some(Timestamp { seconds: 5, nanos: -1 }), ..Default::default() };
+        assert!(change(&["name"], &new).is_ok());
+        let problem = "consumer.sunset_at is no valid Timestamp: its nanos are out of range";
+        for paths in [&["sunset_at"], &["*"]] {
+            assert_eq!(change(paths, &new).unwrap_err(), problem);
+        }
+    }
+
     fn asked(paths: &[&str]) -> Result<ConsumerChange, String> {
         let new = v1::Consumer { name: "new".to_owned(), scopes: vec!["read".to_owned()], ..Default::default() };
+        change(paths, &new)
+    }
+
+    fn change(paths: &[&str], new: &v1::Consumer) -> Result<ConsumerChange, String> {
         let mask = FieldMask { paths: paths.iter().map(|&path| path.to_owned()).collect() };
         let mut fields = Fields::default();
-        let change = consumer_change(&mut fields, Some(mask), &new);
+        let change = consumer_change(&mut fields, Some(mask), new);
         fields.all(change).map_err(|refused| refused.message().to_owned())
     }
 }

@@ -13,6 +13,7 @@ use super::identity::{self, Caller};
 use super::wire::Writer;
 use crate::model::{ConsumerKey, UserId};
 use crate::server::decision_id::DecisionId;
+use crate::server::farewell;
 use crate::server::respond::{self, DenialStyle, Problem, Written};
 use crate::verify::{Allowed, Decision, Denial, Identity};
 
@@ -79,8 +80,11 @@ pub(super) fn allow(
     response(Verdict::Allow, about, |ok| {
         for (name, value) in named() {
             if let Some(value) = value {
-                header(ok, name, value);
+                header(ok, HEADERS, name, value);
             }
+        }
+        for (name, value) in about.farewell() {
+            header(ok, OK_RESPONSE_HEADERS_TO_ADD, name, &value);
         }
         let absent = named().filter_map(|(name, value)| value.is_none().then_some(name));
         let credentials = hides_credentials.then_some("authorization");
@@ -94,10 +98,12 @@ pub(super) fn allow(
 pub(super) fn deny(problem: &Problem, style: &DenialStyle<'_>, about: &Metadata<'_>) -> Answer {
     let Written { challenge, content_type, body } = problem.write(style);
     let code = if problem.status == 403 { Code::PermissionDenied } else { Code::Unauthenticated };
+    let farewell: Vec<_> = about.farewell().collect();
+    let farewell = farewell.iter().map(|(name, value)| (*name, value.as_str()));
     response(Verdict::Deny(code), about, |denied| {
         let headers =
             [("www-authenticate", challenge.as_str()), ("content-type", content_type), ("cache-control", "no-store")];
-        refusal(denied, problem.status, headers, &body);
+        refusal(denied, problem.status, headers.into_iter().chain(farewell), &body);
     })
 }
 
@@ -154,18 +160,18 @@ fn response(verdict: Verdict, about: &Metadata<'_>, http: impl FnOnce(&mut Write
 }
 
 /// `DeniedHttpResponse`.
-fn refusal(denied: &mut Writer, status: u16, headers: [(&str, &str); 3], body: &str) {
+fn refusal<'h>(denied: &mut Writer, status: u16, headers: impl IntoIterator<Item = (&'h str, &'h str)>, body: &str) {
     denied.nested(1, |http_status| http_status.number(1, status.into()));
     for (name, value) in headers {
-        header(denied, name, value);
+        header(denied, HEADERS, name, value);
     }
     denied.text(3, body);
 }
 
 /// A `HeaderValueOption` in the one form that every client of the API reads as "overwrite": Envoy honours only the
 /// deprecated `append`, which is false here; other clients only `append_action`.
-fn header(message: &mut Writer, name: &str, value: &str) {
-    message.nested(HEADERS, |option| {
+fn header(message: &mut Writer, field: u8, name: &str, value: &str) {
+    message.nested(field, |option| {
         option.nested(1, |header| {
             header.text(1, name);
             header.text(2, value);
@@ -186,6 +192,9 @@ const HEADERS: u8 = 2;
 
 /// `OkHttpResponse.headers_to_remove`.
 const OK_HEADERS_TO_REMOVE: u8 = 5;
+
+/// `OkHttpResponse.response_headers_to_add`: what the answer of the upstream has besides, or instead of its own.
+const OK_RESPONSE_HEADERS_TO_ADD: u8 = 6;
 
 /// `HeaderValueOption.HeaderAppendAction`.
 const OVERWRITE_IF_EXISTS_OR_ADD: u32 = 2;
@@ -219,6 +228,15 @@ impl<'a> Metadata<'a> {
     /// What is known of every decision.
     pub(super) const fn of(decision: &'static str, decision_id: DecisionId) -> Self {
         Self { decision, decision_id, problem: None, signature_method: None, caller: Who::Nobody }
+    }
+
+    /// The headers that tell a caller who proved who it is that it ought to leave.
+    fn farewell(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let proven = match self.caller {
+            Who::Proven(identity) => Some(identity.consumer()),
+            Who::Nobody | Who::Claimed(_) => None,
+        };
+        proven.into_iter().flat_map(farewell::headers)
     }
 
     /// `google.protobuf.Struct`.
@@ -332,6 +350,15 @@ mod tests {
         Some(Struct { fields: fields.iter().map(|(name, text)| ((*name).to_owned(), value(text))).collect() })
     }
 
+    const STYLE: DenialStyle<'_> = DenialStyle {
+        realm: "r",
+        detail: DenyDetail::Problem,
+        form: false,
+        decision_id: "1",
+        base_string: None,
+        explained: None,
+    };
+
     const ID: &str = "01010101010101010101010101010101";
 
     #[test]
@@ -421,6 +448,29 @@ mod tests {
     }
 
     #[test]
+    fn a_proven_caller_is_told_to_leave() {
+        let mut leaving = consumer(Scopes::default());
+        (leaving.deprecated_at, leaving.sunset_at) = (Some(UnixTime::default()), Some(UnixTime::default()));
+        let identity = Identity::of(&Arc::new(leaving), None);
+        let told = vec![overwrite("deprecation", "@0"), overwrite("sunset", "Thu, 01 Jan 1970 00:00:00 GMT")];
+
+        let about = Metadata { caller: Who::Proven(&identity), ..about("allow") };
+        let decision = allowed(identity.clone());
+        let response = read(allow(&Permit::of(&decision).unwrap(), &Headers::default(), false, &about));
+        let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!("not an allowance") };
+        assert_eq!(ok.response_headers_to_add, told);
+
+        let denial = |caller| {
+            let about = Metadata { caller, ..Metadata::of("deny", DecisionId([1; 16])) };
+            let response = read(deny(&Problem::of(Reason::NonceUsed), &STYLE, &about));
+            let Some(HttpResponse::DeniedResponse(denied)) = response.http_response else { panic!("not a denial") };
+            denied.headers
+        };
+        assert_eq!(denial(Who::Proven(&identity))[3..], told);
+        assert_eq!(denial(Who::Claimed(identity.consumer_key())).len(), 3, "nobody else is told");
+    }
+
+    #[test]
     fn a_failure_is_read_as_it_was_meant() {
         let response = read(error("down", &about("error")));
         assert_eq!(code(&response), 14);
@@ -435,16 +485,8 @@ mod tests {
 
     #[test]
     fn only_an_allowance_has_status_code_0() {
-        let style = DenialStyle {
-            realm: "r",
-            detail: DenyDetail::Problem,
-            form: false,
-            decision_id: "1",
-            base_string: None,
-            explained: None,
-        };
         for reason in [Reason::Unsigned, Reason::ScopeMissing, Reason::NotHttp, Reason::NonceUsed] {
-            let denied = read(deny(&Problem::of(reason), &style, &about("deny")));
+            let denied = read(deny(&Problem::of(reason), &STYLE, &about("deny")));
             assert_ne!(code(&denied), 0, "{reason:?}");
             assert!(matches!(denied.http_response, Some(HttpResponse::DeniedResponse(_))));
         }

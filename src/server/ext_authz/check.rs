@@ -178,7 +178,7 @@ impl Check<'_> {
 
     async fn deny(&self, denial: &Denial, explaining: Option<Explaining>, about: &Metadata<'_>) -> Answer {
         let decision_id = self.asked.id.hex();
-        let detail = self.service.config.check.deny_detail;
+        let detail = denial.detail(self.service.config.check.deny_detail);
         let style = DenialStyle {
             realm: self.policy.realm(),
             detail,

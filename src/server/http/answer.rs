@@ -18,7 +18,8 @@ use super::negotiation::Format;
 use super::refusal::{Failure, Refusal};
 use crate::clock::UnixTime;
 use crate::issue::Issued;
-use crate::model::{RequestToken, Secret, Token};
+use crate::model::{Consumer, RequestToken, Secret, Token};
+use crate::server::farewell;
 use crate::server::guard;
 use crate::server::respond::{self, DenialStyle, Problem, Written};
 use crate::verify::Reason;
@@ -93,6 +94,17 @@ pub(super) fn refused(refusal: Refusal, style: DenialStyle<'_>) -> Response {
     }
     if let Reason::TooManyAttempts { retry_after } = reason {
         answer.headers_mut().insert(RETRY_AFTER, retry_after.into());
+    }
+    answer
+}
+
+/// The same answer, which tells this consumer that it ought to leave, if it ought to.
+pub(super) fn with_farewell(mut answer: Response, consumer: &Consumer) -> Response {
+    for (name, value) in farewell::headers(consumer) {
+        // A date is always a header value.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            answer.headers_mut().insert(name, value);
+        }
     }
     answer
 }

@@ -129,10 +129,9 @@ impl TokenEndpoints {
         };
         let https_is_configured = origin.is_some_and(|origin| origin.scheme == Scheme::Https);
         let signed = self.verifier.read(&request, https_is_configured)?;
-        let base_string = self.masked_base_string(&signed);
         let explained = |mut stop| {
             if let Stop::Refused(refusal) = &mut stop {
-                refusal.base_string = base_string;
+                refusal.base_string = self.masked_base_string(&refusal.denial, &request);
             }
             stop
         };
@@ -190,9 +189,12 @@ impl TokenEndpoints {
     }
 
     /// The base string with the values of other parameters masked, where denials tell that much.
-    fn masked_base_string(&self, signed: &SignedRequest<'_>) -> Option<String> {
-        let tells = self.parts.config.check.deny_detail == DenyDetail::Debug;
-        tells.then(|| signed.masked_base_string().escape_ascii().to_string())
+    fn masked_base_string(&self, denial: &Denial, request: &oauth::Request<'_>) -> Option<String> {
+        if denial.detail(self.parts.config.check.deny_detail) != DenyDetail::Debug {
+            return None;
+        }
+        let signed = request.parse(self.verifier.limits()).ok().flatten()?;
+        Some(signed.masked_base_string().escape_ascii().to_string())
     }
 }
 
@@ -220,7 +222,7 @@ impl TokenEndpoints {
                 let consumer = &granted.consumer.key;
                 tracing::info!(decision_id = %asked.id, endpoint = asked.endpoint.label(), result = "issue", %consumer,
                     latency_us = asked.latency_us(), "token request");
-                granted.credentials.answer(Format::wanted(headers))
+                answer::with_farewell(granted.credentials.answer(Format::wanted(headers)), &granted.consumer)
             }
             Err(Stop::Refused(refusal)) => {
                 self.record(asked, "deny", refusal.denial.reason.label());
@@ -236,13 +238,18 @@ impl TokenEndpoints {
         let decision_id = asked.id.to_string();
         let style = DenialStyle {
             realm: &check.realm,
-            detail: check.deny_detail,
+            detail: refusal.denial.detail(check.deny_detail),
             form: negotiation::wants_form_denial(headers),
             decision_id: &decision_id,
             base_string: None,
             explained: None,
         };
-        answer::refused(refusal, style)
+        let proven = refusal.denial.identity.clone();
+        let answer = answer::refused(refusal, style);
+        match proven {
+            Some(identity) => answer::with_farewell(answer, identity.consumer()),
+            None => answer,
+        }
     }
 
     fn fail(&self, asked: &Asked, failure: &Failure) -> Response {

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Records, VERSION, check_version, parse, unreadable, unwritable, write};
 use crate::clock::UnixTime;
 use crate::model::{
-    CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation,
-    Scopes,
+    CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, DenyDetail, Flow,
+    Generation, Scopes,
 };
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 use crate::store::StoreError;
@@ -37,6 +37,12 @@ struct ConsumerRecord {
     callbacks: Vec<String>,
     scopes: String,
     compat: Vec<String>,
+    #[serde(default)]
+    deny_detail: Option<String>,
+    #[serde(default)]
+    deprecated_at_ms: Option<u64>,
+    #[serde(default)]
+    sunset_at_ms: Option<u64>,
     #[serde(default)]
     generation: u64,
     created_at_ms: u64,
@@ -77,6 +83,9 @@ impl Records {
             callbacks: consumer.callbacks.clone(),
             scopes: consumer.scopes.to_string(),
             compat: consumer.compat.iter().map(|profile| profile.name().to_owned()).collect(),
+            deny_detail: consumer.deny_detail.map(|detail| detail.name().to_owned()),
+            deprecated_at_ms: consumer.deprecated_at.map(UnixTime::as_millis),
+            sunset_at_ms: consumer.sunset_at.map(UnixTime::as_millis),
             generation: consumer.generation.number(),
             created_at_ms: consumer.created_at.as_millis(),
             updated_at_ms: consumer.updated_at.as_millis(),
@@ -117,6 +126,9 @@ impl Records {
             callbacks: record.callbacks,
             scopes: Scopes::parse(&record.scopes).map_err(unreadable)?,
             compat: from_names(&record.compat, CompatProfile::from_name)?,
+            deny_detail: record.deny_detail.map(|name| deny_detail(&name)).transpose()?,
+            deprecated_at: record.deprecated_at_ms.map(UnixTime::from_millis),
+            sunset_at: record.sunset_at_ms.map(UnixTime::from_millis),
             generation: Generation::from_number(record.generation),
             created_at: UnixTime::from_millis(record.created_at_ms),
             updated_at: UnixTime::from_millis(record.updated_at_ms),
@@ -134,8 +146,15 @@ fn names<T: Copy>(values: &BTreeSet<T>, name: fn(T) -> &'static str) -> Vec<Stri
 }
 
 fn from_names<T, C: FromIterator<T>>(names: &[String], value: impl Fn(&str) -> Option<T>) -> Result<C, StoreError> {
-    let known = |name: &String| value(name).ok_or_else(|| unreadable("it has a name that this release does not know"));
-    names.iter().map(known).collect()
+    names.iter().map(|name| value(name).ok_or_else(unknown_name)).collect()
+}
+
+fn deny_detail(name: &str) -> Result<DenyDetail, StoreError> {
+    DenyDetail::from_name(name).ok_or_else(unknown_name)
+}
+
+fn unknown_name() -> StoreError {
+    unreadable("it has a name that this release does not know")
 }
 
 fn rsa_keys(pems: &[String]) -> Result<Vec<RsaPublicKey>, StoreError> {

@@ -124,8 +124,8 @@ fn unwritable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> St
     StoreError::new(StoreErrorKind::Unusable, "writing a record").because(source)
 }
 
-/// The version of the records that are written. Version 2 added `verified` and the generations; of a record of version 1
-/// they are what [`Default`] says.
+/// The version of the records that are written. Version 2 added `verified`, the generations, and what a consumer's answers
+/// tell it; of a record of version 1 they are what [`Default`] says.
 const VERSION: u32 = 2;
 
 /// The oldest version that is read.

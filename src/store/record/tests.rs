@@ -4,9 +4,9 @@ use std::sync::Arc;
 use super::*;
 use crate::clock::{SystemEntropy, UnixTime};
 use crate::model::{
-    Callback, CompatProfile, ConsumerId, ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation, PasswordHash,
-    RequestToken, RequestTokenState, Scopes, Secret, Session, SessionId, TokenState, TokenStatus, User, UserId,
-    UserStatus, Username,
+    Callback, CompatProfile, ConsumerId, ConsumerName, ConsumerSecret, ConsumerStatus, DenyDetail, Flow, Generation,
+    PasswordHash, RequestToken, RequestTokenState, Scopes, Secret, Session, SessionId, TokenState, TokenStatus, User,
+    UserId, UserStatus, Username,
 };
 use crate::oauth::SignatureMethod;
 use crate::store::master_key::MasterKeys;
@@ -95,6 +95,9 @@ fn consumer() -> Consumer {
         callbacks: vec!["https://printer.example/ready".into()],
         scopes: Scopes::parse("read write").unwrap(),
         compat: CompatProfile::ALL.into_iter().collect(),
+        deny_detail: Some(DenyDetail::Debug),
+        deprecated_at: Some(UnixTime::from_millis(4)),
+        sunset_at: Some(UnixTime::from_millis(5)),
         generation: Generation::from_number(u64::MAX),
         created_at: UnixTime::from_millis(1),
         updated_at: UnixTime::from_millis(2),
@@ -190,6 +193,7 @@ fn records_of_version_1_are_read_without_what_they_do_not_have() {
     let records = Records::new(Sealer::new(keys, Arc::new(SystemEntropy)));
     let consumer = records.decode_consumer(&ConsumerKey::new("ck").unwrap(), version_1::CONSUMER.as_bytes()).unwrap();
     assert_eq!((consumer.verified, consumer.generation), (false, Generation::default()));
+    assert_eq!((consumer.deny_detail, consumer.deprecated_at, consumer.sunset_at), (None, None, None));
     assert_eq!(consumer.secrets[0].secret, Secret::new(*b"kd94hf93k423kf44"));
     let token = records.decode_token(&Token::new("t").unwrap(), version_1::TOKEN.as_bytes()).unwrap();
     assert_eq!((token.consumer_generation, token.user_generation), (Generation::default(), Generation::default()));

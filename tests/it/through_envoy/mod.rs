@@ -8,6 +8,7 @@ mod clients;
 mod deployed;
 mod explained;
 mod failing;
+mod farewell;
 mod identity;
 mod network_filter;
 mod policy;

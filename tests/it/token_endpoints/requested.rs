@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use countersign::clock::UnixTime;
 use countersign::config::Origin;
-use countersign::issue::{Actor, ConsumerDraft};
+use countersign::issue::{Actor, ConsumerChange, ConsumerDraft};
 use countersign::model::{ConsumerKey, ConsumerStatus, Secret};
 use countersign::oauth::Scheme;
 
@@ -111,6 +112,37 @@ async fn what_is_proven_is_told_why_it_is_refused() {
     assert!(answer.json()["oauth_acceptable_timestamps"].is_string());
     disable(&bench, &printer).await;
     bench.refuses(&asking(&printer).in_header(&requesting()), 401, "consumer_key_refused").await;
+}
+
+#[tokio::test]
+async fn a_consumer_is_told_by_its_answers_what_an_operator_lets_it_know() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer(&["three-legged"]).await;
+    let key = ConsumerKey::new(&*printer.consumer_key).unwrap();
+    let change = ConsumerChange {
+        deny_detail: Some("debug".to_owned()),
+        deprecated_at: Some(Some(UnixTime::from_secs(5))),
+        sunset_at: Some(Some(UnixTime::from_secs(6))),
+        ..ConsumerChange::default()
+    };
+    bench.issuer.update_consumer(&key, &change, None, &Actor::ADMIN).await.unwrap();
+    let told = |answer: &Response| ["deprecation", "sunset"].map(|name| answer.header(name).map(str::to_owned));
+    let farewell = ["@5", "Thu, 01 Jan 1970 00:00:06 GMT"].map(|value| Some(value.to_owned()));
+
+    let request = asking(&printer).in_header(&requesting());
+    assert_eq!(told(&bench.send(&request).await), farewell);
+    let replayed = bench.refuses(&request, 401, "nonce_used").await;
+    assert_eq!(told(&replayed), farewell);
+    let wrong = Caller { consumer_secret: "guessed".to_owned(), ..printer };
+    let unproven = bench.refuses(&asking(&wrong).in_header(&requesting()), 401, "signature_invalid").await;
+    assert_eq!(told(&unproven), [None, None]);
+    for answer in [replayed, unproven] {
+        assert!(answer.json()["base_string"].as_str().is_some_and(|text| text.starts_with("POST&")), "{answer:?}");
+    }
+    let other = bench.consumer(&["three-legged"]).await;
+    let request = asking(&other).in_header(&requesting());
+    assert_eq!(told(&bench.send(&request).await), [None, None]);
+    assert_eq!(bench.refuses(&request, 401, "nonce_used").await.json().get("base_string"), None);
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Consumers and their RSA keys.
 
-use super::{count, given, secret, texts, timestamp};
+use prost_types::Timestamp;
+
+use super::{count, given, secret, texts, timestamp, unix_time};
+use crate::clock::UnixTime;
 use crate::issue::{ConsumerDraft, Violations, etag};
 use crate::model::{Consumer, ConsumerStatus, Flow};
 use crate::oauth::{RsaPublicKey, SignatureMethod};
@@ -30,6 +33,9 @@ pub(in super::super) fn consumer_draft(request: v1::CreateConsumerRequest) -> Re
         etag: _,
         verified,
         previous_secret_expire_time: _,
+        deny_detail,
+        deprecated_at,
+        sunset_at,
     } = consumer.ok_or_else(|| Violations::of("consumer", "is required"))?;
     Ok(ConsumerDraft {
         consumer_key: given(consumer_key),
@@ -46,6 +52,9 @@ pub(in super::super) fn consumer_draft(request: v1::CreateConsumerRequest) -> Re
         scopes,
         rsa_public_keys: rsa_public_keys.into_iter().map(|key| key.pem).collect(),
         compat_profiles,
+        deny_detail,
+        deprecated_at: time("consumer.deprecated_at", deprecated_at)?,
+        sunset_at: time("consumer.sunset_at", sunset_at)?,
         allow_existing,
         validate_only,
     })
@@ -69,6 +78,9 @@ pub(in super::super) fn consumer_message(consumer: &Consumer) -> v1::Consumer {
         callbacks,
         scopes,
         compat,
+        deny_detail,
+        deprecated_at,
+        sunset_at,
         generation,
         created_at,
         updated_at,
@@ -94,7 +106,14 @@ pub(in super::super) fn consumer_message(consumer: &Consumer) -> v1::Consumer {
         update_time: Some(timestamp(*updated_at)),
         etag: etag(*generation, *revision),
         previous_secret_expire_time: secrets.get(1).and_then(|older| older.expires_at).map(timestamp),
+        deny_detail: deny_detail.map(|detail| detail.name().to_owned()).unwrap_or_default(),
+        deprecated_at: deprecated_at.map(timestamp),
+        sunset_at: sunset_at.map(timestamp),
     }
+}
+
+fn time(field: &str, time: Option<Timestamp>) -> Result<Option<UnixTime>, Violations> {
+    time.map(unix_time).transpose().map_err(|problem| Violations::of(field, problem))
 }
 
 const fn consumer_status(status: ConsumerStatus) -> v1::ConsumerStatus {
@@ -117,5 +136,17 @@ mod tests {
     fn a_record_is_required() {
         let refused = consumer_draft(v1::CreateConsumerRequest::default()).unwrap_err();
         assert_eq!(refused.to_string(), "consumer is required");
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_named() {
+        let none = Some(Timestamp { seconds: 5, nanos: -1 });
+        for (field, consumer) in [
+            ("consumer.deprecated_at", v1::Consumer { deprecated_at: none, ..v1::Consumer::default() }),
+            ("consumer.sunset_at", v1::Consumer { sunset_at: none, ..v1::Consumer::default() }),
+        ] {
+            let request = v1::CreateConsumerRequest { consumer: Some(consumer), ..Default::default() };
+            assert_eq!(consumer_draft(request).unwrap_err().iter().next().unwrap().field, field);
+        }
     }
 }
