@@ -1,12 +1,13 @@
-// Signs requests with the npm packages oauth and oauth-1.0a as their users are known to do it wrong, and prints a JSON list
-// as tests/clients/python/mistaken.py does.
+// Signs requests with the npm packages oauth, oauth-1.0a and mastercard-oauth1-signer as they and their users are known to do
+// it wrong, and prints a JSON list as tests/clients/python/mistaken.py does.
 
-import { createHash, createHmac } from "node:crypto";
+import { createHash, createHmac, generateKeyPairSync } from "node:crypto";
 import { createRequire } from "node:module";
 
 const require = createRequire(process.env.PACKAGES);
 const { OAuth } = require("oauth");
 const OAuth1a = require("oauth-1.0a");
+const mastercard = require("mastercard-oauth1-signer");
 
 const HOST = "api.example.com";
 const secrets = { consumer_secret: "kd94hf93k423kf44", token_secret: "pfkkdhi9sl3r4s00" };
@@ -99,5 +100,18 @@ const http = plain.authHeader(`http://${HOST}/photos`, "tk", secrets.token_secre
 arrives("scheme", "oauth signs http", http, photos);
 const version = plain.authHeader(`https://${HOST}/photos`, "tk", secrets.token_secret, "GET").replace('oauth_version="1.0",', "");
 arrives("version", "oauth signs it, and it is lost", version, photos);
+
+/** What mastercard-oauth1-signer always does. */
+function signer(cause, target, method = "GET", body = "", headers = []) {
+  const encoding = { publicKeyEncoding: { type: "spki", format: "pem" }, privateKeyEncoding: { type: "pkcs8", format: "pem" } };
+  const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048, ...encoding });
+  const authorization = mastercard.getAuthorizationHeader(`https://${HOST}${target}`, method, body || undefined, "ck", privateKey);
+  const keys = { consumer_secret: null, token_secret: null, public_key: publicKey };
+  arrives(cause, `mastercard-oauth1-signer, ${method} ${target}`, authorization, { method, target, body, headers, ...keys });
+}
+signer("encoded-once", "/photos");
+signer("encoded-once", "/photos?q=a/b&name=caff%C3%A8");
+signer("encoded-once", "/photos", "POST", JSON.stringify(data), [json]);
+signer("form-left-out+encoded-once", "/photos", "POST", "title=summer&size=1", [form]);
 
 process.stdout.write(JSON.stringify(cases));
