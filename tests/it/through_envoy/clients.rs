@@ -8,6 +8,7 @@ use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use super::on_every_stack;
 use crate::http::{HOST, Request};
@@ -83,17 +84,29 @@ fn all_were_allowed(stack: &Stack, outcomes: &Value, count: usize) {
 
 /// A consumer without a secret, and its private key in PEM.
 async fn rsa_consumer(stack: &Stack) -> (String, String) {
-    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
-    let private = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
-    let public = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key()).unwrap();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), pem("PUBLIC KEY", public.as_ref())).unwrap();
+    let (private, public) = rsa_key();
+    let file = public_key_file(&public);
     let file = file.path().display().to_string();
     let consumer = ["consumer", "create", "--name=Card network", "--no-secret", "--rsa-public-key", &file];
     let methods = ["RSA-SHA1", "RSA-SHA256", "RSA-SHA512"].map(|method| format!("--signature-method={method}"));
     let arguments: Vec<_> = consumer.into_iter().chain(methods.iter().map(String::as_str)).collect();
     let consumer = stack.countersign.admin(&arguments).await;
-    (consumer["consumer_key"].as_str().unwrap().to_owned(), pem("PRIVATE KEY", private.as_ref()))
+    (consumer["consumer_key"].as_str().unwrap().to_owned(), private)
+}
+
+/// A private key and its public key, in PEM.
+pub(super) fn rsa_key() -> (String, String) {
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let private = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
+    let public = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key()).unwrap();
+    (pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", public.as_ref()))
+}
+
+/// A file to name on the command line.
+pub(super) fn public_key_file(public: &str) -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    fs::write(file.path(), public).unwrap();
+    file
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

@@ -6,6 +6,7 @@ mod allowed;
 mod bodies;
 mod clients;
 mod deployed;
+mod deviating;
 mod explained;
 mod failing;
 mod farewell;
