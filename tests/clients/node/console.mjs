@@ -60,6 +60,18 @@ const scenarios = {
     return { before, decision, row: await row(page, decision) };
   },
 
+  /** What of a denial is on the screen of a phone, and not beside it. */
+  async phone() {
+    const decision = await deny();
+    const page = await open({ viewport: phone });
+    await logIn(page);
+    const cells = page.getByRole("row").filter({ hasText: decision }).getByRole("cell");
+    return cells.evaluateAll((cells) => {
+      const isOnScreen = ({ left, right }) => left >= 0 && right <= document.documentElement.clientWidth;
+      return cells.filter((cell) => isOnScreen(cell.getBoundingClientRect())).map((cell) => cell.innerText);
+    });
+  },
+
   /** What has the focus from the token to the first denial, and whether one can see that. */
   async keyboard() {
     const decision = await deny();

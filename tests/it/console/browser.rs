@@ -64,6 +64,17 @@ async fn what_is_denied_comes_to_whoever_looks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_denial_is_read_on_a_phone_without_moving_sideways() {
+    let seen = Office::open().await.scenario("phone").await;
+    let seen = seen.as_array().unwrap();
+    assert_eq!(seen.len(), 7, "{seen:?}");
+    assert_eq!(
+        seen[2..],
+        ["denied", "signature_mismatch", "scheme", "printer", "GET api.example.com/photos?size=***"].map(Value::from)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_keyboard_is_enough_and_shows_where_it_is() {
     let seen = Office::open().await.scenario("keyboard").await;
     let visited = seen["visited"].as_array().unwrap();
