@@ -44,6 +44,8 @@ pub(super) struct Variant<'v> {
     pub(super) values: [Values; 3],
     /// Whether `[` and `]` in names are encoded once, where everything else is encoded twice.
     pub(super) brackets_once: bool,
+    /// Whether names in the query are encoded once more.
+    pub(super) query_names_twice: bool,
     /// What is not encoded when all is joined, and should be.
     pub(super) left_plain: &'static [u8],
     /// What the parameters are sorted by.
@@ -115,6 +117,7 @@ impl<'v> Variant<'v> {
             added: Vec::new(),
             values: [Values::Rfc; 3],
             brackets_once: false,
+            query_names_twice: false,
             left_plain: b"",
             order: Order::Rfc,
         }
@@ -154,6 +157,8 @@ impl<'v> Variant<'v> {
         let values = self.values[parameter.place as usize];
         let name = values.read(parameter.name, parameter.place)?;
         let name = if self.brackets_once { replaced(name, &[(b"%5B", b"["), (b"%5D", b"]")]) } else { name };
+        let twice = self.query_names_twice && parameter.place == Place::Query;
+        let name = if twice { Cow::Owned(encoded(&name).into_bytes()) } else { name };
         Some(Pair { name, value: values.read(parameter.value, parameter.place)? })
     }
 }

@@ -52,7 +52,7 @@ pub enum Cause {
     SpaceAsPlus,
     /// Names and values were encoded once, not twice.
     EncodedOnce,
-    /// Names and values were encoded once more.
+    /// Names and values, or the names alone, were encoded once more.
     EncodedTwice,
     /// `!*'()` were not encoded.
     CharactersNotEncoded,

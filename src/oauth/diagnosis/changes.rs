@@ -39,7 +39,7 @@ pub(super) enum Part {
     Version,
     Realm,
     Values,
-    Brackets,
+    Names,
     Order,
 }
 
@@ -69,17 +69,19 @@ impl<'e> Change<'e> {
 /// Every change that may explain this request, in the order of [`Cause::ALL`].
 pub(super) fn changes<'e>(evidence: &Evidence<'e>, signed: &SignedRequest<'e>, wire: &Wire<'e>) -> Vec<Change<'e>> {
     let request = evidence.request;
-    let mut changes = location::changes(evidence);
+    let mut changes = location::changes(evidence, signed.realm());
     changes.extend(path::changes(evidence));
     changes.extend(methods());
     changes.extend(queries(request, wire));
     changes.extend(bodies(request));
-    changes.push(Change::new(Cause::BracketsOnce, Part::Brackets, |variant| variant.brackets_once = true));
+    changes.push(Change::new(Cause::BracketsOnce, Part::Names, |variant| variant.brackets_once = true));
     changes.extend(values());
+    changes.push(Change::new(Cause::EncodedTwice, Part::Names, |variant| variant.query_names_twice = true));
     for order in [Order::Decoded, Order::Name, Order::Joined, Order::AsSent, Order::ProtocolLast] {
         changes.push(Change::new(Cause::Sorting, Part::Order, move |variant| variant.order = order));
     }
     changes.extend(protocol(signed, wire));
+    changes.sort_by_key(|change| change.cause);
     changes
 }
 

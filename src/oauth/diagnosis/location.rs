@@ -8,7 +8,7 @@ use super::changes::{Change, Part};
 use super::{Cause, Evidence};
 
 /// Every change of scheme and authority that may explain the request.
-pub(super) fn changes<'e>(evidence: &Evidence<'e>) -> Vec<Change<'e>> {
+pub(super) fn changes<'e>(evidence: &Evidence<'e>, realm: Option<&[u8]>) -> Vec<Change<'e>> {
     let request = evidence.request;
     let scheme = request.scheme.other();
     let other = Change::new(Cause::Scheme, Part::Scheme, move |variant| variant.scheme = scheme);
@@ -37,7 +37,7 @@ pub(super) fn changes<'e>(evidence: &Evidence<'e>) -> Vec<Change<'e>> {
         authorities.push((joined(host, port.as_bytes()), Port::Rfc));
     }
     changes.extend(authorities.into_iter().map(|(authority, port)| to(Cause::Port, authority, port)));
-    changes.extend(hosts(evidence));
+    changes.extend(hosts(evidence, realm));
     if sent.iter().any(u8::is_ascii_uppercase) {
         changes.push(to(Cause::HostCase, sent.to_vec(), Port::AsSent));
         changes.push(to(Cause::HostCase, host.to_vec(), Port::AsSent));
@@ -46,7 +46,7 @@ pub(super) fn changes<'e>(evidence: &Evidence<'e>) -> Vec<Change<'e>> {
 }
 
 /// Other hosts that something says the client called, with their ports and without.
-fn hosts<'e>(evidence: &Evidence<'e>) -> Vec<Change<'e>> {
+fn hosts<'e>(evidence: &Evidence<'e>, realm: Option<&[u8]>) -> Vec<Change<'e>> {
     let own = split_port(evidence.request.authority);
     let mut changes = Vec::new();
     let mut offer = |authority: &[u8], remedy: Option<&'static str>| {
@@ -68,6 +68,9 @@ fn hosts<'e>(evidence: &Evidence<'e>) -> Vec<Change<'e>> {
     if let Some(forwarded) = evidence.forwarded.host {
         offer(first(forwarded), None);
     }
+    if let Some(called) = realm.and_then(authority_in) {
+        offer(called, None);
+    }
     changes
 }
 
@@ -88,6 +91,12 @@ fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 fn joined(host: &[u8], port: &[u8]) -> Vec<u8> {
     [host, b":", port].concat()
+}
+
+/// That of a realm that is a URL, as many clients have it.
+fn authority_in(realm: &[u8]) -> Option<&[u8]> {
+    let begin = realm.windows(3).position(|part| part == b"://")? + 3;
+    realm[begin..].split(|&byte| byte == b'/').next().filter(|authority| !authority.is_empty())
 }
 
 /// The first of several that proxies joined with commas: that of the client.

@@ -23,6 +23,7 @@ pub(super) fn changes<'e>(evidence: &Evidence<'e>) -> Vec<Change<'e>> {
     changes.push(to(Cause::PathEncodedTwice, replaced(&whole, b"%", b"%25")));
     changes.push(to(Cause::PathDecoded, decode(&Cow::Borrowed(&*whole)).into_owned()));
     changes.extend(one_of_many(&whole));
+    changes.extend(COMMON_PREFIXES.map(|prefix| to(Cause::PathPrefixStripped, [prefix, &whole].concat()).among_many()));
     changes
 }
 
@@ -178,6 +179,9 @@ fn without_dot_segments(path: &[u8]) -> Vec<u8> {
 fn replaced(text: &[u8], part: &[u8], instead: &[u8]) -> Vec<u8> {
     text.iter().flat_map(|byte| if [*byte] == *part { instead.to_vec() } else { vec![*byte] }).collect()
 }
+
+/// What proxies often take off without a word.
+const COMMON_PREFIXES: [&[u8]; 8] = [b"/api", b"/v1", b"/v2", b"/v3", b"/api/v1", b"/api/v2", b"/api/v3", b"/rest"];
 
 /// The most segments that a proxy is thought to have put in front.
 const MOST_PREFIX_SEGMENTS: usize = 3;

@@ -41,6 +41,10 @@ const photos = { target: "/photos" };
 arrives("root-slash", "a URL without a path", header({ url: `https://${HOST}` }));
 const plus = "/photos?q=one+two";
 arrives("plus-literal", "a plus in the query", header({ url: `https://${HOST}${plus}` }), { target: plus });
+const bracketed = "/photos?filter%5Bsize%5D=small";
+arrives("encoded-twice", "a name that is encoded in the query", header({ url: `https://${HOST}${bracketed}` }), { target: bracketed });
+const both = `${bracketed}&q=one+two`;
+arrives("plus-literal+encoded-twice", "the same, and a plus", header({ url: `https://${HOST}${both}` }), { target: both });
 // It signs them as they are.
 arrives("host-case", "capitals", header({ url: "https://API.Example.com/photos" }), { ...photos, host: "API.Example.com" });
 arrives("path-decoded", "a path that fetch encodes", header({ url: `https://${HOST}/caffè latte` }), {

@@ -81,6 +81,8 @@ def origins():
 
     forwarded = [("X-Forwarded-Host", HOST)]
     arrives("host", "a proxy rewrites the host", sign(f"https://{HOST}{query}"), query, host="inner", headers=forwarded)
+    header = sign(f"https://{HOST}{query}", realm=f"https://{HOST}/")
+    arrives("host", "a proxy rewrites the host without a word, and the realm is a URL", header, query, host="inner")
     header = sign(f"https://{HOST}:8443{query}")
     forwarded = [("X-Forwarded-Host", f"{HOST}:8443, edge")]
     arrives("host", "two proxies rewrite it", header, query, host="inner.svc:8080", headers=forwarded)
@@ -96,6 +98,7 @@ def paths():
     envoy = [("X-Envoy-Original-Path", "/api/v1/photos?size=original")]
     differs("path-prefix-stripped", "prefix_rewrite", "/api/v1/photos?size=original", "/photos?size=original", envoy)
     differs("path-prefix-stripped", "strip prefix", "/api/photos", "/photos", [("X-Forwarded-Prefix", "/api")])
+    differs("path-prefix-stripped", "without a word", "/api/v1/photos", "/photos")
     differs("path-prefix-added", "a prefix", "/photos", "/v2/photos")
     differs("path-prefix-added", "two segments", "/photos/1", "/tenant/v2/photos/1")
     differs("path-rewritten", "regex_rewrite", "/old/7", "/new", [("X-Envoy-Original-Path", "/old/7")])
