@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::model::{MIN_RSA_BITS, Secret};
-use countersign::oauth::diagnosis::{BUDGET, Diagnosis, Evidence, Forwarded, diagnose};
+use countersign::oauth::diagnosis::{BUDGET, Diagnosis, Evidence, Forwarded, Setting, diagnose};
 use countersign::oauth::{
     Body, BodyHashRule, Compat, CompatProfile, KeySchedule, Keys, Limits, Rejection, Request, RsaPublicKey, Scheme,
     SignatureMethod, SignedRequest,
@@ -275,6 +275,7 @@ impl Material {
                 expired_secrets: &expired_secrets,
                 forwarded,
                 received: None,
+                setting: Setting::Origin,
                 reveal: true,
             };
             diagnose(&evidence, BUDGET)

@@ -5,7 +5,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::oauth::diagnosis::{Forwarded, Received};
+use crate::oauth::diagnosis::{Forwarded, Received, Setting};
 use crate::oauth::{Body, Limits, Request, Scheme};
 
 /// What a client sent, as far as it can tell why it was refused.
@@ -17,8 +17,10 @@ pub struct Sent<'a> {
     pub limits: Limits,
     /// What proxies say of it.
     pub forwarded: Forwarded<'a>,
-    /// How it came, where the route says what clients sign (`origin`).
+    /// How it came, where what clients sign is configured.
     pub received: Option<Received<'a>>,
+    /// Where that is configured.
+    pub setting: Setting,
 }
 
 /// A copy of [`Sent`].
@@ -36,6 +38,7 @@ pub(super) struct Copied {
     /// In the order of [`Forwarded`].
     forwarded: [Option<Wiped>; 5],
     received: Option<(Scheme, Wiped)>,
+    setting: Setting,
 }
 
 type Wiped = Zeroizing<Box<[u8]>>;
@@ -48,7 +51,7 @@ impl Copied {
         if sent.size() > LARGEST {
             return None;
         }
-        let Sent { request, limits, forwarded, received } = *sent;
+        let Sent { request, limits, forwarded, received, setting } = *sent;
         Some(Self {
             limits,
             method: copy(request.method),
@@ -64,6 +67,7 @@ impl Copied {
             },
             forwarded: values(forwarded).map(|value| value.map(copy)),
             received: received.map(|received| (received.scheme, copy(received.authority))),
+            setting,
         })
     }
 
@@ -88,6 +92,7 @@ impl Copied {
             limits: self.limits,
             forwarded: Forwarded { host, proto, port, prefix, original_path },
             received: self.received.as_ref().map(|(scheme, authority)| Received { scheme: *scheme, authority }),
+            setting: self.setting,
         })
     }
 }
@@ -145,6 +150,7 @@ mod tests {
             limits: Limits::default(),
             forwarded: Forwarded { host: Some(b"host"), prefix: Some(b"/prefix"), ..Forwarded::default() },
             received: Some(Received { scheme: Scheme::Http, authority: b"inside" }),
+            setting: Setting::PublicUrl,
         }
     }
 
@@ -164,6 +170,7 @@ mod tests {
             assert_eq!((prefix, original_path), (Some(&b"/prefix"[..]), None));
             let received = read.received.map(|received| (received.scheme, received.authority));
             assert_eq!(received, Some((Scheme::Http, &b"inside"[..])));
+            assert_eq!(read.setting, Setting::PublicUrl);
         });
         Copied::of(&sent(authorization, Body::NotWhole)).unwrap().read(|read| {
             assert!(matches!(read.request.body, Body::NotWhole));

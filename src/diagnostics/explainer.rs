@@ -13,7 +13,7 @@ use super::evidence::{Copied, Sent};
 use super::{Explanation, Shared};
 use crate::clock::UnixTime;
 use crate::config::Mode;
-use crate::model::{AccessToken, Consumer, ConsumerSecret};
+use crate::model::ConsumerSecret;
 use crate::oauth::diagnosis::{BUDGET, Evidence, diagnose};
 use crate::oauth::{Keys, SignedRequest};
 use crate::verify::Named;
@@ -61,24 +61,25 @@ fn run(cases: &Receiver<Case>, shared: &Shared, explain: impl Fn(&Case) -> Expla
 impl Case {
     fn explain(&self) -> Explanation {
         self.sent.read(|sent| {
-            let Named { consumer, token } = &self.named;
+            let Named { consumer, token, compat } = &self.named;
             let (valid, expired): (Vec<_>, Vec<_>) =
                 consumer.secrets.iter().partition(|secret| secret.is_valid(self.time));
             let (valid, expired) = (exposed(&valid), exposed(&expired));
             let rsa_public_keys: Vec<_> = consumer.rsa_public_keys.iter().collect();
             let keys = Keys {
                 consumer_secrets: &valid,
-                token_secret: token_secret(token.as_deref(), consumer),
+                token_secret: token.as_ref().map(|token| token.secret().expose()),
                 rsa_public_keys: &rsa_public_keys,
             };
             let evidence = Evidence {
                 request: &sent.request,
                 limits: &sent.limits,
-                compat: consumer.compat,
+                compat: *compat,
                 keys,
                 expired_secrets: &expired,
                 forwarded: sent.forwarded,
                 received: sent.received,
+                setting: sent.setting,
                 reveal: false,
             };
             match diagnose(&evidence, budget(sent.size(), sent.parameters())) {
@@ -98,11 +99,6 @@ fn budget(size: usize, parameters: usize) -> u32 {
 
 fn exposed<'s>(secrets: &[&'s ConsumerSecret]) -> Vec<&'s [u8]> {
     secrets.iter().map(|secret| secret.secret.expose()).collect()
-}
-
-/// That of another consumer's token proves nothing of this one.
-fn token_secret<'t>(token: Option<&'t AccessToken>, consumer: &Consumer) -> Option<&'t [u8]> {
-    token.filter(|token| token.consumer_key == consumer.key).map(|token| token.secret.expose())
 }
 
 fn masked(sent: &Sent<'_>) -> String {
@@ -126,8 +122,9 @@ mod tests {
     use crate::clock::ManualClock;
     use crate::config::Config;
     use crate::diagnostics::{Diagnostics, Refused};
-    use crate::oauth::diagnosis::Forwarded;
-    use crate::oauth::{Body, Limits, Rejection, Request, Scheme};
+    use crate::model::Consumer;
+    use crate::oauth::diagnosis::{Forwarded, Setting};
+    use crate::oauth::{Body, Compat, Limits, Rejection, Request, Scheme};
     use crate::telemetry::Metrics;
     use crate::verify::{Denial, Reason};
 
@@ -175,7 +172,7 @@ mod tests {
     }
 
     fn refuse(diagnostics: &Diagnostics) -> Option<crate::diagnostics::Explaining> {
-        let named = Some(Named { consumer: Arc::new(Consumer::example()), token: None });
+        let named = Some(Named { consumer: Arc::new(Consumer::example()), token: None, compat: Compat::NONE });
         let denial = Denial { named, ..Denial::of(Reason::Rejected(Rejection::SignatureMismatch)) };
         let request = Request {
             method: b"GET",
@@ -187,7 +184,13 @@ mod tests {
             content_type: &[],
             body: Body::Whole(b""),
         };
-        let sent = Sent { request, limits: Limits::default(), forwarded: Forwarded::default(), received: None };
+        let sent = Sent {
+            request,
+            limits: Limits::default(),
+            forwarded: Forwarded::default(),
+            received: None,
+            setting: Setting::Origin,
+        };
         diagnostics.refused(&Refused {
             decision_id: "1",
             reason: denial.reason.label(),

@@ -22,6 +22,7 @@ mod console;
 mod decision_id;
 mod detached;
 mod drain;
+mod explained;
 pub mod ext_authz;
 mod farewell;
 mod guard;
@@ -172,7 +173,7 @@ fn serve(
     callers.add(listeners.check, check, &app.metrics);
     let api = api_routes(app, issuer.clone(), shared)?.prepare();
     callers.add(listeners.api, Seats::here(api), &app.metrics);
-    callers.add(listeners.http, Seats::here(http::routes(app, issuer)), &app.metrics);
+    callers.add(listeners.http, Seats::here(http::routes(app, issuer, shared.diagnostics.clone())), &app.metrics);
     ops.add(listeners.ops, Seats::here(ops_routes(app, shared)), &app.metrics);
     Ok((callers, ops))
 }

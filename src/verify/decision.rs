@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::Reason;
-use crate::model::{AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, DenyDetail, Scopes, UserId};
-use crate::oauth::SignatureMethod;
+use crate::model::{
+    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, DenyDetail, RequestToken, Scopes, Secret, UserId,
+};
+use crate::oauth::{Compat, SignatureMethod};
 
 /// What was decided about a request.
 #[derive(Clone, Debug)]
@@ -98,8 +100,29 @@ pub struct Denial {
 pub struct Named {
     /// The consumer of that key.
     pub consumer: Arc<Consumer>,
-    /// The token of that name.
-    pub token: Option<Arc<AccessToken>>,
+    /// What its `oauth_token` names, if that was issued to this consumer.
+    pub token: Option<NamedToken>,
+    /// The compat profiles that counted.
+    pub compat: Compat,
+}
+
+/// What an `oauth_token` names.
+#[derive(Clone, Debug)]
+pub enum NamedToken {
+    /// Token credentials.
+    Access(Arc<AccessToken>),
+    /// Temporary credentials.
+    Temporary(Arc<RequestToken>),
+}
+
+impl NamedToken {
+    /// The secret that the consumer has to sign with, beside its own.
+    pub fn secret(&self) -> &Secret {
+        match self {
+            Self::Access(token) => &token.secret,
+            Self::Temporary(token) => &token.secret,
+        }
+    }
 }
 
 impl Denial {
@@ -134,9 +157,8 @@ impl Denial {
         own.filter(is_told).unwrap_or(configured)
     }
 
-    pub(super) fn naming(mut self, consumer: Option<&Arc<Consumer>>, token: Option<&Arc<AccessToken>>) -> Self {
-        self.named = consumer.map(|consumer| Named { consumer: Arc::clone(consumer), token: token.map(Arc::clone) });
-        self
+    pub(super) fn naming(self, named: Option<Named>) -> Self {
+        Self { named, ..self }
     }
 
     pub(super) fn proven(mut self, identity: Identity) -> Self {

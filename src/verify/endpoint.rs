@@ -8,11 +8,11 @@
 use std::sync::Arc;
 
 use super::proof::{Known, prove};
-use super::{Denial, Identity, NonceScope, Reason, Stop, Verifier};
+use super::{Denial, Identity, Named, NamedToken, NonceScope, Reason, Stop, Verifier};
 use crate::clock::Clock;
 use crate::config::VerifyConfig;
 use crate::model::{Consumer, ConsumerKey, RequestToken, Token};
-use crate::oauth::{self, BodyHashRule, Compat, CompatProfile, Limits, SignedRequest};
+use crate::oauth::{self, BodyHashRule, Compat, CompatProfile, Limits, SignatureMethod, SignedRequest};
 use crate::store::{CheckStore, Store, StoreError};
 
 /// Proves who asks for credentials.
@@ -29,6 +29,8 @@ pub struct Applicant {
     pub consumer: Arc<Consumer>,
     /// The name of the temporary credentials that it signed with, if it did with any.
     pub request_token: Option<Token>,
+    /// The method that it signed by.
+    pub signature_method: SignatureMethod,
 }
 
 impl EndpointVerifier {
@@ -85,18 +87,21 @@ impl EndpointVerifier {
         let compat = consumer.as_ref().map_or(Compat::NONE, |consumer| consumer.compat);
         let compat = compat.without(CompatProfile::IgnoreQueryOnPost);
         let known = Known { consumer: consumer.as_deref(), token_secret, compat };
-        let unproven = |reason| Stop::Refused(Denial::of(reason).naming(consumer.as_ref(), None));
         let now = self.verifier.clock.now();
-        let proven = prove(signed, &known, BodyHashRule::Accept, now).map_err(unproven)?;
+        let proven = prove(signed, &known, BodyHashRule::Accept, now).map_err(|reason| {
+            let token = request_token.as_ref().map(|token| NamedToken::Temporary(Arc::clone(token)));
+            let named = consumer.as_ref().map(|consumer| Named { consumer: Arc::clone(consumer), token, compat });
+            Stop::Refused(Denial::of(reason).naming(named))
+        })?;
         let consumer = consumer.ok_or_else(|| Stop::Refused(Denial::of(Reason::UnknownConsumer)))?;
         let refused = |reason| Denial::of(reason).proven(Identity::of(&consumer, None));
         if !consumer.is_active() {
             return Err(Stop::Refused(refused(Reason::ConsumerDisabled)));
         }
-        let request_token = request_token.map(|token| token.token);
+        let request_token = request_token.map(|token| token.token.clone());
         let scope = NonceScope { consumer: &consumer.key, token: request_token.as_ref() };
         self.verifier.spend(&proven, scope, check_id, now).await.map_err(|stop| stop.map(refused))?;
-        Ok(Applicant { consumer, request_token })
+        Ok(Applicant { consumer, request_token, signature_method: proven.request().signature_method() })
     }
 
     /// Step 2. What is named is asked for also when the consumer is unknown, so that it takes as long.
@@ -104,7 +109,7 @@ impl EndpointVerifier {
         &self,
         claimed: Option<&ConsumerKey>,
         named: Option<&[u8]>,
-    ) -> Result<(Option<Arc<Consumer>>, Option<RequestToken>), StoreError> {
+    ) -> Result<(Option<Arc<Consumer>>, Option<Arc<RequestToken>>), StoreError> {
         let consumer = match claimed {
             Some(key) => self.store.credentials(key, None).await?.consumer,
             None => None,
@@ -115,6 +120,6 @@ impl EndpointVerifier {
         };
         let own = |token: &RequestToken| consumer.as_ref().is_some_and(|consumer| consumer.key == token.consumer_key);
         let request_token = request_token.filter(own);
-        Ok((consumer, request_token))
+        Ok((consumer, request_token.map(Arc::new)))
     }
 }

@@ -22,7 +22,7 @@ mod reason;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use decision::{Allowed, Decision, Denial, Identity, Named};
+pub use decision::{Allowed, Decision, Denial, Identity, Named, NamedToken};
 pub use endpoint::{Applicant, EndpointVerifier};
 pub use reason::{BodyGap, ParameterProblem, Reason, Stage};
 
@@ -139,7 +139,9 @@ impl Verifier {
         let compat = found.consumer.as_ref().map_or(Compat::NONE, |consumer| consumer.compat);
         let known = Known { consumer: found.consumer.as_deref(), token_secret, compat };
         let proven = prove(signed, &known, demands.body_hash, now).map_err(|reason| {
-            Stop::Refused(Denial::of(reason).naming(found.consumer.as_ref(), found.token.as_ref()))
+            let token = found.token.as_ref().map(|token| NamedToken::Access(Arc::clone(token)));
+            let named = found.consumer.as_ref().map(|consumer| Named { consumer: Arc::clone(consumer), token, compat });
+            Stop::Refused(Denial::of(reason).naming(named))
         })?;
         let consumer = found.consumer.as_ref().ok_or_else(|| unproven(Reason::UnknownConsumer))?;
         let identity = Identity::of(consumer, found.token.as_ref());

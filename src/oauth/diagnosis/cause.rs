@@ -109,7 +109,8 @@ impl Cause {
         matches!(self, Self::AmpersandMissing | Self::SecretMissing | Self::SecretsNotEncoded | Self::OldSecret)
     }
 
-    /// What to do about it. In braces stands what the client signed: `{scheme}`, `{origin}`, `{path}`, `{method}`.
+    /// What to do about it. In braces stands what the client signed, `{scheme}`, `{origin}`, `{path}`, `{method}`, and what is
+    /// to be set, `{setting}`.
     pub(super) const fn remedy(self) -> &'static str {
         ROWS[self as usize].2
     }
@@ -126,20 +127,20 @@ const ROWS: [(Cause, &str, &str); 37] = [
     (
         Cause::Scheme,
         "scheme",
-        "the client signs `{scheme}://`: set `origin = \"{origin}\"` where clients reach this route by \
+        "the client signs `{scheme}://`: set `{setting} = \"{origin}\"` where clients reach this route by \
      it, or give the consumer the compat profile `scheme-any`",
     ),
     (
         Cause::Port,
         "port",
-        "the client signs `{origin}`: set `origin` to it, and let proxies in front keep the port of the \
+        "the client signs `{origin}`: set `{setting}` to it, and let proxies in front keep the port of the \
      Host header; for clients that never sign 80 and 443 there is the compat profile `default-port-any`",
     ),
     (
         Cause::Host,
         "host",
         "the client signs `{origin}`, and a proxy in front sent another Host (Envoy: `host_rewrite_literal`): \
-     set `origin = \"{origin}\"`",
+     set `{setting} = \"{origin}\"`",
     ),
     (
         Cause::HostCase,
@@ -151,13 +152,13 @@ const ROWS: [(Cause, &str, &str); 37] = [
         Cause::PathPrefixStripped,
         "path-prefix-stripped",
         "the client signs `{path}`, and a proxy in front took off a prefix \
-     (Envoy: `prefix_rewrite`): put the prefix at the end of `origin`",
+     (Envoy: `prefix_rewrite`): put the prefix at the end of `{setting}`",
     ),
     (
         Cause::PathPrefixAdded,
         "path-prefix-added",
-        "the client signs `{path}`, without a prefix that `origin` or a proxy in \
-     front puts before it: take it out of `origin`, or ask Countersign before the path is rewritten",
+        "the client signs `{path}`, without a prefix that `{setting}` or a proxy in \
+     front puts before it: take it out of `{setting}`, or ask Countersign before the path is rewritten",
     ),
     (
         Cause::PathRewritten,

@@ -107,8 +107,8 @@ fn first(list: &[u8]) -> &[u8] {
 /// Ports on which development servers and gateways listen.
 const COMMON_PORTS: [&str; 7] = ["8080", "8443", "8000", "3000", "5000", "9000", "10000"];
 
-const FORWARDED: &str = "the client signs `{scheme}://`, as X-Forwarded-Proto says too: set `origin = \"{origin}\"`, or let \
-                         Envoy trust that header";
+const FORWARDED: &str =
+    "the client signs `{scheme}://`, as X-Forwarded-Proto says too: set `{setting} = \"{origin}\"`{or_trust}";
 
 const MISCONFIGURED: &str =
-    "the client signs `{origin}`, as the request came, and `origin` says otherwise: change it, or take it out";
+    "the client signs `{origin}`, as the request came, and `{setting}` says otherwise: change it, or take it out";

@@ -36,6 +36,7 @@ use super::{
     BodyHashRule, Compat, KeySchedule, Keys, Limits, Rejection, RejectionKind, Request, Scheme, SignedRequest,
 };
 use marked::Marked;
+use remedy::Remedy;
 use search::Search;
 
 /// A budget that finds all that is ever found of a request with HMAC; one with RSA costs more and may end before.
@@ -56,8 +57,10 @@ pub struct Evidence<'e> {
     pub expired_secrets: &'e [&'e [u8]],
     /// What proxies say of the request that the client sent.
     pub forwarded: Forwarded<'e>,
-    /// How the request came, where an `origin` that was configured stands in [`Self::request`] instead.
+    /// How the request came, where what was configured stands in [`Self::request`] instead.
     pub received: Option<Received<'e>>,
+    /// What says what clients sign.
+    pub setting: Setting,
     /// Whether values that are not named `oauth_*` are shown, and not masked: for whoever has the request anyway.
     pub reveal: bool,
 }
@@ -75,6 +78,16 @@ pub struct Forwarded<'e> {
     pub prefix: Option<&'e [u8]>,
     /// `X-Envoy-Original-Path`.
     pub original_path: Option<&'e [u8]>,
+}
+
+/// What an operator sets where clients sign another scheme, host, port or path than what arrives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Setting {
+    /// `origin` of the route.
+    #[default]
+    Origin,
+    /// `http.public_url`, of the token endpoints.
+    PublicUrl,
 }
 
 /// Scheme and authority with which a request came.
@@ -153,7 +166,8 @@ fn of_the_same(cause: Cause, hashed: &str, evidence: &Evidence<'_>, signed: &Sig
         client_base_string: base_string.clone(),
         base_string,
         first_difference: None,
-        remedy: remedy::of(&[cause], None, &variant, signed.signature_method(), hashed),
+        remedy: Remedy { client: &variant, label: signed.signature_method(), hashed, setting: evidence.setting }
+            .of(&[cause], None),
     }
 }
 
@@ -169,7 +183,13 @@ impl search::Found<'_> {
             first_difference: ours.first_difference(&theirs),
             base_string: ours.shown(),
             client_base_string: theirs.shown(),
-            remedy: remedy::of(&self.causes, self.remedy, &self.variant, signed.signature_method(), ""),
+            remedy: Remedy {
+                client: &self.variant,
+                label: signed.signature_method(),
+                hashed: "",
+                setting: evidence.setting,
+            }
+            .of(&self.causes, self.remedy),
         }
     }
 }

@@ -2,39 +2,69 @@
 
 use super::super::variant::{Port, Variant};
 use super::super::{Scheme, SignatureMethod};
-use super::Cause;
+use super::{Cause, Setting};
 
-/// What to do about these causes; `special` is said instead of what the first of them says.
-pub(super) fn of(
-    causes: &[Cause],
-    special: Option<&'static str>,
-    client: &Variant<'_>,
-    label: SignatureMethod,
-    hashed: &str,
-) -> String {
-    let texts =
-        causes.iter().enumerate().map(|(at, cause)| special.filter(|_| at == 0).unwrap_or_else(|| cause.remedy()));
-    let joined = texts.collect::<Vec<_>>().join("; and ");
-    let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
-    let scheme = match client.scheme {
-        Scheme::Http => "http",
-        Scheme::Https => "https",
-    };
-    let default_port = [b":", client.scheme.default_port()].concat();
-    let authority = match client.port {
-        Port::AsSent => &client.authority,
-        Port::Rfc | Port::EitherDefault => client.authority.strip_suffix(&*default_port).unwrap_or(&client.authority),
-    };
-    let origin = format!("{scheme}://{}", text(authority));
-    let path = if client.path.is_empty() { "no path".to_owned() } else { text(&client.path) };
-    let method = text(&client.method.to_ascii_uppercase());
-    let values = [
-        ("{scheme}", scheme),
-        ("{origin}", &origin),
-        ("{path}", &path),
-        ("{method}", &method),
-        ("{label}", label.name()),
-        ("{hashed}", hashed),
-    ];
-    values.into_iter().fold(joined, |text, (name, value)| text.replace(name, value))
+/// What the words depend on, beside the causes.
+pub(super) struct Remedy<'r> {
+    /// How the client made the base string.
+    pub(super) client: &'r Variant<'r>,
+    /// The signature method that it names.
+    pub(super) label: SignatureMethod,
+    /// What it sent as `oauth_body_hash`.
+    pub(super) hashed: &'r str,
+    /// What an operator sets.
+    pub(super) setting: Setting,
+}
+
+impl Remedy<'_> {
+    /// What to do about these causes; `special` is said instead of what the first of them says.
+    pub(super) fn of(&self, causes: &[Cause], special: Option<&'static str>) -> String {
+        let Self { client, label, hashed, setting } = self;
+        let texts =
+            causes.iter().enumerate().map(|(at, cause)| special.filter(|_| at == 0).unwrap_or_else(|| cause.remedy()));
+        let joined = texts.collect::<Vec<_>>().join("; and ");
+        let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+        let scheme = match client.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        let default_port = [b":", client.scheme.default_port()].concat();
+        let authority = match client.port {
+            Port::AsSent => &client.authority,
+            Port::Rfc | Port::EitherDefault => {
+                client.authority.strip_suffix(&*default_port).unwrap_or(&client.authority)
+            }
+        };
+        let origin = format!("{scheme}://{}", text(authority));
+        let path = if client.path.is_empty() { "no path".to_owned() } else { text(&client.path) };
+        let method = text(&client.method.to_ascii_uppercase());
+        let values = [
+            ("{setting}", setting.name()),
+            ("{or_trust}", setting.or_trust()),
+            ("{scheme}", scheme),
+            ("{origin}", &origin),
+            ("{path}", &path),
+            ("{method}", &method),
+            ("{label}", label.name()),
+            ("{hashed}", hashed),
+        ];
+        values.into_iter().fold(joined, |text, (name, value)| text.replace(name, value))
+    }
+}
+
+impl Setting {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::PublicUrl => "http.public_url",
+        }
+    }
+
+    /// What else there is to do where X-Forwarded-Proto is right: a check has its scheme from Envoy.
+    const fn or_trust(self) -> &'static str {
+        match self {
+            Self::Origin => ", or let Envoy trust that header",
+            Self::PublicUrl => "",
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::oauth::diagnosis::{BUDGET, Cause, Diagnosis, Evidence, Forwarded, Received, diagnose};
+use crate::oauth::diagnosis::{BUDGET, Cause, Diagnosis, Evidence, Forwarded, Received, Setting, diagnose};
 use crate::oauth::{Compat, CompatProfile, SignatureMethod, Signer, SigningKey};
 
 const TOKEN_SECRET: &[u8] = b"pfkkdhi9sl3r4s00";
@@ -202,6 +202,7 @@ struct Given<'g> {
     compat: Compat,
     forwarded: Forwarded<'g>,
     received: Option<Received<'g>>,
+    setting: Setting,
     reveal: bool,
 }
 
@@ -210,7 +211,7 @@ fn explained(wire: &Wire, given: &Given<'_>) -> Option<Diagnosis> {
 }
 
 fn diagnose_with(request: Request<'_>, given: &Given<'_>, budget: u32) -> Option<Diagnosis> {
-    let Given { compat, forwarded, received, reveal } = *given;
+    let Given { compat, forwarded, received, setting, reveal } = *given;
     let evidence = Evidence {
         request: &request,
         limits: &Limits::default(),
@@ -219,6 +220,7 @@ fn diagnose_with(request: Request<'_>, given: &Given<'_>, budget: u32) -> Option
         expired_secrets: &[OLD_SECRET],
         forwarded,
         received,
+        setting,
         reveal,
     };
     diagnose(&evidence, budget)

@@ -1,15 +1,13 @@
 //! What diagnostics are told of a refused request, and what the caller is told of them.
 
-use std::pin::{Pin, pin};
-
 use tokio::time::Instant;
 
 use super::check::{Check, SignedHeaders};
-use super::deadline;
 use super::headers::{self, Values};
 use crate::config::{DenyDetail, Mode};
-use crate::diagnostics::{Explaining, Explanation, Refused, Sent};
-use crate::oauth::diagnosis::{Forwarded, Received};
+use crate::diagnostics::{Explaining, Refused, Sent};
+use crate::oauth::diagnosis::{Forwarded, Received, Setting};
+use crate::server::explained;
 use crate::server::respond::Explained;
 use crate::verify::Denial;
 
@@ -46,30 +44,19 @@ impl Check<'_> {
         let received = self.policy.origin().and_then(|_| self.received_scheme());
         let received = received.map(|scheme| Received { scheme, authority });
         let request = self.request(self.scheme()?, self.body(), signed);
-        Some(Sent { request, limits: *self.service.verifier.limits(), forwarded, received })
+        let limits = *self.service.verifier.limits();
+        Some(Sent { request, limits, forwarded, received, setting: Setting::Origin })
     }
 
-    /// What the caller may be told of why its signature did not match: only where answers tell that much, and only what
-    /// does not depend on a secret.
+    /// What the caller may be told of why its signature did not match.
     pub(super) async fn explained(&self, explaining: Option<Explaining>, detail: DenyDetail) -> Option<Explained> {
-        let explaining = explaining.filter(|_| detail == DenyDetail::Debug)?;
-        told(waited_for(pin!(explaining.explanation()), self.asked.deadline).await??)
+        explained::to_caller(explaining, detail, half_way(self.asked.deadline)).await
     }
 }
 
-/// Waits for half of what is left until `deadline`, so that there is time to answer.
-async fn waited_for<T>(explaining: Pin<&mut impl Future<Output = T>>, deadline: Instant) -> Option<T> {
-    let left = deadline.duration_since(Instant::now());
-    deadline::by(deadline - left / 2, explaining).await
-}
-
-/// What anybody may know of an explanation.
-fn told(explanation: Explanation) -> Option<Explained> {
-    let Explanation::Found(diagnosis) = explanation else { return None };
-    if diagnosis.depends_on_secret() {
-        return None;
-    }
-    Some(Explained { cause: diagnosis.cause(), remedy: diagnosis.remedy })
+/// Leaves time to answer until `deadline`.
+fn half_way(deadline: Instant) -> Instant {
+    deadline - deadline.duration_since(Instant::now()) / 2
 }
 
 /// Of a header that came several times, the first: what proxies add comes after it, as in a list joined with commas.
@@ -82,37 +69,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::oauth::diagnosis::{Cause, Diagnosis};
 
     #[tokio::test(start_paused = true)]
-    async fn an_explanation_is_waited_for_no_longer_than_leaves_time_to_answer() {
-        let deadline = Instant::now() + Duration::from_millis(100);
-        assert_eq!(waited_for(pin!(std::future::pending::<()>()), deadline).await, None);
-        assert_eq!(Instant::now(), deadline - Duration::from_millis(50));
-        assert_eq!(waited_for(pin!(std::future::ready(1)), deadline).await, Some(1));
-        assert_eq!(waited_for(pin!(std::future::pending::<()>()), Instant::now()).await, None, "nothing is left");
-    }
-
-    #[test]
-    fn no_cause_is_told_that_depends_on_a_secret() {
-        let found = |causes: &[Cause]| {
-            told(Explanation::Found(Box::new(Diagnosis {
-                causes: causes.to_vec(),
-                base_string: String::new(),
-                client_base_string: String::new(),
-                first_difference: None,
-                remedy: "sign otherwise".to_owned(),
-            })))
-        };
-        for cause in Cause::ALL {
-            let told = found(&[cause]).map(|explained| explained.cause);
-            assert_eq!(told.as_deref(), (!cause.depends_on_secret()).then(|| cause.name()));
-        }
-        assert_eq!(found(&[Cause::Scheme, Cause::Scheme]).unwrap().cause, "scheme+scheme");
-        assert!(found(&[Cause::Scheme, Cause::OldSecret]).is_none());
-        for nothing in [Explanation::NotSought, Explanation::Pending, Explanation::Skipped] {
-            assert!(told(nothing).is_none());
-        }
-        assert!(told(Explanation::NotFound { base_string: "GET&".into() }).is_none());
+    async fn half_of_what_is_left_is_for_the_answer() {
+        let now = Instant::now();
+        assert_eq!(half_way(now + Duration::from_millis(100)), now + Duration::from_millis(50));
+        tokio::time::advance(Duration::from_millis(100)).await;
+        assert_eq!(half_way(now), now, "nothing is left");
     }
 }

@@ -77,15 +77,14 @@ impl Credentials {
     }
 }
 
-/// Refuses; the style's base string is the refusal's.
-pub(super) fn refused(refusal: Refusal, style: DenialStyle<'_>) -> Response {
+/// Refuses.
+pub(super) fn refused(refusal: Refusal, style: &DenialStyle<'_>) -> Response {
     let reason = refusal.denial.reason;
     let mut problem = Problem::of(reason);
     if let Some(advice) = refusal.advice {
         problem.advice = advice.into();
     }
-    let Written { challenge, content_type, body } =
-        problem.write(&DenialStyle { base_string: refusal.base_string, ..style });
+    let Written { challenge, content_type, body } = problem.write(style);
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::UNAUTHORIZED);
     let mut answer = answer(status, content_type, body);
     // A challenge of printable ASCII is always a header value.

@@ -1,6 +1,7 @@
 //! `/oauth/…` over HTTP/1.1: where consumers get credentials and users allow it (RFC 5849 section 2).
 //!
-//! - `tokens`: the token endpoints, by way of `body`, `grant` (what is asked for), `refusal`, `negotiation` and `answer`.
+//! - `tokens`: the token endpoints, by way of `body`, `signed`, `grant` (what is asked for), `refusal`, `negotiation` and
+//!   `answer`.
 //! - `client_address`: where it comes from, through proxies that the operator trusts.
 //! - `authorize`: the page.
 //!
@@ -13,6 +14,7 @@ mod client_address;
 mod grant;
 mod negotiation;
 mod refusal;
+mod signed;
 mod tokens;
 
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use axum::response::Response;
 use super::{App, guard};
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
+use crate::diagnostics::Diagnostics;
 use crate::issue::Issuer;
 use crate::verify::EndpointVerifier;
 use tokens::TokenEndpoints;
@@ -43,7 +46,7 @@ pub(super) struct Parts {
 }
 
 /// The routes of the http listener.
-pub(super) fn routes(app: &App, issuer: Issuer) -> Router {
+pub(super) fn routes(app: &App, issuer: Issuer, diagnostics: Diagnostics) -> Router {
     let parts = Parts {
         issuer,
         config: Arc::clone(&app.config),
@@ -51,7 +54,7 @@ pub(super) fn routes(app: &App, issuer: Issuer) -> Router {
         entropy: Arc::clone(&app.entropy),
     };
     let verifier = EndpointVerifier::new(Arc::clone(&app.store), Arc::clone(&app.clock), &app.config.verify);
-    let endpoints = TokenEndpoints::new(parts.clone(), verifier, Arc::clone(&app.metrics));
+    let endpoints = TokenEndpoints::new(parts.clone(), verifier, Arc::clone(&app.metrics), diagnostics);
     Router::new()
         .merge(endpoints.routes())
         .merge(authorize::routes(parts))

@@ -25,8 +25,6 @@ pub(super) struct Refusal {
     pub(super) denial: Denial,
     /// What is wrong, where it can be said better than by the reason alone.
     pub(super) advice: Option<String>,
-    /// The masked base string, where denials tell that much.
-    pub(super) base_string: Option<String>,
 }
 
 /// Why we could not.
@@ -54,7 +52,7 @@ impl Stop {
         match reason(error) {
             Ok((reason, advice)) => {
                 let denial = Denial::of_consumer(reason, consumer);
-                Self::Refused(Box::new(Refusal { denial, advice, base_string: None }))
+                Self::Refused(Box::new(Refusal { denial, advice }))
             }
             Err(failure) => Self::Failed(failure),
         }
@@ -63,7 +61,7 @@ impl Stop {
 
 impl From<Denial> for Stop {
     fn from(denial: Denial) -> Self {
-        Self::Refused(Box::new(Refusal { denial, advice: None, base_string: None }))
+        Self::Refused(Box::new(Refusal { denial, advice: None }))
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HOST};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
+use axum::http::header::ALLOW;
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::any;
 use futures_util::FutureExt as _;
@@ -23,13 +23,15 @@ use super::client_address::ClientAddress;
 use super::grant::{Endpoint, Grant};
 use super::negotiation::{self, Format};
 use super::refusal::{Failure, Refusal, Stop};
-use crate::config::DenyDetail;
+use super::signed::Signed;
+use crate::config::{DenyDetail, Mode};
+use crate::diagnostics::{Diagnostics, Explaining, Refused};
 use crate::issue::{Actor, Login, RequestTokenDraft};
-use crate::model::{Consumer, Secret};
-use crate::oauth::{self, Body, Scheme, SignedRequest};
+use crate::model::Secret;
+use crate::oauth::Body;
 use crate::server::decision_id::{DecisionId, DecisionIds};
-use crate::server::guard;
 use crate::server::respond::DenialStyle;
+use crate::server::{explained, guard};
 use crate::telemetry::Metrics;
 use crate::verify::{Applicant, BodyGap, Denial, EndpointVerifier, Reason};
 
@@ -38,13 +40,19 @@ pub(super) struct TokenEndpoints {
     parts: Parts,
     verifier: EndpointVerifier,
     metrics: Arc<Metrics>,
+    diagnostics: Diagnostics,
     ids: DecisionIds,
 }
 
 impl TokenEndpoints {
-    pub(super) fn new(parts: Parts, verifier: EndpointVerifier, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        parts: Parts,
+        verifier: EndpointVerifier,
+        metrics: Arc<Metrics>,
+        diagnostics: Diagnostics,
+    ) -> Self {
         let ids = DecisionIds::new(Arc::clone(&parts.entropy));
-        Self { parts, verifier, metrics, ids }
+        Self { parts, verifier, metrics, diagnostics, ids }
     }
 
     /// Their routes.
@@ -69,21 +77,23 @@ impl TokenEndpoints {
         let body = match body::whole(body).await {
             Ok(body) => body,
             Err(BodyFault::TooLarge) => {
+                let signed = Signed::of(&head, Body::NotWhole, &self.parts.config.http);
                 let too_large = Denial::of(Reason::Body(BodyGap::TooLarge));
-                return self.answer(&asked, &head.headers, Err(too_large.into()));
+                return self.answer(&asked, &signed, Err(too_large.into())).await;
             }
             Err(BodyFault::TooSlow) => {
                 return guard::refusal(StatusCode::REQUEST_TIMEOUT, "The body did not come in time");
             }
             Err(BodyFault::Broken) => return guard::refusal(StatusCode::BAD_REQUEST, "The body is not whole"),
         };
-        let deciding = AssertUnwindSafe(self.decide(&asked, &head, &body)).catch_unwind();
+        let signed = Signed::of(&head, Body::Whole(&body), &self.parts.config.http);
+        let deciding = AssertUnwindSafe(self.decide(&asked, &signed)).catch_unwind();
         let decided = match timeout_at(asked.at + DECISION_LIMIT, deciding).await {
             Ok(Ok(decided)) => decided,
             Ok(Err(_)) => Err(Failure::Panic.into()),
             Err(_) => Err(Failure::Deadline.into()),
         };
-        self.answer(&asked, &head.headers, decided)
+        self.answer(&asked, &signed, decided).await
     }
 
     /// RFC 5849 has POST unless the server says otherwise.
@@ -113,36 +123,12 @@ struct Asked {
 // === deciding ===
 
 impl TokenEndpoints {
-    async fn decide(&self, asked: &Asked, head: &request::Parts, body: &[u8]) -> Result<Granted, Stop> {
-        let origin = self.parts.config.http.public_url.as_ref();
-        let by_tls = if self.parts.config.http.listener.tls.is_some() { Scheme::Https } else { Scheme::Http };
-        let host = head.headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
-        let request = oauth::Request {
-            method: head.method.as_str().as_bytes(),
-            scheme: origin.map_or(by_tls, |origin| origin.scheme),
-            authority: origin.map_or(host, |origin| origin.authority.as_bytes()),
-            path_prefix: origin.map_or(&b""[..], |origin| origin.path_prefix.as_bytes()),
-            target: head.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes(),
-            authorization: &values(&head.headers, &AUTHORIZATION),
-            content_type: &values(&head.headers, &CONTENT_TYPE),
-            body: Body::Whole(body),
-        };
-        let https_is_configured = origin.is_some_and(|origin| origin.scheme == Scheme::Https);
-        let signed = self.verifier.read(&request, https_is_configured)?;
-        let explained = |mut stop| {
-            if let Stop::Refused(refusal) = &mut stop {
-                refusal.base_string = self.masked_base_string(&refusal.denial, &request);
-            }
-            stop
-        };
-        self.grant(asked, head, signed).await.map_err(explained)
-    }
-
-    async fn grant(&self, asked: &Asked, head: &request::Parts, signed: SignedRequest<'_>) -> Result<Granted, Stop> {
-        let grant = Grant::of(asked.endpoint, &signed).map_err(Denial::of)?;
-        let proven = self.verifier.prove(signed, asked.id.0).await.map_err(Failure::Store)?;
+    async fn decide(&self, asked: &Asked, signed: &Signed<'_>) -> Result<Granted, Stop> {
+        let request = self.verifier.read(&signed.request(), signed.https_is_configured())?;
+        let grant = Grant::of(asked.endpoint, &request).map_err(Denial::of)?;
+        let proven = self.verifier.prove(request, asked.id.0).await.map_err(Failure::Store)?;
         let applicant = proven?;
-        let address = ClientAddress::noted(&head.extensions);
+        let address = ClientAddress::noted(&signed.head().extensions);
         let credentials = match grant {
             Grant::RequestToken { callback, scopes } => self.request_token(&applicant, callback, scopes).await,
             Grant::Exchange { verifier } => self.exchange(&applicant, &verifier).await,
@@ -152,7 +138,7 @@ impl TokenEndpoints {
                 self.exchange_password(&applicant, &login, &scopes).await
             }
         };
-        credentials.map(|credentials| Granted { credentials, consumer: applicant.consumer })
+        credentials.map(|credentials| Granted { credentials, applicant })
     }
 
     async fn request_token(
@@ -187,69 +173,86 @@ impl TokenEndpoints {
         let issued = exchanged.map_err(|error| Stop::of(error, &applicant.consumer))?;
         Ok(Credentials::token_by_password(&issued, self.parts.clock.now()))
     }
-
-    /// The base string with the values of other parameters masked, where denials tell that much.
-    fn masked_base_string(&self, denial: &Denial, request: &oauth::Request<'_>) -> Option<String> {
-        if denial.detail(self.parts.config.check.deny_detail) != DenyDetail::Debug {
-            return None;
-        }
-        let signed = request.parse(self.verifier.limits()).ok().flatten()?;
-        Some(signed.masked_base_string().escape_ascii().to_string())
-    }
 }
 
 /// Credentials, and who got them.
 struct Granted {
     credentials: Credentials,
-    consumer: Arc<Consumer>,
+    applicant: Applicant,
 }
 
 fn actor(applicant: &Applicant) -> Actor {
     Actor::Consumer(applicant.consumer.key.clone())
 }
 
-fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Vec<&'h [u8]> {
-    headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
-}
-
 // === answering ===
 
 impl TokenEndpoints {
-    fn answer(&self, asked: &Asked, headers: &HeaderMap, decided: Result<Granted, Stop>) -> Response {
+    async fn answer(&self, asked: &Asked, signed: &Signed<'_>, decided: Result<Granted, Stop>) -> Response {
         match decided {
-            Ok(granted) => {
+            Ok(Granted { credentials, applicant }) => {
+                let consumer = &applicant.consumer;
                 self.record(asked, "issue", "ok");
-                let consumer = &granted.consumer.key;
-                tracing::info!(decision_id = %asked.id, endpoint = asked.endpoint.label(), result = "issue", %consumer,
-                    latency_us = asked.latency_us(), "token request");
-                answer::with_farewell(granted.credentials.answer(Format::wanted(headers)), &granted.consumer)
+                self.diagnostics.allowed(&consumer.key, applicant.signature_method);
+                tracing::info!(decision_id = %asked.id, endpoint = asked.endpoint.label(), result = "issue",
+                    consumer = %consumer.key, latency_us = asked.latency_us(), "token request");
+                answer::with_farewell(credentials.answer(Format::wanted(&signed.head().headers)), consumer)
             }
             Err(Stop::Refused(refusal)) => {
                 self.record(asked, "deny", refusal.denial.reason.label());
+                let explaining = self.keep(asked, signed, &refusal.denial);
                 log_refusal(asked, &refusal);
-                self.refuse(asked, headers, *refusal)
+                self.refuse(asked, signed, *refusal, explaining).await
             }
             Err(Stop::Failed(failure)) => self.fail(asked, &failure),
         }
     }
 
-    fn refuse(&self, asked: &Asked, headers: &HeaderMap, refusal: Refusal) -> Response {
+    /// Counts and keeps what is refused, and has it explained.
+    fn keep(&self, asked: &Asked, signed: &Signed<'_>, denial: &Denial) -> Option<Explaining> {
+        self.diagnostics.refused(&Refused {
+            decision_id: asked.id.hex().as_str(),
+            reason: denial.reason.label(),
+            denial: Some(denial),
+            method: signed.head().method.as_str().as_bytes(),
+            host: signed.host(),
+            target: signed.target(),
+            mode: Mode::Enforce,
+            sent: Some(&signed.sent(self.verifier.limits())),
+        })
+    }
+
+    async fn refuse(
+        &self,
+        asked: &Asked,
+        signed: &Signed<'_>,
+        refusal: Refusal,
+        explaining: Option<Explaining>,
+    ) -> Response {
         let check = &self.parts.config.check;
         let decision_id = asked.id.to_string();
+        let detail = refusal.denial.detail(check.deny_detail);
         let style = DenialStyle {
             realm: &check.realm,
-            detail: refusal.denial.detail(check.deny_detail),
-            form: negotiation::wants_form_denial(headers),
+            detail,
+            form: negotiation::wants_form_denial(&signed.head().headers),
             decision_id: &decision_id,
-            base_string: None,
-            explained: None,
+            base_string: if detail == DenyDetail::Debug { self.masked_base_string(signed) } else { None },
+            explained: explained::to_caller(explaining, detail, Instant::now() + EXPLANATION_LIMIT).await,
         };
         let proven = refusal.denial.identity.clone();
-        let answer = answer::refused(refusal, style);
+        let answer = answer::refused(refusal, &style);
         match proven {
             Some(identity) => answer::with_farewell(answer, identity.consumer()),
             None => answer,
         }
+    }
+
+    /// The base string with the values of other parameters masked.
+    fn masked_base_string(&self, signed: &Signed<'_>) -> Option<String> {
+        let signed = signed.request();
+        let signed = signed.parse(self.verifier.limits()).ok().flatten()?;
+        Some(signed.masked_base_string().escape_ascii().to_string())
     }
 
     fn fail(&self, asked: &Asked, failure: &Failure) -> Response {
@@ -289,6 +292,9 @@ fn log_refusal(asked: &Asked, Refusal { denial, advice, .. }: &Refusal) {
         "token request"
     );
 }
+
+/// Many times what it takes to explain all that waits for it.
+const EXPLANATION_LIMIT: Duration = Duration::from_secs(1);
 
 /// Longer than a wrong password is made to wait and a user directory may take.
 const DECISION_LIMIT: Duration = Duration::from_secs(25);

@@ -5,6 +5,7 @@ mod bad_input;
 pub(crate) mod bench;
 mod clients;
 mod exchanged;
+mod explained;
 mod fuzzed;
 mod limits;
 mod passwords;
