@@ -40,7 +40,7 @@ pub(crate) fn blocks(page: &str, language: &str) -> Vec<String> {
 }
 
 /// The program under its name, at the addresses of this server: a shell's function, so that the commands stay as they are.
-fn there(api: SocketAddr) -> String {
+pub(crate) fn there(api: SocketAddr) -> String {
     let program = env!("CARGO_BIN_EXE_countersign");
     format!(
         "countersign() {{ case $1 in sign) '{program}' \"$@\" ;; *) '{program}' \"$@\" --server http://{api} ;; esac; }}"

@@ -38,6 +38,7 @@ mod import;
 mod interrupted;
 mod issuing_docs;
 mod layering;
+mod migrating_docs;
 mod observer;
 mod process;
 mod program;
