@@ -18,8 +18,8 @@
 //!   server::api, http   administrators over gRPC; consumers and users at /oauth/…
 //! ```
 //!
-//! Beside them, `diagnostics` keeps what was refused and counts for each consumer; `server::ext_authz` tells it of every
-//! decision, and `server::api` and `server::console` show it.
+//! Beside them, `diagnostics` keeps what was refused and counts for each consumer; `server::ext_authz` and `server::http` tell
+//! it of every decision, and `server::api` and `server::console` show it.
 //!
 //! A request for credentials is signed like every other: `server::http` has it verified by the steps of a check.
 //!

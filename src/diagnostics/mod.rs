@@ -6,10 +6,10 @@
 //! of consumers that are counted, and how often and how many at a time refused requests are explained.
 //!
 //! ```text
-//! server::ext_authz ──allowed, refused──▶ Diagnostics ──▶ report      counts, a ledger for each thread
-//!                                                     ├─▶ recent      the last denials, oldest dropped first
-//!                                                     └─▶ explainer   a thread: oauth::diagnosis, as the rates allow
-//!                                   denials, watch ◀── recent ◀─┘
+//! server::ext_authz ─┬─allowed, refused──▶ Diagnostics ──▶ report      counts, a ledger for each thread
+//! server::http ──────┘                                 ├─▶ recent      the last denials, oldest dropped first
+//!                                                      └─▶ explainer   a thread: oauth::diagnosis, as the rates allow
+//!                                    denials, watch ◀── recent ◀─┘
 //! ```
 //!
 //! What a denial holds may be shown to an operator as it is: the claimed consumer key is visible ASCII, method, host and path

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use countersign::clock::{SystemClock, SystemEntropy};
-use countersign::config::{Config, ListenAddress, ListenerConfig};
+use countersign::clock::SystemClock;
+use countersign::config::Config;
+use countersign::server::App;
 use countersign::server::api::{AdminToken, IssuerToken, SERVICES};
-use countersign::server::{self, App, Listeners, ServerError};
-use countersign::telemetry::Metrics;
 use futures_util::stream;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Status};
 use tonic_reflection::pb::v1::ServerReflectionRequest;
@@ -20,6 +17,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use crate::admin_server::{ADMIN_TOKEN, AdminServer, ISSUER_TOKEN, memory, reason};
 use crate::api_definition::{calls, send};
 use crate::certificates::Certificates;
+use crate::serving::{self, Serving, tcp};
 
 const INTROSPECT: &str = "/countersign.v1.TokenService/IntrospectToken";
 const LIST: &str = "/countersign.v1.ConsumerService/ListConsumers";
@@ -142,43 +140,21 @@ async fn ask(channel: &Channel, path: &str, token: Option<&str>) -> Result<(), C
     send(channel, path, token, message).await.map(drop).map_err(|status: Status| status.code())
 }
 
-/// The whole service, in this process, on free ports.
-struct Service {
-    api: ListenAddress,
-    #[expect(dead_code, reason = "ends the service when it is dropped")]
-    shutdown: oneshot::Sender<()>,
-    #[expect(dead_code, reason = "the service")]
-    ended: JoinHandle<Result<(), ServerError>>,
-}
+/// The whole service.
+struct Service(Serving);
 
 impl Service {
     async fn start(configure: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::default();
-        let Config { check, api, http, ops, .. } = &mut config;
-        for listener in [&mut check.listener, &mut api.listener, &mut http.listener, &mut ops.listener] {
-            let address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
-            *listener = ListenerConfig { address, tls: None, insecure_plaintext: false };
-        }
+        let mut config = serving::config();
         configure(&mut config);
-        let listeners = Listeners::bind(&config).await.unwrap();
-        let api = listeners.addresses().api;
-        let app = App {
-            config: Arc::new(config),
-            store: memory(Arc::new(SystemClock)).await,
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            metrics: Arc::new(Metrics::default()),
-            admin_token: AdminToken::new(ADMIN_TOKEN).unwrap(),
-            issuer_token: IssuerToken::new(ISSUER_TOKEN),
-            directory: None,
-        };
-        let (shutdown, told) = oneshot::channel();
-        let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
-        Self { api, shutdown, ended }
+        let clock = Arc::new(SystemClock);
+        let app = serving::app(config, memory(clock.clone()).await, clock);
+        let (admin_token, issuer_token) = (AdminToken::new(ADMIN_TOKEN).unwrap(), IssuerToken::new(ISSUER_TOKEN));
+        Self(Serving::start(App { admin_token, issuer_token, ..app }).await)
     }
 
     async fn plain(&self) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.api)).unwrap().connect().await.unwrap()
+        Endpoint::from_shared(format!("http://{}", self.0.addresses.api)).unwrap().connect().await.unwrap()
     }
 
     /// With a certificate of the authority that the server trusts, for these names.
@@ -187,8 +163,7 @@ impl Service {
     }
 
     async fn connect_with(&self, tls: ClientTlsConfig) -> Result<Channel, tonic::transport::Error> {
-        let ListenAddress::Tcp(address) = &self.api else { panic!("{} is not TCP", self.api) };
-        let uri = format!("https://localhost:{}", address.port());
+        let uri = format!("https://localhost:{}", tcp(&self.0.addresses.api).port());
         Endpoint::from_shared(uri).unwrap().tls_config(tls).unwrap().connect().await
     }
 }

@@ -47,6 +47,7 @@ mod refusing_store;
 mod replicas;
 mod scripted;
 mod server_frame;
+mod serving;
 mod stack;
 mod store;
 mod through_envoy;

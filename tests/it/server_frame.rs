@@ -6,17 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use countersign::clock::{SystemClock, SystemEntropy};
-use countersign::config::{Config, ListenAddress, ListenerConfig, TlsConfig};
+use countersign::clock::SystemClock;
+use countersign::config::{Config, ListenAddress, TlsConfig};
 use countersign::model::{ConsumerKey, Token};
-use countersign::server::api::AdminToken;
 use countersign::server::api::v1::WatchDenialsRequest;
 use countersign::server::api::v1::diagnostics_service_client::DiagnosticsServiceClient;
-use countersign::server::{self, Addresses, App, BindError, Listeners, ServerError};
+use countersign::server::{Addresses, BindError, Listeners, ServerError};
 use countersign::store::{
     Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind, StoreStatus,
 };
-use countersign::telemetry::Metrics;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -29,8 +27,8 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use crate::certificates::Certificates;
 use crate::refusing_store::refusing_store;
+use crate::serving::{self, ADMIN_TOKEN, Serving, config, tcp};
 
-const ADMIN_TOKEN: &str = "the-admin-token-of-these-tests";
 const AUTHORIZATION: &str = "envoy.service.auth.v3.Authorization";
 
 #[tokio::test]
@@ -213,7 +211,7 @@ async fn reflection_is_offered_to_administrators_and_not_to_envoy_by_default() {
     assert_eq!(reflects(&Service::start(open).await.addresses.check).await, Ok(()));
 }
 
-/// The service, in this process, on free ports.
+/// The service, over a store that a test takes away.
 struct Service {
     addresses: Addresses,
     store: Arc<FakeStore>,
@@ -227,20 +225,9 @@ impl Service {
     }
 
     async fn start_with(config: Config, store: FakeStore) -> Self {
-        let listeners = Listeners::bind(&config).await.unwrap();
-        let (addresses, store) = (listeners.addresses(), Arc::new(store));
-        let app = App {
-            config: Arc::new(config),
-            store: store.clone(),
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            metrics: Arc::new(Metrics::default()),
-            admin_token: AdminToken::new(ADMIN_TOKEN).unwrap(),
-            directory: None,
-            issuer_token: None,
-        };
-        let (shutdown, told) = oneshot::channel();
-        let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
+        let store = Arc::new(store);
+        let app = serving::app(config, store.clone(), Arc::new(SystemClock));
+        let Serving { addresses, shutdown, ended } = Serving::start(app).await;
         Self { addresses, store, shutdown, ended }
     }
 
@@ -251,29 +238,13 @@ impl Service {
     }
 }
 
-fn config() -> Config {
-    let mut config = Config::default();
-    let Config { check, api, http, ops, .. } = &mut config;
-    for listener in [&mut check.listener, &mut api.listener, &mut http.listener, &mut ops.listener] {
-        *listener = any_port();
-    }
-    config.shutdown.delay = Duration::ZERO;
-    config
-}
-
-fn any_port() -> ListenerConfig {
-    let address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
-    ListenerConfig { address, tls: None, insecure_plaintext: false }
-}
-
 fn plain(address: &ListenAddress) -> String {
     format!("http://{address}")
 }
 
 /// By name, since the certificate is for one.
 fn encrypted(address: &ListenAddress) -> String {
-    let ListenAddress::Tcp(address) = address else { panic!("{address} is not TCP") };
-    format!("https://localhost:{}", address.port())
+    format!("https://localhost:{}", tcp(address).port())
 }
 
 async fn health(uri: &str) -> HealthClient<Channel> {

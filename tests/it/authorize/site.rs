@@ -1,22 +1,19 @@
 //! The service in this process, over a store in memory and with a clock that stands still, and somebody who asks.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use countersign::clock::{ManualClock, SystemEntropy, UnixTime};
-use countersign::config::{Config, ListenAddress, ListenerConfig, Sources, StoreUrl, load};
+use countersign::config::{Config, Sources, load};
 use countersign::issue::{
     Actor, ConsumerDraft, Directory, IssueError, Issued, Issuer, RequestTokenDraft, Terms, UserDraft,
 };
 use countersign::model::{ConsumerKey, RequestTokenState, Secret, Token, UserId};
-use countersign::server::api::AdminToken;
-use countersign::server::{self, App, Listeners, ServerError};
-use countersign::store::{self, Store};
-use countersign::telemetry::Metrics;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use countersign::server::App;
+use countersign::store::Store;
+
+use crate::admin_server::memory;
+use crate::serving::{self, Serving};
 
 /// A running service; stops when dropped.
 pub(crate) struct Site {
@@ -26,9 +23,7 @@ pub(crate) struct Site {
     pub(crate) consumer_key: ConsumerKey,
     store: Arc<dyn Store>,
     #[expect(dead_code, reason = "the service ends when it is dropped")]
-    shutdown: oneshot::Sender<()>,
-    #[expect(dead_code, reason = "belongs to the service")]
-    ended: JoinHandle<Result<(), ServerError>>,
+    serving: Serving,
 }
 
 impl Site {
@@ -43,27 +38,14 @@ impl Site {
 
     /// The same, with users whom the operator knows.
     pub(crate) async fn start_on(lines: &str, directory: Option<Arc<dyn Directory>>) -> Self {
-        let config = Arc::new(config(lines));
+        let config = config(lines);
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1_700_000_000)));
-        let store =
-            store::open(&config.store, Path::new("unused"), clock.clone(), Arc::new(SystemEntropy)).await.unwrap();
+        let store = memory(clock.clone()).await;
         let issuer = Issuer::new(store.clone(), clock.clone(), Arc::new(SystemEntropy), Terms::of(&config), None);
         let consumer_key = somebody(&issuer).await;
-        let listeners = Listeners::bind(&config).await.unwrap();
-        let ListenAddress::Tcp(address) = listeners.addresses().http else { panic!("not TCP") };
-        let app = App {
-            config,
-            directory,
-            store: store.clone(),
-            clock: clock.clone(),
-            entropy: Arc::new(SystemEntropy),
-            metrics: Arc::new(Metrics::default()),
-            admin_token: AdminToken::new("the-admin-token-of-these-tests").unwrap(),
-            issuer_token: None,
-        };
-        let (shutdown, told) = oneshot::channel();
-        let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
-        Self { address, clock, issuer, consumer_key, store, shutdown, ended }
+        let app = App { directory, ..serving::app(config, store.clone(), clock.clone()) };
+        let serving = Serving::start(app).await;
+        Self { address: serving.http(), clock, issuer, consumer_key, store, serving }
     }
 
     /// The printer asks for access, and its user is to come back there.
@@ -127,16 +109,7 @@ fn config(lines: &str) -> Config {
     let file = directory.path().join("countersign.toml");
     std::fs::write(&file, lines).unwrap();
     let mut config = load(&Sources { file: Some(file), ..Sources::default() }).unwrap();
-    config.store.url = StoreUrl::Memory;
-    for listener in
-        [&mut config.check.listener, &mut config.api.listener, &mut config.http.listener, &mut config.ops.listener]
-    {
-        let address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
-        *listener = ListenerConfig { address, tls: None, insecure_plaintext: false };
-    }
-    // Enough to be a hash, and quick in a build that is not optimized.
-    (config.password.memory_kib, config.password.iterations) = (64, 1);
-    config.password.max_delay = Duration::ZERO;
-    config.shutdown.delay = Duration::ZERO;
+    serving::fit(&mut config);
+    serving::quick_passwords(&mut config);
     config
 }

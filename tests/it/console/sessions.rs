@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use countersign::config::ListenAddress;
 
-use super::site::{ADMIN_TOKEN, Browser, Site};
+use super::site::{Browser, Site};
 use crate::audit_log::AuditLog;
 use crate::certificates::Certificates;
 use crate::http::{Request, Response};
+use crate::serving::ADMIN_TOKEN;
 
 /// How the page can be told from everything else.
 const SHOWN: &str = "<h2 id=\"denials\">";

@@ -1,31 +1,22 @@
 //! The service in this process, over a store in memory and with a clock that stands still, and an operator's browser.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use countersign::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
-use countersign::config::{Config, ListenAddress, ListenerConfig, StoreUrl};
+use countersign::config::Config;
 use countersign::issue::{Actor, ConsumerDraft, Issuer, Terms};
 use countersign::model::Secret;
-use countersign::server::api::AdminToken;
-use countersign::server::{self, App, Listeners, ServerError};
-use countersign::store;
-use countersign::telemetry::Metrics;
 use envoy_types::ext_authz::v3::pb::{CheckRequest, HttpResponse};
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::admin_server::memory;
 use crate::caller::Caller;
 use crate::http::{Request, Response};
 use crate::replicas::check_request;
-
-/// What opens the console.
-pub(crate) const ADMIN_TOKEN: &str = "the-admin-token-of-these-tests";
+use crate::serving::{self, ADMIN_TOKEN, Serving};
 
 /// The consumer of every site here.
 pub(crate) const CONSUMER_KEY: &str = "printer";
@@ -38,9 +29,7 @@ pub(crate) struct Site {
     issuer: Issuer,
     checks: AuthorizationClient<Channel>,
     #[expect(dead_code, reason = "the service ends when it is dropped")]
-    shutdown: oneshot::Sender<()>,
-    #[expect(dead_code, reason = "belongs to the service")]
-    ended: JoinHandle<Result<(), ServerError>>,
+    serving: Serving,
 }
 
 impl Site {
@@ -50,30 +39,15 @@ impl Site {
 
     /// With a changed configuration.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = config();
+        let mut config = serving::config();
         change(&mut config);
-        let config = Arc::new(config);
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1_700_000_000)));
-        let store =
-            store::open(&config.store, Path::new("unused"), clock.clone(), Arc::new(SystemEntropy)).await.unwrap();
+        let store = memory(clock.clone()).await;
         let issuer = Issuer::new(store.clone(), clock.clone(), Arc::new(SystemEntropy), Terms::of(&config), None);
-        let listeners = Listeners::bind(&config).await.unwrap();
-        let addresses = listeners.addresses();
-        let (check, ops) = (addresses.check.to_string(), tcp(&addresses.ops));
-        let app = App {
-            config,
-            directory: None,
-            store,
-            clock: clock.clone(),
-            entropy: Arc::new(SystemEntropy),
-            metrics: Arc::new(Metrics::default()),
-            admin_token: AdminToken::new(ADMIN_TOKEN).unwrap(),
-            issuer_token: None,
-        };
-        let (shutdown, told) = oneshot::channel();
-        let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
-        let channel = Endpoint::from_shared(format!("http://{check}")).unwrap().connect().await.unwrap();
-        let site = Self { ops, clock, issuer, checks: AuthorizationClient::new(channel), shutdown, ended };
+        let serving = Serving::start(serving::app(config, store, clock.clone())).await;
+        let check = format!("http://{}", serving.addresses.check);
+        let channel = Endpoint::from_shared(check).unwrap().connect().await.unwrap();
+        let site = Self { ops: serving.ops(), clock, issuer, checks: AuthorizationClient::new(channel), serving };
         site.create_consumer(CONSUMER_KEY).await;
         site
     }
@@ -183,23 +157,4 @@ impl Browser {
         }
         answer
     }
-}
-
-fn tcp(address: &ListenAddress) -> SocketAddr {
-    let ListenAddress::Tcp(address) = address else { panic!("{address} is not TCP") };
-    *address
-}
-
-fn config() -> Config {
-    let mut config = Config::default();
-    config.store.url = StoreUrl::Memory;
-    let Config { check, api, http, ops, .. } = &mut config;
-    for listener in [&mut check.listener, &mut api.listener, &mut http.listener, &mut ops.listener] {
-        let address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
-        *listener = ListenerConfig { address, tls: None, insecure_plaintext: false };
-    }
-    // A busy machine is not what is tested here.
-    config.check.timeout = Duration::from_secs(10);
-    config.shutdown.delay = Duration::ZERO;
-    config
 }

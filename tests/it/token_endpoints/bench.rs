@@ -2,24 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use countersign::clock::{Clock, ManualClock, SystemClock, SystemEntropy};
-use countersign::config::{Config, ListenAddress, ListenerConfig, StoreUrl};
+use countersign::config::Config;
 use countersign::issue::{Actor, Authorized, Consent, ConsumerDraft, Issuer, Terms, UserDraft};
 use countersign::model::{RequestTokenState, Secret, Token, UserId};
-use countersign::server::api::AdminToken;
-use countersign::server::{self, App, Listeners, ServerError};
-use countersign::store::{self, Store};
+use countersign::store::Store;
 use countersign::telemetry::Metrics;
 use percent_encoding::percent_decode_str;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
+use crate::admin_server::memory;
 use crate::caller::{Caller, Signing};
 use crate::http::{FORM, Request, Response};
+use crate::serving::{self, Serving};
 
 /// A running service; stops when dropped.
 pub(crate) struct Bench {
@@ -29,9 +25,7 @@ pub(crate) struct Bench {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) metrics: Arc<Metrics>,
     #[expect(dead_code, reason = "the service ends when it is dropped")]
-    shutdown: oneshot::Sender<()>,
-    #[expect(dead_code, reason = "belongs to the service")]
-    ended: JoinHandle<Result<(), ServerError>>,
+    serving: Serving,
 }
 
 impl Bench {
@@ -41,29 +35,17 @@ impl Bench {
 
     /// With a changed configuration.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = config();
+        let mut config = serving::config();
+        serving::quick_passwords(&mut config);
         change(&mut config);
-        let config = Arc::new(config);
         // The caller signs at the system's time.
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
-        let opened = store::open(&config.store, Path::new("unused"), clock.clone(), Arc::new(SystemEntropy));
-        let (store, metrics) = (opened.await.unwrap(), Arc::new(Metrics::default()));
+        let store = memory(clock.clone()).await;
         let issuer = Issuer::new(store.clone(), clock.clone(), Arc::new(SystemEntropy), Terms::of(&config), None);
-        let listeners = Listeners::bind(&config).await.unwrap();
-        let ListenAddress::Tcp(address) = listeners.addresses().http else { panic!("not TCP") };
-        let app = App {
-            config,
-            directory: None,
-            store: store.clone(),
-            clock: clock.clone(),
-            entropy: Arc::new(SystemEntropy),
-            metrics: metrics.clone(),
-            admin_token: AdminToken::new("the-admin-token-of-these-tests").unwrap(),
-            issuer_token: None,
-        };
-        let (shutdown, told) = oneshot::channel();
-        let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
-        Self { address, clock, issuer, store, metrics, shutdown, ended }
+        let app = serving::app(config, store.clone(), clock.clone());
+        let metrics = app.metrics.clone();
+        let serving = Serving::start(app).await;
+        Self { address: serving.http(), clock, issuer, store, metrics, serving }
     }
 
     /// A consumer with these flows.
@@ -201,21 +183,6 @@ pub(crate) fn name(caller: &Caller) -> Token {
 
 fn text(secret: &Secret) -> String {
     String::from_utf8(secret.expose().into()).unwrap()
-}
-
-fn config() -> Config {
-    let mut config = Config::default();
-    config.store.url = StoreUrl::Memory;
-    let Config { check, api, http, ops, .. } = &mut config;
-    for listener in [&mut check.listener, &mut api.listener, &mut http.listener, &mut ops.listener] {
-        let address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
-        *listener = ListenerConfig { address, tls: None, insecure_plaintext: false };
-    }
-    // Enough to be a hash, and quick in a build that is not optimized.
-    (config.password.memory_kib, config.password.iterations) = (64, 1);
-    config.password.max_delay = Duration::ZERO;
-    config.shutdown.delay = Duration::ZERO;
-    config
 }
 
 /// Where the users of every consumer here come back to.
