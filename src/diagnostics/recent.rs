@@ -1,13 +1,15 @@
 //! The last denials, in the order in which they were decided: bounded in number and bytes, the oldest dropped first.
 //!
 //! Those that name a known consumer and all others are dropped apart, each down to half of the room: who knows no consumer
-//! can push nobody's denials out. The memory of what is dropped is used again for what comes, so that a flood of denials
-//! allocates nothing. Who watches reads from here as well, each from where it is: a slow reader loses the oldest, and learns
-//! how many.
+//! can push nobody's denials out. Of known consumers, the one of which there are most loses its own, once it has an eighth of
+//! the room. The memory of what is dropped is used again for what comes, so that a flood of denials allocates nothing. Who
+//! watches reads from here as well, each from where it is: a slow reader loses the oldest, and learns how many.
 
 use std::cmp::Reverse;
-use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, RandomState};
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::hash::BuildHasher as _;
 use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,6 +29,9 @@ pub(super) struct Recent {
 struct State {
     /// Those that name a known consumer, and the others; each in the order of sequence numbers.
     denials: [VecDeque<Denial>; 2],
+    /// How many of the first name each consumer, by the hash of its key. Two that have the same are taken for one.
+    held: HashMap<u64, usize>,
+    hasher: RandomState,
     /// The number of the next.
     next: u64,
     bytes: usize,
@@ -69,6 +74,10 @@ impl Recent {
         denial.sequence = sequence;
         state.next += 1;
         state.bytes += denial.weight();
+        if known {
+            let owner = state.owner(&denial);
+            *state.held.entry(owner).or_default() += 1;
+        }
         state.denials[usize::from(!known)].push_back(denial);
         self.make_room(&mut state);
         drop(state);
@@ -78,7 +87,7 @@ impl Recent {
 
     fn make_room(&self, state: &mut State) {
         while state.len() > self.most || state.bytes > self.max_bytes {
-            state.drop_oldest();
+            state.drop_oldest(self.most / SHARES);
         }
     }
 
@@ -125,12 +134,33 @@ impl State {
         self.denials.iter().map(VecDeque::len).sum()
     }
 
-    /// Drops the oldest of those of which there are more.
-    fn drop_oldest(&mut self) {
-        let [known, others] = &mut self.denials;
-        let larger = if known.len() > others.len() { known } else { others };
-        self.spare = larger.pop_front();
+    /// Drops the oldest of those of which there are more; of known consumers, where one has more than its share, the oldest of
+    /// the one that has most.
+    fn drop_oldest(&mut self, share: usize) {
+        let [known, others] = &self.denials;
+        self.spare = if known.len() > others.len() {
+            let (most, held) = self.held.iter().max_by_key(|(_, held)| **held).unwrap_or((&0, &0));
+            let own = if *held > share { known.iter().position(|denial| self.owner(denial) == *most) } else { None };
+            let dropped = self.denials[0].remove(own.unwrap_or_default());
+            dropped.inspect(|dropped| self.release(dropped))
+        } else {
+            self.denials[1].pop_front()
+        };
         self.bytes -= self.spare.as_ref().map_or(self.bytes, Denial::weight);
+    }
+
+    fn release(&mut self, dropped: &Denial) {
+        let owner = self.owner(dropped);
+        if let Entry::Occupied(mut held) = self.held.entry(owner) {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
+    }
+
+    fn owner(&self, denial: &Denial) -> u64 {
+        self.hasher.hash_one(&denial.consumer_key)
     }
 
     fn find(&mut self, sequence: u64) -> Option<&mut Denial> {
@@ -227,6 +257,9 @@ impl fmt::Debug for Watch {
     }
 }
 
+/// How many consumers at least have to send much, before denials of the others are pushed out.
+const SHARES: usize = 8;
+
 /// How many denials are copied at a time, while others wait to add theirs.
 const BATCH: u64 = 100;
 
@@ -309,6 +342,34 @@ mod tests {
         assert_eq!(reasons(&recent.list(&all, Some(1005), 10)), ["unsigned", "unsigned", "e"]);
         recent.explain(4, Explanation::Skipped);
         assert!(matches!(recent.list(&only("e"), None, 10)[0].explanation, Explanation::Skipped));
+    }
+
+    #[test]
+    fn who_names_one_known_consumer_pushes_out_its_own_alone() {
+        let recent = recent(16);
+        let add = |key: &str, reason| {
+            recent.add(true, |denial| {
+                denial.reason = reason;
+                masked::put(&mut denial.consumer_key, key.as_bytes());
+            })
+        };
+        add("victim", "a");
+        add("victim", "b");
+        for _ in 0..1000 {
+            add("flood", "x");
+        }
+        add("victim", "c");
+        let all = Filter::default();
+        assert_eq!(reasons(&recent.list(&all, None, 2)), ["c", "x"]);
+        assert_eq!(reasons(&recent.list(&all, Some(2), 10)), ["b", "a"]);
+        for _ in 0..1000 {
+            add("flood", "x");
+        }
+        let listed = recent.list(&all, None, 100);
+        assert_eq!((listed.len(), listed.iter().filter(|denial| denial.reason == "x").count()), (16, 13));
+        let state = recent.state();
+        assert_eq!(state.held.values().sum::<usize>(), 16);
+        assert_eq!(state.held.len(), 2);
     }
 
     #[tokio::test]
