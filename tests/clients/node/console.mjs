@@ -76,6 +76,8 @@ const scenarios = {
   async keyboard() {
     const decision = await deny();
     const page = await open();
+    // A busy browser may give it the focus after the page is there.
+    await page.locator("#token:focus").waitFor();
     await page.keyboard.type(given.token);
     await leading(page, page.keyboard.press("Enter"));
     const visited = [];
