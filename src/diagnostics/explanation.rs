@@ -64,6 +64,16 @@ impl Explanation {
         [Self::NONE, Self::SKIPPED].contains(&word) || Cause::from_name(word).is_some()
     }
 
+    /// What to do; empty where nothing was sought, or is not known yet.
+    pub fn remedy(&self) -> &str {
+        match self {
+            Self::NotSought | Self::Pending => "",
+            Self::Skipped => SEND_AGAIN,
+            Self::NotFound { .. } => COMPARE,
+            Self::Found(diagnosis) => &diagnosis.remedy,
+        }
+    }
+
     /// The word for what was looked for and not found.
     pub const NONE: &str = "none";
 
@@ -93,6 +103,13 @@ fn cut(text: &str, part: Range<usize>) -> String {
 
 /// The most bytes of a base string that are kept: so that a hundred denials fit in an answer, and none takes the room of many.
 const LONGEST: usize = 8192;
+
+const SEND_AGAIN: &str = "it was not looked for: there were more than diagnostics.explain_rate or explain_total_rate allow, or it is \
+                          larger than 64 KiB; have one like it sent after a second";
+
+const COMPARE: &str = "no known one: compare the base string with the one that the client signed; if they are the same, a secret is \
+                       another one; if not, several things may have been changed, or a proxy changed host or path without a \
+                       trace";
 
 /// The most bytes of a remedy.
 const LONGEST_REMEDY: usize = 2048;

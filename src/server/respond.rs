@@ -70,14 +70,14 @@ pub(crate) struct Explained {
 }
 
 impl DenialStyle<'_> {
-    /// What only `debug` tells.
-    fn debug(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// What only `debug` tells, where `word` is the problem.
+    fn debug(&self, word: &str) -> impl Iterator<Item = (&str, &str)> {
         let base_string = self.base_string.as_deref().map(|text| ("base_string", text));
-        let explained = self
-            .explained
-            .iter()
-            .flat_map(|Explained { cause, remedy }| [("cause", cause.as_str()), ("remedy", remedy.as_str())]);
-        base_string.into_iter().chain(explained)
+        let told = self.explained.as_ref();
+        let cause = told.map(|explained| ("cause", explained.cause.as_str()));
+        let untold = (base_string.is_some() && word == SIGNATURE_INVALID).then_some(NO_CAUSE);
+        let remedy = told.map(|explained| explained.remedy.as_str()).or(untold);
+        base_string.into_iter().chain(cause).chain(remedy.map(|text| ("remedy", text)))
     }
 }
 
@@ -98,7 +98,7 @@ impl Problem {
         let reported: Vec<_> = self.reported().filter(|_| tells).collect();
         let (content_type, body) = if style.form {
             let id = ("decision_id", style.decision_id);
-            (FORM, form(reported.iter().copied().chain([id]).chain(style.debug())))
+            (FORM, form(reported.iter().copied().chain([id]).chain(style.debug(self.word))))
         } else {
             (PROBLEM_JSON, self.json(&reported, style))
         };
@@ -133,12 +133,19 @@ impl Serialize for Json<'_> {
             object.serialize_entry(name, value)?;
         }
         object.serialize_entry("decision_id", style.decision_id)?;
-        for (name, value) in style.debug() {
+        for (name, value) in style.debug(problem.word) {
             object.serialize_entry(name, value)?;
         }
         object.end()
     }
 }
+
+/// What is told of everything that is not proven.
+const SIGNATURE_INVALID: &str = "signature_invalid";
+
+/// The same whether there is no known cause, none that may be told, or none in time: the difference would tell of secrets.
+const NO_CAUSE: &str = "no cause that can be told: compare base_string with the one that the client signed, and where they are \
+                        the same, the secrets";
 
 /// The media type of a form.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -199,7 +206,7 @@ fn word(reason: Reason) -> &'static str {
     match reason {
         Reason::Rejected(rejection) if reason.stage() != Stage::NotProven => rejection.problem(),
         Reason::Rejected(_) | Reason::UnknownConsumer | Reason::UnknownToken | Reason::MethodNotAllowed => {
-            "signature_invalid"
+            SIGNATURE_INVALID
         }
         Reason::Unsigned | Reason::NonceWithoutTimestamp => "parameter_absent",
         Reason::PlaintextWithoutHttps => "signature_method_rejected",

@@ -152,7 +152,7 @@ const ROWS: [(Cause, &str, &str); 37] = [
         Cause::PathPrefixStripped,
         "path-prefix-stripped",
         "the client signs `{path}`, and a proxy in front took off a prefix \
-     (Envoy: `prefix_rewrite`): put the prefix at the end of `{setting}`",
+     (Envoy: `prefix_rewrite`): put the prefix at the end of what clients call, `{setting} = \"{origin}{prefix}\"`",
     ),
     (
         Cause::PathPrefixAdded,
@@ -169,8 +169,8 @@ const ROWS: [(Cause, &str, &str); 37] = [
     (
         Cause::PathEscapes,
         "path-escapes",
-        "the client signs `{path}`, and its escapes were changed on the way: set Envoy's \
-     `normalize_path: false` and `path_with_escaped_slashes_action: KEEP_UNCHANGED`",
+        "the client signs `{path}`, and its escapes were changed on the way: set `normalize_path: \
+     false` and `path_with_escaped_slashes_action: KEEP_UNCHANGED` in every Envoy in front, and the like in other proxies",
     ),
     (
         Cause::PathSlashes,
@@ -212,8 +212,8 @@ const ROWS: [(Cause, &str, &str); 37] = [
     (
         Cause::QueryLeftOut,
         "query-left-out",
-        "the client does not sign the query: it has to (RFC 5849 section 3.4.1.3.1); \
-     where it can not, the compat profile `ignore-query-on-post` leaves the query of a POST unprotected",
+        "the client does not sign the query, or somebody added one on the way: ask the client what it \
+     sends; it has to sign the query (RFC 5849 section 3.4.1.3.1)",
     ),
     (
         Cause::QueryInUri,
@@ -224,8 +224,9 @@ const ROWS: [(Cause, &str, &str); 37] = [
     (
         Cause::FormLeftOut,
         "form-left-out",
-        "the client does not sign the form: it has to (RFC 5849 section 3.4.1.3.1); where \
-     it sends oauth_body_hash instead, give the consumer the compat profile `body-unsigned-form`",
+        "the client does not sign the form, or somebody added one on the way: it has to sign it \
+     (RFC 5849 section 3.4.1.3.1); where it sends oauth_body_hash instead, give the consumer the compat profile \
+     `body-unsigned-form`",
     ),
     (
         Cause::BodyIncluded,

@@ -8,6 +8,8 @@ use super::{Cause, Setting};
 pub(super) struct Remedy<'r> {
     /// How the client made the base string.
     pub(super) client: &'r Variant<'r>,
+    /// The path that arrived.
+    pub(super) path: &'r [u8],
     /// The signature method that it names.
     pub(super) label: SignatureMethod,
     /// What it sent as `oauth_body_hash`.
@@ -19,10 +21,8 @@ pub(super) struct Remedy<'r> {
 impl Remedy<'_> {
     /// What to do about these causes; `special` is said instead of what the first of them says.
     pub(super) fn of(&self, causes: &[Cause], special: Option<&'static str>) -> String {
-        let Self { client, label, hashed, setting } = self;
-        let texts =
-            causes.iter().enumerate().map(|(at, cause)| special.filter(|_| at == 0).unwrap_or_else(|| cause.remedy()));
-        let joined = texts.collect::<Vec<_>>().join("; and ");
+        let Self { client, path: arrived, label, hashed, setting } = self;
+        let joined = words(causes, special);
         let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
         let scheme = match client.scheme {
             Scheme::Http => "http",
@@ -38,8 +38,10 @@ impl Remedy<'_> {
         let origin = format!("{scheme}://{}", text(authority));
         let path = if client.path.is_empty() { "no path".to_owned() } else { text(&client.path) };
         let method = text(&client.method.to_ascii_uppercase());
+        let prefix = text(client.path.strip_suffix(*arrived).unwrap_or_default());
         let values = [
             ("{setting}", setting.name()),
+            ("{prefix}", &prefix),
             ("{or_trust}", setting.or_trust()),
             ("{scheme}", scheme),
             ("{origin}", &origin),
@@ -51,6 +53,20 @@ impl Remedy<'_> {
         values.into_iter().fold(joined, |text, (name, value)| text.replace(name, value))
     }
 }
+
+/// The texts, before what stands in braces.
+fn words(causes: &[Cause], special: Option<&'static str>) -> String {
+    let is_origin = |cause: &Cause| matches!(cause, Cause::Scheme | Cause::Port | Cause::Host);
+    if causes.len() > 1 && causes.iter().all(is_origin) {
+        // One setting is for all of them.
+        return special.unwrap_or(ORIGIN).to_owned();
+    }
+    let texts =
+        causes.iter().enumerate().map(|(at, cause)| special.filter(|_| at == 0).unwrap_or_else(|| cause.remedy()));
+    texts.collect::<Vec<_>>().join("; and ")
+}
+
+const ORIGIN: &str = "the client signs `{origin}`, and a proxy in front changed that: set `{setting} = \"{origin}\"`";
 
 impl Setting {
     const fn name(self) -> &'static str {

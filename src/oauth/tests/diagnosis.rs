@@ -111,6 +111,7 @@ fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
     let received = Received { scheme: Scheme::Https, authority: b"api.example.com" };
     let found = explained(&wire, &Given { received: Some(received), ..Given::default() }).unwrap();
     assert_eq!(found.causes, [Cause::Scheme, Cause::Host]);
+    assert_eq!(found.remedy.matches("`origin` says otherwise").count(), 1, "{}", found.remedy);
     let host = Forwarded { host: Some(b"api.example.com, inner"), ..Forwarded::default() };
     wire.scheme = Scheme::Https;
     let found = explained(&wire, &Given { forwarded: host, ..Given::default() }).unwrap();
@@ -118,6 +119,25 @@ fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
     assert!(found.remedy.contains("`origin = \"https://api.example.com\"`"), "{}", found.remedy);
     let found = explained(&wire, &Given { received: Some(received), ..Given::default() }).unwrap();
     assert!(found.remedy.contains("`origin` says otherwise"), "{}", found.remedy);
+}
+
+#[test]
+fn what_is_to_be_set_is_named_once_and_whole() {
+    let mut wire = signed(&get("/photos"));
+    (wire.scheme, wire.authority) = (Scheme::Http, b"inner.example.com".into());
+    let forwarded = Forwarded { host: Some(b"api.example.com"), prefix: Some(b"/api"), ..Forwarded::default() };
+    let found = explained(&wire, &Given { forwarded, ..Given::default() }).unwrap();
+    assert_eq!(found.causes, [Cause::Scheme, Cause::Host]);
+    let remedy = "the client signs `https://api.example.com`, and a proxy in front changed that: set `origin = \
+                  \"https://api.example.com\"`";
+    assert_eq!(found.remedy, remedy);
+
+    let mut wire = signed(&get("/api/v1/photos"));
+    (wire.path_prefix, wire.target) = (b"/v1".into(), b"/photos".into());
+    let setting = Setting::PublicUrl;
+    let found = explained(&wire, &Given { forwarded, setting, ..Given::default() }).unwrap();
+    assert_eq!(found.causes, [Cause::PathPrefixStripped]);
+    assert!(found.remedy.contains("`http.public_url = \"https://api.example.com/api/v1\"`"), "{}", found.remedy);
 }
 
 proptest! {

@@ -106,7 +106,11 @@ fn filter(fields: &mut Fields, wanted: Wanted) -> Option<Filter> {
     let consumer_key = fields.optional("consumer_key", &consumer_key, ConsumerKey::new);
     let reason = fields.optional("reason", &reason, |text| typed(&text, LONGEST_ID).map(str::to_owned));
     let cause = fields.optional("cause", &cause, |word| {
-        if Explanation::is_word(&word) { Ok(word) } else { Err("is none of the words of Denial.causes") }
+        if Explanation::is_word(&word) {
+            Ok(word)
+        } else {
+            Err("is no cause; docs/debugging.md lists them, and none and skipped are two more")
+        }
     });
     let since = fields.take("start_time", start_time.map(unix_time).transpose());
     let consumer_key = consumer_key?.map(|key| key.to_string());

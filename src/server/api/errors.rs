@@ -127,7 +127,7 @@ fn store_failure(error: &StoreError) -> Status {
         StoreErrorKind::Unavailable => plain(
             Code::Unavailable,
             "STORE_UNAVAILABLE",
-            "the store can not be reached; a change may or may not have been made",
+            "the store can not be reached; what was to be changed may have been changed or not",
         ),
         StoreErrorKind::AlreadyExists
         | StoreErrorKind::Conflict

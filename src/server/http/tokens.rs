@@ -294,7 +294,7 @@ fn log_refusal(asked: &Asked, Refusal { denial, advice, .. }: &Refusal) {
 }
 
 /// Many times what it takes to explain all that waits for it.
-const EXPLANATION_LIMIT: Duration = Duration::from_secs(1);
+const EXPLANATION_LIMIT: Duration = Duration::from_secs(5);
 
 /// Longer than a wrong password is made to wait and a user directory may take.
 const DECISION_LIMIT: Duration = Duration::from_secs(25);

@@ -23,14 +23,14 @@ pub(in super::super) fn denial_message(denial: Denial) -> v1::Denial {
         explanation,
     } = denial;
     let causes = explanation.words().map(str::to_owned).collect();
+    let remedy = explanation.remedy().to_owned();
     let (base_string, diagnosis) = match explanation {
         Explanation::NotSought | Explanation::Pending | Explanation::Skipped => (String::new(), None),
         Explanation::NotFound { base_string } => (base_string.into_string(), None),
         Explanation::Found(mut diagnosis) => (std::mem::take(&mut diagnosis.base_string), Some(diagnosis)),
     };
     let first_difference = diagnosis.as_ref().and_then(|diagnosis| diagnosis.first_difference);
-    let (client_base_string, remedy) =
-        diagnosis.map(|diagnosis| (diagnosis.client_base_string, diagnosis.remedy)).unwrap_or_default();
+    let client_base_string = diagnosis.map(|diagnosis| diagnosis.client_base_string).unwrap_or_default();
     v1::Denial {
         decision_id,
         decision_time: Some(timestamp(time)),
@@ -72,7 +72,7 @@ pub(in super::super) fn report_message(report: &Report) -> v1::ConsumerReport {
         signature_methods: methods
             .map(|(method, seen)| v1::SignatureMethodCount { signature_method: method.name().to_owned(), seen: *seen })
             .collect(),
-        last_seen_time: Some(timestamp(*last_seen)),
+        last_seen_time: (report.seen() > 0).then(|| timestamp(*last_seen)),
     }
 }
 
