@@ -1,5 +1,6 @@
 //! `countersign denials`: which requests were refused, and why, on one replica since it began.
 
+use std::cell::Cell;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -52,13 +53,19 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn list(client: DiagnosticsServiceClient<AdminChannel>, args: Args) -> anyhow::Result<()> {
     let Args { admin, consumer_key, reason, cause, paging, .. } = args;
+    let found = Cell::new(false);
     let page = async |page_size, page_token| {
         let (consumer_key, reason, cause) = (consumer_key.clone(), reason.clone(), cause.clone());
         let request = v1::ListDenialsRequest { page_size, page_token, consumer_key, reason, cause, start_time: None };
         let page = client.clone().list_denials(request).await.map_err(refused)?.into_inner();
+        found.set(found.get() || !page.denials.is_empty());
         Ok((page.denials, page.next_page_token))
     };
-    paging.print(List::new(admin.output, &COLUMNS, io::stdout()), page, row).await
+    paging.print(List::new(admin.output, &COLUMNS, io::stdout()), page, row).await?;
+    if !found.get() && [&consumer_key, &reason, &cause].iter().any(|wanted| !wanted.is_empty()) {
+        writeln!(io::stderr(), "{NO_MATCH}")?;
+    }
+    Ok(())
 }
 
 async fn follow(mut client: DiagnosticsServiceClient<AdminChannel>, args: Args) -> anyhow::Result<()> {
@@ -130,6 +137,10 @@ fn result(denial: &v1::Denial) -> &'static str {
         v1::RouteMode::Enforce | v1::RouteMode::Unspecified => "deny",
     }
 }
+
+/// What callers are told is no word of ours.
+const NO_MATCH: &str = "none of those that are kept here matches; docs/decisions.md has every reason, docs/debugging.md every \
+                        cause (callers are told signature_invalid for signature_mismatch, unknown_consumer and others)";
 
 const COLUMNS: [&str; 7] = ["TIME", "DECISION", "RESULT", "REASON", "CAUSE", "CONSUMER KEY", "REQUEST"];
 

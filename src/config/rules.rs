@@ -150,6 +150,9 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     warn(check.deny_detail == DenyDetail::Debug, "check.deny_detail = \"debug\" shows base strings to clients");
     warn(check.policy.mode == Some(Mode::Shadow), "check.mode = \"shadow\": what no route enforces is let through");
     let shadowed = config.routes.iter().enumerate().filter(|(_, route)| route.set.mode == Some(Mode::Shadow));
-    warnings.extend(shadowed.map(|(at, _)| format!("route[{}] is in shadow mode: everything is let through", at + 1)));
+    warnings.extend(shadowed.map(|(at, route)| {
+        let matched = [route.host.as_deref(), route.path_prefix.as_deref()].into_iter().flatten().collect::<String>();
+        format!("route[{}], {matched:?}, is in shadow mode: everything is let through", at + 1)
+    }));
     warnings
 }

@@ -325,7 +325,7 @@ mode = "shadow"
         "nonce.trust_envoy_request_id: who can choose that id can replay",
         "check.deny_detail = \"debug\" shows base strings to clients",
         "check.mode = \"shadow\": what no route enforces is let through",
-        "route[1] is in shadow mode: everything is let through",
+        "route[1], \"/a\", is in shadow mode: everything is let through",
     ];
     assert_eq!(load_file(text).unwrap().warnings(), expected);
 }

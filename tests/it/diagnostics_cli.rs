@@ -32,6 +32,27 @@ async fn denials_are_listed_for_people_and_programs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_admits_nothing_is_told_where_the_words_are() {
+    let server = AdminServer::start().await;
+    server.diagnostics.refused(&denial("11"));
+    let found = run(&server, &["denials", "--reason=signature_invalid"]).await;
+    assert_eq!(found.status.code(), Some(0));
+    let note = String::from_utf8_lossy(&found.stderr).into_owned();
+    assert!(note.contains("docs/decisions.md") && note.contains("signature_mismatch"), "{note}");
+    assert!(run(&server, &["denials", "--reason=unsigned"]).await.stderr.is_empty());
+    let refused = run(&server, &["denials", "--cause=signature"]).await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("docs/debugging.md"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_never_came_has_no_last_time() {
+    let server = AdminServer::start().await;
+    server.diagnostics.allowed(&ConsumerKey::new("printer").unwrap(), SignatureMethod::HmacSha1);
+    let table = text(&run(&server, &["report"]).await);
+    assert!(table.contains("(none known)") && !table.contains("1970"), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_denial_is_shown_by_its_decision() {
     let server = AdminServer::start().await;
     server.diagnostics.refused(&denial("11"));

@@ -31,7 +31,7 @@ async fn every_command_of_the_page_works_when_it_is_pasted() {
     assert!(matches!(answer.http_response, Some(HttpResponse::OkResponse(_))), "{answer:?}");
 
     let commands = blocks(&page, "sh");
-    assert_eq!(commands.len(), 5);
+    assert_eq!(commands.len(), 6);
     let script = format!("set -e\n{}\n{}", there(countersign.api), commands.join("\n"));
     let mut bash = Command::new("bash");
     bash.args(["-c", &script]).env("COUNTERSIGN_ADMIN_TOKEN", countersign.admin_token());
@@ -42,7 +42,7 @@ async fn every_command_of_the_page_works_when_it_is_pasted() {
     let columns: Vec<_> = reported.split_whitespace().collect();
     assert_eq!(columns[..6], [KEY, "1", "0", "0", "1", "signature_mismatch"], "{printed}");
     let shown = countersign.admin(&["consumer", "get", KEY]).await;
-    assert_eq!(shown["status"], "CONSUMER_STATUS_DISABLED", "{shown}");
+    assert_eq!(shown["status"], "CONSUMER_STATUS_ACTIVE", "{shown}");
 }
 
 const KEY: &str = "dpf43f3p2l4k3l03";

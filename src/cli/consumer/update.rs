@@ -50,7 +50,8 @@ pub(super) struct Update {
     /// From when on it ought not to call any more, for example 2030-01-31T00:00:00Z: its answers get the header Deprecation
     #[arg(long, value_name = "TIME")]
     deprecated_at: Option<Timestamp>,
-    /// When it is expected to be refused, which this does not do: its answers get the header Sunset
+    /// When it is expected to be refused, which this does not do: its answers get the header Sunset. A date alone is its first
+    /// second
     #[arg(long, value_name = "TIME")]
     sunset_at: Option<Timestamp>,
     /// What is to be taken away; may be repeated
