@@ -1,8 +1,9 @@
 //! Why a signature does not match: the request is signed once more in every way in which clients and proxies are known to
 //! deviate, and what matches is the cause.
 //!
-//! A match is no guess: it takes the client's secret to make one. So a wrong secret and a request that somebody changed have
-//! no cause here. What is tried, in this order, and the first that matches is named:
+//! A match is no guess: it takes the client's secret to make one. So a wrong secret and a request in which somebody changed
+//! something have no cause here; what somebody added on the way looks like what the client left out. What is tried, in this
+//! order, and the first that matches is named:
 //!
 //! 1. the signature, written otherwise;
 //! 2. one [`Cause`] that changes the base string, in the order of [`Cause::ALL`];
