@@ -3,7 +3,7 @@
 
 use super::attributes::Attributes;
 use super::failure::Failure;
-use crate::config::{CheckConfig, Config, Mode, Origin, Requirement, RoutePolicy, route};
+use crate::config::{CheckConfig, Config, Mode, Origin, Requirement, Route, RoutePolicy, route};
 use crate::model::Scopes;
 use crate::oauth::{BodyHashRule, Rejection};
 use crate::verify::Reason;
@@ -15,6 +15,8 @@ const PREFIX: &str = "countersign.";
 pub(super) struct Policy<'a> {
     layers: [Option<&'a RoutePolicy>; 3],
     check: &'a CheckConfig,
+    /// Whether the backend may take the request for one of another route, which may be enforced.
+    may_be_of_another: bool,
 }
 
 impl<'a> Policy<'a> {
@@ -25,7 +27,15 @@ impl<'a> Policy<'a> {
             config.routes.iter().find(|route| route.matches(&host, path, attributes.method))
         });
         let route = route.flatten().map(|route| &route.set);
-        Self { layers: [extensions, route, Some(&config.check.policy)], check: &config.check }
+        let mut policy = Self {
+            layers: [extensions, route, Some(&config.check.policy)],
+            check: &config.check,
+            may_be_of_another: false,
+        };
+        if policy.is_shadow() && !everything_is_in_shadow(config) {
+            policy.may_be_of_another = is_ambiguous(attributes.path()) || unambiguous_host(config, attributes).is_err();
+        }
+        policy
     }
 
     fn first<T>(&self, key: impl Fn(&'a RoutePolicy) -> Option<T>) -> Option<T> {
@@ -58,9 +68,18 @@ impl<'a> Policy<'a> {
     }
 
     /// Whether denials are let through and reported.
+    ///
+    /// # Security
+    /// Not of a request that may be of another route for the backend: whoever writes `/shadow/../enforced` would get there.
     pub(super) fn is_shadow(&self) -> bool {
-        self.first(|layer| layer.mode).unwrap_or_default() == Mode::Shadow
+        !self.may_be_of_another && self.first(|layer| layer.mode).unwrap_or_default() == Mode::Shadow
     }
+}
+
+/// Whether no request is denied, as far as is configured here.
+fn everything_is_in_shadow(config: &Config) -> bool {
+    let is_enforced = |route: &Route| route.set.mode == Some(Mode::Enforce);
+    config.check.policy.mode == Some(Mode::Shadow) && !config.routes.iter().any(is_enforced)
 }
 
 /// Reads our keys of `context_extensions`; `None` when there are none.

@@ -143,6 +143,40 @@ async fn shadow_lets_everything_pass_and_says_what_it_would_have_done() {
     assert_eq!(metadata(&replayed, "problem").as_deref(), Some("nonce_used"), "nonces are claimed");
 }
 
+/// The backend may read such a path as one of a route that is enforced.
+#[tokio::test]
+async fn shadow_lets_no_path_pass_that_may_be_of_an_enforced_route() {
+    let with = |mode| RoutePolicy { mode: Some(mode), ..RoutePolicy::default() };
+    let route =
+        |prefix: &str, mode| Route { path_prefix: Some(prefix.to_owned()), set: with(mode), ..Route::default() };
+    let ambiguous = ["//admin", "/legacy/../admin", "/legacy/..%2fadmin", "/legacy/..;/admin", "/legacy/.\\admin"];
+
+    let one_in_shadow = Bench::with(|config| config.routes = vec![route("/legacy", Mode::Shadow)]).await;
+    one_in_shadow.allowed(Call::get("/legacy/1").unsigned()).await;
+    let one_enforced = Bench::with(|config| {
+        config.check.policy = with(Mode::Shadow);
+        config.routes = vec![route("/admin", Mode::Enforce)];
+    });
+    let one_enforced = one_enforced.await;
+    one_enforced.allowed(Call::get("/legacy/1").unsigned()).await;
+    for path in ambiguous {
+        for bench in [&one_in_shadow, &one_enforced] {
+            assert_eq!(bench.denied(Call::get(path).unsigned()).await.status(), 400, "{path}");
+        }
+    }
+
+    let by_envoy = Bench::new().await;
+    let shadow = |path| Call { extensions: vec![("countersign.mode", "shadow")], ..Call::get(path) };
+    by_envoy.allowed(shadow("/legacy/1").unsigned()).await;
+    for path in ambiguous {
+        assert_eq!(by_envoy.denied(shadow(path).unsigned()).await.status(), 401, "{path}");
+    }
+    let everything = Bench::with(|config| config.check.policy = with(Mode::Shadow)).await;
+    for path in ambiguous {
+        everything.allowed(Call::get(path).unsigned()).await;
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_http_request_is_denied_even_in_shadow() {
     let shadow = RoutePolicy { mode: Some(Mode::Shadow), ..RoutePolicy::default() };
