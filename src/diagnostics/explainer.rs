@@ -93,8 +93,9 @@ impl Case {
 /// How many HMACs an explanation may take: the larger the request is and the more parameters it has, the fewer, so that each
 /// takes about as long. The causes that are looked for first are the usual ones.
 fn budget(size: usize, parameters: usize) -> u32 {
-    let times = (size / USUAL).max(parameters / USUAL_PARAMETERS);
-    BUDGET / u32::try_from(times).unwrap_or(u32::MAX).max(1)
+    let share = |usual: usize, is: usize| BUDGET as usize * usual / is.max(usual);
+    let least = share(USUAL, size).min(share(USUAL_PARAMETERS, parameters));
+    u32::try_from(least).unwrap_or(BUDGET)
 }
 
 fn exposed<'s>(secrets: &[&'s ConsumerSecret]) -> Vec<&'s [u8]> {
@@ -108,10 +109,10 @@ fn masked(sent: &Sent<'_>) -> String {
 }
 
 /// Up to so many bytes a request is explained as well as it can be.
-const USUAL: usize = 4096;
+const USUAL: usize = 2048;
 
 /// Up to so many parameters as well.
-const USUAL_PARAMETERS: usize = 64;
+const USUAL_PARAMETERS: usize = 32;
 
 /// How many may wait. Each is at most as large as what is copied of a request.
 const WAITING: usize = 32;
@@ -155,10 +156,11 @@ mod tests {
 
     #[test]
     fn a_large_request_is_tried_in_fewer_ways() {
-        assert_eq!([0, 4096, 8191].map(|size| budget(size, 127)), [BUDGET; 3]);
-        assert_eq!(budget(64 * 1024, 10), BUDGET / 16);
-        assert_eq!(budget(4096, 1000), BUDGET / 15);
-        assert!(budget(64 * 1024, 1000) > 100);
+        assert_eq!([0, 1024, 2048].map(|size| budget(size, 32)), [BUDGET; 3]);
+        assert_eq!(budget(4096, 32), BUDGET / 2);
+        assert_eq!(budget(2048, 48), BUDGET * 2 / 3);
+        assert_eq!(budget(64 * 1024, 10), BUDGET / 32);
+        assert_eq!(budget(4096, 1000), BUDGET * 32 / 1000);
     }
 
     /// Diagnostics whose queue nobody empties.

@@ -67,11 +67,14 @@ impl<'k> Key<'k> {
     }
 
     /// How many HMACs it counts as.
-    pub(super) const fn cost(&self) -> u32 {
+    pub(super) fn cost(&self) -> u32 {
         match self.prover {
             Prover::Hmac(_) => 1,
             Prover::Plaintext(_) => 0,
-            Prover::Rsa(..) => RSA_COST,
+            Prover::Rsa(_, key) => {
+                let times = u32::try_from(key.bits().div_ceil(2048)).unwrap_or(u32::MAX);
+                RSA_COST.saturating_mul(times.saturating_mul(times))
+            }
         }
     }
 
@@ -147,5 +150,6 @@ fn encoded_secret(secret: &[u8]) -> Zeroizing<Vec<u8>> {
     out
 }
 
-/// A verification takes about as long as so many base strings that are made and signed by HMAC.
+/// A verification with 2048 bits takes about as long as so many base strings that are made and signed by HMAC; one with more
+/// bits as their square does.
 const RSA_COST: u32 = 5;

@@ -130,7 +130,7 @@ impl Diagnosis {
 }
 
 /// Finds out why the signature of a request does not match. Each base string that is made and each HMAC that is computed
-/// counts as one of `budget`, a verification by RSA as five.
+/// counts as one of `budget` where the base string is of the usual length, a verification by RSA with 2048 bits as five.
 ///
 /// `None` when no known cause explains it, when the request can not be parsed, and when it is verified after all.
 pub fn diagnose(evidence: &Evidence<'_>, budget: u32) -> Option<Diagnosis> {

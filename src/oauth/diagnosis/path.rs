@@ -1,6 +1,7 @@
 //! Other paths: what proxies take off, put in front, decode, merge and resolve, and what clients do before they sign.
 
 use std::borrow::Cow;
+use std::slice;
 
 use super::super::encode::{decode, is_unreserved};
 use super::super::uri::{root_or, split_target};
@@ -83,7 +84,7 @@ fn undone<'e>(whole: &[u8]) -> Vec<Change<'e>> {
 
 /// One byte of the path written otherwise: as many ways as it has bytes.
 fn one_of_many<'e>(whole: &[u8]) -> impl Iterator<Item = Change<'e>> {
-    let short = &whole[..whole.len().min(LONGEST)];
+    let short = &whole[..if whole.len() > LONGEST_PATH { 0 } else { whole.len().min(LONGEST) }];
     let ways = short.iter().enumerate().flat_map(|(at, &byte)| {
         let with = |instead: &[u8]| [&whole[..at], instead, &whole[at + 1..]].concat();
         match byte {
@@ -177,7 +178,7 @@ fn without_dot_segments(path: &[u8]) -> Vec<u8> {
 }
 
 fn replaced(text: &[u8], part: &[u8], instead: &[u8]) -> Vec<u8> {
-    text.iter().flat_map(|byte| if [*byte] == *part { instead.to_vec() } else { vec![*byte] }).collect()
+    text.iter().flat_map(|byte| if [*byte] == *part { instead } else { slice::from_ref(byte) }).copied().collect()
 }
 
 /// What proxies often take off without a word.
@@ -185,6 +186,9 @@ const COMMON_PREFIXES: [&[u8]; 8] = [b"/api", b"/v1", b"/v2", b"/v3", b"/api/v1"
 
 /// The most segments that a proxy is thought to have put in front.
 const MOST_PREFIX_SEGMENTS: usize = 3;
+
+/// A path of more bytes is not tried in each of its bytes: each try is another path.
+const LONGEST_PATH: usize = 1024;
 
 /// How many of the first bytes of a path are each tried otherwise.
 const LONGEST: usize = 80;

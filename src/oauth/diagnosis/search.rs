@@ -157,15 +157,17 @@ impl<'e, 's> Search<'e, 's> {
 
     /// The base string; `None` when the request has something that can not be read in this way.
     fn make(&mut self, candidate: &Candidate<'e>) -> Result<Option<Vec<u8>>, End<'e>> {
-        self.spend(1)?;
-        Ok(candidate.variant.base_string(self.wire).map(|made| made.to_vec()))
+        let made = candidate.variant.base_string(self.wire).map(|made| made.to_vec());
+        // One that is long takes as long as several.
+        self.spend(1 + cost(made.as_ref().map_or(0, Vec::len)))?;
+        Ok(made)
     }
 
     /// Holds the signature against a base string with each key.
     fn try_keys(&mut self, candidate: &Candidate<'e>, text: &[u8], keyring: Keyring) -> Result<(), End<'e>> {
         let count = self.keys(keyring).len();
         for at in 0..count {
-            self.spend(self.keys(keyring)[at].cost())?;
+            self.spend(self.keys(keyring)[at].cost() + cost(text.len()) / 2)?;
             let key = &self.keys(keyring)[at];
             if let Some(reading) = key.proves(text, &self.readings)
                 && let Some(found) = self.found(candidate, key.cause, &self.readings[reading])
@@ -199,3 +201,11 @@ impl<'e, 's> Search<'e, 's> {
         Ok(())
     }
 }
+
+/// What a text of so many bytes costs beside what every one does.
+fn cost(len: usize) -> u32 {
+    u32::try_from(len / USUAL).unwrap_or(u32::MAX)
+}
+
+/// A base string of so many bytes is nothing special.
+const USUAL: usize = 768;

@@ -105,6 +105,19 @@ fn the_search_ends_where_its_budget_does() {
 }
 
 #[test]
+fn a_base_string_that_is_long_counts_as_several() {
+    let within = |path: &str, budget| {
+        let mut wire = signed(&get(path));
+        wire.scheme = Scheme::Http;
+        wire.with_request(|request| diagnose_with(request, &Given::default(), budget))
+    };
+    assert!(within("/photos", 4).is_some(), "two base strings, two keys");
+    let long = format!("/{}", "photos/".repeat(1000));
+    assert_eq!(within(&long, 4), None);
+    assert!(within(&long, 100).is_some());
+}
+
+#[test]
 fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
     let mut wire = signed(&get("/photos"));
     (wire.scheme, wire.authority) = (Scheme::Http, b"wrong.example.com".into());
