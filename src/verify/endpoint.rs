@@ -83,9 +83,9 @@ impl EndpointVerifier {
     ) -> Result<Applicant, Stop<Denial>> {
         let (consumer, request_token) = self.look_up(claimed, signed.token()).await?;
         let token_secret = request_token.as_ref().map(|token| &token.secret);
-        // What is asked for may stand in the query, so that has to be signed.
+        // What is asked for may stand in the query, so that has to be signed, and as it is read.
         let compat = consumer.as_ref().map_or(Compat::NONE, |consumer| consumer.compat);
-        let compat = compat.without(CompatProfile::IgnoreQueryOnPost);
+        let compat = compat.without(CompatProfile::IgnoreQueryOnPost).without(CompatProfile::PlusLiteral);
         let known = Known { consumer: consumer.as_deref(), token_secret, compat };
         let now = self.verifier.clock.now();
         let proven = prove(signed, &known, BodyHashRule::Accept, now).map_err(|reason| {

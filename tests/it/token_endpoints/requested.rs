@@ -47,6 +47,17 @@ async fn the_query_is_signed_whatever_compat_profile_the_consumer_has() {
     assert_eq!(bench.send(&Request { target, ..signed() }).await.status, 401);
 }
 
+/// A plus in a query is a space when it is read here.
+#[tokio::test]
+async fn what_is_asked_for_is_signed_as_it_is_read_whatever_compat_profile_the_consumer_has() {
+    let bench = Bench::start().await;
+    let printer = bench.consumer_with(&["three-legged"], &["plus-literal"]).await;
+    let asked = Request::form("POST", "/oauth/request_token?scope=read%2Bwrite", "");
+    let signed = printer.signing().with("oauth_callback", CALLBACK).in_header(&asked);
+    let sent = Request { target: signed.target.replace("%2B", "+"), ..signed };
+    bench.refuses(&sent, 401, "signature_invalid").await;
+}
+
 #[tokio::test]
 async fn who_would_rather_have_json_gets_it() {
     let bench = Bench::start().await;
