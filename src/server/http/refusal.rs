@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::issue::{IssueError, Violations};
 use crate::model::Consumer;
+use crate::oauth::SignatureMethod;
 use crate::store::StoreError;
 use crate::verify::{Denial, ParameterProblem, Reason};
 
@@ -56,6 +57,16 @@ impl Stop {
             }
             Err(failure) => Self::Failed(failure),
         }
+    }
+}
+
+impl Stop {
+    /// The same, of a request that was signed so.
+    pub(super) fn of_request_signed_with(mut self, method: SignatureMethod) -> Self {
+        if let Self::Refused(refusal) = &mut self {
+            refusal.denial.signature_method = Some(method);
+        }
+        self
     }
 }
 

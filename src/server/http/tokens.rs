@@ -27,7 +27,7 @@ use super::signed::Signed;
 use crate::config::{DenyDetail, Mode};
 use crate::diagnostics::{Diagnostics, Explaining, Refused};
 use crate::issue::{Actor, Login, RequestTokenDraft};
-use crate::model::Secret;
+use crate::model::{ConsumerKey, Secret};
 use crate::oauth::Body;
 use crate::server::decision_id::{DecisionId, DecisionIds};
 use crate::server::respond::DenialStyle;
@@ -125,7 +125,10 @@ struct Asked {
 impl TokenEndpoints {
     async fn decide(&self, asked: &Asked, signed: &Signed<'_>) -> Result<Granted, Stop> {
         let request = self.verifier.read(&signed.request(), signed.https_is_configured())?;
-        let grant = Grant::of(asked.endpoint, &request).map_err(Denial::of)?;
+        let (method, claimed) = (request.signature_method(), ConsumerKey::from_bytes(request.consumer_key()));
+        let unproven =
+            |reason| Denial { claimed_consumer_key: claimed, signature_method: Some(method), ..Denial::of(reason) };
+        let grant = Grant::of(asked.endpoint, &request).map_err(unproven)?;
         let proven = self.verifier.prove(request, asked.id.0).await.map_err(Failure::Store)?;
         let applicant = proven?;
         let address = ClientAddress::noted(&signed.head().extensions);
@@ -138,7 +141,8 @@ impl TokenEndpoints {
                 self.exchange_password(&applicant, &login, &scopes).await
             }
         };
-        credentials.map(|credentials| Granted { credentials, applicant })
+        let credentials = credentials.map_err(|stop| stop.of_request_signed_with(method))?;
+        Ok(Granted { credentials, applicant })
     }
 
     async fn request_token(
@@ -285,8 +289,8 @@ fn log_refusal(asked: &Asked, Refusal { denial, advice, .. }: &Refusal) {
         result = "deny",
         reason = denial.reason.label(),
         detail = advice.clone().or_else(|| denial.reason.detail()),
-        consumer = denial.identity.as_ref().map(|identity| tracing::field::display(identity.consumer_key())),
-        claimed_consumer = claimed.map(tracing::field::display),
+        consumer = denial.identity.as_ref().map(|identity| identity.consumer_key().as_str()),
+        claimed_consumer = claimed.map(ConsumerKey::as_str),
         signature_method = denial.signature_method.map(tracing::field::display),
         latency_us = asked.latency_us(),
         "token request"

@@ -130,10 +130,23 @@ async fn no_password_is_kept_or_told() {
         let refused = world.send(&caller.signing().for_scheme("https").in_header(&request)).await;
         let denial = next(&mut watch).await;
         assert_eq!(refused.status, status, "{refused:?}");
+        assert_eq!((&denial.consumer_key, &*denial.signature_method), (&printer.consumer_key, "HMAC-SHA1"));
         for shown in [format!("{denial:?}"), refused.body, world.countersign.log()] {
             assert!(!shown.contains(VERIFIER), "{shown}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_is_found_under_the_consumer_that_it_names() {
+    let world = World::start().await;
+    let printer = world.consumer(&[]).await;
+    let mut watch = world.watch().await;
+    let without_callback = printer.signing().for_scheme("https").in_header(&requesting());
+    assert_eq!(world.send(&without_callback).await.status, 400);
+    let denial = next(&mut watch).await;
+    let named = (&denial.consumer_key, denial.proven, &*denial.signature_method);
+    assert_eq!((&*denial.reason, named), ("parameter_absent", (&printer.consumer_key, false, "HMAC-SHA1")));
 }
 
 /// A service that clients reach by https.
