@@ -216,8 +216,8 @@ impl Shared {
         self.recent.explain(case.sequence, explanation);
         // Last, so that whoever reads it finds the rest.
         if let Some(words) = found {
-            let (cause, consumer) = (words.join("+"), &case.named.consumer.key);
-            tracing::info!(decision_id = case.decision_id, cause, claimed_consumer = %consumer, "diagnosed");
+            let (cause, consumer) = (words.join("+"), case.named.consumer.key.as_str());
+            tracing::info!(decision_id = case.decision_id, cause, claimed_consumer = consumer, "diagnosed");
         }
     }
 

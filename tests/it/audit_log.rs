@@ -1,11 +1,11 @@
 //! The audit log of one test: what was logged on its thread, and so by every server that runs on it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::sync::Arc;
 
 use serde_json::Value;
 use tempfile::NamedTempFile;
-use tracing::subscriber::DefaultGuard;
+use tracing::dispatcher::DefaultGuard;
 use tracing::{Dispatch, Level};
 
 /// What is logged on this thread from now on.
@@ -17,13 +17,23 @@ pub(crate) struct AuditLog {
 
 impl AuditLog {
     pub(crate) fn listen() -> Self {
+        Self::by(|writer| {
+            let json = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(Level::TRACE);
+            Dispatch::new(json.with_writer(writer).finish())
+        })
+    }
+
+    /// As people read it.
+    pub(crate) fn listen_as_text() -> Self {
+        Self::by(|writer| Dispatch::new(tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish()))
+    }
+
+    fn by(subscriber: impl FnOnce(Arc<File>) -> Dispatch) -> Self {
         let file = NamedTempFile::new().unwrap();
-        let writer = Arc::new(file.reopen().unwrap());
-        let subscriber =
-            tracing_subscriber::fmt().json().flatten_event(true).with_max_level(Level::TRACE).with_writer(writer);
+        let subscriber = subscriber(Arc::new(file.reopen().unwrap()));
         // While there is one dispatcher alone, another thread that comes first to an event has it switched off for all.
         let other = Dispatch::new(tracing_subscriber::registry());
-        Self { file, listening: (other, tracing::subscriber::set_default(subscriber.finish())) }
+        Self { file, listening: (other, tracing::dispatcher::set_default(&subscriber)) }
     }
 
     /// Everything that was logged, at every level, in whatever module.

@@ -10,7 +10,7 @@ use super::policy::{self, Policy};
 use super::{Asked, CheckService, body};
 use crate::config::{DenyDetail, Mode};
 use crate::diagnostics::{Explaining, Refused};
-use crate::model::Scopes;
+use crate::model::{ConsumerKey, Scopes};
 use crate::oauth::{self, Body, Scheme, SignatureMethod};
 use crate::server::respond::{DenialStyle, Problem};
 use crate::verify::{BodyGap, Decision, Demands, Denial, Reason, Stage};
@@ -271,8 +271,8 @@ impl Check<'_> {
             result,
             reason = denial.reason.label(),
             detail = denial.reason.detail(),
-            consumer = denial.identity.as_ref().map(|identity| tracing::field::display(identity.consumer_key())),
-            claimed_consumer = claimed.map(tracing::field::display),
+            consumer = denial.identity.as_ref().map(|identity| identity.consumer_key().as_str()),
+            claimed_consumer = claimed.map(ConsumerKey::as_str),
             signature_method = denial.signature_method.map(tracing::field::display),
             method = loggable(self.attributes.method.as_bytes()),
             host = loggable(self.attributes.host.as_bytes()),

@@ -6,6 +6,7 @@ use countersign::oauth::SignatureMethod;
 use envoy_types::ext_authz::v3::pb::CheckRequest;
 
 use super::bench::{Bench, CONSUMER_KEY, Call};
+use crate::audit_log::AuditLog;
 
 /// Every denial, the newest first.
 fn denials(bench: &Bench) -> Vec<Denial> {
@@ -62,6 +63,15 @@ async fn every_request_is_counted_for_the_known_consumer_that_it_names() {
     assert_eq!(report.methods, [(SignatureMethod::HmacSha1, 5)]);
     let nobody = &reports(&bench)[0];
     assert_eq!((&*nobody.consumer_key, nobody.denied()), ("", 2));
+}
+
+/// Whoever reads the log by its quotes must not lose what comes after.
+#[tokio::test]
+async fn a_key_with_a_quote_ends_no_text_of_the_log() {
+    let log = AuditLog::listen_as_text();
+    let bench = Bench::new().await;
+    bench.denied(Call { consumer_key: "\"result=allow", ..Call::get("/") }.signed()).await;
+    assert!(log.text().contains(r#"claimed_consumer="\"result=allow""#), "{}", log.text());
 }
 
 #[tokio::test]
