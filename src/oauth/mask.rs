@@ -29,8 +29,12 @@ impl Pair<'_> {
 }
 
 /// As it was before it was encoded: clients are explained that do so twice.
-fn plain(text: &[u8]) -> Vec<u8> {
-    decode(&decode(&Cow::Borrowed(text)).into_owned().into()).into_owned()
+fn plain(text: &[u8]) -> Cow<'_, [u8]> {
+    // As most texts are.
+    if !text.contains(&b'%') {
+        return Cow::Borrowed(text);
+    }
+    decode(&decode(&Cow::Borrowed(text)).into_owned().into()).into_owned().into()
 }
 
 /// Whether what stands behind a `=` is a value: what ends with `=` may be base64 that was sent as if it were a name.
