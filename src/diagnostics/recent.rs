@@ -139,14 +139,37 @@ impl State {
     fn drop_oldest(&mut self, share: usize) {
         let [known, others] = &self.denials;
         self.spare = if known.len() > others.len() {
-            let (most, held) = self.held.iter().max_by_key(|(_, held)| **held).unwrap_or((&0, &0));
-            let own = if *held > share { known.iter().position(|denial| self.owner(denial) == *most) } else { None };
-            let dropped = self.denials[0].remove(own.unwrap_or_default());
+            let (&most, &held) = self.held.iter().max_by_key(|(_, held)| **held).unwrap_or((&0, &0));
+            let is_oldest = known.front().is_none_or(|oldest| self.owner(oldest) == most);
+            if held > share && !is_oldest {
+                return self.drop_some(most, held.div_ceil(BATCHES));
+            }
+            let dropped = self.denials[0].pop_front();
             dropped.inspect(|dropped| self.release(dropped))
         } else {
             self.denials[1].pop_front()
         };
         self.bytes -= self.spare.as_ref().map_or(self.bytes, Denial::weight);
+    }
+
+    /// Drops the `count` oldest of one consumer that stand between those of others: to find each by itself would take long.
+    fn drop_some(&mut self, owner: u64, count: usize) {
+        let (mut left, mut bytes) = (count, 0);
+        let hasher = &self.hasher;
+        self.denials[0].retain(|denial| {
+            let is_dropped = left > 0 && hasher.hash_one(&denial.consumer_key) == owner;
+            if is_dropped {
+                left -= 1;
+                bytes += denial.weight();
+            }
+            !is_dropped
+        });
+        self.bytes -= bytes;
+        let held = self.held.entry(owner).or_default();
+        *held -= count - left;
+        if *held == 0 {
+            self.held.remove(&owner);
+        }
     }
 
     fn release(&mut self, dropped: &Denial) {
@@ -260,6 +283,9 @@ impl fmt::Debug for Watch {
 /// How many consumers at least have to send much, before denials of the others are pushed out.
 const SHARES: usize = 8;
 
+/// Which part of those of one consumer is dropped at once.
+const BATCHES: usize = 4;
+
 /// How many denials are copied at a time, while others wait to add theirs.
 const BATCH: u64 = 100;
 
@@ -366,10 +392,11 @@ mod tests {
             add("flood", "x");
         }
         let listed = recent.list(&all, None, 100);
-        assert_eq!((listed.len(), listed.iter().filter(|denial| denial.reason == "x").count()), (16, 13));
+        assert!((12..=16).contains(&listed.len()), "{}", listed.len());
+        assert_eq!(listed.iter().filter(|denial| denial.reason != "x").count(), 3, "a, b and c are still there");
         let state = recent.state();
-        assert_eq!(state.held.values().sum::<usize>(), 16);
-        assert_eq!(state.held.len(), 2);
+        assert_eq!(state.held.values().sum::<usize>(), state.len());
+        assert_eq!((state.held.len(), state.bytes), (2, state.denials[0].iter().map(Denial::weight).sum()));
     }
 
     #[tokio::test]
