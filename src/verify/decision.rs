@@ -131,11 +131,6 @@ impl Denial {
         Self { reason, identity: None, claimed_consumer_key: None, signature_method: None, named: None }
     }
 
-    /// A denial of a request that this consumer sent, proven.
-    pub fn of_consumer(reason: Reason, consumer: &Arc<Consumer>) -> Self {
-        Self::of(reason).proven(Identity::of(consumer, None))
-    }
-
     /// The consumer that it names or that sent it, if there is one of that key.
     pub fn known_consumer(&self) -> Option<&Consumer> {
         match (&self.identity, &self.named) {

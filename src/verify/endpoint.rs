@@ -33,6 +33,13 @@ pub struct Applicant {
     pub signature_method: SignatureMethod,
 }
 
+impl Applicant {
+    /// A denial of what it asks for.
+    pub fn refused(&self, reason: Reason) -> Denial {
+        Denial::of(reason).proven(Identity::of(&self.consumer, None)).signed_with(self.signature_method)
+    }
+}
+
 impl EndpointVerifier {
     /// A verifier over `store` that takes the time from `clock`.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, config: &VerifyConfig) -> Self {

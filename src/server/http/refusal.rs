@@ -1,12 +1,8 @@
 //! Why a request for credentials got none: a refusal is about who asked, a failure is ours.
 
-use std::sync::Arc;
-
 use crate::issue::{IssueError, Violations};
-use crate::model::Consumer;
-use crate::oauth::SignatureMethod;
 use crate::store::StoreError;
-use crate::verify::{Denial, ParameterProblem, Reason};
+use crate::verify::{Applicant, Denial, ParameterProblem, Reason};
 
 use super::grant::SCOPE;
 
@@ -49,24 +45,14 @@ pub(super) enum Failure {
 
 impl Stop {
     /// What becomes of an error of the issuer, when a proven consumer asked.
-    pub(super) fn of(error: IssueError, consumer: &Arc<Consumer>) -> Self {
+    pub(super) fn of(error: IssueError, applicant: &Applicant) -> Self {
         match reason(error) {
             Ok((reason, advice)) => {
-                let denial = Denial::of_consumer(reason, consumer);
+                let denial = applicant.refused(reason);
                 Self::Refused(Box::new(Refusal { denial, advice }))
             }
             Err(failure) => Self::Failed(failure),
         }
-    }
-}
-
-impl Stop {
-    /// The same, of a request that was signed so.
-    pub(super) fn of_request_signed_with(mut self, method: SignatureMethod) -> Self {
-        if let Self::Refused(refusal) = &mut self {
-            refusal.denial.signature_method = Some(method);
-        }
-        self
     }
 }
 

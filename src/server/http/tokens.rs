@@ -141,8 +141,7 @@ impl TokenEndpoints {
                 self.exchange_password(&applicant, &login, &scopes).await
             }
         };
-        let credentials = credentials.map_err(|stop| stop.of_request_signed_with(method))?;
-        Ok(Granted { credentials, applicant })
+        credentials.map(|credentials| Granted { credentials, applicant })
     }
 
     async fn request_token(
@@ -153,17 +152,17 @@ impl TokenEndpoints {
     ) -> Result<Credentials, Stop> {
         let draft = RequestTokenDraft { consumer_key: applicant.consumer.key.clone(), callback, scopes };
         let created = self.parts.issuer.create_request_token(&draft, &actor(applicant)).await;
-        let token = created.map_err(|error| Stop::of(error, &applicant.consumer))?;
+        let token = created.map_err(|error| Stop::of(error, applicant))?;
         Ok(Credentials::temporary(&token))
     }
 
     async fn exchange(&self, applicant: &Applicant, verifier: &Secret) -> Result<Credentials, Stop> {
         let Some(name) = &applicant.request_token else {
-            return Err(Denial::of_consumer(Reason::TokenRejected, &applicant.consumer).into());
+            return Err(applicant.refused(Reason::TokenRejected).into());
         };
         let key = &applicant.consumer.key;
         let exchanged = self.parts.issuer.exchange(key, name, verifier, &actor(applicant)).await;
-        let issued = exchanged.map_err(|error| Stop::of(error, &applicant.consumer))?;
+        let issued = exchanged.map_err(|error| Stop::of(error, applicant))?;
         Ok(Credentials::token(&issued))
     }
 
@@ -174,7 +173,7 @@ impl TokenEndpoints {
         scopes: &[String],
     ) -> Result<Credentials, Stop> {
         let exchanged = self.parts.issuer.exchange_password(login, scopes, &actor(applicant)).await;
-        let issued = exchanged.map_err(|error| Stop::of(error, &applicant.consumer))?;
+        let issued = exchanged.map_err(|error| Stop::of(error, applicant))?;
         Ok(Credentials::token_by_password(&issued, self.parts.clock.now()))
     }
 }
@@ -199,7 +198,7 @@ impl TokenEndpoints {
                 self.record(asked, "issue", "ok");
                 self.diagnostics.allowed(&consumer.key, applicant.signature_method);
                 tracing::info!(decision_id = %asked.id, endpoint = asked.endpoint.label(), result = "issue",
-                    consumer = %consumer.key, latency_us = asked.latency_us(), "token request");
+                    consumer = consumer.key.as_str(), latency_us = asked.latency_us(), "token request");
                 answer::with_farewell(credentials.answer(Format::wanted(&signed.head().headers)), consumer)
             }
             Err(Stop::Refused(refusal)) => {
