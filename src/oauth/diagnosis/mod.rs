@@ -31,7 +31,6 @@ mod written;
 
 pub use cause::Cause;
 
-use super::uri::{root_or, split_target};
 use super::variant::Variant;
 use super::wire::Wire;
 use super::{
@@ -168,20 +167,8 @@ fn of_the_same(cause: Cause, hashed: &str, evidence: &Evidence<'_>, signed: &Sig
         client_base_string: base_string.clone(),
         base_string,
         first_difference: None,
-        remedy: Remedy {
-            client: &variant,
-            path: arrived(evidence),
-            label: signed.signature_method(),
-            hashed,
-            setting: evidence.setting,
-        }
-        .of(&[cause], None),
+        remedy: Remedy { evidence, client: &variant, label: signed.signature_method(), hashed }.of(&[cause], None),
     }
-}
-
-/// The path without what is configured to stand in front of it.
-fn arrived<'e>(evidence: &Evidence<'e>) -> &'e [u8] {
-    root_or(split_target(evidence.request.target).0)
 }
 
 impl search::Found<'_> {
@@ -196,14 +183,8 @@ impl search::Found<'_> {
             first_difference: ours.first_difference(&theirs),
             base_string: ours.shown(),
             client_base_string: theirs.shown(),
-            remedy: Remedy {
-                client: &self.variant,
-                path: arrived(evidence),
-                label: signed.signature_method(),
-                hashed: "",
-                setting: evidence.setting,
-            }
-            .of(&self.causes, self.remedy),
+            remedy: Remedy { evidence, client: &self.variant, label: signed.signature_method(), hashed: "" }
+                .of(&self.causes, self.remedy),
         }
     }
 }

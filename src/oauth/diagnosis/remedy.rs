@@ -1,27 +1,27 @@
 //! What to change, in words.
 
+use super::super::uri::{root_or, split_target};
 use super::super::variant::{Port, Variant};
 use super::super::{Scheme, SignatureMethod};
-use super::{Cause, Setting};
+use super::{Cause, Evidence, Setting};
 
 /// What the words depend on, beside the causes.
 pub(super) struct Remedy<'r> {
+    /// What is known of the request.
+    pub(super) evidence: &'r Evidence<'r>,
     /// How the client made the base string.
     pub(super) client: &'r Variant<'r>,
-    /// The path that arrived.
-    pub(super) path: &'r [u8],
     /// The signature method that it names.
     pub(super) label: SignatureMethod,
     /// What it sent as `oauth_body_hash`.
     pub(super) hashed: &'r str,
-    /// What an operator sets.
-    pub(super) setting: Setting,
 }
 
 impl Remedy<'_> {
     /// What to do about these causes; `special` is said instead of what the first of them says.
     pub(super) fn of(&self, causes: &[Cause], special: Option<&'static str>) -> String {
-        let Self { client, path: arrived, label, hashed, setting } = self;
+        let Self { evidence, client, label, hashed } = self;
+        let setting = evidence.setting;
         let joined = words(causes, special);
         let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
         let scheme = match client.scheme {
@@ -38,7 +38,9 @@ impl Remedy<'_> {
         let origin = format!("{scheme}://{}", text(authority));
         let path = if client.path.is_empty() { "no path".to_owned() } else { text(&client.path) };
         let method = text(&client.method.to_ascii_uppercase());
-        let prefix = text(client.path.strip_suffix(*arrived).unwrap_or_default());
+        // In front of the path that arrived, so with what is configured to stand there already.
+        let arrived = root_or(split_target(evidence.request.target).0);
+        let prefix = text(client.path.strip_suffix(arrived).unwrap_or_default());
         let values = [
             ("{setting}", setting.name()),
             ("{prefix}", &prefix),
