@@ -2,7 +2,7 @@
 //!
 //! Those that name a known consumer and all others are dropped apart, each down to half of the room: who knows no consumer
 //! can push nobody's denials out. Of known consumers, the one of which there are most loses its own, once it has an eighth of
-//! the room. The memory of what is dropped is used again for what comes, so that a flood of denials allocates nothing. Who
+//! the room. The memory of what is dropped is used again for what comes, so that a flood of denials hardly allocates. Who
 //! watches reads from here as well, each from where it is: a slow reader loses the oldest, and learns how many.
 
 use std::cmp::Reverse;
@@ -145,7 +145,7 @@ impl State {
                 return self.drop_some(most, held.div_ceil(BATCHES));
             }
             let dropped = self.denials[0].pop_front();
-            dropped.inspect(|dropped| self.release(dropped))
+            dropped.inspect(|dropped| self.release(self.owner(dropped), 1))
         } else {
             self.denials[1].pop_front()
         };
@@ -165,17 +165,12 @@ impl State {
             !is_dropped
         });
         self.bytes -= bytes;
-        let held = self.held.entry(owner).or_default();
-        *held -= count - left;
-        if *held == 0 {
-            self.held.remove(&owner);
-        }
+        self.release(owner, count - left);
     }
 
-    fn release(&mut self, dropped: &Denial) {
-        let owner = self.owner(dropped);
+    fn release(&mut self, owner: u64, count: usize) {
         if let Entry::Occupied(mut held) = self.held.entry(owner) {
-            *held.get_mut() -= 1;
+            *held.get_mut() -= count;
             if *held.get() == 0 {
                 held.remove();
             }
