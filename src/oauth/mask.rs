@@ -23,9 +23,15 @@ impl Pair<'_> {
 
     /// Whether its name may be shown.
     pub(super) fn shows_name(&self) -> bool {
-        Parameter::from_name(&self.name).is_some()
-            || (has_value(&plain(&self.value)) && is_plain_name(&plain(&self.name)))
+        Parameter::from_name(&self.name).is_some() || shows_name(&self.name, &self.value)
     }
+}
+
+/// Whether the name of an application's parameter may be shown; name and value are encoded.
+///
+/// What has no value may be one, and so may what ends with `=`: base64 that was sent as if it were a name.
+pub fn shows_name(name: &[u8], value: &[u8]) -> bool {
+    plain(value).iter().any(|&byte| byte != b'=') && is_plain_name(&plain(name))
 }
 
 /// As it was before it was encoded: clients are explained that do so twice.
@@ -37,18 +43,13 @@ fn plain(text: &[u8]) -> Cow<'_, [u8]> {
     decode(&decode(&Cow::Borrowed(text)).into_owned().into()).into_owned().into()
 }
 
-/// Whether what stands behind a `=` is a value: what ends with `=` may be base64 that was sent as if it were a name.
-pub fn has_value(value: &[u8]) -> bool {
-    value.iter().any(|&byte| byte != b'=')
-}
-
 /// Whether a value, decoded, has nothing that joins values.
 fn is_one_value(value: &[u8]) -> bool {
     value.iter().all(|byte| byte.is_ascii_graphic() && !b";,&\"'{}<>\\".contains(byte))
 }
 
 /// Whether a name, decoded, is one that may be shown: a few letters, digits and `-._~[]`.
-pub fn is_plain_name(name: &[u8]) -> bool {
+fn is_plain_name(name: &[u8]) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~[]".contains(byte);
     (1..=LONGEST).contains(&name.len()) && name.iter().all(is_plain)
 }

@@ -43,7 +43,7 @@ mod tests;
 pub use body_hash::{BodyHashRule, body_hash};
 pub use compat::{Compat, CompatProfile};
 pub use hmac_key::KeySchedule;
-pub use mask::{has_value, is_plain_name};
+pub use mask::shows_name;
 pub use parameter::{Parameter, Parameters, Place};
 pub use rejection::{Rejection, RejectionKind};
 pub use request::{Body, Limits, Request, Scheme, SignedRequest, Verified};
