@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use countersign::model::{CompatProfile, DenyDetail, Flow, Secret};
+use countersign::model::{CompatProfile, Flow, Secret};
 use countersign::oauth::SignatureMethod;
 use countersign::server::api::v1;
-use prost_types::Timestamp;
 
+use super::told::Told;
 use crate::cli::{Usage, secret_input};
 
 /// A consumer to be created.
@@ -61,16 +61,8 @@ pub(super) struct Create {
     /// You vouch for what it says of itself: users are not warned about it
     #[arg(long)]
     verified: bool,
-    /// How much denials tell it, whatever check.deny_detail says
-    #[arg(long, value_name = "DETAIL", value_parser = DenyDetail::ALL.map(DenyDetail::name))]
-    deny_detail: Option<String>,
-    /// From when on it ought not to call any more, for example 2030-01-31T00:00:00Z: its answers get the header Deprecation
-    #[arg(long, value_name = "TIME")]
-    deprecated_at: Option<Timestamp>,
-    /// When it is expected to be refused, which this does not do: its answers get the header Sunset. A date alone is its first
-    /// second
-    #[arg(long, value_name = "TIME")]
-    sunset_at: Option<Timestamp>,
+    #[command(flatten)]
+    told: Told,
 }
 
 // === impl Create ===
@@ -93,9 +85,9 @@ impl Create {
             scopes: self.scope,
             compat_profiles: self.compat,
             rsa_public_keys: self.rsa_public_key.iter().map(|file| public_key(file)).collect::<Result<_, _>>()?,
-            deny_detail: self.deny_detail.unwrap_or_default(),
-            deprecated_at: self.deprecated_at,
-            sunset_at: self.sunset_at,
+            deny_detail: self.told.deny_detail.unwrap_or_default(),
+            deprecated_at: self.told.deprecated_at,
+            sunset_at: self.told.sunset_at,
             ..v1::Consumer::default()
         };
         Ok(v1::CreateConsumerRequest {

@@ -2,6 +2,7 @@
 
 mod create;
 mod show;
+mod told;
 mod update;
 
 use std::io;

@@ -1,12 +1,12 @@
 //! `countersign consumer update`: what is given is changed, what is not is left as it is.
 
 use clap::ValueEnum;
-use countersign::model::{CompatProfile, DenyDetail, Flow};
+use countersign::model::{CompatProfile, Flow};
 use countersign::oauth::SignatureMethod;
 use countersign::server::api::v1;
-use prost_types::Timestamp;
 
 use super::Key;
+use super::told::Told;
 use crate::cli::Usage;
 
 /// What is to be changed.
@@ -44,16 +44,8 @@ pub(super) struct Update {
     /// The deviations from RFC 5849 that are accepted from it from now on, see docs/compat.md; may be repeated
     #[arg(long, value_name = "PROFILE", value_parser = CompatProfile::ALL.map(CompatProfile::name))]
     compat: Vec<String>,
-    /// How much denials tell it, whatever check.deny_detail says
-    #[arg(long, value_name = "DETAIL", value_parser = DenyDetail::ALL.map(DenyDetail::name))]
-    deny_detail: Option<String>,
-    /// From when on it ought not to call any more, for example 2030-01-31T00:00:00Z: its answers get the header Deprecation
-    #[arg(long, value_name = "TIME")]
-    deprecated_at: Option<Timestamp>,
-    /// When it is expected to be refused, which this does not do: its answers get the header Sunset. A date alone is its first
-    /// second
-    #[arg(long, value_name = "TIME")]
-    sunset_at: Option<Timestamp>,
+    #[command(flatten)]
+    told: Told,
     /// What is to be taken away; may be repeated
     #[arg(long, value_name = "FIELD", value_enum)]
     clear: Vec<Emptied>,
@@ -113,10 +105,10 @@ impl Update {
             scopes: mask.list("scopes", self.scope, empties(Emptied::Scopes)),
             compat_profiles: mask.list("compat_profiles", self.compat, empties(Emptied::CompatProfiles)),
             deny_detail: mask
-                .optional("deny_detail", self.deny_detail, empties(Emptied::DenyDetail))
+                .optional("deny_detail", self.told.deny_detail, empties(Emptied::DenyDetail))
                 .unwrap_or_default(),
-            deprecated_at: mask.optional("deprecated_at", self.deprecated_at, empties(Emptied::DeprecatedAt)),
-            sunset_at: mask.optional("sunset_at", self.sunset_at, empties(Emptied::SunsetAt)),
+            deprecated_at: mask.optional("deprecated_at", self.told.deprecated_at, empties(Emptied::DeprecatedAt)),
+            sunset_at: mask.optional("sunset_at", self.told.sunset_at, empties(Emptied::SunsetAt)),
             etag: self.etag,
             ..v1::Consumer::default()
         };
@@ -133,9 +125,9 @@ impl Update {
             (Emptied::Callbacks, !self.callback.is_empty(), "--callback"),
             (Emptied::Scopes, !self.scope.is_empty(), "--scope"),
             (Emptied::CompatProfiles, !self.compat.is_empty(), "--compat"),
-            (Emptied::DenyDetail, self.deny_detail.is_some(), "--deny-detail"),
-            (Emptied::DeprecatedAt, self.deprecated_at.is_some(), "--deprecated-at"),
-            (Emptied::SunsetAt, self.sunset_at.is_some(), "--sunset-at"),
+            (Emptied::DenyDetail, self.told.deny_detail.is_some(), "--deny-detail"),
+            (Emptied::DeprecatedAt, self.told.deprecated_at.is_some(), "--deprecated-at"),
+            (Emptied::SunsetAt, self.told.sunset_at.is_some(), "--sunset-at"),
         ] {
             if given && self.clear.contains(&field) {
                 return Err(
@@ -173,6 +165,8 @@ impl Mask {
 
 #[cfg(test)]
 mod tests {
+    use prost_types::Timestamp;
+
     use super::*;
     use crate::cli::consumer::{Command, tests::command};
 
