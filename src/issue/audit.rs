@@ -110,12 +110,14 @@ fn was_refused(error: &StoreError) -> bool {
 pub(super) fn logged_in(login: &Login, user: &DirectoryUser) {
     let Login { username: _, password: _, consumer_key, client_address } = login;
     let client_address = client_address.map(tracing::field::display);
-    tracing::info!(target: "countersign::audit", action = "log_in", %consumer_key, client_address, user_id = %user.id);
+    tracing::info!(target: "countersign::audit", action = "log_in", consumer_key = consumer_key.as_str(),
+        client_address, user_id = user.id.as_str());
 }
 
 /// Leaves the event of a log-in that was refused. Not with the name: it may be a password, typed into the wrong field.
 pub(super) fn refused_log_in(login: &Login) {
     let Login { username: _, password: _, consumer_key, client_address } = login;
     let client_address = client_address.map(tracing::field::display);
-    tracing::info!(target: "countersign::audit", action = "log_in.refused", %consumer_key, client_address);
+    tracing::info!(target: "countersign::audit", action = "log_in.refused", consumer_key = consumer_key.as_str(),
+        client_address);
 }

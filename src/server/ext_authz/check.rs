@@ -10,7 +10,7 @@ use super::policy::{self, Policy};
 use super::{Asked, CheckService, body};
 use crate::config::{DenyDetail, Mode};
 use crate::diagnostics::{Explaining, Refused};
-use crate::model::{ConsumerKey, Scopes};
+use crate::model::{ConsumerKey, Scopes, UserId};
 use crate::oauth::{self, Body, Scheme, SignatureMethod};
 use crate::server::respond::{DenialStyle, Problem};
 use crate::verify::{BodyGap, Decision, Demands, Denial, Reason, Stage};
@@ -247,8 +247,8 @@ impl Check<'_> {
                 tracing::debug!(
                     decision_id = %self.asked.id,
                     result,
-                    consumer = %allowed.identity.consumer_key(),
-                    user = allowed.identity.user_id().map(tracing::field::display),
+                    consumer = allowed.identity.consumer_key().as_str(),
+                    user = allowed.identity.user_id().map(UserId::as_str),
                     signature_method = allowed.signature_method.name(),
                     latency_us = self.asked.latency_us(),
                     "check"

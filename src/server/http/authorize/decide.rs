@@ -51,7 +51,10 @@ impl Page {
         let cookie = Cookie::sent(headers, self.cookie_kind()).ok_or(Notice::NoCookie)?;
         let asking = self.asking(name).await?;
         if !cookie.is_genuine(fields.text("csrf_token"), &asking) {
-            tracing::info!(consumer = %asking.consumer.key, "a form was refused that this browser was not shown");
+            tracing::info!(
+                consumer = asking.consumer.key.as_str(),
+                "a form was refused that this browser was not shown"
+            );
             return Err(Notice::NotOurForm);
         }
         Ok(Visit { asking, cookie })
