@@ -49,10 +49,16 @@ const SECRET: [&str; 15] = [
 fn main() -> Result<(), Box<dyn error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let mut compiler = Compiler::new(["proto"])?;
-    compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
+    compiler
+        .include_source_info(true)
+        .include_imports(true)
+        .open_files(FILES)?;
 
     let out = env::var("OUT_DIR")?;
-    fs::write(Path::new(&out).join("countersign.v1.bin"), compiler.encode_file_descriptor_set())?;
+    fs::write(
+        Path::new(&out).join("countersign.v1.bin"),
+        compiler.encode_file_descriptor_set(),
+    )?;
 
     let mut code = tonic_prost_build::configure().codec_path("crate::server::api::NamingCodec");
     for message in PRINTED {
@@ -68,7 +74,10 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         "deprecated_at",
         "sunset_at",
     ] {
-        code = code.field_attribute(field, r#"#[serde(serialize_with = "super::printing::timestamp")]"#);
+        code = code.field_attribute(
+            field,
+            r#"#[serde(serialize_with = "super::printing::timestamp")]"#,
+        );
     }
     for (field, function) in [
         ("Consumer.status", "consumer_status"),
@@ -77,8 +86,12 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         ("RequestToken.state", "request_token_state"),
         ("Denial.mode", "route_mode"),
     ] {
-        code = code.field_attribute(field, format!(r#"#[serde(serialize_with = "super::printing::{function}")]"#));
+        code = code.field_attribute(
+            field,
+            format!(r#"#[serde(serialize_with = "super::printing::{function}")]"#),
+        );
     }
-    code.skip_debug(SECRET).compile_fds(compiler.file_descriptor_set())?;
+    code.skip_debug(SECRET)
+        .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

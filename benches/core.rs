@@ -13,8 +13,9 @@ use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign::oauth::{
-    Body, BodyHashRule, Compat, Draft, KeySchedule, Keys, Limits, Place, Rejection, Request, RsaPrivateKey,
-    RsaPublicKey, Scheme, SignatureMethod, Signed, SignedRequest, Signer, SigningKey, Stamp,
+    Body, BodyHashRule, Compat, Draft, KeySchedule, Keys, Limits, Place, Rejection, Request,
+    RsaPrivateKey, RsaPublicKey, Scheme, SignatureMethod, Signed, SignedRequest, Signer,
+    SigningKey, Stamp,
 };
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -31,8 +32,18 @@ fn parse(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn parse_unsigned(bencher: Bencher<'_, '_>) {
-    let call = Call { authorization: Vec::new(), ..Call::get(SignatureMethod::HmacSha1) };
-    bencher.bench(|| black_box(call.request(&[]).parse(&Limits::default()).unwrap().is_none()));
+    let call = Call {
+        authorization: Vec::new(),
+        ..Call::get(SignatureMethod::HmacSha1)
+    };
+    bencher.bench(|| {
+        black_box(
+            call.request(&[])
+                .parse(&Limits::default())
+                .unwrap()
+                .is_none(),
+        )
+    });
 }
 
 #[divan::bench]
@@ -51,11 +62,19 @@ fn verify_hmac(bencher: Bencher<'_, '_>, method: SignatureMethod) {
 #[divan::bench(args = [SignatureMethod::HmacSha1, SignatureMethod::HmacSha256, SignatureMethod::HmacSha512])]
 fn verify_hmac_with_remembered_key(bencher: Bencher<'_, '_>, method: SignatureMethod) {
     let (call, schedule) = (Call::get(method), KeySchedule::default());
-    let keys = Keys { consumer_secrets: &[SECRET], token_secret: Some(TOKEN_SECRET), rsa_public_keys: &[] };
+    let keys = Keys {
+        consumer_secrets: &[SECRET],
+        token_secret: Some(TOKEN_SECRET),
+        rsa_public_keys: &[],
+    };
     bencher.bench(|| {
         call.parsed(|signed| {
             let signed = signed.unwrap().unwrap();
-            assert!(signed.verify_under(Compat::NONE, &keys, &schedule, BodyHashRule::Accept).is_ok());
+            assert!(
+                signed
+                    .verify_under(Compat::NONE, &keys, &schedule, BodyHashRule::Accept)
+                    .is_ok()
+            );
         });
     });
 }
@@ -84,7 +103,9 @@ fn verify_rsa_of_garbage(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = [10, 100, 990])]
 fn verify_form(bencher: Bencher<'_, '_>, parameters: usize) {
     let call = Call::form(parameters);
-    bencher.counter(BytesCount::new(call.body.len())).bench(|| assert!(call.verdict(SECRET).is_ok()));
+    bencher
+        .counter(BytesCount::new(call.body.len()))
+        .bench(|| assert!(call.verdict(SECRET).is_ok()));
 }
 
 #[divan::bench]
@@ -102,7 +123,9 @@ fn refuse_long_header(bencher: Bencher<'_, '_>) {
     call.authorization.truncate(call.authorization.len() - 1);
     call.authorization.resize(64 * 1024, b'a');
     call.authorization.push(b'"');
-    bencher.counter(BytesCount::new(call.authorization.len())).bench(|| assert!(call.verdict(SECRET).is_err()));
+    bencher
+        .counter(BytesCount::new(call.authorization.len()))
+        .bench(|| assert!(call.verdict(SECRET).is_err()));
 }
 
 /// What a proxy got.
@@ -123,15 +146,34 @@ impl Call {
 
     /// A POST with a form of that many parameters.
     fn form(parameters: usize) -> Self {
-        let pairs: Vec<_> = (0..parameters).map(|n| format!("name-{n}=value+{n}%21")).collect();
+        let pairs: Vec<_> = (0..parameters)
+            .map(|n| format!("name-{n}=value+{n}%21"))
+            .collect();
         let body = pairs.join("&");
-        let signed = sign(SignatureMethod::HmacSha1, b"POST", b"/photos", Some(FORM), body.as_bytes());
+        let signed = sign(
+            SignatureMethod::HmacSha1,
+            b"POST",
+            b"/photos",
+            Some(FORM),
+            body.as_bytes(),
+        );
         Self::of(b"POST", signed, &[FORM])
     }
 
     fn of(method: &'static [u8], signed: Signed, content_type: &'static [&'static [u8]]) -> Self {
-        let Signed { target, authorization, body, .. } = signed;
-        Self { method, target, authorization: authorization.unwrap().into(), content_type, body }
+        let Signed {
+            target,
+            authorization,
+            body,
+            ..
+        } = signed;
+        Self {
+            method,
+            target,
+            authorization: authorization.unwrap().into(),
+            content_type,
+            body,
+        }
     }
 
     fn request<'a>(&'a self, authorization: &'a [&'a [u8]]) -> Request<'a> {
@@ -148,19 +190,35 @@ impl Call {
     }
 
     fn parsed<T>(&self, then: impl FnOnce(Result<Option<SignedRequest<'_>>, Rejection>) -> T) -> T {
-        then(self.request(&[&self.authorization]).parse(&Limits::default()))
+        then(
+            self.request(&[&self.authorization])
+                .parse(&Limits::default()),
+        )
     }
 
     fn verdict(&self, secret: &[u8]) -> Result<(), Rejection> {
-        self.held_against(&Keys { consumer_secrets: &[secret], token_secret: Some(TOKEN_SECRET), rsa_public_keys: &[] })
+        self.held_against(&Keys {
+            consumer_secrets: &[secret],
+            token_secret: Some(TOKEN_SECRET),
+            rsa_public_keys: &[],
+        })
     }
 
     fn rsa_verdict(&self, key: &RsaPublicKey) -> Result<(), Rejection> {
-        self.held_against(&Keys { consumer_secrets: &[], token_secret: Some(TOKEN_SECRET), rsa_public_keys: &[key] })
+        self.held_against(&Keys {
+            consumer_secrets: &[],
+            token_secret: Some(TOKEN_SECRET),
+            rsa_public_keys: &[key],
+        })
     }
 
     fn held_against(&self, keys: &Keys<'_>) -> Result<(), Rejection> {
-        self.parsed(|signed| signed?.unwrap().verify(keys, BodyHashRule::Accept).map(drop))
+        self.parsed(|signed| {
+            signed?
+                .unwrap()
+                .verify(keys, BodyHashRule::Accept)
+                .map(drop)
+        })
     }
 }
 
@@ -176,9 +234,15 @@ fn sign(
     let key = if method.is_rsa() {
         SigningKey::Rsa(&private)
     } else {
-        SigningKey::Secrets { consumer: SECRET, token: TOKEN_SECRET }
+        SigningKey::Secrets {
+            consumer: SECRET,
+            token: TOKEN_SECRET,
+        }
     };
-    let stamp = Stamp { timestamp: 1_700_000_000, nonce: b"5d7f0c2e9a1b4836" };
+    let stamp = Stamp {
+        timestamp: 1_700_000_000,
+        nonce: b"5d7f0c2e9a1b4836",
+    };
     let draft = Draft {
         method: http_method,
         scheme: Scheme::Https,
@@ -192,7 +256,12 @@ fn sign(
         body_hash: false,
         extensions: &[],
     };
-    let signer = Signer { consumer_key: CONSUMER_KEY, token: Some(TOKEN), method, key };
+    let signer = Signer {
+        consumer_key: CONSUMER_KEY,
+        token: Some(TOKEN),
+        method,
+        key,
+    };
     signer.sign(&draft).unwrap()
 }
 
@@ -208,9 +277,16 @@ fn rsa_public_key() -> RsaPublicKey {
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
-    let lines: Vec<_> =
-        STANDARD.encode(der).into_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    let lines: Vec<_> = STANDARD
+        .encode(der)
+        .into_bytes()
+        .chunks(64)
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }
 
 const HOST: &str = "photos.example.net";

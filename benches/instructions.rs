@@ -20,7 +20,9 @@ use countersign::server::ext_authz::CheckService;
 use countersign::store::{self, CachedStore, Store};
 use countersign::telemetry::Metrics;
 use countersign::verify::Verifier;
-use envoy_types::ext_authz::v3::pb::{Address, CheckRequest, CheckResponse, HeaderValue, HttpResponse};
+use envoy_types::ext_authz::v3::pb::{
+    Address, CheckRequest, CheckResponse, HeaderValue, HttpResponse,
+};
 use envoy_types::pb::envoy::config::core::v3::{self as core, SocketAddress};
 use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{self, HttpRequest, Peer};
@@ -29,9 +31,15 @@ use http::HeaderMap;
 use prost::Message as _;
 
 fn main() {
-    let count = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(1);
+    let count = std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(1);
     assert!(count < SIGNED, "at most {} checks", SIGNED - 1);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(check(count));
 }
 
@@ -43,16 +51,28 @@ async fn check(count: usize) {
     expect_allowance(&first);
     for request in &requests[1..=count] {
         // What is denied has another answer, of another length.
-        assert_eq!(service.check(&headers, request).await.unwrap().len(), first.len());
+        assert_eq!(
+            service.check(&headers, request).await.unwrap().len(),
+            first.len()
+        );
     }
 }
 
 fn expect_allowance(answer: &[u8]) {
     let answer = CheckResponse::decode(answer).unwrap();
     assert_eq!(answer.status.unwrap().code, 0);
-    let Some(HttpResponse::OkResponse(ok)) = answer.http_response else { panic!("not an allowance") };
-    let names: Vec<_> = ok.headers.into_iter().map(|option| option.header.unwrap().key).collect();
-    assert!(names.iter().any(|name| name == "x-authenticated-userid"), "{names:?}");
+    let Some(HttpResponse::OkResponse(ok)) = answer.http_response else {
+        panic!("not an allowance")
+    };
+    let names: Vec<_> = ok
+        .headers
+        .into_iter()
+        .map(|option| option.header.unwrap().key)
+        .collect();
+    assert!(
+        names.iter().any(|name| name == "x-authenticated-userid"),
+        "{names:?}"
+    );
 }
 
 /// A service with the default configuration, over nonces in memory and a clock that stands still.
@@ -60,19 +80,49 @@ async fn service() -> CheckService {
     let config = Config::default();
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UnixTime::from_secs(NOW)));
     let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
-    let in_memory = StoreConfig { url: StoreUrl::Memory, ..config.store.clone() };
+    let in_memory = StoreConfig {
+        url: StoreUrl::Memory,
+        ..config.store.clone()
+    };
     let directory = std::env::temp_dir();
-    let store = store::open(&in_memory, &directory, Arc::clone(&clock), Arc::clone(&entropy)).await.unwrap();
+    let store = store::open(
+        &in_memory,
+        &directory,
+        Arc::clone(&clock),
+        Arc::clone(&entropy),
+    )
+    .await
+    .unwrap();
     issue(Arc::clone(&store), &clock, &entropy, &config).await;
     let metrics = Arc::new(Metrics::default());
-    let cached = CachedStore::new(store, Arc::clone(&clock), &config.cache, Arc::clone(&metrics));
-    let diagnostics = Diagnostics::new(&config.diagnostics, Arc::clone(&clock), Arc::clone(&metrics));
+    let cached = CachedStore::new(
+        store,
+        Arc::clone(&clock),
+        &config.cache,
+        Arc::clone(&metrics),
+    );
+    let diagnostics = Diagnostics::new(
+        &config.diagnostics,
+        Arc::clone(&clock),
+        Arc::clone(&metrics),
+    );
     let verifier = Verifier::new(cached, clock, &config.verify);
     CheckService::new(verifier, Arc::new(config), metrics, diagnostics, entropy)
 }
 
-async fn issue(store: Arc<dyn Store>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>, config: &Config) {
-    let issuer = Issuer::new(store, Arc::clone(clock), Arc::clone(entropy), Terms::of(config), None);
+async fn issue(
+    store: Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+    config: &Config,
+) {
+    let issuer = Issuer::new(
+        store,
+        Arc::clone(clock),
+        Arc::clone(entropy),
+        Terms::of(config),
+        None,
+    );
     let consumer = ConsumerDraft {
         consumer_key: Some(CONSUMER_KEY.to_owned()),
         consumer_secret: Some(Secret::new(CONSUMER_SECRET.as_bytes())),
@@ -80,7 +130,10 @@ async fn issue(store: Arc<dyn Store>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn 
         scopes: vec!["read".to_owned(), "write".to_owned()],
         ..ConsumerDraft::default()
     };
-    issuer.create_consumer(&consumer, &Actor::ADMIN).await.unwrap();
+    issuer
+        .create_consumer(&consumer, &Actor::ADMIN)
+        .await
+        .unwrap();
     let token = TokenDraft {
         token: Some(TOKEN.to_owned()),
         token_secret: Some(Secret::new(TOKEN_SECRET.as_bytes())),
@@ -104,7 +157,10 @@ fn request(n: usize) -> Vec<u8> {
         content_type: None,
         body: b"",
         place: Place::Header,
-        stamp: Stamp { timestamp: NOW, nonce: nonce.as_bytes() },
+        stamp: Stamp {
+            timestamp: NOW,
+            nonce: nonce.as_bytes(),
+        },
         realm: None,
         body_hash: false,
         extensions: &[],
@@ -113,14 +169,19 @@ fn request(n: usize) -> Vec<u8> {
         consumer_key: CONSUMER_KEY.as_bytes(),
         token: Some(TOKEN.as_bytes()),
         method: SignatureMethod::HmacSha1,
-        key: SigningKey::Secrets { consumer: CONSUMER_SECRET.as_bytes(), token: TOKEN_SECRET.as_bytes() },
+        key: SigningKey::Secrets {
+            consumer: CONSUMER_SECRET.as_bytes(),
+            token: TOKEN_SECRET.as_bytes(),
+        },
     };
     attributes(signer.sign(&draft).unwrap().authorization.unwrap()).encode_to_vec()
 }
 
 /// What Envoy says with `encode_raw_headers`.
 fn attributes(authorization: String) -> CheckRequest {
-    let headers = HEADERS.map(|(name, value)| (name, value.to_owned())).into_iter();
+    let headers = HEADERS
+        .map(|(name, value)| (name, value.to_owned()))
+        .into_iter();
     let header = |(name, value): (&str, String)| HeaderValue {
         key: name.to_owned(),
         raw_value: value.into_bytes(),
@@ -130,7 +191,10 @@ fn attributes(authorization: String) -> CheckRequest {
         id: "13359530607844510314".to_owned(),
         method: "GET".to_owned(),
         header_map: Some(core::HeaderMap {
-            headers: headers.chain([("authorization", authorization)]).map(header).collect(),
+            headers: headers
+                .chain([("authorization", authorization)])
+                .map(header)
+                .collect(),
         }),
         path: TARGET.to_owned(),
         host: HOST.to_owned(),
@@ -138,7 +202,10 @@ fn attributes(authorization: String) -> CheckRequest {
         protocol: "HTTP/1.1".to_owned(),
         ..HttpRequest::default()
     };
-    let request = attribute_context::Request { http: Some(http), ..attribute_context::Request::default() };
+    let request = attribute_context::Request {
+        http: Some(http),
+        ..attribute_context::Request::default()
+    };
     let peer = |address: &str| Peer {
         address: Some(core::Address {
             address: Some(Address::SocketAddress(SocketAddress {

@@ -50,8 +50,12 @@ thread_local! {
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 /// Asked once: it reads files.
-static COUNT: LazyLock<usize> =
-    LazyLock::new(|| available_parallelism().map_or(1, usize::from).next_power_of_two().min(MOST));
+static COUNT: LazyLock<usize> = LazyLock::new(|| {
+    available_parallelism()
+        .map_or(1, usize::from)
+        .next_power_of_two()
+        .min(MOST)
+});
 
 /// The most copies: what is counted in them is read by adding them up.
 const MOST: usize = 64;
@@ -69,9 +73,19 @@ mod tests {
             }
         };
         count();
-        let counts =
-            |lanes: &Lanes<AtomicUsize>| lanes.all().map(|copy| copy.load(Ordering::Relaxed)).collect::<Vec<_>>();
-        assert_eq!(counts(&lanes).into_iter().filter(|&count| count > 0).collect::<Vec<_>>(), [3]);
+        let counts = |lanes: &Lanes<AtomicUsize>| {
+            lanes
+                .all()
+                .map(|copy| copy.load(Ordering::Relaxed))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            counts(&lanes)
+                .into_iter()
+                .filter(|&count| count > 0)
+                .collect::<Vec<_>>(),
+            [3]
+        );
         std::thread::scope(|scope| scope.spawn(count).join()).unwrap();
         assert_eq!(counts(&lanes).iter().sum::<usize>(), 6);
         assert!(counts(&lanes).len().is_power_of_two());

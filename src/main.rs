@@ -30,5 +30,9 @@ fn failure(error: &anyhow::Error) -> ExitCode {
 /// Help and version are no mistakes; everything else is exit code 64 instead of clap's 2.
 fn usage(error: &clap::Error) -> ExitCode {
     let printed = error.print();
-    if error.use_stderr() || printed.is_err() { ExitCode::from(cli::Usage::EXIT_CODE) } else { ExitCode::SUCCESS }
+    if error.use_stderr() || printed.is_err() {
+        ExitCode::from(cli::Usage::EXIT_CODE)
+    } else {
+        ExitCode::SUCCESS
+    }
 }

@@ -56,14 +56,23 @@ impl Account {
             consumer_key: self.key.as_bytes(),
             token: Some(self.token.as_bytes()),
             method: SignatureMethod::HmacSha1,
-            key: SigningKey::Secrets { consumer: self.secret.as_bytes(), token: self.token_secret.as_bytes() },
+            key: SigningKey::Secrets {
+                consumer: self.secret.as_bytes(),
+                token: self.token_secret.as_bytes(),
+            },
         }
     }
 }
 
 impl Default for Question {
     fn default() -> Self {
-        Self { method: "GET", target: TARGET.to_owned(), content_type: "", body: Vec::new(), padding: 0 }
+        Self {
+            method: "GET",
+            target: TARGET.to_owned(),
+            content_type: "",
+            body: Vec::new(),
+            padding: 0,
+        }
     }
 }
 
@@ -81,9 +90,16 @@ impl Question {
     /// The header that signs it for `authority`.
     pub(crate) fn authorization(&self, signer: &Signer<'_>, authority: &str) -> String {
         static NONCES: AtomicU64 = AtomicU64::new(0);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
         // Other runs against the same store begin elsewhere.
-        let nonce = format!("{:08x}{:012x}", now & 0xffff_ffff, NONCES.fetch_add(1, Ordering::Relaxed));
+        let nonce = format!(
+            "{:08x}{:012x}",
+            now & 0xffff_ffff,
+            NONCES.fetch_add(1, Ordering::Relaxed)
+        );
         let draft = Draft {
             method: self.method.as_bytes(),
             scheme: Scheme::Http,
@@ -92,7 +108,10 @@ impl Question {
             content_type: Some(self.content_type.as_bytes()).filter(|kind| !kind.is_empty()),
             body: &self.body,
             place: Place::Header,
-            stamp: Stamp { timestamp: now, nonce: nonce.as_bytes() },
+            stamp: Stamp {
+                timestamp: now,
+                nonce: nonce.as_bytes(),
+            },
             realm: None,
             body_hash: false,
             extensions: &[],
@@ -105,7 +124,9 @@ impl Question {
         let http = HttpRequest {
             id: "13457203486720384".to_owned(),
             method: self.method.to_owned(),
-            header_map: Some(HeaderMap { headers: self.headers(authorization) }),
+            header_map: Some(HeaderMap {
+                headers: self.headers(authorization),
+            }),
             path: self.target.clone(),
             host: HOST.to_owned(),
             scheme: "http".to_owned(),
@@ -113,14 +134,19 @@ impl Question {
             raw_body: self.body.clone(),
             ..HttpRequest::default()
         };
-        let request = attribute_context::Request { http: Some(http), time: Some(Timestamp::default()) };
+        let request = attribute_context::Request {
+            http: Some(http),
+            time: Some(Timestamp::default()),
+        };
         let attributes = AttributeContext {
             source: Some(peer("203.0.113.7", 51234)),
             destination: Some(peer("10.0.0.2", 10000)),
             request: Some(request),
             ..AttributeContext::default()
         };
-        CheckRequest { attributes: Some(attributes) }
+        CheckRequest {
+            attributes: Some(attributes),
+        }
     }
 
     fn headers(&self, authorization: &str) -> Vec<HeaderValue> {
@@ -138,7 +164,10 @@ impl Question {
             ("x-request-id", "5f1d7b0e-9f5b-4d2a-9b1e-1a2b3c4d5e6f"),
         ];
         if !self.body.is_empty() {
-            headers.extend([("content-type", self.content_type), ("content-length", &length)]);
+            headers.extend([
+                ("content-type", self.content_type),
+                ("content-length", &length),
+            ]);
         }
         if !padding.is_empty() {
             headers.push(("x-padding", &padding));
@@ -155,7 +184,9 @@ impl Question {
 /// `count` checks, each of which is allowed; encoded as gRPC messages (a five-byte prefix, then the `CheckRequest`).
 pub(crate) fn allowed(count: usize) -> Vec<Bytes> {
     let (question, accounts) = (Question::default(), accounts());
-    (0..count).map(|n| question.signed(&accounts[n % CONSUMERS].signer())).collect()
+    (0..count)
+        .map(|n| question.signed(&accounts[n % CONSUMERS].signer()))
+        .collect()
 }
 
 /// Those that are in every store here.
@@ -169,7 +200,12 @@ fn peer(address: &str, port: u32) -> Peer {
         port_specifier: Some(PortSpecifier::PortValue(port)),
         ..SocketAddress::default()
     };
-    Peer { address: Some(Address { address: Some(Kind::SocketAddress(socket)) }), ..Peer::default() }
+    Peer {
+        address: Some(Address {
+            address: Some(Kind::SocketAddress(socket)),
+        }),
+        ..Peer::default()
+    }
 }
 
 fn framed(message: &CheckRequest) -> Bytes {

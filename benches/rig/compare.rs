@@ -79,7 +79,11 @@ struct Server {
 
 impl Server {
     fn countersign(name: String, started: Countersign) -> Self {
-        Self { name, address: started.address, process: started.process }
+        Self {
+            name,
+            address: started.address,
+            process: started.process,
+        }
     }
 }
 
@@ -94,14 +98,23 @@ pub(crate) fn run(args: &Args) {
     let sub = |name: &str| directory(dir.path(), name);
     let redis = Redis::start(&sub("redis-data"));
     let floor = Floor::start(args.workers);
-    let mut servers = vec![Server { name: FLOOR.to_owned(), address: floor.address, process: floor.process }];
+    let mut servers = vec![Server {
+        name: FLOOR.to_owned(),
+        address: floor.address,
+        process: floor.process,
+    }];
     let ours = PathBuf::from(PROGRAM);
-    let builds = args.beside.iter().map(|(name, path)| (format!("-{name}"), path)).chain([(String::new(), &ours)]);
+    let builds = args
+        .beside
+        .iter()
+        .map(|(name, path)| (format!("-{name}"), path))
+        .chain([(String::new(), &ours)]);
     // Each in a database of its own: they seal with keys of their own.
     for (database, (suffix, program)) in builds.enumerate() {
-        for (store, url) in
-            [("redis", format!("redis://{}/{database}", redis.address)), ("embedded", "embedded:bench.redb".into())]
-        {
+        for (store, url) in [
+            ("redis", format!("redis://{}/{database}", redis.address)),
+            ("embedded", "embedded:bench.redb".into()),
+        ] {
             let name = format!("{store}{suffix}");
             let started = Countersign::start_build(program, &sub(&name), &url, args.workers);
             servers.push(Server::countersign(name, started));
@@ -113,14 +126,33 @@ pub(crate) fn run(args: &Args) {
     }
     let mut closed = Vec::new();
     for turn in 0..args.turns {
-        closed.extend(servers.iter().map(|server| closed_loop(server, turn, limit, &redis)));
+        closed.extend(
+            servers
+                .iter()
+                .map(|server| closed_loop(server, turn, limit, &redis)),
+        );
     }
-    let saturation = median(closed.iter().filter(|run| run.server == "redis").map(|run| run.rate));
+    let saturation = median(
+        closed
+            .iter()
+            .filter(|run| run.server == "redis")
+            .map(|run| run.rate),
+    );
     let mut open = Vec::new();
     for turn in 0..if args.no_latency { 0 } else { args.turns } {
-        open.extend(servers.iter().map(|server| open_loop(server, turn, saturation / 2.0, limit)));
+        open.extend(
+            servers
+                .iter()
+                .map(|server| open_loop(server, turn, saturation / 2.0, limit)),
+        );
     }
-    let mut report = Report { workers: args.workers, seconds: args.seconds, closed, open, ratios: BTreeMap::new() };
+    let mut report = Report {
+        workers: args.workers,
+        seconds: args.seconds,
+        closed,
+        open,
+        ratios: BTreeMap::new(),
+    };
     for server in &servers[1..] {
         let ratios = ratios(&report, &server.name);
         report.ratios.insert(server.name.clone(), ratios);
@@ -174,7 +206,10 @@ fn until_all_allowed(server: &Server, mut run: impl FnMut() -> Outcome) -> Outco
         if (outcome.denied, outcome.failed) == (0, 0) {
             return outcome;
         }
-        println!("{}: {} denied, {} failed; once more", server.name, outcome.denied, outcome.failed);
+        println!(
+            "{}: {} denied, {} failed; once more",
+            server.name, outcome.denied, outcome.failed
+        );
     }
     panic!("{} does not allow everything", server.name);
 }
@@ -182,12 +217,36 @@ fn until_all_allowed(server: &Server, mut run: impl FnMut() -> Outcome) -> Outco
 /// The median over the turns of the ratio to the empty server in the same turn.
 fn ratios(report: &Report, server: &str) -> BTreeMap<&'static str, f64> {
     let closed = |value: fn(&Closed) -> f64| {
-        let of = |name: &str| report.closed.iter().filter(|run| run.server == name).map(value).collect::<Vec<_>>();
-        median(of(server).into_iter().zip(of(FLOOR)).map(|(ours, floor)| ours / floor))
+        let of = |name: &str| {
+            report
+                .closed
+                .iter()
+                .filter(|run| run.server == name)
+                .map(value)
+                .collect::<Vec<_>>()
+        };
+        median(
+            of(server)
+                .into_iter()
+                .zip(of(FLOOR))
+                .map(|(ours, floor)| ours / floor),
+        )
     };
     let open = |value: fn(&Open) -> f64| {
-        let of = |name: &str| report.open.iter().filter(|run| run.server == name).map(value).collect::<Vec<_>>();
-        median(of(server).into_iter().zip(of(FLOOR)).map(|(ours, floor)| ours / floor))
+        let of = |name: &str| {
+            report
+                .open
+                .iter()
+                .filter(|run| run.server == name)
+                .map(value)
+                .collect::<Vec<_>>()
+        };
+        median(
+            of(server)
+                .into_iter()
+                .zip(of(FLOOR))
+                .map(|(ours, floor)| ours / floor),
+        )
     };
     BTreeMap::from([
         ("cpu", closed(|run| run.cpu_us)),
@@ -198,15 +257,31 @@ fn ratios(report: &Report, server: &str) -> BTreeMap<&'static str, f64> {
 }
 
 fn print(report: &Report) {
-    let names: Vec<_> = report.closed.iter().filter(|run| run.turn == 0).map(|run| run.server.as_str()).collect();
+    let names: Vec<_> = report
+        .closed
+        .iter()
+        .filter(|run| run.turn == 0)
+        .map(|run| run.server.as_str())
+        .collect();
     let turns = report.closed.len() / names.len();
-    println!("{} worker threads, {turns} turns, medians\n", report.workers);
+    println!(
+        "{} worker threads, {turns} turns, medians\n",
+        report.workers
+    );
     println!(
         "| closed loop | checks/s | CPU µs/check | Redis CPU µs/check | Redis commands/check | Redis reads/check | p50 µs | p99 µs | CPU ratio | throughput ratio |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for &name in &names {
-        let of = |value: fn(&Closed) -> f64| median(report.closed.iter().filter(|run| run.server == name).map(value));
+        let of = |value: fn(&Closed) -> f64| {
+            median(
+                report
+                    .closed
+                    .iter()
+                    .filter(|run| run.server == name)
+                    .map(value),
+            )
+        };
         let ratio = |of| report.ratios.get(name).map_or(1.0, |ratios| ratios[of]);
         println!(
             "| {name} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {:.0} | {:.0} | {:.3} | {:.3} |",
@@ -227,7 +302,15 @@ fn print(report: &Report) {
     println!("\n| open loop | checks/s | p50 µs | p99 µs | p99.9 µs | p50 ratio | p99 ratio |");
     println!("|---|---|---|---|---|---|---|");
     for &name in &names {
-        let of = |value: fn(&Open) -> f64| median(report.open.iter().filter(|run| run.server == name).map(value));
+        let of = |value: fn(&Open) -> f64| {
+            median(
+                report
+                    .open
+                    .iter()
+                    .filter(|run| run.server == name)
+                    .map(value),
+            )
+        };
         let ratio = |of| report.ratios.get(name).map_or(1.0, |ratios| ratios[of]);
         println!(
             "| {name} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2} | {:.2} |",

@@ -51,13 +51,18 @@ pub(crate) fn run(args: &Args) {
             // Started anew in each turn: which thread a connection falls to is decided when it is opened.
             for layout in [Layout::Shared, Layout::Reuseport, Layout::Spread] {
                 let floor = Floor::start_with(workers, layout);
-                measured(format!("floor-{}", layout.name()), &floor.process, floor.address);
+                measured(
+                    format!("floor-{}", layout.name()),
+                    &floor.process,
+                    floor.address,
+                );
             }
             let sub = |name: &str| directory(dir.path(), &format!("{name}-{workers}-{turn}"));
             let redis = Redis::start(&sub("redis-data"));
-            for (store, url) in
-                [("redis", format!("redis://{}", redis.address)), ("embedded", "embedded:b.redb".into())]
-            {
+            for (store, url) in [
+                ("redis", format!("redis://{}", redis.address)),
+                ("embedded", "embedded:b.redb".into()),
+            ] {
                 let server = Countersign::start(&sub(store), &url, workers);
                 measured(store.to_owned(), &server.process, server.address);
             }
@@ -73,7 +78,10 @@ fn closed_loop(process: &Process, address: SocketAddr, limit: Duration) -> Figur
     let before = process.cpu();
     let outcome = load::run(address, calls, Pace::Closed, limit);
     let cpu_us = micros(process.cpu() - before) / outcome.allowed as f64;
-    Figures { cpu_us, latency: Latency::of(&outcome) }
+    Figures {
+        cpu_us,
+        latency: Latency::of(&outcome),
+    }
 }
 
 struct Figures {
@@ -83,15 +91,28 @@ struct Figures {
 
 impl Figures {
     fn named(self, server: String, workers: usize, turn: usize) -> Run {
-        Run { server, workers, turn, cpu_us: self.cpu_us, latency: self.latency }
+        Run {
+            server,
+            workers,
+            turn,
+            cpu_us: self.cpu_us,
+            latency: self.latency,
+        }
     }
 }
 
 fn print(runs: &[Run]) {
-    println!("| server | workers | checks/s | slowest turn | CPU µs/check | p99 µs |\n|---|---|---|---|---|---|");
+    println!(
+        "| server | workers | checks/s | slowest turn | CPU µs/check | p99 µs |\n|---|---|---|---|---|---|"
+    );
     for first in runs.iter().filter(|run| run.turn == 0) {
-        let same = || runs.iter().filter(|run| run.server == first.server && run.workers == first.workers);
-        let slowest = same().map(|run| run.latency.rate).fold(f64::INFINITY, f64::min);
+        let same = || {
+            runs.iter()
+                .filter(|run| run.server == first.server && run.workers == first.workers)
+        };
+        let slowest = same()
+            .map(|run| run.latency.rate)
+            .fold(f64::INFINITY, f64::min);
         println!(
             "| {} | {} | {:.0} | {slowest:.0} | {:.2} | {:.0} |",
             first.server,

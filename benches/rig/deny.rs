@@ -93,16 +93,28 @@ pub(crate) fn run(args: &Args) {
     fs::copy(crate::process::key_file(&first), second.join("master.key")).unwrap();
     let log = fs::File::create(second.join("log")).unwrap();
     let servers = [
-        ("null", Countersign::start_logging(&first, &url, args.workers, Stdio::null())),
-        ("file", Countersign::start_logging(&second, &url, args.workers, log.into())),
+        (
+            "null",
+            Countersign::start_logging(&first, &url, args.workers, Stdio::null()),
+        ),
+        (
+            "file",
+            Countersign::start_logging(&second, &url, args.workers, log.into()),
+        ),
     ];
     servers[0].1.add_accounts();
-    let ground = Ground { accounts: calls::accounts(), rsa: rsa_consumer(dir.path(), &servers[0].1) };
+    let ground = Ground {
+        accounts: calls::accounts(),
+        rsa: rsa_consumer(dir.path(), &servers[0].1),
+    };
     let asked = |kind: &&Kind| kind.name.contains(&args.only) || args.only.is_empty();
     let wanted: Vec<_> = KINDS.iter().filter(asked).map(|kind| kind.like).collect();
     let mut runs = Vec::new();
     for turn in 0..args.turns {
-        for kind in KINDS.iter().filter(|kind| asked(kind) || wanted.contains(&kind.name)) {
+        for kind in KINDS
+            .iter()
+            .filter(|kind| asked(kind) || wanted.contains(&kind.name))
+        {
             for (log, server) in &servers {
                 let (cpu, redis_cpu) = (server.process.cpu(), redis.process.cpu());
                 let outcome = kind.ask(server, &ground, args.seconds);
@@ -119,15 +131,37 @@ pub(crate) fn run(args: &Args) {
             }
         }
     }
-    save(&args.out, &Report { workers: args.workers, turns: args.turns, seconds: args.seconds, runs });
+    save(
+        &args.out,
+        &Report {
+            workers: args.workers,
+            turns: args.turns,
+            seconds: args.seconds,
+            runs,
+        },
+    );
 }
 
 impl Kind {
     fn ask(&self, server: &Countersign, ground: &Ground, seconds: f64) -> Outcome {
         let calls = (self.make)(ground, (self.count as f64 * seconds) as usize);
-        let pace = if self.count < MANY { Pace::Gentle } else { Pace::Closed };
-        let outcome = load::run(server.address, calls, pace, Duration::from_secs_f64(seconds));
-        let Outcome { allowed, denied, failed, .. } = outcome;
+        let pace = if self.count < MANY {
+            Pace::Gentle
+        } else {
+            Pace::Closed
+        };
+        let outcome = load::run(
+            server.address,
+            calls,
+            pace,
+            Duration::from_secs_f64(seconds),
+        );
+        let Outcome {
+            allowed,
+            denied,
+            failed,
+            ..
+        } = outcome;
         let all = match self.fate {
             Fate::Allowed => allowed,
             // The first of a replay is none.
@@ -148,11 +182,28 @@ impl Kind {
 fn rsa_consumer(dir: &Path, server: &Countersign) -> RsaPrivateKey {
     let (private, public) = (dir.join("rsa.pem"), dir.join("rsa-public.pem"));
     let openssl = |args: &[&str], into: &Path| {
-        let done = Command::new("openssl").args(args).arg("-out").arg(into).stderr(Stdio::null()).status();
+        let done = Command::new("openssl")
+            .args(args)
+            .arg("-out")
+            .arg(into)
+            .stderr(Stdio::null())
+            .status();
         assert!(done.unwrap().success(), "openssl {args:?} failed");
     };
-    openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], &private);
-    openssl(&["pkey", "-in", private.to_str().unwrap(), "-pubout"], &public);
+    openssl(
+        &[
+            "genpkey",
+            "-algorithm",
+            "RSA",
+            "-pkeyopt",
+            "rsa_keygen_bits:2048",
+        ],
+        &private,
+    );
+    openssl(
+        &["pkey", "-in", private.to_str().unwrap(), "-pubout"],
+        &public,
+    );
     let public = public.to_str().unwrap();
     server.admin(&[
         "consumer",
@@ -174,13 +225,25 @@ fn get(ground: &Ground, count: usize) -> Vec<Bytes> {
 }
 
 fn signed(question: &Question, ground: &Ground, count: usize) -> Vec<Bytes> {
-    ground.accounts.iter().cycle().take(count).map(|account| question.signed(&account.signer())).collect()
+    ground
+        .accounts
+        .iter()
+        .cycle()
+        .take(count)
+        .map(|account| question.signed(&account.signer()))
+        .collect()
 }
 
 /// Signed by accounts that were changed so that they are none.
 fn changed(ground: &Ground, count: usize, change: impl Fn(&mut Account, usize)) -> Vec<Bytes> {
     let question = Question::default();
-    let accounts = ground.accounts.iter().cycle().take(count).cloned().enumerate();
+    let accounts = ground
+        .accounts
+        .iter()
+        .cycle()
+        .take(count)
+        .cloned()
+        .enumerate();
     let call = |(n, mut account): (usize, Account)| {
         change(&mut account, n);
         question.signed(&account.signer())
@@ -196,7 +259,9 @@ fn new_name() -> String {
 }
 
 fn rsa(ground: &Ground, count: usize) -> Vec<Bytes> {
-    (0..count).map(|_| Question::default().signed(&rsa_signer(ground))).collect()
+    (0..count)
+        .map(|_| Question::default().signed(&rsa_signer(ground)))
+        .collect()
 }
 
 /// As long as a signature, and none.
@@ -207,7 +272,11 @@ fn rsa_garbage(ground: &Ground, count: usize) -> Vec<Bytes> {
     let with = |n: usize| {
         let mut signature = [0x5a; 256];
         signature[8..16].copy_from_slice(&n.to_be_bytes());
-        let encoded = STANDARD.encode(signature).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+        let encoded = STANDARD
+            .encode(signature)
+            .replace('+', "%2B")
+            .replace('/', "%2F")
+            .replace('=', "%3D");
         question.with(&format!("{before}oauth_signature=\"{encoded}\""))
     };
     (0..count).map(with).collect()
@@ -215,14 +284,26 @@ fn rsa_garbage(ground: &Ground, count: usize) -> Vec<Bytes> {
 
 fn rsa_signer(ground: &Ground) -> Signer<'_> {
     let key = SigningKey::Rsa(&ground.rsa);
-    Signer { consumer_key: RSA.as_bytes(), token: None, method: SignatureMethod::RsaSha256, key }
+    Signer {
+        consumer_key: RSA.as_bytes(),
+        token: None,
+        method: SignatureMethod::RsaSha256,
+        key,
+    }
 }
 
 /// A form of so many parameters: with those of the query and of the header.
 fn form(parameters: usize) -> Question {
-    let body: Vec<_> = (0..parameters).map(|n| format!("name{n}=value{n}")).collect();
+    let body: Vec<_> = (0..parameters)
+        .map(|n| format!("name{n}=value{n}"))
+        .collect();
     let content_type = "application/x-www-form-urlencoded";
-    Question { method: "POST", content_type, body: body.join("&").into_bytes(), ..Question::default() }
+    Question {
+        method: "POST",
+        content_type,
+        body: body.join("&").into_bytes(),
+        ..Question::default()
+    }
 }
 
 /// With three of the query and six or seven of the header it stays below a thousand.
@@ -239,7 +320,11 @@ fn upload(length: usize) -> Question {
 
 fn form_upload(length: usize) -> Question {
     let body = format!("name={}", "x".repeat(length - 5)).into_bytes();
-    Question { content_type: "application/x-www-form-urlencoded", body, ..upload(0) }
+    Question {
+        content_type: "application/x-www-form-urlencoded",
+        body,
+        ..upload(0)
+    }
 }
 
 /// One message again and again: what is refused before its nonce is looked at is refused as often as it comes.
@@ -250,11 +335,21 @@ fn again(call: Bytes, count: usize) -> Vec<Bytes> {
 /// A signed header whose nonce is longer than any may be.
 fn long_authorization(ground: &Ground, length: usize) -> String {
     let genuine = Question::default().authorization(&ground.accounts[0].signer(), calls::HOST);
-    genuine.replacen("oauth_nonce=\"", &format!("oauth_nonce=\"{}", "n".repeat(length)), 1)
+    genuine.replacen(
+        "oauth_nonce=\"",
+        &format!("oauth_nonce=\"{}", "n".repeat(length)),
+        1,
+    )
 }
 
 const KINDS: &[Kind] = &[
-    Kind { name: GET, like: GET, fate: Fate::Allowed, count: 60_000, make: get },
+    Kind {
+        name: GET,
+        like: GET,
+        fate: Fate::Allowed,
+        count: 60_000,
+        make: get,
+    },
     Kind {
         name: "unknown consumer, another each time",
         like: GET,
@@ -267,7 +362,11 @@ const KINDS: &[Kind] = &[
         like: GET,
         fate: Fate::Denied,
         count: 60_000,
-        make: |ground, count| changed(ground, count, |account, _| account.key = "bench-nobody".to_owned()),
+        make: |ground, count| {
+            changed(ground, count, |account, _| {
+                account.key = "bench-nobody".to_owned()
+            })
+        },
     },
     Kind {
         name: "unknown token, another each time",
@@ -295,10 +394,27 @@ const KINDS: &[Kind] = &[
         like: GET,
         fate: Fate::Denied,
         count: 60_000,
-        make: |_, count| again(Question::default().with("OAuth oauth_consumer_key=\"a\" \"b"), count),
+        make: |_, count| {
+            again(
+                Question::default().with("OAuth oauth_consumer_key=\"a\" \"b"),
+                count,
+            )
+        },
     },
-    Kind { name: RSA_GET, like: RSA_GET, fate: Fate::Allowed, count: 1_500, make: rsa },
-    Kind { name: "RSA garbage", like: RSA_GET, fate: Fate::Denied, count: 30_000, make: rsa_garbage },
+    Kind {
+        name: RSA_GET,
+        like: RSA_GET,
+        fate: Fate::Allowed,
+        count: 1_500,
+        make: rsa,
+    },
+    Kind {
+        name: "RSA garbage",
+        like: RSA_GET,
+        fate: Fate::Denied,
+        count: 30_000,
+        make: rsa_garbage,
+    },
     Kind {
         name: FORM,
         like: FORM,
@@ -312,7 +428,10 @@ const KINDS: &[Kind] = &[
         fate: Fate::Denied,
         count: 10_000,
         make: |ground, count| {
-            let account = Account { secret: "wrong".to_owned(), ..ground.accounts[0].clone() };
+            let account = Account {
+                secret: "wrong".to_owned(),
+                ..ground.accounts[0].clone()
+            };
             again(form(MOST_IN_FORM).signed(&account.signer()), count)
         },
     },
@@ -322,7 +441,8 @@ const KINDS: &[Kind] = &[
         fate: Fate::Denied,
         count: 20_000,
         make: |ground, count| {
-            let authorization = Question::default().authorization(&ground.accounts[0].signer(), calls::HOST);
+            let authorization =
+                Question::default().authorization(&ground.accounts[0].signer(), calls::HOST);
             again(form(1_000).with(&authorization), count)
         },
     },
@@ -339,7 +459,10 @@ const KINDS: &[Kind] = &[
         fate: Fate::Denied,
         count: 1_000,
         make: |ground, count| {
-            let account = Account { secret: "wrong".to_owned(), ..ground.accounts[0].clone() };
+            let account = Account {
+                secret: "wrong".to_owned(),
+                ..ground.accounts[0].clone()
+            };
             again(form_upload(1 << 20).signed(&account.signer()), count)
         },
     },
@@ -355,7 +478,12 @@ const KINDS: &[Kind] = &[
         like: FORM_BODY,
         fate: Fate::Denied,
         count: 2_000,
-        make: |ground, count| again(form_upload((1 << 20) + 1024).signed(&ground.accounts[0].signer()), count),
+        make: |ground, count| {
+            again(
+                form_upload((1 << 20) + 1024).signed(&ground.accounts[0].signer()),
+                count,
+            )
+        },
     },
     Kind {
         name: "message of 3 MiB, above the decode limit",
@@ -369,21 +497,40 @@ const KINDS: &[Kind] = &[
         like: HEADER,
         fate: Fate::Allowed,
         count: 5_000,
-        make: |ground, count| signed(&Question { padding: 64 << 10, ..Question::default() }, ground, count),
+        make: |ground, count| {
+            signed(
+                &Question {
+                    padding: 64 << 10,
+                    ..Question::default()
+                },
+                ground,
+                count,
+            )
+        },
     },
     Kind {
         name: "Authorization of 64 KiB, not OAuth's syntax",
         like: HEADER,
         fate: Fate::Denied,
         count: 20_000,
-        make: |_, count| again(Question::default().with(&format!("OAuth {}", "a".repeat(64 << 10))), count),
+        make: |_, count| {
+            again(
+                Question::default().with(&format!("OAuth {}", "a".repeat(64 << 10))),
+                count,
+            )
+        },
     },
     Kind {
         name: "Authorization of 64 KiB, a nonce too long",
         like: HEADER,
         fate: Fate::Denied,
         count: 20_000,
-        make: |ground, count| again(Question::default().with(&long_authorization(ground, 64 << 10)), count),
+        make: |ground, count| {
+            again(
+                Question::default().with(&long_authorization(ground, 64 << 10)),
+                count,
+            )
+        },
     },
 ];
 

@@ -29,8 +29,21 @@ impl Envoy {
         fs::write(&path, configuration(address, server)).unwrap();
         let mut command = Command::new(program);
         // One worker thread: with the generator, the server and Redis it shares few cores.
-        command.args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning", "--config-path"]);
-        let process = Process::start(command.arg(path).stdout(Stdio::null()).stderr(Stdio::null()), address);
+        command.args([
+            "--disable-hot-restart",
+            "--concurrency",
+            "1",
+            "--log-level",
+            "warning",
+            "--config-path",
+        ]);
+        let process = Process::start(
+            command
+                .arg(path)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null()),
+            address,
+        );
         Self { address, process }
     }
 }
@@ -40,22 +53,40 @@ fn configuration(address: SocketAddr, server: Option<SocketAddr>) -> String {
     let check = server.unwrap_or_else(free_address);
     let mut text = fs::read_to_string("deploy/envoy/envoy.yaml").unwrap();
     let mut replace = |stands: &str, by: &str| {
-        assert_eq!(text.matches(stands).count(), 1, "`{stands}` stands once in deploy/envoy");
+        assert_eq!(
+            text.matches(stands).count(),
+            1,
+            "`{stands}` stands once in deploy/envoy"
+        );
         text = text.replace(stands, by);
     };
-    replace("port_value: 10000 ", &format!("port_value: {} ", address.port()));
+    replace(
+        "port_value: 10000 ",
+        &format!("port_value: {} ", address.port()),
+    );
     replace("port_value: 9901 ", "port_value: 0 ");
-    replace("port_value: 50051 ", &format!("port_value: {} ", check.port()));
+    replace(
+        "port_value: 50051 ",
+        &format!("port_value: {} ", check.port()),
+    );
     // Nothing behind it: what an upstream takes is no part of this.
-    let unchecked = if server.is_none() { ", typed_per_filter_config: *unchecked" } else { "" };
+    let unchecked = if server.is_none() {
+        ", typed_per_filter_config: *unchecked"
+    } else {
+        ""
+    };
     replace(
         "              - match: { prefix: / }\n                route: { cluster: upstream }",
-        &format!("              - {{ match: {{ prefix: / }}, direct_response: {{ status: 200 }}{unchecked} }}"),
+        &format!(
+            "              - {{ match: {{ prefix: / }}, direct_response: {{ status: 200 }}{unchecked} }}"
+        ),
     );
     // A server that is overloaded shows as latency, not as errors.
     replace("timeout: 0.25s", "timeout: 10s");
     // The servers that Countersign is compared with have no health service.
-    let (before, rest) = text.split_once("    # Takes a replica that drains").unwrap();
+    let (before, rest) = text
+        .split_once("    # Takes a replica that drains")
+        .unwrap();
     let (_, after) = rest.split_once("  - name: countersign_http").unwrap();
     format!("{before}  - name: countersign_http{after}")
 }

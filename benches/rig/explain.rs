@@ -64,7 +64,8 @@ pub(crate) fn run(args: &Args) {
     let dir = tempfile::tempdir().unwrap();
     let servers = SERVERS.map(|(name, environment)| {
         let dir = directory(dir.path(), name);
-        let server = Countersign::start_set(&dir, "memory:", args.workers, (Stdio::null(), environment));
+        let server =
+            Countersign::start_set(&dir, "memory:", args.workers, (Stdio::null(), environment));
         server.add_accounts();
         (name, server)
     });
@@ -74,7 +75,11 @@ pub(crate) fn run(args: &Args) {
         for (kind, make) in KINDS {
             for flood in [true, false] {
                 for (server, countersign) in &servers {
-                    let pace = if flood { Pace::Closed } else { Pace::Open(args.pace) };
+                    let pace = if flood {
+                        Pace::Closed
+                    } else {
+                        Pace::Open(args.pace)
+                    };
                     runs.push(Run {
                         kind,
                         server,
@@ -86,24 +91,58 @@ pub(crate) fn run(args: &Args) {
             }
         }
     }
-    let report = Report { workers: args.workers, turns: args.turns, seconds: args.seconds, pace: args.pace, runs };
+    let report = Report {
+        workers: args.workers,
+        turns: args.turns,
+        seconds: args.seconds,
+        pace: args.pace,
+        runs,
+    };
     print(&report);
     save(&args.out, &report);
 }
 
-fn ask(server: &Countersign, (make, accounts): (Make, &[Account]), pace: Pace, seconds: f64) -> Run {
+fn ask(
+    server: &Countersign,
+    (make, accounts): (Make, &[Account]),
+    pace: Pace,
+    seconds: f64,
+) -> Run {
     let most = match pace {
         Pace::Closed | Pace::Gentle => MOST_A_SECOND,
         Pace::Open(rate) => rate,
     };
-    let calls = accounts.iter().cycle().take((most * seconds) as usize).map(make).collect();
+    let calls = accounts
+        .iter()
+        .cycle()
+        .take((most * seconds) as usize)
+        .map(make)
+        .collect();
     let cpu = server.process.cpu();
-    let outcome = load::run(server.address, calls, pace, Duration::from_secs_f64(seconds));
-    let Outcome { allowed, denied, failed, .. } = outcome;
+    let outcome = load::run(
+        server.address,
+        calls,
+        pace,
+        Duration::from_secs_f64(seconds),
+    );
+    let Outcome {
+        allowed,
+        denied,
+        failed,
+        ..
+    } = outcome;
     assert_eq!((allowed, failed), (0, 0), "beside {denied} denied");
     let cpu_us = micros(server.process.cpu() - cpu) / denied as f64;
     let (memory, latency) = (server.process.memory(), Latency::of(&outcome));
-    Run { kind: "", server: "", flood: false, turn: 0, cpu_us, memory, latency }
+    Run {
+        kind: "",
+        server: "",
+        flood: false,
+        turn: 0,
+        cpu_us,
+        memory,
+        latency,
+    }
 }
 
 fn print(report: &Report) {
@@ -112,8 +151,12 @@ fn print(report: &Report) {
     for (kind, _) in KINDS {
         for flood in [true, false] {
             for (server, _) in SERVERS {
-                let runs =
-                    || report.runs.iter().filter(|run| (run.kind, run.flood, run.server) == (kind, flood, server));
+                let runs = || {
+                    report
+                        .runs
+                        .iter()
+                        .filter(|run| (run.kind, run.flood, run.server) == (kind, flood, server))
+                };
                 let of = |figure: fn(&Run) -> f64| median(runs().map(figure));
                 println!(
                     "| {kind} | {} | {server} | {:.1} | {:.0} | {:.0} | {:.0} |",
@@ -130,7 +173,10 @@ fn print(report: &Report) {
 
 /// Nothing known explains it: everything there is is tried.
 fn wrong_secret(account: &Account) -> Bytes {
-    let account = Account { secret: format!("{}!", account.secret), ..account.clone() };
+    let account = Account {
+        secret: format!("{}!", account.secret),
+        ..account.clone()
+    };
     Question::default().signed(&account.signer())
 }
 
@@ -142,7 +188,10 @@ fn other_host(account: &Account) -> Bytes {
 
 type Make = fn(&Account) -> Bytes;
 
-const KINDS: [(&str, Make); 2] = [("wrong secret", wrong_secret), ("signed for another host", other_host)];
+const KINDS: [(&str, Make); 2] = [
+    ("wrong secret", wrong_secret),
+    ("signed for another host", other_host),
+];
 
 /// Each with what its environment has beside.
 const SERVERS: [(&str, &[(&str, &str)]); 3] = [

@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use envoy_types::ext_authz::v3::CheckResponseExt as _;
-use envoy_types::ext_authz::v3::pb::{Authorization, AuthorizationServer, CheckRequest, CheckResponse};
+use envoy_types::ext_authz::v3::pb::{
+    Authorization, AuthorizationServer, CheckRequest, CheckResponse,
+};
 use futures_util::stream::{self, Stream};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Builder;
@@ -47,21 +49,31 @@ pub(crate) enum Layout {
 pub(crate) fn run(args: &Args) {
     match args.layout {
         Layout::Shared => {
-            let runtime = Builder::new_multi_thread().worker_threads(args.workers).enable_all().build().unwrap();
+            let runtime = Builder::new_multi_thread()
+                .worker_threads(args.workers)
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(server().serve(args.listen)).unwrap();
         }
         Layout::Reuseport => on_each_thread(args.workers, |_| reuseport(args.listen)),
         Layout::Spread => {
             let listener = std::net::TcpListener::bind(args.listen).unwrap();
-            let (givers, takers): (Vec<_>, Vec<_>) = (0..args.workers).map(|_| mpsc::unbounded_channel()).unzip();
-            let takers: Vec<_> = takers.into_iter().map(|taker| Mutex::new(Some(taker))).collect();
+            let (givers, takers): (Vec<_>, Vec<_>) =
+                (0..args.workers).map(|_| mpsc::unbounded_channel()).unzip();
+            let takers: Vec<_> = takers
+                .into_iter()
+                .map(|taker| Mutex::new(Some(taker)))
+                .collect();
             std::thread::spawn(move || {
                 // None closes before the measurement ends: the next in turn has the fewest.
                 for giver in givers.iter().cycle() {
                     giver.send(listener.accept().unwrap().0).unwrap();
                 }
             });
-            on_each_thread(args.workers, |at| given(takers[at].lock().unwrap().take().unwrap()));
+            on_each_thread(args.workers, |at| {
+                given(takers[at].lock().unwrap().take().unwrap())
+            });
         }
     }
 }
@@ -86,7 +98,9 @@ where
             let incoming = &incoming;
             scope.spawn(move || {
                 let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(async { server().serve_with_incoming(incoming(at)).await }).unwrap();
+                runtime
+                    .block_on(async { server().serve_with_incoming(incoming(at)).await })
+                    .unwrap();
             });
         }
     });
@@ -98,7 +112,10 @@ fn reuseport(address: SocketAddr) -> impl Stream<Item = io::Result<TcpStream>> +
     socket.bind(address).unwrap();
     let listener = socket.listen(1024).unwrap();
     stream::unfold(listener, |listener| async {
-        let accepted = listener.accept().await.and_then(|(stream, _)| stream.set_nodelay(true).map(|()| stream));
+        let accepted = listener
+            .accept()
+            .await
+            .and_then(|(stream, _)| stream.set_nodelay(true).map(|()| stream));
         Some((accepted, listener))
     })
 }
@@ -108,7 +125,9 @@ fn given(
 ) -> impl Stream<Item = io::Result<TcpStream>> + Send + 'static {
     stream::unfold(taker, |mut taker| async {
         let taken = taker.recv().await?;
-        let ready = taken.set_nodelay(true).and_then(|()| taken.set_nonblocking(true));
+        let ready = taken
+            .set_nodelay(true)
+            .and_then(|()| taken.set_nonblocking(true));
         Some((ready.and_then(|()| TcpStream::from_std(taken)), taker))
     })
 }
@@ -129,9 +148,18 @@ impl Floor {
     pub(crate) fn start_with(workers: usize, layout: Layout) -> Self {
         let address = free_address();
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["floor", "--listen", &address.to_string(), "--workers", &workers.to_string()]);
+        command.args([
+            "floor",
+            "--listen",
+            &address.to_string(),
+            "--workers",
+            &workers.to_string(),
+        ]);
         command.args(["--layout", layout.name()]);
-        Self { process: Process::start(command.stdout(Stdio::null()), address), address }
+        Self {
+            process: Process::start(command.stdout(Stdio::null()), address),
+            address,
+        }
     }
 }
 
@@ -150,7 +178,10 @@ struct Empty;
 
 #[tonic::async_trait]
 impl Authorization for Empty {
-    async fn check(&self, _request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+    async fn check(
+        &self,
+        _request: Request<CheckRequest>,
+    ) -> Result<Response<CheckResponse>, Status> {
         Ok(Response::new(CheckResponse::with_status(Status::ok(""))))
     }
 }

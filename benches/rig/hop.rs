@@ -97,11 +97,18 @@ pub(crate) fn run(args: &Args) {
                     path.saturated_at = offered;
                     continue;
                 }
-                runs.push(Run { server: path.server, turn, offered, latency: Latency::of(&outcome) });
+                runs.push(Run {
+                    server: path.server,
+                    turn,
+                    offered,
+                    latency: Latency::of(&outcome),
+                });
             }
         }
     }
-    let direct = (0..args.turns).flat_map(|turn| stand.direct(turn, args)).collect();
+    let direct = (0..args.turns)
+        .flat_map(|turn| stand.direct(turn, args))
+        .collect();
     let report = Report {
         envoy: version(Command::new(&args.envoy).arg("--version")),
         peer: version(python(&args.python).args(["-c", VERSIONS])),
@@ -115,7 +122,11 @@ pub(crate) fn run(args: &Args) {
 }
 
 fn at_rate(path: &Route, rate: f64, limit: Duration) -> Outcome {
-    let calls = Get::signed(path.envoy.address, &calls::accounts(), (rate * limit.as_secs_f64()) as usize);
+    let calls = Get::signed(
+        path.envoy.address,
+        &calls::accounts(),
+        (rate * limit.as_secs_f64()) as usize,
+    );
     load::run(path.envoy.address, calls, Pace::Open(rate), limit)
 }
 
@@ -136,7 +147,11 @@ impl Stand {
         Self {
             floor: Floor::start(args.workers),
             with_redis: Countersign::start(&directory(dir, "redis"), &url, args.workers),
-            embedded: Countersign::start(&directory(dir, "embedded"), "embedded:bench.redb", args.workers),
+            embedded: Countersign::start(
+                &directory(dir, "embedded"),
+                "embedded:bench.redb",
+                args.workers,
+            ),
             peer: Peer::start(&args.python, &url),
             redis,
         }
@@ -152,7 +167,11 @@ impl Stand {
         ];
         let path = |(server, address)| {
             let envoy = Envoy::start(&fs::canonicalize(&args.envoy).unwrap(), dir, address);
-            Route { server, envoy, saturated_at: f64::INFINITY }
+            Route {
+                server,
+                envoy,
+                saturated_at: f64::INFINITY,
+            }
         };
         servers.map(path).into()
     }
@@ -165,13 +184,25 @@ impl Stand {
         ];
         let limit = Duration::from_secs_f64(args.seconds);
         let measure = |(server, address, process): (_, _, &Process)| {
-            let most = if server == "python" { 4_000.0 } else { 100_000.0 };
+            let most = if server == "python" {
+                4_000.0
+            } else {
+                100_000.0
+            };
             let calls = calls::allowed((most * args.seconds) as usize);
             let before = process.cpu();
             let outcome = load::run(address, calls, Pace::Closed, limit);
-            assert!(outcome.is_allowed(server) || server == "python", "{server} did not answer in time");
+            assert!(
+                outcome.is_allowed(server) || server == "python",
+                "{server} did not answer in time"
+            );
             let cpu_us = micros(process.cpu() - before) / outcome.latencies.len() as f64;
-            Direct { server, turn, rate: outcome.rate(), cpu_us }
+            Direct {
+                server,
+                turn,
+                rate: outcome.rate(),
+                cpu_us,
+            }
         };
         servers.map(measure).into()
     }
@@ -185,29 +216,48 @@ struct Peer {
 
 impl Peer {
     fn start(packages: &Path, redis: &str) -> Self {
-        let mut connection = redis::Client::open(redis).unwrap().get_connection().unwrap();
+        let mut connection = redis::Client::open(redis)
+            .unwrap()
+            .get_connection()
+            .unwrap();
         let mut seeds = redis::pipe();
         for account in calls::accounts() {
             seeds.set(format!("peer:consumer:{}", account.key), &account.secret);
-            seeds.set(format!("peer:token:{}:{}", account.key, account.token), &account.token_secret);
+            seeds.set(
+                format!("peer:token:{}:{}", account.key, account.token),
+                &account.token_secret,
+            );
         }
         seeds.exec(&mut connection).unwrap();
         let address = free_address();
         let mut command = python(packages);
-        command.arg("benches/peer/server.py").arg(address.to_string()).arg(redis).stderr(Stdio::null());
-        Self { process: Process::start(&mut command, address), address }
+        command
+            .arg("benches/peer/server.py")
+            .arg(address.to_string())
+            .arg(redis)
+            .stderr(Stdio::null());
+        Self {
+            process: Process::start(&mut command, address),
+            address,
+        }
     }
 }
 
 fn python(packages: &Path) -> Command {
     let mut command = Command::new("python3");
-    command.env("PYTHONPATH", packages).env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+        .env("PYTHONPATH", packages)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
 
 fn version(command: &mut Command) -> String {
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 

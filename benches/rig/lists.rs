@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use countersign::server::api::v1::consumer_service_client::ConsumerServiceClient;
 use countersign::server::api::v1::list_tokens_request::Holder;
 use countersign::server::api::v1::token_service_client::TokenServiceClient;
-use countersign::server::api::v1::{DeleteConsumerRequest, ListConsumersRequest, ListTokensRequest};
+use countersign::server::api::v1::{
+    DeleteConsumerRequest, ListConsumersRequest, ListTokensRequest,
+};
 use serde::Serialize;
 use tonic::Request;
 use tonic::transport::Endpoint;
@@ -41,34 +43,86 @@ pub(crate) struct Deletion {
 }
 
 /// Lists everything, then deletes the consumer that has most tokens.
-pub(crate) async fn administer(server: &Countersign, redis: &Redis, records: &Records) -> (Vec<List>, Deletion) {
-    let channel = Endpoint::from_shared(format!("http://{}", server.api)).unwrap().connect().await.unwrap();
+pub(crate) async fn administer(
+    server: &Countersign,
+    redis: &Redis,
+    records: &Records,
+) -> (Vec<List>, Deletion) {
+    let channel = Endpoint::from_shared(format!("http://{}", server.api))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
     let bearer = format!("Bearer {}", server.admin_token());
-    let (consumers, tokens) = (ConsumerServiceClient::new(channel.clone()), TokenServiceClient::new(channel));
+    let (consumers, tokens) = (
+        ConsumerServiceClient::new(channel.clone()),
+        TokenServiceClient::new(channel),
+    );
     let all = walk("consumers", async |page_token| {
-        let asked = shown(&bearer, ListConsumersRequest { page_size: PAGE, page_token });
-        let page = consumers.clone().list_consumers(asked).await.unwrap().into_inner();
+        let asked = shown(
+            &bearer,
+            ListConsumersRequest {
+                page_size: PAGE,
+                page_token,
+            },
+        );
+        let page = consumers
+            .clone()
+            .list_consumers(asked)
+            .await
+            .unwrap()
+            .into_inner();
         (page.consumers.len(), page.next_page_token)
     });
     let consumer_key = Account::numbered(0, 0).key;
     let of_one = walk("tokens of one consumer", async |page_token| {
         let holder = Some(Holder::ConsumerKey(consumer_key.clone()));
-        let asked = shown(&bearer, ListTokensRequest { holder, page_size: PAGE, page_token });
-        let page = tokens.clone().list_tokens(asked).await.unwrap().into_inner();
+        let asked = shown(
+            &bearer,
+            ListTokensRequest {
+                holder,
+                page_size: PAGE,
+                page_token,
+            },
+        );
+        let page = tokens
+            .clone()
+            .list_tokens(asked)
+            .await
+            .unwrap()
+            .into_inner();
         (page.tokens.len(), page.next_page_token)
     });
     let lists = vec![all.await, of_one.await];
-    assert_eq!(lists[0].entries, records.consumers, "the list of consumers has not all");
+    assert_eq!(
+        lists[0].entries, records.consumers,
+        "the list of consumers has not all"
+    );
     let begun = Instant::now();
-    let asked = shown(&bearer, DeleteConsumerRequest { consumer_key, etag: String::new() });
+    let asked = shown(
+        &bearer,
+        DeleteConsumerRequest {
+            consumer_key,
+            etag: String::new(),
+        },
+    );
     consumers.clone().delete_consumer(asked).await.unwrap();
     let took_ms = millis(begun.elapsed());
     let tokens = lists[1].entries;
     while !redis.is_absent(ASIDE) && begun.elapsed() < Duration::from_mins(1) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let removed_in_s = redis.is_absent(ASIDE).then(|| begun.elapsed().as_secs_f64());
-    (lists, Deletion { tokens, took_ms, removed_in_s })
+    let removed_in_s = redis
+        .is_absent(ASIDE)
+        .then(|| begun.elapsed().as_secs_f64());
+    (
+        lists,
+        Deletion {
+            tokens,
+            took_ms,
+            removed_in_s,
+        },
+    )
 }
 
 async fn walk(name: &'static str, page: impl AsyncFn(String) -> (usize, String)) -> List {
@@ -98,7 +152,9 @@ async fn walk(name: &'static str, page: impl AsyncFn(String) -> (usize, String))
 
 fn shown<T>(bearer: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", bearer.parse().unwrap());
+    request
+        .metadata_mut()
+        .insert("authorization", bearer.parse().unwrap());
     request
 }
 

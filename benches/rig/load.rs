@@ -52,7 +52,10 @@ impl Outcome {
         let mut sorted = self.latencies.clone();
         sorted.sort_unstable();
         let last = sorted.len().saturating_sub(1);
-        sorted.get(((last as f64) * share) as usize).copied().unwrap_or_default()
+        sorted
+            .get(((last as f64) * share) as usize)
+            .copied()
+            .unwrap_or_default()
     }
 }
 
@@ -68,8 +71,16 @@ pub(crate) enum Pace {
 }
 
 /// Sends `calls` to `address` until they are used up or `limit` is over.
-pub(crate) fn run<C: Call>(address: SocketAddr, calls: Vec<C>, pace: Pace, limit: Duration) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+pub(crate) fn run<C: Call>(
+    address: SocketAddr,
+    calls: Vec<C>,
+    pace: Pace,
+    limit: Duration,
+) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     LocalSet::new().block_on(&runtime, async move {
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
@@ -145,7 +156,12 @@ async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
     sender
 }
 
-async fn closed<C: Call>(connections: &[SendRequest<Bytes>], tally: &Rc<Tally<C>>, in_flight: usize, limit: Duration) {
+async fn closed<C: Call>(
+    connections: &[SendRequest<Bytes>],
+    tally: &Rc<Tally<C>>,
+    in_flight: usize,
+    limit: Duration,
+) {
     let mut workers = JoinSet::new();
     for connection in connections {
         for _ in 0..in_flight {
@@ -164,7 +180,12 @@ async fn closed<C: Call>(connections: &[SendRequest<Bytes>], tally: &Rc<Tally<C>
 }
 
 /// A thread of its own beats the time: the runtime's timers are a thousand times too coarse for these rates.
-async fn open<C: Call>(connections: &[SendRequest<Bytes>], tally: &Rc<Tally<C>>, rate: f64, limit: Duration) {
+async fn open<C: Call>(
+    connections: &[SendRequest<Bytes>],
+    tally: &Rc<Tally<C>>,
+    rate: f64,
+    limit: Duration,
+) {
     let begun = tally.begun;
     let (beat, mut beats) = tokio::sync::mpsc::channel(1);
     std::thread::spawn(move || {
@@ -180,7 +201,10 @@ async fn open<C: Call>(connections: &[SendRequest<Bytes>], tally: &Rc<Tally<C>>,
         while begun.elapsed().as_secs_f64() * rate >= sent as f64 {
             let Some(call) = tally.next() else { break };
             let due = begun + Duration::from_secs_f64(sent as f64 / rate);
-            let (mut connection, tally) = (connections[sent as usize % connections.len()].clone(), Rc::clone(tally));
+            let (mut connection, tally) = (
+                connections[sent as usize % connections.len()].clone(),
+                Rc::clone(tally),
+            );
             asked.spawn_local(async move {
                 let answer = ask(&mut connection, call).await;
                 tally.note(answer, due.elapsed());
@@ -197,7 +221,10 @@ async fn ask<C: Call>(connection: &mut SendRequest<Bytes>, call: C) -> Answer {
     exchange(connection, call).await.unwrap_or(Answer::Failed)
 }
 
-async fn exchange<C: Call>(connection: &mut SendRequest<Bytes>, call: C) -> Result<Answer, h2::Error> {
+async fn exchange<C: Call>(
+    connection: &mut SendRequest<Bytes>,
+    call: C,
+) -> Result<Answer, h2::Error> {
     let (request, sent) = call.into_request();
     std::future::poll_fn(|cx| connection.poll_ready(cx)).await?;
     let (response, mut stream) = connection.send_request(request, sent.is_empty())?;
@@ -213,7 +240,11 @@ async fn exchange<C: Call>(connection: &mut SendRequest<Bytes>, call: C) -> Resu
         received = if received.is_empty() { data } else { received };
     }
     let trailers = body.trailers().await?;
-    Ok(C::judge(head.status, trailers.as_ref().unwrap_or(&head.headers), &received))
+    Ok(C::judge(
+        head.status,
+        trailers.as_ref().unwrap_or(&head.headers),
+        &received,
+    ))
 }
 
 /// One request, and what its answer means.

@@ -39,15 +39,25 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) {
     let dir = tempfile::tempdir().unwrap();
     let redis = (!args.memory).then(|| Redis::start(dir.path()));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let store = runtime.block_on(open_store(redis.as_ref(), dir.path()));
-    println!("{} nonces, {} a second and consumer, {} claims at a time", args.count, args.rate, args.tasks);
+    println!(
+        "{} nonces, {} a second and consumer, {} claims at a time",
+        args.count, args.rate, args.tasks
+    );
     for wanted in [Claim::Fresh, Claim::Replayed] {
         let before = Usage::now(redis.as_ref());
         let started = Instant::now();
         let other = runtime.block_on(claim_all(&store, args, wanted));
         let took = started.elapsed();
-        println!("{other} other than {wanted:?}; {:.0} claims/s", args.count as f64 / took.as_secs_f64());
+        println!(
+            "{other} other than {wanted:?}; {:.0} claims/s",
+            args.count as f64 / took.as_secs_f64()
+        );
         Usage::now(redis.as_ref()).print_since(&before, args.count);
         assert_eq!(other, 0, "a nonce was forgotten or refused wrongly");
     }
@@ -59,14 +69,18 @@ async fn open_store(redis: Option<&Redis>, dir: &Path) -> Arc<dyn Store> {
     fs::write(&master_key, new_master_key(&SystemEntropy).as_bytes()).unwrap();
     fs::set_permissions(&master_key, fs::Permissions::from_mode(0o600)).unwrap();
     let config = StoreConfig {
-        url: redis.map_or(StoreUrl::Memory, |redis| StoreUrl::Redis(format!("redis://{}", redis.address))),
+        url: redis.map_or(StoreUrl::Memory, |redis| {
+            StoreUrl::Redis(format!("redis://{}", redis.address))
+        }),
         master_key_file: Some(master_key),
         timeout: Duration::from_secs(5),
         connections: 4,
         fence_on_restart: false,
     };
     let clock = Arc::new(ManualClock::at(UnixTime::from_secs(NOW)));
-    open(&config, dir, clock, Arc::new(SystemEntropy)).await.unwrap()
+    open(&config, dir, clock, Arc::new(SystemEntropy))
+        .await
+        .unwrap()
 }
 
 /// How many claims had another outcome than wanted.
@@ -74,7 +88,12 @@ async fn claim_all(store: &Arc<dyn Store>, args: &Args, wanted: Claim) -> u64 {
     let mut tasks = JoinSet::new();
     for first in 0..args.tasks {
         let numbers = (first..args.count).step_by(usize::try_from(args.tasks).unwrap());
-        tasks.spawn(claim_each(Arc::clone(store), numbers, (args.rate, args.consumers), wanted));
+        tasks.spawn(claim_each(
+            Arc::clone(store),
+            numbers,
+            (args.rate, args.consumers),
+            wanted,
+        ));
     }
     tasks.join_all().await.into_iter().sum()
 }
@@ -85,7 +104,9 @@ async fn claim_each(
     (rate, consumers): (u64, u64),
     wanted: Claim,
 ) -> u64 {
-    let keys: Vec<_> = (0..consumers).map(|at| ConsumerKey::new(format!("consumer-{at:07}")).unwrap()).collect();
+    let keys: Vec<_> = (0..consumers)
+        .map(|at| ConsumerKey::new(format!("consumer-{at:07}")).unwrap())
+        .collect();
     let (mut other, mut check_id) = (0, [0; 16]);
     SystemEntropy.fill(&mut check_id[..8]);
     for at in numbers {
@@ -121,12 +142,20 @@ struct Usage {
 impl Usage {
     fn now(redis: Option<&Redis>) -> Self {
         let stat = fs::read_to_string("/proc/self/stat").unwrap();
-        let fields: Vec<f64> =
-            stat.rsplit_once(')').unwrap().1.split_whitespace().map(|field| field.parse().unwrap_or(0.0)).collect();
+        let fields: Vec<f64> = stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .split_whitespace()
+            .map(|field| field.parse().unwrap_or(0.0))
+            .collect();
         let counted = |redis: &Redis| {
             let scripts = redis.told("commandstats");
-            let scripts =
-                scripts.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")?.split(',').next());
+            let scripts = scripts.lines().find_map(|line| {
+                line.strip_prefix("cmdstat_evalsha:calls=")?
+                    .split(',')
+                    .next()
+            });
             [
                 redis.process.cpu().as_secs_f64(),
                 redis.info("used_memory") as f64,
@@ -136,16 +165,30 @@ impl Usage {
                 redis.info("total_writes_processed") as f64,
             ]
         };
-        Self { cpu: (fields[11] + fields[12]) / 100.0, memory: fields[21] * 4096.0, redis: redis.map(counted) }
+        Self {
+            cpu: (fields[11] + fields[12]) / 100.0,
+            memory: fields[21] * 4096.0,
+            redis: redis.map(counted),
+        }
     }
 
     fn print_since(&self, before: &Self, count: u64) {
         let count = count as f64;
-        let (cpu, memory) = ((self.cpu - before.cpu) / count * 1e6, (self.memory - before.memory) / count);
+        let (cpu, memory) = (
+            (self.cpu - before.cpu) / count * 1e6,
+            (self.memory - before.memory) / count,
+        );
         println!("  this process, its load included: {cpu:.2} µs of CPU, {memory:.1} B each");
-        let (Some(now), Some(before)) = (self.redis, before.redis) else { return };
-        let [cpu, memory, scripts, commands, reads, writes] = std::array::from_fn(|at| now[at] - before[at]);
-        println!("  Redis: {:.2} µs of CPU, {:.1} B each", cpu / count * 1e6, memory / count);
+        let (Some(now), Some(before)) = (self.redis, before.redis) else {
+            return;
+        };
+        let [cpu, memory, scripts, commands, reads, writes] =
+            std::array::from_fn(|at| now[at] - before[at]);
+        println!(
+            "  Redis: {:.2} µs of CPU, {:.1} B each",
+            cpu / count * 1e6,
+            memory / count
+        );
         println!(
             "  for each script {:.1}, for each read {:.1}, for each write {:.1}; {:.1} commands in all for each claim",
             count / scripts,

@@ -16,10 +16,18 @@ pub(crate) struct Process(Child);
 impl Process {
     /// Starts a program and waits until it answers at `address`.
     pub(crate) fn start(command: &mut Command, address: SocketAddr) -> Self {
-        let process = Self(command.stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")));
+        let process = Self(
+            command
+                .stdin(Stdio::null())
+                .spawn()
+                .unwrap_or_else(|error| panic!("{command:?}: {error}")),
+        );
         let patience = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(address).is_err() {
-            assert!(Instant::now() < patience, "{command:?} does not listen on {address}");
+            assert!(
+                Instant::now() < patience,
+                "{command:?} does not listen on {address}"
+            );
             sleep(Duration::from_millis(20));
         }
         process
@@ -28,7 +36,9 @@ impl Process {
     /// The memory that it has resident, in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));
+        let kibibytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));
         kibibytes.unwrap().trim().parse::<u64>().unwrap() * 1024
     }
 
@@ -36,7 +46,12 @@ impl Process {
     pub(crate) fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
         // After the name, which may have spaces: fields 14 and 15 of proc(5), in ticks of 10 ms.
-        let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let fields: Vec<_> = stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .split_whitespace()
+            .collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         Duration::from_millis(ticks * 10)
     }
@@ -51,7 +66,10 @@ impl Drop for Process {
 
 /// An address on loopback that nobody listens on.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// A Redis that keeps nothing on disk.
@@ -65,8 +83,16 @@ impl Redis {
         let address = free_address();
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-        command.arg("--port").arg(address.port().to_string()).arg("--dir").arg(dir).stdout(Stdio::null());
-        Self { process: Process::start(&mut command, address), address }
+        command
+            .arg("--port")
+            .arg(address.port().to_string())
+            .arg("--dir")
+            .arg(dir)
+            .stdout(Stdio::null());
+        Self {
+            process: Process::start(&mut command, address),
+            address,
+        }
     }
 
     /// What `INFO` tells of a section.
@@ -81,21 +107,33 @@ impl Redis {
 
     fn run(&self, args: &[&str]) -> String {
         let mut command = Command::new("redis-cli");
-        let ended = command.args(["-p", &self.address.port().to_string()]).args(args).output();
+        let ended = command
+            .args(["-p", &self.address.port().to_string()])
+            .args(args)
+            .output();
         String::from_utf8(ended.unwrap().stdout).unwrap()
     }
 
     /// A number that `INFO` tells.
     pub(crate) fn info(&self, name: &str) -> u64 {
         let text = self.told("all");
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         value.unwrap().trim().parse().unwrap()
     }
 
     /// What it used until now.
     pub(crate) fn used(&self) -> Used {
-        let (commands, reads) = (self.info("total_commands_processed"), self.info("total_reads_processed"));
-        Used { cpu: self.process.cpu(), commands, reads }
+        let (commands, reads) = (
+            self.info("total_commands_processed"),
+            self.info("total_reads_processed"),
+        );
+        Used {
+            cpu: self.process.cpu(),
+            commands,
+            reads,
+        }
     }
 }
 
@@ -109,7 +147,11 @@ pub(crate) struct Used {
 
 impl Used {
     pub(crate) fn since(self, before: Self) -> Self {
-        Self { cpu: self.cpu - before.cpu, commands: self.commands - before.commands, reads: self.reads - before.reads }
+        Self {
+            cpu: self.cpu - before.cpu,
+            commands: self.commands - before.commands,
+            reads: self.reads - before.reads,
+        }
     }
 }
 
@@ -143,7 +185,12 @@ impl Countersign {
     }
 
     /// The same, with a place for its log and what its environment has beside.
-    pub(crate) fn start_set(dir: &Path, store: &str, workers: usize, set: (Stdio, &[(&str, &str)])) -> Self {
+    pub(crate) fn start_set(
+        dir: &Path,
+        store: &str,
+        workers: usize,
+        set: (Stdio, &[(&str, &str)]),
+    ) -> Self {
         Self::start_program(Path::new(PROGRAM), dir, store, workers, set)
     }
 
@@ -156,18 +203,54 @@ impl Countersign {
     ) -> Self {
         let (address, api, ops) = (free_address(), free_address(), free_address());
         let mut command = Command::new(program);
-        command.args(["serve", "--store", store, "--http", "127.0.0.1:0", "--workers", &workers.to_string()]);
-        command.arg("--data-dir").arg(dir).arg("--master-key-file").arg(key_file(dir));
+        command.args([
+            "serve",
+            "--store",
+            store,
+            "--http",
+            "127.0.0.1:0",
+            "--workers",
+            &workers.to_string(),
+        ]);
+        command
+            .arg("--data-dir")
+            .arg(dir)
+            .arg("--master-key-file")
+            .arg(key_file(dir));
         for (listener, address) in [("--check", address), ("--api", api), ("--ops", ops)] {
             command.arg(listener).arg(address.to_string());
         }
-        let process = Process::start(command.stderr(log).envs(environment.iter().copied()), address);
-        Self { process, address, api, ops, dir: dir.to_owned() }
+        let process = Process::start(
+            command.stderr(log).envs(environment.iter().copied()),
+            address,
+        );
+        Self {
+            process,
+            address,
+            api,
+            ops,
+            dir: dir.to_owned(),
+        }
     }
 
     pub(crate) fn add_accounts(&self) {
-        for Account { key, secret, token, token_secret } in calls::accounts() {
-            self.admin(&["consumer", "create", "--name", &key, "--consumer-key", &key, "--consumer-secret", &secret]);
+        for Account {
+            key,
+            secret,
+            token,
+            token_secret,
+        } in calls::accounts()
+        {
+            self.admin(&[
+                "consumer",
+                "create",
+                "--name",
+                &key,
+                "--consumer-key",
+                &key,
+                "--consumer-secret",
+                &secret,
+            ]);
             self.admin(&[
                 "token",
                 "create",
@@ -184,15 +267,28 @@ impl Countersign {
     /// Runs an administration command.
     pub(crate) fn admin(&self, args: &[&str]) {
         let mut command = Command::new(PROGRAM);
-        command.args(args).arg("--data-dir").arg(&self.dir).arg("--server").arg(format!("http://{}", self.api));
+        command
+            .args(args)
+            .arg("--data-dir")
+            .arg(&self.dir)
+            .arg("--server")
+            .arg(format!("http://{}", self.api));
         let ended = command.output().unwrap();
         let log = || fs::read_to_string(self.dir.join("log")).unwrap_or_default();
-        assert!(ended.status.success(), "{args:?}: {}{}", String::from_utf8_lossy(&ended.stderr), log());
+        assert!(
+            ended.status.success(),
+            "{args:?}: {}{}",
+            String::from_utf8_lossy(&ended.stderr),
+            log()
+        );
     }
 
     /// What administrators show.
     pub(crate) fn admin_token(&self) -> String {
-        fs::read_to_string(self.dir.join("admin-token")).unwrap().trim_end().to_owned()
+        fs::read_to_string(self.dir.join("admin-token"))
+            .unwrap()
+            .trim_end()
+            .to_owned()
     }
 }
 
@@ -200,8 +296,20 @@ impl Countersign {
 pub(crate) fn key_file(dir: &Path) -> PathBuf {
     let path = dir.join("master.key");
     if !path.exists() {
-        let key = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
-        assert!(Command::new(PROGRAM).arg("keygen").stdout(key).status().unwrap().success());
+        let key = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .unwrap();
+        assert!(
+            Command::new(PROGRAM)
+                .arg("keygen")
+                .stdout(key)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
     path
 }

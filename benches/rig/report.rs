@@ -20,8 +20,14 @@ pub(crate) struct Latency {
 
 impl Latency {
     pub(crate) fn of(outcome: &Outcome) -> Self {
-        let [p50_us, p99_us, p999_us] = [0.5, 0.99, 0.999].map(|share| micros(outcome.percentile(share)));
-        Self { rate: outcome.rate(), p50_us, p99_us, p999_us }
+        let [p50_us, p99_us, p999_us] =
+            [0.5, 0.99, 0.999].map(|share| micros(outcome.percentile(share)));
+        Self {
+            rate: outcome.rate(),
+            p50_us,
+            p99_us,
+            p999_us,
+        }
     }
 }
 

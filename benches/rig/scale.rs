@@ -77,26 +77,60 @@ struct WorkingSet {
 /// Runs it.
 pub(crate) fn run(args: &Args) {
     let dir = tempfile::tempdir().unwrap();
-    let records = Records { consumers: args.consumers };
+    let records = Records {
+        consumers: args.consumers,
+    };
     let redis = Redis::start(&directory(dir.path(), "redis-data"));
     let seeded = seed::seed(&records, &redis, &key_file(dir.path()));
     let begun = Instant::now();
     let server = start(dir.path(), &redis, args.workers);
-    let first = load::run(server.address, calls(&records, 1, 0, 1), Pace::Closed, Duration::from_secs(5));
+    let first = load::run(
+        server.address,
+        calls(&records, 1, 0, 1),
+        Pace::Closed,
+        Duration::from_secs(5),
+    );
     assert_eq!(first.allowed, 1, "the first check was not allowed");
     let start_ms = millis(begun.elapsed());
     let memory = touch_all(&server, &redis, &records);
-    let working_sets = sizes(&records).map(|tokens| working_set(&server, &redis, &records, tokens, args)).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let working_sets = sizes(&records)
+        .map(|tokens| working_set(&server, &redis, &records, tokens, args))
+        .collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (lists, deletion) = runtime.block_on(lists::administer(&server, &redis, &records));
     let commands = commands(&redis);
-    let scans = commands.keys().filter(|name| SCANS.contains(&name.as_str())).cloned().collect();
+    let scans = commands
+        .keys()
+        .filter(|name| SCANS.contains(&name.as_str()))
+        .cloned()
+        .collect();
     let workers = args.workers;
-    save(&args.out, &Report { workers, seeded, start_ms, memory, working_sets, lists, deletion, commands, scans });
+    save(
+        &args.out,
+        &Report {
+            workers,
+            seeded,
+            start_ms,
+            memory,
+            working_sets,
+            lists,
+            deletion,
+            commands,
+            scans,
+        },
+    );
 }
 
 fn start(dir: &Path, redis: &Redis, workers: usize) -> Countersign {
-    Countersign::start_logging(dir, &format!("redis://{}", redis.address), workers, Stdio::null())
+    Countersign::start_logging(
+        dir,
+        &format!("redis://{}", redis.address),
+        workers,
+        Stdio::null(),
+    )
 }
 
 /// Checks of `count` tokens of the first `among`, in an order that jumps, from the place `from` in it.
@@ -124,7 +158,11 @@ fn touch_all(server: &Countersign, redis: &Redis, records: &Records) -> Memory {
             let outcome = all_allowed(server.address, calls, Duration::from_secs(120));
             cpu += server.process.cpu() - before.0;
             redis_cpu += redis.process.cpu() - before.1;
-            assert_eq!(outcome.latencies.len(), count, "the time was over before all tokens were asked about");
+            assert_eq!(
+                outcome.latencies.len(),
+                count,
+                "the time was over before all tokens were asked about"
+            );
             took += outcome.took;
             answered += outcome.allowed;
             from += count;
@@ -145,14 +183,27 @@ fn touch_all(server: &Countersign, redis: &Redis, records: &Records) -> Memory {
 
 fn sizes(records: &Records) -> impl Iterator<Item = usize> {
     let all = records.tokens();
-    [16, 1_000, 10_000, 100_000, all].into_iter().filter(move |&size| size <= all)
+    [16, 1_000, 10_000, 100_000, all]
+        .into_iter()
+        .filter(move |&size| size <= all)
 }
 
-fn working_set(server: &Countersign, redis: &Redis, records: &Records, tokens: usize, args: &Args) -> WorkingSet {
+fn working_set(
+    server: &Countersign,
+    redis: &Redis,
+    records: &Records,
+    tokens: usize,
+    args: &Args,
+) -> WorkingSet {
     let limit = Duration::from_secs_f64(args.seconds);
     let first = tokens.min(BATCH);
     let warming = calls(records, tokens, 0, first);
-    let calls = calls(records, tokens, first, (MOST_A_SECOND * args.seconds) as usize);
+    let calls = calls(
+        records,
+        tokens,
+        first,
+        (MOST_A_SECOND * args.seconds) as usize,
+    );
     // What fits into memory is brought there.
     all_allowed(server.address, warming, limit);
     let before = (server.process.cpu(), redis.process.cpu(), lookups(server));
@@ -170,7 +221,11 @@ fn working_set(server: &Countersign, redis: &Redis, records: &Records, tokens: u
 
 fn all_allowed(address: SocketAddr, calls: Vec<Bytes>, limit: Duration) -> Outcome {
     let outcome = load::run(address, calls, Pace::Closed, limit);
-    assert!(outcome.is_allowed("Countersign"), "{} checks failed", outcome.failed);
+    assert!(
+        outcome.is_allowed("Countersign"),
+        "{} checks failed",
+        outcome.failed
+    );
     outcome
 }
 
@@ -180,27 +235,54 @@ fn commands(redis: &Redis) -> BTreeMap<String, u64> {
         let (name, counts) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
         Some((name.to_owned(), counts.split(',').next()?.parse().ok()?))
     };
-    redis.told("commandstats").lines().filter_map(count).collect()
+    redis
+        .told("commandstats")
+        .lines()
+        .filter_map(count)
+        .collect()
 }
 
 /// Look-ups of credentials: those that memory answered, and all.
 fn lookups(server: &Countersign) -> (f64, f64) {
-    let of = |outcome| metric(server, &format!("countersign_cache_lookups_total{{outcome=\"{outcome}\"}}"));
+    let of = |outcome| {
+        metric(
+            server,
+            &format!("countersign_cache_lookups_total{{outcome=\"{outcome}\"}}"),
+        )
+    };
     (of("hit"), of("hit") + of("miss"))
 }
 
 /// The value of a series.
 fn metric(server: &Countersign, series: &str) -> f64 {
     let mut stream = TcpStream::connect(server.ops).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: ops\r\nConnection: close\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: ops\r\nConnection: close\r\n\r\n")
+        .unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
-    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    value.unwrap_or_else(|| panic!("no {series} in {text}")).trim().parse().unwrap()
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value
+        .unwrap_or_else(|| panic!("no {series} in {text}"))
+        .trim()
+        .parse()
+        .unwrap()
 }
 
 /// Commands that go through the whole key space, or through a whole collection.
-const SCANS: [&str; 9] = ["keys", "scan", "sscan", "hscan", "zscan", "randomkey", "smembers", "hgetall", "sort"];
+const SCANS: [&str; 9] = [
+    "keys",
+    "scan",
+    "sscan",
+    "hscan",
+    "zscan",
+    "randomkey",
+    "smembers",
+    "hgetall",
+    "sort",
+];
 
 /// Has no divisor in common with the numbers of tokens here, so that it leads through all of them.
 const STRIDE: usize = 1_299_709;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use countersign::clock::{Clock as _, SystemClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::model::{
-    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Generation,
-    Scopes, Secret, Token, TokenStatus,
+    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret,
+    ConsumerStatus, Generation, Scopes, Secret, Token, TokenStatus,
 };
 use countersign::store::{self, Store};
 use futures_util::{StreamExt as _, stream};
@@ -44,7 +44,11 @@ impl Records {
     /// Whose a token is: one of each consumer, then one more of every second one, and the last fourth of the first.
     pub(crate) fn consumer_of(&self, token: usize) -> usize {
         let (all, tokens) = (self.consumers, self.tokens());
-        if token >= tokens / 4 * 3 { 0 } else { token % all }
+        if token >= tokens / 4 * 3 {
+            0
+        } else {
+            token % all
+        }
     }
 }
 
@@ -57,10 +61,17 @@ pub(crate) fn seed(records: &Records, redis: &Redis, key_file: &Path) -> Seeded 
         let store = open(redis, key_file).await;
         let (now, store) = (SystemClock.now(), &store);
         let consumers = stream::iter(0..records.consumers).map(|n| consumer(n, now));
-        consumers.for_each_concurrent(AT_ONCE, async |one| store.create_consumer(&one).await.unwrap()).await;
+        consumers
+            .for_each_concurrent(AT_ONCE, async |one| {
+                store.create_consumer(&one).await.unwrap()
+            })
+            .await;
         let with_consumers = redis.info("used_memory");
-        let tokens = stream::iter(0..records.tokens()).map(|n| token(records.consumer_of(n), n, now));
-        tokens.for_each_concurrent(AT_ONCE, async |one| store.create_token(&one).await.unwrap()).await;
+        let tokens =
+            stream::iter(0..records.tokens()).map(|n| token(records.consumer_of(n), n, now));
+        tokens
+            .for_each_concurrent(AT_ONCE, async |one| store.create_token(&one).await.unwrap())
+            .await;
         with_consumers
     });
     let redis_bytes = redis.info("used_memory");
@@ -69,7 +80,8 @@ pub(crate) fn seed(records: &Records, redis: &Redis, key_file: &Path) -> Seeded 
         tokens: records.tokens(),
         seconds: begun.elapsed().as_secs_f64(),
         bytes_per_consumer: with_consumers.saturating_sub(empty) as f64 / records.consumers as f64,
-        bytes_per_token: redis_bytes.saturating_sub(with_consumers) as f64 / records.tokens() as f64,
+        bytes_per_token: redis_bytes.saturating_sub(with_consumers) as f64
+            / records.tokens() as f64,
         redis_bytes,
     }
 }
@@ -82,12 +94,22 @@ async fn open(redis: &Redis, key_file: &Path) -> Arc<dyn Store> {
         timeout: Duration::from_secs(30),
         ..Config::default().store
     };
-    store::open(&config, Path::new("."), Arc::new(SystemClock), Arc::new(SystemEntropy)).await.unwrap()
+    store::open(
+        &config,
+        Path::new("."),
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy),
+    )
+    .await
+    .unwrap()
 }
 
 fn consumer(n: usize, now: UnixTime) -> Consumer {
     let account = Account::numbered(n, 0);
-    let secret = ConsumerSecret { secret: Secret::new(account.secret.into_bytes()), expires_at: None };
+    let secret = ConsumerSecret {
+        secret: Secret::new(account.secret.into_bytes()),
+        expires_at: None,
+    };
     Consumer {
         id: ConsumerId::new(format!("id-{n}")).unwrap(),
         name: ConsumerName::new(format!("Consumer {n}")).unwrap(),

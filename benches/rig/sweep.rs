@@ -58,14 +58,25 @@ pub(crate) fn run(args: &Args) {
     let url = format!("redis://{}", redis.address);
     let floor = Floor::start(args.workers);
     let with_redis = Countersign::start(&directory(dir.path(), "redis"), &url, args.workers);
-    let embedded = Countersign::start(&directory(dir.path(), "embedded"), "embedded:bench.redb", args.workers);
-    let servers = [("floor", floor.address), ("embedded", embedded.address), ("redis", with_redis.address)];
+    let embedded = Countersign::start(
+        &directory(dir.path(), "embedded"),
+        "embedded:bench.redb",
+        args.workers,
+    );
+    let servers = [
+        ("floor", floor.address),
+        ("embedded", embedded.address),
+        ("redis", with_redis.address),
+    ];
     let limit = Duration::from_secs_f64(args.seconds);
     let closed = |address| {
         let calls = calls::allowed((MOST_A_SECOND * args.seconds) as usize);
         load::run(address, calls, Pace::Closed, limit).rate()
     };
-    let saturations: Vec<_> = servers.iter().map(|&(_, address)| median((0..3).map(|_| closed(address)))).collect();
+    let saturations: Vec<_> = servers
+        .iter()
+        .map(|&(_, address)| median((0..3).map(|_| closed(address))))
+        .collect();
     let saturation = saturations[0];
     let mut runs = Vec::new();
     for turn in 0..args.turns {
@@ -76,13 +87,27 @@ pub(crate) fn run(args: &Args) {
                 if offered < most * HIGHEST {
                     let calls = calls::allowed((offered * args.seconds) as usize);
                     let outcome = load::run(address, calls, Pace::Open(offered), limit);
-                    runs.push(Run { server, turn, offered, latency: Latency::of(&outcome) });
+                    runs.push(Run {
+                        server,
+                        turn,
+                        offered,
+                        latency: Latency::of(&outcome),
+                    });
                 }
             }
         }
     }
     let (workers, turns, seconds) = (args.workers, args.turns, args.seconds);
-    save(&args.out, &Report { workers, turns, seconds, saturation, runs });
+    save(
+        &args.out,
+        &Report {
+            workers,
+            turns,
+            seconds,
+            saturation,
+            runs,
+        },
+    );
 }
 
 /// More than any server here answers.

@@ -35,7 +35,13 @@ pub(crate) struct AdminArgs {
     #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     token_file: Option<PathBuf>,
     /// How to print what the server answers
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t, global = true)]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t,
+        global = true
+    )]
     pub(crate) output: Format,
 }
 
@@ -84,11 +90,22 @@ impl AdminArgs {
     /// What is named on the command line is stronger than the environment, and that than the data directory.
     fn token(&self) -> anyhow::Result<Option<AdminToken>> {
         if let Some(path) = &self.token_file {
-            let text = Zeroizing::new(fs::read_to_string(path).with_context(|| path.display().to_string())?);
-            let none = || Usage(format!("--token-file: {} does not hold a token", path.display()));
-            return Ok(Some(AdminToken::new(text.trim_ascii_end()).ok_or_else(none)?));
+            let text = Zeroizing::new(
+                fs::read_to_string(path).with_context(|| path.display().to_string())?,
+            );
+            let none = || {
+                Usage(format!(
+                    "--token-file: {} does not hold a token",
+                    path.display()
+                ))
+            };
+            return Ok(Some(
+                AdminToken::new(text.trim_ascii_end()).ok_or_else(none)?,
+            ));
         }
-        let variable = [AdminToken::VARIABLE, ISSUER_VARIABLE].iter().find_map(|name| env::var(name).ok());
+        let variable = [AdminToken::VARIABLE, ISSUER_VARIABLE]
+            .iter()
+            .find_map(|name| env::var(name).ok());
         if variable.is_none() && self.tls.client_certificate.is_some() {
             return Ok(None);
         }
@@ -100,10 +117,17 @@ impl AdminArgs {
 
 impl Target {
     /// Connects, and allows each call so much time.
-    pub(crate) async fn connect(&self, tls: &TlsArgs, timeout: Duration) -> anyhow::Result<Channel> {
-        let mut endpoint = Endpoint::from_shared(self.to_string()).with_context(|| format!("--server {self}"))?;
+    pub(crate) async fn connect(
+        &self,
+        tls: &TlsArgs,
+        timeout: Duration,
+    ) -> anyhow::Result<Channel> {
+        let mut endpoint =
+            Endpoint::from_shared(self.to_string()).with_context(|| format!("--server {self}"))?;
         if let Self::Tls(_) = self {
-            endpoint = endpoint.tls_config(tls.config()?).context("the files of --ca and --client-certificate")?;
+            endpoint = endpoint
+                .tls_config(tls.config()?)
+                .context("the files of --ca and --client-certificate")?;
         }
         endpoint.connect_timeout(timeout).timeout(timeout).connect().await.with_context(|| {
             format!("can not reach {self}: is `countersign serve` running, and does it listen there? (--server)")
@@ -119,7 +143,12 @@ impl FromStr for Target {
             Some(("unix", path)) if !path.is_empty() => Ok(Self::Unix(text.to_owned())),
             Some(("http", rest)) if is_authority(rest) => Ok(Self::Plain(text.to_owned())),
             Some(("https", rest)) if is_authority(rest) => Ok(Self::Tls(text.to_owned())),
-            Some((_, port)) if port.rsplit(':').next().is_some_and(|port| port.parse::<u16>().is_ok()) => {
+            Some((_, port))
+                if port
+                    .rsplit(':')
+                    .next()
+                    .is_some_and(|port| port.parse::<u16>().is_ok()) =>
+            {
                 Ok(Self::Plain(format!("http://{text}")))
             }
             _ => Err("expected http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:PATH"),
@@ -136,8 +165,11 @@ impl fmt::Display for Target {
 
 /// `//` and a host, without a path: gRPC has none to choose.
 fn is_authority(rest: &str) -> bool {
-    let authority = rest.strip_prefix("//").map(|authority| authority.strip_suffix('/').unwrap_or(authority));
-    authority.is_some_and(|authority| !authority.is_empty() && !authority.contains(['/', '?', '#', '@']))
+    let authority = rest
+        .strip_prefix("//")
+        .map(|authority| authority.strip_suffix('/').unwrap_or(authority));
+    authority
+        .is_some_and(|authority| !authority.is_empty() && !authority.contains(['/', '?', '#', '@']))
 }
 
 // === impl TlsArgs ===
@@ -165,7 +197,9 @@ fn read(path: &PathBuf) -> anyhow::Result<Vec<u8>> {
 
 impl Bearer {
     fn new(token: Option<&AdminToken>) -> anyhow::Result<Self> {
-        let Some(token) = token else { return Ok(Self(None)) };
+        let Some(token) = token else {
+            return Ok(Self(None));
+        };
         let value = [b"Bearer ", token.expose()].concat();
         let mut value = MetadataValue::try_from(value.as_slice()).context("the token")?;
         value.set_sensitive(true);
@@ -176,7 +210,9 @@ impl Bearer {
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(value) = &self.0 {
-            request.metadata_mut().insert("authorization", value.clone());
+            request
+                .metadata_mut()
+                .insert("authorization", value.clone());
         }
         Ok(request)
     }
@@ -188,11 +224,18 @@ pub(crate) fn refused(status: Status) -> anyhow::Error {
     let details = status.get_error_details();
     match details.bad_request() {
         Some(wrong) => {
-            let line = |one: &tonic_types::FieldViolation| format!("\n  {} {}", one.field, one.description);
-            anyhow::anyhow!("the server refused:{}", wrong.field_violations.iter().map(line).collect::<String>())
+            let line = |one: &tonic_types::FieldViolation| {
+                format!("\n  {} {}", one.field, one.description)
+            };
+            anyhow::anyhow!(
+                "the server refused:{}",
+                wrong.field_violations.iter().map(line).collect::<String>()
+            )
         }
         None if status.code() == Code::Unimplemented => {
-            anyhow::anyhow!("the server does not know this call: --server must name its api listener, of this version")
+            anyhow::anyhow!(
+                "the server does not know this call: --server must name its api listener, of this version"
+            )
         }
         None if broke(&status) => anyhow::anyhow!(
             "no answer came back: --server must name the api listener, with https where it has TLS; if it does, what was \
@@ -204,7 +247,9 @@ pub(crate) fn refused(status: Status) -> anyhow::Error {
 
 /// Whether it was not the server who said so, but the connection that ended.
 fn broke(status: &Status) -> bool {
-    status.source().is_some_and(|source| source.is::<tonic::transport::Error>())
+    status
+        .source()
+        .is_some_and(|source| source.is::<tonic::transport::Error>())
 }
 
 /// What an issuer's token may stand in, for the server as for a command.
@@ -225,16 +270,43 @@ mod tests {
     #[test]
     fn a_server_is_named_by_url_address_or_socket() {
         for (text, target) in [
-            ("http://127.0.0.1:50052", Target::Plain("http://127.0.0.1:50052".to_owned())),
-            ("127.0.0.1:50051", Target::Plain("http://127.0.0.1:50051".to_owned())),
-            ("[::1]:50051", Target::Plain("http://[::1]:50051".to_owned())),
-            ("countersign:50051", Target::Plain("http://countersign:50051".to_owned())),
-            ("https://auth.example.com", Target::Tls("https://auth.example.com".to_owned())),
-            ("unix:/run/countersign/api.sock", Target::Unix("unix:/run/countersign/api.sock".to_owned())),
+            (
+                "http://127.0.0.1:50052",
+                Target::Plain("http://127.0.0.1:50052".to_owned()),
+            ),
+            (
+                "127.0.0.1:50051",
+                Target::Plain("http://127.0.0.1:50051".to_owned()),
+            ),
+            (
+                "[::1]:50051",
+                Target::Plain("http://[::1]:50051".to_owned()),
+            ),
+            (
+                "countersign:50051",
+                Target::Plain("http://countersign:50051".to_owned()),
+            ),
+            (
+                "https://auth.example.com",
+                Target::Tls("https://auth.example.com".to_owned()),
+            ),
+            (
+                "unix:/run/countersign/api.sock",
+                Target::Unix("unix:/run/countersign/api.sock".to_owned()),
+            ),
         ] {
             assert_eq!(text.parse(), Ok(target));
         }
-        for wrong in ["", "localhost", "unix:", "http://", "http://host/path", "ftp://host", "http:host", "host:port"] {
+        for wrong in [
+            "",
+            "localhost",
+            "unix:",
+            "http://",
+            "http://host/path",
+            "ftp://host",
+            "http:host",
+            "host:port",
+        ] {
             assert!(wrong.parse::<Target>().is_err(), "{wrong:?}");
         }
     }
@@ -249,6 +321,9 @@ mod tests {
             refused(status).to_string(),
             "the server refused:\n  consumer.name must not be empty\n  consumer.flows[0] is no flow"
         );
-        assert_eq!(refused(Status::not_found("there is no token t")).to_string(), "there is no token t");
+        assert_eq!(
+            refused(Status::not_found("there is no token t")).to_string(),
+            "there is no token t"
+        );
     }
 }

@@ -35,7 +35,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn check(file: Option<PathBuf>) -> anyhow::Result<()> {
-    let sources = Sources { file, env: environment(), ..Sources::default() };
+    let sources = Sources {
+        file,
+        env: environment(),
+        ..Sources::default()
+    };
     let config = config::load(&sources).map_err(|error| Usage(error.to_string()))?;
     for warning in config.warnings() {
         print(&format!("warning: {warning}"));

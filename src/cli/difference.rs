@@ -6,7 +6,11 @@ use super::output::Field;
 pub(super) fn fields(expected: &str, signed: &str, first_difference: usize) -> [Field; 3] {
     let (expected, mark) = cut(expected, first_difference);
     let (signed, _) = cut(signed, first_difference);
-    [("expected", expected), ("client signed", signed), ("", format!("{:mark$}^", ""))]
+    [
+        ("expected", expected),
+        ("client signed", signed),
+        ("", format!("{:mark$}^", "")),
+    ]
 }
 
 /// What stands around a byte, and in which column that is now. Base strings are ASCII.
@@ -16,8 +20,15 @@ fn cut(base_string: &str, at: usize) -> (String, usize) {
     let to = characters.len().min(at + AFTER);
     let before = if from > 0 { "…" } else { "" };
     let after = if to < characters.len() { "…" } else { "" };
-    let shown: String = characters.get(from..to).unwrap_or_default().iter().collect();
-    (format!("{before}{shown}{after}"), at - from + before.chars().count())
+    let shown: String = characters
+        .get(from..to)
+        .unwrap_or_default()
+        .iter()
+        .collect();
+    (
+        format!("{before}{shown}{after}"),
+        at - from + before.chars().count(),
+    )
 }
 
 /// How many characters are shown before the difference.
@@ -34,10 +45,17 @@ mod tests {
     fn the_mark_stands_below_the_first_byte_that_differs() {
         let common = "x".repeat(100);
         for before in ["", "GET&http", &common] {
-            let [(_, expected), (_, signed), (_, mark)] =
-                fields(&format!("{before}a{common}"), &format!("{before}b"), before.len());
+            let [(_, expected), (_, signed), (_, mark)] = fields(
+                &format!("{before}a{common}"),
+                &format!("{before}b"),
+                before.len(),
+            );
             let column = mark.chars().count() - 1;
-            assert_eq!((expected.chars().nth(column), signed.chars().nth(column)), (Some('a'), Some('b')), "{before}");
+            assert_eq!(
+                (expected.chars().nth(column), signed.chars().nth(column)),
+                (Some('a'), Some('b')),
+                "{before}"
+            );
             assert_eq!(expected.starts_with('…'), before.len() == 100);
             assert!(expected.ends_with("x…") && signed.ends_with('b'));
         }

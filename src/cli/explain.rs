@@ -13,8 +13,8 @@ use countersign::clock::{Clock as _, SystemClock};
 use countersign::model::{MIN_RSA_BITS, Secret};
 use countersign::oauth::diagnosis::{BUDGET, Diagnosis, Evidence, Forwarded, Setting, diagnose};
 use countersign::oauth::{
-    Body, BodyHashRule, Compat, CompatProfile, KeySchedule, Keys, Limits, Rejection, Request, RsaPublicKey, Scheme,
-    SignatureMethod, SignedRequest,
+    Body, BodyHashRule, Compat, CompatProfile, KeySchedule, Keys, Limits, Rejection, Request,
+    RsaPublicKey, Scheme, SignatureMethod, SignedRequest,
 };
 use serde::Serialize;
 
@@ -77,7 +77,11 @@ enum Output {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let explained = explain(args).map_err(|error| Usage(format!("{error:#}")))?;
     explained.print(args.output)?;
-    Ok(if explained.verdict == Verdict::Verified { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if explained.verdict == Verdict::Verified {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn explain(args: &Args) -> anyhow::Result<Explanation> {
@@ -119,8 +123,14 @@ impl Explanation {
     ///
     /// # Errors
     /// When the key that its method needs was not given.
-    fn of(raw: &RawRequest<'_>, scheme: Scheme, material: &Material, now: u64) -> anyhow::Result<Self> {
-        let (authorization, content_type) = (raw.values("authorization"), raw.values("content-type"));
+    fn of(
+        raw: &RawRequest<'_>,
+        scheme: Scheme,
+        material: &Material,
+        now: u64,
+    ) -> anyhow::Result<Self> {
+        let (authorization, content_type) =
+            (raw.values("authorization"), raw.values("content-type"));
         let request = Request {
             method: raw.method,
             scheme,
@@ -135,7 +145,9 @@ impl Explanation {
             Ok(Some(signed)) => {
                 let verdict = Self::of_signed(signed, material, now)?;
                 let refused = verdict.verdict == Verdict::Refused;
-                let diagnosis = refused.then(|| material.diagnose(&request, forwarded(raw))).flatten();
+                let diagnosis = refused
+                    .then(|| material.diagnose(&request, forwarded(raw)))
+                    .flatten();
                 Ok(match diagnosis {
                     Some(diagnosis) => verdict.explained(diagnosis),
                     None => verdict,
@@ -152,16 +164,27 @@ impl Explanation {
         let base_string = Some(String::from_utf8_lossy(&signed.base_string()).into_owned());
         let verdict = match material.prove(signed) {
             Err(rejection) => Self::refused(rejection),
-            Ok(Some(timestamp)) if timestamp.abs_diff(now) > WINDOW => Self::out_of_time(timestamp, now),
-            Ok(_) => Self { verdict: Verdict::Verified, ..Self::default() },
+            Ok(Some(timestamp)) if timestamp.abs_diff(now) > WINDOW => {
+                Self::out_of_time(timestamp, now)
+            }
+            Ok(_) => Self {
+                verdict: Verdict::Verified,
+                ..Self::default()
+            },
         };
-        Ok(Self { base_string, ..verdict })
+        Ok(Self {
+            base_string,
+            ..verdict
+        })
     }
 
     fn unsigned() -> Self {
         Self {
             problem: Some("parameter_absent"),
-            advice: Some("sign the request with OAuth 1.0 (RFC 5849): it has no `oauth_*` parameter".to_owned()),
+            advice: Some(
+                "sign the request with OAuth 1.0 (RFC 5849): it has no `oauth_*` parameter"
+                    .to_owned(),
+            ),
             ..Self::default()
         }
     }
@@ -179,7 +202,13 @@ impl Explanation {
 
     fn explained(self, diagnosis: Diagnosis) -> Self {
         let cause = Some(diagnosis.cause());
-        let Diagnosis { base_string, client_base_string, first_difference, remedy, .. } = diagnosis;
+        let Diagnosis {
+            base_string,
+            client_base_string,
+            first_difference,
+            remedy,
+            ..
+        } = diagnosis;
         Self {
             advice: self.advice.map(|advice| advice.replace(COMPARE, "")),
             base_string: Some(base_string),
@@ -197,7 +226,12 @@ impl Explanation {
             "the timestamp {timestamp} is {} s {direction} {now}, when the request arrived; {WINDOW} s are accepted",
             timestamp.abs_diff(now)
         );
-        Self { verdict: Verdict::Refused, problem: Some("timestamp_refused"), advice: Some(advice), ..Self::default() }
+        Self {
+            verdict: Verdict::Refused,
+            problem: Some("timestamp_refused"),
+            advice: Some(advice),
+            ..Self::default()
+        }
     }
 
     fn print(&self, format: Output) -> anyhow::Result<()> {
@@ -210,9 +244,11 @@ impl Explanation {
             ("remedy", text(self.remedy.as_deref())),
             ("base string", text(self.base_string.as_deref())),
         ];
-        if let (Some(ours), Some(theirs), Some(at)) =
-            (&self.base_string, &self.client_base_string, self.first_difference)
-        {
+        if let (Some(ours), Some(theirs), Some(at)) = (
+            &self.base_string,
+            &self.client_base_string,
+            self.first_difference,
+        ) {
             fields.extend(difference::fields(ours, theirs, at));
         }
         let format = match format {
@@ -249,17 +285,22 @@ impl Material {
         let missing = match (method.is_rsa(), &self.public_key, &self.consumer_secret) {
             (true, None, _) => "--public-key",
             (false, _, None) => "--consumer-secret",
-            _ if !method.is_rsa() && signed.token().is_some() && self.token_secret.is_none() => "--token-secret",
+            _ if !method.is_rsa() && signed.token().is_some() && self.token_secret.is_none() => {
+                "--token-secret"
+            }
             _ => return Ok(()),
         };
-        Err(Usage(format!("the request is signed with {method}: give {missing}")))
+        Err(Usage(format!(
+            "the request is signed with {method}: give {missing}"
+        )))
     }
 
     /// The timestamp that was proven, if there is one.
     fn prove(&self, signed: SignedRequest<'_>) -> Result<Option<u64>, Rejection> {
         let schedule = KeySchedule::default();
-        let verified =
-            self.with_keys(|keys| signed.verify_under(self.compat, keys, &schedule, BodyHashRule::Accept))?;
+        let verified = self.with_keys(|keys| {
+            signed.verify_under(self.compat, keys, &schedule, BodyHashRule::Accept)
+        })?;
         Ok(verified.request().timestamp())
     }
 
@@ -294,15 +335,23 @@ impl Material {
 
     /// What a service would not let pass by default.
     fn warn(&self, method: SignatureMethod) -> io::Result<()> {
-        let bits = self.public_key.as_ref().filter(|_| method.is_rsa()).map(RsaPublicKey::bits);
+        let bits = self
+            .public_key
+            .as_ref()
+            .filter(|_| method.is_rsa())
+            .map(RsaPublicKey::bits);
         if let Some(bits) = bits.filter(|&bits| bits < MIN_RSA_BITS) {
-            warn(&format!("the RSA key has {bits} bits; a consumer needs at least {MIN_RSA_BITS}"))?;
+            warn(&format!(
+                "the RSA key has {bits} bits; a consumer needs at least {MIN_RSA_BITS}"
+            ))?;
         }
         match method {
-            SignatureMethod::Plaintext => {
-                warn("PLAINTEXT sends the secrets and protects nothing else; it is refused unless it is allowed")
+            SignatureMethod::Plaintext => warn(
+                "PLAINTEXT sends the secrets and protects nothing else; it is refused unless it is allowed",
+            ),
+            SignatureMethod::RsaSha1 => {
+                warn("RSA-SHA1 is refused unless the consumer is allowed to use it")
             }
-            SignatureMethod::RsaSha1 => warn("RSA-SHA1 is refused unless the consumer is allowed to use it"),
             SignatureMethod::HmacSha1
             | SignatureMethod::HmacSha256
             | SignatureMethod::HmacSha512
@@ -332,7 +381,10 @@ fn profiles() -> impl TypedValueParser<Value = CompatProfile> {
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     if file == Path::new("-") {
         let mut capture = Vec::new();
-        io::stdin().lock().read_to_end(&mut capture).context("standard input")?;
+        io::stdin()
+            .lock()
+            .read_to_end(&mut capture)
+            .context("standard input")?;
         return Ok(capture);
     }
     std::fs::read(file).with_context(|| file.display().to_string())

@@ -21,7 +21,12 @@ pub(crate) struct Args {
     #[command(flatten)]
     tls: TlsArgs,
     /// The gRPC service to ask about [default: the whole server]
-    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     service: String,
     /// How long to wait for the answer
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = humantime::parse_duration)]
@@ -30,22 +35,44 @@ pub(crate) struct Args {
 
 /// Runs the command: prints the status, and succeeds only when it is SERVING.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let status = tokio::time::timeout(args.timeout, ask(&args)).await.with_context(|| {
-        format!("{} did not answer within {}", args.server, humantime::format_duration(args.timeout))
-    })??;
+    let status = tokio::time::timeout(args.timeout, ask(&args))
+        .await
+        .with_context(|| {
+            format!(
+                "{} did not answer within {}",
+                args.server,
+                humantime::format_duration(args.timeout)
+            )
+        })??;
     writeln!(io::stdout(), "{}", status.as_str_name())?;
-    Ok(if status == ServingStatus::Serving { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if status == ServingStatus::Serving {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn ask(args: &Args) -> anyhow::Result<ServingStatus> {
     // `run` keeps the time; the channel, which would say so less clearly, gets more.
-    let channel = args.server.connect(&args.tls, args.timeout.saturating_mul(2)).await?;
-    let request = HealthCheckRequest { service: args.service.clone() };
+    let channel = args
+        .server
+        .connect(&args.tls, args.timeout.saturating_mul(2))
+        .await?;
+    let request = HealthCheckRequest {
+        service: args.service.clone(),
+    };
     let answer = HealthClient::new(channel).check(request).await;
     match answer {
         Ok(answer) => Ok(answer.into_inner().status()),
-        Err(status) if status.code() == Code::NotFound => bail!("{} serves no {:?}", args.server, args.service),
-        Err(status) => bail!("{} does not tell its health: {} {}", args.server, status.code(), status.message()),
+        Err(status) if status.code() == Code::NotFound => {
+            bail!("{} serves no {:?}", args.server, args.service)
+        }
+        Err(status) => bail!(
+            "{} does not tell its health: {} {}",
+            args.server,
+            status.code(),
+            status.message()
+        ),
     }
 }
 
@@ -62,15 +89,23 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = format!("http://{}", listener.local_addr().unwrap());
         let incoming = tonic::transport::server::TcpIncoming::from(listener);
-        let serving =
-            tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
+        let serving = tokio::spawn(
+            tonic::transport::Server::builder()
+                .add_service(service)
+                .serve_with_incoming(incoming),
+        );
 
         let exit = |service: &str| run(args(&server, service));
         assert_eq!(exit("").await.unwrap(), ExitCode::SUCCESS);
-        reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        reporter
+            .set_service_status("", tonic_health::ServingStatus::NotServing)
+            .await;
         assert_eq!(exit("").await.unwrap(), ExitCode::FAILURE);
         let unknown = exit("no.such.Service").await.unwrap_err();
-        assert_eq!(unknown.to_string(), format!("{server} serves no \"no.such.Service\""));
+        assert_eq!(
+            unknown.to_string(),
+            format!("{server} serves no \"no.such.Service\"")
+        );
         serving.abort();
     }
 
@@ -80,14 +115,22 @@ mod tests {
         let server = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
         let error = run(args(&server, "")).await.unwrap_err().to_string();
-        assert!(error.contains(&server) && error.contains("`countersign serve`"), "{error}");
+        assert!(
+            error.contains(&server) && error.contains("`countersign serve`"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
     async fn a_server_that_does_not_answer_is_not_waited_for() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = format!("http://{}", listener.local_addr().unwrap());
-        let error = run(Args { timeout: Duration::from_millis(50), ..args(&server, "") }).await.unwrap_err();
+        let error = run(Args {
+            timeout: Duration::from_millis(50),
+            ..args(&server, "")
+        })
+        .await
+        .unwrap_err();
         assert!(error.to_string().contains("within 50ms"), "{error}");
     }
 

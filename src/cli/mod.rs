@@ -92,12 +92,19 @@ impl Cli {
 
 /// Runs a command that asks one thing after another: one thread is enough.
 fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("the runtime can not start")?.block_on(command)
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .context("the runtime can not start")?
+        .block_on(command)
 }
 
 /// A duration as the API takes it.
-fn duration(given: Option<Duration>, option: &str) -> anyhow::Result<Option<prost_types::Duration>> {
+fn duration(
+    given: Option<Duration>,
+    option: &str,
+) -> anyhow::Result<Option<prost_types::Duration>> {
     let given = given.map(prost_types::Duration::try_from).transpose();
     given.map_err(|_| Usage(format!("{option} is too long")).into())
 }
@@ -105,7 +112,9 @@ fn duration(given: Option<Duration>, option: &str) -> anyhow::Result<Option<pros
 /// The environment as far as text can hold it.
 fn environment() -> Vec<(String, String)> {
     let text = |text: OsString| text.to_string_lossy().into_owned();
-    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
+    std::env::vars_os()
+        .map(|(name, value)| (text(name), text(value)))
+        .collect()
 }
 
 /// A mistake in how the command was called, or in the configuration: exit code [`Usage::EXIT_CODE`].

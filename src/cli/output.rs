@@ -19,12 +19,20 @@ pub(crate) enum Format {
 pub(crate) type Field = (&'static str, String);
 
 /// Prints one record.
-pub(crate) fn record<T: Serialize>(format: Format, record: &T, fields: &[Field]) -> anyhow::Result<()> {
+pub(crate) fn record<T: Serialize>(
+    format: Format,
+    record: &T,
+    fields: &[Field],
+) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match format {
         Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(record)?)?,
         Format::Table => {
-            let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+            let width = fields
+                .iter()
+                .map(|(name, _)| name.len())
+                .max()
+                .unwrap_or_default();
             for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
                 writeln!(out, "{name:width$}  {value}")?;
             }
@@ -56,11 +64,21 @@ pub(crate) struct List<W: Write> {
 impl<W: Write> List<W> {
     /// A list with those columns; nothing is printed yet.
     pub(crate) fn new(format: Format, columns: &'static [&'static str], out: W) -> Self {
-        Self { format, columns, widths: Vec::new(), begun: false, out }
+        Self {
+            format,
+            columns,
+            widths: Vec::new(),
+            begun: false,
+            out,
+        }
     }
 
     /// Prints a page of it.
-    pub(crate) fn page<T: Serialize>(&mut self, page: &[T], row: impl Fn(&T) -> Vec<String>) -> anyhow::Result<()> {
+    pub(crate) fn page<T: Serialize>(
+        &mut self,
+        page: &[T],
+        row: impl Fn(&T) -> Vec<String>,
+    ) -> anyhow::Result<()> {
         match self.format {
             Format::Json => page.iter().try_for_each(|item| self.object(item)),
             Format::Table => self.rows(page.iter().map(row).collect()),
@@ -80,13 +98,22 @@ impl<W: Write> List<W> {
     fn object<T: Serialize>(&mut self, item: &T) -> anyhow::Result<()> {
         let before = if self.begun { ",\n" } else { "[\n" };
         self.begun = true;
-        Ok(write!(self.out, "{before}{}", serde_json::to_string(item)?)?)
+        Ok(write!(
+            self.out,
+            "{before}{}",
+            serde_json::to_string(item)?
+        )?)
     }
 
     fn rows(&mut self, rows: Vec<Vec<String>>) -> anyhow::Result<()> {
         if !self.begun {
             self.begun = true;
-            let width = |at: usize| rows.iter().map(|row| row[at].len()).max().max(Some(self.columns[at].len()));
+            let width = |at: usize| {
+                rows.iter()
+                    .map(|row| row[at].len())
+                    .max()
+                    .max(Some(self.columns[at].len()))
+            };
             self.widths = (0..self.columns.len()).filter_map(width).collect();
             self.row(self.columns)?;
         }
@@ -94,8 +121,15 @@ impl<W: Write> List<W> {
     }
 
     fn row<C: AsRef<str>>(&mut self, cells: &[C]) -> anyhow::Result<()> {
-        let padded = cells.iter().zip(&self.widths).map(|(cell, width)| format!("{:width$}", cell.as_ref()));
-        Ok(writeln!(self.out, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())?)
+        let padded = cells
+            .iter()
+            .zip(&self.widths)
+            .map(|(cell, width)| format!("{:width$}", cell.as_ref()));
+        Ok(writeln!(
+            self.out,
+            "{}",
+            padded.collect::<Vec<_>>().join("  ").trim_end()
+        )?)
     }
 }
 
@@ -105,13 +139,19 @@ mod tests {
 
     #[test]
     fn a_list_is_one_json_array_however_many_pages_it_came_in() {
-        assert_eq!(printed(Format::Json, &[&["a", "b"], &["c"]]), "[\n\"a\",\n\"b\",\n\"c\"\n]\n");
+        assert_eq!(
+            printed(Format::Json, &[&["a", "b"], &["c"]]),
+            "[\n\"a\",\n\"b\",\n\"c\"\n]\n"
+        );
         assert_eq!(printed(Format::Json, &[&[]]), "[]\n");
     }
 
     #[test]
     fn a_table_has_its_head_once() {
-        assert_eq!(printed(Format::Table, &[&["a", "bcdef"], &["c"]]), "KEY    LEN\na      1\nbcdef  5\nc      1\n");
+        assert_eq!(
+            printed(Format::Table, &[&["a", "bcdef"], &["c"]]),
+            "KEY    LEN\na      1\nbcdef  5\nc      1\n"
+        );
         assert_eq!(printed(Format::Table, &[&[]]), "KEY  LEN\n");
     }
 
@@ -119,7 +159,10 @@ mod tests {
         let mut out = Vec::new();
         let mut list = List::new(format, &["KEY", "LEN"], &mut out);
         for page in pages {
-            list.page(page, |item| vec![(*item).to_owned(), item.len().to_string()]).unwrap();
+            list.page(page, |item| {
+                vec![(*item).to_owned(), item.len().to_string()]
+            })
+            .unwrap();
         }
         list.end().unwrap();
         String::from_utf8(out).unwrap()

@@ -42,7 +42,11 @@ impl Paging {
 
     /// No more than are wanted, so that the last page is not asked for in vain.
     fn size(&self, left: usize) -> i32 {
-        let size = if self.page_size == 0 { LARGEST_PAGE } else { self.page_size };
+        let size = if self.page_size == 0 {
+            LARGEST_PAGE
+        } else {
+            self.page_size
+        };
         i32::from(size.min(u16::try_from(left).unwrap_or(u16::MAX)))
     }
 }
@@ -57,13 +61,32 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_ends_after_its_last_page_or_its_limit() {
-        for (limit, printed) in [(None, "[\n1,\n2,\n3\n]\n"), (Some(2), "[\n1,\n2\n]\n"), (Some(0), "[]\n")] {
-            let (mut out, paging) = (Vec::new(), Paging { page_size: 2, limit });
+        for (limit, printed) in [
+            (None, "[\n1,\n2,\n3\n]\n"),
+            (Some(2), "[\n1,\n2\n]\n"),
+            (Some(0), "[]\n"),
+        ] {
+            let (mut out, paging) = (
+                Vec::new(),
+                Paging {
+                    page_size: 2,
+                    limit,
+                },
+            );
             let page = async |size, token: String| {
                 assert!(size <= 2, "{size}");
-                Ok(if token.is_empty() { (vec![1, 2], "next".to_owned()) } else { (vec![3], String::new()) })
+                Ok(if token.is_empty() {
+                    (vec![1, 2], "next".to_owned())
+                } else {
+                    (vec![3], String::new())
+                })
             };
-            paging.print(List::new(Format::Json, &["N"], &mut out), page, |_| Vec::new()).await.unwrap();
+            paging
+                .print(List::new(Format::Json, &["N"], &mut out), page, |_| {
+                    Vec::new()
+                })
+                .await
+                .unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), printed, "{limit:?}");
         }
     }

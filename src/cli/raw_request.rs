@@ -27,35 +27,59 @@ impl<'a> RawRequest<'a> {
     /// # Errors
     /// The line that is not one of a request, or that the body is cut.
     pub(crate) fn parse(capture: &'a [u8]) -> Result<Self, Usage> {
-        let mut lines = Lines { rest: capture, number: 0 };
-        let first = lines.by_ref().find(|line| !line.is_empty()).ok_or_else(|| wrong(1, "expected a request line"))?;
-        let (method, target) =
-            request_line(first).ok_or_else(|| wrong(lines.number, "expected `METHOD TARGET HTTP/1.1`"))?;
+        let mut lines = Lines {
+            rest: capture,
+            number: 0,
+        };
+        let first = lines
+            .by_ref()
+            .find(|line| !line.is_empty())
+            .ok_or_else(|| wrong(1, "expected a request line"))?;
+        let (method, target) = request_line(first)
+            .ok_or_else(|| wrong(lines.number, "expected `METHOD TARGET HTTP/1.1`"))?;
         let headers = headers(&mut lines)?;
-        let mut request = Self { method, target, headers, body: &[] };
+        let mut request = Self {
+            method,
+            target,
+            headers,
+            body: &[],
+        };
         request.body = request.cut_body(lines.rest)?;
         Ok(request)
     }
 
     /// The values of the headers of that name.
     pub(crate) fn values(&self, name: &str) -> Vec<&[u8]> {
-        let of_name = self.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name.as_bytes()));
+        let of_name = self
+            .headers
+            .iter()
+            .filter(|header| header.name.eq_ignore_ascii_case(name.as_bytes()));
         of_name.map(|header| header.value.as_slice()).collect()
     }
 
     /// As much of the rest as `Content-Length` says. Without one, a line break at the end is an editor's.
     fn cut_body(&self, rest: &'a [u8]) -> Result<&'a [u8], Usage> {
         if !self.values("transfer-encoding").is_empty() {
-            return Err(Usage("give the body without Transfer-Encoding, decoded, with its Content-Length".to_owned()));
+            return Err(Usage(
+                "give the body without Transfer-Encoding, decoded, with its Content-Length"
+                    .to_owned(),
+            ));
         }
         match self.values("content-length")[..] {
             [] => Ok(strip_line_end(rest)),
             [text] => {
-                let digits = str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+                let digits = str::from_utf8(text)
+                    .ok()
+                    .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
                 let len = digits.and_then(|digits| digits.parse().ok());
-                let len: usize = len.ok_or_else(|| Usage("Content-Length is not a number".to_owned()))?;
-                let cut =
-                    || Usage(format!("Content-Length is {len}, but only {} bytes follow the headers", rest.len()));
+                let len: usize =
+                    len.ok_or_else(|| Usage("Content-Length is not a number".to_owned()))?;
+                let cut = || {
+                    Usage(format!(
+                        "Content-Length is {len}, but only {} bytes follow the headers",
+                        rest.len()
+                    ))
+                };
                 rest.get(..len).ok_or_else(cut)
             }
             _ => Err(Usage("there is more than one Content-Length".to_owned())),
@@ -80,13 +104,19 @@ fn headers<'a>(lines: &mut Lines<'a>) -> Result<Vec<Header<'a>>, Usage> {
     let mut headers: Vec<Header<'_>> = Vec::new();
     while let Some(line) = lines.next().filter(|line| !line.is_empty()) {
         let folded = line.starts_with(b" ") || line.starts_with(b"\t");
-        match (headers.last_mut(), line.iter().position(|&byte| byte == b':')) {
+        match (
+            headers.last_mut(),
+            line.iter().position(|&byte| byte == b':'),
+        ) {
             (Some(last), _) if folded => {
                 last.value.push(b' ');
                 last.value.extend_from_slice(line.trim_ascii());
             }
             (_, Some(colon)) if !folded && is_name(&line[..colon]) => {
-                headers.push(Header { name: &line[..colon], value: line[colon + 1..].trim_ascii().to_vec() });
+                headers.push(Header {
+                    name: &line[..colon],
+                    value: line[colon + 1..].trim_ascii().to_vec(),
+                });
             }
             _ => return Err(wrong(lines.number, "expected a header, `Name: value`")),
         }
@@ -121,7 +151,11 @@ impl<'a> Iterator for Lines<'a> {
             return None;
         }
         self.number += 1;
-        let end = self.rest.iter().position(|&byte| byte == b'\n').map_or(self.rest.len(), |at| at + 1);
+        let end = self
+            .rest
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(self.rest.len(), |at| at + 1);
         let (line, rest) = self.rest.split_at(end);
         self.rest = rest;
         Some(strip_line_end(line))
@@ -135,30 +169,54 @@ mod tests {
     #[test]
     fn a_request_is_taken_apart_whatever_its_line_ends() {
         let capture = "POST /a?b=c%20 HTTP/1.1\r\nHost: h\r\nX-A:  1 \r\nx-a: 2\r\n\r\nd=e\r\nf";
-        for capture in [capture.to_owned(), capture.replacen("\r\n", "\n", 5), format!("\r\n{capture}")] {
+        for capture in [
+            capture.to_owned(),
+            capture.replacen("\r\n", "\n", 5),
+            format!("\r\n{capture}"),
+        ] {
             let request = RawRequest::parse(capture.as_bytes()).unwrap();
-            assert_eq!((request.method, request.target), (&b"POST"[..], &b"/a?b=c%20"[..]));
-            assert_eq!((request.values("host"), request.values("X-a")), (vec![&b"h"[..]], vec![&b"1"[..], b"2"]));
+            assert_eq!(
+                (request.method, request.target),
+                (&b"POST"[..], &b"/a?b=c%20"[..])
+            );
+            assert_eq!(
+                (request.values("host"), request.values("X-a")),
+                (vec![&b"h"[..]], vec![&b"1"[..], b"2"])
+            );
             assert_eq!(request.body, b"d=e\r\nf");
         }
     }
 
     #[test]
     fn a_folded_header_is_one_header() {
-        let request = RawRequest::parse(b"GET / HTTP/1.1\nAuthorization: OAuth a=\"b\",\n\t c=\"d\"\n\n").unwrap();
+        let request =
+            RawRequest::parse(b"GET / HTTP/1.1\nAuthorization: OAuth a=\"b\",\n\t c=\"d\"\n\n")
+                .unwrap();
         assert_eq!(request.values("authorization"), [b"OAuth a=\"b\", c=\"d\""]);
     }
 
     #[test]
     fn a_body_is_as_long_as_content_length_says() {
-        let body = |text: &'static str| RawRequest::parse(text.as_bytes()).map(|request| request.body);
-        assert_eq!(body("PUT / HTTP/1.1\nContent-Length: 2\n\nab\n").unwrap(), b"ab");
-        assert_eq!(body("PUT / HTTP/1.1\nContent-Length: 3\n\nab\n").unwrap(), b"ab\n");
+        let body =
+            |text: &'static str| RawRequest::parse(text.as_bytes()).map(|request| request.body);
+        assert_eq!(
+            body("PUT / HTTP/1.1\nContent-Length: 2\n\nab\n").unwrap(),
+            b"ab"
+        );
+        assert_eq!(
+            body("PUT / HTTP/1.1\nContent-Length: 3\n\nab\n").unwrap(),
+            b"ab\n"
+        );
         let cut = body("PUT / HTTP/1.1\nContent-Length: 4\n\nab\n").unwrap_err();
-        assert_eq!(cut.to_string(), "Content-Length is 4, but only 3 bytes follow the headers");
+        assert_eq!(
+            cut.to_string(),
+            "Content-Length is 4, but only 3 bytes follow the headers"
+        );
         assert!(body("PUT / HTTP/1.1\nContent-Length: +2\n\nab").is_err());
         assert!(body("PUT / HTTP/1.1\nContent-Length: 2\nContent-Length: 2\n\nab").is_err());
-        assert!(body("PUT / HTTP/1.1\nTransfer-Encoding: chunked\n\n2\r\nab\r\n0\r\n\r\n").is_err());
+        assert!(
+            body("PUT / HTTP/1.1\nTransfer-Encoding: chunked\n\n2\r\nab\r\n0\r\n\r\n").is_err()
+        );
     }
 
     #[test]
@@ -173,10 +231,26 @@ mod tests {
     fn what_is_no_request_is_refused_with_its_line() {
         let error = |text: &str| RawRequest::parse(text.as_bytes()).unwrap_err().to_string();
         assert_eq!(error(""), "line 1: expected a request line");
-        for line in ["GET /", "GET  / HTTP/1.1", "GET /a b HTTP/1.1", "GET / FTP/1", "curl https://h/"] {
-            assert_eq!(error(line), "line 1: expected `METHOD TARGET HTTP/1.1`", "{line}");
+        for line in [
+            "GET /",
+            "GET  / HTTP/1.1",
+            "GET /a b HTTP/1.1",
+            "GET / FTP/1",
+            "curl https://h/",
+        ] {
+            assert_eq!(
+                error(line),
+                "line 1: expected `METHOD TARGET HTTP/1.1`",
+                "{line}"
+            );
         }
-        assert_eq!(error("GET / HTTP/1.1\nHost: h\nnonsense\n"), "line 3: expected a header, `Name: value`");
-        assert_eq!(error("GET / HTTP/1.1\n folded: x\n"), "line 2: expected a header, `Name: value`");
+        assert_eq!(
+            error("GET / HTTP/1.1\nHost: h\nnonsense\n"),
+            "line 3: expected a header, `Name: value`"
+        );
+        assert_eq!(
+            error("GET / HTTP/1.1\n folded: x\n"),
+            "line 2: expected a header, `Name: value`"
+        );
     }
 }

@@ -23,14 +23,31 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { admin, paging } = args;
     let mut client = DiagnosticsServiceClient::new(admin.connect().await?);
-    let about = v1::ListConsumerReportsRequest { page_size: 1, page_token: String::new() };
-    let about = client.list_consumer_reports(about).await.map_err(refused)?.into_inner();
+    let about = v1::ListConsumerReportsRequest {
+        page_size: 1,
+        page_token: String::new(),
+    };
+    let about = client
+        .list_consumer_reports(about)
+        .await
+        .map_err(refused)?
+        .into_inner();
     let page = async |page_size, page_token| {
-        let request = v1::ListConsumerReportsRequest { page_size, page_token };
-        let page = client.clone().list_consumer_reports(request).await.map_err(refused)?.into_inner();
+        let request = v1::ListConsumerReportsRequest {
+            page_size,
+            page_token,
+        };
+        let page = client
+            .clone()
+            .list_consumer_reports(request)
+            .await
+            .map_err(refused)?
+            .into_inner();
         Ok((page.reports, page.next_page_token))
     };
-    paging.print(List::new(admin.output, &COLUMNS, io::stdout()), page, row).await?;
+    paging
+        .print(List::new(admin.output, &COLUMNS, io::stdout()), page, row)
+        .await?;
     if admin.output == Format::Table {
         note(&about)?;
     }
@@ -40,16 +57,27 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// What the figures are of.
 fn note(about: &v1::ListConsumerReportsResponse) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "\nOf this replica alone, since {}.", output::time(about.start_time))?;
+    writeln!(
+        out,
+        "\nOf this replica alone, since {}.",
+        output::time(about.start_time)
+    )?;
     if about.unreported > 0 {
         let unreported = about.unreported;
-        writeln!(out, "Besides, {unreported} requests of more consumers than diagnostics.consumers allows for.")?;
+        writeln!(
+            out,
+            "Besides, {unreported} requests of more consumers than diagnostics.consumers allows for."
+        )?;
     }
     Ok(())
 }
 
 fn row(report: &v1::ConsumerReport) -> Vec<String> {
-    let key = if report.consumer_key.is_empty() { "(none known)" } else { &report.consumer_key };
+    let key = if report.consumer_key.is_empty() {
+        "(none known)"
+    } else {
+        &report.consumer_key
+    };
     let methods = report.signature_methods.iter();
     vec![
         key.to_owned(),
@@ -59,17 +87,36 @@ fn row(report: &v1::ConsumerReport) -> Vec<String> {
         report.would_deny.to_string(),
         words(&report.reasons),
         words(&report.causes),
-        methods.map(|method| format!("{} {}", method.signature_method, method.seen)).collect::<Vec<_>>().join(", "),
+        methods
+            .map(|method| format!("{} {}", method.signature_method, method.seen))
+            .collect::<Vec<_>>()
+            .join(", "),
         output::time(report.last_seen_time),
     ]
 }
 
 /// Each word and how many requests it is about, the most first.
 fn words(counts: &[v1::DenialCount]) -> String {
-    let mut counts: Vec<_> = counts.iter().map(|count| (count.denied + count.would_deny, &count.name)).collect();
+    let mut counts: Vec<_> = counts
+        .iter()
+        .map(|count| (count.denied + count.would_deny, &count.name))
+        .collect();
     counts.sort_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(other.1)));
-    counts.iter().map(|(count, name)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
+    counts
+        .iter()
+        .map(|(count, name)| format!("{name} {count}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
-const COLUMNS: [&str; 9] =
-    ["CONSUMER KEY", "SEEN", "ALLOWED", "DENIED", "WOULD DENY", "REASONS", "CAUSES", "SIGNED WITH", "LAST SEEN"];
+const COLUMNS: [&str; 9] = [
+    "CONSUMER KEY",
+    "SEEN",
+    "ALLOWED",
+    "DENIED",
+    "WOULD DENY",
+    "REASONS",
+    "CAUSES",
+    "SIGNED WITH",
+    "LAST SEEN",
+];

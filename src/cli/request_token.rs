@@ -56,7 +56,12 @@ struct Authorize {
     #[arg(long, value_name = "USER")]
     user_id: String,
     /// What the consumer is told to call the user
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     screen_name: String,
     /// A scope that the user gives; may be repeated [default: all that are asked for]
     #[arg(long, value_name = "SCOPE")]
@@ -103,29 +108,90 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { admin, command } = args;
     let output = admin.output;
     match command {
-        Command::Create(Create { consumer_key, callback, scope: scopes }) => {
-            let request = v1::CreateRequestTokenRequest { consumer_key, callback, scopes };
-            let made = connect(&admin).await?.create_request_token(request).await.map_err(refused)?;
+        Command::Create(Create {
+            consumer_key,
+            callback,
+            scope: scopes,
+        }) => {
+            let request = v1::CreateRequestTokenRequest {
+                consumer_key,
+                callback,
+                scopes,
+            };
+            let made = connect(&admin)
+                .await?
+                .create_request_token(request)
+                .await
+                .map_err(refused)?;
             created(output, made.get_ref())?;
         }
         Command::Get(Name { token }) => {
             let request = v1::GetRequestTokenRequest { token };
-            let found = connect(&admin).await?.get_request_token(request).await.map_err(refused)?.into_inner();
+            let found = connect(&admin)
+                .await?
+                .get_request_token(request)
+                .await
+                .map_err(refused)?
+                .into_inner();
             output::record(output, &found, &fields(&found))?;
         }
-        Command::Authorize(Authorize { token, user_id, screen_name, scope: scopes }) => {
-            let request = v1::AuthorizeRequestTokenRequest { token, user_id, screen_name, scopes };
-            let answer = connect(&admin).await?.authorize_request_token(request).await.map_err(refused)?.into_inner();
-            decided(output, &Decided { redirect_url: &answer.redirect_url, verifier: Some(&answer.verifier) })?;
+        Command::Authorize(Authorize {
+            token,
+            user_id,
+            screen_name,
+            scope: scopes,
+        }) => {
+            let request = v1::AuthorizeRequestTokenRequest {
+                token,
+                user_id,
+                screen_name,
+                scopes,
+            };
+            let answer = connect(&admin)
+                .await?
+                .authorize_request_token(request)
+                .await
+                .map_err(refused)?
+                .into_inner();
+            decided(
+                output,
+                &Decided {
+                    redirect_url: &answer.redirect_url,
+                    verifier: Some(&answer.verifier),
+                },
+            )?;
         }
         Command::Refuse(Name { token }) => {
             let request = v1::RefuseRequestTokenRequest { token };
-            let answer = connect(&admin).await?.refuse_request_token(request).await.map_err(refused)?.into_inner();
-            decided(output, &Decided { redirect_url: &answer.redirect_url, verifier: None })?;
+            let answer = connect(&admin)
+                .await?
+                .refuse_request_token(request)
+                .await
+                .map_err(refused)?
+                .into_inner();
+            decided(
+                output,
+                &Decided {
+                    redirect_url: &answer.redirect_url,
+                    verifier: None,
+                },
+            )?;
         }
-        Command::Exchange(Exchange { token, consumer_key, verifier }) => {
-            let request = v1::ExchangeRequestTokenRequest { consumer_key, token, verifier };
-            let issued = connect(&admin).await?.exchange_request_token(request).await.map_err(refused)?;
+        Command::Exchange(Exchange {
+            token,
+            consumer_key,
+            verifier,
+        }) => {
+            let request = v1::ExchangeRequestTokenRequest {
+                consumer_key,
+                token,
+                verifier,
+            };
+            let issued = connect(&admin)
+                .await?
+                .exchange_request_token(request)
+                .await
+                .map_err(refused)?;
             obtained(output, issued.get_ref())?;
         }
     }
@@ -137,20 +203,44 @@ async fn connect(admin: &AdminArgs) -> anyhow::Result<TokenServiceClient<AdminCh
 }
 
 fn created(output: Format, answer: &v1::CreateRequestTokenResponse) -> anyhow::Result<()> {
-    let request_token = answer.request_token.as_ref().context("the server answered without the credentials")?;
+    let request_token = answer
+        .request_token
+        .as_ref()
+        .context("the server answered without the credentials")?;
     let token_secret = answer.token_secret.as_str();
     let mut fields = fields(request_token);
-    fields.insert(1, ("token secret", format!("{token_secret}  (shown only now)")));
-    output::record(output, &Created { request_token, token_secret }, &fields)
+    fields.insert(
+        1,
+        ("token secret", format!("{token_secret}  (shown only now)")),
+    );
+    output::record(
+        output,
+        &Created {
+            request_token,
+            token_secret,
+        },
+        &fields,
+    )
 }
 
 fn decided(output: Format, decision: &Decided<'_>) -> anyhow::Result<()> {
     let verifier = decision.verifier.unwrap_or_default().to_owned();
-    output::record(output, decision, &[("redirect url", decision.redirect_url.to_owned()), ("verifier", verifier)])
+    output::record(
+        output,
+        decision,
+        &[
+            ("redirect url", decision.redirect_url.to_owned()),
+            ("verifier", verifier),
+        ],
+    )
 }
 
 fn fields(request_token: &v1::RequestToken) -> Vec<Field> {
-    let verified = if request_token.consumer_verified { "yes" } else { "no" };
+    let verified = if request_token.consumer_verified {
+        "yes"
+    } else {
+        "no"
+    };
     vec![
         ("token", request_token.token.clone()),
         ("consumer key", request_token.consumer_key.clone()),

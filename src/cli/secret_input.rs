@@ -22,11 +22,19 @@ pub(crate) fn inline(text: &str) -> Result<Secret, Infallible> {
 ///
 /// # Errors
 /// When it is empty: a secret left out is made, an empty one is a mistake.
-pub(crate) fn read(inline: Option<&Secret>, file: Option<&Path>, option: &str) -> anyhow::Result<Option<Secret>> {
+pub(crate) fn read(
+    inline: Option<&Secret>,
+    file: Option<&Path>,
+    option: &str,
+) -> anyhow::Result<Option<Secret>> {
     let secret = match (inline, file) {
         (Some(secret), _) => secret.clone(),
-        (None, Some(path)) if path == Path::new("-") => all(io::stdin().lock()).context("standard input")?,
-        (None, Some(path)) => File::open(path).and_then(all).with_context(|| path.display().to_string())?,
+        (None, Some(path)) if path == Path::new("-") => {
+            all(io::stdin().lock()).context("standard input")?
+        }
+        (None, Some(path)) => File::open(path)
+            .and_then(all)
+            .with_context(|| path.display().to_string())?,
         (None, None) => return Ok(None),
     };
     if secret.expose().is_empty() {
@@ -41,7 +49,8 @@ pub(crate) fn read(inline: Option<&Secret>, file: Option<&Path>, option: &str) -
 /// When it is not UTF-8.
 pub(crate) fn text(secret: Option<&Secret>) -> anyhow::Result<String> {
     let bytes = secret.map(Secret::expose).unwrap_or_default();
-    String::from_utf8(bytes.to_vec()).map_err(|_| Usage("the secret is not UTF-8 text".to_owned()).into())
+    String::from_utf8(bytes.to_vec())
+        .map_err(|_| Usage("the secret is not UTF-8 text".to_owned()).into())
 }
 
 fn all(from: impl Read) -> io::Result<Secret> {
@@ -60,9 +69,17 @@ mod tests {
 
     #[test]
     fn one_line_break_at_the_end_is_not_part_of_a_secret() {
-        for (file, secret) in [("s3cret", "s3cret"), ("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("s\n\n", "s\n")]
-        {
-            assert_eq!(all(file.as_bytes()).unwrap(), Secret::new(secret.as_bytes()), "{file:?}");
+        for (file, secret) in [
+            ("s3cret", "s3cret"),
+            ("s3cret\n", "s3cret"),
+            ("s3cret\r\n", "s3cret"),
+            ("s\n\n", "s\n"),
+        ] {
+            assert_eq!(
+                all(file.as_bytes()).unwrap(),
+                Secret::new(secret.as_bytes()),
+                "{file:?}"
+            );
         }
     }
 
@@ -70,7 +87,9 @@ mod tests {
     fn an_empty_secret_is_a_mistake_and_none_is_not() {
         let empty = Secret::new(*b"");
         assert_eq!(
-            read(Some(&empty), None, "--token-secret").unwrap_err().to_string(),
+            read(Some(&empty), None, "--token-secret")
+                .unwrap_err()
+                .to_string(),
             "--token-secret: the secret is empty"
         );
         assert!(read(None, None, "--token-secret").unwrap().is_none());

@@ -62,8 +62,15 @@ impl Args {
             ("ops.listen", self.ops),
             ("workers", self.workers),
         ];
-        let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-        Sources { file: self.config, env: environment(), flags }
+        let flags = flags
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect();
+        Sources {
+            file: self.config,
+            env: environment(),
+            flags,
+        }
     }
 }
 
@@ -75,7 +82,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(workers) = config.workers {
         runtime.worker_threads(workers);
     }
-    let runtime = runtime.enable_all().build().context("the runtime can not start")?;
+    let runtime = runtime
+        .enable_all()
+        .build()
+        .context("the runtime can not start")?;
     let ended = runtime.block_on(serve_until_told(config));
     // What still runs was given up on; waiting for it could take for ever.
     runtime.shutdown_background();
@@ -98,18 +108,34 @@ async fn serve_until_told(config: Config) -> anyhow::Result<ExitCode> {
 
 /// Opens the store, serves, and closes it whatever happened: a store that was closed knows that it forgot nothing.
 async fn serve(config: Config, told: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    let opened = store::open(&config.store, &config.data_dir, Arc::clone(&clock), Arc::clone(&entropy));
+    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
+        (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let opened = store::open(
+        &config.store,
+        &config.data_dir,
+        Arc::clone(&clock),
+        Arc::clone(&entropy),
+    );
     let store = opened.await.context("the store can not be opened")?;
     let served = async {
         let variable = std::env::var(AdminToken::VARIABLE).ok();
-        let admin_token = AdminToken::load_or_create(&config.data_dir, variable.as_deref(), entropy.as_ref())?;
+        let admin_token =
+            AdminToken::load_or_create(&config.data_dir, variable.as_deref(), entropy.as_ref())?;
         let issuer_token = issuer_token(&config, &admin_token)?;
         let directory = directory::open(&config.users).map_err(|error| mistake(error.into()))?;
         let listeners = Listeners::bind(&config).await.map_err(unbound)?;
         let (config, metrics) = (Arc::new(config), Arc::new(Metrics::default()));
         let (store, entropy) = (Arc::clone(&store), Arc::clone(&entropy));
-        let app = App { config, store, clock, entropy, metrics, admin_token, issuer_token, directory };
+        let app = App {
+            config,
+            store,
+            clock,
+            entropy,
+            metrics,
+            admin_token,
+            issuer_token,
+            directory,
+        };
         Ok(server::run(listeners, app, told).await?)
     };
     let served = served.await;
@@ -118,7 +144,10 @@ async fn serve(config: Config, told: impl Future<Output = ()>) -> anyhow::Result
 }
 
 fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Option<IssuerToken>> {
-    let (file, variable) = (config.api.issuer_token_file.as_deref(), std::env::var(IssuerToken::VARIABLE).ok());
+    let (file, variable) = (
+        config.api.issuer_token_file.as_deref(),
+        std::env::var(IssuerToken::VARIABLE).ok(),
+    );
     let loaded = IssuerToken::load(file, variable.as_deref(), admin_token);
     loaded.map_err(|error| Usage(error.to_string()).into())
 }
@@ -126,7 +155,11 @@ fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Opt
 /// A certificate that can not be used is a mistake in the configuration; an address that is taken is not.
 fn unbound(error: BindError) -> anyhow::Error {
     let configured_wrong = matches!(error, BindError::Tls { .. });
-    if configured_wrong { mistake(error.into()) } else { error.into() }
+    if configured_wrong {
+        mistake(error.into())
+    } else {
+        error.into()
+    }
 }
 
 /// A mistake in the configuration, or in the files that it names.
@@ -136,7 +169,10 @@ fn mistake(error: anyhow::Error) -> anyhow::Error {
 
 /// How many times SIGTERM or SIGINT came.
 fn count_signals() -> io::Result<watch::Receiver<u32>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let (count, counted) = watch::channel(0);
     tokio::spawn(async move {
         loop {

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use countersign::clock::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use countersign::model::Secret;
-use countersign::oauth::{Draft, Place, RsaPrivateKey, Scheme, SignatureMethod, Signed, Signer, SigningKey, Stamp};
+use countersign::oauth::{
+    Draft, Place, RsaPrivateKey, Scheme, SignatureMethod, Signed, Signer, SigningKey, Stamp,
+};
 
 use super::Usage;
 use super::shared_secrets::SharedSecrets;
@@ -32,7 +34,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
     /// The media type of --body
-    #[arg(long, value_name = "TYPE", default_value = "application/octet-stream", requires = "body")]
+    #[arg(
+        long,
+        value_name = "TYPE",
+        default_value = "application/octet-stream",
+        requires = "body"
+    )]
     content_type: String,
     /// Send oauth_body_hash
     #[arg(long)]
@@ -105,15 +112,24 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         body: &body,
         place: args.transport.into(),
         stamp: Stamp {
-            timestamp: args.timestamp.unwrap_or_else(|| SystemClock.now().as_secs()),
+            timestamp: args
+                .timestamp
+                .unwrap_or_else(|| SystemClock.now().as_secs()),
             nonce: nonce.as_bytes(),
         },
         realm: args.realm.as_deref(),
         body_hash: args.body_hash,
         extensions: &extensions,
     };
-    let signed = keys.signer(&args.credentials).sign(&draft).map_err(|error| Usage(error.to_string()))?;
-    let printed = Printed { args, url: &url, signed: &signed };
+    let signed = keys
+        .signer(&args.credentials)
+        .sign(&draft)
+        .map_err(|error| Usage(error.to_string()))?;
+    let printed = Printed {
+        args,
+        url: &url,
+        signed: &signed,
+    };
     let text = match args.output {
         Output::Header => printed.carrier(),
         Output::Curl => printed.curl(),
@@ -126,9 +142,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 impl Args {
     /// What a token endpoint takes beside what every request has (RFC 5849 sections 2.1 and 2.3).
     fn extensions(&self) -> Vec<(&[u8], &[u8])> {
-        let all = [("oauth_callback", &self.callback), ("oauth_verifier", &self.verifier)];
-        let given = all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-        given.map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
+        let all = [
+            ("oauth_callback", &self.callback),
+            ("oauth_verifier", &self.verifier),
+        ];
+        let given = all
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        given
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+            .collect()
     }
 
     fn content_type(&self) -> Option<&str> {
@@ -141,7 +164,10 @@ impl Args {
             (Some(form), _) => Ok(form.clone().into_bytes()),
             (None, Some(path)) if path == Path::new("-") => {
                 let mut body = Vec::new();
-                io::stdin().lock().read_to_end(&mut body).context("standard input")?;
+                io::stdin()
+                    .lock()
+                    .read_to_end(&mut body)
+                    .context("standard input")?;
                 Ok(body)
             }
             (None, Some(path)) => std::fs::read(path).with_context(|| path.display().to_string()),
@@ -177,7 +203,12 @@ impl<'a> Url<'a> {
         }
         let slash = if target.starts_with('/') { "" } else { "/" };
         let origin = &url[..url.len() - rest.len() + authority.len()];
-        Ok(Self { scheme, origin, authority, target: format!("{slash}{target}") })
+        Ok(Self {
+            scheme,
+            origin,
+            authority,
+            target: format!("{slash}{target}"),
+        })
     }
 }
 
@@ -191,14 +222,22 @@ struct Keys {
 
 impl Keys {
     fn read(from: &Credentials, method: Option<SignatureMethod>) -> anyhow::Result<Self> {
-        let default = if from.private_key.is_some() { SignatureMethod::RsaSha256 } else { SignatureMethod::HmacSha256 };
+        let default = if from.private_key.is_some() {
+            SignatureMethod::RsaSha256
+        } else {
+            SignatureMethod::HmacSha256
+        };
         let keys = Self {
             method: method.unwrap_or(default),
             consumer_secret: from.secrets.consumer()?,
             token_secret: from.secrets.token()?,
             private_key: from.private_key.as_deref().map(private_key).transpose()?,
         };
-        let problem = match (keys.method.is_rsa(), &keys.private_key, &keys.consumer_secret) {
+        let problem = match (
+            keys.method.is_rsa(),
+            &keys.private_key,
+            &keys.consumer_secret,
+        ) {
             (true, None, _) => "needs --private-key",
             (false, _, None) => "needs --consumer-secret",
             _ if from.token.is_some() && !keys.method.is_rsa() && keys.token_secret.is_none() => {
@@ -210,12 +249,14 @@ impl Keys {
     }
 
     fn signer<'k>(&'k self, credentials: &'k Credentials) -> Signer<'k> {
-        let exposed = |secret: &'k Option<Secret>| secret.as_ref().map(Secret::expose).unwrap_or_default();
+        let exposed =
+            |secret: &'k Option<Secret>| secret.as_ref().map(Secret::expose).unwrap_or_default();
         let key = match &self.private_key {
             Some(key) if self.method.is_rsa() => SigningKey::Rsa(key),
-            Some(_) | None => {
-                SigningKey::Secrets { consumer: exposed(&self.consumer_secret), token: exposed(&self.token_secret) }
-            }
+            Some(_) | None => SigningKey::Secrets {
+                consumer: exposed(&self.consumer_secret),
+                token: exposed(&self.token_secret),
+            },
         };
         Signer {
             consumer_key: credentials.consumer_key.as_bytes(),
@@ -228,7 +269,8 @@ impl Keys {
 
 fn private_key(path: &Path) -> anyhow::Result<RsaPrivateKey> {
     let pem = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    RsaPrivateKey::from_pem(&pem).map_err(|error| Usage(format!("{}: {error}", path.display())).into())
+    RsaPrivateKey::from_pem(&pem)
+        .map_err(|error| Usage(format!("{}: {error}", path.display())).into())
 }
 
 /// A signed request, to be printed.
@@ -254,23 +296,41 @@ impl Printed<'_> {
 
     fn curl(&self) -> String {
         // What curl would change of a path, or take for a pattern in it, is signed as it stands.
-        let mut words: Vec<_> = ["curl", "-i", "--globoff", "--path-as-is"].map(str::to_owned).into();
+        let mut words: Vec<_> = ["curl", "-i", "--globoff", "--path-as-is"]
+            .map(str::to_owned)
+            .into();
         match self.args.method.as_str() {
             "HEAD" => words.push("--head".to_owned()),
             method => words.extend(["-X".to_owned(), shell_word(method)]),
         }
-        let authorization = self.signed.authorization.as_ref().map(|header| format!("Authorization: {header}"));
-        let content_type = self.signed.content_type.as_ref().map(|value| format!("Content-Type: {}", text(value)));
+        let authorization = self
+            .signed
+            .authorization
+            .as_ref()
+            .map(|header| format!("Authorization: {header}"));
+        let content_type = self
+            .signed
+            .content_type
+            .as_ref()
+            .map(|value| format!("Content-Type: {}", text(value)));
         for header in authorization.into_iter().chain(content_type) {
             words.extend(["-H".to_owned(), shell_word(&header)]);
         }
         match &self.args.body {
-            Some(path) if path == Path::new("-") => words.extend(["--data-binary".to_owned(), "@-".to_owned()]),
+            Some(path) if path == Path::new("-") => {
+                words.extend(["--data-binary".to_owned(), "@-".to_owned()])
+            }
             Some(path) => {
-                words.extend(["--data-binary".to_owned(), shell_word(&format!("@{}", path.display()))]);
+                words.extend([
+                    "--data-binary".to_owned(),
+                    shell_word(&format!("@{}", path.display())),
+                ]);
             }
             None if !self.signed.body.is_empty() => {
-                words.extend(["--data-binary".to_owned(), shell_word(&text(&self.signed.body))]);
+                words.extend([
+                    "--data-binary".to_owned(),
+                    shell_word(&text(&self.signed.body)),
+                ]);
             }
             None => {}
         }
@@ -279,7 +339,11 @@ impl Printed<'_> {
     }
 
     fn json(&self) -> anyhow::Result<String> {
-        let pairs = self.signed.parameters.iter().map(|(name, value)| (text(name), text(value).into()));
+        let pairs = self
+            .signed
+            .parameters
+            .iter()
+            .map(|(name, value)| (text(name), text(value).into()));
         let parameters: serde_json::Map<String, serde_json::Value> = pairs.collect();
         let all = serde_json::json!({
             "method": self.args.method,
@@ -335,7 +399,10 @@ mod tests {
     #[test]
     fn a_url_is_split_without_changing_a_byte() {
         let url = Url::split("HTTPS://Api.Test:8443/a%2fb//c?x=%7E&y#top").unwrap();
-        assert_eq!((url.origin, url.authority), ("HTTPS://Api.Test:8443", "Api.Test:8443"));
+        assert_eq!(
+            (url.origin, url.authority),
+            ("HTTPS://Api.Test:8443", "Api.Test:8443")
+        );
         assert_eq!(url.target, "/a%2fb//c?x=%7E&y");
         assert_eq!(Url::split("http://a?b=1").unwrap().target, "/?b=1");
         assert_eq!(Url::split("http://a").unwrap().target, "/");
@@ -343,7 +410,14 @@ mod tests {
 
     #[test]
     fn a_url_that_can_not_be_sent_is_refused() {
-        for wrong in ["a/b", "ftp://a/", "http:///a", "http://u:p@a/", "http://a/ä", "http://a/b c"] {
+        for wrong in [
+            "a/b",
+            "ftp://a/",
+            "http:///a",
+            "http://u:p@a/",
+            "http://a/ä",
+            "http://a/b c",
+        ] {
             assert!(Url::split(wrong).is_err(), "{wrong}");
         }
     }

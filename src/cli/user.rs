@@ -58,7 +58,12 @@ struct Create {
     #[arg(long, value_name = "NAME")]
     username: String,
     /// The id, which upstreams read as x-authenticated-userid [default: a new one]
-    #[arg(long, value_name = "USER", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "USER",
+        default_value = "",
+        hide_default_value = true
+    )]
     user_id: String,
     /// A file with the password; - is standard input [default: none, so that the user can not log in]
     #[arg(long, value_name = "FILE")]
@@ -98,22 +103,39 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             show(output, connect(&admin).await?.get_user(request).await)?;
         }
         Command::List(paging) => list(connect(&admin).await?, &paging, output).await?,
-        Command::SetPassword { user, password_file } => {
+        Command::SetPassword {
+            user,
+            password_file,
+        } => {
             let password = password(Some(&password_file))?;
-            let request = v1::SetPasswordRequest { user_id: user.user_id, password };
+            let request = v1::SetPasswordRequest {
+                user_id: user.user_id,
+                password,
+            };
             show(output, connect(&admin).await?.set_password(request).await)?;
         }
         Command::Disable(user) => {
-            let request = v1::DisableUserRequest { user_id: user.user_id };
+            let request = v1::DisableUserRequest {
+                user_id: user.user_id,
+            };
             show(output, connect(&admin).await?.disable_user(request).await)?;
         }
         Command::Enable(user) => {
-            let request = v1::EnableUserRequest { user_id: user.user_id };
+            let request = v1::EnableUserRequest {
+                user_id: user.user_id,
+            };
             show(output, connect(&admin).await?.enable_user(request).await)?;
         }
         Command::Delete { user, etag } => {
-            let request = v1::DeleteUserRequest { user_id: user.user_id, etag };
-            connect(&admin).await?.delete_user(request).await.map_err(refused)?;
+            let request = v1::DeleteUserRequest {
+                user_id: user.user_id,
+                etag,
+            };
+            connect(&admin)
+                .await?
+                .delete_user(request)
+                .await
+                .map_err(refused)?;
             output::done(output, "deleted")?;
         }
     }
@@ -124,16 +146,33 @@ async fn connect(admin: &AdminArgs) -> anyhow::Result<UserServiceClient<AdminCha
     Ok(UserServiceClient::new(admin.connect().await?))
 }
 
-async fn list(client: UserServiceClient<AdminChannel>, paging: &Paging, output: Format) -> anyhow::Result<()> {
+async fn list(
+    client: UserServiceClient<AdminChannel>,
+    paging: &Paging,
+    output: Format,
+) -> anyhow::Result<()> {
     let page = async |page_size, page_token| {
-        let request = v1::ListUsersRequest { page_size, page_token };
-        let page = client.clone().list_users(request).await.map_err(refused)?.into_inner();
+        let request = v1::ListUsersRequest {
+            page_size,
+            page_token,
+        };
+        let page = client
+            .clone()
+            .list_users(request)
+            .await
+            .map_err(refused)?
+            .into_inner();
         Ok((page.users, page.next_page_token))
     };
-    paging.print(List::new(output, &COLUMNS, io::stdout()), page, row).await
+    paging
+        .print(List::new(output, &COLUMNS, io::stdout()), page, row)
+        .await
 }
 
-fn show(output: Format, answer: Result<tonic::Response<v1::User>, tonic::Status>) -> anyhow::Result<()> {
+fn show(
+    output: Format,
+    answer: Result<tonic::Response<v1::User>, tonic::Status>,
+) -> anyhow::Result<()> {
     let user = answer.map_err(refused)?.into_inner();
     output::record(output, &user, &fields(&user))
 }
@@ -181,8 +220,15 @@ fn password(file: Option<&Path>) -> anyhow::Result<String> {
 impl Create {
     fn into_request(self) -> anyhow::Result<v1::CreateUserRequest> {
         let password = password(self.password_file.as_deref())?;
-        let user = v1::User { user_id: self.user_id, username: self.username, ..v1::User::default() };
-        Ok(v1::CreateUserRequest { user: Some(user), password })
+        let user = v1::User {
+            user_id: self.user_id,
+            username: self.username,
+            ..v1::User::default()
+        };
+        Ok(v1::CreateUserRequest {
+            user: Some(user),
+            password,
+        })
     }
 }
 
@@ -191,7 +237,10 @@ impl Create {
 impl Named {
     fn into_request(self) -> v1::GetUserRequest {
         use v1::get_user_request::Name;
-        let name = self.user_id.map(Name::UserId).or_else(|| self.username.map(Name::Username));
+        let name = self
+            .user_id
+            .map(Name::UserId)
+            .or_else(|| self.username.map(Name::Username));
         v1::GetUserRequest { name }
     }
 }

@@ -28,8 +28,14 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.mistakes.len() == 1 { "" } else { "s" };
-        write!(f, "{} mistake{plural} in the configuration", self.mistakes.len())?;
-        self.mistakes.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+        write!(
+            f,
+            "{} mistake{plural} in the configuration",
+            self.mistakes.len()
+        )?;
+        self.mistakes
+            .iter()
+            .try_for_each(|mistake| write!(f, "\n  {mistake}"))
     }
 }
 
@@ -45,7 +51,10 @@ pub struct Mistake {
 
 impl Mistake {
     pub(super) fn new(place: &Place, problem: impl Into<String>) -> Self {
-        Self { place: place.clone(), problem: problem.into() }
+        Self {
+            place: place.clone(),
+            problem: problem.into(),
+        }
     }
 
     /// The value of `key` has the wrong shape.
@@ -54,7 +63,11 @@ impl Mistake {
     }
 
     /// There is no `name`; `known` are those that there are.
-    pub(super) fn unknown<'k>(place: &Place, name: &str, known: impl Iterator<Item = &'k str>) -> Self {
+    pub(super) fn unknown<'k>(
+        place: &Place,
+        name: &str,
+        known: impl Iterator<Item = &'k str>,
+    ) -> Self {
         let suggestion = match nearest(name, known) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
             None => "`countersign config default` prints every key".to_owned(),
@@ -97,9 +110,17 @@ impl fmt::Display for Place {
 fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let far = |candidate: &str| {
-        if last(candidate).starts_with(&last(name)) { 1 } else { distance(name.as_bytes(), candidate.as_bytes()) }
+        if last(candidate).starts_with(&last(name)) {
+            1
+        } else {
+            distance(name.as_bytes(), candidate.as_bytes())
+        }
     };
-    known.map(|key| (far(key), key)).min().filter(|(far, _)| *far <= ALIKE).map(|(_, key)| key)
+    known
+        .map(|key| (far(key), key))
+        .min()
+        .filter(|(far, _)| *far <= ALIKE)
+        .map(|(_, key)| key)
 }
 
 /// How many characters must be put in, taken out or changed (Levenshtein).
@@ -136,8 +157,13 @@ mod tests {
 
     #[test]
     fn distance_counts_single_changes() {
-        for (a, b, far) in [("", "", 0), ("a", "", 1), ("realm", "reelm", 1), ("listen", "listne", 2), ("ab", "ba", 2)]
-        {
+        for (a, b, far) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("realm", "reelm", 1),
+            ("listen", "listne", 2),
+            ("ab", "ba", 2),
+        ] {
             assert_eq!(distance(a.as_bytes(), b.as_bytes()), far, "{a} {b}");
         }
     }

@@ -351,7 +351,8 @@ impl Default for Config {
 impl ListenerConfig {
     /// Whether strangers may be able to listen in: on a network, and not encrypted.
     pub fn is_exposed_plaintext(&self) -> bool {
-        self.tls.is_none() && matches!(self.address, ListenAddress::Tcp(address) if !address.ip().is_loopback())
+        self.tls.is_none()
+            && matches!(self.address, ListenAddress::Tcp(address) if !address.ip().is_loopback())
     }
 }
 

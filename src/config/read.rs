@@ -11,10 +11,10 @@ use std::time::Duration;
 use super::mistake::{Mistake, Place};
 use super::source::{Setting, Settings, Value};
 use super::{
-    ApiConfig, AuthorizeConfig, CacheConfig, CheckConfig, Config, ConfigError, DenyDetail, DiagnosticsConfig,
-    DirectoryKind, HttpConfig, IssueConfig, ListenerConfig, LogConfig, OnError, OpsConfig, Origin, PasswordConfig,
-    Route, RoutePolicy, ScopeWords, ShutdownConfig, Sources, StoreConfig, TlsConfig, UsersConfig, ValueProblem,
-    VerifyConfig,
+    ApiConfig, AuthorizeConfig, CacheConfig, CheckConfig, Config, ConfigError, DenyDetail,
+    DiagnosticsConfig, DirectoryKind, HttpConfig, IssueConfig, ListenerConfig, LogConfig, OnError,
+    OpsConfig, Origin, PasswordConfig, Route, RoutePolicy, ScopeWords, ShutdownConfig, Sources,
+    StoreConfig, TlsConfig, UsersConfig, ValueProblem, VerifyConfig,
 };
 use super::{route, rules, value};
 
@@ -38,7 +38,10 @@ fn config(reader: &mut Reader) -> Config {
     Config {
         data_dir: reader.text("data_dir", value::path),
         workers: Some(reader.integer("workers", 0..=1024)).filter(|&workers| workers > 0),
-        log: LogConfig { filter: reader.text("log.filter", value::log_filter), json: reader.boolean("log.json") },
+        log: LogConfig {
+            filter: reader.text("log.filter", value::log_filter),
+            json: reader.boolean("log.json"),
+        },
         store: store(reader),
         cache: CacheConfig {
             max_age: reader.duration("cache.max_age", Duration::ZERO..=HOUR),
@@ -51,8 +54,10 @@ fn config(reader: &mut Reader) -> Config {
         http: http(reader),
         issue: IssueConfig {
             request_token_ttl: reader.duration("issue.request_token_ttl", SECOND..=DAY),
-            access_token_ttl: Some(reader.duration("issue.access_token_ttl", Duration::ZERO..=TEN_YEARS))
-                .filter(|ttl| !ttl.is_zero()),
+            access_token_ttl: Some(
+                reader.duration("issue.access_token_ttl", Duration::ZERO..=TEN_YEARS),
+            )
+            .filter(|ttl| !ttl.is_zero()),
         },
         authorize: AuthorizeConfig {
             external_url: reader.text("authorize.external_url", value::optional_url),
@@ -60,7 +65,10 @@ fn config(reader: &mut Reader) -> Config {
         },
         users: users(reader),
         password: password(reader),
-        ops: OpsConfig { listener: listener(reader, "ops"), console: reader.boolean("ops.console") },
+        ops: OpsConfig {
+            listener: listener(reader, "ops"),
+            console: reader.boolean("ops.console"),
+        },
         shutdown: ShutdownConfig {
             delay: reader.duration("shutdown.delay", Duration::ZERO..=HOUR),
             timeout: reader.duration("shutdown.timeout", Duration::ZERO..=HOUR),
@@ -166,20 +174,41 @@ fn password(reader: &mut Reader) -> PasswordConfig {
 }
 
 fn directory(text: &str) -> Result<DirectoryKind, ValueProblem> {
-    let known = [("builtin", DirectoryKind::Builtin), ("grpc", DirectoryKind::Grpc), ("http", DirectoryKind::Http)];
+    let known = [
+        ("builtin", DirectoryKind::Builtin),
+        ("grpc", DirectoryKind::Grpc),
+        ("http", DirectoryKind::Http),
+    ];
     value::one_of(text, &known)
 }
 
 fn deny_detail(text: &str) -> Result<DenyDetail, ValueProblem> {
-    value::one_of(text, &[("none", DenyDetail::None), ("problem", DenyDetail::Problem), ("debug", DenyDetail::Debug)])
+    value::one_of(
+        text,
+        &[
+            ("none", DenyDetail::None),
+            ("problem", DenyDetail::Problem),
+            ("debug", DenyDetail::Debug),
+        ],
+    )
 }
 
 fn on_error(text: &str) -> Result<OnError, ValueProblem> {
-    value::one_of(text, &[("grpc", OnError::Grpc), ("error_response", OnError::ErrorResponse)])
+    value::one_of(
+        text,
+        &[
+            ("grpc", OnError::Grpc),
+            ("error_response", OnError::ErrorResponse),
+        ],
+    )
 }
 
 fn optional_origin(text: &str) -> Result<Option<Origin>, ValueProblem> {
-    if text.is_empty() { Ok(None) } else { Origin::parse(text).map(Some) }
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        Origin::parse(text).map(Some)
+    }
 }
 
 fn listener(reader: &mut Reader, section: &'static str) -> ListenerConfig {
@@ -192,14 +221,22 @@ fn listener(reader: &mut Reader, section: &'static str) -> ListenerConfig {
 
 fn tls(reader: &mut Reader, section: &str) -> Option<TlsConfig> {
     let key = |name: &str| format!("{section}.tls.{name}");
-    let [certificate, private_key, client_ca] = ["certificate_file", "key_file", "client_ca_file"].map(key);
+    let [certificate, private_key, client_ca] =
+        ["certificate_file", "key_file", "client_ca_file"].map(key);
     let certificate_file = reader.text(&certificate, value::optional_path);
     let key_file = reader.text(&private_key, value::optional_path);
     let client_ca_file = reader.text(&client_ca, value::optional_path);
     match (certificate_file, key_file) {
-        (Some(certificate_file), Some(key_file)) => Some(TlsConfig { certificate_file, key_file, client_ca_file }),
+        (Some(certificate_file), Some(key_file)) => Some(TlsConfig {
+            certificate_file,
+            key_file,
+            client_ca_file,
+        }),
         (None, None) if client_ca_file.is_none() => None,
-        (None, None) => reader.reject(&client_ca, &format!("needs `{certificate}` and `{private_key}` too")),
+        (None, None) => reader.reject(
+            &client_ca,
+            &format!("needs `{certificate}` and `{private_key}` too"),
+        ),
         (None, Some(_)) => reader.reject(&private_key, &format!("needs `{certificate}` too")),
         (Some(_), None) => reader.reject(&certificate, &format!("needs `{private_key}` too")),
     }
@@ -207,7 +244,11 @@ fn tls(reader: &mut Reader, section: &str) -> Option<TlsConfig> {
 
 fn routes(reader: &mut Reader) -> Vec<Route> {
     let settings = std::mem::take(&mut reader.settings.routes);
-    let routes = settings.iter().enumerate().map(|(at, setting)| route(reader, at + 1, setting)).collect();
+    let routes = settings
+        .iter()
+        .enumerate()
+        .map(|(at, setting)| route(reader, at + 1, setting))
+        .collect();
     reader.settings.routes = settings;
     routes
 }
@@ -215,12 +256,17 @@ fn routes(reader: &mut Reader) -> Vec<Route> {
 fn route(reader: &mut Reader, nth: usize, setting: &Setting) -> Route {
     let mut route = Route::default();
     let Value::Table(table) = &setting.value else {
-        reader.mistakes.push(Mistake::new(&setting.place, "`route` must be written as [[route]]"));
+        reader.mistakes.push(Mistake::new(
+            &setting.place,
+            "`route` must be written as [[route]]",
+        ));
         return route;
     };
     for (key, setting) in table {
         if let Err(problem) = set_in_route(&mut route, key, &setting.value) {
-            reader.mistakes.push(route_mistake(nth, key, setting, &problem));
+            reader
+                .mistakes
+                .push(route_mistake(nth, key, setting, &problem));
         }
     }
     route
@@ -230,7 +276,11 @@ fn scopes(reader: &mut Reader) -> ScopeWords {
     let mut words = ScopeWords::default();
     for (scope, setting) in std::mem::take(&mut reader.settings.scopes) {
         if let Err(problem) = typed(&setting.value, Kind::String, |text| words.set(&scope, text)) {
-            reader.mistakes.push(Mistake::value(&setting.place, &format!("scopes.{scope}"), &problem));
+            reader.mistakes.push(Mistake::value(
+                &setting.place,
+                &format!("scopes.{scope}"),
+                &problem,
+            ));
         }
     }
     words
@@ -250,9 +300,15 @@ fn methods(value: &Value) -> Result<Vec<String>, ValueProblem> {
     if let Value::Array(items) = value
         && !items.is_empty()
     {
-        return items.iter().map(|item| typed(&item.value, Kind::String, route::method)).collect();
+        return items
+            .iter()
+            .map(|item| typed(&item.value, Kind::String, route::method))
+            .collect();
     }
-    Err(ValueProblem::shape("a list such as [\"GET\", \"HEAD\"]", &written(value)))
+    Err(ValueProblem::shape(
+        "a list such as [\"GET\", \"HEAD\"]",
+        &written(value),
+    ))
 }
 
 fn route_mistake(nth: usize, key: &str, setting: &Setting, problem: &ValueProblem) -> Mistake {
@@ -293,25 +349,41 @@ impl Reader {
         self.take(key, Kind::String, |text| value::duration(text, &within))
     }
 
-    fn take<T>(&mut self, key: &str, kind: Kind, parse: impl Fn(&str) -> Result<T, ValueProblem>) -> T {
+    fn take<T>(
+        &mut self,
+        key: &str,
+        kind: Kind,
+        parse: impl Fn(&str) -> Result<T, ValueProblem>,
+    ) -> T {
         if let Some(setting) = self.settings.overrides.get(key) {
             match typed(&setting.value, kind, &parse) {
                 Ok(value) => return value,
-                Err(problem) => self.mistakes.push(Mistake::value(&setting.place, key, &problem)),
+                Err(problem) => self
+                    .mistakes
+                    .push(Mistake::value(&setting.place, key, &problem)),
             }
         }
-        let default = self.settings.defaults.get(key).and_then(|setting| typed(&setting.value, kind, &parse).ok());
+        let default = self
+            .settings
+            .defaults
+            .get(key)
+            .and_then(|setting| typed(&setting.value, kind, &parse).ok());
         default.expect("the compiled-in default has every key, and it is right; a test proves it")
     }
 
     /// Where the strongest setting of `key` stands.
     pub(super) fn place(&self, key: &str) -> Place {
-        self.settings.strongest(key).map_or(Place::Default, |setting| setting.place.clone())
+        self.settings
+            .strongest(key)
+            .map_or(Place::Default, |setting| setting.place.clone())
     }
 
     /// Where the `nth` route stands, counted from 0.
     pub(super) fn place_of_route(&self, nth: usize) -> Place {
-        self.settings.routes.get(nth).map_or(Place::Default, |setting| setting.place.clone())
+        self.settings
+            .routes
+            .get(nth)
+            .map_or(Place::Default, |setting| setting.place.clone())
     }
 
     /// Keeps a mistake that shows only beside other keys; reads on after the name of `key`.
@@ -336,7 +408,11 @@ enum Kind {
 }
 
 /// Parses a value that must be of `kind`; the parser has the first word on what is wrong, since it knows the shape.
-fn typed<T>(value: &Value, kind: Kind, parse: impl FnOnce(&str) -> Result<T, ValueProblem>) -> Result<T, ValueProblem> {
+fn typed<T>(
+    value: &Value,
+    kind: Kind,
+    parse: impl FnOnce(&str) -> Result<T, ValueProblem>,
+) -> Result<T, ValueProblem> {
     let text = written(value);
     let parsed = parse(&text)?;
     let fits = match value {
@@ -350,12 +426,18 @@ fn typed<T>(value: &Value, kind: Kind, parse: impl FnOnce(&str) -> Result<T, Val
         Kind::String => "a text in quotes",
         Kind::Integer | Kind::Boolean => "written without quotes",
     };
-    if fits { Ok(parsed) } else { Err(ValueProblem::shape(expected, &text)) }
+    if fits {
+        Ok(parsed)
+    } else {
+        Err(ValueProblem::shape(expected, &text))
+    }
 }
 
 fn written(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::Untyped(text) | Value::String(text) | Value::Integer(text) | Value::Other(text) => text.into(),
+        Value::Untyped(text) | Value::String(text) | Value::Integer(text) | Value::Other(text) => {
+            text.into()
+        }
         Value::Boolean(true) => "true".into(),
         Value::Boolean(false) => "false".into(),
         Value::Array(_) => "a list".into(),

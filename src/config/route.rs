@@ -89,8 +89,15 @@ impl Route {
     /// backends read it as that.
     pub fn matches(&self, host: &str, path: &[u8], method: &str) -> bool {
         self.host.as_deref().is_none_or(|own| own == host)
-            && self.path_prefix.as_deref().is_none_or(|prefix| is_below(path, prefix))
-            && (self.methods.is_empty() || self.methods.iter().any(|own| own.eq_ignore_ascii_case(method)))
+            && self
+                .path_prefix
+                .as_deref()
+                .is_none_or(|prefix| is_below(path, prefix))
+            && (self.methods.is_empty()
+                || self
+                    .methods
+                    .iter()
+                    .any(|own| own.eq_ignore_ascii_case(method)))
     }
 
     /// Whether it matches everything that `other` matches.
@@ -102,7 +109,8 @@ impl Route {
             (Some(own), Some(theirs)) => is_below(theirs.as_bytes(), own),
         };
         let within = |method| self.methods.contains(method);
-        let methods = self.methods.is_empty() || (!other.methods.is_empty() && other.methods.iter().all(within));
+        let methods = self.methods.is_empty()
+            || (!other.methods.is_empty() && other.methods.iter().all(within));
         host && path && methods
     }
 }
@@ -117,10 +125,18 @@ fn is_below(path: &[u8], prefix: &str) -> bool {
 
 /// The path decoded, without what follows a `;` in each of its segments (RFC 3986 section 3.3).
 fn routed(path: &[u8]) -> impl Iterator<Item = u8> {
-    path.split(|&byte| byte == b'/').enumerate().flat_map(|(at, segment)| {
-        let name = segment.split(|&byte| byte == b';').next().unwrap_or_default();
-        (at > 0).then_some(b'/').into_iter().chain(percent_decode(name))
-    })
+    path.split(|&byte| byte == b'/')
+        .enumerate()
+        .flat_map(|(at, segment)| {
+            let name = segment
+                .split(|&byte| byte == b';')
+                .next()
+                .unwrap_or_default();
+            (at > 0)
+                .then_some(b'/')
+                .into_iter()
+                .chain(percent_decode(name))
+        })
 }
 
 // === impl RoutePolicy ===
@@ -149,13 +165,17 @@ impl RoutePolicy {
 }
 
 pub(super) fn requirement(text: &str) -> Result<Requirement, ValueProblem> {
-    let choices =
-        [("user", Requirement::User), ("consumer", Requirement::Consumer), ("optional", Requirement::Optional)];
+    let choices = [
+        ("user", Requirement::User),
+        ("consumer", Requirement::Consumer),
+        ("optional", Requirement::Optional),
+    ];
     one_of(text, &choices)
 }
 
 pub(super) fn scopes(text: &str) -> Result<Scopes, ValueProblem> {
-    Scopes::parse(text).map_err(|_| ValueProblem::shape("scopes separated by spaces, without \" and \\", text))
+    Scopes::parse(text)
+        .map_err(|_| ValueProblem::shape("scopes separated by spaces, without \" and \\", text))
 }
 
 /// A realm stands in a quoted string of `WWW-Authenticate`, so it has nothing that would need escaping there.
@@ -164,16 +184,26 @@ pub(super) fn realm(text: &str) -> Result<String, ValueProblem> {
     if text.len() <= MAX_REALM_LEN && text.chars().all(fits) {
         return Ok(text.to_owned());
     }
-    Err(ValueProblem::shape("at most 255 visible ASCII characters and spaces, without \" and \\", text))
+    Err(ValueProblem::shape(
+        "at most 255 visible ASCII characters and spaces, without \" and \\",
+        text,
+    ))
 }
 
 pub(super) fn body_hash(text: &str) -> Result<BodyHashRule, ValueProblem> {
-    let choices = [("off", BodyHashRule::Off), ("accept", BodyHashRule::Accept), ("require", BodyHashRule::Require)];
+    let choices = [
+        ("off", BodyHashRule::Off),
+        ("accept", BodyHashRule::Accept),
+        ("require", BodyHashRule::Require),
+    ];
     one_of(text, &choices)
 }
 
 pub(super) fn mode(text: &str) -> Result<Mode, ValueProblem> {
-    one_of(text, &[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)])
+    one_of(
+        text,
+        &[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)],
+    )
 }
 
 // === impl Origin ===
@@ -200,7 +230,9 @@ impl Origin {
             _ => return None,
         };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'));
+        let plain = path
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'));
         let path_prefix = path.strip_suffix('/').unwrap_or(path);
         (plain && is_authority(authority)).then(|| Self {
             scheme,
@@ -212,7 +244,9 @@ impl Origin {
 
 /// Whether `text` is `host` or `host:port`.
 fn is_authority(text: &str) -> bool {
-    let Ok(authority) = text.parse::<Authority>() else { return false };
+    let Ok(authority) = text.parse::<Authority>() else {
+        return false;
+    };
     let without_port = authority.host() == text;
     !authority.host().is_empty()
         && (without_port || authority.port_u16().is_some_and(|port| port > 0))
@@ -227,23 +261,33 @@ pub(super) fn host(text: &str) -> Result<String, ValueProblem> {
     if is_host(&host) {
         Ok(host)
     } else {
-        Err(ValueProblem::shape("a host name without port and wildcard, such as \"api.example.com\"", text))
+        Err(ValueProblem::shape(
+            "a host name without port and wildcard, such as \"api.example.com\"",
+            text,
+        ))
     }
 }
 
 /// Whether `text` is a host name or address without port, which every reader takes for the same.
 pub(crate) fn is_host(text: &str) -> bool {
-    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | ':');
-    text.parse::<Authority>().is_ok_and(|authority| authority.host() == text) && text.chars().all(known)
+    let known =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | ':');
+    text.parse::<Authority>()
+        .is_ok_and(|authority| authority.host() == text)
+        && text.chars().all(known)
 }
 
 /// A path prefix that a request's path can begin with: those with dot segments and the like are refused.
 pub(super) fn path_prefix(text: &str) -> Result<String, ValueProblem> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b';' | b'\\'));
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b';' | b'\\'));
     let upper = text.to_ascii_uppercase();
     let ambiguous = text.contains("//")
         || text.split('/').any(|segment| matches!(segment, "." | ".."))
-        || ["%2F", "%5C", "%2E"].iter().any(|code| upper.contains(code));
+        || ["%2F", "%5C", "%2E"]
+            .iter()
+            .any(|code| upper.contains(code));
     if text.starts_with('/') && plain && !ambiguous {
         Ok(text.to_owned())
     } else {
@@ -256,8 +300,15 @@ pub(super) fn path_prefix(text: &str) -> Result<String, ValueProblem> {
 
 /// An HTTP method, as it stands in the base string: in upper case.
 pub(super) fn method(text: &str) -> Result<String, ValueProblem> {
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'));
-    if plain { Ok(text.to_owned()) } else { Err(ValueProblem::shape("an HTTP method in upper case", text)) }
+    let plain = !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'));
+    if plain {
+        Ok(text.to_owned())
+    } else {
+        Err(ValueProblem::shape("an HTTP method in upper case", text))
+    }
 }
 
 const MAX_REALM_LEN: usize = 255;
@@ -268,10 +319,19 @@ mod tests {
 
     #[test]
     fn a_path_prefix_ends_at_a_segment() {
-        let route = Route { path_prefix: Some("/public".to_owned()), ..Route::default() };
-        for path in
-            ["/public", "/public/", "/public/a", "/%70ublic/a", "/public;v=1", "/public;v=1/a", "/public;/%61;;/"]
-        {
+        let route = Route {
+            path_prefix: Some("/public".to_owned()),
+            ..Route::default()
+        };
+        for path in [
+            "/public",
+            "/public/",
+            "/public/a",
+            "/%70ublic/a",
+            "/public;v=1",
+            "/public;v=1/a",
+            "/public;/%61;;/",
+        ] {
             assert!(route.matches("any", path.as_bytes(), "GET"), "{path}");
         }
         for path in ["/", "/publi", "/publication", "/Public", "/a/public", ""] {
@@ -281,18 +341,28 @@ mod tests {
 
     #[test]
     fn a_prefix_with_a_slash_at_its_end_needs_it() {
-        let route = Route { path_prefix: Some("/a/".to_owned()), ..Route::default() };
+        let route = Route {
+            path_prefix: Some("/a/".to_owned()),
+            ..Route::default()
+        };
         assert!(route.matches("any", b"/a/", "GET"));
         assert!(route.matches("any", b"/a/b", "GET"));
         assert!(!route.matches("any", b"/a", "GET"));
-        let root = Route { path_prefix: Some("/".to_owned()), ..Route::default() };
+        let root = Route {
+            path_prefix: Some("/".to_owned()),
+            ..Route::default()
+        };
         assert!(root.matches("any", b"/anything", "GET"));
     }
 
     #[test]
     fn a_route_matches_its_host_and_methods_only() {
         let methods = vec!["GET".to_owned(), "HEAD".to_owned()];
-        let route = Route { host: Some("api.example.com".to_owned()), methods, ..Route::default() };
+        let route = Route {
+            host: Some("api.example.com".to_owned()),
+            methods,
+            ..Route::default()
+        };
         assert!(route.matches("api.example.com", b"/", "HEAD"));
         assert!(!route.matches("example.com", b"/", "HEAD"));
         assert!(!route.matches("api.example.com", b"/", "POST"));
@@ -300,7 +370,10 @@ mod tests {
 
     #[test]
     fn a_method_in_lower_case_is_the_one_that_is_signed() {
-        let route = Route { methods: vec!["POST".to_owned()], ..Route::default() };
+        let route = Route {
+            methods: vec!["POST".to_owned()],
+            ..Route::default()
+        };
         for method in ["POST", "post", "Post"] {
             assert!(route.matches("any", b"/", method), "{method}");
         }
@@ -327,11 +400,24 @@ mod tests {
     #[test]
     fn an_origin_is_scheme_host_port_and_prefix() {
         let origin = |scheme, authority: &str, path_prefix: &str| {
-            Ok(Origin { scheme, authority: authority.to_owned(), path_prefix: path_prefix.to_owned() })
+            Ok(Origin {
+                scheme,
+                authority: authority.to_owned(),
+                path_prefix: path_prefix.to_owned(),
+            })
         };
-        assert_eq!(Origin::parse("https://api.example.com"), origin(Scheme::Https, "api.example.com", ""));
-        assert_eq!(Origin::parse("https://api.example.com/"), origin(Scheme::Https, "api.example.com", ""));
-        assert_eq!(Origin::parse("http://[::1]:8080/a/b/"), origin(Scheme::Http, "[::1]:8080", "/a/b"));
+        assert_eq!(
+            Origin::parse("https://api.example.com"),
+            origin(Scheme::Https, "api.example.com", "")
+        );
+        assert_eq!(
+            Origin::parse("https://api.example.com/"),
+            origin(Scheme::Https, "api.example.com", "")
+        );
+        assert_eq!(
+            Origin::parse("http://[::1]:8080/a/b/"),
+            origin(Scheme::Http, "[::1]:8080", "/a/b")
+        );
     }
 
     #[test]
@@ -354,7 +440,10 @@ mod tests {
             "https://a/ b",
         ] {
             let problem = Origin::parse(wrong).unwrap_err().to_string();
-            assert!(problem.starts_with("must be an origin such as \"https://api.example.com\""), "{wrong}: {problem}");
+            assert!(
+                problem.starts_with("must be an origin such as \"https://api.example.com\""),
+                "{wrong}: {problem}"
+            );
         }
     }
 
@@ -379,10 +468,24 @@ mod tests {
         let mut problem = |key, value| policy.set(key, value).unwrap_err().to_string();
         let known = "is unknown; the keys are require, scopes, realm, origin, body_hash, mode";
         assert_eq!(problem("requires", "user"), known);
-        assert_eq!(problem("require", "root"), r#"must be "user" or "consumer" or "optional", not "root""#);
-        assert_eq!(problem("scopes", "a\"b"), r#"must be scopes separated by spaces, without " and \, not "a\"b""#);
-        assert_eq!(problem("mode", ""), r#"must be "enforce" or "shadow", not """#);
-        for (key, value) in [("realm", "a\"b"), ("realm", "a\r\nb"), ("origin", ""), ("body_hash", "Off")] {
+        assert_eq!(
+            problem("require", "root"),
+            r#"must be "user" or "consumer" or "optional", not "root""#
+        );
+        assert_eq!(
+            problem("scopes", "a\"b"),
+            r#"must be scopes separated by spaces, without " and \, not "a\"b""#
+        );
+        assert_eq!(
+            problem("mode", ""),
+            r#"must be "enforce" or "shadow", not """#
+        );
+        for (key, value) in [
+            ("realm", "a\"b"),
+            ("realm", "a\r\nb"),
+            ("origin", ""),
+            ("body_hash", "Off"),
+        ] {
             problem(key, value);
         }
         assert_eq!(policy, RoutePolicy::default());
@@ -396,7 +499,9 @@ mod tests {
             assert!(host(wrong).is_err(), "{wrong}");
         }
         assert_eq!(path_prefix("/v1/a.b"), Ok("/v1/a.b".to_owned()));
-        for wrong in ["", "v1", "/a//b", "/a/../b", "/./a", "/a?b", "/a b", "/a%2fb", "/%2e"] {
+        for wrong in [
+            "", "v1", "/a//b", "/a/../b", "/./a", "/a?b", "/a b", "/a%2fb", "/%2e",
+        ] {
             assert!(path_prefix(wrong).is_err(), "{wrong}");
         }
         assert!(method("M-SEARCH").is_ok() && method("get").is_err() && method("").is_err());

@@ -15,8 +15,10 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
 }
 
 fn secrets_are_not_overheard(config: &Config, reader: &mut Reader) {
-    let listeners =
-        [("api", &config.api.listener, "the admin token"), ("http", &config.http.listener, "passwords and secrets")];
+    let listeners = [
+        ("api", &config.api.listener, "the admin token"),
+        ("http", &config.http.listener, "passwords and secrets"),
+    ];
     for (name, listener, what) in listeners {
         if listener.is_exposed_plaintext() && !listener.insecure_plaintext {
             let remedy = format!(
@@ -29,13 +31,32 @@ fn secrets_are_not_overheard(config: &Config, reader: &mut Reader) {
 }
 
 fn named_clients_show_a_certificate(config: &Config, reader: &mut Reader) {
-    let asks = config.api.listener.tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
-    let named = [("api.admin_clients", &config.api.admin_clients), ("api.issuer_clients", &config.api.issuer_clients)];
+    let asks = config
+        .api
+        .listener
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_ca_file.is_some());
+    let named = [
+        ("api.admin_clients", &config.api.admin_clients),
+        ("api.issuer_clients", &config.api.issuer_clients),
+    ];
     for (key, _) in named.iter().filter(|(_, names)| !asks && !names.is_empty()) {
-        reader.reject::<()>(key, "names client certificates, which nobody is asked for: set `api.tls.client_ca_file`");
+        reader.reject::<()>(
+            key,
+            "names client certificates, which nobody is asked for: set `api.tls.client_ca_file`",
+        );
     }
-    if let Some(both) = config.api.issuer_clients.iter().find(|name| config.api.admin_clients.contains(name)) {
-        reader.reject::<()>("api.issuer_clients", &format!("has {both:?}, which is in `api.admin_clients` too"));
+    if let Some(both) = config
+        .api
+        .issuer_clients
+        .iter()
+        .find(|name| config.api.admin_clients.contains(name))
+    {
+        reader.reject::<()>(
+            "api.issuer_clients",
+            &format!("has {both:?}, which is in `api.admin_clients` too"),
+        );
     }
 }
 
@@ -44,10 +65,16 @@ fn a_directory_can_be_asked(config: &Config, reader: &mut Reader) {
     match (&users.url, users.directory) {
         (None, DirectoryKind::Builtin) => {}
         (Some(_), DirectoryKind::Builtin) => {
-            reader.reject::<()>("users.url", "needs `users.directory` to be \"grpc\" or \"http\"");
+            reader.reject::<()>(
+                "users.url",
+                "needs `users.directory` to be \"grpc\" or \"http\"",
+            );
         }
         (None, _) => {
-            reader.reject::<()>("users.directory", "needs `users.url`: where the directory is asked");
+            reader.reject::<()>(
+                "users.directory",
+                "needs `users.url`: where the directory is asked",
+            );
         }
         (Some(url), _) => {
             if !users.insecure_plaintext && is_remote_plaintext(url) {
@@ -60,10 +87,17 @@ fn a_directory_can_be_asked(config: &Config, reader: &mut Reader) {
 }
 
 fn is_remote_plaintext(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let Some(rest) = url.strip_prefix("http://") else {
+        return false;
+    };
     let authority = rest.split('/').next().unwrap_or_default();
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    let host = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host);
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<std::net::IpAddr>();
     host != "localhost" && !address.is_ok_and(|address| address.is_loopback())
 }
 
@@ -90,14 +124,20 @@ fn listeners_are_apart(config: &Config, reader: &mut Reader) {
         let any_port = matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
         let taken = listeners[..at].iter().find(|(_, other)| other == address);
         if let Some((other, _)) = taken.filter(|_| !any_port) {
-            reader.reject::<()>(key, &format!("is the address of `{other}` too; give it its own"));
+            reader.reject::<()>(
+                key,
+                &format!("is the address of `{other}` too; give it its own"),
+            );
         }
     }
 }
 
 fn every_route_can_match(routes: &[Route], reader: &mut Reader) {
     for (at, route) in routes.iter().enumerate() {
-        if let Some(first) = routes[..at].iter().position(|earlier| earlier.covers(route)) {
+        if let Some(first) = routes[..at]
+            .iter()
+            .position(|earlier| earlier.covers(route))
+        {
             let (nth, first) = (at + 1, first + 1);
             let remedy = format!(
                 "`route[{nth}]` can never match, since `route[{first}]` above it matches all that it would: move it up, \
@@ -128,8 +168,14 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         }
     };
     let exposed = check.listener.is_exposed_plaintext();
-    warn(config.store.url == StoreUrl::Memory, "the memory store forgets nonces: replays cross a restart");
-    warn(exposed && !check.listener.insecure_plaintext, "check.listen is plaintext beyond loopback");
+    warn(
+        config.store.url == StoreUrl::Memory,
+        "the memory store forgets nonces: replays cross a restart",
+    );
+    warn(
+        exposed && !check.listener.insecure_plaintext,
+        "check.listen is plaintext beyond loopback",
+    );
     warn(
         config.api.listener.is_exposed_plaintext(),
         "api.listen is plaintext beyond loopback: it carries admin tokens",
@@ -139,20 +185,42 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         ops.console && ops.listener.insecure_plaintext && ops.listener.is_exposed_plaintext(),
         "ops.listen is plaintext beyond loopback: the console takes admin tokens there",
     );
-    warn(config.http.listener.is_exposed_plaintext(), "http.listen is plaintext beyond loopback: it carries passwords");
-    let is_without_addresses =
-        matches!(config.http.listener.address, ListenAddress::Unix(_)) && config.http.trusted_hops == 0;
+    warn(
+        config.http.listener.is_exposed_plaintext(),
+        "http.listen is plaintext beyond loopback: it carries passwords",
+    );
+    let is_without_addresses = matches!(config.http.listener.address, ListenAddress::Unix(_))
+        && config.http.trusted_hops == 0;
     warn(
         is_without_addresses,
         "http.listen is a Unix socket and http.trusted_hops is 0: wrong passwords are not limited by address",
     );
-    warn(config.verify.trust_envoy_request_id, "nonce.trust_envoy_request_id: who can choose that id can replay");
-    warn(check.deny_detail == DenyDetail::Debug, "check.deny_detail = \"debug\" shows base strings to clients");
-    warn(check.policy.mode == Some(Mode::Shadow), "check.mode = \"shadow\": what no route enforces is let through");
-    let shadowed = config.routes.iter().enumerate().filter(|(_, route)| route.set.mode == Some(Mode::Shadow));
+    warn(
+        config.verify.trust_envoy_request_id,
+        "nonce.trust_envoy_request_id: who can choose that id can replay",
+    );
+    warn(
+        check.deny_detail == DenyDetail::Debug,
+        "check.deny_detail = \"debug\" shows base strings to clients",
+    );
+    warn(
+        check.policy.mode == Some(Mode::Shadow),
+        "check.mode = \"shadow\": what no route enforces is let through",
+    );
+    let shadowed = config
+        .routes
+        .iter()
+        .enumerate()
+        .filter(|(_, route)| route.set.mode == Some(Mode::Shadow));
     warnings.extend(shadowed.map(|(at, route)| {
-        let matched = [route.host.as_deref(), route.path_prefix.as_deref()].into_iter().flatten().collect::<String>();
-        format!("route[{}], {matched:?}, is in shadow mode: everything is let through", at + 1)
+        let matched = [route.host.as_deref(), route.path_prefix.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect::<String>();
+        format!(
+            "route[{}], {matched:?}, is in shadow mode: everything is let through",
+            at + 1
+        )
     }));
     warnings
 }

@@ -22,11 +22,19 @@ impl ScopeWords {
     pub(super) fn set(&mut self, scope: &str, words: &str) -> Result<(), ValueProblem> {
         let is_one = Scopes::parse(scope).is_ok_and(|scopes| scopes.iter().eq([scope]));
         if !is_one {
-            return Err(ValueProblem::shape("about one scope, of visible ASCII characters without \" and \\", scope));
+            return Err(ValueProblem::shape(
+                "about one scope, of visible ASCII characters without \" and \\",
+                scope,
+            ));
         }
-        let are_words = !words.trim().is_empty() && words.len() <= MAX_LEN && !words.chars().any(char::is_control);
+        let are_words = !words.trim().is_empty()
+            && words.len() <= MAX_LEN
+            && !words.chars().any(char::is_control);
         if !are_words {
-            return Err(ValueProblem::shape(format!("a text of one line, at most {MAX_LEN} bytes"), words));
+            return Err(ValueProblem::shape(
+                format!("a text of one line, at most {MAX_LEN} bytes"),
+                words,
+            ));
         }
         self.0.insert(scope.to_owned(), words.to_owned());
         Ok(())

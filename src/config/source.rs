@@ -66,7 +66,12 @@ impl Settings {
     /// Reads every source; what can not be read, or is unknown, becomes a mistake.
     pub(super) fn gather(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Self {
         let defaults = flatten(parse(DEFAULT, |_| Place::Default).unwrap_or_default());
-        let mut settings = Self { defaults, overrides: BTreeMap::new(), routes: Vec::new(), scopes: BTreeMap::new() };
+        let mut settings = Self {
+            defaults,
+            overrides: BTreeMap::new(),
+            routes: Vec::new(),
+            scopes: BTreeMap::new(),
+        };
         if let Some(path) = &sources.file {
             settings.add_file(path, mistakes);
         }
@@ -75,7 +80,14 @@ impl Settings {
         }
         for (key, value) in &sources.flags {
             let place = Place::Flag(format!("--{}", flag_of(key)));
-            settings.add(key, Setting { value: Value::Untyped(value.clone()), place }, mistakes);
+            settings.add(
+                key,
+                Setting {
+                    value: Value::Untyped(value.clone()),
+                    place,
+                },
+                mistakes,
+            );
         }
         settings
     }
@@ -87,10 +99,15 @@ impl Settings {
 
     fn add_file(&mut self, path: &Path, mistakes: &mut Vec<Mistake>) {
         let path: Arc<Path> = path.into();
-        let at = |line| Place::File { path: Arc::clone(&path), line };
+        let at = |line| Place::File {
+            path: Arc::clone(&path),
+            line,
+        };
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) => return mistakes.push(Mistake::new(&at(0), format!("can not be read: {error}"))),
+            Err(error) => {
+                return mistakes.push(Mistake::new(&at(0), format!("can not be read: {error}")));
+            }
         };
         match parse(&text, at) {
             Ok(mut table) => {
@@ -106,50 +123,91 @@ impl Settings {
 
     fn add_routes(&mut self, setting: Option<Setting>, mistakes: &mut Vec<Mistake>) {
         match setting {
-            Some(Setting { value: Value::Array(routes), .. }) => self.routes = routes,
-            Some(Setting { place, .. }) => mistakes.push(Mistake::new(&place, "`route` must be written as [[route]]")),
+            Some(Setting {
+                value: Value::Array(routes),
+                ..
+            }) => self.routes = routes,
+            Some(Setting { place, .. }) => {
+                mistakes.push(Mistake::new(&place, "`route` must be written as [[route]]"))
+            }
             None => {}
         }
     }
 
     fn add_scopes(&mut self, setting: Option<Setting>, mistakes: &mut Vec<Mistake>) {
         match setting {
-            Some(Setting { value: Value::Table(scopes), .. }) => self.scopes = flatten(scopes),
-            Some(Setting { place, .. }) => mistakes.push(Mistake::new(&place, "`scopes` is a section: write [scopes]")),
+            Some(Setting {
+                value: Value::Table(scopes),
+                ..
+            }) => self.scopes = flatten(scopes),
+            Some(Setting { place, .. }) => mistakes.push(Mistake::new(
+                &place,
+                "`scopes` is a section: write [scopes]",
+            )),
             None => {}
         }
     }
 
     fn add_variable(&mut self, name: &str, value: &str, mistakes: &mut Vec<Mistake>) {
-        let Some(rest) = name.strip_prefix(PREFIX) else { return };
+        let Some(rest) = name.strip_prefix(PREFIX) else {
+            return;
+        };
         let place = Place::Variable(name.to_owned());
-        match self.defaults.keys().find(|key| variable_of(key) == name).cloned() {
-            Some(key) => self.add(&key, Setting { value: Value::Untyped(value.to_owned()), place }, mistakes),
+        match self
+            .defaults
+            .keys()
+            .find(|key| variable_of(key) == name)
+            .cloned()
+        {
+            Some(key) => self.add(
+                &key,
+                Setting {
+                    value: Value::Untyped(value.to_owned()),
+                    place,
+                },
+                mistakes,
+            ),
             None if rest.starts_with("ROUTE__") => {
                 mistakes.push(Mistake::new(&place, "routes can be set only in a file"));
             }
             None if rest.starts_with("SCOPES__") => {
-                mistakes.push(Mistake::new(&place, "words for scopes can be set only in a file"));
+                mistakes.push(Mistake::new(
+                    &place,
+                    "words for scopes can be set only in a file",
+                ));
             }
             // Without a section it may be a secret for a command, or what Kubernetes sets for a Service of our name.
             None if !rest.contains("__") => {}
             None => {
                 let known: Vec<_> = self.defaults.keys().map(|key| variable_of(key)).collect();
-                mistakes.push(Mistake::unknown(&place, name, known.iter().map(String::as_str)));
+                mistakes.push(Mistake::unknown(
+                    &place,
+                    name,
+                    known.iter().map(String::as_str),
+                ));
             }
         }
     }
 
     fn add(&mut self, key: &str, setting: Setting, mistakes: &mut Vec<Mistake>) {
-        let section = |known: &String| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+        let section = |known: &String| {
+            known
+                .strip_prefix(key)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
         if self.defaults.contains_key(key) {
             self.overrides.insert(key.to_owned(), setting);
         } else if !self.defaults.keys().any(section) {
             let keys = self.defaults.keys().map(String::as_str);
-            let sections = keys.clone().filter_map(|key| key.rsplit_once('.').map(|(section, _)| section));
+            let sections = keys
+                .clone()
+                .filter_map(|key| key.rsplit_once('.').map(|(section, _)| section));
             mistakes.push(Mistake::unknown(&setting.place, key, keys.chain(sections)));
         } else if !matches!(setting.value, Value::Table(_)) {
-            mistakes.push(Mistake::new(&setting.place, format!("`{key}` is a section: write [{key}]")));
+            mistakes.push(Mistake::new(
+                &setting.place,
+                format!("`{key}` is a section: write [{key}]"),
+            ));
         }
     }
 }
@@ -161,12 +219,20 @@ fn variable_of(key: &str) -> String {
 
 /// The name of a key as a flag.
 fn flag_of(key: &str) -> String {
-    let name = key.strip_suffix(".listen").or_else(|| key.strip_suffix(".url")).unwrap_or(key);
-    name.strip_prefix("store.").unwrap_or(name).replace('_', "-")
+    let name = key
+        .strip_suffix(".listen")
+        .or_else(|| key.strip_suffix(".url"))
+        .unwrap_or(key);
+    name.strip_prefix("store.")
+        .unwrap_or(name)
+        .replace('_', "-")
 }
 
 /// Reads TOML; `at` makes a place of a line number.
-fn parse(text: &str, at: impl Fn(usize) -> Place) -> Result<BTreeMap<String, Setting>, Vec<Mistake>> {
+fn parse(
+    text: &str,
+    at: impl Fn(usize) -> Place,
+) -> Result<BTreeMap<String, Setting>, Vec<Mistake>> {
     let place = |offset: usize| at(1 + text[..offset.min(text.len())].matches('\n').count());
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
@@ -185,7 +251,13 @@ fn parse(text: &str, at: impl Fn(usize) -> Place) -> Result<BTreeMap<String, Set
 fn convert(table: &DeTable<'_>, place: &impl Fn(usize) -> Place) -> BTreeMap<String, Setting> {
     let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
         let name: &std::borrow::Cow<'_, str> = key.get_ref();
-        (name.to_string(), Setting { value: value_of(value.get_ref(), place), place: place(key.span().start) })
+        (
+            name.to_string(),
+            Setting {
+                value: value_of(value.get_ref(), place),
+                place: place(key.span().start),
+            },
+        )
     };
     table.iter().map(entry).collect()
 }
@@ -198,7 +270,10 @@ fn value_of(value: &DeValue<'_>, place: &impl Fn(usize) -> Place) -> Value {
         DeValue::Array(items) => Value::Array(
             items
                 .iter()
-                .map(|item| Setting { value: value_of(item.get_ref(), place), place: place(item.span().start) })
+                .map(|item| Setting {
+                    value: value_of(item.get_ref(), place),
+                    place: place(item.span().start),
+                })
                 .collect(),
         ),
         DeValue::Integer(number) => match i128::from_str_radix(number.as_str(), number.radix()) {
@@ -241,10 +316,30 @@ mod tests {
 
     #[test]
     fn a_key_has_one_name_in_each_source() {
-        assert_eq!(variable_of("check.tls.key_file"), "COUNTERSIGN_CHECK__TLS__KEY_FILE");
+        assert_eq!(
+            variable_of("check.tls.key_file"),
+            "COUNTERSIGN_CHECK__TLS__KEY_FILE"
+        );
         assert_eq!(variable_of("data_dir"), "COUNTERSIGN_DATA_DIR");
-        let keys = ["data_dir", "store.url", "store.master_key_file", "check.listen", "ops.listen", "workers"];
-        assert_eq!(keys.map(flag_of), ["data-dir", "store", "master-key-file", "check", "ops", "workers"]);
+        let keys = [
+            "data_dir",
+            "store.url",
+            "store.master_key_file",
+            "check.listen",
+            "ops.listen",
+            "workers",
+        ];
+        assert_eq!(
+            keys.map(flag_of),
+            [
+                "data-dir",
+                "store",
+                "master-key-file",
+                "check",
+                "ops",
+                "workers"
+            ]
+        );
     }
 
     #[test]

@@ -14,10 +14,25 @@ fn the_compiled_in_default_is_what_the_design_says() {
     let tcp = |port: u16| ListenAddress::Tcp(([127, 0, 0, 1], port).into());
     assert_eq!(config.data_dir, PathBuf::from("./data"));
     assert_eq!(config.workers, None);
-    assert_eq!(config.log, LogConfig { filter: "info".to_owned(), json: false });
-    assert_eq!(config.store.url, StoreUrl::Embedded("countersign.redb".into()));
-    assert_eq!((config.store.master_key_file, config.store.connections), (None, 4));
-    assert_eq!((config.store.timeout, config.store.fence_on_restart), (Duration::from_millis(80), false));
+    assert_eq!(
+        config.log,
+        LogConfig {
+            filter: "info".to_owned(),
+            json: false
+        }
+    );
+    assert_eq!(
+        config.store.url,
+        StoreUrl::Embedded("countersign.redb".into())
+    );
+    assert_eq!(
+        (config.store.master_key_file, config.store.connections),
+        (None, 4)
+    );
+    assert_eq!(
+        (config.store.timeout, config.store.fence_on_restart),
+        (Duration::from_millis(80), false)
+    );
     let verify = VerifyConfig {
         timestamp_window: Duration::from_secs(300),
         max_parameters: 1000,
@@ -25,15 +40,20 @@ fn the_compiled_in_default_is_what_the_design_says() {
         not_before: 0,
     };
     assert_eq!(config.verify, verify);
-    for (listener, port) in
-        [(&config.check.listener, 50051), (&config.api.listener, 50052), (&config.ops.listener, 9090)]
-    {
+    for (listener, port) in [
+        (&config.check.listener, 50051),
+        (&config.api.listener, 50052),
+        (&config.ops.listener, 9090),
+    ] {
         assert_eq!((&listener.address, &listener.tls), (&tcp(port), &None));
     }
     assert!(!config.check.listener.insecure_plaintext && !config.api.listener.insecure_plaintext);
     assert!(config.ops.console && !config.ops.listener.insecure_plaintext);
     assert_eq!(config.http.listener.address.to_string(), "127.0.0.1:8080");
-    let shutdown = ShutdownConfig { delay: Duration::from_secs(5), timeout: Duration::from_secs(20) };
+    let shutdown = ShutdownConfig {
+        delay: Duration::from_secs(5),
+        timeout: Duration::from_secs(20),
+    };
     assert_eq!(config.shutdown, shutdown);
     assert!(config.routes.is_empty());
 }
@@ -42,9 +62,15 @@ fn the_compiled_in_default_is_what_the_design_says() {
 fn checks_are_strict_by_default() {
     let check = Config::default().check;
     assert_eq!((check.realm.as_str(), check.realm_match), ("api", false));
-    assert_eq!((check.timeout, check.max_body_bytes), (Duration::from_millis(180), 1024 * 1024));
+    assert_eq!(
+        (check.timeout, check.max_body_bytes),
+        (Duration::from_millis(180), 1024 * 1024)
+    );
     assert!(!check.envoy_sends_whole_bodies && check.hide_credentials && !check.reflection);
-    assert_eq!((check.deny_detail, check.on_error), (DenyDetail::Problem, OnError::Grpc));
+    assert_eq!(
+        (check.deny_detail, check.on_error),
+        (DenyDetail::Problem, OnError::Grpc)
+    );
     let policy = RoutePolicy {
         require: Some(Requirement::Consumer),
         scopes: Some(Scopes::default()),
@@ -63,9 +89,15 @@ fn the_default_warns_of_nothing() {
 
 #[test]
 fn every_key_of_the_default_file_is_read() {
-    let keys = default_lines().filter_map(|line| line.split_once(" = ").map(|(key, _)| (line, key.to_owned())));
+    let keys = default_lines().filter_map(|line| {
+        line.split_once(" = ")
+            .map(|(key, _)| (line, key.to_owned()))
+    });
     let (keys, examples): (Vec<_>, Vec<_>) = keys.partition(|(line, _)| !line.starts_with('#'));
-    let dates: Vec<_> = default_lines().filter(|line| !line.starts_with('#')).map(no_value_is_a_date).collect();
+    let dates: Vec<_> = default_lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(no_value_is_a_date)
+        .collect();
     let error = load_file(&dates.join("\n")).unwrap_err();
     assert_eq!(error.mistakes().len(), keys.len(), "{error}");
     assert_eq!(examples.len(), 7, "of [[route]] and [scopes]");
@@ -73,9 +105,13 @@ fn every_key_of_the_default_file_is_read() {
 
 #[test]
 fn the_examples_in_the_default_file_are_right() {
-    let example = default_lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' '));
+    let example = default_lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .filter(|line| !line.starts_with(' '));
     let config = load_file(&example.collect::<Vec<_>>().join("\n")).unwrap();
-    let [route] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
+    let [route] = config.routes.as_slice() else {
+        panic!("{:?}", config.routes)
+    };
     assert!(route.matches("api.example.com", b"/v1/orders/7", "PUT"));
     assert_eq!(route.set.require, Some(Requirement::User));
     assert_eq!(config.scopes.of("orders.read"), Some("See your orders"));
@@ -84,10 +120,17 @@ fn the_examples_in_the_default_file_are_right() {
 
 #[test]
 fn flags_are_stronger_than_environment_and_environment_than_file() {
-    let (_directory, file) = file("[check]\nlisten = \"127.0.0.1:1\"\nrealm = \"file\"\ntimeout = \"1s\"\n");
-    let env = [("COUNTERSIGN_CHECK__LISTEN", "127.0.0.1:2"), ("COUNTERSIGN_CHECK__REALM", "environment")];
-    let sources =
-        Sources { file: Some(file), env: owned(&env), flags: vec![("check.listen", "127.0.0.1:3".to_owned())] };
+    let (_directory, file) =
+        file("[check]\nlisten = \"127.0.0.1:1\"\nrealm = \"file\"\ntimeout = \"1s\"\n");
+    let env = [
+        ("COUNTERSIGN_CHECK__LISTEN", "127.0.0.1:2"),
+        ("COUNTERSIGN_CHECK__REALM", "environment"),
+    ];
+    let sources = Sources {
+        file: Some(file),
+        env: owned(&env),
+        flags: vec![("check.listen", "127.0.0.1:3".to_owned())],
+    };
     let check = load(&sources).unwrap().check;
     assert_eq!(check.listener.address.to_string(), "127.0.0.1:3");
     assert_eq!(check.realm, "environment");
@@ -105,10 +148,20 @@ fn every_key_can_be_set_in_the_environment() {
         ("COUNTERSIGN_CHECK__TLS__KEY_FILE", "b.pem"),
         ("COUNTERSIGN_NONCE__NOT_BEFORE", "1700000000"),
     ];
-    let config = load(&Sources { env: owned(&env), ..Sources::default() }).unwrap();
-    assert_eq!((config.data_dir.to_str(), config.workers), (Some("/var/lib/countersign"), Some(3)));
+    let config = load(&Sources {
+        env: owned(&env),
+        ..Sources::default()
+    })
+    .unwrap();
+    assert_eq!(
+        (config.data_dir.to_str(), config.workers),
+        (Some("/var/lib/countersign"), Some(3))
+    );
     assert!(!config.check.hide_credentials);
-    assert_eq!(config.check.listener.tls.unwrap().key_file, PathBuf::from("b.pem"));
+    assert_eq!(
+        config.check.listener.tls.unwrap().key_file,
+        PathBuf::from("b.pem")
+    );
     assert_eq!(config.verify.not_before, 1_700_000_000);
 }
 
@@ -122,7 +175,13 @@ fn secrets_of_commands_and_what_kubernetes_sets_are_no_keys() {
         ("COUNTERSIGN_PORT_50051_TCP", "tcp://10.0.0.1:50051"),
         ("PATH", "/bin"),
     ];
-    assert!(load(&Sources { env: owned(&env), ..Sources::default() }).is_ok());
+    assert!(
+        load(&Sources {
+            env: owned(&env),
+            ..Sources::default()
+        })
+        .is_ok()
+    );
 }
 
 #[test]
@@ -153,9 +212,17 @@ methods = ["get"]
 path = "/a"
 "#;
     let (_directory, file) = file(text);
-    let env = [("COUNTERSIGN_CHECK__TIMEOTU", "1s"), ("COUNTERSIGN_VERIFY__MAX_PARAMETERS", "many")];
+    let env = [
+        ("COUNTERSIGN_CHECK__TIMEOTU", "1s"),
+        ("COUNTERSIGN_VERIFY__MAX_PARAMETERS", "many"),
+    ];
     let flags = vec![("workers", "-1".to_owned())];
-    let error = load(&Sources { file: Some(file.clone()), env: owned(&env), flags }).unwrap_err();
+    let error = load(&Sources {
+        file: Some(file.clone()),
+        env: owned(&env),
+        flags,
+    })
+    .unwrap_err();
     let name = file.display();
     let expected = format!(
         r#"21 mistakes in the configuration
@@ -187,12 +254,18 @@ path = "/a"
 #[test]
 fn what_is_not_toml_is_reported_by_line() {
     let error = load_file("[check]\nrealm = \n").unwrap_err().to_string();
-    assert!(error.contains("countersign.toml:2: is not TOML: "), "{error}");
+    assert!(
+        error.contains("countersign.toml:2: is not TOML: "),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_file_that_is_not_there_is_a_mistake() {
-    let sources = Sources { file: Some("no/such/file.toml".into()), ..Sources::default() };
+    let sources = Sources {
+        file: Some("no/such/file.toml".into()),
+        ..Sources::default()
+    };
     let expected = "1 mistake in the configuration\n  no/such/file.toml: can not be read: No such file or directory \
                     (os error 2)";
     assert_eq!(load(&sources).unwrap_err().to_string(), expected);
@@ -204,15 +277,23 @@ fn the_api_beyond_loopback_needs_tls_or_the_operators_word() {
     assert!(api("").is_err());
     assert!(api("[api.tls]\ncertificate_file = \"a\"\nkey_file = \"b\"\n").is_ok());
     let plaintext = api("insecure_plaintext = true").unwrap();
-    assert_eq!(plaintext.warnings(), ["api.listen is plaintext beyond loopback: it carries admin tokens"]);
+    assert_eq!(
+        plaintext.warnings(),
+        ["api.listen is plaintext beyond loopback: it carries admin tokens"]
+    );
     assert!(load_file("[api]\nlisten = \"unix:/run/api.sock\"").is_ok());
 }
 
 #[test]
 fn named_clients_need_a_certificate_authority() {
     for key in ["admin_clients", "issuer_clients"] {
-        for tls in ["", "[api.tls]\ncertificate_file = \"a\"\nkey_file = \"b\"\n"] {
-            let error = load_file(&format!("[api]\n{key} = \"ops.example.com\"\n{tls}")).unwrap_err().to_string();
+        for tls in [
+            "",
+            "[api.tls]\ncertificate_file = \"a\"\nkey_file = \"b\"\n",
+        ] {
+            let error = load_file(&format!("[api]\n{key} = \"ops.example.com\"\n{tls}"))
+                .unwrap_err()
+                .to_string();
             let expected = format!(
                 ":2: `api.{key}` names client certificates, which nobody is asked for: set `api.tls.client_ca_file`"
             );
@@ -221,19 +302,29 @@ fn named_clients_need_a_certificate_authority() {
     }
     let tls = "[api.tls]\ncertificate_file = \"a\"\nkey_file = \"b\"\nclient_ca_file = \"c\"\n";
     let named = |issuers: &str| {
-        load_file(&format!("[api]\nadmin_clients = \"a.example b.example\"\nissuer_clients = \"{issuers}\"\n{tls}"))
+        load_file(&format!(
+            "[api]\nadmin_clients = \"a.example b.example\"\nissuer_clients = \"{issuers}\"\n{tls}"
+        ))
     };
     let config = named("spiffe://c/login").unwrap();
     assert_eq!(config.api.admin_clients, ["a.example", "b.example"]);
     assert_eq!(config.api.issuer_clients, ["spiffe://c/login"]);
     let error = named("b.example").unwrap_err().to_string();
-    assert!(error.contains("`api.issuer_clients` has \"b.example\", which is in `api.admin_clients` too"), "{error}");
+    assert!(
+        error.contains(
+            "`api.issuer_clients` has \"b.example\", which is in `api.admin_clients` too"
+        ),
+        "{error}"
+    );
 }
 
 #[test]
 fn redis_needs_a_master_key() {
     let flags = vec![("store.url", "redis://:hunter2@localhost".to_owned())];
-    let sources = Sources { flags, ..Sources::default() };
+    let sources = Sources {
+        flags,
+        ..Sources::default()
+    };
     let error = load(&sources).unwrap_err().to_string();
     let expected = "1 mistake in the configuration\n  --store: `store.url` names Redis, which needs \
                     `store.master_key_file`: `countersign keygen > FILE` makes one, the same for every replica";
@@ -242,17 +333,28 @@ fn redis_needs_a_master_key() {
 
 #[test]
 fn every_lane_of_a_hash_has_its_memory() {
-    let error = load_file("[password]\nmemory_kib = 8\nparallelism = 2\n").unwrap_err().to_string();
+    let error = load_file("[password]\nmemory_kib = 8\nparallelism = 2\n")
+        .unwrap_err()
+        .to_string();
     assert!(
-        error.contains("`password.memory_kib` must be at least 16: 8 for each of `password.parallelism`"),
+        error.contains(
+            "`password.memory_kib` must be at least 16: 8 for each of `password.parallelism`"
+        ),
         "{error}"
     );
 }
 
 #[test]
 fn a_password_of_the_store_is_never_shown() {
-    let env = [("COUNTERSIGN_STORE__URL", "redis://:hunter2@h"), ("COUNTERSIGN_STORE__MASTER_KEY_FILE", "k")];
-    let config = load(&Sources { env: owned(&env), ..Sources::default() }).unwrap();
+    let env = [
+        ("COUNTERSIGN_STORE__URL", "redis://:hunter2@h"),
+        ("COUNTERSIGN_STORE__MASTER_KEY_FILE", "k"),
+    ];
+    let config = load(&Sources {
+        env: owned(&env),
+        ..Sources::default()
+    })
+    .unwrap();
     assert!(matches!(config.store.url, StoreUrl::Redis(_)));
     assert!(!format!("{config:?}").contains("hunter2"));
 }
@@ -263,14 +365,29 @@ fn tls_needs_both_of_its_files() {
     let error = tls("client_ca_file = \"ca.pem\"").unwrap_err().to_string();
     let expected = "`check.tls.client_ca_file` needs `check.tls.certificate_file` and `check.tls.key_file` too";
     assert!(error.contains(expected), "{error}");
-    assert!(tls("key_file = \"k\"").unwrap_err().to_string().contains("needs `check.tls.certificate_file` too"));
-    assert!(tls("certificate_file = \"c\"").unwrap_err().to_string().contains("needs `check.tls.key_file` too"));
+    assert!(
+        tls("key_file = \"k\"")
+            .unwrap_err()
+            .to_string()
+            .contains("needs `check.tls.certificate_file` too")
+    );
+    assert!(
+        tls("certificate_file = \"c\"")
+            .unwrap_err()
+            .to_string()
+            .contains("needs `check.tls.key_file` too")
+    );
 }
 
 #[test]
 fn two_listeners_can_not_share_an_address() {
-    let error = load_file("[ops]\nlisten = \"127.0.0.1:50051\"").unwrap_err().to_string();
-    assert!(error.contains(":2: `ops.listen` is the address of `check.listen` too; give it its own"), "{error}");
+    let error = load_file("[ops]\nlisten = \"127.0.0.1:50051\"")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains(":2: `ops.listen` is the address of `check.listen` too; give it its own"),
+        "{error}"
+    );
     let any = "[check]\nlisten = \"127.0.0.1:0\"\n[ops]\nlisten = \"127.0.0.1:0\"";
     assert!(load_file(any).is_ok(), "port 0 is a new one each time");
 }
@@ -298,10 +415,21 @@ fn words_are_about_one_scope_and_have_one_line() {
     }
     assert!(error.starts_with("4 mistakes"), "{error}");
     let error = load_file("scopes = 1").unwrap_err().to_string();
-    assert!(error.contains(":1: `scopes` is a section: write [scopes]"), "{error}");
+    assert!(
+        error.contains(":1: `scopes` is a section: write [scopes]"),
+        "{error}"
+    );
     let env = owned(&[("COUNTERSIGN_SCOPES__A", "x")]);
-    let error = load(&Sources { env, ..Sources::default() }).unwrap_err().to_string();
-    assert!(error.contains("COUNTERSIGN_SCOPES__A: words for scopes can be set only in a file"), "{error}");
+    let error = load(&Sources {
+        env,
+        ..Sources::default()
+    })
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.contains("COUNTERSIGN_SCOPES__A: words for scopes can be set only in a file"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -332,7 +460,11 @@ mode = "shadow"
 
 #[test]
 fn a_console_that_takes_tokens_in_plaintext_is_warned_about() {
-    let warnings = |more: &str| load_file(&format!("[ops]\nlisten = \"0.0.0.0:9090\"\n{more}")).unwrap().warnings();
+    let warnings = |more: &str| {
+        load_file(&format!("[ops]\nlisten = \"0.0.0.0:9090\"\n{more}"))
+            .unwrap()
+            .warnings()
+    };
     let expected = "ops.listen is plaintext beyond loopback: the console takes admin tokens there";
     assert_eq!(warnings("insecure_plaintext = true"), [expected]);
     assert!(warnings("insecure_plaintext = true\nconsole = false").is_empty());
@@ -342,18 +474,21 @@ fn a_console_that_takes_tokens_in_plaintext_is_warned_about() {
 #[test]
 fn log_ins_without_an_address_are_warned_about() {
     let warnings = |hops: &str| {
-        let text = format!("[http]\nlisten = \"unix:/run/countersign.sock\"\ntrusted_hops = {hops}\n");
+        let text =
+            format!("[http]\nlisten = \"unix:/run/countersign.sock\"\ntrusted_hops = {hops}\n");
         load_file(&text).unwrap().warnings()
     };
-    let expected =
-        "http.listen is a Unix socket and http.trusted_hops is 0: wrong passwords are not limited by address";
+    let expected = "http.listen is a Unix socket and http.trusted_hops is 0: wrong passwords are not limited by address";
     assert_eq!(warnings("0"), [expected]);
     assert!(warnings("1").is_empty());
 }
 
 fn load_file(text: &str) -> Result<Config, ConfigError> {
     let (_directory, file) = file(text);
-    load(&Sources { file: Some(file), ..Sources::default() })
+    load(&Sources {
+        file: Some(file),
+        ..Sources::default()
+    })
 }
 
 fn file(text: &str) -> (TempDir, PathBuf) {
@@ -364,14 +499,19 @@ fn file(text: &str) -> (TempDir, PathBuf) {
 }
 
 fn owned(env: &[(&str, &str)]) -> Vec<(String, String)> {
-    env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    env.iter()
+        .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// The lines of the default file that set something, also the commented-out ones, and the sections.
 fn default_lines() -> impl Iterator<Item = &'static str> {
-    Config::DEFAULT_FILE.lines().filter(|line| !line.is_empty() && !line.starts_with("# ") && *line != "#")
+    Config::DEFAULT_FILE
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with("# ") && *line != "#")
 }
 
 fn no_value_is_a_date(line: &str) -> String {
-    line.split_once(" = ").map_or_else(|| line.to_owned(), |(key, _)| format!("{key} = 1979-05-27"))
+    line.split_once(" = ")
+        .map_or_else(|| line.to_owned(), |(key, _)| format!("{key} = 1979-05-27"))
 }

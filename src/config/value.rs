@@ -37,21 +37,32 @@ pub enum ValueProblem {
 impl ValueProblem {
     /// `found` is not of the shape `expected`.
     pub(super) fn shape(expected: impl Into<Cow<'static, str>>, found: &str) -> Self {
-        Self::Shape { expected: expected.into(), found: found.to_owned() }
+        Self::Shape {
+            expected: expected.into(),
+            found: found.to_owned(),
+        }
     }
 }
 
 /// A word of a closed list.
 pub(super) fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, ValueProblem> {
-    choices.iter().find(|(word, _)| *word == text).map(|&(_, value)| value).ok_or_else(|| {
-        let words: Vec<_> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
-        ValueProblem::shape(words.join(" or "), text)
-    })
+    choices
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|&(_, value)| value)
+        .ok_or_else(|| {
+            let words: Vec<_> = choices
+                .iter()
+                .map(|(word, _)| format!("{word:?}"))
+                .collect();
+            ValueProblem::shape(words.join(" or "), text)
+        })
 }
 
 /// `true` or `false`.
 pub(super) fn boolean(text: &str) -> Result<bool, ValueProblem> {
-    text.parse().map_err(|_| ValueProblem::shape("true or false", text))
+    text.parse()
+        .map_err(|_| ValueProblem::shape("true or false", text))
 }
 
 /// A whole number within bounds.
@@ -67,16 +78,30 @@ where
 }
 
 /// A duration within bounds.
-pub(super) fn duration(text: &str, within: &RangeInclusive<Duration>) -> Result<Duration, ValueProblem> {
-    humantime::parse_duration(text).ok().filter(|duration| within.contains(duration)).ok_or_else(|| {
-        let [least, most] = [within.start(), within.end()].map(|&bound| humantime::format_duration(bound));
-        ValueProblem::shape(format!("a duration from {least} to {most}, for example \"1s\" or \"80ms\""), text)
-    })
+pub(super) fn duration(
+    text: &str,
+    within: &RangeInclusive<Duration>,
+) -> Result<Duration, ValueProblem> {
+    humantime::parse_duration(text)
+        .ok()
+        .filter(|duration| within.contains(duration))
+        .ok_or_else(|| {
+            let [least, most] =
+                [within.start(), within.end()].map(|&bound| humantime::format_duration(bound));
+            ValueProblem::shape(
+                format!("a duration from {least} to {most}, for example \"1s\" or \"80ms\""),
+                text,
+            )
+        })
 }
 
 /// A path.
 pub(super) fn path(text: &str) -> Result<PathBuf, ValueProblem> {
-    if text.is_empty() { Err(ValueProblem::shape("a path", text)) } else { Ok(text.into()) }
+    if text.is_empty() {
+        Err(ValueProblem::shape("a path", text))
+    } else {
+        Ok(text.into())
+    }
 }
 
 /// A path; empty is none.
@@ -96,7 +121,9 @@ pub(super) fn optional_url(text: &str) -> Result<Option<String>, ValueProblem> {
     }
     let is_url = text.parse::<http::Uri>().is_ok_and(|url| {
         matches!(url.scheme_str(), Some("http" | "https"))
-            && url.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && url
+                .authority()
+                .is_some_and(|authority| !authority.as_str().contains('@'))
     });
     if is_url && !text.contains('#') {
         Ok(Some(text.to_owned()))
@@ -116,7 +143,10 @@ pub(super) fn address(text: &str) -> Result<ListenAddress, ValueProblem> {
         None => text.parse().ok().map(ListenAddress::Tcp),
     };
     read.ok_or_else(|| {
-        ValueProblem::shape("an IP address and port such as \"127.0.0.1:50051\", or \"unix:PATH\"", text)
+        ValueProblem::shape(
+            "an IP address and port such as \"127.0.0.1:50051\", or \"unix:PATH\"",
+            text,
+        )
     })
 }
 
@@ -138,11 +168,19 @@ pub(super) fn store_url(text: &str) -> Result<StoreUrl, ValueProblem> {
 pub(super) fn log_filter(text: &str) -> Result<String, ValueProblem> {
     match tracing_subscriber::EnvFilter::try_new(text) {
         Ok(_) if !text.is_empty() => Ok(text.to_owned()),
-        Ok(_) | Err(_) => Err(ValueProblem::shape("a log filter such as \"info\" or \"info,countersign=debug\"", text)),
+        Ok(_) | Err(_) => Err(ValueProblem::shape(
+            "a log filter such as \"info\" or \"info,countersign=debug\"",
+            text,
+        )),
     }
 }
 
-const REDIS_SCHEMES: [&str; 4] = ["redis://", "rediss://", "redis+sentinel://", "redis+cluster://"];
+const REDIS_SCHEMES: [&str; 4] = [
+    "redis://",
+    "rediss://",
+    "redis+sentinel://",
+    "redis+cluster://",
+];
 
 #[cfg(test)]
 mod tests {
@@ -150,13 +188,29 @@ mod tests {
 
     #[test]
     fn an_address_is_an_ip_and_port_or_a_socket_path() {
-        assert_eq!(address("[::1]:1"), Ok(ListenAddress::Tcp("[::1]:1".parse().unwrap())));
-        assert_eq!(address("unix:/run/c.sock"), Ok(ListenAddress::Unix("/run/c.sock".into())));
-        for wrong in ["", "50051", ":50051", "localhost:50051", "127.0.0.1", "127.0.0.1:65536", "unix:"] {
+        assert_eq!(
+            address("[::1]:1"),
+            Ok(ListenAddress::Tcp("[::1]:1".parse().unwrap()))
+        );
+        assert_eq!(
+            address("unix:/run/c.sock"),
+            Ok(ListenAddress::Unix("/run/c.sock".into()))
+        );
+        for wrong in [
+            "",
+            "50051",
+            ":50051",
+            "localhost:50051",
+            "127.0.0.1",
+            "127.0.0.1:65536",
+            "unix:",
+        ] {
             let problem = address(wrong).unwrap_err();
             assert_eq!(
                 problem.to_string(),
-                format!("must be an IP address and port such as \"127.0.0.1:50051\", or \"unix:PATH\", not {wrong:?}")
+                format!(
+                    "must be an IP address and port such as \"127.0.0.1:50051\", or \"unix:PATH\", not {wrong:?}"
+                )
             );
         }
     }
@@ -169,18 +223,37 @@ mod tests {
             let problem = duration(wrong, &bounds).unwrap_err();
             assert_eq!(
                 problem.to_string(),
-                format!("must be a duration from 1ms to 1m, for example \"1s\" or \"80ms\", not {wrong:?}")
+                format!(
+                    "must be a duration from 1ms to 1m, for example \"1s\" or \"80ms\", not {wrong:?}"
+                )
             );
         }
     }
 
     #[test]
     fn a_store_address_that_is_wrong_is_not_repeated() {
-        assert_eq!(store_url("embedded:a.redb"), Ok(StoreUrl::Embedded("a.redb".into())));
+        assert_eq!(
+            store_url("embedded:a.redb"),
+            Ok(StoreUrl::Embedded("a.redb".into()))
+        );
         assert_eq!(store_url("memory:"), Ok(StoreUrl::Memory));
-        assert!(matches!(store_url("redis+cluster://a,b"), Ok(StoreUrl::Redis(_))));
-        for wrong in ["", "embedded:", "memory:x", "redis://", "http://user:hunter2@host"] {
-            assert!(!store_url(wrong).unwrap_err().to_string().contains("hunter2"));
+        assert!(matches!(
+            store_url("redis+cluster://a,b"),
+            Ok(StoreUrl::Redis(_))
+        ));
+        for wrong in [
+            "",
+            "embedded:",
+            "memory:x",
+            "redis://",
+            "http://user:hunter2@host",
+        ] {
+            assert!(
+                !store_url(wrong)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("hunter2")
+            );
         }
     }
 

@@ -55,13 +55,25 @@ impl Denial {
 
     /// Becomes the denial of `refused`, in the memory that it has already.
     pub(super) fn fill(&mut self, refused: &Refused<'_>, explanation: Explanation, now: UnixTime) {
-        let Self { sequence: _, decision_id, time, consumer_key, proven, reason, signature_method, .. } = self;
+        let Self {
+            sequence: _,
+            decision_id,
+            time,
+            consumer_key,
+            proven,
+            reason,
+            signature_method,
+            ..
+        } = self;
         masked::put(decision_id, refused.decision_id.as_bytes());
         *time = now;
         *reason = refused.reason;
-        let (identity, claimed) = refused
-            .denial
-            .map_or((None, None), |denial| (denial.identity.as_ref(), denial.claimed_consumer_key.as_ref()));
+        let (identity, claimed) = refused.denial.map_or((None, None), |denial| {
+            (
+                denial.identity.as_ref(),
+                denial.claimed_consumer_key.as_ref(),
+            )
+        });
         let key = identity.map(|identity| identity.consumer_key()).or(claimed);
         // A key has visible ASCII alone. Escaped, one with a quote would not be found by itself.
         consumer_key.clear();
@@ -77,8 +89,17 @@ impl Denial {
 
     /// How many bytes of memory it takes.
     pub(super) fn weight(&self) -> usize {
-        let Self { decision_id, consumer_key, method, host, path, .. } = self;
+        let Self {
+            decision_id,
+            consumer_key,
+            method,
+            host,
+            path,
+            ..
+        } = self;
         let texts = [decision_id, consumer_key, method, host, path];
-        size_of::<Self>() + texts.into_iter().map(String::capacity).sum::<usize>() + self.explanation.weight()
+        size_of::<Self>()
+            + texts.into_iter().map(String::capacity).sum::<usize>()
+            + self.explanation.weight()
     }
 }

@@ -51,7 +51,13 @@ impl Copied {
         if sent.size() > LARGEST {
             return None;
         }
-        let Sent { request, limits, forwarded, received, setting } = *sent;
+        let Sent {
+            request,
+            limits,
+            forwarded,
+            received,
+            setting,
+        } = *sent;
         Some(Self {
             limits,
             method: copy(request.method),
@@ -75,8 +81,10 @@ impl Copied {
     pub(super) fn read<T>(&self, read: impl FnOnce(&Sent<'_>) -> T) -> T {
         let authorization: Vec<&[u8]> = self.authorization.iter().map(|value| &***value).collect();
         let content_type: Vec<&[u8]> = self.content_type.iter().map(|value| &***value).collect();
-        let [host, proto, port, prefix, original_path] =
-            self.forwarded.each_ref().map(|value| value.as_ref().map(|value| &***value));
+        let [host, proto, port, prefix, original_path] = self
+            .forwarded
+            .each_ref()
+            .map(|value| value.as_ref().map(|value| &***value));
         let request = Request {
             method: &self.method,
             scheme: self.scheme,
@@ -85,13 +93,25 @@ impl Copied {
             target: &self.target,
             authorization: &authorization,
             content_type: &content_type,
-            body: self.body.as_ref().map_or(Body::NotWhole, |body| Body::Whole(body)),
+            body: self
+                .body
+                .as_ref()
+                .map_or(Body::NotWhole, |body| Body::Whole(body)),
         };
         read(&Sent {
             request,
             limits: self.limits,
-            forwarded: Forwarded { host, proto, port, prefix, original_path },
-            received: self.received.as_ref().map(|(scheme, authority)| Received { scheme: *scheme, authority }),
+            forwarded: Forwarded {
+                host,
+                proto,
+                port,
+                prefix,
+                original_path,
+            },
+            received: self.received.as_ref().map(|(scheme, authority)| Received {
+                scheme: *scheme,
+                authority,
+            }),
             setting: self.setting,
         })
     }
@@ -100,26 +120,63 @@ impl Copied {
 impl Sent<'_> {
     /// How many parameters it has, at most.
     pub(super) fn parameters(&self) -> usize {
-        let Request { target, authorization, body, .. } = &self.request;
+        let Request {
+            target,
+            authorization,
+            body,
+            ..
+        } = &self.request;
         let count = |text: &[u8], separator| text.iter().filter(|&&byte| byte == separator).count();
-        let body = if let Body::Whole(body) = body { count(body, b'&') } else { 0 };
-        count(target, b'&') + body + authorization.iter().map(|value| count(value, b',')).sum::<usize>()
+        let body = if let Body::Whole(body) = body {
+            count(body, b'&')
+        } else {
+            0
+        };
+        count(target, b'&')
+            + body
+            + authorization
+                .iter()
+                .map(|value| count(value, b','))
+                .sum::<usize>()
     }
 
     /// How many bytes of it the client sent.
     pub(super) fn size(&self) -> usize {
-        let Request { method, authority, path_prefix, target, authorization, content_type, body, scheme: _ } =
-            &self.request;
-        let body = if let Body::Whole(body) = body { body.len() } else { 0 };
+        let Request {
+            method,
+            authority,
+            path_prefix,
+            target,
+            authorization,
+            content_type,
+            body,
+            scheme: _,
+        } = &self.request;
+        let body = if let Body::Whole(body) = body {
+            body.len()
+        } else {
+            0
+        };
         let headers = authorization.iter().chain(*content_type).copied();
         let headers = headers.chain(values(self.forwarded).into_iter().flatten());
-        let line = [method.len(), authority.len(), path_prefix.len(), target.len()];
+        let line = [
+            method.len(),
+            authority.len(),
+            path_prefix.len(),
+            target.len(),
+        ];
         line.into_iter().sum::<usize>() + body + headers.map(<[u8]>::len).sum::<usize>()
     }
 }
 
 const fn values(forwarded: Forwarded<'_>) -> [Option<&[u8]>; 5] {
-    let Forwarded { host, proto, port, prefix, original_path } = forwarded;
+    let Forwarded {
+        host,
+        proto,
+        port,
+        prefix,
+        original_path,
+    } = forwarded;
     [host, proto, port, prefix, original_path]
 }
 
@@ -148,8 +205,15 @@ mod tests {
         Sent {
             request,
             limits: Limits::default(),
-            forwarded: Forwarded { host: Some(b"host"), prefix: Some(b"/prefix"), ..Forwarded::default() },
-            received: Some(Received { scheme: Scheme::Http, authority: b"inside" }),
+            forwarded: Forwarded {
+                host: Some(b"host"),
+                prefix: Some(b"/prefix"),
+                ..Forwarded::default()
+            },
+            received: Some(Received {
+                scheme: Scheme::Http,
+                authority: b"inside",
+            }),
             setting: Setting::PublicUrl,
         }
     }
@@ -159,22 +223,46 @@ mod tests {
         let authorization: &[&[u8]] = &[b"OAuth a", b"b"];
         let copied = Copied::of(&sent(authorization, Body::Whole(b"body"))).unwrap();
         copied.read(|read| {
-            let Request { method, scheme, authority, path_prefix, target, authorization, content_type, body } =
-                read.request;
-            assert_eq!((method, scheme, authority), (&b"POST"[..], Scheme::Https, &b"api.example.com"[..]));
+            let Request {
+                method,
+                scheme,
+                authority,
+                path_prefix,
+                target,
+                authorization,
+                content_type,
+                body,
+            } = read.request;
+            assert_eq!(
+                (method, scheme, authority),
+                (&b"POST"[..], Scheme::Https, &b"api.example.com"[..])
+            );
             assert_eq!((path_prefix, target), (&b"/v1"[..], &b"/a?b=c"[..]));
-            assert_eq!((authorization, content_type), (&[&b"OAuth a"[..], b"b"][..], &[&b"text/plain"[..]][..]));
+            assert_eq!(
+                (authorization, content_type),
+                (&[&b"OAuth a"[..], b"b"][..], &[&b"text/plain"[..]][..])
+            );
             assert!(matches!(body, Body::Whole(b"body")));
-            let Forwarded { host, proto, port, prefix, original_path } = read.forwarded;
+            let Forwarded {
+                host,
+                proto,
+                port,
+                prefix,
+                original_path,
+            } = read.forwarded;
             assert_eq!((host, proto, port), (Some(&b"host"[..]), None, None));
             assert_eq!((prefix, original_path), (Some(&b"/prefix"[..]), None));
-            let received = read.received.map(|received| (received.scheme, received.authority));
+            let received = read
+                .received
+                .map(|received| (received.scheme, received.authority));
             assert_eq!(received, Some((Scheme::Http, &b"inside"[..])));
             assert_eq!(read.setting, Setting::PublicUrl);
         });
-        Copied::of(&sent(authorization, Body::NotWhole)).unwrap().read(|read| {
-            assert!(matches!(read.request.body, Body::NotWhole));
-        });
+        Copied::of(&sent(authorization, Body::NotWhole))
+            .unwrap()
+            .read(|read| {
+                assert!(matches!(read.request.body, Body::NotWhole));
+            });
     }
 
     #[test]

@@ -51,7 +51,10 @@ fn run(cases: &Receiver<Case>, shared: &Shared, explain: impl Fn(&Case) -> Expla
         // A mistake in an explanation must not end all others.
         let explained = catch_unwind(AssertUnwindSafe(|| explain(&case)));
         let explanation = explained.unwrap_or_else(|_| {
-            tracing::error!(decision_id = case.decision_id, "explaining a refused request panicked");
+            tracing::error!(
+                decision_id = case.decision_id,
+                "explaining a refused request panicked"
+            );
             Explanation::Skipped
         });
         shared.explained(case, explanation);
@@ -61,9 +64,15 @@ fn run(cases: &Receiver<Case>, shared: &Shared, explain: impl Fn(&Case) -> Expla
 impl Case {
     fn explain(&self) -> Explanation {
         self.sent.read(|sent| {
-            let Named { consumer, token, compat } = &self.named;
-            let (valid, expired): (Vec<_>, Vec<_>) =
-                consumer.secrets.iter().partition(|secret| secret.is_valid(self.time));
+            let Named {
+                consumer,
+                token,
+                compat,
+            } = &self.named;
+            let (valid, expired): (Vec<_>, Vec<_>) = consumer
+                .secrets
+                .iter()
+                .partition(|secret| secret.is_valid(self.time));
             let (valid, expired) = (exposed(&valid), exposed(&expired));
             let rsa_public_keys: Vec<_> = consumer.rsa_public_keys.iter().collect();
             let keys = Keys {
@@ -99,12 +108,18 @@ fn budget(size: usize, parameters: usize) -> u32 {
 }
 
 fn exposed<'s>(secrets: &[&'s ConsumerSecret]) -> Vec<&'s [u8]> {
-    secrets.iter().map(|secret| secret.secret.expose()).collect()
+    secrets
+        .iter()
+        .map(|secret| secret.secret.expose())
+        .collect()
 }
 
 fn masked(sent: &Sent<'_>) -> String {
     let signed = sent.request.parse(&sent.limits).ok().flatten();
-    let base_string = signed.as_ref().map(SignedRequest::masked_base_string).unwrap_or_default();
+    let base_string = signed
+        .as_ref()
+        .map(SignedRequest::masked_base_string)
+        .unwrap_or_default();
     base_string.escape_ascii().to_string()
 }
 
@@ -136,7 +151,10 @@ mod tests {
         assert!(refuse(&diagnostics).is_none());
         assert_eq!(words(&diagnostics), [vec![Explanation::SKIPPED], vec![]]);
         drop(cases);
-        assert!(refuse(&diagnostics).is_none(), "nor where nobody explains any more");
+        assert!(
+            refuse(&diagnostics).is_none(),
+            "nor where nobody explains any more"
+        );
         assert_eq!(words(&diagnostics)[0], [Explanation::SKIPPED]);
     }
 
@@ -146,11 +164,20 @@ mod tests {
         let explaining = [refuse(&diagnostics), refuse(&diagnostics)];
         let Diagnostics { shared, queue } = diagnostics.clone();
         drop((queue, diagnostics));
-        let explain = |case: &Case| if case.sequence == 0 { panic!("a bug") } else { Explanation::NotSought };
+        let explain = |case: &Case| {
+            if case.sequence == 0 {
+                panic!("a bug")
+            } else {
+                Explanation::NotSought
+            }
+        };
         // The queue ends where its last sender is dropped.
         let running = Arc::clone(&shared);
-        thread::spawn(move || run(&cases, &running, explain)).join().unwrap();
-        let [first, second] = explaining.map(|explaining| explaining.unwrap().0.blocking_recv().unwrap());
+        thread::spawn(move || run(&cases, &running, explain))
+            .join()
+            .unwrap();
+        let [first, second] =
+            explaining.map(|explaining| explaining.unwrap().0.blocking_recv().unwrap());
         assert!(matches!(first, Explanation::Skipped) && matches!(second, Explanation::NotSought));
     }
 
@@ -168,14 +195,28 @@ mod tests {
         let mut config = Config::default().diagnostics;
         config.explain = false;
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1_700_000_000)));
-        let Diagnostics { shared, .. } = Diagnostics::new(&config, clock, Arc::new(Metrics::default()));
+        let Diagnostics { shared, .. } =
+            Diagnostics::new(&config, clock, Arc::new(Metrics::default()));
         let (queue, cases) = sync_channel(room);
-        (Diagnostics { shared, queue: Some(queue) }, cases)
+        (
+            Diagnostics {
+                shared,
+                queue: Some(queue),
+            },
+            cases,
+        )
     }
 
     fn refuse(diagnostics: &Diagnostics) -> Option<crate::diagnostics::Explaining> {
-        let named = Some(Named { consumer: Arc::new(Consumer::example()), token: None, compat: Compat::NONE });
-        let denial = Denial { named, ..Denial::of(Reason::Rejected(Rejection::SignatureMismatch)) };
+        let named = Some(Named {
+            consumer: Arc::new(Consumer::example()),
+            token: None,
+            compat: Compat::NONE,
+        });
+        let denial = Denial {
+            named,
+            ..Denial::of(Reason::Rejected(Rejection::SignatureMismatch))
+        };
         let request = Request {
             method: b"GET",
             scheme: Scheme::Http,
@@ -208,6 +249,9 @@ mod tests {
     /// Those of every denial, the newest first.
     fn words(diagnostics: &Diagnostics) -> Vec<Vec<&'static str>> {
         let denials = diagnostics.denials(&crate::diagnostics::Filter::default(), None, 10);
-        denials.iter().map(|denial| denial.explanation.words().collect()).collect()
+        denials
+            .iter()
+            .map(|denial| denial.explanation.words().collect())
+            .collect()
     }
 }

@@ -26,11 +26,20 @@ pub enum Explanation {
 impl Explanation {
     /// What was found, cut to what is kept.
     pub(super) fn found(mut diagnosis: Diagnosis) -> Self {
-        let Diagnosis { causes: _, base_string, client_base_string, first_difference, remedy } = &mut diagnosis;
+        let Diagnosis {
+            causes: _,
+            base_string,
+            client_base_string,
+            first_difference,
+            remedy,
+        } = &mut diagnosis;
         // Around the place where they part.
-        let from = first_difference.unwrap_or_default().saturating_sub(LONGEST / 2);
+        let from = first_difference
+            .unwrap_or_default()
+            .saturating_sub(LONGEST / 2);
         if base_string.len().max(client_base_string.len()) > LONGEST {
-            *first_difference = first_difference.map(|at| at - from + if from > 0 { CUT.len() } else { 0 });
+            *first_difference =
+                first_difference.map(|at| at - from + if from > 0 { CUT.len() } else { 0 });
             *base_string = cut(base_string, from..from + LONGEST);
             *client_base_string = cut(client_base_string, from..from + LONGEST);
         }
@@ -41,12 +50,18 @@ impl Explanation {
 
     /// That nothing was found, with the base string, cut to what is kept.
     pub(super) fn not_found(base_string: &str) -> Self {
-        Self::NotFound { base_string: cut(base_string, 0..LONGEST).into() }
+        Self::NotFound {
+            base_string: cut(base_string, 0..LONGEST).into(),
+        }
     }
 
     /// The causes; none unless it was found.
     pub fn causes(&self) -> &[Cause] {
-        if let Self::Found(diagnosis) = self { &diagnosis.causes } else { &[] }
+        if let Self::Found(diagnosis) = self {
+            &diagnosis.causes
+        } else {
+            &[]
+        }
     }
 
     /// The words by which it is filtered and counted: the causes, or why there is none. Empty where none is sought.
@@ -56,7 +71,10 @@ impl Explanation {
             Self::Skipped => Some(Self::SKIPPED),
             Self::NotFound { .. } => Some(Self::NONE),
         };
-        self.causes().iter().map(|cause| cause.name()).chain(without)
+        self.causes()
+            .iter()
+            .map(|cause| cause.name())
+            .chain(without)
     }
 
     /// Whether that is a word of [`words`](Self::words).
@@ -86,8 +104,13 @@ impl Explanation {
             Self::NotSought | Self::Pending | Self::Skipped => 0,
             Self::NotFound { base_string } => base_string.len(),
             Self::Found(diagnosis) => {
-                let Diagnosis { causes: _, base_string, client_base_string, first_difference: _, remedy } =
-                    &**diagnosis;
+                let Diagnosis {
+                    causes: _,
+                    base_string,
+                    client_base_string,
+                    first_difference: _,
+                    remedy,
+                } = &**diagnosis;
                 size_of::<Diagnosis>() + base_string.len() + client_base_string.len() + remedy.len()
             }
         }
@@ -96,8 +119,14 @@ impl Explanation {
 
 /// That part of a text, as far as there is one, with a mark where something is left out.
 fn cut(text: &str, part: Range<usize>) -> String {
-    let (from, to) = (text.floor_char_boundary(part.start), text.floor_char_boundary(part.end));
-    let (begin, end) = (if from > 0 { CUT } else { "" }, if to < text.len() { CUT } else { "" });
+    let (from, to) = (
+        text.floor_char_boundary(part.start),
+        text.floor_char_boundary(part.end),
+    );
+    let (begin, end) = (
+        if from > 0 { CUT } else { "" },
+        if to < text.len() { CUT } else { "" },
+    );
     format!("{begin}{}{end}", &text[from..to])
 }
 
@@ -128,7 +157,9 @@ mod tests {
             first_difference: at,
             remedy: "y".repeat(5000),
         };
-        let Explanation::Found(diagnosis) = Explanation::found(diagnosis) else { panic!("it was found") };
+        let Explanation::Found(diagnosis) = Explanation::found(diagnosis) else {
+            panic!("it was found")
+        };
         *diagnosis
     }
 
@@ -141,21 +172,35 @@ mod tests {
             let at = diagnosis.first_difference.unwrap();
             assert_eq!(diagnosis.base_string.as_bytes()[at], b'a');
             assert_eq!(diagnosis.client_base_string.as_bytes()[at], b'b');
-            assert_eq!(diagnosis.base_string[..at], diagnosis.client_base_string[..at]);
+            assert_eq!(
+                diagnosis.base_string[..at],
+                diagnosis.client_base_string[..at]
+            );
             assert!(diagnosis.base_string.len() <= LONGEST + 2 * CUT.len());
-            assert!(diagnosis.base_string.ends_with(CUT) && !diagnosis.client_base_string.ends_with(CUT));
+            assert!(
+                diagnosis.base_string.ends_with(CUT)
+                    && !diagnosis.client_base_string.ends_with(CUT)
+            );
         }
         let diagnosis = found(&same, &same, None);
-        assert_eq!((diagnosis.first_difference, diagnosis.base_string.len()), (None, LONGEST + CUT.len()));
+        assert_eq!(
+            (diagnosis.first_difference, diagnosis.base_string.len()),
+            (None, LONGEST + CUT.len())
+        );
         assert_eq!(diagnosis.remedy.len(), LONGEST_REMEDY + CUT.len());
     }
 
     #[test]
     fn a_short_base_string_is_kept_whole() {
         let diagnosis = found("GET&http", "GET&https", Some(8));
-        assert_eq!((&*diagnosis.base_string, &*diagnosis.client_base_string), ("GET&http", "GET&https"));
+        assert_eq!(
+            (&*diagnosis.base_string, &*diagnosis.client_base_string),
+            ("GET&http", "GET&https")
+        );
         assert_eq!(diagnosis.first_difference, Some(8));
-        let Explanation::NotFound { base_string } = Explanation::not_found("GET&") else { panic!("nothing was found") };
+        let Explanation::NotFound { base_string } = Explanation::not_found("GET&") else {
+            panic!("nothing was found")
+        };
         assert_eq!(&*base_string, "GET&");
     }
 }

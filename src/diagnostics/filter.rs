@@ -19,11 +19,20 @@ pub struct Filter {
 impl Filter {
     /// Whether it has all of that.
     pub fn admits(&self, denial: &Denial) -> bool {
-        let Self { consumer_key, reason, cause, since } = self;
-        let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
+        let Self {
+            consumer_key,
+            reason,
+            cause,
+            since,
+        } = self;
+        let is = |wanted: &Option<String>, value: &str| {
+            wanted.as_deref().is_none_or(|wanted| wanted == value)
+        };
         is(consumer_key, &denial.consumer_key)
             && is(reason, denial.reason)
-            && cause.as_deref().is_none_or(|cause| denial.explanation.words().any(|word| word == cause))
+            && cause
+                .as_deref()
+                .is_none_or(|cause| denial.explanation.words().any(|word| word == cause))
             && since.is_none_or(|since| denial.time >= since)
     }
 }

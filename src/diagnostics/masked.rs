@@ -18,11 +18,19 @@ pub(super) fn put_target(text: &mut String, target: &[u8]) {
         None => (target, None),
     };
     put(text, path);
-    for (nth, pair) in query.into_iter().flat_map(|query| query.split(|&byte| byte == b'&')).enumerate() {
+    for (nth, pair) in query
+        .into_iter()
+        .flat_map(|query| query.split(|&byte| byte == b'&'))
+        .enumerate()
+    {
         text.push(if nth == 0 { '?' } else { '&' });
         let mut parts = pair.splitn(2, |&byte| byte == b'=');
         let (name, value) = (parts.next().unwrap_or_default(), parts.next());
-        let name = if shows_name(name, value.unwrap_or_default()) { name } else { MASK };
+        let name = if shows_name(name, value.unwrap_or_default()) {
+            name
+        } else {
+            MASK
+        };
         add(text, if pair.is_empty() { b"" } else { name });
         if value.is_some() {
             text.push_str("=***");
@@ -70,9 +78,18 @@ mod tests {
 
     #[test]
     fn a_query_keeps_its_names_and_loses_its_values() {
-        assert_eq!(masked(b"/a?b=secret&d=e&oauth_signature=x%26y=z"), "/a?b=***&d=***&oauth_signature=***");
-        assert_eq!(masked(b"/a?secret&{%22a%22:1}=&&b=1"), "/a?***&***=***&&b=***");
-        assert_eq!(masked(b"/a?c2VjcmV0dG9rZW4=&c2VjcmV0dG9rZQ==&c2VjcmV0dG9rZQ=%3D"), "/a?***=***&***=***&***=***");
+        assert_eq!(
+            masked(b"/a?b=secret&d=e&oauth_signature=x%26y=z"),
+            "/a?b=***&d=***&oauth_signature=***"
+        );
+        assert_eq!(
+            masked(b"/a?secret&{%22a%22:1}=&&b=1"),
+            "/a?***&***=***&&b=***"
+        );
+        assert_eq!(
+            masked(b"/a?c2VjcmV0dG9rZW4=&c2VjcmV0dG9rZQ==&c2VjcmV0dG9rZQ=%3D"),
+            "/a?***=***&***=***&***=***"
+        );
         assert_eq!(masked(b"/a?b%5Bc%5D=d"), "/a?b%5Bc%5D=***");
         assert_eq!(masked(b"/a"), "/a");
         assert_eq!(masked(b"/a?"), "/a?");
@@ -88,7 +105,10 @@ mod tests {
 
     #[test]
     fn what_could_forge_a_line_is_escaped_and_what_is_long_is_cut() {
-        assert_eq!(masked(b"/\r\n\x1b[31m\xe2\x80\xae?\"<>=1"), r"/\r\n\x1b[31m\xe2\x80\xae?***=***");
+        assert_eq!(
+            masked(b"/\r\n\x1b[31m\xe2\x80\xae?\"<>=1"),
+            r"/\r\n\x1b[31m\xe2\x80\xae?***=***"
+        );
         assert_eq!(masked(&[b'/'; 8192]).len(), TAKEN);
         assert_eq!(masked(&[&b"/?"[..], &[b'&'; 8192]].concat()).len(), LONGEST);
         assert!(masked(&[&b"/?"[..], &[0xff; 8192]].concat()).len() <= LONGEST);

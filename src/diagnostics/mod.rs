@@ -106,13 +106,19 @@ impl Diagnostics {
             recent: Arc::new(Recent::new(config.recent, config.max_bytes)),
             rates: Rates::new(config, since),
         });
-        let queue = if config.explain { explainer::start(&shared) } else { None };
+        let queue = if config.explain {
+            explainer::start(&shared)
+        } else {
+            None
+        };
         Self { shared, queue }
     }
 
     /// Counts a request of `consumer` that was let through.
     pub fn allowed(&self, consumer: &ConsumerKey, method: SignatureMethod) {
-        self.shared.ledger.allowed(consumer.as_str(), method, self.shared.clock.now());
+        self.shared
+            .ledger
+            .allowed(consumer.as_str(), method, self.shared.clock.now());
     }
 
     /// Counts an unsigned request that was let through.
@@ -125,22 +131,45 @@ impl Diagnostics {
         let Self { shared, queue } = self;
         let now = shared.clock.now();
         shared.ledger.refused(refused, now);
-        let known = refused.denial.is_some_and(|denial| denial.known_consumer().is_some());
-        let sought = queue.as_ref().and_then(|queue| Some((queue, explainable(refused)?)));
+        let known = refused
+            .denial
+            .is_some_and(|denial| denial.known_consumer().is_some());
+        let sought = queue
+            .as_ref()
+            .and_then(|queue| Some((queue, explainable(refused)?)));
         let Some((queue, (named, sent))) = sought else {
-            shared.recent.add(known, |denial| denial.fill(refused, Explanation::NotSought, now));
+            shared.recent.add(known, |denial| {
+                denial.fill(refused, Explanation::NotSought, now)
+            });
             return None;
         };
-        let copied = shared.rates.take(named.consumer.key.as_str(), now).then(|| Copied::of(sent)).flatten();
+        let copied = shared
+            .rates
+            .take(named.consumer.key.as_str(), now)
+            .then(|| Copied::of(sent))
+            .flatten();
         let Some(sent) = copied else {
-            shared.recent.add(known, |denial| denial.fill(refused, Explanation::Skipped, now));
+            shared.recent.add(known, |denial| {
+                denial.fill(refused, Explanation::Skipped, now)
+            });
             shared.count(named, &Explanation::Skipped, refused.mode);
             return None;
         };
-        let sequence = shared.recent.add(known, |denial| denial.fill(refused, Explanation::Pending, now));
+        let sequence = shared.recent.add(known, |denial| {
+            denial.fill(refused, Explanation::Pending, now)
+        });
         let (asked, explaining) = oneshot::channel();
-        let (decision_id, named, mode) = (refused.decision_id.to_owned(), named.clone(), refused.mode);
-        let case = Case { sequence, decision_id, named, sent, time: now, mode, asked };
+        let (decision_id, named, mode) =
+            (refused.decision_id.to_owned(), named.clone(), refused.mode);
+        let case = Case {
+            sequence,
+            decision_id,
+            named,
+            sent,
+            time: now,
+            mode,
+            asked,
+        };
         match queue.try_send(case) {
             Ok(()) => Some(Explaining(explaining)),
             Err(TrySendError::Full(case) | TrySendError::Disconnected(case)) => {
@@ -208,7 +237,8 @@ impl Shared {
     /// Says everywhere why the signature of a request did not match.
     fn explained(&self, case: Case, explanation: Explanation) {
         self.count(&case.named, &explanation, case.mode);
-        let found = (!matches!(explanation, Explanation::Skipped)).then(|| explanation.words().collect::<Vec<_>>());
+        let found = (!matches!(explanation, Explanation::Skipped))
+            .then(|| explanation.words().collect::<Vec<_>>());
         if !case.asked.is_closed() {
             // Who waited may have gone since.
             let _: Result<(), _> = case.asked.send(explanation.clone());
@@ -217,13 +247,21 @@ impl Shared {
         // Last, so that whoever reads it finds the rest.
         if let Some(words) = found {
             let (cause, consumer) = (words.join("+"), case.named.consumer.key.as_str());
-            tracing::info!(decision_id = case.decision_id, cause, claimed_consumer = consumer, "diagnosed");
+            tracing::info!(
+                decision_id = case.decision_id,
+                cause,
+                claimed_consumer = consumer,
+                "diagnosed"
+            );
         }
     }
 
     fn count(&self, named: &Named, explanation: &Explanation, mode: Mode) {
-        explanation.words().for_each(|word| self.metrics.diagnosis(word));
-        self.ledger.explained(named.consumer.key.as_str(), explanation, mode);
+        explanation
+            .words()
+            .for_each(|word| self.metrics.diagnosis(word));
+        self.ledger
+            .explained(named.consumer.key.as_str(), explanation, mode);
     }
 }
 

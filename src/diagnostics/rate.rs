@@ -53,13 +53,23 @@ impl Rates {
             consumers: HashMap::new(),
             sweep_at: now,
         };
-        Self { each, sample: config.explain_sample, most: config.consumers, state: Mutex::new(state) }
+        Self {
+            each,
+            sample: config.explain_sample,
+            most: config.consumers,
+            state: Mutex::new(state),
+        }
     }
 
     /// Takes one explanation of this consumer's, if one is left.
     pub(super) fn take(&self, consumer: &str, now: UnixTime) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { all, others, consumers, sweep_at } = &mut *state;
+        let State {
+            all,
+            others,
+            consumers,
+            sweep_at,
+        } = &mut *state;
         // Looked up twice: a key is copied only where it is new.
         if !consumers.contains_key(consumer) && self.has_room(consumers, sweep_at, now) {
             consumers.insert(consumer.into(), Bucket::full(self.each, now));
@@ -77,7 +87,12 @@ impl Rates {
 
     /// Whether there is room for one more consumer. Who used nothing for a while is forgotten, not more often than it takes
     /// to have saved all that can be saved.
-    fn has_room(&self, consumers: &mut HashMap<Box<str>, Bucket>, sweep_at: &mut UnixTime, now: UnixTime) -> bool {
+    fn has_room(
+        &self,
+        consumers: &mut HashMap<Box<str>, Bucket>,
+        sweep_at: &mut UnixTime,
+        now: UnixTime,
+    ) -> bool {
         if consumers.len() >= self.most && now >= *sweep_at {
             consumers.retain(|_, bucket| now.since(bucket.at) < SAVED);
             *sweep_at = now.plus(SAVED);
@@ -90,19 +105,31 @@ impl Rates {
 
 impl Bucket {
     fn full(per_minute: u64, at: UnixTime) -> Self {
-        let mut bucket = Self { per_minute, left: 0, at, asked: 0 };
+        let mut bucket = Self {
+            per_minute,
+            left: 0,
+            at,
+            asked: 0,
+        };
         bucket.left = bucket.capacity();
         bucket
     }
 
     /// What ten seconds give, and at least one.
     fn capacity(&self) -> u64 {
-        if self.per_minute == 0 { 0 } else { (self.per_minute * 1000 * SAVED.as_secs()).max(ONE) }
+        if self.per_minute == 0 {
+            0
+        } else {
+            (self.per_minute * 1000 * SAVED.as_secs()).max(ONE)
+        }
     }
 
     fn refill(&mut self, now: UnixTime) {
         let millis = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
-        self.left = self.left.saturating_add(millis.saturating_mul(self.per_minute)).min(self.capacity());
+        self.left = self
+            .left
+            .saturating_add(millis.saturating_mul(self.per_minute))
+            .min(self.capacity());
         self.at = now;
     }
 
@@ -142,8 +169,14 @@ mod tests {
     #[test]
     fn each_has_its_own_rate_and_saves_ten_seconds_of_it() {
         let rates = of(60, 6000, 10);
-        assert_eq!([taken(&rates, "a", START), taken(&rates, "b", START)], [10, 10]);
-        assert_eq!(taken(&rates, "a", START.plus(Duration::from_millis(2500))), 2);
+        assert_eq!(
+            [taken(&rates, "a", START), taken(&rates, "b", START)],
+            [10, 10]
+        );
+        assert_eq!(
+            taken(&rates, "a", START.plus(Duration::from_millis(2500))),
+            2
+        );
         assert_eq!(taken(&rates, "a", START.plus(Duration::from_hours(1))), 10);
     }
 
@@ -151,23 +184,35 @@ mod tests {
     fn little_by_little_is_not_lost() {
         let rates = of(60, 6000, 10);
         taken(&rates, "a", START);
-        let in_time = (1..=30_000).filter(|&millis| rates.take("a", START.plus(Duration::from_millis(millis))));
+        let in_time = (1..=30_000)
+            .filter(|&millis| rates.take("a", START.plus(Duration::from_millis(millis))));
         assert_eq!(in_time.count(), 30);
-        assert!(!rates.take("a", START), "a clock that goes back gives nothing");
+        assert!(
+            !rates.take("a", START),
+            "a clock that goes back gives nothing"
+        );
     }
 
     #[test]
     fn all_together_have_a_rate_too() {
         let rates = of(60, 120, 100);
         let keys: Vec<_> = (0..50).map(|nth| nth.to_string()).collect();
-        assert_eq!(keys.iter().map(|key| taken(&rates, key, START)).sum::<usize>(), 20);
+        assert_eq!(
+            keys.iter()
+                .map(|key| taken(&rates, key, START))
+                .sum::<usize>(),
+            20
+        );
         assert_eq!(taken(&of(0, 120, 100), "a", START), 0);
         assert_eq!(taken(&of(1, 120, 100), "a", START), 1, "one at least");
     }
 
     #[test]
     fn one_in_so_many_is_taken_of_each_beginning_with_the_first() {
-        let config = DiagnosticsConfig { explain_sample: 3, ..crate::config::Config::default().diagnostics };
+        let config = DiagnosticsConfig {
+            explain_sample: 3,
+            ..crate::config::Config::default().diagnostics
+        };
         let rates = Rates::new(&config, START);
         for key in ["a", "b"] {
             let taken: Vec<_> = (0..7).filter(|_| rates.take(key, START)).collect();
@@ -179,7 +224,10 @@ mod tests {
     fn consumers_without_room_share_a_rate_until_others_are_forgotten() {
         let rates = of(60, 60_000, 2);
         let left = |key: &str, now| taken(&rates, key, now);
-        assert_eq!(["a", "b", "c", "d"].map(|key| left(key, START)), [10, 10, 10, 0]);
+        assert_eq!(
+            ["a", "b", "c", "d"].map(|key| left(key, START)),
+            [10, 10, 10, 0]
+        );
         let later = START.plus(SAVED);
         assert_eq!(["e", "f", "g"].map(|key| left(key, later)), [10, 10, 10]);
         assert!(rates.state.lock().unwrap().consumers.len() <= 2);

@@ -61,7 +61,12 @@ pub struct Seen {
 impl Recent {
     /// Keeps at most `most` denials and `max_bytes` bytes.
     pub(super) fn new(most: usize, max_bytes: usize) -> Self {
-        Self { most, max_bytes, state: Mutex::default(), changed: Notify::new() }
+        Self {
+            most,
+            max_bytes,
+            state: Mutex::default(),
+            changed: Notify::new(),
+        }
     }
 
     /// Adds the denial that `fill` makes of an empty or a dropped one, and returns its number. `known` says that it names a
@@ -94,7 +99,9 @@ impl Recent {
     /// Adds to the denial of that number why its signature did not match, if it is still kept.
     pub(super) fn explain(&self, sequence: u64, explanation: Explanation) {
         let mut state = self.state();
-        let Some(denial) = state.find(sequence) else { return };
+        let Some(denial) = state.find(sequence) else {
+            return;
+        };
         let before = denial.weight();
         denial.explanation = explanation;
         let after = denial.weight();
@@ -108,12 +115,21 @@ impl Recent {
     pub(super) fn list(&self, filter: &Filter, before: Option<u64>, limit: usize) -> Vec<Denial> {
         let state = self.state();
         let older = state.older_than(before.unwrap_or(u64::MAX));
-        older.filter(|denial| filter.admits(denial)).take(limit).cloned().collect()
+        older
+            .filter(|denial| filter.admits(denial))
+            .take(limit)
+            .cloned()
+            .collect()
     }
 
     /// The denial of that decision.
     pub(super) fn find(&self, decision_id: &str) -> Option<Denial> {
-        self.state().denials.iter().flatten().find(|denial| denial.decision_id == decision_id).cloned()
+        self.state()
+            .denials
+            .iter()
+            .flatten()
+            .find(|denial| denial.decision_id == decision_id)
+            .cloned()
     }
 
     /// Ends every watch.
@@ -139,8 +155,14 @@ impl State {
     fn drop_oldest(&mut self, share: usize) {
         let [known, others] = &self.denials;
         self.spare = if known.len() > others.len() {
-            let (&most, &held) = self.held.iter().max_by_key(|(_, held)| **held).unwrap_or((&0, &0));
-            let is_oldest = known.front().is_none_or(|oldest| self.owner(oldest) == most);
+            let (&most, &held) = self
+                .held
+                .iter()
+                .max_by_key(|(_, held)| **held)
+                .unwrap_or((&0, &0));
+            let is_oldest = known
+                .front()
+                .is_none_or(|oldest| self.owner(oldest) == most);
             if held > share && !is_oldest {
                 return self.drop_some(most, held.div_ceil(BATCHES));
             }
@@ -183,24 +205,37 @@ impl State {
 
     fn find(&mut self, sequence: u64) -> Option<&mut Denial> {
         self.denials.iter_mut().find_map(|denials| {
-            let at = denials.binary_search_by_key(&sequence, |denial| denial.sequence).ok()?;
+            let at = denials
+                .binary_search_by_key(&sequence, |denial| denial.sequence)
+                .ok()?;
             denials.get_mut(at)
         })
     }
 
     /// Those with numbers below, the newest first.
     fn older_than(&self, sequence: u64) -> impl Iterator<Item = &Denial> {
-        let older = |denials: &'_ VecDeque<Denial>| denials.partition_point(|denial| denial.sequence < sequence);
+        let older = |denials: &'_ VecDeque<Denial>| {
+            denials.partition_point(|denial| denial.sequence < sequence)
+        };
         let [known, others] = &self.denials;
-        let (known, others) = (known.range(..older(known)).rev(), others.range(..older(others)).rev());
+        let (known, others) = (
+            known.range(..older(known)).rev(),
+            others.range(..older(others)).rev(),
+        );
         merged(known, others, |denial| Reverse(denial.sequence))
     }
 
     /// Those from that number on, the oldest first.
     fn from(&self, sequence: u64) -> impl Iterator<Item = &Denial> {
-        let from = |denials: &'_ VecDeque<Denial>| denials.partition_point(|denial| denial.sequence < sequence);
+        let from = |denials: &'_ VecDeque<Denial>| {
+            denials.partition_point(|denial| denial.sequence < sequence)
+        };
         let [known, others] = &self.denials;
-        merged(known.range(from(known)..), others.range(from(others)..), |denial| denial.sequence)
+        merged(
+            known.range(from(known)..),
+            others.range(from(others)..),
+            |denial| denial.sequence,
+        )
     }
 
     /// What came from number `from` on, as far as it is kept and no longer being explained; and the number after it.
@@ -241,7 +276,11 @@ fn merged<T: Copy, K: Ord>(
 impl Watch {
     pub(super) fn new(recent: Arc<Recent>, filter: Filter) -> Self {
         let next = recent.state().next;
-        Self { recent, filter, next }
+        Self {
+            recent,
+            filter,
+            next,
+        }
     }
 
     /// What came, as soon as something did; `None` when the service ends.
@@ -271,7 +310,9 @@ impl Watch {
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("filter", &self.filter).finish_non_exhaustive()
+        f.debug_struct("Watch")
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
     }
 }
 
@@ -305,7 +346,10 @@ mod tests {
     }
 
     fn only(reason: &str) -> Filter {
-        Filter { reason: Some(reason.to_owned()), ..Filter::default() }
+        Filter {
+            reason: Some(reason.to_owned()),
+            ..Filter::default()
+        }
     }
 
     #[test]
@@ -334,17 +378,33 @@ mod tests {
         };
         let recent = Recent::new(1000, 3 * one);
         for _ in 0..1000 {
-            recent.add(true, |denial| masked::put(&mut denial.path, long.as_bytes()));
+            recent.add(true, |denial| {
+                masked::put(&mut denial.path, long.as_bytes())
+            });
             let state = recent.state();
             assert!(state.bytes <= 3 * one);
-            assert_eq!(state.bytes, state.denials.iter().flatten().map(Denial::weight).sum::<usize>());
+            assert_eq!(
+                state.bytes,
+                state
+                    .denials
+                    .iter()
+                    .flatten()
+                    .map(Denial::weight)
+                    .sum::<usize>()
+            );
         }
         assert!((1..=3).contains(&recent.state().len()));
         let recent = Recent::new(1, usize::MAX);
-        recent.add(true, |denial| masked::put(&mut denial.path, long.as_bytes()));
+        recent.add(true, |denial| {
+            masked::put(&mut denial.path, long.as_bytes())
+        });
         recent.add(true, |_| ());
         recent.add(true, |denial| assert!(denial.path.capacity() >= long.len()));
-        assert_eq!(Recent::new(0, usize::MAX).add(true, |_| ()), 0, "nothing is kept where nothing is to be kept");
+        assert_eq!(
+            Recent::new(0, usize::MAX).add(true, |_| ()),
+            0,
+            "nothing is kept where nothing is to be kept"
+        );
     }
 
     #[test]
@@ -359,10 +419,19 @@ mod tests {
         }
         add(true, "f");
         let all = Filter::default();
-        assert_eq!(reasons(&recent.list(&all, None, 10)), ["f", "unsigned", "unsigned", "e"]);
-        assert_eq!(reasons(&recent.list(&all, Some(1005), 10)), ["unsigned", "unsigned", "e"]);
+        assert_eq!(
+            reasons(&recent.list(&all, None, 10)),
+            ["f", "unsigned", "unsigned", "e"]
+        );
+        assert_eq!(
+            reasons(&recent.list(&all, Some(1005), 10)),
+            ["unsigned", "unsigned", "e"]
+        );
         recent.explain(4, Explanation::Skipped);
-        assert!(matches!(recent.list(&only("e"), None, 10)[0].explanation, Explanation::Skipped));
+        assert!(matches!(
+            recent.list(&only("e"), None, 10)[0].explanation,
+            Explanation::Skipped
+        ));
     }
 
     #[test]
@@ -388,10 +457,17 @@ mod tests {
         }
         let listed = recent.list(&all, None, 100);
         assert!((12..=16).contains(&listed.len()), "{}", listed.len());
-        assert_eq!(listed.iter().filter(|denial| denial.reason != "x").count(), 3, "a, b and c are still there");
+        assert_eq!(
+            listed.iter().filter(|denial| denial.reason != "x").count(),
+            3,
+            "a, b and c are still there"
+        );
         let state = recent.state();
         assert_eq!(state.held.values().sum::<usize>(), state.len());
-        assert_eq!((state.held.len(), state.bytes), (2, state.denials[0].iter().map(Denial::weight).sum()));
+        assert_eq!(
+            (state.held.len(), state.bytes),
+            (2, state.denials[0].iter().map(Denial::weight).sum())
+        );
     }
 
     #[tokio::test]
@@ -400,7 +476,9 @@ mod tests {
         let mut watch = Watch::new(Arc::clone(&recent), Filter::default());
         let pending = recent.add(true, |denial| denial.explanation = Explanation::Pending);
         recent.add(false, |denial| denial.reason = "unsigned");
-        let (seen, ()) = tokio::join!(watch.next(), async { recent.explain(pending, Explanation::Skipped) });
+        let (seen, ()) = tokio::join!(watch.next(), async {
+            recent.explain(pending, Explanation::Skipped)
+        });
         let seen = seen.unwrap();
         assert_eq!((seen.missed, seen.denials.len()), (0, 2));
         assert!(matches!(seen.denials[0].explanation, Explanation::Skipped));

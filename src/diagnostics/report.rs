@@ -111,7 +111,10 @@ impl Report {
         if count == 0 {
             return;
         }
-        match self.methods.binary_search_by_key(&method, |(method, _)| *method) {
+        match self
+            .methods
+            .binary_search_by_key(&method, |(method, _)| *method)
+        {
             Ok(at) => self.methods[at].1 += count,
             Err(at) => self.methods.insert(at, (method, count)),
         }
@@ -120,10 +123,19 @@ impl Report {
 
 /// The tally of that word, in the order of words.
 fn tally<'t>(tallies: &'t mut Vec<Tally>, name: &'static str) -> &'t mut Tally {
-    let at = tallies.binary_search_by_key(&name, |tally| tally.name).unwrap_or_else(|at| {
-        tallies.insert(at, Tally { name, denied: 0, would_deny: 0 });
-        at
-    });
+    let at = tallies
+        .binary_search_by_key(&name, |tally| tally.name)
+        .unwrap_or_else(|at| {
+            tallies.insert(
+                at,
+                Tally {
+                    name,
+                    denied: 0,
+                    would_deny: 0,
+                },
+            );
+            at
+        });
     &mut tallies[at]
 }
 
@@ -143,7 +155,12 @@ impl Tally {
 impl Ledger {
     /// Counts for `most` consumers on each thread.
     pub(super) fn new(most: usize) -> Self {
-        let page = || Page { most, nobody: Counts::default(), consumers: BTreeMap::new(), unreported: 0 };
+        let page = || Page {
+            most,
+            nobody: Counts::default(),
+            consumers: BTreeMap::new(),
+            unreported: 0,
+        };
         Self(Lanes::new(|| Mutex::new(page())))
     }
 
@@ -178,7 +195,9 @@ impl Ledger {
     /// Counts why the signature of a request did not match that was counted as refused already.
     pub(super) fn explained(&self, consumer: &str, explanation: &Explanation, mode: Mode) {
         locked(self.0.mine()).count(Some(consumer), |counts| {
-            explanation.words().for_each(|word| tally(&mut counts.causes, word).add(mode, 1));
+            explanation
+                .words()
+                .for_each(|word| tally(&mut counts.causes, word).add(mode, 1));
         });
     }
 
@@ -191,12 +210,17 @@ impl Ledger {
             let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
             let consumers = page.consumers.range::<str, _>((begin, Bound::Unbounded));
             // The first of all pages together are among the first of each.
-            let consumers = consumers.take(limit).map(|(key, counts)| (key.clone(), counts));
+            let consumers = consumers
+                .take(limit)
+                .map(|(key, counts)| (key.clone(), counts));
             for (key, counts) in nobody.into_iter().chain(consumers) {
                 found.entry(key).or_default().add(counts);
             }
         }
-        let reports = found.into_iter().map(|(key, report)| Report { consumer_key: key.into_string(), ..report });
+        let reports = found.into_iter().map(|(key, report)| Report {
+            consumer_key: key.into_string(),
+            ..report
+        });
         reports.take(limit).collect()
     }
 
@@ -214,7 +238,9 @@ fn locked(page: &Mutex<Page>) -> MutexGuard<'_, Page> {
 impl Page {
     /// Counts for a consumer, unless there are too many already, or for nobody.
     fn count(&mut self, consumer: Option<&str>, count: impl FnOnce(&mut Counts)) {
-        let Some(key) = consumer else { return count(&mut self.nobody) };
+        let Some(key) = consumer else {
+            return count(&mut self.nobody);
+        };
         let has_room = self.consumers.len() < self.most;
         match self.consumers.get_mut(key) {
             Some(counts) => count(counts),
@@ -265,15 +291,39 @@ mod tests {
         let ledger = Ledger::new(10);
         let count = |method, secs| ledger.allowed("b", method, at(secs));
         thread::scope(|scope| {
-            scope.spawn(|| count(SignatureMethod::HmacSha256, 1)).join().unwrap();
-            scope.spawn(|| count(SignatureMethod::HmacSha1, 3)).join().unwrap();
-            scope.spawn(|| count(SignatureMethod::HmacSha1, 2)).join().unwrap();
+            scope
+                .spawn(|| count(SignatureMethod::HmacSha256, 1))
+                .join()
+                .unwrap();
+            scope
+                .spawn(|| count(SignatureMethod::HmacSha1, 3))
+                .join()
+                .unwrap();
+            scope
+                .spawn(|| count(SignatureMethod::HmacSha1, 2))
+                .join()
+                .unwrap();
         });
         ledger.allowed("a", SignatureMethod::RsaSha256, at(9));
         let reports = ledger.reports(Some(""), 10);
-        assert_eq!(reports.iter().map(|report| &*report.consumer_key).collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(reports[1].methods, [(SignatureMethod::HmacSha1, 2), (SignatureMethod::HmacSha256, 1)]);
-        assert_eq!((reports[1].seen(), reports[1].allowed, reports[1].last_seen), (3, 3, at(3)));
+        assert_eq!(
+            reports
+                .iter()
+                .map(|report| &*report.consumer_key)
+                .collect::<Vec<_>>(),
+            ["a", "b"]
+        );
+        assert_eq!(
+            reports[1].methods,
+            [
+                (SignatureMethod::HmacSha1, 2),
+                (SignatureMethod::HmacSha256, 1)
+            ]
+        );
+        assert_eq!(
+            (reports[1].seen(), reports[1].allowed, reports[1].last_seen),
+            (3, 3, at(3))
+        );
         assert_eq!(ledger.reports(Some("a"), 10).len(), 1);
         assert_eq!(ledger.reports(Some("b"), 10), []);
         assert_eq!(ledger.reports(Some(""), 1)[0].consumer_key, "a");
@@ -282,7 +332,10 @@ mod tests {
     #[test]
     fn what_is_refused_is_told_apart_from_what_would_be() {
         let ledger = Ledger::new(10);
-        let mismatch = Denial { signature_method: Some(SignatureMethod::HmacSha1), ..Denial::of(MISMATCH) };
+        let mismatch = Denial {
+            signature_method: Some(SignatureMethod::HmacSha1),
+            ..Denial::of(MISMATCH)
+        };
         for (denial, mode) in [
             (&mismatch, Mode::Enforce),
             (&mismatch, Mode::Shadow),
@@ -292,16 +345,34 @@ mod tests {
             ledger.refused(&refused(denial, mode), at(5));
         }
         ledger.anonymous(at(6));
-        let [nobody] = &*ledger.reports(None, 10) else { panic!("nobody is known") };
+        let [nobody] = &*ledger.reports(None, 10) else {
+            panic!("nobody is known")
+        };
         assert_eq!(
             nobody.reasons,
             [
-                Tally { name: "signature_mismatch", denied: 1, would_deny: 2 },
-                Tally { name: "unsigned", denied: 1, would_deny: 0 }
+                Tally {
+                    name: "signature_mismatch",
+                    denied: 1,
+                    would_deny: 2
+                },
+                Tally {
+                    name: "unsigned",
+                    denied: 1,
+                    would_deny: 0
+                }
             ]
         );
         assert_eq!(nobody.methods, [(SignatureMethod::HmacSha1, 3)]);
-        assert_eq!((nobody.seen(), nobody.allowed, nobody.denied(), nobody.would_deny()), (5, 1, 2, 2));
+        assert_eq!(
+            (
+                nobody.seen(),
+                nobody.allowed,
+                nobody.denied(),
+                nobody.would_deny()
+            ),
+            (5, 1, 2, 2)
+        );
         assert_eq!(nobody.last_seen, at(6));
     }
 
@@ -312,7 +383,10 @@ mod tests {
             ledger.allowed(key, SignatureMethod::HmacSha1, at(1));
         }
         assert_eq!(ledger.reports(Some(""), 10).len(), 2);
-        assert_eq!((ledger.reports(Some(""), 10)[0].allowed, ledger.unreported()), (2, 2));
+        assert_eq!(
+            (ledger.reports(Some(""), 10)[0].allowed, ledger.unreported()),
+            (2, 2)
+        );
     }
 
     const MISMATCH: Reason = Reason::Rejected(Rejection::SignatureMismatch);

@@ -34,17 +34,29 @@ impl Grpc {
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
             .map_err(unusable)?;
         if let Some(roots) = access.roots {
-            endpoint = endpoint.tls_config(ClientTlsConfig::new().trust_anchors(roots.roots)).map_err(unusable)?;
+            endpoint = endpoint
+                .tls_config(ClientTlsConfig::new().trust_anchors(roots.roots))
+                .map_err(unusable)?;
         }
-        let client = UserDirectoryClient::new(endpoint.connect_lazy()).max_decoding_message_size(MAX_ANSWER_LEN);
-        Ok(Self { client, authorization: access.authorization.as_ref().map(metadata).transpose()?, deadline })
+        let client = UserDirectoryClient::new(endpoint.connect_lazy())
+            .max_decoding_message_size(MAX_ANSWER_LEN);
+        Ok(Self {
+            client,
+            authorization: access.authorization.as_ref().map(metadata).transpose()?,
+            deadline,
+        })
     }
 }
 
 #[async_trait]
 impl Peer for Grpc {
     async fn ask(&self, question: Question<'_>) -> Result<Option<Answer>, DirectoryError> {
-        let Question { username, password, consumer_key, client_address } = question;
+        let Question {
+            username,
+            password,
+            consumer_key,
+            client_address,
+        } = question;
         let mut request = Request::new(v1::AuthenticateRequest {
             username: username.to_owned(),
             password: password.to_owned(),
@@ -53,11 +65,26 @@ impl Peer for Grpc {
         });
         request.set_timeout(self.deadline);
         if let Some(authorization) = &self.authorization {
-            request.metadata_mut().insert("authorization", authorization.clone());
+            request
+                .metadata_mut()
+                .insert("authorization", authorization.clone());
         }
-        let v1::AuthenticateResponse { user } =
-            self.client.clone().authenticate(request).await.map_err(outage)?.into_inner();
-        Ok(user.map(|v1::DirectoryUser { user_id, screen_name }| Answer { user_id, screen_name }))
+        let v1::AuthenticateResponse { user } = self
+            .client
+            .clone()
+            .authenticate(request)
+            .await
+            .map_err(outage)?
+            .into_inner();
+        Ok(user.map(
+            |v1::DirectoryUser {
+                 user_id,
+                 screen_name,
+             }| Answer {
+                user_id,
+                screen_name,
+            },
+        ))
     }
 }
 

@@ -35,7 +35,11 @@ pub(super) struct Http {
 impl Http {
     /// A client that connects when it is asked, and keeps connections for a while.
     pub(super) fn new(access: Access) -> Result<Self, OpenError> {
-        let Access { url, roots, authorization } = access;
+        let Access {
+            url,
+            roots,
+            authorization,
+        } = access;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -46,11 +50,17 @@ impl Http {
             .map_err(|error| OpenError::Url(Box::new(error)))?
             .with_root_certificates(roots.unwrap_or_else(rustls::RootCertStore::empty))
             .with_no_client_auth();
-        let connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http();
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connector.enable_http1().wrap_connector(tcp));
-        Ok(Self { client, url, authorization })
+        Ok(Self {
+            client,
+            url,
+            authorization,
+        })
     }
 
     fn request(&self, question: &Question<'_>) -> Result<Request<Full<Bytes>>, DirectoryError> {
@@ -60,7 +70,10 @@ impl Http {
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, JSON);
         headers.insert(ACCEPT, JSON);
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("countersign/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(
+            USER_AGENT,
+            HeaderValue::from_static(concat!("countersign/", env!("CARGO_PKG_VERSION"))),
+        );
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
@@ -72,7 +85,8 @@ impl Http {
 impl Peer for Http {
     async fn ask(&self, question: Question<'_>) -> Result<Option<Answer>, DirectoryError> {
         let asked = self.client.request(self.request(&question)?).await;
-        let response = asked.map_err(|error| DirectoryError::new("it can not be reached").because(whole(&error)))?;
+        let response = asked
+            .map_err(|error| DirectoryError::new("it can not be reached").because(whole(&error)))?;
         match response.status() {
             StatusCode::OK => read(response.into_body()).await.map(Some),
             StatusCode::NO_CONTENT => Ok(None),
@@ -86,8 +100,17 @@ impl Peer for Http {
 
 /// Wiped when it was sent; there is room from the beginning, so that no part of it is left behind by growing.
 fn json(question: &Question<'_>) -> Result<Bytes, DirectoryError> {
-    let texts = [question.username, question.password, question.consumer_key, question.client_address];
-    let room = texts.iter().map(|text| text.len() * LONGEST_ESCAPE).sum::<usize>() + NAMES_LEN;
+    let texts = [
+        question.username,
+        question.password,
+        question.consumer_key,
+        question.client_address,
+    ];
+    let room = texts
+        .iter()
+        .map(|text| text.len() * LONGEST_ESCAPE)
+        .sum::<usize>()
+        + NAMES_LEN;
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     serde_json::to_writer(&mut *bytes, question)
         .map_err(|_| DirectoryError::new("the question could not be written"))?;
@@ -96,10 +119,13 @@ fn json(question: &Question<'_>) -> Result<Bytes, DirectoryError> {
 
 /// What is wrong with an answer is told by its place, never by its text.
 async fn read(body: Incoming) -> Result<Answer, DirectoryError> {
-    let body = Limited::new(body, MAX_ANSWER_LEN).collect().await.map_err(|error| {
-        let context = "its answer was cut off, or longer than 64 KiB";
-        DirectoryError::new(context).because(error)
-    })?;
+    let body = Limited::new(body, MAX_ANSWER_LEN)
+        .collect()
+        .await
+        .map_err(|error| {
+            let context = "its answer was cut off, or longer than 64 KiB";
+            DirectoryError::new(context).because(error)
+        })?;
     serde_json::from_slice(&body.to_bytes()).map_err(|error| {
         let context = "its answer is not a JSON object with the text user_id and perhaps the text screen_name";
         DirectoryError::new(context).because(format!("line {}, column {}", error.line(), error.column()))

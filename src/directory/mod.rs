@@ -61,7 +61,9 @@ pub enum OpenError {
         what: &'static str,
     },
     /// The system trusts nobody.
-    #[error("users.ca_file: must name a file, because no certificates were found that this system trusts")]
+    #[error(
+        "users.ca_file: must name a file, because no certificates were found that this system trusts"
+    )]
     NoSystemRoots,
     /// The address can not be used.
     #[error("users.url: can not be used")]
@@ -73,19 +75,35 @@ pub enum OpenError {
 /// # Errors
 /// When it can never be asked as configured. That it is out of reach is none.
 pub fn open(config: &UsersConfig) -> Result<Option<Arc<dyn Directory>>, OpenError> {
-    let Some(url) = &config.url else { return Ok(None) };
-    let url: Uri = url.parse().map_err(|error| OpenError::Url(Box::new(error)))?;
+    let Some(url) = &config.url else {
+        return Ok(None);
+    };
+    let url: Uri = url
+        .parse()
+        .map_err(|error| OpenError::Url(Box::new(error)))?;
     let is_encrypted = url.scheme() == Some(&::http::uri::Scheme::HTTPS);
     let access = Access {
         url,
-        roots: is_encrypted.then(|| roots(config.ca_file.as_deref())).transpose()?,
-        authorization: config.token_file.as_deref().map(authorization).transpose()?,
+        roots: is_encrypted
+            .then(|| roots(config.ca_file.as_deref()))
+            .transpose()?,
+        authorization: config
+            .token_file
+            .as_deref()
+            .map(authorization)
+            .transpose()?,
     };
     let deadline = config.timeout;
     match config.directory {
         DirectoryKind::Builtin => Ok(None),
-        DirectoryKind::Grpc => Ok(Some(Arc::new(Remote { peer: Grpc::new(access, deadline)?, deadline }))),
-        DirectoryKind::Http => Ok(Some(Arc::new(Remote { peer: Http::new(access)?, deadline }))),
+        DirectoryKind::Grpc => Ok(Some(Arc::new(Remote {
+            peer: Grpc::new(access, deadline)?,
+            deadline,
+        }))),
+        DirectoryKind::Http => Ok(Some(Arc::new(Remote {
+            peer: Http::new(access)?,
+            deadline,
+        }))),
     }
 }
 
@@ -144,8 +162,13 @@ impl<P: Peer> Directory for Remote<P> {
 impl<P: Peer> Remote<P> {
     async fn ask(&self, login: &Login) -> Result<Option<DirectoryUser>, DirectoryError> {
         // What is no text can not be asked for, and is nobody's password.
-        let Ok(password) = str::from_utf8(login.password.expose()) else { return Ok(None) };
-        let client_address = login.client_address.map(|address| address.to_canonical().to_string()).unwrap_or_default();
+        let Ok(password) = str::from_utf8(login.password.expose()) else {
+            return Ok(None);
+        };
+        let client_address = login
+            .client_address
+            .map(|address| address.to_canonical().to_string())
+            .unwrap_or_default();
         let question = Question {
             username: &login.username,
             password,
@@ -161,14 +184,19 @@ impl<P: Peer> Remote<P> {
 
 /// The user, if every field is what upstreams and pages can be told.
 fn checked(answer: Answer) -> Result<DirectoryUser, DirectoryError> {
-    let id = UserId::new(answer.user_id)
-        .map_err(|wrong| DirectoryError::new("user_id in its answer can not be used").because(wrong))?;
+    let id = UserId::new(answer.user_id).map_err(|wrong| {
+        DirectoryError::new("user_id in its answer can not be used").because(wrong)
+    })?;
     let screen_name = answer.screen_name;
     if screen_name.len() > MAX_SCREEN_NAME_LEN {
-        return Err(DirectoryError::new("screen_name in its answer is longer than 255 bytes"));
+        return Err(DirectoryError::new(
+            "screen_name in its answer is longer than 255 bytes",
+        ));
     }
     if screen_name.chars().any(char::is_control) {
-        return Err(DirectoryError::new("screen_name in its answer has a control character"));
+        return Err(DirectoryError::new(
+            "screen_name in its answer has a control character",
+        ));
     }
     Ok(DirectoryUser { id, screen_name })
 }
@@ -176,15 +204,24 @@ fn checked(answer: Answer) -> Result<DirectoryUser, DirectoryError> {
 /// The header that shows the bearer token in this file.
 fn authorization(path: &Path) -> Result<HeaderValue, OpenError> {
     let key = "users.token_file";
-    let failed = |source| OpenError::File { key, path: path.to_owned(), source };
+    let failed = |source| OpenError::File {
+        key,
+        path: path.to_owned(),
+        source,
+    };
     let content = fs::read(path).map(Zeroizing::new).map_err(failed)?;
     let token = content.trim_ascii();
     if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
         let what = "a bearer token: visible ASCII characters";
-        return Err(OpenError::Content { key, path: path.to_owned(), what });
+        return Err(OpenError::Content {
+            key,
+            path: path.to_owned(),
+            what,
+        });
     }
     let value = Zeroizing::new([b"Bearer ", token].concat());
-    let mut value = HeaderValue::from_bytes(&value).map_err(|error| OpenError::Url(Box::new(error)))?;
+    let mut value =
+        HeaderValue::from_bytes(&value).map_err(|error| OpenError::Url(Box::new(error)))?;
     value.set_sensitive(true);
     Ok(value)
 }

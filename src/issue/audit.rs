@@ -95,7 +95,16 @@ impl Drop for Pending<'_> {
 
 impl Event<'_> {
     fn leave(self, outcome: Option<&'static str>) {
-        let Self { actor, action, subject: Subject { consumer_key, token, user_id } } = self;
+        let Self {
+            actor,
+            action,
+            subject:
+                Subject {
+                    consumer_key,
+                    token,
+                    user_id,
+                },
+        } = self;
         // As a text, so that it is quoted: a name may have spaces and look like a field.
         let actor = &*actor.to_string();
         tracing::info!(target: "countersign::audit", actor, action, consumer_key, token, user_id, outcome);
@@ -103,12 +112,20 @@ impl Event<'_> {
 }
 
 fn was_refused(error: &StoreError) -> bool {
-    matches!(error.kind(), StoreErrorKind::AlreadyExists | StoreErrorKind::Conflict)
+    matches!(
+        error.kind(),
+        StoreErrorKind::AlreadyExists | StoreErrorKind::Conflict
+    )
 }
 
 /// Leaves the event of a log-in.
 pub(super) fn logged_in(login: &Login, user: &DirectoryUser) {
-    let Login { username: _, password: _, consumer_key, client_address } = login;
+    let Login {
+        username: _,
+        password: _,
+        consumer_key,
+        client_address,
+    } = login;
     let client_address = client_address.map(tracing::field::display);
     tracing::info!(target: "countersign::audit", action = "log_in", consumer_key = consumer_key.as_str(),
         client_address, user_id = user.id.as_str());
@@ -116,7 +133,12 @@ pub(super) fn logged_in(login: &Login, user: &DirectoryUser) {
 
 /// Leaves the event of a log-in that was refused. Not with the name: it may be a password, typed into the wrong field.
 pub(super) fn refused_log_in(login: &Login) {
-    let Login { username: _, password: _, consumer_key, client_address } = login;
+    let Login {
+        username: _,
+        password: _,
+        consumer_key,
+        client_address,
+    } = login;
     let client_address = client_address.map(tracing::field::display);
     tracing::info!(target: "countersign::audit", action = "log_in.refused", consumer_key = consumer_key.as_str(),
         client_address);

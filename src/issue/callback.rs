@@ -24,25 +24,38 @@ pub(super) fn resolve(sent: &str, consumer: &Consumer) -> Result<Callback, Strin
         return out_of_band(&consumer.callbacks);
     }
     let callback = Callback::Uri(sent);
-    if is_registered(&callback, consumer) { Ok(callback) } else { Err(UNREGISTERED.to_owned()) }
+    if is_registered(&callback, consumer) {
+        Ok(callback)
+    } else {
+        Err(UNREGISTERED.to_owned())
+    }
 }
 
 /// Whether users may still be sent there.
 pub(super) fn is_registered(callback: &Callback, consumer: &Consumer) -> bool {
     match callback {
         Callback::OutOfBand => out_of_band(&consumer.callbacks) == Ok(Callback::OutOfBand),
-        Callback::Uri(sent) => consumer.callbacks.iter().any(|registered| matches(sent, registered)),
+        Callback::Uri(sent) => consumer
+            .callbacks
+            .iter()
+            .any(|registered| matches(sent, registered)),
     }
 }
 
 /// Where to send a user who allowed it.
 pub(super) fn allowed(callback: &Callback, token: &str, verifier: &str) -> Option<String> {
-    redirect(callback, &[("oauth_token", token), ("oauth_verifier", verifier)])
+    redirect(
+        callback,
+        &[("oauth_token", token), ("oauth_verifier", verifier)],
+    )
 }
 
 /// Where to send a user who refused (OAuth Problem Reporting).
 pub(super) fn refused(callback: &Callback, token: &str) -> Option<String> {
-    redirect(callback, &[("oauth_token", token), ("oauth_problem", "user_refused")])
+    redirect(
+        callback,
+        &[("oauth_token", token), ("oauth_problem", "user_refused")],
+    )
 }
 
 fn out_of_band(registered: &[String]) -> Result<Callback, String> {
@@ -50,7 +63,10 @@ fn out_of_band(registered: &[String]) -> Result<Callback, String> {
         [] => Ok(Callback::OutOfBand),
         all if all.iter().any(|one| one == OUT_OF_BAND) => Ok(Callback::OutOfBand),
         [only] => Ok(Callback::Uri(only.clone())),
-        _ => Err("must say which of the registered callbacks is meant: `oob` is not one of them".to_owned()),
+        _ => Err(
+            "must say which of the registered callbacks is meant: `oob` is not one of them"
+                .to_owned(),
+        ),
     }
 }
 
@@ -80,12 +96,16 @@ fn append(uri: &str, parameters: &[(&str, &str)]) -> String {
 }
 
 fn matches(sent: &str, registered: &str) -> bool {
-    let (Some(sent), Some(registered)) = (Parts::of(sent), Parts::of(registered)) else { return false };
+    let (Some(sent), Some(registered)) = (Parts::of(sent), Parts::of(registered)) else {
+        return false;
+    };
     sent.place() == registered.place() && begins_with(sent.query, registered.query)
 }
 
 fn begins_with(sent: Option<&str>, registered: Option<&str>) -> bool {
-    let Some(registered) = registered.filter(|query| !query.is_empty()) else { return true };
+    let Some(registered) = registered.filter(|query| !query.is_empty()) else {
+        return true;
+    };
     let rest = sent.and_then(|sent| sent.strip_prefix(registered));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('&') || registered.ends_with('&'))
 }
@@ -112,7 +132,12 @@ impl<'a> Parts<'a> {
             }
             None => (None, rest),
         };
-        Some(Self { scheme: scheme.to_ascii_lowercase(), authority, path, query })
+        Some(Self {
+            scheme: scheme.to_ascii_lowercase(),
+            authority,
+            path,
+            query,
+        })
     }
 
     /// Everything but the query, in the one form that equal places have.
@@ -124,11 +149,20 @@ impl<'a> Parts<'a> {
         };
         let authority = self.authority.map(|authority| {
             let end_of_host = authority.rfind(']').map_or(0, |at| at + 1);
-            let colon = authority[end_of_host..].find(':').map_or(authority.len(), |at| end_of_host + at);
+            let colon = authority[end_of_host..]
+                .find(':')
+                .map_or(authority.len(), |at| end_of_host + at);
             let port = authority[colon..].trim_start_matches(':');
-            (authority[..colon].to_ascii_lowercase(), if port.is_empty() { default_port } else { port })
+            (
+                authority[..colon].to_ascii_lowercase(),
+                if port.is_empty() { default_port } else { port },
+            )
         });
-        let path = if self.path.is_empty() && !default_port.is_empty() { "/" } else { self.path };
+        let path = if self.path.is_empty() && !default_port.is_empty() {
+            "/"
+        } else {
+            self.path
+        };
         (&self.scheme, authority, path)
     }
 }
@@ -140,7 +174,11 @@ const UNREGISTERED: &str = "is none of the consumer's callbacks: scheme, host, p
                             its query must begin the query";
 
 /// RFC 5849 section 3.6.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 #[cfg(test)]
 mod tests {
@@ -156,8 +194,14 @@ mod tests {
             ("https://example.com/cb", "https://example.com/cb?state=1"),
             ("https://example.com/cb?", "https://example.com/cb"),
             ("https://example.com/cb?a=1", "https://example.com/cb?a=1"),
-            ("https://example.com/cb?a=1", "https://example.com/cb?a=1&b=2"),
-            ("http://[2001:DB8::1]:8080/cb", "http://[2001:db8::1]:8080/cb"),
+            (
+                "https://example.com/cb?a=1",
+                "https://example.com/cb?a=1&b=2",
+            ),
+            (
+                "http://[2001:DB8::1]:8080/cb",
+                "http://[2001:db8::1]:8080/cb",
+            ),
             ("com.example.app:/done", "com.example.app:/done?x"),
             ("printer://callback", "printer://callback"),
         ] {
@@ -166,8 +210,14 @@ mod tests {
         for (registered, sent) in [
             ("https://example.com/cb", "http://example.com/cb"),
             ("https://example.com/cb", "https://example.com:8443/cb"),
-            ("https://example.com/cb", "https://example.com.evil.example/cb"),
-            ("https://example.com/cb", "https://evil.example/cb?https://example.com/cb"),
+            (
+                "https://example.com/cb",
+                "https://example.com.evil.example/cb",
+            ),
+            (
+                "https://example.com/cb",
+                "https://evil.example/cb?https://example.com/cb",
+            ),
             ("https://example.com/cb", "https://example.com/cb/"),
             ("https://example.com/cb", "https://example.com/cb/more"),
             ("https://example.com/cb", "https://example.com/CB"),
@@ -176,7 +226,10 @@ mod tests {
             ("https://example.com/", "https://example.com/cb"),
             ("https://example.com/cb?a=1", "https://example.com/cb"),
             ("https://example.com/cb?a=1", "https://example.com/cb?a=12"),
-            ("https://example.com/cb?a=1", "https://example.com/cb?b=2&a=1"),
+            (
+                "https://example.com/cb?a=1",
+                "https://example.com/cb?b=2&a=1",
+            ),
             ("http://[2001:db8::1]/cb", "http://[2001:db8::2]/cb"),
             ("com.example.app:/done", "com.example.app://done"),
             ("com.example.app:/done", "com.example.other:/done"),
@@ -190,15 +243,39 @@ mod tests {
     #[test]
     fn parameters_are_added_at_the_end_of_the_query() {
         for (uri, sent_to) in [
-            ("https://example.com/cb", "https://example.com/cb?oauth_token=t%26%2B&oauth_verifier=v"),
-            ("https://example.com/cb?", "https://example.com/cb?oauth_token=t%26%2B&oauth_verifier=v"),
-            ("https://example.com/cb?a=1", "https://example.com/cb?a=1&oauth_token=t%26%2B&oauth_verifier=v"),
-            ("https://example.com/cb?a=1&", "https://example.com/cb?a=1&oauth_token=t%26%2B&oauth_verifier=v"),
-            ("https://example.com/cb?a=?", "https://example.com/cb?a=?&oauth_token=t%26%2B&oauth_verifier=v"),
-            ("https://example.com/cb#top", "https://example.com/cb?oauth_token=t%26%2B&oauth_verifier=v#top"),
-            ("com.example.app:/done", "com.example.app:/done?oauth_token=t%26%2B&oauth_verifier=v"),
+            (
+                "https://example.com/cb",
+                "https://example.com/cb?oauth_token=t%26%2B&oauth_verifier=v",
+            ),
+            (
+                "https://example.com/cb?",
+                "https://example.com/cb?oauth_token=t%26%2B&oauth_verifier=v",
+            ),
+            (
+                "https://example.com/cb?a=1",
+                "https://example.com/cb?a=1&oauth_token=t%26%2B&oauth_verifier=v",
+            ),
+            (
+                "https://example.com/cb?a=1&",
+                "https://example.com/cb?a=1&oauth_token=t%26%2B&oauth_verifier=v",
+            ),
+            (
+                "https://example.com/cb?a=?",
+                "https://example.com/cb?a=?&oauth_token=t%26%2B&oauth_verifier=v",
+            ),
+            (
+                "https://example.com/cb#top",
+                "https://example.com/cb?oauth_token=t%26%2B&oauth_verifier=v#top",
+            ),
+            (
+                "com.example.app:/done",
+                "com.example.app:/done?oauth_token=t%26%2B&oauth_verifier=v",
+            ),
         ] {
-            assert_eq!(allowed(&Callback::Uri(uri.to_owned()), "t&+", "v").as_deref(), Some(sent_to));
+            assert_eq!(
+                allowed(&Callback::Uri(uri.to_owned()), "t&+", "v").as_deref(),
+                Some(sent_to)
+            );
         }
         assert_eq!(
             refused(&Callback::Uri("https://example.com/cb?a=1".to_owned()), "t").as_deref(),

@@ -25,11 +25,15 @@ impl Issuer {
         let new = secret.map_or_else(|| Ok(random::secret(&*self.entropy)), draft::secret);
         let new = wrong.check("consumer_secret", new);
         if overlap > MAX_OVERLAP {
-            wrong.add("overlap", format_args!("must be at most {} days", MAX_OVERLAP.as_secs() / 86_400));
+            wrong.add(
+                "overlap",
+                format_args!("must be at most {} days", MAX_OVERLAP.as_secs() / 86_400),
+            );
         }
         let new = wrong.or(new).map_err(IssueError::Invalid)?;
         let rotate = |consumer: &mut Consumer| self.rotate(consumer, &new, overlap).map(|()| true);
-        self.change_consumer(key, None, rotate, (actor, "consumer.rotate_secret")).await
+        self.change_consumer(key, None, rotate, (actor, "consumer.rotate_secret"))
+            .await
     }
 
     /// Adds an RSA public key, in PEM. A key that is there already stays.
@@ -49,13 +53,17 @@ impl Issuer {
                 return Ok(false);
             }
             if consumer.rsa_public_keys.len() >= draft::MAX_RSA_KEYS {
-                let full = format!("is one too many: a consumer has at most {}; remove one first", draft::MAX_RSA_KEYS);
+                let full = format!(
+                    "is one too many: a consumer has at most {}; remove one first",
+                    draft::MAX_RSA_KEYS
+                );
                 return Err(invalid(PEM, full));
             }
             consumer.rsa_public_keys.push(new.clone());
             Ok(true)
         };
-        self.change_consumer(key, None, add, (actor, "consumer.add_rsa_public_key")).await
+        self.change_consumer(key, None, add, (actor, "consumer.add_rsa_public_key"))
+            .await
     }
 
     /// Removes the RSA public key of that fingerprint. One that is not there stays so.
@@ -71,26 +79,43 @@ impl Issuer {
     ) -> Result<Consumer, IssueError> {
         let remove = |consumer: &mut Consumer| {
             let before = consumer.rsa_public_keys.len();
-            consumer.rsa_public_keys.retain(|key| key.fingerprint() != fingerprint);
+            consumer
+                .rsa_public_keys
+                .retain(|key| key.fingerprint() != fingerprint);
             if consumer.rsa_public_keys.len() == before {
                 return Ok(false);
             }
             can_sign_without(consumer).map(|()| true)
         };
-        self.change_consumer(key, None, remove, (actor, "consumer.remove_rsa_public_key")).await
+        self.change_consumer(key, None, remove, (actor, "consumer.remove_rsa_public_key"))
+            .await
     }
 
-    fn rotate(&self, consumer: &mut Consumer, new: &Secret, overlap: Duration) -> Result<(), IssueError> {
+    fn rotate(
+        &self,
+        consumer: &mut Consumer,
+        new: &Secret,
+        overlap: Duration,
+    ) -> Result<(), IssueError> {
         let now = self.clock.now();
-        let previous =
-            consumer.secrets.first().filter(|newest| newest.is_valid(now)).map(|newest| newest.secret.clone());
+        let previous = consumer
+            .secrets
+            .first()
+            .filter(|newest| newest.is_valid(now))
+            .map(|newest| newest.secret.clone());
         if previous.as_ref() == Some(new) {
             return Err(invalid("consumer_secret", "is the one that it has already"));
         }
         let overlaps = !overlap.is_zero();
         let previous = previous.filter(|_| overlaps);
-        let previous = previous.map(|secret| ConsumerSecret { secret, expires_at: Some(now.plus(overlap)) });
-        let new = ConsumerSecret { secret: new.clone(), expires_at: None };
+        let previous = previous.map(|secret| ConsumerSecret {
+            secret,
+            expires_at: Some(now.plus(overlap)),
+        });
+        let new = ConsumerSecret {
+            secret: new.clone(),
+            expires_at: None,
+        };
         consumer.secrets = std::iter::once(new).chain(previous).collect();
         Ok(())
     }
@@ -107,14 +132,20 @@ fn can_sign_without(consumer: &Consumer) -> Result<(), IssueError> {
             "is of its only key, without which it could never sign; give it another first",
         ));
     }
-    match consumer.signature_methods.iter().find(|method| method.is_rsa()) {
+    match consumer
+        .signature_methods
+        .iter()
+        .find(|method| method.is_rsa())
+    {
         Some(method) => Err(invalid("fingerprint", needed_for(*method))),
         None => Ok(()),
     }
 }
 
 fn needed_for(method: SignatureMethod) -> String {
-    format!("is of its only RSA key, which {method} of its signature_methods needs; take that out first")
+    format!(
+        "is of its only RSA key, which {method} of its signature_methods needs; take that out first"
+    )
 }
 
 fn invalid(field: &'static str, problem: impl ToString) -> IssueError {

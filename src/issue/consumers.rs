@@ -52,15 +52,24 @@ impl Issuer {
     ///
     /// # Errors
     /// [`IssueError::Invalid`], [`IssueError::ConsumerExists`], [`IssueError::Store`].
-    pub async fn create_consumer(&self, draft: &ConsumerDraft, actor: &Actor) -> Result<Created<Consumer>, IssueError> {
-        let consumer = draft.to_consumer(self.clock.now(), &*self.entropy).map_err(IssueError::Invalid)?;
+    pub async fn create_consumer(
+        &self,
+        draft: &ConsumerDraft,
+        actor: &Actor,
+    ) -> Result<Created<Consumer>, IssueError> {
+        let consumer = draft
+            .to_consumer(self.clock.now(), &*self.entropy)
+            .map_err(IssueError::Invalid)?;
         if (draft.allow_existing || draft.validate_only)
             && let Some(stored) = self.store.consumer(&consumer.key).await?
         {
             return existing(draft, &consumer, stored);
         }
         if draft.validate_only {
-            return Ok(Created { record: consumer, existed: false });
+            return Ok(Created {
+                record: consumer,
+                existed: false,
+            });
         }
         let event = event(actor, "consumer.create", &consumer.key);
         match audited(event, self.store.create_consumer(&consumer)).await {
@@ -72,7 +81,10 @@ impl Issuer {
             }
             created => created?,
         }
-        Ok(Created { record: consumer, existed: false })
+        Ok(Created {
+            record: consumer,
+            existed: false,
+        })
     }
 
     /// The consumer with that key.
@@ -80,14 +92,21 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::UnknownConsumer`], [`IssueError::Store`].
     pub async fn consumer(&self, key: &ConsumerKey) -> Result<Consumer, IssueError> {
-        self.store.consumer(key).await?.ok_or_else(|| IssueError::UnknownConsumer(key.clone()))
+        self.store
+            .consumer(key)
+            .await?
+            .ok_or_else(|| IssueError::UnknownConsumer(key.clone()))
     }
 
     /// Consumers in the byte order of their keys, at most `limit`, only those after the key `after`.
     ///
     /// # Errors
     /// [`IssueError::Store`].
-    pub async fn consumers(&self, after: Option<&ConsumerKey>, limit: usize) -> Result<Vec<Consumer>, IssueError> {
+    pub async fn consumers(
+        &self,
+        after: Option<&ConsumerKey>,
+        limit: usize,
+    ) -> Result<Vec<Consumer>, IssueError> {
         Ok(self.store.consumers(after, limit).await?)
     }
 
@@ -106,7 +125,8 @@ impl Issuer {
             consumer.status = status;
             Ok(changes)
         };
-        self.change_consumer(key, None, change, (actor, status_action(status))).await
+        self.change_consumer(key, None, change, (actor, status_action(status)))
+            .await
     }
 
     /// Changes a consumer, all of `change` or nothing. With an `etag`, only the consumer as it was read with it.
@@ -122,10 +142,13 @@ impl Issuer {
     ) -> Result<Consumer, IssueError> {
         let update = |consumer: &mut Consumer| {
             let draft = ConsumerDraft::changed(consumer, change);
-            let new = draft.to_consumer(consumer.updated_at, &*self.entropy).map_err(IssueError::Invalid)?;
+            let new = draft
+                .to_consumer(consumer.updated_at, &*self.entropy)
+                .map_err(IssueError::Invalid)?;
             Ok(take_over(consumer, new))
         };
-        self.change_consumer(key, etag, update, (actor, "consumer.update")).await
+        self.change_consumer(key, etag, update, (actor, "consumer.update"))
+            .await
     }
 
     /// Deletes a consumer and its tokens for good. With an `etag`, only the consumer as it was read with it.
@@ -172,17 +195,32 @@ impl Issuer {
         Err(IssueError::Conflict)
     }
 
-    async fn consumer_as_read(&self, key: &ConsumerKey, read: Option<&str>) -> Result<Consumer, IssueError> {
+    async fn consumer_as_read(
+        &self,
+        key: &ConsumerKey,
+        read: Option<&str>,
+    ) -> Result<Consumer, IssueError> {
         let consumer = self.consumer(key).await?;
         let current = etag(consumer.generation, consumer.revision);
-        if read.is_none_or(|read| read == current) { Ok(consumer) } else { Err(IssueError::Conflict) }
+        if read.is_none_or(|read| read == current) {
+            Ok(consumer)
+        } else {
+            Err(IssueError::Conflict)
+        }
     }
 }
 
 /// What is answered where the key is taken.
-fn existing(draft: &ConsumerDraft, asked: &Consumer, stored: Consumer) -> Result<Created<Consumer>, IssueError> {
+fn existing(
+    draft: &ConsumerDraft,
+    asked: &Consumer,
+    stored: Consumer,
+) -> Result<Created<Consumer>, IssueError> {
     if draft.allow_existing && draft.has_own_secret() && is_as_asked(asked, &stored) {
-        return Ok(Created { record: stored, existed: true });
+        return Ok(Created {
+            record: stored,
+            existed: true,
+        });
     }
     Err(IssueError::ConsumerExists(stored.key))
 }
@@ -220,7 +258,14 @@ fn take_over(consumer: &mut Consumer, new: Consumer) -> bool {
 }
 
 fn event<'a>(actor: &'a Actor, action: &'static str, key: &'a ConsumerKey) -> Event<'a> {
-    Event { actor, action, subject: Subject { consumer_key: Some(key.as_str()), ..Subject::default() } }
+    Event {
+        actor,
+        action,
+        subject: Subject {
+            consumer_key: Some(key.as_str()),
+            ..Subject::default()
+        },
+    }
 }
 
 const fn status_action(status: ConsumerStatus) -> &'static str {

@@ -61,7 +61,10 @@ pub struct DirectoryError {
 impl DirectoryError {
     /// An error; `context` says what went wrong.
     pub const fn new(context: &'static str) -> Self {
-        Self { context, source: None }
+        Self {
+            context,
+            source: None,
+        }
     }
 
     /// Adds what caused it, which must not carry a name or a password.
@@ -81,12 +84,18 @@ pub(super) struct Builtin {
 
 impl Builtin {
     pub(super) fn new(store: Arc<dyn Store>, entropy: Arc<dyn Entropy>, hasher: Hasher) -> Self {
-        Self { store, entropy, hasher }
+        Self {
+            store,
+            entropy,
+            hasher,
+        }
     }
 
     /// The user of that name. Who is not there takes as many round trips as who is: from name to id, from id to user.
     async fn user(&self, login: &Login) -> Result<Option<User>, StoreError> {
-        let Ok(username) = Username::new(login.username.as_str()) else { return Ok(None) };
+        let Ok(username) = Username::new(login.username.as_str()) else {
+            return Ok(None);
+        };
         let found = self.store.user_named(&username).await?;
         if found.is_none()
             && let Ok(nobody) = UserId::new(username.as_str())
@@ -99,7 +108,9 @@ impl Builtin {
     /// Hashes the password anew, with the parameters of now. That it fails, or somebody else was faster, is no reason to
     /// refuse: the next log-in tries again. When the user was changed is not touched: it was not the user's doing.
     async fn rehash(&self, mut user: User, password: &Secret) {
-        let Ok(hashed) = self.hasher.hash(password, &*self.entropy).await else { return };
+        let Ok(hashed) = self.hasher.hash(password, &*self.entropy).await else {
+            return;
+        };
         user.password = Some(hashed);
         user.revision += 1;
         if let Err(error) = self.store.replace_user(&user).await {
@@ -111,12 +122,24 @@ impl Builtin {
 #[async_trait]
 impl Directory for Builtin {
     async fn authenticate(&self, login: &Login) -> Result<Option<DirectoryUser>, DirectoryError> {
-        let user = self.user(login).await.map_err(|error| DirectoryError::new("looking up a user").because(error))?;
+        let user = self
+            .user(login)
+            .await
+            .map_err(|error| DirectoryError::new("looking up a user").because(error))?;
         let hash = user.as_ref().and_then(|user| user.password.as_ref());
         let checked = self.hasher.check(&login.password, hash).await?;
-        let Some(user) = user.filter(|_| checked != Checked::Wrong) else { return Ok(None) };
-        let screen_name = user.username.as_ref().map(ToString::to_string).unwrap_or_default();
-        let known = DirectoryUser { id: user.id.clone(), screen_name };
+        let Some(user) = user.filter(|_| checked != Checked::Wrong) else {
+            return Ok(None);
+        };
+        let screen_name = user
+            .username
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let known = DirectoryUser {
+            id: user.id.clone(),
+            screen_name,
+        };
         if checked == Checked::Outdated {
             self.rehash(user, &login.password).await;
         }

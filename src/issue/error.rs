@@ -58,7 +58,9 @@ pub enum IssueError {
     #[error("the user has not authorized these temporary credentials yet")]
     RequestTokenUndecided,
     /// The user refused, or too many wrong verifiers were sent.
-    #[error("the user refused, or too many wrong verifiers were sent; ask for new temporary credentials")]
+    #[error(
+        "the user refused, or too many wrong verifiers were sent; ask for new temporary credentials"
+    )]
     RequestTokenRefused,
     /// They were exchanged already.
     #[error("the temporary credentials were exchanged already")]

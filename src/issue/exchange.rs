@@ -6,8 +6,8 @@ use super::request_tokens::{asked_scopes, check_generation, event, may};
 use super::tokens::active;
 use super::{ATTEMPTS, Actor, Asking, IssueError, Issued, Issuer, Login, random, replaced, tokens};
 use crate::model::{
-    AccessToken, Consumer, ConsumerKey, Flow, Generation, RequestToken, RequestTokenState, Scopes, Secret, Token,
-    TokenStatus, UserId,
+    AccessToken, Consumer, ConsumerKey, Flow, Generation, RequestToken, RequestTokenState, Scopes,
+    Secret, Token, TokenStatus, UserId,
 };
 use crate::store::StoreErrorKind;
 
@@ -29,7 +29,10 @@ impl Issuer {
         actor: &Actor,
     ) -> Result<Issued, IssueError> {
         for _ in 0..ATTEMPTS {
-            let Asking { request_token, consumer } = self.asking(name).await?;
+            let Asking {
+                request_token,
+                consumer,
+            } = self.asking(name).await?;
             let grant = self.grant(consumer_key, &request_token, &consumer)?;
             if grant.verifier != *verifier {
                 if self.count_wrong_verifier(request_token, actor).await? {
@@ -40,9 +43,16 @@ impl Issuer {
             if self.active_user(Some(&grant.user_id)).await? != grant.user_generation {
                 return Err(IssueError::RequestTokenRefused);
             }
-            let token = self.new_access_token(&consumer, (&grant.user_id, grant.user_generation), grant.scopes)?;
+            let token = self.new_access_token(
+                &consumer,
+                (&grant.user_id, grant.user_generation),
+                grant.scopes,
+            )?;
             if self.use_up(request_token, &token, actor).await? {
-                return Ok(Issued { token, screen_name: grant.screen_name });
+                return Ok(Issued {
+                    token,
+                    screen_name: grant.screen_name,
+                });
             }
         }
         Err(IssueError::Conflict)
@@ -71,7 +81,10 @@ impl Issuer {
                 Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {}
                 created => {
                     created?;
-                    return Ok(Issued { token, screen_name: user.screen_name });
+                    return Ok(Issued {
+                        token,
+                        screen_name: user.screen_name,
+                    });
                 }
             }
         }
@@ -100,26 +113,49 @@ impl Issuer {
             RequestTokenState::Pending => Err(IssueError::RequestTokenUndecided),
             RequestTokenState::Refused => Err(IssueError::RequestTokenRefused),
             RequestTokenState::Used => Err(IssueError::RequestTokenUsed),
-            RequestTokenState::Authorized { user_id, user_generation, screen_name, verifier, scopes } => {
+            RequestTokenState::Authorized {
+                user_id,
+                user_generation,
+                screen_name,
+                verifier,
+                scopes,
+            } => {
                 let scopes = scopes.intersection(&consumer.scopes);
-                Ok(Grant { user_id, user_generation, screen_name, verifier, scopes })
+                Ok(Grant {
+                    user_id,
+                    user_generation,
+                    screen_name,
+                    verifier,
+                    scopes,
+                })
             }
         }
     }
 
     /// Counts a wrong verifier; `false` when somebody else was faster, and it has to be looked at again.
-    async fn count_wrong_verifier(&self, mut token: RequestToken, actor: &Actor) -> Result<bool, IssueError> {
+    async fn count_wrong_verifier(
+        &self,
+        mut token: RequestToken,
+        actor: &Actor,
+    ) -> Result<bool, IssueError> {
         token.wrong_verifiers += 1;
         if token.wrong_verifiers >= MAX_WRONG_VERIFIERS {
             token.state = RequestTokenState::Refused;
         }
         token.revision += 1;
         let event = event(actor, "request_token.wrong_verifier", (&token, None));
-        Ok(replaced(audited(event, self.store.replace_request_token(&token)).await)?)
+        Ok(replaced(
+            audited(event, self.store.replace_request_token(&token)).await,
+        )?)
     }
 
     /// Exchanges temporary credentials for `issued`; `false` when somebody else was faster, or the token's name is taken.
-    async fn use_up(&self, mut used: RequestToken, issued: &AccessToken, actor: &Actor) -> Result<bool, IssueError> {
+    async fn use_up(
+        &self,
+        mut used: RequestToken,
+        issued: &AccessToken,
+        actor: &Actor,
+    ) -> Result<bool, IssueError> {
         used.state = RequestTokenState::Used;
         used.revision += 1;
         let event = tokens::event(actor, "token.exchange", issued);

@@ -41,7 +41,9 @@ pub(super) enum Checked {
 
 impl Hasher {
     pub(super) fn new(config: &PasswordConfig) -> Self {
-        let cores = available_parallelism().map_or(1, |cores| usize::from(cores) / 2).max(1);
+        let cores = available_parallelism()
+            .map_or(1, |cores| usize::from(cores) / 2)
+            .max(1);
         Self {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params(config)),
             cores: Arc::new(Semaphore::new(cores)),
@@ -53,12 +55,19 @@ impl Hasher {
     ///
     /// # Errors
     /// When too many wait already.
-    pub(super) async fn hash(&self, password: &Secret, entropy: &dyn Entropy) -> Result<PasswordHash, DirectoryError> {
+    pub(super) async fn hash(
+        &self,
+        password: &Secret,
+        entropy: &dyn Entropy,
+    ) -> Result<PasswordHash, DirectoryError> {
         let mut salt = [0; SALT_LEN];
         entropy.fill(&mut salt);
         let (argon2, password) = (self.argon2.clone(), password.clone());
-        let hashed = self.run(move || argon2.hash_password_with_salt(password.expose(), &salt)).await?;
-        let phc: Phc = hashed.map_err(|error| DirectoryError::new("hashing a password").because(error))?;
+        let hashed = self
+            .run(move || argon2.hash_password_with_salt(password.expose(), &salt))
+            .await?;
+        let phc: Phc =
+            hashed.map_err(|error| DirectoryError::new("hashing a password").because(error))?;
         Ok(PasswordHash::new(phc.to_string()))
     }
 
@@ -80,7 +89,11 @@ impl Hasher {
             argon2.verify_password(password.expose(), &phc)
         });
         match verified.await? {
-            Ok(()) if exists => Ok(if is_outdated { Checked::Outdated } else { Checked::Right }),
+            Ok(()) if exists => Ok(if is_outdated {
+                Checked::Outdated
+            } else {
+                Checked::Right
+            }),
             Ok(()) | Err(HashError::PasswordInvalid) => Ok(Checked::Wrong),
             Err(error) => Err(DirectoryError::new("checking a password").because(error)),
         }
@@ -89,7 +102,8 @@ impl Hasher {
     fn is_current(&self, phc: &Phc) -> bool {
         let params = self.argon2.params();
         let same = |kept: Params| {
-            (kept.m_cost(), kept.t_cost(), kept.p_cost()) == (params.m_cost(), params.t_cost(), params.p_cost())
+            (kept.m_cost(), kept.t_cost(), kept.p_cost())
+                == (params.m_cost(), params.t_cost(), params.p_cost())
         };
         phc.algorithm == Algorithm::Argon2id.ident()
             && phc.version == Some(Version::V0x13.into())
@@ -97,9 +111,13 @@ impl Hasher {
     }
 
     /// Runs `work` when a core is free. Who stops waiting for it does not free the core: it is still at work.
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, DirectoryError> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, DirectoryError> {
         let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| DirectoryError::new("too many passwords wait to be checked"))?;
+        let place =
+            place.map_err(|_| DirectoryError::new("too many passwords wait to be checked"))?;
         let core: OwnedSemaphorePermit = Arc::clone(&self.cores)
             .acquire_owned()
             .await
@@ -109,7 +127,9 @@ impl Hasher {
             drop((core, place));
             done
         });
-        at_work.await.map_err(|error| DirectoryError::new("computing a hash").because(error))
+        at_work
+            .await
+            .map_err(|error| DirectoryError::new("computing a hash").because(error))
     }
 }
 
@@ -119,7 +139,9 @@ pub(super) fn password(given: &Secret) -> Result<(), String> {
         return Err("is not UTF-8".to_owned());
     };
     if text.len() < MIN_PASSWORD_LEN {
-        return Err(format!("is too short, at least {MIN_PASSWORD_LEN} bytes are needed"));
+        return Err(format!(
+            "is too short, at least {MIN_PASSWORD_LEN} bytes are needed"
+        ));
     }
     if text.len() > MAX_PASSWORD_LEN {
         return Err(too_long(text.len(), MAX_PASSWORD_LEN));
@@ -134,7 +156,11 @@ pub(super) fn password(given: &Secret) -> Result<(), String> {
 fn parse(hash: &PasswordHash) -> Result<Phc, DirectoryError> {
     let damaged = || DirectoryError::new("reading what a password is checked with");
     let phc = Phc::new(hash.expose()).map_err(|error| damaged().because(error))?;
-    if phc.salt.is_some() && phc.hash.is_some() { Ok(phc) } else { Err(damaged()) }
+    if phc.salt.is_some() && phc.hash.is_some() {
+        Ok(phc)
+    } else {
+        Err(damaged())
+    }
 }
 
 /// What is checked where there is no hash: of the same cost, and of no password.
@@ -163,7 +189,8 @@ const SALT_LEN: usize = 16;
 /// More would wait for seconds, each with a task and a connection.
 const MAX_WAITING: usize = 256;
 
-const ANY_HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c3RhbmRpbnNhbHRzYWx0cw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const ANY_HASH: &str =
+    "$argon2id$v=19$m=8,t=1,p=1$c3RhbmRpbnNhbHRzYWx0cw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 #[cfg(test)]
 mod tests {
@@ -175,7 +202,13 @@ mod tests {
     async fn no_password_is_that_of_a_user_who_has_none() {
         let hasher = cheap(1);
         for given in ["", "password", "standinsaltsalts"] {
-            assert_eq!(hasher.check(&Secret::new(given.as_bytes()), None).await.unwrap(), Checked::Wrong);
+            assert_eq!(
+                hasher
+                    .check(&Secret::new(given.as_bytes()), None)
+                    .await
+                    .unwrap(),
+                Checked::Wrong
+            );
         }
     }
 
@@ -189,17 +222,34 @@ mod tests {
     #[tokio::test]
     async fn a_hash_knows_its_password_whatever_the_cost_is_now() {
         let password = Secret::new(*b"correct horse");
-        let hash = cheap(1).hash(&password, &CountingEntropy::default()).await.unwrap();
-        assert_eq!(cheap(1).check(&password, Some(&hash)).await.unwrap(), Checked::Right);
-        assert_eq!(cheap(2).check(&password, Some(&hash)).await.unwrap(), Checked::Outdated);
+        let hash = cheap(1)
+            .hash(&password, &CountingEntropy::default())
+            .await
+            .unwrap();
+        assert_eq!(
+            cheap(1).check(&password, Some(&hash)).await.unwrap(),
+            Checked::Right
+        );
+        assert_eq!(
+            cheap(2).check(&password, Some(&hash)).await.unwrap(),
+            Checked::Outdated
+        );
         let wrong = Secret::new(*b"wrong horse");
-        assert_eq!(cheap(2).check(&wrong, Some(&hash)).await.unwrap(), Checked::Wrong);
+        assert_eq!(
+            cheap(2).check(&wrong, Some(&hash)).await.unwrap(),
+            Checked::Wrong
+        );
     }
 
     #[tokio::test]
     async fn a_damaged_hash_is_an_error_and_no_answer() {
         let damaged = PasswordHash::new("$argon2id$v=19$m=8");
-        assert!(cheap(1).check(&Secret::new(*b"correct horse"), Some(&damaged)).await.is_err());
+        assert!(
+            cheap(1)
+                .check(&Secret::new(*b"correct horse"), Some(&damaged))
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test]
@@ -214,6 +264,11 @@ mod tests {
     }
 
     fn cheap(iterations: u32) -> Hasher {
-        Hasher::new(&PasswordConfig { memory_kib: 8, iterations, parallelism: 1, ..Config::default().password })
+        Hasher::new(&PasswordConfig {
+            memory_kib: 8,
+            iterations,
+            parallelism: 1,
+            ..Config::default().password
+        })
     }
 }

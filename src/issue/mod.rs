@@ -86,8 +86,17 @@ pub struct Terms {
 impl Terms {
     /// What `config` says about issuing.
     pub fn of(config: &Config) -> Self {
-        let Config { issue, authorize, password, .. } = config;
-        Self { issue: issue.clone(), authorize: authorize.clone(), password: password.clone() }
+        let Config {
+            issue,
+            authorize,
+            password,
+            ..
+        } = config;
+        Self {
+            issue: issue.clone(),
+            authorize: authorize.clone(),
+            password: password.clone(),
+        }
     }
 }
 
@@ -103,15 +112,26 @@ impl Issuer {
         directory: Option<Arc<dyn Directory>>,
     ) -> Self {
         let hasher = Hasher::new(&terms.password);
-        let builtin = || directory::Builtin::new(Arc::clone(&store), Arc::clone(&entropy), hasher.clone());
+        let builtin =
+            || directory::Builtin::new(Arc::clone(&store), Arc::clone(&entropy), hasher.clone());
         let directory = directory.unwrap_or_else(|| Arc::new(builtin()));
-        Self { store, clock, entropy, terms: Arc::new(terms), directory, hasher, waiting: Waiting::default() }
+        Self {
+            store,
+            clock,
+            entropy,
+            terms: Arc::new(terms),
+            directory,
+            hasher,
+            waiting: Waiting::default(),
+        }
     }
 }
 
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issuer").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("Issuer")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
     }
 }
 

@@ -45,14 +45,20 @@ impl Issuer {
         }
         match &outcome {
             Ok(user) => audit::logged_in(login, user),
-            Err(IssueError::PasswordRefused | IssueError::TooManyAttempts(_)) => audit::refused_log_in(login),
+            Err(IssueError::PasswordRefused | IssueError::TooManyAttempts(_)) => {
+                audit::refused_log_in(login)
+            }
             Err(_) => {}
         }
         outcome
     }
 
     /// Counts an attempt and lets its delay pass; `counted` is what it was counted under.
-    async fn admit(&self, attempt: &Attempt, counted: &mut Vec<AttemptCounter>) -> Result<(), IssueError> {
+    async fn admit(
+        &self,
+        attempt: &Attempt,
+        counted: &mut Vec<AttemptCounter>,
+    ) -> Result<(), IssueError> {
         let rules = &self.terms.password;
         if let Some(address) = attempt.address {
             let number = self.store.count_attempt(&address, rules.window).await?;
@@ -61,14 +67,18 @@ impl Issuer {
                 return Err(IssueError::TooManyAttempts(rules.window));
             }
         }
-        let number = self.store.count_attempt(&attempt.user, rules.window).await?;
+        let number = self
+            .store
+            .count_attempt(&attempt.user, rules.window)
+            .await?;
         counted.push(attempt.user);
         let delay = delay(number, rules);
         if delay.is_zero() {
             return Ok(());
         }
         let place = self.waiting.place(attempt.lane);
-        let place = place.ok_or_else(|| IssueError::TooManyAttempts(delay.max(Duration::from_secs(1))))?;
+        let place =
+            place.ok_or_else(|| IssueError::TooManyAttempts(delay.max(Duration::from_secs(1))))?;
         tokio::time::sleep(delay).await;
         drop(place);
         Ok(())
@@ -78,7 +88,11 @@ impl Issuer {
         if !is_plausible(login) {
             return Err(IssueError::PasswordRefused);
         }
-        let user = self.directory.authenticate(login).await?.ok_or(IssueError::PasswordRefused)?;
+        let user = self
+            .directory
+            .authenticate(login)
+            .await?
+            .ok_or(IssueError::PasswordRefused)?;
         if self.standing(&user.id).await?.status == UserStatus::Active {
             Ok(user)
         } else {
@@ -109,7 +123,12 @@ impl Attempt {
         // Directories differ in which names they take for the same; names that nearly are share a counter.
         let name = login.username.trim().to_lowercase();
         let network = login.client_address.map(network);
-        let lane = [name.as_bytes(), b"\0", network.as_deref().unwrap_or_default()].concat();
+        let lane = [
+            name.as_bytes(),
+            b"\0",
+            network.as_deref().unwrap_or_default(),
+        ]
+        .concat();
         Self {
             user: AttemptCounter::new("password-user", name.as_bytes()),
             address: network.map(|network| AttemptCounter::new("password-address", &network)),
@@ -132,7 +151,10 @@ impl Waiting {
             return None;
         }
         lanes.insert(lane, waiting + 1);
-        Some(Place { waiting: self.clone(), lane })
+        Some(Place {
+            waiting: self.clone(),
+            lane,
+        })
     }
 }
 
@@ -144,8 +166,14 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut lanes = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = lanes.get(&self.lane).map_or(0, |waiting| waiting.saturating_sub(1));
+        let mut lanes = self
+            .waiting
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let left = lanes
+            .get(&self.lane)
+            .map_or(0, |waiting| waiting.saturating_sub(1));
         if left == 0 {
             lanes.remove(&self.lane);
         } else {
@@ -156,14 +184,18 @@ impl Drop for Place {
 
 /// How long the attempt of that number waits.
 fn delay(number: u64, rules: &PasswordConfig) -> Duration {
-    let Some(beyond) = number.checked_sub(u64::from(rules.free_failures) + 1) else { return Duration::ZERO };
+    let Some(beyond) = number.checked_sub(u64::from(rules.free_failures) + 1) else {
+        return Duration::ZERO;
+    };
     let doublings = u32::try_from(beyond).unwrap_or(u32::MAX).min(MAX_DOUBLINGS);
     (FIRST_DELAY * 2_u32.pow(doublings)).min(rules.max_delay)
 }
 
 /// Whether it can be anybody's, and a directory need be asked.
 fn is_plausible(login: &Login) -> bool {
-    let Login { username, password, .. } = login;
+    let Login {
+        username, password, ..
+    } = login;
     (1..=MAX_VALUE_LEN).contains(&username.len())
         && !username.contains(char::is_control)
         && (1..=MAX_PASSWORD_LEN).contains(&password.expose().len())

@@ -8,8 +8,8 @@ use super::audit::{Event, Subject, audited};
 use super::tokens::active;
 use super::{ATTEMPTS, Actor, IssueError, Issuer, Violations, callback, draft, random, replaced};
 use crate::model::{
-    AccessToken, Callback, Consumer, ConsumerKey, Flow, MAX_VALUE_LEN, RequestToken, RequestTokenState, Scopes, Secret,
-    Token, UserId,
+    AccessToken, Callback, Consumer, ConsumerKey, Flow, MAX_VALUE_LEN, RequestToken,
+    RequestTokenState, Scopes, Secret, Token, UserId,
 };
 
 /// Temporary credentials to be created.
@@ -80,7 +80,9 @@ impl Issuer {
         let mut wrong = Violations::default();
         let callback = wrong.check("callback", callback::resolve(&draft.callback, &consumer));
         let scopes = wrong.merge(asked_scopes(&draft.scopes, &consumer.scopes));
-        let (callback, scopes) = wrong.or(callback.zip(scopes)).map_err(IssueError::Invalid)?;
+        let (callback, scopes) = wrong
+            .or(callback.zip(scopes))
+            .map_err(IssueError::Invalid)?;
         let token = self.new_request_token(&consumer, callback, scopes)?;
         let event = event(actor, "request_token.create", (&token, None));
         audited(event, self.store.create_request_token(&token)).await?;
@@ -95,12 +97,19 @@ impl Issuer {
     pub async fn asking(&self, name: &Token) -> Result<Asking, IssueError> {
         let unknown = || IssueError::UnknownRequestToken(name.clone());
         let mut request_token = self.store.request_token(name).await?.ok_or_else(unknown)?;
-        let consumer = self.store.consumer(&request_token.consumer_key).await?.ok_or_else(unknown)?;
+        let consumer = self
+            .store
+            .consumer(&request_token.consumer_key)
+            .await?
+            .ok_or_else(unknown)?;
         if !callback::is_registered(&request_token.callback, &consumer) {
             return Err(unknown());
         }
         request_token.scopes = request_token.scopes.intersection(&consumer.scopes);
-        Ok(Asking { request_token, consumer })
+        Ok(Asking {
+            request_token,
+            consumer,
+        })
     }
 
     /// Notes that a user, who was authenticated, allows what is asked for. The verifier is long and random where it is sent
@@ -110,7 +119,12 @@ impl Issuer {
     /// [`IssueError::Invalid`] with the fields `screen_name` and `scopes`, [`IssueError::UnknownRequestToken`],
     /// [`IssueError::RequestTokenExpired`], [`IssueError::RequestTokenDecided`], [`IssueError::ConsumerDisabled`],
     /// [`IssueError::UserDisabled`], [`IssueError::Conflict`], [`IssueError::Store`].
-    pub async fn authorize(&self, name: &Token, consent: &Consent, actor: &Actor) -> Result<Authorized, IssueError> {
+    pub async fn authorize(
+        &self,
+        name: &Token,
+        consent: &Consent,
+        actor: &Actor,
+    ) -> Result<Authorized, IssueError> {
         let decided = self.decide(name, Some(consent), actor).await?;
         match &decided.state {
             RequestTokenState::Authorized { verifier, .. } => Ok(Authorized {
@@ -133,8 +147,17 @@ impl Issuer {
     }
 
     /// Notes what the user said, to temporary credentials that nothing was said about; `None` is a refusal.
-    async fn decide(&self, name: &Token, consent: Option<&Consent>, actor: &Actor) -> Result<RequestToken, IssueError> {
-        let action = if consent.is_some() { "request_token.authorize" } else { "request_token.refuse" };
+    async fn decide(
+        &self,
+        name: &Token,
+        consent: Option<&Consent>,
+        actor: &Actor,
+    ) -> Result<RequestToken, IssueError> {
+        let action = if consent.is_some() {
+            "request_token.authorize"
+        } else {
+            "request_token.refuse"
+        };
         for _ in 0..ATTEMPTS {
             let asking = self.asking(name).await?;
             self.check_undecided(&asking)?;
@@ -145,7 +168,11 @@ impl Issuer {
             let mut decided = asking.request_token;
             decided.state = state;
             decided.revision += 1;
-            let event = event(actor, action, (&decided, consent.map(|consent| &consent.user_id)));
+            let event = event(
+                actor,
+                action,
+                (&decided, consent.map(|consent| &consent.user_id)),
+            );
             if replaced(audited(event, self.store.replace_request_token(&decided)).await)? {
                 return Ok(decided);
             }
@@ -153,8 +180,16 @@ impl Issuer {
         Err(IssueError::Conflict)
     }
 
-    async fn allowed(&self, asking: &Asking, consent: &Consent) -> Result<RequestTokenState, IssueError> {
-        let Consent { user_id, screen_name, scopes } = consent;
+    async fn allowed(
+        &self,
+        asking: &Asking,
+        consent: &Consent,
+    ) -> Result<RequestTokenState, IssueError> {
+        let Consent {
+            user_id,
+            screen_name,
+            scopes,
+        } = consent;
         let mut wrong = Violations::default();
         wrong.check("screen_name", draft::text(screen_name, MAX_VALUE_LEN));
         let scopes = wrong.merge(asked_scopes(scopes, &asking.request_token.scopes));
@@ -162,17 +197,30 @@ impl Issuer {
         let user_generation = self.active_user(Some(user_id)).await?;
         let verifier = self.verifier(&asking.request_token.callback);
         let (user_id, screen_name) = (user_id.clone(), screen_name.clone());
-        Ok(RequestTokenState::Authorized { user_id, user_generation, screen_name, verifier, scopes })
+        Ok(RequestTokenState::Authorized {
+            user_id,
+            user_generation,
+            screen_name,
+            verifier,
+            scopes,
+        })
     }
 
     fn check_undecided(&self, asking: &Asking) -> Result<(), IssueError> {
-        let Asking { request_token, consumer } = asking;
+        let Asking {
+            request_token,
+            consumer,
+        } = asking;
         check_generation(request_token, consumer)?;
         active(consumer)?;
         if request_token.is_expired(self.clock.now()) {
             return Err(IssueError::RequestTokenExpired);
         }
-        if request_token.state == RequestTokenState::Pending { Ok(()) } else { Err(IssueError::RequestTokenDecided) }
+        if request_token.state == RequestTokenState::Pending {
+            Ok(())
+        } else {
+            Err(IssueError::RequestTokenDecided)
+        }
     }
 
     fn new_request_token(
@@ -213,12 +261,22 @@ impl Issuer {
 
 /// Whether a consumer may obtain credentials in that way.
 pub(super) fn may(consumer: &Consumer, flow: Flow) -> Result<(), IssueError> {
-    if consumer.may(flow) { Ok(()) } else { Err(IssueError::FlowNotAllowed { key: consumer.key.clone(), flow }) }
+    if consumer.may(flow) {
+        Ok(())
+    } else {
+        Err(IssueError::FlowNotAllowed {
+            key: consumer.key.clone(),
+            flow,
+        })
+    }
 }
 
 /// Temporary credentials that were revoked with all of their consumer's, or are of an earlier consumer of that key, are
 /// gone.
-pub(super) fn check_generation(token: &RequestToken, consumer: &Consumer) -> Result<(), IssueError> {
+pub(super) fn check_generation(
+    token: &RequestToken,
+    consumer: &Consumer,
+) -> Result<(), IssueError> {
     if token.consumer_generation == consumer.generation {
         Ok(())
     } else {
@@ -244,8 +302,16 @@ pub(super) fn event<'a>(
     (token, user): (&'a RequestToken, Option<&'a UserId>),
 ) -> Event<'a> {
     let consumer_key = Some(token.consumer_key.as_str());
-    let subject = Subject { consumer_key, token: Some(token.token.as_str()), user_id: user.map(UserId::as_str) };
-    Event { actor, action, subject }
+    let subject = Subject {
+        consumer_key,
+        token: Some(token.token.as_str()),
+        user_id: user.map(UserId::as_str),
+    };
+    Event {
+        actor,
+        action,
+        subject,
+    }
 }
 
 /// A verifier is of ASCII: it was made here.

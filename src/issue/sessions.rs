@@ -13,7 +13,11 @@ impl Issuer {
     ///
     /// # Errors
     /// [`IssueError::UserDisabled`], [`IssueError::Store`].
-    pub async fn open_session(&self, user: &DirectoryUser, cookie: &[u8]) -> Result<Session, IssueError> {
+    pub async fn open_session(
+        &self,
+        user: &DirectoryUser,
+        cookie: &[u8],
+    ) -> Result<Session, IssueError> {
         let Some(mark) = self.mark(&user.id).await? else {
             return Err(IssueError::UserDisabled);
         };
@@ -34,7 +38,9 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::Store`].
     pub async fn session(&self, cookie: &[u8]) -> Result<Option<Session>, IssueError> {
-        let Some(session) = self.store.session(&SessionId::of_cookie(cookie)).await? else { return Ok(None) };
+        let Some(session) = self.store.session(&SessionId::of_cookie(cookie)).await? else {
+            return Ok(None);
+        };
         if self.clock.now() >= session.expires_at {
             return Ok(None);
         }
@@ -47,7 +53,10 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::Store`].
     pub async fn close_session(&self, cookie: &[u8]) -> Result<(), IssueError> {
-        Ok(self.store.delete_session(&SessionId::of_cookie(cookie)).await?)
+        Ok(self
+            .store
+            .delete_session(&SessionId::of_cookie(cookie))
+            .await?)
     }
 
     /// What changes with a user's generation and password; `None` of one who may not log in.
@@ -61,7 +70,9 @@ impl Issuer {
 
 /// One number of generation and password, so that a session need not keep what a password can be guessed with.
 fn mark(user: &User) -> Generation {
-    let Some(password) = &user.password else { return user.generation };
+    let Some(password) = &user.password else {
+        return user.generation;
+    };
     let digest: [u8; 32] = Sha256::new()
         .chain_update(user.generation.number().to_be_bytes())
         .chain_update(password.expose())

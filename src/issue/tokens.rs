@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::audit::{Event, Subject, audited};
 use super::{ATTEMPTS, Actor, Created, IssueError, Issuer, TokenDraft, draft, replaced};
 use crate::model::{
-    AccessToken, Consumer, ConsumerKey, Generation, Token, TokenState, TokenStatus, UserId, UserStanding, UserStatus,
+    AccessToken, Consumer, ConsumerKey, Generation, Token, TokenState, TokenStatus, UserId,
+    UserStanding, UserStatus,
 };
 use crate::store::{StoreErrorKind, TokenHolder};
 
@@ -37,8 +38,14 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::Invalid`], [`IssueError::UnknownConsumer`], [`IssueError::ConsumerDisabled`],
     /// [`IssueError::UserDisabled`], [`IssueError::TokenExists`], [`IssueError::Store`].
-    pub async fn create_token(&self, draft: &TokenDraft, actor: &Actor) -> Result<Created<AccessToken>, IssueError> {
-        let mut token = draft.to_token(self.clock.now(), &*self.entropy).map_err(IssueError::Invalid)?;
+    pub async fn create_token(
+        &self,
+        draft: &TokenDraft,
+        actor: &Actor,
+    ) -> Result<Created<AccessToken>, IssueError> {
+        let mut token = draft
+            .to_token(self.clock.now(), &*self.entropy)
+            .map_err(IssueError::Invalid)?;
         let consumer = self.consumer(&token.consumer_key).await?;
         if (draft.allow_existing || draft.validate_only)
             && let Some(stored) = self.store.token(&token.token).await?
@@ -49,9 +56,16 @@ impl Issuer {
         token.consumer_generation = active(&consumer)?.generation;
         token.user_generation = self.active_user(token.user_id.as_ref()).await?;
         if draft.validate_only {
-            return Ok(Created { record: token, existed: false });
+            return Ok(Created {
+                record: token,
+                existed: false,
+            });
         }
-        let created = audited(event(actor, "token.create", &token), self.store.create_token(&token)).await;
+        let created = audited(
+            event(actor, "token.create", &token),
+            self.store.create_token(&token),
+        )
+        .await;
         match created {
             Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {
                 match self.store.token(&token.token).await? {
@@ -61,7 +75,10 @@ impl Issuer {
             }
             created => created?,
         }
-        Ok(Created { record: token, existed: false })
+        Ok(Created {
+            record: token,
+            existed: false,
+        })
     }
 
     /// The token of that name.
@@ -69,7 +86,10 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::UnknownToken`], [`IssueError::Store`].
     pub async fn token(&self, token: &Token) -> Result<AccessToken, IssueError> {
-        self.store.token(token).await?.ok_or_else(|| IssueError::UnknownToken(token.clone()))
+        self.store
+            .token(token)
+            .await?
+            .ok_or_else(|| IssueError::UnknownToken(token.clone()))
     }
 
     /// Revokes a token for good. One that is revoked already is left as it is.
@@ -119,7 +139,10 @@ impl Issuer {
             return Ok(Introspection::default());
         };
         let (shown, consumer) = self.shown(token).await?;
-        Ok(Introspection { token: Some(shown), consumer })
+        Ok(Introspection {
+            token: Some(shown),
+            consumer,
+        })
     }
 
     /// The tokens of a consumer or a user in the byte order of their names, at most `limit`, only those after `after`.
@@ -136,7 +159,10 @@ impl Issuer {
         let (mut consumers, mut users) = (HashMap::new(), HashMap::new());
         for token in &tokens {
             if !consumers.contains_key(&token.consumer_key) {
-                consumers.insert(token.consumer_key.clone(), self.store.consumer(&token.consumer_key).await?);
+                consumers.insert(
+                    token.consumer_key.clone(),
+                    self.store.consumer(&token.consumer_key).await?,
+                );
             }
             if let Some(id) = token.user_id.as_ref().filter(|id| !users.contains_key(*id)) {
                 users.insert(id.clone(), self.standing(id).await?);
@@ -144,7 +170,12 @@ impl Issuer {
         }
         let show = |token: AccessToken| {
             let consumer = consumers.get(&token.consumer_key).and_then(Option::as_ref);
-            let user = token.user_id.as_ref().and_then(|id| users.get(id)).copied().unwrap_or_default();
+            let user = token
+                .user_id
+                .as_ref()
+                .and_then(|id| users.get(id))
+                .copied()
+                .unwrap_or_default();
             let state = self.state(&token, consumer, user);
             ShownToken { token, state }
         };
@@ -156,14 +187,19 @@ impl Issuer {
     ///
     /// # Errors
     /// [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
-    pub async fn revoke_tokens(&self, holder: TokenHolder<'_>, actor: &Actor) -> Result<(), IssueError> {
+    pub async fn revoke_tokens(
+        &self,
+        holder: TokenHolder<'_>,
+        actor: &Actor,
+    ) -> Result<(), IssueError> {
         match holder {
             TokenHolder::Consumer(key) => {
                 let revoke = |consumer: &mut Consumer| {
                     consumer.generation = Generation::draw(&*self.entropy);
                     Ok(true)
                 };
-                self.change_consumer(key, None, revoke, (actor, "consumer.revoke_tokens")).await?;
+                self.change_consumer(key, None, revoke, (actor, "consumer.revoke_tokens"))
+                    .await?;
                 Ok(())
             }
             TokenHolder::User(id) => self.revoke_user_tokens(id, actor).await,
@@ -172,17 +208,34 @@ impl Issuer {
 
     /// The standing of a user; the default of one of whom nothing is kept.
     pub(super) async fn standing(&self, id: &UserId) -> Result<UserStanding, IssueError> {
-        Ok(self.store.user(id).await?.map(|user| user.standing()).unwrap_or_default())
+        Ok(self
+            .store
+            .user(id)
+            .await?
+            .map(|user| user.standing())
+            .unwrap_or_default())
     }
 
     /// The generation for a token that acts for `user`, or for nobody.
-    pub(super) async fn active_user(&self, user: Option<&UserId>) -> Result<Generation, IssueError> {
-        let Some(id) = user else { return Ok(Generation::default()) };
+    pub(super) async fn active_user(
+        &self,
+        user: Option<&UserId>,
+    ) -> Result<Generation, IssueError> {
+        let Some(id) = user else {
+            return Ok(Generation::default());
+        };
         let standing = self.standing(id).await?;
-        if standing.status == UserStatus::Active { Ok(standing.generation) } else { Err(IssueError::UserDisabled) }
+        if standing.status == UserStatus::Active {
+            Ok(standing.generation)
+        } else {
+            Err(IssueError::UserDisabled)
+        }
     }
 
-    async fn shown(&self, token: AccessToken) -> Result<(ShownToken, Option<Consumer>), IssueError> {
+    async fn shown(
+        &self,
+        token: AccessToken,
+    ) -> Result<(ShownToken, Option<Consumer>), IssueError> {
         let consumer = self.store.consumer(&token.consumer_key).await?;
         let user = match &token.user_id {
             Some(id) => self.standing(id).await?,
@@ -192,33 +245,62 @@ impl Issuer {
         Ok((ShownToken { token, state }, consumer))
     }
 
-    fn state(&self, token: &AccessToken, consumer: Option<&Consumer>, user: UserStanding) -> TokenState {
-        consumer.map_or(TokenState::Revoked, |consumer| token.state(consumer, user, self.clock.now()))
+    fn state(
+        &self,
+        token: &AccessToken,
+        consumer: Option<&Consumer>,
+        user: UserStanding,
+    ) -> TokenState {
+        consumer.map_or(TokenState::Revoked, |consumer| {
+            token.state(consumer, user, self.clock.now())
+        })
     }
 }
 
 /// A consumer that may be given credentials.
 pub(super) fn active(consumer: &Consumer) -> Result<&Consumer, IssueError> {
-    if consumer.is_active() { Ok(consumer) } else { Err(IssueError::ConsumerDisabled(consumer.key.clone())) }
+    if consumer.is_active() {
+        Ok(consumer)
+    } else {
+        Err(IssueError::ConsumerDisabled(consumer.key.clone()))
+    }
 }
 
 /// What is answered where the name is taken.
-fn existing(draft: &TokenDraft, asked: &AccessToken, stored: AccessToken) -> Result<Created<AccessToken>, IssueError> {
+fn existing(
+    draft: &TokenDraft,
+    asked: &AccessToken,
+    stored: AccessToken,
+) -> Result<Created<AccessToken>, IssueError> {
     let same = draft.token_secret.as_ref() == Some(&stored.secret)
         && asked.consumer_key == stored.consumer_key
         && asked.user_id == stored.user_id
         && asked.scopes == stored.scopes
         && draft.expiry.is_of(&stored);
     if draft.allow_existing && same {
-        return Ok(Created { record: stored, existed: true });
+        return Ok(Created {
+            record: stored,
+            existed: true,
+        });
     }
     Err(IssueError::TokenExists(stored.token))
 }
 
 /// What is done to a token.
-pub(super) fn event<'a>(actor: &'a Actor, action: &'static str, token: &'a AccessToken) -> Event<'a> {
+pub(super) fn event<'a>(
+    actor: &'a Actor,
+    action: &'static str,
+    token: &'a AccessToken,
+) -> Event<'a> {
     let user_id = token.user_id.as_ref().map(UserId::as_str);
-    let subject =
-        Subject { consumer_key: Some(token.consumer_key.as_str()), token: Some(token.token.as_str()), user_id };
-    Event { actor, action, subject }
+    let subject = Subject {
+        consumer_key: Some(token.consumer_key.as_str()),
+        token: Some(token.token.as_str()),
+        user_id,
+    };
+    Event {
+        actor,
+        action,
+        subject,
+    }
 }

@@ -34,7 +34,10 @@ pub(super) fn callback(text: &str) -> Result<String, UriProblem> {
         return Ok(text.to_owned());
     }
     let scheme = scheme_of_checked(text)?;
-    if ACTIVE_SCHEMES.iter().any(|active| scheme.eq_ignore_ascii_case(active)) {
+    if ACTIVE_SCHEMES
+        .iter()
+        .any(|active| scheme.eq_ignore_ascii_case(active))
+    {
         return Err(UriProblem::ActiveScheme);
     }
     if !text[scheme.len()..].starts_with(":/") {
@@ -48,7 +51,11 @@ pub(super) fn callback(text: &str) -> Result<String, UriProblem> {
 
 /// Checks the address of a page: an absolute `http` or `https` URL.
 pub(super) fn web_page(text: &str) -> Result<String, UriProblem> {
-    if is_http(scheme_of_checked(text)?) { Ok(text.to_owned()) } else { Err(UriProblem::NotHttp) }
+    if is_http(scheme_of_checked(text)?) {
+        Ok(text.to_owned())
+    } else {
+        Err(UriProblem::NotHttp)
+    }
 }
 
 /// The scheme of an absolute URI whose characters and authority are in order.
@@ -60,9 +67,15 @@ fn scheme_of_checked(text: &str) -> Result<&str, UriProblem> {
         return Err(UriProblem::TooLong { len: text.len() });
     }
     check_characters(text.as_bytes())?;
-    let (scheme, rest) = text.split_once(':').filter(|(scheme, _)| is_scheme(scheme)).ok_or(UriProblem::NoScheme)?;
+    let (scheme, rest) = text
+        .split_once(':')
+        .filter(|(scheme, _)| is_scheme(scheme))
+        .ok_or(UriProblem::NoScheme)?;
     match rest.strip_prefix("//") {
-        Some(rest) => check_authority(rest.split(['/', '?', '#']).next().unwrap_or_default(), scheme)?,
+        Some(rest) => check_authority(
+            rest.split(['/', '?', '#']).next().unwrap_or_default(),
+            scheme,
+        )?,
         None if is_http(scheme) => return Err(UriProblem::Authority),
         None => {}
     }
@@ -71,7 +84,10 @@ fn scheme_of_checked(text: &str) -> Result<&str, UriProblem> {
 
 /// RFC 3986 section 2: unreserved, reserved, or `%` and two hexadecimal digits.
 fn check_characters(text: &[u8]) -> Result<(), UriProblem> {
-    let encoded = |at: usize| text.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    let encoded = |at: usize| {
+        text.get(at + 1..at + 3)
+            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
     let wrong = |&at: &usize| match text[at] {
         b'%' => !encoded(at),
         byte => !(byte.is_ascii_alphanumeric() || PUNCTUATION.contains(&byte)),
@@ -87,20 +103,30 @@ fn check_authority(authority: &str, scheme: &str) -> Result<(), UriProblem> {
     if authority.contains('@') {
         return Err(UriProblem::UserInfo);
     }
-    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+    let (host, port) = match authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
         Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => (address, port),
         Some(_) => return Err(UriProblem::Authority),
         None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
     let bracketed = authority.starts_with('[');
-    let host_is_right = bracketed || !host.contains(['[', ']']) && (!host.is_empty() || !is_http(scheme));
+    let host_is_right =
+        bracketed || !host.contains(['[', ']']) && (!host.is_empty() || !is_http(scheme));
     let port_is_right = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
-    if host_is_right && port_is_right { Ok(()) } else { Err(UriProblem::Authority) }
+    if host_is_right && port_is_right {
+        Ok(())
+    } else {
+        Err(UriProblem::Authority)
+    }
 }
 
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 fn is_port(text: &str) -> bool {
@@ -121,8 +147,19 @@ const MAX_URI_LEN: usize = 1024;
 const PUNCTUATION: &[u8] = b"-._~:/?#[]@!$&'()*+,;=";
 
 /// Schemes that run code, show made-up pages or read files when a browser is sent to them.
-const ACTIVE_SCHEMES: [&str; 11] =
-    ["about", "blob", "data", "file", "filesystem", "ftp", "javascript", "jar", "mailto", "vbscript", "view-source"];
+const ACTIVE_SCHEMES: [&str; 11] = [
+    "about",
+    "blob",
+    "data",
+    "file",
+    "filesystem",
+    "ftp",
+    "javascript",
+    "jar",
+    "mailto",
+    "vbscript",
+    "view-source",
+];
 
 #[cfg(test)]
 mod tests {

@@ -41,7 +41,9 @@ impl Issuer {
                 None => audited(event, self.store.create_user(&user)).await,
             };
             match kept {
-                Err(error) if error.kind() == StoreErrorKind::AlreadyExists => self.may_be_named(&id).await?,
+                Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {
+                    self.may_be_named(&id).await?
+                }
                 Err(error) if error.kind() == StoreErrorKind::Conflict => {}
                 Err(error) => return Err(error.into()),
                 Ok(()) => return Ok(user),
@@ -55,7 +57,11 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::UnknownUser`], [`IssueError::Store`].
     pub async fn user(&self, id: &UserId) -> Result<User, IssueError> {
-        let user = self.store.user(id).await?.filter(|user| user.status != UserStatus::Deleted);
+        let user = self
+            .store
+            .user(id)
+            .await?
+            .filter(|user| user.status != UserStatus::Deleted);
         user.ok_or_else(|| IssueError::UnknownUser(id.to_string()))
     }
 
@@ -64,14 +70,21 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::UnknownUser`], [`IssueError::Store`].
     pub async fn user_named(&self, username: &Username) -> Result<User, IssueError> {
-        self.store.user_named(username).await?.ok_or_else(|| IssueError::UnknownUser(username.to_string()))
+        self.store
+            .user_named(username)
+            .await?
+            .ok_or_else(|| IssueError::UnknownUser(username.to_string()))
     }
 
     /// Users in the byte order of their ids, at most `limit`, only those after `after`.
     ///
     /// # Errors
     /// [`IssueError::Store`].
-    pub async fn users(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<User>, IssueError> {
+    pub async fn users(
+        &self,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<User>, IssueError> {
         Ok(self.store.users(after, limit).await?)
     }
 
@@ -80,17 +93,26 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::Invalid`], [`IssueError::UnknownUser`], [`IssueError::Conflict`], [`IssueError::Directory`] when too
     /// many passwords wait to be hashed, [`IssueError::Store`].
-    pub async fn set_password(&self, id: &UserId, password: &Secret, actor: &Actor) -> Result<User, IssueError> {
+    pub async fn set_password(
+        &self,
+        id: &UserId,
+        password: &Secret,
+        actor: &Actor,
+    ) -> Result<User, IssueError> {
         hash::password(password).map_err(|problem| invalid("password", problem))?;
         if self.user(id).await?.username.is_none() {
-            return Err(invalid("user_id", "is of a user without a username, who can not log in with a password here"));
+            return Err(invalid(
+                "user_id",
+                "is of a user without a username, who can not log in with a password here",
+            ));
         }
         let hashed = self.hasher.hash(password, &*self.entropy).await?;
         let change = |user: &mut User| {
             user.password = Some(hashed.clone());
             true
         };
-        self.change_user(id, None, change, (actor, "user.set_password")).await
+        self.change_user(id, None, change, (actor, "user.set_password"))
+            .await
     }
 
     /// Refuses a user's tokens and log-in, or lets them be used again; [`UserStatus::Deleted`] is not for here.
@@ -98,11 +120,21 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::Invalid`] with the field `status`, [`IssueError::UnknownUser`], [`IssueError::Conflict`],
     /// [`IssueError::Store`].
-    pub async fn set_user_status(&self, id: &UserId, status: UserStatus, actor: &Actor) -> Result<User, IssueError> {
+    pub async fn set_user_status(
+        &self,
+        id: &UserId,
+        status: UserStatus,
+        actor: &Actor,
+    ) -> Result<User, IssueError> {
         let action = match status {
             UserStatus::Active => "user.enable",
             UserStatus::Disabled => "user.disable",
-            UserStatus::Deleted => return Err(invalid("status", "can not be set to deleted: delete the user")),
+            UserStatus::Deleted => {
+                return Err(invalid(
+                    "status",
+                    "can not be set to deleted: delete the user",
+                ));
+            }
         };
         let change = |user: &mut User| std::mem::replace(&mut user.status, status) != status;
         self.change_user(id, None, change, (actor, action)).await
@@ -112,7 +144,12 @@ impl Issuer {
     ///
     /// # Errors
     /// [`IssueError::UnknownUser`], [`IssueError::Conflict`], [`IssueError::Store`].
-    pub async fn delete_user(&self, id: &UserId, etag: Option<&str>, actor: &Actor) -> Result<(), IssueError> {
+    pub async fn delete_user(
+        &self,
+        id: &UserId,
+        etag: Option<&str>,
+        actor: &Actor,
+    ) -> Result<(), IssueError> {
         let change = |user: &mut User| {
             user.username = None;
             user.password = None;
@@ -120,11 +157,17 @@ impl Issuer {
             user.generation = Generation::draw(&*self.entropy);
             true
         };
-        self.change_user(id, etag, change, (actor, "user.delete")).await.map(drop)
+        self.change_user(id, etag, change, (actor, "user.delete"))
+            .await
+            .map(drop)
     }
 
     /// Draws a new generation for a user, of whom the standing is kept from now on if nothing is yet.
-    pub(super) async fn revoke_user_tokens(&self, id: &UserId, actor: &Actor) -> Result<(), IssueError> {
+    pub(super) async fn revoke_user_tokens(
+        &self,
+        id: &UserId,
+        actor: &Actor,
+    ) -> Result<(), IssueError> {
         for _ in 0..ATTEMPTS {
             let stored = self.store.user(id).await?;
             let is_new = stored.is_none();
@@ -173,13 +216,24 @@ impl Issuer {
 
     /// Whether it was not the id that is taken by a user with a name, nor the name: only the standing was kept just now.
     async fn may_be_named(&self, id: &UserId) -> Result<(), IssueError> {
-        let is_nameless = self.store.user(id).await?.is_some_and(|user| user.username.is_none());
-        if is_nameless { Ok(()) } else { Err(IssueError::UserExists) }
+        let is_nameless = self
+            .store
+            .user(id)
+            .await?
+            .is_some_and(|user| user.username.is_none());
+        if is_nameless {
+            Ok(())
+        } else {
+            Err(IssueError::UserExists)
+        }
     }
 
     fn checked(&self, draft: &UserDraft) -> Result<(UserId, Username), Violations> {
         let mut wrong = Violations::default();
-        let id = draft.user_id.clone().unwrap_or_else(|| random::identifier(&*self.entropy));
+        let id = draft
+            .user_id
+            .clone()
+            .unwrap_or_else(|| random::identifier(&*self.entropy));
         let id = wrong.check("user_id", UserId::new(id));
         let username = wrong.check("username", Username::new(draft.username.as_str()));
         if let Some(password) = &draft.password {
@@ -236,7 +290,14 @@ fn written(outcome: Result<(), StoreError>) -> Result<bool, StoreError> {
 }
 
 fn event<'a>(actor: &'a Actor, action: &'static str, id: &'a UserId) -> Event<'a> {
-    Event { actor, action, subject: Subject { user_id: Some(id.as_str()), ..Subject::default() } }
+    Event {
+        actor,
+        action,
+        subject: Subject {
+            user_id: Some(id.as_str()),
+            ..Subject::default()
+        },
+    }
 }
 
 fn invalid(field: &'static str, problem: impl ToString) -> IssueError {

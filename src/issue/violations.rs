@@ -27,7 +27,10 @@ impl Violations {
 
     /// Adds a violation.
     pub fn add(&mut self, field: impl Into<String>, problem: impl ToString) {
-        self.0.push(Violation { field: field.into(), problem: problem.to_string() });
+        self.0.push(Violation {
+            field: field.into(),
+            problem: problem.to_string(),
+        });
     }
 
     /// The violations, in the order in which they were found.
@@ -38,7 +41,10 @@ impl Violations {
     /// The same violations with other names for their fields.
     #[must_use]
     pub fn rename(self, name: impl Fn(&str) -> String) -> Self {
-        let renamed = |Violation { field, problem }| Violation { field: name(&field), problem };
+        let renamed = |Violation { field, problem }| Violation {
+            field: name(&field),
+            problem,
+        };
         Self(self.0.into_iter().map(renamed).collect())
     }
 
@@ -61,10 +67,14 @@ impl Violations {
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Vec<T> {
         if values.len() > limit {
-            self.add(field, format_args!("has {} values, the limit is {limit}", values.len()));
+            self.add(
+                field,
+                format_args!("has {} values, the limit is {limit}", values.len()),
+            );
             return Vec::new();
         }
-        let check = |(at, value): (usize, &String)| self.check(&format!("{field}[{at}]"), parse(value));
+        let check =
+            |(at, value): (usize, &String)| self.check(&format!("{field}[{at}]"), parse(value));
         values.iter().enumerate().filter_map(check).collect()
     }
 

@@ -182,16 +182,30 @@ impl Consumer {
     /// Without a list of its own: HMAC-SHA1/256/512 with a shared secret, RSA-SHA256/512 with a public key. RSA-SHA1
     /// and PLAINTEXT only when they are listed.
     pub fn allows(&self, method: SignatureMethod) -> bool {
-        let by_default = !matches!(method, SignatureMethod::RsaSha1 | SignatureMethod::Plaintext);
-        let permitted =
-            if self.signature_methods.is_empty() { by_default } else { self.signature_methods.contains(&method) };
-        let has_key = if method.is_rsa() { !self.rsa_public_keys.is_empty() } else { !self.secrets.is_empty() };
+        let by_default = !matches!(
+            method,
+            SignatureMethod::RsaSha1 | SignatureMethod::Plaintext
+        );
+        let permitted = if self.signature_methods.is_empty() {
+            by_default
+        } else {
+            self.signature_methods.contains(&method)
+        };
+        let has_key = if method.is_rsa() {
+            !self.rsa_public_keys.is_empty()
+        } else {
+            !self.secrets.is_empty()
+        };
         permitted && has_key
     }
 
     /// Whether it may use `flow`: without a list of its own every flow but xAuth, which handles passwords.
     pub fn may(&self, flow: Flow) -> bool {
-        if self.flows.is_empty() { flow != Flow::XAuth } else { self.flows.contains(&flow) }
+        if self.flows.is_empty() {
+            flow != Flow::XAuth
+        } else {
+            self.flows.contains(&flow)
+        }
     }
 
     /// Whether it is a [`ConsumerStatus::Active`] one.

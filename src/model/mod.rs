@@ -19,7 +19,9 @@ pub use request_token::{Callback, RequestToken, RequestTokenState};
 pub use scopes::Scopes;
 pub use secret::Secret;
 pub use session::{Session, SessionId};
-pub use text::{ConsumerId, ConsumerKey, ConsumerName, MAX_VALUE_LEN, Token, UserId, Username, ValueError};
+pub use text::{
+    ConsumerId, ConsumerKey, ConsumerName, MAX_VALUE_LEN, Token, UserId, Username, ValueError,
+};
 pub use token::{AccessToken, TokenState, TokenStatus};
 pub use user::{PasswordHash, User, UserStanding, UserStatus};
 

@@ -18,7 +18,10 @@ impl Scopes {
     /// # Errors
     /// When a scope is too long or has a character that may not stand in one.
     pub fn parse(list: &str) -> Result<Self, ValueError> {
-        let scopes = list.split_ascii_whitespace().map(scope).collect::<Result<BTreeSet<_>, _>>()?;
+        let scopes = list
+            .split_ascii_whitespace()
+            .map(scope)
+            .collect::<Result<BTreeSet<_>, _>>()?;
         Ok(Self::of_ordered(scopes))
     }
 
@@ -69,7 +72,11 @@ impl fmt::Display for Scopes {
 fn scope(text: &str) -> Result<&str, ValueError> {
     visible_ascii(text, false)?;
     match text.char_indices().find(|(_, c)| matches!(c, '"' | '\\')) {
-        Some((at, found)) => Err(ValueError::Character { found, at, allowed: "visible ASCII without \" and \\" }),
+        Some((at, found)) => Err(ValueError::Character {
+            found,
+            at,
+            allowed: "visible ASCII without \" and \\",
+        }),
         None => Ok(text),
     }
 }
@@ -84,19 +91,42 @@ mod tests {
         assert_eq!(scopes.to_string(), "read write");
         assert!(scopes.contains_all(&Scopes::parse("read").unwrap()));
         assert!(!scopes.contains_all(&Scopes::parse("read admin").unwrap()));
-        assert_eq!(scopes.intersection(&Scopes::parse("admin write").unwrap()).to_string(), "write");
+        assert_eq!(
+            scopes
+                .intersection(&Scopes::parse("admin write").unwrap())
+                .to_string(),
+            "write"
+        );
     }
 
     #[test]
     fn sets_of_scopes_are_compared_scope_by_scope() {
         let sets = ["", "a", "b", "a b", "aa", "a aa b", "ab", "b c d", "a d"];
-        for (one, other) in sets.iter().flat_map(|one| sets.iter().map(move |other| (*one, *other))) {
-            let set = |list: &str| list.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
+        for (one, other) in sets
+            .iter()
+            .flat_map(|one| sets.iter().map(move |other| (*one, *other)))
+        {
+            let set = |list: &str| {
+                list.split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<BTreeSet<_>>()
+            };
             let (ones, others) = (set(one), set(other));
             let (one, other) = (Scopes::parse(one).unwrap(), Scopes::parse(other).unwrap());
-            assert_eq!(one.contains_all(&other), ones.is_superset(&others), "{one:?} {other:?}");
-            assert_eq!(set(one.intersection(&other).as_str()), &ones & &others, "{one:?} {other:?}");
-            assert_eq!(one.iter().collect::<Vec<_>>(), ones.iter().collect::<Vec<_>>());
+            assert_eq!(
+                one.contains_all(&other),
+                ones.is_superset(&others),
+                "{one:?} {other:?}"
+            );
+            assert_eq!(
+                set(one.intersection(&other).as_str()),
+                &ones & &others,
+                "{one:?} {other:?}"
+            );
+            assert_eq!(
+                one.iter().collect::<Vec<_>>(),
+                ones.iter().collect::<Vec<_>>()
+            );
         }
     }
 }

@@ -20,7 +20,10 @@ pub struct Secret {
 impl Secret {
     /// Takes the bytes of a secret.
     pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
-        Self { bytes: Zeroizing::new(bytes.into()), schedule: KeySchedule::default() }
+        Self {
+            bytes: Zeroizing::new(bytes.into()),
+            schedule: KeySchedule::default(),
+        }
     }
 
     /// The bytes, for the one place that computes with them.
@@ -36,7 +39,10 @@ impl Secret {
 
 impl Clone for Secret {
     fn clone(&self) -> Self {
-        Self { bytes: self.bytes.clone(), schedule: KeySchedule::default() }
+        Self {
+            bytes: self.bytes.clone(),
+            schedule: KeySchedule::default(),
+        }
     }
 }
 

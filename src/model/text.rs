@@ -32,15 +32,23 @@ pub enum ValueError {
 pub const MAX_VALUE_LEN: usize = 255;
 
 pub(super) fn visible_ascii(value: &str, spaces: bool) -> Result<(), ValueError> {
-    let allowed = if spaces { "visible ASCII characters and inner spaces" } else { "visible ASCII characters" };
+    let allowed = if spaces {
+        "visible ASCII characters and inner spaces"
+    } else {
+        "visible ASCII characters"
+    };
     if value.is_empty() {
         return Err(ValueError::Empty);
     }
     if value.len() > MAX_VALUE_LEN {
-        return Err(ValueError::TooLong { len: value.len(), limit: MAX_VALUE_LEN });
+        return Err(ValueError::TooLong {
+            len: value.len(),
+            limit: MAX_VALUE_LEN,
+        });
     }
     let edge = |at: usize| at == 0 || at + 1 == value.len();
-    let wrong = |&(at, c): &(usize, char)| !(c.is_ascii_graphic() || (spaces && c == ' ' && !edge(at)));
+    let wrong =
+        |&(at, c): &(usize, char)| !(c.is_ascii_graphic() || (spaces && c == ' ' && !edge(at)));
     match value.char_indices().find(wrong) {
         Some((at, found)) => Err(ValueError::Character { found, at, allowed }),
         None => Ok(()),
@@ -130,10 +138,19 @@ mod tests {
         assert_eq!(ConsumerKey::new(""), Err(ValueError::Empty));
         assert!(ConsumerKey::new("dpf43f3p2l4k3l03").is_ok());
         for wrong in ["a b", "a\r\nx: y", "schlüssel", "a\0"] {
-            assert!(matches!(ConsumerKey::new(wrong), Err(ValueError::Character { .. })), "{wrong:?}");
+            assert!(
+                matches!(ConsumerKey::new(wrong), Err(ValueError::Character { .. })),
+                "{wrong:?}"
+            );
         }
         assert!(ConsumerName::new("Printer Example").is_ok());
         assert!(ConsumerName::new(" Printer").is_err());
-        assert!(matches!(Token::new("t".repeat(256)), Err(ValueError::TooLong { len: 256, limit: 255 })));
+        assert!(matches!(
+            Token::new("t".repeat(256)),
+            Err(ValueError::TooLong {
+                len: 256,
+                limit: 255
+            })
+        ));
     }
 }

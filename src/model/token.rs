@@ -1,6 +1,8 @@
 //! Token credentials: what a consumer signs with for a user.
 
-use super::{Consumer, ConsumerKey, Generation, Scopes, Secret, Token, UserId, UserStanding, UserStatus};
+use super::{
+    Consumer, ConsumerKey, Generation, Scopes, Secret, Token, UserId, UserStanding, UserStatus,
+};
 use crate::clock::UnixTime;
 
 /// Whether an access token may be used.
@@ -50,7 +52,10 @@ impl AccessToken {
     pub fn state(&self, consumer: &Consumer, user: UserStanding, now: UnixTime) -> TokenState {
         let acts_for_user = self.user_id.is_some();
         let same_user = !acts_for_user || self.user_generation == user.generation;
-        if self.status == TokenStatus::Revoked || self.consumer_generation != consumer.generation || !same_user {
+        if self.status == TokenStatus::Revoked
+            || self.consumer_generation != consumer.generation
+            || !same_user
+        {
             TokenState::Revoked
         } else if acts_for_user && user.status != UserStatus::Active {
             TokenState::UserDisabled

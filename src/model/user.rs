@@ -31,7 +31,10 @@ pub struct User {
 impl User {
     /// What a check needs to know.
     pub const fn standing(&self) -> UserStanding {
-        UserStanding { status: self.status, generation: self.generation }
+        UserStanding {
+            status: self.status,
+            generation: self.generation,
+        }
     }
 }
 

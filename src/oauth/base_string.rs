@@ -27,24 +27,40 @@ impl<'a> BaseString<'a> {
     /// Puts the parameters in order: by encoded name, then by encoded value (section 3.4.1.3.2).
     pub(super) fn new(method: &'a [u8], uri: BaseUri<'a>, mut pairs: Vec<Pair<'a>>) -> Self {
         pairs.sort_unstable_by(|a, b| a.name.cmp(&b.name).then_with(|| a.value.cmp(&b.value)));
-        Self { method: upper_case(method), uri, pairs }
+        Self {
+            method: upper_case(method),
+            uri,
+            pairs,
+        }
     }
 
     /// Refuses a protocol parameter that stands there twice (section 3.1).
     pub(super) fn refuse_duplicates(&self, place: Place) -> Result<(), Rejection> {
-        let twice = self.pairs.windows(2).any(|pair| pair[0].is_protocol() && pair[0].name == pair[1].name);
-        if twice { Err(Rejection::DuplicateExtension(place)) } else { Ok(()) }
+        let twice = self
+            .pairs
+            .windows(2)
+            .any(|pair| pair[0].is_protocol() && pair[0].name == pair[1].name);
+        if twice {
+            Err(Rejection::DuplicateExtension(place))
+        } else {
+            Ok(())
+        }
     }
 
     /// The decoded values of the parameters of a name that has unreserved characters only.
     pub(super) fn values<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = Cow<'a, [u8]>> + 's {
-        self.pairs.iter().filter(move |pair| *pair.name == *name).map(|pair| decode(&pair.value))
+        self.pairs
+            .iter()
+            .filter(move |pair| *pair.name == *name)
+            .map(|pair| decode(&pair.value))
     }
 
     /// The whole of it.
     pub(super) fn to_vec(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(USUAL);
-        self.write_with(&mut |piece: &[u8]| out.extend_from_slice(piece), |_| (true, true));
+        self.write_with(&mut |piece: &[u8]| out.extend_from_slice(piece), |_| {
+            (true, true)
+        });
         out
     }
 
@@ -74,14 +90,22 @@ impl<'a> BaseString<'a> {
                 write(MASK)
             }
             write(b"%3D");
-            if value { encode_normal(&pair.value, write) } else { write(MASK) }
+            if value {
+                encode_normal(&pair.value, write)
+            } else {
+                write(MASK)
+            }
         }
     }
 }
 
 impl Message for BaseString<'_> {
     fn write(&self, write: &mut impl FnMut(&[u8])) {
-        let mut gather = Gather { buffer: [0; GATHERED], len: 0, write };
+        let mut gather = Gather {
+            buffer: [0; GATHERED],
+            len: 0,
+            write,
+        };
         self.write_with(&mut |piece: &[u8]| gather.put(piece), |_| (true, true));
         gather.flush();
     }

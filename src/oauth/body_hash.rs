@@ -40,10 +40,14 @@ impl BodyCheck<'_> {
         }
         match (self.sent, self.body) {
             (Some(_), Body::NotWhole) => Err(Rejection::BodyNotWhole),
-            (Some(sent), Body::Whole(body)) if sent == body_hash(self.method, body).as_bytes() => Ok(()),
+            (Some(sent), Body::Whole(body)) if sent == body_hash(self.method, body).as_bytes() => {
+                Ok(())
+            }
             (Some(_), Body::Whole(_)) => Err(Rejection::BodyHashMismatch),
             (None, Body::Whole(b"")) => Ok(()),
-            (None, _) if rule == BodyHashRule::Require && !self.is_form => Err(Rejection::BodyHashAbsent),
+            (None, _) if rule == BodyHashRule::Require && !self.is_form => {
+                Err(Rejection::BodyHashAbsent)
+            }
             (None, _) => Ok(()),
         }
     }

@@ -120,12 +120,17 @@ impl Compat {
 
     /// Its members, in the order of [`CompatProfile::ALL`].
     pub fn iter(self) -> impl Iterator<Item = CompatProfile> {
-        CompatProfile::ALL.into_iter().filter(move |&profile| self.contains(profile))
+        CompatProfile::ALL
+            .into_iter()
+            .filter(move |&profile| self.contains(profile))
     }
 
     /// Why its members can not be used together, in words that follow "must"; `None` when they can.
     pub fn conflict(self) -> Option<&'static str> {
-        CONFLICTS.iter().find(|(one, other, _)| self.contains(*one) && self.contains(*other)).map(|(.., why)| *why)
+        CONFLICTS
+            .iter()
+            .find(|(one, other, _)| self.contains(*one) && self.contains(*other))
+            .map(|(.., why)| *why)
     }
 }
 
@@ -146,7 +151,11 @@ impl fmt::Debug for Compat {
 /// # Security
 /// What a variant leaves out is not signed. Protocol parameters are never left out, or a request could be replayed with
 /// another nonce; who leaves out the form has to hold the body against `oauth_body_hash`.
-pub(super) fn compat_variants<'v>(compat: Compat, request: &Request<'v>, wire: &Wire<'_>) -> Vec<Variant<'v>> {
+pub(super) fn compat_variants<'v>(
+    compat: Compat,
+    request: &Request<'v>,
+    wire: &Wire<'_>,
+) -> Vec<Variant<'v>> {
     let rfc = Variant::rfc(request);
     let profiled = under(compat, &rfc, wire);
     let mut variants = vec![profiled.clone()];
@@ -213,7 +222,10 @@ mod tests {
     #[test]
     fn a_set_lists_its_members_in_order() {
         let set = Compat::only(CompatProfile::SchemeAny).with(CompatProfile::PlusLiteral);
-        assert_eq!(set.iter().collect::<Vec<_>>(), [CompatProfile::PlusLiteral, CompatProfile::SchemeAny]);
+        assert_eq!(
+            set.iter().collect::<Vec<_>>(),
+            [CompatProfile::PlusLiteral, CompatProfile::SchemeAny]
+        );
         assert_eq!(set, set.iter().collect());
         assert!(Compat::NONE.is_empty() && Compat::NONE.iter().next().is_none() && !set.is_empty());
     }
@@ -230,7 +242,10 @@ mod tests {
     fn profiles_that_leave_a_post_unsigned_or_contradict_each_other_conflict() {
         for (one, other, why) in CONFLICTS {
             assert_eq!(Compat::only(other).with(one).conflict(), Some(why));
-            assert!(why.contains(one.name()) && why.contains(other.name()), "{why}");
+            assert!(
+                why.contains(one.name()) && why.contains(other.name()),
+                "{why}"
+            );
         }
         assert_eq!(Compat(u16::MAX).conflict(), Some(CONFLICTS[0].2));
     }

@@ -64,7 +64,11 @@ pub(super) fn decode<'a>(normal: &Cow<'a, [u8]>) -> Cow<'a, [u8]> {
     let mut out = Vec::with_capacity(normal.len());
     let mut rest = &**normal;
     while let Some((&first, after)) = rest.split_first() {
-        let (byte, after) = if first == b'%' { unescape(after).unwrap_or((first, after)) } else { (first, after) };
+        let (byte, after) = if first == b'%' {
+            unescape(after).unwrap_or((first, after))
+        } else {
+            (first, after)
+        };
         out.push(byte);
         rest = after;
     }
@@ -79,7 +83,9 @@ pub(super) fn encode(bytes: &[u8], write: &mut impl FnMut(&[u8])) {
         if !done.is_empty() {
             write(done);
         }
-        let Some((&byte, after)) = left.split_first() else { return };
+        let Some((&byte, after)) = left.split_first() else {
+            return;
+        };
         write(&ESCAPES[usize::from(byte)]);
         rest = after;
     }
@@ -99,7 +105,9 @@ pub(super) fn encode_normal(normal: &[u8], write: &mut impl FnMut(&[u8])) {
 /// `bytes` percent-encoded.
 pub(super) fn encoded(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() + ROOM);
-    encode(bytes, &mut |piece| out.extend(piece.iter().map(|&byte| char::from(byte))));
+    encode(bytes, &mut |piece| {
+        out.extend(piece.iter().map(|&byte| char::from(byte)))
+    });
     out
 }
 
@@ -117,7 +125,10 @@ pub(super) fn unreserved_len(bytes: &[u8]) -> usize {
     if all(bytes, is_unreserved) {
         return bytes.len();
     }
-    bytes.iter().position(|&byte| !UNRESERVED[usize::from(byte)]).unwrap_or(bytes.len())
+    bytes
+        .iter()
+        .position(|&byte| !UNRESERVED[usize::from(byte)])
+        .unwrap_or(bytes.len())
 }
 
 /// Whether upper-case digits of a byte that has to be escaped follow a `%`.
@@ -192,7 +203,11 @@ mod tests {
     fn every_byte_but_the_unreserved_is_escaped_in_upper_case() {
         for byte in 0..=255_u8 {
             let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-            let expected = if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+            let expected = if plain {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            };
             assert_eq!(encoded(&[byte]), expected);
         }
     }
@@ -208,26 +223,52 @@ mod tests {
         for raw in [&b""[..], b"vacation.jpg", b"wIjqoS%2B%3D", b"%C2%A0~"] {
             assert!(matches!(normalize(raw, Syntax::Form), Ok(Cow::Borrowed(same)) if same == raw));
         }
-        for (raw, expected) in [(&b"%2b"[..], &b"%2B"[..]), (b"%41", b"A"), (b"a/b", b"a%2Fb"), (b"%7e", b"~")] {
-            assert!(matches!(normalize(raw, Syntax::Percent), Ok(Cow::Owned(other)) if other == expected));
+        for (raw, expected) in [
+            (&b"%2b"[..], &b"%2B"[..]),
+            (b"%41", b"A"),
+            (b"a/b", b"a%2Fb"),
+            (b"%7e", b"~"),
+        ] {
+            assert!(
+                matches!(normalize(raw, Syntax::Percent), Ok(Cow::Owned(other)) if other == expected)
+            );
         }
     }
 
     #[test]
     fn a_truncated_or_foreign_escape_is_bad() {
-        for raw in [&b"%"[..], b"%4", b"a%G1", b"%1G", b"%%41", b"%+1", b"x=%u0041"] {
-            assert_eq!(normal(raw, Syntax::Form), Err(BadEscape), "{}", raw.escape_ascii());
+        for raw in [
+            &b"%"[..],
+            b"%4",
+            b"a%G1",
+            b"%1G",
+            b"%%41",
+            b"%+1",
+            b"x=%u0041",
+        ] {
+            assert_eq!(
+                normal(raw, Syntax::Form),
+                Err(BadEscape),
+                "{}",
+                raw.escape_ascii()
+            );
         }
     }
 
     #[test]
     fn bytes_that_are_not_utf_8_survive() {
         assert_eq!(normal(b"%ff%FE\x80", Syntax::Form).unwrap(), b"%FF%FE%80");
-        assert_eq!(&*decode(&normalize(b"%ff%FE\x80", Syntax::Form).unwrap()), b"\xff\xfe\x80");
+        assert_eq!(
+            &*decode(&normalize(b"%ff%FE\x80", Syntax::Form).unwrap()),
+            b"\xff\xfe\x80"
+        );
     }
 
     #[test]
     fn values_are_decoded_exactly_once() {
-        assert_eq!(&*decode(&normalize(b"%2541", Syntax::Form).unwrap()), b"%41");
+        assert_eq!(
+            &*decode(&normalize(b"%2541", Syntax::Form).unwrap()),
+            b"%41"
+        );
     }
 }

@@ -79,7 +79,11 @@ impl<'a> AuthParams<'a> {
         let at_end = matches!(self.rest, [] | [b',', ..]);
         // A quoted-pair has a meaning in the realm alone; section 3.6 escapes every backslash.
         let readable = pair.is_realm() || memchr(b'\\', value).is_none();
-        if name.is_empty() || !at_end || !readable { Err(Rejection::HeaderMalformed) } else { Ok(pair) }
+        if name.is_empty() || !at_end || !readable {
+            Err(Rejection::HeaderMalformed)
+        } else {
+            Ok(pair)
+        }
     }
 }
 
@@ -93,7 +97,11 @@ impl<'a> Iterator for AuthParams<'a> {
         {
             self.rest = after;
         }
-        if self.rest.is_empty() { None } else { Some(self.pair()) }
+        if self.rest.is_empty() {
+            None
+        } else {
+            Some(self.pair())
+        }
     }
 }
 
@@ -105,7 +113,11 @@ pub(super) fn unquote(quoted: &[u8]) -> Cow<'_, [u8]> {
     let mut text = Vec::with_capacity(quoted.len());
     let mut bytes = quoted.iter();
     while let Some(byte) = bytes.next() {
-        let byte = if *byte == b'\\' { bytes.next().unwrap_or(byte) } else { byte };
+        let byte = if *byte == b'\\' {
+            bytes.next().unwrap_or(byte)
+        } else {
+            byte
+        };
         text.push(*byte);
     }
     Cow::Owned(text)
@@ -145,7 +157,11 @@ fn split_quoted(quoted: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn split_token(text: &[u8]) -> (&[u8], &[u8]) {
-    text.split_at(text.iter().position(|&byte| !is_token(byte)).unwrap_or(text.len()))
+    text.split_at(
+        text.iter()
+            .position(|&byte| !is_token(byte))
+            .unwrap_or(text.len()),
+    )
 }
 
 /// A `tchar` (RFC 9110 section 5.6.2).
@@ -153,17 +169,36 @@ const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
         )
 }
 
 fn trim(text: &[u8]) -> &[u8] {
-    let end = text.iter().rposition(|&byte| !is_space(byte)).map_or(0, |last| last + 1);
+    let end = text
+        .iter()
+        .rposition(|&byte| !is_space(byte))
+        .map_or(0, |last| last + 1);
     trim_start(&text[..end])
 }
 
 fn trim_start(text: &[u8]) -> &[u8] {
-    &text[text.iter().position(|&byte| !is_space(byte)).unwrap_or(text.len())..]
+    &text[text
+        .iter()
+        .position(|&byte| !is_space(byte))
+        .unwrap_or(text.len())..]
 }
 
 /// Linear white space (RFC 2616 section 2.2), which RFC 5849 allows between parameters; folded lines included.

@@ -40,7 +40,11 @@ impl HmacKey {
     }
 
     /// What `then` makes of the HMAC of a message.
-    pub(super) fn sign<T>(&self, message: &(impl Message + ?Sized), then: impl FnOnce(&[u8]) -> T) -> T {
+    pub(super) fn sign<T>(
+        &self,
+        message: &(impl Message + ?Sized),
+        then: impl FnOnce(&[u8]) -> T,
+    ) -> T {
         match self {
             Self::Sha1(key) => then(&mac(key.clone(), message)),
             Self::Sha256(key) => then(&mac(key.clone(), message)),
@@ -76,8 +80,14 @@ impl KeySchedule {
         then: impl FnOnce(&[u8]) -> T,
     ) -> T {
         let remember = || {
-            let secrets = Secrets(Zeroizing::new(consumer.into()), Zeroizing::new(token.into()));
-            Box::new(Remembered { secrets, key: HmacKey::of(hash, consumer, token) })
+            let secrets = Secrets(
+                Zeroizing::new(consumer.into()),
+                Zeroizing::new(token.into()),
+            );
+            Box::new(Remembered {
+                secrets,
+                key: HmacKey::of(hash, consumer, token),
+            })
         };
         let remembered = self.0[hash as usize].get_or_init(remember);
         // Both are ours, so it tells a caller nothing how long this takes.
@@ -103,7 +113,10 @@ impl fmt::Debug for KeySchedule {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the trait allows for MACs whose keys have one length; HMAC's have any")]
+#[expect(
+    clippy::expect_used,
+    reason = "the trait allows for MACs whose keys have one length; HMAC's have any"
+)]
 fn read<M: KeyInit>(key: &[u8]) -> M {
     <M as KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length")
 }
@@ -122,10 +135,21 @@ mod tests {
         let schedule = KeySchedule::default();
         for hash in [Hash::Sha512, Hash::Sha1, Hash::Sha256] {
             let signed = schedule.sign(hash, (b"consumer", b"token"), &"message", <[u8]>::to_vec);
-            assert_eq!(signed, HmacKey::new(hash, b"consumer&token").sign(&"message", <[u8]>::to_vec));
+            assert_eq!(
+                signed,
+                HmacKey::new(hash, b"consumer&token").sign(&"message", <[u8]>::to_vec)
+            );
             assert!(schedule.0[hash as usize].get().is_some(), "{hash:?}");
         }
-        let others = schedule.sign(Hash::Sha1, (b"consumer", b"another"), &"message", <[u8]>::to_vec);
-        assert_eq!(others, HmacKey::new(Hash::Sha1, b"consumer&another").sign(&"message", <[u8]>::to_vec));
+        let others = schedule.sign(
+            Hash::Sha1,
+            (b"consumer", b"another"),
+            &"message",
+            <[u8]>::to_vec,
+        );
+        assert_eq!(
+            others,
+            HmacKey::new(Hash::Sha1, b"consumer&another").sign(&"message", <[u8]>::to_vec)
+        );
     }
 }

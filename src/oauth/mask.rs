@@ -40,12 +40,16 @@ fn plain(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.contains(&b'%') {
         return Cow::Borrowed(text);
     }
-    decode(&decode(&Cow::Borrowed(text)).into_owned().into()).into_owned().into()
+    decode(&decode(&Cow::Borrowed(text)).into_owned().into())
+        .into_owned()
+        .into()
 }
 
 /// Whether a value, decoded, has nothing that joins values.
 fn is_one_value(value: &[u8]) -> bool {
-    value.iter().all(|byte| byte.is_ascii_graphic() && !b";,&\"'{}<>\\".contains(byte))
+    value
+        .iter()
+        .all(|byte| byte.is_ascii_graphic() && !b";,&\"'{}<>\\".contains(byte))
 }
 
 /// Whether a name, decoded, is one that may be shown: a few letters, digits and `-._~[]`.
@@ -70,17 +74,50 @@ mod tests {
     fn of_the_protocol_what_is_known_here_is_shown_but_for_the_verifier_and_the_callback() {
         for parameter in Parameter::ALL {
             let is_shown = !matches!(parameter, Parameter::Verifier | Parameter::Callback);
-            assert_eq!(shown(parameter.name().as_bytes(), b"x"), (true, is_shown), "{parameter}");
+            assert_eq!(
+                shown(parameter.name().as_bytes(), b"x"),
+                (true, is_shown),
+                "{parameter}"
+            );
         }
-        for name in [&b"oauth_token_secret"[..], b"oauth_consumer_secret", b"oauth_session_handle"] {
+        for name in [
+            &b"oauth_token_secret"[..],
+            b"oauth_consumer_secret",
+            b"oauth_session_handle",
+        ] {
             assert_eq!(shown(name, b"x"), (true, false));
         }
-        assert_eq!(shown(b"oauth_token_SECRET{\"pw\":\"hunter2\"}", b"1"), (false, false));
-        for joined in [&b"n;oauth_verifier=x"[..], b"n&b", b"n%3Boauth_verifier=x", b"{\"a\":1}", b"a b", b"\xff"] {
-            assert_eq!(shown(b"oauth_nonce", joined), (true, false), "{}", joined.escape_ascii());
+        assert_eq!(
+            shown(b"oauth_token_SECRET{\"pw\":\"hunter2\"}", b"1"),
+            (false, false)
+        );
+        for joined in [
+            &b"n;oauth_verifier=x"[..],
+            b"n&b",
+            b"n%3Boauth_verifier=x",
+            b"{\"a\":1}",
+            b"a b",
+            b"\xff",
+        ] {
+            assert_eq!(
+                shown(b"oauth_nonce", joined),
+                (true, false),
+                "{}",
+                joined.escape_ascii()
+            );
         }
-        for value in [&b"2jmj7l5rSw0yVb/vlWAYkK/YBwk="[..], b"HMAC-SHA1", b"key!with$other~characters", b""] {
-            assert_eq!(shown(b"oauth_nonce", value), (true, true), "{}", value.escape_ascii());
+        for value in [
+            &b"2jmj7l5rSw0yVb/vlWAYkK/YBwk="[..],
+            b"HMAC-SHA1",
+            b"key!with$other~characters",
+            b"",
+        ] {
+            assert_eq!(
+                shown(b"oauth_nonce", value),
+                (true, true),
+                "{}",
+                value.escape_ascii()
+            );
         }
     }
 
@@ -89,10 +126,20 @@ mod tests {
         for name in [&b"page"[..], b"a[b][]", b"x.y-z_1~"] {
             assert_eq!(shown(name, b"x"), (true, false));
             for nothing in [&b""[..], b"=", b"=="] {
-                assert_eq!(shown(name, nothing), (false, false), "a text that was sent as if it were a name");
+                assert_eq!(
+                    shown(name, nothing),
+                    (false, false),
+                    "a text that was sent as if it were a name"
+                );
             }
         }
-        for name in [&br#"{"password":"x","a":"b"#[..], b"a b", b"\xff", b"", &[b'x'; 65]] {
+        for name in [
+            &br#"{"password":"x","a":"b"#[..],
+            b"a b",
+            b"\xff",
+            b"",
+            &[b'x'; 65],
+        ] {
             assert_eq!(shown(name, b"x"), (false, false));
         }
     }

@@ -18,7 +18,10 @@ pub(super) fn is_form(content_types: &[&[u8]]) -> Result<bool, Rejection> {
 /// for a form has to be signed as one.
 fn media_type(content_type: &[u8]) -> &[u8] {
     let text = content_type.trim_ascii_start();
-    let end = text.iter().position(|&byte| byte == b';' || byte <= b' ').unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|&byte| byte == b';' || byte <= b' ')
+        .unwrap_or(text.len());
     &text[..end]
 }
 

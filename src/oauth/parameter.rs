@@ -70,7 +70,10 @@ impl Parameter {
             22 => &[Self::SignatureMethod],
             _ => &[],
         };
-        candidates.iter().copied().find(|parameter| parameter.name().as_bytes() == name)
+        candidates
+            .iter()
+            .copied()
+            .find(|parameter| parameter.name().as_bytes() == name)
     }
 
     const fn bit(self) -> u16 {
@@ -121,7 +124,10 @@ impl Parameters {
 
     /// The names on the wire, in alphabetical order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Parameter::ALL.into_iter().filter(move |&parameter| self.contains(parameter)).map(Parameter::name)
+        Parameter::ALL
+            .into_iter()
+            .filter(move |&parameter| self.contains(parameter))
+            .map(Parameter::name)
     }
 }
 
@@ -166,17 +172,31 @@ mod tests {
     #[test]
     fn a_parameter_is_found_by_its_exact_name() {
         for parameter in Parameter::ALL {
-            assert_eq!(Parameter::from_name(parameter.name().as_bytes()), Some(parameter));
+            assert_eq!(
+                Parameter::from_name(parameter.name().as_bytes()),
+                Some(parameter)
+            );
         }
-        for other in [&b"oauth_Nonce"[..], b"OAUTH_NONCE", b"oauth_nonce ", b"oauth_", b""] {
+        for other in [
+            &b"oauth_Nonce"[..],
+            b"OAUTH_NONCE",
+            b"oauth_nonce ",
+            b"oauth_",
+            b"",
+        ] {
             assert_eq!(Parameter::from_name(other), None);
         }
     }
 
     #[test]
     fn a_set_names_its_members_in_order() {
-        let set = Parameters::only(Parameter::Timestamp).with(Parameter::Nonce).with(Parameter::Nonce);
-        assert_eq!(set.names().collect::<Vec<_>>(), ["oauth_nonce", "oauth_timestamp"]);
+        let set = Parameters::only(Parameter::Timestamp)
+            .with(Parameter::Nonce)
+            .with(Parameter::Nonce);
+        assert_eq!(
+            set.names().collect::<Vec<_>>(),
+            ["oauth_nonce", "oauth_timestamp"]
+        );
         assert_eq!(set.to_string(), "`oauth_nonce`, `oauth_timestamp`");
         assert!(Parameters::NONE.is_empty() && Parameters::NONE.names().next().is_none());
     }

@@ -19,7 +19,10 @@ pub(super) struct Pair<'a> {
 impl Pair<'_> {
     /// The pair of a name and a value that are not encoded yet.
     pub(super) fn encode(name: &[u8], value: &[u8]) -> Self {
-        Self { name: Cow::Owned(encoded(name).into()), value: Cow::Owned(encoded(value).into()) }
+        Self {
+            name: Cow::Owned(encoded(name).into()),
+            value: Cow::Owned(encoded(value).into()),
+        }
     }
 
     /// Whether it is a protocol parameter; also one that is not known here.
@@ -39,12 +42,16 @@ impl<'a> Protocol<'a> {
 
     /// Those that were sent.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Parameter, &[u8])> {
-        Parameter::ALL.into_iter().filter_map(|parameter| Some((parameter, self.value(parameter)?)))
+        Parameter::ALL
+            .into_iter()
+            .filter_map(|parameter| Some((parameter, self.value(parameter)?)))
     }
 
     /// The set of those that were sent.
     pub(super) fn names(&self) -> Parameters {
-        self.iter().fold(Parameters::NONE, |names, (parameter, _)| names.with(parameter))
+        self.iter().fold(Parameters::NONE, |names, (parameter, _)| {
+            names.with(parameter)
+        })
     }
 
     pub(super) fn take(&mut self, parameter: Parameter) -> Option<Cow<'a, [u8]>> {
@@ -85,7 +92,10 @@ impl<'a> Collector<'a> {
     }
 
     /// Takes the parameters of the `Authorization` header; returns the realm.
-    pub(super) fn header(&mut self, credentials: &'a [u8]) -> Result<Option<Cow<'a, [u8]>>, Rejection> {
+    pub(super) fn header(
+        &mut self,
+        credentials: &'a [u8],
+    ) -> Result<Option<Cow<'a, [u8]>>, Rejection> {
         let mut realm = None;
         for param in AuthParams::new(credentials) {
             let param = param?;
@@ -100,7 +110,10 @@ impl<'a> Collector<'a> {
 
     /// Takes the parameters of a query or form body. Only `&` separates; an empty segment is no parameter.
     pub(super) fn form(&mut self, place: Place, form: &'a [u8]) -> Result<(), Rejection> {
-        for segment in form.split(|&byte| byte == b'&').filter(|segment| !segment.is_empty()) {
+        for segment in form
+            .split(|&byte| byte == b'&')
+            .filter(|segment| !segment.is_empty())
+        {
             let (name, value) = split_once(segment, b'=').unwrap_or((segment, b""));
             self.add(place, name, value)?;
         }
@@ -115,7 +128,11 @@ impl<'a> Collector<'a> {
         match (self.place, self.bad_escape) {
             (None, _) => Ok(None),
             (Some(_), Some(bad)) => Err(Rejection::BadEscape(bad)),
-            (Some(place), None) => Ok(Some(Collected { pairs: self.pairs, protocol: self.protocol, place })),
+            (Some(place), None) => Ok(Some(Collected {
+                pairs: self.pairs,
+                protocol: self.protocol,
+                place,
+            })),
         }
     }
 
@@ -160,7 +177,9 @@ impl<'a> Collector<'a> {
         }
         let known = Parameter::from_name(&pair.name);
         if let Some(parameter) = known
-            && self.protocol.0[parameter as usize].replace(decode(&pair.value)).is_some()
+            && self.protocol.0[parameter as usize]
+                .replace(decode(&pair.value))
+                .is_some()
         {
             return Err(Rejection::Duplicate { parameter, place });
         }

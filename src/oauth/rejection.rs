@@ -25,7 +25,9 @@ pub enum Rejection {
     #[error("bad percent-encoding in {0}")]
     BadEscape(Place),
     /// Parameters named `oauth_*` stand in more than one place (section 3.5).
-    #[error("`oauth_*` parameters in more than one of the Authorization header, the query and the form body")]
+    #[error(
+        "`oauth_*` parameters in more than one of the Authorization header, the query and the form body"
+    )]
     SeveralPlaces,
     /// A protocol parameter stands there twice (section 3.1).
     #[error("duplicate {parameter} in {place}")]
@@ -57,7 +59,9 @@ pub enum Rejection {
     #[error("malformed `oauth_timestamp`: expected seconds since 1970 as decimal digits")]
     TimestampMalformed,
     /// `oauth_timestamp` has the 13 digits of a time in milliseconds.
-    #[error("malformed `oauth_timestamp`: expected seconds since 1970, this looks like milliseconds")]
+    #[error(
+        "malformed `oauth_timestamp`: expected seconds since 1970, this looks like milliseconds"
+    )]
     TimestampInMilliseconds,
     /// The request target does not begin with `/`, or has a fragment.
     #[error("malformed request target: expected a path that begins with `/`, without `#`")]
@@ -123,13 +127,20 @@ impl Rejection {
 
     /// The one parameter that it is about.
     const fn parameter(self) -> Option<Parameter> {
-        if let Self::Duplicate { parameter, .. } | Self::Empty(parameter) | Self::TooLong(parameter) = self {
+        if let Self::Duplicate { parameter, .. }
+        | Self::Empty(parameter)
+        | Self::TooLong(parameter) = self
+        {
             return Some(parameter);
         }
         if let Self::TimestampMalformed | Self::TimestampInMilliseconds = self {
             return Some(Parameter::Timestamp);
         }
-        if let Self::BodyHashAbsent = self { Some(Parameter::BodyHash) } else { None }
+        if let Self::BodyHashAbsent = self {
+            Some(Parameter::BodyHash)
+        } else {
+            None
+        }
     }
 
     /// Label, word and kind.
@@ -142,14 +153,18 @@ impl Rejection {
             Self::TooManyParameters => ("too_many_parameters", REJECTED, Malformed),
             Self::BadEscape(_) => ("bad_escape", REJECTED, Malformed),
             Self::SeveralPlaces => ("several_places", REJECTED, Malformed),
-            Self::Duplicate { .. } | Self::DuplicateExtension(_) => ("parameter_duplicate", REJECTED, Malformed),
+            Self::Duplicate { .. } | Self::DuplicateExtension(_) => {
+                ("parameter_duplicate", REJECTED, Malformed)
+            }
             Self::Absent(_) => ("parameter_absent", ABSENT, Malformed),
             Self::Empty(_) => ("parameter_empty", REJECTED, Malformed),
             Self::TooLong(_) => ("parameter_too_long", REJECTED, Malformed),
             Self::VersionUnsupported => ("version_unsupported", "version_rejected", Malformed),
-            Self::SignatureMethodUnsupported => {
-                ("signature_method_unsupported", "signature_method_rejected", Malformed)
-            }
+            Self::SignatureMethodUnsupported => (
+                "signature_method_unsupported",
+                "signature_method_rejected",
+                Malformed,
+            ),
             Self::TimestampMalformed => ("timestamp_malformed", REJECTED, Malformed),
             Self::TimestampInMilliseconds => ("timestamp_in_milliseconds", REJECTED, Malformed),
             Self::TargetMalformed => ("target_malformed", REJECTED, Malformed),

@@ -12,7 +12,8 @@ use super::signature::Claim;
 use super::uri::{BaseUri, split_target};
 use super::wire::Wire;
 use super::{
-    BodyHashRule, Compat, CompatProfile, KeySchedule, Keys, Parameter, Parameters, Place, Rejection, SignatureMethod,
+    BodyHashRule, Compat, CompatProfile, KeySchedule, Keys, Parameter, Parameters, Place,
+    Rejection, SignatureMethod,
 };
 
 /// The scheme that the client signed (RFC 5849 section 3.4.1.2).
@@ -67,7 +68,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { parameters: 1000, protocol_value: 4096 }
+        Self {
+            parameters: 1000,
+            protocol_value: 4096,
+        }
     }
 }
 
@@ -82,7 +86,10 @@ impl<'a> Request<'a> {
     pub fn parse(&self, limits: &Limits) -> Result<Option<SignedRequest<'a>>, Rejection> {
         let mut collector = Collector::new(limits);
         let credentials = oauth_credentials(self.authorization)?;
-        let realm = credentials.map(|credentials| collector.header(credentials)).transpose()?.flatten();
+        let realm = credentials
+            .map(|credentials| collector.header(credentials))
+            .transpose()?
+            .flatten();
         collector.form(Place::Query, split_target(self.target).1)?;
         let is_form = is_form(self.content_type)?;
         match self.body {
@@ -91,12 +98,23 @@ impl<'a> Request<'a> {
             Body::Whole(_) | Body::NotWhole => {}
         }
         let Some(collected) = collector.finish()? else {
-            return if credentials.is_some() { Err(Rejection::Absent(REQUIRED)) } else { Ok(None) };
+            return if credentials.is_some() {
+                Err(Rejection::Absent(REQUIRED))
+            } else {
+                Ok(None)
+            };
         };
         let base_string = BaseString::new(self.method, BaseUri::of(self)?, collected.pairs);
         base_string.refuse_duplicates(collected.place)?;
         let credentials = Credentials::of(collected.protocol, limits)?;
-        Ok(Some(SignedRequest { request: *self, credentials, base_string, realm, place: collected.place, is_form }))
+        Ok(Some(SignedRequest {
+            request: *self,
+            credentials,
+            base_string,
+            realm,
+            place: collected.place,
+            is_form,
+        }))
     }
 }
 
@@ -195,10 +213,17 @@ impl<'a> SignedRequest<'a> {
         rule: BodyHashRule,
     ) -> Result<Verified<'a>, Rejection> {
         let proven = match self.claim(&self.base_string, schedule).prove(keys) {
-            Err(Rejection::SignatureMismatch) if !compat.is_empty() => self.prove_variant(compat, keys, schedule)?,
+            Err(Rejection::SignatureMismatch) if !compat.is_empty() => {
+                self.prove_variant(compat, keys, schedule)?
+            }
             proven => proven.map(|()| Proven { with_form: true })?,
         };
-        let Credentials { method, body_hash, strict_version, .. } = &self.credentials;
+        let Credentials {
+            method,
+            body_hash,
+            strict_version,
+            ..
+        } = &self.credentials;
         if !strict_version && !compat.contains(CompatProfile::VersionLenient) {
             return Err(Rejection::VersionUnsupported);
         }
@@ -212,30 +237,64 @@ impl<'a> SignedRequest<'a> {
             }
             (true, rule) => (rule, self.is_form),
         };
-        BodyCheck { method: *method, sent, body, is_form }.check(rule)?;
+        BodyCheck {
+            method: *method,
+            sent,
+            body,
+            is_form,
+        }
+        .check(rule)?;
         Ok(Verified { signed: self })
     }
 
     /// Tries what the profiles make of the request; a handful at most.
-    fn prove_variant(&self, compat: Compat, keys: &Keys<'_>, schedule: &KeySchedule) -> Result<Proven, Rejection> {
+    fn prove_variant(
+        &self,
+        compat: Compat,
+        keys: &Keys<'_>,
+        schedule: &KeySchedule,
+    ) -> Result<Proven, Rejection> {
         let wire = Wire::of(&self.request).ok_or(Rejection::SignatureMismatch)?;
         let mut tried = vec![self.base_string()];
         for variant in compat_variants(compat, &self.request, &wire) {
-            let Some(base_string) = variant.base_string(&wire).map(|made| made.to_vec()) else { continue };
+            let Some(base_string) = variant.base_string(&wire).map(|made| made.to_vec()) else {
+                continue;
+            };
             if tried.contains(&base_string) {
                 continue;
             }
-            if self.claim(base_string.as_slice(), schedule).prove(keys).is_ok() {
-                return Ok(Proven { with_form: variant.form });
+            if self
+                .claim(base_string.as_slice(), schedule)
+                .prove(keys)
+                .is_ok()
+            {
+                return Ok(Proven {
+                    with_form: variant.form,
+                });
             }
             tried.push(base_string);
         }
         Err(Rejection::SignatureMismatch)
     }
 
-    fn claim<'s, M: Message + ?Sized>(&'s self, message: &'s M, schedule: &'s KeySchedule) -> Claim<'s, M> {
-        let Credentials { method, signature, token, .. } = &self.credentials;
-        Claim { method: *method, message, signature, with_token: token.is_some(), schedule }
+    fn claim<'s, M: Message + ?Sized>(
+        &'s self,
+        message: &'s M,
+        schedule: &'s KeySchedule,
+    ) -> Claim<'s, M> {
+        let Credentials {
+            method,
+            signature,
+            token,
+            ..
+        } = &self.credentials;
+        Claim {
+            method: *method,
+            message,
+            signature,
+            with_token: token.is_some(),
+            schedule,
+        }
     }
 }
 
@@ -275,12 +334,19 @@ impl<'a> Credentials<'a> {
         refuse_absent(&sent)?;
         let strict_version = is_strict(sent.value(Parameter::Version))?;
         refuse_lengths(&sent, limits)?;
-        let method = sent.value(Parameter::SignatureMethod).and_then(SignatureMethod::from_name);
+        let method = sent
+            .value(Parameter::SignatureMethod)
+            .and_then(SignatureMethod::from_name);
         Ok(Self {
             method: method.ok_or(Rejection::SignatureMethodUnsupported)?,
-            timestamp: sent.value(Parameter::Timestamp).map(timestamp).transpose()?,
+            timestamp: sent
+                .value(Parameter::Timestamp)
+                .map(timestamp)
+                .transpose()?,
             consumer_key: sent.take(Parameter::ConsumerKey).unwrap_or_default(),
-            token: sent.take(Parameter::Token).filter(|token| !token.is_empty()),
+            token: sent
+                .take(Parameter::Token)
+                .filter(|token| !token.is_empty()),
             signature: sent.take(Parameter::Signature).unwrap_or_default(),
             nonce: sent.take(Parameter::Nonce),
             body_hash: sent.take(Parameter::BodyHash),
@@ -291,10 +357,19 @@ impl<'a> Credentials<'a> {
 
 /// PLAINTEXT needs neither timestamp nor nonce (section 3.1).
 fn refuse_absent(sent: &Protocol<'_>) -> Result<(), Rejection> {
-    let plaintext = sent.value(Parameter::SignatureMethod) == Some(SignatureMethod::Plaintext.name().as_bytes());
-    let required = if plaintext { REQUIRED_OF_PLAINTEXT } else { REQUIRED };
+    let plaintext = sent.value(Parameter::SignatureMethod)
+        == Some(SignatureMethod::Plaintext.name().as_bytes());
+    let required = if plaintext {
+        REQUIRED_OF_PLAINTEXT
+    } else {
+        REQUIRED
+    };
     let absent = required.without(sent.names());
-    if absent.is_empty() { Ok(()) } else { Err(Rejection::Absent(absent)) }
+    if absent.is_empty() {
+        Ok(())
+    } else {
+        Err(Rejection::Absent(absent))
+    }
 }
 
 /// Whether the version is written as section 3.1 says; how else it is known to be written is for the proof to judge.
@@ -326,14 +401,21 @@ fn timestamp(text: &[u8]) -> Result<u64, Rejection> {
     if text.len() == MILLISECONDS_LEN && text[0] != b'0' {
         return Err(Rejection::TimestampInMilliseconds);
     }
-    let seconds = str::from_utf8(text).ok().and_then(|digits| digits.parse().ok());
-    seconds.filter(|&seconds| seconds > 0).ok_or(Rejection::TimestampMalformed)
+    let seconds = str::from_utf8(text)
+        .ok()
+        .and_then(|digits| digits.parse().ok());
+    seconds
+        .filter(|&seconds| seconds > 0)
+        .ok_or(Rejection::TimestampMalformed)
 }
 
-const REQUIRED_OF_PLAINTEXT: Parameters =
-    Parameters::only(Parameter::ConsumerKey).with(Parameter::Signature).with(Parameter::SignatureMethod);
+const REQUIRED_OF_PLAINTEXT: Parameters = Parameters::only(Parameter::ConsumerKey)
+    .with(Parameter::Signature)
+    .with(Parameter::SignatureMethod);
 
-const REQUIRED: Parameters = REQUIRED_OF_PLAINTEXT.with(Parameter::Nonce).with(Parameter::Timestamp);
+const REQUIRED: Parameters = REQUIRED_OF_PLAINTEXT
+    .with(Parameter::Nonce)
+    .with(Parameter::Timestamp);
 
 /// An empty `oauth_token` means that there is none (RFC 5849 section 3.1), so it is not among these.
 const NEVER_EMPTY: Parameters = REQUIRED;

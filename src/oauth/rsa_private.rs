@@ -21,7 +21,9 @@ pub struct RsaPrivateKey(PrivateKey);
 
 /// Why a text is not an RSA private key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an RSA private key: expected PEM with BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY, not encrypted")]
+#[error(
+    "not an RSA private key: expected PEM with BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY, not encrypted"
+)]
 pub struct RsaPrivateKeyError;
 
 impl RsaPrivateKey {
@@ -30,7 +32,9 @@ impl RsaPrivateKey {
     /// # Errors
     /// When the text is none of these.
     pub fn from_pem(pem: &str) -> Result<Self, RsaPrivateKeyError> {
-        let key = PrivateKey::from_pkcs8_pem(pem).ok().or_else(|| PrivateKey::from_pkcs1_pem(pem).ok());
+        let key = PrivateKey::from_pkcs8_pem(pem)
+            .ok()
+            .or_else(|| PrivateKey::from_pkcs1_pem(pem).ok());
         key.map(Self).ok_or(RsaPrivateKeyError)
     }
 

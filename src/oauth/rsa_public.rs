@@ -6,8 +6,9 @@ use aws_lc_rs::digest::Digest;
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rsa::PublicKey;
 use aws_lc_rs::signature::{
-    ParsedPublicKey, RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
-    RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY, RsaParameters,
+    ParsedPublicKey, RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+    RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+    RsaParameters,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -33,10 +34,14 @@ pub struct RsaPublicKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RsaPublicKeyError {
     /// The text is none of the three kinds of PEM, or not of an RSA key.
-    #[error("not an RSA public key: expected PEM with BEGIN PUBLIC KEY, BEGIN RSA PUBLIC KEY or BEGIN CERTIFICATE")]
+    #[error(
+        "not an RSA public key: expected PEM with BEGIN PUBLIC KEY, BEGIN RSA PUBLIC KEY or BEGIN CERTIFICATE"
+    )]
     NotAKey,
     /// The text is a private key, which does not belong here.
-    #[error("this is a private key: expected the public key, as `openssl pkey -in FILE -pubout` prints it")]
+    #[error(
+        "this is a private key: expected the public key, as `openssl pkey -in FILE -pubout` prints it"
+    )]
     Private,
     /// No signature of a key of that length is verified.
     #[error("the RSA key has {0} bits: expected 1024 to 8192")]
@@ -80,7 +85,10 @@ impl RsaPublicKey {
 
     /// The SHA-256 of the key as `openssl pkey -pubin -outform DER` writes it, in hexadecimal.
     pub fn fingerprint(&self) -> String {
-        Sha256::digest(&self.spki).iter().map(|byte| format!("{byte:02x}")).collect()
+        Sha256::digest(&self.spki)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// Whether `signature` is its RSASSA-PKCS1-v1_5 signature of `digest`, made with `hash`.
@@ -97,17 +105,23 @@ impl RsaPublicKey {
     fn from_der(der: &[u8]) -> Result<Self, RsaPublicKeyError> {
         let key = PublicKey::from_der(der).map_err(|_| RsaPublicKeyError::NotAKey)?;
         let spki: PublicKeyX509Der<'_> = key.as_der().map_err(|_| RsaPublicKeyError::NotAKey)?;
-        let bits = RsaParameters::public_modulus_len(key.as_ref()).map_err(|_| RsaPublicKeyError::NotAKey)? as usize;
+        let bits = RsaParameters::public_modulus_len(key.as_ref())
+            .map_err(|_| RsaPublicKeyError::NotAKey)? as usize;
         if !(MIN_BITS..=MAX_BITS).contains(&bits) {
             return Err(RsaPublicKeyError::Length(bits));
         }
-        let parse = |scheme| ParsedPublicKey::new(scheme, &key).map_err(|_| RsaPublicKeyError::NotAKey);
+        let parse =
+            |scheme| ParsedPublicKey::new(scheme, &key).map_err(|_| RsaPublicKeyError::NotAKey);
         let verifiers = [
             parse(&RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY)?,
             parse(&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY)?,
             parse(&RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY)?,
         ];
-        Ok(Self { spki: spki.as_ref().into(), bits, verifiers })
+        Ok(Self {
+            spki: spki.as_ref().into(),
+            bits,
+            verifiers,
+        })
     }
 }
 
@@ -121,7 +135,9 @@ impl Eq for RsaPublicKey {}
 
 impl fmt::Debug for RsaPublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RsaPublicKey").field("bits", &self.bits).finish_non_exhaustive()
+        f.debug_struct("RsaPublicKey")
+            .field("bits", &self.bits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,7 +156,8 @@ pub(super) fn decode_pem(pem: &str) -> Option<(&str, Vec<u8>)> {
 /// The SubjectPublicKeyInfo of a certificate (RFC 5280 section 4.1).
 fn certified_key(certificate: &[u8]) -> Option<&[u8]> {
     let (certificate, _) = read_der(certificate, SEQUENCE)?;
-    let (mut fields, _) = read_der(certificate.content, SEQUENCE).map(|(tbs, rest)| (tbs.content, rest))?;
+    let (mut fields, _) =
+        read_der(certificate.content, SEQUENCE).map(|(tbs, rest)| (tbs.content, rest))?;
     if let Some((_, after_version)) = read_der(fields, VERSION) {
         fields = after_version;
     }
@@ -163,13 +180,26 @@ fn read_der(input: &[u8], tag: u8) -> Option<(Element<'_>, &[u8])> {
     let (header, len) = match usize::from(first) {
         short @ ..0x80 => (2, short),
         long => {
-            let digits = input.get(2..2 + (long - 0x80)).filter(|digits| digits.len() <= 4)?;
-            (2 + digits.len(), digits.iter().fold(0, |len, &digit| len << 8 | usize::from(digit)))
+            let digits = input
+                .get(2..2 + (long - 0x80))
+                .filter(|digits| digits.len() <= 4)?;
+            (
+                2 + digits.len(),
+                digits
+                    .iter()
+                    .fold(0, |len, &digit| len << 8 | usize::from(digit)),
+            )
         }
     };
     let end = header.checked_add(len)?;
     let whole = input.get(..end).filter(|_| found == tag)?;
-    Some((Element { whole, content: &whole[header..] }, &input[end..]))
+    Some((
+        Element {
+            whole,
+            content: &whole[header..],
+        },
+        &input[end..],
+    ))
 }
 
 const INTEGER: u8 = 0x02;

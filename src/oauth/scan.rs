@@ -7,7 +7,11 @@ use memchr::memchr;
 pub(super) fn all(bytes: &[u8], fits: impl Fn(u8) -> bool) -> bool {
     let (chunks, rest) = bytes.as_chunks::<16>();
     // The last ones overlap with those before.
-    let rest_fits = || match (bytes.last_chunk::<16>(), bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+    let rest_fits = || match (
+        bytes.last_chunk::<16>(),
+        bytes.first_chunk::<8>(),
+        bytes.last_chunk::<8>(),
+    ) {
         (Some(last), ..) => every(last, &fits),
         (None, Some(first), Some(last)) => every(first, &fits) && every(last, &fits),
         (None, ..) => rest.iter().all(|&byte| fits(byte)),

@@ -13,7 +13,10 @@ use super::media_type::is_form;
 use super::params::{Collector, Pair};
 use super::signature::signing_key;
 use super::uri::{BaseUri, split_target};
-use super::{Body, Limits, Parameter, Place, Rejection, Request, RsaPrivateKey, Scheme, SignatureMethod, body_hash};
+use super::{
+    Body, Limits, Parameter, Place, Rejection, Request, RsaPrivateKey, Scheme, SignatureMethod,
+    body_hash,
+};
 
 /// Credentials of a client, and how it signs with them.
 #[derive(Clone, Copy)]
@@ -127,15 +130,25 @@ impl Signer<'_> {
     pub fn sign(&self, draft: &Draft<'_>) -> Result<Signed, SignError> {
         let request = draft.request();
         let is_form = is_form(request.content_type)?;
-        if draft.place == Place::Body && !is_form && !(draft.content_type.is_none() && draft.body.is_empty()) {
+        if draft.place == Place::Body
+            && !is_form
+            && !(draft.content_type.is_none() && draft.body.is_empty())
+        {
             return Err(SignError::NotAForm);
         }
-        if draft.realm.is_some_and(|realm| realm.bytes().any(|byte| byte.is_ascii_control())) {
+        if draft
+            .realm
+            .is_some_and(|realm| realm.bytes().any(|byte| byte.is_ascii_control()))
+        {
             return Err(SignError::Realm);
         }
         let mut parameters = self.parameters(draft);
         let mut pairs = draft.pairs(is_form)?;
-        pairs.extend(parameters.iter().map(|(name, value)| Pair::encode(name, value)));
+        pairs.extend(
+            parameters
+                .iter()
+                .map(|(name, value)| Pair::encode(name, value)),
+        );
         let base_string = BaseString::new(draft.method, BaseUri::of(&request)?, pairs);
         let signature = self.signature(&base_string)?;
         parameters.push((name(Parameter::Signature), signature));
@@ -145,16 +158,30 @@ impl Signer<'_> {
     /// Every protocol parameter but the signature.
     fn parameters(&self, draft: &Draft<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut parameters = vec![(name(Parameter::ConsumerKey), self.consumer_key.to_vec())];
-        parameters.extend(self.token.map(|token| (name(Parameter::Token), token.to_vec())));
+        parameters.extend(
+            self.token
+                .map(|token| (name(Parameter::Token), token.to_vec())),
+        );
         parameters.extend([
             (name(Parameter::SignatureMethod), self.method.name().into()),
-            (name(Parameter::Timestamp), draft.stamp.timestamp.to_string().into()),
+            (
+                name(Parameter::Timestamp),
+                draft.stamp.timestamp.to_string().into(),
+            ),
             (name(Parameter::Nonce), draft.stamp.nonce.to_vec()),
         ]);
         if draft.body_hash {
-            parameters.push((name(Parameter::BodyHash), body_hash(self.method, draft.body).into()));
+            parameters.push((
+                name(Parameter::BodyHash),
+                body_hash(self.method, draft.body).into(),
+            ));
         }
-        parameters.extend(draft.extensions.iter().map(|(name, value)| (name.to_vec(), value.to_vec())));
+        parameters.extend(
+            draft
+                .extensions
+                .iter()
+                .map(|(name, value)| (name.to_vec(), value.to_vec())),
+        );
         parameters
     }
 
@@ -163,7 +190,9 @@ impl Signer<'_> {
         let hash = self.method.hash();
         match self.key {
             SigningKey::Rsa(key) if self.method.is_rsa() => {
-                let signature = key.sign(hash, &base_string.to_vec()).ok_or(SignError::Rsa(self.method))?;
+                let signature = key
+                    .sign(hash, &base_string.to_vec())
+                    .ok_or(SignError::Rsa(self.method))?;
                 Ok(STANDARD.encode(signature).into())
             }
             SigningKey::Secrets { consumer, token } if !self.method.is_rsa() => {
@@ -172,7 +201,9 @@ impl Signer<'_> {
                 Ok(if is_plaintext {
                     key.to_vec()
                 } else {
-                    HmacKey::new(hash, &key).sign(base_string, |mac| STANDARD.encode(mac)).into()
+                    HmacKey::new(hash, &key)
+                        .sign(base_string, |mac| STANDARD.encode(mac))
+                        .into()
                 })
             }
             SigningKey::Rsa(_) | SigningKey::Secrets { .. } => Err(SignError::Key(self.method)),
@@ -196,7 +227,10 @@ impl<'a> Draft<'a> {
 
     /// The parameters of query and form body.
     fn pairs(&self, is_form: bool) -> Result<Vec<Pair<'a>>, SignError> {
-        let mut collector = Collector::new(&Limits { parameters: usize::MAX, ..Limits::default() });
+        let mut collector = Collector::new(&Limits {
+            parameters: usize::MAX,
+            ..Limits::default()
+        });
         collector.form(Place::Query, split_target(self.target).1)?;
         if is_form {
             collector.form(Place::Body, self.body)?;
@@ -215,7 +249,9 @@ impl<'a> Draft<'a> {
             parameters,
         };
         match self.place {
-            Place::Header => signed.authorization = Some(authorization(self.realm, &signed.parameters)),
+            Place::Header => {
+                signed.authorization = Some(authorization(self.realm, &signed.parameters))
+            }
             Place::Query => append_to_query(&mut signed.target, &signed.parameters),
             Place::Body => {
                 append_form(&mut signed.body, 0, &signed.parameters);
@@ -228,8 +264,15 @@ impl<'a> Draft<'a> {
 
 /// Section 3.5.1.
 fn authorization(realm: Option<&str>, parameters: &[(Vec<u8>, Vec<u8>)]) -> String {
-    let quoted = |realm: &str| format!("realm=\"{}\"", realm.replace('\\', "\\\\").replace('"', "\\\""));
-    let pairs = parameters.iter().map(|(name, value)| format!("{}=\"{}\"", encoded(name), encoded(value)));
+    let quoted = |realm: &str| {
+        format!(
+            "realm=\"{}\"",
+            realm.replace('\\', "\\\\").replace('"', "\\\"")
+        )
+    };
+    let pairs = parameters
+        .iter()
+        .map(|(name, value)| format!("{}=\"{}\"", encoded(name), encoded(value)));
     let all: Vec<_> = realm.map(quoted).into_iter().chain(pairs).collect();
     format!("OAuth {}", all.join(", "))
 }

@@ -59,7 +59,9 @@ impl SignatureMethod {
 
     /// The method of that name; names are case-sensitive.
     pub fn from_name(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.name().as_bytes() == name)
+        Self::ALL
+            .into_iter()
+            .find(|method| method.name().as_bytes() == name)
     }
 
     /// Whether it signs with an RSA key instead of the shared secrets.
@@ -107,11 +109,19 @@ impl<M: Message + ?Sized> Claim<'_, M> {
     /// What is returned early depends on what was sent alone.
     pub(super) fn prove(&self, keys: &Keys<'_>) -> Result<(), Rejection> {
         let matches = match self.method {
-            SignatureMethod::HmacSha1 | SignatureMethod::HmacSha256 | SignatureMethod::HmacSha512 => self.hmac(keys)?,
-            SignatureMethod::RsaSha1 | SignatureMethod::RsaSha256 | SignatureMethod::RsaSha512 => self.rsa(keys)?,
+            SignatureMethod::HmacSha1
+            | SignatureMethod::HmacSha256
+            | SignatureMethod::HmacSha512 => self.hmac(keys)?,
+            SignatureMethod::RsaSha1 | SignatureMethod::RsaSha256 | SignatureMethod::RsaSha512 => {
+                self.rsa(keys)?
+            }
             SignatureMethod::Plaintext => self.plaintext(keys),
         };
-        if matches.into() { Ok(()) } else { Err(Rejection::SignatureMismatch) }
+        if matches.into() {
+            Ok(())
+        } else {
+            Err(Rejection::SignatureMismatch)
+        }
     }
 
     /// Section 3.4.2.
@@ -119,7 +129,8 @@ impl<M: Message + ?Sized> Claim<'_, M> {
         let hash = self.method.hash();
         self.with_decoded(|sent| {
             self.any_secret(keys, |secrets| {
-                self.schedule.sign(hash, secrets, self.message, |expected| expected.ct_eq(sent))
+                self.schedule
+                    .sign(hash, secrets, self.message, |expected| expected.ct_eq(sent))
             })
         })
     }
@@ -129,15 +140,24 @@ impl<M: Message + ?Sized> Claim<'_, M> {
         let hash = self.method.hash();
         self.with_decoded(|sent| {
             let digest = self.digest(hash);
-            let verified = keys.rsa_public_keys.iter().map(|key| key.verifies(hash, &digest, sent));
-            verified.fold(Choice::from(0), |matched, verified| matched | Choice::from(u8::from(verified)))
+            let verified = keys
+                .rsa_public_keys
+                .iter()
+                .map(|key| key.verifies(hash, &digest, sent));
+            verified.fold(Choice::from(0), |matched, verified| {
+                matched | Choice::from(u8::from(verified))
+            })
         })
     }
 
     /// Section 3.4.4. Hashes are compared, so that the length of the secrets does not show.
     fn plaintext(&self, keys: &Keys<'_>) -> Choice {
         let sent = Hash::Sha256.digest(self.signature);
-        self.any_secret(keys, |(consumer, token)| Hash::Sha256.digest(&signing_key(consumer, token)).ct_eq(&sent))
+        self.any_secret(keys, |(consumer, token)| {
+            Hash::Sha256
+                .digest(&signing_key(consumer, token))
+                .ct_eq(&sent)
+        })
     }
 
     fn any_secret(&self, keys: &Keys<'_>, matches: impl Fn((&[u8], &[u8])) -> Choice) -> Choice {
@@ -147,7 +167,9 @@ impl<M: Message + ?Sized> Claim<'_, M> {
             None => b"",
         };
         let secrets = keys.consumer_secrets.iter();
-        secrets.fold(Choice::from(0), |matched, secret| matched | matches((*secret, token_secret)))
+        secrets.fold(Choice::from(0), |matched, secret| {
+            matched | matches((*secret, token_secret))
+        })
     }
 
     /// What `read` makes of the bytes of the signature; there must be one text only for them (section 3.4.2 and RFC 4648
@@ -158,7 +180,9 @@ impl<M: Message + ?Sized> Claim<'_, M> {
             Ok(len) => Ok(read(&room[..len])),
             Err(DecodeSliceError::DecodeError(_)) => Err(Rejection::SignatureNotCanonical),
             Err(DecodeSliceError::OutputSliceTooSmall) => {
-                let decoded = STANDARD.decode(self.signature).map_err(|_| Rejection::SignatureNotCanonical)?;
+                let decoded = STANDARD
+                    .decode(self.signature)
+                    .map_err(|_| Rejection::SignatureNotCanonical)?;
                 Ok(read(&decoded))
             }
         }

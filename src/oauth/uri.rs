@@ -23,12 +23,18 @@ impl<'a> BaseUri<'a> {
     /// # Errors
     /// When the authority or the target is malformed.
     pub(super) fn of(request: &Request<'a>) -> Result<Self, Rejection> {
-        let authority = signed_authority(request.scheme, request.authority).ok_or(Rejection::AuthorityMalformed)?;
+        let authority = signed_authority(request.scheme, request.authority)
+            .ok_or(Rejection::AuthorityMalformed)?;
         let path = root_or(split_target(request.target).0);
         if !path.starts_with(b"/") || memchr(b'#', request.target).is_some() {
             return Err(Rejection::TargetMalformed);
         }
-        Ok(Self { scheme: request.scheme, authority, path_prefix: request.path_prefix, path })
+        Ok(Self {
+            scheme: request.scheme,
+            authority,
+            path_prefix: request.path_prefix,
+            path,
+        })
     }
 
     /// Writes it percent-encoded.
@@ -60,34 +66,52 @@ fn signed_authority(scheme: Scheme, authority: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 /// Host in lower case, with its port unless that is to be left out; `None` when it is malformed.
 #[inline]
-pub(super) fn authority_without(is_left_out: impl FnOnce(&[u8]) -> bool, authority: &[u8]) -> Option<Cow<'_, [u8]>> {
+pub(super) fn authority_without(
+    is_left_out: impl FnOnce(&[u8]) -> bool,
+    authority: &[u8],
+) -> Option<Cow<'_, [u8]>> {
     let host_len = host_len(authority)?;
     let port = match &authority[host_len..] {
         [] => &[][..],
         [b':', port @ ..] if port.iter().all(u8::is_ascii_digit) => port,
         _ => return None,
     };
-    let signed = if port.is_empty() || is_left_out(port) { &authority[..host_len] } else { authority };
+    let signed = if port.is_empty() || is_left_out(port) {
+        &authority[..host_len]
+    } else {
+        authority
+    };
     let lower = all(signed, |byte| byte.wrapping_sub(b'A') >= 26);
-    Some(if lower { Cow::Borrowed(signed) } else { Cow::Owned(signed.to_ascii_lowercase()) })
+    Some(if lower {
+        Cow::Borrowed(signed)
+    } else {
+        Cow::Owned(signed.to_ascii_lowercase())
+    })
 }
 
 /// How many of the first bytes are the host (RFC 3986 section 3.2.2): an address in brackets, or a name.
 fn host_len(authority: &[u8]) -> Option<usize> {
     if let Some(literal) = authority.strip_prefix(b"[") {
         let len = literal.iter().position(|&byte| byte == b']')?;
-        let valid = len > 0 && literal[..len].iter().all(|byte| byte.is_ascii_alphanumeric() || b":.-".contains(byte));
+        let valid = len > 0
+            && literal[..len]
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b":.-".contains(byte));
         return valid.then_some(len + 2);
     }
     let len = memchr(b':', authority).unwrap_or(authority.len());
     let name = &authority[..len];
-    (len > 0 && (all(name, is_unreserved) || name.iter().all(|&byte| is_host_name(byte)))).then_some(len)
+    (len > 0 && (all(name, is_unreserved) || name.iter().all(|&byte| is_host_name(byte))))
+        .then_some(len)
 }
 
 /// What a registered name is made of. The comma belongs to it too, but it is how proxies join two `Host` headers.
 const fn is_host_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'')
+        || matches!(
+            byte,
+            b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\''
+        )
         || matches!(byte, b'(' | b')' | b'*' | b'+' | b';' | b'=')
 }
 

@@ -125,7 +125,10 @@ impl<'v> Variant<'v> {
 
     /// The base string; `None` when the request has something that can not be read in this way.
     pub(super) fn base_string<'s>(&'s self, wire: &Wire<'s>) -> Option<VariantString<'s>> {
-        let sent = wire.parameters.iter().filter(|parameter| self.holds(parameter));
+        let sent = wire
+            .parameters
+            .iter()
+            .filter(|parameter| self.holds(parameter));
         let mut parameters = sent.map(|one| self.pair(one)).collect::<Option<Vec<_>>>()?;
         parameters.extend(self.added.iter().cloned());
         self.order.sort(&mut parameters);
@@ -136,14 +139,26 @@ impl<'v> Variant<'v> {
             Port::AsSent => false,
         };
         let authority = authority_without(left_out, &self.authority)?;
-        let authority = if port == Port::AsSent { Cow::Borrowed(&*self.authority) } else { authority };
-        Some(VariantString { variant: self, authority, parameters })
+        let authority = if port == Port::AsSent {
+            Cow::Borrowed(&*self.authority)
+        } else {
+            authority
+        };
+        Some(VariantString {
+            variant: self,
+            authority,
+            parameters,
+        })
     }
 
     fn holds(&self, parameter: &WireParameter<'_>) -> bool {
-        let Some(name) = parameter.normal_name() else { return true };
+        let Some(name) = parameter.normal_name() else {
+            return true;
+        };
         if name.starts_with(PREFIX) {
-            return self.without.is_none_or(|without| *name != *without.name().as_bytes());
+            return self
+                .without
+                .is_none_or(|without| *name != *without.name().as_bytes());
         }
         match parameter.place {
             Place::Header => true,
@@ -156,10 +171,21 @@ impl<'v> Variant<'v> {
     fn pair<'w>(&self, parameter: &WireParameter<'w>) -> Option<Pair<'w>> {
         let values = self.values[parameter.place as usize];
         let name = values.read(parameter.name, parameter.place)?;
-        let name = if self.brackets_once { replaced(name, &[(b"%5B", b"["), (b"%5D", b"]")]) } else { name };
+        let name = if self.brackets_once {
+            replaced(name, &[(b"%5B", b"["), (b"%5D", b"]")])
+        } else {
+            name
+        };
         let twice = self.query_names_twice && parameter.place == Place::Query;
-        let name = if twice { Cow::Owned(encoded(&name).into_bytes()) } else { name };
-        Some(Pair { name, value: values.read(parameter.value, parameter.place)? })
+        let name = if twice {
+            Cow::Owned(encoded(&name).into_bytes())
+        } else {
+            name
+        };
+        Some(Pair {
+            name,
+            value: values.read(parameter.value, parameter.place)?,
+        })
     }
 }
 
@@ -174,7 +200,10 @@ impl Values {
             Self::Decoded => decode(&normal(rfc)?),
             Self::Twice => Cow::Owned(encoded(&normal(rfc)?).into_bytes()),
             Self::SpaceAsPlus => replaced(normal(rfc)?, &[(b"%20", b"+")]),
-            Self::Java => replaced(normal(rfc)?, &[(b"%20", b"+"), (b"%2A", b"*"), (b"~", b"%7E")]),
+            Self::Java => replaced(
+                normal(rfc)?,
+                &[(b"%20", b"+"), (b"%2A", b"*"), (b"~", b"%7E")],
+            ),
             Self::Component => replaced(normal(rfc)?, COMPONENT),
         })
     }
@@ -183,10 +212,18 @@ impl Values {
 impl Order {
     fn sort(self, parameters: &mut [Pair<'_>]) {
         match self {
-            Self::Rfc => parameters.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.value.cmp(&b.value))),
-            Self::Decoded => parameters
-                .sort_by_cached_key(|pair| (decode(&pair.name).into_owned(), decode(&pair.value).into_owned())),
-            Self::Joined => parameters.sort_by_cached_key(|pair| [&*pair.name, b"=", &*pair.value].concat()),
+            Self::Rfc => {
+                parameters.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.value.cmp(&b.value)))
+            }
+            Self::Decoded => parameters.sort_by_cached_key(|pair| {
+                (
+                    decode(&pair.name).into_owned(),
+                    decode(&pair.value).into_owned(),
+                )
+            }),
+            Self::Joined => {
+                parameters.sort_by_cached_key(|pair| [&*pair.name, b"=", &*pair.value].concat())
+            }
             Self::Name => parameters.sort_by(|a, b| a.name.cmp(&b.name)),
             Self::AsSent => {}
             Self::ProtocolLast => parameters.sort_by_key(Pair::is_protocol),
@@ -218,7 +255,8 @@ impl VariantString<'_> {
             Scheme::Http => b"http://",
             Scheme::Https => b"https://",
         };
-        let put = |bytes: &[u8], hidden, write: &mut _| put(bytes, variant.left_plain, hidden, write);
+        let put =
+            |bytes: &[u8], hidden, write: &mut _| put(bytes, variant.left_plain, hidden, write);
         put(&variant.method.to_ascii_uppercase(), false, write);
         write(b"&", false);
         for part in [scheme, &self.authority, &variant.path] {
@@ -258,12 +296,19 @@ fn put(bytes: &[u8], left_plain: &[u8], hidden: bool, write: &mut impl FnMut(&[u
 /// The path with the prefix in front of it; mostly there is none.
 fn path<'a>(request: &Request<'a>) -> Cow<'a, [u8]> {
     let path = root_or(split_target(request.target).0);
-    if request.path_prefix.is_empty() { Cow::Borrowed(path) } else { [request.path_prefix, path].concat().into() }
+    if request.path_prefix.is_empty() {
+        Cow::Borrowed(path)
+    } else {
+        [request.path_prefix, path].concat().into()
+    }
 }
 
 /// A text with every one of some parts replaced, or as it is when there is none.
 fn replaced<'a>(text: Cow<'a, [u8]>, parts: &[(&[u8], &[u8])]) -> Cow<'a, [u8]> {
-    if !parts.iter().any(|(part, _)| memmem::find(&text, part).is_some()) {
+    if !parts
+        .iter()
+        .any(|(part, _)| memmem::find(&text, part).is_some())
+    {
         return text;
     }
     let mut out = Vec::with_capacity(text.len());
@@ -290,7 +335,13 @@ impl Message for [u8] {
 }
 
 /// What `encodeURIComponent` does not encode, and section 3.6 does.
-const COMPONENT: &[(&[u8], &[u8])] = &[(b"%21", b"!"), (b"%2A", b"*"), (b"%27", b"'"), (b"%28", b"("), (b"%29", b")")];
+const COMPONENT: &[(&[u8], &[u8])] = &[
+    (b"%21", b"!"),
+    (b"%2A", b"*"),
+    (b"%27", b"'"),
+    (b"%28", b"("),
+    (b"%29", b")"),
+];
 
 /// Room for the base string of most requests.
 const USUAL: usize = 512;

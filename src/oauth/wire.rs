@@ -55,28 +55,37 @@ impl<'a> Wire<'a> {
 
     /// Whether the protocol parameters, or some of them, stand there.
     pub(super) fn signed_in(&self, place: Place) -> bool {
-        self.parameters.iter().any(|parameter| parameter.place == place && parameter.is_protocol())
+        self.parameters
+            .iter()
+            .any(|parameter| parameter.place == place && parameter.is_protocol())
     }
 
     /// Whether a protocol parameter there has a plus in it that is not encoded.
     pub(super) fn has_protocol_plus(&self, place: Place) -> bool {
-        let has_plus = |one: &WireParameter<'_>| one.name.contains(&b'+') || one.value.contains(&b'+');
-        self.parameters.iter().any(|one| one.place == place && one.is_protocol() && has_plus(one))
+        let has_plus =
+            |one: &WireParameter<'_>| one.name.contains(&b'+') || one.value.contains(&b'+');
+        self.parameters
+            .iter()
+            .any(|one| one.place == place && one.is_protocol() && has_plus(one))
     }
 
     /// Whether values that are joined as they are can be told apart again: what separates them is in none.
     pub(super) fn can_be_joined(&self) -> bool {
-        self.parameters.iter().all(|parameter| !parameter.value.contains(&b'&') && !parameter.name.contains(&b'&'))
+        self.parameters
+            .iter()
+            .all(|parameter| !parameter.value.contains(&b'&') && !parameter.name.contains(&b'&'))
     }
 }
 
 impl WireParameter<'_> {
     fn is_signature(&self) -> bool {
-        self.normal_name().is_some_and(|name| *name == *Parameter::Signature.name().as_bytes())
+        self.normal_name()
+            .is_some_and(|name| *name == *Parameter::Signature.name().as_bytes())
     }
 
     fn is_protocol(&self) -> bool {
-        self.normal_name().is_some_and(|name| name.starts_with(PREFIX))
+        self.normal_name()
+            .is_some_and(|name| name.starts_with(PREFIX))
     }
 
     /// Its name in normal form.
@@ -87,7 +96,9 @@ impl WireParameter<'_> {
 
 /// The parameters of a query or form body.
 pub(super) fn form(place: Place, form: &[u8]) -> impl Iterator<Item = WireParameter<'_>> {
-    let segments = form.split(|&byte| byte == b'&').filter(|segment| !segment.is_empty());
+    let segments = form
+        .split(|&byte| byte == b'&')
+        .filter(|segment| !segment.is_empty());
     segments.map(move |segment| {
         let (name, value) = split_once(segment, b'=').unwrap_or((segment, b""));
         WireParameter { place, name, value }

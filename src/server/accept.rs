@@ -58,13 +58,23 @@ struct Accepted<'a, S> {
 
 /// Gives a connection a place, and serves it there.
 fn seat<S: Answer>(open: &mut JoinSet<()>, listener: &Listener, accepted: Accepted<'_, S>) {
-    let Accepted { stream, seats, metrics, leave } = accepted;
+    let Accepted {
+        stream,
+        seats,
+        metrics,
+        leave,
+    } = accepted;
     let seat = seats.take();
     let stream = match stream.moved_to(&seat.runtime) {
         Ok(stream) => stream,
-        Err(error) => return tracing::warn!(listener = listener.name, %error, "a connection was lost"),
+        Err(error) => {
+            return tracing::warn!(listener = listener.name, %error, "a connection was lost");
+        }
     };
-    let terms = Terms { protocol: listener.protocol, tls: listener.tls.as_ref().map(Tls::acceptor) };
+    let terms = Terms {
+        protocol: listener.protocol,
+        tls: listener.tls.as_ref().map(Tls::acceptor),
+    };
     let serving = connection::serve(stream, terms, seat.service.clone(), leave.clone());
     let (name, metrics, runtime) = (listener.name, Arc::clone(metrics), seat.runtime.clone());
     let seated = async move {
@@ -75,13 +85,21 @@ fn seat<S: Answer>(open: &mut JoinSet<()>, listener: &Listener, accepted: Accept
 }
 
 /// Counts a connection, and says why it ended if it did not end well.
-async fn watched(listener: &'static str, serving: impl Future<Output = Result<(), Fault>>, metrics: Arc<Metrics>) {
+async fn watched(
+    listener: &'static str,
+    serving: impl Future<Output = Result<(), Fault>>,
+    metrics: Arc<Metrics>,
+) {
     let _open = metrics.connection(listener);
     if let Err(fault) = serving.await {
         if let Some(reason) = fault.label() {
             metrics.connection_dropped(listener, reason);
         }
-        tracing::debug!(listener, error = &fault as &dyn std::error::Error, "connection ended");
+        tracing::debug!(
+            listener,
+            error = &fault as &dyn std::error::Error,
+            "connection ended"
+        );
     }
 }
 
@@ -89,7 +107,9 @@ async fn watched(listener: &'static str, serving: impl Future<Output = Result<()
 async fn pause(listener: &Listener, error: &io::Error, failing: bool) -> bool {
     let of_one_connection = matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
     );
     if of_one_connection {
         return failing;
@@ -137,7 +157,12 @@ mod tests {
     async fn what_is_in_flight_is_finished_and_nothing_new_is_taken() {
         let (asked, mut asking) = mpsc::channel::<mpsc::Sender<()>>(1);
         let service = Router::new().route("/", get(async move || wait_for_release(asked).await));
-        let Accepting { address, farewell, ended, .. } = Accepting::start(Which::Check, service).await;
+        let Accepting {
+            address,
+            farewell,
+            ended,
+            ..
+        } = Accepting::start(Which::Check, service).await;
         let channel = connect(address).await;
         let in_flight = tokio::spawn(ask(channel.clone()));
         let release = asking.recv().await.unwrap();
@@ -157,7 +182,12 @@ mod tests {
     async fn what_does_not_finish_in_time_is_cut_off() {
         let (asked, mut asking) = mpsc::channel::<mpsc::Sender<()>>(1);
         let service = Router::new().route("/", get(async move || wait_for_release(asked).await));
-        let Accepting { address, farewell, ended, .. } = Accepting::start(Which::Check, service).await;
+        let Accepting {
+            address,
+            farewell,
+            ended,
+            ..
+        } = Accepting::start(Which::Check, service).await;
         let in_flight = tokio::spawn(ask(connect(address).await));
         let _release = asking.recv().await.unwrap();
 
@@ -177,19 +207,37 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_stops_in_the_middle_of_its_first_words_is_closed() {
         let check = Accepting::start(Which::Check, Router::new()).await;
-        assert_eq!(check.lifetime_after(b"PRI * HTTP/2.0\r\n").await, Duration::from_secs(10));
-        let dropped = r#"countersign_connections_dropped_total{listener="check",reason="silent"} 1"#;
-        assert!(check.metrics.render().contains(dropped), "{}", check.metrics.render());
+        assert_eq!(
+            check.lifetime_after(b"PRI * HTTP/2.0\r\n").await,
+            Duration::from_secs(10)
+        );
+        let dropped =
+            r#"countersign_connections_dropped_total{listener="check",reason="silent"} 1"#;
+        assert!(
+            check.metrics.render().contains(dropped),
+            "{}",
+            check.metrics.render()
+        );
 
         let ops = Accepting::start(Which::Ops, Router::new()).await;
-        assert_eq!(ops.lifetime_after(b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Slow").await, Duration::from_secs(10));
+        assert_eq!(
+            ops.lifetime_after(b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Slow")
+                .await,
+            Duration::from_secs(10)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_only_began_http2_is_closed() {
         let check = Accepting::start(Which::Check, Router::new()).await;
-        let lifetime = check.lifetime_after(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-        assert_eq!(lifetime, Duration::from_secs(40), "30 s to the ping, 10 s to its answer");
+        let lifetime = check
+            .lifetime_after(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            .await;
+        assert_eq!(
+            lifetime,
+            Duration::from_secs(40),
+            "30 s to the ping, 10 s to its answer"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -198,7 +246,10 @@ mod tests {
         let service = Router::new().route("/", get(async move || more_than_buffers_take));
         let ops = Accepting::start(Which::Ops, service).await;
         let mut client = TcpStream::connect(ops.address).await.unwrap();
-        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
         let began = Instant::now();
         client.readable().await.unwrap();
         while ops.is_open() && began.elapsed() < Duration::from_secs(60) {
@@ -211,7 +262,9 @@ mod tests {
     #[tokio::test]
     async fn another_protocol_is_hung_up_on() {
         let check = Accepting::start(Which::Check, Router::new()).await;
-        let lifetime = check.lifetime_after(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        let lifetime = check
+            .lifetime_after(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .await;
         assert!(lifetime < Duration::from_secs(5), "{lifetime:?}");
     }
 
@@ -223,7 +276,12 @@ mod tests {
         };
         let check = Accepting::start(Which::Check, Router::new().route("/", get(handler))).await;
         assert_eq!(ask(connect(check.address).await).await, Some(200));
-        assert!(told.recv().await.unwrap().is_some_and(|peer| peer.ip().is_loopback()));
+        assert!(
+            told.recv()
+                .await
+                .unwrap()
+                .is_some_and(|peer| peer.ip().is_loopback())
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -253,10 +311,22 @@ mod tests {
     impl Accepting {
         async fn start(which: Which, service: Router) -> Self {
             let listener = listener(which).await;
-            let ListenAddress::Tcp(address) = listener.address else { panic!("not TCP") };
+            let ListenAddress::Tcp(address) = listener.address else {
+                panic!("not TCP")
+            };
             let (metrics, farewell) = (Arc::new(Metrics::default()), Farewell::new());
-            let ended = tokio::spawn(accept(listener, Seats::here(service), Arc::clone(&metrics), farewell.leave()));
-            Self { address, metrics, farewell, ended }
+            let ended = tokio::spawn(accept(
+                listener,
+                Seats::here(service),
+                Arc::clone(&metrics),
+                farewell.leave(),
+            ));
+            Self {
+                address,
+                metrics,
+                farewell,
+                ended,
+            }
         }
 
         /// How long a connection stays open after these bytes.
@@ -276,15 +346,29 @@ mod tests {
         /// Whether a connection that was accepted has not ended yet.
         fn is_open(&self) -> bool {
             let metrics = self.metrics.render();
-            let gauge = metrics.lines().find(|line| line.starts_with("countersign_connections{")).unwrap();
+            let gauge = metrics
+                .lines()
+                .find(|line| line.starts_with("countersign_connections{"))
+                .unwrap();
             !gauge.ends_with(" 0")
         }
     }
 
     async fn listener(which: Which) -> Listener {
         let mut config = Config::default();
-        let Config { check, api, http, ops, .. } = &mut config;
-        for listener in [&mut check.listener, &mut api.listener, &mut http.listener, &mut ops.listener] {
+        let Config {
+            check,
+            api,
+            http,
+            ops,
+            ..
+        } = &mut config;
+        for listener in [
+            &mut check.listener,
+            &mut api.listener,
+            &mut http.listener,
+            &mut ops.listener,
+        ] {
             listener.address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
         }
         let listeners = Listeners::bind(&config).await.unwrap();
@@ -302,12 +386,18 @@ mod tests {
     }
 
     async fn connect(address: SocketAddr) -> Channel {
-        Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
+        Endpoint::from_shared(format!("http://{address}"))
+            .unwrap()
+            .connect()
+            .await
+            .unwrap()
     }
 
     /// The status of the answer; none when there is no answer.
     async fn ask(mut channel: Channel) -> Option<u16> {
-        let request = http::Request::get("/").body(tonic::body::Body::empty()).unwrap();
+        let request = http::Request::get("/")
+            .body(tonic::body::Body::empty())
+            .unwrap();
         let response = channel.ready().await.ok()?.call(request).await.ok()?;
         Some(response.status().as_u16())
     }

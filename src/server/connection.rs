@@ -29,7 +29,9 @@ use super::stall::Stalling;
 /// What answers the requests of a connection, and never fails.
 pub(super) trait Answer: Clone + Send + 'static {
     /// The body of its responses.
-    type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static;
+    type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + 'static;
 
     /// Answers a request that came from `peer`, of which it says what handlers may learn, in tonic's own types.
     fn answer(
@@ -42,7 +44,10 @@ pub(super) trait Answer: Clone + Send + 'static {
 /// A tower service, such as [`tonic::service::Routes`], finds the peer among the extensions of a request.
 impl<S, B> Answer for S
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     type Body = B;
@@ -98,7 +103,12 @@ impl Fault {
 }
 
 /// Serves a connection until the client closes it, or until it has left.
-pub(super) async fn serve<S: Answer>(stream: Stream, terms: Terms, service: S, mut leave: Leave) -> Result<(), Fault> {
+pub(super) async fn serve<S: Answer>(
+    stream: Stream,
+    terms: Terms,
+    service: S,
+    mut leave: Leave,
+) -> Result<(), Fault> {
     let protocol = terms.protocol;
     let opening = timeout(OPENING_LIMIT, open(stream, terms));
     let (io, peer) = tokio::select! {
@@ -118,15 +128,25 @@ struct Talk {
 
 impl Talk {
     /// Boxed, since the compiler can not see through the `await` above that the connection's future is `Send`.
-    fn with<S: Answer>(self, service: S, leave: Leave) -> Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> {
+    fn with<S: Answer>(
+        self,
+        service: S,
+        leave: Leave,
+    ) -> Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> {
         let Self { io, protocol, peer } = self;
         let service = service_fn(move |request| {
             let answering = service.answer(request, &peer);
             async move { Ok::<_, Infallible>(answering.await) }
         });
         match protocol {
-            Protocol::Http1 => Box::pin(until_left(http1().serve_connection(TokioIo::new(io), service), leave)),
-            Protocol::Http2 => Box::pin(until_left(http2().serve_connection(TokioIo::new(io), service), leave)),
+            Protocol::Http1 => Box::pin(until_left(
+                http1().serve_connection(TokioIo::new(io), service),
+                leave,
+            )),
+            Protocol::Http2 => Box::pin(until_left(
+                http2().serve_connection(TokioIo::new(io), service),
+                leave,
+            )),
         }
     }
 }
@@ -144,7 +164,10 @@ async fn open(stream: Stream, terms: Terms) -> io::Result<(Box<dyn Io>, Extensio
     }
 }
 
-async fn secure<IO: Io + Connected>(io: IO, tls: Option<TlsAcceptor>) -> io::Result<(Box<dyn Io>, Extensions)> {
+async fn secure<IO: Io + Connected>(
+    io: IO,
+    tls: Option<TlsAcceptor>,
+) -> io::Result<(Box<dyn Io>, Extensions)> {
     let mut info = Extensions::new();
     match tls {
         Some(acceptor) => {
@@ -160,7 +183,10 @@ async fn secure<IO: Io + Connected>(io: IO, tls: Option<TlsAcceptor>) -> io::Res
 }
 
 /// Drives a connection; once it is told to leave, it takes no new requests and finishes those that it has.
-async fn until_left<C: GracefulConnection>(connection: C, mut leave: Leave) -> Result<(), C::Error> {
+async fn until_left<C: GracefulConnection>(
+    connection: C,
+    mut leave: Leave,
+) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,
@@ -171,7 +197,10 @@ async fn until_left<C: GracefulConnection>(connection: C, mut leave: Leave) -> R
 
 fn http1() -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(OPENING_LIMIT).max_buf_size(HEADER_LIMIT as usize);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(OPENING_LIMIT)
+        .max_buf_size(HEADER_LIMIT as usize);
     builder
 }
 

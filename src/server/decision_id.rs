@@ -73,12 +73,19 @@ struct Drawn {
 impl DecisionIds {
     /// Draws from `entropy`.
     pub(super) fn new(entropy: Arc<dyn Entropy>) -> Self {
-        Self { lanes: Lanes::new(Mutex::default), entropy }
+        Self {
+            lanes: Lanes::new(Mutex::default),
+            entropy,
+        }
     }
 
     /// One that was not there before.
     pub(super) fn next(&self) -> DecisionId {
-        let mut drawn = self.lanes.mine().lock().unwrap_or_else(PoisonError::into_inner);
+        let mut drawn = self
+            .lanes
+            .mine()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if drawn.used >= DRAWN {
             drawn.draw(&*self.entropy);
         }
@@ -99,7 +106,11 @@ impl fmt::Debug for DecisionIds {
 impl Default for Drawn {
     /// None are there, and no key.
     fn default() -> Self {
-        Self { key: Zeroizing::default(), ids: Zeroizing::new([[0; 16]; DRAWN]), used: DRAWN }
+        Self {
+            key: Zeroizing::default(),
+            ids: Zeroizing::new([[0; 16]; DRAWN]),
+            used: DRAWN,
+        }
     }
 }
 
@@ -107,7 +118,10 @@ impl Drawn {
     fn draw(&mut self, entropy: &dyn Entropy) {
         let mut fresh = Zeroizing::new([0; 32]);
         entropy.fill(&mut *fresh);
-        self.key.iter_mut().zip(*fresh).for_each(|(kept, fresh)| *kept ^= fresh);
+        self.key
+            .iter_mut()
+            .zip(*fresh)
+            .for_each(|(kept, fresh)| *kept ^= fresh);
         // A key is used for one keystream, so that it needs no nonce.
         let mut keystream = ChaCha20::new((&*self.key).into(), &[0; 12].into());
         *self.key = [0; 32];
@@ -137,7 +151,10 @@ mod tests {
     #[test]
     fn no_two_decisions_share_an_id() {
         let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
-        let (one, other) = (DecisionIds::new(Arc::clone(&entropy)), DecisionIds::new(entropy));
+        let (one, other) = (
+            DecisionIds::new(Arc::clone(&entropy)),
+            DecisionIds::new(entropy),
+        );
         let mut seen = HashSet::new();
         for _ in 0..DRAWN * 3 + 1 {
             for id in [one.next(), other.next()] {
@@ -151,7 +168,10 @@ mod tests {
     #[test]
     fn copies_of_a_machine_go_on_with_ids_of_their_own() {
         let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
-        let drawn_alike = || Drawn { key: Zeroizing::new([7; 32]), ..Drawn::default() };
+        let drawn_alike = || Drawn {
+            key: Zeroizing::new([7; 32]),
+            ..Drawn::default()
+        };
         let (mut one, mut other) = (drawn_alike(), drawn_alike());
         one.draw(&*entropy);
         other.draw(&*entropy);
@@ -162,10 +182,19 @@ mod tests {
     #[test]
     fn the_key_of_what_was_drawn_is_gone_and_none_of_its_ids() {
         let ids = DecisionIds::new(Arc::new(CountingEntropy::default()));
-        let keys = || ids.lanes.all().map(|lane| lane.lock().unwrap().key.to_vec()).collect::<Vec<_>>();
+        let keys = || {
+            ids.lanes
+                .all()
+                .map(|lane| lane.lock().unwrap().key.to_vec())
+                .collect::<Vec<_>>()
+        };
         let before = keys();
         let drawn: Vec<_> = (0..DRAWN).map(|_| ids.next()).collect();
-        let changed: Vec<_> = keys().into_iter().zip(before).filter(|(after, before)| after != before).collect();
+        let changed: Vec<_> = keys()
+            .into_iter()
+            .zip(before)
+            .filter(|(after, before)| after != before)
+            .collect();
         assert_eq!(changed.len(), 1, "the lane of this thread");
         for half in changed[0].0.chunks(16) {
             assert!(drawn.iter().all(|id| id.0 != half));

@@ -7,7 +7,9 @@ use std::future::pending;
 use std::panic::resume_unwind;
 
 /// Waits for `work`, which goes on when nobody waits any more. It must come to an end by itself.
-pub(super) async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+pub(super) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> T {
     match tokio::spawn(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
@@ -30,7 +32,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_begun_is_finished_although_nobody_waits_for_it() {
-        let ((store_answers, answer), (finish, finished)) = (oneshot::channel(), oneshot::channel());
+        let ((store_answers, answer), (finish, finished)) =
+            (oneshot::channel(), oneshot::channel());
         let work = async move {
             answer.await.unwrap();
             finish.send("in the log").unwrap();
@@ -45,7 +48,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_the_callers_too() {
-        let panicked = AssertUnwindSafe(to_its_end(async { panic!("a fault") })).catch_unwind().await;
+        let panicked = AssertUnwindSafe(to_its_end(async { panic!("a fault") }))
+            .catch_unwind()
+            .await;
         assert!(panicked.is_err());
     }
 }

@@ -33,7 +33,9 @@ impl Leave {
     /// Waits until it is time, and says by when to be gone: now, if nobody is left to tell.
     pub(super) async fn told(&mut self) -> Instant {
         let told = self.0.wait_for(Option::is_some).await;
-        told.ok().and_then(|deadline| *deadline).unwrap_or_else(Instant::now)
+        told.ok()
+            .and_then(|deadline| *deadline)
+            .unwrap_or_else(Instant::now)
     }
 }
 

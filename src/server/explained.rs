@@ -17,17 +17,25 @@ pub(super) async fn to_caller(
     by(latest, explaining.explanation()).await
 }
 
-async fn by(latest: Instant, explaining: impl Future<Output = Option<Explanation>>) -> Option<Explained> {
+async fn by(
+    latest: Instant,
+    explaining: impl Future<Output = Option<Explanation>>,
+) -> Option<Explained> {
     told(timeout_at(latest, explaining).await.ok()??)
 }
 
 /// What anybody may know of an explanation.
 fn told(explanation: Explanation) -> Option<Explained> {
-    let Explanation::Found(diagnosis) = explanation else { return None };
+    let Explanation::Found(diagnosis) = explanation else {
+        return None;
+    };
     if diagnosis.depends_on_secret() {
         return None;
     }
-    Some(Explained { cause: diagnosis.cause(), remedy: diagnosis.remedy })
+    Some(Explained {
+        cause: diagnosis.cause(),
+        remedy: diagnosis.remedy,
+    })
 }
 
 #[cfg(test)]
@@ -43,7 +51,12 @@ mod tests {
         let latest = Instant::now() + Duration::from_millis(100);
         assert!(by(latest, pending()).await.is_none());
         assert_eq!(Instant::now(), latest);
-        assert!(by(latest, ready(Some(found(&[Cause::Scheme])))).await.is_some(), "what is there needs no time");
+        assert!(
+            by(latest, ready(Some(found(&[Cause::Scheme]))))
+                .await
+                .is_some(),
+            "what is there needs no time"
+        );
         assert!(by(latest, ready(None)).await.is_none());
     }
 
@@ -51,14 +64,29 @@ mod tests {
     fn no_cause_is_told_that_depends_on_a_secret() {
         for cause in Cause::ALL {
             let told = told(found(&[cause])).map(|explained| explained.cause);
-            assert_eq!(told.as_deref(), (!cause.depends_on_secret()).then(|| cause.name()));
+            assert_eq!(
+                told.as_deref(),
+                (!cause.depends_on_secret()).then(|| cause.name())
+            );
         }
-        assert_eq!(told(found(&[Cause::Scheme, Cause::Host])).unwrap().cause, "scheme+host");
+        assert_eq!(
+            told(found(&[Cause::Scheme, Cause::Host])).unwrap().cause,
+            "scheme+host"
+        );
         assert!(told(found(&[Cause::Scheme, Cause::OldSecret])).is_none());
-        for nothing in [Explanation::NotSought, Explanation::Pending, Explanation::Skipped] {
+        for nothing in [
+            Explanation::NotSought,
+            Explanation::Pending,
+            Explanation::Skipped,
+        ] {
             assert!(told(nothing).is_none());
         }
-        assert!(told(Explanation::NotFound { base_string: "GET&".into() }).is_none());
+        assert!(
+            told(Explanation::NotFound {
+                base_string: "GET&".into()
+            })
+            .is_none()
+        );
     }
 
     fn found(causes: &[Cause]) -> Explanation {

@@ -10,8 +10,13 @@ use crate::model::Consumer;
 
 /// The headers that the answers to a consumer's requests have; most have none.
 pub(super) fn headers(consumer: &Consumer) -> impl Iterator<Item = (&'static str, String)> + use<> {
-    let deprecation = consumer.deprecated_at.map(|time| ("deprecation", structured_date(time)));
-    let sunset = consumer.sunset_at.and_then(http_date).map(|date| ("sunset", date));
+    let deprecation = consumer
+        .deprecated_at
+        .map(|time| ("deprecation", structured_date(time)));
+    let sunset = consumer
+        .sunset_at
+        .and_then(http_date)
+        .map(|date| ("sunset", date));
     deprecation.into_iter().chain(sunset)
 }
 
@@ -37,7 +42,10 @@ mod tests {
     #[test]
     fn times_are_written_as_the_headers_have_them() {
         // The example of RFC 9745 section 2.1, and that of RFC 8594 section 3.
-        assert_eq!(structured_date(UnixTime::from_millis(1_688_169_599_999)), "@1688169599");
+        assert_eq!(
+            structured_date(UnixTime::from_millis(1_688_169_599_999)),
+            "@1688169599"
+        );
         let sunset = http_date(UnixTime::from_secs(1_546_300_799));
         assert_eq!(sunset.as_deref(), Some("Mon, 31 Dec 2018 23:59:59 GMT"));
         let last = http_date(UnixTime::from_secs(YEAR_10000 - 1));

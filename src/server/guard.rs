@@ -17,8 +17,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, PRAGMA, REFERRER_POLICY, TRANSFER_ENCODING,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, PRAGMA,
+    REFERRER_POLICY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
@@ -36,10 +36,15 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
         None => answered(to_its_end(next.run(request))).await,
     };
     for (name, value) in HEADERS {
-        answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        answer
+            .headers_mut()
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
     if is_chunked {
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        answer
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer
 }
@@ -49,20 +54,28 @@ async fn answered(answering: impl Future<Output = Response>) -> Response {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => {
             tracing::error!("a request made its handler panic");
-            refusal(StatusCode::INTERNAL_SERVER_ERROR, "The request could not be answered")
+            refusal(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The request could not be answered",
+            )
         }
-        Err(_) => refusal(StatusCode::SERVICE_UNAVAILABLE, "The request was not answered in time; try again"),
+        Err(_) => refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The request was not answered in time; try again",
+        ),
     }
 }
 
 /// An answer of a few words (RFC 9457).
 pub(super) fn refusal(status: StatusCode, detail: &str) -> Response {
     let title = status.canonical_reason().unwrap_or_default();
-    let body =
-        serde_json::json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+    let body = serde_json::json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
     let mut answer = Response::new(Body::from(body.to_string()));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    answer.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     answer
 }
 
@@ -81,7 +94,8 @@ fn ambiguity(request: &Request) -> Option<&'static str> {
         (Some(only), None) => only.as_bytes().eq_ignore_ascii_case(b"chunked"),
         (Some(_), Some(_)) => false,
     };
-    (!is_readable).then_some("Send a body with Content-Length, or in no other Transfer-Encoding than chunked")
+    (!is_readable)
+        .then_some("Send a body with Content-Length, or in no other Transfer-Encoding than chunked")
 }
 
 fn count(headers: &HeaderMap, name: &HeaderName) -> usize {
@@ -95,7 +109,10 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "no-referrer"),
     (X_FRAME_OPTIONS, "DENY"),
-    (CONTENT_SECURITY_POLICY, "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
 ];
 
 /// Longer than a wrong password is made to wait and a user directory may take.
@@ -112,10 +129,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_a_500_that_tells_nothing() {
-        let answer =
-            ask(Router::new().route("/", get(async || -> &'static str { panic!("the password was 123") }))).await;
+        let answer = ask(Router::new().route(
+            "/",
+            get(async || -> &'static str { panic!("the password was 123") }),
+        ))
+        .await;
         assert_eq!(answer.status(), 500);
-        let body = axum::body::to_bytes(answer.into_body(), 1000).await.unwrap();
+        let body = axum::body::to_bytes(answer.into_body(), 1000)
+            .await
+            .unwrap();
         assert!(!body.escape_ascii().to_string().contains("123"));
     }
 
@@ -128,14 +150,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_route_may_set_its_own_headers() {
-        let answer =
-            ask(Router::new().route("/", get(async || [(CONTENT_SECURITY_POLICY, "default-src 'self'")]))).await;
-        assert_eq!(answer.headers()[CONTENT_SECURITY_POLICY], "default-src 'self'");
+        let answer = ask(Router::new().route(
+            "/",
+            get(async || [(CONTENT_SECURITY_POLICY, "default-src 'self'")]),
+        ))
+        .await;
+        assert_eq!(
+            answer.headers()[CONTENT_SECURITY_POLICY],
+            "default-src 'self'"
+        );
         assert_eq!(answer.headers()[X_FRAME_OPTIONS], "DENY");
     }
 
     async fn ask(routes: Router) -> Response {
-        let request = Request::get("/").header(HOST, "a").body(Body::empty()).unwrap();
+        let request = Request::get("/")
+            .header(HOST, "a")
+            .body(Body::empty())
+            .unwrap();
         routes.layer(from_fn(guard)).oneshot(request).await.unwrap()
     }
 }

@@ -48,7 +48,11 @@ impl Readiness {
     }
 
     fn status(self) -> ServingStatus {
-        if self == Self::Ready { ServingStatus::Serving } else { ServingStatus::NotServing }
+        if self == Self::Ready {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        }
     }
 }
 
@@ -70,8 +74,15 @@ pub(super) struct Health {
 impl Health {
     /// Starting.
     pub(super) async fn new(clock: Arc<dyn Clock>) -> Self {
-        let standing = Standing { readiness: Readiness::Starting, since: clock.now() };
-        let health = Self { clock, standing: watch::Sender::new(standing), reporter: HealthReporter::new() };
+        let standing = Standing {
+            readiness: Readiness::Starting,
+            since: clock.now(),
+        };
+        let health = Self {
+            clock,
+            standing: watch::Sender::new(standing),
+            reporter: HealthReporter::new(),
+        };
         health.report(Readiness::Starting).await;
         health
     }
@@ -93,14 +104,18 @@ impl Health {
         let mut failures = 0;
         loop {
             ticks.tick().await;
-            let answer = timeout(PING_LIMIT, store.ping()).await.unwrap_or_else(|_| Err(too_slow()));
+            let answer = timeout(PING_LIMIT, store.ping())
+                .await
+                .unwrap_or_else(|_| Err(too_slow()));
             failures = if answer.is_ok() { 0 } else { failures + 1 };
             if let Err(error) = &answer {
                 metrics.store_error(error.kind().label());
             }
             match answer {
                 Ok(()) => self.found(Readiness::Ready, None).await,
-                Err(error) if failures >= FAILURES => self.found(Readiness::StoreLost, Some(&error)).await,
+                Err(error) if failures >= FAILURES => {
+                    self.found(Readiness::StoreLost, Some(&error)).await
+                }
                 Err(_) => {}
             }
             metrics.store_up(self.standing.borrow().readiness == Readiness::Ready);
@@ -154,7 +169,9 @@ impl Health {
 
     async fn report(&self, readiness: Readiness) {
         for name in NAMES {
-            self.reporter.set_service_status(name, readiness.status()).await;
+            self.reporter
+                .set_service_status(name, readiness.status())
+                .await;
         }
     }
 }
@@ -189,24 +206,34 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lost_store_is_told_within_three_seconds() {
         for how in [Ping::Fails, Ping::Hangs] {
-            let (health, store, metrics) = (new().await, Pinged::new(Ping::Answers), Metrics::default());
+            let (health, store, metrics) =
+                (new().await, Pinged::new(Ping::Answers), Metrics::default());
             let mut standing = health.standing();
             let told = async {
-                standing.wait_for(|now| now.readiness == Readiness::Ready).await.unwrap();
+                standing
+                    .wait_for(|now| now.readiness == Readiness::Ready)
+                    .await
+                    .unwrap();
                 let lost = Instant::now();
                 store.set(how);
-                standing.wait_for(|now| now.readiness == Readiness::StoreLost).await.unwrap();
+                standing
+                    .wait_for(|now| now.readiness == Readiness::StoreLost)
+                    .await
+                    .unwrap();
                 lost.elapsed()
             };
-            let told =
-                tokio::select! { told = told => told, never = health.follow(&store, &metrics) => match never {} };
+            let told = tokio::select! { told = told => told, never = health.follow(&store, &metrics) => match never {} };
             assert!(told <= Duration::from_secs(3), "{how:?}: {told:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_failed_ping_is_not_told() {
-        let (health, store, metrics) = (new().await, Pinged::new(Ping::FailsOnce), Metrics::default());
+        let (health, store, metrics) = (
+            new().await,
+            Pinged::new(Ping::FailsOnce),
+            Metrics::default(),
+        );
         let followed = timeout(Duration::from_secs(5), health.follow(&store, &metrics));
         let mut standing = health.standing();
         let lost = standing.wait_for(|now| now.readiness == Readiness::StoreLost);
@@ -219,41 +246,69 @@ mod tests {
         let (health, store, metrics) = (new().await, Pinged::new(Ping::Fails), Metrics::default());
         let mut standing = health.standing();
         let story = async {
-            standing.wait_for(|now| now.readiness == Readiness::StoreLost).await.unwrap();
+            standing
+                .wait_for(|now| now.readiness == Readiness::StoreLost)
+                .await
+                .unwrap();
             store.set(Ping::Answers);
-            standing.wait_for(|now| now.readiness == Readiness::Ready).await.unwrap();
+            standing
+                .wait_for(|now| now.readiness == Readiness::Ready)
+                .await
+                .unwrap();
         };
         tokio::select! { () = story => {}, never = health.follow(&store, &metrics) => match never {} }
     }
 
     #[tokio::test(start_paused = true)]
     async fn metrics_say_how_the_store_is() {
-        let (health, store, metrics) = (new().await, Pinged::new(Ping::Answers), Metrics::default());
-        let _: Result<Infallible, _> = timeout(Duration::from_secs(1), health.follow(&store, &metrics)).await;
+        let (health, store, metrics) =
+            (new().await, Pinged::new(Ping::Answers), Metrics::default());
+        let _: Result<Infallible, _> =
+            timeout(Duration::from_secs(1), health.follow(&store, &metrics)).await;
         let text = metrics.render();
         assert!(text.contains("countersign_store_up 1\n"), "{text}");
-        assert!(text.contains("countersign_store_restarts_seen_total 3\n"), "{text}");
+        assert!(
+            text.contains("countersign_store_restarts_seen_total 3\n"),
+            "{text}"
+        );
         store.set(Ping::Fails);
-        let _: Result<Infallible, _> = timeout(Duration::from_secs(2), health.follow(&store, &metrics)).await;
+        let _: Result<Infallible, _> =
+            timeout(Duration::from_secs(2), health.follow(&store, &metrics)).await;
         assert!(metrics.render().contains("countersign_store_up 0\n"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn since_when_it_is_so_is_known() {
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1)));
-        let (health, store, metrics) =
-            (Health::new(clock.clone()).await, Pinged::new(Ping::Answers), Metrics::default());
+        let (health, store, metrics) = (
+            Health::new(clock.clone()).await,
+            Pinged::new(Ping::Answers),
+            Metrics::default(),
+        );
         clock.advance(Duration::from_secs(1));
         let follow = || timeout(Duration::from_secs(2), health.follow(&store, &metrics));
         let _: Result<Infallible, _> = follow().await;
         let since = |secs| UnixTime::from_secs(secs);
-        let ready = Standing { readiness: Readiness::Ready, since: since(2) };
+        let ready = Standing {
+            readiness: Readiness::Ready,
+            since: since(2),
+        };
         assert_eq!(*health.standing().borrow(), ready);
         clock.advance(Duration::from_secs(1));
         let _: Result<Infallible, _> = follow().await;
-        assert_eq!(*health.standing().borrow(), ready, "what stays as it is, is so since it began");
+        assert_eq!(
+            *health.standing().borrow(),
+            ready,
+            "what stays as it is, is so since it began"
+        );
         health.drain().await;
-        assert_eq!(*health.standing().borrow(), Standing { readiness: Readiness::Draining, since: since(3) });
+        assert_eq!(
+            *health.standing().borrow(),
+            Standing {
+                readiness: Readiness::Draining,
+                since: since(3)
+            }
+        );
     }
 
     async fn new() -> Health {
@@ -293,11 +348,18 @@ mod tests {
             if now == Ping::FailsOnce as u8 {
                 self.set(Ping::Answers);
             }
-            if now == Ping::Answers as u8 { Ok(()) } else { Err(too_slow()) }
+            if now == Ping::Answers as u8 {
+                Ok(())
+            } else {
+                Err(too_slow())
+            }
         }
 
         fn status(&self) -> StoreStatus {
-            StoreStatus { restarts_seen: 3, ..StoreStatus::default() }
+            StoreStatus {
+                restarts_seen: 3,
+                ..StoreStatus::default()
+            }
         }
     }
 }

@@ -80,7 +80,12 @@ impl Listeners {
     pub fn addresses(&self) -> Addresses {
         let all = [&self.check, &self.api, &self.http, &self.ops];
         let [check, api, http, ops] = all.map(|listener| listener.address.clone());
-        Addresses { check, api, http, ops }
+        Addresses {
+            check,
+            api,
+            http,
+            ops,
+        }
     }
 }
 
@@ -110,7 +115,10 @@ pub(super) struct Listener {
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener, #[expect(dead_code, reason = "removes the file when it is dropped")] SocketFile),
+    Unix(
+        UnixListener,
+        #[expect(dead_code, reason = "removes the file when it is dropped")] SocketFile,
+    ),
 }
 
 /// An accepted connection, before TLS.
@@ -135,16 +143,37 @@ impl Stream {
 }
 
 impl Listener {
-    async fn bind(name: &'static str, protocol: Protocol, config: &ListenerConfig) -> Result<Self, BindError> {
-        let tls = config.tls.as_ref().map(|tls| Tls::load(tls, protocol)).transpose();
-        let tls = tls.map_err(|source| BindError::Tls { listener: name, source })?;
-        let failed = |source| BindError::Address { listener: name, address: config.address.clone(), source };
+    async fn bind(
+        name: &'static str,
+        protocol: Protocol,
+        config: &ListenerConfig,
+    ) -> Result<Self, BindError> {
+        let tls = config
+            .tls
+            .as_ref()
+            .map(|tls| Tls::load(tls, protocol))
+            .transpose();
+        let tls = tls.map_err(|source| BindError::Tls {
+            listener: name,
+            source,
+        })?;
+        let failed = |source| BindError::Address {
+            listener: name,
+            address: config.address.clone(),
+            source,
+        };
         let (socket, address) = match &config.address {
             ListenAddress::Tcp(address) => bind_tcp(*address).await,
             ListenAddress::Unix(path) => bind_unix(path).await,
         }
         .map_err(failed)?;
-        Ok(Self { name, address, protocol, tls, socket })
+        Ok(Self {
+            name,
+            address,
+            protocol,
+            tls,
+            socket,
+        })
     }
 
     /// The next connection.
@@ -156,7 +185,10 @@ impl Listener {
                 let _: io::Result<()> = stream.set_nodelay(true);
                 Ok(Stream::Tcp(stream))
             }
-            Socket::Unix(listener, _) => listener.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+            Socket::Unix(listener, _) => listener
+                .accept()
+                .await
+                .map(|(stream, _)| Stream::Unix(stream)),
         }
     }
 }
@@ -171,11 +203,15 @@ async fn bind_unix(path: &Path) -> io::Result<(Socket, ListenAddress)> {
     remove_stale(path).await?;
     let socket = UnixSocket::new_stream()?;
     // Before the file exists, so that at no time it is open to more than group; and after, since the umask took from it.
-    File::from(socket.as_fd().try_clone_to_owned()?).set_permissions(Permissions::from_mode(SOCKET_MODE))?;
+    File::from(socket.as_fd().try_clone_to_owned()?)
+        .set_permissions(Permissions::from_mode(SOCKET_MODE))?;
     socket.bind(path)?;
     let file = SocketFile::of(path)?;
     fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
-    Ok((Socket::Unix(socket.listen(BACKLOG)?, file), ListenAddress::Unix(path.to_owned())))
+    Ok((
+        Socket::Unix(socket.listen(BACKLOG)?, file),
+        ListenAddress::Unix(path.to_owned()),
+    ))
 }
 
 /// Removes a socket that nobody answers any more; leaves everything else for `bind` to fail on.
@@ -197,7 +233,10 @@ struct SocketFile {
 
 impl SocketFile {
     fn of(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), inode: inode(path)? })
+        Ok(Self {
+            path: path.to_owned(),
+            inode: inode(path)?,
+        })
     }
 }
 
@@ -231,7 +270,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("check.sock");
         let bound = bind_unix(&path).await.unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o660
+        );
         assert!(UnixStream::connect(&path).await.is_ok());
         drop(bound);
         assert!(!path.exists());
@@ -252,7 +294,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("check.sock");
         let first = bind_unix(&path).await.unwrap();
-        assert_eq!(bind_unix(&path).await.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(
+            bind_unix(&path).await.unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
         assert!(UnixStream::connect(&path).await.is_ok());
         drop(first);
     }
@@ -262,7 +307,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("precious");
         fs::write(&path, "content").unwrap();
-        assert_eq!(bind_unix(&path).await.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(
+            bind_unix(&path).await.unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
         assert_eq!(fs::read_to_string(&path).unwrap(), "content");
     }
 
@@ -283,8 +331,17 @@ mod tests {
         let mut config = Config::default();
         config.check.listener.address = ListenAddress::Tcp(taken.local_addr().unwrap());
         let error = Listeners::bind(&config).await.unwrap_err();
-        let expected = format!("the check listener can not listen on {}", taken.local_addr().unwrap());
+        let expected = format!(
+            "the check listener can not listen on {}",
+            taken.local_addr().unwrap()
+        );
         assert_eq!(error.to_string(), expected);
-        assert!(error.source().unwrap().to_string().starts_with("Address already in use"));
+        assert!(
+            error
+                .source()
+                .unwrap()
+                .to_string()
+                .starts_with("Address already in use")
+        );
     }
 }

@@ -109,18 +109,34 @@ pub enum ServerError {
 ///
 /// # Errors
 /// When a listener ends by itself; nothing is drained then.
-pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
+pub async fn run(
+    listeners: Listeners,
+    app: App,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
     announce(&listeners, &app.config);
-    let (store, clock, metrics) = (Arc::clone(&app.store), Arc::clone(&app.clock), Arc::clone(&app.metrics));
+    let (store, clock, metrics) = (
+        Arc::clone(&app.store),
+        Arc::clone(&app.clock),
+        Arc::clone(&app.metrics),
+    );
     let health = Health::new(Arc::clone(&clock)).await;
     let cached = CachedStore::new(store, Arc::clone(&clock), &app.config.cache, metrics);
     let diagnostics = Diagnostics::new(&app.config.diagnostics, clock, Arc::clone(&app.metrics));
-    let shared = Shared { cached, diagnostics, health };
-    let (workers, mut ended) =
-        Workers::start(app.config.workers.unwrap_or_else(processors)).map_err(ServerError::Workers)?;
+    let shared = Shared {
+        cached,
+        diagnostics,
+        health,
+    };
+    let (workers, mut ended) = Workers::start(app.config.workers.unwrap_or_else(processors))
+        .map_err(ServerError::Workers)?;
     let check = check_seats(&app, &shared, &workers)?;
     let (mut callers, mut ops) = serve(listeners, &app, check, &shared)?;
-    let Shared { cached, diagnostics, health } = &shared;
+    let Shared {
+        cached,
+        diagnostics,
+        health,
+    } = &shared;
     tokio::select! {
         () = shutdown => {}
         never = health.follow(cached.as_ref(), &app.metrics) => match never {},
@@ -148,11 +164,24 @@ struct Group {
 
 impl Group {
     fn new() -> Self {
-        Self { farewell: Farewell::new(), tasks: JoinSet::new() }
+        Self {
+            farewell: Farewell::new(),
+            tasks: JoinSet::new(),
+        }
     }
 
-    fn add<S: connection::Answer>(&mut self, listener: Listener, seats: Seats<S>, metrics: &Arc<Metrics>) {
-        self.tasks.spawn(accept::accept(listener, seats, Arc::clone(metrics), self.farewell.leave()));
+    fn add<S: connection::Answer>(
+        &mut self,
+        listener: Listener,
+        seats: Seats<S>,
+        metrics: &Arc<Metrics>,
+    ) {
+        self.tasks.spawn(accept::accept(
+            listener,
+            seats,
+            Arc::clone(metrics),
+            self.farewell.leave(),
+        ));
     }
 
     /// Tells every connection to leave, and waits for them; returns how many had to be cut off.
@@ -173,24 +202,44 @@ fn serve(
     callers.add(listeners.check, check, &app.metrics);
     let api = api_routes(app, issuer.clone(), shared)?.prepare();
     callers.add(listeners.api, Seats::here(api), &app.metrics);
-    callers.add(listeners.http, Seats::here(http::routes(app, issuer, shared.diagnostics.clone())), &app.metrics);
-    ops.add(listeners.ops, Seats::here(ops_routes(app, shared)), &app.metrics);
+    callers.add(
+        listeners.http,
+        Seats::here(http::routes(app, issuer, shared.diagnostics.clone())),
+        &app.metrics,
+    );
+    ops.add(
+        listeners.ops,
+        Seats::here(ops_routes(app, shared)),
+        &app.metrics,
+    );
     Ok((callers, ops))
 }
 
 /// What the check listener serves: on each worker a service of its own, so that what checks touch stays with its thread.
 fn check_seats(
     app: &App,
-    Shared { cached, diagnostics, health }: &Shared,
+    Shared {
+        cached,
+        diagnostics,
+        health,
+    }: &Shared,
     workers: &Workers,
 ) -> Result<Seats<CheckRoutes>, ServerError> {
     let others = Routes::new(health.service());
-    let others = if app.config.check.reflection { others.add_service(reflection(&[], &[])?) } else { others };
+    let others = if app.config.check.reflection {
+        others.add_service(reflection(&[], &[])?)
+    } else {
+        others
+    };
     let others = others.prepare();
     Ok(workers.seats(|| {
         let store: Arc<dyn CheckStore> = Arc::<CachedStore>::clone(cached);
         let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify).here();
-        let (config, metrics, entropy) = (Arc::clone(&app.config), Arc::clone(&app.metrics), Arc::clone(&app.entropy));
+        let (config, metrics, entropy) = (
+            Arc::clone(&app.config),
+            Arc::clone(&app.metrics),
+            Arc::clone(&app.entropy),
+        );
         let check = CheckService::new(verifier, config, metrics, diagnostics.clone(), entropy);
         CheckRoutes::new(check, others.clone())
     }))
@@ -204,23 +253,50 @@ fn processors() -> usize {
 /// What the api listener serves.
 fn api_routes(app: &App, issuer: Issuer, shared: &Shared) -> Result<Routes, ServerError> {
     let (diagnostics, health) = (shared.diagnostics.clone(), &shared.health);
-    let access = Access::new(app.admin_token.clone(), app.issuer_token.clone(), &app.config.api);
+    let access = Access::new(
+        app.admin_token.clone(),
+        app.issuer_token.clone(),
+        &app.config.api,
+    );
     let routes = api::routes(issuer, diagnostics, access).add_service(health.service());
     Ok(routes.add_service(reflection(&[api::v1::FILE_DESCRIPTOR_SET], &api::SERVICES)?))
 }
 
 /// What the ops listener serves.
-fn ops_routes(app: &App, Shared { cached, diagnostics, health }: &Shared) -> Router {
+fn ops_routes(
+    app: &App,
+    Shared {
+        cached,
+        diagnostics,
+        health,
+    }: &Shared,
+) -> Router {
     let store: Arc<dyn Pulse> = Arc::<CachedStore>::clone(cached);
-    let sources = console::Sources { diagnostics: diagnostics.clone(), standing: health.standing(), store };
+    let sources = console::Sources {
+        diagnostics: diagnostics.clone(),
+        standing: health.standing(),
+        store,
+    };
     ops::routes(health.standing(), Arc::clone(&app.metrics)).merge(console::routes(app, sources))
 }
 
 /// What issues, for whoever asks.
 fn issuer(app: &App) -> Issuer {
-    let App { store, clock, entropy, directory, .. } = app;
+    let App {
+        store,
+        clock,
+        entropy,
+        directory,
+        ..
+    } = app;
     let terms = Terms::of(&app.config);
-    Issuer::new(Arc::clone(store), Arc::clone(clock), Arc::clone(entropy), terms, directory.clone())
+    Issuer::new(
+        Arc::clone(store),
+        Arc::clone(clock),
+        Arc::clone(entropy),
+        terms,
+        directory.clone(),
+    )
 }
 
 /// Server reflection of health, of itself and of `services`, which are in `descriptors`.
@@ -231,7 +307,10 @@ fn reflection(
     services: &[&str],
 ) -> Result<ServerReflectionServer<impl ServerReflection>, ServerError> {
     let mut builder = tonic_reflection::server::Builder::configure();
-    for set in [tonic_health::pb::FILE_DESCRIPTOR_SET].iter().chain(descriptors) {
+    for set in [tonic_health::pb::FILE_DESCRIPTOR_SET]
+        .iter()
+        .chain(descriptors)
+    {
         builder = builder.register_encoded_file_descriptor_set(set);
     }
     for service in [HEALTH, REFLECTION].iter().chain(services) {
@@ -242,7 +321,12 @@ fn reflection(
 
 /// Says what listens where, and what an operator should think about.
 fn announce(listeners: &Listeners, config: &Config) {
-    for listener in [&listeners.check, &listeners.api, &listeners.http, &listeners.ops] {
+    for listener in [
+        &listeners.check,
+        &listeners.api,
+        &listeners.http,
+        &listeners.ops,
+    ] {
         tracing::info!(
             listener = listener.name,
             address = %listener.address,
@@ -257,7 +341,13 @@ fn announce(listeners: &Listeners, config: &Config) {
 }
 
 /// Leaves in the order that loses no request, and says how it ended.
-async fn leave(health: &Health, diagnostics: &Diagnostics, callers: Group, ops: Group, config: &ShutdownConfig) {
+async fn leave(
+    health: &Health,
+    diagnostics: &Diagnostics,
+    callers: Group,
+    ops: Group,
+    config: &ShutdownConfig,
+) {
     tracing::info!(delay = ?config.delay, timeout = ?config.timeout, "draining");
     health.drain().await;
     sleep(config.delay).await;
@@ -267,7 +357,10 @@ async fn leave(health: &Health, diagnostics: &Diagnostics, callers: Group, ops: 
     ops.leave(OPS_LEAVE).await;
     match cut {
         0 => tracing::info!("drained: every request was answered"),
-        cut => tracing::warn!(connections = cut, "drained: shutdown.timeout passed, and connections were cut off"),
+        cut => tracing::warn!(
+            connections = cut,
+            "drained: shutdown.timeout passed, and connections were cut off"
+        ),
     }
 }
 

@@ -25,11 +25,21 @@ pub(super) fn routes(standing: watch::Receiver<Standing>, metrics: Arc<Metrics>)
 async fn readyz(State(standing): State<watch::Receiver<Standing>>) -> impl IntoResponse {
     let readiness = standing.borrow().readiness;
     let ready = readiness == Readiness::Ready;
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let json = format!("{{\"ready\":{ready},\"reason\":\"{}\"}}\n", readiness.reason());
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let json = format!(
+        "{{\"ready\":{ready},\"reason\":\"{}\"}}\n",
+        readiness.reason()
+    );
     (status, [(header::CONTENT_TYPE, "application/json")], json)
 }
 
 async fn render(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], metrics.render())
+    (
+        [(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)],
+        metrics.render(),
+    )
 }

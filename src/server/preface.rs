@@ -16,7 +16,10 @@ pub(super) async fn await_preface<IO: AsyncRead + Unpin>(mut io: IO) -> io::Resu
     let mut first = [0; PREFACE.len()];
     io.read_exact(&mut first).await?;
     if first != *PREFACE {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the client does not speak HTTP/2"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the client does not speak HTTP/2",
+        ));
     }
     Ok(Rewound { handed_on: 0, io })
 }
@@ -33,7 +36,11 @@ pub(super) struct Rewound<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Rewound<IO> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let rest = &PREFACE[self.handed_on..];
         if rest.is_empty() {
             return Pin::new(&mut self.io).poll_read(cx, buffer);
@@ -46,7 +53,11 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Rewound<IO> {
 }
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Rewound<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
@@ -80,7 +91,13 @@ mod tests {
     #[tokio::test]
     async fn another_protocol_is_refused() {
         let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        assert_eq!(await_preface(request.as_slice()).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
-        assert_eq!(await_preface(&b"PRI"[..]).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(
+            await_preface(request.as_slice()).await.unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
+        assert_eq!(
+            await_preface(&b"PRI"[..]).await.unwrap_err().kind(),
+            io::ErrorKind::UnexpectedEof
+        );
     }
 }

@@ -40,8 +40,16 @@ impl Problem {
 
     /// The parameters of Problem Reporting, in the order in which they are sent.
     pub(crate) fn reported(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let more = self.parameters.iter().map(|(name, value)| (*name, value.as_str()));
-        [("oauth_problem", self.word), ("oauth_problem_advice", &*self.advice)].into_iter().chain(more)
+        let more = self
+            .parameters
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()));
+        [
+            ("oauth_problem", self.word),
+            ("oauth_problem_advice", &*self.advice),
+        ]
+        .into_iter()
+        .chain(more)
     }
 }
 
@@ -72,12 +80,18 @@ pub(crate) struct Explained {
 impl DenialStyle<'_> {
     /// What only `debug` tells, where `word` is the problem.
     fn debug(&self, word: &str) -> impl Iterator<Item = (&str, &str)> {
-        let base_string = self.base_string.as_deref().map(|text| ("base_string", text));
+        let base_string = self
+            .base_string
+            .as_deref()
+            .map(|text| ("base_string", text));
         let told = self.explained.as_ref();
         let cause = told.map(|explained| ("cause", explained.cause.as_str()));
         let untold = (base_string.is_some() && word == SIGNATURE_INVALID).then_some(NO_CAUSE);
         let remedy = told.map(|explained| explained.remedy.as_str()).or(untold);
-        base_string.into_iter().chain(cause).chain(remedy.map(|text| ("remedy", text)))
+        base_string
+            .into_iter()
+            .chain(cause)
+            .chain(remedy.map(|text| ("remedy", text)))
     }
 }
 
@@ -98,17 +112,35 @@ impl Problem {
         let reported: Vec<_> = self.reported().filter(|_| tells).collect();
         let (content_type, body) = if style.form {
             let id = ("decision_id", style.decision_id);
-            (FORM, form(reported.iter().copied().chain([id]).chain(style.debug(self.word))))
+            (
+                FORM,
+                form(
+                    reported
+                        .iter()
+                        .copied()
+                        .chain([id])
+                        .chain(style.debug(self.word)),
+                ),
+            )
         } else {
             (PROBLEM_JSON, self.json(&reported, style))
         };
-        Written { challenge: challenge(style.realm, reported.iter().copied()), content_type, body }
+        Written {
+            challenge: challenge(style.realm, reported.iter().copied()),
+            content_type,
+            body,
+        }
     }
 
     /// RFC 9457.
     fn json(&self, reported: &[(&str, &str)], style: &DenialStyle<'_>) -> String {
         // Texts and a number can always be written.
-        serde_json::to_string(&Json { problem: self, reported, style }).unwrap_or_default()
+        serde_json::to_string(&Json {
+            problem: self,
+            reported,
+            style,
+        })
+        .unwrap_or_default()
     }
 }
 
@@ -121,7 +153,11 @@ struct Json<'p> {
 
 impl Serialize for Json<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { problem, reported, style } = self;
+        let Self {
+            problem,
+            reported,
+            style,
+        } = self;
         let mut object = serializer.serialize_map(None)?;
         object.serialize_entry("type", "about:blank")?;
         object.serialize_entry("title", title(problem.status))?;
@@ -177,13 +213,19 @@ fn challenge<'p>(realm: &str, parameters: impl Iterator<Item = (&'p str, &'p str
 
 /// `application/x-www-form-urlencoded` with these parameters.
 pub(crate) fn form<'p>(parameters: impl Iterator<Item = (&'p str, &'p str)>) -> String {
-    let pairs: Vec<_> = parameters.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    let pairs: Vec<_> = parameters
+        .map(|(name, value)| format!("{name}={}", encoded(value)))
+        .collect();
     pairs.join("&")
 }
 
 /// Percent-encoded as RFC 5849 section 3.6 does it.
 fn encoded(value: &str) -> impl std::fmt::Display + '_ {
-    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
     utf8_percent_encode(value, ESCAPED)
 }
 
@@ -205,9 +247,10 @@ const fn status(stage: Stage) -> u16 {
 fn word(reason: Reason) -> &'static str {
     match reason {
         Reason::Rejected(rejection) if reason.stage() != Stage::NotProven => rejection.problem(),
-        Reason::Rejected(_) | Reason::UnknownConsumer | Reason::UnknownToken | Reason::MethodNotAllowed => {
-            SIGNATURE_INVALID
-        }
+        Reason::Rejected(_)
+        | Reason::UnknownConsumer
+        | Reason::UnknownToken
+        | Reason::MethodNotAllowed => SIGNATURE_INVALID,
         Reason::Unsigned | Reason::NonceWithoutTimestamp => "parameter_absent",
         Reason::PlaintextWithoutHttps => "signature_method_rejected",
         Reason::ConsumerDisabled => "consumer_key_refused",
@@ -227,7 +270,10 @@ fn word(reason: Reason) -> &'static str {
         | Reason::UserRequired
         | Reason::ScopeMissing
         | Reason::RealmMismatch => "permission_denied",
-        Reason::Parameter { problem: ParameterProblem::Absent, .. } => "parameter_absent",
+        Reason::Parameter {
+            problem: ParameterProblem::Absent,
+            ..
+        } => "parameter_absent",
         Reason::Parameter { .. } => "parameter_rejected",
         Reason::Body(_)
         | Reason::NotHttp
@@ -293,7 +339,9 @@ const SIGNATURE: &str = "The signature does not prove a known consumer and token
 fn capitalized(rejection: Rejection) -> String {
     let text = rejection.to_string();
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 fn skew(sent: u64, now: u64) -> String {
@@ -309,7 +357,9 @@ fn parameter(name: &str, problem: ParameterProblem) -> String {
         ParameterProblem::Absent => format!("Send {name}, signed with the others"),
         ParameterProblem::Duplicate => format!("Send {name} once"),
         ParameterProblem::Unexpected => format!("Leave {name} out here"),
-        ParameterProblem::Invalid if name == "x_auth_mode" => format!("The one {name} there is is client_auth"),
+        ParameterProblem::Invalid if name == "x_auth_mode" => {
+            format!("The one {name} there is is client_auth")
+        }
         ParameterProblem::Invalid => format!("The value of {name} can not be used"),
     }
 }
@@ -331,14 +381,30 @@ const fn body(gap: BodyGap) -> &'static str {
 
 fn parameters(reason: Reason) -> Vec<(&'static str, String)> {
     if let Reason::Rejected(rejection) = reason {
-        return if reason.stage() == Stage::Malformed { rejected(rejection) } else { Vec::new() };
+        return if reason.stage() == Stage::Malformed {
+            rejected(rejection)
+        } else {
+            Vec::new()
+        };
     }
-    if let Reason::TimestampRefused { earliest, latest, .. } | Reason::TimestampFenced { earliest, latest, .. } = reason
+    if let Reason::TimestampRefused {
+        earliest, latest, ..
+    }
+    | Reason::TimestampFenced {
+        earliest, latest, ..
+    } = reason
     {
-        return vec![("oauth_acceptable_timestamps", format!("{earliest}-{latest}"))];
+        return vec![(
+            "oauth_acceptable_timestamps",
+            format!("{earliest}-{latest}"),
+        )];
     }
     if let Reason::Parameter { name, problem } = reason {
-        let list = if problem == ParameterProblem::Absent { ABSENT } else { REJECTED };
+        let list = if problem == ParameterProblem::Absent {
+            ABSENT
+        } else {
+            REJECTED
+        };
         return vec![(list, name.to_owned())];
     }
     if reason == Reason::Unsigned {
@@ -369,5 +435,10 @@ const ABSENT: &str = "oauth_parameters_absent";
 const REJECTED: &str = "oauth_parameters_rejected";
 
 /// What RFC 5849 section 3.1 requires of every signed request.
-const REQUIRED: [&str; 5] =
-    ["oauth_consumer_key", "oauth_nonce", "oauth_signature", "oauth_signature_method", "oauth_timestamp"];
+const REQUIRED: [&str; 5] = [
+    "oauth_consumer_key",
+    "oauth_nonce",
+    "oauth_signature",
+    "oauth_signature_method",
+    "oauth_timestamp",
+];

@@ -23,7 +23,11 @@ pub(super) struct Stalling<IO> {
 impl<IO: AsyncWrite + Unpin> Stalling<IO> {
     /// `io`, whose writes wait for `limit` at most.
     pub(super) const fn new(io: IO, limit: Duration) -> Self {
-        Self { io, limit, waiting: None }
+        Self {
+            io,
+            limit,
+            waiting: None,
+        }
     }
 
     /// Does what writes, and minds how long it waits.
@@ -37,13 +41,25 @@ impl<IO: AsyncWrite + Unpin> Stalling<IO> {
             return Poll::Ready(done);
         }
         let limit = self.limit;
-        ready!(self.waiting.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads no answer")))
+        ready!(
+            self.waiting
+                .get_or_insert_with(|| Box::pin(sleep(limit)))
+                .as_mut()
+                .poll(cx)
+        );
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client reads no answer",
+        )))
     }
 }
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Stalling<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_patiently(cx, |io, cx| io.poll_write(cx, bytes))
     }
 
@@ -69,7 +85,11 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Stalling<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Stalling<IO> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_read(cx, buffer)
     }
 }
@@ -86,7 +106,10 @@ mod tests {
     async fn who_reads_nothing_is_given_up() {
         let (io, _peer) = duplex(8);
         let (mut io, begun) = (Stalling::new(io, LIMIT), Instant::now());
-        assert_eq!(io.write_all(&[0; 9]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(
+            io.write_all(&[0; 9]).await.unwrap_err().kind(),
+            io::ErrorKind::TimedOut
+        );
         assert_eq!(begun.elapsed(), LIMIT);
     }
 

@@ -54,7 +54,9 @@ pub(super) struct Tls {
 impl Tls {
     /// Reads the files that `config` names.
     pub(super) fn load(config: &TlsConfig, protocol: Protocol) -> Result<Self, TlsError> {
-        server_config(config, protocol).map(|current| Self { current: watch::Sender::new(Arc::new(current)) })
+        server_config(config, protocol).map(|current| Self {
+            current: watch::Sender::new(Arc::new(current)),
+        })
     }
 
     /// What to offer on a connection that begins now.
@@ -90,19 +92,38 @@ fn client_verifier(
     ca_file: Option<&Path>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let Some(path) = ca_file else { return Ok(WebPkiClientVerifier::no_client_auth()) };
-    let unusable = |source| TlsError::ClientCa { path: path.to_owned(), source };
+    let Some(path) = ca_file else {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    };
+    let unusable = |source| TlsError::ClientCa {
+        path: path.to_owned(),
+        source,
+    };
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path, "CA certificates")? {
-        roots.add(certificate).map_err(|_| unusable(VerifierBuilderError::NoRootAnchors))?;
+        roots
+            .add(certificate)
+            .map_err(|_| unusable(VerifierBuilderError::NoRootAnchors))?;
     }
-    WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider)).build().map_err(unusable)
+    WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider))
+        .build()
+        .map_err(unusable)
 }
 
 fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let failed = |source| TlsError::File { path: path.to_owned(), what, source };
-    let found: Vec<_> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(failed)?;
-    if found.is_empty() { Err(failed(pem::Error::NoItemsFound)) } else { Ok(found) }
+    let failed = |source| TlsError::File {
+        path: path.to_owned(),
+        what,
+        source,
+    };
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(failed)?;
+    if found.is_empty() {
+        Err(failed(pem::Error::NoItemsFound))
+    } else {
+        Ok(found)
+    }
 }
 
 #[cfg(test)]
@@ -117,14 +138,19 @@ mod tests {
         let empty = directory.path().join("empty.pem");
         fs::write(&empty, "").unwrap();
         let absent = directory.path().join("absent.pem");
-        for (file, certificate_file, key_file) in [(&empty, &empty, &empty), (&absent, &absent, &empty)] {
+        for (file, certificate_file, key_file) in
+            [(&empty, &empty, &empty), (&absent, &absent, &empty)]
+        {
             let config = TlsConfig {
                 certificate_file: certificate_file.clone(),
                 key_file: key_file.clone(),
                 client_ca_file: None,
             };
             let error = Tls::load(&config, Protocol::Http2).unwrap_err();
-            assert_eq!(error.to_string(), format!("{} can not be read as certificates in PEM", file.display()));
+            assert_eq!(
+                error.to_string(),
+                format!("{} can not be read as certificates in PEM", file.display())
+            );
         }
     }
 }

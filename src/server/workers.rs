@@ -43,7 +43,9 @@ impl Workers {
     /// When the system has none to give.
     pub(super) fn start(count: usize) -> io::Result<(Self, mpsc::Receiver<()>)> {
         let (ends, ended) = mpsc::channel(1);
-        let workers = (0..count).map(|_| Worker::start(TellsEnd(ends.clone()))).collect::<io::Result<_>>()?;
+        let workers = (0..count)
+            .map(|_| Worker::start(TellsEnd(ends.clone())))
+            .collect::<io::Result<_>>()?;
         Ok((Self(workers), ended))
     }
 
@@ -69,7 +71,10 @@ impl Worker {
             runtime.shutdown_background();
         };
         thread::Builder::new().name("check".to_owned()).spawn(run)?;
-        Ok(Self { runtime: handle, end })
+        Ok(Self {
+            runtime: handle,
+            end,
+        })
     }
 }
 
@@ -95,7 +100,10 @@ impl<S> Seats<S> {
 impl<S: Clone> Seats<S> {
     /// The place with the fewest connections, taken until what is returned is dropped.
     pub(super) fn take(&self) -> Seat<S> {
-        let fewest = self.0.iter().min_by_key(|seat| Arc::strong_count(&seat.taken));
+        let fewest = self
+            .0
+            .iter()
+            .min_by_key(|seat| Arc::strong_count(&seat.taken));
         #[expect(clippy::expect_used, reason = "each constructor makes one at least")]
         fewest.expect("there is a place").clone()
     }
@@ -103,7 +111,11 @@ impl<S: Clone> Seats<S> {
 
 impl<S> Seat<S> {
     fn new(runtime: Handle, service: S) -> Self {
-        Self { runtime, service, taken: Arc::new(()) }
+        Self {
+            runtime,
+            service,
+            taken: Arc::new(()),
+        }
     }
 }
 
@@ -128,7 +140,11 @@ mod tests {
     async fn a_worker_runs_what_it_is_given_on_its_own_thread_until_the_workers_end() {
         let (workers, mut ended) = Workers::start(1).unwrap();
         let seat = workers.seats(|| ()).take();
-        let ran = seat.runtime.spawn(async { thread::current().id() }).await.unwrap();
+        let ran = seat
+            .runtime
+            .spawn(async { thread::current().id() })
+            .await
+            .unwrap();
         assert_ne!(ran, thread::current().id());
         let never = seat.runtime.spawn(std::future::pending::<()>());
         assert!(ended.try_recv().is_err());

@@ -46,22 +46,34 @@ pub struct Changes {
 impl Changes {
     /// Tells `observer` of every change from now on, as long as it lives.
     pub fn subscribe(&self, observer: Weak<dyn Observe>) {
-        let mut observers = self.observers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut observers = self
+            .observers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         observers.retain(|observer| observer.strong_count() > 0);
         observers.push(observer);
     }
 
     /// Tells every observer.
     pub(super) fn tell(&self, change: &Change) {
-        let observers = self.observers.read().unwrap_or_else(PoisonError::into_inner);
-        observers.iter().filter_map(Weak::upgrade).for_each(|observer| observer.observe(change));
+        let observers = self
+            .observers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        observers
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|observer| observer.observe(change));
     }
 }
 
 /// Whether a change was made, or failed so that it may have been.
 pub(super) fn may_have_changed<T>(outcome: &Result<T, StoreError>) -> bool {
     let refused = [StoreErrorKind::AlreadyExists, StoreErrorKind::Conflict];
-    outcome.as_ref().err().is_none_or(|error| !refused.contains(&error.kind()))
+    outcome
+        .as_ref()
+        .err()
+        .is_none_or(|error| !refused.contains(&error.kind()))
 }
 
 impl fmt::Debug for Changes {

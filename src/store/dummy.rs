@@ -9,8 +9,9 @@ use super::StoreError;
 use super::record::Records;
 use crate::clock::UnixTime;
 use crate::model::{
-    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, Flow,
-    Generation, PasswordHash, Scopes, Secret, Token, TokenStatus, User, UserId, UserStatus, Username, ValueError,
+    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret,
+    ConsumerStatus, Flow, Generation, PasswordHash, Scopes, Secret, Token, TokenStatus, User,
+    UserId, UserStatus, Username, ValueError,
 };
 
 /// A consumer, a token and a user as they are written.
@@ -27,7 +28,10 @@ impl Dummies {
         let token = token(&consumer.key).ok()?;
         let user = user().ok()?;
         Some(Self {
-            consumer: (consumer.key.clone(), records.encode_consumer(&consumer).ok()?),
+            consumer: (
+                consumer.key.clone(),
+                records.encode_consumer(&consumer).ok()?,
+            ),
             token: (token.token.clone(), records.encode_token(&token).ok()?),
             user: (user.id.clone(), records.encode_user(&user).ok()?),
         })
@@ -66,7 +70,10 @@ fn consumer() -> Result<Consumer, ValueError> {
         app_url: String::new(),
         verified: false,
         status: ConsumerStatus::Disabled,
-        secrets: vec![ConsumerSecret { secret: secret(), expires_at: None }],
+        secrets: vec![ConsumerSecret {
+            secret: secret(),
+            expires_at: None,
+        }],
         rsa_public_keys: Vec::new(),
         signature_methods: BTreeSet::new(),
         flows: [Flow::TwoLegged, Flow::ThreeLegged].into(),

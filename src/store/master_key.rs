@@ -66,7 +66,9 @@ pub(super) enum MasterKeyError {
     TooLong { path: PathBuf },
     #[error("line {line} of the master key file: {problem}")]
     Line { line: usize, problem: LineProblem },
-    #[error("the master key file has no key; put the line that `countersign keygen` prints into it")]
+    #[error(
+        "the master key file has no key; put the line that `countersign keygen` prints into it"
+    )]
     Empty,
 }
 
@@ -77,7 +79,9 @@ pub(super) enum LineProblem {
     NoColon,
     #[error("the key id must be 1 to 32 letters, digits, - or _")]
     Id,
-    #[error("the key is not base64 of 32 bytes; copy the whole line that `countersign keygen` printed")]
+    #[error(
+        "the key is not base64 of 32 bytes; copy the whole line that `countersign keygen` printed"
+    )]
     Key,
     #[error("its key id stands on line {0} already; give each key an id of its own")]
     Duplicate(usize),
@@ -91,17 +95,25 @@ impl MasterKeys {
     /// Reads the keys of a file that only its owner, or also its group, may read: what Kubernetes mounts with an
     /// `fsGroup` is readable by that group.
     pub(super) fn read(path: &Path) -> Result<Self, MasterKeyError> {
-        let failed = |source| MasterKeyError::Read { path: path.to_owned(), source };
+        let failed = |source| MasterKeyError::Read {
+            path: path.to_owned(),
+            source,
+        };
         let file = File::open(path).map_err(failed)?;
         let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
         if mode & EXPOSED != 0 {
-            return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
+            return Err(MasterKeyError::Exposed {
+                path: path.to_owned(),
+                mode,
+            });
         }
         let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN + 1));
         let limit = u64::try_from(MAX_FILE_LEN + 1).unwrap_or(u64::MAX);
         file.take(limit).read_to_end(&mut text).map_err(failed)?;
         if text.len() > MAX_FILE_LEN {
-            return Err(MasterKeyError::TooLong { path: path.to_owned() });
+            return Err(MasterKeyError::TooLong {
+                path: path.to_owned(),
+            });
         }
         Self::parse(&text)
     }
@@ -113,12 +125,16 @@ impl MasterKeys {
     pub(super) fn create(path: &Path, entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
         let line = new_master_key(entropy);
         let unfinished = path.with_added_extension(&line[..2 * ID_BYTES]);
-        let written = write_private(&unfinished, &line).and_then(|()| fs::hard_link(&unfinished, path));
+        let written =
+            write_private(&unfinished, &line).and_then(|()| fs::hard_link(&unfinished, path));
         let removed = fs::remove_file(&unfinished);
         written
             .and(removed)
             .and_then(|()| sync_directory(directory_of(path)))
-            .map_err(|source| MasterKeyError::Write { path: path.to_owned(), source })?;
+            .map_err(|source| MasterKeyError::Write {
+                path: path.to_owned(),
+                source,
+            })?;
         Self::read(path)
     }
 
@@ -136,7 +152,10 @@ impl MasterKeys {
             if line.is_empty() || line.starts_with(b"#") {
                 continue;
             }
-            let wrong = |problem| MasterKeyError::Line { line: at + 1, problem };
+            let wrong = |problem| MasterKeyError::Line {
+                line: at + 1,
+                problem,
+            };
             let key = MasterKey::parse(line).map_err(wrong)?;
             if let Some(same) = keys.iter().position(|other| other.id == key.id) {
                 return Err(wrong(LineProblem::Duplicate(lines[same])));
@@ -144,7 +163,11 @@ impl MasterKeys {
             keys.push(key);
             lines.push(at + 1);
         }
-        if keys.is_empty() { Err(MasterKeyError::Empty) } else { Ok(Self(keys)) }
+        if keys.is_empty() {
+            Err(MasterKeyError::Empty)
+        } else {
+            Ok(Self(keys))
+        }
     }
 
     /// The key that seals.
@@ -160,7 +183,9 @@ impl MasterKeys {
 
 impl fmt::Debug for MasterKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|key| &key.id)).finish()
+        f.debug_list()
+            .entries(self.0.iter().map(|key| &key.id))
+            .finish()
     }
 }
 
@@ -181,17 +206,28 @@ impl MasterKey {
         let line = std::str::from_utf8(line).map_err(|_| LineProblem::Text)?;
         let (id, encoded) = line.split_once(':').ok_or(LineProblem::NoColon)?;
         let fits = (1..=32).contains(&id.len());
-        if !fits || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+        if !fits
+            || !id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        {
             return Err(LineProblem::Id);
         }
         let bytes = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| LineProblem::Key)?);
         let cipher = XChaCha20Poly1305::new_from_slice(&bytes).map_err(|_| LineProblem::Key)?;
-        Ok(Self { id: id.into(), cipher })
+        Ok(Self {
+            id: id.into(),
+            cipher,
+        })
     }
 }
 
 fn write_private(path: &Path, line: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(line.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()
@@ -236,15 +272,23 @@ mod tests {
             ("bad id:AAAA", LineProblem::Id),
             (":AAAA", LineProblem::Id),
             (short, LineProblem::Key),
-            (&format!("{id}:{}", STANDARD.encode([7; 32])), LineProblem::Duplicate(1)),
+            (
+                &format!("{id}:{}", STANDARD.encode([7; 32])),
+                LineProblem::Duplicate(1),
+            ),
         ] {
             let error = MasterKeys::parse(format!("{}\n{line}\n", *good).as_bytes()).unwrap_err();
-            let MasterKeyError::Line { line: 2, problem } = &error else { panic!("{error:?}") };
+            let MasterKeyError::Line { line: 2, problem } = &error else {
+                panic!("{error:?}")
+            };
             assert_eq!(*problem, expected);
             let secret = line.split_once(':').map_or(line, |(_, key)| key);
             assert!(!format!("{error} {error:?}").contains(secret), "{error}");
         }
-        assert!(matches!(MasterKeys::parse(b"\n# none\n"), Err(MasterKeyError::Empty)));
+        assert!(matches!(
+            MasterKeys::parse(b"\n# none\n"),
+            Err(MasterKeyError::Empty)
+        ));
     }
 
     #[test]
@@ -265,7 +309,10 @@ mod tests {
         for mode in [0o644, 0o604, 0o620] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let error = MasterKeys::read(&path).unwrap_err().to_string();
-            assert!(error.contains(&format!("chmod 600 {}", path.display())), "{error}");
+            assert!(
+                error.contains(&format!("chmod 600 {}", path.display())),
+                "{error}"
+            );
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
         assert!(MasterKeys::read(&path).is_ok());
@@ -277,7 +324,10 @@ mod tests {
         let path = directory.path().join("master-key");
         MasterKeys::create(&path, &SystemEntropy).unwrap();
         let before = fs::read(&path).unwrap();
-        assert!(matches!(MasterKeys::create(&path, &SystemEntropy), Err(MasterKeyError::Write { .. })));
+        assert!(matches!(
+            MasterKeys::create(&path, &SystemEntropy),
+            Err(MasterKeyError::Write { .. })
+        ));
         assert_eq!(fs::read(&path).unwrap(), before);
     }
 

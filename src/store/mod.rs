@@ -31,7 +31,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::clock::UnixTime;
 use crate::model::{
-    AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId, UserStanding, Username,
+    AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId,
+    UserStanding, Username,
 };
 
 pub use cache::CachedStore;
@@ -61,7 +62,11 @@ pub trait CheckStore: Send + Sync + fmt::Debug {
     ///
     /// A false yes (a record that was deleted or never was) lets a stranger try to sign as it; a false no refuses an
     /// honest caller. Neither may come from a fault: a store that is not sure returns an error.
-    async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError>;
+    async fn credentials(
+        &self,
+        consumer: &ConsumerKey,
+        token: Option<&Token>,
+    ) -> Result<Credentials, StoreError>;
 
     /// Claims a nonce as [`claim_nonce`](Self::claim_nonce) does, where that takes no waiting: `None` where that must be
     /// called, with the same claim, which may be remembered by then.
@@ -135,7 +140,11 @@ pub trait Store: CheckStore + Pulse {
     async fn consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError>;
 
     /// Lists consumers by their keys.
-    async fn consumers(&self, after: Option<&ConsumerKey>, limit: usize) -> Result<Vec<Consumer>, StoreError>;
+    async fn consumers(
+        &self,
+        after: Option<&ConsumerKey>,
+        limit: usize,
+    ) -> Result<Vec<Consumer>, StoreError>;
 
     /// Keeps a new access token. That its consumer exists is for the caller to know.
     ///
@@ -195,7 +204,11 @@ pub trait Store: CheckStore + Pulse {
     /// # Errors
     /// [`StoreErrorKind::Conflict`] as `replace_…` has it; [`StoreErrorKind::AlreadyExists`] when the access token's name
     /// is taken. After [`StoreErrorKind::Unavailable`] the exchange may have taken place, and its answer is lost.
-    async fn exchange_request_token(&self, used: &RequestToken, issued: &AccessToken) -> Result<(), StoreError>;
+    async fn exchange_request_token(
+        &self,
+        used: &RequestToken,
+        issued: &AccessToken,
+    ) -> Result<(), StoreError>;
 
     /// The temporary credentials of that name, whoever's they are.
     async fn request_token(&self, token: &Token) -> Result<Option<RequestToken>, StoreError>;
@@ -211,10 +224,18 @@ pub trait Store: CheckStore + Pulse {
 
     /// Counts one more attempt and returns how many there were in the window that the first of them opened, this one
     /// included. Attempts that race are all counted; one whose outcome was unknown may be counted twice.
-    async fn count_attempt(&self, counter: &AttemptCounter, window: Duration) -> Result<u64, StoreError>;
+    async fn count_attempt(
+        &self,
+        counter: &AttemptCounter,
+        window: Duration,
+    ) -> Result<u64, StoreError>;
 
     /// Takes attempts back that turned out not to be failures: the counter never falls below zero.
-    async fn take_attempts_back(&self, counter: &AttemptCounter, attempts: u64) -> Result<(), StoreError>;
+    async fn take_attempts_back(
+        &self,
+        counter: &AttemptCounter,
+        attempts: u64,
+    ) -> Result<(), StoreError>;
 
     /// Ends cleanly: what a clean end promises to keep is durable when this returns. Nothing may be asked afterwards.
     async fn close(&self) -> Result<(), StoreError>;
@@ -239,8 +260,12 @@ pub struct AttemptCounter([u8; 16]);
 impl AttemptCounter {
     /// The counter of `subject` among those of `kind`, for example an address among `"password-address"`.
     pub fn new(kind: &'static str, subject: &[u8]) -> Self {
-        let digest: [u8; 32] =
-            Sha256::new().chain_update(kind).chain_update([0]).chain_update(subject).finalize().into();
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(kind)
+            .chain_update([0])
+            .chain_update(subject)
+            .finalize()
+            .into();
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);
         Self(id)
@@ -364,7 +389,11 @@ impl StoreErrorKind {
 impl StoreError {
     /// An error of that kind; `context` says what was being done.
     pub const fn new(kind: StoreErrorKind, context: &'static str) -> Self {
-        Self { kind, context, source: None }
+        Self {
+            kind,
+            context,
+            source: None,
+        }
     }
 
     /// Adds what caused it, which must not carry a secret or a key.

@@ -29,7 +29,12 @@ impl NonceId {
         let token = claim.token.map_or("", |token| token.as_str()).as_bytes();
         let timestamp = claim.timestamp.to_be_bytes();
         let mut hash = Sha256::new();
-        for part in [claim.consumer.as_str().as_bytes(), token, &timestamp, claim.nonce] {
+        for part in [
+            claim.consumer.as_str().as_bytes(),
+            token,
+            &timestamp,
+            claim.nonce,
+        ] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }

@@ -42,7 +42,11 @@ pub async fn open(
             Ok(EmbeddedStore::in_memory(records(keys.map_err(unusable)?), clock).await?)
         }
         StoreUrl::Redis(url) => {
-            let file = config.master_key_file.as_deref().ok_or(OpenError::NoKey).map_err(unusable)?;
+            let file = config
+                .master_key_file
+                .as_deref()
+                .ok_or(OpenError::NoKey)
+                .map_err(unusable)?;
             let keys = MasterKeys::read(file).map_err(unusable)?;
             Ok(RedisStore::open(url, config, records(keys), clock, &*entropy).await?)
         }
@@ -60,9 +64,17 @@ fn embedded_keys(
     let keys = match &config.master_key_file {
         Some(file) => MasterKeys::read(file),
         None if own.exists() => MasterKeys::read(&own),
-        None if store.exists() => return Err(OpenError::KeyLost { key: own, store: store.to_owned() }),
+        None if store.exists() => {
+            return Err(OpenError::KeyLost {
+                key: own,
+                store: store.to_owned(),
+            });
+        }
         None => {
-            create_directory(data_dir).map_err(|source| OpenError::DataDir { path: data_dir.to_owned(), source })?;
+            create_directory(data_dir).map_err(|source| OpenError::DataDir {
+                path: data_dir.to_owned(),
+                source,
+            })?;
             MasterKeys::create(&own, entropy)
         }
     };
@@ -81,7 +93,10 @@ enum OpenError {
     #[error("the store {} is there, but its master key file {} is not; put the key file back, since without it no secret can be read", store.display(), key.display())]
     KeyLost { key: PathBuf, store: PathBuf },
     #[error("can not make the data directory {}", path.display())]
-    DataDir { path: PathBuf, source: std::io::Error },
+    DataDir {
+        path: PathBuf,
+        source: std::io::Error,
+    },
 }
 
 fn unusable(error: impl Into<OpenError>) -> StoreError {

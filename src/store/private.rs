@@ -12,7 +12,9 @@ pub(super) fn create_directory(path: &Path) -> io::Result<()> {
 
 /// The directory that `path` is in.
 pub(super) fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."))
 }
 
 /// Makes what was created, renamed or linked in a directory durable.

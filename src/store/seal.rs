@@ -30,7 +30,9 @@ pub(super) struct RecordId(Vec<u8>);
 /// Why a secret can not be sealed or opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SealError {
-    #[error("it is sealed with the master key {0:?}, which is not in the master key file; add that key's line to it")]
+    #[error(
+        "it is sealed with the master key {0:?}, which is not in the master key file; add that key's line to it"
+    )]
     UnknownKey(Box<str>),
     #[error("the sealed secret is damaged or belongs to another record")]
     Refused,
@@ -53,9 +55,19 @@ impl Sealer {
         let key = self.keys.sealing();
         let mut nonce = [0; NONCE_LEN];
         self.entropy.fill(&mut nonce);
-        let payload = Payload { msg: secret.expose(), aad: &record.0 };
-        let ciphertext = key.cipher().encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::TooLong)?;
-        Ok(format!("{}:{}", key.id(), STANDARD.encode([&nonce[..], &ciphertext].concat())))
+        let payload = Payload {
+            msg: secret.expose(),
+            aad: &record.0,
+        };
+        let ciphertext = key
+            .cipher()
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| SealError::TooLong)?;
+        Ok(format!(
+            "{}:{}",
+            key.id(),
+            STANDARD.encode([&nonce[..], &ciphertext].concat())
+        ))
     }
 
     /// A random number that is never drawn twice.
@@ -68,11 +80,22 @@ impl Sealer {
     /// Opens a secret of one record.
     pub(super) fn open(&self, sealed: &str, record: &RecordId) -> Result<Secret, SealError> {
         let (id, encoded) = sealed.split_once(':').ok_or(SealError::Malformed)?;
-        let key = self.keys.of_id(id).ok_or_else(|| SealError::UnknownKey(id.into()))?;
+        let key = self
+            .keys
+            .of_id(id)
+            .ok_or_else(|| SealError::UnknownKey(id.into()))?;
         let bytes = STANDARD.decode(encoded).map_err(|_| SealError::Malformed)?;
-        let (nonce, ciphertext) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Malformed)?;
-        let payload = Payload { msg: ciphertext, aad: &record.0 };
-        let opened = key.cipher().decrypt(&XNonce::from(*nonce), payload).map_err(|_| SealError::Refused)?;
+        let (nonce, ciphertext) = bytes
+            .split_first_chunk::<NONCE_LEN>()
+            .ok_or(SealError::Malformed)?;
+        let payload = Payload {
+            msg: ciphertext,
+            aad: &record.0,
+        };
+        let opened = key
+            .cipher()
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map_err(|_| SealError::Refused)?;
         Ok(Secret::new(&Zeroizing::new(opened)[..]))
     }
 }
@@ -114,8 +137,16 @@ mod tests {
         let sealed = sealer.seal(&secret(), &record).unwrap();
         assert_eq!(sealer.open(&sealed, &record).unwrap(), secret());
         let bytes = STANDARD.decode(sealed.split_once(':').unwrap().1).unwrap();
-        assert!(!bytes.windows(6).any(|window| window == &secret().expose()[..6]));
-        assert_ne!(sealed, sealer.seal(&secret(), &record).unwrap(), "a nonce was used twice");
+        assert!(
+            !bytes
+                .windows(6)
+                .any(|window| window == &secret().expose()[..6])
+        );
+        assert_ne!(
+            sealed,
+            sealer.seal(&secret(), &record).unwrap(),
+            "a nonce was used twice"
+        );
     }
 
     #[test]
@@ -126,7 +157,12 @@ mod tests {
         let rotated = sealer(&[&new, &old]);
         assert_eq!(rotated.open(&sealed, &record).unwrap(), secret());
         let new_id = new.split_once(':').unwrap().0;
-        assert!(rotated.seal(&secret(), &record).unwrap().starts_with(&format!("{new_id}:")));
+        assert!(
+            rotated
+                .seal(&secret(), &record)
+                .unwrap()
+                .starts_with(&format!("{new_id}:"))
+        );
     }
 
     #[test]
@@ -143,7 +179,9 @@ mod tests {
     #[test]
     fn a_sealed_secret_can_not_be_moved_to_another_record() {
         let sealer = sealer(&[&line()]);
-        let sealed = sealer.seal(&secret(), &RecordId::new("token", &["ab", "c"])).unwrap();
+        let sealed = sealer
+            .seal(&secret(), &RecordId::new("token", &["ab", "c"]))
+            .unwrap();
         for other in [
             RecordId::new("token", &["a", "bc"]),
             RecordId::new("token", &["abc"]),
@@ -165,9 +203,18 @@ mod tests {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
             let changed = format!("{id}:{}", STANDARD.encode(changed));
-            assert_eq!(sealer.open(&changed, &record), Err(SealError::Refused), "byte {at}");
+            assert_eq!(
+                sealer.open(&changed, &record),
+                Err(SealError::Refused),
+                "byte {at}"
+            );
         }
-        for malformed in [id, &format!("{id}:"), &format!("{id}:AAAA"), &format!("{id}:!")] {
+        for malformed in [
+            id,
+            &format!("{id}:"),
+            &format!("{id}:AAAA"),
+            &format!("{id}:!"),
+        ] {
             assert_eq!(sealer.open(malformed, &record), Err(SealError::Malformed));
         }
     }

@@ -33,7 +33,11 @@ pub fn log_to_stderr(config: &LogConfig) -> Result<(), LogError> {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(!config.json && io::stderr().is_terminal());
-    let started = if config.json { logs.json().flatten_event(true).try_init() } else { logs.try_init() };
+    let started = if config.json {
+        logs.json().flatten_event(true).try_init()
+    } else {
+        logs.try_init()
+    };
     started.map_err(LogError)
 }
 
@@ -66,7 +70,8 @@ impl Metrics {
     /// Counts a decision and how long it took. `result` is `allow`, `anonymous`, `deny`, `would_deny` or `error`;
     /// `reason` is from a closed set.
     pub fn decision(&self, result: &'static str, reason: &'static str, took: Duration) {
-        self.decisions.count(&DecisionLabels { result, reason }, took);
+        self.decisions
+            .count(&DecisionLabels { result, reason }, took);
     }
 
     /// Counts a signature that did not match; `cause` is from a closed set.
@@ -76,8 +81,19 @@ impl Metrics {
 
     /// Counts a request for credentials. `result` is `issue`, `deny` or `error`; `endpoint` and `reason` are from closed
     /// sets.
-    pub fn token_request(&self, endpoint: &'static str, result: &'static str, reason: &'static str) {
-        self.token_requests.get_or_create(&EndpointLabels { endpoint, result, reason }).inc();
+    pub fn token_request(
+        &self,
+        endpoint: &'static str,
+        result: &'static str,
+        reason: &'static str,
+    ) {
+        self.token_requests
+            .get_or_create(&EndpointLabels {
+                endpoint,
+                result,
+                reason,
+            })
+            .inc();
     }
 
     /// Counts a call to the store that failed; `kind` is from a closed set.
@@ -92,42 +108,61 @@ impl Metrics {
 
     /// Says what the store tells of itself: restarts seen so far, and the nonces kept in this process.
     pub fn store_status(&self, restarts_seen: u64, nonces: u64) {
-        self.store_restarts.inner().store(restarts_seen, std::sync::atomic::Ordering::Relaxed);
-        self.store_nonces.set(i64::try_from(nonces).unwrap_or(i64::MAX));
+        self.store_restarts
+            .inner()
+            .store(restarts_seen, std::sync::atomic::Ordering::Relaxed);
+        self.store_nonces
+            .set(i64::try_from(nonces).unwrap_or(i64::MAX));
     }
 
     /// Counts a look-up of credentials by whether copies were enough.
     pub fn cache_lookup(&self, hit: bool) {
-        if hit { &self.cache_lookups.hits } else { &self.cache_lookups.misses }.raise();
+        if hit {
+            &self.cache_lookups.hits
+        } else {
+            &self.cache_lookups.misses
+        }
+        .raise();
     }
 
     /// Counts a change that copies were dropped for; `changed` is from a closed set.
     pub fn cache_invalidation(&self, changed: &'static str) {
-        self.cache_invalidations.get_or_create(&ChangedLabel { changed }).inc();
+        self.cache_invalidations
+            .get_or_create(&ChangedLabel { changed })
+            .inc();
     }
 
     /// Says how many copies of records there are, and how many bytes they take.
     pub fn cache_size(&self, entries: u64, bytes: u64) {
-        self.cache_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
-        self.cache_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.cache_entries
+            .set(i64::try_from(entries).unwrap_or(i64::MAX));
+        self.cache_bytes
+            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Says whether changes of other replicas are heard, and how many of ours they could not be told so far.
     pub fn changes(&self, heard: bool, untold: u64) {
         self.changes_heard.set(i64::from(heard));
-        self.changes_untold.inner().store(untold, std::sync::atomic::Ordering::Relaxed);
+        self.changes_untold
+            .inner()
+            .store(untold, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Counts a connection as open until what is returned is dropped.
     pub fn connection(&self, listener: &'static str) -> OpenConnection {
-        let open = self.connections.get_or_create(&ListenerLabel { listener }).clone();
+        let open = self
+            .connections
+            .get_or_create(&ListenerLabel { listener })
+            .clone();
         open.inc();
         OpenConnection { open }
     }
 
     /// Counts a connection that was closed before it could ask anything; `reason` is from a closed set.
     pub fn connection_dropped(&self, listener: &'static str, reason: &'static str) {
-        self.connections_dropped.get_or_create(&DropLabels { listener, reason }).inc();
+        self.connections_dropped
+            .get_or_create(&DropLabels { listener, reason })
+            .inc();
     }
 
     /// Every series in the OpenMetrics text format, whose media type is [`Self::CONTENT_TYPE`].
@@ -172,24 +207,50 @@ impl Metrics {
         let registry = &mut self.registry;
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version that runs", build);
-        registry.register("decisions", "Checks by result and reason", self.decisions.by_reason.clone());
+        registry.register(
+            "decisions",
+            "Checks by result and reason",
+            self.decisions.by_reason.clone(),
+        );
         let help = "How long a check took, from the request to the answer";
-        registry.register_with_unit("check_duration", help, Unit::Seconds, self.decisions.took.clone());
+        registry.register_with_unit(
+            "check_duration",
+            help,
+            Unit::Seconds,
+            self.decisions.took.clone(),
+        );
         let help = "Signatures that did not match, by what their clients did otherwise";
         registry.register("diagnoses", help, self.diagnoses.clone());
         let help = "Requests for credentials by endpoint, result and reason";
         registry.register("token_requests", help, self.token_requests.clone());
-        registry.register("store_errors", "Calls to the store that failed, by kind", self.store_errors.clone());
-        registry.register("store_up", "Whether the store answers: 1 or 0", self.store_up.clone());
-        let help = "Restarts of the server behind the store, each of which may have forgotten nonces";
+        registry.register(
+            "store_errors",
+            "Calls to the store that failed, by kind",
+            self.store_errors.clone(),
+        );
+        registry.register(
+            "store_up",
+            "Whether the store answers: 1 or 0",
+            self.store_up.clone(),
+        );
+        let help =
+            "Restarts of the server behind the store, each of which may have forgotten nonces";
         registry.register("store_restarts_seen", help, self.store_restarts.clone());
         let help = "Nonces kept in this process; 0 where Redis keeps them";
         registry.register("store_nonces", help, self.store_nonces.clone());
         self.register_cache();
         let registry = &mut self.registry;
-        registry.register("connections", "Open connections by listener", self.connections.clone());
+        registry.register(
+            "connections",
+            "Open connections by listener",
+            self.connections.clone(),
+        );
         let help = "Connections closed before they asked anything, by listener and reason";
-        registry.register("connections_dropped", help, self.connections_dropped.clone());
+        registry.register(
+            "connections_dropped",
+            help,
+            self.connections_dropped.clone(),
+        );
         self
     }
 }
@@ -200,9 +261,21 @@ impl Metrics {
         let help = "Look-ups of credentials by whether copies in memory were enough: hit or miss";
         registry.register("cache_lookups", help, self.cache_lookups.family.clone());
         let help = "Changes for which copies were dropped, by what changed";
-        registry.register("cache_invalidations", help, self.cache_invalidations.clone());
-        registry.register("cache_entries", "Copies of records in memory", self.cache_entries.clone());
-        registry.register("cache_bytes", "Memory that copies of records take, estimated", self.cache_bytes.clone());
+        registry.register(
+            "cache_invalidations",
+            help,
+            self.cache_invalidations.clone(),
+        );
+        registry.register(
+            "cache_entries",
+            "Copies of records in memory",
+            self.cache_entries.clone(),
+        );
+        registry.register(
+            "cache_bytes",
+            "Memory that copies of records take, estimated",
+            self.cache_bytes.clone(),
+        );
         let help = "Whether changes made by other replicas are heard at once: 1 or 0";
         registry.register("changes_heard", help, self.changes_heard.clone());
         let help = "Changes that the other replicas could not be told at once";
@@ -228,8 +301,13 @@ impl Decisions {
     }
 
     fn series(&self, labels: &DecisionLabels) -> (Tally, Durations) {
-        let result = ResultLabel { result: labels.result };
-        (self.by_reason.get_or_create_owned(labels), self.took.get_or_create_owned(&result))
+        let result = ResultLabel {
+            result: labels.result,
+        };
+        (
+            self.by_reason.get_or_create_owned(labels),
+            self.took.get_or_create_owned(&result),
+        )
     }
 }
 
@@ -239,7 +317,10 @@ fn add((count, durations): &(Tally, Durations), took: Duration) {
 }
 
 /// What most checks end with.
-const ALLOWED: DecisionLabels = DecisionLabels { result: "allow", reason: "ok" };
+const ALLOWED: DecisionLabels = DecisionLabels {
+    result: "allow",
+    reason: "ok",
+};
 
 /// Two series of one family, at hand without looking them up by their labels for every check.
 struct CacheLookups {
@@ -253,7 +334,11 @@ impl Default for CacheLookups {
         let family = Family::<OutcomeLabel, Tally>::default();
         let series = |outcome| family.get_or_create(&OutcomeLabel { outcome }).clone();
         let (hits, misses) = (series("hit"), series("miss"));
-        Self { family, hits, misses }
+        Self {
+            family,
+            hits,
+            misses,
+        }
     }
 }
 
@@ -337,10 +422,22 @@ mod tests {
         metrics.decision("deny", "nonce_used", Duration::from_micros(300));
         metrics.decision("deny", "nonce_used", Duration::from_micros(300));
         let series = series(&metrics);
-        assert_eq!(series[r#"countersign_decisions_total{result="deny",reason="nonce_used"}"#], "2");
-        assert_eq!(series[r#"countersign_check_duration_seconds_count{result="deny"}"#], "2");
-        assert_eq!(series[r#"countersign_check_duration_seconds_bucket{le="0.00025",result="deny"}"#], "0");
-        assert_eq!(series[r#"countersign_check_duration_seconds_bucket{le="0.0005",result="deny"}"#], "2");
+        assert_eq!(
+            series[r#"countersign_decisions_total{result="deny",reason="nonce_used"}"#],
+            "2"
+        );
+        assert_eq!(
+            series[r#"countersign_check_duration_seconds_count{result="deny"}"#],
+            "2"
+        );
+        assert_eq!(
+            series[r#"countersign_check_duration_seconds_bucket{le="0.00025",result="deny"}"#],
+            "0"
+        );
+        assert_eq!(
+            series[r#"countersign_check_duration_seconds_bucket{le="0.0005",result="deny"}"#],
+            "2"
+        );
     }
 
     #[test]
@@ -350,7 +447,10 @@ mod tests {
         metrics.store_up(true);
         metrics.store_status(2, 7);
         let series = series(&metrics);
-        assert_eq!(series[r#"countersign_store_errors_total{kind="unavailable"}"#], "1");
+        assert_eq!(
+            series[r#"countersign_store_errors_total{kind="unavailable"}"#],
+            "1"
+        );
         assert_eq!(series["countersign_store_up"], "1");
         assert_eq!(series["countersign_store_restarts_seen_total"], "2");
         assert_eq!(series["countersign_store_nonces"], "7");
@@ -366,11 +466,32 @@ mod tests {
         metrics.cache_size(3, 2000);
         metrics.changes(true, 4);
         let series = series(&metrics);
-        assert_eq!(series[r#"countersign_cache_lookups_total{outcome="hit"}"#], "2");
-        assert_eq!(series[r#"countersign_cache_lookups_total{outcome="miss"}"#], "1");
-        assert_eq!(series[r#"countersign_cache_invalidations_total{changed="token"}"#], "1");
-        assert_eq!((&*series["countersign_cache_entries"], &*series["countersign_cache_bytes"]), ("3", "2000"));
-        assert_eq!((&*series["countersign_changes_heard"], &*series["countersign_changes_untold_total"]), ("1", "4"));
+        assert_eq!(
+            series[r#"countersign_cache_lookups_total{outcome="hit"}"#],
+            "2"
+        );
+        assert_eq!(
+            series[r#"countersign_cache_lookups_total{outcome="miss"}"#],
+            "1"
+        );
+        assert_eq!(
+            series[r#"countersign_cache_invalidations_total{changed="token"}"#],
+            "1"
+        );
+        assert_eq!(
+            (
+                &*series["countersign_cache_entries"],
+                &*series["countersign_cache_bytes"]
+            ),
+            ("3", "2000")
+        );
+        assert_eq!(
+            (
+                &*series["countersign_changes_heard"],
+                &*series["countersign_changes_untold_total"]
+            ),
+            ("1", "4")
+        );
     }
 
     #[test]
@@ -378,9 +499,15 @@ mod tests {
         let metrics = Metrics::default();
         let (first, second) = (metrics.connection("check"), metrics.connection("check"));
         drop(first);
-        assert_eq!(series(&metrics)[r#"countersign_connections{listener="check"}"#], "1");
+        assert_eq!(
+            series(&metrics)[r#"countersign_connections{listener="check"}"#],
+            "1"
+        );
         drop(second);
-        assert_eq!(series(&metrics)[r#"countersign_connections{listener="check"}"#], "0");
+        assert_eq!(
+            series(&metrics)[r#"countersign_connections{listener="check"}"#],
+            "0"
+        );
     }
 
     #[test]
@@ -396,15 +523,25 @@ mod tests {
         let text = metrics.render();
         assert!(text.ends_with("# EOF\n"));
         for kind in ["# HELP", "# TYPE"] {
-            let described: BTreeSet<_> =
-                text.lines().filter_map(|line| line.strip_prefix(kind)?.split_whitespace().next()).collect();
+            let described: BTreeSet<_> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix(kind)?.split_whitespace().next())
+                .collect();
             assert_eq!(described.len(), 17, "{kind}");
             for name in series(&metrics).keys() {
-                assert!(described.iter().any(|known| name.starts_with(known)), "{kind} of {name}");
+                assert!(
+                    described.iter().any(|known| name.starts_with(known)),
+                    "{kind} of {name}"
+                );
             }
         }
         let version = env!("CARGO_PKG_VERSION");
-        assert!(text.contains(&format!("countersign_build_info{{version=\"{version}\"}} 1\n")), "{text}");
+        assert!(
+            text.contains(&format!(
+                "countersign_build_info{{version=\"{version}\"}} 1\n"
+            )),
+            "{text}"
+        );
     }
 
     /// Every series with its value.

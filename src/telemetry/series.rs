@@ -59,9 +59,15 @@ impl Durations {
     /// Adds one.
     pub(super) fn observe(&self, took: Duration) {
         let part = self.0.mine();
-        let bucket = BOUNDS.iter().position(|bound| took <= *bound).unwrap_or(BOUNDS.len());
+        let bucket = BOUNDS
+            .iter()
+            .position(|bound| took <= *bound)
+            .unwrap_or(BOUNDS.len());
         part.counts[bucket].fetch_add(1, Ordering::Relaxed);
-        part.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        part.nanos.fetch_add(
+            u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
     }
 }
 
@@ -71,9 +77,15 @@ impl TypedMetric for Durations {
 
 impl EncodeMetric for Durations {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let bounds = BOUNDS.iter().map(Duration::as_secs_f64).chain([f64::INFINITY]);
+        let bounds = BOUNDS
+            .iter()
+            .map(Duration::as_secs_f64)
+            .chain([f64::INFINITY]);
         let in_bucket = |bucket: usize| sum(self.0.all().map(|part| &part.counts[bucket]));
-        let buckets: Vec<_> = bounds.enumerate().map(|(bucket, bound)| (bound, in_bucket(bucket))).collect();
+        let buckets: Vec<_> = bounds
+            .enumerate()
+            .map(|(bucket, bound)| (bound, in_bucket(bucket)))
+            .collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
         let took = Duration::from_nanos(sum(self.0.all().map(|part| &part.nanos)));
         encoder.encode_histogram::<NoLabelSet>(took.as_secs_f64(), count, &buckets, None)
@@ -114,7 +126,11 @@ mod tests {
     #[test]
     fn what_several_threads_count_is_added_up() {
         let (tally, durations) = (Tally::default(), Durations::default());
-        let takes = [Duration::from_micros(100), Duration::from_micros(101), Duration::from_secs(1)];
+        let takes = [
+            Duration::from_micros(100),
+            Duration::from_micros(101),
+            Duration::from_secs(1),
+        ];
         std::thread::scope(|scope| {
             for took in takes {
                 let (tally, durations) = (&tally, &durations);

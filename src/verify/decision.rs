@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Reason;
 use crate::model::{
-    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, DenyDetail, RequestToken, Scopes, Secret, UserId,
+    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, DenyDetail, RequestToken, Scopes,
+    Secret, UserId,
 };
 use crate::oauth::{Compat, SignatureMethod};
 
@@ -42,8 +43,15 @@ pub struct Identity {
 impl Identity {
     /// The consumer, and the token if it signed with one; their records are shared, not copied.
     pub(crate) fn of(consumer: &Arc<Consumer>, token: Option<&Arc<AccessToken>>) -> Self {
-        let scopes = token.map_or_else(|| consumer.scopes.clone(), |token| token.scopes.intersection(&consumer.scopes));
-        Self { consumer: Arc::clone(consumer), token: token.map(Arc::clone), scopes }
+        let scopes = token.map_or_else(
+            || consumer.scopes.clone(),
+            |token| token.scopes.intersection(&consumer.scopes),
+        );
+        Self {
+            consumer: Arc::clone(consumer),
+            token: token.map(Arc::clone),
+            scopes,
+        }
     }
 
     /// The consumer.
@@ -128,7 +136,13 @@ impl NamedToken {
 impl Denial {
     /// A denial of a request about which nothing more is known.
     pub const fn of(reason: Reason) -> Self {
-        Self { reason, identity: None, claimed_consumer_key: None, signature_method: None, named: None }
+        Self {
+            reason,
+            identity: None,
+            claimed_consumer_key: None,
+            signature_method: None,
+            named: None,
+        }
     }
 
     /// The consumer that it names or that sent it, if there is one of that key.
@@ -147,7 +161,9 @@ impl Denial {
     /// would tell who is. `debug` is that difference as well: it is told for the sake of signatures that do not match, to
     /// whoever names a consumer that an operator gave it.
     pub fn detail(&self, configured: DenyDetail) -> DenyDetail {
-        let own = self.known_consumer().and_then(|consumer| consumer.deny_detail);
+        let own = self
+            .known_consumer()
+            .and_then(|consumer| consumer.deny_detail);
         let is_told = |own: &DenyDetail| self.identity.is_some() || *own == DenyDetail::Debug;
         own.filter(is_told).unwrap_or(configured)
     }

@@ -9,15 +9,17 @@ pub(super) const SECRET: &[u8] = b"a dummy that is never stored and signs nothin
 
 /// Where the HMAC key of the dummies is remembered, as that of secrets that are there is.
 pub(super) fn schedule(method: SignatureMethod, with_token: bool) -> &'static KeySchedule {
-    static SCHEDULES: LazyLock<[[KeySchedule; SignatureMethod::ALL.len()]; 2]> = LazyLock::new(Default::default);
+    static SCHEDULES: LazyLock<[[KeySchedule; SignatureMethod::ALL.len()]; 2]> =
+        LazyLock::new(Default::default);
     &SCHEDULES[usize::from(with_token)][method as usize]
 }
 
 /// A public key whose private half was thrown away when it was made.
 pub(super) fn rsa_public_key() -> &'static RsaPublicKey {
     #[expect(clippy::expect_used, reason = "a constant, parsed by a test")]
-    static KEY: LazyLock<RsaPublicKey> =
-        LazyLock::new(|| RsaPublicKey::from_pem(RSA_PUBLIC_KEY).expect("the dummy key is a public key"));
+    static KEY: LazyLock<RsaPublicKey> = LazyLock::new(|| {
+        RsaPublicKey::from_pem(RSA_PUBLIC_KEY).expect("the dummy key is a public key")
+    });
     &KEY
 }
 

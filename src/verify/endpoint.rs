@@ -12,7 +12,9 @@ use super::{Denial, Identity, Named, NamedToken, NonceScope, Reason, Stop, Verif
 use crate::clock::Clock;
 use crate::config::VerifyConfig;
 use crate::model::{Consumer, ConsumerKey, RequestToken, Token};
-use crate::oauth::{self, BodyHashRule, Compat, CompatProfile, Limits, SignatureMethod, SignedRequest};
+use crate::oauth::{
+    self, BodyHashRule, Compat, CompatProfile, Limits, SignatureMethod, SignedRequest,
+};
 use crate::store::{CheckStore, Store, StoreError};
 
 /// Proves who asks for credentials.
@@ -36,7 +38,9 @@ pub struct Applicant {
 impl Applicant {
     /// A denial of what it asks for.
     pub fn refused(&self, reason: Reason) -> Denial {
-        Denial::of(reason).proven(Identity::of(&self.consumer, None)).signed_with(self.signature_method)
+        Denial::of(reason)
+            .proven(Identity::of(&self.consumer, None))
+            .signed_with(self.signature_method)
     }
 }
 
@@ -44,7 +48,10 @@ impl EndpointVerifier {
     /// A verifier over `store` that takes the time from `clock`.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, config: &VerifyConfig) -> Self {
         let check_store: Arc<dyn CheckStore> = store.clone();
-        Self { verifier: Verifier::new(check_store, clock, config), store }
+        Self {
+            verifier: Verifier::new(check_store, clock, config),
+            store,
+        }
     }
 
     /// How much of a request is read.
@@ -61,7 +68,9 @@ impl EndpointVerifier {
         request: &oauth::Request<'r>,
         https_is_configured: bool,
     ) -> Result<SignedRequest<'r>, Denial> {
-        self.verifier.read(request, https_is_configured)?.ok_or_else(|| Denial::of(Reason::Unsigned))
+        self.verifier
+            .read(request, https_is_configured)?
+            .ok_or_else(|| Denial::of(Reason::Unsigned))
     }
 
     /// Steps 2 to 5: proves who sent a request. `check_id` is random.
@@ -91,24 +100,49 @@ impl EndpointVerifier {
         let (consumer, request_token) = self.look_up(claimed, signed.token()).await?;
         let token_secret = request_token.as_ref().map(|token| &token.secret);
         // What is asked for may stand in the query, so that has to be signed, and as it is read.
-        let compat = consumer.as_ref().map_or(Compat::NONE, |consumer| consumer.compat);
-        let compat = compat.without(CompatProfile::IgnoreQueryOnPost).without(CompatProfile::PlusLiteral);
-        let known = Known { consumer: consumer.as_deref(), token_secret, compat };
+        let compat = consumer
+            .as_ref()
+            .map_or(Compat::NONE, |consumer| consumer.compat);
+        let compat = compat
+            .without(CompatProfile::IgnoreQueryOnPost)
+            .without(CompatProfile::PlusLiteral);
+        let known = Known {
+            consumer: consumer.as_deref(),
+            token_secret,
+            compat,
+        };
         let now = self.verifier.clock.now();
         let proven = prove(signed, &known, BodyHashRule::Accept, now).map_err(|reason| {
-            let token = request_token.as_ref().map(|token| NamedToken::Temporary(Arc::clone(token)));
-            let named = consumer.as_ref().map(|consumer| Named { consumer: Arc::clone(consumer), token, compat });
+            let token = request_token
+                .as_ref()
+                .map(|token| NamedToken::Temporary(Arc::clone(token)));
+            let named = consumer.as_ref().map(|consumer| Named {
+                consumer: Arc::clone(consumer),
+                token,
+                compat,
+            });
             Stop::Refused(Denial::of(reason).naming(named))
         })?;
-        let consumer = consumer.ok_or_else(|| Stop::Refused(Denial::of(Reason::UnknownConsumer)))?;
+        let consumer =
+            consumer.ok_or_else(|| Stop::Refused(Denial::of(Reason::UnknownConsumer)))?;
         let refused = |reason| Denial::of(reason).proven(Identity::of(&consumer, None));
         if !consumer.is_active() {
             return Err(Stop::Refused(refused(Reason::ConsumerDisabled)));
         }
         let request_token = request_token.map(|token| token.token.clone());
-        let scope = NonceScope { consumer: &consumer.key, token: request_token.as_ref() };
-        self.verifier.spend(&proven, scope, check_id, now).await.map_err(|stop| stop.map(refused))?;
-        Ok(Applicant { consumer, request_token, signature_method: proven.request().signature_method() })
+        let scope = NonceScope {
+            consumer: &consumer.key,
+            token: request_token.as_ref(),
+        };
+        self.verifier
+            .spend(&proven, scope, check_id, now)
+            .await
+            .map_err(|stop| stop.map(refused))?;
+        Ok(Applicant {
+            consumer,
+            request_token,
+            signature_method: proven.request().signature_method(),
+        })
     }
 
     /// Step 2. What is named is asked for also when the consumer is unknown, so that it takes as long.
@@ -125,7 +159,11 @@ impl EndpointVerifier {
             Some(name) => self.store.request_token(&name).await?,
             None => None,
         };
-        let own = |token: &RequestToken| consumer.as_ref().is_some_and(|consumer| consumer.key == token.consumer_key);
+        let own = |token: &RequestToken| {
+            consumer
+                .as_ref()
+                .is_some_and(|consumer| consumer.key == token.consumer_key)
+        };
         let request_token = request_token.filter(own);
         Ok((consumer, request_token.map(Arc::new)))
     }

@@ -30,7 +30,9 @@ use proof::{Known, prove};
 
 use crate::clock::{Clock, UnixTime};
 use crate::config::{Requirement, VerifyConfig};
-use crate::model::{AccessToken, Consumer, ConsumerKey, Flow, Scopes, Token, TokenState, UserStanding};
+use crate::model::{
+    AccessToken, Consumer, ConsumerKey, Flow, Scopes, Token, TokenState, UserStanding,
+};
 use crate::oauth::{self, BodyHashRule, Compat, Limits, SignatureMethod, SignedRequest, Verified};
 use crate::store::{CheckStore, Claim, Credentials, NonceClaim, StoreError};
 
@@ -67,8 +69,17 @@ pub struct Demands<'p> {
 impl Verifier {
     /// A verifier over `store` that takes the time from `clock`.
     pub fn new(store: Arc<dyn CheckStore>, clock: Arc<dyn Clock>, config: &VerifyConfig) -> Self {
-        let limits = Limits { parameters: config.max_parameters, ..Limits::default() };
-        Self { store, clock, limits, window: config.timestamp_window, not_before: config.not_before }
+        let limits = Limits {
+            parameters: config.max_parameters,
+            ..Limits::default()
+        };
+        Self {
+            store,
+            clock,
+            limits,
+            window: config.timestamp_window,
+            not_before: config.not_before,
+        }
     }
 
     /// The same, for the runtime from which this is called: it asks the store over connections of its own.
@@ -90,7 +101,11 @@ impl Verifier {
     ///
     /// # Security
     /// Dropping the returned future, as a deadline does, is safe: at worst the nonce is used up.
-    pub async fn check(&self, request: &oauth::Request<'_>, demands: &Demands<'_>) -> Result<Decision, StoreError> {
+    pub async fn check(
+        &self,
+        request: &oauth::Request<'_>,
+        demands: &Demands<'_>,
+    ) -> Result<Decision, StoreError> {
         let signed = match self.read(request, demands.https_is_configured) {
             Ok(Some(signed)) => signed,
             Ok(None) if demands.require == Requirement::Optional => return Ok(Decision::Anonymous),
@@ -101,7 +116,9 @@ impl Verifier {
         let claimed = ConsumerKey::from_bytes(signed.consumer_key());
         match self.check_signed(signed, claimed.as_ref(), demands).await {
             Ok(allowed) => Ok(Decision::Allow(allowed)),
-            Err(Stop::Refused(denial)) => Ok(Decision::Deny(denial.claimed_by(claimed).signed_with(method))),
+            Err(Stop::Refused(denial)) => Ok(Decision::Deny(
+                denial.claimed_by(claimed).signed_with(method),
+            )),
             Err(Stop::Failed(error)) => Err(error),
         }
     }
@@ -112,7 +129,9 @@ impl Verifier {
         request: &oauth::Request<'r>,
         https_is_configured: bool,
     ) -> Result<Option<SignedRequest<'r>>, Denial> {
-        let read = request.parse(&self.limits).map_err(|rejection| Denial::of(Reason::Rejected(rejection)))?;
+        let read = request
+            .parse(&self.limits)
+            .map_err(|rejection| Denial::of(Reason::Rejected(rejection)))?;
         match read.as_ref().map(SignedRequest::signature_method) {
             Some(method @ SignatureMethod::Plaintext) if !https_is_configured => {
                 Err(Denial::of(Reason::PlaintextWithoutHttps).signed_with(method))
@@ -136,16 +155,38 @@ impl Verifier {
         let now = self.clock.now();
         let unproven = |reason| Stop::Refused(Denial::of(reason));
         let token_secret = found.token.as_ref().map(|token| &token.secret);
-        let compat = found.consumer.as_ref().map_or(Compat::NONE, |consumer| consumer.compat);
-        let known = Known { consumer: found.consumer.as_deref(), token_secret, compat };
+        let compat = found
+            .consumer
+            .as_ref()
+            .map_or(Compat::NONE, |consumer| consumer.compat);
+        let known = Known {
+            consumer: found.consumer.as_deref(),
+            token_secret,
+            compat,
+        };
         let proven = prove(signed, &known, demands.body_hash, now).map_err(|reason| {
-            let token = found.token.as_ref().map(|token| NamedToken::Access(Arc::clone(token)));
-            let named = found.consumer.as_ref().map(|consumer| Named { consumer: Arc::clone(consumer), token, compat });
+            let token = found
+                .token
+                .as_ref()
+                .map(|token| NamedToken::Access(Arc::clone(token)));
+            let named = found.consumer.as_ref().map(|consumer| Named {
+                consumer: Arc::clone(consumer),
+                token,
+                compat,
+            });
             Stop::Refused(Denial::of(reason).naming(named))
         })?;
-        let consumer = found.consumer.as_ref().ok_or_else(|| unproven(Reason::UnknownConsumer))?;
+        let consumer = found
+            .consumer
+            .as_ref()
+            .ok_or_else(|| unproven(Reason::UnknownConsumer))?;
         let identity = Identity::of(consumer, found.token.as_ref());
-        let caller = Caller { consumer, token: found.token.as_deref(), user: found.user, now };
+        let caller = Caller {
+            consumer,
+            token: found.token.as_deref(),
+            user: found.user,
+            now,
+        };
         if let Err(stop) = self.check_proven(&proven, caller, &identity, demands).await {
             return Err(stop.map(|reason| Denial::of(reason).proven(identity)));
         }
@@ -157,8 +198,16 @@ impl Verifier {
     }
 
     /// Step 2.
-    async fn look_up(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
-        match self.store.known(consumer.as_str(), token.map(Token::as_str), self.clock.now()) {
+    async fn look_up(
+        &self,
+        consumer: &ConsumerKey,
+        token: Option<&Token>,
+    ) -> Result<Credentials, StoreError> {
+        match self.store.known(
+            consumer.as_str(),
+            token.map(Token::as_str),
+            self.clock.now(),
+        ) {
             Some(known) => Ok(known),
             None => self.store.credentials(consumer, token).await,
         }
@@ -174,8 +223,12 @@ impl Verifier {
     ) -> Result<(), Stop<Reason>> {
         let request = proven.request();
         caller.is_usable(request).map_err(Stop::Refused)?;
-        let scope = NonceScope { consumer: &caller.consumer.key, token: caller.token.map(|token| &token.token) };
-        self.spend(proven, scope, demands.check_id, caller.now).await?;
+        let scope = NonceScope {
+            consumer: &caller.consumer.key,
+            token: caller.token.map(|token| &token.token),
+        };
+        self.spend(proven, scope, demands.check_id, caller.now)
+            .await?;
         permitted(identity, request, demands).map_err(Stop::Refused)
     }
 
@@ -187,7 +240,8 @@ impl Verifier {
         check_id: [u8; 16],
         now: UnixTime,
     ) -> Result<(), Stop<Reason>> {
-        self.timestamp(proven.request(), now).map_err(Stop::Refused)?;
+        self.timestamp(proven.request(), now)
+            .map_err(Stop::Refused)?;
         self.claim_nonce(proven, scope, check_id, now).await
     }
 
@@ -196,9 +250,12 @@ impl Verifier {
         let earliest = now.minus(self.window).as_secs();
         let latest = now.plus(self.window).as_secs();
         match request.timestamp() {
-            Some(sent) if sent < earliest || sent > latest => {
-                Err(Reason::TimestampRefused { sent, earliest, latest, now: now.as_secs() })
-            }
+            Some(sent) if sent < earliest || sent > latest => Err(Reason::TimestampRefused {
+                sent,
+                earliest,
+                latest,
+                now: now.as_secs(),
+            }),
             None if request.nonce().is_some() => Err(Reason::NonceWithoutTimestamp),
             Some(_) | None => Ok(()),
         }
@@ -213,7 +270,9 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<(), Stop<Reason>> {
         let request = proven.request();
-        let (Some(timestamp), Some(nonce)) = (request.timestamp(), request.nonce()) else { return Ok(()) };
+        let (Some(timestamp), Some(nonce)) = (request.timestamp(), request.nonce()) else {
+            return Ok(());
+        };
         let claim = NonceClaim {
             consumer: scope.consumer,
             token: scope.token,
@@ -303,7 +362,11 @@ impl Caller<'_> {
 }
 
 /// Step 6.
-fn permitted(identity: &Identity, request: &SignedRequest<'_>, demands: &Demands<'_>) -> Result<(), Reason> {
+fn permitted(
+    identity: &Identity,
+    request: &SignedRequest<'_>,
+    demands: &Demands<'_>,
+) -> Result<(), Reason> {
     if demands.require == Requirement::User && identity.user_id().is_none() {
         return Err(Reason::UserRequired);
     }

@@ -27,7 +27,10 @@ pub(super) fn prove<'r>(
     let consumer = known.consumer.filter(|_| refused.is_none());
     let mut secrets = [dummy::SECRET; 2];
     let mut count = usize::from(consumer.is_none());
-    let valid = consumer.into_iter().flat_map(|consumer| &consumer.secrets).filter(|secret| secret.is_valid(now));
+    let valid = consumer
+        .into_iter()
+        .flat_map(|consumer| &consumer.secrets)
+        .filter(|secret| secret.is_valid(now));
     for (slot, secret) in secrets.iter_mut().zip(valid) {
         *slot = secret.secret.expose();
         count += 1;
@@ -44,7 +47,11 @@ pub(super) fn prove<'r>(
         Some(secret) => Some(secret.expose()),
         None => signed.token().map(|_| dummy::SECRET),
     };
-    let keys = Keys { consumer_secrets: &secrets[..count], token_secret, rsa_public_keys: &rsa_public_keys };
+    let keys = Keys {
+        consumer_secrets: &secrets[..count],
+        token_secret,
+        rsa_public_keys: &rsa_public_keys,
+    };
     let compat = consumer.map_or(Compat::NONE, |_| known.compat);
     let verdict = signed.verify_under(compat, &keys, schedule, rule);
     match refused {
@@ -54,7 +61,10 @@ pub(super) fn prove<'r>(
 }
 
 /// Where the HMAC key of the newest consumer secret and the token secret is remembered.
-fn schedule<'k>(consumer: Option<&'k Consumer>, token_secret: Option<&'k Secret>) -> Option<&'k KeySchedule> {
+fn schedule<'k>(
+    consumer: Option<&'k Consumer>,
+    token_secret: Option<&'k Secret>,
+) -> Option<&'k KeySchedule> {
     let last_part = match token_secret {
         Some(secret) => secret,
         None => &consumer?.secrets.first()?.secret,
@@ -66,7 +76,9 @@ fn schedule<'k>(consumer: Option<&'k Consumer>, token_secret: Option<&'k Secret>
 fn unprovable(signed: &SignedRequest<'_>, known: &Known<'_>) -> Option<Reason> {
     match (known.consumer, known.token_secret) {
         (None, _) => Some(Reason::UnknownConsumer),
-        (Some(consumer), _) if !consumer.allows(signed.signature_method()) => Some(Reason::MethodNotAllowed),
+        (Some(consumer), _) if !consumer.allows(signed.signature_method()) => {
+            Some(Reason::MethodNotAllowed)
+        }
         (Some(_), None) if signed.token().is_some() => Some(Reason::UnknownToken),
         (Some(_), _) => None,
     }

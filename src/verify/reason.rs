@@ -197,7 +197,9 @@ impl Reason {
         if let Self::Rejected(rejection) = self {
             return Some(rejection.to_string());
         }
-        if let Self::TimestampRefused { sent, now, .. } | Self::TimestampFenced { sent, now, .. } = self {
+        if let Self::TimestampRefused { sent, now, .. } | Self::TimestampFenced { sent, now, .. } =
+            self
+        {
             return Some(format!("the timestamp {sent} is refused at {now}"));
         }
         if let Self::Parameter { name, .. } = self {

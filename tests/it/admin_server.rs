@@ -51,16 +51,36 @@ impl AdminServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let issuer_token = IssuerToken::new(ISSUER_TOKEN);
-        let access = Access::new(AdminToken::new(ADMIN_TOKEN).unwrap(), issuer_token, &Config::default().api);
-        let diagnostics = Diagnostics::new(&Config::default().diagnostics, clock.clone(), Arc::new(Metrics::default()));
+        let access = Access::new(
+            AdminToken::new(ADMIN_TOKEN).unwrap(),
+            issuer_token,
+            &Config::default().api,
+        );
+        let diagnostics = Diagnostics::new(
+            &Config::default().diagnostics,
+            clock.clone(),
+            Arc::new(Metrics::default()),
+        );
         let routes = api::routes(issuer, diagnostics.clone(), access);
-        let serving = Server::builder().add_routes(routes).serve_with_incoming(TcpIncoming::from(listener));
-        Self { address, clock, store, diagnostics, serving: tokio::spawn(serving) }
+        let serving = Server::builder()
+            .add_routes(routes)
+            .serve_with_incoming(TcpIncoming::from(listener));
+        Self {
+            address,
+            clock,
+            store,
+            diagnostics,
+            serving: tokio::spawn(serving),
+        }
     }
 
     /// A channel without the admin token.
     pub(crate) async fn stranger(&self) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+        Endpoint::from_shared(format!("http://{}", self.address))
+            .unwrap()
+            .connect()
+            .await
+            .unwrap()
     }
 
     /// The administrator's clients.
@@ -107,7 +127,11 @@ pub(crate) async fn issuer(clock: Arc<dyn Clock>) -> Issuer {
 /// With hashes of passwords that cost nothing.
 fn issuer_over(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Issuer {
     let mut terms = Terms::of(&Config::default());
-    (terms.password.memory_kib, terms.password.iterations, terms.password.parallelism) = (8, 1, 1);
+    (
+        terms.password.memory_kib,
+        terms.password.iterations,
+        terms.password.parallelism,
+    ) = (8, 1, 1);
     Issuer::new(store, clock, Arc::new(SystemEntropy), terms, None)
 }
 
@@ -120,24 +144,40 @@ pub(crate) async fn memory(clock: Arc<dyn Clock>) -> Arc<dyn Store> {
         connections: 2,
         fence_on_restart: false,
     };
-    store::open(&config, &PathBuf::from("unused"), clock, Arc::new(SystemEntropy)).await.unwrap()
+    store::open(
+        &config,
+        &PathBuf::from("unused"),
+        clock,
+        Arc::new(SystemEntropy),
+    )
+    .await
+    .unwrap()
 }
 
 /// Why a call was refused, for programs.
 pub(crate) fn reason(status: &Status) -> String {
-    status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
+    status
+        .get_error_details()
+        .error_info()
+        .map(|info| info.reason.clone())
+        .unwrap_or_default()
 }
 
 /// The fields that are said to be wrong.
 pub(crate) fn fields(status: &Status) -> Vec<String> {
     let details = status.get_error_details();
-    let wrong = details.bad_request().map(|wrong| wrong.field_violations.clone()).unwrap_or_default();
+    let wrong = details
+        .bad_request()
+        .map(|wrong| wrong.field_violations.clone())
+        .unwrap_or_default();
     wrong.into_iter().map(|violation| violation.field).collect()
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of an interceptor")]
 fn authorized(mut request: Request<()>) -> Result<Request<()>, Status> {
-    request.metadata_mut().insert("authorization", MetadataValue::from_static(AUTHORIZATION));
+    request
+        .metadata_mut()
+        .insert("authorization", MetadataValue::from_static(AUTHORIZATION));
     Ok(request)
 }
 

@@ -31,17 +31,31 @@ async fn every_call_needs_a_token_that_may_make_it() {
     for call in calls() {
         let garbage = vec![0xff];
         for nobody in [None, Some("token-of-somebody-else")] {
-            let refused = send(&channel, &call.path, nobody, garbage.clone()).await.unwrap_err();
+            let refused = send(&channel, &call.path, nobody, garbage.clone())
+                .await
+                .unwrap_err();
             let told = (refused.code(), reason(&refused));
-            assert_eq!(told, (Code::Unauthenticated, "CREDENTIALS_REQUIRED".to_owned()), "{}", call.path);
+            assert_eq!(
+                told,
+                (Code::Unauthenticated, "CREDENTIALS_REQUIRED".to_owned()),
+                "{}",
+                call.path
+            );
         }
-        let admin = send(&channel, &call.path, Some(ADMIN_TOKEN), garbage.clone()).await.unwrap_err();
+        let admin = send(&channel, &call.path, Some(ADMIN_TOKEN), garbage.clone())
+            .await
+            .unwrap_err();
         assert_eq!(admin.code(), Code::InvalidArgument, "{}", call.path);
-        let issuer = send(&channel, &call.path, Some(ISSUER_TOKEN), garbage).await.unwrap_err();
+        let issuer = send(&channel, &call.path, Some(ISSUER_TOKEN), garbage)
+            .await
+            .unwrap_err();
         if issuer.code() == Code::InvalidArgument {
             of_issuers.push(call.name);
         } else {
-            assert_eq!((issuer.code(), reason(&issuer).as_str()), (Code::PermissionDenied, "ROLE_INSUFFICIENT"));
+            assert_eq!(
+                (issuer.code(), reason(&issuer).as_str()),
+                (Code::PermissionDenied, "ROLE_INSUFFICIENT")
+            );
         }
     }
     of_issuers.sort();
@@ -59,14 +73,42 @@ async fn a_certificate_opens_what_the_operator_gave_to_its_name() {
     .await;
     for (names, administers, issues) in [
         (&["dns:ops.example.com"][..], Ok(()), Ok(())),
-        (&["dns:x.example.com", "dns:OPS.example.com"], Ok(()), Ok(())),
+        (
+            &["dns:x.example.com", "dns:OPS.example.com"],
+            Ok(()),
+            Ok(()),
+        ),
         (&[&*format!("uri:{ADMIN_ID}")], Ok(()), Ok(())),
-        (&["dns:login.example.com"], Err(Code::PermissionDenied), Ok(())),
-        (&[&*format!("uri:{ISSUER_ID}")], Err(Code::PermissionDenied), Ok(())),
-        (&["dns:login.example.com", "dns:ops.example.com"], Ok(()), Ok(())),
-        (&["dns:x.example.com"], Err(Code::Unauthenticated), Err(Code::Unauthenticated)),
-        (&["uri:ops.example.com"], Err(Code::Unauthenticated), Err(Code::Unauthenticated)),
-        (&["uri:spiffe://elsewhere/ns/ops/sa/admin"], Err(Code::Unauthenticated), Err(Code::Unauthenticated)),
+        (
+            &["dns:login.example.com"],
+            Err(Code::PermissionDenied),
+            Ok(()),
+        ),
+        (
+            &[&*format!("uri:{ISSUER_ID}")],
+            Err(Code::PermissionDenied),
+            Ok(()),
+        ),
+        (
+            &["dns:login.example.com", "dns:ops.example.com"],
+            Ok(()),
+            Ok(()),
+        ),
+        (
+            &["dns:x.example.com"],
+            Err(Code::Unauthenticated),
+            Err(Code::Unauthenticated),
+        ),
+        (
+            &["uri:ops.example.com"],
+            Err(Code::Unauthenticated),
+            Err(Code::Unauthenticated),
+        ),
+        (
+            &["uri:spiffe://elsewhere/ns/ops/sa/admin"],
+            Err(Code::Unauthenticated),
+            Err(Code::Unauthenticated),
+        ),
         (&[], Err(Code::Unauthenticated), Err(Code::Unauthenticated)),
     ] {
         let channel = service.connect(&files, names).await.unwrap();
@@ -83,10 +125,22 @@ async fn a_token_decides_beside_a_certificate() {
         config.api.admin_clients = vec!["ops.example.com".to_owned()];
     })
     .await;
-    let named = service.connect(&files, &["dns:ops.example.com"]).await.unwrap();
-    assert_eq!(ask(&named, LIST, Some("token-of-somebody-else")).await, Err(Code::Unauthenticated));
-    assert_eq!(ask(&named, LIST, Some(ISSUER_TOKEN)).await, Err(Code::PermissionDenied));
-    let unnamed = service.connect(&files, &["dns:x.example.com"]).await.unwrap();
+    let named = service
+        .connect(&files, &["dns:ops.example.com"])
+        .await
+        .unwrap();
+    assert_eq!(
+        ask(&named, LIST, Some("token-of-somebody-else")).await,
+        Err(Code::Unauthenticated)
+    );
+    assert_eq!(
+        ask(&named, LIST, Some(ISSUER_TOKEN)).await,
+        Err(Code::PermissionDenied)
+    );
+    let unnamed = service
+        .connect(&files, &["dns:x.example.com"])
+        .await
+        .unwrap();
     assert_eq!(ask(&unnamed, LIST, Some(ADMIN_TOKEN)).await, Ok(()));
 }
 
@@ -98,7 +152,9 @@ async fn a_certificate_of_another_authority_opens_nothing() {
         config.api.admin_clients = vec!["ops.example.com".to_owned()];
     })
     .await;
-    let tls = files.trusting().identity(others.client(&["dns:ops.example.com"]));
+    let tls = files
+        .trusting()
+        .identity(others.client(&["dns:ops.example.com"]));
     let asked = match service.connect_with(tls).await {
         Ok(channel) => ask(&channel, LIST, None).await.is_ok(),
         Err(_) => false,
@@ -112,32 +168,69 @@ async fn reflection_and_health_are_for_everybody_and_name_what_is_served() {
     let channel = service.plain().await;
     let request = MessageRequest::ListServices(String::new());
     let listed = reflect(&channel, request).await;
-    let MessageResponse::ListServicesResponse(listed) = listed else { panic!("{listed:?}") };
-    let mut names: Vec<_> = listed.service.into_iter().map(|service| service.name).collect();
+    let MessageResponse::ListServicesResponse(listed) = listed else {
+        panic!("{listed:?}")
+    };
+    let mut names: Vec<_> = listed
+        .service
+        .into_iter()
+        .map(|service| service.name)
+        .collect();
     names.sort();
-    let mut expected: Vec<_> = SERVICES.into_iter().chain(["grpc.health.v1.Health", REFLECTION]).collect();
+    let mut expected: Vec<_> = SERVICES
+        .into_iter()
+        .chain(["grpc.health.v1.Health", REFLECTION])
+        .collect();
     expected.sort_unstable();
     assert_eq!(names, expected);
     for name in expected {
         let request = MessageRequest::FileContainingSymbol(name.to_owned());
         let described = reflect(&channel, request).await;
-        assert!(matches!(described, MessageResponse::FileDescriptorResponse(_)), "{name}: {described:?}");
+        assert!(
+            matches!(described, MessageResponse::FileDescriptorResponse(_)),
+            "{name}: {described:?}"
+        );
     }
     let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
-    assert!(health.check(tonic_health::pb::HealthCheckRequest::default()).await.is_ok());
+    assert!(
+        health
+            .check(tonic_health::pb::HealthCheckRequest::default())
+            .await
+            .is_ok()
+    );
 }
 
 async fn reflect(channel: &Channel, request: MessageRequest) -> MessageResponse {
-    let request = ServerReflectionRequest { host: String::new(), message_request: Some(request) };
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(request),
+    };
     let mut client = ServerReflectionClient::new(channel.clone());
-    let mut answers = client.server_reflection_info(stream::iter([request])).await.unwrap().into_inner();
-    answers.message().await.unwrap().unwrap().message_response.unwrap()
+    let mut answers = client
+        .server_reflection_info(stream::iter([request]))
+        .await
+        .unwrap()
+        .into_inner();
+    answers
+        .message()
+        .await
+        .unwrap()
+        .unwrap()
+        .message_response
+        .unwrap()
 }
 
 /// A request that is good for both calls: it names the token `k`, or is a page size that is none.
 async fn ask(channel: &Channel, path: &str, token: Option<&str>) -> Result<(), Code> {
-    let message = if path == INTROSPECT { vec![0x0a, 1, b'k'] } else { Vec::new() };
-    send(channel, path, token, message).await.map(drop).map_err(|status: Status| status.code())
+    let message = if path == INTROSPECT {
+        vec![0x0a, 1, b'k']
+    } else {
+        Vec::new()
+    };
+    send(channel, path, token, message)
+        .await
+        .map(drop)
+        .map_err(|status: Status| status.code())
 }
 
 /// The whole service.
@@ -149,22 +242,46 @@ impl Service {
         configure(&mut config);
         let clock = Arc::new(SystemClock);
         let app = serving::app(config, memory(clock.clone()).await, clock);
-        let (admin_token, issuer_token) = (AdminToken::new(ADMIN_TOKEN).unwrap(), IssuerToken::new(ISSUER_TOKEN));
-        Self(Serving::start(App { admin_token, issuer_token, ..app }).await)
+        let (admin_token, issuer_token) = (
+            AdminToken::new(ADMIN_TOKEN).unwrap(),
+            IssuerToken::new(ISSUER_TOKEN),
+        );
+        Self(
+            Serving::start(App {
+                admin_token,
+                issuer_token,
+                ..app
+            })
+            .await,
+        )
     }
 
     async fn plain(&self) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.0.addresses.api)).unwrap().connect().await.unwrap()
+        Endpoint::from_shared(format!("http://{}", self.0.addresses.api))
+            .unwrap()
+            .connect()
+            .await
+            .unwrap()
     }
 
     /// With a certificate of the authority that the server trusts, for these names.
-    async fn connect(&self, files: &Certificates, names: &[&str]) -> Result<Channel, tonic::transport::Error> {
-        self.connect_with(files.trusting().identity(files.client(names))).await
+    async fn connect(
+        &self,
+        files: &Certificates,
+        names: &[&str],
+    ) -> Result<Channel, tonic::transport::Error> {
+        self.connect_with(files.trusting().identity(files.client(names)))
+            .await
     }
 
     async fn connect_with(&self, tls: ClientTlsConfig) -> Result<Channel, tonic::transport::Error> {
         let uri = format!("https://localhost:{}", tcp(&self.0.addresses.api).port());
-        Endpoint::from_shared(uri).unwrap().tls_config(tls).unwrap().connect().await
+        Endpoint::from_shared(uri)
+            .unwrap()
+            .tls_config(tls)
+            .unwrap()
+            .connect()
+            .await
     }
 }
 

@@ -41,16 +41,41 @@ pub(crate) struct Field {
 /// Every call.
 pub(crate) fn calls() -> Vec<Call> {
     let definition = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
-    let services = definition.file.iter().flat_map(|file| file.service.iter().map(move |service| (file, service)));
+    let services = definition
+        .file
+        .iter()
+        .flat_map(|file| file.service.iter().map(move |service| (file, service)));
     let mut calls = Vec::new();
     for (file, service) in services {
         let service_name = format!("{}.{}", file.package(), service.name());
-        for method in service.method.iter().filter(|_| SERVICES.contains(&service_name.as_str())) {
+        for method in service
+            .method
+            .iter()
+            .filter(|_| SERVICES.contains(&service_name.as_str()))
+        {
             let (mut fields, mut choices) = (Vec::new(), Vec::new());
-            let place = Place { name: String::new(), numbers: Vec::new() };
-            add_fields(&definition, method.input_type(), &place, &mut fields, &mut choices);
-            let (name, path) = (method.name().to_owned(), format!("/{service_name}/{}", method.name()));
-            calls.push(Call { name, path, goes_on: method.server_streaming(), fields, choices });
+            let place = Place {
+                name: String::new(),
+                numbers: Vec::new(),
+            };
+            add_fields(
+                &definition,
+                method.input_type(),
+                &place,
+                &mut fields,
+                &mut choices,
+            );
+            let (name, path) = (
+                method.name().to_owned(),
+                format!("/{service_name}/{}", method.name()),
+            );
+            calls.push(Call {
+                name,
+                path,
+                goes_on: method.server_streaming(),
+                fields,
+                choices,
+            });
         }
     }
     calls
@@ -73,27 +98,53 @@ fn add_fields(
         let name = format!("{}{}", at.name, field.name());
         let numbers = [&at.numbers[..], &[u32::try_from(field.number()).unwrap()]].concat();
         let (kind, comment) = (field.r#type(), comment(file, &[4, number, 2, index]));
-        fields.push(Field { name: name.clone(), numbers: numbers.clone(), kind, comment });
+        fields.push(Field {
+            name: name.clone(),
+            numbers: numbers.clone(),
+            kind,
+            comment,
+        });
         // Of the well-known types, a mask alone has text.
         if kind == Type::Message
-            && !matches!(field.type_name(), ".google.protobuf.Timestamp" | ".google.protobuf.Duration")
+            && !matches!(
+                field.type_name(),
+                ".google.protobuf.Timestamp" | ".google.protobuf.Duration"
+            )
         {
-            let inner = Place { name: format!("{name}."), numbers };
+            let inner = Place {
+                name: format!("{name}."),
+                numbers,
+            };
             add_fields(definition, field.type_name(), &inner, fields, choices);
         }
     }
     for (index, choice) in (0..).zip(&message.oneof_decl) {
-        assert!(comment(file, &[4, number, 8, index]).contains("Required."), "no choice can be left out: {choice:?}");
-        let of_it = message.field.iter().filter(|field| field.oneof_index == Some(index));
-        choices.push((choice.name().to_owned(), of_it.map(|field| u32::try_from(field.number()).unwrap()).collect()));
+        assert!(
+            comment(file, &[4, number, 8, index]).contains("Required."),
+            "no choice can be left out: {choice:?}"
+        );
+        let of_it = message
+            .field
+            .iter()
+            .filter(|field| field.oneof_index == Some(index));
+        choices.push((
+            choice.name().to_owned(),
+            of_it
+                .map(|field| u32::try_from(field.number()).unwrap())
+                .collect(),
+        ));
     }
 }
 
-fn find<'a>(definition: &'a FileDescriptorSet, name: &str) -> (&'a FileDescriptorProto, i32, &'a DescriptorProto) {
-    let messages = definition
-        .file
-        .iter()
-        .flat_map(|file| (0..).zip(&file.message_type).map(move |(number, message)| (file, number, message)));
+fn find<'a>(
+    definition: &'a FileDescriptorSet,
+    name: &str,
+) -> (&'a FileDescriptorProto, i32, &'a DescriptorProto) {
+    let messages = definition.file.iter().flat_map(|file| {
+        (0..)
+            .zip(&file.message_type)
+            .map(move |(number, message)| (file, number, message))
+    });
     let is_it = |(file, _, message): &(&FileDescriptorProto, i32, &DescriptorProto)| {
         format!(".{}.{}", file.package(), message.name()) == name
     };
@@ -101,9 +152,14 @@ fn find<'a>(definition: &'a FileDescriptorSet, name: &str) -> (&'a FileDescripto
 }
 
 fn comment(file: &FileDescriptorProto, path: &[i32]) -> String {
-    let locations = file.source_code_info.iter().flat_map(|comments| &comments.location);
+    let locations = file
+        .source_code_info
+        .iter()
+        .flat_map(|comments| &comments.location);
     let location = locations.into_iter().find(|location| location.path == path);
-    location.map(|location| location.leading_comments().to_owned()).unwrap_or_default()
+    location
+        .map(|location| location.leading_comments().to_owned())
+        .unwrap_or_default()
 }
 
 /// A value of a field, as it travels.
@@ -149,7 +205,10 @@ pub(crate) fn without(message: &[u8], numbers: &[u32]) -> Vec<u8> {
                     continue;
                 }
             }
-            WireType::StartGroup | WireType::EndGroup | WireType::ThirtyTwoBit | WireType::SixtyFourBit => {
+            WireType::StartGroup
+            | WireType::EndGroup
+            | WireType::ThirtyTwoBit
+            | WireType::SixtyFourBit => {
                 panic!("{kind:?} is not used here")
             }
         }
@@ -177,9 +236,14 @@ pub(crate) async fn send(
     client.ready().await.unwrap();
     let mut request = Request::new(message);
     if let Some(token) = token {
-        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        request
+            .metadata_mut()
+            .insert("authorization", format!("Bearer {token}").parse().unwrap());
     }
-    Ok(client.unary(request, path.parse().unwrap(), Raw).await?.into_inner())
+    Ok(client
+        .unary(request, path.parse().unwrap(), Raw)
+        .await?
+        .into_inner())
 }
 
 /// Bytes as they are.

@@ -19,8 +19,17 @@ async fn every_call_that_changes_something_leaves_its_audit_event_and_no_other_l
         let answer = world.send(&call, request).await.unwrap();
         assert_eq!(log.events(), events(&call.name), "{}", call.name);
         let text = log.text();
-        for secret in made(&call.name, &answer).iter().chain(&world.secrets).map(String::as_str).chain([PASSWORD]) {
-            assert!(!text.contains(secret), "{}: {secret} is in {text}", call.name);
+        for secret in made(&call.name, &answer)
+            .iter()
+            .chain(&world.secrets)
+            .map(String::as_str)
+            .chain([PASSWORD])
+        {
+            assert!(
+                !text.contains(secret),
+                "{}: {secret} is in {text}",
+                call.name
+            );
         }
     }
 }
@@ -29,7 +38,10 @@ async fn every_call_that_changes_something_leaves_its_audit_event_and_no_other_l
 #[tokio::test]
 async fn a_call_that_is_refused_leaves_no_event_of_a_change() {
     let world = World::create().await;
-    for call in calls().into_iter().filter(|call| !is_reading(call) && !call.goes_on) {
+    for call in calls()
+        .into_iter()
+        .filter(|call| !is_reading(call) && !call.goes_on)
+    {
         let log = AuditLog::listen();
         world.send(&call, Vec::new()).await.unwrap_err();
         assert_eq!(log.events(), Vec::<String>::new(), "{}", call.name);
@@ -40,27 +52,50 @@ async fn a_call_that_is_refused_leaves_no_event_of_a_change() {
 async fn a_secret_is_in_the_answer_of_the_call_that_made_it_and_in_no_other() {
     for call in calls().into_iter().filter(|call| !call.goes_on) {
         let world = World::create().await;
-        let answer = world.send(&call, good(&call.name, &world.request_tokens)).await.unwrap();
+        let answer = world
+            .send(&call, good(&call.name, &world.request_tokens))
+            .await
+            .unwrap();
         let own = made(&call.name, &answer);
-        assert!(own.iter().all(|secret| secret.len() >= 8 && contains(&answer, secret)), "{}: {own:?}", call.name);
+        assert!(
+            own.iter()
+                .all(|secret| secret.len() >= 8 && contains(&answer, secret)),
+            "{}: {own:?}",
+            call.name
+        );
         for secret in &world.secrets {
-            assert!(!contains(&answer, secret), "{} shows {secret} again", call.name);
+            assert!(
+                !contains(&answer, secret),
+                "{} shows {secret} again",
+                call.name
+            );
         }
         for later in calls().into_iter().filter(is_reading) {
             // What was deleted is not found, and that shows nothing either.
-            let shown = match world.send(&later, good(&later.name, &world.request_tokens)).await {
+            let shown = match world
+                .send(&later, good(&later.name, &world.request_tokens))
+                .await
+            {
                 Ok(answer) => answer,
                 Err(refused) => format!("{refused:?}").into_bytes(),
             };
             for secret in own.iter().chain(&world.secrets) {
-                assert!(!contains(&shown, secret), "{} shows {secret} of {}", later.name, call.name);
+                assert!(
+                    !contains(&shown, secret),
+                    "{} shows {secret} of {}",
+                    later.name,
+                    call.name
+                );
             }
         }
     }
 }
 
 fn is_reading(call: &Call) -> bool {
-    !call.goes_on && ["Get", "List", "Introspect"].iter().any(|verb| call.name.starts_with(verb))
+    !call.goes_on
+        && ["Get", "List", "Introspect"]
+            .iter()
+            .any(|verb| call.name.starts_with(verb))
 }
 
 /// A request that changes something: what is enabled has to be disabled, and what is removed to be there.
@@ -70,19 +105,40 @@ async fn changing(call: &Call, world: &World) -> Vec<u8> {
         "EnableUser" => "DisableUser",
         "RemoveRsaPublicKey" => "AddRsaPublicKey",
         "UpdateConsumer" => {
-            let consumer = Some(v1::Consumer { name: "Plotter".to_owned(), ..consumer_request(KEY).consumer.unwrap() });
-            let update_mask = Some(FieldMask { paths: vec!["name".to_owned()] });
-            return v1::UpdateConsumerRequest { consumer, update_mask }.encode_to_vec();
+            let consumer = Some(v1::Consumer {
+                name: "Plotter".to_owned(),
+                ..consumer_request(KEY).consumer.unwrap()
+            });
+            let update_mask = Some(FieldMask {
+                paths: vec!["name".to_owned()],
+            });
+            return v1::UpdateConsumerRequest {
+                consumer,
+                update_mask,
+            }
+            .encode_to_vec();
         }
         other => return good(other, &world.request_tokens),
     };
-    let first = calls().into_iter().find(|first| first.name == before).unwrap();
-    let answer = world.send(&first, good(before, &world.request_tokens)).await.unwrap();
+    let first = calls()
+        .into_iter()
+        .find(|first| first.name == before)
+        .unwrap();
+    let answer = world
+        .send(&first, good(before, &world.request_tokens))
+        .await
+        .unwrap();
     if before != "AddRsaPublicKey" {
         return good(&call.name, &world.request_tokens);
     }
-    let fingerprint = v1::Consumer::decode(&*answer).unwrap().rsa_public_keys[0].fingerprint.clone();
-    v1::RemoveRsaPublicKeyRequest { consumer_key: KEY.to_owned(), fingerprint }.encode_to_vec()
+    let fingerprint = v1::Consumer::decode(&*answer).unwrap().rsa_public_keys[0]
+        .fingerprint
+        .clone();
+    v1::RemoveRsaPublicKeyRequest {
+        consumer_key: KEY.to_owned(),
+        fingerprint,
+    }
+    .encode_to_vec()
 }
 
 /// What the audit log says of a call of the administrator.
@@ -104,7 +160,12 @@ fn events(call: &str) -> Vec<String> {
         "CreateToken" => &["token.create"],
         "RevokeToken" => &["token.revoke"],
         "RevokeTokens" => &["consumer.revoke_tokens"],
-        "ExchangePassword" => return vec!["nobody: log_in".to_owned(), "admin: token.exchange_password".to_owned()],
+        "ExchangePassword" => {
+            return vec![
+                "nobody: log_in".to_owned(),
+                "admin: token.exchange_password".to_owned(),
+            ];
+        }
         "CreateRequestToken" => &["request_token.create"],
         "AuthorizeRequestToken" => &["request_token.authorize"],
         "RefuseRequestToken" => &["request_token.refuse"],
@@ -122,23 +183,50 @@ fn events(call: &str) -> Vec<String> {
         | "ListConsumerReports" => &[],
         _ => panic!("say here what {call} leaves in the audit log"),
     };
-    actions.iter().map(|action| format!("admin: {action}")).collect()
+    actions
+        .iter()
+        .map(|action| format!("admin: {action}"))
+        .collect()
 }
 
 /// The secrets that an answer shows for the first time.
 fn made(call: &str, answer: &[u8]) -> Vec<String> {
     let secret = match call {
-        "CreateConsumer" => v1::CreateConsumerResponse::decode(answer).unwrap().consumer_secret,
-        "RotateConsumerSecret" => v1::RotateConsumerSecretResponse::decode(answer).unwrap().consumer_secret,
-        "CreateToken" => v1::CreateTokenResponse::decode(answer).unwrap().token_secret,
-        "CreateRequestToken" => v1::CreateRequestTokenResponse::decode(answer).unwrap().token_secret,
-        "AuthorizeRequestToken" => v1::AuthorizeRequestTokenResponse::decode(answer).unwrap().verifier,
-        "ExchangePassword" | "ExchangeRequestToken" => v1::IssuedToken::decode(answer).unwrap().token_secret,
+        "CreateConsumer" => {
+            v1::CreateConsumerResponse::decode(answer)
+                .unwrap()
+                .consumer_secret
+        }
+        "RotateConsumerSecret" => {
+            v1::RotateConsumerSecretResponse::decode(answer)
+                .unwrap()
+                .consumer_secret
+        }
+        "CreateToken" => {
+            v1::CreateTokenResponse::decode(answer)
+                .unwrap()
+                .token_secret
+        }
+        "CreateRequestToken" => {
+            v1::CreateRequestTokenResponse::decode(answer)
+                .unwrap()
+                .token_secret
+        }
+        "AuthorizeRequestToken" => {
+            v1::AuthorizeRequestTokenResponse::decode(answer)
+                .unwrap()
+                .verifier
+        }
+        "ExchangePassword" | "ExchangeRequestToken" => {
+            v1::IssuedToken::decode(answer).unwrap().token_secret
+        }
         _ => return Vec::new(),
     };
     vec![secret]
 }
 
 fn contains(bytes: &[u8], secret: &str) -> bool {
-    bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
+    bytes
+        .windows(secret.len())
+        .any(|window| window == secret.as_bytes())
 }

@@ -18,14 +18,24 @@ pub(crate) struct AuditLog {
 impl AuditLog {
     pub(crate) fn listen() -> Self {
         Self::by(|writer| {
-            let json = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(Level::TRACE);
+            let json = tracing_subscriber::fmt()
+                .json()
+                .flatten_event(true)
+                .with_max_level(Level::TRACE);
             Dispatch::new(json.with_writer(writer).finish())
         })
     }
 
     /// As people read it.
     pub(crate) fn listen_as_text() -> Self {
-        Self::by(|writer| Dispatch::new(tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish()))
+        Self::by(|writer| {
+            Dispatch::new(
+                tracing_subscriber::fmt()
+                    .with_ansi(false)
+                    .with_writer(writer)
+                    .finish(),
+            )
+        })
     }
 
     fn by(subscriber: impl FnOnce(Arc<File>) -> Dispatch) -> Self {
@@ -33,7 +43,10 @@ impl AuditLog {
         let subscriber = subscriber(Arc::new(file.reopen().unwrap()));
         // While there is one dispatcher alone, another thread that comes first to an event has it switched off for all.
         let other = Dispatch::new(tracing_subscriber::registry());
-        Self { file, listening: (other, tracing::dispatcher::set_default(&subscriber)) }
+        Self {
+            file,
+            listening: (other, tracing::dispatcher::set_default(&subscriber)),
+        }
     }
 
     /// Everything that was logged, at every level, in whatever module.
@@ -44,9 +57,13 @@ impl AuditLog {
     /// The audit events, each as who did what.
     pub(crate) fn events(&self) -> Vec<String> {
         let all = self.text();
-        let events = all.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let events = all
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
         let audit = events.filter(|event| event["target"] == "countersign::audit");
         let text = |value: &Value| value.as_str().unwrap_or("nobody").to_owned();
-        audit.map(|event| format!("{}: {}", text(&event["actor"]), text(&event["action"]))).collect()
+        audit
+            .map(|event| format!("{}: {}", text(&event["actor"]), text(&event["action"])))
+            .collect()
     }
 }

@@ -40,7 +40,10 @@ type Parameters = Vec<(String, String)>;
 impl Caller {
     /// The same consumer without a token.
     pub(crate) fn without_token(&self) -> Self {
-        Self { token: None, ..self.clone() }
+        Self {
+            token: None,
+            ..self.clone()
+        }
     }
 
     /// Signs as most clients do: HMAC-SHA1, now, with a new nonce, for `http`.
@@ -91,20 +94,37 @@ impl Signing {
 
     /// With the protocol parameters in the Authorization header (RFC 5849 section 3.5.1).
     pub(crate) fn in_header(&self, request: &Request) -> Request {
-        request.clone().with("Authorization", &header(&self.parameters(request)))
+        request
+            .clone()
+            .with("Authorization", &header(&self.parameters(request)))
     }
 
     /// With the protocol parameters in the query (section 3.5.3).
     pub(crate) fn in_query(&self, request: &Request) -> Request {
-        let separator = if request.target.contains('?') { '&' } else { '?' };
-        let target = format!("{}{separator}{}", request.target, form(&self.parameters(request)));
-        Request { target, ..request.clone() }
+        let separator = if request.target.contains('?') {
+            '&'
+        } else {
+            '?'
+        };
+        let target = format!(
+            "{}{separator}{}",
+            request.target,
+            form(&self.parameters(request))
+        );
+        Request {
+            target,
+            ..request.clone()
+        }
     }
 
     /// With the protocol parameters in the form that is the body (section 3.5.2).
     pub(crate) fn in_form(&self, request: &Request) -> Request {
         let parameters = form(&self.parameters(request));
-        let body = if request.body.is_empty() { parameters } else { format!("{}&{parameters}", request.body) };
+        let body = if request.body.is_empty() {
+            parameters
+        } else {
+            format!("{}&{parameters}", request.body)
+        };
         request.clone().with_body(&body)
     }
 
@@ -119,7 +139,12 @@ impl Signing {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
-        parameters.extend(self.caller.token.iter().map(|(token, _)| ("oauth_token".to_owned(), token.clone())));
+        parameters.extend(
+            self.caller
+                .token
+                .iter()
+                .map(|(token, _)| ("oauth_token".to_owned(), token.clone())),
+        );
         parameters.extend(self.more.clone());
         let signature = self.signature(&base_string(self.scheme, request, &parameters));
         parameters.push(("oauth_signature".to_owned(), signature));
@@ -128,7 +153,11 @@ impl Signing {
 
     fn signature(&self, base_string: &str) -> String {
         let token_secret = self.caller.token.as_ref().map_or("", |(_, secret)| secret);
-        let key = format!("{}&{}", encode(&self.caller.consumer_secret), encode(token_secret));
+        let key = format!(
+            "{}&{}",
+            encode(&self.caller.consumer_secret),
+            encode(token_secret)
+        );
         match self.method {
             "HMAC-SHA1" => mac::<Hmac<Sha1>>(&key, base_string),
             "HMAC-SHA256" => mac::<Hmac<Sha256>>(&key, base_string),
@@ -146,43 +175,84 @@ fn mac<M: Mac + KeyInit>(key: &str, text: &str) -> String {
 
 /// The signature base string (RFC 5849 section 3.4.1).
 fn base_string(scheme: &str, request: &Request, protocol: &Parameters) -> String {
-    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
-    let body = if request.header("Content-Type") == Some(FORM) { request.body.as_str() } else { "" };
-    let mut all: Parameters = [query, body].into_iter().flat_map(decoded).chain(protocol.iter().cloned()).collect();
+    let (path, query) = request
+        .target
+        .split_once('?')
+        .unwrap_or((&request.target, ""));
+    let body = if request.header("Content-Type") == Some(FORM) {
+        request.body.as_str()
+    } else {
+        ""
+    };
+    let mut all: Parameters = [query, body]
+        .into_iter()
+        .flat_map(decoded)
+        .chain(protocol.iter().cloned())
+        .collect();
     for (name, value) in &mut all {
         (*name, *value) = (encode(name), encode(value));
     }
     all.sort();
-    let all: Vec<_> = all.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let uri = format!("{scheme}://{}{path}", request.header("Host").unwrap_or_default().to_ascii_lowercase());
-    format!("{}&{}&{}", request.method, encode(&uri), encode(&all.join("&")))
+    let all: Vec<_> = all
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let uri = format!(
+        "{scheme}://{}{path}",
+        request
+            .header("Host")
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+    );
+    format!(
+        "{}&{}&{}",
+        request.method,
+        encode(&uri),
+        encode(&all.join("&"))
+    )
 }
 
 /// The parameters of a query or a form.
 fn decoded(text: &str) -> impl Iterator<Item = (String, String)> {
-    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8().unwrap().into_owned();
-    text.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(name), decode(value))
-    })
+    let decode = |text: &str| {
+        percent_decode_str(&text.replace('+', " "))
+            .decode_utf8()
+            .unwrap()
+            .into_owned()
+    };
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(move |pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
 }
 
 /// An Authorization header with these parameters.
 pub(crate) fn header(parameters: &[(String, String)]) -> String {
-    let pairs: Vec<_> =
-        parameters.iter().map(|(name, value)| format!("{}=\"{}\"", encode(name), encode(value))).collect();
+    let pairs: Vec<_> = parameters
+        .iter()
+        .map(|(name, value)| format!("{}=\"{}\"", encode(name), encode(value)))
+        .collect();
     format!("OAuth {}", pairs.join(", "))
 }
 
 /// A form with these parameters.
 pub(crate) fn form(parameters: &[(String, String)]) -> String {
-    let pairs: Vec<_> = parameters.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    let pairs: Vec<_> = parameters
+        .iter()
+        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+        .collect();
     pairs.join("&")
 }
 
 /// RFC 5849 section 3.6.
 fn encode(text: &str) -> String {
-    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
     utf8_percent_encode(text, ESCAPED).to_string()
 }
 
@@ -192,7 +262,10 @@ fn the_base_string_is_the_one_that_the_rfc_prints() {
     let request = Request {
         method: "POST".to_owned(),
         target: "/request?b5=%3D%253D&a3=a&c%40=&a2=r%20b".to_owned(),
-        headers: vec![("Host".to_owned(), "EXAMPLE.COM".to_owned()), ("Content-Type".to_owned(), FORM.to_owned())],
+        headers: vec![
+            ("Host".to_owned(), "EXAMPLE.COM".to_owned()),
+            ("Content-Type".to_owned(), FORM.to_owned()),
+        ],
         body: "c2&a3=2+q".to_owned(),
     };
     let protocol = [

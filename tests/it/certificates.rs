@@ -19,7 +19,10 @@ impl Certificates {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let files = Self { directory: tempfile::tempdir().unwrap(), authority };
+        let files = Self {
+            directory: tempfile::tempdir().unwrap(),
+            authority,
+        };
         let (certificate, key) = files.issue(&["dns:localhost"]);
         files.file("ca.pem", &files.authority.pem());
         files.file("server.pem", &certificate);
@@ -70,7 +73,10 @@ impl Certificates {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.subject_alt_names = names.iter().map(|name| alt_name(name)).collect();
         let key = KeyPair::generate().unwrap();
-        (params.signed_by(&key, &self.authority).unwrap().pem(), key.serialize_pem())
+        (
+            params.signed_by(&key, &self.authority).unwrap().pem(),
+            key.serialize_pem(),
+        )
     }
 }
 

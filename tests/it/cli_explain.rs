@@ -49,7 +49,12 @@ fn the_photo_request_of_the_rfc_is_verified() {
 
 #[test]
 fn line_ends_may_be_lf_alone() {
-    assert_eq!(explain(&PHOTOS.replace("\r\n", "\n"), OPTIONS).status.code(), Some(0));
+    assert_eq!(
+        explain(&PHOTOS.replace("\r\n", "\n"), OPTIONS)
+            .status
+            .code(),
+        Some(0)
+    );
 }
 
 #[test]
@@ -63,33 +68,63 @@ fn the_request_may_be_in_a_file() {
 
 #[test]
 fn a_changed_request_is_refused_and_its_base_string_shown() {
-    for (from, to) in [("size=original", "size=huge"), ("GET", "PUT"), ("/photos?", "/Photos?"), (": photos.", ": p.")]
-    {
+    for (from, to) in [
+        ("size=original", "size=huge"),
+        ("GET", "PUT"),
+        ("/photos?", "/Photos?"),
+        (": photos.", ": p."),
+    ] {
         let output = explain(&PHOTOS.replacen(from, to, 1), OPTIONS);
         let answer = answer(&output);
-        assert_eq!((output.status.code(), &answer["verdict"]), (Some(1), &json!("refused")), "{to}");
+        assert_eq!(
+            (output.status.code(), &answer["verdict"]),
+            (Some(1), &json!("refused")),
+            "{to}"
+        );
         assert_eq!(answer["problem"], "signature_invalid");
         assert_ne!(answer["base_string"], PHOTOS_BASE_STRING);
     }
-    let https: Vec<_> = OPTIONS.iter().copied().filter(|option| !option.starts_with("--scheme")).collect();
-    assert_eq!(answer(&explain(PHOTOS, &https))["problem"], "signature_invalid");
+    let https: Vec<_> = OPTIONS
+        .iter()
+        .copied()
+        .filter(|option| !option.starts_with("--scheme"))
+        .collect();
+    assert_eq!(
+        answer(&explain(PHOTOS, &https))["problem"],
+        "signature_invalid"
+    );
 }
 
 #[test]
 fn a_malformed_request_is_refused_with_the_place() {
-    let twice = PHOTOS.replace("oauth_nonce=\"chapoH\"", "oauth_nonce=\"chapoH\", oauth_nonce=\"chapoH\"");
+    let twice = PHOTOS.replace(
+        "oauth_nonce=\"chapoH\"",
+        "oauth_nonce=\"chapoH\", oauth_nonce=\"chapoH\"",
+    );
     let answer = answer(&explain(&twice, OPTIONS));
     assert_eq!(answer["problem"], "parameter_rejected");
-    assert_eq!(answer["advice"], "duplicate `oauth_nonce` in the Authorization header");
+    assert_eq!(
+        answer["advice"],
+        "duplicate `oauth_nonce` in the Authorization header"
+    );
     assert_eq!(answer["base_string"], Value::Null);
 }
 
 #[test]
 fn a_request_without_oauth_is_unsigned() {
-    let output = explain("GET / HTTP/1.1\nHost: h\nAuthorization: Bearer x\n\n", &["--output=json"]);
+    let output = explain(
+        "GET / HTTP/1.1\nHost: h\nAuthorization: Bearer x\n\n",
+        &["--output=json"],
+    );
     let answer = answer(&output);
-    assert_eq!((output.status.code(), &answer["verdict"]), (Some(1), &json!("unsigned")));
-    assert_eq!((&answer["problem"], &answer["base_string"]), (&json!("parameter_absent"), &Value::Null));
+    assert_eq!(
+        (output.status.code(), &answer["verdict"]),
+        (Some(1), &json!("unsigned"))
+    );
+    assert_eq!(
+        (&answer["problem"], &answer["base_string"]),
+        (&json!("parameter_absent"), &Value::Null)
+    );
 }
 
 #[test]
@@ -106,31 +141,58 @@ fn a_timestamp_is_accepted_for_300_seconds_to_both_sides() {
     }
     for time in [137_131_202 - 301, 137_131_202 + 301] {
         let output = at(time);
-        assert_eq!((output.status.code(), &answer(&output)["problem"]), (Some(1), &json!("timestamp_refused")));
+        assert_eq!(
+            (output.status.code(), &answer(&output)["problem"]),
+            (Some(1), &json!("timestamp_refused"))
+        );
     }
     // Without --at it is now.
-    let now: Vec<_> = OPTIONS.iter().copied().filter(|option| !option.starts_with("--at")).collect();
+    let now: Vec<_> = OPTIONS
+        .iter()
+        .copied()
+        .filter(|option| !option.starts_with("--at"))
+        .collect();
     let answer = answer(&explain(PHOTOS, &now));
-    assert_eq!((&answer["problem"], &answer["base_string"]), (&json!("timestamp_refused"), &json!(PHOTOS_BASE_STRING)));
+    assert_eq!(
+        (&answer["problem"], &answer["base_string"]),
+        (&json!("timestamp_refused"), &json!(PHOTOS_BASE_STRING))
+    );
 }
 
 #[test]
 fn a_body_counts_as_far_as_its_content_length() {
-    let sign =
-        ["sign", "POST", "https://h/", "--consumer-key=k", "--consumer-secret=s", "--form=a=1", "--timestamp=1000"];
+    let sign = [
+        "sign",
+        "POST",
+        "https://h/",
+        "--consumer-key=k",
+        "--consumer-secret=s",
+        "--form=a=1",
+        "--timestamp=1000",
+    ];
     let header = countersign(&sign).output().unwrap().stdout;
     let request = |content_length: &str, body: &str| {
         let header = str::from_utf8(&header).unwrap();
         let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-        let request = format!("POST / HTTP/1.1\r\nHost: h\r\n{form}{content_length}{header}\r\n{body}");
-        explain(&request, &["--consumer-secret=s", "--at=1000", "--output=json"])
+        let request =
+            format!("POST / HTTP/1.1\r\nHost: h\r\n{form}{content_length}{header}\r\n{body}");
+        explain(
+            &request,
+            &["--consumer-secret=s", "--at=1000", "--output=json"],
+        )
     };
-    assert_eq!(request("Content-Length: 3\r\n", "a=1\n\n").status.code(), Some(0));
+    assert_eq!(
+        request("Content-Length: 3\r\n", "a=1\n\n").status.code(),
+        Some(0)
+    );
     assert_eq!(request("", "a=1\n").status.code(), Some(0));
     assert_eq!(request("", "a=2").status.code(), Some(1));
     let cut = request("Content-Length: 4\r\n", "a=1");
     assert_eq!(cut.status.code(), Some(64));
-    assert_eq!(stderr(&cut), "error: -: Content-Length is 4, but only 3 bytes follow the headers\n");
+    assert_eq!(
+        stderr(&cut),
+        "error: -: Content-Length is 4, but only 3 bytes follow the headers\n"
+    );
 }
 
 #[test]
@@ -141,34 +203,82 @@ fn what_sign_signs_explain_verifies_in_every_method_and_place() {
     let public_file = directory.path().join("public.pem");
     fs::write(&private_file, private).unwrap();
     fs::write(&public_file, public).unwrap();
-    let methods = ["HMAC-SHA1", "HMAC-SHA256", "HMAC-SHA512", "RSA-SHA1", "RSA-SHA256", "RSA-SHA512", "PLAINTEXT"];
+    let methods = [
+        "HMAC-SHA1",
+        "HMAC-SHA256",
+        "HMAC-SHA512",
+        "RSA-SHA1",
+        "RSA-SHA256",
+        "RSA-SHA512",
+        "PLAINTEXT",
+    ];
     for method in methods {
         for transport in ["header", "query", "body"] {
-            let mut sign =
-                countersign(&["sign", "POST", "https://h:8443/a%2fb?x=%7e", "--form=a=1+2", "--output=json"]);
-            sign.args(["--consumer-key=k", "--consumer-secret=s", "--token=t", "--token-secret=u"]);
-            sign.args(["--signature-method", method, "--transport", transport, "--private-key"]).arg(&private_file);
+            let mut sign = countersign(&[
+                "sign",
+                "POST",
+                "https://h:8443/a%2fb?x=%7e",
+                "--form=a=1+2",
+                "--output=json",
+            ]);
+            sign.args([
+                "--consumer-key=k",
+                "--consumer-secret=s",
+                "--token=t",
+                "--token-secret=u",
+            ]);
+            sign.args([
+                "--signature-method",
+                method,
+                "--transport",
+                transport,
+                "--private-key",
+            ])
+            .arg(&private_file);
             let request = raw(&answer(&sign.output().unwrap()));
             let mut explain = command(&["--consumer-secret=s", "--token-secret=u", "--public-key"]);
             let output = fed(explain.arg(&public_file), &request);
-            assert_eq!(output.status.code(), Some(0), "{method} {transport}: {}", stderr(&output));
+            assert_eq!(
+                output.status.code(),
+                Some(0),
+                "{method} {transport}: {}",
+                stderr(&output)
+            );
         }
     }
 }
 
 #[test]
 fn what_a_service_would_refuse_by_default_is_warned_about() {
-    let sign = ["sign", "GET", "https://h/", "--consumer-key=k", "--consumer-secret=s", "--signature-method=PLAINTEXT"];
+    let sign = [
+        "sign",
+        "GET",
+        "https://h/",
+        "--consumer-key=k",
+        "--consumer-secret=s",
+        "--signature-method=PLAINTEXT",
+    ];
     let header = countersign(&sign).output().unwrap().stdout;
-    let request = format!("GET / HTTP/1.1\nHost: h\n{}\n", str::from_utf8(&header).unwrap());
+    let request = format!(
+        "GET / HTTP/1.1\nHost: h\n{}\n",
+        str::from_utf8(&header).unwrap()
+    );
     let output = explain(&request, &["--consumer-secret=s"]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(stderr(&output).starts_with("warning: PLAINTEXT sends the secrets"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).starts_with("warning: PLAINTEXT sends the secrets"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
 fn text_names_the_verdict_first() {
-    let text: Vec<_> = OPTIONS.iter().copied().filter(|option| !option.starts_with("--output")).collect();
+    let text: Vec<_> = OPTIONS
+        .iter()
+        .copied()
+        .filter(|option| !option.starts_with("--output"))
+        .collect();
     let output = explain(PHOTOS, &text);
     let expected = format!("verdict      verified\nbase string  {PHOTOS_BASE_STRING}\n");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
@@ -176,18 +286,40 @@ fn text_names_the_verdict_first() {
 
 #[test]
 fn a_mismatch_that_is_known_is_explained() {
-    let https: Vec<_> = OPTIONS.iter().copied().filter(|option| !option.starts_with("--scheme")).collect();
+    let https: Vec<_> = OPTIONS
+        .iter()
+        .copied()
+        .filter(|option| !option.starts_with("--scheme"))
+        .collect();
     let told = answer(&explain(PHOTOS, &https));
-    assert_eq!((&told["cause"], &told["client_base_string"]), (&json!("scheme"), &json!(PHOTOS_BASE_STRING)));
-    assert_eq!((&told["first_difference"], &told["advice"]), (&json!(8), &json!("the signature does not match")));
-    assert!(told["remedy"].as_str().unwrap().contains("`origin = \"http://photos.example.net\"`"), "{told}");
+    assert_eq!(
+        (&told["cause"], &told["client_base_string"]),
+        (&json!("scheme"), &json!(PHOTOS_BASE_STRING))
+    );
+    assert_eq!(
+        (&told["first_difference"], &told["advice"]),
+        (&json!(8), &json!("the signature does not match"))
+    );
+    assert!(
+        told["remedy"]
+            .as_str()
+            .unwrap()
+            .contains("`origin = \"http://photos.example.net\"`"),
+        "{told}"
+    );
 
-    let text: Vec<_> = https.into_iter().filter(|option| !option.starts_with("--output")).collect();
+    let text: Vec<_> = https
+        .into_iter()
+        .filter(|option| !option.starts_with("--output"))
+        .collect();
     let printed = String::from_utf8(explain(PHOTOS, &text).stdout).unwrap();
     let lines: Vec<_> = printed.lines().rev().take(3).collect();
     let column = lines[0].find('^').unwrap();
     assert_eq!(
-        (&lines[1][column - 8..=column], &lines[2][column - 8..=column]),
+        (
+            &lines[1][column - 8..=column],
+            &lines[2][column - 8..=column]
+        ),
         ("GET&http%", "GET&https"),
         "{printed}"
     );
@@ -197,22 +329,47 @@ fn a_mismatch_that_is_known_is_explained() {
 fn a_wrong_secret_has_no_known_cause() {
     let wrong = [&OPTIONS[..1], &["--consumer-secret=guessed"], &OPTIONS[2..]].concat();
     let told = answer(&explain(PHOTOS, &wrong));
-    assert_eq!((&told["verdict"], &told["cause"], &told["remedy"]), (&json!("refused"), &Value::Null, &Value::Null));
-    let advice = "the signature does not match: compare the base string with the client's, then the secrets";
+    assert_eq!(
+        (&told["verdict"], &told["cause"], &told["remedy"]),
+        (&json!("refused"), &Value::Null, &Value::Null)
+    );
+    let advice =
+        "the signature does not match: compare the base string with the client's, then the secrets";
     assert_eq!(told["advice"], advice);
 }
 
 #[test]
 fn what_the_command_is_told_beside_the_request_is_looked_at() {
-    let replaced = [&OPTIONS[..1], &["--consumer-secret=new", "--old-consumer-secret=kd94hf93k423kf44"], &OPTIONS[2..]];
-    assert_eq!(answer(&explain(PHOTOS, &replaced.concat()))["cause"], "old-secret");
-    let forwarded = PHOTOS.replace("Host: photos.", "X-Forwarded-Host: photos.example.net\r\nHost: inner.");
+    let replaced = [
+        &OPTIONS[..1],
+        &[
+            "--consumer-secret=new",
+            "--old-consumer-secret=kd94hf93k423kf44",
+        ],
+        &OPTIONS[2..],
+    ];
+    assert_eq!(
+        answer(&explain(PHOTOS, &replaced.concat()))["cause"],
+        "old-secret"
+    );
+    let forwarded = PHOTOS.replace(
+        "Host: photos.",
+        "X-Forwarded-Host: photos.example.net\r\nHost: inner.",
+    );
     assert_eq!(answer(&explain(&forwarded, OPTIONS))["cause"], "host");
-    let https: Vec<_> = OPTIONS.iter().copied().filter(|option| !option.starts_with("--scheme")).collect();
+    let https: Vec<_> = OPTIONS
+        .iter()
+        .copied()
+        .filter(|option| !option.starts_with("--scheme"))
+        .collect();
     let profiled = [&https[..], &["--compat=scheme-any"]].concat();
     assert_eq!(answer(&explain(PHOTOS, &profiled))["verdict"], "verified");
     let unknown = explain(PHOTOS, &["--compat=plus"]);
-    assert!(stderr(&unknown).contains("[possible values: version-lenient, no-root-slash,"), "{}", stderr(&unknown));
+    assert!(
+        stderr(&unknown).contains("[possible values: version-lenient, no-root-slash,"),
+        "{}",
+        stderr(&unknown)
+    );
 }
 
 #[test]
@@ -222,12 +379,24 @@ fn what_keeps_it_from_an_answer_ends_with_64() {
         assert_eq!(output.status.code(), Some(64), "{options:?}");
         stderr(&output)
     };
-    assert_eq!(of(PHOTOS, &[]), "error: the request is signed with HMAC-SHA1: give --consumer-secret\n");
+    assert_eq!(
+        of(PHOTOS, &[]),
+        "error: the request is signed with HMAC-SHA1: give --consumer-secret\n"
+    );
     let consumer = ["--consumer-secret=kd94hf93k423kf44"];
-    assert_eq!(of(PHOTOS, &consumer), "error: the request is signed with HMAC-SHA1: give --token-secret\n");
+    assert_eq!(
+        of(PHOTOS, &consumer),
+        "error: the request is signed with HMAC-SHA1: give --token-secret\n"
+    );
     let rsa = PHOTOS.replace("HMAC-SHA1", "RSA-SHA1");
-    assert_eq!(of(&rsa, OPTIONS), "error: the request is signed with RSA-SHA1: give --public-key\n");
-    assert_eq!(of("nonsense", OPTIONS), "error: -: line 1: expected `METHOD TARGET HTTP/1.1`\n");
+    assert_eq!(
+        of(&rsa, OPTIONS),
+        "error: the request is signed with RSA-SHA1: give --public-key\n"
+    );
+    assert_eq!(
+        of("nonsense", OPTIONS),
+        "error: -: line 1: expected `METHOD TARGET HTTP/1.1`\n"
+    );
     assert!(of(PHOTOS, &["--public-key=/no/such/file"]).starts_with("error: /no/such/file: "));
     assert!(of(PHOTOS, &["--scheme=ftp"]).contains("https"));
 }
@@ -237,15 +406,25 @@ pub(crate) fn rsa_key() -> &'static (String, String) {
     static KEY: LazyLock<(String, String)> = LazyLock::new(|| {
         let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
         let public = pair.public_key().as_der().unwrap();
-        (pem("PRIVATE KEY", pair.as_der().unwrap().as_ref()), pem("PUBLIC KEY", public.as_ref()))
+        (
+            pem("PRIVATE KEY", pair.as_der().unwrap().as_ref()),
+            pem("PUBLIC KEY", public.as_ref()),
+        )
     });
     &KEY
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    let lines: Vec<_> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| str::from_utf8(line).unwrap())
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }
 
 /// The request that `sign --output json` describes, on the wire.
@@ -253,8 +432,14 @@ fn raw(signed: &Value) -> String {
     let text = |name: &str| signed[name].as_str();
     let (_, rest) = text("url").unwrap().split_once("://").unwrap();
     let (host, target) = rest.split_once('/').unwrap();
-    let mut request = format!("{} /{target} HTTP/1.1\r\nHost: {host}\r\n", text("method").unwrap());
-    for (name, value) in [("Authorization", text("authorization")), ("Content-Type", text("content_type"))] {
+    let mut request = format!(
+        "{} /{target} HTTP/1.1\r\nHost: {host}\r\n",
+        text("method").unwrap()
+    );
+    for (name, value) in [
+        ("Authorization", text("authorization")),
+        ("Content-Type", text("content_type")),
+    ] {
         request.extend(value.map(|value| format!("{name}: {value}\r\n")));
     }
     let body = text("body").unwrap_or_default();
@@ -266,7 +451,10 @@ fn explain(request: &str, options: &[&str]) -> Output {
 }
 
 fn fed(command: &mut Command, request: &str) -> Output {
-    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let command = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // It does not read what it refuses to look at.
     let _ = child.stdin.take().unwrap().write_all(request.as_bytes());

@@ -12,7 +12,11 @@ fn a_wrong_configuration_ends_with_64_and_lists_every_mistake() {
     let file = directory.path().join("countersign.toml");
     fs::write(&file, "[check]\nreelm = \"x\"\n").unwrap();
     let mut command = countersign(&["serve", "--check", "nowhere", "--config"]);
-    let output = command.arg(&file).env("COUNTERSIGN_STORE__TIMEOUT", "soon").output().unwrap();
+    let output = command
+        .arg(&file)
+        .env("COUNTERSIGN_STORE__TIMEOUT", "soon")
+        .output()
+        .unwrap();
     let expected = format!(
         "error: 3 mistakes in the configuration\n  \
          {}:2: `check.reelm` is unknown; did you mean `check.realm`?\n  \
@@ -22,7 +26,10 @@ fn a_wrong_configuration_ends_with_64_and_lists_every_mistake() {
          \"nowhere\"\n",
         file.display()
     );
-    assert_eq!((output.status.code(), stderr(&output)), (Some(64), expected.as_str()));
+    assert_eq!(
+        (output.status.code(), stderr(&output)),
+        (Some(64), expected.as_str())
+    );
 }
 
 #[test]
@@ -31,14 +38,24 @@ fn config_check_ends_with_64_only_if_there_is_a_mistake() {
     let file = directory.path().join("countersign.toml");
     let check = |text: &str| {
         fs::write(&file, text).unwrap();
-        countersign(&["config", "check"]).arg(&file).output().unwrap()
+        countersign(&["config", "check"])
+            .arg(&file)
+            .output()
+            .unwrap()
     };
     let right = check("[store]\nurl = \"memory:\"\n");
     assert_eq!(right.status.code(), Some(0));
-    assert_eq!(stdout(&right), "warning: the memory store forgets nonces: replays cross a restart\nno mistakes\n");
+    assert_eq!(
+        stdout(&right),
+        "warning: the memory store forgets nonces: replays cross a restart\nno mistakes\n"
+    );
     let wrong = check("[store]\nurl = \"mysql://localhost\"\n");
     assert_eq!(wrong.status.code(), Some(64));
-    assert!(stderr(&wrong).contains(":2: `store.url` must be "), "{}", stderr(&wrong));
+    assert!(
+        stderr(&wrong).contains(":2: `store.url` must be "),
+        "{}",
+        stderr(&wrong)
+    );
 }
 
 #[test]
@@ -48,16 +65,29 @@ fn config_default_prints_a_file_without_a_mistake() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("countersign.toml");
     fs::write(&file, printed.stdout).unwrap();
-    let checked = countersign(&["config", "check"]).arg(&file).output().unwrap();
-    assert_eq!((checked.status.code(), stdout(&checked)), (Some(0), "no mistakes\n"));
+    let checked = countersign(&["config", "check"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert_eq!(
+        (checked.status.code(), stdout(&checked)),
+        (Some(0), "no mistakes\n")
+    );
 }
 
 #[test]
 fn bad_usage_ends_with_64() {
     for arguments in [&["serve", "--nonsense"][..], &["nonsense"], &[]] {
-        assert_eq!(countersign(arguments).output().unwrap().status.code(), Some(64), "{arguments:?}");
+        assert_eq!(
+            countersign(arguments).output().unwrap().status.code(),
+            Some(64),
+            "{arguments:?}"
+        );
     }
-    assert_eq!(countersign(&["--help"]).output().unwrap().status.code(), Some(0));
+    assert_eq!(
+        countersign(&["--help"]).output().unwrap().status.code(),
+        Some(0)
+    );
 }
 
 #[test]
@@ -92,21 +122,35 @@ impl Serving {
         for listener in ["--check", "--api", "--http", "--ops"] {
             command.args([listener, "127.0.0.1:0"]);
         }
-        command.arg("--data-dir").arg(data_dir.path()).env("COUNTERSIGN_SHUTDOWN__DELAY", delay);
+        command
+            .arg("--data-dir")
+            .arg(data_dir.path())
+            .env("COUNTERSIGN_SHUTDOWN__DELAY", delay);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut serving = Self { child, log, _data_dir: data_dir };
+        let mut serving = Self {
+            child,
+            log,
+            _data_dir: data_dir,
+        };
         serving.wait_for("the store answers: ready");
         serving
     }
 
     /// Reads the log up to a line with these words.
     fn wait_for(&mut self, words: &str) {
-        assert!(self.log.any(|line| line.unwrap().contains(words)), "the log ended without {words:?}");
+        assert!(
+            self.log.any(|line| line.unwrap().contains(words)),
+            "the log ended without {words:?}"
+        );
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status().unwrap();
+        let sent = Command::new("sh")
+            .arg("-c")
+            .arg(format!("kill -{name} {}", self.child.id()))
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 }

@@ -63,39 +63,72 @@ impl Envoy {
     /// The same with a configuration of the test's own.
     pub(crate) async fn start_as(version: &str, configuration: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (config, admin_path) = (directory.path().join("envoy.yaml"), directory.path().join("admin"));
+        let (config, admin_path) = (
+            directory.path().join("envoy.yaml"),
+            directory.path().join("admin"),
+        );
         fs::write(&config, configuration).unwrap();
         let mut command = Command::new(binary(version));
-        command.args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"]);
-        command.args(["--file-flush-interval-msec", "50", "--config-path"]).arg(&config);
+        command.args([
+            "--disable-hot-restart",
+            "--concurrency",
+            "2",
+            "--log-level",
+            "warning",
+        ]);
+        command
+            .args(["--file-flush-interval-msec", "50", "--config-path"])
+            .arg(&config);
         let access_log = fs::File::create(directory.path().join(ACCESS_LOG)).unwrap();
         command.arg("--admin-address-path").arg(&admin_path);
         let process = Process::spawn_with_output("envoy", &mut command, access_log.into());
         let admin = eventually("Envoy's admin address", START, async || {
-            fs::read_to_string(&admin_path).ok().and_then(|address| address.parse().ok())
+            fs::read_to_string(&admin_path)
+                .ok()
+                .and_then(|address| address.parse().ok())
         });
         let admin = admin.await;
-        eventually("Envoy is ready", START, async || (get(admin, "/ready").await.status == 200).then_some(())).await;
+        eventually("Envoy is ready", START, async || {
+            (get(admin, "/ready").await.status == 200).then_some(())
+        })
+        .await;
         let listeners = get(admin, "/listeners?format=json").await.json();
         let socket = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
-        let address = format!("127.0.0.1:{}", socket["port_value"]).parse().unwrap();
-        Self { address, admin, process, directory }
+        let address = format!("127.0.0.1:{}", socket["port_value"])
+            .parse()
+            .unwrap();
+        Self {
+            address,
+            admin,
+            process,
+            directory,
+        }
     }
 
     /// The first line of the access log, when it is there.
     pub(crate) async fn access_logged(&self) -> Value {
         let file = self.directory.path().join(ACCESS_LOG);
         let line = eventually("a line in the access log", START, async || {
-            fs::read_to_string(&file).unwrap().split_once('\n').map(|(first, _)| first.to_owned())
+            fs::read_to_string(&file)
+                .unwrap()
+                .split_once('\n')
+                .map(|(first, _)| first.to_owned())
         });
         serde_json::from_str(&line.await).unwrap()
     }
 
     /// The value of one of Envoy's counters.
     pub(crate) async fn counter(&self, name: &str) -> u64 {
-        let stats = get(self.admin, &format!("/stats?format=json&filter=^{name}$")).await.json();
-        let value = stats["stats"].as_array().and_then(|stats| stats.first()).map(|stat| &stat["value"]);
-        value.and_then(Value::as_u64).unwrap_or_else(|| panic!("Envoy does not count {name}"))
+        let stats = get(self.admin, &format!("/stats?format=json&filter=^{name}$"))
+            .await
+            .json();
+        let value = stats["stats"]
+            .as_array()
+            .and_then(|stats| stats.first())
+            .map(|stat| &stat["value"]);
+        value
+            .and_then(Value::as_u64)
+            .unwrap_or_else(|| panic!("Envoy does not count {name}"))
     }
 }
 
@@ -132,22 +165,44 @@ impl Shape {
 
     /// The configuration with the ports of a test: Envoy chooses its own, so that tests do not meet.
     fn configuration(self, peers: Peers) -> String {
-        let ports = [(10000, 0), (9901, 0), (50051, peers.countersign.port()), (8000, peers.upstream.port())];
-        let text = ports.into_iter().fold(fs::read_to_string(self.file()).unwrap(), |text, (stands, real)| {
-            replace_once(&text, &format!("port_value: {stands} "), &format!("port_value: {real} "))
-        });
+        let ports = [
+            (10000, 0),
+            (9901, 0),
+            (50051, peers.countersign.port()),
+            (8000, peers.upstream.port()),
+        ];
+        let text = ports.into_iter().fold(
+            fs::read_to_string(self.file()).unwrap(),
+            |text, (stands, real)| {
+                replace_once(
+                    &text,
+                    &format!("port_value: {stands} "),
+                    &format!("port_value: {real} "),
+                )
+            },
+        );
         let text = match self {
-            Self::Deploy => replace_once(&text, "port_value: 8080 ", &format!("port_value: {} ", peers.http.port())),
+            Self::Deploy => replace_once(
+                &text,
+                "port_value: 8080 ",
+                &format!("port_value: {} ", peers.http.port()),
+            ),
             Self::Gateway | Self::Tcp => text,
         };
         match (self, peers.deadlines) {
-            (Self::Deploy, Deadlines::Patient) => replace_once(&text, "timeout: 0.25s", "timeout: 10s"),
+            (Self::Deploy, Deadlines::Patient) => {
+                replace_once(&text, "timeout: 0.25s", "timeout: 10s")
+            }
             _ => text,
         }
     }
 }
 
 fn replace_once(text: &str, stands: &str, real: &str) -> String {
-    assert_eq!(text.matches(stands).count(), 1, "{stands} stands there once");
+    assert_eq!(
+        text.matches(stands).count(),
+        1,
+        "{stands} stands there once"
+    );
     text.replace(stands, real)
 }

@@ -33,7 +33,12 @@ impl Request {
     /// A request to [`HOST`] without a body.
     pub(crate) fn new(method: &str, target: &str) -> Self {
         let headers = vec![("Host".to_owned(), HOST.to_owned())];
-        Self { method: method.to_owned(), target: target.to_owned(), headers, body: String::new() }
+        Self {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers,
+            body: String::new(),
+        }
     }
 
     pub(crate) fn get(target: &str) -> Self {
@@ -42,7 +47,9 @@ impl Request {
 
     /// A request with a form as its body.
     pub(crate) fn form(method: &str, target: &str, form: &str) -> Self {
-        Self::new(method, target).with("Content-Type", FORM).with_body(form)
+        Self::new(method, target)
+            .with("Content-Type", FORM)
+            .with_body(form)
     }
 
     /// Adds a header, also beside one of the same name.
@@ -55,7 +62,10 @@ impl Request {
     /// Changes the header of that name.
     #[must_use]
     pub(crate) fn with_changed(mut self, name: &str, change: impl Fn(&str) -> String) -> Self {
-        let header = self.headers.iter_mut().find(|(is, _)| is.eq_ignore_ascii_case(name));
+        let header = self
+            .headers
+            .iter_mut()
+            .find(|(is, _)| is.eq_ignore_ascii_case(name));
         let (_, value) = header.unwrap_or_else(|| panic!("there is no {name} to change"));
         *value = change(value);
         self
@@ -65,7 +75,8 @@ impl Request {
     #[must_use]
     pub(crate) fn with_body(mut self, body: &str) -> Self {
         self.headers.retain(|(name, _)| name != "Content-Length");
-        self.headers.push(("Content-Length".to_owned(), body.len().to_string()));
+        self.headers
+            .push(("Content-Length".to_owned(), body.len().to_string()));
         self.body = body.to_owned();
         self
     }
@@ -77,9 +88,19 @@ impl Request {
 
     /// What goes over the wire.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let Self { method, target, body, .. } = self;
-        format!("{method} {target} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n{body}").into_bytes()
+        let headers: String = self
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        let Self {
+            method,
+            target,
+            body,
+            ..
+        } = self;
+        format!("{method} {target} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n{body}")
+            .into_bytes()
     }
 
     /// Sends it on a connection of its own, and reads the answer.
@@ -94,13 +115,26 @@ impl Response {
     /// Reads what an HTTP/1.1 server sent until it closed the connection.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("not an HTTP answer: {text:?}"));
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("not an HTTP answer: {text:?}"));
         let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+        let status = lines
+            .next()
+            .and_then(|line| line.split(' ').nth(1))
+            .and_then(|code| code.parse().ok());
         let status = status.unwrap_or_else(|| panic!("not a status line: {head:?}"));
         let headers: Vec<_> = lines.map(split_header).collect();
-        let body = if first(&headers, "transfer-encoding").is_some() { joined(body) } else { body.to_owned() };
-        Self { status, headers, body }
+        let body = if first(&headers, "transfer-encoding").is_some() {
+            joined(body)
+        } else {
+            body.to_owned()
+        };
+        Self {
+            status,
+            headers,
+            body,
+        }
     }
 
     /// The first value of a header.
@@ -110,7 +144,8 @@ impl Response {
 
     /// The body as JSON.
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
+        serde_json::from_str(&self.body)
+            .unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
     }
 }
 
@@ -141,13 +176,18 @@ pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 
 /// A header line, its name as on the wire.
 pub(crate) fn split_header(line: &str) -> (String, String) {
-    let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("not a header: {line:?}"));
+    let (name, value) = line
+        .split_once(':')
+        .unwrap_or_else(|| panic!("not a header: {line:?}"));
     (name.to_owned(), value.trim().to_owned())
 }
 
 /// The first value of a header.
 pub(crate) fn first<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
-    headers.iter().find(|(is, _)| is.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    headers
+        .iter()
+        .find(|(is, _)| is.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
 }
 
 /// What the `Host` of every request here is.

@@ -16,19 +16,44 @@ async fn every_command_of_the_page_works_when_it_is_pasted() {
     assert!(blocks.len() > 10, "{} blocks", blocks.len());
     let home = tempfile::tempdir().unwrap();
     let mut serve = program();
-    serve.args(["serve", "--check=127.0.0.1:0", "--api=127.0.0.1:0", "--http=127.0.0.1:0", "--ops=127.0.0.1:0"]);
-    serve.current_dir(home.path()).env("COUNTERSIGN_LOG__JSON", "true");
+    serve.args([
+        "serve",
+        "--check=127.0.0.1:0",
+        "--api=127.0.0.1:0",
+        "--http=127.0.0.1:0",
+        "--ops=127.0.0.1:0",
+    ]);
+    serve
+        .current_dir(home.path())
+        .env("COUNTERSIGN_LOG__JSON", "true");
     let mut server = Process::spawn("countersign", &mut serve);
     let [_, api, http] = addresses(&mut server).await;
 
-    let script = format!("set -e\n{}\n{}", there(api), blocks.join("\n").replace("127.0.0.1:8080", &http.to_string()));
+    let script = format!(
+        "set -e\n{}\n{}",
+        there(api),
+        blocks
+            .join("\n")
+            .replace("127.0.0.1:8080", &http.to_string())
+    );
     let mut bash = Command::new("bash");
     bash.args(["-c", &script]).current_dir(home.path());
-    let output = task::spawn_blocking(move || bash.output().unwrap()).await.unwrap();
+    let output = task::spawn_blocking(move || bash.output().unwrap())
+        .await
+        .unwrap();
     assert!(output.status.success(), "{}", both(&output));
     let printed = String::from_utf8(output.stdout).unwrap();
-    for expected in ["curl ", "oauth_token=", "\nalice\n", "https://printer.example.com/done?oauth_token=", "active "] {
-        assert!(printed.contains(expected), "{expected:?} is not in\n{printed}");
+    for expected in [
+        "curl ",
+        "oauth_token=",
+        "\nalice\n",
+        "https://printer.example.com/done?oauth_token=",
+        "active ",
+    ] {
+        assert!(
+            printed.contains(expected),
+            "{expected:?} is not in\n{printed}"
+        );
     }
 }
 
@@ -36,7 +61,9 @@ async fn every_command_of_the_page_works_when_it_is_pasted() {
 pub(crate) fn blocks(page: &str, language: &str) -> Vec<String> {
     let begin = format!("```{language}\n");
     let after = page.split(&begin).skip(1);
-    after.map(|block| block.split("```").next().unwrap().to_owned()).collect()
+    after
+        .map(|block| block.split("```").next().unwrap().to_owned())
+        .collect()
 }
 
 /// The program under its name, at the addresses of this server: a shell's function, so that the commands stay as they are.
@@ -55,5 +82,9 @@ async fn addresses(server: &mut Process) -> [SocketAddr; 3] {
 }
 
 fn both(output: &Output) -> String {
-    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }

@@ -17,12 +17,36 @@ struct Part {
 }
 
 const PARTS: &[Part] = &[
-    Part { name: "oauth", knows: &[], why: "the protocol core stands alone" },
-    Part { name: "clock", knows: &[], why: "time is handed to everybody, and knows nobody" },
-    Part { name: "model", knows: &["clock", "oauth"], why: "everybody shares the model, so it knows almost nobody" },
-    Part { name: "config", knows: &["model", "oauth"], why: "settings are values" },
-    Part { name: "lanes", knows: &[], why: "it knows threads, and not what they do" },
-    Part { name: "telemetry", knows: &["config", "lanes"], why: "instruments do not know what they measure" },
+    Part {
+        name: "oauth",
+        knows: &[],
+        why: "the protocol core stands alone",
+    },
+    Part {
+        name: "clock",
+        knows: &[],
+        why: "time is handed to everybody, and knows nobody",
+    },
+    Part {
+        name: "model",
+        knows: &["clock", "oauth"],
+        why: "everybody shares the model, so it knows almost nobody",
+    },
+    Part {
+        name: "config",
+        knows: &["model", "oauth"],
+        why: "settings are values",
+    },
+    Part {
+        name: "lanes",
+        knows: &[],
+        why: "it knows threads, and not what they do",
+    },
+    Part {
+        name: "telemetry",
+        knows: &["config", "lanes"],
+        why: "instruments do not know what they measure",
+    },
     Part {
         name: "store",
         knows: &["clock", "config", "model", "oauth", "telemetry"],
@@ -35,7 +59,15 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "diagnostics",
-        knows: &["clock", "config", "lanes", "model", "oauth", "telemetry", "verify"],
+        knows: &[
+            "clock",
+            "config",
+            "lanes",
+            "model",
+            "oauth",
+            "telemetry",
+            "verify",
+        ],
         why: "what is kept of a decision does not depend on who tells of it or who is shown it",
     },
     Part {
@@ -74,7 +106,11 @@ const PLACES: &[Place] = &[
         only_in: &["src/server/", "src/cli/", "src/directory/"],
         why: "gRPC and HTTP are how the service is reached, not what it does",
     },
-    Place { words: &["axum"], only_in: &["src/server/"], why: "only the listeners speak HTTP" },
+    Place {
+        words: &["axum"],
+        only_in: &["src/server/"],
+        why: "only the listeners speak HTTP",
+    },
     Place {
         words: &["envoy_types"],
         only_in: &["src/server/ext_authz"],
@@ -85,8 +121,16 @@ const PLACES: &[Place] = &[
         only_in: &["src/store/redis"],
         why: "a store is a `dyn Store` to everybody else",
     },
-    Place { words: &["redb"], only_in: &["src/store/embedded"], why: "a store is a `dyn Store` to everybody else" },
-    Place { words: &["prometheus_client"], only_in: &["src/telemetry"], why: "instruments are named in one file" },
+    Place {
+        words: &["redb"],
+        only_in: &["src/store/embedded"],
+        why: "a store is a `dyn Store` to everybody else",
+    },
+    Place {
+        words: &["prometheus_client"],
+        only_in: &["src/telemetry"],
+        why: "instruments are named in one file",
+    },
     Place {
         words: &["println!", "eprintln!", "print!", "eprint!", "std::process"],
         only_in: &["src/main.rs", "src/cli/"],
@@ -99,17 +143,27 @@ fn every_file_knows_only_what_it_may() {
     let mut files = Vec::new();
     rust_files(&project("src"), &mut files);
     assert!(files.len() > 30, "only {} files were found", files.len());
-    let violations: Vec<_> = files.iter().flat_map(|(name, text)| violations(name, text)).collect();
+    let violations: Vec<_> = files
+        .iter()
+        .flat_map(|(name, text)| violations(name, text))
+        .collect();
     assert!(violations.is_empty(), "\n{}", violations.join("\n"));
 }
 
 #[test]
 fn every_rule_is_about_something_that_is_there() {
     for Part { name, .. } in PARTS {
-        assert!(["", ".rs", "/mod.rs"].iter().any(|end| project(&format!("src/{name}{end}")).exists()), "{name}");
+        assert!(
+            ["", ".rs", "/mod.rs"]
+                .iter()
+                .any(|end| project(&format!("src/{name}{end}")).exists()),
+            "{name}"
+        );
     }
     for only_in in PLACES.iter().flat_map(|place| place.only_in) {
-        let found = [only_in.to_string(), format!("{only_in}.rs")].iter().any(|path| project(path).exists());
+        let found = [only_in.to_string(), format!("{only_in}.rs")]
+            .iter()
+            .any(|path| project(path).exists());
         assert!(found, "{only_in}");
     }
 }
@@ -118,14 +172,20 @@ fn every_rule_is_about_something_that_is_there() {
 fn a_violation_is_found_and_explained() {
     let found = |name: &str, text: &str| violations(name, text).join("\n");
     assert_eq!(
-        found("src/store/embedded/mod.rs", "use crate::{clock::Clock, server::{respond, App}};"),
+        found(
+            "src/store/embedded/mod.rs",
+            "use crate::{clock::Clock, server::{respond, App}};"
+        ),
         "src/store/embedded/mod.rs: `crate::server::respond`: store may know clock, config, model, oauth, telemetry of \
          ours, and not server: server → verify, issue → store → model\n\
          src/store/embedded/mod.rs: `crate::server::App`: store may know clock, config, model, oauth, telemetry of ours, \
          and not server: server → verify, issue → store → model"
     );
     assert_eq!(
-        found("src/oauth/request.rs", "fn f() { super::super::model::Secret::new() }"),
+        found(
+            "src/oauth/request.rs",
+            "fn f() { super::super::model::Secret::new() }"
+        ),
         "src/oauth/request.rs: `super::super::model::Secret::new`: oauth may know nothing of ours, and not model: the \
          protocol core stands alone"
     );
@@ -158,7 +218,11 @@ fn what_only_looks_like_a_violation_is_none() {
         "fn f<'a>(x: &'a str, c: char) -> bool { c == '\"' || c == '\\'' } // tonic::Status",
     ];
     for text in harmless {
-        assert_eq!(violations("src/store/open.rs", text), Vec::<String>::new(), "{text}");
+        assert_eq!(
+            violations("src/store/open.rs", text),
+            Vec::<String>::new(),
+            "{text}"
+        );
     }
 }
 
@@ -167,19 +231,33 @@ fn violations(file: &str, text: &str) -> Vec<String> {
     let code = without_comments_and_literals(text);
     let tokens = tokens(&code);
     let paths = paths(&tokens);
-    let part = file.trim_start_matches("src/").split(['/', '.']).next().unwrap();
+    let part = file
+        .trim_start_matches("src/")
+        .split(['/', '.'])
+        .next()
+        .unwrap();
     let depth = module_depth(file);
-    let own: Vec<_> = tokens.windows(2).filter(|two| two[0] == "mod").map(|two| two[1]).collect();
+    let own: Vec<_> = tokens
+        .windows(2)
+        .filter(|two| two[0] == "mod")
+        .map(|two| two[1])
+        .collect();
     let mut found = Vec::new();
     for path in &paths {
         let whole = path.join("::");
         if let Some(problem) = ours(path, depth).and_then(|module| unknown(part, module)) {
             found.push(format!("{file}: `{whole}`: {problem}"));
         }
-        let elsewhere = PLACES.iter().filter(|place| !place.only_in.iter().any(|prefix| file.starts_with(prefix)));
+        let elsewhere = PLACES
+            .iter()
+            .filter(|place| !place.only_in.iter().any(|prefix| file.starts_with(prefix)));
         for place in elsewhere.filter(|_| !own.contains(&path[0])) {
             if let Some(word) = place.words.iter().find(|word| leads_into(&whole, word)) {
-                found.push(format!("{file}: `{whole}`: `{word}` only in {}: {}", place.only_in.join(", "), place.why));
+                found.push(format!(
+                    "{file}: `{whole}`: `{word}` only in {}: {}",
+                    place.only_in.join(", "),
+                    place.why
+                ));
             }
         }
     }
@@ -198,23 +276,35 @@ fn ours<'c>(path: &[&'c str], depth: usize) -> Option<&'c str> {
 
 /// Whether a path is this macro, or leads into this library; a word alone may be anybody's name.
 fn leads_into(path: &str, word: &str) -> bool {
-    path.strip_prefix(word).is_some_and(|rest| rest.starts_with("::") || word.ends_with('!'))
+    path.strip_prefix(word)
+        .is_some_and(|rest| rest.starts_with("::") || word.ends_with('!'))
 }
 
 /// Why a part may not know a module.
 fn unknown(part: &str, module: &str) -> Option<String> {
     let Part { name, knows, why } = PARTS.iter().find(|rule| rule.name == part)?;
-    let is_module = ["", ".rs"].iter().any(|end| project(&format!("src/{module}{end}")).exists());
+    let is_module = ["", ".rs"]
+        .iter()
+        .any(|end| project(&format!("src/{module}{end}")).exists());
     if !is_module || module == *name || knows.contains(&module) {
         return None;
     }
-    let knows = if knows.is_empty() { "nothing".to_owned() } else { knows.join(", ") };
-    Some(format!("{name} may know {knows} of ours, and not {module}: {why}"))
+    let knows = if knows.is_empty() {
+        "nothing".to_owned()
+    } else {
+        knows.join(", ")
+    };
+    Some(format!(
+        "{name} may know {knows} of ours, and not {module}: {why}"
+    ))
 }
 
 /// How many `super` lead from the module of a file to the root.
 fn module_depth(file: &str) -> usize {
-    let path = file.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
+    let path = file
+        .trim_start_matches("src/")
+        .trim_end_matches(".rs")
+        .trim_end_matches("/mod");
     path.split('/').count()
 }
 
@@ -224,13 +314,22 @@ fn paths<'c>(tokens: &[&'c str]) -> Vec<Vec<&'c str>> {
     let mut at = 0;
     while at < tokens.len() {
         let begins = is_word(tokens[at]) && (at == 0 || tokens[at - 1] != "::");
-        at = if begins { path(tokens, at, &[], &mut found) } else { at + 1 };
+        at = if begins {
+            path(tokens, at, &[], &mut found)
+        } else {
+            at + 1
+        };
     }
     found
 }
 
 /// Reads the path that begins at a token, and returns where it ends.
-fn path<'c>(tokens: &[&'c str], mut at: usize, before: &[&'c str], found: &mut Vec<Vec<&'c str>>) -> usize {
+fn path<'c>(
+    tokens: &[&'c str],
+    mut at: usize,
+    before: &[&'c str],
+    found: &mut Vec<Vec<&'c str>>,
+) -> usize {
     let mut path = before.to_vec();
     loop {
         match tokens.get(at) {
@@ -251,9 +350,18 @@ fn path<'c>(tokens: &[&'c str], mut at: usize, before: &[&'c str], found: &mut V
 }
 
 /// Reads the group of a `use` up to its `}`.
-fn group<'c>(tokens: &[&'c str], mut at: usize, before: &[&'c str], found: &mut Vec<Vec<&'c str>>) -> usize {
+fn group<'c>(
+    tokens: &[&'c str],
+    mut at: usize,
+    before: &[&'c str],
+    found: &mut Vec<Vec<&'c str>>,
+) -> usize {
     while at < tokens.len() && tokens[at] != "}" {
-        at = if is_word(tokens[at]) { path(tokens, at, before, found) } else { at + 1 };
+        at = if is_word(tokens[at]) {
+            path(tokens, at, before, found)
+        } else {
+            at + 1
+        };
     }
     at + 1
 }
@@ -299,14 +407,20 @@ fn without_comments_and_literals(text: &str) -> String {
 
 /// The length of the comment or literal that a text begins with; 0 when it begins with none.
 fn literal(text: &str) -> usize {
-    let up_to = |end: &str, skip: usize| text[skip..].find(end).map_or(text.len(), |at| at + skip + end.len());
+    let up_to = |end: &str, skip: usize| {
+        text[skip..]
+            .find(end)
+            .map_or(text.len(), |at| at + skip + end.len())
+    };
     if text.starts_with("//") {
         return up_to("\n", 0);
     }
     if text.starts_with("/*") {
         return block_comment(text);
     }
-    if let Some(hashes) = text.strip_prefix('r').map(|raw| raw.len() - raw.trim_start_matches('#').len())
+    if let Some(hashes) = text
+        .strip_prefix('r')
+        .map(|raw| raw.len() - raw.trim_start_matches('#').len())
         && text[1 + hashes..].starts_with('"')
     {
         return up_to(&format!("\"{}", "#".repeat(hashes)), 2 + hashes);
@@ -315,7 +429,9 @@ fn literal(text: &str) -> usize {
         [b'"', ..] => quoted(text, '"'),
         [b'\'', b'\\', ..] => quoted(text, '\''),
         // A lifetime has no closing quote.
-        [b'\'', ..] if text.chars().nth(2) == Some('\'') => text.char_indices().nth(3).map_or(text.len(), |(at, _)| at),
+        [b'\'', ..] if text.chars().nth(2) == Some('\'') => {
+            text.char_indices().nth(3).map_or(text.len(), |(at, _)| at)
+        }
         _ => 0,
     }
 }
@@ -353,7 +469,11 @@ fn rust_files(directory: &Path, files: &mut Vec<(String, String)>) {
         if path.is_dir() {
             rust_files(&path, files);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let name = path.strip_prefix(project("")).unwrap().display().to_string();
+            let name = path
+                .strip_prefix(project(""))
+                .unwrap()
+                .display()
+                .to_string();
             files.push((name, fs::read_to_string(&path).unwrap()));
         }
     }

@@ -19,15 +19,25 @@ pub(crate) struct Bearer(MetadataValue<Ascii>);
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        request
+            .metadata_mut()
+            .insert("authorization", self.0.clone());
         Ok(request)
     }
 }
 
 impl Observer {
     pub(crate) async fn of(countersign: &Countersign) -> Self {
-        let bearer = Bearer(format!("Bearer {}", countersign.admin_token()).parse().unwrap());
-        let channel = Endpoint::from_shared(format!("http://{}", countersign.api)).unwrap().connect().await.unwrap();
+        let bearer = Bearer(
+            format!("Bearer {}", countersign.admin_token())
+                .parse()
+                .unwrap(),
+        );
+        let channel = Endpoint::from_shared(format!("http://{}", countersign.api))
+            .unwrap()
+            .connect()
+            .await
+            .unwrap();
         Self(DiagnosticsServiceClient::with_interceptor(channel, bearer))
     }
 
@@ -41,7 +51,14 @@ impl Observer {
     }
 
     /// Those that are asked for.
-    pub(crate) async fn watch_for(&self, request: v1::WatchDenialsRequest) -> Streaming<v1::WatchDenialsResponse> {
-        self.client().watch_denials(request).await.unwrap().into_inner()
+    pub(crate) async fn watch_for(
+        &self,
+        request: v1::WatchDenialsRequest,
+    ) -> Streaming<v1::WatchDenialsResponse> {
+        self.client()
+            .watch_denials(request)
+            .await
+            .unwrap()
+            .into_inner()
     }
 }

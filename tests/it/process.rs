@@ -26,14 +26,27 @@ impl Process {
     }
 
     /// The same, with a place for what it prints.
-    pub(crate) fn spawn_with_output(name: &'static str, command: &mut Command, output: Stdio) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).spawn();
+    pub(crate) fn spawn_with_output(
+        name: &'static str,
+        command: &mut Command,
+        output: Stdio,
+    ) -> Self {
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(Stdio::piped())
+            .spawn();
         let mut child = child.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let log = Arc::new(Mutex::new(String::new()));
         let (sender, lines) = mpsc::unbounded_channel();
         let (stderr, copy) = (child.stderr.take().unwrap(), Arc::clone(&log));
         thread::spawn(move || copy_lines(stderr, &copy, &sender));
-        Self { child, name, log, lines }
+        Self {
+            child,
+            name,
+            log,
+            lines,
+        }
     }
 
     /// The next line of the log that `wanted` makes something of.
@@ -49,7 +62,11 @@ impl Process {
         match found.await {
             Ok(Some(found)) => found,
             Ok(None) => panic!("{} ended:\n{}", self.name, self.log()),
-            Err(_) => panic!("{} did not say what was waited for:\n{}", self.name, self.log()),
+            Err(_) => panic!(
+                "{} did not say what was waited for:\n{}",
+                self.name,
+                self.log()
+            ),
         }
     }
 
@@ -67,7 +84,10 @@ impl Process {
 }
 
 impl Drop for Process {
-    #[expect(clippy::print_stderr, reason = "the test harness shows it with the failure")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test harness shows it with the failure"
+    )]
     fn drop(&mut self) {
         self.kill();
         if thread::panicking() {
@@ -85,7 +105,11 @@ fn copy_lines(from: ChildStderr, log: &Mutex<String>, lines: &mpsc::UnboundedSen
 }
 
 /// Asks again until the answer is there, and fails the test when `patience` is over.
-pub(crate) async fn eventually<T, F>(what: &str, patience: Duration, mut ask: impl FnMut() -> F) -> T
+pub(crate) async fn eventually<T, F>(
+    what: &str,
+    patience: Duration,
+    mut ask: impl FnMut() -> F,
+) -> T
 where
     F: Future<Output = Option<T>>,
 {
@@ -107,7 +131,11 @@ pub(crate) fn project(path: &str) -> PathBuf {
 /// What `scripts/test` installs.
 pub(crate) fn installed(path: &str) -> PathBuf {
     let path = project(path);
-    assert!(path.exists(), "{} is missing: scripts/test installs it", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: scripts/test installs it",
+        path.display()
+    );
     path
 }
 

@@ -52,8 +52,17 @@ impl Countersign {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(CONFIG), config).unwrap();
         master_key(directory.path());
-        let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Arc::new(Launch { environment, store: store.to_owned(), directory }).instance().await
+        let environment = environment
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Arc::new(Launch {
+            environment,
+            store: store.to_owned(),
+            directory,
+        })
+        .instance()
+        .await
     }
 
     /// Another instance of the same configuration, on the same store.
@@ -64,40 +73,73 @@ impl Countersign {
     /// Kills it with SIGKILL, and starts it again on what it left and where Envoy looks for it.
     pub(crate) async fn restart_killed(&mut self) {
         self.process.kill();
-        let (process, Listening { check, api, http, ops }) = self.launch.start(&self.check.to_string()).await;
-        (self.process, self.check, self.api, self.http, self.ops) = (process, check, api, http, ops);
+        let (
+            process,
+            Listening {
+                check,
+                api,
+                http,
+                ops,
+            },
+        ) = self.launch.start(&self.check.to_string()).await;
+        (self.process, self.check, self.api, self.http, self.ops) =
+            (process, check, api, http, ops);
     }
 
     /// Runs an administration command, and returns what it prints.
     pub(crate) async fn admin(&self, arguments: &[&str]) -> Value {
         let mut command = program();
-        command.args(arguments).arg("--output=json").arg(format!("--server=http://{}", self.api));
+        command
+            .args(arguments)
+            .arg("--output=json")
+            .arg(format!("--server=http://{}", self.api));
         command.arg("--data-dir").arg(self.launch.directory.path());
-        let output = task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// Runs an administration command, and returns what it prints for people.
     pub(crate) async fn admin_text(&self, arguments: &[&str]) -> String {
         let mut command = program();
-        command.args(arguments).arg(format!("--server=http://{}", self.api));
+        command
+            .args(arguments)
+            .arg(format!("--server=http://{}", self.api));
         command.arg("--data-dir").arg(self.launch.directory.path());
-        let output = task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// What administrators show, as it stands in the data directory.
     pub(crate) fn admin_token(&self) -> String {
-        fs::read_to_string(self.launch.directory.path().join("admin-token")).unwrap().trim_end().to_owned()
+        fs::read_to_string(self.launch.directory.path().join("admin-token"))
+            .unwrap()
+            .trim_end()
+            .to_owned()
     }
 
     /// Whether `countersign healthcheck` says that it is SERVING.
     pub(crate) async fn is_serving(&self) -> bool {
         let mut command = program();
-        command.arg("healthcheck").arg(format!("--server=http://{}", self.check));
-        task::spawn_blocking(move || command.output().unwrap().status.success()).await.unwrap()
+        command
+            .arg("healthcheck")
+            .arg(format!("--server=http://{}", self.check));
+        task::spawn_blocking(move || command.output().unwrap().status.success())
+            .await
+            .unwrap()
     }
 
     /// Its metrics, as Prometheus reads them.
@@ -114,24 +156,63 @@ impl Countersign {
 impl Launch {
     /// Starts it on free ports.
     async fn instance(self: Arc<Self>) -> Countersign {
-        let (process, Listening { check, api, http, ops }) = self.start("127.0.0.1:0").await;
-        Countersign { check, api, http, ops, process, launch: self }
+        let (
+            process,
+            Listening {
+                check,
+                api,
+                http,
+                ops,
+            },
+        ) = self.start("127.0.0.1:0").await;
+        Countersign {
+            check,
+            api,
+            http,
+            ops,
+            process,
+            launch: self,
+        }
     }
 
     /// Starts it, and returns where it listens.
     async fn start(&self, check: &str) -> (Process, Listening) {
         let directory = self.directory.path();
         let mut command = program();
-        command.args(["serve", "--store", &self.store, "--check", check, "--api=127.0.0.1:0", "--http=127.0.0.1:0"]);
-        command.arg("--ops=127.0.0.1:0").arg("--config").arg(directory.join(CONFIG)).arg("--data-dir").arg(directory);
-        command.arg("--master-key-file").arg(directory.join(MASTER_KEY)).env("COUNTERSIGN_LOG__JSON", "true");
+        command.args([
+            "serve",
+            "--store",
+            &self.store,
+            "--check",
+            check,
+            "--api=127.0.0.1:0",
+            "--http=127.0.0.1:0",
+        ]);
+        command
+            .arg("--ops=127.0.0.1:0")
+            .arg("--config")
+            .arg(directory.join(CONFIG))
+            .arg("--data-dir")
+            .arg(directory);
+        command
+            .arg("--master-key-file")
+            .arg(directory.join(MASTER_KEY))
+            .env("COUNTERSIGN_LOG__JSON", "true");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process::spawn("countersign", &mut command);
         let check = process.line(|line| listening(line, "check")).await;
         let api = process.line(|line| listening(line, "api")).await;
         let http = process.line(|line| listening(line, "http")).await;
         let ops = process.line(|line| listening(line, "ops")).await;
-        (process, Listening { check, api, http, ops })
+        (
+            process,
+            Listening {
+                check,
+                api,
+                http,
+                ops,
+            },
+        )
     }
 }
 

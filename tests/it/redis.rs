@@ -33,7 +33,12 @@ impl RedisServer {
         let directory = tempfile::tempdir().unwrap();
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         let child = spawn(port, directory.path(), &options);
-        let server = Self { child, port, directory, options };
+        let server = Self {
+            child,
+            port,
+            directory,
+            options,
+        };
         server.wait_until_it_answers();
         server
     }
@@ -49,11 +54,22 @@ impl RedisServer {
         std::fs::write(directory.path().join("sentinel.conf"), watch.join("\n")).unwrap();
         let child = Command::new("redis-server")
             .arg(directory.path().join("sentinel.conf"))
-            .args(["--sentinel", "--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args([
+                "--sentinel",
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+            ])
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is installed (scripts/test does that)");
-        let server = Self { child, port, directory, options: Vec::new() };
+        let server = Self {
+            child,
+            port,
+            directory,
+            options: Vec::new(),
+        };
         server.wait_until_it_answers();
         server
     }
@@ -87,7 +103,12 @@ impl RedisServer {
 
     /// Starts it again with more options and does not wait.
     pub(crate) fn restart_with(&mut self, options: &[&str]) {
-        let all: Vec<_> = self.options.iter().cloned().chain(options.iter().map(|&option| option.to_owned())).collect();
+        let all: Vec<_> = self
+            .options
+            .iter()
+            .cloned()
+            .chain(options.iter().map(|&option| option.to_owned()))
+            .collect();
         self.child = spawn(self.port, self.directory.path(), &all);
     }
 
@@ -121,9 +142,17 @@ impl RedisServer {
     pub(crate) fn wait_until_replicated(&self) {
         let number = |info: &str, name: &str| -> u64 {
             let after = &info[info.find(name).unwrap() + name.len()..];
-            after.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+            after
+                .split(|c: char| !c.is_ascii_digit())
+                .next()
+                .unwrap()
+                .parse()
+                .unwrap()
         };
-        let written = number(&self.run::<String>(&["INFO", "replication"]), "master_repl_offset:");
+        let written = number(
+            &self.run::<String>(&["INFO", "replication"]),
+            "master_repl_offset:",
+        );
         wait_until("the replica has all", || {
             number(&self.run::<String>(&["INFO", "replication"]), ",offset=") >= written
         });
@@ -136,8 +165,14 @@ impl RedisServer {
     }
 
     fn connect(&self) -> RedisResult<Connection> {
-        let password = self.options.iter().skip_while(|option| *option != "--requirepass").nth(1);
-        let user = password.map(|password| format!(":{password}@")).unwrap_or_default();
+        let password = self
+            .options
+            .iter()
+            .skip_while(|option| *option != "--requirepass")
+            .nth(1);
+        let user = password
+            .map(|password| format!(":{password}@"))
+            .unwrap_or_default();
         ::redis::Client::open(format!("redis://{user}127.0.0.1:{}", self.port))?
             .get_connection_with_timeout(Duration::from_secs(5))
     }
@@ -147,7 +182,10 @@ impl RedisServer {
     }
 
     fn signal(&self, signal: &str) {
-        let done = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        let done = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(done.success(), "kill {signal} failed");
     }
 }
@@ -172,9 +210,16 @@ impl Sentinels {
     pub(crate) fn start() -> Self {
         let primary = RedisServer::start();
         let of = format!("127.0.0.1 {}", primary.port());
-        let replica = RedisServer::start_with(&["--replicaof", &of, "--repl-diskless-sync-delay", "0"]);
-        let sentinels: Vec<_> = (0..3).map(|_| RedisServer::start_sentinel(primary.port())).collect();
-        let all = Self { primary, replica, sentinels };
+        let replica =
+            RedisServer::start_with(&["--replicaof", &of, "--repl-diskless-sync-delay", "0"]);
+        let sentinels: Vec<_> = (0..3)
+            .map(|_| RedisServer::start_sentinel(primary.port()))
+            .collect();
+        let all = Self {
+            primary,
+            replica,
+            sentinels,
+        };
         wait_until("the Sentinels agree", || {
             all.sentinels.iter().all(|sentinel| {
                 let known: Vec<Value> = sentinel.run(&["SENTINEL", "SENTINELS", "main"]);
@@ -183,14 +228,20 @@ impl Sentinels {
             })
         });
         wait_until("the replica follows", || {
-            all.replica.run::<String>(&["INFO", "replication"]).contains("master_link_status:up")
+            all.replica
+                .run::<String>(&["INFO", "replication"])
+                .contains("master_link_status:up")
         });
         all
     }
 
     /// Their address, as `store.url` has it.
     pub(crate) fn url(&self) -> String {
-        let hosts: Vec<_> = self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port())).collect();
+        let hosts: Vec<_> = self
+            .sentinels
+            .iter()
+            .map(|sentinel| format!("127.0.0.1:{}", sentinel.port()))
+            .collect();
         format!("redis+sentinel://{}/main", hosts.join(","))
     }
 
@@ -208,10 +259,18 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts all, and waits until every slot is served.
     pub(crate) fn start() -> Self {
-        let options =
-            ["--cluster-enabled", "yes", "--cluster-node-timeout", "500", "--cluster-require-full-coverage", "no"];
+        let options = [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-node-timeout",
+            "500",
+            "--cluster-require-full-coverage",
+            "no",
+        ];
         let nodes: Vec<_> = (0..6).map(|_| RedisServer::start_with(&options)).collect();
-        let hosts = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port()));
+        let hosts = nodes
+            .iter()
+            .map(|node| format!("127.0.0.1:{}", node.port()));
         let created = Command::new("redis-cli")
             .args(["--cluster", "create"])
             .args(hosts)
@@ -226,7 +285,8 @@ impl Cluster {
                 let replication: String = node.run(&["INFO", "replication"]);
                 info.contains("cluster_state:ok")
                     && info.contains("cluster_known_nodes:6")
-                    && (replication.contains("connected_slaves:1") || replication.contains("master_link_status:up"))
+                    && (replication.contains("connected_slaves:1")
+                        || replication.contains("master_link_status:up"))
             })
         });
         Self { nodes }
@@ -234,14 +294,21 @@ impl Cluster {
 
     /// Its address, as `store.url` has it: not all of its nodes are named.
     pub(crate) fn url(&self) -> String {
-        let hosts: Vec<_> = self.nodes.iter().take(3).map(|node| format!("127.0.0.1:{}", node.port())).collect();
+        let hosts: Vec<_> = self
+            .nodes
+            .iter()
+            .take(3)
+            .map(|node| format!("127.0.0.1:{}", node.port()))
+            .collect();
         format!("redis+cluster://{}", hosts.join(","))
     }
 
     /// The place among the nodes of the primary that serves a key.
     pub(crate) fn owner_of(&self, key: &str) -> usize {
         let reaches = |node: &RedisServer| {
-            let primary = node.run::<String>(&["INFO", "replication"]).contains("role:master");
+            let primary = node
+                .run::<String>(&["INFO", "replication"])
+                .contains("role:master");
             let got: RedisResult<Option<String>> = node.try_run(&["GET", key]);
             primary && got.is_ok()
         };
@@ -260,12 +327,25 @@ pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 
 /// A port that nobody listens on.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn spawn(port: u16, directory: &Path, options: &[String]) -> Child {
     Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ])
         .args(["--rdbcompression", "no", "--dir"])
         .arg(directory)
         .args(options)

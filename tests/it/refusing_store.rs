@@ -24,7 +24,11 @@ macro_rules! refusing_store {
                     Err($error)
                 }
 
-                async fn consumers(&self, _: Option<&ConsumerKey>, _: usize) -> Result<Vec<Consumer>, StoreError> {
+                async fn consumers(
+                    &self,
+                    _: Option<&ConsumerKey>,
+                    _: usize,
+                ) -> Result<Vec<Consumer>, StoreError> {
                     Err($error)
                 }
 
@@ -69,7 +73,11 @@ macro_rules! refusing_store {
                     Err($error)
                 }
 
-                async fn users(&self, _: Option<&UserId>, _: usize) -> Result<Vec<User>, StoreError> {
+                async fn users(
+                    &self,
+                    _: Option<&UserId>,
+                    _: usize,
+                ) -> Result<Vec<User>, StoreError> {
                     Err($error)
                 }
 
@@ -81,11 +89,18 @@ macro_rules! refusing_store {
                     Err($error)
                 }
 
-                async fn exchange_request_token(&self, _: &RequestToken, _: &AccessToken) -> Result<(), StoreError> {
+                async fn exchange_request_token(
+                    &self,
+                    _: &RequestToken,
+                    _: &AccessToken,
+                ) -> Result<(), StoreError> {
                     Err($error)
                 }
 
-                async fn request_token(&self, _: &Token) -> Result<Option<RequestToken>, StoreError> {
+                async fn request_token(
+                    &self,
+                    _: &Token,
+                ) -> Result<Option<RequestToken>, StoreError> {
                     Err($error)
                 }
 
@@ -101,11 +116,19 @@ macro_rules! refusing_store {
                     Err($error)
                 }
 
-                async fn count_attempt(&self, _: &AttemptCounter, _: Duration) -> Result<u64, StoreError> {
+                async fn count_attempt(
+                    &self,
+                    _: &AttemptCounter,
+                    _: Duration,
+                ) -> Result<u64, StoreError> {
                     Err($error)
                 }
 
-                async fn take_attempts_back(&self, _: &AttemptCounter, _: u64) -> Result<(), StoreError> {
+                async fn take_attempts_back(
+                    &self,
+                    _: &AttemptCounter,
+                    _: u64,
+                ) -> Result<(), StoreError> {
                     Err($error)
                 }
 
@@ -122,7 +145,8 @@ pub(crate) mod types {
     pub(crate) use std::time::Duration;
 
     pub(crate) use countersign::model::{
-        AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId, Username,
+        AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId,
+        Username,
     };
     pub(crate) use countersign::store::{AttemptCounter, StoreError, TokenHolder};
 }

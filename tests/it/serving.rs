@@ -26,7 +26,11 @@ impl Serving {
         let addresses = listeners.addresses();
         let (shutdown, told) = oneshot::channel();
         let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
-        Self { addresses, shutdown, ended }
+        Self {
+            addresses,
+            shutdown,
+            ended,
+        }
     }
 
     pub(crate) fn http(&self) -> SocketAddr {
@@ -63,10 +67,25 @@ pub(crate) fn config() -> Config {
 /// at the end.
 pub(crate) fn fit(config: &mut Config) {
     config.store.url = StoreUrl::Memory;
-    let Config { check, api, http, ops, .. } = config;
-    for listener in [&mut check.listener, &mut api.listener, &mut http.listener, &mut ops.listener] {
+    let Config {
+        check,
+        api,
+        http,
+        ops,
+        ..
+    } = config;
+    for listener in [
+        &mut check.listener,
+        &mut api.listener,
+        &mut http.listener,
+        &mut ops.listener,
+    ] {
         let address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
-        *listener = ListenerConfig { address, tls: None, insecure_plaintext: false };
+        *listener = ListenerConfig {
+            address,
+            tls: None,
+            insecure_plaintext: false,
+        };
     }
     config.shutdown.delay = Duration::ZERO;
 }
@@ -79,7 +98,9 @@ pub(crate) fn quick_passwords(config: &mut Config) {
 
 /// The address of a listener that has one.
 pub(crate) fn tcp(address: &ListenAddress) -> SocketAddr {
-    let ListenAddress::Tcp(address) = address else { panic!("{address} is not TCP") };
+    let ListenAddress::Tcp(address) = address else {
+        panic!("{address} is not TCP")
+    };
     *address
 }
 

@@ -50,14 +50,31 @@ impl Stack {
             StoreKind::Embedded => None,
             StoreKind::Redis => Some(RedisServer::start_with(&DURABLE)),
         };
-        let store = redis.as_ref().map_or_else(|| "embedded:countersign.redb".to_owned(), RedisServer::url);
+        let store = redis
+            .as_ref()
+            .map_or_else(|| "embedded:countersign.redb".to_owned(), RedisServer::url);
         let countersign = Countersign::start_in(environment, &store, &config(parts)).await;
         let (check, deadlines) = (countersign.check, parts.deadlines);
         let http = countersign.http;
-        let peers = Peers { countersign: check, http, upstream: upstream.address, deadlines };
-        let (envoy, (alice, consumer_id)) =
-            tokio::join!(Envoy::start(parts.envoy, parts.shape, peers), alice(&countersign));
-        Self { parts, envoy, countersign, redis, upstream, alice, consumer_id }
+        let peers = Peers {
+            countersign: check,
+            http,
+            upstream: upstream.address,
+            deadlines,
+        };
+        let (envoy, (alice, consumer_id)) = tokio::join!(
+            Envoy::start(parts.envoy, parts.shape, peers),
+            alice(&countersign)
+        );
+        Self {
+            parts,
+            envoy,
+            countersign,
+            redis,
+            upstream,
+            alice,
+            consumer_id,
+        }
     }
 
     /// Sends a request to Envoy.
@@ -68,7 +85,11 @@ impl Stack {
     /// Sends a request that has to be allowed, and returns what the upstream received.
     pub(crate) async fn allows(&self, request: &Request) -> Received {
         let response = self.send(request).await;
-        assert_eq!((response.status, response.body.as_str()), (200, "ok"), "{request:?} got {response:?}");
+        assert_eq!(
+            (response.status, response.body.as_str()),
+            (200, "ok"),
+            "{request:?} got {response:?}"
+        );
         let mut received = self.upstream.received();
         assert_eq!(received.len(), 1, "{request:?} arrived so often");
         received.remove(0)
@@ -85,9 +106,18 @@ impl Stack {
 
     /// The identity headers that the upstream has to receive for Alice: these, and no others.
     pub(crate) fn headers_of_alice(&self) -> Vec<(String, String)> {
-        let of_token = [("x-authenticated-scope", "read"), ("x-authenticated-userid", "alice")];
-        let mut headers = of_token.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        headers.extend(self.headers_of_consumer().into_iter().filter(|(name, _)| name != "x-authenticated-scope"));
+        let of_token = [
+            ("x-authenticated-scope", "read"),
+            ("x-authenticated-userid", "alice"),
+        ];
+        let mut headers = of_token
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec();
+        headers.extend(
+            self.headers_of_consumer()
+                .into_iter()
+                .filter(|(name, _)| name != "x-authenticated-scope"),
+        );
         headers
     }
 
@@ -106,15 +136,44 @@ impl Stack {
 
 /// What a caller may rely on in every denial, whatever its problem.
 fn assert_is_denial(response: &Response, problem: &str) {
-    let challenge = response.header("www-authenticate").unwrap_or_else(|| panic!("no challenge in {response:?}"));
-    assert!(challenge.starts_with(r#"OAuth realm="photos", oauth_problem=""#), "{challenge}");
-    assert!(challenge.contains(&format!(r#"oauth_problem="{problem}""#)), "{challenge}");
-    assert_eq!(response.header("cache-control"), Some("no-store"), "{response:?}");
-    assert_eq!(response.header("content-type"), Some("application/problem+json"), "{response:?}");
+    let challenge = response
+        .header("www-authenticate")
+        .unwrap_or_else(|| panic!("no challenge in {response:?}"));
+    assert!(
+        challenge.starts_with(r#"OAuth realm="photos", oauth_problem=""#),
+        "{challenge}"
+    );
+    assert!(
+        challenge.contains(&format!(r#"oauth_problem="{problem}""#)),
+        "{challenge}"
+    );
+    assert_eq!(
+        response.header("cache-control"),
+        Some("no-store"),
+        "{response:?}"
+    );
+    assert_eq!(
+        response.header("content-type"),
+        Some("application/problem+json"),
+        "{response:?}"
+    );
     let body = response.json();
-    assert_eq!((&body["status"], &body["oauth_problem"]), (&response.status.into(), &problem.into()), "{body}");
-    for field in ["type", "title", "detail", "oauth_problem_advice", "decision_id"] {
-        assert!(body[field].as_str().is_some_and(|text| !text.is_empty()), "{field} in {body}");
+    assert_eq!(
+        (&body["status"], &body["oauth_problem"]),
+        (&response.status.into(), &problem.into()),
+        "{body}"
+    );
+    for field in [
+        "type",
+        "title",
+        "detail",
+        "oauth_problem_advice",
+        "decision_id",
+    ] {
+        assert!(
+            body[field].as_str().is_some_and(|text| !text.is_empty()),
+            "{field} in {body}"
+        );
     }
 }
 
@@ -127,10 +186,23 @@ pub(crate) fn identity(received: &Received) -> Vec<(String, String)> {
 
 async fn alice(countersign: &Countersign) -> (Caller, String) {
     let text = |json: &Value, field: &str| json[field].as_str().unwrap().to_owned();
-    let consumer = ["consumer", "create", "--name=Printer", "--scope=read", "--scope=write"];
+    let consumer = [
+        "consumer",
+        "create",
+        "--name=Printer",
+        "--scope=read",
+        "--scope=write",
+    ];
     let consumer = countersign.admin(&consumer).await;
     let consumer_key = text(&consumer, "consumer_key");
-    let token = ["token", "create", "--consumer-key", &consumer_key, "--user-id=alice", "--scope=read"];
+    let token = [
+        "token",
+        "create",
+        "--consumer-key",
+        &consumer_key,
+        "--user-id=alice",
+        "--scope=read",
+    ];
     let token = countersign.admin(&token).await;
     let caller = Caller {
         consumer_key,

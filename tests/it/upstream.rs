@@ -36,7 +36,11 @@ impl Upstream {
         let address = listener.local_addr().unwrap();
         let requests = Requests::default();
         let serving = tokio::spawn(accept(listener, Arc::clone(&requests)));
-        Self { address, requests, serving }
+        Self {
+            address,
+            requests,
+            serving,
+        }
     }
 
     /// What arrived since this was asked last.
@@ -61,9 +65,16 @@ impl Received {
 
     /// Every header that some WSGI or CGI server reads as one of `names`, as name and value.
     pub(crate) fn read_as(&self, names: &[&str]) -> Vec<(String, String)> {
-        let variable = |name: &str| name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-        let read = self.headers.iter().filter(|(name, _)| names.contains(&variable(name).as_str()));
-        read.map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect()
+        let variable = |name: &str| {
+            name.to_ascii_lowercase()
+                .replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+        };
+        let read = self
+            .headers
+            .iter()
+            .filter(|(name, _)| names.contains(&variable(name).as_str()));
+        read.map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
+            .collect()
     }
 }
 
@@ -80,7 +91,10 @@ async fn accept(listener: TcpListener, requests: Requests) {
 async fn serve(stream: TcpStream, requests: Requests) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await {
-        let header = request.header(ANSWER_WITH).map(|header| format!("{header}\r\n")).unwrap_or_default();
+        let header = request
+            .header(ANSWER_WITH)
+            .map(|header| format!("{header}\r\n"))
+            .unwrap_or_default();
         requests.lock().unwrap().push(request);
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{header}\r\nok");
         if stream.write_all(answer.as_bytes()).await.is_err() {
@@ -92,7 +106,9 @@ async fn serve(stream: TcpStream, requests: Requests) {
 /// Reads a request; `None` at the end of the connection.
 async fn read(stream: &mut BufReader<TcpStream>) -> Option<Received> {
     let request_line = line(stream).await?;
-    let [method, target, _] = request_line.split(' ').collect::<Vec<_>>()[..] else { panic!("{request_line:?}") };
+    let [method, target, _] = request_line.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("{request_line:?}")
+    };
     let mut headers = Vec::new();
     loop {
         match line(stream).await? {
@@ -101,12 +117,21 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Received> {
         }
     }
     let body = body(stream, &headers).await?;
-    Some(Received { method: method.to_owned(), target: target.to_owned(), headers, body })
+    Some(Received {
+        method: method.to_owned(),
+        target: target.to_owned(),
+        headers,
+        body,
+    })
 }
 
 async fn body(stream: &mut BufReader<TcpStream>, headers: &[(String, String)]) -> Option<Vec<u8>> {
     let Some("chunked") = first(headers, "transfer-encoding") else {
-        return bytes(stream, first(headers, "content-length").map_or(0, |length| length.parse().unwrap())).await;
+        return bytes(
+            stream,
+            first(headers, "content-length").map_or(0, |length| length.parse().unwrap()),
+        )
+        .await;
     };
     let mut body = Vec::new();
     loop {
@@ -127,6 +152,10 @@ async fn bytes(stream: &mut BufReader<TcpStream>, length: usize) -> Option<Vec<u
 
 async fn line(stream: &mut BufReader<TcpStream>) -> Option<String> {
     let mut line = String::new();
-    stream.read_line(&mut line).await.ok().filter(|&read| read > 0)?;
+    stream
+        .read_line(&mut line)
+        .await
+        .ok()
+        .filter(|&read| read > 0)?;
     Some(line.trim_end_matches("\r\n").to_owned())
 }

@@ -31,13 +31,28 @@ pub(super) struct Create {
     #[arg(long, group = "secret", requires = "rsa_public_key")]
     no_secret: bool,
     /// What it is, in words for a user
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     description: String,
     /// Where it runs, for example ios
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     platform: String,
     /// Where a user reads about it
-    #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "",
+        hide_default_value = true
+    )]
     app_url: String,
     /// A signature method that it may use; may be repeated [default: HMAC-SHA1, -256 and -512, and with a public key
     /// RSA-SHA256 and -512]
@@ -84,7 +99,11 @@ impl Create {
             callbacks: self.callback,
             scopes: self.scope,
             compat_profiles: self.compat,
-            rsa_public_keys: self.rsa_public_key.iter().map(|file| public_key(file)).collect::<Result<_, _>>()?,
+            rsa_public_keys: self
+                .rsa_public_key
+                .iter()
+                .map(|file| public_key(file))
+                .collect::<Result<_, _>>()?,
             deny_detail: self.told.deny_detail.unwrap_or_default(),
             deprecated_at: self.told.deprecated_at,
             sunset_at: self.told.sunset_at,
@@ -107,7 +126,10 @@ pub(super) fn public_key(file: &Path) -> anyhow::Result<v1::RsaPublicKey> {
         let remedy = "is a private key, which stays with the application; `openssl pkey -pubout` makes its public key";
         return Err(Usage(format!("{} {remedy}", file.display())).into());
     }
-    Ok(v1::RsaPublicKey { pem, ..v1::RsaPublicKey::default() })
+    Ok(v1::RsaPublicKey {
+        pem,
+        ..v1::RsaPublicKey::default()
+    })
 }
 
 #[cfg(test)]
@@ -118,10 +140,24 @@ mod tests {
 
     #[test]
     fn existing_credentials_can_be_brought_in() {
-        let request = request(&["--name", "N", "--consumer-key", "K", "--consumer-secret", "S"]).unwrap();
+        let request = request(&[
+            "--name",
+            "N",
+            "--consumer-key",
+            "K",
+            "--consumer-secret",
+            "S",
+        ])
+        .unwrap();
         let consumer = request.consumer.unwrap();
-        assert_eq!((consumer.name.as_str(), consumer.consumer_key.as_str()), ("N", "K"));
-        assert_eq!((request.consumer_secret.as_str(), request.no_shared_secret), ("S", false));
+        assert_eq!(
+            (consumer.name.as_str(), consumer.consumer_key.as_str()),
+            ("N", "K")
+        );
+        assert_eq!(
+            (request.consumer_secret.as_str(), request.no_shared_secret),
+            ("S", false)
+        );
     }
 
     #[test]
@@ -146,8 +182,19 @@ mod tests {
     #[test]
     fn a_secret_is_given_in_one_way_only() {
         for wrong in [
-            &["create", "--name=N", "--consumer-secret=S", "--consumer-secret-file=F"][..],
-            &["create", "--name=N", "--consumer-secret=S", "--no-secret", "--rsa-public-key=F"],
+            &[
+                "create",
+                "--name=N",
+                "--consumer-secret=S",
+                "--consumer-secret-file=F",
+            ][..],
+            &[
+                "create",
+                "--name=N",
+                "--consumer-secret=S",
+                "--no-secret",
+                "--rsa-public-key=F",
+            ],
             &["create", "--name=N", "--no-secret"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
@@ -173,7 +220,9 @@ mod tests {
 
     fn request(options: &[&str]) -> anyhow::Result<v1::CreateConsumerRequest> {
         let command = parse(&[&["create"], options].concat())?.command;
-        let Command::Create(create) = command else { panic!("{command:?}") };
+        let Command::Create(create) = command else {
+            panic!("{command:?}")
+        };
         create.into_request()
     }
 }

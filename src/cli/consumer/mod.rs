@@ -109,44 +109,91 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create(create) => {
             let request = create.into_request()?;
-            let made = connect(&admin).await?.create_consumer(request).await.map_err(refused)?.into_inner();
+            let made = connect(&admin)
+                .await?
+                .create_consumer(request)
+                .await
+                .map_err(refused)?
+                .into_inner();
             with_secret(output, made.consumer.as_ref(), &made.consumer_secret)?;
         }
         Command::Get(key) => {
-            let request = v1::GetConsumerRequest { consumer_key: key.into_text() };
+            let request = v1::GetConsumerRequest {
+                consumer_key: key.into_text(),
+            };
             show(output, connect(&admin).await?.get_consumer(request).await)?;
         }
         Command::List(paging) => list(connect(&admin).await?, &paging, output).await?,
         Command::Update(update) => {
             let request = update.into_request()?;
-            show(output, connect(&admin).await?.update_consumer(request).await)?;
+            show(
+                output,
+                connect(&admin).await?.update_consumer(request).await,
+            )?;
         }
         Command::Delete { key, etag } => {
-            let request = v1::DeleteConsumerRequest { consumer_key: key.into_text(), etag };
-            connect(&admin).await?.delete_consumer(request).await.map_err(refused)?;
+            let request = v1::DeleteConsumerRequest {
+                consumer_key: key.into_text(),
+                etag,
+            };
+            connect(&admin)
+                .await?
+                .delete_consumer(request)
+                .await
+                .map_err(refused)?;
             output::done(output, "deleted")?;
         }
         Command::Disable(key) => {
-            let request = v1::DisableConsumerRequest { consumer_key: key.into_text() };
-            show(output, connect(&admin).await?.disable_consumer(request).await)?;
+            let request = v1::DisableConsumerRequest {
+                consumer_key: key.into_text(),
+            };
+            show(
+                output,
+                connect(&admin).await?.disable_consumer(request).await,
+            )?;
         }
         Command::Enable(key) => {
-            let request = v1::EnableConsumerRequest { consumer_key: key.into_text() };
-            show(output, connect(&admin).await?.enable_consumer(request).await)?;
+            let request = v1::EnableConsumerRequest {
+                consumer_key: key.into_text(),
+            };
+            show(
+                output,
+                connect(&admin).await?.enable_consumer(request).await,
+            )?;
         }
         Command::RotateSecret(rotate) => {
             let request = rotate.into_request()?;
-            let made = connect(&admin).await?.rotate_consumer_secret(request).await.map_err(refused)?.into_inner();
+            let made = connect(&admin)
+                .await?
+                .rotate_consumer_secret(request)
+                .await
+                .map_err(refused)?
+                .into_inner();
             with_secret(output, made.consumer.as_ref(), &made.consumer_secret)?;
         }
-        Command::AddRsaKey { key, rsa_public_key } => {
+        Command::AddRsaKey {
+            key,
+            rsa_public_key,
+        } => {
             let rsa_public_key = Some(public_key(&rsa_public_key)?);
-            let request = v1::AddRsaPublicKeyRequest { consumer_key: key.into_text(), rsa_public_key };
-            show(output, connect(&admin).await?.add_rsa_public_key(request).await)?;
+            let request = v1::AddRsaPublicKeyRequest {
+                consumer_key: key.into_text(),
+                rsa_public_key,
+            };
+            show(
+                output,
+                connect(&admin).await?.add_rsa_public_key(request).await,
+            )?;
         }
         Command::RemoveRsaKey { key, fingerprint } => {
-            let request = v1::RemoveRsaPublicKeyRequest { consumer_key: key.into_text(), fingerprint };
-            show(output, connect(&admin).await?.remove_rsa_public_key(request).await)?;
+            let request = v1::RemoveRsaPublicKeyRequest {
+                consumer_key: key.into_text(),
+                fingerprint,
+            };
+            show(
+                output,
+                connect(&admin).await?.remove_rsa_public_key(request).await,
+            )?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -156,13 +203,27 @@ async fn connect(admin: &AdminArgs) -> anyhow::Result<ConsumerServiceClient<Admi
     Ok(ConsumerServiceClient::new(admin.connect().await?))
 }
 
-async fn list(client: ConsumerServiceClient<AdminChannel>, paging: &Paging, output: Format) -> anyhow::Result<()> {
+async fn list(
+    client: ConsumerServiceClient<AdminChannel>,
+    paging: &Paging,
+    output: Format,
+) -> anyhow::Result<()> {
     let page = async |page_size, page_token| {
-        let request = v1::ListConsumersRequest { page_size, page_token };
-        let page = client.clone().list_consumers(request).await.map_err(refused)?.into_inner();
+        let request = v1::ListConsumersRequest {
+            page_size,
+            page_token,
+        };
+        let page = client
+            .clone()
+            .list_consumers(request)
+            .await
+            .map_err(refused)?
+            .into_inner();
         Ok((page.consumers, page.next_page_token))
     };
-    paging.print(List::new(output, &COLUMNS, io::stdout()), page, row).await
+    paging
+        .print(List::new(output, &COLUMNS, io::stdout()), page, row)
+        .await
 }
 
 // === impl RotateSecret ===
@@ -196,17 +257,28 @@ mod tests {
 
     #[test]
     fn a_consumer_is_named_once() {
-        for right in [&["get", "K"][..], &["get", "--consumer-key", "K"], &["disable", "K", "--output=json"]] {
+        for right in [
+            &["get", "K"][..],
+            &["get", "--consumer-key", "K"],
+            &["disable", "K", "--output=json"],
+        ] {
             assert!(parse(right).is_ok(), "{right:?}");
         }
-        for wrong in [&["get"][..], &["get", "K", "--consumer-key", "K"], &["create"], &["create", "--flow=four"]] {
+        for wrong in [
+            &["get"][..],
+            &["get", "K", "--consumer-key", "K"],
+            &["create"],
+            &["create", "--flow=four"],
+        ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
     }
 
     pub(super) fn parse(words: &[&str]) -> Result<Args, clap::Error> {
         let command = Cli::try_parse_from([&["countersign", "consumer"], words].concat())?.command;
-        let crate::cli::Command::Consumer(args) = command else { panic!("{command:?}") };
+        let crate::cli::Command::Consumer(args) = command else {
+            panic!("{command:?}")
+        };
         Ok(args)
     }
 

@@ -16,18 +16,35 @@ struct WithSecret<'a> {
 }
 
 /// Prints a consumer that has a secret to be told; none is told where `secret` is empty.
-pub(super) fn with_secret(output: Format, consumer: Option<&v1::Consumer>, secret: &str) -> anyhow::Result<()> {
+pub(super) fn with_secret(
+    output: Format,
+    consumer: Option<&v1::Consumer>,
+    secret: &str,
+) -> anyhow::Result<()> {
     let consumer = consumer.context("the server answered without the consumer")?;
     let consumer_secret = Some(secret).filter(|secret| !secret.is_empty());
     let mut fields = fields(consumer);
     if let Some(secret) = consumer_secret {
-        fields.insert(1, ("consumer secret", format!("{secret}  (shown only now)")));
+        fields.insert(
+            1,
+            ("consumer secret", format!("{secret}  (shown only now)")),
+        );
     }
-    output::record(output, &WithSecret { consumer, consumer_secret }, &fields)
+    output::record(
+        output,
+        &WithSecret {
+            consumer,
+            consumer_secret,
+        },
+        &fields,
+    )
 }
 
 /// Prints the consumer that was answered.
-pub(super) fn show(output: Format, answer: Result<tonic::Response<v1::Consumer>, tonic::Status>) -> anyhow::Result<()> {
+pub(super) fn show(
+    output: Format,
+    answer: Result<tonic::Response<v1::Consumer>, tonic::Status>,
+) -> anyhow::Result<()> {
     let consumer = answer.map_err(refused)?.into_inner();
     output::record(output, &consumer, &fields(&consumer))
 }
@@ -44,7 +61,10 @@ pub(super) fn row(consumer: &v1::Consumer) -> Vec<String> {
 }
 
 fn fields(consumer: &v1::Consumer) -> Vec<Field> {
-    let keys = consumer.rsa_public_keys.iter().map(|key| format!("{} bits, SHA-256 {}", key.bits, key.fingerprint));
+    let keys = consumer
+        .rsa_public_keys
+        .iter()
+        .map(|key| format!("{} bits, SHA-256 {}", key.bits, key.fingerprint));
     vec![
         ("consumer key", consumer.consumer_key.clone()),
         ("name", consumer.name.clone()),
@@ -81,11 +101,19 @@ fn status(consumer: &v1::Consumer) -> &'static str {
 }
 
 fn methods(consumer: &v1::Consumer) -> String {
-    if consumer.signature_methods.is_empty() { "default".to_owned() } else { consumer.signature_methods.join(" ") }
+    if consumer.signature_methods.is_empty() {
+        "default".to_owned()
+    } else {
+        consumer.signature_methods.join(" ")
+    }
 }
 
 fn deny_detail(consumer: &v1::Consumer) -> &str {
-    if consumer.deny_detail.is_empty() { "as configured" } else { &consumer.deny_detail }
+    if consumer.deny_detail.is_empty() {
+        "as configured"
+    } else {
+        &consumer.deny_detail
+    }
 }
 
 /// What a list shows.

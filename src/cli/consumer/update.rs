@@ -103,36 +103,71 @@ impl Update {
             flows: mask.list("flows", self.flow, false),
             callbacks: mask.list("callbacks", self.callback, empties(Emptied::Callbacks)),
             scopes: mask.list("scopes", self.scope, empties(Emptied::Scopes)),
-            compat_profiles: mask.list("compat_profiles", self.compat, empties(Emptied::CompatProfiles)),
+            compat_profiles: mask.list(
+                "compat_profiles",
+                self.compat,
+                empties(Emptied::CompatProfiles),
+            ),
             deny_detail: mask
-                .optional("deny_detail", self.told.deny_detail, empties(Emptied::DenyDetail))
+                .optional(
+                    "deny_detail",
+                    self.told.deny_detail,
+                    empties(Emptied::DenyDetail),
+                )
                 .unwrap_or_default(),
-            deprecated_at: mask.optional("deprecated_at", self.told.deprecated_at, empties(Emptied::DeprecatedAt)),
+            deprecated_at: mask.optional(
+                "deprecated_at",
+                self.told.deprecated_at,
+                empties(Emptied::DeprecatedAt),
+            ),
             sunset_at: mask.optional("sunset_at", self.told.sunset_at, empties(Emptied::SunsetAt)),
             etag: self.etag,
             ..v1::Consumer::default()
         };
         if mask.0.is_empty() {
-            return Err(Usage("nothing to change: name a new value, for example --name, or --clear".to_owned()).into());
+            return Err(Usage(
+                "nothing to change: name a new value, for example --name, or --clear".to_owned(),
+            )
+            .into());
         }
         let update_mask = Some(prost_types::FieldMask { paths: mask.0 });
-        Ok(v1::UpdateConsumerRequest { consumer: Some(consumer), update_mask })
+        Ok(v1::UpdateConsumerRequest {
+            consumer: Some(consumer),
+            update_mask,
+        })
     }
 
     fn contradiction(&self) -> anyhow::Result<()> {
         for (field, given, option) in [
-            (Emptied::SignatureMethods, !self.signature_method.is_empty(), "--signature-method"),
+            (
+                Emptied::SignatureMethods,
+                !self.signature_method.is_empty(),
+                "--signature-method",
+            ),
             (Emptied::Callbacks, !self.callback.is_empty(), "--callback"),
             (Emptied::Scopes, !self.scope.is_empty(), "--scope"),
             (Emptied::CompatProfiles, !self.compat.is_empty(), "--compat"),
-            (Emptied::DenyDetail, self.told.deny_detail.is_some(), "--deny-detail"),
-            (Emptied::DeprecatedAt, self.told.deprecated_at.is_some(), "--deprecated-at"),
-            (Emptied::SunsetAt, self.told.sunset_at.is_some(), "--sunset-at"),
+            (
+                Emptied::DenyDetail,
+                self.told.deny_detail.is_some(),
+                "--deny-detail",
+            ),
+            (
+                Emptied::DeprecatedAt,
+                self.told.deprecated_at.is_some(),
+                "--deprecated-at",
+            ),
+            (
+                Emptied::SunsetAt,
+                self.told.sunset_at.is_some(),
+                "--sunset-at",
+            ),
         ] {
             if given && self.clear.contains(&field) {
-                return Err(
-                    Usage(format!("{option} contradicts --clear, which empties it: leave one of them out")).into()
-                );
+                return Err(Usage(format!(
+                    "{option} contradicts --clear, which empties it: leave one of them out"
+                ))
+                .into());
             }
         }
         Ok(())
@@ -172,27 +207,76 @@ mod tests {
 
     #[test]
     fn only_what_is_given_is_changed() {
-        let request =
-            request(&["--name=N", "--description=", "--clear=scopes", "--verified=true", "--compat=plus-literal"])
-                .unwrap();
+        let request = request(&[
+            "--name=N",
+            "--description=",
+            "--clear=scopes",
+            "--verified=true",
+            "--compat=plus-literal",
+        ])
+        .unwrap();
         assert_eq!(
             request.update_mask.unwrap().paths,
-            ["name", "description", "verified", "scopes", "compat_profiles"]
+            [
+                "name",
+                "description",
+                "verified",
+                "scopes",
+                "compat_profiles"
+            ]
         );
         let consumer = request.consumer.unwrap();
-        assert_eq!((consumer.consumer_key.as_str(), consumer.name.as_str(), consumer.verified), ("K", "N", true));
+        assert_eq!(
+            (
+                consumer.consumer_key.as_str(),
+                consumer.name.as_str(),
+                consumer.verified
+            ),
+            ("K", "N", true)
+        );
     }
 
     #[test]
     fn what_answers_tell_is_given_and_taken_away() {
-        let given = request(&["--deny-detail=debug", "--deprecated-at=1970-01-01T00:00:05Z"]).unwrap();
-        assert_eq!(given.update_mask.unwrap().paths, ["deny_detail", "deprecated_at"]);
+        let given = request(&[
+            "--deny-detail=debug",
+            "--deprecated-at=1970-01-01T00:00:05Z",
+        ])
+        .unwrap();
+        assert_eq!(
+            given.update_mask.unwrap().paths,
+            ["deny_detail", "deprecated_at"]
+        );
         let consumer = given.consumer.unwrap();
-        let time = Some(Timestamp { seconds: 5, nanos: 0 });
-        assert_eq!((consumer.deny_detail.as_str(), consumer.deprecated_at, consumer.sunset_at), ("debug", time, None));
-        let taken = request(&["--clear=deny-detail", "--clear=deprecated-at", "--clear=sunset-at"]).unwrap();
-        assert_eq!(taken.update_mask.unwrap().paths, ["deny_detail", "deprecated_at", "sunset_at"]);
-        assert_eq!(taken.consumer.unwrap(), v1::Consumer { consumer_key: "K".to_owned(), ..Default::default() });
+        let time = Some(Timestamp {
+            seconds: 5,
+            nanos: 0,
+        });
+        assert_eq!(
+            (
+                consumer.deny_detail.as_str(),
+                consumer.deprecated_at,
+                consumer.sunset_at
+            ),
+            ("debug", time, None)
+        );
+        let taken = request(&[
+            "--clear=deny-detail",
+            "--clear=deprecated-at",
+            "--clear=sunset-at",
+        ])
+        .unwrap();
+        assert_eq!(
+            taken.update_mask.unwrap().paths,
+            ["deny_detail", "deprecated_at", "sunset_at"]
+        );
+        assert_eq!(
+            taken.consumer.unwrap(),
+            v1::Consumer {
+                consumer_key: "K".to_owned(),
+                ..Default::default()
+            }
+        );
     }
 
     #[test]
@@ -202,7 +286,10 @@ mod tests {
             &["--scope=read", "--clear=scopes"],
             &["--compat=raw-values", "--clear=compat-profiles"],
             &["--deny-detail=debug", "--clear=deny-detail"],
-            &["--deprecated-at=2030-01-31T00:00:00Z", "--clear=deprecated-at"],
+            &[
+                "--deprecated-at=2030-01-31T00:00:00Z",
+                "--clear=deprecated-at",
+            ],
             &["--sunset-at=2030-01-31T00:00:00Z", "--clear=sunset-at"],
         ] {
             let refused = request(wrong).unwrap_err();
@@ -212,7 +299,9 @@ mod tests {
 
     fn request(options: &[&str]) -> anyhow::Result<v1::UpdateConsumerRequest> {
         let command = command(&[&["update", "K"], options].concat())?;
-        let Command::Update(update) = command else { panic!("{command:?}") };
+        let Command::Update(update) = command else {
+            panic!("{command:?}")
+        };
         update.into_request()
     }
 }

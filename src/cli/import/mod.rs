@@ -40,7 +40,13 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "redis")]
     format: Option<FileFormat>,
     /// The Redis of the 2013 provider instead of a file: redis://HOST:PORT/DB
-    #[arg(long, value_name = "URL", group = "source", env = "COUNTERSIGN_IMPORT_REDIS", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        group = "source",
+        env = "COUNTERSIGN_IMPORT_REDIS",
+        hide_env_values = true
+    )]
     redis: Option<String>,
     /// What the names of its hashes begin with
     #[arg(long, value_name = "NAME", default_value = ProviderConsumers::DEFAULT_NAMESPACE, requires = "redis")]
@@ -84,7 +90,10 @@ struct Import {
 
 /// Runs the command: exit code 1 if a row was refused.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let options = Options { validate_only: args.dry_run, repair: args.repair };
+    let options = Options {
+        validate_only: args.dry_run,
+        repair: args.repair,
+    };
     let format = args.admin.output;
     let mut source = args.source().await?;
     let mut import = Import {
@@ -100,7 +109,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Err(error);
     }
     let summary = import.report.end(format)?;
-    Ok(if summary.refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if summary.refused == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 // === impl Args ===
@@ -120,7 +133,12 @@ impl Args {
             Some("jsonl" | "ndjson") => Some(FileFormat::Jsonl),
             _ => None,
         };
-        let remedy = || Usage(format!("{}: say what it is with --format csv or --format jsonl", path.display()));
+        let remedy = || {
+            Usage(format!(
+                "{}: say what it is with --format csv or --format jsonl",
+                path.display()
+            ))
+        };
         Ok(self.format.or(by_name).ok_or_else(remedy)?)
     }
 }
@@ -131,7 +149,12 @@ impl Import {
     /// Sends every row; `last` is the last one that was done.
     async fn all(&mut self, source: &mut Source, last: &mut Option<Place>) -> anyhow::Result<()> {
         while let Some(row) = source.rows.recv().await {
-            let Row { place, position, item, note } = match row {
+            let Row {
+                place,
+                position,
+                item,
+                note,
+            } = match row {
                 Ok(row) => row,
                 Err(error) => {
                     self.drain(0, last).await?;
@@ -141,12 +164,18 @@ impl Import {
             match item {
                 Err(problems) => {
                     self.drain(0, last).await?;
-                    self.report.add(&place, position, &Outcome::Refused(problems), None)?;
+                    self.report
+                        .add(&place, position, &Outcome::Refused(problems), None)?;
                 }
                 Ok(item) => {
-                    let room = if self.must_follow(&item) { 0 } else { self.concurrency - 1 };
+                    let room = if self.must_follow(&item) {
+                        0
+                    } else {
+                        self.concurrency - 1
+                    };
                     self.drain(room, last).await?;
-                    self.on_the_way.push_back(self.sent(item, (place, position), note));
+                    self.on_the_way
+                        .push_back(self.sent(item, (place, position), note));
                 }
             }
         }
@@ -156,25 +185,38 @@ impl Import {
     /// Whether what comes of a row depends on one that is on its way: a token's consumer, or the same name before.
     fn must_follow(&self, item: &Item) -> bool {
         let name = name(item);
-        self.on_the_way.iter().any(|before| before.kind != item.kind() || !name.is_empty() && before.name == name)
+        self.on_the_way
+            .iter()
+            .any(|before| before.kind != item.kind() || !name.is_empty() && before.name == name)
     }
 
     fn sent(&self, item: Item, (place, position): (Place, u64), note: Option<String>) -> Sent {
         let (kind, consumer_key, sender) = (item.kind(), consumer_key(&item), self.sender.clone());
         let name = name(&item).to_owned();
         let answer = tokio::spawn(async move { sender.send(item).await });
-        Sent { place, position, note, consumer_key, kind, name, answer }
+        Sent {
+            place,
+            position,
+            note,
+            consumer_key,
+            kind,
+            name,
+            answer,
+        }
     }
 
     /// Waits until at most so many are on their way.
     async fn drain(&mut self, room: usize, last: &mut Option<Place>) -> anyhow::Result<()> {
         while self.on_the_way.len() > room {
-            let Some(sent) = self.on_the_way.pop_front() else { break };
+            let Some(sent) = self.on_the_way.pop_front() else {
+                break;
+            };
             let (outcome, note) = sent.answer.await.context("a row could not be sent")??;
             let outcome = self.as_if_done(outcome, sent.kind, &sent.consumer_key);
             let notes: Vec<_> = [sent.note, note].into_iter().flatten().collect();
             let note = (!notes.is_empty()).then(|| notes.join("; "));
-            self.report.add(&sent.place, sent.position, &outcome, note.as_deref())?;
+            self.report
+                .add(&sent.place, sent.position, &outcome, note.as_deref())?;
             *last = Some(sent.place);
         }
         Ok(())
@@ -182,13 +224,17 @@ impl Import {
 
     /// In a dry run, a token's consumer is there if it would be.
     fn as_if_done(&mut self, outcome: Outcome, kind: Kind, consumer_key: &str) -> Outcome {
-        let Some(would_be) = &mut self.would_be else { return outcome };
+        let Some(would_be) = &mut self.would_be else {
+            return outcome;
+        };
         match (outcome, kind) {
             (Outcome::Created, Kind::Consumer) => {
                 would_be.insert(consumer_key.to_owned());
                 Outcome::Created
             }
-            (Outcome::NoConsumer(_), Kind::Token) if would_be.contains(consumer_key) => Outcome::Created,
+            (Outcome::NoConsumer(_), Kind::Token) if would_be.contains(consumer_key) => {
+                Outcome::Created
+            }
             (outcome, _) => outcome,
         }
     }
@@ -196,15 +242,24 @@ impl Import {
 
 fn consumer_key(item: &Item) -> String {
     match item {
-        Item::Consumer(request) => request.consumer.as_ref().map(|consumer| consumer.consumer_key.clone()),
-        Item::Token(request) => request.token.as_ref().map(|token| token.consumer_key.clone()),
+        Item::Consumer(request) => request
+            .consumer
+            .as_ref()
+            .map(|consumer| consumer.consumer_key.clone()),
+        Item::Token(request) => request
+            .token
+            .as_ref()
+            .map(|token| token.consumer_key.clone()),
     }
     .unwrap_or_default()
 }
 
 fn name(item: &Item) -> &str {
     match item {
-        Item::Consumer(request) => request.consumer.as_ref().map_or("", |consumer| &consumer.consumer_key),
+        Item::Consumer(request) => request
+            .consumer
+            .as_ref()
+            .map_or("", |consumer| &consumer.consumer_key),
         Item::Token(request) => request.token.as_ref().map_or("", |token| &token.token),
     }
 }

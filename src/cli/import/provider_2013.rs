@@ -19,7 +19,10 @@ pub(super) async fn open(url: &str, namespace: &str) -> anyhow::Result<(Provider
 }
 
 /// Sends every consumer on, until nobody listens any more.
-pub(super) async fn send(consumers: &mut ProviderConsumers, to: &Sender<anyhow::Result<Row>>) -> anyhow::Result<()> {
+pub(super) async fn send(
+    consumers: &mut ProviderConsumers,
+    to: &Sender<anyhow::Result<Row>>,
+) -> anyhow::Result<()> {
     let mut position = 0;
     while let Some(page) = consumers.next_page().await? {
         for consumer in page {
@@ -35,15 +38,28 @@ pub(super) async fn send(consumers: &mut ProviderConsumers, to: &Sender<anyhow::
 fn row(consumer: &ProviderConsumer, position: u64) -> Row {
     let place = Place::ConsumerKey(String::from_utf8_lossy(&consumer.key).into_owned());
     match item(consumer) {
-        Ok((item, note)) => Row { place, position, item: Ok(item), note },
-        Err(problem) => Row { place, position, item: Err(vec![problem]), note: None },
+        Ok((item, note)) => Row {
+            place,
+            position,
+            item: Ok(item),
+            note,
+        },
+        Err(problem) => Row {
+            place,
+            position,
+            item: Err(vec![problem]),
+            note: None,
+        },
     }
 }
 
 fn item(consumer: &ProviderConsumer) -> Result<(Item, Option<String>), Problem> {
     let text = |field, bytes: &[u8]| match str::from_utf8(bytes) {
         Ok(text) => Ok(text.to_owned()),
-        Err(error) => Err(Problem { field: String::from(field), ..not_utf8(error.valid_up_to()) }),
+        Err(error) => Err(Problem {
+            field: String::from(field),
+            ..not_utf8(error.valid_up_to())
+        }),
     };
     let consumer_key = text("consumer_key", &consumer.key)?;
     let consumer_secret = text("consumer_secret", consumer.secret.expose())?;
@@ -57,7 +73,10 @@ fn item(consumer: &ProviderConsumer) -> Result<(Item, Option<String>), Problem> 
         Some(_) => Err(Problem::new(field, "is no text in app_info")),
     };
     let (name, note) = match said("name")? {
-        empty if empty.is_empty() => (consumer_key.clone(), Some("had no name, and is named by its key".to_owned())),
+        empty if empty.is_empty() => (
+            consumer_key.clone(),
+            Some("had no name, and is named by its key".to_owned()),
+        ),
         name => (name, None),
     };
     let consumer = v1::Consumer {
@@ -81,8 +100,12 @@ fn item(consumer: &ProviderConsumer) -> Result<(Item, Option<String>), Problem> 
 }
 
 fn about(app_info: Option<&[u8]>) -> Result<Value, Problem> {
-    let Some(json) = app_info else { return Ok(Value::Null) };
-    let value = serde_json::from_slice(json).ok().filter(|value: &Value| value.is_object() || value.is_null());
+    let Some(json) = app_info else {
+        return Ok(Value::Null);
+    };
+    let value = serde_json::from_slice(json)
+        .ok()
+        .filter(|value: &Value| value.is_object() || value.is_null());
     value.ok_or_else(|| Problem::new("app_info", "is no JSON object"))
 }
 

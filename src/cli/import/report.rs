@@ -50,8 +50,16 @@ struct Line<'a> {
 
 impl Report {
     /// A report that is also written to `file`, of a source of that length.
-    pub(super) fn new(file: Option<&Path>, length: Option<u64>, dry_run: bool) -> anyhow::Result<Self> {
-        let file = file.map(|path| File::create(path).map(BufWriter::new).with_context(|| path.display().to_string()));
+    pub(super) fn new(
+        file: Option<&Path>,
+        length: Option<u64>,
+        dry_run: bool,
+    ) -> anyhow::Result<Self> {
+        let file = file.map(|path| {
+            File::create(path)
+                .map(BufWriter::new)
+                .with_context(|| path.display().to_string())
+        });
         let bar = match length {
             Some(length) => ProgressBar::new(length),
             None => ProgressBar::no_length(),
@@ -59,7 +67,15 @@ impl Report {
         // It draws on a terminal alone.
         bar.set_draw_target(ProgressDrawTarget::stderr());
         bar.set_style(ProgressStyle::with_template(TEMPLATE)?);
-        Ok(Self { bar, file: file.transpose()?, summary: Summary { dry_run, ..Summary::default() }, shown: 0 })
+        Ok(Self {
+            bar,
+            file: file.transpose()?,
+            summary: Summary {
+                dry_run,
+                ..Summary::default()
+            },
+            shown: 0,
+        })
     }
 
     /// Takes what became of a row.
@@ -74,7 +90,9 @@ impl Report {
         let (word, problems) = match outcome {
             Outcome::Created => ("created", none),
             Outcome::Existed => ("existed", none),
-            Outcome::Refused(problems) | Outcome::NoConsumer(problems) => ("refused", problems.as_slice()),
+            Outcome::Refused(problems) | Outcome::NoConsumer(problems) => {
+                ("refused", problems.as_slice())
+            }
         };
         match outcome {
             Outcome::Created => self.summary.created += 1,
@@ -85,34 +103,66 @@ impl Report {
             self.summary.noted += 1;
         }
         self.bar.set_position(position);
-        self.bar.set_message(format!("{} rows", self.summary.created + self.summary.existed + self.summary.refused));
+        self.bar.set_message(format!(
+            "{} rows",
+            self.summary.created + self.summary.existed + self.summary.refused
+        ));
         if problems.is_empty() && note.is_none() {
             return Ok(());
         }
         if let Some(file) = &mut self.file {
-            let line = serde_json::to_string(&Line { place, outcome: word, problems, note })?;
+            let line = serde_json::to_string(&Line {
+                place,
+                outcome: word,
+                problems,
+                note,
+            })?;
             writeln!(file, "{line}").context("the report")?;
         }
         self.show(place, problems, note)
     }
 
     /// The first are shown to people; a file has room for all.
-    fn show(&mut self, place: &Place, problems: &[Problem], note: Option<&str>) -> anyhow::Result<()> {
+    fn show(
+        &mut self,
+        place: &Place,
+        problems: &[Problem],
+        note: Option<&str>,
+    ) -> anyhow::Result<()> {
         self.shown += 1;
         if self.shown > SHOWN {
             return Ok(());
         }
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        let text = if problems.is_empty() { note.unwrap_or_default().to_owned() } else { problems.join("; ") };
-        Ok(self.bar.suspend(|| writeln!(io::stderr(), "{place}: {text}"))?)
+        let text = if problems.is_empty() {
+            note.unwrap_or_default().to_owned()
+        } else {
+            problems.join("; ")
+        };
+        Ok(self
+            .bar
+            .suspend(|| writeln!(io::stderr(), "{place}: {text}"))?)
     }
 
     /// Ends it, prints the summary and gives it.
     pub(super) fn end(mut self, format: Format) -> anyhow::Result<Summary> {
         self.close()?;
-        let Summary { dry_run, created, existed, noted, refused } = &self.summary;
+        let Summary {
+            dry_run,
+            created,
+            existed,
+            noted,
+            refused,
+        } = &self.summary;
         let fields = [
-            (if *dry_run { "would be created" } else { "created" }, created.to_string()),
+            (
+                if *dry_run {
+                    "would be created"
+                } else {
+                    "created"
+                },
+                created.to_string(),
+            ),
             ("existed", existed.to_string()),
             ("with a note", noted.to_string()),
             ("refused", refused.to_string()),
@@ -124,8 +174,15 @@ impl Report {
     /// Ends it early, and says how far it came.
     pub(super) fn abandon(mut self, place: Option<&Place>) -> anyhow::Result<()> {
         self.close()?;
-        let Summary { created, existed, refused, .. } = self.summary;
-        let place = place.map(|place| format!(", the last at {place}")).unwrap_or_default();
+        let Summary {
+            created,
+            existed,
+            refused,
+            ..
+        } = self.summary;
+        let place = place
+            .map(|place| format!(", the last at {place}"))
+            .unwrap_or_default();
         let remedy = "import it again: what is there already is left as it is";
         Ok(writeln!(
             io::stderr(),
@@ -140,7 +197,11 @@ impl Report {
         }
         if self.shown > SHOWN {
             let more = self.shown - SHOWN;
-            let where_all_are = if self.file.is_some() { "the report has all" } else { "--report FILE has all" };
+            let where_all_are = if self.file.is_some() {
+                "the report has all"
+            } else {
+                "--report FILE has all"
+            };
             writeln!(io::stderr(), "… and {more} more rows: {where_all_are}")?;
         }
         Ok(())
@@ -150,7 +211,11 @@ impl Report {
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { field, problem } = self;
-        if field.is_empty() { f.write_str(problem) } else { write!(f, "{field} {problem}") }
+        if field.is_empty() {
+            f.write_str(problem)
+        } else {
+            write!(f, "{field} {problem}")
+        }
     }
 }
 

@@ -75,7 +75,10 @@ impl Kind {
     }
 
     fn has(self, field: &Field) -> bool {
-        matches!((field.of, self), (Of::Both, _) | (Of::Consumer, Self::Consumer) | (Of::Token, Self::Token))
+        matches!(
+            (field.of, self),
+            (Of::Both, _) | (Of::Consumer, Self::Consumer) | (Of::Token, Self::Token)
+        )
     }
 }
 
@@ -83,7 +86,10 @@ impl Kind {
 
 impl Problem {
     pub(super) fn new(field: &str, problem: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), problem: problem.into() }
+        Self {
+            field: field.to_owned(),
+            problem: problem.into(),
+        }
     }
 }
 
@@ -102,14 +108,21 @@ impl Item {
     /// # Errors
     /// Every field that can not be as it is. What it holds is judged by the server.
     pub(super) fn of(map: Map<String, Value>) -> Result<Self, Vec<Problem>> {
-        let mut fields = Fields { map, problems: Vec::new() };
+        let mut fields = Fields {
+            map,
+            problems: Vec::new(),
+        };
         let kind = fields.kind();
         fields.fit(kind);
         let item = match kind {
             Kind::Consumer => Self::Consumer(Box::new(fields.consumer())),
             Kind::Token => Self::Token(Box::new(fields.token())),
         };
-        if fields.problems.is_empty() { Ok(item) } else { Err(fields.problems) }
+        if fields.problems.is_empty() {
+            Ok(item)
+        } else {
+            Err(fields.problems)
+        }
     }
 }
 
@@ -117,7 +130,11 @@ impl Item {
 
 impl Fields {
     fn kind(&mut self) -> Kind {
-        let by_token = if self.map.contains_key("token") { Kind::Token } else { Kind::Consumer };
+        let by_token = if self.map.contains_key("token") {
+            Kind::Token
+        } else {
+            Kind::Consumer
+        };
         match self.map.remove("kind") {
             None => by_token,
             Some(Value::String(name)) if name == Kind::Consumer.name() => Kind::Consumer,
@@ -136,7 +153,10 @@ impl Fields {
             match Field::named(name) {
                 None => problems.push(Problem::new(&shortened(name), "is no field that is known")),
                 Some(field) if !kind.has(field) && !is_empty(value) => {
-                    problems.push(Problem::new(name, format!("is no field of a {}", kind.name())));
+                    problems.push(Problem::new(
+                        name,
+                        format!("is no field of a {}", kind.name()),
+                    ));
                 }
                 Some(_) => problems.extend(too_long(name, value)),
             }
@@ -168,13 +188,23 @@ impl Fields {
             "CONSUMER_STATUS_ACTIVE",
             "import makes active consumers: leave it out, and disable it then",
         );
-        if self.map.remove("secret_count").is_some_and(|count| count == 2 || count == "2") {
-            self.wrong("secret_count", "is 2, and one secret would be lost: leave it out if that may be");
+        if self
+            .map
+            .remove("secret_count")
+            .is_some_and(|count| count == 2 || count == "2")
+        {
+            self.wrong(
+                "secret_count",
+                "is 2, and one secret would be lost: leave it out if that may be",
+            );
         }
         let consumer_secret = self.text("consumer_secret");
         let no_shared_secret = consumer_secret.is_empty();
         if no_shared_secret && consumer.rsa_public_keys.is_empty() {
-            self.wrong("consumer_secret", "is missing: what the application signs with can not be made anew for it");
+            self.wrong(
+                "consumer_secret",
+                "is missing: what the application signs with can not be made anew for it",
+            );
         }
         let consumer = Some(consumer);
         v1::CreateConsumerRequest {
@@ -195,13 +225,25 @@ impl Fields {
             expire_time: self.time("expire_time"),
             ..v1::Token::default()
         };
-        self.stays("status", "TOKEN_STATUS_ACTIVE", "import makes active tokens, and one that is revoked needs none");
+        self.stays(
+            "status",
+            "TOKEN_STATUS_ACTIVE",
+            "import makes active tokens, and one that is revoked needs none",
+        );
         let (token, token_secret) = (Some(token), self.required("token_secret"));
-        v1::CreateTokenRequest { token, token_secret, ttl: None, allow_existing: true, validate_only: false }
+        v1::CreateTokenRequest {
+            token,
+            token_secret,
+            ttl: None,
+            allow_existing: true,
+            validate_only: false,
+        }
     }
 
     fn stays(&mut self, field: &str, only: &str, remedy: &str) {
-        if !matches!(self.text(field).as_str(), "" | "active") && self.map.get(field) != Some(&Value::from(only)) {
+        if !matches!(self.text(field).as_str(), "" | "active")
+            && self.map.get(field) != Some(&Value::from(only))
+        {
             self.wrong(field, remedy);
         }
     }
@@ -249,18 +291,28 @@ impl Fields {
     }
 
     fn list(&mut self, field: &str) -> Vec<String> {
-        self.each(field, "is no list of texts", |value| value.as_str().map(str::to_owned))
+        self.each(field, "is no list of texts", |value| {
+            value.as_str().map(str::to_owned)
+        })
     }
 
     fn keys(&mut self, field: &str) -> Vec<v1::RsaPublicKey> {
         let key = |value: &Value| {
             let pem = value.get("pem").unwrap_or(value).as_str()?.to_owned();
-            Some(v1::RsaPublicKey { pem, ..v1::RsaPublicKey::default() })
+            Some(v1::RsaPublicKey {
+                pem,
+                ..v1::RsaPublicKey::default()
+            })
         };
         self.each(field, "is no list of keys in PEM", key)
     }
 
-    fn each<T>(&mut self, field: &str, problem: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<T> {
+    fn each<T>(
+        &mut self,
+        field: &str,
+        problem: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Vec<T> {
         let values = match self.map.get(field) {
             None | Some(Value::Null) => Some(Vec::new()),
             Some(Value::Array(values)) => values.iter().map(read).collect(),
@@ -291,11 +343,16 @@ impl Field {
 }
 
 fn is_empty(value: &Value) -> bool {
-    value.is_null() || value.as_str().is_some_and(str::is_empty) || value.as_array().is_some_and(Vec::is_empty)
+    value.is_null()
+        || value.as_str().is_some_and(str::is_empty)
+        || value.as_array().is_some_and(Vec::is_empty)
 }
 
 fn too_long(name: &str, value: &Value) -> Option<Problem> {
-    let texts = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice).iter();
+    let texts = value
+        .as_array()
+        .map_or_else(|| std::slice::from_ref(value), Vec::as_slice)
+        .iter();
     let longest = texts.filter_map(|text| text.as_str().map(str::len)).max()?;
     let problem = || format!("is {longest} bytes long, more than any field may be");
     (longest > MAX_FIELD_LEN).then(|| Problem::new(name, problem()))
@@ -303,7 +360,10 @@ fn too_long(name: &str, value: &Value) -> Option<Problem> {
 
 /// A name that is wrong may be anything, also long.
 fn shortened(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).take(MAX_NAME_LEN).collect()
+    name.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_NAME_LEN)
+        .collect()
 }
 
 /// Every field, with those that only the server sets, so that what it printed can be read.
@@ -353,20 +413,48 @@ mod tests {
 
     #[test]
     fn what_the_command_line_printed_can_be_imported() {
-        let sunset_at = Some(Timestamp { seconds: 5, nanos: 0 });
-        let (name, consumer_key, deny_detail) = ("N".to_owned(), "K".to_owned(), "debug".to_owned());
-        let printed = v1::Consumer { name, consumer_key, deny_detail, sunset_at, ..v1::Consumer::default() };
-        let mut printed = serde_json::to_value(v1::Consumer { status: 1, secret_count: 1, ..printed }).unwrap();
+        let sunset_at = Some(Timestamp {
+            seconds: 5,
+            nanos: 0,
+        });
+        let (name, consumer_key, deny_detail) =
+            ("N".to_owned(), "K".to_owned(), "debug".to_owned());
+        let printed = v1::Consumer {
+            name,
+            consumer_key,
+            deny_detail,
+            sunset_at,
+            ..v1::Consumer::default()
+        };
+        let mut printed = serde_json::to_value(v1::Consumer {
+            status: 1,
+            secret_count: 1,
+            ..printed
+        })
+        .unwrap();
         printed["consumer_secret"] = json!("S");
-        let Ok(Item::Consumer(request)) = item(printed) else { panic!("no consumer") };
-        assert_eq!((request.consumer_secret.as_str(), request.allow_existing), ("S", true));
+        let Ok(Item::Consumer(request)) = item(printed) else {
+            panic!("no consumer")
+        };
+        assert_eq!(
+            (request.consumer_secret.as_str(), request.allow_existing),
+            ("S", true)
+        );
         let consumer = request.consumer.unwrap();
         assert_eq!(
-            (consumer.deny_detail.as_str(), consumer.deprecated_at, consumer.sunset_at),
+            (
+                consumer.deny_detail.as_str(),
+                consumer.deprecated_at,
+                consumer.sunset_at
+            ),
             ("debug", None, sunset_at)
         );
-        let token =
-            v1::Token { token: "T".to_owned(), consumer_key: "K".to_owned(), status: 1, ..v1::Token::default() };
+        let token = v1::Token {
+            token: "T".to_owned(),
+            consumer_key: "K".to_owned(),
+            status: 1,
+            ..v1::Token::default()
+        };
         let mut printed = serde_json::to_value(token).unwrap();
         printed["token_secret"] = json!("S");
         assert!(matches!(item(printed), Ok(Item::Token(_))));
@@ -379,10 +467,21 @@ mod tests {
             "token": "s3cret", "nmae": "s3cret", "rsa_public_keys": [5], "description": "s3cret".repeat(20_000),
         });
         let problems = item(row).err().unwrap();
-        let mut fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        let mut fields: Vec<_> = problems
+            .iter()
+            .map(|problem| problem.field.as_str())
+            .collect();
         fields.sort_unstable();
-        let wrong =
-            ["consumer_secret", "description", "name", "nmae", "rsa_public_keys", "scopes", "token", "verified"];
+        let wrong = [
+            "consumer_secret",
+            "description",
+            "name",
+            "nmae",
+            "rsa_public_keys",
+            "scopes",
+            "token",
+            "verified",
+        ];
         assert_eq!(fields, wrong);
         assert!(!format!("{problems:?}").contains("s3cret"), "{problems:?}");
     }
@@ -394,23 +493,38 @@ mod tests {
                 json!({"consumer_key": "K", "name": "N", "consumer_secret": "S", "status": "CONSUMER_STATUS_DISABLED"}),
                 "status",
             ),
-            (json!({"consumer_key": "K", "name": "N", "consumer_secret": "S", "secret_count": 2}), "secret_count"),
+            (
+                json!({"consumer_key": "K", "name": "N", "consumer_secret": "S", "secret_count": 2}),
+                "secret_count",
+            ),
             (json!({"consumer_key": "K", "name": "N"}), "consumer_secret"),
             (json!({"consumer_key": "K", "token": "T"}), "token_secret"),
             (
                 json!({"consumer_key": "K", "token": "T", "token_secret": "S", "status": "TOKEN_STATUS_REVOKED"}),
                 "status",
             ),
-            (json!({"consumer_key": "K", "token": "T", "token_secret": "S", "expire_time": "soon"}), "expire_time"),
-            (json!({"consumer_key": "K", "name": "N", "consumer_secret": "S", "sunset_at": "soon"}), "sunset_at"),
+            (
+                json!({"consumer_key": "K", "token": "T", "token_secret": "S", "expire_time": "soon"}),
+                "expire_time",
+            ),
+            (
+                json!({"consumer_key": "K", "name": "N", "consumer_secret": "S", "sunset_at": "soon"}),
+                "sunset_at",
+            ),
         ] {
             let problems = item(row.clone()).err().unwrap_or_else(|| panic!("{row}"));
-            assert_eq!((problems.len(), problems[0].field.as_str()), (1, field), "{row}");
+            assert_eq!(
+                (problems.len(), problems[0].field.as_str()),
+                (1, field),
+                "{row}"
+            );
         }
     }
 
     fn item(row: Value) -> Result<Item, Vec<Problem>> {
-        let Value::Object(map) = row else { panic!("{row}") };
+        let Value::Object(map) = row else {
+            panic!("{row}")
+        };
         Item::of(map)
     }
 }

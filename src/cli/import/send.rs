@@ -45,7 +45,11 @@ pub(super) struct Options {
 impl Sender {
     pub(super) fn new(channel: AdminChannel, options: Options) -> Self {
         let consumers = ConsumerServiceClient::new(channel.clone());
-        Self { consumers, tokens: TokenServiceClient::new(channel), options }
+        Self {
+            consumers,
+            tokens: TokenServiceClient::new(channel),
+            options,
+        }
     }
 
     /// Creates what the row says, unless it is there; the text is a note about it.
@@ -57,11 +61,22 @@ impl Sender {
             Ok(existed) => Ok((outcome(existed), None)),
             Err(status) => {
                 let problems = problems(&status)?;
-                let Some(note) = self.options.repair.then(|| repair(&mut item, &problems)).flatten() else {
+                let Some(note) = self
+                    .options
+                    .repair
+                    .then(|| repair(&mut item, &problems))
+                    .flatten()
+                else {
                     return Ok((refusal(&status, problems), None));
                 };
                 let existed = self.patiently(&item).await;
-                Ok((existed.map_or_else(|status| refusal_of(&status), |existed| Ok(outcome(existed)))?, Some(note)))
+                Ok((
+                    existed.map_or_else(
+                        |status| refusal_of(&status),
+                        |existed| Ok(outcome(existed)),
+                    )?,
+                    Some(note),
+                ))
             }
         }
     }
@@ -81,19 +96,41 @@ impl Sender {
         let validate_only = self.options.validate_only;
         match item {
             Item::Consumer(request) => {
-                let request = v1::CreateConsumerRequest { validate_only, ..*request };
-                Ok(self.consumers.clone().create_consumer(request).await?.into_inner().existed)
+                let request = v1::CreateConsumerRequest {
+                    validate_only,
+                    ..*request
+                };
+                Ok(self
+                    .consumers
+                    .clone()
+                    .create_consumer(request)
+                    .await?
+                    .into_inner()
+                    .existed)
             }
             Item::Token(request) => {
-                let request = v1::CreateTokenRequest { validate_only, ..*request };
-                Ok(self.tokens.clone().create_token(request).await?.into_inner().existed)
+                let request = v1::CreateTokenRequest {
+                    validate_only,
+                    ..*request
+                };
+                Ok(self
+                    .tokens
+                    .clone()
+                    .create_token(request)
+                    .await?
+                    .into_inner()
+                    .existed)
             }
         }
     }
 }
 
 const fn outcome(existed: bool) -> Outcome {
-    if existed { Outcome::Existed } else { Outcome::Created }
+    if existed {
+        Outcome::Existed
+    } else {
+        Outcome::Created
+    }
 }
 
 fn refusal_of(status: &Status) -> anyhow::Result<Outcome> {
@@ -101,27 +138,50 @@ fn refusal_of(status: &Status) -> anyhow::Result<Outcome> {
 }
 
 fn refusal(status: &Status, problems: Vec<Problem>) -> Outcome {
-    if status.code() == Code::NotFound { Outcome::NoConsumer(problems) } else { Outcome::Refused(problems) }
+    if status.code() == Code::NotFound {
+        Outcome::NoConsumer(problems)
+    } else {
+        Outcome::Refused(problems)
+    }
 }
 
 const fn is_passing(code: Code) -> bool {
-    matches!(code, Code::Unavailable | Code::Aborted | Code::DeadlineExceeded)
+    matches!(
+        code,
+        Code::Unavailable | Code::Aborted | Code::DeadlineExceeded
+    )
 }
 
 /// What is wrong with the row; an error where it is not the row.
-#[expect(clippy::wildcard_enum_match_arm, reason = "whatever is not named here is not about one row")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever is not named here is not about one row"
+)]
 fn problems(status: &Status) -> anyhow::Result<Vec<Problem>> {
     match status.code() {
         Code::InvalidArgument => {
             let details = status.get_error_details();
-            let wrong = details.bad_request().map(|wrong| wrong.field_violations.as_slice()).unwrap_or_default();
-            let named = wrong.iter().map(|one| Problem::new(own_name(&one.field), one.description.as_str()));
+            let wrong = details
+                .bad_request()
+                .map(|wrong| wrong.field_violations.as_slice())
+                .unwrap_or_default();
+            let named = wrong
+                .iter()
+                .map(|one| Problem::new(own_name(&one.field), one.description.as_str()));
             let problems: Vec<_> = named.collect();
-            Ok(if problems.is_empty() { vec![Problem::new("", status.message())] } else { problems })
+            Ok(if problems.is_empty() {
+                vec![Problem::new("", status.message())]
+            } else {
+                problems
+            })
         }
-        Code::AlreadyExists => {
-            Ok(vec![Problem::new("", format!("{}, and not with these values and this secret", status.message()))])
-        }
+        Code::AlreadyExists => Ok(vec![Problem::new(
+            "",
+            format!(
+                "{}, and not with these values and this secret",
+                status.message()
+            ),
+        )]),
         Code::NotFound => Ok(vec![Problem::new("consumer_key", status.message())]),
         Code::FailedPrecondition => Ok(vec![Problem::new("", status.message())]),
         _ => Err(refused(status.clone())),
@@ -130,12 +190,17 @@ fn problems(status: &Status) -> anyhow::Result<Vec<Problem>> {
 
 /// The field as a file names it.
 fn own_name(field: &str) -> &str {
-    field.strip_prefix("consumer.").or_else(|| field.strip_prefix("token.")).unwrap_or(field)
+    field
+        .strip_prefix("consumer.")
+        .or_else(|| field.strip_prefix("token."))
+        .unwrap_or(field)
 }
 
 /// Leaves out what is wrong, if it is only words about a consumer, and says what that was.
 fn repair(item: &mut Item, problems: &[Problem]) -> Option<String> {
-    let Item::Consumer(request) = item else { return None };
+    let Item::Consumer(request) = item else {
+        return None;
+    };
     let consumer = request.consumer.as_mut()?;
     for Problem { field, .. } in problems {
         match field.as_str() {
@@ -146,10 +211,17 @@ fn repair(item: &mut Item, problems: &[Problem]) -> Option<String> {
             _ => return None,
         }
     }
-    let left_out: Vec<_> = problems.iter().map(|one| format!("{} {}", one.field, one.problem)).collect();
+    let left_out: Vec<_> = problems
+        .iter()
+        .map(|one| format!("{} {}", one.field, one.problem))
+        .collect();
     Some(format!("left out: {}", left_out.join("; ")))
 }
 
 /// How long to wait before a call is made again: longer than a restart of Redis takes.
-const PAUSES: [Duration; 4] =
-    [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];

@@ -62,11 +62,17 @@ impl Source {
     /// Opens a file; `-` is standard input.
     pub(super) fn file(path: &Path, format: FileFormat) -> anyhow::Result<Self> {
         if path == Path::new("-") {
-            return Ok(Self { rows: read(format, io::stdin()), length: None });
+            return Ok(Self {
+                rows: read(format, io::stdin()),
+                length: None,
+            });
         }
         let file = File::open(path).with_context(|| path.display().to_string())?;
         let length = file.metadata().ok().map(|metadata| metadata.len());
-        Ok(Self { rows: read(format, file), length })
+        Ok(Self {
+            rows: read(format, file),
+            length,
+        })
     }
 
     /// Opens the provider's Redis.
@@ -79,7 +85,10 @@ impl Source {
                 let _ = to.send(Err(error)).await;
             }
         });
-        Ok(Self { rows, length: Some(length) })
+        Ok(Self {
+            rows,
+            length: Some(length),
+        })
     }
 }
 
@@ -100,7 +109,10 @@ fn read(format: FileFormat, from: impl Read + Send + 'static) -> Receiver<anyhow
     rows
 }
 
-fn send(to: &Sender<anyhow::Result<Row>>, mut next: impl FnMut() -> anyhow::Result<Option<Row>>) -> anyhow::Result<()> {
+fn send(
+    to: &Sender<anyhow::Result<Row>>,
+    mut next: impl FnMut() -> anyhow::Result<Option<Row>>,
+) -> anyhow::Result<()> {
     while let Some(row) = next()? {
         if to.blocking_send(Ok(row)).is_err() {
             break;
@@ -109,10 +121,16 @@ fn send(to: &Sender<anyhow::Result<Row>>, mut next: impl FnMut() -> anyhow::Resu
     Ok(())
 }
 
-fn json_lines<R: BufRead>(mut lines: Lines<R>, to: &Sender<anyhow::Result<Row>>) -> anyhow::Result<()> {
+fn json_lines<R: BufRead>(
+    mut lines: Lines<R>,
+    to: &Sender<anyhow::Result<Row>>,
+) -> anyhow::Result<()> {
     send(to, || {
         while let Some(line) = lines.next_line()? {
-            let text = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line).trim_ascii();
+            let text = line
+                .strip_prefix(BYTE_ORDER_MARK)
+                .unwrap_or(&line)
+                .trim_ascii();
             if !text.is_empty() {
                 return Ok(Some(lines.row(object(text))));
             }
@@ -128,13 +146,19 @@ fn object(text: &[u8]) -> Result<Item, Vec<Problem>> {
     }
     let parsed = serde_json::from_slice(text);
     parsed
-        .map_err(|error| vec![Problem::new("", format!("is no JSON object (see column {})", error.column()))])
+        .map_err(|error| {
+            vec![Problem::new(
+                "",
+                format!("is no JSON object (see column {})", error.column()),
+            )]
+        })
         .and_then(Item::of)
 }
 
 /// What to do about text in an older encoding.
 pub(super) fn not_utf8(byte: usize) -> Problem {
-    let problem = format!("is not UTF-8 at its byte {byte}; `iconv -f ENCODING -t UTF-8` makes it so");
+    let problem =
+        format!("is not UTF-8 at its byte {byte}; `iconv -f ENCODING -t UTF-8` makes it so");
     Problem::new("", problem)
 }
 
@@ -142,7 +166,11 @@ pub(super) fn not_utf8(byte: usize) -> Problem {
 
 impl<R: BufRead> Lines<R> {
     pub(super) const fn new(from: R) -> Self {
-        Self { from, line: 0, position: 0 }
+        Self {
+            from,
+            line: 0,
+            position: 0,
+        }
     }
 
     /// The next line with its end; `None` after the last.
@@ -151,7 +179,9 @@ impl<R: BufRead> Lines<R> {
     /// When it is longer than any row can be, which would fill the memory.
     pub(super) fn next_line(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
-        let read = (&mut self.from).take(MAX_ROW_LEN + 1).read_until(b'\n', &mut line);
+        let read = (&mut self.from)
+            .take(MAX_ROW_LEN + 1)
+            .read_until(b'\n', &mut line);
         let read = read.with_context(|| format!("after line {}", self.line))? as u64;
         if read == 0 {
             return Ok(None);
@@ -159,14 +189,22 @@ impl<R: BufRead> Lines<R> {
         self.line += 1;
         self.position += read;
         if read > MAX_ROW_LEN {
-            bail!("line {} is longer than {MAX_ROW_LEN} bytes: this is no file of rows", self.line);
+            bail!(
+                "line {} is longer than {MAX_ROW_LEN} bytes: this is no file of rows",
+                self.line
+            );
         }
         Ok(Some(line))
     }
 
     /// A row of the line that was read last.
     fn row(&self, item: Result<Item, Vec<Problem>>) -> Row {
-        Row { place: Place::Line(self.line), position: self.position, item, note: None }
+        Row {
+            place: Place::Line(self.line),
+            position: self.position,
+            item,
+            note: None,
+        }
     }
 }
 

@@ -23,7 +23,12 @@ pub(crate) fn created(output: Format, answer: &v1::CreateTokenResponse) -> anyho
 
 /// Prints a token that was obtained for something.
 pub(crate) fn obtained(output: Format, answer: &v1::IssuedToken) -> anyhow::Result<()> {
-    issued(output, answer.token.as_ref(), &answer.token_secret, Some(&answer.screen_name))
+    issued(
+        output,
+        answer.token.as_ref(),
+        &answer.token_secret,
+        Some(&answer.screen_name),
+    )
 }
 
 /// Prints a token.
@@ -32,9 +37,15 @@ pub(super) fn show(output: Format, token: &v1::Token) -> anyhow::Result<()> {
 }
 
 /// Prints what a token is good for.
-pub(super) fn introspected(output: Format, answer: &v1::IntrospectTokenResponse) -> anyhow::Result<()> {
+pub(super) fn introspected(
+    output: Format,
+    answer: &v1::IntrospectTokenResponse,
+) -> anyhow::Result<()> {
     let word = |yes: bool| if yes { "yes" } else { "no" };
-    let mut all = vec![("active", word(answer.active).to_owned()), ("why not", answer.inactive_reason.clone())];
+    let mut all = vec![
+        ("active", word(answer.active).to_owned()),
+        ("why not", answer.inactive_reason.clone()),
+    ];
     all.extend(answer.token.iter().flat_map(fields));
     all.push(("consumer id", answer.consumer_id.clone()));
     all.push(("consumer name", answer.consumer_name.clone()));
@@ -53,12 +64,25 @@ pub(super) fn row(token: &v1::Token) -> Vec<String> {
     ]
 }
 
-fn issued(output: Format, token: Option<&v1::Token>, secret: &str, screen_name: Option<&str>) -> anyhow::Result<()> {
+fn issued(
+    output: Format,
+    token: Option<&v1::Token>,
+    secret: &str,
+    screen_name: Option<&str>,
+) -> anyhow::Result<()> {
     let token = token.context("the server answered without the token")?;
     let mut fields = fields(token);
     fields.insert(1, ("token secret", format!("{secret}  (shown only now)")));
     fields.push(("screen name", screen_name.unwrap_or_default().to_owned()));
-    output::record(output, &Issued { token, token_secret: secret, screen_name }, &fields)
+    output::record(
+        output,
+        &Issued {
+            token,
+            token_secret: secret,
+            screen_name,
+        },
+        &fields,
+    )
 }
 
 fn fields(token: &v1::Token) -> Vec<Field> {

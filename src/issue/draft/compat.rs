@@ -9,9 +9,16 @@ use crate::oauth::{Compat, CompatProfile, SignatureMethod};
 
 /// The profiles of these names, under the name `compat_profiles`: none that contradict each other, or that leave more
 /// unsigned together than each of them does.
-pub(super) fn checked(names: &[String], methods: &BTreeSet<SignatureMethod>, wrong: &mut Violations) -> Compat {
+pub(super) fn checked(
+    names: &[String],
+    methods: &BTreeSet<SignatureMethod>,
+    wrong: &mut Violations,
+) -> Compat {
     let known = |name: &str| CompatProfile::from_name(name).ok_or_else(unknown);
-    let compat: Compat = wrong.check_each(FIELD, names, CompatProfile::ALL.len(), known).into_iter().collect();
+    let compat: Compat = wrong
+        .check_each(FIELD, names, CompatProfile::ALL.len(), known)
+        .into_iter()
+        .collect();
     if let Some(why) = compat.conflict() {
         wrong.add(FIELD, format_args!("must {why}"));
     }
@@ -22,13 +29,15 @@ pub(super) fn checked(names: &[String], methods: &BTreeSet<SignatureMethod>, wro
 }
 
 fn unknown() -> String {
-    format!("is no compat profile; known are {}", CompatProfile::ALL.map(CompatProfile::name).join(", "))
+    format!(
+        "is no compat profile; known are {}",
+        CompatProfile::ALL.map(CompatProfile::name).join(", ")
+    )
 }
 
 const FIELD: &str = "compat_profiles";
 
-const SCHEME_OF_PLAINTEXT: &str =
-    "must not hold scheme-any where signature_methods has PLAINTEXT: nothing but https protects what that sends";
+const SCHEME_OF_PLAINTEXT: &str = "must not hold scheme-any where signature_methods has PLAINTEXT: nothing but https protects what that sends";
 
 #[cfg(test)]
 mod tests {
@@ -37,25 +46,45 @@ mod tests {
     #[test]
     fn every_profile_can_be_had() {
         for profile in CompatProfile::ALL {
-            let plaintext = if profile == CompatProfile::SchemeAny { None } else { Some(SignatureMethod::Plaintext) };
-            assert_eq!(check(&[profile.name()], plaintext), (Compat::only(profile), Vec::new()));
+            let plaintext = if profile == CompatProfile::SchemeAny {
+                None
+            } else {
+                Some(SignatureMethod::Plaintext)
+            };
+            assert_eq!(
+                check(&[profile.name()], plaintext),
+                (Compat::only(profile), Vec::new())
+            );
         }
     }
 
     #[test]
     fn an_unknown_name_is_answered_with_those_that_there_are() {
         let (_, problems) = check(&["version-lenient", "1.0A"], None);
-        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}")
+        };
+        assert!(problem.starts_with(
+            "compat_profiles[1] is no compat profile; known are version-lenient, no-root-slash,"
+        ));
         assert!(
-            problem.starts_with("compat_profiles[1] is no compat profile; known are version-lenient, no-root-slash,")
+            CompatProfile::ALL
+                .iter()
+                .all(|profile| problem.contains(profile.name())),
+            "{problem}"
         );
-        assert!(CompatProfile::ALL.iter().all(|profile| problem.contains(profile.name())), "{problem}");
     }
 
     #[test]
     fn what_would_leave_too_much_unsigned_together_is_refused() {
         let (compat, problems) = check(&["ignore-query-on-post", "body-unsigned-form"], None);
-        assert_eq!(problems, [format!("compat_profiles must {}", compat.conflict().unwrap())]);
+        assert_eq!(
+            problems,
+            [format!(
+                "compat_profiles must {}",
+                compat.conflict().unwrap()
+            )]
+        );
         let (_, problems) = check(&["scheme-any"], Some(SignatureMethod::Plaintext));
         assert_eq!(problems, [format!("compat_profiles {SCHEME_OF_PLAINTEXT}")]);
     }
@@ -64,7 +93,9 @@ mod tests {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let mut wrong = Violations::default();
         let compat = checked(&names, &method.into_iter().collect(), &mut wrong);
-        let problems = wrong.iter().map(|violation| format!("{} {}", violation.field, violation.problem));
+        let problems = wrong
+            .iter()
+            .map(|violation| format!("{} {}", violation.field, violation.problem));
         (compat, problems.collect())
     }
 }

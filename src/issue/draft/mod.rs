@@ -14,8 +14,9 @@ use super::violations::Violations;
 use super::{ConsumerChange, random, uri};
 use crate::clock::{Entropy, UnixTime};
 use crate::model::{
-    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, DenyDetail, Flow,
-    Generation, MIN_RSA_BITS, Scopes, Secret, Token, TokenStatus, UserId, ValueError,
+    AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus,
+    DenyDetail, Flow, Generation, MIN_RSA_BITS, Scopes, Secret, Token, TokenStatus, UserId,
+    ValueError,
 };
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 
@@ -101,11 +102,26 @@ pub enum Expiry {
 impl ConsumerDraft {
     /// What a consumer would have been created from, were it created as `change` makes it.
     pub(super) fn changed(consumer: &Consumer, change: &ConsumerChange) -> Self {
-        let list = |change: &Option<Vec<String>>, stored: Vec<String>| change.clone().unwrap_or(stored);
-        let text = |change: &Option<String>, stored: &str| change.clone().unwrap_or_else(|| stored.to_owned());
-        let methods = consumer.signature_methods.iter().map(|method| method.name().to_owned()).collect();
-        let flows = consumer.flows.iter().map(|flow| flow.name().to_owned()).collect();
-        let compat = consumer.compat.iter().map(|profile| profile.name().to_owned()).collect();
+        let list =
+            |change: &Option<Vec<String>>, stored: Vec<String>| change.clone().unwrap_or(stored);
+        let text = |change: &Option<String>, stored: &str| {
+            change.clone().unwrap_or_else(|| stored.to_owned())
+        };
+        let methods = consumer
+            .signature_methods
+            .iter()
+            .map(|method| method.name().to_owned())
+            .collect();
+        let flows = consumer
+            .flows
+            .iter()
+            .map(|flow| flow.name().to_owned())
+            .collect();
+        let compat = consumer
+            .compat
+            .iter()
+            .map(|profile| profile.name().to_owned())
+            .collect();
         Self {
             consumer_key: Some(consumer.key.to_string()),
             no_shared_secret: consumer.secrets.is_empty(),
@@ -117,10 +133,20 @@ impl ConsumerDraft {
             signature_methods: list(&change.signature_methods, methods),
             flows: list(&change.flows, flows),
             callbacks: list(&change.callbacks, consumer.callbacks.clone()),
-            scopes: list(&change.scopes, consumer.scopes.iter().map(str::to_owned).collect()),
-            rsa_public_keys: consumer.rsa_public_keys.iter().map(RsaPublicKey::to_pem).collect(),
+            scopes: list(
+                &change.scopes,
+                consumer.scopes.iter().map(str::to_owned).collect(),
+            ),
+            rsa_public_keys: consumer
+                .rsa_public_keys
+                .iter()
+                .map(RsaPublicKey::to_pem)
+                .collect(),
             compat_profiles: list(&change.compat_profiles, compat),
-            deny_detail: text(&change.deny_detail, consumer.deny_detail.map_or("", DenyDetail::name)),
+            deny_detail: text(
+                &change.deny_detail,
+                consumer.deny_detail.map_or("", DenyDetail::name),
+            ),
             deprecated_at: change.deprecated_at.unwrap_or(consumer.deprecated_at),
             sunset_at: change.sunset_at.unwrap_or(consumer.sunset_at),
             ..Self::default()
@@ -132,24 +158,40 @@ impl ConsumerDraft {
         self.consumer_secret.is_some() || self.no_shared_secret
     }
 
-    pub(super) fn to_consumer(&self, now: UnixTime, entropy: &dyn Entropy) -> Result<Consumer, Violations> {
+    pub(super) fn to_consumer(
+        &self,
+        now: UnixTime,
+        entropy: &dyn Entropy,
+    ) -> Result<Consumer, Violations> {
         let mut wrong = Violations::default();
         let id = wrong.check("consumer_id", ConsumerId::new(random::identifier(entropy)));
-        let key = self.consumer_key.clone().unwrap_or_else(|| random::identifier(entropy));
+        let key = self
+            .consumer_key
+            .clone()
+            .unwrap_or_else(|| random::identifier(entropy));
         let key = wrong.check("consumer_key", ConsumerKey::new(key));
         let name = wrong.check("name", ConsumerName::new(self.name.as_str()));
         let secrets = self.secrets(entropy, &mut wrong);
-        let rsa_public_keys = wrong.check_each("rsa_public_keys", &self.rsa_public_keys, MAX_RSA_KEYS, rsa_public_key);
+        let rsa_public_keys = wrong.check_each(
+            "rsa_public_keys",
+            &self.rsa_public_keys,
+            MAX_RSA_KEYS,
+            rsa_public_key,
+        );
         let signature_methods = self.signature_methods(&mut wrong);
         let flows = self.flows(&mut wrong);
-        let callbacks = wrong.check_each("callbacks", &self.callbacks, MAX_CALLBACKS, uri::callback);
+        let callbacks =
+            wrong.check_each("callbacks", &self.callbacks, MAX_CALLBACKS, uri::callback);
         let scopes = scopes(&self.scopes, &mut wrong);
         self.check_texts(&mut wrong);
         let compat = compat::checked(&self.compat_profiles, &signature_methods, &mut wrong);
         let deny_detail = told::deny_detail(&self.deny_detail, &mut wrong);
         told::check_end(self.deprecated_at, self.sunset_at, &mut wrong);
 
-        let (id, key, name) = wrong.or(id.zip(key).zip(name).map(|((id, key), name)| (id, key, name)))?;
+        let (id, key, name) = wrong.or(id
+            .zip(key)
+            .zip(name)
+            .map(|((id, key), name)| (id, key, name)))?;
         Ok(Consumer {
             id,
             key,
@@ -180,19 +222,31 @@ impl ConsumerDraft {
     fn secrets(&self, entropy: &dyn Entropy, wrong: &mut Violations) -> Vec<ConsumerSecret> {
         let secret = match (&self.consumer_secret, self.no_shared_secret) {
             (Some(_), true) => {
-                wrong.add("no_shared_secret", "contradicts consumer_secret: leave one of them out");
+                wrong.add(
+                    "no_shared_secret",
+                    "contradicts consumer_secret: leave one of them out",
+                );
                 None
             }
             (None, true) => {
                 if self.rsa_public_keys.is_empty() {
-                    wrong.add("no_shared_secret", "needs rsa_public_keys: with neither it could never sign");
+                    wrong.add(
+                        "no_shared_secret",
+                        "needs rsa_public_keys: with neither it could never sign",
+                    );
                 }
                 None
             }
             (Some(given), false) => wrong.check("consumer_secret", secret(given)),
             (None, false) => Some(random::secret(entropy)),
         };
-        secret.into_iter().map(|secret| ConsumerSecret { secret, expires_at: None }).collect()
+        secret
+            .into_iter()
+            .map(|secret| ConsumerSecret {
+                secret,
+                expires_at: None,
+            })
+            .collect()
     }
 
     fn signature_methods(&self, wrong: &mut Violations) -> BTreeSet<SignatureMethod> {
@@ -202,12 +256,17 @@ impl ConsumerDraft {
                 return Err(format!("{method} needs rsa_public_keys"));
             }
             if !method.is_rsa() && self.no_shared_secret {
-                return Err(format!("{method} needs a shared secret, and the consumer has none"));
+                return Err(format!(
+                    "{method} needs a shared secret, and the consumer has none"
+                ));
             }
             Ok(method)
         };
         let limit = SignatureMethod::ALL.len();
-        wrong.check_each("signature_methods", &self.signature_methods, limit, usable).into_iter().collect()
+        wrong
+            .check_each("signature_methods", &self.signature_methods, limit, usable)
+            .into_iter()
+            .collect()
     }
 
     fn flows(&self, wrong: &mut Violations) -> BTreeSet<Flow> {
@@ -215,7 +274,10 @@ impl ConsumerDraft {
             return DEFAULT_FLOWS.into();
         }
         let known = |name: &str| Flow::from_name(name).ok_or_else(unknown_flow);
-        wrong.check_each("flows", &self.flows, Flow::ALL.len(), known).into_iter().collect()
+        wrong
+            .check_each("flows", &self.flows, Flow::ALL.len(), known)
+            .into_iter()
+            .collect()
     }
 
     fn check_texts(&self, wrong: &mut Violations) {
@@ -230,20 +292,34 @@ impl ConsumerDraft {
 // === impl TokenDraft ===
 
 impl TokenDraft {
-    pub(super) fn to_token(&self, now: UnixTime, entropy: &dyn Entropy) -> Result<AccessToken, Violations> {
+    pub(super) fn to_token(
+        &self,
+        now: UnixTime,
+        entropy: &dyn Entropy,
+    ) -> Result<AccessToken, Violations> {
         let mut wrong = Violations::default();
-        let token = self.token.clone().unwrap_or_else(|| random::identifier(entropy));
+        let token = self
+            .token
+            .clone()
+            .unwrap_or_else(|| random::identifier(entropy));
         let token = wrong.check("token", Token::new(token));
         let secret = match &self.token_secret {
             Some(given) => wrong.check("token_secret", secret(given)),
             None => Some(random::secret(entropy)),
         };
-        let consumer_key = wrong.check("consumer_key", ConsumerKey::new(self.consumer_key.as_str()));
-        let user_id = self.user_id.as_deref().and_then(|user| wrong.check("user_id", UserId::new(user)));
+        let consumer_key =
+            wrong.check("consumer_key", ConsumerKey::new(self.consumer_key.as_str()));
+        let user_id = self
+            .user_id
+            .as_deref()
+            .and_then(|user| wrong.check("user_id", UserId::new(user)));
         let scopes = scopes(&self.scopes, &mut wrong);
         let expires_at = self.expiry.check(now, &mut wrong);
 
-        let required = token.zip(secret).zip(consumer_key).map(|((token, secret), key)| (token, secret, key));
+        let required = token
+            .zip(secret)
+            .zip(consumer_key)
+            .map(|((token, secret), key)| (token, secret, key));
         let (token, secret, consumer_key) = wrong.or(required)?;
         Ok(AccessToken {
             token,
@@ -266,9 +342,10 @@ impl TokenDraft {
 pub(super) fn within_scopes(token: &Scopes, consumer: &Scopes) -> Result<(), Violations> {
     let beyond = |&(_, scope): &(usize, &str)| !consumer.iter().any(|has| has == scope);
     match token.iter().enumerate().find(beyond) {
-        Some((_, scope)) => {
-            Err(Violations::of("scopes", format_args!("has {scope:?}, which its consumer does not have")))
-        }
+        Some((_, scope)) => Err(Violations::of(
+            "scopes",
+            format_args!("has {scope:?}, which its consumer does not have"),
+        )),
         None => Ok(()),
     }
 }
@@ -329,11 +406,17 @@ pub(super) fn text(text: &str, limit: usize) -> Result<(), String> {
 pub(super) fn scopes(list: &[String], wrong: &mut Violations) -> Scopes {
     let one = |scope: &str| match scope {
         "" => Err(ValueError::Empty.to_string()),
-        _ if scope.contains(char::is_whitespace) => Err("has a space: give each scope a value of its own".to_owned()),
-        _ => Scopes::parse(scope).map(|_| scope.to_owned()).map_err(|problem| problem.to_string()),
+        _ if scope.contains(char::is_whitespace) => {
+            Err("has a space: give each scope a value of its own".to_owned())
+        }
+        _ => Scopes::parse(scope)
+            .map(|_| scope.to_owned())
+            .map_err(|problem| problem.to_string()),
     };
     let right = wrong.check_each("scopes", list, MAX_SCOPES, one).join(" ");
-    wrong.check("scopes", Scopes::parse(&right)).unwrap_or_default()
+    wrong
+        .check("scopes", Scopes::parse(&right))
+        .unwrap_or_default()
 }
 
 /// Reads and checks an RSA public key.
@@ -343,7 +426,9 @@ pub(super) fn rsa_public_key(pem: &str) -> Result<RsaPublicKey, String> {
     }
     let key = RsaPublicKey::from_pem(pem).map_err(|problem| format!("is {problem}"))?;
     match key.bits() {
-        bits if bits < MIN_RSA_BITS => Err(format!("has {bits} bits, at least {MIN_RSA_BITS} are needed")),
+        bits if bits < MIN_RSA_BITS => Err(format!(
+            "has {bits} bits, at least {MIN_RSA_BITS} are needed"
+        )),
         bits if bits > MAX_RSA_BITS => Err(format!("has {bits} bits, the limit is {MAX_RSA_BITS}")),
         _ => Ok(key),
     }
@@ -354,11 +439,17 @@ pub(super) fn too_long(len: usize, limit: usize) -> String {
 }
 
 fn unknown_method() -> String {
-    format!("is no signature method; known are {}", SignatureMethod::ALL.map(SignatureMethod::name).join(", "))
+    format!(
+        "is no signature method; known are {}",
+        SignatureMethod::ALL.map(SignatureMethod::name).join(", ")
+    )
 }
 
 fn unknown_flow() -> String {
-    format!("is no flow; known are {}", Flow::ALL.map(Flow::name).join(", "))
+    format!(
+        "is no flow; known are {}",
+        Flow::ALL.map(Flow::name).join(", ")
+    )
 }
 
 /// Without xAuth, which hands users' passwords to the application and is given to few.

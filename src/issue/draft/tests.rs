@@ -5,13 +5,21 @@ use crate::clock::CountingEntropy;
 
 #[test]
 fn a_name_is_all_that_a_consumer_needs() {
-    let consumer = named().to_consumer(NOW, &CountingEntropy::default()).unwrap();
+    let consumer = named()
+        .to_consumer(NOW, &CountingEntropy::default())
+        .unwrap();
     assert_eq!(consumer.name.as_str(), "Printer");
     assert_eq!(consumer.secrets.len(), 1);
-    assert_eq!(consumer.flows, BTreeSet::from([Flow::TwoLegged, Flow::ThreeLegged]));
+    assert_eq!(
+        consumer.flows,
+        BTreeSet::from([Flow::TwoLegged, Flow::ThreeLegged])
+    );
     assert!(consumer.allows(SignatureMethod::HmacSha256));
     assert!(!consumer.allows(SignatureMethod::Plaintext));
-    assert_eq!((consumer.created_at, consumer.updated_at, consumer.revision), (NOW, NOW, 1));
+    assert_eq!(
+        (consumer.created_at, consumer.updated_at, consumer.revision),
+        (NOW, NOW, 1)
+    );
 }
 
 #[test]
@@ -49,7 +57,9 @@ fn every_mistake_in_a_consumer_is_told_at_once() {
         compat_profiles: texts(["plus-literal", "plus-figurative"]),
         ..ConsumerDraft::default()
     };
-    let wrong = draft.to_consumer(NOW, &CountingEntropy::default()).unwrap_err();
+    let wrong = draft
+        .to_consumer(NOW, &CountingEntropy::default())
+        .unwrap_err();
     assert_eq!(
         problems(&wrong),
         [
@@ -75,42 +85,84 @@ fn every_mistake_in_a_consumer_is_told_at_once() {
 
 #[test]
 fn a_missing_secret_is_never_the_empty_secret() {
-    let empty = ConsumerDraft { consumer_secret: Some(Secret::new(*b"")), ..named() };
-    assert_eq!(consumer_problems(&empty), ["consumer_secret must not be empty"]);
+    let empty = ConsumerDraft {
+        consumer_secret: Some(Secret::new(*b"")),
+        ..named()
+    };
+    assert_eq!(
+        consumer_problems(&empty),
+        ["consumer_secret must not be empty"]
+    );
 
-    let keyless = ConsumerDraft { no_shared_secret: true, ..named() };
+    let keyless = ConsumerDraft {
+        no_shared_secret: true,
+        ..named()
+    };
     assert_eq!(
         consumer_problems(&keyless),
         ["no_shared_secret needs rsa_public_keys: with neither it could never sign"]
     );
 
-    let both = ConsumerDraft { consumer_secret: Some(Secret::new(*b"k")), no_shared_secret: true, ..named() };
-    assert_eq!(consumer_problems(&both), ["no_shared_secret contradicts consumer_secret: leave one of them out"]);
+    let both = ConsumerDraft {
+        consumer_secret: Some(Secret::new(*b"k")),
+        no_shared_secret: true,
+        ..named()
+    };
+    assert_eq!(
+        consumer_problems(&both),
+        ["no_shared_secret contradicts consumer_secret: leave one of them out"]
+    );
 }
 
 #[test]
 fn a_list_has_an_end() {
-    let draft = ConsumerDraft { callbacks: vec!["oob".to_owned(); 9], ..named() };
-    assert_eq!(consumer_problems(&draft), ["callbacks has 9 values, the limit is 8"]);
+    let draft = ConsumerDraft {
+        callbacks: vec!["oob".to_owned(); 9],
+        ..named()
+    };
+    assert_eq!(
+        consumer_problems(&draft),
+        ["callbacks has 9 values, the limit is 8"]
+    );
 }
 
 #[test]
 fn a_token_needs_its_consumer_and_a_future() {
     let token = issued().to_token(NOW, &CountingEntropy::default()).unwrap();
-    assert_eq!((token.user_id, token.expires_at, token.status), (None, None, TokenStatus::Active));
+    assert_eq!(
+        (token.user_id, token.expires_at, token.status),
+        (None, None, TokenStatus::Active)
+    );
 
     for (expiry, problem) in [
         (Expiry::At(NOW), "expire_time must end in the future"),
         (Expiry::After(Duration::ZERO), "ttl must end in the future"),
-        (Expiry::After(Duration::MAX), "ttl must end before the year 10000"),
+        (
+            Expiry::After(Duration::MAX),
+            "ttl must end before the year 10000",
+        ),
     ] {
-        let wrong = TokenDraft { expiry, ..issued() }.to_token(NOW, &CountingEntropy::default()).unwrap_err();
+        let wrong = TokenDraft { expiry, ..issued() }
+            .to_token(NOW, &CountingEntropy::default())
+            .unwrap_err();
         assert_eq!(problems(&wrong), [problem]);
     }
 
-    let nobodys = TokenDraft { consumer_key: String::new(), user_id: Some(String::new()), ..issued() };
-    let wrong = nobodys.to_token(NOW, &CountingEntropy::default()).unwrap_err();
-    assert_eq!(problems(&wrong), ["consumer_key must not be empty", "user_id must not be empty"]);
+    let nobodys = TokenDraft {
+        consumer_key: String::new(),
+        user_id: Some(String::new()),
+        ..issued()
+    };
+    let wrong = nobodys
+        .to_token(NOW, &CountingEntropy::default())
+        .unwrap_err();
+    assert_eq!(
+        problems(&wrong),
+        [
+            "consumer_key must not be empty",
+            "user_id must not be empty"
+        ]
+    );
 }
 
 #[test]
@@ -119,13 +171,19 @@ fn a_token_has_no_scope_that_its_consumer_lacks() {
     assert!(within_scopes(&Scopes::parse("read").unwrap(), &consumer).is_ok());
     assert!(within_scopes(&Scopes::default(), &Scopes::default()).is_ok());
     let wrong = within_scopes(&Scopes::parse("admin read").unwrap(), &consumer).unwrap_err();
-    assert_eq!(problems(&wrong), ["scopes has \"admin\", which its consumer does not have"]);
+    assert_eq!(
+        problems(&wrong),
+        ["scopes has \"admin\", which its consumer does not have"]
+    );
 }
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
 fn named() -> ConsumerDraft {
-    ConsumerDraft { name: "Printer".to_owned(), ..ConsumerDraft::default() }
+    ConsumerDraft {
+        name: "Printer".to_owned(),
+        ..ConsumerDraft::default()
+    }
 }
 
 fn issued() -> TokenDraft {
@@ -146,9 +204,16 @@ fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {
 }
 
 fn consumer_problems(draft: &ConsumerDraft) -> Vec<String> {
-    problems(&draft.to_consumer(NOW, &CountingEntropy::default()).unwrap_err())
+    problems(
+        &draft
+            .to_consumer(NOW, &CountingEntropy::default())
+            .unwrap_err(),
+    )
 }
 
 fn problems(wrong: &Violations) -> Vec<String> {
-    wrong.iter().map(|violation| format!("{} {}", violation.field, violation.problem)).collect()
+    wrong
+        .iter()
+        .map(|violation| format!("{} {}", violation.field, violation.problem))
+        .collect()
 }

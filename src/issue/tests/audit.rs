@@ -22,17 +22,45 @@ async fn every_change_leaves_an_event_that_names_what_was_changed_and_by_whom() 
     let issued = world.token(Some("jane")).await.token;
     let asked = world.request_token(CALLBACK).await.token;
     let issuer = &world.issuer;
-    let verifier = issuer.authorize(&asked, &consent("jane"), &Actor::User(id("jane"))).await.unwrap().verifier;
-    issuer.exchange(&key(), &asked, &secret("wrong"), &Actor::Consumer(key())).await.unwrap_err();
-    issuer.exchange(&key(), &asked, &verifier, &Actor::Consumer(key())).await.unwrap();
+    let verifier = issuer
+        .authorize(&asked, &consent("jane"), &Actor::User(id("jane")))
+        .await
+        .unwrap()
+        .verifier;
+    issuer
+        .exchange(&key(), &asked, &secret("wrong"), &Actor::Consumer(key()))
+        .await
+        .unwrap_err();
+    issuer
+        .exchange(&key(), &asked, &verifier, &Actor::Consumer(key()))
+        .await
+        .unwrap();
     let refused = world.request_token(CALLBACK).await.token;
     issuer.refuse(&refused, &ADMIN).await.unwrap();
-    issuer.revoke_token(&issued, None, &Actor::Issuer(None)).await.unwrap();
-    issuer.rotate_consumer_secret(&key(), None, Duration::ZERO, &ADMIN).await.unwrap();
-    issuer.set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN).await.unwrap();
-    issuer.set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN).await.unwrap();
-    issuer.set_password(&id("jane"), &secret("another horse"), &ADMIN).await.unwrap();
-    issuer.revoke_tokens(TokenHolder::User(&id("jane")), &ADMIN).await.unwrap();
+    issuer
+        .revoke_token(&issued, None, &Actor::Issuer(None))
+        .await
+        .unwrap();
+    issuer
+        .rotate_consumer_secret(&key(), None, Duration::ZERO, &ADMIN)
+        .await
+        .unwrap();
+    issuer
+        .set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN)
+        .await
+        .unwrap();
+    issuer
+        .set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN)
+        .await
+        .unwrap();
+    issuer
+        .set_password(&id("jane"), &secret("another horse"), &ADMIN)
+        .await
+        .unwrap();
+    issuer
+        .revoke_tokens(TokenHolder::User(&id("jane")), &ADMIN)
+        .await
+        .unwrap();
     issuer.delete_user(&id("jane"), None, &ADMIN).await.unwrap();
     issuer.delete_consumer(&key(), None, &ADMIN).await.unwrap();
 
@@ -40,7 +68,9 @@ async fn every_change_leaves_an_event_that_names_what_was_changed_and_by_whom() 
     for event in [
         "actor=\"admin\" action=\"consumer.create\" consumer_key=\"dpf43f3p2l4k3l03\"".to_owned(),
         "actor=\"admin\" action=\"user.create\" user_id=\"jane\"".to_owned(),
-        format!("action=\"token.create\" consumer_key=\"{KEY}\" token=\"{issued}\" user_id=\"jane\""),
+        format!(
+            "action=\"token.create\" consumer_key=\"{KEY}\" token=\"{issued}\" user_id=\"jane\""
+        ),
         format!("action=\"request_token.create\" consumer_key=\"{KEY}\" token=\"{asked}\""),
         "actor=\"user jane\" action=\"request_token.authorize\"".to_owned(),
         format!("actor=\"consumer {KEY}\" action=\"request_token.wrong_verifier\""),
@@ -58,7 +88,13 @@ async fn every_change_leaves_an_event_that_names_what_was_changed_and_by_whom() 
         assert!(said.contains(&event), "{event} is not in\n{said}");
     }
     let verifier = String::from_utf8_lossy(verifier.expose()).into_owned();
-    for secret in ["kd94hf93k423kf44", PASSWORD, "another horse", "$argon2id", &verifier] {
+    for secret in [
+        "kd94hf93k423kf44",
+        PASSWORD,
+        "another horse",
+        "$argon2id",
+        &verifier,
+    ] {
         assert!(!said.contains(secret), "{secret} in\n{said}");
     }
 }
@@ -75,27 +111,52 @@ async fn a_log_in_leaves_an_event_without_the_name_that_was_typed() {
         consumer_key: key(),
         client_address: Some([192, 0, 2, 1].into()),
     };
-    world.issuer.log_in(&typed("hunter42hunter42", "jane")).await.unwrap_err();
+    world
+        .issuer
+        .log_in(&typed("hunter42hunter42", "jane"))
+        .await
+        .unwrap_err();
     world.issuer.log_in(&typed("jane", PASSWORD)).await.unwrap();
     let said = log.said();
     assert!(
-        said.contains("action=\"log_in.refused\" consumer_key=\"dpf43f3p2l4k3l03\" client_address=192.0.2.1"),
+        said.contains(
+            "action=\"log_in.refused\" consumer_key=\"dpf43f3p2l4k3l03\" client_address=192.0.2.1"
+        ),
         "{said}"
     );
-    assert!(said.contains("action=\"log_in\" consumer_key=\"dpf43f3p2l4k3l03\""), "{said}");
-    assert!(!said.contains("hunter42") && !said.contains(PASSWORD), "{said}");
+    assert!(
+        said.contains("action=\"log_in\" consumer_key=\"dpf43f3p2l4k3l03\""),
+        "{said}"
+    );
+    assert!(
+        !said.contains("hunter42") && !said.contains(PASSWORD),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_change_whose_caller_went_away_leaves_its_event() {
     let log = Log::default();
     let _listening = log.listen();
-    let subject = Subject { user_id: Some("jane"), ..Subject::default() };
-    let event = Event { actor: &ADMIN, action: "user.disable", subject };
-    assert!(audited(event, pending::<Result<(), StoreError>>()).now_or_never().is_none());
+    let subject = Subject {
+        user_id: Some("jane"),
+        ..Subject::default()
+    };
+    let event = Event {
+        actor: &ADMIN,
+        action: "user.disable",
+        subject,
+    };
+    assert!(
+        audited(event, pending::<Result<(), StoreError>>())
+            .now_or_never()
+            .is_none()
+    );
     let said = log.said();
     assert!(
-        said.trim_end().ends_with("actor=\"admin\" action=\"user.disable\" user_id=\"jane\" outcome=\"unknown\""),
+        said.trim_end().ends_with(
+            "actor=\"admin\" action=\"user.disable\" user_id=\"jane\" outcome=\"unknown\""
+        ),
         "{said}"
     );
 }
@@ -106,12 +167,23 @@ async fn a_change_that_may_have_been_made_leaves_its_event_and_one_that_was_refu
     let _listening = log.listen();
     let world = World::new().await;
     world.consumer().await;
-    world.issuer.create_consumer(&printer(), &ADMIN).await.unwrap_err();
+    world
+        .issuer
+        .create_consumer(&printer(), &ADMIN)
+        .await
+        .unwrap_err();
     world.store.close().await.unwrap();
-    world.issuer.create_consumer(&printer(), &ADMIN).await.unwrap_err();
+    world
+        .issuer
+        .create_consumer(&printer(), &ADMIN)
+        .await
+        .unwrap_err();
 
     let said = log.said();
-    let events: Vec<_> = said.lines().filter(|line| line.contains("consumer.create")).collect();
+    let events: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains("consumer.create"))
+        .collect();
     assert_eq!(events.len(), 2, "{said}");
     assert!(!events[0].contains("outcome"), "{said}");
     assert!(events[1].ends_with("outcome=\"unknown\""), "{said}");
@@ -141,7 +213,10 @@ impl Log {
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

@@ -10,9 +10,16 @@ async fn an_update_changes_what_it_names_and_nothing_else() {
     let world = World::new().await;
     let before = world.consumer().await;
     world.pass(Duration::from_secs(5));
-    let change =
-        ConsumerChange { name: Some("Scanner".to_owned()), scopes: Some(texts(["read"])), ..Default::default() };
-    let changed = world.issuer.update_consumer(&key(), &change, None, &ADMIN).await.unwrap();
+    let change = ConsumerChange {
+        name: Some("Scanner".to_owned()),
+        scopes: Some(texts(["read"])),
+        ..Default::default()
+    };
+    let changed = world
+        .issuer
+        .update_consumer(&key(), &change, None, &ADMIN)
+        .await
+        .unwrap();
     assert_eq!(changed.name.as_str(), "Scanner");
     assert_eq!(changed.scopes.to_string(), "read");
     assert_eq!(changed.revision, before.revision + 1);
@@ -40,7 +47,12 @@ async fn an_updated_consumer_is_held_to_the_rules_of_a_new_one() {
         ..Default::default()
     };
     assert_eq!(
-        problems(world.issuer.update_consumer(&key(), &change, None, &ADMIN).await),
+        problems(
+            world
+                .issuer
+                .update_consumer(&key(), &change, None, &ADMIN)
+                .await
+        ),
         [
             "name must not be empty",
             "signature_methods[0] RSA-SHA256 needs rsa_public_keys",
@@ -58,8 +70,18 @@ async fn an_update_that_changes_nothing_writes_nothing() {
     let world = World::new().await;
     let before = world.consumer().await;
     world.pass(Duration::from_secs(5));
-    let change = ConsumerChange { name: Some("Printer".to_owned()), ..Default::default() };
-    assert_eq!(world.issuer.update_consumer(&key(), &change, None, &ADMIN).await.unwrap(), before);
+    let change = ConsumerChange {
+        name: Some("Printer".to_owned()),
+        ..Default::default()
+    };
+    assert_eq!(
+        world
+            .issuer
+            .update_consumer(&key(), &change, None, &ADMIN)
+            .await
+            .unwrap(),
+        before
+    );
 }
 
 #[tokio::test]
@@ -67,29 +89,64 @@ async fn an_etag_allows_only_the_record_that_was_read() {
     let world = World::new().await;
     let read = world.consumer().await;
     let read = etag(read.generation, read.revision);
-    let rename = |name: &str| ConsumerChange { name: Some(name.to_owned()), ..Default::default() };
-    world.issuer.update_consumer(&key(), &rename("One"), Some(&read), &ADMIN).await.unwrap();
-    assert_err!(world.issuer.update_consumer(&key(), &rename("Two"), Some(&read), &ADMIN).await, IssueError::Conflict);
-    assert_err!(world.issuer.delete_consumer(&key(), Some(&read), &ADMIN).await, IssueError::Conflict);
-    assert_eq!(world.issuer.consumer(&key()).await.unwrap().name.as_str(), "One");
+    let rename = |name: &str| ConsumerChange {
+        name: Some(name.to_owned()),
+        ..Default::default()
+    };
+    world
+        .issuer
+        .update_consumer(&key(), &rename("One"), Some(&read), &ADMIN)
+        .await
+        .unwrap();
+    assert_err!(
+        world
+            .issuer
+            .update_consumer(&key(), &rename("Two"), Some(&read), &ADMIN)
+            .await,
+        IssueError::Conflict
+    );
+    assert_err!(
+        world
+            .issuer
+            .delete_consumer(&key(), Some(&read), &ADMIN)
+            .await,
+        IssueError::Conflict
+    );
+    assert_eq!(
+        world.issuer.consumer(&key()).await.unwrap().name.as_str(),
+        "One"
+    );
 }
 
 #[tokio::test]
 async fn the_etag_of_a_deleted_consumer_is_not_that_of_the_next_one() {
     let world = World::new().await;
     let first = world.consumer().await;
-    world.issuer.delete_consumer(&key(), None, &ADMIN).await.unwrap();
+    world
+        .issuer
+        .delete_consumer(&key(), None, &ADMIN)
+        .await
+        .unwrap();
     let second = world.consumer().await;
     assert_eq!(first.revision, second.revision);
-    assert_ne!(etag(first.generation, first.revision), etag(second.generation, second.revision));
+    assert_ne!(
+        etag(first.generation, first.revision),
+        etag(second.generation, second.revision)
+    );
 }
 
 #[tokio::test]
 async fn two_updates_at_once_both_take_place() {
     let world = World::new().await;
     world.consumer().await;
-    let rename = ConsumerChange { name: Some("Scanner".to_owned()), ..Default::default() };
-    let describe = ConsumerChange { description: Some("Scans".to_owned()), ..Default::default() };
+    let rename = ConsumerChange {
+        name: Some("Scanner".to_owned()),
+        ..Default::default()
+    };
+    let describe = ConsumerChange {
+        description: Some("Scans".to_owned()),
+        ..Default::default()
+    };
     let key = key();
     let (one, two) = tokio::join!(
         world.issuer.update_consumer(&key, &rename, None, &ADMIN),
@@ -97,7 +154,14 @@ async fn two_updates_at_once_both_take_place() {
     );
     one.and(two).unwrap();
     let consumer = world.issuer.consumer(&key).await.unwrap();
-    assert_eq!((consumer.name.as_str(), consumer.description.as_str(), consumer.revision), ("Scanner", "Scans", 3));
+    assert_eq!(
+        (
+            consumer.name.as_str(),
+            consumer.description.as_str(),
+            consumer.revision
+        ),
+        ("Scanner", "Scans", 3)
+    );
 }
 
 #[tokio::test]
@@ -105,9 +169,19 @@ async fn a_deleted_consumer_is_gone_and_so_are_its_tokens() {
     let world = World::new().await;
     world.consumer().await;
     let old = world.token(None).await;
-    world.issuer.delete_consumer(&key(), None, &ADMIN).await.unwrap();
-    assert_err!(world.issuer.consumer(&key()).await, IssueError::UnknownConsumer(_));
-    assert_err!(world.issuer.delete_consumer(&key(), None, &ADMIN).await, IssueError::UnknownConsumer(_));
+    world
+        .issuer
+        .delete_consumer(&key(), None, &ADMIN)
+        .await
+        .unwrap();
+    assert_err!(
+        world.issuer.consumer(&key()).await,
+        IssueError::UnknownConsumer(_)
+    );
+    assert_err!(
+        world.issuer.delete_consumer(&key(), None, &ADMIN).await,
+        IssueError::UnknownConsumer(_)
+    );
     world.consumer().await;
     let found = world.issuer.introspect(&old.token).await.unwrap().token;
     assert!(found.is_none_or(|shown| shown.state == crate::model::TokenState::Revoked));
@@ -117,21 +191,48 @@ async fn a_deleted_consumer_is_gone_and_so_are_its_tokens() {
 async fn the_same_consumer_may_be_created_twice_where_that_is_allowed() {
     let world = World::new().await;
     let first = world.consumer().await;
-    assert_err!(world.issuer.create_consumer(&printer(), &ADMIN).await, IssueError::ConsumerExists(_));
-    let again = ConsumerDraft { allow_existing: true, ..printer() };
+    assert_err!(
+        world.issuer.create_consumer(&printer(), &ADMIN).await,
+        IssueError::ConsumerExists(_)
+    );
+    let again = ConsumerDraft {
+        allow_existing: true,
+        ..printer()
+    };
     let second = world.issuer.create_consumer(&again, &ADMIN).await.unwrap();
     assert!(second.existed);
     assert_eq!(second.record, first);
 
     for differing in [
-        ConsumerDraft { name: "Scanner".to_owned(), ..again.clone() },
-        ConsumerDraft { verified: true, ..again.clone() },
-        ConsumerDraft { scopes: texts(["read"]), ..again.clone() },
-        ConsumerDraft { consumer_secret: Some(secret("another")), ..again.clone() },
-        ConsumerDraft { consumer_secret: None, ..again.clone() },
-        ConsumerDraft { rsa_public_keys: texts([RSA]), ..again.clone() },
+        ConsumerDraft {
+            name: "Scanner".to_owned(),
+            ..again.clone()
+        },
+        ConsumerDraft {
+            verified: true,
+            ..again.clone()
+        },
+        ConsumerDraft {
+            scopes: texts(["read"]),
+            ..again.clone()
+        },
+        ConsumerDraft {
+            consumer_secret: Some(secret("another")),
+            ..again.clone()
+        },
+        ConsumerDraft {
+            consumer_secret: None,
+            ..again.clone()
+        },
+        ConsumerDraft {
+            rsa_public_keys: texts([RSA]),
+            ..again.clone()
+        },
     ] {
-        assert_err!(world.issuer.create_consumer(&differing, &ADMIN).await, IssueError::ConsumerExists(_));
+        assert_err!(
+            world.issuer.create_consumer(&differing, &ADMIN).await,
+            IssueError::ConsumerExists(_)
+        );
     }
     assert_eq!(world.issuer.consumer(&key()).await.unwrap(), first);
 }
@@ -139,13 +240,39 @@ async fn the_same_consumer_may_be_created_twice_where_that_is_allowed() {
 #[tokio::test]
 async fn a_validated_consumer_is_not_created() {
     let world = World::new().await;
-    let draft = ConsumerDraft { validate_only: true, ..printer() };
-    assert!(!world.issuer.create_consumer(&draft, &ADMIN).await.unwrap().existed);
-    assert_err!(world.issuer.consumer(&key()).await, IssueError::UnknownConsumer(_));
+    let draft = ConsumerDraft {
+        validate_only: true,
+        ..printer()
+    };
+    assert!(
+        !world
+            .issuer
+            .create_consumer(&draft, &ADMIN)
+            .await
+            .unwrap()
+            .existed
+    );
+    assert_err!(
+        world.issuer.consumer(&key()).await,
+        IssueError::UnknownConsumer(_)
+    );
     world.consumer().await;
-    assert_err!(world.issuer.create_consumer(&draft, &ADMIN).await, IssueError::ConsumerExists(_));
-    let draft = ConsumerDraft { allow_existing: true, ..draft };
-    assert!(world.issuer.create_consumer(&draft, &ADMIN).await.unwrap().existed);
+    assert_err!(
+        world.issuer.create_consumer(&draft, &ADMIN).await,
+        IssueError::ConsumerExists(_)
+    );
+    let draft = ConsumerDraft {
+        allow_existing: true,
+        ..draft
+    };
+    assert!(
+        world
+            .issuer
+            .create_consumer(&draft, &ADMIN)
+            .await
+            .unwrap()
+            .existed
+    );
 }
 
 #[tokio::test]
@@ -153,8 +280,15 @@ async fn a_disabled_consumer_keeps_its_revision_when_it_is_disabled_again() {
     let world = World::new().await;
     world.consumer().await;
     for _ in 0..2 {
-        let disabled = world.issuer.set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN).await.unwrap();
-        assert_eq!((disabled.status, disabled.revision), (ConsumerStatus::Disabled, 2));
+        let disabled = world
+            .issuer
+            .set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN)
+            .await
+            .unwrap();
+        assert_eq!(
+            (disabled.status, disabled.revision),
+            (ConsumerStatus::Disabled, 2)
+        );
     }
 }
 
@@ -163,15 +297,33 @@ async fn the_secret_before_is_accepted_for_the_overlap_and_no_older_one() {
     let world = World::new().await;
     world.consumer().await;
     let hour = Duration::from_secs(3600);
-    let one = world.issuer.rotate_consumer_secret(&key(), Some(&secret("one")), hour, &ADMIN).await.unwrap();
+    let one = world
+        .issuer
+        .rotate_consumer_secret(&key(), Some(&secret("one")), hour, &ADMIN)
+        .await
+        .unwrap();
     assert_eq!(one.secrets[0].secret, secret("one"));
-    assert_eq!((one.secrets[0].expires_at, one.secrets[1].expires_at), (None, Some(NOW.plus(hour))));
+    assert_eq!(
+        (one.secrets[0].expires_at, one.secrets[1].expires_at),
+        (None, Some(NOW.plus(hour)))
+    );
     assert_eq!(one.secrets[1].secret, secret("kd94hf93k423kf44"));
 
-    let two = world.issuer.rotate_consumer_secret(&key(), None, hour, &ADMIN).await.unwrap();
-    assert_eq!((two.secrets.len(), &two.secrets[1].secret), (2, &secret("one")));
+    let two = world
+        .issuer
+        .rotate_consumer_secret(&key(), None, hour, &ADMIN)
+        .await
+        .unwrap();
+    assert_eq!(
+        (two.secrets.len(), &two.secrets[1].secret),
+        (2, &secret("one"))
+    );
 
-    let three = world.issuer.rotate_consumer_secret(&key(), None, Duration::ZERO, &ADMIN).await.unwrap();
+    let three = world
+        .issuer
+        .rotate_consumer_secret(&key(), None, Duration::ZERO, &ADMIN)
+        .await
+        .unwrap();
     assert_eq!(three.secrets.len(), 1);
     assert_ne!(three.secrets[0].secret, two.secrets[0].secret);
 }
@@ -183,13 +335,23 @@ async fn a_rotation_says_what_is_wrong_with_it() {
     let days = |days: u64| Duration::from_secs(days * 86_400);
     let rotate = |new: &'static str, overlap| {
         let issuer = world.issuer.clone();
-        async move { issuer.rotate_consumer_secret(&key(), Some(&secret(new)), overlap, &ADMIN).await }
+        async move {
+            issuer
+                .rotate_consumer_secret(&key(), Some(&secret(new)), overlap, &ADMIN)
+                .await
+        }
     };
     assert_eq!(
         problems(rotate("a\n", days(91)).await),
-        ["consumer_secret has a control character, perhaps a line break at its end", "overlap must be at most 90 days",]
+        [
+            "consumer_secret has a control character, perhaps a line break at its end",
+            "overlap must be at most 90 days",
+        ]
     );
-    assert_eq!(problems(rotate("kd94hf93k423kf44", days(1)).await), ["consumer_secret is the one that it has already"]);
+    assert_eq!(
+        problems(rotate("kd94hf93k423kf44", days(1)).await),
+        ["consumer_secret is the one that it has already"]
+    );
     assert_eq!(world.issuer.consumer(&key()).await.unwrap(), before);
     assert!(rotate("new", days(90)).await.is_ok());
 }
@@ -199,17 +361,36 @@ async fn an_rsa_key_is_added_once_and_removed_by_its_fingerprint() {
     let world = World::new().await;
     world.consumer().await;
     for _ in 0..2 {
-        let added = world.issuer.add_rsa_public_key(&key(), RSA, &ADMIN).await.unwrap();
+        let added = world
+            .issuer
+            .add_rsa_public_key(&key(), RSA, &ADMIN)
+            .await
+            .unwrap();
         assert_eq!((added.rsa_public_keys.len(), added.revision), (1, 2));
     }
     assert_eq!(
-        problems(world.issuer.add_rsa_public_key(&key(), "no key", &ADMIN).await)[0].split(' ').next(),
+        problems(
+            world
+                .issuer
+                .add_rsa_public_key(&key(), "no key", &ADMIN)
+                .await
+        )[0]
+        .split(' ')
+        .next(),
         Some("rsa_public_key.pem")
     );
     let fingerprint = world.issuer.consumer(&key()).await.unwrap().rsa_public_keys[0].fingerprint();
-    let unchanged = world.issuer.remove_rsa_public_key(&key(), &"0".repeat(64), &ADMIN).await.unwrap();
+    let unchanged = world
+        .issuer
+        .remove_rsa_public_key(&key(), &"0".repeat(64), &ADMIN)
+        .await
+        .unwrap();
     assert_eq!(unchanged.revision, 2);
-    let removed = world.issuer.remove_rsa_public_key(&key(), &fingerprint, &ADMIN).await.unwrap();
+    let removed = world
+        .issuer
+        .remove_rsa_public_key(&key(), &fingerprint, &ADMIN)
+        .await
+        .unwrap();
     assert!(removed.rsa_public_keys.is_empty());
 }
 
@@ -223,20 +404,44 @@ async fn the_last_rsa_key_stays_where_it_is_needed() {
         signature_methods: texts(["RSA-SHA256"]),
         ..printer()
     };
-    let consumer = world.issuer.create_consumer(&only, &ADMIN).await.unwrap().record;
+    let consumer = world
+        .issuer
+        .create_consumer(&only, &ADMIN)
+        .await
+        .unwrap()
+        .record;
     let fingerprint = consumer.rsa_public_keys[0].fingerprint();
-    let remove = || world.issuer.remove_rsa_public_key(&consumer.key, &fingerprint, &ADMIN);
+    let remove = || {
+        world
+            .issuer
+            .remove_rsa_public_key(&consumer.key, &fingerprint, &ADMIN)
+    };
     assert_eq!(
         problems(remove().await),
-        ["fingerprint is of its only key, without which it could never sign; give it another first"]
+        [
+            "fingerprint is of its only key, without which it could never sign; give it another first"
+        ]
     );
-    world.issuer.rotate_consumer_secret(&consumer.key, None, Duration::ZERO, &ADMIN).await.unwrap();
+    world
+        .issuer
+        .rotate_consumer_secret(&consumer.key, None, Duration::ZERO, &ADMIN)
+        .await
+        .unwrap();
     assert_eq!(
         problems(remove().await),
-        ["fingerprint is of its only RSA key, which RSA-SHA256 of its signature_methods needs; take that out first"]
+        [
+            "fingerprint is of its only RSA key, which RSA-SHA256 of its signature_methods needs; take that out first"
+        ]
     );
-    let any = ConsumerChange { signature_methods: Some(Vec::new()), ..Default::default() };
-    world.issuer.update_consumer(&consumer.key, &any, None, &ADMIN).await.unwrap();
+    let any = ConsumerChange {
+        signature_methods: Some(Vec::new()),
+        ..Default::default()
+    };
+    world
+        .issuer
+        .update_consumer(&consumer.key, &any, None, &ADMIN)
+        .await
+        .unwrap();
     let left = remove().await.unwrap();
     assert!(left.allows(SignatureMethod::HmacSha256) && !left.allows(SignatureMethod::RsaSha256));
 }

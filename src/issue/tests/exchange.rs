@@ -10,23 +10,61 @@ async fn authorized_credentials_are_exchanged_for_a_token_of_the_user() {
     let world = World::new().await;
     world.consumer().await;
     let asked = world.request_token(CALLBACK).await.token;
-    let given = Consent { scopes: texts(["read"]), ..consent("jane") };
-    let verifier = world.issuer.authorize(&asked, &given, &ADMIN).await.unwrap().verifier;
-    let issued = world.issuer.exchange(&key(), &asked, &verifier, &ADMIN).await.unwrap();
-    assert_eq!((issued.token.user_id, issued.screen_name.as_str()), (Some(id("jane")), "Jane"));
-    assert_eq!((issued.token.scopes.to_string().as_str(), issued.token.expires_at), ("read", None));
+    let given = Consent {
+        scopes: texts(["read"]),
+        ..consent("jane")
+    };
+    let verifier = world
+        .issuer
+        .authorize(&asked, &given, &ADMIN)
+        .await
+        .unwrap()
+        .verifier;
+    let issued = world
+        .issuer
+        .exchange(&key(), &asked, &verifier, &ADMIN)
+        .await
+        .unwrap();
+    assert_eq!(
+        (issued.token.user_id, issued.screen_name.as_str()),
+        (Some(id("jane")), "Jane")
+    );
+    assert_eq!(
+        (
+            issued.token.scopes.to_string().as_str(),
+            issued.token.expires_at
+        ),
+        ("read", None)
+    );
     let shown = world.issuer.show_token(&issued.token.token).await.unwrap();
     assert_eq!(shown.state, TokenState::Active);
-    assert_err!(world.issuer.exchange(&key(), &asked, &verifier, &ADMIN).await, IssueError::RequestTokenUsed);
+    assert_err!(
+        world
+            .issuer
+            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .await,
+        IssueError::RequestTokenUsed
+    );
 }
 
 #[tokio::test]
 async fn a_token_is_valid_as_long_as_the_terms_say() {
-    let world = World::with(|terms| terms.issue.access_token_ttl = Some(Duration::from_secs(60)), None).await;
+    let world = World::with(
+        |terms| terms.issue.access_token_ttl = Some(Duration::from_secs(60)),
+        None,
+    )
+    .await;
     world.consumer().await;
     let (asked, verifier) = authorized(&world).await;
-    let issued = world.issuer.exchange(&key(), &asked, &verifier, &ADMIN).await.unwrap();
-    assert_eq!(issued.token.expires_at, Some(NOW.plus(Duration::from_secs(60))));
+    let issued = world
+        .issuer
+        .exchange(&key(), &asked, &verifier, &ADMIN)
+        .await
+        .unwrap();
+    assert_eq!(
+        issued.token.expires_at,
+        Some(NOW.plus(Duration::from_secs(60)))
+    );
 }
 
 #[tokio::test]
@@ -47,7 +85,15 @@ async fn of_two_exchanges_at_once_one_gets_a_token() {
         }
     }
     assert_eq!(issued, 1);
-    assert_eq!(world.issuer.tokens(TokenHolder::Consumer(&key()), None, 9).await.unwrap().len(), 1);
+    assert_eq!(
+        world
+            .issuer
+            .tokens(TokenHolder::Consumer(&key()), None, 9)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -56,15 +102,42 @@ async fn a_wrong_verifier_is_counted_and_the_fifth_refuses() {
     world.consumer().await;
     let (asked, verifier) = authorized(&world).await;
     for _ in 0..4 {
-        let wrong = world.issuer.exchange(&key(), &asked, &secret("wrong"), &ADMIN).await;
+        let wrong = world
+            .issuer
+            .exchange(&key(), &asked, &secret("wrong"), &ADMIN)
+            .await;
         assert_err!(wrong, IssueError::VerifierRefused);
     }
     let (second, right) = authorized(&world).await;
-    assert_err!(world.issuer.exchange(&key(), &second, &secret(""), &ADMIN).await, IssueError::VerifierRefused);
-    assert!(world.issuer.exchange(&key(), &second, &right, &ADMIN).await.is_ok());
+    assert_err!(
+        world
+            .issuer
+            .exchange(&key(), &second, &secret(""), &ADMIN)
+            .await,
+        IssueError::VerifierRefused
+    );
+    assert!(
+        world
+            .issuer
+            .exchange(&key(), &second, &right, &ADMIN)
+            .await
+            .is_ok()
+    );
 
-    assert_err!(world.issuer.exchange(&key(), &asked, &secret("wrong"), &ADMIN).await, IssueError::VerifierRefused);
-    assert_err!(world.issuer.exchange(&key(), &asked, &verifier, &ADMIN).await, IssueError::RequestTokenRefused);
+    assert_err!(
+        world
+            .issuer
+            .exchange(&key(), &asked, &secret("wrong"), &ADMIN)
+            .await,
+        IssueError::VerifierRefused
+    );
+    assert_err!(
+        world
+            .issuer
+            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .await,
+        IssueError::RequestTokenRefused
+    );
 }
 
 #[tokio::test]
@@ -74,23 +147,44 @@ async fn wrong_verifiers_that_race_are_all_counted() {
     let (asked, verifier) = authorized(&world).await;
     let guess = || {
         let (issuer, asked) = (world.issuer.clone(), asked.clone());
-        tokio::spawn(async move { issuer.exchange(&key(), &asked, &secret("wrong"), &ADMIN).await })
+        tokio::spawn(async move {
+            issuer
+                .exchange(&key(), &asked, &secret("wrong"), &ADMIN)
+                .await
+        })
     };
     let racing: Vec<_> = (0..20).map(|_| guess()).collect();
     let mut told = 0;
     for outcome in racing {
-        told += usize::from(matches!(outcome.await.unwrap(), Err(IssueError::VerifierRefused)));
+        told += usize::from(matches!(
+            outcome.await.unwrap(),
+            Err(IssueError::VerifierRefused)
+        ));
     }
     assert_eq!(told, 5);
-    assert_err!(world.issuer.exchange(&key(), &asked, &verifier, &ADMIN).await, IssueError::RequestTokenRefused);
+    assert_err!(
+        world
+            .issuer
+            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .await,
+        IssueError::RequestTokenRefused
+    );
 }
 
 #[tokio::test]
 async fn what_was_not_authorized_is_not_exchanged() {
     let world = World::new().await;
     world.consumer().await;
-    let exchange = async |asked: &Token| world.issuer.exchange(&key(), asked, &secret("v"), &ADMIN).await;
-    assert_err!(exchange(&token("unknown")).await, IssueError::UnknownRequestToken(_));
+    let exchange = async |asked: &Token| {
+        world
+            .issuer
+            .exchange(&key(), asked, &secret("v"), &ADMIN)
+            .await
+    };
+    assert_err!(
+        exchange(&token("unknown")).await,
+        IssueError::UnknownRequestToken(_)
+    );
     let asked = world.request_token(CALLBACK).await.token;
     assert_err!(exchange(&asked).await, IssueError::RequestTokenUndecided);
     world.issuer.refuse(&asked, &ADMIN).await.unwrap();
@@ -101,14 +195,32 @@ async fn what_was_not_authorized_is_not_exchanged() {
 async fn another_consumer_can_neither_exchange_nor_burn_temporary_credentials() {
     let world = World::new().await;
     world.consumer().await;
-    let other = ConsumerDraft { consumer_key: Some("other".to_owned()), ..printer() };
-    let other = world.issuer.create_consumer(&other, &ADMIN).await.unwrap().record.key;
+    let other = ConsumerDraft {
+        consumer_key: Some("other".to_owned()),
+        ..printer()
+    };
+    let other = world
+        .issuer
+        .create_consumer(&other, &ADMIN)
+        .await
+        .unwrap()
+        .record
+        .key;
     let (asked, verifier) = authorized(&world).await;
     for _ in 0..6 {
-        let stolen = world.issuer.exchange(&other, &asked, &verifier, &ADMIN).await;
+        let stolen = world
+            .issuer
+            .exchange(&other, &asked, &verifier, &ADMIN)
+            .await;
         assert_err!(stolen, IssueError::UnknownRequestToken(_));
     }
-    assert!(world.issuer.exchange(&key(), &asked, &verifier, &ADMIN).await.is_ok());
+    assert!(
+        world
+            .issuer
+            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -117,18 +229,57 @@ async fn what_changed_since_the_user_allowed_it_counts() {
     world.consumer().await;
     world.user("jane").await;
     let (asked, verifier) = authorized(&world).await;
-    let exchange = async || world.issuer.exchange(&key(), &asked, &verifier, &ADMIN).await;
+    let exchange = async || {
+        world
+            .issuer
+            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .await
+    };
 
-    world.issuer.set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN).await.unwrap();
+    world
+        .issuer
+        .set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN)
+        .await
+        .unwrap();
     assert_err!(exchange().await, IssueError::UserDisabled);
-    world.issuer.set_user_status(&id("jane"), UserStatus::Active, &ADMIN).await.unwrap();
-    world.issuer.set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN).await.unwrap();
+    world
+        .issuer
+        .set_user_status(&id("jane"), UserStatus::Active, &ADMIN)
+        .await
+        .unwrap();
+    world
+        .issuer
+        .set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN)
+        .await
+        .unwrap();
     assert_err!(exchange().await, IssueError::ConsumerDisabled(_));
-    world.issuer.set_consumer_status(&key(), ConsumerStatus::Active, &ADMIN).await.unwrap();
-    let flows = |flows| ConsumerChange { flows: Some(flows), scopes: Some(texts(["write"])), ..Default::default() };
-    world.issuer.update_consumer(&key(), &flows(texts(["xauth"])), None, &ADMIN).await.unwrap();
-    assert_err!(exchange().await, IssueError::FlowNotAllowed { flow: Flow::ThreeLegged, .. });
-    world.issuer.update_consumer(&key(), &flows(texts(["three-legged"])), None, &ADMIN).await.unwrap();
+    world
+        .issuer
+        .set_consumer_status(&key(), ConsumerStatus::Active, &ADMIN)
+        .await
+        .unwrap();
+    let flows = |flows| ConsumerChange {
+        flows: Some(flows),
+        scopes: Some(texts(["write"])),
+        ..Default::default()
+    };
+    world
+        .issuer
+        .update_consumer(&key(), &flows(texts(["xauth"])), None, &ADMIN)
+        .await
+        .unwrap();
+    assert_err!(
+        exchange().await,
+        IssueError::FlowNotAllowed {
+            flow: Flow::ThreeLegged,
+            ..
+        }
+    );
+    world
+        .issuer
+        .update_consumer(&key(), &flows(texts(["three-legged"])), None, &ADMIN)
+        .await
+        .unwrap();
     assert_eq!(exchange().await.unwrap().token.scopes.to_string(), "write");
 }
 
@@ -137,10 +288,30 @@ async fn revoking_a_users_tokens_ends_what_the_user_allowed() {
     let world = World::new().await;
     world.consumer().await;
     let (asked, verifier) = authorized(&world).await;
-    world.issuer.revoke_tokens(TokenHolder::User(&id("jane")), &ADMIN).await.unwrap();
-    assert_err!(world.issuer.exchange(&key(), &asked, &verifier, &ADMIN).await, IssueError::RequestTokenRefused);
-    world.issuer.revoke_tokens(TokenHolder::Consumer(&key()), &ADMIN).await.unwrap();
-    assert_err!(world.issuer.exchange(&key(), &asked, &verifier, &ADMIN).await, IssueError::UnknownRequestToken(_));
+    world
+        .issuer
+        .revoke_tokens(TokenHolder::User(&id("jane")), &ADMIN)
+        .await
+        .unwrap();
+    assert_err!(
+        world
+            .issuer
+            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .await,
+        IssueError::RequestTokenRefused
+    );
+    world
+        .issuer
+        .revoke_tokens(TokenHolder::Consumer(&key()), &ADMIN)
+        .await
+        .unwrap();
+    assert_err!(
+        world
+            .issuer
+            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .await,
+        IssueError::UnknownRequestToken(_)
+    );
 }
 
 #[tokio::test]
@@ -149,7 +320,13 @@ async fn an_exchange_that_comes_too_late_gets_nothing() {
     world.consumer().await;
     let (asked, verifier) = authorized(&world).await;
     world.pass(Duration::from_secs(600));
-    assert_err!(world.issuer.exchange(&key(), &asked, &verifier, &ADMIN).await, IssueError::RequestTokenExpired);
+    assert_err!(
+        world
+            .issuer
+            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .await,
+        IssueError::RequestTokenExpired
+    );
 }
 
 #[tokio::test]
@@ -157,14 +334,38 @@ async fn a_password_is_exchanged_for_a_token_of_the_user() {
     let world = World::new().await;
     world.consumer().await;
     world.user("Jane").await;
-    let issued = world.issuer.exchange_password(&login("jane", PASSWORD), &[], &ADMIN).await.unwrap();
-    assert_eq!((issued.token.user_id, issued.screen_name.as_str()), (Some(id("jane")), "Jane"));
+    let issued = world
+        .issuer
+        .exchange_password(&login("jane", PASSWORD), &[], &ADMIN)
+        .await
+        .unwrap();
+    assert_eq!(
+        (issued.token.user_id, issued.screen_name.as_str()),
+        (Some(id("jane")), "Jane")
+    );
     assert_eq!(issued.token.scopes.to_string(), "read write");
-    assert_eq!(world.issuer.show_token(&issued.token.token).await.unwrap().state, TokenState::Active);
-    let some = world.issuer.exchange_password(&login("jane", PASSWORD), &texts(["read"]), &ADMIN).await.unwrap();
+    assert_eq!(
+        world
+            .issuer
+            .show_token(&issued.token.token)
+            .await
+            .unwrap()
+            .state,
+        TokenState::Active
+    );
+    let some = world
+        .issuer
+        .exchange_password(&login("jane", PASSWORD), &texts(["read"]), &ADMIN)
+        .await
+        .unwrap();
     assert_eq!(some.token.scopes.to_string(), "read");
     assert_eq!(
-        problems(world.issuer.exchange_password(&login("jane", PASSWORD), &texts(["admin"]), &ADMIN).await),
+        problems(
+            world
+                .issuer
+                .exchange_password(&login("jane", PASSWORD), &texts(["admin"]), &ADMIN)
+                .await
+        ),
         ["scopes has \"admin\", which its consumer does not have"]
     );
 }
@@ -172,24 +373,59 @@ async fn a_password_is_exchanged_for_a_token_of_the_user() {
 #[tokio::test]
 async fn only_a_consumer_with_the_flow_may_try_a_password() {
     let world = World::new().await;
-    let attempt = async || world.issuer.exchange_password(&login("jane", PASSWORD), &[], &ADMIN).await;
+    let attempt = async || {
+        world
+            .issuer
+            .exchange_password(&login("jane", PASSWORD), &[], &ADMIN)
+            .await
+    };
     world.user("jane").await;
     assert_err!(attempt().await, IssueError::UnknownConsumer(_));
     world.consumer().await;
-    world.issuer.set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN).await.unwrap();
+    world
+        .issuer
+        .set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN)
+        .await
+        .unwrap();
     assert_err!(attempt().await, IssueError::ConsumerDisabled(_));
-    world.issuer.set_consumer_status(&key(), ConsumerStatus::Active, &ADMIN).await.unwrap();
-    let change = ConsumerChange { flows: Some(Vec::new()), ..Default::default() };
-    world.issuer.update_consumer(&key(), &change, None, &ADMIN).await.unwrap();
-    assert_err!(attempt().await, IssueError::FlowNotAllowed { flow: Flow::XAuth, .. });
+    world
+        .issuer
+        .set_consumer_status(&key(), ConsumerStatus::Active, &ADMIN)
+        .await
+        .unwrap();
+    let change = ConsumerChange {
+        flows: Some(Vec::new()),
+        ..Default::default()
+    };
+    world
+        .issuer
+        .update_consumer(&key(), &change, None, &ADMIN)
+        .await
+        .unwrap();
+    assert_err!(
+        attempt().await,
+        IssueError::FlowNotAllowed {
+            flow: Flow::XAuth,
+            ..
+        }
+    );
 }
 
 async fn authorized(world: &World) -> (Token, Secret) {
     let asked = world.request_token(CALLBACK).await.token;
-    let Authorized { verifier, .. } = world.issuer.authorize(&asked, &consent("jane"), &ADMIN).await.unwrap();
+    let Authorized { verifier, .. } = world
+        .issuer
+        .authorize(&asked, &consent("jane"), &ADMIN)
+        .await
+        .unwrap();
     (asked, verifier)
 }
 
 fn login(username: &str, password: &str) -> Login {
-    Login { username: username.to_owned(), password: secret(password), consumer_key: key(), client_address: None }
+    Login {
+        username: username.to_owned(),
+        password: secret(password),
+        consumer_key: key(),
+        client_address: None,
+    }
 }

@@ -14,11 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Actor, Consent, ConsumerDraft, Directory, IssueError, Issuer, RequestTokenDraft, Terms, TokenDraft, UserDraft,
+    Actor, Consent, ConsumerDraft, Directory, IssueError, Issuer, RequestTokenDraft, Terms,
+    TokenDraft, UserDraft,
 };
 use crate::clock::{Clock, CountingEntropy, Entropy, ManualClock, UnixTime};
 use crate::config::{Config, StoreUrl};
-use crate::model::{AccessToken, Consumer, ConsumerKey, RequestToken, Secret, Token, User, UserId, Username};
+use crate::model::{
+    AccessToken, Consumer, ConsumerKey, RequestToken, Secret, Token, User, UserId, Username,
+};
 use crate::store::{Store, open};
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
@@ -43,24 +46,44 @@ impl World {
         let clock = Arc::new(ManualClock::at(NOW));
         let (ticking, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
             (clock.clone(), Arc::new(CountingEntropy::default()));
-        let store = open(&config.store, Path::new("."), ticking.clone(), entropy.clone()).await.unwrap();
+        let store = open(
+            &config.store,
+            Path::new("."),
+            ticking.clone(),
+            entropy.clone(),
+        )
+        .await
+        .unwrap();
         let mut terms = Terms::of(&config);
         (terms.password.memory_kib, terms.password.iterations) = (8, 1);
         change(&mut terms);
         let issuer = Issuer::new(store.clone(), ticking, entropy, terms, directory);
-        Self { issuer, store, clock }
+        Self {
+            issuer,
+            store,
+            clock,
+        }
     }
 
     /// The same records under other terms, as another replica has them.
     fn again(&self, change: impl FnOnce(&mut Terms)) -> Issuer {
         let mut terms = (*self.issuer.terms).clone();
         change(&mut terms);
-        let Issuer { store, clock, entropy, .. } = &self.issuer;
+        let Issuer {
+            store,
+            clock,
+            entropy,
+            ..
+        } = &self.issuer;
         Issuer::new(store.clone(), clock.clone(), entropy.clone(), terms, None)
     }
 
     async fn consumer(&self) -> Consumer {
-        self.issuer.create_consumer(&printer(), &ADMIN).await.unwrap().record
+        self.issuer
+            .create_consumer(&printer(), &ADMIN)
+            .await
+            .unwrap()
+            .record
     }
 
     async fn user(&self, name: &str) -> User {
@@ -73,11 +96,18 @@ impl World {
     }
 
     async fn token(&self, user: Option<&str>) -> AccessToken {
-        self.issuer.create_token(&token_for(user), &ADMIN).await.unwrap().record
+        self.issuer
+            .create_token(&token_for(user), &ADMIN)
+            .await
+            .unwrap()
+            .record
     }
 
     async fn request_token(&self, callback: &str) -> RequestToken {
-        self.issuer.create_request_token(&asking_for(callback), &ADMIN).await.unwrap()
+        self.issuer
+            .create_request_token(&asking_for(callback), &ADMIN)
+            .await
+            .unwrap()
     }
 
     fn pass(&self, time: Duration) {
@@ -104,15 +134,27 @@ fn printer() -> ConsumerDraft {
 }
 
 fn token_for(user: Option<&str>) -> TokenDraft {
-    TokenDraft { consumer_key: KEY.to_owned(), user_id: user.map(str::to_owned), ..TokenDraft::default() }
+    TokenDraft {
+        consumer_key: KEY.to_owned(),
+        user_id: user.map(str::to_owned),
+        ..TokenDraft::default()
+    }
 }
 
 fn asking_for(callback: &str) -> RequestTokenDraft {
-    RequestTokenDraft { consumer_key: key(), callback: callback.to_owned(), scopes: Vec::new() }
+    RequestTokenDraft {
+        consumer_key: key(),
+        callback: callback.to_owned(),
+        scopes: Vec::new(),
+    }
 }
 
 fn consent(user: &str) -> Consent {
-    Consent { user_id: id(user), screen_name: "Jane".to_owned(), scopes: Vec::new() }
+    Consent {
+        user_id: id(user),
+        screen_name: "Jane".to_owned(),
+        scopes: Vec::new(),
+    }
 }
 
 fn key() -> ConsumerKey {
@@ -142,8 +184,13 @@ fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {
 /// The fields that were wrong, and what is wrong with them.
 fn problems<T: std::fmt::Debug>(outcome: Result<T, IssueError>) -> Vec<String> {
     let error = outcome.unwrap_err();
-    let IssueError::Invalid(wrong) = error else { panic!("{error:?}") };
-    wrong.iter().map(|one| format!("{} {}", one.field, one.problem)).collect()
+    let IssueError::Invalid(wrong) = error else {
+        panic!("{error:?}")
+    };
+    wrong
+        .iter()
+        .map(|one| format!("{} {}", one.field, one.problem))
+        .collect()
 }
 
 /// Asserts what an outcome failed with.

@@ -10,7 +10,10 @@ async fn a_session_lasts_as_long_as_the_terms_say() {
     let world = World::new().await;
     world.user("jane").await;
     let opened = world.issuer.open_session(&jane(), b"cookie").await.unwrap();
-    assert_eq!((opened.user_id.as_str(), opened.screen_name.as_str()), ("jane", "Jane"));
+    assert_eq!(
+        (opened.user_id.as_str(), opened.screen_name.as_str()),
+        ("jane", "Jane")
+    );
     assert_eq!(opened.expires_at, NOW.plus(Duration::from_secs(900)));
     assert_eq!(world.issuer.session(b"cookie").await.unwrap(), Some(opened));
     assert_eq!(world.issuer.session(b"another").await.unwrap(), None);
@@ -22,7 +25,11 @@ async fn a_session_lasts_as_long_as_the_terms_say() {
 async fn a_closed_session_is_over() {
     let world = World::new().await;
     world.issuer.open_session(&jane(), b"cookie").await.unwrap();
-    world.issuer.open_session(&jane(), b"another").await.unwrap();
+    world
+        .issuer
+        .open_session(&jane(), b"another")
+        .await
+        .unwrap();
     world.issuer.close_session(b"cookie").await.unwrap();
     world.issuer.close_session(b"cookie").await.unwrap();
     assert_eq!(world.issuer.session(b"cookie").await.unwrap(), None);
@@ -36,9 +43,16 @@ async fn a_new_password_ends_the_sessions_and_leaves_the_tokens() {
     world.user("jane").await;
     let token = world.token(Some("jane")).await.token;
     world.issuer.open_session(&jane(), b"cookie").await.unwrap();
-    world.issuer.set_password(&id("jane"), &secret("another horse"), &ADMIN).await.unwrap();
+    world
+        .issuer
+        .set_password(&id("jane"), &secret("another horse"), &ADMIN)
+        .await
+        .unwrap();
     assert_eq!(world.issuer.session(b"cookie").await.unwrap(), None);
-    assert_eq!(world.issuer.show_token(&token).await.unwrap().state, crate::model::TokenState::Active);
+    assert_eq!(
+        world.issuer.show_token(&token).await.unwrap().state,
+        crate::model::TokenState::Active
+    );
     world.issuer.open_session(&jane(), b"cookie").await.unwrap();
     assert!(world.issuer.session(b"cookie").await.unwrap().is_some());
 }
@@ -49,15 +63,34 @@ async fn who_is_disabled_deleted_or_had_all_tokens_revoked_is_not_logged_in_any_
     world.user("jane").await;
     let is_open = async || world.issuer.session(b"cookie").await.unwrap().is_some();
     world.issuer.open_session(&jane(), b"cookie").await.unwrap();
-    world.issuer.set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN).await.unwrap();
+    world
+        .issuer
+        .set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN)
+        .await
+        .unwrap();
     assert!(!is_open().await);
-    assert_err!(world.issuer.open_session(&jane(), b"other").await, IssueError::UserDisabled);
-    world.issuer.set_user_status(&id("jane"), UserStatus::Active, &ADMIN).await.unwrap();
+    assert_err!(
+        world.issuer.open_session(&jane(), b"other").await,
+        IssueError::UserDisabled
+    );
+    world
+        .issuer
+        .set_user_status(&id("jane"), UserStatus::Active, &ADMIN)
+        .await
+        .unwrap();
     world.issuer.open_session(&jane(), b"cookie").await.unwrap();
-    world.issuer.revoke_tokens(TokenHolder::User(&id("jane")), &ADMIN).await.unwrap();
+    world
+        .issuer
+        .revoke_tokens(TokenHolder::User(&id("jane")), &ADMIN)
+        .await
+        .unwrap();
     assert!(!is_open().await);
     world.issuer.open_session(&jane(), b"cookie").await.unwrap();
-    world.issuer.delete_user(&id("jane"), None, &ADMIN).await.unwrap();
+    world
+        .issuer
+        .delete_user(&id("jane"), None, &ADMIN)
+        .await
+        .unwrap();
     assert!(!is_open().await);
 }
 
@@ -66,10 +99,17 @@ async fn a_session_of_a_user_of_whom_nothing_was_kept_ends_with_the_tokens_too()
     let world = World::new().await;
     world.issuer.open_session(&jane(), b"cookie").await.unwrap();
     assert!(world.issuer.session(b"cookie").await.unwrap().is_some());
-    world.issuer.revoke_tokens(TokenHolder::User(&id("jane")), &ADMIN).await.unwrap();
+    world
+        .issuer
+        .revoke_tokens(TokenHolder::User(&id("jane")), &ADMIN)
+        .await
+        .unwrap();
     assert_eq!(world.issuer.session(b"cookie").await.unwrap(), None);
 }
 
 fn jane() -> DirectoryUser {
-    DirectoryUser { id: id("jane"), screen_name: "Jane".to_owned() }
+    DirectoryUser {
+        id: id("jane"),
+        screen_name: "Jane".to_owned(),
+    }
 }

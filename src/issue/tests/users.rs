@@ -12,8 +12,14 @@ async fn a_user_is_found_by_id_and_by_name_whatever_its_case() {
     assert_eq!(world.issuer.user(&id("jane")).await.unwrap(), jane);
     assert_eq!(world.issuer.user_named(&name("JANE")).await.unwrap(), jane);
     assert_eq!(world.issuer.users(None, 9).await.unwrap(), [jane]);
-    assert_err!(world.issuer.user(&id("joe")).await, IssueError::UnknownUser(_));
-    assert_err!(world.issuer.user_named(&name("joe")).await, IssueError::UnknownUser(_));
+    assert_err!(
+        world.issuer.user(&id("joe")).await,
+        IssueError::UnknownUser(_)
+    );
+    assert_err!(
+        world.issuer.user_named(&name("joe")).await,
+        IssueError::UnknownUser(_)
+    );
 }
 
 #[tokio::test]
@@ -21,9 +27,15 @@ async fn no_two_users_have_one_name_or_one_id() {
     let world = World::new().await;
     world.user("Jane").await;
     for (user_id, username) in [(Some("jane"), "joe"), (Some("joe"), "JANE"), (None, "jane")] {
-        let draft =
-            UserDraft { user_id: user_id.map(str::to_owned), username: username.to_owned(), ..UserDraft::default() };
-        assert_err!(world.issuer.create_user(&draft, &ADMIN).await, IssueError::UserExists);
+        let draft = UserDraft {
+            user_id: user_id.map(str::to_owned),
+            username: username.to_owned(),
+            ..UserDraft::default()
+        };
+        assert_err!(
+            world.issuer.create_user(&draft, &ADMIN).await,
+            IssueError::UserExists
+        );
     }
     assert_eq!(world.issuer.users(None, 9).await.unwrap().len(), 1);
 }
@@ -31,7 +43,11 @@ async fn no_two_users_have_one_name_or_one_id() {
 #[tokio::test]
 async fn every_mistake_in_a_user_is_told_at_once() {
     let world = World::new().await;
-    let draft = UserDraft { user_id: Some(String::new()), username: "a b".to_owned(), password: Some(secret("short")) };
+    let draft = UserDraft {
+        user_id: Some(String::new()),
+        username: "a b".to_owned(),
+        password: Some(secret("short")),
+    };
     assert_eq!(
         problems(world.issuer.create_user(&draft, &ADMIN).await),
         [
@@ -47,14 +63,29 @@ async fn every_mistake_in_a_user_is_told_at_once() {
 async fn a_password_has_8_to_1024_bytes_and_no_line_break() {
     let world = World::new().await;
     world.user("jane").await;
-    let set = async |password: String| world.issuer.set_password(&id("jane"), &secret(&password), &ADMIN).await;
-    assert_eq!(problems(set("1234567".to_owned()).await), ["password is too short, at least 8 bytes are needed"]);
-    assert_eq!(problems(set("p".repeat(1025)).await), ["password is 1025 bytes long, the limit is 1024"]);
+    let set = async |password: String| {
+        world
+            .issuer
+            .set_password(&id("jane"), &secret(&password), &ADMIN)
+            .await
+    };
+    assert_eq!(
+        problems(set("1234567".to_owned()).await),
+        ["password is too short, at least 8 bytes are needed"]
+    );
+    assert_eq!(
+        problems(set("p".repeat(1025)).await),
+        ["password is 1025 bytes long, the limit is 1024"]
+    );
     assert_eq!(
         problems(set("12345678\n".to_owned()).await),
         ["password has a control character, perhaps a line break at its end"]
     );
-    for right in ["12345678".to_owned(), "p".repeat(1024), "pässwörd".to_owned()] {
+    for right in [
+        "12345678".to_owned(),
+        "p".repeat(1024),
+        "pässwörd".to_owned(),
+    ] {
         assert!(set(right).await.is_ok());
     }
 }
@@ -63,7 +94,10 @@ async fn a_password_has_8_to_1024_bytes_and_no_line_break() {
 async fn what_is_kept_of_a_password_is_argon2id_with_the_configured_cost_and_a_salt_of_its_own() {
     let world = World::new().await;
     let hash = |user: User| user.password.unwrap().expose().to_owned();
-    let (one, two) = (hash(world.user("jane").await), hash(world.user("joe").await));
+    let (one, two) = (
+        hash(world.user("jane").await),
+        hash(world.user("joe").await),
+    );
     assert!(one.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{one}");
     assert_ne!(one, two);
 }
@@ -74,7 +108,10 @@ async fn creating_a_user_leaves_tokens_good_that_were_issued_before() {
     world.consumer().await;
     let issued = world.token(Some("jane")).await;
     assert_eq!(world.user("jane").await.generation, Generation::default());
-    assert_eq!(world.issuer.show_token(&issued.token).await.unwrap().state, TokenState::Active);
+    assert_eq!(
+        world.issuer.show_token(&issued.token).await.unwrap().state,
+        TokenState::Active
+    );
 }
 
 #[tokio::test]
@@ -82,12 +119,35 @@ async fn a_user_of_whom_only_the_standing_was_kept_is_taken_over_with_it() {
     let world = World::new().await;
     world.consumer().await;
     let old = world.token(Some("jane")).await;
-    world.issuer.revoke_tokens(TokenHolder::User(&id("jane")), &ADMIN).await.unwrap();
-    let standing = world.issuer.set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN).await.unwrap();
-    assert_eq!(problems(world.issuer.set_password(&id("jane"), &secret(PASSWORD), &ADMIN).await).len(), 1);
+    world
+        .issuer
+        .revoke_tokens(TokenHolder::User(&id("jane")), &ADMIN)
+        .await
+        .unwrap();
+    let standing = world
+        .issuer
+        .set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN)
+        .await
+        .unwrap();
+    assert_eq!(
+        problems(
+            world
+                .issuer
+                .set_password(&id("jane"), &secret(PASSWORD), &ADMIN)
+                .await
+        )
+        .len(),
+        1
+    );
     let jane = world.user("jane").await;
-    assert_eq!((jane.generation, jane.status), (standing.generation, UserStatus::Disabled));
-    assert_eq!(world.issuer.show_token(&old.token).await.unwrap().state, TokenState::Revoked);
+    assert_eq!(
+        (jane.generation, jane.status),
+        (standing.generation, UserStatus::Disabled)
+    );
+    assert_eq!(
+        world.issuer.show_token(&old.token).await.unwrap().state,
+        TokenState::Revoked
+    );
 }
 
 #[tokio::test]
@@ -96,18 +156,42 @@ async fn a_deleted_user_is_gone_and_the_next_of_that_id_shares_nothing_with_it()
     world.consumer().await;
     world.user("jane").await;
     let old = world.token(Some("jane")).await;
-    world.issuer.delete_user(&id("jane"), None, &ADMIN).await.unwrap();
-    assert_err!(world.issuer.user(&id("jane")).await, IssueError::UnknownUser(_));
-    assert_err!(world.issuer.user_named(&name("jane")).await, IssueError::UnknownUser(_));
-    assert_err!(world.issuer.delete_user(&id("jane"), None, &ADMIN).await, IssueError::UnknownUser(_));
+    world
+        .issuer
+        .delete_user(&id("jane"), None, &ADMIN)
+        .await
+        .unwrap();
+    assert_err!(
+        world.issuer.user(&id("jane")).await,
+        IssueError::UnknownUser(_)
+    );
+    assert_err!(
+        world.issuer.user_named(&name("jane")).await,
+        IssueError::UnknownUser(_)
+    );
+    assert_err!(
+        world.issuer.delete_user(&id("jane"), None, &ADMIN).await,
+        IssueError::UnknownUser(_)
+    );
     assert!(world.issuer.users(None, 9).await.unwrap().is_empty());
-    assert_eq!(world.issuer.show_token(&old.token).await.unwrap().state, TokenState::Revoked);
+    assert_eq!(
+        world.issuer.show_token(&old.token).await.unwrap().state,
+        TokenState::Revoked
+    );
 
     let next = world.user("jane").await;
     assert_eq!(next.status, UserStatus::Active);
-    assert_eq!(world.issuer.show_token(&old.token).await.unwrap().state, TokenState::Revoked);
     assert_eq!(
-        world.issuer.show_token(&world.token(Some("jane")).await.token).await.unwrap().state,
+        world.issuer.show_token(&old.token).await.unwrap().state,
+        TokenState::Revoked
+    );
+    assert_eq!(
+        world
+            .issuer
+            .show_token(&world.token(Some("jane")).await.token)
+            .await
+            .unwrap()
+            .state,
         TokenState::Active
     );
 }
@@ -116,12 +200,28 @@ async fn a_deleted_user_is_gone_and_the_next_of_that_id_shares_nothing_with_it()
 async fn an_etag_deletes_only_the_user_who_was_read() {
     let world = World::new().await;
     let read = world.user("jane").await;
-    world.issuer.set_password(&id("jane"), &secret("another horse"), &ADMIN).await.unwrap();
+    world
+        .issuer
+        .set_password(&id("jane"), &secret("another horse"), &ADMIN)
+        .await
+        .unwrap();
     let read = etag(read.generation, read.revision);
-    assert_err!(world.issuer.delete_user(&id("jane"), Some(&read), &ADMIN).await, IssueError::Conflict);
+    assert_err!(
+        world
+            .issuer
+            .delete_user(&id("jane"), Some(&read), &ADMIN)
+            .await,
+        IssueError::Conflict
+    );
     let read = world.issuer.user(&id("jane")).await.unwrap();
     let read = etag(read.generation, read.revision);
-    assert!(world.issuer.delete_user(&id("jane"), Some(&read), &ADMIN).await.is_ok());
+    assert!(
+        world
+            .issuer
+            .delete_user(&id("jane"), Some(&read), &ADMIN)
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -129,11 +229,19 @@ async fn a_user_is_deleted_by_deleting_alone() {
     let world = World::new().await;
     world.user("jane").await;
     assert_eq!(
-        problems(world.issuer.set_user_status(&id("jane"), UserStatus::Deleted, &ADMIN).await),
+        problems(
+            world
+                .issuer
+                .set_user_status(&id("jane"), UserStatus::Deleted, &ADMIN)
+                .await
+        ),
         ["status can not be set to deleted: delete the user"]
     );
     assert_err!(
-        world.issuer.set_user_status(&id("joe"), UserStatus::Disabled, &ADMIN).await,
+        world
+            .issuer
+            .set_user_status(&id("joe"), UserStatus::Disabled, &ADMIN)
+            .await,
         IssueError::UnknownUser(_)
     );
 }

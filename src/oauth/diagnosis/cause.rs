@@ -106,7 +106,13 @@ impl Cause {
 
     /// Whether it tells something of a secret: then it is for operators alone, and never for whoever sent the request.
     pub const fn depends_on_secret(self) -> bool {
-        matches!(self, Self::AmpersandMissing | Self::SecretMissing | Self::SecretsNotEncoded | Self::OldSecret)
+        matches!(
+            self,
+            Self::AmpersandMissing
+                | Self::SecretMissing
+                | Self::SecretsNotEncoded
+                | Self::OldSecret
+        )
     }
 
     /// What to do about it. In braces stands what the client signed, `{scheme}`, `{origin}`, `{path}`, `{method}`, and what is
@@ -202,7 +208,11 @@ const ROWS: [(Cause, &str, &str); 37] = [
         "the client encodes the path once more before it signs it: it has to sign \
      the path as it sends it",
     ),
-    (Cause::PathDecoded, "path-decoded", "the client signs the path decoded: it has to sign the path as it sends it"),
+    (
+        Cause::PathDecoded,
+        "path-decoded",
+        "the client signs the path decoded: it has to sign the path as it sends it",
+    ),
     (
         Cause::Method,
         "method",
@@ -335,7 +345,11 @@ const ROWS: [(Cause, &str, &str); 37] = [
         "the client does not encode its secrets before it joins them (RFC 5849 \
      section 3.4.2): it has to, or give it secrets of letters and digits alone",
     ),
-    (Cause::OldSecret, "old-secret", "the client signs with a secret that was replaced: give it the new one"),
+    (
+        Cause::OldSecret,
+        "old-secret",
+        "the client signs with a secret that was replaced: give it the new one",
+    ),
 ];
 
 #[cfg(test)]
@@ -347,8 +361,17 @@ mod tests {
         for (at, cause) in Cause::ALL.into_iter().enumerate() {
             assert_eq!(cause as usize, at, "{cause}");
             assert_eq!(Cause::from_name(cause.name()), Some(cause));
-            assert!(cause.name().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{cause}");
-            assert!(!cause.remedy().is_empty() && !cause.remedy().ends_with('.'), "{cause}");
+            assert!(
+                cause
+                    .name()
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
+                "{cause}"
+            );
+            assert!(
+                !cause.remedy().is_empty() && !cause.remedy().ends_with('.'),
+                "{cause}"
+            );
         }
     }
 }

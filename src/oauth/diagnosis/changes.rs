@@ -45,7 +45,13 @@ pub(super) enum Part {
 
 impl<'e> Change<'e> {
     pub(super) fn new(cause: Cause, part: Part, apply: impl Fn(&mut Variant<'e>) + 'e) -> Self {
-        Self { cause, part, remedy: None, is_one_of_many: false, apply: Box::new(apply) }
+        Self {
+            cause,
+            part,
+            remedy: None,
+            is_one_of_many: false,
+            apply: Box::new(apply),
+        }
     }
 
     pub(super) const fn with_remedy(mut self, remedy: &'static str) -> Self {
@@ -67,18 +73,34 @@ impl<'e> Change<'e> {
 }
 
 /// Every change that may explain this request, in the order of [`Cause::ALL`].
-pub(super) fn changes<'e>(evidence: &Evidence<'e>, signed: &SignedRequest<'e>, wire: &Wire<'e>) -> Vec<Change<'e>> {
+pub(super) fn changes<'e>(
+    evidence: &Evidence<'e>,
+    signed: &SignedRequest<'e>,
+    wire: &Wire<'e>,
+) -> Vec<Change<'e>> {
     let request = evidence.request;
     let mut changes = location::changes(evidence, signed.realm());
     changes.extend(path::changes(evidence));
     changes.extend(methods());
     changes.extend(queries(request, wire));
     changes.extend(bodies(request));
-    changes.push(Change::new(Cause::BracketsOnce, Part::Names, |variant| variant.brackets_once = true));
+    changes.push(Change::new(Cause::BracketsOnce, Part::Names, |variant| {
+        variant.brackets_once = true
+    }));
     changes.extend(values());
-    changes.push(Change::new(Cause::EncodedTwice, Part::Names, |variant| variant.query_names_twice = true));
-    for order in [Order::Decoded, Order::Name, Order::Joined, Order::AsSent, Order::ProtocolLast] {
-        changes.push(Change::new(Cause::Sorting, Part::Order, move |variant| variant.order = order));
+    changes.push(Change::new(Cause::EncodedTwice, Part::Names, |variant| {
+        variant.query_names_twice = true
+    }));
+    for order in [
+        Order::Decoded,
+        Order::Name,
+        Order::Joined,
+        Order::AsSent,
+        Order::ProtocolLast,
+    ] {
+        changes.push(Change::new(Cause::Sorting, Part::Order, move |variant| {
+            variant.order = order
+        }));
     }
     changes.extend(protocol(signed, wire));
     changes.sort_by_key(|change| change.cause);
@@ -87,49 +109,72 @@ pub(super) fn changes<'e>(evidence: &Evidence<'e>, signed: &SignedRequest<'e>, w
 
 fn methods<'e>() -> impl Iterator<Item = Change<'e>> {
     let methods: [&[u8]; 6] = [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD"];
-    methods
-        .into_iter()
-        .map(|method| Change::new(Cause::Method, Part::Method, move |variant| variant.method = Cow::Borrowed(method)))
+    methods.into_iter().map(|method| {
+        Change::new(Cause::Method, Part::Method, move |variant| {
+            variant.method = Cow::Borrowed(method)
+        })
+    })
 }
 
 fn queries<'e>(request: &Request<'e>, wire: &Wire<'e>) -> Vec<Change<'e>> {
     let query = split_target(request.target).1;
-    let mut changes = vec![Change::new(Cause::QueryLeftOut, Part::Query, |variant| variant.query = false)];
+    let mut changes = vec![Change::new(Cause::QueryLeftOut, Part::Query, |variant| {
+        variant.query = false
+    })];
     if !query.is_empty() && !wire.signed_in(Place::Query) {
         for also_parameters in [false, true] {
-            changes.push(Change::new(Cause::QueryInUri, Part::Query, move |variant| {
-                variant.uri_query = Some(Cow::Borrowed(query));
-                variant.query = also_parameters;
-            }));
+            changes.push(Change::new(
+                Cause::QueryInUri,
+                Part::Query,
+                move |variant| {
+                    variant.uri_query = Some(Cow::Borrowed(query));
+                    variant.query = also_parameters;
+                },
+            ));
         }
     }
-    changes.push(Change::new(Cause::FormLeftOut, Part::Form, |variant| variant.form = false));
+    changes.push(Change::new(Cause::FormLeftOut, Part::Form, |variant| {
+        variant.form = false
+    }));
     changes
 }
 
 /// A body that is no form, read as one, and as an object in JSON.
 fn bodies<'e>(request: &Request<'e>) -> impl Iterator<Item = Change<'e>> {
     let body = match (request.body, is_form(request.content_type)) {
-        (Body::Whole(body), Ok(false)) if !body.is_empty() && body.len() <= LARGEST_BODY => Some(body),
+        (Body::Whole(body), Ok(false)) if !body.is_empty() && body.len() <= LARGEST_BODY => {
+            Some(body)
+        }
         _ => None,
     };
-    let readings = body.into_iter().flat_map(|body| [as_form(body), as_json(body)]);
+    let readings = body
+        .into_iter()
+        .flat_map(|body| [as_form(body), as_json(body)]);
     readings.flatten().map(|added| {
-        Change::new(Cause::BodyIncluded, Part::Body, move |variant| variant.added.extend(added.iter().cloned()))
+        Change::new(Cause::BodyIncluded, Part::Body, move |variant| {
+            variant.added.extend(added.iter().cloned())
+        })
     })
 }
 
 fn as_form(body: &[u8]) -> Option<Vec<Pair<'_>>> {
-    let pairs = form(Place::Body, body).take(MOST_PARAMETERS).map(|parameter| {
-        let name = normalize(parameter.name, Syntax::Form).ok()?;
-        Some(Pair { name, value: normalize(parameter.value, Syntax::Form).ok()? })
-    });
+    let pairs = form(Place::Body, body)
+        .take(MOST_PARAMETERS)
+        .map(|parameter| {
+            let name = normalize(parameter.name, Syntax::Form).ok()?;
+            Some(Pair {
+                name,
+                value: normalize(parameter.value, Syntax::Form).ok()?,
+            })
+        });
     pairs.collect()
 }
 
 /// The fields of an object as a client writes them that takes them for parameters; `None` when it has others inside.
 fn as_json(body: &[u8]) -> Option<Vec<Pair<'_>>> {
-    let Value::Object(fields) = serde_json::from_slice(body).ok()? else { return None };
+    let Value::Object(fields) = serde_json::from_slice(body).ok()? else {
+        return None;
+    };
     let pairs = fields.iter().take(MOST_PARAMETERS).map(|(name, value)| {
         let value = match value {
             Value::String(text) => text.clone(),
@@ -145,20 +190,40 @@ fn values<'e>() -> impl Iterator<Item = Change<'e>> {
     let everywhere = |values| [values; 3];
     let not_in_the_header = |values| [Values::Rfc, values, values];
     let ways: [(_, _, &[u8]); 14] = [
-        (Cause::PlusLiteral, [Values::Rfc, Values::PlusLiteral, Values::Rfc], b""),
-        (Cause::PlusLiteral, not_in_the_header(Values::PlusLiteral), b""),
+        (
+            Cause::PlusLiteral,
+            [Values::Rfc, Values::PlusLiteral, Values::Rfc],
+            b"",
+        ),
+        (
+            Cause::PlusLiteral,
+            not_in_the_header(Values::PlusLiteral),
+            b"",
+        ),
         (Cause::SpaceAsPlus, everywhere(Values::SpaceAsPlus), b""),
         (Cause::SpaceAsPlus, everywhere(Values::Java), b""),
         (Cause::SpaceAsPlus, everywhere(Values::Java), b"*"),
         (Cause::EncodedOnce, everywhere(Values::AsSent), b""),
-        (Cause::EncodedOnce, [Values::AsSent, Values::AsSent, Values::Rfc], b""),
+        (
+            Cause::EncodedOnce,
+            [Values::AsSent, Values::AsSent, Values::Rfc],
+            b"",
+        ),
         (Cause::EncodedOnce, not_in_the_header(Values::AsSent), b""),
         (Cause::EncodedOnce, everywhere(Values::Decoded), b""),
         (Cause::EncodedOnce, not_in_the_header(Values::Decoded), b""),
         (Cause::EncodedTwice, everywhere(Values::Twice), b""),
         (Cause::EncodedTwice, not_in_the_header(Values::Twice), b""),
-        (Cause::CharactersNotEncoded, everywhere(Values::Component), b""),
-        (Cause::CharactersNotEncoded, everywhere(Values::Component), b"!*'()"),
+        (
+            Cause::CharactersNotEncoded,
+            everywhere(Values::Component),
+            b"",
+        ),
+        (
+            Cause::CharactersNotEncoded,
+            everywhere(Values::Component),
+            b"!*'()",
+        ),
     ];
     ways.into_iter().map(|(cause, values, left_plain)| {
         Change::new(cause, Part::Values, move |variant| {
@@ -176,7 +241,10 @@ fn protocol<'e>(signed: &SignedRequest<'e>, wire: &Wire<'e>) -> Vec<Change<'e>> 
         move |variant: &mut Variant<'e>| variant.added.push(added.clone())
     };
     let is_sent = |parameter: Parameter| {
-        wire.parameters.iter().any(|sent| sent.normal_name().is_some_and(|name| *name == *parameter.name().as_bytes()))
+        wire.parameters.iter().any(|sent| {
+            sent.normal_name()
+                .is_some_and(|name| *name == *parameter.name().as_bytes())
+        })
     };
     let mut changes = Vec::new();
     if signed.token().is_none() {
@@ -189,10 +257,18 @@ fn protocol<'e>(signed: &SignedRequest<'e>, wire: &Wire<'e>) -> Vec<Change<'e>> 
     changes.push(if is_sent(Parameter::Version) {
         Change::new(Cause::Version, Part::Version, without(Parameter::Version))
     } else {
-        Change::new(Cause::Version, Part::Version, with(b"oauth_version", b"1.0"))
+        Change::new(
+            Cause::Version,
+            Part::Version,
+            with(b"oauth_version", b"1.0"),
+        )
     });
     if let Some(realm) = signed.realm() {
-        changes.push(Change::new(Cause::RealmIncluded, Part::Realm, with(b"realm", realm)));
+        changes.push(Change::new(
+            Cause::RealmIncluded,
+            Part::Realm,
+            with(b"realm", realm),
+        ));
     }
     changes
 }

@@ -38,20 +38,28 @@ impl<'k> Key<'k> {
         let keys = &evidence.keys;
         let method = signed.signature_method();
         let token = token_secret(keys, signed);
-        let others = SignatureMethod::ALL.into_iter().filter(|&other| other != method);
-        let mut wrong: Vec<_> =
-            others.flat_map(|other| of_method(other, keys, token, Some(Cause::MethodConfusion))).collect();
+        let others = SignatureMethod::ALL
+            .into_iter()
+            .filter(|&other| other != method);
+        let mut wrong: Vec<_> = others
+            .flat_map(|other| of_method(other, keys, token, Some(Cause::MethodConfusion)))
+            .collect();
         if method.is_rsa() {
             return wrong;
         }
         if let Some(token) = token {
             for consumer in keys.consumer_secrets {
                 wrong.extend(
-                    made_otherwise(consumer, token).map(|(cause, key)| Self::shared(Some(cause), method, &key)),
+                    made_otherwise(consumer, token)
+                        .map(|(cause, key)| Self::shared(Some(cause), method, &key)),
                 );
             }
             for old in evidence.expired_secrets {
-                wrong.push(Self::shared(Some(Cause::OldSecret), method, &signing_key(old, token)));
+                wrong.push(Self::shared(
+                    Some(Cause::OldSecret),
+                    method,
+                    &signing_key(old, token),
+                ));
             }
         }
         wrong
@@ -81,19 +89,28 @@ impl<'k> Key<'k> {
     /// Which reading of the signature is the signature of a base string by this key.
     pub(super) fn proves(&self, base_string: &[u8], readings: &[Reading]) -> Option<usize> {
         let is_bytes = |reading: &Reading, expected: &[u8]| {
-            reading.bytes.as_deref().is_some_and(|bytes| bytes.ct_eq(expected).into())
+            reading
+                .bytes
+                .as_deref()
+                .is_some_and(|bytes| bytes.ct_eq(expected).into())
         };
         match &self.prover {
-            Prover::Hmac(key) => {
-                key.sign(base_string, |mac| readings.iter().position(|reading| is_bytes(reading, mac)))
-            }
-            Prover::Plaintext(key) => {
-                readings.iter().position(|reading| reading.text.as_deref().is_some_and(|text| text.ct_eq(key).into()))
-            }
+            Prover::Hmac(key) => key.sign(base_string, |mac| {
+                readings.iter().position(|reading| is_bytes(reading, mac))
+            }),
+            Prover::Plaintext(key) => readings.iter().position(|reading| {
+                reading
+                    .text
+                    .as_deref()
+                    .is_some_and(|text| text.ct_eq(key).into())
+            }),
             Prover::Rsa(hash, key) => {
                 let digest = digest::digest(digest_algorithm(*hash), base_string);
                 let verifies = |reading: &Reading| {
-                    reading.bytes.as_deref().is_some_and(|bytes| key.verifies(*hash, &digest, bytes))
+                    reading
+                        .bytes
+                        .as_deref()
+                        .is_some_and(|bytes| key.verifies(*hash, &digest, bytes))
                 };
                 readings.iter().position(verifies)
             }
@@ -102,12 +119,22 @@ impl<'k> Key<'k> {
 }
 
 /// The keys of a method; none where it has no secret.
-fn of_method<'k>(method: SignatureMethod, keys: &Keys<'k>, token: Option<&[u8]>, cause: Option<Cause>) -> Vec<Key<'k>> {
+fn of_method<'k>(
+    method: SignatureMethod,
+    keys: &Keys<'k>,
+    token: Option<&[u8]>,
+    cause: Option<Cause>,
+) -> Vec<Key<'k>> {
     if method.is_rsa() {
-        let rsa = |key: &&'k RsaPublicKey| Key { cause, prover: Prover::Rsa(method.hash(), key) };
+        let rsa = |key: &&'k RsaPublicKey| Key {
+            cause,
+            prover: Prover::Rsa(method.hash(), key),
+        };
         return keys.rsa_public_keys.iter().map(rsa).collect();
     }
-    let Some(token) = token else { return Vec::new() };
+    let Some(token) = token else {
+        return Vec::new();
+    };
     let shared = |secret: &&[u8]| Key::shared(cause, method, &signing_key(secret, token));
     keys.consumer_secrets.iter().map(shared).collect()
 }
@@ -121,22 +148,35 @@ fn token_secret<'k>(keys: &Keys<'k>, signed: &SignedRequest<'_>) -> Option<&'k [
 }
 
 /// What else clients make of two secrets; never without one that is not empty.
-fn made_otherwise(consumer: &[u8], token: &[u8]) -> impl Iterator<Item = (Cause, Zeroizing<Vec<u8>>)> {
+fn made_otherwise(
+    consumer: &[u8],
+    token: &[u8],
+) -> impl Iterator<Item = (Cause, Zeroizing<Vec<u8>>)> {
     let encoded = |secret| encoded_secret(secret);
     let (plain_consumer, plain_token) = (encoded(consumer), encoded(token));
     let ways = [
-        (Cause::AmpersandMissing, joined(&plain_consumer, b"", &plain_token)),
+        (
+            Cause::AmpersandMissing,
+            joined(&plain_consumer, b"", &plain_token),
+        ),
         (Cause::AmpersandMissing, joined(consumer, b"", token)),
         (Cause::SecretMissing, joined(&plain_consumer, b"&", b"")),
         (Cause::SecretMissing, joined(&plain_consumer, b"", b"")),
         (Cause::SecretMissing, joined(b"", b"&", &plain_token)),
         (Cause::SecretMissing, joined(&plain_token, b"", b"")),
         (Cause::SecretsNotEncoded, joined(consumer, b"&", token)),
-        (Cause::SecretsNotEncoded, joined(&plain_consumer, b"&", token)),
-        (Cause::SecretsNotEncoded, joined(consumer, b"&", &plain_token)),
+        (
+            Cause::SecretsNotEncoded,
+            joined(&plain_consumer, b"&", token),
+        ),
+        (
+            Cause::SecretsNotEncoded,
+            joined(consumer, b"&", &plain_token),
+        ),
     ];
     let right = joined(&plain_consumer, b"&", &plain_token);
-    ways.into_iter().filter(move |(_, key)| *key != right && !matches!(&key[..], b"" | b"&"))
+    ways.into_iter()
+        .filter(move |(_, key)| *key != right && !matches!(&key[..], b"" | b"&"))
 }
 
 fn joined(consumer: &[u8], by: &[u8], token: &[u8]) -> Zeroizing<Vec<u8>> {

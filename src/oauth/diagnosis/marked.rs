@@ -28,7 +28,10 @@ impl Marked {
             let hidden = hidden && !reveal;
             match pieces.last_mut() {
                 Some(last) if last.hidden == hidden => last.bytes.extend_from_slice(bytes),
-                _ => pieces.push(Piece { bytes: bytes.to_vec(), hidden }),
+                _ => pieces.push(Piece {
+                    bytes: bytes.to_vec(),
+                    hidden,
+                }),
             }
         });
         Self { pieces }
@@ -36,12 +39,25 @@ impl Marked {
 
     /// The text that people are shown.
     pub(super) fn shown(&self) -> String {
-        text(&self.pieces.iter().flat_map(Piece::shown).copied().collect::<Vec<_>>())
+        text(
+            &self
+                .pieces
+                .iter()
+                .flat_map(Piece::shown)
+                .copied()
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// Where two of them part, in what is shown of both.
     pub(super) fn first_difference(&self, other: &Self) -> Option<usize> {
-        let bytes = |marked: &Self| marked.pieces.iter().flat_map(|piece| piece.bytes.clone()).collect::<Vec<_>>();
+        let bytes = |marked: &Self| {
+            marked
+                .pieces
+                .iter()
+                .flat_map(|piece| piece.bytes.clone())
+                .collect::<Vec<_>>()
+        };
         let (ours, theirs) = (bytes(self), bytes(other));
         let common = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
         let differ = common < ours.len() || common < theirs.len();
@@ -54,7 +70,11 @@ impl Marked {
         let (mut from, mut shown) = (0, 0);
         for piece in &self.pieces {
             if at < from + piece.bytes.len() {
-                return if piece.hidden { shown } else { shown + at - from };
+                return if piece.hidden {
+                    shown
+                } else {
+                    shown + at - from
+                };
             }
             from += piece.bytes.len();
             shown += piece.shown().len();

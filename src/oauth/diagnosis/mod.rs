@@ -34,7 +34,8 @@ pub use cause::Cause;
 use super::variant::Variant;
 use super::wire::Wire;
 use super::{
-    BodyHashRule, Compat, KeySchedule, Keys, Limits, Rejection, RejectionKind, Request, Scheme, SignedRequest,
+    BodyHashRule, Compat, KeySchedule, Keys, Limits, Rejection, RejectionKind, Request, Scheme,
+    SignedRequest,
 };
 use marked::Marked;
 use remedy::Remedy;
@@ -119,7 +120,11 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// The cause in one word; of two, both joined by `+`.
     pub fn cause(&self) -> String {
-        self.causes.iter().map(|cause| cause.name()).collect::<Vec<_>>().join("+")
+        self.causes
+            .iter()
+            .map(|cause| cause.name())
+            .collect::<Vec<_>>()
+            .join("+")
     }
 
     /// Whether it tells something of a secret, so that whoever sent the request must not be told.
@@ -136,12 +141,17 @@ pub fn diagnose(evidence: &Evidence<'_>, budget: u32) -> Option<Diagnosis> {
     let signed = evidence.request.parse(evidence.limits).ok().flatten()?;
     let wire = Wire::of(evidence.request)?;
     let schedule = KeySchedule::default();
-    let verdict = evidence.request.parse(evidence.limits).ok().flatten()?.verify_under(
-        evidence.compat,
-        &evidence.keys,
-        &schedule,
-        BodyHashRule::Accept,
-    );
+    let verdict = evidence
+        .request
+        .parse(evidence.limits)
+        .ok()
+        .flatten()?
+        .verify_under(
+            evidence.compat,
+            &evidence.keys,
+            &schedule,
+            BodyHashRule::Accept,
+        );
     let rejection = verdict.err()?;
     if rejection == Rejection::VersionUnsupported {
         return Some(of_the_same(Cause::VersionText, "", evidence, &signed));
@@ -158,8 +168,17 @@ pub fn diagnose(evidence: &Evidence<'_>, budget: u32) -> Option<Diagnosis> {
 }
 
 /// A diagnosis of a request whose base string is what the client signed.
-fn of_the_same(cause: Cause, hashed: &str, evidence: &Evidence<'_>, signed: &SignedRequest<'_>) -> Diagnosis {
-    let base_string = if evidence.reveal { signed.base_string() } else { signed.masked_base_string() };
+fn of_the_same(
+    cause: Cause,
+    hashed: &str,
+    evidence: &Evidence<'_>,
+    signed: &SignedRequest<'_>,
+) -> Diagnosis {
+    let base_string = if evidence.reveal {
+        signed.base_string()
+    } else {
+        signed.masked_base_string()
+    };
     let base_string = marked::text(&base_string);
     let variant = Variant::rfc(evidence.request);
     Diagnosis {
@@ -167,15 +186,28 @@ fn of_the_same(cause: Cause, hashed: &str, evidence: &Evidence<'_>, signed: &Sig
         client_base_string: base_string.clone(),
         base_string,
         first_difference: None,
-        remedy: Remedy { evidence, client: &variant, label: signed.signature_method(), hashed }.of(&[cause], None),
+        remedy: Remedy {
+            evidence,
+            client: &variant,
+            label: signed.signature_method(),
+            hashed,
+        }
+        .of(&[cause], None),
     }
 }
 
 impl search::Found<'_> {
     /// Puts it into words.
-    fn explain(&self, evidence: &Evidence<'_>, signed: &SignedRequest<'_>, wire: &Wire<'_>) -> Diagnosis {
+    fn explain(
+        &self,
+        evidence: &Evidence<'_>,
+        signed: &SignedRequest<'_>,
+        wire: &Wire<'_>,
+    ) -> Diagnosis {
         let marked = |variant: &Variant<'_>| {
-            variant.base_string(wire).map_or_else(Marked::default, |made| Marked::of(&made, evidence.reveal))
+            variant
+                .base_string(wire)
+                .map_or_else(Marked::default, |made| Marked::of(&made, evidence.reveal))
         };
         let (ours, theirs) = (marked(&self.base), marked(&self.variant));
         Diagnosis {
@@ -183,8 +215,13 @@ impl search::Found<'_> {
             first_difference: ours.first_difference(&theirs),
             base_string: ours.shown(),
             client_base_string: theirs.shown(),
-            remedy: Remedy { evidence, client: &self.variant, label: signed.signature_method(), hashed: "" }
-                .of(&self.causes, self.remedy),
+            remedy: Remedy {
+                evidence,
+                client: &self.variant,
+                label: signed.signature_method(),
+                hashed: "",
+            }
+            .of(&self.causes, self.remedy),
         }
     }
 }

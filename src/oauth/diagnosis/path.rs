@@ -15,16 +15,24 @@ pub(super) fn changes<'e>(evidence: &Evidence<'e>) -> Vec<Change<'e>> {
     let mut changes = prefixes(evidence, &whole);
     changes.extend(normalized(&whole));
     changes.extend(undone(&whole));
-    let toggled = whole.strip_suffix(b"/").map_or_else(|| [&whole, &b"/"[..]].concat(), <[u8]>::to_vec);
+    let toggled = whole
+        .strip_suffix(b"/")
+        .map_or_else(|| [&whole, &b"/"[..]].concat(), <[u8]>::to_vec);
     if toggled.is_empty() {
         changes.push(to(Cause::RootSlash, Vec::new()));
     } else {
         changes.push(to(Cause::TrailingSlash, toggled));
     }
     changes.push(to(Cause::PathEncodedTwice, replaced(&whole, b"%", b"%25")));
-    changes.push(to(Cause::PathDecoded, decode(&Cow::Borrowed(&*whole)).into_owned()));
+    changes.push(to(
+        Cause::PathDecoded,
+        decode(&Cow::Borrowed(&*whole)).into_owned(),
+    ));
     changes.extend(one_of_many(&whole));
-    changes.extend(COMMON_PREFIXES.map(|prefix| to(Cause::PathPrefixStripped, [prefix, &whole].concat()).among_many()));
+    changes.extend(
+        COMMON_PREFIXES
+            .map(|prefix| to(Cause::PathPrefixStripped, [prefix, &whole].concat()).among_many()),
+    );
     changes
 }
 
@@ -48,7 +56,11 @@ fn prefixes<'e>(evidence: &Evidence<'e>, whole: &[u8]) -> Vec<Change<'e>> {
     }
     let own = root_or(split_target(evidence.request.target).0);
     changes.push(to(Cause::PathPrefixAdded, own.to_vec()));
-    let segments = whole.iter().enumerate().skip(1).filter(|&(_, &byte)| byte == b'/');
+    let segments = whole
+        .iter()
+        .enumerate()
+        .skip(1)
+        .filter(|&(_, &byte)| byte == b'/');
     for (at, _) in segments.take(MOST_PREFIX_SEGMENTS) {
         changes.push(to(Cause::PathPrefixAdded, whole[at..].to_vec()));
     }
@@ -62,21 +74,37 @@ fn normalized<'e>(whole: &[u8]) -> impl Iterator<Item = Change<'e>> {
     let all = without_dot_segments(&merged(&plain));
     let ways = [
         (Cause::PathEscapes, plain),
-        (Cause::PathEscapes, escapes_in(whole, u8::to_ascii_uppercase)),
-        (Cause::PathEscapes, escapes_in(whole, u8::to_ascii_lowercase)),
+        (
+            Cause::PathEscapes,
+            escapes_in(whole, u8::to_ascii_uppercase),
+        ),
+        (
+            Cause::PathEscapes,
+            escapes_in(whole, u8::to_ascii_lowercase),
+        ),
         (Cause::PathSlashes, merged(whole)),
         (Cause::PathDotSegments, merged(&resolved)),
         (Cause::PathDotSegments, resolved),
         (Cause::PathDotSegments, all),
     ];
-    ways.into_iter().map(|(cause, path)| to(cause, path).with_remedy(NORMALIZED_BY_THE_CLIENT))
+    ways.into_iter()
+        .map(|(cause, path)| to(cause, path).with_remedy(NORMALIZED_BY_THE_CLIENT))
 }
 
 /// What a proxy may have done to the path after it was signed, undone as far as that can be guessed.
 fn undone<'e>(whole: &[u8]) -> Vec<Change<'e>> {
     let mut changes = Vec::new();
-    for (plain, escaped) in [("~", "%7E"), ("~", "%7e"), ("-", "%2D"), (".", "%2E"), ("_", "%5F")] {
-        changes.push(to(Cause::PathEscapes, replaced(whole, plain.as_bytes(), escaped.as_bytes())));
+    for (plain, escaped) in [
+        ("~", "%7E"),
+        ("~", "%7e"),
+        ("-", "%2D"),
+        (".", "%2E"),
+        ("_", "%5F"),
+    ] {
+        changes.push(to(
+            Cause::PathEscapes,
+            replaced(whole, plain.as_bytes(), escaped.as_bytes()),
+        ));
     }
     changes.push(to(Cause::PathSlashes, replaced(whole, b"/", b"//")));
     changes
@@ -84,7 +112,11 @@ fn undone<'e>(whole: &[u8]) -> Vec<Change<'e>> {
 
 /// One byte of the path written otherwise: as many ways as it has bytes.
 fn one_of_many<'e>(whole: &[u8]) -> impl Iterator<Item = Change<'e>> {
-    let short = &whole[..if whole.len() > LONGEST_PATH { 0 } else { whole.len().min(LONGEST) }];
+    let short = &whole[..if whole.len() > LONGEST_PATH {
+        0
+    } else {
+        whole.len().min(LONGEST)
+    }];
     let ways = short.iter().enumerate().flat_map(|(at, &byte)| {
         let with = |instead: &[u8]| [&whole[..at], instead, &whole[at + 1..]].concat();
         match byte {
@@ -100,17 +132,22 @@ fn one_of_many<'e>(whole: &[u8]) -> impl Iterator<Item = Change<'e>> {
                 let lower = format!("%{byte:02x}");
                 let differ = lower != upper;
                 let lower = differ.then(|| (Cause::PathEscapes, with(lower.as_bytes())));
-                std::iter::once((Cause::PathEscapes, with(upper.as_bytes()))).chain(lower).collect()
+                std::iter::once((Cause::PathEscapes, with(upper.as_bytes())))
+                    .chain(lower)
+                    .collect()
             }
             _ => Vec::new(),
         }
     });
     let ways: Vec<_> = ways.collect();
-    ways.into_iter().map(|(cause, path)| to(cause, path).among_many())
+    ways.into_iter()
+        .map(|(cause, path)| to(cause, path).among_many())
 }
 
 fn to<'e>(cause: Cause, path: Vec<u8>) -> Change<'e> {
-    Change::new(cause, Part::Path, move |variant| variant.path = Cow::Owned(path.clone()))
+    Change::new(cause, Part::Path, move |variant| {
+        variant.path = Cow::Owned(path.clone())
+    })
 }
 
 /// Whether a byte is one of the digits of an escape.
@@ -149,7 +186,15 @@ fn unreserved_escape(rest: &[u8]) -> Option<u8> {
 /// With the digits of its escapes in another case.
 fn escapes_in(path: &[u8], case: fn(&u8) -> u8) -> Vec<u8> {
     let digits = path.iter().enumerate();
-    digits.map(|(at, byte)| if is_in_escape(path, at) { case(byte) } else { *byte }).collect()
+    digits
+        .map(|(at, byte)| {
+            if is_in_escape(path, at) {
+                case(byte)
+            } else {
+                *byte
+            }
+        })
+        .collect()
 }
 
 fn merged(path: &[u8]) -> Vec<u8> {
@@ -170,7 +215,10 @@ fn without_dot_segments(path: &[u8]) -> Vec<u8> {
             segment => kept.push(segment),
         }
     }
-    let mut out: Vec<u8> = kept.iter().flat_map(|segment| [b"/", *segment].concat()).collect();
+    let mut out: Vec<u8> = kept
+        .iter()
+        .flat_map(|segment| [b"/", *segment].concat())
+        .collect();
     if open || out.is_empty() {
         out.push(b'/');
     }
@@ -178,11 +226,22 @@ fn without_dot_segments(path: &[u8]) -> Vec<u8> {
 }
 
 fn replaced(text: &[u8], part: &[u8], instead: &[u8]) -> Vec<u8> {
-    text.iter().flat_map(|byte| if [*byte] == *part { instead } else { slice::from_ref(byte) }).copied().collect()
+    text.iter()
+        .flat_map(|byte| {
+            if [*byte] == *part {
+                instead
+            } else {
+                slice::from_ref(byte)
+            }
+        })
+        .copied()
+        .collect()
 }
 
 /// What proxies often take off without a word.
-const COMMON_PREFIXES: [&[u8]; 8] = [b"/api", b"/v1", b"/v2", b"/v3", b"/api/v1", b"/api/v2", b"/api/v3", b"/rest"];
+const COMMON_PREFIXES: [&[u8]; 8] = [
+    b"/api", b"/v1", b"/v2", b"/v3", b"/api/v1", b"/api/v2", b"/api/v3", b"/rest",
+];
 
 /// The most segments that a proxy is thought to have put in front.
 const MOST_PREFIX_SEGMENTS: usize = 3;
@@ -211,13 +270,20 @@ mod tests {
             ("/a//../b", "/a/b"),
             ("/a/b/", "/a/b/"),
         ] {
-            assert_eq!(without_dot_segments(path.as_bytes()), resolved.as_bytes(), "{path}");
+            assert_eq!(
+                without_dot_segments(path.as_bytes()),
+                resolved.as_bytes(),
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn only_what_never_needs_an_escape_is_decoded() {
         assert_eq!(without_needless_escapes(b"/%7Ea%41%2F%20%"), b"/~aA%2F%20%");
-        assert_eq!(escapes_in(b"/%e2%9a/ab", u8::to_ascii_uppercase), b"/%E2%9A/ab");
+        assert_eq!(
+            escapes_in(b"/%e2%9a/ab", u8::to_ascii_uppercase),
+            b"/%E2%9A/ab"
+        );
     }
 }

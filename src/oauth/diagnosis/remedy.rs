@@ -20,7 +20,12 @@ pub(super) struct Remedy<'r> {
 impl Remedy<'_> {
     /// What to do about these causes; `special` is said instead of what the first of them says.
     pub(super) fn of(&self, causes: &[Cause], special: Option<&'static str>) -> String {
-        let Self { evidence, client, label, hashed } = self;
+        let Self {
+            evidence,
+            client,
+            label,
+            hashed,
+        } = self;
         let setting = evidence.setting;
         let joined = words(causes, special);
         let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
@@ -31,12 +36,17 @@ impl Remedy<'_> {
         let default_port = [b":", client.scheme.default_port()].concat();
         let authority = match client.port {
             Port::AsSent => &client.authority,
-            Port::Rfc | Port::EitherDefault => {
-                client.authority.strip_suffix(&*default_port).unwrap_or(&client.authority)
-            }
+            Port::Rfc | Port::EitherDefault => client
+                .authority
+                .strip_suffix(&*default_port)
+                .unwrap_or(&client.authority),
         };
         let origin = format!("{scheme}://{}", text(authority));
-        let path = if client.path.is_empty() { "no path".to_owned() } else { text(&client.path) };
+        let path = if client.path.is_empty() {
+            "no path".to_owned()
+        } else {
+            text(&client.path)
+        };
         let method = text(&client.method.to_ascii_uppercase());
         // In front of the path that arrived, so with what is configured to stand there already.
         let arrived = root_or(split_target(evidence.request.target).0);
@@ -52,7 +62,9 @@ impl Remedy<'_> {
             ("{label}", label.name()),
             ("{hashed}", hashed),
         ];
-        values.into_iter().fold(joined, |text, (name, value)| text.replace(name, value))
+        values
+            .into_iter()
+            .fold(joined, |text, (name, value)| text.replace(name, value))
     }
 }
 
@@ -63,8 +75,11 @@ fn words(causes: &[Cause], special: Option<&'static str>) -> String {
         // One setting is for all of them.
         return special.unwrap_or(ORIGIN).to_owned();
     }
-    let texts =
-        causes.iter().enumerate().map(|(at, cause)| special.filter(|_| at == 0).unwrap_or_else(|| cause.remedy()));
+    let texts = causes.iter().enumerate().map(|(at, cause)| {
+        special
+            .filter(|_| at == 0)
+            .unwrap_or_else(|| cause.remedy())
+    });
     texts.collect::<Vec<_>>().join("; and ")
 }
 

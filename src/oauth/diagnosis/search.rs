@@ -62,7 +62,12 @@ enum Keyring {
 
 impl<'e, 's> Search<'e, 's> {
     /// Prepares one.
-    pub(super) fn new(evidence: &Evidence<'e>, signed: &SignedRequest<'e>, wire: &'s Wire<'e>, budget: u32) -> Self {
+    pub(super) fn new(
+        evidence: &Evidence<'e>,
+        signed: &SignedRequest<'e>,
+        wire: &'s Wire<'e>,
+        budget: u32,
+    ) -> Self {
         let mut bases = vec![Variant::rfc(evidence.request)];
         if !evidence.compat.is_empty() {
             bases.extend(compat_variants(evidence.compat, evidence.request, wire));
@@ -98,7 +103,9 @@ impl<'e, 's> Search<'e, 's> {
         let many = self.singles(true);
         self.try_fresh(many)?;
         for (at, one) in few.iter().enumerate() {
-            let pairs = few[at + 1..].iter().filter_map(|other| self.pair(one, other));
+            let pairs = few[at + 1..]
+                .iter()
+                .filter_map(|other| self.pair(one, other));
             let pairs = pairs.collect::<Vec<_>>();
             self.try_fresh(pairs)?;
         }
@@ -106,21 +113,41 @@ impl<'e, 's> Search<'e, 's> {
     }
 
     fn base(&self, base: usize) -> Candidate<'e> {
-        Candidate { variant: self.bases[base].clone(), base, changes: Vec::new() }
+        Candidate {
+            variant: self.bases[base].clone(),
+            base,
+            changes: Vec::new(),
+        }
     }
 
     /// Every change alone, of one kind.
     fn singles(&self, one_of_many: bool) -> Vec<Candidate<'e>> {
-        let changes = (0..self.changes.len()).filter(|&change| self.changes[change].is_one_of_many == one_of_many);
+        let changes = (0..self.changes.len())
+            .filter(|&change| self.changes[change].is_one_of_many == one_of_many);
         let of_bases = |change| (0..self.bases.len()).map(move |base| (change, base));
-        changes.flat_map(of_bases).map(|(change, base)| self.changed(&self.base(base), change)).collect()
+        changes
+            .flat_map(of_bases)
+            .map(|(change, base)| self.changed(&self.base(base), change))
+            .collect()
     }
 
     /// What two candidates of one base changed, together; `None` when both changed the same part.
     fn pair(&self, one: &Candidate<'e>, other: &Candidate<'e>) -> Option<Candidate<'e>> {
-        let part = |candidate: &Candidate<'_>| candidate.changes.first().map(|&change| self.changes[change].part);
+        let part = |candidate: &Candidate<'_>| {
+            candidate
+                .changes
+                .first()
+                .map(|&change| self.changes[change].part)
+        };
         let differ = one.base == other.base && part(one) != part(other);
-        differ.then(|| other.changes.first().map(|&change| self.changed(one, change))).flatten()
+        differ
+            .then(|| {
+                other
+                    .changes
+                    .first()
+                    .map(|&change| self.changed(one, change))
+            })
+            .flatten()
     }
 
     fn changed(&self, candidate: &Candidate<'e>, change: usize) -> Candidate<'e> {
@@ -135,7 +162,9 @@ impl<'e, 's> Search<'e, 's> {
     fn try_fresh(&mut self, candidates: Vec<Candidate<'e>>) -> Result<Vec<Candidate<'e>>, End<'e>> {
         let mut fresh = Vec::new();
         for candidate in candidates {
-            let Some(text) = self.make(&candidate)? else { continue };
+            let Some(text) = self.make(&candidate)? else {
+                continue;
+            };
             let mut hasher = DefaultHasher::new();
             text.hash(&mut hasher);
             if self.seen.insert(hasher.finish()) {
@@ -157,14 +186,22 @@ impl<'e, 's> Search<'e, 's> {
 
     /// The base string; `None` when the request has something that can not be read in this way.
     fn make(&mut self, candidate: &Candidate<'e>) -> Result<Option<Vec<u8>>, End<'e>> {
-        let made = candidate.variant.base_string(self.wire).map(|made| made.to_vec());
+        let made = candidate
+            .variant
+            .base_string(self.wire)
+            .map(|made| made.to_vec());
         // One that is long takes as long as several.
         self.spend(1 + cost(made.as_ref().map_or(0, Vec::len)))?;
         Ok(made)
     }
 
     /// Holds the signature against a base string with each key.
-    fn try_keys(&mut self, candidate: &Candidate<'e>, text: &[u8], keyring: Keyring) -> Result<(), End<'e>> {
+    fn try_keys(
+        &mut self,
+        candidate: &Candidate<'e>,
+        text: &[u8],
+        keyring: Keyring,
+    ) -> Result<(), End<'e>> {
         let count = self.keys(keyring).len();
         for at in 0..count {
             self.spend(self.keys(keyring)[at].cost() + cost(text.len()) / 2)?;
@@ -186,14 +223,34 @@ impl<'e, 's> Search<'e, 's> {
     }
 
     /// What was found; `None` when it would take more than two causes, which is no likely story.
-    fn found(&self, candidate: &Candidate<'e>, of_key: Option<Cause>, reading: &Reading) -> Option<Found<'e>> {
-        let mut causes: Vec<_> = candidate.changes.iter().map(|&change| self.changes[change].cause).collect();
+    fn found(
+        &self,
+        candidate: &Candidate<'e>,
+        of_key: Option<Cause>,
+        reading: &Reading,
+    ) -> Option<Found<'e>> {
+        let mut causes: Vec<_> = candidate
+            .changes
+            .iter()
+            .map(|&change| self.changes[change].cause)
+            .collect();
         causes.extend(of_key);
         causes.extend((!reading.is_strict).then_some(Cause::SignatureEncoding));
         causes.dedup();
-        let remedy = candidate.changes.first().and_then(|&change| self.changes[change].remedy);
-        let (base, variant) = (self.bases[candidate.base].clone(), candidate.variant.clone());
-        (1..=2).contains(&causes.len()).then_some(Found { causes, remedy, base, variant })
+        let remedy = candidate
+            .changes
+            .first()
+            .and_then(|&change| self.changes[change].remedy);
+        let (base, variant) = (
+            self.bases[candidate.base].clone(),
+            candidate.variant.clone(),
+        );
+        (1..=2).contains(&causes.len()).then_some(Found {
+            causes,
+            remedy,
+            base,
+            variant,
+        })
     }
 
     fn spend(&mut self, cost: u32) -> Result<(), End<'e>> {

@@ -13,7 +13,12 @@ fn uri(wire: &Wire) -> String {
 }
 
 fn at(scheme: Scheme, authority: &str, target: &str) -> Wire {
-    Wire { scheme, authority: authority.into(), ..Wire::get(target) }.in_header()
+    Wire {
+        scheme,
+        authority: authority.into(),
+        ..Wire::get(target)
+    }
+    .in_header()
 }
 
 fn query(query: &str) -> String {
@@ -27,19 +32,35 @@ fn form(body: &str) -> String {
 // 3.4.1.1
 #[test]
 fn the_method_is_in_upper_case_and_encoded() {
-    for (method, first) in
-        [("GET", "GET"), ("post", "POST"), ("HEAD", "HEAD"), ("M-SEARCH", "M-SEARCH"), ("A*B", "A%2AB")]
-    {
-        let wire = Wire { method: method.into(), ..Wire::get("/").in_header() };
-        assert!(wire.base_string().starts_with(&format!("{first}&https")), "{method}");
+    for (method, first) in [
+        ("GET", "GET"),
+        ("post", "POST"),
+        ("HEAD", "HEAD"),
+        ("M-SEARCH", "M-SEARCH"),
+        ("A*B", "A%2AB"),
+    ] {
+        let wire = Wire {
+            method: method.into(),
+            ..Wire::get("/").in_header()
+        };
+        assert!(
+            wire.base_string().starts_with(&format!("{first}&https")),
+            "{method}"
+        );
     }
 }
 
 // 3.4.1.2
 #[test]
 fn the_host_is_in_lower_case() {
-    assert_eq!(uri(&at(Scheme::Http, "EXAMPLE.Com", "/r%20v/X?id=123")), "http://example.com/r%20v/X");
-    assert_eq!(uri(&at(Scheme::Https, "[2001:DB8::1]", "/")), "https://[2001:db8::1]/");
+    assert_eq!(
+        uri(&at(Scheme::Http, "EXAMPLE.Com", "/r%20v/X?id=123")),
+        "http://example.com/r%20v/X"
+    );
+    assert_eq!(
+        uri(&at(Scheme::Https, "[2001:DB8::1]", "/")),
+        "https://[2001:db8::1]/"
+    );
 }
 
 // 3.4.1.2
@@ -78,9 +99,17 @@ fn the_path_is_signed_exactly_as_it_was_sent() {
         "/foo(bar",
         "/a\\b",
     ] {
-        assert_eq!(uri(&at(Scheme::Https, "h", path)), format!("https://h{path}"), "{path}");
+        assert_eq!(
+            uri(&at(Scheme::Https, "h", path)),
+            format!("https://h{path}"),
+            "{path}"
+        );
     }
-    assert!(at(Scheme::Https, "h", "/a%20b").base_string().contains("%2Fa%2520b&"));
+    assert!(
+        at(Scheme::Https, "h", "/a%20b")
+            .base_string()
+            .contains("%2Fa%2520b&")
+    );
 }
 
 // 3.4.1.2
@@ -93,7 +122,10 @@ fn an_empty_path_is_a_slash() {
 
 #[test]
 fn what_a_proxy_took_off_the_path_is_put_back() {
-    let wire = Wire { path_prefix: b"/v1%20x".into(), ..Wire::get("/r?a=b").in_header() };
+    let wire = Wire {
+        path_prefix: b"/v1%20x".into(),
+        ..Wire::get("/r?a=b").in_header()
+    };
     assert_eq!(uri(&wire), "https://api.example.com/v1%20x/r");
     assert_eq!(wire.parameters(), "a=b");
 }
@@ -107,8 +139,21 @@ fn the_query_begins_at_the_first_question_mark() {
 
 #[test]
 fn a_target_that_is_no_path_is_malformed() {
-    for target in ["*", "r", "https://h/r", "h:443", "/r#f", "/r?a#f", "#", "/#?a=b"] {
-        assert_eq!(at(Scheme::Https, "h", target).refusal(), Some(Rejection::TargetMalformed), "{target}");
+    for target in [
+        "*",
+        "r",
+        "https://h/r",
+        "h:443",
+        "/r#f",
+        "/r?a#f",
+        "#",
+        "/#?a=b",
+    ] {
+        assert_eq!(
+            at(Scheme::Https, "h", target).refusal(),
+            Some(Rejection::TargetMalformed),
+            "{target}"
+        );
     }
     assert!(Wire::get("*").is_unsigned());
 }
@@ -116,10 +161,15 @@ fn a_target_that_is_no_path_is_malformed() {
 #[test]
 fn a_host_header_that_is_not_one_host_is_malformed() {
     for authority in [
-        "", ":80", "a,b", "a, b", "a b", "a\t", "a\0", "a\u{7f}", "u@h", "u:p@h", "h/", "h?a", "h#a", "h\\a", "h:8o",
-        "h:80:80", "::1", "[]", "[::1", "[::1]x", "[::1]:x", "[a/b]", "[::1]]", "é", "h:+80", "a\"b", "<h>",
+        "", ":80", "a,b", "a, b", "a b", "a\t", "a\0", "a\u{7f}", "u@h", "u:p@h", "h/", "h?a",
+        "h#a", "h\\a", "h:8o", "h:80:80", "::1", "[]", "[::1", "[::1]x", "[::1]:x", "[a/b]",
+        "[::1]]", "é", "h:+80", "a\"b", "<h>",
     ] {
-        assert_eq!(at(Scheme::Https, authority, "/").refusal(), Some(Rejection::AuthorityMalformed), "{authority:?}");
+        assert_eq!(
+            at(Scheme::Https, authority, "/").refusal(),
+            Some(Rejection::AuthorityMalformed),
+            "{authority:?}"
+        );
     }
 }
 
@@ -151,7 +201,13 @@ fn a_query_is_read_as_a_form() {
 #[test]
 fn every_occurrence_of_a_name_is_kept() {
     assert_eq!(query("a=1&a=1&a=0"), "a=0&a=1&a=1");
-    assert_eq!(Wire::get("/?a=2").body(FORM, "a=2&a=1").in_header().parameters(), "a=1&a=2&a=2");
+    assert_eq!(
+        Wire::get("/?a=2")
+            .body(FORM, "a=2&a=1")
+            .in_header()
+            .parameters(),
+        "a=1&a=2&a=2"
+    );
 }
 
 // 3.4.1.3.1
@@ -189,7 +245,10 @@ fn a_body_counts_only_when_its_media_type_is_the_form() {
         let wire = Wire::get("/").body(content_type, "a=b").in_header();
         assert_eq!(wire.parameters(), "", "{content_type}");
     }
-    let untyped = Wire { body: Some(b"a=b".into()), ..Wire::get("/").in_header() };
+    let untyped = Wire {
+        body: Some(b"a=b".into()),
+        ..Wire::get("/").in_header()
+    };
     assert_eq!(untyped.parameters(), "");
 }
 
@@ -197,16 +256,25 @@ fn a_body_counts_only_when_its_media_type_is_the_form() {
 #[test]
 fn a_form_counts_with_every_method() {
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] {
-        let wire = Wire { method: method.into(), ..Wire::get("/").body(FORM, "a=b").in_header() };
+        let wire = Wire {
+            method: method.into(),
+            ..Wire::get("/").body(FORM, "a=b").in_header()
+        };
         assert_eq!(wire.parameters(), "a=b", "{method}");
     }
 }
 
 #[test]
 fn a_form_that_is_not_wholly_here_is_not_signed_as_an_empty_one() {
-    let wire = Wire { body: None, ..Wire::get("/").body(FORM, "").in_header() };
+    let wire = Wire {
+        body: None,
+        ..Wire::get("/").body(FORM, "").in_header()
+    };
     assert_eq!(wire.refusal(), Some(Rejection::BodyNotWhole));
-    let wire = Wire { body: None, ..Wire::get("/").body("text/plain", "").in_header() };
+    let wire = Wire {
+        body: None,
+        ..Wire::get("/").body("text/plain", "").in_header()
+    };
     assert_eq!(wire.refusal(), None);
 }
 
@@ -214,7 +282,9 @@ fn a_form_that_is_not_wholly_here_is_not_signed_as_an_empty_one() {
 fn several_content_types_are_refused() {
     let two = Wire::get("/").body(FORM, "").body(FORM, "").in_header();
     assert_eq!(two.refusal(), Some(Rejection::SeveralContentTypes));
-    let joined = Wire::get("/").body(&format!("text/plain,{FORM}"), "a=b").in_header();
+    let joined = Wire::get("/")
+        .body(&format!("text/plain,{FORM}"), "a=b")
+        .in_header();
     assert_eq!(joined.refusal(), Some(Rejection::SeveralContentTypes));
 }
 
@@ -236,14 +306,22 @@ fn the_signature_is_not_signed_and_nothing_is_added() {
 // 3.4.1.3.2
 #[test]
 fn parameters_are_sorted_by_encoded_name_then_by_encoded_value() {
-    assert_eq!(query("a-b=1&a=2&a1=3&a.b=4&a%2Bb=5&a=10&A=0"), "A=0&a=10&a=2&a%2Bb=5&a-b=1&a.b=4&a1=3");
-    assert_eq!(query("%E3%83%AB=eel&.=ape&%20=dog"), "%20=dog&%E3%83%AB=eel&.=ape");
+    assert_eq!(
+        query("a-b=1&a=2&a1=3&a.b=4&a%2Bb=5&a=10&A=0"),
+        "A=0&a=10&a=2&a%2Bb=5&a-b=1&a.b=4&a1=3"
+    );
+    assert_eq!(
+        query("%E3%83%AB=eel&.=ape&%20=dog"),
+        "%20=dog&%E3%83%AB=eel&.=ape"
+    );
     assert_eq!(query("a=x!y&a=x+y"), "a=x%20y&a=x%21y");
 }
 
 #[test]
 fn a_masked_base_string_shows_no_value_but_those_of_the_protocol() {
-    let wire = Wire::get("/r?pin=1234").body(FORM, "x_auth_password=hunter2&oauth=1").in_header();
+    let wire = Wire::get("/r?pin=1234")
+        .body(FORM, "x_auth_password=hunter2&oauth=1")
+        .in_header();
     let masked = wire.parsed(|signed| String::from_utf8(signed.masked_base_string()).unwrap());
     let expected = "GET&https%3A%2F%2Fapi.example.com%2Fr&oauth%3D***%26oauth_consumer_key%3Dkey%26oauth_nonce%3Dn\
                     %26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131200%26pin%3D***\
@@ -275,9 +353,19 @@ proptest! {
 
 #[test]
 fn a_masked_base_string_shows_no_body_that_is_sent_as_a_form() {
-    for body in [r#"{"password":"swordfish"}"#, r#"{"password":"swordfish="}"#, "swordfish"] {
-        let wire = Wire { method: b"POST".into(), ..Wire::get("/?swordfish").in_header().body(FORM, body) };
+    for body in [
+        r#"{"password":"swordfish"}"#,
+        r#"{"password":"swordfish="}"#,
+        "swordfish",
+    ] {
+        let wire = Wire {
+            method: b"POST".into(),
+            ..Wire::get("/?swordfish").in_header().body(FORM, body)
+        };
         let masked = wire.parsed(|signed| String::from_utf8(signed.masked_base_string()).unwrap());
-        assert!(!masked.contains("swordfish") && !masked.contains("password"), "{masked}");
+        assert!(
+            !masked.contains("swordfish") && !masked.contains("password"),
+            "{masked}"
+        );
     }
 }

@@ -14,16 +14,56 @@ type Deviation = (CompatProfile, fn() -> Wire, &'static str);
 /// A profile, a request that needs it, and the end of the base string of its client: what follows the protocol parameters,
 /// and the base string URI in front.
 const DEVIATIONS: [Deviation; 10] = [
-    (CompatProfile::VersionLenient, || versioned("1.0A"), "GET&https%3A%2F%2Fapi.example.com%2F&{version=1.0A}"),
-    (CompatProfile::NoRootSlash, || get("/?a=1"), "GET&https%3A%2F%2Fapi.example.com&a%3D1%26{}"),
-    (CompatProfile::PlusLiteral, || get("/?a=1+2"), "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%252B2%26{}"),
-    (CompatProfile::RawValues, || get("/?a=1/2"), "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%2F2%26{}"),
-    (CompatProfile::BodyUnsignedForm, hashed_form, "POST&https%3A%2F%2Fapi.example.com%2F&{hash}"),
-    (CompatProfile::IgnoreQueryOnPost, || post("/?a=1"), "POST&https%3A%2F%2Fapi.example.com%2F&{}"),
-    (CompatProfile::BracketsOnce, || get("/?a%5Bb%5D=1"), "GET&https%3A%2F%2Fapi.example.com%2F&a%5Bb%5D%3D1%26{}"),
-    (CompatProfile::SchemeAny, || get("/"), "GET&http%3A%2F%2Fapi.example.com%2F&{}"),
-    (CompatProfile::DefaultPortAny, || at("api.example.com:80"), "GET&https%3A%2F%2Fapi.example.com%2F&{}"),
-    (CompatProfile::DefaultPortAny, || at("API.example.com:80"), "GET&https%3A%2F%2Fapi.example.com%2F&{}"),
+    (
+        CompatProfile::VersionLenient,
+        || versioned("1.0A"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&{version=1.0A}",
+    ),
+    (
+        CompatProfile::NoRootSlash,
+        || get("/?a=1"),
+        "GET&https%3A%2F%2Fapi.example.com&a%3D1%26{}",
+    ),
+    (
+        CompatProfile::PlusLiteral,
+        || get("/?a=1+2"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%252B2%26{}",
+    ),
+    (
+        CompatProfile::RawValues,
+        || get("/?a=1/2"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%2F2%26{}",
+    ),
+    (
+        CompatProfile::BodyUnsignedForm,
+        hashed_form,
+        "POST&https%3A%2F%2Fapi.example.com%2F&{hash}",
+    ),
+    (
+        CompatProfile::IgnoreQueryOnPost,
+        || post("/?a=1"),
+        "POST&https%3A%2F%2Fapi.example.com%2F&{}",
+    ),
+    (
+        CompatProfile::BracketsOnce,
+        || get("/?a%5Bb%5D=1"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&a%5Bb%5D%3D1%26{}",
+    ),
+    (
+        CompatProfile::SchemeAny,
+        || get("/"),
+        "GET&http%3A%2F%2Fapi.example.com%2F&{}",
+    ),
+    (
+        CompatProfile::DefaultPortAny,
+        || at("api.example.com:80"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&{}",
+    ),
+    (
+        CompatProfile::DefaultPortAny,
+        || at("API.example.com:80"),
+        "GET&https%3A%2F%2Fapi.example.com%2F&{}",
+    ),
 ];
 
 #[test]
@@ -37,10 +77,17 @@ fn each_profile_and_no_other_proves_what_its_clients_sign() {
             } else {
                 Rejection::SignatureMismatch
             };
-            let expected = if profile == needed { Ok(()) } else { Err(refused) };
+            let expected = if profile == needed {
+                Ok(())
+            } else {
+                Err(refused)
+            };
             assert_eq!(verdict, expected, "{needed} under {profile}: {base_string}");
         }
-        assert!(verify(&wire, Compat::NONE, BodyHashRule::Accept).is_err(), "{needed}");
+        assert!(
+            verify(&wire, Compat::NONE, BodyHashRule::Accept).is_err(),
+            "{needed}"
+        );
     }
 }
 
@@ -51,40 +98,77 @@ fn a_profile_never_takes_away_what_rfc_5849_proves() {
         let wire = wire();
         let base_string = wire.with_request(|request| {
             let parameters = Parameters::of(&request).unwrap();
-            String::from_utf8(Variant::rfc(&request).base_string(&parameters).unwrap().to_vec()).unwrap()
+            String::from_utf8(
+                Variant::rfc(&request)
+                    .base_string(&parameters)
+                    .unwrap()
+                    .to_vec(),
+            )
+            .unwrap()
         });
         let wire = with_signature(wire, &base_string);
-        assert_eq!(verify(&wire, all, BodyHashRule::Accept), Ok(()), "{base_string}");
+        assert_eq!(
+            verify(&wire, all, BodyHashRule::Accept),
+            Ok(()),
+            "{base_string}"
+        );
     }
 }
 
 #[test]
 fn versions_that_clients_are_known_to_send_are_refused_once_they_are_proven() {
     for version in ["1", "1.0a", "1.0A"] {
-        let wire = signed(versioned(version), &format!("GET&https%3A%2F%2Fapi.example.com%2F&{{version={version}}}"));
+        let wire = signed(
+            versioned(version),
+            &format!("GET&https%3A%2F%2Fapi.example.com%2F&{{version={version}}}"),
+        );
         let lenient = Compat::only(CompatProfile::VersionLenient);
-        assert_eq!(verify(&wire, Compat::NONE, BodyHashRule::Accept), Err(Rejection::VersionUnsupported), "{version}");
-        assert_eq!(verify(&wire, lenient, BodyHashRule::Accept), Ok(()), "{version}");
+        assert_eq!(
+            verify(&wire, Compat::NONE, BodyHashRule::Accept),
+            Err(Rejection::VersionUnsupported),
+            "{version}"
+        );
+        assert_eq!(
+            verify(&wire, lenient, BodyHashRule::Accept),
+            Ok(()),
+            "{version}"
+        );
     }
 }
 
 #[test]
 fn a_version_that_is_not_proven_is_a_wrong_signature() {
     let wire = versioned("1.0A");
-    assert_eq!(verify(&wire, Compat::NONE, BodyHashRule::Accept), Err(Rejection::SignatureMismatch));
+    assert_eq!(
+        verify(&wire, Compat::NONE, BodyHashRule::Accept),
+        Err(Rejection::SignatureMismatch)
+    );
 }
 
 #[test]
 fn a_form_that_is_not_signed_has_to_match_its_hash_whatever_the_route_demands() {
     let compat = Compat::only(CompatProfile::BodyUnsignedForm);
     let base_string = "POST&https%3A%2F%2Fapi.example.com%2F&{hash}";
-    for rule in [BodyHashRule::Off, BodyHashRule::Accept, BodyHashRule::Require] {
+    for rule in [
+        BodyHashRule::Off,
+        BodyHashRule::Accept,
+        BodyHashRule::Require,
+    ] {
         let mut wire = signed(hashed_form(), base_string);
         assert_eq!(verify(&wire, compat, rule), Ok(()));
         wire.body = Some(b"a=2".into());
-        assert_eq!(verify(&wire, compat, rule), Err(Rejection::BodyHashMismatch));
-        let unhashed = signed(post("/").body(FORM, "a=1"), "POST&https%3A%2F%2Fapi.example.com%2F&{}");
-        assert_eq!(verify(&unhashed, compat, rule), Err(Rejection::BodyHashAbsent));
+        assert_eq!(
+            verify(&wire, compat, rule),
+            Err(Rejection::BodyHashMismatch)
+        );
+        let unhashed = signed(
+            post("/").body(FORM, "a=1"),
+            "POST&https%3A%2F%2Fapi.example.com%2F&{}",
+        );
+        assert_eq!(
+            verify(&unhashed, compat, rule),
+            Err(Rejection::BodyHashAbsent)
+        );
     }
 }
 
@@ -95,11 +179,17 @@ fn protocol_parameters_are_signed_wherever_they_stand() {
     let mut in_query = Wire::get(&format!("/?{PARAMETERS}"));
     in_query.method = b"POST".into();
     let in_query = replacing_signature(in_query, nothing);
-    assert_eq!(verify(&in_query, all, BodyHashRule::Accept), Err(Rejection::SignatureMismatch));
+    assert_eq!(
+        verify(&in_query, all, BodyHashRule::Accept),
+        Err(Rejection::SignatureMismatch)
+    );
     let mut in_form = Wire::get("/").body(FORM, PARAMETERS);
     in_form.method = b"POST".into();
     let in_form = replacing_signature(in_form, nothing);
-    assert_eq!(verify(&in_form, all, BodyHashRule::Accept), Err(Rejection::SignatureMismatch));
+    assert_eq!(
+        verify(&in_form, all, BodyHashRule::Accept),
+        Err(Rejection::SignatureMismatch)
+    );
 }
 
 /// Read as a space in the query and as a plus in the header, a nonce with one would be two, signed once.
@@ -107,27 +197,57 @@ fn protocol_parameters_are_signed_wherever_they_stand() {
 fn a_nonce_is_signed_as_it_is_read_wherever_it_is_sent() {
     let start = "GET&https%3A%2F%2Fapi.example.com%2F&oauth_consumer_key%3Dkey%26oauth_nonce%3Dab";
     let end = "cd%26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131200";
-    for (profile, sent, signed) in
-        [(CompatProfile::PlusLiteral, "ab%2Bcd", "%252B"), (CompatProfile::RawValues, "ab+cd", "%2B")]
-    {
+    for (profile, sent, signed) in [
+        (CompatProfile::PlusLiteral, "ab%2Bcd", "%252B"),
+        (CompatProfile::RawValues, "ab+cd", "%2B"),
+    ] {
         let (compat, base_string) = (Compat::only(profile), format!("{start}{signed}{end}"));
-        let parameters = |nonce| PARAMETERS.replace("oauth_nonce=n", &format!("oauth_nonce={nonce}"));
-        let in_header = with_signature(Wire::get("/").authorization(header_of(&parameters(sent))), &base_string);
-        assert_eq!(verify(&in_header, compat, BodyHashRule::Accept), Ok(()), "{profile}");
-        let moved = replacing_signature(Wire::get(&format!("/?{}", parameters("ab+cd"))), &base_string);
-        assert_eq!(verify(&moved, compat, BodyHashRule::Accept), Err(Rejection::SignatureMismatch), "{profile}");
+        let parameters =
+            |nonce| PARAMETERS.replace("oauth_nonce=n", &format!("oauth_nonce={nonce}"));
+        let in_header = with_signature(
+            Wire::get("/").authorization(header_of(&parameters(sent))),
+            &base_string,
+        );
+        assert_eq!(
+            verify(&in_header, compat, BodyHashRule::Accept),
+            Ok(()),
+            "{profile}"
+        );
+        let moved = replacing_signature(
+            Wire::get(&format!("/?{}", parameters("ab+cd"))),
+            &base_string,
+        );
+        assert_eq!(
+            verify(&moved, compat, BodyHashRule::Accept),
+            Err(Rejection::SignatureMismatch),
+            "{profile}"
+        );
     }
 }
 
 #[test]
 fn the_hash_of_a_form_counts_whatever_type_it_is_said_to_be() {
     let compat = Compat::only(CompatProfile::BodyUnsignedForm);
-    let mut wire = signed(hashed_form(), "POST&https%3A%2F%2Fapi.example.com%2F&{hash}");
+    let mut wire = signed(
+        hashed_form(),
+        "POST&https%3A%2F%2Fapi.example.com%2F&{hash}",
+    );
     wire.content_type = vec![b"application/json".to_vec()];
-    for rule in [BodyHashRule::Off, BodyHashRule::Accept, BodyHashRule::Require] {
+    for rule in [
+        BodyHashRule::Off,
+        BodyHashRule::Accept,
+        BodyHashRule::Require,
+    ] {
         assert_eq!(verify(&wire, compat, rule), Ok(()), "{rule:?}");
-        let other = Wire { body: Some(b"{}".into()), ..wire.clone() };
-        assert_eq!(verify(&other, compat, rule), Err(Rejection::BodyHashMismatch), "{rule:?}");
+        let other = Wire {
+            body: Some(b"{}".into()),
+            ..wire.clone()
+        };
+        assert_eq!(
+            verify(&other, compat, rule),
+            Err(Rejection::BodyHashMismatch),
+            "{rule:?}"
+        );
     }
 }
 
@@ -136,9 +256,23 @@ fn raw_values_that_could_be_split_otherwise_are_not_proven() {
     // Both have the same names and values once they are joined: only one was signed.
     let text = "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%26b%3D2%26{}";
     let compat = Compat::only(CompatProfile::RawValues);
-    assert_eq!(verify(&signed(get("/?a=1&b=2"), text), compat, BodyHashRule::Accept), Ok(()));
-    let joined = Wire::get("/").authorization(header_of(PARAMETERS).replacen("OAuth ", "OAuth a=\"1&b=2\", ", 1));
-    assert_eq!(verify(&signed(joined, text), compat, BodyHashRule::Accept), Err(Rejection::SignatureMismatch));
+    assert_eq!(
+        verify(
+            &signed(get("/?a=1&b=2"), text),
+            compat,
+            BodyHashRule::Accept
+        ),
+        Ok(())
+    );
+    let joined = Wire::get("/").authorization(header_of(PARAMETERS).replacen(
+        "OAuth ",
+        "OAuth a=\"1&b=2\", ",
+        1,
+    ));
+    assert_eq!(
+        verify(&signed(joined, text), compat, BodyHashRule::Accept),
+        Err(Rejection::SignatureMismatch)
+    );
 }
 
 /// A profile, a request that needs it, its base string, and another request that passes with the same signature.
@@ -168,9 +302,17 @@ const OPEN: [Open; 7] = [
         CompatProfile::SchemeAny,
         || get("/"),
         "GET&http%3A%2F%2Fapi.example.com%2F&{}",
-        || Wire { scheme: Scheme::Http, ..get("/") },
+        || Wire {
+            scheme: Scheme::Http,
+            ..get("/")
+        },
     ),
-    (CompatProfile::SchemeAny, || get("/"), "GET&http%3A%2F%2Fapi.example.com%2F&{}", || at("api.example.com:80")),
+    (
+        CompatProfile::SchemeAny,
+        || get("/"),
+        "GET&http%3A%2F%2Fapi.example.com%2F&{}",
+        || at("api.example.com:80"),
+    ),
     (
         CompatProfile::DefaultPortAny,
         || at("api.example.com:80"),
@@ -190,7 +332,11 @@ fn a_profile_leaves_open_what_its_page_says() {
     for (profile, sent, base_string, other) in OPEN {
         for wire in [sent(), other()] {
             let wire = signed(wire, base_string);
-            assert_eq!(verify(&wire, Compat::only(profile), BodyHashRule::Accept), Ok(()), "{profile}: {wire:?}");
+            assert_eq!(
+                verify(&wire, Compat::only(profile), BodyHashRule::Accept),
+                Ok(()),
+                "{profile}: {wire:?}"
+            );
         }
     }
 }
@@ -248,8 +394,18 @@ impl Edit {
 
 /// Texts that parsers stumble over are as likely as any.
 fn edit() -> impl Strategy<Value = Edit> {
-    let text = prop_oneof!["[!-~]", "[+/&=?;:,\"]", "%[0-9a-fA-F]{2}", "&[a-b]=[0-9]", ":(80|443|81)"];
-    prop_oneof![text.clone().prop_map(Edit::Replace), text.prop_map(Edit::Insert), Just(Edit::Remove),]
+    let text = prop_oneof![
+        "[!-~]",
+        "[+/&=?;:,\"]",
+        "%[0-9a-fA-F]{2}",
+        "&[a-b]=[0-9]",
+        ":(80|443|81)"
+    ];
+    prop_oneof![
+        text.clone().prop_map(Edit::Replace),
+        text.prop_map(Edit::Insert),
+        Just(Edit::Remove),
+    ]
 }
 
 /// Whether RFC 5849 has one base string and one signature for both.
@@ -257,7 +413,11 @@ fn means_the_same(one: &Wire, other: &Wire) -> bool {
     let of = |wire: &Wire| {
         wire.with_request(|request| {
             let signed = request.parse(&Limits::default()).ok().flatten()?;
-            Some((signed.base_string(), signed.signature().to_vec(), wire.body.clone()))
+            Some((
+                signed.base_string(),
+                signed.signature().to_vec(),
+                wire.body.clone(),
+            ))
         })
     };
     of(one).is_some_and(|one| of(other).is_some_and(|other| one == other))
@@ -270,7 +430,11 @@ fn leaves_open(profile: CompatProfile, sent: &Wire, changed: &Wire) -> bool {
         None | Some([]) => b"/".to_vec(),
         Some(path) => path.to_vec(),
     };
-    let plain = |wire: &Wire| String::from_utf8_lossy(&wire.target).replace("%2B", "+").replace("%2b", "+");
+    let plain = |wire: &Wire| {
+        String::from_utf8_lossy(&wire.target)
+            .replace("%2B", "+")
+            .replace("%2b", "+")
+    };
     let host = |wire: &Wire| {
         let text = String::from_utf8_lossy(&wire.authority).to_ascii_lowercase();
         text.strip_suffix(":80")
@@ -280,11 +444,16 @@ fn leaves_open(profile: CompatProfile, sent: &Wire, changed: &Wire) -> bool {
     };
     match profile {
         CompatProfile::PlusLiteral => plain(sent) == plain(changed),
-        CompatProfile::IgnoreQueryOnPost => changed.target != sent.target && path(sent) == path(changed),
-        CompatProfile::SchemeAny => {
-            sent.scheme != changed.scheme || changed.authority == [&*sent.authority, b":80"].concat()
+        CompatProfile::IgnoreQueryOnPost => {
+            changed.target != sent.target && path(sent) == path(changed)
         }
-        CompatProfile::DefaultPortAny => changed.authority != sent.authority && host(sent) == host(changed),
+        CompatProfile::SchemeAny => {
+            sent.scheme != changed.scheme
+                || changed.authority == [&*sent.authority, b":80"].concat()
+        }
+        CompatProfile::DefaultPortAny => {
+            changed.authority != sent.authority && host(sent) == host(changed)
+        }
         CompatProfile::VersionLenient
         | CompatProfile::NoRootSlash
         | CompatProfile::RawValues
@@ -322,11 +491,17 @@ fn get(target: &str) -> Wire {
 }
 
 fn post(target: &str) -> Wire {
-    Wire { method: b"POST".into(), ..get(target) }
+    Wire {
+        method: b"POST".into(),
+        ..get(target)
+    }
 }
 
 fn at(authority: &str) -> Wire {
-    Wire { authority: authority.into(), ..get("/") }
+    Wire {
+        authority: authority.into(),
+        ..get("/")
+    }
 }
 
 fn versioned(version: &str) -> Wire {
@@ -336,11 +511,16 @@ fn versioned(version: &str) -> Wire {
 fn hashed_form() -> Wire {
     let hash = body_hash_of("a=1");
     let header = header_of(&format!("{PARAMETERS}&oauth_body_hash={hash}"));
-    Wire { method: b"POST".into(), ..Wire::get("/").authorization(header).body(FORM, "a=1") }
+    Wire {
+        method: b"POST".into(),
+        ..Wire::get("/").authorization(header).body(FORM, "a=1")
+    }
 }
 
 fn body_hash_of(body: &str) -> String {
-    crate::oauth::encode::encoded(crate::oauth::body_hash(SignatureMethod::HmacSha1, body.as_bytes()).as_bytes())
+    crate::oauth::encode::encoded(
+        crate::oauth::body_hash(SignatureMethod::HmacSha1, body.as_bytes()).as_bytes(),
+    )
 }
 
 /// Signs as the client does whose base string this is: `{}` stands for the protocol parameters, with what they have beside.
@@ -359,7 +539,10 @@ fn signed(wire: Wire, base_string: &str) -> Wire {
 /// Its header with the signature of a base string.
 fn with_signature(mut wire: Wire, base_string: &str) -> Wire {
     let header = String::from_utf8(wire.authorization.remove(0)).unwrap();
-    wire.authorization(header.replace("oauth_signature=\"AAAA\"", &format!("oauth_signature=\"{}\"", mac(base_string))))
+    wire.authorization(header.replace(
+        "oauth_signature=\"AAAA\"",
+        &format!("oauth_signature=\"{}\"", mac(base_string)),
+    ))
 }
 
 /// Its query or form with the signature of a base string.
@@ -367,7 +550,11 @@ fn replacing_signature(mut wire: Wire, base_string: &str) -> Wire {
     let signature = crate::oauth::encode::encoded(mac(base_string).as_bytes());
     let replace = |bytes: &[u8]| {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        text.replace("oauth_signature=AAAA", &format!("oauth_signature={signature}")).into_bytes()
+        text.replace(
+            "oauth_signature=AAAA",
+            &format!("oauth_signature={signature}"),
+        )
+        .into_bytes()
     };
     wire.target = replace(&wire.target);
     wire.body = wire.body.map(|body| replace(&body));
@@ -376,14 +563,19 @@ fn replacing_signature(mut wire: Wire, base_string: &str) -> Wire {
 
 fn mac(base_string: &str) -> String {
     let key = signing_key(CONSUMER_SECRET, b"");
-    HmacKey::new(SignatureMethod::HmacSha1.hash(), &key).sign(base_string.as_bytes(), |mac| STANDARD.encode(mac))
+    HmacKey::new(SignatureMethod::HmacSha1.hash(), &key)
+        .sign(base_string.as_bytes(), |mac| STANDARD.encode(mac))
 }
 
 fn verify(wire: &Wire, compat: Compat, rule: BodyHashRule) -> Result<(), Rejection> {
     wire.with_request(|request| {
         // What has no signature any more is not let through either.
-        let signed = request.parse(&Limits::default())?.ok_or(Rejection::SignatureMismatch)?;
+        let signed = request
+            .parse(&Limits::default())?
+            .ok_or(Rejection::SignatureMismatch)?;
         let keys = secrets(&[CONSUMER_SECRET], None);
-        signed.verify_under(compat, &keys, &KeySchedule::default(), rule).map(|_| ())
+        signed
+            .verify_under(compat, &keys, &KeySchedule::default(), rule)
+            .map(|_| ())
     })
 }

@@ -4,7 +4,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::oauth::diagnosis::{BUDGET, Cause, Diagnosis, Evidence, Forwarded, Received, Setting, diagnose};
+use crate::oauth::diagnosis::{
+    BUDGET, Cause, Diagnosis, Evidence, Forwarded, Received, Setting, diagnose,
+};
 use crate::oauth::{Compat, CompatProfile, SignatureMethod, Signer, SigningKey};
 
 const TOKEN_SECRET: &[u8] = b"pfkkdhi9sl3r4s00";
@@ -16,10 +18,24 @@ fn one_cause_is_named_with_both_base_strings_and_where_they_part() {
     wire.scheme = Scheme::Http;
     let found = explained(&wire, &Given::default()).unwrap();
     assert_eq!(found.causes, [Cause::Scheme]);
-    assert!(found.base_string.starts_with("GET&http%3A%2F%2Fapi.example.com%2Fphotos&oauth_consumer_key"));
-    assert!(found.client_base_string.starts_with("GET&https%3A%2F%2Fapi.example.com%2Fphotos&oauth_consumer_key"));
+    assert!(
+        found
+            .base_string
+            .starts_with("GET&http%3A%2F%2Fapi.example.com%2Fphotos&oauth_consumer_key")
+    );
+    assert!(
+        found
+            .client_base_string
+            .starts_with("GET&https%3A%2F%2Fapi.example.com%2Fphotos&oauth_consumer_key")
+    );
     assert_eq!(found.first_difference, Some("GET&http".len()));
-    assert!(found.remedy.contains("`origin = \"https://api.example.com\"`"), "{}", found.remedy);
+    assert!(
+        found
+            .remedy
+            .contains("`origin = \"https://api.example.com\"`"),
+        "{}",
+        found.remedy
+    );
 }
 
 #[test]
@@ -29,7 +45,11 @@ fn two_causes_of_different_parts_are_named_together() {
     let found = explained(&wire, &Given::default()).unwrap();
     assert_eq!(found.causes, [Cause::Scheme, Cause::PathPrefixAdded]);
     let (scheme, prefix) = found.remedy.split_once("; and ").unwrap();
-    assert!(scheme.contains("`https://`") && prefix.contains("`/photos`"), "{}", found.remedy);
+    assert!(
+        scheme.contains("`https://`") && prefix.contains("`/photos`"),
+        "{}",
+        found.remedy
+    );
 }
 
 #[test]
@@ -42,23 +62,47 @@ fn what_an_application_sends_is_masked_and_its_difference_is_where_the_mask_begi
     let found = explained(&wire, &Given::default()).unwrap();
     assert_eq!(found.causes, [Cause::PlusLiteral]);
     assert_eq!(found.base_string, found.client_base_string);
-    assert!(!format!("{found:?}").contains("hunter2") && !format!("{found:?}").contains("more"), "{found:?}");
+    assert!(
+        !format!("{found:?}").contains("hunter2") && !format!("{found:?}").contains("more"),
+        "{found:?}"
+    );
     let before = &found.base_string[..found.first_difference.unwrap()];
     assert!(before.ends_with("password%3D"), "{before}");
 
-    let revealed = explained(&wire, &Given { reveal: true, ..Given::default() }).unwrap();
+    let revealed = explained(
+        &wire,
+        &Given {
+            reveal: true,
+            ..Given::default()
+        },
+    )
+    .unwrap();
     let at = revealed.first_difference.unwrap();
-    assert!(revealed.base_string[..at].ends_with("password%3Dhunter2%252"), "{revealed:?}");
-    assert!(revealed.base_string[at..].starts_with("0more") && revealed.client_base_string[at..].starts_with("Bmore"));
+    assert!(
+        revealed.base_string[..at].ends_with("password%3Dhunter2%252"),
+        "{revealed:?}"
+    );
+    assert!(
+        revealed.base_string[at..].starts_with("0more")
+            && revealed.client_base_string[at..].starts_with("Bmore")
+    );
 }
 
 #[test]
 fn a_body_that_is_no_form_is_masked_even_where_it_would_be_a_name() {
     let text = "POST&https%3A%2F%2Fapi.example.com%2F&{}";
-    let mut wire = Wire::get("/").in_header().body("application/json", "\"hunter2\"");
+    let mut wire = Wire::get("/")
+        .in_header()
+        .body("application/json", "\"hunter2\"");
     wire.method = b"POST".into();
-    let parameters = "%22hunter2%22=&".replace('%', "%25").replace('=', "%3D").replace('&', "%26");
-    let wire = with_mac(wire, &text.replace("{}", &format!("{parameters}{}", encoded_parameters())));
+    let parameters = "%22hunter2%22=&"
+        .replace('%', "%25")
+        .replace('=', "%3D")
+        .replace('&', "%26");
+    let wire = with_mac(
+        wire,
+        &text.replace("{}", &format!("{parameters}{}", encoded_parameters())),
+    );
     let found = explained(&wire, &Given::default()).unwrap();
     assert_eq!(found.causes, [Cause::BodyIncluded]);
     assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
@@ -71,8 +115,14 @@ fn a_consumers_profiles_are_taken_for_granted() {
     (wire.target, wire.scheme) = (b"/?q=a+b".into(), Scheme::Http);
     let both = explained(&wire, &Given::default()).unwrap();
     assert_eq!(both.causes, [Cause::Scheme, Cause::PlusLiteral]);
-    let profiled =
-        explained(&wire, &Given { compat: Compat::only(CompatProfile::PlusLiteral), ..Given::default() }).unwrap();
+    let profiled = explained(
+        &wire,
+        &Given {
+            compat: Compat::only(CompatProfile::PlusLiteral),
+            ..Given::default()
+        },
+    )
+    .unwrap();
     assert_eq!(profiled.causes, [Cause::Scheme]);
     assert_eq!(profiled.first_difference, Some("GET&http".len()));
 }
@@ -81,24 +131,42 @@ fn a_consumers_profiles_are_taken_for_granted() {
 fn what_is_verified_or_can_not_be_parsed_has_no_cause() {
     assert_eq!(explained(&signed(&get("/")), &Given::default()), None);
     assert_eq!(explained(&Wire::get("/"), &Given::default()), None);
-    assert_eq!(explained(&Wire::get("/?%zz=1").in_header(), &Given::default()), None);
+    assert_eq!(
+        explained(&Wire::get("/?%zz=1").in_header(), &Given::default()),
+        None
+    );
 }
 
 #[test]
 fn a_cause_that_depends_on_a_secret_says_so() {
-    let secret: Vec<_> = Cause::ALL.into_iter().filter(|cause| cause.depends_on_secret()).collect();
-    assert_eq!(secret, [Cause::AmpersandMissing, Cause::SecretMissing, Cause::SecretsNotEncoded, Cause::OldSecret]);
+    let secret: Vec<_> = Cause::ALL
+        .into_iter()
+        .filter(|cause| cause.depends_on_secret())
+        .collect();
+    assert_eq!(
+        secret,
+        [
+            Cause::AmpersandMissing,
+            Cause::SecretMissing,
+            Cause::SecretsNotEncoded,
+            Cause::OldSecret
+        ]
+    );
     let wire = signed_with(&get("/"), SignatureMethod::HmacSha256, OLD_SECRET);
     let found = explained(&wire, &Given::default()).unwrap();
     assert_eq!(found.causes, [Cause::OldSecret]);
-    assert_eq!((found.first_difference, found.base_string), (None, found.client_base_string));
+    assert_eq!(
+        (found.first_difference, found.base_string),
+        (None, found.client_base_string)
+    );
 }
 
 #[test]
 fn the_search_ends_where_its_budget_does() {
     let mut wire = signed(&get("/photos?size=original"));
     (wire.scheme, wire.path_prefix) = (Scheme::Http, b"/v1".into());
-    let within = |budget| wire.with_request(|request| diagnose_with(request, &Given::default(), budget));
+    let within =
+        |budget| wire.with_request(|request| diagnose_with(request, &Given::default(), budget));
     assert!(within(BUDGET).is_some());
     assert_eq!(within(20), None);
     assert_eq!(within(0), None);
@@ -121,25 +189,78 @@ fn a_base_string_that_is_long_counts_as_several() {
 fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
     let mut wire = signed(&get("/photos"));
     (wire.scheme, wire.authority) = (Scheme::Http, b"wrong.example.com".into());
-    let received = Received { scheme: Scheme::Https, authority: b"api.example.com" };
-    let found = explained(&wire, &Given { received: Some(received), ..Given::default() }).unwrap();
+    let received = Received {
+        scheme: Scheme::Https,
+        authority: b"api.example.com",
+    };
+    let found = explained(
+        &wire,
+        &Given {
+            received: Some(received),
+            ..Given::default()
+        },
+    )
+    .unwrap();
     assert_eq!(found.causes, [Cause::Scheme, Cause::Host]);
-    assert_eq!(found.remedy.matches("`origin` says otherwise").count(), 1, "{}", found.remedy);
-    let host = Forwarded { host: Some(b"api.example.com, inner"), ..Forwarded::default() };
+    assert_eq!(
+        found.remedy.matches("`origin` says otherwise").count(),
+        1,
+        "{}",
+        found.remedy
+    );
+    let host = Forwarded {
+        host: Some(b"api.example.com, inner"),
+        ..Forwarded::default()
+    };
     wire.scheme = Scheme::Https;
-    let found = explained(&wire, &Given { forwarded: host, ..Given::default() }).unwrap();
+    let found = explained(
+        &wire,
+        &Given {
+            forwarded: host,
+            ..Given::default()
+        },
+    )
+    .unwrap();
     assert_eq!(found.causes, [Cause::Host]);
-    assert!(found.remedy.contains("`origin = \"https://api.example.com\"`"), "{}", found.remedy);
-    let found = explained(&wire, &Given { received: Some(received), ..Given::default() }).unwrap();
-    assert!(found.remedy.contains("`origin` says otherwise"), "{}", found.remedy);
+    assert!(
+        found
+            .remedy
+            .contains("`origin = \"https://api.example.com\"`"),
+        "{}",
+        found.remedy
+    );
+    let found = explained(
+        &wire,
+        &Given {
+            received: Some(received),
+            ..Given::default()
+        },
+    )
+    .unwrap();
+    assert!(
+        found.remedy.contains("`origin` says otherwise"),
+        "{}",
+        found.remedy
+    );
 }
 
 #[test]
 fn what_is_to_be_set_is_named_once_and_whole() {
     let mut wire = signed(&get("/photos"));
     (wire.scheme, wire.authority) = (Scheme::Http, b"inner.example.com".into());
-    let forwarded = Forwarded { host: Some(b"api.example.com"), prefix: Some(b"/api"), ..Forwarded::default() };
-    let found = explained(&wire, &Given { forwarded, ..Given::default() }).unwrap();
+    let forwarded = Forwarded {
+        host: Some(b"api.example.com"),
+        prefix: Some(b"/api"),
+        ..Forwarded::default()
+    };
+    let found = explained(
+        &wire,
+        &Given {
+            forwarded,
+            ..Given::default()
+        },
+    )
+    .unwrap();
     assert_eq!(found.causes, [Cause::Scheme, Cause::Host]);
     let remedy = "the client signs `https://api.example.com`, and a proxy in front changed that: set `origin = \
                   \"https://api.example.com\"`";
@@ -148,9 +269,23 @@ fn what_is_to_be_set_is_named_once_and_whole() {
     let mut wire = signed(&get("/api/v1/photos"));
     (wire.path_prefix, wire.target) = (b"/v1".into(), b"/photos".into());
     let setting = Setting::PublicUrl;
-    let found = explained(&wire, &Given { forwarded, setting, ..Given::default() }).unwrap();
+    let found = explained(
+        &wire,
+        &Given {
+            forwarded,
+            setting,
+            ..Given::default()
+        },
+    )
+    .unwrap();
     assert_eq!(found.causes, [Cause::PathPrefixStripped]);
-    assert!(found.remedy.contains("`http.public_url = \"https://api.example.com/api/v1\"`"), "{}", found.remedy);
+    assert!(
+        found
+            .remedy
+            .contains("`http.public_url = \"https://api.example.com/api/v1\"`"),
+        "{}",
+        found.remedy
+    );
 }
 
 proptest! {
@@ -193,15 +328,22 @@ proptest! {
     }
 }
 
-const METHODS: [SignatureMethod; 4] =
-    [SignatureMethod::HmacSha1, SignatureMethod::HmacSha256, SignatureMethod::HmacSha512, SignatureMethod::Plaintext];
+const METHODS: [SignatureMethod; 4] = [
+    SignatureMethod::HmacSha1,
+    SignatureMethod::HmacSha256,
+    SignatureMethod::HmacSha512,
+    SignatureMethod::Plaintext,
+];
 
 fn get(target: &str) -> Draft<'_> {
     draft_of(b"GET", target.as_bytes())
 }
 
 fn draft_of<'a>(method: &'a [u8], target: &'a [u8]) -> Draft<'a> {
-    Draft { method, ..draft(target) }
+    Draft {
+        method,
+        ..draft(target)
+    }
 }
 
 fn signed(draft: &Draft<'_>) -> Wire {
@@ -209,8 +351,16 @@ fn signed(draft: &Draft<'_>) -> Wire {
 }
 
 fn signed_with(draft: &Draft<'_>, method: SignatureMethod, consumer: &[u8]) -> Wire {
-    let key = SigningKey::Secrets { consumer, token: TOKEN_SECRET };
-    let signer = Signer { consumer_key: b"key", token: Some(b"token"), method, key };
+    let key = SigningKey::Secrets {
+        consumer,
+        token: TOKEN_SECRET,
+    };
+    let signer = Signer {
+        consumer_key: b"key",
+        token: Some(b"token"),
+        method,
+        key,
+    };
     Wire::signed(draft, signer.sign(draft).unwrap())
 }
 
@@ -223,10 +373,13 @@ fn encoded_parameters() -> String {
 fn with_mac(mut wire: Wire, base_string: &str) -> Wire {
     use crate::oauth::{hmac_key::HmacKey, signature::signing_key};
     let key = signing_key(CONSUMER_SECRET, b"");
-    let mac =
-        HmacKey::new(SignatureMethod::HmacSha1.hash(), &key).sign(base_string.as_bytes(), |mac| STANDARD.encode(mac));
+    let mac = HmacKey::new(SignatureMethod::HmacSha1.hash(), &key)
+        .sign(base_string.as_bytes(), |mac| STANDARD.encode(mac));
     let header = String::from_utf8(wire.authorization.remove(0)).unwrap();
-    wire.authorization(header.replace("oauth_signature=\"AAAA\"", &format!("oauth_signature=\"{mac}\"")))
+    wire.authorization(header.replace(
+        "oauth_signature=\"AAAA\"",
+        &format!("oauth_signature=\"{mac}\""),
+    ))
 }
 
 /// What is known beside the request and the keys.
@@ -244,7 +397,13 @@ fn explained(wire: &Wire, given: &Given<'_>) -> Option<Diagnosis> {
 }
 
 fn diagnose_with(request: Request<'_>, given: &Given<'_>, budget: u32) -> Option<Diagnosis> {
-    let Given { compat, forwarded, received, setting, reveal } = *given;
+    let Given {
+        compat,
+        forwarded,
+        received,
+        setting,
+        reveal,
+    } = *given;
     let evidence = Evidence {
         request: &request,
         limits: &Limits::default(),

@@ -15,7 +15,10 @@ fn with(more: &str) -> Wire {
 fn the_scheme_is_compared_without_regard_to_case() {
     for scheme in ["OAuth", "oauth", "OAUTH", "oAuTh"] {
         let header = header_of(PARAMETERS).replacen("OAuth", scheme, 1);
-        assert!(read(&header).parsed(|signed| signed.in_header()), "{scheme}");
+        assert!(
+            read(&header).parsed(|signed| signed.in_header()),
+            "{scheme}"
+        );
     }
 }
 
@@ -23,12 +26,27 @@ fn the_scheme_is_compared_without_regard_to_case() {
 fn white_space_between_parameters_is_optional_and_of_any_kind() {
     let expected = Wire::get("/").in_header().base_string();
     for separator in [",", ", ", " , ", ",\t", "\t,\t ", ",\r\n  ", " ,, ", ", ,"] {
-        assert_eq!(read(&header_of(PARAMETERS).replace(", ", separator)).base_string(), expected, "{separator:?}");
+        assert_eq!(
+            read(&header_of(PARAMETERS).replace(", ", separator)).base_string(),
+            expected,
+            "{separator:?}"
+        );
     }
-    for (around, instead) in [("OAuth ", "OAuth\t"), ("OAuth ", "  OAuth   "), ("=\"", " = \"")] {
-        assert_eq!(read(&header_of(PARAMETERS).replace(around, instead)).base_string(), expected, "{instead:?}");
+    for (around, instead) in [
+        ("OAuth ", "OAuth\t"),
+        ("OAuth ", "  OAuth   "),
+        ("=\"", " = \""),
+    ] {
+        assert_eq!(
+            read(&header_of(PARAMETERS).replace(around, instead)).base_string(),
+            expected,
+            "{instead:?}"
+        );
     }
-    assert_eq!(read(&format!("{} , ", header_of(PARAMETERS))).base_string(), expected);
+    assert_eq!(
+        read(&format!("{} , ", header_of(PARAMETERS))).base_string(),
+        expected
+    );
 }
 
 #[test]
@@ -43,7 +61,10 @@ fn raw_base64_in_a_value_is_read_as_it_stands() {
 
 #[test]
 fn a_parameter_of_no_protocol_is_signed_too() {
-    assert_eq!(with(r#"x_mode="a", b="", a="2", a="1""#).parameters(), "a=1&a=2&b=&x_mode=a");
+    assert_eq!(
+        with(r#"x_mode="a", b="", a="2", a="1""#).parameters(),
+        "a=1&a=2&b=&x_mode=a"
+    );
 }
 
 #[test]
@@ -54,23 +75,48 @@ fn a_name_may_be_percent_encoded() {
 
 #[test]
 fn the_realm_is_not_signed_and_not_decoded() {
-    for realm in ["Photos", "", "1234567_SB1", "a, b=\\\"c\\\"", "http://photos.example.net/", "100%zz", "\\\\"] {
+    for realm in [
+        "Photos",
+        "",
+        "1234567_SB1",
+        "a, b=\\\"c\\\"",
+        "http://photos.example.net/",
+        "100%zz",
+        "\\\\",
+    ] {
         let wire = with(&format!("realm=\"{realm}\""));
-        assert_eq!(wire.base_string(), Wire::get("/").in_header().base_string(), "{realm}");
+        assert_eq!(
+            wire.base_string(),
+            Wire::get("/").in_header().base_string(),
+            "{realm}"
+        );
         let text = realm.replace("\\\"", "\"").replace("\\\\", "\\");
-        assert!(wire.parsed(|signed| signed.realm() == Some(text.as_bytes())), "{realm}");
+        assert!(
+            wire.parsed(|signed| signed.realm() == Some(text.as_bytes())),
+            "{realm}"
+        );
     }
-    assert!(Wire::get("/").in_header().parsed(|signed| signed.realm().is_none()));
+    assert!(
+        Wire::get("/")
+            .in_header()
+            .parsed(|signed| signed.realm().is_none())
+    );
 }
 
 #[test]
 fn a_realm_outside_of_the_header_is_an_ordinary_parameter() {
-    assert_eq!(Wire::get("/?realm=Photos").in_header().parameters(), "realm=Photos");
+    assert_eq!(
+        Wire::get("/?realm=Photos").in_header().parameters(),
+        "realm=Photos"
+    );
 }
 
 #[test]
 fn a_second_realm_is_malformed() {
-    assert_eq!(with(r#"realm="a", Realm="b""#).refusal(), Some(Rejection::HeaderMalformed));
+    assert_eq!(
+        with(r#"realm="a", Realm="b""#).refusal(),
+        Some(Rejection::HeaderMalformed)
+    );
 }
 
 #[test]
@@ -92,14 +138,22 @@ fn what_is_not_a_list_of_quoted_values_is_malformed() {
         "OAuth=",
         "OAuth:x",
     ] {
-        assert_eq!(read(header).refusal(), Some(Rejection::HeaderMalformed), "{header}");
+        assert_eq!(
+            read(header).refusal(),
+            Some(Rejection::HeaderMalformed),
+            "{header}"
+        );
     }
 }
 
 #[test]
 fn a_bad_escape_is_refused_in_name_and_value() {
     for pair in [r#"a="%G1""#, r#"a="%4""#, r#"a="%""#, r#"%zz="a""#] {
-        assert_eq!(with(pair).refusal(), Some(Rejection::BadEscape(Place::Header)), "{pair}");
+        assert_eq!(
+            with(pair).refusal(),
+            Some(Rejection::BadEscape(Place::Header)),
+            "{pair}"
+        );
     }
 }
 
@@ -111,12 +165,20 @@ fn a_duplicate_in_the_header_is_refused_and_not_collapsed() {
 
 #[test]
 fn another_scheme_is_no_signature() {
-    for header in
-        ["Bearer oauth_token", "Basic dTpw", "OAuth2 x", "oauth_token=\"x\"", "Bearer a,b,oauth=\"c\"", "", " "]
-    {
+    for header in [
+        "Bearer oauth_token",
+        "Basic dTpw",
+        "OAuth2 x",
+        "oauth_token=\"x\"",
+        "Bearer a,b,oauth=\"c\"",
+        "",
+        " ",
+    ] {
         assert!(read(header).is_unsigned(), "{header}");
     }
-    let two = Wire::get("/").authorization("Bearer a").authorization("Basic b");
+    let two = Wire::get("/")
+        .authorization("Bearer a")
+        .authorization("Basic b");
     assert!(two.is_unsigned());
 }
 
@@ -129,9 +191,24 @@ fn a_request_may_be_signed_beside_another_scheme_in_the_query() {
 #[test]
 fn two_authorization_headers_are_refused() {
     let several = Some(Rejection::SeveralAuthorizations);
-    for other in [&*header_of(PARAMETERS), "OAuth a=\"b\"", "OAuth", "Bearer a", "Basic b", ""] {
-        assert_eq!(Wire::get("/").in_header().authorization(other).refusal(), several, "{other}");
-        assert_eq!(Wire::get("/").authorization(other).in_header().refusal(), several, "{other}");
+    for other in [
+        &*header_of(PARAMETERS),
+        "OAuth a=\"b\"",
+        "OAuth",
+        "Bearer a",
+        "Basic b",
+        "",
+    ] {
+        assert_eq!(
+            Wire::get("/").in_header().authorization(other).refusal(),
+            several,
+            "{other}"
+        );
+        assert_eq!(
+            Wire::get("/").authorization(other).in_header().refusal(),
+            several,
+            "{other}"
+        );
     }
 }
 
@@ -152,17 +229,34 @@ fn two_authorization_headers_joined_by_a_proxy_are_refused() {
         format!(",{signed}"),
         "Bearer a,OAuth".to_owned(),
     ] {
-        assert_eq!(read(&joined).refusal(), Some(Rejection::SeveralAuthorizations), "{joined}");
+        assert_eq!(
+            read(&joined).refusal(),
+            Some(Rejection::SeveralAuthorizations),
+            "{joined}"
+        );
     }
 }
 
 #[test]
 fn the_scheme_without_protocol_parameters_is_malformed_and_not_unsigned() {
-    for header in ["OAuth", "oauth ", "OAuth realm=\"Photos\"", "OAuth a=\"b\"", "OAuth OAuth_Nonce=\"n\"", "OAuth ,"] {
+    for header in [
+        "OAuth",
+        "oauth ",
+        "OAuth realm=\"Photos\"",
+        "OAuth a=\"b\"",
+        "OAuth OAuth_Nonce=\"n\"",
+        "OAuth ,",
+    ] {
         let refusal = read(header).refusal().unwrap();
         assert_eq!(refusal.reason(), "parameter_absent", "{header}");
         let names: Vec<_> = refusal.parameters().names().collect();
-        let all = ["oauth_consumer_key", "oauth_nonce", "oauth_signature", "oauth_signature_method", "oauth_timestamp"];
+        let all = [
+            "oauth_consumer_key",
+            "oauth_nonce",
+            "oauth_signature",
+            "oauth_signature_method",
+            "oauth_timestamp",
+        ];
         assert_eq!(names, all, "{header}");
     }
 }
@@ -174,5 +268,8 @@ fn the_realm_does_not_count_as_a_place() {
 }
 
 fn duplicate_nonce() -> Option<Rejection> {
-    Some(Rejection::Duplicate { parameter: crate::oauth::Parameter::Nonce, place: Place::Header })
+    Some(Rejection::Duplicate {
+        parameter: crate::oauth::Parameter::Nonce,
+        place: Place::Header,
+    })
 }

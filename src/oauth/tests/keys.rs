@@ -27,7 +27,10 @@ fn a_public_key_is_read_from_each_kind_of_pem_and_is_the_same_key() {
 
 #[test]
 fn a_pem_may_have_text_around_it_and_other_line_ends() {
-    let text = format!("subject=printer\n\n{}\ntrailing", STRANGER.replace('\n', "\r\n"));
+    let text = format!(
+        "subject=printer\n\n{}\ntrailing",
+        STRANGER.replace('\n', "\r\n")
+    );
     let key = RsaPublicKey::from_pem(&text).unwrap();
     assert_eq!((key.bits(), key.to_pem()), (1024, STRANGER.to_owned()));
 }
@@ -36,14 +39,28 @@ fn a_pem_may_have_text_around_it_and_other_line_ends() {
 fn what_is_not_an_rsa_public_key_is_refused_with_its_reason() {
     let of = |pem: &str| RsaPublicKey::from_pem(pem).unwrap_err();
     let ec = rcgen::KeyPair::generate().unwrap();
-    for text in ["", "ssh-rsa AAAA", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n", &ec.public_key_pem()] {
+    for text in [
+        "",
+        "ssh-rsa AAAA",
+        "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n",
+        &ec.public_key_pem(),
+    ] {
         assert_eq!(of(text), RsaPublicKeyError::NotAKey, "{text}");
     }
-    assert_eq!(of(&STRANGER.replace("END PUBLIC", "END RSA PUBLIC")), RsaPublicKeyError::NotAKey);
-    assert_eq!(of(&STRANGER.replace("MIGf", "MIG!")), RsaPublicKeyError::NotAKey);
+    assert_eq!(
+        of(&STRANGER.replace("END PUBLIC", "END RSA PUBLIC")),
+        RsaPublicKeyError::NotAKey
+    );
+    assert_eq!(
+        of(&STRANGER.replace("MIGf", "MIG!")),
+        RsaPublicKeyError::NotAKey
+    );
     assert_eq!(of(&rsa_key().private_pem), RsaPublicKeyError::Private);
     assert_eq!(of(SHORT), RsaPublicKeyError::Length(512));
-    assert_eq!(of(SHORT).to_string(), "the RSA key has 512 bits: expected 1024 to 8192");
+    assert_eq!(
+        of(SHORT).to_string(),
+        "the RSA key has 512 bits: expected 1024 to 8192"
+    );
 }
 
 #[test]
@@ -64,18 +81,28 @@ fn a_private_key_is_read_from_both_kinds_of_pem() {
     let private = rsa::PrivateKey::from_pkcs8_pem(&rsa_key().private_pem).unwrap();
     let pkcs1 = private.to_pkcs1_pem(rsa::pkcs8::LineEnding::LF).unwrap();
     assert!(RsaPrivateKey::from_pem(&pkcs1).is_ok());
-    assert_eq!(RsaPrivateKey::from_pem(STRANGER).unwrap_err(), RsaPrivateKeyError);
+    assert_eq!(
+        RsaPrivateKey::from_pem(STRANGER).unwrap_err(),
+        RsaPrivateKeyError
+    );
     assert_eq!(RsaPrivateKey::from_pem("").unwrap_err(), RsaPrivateKeyError);
 }
 
 #[test]
 fn a_private_key_is_never_shown() {
-    assert_eq!(format!("{:?}", rsa_key().private), "RsaPrivateKey(redacted)");
+    assert_eq!(
+        format!("{:?}", rsa_key().private),
+        "RsaPrivateKey(redacted)"
+    );
 }
 
 fn certificate() -> String {
     let pair = rcgen::KeyPair::from_pem(&rsa_key().private_pem).unwrap();
-    rcgen::CertificateParams::new(["printer.example.com".to_owned()]).unwrap().self_signed(&pair).unwrap().pem()
+    rcgen::CertificateParams::new(["printer.example.com".to_owned()])
+        .unwrap()
+        .self_signed(&pair)
+        .unwrap()
+        .pem()
 }
 
 /// 512 bits.

@@ -23,8 +23,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{
-    Body, BodyHashRule, Compat, Draft, KeySchedule, Keys, Limits, Place, Rejection, Request, RsaPrivateKey,
-    RsaPublicKey, Scheme, Signed, SignedRequest, Stamp,
+    Body, BodyHashRule, Compat, Draft, KeySchedule, Keys, Limits, Place, Rejection, Request,
+    RsaPrivateKey, RsaPublicKey, Scheme, Signed, SignedRequest, Stamp,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -87,7 +87,11 @@ impl Wire {
             authority: draft.authority.into(),
             path_prefix: Vec::new(),
             target: signed.target,
-            authorization: signed.authorization.map(String::into_bytes).into_iter().collect(),
+            authorization: signed
+                .authorization
+                .map(String::into_bytes)
+                .into_iter()
+                .collect(),
             content_type: signed.content_type.into_iter().collect(),
             body: Some(signed.body),
         }
@@ -121,7 +125,10 @@ impl Wire {
     fn parameters(&self) -> String {
         let base_string = self.base_string();
         let joined = decoded(base_string.rsplit('&').next().unwrap());
-        let others: Vec<_> = joined.split('&').filter(|pair| !pair.starts_with("oauth_")).collect();
+        let others: Vec<_> = joined
+            .split('&')
+            .filter(|pair| !pair.starts_with("oauth_"))
+            .collect();
         others.join("&")
     }
 
@@ -137,9 +144,16 @@ impl Wire {
         self.verify_with(keys, &KeySchedule::default(), rule)
     }
 
-    fn verify_with(&self, keys: &Keys<'_>, schedule: &KeySchedule, rule: BodyHashRule) -> Result<(), Rejection> {
+    fn verify_with(
+        &self,
+        keys: &Keys<'_>,
+        schedule: &KeySchedule,
+        rule: BodyHashRule,
+    ) -> Result<(), Rejection> {
         self.with_request(|request| match request.parse(&Limits::default())? {
-            Some(signed) => signed.verify_under(Compat::NONE, keys, schedule, rule).map(|_| ()),
+            Some(signed) => signed
+                .verify_under(Compat::NONE, keys, schedule, rule)
+                .map(|_| ()),
             None => panic!("the request is not signed"),
         })
     }
@@ -155,7 +169,10 @@ fn draft(target: &[u8]) -> Draft<'_> {
         content_type: None,
         body: b"",
         place: Place::Header,
-        stamp: Stamp { timestamp: 137_131_200, nonce: b"wIjqoS" },
+        stamp: Stamp {
+            timestamp: 137_131_200,
+            nonce: b"wIjqoS",
+        },
         realm: None,
         body_hash: false,
         extensions: &[],
@@ -163,25 +180,44 @@ fn draft(target: &[u8]) -> Draft<'_> {
 }
 
 fn secrets<'k>(consumer: &'k [&'k [u8]], token: Option<&'k [u8]>) -> Keys<'k> {
-    Keys { consumer_secrets: consumer, token_secret: token, rsa_public_keys: &[] }
+    Keys {
+        consumer_secrets: consumer,
+        token_secret: token,
+        rsa_public_keys: &[],
+    }
 }
 
 /// `a=1&b=2` as the value of an `Authorization` header.
 fn header_of(form: &str) -> String {
-    let pairs: Vec<_> = form.split('&').filter_map(|pair| pair.split_once('=')).collect();
-    let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+    let pairs: Vec<_> = form
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .collect();
+    let pairs: Vec<_> = pairs
+        .into_iter()
+        .map(|(name, value)| format!("{name}=\"{value}\""))
+        .collect();
     format!("OAuth {}", pairs.join(", "))
 }
 
 /// The parameters of [`PARAMETERS`] with one replaced, or left out.
 fn with_parameter(name: &str, value: Option<&str>) -> String {
-    let others = PARAMETERS.split('&').filter(|pair| !pair.starts_with(&format!("{name}=")));
+    let others = PARAMETERS
+        .split('&')
+        .filter(|pair| !pair.starts_with(&format!("{name}=")));
     let replaced = value.map(|value| format!("{name}={value}"));
-    others.map(str::to_owned).chain(replaced).collect::<Vec<_>>().join("&")
+    others
+        .map(str::to_owned)
+        .chain(replaced)
+        .collect::<Vec<_>>()
+        .join("&")
 }
 
 fn decoded(text: &str) -> String {
-    percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8()
+        .unwrap()
+        .into_owned()
 }
 
 /// A new RSA key of 2048 bits, the private half as PKCS #8.
@@ -199,7 +235,8 @@ fn rsa_key() -> &'static RsaKey {
         RsaKey {
             private: RsaPrivateKey::from_pem(&private_pem).unwrap(),
             private_pem,
-            public: RsaPublicKey::from_pem(&pem("RSA PUBLIC KEY", pair.public_key().as_ref())).unwrap(),
+            public: RsaPublicKey::from_pem(&pem("RSA PUBLIC KEY", pair.public_key().as_ref()))
+                .unwrap(),
         }
     });
     &KEY
@@ -207,6 +244,13 @@ fn rsa_key() -> &'static RsaKey {
 
 fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    let lines: Vec<_> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| str::from_utf8(line).unwrap())
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }

@@ -18,9 +18,13 @@ fn at(place: Place, form: &str) -> Wire {
 #[test]
 fn every_required_parameter_that_is_missing_is_named() {
     for place in PLACES {
-        for name in
-            ["oauth_consumer_key", "oauth_nonce", "oauth_signature", "oauth_signature_method", "oauth_timestamp"]
-        {
+        for name in [
+            "oauth_consumer_key",
+            "oauth_nonce",
+            "oauth_signature",
+            "oauth_signature_method",
+            "oauth_timestamp",
+        ] {
             let refusal = at(place, &with_parameter(name, None)).refusal().unwrap();
             assert_eq!(refusal.problem(), "parameter_absent");
             assert_eq!(refusal.parameters().names().collect::<Vec<_>>(), [name]);
@@ -33,9 +37,12 @@ fn every_required_parameter_that_is_missing_is_named() {
 // P1
 #[test]
 fn plaintext_needs_neither_timestamp_nor_nonce() {
-    let wire = Wire::get("/?oauth_consumer_key=key&oauth_signature_method=PLAINTEXT&oauth_signature=s%26");
+    let wire =
+        Wire::get("/?oauth_consumer_key=key&oauth_signature_method=PLAINTEXT&oauth_signature=s%26");
     wire.parsed(|signed| assert_eq!((signed.timestamp(), signed.nonce()), (None, None)));
-    let refusal = Wire::get("/?oauth_signature_method=PLAINTEXT").refusal().unwrap();
+    let refusal = Wire::get("/?oauth_signature_method=PLAINTEXT")
+        .refusal()
+        .unwrap();
     let names: Vec<_> = refusal.parameters().names().collect();
     assert_eq!(names, ["oauth_consumer_key", "oauth_signature"]);
 }
@@ -45,8 +52,14 @@ fn plaintext_with_a_timestamp_or_nonce_must_have_good_ones() {
     let plaintext = with_parameter("oauth_signature_method", Some("PLAINTEXT"));
     at(Place::Query, &plaintext).parsed(|signed| assert_eq!(signed.timestamp(), Some(137_131_200)));
     let refusal = |from: &str, to: &str| at(Place::Query, &plaintext.replace(from, to)).refusal();
-    assert_eq!(refusal("oauth_timestamp=137131200", "oauth_timestamp=1x"), Some(Rejection::TimestampMalformed));
-    assert_eq!(refusal("oauth_nonce=n", "oauth_nonce="), Some(Rejection::Empty(Parameter::Nonce)));
+    assert_eq!(
+        refusal("oauth_timestamp=137131200", "oauth_timestamp=1x"),
+        Some(Rejection::TimestampMalformed)
+    );
+    assert_eq!(
+        refusal("oauth_nonce=n", "oauth_nonce="),
+        Some(Rejection::Empty(Parameter::Nonce))
+    );
 }
 
 // P2
@@ -57,19 +70,36 @@ fn an_empty_token_is_no_token_and_is_signed() {
         assert!(wire.parsed(|signed| signed.token().is_none()));
         assert!(wire.base_string().contains("oauth_token%3D"));
     }
-    assert!(!at(Place::Query, PARAMETERS).base_string().contains("oauth_token"));
+    assert!(
+        !at(Place::Query, PARAMETERS)
+            .base_string()
+            .contains("oauth_token")
+    );
 }
 
 // P3
 #[test]
 fn the_version_is_1_0_or_left_out() {
     assert!(
-        at(Place::Header, &format!("{PARAMETERS}&oauth_version=1.0")).base_string().contains("oauth_version%3D1.0")
+        at(Place::Header, &format!("{PARAMETERS}&oauth_version=1.0"))
+            .base_string()
+            .contains("oauth_version%3D1.0")
     );
-    assert!(!at(Place::Header, PARAMETERS).base_string().contains("oauth_version"));
+    assert!(
+        !at(Place::Header, PARAMETERS)
+            .base_string()
+            .contains("oauth_version")
+    );
     for version in ["", "1.1", "1.0b", "2.0", "1.00", "%201.0"] {
-        let wire = at(Place::Header, &format!("{PARAMETERS}&oauth_version={version}"));
-        assert_eq!(wire.refusal(), Some(Rejection::VersionUnsupported), "{version}");
+        let wire = at(
+            Place::Header,
+            &format!("{PARAMETERS}&oauth_version={version}"),
+        );
+        assert_eq!(
+            wire.refusal(),
+            Some(Rejection::VersionUnsupported),
+            "{version}"
+        );
     }
 }
 
@@ -80,25 +110,46 @@ fn a_protocol_parameter_that_stands_there_twice_is_refused() {
         for parameter in Parameter::ALL {
             for (first, second) in [("a", "a"), ("a", "b"), ("", "")] {
                 let name = parameter.name();
-                let form = format!("{}&{name}={first}&{name}={second}", with_parameter(name, None));
+                let form = format!(
+                    "{}&{name}={first}&{name}={second}",
+                    with_parameter(name, None)
+                );
                 let expected = Some(Rejection::Duplicate { parameter, place });
                 assert_eq!(at(place, &form).refusal(), expected, "{form}");
             }
         }
         let form = format!("oauth_language=de&{PARAMETERS}&oauth_language=de");
-        assert_eq!(at(place, &form).refusal(), Some(Rejection::DuplicateExtension(place)));
+        assert_eq!(
+            at(place, &form).refusal(),
+            Some(Rejection::DuplicateExtension(place))
+        );
     }
 }
 
 // P4
 #[test]
 fn a_duplicate_is_found_behind_its_encoding() {
-    for name in ["oauth%5Fnonce", "%6Fauth_nonce", "%6f%61uth_nonce", "oauth_n%6fnce"] {
-        let expected = Some(Rejection::Duplicate { parameter: Parameter::Nonce, place: Place::Query });
-        assert_eq!(at(Place::Query, &format!("{PARAMETERS}&{name}=x")).refusal(), expected, "{name}");
+    for name in [
+        "oauth%5Fnonce",
+        "%6Fauth_nonce",
+        "%6f%61uth_nonce",
+        "oauth_n%6fnce",
+    ] {
+        let expected = Some(Rejection::Duplicate {
+            parameter: Parameter::Nonce,
+            place: Place::Query,
+        });
+        assert_eq!(
+            at(Place::Query, &format!("{PARAMETERS}&{name}=x")).refusal(),
+            expected,
+            "{name}"
+        );
     }
     let wire = at(Place::Query, &format!("{PARAMETERS}&oauth_x=1&oauth%5Fx=1"));
-    assert_eq!(wire.refusal(), Some(Rejection::DuplicateExtension(Place::Query)));
+    assert_eq!(
+        wire.refusal(),
+        Some(Rejection::DuplicateExtension(Place::Query))
+    );
 }
 
 // P5
@@ -106,7 +157,13 @@ fn a_duplicate_is_found_behind_its_encoding() {
 fn all_protocol_parameters_stand_in_one_place() {
     for first in PLACES {
         for second in PLACES.into_iter().filter(|&second| second != first) {
-            for stray in ["oauth_token=t", "oauth_language=de", "oauth_nonce=n", "oauth_=", "oauth%5Fx=1"] {
+            for stray in [
+                "oauth_token=t",
+                "oauth_language=de",
+                "oauth_nonce=n",
+                "oauth_=",
+                "oauth%5Fx=1",
+            ] {
                 let mut wire = at(first, PARAMETERS);
                 let other = at(second, stray);
                 wire.authorization.extend(other.authorization);
@@ -114,7 +171,11 @@ fn all_protocol_parameters_stand_in_one_place() {
                 wire.target = [&wire.target[1..], &other.target[1..]].concat();
                 wire.target.insert(0, b'/');
                 wire.body = Some([wire.body.unwrap(), other.body.unwrap()].concat());
-                assert_eq!(wire.refusal(), Some(Rejection::SeveralPlaces), "{first:?} {second:?} {stray}");
+                assert_eq!(
+                    wire.refusal(),
+                    Some(Rejection::SeveralPlaces),
+                    "{first:?} {second:?} {stray}"
+                );
             }
         }
     }
@@ -132,25 +193,52 @@ fn parameters_are_not_gathered_from_two_places() {
 #[test]
 fn names_and_values_are_case_sensitive() {
     assert!(Wire::get("/?OAuth_Token=x&OAUTH_NONCE=y&Oauth_signature=z").is_unsigned());
-    assert_eq!(Wire::get("/?OAuth_Nonce=x&OAuth_Nonce=x").in_header().parameters(), "OAuth_Nonce=x&OAuth_Nonce=x");
-    for method in ["hmac-sha1", "HMAC-SHA1 ", "HMAC-MD5", "RSA-PSS", "plaintext", ""] {
+    assert_eq!(
+        Wire::get("/?OAuth_Nonce=x&OAuth_Nonce=x")
+            .in_header()
+            .parameters(),
+        "OAuth_Nonce=x&OAuth_Nonce=x"
+    );
+    for method in [
+        "hmac-sha1",
+        "HMAC-SHA1 ",
+        "HMAC-MD5",
+        "RSA-PSS",
+        "plaintext",
+        "",
+    ] {
         let form = with_parameter("oauth_signature_method", Some(method));
         let expected = match method {
             "" => Rejection::Empty(Parameter::SignatureMethod),
             _ => Rejection::SignatureMethodUnsupported,
         };
-        assert_eq!(at(Place::Query, &form).refusal(), Some(expected), "{method}");
+        assert_eq!(
+            at(Place::Query, &form).refusal(),
+            Some(expected),
+            "{method}"
+        );
     }
 }
 
 // P7
 #[test]
 fn nonces_keys_and_tokens_are_of_any_length_and_alphabet() {
-    for value in ["a", "wIjqoS", "0b2e7c1e-6a9f-4bd8-8b2a-9f6c0a1c2d3e", "a+/=", "ü ñ", "\u{7}%", "\""] {
+    for value in [
+        "a",
+        "wIjqoS",
+        "0b2e7c1e-6a9f-4bd8-8b2a-9f6c0a1c2d3e",
+        "a+/=",
+        "ü ñ",
+        "\u{7}%",
+        "\"",
+    ] {
         for place in PLACES {
             let sent = crate::oauth::encode::encoded(value.as_bytes());
             let form = with_parameter("oauth_nonce", Some(&sent)) + "&oauth_token=" + &sent;
-            let form = form.replace("oauth_consumer_key=key", &format!("oauth_consumer_key={sent}"));
+            let form = form.replace(
+                "oauth_consumer_key=key",
+                &format!("oauth_consumer_key={sent}"),
+            );
             at(place, &form).parsed(|signed| {
                 assert_eq!(signed.nonce(), Some(value.as_bytes()));
                 assert_eq!(signed.token(), Some(value.as_bytes()));
@@ -163,21 +251,40 @@ fn nonces_keys_and_tokens_are_of_any_length_and_alphabet() {
 // P7
 #[test]
 fn a_value_has_an_upper_bound_and_most_may_not_be_empty() {
-    for parameter in [Parameter::ConsumerKey, Parameter::Nonce, Parameter::Signature, Parameter::Timestamp] {
-        let of = |value: &str| at(Place::Header, &with_parameter(parameter.name(), Some(value))).refusal();
+    for parameter in [
+        Parameter::ConsumerKey,
+        Parameter::Nonce,
+        Parameter::Signature,
+        Parameter::Timestamp,
+    ] {
+        let of = |value: &str| {
+            at(
+                Place::Header,
+                &with_parameter(parameter.name(), Some(value)),
+            )
+            .refusal()
+        };
         assert_eq!(of(""), Some(Rejection::Empty(parameter)));
         assert_eq!(of(&"a".repeat(4097)), Some(Rejection::TooLong(parameter)));
     }
     // What counts is the decoded length.
     let nonce = "%00".repeat(4096);
-    assert!(at(Place::Header, &with_parameter("oauth_nonce", Some(&nonce))).refusal().is_none());
+    assert!(
+        at(Place::Header, &with_parameter("oauth_nonce", Some(&nonce)))
+            .refusal()
+            .is_none()
+    );
 }
 
 // P8
 #[test]
 fn unknown_protocol_parameters_are_signed_and_not_refused() {
     for place in PLACES {
-        let base_string = at(place, &format!("{PARAMETERS}&oauth_language=de&xoauth_x=y&oauth_=")).base_string();
+        let base_string = at(
+            place,
+            &format!("{PARAMETERS}&oauth_language=de&xoauth_x=y&oauth_="),
+        )
+        .base_string();
         for pair in ["oauth_language%3Dde", "xoauth_x%3Dy", "oauth_%3D%26"] {
             assert!(base_string.contains(pair), "{base_string}");
         }
@@ -186,7 +293,12 @@ fn unknown_protocol_parameters_are_signed_and_not_refused() {
 
 #[test]
 fn a_timestamp_is_a_positive_whole_number() {
-    let of = |text: &str| at(Place::Header, &with_parameter("oauth_timestamp", Some(text)));
+    let of = |text: &str| {
+        at(
+            Place::Header,
+            &with_parameter("oauth_timestamp", Some(text)),
+        )
+    };
     for (text, seconds) in [
         ("1", 1),
         ("137131200", 137_131_200),
@@ -194,23 +306,54 @@ fn a_timestamp_is_a_positive_whole_number() {
         ("99999999999999", 99_999_999_999_999),
         ("18446744073709551615", u64::MAX),
     ] {
-        assert_eq!(of(text).parsed(|signed| signed.timestamp()), Some(seconds), "{text}");
+        assert_eq!(
+            of(text).parsed(|signed| signed.timestamp()),
+            Some(seconds),
+            "{text}"
+        );
     }
-    for text in ["0", "000", "+1", "-1", "1.5", "%201", "1%20", "1e9", "0x1", "١", "18446744073709551616", "now"] {
-        let sent = if text.is_ascii() { text.to_owned() } else { crate::oauth::encode::encoded(text.as_bytes()) };
-        assert_eq!(of(&sent).refusal(), Some(Rejection::TimestampMalformed), "{text}");
+    for text in [
+        "0",
+        "000",
+        "+1",
+        "-1",
+        "1.5",
+        "%201",
+        "1%20",
+        "1e9",
+        "0x1",
+        "١",
+        "18446744073709551616",
+        "now",
+    ] {
+        let sent = if text.is_ascii() {
+            text.to_owned()
+        } else {
+            crate::oauth::encode::encoded(text.as_bytes())
+        };
+        assert_eq!(
+            of(&sent).refusal(),
+            Some(Rejection::TimestampMalformed),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn a_timestamp_in_milliseconds_is_told_so() {
-    let wire = at(Place::Header, &with_parameter("oauth_timestamp", Some("1371312000000")));
+    let wire = at(
+        Place::Header,
+        &with_parameter("oauth_timestamp", Some("1371312000000")),
+    );
     assert_eq!(wire.refusal(), Some(Rejection::TimestampInMilliseconds));
 }
 
 #[test]
 fn a_timestamp_is_signed_as_it_was_written() {
-    let wire = at(Place::Header, &with_parameter("oauth_timestamp", Some("0137131200")));
+    let wire = at(
+        Place::Header,
+        &with_parameter("oauth_timestamp", Some("0137131200")),
+    );
     assert!(wire.base_string().contains("oauth_timestamp%3D0137131200"));
 }
 
@@ -218,16 +361,30 @@ fn a_timestamp_is_signed_as_it_was_written() {
 fn every_signature_method_has_its_name() {
     for method in SignatureMethod::ALL {
         let form = with_parameter("oauth_signature_method", Some(method.name()));
-        assert_eq!(at(Place::Query, &form).parsed(|signed| signed.signature_method()), method);
+        assert_eq!(
+            at(Place::Query, &form).parsed(|signed| signed.signature_method()),
+            method
+        );
     }
 }
 
 #[test]
 fn too_many_parameters_are_refused_also_when_none_is_signed() {
     let query = format!("/?{}", "a&".repeat(1001));
-    assert_eq!(Wire::get(&query).refusal(), Some(Rejection::TooManyParameters));
-    assert_eq!(Wire::get(&query).in_header().refusal(), Some(Rejection::TooManyParameters));
-    assert!(Wire::get(&format!("/?{}", "a&".repeat(995))).in_header().refusal().is_none());
+    assert_eq!(
+        Wire::get(&query).refusal(),
+        Some(Rejection::TooManyParameters)
+    );
+    assert_eq!(
+        Wire::get(&query).in_header().refusal(),
+        Some(Rejection::TooManyParameters)
+    );
+    assert!(
+        Wire::get(&format!("/?{}", "a&".repeat(995)))
+            .in_header()
+            .refusal()
+            .is_none()
+    );
 }
 
 #[test]
@@ -235,23 +392,44 @@ fn a_request_without_protocol_parameters_is_unsigned_and_not_refused() {
     assert!(Wire::get("/").is_unsigned());
     assert!(Wire::get("/?a=b&xoauth_nonce=n&oaut").is_unsigned());
     assert!(Wire::get("/").body(FORM, "a=b").is_unsigned());
-    assert!(Wire::get("/").body("application/json", "oauth_nonce=n").is_unsigned());
+    assert!(
+        Wire::get("/")
+            .body("application/json", "oauth_nonce=n")
+            .is_unsigned()
+    );
     assert!(Wire::get("/?discount=100%").is_unsigned());
-    assert!(Wire { body: None, ..Wire::get("/").body("application/json", "") }.is_unsigned());
+    assert!(
+        Wire {
+            body: None,
+            ..Wire::get("/").body("application/json", "")
+        }
+        .is_unsigned()
+    );
 }
 
 #[test]
 fn an_unsigned_request_that_may_hide_protocol_parameters_is_refused() {
-    let hidden = Wire { body: None, ..Wire::get("/").body(FORM, "") };
+    let hidden = Wire {
+        body: None,
+        ..Wire::get("/").body(FORM, "")
+    };
     assert_eq!(hidden.refusal(), Some(Rejection::BodyNotWhole));
-    let several = Wire::get("/").body(FORM, "").body("text/plain", "oauth_nonce=n");
+    let several = Wire::get("/")
+        .body(FORM, "")
+        .body("text/plain", "oauth_nonce=n");
     assert_eq!(several.refusal(), Some(Rejection::SeveralContentTypes));
-    assert_eq!(Wire::get("/?oauth_%zz=n").refusal(), Some(Rejection::BadEscape(Place::Query)));
+    assert_eq!(
+        Wire::get("/?oauth_%zz=n").refusal(),
+        Some(Rejection::BadEscape(Place::Query))
+    );
 }
 
 #[test]
 fn a_bad_escape_in_query_or_body_is_refused_once_the_request_is_signed() {
-    assert_eq!(Wire::get("/?discount=100%").in_header().refusal(), Some(Rejection::BadEscape(Place::Query)));
+    assert_eq!(
+        Wire::get("/?discount=100%").in_header().refusal(),
+        Some(Rejection::BadEscape(Place::Query))
+    );
     let body = Wire::get("/").body(FORM, "discount=100%").in_header();
     assert_eq!(body.refusal(), Some(Rejection::BadEscape(Place::Body)));
     let own = at(Place::Query, &with_parameter("oauth_nonce", Some("%4")));

@@ -48,7 +48,11 @@ impl Sketch {
             Content::Form(pairs) => (FORM, written(pairs).into_bytes()),
             Content::Other(body) => ("application/json", body.clone()),
         };
-        let extensions: Vec<_> = self.extension.iter().map(|value| (&b"oauth_x"[..], value.as_slice())).collect();
+        let extensions: Vec<_> = self
+            .extension
+            .iter()
+            .map(|value| (&b"oauth_x"[..], value.as_slice()))
+            .collect();
         let draft = Draft {
             method: self.method.as_bytes(),
             scheme: self.scheme,
@@ -57,17 +61,27 @@ impl Sketch {
             content_type: Some(content_type.as_bytes()),
             body: &body,
             place: self.place,
-            stamp: Stamp { timestamp: self.timestamp, nonce: &self.nonce },
+            stamp: Stamp {
+                timestamp: self.timestamp,
+                nonce: &self.nonce,
+            },
             realm: self.realm.as_deref(),
             body_hash: matches!(self.body, Content::Other(_)),
             extensions: &extensions,
         };
-        let secrets = SigningKey::Secrets { consumer: &self.consumer_secret, token: self.token_secret() };
+        let secrets = SigningKey::Secrets {
+            consumer: &self.consumer_secret,
+            token: self.token_secret(),
+        };
         let signer = Signer {
             consumer_key: &self.consumer_key,
             token: self.token.as_ref().map(|(token, _)| token.as_slice()),
             method: self.signature_method,
-            key: if self.signature_method.is_rsa() { SigningKey::Rsa(&rsa_key().private) } else { secrets },
+            key: if self.signature_method.is_rsa() {
+                SigningKey::Rsa(&rsa_key().private)
+            } else {
+                secrets
+            },
         };
         Wire::signed(&draft, signer.sign(&draft).unwrap())
     }
@@ -105,21 +119,43 @@ fn meaning(wire: &Wire) -> (String, String, Vec<u8>, Pairs, Vec<u8>) {
     pairs.sort();
     let method = String::from_utf8_lossy(&wire.method).to_uppercase();
     let authority = String::from_utf8_lossy(&wire.authority).to_lowercase();
-    let default = if wire.scheme == Scheme::Http { ":80" } else { ":443" };
-    let host = authority.strip_suffix(default).or_else(|| authority.strip_suffix(':')).unwrap_or(&authority).to_owned();
-    (method, host, path, pairs, if is_form { Vec::new() } else { body })
+    let default = if wire.scheme == Scheme::Http {
+        ":80"
+    } else {
+        ":443"
+    };
+    let host = authority
+        .strip_suffix(default)
+        .or_else(|| authority.strip_suffix(':'))
+        .unwrap_or(&authority)
+        .to_owned();
+    (
+        method,
+        host,
+        path,
+        pairs,
+        if is_form { Vec::new() } else { body },
+    )
 }
 
 fn read_form(form: &[u8]) -> Pairs {
     let text = |bytes: &[u8]| {
-        let spaced: Vec<_> = bytes.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
+        let spaced: Vec<_> = bytes
+            .iter()
+            .map(|&byte| if byte == b'+' { b' ' } else { byte })
+            .collect();
         percent_encoding::percent_decode(&spaced).collect::<Vec<_>>()
     };
-    let segments = form.split(|&byte| byte == b'&').filter(|segment| !segment.is_empty());
+    let segments = form
+        .split(|&byte| byte == b'&')
+        .filter(|segment| !segment.is_empty());
     segments
         .map(|segment| {
             let mut halves = segment.splitn(2, |&byte| byte == b'=');
-            (text(halves.next().unwrap()), text(halves.next().unwrap_or_default()))
+            (
+                text(halves.next().unwrap()),
+                text(halves.next().unwrap_or_default()),
+            )
         })
         .collect()
 }
@@ -129,12 +165,18 @@ fn write_form(pairs: &Pairs, escape_all: bool) -> String {
     let text = |bytes: &[u8]| -> String {
         let escape = |&byte: &u8| match byte {
             b' ' if !escape_all => "+".to_owned(),
-            byte if !escape_all && byte.is_ascii_graphic() && !b"&=+%#".contains(&byte) => char::from(byte).to_string(),
+            byte if !escape_all && byte.is_ascii_graphic() && !b"&=+%#".contains(&byte) => {
+                char::from(byte).to_string()
+            }
             byte => format!("%{byte:02x}"),
         };
         bytes.iter().map(escape).collect()
     };
-    pairs.iter().map(|(name, value)| format!("{}={}", text(name), text(value))).collect::<Vec<_>>().join("&")
+    pairs
+        .iter()
+        .map(|(name, value)| format!("{}={}", text(name), text(value)))
+        .collect::<Vec<_>>()
+        .join("&")
 }
 
 fn pairs() -> impl Strategy<Value = Pairs> {
@@ -150,55 +192,114 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn sketch_with(methods: Vec<SignatureMethod>) -> impl Strategy<Value = Sketch> {
-    let body = prop_oneof![pairs().prop_map(Content::Form), vec(any::<u8>(), 0..20).prop_map(Content::Other)];
+    let body = prop_oneof![
+        pairs().prop_map(Content::Form),
+        vec(any::<u8>(), 0..20).prop_map(Content::Other)
+    ];
     let where_to = (
         "[A-Z]{1,7}",
         select(vec![Scheme::Http, Scheme::Https]),
-        select(vec!["api.example.com", "API.example.com:80", "h:443", "[::1]:8080", "a_b"]),
+        select(vec![
+            "api.example.com",
+            "API.example.com:80",
+            "h:443",
+            "[::1]:8080",
+            "a_b",
+        ]),
         "/[!-\"$->@-~]{0,12}",
     );
-    let who = (bytes(), bytes(), option::of((bytes(), bytes())), 1..=u64::MAX, bytes());
-    let how = (any::<bool>(), option::of("[ -~]{0,8}"), option::of(vec(any::<u8>(), 0..8)));
-    (where_to, pairs(), body, select(vec![Place::Header, Place::Query, Place::Body]), select(methods), who, how)
-        .prop_map(|((method, scheme, authority, path), query, body, place, signature_method, who, how)| {
-            let (consumer_key, consumer_secret, token, timestamp, nonce) = who;
-            let (escape_all, realm, extension) = how;
-            let place = if matches!(body, Content::Other(_)) && place == Place::Body { Place::Query } else { place };
-            // The signer writes no milliseconds, and 13 digits are refused as such.
-            let timestamp = if timestamp.to_string().len() == 13 { timestamp / 10 } else { timestamp };
-            let authority = authority.to_owned();
-            Sketch {
-                method,
-                scheme,
-                authority,
-                path,
+    let who = (
+        bytes(),
+        bytes(),
+        option::of((bytes(), bytes())),
+        1..=u64::MAX,
+        bytes(),
+    );
+    let how = (
+        any::<bool>(),
+        option::of("[ -~]{0,8}"),
+        option::of(vec(any::<u8>(), 0..8)),
+    );
+    (
+        where_to,
+        pairs(),
+        body,
+        select(vec![Place::Header, Place::Query, Place::Body]),
+        select(methods),
+        who,
+        how,
+    )
+        .prop_map(
+            |(
+                (method, scheme, authority, path),
                 query,
                 body,
                 place,
                 signature_method,
-                consumer_key,
-                consumer_secret,
-                token,
-                timestamp,
-                nonce,
-                realm,
-                extension,
-                escape_all,
-            }
-        })
+                who,
+                how,
+            )| {
+                let (consumer_key, consumer_secret, token, timestamp, nonce) = who;
+                let (escape_all, realm, extension) = how;
+                let place = if matches!(body, Content::Other(_)) && place == Place::Body {
+                    Place::Query
+                } else {
+                    place
+                };
+                // The signer writes no milliseconds, and 13 digits are refused as such.
+                let timestamp = if timestamp.to_string().len() == 13 {
+                    timestamp / 10
+                } else {
+                    timestamp
+                };
+                let authority = authority.to_owned();
+                Sketch {
+                    method,
+                    scheme,
+                    authority,
+                    path,
+                    query,
+                    body,
+                    place,
+                    signature_method,
+                    consumer_key,
+                    consumer_secret,
+                    token,
+                    timestamp,
+                    nonce,
+                    realm,
+                    extension,
+                    escape_all,
+                }
+            },
+        )
 }
 
 fn sketch() -> impl Strategy<Value = Sketch> {
-    sketch_with(SignatureMethod::ALL.into_iter().filter(|method| !method.is_rsa()).collect())
+    sketch_with(
+        SignatureMethod::ALL
+            .into_iter()
+            .filter(|method| !method.is_rsa())
+            .collect(),
+    )
 }
 
 /// Not PLAINTEXT, which signs nothing.
 fn hmac_sketch() -> impl Strategy<Value = Sketch> {
-    sketch_with(vec![SignatureMethod::HmacSha1, SignatureMethod::HmacSha256, SignatureMethod::HmacSha512])
+    sketch_with(vec![
+        SignatureMethod::HmacSha1,
+        SignatureMethod::HmacSha256,
+        SignatureMethod::HmacSha512,
+    ])
 }
 
 fn rsa_sketch() -> impl Strategy<Value = Sketch> {
-    sketch_with(SignatureMethod::ALL.into_iter().filter(|method| method.is_rsa()).collect())
+    sketch_with(
+        SignatureMethod::ALL
+            .into_iter()
+            .filter(|method| method.is_rsa())
+            .collect(),
+    )
 }
 
 /// Changes one byte; `None` when there is no byte, or it stays.

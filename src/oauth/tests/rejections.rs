@@ -26,8 +26,20 @@ const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
         "parameter_rejected",
         "",
     ),
-    (Rejection::TooManyParameters, "too many parameters", "too_many_parameters", "parameter_rejected", ""),
-    (Rejection::BadEscape(Place::Query), "bad percent-encoding in the query", "bad_escape", "parameter_rejected", ""),
+    (
+        Rejection::TooManyParameters,
+        "too many parameters",
+        "too_many_parameters",
+        "parameter_rejected",
+        "",
+    ),
+    (
+        Rejection::BadEscape(Place::Query),
+        "bad percent-encoding in the query",
+        "bad_escape",
+        "parameter_rejected",
+        "",
+    ),
     (
         Rejection::SeveralPlaces,
         "`oauth_*` parameters in more than one of the Authorization header, the query and the form body",
@@ -36,7 +48,10 @@ const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
         "",
     ),
     (
-        Rejection::Duplicate { parameter: Parameter::Nonce, place: Place::Query },
+        Rejection::Duplicate {
+            parameter: Parameter::Nonce,
+            place: Place::Query,
+        },
         "duplicate `oauth_nonce` in the query",
         "parameter_duplicate",
         "parameter_rejected",
@@ -119,7 +134,13 @@ const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
         "parameter_rejected",
         "",
     ),
-    (Rejection::SignatureMismatch, "the signature does not match", "signature_mismatch", "signature_invalid", ""),
+    (
+        Rejection::SignatureMismatch,
+        "the signature does not match",
+        "signature_mismatch",
+        "signature_invalid",
+        "",
+    ),
     (
         Rejection::SignatureNotCanonical,
         "`oauth_signature` is not canonical base64",
@@ -168,10 +189,19 @@ fn only_what_is_not_proven_is_answered_with_signature_invalid() {
 #[test]
 fn a_rejection_holds_no_value() {
     let secret = "s3cr3t";
-    for name in ["oauth_nonce", "oauth_timestamp", "oauth_signature_method", "oauth_signature", "oauth_version"] {
+    for name in [
+        "oauth_nonce",
+        "oauth_timestamp",
+        "oauth_signature_method",
+        "oauth_signature",
+        "oauth_version",
+    ] {
         let form = with_parameter(name, Some(secret)) + "&oauth_nonce=" + secret;
         if let Some(refusal) = Wire::get(&format!("/?{form}")).refusal() {
-            assert!(!format!("{refusal} {refusal:?}").contains(secret), "{refusal}");
+            assert!(
+                !format!("{refusal} {refusal:?}").contains(secret),
+                "{refusal}"
+            );
         }
     }
 }

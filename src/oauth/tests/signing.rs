@@ -7,14 +7,20 @@ const SIGNER: Signer<'static> = Signer {
     consumer_key: b"dpf43f3p2l4k3l03",
     token: Some(b"nnch734d00sl2jdk"),
     method: SignatureMethod::HmacSha1,
-    key: SigningKey::Secrets { consumer: CONSUMER_SECRET, token: b"pfkkdhi9sl3r4s00" },
+    key: SigningKey::Secrets {
+        consumer: CONSUMER_SECRET,
+        token: b"pfkkdhi9sl3r4s00",
+    },
 };
 
 fn photos() -> Draft<'static> {
     Draft {
         scheme: Scheme::Http,
         authority: b"photos.example.net",
-        stamp: Stamp { timestamp: 137_131_202, nonce: b"chapoH" },
+        stamp: Stamp {
+            timestamp: 137_131_202,
+            nonce: b"chapoH",
+        },
         realm: Some("Photos"),
         ..draft(b"/photos?file=vacation.jpg&size=original")
     }
@@ -28,7 +34,10 @@ fn the_photo_request_of_the_rfc_is_signed_as_it_is_there() {
                     oauth_signature_method=\"HMAC-SHA1\", oauth_timestamp=\"137131202\", oauth_nonce=\"chapoH\", \
                     oauth_signature=\"MdpQcU8iPSUjWoN%2FUDMsK2sui9I%3D\"";
     assert_eq!(signed.authorization.as_deref(), Some(expected));
-    assert_eq!(signed.parameters.last().unwrap().1, b"MdpQcU8iPSUjWoN/UDMsK2sui9I=");
+    assert_eq!(
+        signed.parameters.last().unwrap().1,
+        b"MdpQcU8iPSUjWoN/UDMsK2sui9I="
+    );
     assert_eq!(signed.target, b"/photos?file=vacation.jpg&size=original");
 }
 
@@ -41,7 +50,11 @@ fn the_query_is_prolonged_and_not_rewritten() {
         ("/r?a&", "/r?a&oauth_"),
         ("/r?a?", "/r?a?&oauth_"),
     ] {
-        let draft = Draft { place: Place::Query, target: target.as_bytes(), ..photos() };
+        let draft = Draft {
+            place: Place::Query,
+            target: target.as_bytes(),
+            ..photos()
+        };
         let signed = SIGNER.sign(&draft).unwrap();
         assert!(signed.target.starts_with(before.as_bytes()), "{target}");
         assert!(signed.authorization.is_none() && signed.body.is_empty());
@@ -50,51 +63,129 @@ fn the_query_is_prolonged_and_not_rewritten() {
 
 #[test]
 fn the_form_is_prolonged_and_begun_where_there_is_none() {
-    let begun = SIGNER.sign(&Draft { place: Place::Body, ..photos() }).unwrap();
+    let begun = SIGNER
+        .sign(&Draft {
+            place: Place::Body,
+            ..photos()
+        })
+        .unwrap();
     assert!(begun.body.starts_with(b"oauth_consumer_key="));
     assert_eq!(begun.content_type.as_deref(), Some(FORM.as_bytes()));
-    let form = Draft { place: Place::Body, content_type: Some(FORM.as_bytes()), body: b"a=b", ..photos() };
-    assert!(SIGNER.sign(&form).unwrap().body.starts_with(b"a=b&oauth_consumer_key="));
+    let form = Draft {
+        place: Place::Body,
+        content_type: Some(FORM.as_bytes()),
+        body: b"a=b",
+        ..photos()
+    };
+    assert!(
+        SIGNER
+            .sign(&form)
+            .unwrap()
+            .body
+            .starts_with(b"a=b&oauth_consumer_key=")
+    );
 }
 
 #[test]
 fn a_realm_is_quoted() {
-    let draft = Draft { realm: Some(r#"a "b" \ c"#), ..photos() };
+    let draft = Draft {
+        realm: Some(r#"a "b" \ c"#),
+        ..photos()
+    };
     let signed = SIGNER.sign(&draft).unwrap();
-    assert!(signed.authorization.as_ref().unwrap().contains(r#"realm="a \"b\" \\ c""#));
-    Wire::signed(&draft, signed).parsed(|signed| assert_eq!(signed.realm(), Some(&br#"a "b" \ c"#[..])));
+    assert!(
+        signed
+            .authorization
+            .as_ref()
+            .unwrap()
+            .contains(r#"realm="a \"b\" \\ c""#)
+    );
+    Wire::signed(&draft, signed)
+        .parsed(|signed| assert_eq!(signed.realm(), Some(&br#"a "b" \ c"#[..])));
 }
 
 #[test]
 fn what_nobody_could_verify_is_not_signed() {
     let refusal = |draft: Draft<'_>| SIGNER.sign(&draft).err().unwrap();
-    assert_eq!(refusal(Draft { target: b"photos", ..photos() }), SignError::Unverifiable(Rejection::TargetMalformed));
     assert_eq!(
-        refusal(Draft { authority: b"a b", ..photos() }),
+        refusal(Draft {
+            target: b"photos",
+            ..photos()
+        }),
+        SignError::Unverifiable(Rejection::TargetMalformed)
+    );
+    assert_eq!(
+        refusal(Draft {
+            authority: b"a b",
+            ..photos()
+        }),
         SignError::Unverifiable(Rejection::AuthorityMalformed)
     );
-    let bad = Draft { target: b"/?a=%", ..photos() };
-    assert_eq!(refusal(bad), SignError::Unverifiable(Rejection::BadEscape(Place::Query)));
-    assert_eq!(refusal(Draft { target: b"/?oauth_token=x", ..photos() }), SignError::AlreadySigned);
-    let json = Draft { place: Place::Body, content_type: Some(b"application/json"), body: b"{}", ..photos() };
+    let bad = Draft {
+        target: b"/?a=%",
+        ..photos()
+    };
+    assert_eq!(
+        refusal(bad),
+        SignError::Unverifiable(Rejection::BadEscape(Place::Query))
+    );
+    assert_eq!(
+        refusal(Draft {
+            target: b"/?oauth_token=x",
+            ..photos()
+        }),
+        SignError::AlreadySigned
+    );
+    let json = Draft {
+        place: Place::Body,
+        content_type: Some(b"application/json"),
+        body: b"{}",
+        ..photos()
+    };
     assert_eq!(refusal(json), SignError::NotAForm);
-    assert_eq!(refusal(Draft { realm: Some("a\r\nb"), ..photos() }), SignError::Realm);
+    assert_eq!(
+        refusal(Draft {
+            realm: Some("a\r\nb"),
+            ..photos()
+        }),
+        SignError::Realm
+    );
 }
 
 #[test]
 fn a_method_signs_with_its_own_kind_of_key() {
-    let rsa = Signer { key: SigningKey::Rsa(&rsa_key().private), ..SIGNER };
-    assert_eq!(rsa.sign(&photos()).err(), Some(SignError::Key(SignatureMethod::HmacSha1)));
-    let secrets = Signer { method: SignatureMethod::RsaSha1, ..SIGNER };
-    assert_eq!(secrets.sign(&photos()).err(), Some(SignError::Key(SignatureMethod::RsaSha1)));
+    let rsa = Signer {
+        key: SigningKey::Rsa(&rsa_key().private),
+        ..SIGNER
+    };
+    assert_eq!(
+        rsa.sign(&photos()).err(),
+        Some(SignError::Key(SignatureMethod::HmacSha1))
+    );
+    let secrets = Signer {
+        method: SignatureMethod::RsaSha1,
+        ..SIGNER
+    };
+    assert_eq!(
+        secrets.sign(&photos()).err(),
+        Some(SignError::Key(SignatureMethod::RsaSha1))
+    );
 }
 
 #[test]
 fn further_protocol_parameters_are_sent_and_signed() {
-    let draft = Draft { extensions: &[(b"oauth_callback", b"http://printer.example.com/ready")], ..photos() };
+    let draft = Draft {
+        extensions: &[(b"oauth_callback", b"http://printer.example.com/ready")],
+        ..photos()
+    };
     let signed = SIGNER.sign(&draft).unwrap();
     let header = signed.authorization.as_ref().unwrap();
-    assert!(header.contains("oauth_callback=\"http%3A%2F%2Fprinter.example.com%2Fready\""), "{header}");
+    assert!(
+        header.contains("oauth_callback=\"http%3A%2F%2Fprinter.example.com%2Fready\""),
+        "{header}"
+    );
     let base_string = String::from_utf8(signed.base_string).unwrap();
-    assert!(base_string.contains("oauth_callback%3Dhttp%253A%252F%252Fprinter.example.com%252Fready"));
+    assert!(
+        base_string.contains("oauth_callback%3Dhttp%253A%252F%252Fprinter.example.com%252Fready")
+    );
 }

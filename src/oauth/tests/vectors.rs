@@ -93,9 +93,19 @@ fn every_published_signature_of_a_text_matches() {
     let vectors = load();
     assert_eq!((vectors.raw_hmac.len(), vectors.raw_rsa.len()), (14, 2));
     for vector in vectors.raw_hmac.iter().chain(&vectors.raw_rsa) {
-        let proven = with_keys(&vector.consumer_secret, &vector.token_secret, &vector.rsa_public_key_pem, |keys| {
-            prove(&vector.signature_method, &vector.base_string, &vector.signature, keys)
-        });
+        let proven = with_keys(
+            &vector.consumer_secret,
+            &vector.token_secret,
+            &vector.rsa_public_key_pem,
+            |keys| {
+                prove(
+                    &vector.signature_method,
+                    &vector.base_string,
+                    &vector.signature,
+                    keys,
+                )
+            },
+        );
         assert_eq!(proven.is_ok(), vector.verified, "{}", vector.name);
     }
 }
@@ -115,12 +125,16 @@ fn every_published_normalization_is_ours() {
     assert_eq!(vectors.normalized_parameters.len(), 13);
     for vector in vectors.normalized_parameters {
         let mut collector = Collector::new(&Limits::default());
-        collector.form(Place::Query, vector.form.as_bytes()).unwrap();
+        collector
+            .form(Place::Query, vector.form.as_bytes())
+            .unwrap();
         let pairs = match collector.finish().unwrap() {
             Some(collected) => collected.pairs,
             None => {
                 let mut collector = Collector::new(&Limits::default());
-                collector.form(Place::Query, vector.form.as_bytes()).unwrap();
+                collector
+                    .form(Place::Query, vector.form.as_bytes())
+                    .unwrap();
                 collector.unsigned().unwrap().unwrap()
             }
         };
@@ -139,7 +153,12 @@ fn every_published_base_string_uri_is_ours() {
     assert_eq!(vectors.base_string_uri.len(), 17);
     for vector in vectors.base_string_uri {
         let base_string = at_url(&vector.url).in_header().base_string();
-        assert_eq!(decoded(base_string.split('&').nth(1).unwrap()), vector.base_string_uri, "{}", vector.url);
+        assert_eq!(
+            decoded(base_string.split('&').nth(1).unwrap()),
+            vector.base_string_uri,
+            "{}",
+            vector.url
+        );
     }
 }
 
@@ -148,8 +167,12 @@ fn every_published_body_hash_is_ours() {
     let vectors = load();
     assert_eq!(vectors.body_hash.len(), 5);
     for vector in vectors.body_hash {
-        let method = SignatureMethod::from_name(format!("HMAC-{}", vector.hash).as_bytes()).unwrap();
-        assert_eq!(crate::oauth::body_hash(method, vector.body.as_bytes()), vector.oauth_body_hash);
+        let method =
+            SignatureMethod::from_name(format!("HMAC-{}", vector.hash).as_bytes()).unwrap();
+        assert_eq!(
+            crate::oauth::body_hash(method, vector.body.as_bytes()),
+            vector.oauth_body_hash
+        );
     }
 }
 
@@ -160,7 +183,12 @@ fn every_published_request_gets_its_verdict() {
     for vector in &vectors.vectors {
         assert_eq!(vector.verified, vector.expect_valid, "{}", vector.name);
         let verdict = vector.verdict();
-        assert_eq!(verdict.is_ok(), vector.expect_valid, "{}: {verdict:?}", vector.name);
+        assert_eq!(
+            verdict.is_ok(),
+            vector.expect_valid,
+            "{}: {verdict:?}",
+            vector.name
+        );
     }
 }
 
@@ -178,8 +206,15 @@ fn every_published_base_string_is_ours() {
 
 #[test]
 fn a_request_signed_for_http_is_not_one_for_https() {
-    let photos = load().vectors.into_iter().find(|vector| vector.name == "rfc5849-1.2-photos").unwrap();
-    let https = Whole { url: photos.url.replace("http://", "https://"), ..photos };
+    let photos = load()
+        .vectors
+        .into_iter()
+        .find(|vector| vector.name == "rfc5849-1.2-photos")
+        .unwrap();
+    let https = Whole {
+        url: photos.url.replace("http://", "https://"),
+        ..photos
+    };
     assert_eq!(https.verdict(), Err(Rejection::SignatureMismatch));
 }
 
@@ -187,7 +222,12 @@ impl Whole {
     fn wire(&self) -> Wire {
         let mut wire = at_url(&self.url);
         wire.method = self.method.clone().into();
-        wire.content_type = self.content_type.clone().map(String::into_bytes).into_iter().collect();
+        wire.content_type = self
+            .content_type
+            .clone()
+            .map(String::into_bytes)
+            .into_iter()
+            .collect();
         wire.body = Some(self.body.clone().unwrap_or_default().into());
         if self.params_in == "header" {
             let realm = self.realm.iter().map(|realm| format!("realm=\"{realm}\""));
@@ -195,7 +235,10 @@ impl Whole {
                 format!("{name}=\"{}\"", encoded(value.as_str().unwrap().as_bytes()))
             };
             let signature = format!("oauth_signature=\"{}\"", encoded(self.signature.as_bytes()));
-            let all: Vec<_> = realm.chain(self.auth_params.iter().map(pair)).chain([signature]).collect();
+            let all: Vec<_> = realm
+                .chain(self.auth_params.iter().map(pair))
+                .chain([signature])
+                .collect();
             wire.authorization = vec![format!("OAuth {}", all.join(",")).into()];
         }
         wire
@@ -205,20 +248,42 @@ impl Whole {
     fn verdict(&self) -> Result<(), Rejection> {
         let wire = self.wire();
         let named = wire.parsed(|signed| signed.signature_method().name());
-        with_keys(&self.consumer_secret, &self.token_secret, &self.rsa_public_key_pem, |keys| {
-            if named == self.signature_method {
-                wire.verify(keys, BodyHashRule::Require)
-            } else {
-                prove(&self.signature_method, &wire.base_string(), &self.signature, keys)
-            }
-        })
+        with_keys(
+            &self.consumer_secret,
+            &self.token_secret,
+            &self.rsa_public_key_pem,
+            |keys| {
+                if named == self.signature_method {
+                    wire.verify(keys, BodyHashRule::Require)
+                } else {
+                    prove(
+                        &self.signature_method,
+                        &wire.base_string(),
+                        &self.signature,
+                        keys,
+                    )
+                }
+            },
+        )
     }
 }
 
-fn prove(method: &str, base_string: &str, signature: &str, keys: &Keys<'_>) -> Result<(), Rejection> {
+fn prove(
+    method: &str,
+    base_string: &str,
+    signature: &str,
+    keys: &Keys<'_>,
+) -> Result<(), Rejection> {
     let method = SignatureMethod::from_name(method.as_bytes()).unwrap();
     let (signature, schedule) = (signature.as_bytes(), &KeySchedule::default());
-    Claim { method, message: &base_string, signature, with_token: true, schedule }.prove(keys)
+    Claim {
+        method,
+        message: &base_string,
+        signature,
+        with_token: true,
+        schedule,
+    }
+    .prove(keys)
 }
 
 fn with_keys<R>(
@@ -228,7 +293,9 @@ fn with_keys<R>(
     look: impl FnOnce(&Keys<'_>) -> R,
 ) -> R {
     let consumer_secrets: Vec<_> = consumer_secret.iter().map(String::as_bytes).collect();
-    let rsa_public_key = rsa_public_key.as_ref().map(|pem| RsaPublicKey::from_pem(pem).unwrap());
+    let rsa_public_key = rsa_public_key
+        .as_ref()
+        .map(|pem| RsaPublicKey::from_pem(pem).unwrap());
     look(&Keys {
         consumer_secrets: &consumer_secrets,
         token_secret: token_secret.as_ref().map(String::as_bytes),
@@ -242,7 +309,11 @@ fn at_url(url: &str) -> Wire {
     let rest = rest.split('#').next().unwrap();
     let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     Wire {
-        scheme: if scheme.eq_ignore_ascii_case("http") { Scheme::Http } else { Scheme::Https },
+        scheme: if scheme.eq_ignore_ascii_case("http") {
+            Scheme::Http
+        } else {
+            Scheme::Https
+        },
         authority: authority.into(),
         ..Wire::get(target)
     }

@@ -51,17 +51,33 @@ pub(super) enum Unknown {
 
 impl Access {
     /// The tokens, and the names of client certificates in `config`.
-    pub fn new(admin_token: AdminToken, issuer_token: Option<IssuerToken>, config: &ApiConfig) -> Self {
-        let ApiConfig { admin_clients, issuer_clients, listener: _, issuer_token_file: _ } = config;
+    pub fn new(
+        admin_token: AdminToken,
+        issuer_token: Option<IssuerToken>,
+        config: &ApiConfig,
+    ) -> Self {
+        let ApiConfig {
+            admin_clients,
+            issuer_clients,
+            listener: _,
+            issuer_token_file: _,
+        } = config;
         let (admin_clients, issuer_clients) = (admin_clients.clone(), issuer_clients.clone());
-        Self { admin_token, issuer_token, admin_clients, issuer_clients }
+        Self {
+            admin_token,
+            issuer_token,
+            admin_clients,
+            issuer_clients,
+        }
     }
 
     /// Who asks, by the headers of a call and the names in the certificate of its connection.
     pub(super) fn caller(&self, headers: &HeaderMap, names: Vec<Name>) -> Result<Caller, Unknown> {
         if headers.contains_key(AUTHORIZATION) {
             let role = bearer(headers).and_then(|presented| self.role_of_token(presented));
-            return role.map(|role| Caller { role, name: None }).ok_or(Unknown::Token);
+            return role
+                .map(|role| Caller { role, name: None })
+                .ok_or(Unknown::Token);
         }
         if names.is_empty() {
             return Err(Unknown::Nothing);
@@ -72,8 +88,15 @@ impl Access {
     /// Both are compared, so that the time does not tell which of them it is close to.
     fn role_of_token(&self, presented: &[u8]) -> Option<Role> {
         let is_admin = self.admin_token.matches(presented);
-        let is_issuer = self.issuer_token.as_ref().is_some_and(|token| token.matches(presented));
-        if is_admin { Some(Role::Admin) } else { is_issuer.then_some(Role::Issuer) }
+        let is_issuer = self
+            .issuer_token
+            .as_ref()
+            .is_some_and(|token| token.matches(presented));
+        if is_admin {
+            Some(Role::Admin)
+        } else {
+            is_issuer.then_some(Role::Issuer)
+        }
     }
 
     /// A certificate with names in both lists is an administrator's.
@@ -84,8 +107,12 @@ impl Access {
             issuer if listed(issuer, &self.issuer_clients) => Some(Role::Issuer),
             _ => None,
         };
-        let known =
-            names.into_iter().filter_map(|name| Some(Caller { role: role(&name)?, name: Some(name.into_text()) }));
+        let known = names.into_iter().filter_map(|name| {
+            Some(Caller {
+                role: role(&name)?,
+                name: Some(name.into_text()),
+            })
+        });
         known.min_by_key(|caller| caller.role != Role::Admin)
     }
 }
@@ -93,9 +120,13 @@ impl Access {
 /// The token of the one `authorization` header; of several, none.
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
     let (scheme, token) = value.as_bytes().split_at_checked(SCHEME.len())?;
-    scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim_ascii())
+    scheme
+        .eq_ignore_ascii_case(SCHEME)
+        .then(|| token.trim_ascii())
 }
 
 const SCHEME: &[u8] = b"Bearer ";
@@ -133,9 +164,18 @@ mod tests {
 
     #[test]
     fn the_admin_token_is_an_administrators_and_the_issuer_token_an_issuers() {
-        assert_eq!(asked(&["Bearer correct-horse-battery"], &[]), Ok(by_token(Role::Admin)));
-        assert_eq!(asked(&["bearer correct-horse-battery"], &[]), Ok(by_token(Role::Admin)));
-        assert_eq!(asked(&["Bearer token-of-the-issuers"], &[]), Ok(by_token(Role::Issuer)));
+        assert_eq!(
+            asked(&["Bearer correct-horse-battery"], &[]),
+            Ok(by_token(Role::Admin))
+        );
+        assert_eq!(
+            asked(&["bearer correct-horse-battery"], &[]),
+            Ok(by_token(Role::Admin))
+        );
+        assert_eq!(
+            asked(&["Bearer token-of-the-issuers"], &[]),
+            Ok(by_token(Role::Issuer))
+        );
     }
 
     #[test]
@@ -148,30 +188,61 @@ mod tests {
             &["Bearer "],
             &["Bearer correct-horse-batterY"],
             &["Bearer correct-horse-battery-staple"],
-            &["Bearer correct-horse-battery", "Bearer correct-horse-battery"],
-            &["Bearer correct-horse-battery", "Bearer token-of-the-issuers"],
+            &[
+                "Bearer correct-horse-battery",
+                "Bearer correct-horse-battery",
+            ],
+            &[
+                "Bearer correct-horse-battery",
+                "Bearer token-of-the-issuers",
+            ],
         ] {
             assert_eq!(asked(wrong, &[]), Err(Unknown::Token), "{wrong:?}");
-            assert_eq!(asked(wrong, &["ops.example.com"]), Err(Unknown::Token), "beside a good certificate");
+            assert_eq!(
+                asked(wrong, &["ops.example.com"]),
+                Err(Unknown::Token),
+                "beside a good certificate"
+            );
         }
         assert_eq!(asked(&[], &[]), Err(Unknown::Nothing));
     }
 
     #[test]
     fn without_an_issuer_token_nobody_is_an_issuer_by_one() {
-        let access = Access { issuer_token: None, ..access() };
+        let access = Access {
+            issuer_token: None,
+            ..access()
+        };
         for wrong in ["Bearer ", "Bearer token-of-the-issuers"] {
             let headers = headers(&[wrong]);
-            assert_eq!(access.caller(&headers, Vec::new()), Err(Unknown::Token), "{wrong:?}");
+            assert_eq!(
+                access.caller(&headers, Vec::new()),
+                Err(Unknown::Token),
+                "{wrong:?}"
+            );
         }
     }
 
     #[test]
     fn a_named_certificate_is_its_owners() {
-        let by_name = |role, name: &str| Ok(Caller { role, name: Some(name.into()) });
-        assert_eq!(asked(&[], &["ops.example.com"]), by_name(Role::Admin, "ops.example.com"));
-        assert_eq!(asked(&[], &["login.example.com"]), by_name(Role::Issuer, "login.example.com"));
-        assert_eq!(asked(&[], &["x.example.com", "ops.example.com"]), by_name(Role::Admin, "ops.example.com"));
+        let by_name = |role, name: &str| {
+            Ok(Caller {
+                role,
+                name: Some(name.into()),
+            })
+        };
+        assert_eq!(
+            asked(&[], &["ops.example.com"]),
+            by_name(Role::Admin, "ops.example.com")
+        );
+        assert_eq!(
+            asked(&[], &["login.example.com"]),
+            by_name(Role::Issuer, "login.example.com")
+        );
+        assert_eq!(
+            asked(&[], &["x.example.com", "ops.example.com"]),
+            by_name(Role::Admin, "ops.example.com")
+        );
         let both = &["login.example.com", "ops.example.com"];
         assert_eq!(asked(&[], both), by_name(Role::Admin, "ops.example.com"));
         assert_eq!(asked(&[], &["x.example.com"]), Err(Unknown::Certificate));
@@ -179,7 +250,10 @@ mod tests {
 
     #[test]
     fn a_token_decides_beside_a_certificate() {
-        assert_eq!(asked(&["Bearer token-of-the-issuers"], &["ops.example.com"]), Ok(by_token(Role::Issuer)));
+        assert_eq!(
+            asked(&["Bearer token-of-the-issuers"], &["ops.example.com"]),
+            Ok(by_token(Role::Issuer))
+        );
     }
 
     fn asked(authorization: &[&'static str], names: &[&str]) -> Result<Caller, Unknown> {
@@ -188,7 +262,10 @@ mod tests {
     }
 
     fn headers(authorization: &[&'static str]) -> HeaderMap {
-        authorization.iter().map(|value| (AUTHORIZATION, HeaderValue::from_static(value))).collect()
+        authorization
+            .iter()
+            .map(|value| (AUTHORIZATION, HeaderValue::from_static(value)))
+            .collect()
     }
 
     fn access() -> Access {
@@ -196,7 +273,11 @@ mod tests {
         config.admin_clients = vec!["ops.example.com".to_owned()];
         config.issuer_clients = vec!["login.example.com".to_owned()];
         let issuer = IssuerToken::new("token-of-the-issuers");
-        Access::new(AdminToken::new("correct-horse-battery").unwrap(), issuer, &config)
+        Access::new(
+            AdminToken::new("correct-horse-battery").unwrap(),
+            issuer,
+            &config,
+        )
     }
 
     const fn by_token(role: Role) -> Caller {

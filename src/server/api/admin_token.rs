@@ -89,7 +89,10 @@ impl AdminToken {
         match Self::load(data_dir, variable) {
             Err(AdminTokenError::Missing { path }) => {
                 let created = create(&path, entropy);
-                created.map_err(|source| AdminTokenError::File { path: path.clone(), source })?;
+                created.map_err(|source| AdminTokenError::File {
+                    path: path.clone(),
+                    source,
+                })?;
                 read(&path)
             }
             loaded => loaded,
@@ -125,10 +128,18 @@ fn parse(text: &str, place: impl Fn() -> String) -> Result<AdminToken, AdminToke
 fn read(path: &Path) -> Result<AdminToken, AdminTokenError> {
     let text = bearer::read(path, OTHERS).map_err(|unread| match unread {
         Unread::File(source) if source.kind() == io::ErrorKind::NotFound => {
-            AdminTokenError::Missing { path: path.to_owned() }
+            AdminTokenError::Missing {
+                path: path.to_owned(),
+            }
         }
-        Unread::File(source) => AdminTokenError::File { path: path.to_owned(), source },
-        Unread::Exposed(mode) => AdminTokenError::Exposed { path: path.to_owned(), mode },
+        Unread::File(source) => AdminTokenError::File {
+            path: path.to_owned(),
+            source,
+        },
+        Unread::Exposed(mode) => AdminTokenError::Exposed {
+            path: path.to_owned(),
+            mode,
+        },
     })?;
     parse(&text, || path.display().to_string())
 }
@@ -137,7 +148,10 @@ fn read(path: &Path) -> Result<AdminToken, AdminTokenError> {
 /// start at the same time both use the token of the first.
 fn create(path: &Path, entropy: &dyn Entropy) -> io::Result<()> {
     if let Some(directory) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)?;
     }
     let draft = path.with_extension(random::identifier(entropy));
     let linked = write(&draft, &random::secret(entropy)).and_then(|()| fs::hard_link(&draft, path));
@@ -153,7 +167,11 @@ fn create(path: &Path, entropy: &dyn Entropy) -> io::Result<()> {
 }
 
 fn write(path: &Path, token: &Secret) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(token.expose())?;
     file.write_all(b"\n")?;
     file.sync_all()
@@ -176,11 +194,19 @@ mod tests {
         let first = AdminToken::load_or_create(&data_dir, None, &SystemEntropy).unwrap();
         let second = AdminToken::load_or_create(&data_dir, None, &SystemEntropy).unwrap();
         assert!(second.matches(first.expose()));
-        assert!(AdminToken::load(&data_dir, None).unwrap().matches(first.expose()));
+        assert!(
+            AdminToken::load(&data_dir, None)
+                .unwrap()
+                .matches(first.expose())
+        );
 
         assert_eq!(mode(&data_dir.join("admin-token")), 0o600);
         assert_eq!(mode(&data_dir), 0o700);
-        assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 1, "nothing else is left behind");
+        assert_eq!(
+            fs::read_dir(&data_dir).unwrap().count(),
+            1,
+            "nothing else is left behind"
+        );
     }
 
     #[test]
@@ -197,7 +223,9 @@ mod tests {
     #[test]
     fn the_environment_takes_the_place_of_the_file() {
         let home = tempfile::tempdir().unwrap();
-        let token = AdminToken::load_or_create(home.path(), Some("correct-horse-battery"), &SystemEntropy).unwrap();
+        let token =
+            AdminToken::load_or_create(home.path(), Some("correct-horse-battery"), &SystemEntropy)
+                .unwrap();
         assert!(token.matches(b"correct-horse-battery"));
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     }
@@ -220,11 +248,17 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         for wrong in ["", "short", "with a space in it", "schlüssel-schlüssel"] {
             let refused = AdminToken::load(home.path(), Some(wrong)).unwrap_err();
-            assert!(matches!(refused, AdminTokenError::Malformed { .. }), "{wrong:?}");
+            assert!(
+                matches!(refused, AdminTokenError::Malformed { .. }),
+                "{wrong:?}"
+            );
         }
         write(&home.path().join(AdminToken::FILE), &Secret::new(*b"")).unwrap();
         let refused = AdminToken::load_or_create(home.path(), None, &SystemEntropy).unwrap_err();
-        assert!(matches!(refused, AdminTokenError::Malformed { .. }), "{refused}");
+        assert!(
+            matches!(refused, AdminTokenError::Malformed { .. }),
+            "{refused}"
+        );
     }
 
     #[test]

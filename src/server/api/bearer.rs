@@ -11,7 +11,8 @@ use crate::model::Secret;
 
 /// The token in `text`; `None` when it is too short, too long or can not stand in a header.
 pub(super) fn parse(text: &str) -> Option<Secret> {
-    let right = (MIN_LEN..=MAX_LEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let right = (MIN_LEN..=MAX_LEN).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
     right.then(|| Secret::new(text.as_bytes()))
 }
 
@@ -31,7 +32,9 @@ pub(super) fn read(path: &Path, forbidden: u32) -> Result<Zeroizing<String>, Unr
         return Err(Unread::Exposed(mode));
     }
     let mut text = Zeroizing::new(String::new());
-    file.take(READ_LIMIT).read_to_string(&mut text).map_err(Unread::File)?;
+    file.take(READ_LIMIT)
+        .read_to_string(&mut text)
+        .map_err(Unread::File)?;
     let len = text.trim_ascii_end().len();
     text.truncate(len);
     Ok(text)

@@ -51,7 +51,9 @@ impl<U: Message + Default> Decoder for NamingDecoder<U> {
     type Error = Status;
 
     fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        U::decode(bytes).map(Some).map_err(|error| errors::invalid(&violation(&error)))
+        U::decode(bytes)
+            .map(Some)
+            .map_err(|error| errors::invalid(&violation(&error)))
     }
 }
 
@@ -60,19 +62,31 @@ impl<U: Message + Default> Decoder for NamingDecoder<U> {
 fn violation(error: &DecodeError) -> Violations {
     let text = error.to_string();
     let mut parts: Vec<_> = text.split(": ").skip(1).collect();
-    let depth = parts.iter().take_while(|part| field_of(part).is_some()).count();
+    let depth = parts
+        .iter()
+        .take_while(|part| field_of(part).is_some())
+        .count();
     let why = parts.split_off(depth).join(": ");
     let path: Vec<_> = parts.into_iter().rev().filter_map(field_of).collect();
-    let field = if path.is_empty() { "request".to_owned() } else { path.join(".") };
+    let field = if path.is_empty() {
+        "request".to_owned()
+    } else {
+        path.join(".")
+    };
     Violations::of(field, format_args!("can not be read: {why}"))
 }
 
 /// The field in "Message.field".
 fn field_of(part: &str) -> Option<&str> {
     let (message, field) = part.split_once('.')?;
-    let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    (message.starts_with(|first: char| first.is_ascii_uppercase()) && is_name(message) && is_name(field))
-        .then_some(field)
+    let is_name = |name: &str| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    (message.starts_with(|first: char| first.is_ascii_uppercase())
+        && is_name(message)
+        && is_name(field))
+    .then_some(field)
 }
 
 #[cfg(test)]
@@ -84,7 +98,10 @@ mod tests {
     fn what_can_not_be_read_is_named() {
         for (bytes, problem) in [
             // `consumer` as a number.
-            (&[0x08, 0x01][..], "consumer can not be read: invalid wire type: Varint (expected LengthDelimited)"),
+            (
+                &[0x08, 0x01][..],
+                "consumer can not be read: invalid wire type: Varint (expected LengthDelimited)",
+            ),
             // `consumer.name` as a number.
             (
                 &[0x0a, 0x02, 0x18, 0x01],

@@ -29,39 +29,85 @@ impl DiagnosticsService for Observed {
         &self,
         request: Request<v1::ListDenialsRequest>,
     ) -> Result<Response<v1::ListDenialsResponse>, Status> {
-        let v1::ListDenialsRequest { page_size, page_token, consumer_key, reason, cause, start_time } =
-            request.into_inner();
+        let v1::ListDenialsRequest {
+            page_size,
+            page_token,
+            consumer_key,
+            reason,
+            cause,
+            start_time,
+        } = request.into_inner();
         let mut fields = Fields::default();
-        let filter = filter(&mut fields, Wanted { consumer_key, reason, cause, start_time });
+        let filter = filter(
+            &mut fields,
+            Wanted {
+                consumer_key,
+                reason,
+                cause,
+                start_time,
+            },
+        );
         // A page of other denials than were asked for first would begin anywhere.
         let list = format!("denials {filter:?}");
-        let asked = Asked { size: page_size, token: &page_token };
+        let asked = Asked {
+            size: page_size,
+            token: &page_token,
+        };
         let page = Page::parse(&mut fields, asked, &list, |number| number.parse::<u64>());
         let (page, filter) = fields.all(page.zip(filter))?;
         let found = self.diagnostics.denials(&filter, page.after, page.limit());
-        let numbered = found.into_iter().map(|denial| (denial.sequence.to_string(), denial)).collect();
+        let numbered = found
+            .into_iter()
+            .map(|denial| (denial.sequence.to_string(), denial))
+            .collect();
         let (denials, next_page_token) = page.cut(numbered, |(number, _)| number);
-        let denials = denials.into_iter().map(|(_, denial)| denial_message(denial)).collect();
-        Ok(Response::new(v1::ListDenialsResponse { denials, next_page_token }))
+        let denials = denials
+            .into_iter()
+            .map(|(_, denial)| denial_message(denial))
+            .collect();
+        Ok(Response::new(v1::ListDenialsResponse {
+            denials,
+            next_page_token,
+        }))
     }
 
     async fn watch_denials(
         &self,
         request: Request<v1::WatchDenialsRequest>,
     ) -> Result<Response<Self::WatchDenialsStream>, Status> {
-        let v1::WatchDenialsRequest { consumer_key, reason, cause } = request.into_inner();
+        let v1::WatchDenialsRequest {
+            consumer_key,
+            reason,
+            cause,
+        } = request.into_inner();
         let mut fields = Fields::default();
-        let filter = filter(&mut fields, Wanted { consumer_key, reason, cause, start_time: None });
+        let filter = filter(
+            &mut fields,
+            Wanted {
+                consumer_key,
+                reason,
+                cause,
+                start_time: None,
+            },
+        );
         let filter = fields.all(filter)?;
-        Ok(Response::new(watched(self.diagnostics.watch(filter)).boxed()))
+        Ok(Response::new(
+            watched(self.diagnostics.watch(filter)).boxed(),
+        ))
     }
 
-    async fn get_denial(&self, request: Request<v1::GetDenialRequest>) -> Result<Response<v1::Denial>, Status> {
+    async fn get_denial(
+        &self,
+        request: Request<v1::GetDenialRequest>,
+    ) -> Result<Response<v1::Denial>, Status> {
         let v1::GetDenialRequest { decision_id } = request.into_inner();
         let mut fields = Fields::default();
         let id = fields.take("decision_id", typed(&decision_id, LONGEST_ID));
         let id = fields.all(id)?;
-        let denial = self.diagnostics.denial(id).ok_or_else(|| errors::denial_not_found(id))?;
+        let denial = self
+            .diagnostics
+            .denial(id)
+            .ok_or_else(|| errors::denial_not_found(id))?;
         Ok(Response::new(denial_message(denial)))
     }
 
@@ -69,14 +115,28 @@ impl DiagnosticsService for Observed {
         &self,
         request: Request<v1::ListConsumerReportsRequest>,
     ) -> Result<Response<v1::ListConsumerReportsResponse>, Status> {
-        let v1::ListConsumerReportsRequest { page_size, page_token } = request.get_ref();
+        let v1::ListConsumerReportsRequest {
+            page_size,
+            page_token,
+        } = request.get_ref();
         let mut fields = Fields::default();
-        let asked = Asked { size: *page_size, token: page_token };
+        let asked = Asked {
+            size: *page_size,
+            token: page_token,
+        };
         // The first report has no key.
-        let key = |key: String| if key.is_empty() { Ok(key) } else { ConsumerKey::new(&*key).map(|_| key) };
+        let key = |key: String| {
+            if key.is_empty() {
+                Ok(key)
+            } else {
+                ConsumerKey::new(&*key).map(|_| key)
+            }
+        };
         let page = Page::parse(&mut fields, asked, "consumer reports", key);
         let page = fields.all(page)?;
-        let found = self.diagnostics.reports(page.after.as_deref(), page.limit());
+        let found = self
+            .diagnostics
+            .reports(page.after.as_deref(), page.limit());
         let (reports, next_page_token) = page.cut(found, |last| last.consumer_key.as_str());
         Ok(Response::new(v1::ListConsumerReportsResponse {
             reports: reports.iter().map(report_message).collect(),
@@ -102,9 +162,16 @@ struct Wanted {
 }
 
 fn filter(fields: &mut Fields, wanted: Wanted) -> Option<Filter> {
-    let Wanted { consumer_key, reason, cause, start_time } = wanted;
+    let Wanted {
+        consumer_key,
+        reason,
+        cause,
+        start_time,
+    } = wanted;
     let consumer_key = fields.optional("consumer_key", &consumer_key, ConsumerKey::new);
-    let reason = fields.optional("reason", &reason, |text| typed(&text, LONGEST_ID).map(str::to_owned));
+    let reason = fields.optional("reason", &reason, |text| {
+        typed(&text, LONGEST_ID).map(str::to_owned)
+    });
     let cause = fields.optional("cause", &cause, |word| {
         if Explanation::is_word(&word) {
             Ok(word)
@@ -114,11 +181,18 @@ fn filter(fields: &mut Fields, wanted: Wanted) -> Option<Filter> {
     });
     let since = fields.take("start_time", start_time.map(unix_time).transpose());
     let consumer_key = consumer_key?.map(|key| key.to_string());
-    Some(Filter { consumer_key, reason: reason?, cause: cause?, since: since? })
+    Some(Filter {
+        consumer_key,
+        reason: reason?,
+        cause: cause?,
+        since: since?,
+    })
 }
 
 /// A message for each denial, and before it how many were missed.
-fn watched(watch: Watch) -> impl futures_util::Stream<Item = Result<v1::WatchDenialsResponse, Status>> {
+fn watched(
+    watch: Watch,
+) -> impl futures_util::Stream<Item = Result<v1::WatchDenialsResponse, Status>> {
     let begun = Some((watch, VecDeque::new()));
     stream::unfold(begun, |state| async move {
         let (mut watch, mut waiting) = state?;
@@ -135,11 +209,17 @@ fn watched(watch: Watch) -> impl futures_util::Stream<Item = Result<v1::WatchDen
 }
 
 fn messages(Seen { missed, denials }: Seen) -> VecDeque<v1::WatchDenialsResponse> {
-    let message = |denial: Denial| v1::WatchDenialsResponse { denial: Some(denial_message(denial)), missed: 0 };
+    let message = |denial: Denial| v1::WatchDenialsResponse {
+        denial: Some(denial_message(denial)),
+        missed: 0,
+    };
     let mut messages: VecDeque<_> = denials.into_iter().map(message).collect();
     match messages.front_mut() {
         Some(first) => first.missed = missed,
-        None => messages.push_back(v1::WatchDenialsResponse { denial: None, missed }),
+        None => messages.push_back(v1::WatchDenialsResponse {
+            denial: None,
+            missed,
+        }),
     }
     messages
 }

@@ -14,21 +14,37 @@ use crate::store::{StoreError, StoreErrorKind};
 pub(super) fn status(error: IssueError) -> Status {
     let message = error.to_string();
     let found = |reason, kind, name: &str| about(Code::NotFound, reason, &message, (kind, name));
-    let taken = |reason, kind, name: &str| about(Code::AlreadyExists, reason, &message, (kind, name));
-    let unready = |reason, remedy| plain(Code::FailedPrecondition, reason, &format!("{message}{remedy}"));
+    let taken =
+        |reason, kind, name: &str| about(Code::AlreadyExists, reason, &message, (kind, name));
+    let unready = |reason, remedy| {
+        plain(
+            Code::FailedPrecondition,
+            reason,
+            &format!("{message}{remedy}"),
+        )
+    };
     match &error {
         IssueError::Invalid(violations) => invalid(violations),
         IssueError::UnknownConsumer(key) => found("CONSUMER_NOT_FOUND", CONSUMER, key.as_str()),
         IssueError::UnknownToken(token) => found("TOKEN_NOT_FOUND", TOKEN, token.as_str()),
-        IssueError::UnknownRequestToken(token) => found("REQUEST_TOKEN_NOT_FOUND", REQUEST_TOKEN, token.as_str()),
+        IssueError::UnknownRequestToken(token) => {
+            found("REQUEST_TOKEN_NOT_FOUND", REQUEST_TOKEN, token.as_str())
+        }
         IssueError::UnknownUser(name) => found("USER_NOT_FOUND", USER, name),
         IssueError::ConsumerExists(key) => taken("CONSUMER_EXISTS", CONSUMER, key.as_str()),
         IssueError::TokenExists(token) => taken("TOKEN_EXISTS", TOKEN, token.as_str()),
         IssueError::UserExists => taken("USER_EXISTS", USER, ""),
         IssueError::Conflict => plain(Code::Aborted, "CONCURRENT_CHANGE", CONFLICT),
-        IssueError::ConsumerDisabled(_) => unready("CONSUMER_DISABLED", "; EnableConsumer lets it sign again"),
-        IssueError::FlowNotAllowed { .. } => unready("FLOW_NOT_ALLOWED", "; UpdateConsumer can add it to its `flows`"),
-        IssueError::UserDisabled => unready("USER_DISABLED", "; EnableUser lets the user log in again"),
+        IssueError::ConsumerDisabled(_) => {
+            unready("CONSUMER_DISABLED", "; EnableConsumer lets it sign again")
+        }
+        IssueError::FlowNotAllowed { .. } => unready(
+            "FLOW_NOT_ALLOWED",
+            "; UpdateConsumer can add it to its `flows`",
+        ),
+        IssueError::UserDisabled => {
+            unready("USER_DISABLED", "; EnableUser lets the user log in again")
+        }
         IssueError::RequestTokenExpired => unready("REQUEST_TOKEN_EXPIRED", ""),
         IssueError::RequestTokenDecided => unready("REQUEST_TOKEN_DECIDED", ""),
         IssueError::RequestTokenUndecided => unready("REQUEST_TOKEN_UNDECIDED", ""),
@@ -45,13 +61,28 @@ pub(super) fn status(error: IssueError) -> Status {
 /// The answer to who asked for a draft to be made a record: the draft's fields are those of the request's `resource`,
 /// but for `own`, which are fields of the request itself.
 pub(super) fn of_draft(error: IssueError, resource: &str, own: &[&str]) -> Status {
-    let name = |field: &str| if own.contains(&field) { field.to_owned() } else { format!("{resource}.{field}") };
-    if let IssueError::Invalid(violations) = error { invalid(&violations.rename(name)) } else { status(error) }
+    let name = |field: &str| {
+        if own.contains(&field) {
+            field.to_owned()
+        } else {
+            format!("{resource}.{field}")
+        }
+    };
+    if let IssueError::Invalid(violations) = error {
+        invalid(&violations.rename(name))
+    } else {
+        status(error)
+    }
 }
 
 /// ALREADY_EXISTS with the id or username that was asked for.
 pub(super) fn user_exists(name: &str) -> Status {
-    about(Code::AlreadyExists, "USER_EXISTS", &IssueError::UserExists.to_string(), (USER, name))
+    about(
+        Code::AlreadyExists,
+        "USER_EXISTS",
+        &IssueError::UserExists.to_string(),
+        (USER, name),
+    )
 }
 
 /// INVALID_ARGUMENT with every field that is wrong, as far as there is room; the message has the first few.
@@ -59,7 +90,9 @@ pub(super) fn invalid(violations: &Violations) -> Status {
     let mut details = details("FIELD_VIOLATION");
     let mut room = DETAILS_ROOM;
     for Violation { field, problem } in violations.iter() {
-        let Some(left) = room.checked_sub(field.len() + problem.len()) else { break };
+        let Some(left) = room.checked_sub(field.len() + problem.len()) else {
+            break;
+        };
         details.add_bad_request_violation(field, problem);
         room = left;
     }
@@ -101,8 +134,15 @@ pub(super) fn not_gated() -> Status {
 
 /// NOT_FOUND: no denial of that decision is kept.
 pub(super) fn denial_not_found(decision_id: &str) -> Status {
-    let message = format!("no denial {decision_id} is kept: the oldest are dropped, and each replica has its own");
-    about(Code::NotFound, "DENIAL_NOT_FOUND", &message, (DENIAL, decision_id))
+    let message = format!(
+        "no denial {decision_id} is kept: the oldest are dropped, and each replica has its own"
+    );
+    about(
+        Code::NotFound,
+        "DENIAL_NOT_FOUND",
+        &message,
+        (DENIAL, decision_id),
+    )
 }
 
 /// UNAVAILABLE at the end of what would go on until the server ends.
@@ -118,7 +158,11 @@ fn too_many_attempts(message: &str, wait: Duration) -> Status {
 
 fn directory_failure(error: &DirectoryError) -> Status {
     tracing::warn!(%error, cause = error.source(), "the user directory failed an administration call");
-    plain(Code::Unavailable, "DIRECTORY_UNAVAILABLE", "the user directory can not answer; try again later")
+    plain(
+        Code::Unavailable,
+        "DIRECTORY_UNAVAILABLE",
+        "the user directory can not answer; try again later",
+    )
 }
 
 fn store_failure(error: &StoreError) -> Status {
@@ -137,7 +181,11 @@ fn store_failure(error: &StoreError) -> Status {
 }
 
 fn internal() -> Status {
-    plain(Code::Internal, "INTERNAL", "the server failed; its log tells more")
+    plain(
+        Code::Internal,
+        "INTERNAL",
+        "the server failed; its log tells more",
+    )
 }
 
 fn plain(code: Code, reason: &'static str, message: &str) -> Status {
@@ -161,7 +209,8 @@ const REQUEST_TOKEN: &str = "countersign.v1.RequestToken";
 const DENIAL: &str = "countersign.v1.Denial";
 const USER: &str = "countersign.v1.User";
 
-const CONFLICT: &str = "changed by others since it was read, or at the same time; read it and try again";
+const CONFLICT: &str =
+    "changed by others since it was read, or at the same time; read it and try again";
 
 // A status travels in headers, of which gRPC clients take 8 KiB: the message as text and, with the details, in base64.
 const MESSAGE_ROOM: usize = 1000;
@@ -180,7 +229,10 @@ mod tests {
         wrong.add("consumer.callbacks[1]", "has a fragment");
         let status = status(IssueError::Invalid(wrong));
         assert_eq!(status.code(), Code::InvalidArgument);
-        assert_eq!(status.message(), "consumer.name must not be empty; consumer.callbacks[1] has a fragment");
+        assert_eq!(
+            status.message(),
+            "consumer.name must not be empty; consumer.callbacks[1] has a fragment"
+        );
         assert_eq!(fields(&status), ["consumer.name", "consumer.callbacks[1]"]);
     }
 
@@ -188,11 +240,17 @@ mod tests {
     fn an_answer_fits_in_the_headers_that_clients_take() {
         let mut wrong = Violations::default();
         for at in 0..1000 {
-            wrong.add(format!("consumer.scopes[{at}]"), "has the character '\"' at byte 3; allowed are visible ASCII");
+            wrong.add(
+                format!("consumer.scopes[{at}]"),
+                "has the character '\"' at byte 3; allowed are visible ASCII",
+            );
         }
         let status = status(IssueError::Invalid(wrong));
         let answer = status.clone().into_http::<()>();
-        let headers = answer.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
+        let headers = answer
+            .headers()
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 32);
         let len = headers.sum::<usize>();
         assert!(len < 8 * 1024, "{len}");
         assert!(fields(&status).len() > 20);
@@ -201,56 +259,173 @@ mod tests {
 
     #[test]
     fn every_error_has_a_code_and_a_reason_for_programs() {
-        let (key, token) = (|| ConsumerKey::new("key").unwrap(), || Token::new("token").unwrap());
+        let (key, token) = (
+            || ConsumerKey::new("key").unwrap(),
+            || Token::new("token").unwrap(),
+        );
         let store = |kind| IssueError::Store(StoreError::new(kind, "looking up a consumer"));
         let mut told = BTreeSet::new();
         for (error, code, reason) in [
-            (IssueError::Invalid(Violations::of("f", "p")), Code::InvalidArgument, "FIELD_VIOLATION"),
-            (IssueError::UnknownConsumer(key()), Code::NotFound, "CONSUMER_NOT_FOUND"),
-            (IssueError::UnknownToken(token()), Code::NotFound, "TOKEN_NOT_FOUND"),
-            (IssueError::UnknownRequestToken(token()), Code::NotFound, "REQUEST_TOKEN_NOT_FOUND"),
-            (IssueError::UnknownUser("u".to_owned()), Code::NotFound, "USER_NOT_FOUND"),
-            (IssueError::ConsumerExists(key()), Code::AlreadyExists, "CONSUMER_EXISTS"),
-            (IssueError::TokenExists(token()), Code::AlreadyExists, "TOKEN_EXISTS"),
+            (
+                IssueError::Invalid(Violations::of("f", "p")),
+                Code::InvalidArgument,
+                "FIELD_VIOLATION",
+            ),
+            (
+                IssueError::UnknownConsumer(key()),
+                Code::NotFound,
+                "CONSUMER_NOT_FOUND",
+            ),
+            (
+                IssueError::UnknownToken(token()),
+                Code::NotFound,
+                "TOKEN_NOT_FOUND",
+            ),
+            (
+                IssueError::UnknownRequestToken(token()),
+                Code::NotFound,
+                "REQUEST_TOKEN_NOT_FOUND",
+            ),
+            (
+                IssueError::UnknownUser("u".to_owned()),
+                Code::NotFound,
+                "USER_NOT_FOUND",
+            ),
+            (
+                IssueError::ConsumerExists(key()),
+                Code::AlreadyExists,
+                "CONSUMER_EXISTS",
+            ),
+            (
+                IssueError::TokenExists(token()),
+                Code::AlreadyExists,
+                "TOKEN_EXISTS",
+            ),
             (IssueError::UserExists, Code::AlreadyExists, "USER_EXISTS"),
             (IssueError::Conflict, Code::Aborted, "CONCURRENT_CHANGE"),
-            (IssueError::ConsumerDisabled(key()), Code::FailedPrecondition, "CONSUMER_DISABLED"),
             (
-                IssueError::FlowNotAllowed { key: key(), flow: Flow::XAuth },
+                IssueError::ConsumerDisabled(key()),
+                Code::FailedPrecondition,
+                "CONSUMER_DISABLED",
+            ),
+            (
+                IssueError::FlowNotAllowed {
+                    key: key(),
+                    flow: Flow::XAuth,
+                },
                 Code::FailedPrecondition,
                 "FLOW_NOT_ALLOWED",
             ),
-            (IssueError::UserDisabled, Code::FailedPrecondition, "USER_DISABLED"),
-            (IssueError::RequestTokenExpired, Code::FailedPrecondition, "REQUEST_TOKEN_EXPIRED"),
-            (IssueError::RequestTokenDecided, Code::FailedPrecondition, "REQUEST_TOKEN_DECIDED"),
-            (IssueError::RequestTokenUndecided, Code::FailedPrecondition, "REQUEST_TOKEN_UNDECIDED"),
-            (IssueError::RequestTokenRefused, Code::FailedPrecondition, "REQUEST_TOKEN_REFUSED"),
-            (IssueError::RequestTokenUsed, Code::FailedPrecondition, "REQUEST_TOKEN_USED"),
-            (IssueError::VerifierRefused, Code::PermissionDenied, "VERIFIER_REFUSED"),
-            (IssueError::PasswordRefused, Code::PermissionDenied, "PASSWORD_REFUSED"),
-            (IssueError::TooManyAttempts(Duration::ZERO), Code::ResourceExhausted, "TOO_MANY_ATTEMPTS"),
-            (IssueError::Directory(DirectoryError::new("no route")), Code::Unavailable, "DIRECTORY_UNAVAILABLE"),
-            (store(StoreErrorKind::Unavailable), Code::Unavailable, "STORE_UNAVAILABLE"),
-            (store(StoreErrorKind::Unreadable), Code::Internal, "INTERNAL"),
+            (
+                IssueError::UserDisabled,
+                Code::FailedPrecondition,
+                "USER_DISABLED",
+            ),
+            (
+                IssueError::RequestTokenExpired,
+                Code::FailedPrecondition,
+                "REQUEST_TOKEN_EXPIRED",
+            ),
+            (
+                IssueError::RequestTokenDecided,
+                Code::FailedPrecondition,
+                "REQUEST_TOKEN_DECIDED",
+            ),
+            (
+                IssueError::RequestTokenUndecided,
+                Code::FailedPrecondition,
+                "REQUEST_TOKEN_UNDECIDED",
+            ),
+            (
+                IssueError::RequestTokenRefused,
+                Code::FailedPrecondition,
+                "REQUEST_TOKEN_REFUSED",
+            ),
+            (
+                IssueError::RequestTokenUsed,
+                Code::FailedPrecondition,
+                "REQUEST_TOKEN_USED",
+            ),
+            (
+                IssueError::VerifierRefused,
+                Code::PermissionDenied,
+                "VERIFIER_REFUSED",
+            ),
+            (
+                IssueError::PasswordRefused,
+                Code::PermissionDenied,
+                "PASSWORD_REFUSED",
+            ),
+            (
+                IssueError::TooManyAttempts(Duration::ZERO),
+                Code::ResourceExhausted,
+                "TOO_MANY_ATTEMPTS",
+            ),
+            (
+                IssueError::Directory(DirectoryError::new("no route")),
+                Code::Unavailable,
+                "DIRECTORY_UNAVAILABLE",
+            ),
+            (
+                store(StoreErrorKind::Unavailable),
+                Code::Unavailable,
+                "STORE_UNAVAILABLE",
+            ),
+            (
+                store(StoreErrorKind::Unreadable),
+                Code::Internal,
+                "INTERNAL",
+            ),
         ] {
             let status = status(error);
             told.insert(reason.to_owned());
             let info = status.get_error_details().error_info().cloned().unwrap();
-            assert_eq!((status.code(), info.reason.as_str(), info.domain.as_str()), (code, reason, "countersign.v1"));
+            assert_eq!(
+                (status.code(), info.reason.as_str(), info.domain.as_str()),
+                (code, reason, "countersign.v1")
+            );
             let is_about_a_record = matches!(code, Code::NotFound | Code::AlreadyExists);
-            assert_eq!(status.get_error_details().resource_info().is_some(), is_about_a_record, "{reason}");
+            assert_eq!(
+                status.get_error_details().resource_info().is_some(),
+                is_about_a_record,
+                "{reason}"
+            );
         }
-        for status in [credentials_required(), role_insufficient(), denial_not_found("d"), ending()] {
-            told.insert(status.get_error_details().error_info().unwrap().reason.clone());
+        for status in [
+            credentials_required(),
+            role_insufficient(),
+            denial_not_found("d"),
+            ending(),
+        ] {
+            told.insert(
+                status
+                    .get_error_details()
+                    .error_info()
+                    .unwrap()
+                    .reason
+                    .clone(),
+            );
         }
         assert_eq!(told, reasons_in_the_table());
     }
 
     /// The second column of the table in consumer.proto, which has nothing else in capitals where it stands.
     fn reasons_in_the_table() -> BTreeSet<String> {
-        let table = PROTO.split("//   code                 reason").nth(1).unwrap().split("//\n").next().unwrap();
-        let column = table.lines().skip(1).filter_map(|line| line.get(26..)?.split([' ', ',']).next());
-        column.filter(|word| word.len() > 2).map(str::to_owned).collect()
+        let table = PROTO
+            .split("//   code                 reason")
+            .nth(1)
+            .unwrap()
+            .split("//\n")
+            .next()
+            .unwrap();
+        let column = table
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.get(26..)?.split([' ', ',']).next());
+        column
+            .filter(|word| word.len() > 2)
+            .map(str::to_owned)
+            .collect()
     }
 
     #[test]
@@ -262,16 +437,29 @@ mod tests {
 
     #[test]
     fn a_failure_of_the_store_is_told_to_the_log_alone() {
-        let error = StoreError::new(StoreErrorKind::Unusable, "reading secrets").because("redis-7.internal:6379");
-        assert_eq!(status(IssueError::Store(error)).message(), "the server failed; its log tells more");
+        let error = StoreError::new(StoreErrorKind::Unusable, "reading secrets")
+            .because("redis-7.internal:6379");
+        assert_eq!(
+            status(IssueError::Store(error)).message(),
+            "the server failed; its log tells more"
+        );
         let error = DirectoryError::new("connecting").because("ldap-7.internal:636");
         let told = status(IssueError::Directory(error));
-        assert_eq!(told.message(), "the user directory can not answer; try again later");
+        assert_eq!(
+            told.message(),
+            "the user directory can not answer; try again later"
+        );
     }
 
     fn fields(status: &Status) -> Vec<String> {
         let details = status.get_error_details();
-        details.bad_request().unwrap().field_violations.iter().map(|violation| violation.field.clone()).collect()
+        details
+            .bad_request()
+            .unwrap()
+            .field_violations
+            .iter()
+            .map(|violation| violation.field.clone())
+            .collect()
     }
 
     const PROTO: &str = include_str!("../../../proto/countersign/v1/consumer.proto");

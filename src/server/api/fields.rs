@@ -22,7 +22,11 @@ impl Fields {
         text: &str,
         parse: impl FnOnce(String) -> Result<T, E>,
     ) -> Option<Option<T>> {
-        if text.is_empty() { Some(None) } else { self.take(field, parse(text.to_owned())).map(Some) }
+        if text.is_empty() {
+            Some(None)
+        } else {
+            self.take(field, parse(text.to_owned())).map(Some)
+        }
     }
 
     /// Notes what is wrong with a field of which there is no value to take.
@@ -66,7 +70,11 @@ mod tests {
         let token = fields.optional("token", "\n", Token::new);
         let refused = fields.all(key.zip(token)).unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument);
-        assert!(refused.message().contains("consumer_key has") && refused.message().contains("token has"), "{refused}");
+        assert!(
+            refused.message().contains("consumer_key has")
+                && refused.message().contains("token has"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -93,7 +93,10 @@ fn admit<B>(access: &Access, request: &Request<B>) -> Result<Actor, Status> {
 
 /// As much of a path as a call of ours has, for the log.
 fn shown(path: &str) -> String {
-    path.chars().filter(char::is_ascii_graphic).take(SHOWN_LEN).collect()
+    path.chars()
+        .filter(char::is_ascii_graphic)
+        .take(SHOWN_LEN)
+        .collect()
 }
 
 const SHOWN_LEN: usize = 80;
@@ -110,43 +113,88 @@ mod tests {
     #[tokio::test]
     async fn nobody_gets_through_without_credentials() {
         assert_eq!(call(None, GET_TOKEN).await, Err(Code::Unauthenticated));
-        assert_eq!(call(Some("Bearer token-of-somebody"), GET_TOKEN).await, Err(Code::Unauthenticated));
+        assert_eq!(
+            call(Some("Bearer token-of-somebody"), GET_TOKEN).await,
+            Err(Code::Unauthenticated)
+        );
     }
 
     #[tokio::test]
     async fn an_issuer_gets_through_to_its_own_calls() {
-        assert_eq!(call(Some(ISSUER), CREATE_TOKEN).await, Ok(Actor::Issuer(None)));
-        assert_eq!(call(Some(ISSUER), GET_TOKEN).await, Err(Code::PermissionDenied));
-        assert_eq!(call(Some(ISSUER), "/countersign.v1.TokenService/DoAnything").await, Err(Code::PermissionDenied));
+        assert_eq!(
+            call(Some(ISSUER), CREATE_TOKEN).await,
+            Ok(Actor::Issuer(None))
+        );
+        assert_eq!(
+            call(Some(ISSUER), GET_TOKEN).await,
+            Err(Code::PermissionDenied)
+        );
+        assert_eq!(
+            call(Some(ISSUER), "/countersign.v1.TokenService/DoAnything").await,
+            Err(Code::PermissionDenied)
+        );
         assert_eq!(call(Some(ADMIN), GET_TOKEN).await, Ok(Actor::ADMIN));
     }
 
     #[test]
     fn a_call_that_did_not_come_through_the_gate_is_a_fault_of_ours() {
-        assert_eq!(actor(&Extensions::new()).unwrap_err().code(), Code::Internal);
+        assert_eq!(
+            actor(&Extensions::new()).unwrap_err().code(),
+            Code::Internal
+        );
     }
 
     #[tokio::test]
     async fn a_refusal_is_in_the_audit_log_and_what_was_shown_is_not() {
         let log = tempfile::NamedTempFile::new().unwrap();
         let writer = Arc::new(log.reopen().unwrap());
-        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(writer).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_writer(writer)
+            .finish();
         // While there is one dispatcher alone, another thread that comes first to an event has it switched off for all.
         let _other = tracing::Dispatch::new(tracing_subscriber::registry());
         let _guard = tracing::subscriber::set_default(subscriber);
-        assert!(call(Some("Bearer token-of-somebody"), GET_TOKEN).await.is_err());
+        assert!(
+            call(Some("Bearer token-of-somebody"), GET_TOKEN)
+                .await
+                .is_err()
+        );
         assert!(call(None, GET_TOKEN).await.is_err());
         assert!(call(Some(ISSUER), GET_TOKEN).await.is_err());
         assert!(call(Some(ISSUER), CREATE_TOKEN).await.is_ok());
 
         let log = std::fs::read_to_string(log.path()).unwrap();
         assert!(!log.contains("token-of-"), "{log}");
-        let events: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let told: Vec<_> = events.iter().map(|event| (&event["reason"], &event["actor"], &event["call"])).collect();
+        let events: Vec<serde_json::Value> = log
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let told: Vec<_> = events
+            .iter()
+            .map(|event| (&event["reason"], &event["actor"], &event["call"]))
+            .collect();
         let (call, null) = (GET_TOKEN.into(), serde_json::Value::Null);
-        let (wrong, nothing, issuer) = ("wrong token".into(), "no credentials".into(), "issuer".into());
-        assert_eq!(told, [(&wrong, &null, &call), (&nothing, &null, &call), (&null, &issuer, &call)]);
-        assert!(events.iter().all(|event| event["target"] == "countersign::audit"), "{log}");
+        let (wrong, nothing, issuer) = (
+            "wrong token".into(),
+            "no credentials".into(),
+            "issuer".into(),
+        );
+        assert_eq!(
+            told,
+            [
+                (&wrong, &null, &call),
+                (&nothing, &null, &call),
+                (&null, &issuer, &call)
+            ]
+        );
+        assert!(
+            events
+                .iter()
+                .all(|event| event["target"] == "countersign::audit"),
+            "{log}"
+        );
     }
 
     #[test]
@@ -164,16 +212,23 @@ mod tests {
     async fn call(authorization: Option<&str>, path: &str) -> Result<Actor, Code> {
         let service = service_fn(|request: Request<Body>| {
             let mut response = Response::new(Body::empty());
-            response.extensions_mut().insert(actor(request.extensions()).unwrap());
+            response
+                .extensions_mut()
+                .insert(actor(request.extensions()).unwrap());
             ready(Ok::<_, Infallible>(response))
         });
-        let tokens = (AdminToken::new("correct-horse-battery").unwrap(), IssuerToken::new("token-of-the-issuers"));
+        let tokens = (
+            AdminToken::new("correct-horse-battery").unwrap(),
+            IssuerToken::new("token-of-the-issuers"),
+        );
         let access = Access::new(tokens.0, tokens.1, &Config::default().api);
         let mut request = Request::builder().uri(path);
         if let Some(value) = authorization {
             request = request.header("authorization", value);
         }
-        let Ok(response) = Gated::new(service, Arc::new(access)).call(request.body(Body::empty()).unwrap()).await;
+        let Ok(response) = Gated::new(service, Arc::new(access))
+            .call(request.body(Body::empty()).unwrap())
+            .await;
         let status = Status::from_header_map(response.headers());
         match status {
             Some(status) => Err(status.code()),

@@ -77,12 +77,17 @@ impl IssuerToken {
     ) -> Result<Option<Self>, IssuerTokenError> {
         let (text, place) = match (variable, file) {
             (Some(text), _) => (text.to_owned().into(), Self::VARIABLE.to_owned()),
-            (None, Some(path)) => (read(path)?, format!("`api.issuer_token_file`: {}", path.display())),
+            (None, Some(path)) => (
+                read(path)?,
+                format!("`api.issuer_token_file`: {}", path.display()),
+            ),
             (None, None) => return Ok(None),
         };
         match Self::new(&text) {
             None => Err(IssuerTokenError::Malformed { place }),
-            Some(token) if admin.matches(token.0.expose()) => Err(IssuerTokenError::SameAsAdmin { place }),
+            Some(token) if admin.matches(token.0.expose()) => {
+                Err(IssuerTokenError::SameAsAdmin { place })
+            }
             token => Ok(token),
         }
     }
@@ -95,8 +100,14 @@ impl IssuerToken {
 
 fn read(path: &Path) -> Result<zeroize::Zeroizing<String>, IssuerTokenError> {
     bearer::read(path, EXPOSED).map_err(|unread| match unread {
-        Unread::File(source) => IssuerTokenError::File { path: path.to_owned(), source },
-        Unread::Exposed(mode) => IssuerTokenError::Exposed { path: path.to_owned(), mode },
+        Unread::File(source) => IssuerTokenError::File {
+            path: path.to_owned(),
+            source,
+        },
+        Unread::Exposed(mode) => IssuerTokenError::Exposed {
+            path: path.to_owned(),
+            mode,
+        },
     })
 }
 
@@ -119,19 +130,41 @@ mod tests {
     fn the_environment_is_stronger_than_the_file() {
         let file = file("token-of-the-file\n", 0o640);
         let path = Some(file.path());
-        assert!(load(path, None).unwrap().unwrap().matches(b"token-of-the-file"));
-        assert!(load(path, Some("token-of-the-environment")).unwrap().unwrap().matches(b"token-of-the-environment"));
+        assert!(
+            load(path, None)
+                .unwrap()
+                .unwrap()
+                .matches(b"token-of-the-file")
+        );
+        assert!(
+            load(path, Some("token-of-the-environment"))
+                .unwrap()
+                .unwrap()
+                .matches(b"token-of-the-environment")
+        );
     }
 
     #[test]
     fn a_token_that_others_can_read_or_that_is_none_is_refused() {
         let exposed = file("token-of-the-file", 0o644);
         let refused = load(Some(exposed.path()), None).unwrap_err().to_string();
-        assert!(refused.contains("has mode 0644") && refused.contains("api.issuer_token_file"), "{refused}");
+        assert!(
+            refused.contains("has mode 0644") && refused.contains("api.issuer_token_file"),
+            "{refused}"
+        );
         let empty = file("", 0o600);
-        assert!(matches!(load(Some(empty.path()), None), Err(IssuerTokenError::Malformed { .. })));
-        assert!(matches!(load(None, Some("short")), Err(IssuerTokenError::Malformed { .. })));
-        assert!(matches!(load(Some(Path::new("no/such/file")), None), Err(IssuerTokenError::File { .. })));
+        assert!(matches!(
+            load(Some(empty.path()), None),
+            Err(IssuerTokenError::Malformed { .. })
+        ));
+        assert!(matches!(
+            load(None, Some("short")),
+            Err(IssuerTokenError::Malformed { .. })
+        ));
+        assert!(matches!(
+            load(Some(Path::new("no/such/file")), None),
+            Err(IssuerTokenError::File { .. })
+        ));
     }
 
     #[test]
@@ -145,7 +178,10 @@ mod tests {
 
     const ADMIN: &str = "correct-horse-battery";
 
-    fn load(file: Option<&Path>, variable: Option<&str>) -> Result<Option<IssuerToken>, IssuerTokenError> {
+    fn load(
+        file: Option<&Path>,
+        variable: Option<&str>,
+    ) -> Result<Option<IssuerToken>, IssuerTokenError> {
         IssuerToken::load(file, variable, &AdminToken::new(ADMIN).unwrap())
     }
 

@@ -58,11 +58,14 @@ pub use issuer_token::{IssuerToken, IssuerTokenError};
 /// Health and reflection are for the caller to add; nothing added later is behind the gate.
 pub fn routes(issuer: Issuer, diagnostics: Diagnostics, access: Access) -> Routes {
     let access = Arc::new(access);
-    let consumers =
-        ConsumerServiceServer::new(Consumers::new(issuer.clone())).max_decoding_message_size(MAX_REQUEST_LEN);
-    let users = UserServiceServer::new(Users::new(issuer.clone())).max_decoding_message_size(MAX_REQUEST_LEN);
-    let tokens = TokenServiceServer::new(Tokens::new(issuer)).max_decoding_message_size(MAX_REQUEST_LEN);
-    let observed = DiagnosticsServiceServer::new(Observed::new(diagnostics)).max_decoding_message_size(MAX_REQUEST_LEN);
+    let consumers = ConsumerServiceServer::new(Consumers::new(issuer.clone()))
+        .max_decoding_message_size(MAX_REQUEST_LEN);
+    let users = UserServiceServer::new(Users::new(issuer.clone()))
+        .max_decoding_message_size(MAX_REQUEST_LEN);
+    let tokens =
+        TokenServiceServer::new(Tokens::new(issuer)).max_decoding_message_size(MAX_REQUEST_LEN);
+    let observed = DiagnosticsServiceServer::new(Observed::new(diagnostics))
+        .max_decoding_message_size(MAX_REQUEST_LEN);
     Routes::new(Gated::new(consumers, Arc::clone(&access)))
         .add_service(Gated::new(users, Arc::clone(&access)))
         .add_service(Gated::new(tokens, Arc::clone(&access)))

@@ -43,7 +43,11 @@ impl<T> Page<T> {
                 .and_then(|name| parse(name).ok())
                 .ok_or("is none that this call returned for this list")
         });
-        Some(Self { size: size?, after: after?, list: tag })
+        Some(Self {
+            size: size?,
+            after: after?,
+            list: tag,
+        })
     }
 
     /// How many to look for: one more than is asked for tells whether there is a next page.
@@ -52,10 +56,17 @@ impl<T> Page<T> {
     }
 
     /// What was found, without the one that is too many; and the token of the next page, empty if this is the last.
-    pub(super) fn cut<R>(&self, mut found: Vec<R>, name: impl FnOnce(&R) -> &str) -> (Vec<R>, String) {
+    pub(super) fn cut<R>(
+        &self,
+        mut found: Vec<R>,
+        name: impl FnOnce(&R) -> &str,
+    ) -> (Vec<R>, String) {
         let more = found.len() > self.size;
         found.truncate(self.size);
-        let next = found.last().filter(|_| more).map(|last| self.token(name(last)));
+        let next = found
+            .last()
+            .filter(|_| more)
+            .map(|last| self.token(name(last)));
         (found, next.unwrap_or_default())
     }
 
@@ -101,7 +112,10 @@ mod tests {
         assert_eq!((first.limit(), found), (3, vec!["a", "b"]));
         let second = parse(2, &next).unwrap();
         assert_eq!(second.after, Some(ConsumerKey::new("b").unwrap()));
-        assert_eq!(second.cut(vec!["c", "d"], |last| last), (vec!["c", "d"], String::new()));
+        assert_eq!(
+            second.cut(vec!["c", "d"], |last| last),
+            (vec!["c", "d"], String::new())
+        );
     }
 
     #[test]
@@ -113,18 +127,33 @@ mod tests {
 
     #[test]
     fn a_page_token_is_good_for_its_own_list_only() {
-        let other =
-            Page::parse(&mut Fields::default(), Asked { size: 1, token: "" }, "users", ConsumerKey::new).unwrap();
+        let other = Page::parse(
+            &mut Fields::default(),
+            Asked { size: 1, token: "" },
+            "users",
+            ConsumerKey::new,
+        )
+        .unwrap();
         let (_, of_other) = other.cut(vec!["a", "b"], |last| last);
         for wrong in ["?", "a", "gA", "AA", of_other.as_str(), &"A".repeat(1024)] {
             let refused = parse(0, wrong).unwrap_err();
-            assert_eq!(refused, "page_token is none that this call returned for this list", "{wrong:?}");
+            assert_eq!(
+                refused, "page_token is none that this call returned for this list",
+                "{wrong:?}"
+            );
         }
     }
 
     fn parse(size: i32, token: &str) -> Result<Page<ConsumerKey>, String> {
         let mut fields = Fields::default();
-        let page = Page::parse(&mut fields, Asked { size, token }, "consumers", ConsumerKey::new);
-        fields.all(page).map_err(|refused| refused.message().to_owned())
+        let page = Page::parse(
+            &mut fields,
+            Asked { size, token },
+            "consumers",
+            ConsumerKey::new,
+        );
+        fields
+            .all(page)
+            .map_err(|refused| refused.message().to_owned())
     }
 }

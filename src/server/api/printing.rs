@@ -12,23 +12,38 @@ pub(super) fn timestamp<S: Serializer>(time: &Option<Timestamp>, to: S) -> Resul
 }
 
 pub(super) fn consumer_status<S: Serializer>(status: &i32, to: S) -> Result<S::Ok, S::Error> {
-    v1::ConsumerStatus::try_from(*status).unwrap_or_default().as_str_name().serialize(to)
+    v1::ConsumerStatus::try_from(*status)
+        .unwrap_or_default()
+        .as_str_name()
+        .serialize(to)
 }
 
 pub(super) fn token_status<S: Serializer>(status: &i32, to: S) -> Result<S::Ok, S::Error> {
-    v1::TokenStatus::try_from(*status).unwrap_or_default().as_str_name().serialize(to)
+    v1::TokenStatus::try_from(*status)
+        .unwrap_or_default()
+        .as_str_name()
+        .serialize(to)
 }
 
 pub(super) fn user_status<S: Serializer>(status: &i32, to: S) -> Result<S::Ok, S::Error> {
-    v1::UserStatus::try_from(*status).unwrap_or_default().as_str_name().serialize(to)
+    v1::UserStatus::try_from(*status)
+        .unwrap_or_default()
+        .as_str_name()
+        .serialize(to)
 }
 
 pub(super) fn request_token_state<S: Serializer>(state: &i32, to: S) -> Result<S::Ok, S::Error> {
-    v1::RequestTokenState::try_from(*state).unwrap_or_default().as_str_name().serialize(to)
+    v1::RequestTokenState::try_from(*state)
+        .unwrap_or_default()
+        .as_str_name()
+        .serialize(to)
 }
 
 pub(super) fn route_mode<S: Serializer>(mode: &i32, to: S) -> Result<S::Ok, S::Error> {
-    v1::RouteMode::try_from(*mode).unwrap_or_default().as_str_name().serialize(to)
+    v1::RouteMode::try_from(*mode)
+        .unwrap_or_default()
+        .as_str_name()
+        .serialize(to)
 }
 
 /// `Debug` of messages that carry secrets: the fields that are named, and no others.
@@ -80,18 +95,40 @@ mod tests {
     fn a_message_with_a_secret_does_not_show_it() {
         let mut found = 0;
         for message in messages() {
-            let secrets: Vec<_> = message.field.iter().filter(|field| is_secret(field)).collect();
+            let secrets: Vec<_> = message
+                .field
+                .iter()
+                .filter(|field| is_secret(field))
+                .collect();
             if secrets.is_empty() {
                 continue;
             }
             found += 1;
-            let (_, show) = SHOWN.iter().find(|(name, _)| *name == message.name()).unwrap_or_else(|| {
-                panic!("{} has a secret: name it in build.rs and here", message.name());
-            });
+            let (_, show) = SHOWN
+                .iter()
+                .find(|(name, _)| *name == message.name())
+                .unwrap_or_else(|| {
+                    panic!(
+                        "{} has a secret: name it in build.rs and here",
+                        message.name()
+                    );
+                });
             let mut bytes = Vec::new();
-            for field in message.field.iter().filter(|field| field.r#type() == Type::String) {
-                let value = if is_secret(field) { "kd94hf93k423kf44" } else { "shown" };
-                string::encode(u32::try_from(field.number()).unwrap(), &value.to_owned(), &mut bytes);
+            for field in message
+                .field
+                .iter()
+                .filter(|field| field.r#type() == Type::String)
+            {
+                let value = if is_secret(field) {
+                    "kd94hf93k423kf44"
+                } else {
+                    "shown"
+                };
+                string::encode(
+                    u32::try_from(field.number()).unwrap(),
+                    &value.to_owned(),
+                    &mut bytes,
+                );
             }
             let shown = show(&bytes);
             assert!(!shown.contains("kd94hf93k423kf44"), "{shown}");
@@ -102,13 +139,18 @@ mod tests {
 
     fn messages() -> Vec<DescriptorProto> {
         let definition = FileDescriptorSet::decode(v1::FILE_DESCRIPTOR_SET).unwrap();
-        let ours = definition.file.into_iter().filter(|file| file.package() == "countersign.v1");
+        let ours = definition
+            .file
+            .into_iter()
+            .filter(|file| file.package() == "countersign.v1");
         ours.flat_map(|file| file.message_type).collect()
     }
 
     /// A URL that users are sent to has the verifier in it.
     fn is_secret(field: &FieldDescriptorProto) -> bool {
-        let secret = ["secret", "password", "verifier", "redirect_url"].iter().any(|word| field.name().contains(word));
+        let secret = ["secret", "password", "verifier", "redirect_url"]
+            .iter()
+            .any(|word| field.name().contains(word));
         secret && field.r#type() == Type::String
     }
 }

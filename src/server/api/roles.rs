@@ -52,12 +52,21 @@ mod tests {
             assert!(Role::Admin.may_call(&path), "{path}");
             of_issuers += usize::from(said);
         }
-        assert_eq!(of_issuers, OF_ISSUERS.len(), "every call of the list is there");
+        assert_eq!(
+            of_issuers,
+            OF_ISSUERS.len(),
+            "every call of the list is there"
+        );
     }
 
     #[test]
     fn what_is_not_known_is_for_administrators() {
-        for path in ["", "/", "/countersign.v1.TokenService/", "/countersign.v1.TokenService/createtoken"] {
+        for path in [
+            "",
+            "/",
+            "/countersign.v1.TokenService/",
+            "/countersign.v1.TokenService/createtoken",
+        ] {
             assert!(!Role::Issuer.may_call(path), "{path}");
         }
     }
@@ -66,12 +75,18 @@ mod tests {
     fn calls() -> Vec<(String, String)> {
         let definition = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
         let mut calls = Vec::new();
-        for file in definition.file.iter().filter(|file| file.package() == "countersign.v1") {
+        for file in definition
+            .file
+            .iter()
+            .filter(|file| file.package() == "countersign.v1")
+        {
             let comments = &file.source_code_info.as_ref().unwrap().location;
             for (at_service, service) in (0..).zip(&file.service) {
                 for (at_method, method) in (0..).zip(&service.method) {
                     // The numbers of `service` and `method` in descriptor.proto.
-                    let place = comments.iter().find(|location| location.path == [6, at_service, 2, at_method]);
+                    let place = comments
+                        .iter()
+                        .find(|location| location.path == [6, at_service, 2, at_method]);
                     let path = format!("/countersign.v1.{}/{}", service.name(), method.name());
                     calls.push((path, place.unwrap().leading_comments().to_owned()));
                 }

@@ -2,7 +2,9 @@
 
 use tonic::{Request, Response, Status};
 
-use super::convert::{introspection_message, shown, shown_token_message, token_draft, token_message};
+use super::convert::{
+    introspection_message, shown, shown_token_message, token_draft, token_message,
+};
 use super::fields::Fields;
 use super::page::{Asked, Page};
 use super::v1::token_service_server::TokenService;
@@ -26,8 +28,10 @@ impl TokenService for Tokens {
         let actor = gate::actor(request.extensions())?;
         let draft = token_draft(request.into_inner()).map_err(|wrong| errors::invalid(&wrong))?;
         let created = self.issuer.create_token(&draft, &actor).await;
-        let Created { record: token, existed } =
-            created.map_err(|error| errors::of_draft(error, "token", &["token_secret", "ttl"]))?;
+        let Created {
+            record: token,
+            existed,
+        } = created.map_err(|error| errors::of_draft(error, "token", &["token_secret", "ttl"]))?;
         let (mut token_secret, mut token) = (shown(&token.secret), token_message(&token));
         if draft.validate_only && !existed {
             token.etag.clear();
@@ -38,11 +42,22 @@ impl TokenService for Tokens {
                 token_secret.clear();
             }
         }
-        Ok(Response::new(v1::CreateTokenResponse { token: Some(token), token_secret, existed }))
+        Ok(Response::new(v1::CreateTokenResponse {
+            token: Some(token),
+            token_secret,
+            existed,
+        }))
     }
 
-    async fn get_token(&self, request: Request<v1::GetTokenRequest>) -> Result<Response<v1::Token>, Status> {
-        let shown = self.issuer.show_token(&name(&request.get_ref().token)?).await.map_err(errors::status)?;
+    async fn get_token(
+        &self,
+        request: Request<v1::GetTokenRequest>,
+    ) -> Result<Response<v1::Token>, Status> {
+        let shown = self
+            .issuer
+            .show_token(&name(&request.get_ref().token)?)
+            .await
+            .map_err(errors::status)?;
         Ok(Response::new(shown_token_message(&shown)))
     }
 
@@ -50,34 +65,68 @@ impl TokenService for Tokens {
         &self,
         request: Request<v1::ListTokensRequest>,
     ) -> Result<Response<v1::ListTokensResponse>, Status> {
-        let v1::ListTokensRequest { holder, page_size, page_token } = request.into_inner();
+        let v1::ListTokensRequest {
+            holder,
+            page_size,
+            page_token,
+        } = request.into_inner();
         let mut fields = Fields::default();
         let holder = Holder::parse(&mut fields, holder.map(Asking::from));
         let list = holder.as_ref().map(Holder::list).unwrap_or_default();
-        let page = Page::parse(&mut fields, Asked { size: page_size, token: &page_token }, &list, Token::new);
+        let page = Page::parse(
+            &mut fields,
+            Asked {
+                size: page_size,
+                token: &page_token,
+            },
+            &list,
+            Token::new,
+        );
         let (holder, page) = fields.all(holder.zip(page))?;
-        let found = self.issuer.tokens(holder.as_store(), page.after.as_ref(), page.limit()).await;
-        let (tokens, next_page_token) = page.cut(found.map_err(errors::status)?, |last| last.token.token.as_str());
+        let found = self
+            .issuer
+            .tokens(holder.as_store(), page.after.as_ref(), page.limit())
+            .await;
+        let (tokens, next_page_token) = page.cut(found.map_err(errors::status)?, |last| {
+            last.token.token.as_str()
+        });
         let tokens = tokens.iter().map(shown_token_message).collect();
-        Ok(Response::new(v1::ListTokensResponse { tokens, next_page_token }))
+        Ok(Response::new(v1::ListTokensResponse {
+            tokens,
+            next_page_token,
+        }))
     }
 
     async fn introspect_token(
         &self,
         request: Request<v1::IntrospectTokenRequest>,
     ) -> Result<Response<v1::IntrospectTokenResponse>, Status> {
-        let found = self.issuer.introspect(&name(&request.get_ref().token)?).await.map_err(errors::status)?;
+        let found = self
+            .issuer
+            .introspect(&name(&request.get_ref().token)?)
+            .await
+            .map_err(errors::status)?;
         Ok(Response::new(introspection_message(&found)))
     }
 
-    async fn revoke_token(&self, request: Request<v1::RevokeTokenRequest>) -> Result<Response<v1::Token>, Status> {
+    async fn revoke_token(
+        &self,
+        request: Request<v1::RevokeTokenRequest>,
+    ) -> Result<Response<v1::Token>, Status> {
         let actor = gate::actor(request.extensions())?;
-        let v1::RevokeTokenRequest { token, consumer_key } = request.get_ref();
+        let v1::RevokeTokenRequest {
+            token,
+            consumer_key,
+        } = request.get_ref();
         let mut fields = Fields::default();
         let token = fields.take("token", Token::new(token.as_str()));
         let consumer = fields.optional("consumer_key", consumer_key, ConsumerKey::new);
         let (token, consumer) = fields.all(token.zip(consumer))?;
-        let revoked = self.issuer.revoke_token(&token, consumer.as_ref(), &actor).await.map_err(errors::status)?;
+        let revoked = self
+            .issuer
+            .revoke_token(&token, consumer.as_ref(), &actor)
+            .await
+            .map_err(errors::status)?;
         Ok(Response::new(token_message(&revoked)))
     }
 
@@ -89,7 +138,10 @@ impl TokenService for Tokens {
         let mut fields = Fields::default();
         let holder = Holder::parse(&mut fields, request.into_inner().holder.map(Asking::from));
         let holder = fields.all(holder)?;
-        self.issuer.revoke_tokens(holder.as_store(), &actor).await.map_err(errors::status)?;
+        self.issuer
+            .revoke_tokens(holder.as_store(), &actor)
+            .await
+            .map_err(errors::status)?;
         Ok(Response::new(v1::RevokeTokensResponse {}))
     }
 
@@ -98,7 +150,9 @@ impl TokenService for Tokens {
         request: Request<v1::ExchangePasswordRequest>,
     ) -> Result<Response<v1::IssuedToken>, Status> {
         let actor = gate::actor(request.extensions())?;
-        request_tokens::exchange_password(&self.issuer, request.into_inner(), &actor).await.map(Response::new)
+        request_tokens::exchange_password(&self.issuer, request.into_inner(), &actor)
+            .await
+            .map(Response::new)
     }
 
     async fn create_request_token(
@@ -106,14 +160,18 @@ impl TokenService for Tokens {
         request: Request<v1::CreateRequestTokenRequest>,
     ) -> Result<Response<v1::CreateRequestTokenResponse>, Status> {
         let actor = gate::actor(request.extensions())?;
-        request_tokens::create(&self.issuer, request.into_inner(), &actor).await.map(Response::new)
+        request_tokens::create(&self.issuer, request.into_inner(), &actor)
+            .await
+            .map(Response::new)
     }
 
     async fn get_request_token(
         &self,
         request: Request<v1::GetRequestTokenRequest>,
     ) -> Result<Response<v1::RequestToken>, Status> {
-        request_tokens::get(&self.issuer, request.get_ref()).await.map(Response::new)
+        request_tokens::get(&self.issuer, request.get_ref())
+            .await
+            .map(Response::new)
     }
 
     async fn authorize_request_token(
@@ -121,7 +179,9 @@ impl TokenService for Tokens {
         request: Request<v1::AuthorizeRequestTokenRequest>,
     ) -> Result<Response<v1::AuthorizeRequestTokenResponse>, Status> {
         let actor = gate::actor(request.extensions())?;
-        request_tokens::authorize(&self.issuer, request.into_inner(), &actor).await.map(Response::new)
+        request_tokens::authorize(&self.issuer, request.into_inner(), &actor)
+            .await
+            .map(Response::new)
     }
 
     async fn refuse_request_token(
@@ -129,7 +189,9 @@ impl TokenService for Tokens {
         request: Request<v1::RefuseRequestTokenRequest>,
     ) -> Result<Response<v1::RefuseRequestTokenResponse>, Status> {
         let actor = gate::actor(request.extensions())?;
-        request_tokens::refuse(&self.issuer, request.get_ref(), &actor).await.map(Response::new)
+        request_tokens::refuse(&self.issuer, request.get_ref(), &actor)
+            .await
+            .map(Response::new)
     }
 
     async fn exchange_request_token(
@@ -137,7 +199,9 @@ impl TokenService for Tokens {
         request: Request<v1::ExchangeRequestTokenRequest>,
     ) -> Result<Response<v1::IssuedToken>, Status> {
         let actor = gate::actor(request.extensions())?;
-        request_tokens::exchange(&self.issuer, request.into_inner(), &actor).await.map(Response::new)
+        request_tokens::exchange(&self.issuer, request.into_inner(), &actor)
+            .await
+            .map(Response::new)
     }
 }
 
@@ -171,7 +235,9 @@ enum Asking {
 impl Holder {
     fn parse(fields: &mut Fields, holder: Option<Asking>) -> Option<Self> {
         match holder {
-            Some(Asking::Consumer(key)) => fields.take("consumer_key", ConsumerKey::new(key)).map(Self::Consumer),
+            Some(Asking::Consumer(key)) => fields
+                .take("consumer_key", ConsumerKey::new(key))
+                .map(Self::Consumer),
             Some(Asking::User(id)) => fields.take("user_id", UserId::new(id)).map(Self::User),
             None => {
                 fields.wrong("holder", "is required: consumer_key or user_id");

@@ -18,17 +18,29 @@ pub(super) struct Users {
 
 #[tonic::async_trait]
 impl UserService for Users {
-    async fn create_user(&self, request: Request<v1::CreateUserRequest>) -> Result<Response<v1::User>, Status> {
+    async fn create_user(
+        &self,
+        request: Request<v1::CreateUserRequest>,
+    ) -> Result<Response<v1::User>, Status> {
         let actor = gate::actor(request.extensions())?;
         let draft = user_draft(request.into_inner()).map_err(|wrong| errors::invalid(&wrong))?;
-        let asked = draft.user_id.as_deref().unwrap_or(&draft.username).to_owned();
+        let asked = draft
+            .user_id
+            .as_deref()
+            .unwrap_or(&draft.username)
+            .to_owned();
         match self.issuer.create_user(&draft, &actor).await {
             Err(IssueError::UserExists) => Err(errors::user_exists(&asked)),
-            created => answer(created.map_err(|error| errors::of_draft(error, "user", &["password"]))),
+            created => {
+                answer(created.map_err(|error| errors::of_draft(error, "user", &["password"])))
+            }
         }
     }
 
-    async fn get_user(&self, request: Request<v1::GetUserRequest>) -> Result<Response<v1::User>, Status> {
+    async fn get_user(
+        &self,
+        request: Request<v1::GetUserRequest>,
+    ) -> Result<Response<v1::User>, Status> {
         let mut fields = Fields::default();
         let found = match request.into_inner().name {
             Some(Name::UserId(id)) => {
@@ -51,41 +63,76 @@ impl UserService for Users {
         &self,
         request: Request<v1::ListUsersRequest>,
     ) -> Result<Response<v1::ListUsersResponse>, Status> {
-        let v1::ListUsersRequest { page_size, page_token } = request.get_ref();
+        let v1::ListUsersRequest {
+            page_size,
+            page_token,
+        } = request.get_ref();
         let mut fields = Fields::default();
-        let asked = Asked { size: *page_size, token: page_token };
+        let asked = Asked {
+            size: *page_size,
+            token: page_token,
+        };
         let page = Page::parse(&mut fields, asked, "users", UserId::new);
         let page = fields.all(page)?;
-        let found = self.issuer.users(page.after.as_ref(), page.limit()).await.map_err(errors::status)?;
+        let found = self
+            .issuer
+            .users(page.after.as_ref(), page.limit())
+            .await
+            .map_err(errors::status)?;
         let (users, next_page_token) = page.cut(found, |last| last.id.as_str());
-        Ok(Response::new(v1::ListUsersResponse { users: users.iter().map(user_message).collect(), next_page_token }))
+        Ok(Response::new(v1::ListUsersResponse {
+            users: users.iter().map(user_message).collect(),
+            next_page_token,
+        }))
     }
 
-    async fn set_password(&self, request: Request<v1::SetPasswordRequest>) -> Result<Response<v1::User>, Status> {
+    async fn set_password(
+        &self,
+        request: Request<v1::SetPasswordRequest>,
+    ) -> Result<Response<v1::User>, Status> {
         let actor = gate::actor(request.extensions())?;
         let v1::SetPasswordRequest { user_id, password } = request.into_inner();
         let mut fields = Fields::default();
         let id = fields.take("user_id", UserId::new(user_id));
         let password = fields.take("password", secret(password).ok_or("must not be empty"));
         let (id, password) = fields.all(id.zip(password))?;
-        answer(self.issuer.set_password(&id, &password, &actor).await.map_err(errors::status))
+        answer(
+            self.issuer
+                .set_password(&id, &password, &actor)
+                .await
+                .map_err(errors::status),
+        )
     }
 
-    async fn disable_user(&self, request: Request<v1::DisableUserRequest>) -> Result<Response<v1::User>, Status> {
+    async fn disable_user(
+        &self,
+        request: Request<v1::DisableUserRequest>,
+    ) -> Result<Response<v1::User>, Status> {
         let actor = gate::actor(request.extensions())?;
-        self.set_status(&request.get_ref().user_id, UserStatus::Disabled, &actor).await
+        self.set_status(&request.get_ref().user_id, UserStatus::Disabled, &actor)
+            .await
     }
 
-    async fn enable_user(&self, request: Request<v1::EnableUserRequest>) -> Result<Response<v1::User>, Status> {
+    async fn enable_user(
+        &self,
+        request: Request<v1::EnableUserRequest>,
+    ) -> Result<Response<v1::User>, Status> {
         let actor = gate::actor(request.extensions())?;
-        self.set_status(&request.get_ref().user_id, UserStatus::Active, &actor).await
+        self.set_status(&request.get_ref().user_id, UserStatus::Active, &actor)
+            .await
     }
 
-    async fn delete_user(&self, request: Request<v1::DeleteUserRequest>) -> Result<Response<()>, Status> {
+    async fn delete_user(
+        &self,
+        request: Request<v1::DeleteUserRequest>,
+    ) -> Result<Response<()>, Status> {
         let actor = gate::actor(request.extensions())?;
         let v1::DeleteUserRequest { user_id, etag } = request.into_inner();
         let id = user_id_of(&user_id)?;
-        let deleted = self.issuer.delete_user(&id, given(etag).as_deref(), &actor).await;
+        let deleted = self
+            .issuer
+            .delete_user(&id, given(etag).as_deref(), &actor)
+            .await;
         deleted.map(Response::new).map_err(errors::status)
     }
 }
@@ -95,8 +142,18 @@ impl Users {
         Self { issuer }
     }
 
-    async fn set_status(&self, id: &str, status: UserStatus, actor: &Actor) -> Result<Response<v1::User>, Status> {
-        answer(self.issuer.set_user_status(&user_id_of(id)?, status, actor).await.map_err(errors::status))
+    async fn set_status(
+        &self,
+        id: &str,
+        status: UserStatus,
+        actor: &Actor,
+    ) -> Result<Response<v1::User>, Status> {
+        answer(
+            self.issuer
+                .set_user_status(&user_id_of(id)?, status, actor)
+                .await
+                .map_err(errors::status),
+        )
     }
 }
 

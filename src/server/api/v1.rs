@@ -1,6 +1,11 @@
 //! `countersign.v1` as generated from `proto/`, which is its reference.
 
-#![expect(unused_qualifications, clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
+#![expect(
+    unused_qualifications,
+    clippy::allow_attributes,
+    clippy::too_many_lines,
+    reason = "generated code"
+)]
 
 tonic::include_proto!("countersign.v1");
 

@@ -47,8 +47,18 @@ impl Asked {
 
     /// The denials that are asked for.
     pub(super) fn filter(&self) -> Filter {
-        let Self { consumer, reason, cause, .. } = self.clone();
-        Filter { consumer_key: consumer, reason, cause, since: None }
+        let Self {
+            consumer,
+            reason,
+            cause,
+            ..
+        } = self.clone();
+        Filter {
+            consumer_key: consumer,
+            reason,
+            cause,
+            since: None,
+        }
     }
 
     /// Whether the page loads itself again: only where it shows the newest, and nobody reads one of them.
@@ -58,7 +68,15 @@ impl Asked {
 
     /// The query that asks for this.
     pub(super) fn query(&self) -> String {
-        let Self { consumer, reason, cause, decision, before, after, live } = self;
+        let Self {
+            consumer,
+            reason,
+            cause,
+            decision,
+            before,
+            after,
+            live,
+        } = self;
         let before = before.map(|before| before.to_string());
         let live = (!live).then(|| "off".to_owned());
         let fields = [
@@ -71,9 +89,15 @@ impl Asked {
             ("live", &live),
         ];
         let written = |(name, value): (&str, &Option<String>)| {
-            value.as_ref().map(|value| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+            value
+                .as_ref()
+                .map(|value| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
         };
-        fields.into_iter().filter_map(written).collect::<Vec<_>>().join("&")
+        fields
+            .into_iter()
+            .filter_map(written)
+            .collect::<Vec<_>>()
+            .join("&")
     }
 
     /// Where this is shown.
@@ -86,37 +110,59 @@ impl Asked {
 
     /// The newest denials that name this key.
     pub(super) fn with_consumer(&self, key: &str) -> Self {
-        Self { consumer: Some(key.to_owned()), ..self.newest() }
+        Self {
+            consumer: Some(key.to_owned()),
+            ..self.newest()
+        }
     }
 
     /// The newest denials of any consumer.
     pub(super) fn without_consumer(&self) -> Self {
-        Self { consumer: None, ..self.newest() }
+        Self {
+            consumer: None,
+            ..self.newest()
+        }
     }
 
     /// The newest denials of whom a row of counts is about: those of all unknown keys are counted in the row that has none.
     pub(super) fn with_counted(&self, key: &str) -> Self {
-        if key.is_empty() { self.without_consumer() } else { self.with_consumer(key) }
+        if key.is_empty() {
+            self.without_consumer()
+        } else {
+            self.with_consumer(key)
+        }
     }
 
     /// The newest denials for this reason.
     pub(super) fn with_reason(&self, reason: &str) -> Self {
-        Self { reason: Some(reason.to_owned()), ..self.newest() }
+        Self {
+            reason: Some(reason.to_owned()),
+            ..self.newest()
+        }
     }
 
     /// The newest denials for any reason.
     pub(super) fn without_reason(&self) -> Self {
-        Self { reason: None, ..self.newest() }
+        Self {
+            reason: None,
+            ..self.newest()
+        }
     }
 
     /// The newest denials for this cause.
     pub(super) fn with_cause(&self, cause: &str) -> Self {
-        Self { cause: Some(cause.to_owned()), ..self.newest() }
+        Self {
+            cause: Some(cause.to_owned()),
+            ..self.newest()
+        }
     }
 
     /// The newest denials for any cause or none.
     pub(super) fn without_cause(&self) -> Self {
-        Self { cause: None, ..self.newest() }
+        Self {
+            cause: None,
+            ..self.newest()
+        }
     }
 
     /// Whether not all denials are asked for.
@@ -126,44 +172,78 @@ impl Asked {
 
     /// The same, and one of them opened.
     pub(super) fn opened(&self, decision: &str) -> Self {
-        Self { decision: Some(decision.to_owned()), ..self.clone() }
+        Self {
+            decision: Some(decision.to_owned()),
+            ..self.clone()
+        }
     }
 
     /// The same, and none opened.
     pub(super) fn closed(&self) -> Self {
-        Self { decision: None, ..self.clone() }
+        Self {
+            decision: None,
+            ..self.clone()
+        }
     }
 
     /// What came before the denial of that number.
     pub(super) fn older(&self, before: u64) -> Self {
-        Self { before: Some(before), decision: None, ..self.clone() }
+        Self {
+            before: Some(before),
+            decision: None,
+            ..self.clone()
+        }
     }
 
     /// The newest denials, the rest as it is.
     pub(super) fn newest(&self) -> Self {
-        Self { before: None, decision: None, ..self.clone() }
+        Self {
+            before: None,
+            decision: None,
+            ..self.clone()
+        }
     }
 
     /// The consumers after that key.
     pub(super) fn consumers_after(&self, key: &str) -> Self {
-        Self { after: Some(key.to_owned()), decision: None, ..self.clone() }
+        Self {
+            after: Some(key.to_owned()),
+            decision: None,
+            ..self.clone()
+        }
     }
 
     /// The first consumers.
     pub(super) fn first_consumers(&self) -> Self {
-        Self { after: None, decision: None, ..self.clone() }
+        Self {
+            after: None,
+            decision: None,
+            ..self.clone()
+        }
     }
 
     /// The newest of both, which load themselves again or not.
     pub(super) fn lively(&self, live: bool) -> Self {
-        Self { live, after: None, ..self.newest() }
+        Self {
+            live,
+            after: None,
+            ..self.newest()
+        }
     }
 }
 
 impl Default for Asked {
     /// Everything that is new, again and again.
     fn default() -> Self {
-        Self { consumer: None, reason: None, cause: None, decision: None, before: None, after: None, live: true }
+        Self {
+            consumer: None,
+            reason: None,
+            cause: None,
+            decision: None,
+            before: None,
+            after: None,
+            live: true,
+        }
     }
 }
 
@@ -193,12 +273,18 @@ mod tests {
 
     #[test]
     fn a_query_that_was_read_asks_for_the_same_when_it_is_written() {
-        for query in
-            ["", "consumer=", "consumer=a%26b%3D%22%3Cscript%3E&reason=nonce%5Fused&live=off", "before=12&after=k%2B"]
-        {
+        for query in [
+            "",
+            "consumer=",
+            "consumer=a%26b%3D%22%3Cscript%3E&reason=nonce%5Fused&live=off",
+            "before=12&after=k%2B",
+        ] {
             assert_eq!(Asked::parse(query).unwrap().query(), query);
         }
-        assert_eq!(Asked::parse("reason=&decision=&before=x&unknown=1&live=on").unwrap(), Asked::default());
+        assert_eq!(
+            Asked::parse("reason=&decision=&before=x&unknown=1&live=on").unwrap(),
+            Asked::default()
+        );
         assert!(Asked::parse("consumer=a&consumer=b").is_err());
         assert!(Asked::parse("consumer=%").is_err());
     }
@@ -209,7 +295,10 @@ mod tests {
             let query = format!("consumer={}", utf8_percent_encode(text, NON_ALPHANUMERIC));
             Asked::parse(&query).unwrap().consumer.unwrap()
         };
-        assert_eq!(shown("a\u{202e}b\r\n\u{1b}\0"), r"a\u{202e}b\r\n\u{1b}\u{0}");
+        assert_eq!(
+            shown("a\u{202e}b\r\n\u{1b}\0"),
+            r"a\u{202e}b\r\n\u{1b}\u{0}"
+        );
         assert_eq!(shown(r"\x1b"), r"\x1b");
         assert_eq!(shown("o'brien\"\\"), "o'brien\"\\", "keys may have them");
         assert_eq!(shown(&"x".repeat(8192)).len(), LONGEST);
@@ -225,13 +314,30 @@ mod tests {
 
     #[test]
     fn a_link_changes_one_thing_and_begins_at_the_newest() {
-        let asked = Asked::parse("consumer=a&reason=b&cause=e&decision=c&before=1&after=d&live=off").unwrap();
+        let asked =
+            Asked::parse("consumer=a&reason=b&cause=e&decision=c&before=1&after=d&live=off")
+                .unwrap();
         let link = |asked: Asked| asked.address();
-        assert_eq!(link(asked.with_consumer("x")), "/console?consumer=x&reason=b&cause=e&after=d&live=off");
-        assert_eq!(link(asked.without_reason()), "/console?consumer=a&cause=e&after=d&live=off");
-        assert_eq!(link(asked.without_cause()), "/console?consumer=a&reason=b&after=d&live=off");
-        assert_eq!(link(asked.closed()), "/console?consumer=a&reason=b&cause=e&before=1&after=d&live=off");
-        assert_eq!(link(asked.lively(true)), "/console?consumer=a&reason=b&cause=e");
+        assert_eq!(
+            link(asked.with_consumer("x")),
+            "/console?consumer=x&reason=b&cause=e&after=d&live=off"
+        );
+        assert_eq!(
+            link(asked.without_reason()),
+            "/console?consumer=a&cause=e&after=d&live=off"
+        );
+        assert_eq!(
+            link(asked.without_cause()),
+            "/console?consumer=a&reason=b&after=d&live=off"
+        );
+        assert_eq!(
+            link(asked.closed()),
+            "/console?consumer=a&reason=b&cause=e&before=1&after=d&live=off"
+        );
+        assert_eq!(
+            link(asked.lively(true)),
+            "/console?consumer=a&reason=b&cause=e"
+        );
         assert_eq!(link(Asked::default()), "/console");
     }
 }

@@ -64,8 +64,17 @@ struct Session {
 
 impl Gate {
     /// Nobody is in yet.
-    pub(super) fn new(admin_token: AdminToken, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { admin_token, clock, entropy, state: Mutex::default() }
+    pub(super) fn new(
+        admin_token: AdminToken,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self {
+            admin_token,
+            clock,
+            entropy,
+            state: Mutex::default(),
+        }
     }
 
     /// Lets in whoever shows the token.
@@ -90,7 +99,10 @@ impl Gate {
     /// Whether that browser was let in.
     pub(super) fn is_open_to(&self, cookie: &Cookie) -> bool {
         let (id, now) = (SessionId::of_cookie(cookie.expose()), self.clock.now());
-        self.state().sessions.iter().any(|session| session.id == id && now < session.expires_at)
+        self.state()
+            .sessions
+            .iter()
+            .any(|session| session.id == id && now < session.expires_at)
     }
 
     /// Lets that browser in no more.
@@ -128,7 +140,10 @@ impl State {
             self.sessions.pop_front();
         }
         let id = SessionId::of_cookie(cookie.expose());
-        self.sessions.push_back(Session { id, expires_at: now.plus(SESSION_TTL) });
+        self.sessions.push_back(Session {
+            id,
+            expires_at: now.plus(SESSION_TTL),
+        });
     }
 }
 
@@ -153,7 +168,10 @@ mod tests {
     fn gate() -> (Gate, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1_700_000_000)));
         let token = AdminToken::new(TOKEN).unwrap();
-        (Gate::new(token, clock.clone(), Arc::new(CountingEntropy::default())), clock)
+        (
+            Gate::new(token, clock.clone(), Arc::new(CountingEntropy::default())),
+            clock,
+        )
     }
 
     #[test]
@@ -166,7 +184,11 @@ mod tests {
         assert!(!gate.is_open_to(&cookie));
         assert!(!gate.is_open_to(&another));
         for wrong in ["", "correct-horse-batterz", "correct-horse-battery2"] {
-            assert_eq!(gate.log_in(wrong.as_bytes()).err(), Some(Shut::Wrong), "{wrong}");
+            assert_eq!(
+                gate.log_in(wrong.as_bytes()).err(),
+                Some(Shut::Wrong),
+                "{wrong}"
+            );
         }
     }
 
@@ -183,7 +205,9 @@ mod tests {
     #[test]
     fn one_session_too_many_ends_the_oldest() {
         let (gate, clock) = gate();
-        let cookies: Vec<_> = (0..=SESSIONS).map(|_| gate.log_in(TOKEN.as_bytes()).unwrap()).collect();
+        let cookies: Vec<_> = (0..=SESSIONS)
+            .map(|_| gate.log_in(TOKEN.as_bytes()).unwrap())
+            .collect();
         assert!(!gate.is_open_to(&cookies[0]));
         assert!(cookies[1..].iter().all(|cookie| gate.is_open_to(cookie)));
         clock.advance(SESSION_TTL);
@@ -201,7 +225,11 @@ mod tests {
         }
         let too_often = Some(Shut::TooOften(Duration::from_secs(50)));
         assert_eq!(gate.log_in(b"wrong").err(), too_often);
-        assert_eq!(gate.log_in(TOKEN.as_bytes()).err(), too_often, "a guess that is right is not told apart");
+        assert_eq!(
+            gate.log_in(TOKEN.as_bytes()).err(),
+            too_often,
+            "a guess that is right is not told apart"
+        );
         assert!(gate.is_open_to(&inside));
         clock.advance(Duration::from_secs(50));
         assert!(gate.log_in(TOKEN.as_bytes()).is_ok());

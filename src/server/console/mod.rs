@@ -71,7 +71,11 @@ pub(super) fn routes(app: &App, sources: Sources) -> Router {
     if !ops.console {
         return Router::new();
     }
-    let routes = if is_overheard(&ops.listener) { closed() } else { open(Console::new(app, sources)) };
+    let routes = if is_overheard(&ops.listener) {
+        closed()
+    } else {
+        open(Console::new(app, sources))
+    };
     routes.layer(from_fn(guard::guard))
 }
 
@@ -81,7 +85,9 @@ fn is_overheard(listener: &ListenerConfig) -> bool {
 }
 
 fn open(console: Console) -> Router {
-    let only = |methods: MethodRouter<Arc<Console>>, allowed| methods.fallback(async move || pages::method(allowed));
+    let only = |methods: MethodRouter<Arc<Console>>, allowed| {
+        methods.fallback(async move || pages::method(allowed))
+    };
     Router::new()
         .route(PATH, only(get(show), "GET, HEAD"))
         .route(LOG_IN, only(post(log_in), "POST"))
@@ -91,7 +97,10 @@ fn open(console: Console) -> Router {
 
 fn closed() -> Router {
     let closed = || get(async || pages::closed()).fallback(async || pages::closed());
-    Router::new().route(PATH, closed()).route(LOG_IN, closed()).route(LOG_OUT, closed())
+    Router::new()
+        .route(PATH, closed())
+        .route(LOG_IN, closed())
+        .route(LOG_OUT, closed())
 }
 
 async fn show(State(console): State<Arc<Console>>, uri: Uri, headers: HeaderMap) -> Answer {
@@ -105,7 +114,11 @@ async fn show(State(console): State<Arc<Console>>, uri: Uri, headers: HeaderMap)
     }
 }
 
-async fn log_in(State(console): State<Arc<Console>>, headers: HeaderMap, request: Request) -> Answer {
+async fn log_in(
+    State(console): State<Arc<Console>>,
+    headers: HeaderMap,
+    request: Request,
+) -> Answer {
     if !comes_from_here(&headers, None) {
         return pages::foreign();
     }
@@ -150,9 +163,23 @@ fn to(asked: &Asked) -> Answer {
 impl Console {
     fn new(app: &App, sources: Sources) -> Self {
         let (config, clock) = (Arc::clone(&app.config), Arc::clone(&app.clock));
-        let gate = Gate::new(app.admin_token.clone(), Arc::clone(&clock), Arc::clone(&app.entropy));
-        let cookie = if config.ops.listener.tls.is_some() { SECURE } else { PLAIN };
-        Self { gate, sources, config, clock, cookie }
+        let gate = Gate::new(
+            app.admin_token.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&app.entropy),
+        );
+        let cookie = if config.ops.listener.tls.is_some() {
+            SECURE
+        } else {
+            PLAIN
+        };
+        Self {
+            gate,
+            sources,
+            config,
+            clock,
+            cookie,
+        }
     }
 
     /// The cookie of a browser that was let in.
@@ -162,12 +189,16 @@ impl Console {
 }
 
 /// Over https alone, and nobody without https can set it (`__Secure-`, RFC 6265bis section 4.1.3.1).
-const SECURE: CookieKind =
-    CookieKind { name: "__Secure-countersign-console", attributes: "Path=/console; Secure; HttpOnly; SameSite=Strict" };
+const SECURE: CookieKind = CookieKind {
+    name: "__Secure-countersign-console",
+    attributes: "Path=/console; Secure; HttpOnly; SameSite=Strict",
+};
 
 /// Where the listener speaks no TLS, a browser would not keep the other.
-const PLAIN: CookieKind =
-    CookieKind { name: "countersign-console", attributes: "Path=/console; HttpOnly; SameSite=Strict" };
+const PLAIN: CookieKind = CookieKind {
+    name: "countersign-console",
+    attributes: "Path=/console; HttpOnly; SameSite=Strict",
+};
 
 /// The one style of all pages.
 pub(super) const STYLE: &str = include_str!("../../../templates/console/style.css");

@@ -50,20 +50,32 @@ impl Console {
     /// The page, as it was asked for.
     pub(super) fn overview(&self, asked: &Asked) -> Answer {
         let diagnostics = &self.sources.diagnostics;
-        let found =
-            |id: &String| diagnostics.denial(id).map_or(Opened::Gone, |denial| Opened::Denial(Box::new(denial)));
+        let found = |id: &String| {
+            diagnostics
+                .denial(id)
+                .map_or(Opened::Gone, |denial| Opened::Denial(Box::new(denial)))
+        };
         let page = Overview {
             asked,
             now: self.clock.now(),
             service: self.service(),
             opened: asked.decision.as_ref().map(found),
-            denials: Page::cut(DENIALS, |limit| diagnostics.denials(&asked.filter(), asked.before, limit)),
-            consumers: Page::cut(CONSUMERS, |limit| diagnostics.reports(asked.after.as_deref(), limit)),
+            denials: Page::cut(DENIALS, |limit| {
+                diagnostics.denials(&asked.filter(), asked.before, limit)
+            }),
+            consumers: Page::cut(CONSUMERS, |limit| {
+                diagnostics.reports(asked.after.as_deref(), limit)
+            }),
             unreported: diagnostics.unreported(),
         };
         let answer = pages::rendered(StatusCode::OK, &page);
-        let goes_on = asked.is_live() || asked.live && page.opened.as_ref().is_some_and(Opened::is_pending);
-        if goes_on { answer.with(header::REFRESH, HeaderValue::from_static(REFRESH)) } else { answer }
+        let goes_on =
+            asked.is_live() || asked.live && page.opened.as_ref().is_some_and(Opened::is_pending);
+        if goes_on {
+            answer.with(header::REFRESH, HeaderValue::from_static(REFRESH))
+        } else {
+            answer
+        }
     }
 
     fn service(&self) -> Service {

@@ -34,9 +34,15 @@ struct Notice {
 pub(super) fn log_in(asked: &Asked, shut: Option<Shut>) -> Answer {
     let problem = shut.map(|shut| match shut {
         Shut::Wrong => WRONG.to_owned(),
-        Shut::TooOften(wait) => format!("{TOO_OFTEN} Try again in {} seconds.", whole_seconds(wait).max(1)),
+        Shut::TooOften(wait) => format!(
+            "{TOO_OFTEN} Try again in {} seconds.",
+            whole_seconds(wait).max(1)
+        ),
     });
-    let form = LogIn { then: asked.query(), problem };
+    let form = LogIn {
+        then: asked.query(),
+        problem,
+    };
     match shut {
         None => rendered(StatusCode::OK, &form),
         Some(Shut::Wrong) => {
@@ -44,18 +50,30 @@ pub(super) fn log_in(asked: &Asked, shut: Option<Shut>) -> Answer {
             let challenge = HeaderValue::from_static("Form realm=\"console\"");
             rendered(StatusCode::UNAUTHORIZED, &form).with(header::WWW_AUTHENTICATE, challenge)
         }
-        Some(Shut::TooOften(wait)) => rendered(StatusCode::TOO_MANY_REQUESTS, &form).retry_after(wait),
+        Some(Shut::TooOften(wait)) => {
+            rendered(StatusCode::TOO_MANY_REQUESTS, &form).retry_after(wait)
+        }
     }
 }
 
 /// Why the console takes no token here.
 pub(super) fn closed() -> Answer {
-    notice(StatusCode::FORBIDDEN, "The console is closed here", CLOSED, false)
+    notice(
+        StatusCode::FORBIDDEN,
+        "The console is closed here",
+        CLOSED,
+        false,
+    )
 }
 
 /// Another site posted that form.
 pub(super) fn foreign() -> Answer {
-    notice(StatusCode::FORBIDDEN, "That form came from another site", FOREIGN, true)
+    notice(
+        StatusCode::FORBIDDEN,
+        "That form came from another site",
+        FOREIGN,
+        true,
+    )
 }
 
 /// What was sent can not be read.
@@ -65,13 +83,23 @@ pub(super) fn unread(bad: BadFields) -> Answer {
 
 /// It is asked with another method.
 pub(super) fn method(allowed: &'static str) -> Answer {
-    let answer = notice(StatusCode::METHOD_NOT_ALLOWED, "That can not be asked like that", METHOD, true);
+    let answer = notice(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "That can not be asked like that",
+        METHOD,
+        true,
+    );
     answer.with(header::ALLOW, HeaderValue::from_static(allowed))
 }
 
 /// Our failure.
 pub(super) fn failure() -> Answer {
-    notice(StatusCode::INTERNAL_SERVER_ERROR, "That did not work", FAILURE, true)
+    notice(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "That did not work",
+        FAILURE,
+        true,
+    )
 }
 
 /// Sends the browser somewhere else, where it asks with GET.

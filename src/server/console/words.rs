@@ -18,7 +18,9 @@ pub(super) const fn result(mode: &Mode) -> &'static str {
 /// A time as logs have it.
 pub(super) fn rfc3339(time: &UnixTime) -> String {
     let since_epoch = Duration::from_millis(time.as_millis());
-    let written = SystemTime::UNIX_EPOCH.checked_add(since_epoch).map(humantime::format_rfc3339_seconds);
+    let written = SystemTime::UNIX_EPOCH
+        .checked_add(since_epoch)
+        .map(humantime::format_rfc3339_seconds);
     let mut text = String::new();
     // A time beyond the year 9999 can not be written.
     if written.is_none_or(|written| write!(text, "{written}").is_err()) {
@@ -66,7 +68,10 @@ mod tests {
         let time = UnixTime::from_millis(1_700_000_000_999);
         assert_eq!(rfc3339(&time), "2023-11-14T22:13:20Z");
         assert_eq!(utc(&time), "2023-11-14 22:13:20");
-        for never in [UnixTime::from_secs(u64::MAX), UnixTime::from_secs(253_402_300_800)] {
+        for never in [
+            UnixTime::from_secs(u64::MAX),
+            UnixTime::from_secs(253_402_300_800),
+        ] {
             assert_eq!(utc(&never), "never");
         }
     }
@@ -75,9 +80,19 @@ mod tests {
     fn how_long_ago_is_said_in_the_largest_unit() {
         let now = UnixTime::from_secs(1_700_000_000);
         let said = |secs| ago(&now, &now.minus(Duration::from_secs(secs)));
-        assert_eq!((said(0), said(59), said(60)), ("0 s ago".into(), "59 s ago".into(), "1 min ago".into()));
-        assert_eq!((said(7199), said(86_399), said(172_800)), ("1 h ago".into(), "23 h ago".into(), "2 d ago".into()));
-        assert_eq!(ago(&now, &now.plus(Duration::from_secs(5))), "0 s ago", "clocks are set back");
+        assert_eq!(
+            (said(0), said(59), said(60)),
+            ("0 s ago".into(), "59 s ago".into(), "1 min ago".into())
+        );
+        assert_eq!(
+            (said(7199), said(86_399), said(172_800)),
+            ("1 h ago".into(), "23 h ago".into(), "2 d ago".into())
+        );
+        assert_eq!(
+            ago(&now, &now.plus(Duration::from_secs(5))),
+            "0 s ago",
+            "clocks are set back"
+        );
     }
 
     #[test]

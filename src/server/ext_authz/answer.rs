@@ -88,7 +88,13 @@ pub(super) fn allow(
         }
         let absent = named().filter_map(|(name, value)| value.is_none().then_some(name));
         let credentials = hides_credentials.then_some("authorization");
-        for name in request.disguised.iter().copied().chain(absent).chain(credentials) {
+        for name in request
+            .disguised
+            .iter()
+            .copied()
+            .chain(absent)
+            .chain(credentials)
+        {
             ok.text(OK_HEADERS_TO_REMOVE, name);
         }
     })
@@ -96,24 +102,42 @@ pub(super) fn allow(
 
 /// Refuses the request.
 pub(super) fn deny(problem: &Problem, style: &DenialStyle<'_>, about: &Metadata<'_>) -> Answer {
-    let Written { challenge, content_type, body } = problem.write(style);
-    let code = if problem.status == 403 { Code::PermissionDenied } else { Code::Unauthenticated };
+    let Written {
+        challenge,
+        content_type,
+        body,
+    } = problem.write(style);
+    let code = if problem.status == 403 {
+        Code::PermissionDenied
+    } else {
+        Code::Unauthenticated
+    };
     let farewell: Vec<_> = about.farewell().collect();
     let farewell = farewell.iter().map(|(name, value)| (*name, value.as_str()));
     response(Verdict::Deny(code), about, |denied| {
-        let headers =
-            [("www-authenticate", challenge.as_str()), ("content-type", content_type), ("cache-control", "no-store")];
-        refusal(denied, problem.status, headers.into_iter().chain(farewell), &body);
+        let headers = [
+            ("www-authenticate", challenge.as_str()),
+            ("content-type", content_type),
+            ("cache-control", "no-store"),
+        ];
+        refusal(
+            denied,
+            problem.status,
+            headers.into_iter().chain(farewell),
+            &body,
+        );
     })
 }
 
 /// Says that we failed, so that Envoy's failure mode decides; needs Envoy 1.37.
 pub(super) fn error(message: &str, about: &Metadata<'_>) -> Answer {
-    let body =
-        serde_json::json!({ "type": "about:blank", "title": respond::title(503), "status": 503, "detail": message });
+    let body = serde_json::json!({ "type": "about:blank", "title": respond::title(503), "status": 503, "detail": message });
     response(Verdict::Error, about, |failed| {
-        let headers =
-            [("content-type", "application/problem+json"), ("cache-control", "no-store"), ("retry-after", "1")];
+        let headers = [
+            ("content-type", "application/problem+json"),
+            ("cache-control", "no-store"),
+            ("retry-after", "1"),
+        ];
         refusal(failed, 503, headers, &body.to_string());
     })
 }
@@ -160,7 +184,12 @@ fn response(verdict: Verdict, about: &Metadata<'_>, http: impl FnOnce(&mut Write
 }
 
 /// `DeniedHttpResponse`.
-fn refusal<'h>(denied: &mut Writer, status: u16, headers: impl IntoIterator<Item = (&'h str, &'h str)>, body: &str) {
+fn refusal<'h>(
+    denied: &mut Writer,
+    status: u16,
+    headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+    body: &str,
+) {
     denied.nested(1, |http_status| http_status.number(1, status.into()));
     for (name, value) in headers {
         header(denied, HEADERS, name, value);
@@ -227,7 +256,13 @@ pub(super) enum Who<'a> {
 impl<'a> Metadata<'a> {
     /// What is known of every decision.
     pub(super) const fn of(decision: &'static str, decision_id: DecisionId) -> Self {
-        Self { decision, decision_id, problem: None, signature_method: None, caller: Who::Nobody }
+        Self {
+            decision,
+            decision_id,
+            problem: None,
+            signature_method: None,
+            caller: Who::Nobody,
+        }
     }
 
     /// The headers that tell a caller who proved who it is that it ought to leave.
@@ -253,16 +288,27 @@ impl<'a> Metadata<'a> {
             Who::Proven(identity) => (None, Some(identity)),
         };
         let user = proven.and_then(|identity| identity.user_id());
-        let scopes = proven.map(|identity| identity.scopes().as_str()).filter(|scopes| !scopes.is_empty());
+        let scopes = proven
+            .map(|identity| identity.scopes().as_str())
+            .filter(|scopes| !scopes.is_empty());
         for (name, value) in [
             ("decision", Some(self.decision)),
             ("decision_id", Some(self.decision_id.hex().as_str())),
             ("problem", self.problem),
             ("signature_method", self.signature_method),
             ("claimed_consumer_key", claimed.map(ConsumerKey::as_str)),
-            ("consumer_id", proven.map(|identity| identity.consumer_id().as_str())),
-            ("consumer_key", proven.map(|identity| identity.consumer_key().as_str())),
-            ("consumer_name", proven.map(|identity| identity.consumer_name().as_str())),
+            (
+                "consumer_id",
+                proven.map(|identity| identity.consumer_id().as_str()),
+            ),
+            (
+                "consumer_key",
+                proven.map(|identity| identity.consumer_key().as_str()),
+            ),
+            (
+                "consumer_name",
+                proven.map(|identity| identity.consumer_name().as_str()),
+            ),
             ("user_id", user.map(UserId::as_str)),
             ("scopes", scopes),
         ] {
@@ -278,8 +324,8 @@ mod tests {
     use std::sync::Arc;
 
     use envoy_types::ext_authz::v3::pb::{
-        CheckResponse, DeniedHttpResponse, HeaderAppendAction, HeaderValue, HeaderValueOption, HttpResponse,
-        HttpStatus, OkHttpResponse,
+        CheckResponse, DeniedHttpResponse, HeaderAppendAction, HeaderValue, HeaderValueOption,
+        HttpResponse, HttpStatus, OkHttpResponse,
     };
     use envoy_types::pb::google::protobuf::{BoolValue, Struct, Value, value::Kind};
     use envoy_types::pb::google::rpc;
@@ -295,7 +341,14 @@ mod tests {
     /// An answer as a client reads it.
     fn read(answer: Answer) -> CheckResponse {
         let bytes = answer.into_bytes();
-        assert_eq!(bytes[..5], [&[0][..], &u32::try_from(bytes.len() - 5).unwrap().to_be_bytes()].concat());
+        assert_eq!(
+            bytes[..5],
+            [
+                &[0][..],
+                &u32::try_from(bytes.len() - 5).unwrap().to_be_bytes()
+            ]
+            .concat()
+        );
         CheckResponse::decode(&bytes[5..]).unwrap()
     }
 
@@ -327,18 +380,29 @@ mod tests {
     }
 
     fn consumer(scopes: Scopes) -> Consumer {
-        Consumer { scopes, ..Consumer::example() }
+        Consumer {
+            scopes,
+            ..Consumer::example()
+        }
     }
 
     fn allowed(identity: Identity) -> Decision {
         let method = SignatureMethod::HmacSha1;
-        Decision::Allow(Allowed { identity, signature_method: method, credentials_in_header: true })
+        Decision::Allow(Allowed {
+            identity,
+            signature_method: method,
+            credentials_in_header: true,
+        })
     }
 
     #[expect(deprecated, reason = "what Envoy honours")]
     fn overwrite(name: &str, value: &str) -> HeaderValueOption {
         HeaderValueOption {
-            header: Some(HeaderValue { key: name.to_owned(), value: value.to_owned(), raw_value: Vec::new() }),
+            header: Some(HeaderValue {
+                key: name.to_owned(),
+                value: value.to_owned(),
+                raw_value: Vec::new(),
+            }),
             append: Some(BoolValue { value: false }),
             append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
             keep_empty_value: false,
@@ -346,8 +410,15 @@ mod tests {
     }
 
     fn metadata(fields: &[(&str, &str)]) -> Option<Struct> {
-        let value = |text: &&str| Value { kind: Some(Kind::StringValue((*text).to_owned())) };
-        Some(Struct { fields: fields.iter().map(|(name, text)| ((*name).to_owned(), value(text))).collect() })
+        let value = |text: &&str| Value {
+            kind: Some(Kind::StringValue((*text).to_owned())),
+        };
+        Some(Struct {
+            fields: fields
+                .iter()
+                .map(|(name, text)| ((*name).to_owned(), value(text)))
+                .collect(),
+        })
     }
 
     const STYLE: DenialStyle<'_> = DenialStyle {
@@ -365,11 +436,21 @@ mod tests {
     fn an_allowance_is_read_as_it_was_meant() {
         let (user, scopes) = ("jane", "read write");
         let decision = allowed(identity(Some(user), scopes));
-        let Decision::Allow(granted) = &decision else { unreachable!() };
+        let Decision::Allow(granted) = &decision else {
+            unreachable!()
+        };
         let request = Headers::joined(&[("x_consumer_id", "1"), ("accept", "2")]);
-        let about =
-            Metadata { signature_method: Some("HMAC-SHA1"), caller: Who::Proven(&granted.identity), ..about("allow") };
-        let response = read(allow(&Permit::of(&decision).unwrap(), &request, true, &about));
+        let about = Metadata {
+            signature_method: Some("HMAC-SHA1"),
+            caller: Who::Proven(&granted.identity),
+            ..about("allow")
+        };
+        let response = read(allow(
+            &Permit::of(&decision).unwrap(),
+            &request,
+            true,
+            &about,
+        ));
         let headers = vec![
             overwrite("x-consumer-id", "c-1"),
             overwrite("x-consumer-username", "Printer Example"),
@@ -377,8 +458,14 @@ mod tests {
             overwrite("x-authenticated-userid", user),
             overwrite("x-authenticated-scope", scopes),
         ];
-        let remove = ["x_consumer_id", "x-anonymous-consumer", "authorization"].map(str::to_owned).to_vec();
-        let ok = OkHttpResponse { headers, headers_to_remove: remove, ..OkHttpResponse::default() };
+        let remove = ["x_consumer_id", "x-anonymous-consumer", "authorization"]
+            .map(str::to_owned)
+            .to_vec();
+        let ok = OkHttpResponse {
+            headers,
+            headers_to_remove: remove,
+            ..OkHttpResponse::default()
+        };
         let fields = metadata(&[
             ("decision", "allow"),
             ("decision_id", ID),
@@ -400,14 +487,36 @@ mod tests {
     #[test]
     fn who_has_no_user_and_no_scopes_has_no_such_header_and_no_such_metadata() {
         let decision = allowed(identity(None, ""));
-        let Decision::Allow(granted) = &decision else { unreachable!() };
-        let about = Metadata { caller: Who::Proven(&granted.identity), ..about("allow") };
-        let response = read(allow(&Permit::of(&decision).unwrap(), &Headers::default(), false, &about));
+        let Decision::Allow(granted) = &decision else {
+            unreachable!()
+        };
+        let about = Metadata {
+            caller: Who::Proven(&granted.identity),
+            ..about("allow")
+        };
+        let response = read(allow(
+            &Permit::of(&decision).unwrap(),
+            &Headers::default(),
+            false,
+            &about,
+        ));
         let fields = response.dynamic_metadata.unwrap().fields;
-        assert!(!fields.contains_key("user_id") && !fields.contains_key("scopes"), "{fields:?}");
-        let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!("not an allowance") };
+        assert!(
+            !fields.contains_key("user_id") && !fields.contains_key("scopes"),
+            "{fields:?}"
+        );
+        let Some(HttpResponse::OkResponse(ok)) = response.http_response else {
+            panic!("not an allowance")
+        };
         assert_eq!(ok.headers.len(), 3);
-        assert_eq!(ok.headers_to_remove, ["x-authenticated-userid", "x-authenticated-scope", "x-anonymous-consumer"]);
+        assert_eq!(
+            ok.headers_to_remove,
+            [
+                "x-authenticated-userid",
+                "x-authenticated-scope",
+                "x-anonymous-consumer"
+            ]
+        );
     }
 
     #[test]
@@ -422,9 +531,17 @@ mod tests {
         };
         let problem = Problem::of(Reason::ScopeMissing);
         let key = ConsumerKey::new("key").unwrap();
-        let about = Metadata { problem: Some("scope_missing"), caller: Who::Claimed(&key), ..about("deny") };
+        let about = Metadata {
+            problem: Some("scope_missing"),
+            caller: Who::Claimed(&key),
+            ..about("deny")
+        };
         let response = read(deny(&problem, &style, &about));
-        let Written { challenge, content_type, body } = problem.write(&style);
+        let Written {
+            challenge,
+            content_type,
+            body,
+        } = problem.write(&style);
         let denied = DeniedHttpResponse {
             status: Some(HttpStatus { code: 403 }),
             headers: vec![
@@ -435,7 +552,10 @@ mod tests {
             body,
         };
         let expected = CheckResponse {
-            status: Some(rpc::Status { code: 7, ..rpc::Status::default() }),
+            status: Some(rpc::Status {
+                code: 7,
+                ..rpc::Status::default()
+            }),
             dynamic_metadata: metadata(&[
                 ("decision", "deny"),
                 ("decision_id", ID),
@@ -450,50 +570,100 @@ mod tests {
     #[test]
     fn a_proven_caller_is_told_to_leave() {
         let mut leaving = consumer(Scopes::default());
-        (leaving.deprecated_at, leaving.sunset_at) = (Some(UnixTime::default()), Some(UnixTime::default()));
+        (leaving.deprecated_at, leaving.sunset_at) =
+            (Some(UnixTime::default()), Some(UnixTime::default()));
         let identity = Identity::of(&Arc::new(leaving), None);
-        let told = vec![overwrite("deprecation", "@0"), overwrite("sunset", "Thu, 01 Jan 1970 00:00:00 GMT")];
+        let told = vec![
+            overwrite("deprecation", "@0"),
+            overwrite("sunset", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ];
 
-        let about = Metadata { caller: Who::Proven(&identity), ..about("allow") };
+        let about = Metadata {
+            caller: Who::Proven(&identity),
+            ..about("allow")
+        };
         let decision = allowed(identity.clone());
-        let response = read(allow(&Permit::of(&decision).unwrap(), &Headers::default(), false, &about));
-        let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!("not an allowance") };
+        let response = read(allow(
+            &Permit::of(&decision).unwrap(),
+            &Headers::default(),
+            false,
+            &about,
+        ));
+        let Some(HttpResponse::OkResponse(ok)) = response.http_response else {
+            panic!("not an allowance")
+        };
         assert_eq!(ok.response_headers_to_add, told);
 
         let denial = |caller| {
-            let about = Metadata { caller, ..Metadata::of("deny", DecisionId([1; 16])) };
+            let about = Metadata {
+                caller,
+                ..Metadata::of("deny", DecisionId([1; 16]))
+            };
             let response = read(deny(&Problem::of(Reason::NonceUsed), &STYLE, &about));
-            let Some(HttpResponse::DeniedResponse(denied)) = response.http_response else { panic!("not a denial") };
+            let Some(HttpResponse::DeniedResponse(denied)) = response.http_response else {
+                panic!("not a denial")
+            };
             denied.headers
         };
         assert_eq!(denial(Who::Proven(&identity))[3..], told);
-        assert_eq!(denial(Who::Claimed(identity.consumer_key())).len(), 3, "nobody else is told");
+        assert_eq!(
+            denial(Who::Claimed(identity.consumer_key())).len(),
+            3,
+            "nobody else is told"
+        );
     }
 
     #[test]
     fn a_failure_is_read_as_it_was_meant() {
         let response = read(error("down", &about("error")));
         assert_eq!(code(&response), 14);
-        let Some(HttpResponse::ErrorResponse(failed)) = response.http_response else { panic!("not a failure") };
+        let Some(HttpResponse::ErrorResponse(failed)) = response.http_response else {
+            panic!("not a failure")
+        };
         assert_eq!(failed.status, Some(HttpStatus { code: 503 }));
-        let headers =
-            [("content-type", "application/problem+json"), ("cache-control", "no-store"), ("retry-after", "1")];
-        assert_eq!(failed.headers, headers.map(|(name, value)| overwrite(name, value)));
+        let headers = [
+            ("content-type", "application/problem+json"),
+            ("cache-control", "no-store"),
+            ("retry-after", "1"),
+        ];
+        assert_eq!(
+            failed.headers,
+            headers.map(|(name, value)| overwrite(name, value))
+        );
         let body: serde_json::Value = serde_json::from_str(&failed.body).unwrap();
-        assert_eq!((&body["status"], &body["detail"]), (&503.into(), &"down".into()));
+        assert_eq!(
+            (&body["status"], &body["detail"]),
+            (&503.into(), &"down".into())
+        );
     }
 
     #[test]
     fn only_an_allowance_has_status_code_0() {
-        for reason in [Reason::Unsigned, Reason::ScopeMissing, Reason::NotHttp, Reason::NonceUsed] {
+        for reason in [
+            Reason::Unsigned,
+            Reason::ScopeMissing,
+            Reason::NotHttp,
+            Reason::NonceUsed,
+        ] {
             let denied = read(deny(&Problem::of(reason), &STYLE, &about("deny")));
             assert_ne!(code(&denied), 0, "{reason:?}");
-            assert!(matches!(denied.http_response, Some(HttpResponse::DeniedResponse(_))));
+            assert!(matches!(
+                denied.http_response,
+                Some(HttpResponse::DeniedResponse(_))
+            ));
         }
         let failed = read(error("down", &about("error")));
         assert_ne!(code(&failed), 0);
-        assert!(matches!(failed.http_response, Some(HttpResponse::ErrorResponse(_))));
-        let allowed = read(allow(&Permit::shadow(), &Headers::default(), true, &about("would_deny")));
+        assert!(matches!(
+            failed.http_response,
+            Some(HttpResponse::ErrorResponse(_))
+        ));
+        let allowed = read(allow(
+            &Permit::shadow(),
+            &Headers::default(),
+            true,
+            &about("would_deny"),
+        ));
         assert_eq!(code(&allowed), 0);
     }
 
@@ -503,13 +673,22 @@ mod tests {
         let decision = Decision::Anonymous;
         let permit = Permit::of(&decision).unwrap();
         let allowed = read(allow(&permit, &headers, true, &about("anonymous")));
-        let Some(HttpResponse::OkResponse(ok)) = allowed.http_response else { panic!("not an allowance") };
-        let set: Vec<_> =
-            ok.headers.iter().filter_map(|option| option.header.as_ref()).map(|h| h.key.as_str()).collect();
+        let Some(HttpResponse::OkResponse(ok)) = allowed.http_response else {
+            panic!("not an allowance")
+        };
+        let set: Vec<_> = ok
+            .headers
+            .iter()
+            .filter_map(|option| option.header.as_ref())
+            .map(|h| h.key.as_str())
+            .collect();
         assert_eq!(set, ["x-anonymous-consumer"]);
         assert!(ok.headers_to_remove.contains(&"X_Consumer_Id".to_owned()));
         for name in identity::NAMES {
-            assert!(set.contains(&name) != ok.headers_to_remove.contains(&name.to_owned()), "{name}");
+            assert!(
+                set.contains(&name) != ok.headers_to_remove.contains(&name.to_owned()),
+                "{name}"
+            );
         }
         assert!(!ok.headers_to_remove.contains(&"authorization".to_owned()));
     }
@@ -524,8 +703,14 @@ mod tests {
             base_string: None,
             explained: None,
         };
-        let denied = read(deny(&Problem::of(Reason::NonceUsed), &style, &about("deny")));
-        let Some(HttpResponse::DeniedResponse(denied)) = denied.http_response else { panic!("not a denial") };
+        let denied = read(deny(
+            &Problem::of(Reason::NonceUsed),
+            &style,
+            &about("deny"),
+        ));
+        let Some(HttpResponse::DeniedResponse(denied)) = denied.http_response else {
+            panic!("not a denial")
+        };
         let challenge = &denied.headers[0].header.as_ref().unwrap().value;
         assert_eq!(challenge, "OAuth realm=\"r\\\"1\"");
         assert!(!denied.body.contains("nonce"), "{}", denied.body);

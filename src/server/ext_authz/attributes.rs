@@ -38,8 +38,17 @@ impl<'a> Attributes<'a> {
     /// [`Reason::NotHttp`] for the network filter's request, [`Reason::AmbiguousHeaders`] when there are two answers to
     /// what the headers or the body are.
     pub(super) fn read(http: Option<HttpRequest<'a>>, source: &'a str) -> Result<Self, Reason> {
-        let HttpRequest { id, method, path, host, scheme, size, body, raw_body, headers } =
-            http.ok_or(Reason::NotHttp)?;
+        let HttpRequest {
+            id,
+            method,
+            path,
+            host,
+            scheme,
+            size,
+            body,
+            raw_body,
+            headers,
+        } = http.ok_or(Reason::NotHttp)?;
         if headers.are_ambiguous() || (!body.is_empty() && !raw_body.is_empty()) {
             return Err(Reason::AmbiguousHeaders);
         }
@@ -49,7 +58,11 @@ impl<'a> Attributes<'a> {
             host,
             target: headers.exact_path().unwrap_or(path.as_bytes()),
             headers,
-            body: if raw_body.is_empty() { body.as_bytes() } else { raw_body },
+            body: if raw_body.is_empty() {
+                body.as_bytes()
+            } else {
+                raw_body
+            },
             body_is_text: raw_body.is_empty(),
             size,
             id,
@@ -59,7 +72,10 @@ impl<'a> Attributes<'a> {
 
     /// The path, without the query.
     pub(super) fn path(&self) -> &'a [u8] {
-        self.target.split(|&byte| byte == b'?').next().unwrap_or_default()
+        self.target
+            .split(|&byte| byte == b'?')
+            .next()
+            .unwrap_or_default()
     }
 
     /// The host in lower case without its port and the dot of a fully qualified name: what route rules are matched
@@ -104,8 +120,15 @@ mod tests {
     fn two_answers_to_one_question_are_refused() {
         let mut headers = Headers::joined(&[("a", "1")]);
         headers.add_raw("a", b"2");
-        let headers = HttpRequest { headers, ..HttpRequest::default() };
-        let bodies = HttpRequest { body: "a", raw_body: b"b", ..HttpRequest::default() };
+        let headers = HttpRequest {
+            headers,
+            ..HttpRequest::default()
+        };
+        let bodies = HttpRequest {
+            body: "a",
+            raw_body: b"b",
+            ..HttpRequest::default()
+        };
         for http in [headers, bodies] {
             assert_eq!(read(http).err(), Some(Reason::AmbiguousHeaders));
         }
@@ -118,26 +141,55 @@ mod tests {
 
     #[test]
     fn the_body_is_read_from_either_field() {
-        let text = read(HttpRequest { body: "a", ..HttpRequest::default() }).unwrap();
+        let text = read(HttpRequest {
+            body: "a",
+            ..HttpRequest::default()
+        })
+        .unwrap();
         assert_eq!((text.body, text.body_is_text), (&b"a"[..], true));
-        let bytes = read(HttpRequest { raw_body: b"a", ..HttpRequest::default() }).unwrap();
+        let bytes = read(HttpRequest {
+            raw_body: b"a",
+            ..HttpRequest::default()
+        })
+        .unwrap();
         assert_eq!((bytes.body, bytes.body_is_text), (&b"a"[..], false));
     }
 
     #[test]
     fn the_path_is_taken_as_bytes_where_it_is_there() {
         let headers = Headers::raw(&[(":path", b"/a\xff")]);
-        assert_eq!(read(HttpRequest { path: "/a!", headers, ..HttpRequest::default() }).unwrap().target, b"/a\xff");
+        assert_eq!(
+            read(HttpRequest {
+                path: "/a!",
+                headers,
+                ..HttpRequest::default()
+            })
+            .unwrap()
+            .target,
+            b"/a\xff"
+        );
         let headers = Headers::joined(&[(":path", "/b")]);
-        assert_eq!(read(HttpRequest { path: "/a", headers, ..HttpRequest::default() }).unwrap().target, b"/a");
+        assert_eq!(
+            read(HttpRequest {
+                path: "/a",
+                headers,
+                ..HttpRequest::default()
+            })
+            .unwrap()
+            .target,
+            b"/a"
+        );
     }
 
     #[test]
     fn the_host_name_has_no_port_and_no_capitals() {
         let mut attributes = Attributes::of_headers(Headers::default());
-        for (host, name) in
-            [("Api.Test:8080", "api.test"), ("api.test.:80", "api.test"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")]
-        {
+        for (host, name) in [
+            ("Api.Test:8080", "api.test"),
+            ("api.test.:80", "api.test"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
             attributes.host = host;
             assert_eq!(attributes.host_name(), name);
         }

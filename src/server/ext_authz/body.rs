@@ -12,7 +12,10 @@ use crate::verify::BodyGap;
 ///
 /// # Errors
 /// The [`BodyGap`] when it is not certain that this is all of it.
-pub(super) fn whole<'a>(attributes: &Attributes<'a>, envoy_sends_whole_bodies: bool) -> Result<&'a [u8], BodyGap> {
+pub(super) fn whole<'a>(
+    attributes: &Attributes<'a>,
+    envoy_sends_whole_bodies: bool,
+) -> Result<&'a [u8], BodyGap> {
     let headers = &attributes.headers;
     let body = attributes.body;
     let mark = &headers.partial_body;
@@ -69,34 +72,61 @@ mod tests {
 
     #[test]
     fn a_body_is_whole_when_its_length_is_what_content_length_says() {
-        assert_eq!(said(&[("content-length", "3"), (MARK, "false")], "a=1", false), Ok(3));
+        assert_eq!(
+            said(&[("content-length", "3"), (MARK, "false")], "a=1", false),
+            Ok(3)
+        );
         assert_eq!(said(&[("content-length", "0")], "", false), Ok(0));
     }
 
     #[test]
     fn a_part_of_a_body_is_never_whole() {
-        assert_eq!(said(&[("content-length", "3"), (MARK, "true")], "a=1", true), Err(BodyGap::Partial));
-        assert_eq!(said(&[("content-length", "9"), (MARK, "false")], "a=1", true), Err(BodyGap::LengthMismatch));
-        assert_eq!(said(&[("content-length", "2")], "a=1", true), Err(BodyGap::LengthMismatch));
-        assert_eq!(said(&[("content-length", "3,3")], "a=1", true), Err(BodyGap::LengthMismatch));
+        assert_eq!(
+            said(&[("content-length", "3"), (MARK, "true")], "a=1", true),
+            Err(BodyGap::Partial)
+        );
+        assert_eq!(
+            said(&[("content-length", "9"), (MARK, "false")], "a=1", true),
+            Err(BodyGap::LengthMismatch)
+        );
+        assert_eq!(
+            said(&[("content-length", "2")], "a=1", true),
+            Err(BodyGap::LengthMismatch)
+        );
+        assert_eq!(
+            said(&[("content-length", "3,3")], "a=1", true),
+            Err(BodyGap::LengthMismatch)
+        );
     }
 
     #[test]
     fn two_lengths_are_no_length() {
         let headers = Headers::raw(&[("content-length", b"3"), ("Content-Length", b"3")]);
-        let attributes = Attributes { body: b"a=1", ..Attributes::of_headers(headers) };
+        let attributes = Attributes {
+            body: b"a=1",
+            ..Attributes::of_headers(headers)
+        };
         assert_eq!(whole(&attributes, true), Err(BodyGap::LengthMismatch));
     }
 
     #[test]
     fn a_body_that_was_not_forwarded_is_not_empty() {
-        assert_eq!(said(&[("content-length", "3")], "", true), Err(BodyGap::NotForwarded));
-        assert_eq!(said(&[("upgrade", "websocket")], "", true), Err(BodyGap::NotForwarded));
+        assert_eq!(
+            said(&[("content-length", "3")], "", true),
+            Err(BodyGap::NotForwarded)
+        );
+        assert_eq!(
+            said(&[("upgrade", "websocket")], "", true),
+            Err(BodyGap::NotForwarded)
+        );
     }
 
     #[test]
     fn without_a_length_only_the_operators_word_counts() {
-        assert_eq!(said(&[(MARK, "false")], "a=1", false), Err(BodyGap::LengthUnknown));
+        assert_eq!(
+            said(&[(MARK, "false")], "a=1", false),
+            Err(BodyGap::LengthUnknown)
+        );
         assert_eq!(said(&[(MARK, "false")], "a=1", true), Ok(3));
         assert_eq!(said(&[], "", true), Ok(0));
     }
@@ -110,7 +140,10 @@ mod tests {
             ("POST", &marked, Ok(&b""[..])),
             ("GET", &[], Ok(&b""[..])),
         ] {
-            let attributes = Attributes { method, ..Attributes::of_headers(Headers::joined(headers)) };
+            let attributes = Attributes {
+                method,
+                ..Attributes::of_headers(Headers::joined(headers))
+            };
             assert_eq!(whole(&attributes, true), whole_body, "{method}");
         }
     }

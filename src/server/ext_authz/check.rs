@@ -36,10 +36,13 @@ impl Check<'_> {
     pub(super) async fn decide(&self) -> Result<Decision, Failure> {
         let config = &self.service.config;
         let path = policy::unambiguous_path(config, self.attributes.path());
-        if let Err(reason) = path.and_then(|()| policy::unambiguous_host(config, &self.attributes)) {
+        if let Err(reason) = path.and_then(|()| policy::unambiguous_host(config, &self.attributes))
+        {
             return Ok(Decision::Deny(Denial::of(reason)));
         }
-        let Some(scheme) = self.scheme() else { return Ok(Decision::Deny(Denial::of(Reason::UnknownScheme))) };
+        let Some(scheme) = self.scheme() else {
+            return Ok(Decision::Deny(Denial::of(Reason::UnknownScheme)));
+        };
         let no_scopes = Scopes::default();
         let check = &config.check;
         let demands = Demands {
@@ -47,7 +50,10 @@ impl Check<'_> {
             scopes: self.policy.scopes().unwrap_or(&no_scopes),
             realm: check.realm_match.then(|| self.policy.realm()),
             body_hash: self.policy.body_hash(),
-            https_is_configured: self.policy.origin().is_some_and(|origin| origin.scheme == Scheme::Https),
+            https_is_configured: self
+                .policy
+                .origin()
+                .is_some_and(|origin| origin.scheme == Scheme::Https),
             check_id: self.nonce_check_id(),
         };
         let whole = self.body();
@@ -59,7 +65,10 @@ impl Check<'_> {
 
     /// The whole body, or why it is not here.
     pub(super) fn body(&self) -> Result<&[u8], BodyGap> {
-        body::whole(&self.attributes, self.service.config.check.envoy_sends_whole_bodies)
+        body::whole(
+            &self.attributes,
+            self.service.config.check.envoy_sends_whole_bodies,
+        )
     }
 
     /// The request as the client signed it, as far as the configuration knows.
@@ -73,7 +82,9 @@ impl Check<'_> {
         oauth::Request {
             method: self.attributes.method.as_bytes(),
             scheme,
-            authority: origin.map_or(self.attributes.host, |origin| &origin.authority).as_bytes(),
+            authority: origin
+                .map_or(self.attributes.host, |origin| &origin.authority)
+                .as_bytes(),
             path_prefix: origin.map_or("", |origin| &origin.path_prefix).as_bytes(),
             target: self.attributes.target,
             authorization: headers.authorization,
@@ -118,8 +129,11 @@ impl Check<'_> {
     fn masked_base_string(&self) -> Option<String> {
         let scheme = self.scheme()?;
         let headers = SignedHeaders::of(&self.attributes.headers);
-        let signed =
-            self.request(scheme, self.body(), &headers).parse(self.service.verifier.limits()).ok().flatten()?;
+        let signed = self
+            .request(scheme, self.body(), &headers)
+            .parse(self.service.verifier.limits())
+            .ok()
+            .flatten()?;
         Some(signed.masked_base_string().escape_ascii().to_string())
     }
 }
@@ -135,7 +149,12 @@ impl<'a> SignedHeaders<'a> {
         Self {
             authorization: &headers.authorization,
             // Envoy joins repeated headers with a comma, also where it sends the others apart.
-            content_type: headers.content_type.iter().copied().flat_map(unquoted_commas).collect(),
+            content_type: headers
+                .content_type
+                .iter()
+                .copied()
+                .flat_map(unquoted_commas)
+                .collect(),
         }
     }
 }
@@ -153,7 +172,10 @@ fn unquoted_commas(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn name_body_gap(decision: Decision, gap: Option<BodyGap>) -> Decision {
     match (decision, gap) {
         (Decision::Deny(denial), Some(gap)) if denial.reason.stage() == Stage::BodyNotWhole => {
-            Decision::Deny(Denial { reason: Reason::Body(gap), ..denial })
+            Decision::Deny(Denial {
+                reason: Reason::Body(gap),
+                ..denial
+            })
         }
         (decision, _) => decision,
     }
@@ -176,7 +198,12 @@ impl Check<'_> {
         }
     }
 
-    async fn deny(&self, denial: &Denial, explaining: Option<Explaining>, about: &Metadata<'_>) -> Answer {
+    async fn deny(
+        &self,
+        denial: &Denial,
+        explaining: Option<Explaining>,
+        about: &Metadata<'_>,
+    ) -> Answer {
         let decision_id = self.asked.id.hex();
         let detail = denial.detail(self.service.config.check.deny_detail);
         let style = DenialStyle {
@@ -184,7 +211,11 @@ impl Check<'_> {
             detail,
             form: wants_form(&self.attributes.headers),
             decision_id: decision_id.as_str(),
-            base_string: if detail == DenyDetail::Debug { self.masked_base_string() } else { None },
+            base_string: if detail == DenyDetail::Debug {
+                self.masked_base_string()
+            } else {
+                None
+            },
             explained: self.explained(explaining, detail).await,
         };
         answer::deny(&Problem::of(denial.reason), &style, about)
@@ -193,7 +224,9 @@ impl Check<'_> {
     /// Lets a request pass that we failed to decide about: only where the route is in shadow mode.
     pub(super) fn let_failure_pass(&self, failure: &Failure) -> Answer {
         self.service.count_failure(failure);
-        self.service.metrics.decision("would_deny", failure.label(), self.asked.latency());
+        self.service
+            .metrics
+            .decision("would_deny", failure.label(), self.asked.latency());
         self.keep(failure.label(), None);
         tracing::info!(
             decision_id = %self.asked.id,
@@ -202,7 +235,10 @@ impl Check<'_> {
             error = failure.to_string(),
             "check"
         );
-        let about = Metadata { problem: Some(failure.label()), ..Metadata::of("would_deny", self.asked.id) };
+        let about = Metadata {
+            problem: Some(failure.label()),
+            ..Metadata::of("would_deny", self.asked.id)
+        };
         answer::allow(&Permit::shadow(), &self.attributes.headers, false, &about)
     }
 
@@ -234,7 +270,9 @@ impl Check<'_> {
             Decision::Deny(denial) => denial.reason.label(),
             Decision::Allow(_) | Decision::Anonymous => "ok",
         };
-        self.service.metrics.decision(result, reason, self.asked.latency());
+        self.service
+            .metrics
+            .decision(result, reason, self.asked.latency());
         let diagnostics = &self.service.diagnostics;
         match decision {
             Decision::Deny(denial) => {
@@ -265,7 +303,10 @@ impl Check<'_> {
 
     /// One event a denial: enough to act on, and no header, no query and no body.
     fn log_denial(&self, denial: &Denial, result: &'static str) {
-        let claimed = denial.claimed_consumer_key.as_ref().filter(|_| denial.identity.is_none());
+        let claimed = denial
+            .claimed_consumer_key
+            .as_ref()
+            .filter(|_| denial.identity.is_none());
         tracing::info!(
             decision_id = %self.asked.id,
             result,
@@ -286,7 +327,9 @@ impl Check<'_> {
 
 /// Denies what is no HTTP request: no route applies to it, and so not even shadow.
 pub(super) fn unreadable(service: &CheckService, asked: &Asked, reason: Reason) -> Answer {
-    service.metrics.decision("deny", reason.label(), asked.latency());
+    service
+        .metrics
+        .decision("deny", reason.label(), asked.latency());
     tracing::info!(
         decision_id = %asked.id,
         result = "deny",
@@ -314,7 +357,10 @@ pub(super) fn unreadable(service: &CheckService, asked: &Asked, reason: Reason) 
         base_string: None,
         explained: None,
     };
-    let about = Metadata { problem: Some(reason.label()), ..Metadata::of("deny", asked.id) };
+    let about = Metadata {
+        problem: Some(reason.label()),
+        ..Metadata::of("deny", asked.id)
+    };
     answer::deny(&Problem::of(reason), &style, &about)
 }
 
@@ -329,10 +375,16 @@ const fn result(decision: &Decision, shadow: bool) -> &'static str {
 
 fn wants_form(headers: &Headers<'_>) -> bool {
     const FORM: &[u8] = b"application/x-www-form-urlencoded";
-    headers.accept.iter().any(|value| value.windows(FORM.len()).any(|part| part.eq_ignore_ascii_case(FORM)))
+    headers.accept.iter().any(|value| {
+        value
+            .windows(FORM.len())
+            .any(|part| part.eq_ignore_ascii_case(FORM))
+    })
 }
 
 /// A caller's text without anything that could forge a log line.
 fn loggable(text: &[u8]) -> String {
-    text[..text.len().min(LOGGED_BYTES)].escape_ascii().to_string()
+    text[..text.len().min(LOGGED_BYTES)]
+        .escape_ascii()
+        .to_string()
 }

@@ -16,14 +16,21 @@ const MARGIN: Duration = Duration::from_millis(10);
 ///
 /// Some clients set no timeout or one of minutes (Istio), so that `limit` always holds.
 pub(super) fn of(headers: &HeaderMap, limit: Duration) -> Duration {
-    let asked = headers.get("grpc-timeout").and_then(|value| parse(value.as_bytes()));
-    asked.map_or(limit, |asked| limit.min(asked.saturating_sub(MARGIN).max(asked / 2)))
+    let asked = headers
+        .get("grpc-timeout")
+        .and_then(|value| parse(value.as_bytes()));
+    asked.map_or(limit, |asked| {
+        limit.min(asked.saturating_sub(MARGIN).max(asked / 2))
+    })
 }
 
 /// What comes of `deciding`, or `None` when that is not known by `deadline`. Only what is not ready at once takes a timer.
 ///
 /// It is borrowed: a future that is handed on by value takes its place twice.
-pub(super) async fn by<T>(deadline: Instant, mut deciding: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+pub(super) async fn by<T>(
+    deadline: Instant,
+    mut deciding: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
     let mut timer = pin!(None);
     poll_fn(|context| {
         if let Poll::Ready(decided) = deciding.as_mut().poll(context) {
@@ -33,7 +40,10 @@ pub(super) async fn by<T>(deadline: Instant, mut deciding: Pin<&mut impl Future<
             // The deadline holds also for what uses up a task's budget whenever it is polled.
             timer.set(Some(unconstrained(sleep_until(deadline))));
         }
-        timer.as_mut().as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(context).map(|()| None))
+        timer
+            .as_mut()
+            .as_pin_mut()
+            .map_or(Poll::Pending, |timer| timer.poll(context).map(|()| None))
     })
     .await
 }
@@ -70,7 +80,11 @@ mod tests {
         assert_eq!(by(deadline, pin!(after(9))).await, Some(9));
         assert_eq!(by(deadline, pin!(after(2))).await, None);
         assert_eq!(Instant::now(), deadline);
-        assert_eq!(by(deadline, pin!(std::future::ready(0))).await, Some(0), "what is ready needs no time");
+        assert_eq!(
+            by(deadline, pin!(std::future::ready(0))).await,
+            Some(0),
+            "what is ready needs no time"
+        );
     }
 
     #[tokio::test]

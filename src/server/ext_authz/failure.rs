@@ -35,11 +35,15 @@ impl Failure {
     /// The gRPC status that lets Envoy's failure mode decide; tells nothing of the inside.
     pub(super) fn status(&self) -> Status {
         match self {
-            Self::Store(error) if !error.is_transient() => Status::internal("the stored credentials can not be used"),
+            Self::Store(error) if !error.is_transient() => {
+                Status::internal("the stored credentials can not be used")
+            }
             Self::Store(_) => Status::unavailable("the credential store is unavailable"),
             Self::Deadline => Status::unavailable("the check was not decided in time"),
             Self::Panic => Status::internal("the check failed"),
-            Self::ContextExtension(_) => Status::internal("the route's context_extensions have a mistake"),
+            Self::ContextExtension(_) => {
+                Status::internal("the route's context_extensions have a mistake")
+            }
         }
     }
 }

@@ -31,12 +31,18 @@ pub(super) fn prefix(prefix: &mut [u8], length: usize) {
 ///
 /// # Errors
 /// What tells the caller why there is none.
-pub(super) async fn message<B>(headers: &HeaderMap, mut body: B, limit: usize) -> Result<Bytes, Status>
+pub(super) async fn message<B>(
+    headers: &HeaderMap,
+    mut body: B,
+    limit: usize,
+) -> Result<Bytes, Status>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
 {
     uncompressed(headers)?;
-    let mut begun = data(&mut body).await?.ok_or_else(|| Status::internal("there is no message"))?;
+    let mut begun = data(&mut body)
+        .await?
+        .ok_or_else(|| Status::internal("there is no message"))?;
     let mut complete = is_complete(&begun, limit)?;
     // The end of the stream may come by itself, and a message in pieces.
     if let Some(more) = data(&mut body).await? {
@@ -60,7 +66,10 @@ fn uncompressed(headers: &HeaderMap) -> Result<(), Status> {
     match headers.get("grpc-encoding") {
         Some(encoding) if encoding != "identity" => {
             let mut status = Status::unimplemented("compressed messages are not supported");
-            status.metadata_mut().insert("grpc-accept-encoding", MetadataValue::from_static("identity"));
+            status.metadata_mut().insert(
+                "grpc-accept-encoding",
+                MetadataValue::from_static("identity"),
+            );
             Err(status)
         }
         Some(_) | None => Ok(()),
@@ -69,15 +78,25 @@ fn uncompressed(headers: &HeaderMap) -> Result<(), Status> {
 
 /// Whether this is a prefix and exactly its message; else that is still to come.
 fn is_complete(begun: &[u8], limit: usize) -> Result<bool, Status> {
-    let Some(([flag, length @ ..], rest)) = begun.split_first_chunk::<PREFIX>() else { return Ok(false) };
+    let Some(([flag, length @ ..], rest)) = begun.split_first_chunk::<PREFIX>() else {
+        return Ok(false);
+    };
     if *flag != 0 {
-        return Err(Status::internal("the message says that it is compressed, and the call that it is not"));
+        return Err(Status::internal(
+            "the message says that it is compressed, and the call that it is not",
+        ));
     }
     let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
     if length > limit {
-        return Err(Status::out_of_range(format!("the message has {length} bytes, and may have {limit}")));
+        return Err(Status::out_of_range(format!(
+            "the message has {length} bytes, and may have {limit}"
+        )));
     }
-    if rest.len() > length { Err(Status::internal("there is more than one message")) } else { Ok(rest.len() == length) }
+    if rest.len() > length {
+        Err(Status::internal("there is more than one message"))
+    } else {
+        Ok(rest.len() == length)
+    }
 }
 
 /// The next bytes; `None` at the end.
@@ -86,7 +105,9 @@ where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
 {
     while !body.is_end_stream() {
-        let Some(frame) = body.frame().await else { break };
+        let Some(frame) = body.frame().await else {
+            break;
+        };
         let frame = frame.map_err(|error| Status::from_error(error.into()))?;
         match frame.into_data() {
             Ok(data) if !data.is_empty() => return Ok(Some(data)),
@@ -99,10 +120,16 @@ where
 
 /// The response of a call that was answered: `framed` is a message behind its prefix.
 pub(super) fn response(framed: Bytes) -> Response<Answered> {
-    let mut response = Response::new(Answered { message: Some(framed), is_ended: false });
+    let mut response = Response::new(Answered {
+        message: Some(framed),
+        is_ended: false,
+    });
     // With hyper's `Date` there are two.
     let mut headers = HeaderMap::with_capacity(2);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/grpc"),
+    );
     *response.headers_mut() = headers;
     response
 }
@@ -116,7 +143,10 @@ pub struct Answered {
 
 impl Default for Answered {
     fn default() -> Self {
-        Self { message: None, is_ended: true }
+        Self {
+            message: None,
+            is_ended: true,
+        }
     }
 }
 
@@ -168,8 +198,15 @@ mod tests {
     }
 
     async fn read_with(headers: &HeaderMap, pieces: &[&[u8]]) -> Result<Bytes, Status> {
-        let frames = pieces.iter().map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::copy_from_slice(piece))));
-        message(headers, StreamBody::new(stream::iter(frames.collect::<Vec<_>>())), 5).await
+        let frames = pieces
+            .iter()
+            .map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::copy_from_slice(piece))));
+        message(
+            headers,
+            StreamBody::new(stream::iter(frames.collect::<Vec<_>>())),
+            5,
+        )
+        .await
     }
 
     #[tokio::test]
@@ -194,34 +231,59 @@ mod tests {
             (&[b"\0\0\0\0\x03ab"], "part of the message"),
             (&[b"\0\0\0\0\x01abc"], "more than the message"),
             (&[b"\0\0\0\0\x01a", b"\0\0\0\0\x01b"], "two messages"),
-            (&[b"\x01\0\0\0\x01a"], "a compressed message of a call that is not"),
+            (
+                &[b"\x01\0\0\0\x01a"],
+                "a compressed message of a call that is not",
+            ),
             (&[b"\x02\0\0\0\x01a"], "a flag that is none"),
         ] {
-            assert_eq!(read(pieces).await.unwrap_err().code(), Code::Internal, "{what}");
+            assert_eq!(
+                read(pieces).await.unwrap_err().code(),
+                Code::Internal,
+                "{what}"
+            );
         }
         let nothing = Empty::<Bytes>::new();
-        assert_eq!(message(&HeaderMap::new(), nothing, 5).await.unwrap_err().code(), Code::Internal);
+        assert_eq!(
+            message(&HeaderMap::new(), nothing, 5)
+                .await
+                .unwrap_err()
+                .code(),
+            Code::Internal
+        );
     }
 
     #[tokio::test]
     async fn a_message_beyond_the_limit_is_out_of_range_before_it_is_there() {
         assert_eq!(read(&[b"\0\0\0\0\x05abcde"]).await.unwrap(), "abcde");
-        assert_eq!(read(&[b"\0\0\0\0\x06"]).await.unwrap_err().code(), Code::OutOfRange);
-        let endless =
-            stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"\0\xff\xff\xff\xff"))));
+        assert_eq!(
+            read(&[b"\0\0\0\0\x06"]).await.unwrap_err().code(),
+            Code::OutOfRange
+        );
+        let endless = stream::repeat_with(|| {
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"\0\xff\xff\xff\xff")))
+        });
         let refused = message(&HeaderMap::new(), StreamBody::new(endless), 5).await;
         assert_eq!(refused.unwrap_err().code(), Code::OutOfRange);
     }
 
     #[tokio::test]
     async fn a_compressed_call_is_unimplemented_and_told_what_is() {
-        let encoded = |encoding| HeaderMap::from_iter([(http::HeaderName::from_static("grpc-encoding"), encoding)]);
+        let encoded = |encoding| {
+            HeaderMap::from_iter([(http::HeaderName::from_static("grpc-encoding"), encoding)])
+        };
         let gzip = encoded(HeaderValue::from_static("gzip"));
         let status = read_with(&gzip, &[b"\x01\0\0\0\x01a"]).await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented);
-        assert_eq!(status.metadata().get("grpc-accept-encoding").unwrap(), "identity");
+        assert_eq!(
+            status.metadata().get("grpc-accept-encoding").unwrap(),
+            "identity"
+        );
         let identity = encoded(HeaderValue::from_static("identity"));
-        assert_eq!(read_with(&identity, &[b"\0\0\0\0\x01a"]).await.unwrap(), "a");
+        assert_eq!(
+            read_with(&identity, &[b"\0\0\0\0\x01a"]).await.unwrap(),
+            "a"
+        );
     }
 
     #[tokio::test]

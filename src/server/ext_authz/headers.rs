@@ -90,7 +90,9 @@ impl<'a> Headers<'a> {
             12 => (b"content-type", &mut self.content_type),
             13 => (b"authorization", &mut self.authorization),
             14 => (b"content-length", &mut self.content_length),
-            16 if is(name.as_bytes(), b"x-forwarded-host") => (b"x-forwarded-host", &mut self.forwarded.host),
+            16 if is(name.as_bytes(), b"x-forwarded-host") => {
+                (b"x-forwarded-host", &mut self.forwarded.host)
+            }
             16 => (b"x-forwarded-port", &mut self.forwarded.port),
             17 => (b"x-forwarded-proto", &mut self.forwarded.proto),
             18 => (b"x-forwarded-prefix", &mut self.forwarded.prefix),
@@ -156,14 +158,18 @@ impl<'a> Headers<'a> {
     /// What came as `headers`.
     pub(super) fn joined(headers: &[(&'a str, &'a str)]) -> Self {
         let mut read = Self::default();
-        headers.iter().for_each(|(name, value)| read.add_joined(name, value));
+        headers
+            .iter()
+            .for_each(|(name, value)| read.add_joined(name, value));
         read
     }
 
     /// What came as `header_map`.
     pub(super) fn raw(headers: &[(&'a str, &'a [u8])]) -> Self {
         let mut read = Self::default();
-        headers.iter().for_each(|(name, value)| read.add_raw(name, value));
+        headers
+            .iter()
+            .for_each(|(name, value)| read.add_raw(name, value));
         read
     }
 }
@@ -174,7 +180,12 @@ mod tests {
 
     #[test]
     fn repeated_headers_stay_apart_and_in_order() {
-        let read = Headers::raw(&[("Accept", b"a"), ("accept", b"b"), ("x-accept", b"c"), ("ACCEPT", b"d")]);
+        let read = Headers::raw(&[
+            ("Accept", b"a"),
+            ("accept", b"b"),
+            ("x-accept", b"c"),
+            ("ACCEPT", b"d"),
+        ]);
         assert_eq!(*read.accept, [b"a", b"b", b"d"]);
         assert!(read.authorization.is_empty());
     }
@@ -223,14 +234,24 @@ mod tests {
             let mut expected = [0; 12];
             expected[at] = 1;
             assert_eq!(of(&Headers::joined(&[(name, "1")])), expected, "{name}");
-            assert_eq!(of(&Headers::raw(&[(&name.to_ascii_uppercase(), b"1")])), expected, "{name}");
+            assert_eq!(
+                of(&Headers::raw(&[(&name.to_ascii_uppercase(), b"1")])),
+                expected,
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn only_one_path_in_bytes_is_exact() {
-        assert_eq!(Headers::raw(&[(":path", b"/a\xff")]).exact_path(), Some(&b"/a\xff"[..]));
-        assert_eq!(Headers::raw(&[(":path", b"/a"), (":path", b"/b")]).exact_path(), None);
+        assert_eq!(
+            Headers::raw(&[(":path", b"/a\xff")]).exact_path(),
+            Some(&b"/a\xff"[..])
+        );
+        assert_eq!(
+            Headers::raw(&[(":path", b"/a"), (":path", b"/b")]).exact_path(),
+            None
+        );
         assert_eq!(Headers::joined(&[(":path", "/a")]).exact_path(), None);
     }
 }

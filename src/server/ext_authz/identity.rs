@@ -48,11 +48,19 @@ impl<'i> Caller<'i> {
 /// The six themselves are not among them: they are overwritten or removed anyway, and removing after setting would lose
 /// them.
 pub(super) fn is_disguised(name: &str) -> bool {
-    NAMES.iter().any(|identity| reads_as(name, identity) && !name.eq_ignore_ascii_case(identity))
+    NAMES
+        .iter()
+        .any(|identity| reads_as(name, identity) && !name.eq_ignore_ascii_case(identity))
 }
 
 fn reads_as(name: &str, identity: &str) -> bool {
-    let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    let fold = |byte: u8| {
+        if byte.is_ascii_alphanumeric() {
+            byte.to_ascii_lowercase()
+        } else {
+            b'-'
+        }
+    };
     name.len() == identity.len() && name.bytes().map(fold).eq(identity.bytes())
 }
 
@@ -62,11 +70,20 @@ mod tests {
 
     #[test]
     fn an_identity_header_is_known_in_any_spelling() {
-        for name in ["x_consumer_id", "X-Consumer-ID", "X_Consumer-Id", "x-consumer_id", "x.consumer~id"] {
+        for name in [
+            "x_consumer_id",
+            "X-Consumer-ID",
+            "X_Consumer-Id",
+            "x-consumer_id",
+            "x.consumer~id",
+        ] {
             assert!(reads_as(name, "x-consumer-id"), "{name}");
         }
         for name in ["x-consumer-ids", "xconsumerid", "consumer-id", ""] {
-            assert!(!NAMES.iter().any(|identity| reads_as(name, identity)), "{name}");
+            assert!(
+                !NAMES.iter().any(|identity| reads_as(name, identity)),
+                "{name}"
+            );
         }
     }
 }

@@ -66,7 +66,13 @@ impl CheckService {
         diagnostics: Diagnostics,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { verifier, config, metrics, diagnostics, ids: DecisionIds::new(entropy) }
+        Self {
+            verifier,
+            config,
+            metrics,
+            diagnostics,
+            ids: DecisionIds::new(entropy),
+        }
     }
 
     /// Answers a call of `Check`, as it comes over a connection.
@@ -74,10 +80,19 @@ impl CheckService {
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
     {
-        let limit = self.config.check.max_body_bytes.saturating_add(OVERHEAD_BYTES);
+        let limit = self
+            .config
+            .check
+            .max_body_bytes
+            .saturating_add(OVERHEAD_BYTES);
         let (call, body) = call.into_parts();
         let asked = self.asked(&call.headers);
-        let answered = match deadline::by(asked.deadline, pin!(grpc::message(&call.headers, body, limit))).await {
+        let answered = match deadline::by(
+            asked.deadline,
+            pin!(grpc::message(&call.headers, body, limit)),
+        )
+        .await
+        {
             Some(Ok(message)) => self.answer(&message, &asked).await,
             Some(Err(status)) => Err(status),
             None => self.fail(&Failure::Deadline, &asked),
@@ -100,28 +115,45 @@ impl CheckService {
     /// Now, by a call with these headers.
     fn asked(&self, headers: &HeaderMap) -> Asked {
         let at = Instant::now();
-        Asked { id: self.ids.next(), at, deadline: at + deadline::of(headers, self.config.check.timeout) }
+        Asked {
+            id: self.ids.next(),
+            at,
+            deadline: at + deadline::of(headers, self.config.check.timeout),
+        }
     }
 
     async fn answer(&self, message: &[u8], asked: &Asked) -> Result<Answer, Status> {
-        let request =
-            CheckRequest::read(message).map_err(|Malformed| Status::internal("the message is no CheckRequest"))?;
+        let request = CheckRequest::read(message)
+            .map_err(|Malformed| Status::internal("the message is no CheckRequest"))?;
         let answered = guarded(pin!(self.decide(request, asked))).await;
         answered.or_else(|failure| self.fail(&failure, asked))
     }
 
     /// The whole answer; an `Err` is our failure on a route that is not shadowed.
     async fn decide(&self, request: CheckRequest<'_>, asked: &Asked) -> Result<Answer, Failure> {
-        let CheckRequest { source, http, context_extensions } = request;
+        let CheckRequest {
+            source,
+            http,
+            context_extensions,
+        } = request;
         let attributes = match Attributes::read(http, source) {
             Ok(attributes) => attributes,
             Err(reason) => return Ok(check::unreadable(self, asked, reason)),
         };
         let extensions = policy::from_extensions(&context_extensions)?;
         let policy = Policy::of(&self.config, &attributes, extensions.as_ref());
-        let check = Check { service: self, asked, attributes, policy };
+        let check = Check {
+            service: self,
+            asked,
+            attributes,
+            policy,
+        };
         let deciding = pin!(check.decide());
-        let in_time = pin!(async { deadline::by(asked.deadline, deciding).await.unwrap_or(Err(Failure::Deadline)) });
+        let in_time = pin!(async {
+            deadline::by(asked.deadline, deciding)
+                .await
+                .unwrap_or(Err(Failure::Deadline))
+        });
         match guarded(in_time).await {
             Ok(decision) => Ok(check.respond(&decision).await),
             Err(failure) if check.policy.is_shadow() => Ok(check.let_failure_pass(&failure)),
@@ -132,7 +164,8 @@ impl CheckService {
     /// Our failure, as `check.on_error` wants it.
     fn fail(&self, failure: &Failure, asked: &Asked) -> Result<Answer, Status> {
         self.count_failure(failure);
-        self.metrics.decision("error", failure.label(), asked.latency());
+        self.metrics
+            .decision("error", failure.label(), asked.latency());
         tracing::info!(
             decision_id = %asked.id,
             result = "error",
@@ -143,7 +176,10 @@ impl CheckService {
         );
         match self.config.check.on_error {
             OnError::Grpc => Err(failure.status()),
-            OnError::ErrorResponse => Ok(answer::error(failure.status().message(), &Metadata::of("error", asked.id))),
+            OnError::ErrorResponse => Ok(answer::error(
+                failure.status().message(),
+                &Metadata::of("error", asked.id),
+            )),
         }
     }
 
@@ -155,8 +191,13 @@ impl CheckService {
 }
 
 /// Turns a panic into a [`Failure`].
-async fn guarded<T>(deciding: Pin<&mut impl Future<Output = Result<T, Failure>>>) -> Result<T, Failure> {
-    AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or(Err(Failure::Panic))
+async fn guarded<T>(
+    deciding: Pin<&mut impl Future<Output = Result<T, Failure>>>,
+) -> Result<T, Failure> {
+    AssertUnwindSafe(deciding)
+        .catch_unwind()
+        .await
+        .unwrap_or(Err(Failure::Panic))
 }
 
 /// One call of Check: its id, when it began to come, and when it is to be answered.

@@ -21,10 +21,17 @@ pub(super) struct Policy<'a> {
 
 impl<'a> Policy<'a> {
     /// Finds the route rule; `extensions` is what [`from_extensions`] read.
-    pub(super) fn of(config: &'a Config, attributes: &Attributes<'_>, extensions: Option<&'a RoutePolicy>) -> Self {
+    pub(super) fn of(
+        config: &'a Config,
+        attributes: &Attributes<'_>,
+        extensions: Option<&'a RoutePolicy>,
+    ) -> Self {
         let route = (!config.routes.is_empty()).then(|| {
             let (host, path) = (attributes.host_name(), attributes.path());
-            config.routes.iter().find(|route| route.matches(&host, path, attributes.method))
+            config
+                .routes
+                .iter()
+                .find(|route| route.matches(&host, path, attributes.method))
         });
         let route = route.flatten().map(|route| &route.set);
         let mut policy = Self {
@@ -33,7 +40,8 @@ impl<'a> Policy<'a> {
             may_be_of_another: false,
         };
         if policy.is_shadow() && !everything_is_in_shadow(config) {
-            policy.may_be_of_another = is_ambiguous(attributes.path()) || unambiguous_host(config, attributes).is_err();
+            policy.may_be_of_another =
+                is_ambiguous(attributes.path()) || unambiguous_host(config, attributes).is_err();
         }
         policy
     }
@@ -54,7 +62,8 @@ impl<'a> Policy<'a> {
 
     /// The realm of the challenge.
     pub(super) fn realm(&self) -> &'a str {
-        self.first(|layer| layer.realm.as_deref()).unwrap_or(&self.check.realm)
+        self.first(|layer| layer.realm.as_deref())
+            .unwrap_or(&self.check.realm)
     }
 
     /// What clients sign, if it is not what Envoy sees.
@@ -72,7 +81,8 @@ impl<'a> Policy<'a> {
     /// # Security
     /// Not of a request that may be of another route for the backend: whoever writes `/shadow/../enforced` would get there.
     pub(super) fn is_shadow(&self) -> bool {
-        !self.may_be_of_another && self.first(|layer| layer.mode).unwrap_or_default() == Mode::Shadow
+        !self.may_be_of_another
+            && self.first(|layer| layer.mode).unwrap_or_default() == Mode::Shadow
     }
 }
 
@@ -89,9 +99,13 @@ fn everything_is_in_shadow(config: &Config) -> bool {
 pub(super) fn from_extensions(extensions: &[(&str, &str)]) -> Result<Option<RoutePolicy>, Failure> {
     let mut policy = None;
     for (name, value) in extensions {
-        let Some(key) = name.strip_prefix(PREFIX) else { continue };
+        let Some(key) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
         let layer = policy.get_or_insert_with(RoutePolicy::default);
-        layer.set(key, value).map_err(|problem| Failure::ContextExtension(format!("`{name}` {problem}")))?;
+        layer
+            .set(key, value)
+            .map_err(|problem| Failure::ContextExtension(format!("`{name}` {problem}")))?;
     }
     Ok(policy)
 }
@@ -102,8 +116,15 @@ pub(super) fn from_extensions(extensions: &[(&str, &str)]) -> Result<Option<Rout
 /// [`Reason::AmbiguousPath`] where a path rule exists and the path has dot segments, `//`, `\`, `%2F`, `%5C`,
 /// `%2E`, `%3B` or `%00`.
 pub(super) fn unambiguous_path(config: &Config, path: &[u8]) -> Result<(), Reason> {
-    let matters = config.routes.iter().any(|route| route.path_prefix.is_some());
-    if matters && is_ambiguous(path) { Err(Reason::AmbiguousPath) } else { Ok(()) }
+    let matters = config
+        .routes
+        .iter()
+        .any(|route| route.path_prefix.is_some());
+    if matters && is_ambiguous(path) {
+        Err(Reason::AmbiguousPath)
+    } else {
+        Ok(())
+    }
 }
 
 /// Refuses hosts that the backend might read as another than a host rule here compared.
@@ -123,11 +144,16 @@ pub(super) fn unambiguous_host(config: &Config, attributes: &Attributes<'_>) -> 
 fn is_ambiguous(path: &[u8]) -> bool {
     let escaped = path.windows(3).any(|three| {
         three[0] == b'%'
-            && [*b"2F", *b"5C", *b"2E", *b"3B", *b"00"].iter().any(|code| three[1..].eq_ignore_ascii_case(code))
+            && [*b"2F", *b"5C", *b"2E", *b"3B", *b"00"]
+                .iter()
+                .any(|code| three[1..].eq_ignore_ascii_case(code))
     });
     let dots = path.split(|&byte| byte == b'/').any(|segment| {
         // A segment's parameters (`;…`) do not keep some servers from treating it as a dot or an empty segment.
-        let name = segment.split(|&byte| byte == b';').next().unwrap_or_default();
+        let name = segment
+            .split(|&byte| byte == b';')
+            .next()
+            .unwrap_or_default();
         name == b"." || name == b".." || segment.starts_with(b";")
     });
     escaped || dots || path.contains(&b'\\') || path.windows(2).any(|two| two == b"//")
@@ -160,18 +186,34 @@ mod tests {
 
     #[test]
     fn an_ordinary_path_is_not_ambiguous() {
-        for path in ["/", "/a/b", "/a.b/..c/d..", "/a%20b", "/%7Euser", "/a;v=1/b", ""] {
+        for path in [
+            "/",
+            "/a/b",
+            "/a.b/..c/d..",
+            "/a%20b",
+            "/%7Euser",
+            "/a;v=1/b",
+            "",
+        ] {
             assert!(!is_ambiguous(path.as_bytes()), "{path}");
         }
     }
 
     #[test]
     fn an_unknown_key_of_ours_is_our_failure_and_others_are_not_ours() {
-        for mistake in [("countersign.requires", "user"), ("countersign.require", "root")] {
-            assert!(matches!(from_extensions(&[mistake]), Err(Failure::ContextExtension(_))));
+        for mistake in [
+            ("countersign.requires", "user"),
+            ("countersign.require", "root"),
+        ] {
+            assert!(matches!(
+                from_extensions(&[mistake]),
+                Err(Failure::ContextExtension(_))
+            ));
         }
         assert!(matches!(from_extensions(&[("tenant", "a")]), Ok(None)));
-        let read = from_extensions(&[("countersign.require", "user")]).unwrap().unwrap();
+        let read = from_extensions(&[("countersign.require", "user")])
+            .unwrap()
+            .unwrap();
         assert_eq!(read.require, Some(Requirement::User));
     }
 }

@@ -15,8 +15,9 @@ impl Check<'_> {
     /// Counts and keeps what is refused, or would be, and has it explained.
     pub(super) fn keep(&self, reason: &'static str, denial: Option<&Denial>) -> Option<Explaining> {
         // Only of a consumer who is known it can be found out what it signed.
-        let headers =
-            denial.and_then(|denial| denial.named.as_ref()).map(|_| SignedHeaders::of(&self.attributes.headers));
+        let headers = denial
+            .and_then(|denial| denial.named.as_ref())
+            .map(|_| SignedHeaders::of(&self.attributes.headers));
         let sent = headers.as_ref().and_then(|headers| self.sent(headers));
         self.service.diagnostics.refused(&Refused {
             decision_id: self.asked.id.hex().as_str(),
@@ -25,14 +26,24 @@ impl Check<'_> {
             method: self.attributes.method.as_bytes(),
             host: self.attributes.host.as_bytes(),
             target: self.attributes.target,
-            mode: if self.policy.is_shadow() { Mode::Shadow } else { Mode::Enforce },
+            mode: if self.policy.is_shadow() {
+                Mode::Shadow
+            } else {
+                Mode::Enforce
+            },
             sent: sent.as_ref(),
         })
     }
 
     /// The request as it was verified, and what proxies say of it.
     fn sent<'r>(&'r self, signed: &'r SignedHeaders<'r>) -> Option<Sent<'r>> {
-        let headers::Forwarded { host, proto, port, prefix, original_path } = &self.attributes.headers.forwarded;
+        let headers::Forwarded {
+            host,
+            proto,
+            port,
+            prefix,
+            original_path,
+        } = &self.attributes.headers.forwarded;
         let forwarded = Forwarded {
             host: first(host),
             proto: first(proto),
@@ -45,11 +56,21 @@ impl Check<'_> {
         let received = received.map(|scheme| Received { scheme, authority });
         let request = self.request(self.scheme()?, self.body(), signed);
         let limits = *self.service.verifier.limits();
-        Some(Sent { request, limits, forwarded, received, setting: Setting::Origin })
+        Some(Sent {
+            request,
+            limits,
+            forwarded,
+            received,
+            setting: Setting::Origin,
+        })
     }
 
     /// What the caller may be told of why its signature did not match.
-    pub(super) async fn explained(&self, explaining: Option<Explaining>, detail: DenyDetail) -> Option<Explained> {
+    pub(super) async fn explained(
+        &self,
+        explaining: Option<Explaining>,
+        detail: DenyDetail,
+    ) -> Option<Explained> {
         explained::to_caller(explaining, detail, half_way(self.asked.deadline)).await
     }
 }
@@ -73,7 +94,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn half_of_what_is_left_is_for_the_answer() {
         let now = Instant::now();
-        assert_eq!(half_way(now + Duration::from_millis(100)), now + Duration::from_millis(50));
+        assert_eq!(
+            half_way(now + Duration::from_millis(100)),
+            now + Duration::from_millis(50)
+        );
         tokio::time::advance(Duration::from_millis(100)).await;
         assert_eq!(half_way(now), now, "nothing is left");
     }

@@ -26,7 +26,10 @@ pub(in crate::server) struct CheckRoutes {
 impl CheckRoutes {
     /// `check`, beside `others`.
     pub(in crate::server) fn new(check: CheckService, others: Routes) -> Self {
-        Self { check: Arc::new(check), others }
+        Self {
+            check: Arc::new(check),
+            others,
+        }
     }
 }
 
@@ -41,7 +44,9 @@ impl Answer for CheckRoutes {
         if request.uri().path() == CHECK {
             let check = Arc::clone(&self.check);
             // Boxed, since hyper and the runtime move a call several times before it begins.
-            future::Either::Left(Box::pin(async move { check.serve(request).await.map(Either::Left) }))
+            future::Either::Left(Box::pin(async move {
+                check.serve(request).await.map(Either::Left)
+            }))
         } else {
             let others = self.others.clone().oneshot(request);
             future::Either::Right(async move {

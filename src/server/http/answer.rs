@@ -38,21 +38,28 @@ impl Credentials {
         let token = &issued.token;
         let credentials = Self::of(&token.token, &token.secret);
         match &token.user_id {
-            Some(user) => credentials.with("user_id", user.as_str()).with("screen_name", issued.screen_name.as_str()),
+            Some(user) => credentials
+                .with("user_id", user.as_str())
+                .with("screen_name", issued.screen_name.as_str()),
             None => credentials,
         }
     }
 
     /// A token that was exchanged for a password: also how many seconds it is valid, 0 for ever.
     pub(super) fn token_by_password(issued: &Issued, now: UnixTime) -> Self {
-        let left = issued.token.expires_at.map(|end| end.as_secs().saturating_sub(now.as_secs()).max(1));
+        let left = issued
+            .token
+            .expires_at
+            .map(|end| end.as_secs().saturating_sub(now.as_secs()).max(1));
         Self::token(issued).with("x_auth_expires", left.unwrap_or(0))
     }
 
     fn of(token: &Token, secret: &Secret) -> Self {
         // What is issued here has unreserved characters only, and imported secrets are text as well.
         let secret = String::from_utf8_lossy(secret.expose());
-        Self(Vec::new()).with("oauth_token", token.as_str()).with("oauth_token_secret", secret)
+        Self(Vec::new())
+            .with("oauth_token", token.as_str())
+            .with("oauth_token_secret", secret)
     }
 
     fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
@@ -64,14 +71,29 @@ impl Credentials {
     pub(super) fn answer(self, format: Format) -> Response {
         match format {
             Format::Form => {
-                let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let texts: Vec<_> = self.0.iter().map(|(name, value)| (*name, text(value))).collect();
+                let text = |value: &Value| {
+                    value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned)
+                };
+                let texts: Vec<_> = self
+                    .0
+                    .iter()
+                    .map(|(name, value)| (*name, text(value)))
+                    .collect();
                 let body = respond::form(texts.iter().map(|(name, text)| (*name, text.as_str())));
                 answer(StatusCode::OK, respond::FORM, body)
             }
             Format::Json => {
-                let fields = self.0.into_iter().map(|(name, value)| (name.to_owned(), value));
-                answer(StatusCode::OK, "application/json", Value::Object(fields.collect()).to_string())
+                let fields = self
+                    .0
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value));
+                answer(
+                    StatusCode::OK,
+                    "application/json",
+                    Value::Object(fields.collect()).to_string(),
+                )
             }
         }
     }
@@ -84,7 +106,11 @@ pub(super) fn refused(refusal: Refusal, style: &DenialStyle<'_>) -> Response {
     if let Some(advice) = refusal.advice {
         problem.advice = advice.into();
     }
-    let Written { challenge, content_type, body } = problem.write(style);
+    let Written {
+        challenge,
+        content_type,
+        body,
+    } = problem.write(style);
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::UNAUTHORIZED);
     let mut answer = answer(status, content_type, body);
     // A challenge of printable ASCII is always a header value.
@@ -111,18 +137,25 @@ pub(super) fn with_farewell(mut answer: Response, consumer: &Consumer) -> Respon
 /// Says that we failed; tells nothing of the inside.
 pub(super) fn failed(failure: &Failure) -> Response {
     if matches!(failure, Failure::Panic) {
-        return guard::refusal(StatusCode::INTERNAL_SERVER_ERROR, "The request could not be answered");
+        return guard::refusal(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The request could not be answered",
+        );
     }
     let detail = "The service can not answer now; sign the request again later";
     let mut answer = guard::refusal(StatusCode::SERVICE_UNAVAILABLE, detail);
-    answer.headers_mut().insert(RETRY_AFTER, TRY_AGAIN.as_secs().into());
+    answer
+        .headers_mut()
+        .insert(RETRY_AFTER, TRY_AGAIN.as_secs().into());
     answer
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response {
     let mut answer = Response::new(Body::from(body));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
 }
 

@@ -46,12 +46,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_not_waited_for() {
         let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
-        assert_eq!(whole(Body::from_stream(never)).await, Err(BodyFault::TooSlow));
+        assert_eq!(
+            whole(Body::from_stream(never)).await,
+            Err(BodyFault::TooSlow)
+        );
     }
 
     #[tokio::test]
     async fn half_a_body_is_none() {
-        let parts = [Ok(Bytes::from_static(b"a=1&")), Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof))];
+        let parts = [
+            Ok(Bytes::from_static(b"a=1&")),
+            Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
+        ];
         let broken = Body::from_stream(futures_util::stream::iter(parts));
         assert_eq!(whole(broken).await, Err(BodyFault::Broken));
     }

@@ -36,24 +36,41 @@ impl ClientAddress {
 }
 
 /// Finds out where a request comes from, for everybody after.
-pub(super) async fn note(State(trusted_hops): State<usize>, mut request: Request, next: Next) -> Response {
+pub(super) async fn note(
+    State(trusted_hops): State<usize>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let forwarded = forwarded(request.headers(), trusted_hops);
     let address = forwarded.or_else(|| connected(request.extensions()));
-    request.extensions_mut().insert(ClientAddress(address.map(|address| address.to_canonical())));
+    request
+        .extensions_mut()
+        .insert(ClientAddress(address.map(|address| address.to_canonical())));
     next.run(request).await
 }
 
 /// The address of the connection.
 fn connected(extensions: &Extensions) -> Option<IpAddr> {
-    let plain = extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
-    let secure = || extensions.get::<TlsConnectInfo<TcpConnectInfo>>()?.get_ref().remote_addr();
+    let plain = extensions
+        .get::<TcpConnectInfo>()
+        .and_then(TcpConnectInfo::remote_addr);
+    let secure = || {
+        extensions
+            .get::<TlsConnectInfo<TcpConnectInfo>>()?
+            .get_ref()
+            .remote_addr()
+    };
     plain.or_else(secure).map(|address| address.ip())
 }
 
 /// The entry of `X-Forwarded-For` that the outermost trusted proxy added.
 fn forwarded(headers: &HeaderMap, trusted_hops: usize) -> Option<IpAddr> {
     let before = trusted_hops.checked_sub(1)?;
-    let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().map(|value| value.as_bytes()).collect();
+    let lines: Vec<_> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .map(|value| value.as_bytes())
+        .collect();
     let joined = lines.join(&b","[..]);
     let entry = joined.rsplit(|&byte| byte == b',').nth(before)?;
     address(std::str::from_utf8(entry).ok()?.trim_ascii())
@@ -61,7 +78,9 @@ fn forwarded(headers: &HeaderMap, trusted_hops: usize) -> Option<IpAddr> {
 
 /// An address; some proxies add a port, or brackets.
 fn address(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
     bare.unwrap_or(text).parse().ok().or_else(with_port)
 }
@@ -71,7 +90,10 @@ mod tests {
     use super::*;
 
     fn headers(lines: &[&str]) -> HeaderMap {
-        lines.iter().map(|line| ("x-forwarded-for".parse().unwrap(), line.parse().unwrap())).collect()
+        lines
+            .iter()
+            .map(|line| ("x-forwarded-for".parse().unwrap(), line.parse().unwrap()))
+            .collect()
     }
 
     fn found(lines: &[&str], trusted_hops: usize) -> Option<String> {
@@ -88,17 +110,31 @@ mod tests {
         let lines = ["198.51.100.1, 203.0.113.7", "10.0.0.2"];
         assert_eq!(found(&lines, 1).as_deref(), Some("10.0.0.2"));
         assert_eq!(found(&lines, 2).as_deref(), Some("203.0.113.7"));
-        assert_eq!(found(&["made up, 2001:db8::7"], 1).as_deref(), Some("2001:db8::7"));
-        assert_eq!(found(&["[2001:db8::7]:4711"], 1).as_deref(), Some("2001:db8::7"));
+        assert_eq!(
+            found(&["made up, 2001:db8::7"], 1).as_deref(),
+            Some("2001:db8::7")
+        );
+        assert_eq!(
+            found(&["[2001:db8::7]:4711"], 1).as_deref(),
+            Some("2001:db8::7")
+        );
         assert_eq!(found(&["[2001:db8::7]"], 1).as_deref(), Some("2001:db8::7"));
-        assert_eq!(found(&["203.0.113.7:4711"], 1).as_deref(), Some("203.0.113.7"));
+        assert_eq!(
+            found(&["203.0.113.7:4711"], 1).as_deref(),
+            Some("203.0.113.7")
+        );
     }
 
     #[test]
     fn an_entry_that_is_missing_or_no_address_is_not_replaced_by_another() {
         assert_eq!(found(&[], 1), None);
         assert_eq!(found(&["203.0.113.7"], 2), None);
-        for wrong in ["203.0.113.7, unknown", "203.0.113.7,", "203.0.113.7, 10.0.0.1 10.0.0.2", "203.0.113.7, [::1"] {
+        for wrong in [
+            "203.0.113.7, unknown",
+            "203.0.113.7,",
+            "203.0.113.7, 10.0.0.1 10.0.0.2",
+            "203.0.113.7, [::1",
+        ] {
             assert_eq!(found(&[wrong], 1), None, "{wrong}");
         }
     }

@@ -72,17 +72,26 @@ impl Grant {
 fn request_token(request: &SignedRequest<'_>) -> Result<Grant, Reason> {
     without_token(request)?;
     let callback = protocol(request, Parameter::Callback)?;
-    Ok(Grant::RequestToken { callback: text(Parameter::Callback.name(), callback)?, scopes: scopes(request)? })
+    Ok(Grant::RequestToken {
+        callback: text(Parameter::Callback.name(), callback)?,
+        scopes: scopes(request)?,
+    })
 }
 
 fn exchange(request: &SignedRequest<'_>) -> Result<Grant, Reason> {
     let verifier = protocol(request, Parameter::Verifier);
     if request.token().is_none() {
         let absent = Parameters::only(Parameter::Token);
-        let absent = if verifier.is_ok() { absent } else { absent.with(Parameter::Verifier) };
+        let absent = if verifier.is_ok() {
+            absent
+        } else {
+            absent.with(Parameter::Verifier)
+        };
         return Err(Reason::Rejected(Rejection::Absent(absent)));
     }
-    Ok(Grant::Exchange { verifier: Secret::new(verifier?.as_ref()) })
+    Ok(Grant::Exchange {
+        verifier: Secret::new(verifier?.as_ref()),
+    })
 }
 
 fn password(request: &SignedRequest<'_>) -> Result<Grant, Reason> {
@@ -98,7 +107,11 @@ fn password(request: &SignedRequest<'_>) -> Result<Grant, Reason> {
     if password.len() > MAX_PASSWORD_LEN {
         return Err(wrong(PASSWORD, ParameterProblem::Invalid));
     }
-    Ok(Grant::Password { username, password: Secret::new(password.as_ref()), scopes: scopes(request)? })
+    Ok(Grant::Password {
+        username,
+        password: Secret::new(password.as_ref()),
+        scopes: scopes(request)?,
+    })
 }
 
 /// A token's secret would have no part in the signature: whoever sends one means something else.
@@ -110,16 +123,28 @@ fn without_token(request: &SignedRequest<'_>) -> Result<(), Reason> {
 }
 
 fn scopes(request: &SignedRequest<'_>) -> Result<Vec<String>, Reason> {
-    let list = once(request, SCOPE)?.map(|list| text(SCOPE, list)).transpose()?.unwrap_or_default();
-    Ok(list.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
+    let list = once(request, SCOPE)?
+        .map(|list| text(SCOPE, list))
+        .transpose()?
+        .unwrap_or_default();
+    Ok(list
+        .split(' ')
+        .filter(|scope| !scope.is_empty())
+        .map(str::to_owned)
+        .collect())
 }
 
 /// A protocol parameter that must not be empty; that it stands there once is known.
-fn protocol<'r>(request: &SignedRequest<'r>, parameter: Parameter) -> Result<Cow<'r, [u8]>, Reason> {
+fn protocol<'r>(
+    request: &SignedRequest<'r>,
+    parameter: Parameter,
+) -> Result<Cow<'r, [u8]>, Reason> {
     match request.values(parameter.name()).next() {
         Some(value) if !value.is_empty() => Ok(value),
         Some(_) => Err(Reason::Rejected(Rejection::Empty(parameter))),
-        None => Err(Reason::Rejected(Rejection::Absent(Parameters::only(parameter)))),
+        None => Err(Reason::Rejected(Rejection::Absent(Parameters::only(
+            parameter,
+        )))),
     }
 }
 
@@ -128,7 +153,10 @@ fn needed<'r>(request: &SignedRequest<'r>, name: &'static str) -> Result<Cow<'r,
     value.ok_or_else(|| wrong(name, ParameterProblem::Absent))
 }
 
-fn once<'r>(request: &SignedRequest<'r>, name: &'static str) -> Result<Option<Cow<'r, [u8]>>, Reason> {
+fn once<'r>(
+    request: &SignedRequest<'r>,
+    name: &'static str,
+) -> Result<Option<Cow<'r, [u8]>>, Reason> {
     let mut values = request.values(name);
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(wrong(name, ParameterProblem::Duplicate)),
@@ -166,16 +194,35 @@ mod tests {
 
     #[test]
     fn temporary_credentials_need_a_callback() {
-        let asked =
-            asked(Endpoint::RequestToken, "oauth_callback=https%3A%2F%2Fa.example%2Fcb%3Fx%3D%2520&scope=b+a%20%20c");
-        let Ok(Grant::RequestToken { callback, scopes }) = asked else { panic!("{asked:?}") };
+        let asked = asked(
+            Endpoint::RequestToken,
+            "oauth_callback=https%3A%2F%2Fa.example%2Fcb%3Fx%3D%2520&scope=b+a%20%20c",
+        );
+        let Ok(Grant::RequestToken { callback, scopes }) = asked else {
+            panic!("{asked:?}")
+        };
         assert_eq!(
             (callback.as_str(), scopes.as_slice()),
-            ("https://a.example/cb?x=%20", &["b", "a", "c"].map(str::to_owned)[..])
+            (
+                "https://a.example/cb?x=%20",
+                &["b", "a", "c"].map(str::to_owned)[..]
+            )
         );
-        refused(Endpoint::RequestToken, "", Reason::Rejected(Rejection::Absent(Parameters::only(Parameter::Callback))));
-        refused(Endpoint::RequestToken, "oauth_callback=", Reason::Rejected(Rejection::Empty(Parameter::Callback)));
-        refused(Endpoint::RequestToken, "oauth_callback=%FF", wrong("oauth_callback", ParameterProblem::Invalid));
+        refused(
+            Endpoint::RequestToken,
+            "",
+            Reason::Rejected(Rejection::Absent(Parameters::only(Parameter::Callback))),
+        );
+        refused(
+            Endpoint::RequestToken,
+            "oauth_callback=",
+            Reason::Rejected(Rejection::Empty(Parameter::Callback)),
+        );
+        refused(
+            Endpoint::RequestToken,
+            "oauth_callback=%FF",
+            wrong("oauth_callback", ParameterProblem::Invalid),
+        );
         refused(
             Endpoint::RequestToken,
             "oauth_callback=oob&oauth_token=t",
@@ -191,19 +238,41 @@ mod tests {
     #[test]
     fn an_exchange_needs_a_token_and_a_verifier() {
         let of = |parameters| Reason::Rejected(Rejection::Absent(parameters));
-        let (token, verifier) = (Parameters::only(Parameter::Token), Parameters::only(Parameter::Verifier));
-        assert!(matches!(asked(Endpoint::AccessToken, "oauth_token=t&oauth_verifier=v"), Ok(Grant::Exchange { .. })));
-        refused(Endpoint::AccessToken, "", of(token.with(Parameter::Verifier)));
+        let (token, verifier) = (
+            Parameters::only(Parameter::Token),
+            Parameters::only(Parameter::Verifier),
+        );
+        assert!(matches!(
+            asked(Endpoint::AccessToken, "oauth_token=t&oauth_verifier=v"),
+            Ok(Grant::Exchange { .. })
+        ));
+        refused(
+            Endpoint::AccessToken,
+            "",
+            of(token.with(Parameter::Verifier)),
+        );
         refused(Endpoint::AccessToken, "oauth_verifier=v", of(token));
         refused(Endpoint::AccessToken, "oauth_token=t", of(verifier));
     }
 
     #[test]
     fn a_password_is_exchanged_without_a_token() {
-        let asked =
-            asked(Endpoint::AccessToken, "x_auth_mode=client_auth&x_auth_username=J%C3%BCrgen&x_auth_password=+%00");
-        let Ok(Grant::Password { username, password, scopes }) = asked else { panic!("{asked:?}") };
-        assert_eq!((username.as_str(), password.expose(), scopes.len()), ("Jürgen", &b" \0"[..], 0));
+        let asked = asked(
+            Endpoint::AccessToken,
+            "x_auth_mode=client_auth&x_auth_username=J%C3%BCrgen&x_auth_password=+%00",
+        );
+        let Ok(Grant::Password {
+            username,
+            password,
+            scopes,
+        }) = asked
+        else {
+            panic!("{asked:?}")
+        };
+        assert_eq!(
+            (username.as_str(), password.expose(), scopes.len()),
+            ("Jürgen", &b" \0"[..], 0)
+        );
     }
 
     #[test]
@@ -214,18 +283,58 @@ mod tests {
         let long = "a".repeat(1025);
         for (form, parameter, problem) in [
             (format!("x_auth_mode=&{name}&{word}"), "x_auth_mode", Absent),
-            (format!("x_auth_mode=reverse_auth&{name}&{word}"), "x_auth_mode", Invalid),
-            (format!("{mode}&{mode}&{name}&{word}"), "x_auth_mode", Duplicate),
+            (
+                format!("x_auth_mode=reverse_auth&{name}&{word}"),
+                "x_auth_mode",
+                Invalid,
+            ),
+            (
+                format!("{mode}&{mode}&{name}&{word}"),
+                "x_auth_mode",
+                Duplicate,
+            ),
             (format!("{mode}&{word}"), "x_auth_username", Absent),
             (format!("{mode}&{name}"), "x_auth_password", Absent),
-            (format!("{mode}&{name}&{name}&{word}"), "x_auth_username", Duplicate),
-            (format!("{mode}&{name}&{word}&{word}"), "x_auth_password", Duplicate),
-            (format!("{mode}&x_auth_username=%0A&{word}"), "x_auth_username", Invalid),
-            (format!("{mode}&x_auth_username=%FF&{word}"), "x_auth_username", Invalid),
-            (format!("{mode}&x_auth_username={}&{word}", &long[..256]), "x_auth_username", Invalid),
-            (format!("{mode}&{name}&x_auth_password={long}"), "x_auth_password", Invalid),
-            (format!("{mode}&{name}&{word}&scope=a&scope=a"), "scope", Duplicate),
-            (format!("{mode}&{name}&{word}&oauth_token=t"), "oauth_token", Unexpected),
+            (
+                format!("{mode}&{name}&{name}&{word}"),
+                "x_auth_username",
+                Duplicate,
+            ),
+            (
+                format!("{mode}&{name}&{word}&{word}"),
+                "x_auth_password",
+                Duplicate,
+            ),
+            (
+                format!("{mode}&x_auth_username=%0A&{word}"),
+                "x_auth_username",
+                Invalid,
+            ),
+            (
+                format!("{mode}&x_auth_username=%FF&{word}"),
+                "x_auth_username",
+                Invalid,
+            ),
+            (
+                format!("{mode}&x_auth_username={}&{word}", &long[..256]),
+                "x_auth_username",
+                Invalid,
+            ),
+            (
+                format!("{mode}&{name}&x_auth_password={long}"),
+                "x_auth_password",
+                Invalid,
+            ),
+            (
+                format!("{mode}&{name}&{word}&scope=a&scope=a"),
+                "scope",
+                Duplicate,
+            ),
+            (
+                format!("{mode}&{name}&{word}&oauth_token=t"),
+                "oauth_token",
+                Unexpected,
+            ),
         ] {
             refused(Endpoint::AccessToken, &form, wrong(parameter, problem));
         }
@@ -249,7 +358,9 @@ mod tests {
             content_type: &[b"application/x-www-form-urlencoded"],
             body: Body::Whole(body.as_bytes()),
         };
-        let Ok(Some(signed)) = request.parse(&Limits::default()) else { panic!("{form} is not signed") };
+        let Ok(Some(signed)) = request.parse(&Limits::default()) else {
+            panic!("{form} is not signed")
+        };
         Grant::of(endpoint, &signed)
     }
 }

@@ -53,13 +53,25 @@ pub(super) fn routes(app: &App, issuer: Issuer, diagnostics: Diagnostics) -> Rou
         clock: Arc::clone(&app.clock),
         entropy: Arc::clone(&app.entropy),
     };
-    let verifier = EndpointVerifier::new(Arc::clone(&app.store), Arc::clone(&app.clock), &app.config.verify);
-    let endpoints = TokenEndpoints::new(parts.clone(), verifier, Arc::clone(&app.metrics), diagnostics);
+    let verifier = EndpointVerifier::new(
+        Arc::clone(&app.store),
+        Arc::clone(&app.clock),
+        &app.config.verify,
+    );
+    let endpoints = TokenEndpoints::new(
+        parts.clone(),
+        verifier,
+        Arc::clone(&app.metrics),
+        diagnostics,
+    );
     Router::new()
         .merge(endpoints.routes())
         .merge(authorize::routes(parts))
         .fallback(nothing_here)
-        .layer(from_fn_with_state(app.config.http.trusted_hops, client_address::note))
+        .layer(from_fn_with_state(
+            app.config.http.trusted_hops,
+            client_address::note,
+        ))
         .layer(from_fn(guard::guard))
 }
 

@@ -23,7 +23,11 @@ impl Format {
         let ranges = Range::all(headers);
         let (form, json) = (Liking::of(&ranges, FORM), Liking::of(&ranges, JSON));
         let preferred = json.quality > form.quality || json.quality == form.quality && !form.named;
-        if json.named && json.quality > 0 && preferred { Self::Json } else { Self::Form }
+        if json.named && json.quality > 0 && preferred {
+            Self::Json
+        } else {
+            Self::Form
+        }
     }
 }
 
@@ -50,11 +54,20 @@ impl Liking {
             (range.main == "*" || range.main.eq_ignore_ascii_case(main))
                 && (range.sub == "*" || range.sub.eq_ignore_ascii_case(sub))
         };
-        let best = ranges.iter().filter(covering).max_by_key(|range| range.specificity());
-        best.map_or(Self { quality: 0, named: false }, |range| Self {
-            quality: range.quality,
-            named: range.specificity() == 2,
-        })
+        let best = ranges
+            .iter()
+            .filter(covering)
+            .max_by_key(|range| range.specificity());
+        best.map_or(
+            Self {
+                quality: 0,
+                named: false,
+            },
+            |range| Self {
+                quality: range.quality,
+                named: range.specificity() == 2,
+            },
+        )
     }
 }
 
@@ -67,8 +80,15 @@ struct Range<'h> {
 
 impl<'h> Range<'h> {
     fn all(headers: &'h HeaderMap) -> Vec<Self> {
-        let texts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        texts.flat_map(|text| text.split(',')).filter_map(Self::parse).take(RANGES).collect()
+        let texts = headers
+            .get_all(ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        texts
+            .flat_map(|text| text.split(','))
+            .filter_map(Self::parse)
+            .take(RANGES)
+            .collect()
     }
 
     fn parse(text: &'h str) -> Option<Self> {
@@ -113,7 +133,10 @@ mod tests {
     use super::*;
 
     fn headers(accept: &[&str]) -> HeaderMap {
-        accept.iter().map(|value| (ACCEPT, value.parse().unwrap())).collect()
+        accept
+            .iter()
+            .map(|value| (ACCEPT, value.parse().unwrap()))
+            .collect()
     }
 
     #[test]
@@ -126,9 +149,16 @@ mod tests {
             "application/x-www-form-urlencoded;q=0.5, application/json",
             "application/json;q=0.001",
         ] {
-            assert_eq!(Format::wanted(&headers(&[accept])), Format::Json, "{accept}");
+            assert_eq!(
+                Format::wanted(&headers(&[accept])),
+                Format::Json,
+                "{accept}"
+            );
         }
-        assert_eq!(Format::wanted(&headers(&["text/plain;q=0.5", "application/json"])), Format::Json);
+        assert_eq!(
+            Format::wanted(&headers(&["text/plain;q=0.5", "application/json"])),
+            Format::Json
+        );
     }
 
     #[test]
@@ -149,7 +179,11 @@ mod tests {
             "application/json;q=",
             "application",
         ] {
-            assert_eq!(Format::wanted(&headers(&[accept])), Format::Form, "{accept}");
+            assert_eq!(
+                Format::wanted(&headers(&[accept])),
+                Format::Form,
+                "{accept}"
+            );
         }
     }
 
@@ -159,7 +193,9 @@ mod tests {
         assert!(wants("application/x-www-form-urlencoded"));
         assert!(wants("application/x-www-form-urlencoded, */*"));
         assert!(!wants("*/*"));
-        assert!(!wants("application/json, application/x-www-form-urlencoded;q=0.1"));
+        assert!(!wants(
+            "application/json, application/x-www-form-urlencoded;q=0.1"
+        ));
         assert!(!wants("application/x-www-form-urlencoded;q=0"));
     }
 }

@@ -58,7 +58,10 @@ impl Stop {
 
 impl From<Denial> for Stop {
     fn from(denial: Denial) -> Self {
-        Self::Refused(Box::new(Refusal { denial, advice: None }))
+        Self::Refused(Box::new(Refusal {
+            denial,
+            advice: None,
+        }))
     }
 }
 
@@ -103,9 +106,9 @@ fn reason(error: IssueError) -> Result<(Reason, Option<String>), Failure> {
             IssueError::RequestTokenUsed => Reason::TokenUsed,
             IssueError::VerifierRefused => Reason::VerifierInvalid,
             IssueError::PasswordRefused => Reason::PasswordRefused,
-            IssueError::TooManyAttempts(wait) => {
-                Reason::TooManyAttempts { retry_after: wait.as_secs() + u64::from(wait.subsec_nanos() > 0) }
-            }
+            IssueError::TooManyAttempts(wait) => Reason::TooManyAttempts {
+                retry_after: wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
+            },
             IssueError::Store(error) => return Err(Failure::Store(error)),
             other @ (IssueError::UnknownToken(_)
             | IssueError::UnknownUser(_)
@@ -122,10 +125,27 @@ fn reason(error: IssueError) -> Result<(Reason, Option<String>), Failure> {
 
 /// Names the first parameter that breaks a rule, and tells of all.
 fn invalid(violations: Violations) -> (Reason, Option<String>) {
-    let on_the_wire = |field: &str| if field.starts_with("scope") { SCOPE } else { CALLBACK };
-    let name = violations.iter().next().map_or(CALLBACK, |violation| on_the_wire(&violation.field));
-    let text = violations.rename(|field| on_the_wire(field).to_owned()).to_string();
-    (Reason::Parameter { name, problem: ParameterProblem::Invalid }, Some(text))
+    let on_the_wire = |field: &str| {
+        if field.starts_with("scope") {
+            SCOPE
+        } else {
+            CALLBACK
+        }
+    };
+    let name = violations
+        .iter()
+        .next()
+        .map_or(CALLBACK, |violation| on_the_wire(&violation.field));
+    let text = violations
+        .rename(|field| on_the_wire(field).to_owned())
+        .to_string();
+    (
+        Reason::Parameter {
+            name,
+            problem: ParameterProblem::Invalid,
+        },
+        Some(text),
+    )
 }
 
 const CALLBACK: &str = "oauth_callback";

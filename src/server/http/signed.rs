@@ -23,8 +23,20 @@ pub(super) struct Signed<'r> {
 impl<'r> Signed<'r> {
     /// What came, at a listener that is configured so.
     pub(super) fn of(head: &'r request::Parts, body: Body<'r>, config: &'r HttpConfig) -> Self {
-        let values = |name: &HeaderName| head.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-        Self { head, config, authorization: values(&AUTHORIZATION), content_type: values(&CONTENT_TYPE), body }
+        let values = |name: &HeaderName| {
+            head.headers
+                .get_all(name)
+                .iter()
+                .map(HeaderValue::as_bytes)
+                .collect()
+        };
+        Self {
+            head,
+            config,
+            authorization: values(&AUTHORIZATION),
+            content_type: values(&CONTENT_TYPE),
+            body,
+        }
     }
 
     /// Its head.
@@ -39,7 +51,11 @@ impl<'r> Signed<'r> {
 
     /// Its path and query.
     pub(super) fn target(&self) -> &'r [u8] {
-        self.head.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes()
+        self.head
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str())
+            .as_bytes()
     }
 
     /// What the verifier reads.
@@ -59,7 +75,10 @@ impl<'r> Signed<'r> {
 
     /// Whether an operator configured that clients come by https.
     pub(super) fn https_is_configured(&self) -> bool {
-        self.config.public_url.as_ref().is_some_and(|origin| origin.scheme == Scheme::Https)
+        self.config
+            .public_url
+            .as_ref()
+            .is_some_and(|origin| origin.scheme == Scheme::Https)
     }
 
     /// What it can be explained by, where it is read within these bounds.
@@ -71,13 +90,26 @@ impl<'r> Signed<'r> {
             prefix: self.value("x-forwarded-prefix"),
             original_path: self.value("x-envoy-original-path"),
         };
-        let received = Received { scheme: self.received_scheme(), authority: self.host() };
+        let received = Received {
+            scheme: self.received_scheme(),
+            authority: self.host(),
+        };
         let received = self.config.public_url.as_ref().map(|_| received);
-        Sent { request: self.request(), limits: *limits, forwarded, received, setting: Setting::PublicUrl }
+        Sent {
+            request: self.request(),
+            limits: *limits,
+            forwarded,
+            received,
+            setting: Setting::PublicUrl,
+        }
     }
 
     const fn received_scheme(&self) -> Scheme {
-        if self.config.listener.tls.is_some() { Scheme::Https } else { Scheme::Http }
+        if self.config.listener.tls.is_some() {
+            Scheme::Https
+        } else {
+            Scheme::Http
+        }
     }
 
     /// Of a header that came several times, the first.

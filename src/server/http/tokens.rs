@@ -52,16 +52,24 @@ impl TokenEndpoints {
         diagnostics: Diagnostics,
     ) -> Self {
         let ids = DecisionIds::new(Arc::clone(&parts.entropy));
-        Self { parts, verifier, metrics, diagnostics, ids }
+        Self {
+            parts,
+            verifier,
+            metrics,
+            diagnostics,
+            ids,
+        }
     }
 
     /// Their routes.
     pub(super) fn routes(self) -> Router {
         type Endpoints = State<Arc<TokenEndpoints>>;
-        let request_token =
-            async |State(own): Endpoints, request: Request| own.serve(Endpoint::RequestToken, request).await;
-        let access_token =
-            async |State(own): Endpoints, request: Request| own.serve(Endpoint::AccessToken, request).await;
+        let request_token = async |State(own): Endpoints, request: Request| {
+            own.serve(Endpoint::RequestToken, request).await
+        };
+        let access_token = async |State(own): Endpoints, request: Request| {
+            own.serve(Endpoint::AccessToken, request).await
+        };
         Router::new()
             .route("/oauth/request_token", any(request_token))
             .route("/oauth/access_token", any(access_token))
@@ -70,7 +78,11 @@ impl TokenEndpoints {
 
     async fn serve(&self, endpoint: Endpoint, request: Request) -> Response {
         let (head, body) = request.into_parts();
-        let asked = Asked { endpoint, id: self.ids.next(), at: Instant::now() };
+        let asked = Asked {
+            endpoint,
+            id: self.ids.next(),
+            at: Instant::now(),
+        };
         if !self.takes(&head.method) {
             return self.wrong_method(&asked);
         }
@@ -82,9 +94,14 @@ impl TokenEndpoints {
                 return self.answer(&asked, &signed, Err(too_large.into())).await;
             }
             Err(BodyFault::TooSlow) => {
-                return guard::refusal(StatusCode::REQUEST_TIMEOUT, "The body did not come in time");
+                return guard::refusal(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "The body did not come in time",
+                );
             }
-            Err(BodyFault::Broken) => return guard::refusal(StatusCode::BAD_REQUEST, "The body is not whole"),
+            Err(BodyFault::Broken) => {
+                return guard::refusal(StatusCode::BAD_REQUEST, "The body is not whole");
+            }
         };
         let signed = Signed::of(&head, Body::Whole(&body), &self.parts.config.http);
         let deciding = AssertUnwindSafe(self.decide(&asked, &signed)).catch_unwind();
@@ -102,13 +119,16 @@ impl TokenEndpoints {
     }
 
     fn wrong_method(&self, asked: &Asked) -> Response {
-        self.metrics.token_request(asked.endpoint.label(), "deny", "http_method");
+        self.metrics
+            .token_request(asked.endpoint.label(), "deny", "http_method");
         let (allowed, detail) = match self.parts.config.http.allow_get {
             true => ("GET, POST", "Send a POST or a GET"),
             false => ("POST", "Send a POST"),
         };
         let mut answer = guard::refusal(StatusCode::METHOD_NOT_ALLOWED, detail);
-        answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        answer
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static(allowed));
         answer
     }
 }
@@ -124,24 +144,50 @@ struct Asked {
 
 impl TokenEndpoints {
     async fn decide(&self, asked: &Asked, signed: &Signed<'_>) -> Result<Granted, Stop> {
-        let request = self.verifier.read(&signed.request(), signed.https_is_configured())?;
-        let (method, claimed) = (request.signature_method(), ConsumerKey::from_bytes(request.consumer_key()));
-        let unproven =
-            |reason| Denial { claimed_consumer_key: claimed, signature_method: Some(method), ..Denial::of(reason) };
+        let request = self
+            .verifier
+            .read(&signed.request(), signed.https_is_configured())?;
+        let (method, claimed) = (
+            request.signature_method(),
+            ConsumerKey::from_bytes(request.consumer_key()),
+        );
+        let unproven = |reason| Denial {
+            claimed_consumer_key: claimed,
+            signature_method: Some(method),
+            ..Denial::of(reason)
+        };
         let grant = Grant::of(asked.endpoint, &request).map_err(unproven)?;
-        let proven = self.verifier.prove(request, asked.id.0).await.map_err(Failure::Store)?;
+        let proven = self
+            .verifier
+            .prove(request, asked.id.0)
+            .await
+            .map_err(Failure::Store)?;
         let applicant = proven?;
         let address = ClientAddress::noted(&signed.head().extensions);
         let credentials = match grant {
-            Grant::RequestToken { callback, scopes } => self.request_token(&applicant, callback, scopes).await,
+            Grant::RequestToken { callback, scopes } => {
+                self.request_token(&applicant, callback, scopes).await
+            }
             Grant::Exchange { verifier } => self.exchange(&applicant, &verifier).await,
-            Grant::Password { username, password, scopes } => {
+            Grant::Password {
+                username,
+                password,
+                scopes,
+            } => {
                 let consumer_key = applicant.consumer.key.clone();
-                let login = Login { username, password, consumer_key, client_address: address.0 };
+                let login = Login {
+                    username,
+                    password,
+                    consumer_key,
+                    client_address: address.0,
+                };
                 self.exchange_password(&applicant, &login, &scopes).await
             }
         };
-        credentials.map(|credentials| Granted { credentials, applicant })
+        credentials.map(|credentials| Granted {
+            credentials,
+            applicant,
+        })
     }
 
     async fn request_token(
@@ -150,18 +196,34 @@ impl TokenEndpoints {
         callback: String,
         scopes: Vec<String>,
     ) -> Result<Credentials, Stop> {
-        let draft = RequestTokenDraft { consumer_key: applicant.consumer.key.clone(), callback, scopes };
-        let created = self.parts.issuer.create_request_token(&draft, &actor(applicant)).await;
+        let draft = RequestTokenDraft {
+            consumer_key: applicant.consumer.key.clone(),
+            callback,
+            scopes,
+        };
+        let created = self
+            .parts
+            .issuer
+            .create_request_token(&draft, &actor(applicant))
+            .await;
         let token = created.map_err(|error| Stop::of(error, applicant))?;
         Ok(Credentials::temporary(&token))
     }
 
-    async fn exchange(&self, applicant: &Applicant, verifier: &Secret) -> Result<Credentials, Stop> {
+    async fn exchange(
+        &self,
+        applicant: &Applicant,
+        verifier: &Secret,
+    ) -> Result<Credentials, Stop> {
         let Some(name) = &applicant.request_token else {
             return Err(applicant.refused(Reason::TokenRejected).into());
         };
         let key = &applicant.consumer.key;
-        let exchanged = self.parts.issuer.exchange(key, name, verifier, &actor(applicant)).await;
+        let exchanged = self
+            .parts
+            .issuer
+            .exchange(key, name, verifier, &actor(applicant))
+            .await;
         let issued = exchanged.map_err(|error| Stop::of(error, applicant))?;
         Ok(Credentials::token(&issued))
     }
@@ -172,9 +234,16 @@ impl TokenEndpoints {
         login: &Login,
         scopes: &[String],
     ) -> Result<Credentials, Stop> {
-        let exchanged = self.parts.issuer.exchange_password(login, scopes, &actor(applicant)).await;
+        let exchanged = self
+            .parts
+            .issuer
+            .exchange_password(login, scopes, &actor(applicant))
+            .await;
         let issued = exchanged.map_err(|error| Stop::of(error, applicant))?;
-        Ok(Credentials::token_by_password(&issued, self.parts.clock.now()))
+        Ok(Credentials::token_by_password(
+            &issued,
+            self.parts.clock.now(),
+        ))
     }
 }
 
@@ -191,15 +260,27 @@ fn actor(applicant: &Applicant) -> Actor {
 // === answering ===
 
 impl TokenEndpoints {
-    async fn answer(&self, asked: &Asked, signed: &Signed<'_>, decided: Result<Granted, Stop>) -> Response {
+    async fn answer(
+        &self,
+        asked: &Asked,
+        signed: &Signed<'_>,
+        decided: Result<Granted, Stop>,
+    ) -> Response {
         match decided {
-            Ok(Granted { credentials, applicant }) => {
+            Ok(Granted {
+                credentials,
+                applicant,
+            }) => {
                 let consumer = &applicant.consumer;
                 self.record(asked, "issue", "ok");
-                self.diagnostics.allowed(&consumer.key, applicant.signature_method);
+                self.diagnostics
+                    .allowed(&consumer.key, applicant.signature_method);
                 tracing::info!(decision_id = %asked.id, endpoint = asked.endpoint.label(), result = "issue",
                     consumer = consumer.key.as_str(), latency_us = asked.latency_us(), "token request");
-                answer::with_farewell(credentials.answer(Format::wanted(&signed.head().headers)), consumer)
+                answer::with_farewell(
+                    credentials.answer(Format::wanted(&signed.head().headers)),
+                    consumer,
+                )
             }
             Err(Stop::Refused(refusal)) => {
                 self.record(asked, "deny", refusal.denial.reason.label());
@@ -240,8 +321,13 @@ impl TokenEndpoints {
             detail,
             form: negotiation::wants_form_denial(&signed.head().headers),
             decision_id: &decision_id,
-            base_string: if detail == DenyDetail::Debug { self.masked_base_string(signed) } else { None },
-            explained: explained::to_caller(explaining, detail, Instant::now() + EXPLANATION_LIMIT).await,
+            base_string: if detail == DenyDetail::Debug {
+                self.masked_base_string(signed)
+            } else {
+                None
+            },
+            explained: explained::to_caller(explaining, detail, Instant::now() + EXPLANATION_LIMIT)
+                .await,
         };
         let proven = refusal.denial.identity.clone();
         let answer = answer::refused(refusal, &style);
@@ -269,7 +355,8 @@ impl TokenEndpoints {
     }
 
     fn record(&self, asked: &Asked, result: &'static str, reason: &'static str) {
-        self.metrics.token_request(asked.endpoint.label(), result, reason);
+        self.metrics
+            .token_request(asked.endpoint.label(), result, reason);
     }
 }
 
@@ -281,7 +368,10 @@ impl Asked {
 
 /// One event a refusal: enough to act on, and no header, no query and no body.
 fn log_refusal(asked: &Asked, Refusal { denial, advice, .. }: &Refusal) {
-    let claimed = denial.claimed_consumer_key.as_ref().filter(|_| denial.identity.is_none());
+    let claimed = denial
+        .claimed_consumer_key
+        .as_ref()
+        .filter(|_| denial.identity.is_none());
     tracing::info!(
         decision_id = %asked.id,
         endpoint = asked.endpoint.label(),

@@ -29,7 +29,13 @@ pub(in crate::server) struct Answer {
 impl Answer {
     /// A page, and the [`style_source`] of the style in it.
     pub(in crate::server) fn page(status: StatusCode, html: String, style: &'static str) -> Self {
-        Self { status, html, style, forms: Cow::Borrowed("'self'"), headers: HeaderMap::new() }
+        Self {
+            status,
+            html,
+            style,
+            forms: Cow::Borrowed("'self'"),
+            headers: HeaderMap::new(),
+        }
     }
 
     /// Sends the browser somewhere else, where it asks with GET.
@@ -83,7 +89,9 @@ pub(in crate::server) fn whole_seconds(wait: Duration) -> u64 {
 }
 
 fn policy(style: &str, forms: &str) -> String {
-    format!("default-src 'none'; style-src '{style}'; form-action {forms}; frame-ancestors 'none'; base-uri 'none'")
+    format!(
+        "default-src 'none'; style-src '{style}'; form-action {forms}; frame-ancestors 'none'; base-uri 'none'"
+    )
 }
 
 const ALWAYS: [(HeaderName, &str); 9] = [
@@ -93,9 +101,18 @@ const ALWAYS: [(HeaderName, &str); 9] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=()",
+    ),
 ];
 
 #[cfg(test)]

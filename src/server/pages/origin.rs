@@ -14,12 +14,19 @@ pub(in crate::server) fn comes_from_here(headers: &HeaderMap, public: Option<&Or
     if !matches!(site, None | Some(b"same-origin" | b"none")) {
         return false;
     }
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    origin == "null" || origin.to_str().is_ok_and(|origin| is_ours(origin, headers, public))
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return true;
+    };
+    origin == "null"
+        || origin
+            .to_str()
+            .is_ok_and(|origin| is_ours(origin, headers, public))
 }
 
 fn is_ours(origin: &str, headers: &HeaderMap, public: Option<&Origin>) -> bool {
-    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return false;
+    };
     match public {
         Some(public) => {
             let own = match public.scheme {
@@ -28,13 +35,16 @@ fn is_ours(origin: &str, headers: &HeaderMap, public: Option<&Origin>) -> bool {
             };
             let bare = |authority: &str| {
                 let default = if own == "https" { ":443" } else { ":80" };
-                authority.strip_suffix(default).unwrap_or(authority).to_ascii_lowercase()
+                authority
+                    .strip_suffix(default)
+                    .unwrap_or(authority)
+                    .to_ascii_lowercase()
             };
             scheme == own && bare(authority) == bare(&public.authority)
         }
-        None => {
-            headers.get(header::HOST).is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()))
-        }
+        None => headers
+            .get(header::HOST)
+            .is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(authority.as_bytes())),
     }
 }
 
@@ -67,19 +77,34 @@ mod tests {
             &[origin("https://login.example.com:444")],
             &[origin("")],
         ] {
-            assert!(!comes_from_here(&headers(elsewhere), Some(&public)), "{elsewhere:?}");
+            assert!(
+                !comes_from_here(&headers(elsewhere), Some(&public)),
+                "{elsewhere:?}"
+            );
         }
     }
 
     #[test]
     fn without_a_public_url_here_is_the_host_that_was_asked() {
         let host = ("host", "127.0.0.1:8080");
-        assert!(comes_from_here(&headers(&[host, ("origin", "http://127.0.0.1:8080")]), None));
-        assert!(!comes_from_here(&headers(&[host, ("origin", "http://127.0.0.1:8081")]), None));
-        assert!(!comes_from_here(&headers(&[("origin", "http://127.0.0.1:8081")]), None));
+        assert!(comes_from_here(
+            &headers(&[host, ("origin", "http://127.0.0.1:8080")]),
+            None
+        ));
+        assert!(!comes_from_here(
+            &headers(&[host, ("origin", "http://127.0.0.1:8081")]),
+            None
+        ));
+        assert!(!comes_from_here(
+            &headers(&[("origin", "http://127.0.0.1:8081")]),
+            None
+        ));
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
     }
 }

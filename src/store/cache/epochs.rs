@@ -67,7 +67,10 @@ impl Epochs {
     fn read(&self, counter: u16) -> Epoch {
         let count = self.counters[usize::from(counter)].load(Ordering::SeqCst);
         // Neither ever shrinks, so their sum is the same only while both are.
-        Epoch { counter, count: count.wrapping_add(self.everything.load(Ordering::SeqCst)) }
+        Epoch {
+            counter,
+            count: count.wrapping_add(self.everything.load(Ordering::SeqCst)),
+        }
     }
 
     fn counter(&self, name: Name<'_>) -> u16 {
@@ -103,7 +106,11 @@ mod tests {
     fn a_change_raises_the_count_of_its_name() {
         let epochs = Epochs::default();
         let (key, user) = (ConsumerKey::new("ck").unwrap(), UserId::new("ck").unwrap());
-        let before = (epochs.of(Name::Consumer(&key)), epochs.of(Name::User(&user)), epochs.of_any_user());
+        let before = (
+            epochs.of(Name::Consumer(&key)),
+            epochs.of(Name::User(&user)),
+            epochs.of_any_user(),
+        );
         assert!(epochs.is_now(before.0) && epochs.is_now(before.1) && epochs.is_now(before.2));
         epochs.raise(&Change::Consumer(key.clone()));
         assert!(!epochs.is_now(before.0));

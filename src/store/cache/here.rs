@@ -32,7 +32,11 @@ impl CheckStore for CachedHere {
         self.cache.known(consumer, token, now)
     }
 
-    async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
+    async fn credentials(
+        &self,
+        consumer: &ConsumerKey,
+        token: Option<&Token>,
+    ) -> Result<Credentials, StoreError> {
         self.cache.look_up(&*self.store, consumer, token).await
     }
 

@@ -41,7 +41,8 @@ use self::epochs::{Epoch, Epochs, Name};
 use self::here::CachedHere;
 use self::shelf::{Moment, Shelf};
 use super::{
-    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Observe, Pulse, Store, StoreError, StoreStatus,
+    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Observe, Pulse, Store, StoreError,
+    StoreStatus,
 };
 use crate::clock::{Clock, UnixTime};
 use crate::config::CacheConfig;
@@ -83,7 +84,12 @@ struct Question<'a> {
 
 impl CachedStore {
     /// A cache in front of `store`, which it hears of changes from.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, config: &CacheConfig, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        config: &CacheConfig,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         let share = |sixteenths: u64| config.max_bytes / 16 * sixteenths;
         let (max_age, missed_for) = (config.max_age, config.max_age.min(MISSES_FOR));
         let cache = Arc::new(Self {
@@ -108,24 +114,47 @@ impl CachedStore {
         let epochs = &self.epochs;
         let Some(consumer) = self.consumers.find(key, now, epochs) else {
             // What tokens a consumer had that is not there concerns nobody.
-            return self.missing_consumers.find(key, now, epochs).map(|()| Credentials::default());
+            return self
+                .missing_consumers
+                .find(key, now, epochs)
+                .map(|()| Credentials::default());
         };
         let consumer = Some(consumer);
-        let Some(name) = token else { return Some(Credentials { consumer, ..Credentials::default() }) };
-        if let Some(copy) = self.tokens.find(name, now, epochs).filter(|copy| self.is_of_now(copy)) {
+        let Some(name) = token else {
+            return Some(Credentials {
+                consumer,
+                ..Credentials::default()
+            });
+        };
+        if let Some(copy) = self
+            .tokens
+            .find(name, now, epochs)
+            .filter(|copy| self.is_of_now(copy))
+        {
             return Some(if copy.token.consumer_key.as_str() == key {
-                Credentials { consumer, token: Some(copy.token), user: copy.user }
+                Credentials {
+                    consumer,
+                    token: Some(copy.token),
+                    user: copy.user,
+                }
             } else {
-                Credentials { consumer, ..Credentials::default() }
+                Credentials {
+                    consumer,
+                    ..Credentials::default()
+                }
             });
         }
         let missed_by = self.missing_tokens.find(name, now, epochs)?;
-        (missed_by.as_str() == key).then(|| Credentials { consumer, ..Credentials::default() })
+        (missed_by.as_str() == key).then(|| Credentials {
+            consumer,
+            ..Credentials::default()
+        })
     }
 
     /// Whether nothing was told of the user whom the token acts for.
     fn is_of_now(&self, copy: &TokenCopy) -> bool {
-        copy.user_epoch.is_none_or(|epoch| self.epochs.is_now(epoch))
+        copy.user_epoch
+            .is_none_or(|epoch| self.epochs.is_now(epoch))
     }
 
     /// Looks up in the copies, and else in `store`, which is the one behind them, and keeps what that brings.
@@ -147,8 +176,16 @@ impl CachedStore {
     }
 
     /// The question, with what was told until now: before the store is asked.
-    fn question<'a>(&self, consumer: &'a ConsumerKey, token: Option<&'a Token>, time: UnixTime) -> Question<'a> {
-        let moment = |name| Moment { time, epoch: self.epochs.of(name) };
+    fn question<'a>(
+        &self,
+        consumer: &'a ConsumerKey,
+        token: Option<&'a Token>,
+        time: UnixTime,
+    ) -> Question<'a> {
+        let moment = |name| Moment {
+            time,
+            epoch: self.epochs.of(name),
+        };
         Question {
             consumer: (consumer, moment(Name::Consumer(consumer))),
             token: token.map(|token| (token, moment(Name::Token(token)))),
@@ -162,15 +199,27 @@ impl CachedStore {
         let name = key.as_str();
         match &found.consumer {
             Some(consumer) => {
-                self.consumers.keep(name, Arc::clone(consumer), asked, weight::consumer(key, consumer));
+                self.consumers.keep(
+                    name,
+                    Arc::clone(consumer),
+                    asked,
+                    weight::consumer(key, consumer),
+                );
             }
-            None => self.missing_consumers.keep(name, (), asked, weight::missing(name, "")),
+            None => self
+                .missing_consumers
+                .keep(name, (), asked, weight::missing(name, "")),
         }
         match (question.token, &found.token) {
             (None, _) => {}
             (Some(asked), Some(token)) => self.keep_token(question, asked, token, found.user),
             (Some((token, asked)), None) => {
-                self.missing_tokens.keep(token.as_str(), key.clone(), asked, weight::missing(token.as_str(), name));
+                self.missing_tokens.keep(
+                    token.as_str(),
+                    key.clone(),
+                    asked,
+                    weight::missing(token.as_str(), name),
+                );
             }
         }
     }
@@ -182,11 +231,19 @@ impl CachedStore {
         token: &Arc<AccessToken>,
         user: UserStanding,
     ) {
-        let user_epoch = token.user_id.as_ref().map(|id| self.epochs.of(Name::User(id)));
+        let user_epoch = token
+            .user_id
+            .as_ref()
+            .map(|id| self.epochs.of(Name::User(id)));
         // Only now it is known whom the token acts for: the user's count is good if no user's was raised meanwhile.
         if self.epochs.is_now(question.any_user) {
-            let copy = TokenCopy { token: Arc::clone(token), user, user_epoch };
-            self.tokens.keep(name.as_str(), copy, asked, weight::token(name, token));
+            let copy = TokenCopy {
+                token: Arc::clone(token),
+                user,
+                user_epoch,
+            };
+            self.tokens
+                .keep(name.as_str(), copy, asked, weight::token(name, token));
         }
     }
 
@@ -198,7 +255,11 @@ impl CachedStore {
             return;
         }
         // Whoever else sees that it is due leaves it to this one.
-        if self.swept.compare_exchange(swept, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if self
+            .swept
+            .compare_exchange(swept, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+        {
             self.consumers.sweep(now, &self.epochs);
             self.tokens.sweep(now, &self.epochs);
             self.missing_consumers.sweep(now, &self.epochs);
@@ -207,9 +268,15 @@ impl CachedStore {
     }
 
     fn entries_and_bytes(&self) -> (u64, u64) {
-        let sizes =
-            [self.consumers.size(), self.tokens.size(), self.missing_consumers.size(), self.missing_tokens.size()];
-        sizes.into_iter().fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1))
+        let sizes = [
+            self.consumers.size(),
+            self.tokens.size(),
+            self.missing_consumers.size(),
+            self.missing_tokens.size(),
+        ];
+        sizes
+            .into_iter()
+            .fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1))
     }
 }
 
@@ -221,7 +288,11 @@ impl CheckStore for CachedStore {
         Some(known)
     }
 
-    async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
+    async fn credentials(
+        &self,
+        consumer: &ConsumerKey,
+        token: Option<&Token>,
+    ) -> Result<Credentials, StoreError> {
         self.look_up(&*self.store, consumer, token).await
     }
 
@@ -262,7 +333,11 @@ impl Pulse for CachedStore {
     fn status(&self) -> StoreStatus {
         self.sweep();
         let (cache_entries, cache_bytes) = self.entries_and_bytes();
-        StoreStatus { cache_entries, cache_bytes, ..self.store.status() }
+        StoreStatus {
+            cache_entries,
+            cache_bytes,
+            ..self.store.status()
+        }
     }
 }
 

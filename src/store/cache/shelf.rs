@@ -42,20 +42,34 @@ impl<V: Clone> Shelf<V> {
     /// told.
     pub(super) fn new(max_bytes: u64, max_age: Duration) -> Self {
         let most = usize::try_from(max_bytes).unwrap_or(usize::MAX) / ENTRY;
-        let copies = Cache::with(most, max_bytes, Weight, RandomState::new(), DefaultLifecycle::default());
+        let copies = Cache::with(
+            most,
+            max_bytes,
+            Weight,
+            RandomState::new(),
+            DefaultLifecycle::default(),
+        );
         Self { copies, max_age }
     }
 
     /// The copy of that name, if at `now` it is young enough and nothing was told of it since.
     pub(super) fn find(&self, name: &str, now: UnixTime, epochs: &Epochs) -> Option<V> {
         let copy = self.copies.get(name)?;
-        copy.is_good(now, self.max_age, epochs).then_some(copy.value)
+        copy.is_good(now, self.max_age, epochs)
+            .then_some(copy.value)
     }
 
     /// Keeps a copy by a look-up that began at `asked`, and that takes `weight` bytes.
     pub(super) fn keep(&self, name: &str, value: V, asked: Moment, weight: usize) {
         if !self.max_age.is_zero() {
-            self.copies.insert(name.into(), Copy { value, asked, weight });
+            self.copies.insert(
+                name.into(),
+                Copy {
+                    value,
+                    asked,
+                    weight,
+                },
+            );
         }
     }
 
@@ -66,7 +80,8 @@ impl<V: Clone> Shelf<V> {
 
     /// Drops what will not be used any more after `now`.
     pub(super) fn sweep(&self, now: UnixTime, epochs: &Epochs) {
-        self.copies.retain(|_, copy| copy.is_good(now, self.max_age, epochs));
+        self.copies
+            .retain(|_, copy| copy.is_good(now, self.max_age, epochs));
     }
 
     /// Drops all.
@@ -76,7 +91,10 @@ impl<V: Clone> Shelf<V> {
 
     /// How many copies there are, and their bytes.
     pub(super) fn size(&self) -> (u64, u64) {
-        (u64::try_from(self.copies.len()).unwrap_or(u64::MAX), self.copies.weight())
+        (
+            u64::try_from(self.copies.len()).unwrap_or(u64::MAX),
+            self.copies.weight(),
+        )
     }
 }
 

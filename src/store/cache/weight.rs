@@ -2,7 +2,9 @@
 
 use std::mem::size_of;
 
-use crate::model::{AccessToken, Consumer, ConsumerKey, ConsumerSecret, Flow, Scopes, Secret, Token};
+use crate::model::{
+    AccessToken, Consumer, ConsumerKey, ConsumerSecret, Flow, Scopes, Secret, Token,
+};
 use crate::oauth::{KeySchedule, SignatureMethod};
 
 /// A consumer and its key.
@@ -16,13 +18,18 @@ pub(super) fn consumer(key: &ConsumerKey, consumer: &Consumer) -> usize {
         &consumer.platform,
         &consumer.app_url,
     ];
-    let secret = |secret: &ConsumerSecret| size_of::<ConsumerSecret>() + self::secret(&secret.secret);
+    let secret =
+        |secret: &ConsumerSecret| size_of::<ConsumerSecret>() + self::secret(&secret.secret);
     ENTRY
         + size_of::<Consumer>()
         + texts.map(str::len).iter().sum::<usize>()
         + consumer.secrets.iter().map(secret).sum::<usize>()
         + consumer.rsa_public_keys.len() * RSA_KEY
-        + consumer.callbacks.iter().map(|callback| size_of::<String>() + callback.len()).sum::<usize>()
+        + consumer
+            .callbacks
+            .iter()
+            .map(|callback| size_of::<String>() + callback.len())
+            .sum::<usize>()
         + tree::<SignatureMethod>(consumer.signature_methods.len())
         + tree::<Flow>(consumer.flows.len())
         + scopes(&consumer.scopes)
@@ -31,7 +38,12 @@ pub(super) fn consumer(key: &ConsumerKey, consumer: &Consumer) -> usize {
 /// A token and its name.
 pub(super) fn token(name: &Token, token: &AccessToken) -> usize {
     let user_id = token.user_id.as_ref().map_or("", |id| id.as_str());
-    let texts = [name.as_str(), token.token.as_str(), token.consumer_key.as_str(), user_id];
+    let texts = [
+        name.as_str(),
+        token.token.as_str(),
+        token.consumer_key.as_str(),
+        user_id,
+    ];
     ENTRY
         + size_of::<AccessToken>()
         + texts.map(str::len).iter().sum::<usize>()

@@ -10,54 +10,91 @@ use super::tables::{self, CONSUMERS, Row, TOKENS, TokenRow, USERS, UserRow};
 use super::{EmbeddedStore, blocking, conflict, follows};
 use crate::clock::UnixTime;
 use crate::model::{
-    AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId, UserStatus, Username,
-    ValueError,
+    AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId,
+    UserStatus, Username, ValueError,
 };
 use crate::store::record::Records;
-use crate::store::{AttemptCounter, Change, KEPT_AFTER_EXPIRY, Store, StoreError, StoreErrorKind, TokenHolder};
+use crate::store::{
+    AttemptCounter, Change, KEPT_AFTER_EXPIRY, Store, StoreError, StoreErrorKind, TokenHolder,
+};
 
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn create_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
-        let (key, bytes) = (consumer.key.to_string(), self.records.encode_consumer(consumer)?);
+        let (key, bytes) = (
+            consumer.key.to_string(),
+            self.records.encode_consumer(consumer)?,
+        );
         let changed = Change::Consumer(consumer.key.clone());
-        self.change(KEEPING, Some(changed), move |file| tables::create_consumer(file, &key, &bytes)).await
+        self.change(KEEPING, Some(changed), move |file| {
+            tables::create_consumer(file, &key, &bytes)
+        })
+        .await
     }
 
     async fn replace_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
         let key = consumer.key.to_string();
         let before = self.record(CONSUMERS, &key)?.ok_or_else(conflict)?;
-        follows(self.records.decode_consumer(&consumer.key, &before)?.revision, consumer.revision)?;
+        follows(
+            self.records
+                .decode_consumer(&consumer.key, &before)?
+                .revision,
+            consumer.revision,
+        )?;
         let bytes = self.records.encode_consumer(consumer)?;
         let changed = Change::Consumer(consumer.key.clone());
-        self.change(CHANGING, Some(changed), move |file| tables::swap(file, CONSUMERS, &key, &before, &bytes)).await
+        self.change(CHANGING, Some(changed), move |file| {
+            tables::swap(file, CONSUMERS, &key, &before, &bytes)
+        })
+        .await
     }
 
     async fn delete_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
         let key = consumer.key.to_string();
         let before = self.record(CONSUMERS, &key)?.ok_or_else(conflict)?;
-        if self.records.decode_consumer(&consumer.key, &before)?.revision != consumer.revision {
+        if self
+            .records
+            .decode_consumer(&consumer.key, &before)?
+            .revision
+            != consumer.revision
+        {
             return Err(conflict());
         }
         let changed = Change::Consumer(consumer.key.clone());
-        self.change(DELETING, Some(changed), move |file| tables::delete_consumer(file, &key, &before)).await
+        self.change(DELETING, Some(changed), move |file| {
+            tables::delete_consumer(file, &key, &before)
+        })
+        .await
     }
 
     async fn consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
         let bytes = self.record(CONSUMERS, key.as_str())?;
-        bytes.map(|bytes| self.records.decode_consumer(key, &bytes)).transpose()
+        bytes
+            .map(|bytes| self.records.decode_consumer(key, &bytes))
+            .transpose()
     }
 
-    async fn consumers(&self, after: Option<&ConsumerKey>, limit: usize) -> Result<Vec<Consumer>, StoreError> {
+    async fn consumers(
+        &self,
+        after: Option<&ConsumerKey>,
+        limit: usize,
+    ) -> Result<Vec<Consumer>, StoreError> {
         let after = after.map(ConsumerKey::as_str);
-        let page = self.disk.read(|file| tables::page(file, CONSUMERS, after, limit))?;
-        listed(page, ConsumerKey::new, |key, bytes| self.records.decode_consumer(key, bytes))
+        let page = self
+            .disk
+            .read(|file| tables::page(file, CONSUMERS, after, limit))?;
+        listed(page, ConsumerKey::new, |key, bytes| {
+            self.records.decode_consumer(key, bytes)
+        })
     }
 
     async fn create_token(&self, token: &AccessToken) -> Result<(), StoreError> {
         let row = self.token_row(token)?;
         let changed = Change::Token(token.token.clone());
-        self.change(KEEPING, Some(changed), move |file| tables::create_token(file, &row)).await
+        self.change(KEEPING, Some(changed), move |file| {
+            tables::create_token(file, &row)
+        })
+        .await
     }
 
     async fn replace_token(&self, token: &AccessToken) -> Result<(), StoreError> {
@@ -70,18 +107,26 @@ impl Store for EmbeddedStore {
         follows(stored.revision, token.revision)?;
         let bytes = self.records.encode_token(token)?;
         let changed = Change::Token(token.token.clone());
-        self.change(CHANGING, Some(changed), move |file| tables::swap(file, TOKENS, &name, &before, &bytes)).await
+        self.change(CHANGING, Some(changed), move |file| {
+            tables::swap(file, TOKENS, &name, &before, &bytes)
+        })
+        .await
     }
 
     async fn delete_token(&self, token: &AccessToken) -> Result<(), StoreError> {
         let (name, consumer) = (token.token.to_string(), token.consumer_key.to_string());
         let changed = Change::Token(token.token.clone());
-        self.change(DELETING, Some(changed), move |file| tables::delete_token(file, &name, &consumer)).await
+        self.change(DELETING, Some(changed), move |file| {
+            tables::delete_token(file, &name, &consumer)
+        })
+        .await
     }
 
     async fn token(&self, token: &Token) -> Result<Option<AccessToken>, StoreError> {
         let bytes = self.record(TOKENS, token.as_str())?;
-        bytes.map(|bytes| self.records.decode_token(token, &bytes)).transpose()
+        bytes
+            .map(|bytes| self.records.decode_token(token, &bytes))
+            .transpose()
     }
 
     async fn tokens(
@@ -92,16 +137,23 @@ impl Store for EmbeddedStore {
     ) -> Result<Vec<AccessToken>, StoreError> {
         let after = after.map(Token::as_str);
         let page = self.disk.read(|file| match holder {
-            TokenHolder::Consumer(key) => tables::consumer_token_page(file, key.as_str(), after, limit),
+            TokenHolder::Consumer(key) => {
+                tables::consumer_token_page(file, key.as_str(), after, limit)
+            }
             TokenHolder::User(id) => tables::user_token_page(file, id.as_str(), after, limit),
         })?;
-        listed(page, Token::new, |token, bytes| self.records.decode_token(token, bytes))
+        listed(page, Token::new, |token, bytes| {
+            self.records.decode_token(token, bytes)
+        })
     }
 
     async fn create_user(&self, user: &User) -> Result<(), StoreError> {
         let row = self.user_row(user)?;
         let changed = Change::User(user.id.clone());
-        self.change(KEEPING, Some(changed), move |file| tables::create_user(file, &row)).await
+        self.change(KEEPING, Some(changed), move |file| {
+            tables::create_user(file, &row)
+        })
+        .await
     }
 
     async fn replace_user(&self, user: &User) -> Result<(), StoreError> {
@@ -111,34 +163,51 @@ impl Store for EmbeddedStore {
         let old_name = stored.username.as_ref().map(Username::folded);
         let row = self.user_row(user)?;
         let changed = Change::User(user.id.clone());
-        self.change(CHANGING, Some(changed), move |file| tables::replace_user(file, &row, &before, old_name.as_deref()))
-            .await
+        self.change(CHANGING, Some(changed), move |file| {
+            tables::replace_user(file, &row, &before, old_name.as_deref())
+        })
+        .await
     }
 
     async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
         let bytes = self.record(USERS, id.as_str())?;
-        bytes.map(|bytes| self.records.decode_user(id, &bytes)).transpose()
+        bytes
+            .map(|bytes| self.records.decode_user(id, &bytes))
+            .transpose()
     }
 
     async fn user_named(&self, username: &Username) -> Result<Option<User>, StoreError> {
-        let found = self.disk.read(|file| tables::user_named(file, &username.folded()))?;
-        let users = listed(found.into_iter().collect(), UserId::new, |id, bytes| self.records.decode_user(id, bytes))?;
+        let found = self
+            .disk
+            .read(|file| tables::user_named(file, &username.folded()))?;
+        let users = listed(found.into_iter().collect(), UserId::new, |id, bytes| {
+            self.records.decode_user(id, bytes)
+        })?;
         Ok(users.into_iter().next())
     }
 
     async fn users(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
-        let page = self.disk.read(|file| tables::user_page(file, after.map(UserId::as_str), limit))?;
-        listed(page, UserId::new, |id, bytes| self.records.decode_user(id, bytes))
+        let page = self
+            .disk
+            .read(|file| tables::user_page(file, after.map(UserId::as_str), limit))?;
+        listed(page, UserId::new, |id, bytes| {
+            self.records.decode_user(id, bytes)
+        })
     }
 
     async fn create_request_token(&self, token: &RequestToken) -> Result<(), StoreError> {
         let (name, value) = (token.token.to_string(), self.kept_request_token(token)?);
-        self.change(KEEPING, None, move |file| expiring::create(file, Kind::RequestToken, name.as_bytes(), &value))
-            .await
+        self.change(KEEPING, None, move |file| {
+            expiring::create(file, Kind::RequestToken, name.as_bytes(), &value)
+        })
+        .await
     }
 
     async fn replace_request_token(&self, token: &RequestToken) -> Result<(), StoreError> {
-        let (name, before) = (token.token.to_string(), self.replaceable_request_token(token)?);
+        let (name, before) = (
+            token.token.to_string(),
+            self.replaceable_request_token(token)?,
+        );
         let value = self.kept_request_token(token)?;
         self.change(CHANGING, None, move |file| {
             expiring::swap(file, Kind::RequestToken, name.as_bytes(), &before, &value)
@@ -146,58 +215,102 @@ impl Store for EmbeddedStore {
         .await
     }
 
-    async fn exchange_request_token(&self, used: &RequestToken, issued: &AccessToken) -> Result<(), StoreError> {
+    async fn exchange_request_token(
+        &self,
+        used: &RequestToken,
+        issued: &AccessToken,
+    ) -> Result<(), StoreError> {
         if issued.consumer_key != used.consumer_key {
             return Err(conflict());
         }
-        let (name, before) = (used.token.to_string(), self.replaceable_request_token(used)?);
+        let (name, before) = (
+            used.token.to_string(),
+            self.replaceable_request_token(used)?,
+        );
         let (value, row) = (self.kept_request_token(used)?, self.token_row(issued)?);
         let changed = Change::Token(issued.token.clone());
-        self.change("exchanging temporary credentials", Some(changed), move |file| {
-            expiring::swap(file, Kind::RequestToken, name.as_bytes(), &before, &value)?;
-            tables::create_token(file, &row)
-        })
+        self.change(
+            "exchanging temporary credentials",
+            Some(changed),
+            move |file| {
+                expiring::swap(file, Kind::RequestToken, name.as_bytes(), &before, &value)?;
+                tables::create_token(file, &row)
+            },
+        )
         .await
     }
 
     async fn request_token(&self, token: &Token) -> Result<Option<RequestToken>, StoreError> {
         let found = self.find(Kind::RequestToken, token.as_str().as_bytes())?;
-        found.map(|found| self.records.decode_request_token(token, &found.bytes)).transpose()
+        found
+            .map(|found| self.records.decode_request_token(token, &found.bytes))
+            .transpose()
     }
 
     async fn create_session(&self, session: &Session) -> Result<(), StoreError> {
         let id = *session.id.as_bytes();
-        let value = Expiring { expires_at: session.expires_at, bytes: Records::encode_session(session)? };
-        self.change(KEEPING, None, move |file| expiring::put(file, Kind::Session, &id, &value)).await
+        let value = Expiring {
+            expires_at: session.expires_at,
+            bytes: Records::encode_session(session)?,
+        };
+        self.change(KEEPING, None, move |file| {
+            expiring::put(file, Kind::Session, &id, &value)
+        })
+        .await
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
         let found = self.find(Kind::Session, id.as_bytes())?;
-        let session = found.map(|found| Records::decode_session(id, &found.bytes)).transpose()?;
+        let session = found
+            .map(|found| Records::decode_session(id, &found.bytes))
+            .transpose()?;
         Ok(session.filter(|session| session.expires_at > self.clock.now()))
     }
 
     async fn delete_session(&self, id: &SessionId) -> Result<(), StoreError> {
         let id = *id.as_bytes();
-        self.change(DELETING, None, move |file| expiring::remove(file, Kind::Session, &id)).await
-    }
-
-    async fn count_attempt(&self, counter: &AttemptCounter, window: Duration) -> Result<u64, StoreError> {
-        let now = self.clock.now();
-        self.change_attempts(counter, move |open| {
-            let end = now.plus(window);
-            let open = open.filter(|open| now < open.until).unwrap_or(Attempts { count: 0, until: end });
-            // A clock that was set back must not leave a window open for longer.
-            Attempts { count: open.count.saturating_add(1), until: open.until.min(end) }
+        self.change(DELETING, None, move |file| {
+            expiring::remove(file, Kind::Session, &id)
         })
         .await
     }
 
-    async fn take_attempts_back(&self, counter: &AttemptCounter, attempts: u64) -> Result<(), StoreError> {
+    async fn count_attempt(
+        &self,
+        counter: &AttemptCounter,
+        window: Duration,
+    ) -> Result<u64, StoreError> {
         let now = self.clock.now();
         self.change_attempts(counter, move |open| {
-            let open = open.unwrap_or(Attempts { count: 0, until: now });
-            Attempts { count: open.count.saturating_sub(attempts), ..open }
+            let end = now.plus(window);
+            let open = open.filter(|open| now < open.until).unwrap_or(Attempts {
+                count: 0,
+                until: end,
+            });
+            // A clock that was set back must not leave a window open for longer.
+            Attempts {
+                count: open.count.saturating_add(1),
+                until: open.until.min(end),
+            }
+        })
+        .await
+    }
+
+    async fn take_attempts_back(
+        &self,
+        counter: &AttemptCounter,
+        attempts: u64,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.change_attempts(counter, move |open| {
+            let open = open.unwrap_or(Attempts {
+                count: 0,
+                until: now,
+            });
+            Attempts {
+                count: open.count.saturating_sub(attempts),
+                ..open
+            }
         })
         .await
         .map(drop)
@@ -242,12 +355,18 @@ impl EmbeddedStore {
 
     fn kept_request_token(&self, token: &RequestToken) -> Result<Expiring, StoreError> {
         let bytes = self.records.encode_request_token(token)?;
-        Ok(Expiring { expires_at: token.expires_at.plus(KEPT_AFTER_EXPIRY), bytes })
+        Ok(Expiring {
+            expires_at: token.expires_at.plus(KEPT_AFTER_EXPIRY),
+            bytes,
+        })
     }
 
     /// The stored bytes of temporary credentials that `token` may replace.
     fn replaceable_request_token(&self, token: &RequestToken) -> Result<Vec<u8>, StoreError> {
-        let before = self.find(Kind::RequestToken, token.token.as_str().as_bytes())?.ok_or_else(conflict)?.bytes;
+        let before = self
+            .find(Kind::RequestToken, token.token.as_str().as_bytes())?
+            .ok_or_else(conflict)?
+            .bytes;
         let stored = self.records.decode_request_token(&token.token, &before)?;
         if stored.consumer_key != token.consumer_key {
             return Err(conflict());
@@ -274,15 +393,22 @@ impl EmbeddedStore {
 
 impl Expiring {
     fn attempts(&self) -> Result<Attempts, StoreError> {
-        let count = <[u8; 8]>::try_from(self.bytes.as_slice())
-            .map_err(|error| StoreError::new(StoreErrorKind::Unreadable, "counting attempts").because(error))?;
-        Ok(Attempts { count: u64::from_be_bytes(count), until: self.expires_at })
+        let count = <[u8; 8]>::try_from(self.bytes.as_slice()).map_err(|error| {
+            StoreError::new(StoreErrorKind::Unreadable, "counting attempts").because(error)
+        })?;
+        Ok(Attempts {
+            count: u64::from_be_bytes(count),
+            until: self.expires_at,
+        })
     }
 }
 
 impl From<Attempts> for Expiring {
     fn from(attempts: Attempts) -> Self {
-        Self { expires_at: attempts.until, bytes: attempts.count.to_be_bytes().into() }
+        Self {
+            expires_at: attempts.until,
+            bytes: attempts.count.to_be_bytes().into(),
+        }
     }
 }
 
@@ -292,8 +418,11 @@ fn listed<K, T>(
     key: impl Fn(String) -> Result<K, ValueError>,
     decode: impl Fn(&K, &[u8]) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
-    let unreadable = |error| StoreError::new(StoreErrorKind::Unreadable, "listing records").because(error);
-    page.into_iter().map(|(name, bytes)| decode(&key(name).map_err(unreadable)?, &bytes)).collect()
+    let unreadable =
+        |error| StoreError::new(StoreErrorKind::Unreadable, "listing records").because(error);
+    page.into_iter()
+        .map(|(name, bytes)| decode(&key(name).map_err(unreadable)?, &bytes))
+        .collect()
 }
 
 const KEEPING: &str = "keeping a new record";

@@ -9,7 +9,10 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    WriteTransaction,
+};
 
 use super::journal::horizon_at;
 use super::nonces::{Kept, Remembered};
@@ -41,7 +44,9 @@ pub(super) struct Begun {
 impl Disk {
     /// The disk behind an open database.
     pub(super) const fn new(database: Database) -> Self {
-        Self { database: RwLock::new(Some(database)) }
+        Self {
+            database: RwLock::new(Some(database)),
+        }
     }
 
     /// Takes the file into use: from here until [`Disk::finish`] it is marked as not closed.
@@ -51,7 +56,9 @@ impl Disk {
             let number = |key| Ok::<_, redb::Error>(meta.get(key)?.map(|value| value.value()));
             let format = number(FORMAT)?;
             if format.is_some_and(|format| !(OLDEST_FORMAT..=FORMAT_VERSION).contains(&format)) {
-                return Err(Stop::Refused(unusable("it was written by another release; run that one")));
+                return Err(Stop::Refused(unusable(
+                    "it was written by another release; run that one",
+                )));
             }
             let unclean = number(CLEAN)? == Some(0);
             let mut fence = number(FENCE)?.unwrap_or(0);
@@ -59,7 +66,12 @@ impl Disk {
                 fence = fence.max(now.as_secs()).max(number(HORIZON)?.unwrap_or(0));
             }
             let horizon = horizon_at(now);
-            for (key, value) in [(FORMAT, FORMAT_VERSION), (CLEAN, 0), (FENCE, fence), (HORIZON, horizon)] {
+            for (key, value) in [
+                (FORMAT, FORMAT_VERSION),
+                (CLEAN, 0),
+                (FENCE, fence),
+                (HORIZON, horizon),
+            ] {
                 meta.insert(key, value)?;
             }
             tables::prepare(transaction)?;
@@ -68,7 +80,12 @@ impl Disk {
                 tables::index_tokens(transaction)?;
             }
             let claims = claims_after(fence, transaction)?;
-            Ok(Begun { unclean, fence, horizon, claims })
+            Ok(Begun {
+                unclean,
+                fence,
+                horizon,
+                claims,
+            })
         })
     }
 
@@ -88,13 +105,23 @@ impl Disk {
             meta.insert(CLEAN, 1)?;
             Ok(())
         })?;
-        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
-        database.map_or(Ok(()), Database::close).map_err(|error| failed(error.into()))
+        let database = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        database
+            .map_or(Ok(()), Database::close)
+            .map_err(|error| failed(error.into()))
     }
 
     /// Whether it is not closed yet.
     pub(super) fn check_open(&self) -> Result<(), StoreError> {
-        let open = self.database.read().unwrap_or_else(PoisonError::into_inner).is_some();
+        let open = self
+            .database
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some();
         if open { Ok(()) } else { Err(closed()) }
     }
 
@@ -111,9 +138,9 @@ impl Disk {
                 nonces.insert(&nonce_key(*id, claim), &nonce_value(claim))?;
             }
             for _ in 0..FORGOTTEN_PER_COMMIT {
-                let expired = nonces
-                    .first()?
-                    .is_some_and(|(key, value)| read_nonce(key.value(), value.value()).1.expires_at <= now);
+                let expired = nonces.first()?.is_some_and(|(key, value)| {
+                    read_nonce(key.value(), value.value()).1.expires_at <= now
+                });
                 if !expired {
                     break;
                 }
@@ -130,25 +157,42 @@ impl Disk {
         work: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let transaction = database.as_ref().ok_or_else(closed)?.begin_read().map_err(|error| failed(error.into()))?;
+        let transaction = database
+            .as_ref()
+            .ok_or_else(closed)?
+            .begin_read()
+            .map_err(|error| failed(error.into()))?;
         work(&transaction).map_err(failed)
     }
 
     /// The bytes of one record.
-    pub(super) fn record(&self, table: tables::Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) fn record(
+        &self,
+        table: tables::Table,
+        key: &str,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|transaction| tables::record(transaction, table, key))
     }
 
     /// Lets nobody read or write while it is held: a disk that does not answer.
     #[cfg(test)]
     pub(super) fn hold_up(&self) -> impl Drop {
-        self.database.write().unwrap_or_else(PoisonError::into_inner)
+        self.database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Commits what `work` did, durably; if it stops, nothing is changed.
-    pub(super) fn write<T>(&self, work: impl FnOnce(&WriteTransaction) -> Result<T, Stop>) -> Result<T, StoreError> {
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, Stop>,
+    ) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let transaction = database.as_ref().ok_or_else(closed)?.begin_write().map_err(|error| failed(error.into()))?;
+        let transaction = database
+            .as_ref()
+            .ok_or_else(closed)?
+            .begin_write()
+            .map_err(|error| failed(error.into()))?;
         let value = work(&transaction)?;
         transaction.commit().map_err(|error| failed(error.into()))?;
         Ok(value)
@@ -185,7 +229,10 @@ impl From<Stop> for StoreError {
     }
 }
 
-fn claims_after(fence: u64, transaction: &WriteTransaction) -> Result<Vec<(NonceId, Remembered)>, redb::Error> {
+fn claims_after(
+    fence: u64,
+    transaction: &WriteTransaction,
+) -> Result<Vec<(NonceId, Remembered)>, redb::Error> {
     let nonces = transaction.open_table(NONCES)?;
     let mut claims = Vec::new();
     for row in nonces.iter()? {
@@ -216,7 +263,14 @@ fn nonce_value(claim: &Remembered) -> [u8; 24] {
 fn read_nonce(key: &[u8; 24], value: &[u8; 24]) -> (NonceId, Remembered) {
     let (expires_at, id) = split(key);
     let (timestamp, check_id) = split(value);
-    (NonceId(id), Remembered { check_id, timestamp, expires_at: UnixTime::from_millis(expires_at) })
+    (
+        NonceId(id),
+        Remembered {
+            check_id,
+            timestamp,
+            expires_at: UnixTime::from_millis(expires_at),
+        },
+    )
 }
 
 fn split(bytes: &[u8; 24]) -> (u64, [u8; 16]) {
@@ -228,12 +282,17 @@ fn split(bytes: &[u8; 24]) -> (u64, [u8; 16]) {
 
 fn failed(error: redb::Error) -> StoreError {
     let damaged = matches!(error, redb::Error::Corrupted(_));
-    let kind = if damaged { StoreErrorKind::Unreadable } else { StoreErrorKind::Unavailable };
+    let kind = if damaged {
+        StoreErrorKind::Unreadable
+    } else {
+        StoreErrorKind::Unavailable
+    };
     StoreError::new(kind, "using the store file").because(error)
 }
 
 fn closed() -> StoreError {
-    StoreError::new(StoreErrorKind::Unavailable, "using the store file").because("the store is closed")
+    StoreError::new(StoreErrorKind::Unavailable, "using the store file")
+        .because("the store is closed")
 }
 
 fn unusable(problem: &'static str) -> StoreError {

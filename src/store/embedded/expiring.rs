@@ -40,12 +40,24 @@ pub(super) fn prepare(transaction: &WriteTransaction) -> Result<(), Stop> {
 }
 
 /// What is kept under a name, whether it has expired or not.
-pub(super) fn find(transaction: &ReadTransaction, kind: Kind, name: &[u8]) -> Result<Option<Expiring>, redb::Error> {
-    Ok(transaction.open_table(EXPIRING)?.get((kind as u8, name))?.map(|row| read(row.value())))
+pub(super) fn find(
+    transaction: &ReadTransaction,
+    kind: Kind,
+    name: &[u8],
+) -> Result<Option<Expiring>, redb::Error> {
+    Ok(transaction
+        .open_table(EXPIRING)?
+        .get((kind as u8, name))?
+        .map(|row| read(row.value())))
 }
 
 /// Keeps something under a name where there is nothing.
-pub(super) fn create(transaction: &WriteTransaction, kind: Kind, name: &[u8], value: &Expiring) -> Result<(), Stop> {
+pub(super) fn create(
+    transaction: &WriteTransaction,
+    kind: Kind,
+    name: &[u8],
+    value: &Expiring,
+) -> Result<(), Stop> {
     match stored(transaction, kind, name)? {
         None => put(transaction, kind, name, value),
         Some(_) => Err(taken().into()),
@@ -67,19 +79,33 @@ pub(super) fn swap(
 }
 
 /// Keeps something under a name, whatever was there.
-pub(super) fn put(transaction: &WriteTransaction, kind: Kind, name: &[u8], value: &Expiring) -> Result<(), Stop> {
+pub(super) fn put(
+    transaction: &WriteTransaction,
+    kind: Kind,
+    name: &[u8],
+    value: &Expiring,
+) -> Result<(), Stop> {
     remove(transaction, kind, name)?;
     let expiry = value.expires_at.as_millis();
-    transaction.open_table(EXPIRING)?.insert((kind as u8, name), (expiry, value.bytes.as_slice()))?;
-    transaction.open_table(EXPIRIES)?.insert((expiry, kind as u8, name), ())?;
+    transaction
+        .open_table(EXPIRING)?
+        .insert((kind as u8, name), (expiry, value.bytes.as_slice()))?;
+    transaction
+        .open_table(EXPIRIES)?
+        .insert((expiry, kind as u8, name), ())?;
     Ok(())
 }
 
 /// Removes what is kept under a name.
 pub(super) fn remove(transaction: &WriteTransaction, kind: Kind, name: &[u8]) -> Result<(), Stop> {
-    let removed = transaction.open_table(EXPIRING)?.remove((kind as u8, name))?.map(|row| row.value().0);
+    let removed = transaction
+        .open_table(EXPIRING)?
+        .remove((kind as u8, name))?
+        .map(|row| row.value().0);
     if let Some(expiry) = removed {
-        transaction.open_table(EXPIRIES)?.remove((expiry, kind as u8, name))?;
+        transaction
+            .open_table(EXPIRIES)?
+            .remove((expiry, kind as u8, name))?;
     }
     Ok(())
 }
@@ -99,13 +125,26 @@ pub(super) fn change<T>(
 }
 
 /// Whether anything has expired at `now`.
-pub(super) fn has_expired(transaction: &ReadTransaction, now: UnixTime) -> Result<bool, redb::Error> {
-    Ok(transaction.open_table(EXPIRIES)?.first()?.is_some_and(|(key, _)| key.value().0 <= now.as_millis()))
+pub(super) fn has_expired(
+    transaction: &ReadTransaction,
+    now: UnixTime,
+) -> Result<bool, redb::Error> {
+    Ok(transaction
+        .open_table(EXPIRIES)?
+        .first()?
+        .is_some_and(|(key, _)| key.value().0 <= now.as_millis()))
 }
 
 /// Removes up to `limit` of what has expired at `now`.
-pub(super) fn sweep(transaction: &WriteTransaction, now: UnixTime, limit: usize) -> Result<(), Stop> {
-    let (mut expiring, mut expiries) = (transaction.open_table(EXPIRING)?, transaction.open_table(EXPIRIES)?);
+pub(super) fn sweep(
+    transaction: &WriteTransaction,
+    now: UnixTime,
+    limit: usize,
+) -> Result<(), Stop> {
+    let (mut expiring, mut expiries) = (
+        transaction.open_table(EXPIRING)?,
+        transaction.open_table(EXPIRIES)?,
+    );
     for _ in 0..limit {
         let Some((expiry, kind, name)) = expiries.first()?.map(|(key, _)| {
             let (expiry, kind, name) = key.value();
@@ -122,12 +161,22 @@ pub(super) fn sweep(transaction: &WriteTransaction, now: UnixTime, limit: usize)
     Ok(())
 }
 
-fn stored(transaction: &WriteTransaction, kind: Kind, name: &[u8]) -> Result<Option<Expiring>, Stop> {
-    Ok(transaction.open_table(EXPIRING)?.get((kind as u8, name))?.map(|row| read(row.value())))
+fn stored(
+    transaction: &WriteTransaction,
+    kind: Kind,
+    name: &[u8],
+) -> Result<Option<Expiring>, Stop> {
+    Ok(transaction
+        .open_table(EXPIRING)?
+        .get((kind as u8, name))?
+        .map(|row| read(row.value())))
 }
 
 fn read((expiry, bytes): (u64, &[u8])) -> Expiring {
-    Expiring { expires_at: UnixTime::from_millis(expiry), bytes: bytes.to_vec() }
+    Expiring {
+        expires_at: UnixTime::from_millis(expiry),
+        bytes: bytes.to_vec(),
+    }
 }
 
 /// A kind and a name.

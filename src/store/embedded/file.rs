@@ -24,26 +24,47 @@ enum FileError {
     #[error("{} can not be opened", path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("{} can not be opened", path.display())]
-    Redb { path: PathBuf, source: DatabaseError },
+    Redb {
+        path: PathBuf,
+        source: DatabaseError,
+    },
 }
 
 /// Opens the file at `path`, or makes it and the directory that it is in.
 pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
-    let present = path.try_exists().map_err(io_error(path)).map_err(unusable)?;
-    if present { open_present(path) } else { create(path) }.map_err(unusable)
+    let present = path
+        .try_exists()
+        .map_err(io_error(path))
+        .map_err(unusable)?;
+    if present {
+        open_present(path)
+    } else {
+        create(path)
+    }
+    .map_err(unusable)
 }
 
 /// A database that is kept nowhere.
 pub(super) fn in_memory() -> Result<Database, StoreError> {
-    Builder::new().create_with_backend(InMemoryBackend::new()).map_err(|source| {
-        StoreError::new(StoreErrorKind::Unusable, "opening the store").because(redb::Error::from(source))
-    })
+    Builder::new()
+        .create_with_backend(InMemoryBackend::new())
+        .map_err(|source| {
+            StoreError::new(StoreErrorKind::Unusable, "opening the store")
+                .because(redb::Error::from(source))
+        })
 }
 
 fn open_present(path: &Path) -> Result<Database, FileError> {
-    let file = OpenOptions::new().read(true).write(true).open(path).map_err(io_error(path))?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(io_error(path))?;
     if file.metadata().map_err(io_error(path))?.len() == 0 {
-        return Err(FileError::Damaged { path: path.to_owned(), problem: "it is empty".into() });
+        return Err(FileError::Damaged {
+            path: path.to_owned(),
+            problem: "it is empty".into(),
+        });
     }
     database(path, file)
 }
@@ -83,17 +104,30 @@ fn database(path: &Path, file: File) -> Result<Database, FileError> {
 }
 
 fn io_error(path: &Path) -> impl Fn(io::Error) -> FileError + Copy {
-    move |source| FileError::Io { path: path.to_owned(), source }
+    move |source| FileError::Io {
+        path: path.to_owned(),
+        source,
+    }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "what redb may add later is an error like the others")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what redb may add later is an error like the others"
+)]
 fn redb_error(path: &Path, source: DatabaseError) -> FileError {
     let path = path.to_owned();
     match source {
         DatabaseError::DatabaseAlreadyOpen => FileError::Locked(path),
-        DatabaseError::Storage(redb::StorageError::Corrupted(problem)) => FileError::Damaged { path, problem },
-        DatabaseError::Storage(redb::StorageError::Io(source)) if source.kind() == io::ErrorKind::InvalidData => {
-            FileError::Damaged { path, problem: "it is not a store file".into() }
+        DatabaseError::Storage(redb::StorageError::Corrupted(problem)) => {
+            FileError::Damaged { path, problem }
+        }
+        DatabaseError::Storage(redb::StorageError::Io(source))
+            if source.kind() == io::ErrorKind::InvalidData =>
+        {
+            FileError::Damaged {
+                path,
+                problem: "it is not a store file".into(),
+            }
         }
         source => FileError::Redb { path, source },
     }

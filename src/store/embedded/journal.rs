@@ -61,7 +61,10 @@ impl Journal {
     }
 
     /// Returns once the claim is durable.
-    pub(super) async fn keep(self: &Arc<Self>, claim: (NonceId, Remembered)) -> Result<(), StoreError> {
+    pub(super) async fn keep(
+        self: &Arc<Self>,
+        claim: (NonceId, Remembered),
+    ) -> Result<(), StoreError> {
         self.commit(Some(claim)).await
     }
 
@@ -77,17 +80,27 @@ impl Journal {
 
     /// Whether the last commit worked.
     pub(super) fn check_writable(&self) -> Result<(), StoreError> {
-        if self.failing.load(Ordering::Relaxed) { Err(unwritten(StoreErrorKind::Unavailable)) } else { Ok(()) }
+        if self.failing.load(Ordering::Relaxed) {
+            Err(unwritten(StoreErrorKind::Unavailable))
+        } else {
+            Ok(())
+        }
     }
 
-    async fn commit(self: &Arc<Self>, claim: Option<(NonceId, Remembered)>) -> Result<(), StoreError> {
+    async fn commit(
+        self: &Arc<Self>,
+        claim: Option<(NonceId, Remembered)>,
+    ) -> Result<(), StoreError> {
         let (done, outcome) = oneshot::channel();
         if self.enqueue(Waiting { claim, done }) {
             let journal = Arc::clone(self);
             tokio::task::spawn_blocking(move || journal.commit_all());
         }
         // A commit that panicked dropped its senders: nothing is known to be durable then.
-        outcome.await.unwrap_or(Err(StoreErrorKind::Unavailable)).map_err(unwritten)
+        outcome
+            .await
+            .unwrap_or(Err(StoreErrorKind::Unavailable))
+            .map_err(unwritten)
     }
 
     /// Whether nobody commits, so that the caller has to.
@@ -133,11 +146,15 @@ impl Journal {
             before.max(horizon_at(now))
         };
         let outcome = self.disk.remember(&claims, horizon, now).map_err(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the store file can not be written");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the store file can not be written"
+            );
             error.kind()
         });
         // After a failure the file still has the horizon from before.
-        self.nonces.raise_horizon(if outcome.is_ok() { horizon } else { before });
+        self.nonces
+            .raise_horizon(if outcome.is_ok() { horizon } else { before });
         self.failing.store(outcome.is_err(), Ordering::Relaxed);
         outcome
     }
@@ -171,7 +188,8 @@ const fn is_set_back(horizon: u64, now: UnixTime) -> bool {
 }
 
 fn unwritten(kind: StoreErrorKind) -> StoreError {
-    StoreError::new(kind, "writing the store file").because("the file can not be written; see the log")
+    StoreError::new(kind, "writing the store file")
+        .because("the file can not be written; see the log")
 }
 
 /// How far ahead of the clock the horizon is kept: what an unclean stop costs honest callers, in seconds.

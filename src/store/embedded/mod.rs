@@ -54,7 +54,8 @@ use super::changes::may_have_changed;
 use super::nonce::NonceId;
 use super::record::Records;
 use super::{
-    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind, StoreStatus,
+    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind,
+    StoreStatus,
 };
 use crate::clock::{Clock, UnixTime};
 use crate::model::{AccessToken, Consumer, ConsumerKey, Token, UserStanding};
@@ -86,14 +87,27 @@ impl EmbeddedStore {
     ///
     /// # Errors
     /// When it is damaged, or open in another process.
-    pub(super) async fn open(path: &Path, records: Records, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
+    pub(super) async fn open(
+        path: &Path,
+        records: Records,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, StoreError> {
         let path = path.to_owned();
         let opened = blocking("opening the store file", move || file::open(&path)).await?;
-        Self::start(Disk::new(opened), Some(Arc::new(Semaphore::new(MOST_LOOK_UPS))), records, clock).await
+        Self::start(
+            Disk::new(opened),
+            Some(Arc::new(Semaphore::new(MOST_LOOK_UPS))),
+            records,
+            clock,
+        )
+        .await
     }
 
     /// A store that is gone with this process.
-    pub(super) async fn in_memory(records: Records, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
+    pub(super) async fn in_memory(
+        records: Records,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, StoreError> {
         Self::start(Disk::new(file::in_memory()?), None, records, clock).await
     }
 
@@ -115,9 +129,25 @@ impl EmbeddedStore {
             info!(nonces = begun.claims.len(), "the store is open");
         }
         let nonces = Arc::new(Nonces::new(begun.fence, begun.horizon, begun.claims));
-        let journal = Arc::new(Journal::new(Arc::clone(&disk), Arc::clone(&clock), Arc::clone(&nonces)));
-        let reader = Reader { records: Arc::clone(&records), disk: Arc::clone(&disk), waiting };
-        let store = Arc::new(Self { records, disk, reader, nonces, journal, clock, changes: Arc::default() });
+        let journal = Arc::new(Journal::new(
+            Arc::clone(&disk),
+            Arc::clone(&clock),
+            Arc::clone(&nonces),
+        ));
+        let reader = Reader {
+            records: Arc::clone(&records),
+            disk: Arc::clone(&disk),
+            waiting,
+        };
+        let store = Arc::new(Self {
+            records,
+            disk,
+            reader,
+            nonces,
+            journal,
+            clock,
+            changes: Arc::default(),
+        });
         tokio::spawn(keep_time(Arc::downgrade(&store)));
         Ok(store)
     }
@@ -128,7 +158,10 @@ impl EmbeddedStore {
         self.journal.advance().await;
         let (disk, now) = (Arc::clone(&self.disk), self.clock.now());
         if let Err(error) = blocking("removing what has expired", move || sweep(&disk, now)).await {
-            debug!(error = &error as &dyn std::error::Error, "what has expired stays for now");
+            debug!(
+                error = &error as &dyn std::error::Error,
+                "what has expired stays for now"
+            );
         }
     }
 
@@ -150,7 +183,9 @@ impl EmbeddedStore {
             }
             outcome
         };
-        timeout(WRITE_DEADLINE, blocking(context, write)).await.unwrap_or_else(|_| Err(late(context)))
+        timeout(WRITE_DEADLINE, blocking(context, write))
+            .await
+            .unwrap_or_else(|_| Err(late(context)))
     }
 
     /// Claims a nonce in memory; `None` is fresh as soon as it is in the file.
@@ -177,16 +212,26 @@ impl EmbeddedStore {
 
 #[async_trait]
 impl CheckStore for EmbeddedStore {
-    async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
-        let Some(waiting) = &self.reader.waiting else { return self.reader.credentials(consumer, token) };
+    async fn credentials(
+        &self,
+        consumer: &ConsumerKey,
+        token: Option<&Token>,
+    ) -> Result<Credentials, StoreError> {
+        let Some(waiting) = &self.reader.waiting else {
+            return self.reader.credentials(consumer, token);
+        };
         // A look-up that was given up on is still in line, so that it keeps its place.
-        let place = Arc::clone(waiting).try_acquire_owned().map_err(|_| crowded())?;
+        let place = Arc::clone(waiting)
+            .try_acquire_owned()
+            .map_err(|_| crowded())?;
         let (reader, consumer, token) = (self.reader.clone(), consumer.clone(), token.cloned());
         let read = blocking(LOOKING_UP, move || {
             let _place = place;
             reader.credentials(&consumer, token.as_ref())
         });
-        timeout(READ_DEADLINE, read).await.unwrap_or_else(|_| Err(late(LOOKING_UP)))
+        timeout(READ_DEADLINE, read)
+            .await
+            .unwrap_or_else(|_| Err(late(LOOKING_UP)))
     }
 
     fn claim_at_once(&self, claim: &NonceClaim<'_>) -> Option<Result<Claim, StoreError>> {
@@ -198,7 +243,11 @@ impl CheckStore for EmbeddedStore {
         if let Some(claimed) = self.claim(id, claim)? {
             return Ok(claimed);
         }
-        let written = timeout(WRITE_DEADLINE, self.journal.keep((id, Remembered::of(claim)))).await;
+        let written = timeout(
+            WRITE_DEADLINE,
+            self.journal.keep((id, Remembered::of(claim))),
+        )
+        .await;
         written.unwrap_or_else(|_| Err(late("claiming a nonce")))?;
         Ok(Claim::Fresh)
     }
@@ -216,27 +265,45 @@ impl Pulse for EmbeddedStore {
     }
 
     fn status(&self) -> StoreStatus {
-        StoreStatus { nonces: self.nonces.len(), ..StoreStatus::default() }
+        StoreStatus {
+            nonces: self.nonces.len(),
+            ..StoreStatus::default()
+        }
     }
 }
 
 impl fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EmbeddedStore").field("nonces", &self.nonces.len()).finish_non_exhaustive()
+        f.debug_struct("EmbeddedStore")
+            .field("nonces", &self.nonces.len())
+            .finish_non_exhaustive()
     }
 }
 
 // === impl Reader ===
 
 impl Reader {
-    fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
+    fn credentials(
+        &self,
+        consumer: &ConsumerKey,
+        token: Option<&Token>,
+    ) -> Result<Credentials, StoreError> {
         let stored_consumer = self.stored_consumer(consumer)?.map(Arc::new);
         let Some(token) = token else {
-            return Ok(Credentials { consumer: stored_consumer, ..Credentials::default() });
+            return Ok(Credentials {
+                consumer: stored_consumer,
+                ..Credentials::default()
+            });
         };
-        let token = self.stored_token(token)?.filter(|token| token.consumer_key == *consumer);
+        let token = self
+            .stored_token(token)?
+            .filter(|token| token.consumer_key == *consumer);
         let user = self.standing(token.as_ref())?;
-        Ok(Credentials { consumer: stored_consumer, token: token.map(Arc::new), user })
+        Ok(Credentials {
+            consumer: stored_consumer,
+            token: token.map(Arc::new),
+            user,
+        })
     }
 
     fn stored_consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
@@ -255,7 +322,8 @@ impl Reader {
             return self.records.found_standing(None);
         };
         let bytes = self.disk.record(USERS, id.as_str())?;
-        self.records.found_standing(bytes.as_deref().map(|bytes| (id, bytes)))
+        self.records
+            .found_standing(bytes.as_deref().map(|bytes| (id, bytes)))
     }
 }
 
@@ -276,13 +344,16 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(StoreError::new(StoreErrorKind::Unusable, context).because(error)))
+    done.unwrap_or_else(|error| {
+        Err(StoreError::new(StoreErrorKind::Unusable, context).because(error))
+    })
 }
 
 /// Removes some of what has expired, if anything has.
 fn sweep(disk: &Disk, now: UnixTime) -> Result<(), StoreError> {
-    let is_due =
-        disk.read(|transaction| Ok(tables::has_dropped(transaction)? || expiring::has_expired(transaction, now)?))?;
+    let is_due = disk.read(|transaction| {
+        Ok(tables::has_dropped(transaction)? || expiring::has_expired(transaction, now)?)
+    })?;
     if !is_due {
         return Ok(());
     }
@@ -293,7 +364,11 @@ fn sweep(disk: &Disk, now: UnixTime) -> Result<(), StoreError> {
 }
 
 fn follows(stored: u64, new: u64) -> Result<(), StoreError> {
-    if stored.checked_add(1) == Some(new) { Ok(()) } else { Err(conflict()) }
+    if stored.checked_add(1) == Some(new) {
+        Ok(())
+    } else {
+        Err(conflict())
+    }
 }
 
 fn conflict() -> StoreError {

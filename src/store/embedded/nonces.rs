@@ -74,10 +74,17 @@ struct Keyed {
 impl Nonces {
     /// Remembers `claims` from before, and refuses timestamps up to `fence`; `horizon` is what the file says.
     pub(super) fn new(fence: u64, horizon: u64, claims: Vec<(NonceId, Remembered)>) -> Self {
-        let hasher = Keyed { key: RandomState::new().hash_one(fence), hash: 0 };
+        let hasher = Keyed {
+            key: RandomState::new().hash_one(fence),
+            hash: 0,
+        };
         let nonces = Self {
-            shards: std::iter::repeat_with(|| Mutex::new(Shard::new(hasher))).take(SHARDS).collect(),
-            lens: std::iter::repeat_with(AtomicU64::default).take(SHARDS).collect(),
+            shards: std::iter::repeat_with(|| Mutex::new(Shard::new(hasher)))
+                .take(SHARDS)
+                .collect(),
+            lens: std::iter::repeat_with(AtomicU64::default)
+                .take(SHARDS)
+                .collect(),
             fence: AtomicU64::new(fence),
             horizon: AtomicU64::new(horizon),
             closed: AtomicBool::new(false),
@@ -96,7 +103,10 @@ impl Nonces {
         let mut shard = lock(&self.shards[at]);
         // Under the lock, so that a claim is either in what `close` takes or refused here.
         if self.closed.load(Ordering::SeqCst) {
-            return Err(StoreError::new(StoreErrorKind::Unavailable, "claiming a nonce").because("the store is closed"));
+            return Err(
+                StoreError::new(StoreErrorKind::Unavailable, "claiming a nonce")
+                    .because("the store is closed"),
+            );
         }
         self.forget(at, &mut shard, claim.now, FORGOTTEN_PER_CLAIM);
         let not_before = self.fence.load(Ordering::SeqCst).max(claim.not_before);
@@ -104,11 +114,17 @@ impl Nonces {
             return Ok(Verdict::Fenced { not_before });
         }
         if claim.expires_at <= claim.now {
-            return Ok(Verdict::Fenced { not_before: claim.timestamp });
+            return Ok(Verdict::Fenced {
+                not_before: claim.timestamp,
+            });
         }
         // Under the lock too, for `lower_horizon`.
         let is_safe_here = claim.timestamp <= self.horizon();
-        let fresh = if is_safe_here { Verdict::Fresh } else { Verdict::FreshOnceDurable };
+        let fresh = if is_safe_here {
+            Verdict::Fresh
+        } else {
+            Verdict::FreshOnceDurable
+        };
         Ok(match shard.insert(id, Remembered::of(claim)) {
             Some(check_id) if check_id == claim.check_id => fresh,
             Some(_) => Verdict::Replayed,
@@ -145,22 +161,42 @@ impl Nonces {
 
     /// How many are remembered.
     pub(super) fn len(&self) -> u64 {
-        self.lens.iter().map(|len| len.load(Ordering::Relaxed)).sum()
+        self.lens
+            .iter()
+            .map(|len| len.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Refuses every claim from now on; says what is to be kept.
     pub(super) fn close(&self) -> Kept {
         self.closed.store(true, Ordering::SeqCst);
-        Kept { fence: self.fence.load(Ordering::SeqCst), claims: self.remembered(|_| true) }
+        Kept {
+            fence: self.fence.load(Ordering::SeqCst),
+            claims: self.remembered(|_| true),
+        }
     }
 
     fn remembered(&self, wanted: impl Fn(&Remembered) -> bool) -> Vec<(NonceId, Remembered)> {
         let mut found = Vec::new();
         for shard in &self.shards {
-            for (&timestamp, Second { expires_at, check_ids }) in &lock(shard).by_timestamp {
-                let claims = check_ids
-                    .iter()
-                    .map(|(&id, &check_id)| (id, Remembered { check_id, timestamp, expires_at: *expires_at }));
+            for (
+                &timestamp,
+                Second {
+                    expires_at,
+                    check_ids,
+                },
+            ) in &lock(shard).by_timestamp
+            {
+                let claims = check_ids.iter().map(|(&id, &check_id)| {
+                    (
+                        id,
+                        Remembered {
+                            check_id,
+                            timestamp,
+                            expires_at: *expires_at,
+                        },
+                    )
+                });
                 found.extend(claims.filter(|(_, claim)| wanted(claim)));
             }
         }
@@ -174,7 +210,9 @@ impl Nonces {
             if shard.due_at > now {
                 return;
             }
-            let Some(oldest) = shard.by_timestamp.first_entry() else { return };
+            let Some(oldest) = shard.by_timestamp.first_entry() else {
+                return;
+            };
             self.fence.fetch_max(*oldest.key(), Ordering::SeqCst);
             let forgotten = oldest.remove().check_ids.len();
             self.change_len(at, -i64::try_from(forgotten).unwrap_or(i64::MAX));
@@ -200,7 +238,11 @@ pub(super) struct Kept {
 impl Remembered {
     /// What is remembered of `claim`.
     pub(super) const fn of(claim: &NonceClaim<'_>) -> Self {
-        Self { check_id: claim.check_id, timestamp: claim.timestamp, expires_at: claim.expires_at }
+        Self {
+            check_id: claim.check_id,
+            timestamp: claim.timestamp,
+            expires_at: claim.expires_at,
+        }
     }
 }
 
@@ -208,13 +250,23 @@ impl Remembered {
 
 impl Shard {
     const fn new(hasher: Keyed) -> Self {
-        Self { by_timestamp: BTreeMap::new(), due_at: NEVER, hasher }
+        Self {
+            by_timestamp: BTreeMap::new(),
+            due_at: NEVER,
+            hasher,
+        }
     }
 
     /// Remembers a claim, unless its id is known: then by which check.
     fn insert(&mut self, id: NonceId, claim: Remembered) -> Option<[u8; 16]> {
-        let new_second = || Second { expires_at: claim.expires_at, check_ids: HashMap::with_hasher(self.hasher) };
-        let second = self.by_timestamp.entry(claim.timestamp).or_insert_with(new_second);
+        let new_second = || Second {
+            expires_at: claim.expires_at,
+            check_ids: HashMap::with_hasher(self.hasher),
+        };
+        let second = self
+            .by_timestamp
+            .entry(claim.timestamp)
+            .or_insert_with(new_second);
         let check_ids = match second.check_ids.entry(id) {
             Entry::Occupied(known) => return Some(*known.get()),
             Entry::Vacant(free) => free,
@@ -229,7 +281,10 @@ impl Shard {
     }
 
     fn find_due(&mut self) {
-        self.due_at = self.by_timestamp.first_key_value().map_or(NEVER, |(_, oldest)| oldest.expires_at);
+        self.due_at = self
+            .by_timestamp
+            .first_key_value()
+            .map_or(NEVER, |(_, oldest)| oldest.expires_at);
     }
 }
 
@@ -313,7 +368,10 @@ mod tests {
     fn what_was_remembered_is_counted_and_given_back() {
         let nonces = Nonces::new(0, HORIZON, Vec::new());
         for timestamp in 1..=100 {
-            assert_eq!(claim(&nonces, timestamp + 100, timestamp, 0), Verdict::Fresh);
+            assert_eq!(
+                claim(&nonces, timestamp + 100, timestamp, 0),
+                Verdict::Fresh
+            );
         }
         assert_eq!(nonces.len(), 100);
         nonces.forget_expired(UnixTime::from_secs(150));
@@ -329,12 +387,18 @@ mod tests {
     fn ids_that_were_chosen_alike_are_kept_apart_and_where_depends_on_the_key() {
         for shift in [0, 20, 40, 54] {
             let places = |key: u64| {
-                let hash = |at: u64| Keyed { key, hash: 0 }.hash_one(NonceId((u128::from(at << shift)).to_be_bytes()));
+                let hash = |at: u64| {
+                    Keyed { key, hash: 0 }
+                        .hash_one(NonceId((u128::from(at << shift)).to_be_bytes()))
+                };
                 (0..1024).map(|at| hash(at) % 1024).collect::<Vec<_>>()
             };
             let (one, other) = (places(0x0123_4567_89AB_CDEF), places(0xFEDC_BA98_7654_3210));
             assert_ne!(one, other);
-            assert!(one.into_iter().collect::<HashSet<_>>().len() > 500, "shifted by {shift}");
+            assert!(
+                one.into_iter().collect::<HashSet<_>>().len() > 500,
+                "shifted by {shift}"
+            );
         }
     }
 

@@ -83,8 +83,15 @@ pub(super) fn index_tokens(transaction: &WriteTransaction) -> Result<(), Stop> {
 // === What is read ===
 
 /// The record of that key.
-pub(super) fn record(transaction: &ReadTransaction, table: Table, key: &str) -> Result<Option<Vec<u8>>, redb::Error> {
-    Ok(transaction.open_table(table)?.get(key)?.map(|value| value.value().to_vec()))
+pub(super) fn record(
+    transaction: &ReadTransaction,
+    table: Table,
+    key: &str,
+) -> Result<Option<Vec<u8>>, redb::Error> {
+    Ok(transaction
+        .open_table(table)?
+        .get(key)?
+        .map(|value| value.value().to_vec()))
 }
 
 /// Up to `limit` records in the order of their keys, those after `after`.
@@ -95,9 +102,14 @@ pub(super) fn page(
     limit: usize,
 ) -> Result<Vec<Row>, redb::Error> {
     let table = transaction.open_table(table)?;
-    let rows = table.range::<&str>((after_key(after), Bound::Unbounded))?.take(limit);
-    rows.map(|row| row.map(|(key, value)| (key.value().to_owned(), value.value().to_vec())).map_err(Into::into))
-        .collect()
+    let rows = table
+        .range::<&str>((after_key(after), Bound::Unbounded))?
+        .take(limit);
+    rows.map(|row| {
+        row.map(|(key, value)| (key.value().to_owned(), value.value().to_vec()))
+            .map_err(Into::into)
+    })
+    .collect()
 }
 
 /// Up to `limit` users who are not deleted, in the order of their ids, those after `after`.
@@ -106,18 +118,35 @@ pub(super) fn user_page(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<Row>, redb::Error> {
-    let (listed, users) = (transaction.open_table(LISTED_USERS)?, transaction.open_table(USERS)?);
+    let (listed, users) = (
+        transaction.open_table(LISTED_USERS)?,
+        transaction.open_table(USERS)?,
+    );
     let mut page = Vec::new();
-    for row in listed.range::<&str>((after_key(after), Bound::Unbounded))?.take(limit) {
+    for row in listed
+        .range::<&str>((after_key(after), Bound::Unbounded))?
+        .take(limit)
+    {
         let id = row?.0;
-        page.extend(users.get(id.value())?.map(|bytes| (id.value().to_owned(), bytes.value().to_vec())));
+        page.extend(
+            users
+                .get(id.value())?
+                .map(|bytes| (id.value().to_owned(), bytes.value().to_vec())),
+        );
     }
     Ok(page)
 }
 
 /// The user who has that username, which is in lower case.
-pub(super) fn user_named(transaction: &ReadTransaction, username: &str) -> Result<Option<Row>, redb::Error> {
-    let Some(id) = transaction.open_table(USERNAMES)?.get(username)?.map(|id| id.value().to_owned()) else {
+pub(super) fn user_named(
+    transaction: &ReadTransaction,
+    username: &str,
+) -> Result<Option<Row>, redb::Error> {
+    let Some(id) = transaction
+        .open_table(USERNAMES)?
+        .get(username)?
+        .map(|id| id.value().to_owned())
+    else {
         return Ok(None);
     };
     Ok(record(transaction, USERS, &id)?.map(|bytes| (id, bytes)))
@@ -130,17 +159,30 @@ pub(super) fn consumer_token_page(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<Row>, redb::Error> {
-    let life = transaction.open_table(LIVES)?.get(consumer)?.map_or(0, |life| life.value());
-    let (index, tokens) = (transaction.open_table(CONSUMER_TOKENS)?, transaction.open_table(TOKENS)?);
+    let life = transaction
+        .open_table(LIVES)?
+        .get(consumer)?
+        .map_or(0, |life| life.value());
+    let (index, tokens) = (
+        transaction.open_table(CONSUMER_TOKENS)?,
+        transaction.open_table(TOKENS)?,
+    );
     let start = match after {
         Some(after) => Bound::Excluded((consumer, life, after)),
         None => Bound::Included((consumer, life, "")),
     };
     let mut page = Vec::new();
-    for row in index.range::<Issued<'_>>((start, Bound::Excluded((consumer, life + 1, ""))))?.take(limit) {
+    for row in index
+        .range::<Issued<'_>>((start, Bound::Excluded((consumer, life + 1, ""))))?
+        .take(limit)
+    {
         let key = row?.0;
         let token = key.value().2;
-        page.extend(tokens.get(token)?.map(|bytes| (token.to_owned(), bytes.value().to_vec())));
+        page.extend(
+            tokens
+                .get(token)?
+                .map(|bytes| (token.to_owned(), bytes.value().to_vec())),
+        );
     }
     Ok(page)
 }
@@ -152,16 +194,28 @@ pub(super) fn user_token_page(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<Row>, redb::Error> {
-    let (index, tokens) = (transaction.open_table(USER_TOKENS)?, transaction.open_table(TOKENS)?);
-    let start = after.map_or(Bound::Included((user, "")), |after| Bound::Excluded((user, after)));
+    let (index, tokens) = (
+        transaction.open_table(USER_TOKENS)?,
+        transaction.open_table(TOKENS)?,
+    );
+    let start = after.map_or(Bound::Included((user, "")), |after| {
+        Bound::Excluded((user, after))
+    });
     let mut page = Vec::new();
-    for row in index.range::<(&str, &str)>((start, Bound::Unbounded))?.take(limit) {
+    for row in index
+        .range::<(&str, &str)>((start, Bound::Unbounded))?
+        .take(limit)
+    {
         let key = row?.0;
         let (of, token) = key.value();
         if of != user {
             break;
         }
-        page.extend(tokens.get(token)?.map(|bytes| (token.to_owned(), bytes.value().to_vec())));
+        page.extend(
+            tokens
+                .get(token)?
+                .map(|bytes| (token.to_owned(), bytes.value().to_vec())),
+        );
     }
     Ok(page)
 }
@@ -177,7 +231,10 @@ pub(super) fn swap(
     bytes: &[u8],
 ) -> Result<(), Stop> {
     let mut table = transaction.open_table(table)?;
-    if table.get(key)?.is_none_or(|stored| stored.value() != before) {
+    if table
+        .get(key)?
+        .is_none_or(|stored| stored.value() != before)
+    {
         return Err(conflict().into());
     }
     table.insert(key, bytes)?;
@@ -185,7 +242,11 @@ pub(super) fn swap(
 }
 
 /// Puts a new consumer, who begins a life without tokens.
-pub(super) fn create_consumer(transaction: &WriteTransaction, key: &str, bytes: &[u8]) -> Result<(), Stop> {
+pub(super) fn create_consumer(
+    transaction: &WriteTransaction,
+    key: &str,
+    bytes: &[u8],
+) -> Result<(), Stop> {
     let mut consumers = transaction.open_table(CONSUMERS)?;
     if consumers.get(key)?.is_some() {
         return Err(taken().into());
@@ -195,15 +256,30 @@ pub(super) fn create_consumer(transaction: &WriteTransaction, key: &str, bytes: 
     // Who issued a token while the consumer was being deleted left it here.
     let has_tokens = {
         let index = transaction.open_table(CONSUMER_TOKENS)?;
-        index.range::<Issued<'_>>((key, life, "")..(key, life + 1, ""))?.next().transpose()?.is_some()
+        index
+            .range::<Issued<'_>>((key, life, "")..(key, life + 1, ""))?
+            .next()
+            .transpose()?
+            .is_some()
     };
-    if has_tokens { end_life(transaction, key, life) } else { Ok(()) }
+    if has_tokens {
+        end_life(transaction, key, life)
+    } else {
+        Ok(())
+    }
 }
 
 /// Removes a consumer if its bytes are still `before`, and ends its life.
-pub(super) fn delete_consumer(transaction: &WriteTransaction, key: &str, before: &[u8]) -> Result<(), Stop> {
+pub(super) fn delete_consumer(
+    transaction: &WriteTransaction,
+    key: &str,
+    before: &[u8],
+) -> Result<(), Stop> {
     let mut consumers = transaction.open_table(CONSUMERS)?;
-    if consumers.get(key)?.is_none_or(|stored| stored.value() != before) {
+    if consumers
+        .get(key)?
+        .is_none_or(|stored| stored.value() != before)
+    {
         return Err(conflict().into());
     }
     consumers.remove(key)?;
@@ -221,24 +297,40 @@ pub(super) fn create_token(transaction: &WriteTransaction, row: &TokenRow) -> Re
 }
 
 /// Removes a token, if it is that consumer's.
-pub(super) fn delete_token(transaction: &WriteTransaction, token: &str, consumer: &str) -> Result<(), Stop> {
+pub(super) fn delete_token(
+    transaction: &WriteTransaction,
+    token: &str,
+    consumer: &str,
+) -> Result<(), Stop> {
     let mut tokens = transaction.open_table(TOKENS)?;
-    let Some(bytes) = tokens.get(token)?.map(|bytes| bytes.value().to_vec()) else { return Ok(()) };
+    let Some(bytes) = tokens.get(token)?.map(|bytes| bytes.value().to_vec()) else {
+        return Ok(());
+    };
     let (holder, user) = Records::token_holders(&bytes)?;
     if holder.as_str() != consumer {
         return Ok(());
     }
     tokens.remove(token)?;
-    transaction.open_table(CONSUMER_TOKENS)?.remove((consumer, life(transaction, consumer)?, token))?;
+    transaction.open_table(CONSUMER_TOKENS)?.remove((
+        consumer,
+        life(transaction, consumer)?,
+        token,
+    ))?;
     if let Some(user) = user {
-        transaction.open_table(USER_TOKENS)?.remove((user.as_str(), token))?;
+        transaction
+            .open_table(USER_TOKENS)?
+            .remove((user.as_str(), token))?;
     }
     Ok(())
 }
 
 /// Puts a new user.
 pub(super) fn create_user(transaction: &WriteTransaction, row: &UserRow) -> Result<(), Stop> {
-    if transaction.open_table(USERS)?.get(row.id.as_str())?.is_some() {
+    if transaction
+        .open_table(USERS)?
+        .get(row.id.as_str())?
+        .is_some()
+    {
         return Err(taken().into());
     }
     put_user(transaction, row)
@@ -251,7 +343,11 @@ pub(super) fn replace_user(
     before: &[u8],
     old_name: Option<&str>,
 ) -> Result<(), Stop> {
-    if transaction.open_table(USERS)?.get(row.id.as_str())?.is_none_or(|stored| stored.value() != before) {
+    if transaction
+        .open_table(USERS)?
+        .get(row.id.as_str())?
+        .is_none_or(|stored| stored.value() != before)
+    {
         return Err(conflict().into());
     }
     if let Some(old_name) = old_name {
@@ -263,7 +359,10 @@ pub(super) fn replace_user(
 fn put_user(transaction: &WriteTransaction, row: &UserRow) -> Result<(), Stop> {
     let id = row.id.as_str();
     if let Some(username) = &row.username {
-        let before = transaction.open_table(USERNAMES)?.insert(username.as_str(), id)?.map(|id| id.value().to_owned());
+        let before = transaction
+            .open_table(USERNAMES)?
+            .insert(username.as_str(), id)?
+            .map(|id| id.value().to_owned());
         if before.is_some_and(|before| before != id) {
             return Err(taken().into());
         }
@@ -274,7 +373,9 @@ fn put_user(transaction: &WriteTransaction, row: &UserRow) -> Result<(), Stop> {
     } else {
         listed.remove(id)?;
     }
-    transaction.open_table(USERS)?.insert(id, row.bytes.as_slice())?;
+    transaction
+        .open_table(USERS)?
+        .insert(id, row.bytes.as_slice())?;
     Ok(())
 }
 
@@ -297,15 +398,24 @@ pub(super) fn sweep(transaction: &WriteTransaction, limit: usize) -> Result<(), 
     let consumer = consumer.as_str();
     let names: Vec<String> = {
         let index = transaction.open_table(CONSUMER_TOKENS)?;
-        let rows = index.range::<Issued<'_>>((consumer, ended, "")..(consumer, ended + 1, ""))?.take(limit);
-        rows.map(|row| row.map(|(key, _)| key.value().2.to_owned())).collect::<Result<_, _>>()?
+        let rows = index
+            .range::<Issued<'_>>((consumer, ended, "")..(consumer, ended + 1, ""))?
+            .take(limit);
+        rows.map(|row| row.map(|(key, _)| key.value().2.to_owned()))
+            .collect::<Result<_, _>>()?
     };
     let present = life(transaction, consumer)?;
     for token in &names {
         let index = |life| (consumer, life, token.as_str());
-        transaction.open_table(CONSUMER_TOKENS)?.remove(index(ended))?;
+        transaction
+            .open_table(CONSUMER_TOKENS)?
+            .remove(index(ended))?;
         // The name may be in use again.
-        if transaction.open_table(CONSUMER_TOKENS)?.get(index(present))?.is_none() {
+        if transaction
+            .open_table(CONSUMER_TOKENS)?
+            .get(index(present))?
+            .is_none()
+        {
             delete_token(transaction, token, consumer)?;
         }
     }
@@ -316,19 +426,33 @@ pub(super) fn sweep(transaction: &WriteTransaction, limit: usize) -> Result<(), 
 }
 
 fn end_life(transaction: &WriteTransaction, consumer: &str, life: u64) -> Result<(), Stop> {
-    transaction.open_table(DROPPED)?.insert((consumer, life), ())?;
+    transaction
+        .open_table(DROPPED)?
+        .insert((consumer, life), ())?;
     transaction.open_table(LIVES)?.insert(consumer, life + 1)?;
     Ok(())
 }
 
 fn life(transaction: &WriteTransaction, consumer: &str) -> Result<u64, Stop> {
-    Ok(transaction.open_table(LIVES)?.get(consumer)?.map_or(0, |life| life.value()))
+    Ok(transaction
+        .open_table(LIVES)?
+        .get(consumer)?
+        .map_or(0, |life| life.value()))
 }
 
-fn index(transaction: &WriteTransaction, token: &str, consumer: &str, user: Option<&str>) -> Result<(), Stop> {
-    transaction.open_table(CONSUMER_TOKENS)?.insert((consumer, life(transaction, consumer)?, token), ())?;
+fn index(
+    transaction: &WriteTransaction,
+    token: &str,
+    consumer: &str,
+    user: Option<&str>,
+) -> Result<(), Stop> {
+    transaction
+        .open_table(CONSUMER_TOKENS)?
+        .insert((consumer, life(transaction, consumer)?, token), ())?;
     if let Some(user) = user {
-        transaction.open_table(USER_TOKENS)?.insert((user, token), ())?;
+        transaction
+            .open_table(USER_TOKENS)?
+            .insert((user, token), ())?;
     }
     Ok(())
 }
@@ -342,7 +466,8 @@ type Issued<'k> = (&'k str, u64, &'k str);
 
 const LISTED_USERS: TableDefinition<'static, &str, ()> = TableDefinition::new("listed_users");
 const USERNAMES: TableDefinition<'static, &str, &str> = TableDefinition::new("usernames");
-const CONSUMER_TOKENS: TableDefinition<'static, Issued<'static>, ()> = TableDefinition::new("consumer_tokens");
+const CONSUMER_TOKENS: TableDefinition<'static, Issued<'static>, ()> =
+    TableDefinition::new("consumer_tokens");
 const USER_TOKENS: TableDefinition<'static, (&str, &str), ()> = TableDefinition::new("user_tokens");
 const LIVES: TableDefinition<'static, &str, u64> = TableDefinition::new("lives");
 const DROPPED: TableDefinition<'static, (&str, u64), ()> = TableDefinition::new("dropped");

@@ -20,7 +20,10 @@ async fn a_look_up_that_waits_for_the_disk_holds_up_nobody() {
     let held_up = HeldUp::of(&store);
     let ck = ConsumerKey::new("ck").unwrap();
     let mut look_up = pin!(store.credentials(&ck, None));
-    assert!(look_up.as_mut().now_or_never().is_none(), "it was answered by a disk that does not answer");
+    assert!(
+        look_up.as_mut().now_or_never().is_none(),
+        "it was answered by a disk that does not answer"
+    );
     held_up.end();
     assert_eq!(look_up.await.unwrap().consumer, None);
 }
@@ -33,11 +36,18 @@ async fn no_more_look_ups_wait_than_the_disk_answers_in_time_also_when_they_are_
     for _ in 0..MOST_LOOK_UPS {
         assert!(store.credentials(&ck, None).now_or_never().is_none());
     }
-    let refused = store.credentials(&ck, None).now_or_never().unwrap().unwrap_err();
+    let refused = store
+        .credentials(&ck, None)
+        .now_or_never()
+        .unwrap()
+        .unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
     held_up.end();
     let room = store.reader.waiting.as_ref().unwrap();
-    let _all = room.acquire_many(u32::try_from(MOST_LOOK_UPS).unwrap()).await.unwrap();
+    let _all = room
+        .acquire_many(u32::try_from(MOST_LOOK_UPS).unwrap())
+        .await
+        .unwrap();
 }
 
 /// A disk that does not answer. It ends by itself, so that a look-up that does hold up a test fails it.
@@ -86,7 +96,12 @@ async fn after_an_unclean_stop_what_may_be_forgotten_is_refused() {
     bench.clock.advance(Duration::from_secs(30));
     let store = bench.open().await;
     for timestamp in [NOW - 100, NOW, NOW + 30] {
-        assert_eq!(bench.claim(&store, b"n", timestamp).await, Claim::Fenced { not_before: NOW + 30 });
+        assert_eq!(
+            bench.claim(&store, b"n", timestamp).await,
+            Claim::Fenced {
+                not_before: NOW + 30
+            }
+        );
     }
     assert_eq!(bench.claim(&store, b"n", NOW + 31).await, Claim::Fresh);
 }
@@ -111,7 +126,12 @@ async fn a_clock_set_back_over_an_unclean_stop_opens_no_window() {
     drop(store);
     bench.clock.set(UnixTime::from_secs(NOW - 1000));
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", horizon).await, Claim::Fenced { not_before: horizon });
+    assert_eq!(
+        bench.claim(&store, b"n", horizon).await,
+        Claim::Fenced {
+            not_before: horizon
+        }
+    );
 }
 
 #[tokio::test]
@@ -122,7 +142,10 @@ async fn a_fence_outlives_a_clean_close() {
     drop(store);
     bench.open().await.close().await.unwrap();
     let store = bench.open().await;
-    assert!(matches!(bench.claim(&store, b"n", NOW).await, Claim::Fenced { .. }));
+    assert!(matches!(
+        bench.claim(&store, b"n", NOW).await,
+        Claim::Fenced { .. }
+    ));
 }
 
 #[tokio::test]
@@ -131,16 +154,29 @@ async fn what_is_only_in_memory_is_never_dated_after_the_kept_horizon() {
     let store = bench.open().await;
     for step in 1..=5 {
         bench.clock.advance(Duration::from_secs(10));
-        assert_eq!(bench.claim(&store, &[step], NOW + 10 * u64::from(step)).await, Claim::Fresh);
+        assert_eq!(
+            bench
+                .claim(&store, &[step], NOW + 10 * u64::from(step))
+                .await,
+            Claim::Fresh
+        );
         store.tick().await;
         let published = store.nonces.horizon();
-        assert!(published >= NOW + 10 * u64::from(step), "a tick keeps the horizon ahead of the clock");
+        assert!(
+            published >= NOW + 10 * u64::from(step),
+            "a tick keeps the horizon ahead of the clock"
+        );
     }
     let published = store.nonces.horizon();
     bench.clock.set(UnixTime::from_secs(0));
     drop(store);
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", published).await, Claim::Fenced { not_before: published });
+    assert_eq!(
+        bench.claim(&store, b"n", published).await,
+        Claim::Fenced {
+            not_before: published
+        }
+    );
 }
 
 #[tokio::test]
@@ -149,8 +185,14 @@ async fn a_clock_that_was_ahead_for_a_while_fences_nothing_that_is_to_come() {
     let bench = Bench::new();
     let store = bench.open().await;
     bench.clock.set(UnixTime::from_secs(NOW + AHEAD));
-    assert_eq!(bench.claim(&store, b"durable", NOW + AHEAD).await, Claim::Fresh);
-    assert_eq!(bench.claim(&store, b"in memory", NOW + AHEAD).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"durable", NOW + AHEAD).await,
+        Claim::Fresh
+    );
+    assert_eq!(
+        bench.claim(&store, b"in memory", NOW + AHEAD).await,
+        Claim::Fresh
+    );
     bench.clock.set(UnixTime::from_secs(NOW + 10));
     store.tick().await;
     assert!(store.nonces.horizon() < NOW + 20);
@@ -158,7 +200,10 @@ async fn a_clock_that_was_ahead_for_a_while_fences_nothing_that_is_to_come() {
     let store = bench.open().await;
     assert_eq!(bench.claim(&store, b"n", NOW + 13).await, Claim::Fresh);
     for nonce in [b"durable".as_slice(), b"in memory"] {
-        assert_eq!(bench.claim(&store, nonce, NOW + AHEAD).await, Claim::Replayed);
+        assert_eq!(
+            bench.claim(&store, nonce, NOW + AHEAD).await,
+            Claim::Replayed
+        );
     }
 }
 
@@ -182,10 +227,16 @@ async fn an_expired_nonce_is_forgotten_and_its_time_refused() {
     store.tick().await;
     assert_eq!(store.status().nonces, 0);
     bench.clock.set(UnixTime::from_secs(NOW));
-    assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fenced { not_before: NOW });
+    assert_eq!(
+        bench.claim(&store, b"n", NOW).await,
+        Claim::Fenced { not_before: NOW }
+    );
     store.close().await.unwrap();
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fenced { not_before: NOW });
+    assert_eq!(
+        bench.claim(&store, b"n", NOW).await,
+        Claim::Fenced { not_before: NOW }
+    );
 }
 
 #[tokio::test]
@@ -195,7 +246,10 @@ async fn expired_nonces_do_not_pile_up_without_ticks() {
     for second in 0..600_u64 {
         bench.clock.set(UnixTime::from_secs(NOW + second * 10));
         let nonce = second.to_be_bytes();
-        assert_eq!(bench.claim(&store, &nonce, NOW + second * 10).await, Claim::Fresh);
+        assert_eq!(
+            bench.claim(&store, &nonce, NOW + second * 10).await,
+            Claim::Fresh
+        );
     }
     assert!(store.status().nonces < 300, "{}", store.status().nonces);
 }
@@ -225,7 +279,12 @@ async fn at_once_is_claimed_only_what_needs_no_commit() {
     let bench = Bench::new();
     let store = bench.open().await;
     let (consumer, now) = (ConsumerKey::new("ck").unwrap(), bench.clock.now());
-    let claimed = |timestamp| store.claim_at_once(&nonce_claim(&consumer, b"n", timestamp, now)).transpose().unwrap();
+    let claimed = |timestamp| {
+        store
+            .claim_at_once(&nonce_claim(&consumer, b"n", timestamp, now))
+            .transpose()
+            .unwrap()
+    };
     assert_eq!(claimed(NOW), Some(Claim::Fresh));
     assert_eq!(claimed(NOW), Some(Claim::Replayed));
     assert_eq!(claimed(NOW + 100), None);
@@ -238,10 +297,19 @@ async fn a_closed_store_claims_nothing() {
     store.close().await.unwrap();
     store.close().await.unwrap();
     let consumer = ConsumerKey::new("ck").unwrap();
-    let error = store.claim_nonce(&nonce_claim(&consumer, b"n", NOW, bench.clock.now())).await.unwrap_err();
+    let error = store
+        .claim_nonce(&nonce_claim(&consumer, b"n", NOW, bench.clock.now()))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
-    assert_eq!(store.credentials(&consumer, None).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
-    assert_eq!(store.ping().await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(
+        store.credentials(&consumer, None).await.unwrap_err().kind(),
+        StoreErrorKind::Unavailable
+    );
+    assert_eq!(
+        store.ping().await.unwrap_err().kind(),
+        StoreErrorKind::Unavailable
+    );
 }
 
 #[tokio::test]
@@ -250,7 +318,11 @@ async fn one_process_at_a_time() {
     let _first = bench.open().await;
     let error = bench.try_open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unusable);
-    assert!(cause(&error).contains("another process") && cause(&error).contains("store.redb"), "{}", cause(&error));
+    assert!(
+        cause(&error).contains("another process") && cause(&error).contains("store.redb"),
+        "{}",
+        cause(&error)
+    );
 }
 
 #[tokio::test]
@@ -262,11 +334,19 @@ async fn a_damaged_file_is_refused_and_left_as_it_is() {
     for byte in &mut torn[4096..] {
         *byte ^= 0x5A;
     }
-    for damaged in [Vec::new(), b"not a store".repeat(1000), whole[..whole.len() / 2].to_vec(), torn] {
+    for damaged in [
+        Vec::new(),
+        b"not a store".repeat(1000),
+        whole[..whole.len() / 2].to_vec(),
+        torn,
+    ] {
         std::fs::write(&bench.path, &damaged).unwrap();
         let error = bench.try_open().await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unusable, "{error:?}");
-        assert!(std::fs::read(&bench.path).unwrap() == damaged, "a refused file was changed");
+        assert!(
+            std::fs::read(&bench.path).unwrap() == damaged,
+            "a refused file was changed"
+        );
     }
 }
 
@@ -292,7 +372,10 @@ async fn only_the_owner_may_read_the_file() {
 async fn a_file_of_the_layout_before_is_opened_and_its_tokens_are_listed() {
     let bench = Bench::with_key(version_1::MASTER_KEY);
     bench.write_layout(1);
-    let (ck, jane) = (ConsumerKey::new("ck").unwrap(), UserId::new("jane doe").unwrap());
+    let (ck, jane) = (
+        ConsumerKey::new("ck").unwrap(),
+        UserId::new("jane doe").unwrap(),
+    );
     let t = Token::new("t").unwrap();
     for _ in 0..2 {
         let store = bench.open().await;
@@ -300,12 +383,19 @@ async fn a_file_of_the_layout_before_is_opened_and_its_tokens_are_listed() {
         assert!(found.consumer.is_some() && found.token.is_some());
         for holder in [TokenHolder::Consumer(&ck), TokenHolder::User(&jane)] {
             let listed = store.tokens(holder, None, 9).await.unwrap();
-            assert_eq!(listed.iter().map(|token| &token.token).collect::<Vec<_>>(), [&t]);
+            assert_eq!(
+                listed.iter().map(|token| &token.token).collect::<Vec<_>>(),
+                [&t]
+            );
         }
         store.close().await.unwrap();
     }
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW - 100).await, Claim::Fresh, "it was closed cleanly");
+    assert_eq!(
+        bench.claim(&store, b"n", NOW - 100).await,
+        Claim::Fresh,
+        "it was closed cleanly"
+    );
 }
 
 #[tokio::test]
@@ -314,7 +404,11 @@ async fn a_file_of_a_later_layout_is_refused_and_says_so() {
     bench.write_layout(3);
     let error = bench.try_open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unusable);
-    assert!(cause(&error).contains("written by another release"), "{}", cause(&error));
+    assert!(
+        cause(&error).contains("written by another release"),
+        "{}",
+        cause(&error)
+    );
 }
 
 /// On the file alone: a store has a tick of its own.
@@ -330,7 +424,11 @@ fn what_has_expired_is_removed_and_no_more_at_once_than_may_be() {
         put(file, Kind::Attempts, 1, at(12))
     })
     .unwrap();
-    let count = || (0..1500).filter(|name| is_kept(&disk, Kind::Session, *name)).count();
+    let count = || {
+        (0..1500)
+            .filter(|name| is_kept(&disk, Kind::Session, *name))
+            .count()
+    };
     for (now, left) in [(9, 1500), (10, 1500 - SWEPT_EXPIRED), (10, 0)] {
         sweep(&disk, at(now)).unwrap();
         assert_eq!(count(), left);
@@ -344,7 +442,10 @@ fn what_has_expired_is_removed_and_no_more_at_once_than_may_be() {
 async fn a_tick_removes_what_has_expired() {
     let bench = Bench::new();
     let store = bench.open().await;
-    store.disk.write(|file| put(file, Kind::Session, 1, UnixTime::from_secs(NOW + 10))).unwrap();
+    store
+        .disk
+        .write(|file| put(file, Kind::Session, 1, UnixTime::from_secs(NOW + 10)))
+        .unwrap();
     store.tick().await;
     assert!(is_kept(&store.disk, Kind::Session, 1));
     bench.clock.advance(Duration::from_secs(10));
@@ -362,11 +463,19 @@ async fn a_window_of_attempts_ends_and_another_opens() {
     bench.clock.advance(Duration::from_secs(59));
     assert_eq!(count().await.unwrap(), 2);
     bench.clock.advance(Duration::from_secs(1));
-    assert_eq!(count().await.unwrap(), 1, "the first attempt opened the window");
+    assert_eq!(
+        count().await.unwrap(),
+        1,
+        "the first attempt opened the window"
+    );
     bench.clock.set(UnixTime::from_secs(NOW - 100_000));
     assert_eq!(count().await.unwrap(), 2);
     bench.clock.advance(Duration::from_secs(60));
-    assert_eq!(count().await.unwrap(), 1, "a clock that was set back does not keep a window open");
+    assert_eq!(
+        count().await.unwrap(),
+        1,
+        "a clock that was set back does not keep a window open"
+    );
 }
 
 #[tokio::test]
@@ -374,10 +483,19 @@ async fn what_is_kept_is_kept_over_an_unclean_stop() {
     let bench = Bench::new();
     let store = bench.open().await;
     let counter = AttemptCounter::new("test", b"a");
-    store.count_attempt(&counter, Duration::from_secs(60)).await.unwrap();
+    store
+        .count_attempt(&counter, Duration::from_secs(60))
+        .await
+        .unwrap();
     drop(store);
     let store = bench.open().await;
-    assert_eq!(store.count_attempt(&counter, Duration::from_secs(60)).await.unwrap(), 2);
+    assert_eq!(
+        store
+            .count_attempt(&counter, Duration::from_secs(60))
+            .await
+            .unwrap(),
+        2
+    );
 }
 
 const NOW: u64 = 1_700_000_000;
@@ -412,12 +530,24 @@ impl Bench {
         let database = file::open(&self.path).unwrap();
         let transaction = database.begin_write().unwrap();
         let mut meta = transaction.open_table(META).unwrap();
-        for (key, value) in [("format", format), ("clean", 1), ("horizon", NOW), ("fence", 0)] {
+        for (key, value) in [
+            ("format", format),
+            ("clean", 1),
+            ("horizon", NOW),
+            ("fence", 0),
+        ] {
             meta.insert(key, value).unwrap();
         }
         drop(meta);
-        for (table, key, record) in [(CONSUMERS, "ck", version_1::CONSUMER), (TOKENS, "t", version_1::TOKEN)] {
-            transaction.open_table(table).unwrap().insert(key, record.as_bytes()).unwrap();
+        for (table, key, record) in [
+            (CONSUMERS, "ck", version_1::CONSUMER),
+            (TOKENS, "t", version_1::TOKEN),
+        ] {
+            transaction
+                .open_table(table)
+                .unwrap()
+                .insert(key, record.as_bytes())
+                .unwrap();
         }
         transaction.commit().unwrap();
         drop(database);
@@ -426,14 +556,21 @@ impl Bench {
     async fn try_open(&self) -> Result<Arc<EmbeddedStore>, StoreError> {
         let keys = MasterKeys::parse(self.key.as_bytes()).unwrap();
         let records = Records::new(Sealer::new(keys, Arc::new(SystemEntropy)));
-        EmbeddedStore::open(&self.path, records, Arc::clone(&self.clock) as Arc<dyn Clock>).await
+        EmbeddedStore::open(
+            &self.path,
+            records,
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+        )
+        .await
     }
 
     /// Opens the store; a dropped one may still be in a tick.
     async fn open(&self) -> Arc<EmbeddedStore> {
         for _ in 0..1000 {
             match self.try_open().await {
-                Err(error) if cause(&error).contains("another process") => tokio::task::yield_now().await,
+                Err(error) if cause(&error).contains("another process") => {
+                    tokio::task::yield_now().await
+                }
                 opened => return opened.unwrap(),
             }
         }
@@ -446,25 +583,54 @@ impl Bench {
 }
 
 fn put(file: &WriteTransaction, kind: Kind, name: u64, expires_at: UnixTime) -> Result<(), Stop> {
-    expiring::put(file, kind, &name.to_be_bytes(), &Expiring { expires_at, bytes: Vec::new() })
+    expiring::put(
+        file,
+        kind,
+        &name.to_be_bytes(),
+        &Expiring {
+            expires_at,
+            bytes: Vec::new(),
+        },
+    )
 }
 
 fn is_kept(disk: &Disk, kind: Kind, name: u64) -> bool {
-    disk.read(|file| expiring::find(file, kind, &name.to_be_bytes())).unwrap().is_some()
+    disk.read(|file| expiring::find(file, kind, &name.to_be_bytes()))
+        .unwrap()
+        .is_some()
 }
 
 async fn claim_at(store: &EmbeddedStore, nonce: &[u8], timestamp: u64, now: UnixTime) -> Claim {
     let consumer = ConsumerKey::new("ck").unwrap();
-    store.claim_nonce(&nonce_claim(&consumer, nonce, timestamp, now)).await.unwrap()
+    store
+        .claim_nonce(&nonce_claim(&consumer, nonce, timestamp, now))
+        .await
+        .unwrap()
 }
 
-fn nonce_claim<'c>(consumer: &'c ConsumerKey, nonce: &'c [u8], timestamp: u64, now: UnixTime) -> NonceClaim<'c> {
+fn nonce_claim<'c>(
+    consumer: &'c ConsumerKey,
+    nonce: &'c [u8],
+    timestamp: u64,
+    now: UnixTime,
+) -> NonceClaim<'c> {
     let mut check_id = [0; 16];
     crate::clock::Entropy::fill(&SystemEntropy, &mut check_id);
     let expires_at = UnixTime::from_secs(timestamp).plus(KEPT);
-    NonceClaim { consumer, token: None, timestamp, nonce, check_id, now, expires_at, not_before: 0 }
+    NonceClaim {
+        consumer,
+        token: None,
+        timestamp,
+        nonce,
+        check_id,
+        now,
+        expires_at,
+        not_before: 0,
+    }
 }
 
 fn cause(error: &StoreError) -> String {
-    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+    std::error::Error::source(error)
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }

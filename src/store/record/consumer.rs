@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Records, VERSION, check_version, parse, unreadable, unwritable, write};
 use crate::clock::UnixTime;
 use crate::model::{
-    CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus, DenyDetail, Flow,
-    Generation, Scopes,
+    CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus,
+    DenyDetail, Flow, Generation, Scopes,
 };
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 use crate::store::StoreError;
@@ -59,11 +59,17 @@ struct SecretRecord {
 
 impl Records {
     /// Writes a consumer.
-    pub(in crate::store) fn encode_consumer(&self, consumer: &Consumer) -> Result<Vec<u8>, StoreError> {
+    pub(in crate::store) fn encode_consumer(
+        &self,
+        consumer: &Consumer,
+    ) -> Result<Vec<u8>, StoreError> {
         let id = consumer_id(&consumer.key);
         let secrets = consumer.secrets.iter().map(|secret| {
             let sealed = self.sealer.seal(&secret.secret, &id).map_err(unwritable)?;
-            Ok(SecretRecord { sealed, expires_at_ms: secret.expires_at.map(UnixTime::as_millis) })
+            Ok(SecretRecord {
+                sealed,
+                expires_at_ms: secret.expires_at.map(UnixTime::as_millis),
+            })
         });
         let record = ConsumerRecord {
             version: VERSION,
@@ -77,12 +83,20 @@ impl Records {
             verified: consumer.verified,
             disabled: consumer.status == ConsumerStatus::Disabled,
             secrets: secrets.collect::<Result<_, StoreError>>()?,
-            rsa_public_keys: consumer.rsa_public_keys.iter().map(RsaPublicKey::to_pem).collect(),
+            rsa_public_keys: consumer
+                .rsa_public_keys
+                .iter()
+                .map(RsaPublicKey::to_pem)
+                .collect(),
             signature_methods: names(&consumer.signature_methods, SignatureMethod::name),
             flows: names(&consumer.flows, Flow::name),
             callbacks: consumer.callbacks.clone(),
             scopes: consumer.scopes.to_string(),
-            compat: consumer.compat.iter().map(|profile| profile.name().to_owned()).collect(),
+            compat: consumer
+                .compat
+                .iter()
+                .map(|profile| profile.name().to_owned())
+                .collect(),
             deny_detail: consumer.deny_detail.map(|detail| detail.name().to_owned()),
             deprecated_at_ms: consumer.deprecated_at.map(UnixTime::as_millis),
             sunset_at_ms: consumer.sunset_at.map(UnixTime::as_millis),
@@ -95,7 +109,11 @@ impl Records {
     }
 
     /// Reads the consumer that is kept under `key`.
-    pub(in crate::store) fn decode_consumer(&self, key: &ConsumerKey, bytes: &[u8]) -> Result<Consumer, StoreError> {
+    pub(in crate::store) fn decode_consumer(
+        &self,
+        key: &ConsumerKey,
+        bytes: &[u8],
+    ) -> Result<Consumer, StoreError> {
         let record: ConsumerRecord = parse(bytes)?;
         check_version(record.version)?;
         if record.key != key.as_str() {
@@ -117,7 +135,11 @@ impl Records {
             platform: record.platform,
             app_url: record.app_url,
             verified: record.verified,
-            status: if record.disabled { ConsumerStatus::Disabled } else { ConsumerStatus::Active },
+            status: if record.disabled {
+                ConsumerStatus::Disabled
+            } else {
+                ConsumerStatus::Active
+            },
             rsa_public_keys: rsa_keys(&record.rsa_public_keys)?,
             signature_methods: from_names(&record.signature_methods, |name| {
                 SignatureMethod::from_name(name.as_bytes())
@@ -126,7 +148,10 @@ impl Records {
             callbacks: record.callbacks,
             scopes: Scopes::parse(&record.scopes).map_err(unreadable)?,
             compat: from_names(&record.compat, CompatProfile::from_name)?,
-            deny_detail: record.deny_detail.map(|name| deny_detail(&name)).transpose()?,
+            deny_detail: record
+                .deny_detail
+                .map(|name| deny_detail(&name))
+                .transpose()?,
             deprecated_at: record.deprecated_at_ms.map(UnixTime::from_millis),
             sunset_at: record.sunset_at_ms.map(UnixTime::from_millis),
             generation: Generation::from_number(record.generation),
@@ -145,8 +170,14 @@ fn names<T: Copy>(values: &BTreeSet<T>, name: fn(T) -> &'static str) -> Vec<Stri
     values.iter().map(|value| name(*value).to_owned()).collect()
 }
 
-fn from_names<T, C: FromIterator<T>>(names: &[String], value: impl Fn(&str) -> Option<T>) -> Result<C, StoreError> {
-    names.iter().map(|name| value(name).ok_or_else(unknown_name)).collect()
+fn from_names<T, C: FromIterator<T>>(
+    names: &[String],
+    value: impl Fn(&str) -> Option<T>,
+) -> Result<C, StoreError> {
+    names
+        .iter()
+        .map(|name| value(name).ok_or_else(unknown_name))
+        .collect()
 }
 
 fn deny_detail(name: &str) -> Result<DenyDetail, StoreError> {
@@ -158,5 +189,7 @@ fn unknown_name() -> StoreError {
 }
 
 fn rsa_keys(pems: &[String]) -> Result<Vec<RsaPublicKey>, StoreError> {
-    pems.iter().map(|pem| RsaPublicKey::from_pem(pem).map_err(unreadable)).collect()
+    pems.iter()
+        .map(|pem| RsaPublicKey::from_pem(pem).map_err(unreadable))
+        .collect()
 }

@@ -36,7 +36,10 @@ struct Versioned {
 impl Records {
     /// Records whose secrets `sealer` seals.
     pub(super) fn new(sealer: Sealer) -> Self {
-        Self { sealer, dummies: OnceLock::new() }
+        Self {
+            sealer,
+            dummies: OnceLock::new(),
+        }
     }
 
     /// Reads the consumer that a look-up of `key` found; where it found nothing, as much is read for nothing.
@@ -48,21 +51,30 @@ impl Records {
         if let Some(bytes) = bytes {
             return self.decode_consumer(key, bytes).map(Some);
         }
-        self.dummies().map_or(Ok(()), |dummies| dummies.read_consumer(self))?;
+        self.dummies()
+            .map_or(Ok(()), |dummies| dummies.read_consumer(self))?;
         Ok(None)
     }
 
     /// Reads the token that a look-up of `token` found, as [`found_consumer`](Self::found_consumer) does.
-    pub(super) fn found_token(&self, token: &Token, bytes: Option<&[u8]>) -> Result<Option<AccessToken>, StoreError> {
+    pub(super) fn found_token(
+        &self,
+        token: &Token,
+        bytes: Option<&[u8]>,
+    ) -> Result<Option<AccessToken>, StoreError> {
         if let Some(bytes) = bytes {
             return self.decode_token(token, bytes).map(Some);
         }
-        self.dummies().map_or(Ok(()), |dummies| dummies.read_token(self))?;
+        self.dummies()
+            .map_or(Ok(()), |dummies| dummies.read_token(self))?;
         Ok(None)
     }
 
     /// Reads the standing of the user whom a look-up found, as [`found_consumer`](Self::found_consumer) does.
-    pub(super) fn found_standing(&self, found: Option<(&UserId, &[u8])>) -> Result<UserStanding, StoreError> {
+    pub(super) fn found_standing(
+        &self,
+        found: Option<(&UserId, &[u8])>,
+    ) -> Result<UserStanding, StoreError> {
         if let Some((id, bytes)) = found {
             return Self::decode_standing(id, bytes);
         }

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Records, VERSION, check_version, parse, unreadable, unwritable, write};
 use crate::clock::UnixTime;
-use crate::model::{Callback, ConsumerKey, Generation, RequestToken, RequestTokenState, Scopes, Token, UserId};
+use crate::model::{
+    Callback, ConsumerKey, Generation, RequestToken, RequestTokenState, Scopes, Token, UserId,
+};
 use crate::store::StoreError;
 use crate::store::seal::RecordId;
 
@@ -30,19 +32,31 @@ struct RequestTokenRecord {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum StateRecord {
     Pending,
-    Authorized { user_id: String, user_generation: u64, screen_name: String, verifier: String, scopes: String },
+    Authorized {
+        user_id: String,
+        user_generation: u64,
+        screen_name: String,
+        verifier: String,
+        scopes: String,
+    },
     Refused,
     Used,
 }
 
 impl Records {
     /// Writes temporary credentials.
-    pub(in crate::store) fn encode_request_token(&self, token: &RequestToken) -> Result<Vec<u8>, StoreError> {
+    pub(in crate::store) fn encode_request_token(
+        &self,
+        token: &RequestToken,
+    ) -> Result<Vec<u8>, StoreError> {
         let ids = Ids::of(&token.consumer_key, &token.token);
         write(&RequestTokenRecord {
             version: VERSION,
             token: token.token.to_string(),
-            secret: self.sealer.seal(&token.secret, &ids.secret).map_err(unwritable)?,
+            secret: self
+                .sealer
+                .seal(&token.secret, &ids.secret)
+                .map_err(unwritable)?,
             consumer_key: token.consumer_key.to_string(),
             consumer_generation: token.consumer_generation.number(),
             callback: match &token.callback {
@@ -67,13 +81,18 @@ impl Records {
         let record: RequestTokenRecord = parse(bytes)?;
         check_version(record.version)?;
         if record.token != token.as_str() {
-            return Err(unreadable("it is kept under the name of other temporary credentials"));
+            return Err(unreadable(
+                "it is kept under the name of other temporary credentials",
+            ));
         }
         let consumer_key = ConsumerKey::new(record.consumer_key).map_err(unreadable)?;
         let ids = Ids::of(&consumer_key, token);
         Ok(RequestToken {
             token: token.clone(),
-            secret: self.sealer.open(&record.secret, &ids.secret).map_err(unreadable)?,
+            secret: self
+                .sealer
+                .open(&record.secret, &ids.secret)
+                .map_err(unreadable)?,
             consumer_key,
             consumer_generation: Generation::from_number(record.consumer_generation),
             callback: record.callback.map_or(Callback::OutOfBand, Callback::Uri),
@@ -86,18 +105,29 @@ impl Records {
         })
     }
 
-    fn encode_state(&self, state: &RequestTokenState, ids: &Ids) -> Result<StateRecord, StoreError> {
+    fn encode_state(
+        &self,
+        state: &RequestTokenState,
+        ids: &Ids,
+    ) -> Result<StateRecord, StoreError> {
         Ok(match state {
             RequestTokenState::Pending => StateRecord::Pending,
-            RequestTokenState::Authorized { user_id, user_generation, screen_name, verifier, scopes } => {
-                StateRecord::Authorized {
-                    user_id: user_id.to_string(),
-                    user_generation: user_generation.number(),
-                    screen_name: screen_name.clone(),
-                    verifier: self.sealer.seal(verifier, &ids.verifier).map_err(unwritable)?,
-                    scopes: scopes.to_string(),
-                }
-            }
+            RequestTokenState::Authorized {
+                user_id,
+                user_generation,
+                screen_name,
+                verifier,
+                scopes,
+            } => StateRecord::Authorized {
+                user_id: user_id.to_string(),
+                user_generation: user_generation.number(),
+                screen_name: screen_name.clone(),
+                verifier: self
+                    .sealer
+                    .seal(verifier, &ids.verifier)
+                    .map_err(unwritable)?,
+                scopes: scopes.to_string(),
+            },
             RequestTokenState::Refused => StateRecord::Refused,
             RequestTokenState::Used => StateRecord::Used,
         })
@@ -106,15 +136,22 @@ impl Records {
     fn decode_state(&self, state: StateRecord, ids: &Ids) -> Result<RequestTokenState, StoreError> {
         Ok(match state {
             StateRecord::Pending => RequestTokenState::Pending,
-            StateRecord::Authorized { user_id, user_generation, screen_name, verifier, scopes } => {
-                RequestTokenState::Authorized {
-                    user_id: UserId::new(user_id).map_err(unreadable)?,
-                    user_generation: Generation::from_number(user_generation),
-                    screen_name,
-                    verifier: self.sealer.open(&verifier, &ids.verifier).map_err(unreadable)?,
-                    scopes: Scopes::parse(&scopes).map_err(unreadable)?,
-                }
-            }
+            StateRecord::Authorized {
+                user_id,
+                user_generation,
+                screen_name,
+                verifier,
+                scopes,
+            } => RequestTokenState::Authorized {
+                user_id: UserId::new(user_id).map_err(unreadable)?,
+                user_generation: Generation::from_number(user_generation),
+                screen_name,
+                verifier: self
+                    .sealer
+                    .open(&verifier, &ids.verifier)
+                    .map_err(unreadable)?,
+                scopes: Scopes::parse(&scopes).map_err(unreadable)?,
+            },
             StateRecord::Refused => RequestTokenState::Refused,
             StateRecord::Used => RequestTokenState::Used,
         })
@@ -130,6 +167,9 @@ struct Ids {
 impl Ids {
     fn of(consumer: &ConsumerKey, token: &Token) -> Self {
         let id = |kind| RecordId::new(kind, &[consumer.as_str(), token.as_str()]);
-        Self { secret: id("request-token"), verifier: id("verifier") }
+        Self {
+            secret: id("request-token"),
+            verifier: id("verifier"),
+        }
     }
 }

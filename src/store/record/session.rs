@@ -32,7 +32,10 @@ impl Records {
     }
 
     /// Reads the session that is kept under `id`.
-    pub(in crate::store) fn decode_session(id: &SessionId, bytes: &[u8]) -> Result<Session, StoreError> {
+    pub(in crate::store) fn decode_session(
+        id: &SessionId,
+        bytes: &[u8],
+    ) -> Result<Session, StoreError> {
         let record: SessionRecord = parse(bytes)?;
         check_version(record.version)?;
         if record.id != *id.as_bytes() {

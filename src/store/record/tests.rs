@@ -4,9 +4,9 @@ use std::sync::Arc;
 use super::*;
 use crate::clock::{SystemEntropy, UnixTime};
 use crate::model::{
-    Callback, CompatProfile, ConsumerId, ConsumerName, ConsumerSecret, ConsumerStatus, DenyDetail, Flow, Generation,
-    PasswordHash, RequestToken, RequestTokenState, Scopes, Secret, Session, SessionId, TokenState, TokenStatus, User,
-    UserId, UserStatus, Username,
+    Callback, CompatProfile, ConsumerId, ConsumerName, ConsumerSecret, ConsumerStatus, DenyDetail,
+    Flow, Generation, PasswordHash, RequestToken, RequestTokenState, Scopes, Secret, Session,
+    SessionId, TokenState, TokenStatus, User, UserId, UserStatus, Username,
 };
 use crate::oauth::SignatureMethod;
 use crate::store::master_key::MasterKeys;
@@ -15,7 +15,10 @@ use crate::store::master_key::MasterKeys;
 fn a_consumer_is_read_as_it_was_written() {
     let (records, consumer) = (records(), consumer());
     let bytes = records.encode_consumer(&consumer).unwrap();
-    assert_eq!(records.decode_consumer(&consumer.key, &bytes).unwrap(), consumer);
+    assert_eq!(
+        records.decode_consumer(&consumer.key, &bytes).unwrap(),
+        consumer
+    );
 }
 
 #[test]
@@ -29,50 +32,83 @@ fn a_token_is_read_as_it_was_written() {
 fn a_record_of_a_later_version_is_not_read() {
     let (records, consumer) = (records(), consumer());
     let bytes = records.encode_consumer(&consumer).unwrap();
-    let later = String::from_utf8(bytes).unwrap().replace("\"version\":2", "\"version\":3,\"new_field\":true");
-    let error = records.decode_consumer(&consumer.key, later.as_bytes()).unwrap_err();
+    let later = String::from_utf8(bytes)
+        .unwrap()
+        .replace("\"version\":2", "\"version\":3,\"new_field\":true");
+    let error = records
+        .decode_consumer(&consumer.key, later.as_bytes())
+        .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unreadable);
-    assert!(error.source().unwrap().to_string().contains("version 3"), "{error:?}");
+    assert!(
+        error.source().unwrap().to_string().contains("version 3"),
+        "{error:?}"
+    );
 }
 
 #[test]
 fn an_unknown_field_is_not_dropped_in_silence() {
     let (records, token) = (records(), token());
     let bytes = records.encode_token(&token).unwrap();
-    let changed = String::from_utf8(bytes).unwrap().replace("\"version\":2", "\"version\":2,\"new_field\":true");
-    let error = records.decode_token(&token.token, changed.as_bytes()).unwrap_err();
+    let changed = String::from_utf8(bytes)
+        .unwrap()
+        .replace("\"version\":2", "\"version\":2,\"new_field\":true");
+    let error = records
+        .decode_token(&token.token, changed.as_bytes())
+        .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unreadable);
 }
 
 #[test]
 fn a_record_under_another_key_is_not_read() {
     let records = records();
-    let keyless = Consumer { secrets: Vec::new(), ..consumer() };
+    let keyless = Consumer {
+        secrets: Vec::new(),
+        ..consumer()
+    };
     let bytes = records.encode_consumer(&keyless).unwrap();
     let other = ConsumerKey::new("other").unwrap();
-    assert_eq!(records.decode_consumer(&other, &bytes).unwrap_err().kind(), StoreErrorKind::Unreadable);
+    assert_eq!(
+        records.decode_consumer(&other, &bytes).unwrap_err().kind(),
+        StoreErrorKind::Unreadable
+    );
     let bytes = records.encode_token(&token()).unwrap();
     let other = Token::new("other").unwrap();
-    assert_eq!(records.decode_token(&other, &bytes).unwrap_err().kind(), StoreErrorKind::Unreadable);
+    assert_eq!(
+        records.decode_token(&other, &bytes).unwrap_err().kind(),
+        StoreErrorKind::Unreadable
+    );
 }
 
 #[test]
 fn a_token_given_to_another_consumer_is_not_read() {
     let (records, token) = (records(), token());
     let bytes = records.encode_token(&token).unwrap();
-    let stolen = String::from_utf8(bytes).unwrap().replace("\"consumer_key\":\"ck\"", "\"consumer_key\":\"mallory\"");
-    assert_eq!(records.decode_token(&token.token, stolen.as_bytes()).unwrap_err().kind(), StoreErrorKind::Unreadable);
+    let stolen = String::from_utf8(bytes)
+        .unwrap()
+        .replace("\"consumer_key\":\"ck\"", "\"consumer_key\":\"mallory\"");
+    assert_eq!(
+        records
+            .decode_token(&token.token, stolen.as_bytes())
+            .unwrap_err()
+            .kind(),
+        StoreErrorKind::Unreadable
+    );
 }
 
 #[test]
 fn a_damaged_record_is_not_quoted() {
-    let error = records().decode_token(&token().token, b"{\"token\": s3cr3t").unwrap_err();
+    let error = records()
+        .decode_token(&token().token, b"{\"token\": s3cr3t")
+        .unwrap_err();
     assert!(!format!("{error:?}").contains("s3cr3t"), "{error:?}");
 }
 
 fn records() -> Records {
     let entropy = Arc::new(SystemEntropy);
-    Records::new(Sealer::new(MasterKeys::ephemeral(&*entropy).unwrap(), entropy))
+    Records::new(Sealer::new(
+        MasterKeys::ephemeral(&*entropy).unwrap(),
+        entropy,
+    ))
 }
 
 fn consumer() -> Consumer {
@@ -86,8 +122,14 @@ fn consumer() -> Consumer {
         verified: true,
         status: ConsumerStatus::Disabled,
         secrets: vec![
-            ConsumerSecret { secret: Secret::new(*b"new"), expires_at: None },
-            ConsumerSecret { secret: Secret::new(*b"\xFF\0old"), expires_at: Some(UnixTime::from_millis(7)) },
+            ConsumerSecret {
+                secret: Secret::new(*b"new"),
+                expires_at: None,
+            },
+            ConsumerSecret {
+                secret: Secret::new(*b"\xFF\0old"),
+                expires_at: Some(UnixTime::from_millis(7)),
+            },
         ],
         rsa_public_keys: Vec::new(),
         signature_methods: [SignatureMethod::HmacSha256, SignatureMethod::Plaintext].into(),
@@ -108,10 +150,16 @@ fn consumer() -> Consumer {
 #[test]
 fn what_is_not_there_is_read_like_what_is() {
     let records = records();
-    let (key, name) = (ConsumerKey::new("nobody").unwrap(), Token::new("nothing").unwrap());
+    let (key, name) = (
+        ConsumerKey::new("nobody").unwrap(),
+        Token::new("nothing").unwrap(),
+    );
     assert_eq!(records.found_consumer(&key, None).unwrap(), None);
     assert_eq!(records.found_token(&name, None).unwrap(), None);
-    assert!(records.dummies.get().is_some_and(Option::is_some), "dummies were read in their place");
+    assert!(
+        records.dummies.get().is_some_and(Option::is_some),
+        "dummies were read in their place"
+    );
 }
 
 fn token() -> AccessToken {
@@ -135,11 +183,23 @@ fn a_user_is_read_as_it_was_written_and_his_standing_without_the_key() {
     let (written_by, user) = (records(), user());
     let bytes = written_by.encode_user(&user).unwrap();
     assert_eq!(written_by.decode_user(&user.id, &bytes).unwrap(), user);
-    assert_eq!(Records::decode_standing(&user.id, &bytes).unwrap(), user.standing());
-    assert_eq!(records().decode_user(&user.id, &bytes).unwrap_err().kind(), StoreErrorKind::Unreadable);
+    assert_eq!(
+        Records::decode_standing(&user.id, &bytes).unwrap(),
+        user.standing()
+    );
+    assert_eq!(
+        records().decode_user(&user.id, &bytes).unwrap_err().kind(),
+        StoreErrorKind::Unreadable
+    );
     let other = UserId::new("other").unwrap();
-    assert_eq!(written_by.decode_user(&other, &bytes).unwrap_err().kind(), StoreErrorKind::Unreadable);
-    assert_eq!(Records::decode_standing(&other, &bytes).unwrap_err().kind(), StoreErrorKind::Unreadable);
+    assert_eq!(
+        written_by.decode_user(&other, &bytes).unwrap_err().kind(),
+        StoreErrorKind::Unreadable
+    );
+    assert_eq!(
+        Records::decode_standing(&other, &bytes).unwrap_err().kind(),
+        StoreErrorKind::Unreadable
+    );
 }
 
 #[test]
@@ -148,16 +208,35 @@ fn the_hash_of_one_user_is_not_read_as_that_of_another() {
     let bytes = String::from_utf8(records.encode_user(&user).unwrap()).unwrap();
     let moved = bytes.replace("\"id\":\"jane doe\"", "\"id\":\"mallory\"");
     let mallory = UserId::new("mallory").unwrap();
-    assert_eq!(records.decode_user(&mallory, moved.as_bytes()).unwrap_err().kind(), StoreErrorKind::Unreadable);
+    assert_eq!(
+        records
+            .decode_user(&mallory, moved.as_bytes())
+            .unwrap_err()
+            .kind(),
+        StoreErrorKind::Unreadable
+    );
 }
 
 #[test]
 fn the_same_record_is_never_written_as_the_same_bytes() {
     let records = records();
-    let user = User { username: None, password: None, ..user() };
-    assert_ne!(records.encode_user(&user).unwrap(), records.encode_user(&user).unwrap());
-    let keyless = Consumer { secrets: Vec::new(), ..consumer() };
-    assert_ne!(records.encode_consumer(&keyless).unwrap(), records.encode_consumer(&keyless).unwrap());
+    let user = User {
+        username: None,
+        password: None,
+        ..user()
+    };
+    assert_ne!(
+        records.encode_user(&user).unwrap(),
+        records.encode_user(&user).unwrap()
+    );
+    let keyless = Consumer {
+        secrets: Vec::new(),
+        ..consumer()
+    };
+    assert_ne!(
+        records.encode_consumer(&keyless).unwrap(),
+        records.encode_consumer(&keyless).unwrap()
+    );
 }
 
 #[test]
@@ -165,10 +244,15 @@ fn a_verifier_is_not_read_as_a_secret() {
     let records = records();
     let token = request_token();
     let bytes = records.encode_request_token(&token).unwrap();
-    assert_eq!(records.decode_request_token(&token.token, &bytes).unwrap(), token);
+    assert_eq!(
+        records.decode_request_token(&token.token, &bytes).unwrap(),
+        token
+    );
     let mut record: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
     record["secret"] = record["state"]["authorized"]["verifier"].clone();
-    let error = records.decode_request_token(&token.token, record.to_string().as_bytes()).unwrap_err();
+    let error = records
+        .decode_request_token(&token.token, record.to_string().as_bytes())
+        .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unreadable);
 }
 
@@ -182,21 +266,50 @@ fn a_session_under_another_id_is_not_read() {
         expires_at: UnixTime::from_millis(9),
     };
     let bytes = Records::encode_session(&session).unwrap();
-    assert_eq!(Records::decode_session(&session.id, &bytes).unwrap(), session);
+    assert_eq!(
+        Records::decode_session(&session.id, &bytes).unwrap(),
+        session
+    );
     let other = SessionId::of_cookie(b"other");
-    assert_eq!(Records::decode_session(&other, &bytes).unwrap_err().kind(), StoreErrorKind::Unreadable);
+    assert_eq!(
+        Records::decode_session(&other, &bytes).unwrap_err().kind(),
+        StoreErrorKind::Unreadable
+    );
 }
 
 #[test]
 fn records_of_version_1_are_read_without_what_they_do_not_have() {
     let keys = MasterKeys::parse(version_1::MASTER_KEY.as_bytes()).unwrap();
     let records = Records::new(Sealer::new(keys, Arc::new(SystemEntropy)));
-    let consumer = records.decode_consumer(&ConsumerKey::new("ck").unwrap(), version_1::CONSUMER.as_bytes()).unwrap();
-    assert_eq!((consumer.verified, consumer.generation), (false, Generation::default()));
-    assert_eq!((consumer.deny_detail, consumer.deprecated_at, consumer.sunset_at), (None, None, None));
-    assert_eq!(consumer.secrets[0].secret, Secret::new(*b"kd94hf93k423kf44"));
-    let token = records.decode_token(&Token::new("t").unwrap(), version_1::TOKEN.as_bytes()).unwrap();
-    assert_eq!((token.consumer_generation, token.user_generation), (Generation::default(), Generation::default()));
+    let consumer = records
+        .decode_consumer(
+            &ConsumerKey::new("ck").unwrap(),
+            version_1::CONSUMER.as_bytes(),
+        )
+        .unwrap();
+    assert_eq!(
+        (consumer.verified, consumer.generation),
+        (false, Generation::default())
+    );
+    assert_eq!(
+        (
+            consumer.deny_detail,
+            consumer.deprecated_at,
+            consumer.sunset_at
+        ),
+        (None, None, None)
+    );
+    assert_eq!(
+        consumer.secrets[0].secret,
+        Secret::new(*b"kd94hf93k423kf44")
+    );
+    let token = records
+        .decode_token(&Token::new("t").unwrap(), version_1::TOKEN.as_bytes())
+        .unwrap();
+    assert_eq!(
+        (token.consumer_generation, token.user_generation),
+        (Generation::default(), Generation::default())
+    );
     assert_eq!(token.secret, Secret::new(*b"pfkkdhi9sl3r4s00"));
     let state = token.state(&consumer, UserStanding::default(), UnixTime::default());
     assert_eq!(state, TokenState::Active);

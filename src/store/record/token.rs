@@ -29,15 +29,27 @@ struct TokenRecord {
 
 impl Records {
     /// The consumer and the user of a token, without unsealing anything.
-    pub(in crate::store) fn token_holders(bytes: &[u8]) -> Result<(ConsumerKey, Option<UserId>), StoreError> {
+    pub(in crate::store) fn token_holders(
+        bytes: &[u8],
+    ) -> Result<(ConsumerKey, Option<UserId>), StoreError> {
         let record: TokenRecord = parse(bytes)?;
         check_version(record.version)?;
-        let user_id = record.user_id.map(UserId::new).transpose().map_err(unreadable)?;
-        Ok((ConsumerKey::new(record.consumer_key).map_err(unreadable)?, user_id))
+        let user_id = record
+            .user_id
+            .map(UserId::new)
+            .transpose()
+            .map_err(unreadable)?;
+        Ok((
+            ConsumerKey::new(record.consumer_key).map_err(unreadable)?,
+            user_id,
+        ))
     }
 
     /// Writes a token.
-    pub(in crate::store) fn encode_token(&self, token: &AccessToken) -> Result<Vec<u8>, StoreError> {
+    pub(in crate::store) fn encode_token(
+        &self,
+        token: &AccessToken,
+    ) -> Result<Vec<u8>, StoreError> {
         let id = token_id(&token.consumer_key, &token.token);
         let record = TokenRecord {
             version: VERSION,
@@ -57,7 +69,11 @@ impl Records {
     }
 
     /// Reads the token that is kept under the name `token`, whoever's it is.
-    pub(in crate::store) fn decode_token(&self, token: &Token, bytes: &[u8]) -> Result<AccessToken, StoreError> {
+    pub(in crate::store) fn decode_token(
+        &self,
+        token: &Token,
+        bytes: &[u8],
+    ) -> Result<AccessToken, StoreError> {
         let record: TokenRecord = parse(bytes)?;
         check_version(record.version)?;
         if record.token != token.as_str() {
@@ -69,11 +85,19 @@ impl Records {
             token: token.clone(),
             secret: self.sealer.open(&record.secret, &id).map_err(unreadable)?,
             consumer_key,
-            user_id: record.user_id.map(UserId::new).transpose().map_err(unreadable)?,
+            user_id: record
+                .user_id
+                .map(UserId::new)
+                .transpose()
+                .map_err(unreadable)?,
             scopes: Scopes::parse(&record.scopes).map_err(unreadable)?,
             consumer_generation: Generation::from_number(record.consumer_generation),
             user_generation: Generation::from_number(record.user_generation),
-            status: if record.revoked { TokenStatus::Revoked } else { TokenStatus::Active },
+            status: if record.revoked {
+                TokenStatus::Revoked
+            } else {
+                TokenStatus::Active
+            },
             expires_at: record.expires_at_ms.map(UnixTime::from_millis),
             created_at: UnixTime::from_millis(record.created_at_ms),
             revision: record.revision,

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Records, VERSION, check_version, parse, unreadable, unwritable, write};
 use crate::clock::UnixTime;
-use crate::model::{Generation, PasswordHash, Secret, User, UserId, UserStanding, UserStatus, Username};
+use crate::model::{
+    Generation, PasswordHash, Secret, User, UserId, UserStanding, UserStatus, Username,
+};
 use crate::store::StoreError;
 use crate::store::seal::RecordId;
 
@@ -37,7 +39,9 @@ impl Records {
     pub(in crate::store) fn encode_user(&self, user: &User) -> Result<Vec<u8>, StoreError> {
         let seal = |password: &PasswordHash| {
             let hash = Secret::new(password.expose().as_bytes());
-            self.sealer.seal(&hash, &password_id(&user.id)).map_err(unwritable)
+            self.sealer
+                .seal(&hash, &password_id(&user.id))
+                .map_err(unwritable)
         };
         write(&UserRecord {
             version: VERSION,
@@ -54,15 +58,28 @@ impl Records {
     }
 
     /// Reads the user who is kept under `id`.
-    pub(in crate::store) fn decode_user(&self, id: &UserId, bytes: &[u8]) -> Result<User, StoreError> {
+    pub(in crate::store) fn decode_user(
+        &self,
+        id: &UserId,
+        bytes: &[u8],
+    ) -> Result<User, StoreError> {
         let record = of_id(id, bytes)?;
         let open = |sealed: String| {
-            let hash = self.sealer.open(&sealed, &password_id(id)).map_err(unreadable)?;
-            std::str::from_utf8(hash.expose()).map(PasswordHash::new).map_err(unreadable)
+            let hash = self
+                .sealer
+                .open(&sealed, &password_id(id))
+                .map_err(unreadable)?;
+            std::str::from_utf8(hash.expose())
+                .map(PasswordHash::new)
+                .map_err(unreadable)
         };
         Ok(User {
             id: id.clone(),
-            username: record.username.map(Username::new).transpose().map_err(unreadable)?,
+            username: record
+                .username
+                .map(Username::new)
+                .transpose()
+                .map_err(unreadable)?,
             password: record.password.map(open).transpose()?,
             status: record.status.into(),
             generation: Generation::from_number(record.generation),
@@ -73,9 +90,15 @@ impl Records {
     }
 
     /// Reads the standing of the user who is kept under `id`; nothing is unsealed for it.
-    pub(in crate::store) fn decode_standing(id: &UserId, bytes: &[u8]) -> Result<UserStanding, StoreError> {
+    pub(in crate::store) fn decode_standing(
+        id: &UserId,
+        bytes: &[u8],
+    ) -> Result<UserStanding, StoreError> {
         let record = of_id(id, bytes)?;
-        Ok(UserStanding { status: record.status.into(), generation: Generation::from_number(record.generation) })
+        Ok(UserStanding {
+            status: record.status.into(),
+            generation: Generation::from_number(record.generation),
+        })
     }
 }
 
@@ -102,7 +125,11 @@ impl From<StatusRecord> for UserStatus {
 fn of_id(id: &UserId, bytes: &[u8]) -> Result<UserRecord, StoreError> {
     let record: UserRecord = parse(bytes)?;
     check_version(record.version)?;
-    if record.id == id.as_str() { Ok(record) } else { Err(unreadable("it is kept under the id of another user")) }
+    if record.id == id.as_str() {
+        Ok(record)
+    } else {
+        Err(unreadable("it is kept under the id of another user"))
+    }
 }
 
 fn password_id(id: &UserId) -> RecordId {

@@ -16,7 +16,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use percent_encoding::percent_decode_str;
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, cmd};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, cmd,
+};
 use tokio::time::timeout;
 
 use super::fault::Fault;
@@ -54,7 +56,9 @@ pub(super) enum AddressError {
     Scheme,
     #[error("store.url is no address of Redis: {0}")]
     Redis(String),
-    #[error("store.url must end in the name of the primary: redis+sentinel://host:26379,host:26379/primary")]
+    #[error(
+        "store.url must end in the name of the primary: redis+sentinel://host:26379,host:26379/primary"
+    )]
     NoPrimary,
     #[error("store.url has an option that is unknown; after ? only sentinel_password= is known")]
     Option,
@@ -75,7 +79,9 @@ impl Address {
     pub(super) fn parse(url: &str) -> Result<Self, AddressError> {
         let (scheme, rest) = url.split_once("://").ok_or(AddressError::Scheme)?;
         match scheme {
-            "redis" | "rediss" | "unix" | "redis+unix" => Client::open(url).map(Self::Node).map_err(unreadable),
+            "redis" | "rediss" | "unix" | "redis+unix" => {
+                Client::open(url).map(Self::Node).map_err(unreadable)
+            }
             "redis+sentinel" => Sentinels::parse("redis", rest).map(Self::Sentinel),
             "rediss+sentinel" => Sentinels::parse("rediss", rest).map(Self::Sentinel),
             "redis+cluster" => Cluster::parse("redis", rest).map(Self::Cluster),
@@ -86,12 +92,20 @@ impl Address {
 
     /// A server to listen at: the primary, or a node of the Cluster, which one is for `turn` to say, since they hear of
     /// the same messages.
-    pub(super) async fn any_server(&self, turn: usize, config: &AsyncConnectionConfig) -> Result<Client, Fault> {
+    pub(super) async fn any_server(
+        &self,
+        turn: usize,
+        config: &AsyncConnectionConfig,
+    ) -> Result<Client, Fault> {
         match self {
             Self::Node(client) => Ok(client.clone()),
             Self::Sentinel(sentinels) => sentinels.primary(config).await,
             Self::Cluster(cluster) => {
-                let node = cluster.nodes.iter().cycle().nth(turn % cluster.nodes.len().max(1));
+                let node = cluster
+                    .nodes
+                    .iter()
+                    .cycle()
+                    .nth(turn % cluster.nodes.len().max(1));
                 Ok(Client::open(node.ok_or(Fault::ClusterDown)?.clone())?)
             }
         }
@@ -122,9 +136,13 @@ impl Sentinels {
         };
         let sentinel = |host: &&str| {
             let host = with_port(host, SENTINEL_PORT);
-            Client::open(format!("{scheme}://:{password}@{host}").replace("://:@", "://")).map_err(unreadable)
+            Client::open(format!("{scheme}://:{password}@{host}").replace("://:@", "://"))
+                .map_err(unreadable)
         };
-        let name = percent_decode_str(name).decode_utf8().map_err(|_| AddressError::NoPrimary)?.into_owned();
+        let name = percent_decode_str(name)
+            .decode_utf8()
+            .map_err(|_| AddressError::NoPrimary)?
+            .into_owned();
         Ok(Self {
             sentinels: parts.hosts.iter().map(sentinel).collect::<Result<_, _>>()?,
             name,
@@ -137,24 +155,53 @@ impl Sentinels {
     /// Asks where the primary is. All are asked at once and most votes win, so that neither a dead Sentinel nor one
     /// that was cut off and knows only the old primary stands in the way.
     pub(super) async fn primary(&self, config: &AsyncConnectionConfig) -> Result<Client, Fault> {
-        let asked = self.sentinels.iter().map(|sentinel| timeout(SENTINEL_TIMEOUT, self.ask(sentinel, config)));
+        let asked = self
+            .sentinels
+            .iter()
+            .map(|sentinel| timeout(SENTINEL_TIMEOUT, self.ask(sentinel, config)));
         let mut votes: HashMap<(String, u16), usize> = HashMap::new();
-        for primary in join_all(asked).await.into_iter().filter_map(|answer| answer.ok()?.ok()?) {
+        for primary in join_all(asked)
+            .await
+            .into_iter()
+            .filter_map(|answer| answer.ok()?.ok()?)
+        {
             *votes.entry(primary).or_default() += 1;
         }
-        let (host, port) =
-            votes.into_iter().max_by_key(|(_, count)| *count).map(|(primary, _)| primary).ok_or(Fault::NoSentinel)?;
-        let address = if let ConnectionAddr::TcpTls { insecure, tls_params, .. } = self.primary.addr() {
-            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+        let (host, port) = votes
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map(|(primary, _)| primary)
+            .ok_or(Fault::NoSentinel)?;
+        let address = if let ConnectionAddr::TcpTls {
+            insecure,
+            tls_params,
+            ..
+        } = self.primary.addr()
+        {
+            ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: *insecure,
+                tls_params: tls_params.clone(),
+            }
         } else {
             ConnectionAddr::Tcp(host, port)
         };
         Ok(Client::open(self.primary.clone().set_addr(address))?)
     }
 
-    async fn ask(&self, sentinel: &Client, config: &AsyncConnectionConfig) -> Result<Option<(String, u16)>, Fault> {
-        let mut connection = sentinel.get_multiplexed_async_connection_with_config(config).await?;
-        let question = cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name).to_owned();
+    async fn ask(
+        &self,
+        sentinel: &Client,
+        config: &AsyncConnectionConfig,
+    ) -> Result<Option<(String, u16)>, Fault> {
+        let mut connection = sentinel
+            .get_multiplexed_async_connection_with_config(config)
+            .await?;
+        let question = cmd("SENTINEL")
+            .arg("GET-MASTER-ADDR-BY-NAME")
+            .arg(&self.name)
+            .to_owned();
         Ok(question.query_async(&mut connection).await?)
     }
 }
@@ -169,11 +216,20 @@ impl Cluster {
                 .into_connection_info()
                 .map_err(unreadable)
         };
-        let nodes = parts.hosts.iter().map(node).collect::<Result<Vec<_>, _>>()?;
+        let nodes = parts
+            .hosts
+            .iter()
+            .map(node)
+            .collect::<Result<Vec<_>, _>>()?;
         if parts.query.is_some() || !parts.path.is_empty() {
-            return Err(AddressError::Redis("a Cluster has neither a database nor options".into()));
+            return Err(AddressError::Redis(
+                "a Cluster has neither a database nor options".into(),
+            ));
         }
-        Ok(Self { nodes, response_timeout: Duration::ZERO })
+        Ok(Self {
+            nodes,
+            response_timeout: Duration::ZERO,
+        })
     }
 
     /// A client that gives up in time: by default it would retry for minutes.
@@ -195,23 +251,37 @@ impl Cluster {
 impl<'u> ManyHosts<'u> {
     /// Splits what follows `://`.
     fn parse(rest: &'u str) -> Self {
-        let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+        let (rest, query) = rest
+            .split_once('?')
+            .map_or((rest, None), |(rest, query)| (rest, Some(query)));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         // The user info keeps its @, so that it can be put before each host.
         let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
-        Self { user, hosts: hosts.split(',').collect(), path, query }
+        Self {
+            user,
+            hosts: hosts.split(',').collect(),
+            path,
+            query,
+        }
     }
 }
 
 fn with_port(host: &str, port: u16) -> String {
     let after_address = host.rfind(']').map_or(host, |end| &host[end..]);
-    if after_address.contains(':') { host.to_owned() } else { format!("{host}:{port}") }
+    if after_address.contains(':') {
+        host.to_owned()
+    } else {
+        format!("{host}:{port}")
+    }
 }
 
 /// What is wrong, without the detail behind it, which may repeat a piece of the URL.
 fn unreadable(error: redis::RedisError) -> AddressError {
     let text = error.to_string();
-    let problem = error.detail().and_then(|detail| text.strip_suffix(detail)).unwrap_or(&text);
+    let problem = error
+        .detail()
+        .and_then(|detail| text.strip_suffix(detail))
+        .unwrap_or(&text);
     AddressError::Redis(problem.trim_end_matches(": ").to_owned())
 }
 
@@ -233,7 +303,13 @@ mod tests {
 
     #[test]
     fn one_server_is_reached_by_tcp_tls_or_socket() {
-        for url in ["redis://h", "redis://u:p@h:1/2", "rediss://h:6380", "unix:///run/redis.sock", "redis+unix:///s"] {
+        for url in [
+            "redis://h",
+            "redis://u:p@h:1/2",
+            "rediss://h:6380",
+            "unix:///run/redis.sock",
+            "redis+unix:///s",
+        ] {
             assert!(matches!(Address::parse(url), Ok(Address::Node(_))), "{url}");
         }
     }
@@ -241,25 +317,57 @@ mod tests {
     #[test]
     fn sentinels_have_their_own_port_and_password() {
         let url = "redis+sentinel://u:p%40@a,b:5000,[::1]/my%20primary/3?sentinel_password=s";
-        let Ok(Address::Sentinel(parsed)) = Address::parse(url) else { panic!("{url}") };
+        let Ok(Address::Sentinel(parsed)) = Address::parse(url) else {
+            panic!("{url}")
+        };
         assert_eq!(parsed.name, "my primary");
-        let hosts = parsed.sentinels.iter().map(|client| client.get_connection_info().addr().to_string());
-        assert_eq!(hosts.collect::<Vec<_>>(), ["a:26379", "b:5000", "::1:26379"]);
+        let hosts = parsed
+            .sentinels
+            .iter()
+            .map(|client| client.get_connection_info().addr().to_string());
+        assert_eq!(
+            hosts.collect::<Vec<_>>(),
+            ["a:26379", "b:5000", "::1:26379"]
+        );
         let sentinel = parsed.sentinels[0].get_connection_info().redis_settings();
-        assert_eq!((sentinel.username(), sentinel.password()), (None, Some("s")));
+        assert_eq!(
+            (sentinel.username(), sentinel.password()),
+            (None, Some("s"))
+        );
         let primary = parsed.primary.redis_settings();
-        assert_eq!((primary.username(), primary.password(), primary.db()), (Some("u"), Some("p@"), 3));
-        let Ok(Address::Sentinel(plain)) = Address::parse("rediss+sentinel://a/p") else { panic!("plain") };
-        assert_eq!(plain.sentinels[0].get_connection_info().redis_settings().password(), None);
-        assert!(matches!(plain.primary.addr(), ConnectionAddr::TcpTls { .. }));
+        assert_eq!(
+            (primary.username(), primary.password(), primary.db()),
+            (Some("u"), Some("p@"), 3)
+        );
+        let Ok(Address::Sentinel(plain)) = Address::parse("rediss+sentinel://a/p") else {
+            panic!("plain")
+        };
+        assert_eq!(
+            plain.sentinels[0]
+                .get_connection_info()
+                .redis_settings()
+                .password(),
+            None
+        );
+        assert!(matches!(
+            plain.primary.addr(),
+            ConnectionAddr::TcpTls { .. }
+        ));
     }
 
     #[test]
     fn a_cluster_is_reached_by_any_of_its_nodes() {
-        let Ok(Address::Cluster(parsed)) = Address::parse("redis+cluster://:p@a:7000,b") else { panic!("cluster") };
+        let Ok(Address::Cluster(parsed)) = Address::parse("redis+cluster://:p@a:7000,b") else {
+            panic!("cluster")
+        };
         let hosts = parsed.nodes.iter().map(|node| node.addr().to_string());
         assert_eq!(hosts.collect::<Vec<_>>(), ["a:7000", "b:6379"]);
-        assert!(parsed.nodes.iter().all(|node| node.redis_settings().password() == Some("p")));
+        assert!(
+            parsed
+                .nodes
+                .iter()
+                .all(|node| node.redis_settings().password() == Some("p"))
+        );
         assert!(parsed.client(Duration::from_secs(1)).is_ok());
     }
 
@@ -269,7 +377,10 @@ mod tests {
             ("http://u:s3cr3t@h", Some(AddressError::Scheme)),
             ("s3cr3t", Some(AddressError::Scheme)),
             ("redis+sentinel://u:s3cr3t@h", Some(AddressError::NoPrimary)),
-            ("redis+sentinel://u:s3cr3t@h/p?s3cr3t=1", Some(AddressError::Option)),
+            (
+                "redis+sentinel://u:s3cr3t@h/p?s3cr3t=1",
+                Some(AddressError::Option),
+            ),
             ("redis://u:s3cr3t@h/notanumber", None),
             ("redis://u:s3cr3t@h:port", None),
             ("redis://u@h/0?protocol=s3cr3t", None),
@@ -277,7 +388,9 @@ mod tests {
             ("redis+cluster://u:s3cr3t@h/1", None),
             ("redis+cluster://u:s3cr3t@,h", None),
         ] {
-            let Err(error) = Address::parse(url) else { panic!("{url} was accepted") };
+            let Err(error) = Address::parse(url) else {
+                panic!("{url} was accepted")
+            };
             assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error}");
             if let Some(expected) = expected {
                 assert_eq!(error, expected, "{url}");

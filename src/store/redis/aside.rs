@@ -31,7 +31,11 @@ pub(super) async fn keep_clean(store: Weak<RedisStore>, bell: Arc<Notify>) {
 
 impl RedisStore {
     /// Notes that tokens of a consumer are put aside under an id.
-    pub(super) async fn enlist_aside(&self, consumer: &ConsumerKey, id: &str) -> Result<(), StoreError> {
+    pub(super) async fn enlist_aside(
+        &self,
+        consumer: &ConsumerKey,
+        id: &str,
+    ) -> Result<(), StoreError> {
         self.enlist(keys::ASIDE, &format!("{consumer} {id}")).await
     }
 
@@ -41,7 +45,10 @@ impl RedisStore {
                 Ok(true) if !self.client.is_stopped() => {}
                 Ok(_) => return,
                 Err(error) => {
-                    debug!(error = &error as &dyn std::error::Error, "tokens of deleted consumers stay for now");
+                    debug!(
+                        error = &error as &dyn std::error::Error,
+                        "tokens of deleted consumers stay for now"
+                    );
                     return;
                 }
             }
@@ -50,31 +57,44 @@ impl RedisStore {
 
     /// Removes some tokens; gives whether there may be more.
     async fn clean_some(&self) -> Result<bool, StoreError> {
-        let entries: Vec<String> = self.call(DELETING, cmd("ZRANGE").arg(keys::ASIDE).arg(0).arg(0)).await?;
-        let Some(entry) = entries.first() else { return Ok(false) };
-        let (consumer, id) =
-            entry.split_once(' ').ok_or_else(|| StoreError::new(StoreErrorKind::Unreadable, DELETING))?;
+        let entries: Vec<String> = self
+            .call(DELETING, cmd("ZRANGE").arg(keys::ASIDE).arg(0).arg(0))
+            .await?;
+        let Some(entry) = entries.first() else {
+            return Ok(false);
+        };
+        let (consumer, id) = entry
+            .split_once(' ')
+            .ok_or_else(|| StoreError::new(StoreErrorKind::Unreadable, DELETING))?;
         let consumer = owner(consumer.to_owned(), DELETING)?;
         let index = keys::aside(&consumer, id);
-        let names: Vec<String> = self.call(DELETING, cmd("ZRANGE").arg(&index).arg(0).arg(AT_ONCE - 1)).await?;
+        let names: Vec<String> = self
+            .call(DELETING, cmd("ZRANGE").arg(&index).arg(0).arg(AT_ONCE - 1))
+            .await?;
         if names.is_empty() {
             self.delist(keys::ASIDE, entry).await?;
             return Ok(true);
         }
         try_join_all(names.iter().map(|name| self.remove_old(&consumer, name))).await?;
-        let _removed: u64 = self.call(DELETING, cmd("ZREM").arg(&index).arg(&names)).await?;
+        let _removed: u64 = self
+            .call(DELETING, cmd("ZREM").arg(&index).arg(&names))
+            .await?;
         Ok(true)
     }
 
     async fn remove_old(&self, consumer: &ConsumerKey, name: &str) -> Result<(), StoreError> {
-        let Some(name) = Token::from_bytes(name.as_bytes()) else { return Ok(()) };
+        let Some(name) = Token::from_bytes(name.as_bytes()) else {
+            return Ok(());
+        };
         let record = keys::token(consumer, &name);
         let stored = self.fetch_one(DELETING, record.clone()).await?;
         let remove = scripts::delete_old_token(&record, &keys::tokens(consumer), name.as_str());
         if !self.call::<bool>(DELETING, &remove).await? {
             return Ok(());
         }
-        let user = stored.and_then(|bytes| Records::token_holders(&bytes).ok()).and_then(|(_, user)| user);
+        let user = stored
+            .and_then(|bytes| Records::token_holders(&bytes).ok())
+            .and_then(|(_, user)| user);
         self.release_token(&name, consumer, user.as_ref()).await
     }
 }

@@ -71,7 +71,10 @@ struct Batch<Q: Question> {
 impl<Q: Question> Batches<Q> {
     /// Questions that go to Redis by `client`.
     pub(super) fn new(client: Arc<Client>) -> Arc<Self> {
-        Arc::new(Self { client, queue: Mutex::default() })
+        Arc::new(Self {
+            client,
+            queue: Mutex::default(),
+        })
     }
 
     /// By what they go.
@@ -115,7 +118,10 @@ impl<Q: Question> Batches<Q> {
         };
         let next = Vec::with_capacity(queue.waiting.len());
         let waiting = std::mem::replace(&mut queue.waiting, next);
-        Some(Batch { waiting, deadline: since + self.client.timeout() })
+        Some(Batch {
+            waiting,
+            deadline: since + self.client.timeout(),
+        })
     }
 
     /// Leaves what waits to another runner.
@@ -134,25 +140,42 @@ impl<Q: Question> Batches<Q> {
         }
         let mut slots: Vec<Vec<Waiting<Q>>> = Vec::new();
         for waiting in batch.waiting {
-            match slots.iter_mut().find(|slot| keys::share_a_slot(slot[0].question.key(), waiting.question.key())) {
+            match slots
+                .iter_mut()
+                .find(|slot| keys::share_a_slot(slot[0].question.key(), waiting.question.key()))
+            {
                 Some(slot) => slot.push(waiting),
                 None => slots.push(vec![waiting]),
             }
         }
-        join_all(slots.into_iter().map(|slot| self.send_to_one_slot(slot, batch.deadline))).await;
+        join_all(
+            slots
+                .into_iter()
+                .map(|slot| self.send_to_one_slot(slot, batch.deadline)),
+        )
+        .await;
     }
 
     async fn send_to_one_slot(&self, waiting: Vec<Waiting<Q>>, deadline: Instant) {
         match Q::ask(&self.client, &waiting, deadline).await {
-            Ok(answers) => waiting.into_iter().zip(answers).for_each(|(one, answer)| one.answer(Ok(answer))),
+            Ok(answers) => waiting
+                .into_iter()
+                .zip(answers)
+                .for_each(|(one, answer)| one.answer(Ok(answer))),
             // A key of somebody else's making fails the command; it is not to fail those beside it.
             Err(Fault::WrongType) if waiting.len() > 1 => {
                 for one in waiting {
                     let outcome = Q::ask(&self.client, std::slice::from_ref(&one), deadline).await;
-                    one.answer(outcome.and_then(|answers| answers.into_iter().next().ok_or(Fault::Unexpected)));
+                    one.answer(
+                        outcome.and_then(|answers| {
+                            answers.into_iter().next().ok_or(Fault::Unexpected)
+                        }),
+                    );
                 }
             }
-            Err(fault) => waiting.into_iter().for_each(|one| one.answer(Err(fault.clone()))),
+            Err(fault) => waiting
+                .into_iter()
+                .for_each(|one| one.answer(Err(fault.clone()))),
         }
     }
 
@@ -191,7 +214,11 @@ impl<Q: Question> Drop for Stopped<'_, Q> {
 
 impl<Q: Question> Default for Queue<Q> {
     fn default() -> Self {
-        Self { waiting: Vec::new(), since: None, has_runner: false }
+        Self {
+            waiting: Vec::new(),
+            since: None,
+            has_runner: false,
+        }
     }
 }
 

@@ -55,12 +55,16 @@ impl RedisNonces {
     /// Claims a nonce.
     pub(super) async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
         if claim.timestamp <= claim.not_before {
-            return Ok(Claim::Fenced { not_before: claim.not_before });
+            return Ok(Claim::Fenced {
+                not_before: claim.not_before,
+            });
         }
         // A claim that could not be remembered is not claimed.
         let keep_for = claim.expires_at.since(claim.now).as_millis();
         if keep_for == 0 {
-            return Ok(Claim::Fenced { not_before: claim.timestamp });
+            return Ok(Claim::Fenced {
+                not_before: claim.timestamp,
+            });
         }
         let keep_for = u64::try_from(keep_for).unwrap_or(u64::MAX).min(LONGEST_MS);
         let claimed = self.0.ask(Entry::of(claim, keep_for)).await;
@@ -70,7 +74,11 @@ impl RedisNonces {
         // Asked last: a restart is noticed before the first command on a new connection, so whatever forgot earlier
         // claims and then answered this one has raised the fence by now.
         let fence = self.0.client().fence();
-        Ok(if claim.timestamp <= fence { Claim::Fenced { not_before: fence } } else { Claim::Fresh })
+        Ok(if claim.timestamp <= fence {
+            Claim::Fenced { not_before: fence }
+        } else {
+            Claim::Fresh
+        })
     }
 }
 
@@ -99,17 +107,27 @@ impl Question for Entry {
     }
 
     /// One script for all of them. It may be sent twice: each entry knows its holder.
-    async fn ask(client: &Client, waiting: &[Waiting<Self>], deadline: Instant) -> Result<Vec<bool>, Fault> {
+    async fn ask(
+        client: &Client,
+        waiting: &[Waiting<Self>],
+        deadline: Instant,
+    ) -> Result<Vec<bool>, Fault> {
         let entries = || waiting.iter().map(|waiting| &waiting.question);
-        let call = |command: Cmd| async move { client.call_by(&command, deadline, waiting.len()).await };
+        let call =
+            |command: Cmd| async move { client.call_by(&command, deadline, waiting.len()).await };
         let answer = match call(scripts::claim(entries())).await {
             // Redis forgot the script, or never saw it; nothing was done.
             Err(Fault::UnknownScript) => call(scripts::claim_with_source(entries())).await?,
             answer => answer?,
         };
         let answers: Vec<u8> = redis::from_redis_value(answer).map_err(|_| Fault::Unexpected)?;
-        let known = answers.len() == waiting.len() && answers.iter().all(|answer| matches!(answer, b'0' | b'1'));
-        if known { Ok(answers.into_iter().map(|answer| answer == b'1').collect()) } else { Err(Fault::Unexpected) }
+        let known = answers.len() == waiting.len()
+            && answers.iter().all(|answer| matches!(answer, b'0' | b'1'));
+        if known {
+            Ok(answers.into_iter().map(|answer| answer == b'1').collect())
+        } else {
+            Err(Fault::Unexpected)
+        }
     }
 }
 
@@ -137,7 +155,9 @@ mod tests {
 
     #[test]
     fn ids_of_checks_that_differ_anywhere_are_told_apart() {
-        let ids = (0..128).map(|bit| 1_u128 << bit).chain([0, u128::MAX, 1 | 1 << 64]);
+        let ids = (0..128)
+            .map(|bit| 1_u128 << bit)
+            .chain([0, u128::MAX, 1 | 1 << 64]);
         let holders: HashSet<_> = ids.clone().map(|id| folded(id.to_be_bytes())).collect();
         assert_eq!(holders.len(), ids.count());
     }

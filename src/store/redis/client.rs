@@ -51,7 +51,11 @@ impl Client {
         let servers = Arc::new(Servers::new(clock, config.fence_on_restart));
         let connector = Connector::new(address, config.timeout, servers);
         let first = connector.connect().await;
-        let client = Arc::new(Self::with(connector, config.connections.max(1), Arc::default()));
+        let client = Arc::new(Self::with(
+            connector,
+            config.connections.max(1),
+            Arc::default(),
+        ));
         match first {
             // A full pool has no use for it, and then it is not needed.
             Ok(connection) => drop(client.pool.add(connection)),
@@ -65,7 +69,11 @@ impl Client {
 
     /// The same client with connections of its own, which are served by the runtime from which this is called.
     pub(super) fn here(&self) -> Arc<Self> {
-        let client = Arc::new(Self::with(self.connector.clone(), CONNECTIONS_HERE, Arc::clone(&self.health)));
+        let client = Arc::new(Self::with(
+            self.connector.clone(),
+            CONNECTIONS_HERE,
+            Arc::clone(&self.health),
+        ));
         tokio::spawn(keep_fresh(Arc::downgrade(&client)));
         client
     }
@@ -82,21 +90,35 @@ impl Client {
             .idle_timeout(None)
             .error_sink(Box::new(refusals.clone()))
             .build_unchecked(connector.clone());
-        Self { pool, connector, health, refusals, attempts: connections + 1, stopped: AtomicBool::new(false) }
+        Self {
+            pool,
+            connector,
+            health,
+            refusals,
+            attempts: connections + 1,
+            stopped: AtomicBool::new(false),
+        }
     }
 
     /// Runs a command that may be sent twice.
     pub(super) async fn call(&self, command: &Cmd) -> Result<Value, Fault> {
-        self.call_by(command, Instant::now() + self.timeout(), 1).await
+        self.call_by(command, Instant::now() + self.timeout(), 1)
+            .await
     }
 
     /// The same until `deadline`, for as many calls as share the command.
-    pub(super) async fn call_by(&self, command: &Cmd, deadline: Instant, calls: usize) -> Result<Value, Fault> {
+    pub(super) async fn call_by(
+        &self,
+        command: &Cmd,
+        deadline: Instant,
+        calls: usize,
+    ) -> Result<Value, Fault> {
         self.check()?;
         let (sent, outcome) = self.attempt_until(deadline, command).await;
         match &outcome {
             Err(fault) if fault.is_outage() => {
-                self.health.failed(sent, fault, u32::try_from(calls).unwrap_or(u32::MAX));
+                self.health
+                    .failed(sent, fault, u32::try_from(calls).unwrap_or(u32::MAX));
             }
             Ok(_) | Err(_) => self.health.answered(),
         }
@@ -144,7 +166,11 @@ impl Client {
     }
 
     /// What came of the last attempt, and when that was sent.
-    async fn attempt_until(&self, deadline: Instant, command: &Cmd) -> (Sent, Result<Value, Fault>) {
+    async fn attempt_until(
+        &self,
+        deadline: Instant,
+        command: &Cmd,
+    ) -> (Sent, Result<Value, Fault>) {
         let mut attempt = 1;
         loop {
             let sent = self.health.sending();
@@ -154,7 +180,11 @@ impl Client {
             };
             debug!(cause = %fault, attempt, "trying another connection to Redis");
             attempt += 1;
-            let pause = if matches!(fault, Fault::Unreachable(_)) { RECONNECT_PAUSE } else { Duration::ZERO };
+            let pause = if matches!(fault, Fault::Unreachable(_)) {
+                RECONNECT_PAUSE
+            } else {
+                Duration::ZERO
+            };
             if timeout_at(deadline, sleep(pause)).await.is_err() {
                 return (sent, Err(fault));
             }
@@ -202,10 +232,13 @@ impl Client {
     /// Redis, so nobody is told.
     async fn refresh(&self) {
         let deadline = Instant::now() + self.timeout();
-        let asked = self.connections().into_iter().map(|mut connection| async move {
-            // It marks itself broken when it does not answer.
-            connection.run(&cmd("PING"), deadline).await
-        });
+        let asked = self
+            .connections()
+            .into_iter()
+            .map(|mut connection| async move {
+                // It marks itself broken when it does not answer.
+                connection.run(&cmd("PING"), deadline).await
+            });
         if join_all(asked).await.iter().any(Result::is_err) {
             // A broken one leaves the pool when it is checked out.
             drop(self.connections());
@@ -216,7 +249,9 @@ impl Client {
     /// waits meanwhile.
     fn connections(&self) -> Vec<Connection> {
         let held: Vec<_> = std::iter::from_fn(|| self.pool.get().now_or_never()?.ok()).collect();
-        held.iter().map(|connection| Connection::clone(connection)).collect()
+        held.iter()
+            .map(|connection| Connection::clone(connection))
+            .collect()
     }
 
     /// Probes once and notes what came of it.
@@ -274,7 +309,12 @@ struct RefusalsInner {
 impl Refusals {
     /// Why the last one failed.
     fn last(&self) -> Fault {
-        self.0.last.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or(Fault::Timeout)
+        self.0
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .unwrap_or(Fault::Timeout)
     }
 
     /// Returns when the next one fails; counts from the call, not from the first poll.

@@ -67,9 +67,15 @@ impl Connection {
             Link::Node(_) => vec![info(self.run(&cmd("INFO"), deadline).await?)?],
             Link::Cluster(cluster) => {
                 let primaries = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-                let answer = timeout_at(deadline, cluster.route_command(cmd("INFO"), primaries)).await;
-                let Value::Map(answers) = answer.map_err(|_| Fault::Timeout)?? else { return Err(Fault::Unexpected) };
-                answers.into_iter().map(|(_, answer)| info(answer)).collect::<Result<_, _>>()?
+                let answer =
+                    timeout_at(deadline, cluster.route_command(cmd("INFO"), primaries)).await;
+                let Value::Map(answers) = answer.map_err(|_| Fault::Timeout)?? else {
+                    return Err(Fault::Unexpected);
+                };
+                answers
+                    .into_iter()
+                    .map(|(_, answer)| info(answer))
+                    .collect::<Result<_, _>>()?
             }
         };
         let in_cluster = matches!(self.link, Link::Cluster(_));
@@ -101,7 +107,12 @@ impl Connector {
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(response_timeout));
         let address = address.with_response_timeout(response_timeout);
-        Self { address, response_timeout, config, servers }
+        Self {
+            address,
+            response_timeout,
+            config,
+            servers,
+        }
     }
 
     /// The longest that a command may take.
@@ -122,7 +133,10 @@ impl Connector {
     async fn dial(&self) -> Result<Link, Fault> {
         match &self.address {
             Address::Node(client) => self.dial_node(client).await,
-            Address::Sentinel(sentinels) => self.dial_node(&sentinels.primary(&self.config).await?).await,
+            Address::Sentinel(sentinels) => {
+                self.dial_node(&sentinels.primary(&self.config).await?)
+                    .await
+            }
             Address::Cluster(cluster) => {
                 let client = cluster.client(CONNECT_TIMEOUT)?;
                 Ok(Link::Cluster(client.get_async_connection().await?))
@@ -131,7 +145,11 @@ impl Connector {
     }
 
     async fn dial_node(&self, client: &redis::Client) -> Result<Link, Fault> {
-        Ok(Link::Node(client.get_multiplexed_async_connection_with_config(&self.config).await?))
+        Ok(Link::Node(
+            client
+                .get_multiplexed_async_connection_with_config(&self.config)
+                .await?,
+        ))
     }
 }
 
@@ -142,16 +160,25 @@ impl bb8::ManageConnection for Connector {
     /// A new connection is handed out only after its server was found usable, and known or noted as a new one.
     async fn connect(&self) -> Result<Connection, Fault> {
         let connect = async {
-            let mut connection = Connection { link: self.dial().await?, broken: Arc::default() };
+            let mut connection = Connection {
+                link: self.dial().await?,
+                broken: Arc::default(),
+            };
             let infos = connection.inspect(Instant::now() + CONNECT_TIMEOUT).await?;
             self.servers.observe(&infos);
             Ok(connection)
         };
-        timeout(CONNECT_TIMEOUT, connect).await.unwrap_or(Err(Fault::Timeout))
+        timeout(CONNECT_TIMEOUT, connect)
+            .await
+            .unwrap_or(Err(Fault::Timeout))
     }
 
     async fn is_valid(&self, connection: &mut Connection) -> Result<(), Fault> {
-        if connection.is_broken() { Err(Fault::Broken) } else { Ok(()) }
+        if connection.is_broken() {
+            Err(Fault::Broken)
+        } else {
+            Ok(())
+        }
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {

@@ -7,7 +7,8 @@ use redis::cmd;
 
 use super::{DELETING, KEEPING, LONGEST_MS, RedisStore, keys, scripts};
 use crate::model::{
-    AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId, Username,
+    AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId,
+    Username,
 };
 use crate::store::record::Records;
 use crate::store::{AttemptCounter, Store, StoreError, TokenHolder};
@@ -27,11 +28,19 @@ impl Store for RedisStore {
     }
 
     async fn consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
-        let bytes = self.fetch_one("looking up a consumer", keys::consumer(key)).await?;
-        bytes.map(|bytes| self.records.decode_consumer(key, &bytes)).transpose()
+        let bytes = self
+            .fetch_one("looking up a consumer", keys::consumer(key))
+            .await?;
+        bytes
+            .map(|bytes| self.records.decode_consumer(key, &bytes))
+            .transpose()
     }
 
-    async fn consumers(&self, after: Option<&ConsumerKey>, limit: usize) -> Result<Vec<Consumer>, StoreError> {
+    async fn consumers(
+        &self,
+        after: Option<&ConsumerKey>,
+        limit: usize,
+    ) -> Result<Vec<Consumer>, StoreError> {
         self.list_consumers(after, limit).await
     }
 
@@ -73,7 +82,9 @@ impl Store for RedisStore {
 
     async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
         let bytes = self.fetch_one("looking up a user", keys::user(id)).await?;
-        bytes.map(|bytes| self.records.decode_user(id, &bytes)).transpose()
+        bytes
+            .map(|bytes| self.records.decode_user(id, &bytes))
+            .transpose()
     }
 
     async fn user_named(&self, username: &Username) -> Result<Option<User>, StoreError> {
@@ -92,7 +103,11 @@ impl Store for RedisStore {
         self.swap_request_token(token).await
     }
 
-    async fn exchange_request_token(&self, used: &RequestToken, issued: &AccessToken) -> Result<(), StoreError> {
+    async fn exchange_request_token(
+        &self,
+        used: &RequestToken,
+        issued: &AccessToken,
+    ) -> Result<(), StoreError> {
         self.exchange(used, issued).await
     }
 
@@ -102,30 +117,52 @@ impl Store for RedisStore {
 
     async fn create_session(&self, session: &Session) -> Result<(), StoreError> {
         let mut set = cmd("SET");
-        set.arg(keys::session(&session.id)).arg(Records::encode_session(session)?);
+        set.arg(keys::session(&session.id))
+            .arg(Records::encode_session(session)?);
         set.arg("PX").arg(self.millis_until(session.expires_at));
         self.call(KEEPING, &set).await
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        let bytes = self.fetch_one("looking up a session", keys::session(id)).await?;
-        let session = bytes.map(|bytes| Records::decode_session(id, &bytes)).transpose()?;
+        let bytes = self
+            .fetch_one("looking up a session", keys::session(id))
+            .await?;
+        let session = bytes
+            .map(|bytes| Records::decode_session(id, &bytes))
+            .transpose()?;
         Ok(session.filter(|session| session.expires_at > self.clock.now()))
     }
 
     async fn delete_session(&self, id: &SessionId) -> Result<(), StoreError> {
-        let _removed: u64 = self.call(DELETING, cmd("DEL").arg(keys::session(id))).await?;
+        let _removed: u64 = self
+            .call(DELETING, cmd("DEL").arg(keys::session(id)))
+            .await?;
         Ok(())
     }
 
-    async fn count_attempt(&self, counter: &AttemptCounter, window: Duration) -> Result<u64, StoreError> {
-        let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).clamp(1, LONGEST_MS);
-        self.call(COUNTING, &scripts::count(&keys::attempts(counter), window)).await
+    async fn count_attempt(
+        &self,
+        counter: &AttemptCounter,
+        window: Duration,
+    ) -> Result<u64, StoreError> {
+        let window = u64::try_from(window.as_millis())
+            .unwrap_or(u64::MAX)
+            .clamp(1, LONGEST_MS);
+        self.call(COUNTING, &scripts::count(&keys::attempts(counter), window))
+            .await
     }
 
-    async fn take_attempts_back(&self, counter: &AttemptCounter, attempts: u64) -> Result<(), StoreError> {
+    async fn take_attempts_back(
+        &self,
+        counter: &AttemptCounter,
+        attempts: u64,
+    ) -> Result<(), StoreError> {
         let done = keys::taken_back(counter, self.records.draw_id());
-        self.change(COUNTING, &scripts::take_back(&keys::attempts(counter), &done, attempts)).await
+        self.change(
+            COUNTING,
+            &scripts::take_back(&keys::attempts(counter), &done, attempts),
+        )
+        .await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

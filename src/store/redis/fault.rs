@@ -93,17 +93,27 @@ impl Fault {
 
     /// Whether another connection may do better at once.
     pub(super) const fn is_worth_a_retry(&self) -> bool {
-        matches!(self, Self::Io(_) | Self::NotPrimary | Self::PrimaryLost | Self::Unreachable(_))
+        matches!(
+            self,
+            Self::Io(_) | Self::NotPrimary | Self::PrimaryLost | Self::Unreachable(_)
+        )
     }
 
     /// Whether it says that the server can not be used, rather than that it refused one command.
     pub(super) const fn is_outage(&self) -> bool {
-        self.breaks_connection() || matches!(self, Self::Unreachable(_) | Self::NoSentinel | Self::ClusterDown)
+        self.breaks_connection()
+            || matches!(
+                self,
+                Self::Unreachable(_) | Self::NoSentinel | Self::ClusterDown
+            )
     }
 }
 
 impl From<RedisError> for Fault {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not named here is named by its code below")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is not named here is named by its code below"
+    )]
     fn from(error: RedisError) -> Self {
         if error.is_timeout() {
             return Self::Timeout;

@@ -39,7 +39,11 @@ impl Health {
         if !self.is_down() {
             return Ok(());
         }
-        let cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let cause = self
+            .cause
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         Err(Fault::Down(Box::new(cause.unwrap_or(Fault::Timeout))))
     }
 
@@ -67,7 +71,12 @@ impl Health {
         if self.sending().0 != sent.0 {
             return;
         }
-        if self.failures.fetch_add(calls, Ordering::Relaxed).saturating_add(calls) >= FAILURES_TO_GO_DOWN {
+        if self
+            .failures
+            .fetch_add(calls, Ordering::Relaxed)
+            .saturating_add(calls)
+            >= FAILURES_TO_GO_DOWN
+        {
             self.go_down(fault);
         }
     }

@@ -26,13 +26,21 @@ impl RedisHere {
         let client = store.client.here();
         let claims = RedisNonces::new(Arc::clone(&client));
         let lookups = Lookups::new(client, Arc::clone(&store.records));
-        Self { store, claims, lookups }
+        Self {
+            store,
+            claims,
+            lookups,
+        }
     }
 }
 
 #[async_trait]
 impl CheckStore for RedisHere {
-    async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
+    async fn credentials(
+        &self,
+        consumer: &ConsumerKey,
+        token: Option<&Token>,
+    ) -> Result<Credentials, StoreError> {
         self.lookups.credentials(consumer, token).await
     }
 

@@ -26,7 +26,11 @@ pub(super) fn consumer(key: &ConsumerKey) -> String {
 
 /// The record of a consumer's token.
 pub(super) fn token(consumer: &ConsumerKey, token: &Token) -> String {
-    format!("countersign:{{{}}}:token:{}", encode(consumer.as_str()), encode(token.as_str()))
+    format!(
+        "countersign:{{{}}}:token:{}",
+        encode(consumer.as_str()),
+        encode(token.as_str())
+    )
 }
 
 /// The index of a consumer's tokens.
@@ -36,7 +40,11 @@ pub(super) fn tokens(consumer: &ConsumerKey) -> String {
 
 /// An index of tokens that an earlier consumer of that key had, put aside under an id.
 pub(super) fn aside(consumer: &ConsumerKey, id: &str) -> String {
-    format!("countersign:{{{}}}:aside:{}", encode(consumer.as_str()), encode(id))
+    format!(
+        "countersign:{{{}}}:aside:{}",
+        encode(consumer.as_str()),
+        encode(id)
+    )
 }
 
 /// The id of a consumer's deletion.
@@ -46,7 +54,11 @@ pub(super) fn deleted(consumer: &ConsumerKey) -> String {
 
 /// The record of a consumer's temporary credentials.
 pub(super) fn request(consumer: &ConsumerKey, token: &Token) -> String {
-    format!("countersign:{{{}}}:request:{}", encode(consumer.as_str()), encode(token.as_str()))
+    format!(
+        "countersign:{{{}}}:request:{}",
+        encode(consumer.as_str()),
+        encode(token.as_str())
+    )
 }
 
 /// A part of the nonces that a consumer claimed with one timestamp. Made for each check, so without a detour.
@@ -93,7 +105,11 @@ pub(super) fn user_tokens(id: &UserId) -> String {
 
 /// That a user is barred from a username, which is in lower case.
 pub(super) fn barred(id: &UserId, username: &str) -> String {
-    format!("countersign:{{{}}}:barred:{}", encode(id.as_str()), encode(username))
+    format!(
+        "countersign:{{{}}}:barred:{}",
+        encode(id.as_str()),
+        encode(username)
+    )
 }
 
 /// Who has a username, which is in lower case.
@@ -103,18 +119,28 @@ pub(super) fn username(username: &str) -> String {
 
 /// A session.
 pub(super) fn session(id: &SessionId) -> String {
-    let hex: String = id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = id
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("countersign:{{{hex}}}:session")
 }
 
 /// A counter of attempts.
 pub(super) fn attempts(counter: &AttemptCounter) -> String {
-    format!("countersign:{{{:032x}}}:attempts", u128::from_be_bytes(*counter.as_bytes()))
+    format!(
+        "countersign:{{{:032x}}}:attempts",
+        u128::from_be_bytes(*counter.as_bytes())
+    )
 }
 
 /// That attempts were taken back from a counter.
 pub(super) fn taken_back(counter: &AttemptCounter, id: u128) -> String {
-    format!("countersign:{{{:032x}}}:taken-back:{id:032x}", u128::from_be_bytes(*counter.as_bytes()))
+    format!(
+        "countersign:{{{:032x}}}:taken-back:{id:032x}",
+        u128::from_be_bytes(*counter.as_bytes())
+    )
 }
 
 fn encode(text: &str) -> impl std::fmt::Display {
@@ -122,7 +148,11 @@ fn encode(text: &str) -> impl std::fmt::Display {
 }
 
 /// Everything but the unreserved characters of RFC 3986: neither the braces of a hash tag nor a colon stays.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 #[cfg(test)]
 mod tests {
@@ -135,13 +165,17 @@ mod tests {
         let tag = "countersign:{a%7D%7Bb%3Ac}:";
         assert_eq!(consumer(&ck), format!("{tag}consumer"));
         assert_eq!(token(&ck, &t), format!("{tag}token:t%3A%7Bx%7D"));
-        assert_eq!(nonces(&ck, 1_700_000_000, 31), format!("{tag}nonces:1700000000:1f"));
+        assert_eq!(
+            nonces(&ck, 1_700_000_000, 31),
+            format!("{tag}nonces:1700000000:1f")
+        );
         assert_eq!(owner(&t), "countersign:{t%3A%7Bx%7D}:owner");
     }
 
     #[test]
     fn keys_share_a_slot_by_their_consumer_alone() {
-        let of = |consumer: &str, timestamp| nonces(&ConsumerKey::new(consumer).unwrap(), timestamp, 0);
+        let of =
+            |consumer: &str, timestamp| nonces(&ConsumerKey::new(consumer).unwrap(), timestamp, 0);
         assert!(share_a_slot(&of("a}b", 1), &of("a}b", 2)));
         assert!(!share_a_slot(&of("a}b", 1), &of("a}c", 1)));
         assert!(!share_a_slot(&of("a", 1), &of("ab", 1)));

@@ -33,7 +33,10 @@ struct Reading(Vec<String>);
 impl Lookups {
     /// Look-ups of `records` that go to Redis by `client`.
     pub(super) fn new(client: Arc<Client>, records: Arc<Records>) -> Self {
-        Self { batches: Batches::new(client), records }
+        Self {
+            batches: Batches::new(client),
+            records,
+        }
     }
 
     /// Looks up a consumer and, if one is asked for, its token and the standing of that token's user.
@@ -47,29 +50,47 @@ impl Lookups {
         let mut found = self.read(keys).await?.into_iter();
         let stored_consumer = found.next().flatten();
         let stored_token = found.next().flatten();
-        let consumer_record = self.records.found_consumer(consumer, stored_consumer.as_deref())?.map(Arc::new);
+        let consumer_record = self
+            .records
+            .found_consumer(consumer, stored_consumer.as_deref())?
+            .map(Arc::new);
         let Some(asked) = token else {
-            return Ok(Credentials { consumer: consumer_record, ..Credentials::default() });
+            return Ok(Credentials {
+                consumer: consumer_record,
+                ..Credentials::default()
+            });
         };
         let token = self.records.found_token(asked, stored_token.as_deref())?;
         let token = token.map(|token| owned(consumer, token)).transpose()?;
         let user = self.standing(asked, token.as_ref()).await?;
-        Ok(Credentials { consumer: consumer_record, token: token.map(Arc::new), user })
+        Ok(Credentials {
+            consumer: consumer_record,
+            token: token.map(Arc::new),
+            user,
+        })
     }
 
     /// The standing of the user of a token. Of a token that is not there, or acts for nobody, as much is read: how long it
     /// takes must not tell which tokens there are.
-    async fn standing(&self, asked: &Token, token: Option<&AccessToken>) -> Result<UserStanding, StoreError> {
+    async fn standing(
+        &self,
+        asked: &Token,
+        token: Option<&AccessToken>,
+    ) -> Result<UserStanding, StoreError> {
         let user = token.and_then(|token| token.user_id.as_ref());
         let key = user.map_or_else(|| keys::nobody(asked), keys::user);
         let answer = self.batches.client().call(cmd("GET").arg(key)).await;
-        let answer = answer.and_then(|value| redis::from_redis_value(value).map_err(|_| Fault::Unexpected));
+        let answer =
+            answer.and_then(|value| redis::from_redis_value(value).map_err(|_| Fault::Unexpected));
         let bytes: Option<Vec<u8>> = answer.map_err(|fault| fault.during(LOOKING_UP))?;
         self.records.found_standing(user.zip(bytes.as_deref()))
     }
 
     async fn read(&self, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.batches.ask(Reading(keys)).await.map_err(|fault| fault.during(LOOKING_UP))
+        self.batches
+            .ask(Reading(keys))
+            .await
+            .map_err(|fault| fault.during(LOOKING_UP))
     }
 }
 
@@ -83,18 +104,29 @@ impl Question for Reading {
         &self.0[0]
     }
 
-    async fn ask(client: &Client, waiting: &[Waiting<Self>], deadline: Instant) -> Result<Vec<Self::Answer>, Fault> {
+    async fn ask(
+        client: &Client,
+        waiting: &[Waiting<Self>],
+        deadline: Instant,
+    ) -> Result<Vec<Self::Answer>, Fault> {
         let mut read = cmd("MGET");
-        waiting.iter().flat_map(|waiting| &waiting.question.0).for_each(|key| {
-            read.arg(key);
-        });
+        waiting
+            .iter()
+            .flat_map(|waiting| &waiting.question.0)
+            .for_each(|key| {
+                read.arg(key);
+            });
         let answer = client.call_by(&read, deadline, waiting.len()).await?;
-        let found: Vec<Option<Vec<u8>>> = redis::from_redis_value(answer).map_err(|_| Fault::Unexpected)?;
+        let found: Vec<Option<Vec<u8>>> =
+            redis::from_redis_value(answer).map_err(|_| Fault::Unexpected)?;
         let asked: usize = waiting.iter().map(|waiting| waiting.question.0.len()).sum();
         if found.len() != asked {
             return Err(Fault::Unexpected);
         }
         let mut found = found.into_iter();
-        Ok(waiting.iter().map(|waiting| found.by_ref().take(waiting.question.0.len()).collect()).collect())
+        Ok(waiting
+            .iter()
+            .map(|waiting| found.by_ref().take(waiting.question.0.len()).collect())
+            .collect())
     }
 }

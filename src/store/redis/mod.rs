@@ -92,7 +92,8 @@ use self::notices::Notices;
 use super::changes::may_have_changed;
 use super::record::Records;
 use super::{
-    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind, StoreStatus,
+    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind,
+    StoreStatus,
 };
 use crate::clock::{Clock, Entropy, UnixTime};
 use crate::config::StoreConfig;
@@ -126,8 +127,9 @@ impl RedisStore {
         clock: Arc<dyn Clock>,
         entropy: &dyn Entropy,
     ) -> Result<Arc<Self>, StoreError> {
-        let address = Address::parse(url)
-            .map_err(|error| StoreError::new(StoreErrorKind::Unusable, "reading store.url").because(error))?;
+        let address = Address::parse(url).map_err(|error| {
+            StoreError::new(StoreErrorKind::Unusable, "reading store.url").because(error)
+        })?;
         let client = Client::open(address.clone(), config, Arc::clone(&clock))
             .await
             .map_err(|fault| fault.during("connecting to Redis"))?;
@@ -136,8 +138,19 @@ impl RedisStore {
         let claims = RedisNonces::new(Arc::clone(&client));
         let records = Arc::new(records);
         let lookups = Lookups::new(Arc::clone(&client), Arc::clone(&records));
-        let store = Arc::new(Self { records, client, claims, lookups, notices, clock, put_aside });
-        tokio::spawn(aside::keep_clean(Arc::downgrade(&store), Arc::clone(&store.put_aside)));
+        let store = Arc::new(Self {
+            records,
+            client,
+            claims,
+            lookups,
+            notices,
+            clock,
+            put_aside,
+        });
+        tokio::spawn(aside::keep_clean(
+            Arc::downgrade(&store),
+            Arc::clone(&store.put_aside),
+        ));
         Ok(store)
     }
 
@@ -158,18 +171,38 @@ impl RedisStore {
         outcome
     }
 
-    async fn call<T: FromRedisValue>(&self, context: &'static str, command: &Cmd) -> Result<T, StoreError> {
-        let value = self.client.call(command).await.map_err(|fault| fault.during(context))?;
+    async fn call<T: FromRedisValue>(
+        &self,
+        context: &'static str,
+        command: &Cmd,
+    ) -> Result<T, StoreError> {
+        let value = self
+            .client
+            .call(command)
+            .await
+            .map_err(|fault| fault.during(context))?;
         redis::from_redis_value(value).map_err(|_| Fault::Unexpected.during(context))
     }
 
     /// Reads records whose keys are in one slot, in one round trip.
-    async fn fetch(&self, context: &'static str, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+    async fn fetch(
+        &self,
+        context: &'static str,
+        keys: &[String],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let found: Vec<Option<Vec<u8>>> = self.call(context, cmd("MGET").arg(keys)).await?;
-        if found.len() == keys.len() { Ok(found) } else { Err(Fault::Unexpected.during(context)) }
+        if found.len() == keys.len() {
+            Ok(found)
+        } else {
+            Err(Fault::Unexpected.during(context))
+        }
     }
 
-    async fn fetch_one(&self, context: &'static str, key: String) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn fetch_one(
+        &self,
+        context: &'static str,
+        key: String,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.fetch(context, &[key]).await?.pop().flatten())
     }
 
@@ -183,18 +216,25 @@ impl RedisStore {
     }
 
     async fn swap(&self, key: &str, before: &[u8], bytes: &[u8]) -> Result<(), StoreError> {
-        self.change(CHANGING, &scripts::swap(key, before, bytes, None)).await
+        self.change(CHANGING, &scripts::swap(key, before, bytes, None))
+            .await
     }
 
     /// For how many milliseconds from now something is kept; Redis takes no 0.
     fn millis_until(&self, end: UnixTime) -> u64 {
-        u64::try_from(end.since(self.clock.now()).as_millis()).unwrap_or(u64::MAX).clamp(1, LONGEST_MS)
+        u64::try_from(end.since(self.clock.now()).as_millis())
+            .unwrap_or(u64::MAX)
+            .clamp(1, LONGEST_MS)
     }
 }
 
 #[async_trait]
 impl CheckStore for RedisStore {
-    async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
+    async fn credentials(
+        &self,
+        consumer: &ConsumerKey,
+        token: Option<&Token>,
+    ) -> Result<Credentials, StoreError> {
         self.lookups.credentials(consumer, token).await
     }
 
@@ -214,7 +254,10 @@ impl CheckStore for RedisStore {
 #[async_trait]
 impl Pulse for RedisStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.client.ping().await.map_err(|fault| fault.during("asking whether Redis can be written"))
+        self.client
+            .ping()
+            .await
+            .map_err(|fault| fault.during("asking whether Redis can be written"))
     }
 
     fn status(&self) -> StoreStatus {
@@ -243,7 +286,11 @@ fn owned(consumer: &ConsumerKey, token: AccessToken) -> Result<AccessToken, Stor
 }
 
 fn follows(stored: u64, new: u64) -> Result<(), StoreError> {
-    if stored.checked_add(1) == Some(new) { Ok(()) } else { Err(conflict()) }
+    if stored.checked_add(1) == Some(new) {
+        Ok(())
+    } else {
+        Err(conflict())
+    }
 }
 
 fn conflict() -> StoreError {
@@ -252,7 +299,8 @@ fn conflict() -> StoreError {
 
 /// The consumer key that is kept as the owner of something.
 fn owner(text: String, context: &'static str) -> Result<ConsumerKey, StoreError> {
-    ConsumerKey::new(text).map_err(|error| StoreError::new(StoreErrorKind::Unreadable, context).because(error))
+    ConsumerKey::new(text)
+        .map_err(|error| StoreError::new(StoreErrorKind::Unreadable, context).because(error))
 }
 
 const LOOKING_UP: &str = "looking up credentials";

@@ -73,8 +73,11 @@ impl Notices {
     pub(super) fn listen(address: Address, client: &Arc<Client>, entropy: &dyn Entropy) -> Self {
         let mut id = [0; 16];
         entropy.fill(&mut id);
-        let (changes, heard, owes) =
-            (Arc::<Changes>::default(), Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (changes, heard, owes) = (
+            Arc::<Changes>::default(),
+            Arc::<AtomicBool>::default(),
+            Arc::<AtomicBool>::default(),
+        );
         let runtime = Handle::current();
         let listener = Listener {
             address,
@@ -85,7 +88,15 @@ impl Notices {
             beats: format!("{CHANNEL}:{:032x}", u128::from_be_bytes(id)),
         };
         let listener = runtime.spawn(listener.run()).abort_handle();
-        Self { client: Arc::clone(client), changes, heard, untold: Arc::default(), owes, runtime, listener }
+        Self {
+            client: Arc::clone(client),
+            changes,
+            heard,
+            untold: Arc::default(),
+            owes,
+            runtime,
+            listener,
+        }
     }
 
     /// Whom this process tells.
@@ -95,7 +106,10 @@ impl Notices {
 
     /// Says that a change is about to be made.
     pub(super) const fn changing(&self, change: Change) -> Changing<'_> {
-        Changing { notices: self, change: Some(change) }
+        Changing {
+            notices: self,
+            change: Some(change),
+        }
     }
 
     /// Whether changes of other replicas are not heard now.
@@ -119,7 +133,11 @@ impl Notices {
     fn tell(&self, change: &Change) -> impl Future<Output = ()> + Send + 'static {
         self.changes.tell(change);
         let (message, changed) = (publish(CHANNEL, &written(change)), change.kind());
-        let (client, untold, owes) = (Arc::clone(&self.client), Arc::clone(&self.untold), Arc::clone(&self.owes));
+        let (client, untold, owes) = (
+            Arc::clone(&self.client),
+            Arc::clone(&self.untold),
+            Arc::clone(&self.owes),
+        );
         async move {
             if let Err(cause) = client.call(&message).await {
                 untold.fetch_add(1, Ordering::Relaxed);
@@ -154,10 +172,15 @@ impl Changing<'_> {
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        let Some(change) = self.change.take() else { return };
+        let Some(change) = self.change.take() else {
+            return;
+        };
         let told = self.notices.tell(&change);
         // What was sent to Redis may not be done yet: copies that were taken in between are old too.
-        let (changes, limit) = (Arc::clone(&self.notices.changes), self.notices.client.timeout());
+        let (changes, limit) = (
+            Arc::clone(&self.notices.changes),
+            self.notices.client.timeout(),
+        );
         self.notices.runtime.spawn(async move {
             sleep(limit).await;
             changes.tell(&change);
@@ -173,7 +196,10 @@ impl Listener {
     async fn run(self) {
         let (mut pause, mut said) = (FIRST_PAUSE, false);
         for turn in 0.. {
-            let cause = match timeout(CONNECT_TIMEOUT, self.connect(turn)).await.unwrap_or(Err(Fault::Timeout)) {
+            let cause = match timeout(CONNECT_TIMEOUT, self.connect(turn))
+                .await
+                .unwrap_or(Err(Fault::Timeout))
+            {
                 Ok(messages) => self.follow(messages).await,
                 Err(cause) => cause,
             };
@@ -230,7 +256,11 @@ impl Listener {
     /// Tells everybody that everything changed, if some change could not be told.
     async fn pay(&self) {
         if self.owes.swap(false, Ordering::Relaxed)
-            && self.client.call(&publish(CHANNEL, &written(&Change::Everything))).await.is_err()
+            && self
+                .client
+                .call(&publish(CHANNEL, &written(&Change::Everything)))
+                .await
+                .is_err()
         {
             self.owes.store(true, Ordering::Relaxed);
         }
@@ -303,8 +333,19 @@ mod tests {
 
     #[test]
     fn what_can_not_be_read_is_everything() {
-        for message in [&b""[..], b"*", b"c", b"t\xFF", b"u\n", b"x-from-a-newer-version"] {
-            assert_eq!(parse(message).unwrap_or(Change::Everything), Change::Everything, "{message:?}");
+        for message in [
+            &b""[..],
+            b"*",
+            b"c",
+            b"t\xFF",
+            b"u\n",
+            b"x-from-a-newer-version",
+        ] {
+            assert_eq!(
+                parse(message).unwrap_or(Change::Everything),
+                Change::Everything,
+                "{message:?}"
+            );
         }
         assert_eq!(parse(written(&Change::Everything).as_bytes()), None);
     }

@@ -54,12 +54,22 @@ impl ProviderConsumers {
     /// When `url` is not the address of one server, or the server can not be reached.
     pub async fn open(url: &str, namespace: &str) -> Result<Self, StoreError> {
         let context = "connecting to the provider's Redis";
-        let unusable = |error: AddressError| StoreError::new(StoreErrorKind::Unusable, context).because(error);
+        let unusable =
+            |error: AddressError| StoreError::new(StoreErrorKind::Unusable, context).because(error);
         let Address::Node(client) = Address::parse(url).map_err(unusable)? else {
-            return Err(StoreError::new(StoreErrorKind::Unusable, "reading the provider's Redis needs redis://HOST"));
+            return Err(StoreError::new(
+                StoreErrorKind::Unusable,
+                "reading the provider's Redis needs redis://HOST",
+            ));
         };
-        let connection = connect(&client).await.map_err(|error| Fault::from(error).during(context))?;
-        Ok(Self { connection, namespace: namespace.to_owned(), cursor: Some(0) })
+        let connection = connect(&client)
+            .await
+            .map_err(|error| Fault::from(error).during(context))?;
+        Ok(Self {
+            connection,
+            namespace: namespace.to_owned(),
+            cursor: Some(0),
+        })
     }
 
     /// How many consumers there are.
@@ -75,26 +85,38 @@ impl ProviderConsumers {
     /// # Errors
     /// As [`Self::count`].
     pub async fn next_page(&mut self) -> Result<Option<Vec<ProviderConsumer>>, StoreError> {
-        let Some(cursor) = self.cursor else { return Ok(None) };
+        let Some(cursor) = self.cursor else {
+            return Ok(None);
+        };
         let mut scan = cmd("HSCAN");
-        scan.arg(self.secrets_key()).arg(cursor).arg("COUNT").arg(PAGE);
+        scan.arg(self.secrets_key())
+            .arg(cursor)
+            .arg("COUNT")
+            .arg(PAGE);
         let (next, found): (u64, Vec<Field>) = self.call(&scan).await?;
         self.cursor = (next != 0).then_some(next);
         if found.is_empty() {
             return Ok(Some(Vec::new()));
         }
         let mut ask = cmd("HMGET");
-        ask.arg(format!("{}-app_info", self.namespace)).arg(found.iter().map(|(key, _)| key).collect::<Vec<_>>());
+        ask.arg(format!("{}-app_info", self.namespace))
+            .arg(found.iter().map(|(key, _)| key).collect::<Vec<_>>());
         let infos: Vec<Option<Vec<u8>>> = self.call(&ask).await?;
         let consumers = found.into_iter().zip(infos);
-        let consumers =
-            consumers.map(|((key, secret), app_info)| ProviderConsumer { key, secret: Secret::new(secret), app_info });
+        let consumers = consumers.map(|((key, secret), app_info)| ProviderConsumer {
+            key,
+            secret: Secret::new(secret),
+            app_info,
+        });
         Ok(Some(consumers.collect()))
     }
 
     async fn call<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, StoreError> {
         let context = "reading the provider's consumers";
-        command.query_async(&mut self.connection).await.map_err(|error| Fault::from(error).during(context))
+        command
+            .query_async(&mut self.connection)
+            .await
+            .map_err(|error| Fault::from(error).during(context))
     }
 
     fn secrets_key(&self) -> String {
@@ -104,7 +126,9 @@ impl ProviderConsumers {
 
 impl fmt::Debug for ProviderConsumers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProviderConsumers").field("namespace", &self.namespace).finish_non_exhaustive()
+        f.debug_struct("ProviderConsumers")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,7 +136,9 @@ async fn connect(client: &Client) -> redis::RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(RESPONSE_TIMEOUT));
-    client.get_multiplexed_async_connection_with_config(&config).await
+    client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
 }
 
 /// About how many consumers are asked for at once: few enough that Redis serves others in between.

@@ -11,11 +11,21 @@ impl RedisStore {
     pub(super) async fn keep_request_token(&self, token: &RequestToken) -> Result<(), StoreError> {
         let bytes = self.records.encode_request_token(token)?;
         let consumer = token.consumer_key.as_str();
-        let owner = self.set_until_forgotten(token, &keys::request_owner(&token.token), consumer.as_bytes()).await?;
-        let is_other = |stored: Option<Vec<u8>>, value: &[u8]| stored.is_some_and(|stored| stored != value);
+        let owner = self
+            .set_until_forgotten(
+                token,
+                &keys::request_owner(&token.token),
+                consumer.as_bytes(),
+            )
+            .await?;
+        let is_other =
+            |stored: Option<Vec<u8>>, value: &[u8]| stored.is_some_and(|stored| stored != value);
         let record = keys::request(&token.consumer_key, &token.token);
         if is_other(owner, consumer.as_bytes())
-            || is_other(self.set_until_forgotten(token, &record, &bytes).await?, &bytes)
+            || is_other(
+                self.set_until_forgotten(token, &record, &bytes).await?,
+                &bytes,
+            )
         {
             return Err(StoreError::new(StoreErrorKind::AlreadyExists, KEEPING));
         }
@@ -27,20 +37,34 @@ impl RedisStore {
         let before = self.replaceable_request_token(token).await?;
         let bytes = self.records.encode_request_token(token)?;
         let record = keys::request(&token.consumer_key, &token.token);
-        self.change(CHANGING, &scripts::swap(&record, &before, &bytes, Some(self.kept_for(token)))).await
+        self.change(
+            CHANGING,
+            &scripts::swap(&record, &before, &bytes, Some(self.kept_for(token))),
+        )
+        .await
     }
 
     /// Replaces temporary credentials by used ones and keeps the token.
-    pub(super) async fn exchange(&self, used: &RequestToken, issued: &AccessToken) -> Result<(), StoreError> {
+    pub(super) async fn exchange(
+        &self,
+        used: &RequestToken,
+        issued: &AccessToken,
+    ) -> Result<(), StoreError> {
         let consumer = &used.consumer_key;
         if issued.consumer_key != *consumer {
             return Err(conflict());
         }
         let before = self.replaceable_request_token(used).await?;
-        let (used_bytes, issued_bytes) = (self.records.encode_request_token(used)?, self.records.encode_token(issued)?);
+        let (used_bytes, issued_bytes) = (
+            self.records.encode_request_token(used)?,
+            self.records.encode_token(issued)?,
+        );
         let is_new = self.reserve_token(issued).await?;
-        let places =
-            [keys::request(consumer, &used.token), keys::token(consumer, &issued.token), keys::tokens(consumer)];
+        let places = [
+            keys::request(consumer, &used.token),
+            keys::token(consumer, &issued.token),
+            keys::tokens(consumer),
+        ];
         let exchange = scripts::Exchange {
             before: &before,
             used: &used_bytes,
@@ -50,23 +74,44 @@ impl RedisStore {
         };
         let script = scripts::exchange(places.each_ref().map(String::as_str), &exchange);
         let change = self.change("exchanging temporary credentials", &script);
-        let outcome = self.changing(Change::Token(issued.token.clone()), change).await;
-        if outcome.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Conflict) && is_new {
-            self.tidied(self.release_token(&issued.token, consumer, issued.user_id.as_ref()).await);
+        let outcome = self
+            .changing(Change::Token(issued.token.clone()), change)
+            .await;
+        if outcome
+            .as_ref()
+            .is_err_and(|error| error.kind() == StoreErrorKind::Conflict)
+            && is_new
+        {
+            self.tidied(
+                self.release_token(&issued.token, consumer, issued.user_id.as_ref())
+                    .await,
+            );
         }
         outcome?;
         self.assert_token(issued, is_new).await
     }
 
     /// Looks up temporary credentials by their name.
-    pub(super) async fn find_request_token(&self, token: &Token) -> Result<Option<RequestToken>, StoreError> {
+    pub(super) async fn find_request_token(
+        &self,
+        token: &Token,
+    ) -> Result<Option<RequestToken>, StoreError> {
         let context = "looking up temporary credentials";
-        let found: Option<String> = self.call(context, cmd("GET").arg(keys::request_owner(token))).await?;
+        let found: Option<String> = self
+            .call(context, cmd("GET").arg(keys::request_owner(token)))
+            .await?;
         let Some(found) = found else { return Ok(None) };
         let owner = owner(found, context)?;
-        let bytes = self.fetch_one(context, keys::request(&owner, token)).await?;
-        let found = bytes.map(|bytes| self.records.decode_request_token(token, &bytes)).transpose()?;
-        if found.as_ref().is_some_and(|found| found.consumer_key != owner) {
+        let bytes = self
+            .fetch_one(context, keys::request(&owner, token))
+            .await?;
+        let found = bytes
+            .map(|bytes| self.records.decode_request_token(token, &bytes))
+            .transpose()?;
+        if found
+            .as_ref()
+            .is_some_and(|found| found.consumer_key != owner)
+        {
             let moved = "they are kept under a consumer that they were not issued to";
             return Err(StoreError::new(StoreErrorKind::Unreadable, context).because(moved));
         }
@@ -76,8 +121,16 @@ impl RedisStore {
     /// The stored bytes of temporary credentials that `token` may replace.
     async fn replaceable_request_token(&self, token: &RequestToken) -> Result<Vec<u8>, StoreError> {
         let record = keys::request(&token.consumer_key, &token.token);
-        let before = self.fetch_one(CHANGING, record).await?.ok_or_else(conflict)?;
-        follows(self.records.decode_request_token(&token.token, &before)?.revision, token.revision)?;
+        let before = self
+            .fetch_one(CHANGING, record)
+            .await?
+            .ok_or_else(conflict)?;
+        follows(
+            self.records
+                .decode_request_token(&token.token, &before)?
+                .revision,
+            token.revision,
+        )?;
         Ok(before)
     }
 
@@ -90,7 +143,12 @@ impl RedisStore {
         value: &[u8],
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let mut set = cmd("SET");
-        set.arg(key).arg(value).arg("NX").arg("GET").arg("PX").arg(self.kept_for(token));
+        set.arg(key)
+            .arg(value)
+            .arg("NX")
+            .arg("GET")
+            .arg("PX")
+            .arg(self.kept_for(token));
         self.call(KEEPING, &set).await
     }
 

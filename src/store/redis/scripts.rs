@@ -243,7 +243,10 @@ fn claim_by<'e>(name: &str, script: &str, entries: impl Iterator<Item = &'e Entr
         command.arg(&entry.bucket);
     });
     for entry in entries {
-        command.arg(&entry.field).arg(&entry.holder).arg(entry.keep_for);
+        command
+            .arg(&entry.field)
+            .arg(&entry.holder)
+            .arg(entry.keep_for);
     }
     command
 }
@@ -259,7 +262,9 @@ pub(super) fn swap(key: &str, before: &[u8], after: &[u8], keep_for: Option<u64>
 
 /// The call of [`CREATE_CONSUMER`].
 pub(super) fn create_consumer(record: &str, tokens: &str, aside: &str, bytes: &[u8]) -> Cmd {
-    eval(CREATE_CONSUMER, &[record, tokens, aside]).arg(bytes).to_owned()
+    eval(CREATE_CONSUMER, &[record, tokens, aside])
+        .arg(bytes)
+        .to_owned()
 }
 
 /// The call of [`DELETE_CONSUMER`].
@@ -269,7 +274,10 @@ pub(super) fn delete_consumer(keys: [&str; 4], before: &[u8], id: &str) -> Cmd {
 
 /// The call of [`CREATE_TOKEN`].
 pub(super) fn create_token(record: &str, tokens: &str, bytes: &[u8], token: &str) -> Cmd {
-    eval(CREATE_TOKEN, &[record, tokens]).arg(bytes).arg(token).to_owned()
+    eval(CREATE_TOKEN, &[record, tokens])
+        .arg(bytes)
+        .arg(token)
+        .to_owned()
 }
 
 /// The call of [`DELETE_TOKEN`].
@@ -279,7 +287,9 @@ pub(super) fn delete_token(record: &str, tokens: &str, token: &str) -> Cmd {
 
 /// The call of [`DELETE_OLD_TOKEN`].
 pub(super) fn delete_old_token(record: &str, tokens: &str, token: &str) -> Cmd {
-    eval(DELETE_OLD_TOKEN, &[record, tokens]).arg(token).to_owned()
+    eval(DELETE_OLD_TOKEN, &[record, tokens])
+        .arg(token)
+        .to_owned()
 }
 
 /// What [`EXCHANGE`] exchanges for what.
@@ -294,13 +304,21 @@ pub(super) struct Exchange<'e> {
 /// The call of [`EXCHANGE`].
 pub(super) fn exchange(keys: [&str; 3], exchange: &Exchange<'_>) -> Cmd {
     let mut command = eval(EXCHANGE, &keys);
-    command.arg(exchange.before).arg(exchange.used).arg(exchange.keep_for).arg(exchange.issued).arg(exchange.token);
+    command
+        .arg(exchange.before)
+        .arg(exchange.used)
+        .arg(exchange.keep_for)
+        .arg(exchange.issued)
+        .arg(exchange.token);
     command
 }
 
 /// The call of [`PUT_USER`].
 pub(super) fn put_user(record: &str, barred: &str, before: &[u8], bytes: &[u8]) -> Cmd {
-    eval(PUT_USER, &[record, barred]).arg(before).arg(bytes).to_owned()
+    eval(PUT_USER, &[record, barred])
+        .arg(before)
+        .arg(bytes)
+        .to_owned()
 }
 
 /// The call of [`BAR`].

@@ -51,7 +51,10 @@ impl Servers {
 
     /// Notes what the server, or every primary of a Cluster, says of itself now.
     pub(super) fn observe(&self, infos: &[Info]) {
-        let now_known = infos.iter().map(|info| (info.run_id.clone(), info.promoted_from.clone())).collect();
+        let now_known = infos
+            .iter()
+            .map(|info| (info.run_id.clone(), info.promoted_from.clone()))
+            .collect();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let replaced = !known.is_empty() && infos.iter().any(|info| info.is_news_to(&known));
         *known = now_known;
@@ -79,7 +82,10 @@ impl Servers {
         if self.fence_on_restart {
             let now = self.clock.now().as_secs();
             self.fence.fetch_max(now, Ordering::SeqCst);
-            warn!(not_before = now, "Redis was restarted or replaced; requests signed up to this second are refused");
+            warn!(
+                not_before = now,
+                "Redis was restarted or replaced; requests signed up to this second are refused"
+            );
         } else {
             warn!(
                 "Redis was restarted or replaced; requests whose nonces it forgot can be replayed inside of the window"
@@ -103,7 +109,10 @@ impl Info {
     /// Reads the answer to `INFO`.
     pub(super) fn parse(text: &str) -> Self {
         let mut info = Self::default();
-        for (name, value) in text.lines().filter_map(|line| line.trim_end().split_once(':')) {
+        for (name, value) in text
+            .lines()
+            .filter_map(|line| line.trim_end().split_once(':'))
+        {
             match name {
                 "redis_version" => value.clone_into(&mut info.version),
                 "run_id" => value.clone_into(&mut info.run_id),
@@ -122,7 +131,11 @@ impl Info {
 
     /// Whether the server can be used as what `store.url` says it is.
     pub(super) fn check(&self, in_cluster: bool) -> Result<(), Fault> {
-        let major = self.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        let major = self
+            .version
+            .split('.')
+            .next()
+            .and_then(|major| major.parse::<u32>().ok());
         match major {
             Some(major) if major >= MIN_MAJOR_VERSION => {}
             Some(_) => return Err(Fault::TooOld(self.version.clone())),
@@ -134,13 +147,19 @@ impl Info {
         if self.is_loading {
             return Err(Fault::Loading);
         }
-        if self.is_primary { Ok(()) } else { Err(Fault::NotPrimary) }
+        if self.is_primary {
+            Ok(())
+        } else {
+            Err(Fault::NotPrimary)
+        }
     }
 
     /// Whether it is another server than before, or was a replica meanwhile and took over what its primary knew. A
     /// primary that loses its last replica clears the id that it was promoted from: that is no news.
     fn is_news_to(&self, known: &BTreeMap<String, Option<String>>) -> bool {
-        known.get(&self.run_id).is_none_or(|before| self.promoted_from.is_some() && self.promoted_from != *before)
+        known
+            .get(&self.run_id)
+            .is_none_or(|before| self.promoted_from.is_some() && self.promoted_from != *before)
     }
 
     fn may_evict(&self) -> bool {
@@ -166,7 +185,11 @@ mod tests {
         servers.observe(&[info("a", "b0b")]);
         assert_eq!((servers.restarts_seen(), servers.fence()), (1, 1000));
         servers.observe(&[original]);
-        assert_eq!(servers.restarts_seen(), 1, "a cleared replication id is no restart");
+        assert_eq!(
+            servers.restarts_seen(),
+            1,
+            "a cleared replication id is no restart"
+        );
         servers.observe(&[info("c", NEVER)]);
         assert_eq!(servers.restarts_seen(), 2);
     }
@@ -194,21 +217,32 @@ mod tests {
         let good = "redis_version:7.0.15\r\nrun_id:a\r\nrole:master\r\nloading:0\r\n";
         assert_eq!(Info::parse(good).check(false), Ok(()));
         let with = |from: &str, to: &str| Info::parse(&good.replace(from, to)).check(false);
-        assert_eq!(with("7.0.15", "6.2.14"), Err(Fault::TooOld("6.2.14".into())));
+        assert_eq!(
+            with("7.0.15", "6.2.14"),
+            Err(Fault::TooOld("6.2.14".into()))
+        );
         assert_eq!(with("7.0.15", "10.1.0"), Ok(()));
         assert_eq!(with("role:master", "role:slave"), Err(Fault::NotPrimary));
         assert_eq!(with("loading:0", "loading:1"), Err(Fault::Loading));
-        assert_eq!(with("loading:0", "cluster_enabled:1"), Err(Fault::ClusterNode));
+        assert_eq!(
+            with("loading:0", "cluster_enabled:1"),
+            Err(Fault::ClusterNode)
+        );
         assert_eq!(with("redis_version", "version"), Err(Fault::Unexpected));
     }
 
     const NEVER: &str = "0000000000000000000000000000000000000000";
 
     fn servers(fence_on_restart: bool) -> Servers {
-        Servers::new(Arc::new(ManualClock::at(UnixTime::from_secs(1000))), fence_on_restart)
+        Servers::new(
+            Arc::new(ManualClock::at(UnixTime::from_secs(1000))),
+            fence_on_restart,
+        )
     }
 
     fn info(run_id: &str, promoted_from: &str) -> Info {
-        Info::parse(&format!("run_id:{run_id}\r\nmaster_replid2:{promoted_from}\r\n"))
+        Info::parse(&format!(
+            "run_id:{run_id}\r\nmaster_replid2:{promoted_from}\r\n"
+        ))
     }
 }

@@ -22,16 +22,29 @@ use crate::store::{Change, StoreError, StoreErrorKind};
 impl RedisStore {
     /// Keeps a new user.
     pub(super) async fn keep_user(&self, user: &User) -> Result<(), StoreError> {
-        if self.fetch_one(KEEPING, keys::user(&user.id)).await?.is_some() {
+        if self
+            .fetch_one(KEEPING, keys::user(&user.id))
+            .await?
+            .is_some()
+        {
             return Err(taken());
         }
         let created = self.put_user(user, &[]).await;
-        created.map_err(|error| if error.kind() == StoreErrorKind::Conflict { taken() } else { error })
+        created.map_err(|error| {
+            if error.kind() == StoreErrorKind::Conflict {
+                taken()
+            } else {
+                error
+            }
+        })
     }
 
     /// Replaces a user.
     pub(super) async fn swap_user(&self, user: &User) -> Result<(), StoreError> {
-        let before = self.fetch_one(CHANGING, keys::user(&user.id)).await?.ok_or_else(conflict)?;
+        let before = self
+            .fetch_one(CHANGING, keys::user(&user.id))
+            .await?
+            .ok_or_else(conflict)?;
         let stored = self.records.decode_user(&user.id, &before)?;
         follows(stored.revision, user.revision)?;
         self.put_user(user, &before).await?;
@@ -48,11 +61,15 @@ impl RedisStore {
     /// The user whose id is kept under a username, and whose record has it.
     pub(super) async fn find_user_named(&self, username: &str) -> Result<Option<User>, StoreError> {
         let context = "looking up a user";
-        let id: Option<String> = self.call(context, cmd("GET").arg(keys::username(username))).await?;
+        let id: Option<String> = self
+            .call(context, cmd("GET").arg(keys::username(username)))
+            .await?;
         let Some(id) = id else { return Ok(None) };
         let id = user_id(id, context)?;
         let bytes = self.fetch_one(context, keys::user(&id)).await?;
-        let user = bytes.map(|bytes| self.records.decode_user(&id, &bytes)).transpose()?;
+        let user = bytes
+            .map(|bytes| self.records.decode_user(&id, &bytes))
+            .transpose()?;
         Ok(user.filter(|user| has(user, username)))
     }
 
@@ -68,7 +85,8 @@ impl RedisStore {
         let bytes = self.records.encode_user(user)?;
         let barred = keys::barred(&user.id, username.as_deref().unwrap_or_default());
         let put = scripts::put_user(&keys::user(&user.id), &barred, before, &bytes);
-        self.changing(Change::User(user.id.clone()), self.change(CHANGING, &put)).await?;
+        self.changing(Change::User(user.id.clone()), self.change(CHANGING, &put))
+            .await?;
         // Once more, in case they were released in between by who saw the record as it was before.
         if is_listed {
             self.tidied(self.enlist(keys::USERS, user.id.as_str()).await);
@@ -91,30 +109,51 @@ impl RedisStore {
         }
         // Who evicted somebody looks once more: of all who want it, the last one has it.
         let holder = self.reserve(&keys::username(username), id.as_str()).await?;
-        if holder.is_none_or(|holder| holder == id.as_str()) { Ok(()) } else { Err(taken()) }
+        if holder.is_none_or(|holder| holder == id.as_str()) {
+            Ok(())
+        } else {
+            Err(taken())
+        }
     }
 
     /// Frees a username that is reserved for a user who does not have it.
     async fn evict(&self, username: &str, holder: &UserId) -> Result<(), StoreError> {
         let record = keys::user(holder);
         let bytes = self.fetch_one(KEEPING, record.clone()).await?;
-        let user = bytes.as_ref().map(|bytes| self.records.decode_user(holder, bytes)).transpose()?;
+        let user = bytes
+            .as_ref()
+            .map(|bytes| self.records.decode_user(holder, bytes))
+            .transpose()?;
         if user.is_some_and(|user| has(&user, username)) {
             return Err(taken());
         }
-        let bar = scripts::bar(&record, &keys::barred(holder, username), &bytes.unwrap_or_default());
+        let bar = scripts::bar(
+            &record,
+            &keys::barred(holder, username),
+            &bytes.unwrap_or_default(),
+        );
         let is_barred: bool = self.call(KEEPING, &bar).await?;
         if is_barred {
-            self.change(KEEPING, &scripts::delete_if(&keys::username(username), holder.as_str())).await?;
+            self.change(
+                KEEPING,
+                &scripts::delete_if(&keys::username(username), holder.as_str()),
+            )
+            .await?;
         }
         Ok(())
     }
 
     /// Frees a username that a user gave up, unless he has it again.
     async fn release_username(&self, username: &str, id: &UserId) -> Result<(), StoreError> {
-        self.change(CHANGING, &scripts::delete_if(&keys::username(username), id.as_str())).await?;
+        self.change(
+            CHANGING,
+            &scripts::delete_if(&keys::username(username), id.as_str()),
+        )
+        .await?;
         let bytes = self.fetch_one(CHANGING, keys::user(id)).await?;
-        let user = bytes.map(|bytes| self.records.decode_user(id, &bytes)).transpose()?;
+        let user = bytes
+            .map(|bytes| self.records.decode_user(id, &bytes))
+            .transpose()?;
         if user.is_some_and(|user| has(&user, username)) {
             self.reserve_username(username, id).await?;
         }
@@ -125,7 +164,9 @@ impl RedisStore {
     async fn delist_user(&self, id: &UserId) -> Result<(), StoreError> {
         self.delist(keys::USERS, id.as_str()).await?;
         let bytes = self.fetch_one(CHANGING, keys::user(id)).await?;
-        let user = bytes.map(|bytes| self.records.decode_user(id, &bytes)).transpose()?;
+        let user = bytes
+            .map(|bytes| self.records.decode_user(id, &bytes))
+            .transpose()?;
         if user.is_some_and(|user| user.status != UserStatus::Deleted) {
             self.enlist(keys::USERS, id.as_str()).await?;
         }
@@ -142,7 +183,8 @@ fn has(user: &User, username: &str) -> bool {
 }
 
 fn user_id(text: String, context: &'static str) -> Result<UserId, StoreError> {
-    UserId::new(text).map_err(|error| StoreError::new(StoreErrorKind::Unreadable, context).because(error))
+    UserId::new(text)
+        .map_err(|error| StoreError::new(StoreErrorKind::Unreadable, context).because(error))
 }
 
 fn taken() -> StoreError {

@@ -23,7 +23,11 @@ async fn a_user_allows_with_and_without_scripts() {
     for (outcome, name) in outcomes.as_array().unwrap().iter().zip(&names) {
         assert_eq!(outcome["title"], "The printer");
         let added = format!("{CALLBACK}&oauth_token={name}&oauth_verifier=");
-        let verifier = outcome["url"].as_str().unwrap().strip_prefix(&added).unwrap();
+        let verifier = outcome["url"]
+            .as_str()
+            .unwrap()
+            .strip_prefix(&added)
+            .unwrap();
         assert!(site.exchange(name, verifier).await.is_ok());
     }
     assert_eq!(outcomes.as_array().unwrap().len(), 2);
@@ -42,7 +46,10 @@ async fn a_user_refuses() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let outcome = site.scenario("refuse", std::slice::from_ref(&name)).await;
-    assert_eq!(outcome["url"], format!("{CALLBACK}&oauth_token={name}&oauth_problem=user_refused"));
+    assert_eq!(
+        outcome["url"],
+        format!("{CALLBACK}&oauth_token={name}&oauth_problem=user_refused")
+    );
     assert_eq!(site.state(&name).await, RequestTokenState::Refused);
 }
 
@@ -50,9 +57,16 @@ async fn a_user_refuses() {
 async fn an_application_on_the_device_is_opened_by_its_scheme() {
     let site = Site::start().await;
     let name = site.asks("com.example.printer:/done").await;
-    let outcome = site.scenario("ownScheme", std::slice::from_ref(&name)).await;
+    let outcome = site
+        .scenario("ownScheme", std::slice::from_ref(&name))
+        .await;
     let went = outcome["went"].as_str().unwrap();
-    assert!(went.starts_with(&format!("com.example.printer:/done?oauth_token={name}&oauth_verifier=")), "{went}");
+    assert!(
+        went.starts_with(&format!(
+            "com.example.printer:/done?oauth_token={name}&oauth_verifier="
+        )),
+        "{went}"
+    );
 }
 
 #[tokio::test]
@@ -61,7 +75,10 @@ async fn a_pin_can_be_read_copied_and_heard() {
     let name = site.asks("oob").await;
     let outcome = site.scenario("pin", std::slice::from_ref(&name)).await;
     let pin = outcome["copied"].as_str().unwrap();
-    assert!(pin.len() == 8 && pin.bytes().all(|byte| byte.is_ascii_digit()), "{outcome}");
+    assert!(
+        pin.len() == 8 && pin.bytes().all(|byte| byte.is_ascii_digit()),
+        "{outcome}"
+    );
     assert_eq!(outcome["shown"], json!([pin[..4], pin[4..]]));
     assert_eq!(outcome["heard"].as_str().unwrap().replace(' ', ""), pin);
     assert!(site.exchange(&name, pin).await.is_ok());
@@ -91,7 +108,12 @@ async fn a_request_that_nobody_can_decide_any_more_has_no_form() {
     let (expired, refused) = (site.asks(CALLBACK).await, site.asks(CALLBACK).await);
     site.issuer.refuse(&refused, &Actor::ADMIN).await.unwrap();
     site.clock.advance(Duration::from_secs(600));
-    let outcome = site.scenario("deadEnds", &[expired, refused, Token::new("unknown").unwrap()]).await;
+    let outcome = site
+        .scenario(
+            "deadEnds",
+            &[expired, refused, Token::new("unknown").unwrap()],
+        )
+        .await;
     let expected = json!([
         { "heading": "This has taken too long", "forms": 0 },
         { "heading": "This was refused already", "forms": 0 },
@@ -107,8 +129,14 @@ async fn the_keyboard_is_enough_and_shows_where_it_is() {
     let outcome = site.scenario("keyboard", &[name]).await;
     assert_eq!(outcome["title"], "The printer");
     let visited = outcome["visited"].as_array().unwrap();
-    let texts: Vec<_> = visited.iter().map(|at| at["text"].as_str().unwrap()).collect();
-    assert_eq!(texts, ["username", "password", "printer.example.com/about", "Allow"]);
+    let texts: Vec<_> = visited
+        .iter()
+        .map(|at| at["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        texts,
+        ["username", "password", "printer.example.com/about", "Allow"]
+    );
     assert!(visited.iter().all(|at| at["outline"] == true), "{outcome}");
 }
 
@@ -118,9 +146,16 @@ async fn a_form_that_another_site_posts_does_nothing() {
     let name = site.asks(CALLBACK).await;
     let outcome = site.scenario("forged", std::slice::from_ref(&name)).await;
     for whose in ["none", "attackers", "even_the_users", "log_in"] {
-        assert_eq!(outcome["answers"][whose], json!({ "status": 403, "heading": "Please look again" }), "{outcome}");
+        assert_eq!(
+            outcome["answers"][whose],
+            json!({ "status": 403, "heading": "Please look again" }),
+            "{outcome}"
+        );
     }
-    assert_eq!(outcome["afterwards"], "Allow access?", "the user is still logged in, and was not asked");
+    assert_eq!(
+        outcome["afterwards"], "Allow access?",
+        "the user is still logged in, and was not asked"
+    );
     assert_eq!(site.state(&name).await, RequestTokenState::Pending);
 }
 
@@ -129,8 +164,16 @@ async fn nobody_can_show_the_page_in_a_frame() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let outcome = site.scenario("framed", &[name]).await;
-    assert!(!outcome["text"].as_str().unwrap().contains("Allow"), "{outcome}");
-    assert!(outcome["said"].to_string().contains("frame-ancestors 'none'"), "{outcome}");
+    assert!(
+        !outcome["text"].as_str().unwrap().contains("Allow"),
+        "{outcome}"
+    );
+    assert!(
+        outcome["said"]
+            .to_string()
+            .contains("frame-ancestors 'none'"),
+        "{outcome}"
+    );
 }
 
 #[tokio::test]
@@ -143,7 +186,10 @@ async fn an_accessibility_checker_finds_nothing_on_any_page() {
     for page in checked {
         assert_eq!(page["problems"], json!([]), "{page}");
         assert_eq!(page["scrolled"], json!([]), "{page}");
-        assert!(page["passes"].as_u64().unwrap() > 10, "it looked at something: {page}");
+        assert!(
+            page["passes"].as_u64().unwrap() > 10,
+            "it looked at something: {page}"
+        );
     }
 }
 
@@ -154,12 +200,20 @@ async fn every_page_has_a_picture_in_docs() {
     let made = project("target/images");
     fs::create_dir_all(&made).unwrap();
     site.scenario("screenshots", &names).await;
-    assert_eq!(files(&project("docs/images")), files(&made), "scripts/screenshots makes them");
+    assert_eq!(
+        files(&project("docs/images")),
+        files(&made),
+        "scripts/screenshots makes them"
+    );
 }
 
 fn files(directory: &Path) -> BTreeSet<OsString> {
-    let names = fs::read_dir(directory).unwrap().map(|file| file.unwrap().file_name());
-    names.filter(|name| name.as_encoded_bytes().starts_with(b"authorize-")).collect()
+    let names = fs::read_dir(directory)
+        .unwrap()
+        .map(|file| file.unwrap().file_name());
+    names
+        .filter(|name| name.as_encoded_bytes().starts_with(b"authorize-"))
+        .collect()
 }
 
 async fn site_with_words() -> Site {

@@ -23,16 +23,34 @@ async fn a_user_logs_in_allows_and_comes_back_with_a_verifier() {
     assert!(page.body.contains("<h1>Log in</h1>"), "{}", page.body);
     let logged_in = browser.log_in(PASSWORD).await;
     assert_eq!(logged_in.status, 303);
-    assert_eq!(logged_in.header("location").unwrap(), format!("authorize?oauth_token={name}"));
-    assert!(browser.open(&name).await.body.contains("<h1>Allow access?</h1>"));
-    assert_eq!(site.state(&name).await, RequestTokenState::Pending, "logging in allows nothing");
+    assert_eq!(
+        logged_in.header("location").unwrap(),
+        format!("authorize?oauth_token={name}")
+    );
+    assert!(
+        browser
+            .open(&name)
+            .await
+            .body
+            .contains("<h1>Allow access?</h1>")
+    );
+    assert_eq!(
+        site.state(&name).await,
+        RequestTokenState::Pending,
+        "logging in allows nothing"
+    );
 
     let allowed = browser.decide("allow").await;
     assert_eq!((allowed.status, allowed.body.as_str()), (303, ""));
     let location = allowed.header("location").unwrap();
-    let added = location.strip_prefix(&format!("{CALLBACK}&oauth_token={name}&oauth_verifier=")).unwrap();
+    let added = location
+        .strip_prefix(&format!("{CALLBACK}&oauth_token={name}&oauth_verifier="))
+        .unwrap();
     let issued = site.exchange(&name, added).await.unwrap();
-    assert_eq!((issued.token.user_id, issued.screen_name.as_str()), (Some(jane()), USERNAME));
+    assert_eq!(
+        (issued.token.user_id, issued.screen_name.as_str()),
+        (Some(jane()), USERNAME)
+    );
     assert_eq!(issued.token.scopes.to_string(), "orders.write photos.read");
 }
 
@@ -55,11 +73,20 @@ async fn a_client_without_a_callback_gets_a_pin_that_can_be_exchanged() {
     let shown = Browser::logged_in(&site, &name).await.decide("allow").await;
     assert_eq!((shown.status, shown.header("location")), (200, None));
     let digits = shown.body.split("class=\"digits\"").nth(1).unwrap();
-    let pin: String = digits.split("</p>").next().unwrap().chars().filter(char::is_ascii_digit).collect();
+    let pin: String = digits
+        .split("</p>")
+        .next()
+        .unwrap()
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect();
     assert_eq!(pin.len(), 8);
     assert!(site.exchange(&name, &pin).await.is_ok());
 
-    let refused = Browser::logged_in(&site, &other).await.decide("refuse").await;
+    let refused = Browser::logged_in(&site, &other)
+        .await
+        .decide("refuse")
+        .await;
     assert_eq!((refused.status, refused.header("location")), (200, None));
     assert!(refused.body.contains("You refused"), "{}", refused.body);
 }
@@ -69,21 +96,51 @@ async fn a_log_in_begins_a_new_cookie_and_a_decision_ends_it() {
     let site = Site::start().await;
     let (name, next) = (site.asks(CALLBACK).await, site.asks(CALLBACK).await);
     let mut browser = Browser::of(&site);
-    let set = browser.open(&name).await.header("set-cookie").unwrap().to_owned();
-    assert!(set.starts_with("countersign=") && set.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{set}");
+    let set = browser
+        .open(&name)
+        .await
+        .header("set-cookie")
+        .unwrap()
+        .to_owned();
+    assert!(
+        set.starts_with("countersign=") && set.ends_with("; Path=/; HttpOnly; SameSite=Lax"),
+        "{set}"
+    );
     let before = browser.cookie.clone();
-    assert_eq!(browser.open(&name).await.header("set-cookie"), None, "two tabs have one cookie");
+    assert_eq!(
+        browser.open(&name).await.header("set-cookie"),
+        None,
+        "two tabs have one cookie"
+    );
     browser.log_in(PASSWORD).await;
     let session = browser.cookie.clone();
-    assert_ne!(session, before, "who knew the cookie before does not know the session");
-    let mut fixed = Browser { cookie: before, ..Browser::of(&site) };
+    assert_ne!(
+        session, before,
+        "who knew the cookie before does not know the session"
+    );
+    let mut fixed = Browser {
+        cookie: before,
+        ..Browser::of(&site)
+    };
     assert!(fixed.open(&name).await.body.contains("<h1>Log in</h1>"));
 
     browser.open(&name).await;
     let allowed = browser.decide("allow").await;
-    assert!(allowed.header("set-cookie").unwrap().contains("countersign=; "), "the browser forgets it");
-    let mut kept = Browser { cookie: session, ..Browser::of(&site) };
-    assert!(kept.open(&next).await.body.contains("<h1>Log in</h1>"), "and so does the service");
+    assert!(
+        allowed
+            .header("set-cookie")
+            .unwrap()
+            .contains("countersign=; "),
+        "the browser forgets it"
+    );
+    let mut kept = Browser {
+        cookie: session,
+        ..Browser::of(&site)
+    };
+    assert!(
+        kept.open(&next).await.body.contains("<h1>Log in</h1>"),
+        "and so does the service"
+    );
 }
 
 #[tokio::test]
@@ -96,7 +153,10 @@ async fn who_is_somebody_else_logs_out_first() {
     assert_eq!(logged_out.status, 303);
     assert_eq!(site.state(&name).await, RequestTokenState::Pending);
     for cookie in [browser.cookie.clone(), session] {
-        let mut browser = Browser { cookie, ..Browser::of(&site) };
+        let mut browser = Browser {
+            cookie,
+            ..Browser::of(&site)
+        };
         assert!(browser.open(&name).await.body.contains("<h1>Log in</h1>"));
     }
 }
@@ -105,9 +165,17 @@ async fn who_is_somebody_else_logs_out_first() {
 async fn over_https_the_cookie_is_for_this_host_and_https_alone() {
     let site = Site::start_with("[http]\npublic_url = \"https://login.example.com\"\n").await;
     let name = site.asks(CALLBACK).await;
-    let set = Browser::of(&site).open(&name).await.header("set-cookie").unwrap().to_owned();
+    let set = Browser::of(&site)
+        .open(&name)
+        .await
+        .header("set-cookie")
+        .unwrap()
+        .to_owned();
     assert!(set.starts_with("__Host-countersign="), "{set}");
-    assert!(set.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"), "{set}");
+    assert!(
+        set.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"),
+        "{set}"
+    );
 }
 
 #[tokio::test]
@@ -126,15 +194,26 @@ async fn a_form_that_this_browser_was_not_shown_does_nothing() {
 
     for csrf in ["", "x", &before_log_in, &about_another, &stranger.csrf] {
         for action in ["allow", "refuse", "log-out"] {
-            let refused =
-                browser.post(&[("oauth_token", name.as_str()), ("csrf_token", csrf), ("action", action)]).await;
+            let refused = browser
+                .post(&[
+                    ("oauth_token", name.as_str()),
+                    ("csrf_token", csrf),
+                    ("action", action),
+                ])
+                .await;
             assert_eq!(refused.status, 403, "{csrf} {action}");
         }
     }
-    let missing = browser.post(&[("oauth_token", name.as_str()), ("action", "allow")]).await;
+    let missing = browser
+        .post(&[("oauth_token", name.as_str()), ("action", "allow")])
+        .await;
     assert_eq!(missing.status, 403);
     assert_eq!(site.state(&name).await, RequestTokenState::Pending);
-    assert_eq!(browser.decide("allow").await.status, 303, "the session is still there");
+    assert_eq!(
+        browser.decide("allow").await.status,
+        303,
+        "the session is still there"
+    );
 }
 
 #[tokio::test]
@@ -148,7 +227,11 @@ async fn nobody_is_logged_in_by_a_form_of_somebody_else() {
     victim.csrf = attacker.csrf.clone();
     let refused = victim.log_in(PASSWORD).await;
     assert_eq!((refused.status, refused.header("set-cookie")), (403, None));
-    let mut without_cookie = Browser { csrf: attacker.csrf, name: name.to_string(), ..Browser::of(&site) };
+    let mut without_cookie = Browser {
+        csrf: attacker.csrf,
+        name: name.to_string(),
+        ..Browser::of(&site)
+    };
     let refused = without_cookie.log_in(PASSWORD).await;
     assert_eq!((refused.status, refused.header("set-cookie")), (403, None));
 }
@@ -165,7 +248,11 @@ async fn a_form_of_another_site_does_nothing_even_with_everything_else_right() {
         ("Origin", "http://printer.example.com"),
     ] {
         browser.says = vec![(header, value)];
-        assert_eq!(browser.decide("allow").await.status, 403, "{header}: {value}");
+        assert_eq!(
+            browser.decide("allow").await.status,
+            403,
+            "{header}: {value}"
+        );
     }
     assert_eq!(site.state(&name).await, RequestTokenState::Pending);
     browser.says = vec![("Sec-Fetch-Site", "same-origin"), ("Origin", "null")];
@@ -177,8 +264,14 @@ async fn what_the_user_did_not_see_is_not_allowed() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
-    let change = ConsumerChange { name: Some("Another Name".to_owned()), ..ConsumerChange::default() };
-    site.issuer.update_consumer(&site.consumer_key, &change, None, &Actor::ADMIN).await.unwrap();
+    let change = ConsumerChange {
+        name: Some("Another Name".to_owned()),
+        ..ConsumerChange::default()
+    };
+    site.issuer
+        .update_consumer(&site.consumer_key, &change, None, &Actor::ADMIN)
+        .await
+        .unwrap();
     assert_eq!(browser.decide("allow").await.status, 403);
     assert_eq!(site.state(&name).await, RequestTokenState::Pending);
     assert!(browser.open(&name).await.body.contains("Another Name"));
@@ -195,17 +288,38 @@ async fn an_unknown_user_and_a_wrong_password_get_the_same_answer() {
     let mut answers = Vec::new();
     for username in [USERNAME, "nobody", "two words", "n\u{f6}body", "<b>"] {
         let answer = browser.log_in_as(username, "hunter2-hunter2").await;
-        assert_eq!((answer.status, answer.header("set-cookie")), (403, None), "{username}");
-        assert!(answer.body.contains("role=\"alert\">Unknown user or wrong password.</p>"), "{}", answer.body);
+        assert_eq!(
+            (answer.status, answer.header("set-cookie")),
+            (403, None),
+            "{username}"
+        );
+        assert!(
+            answer
+                .body
+                .contains("role=\"alert\">Unknown user or wrong password.</p>"),
+            "{}",
+            answer.body
+        );
         assert!(!answer.body.contains("hunter2"), "{}", answer.body);
-        let value = format!("value=\"{}\"", username.replace('<', "&#60;").replace('>', "&#62;"));
-        assert!(answer.body.contains(&value), "the name is kept: {}", answer.body);
+        let value = format!(
+            "value=\"{}\"",
+            username.replace('<', "&#60;").replace('>', "&#62;")
+        );
+        assert!(
+            answer.body.contains(&value),
+            "the name is kept: {}",
+            answer.body
+        );
         answers.push(answer.body.replace(&value, ""));
         browser.csrf = csrf.clone();
     }
     answers.dedup();
     assert_eq!(answers.len(), 1);
-    assert_eq!(browser.log_in(PASSWORD).await.status, 303, "a right password gets in");
+    assert_eq!(
+        browser.log_in(PASSWORD).await.status,
+        303,
+        "a right password gets in"
+    );
 }
 
 #[tokio::test]
@@ -217,7 +331,13 @@ async fn an_empty_field_is_asked_for_again() {
     for (username, password) in [("", PASSWORD), (USERNAME, ""), ("", "")] {
         let answer = browser.log_in_as(username, password).await;
         assert_eq!(answer.status, 400);
-        assert!(answer.body.contains("Type your user name and your password."), "{}", answer.body);
+        assert!(
+            answer
+                .body
+                .contains("Type your user name and your password."),
+            "{}",
+            answer.body
+        );
     }
 }
 
@@ -232,8 +352,21 @@ async fn too_many_wrong_passwords_have_to_wait() {
     }
     let answer = browser.log_in("wrong password").await;
     assert_eq!(answer.status, 429);
-    assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
-    assert!(answer.body.contains("There were too many wrong passwords. Try again in"), "{}", answer.body);
+    assert!(
+        answer
+            .header("retry-after")
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            > 0
+    );
+    assert!(
+        answer
+            .body
+            .contains("There were too many wrong passwords. Try again in"),
+        "{}",
+        answer.body
+    );
 }
 
 #[tokio::test]
@@ -244,8 +377,18 @@ async fn a_directory_that_does_not_answer_is_not_the_users_fault() {
     browser.open(&name).await;
     let answer = browser.log_in(PASSWORD).await;
     assert_eq!((answer.status, answer.header("set-cookie")), (503, None));
-    assert!(answer.body.contains("Logging in does not work at the moment."), "{}", answer.body);
-    assert!(answer.body.contains("value=\"jane\""), "the name is kept: {}", answer.body);
+    assert!(
+        answer
+            .body
+            .contains("Logging in does not work at the moment."),
+        "{}",
+        answer.body
+    );
+    assert!(
+        answer.body.contains("value=\"jane\""),
+        "the name is kept: {}",
+        answer.body
+    );
 }
 
 #[tokio::test]
@@ -253,7 +396,10 @@ async fn a_disabled_user_decides_nothing() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
-    site.issuer.set_user_status(&jane(), UserStatus::Disabled, &Actor::ADMIN).await.unwrap();
+    site.issuer
+        .set_user_status(&jane(), UserStatus::Disabled, &Actor::ADMIN)
+        .await
+        .unwrap();
     let refused = browser.decide("allow").await;
     assert_eq!(refused.status, 403);
     assert_eq!(site.state(&name).await, RequestTokenState::Pending);
@@ -269,7 +415,11 @@ async fn a_log_in_that_took_too_long_is_asked_for_again() {
     site.clock.advance(Duration::from_secs(61));
     let again = browser.decide("allow").await;
     assert_eq!(again.status, 403);
-    assert!(again.body.contains("You have been logged out"), "{}", again.body);
+    assert!(
+        again.body.contains("You have been logged out"),
+        "{}",
+        again.body
+    );
     assert_eq!(site.state(&name).await, RequestTokenState::Pending);
     assert_eq!(browser.log_in(PASSWORD).await.status, 303);
 }
@@ -279,13 +429,25 @@ async fn a_request_is_decided_once_and_in_time() {
     let site = Site::start().await;
     let (allowed, refused) = (site.asks(CALLBACK).await, site.asks(CALLBACK).await);
     let (late, disabled) = (site.asks(CALLBACK).await, site.asks(CALLBACK).await);
-    Browser::logged_in(&site, &allowed).await.decide("allow").await;
-    Browser::logged_in(&site, &refused).await.decide("refuse").await;
+    Browser::logged_in(&site, &allowed)
+        .await
+        .decide("allow")
+        .await;
+    Browser::logged_in(&site, &refused)
+        .await
+        .decide("refuse")
+        .await;
     let mut browser = Browser::logged_in(&site, &disabled).await;
-    site.issuer.set_consumer_status(&site.consumer_key, ConsumerStatus::Disabled, &Actor::ADMIN).await.unwrap();
+    site.issuer
+        .set_consumer_status(&site.consumer_key, ConsumerStatus::Disabled, &Actor::ADMIN)
+        .await
+        .unwrap();
     assert_eq!(browser.decide("allow").await.status, 403);
     assert_eq!(browser.open(&disabled).await.status, 403);
-    site.issuer.set_consumer_status(&site.consumer_key, ConsumerStatus::Active, &Actor::ADMIN).await.unwrap();
+    site.issuer
+        .set_consumer_status(&site.consumer_key, ConsumerStatus::Active, &Actor::ADMIN)
+        .await
+        .unwrap();
 
     let mut browser = Browser::logged_in(&site, &late).await;
     site.clock.advance(Duration::from_secs(600));
@@ -304,16 +466,38 @@ async fn without_temporary_credentials_they_can_be_typed() {
     let site = Site::start().await;
     let typed = send(&site, Request::get("/oauth/authorize")).await;
     assert_eq!(typed.status, 200);
-    assert!(typed.body.contains("<input id=\"oauth_token\" name=\"oauth_token\""), "{}", typed.body);
-    for ill in
-        ["oauth_token=", "oauth_token=a&oauth_token=b", "oauth_token=%0d%0a", "oauth_token=%zz", "oauth_token=%ff"]
-    {
+    assert!(
+        typed
+            .body
+            .contains("<input id=\"oauth_token\" name=\"oauth_token\""),
+        "{}",
+        typed.body
+    );
+    for ill in [
+        "oauth_token=",
+        "oauth_token=a&oauth_token=b",
+        "oauth_token=%0d%0a",
+        "oauth_token=%zz",
+        "oauth_token=%ff",
+    ] {
         let refused = send(&site, Request::get(&format!("/oauth/authorize?{ill}"))).await;
         assert_eq!(refused.status, 400, "{ill}");
-        assert!(refused.body.contains("That is no code of an application."), "{}", refused.body);
+        assert!(
+            refused.body.contains("That is no code of an application."),
+            "{}",
+            refused.body
+        );
     }
     let long = "a".repeat(256);
-    assert_eq!(send(&site, Request::get(&format!("/oauth/authorize?oauth_token={long}"))).await.status, 400);
+    assert_eq!(
+        send(
+            &site,
+            Request::get(&format!("/oauth/authorize?oauth_token={long}"))
+        )
+        .await
+        .status,
+        400
+    );
 }
 
 #[tokio::test]
@@ -323,11 +507,18 @@ async fn a_form_that_can_not_be_read_says_so() {
     let mut browser = Browser::logged_in(&site, &name).await;
     let long = format!("password={}", "x".repeat(16 * 1024));
     let twice = format!("oauth_token={name}&oauth_token={name}");
-    for (form, status) in [(long.as_str(), 413), (&twice, 400), ("oauth_token=%", 400), ("", 404)] {
+    for (form, status) in [
+        (long.as_str(), 413),
+        (&twice, 400),
+        ("oauth_token=%", 400),
+        ("", 404),
+    ] {
         let answer = send(&site, Request::form("POST", "/oauth/authorize", form)).await;
         assert_eq!(answer.status, status, "{}", &form[..form.len().min(40)]);
     }
-    let json = Request::new("POST", "/oauth/authorize").with("Content-Type", "application/json").with_body("{}");
+    let json = Request::new("POST", "/oauth/authorize")
+        .with("Content-Type", "application/json")
+        .with_body("{}");
     assert_eq!(send(&site, json).await.status, 415);
     assert_eq!(browser.decide("something").await.status, 400);
     assert_eq!(browser.decide("allow").await.status, 303);
@@ -340,15 +531,46 @@ async fn a_mebibyte_is_not_read_wherever_it_stands() {
     let mut browser = Browser::logged_in(&site, &name).await;
     let long = "x".repeat(1 << 20);
     let (token, csrf) = (name.as_str().to_owned(), browser.csrf.clone());
-    for field in ["oauth_token", "csrf_token", "action", "username", "password", "more"] {
-        let right = [("oauth_token", &*token), ("csrf_token", &csrf), ("action", "allow")];
-        let spoiled = right.into_iter().filter(|(name, _)| *name != field).chain([(field, &*long)]);
-        let pairs: Vec<_> = spoiled.map(|(name, value)| format!("{name}={value}")).collect();
+    for field in [
+        "oauth_token",
+        "csrf_token",
+        "action",
+        "username",
+        "password",
+        "more",
+    ] {
+        let right = [
+            ("oauth_token", &*token),
+            ("csrf_token", &csrf),
+            ("action", "allow"),
+        ];
+        let spoiled = right
+            .into_iter()
+            .filter(|(name, _)| *name != field)
+            .chain([(field, &*long)]);
+        let pairs: Vec<_> = spoiled
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         let request = Request::form("POST", "/oauth/authorize", &pairs.join("&"));
-        refuses(&site, request.with("Cookie", browser.cookie.as_deref().unwrap()), 413).await;
+        refuses(
+            &site,
+            request.with("Cookie", browser.cookie.as_deref().unwrap()),
+            413,
+        )
+        .await;
     }
-    refuses(&site, Request::get(&format!("/oauth/authorize?oauth_token={long}")), 431).await;
-    refuses(&site, Request::get("/oauth/authorize").with("Cookie", &long), 431).await;
+    refuses(
+        &site,
+        Request::get(&format!("/oauth/authorize?oauth_token={long}")),
+        431,
+    )
+    .await;
+    refuses(
+        &site,
+        Request::get("/oauth/authorize").with("Cookie", &long),
+        431,
+    )
+    .await;
     assert_eq!(site.state(&name).await, RequestTokenState::Pending);
     assert_eq!(browser.decide("allow").await.status, 303);
 }
@@ -372,8 +594,16 @@ async fn a_decision_leaves_audit_events_that_name_the_user_and_no_secret() {
     browser.log_in(PASSWORD).await;
     let cookie = browser.cookie.clone().unwrap();
     browser.open(&allowed).await;
-    let location = browser.decide("allow").await.header("location").unwrap().to_owned();
-    Browser::logged_in(&site, &refused).await.decide("refuse").await;
+    let location = browser
+        .decide("allow")
+        .await
+        .header("location")
+        .unwrap()
+        .to_owned();
+    Browser::logged_in(&site, &refused)
+        .await
+        .decide("refuse")
+        .await;
 
     let expected = [
         "nobody: log_in.refused",
@@ -385,8 +615,19 @@ async fn a_decision_leaves_audit_events_that_name_the_user_and_no_secret() {
     assert_eq!(log.events(), expected);
     let verifier = location.split("oauth_verifier=").nth(1).unwrap();
     let session = cookie.split('=').nth(1).unwrap();
-    for secret in [verifier, session, &browser.csrf, "correct horse", "correct%20horse", "a-wrong-password"] {
-        assert!(!log.text().contains(secret), "{secret} is in {}", log.text());
+    for secret in [
+        verifier,
+        session,
+        &browser.csrf,
+        "correct horse",
+        "correct%20horse",
+        "a-wrong-password",
+    ] {
+        assert!(
+            !log.text().contains(secret),
+            "{secret} is in {}",
+            log.text()
+        );
     }
 }
 
@@ -395,7 +636,11 @@ async fn other_methods_are_told_which_there_are() {
     let site = Site::start().await;
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
         let answer = send(&site, Request::new(method, "/oauth/authorize")).await;
-        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD, POST")), "{method}");
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (405, Some("GET, HEAD, POST")),
+            "{method}"
+        );
     }
 }
 
@@ -404,7 +649,10 @@ async fn every_answer_is_kept_from_caches_frames_and_scripts() {
     let site = Site::start().await;
     let (name, next) = (site.asks(CALLBACK).await, site.asks(CALLBACK).await);
     let mut browser = Browser::of(&site);
-    let mut answers = vec![browser.open(&name).await, browser.log_in("wrong password").await];
+    let mut answers = vec![
+        browser.open(&name).await,
+        browser.log_in("wrong password").await,
+    ];
     answers.push(browser.log_in(PASSWORD).await);
     answers.push(browser.open(&name).await);
     answers.push(browser.decide("allow").await);
@@ -415,12 +663,26 @@ async fn every_answer_is_kept_from_caches_frames_and_scripts() {
     answers.push(send(&site, Request::new("PUT", "/oauth/authorize")).await);
     answers.push(send(&site, Request::form("POST", "/oauth/authorize", "a=%")).await);
     let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
-    assert_eq!(statuses, [200, 403, 303, 200, 303, 410, 403, 404, 200, 405, 400]);
+    assert_eq!(
+        statuses,
+        [200, 403, 303, 200, 303, 410, 403, 404, 200, 405, 400]
+    );
     for answer in &answers {
-        let header = |name: &str| answer.header(name).unwrap_or_else(|| panic!("no {name} in {answer:?}"));
+        let header = |name: &str| {
+            answer
+                .header(name)
+                .unwrap_or_else(|| panic!("no {name} in {answer:?}"))
+        };
         let policy = header("content-security-policy");
-        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
-        assert!(policy.contains("; frame-ancestors 'none'; base-uri 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert!(
+            policy.starts_with("default-src 'none'; style-src 'sha256-"),
+            "{policy}"
+        );
+        assert!(
+            policy.contains("; frame-ancestors 'none'; base-uri 'none'")
+                && !policy.contains("unsafe"),
+            "{policy}"
+        );
         assert_eq!(header("x-frame-options"), "DENY");
         assert_eq!(header("referrer-policy"), "no-referrer");
         assert_eq!(header("cache-control"), "no-store");
@@ -429,21 +691,50 @@ async fn every_answer_is_kept_from_caches_frames_and_scripts() {
         assert!(!answer.body.contains("<script"), "{}", answer.body);
     }
     let policy = |nth: usize| answers[nth].header("content-security-policy").unwrap();
-    assert!(policy(0).contains("form-action 'self'; "), "a password goes to the page alone: {}", policy(0));
-    assert!(policy(3).contains("form-action 'self' https:; "), "a decision leads to the callback: {}", policy(3));
+    assert!(
+        policy(0).contains("form-action 'self'; "),
+        "a password goes to the page alone: {}",
+        policy(0)
+    );
+    assert!(
+        policy(3).contains("form-action 'self' https:; "),
+        "a decision leads to the callback: {}",
+        policy(3)
+    );
 }
 
 #[tokio::test]
 async fn an_external_page_is_where_users_are_sent() {
-    let site = Site::start_with("[authorize]\nexternal_url = \"https://id.example.com/consent?via=oauth\"\n").await;
+    let site = Site::start_with(
+        "[authorize]\nexternal_url = \"https://id.example.com/consent?via=oauth\"\n",
+    )
+    .await;
     let name = site.asks(CALLBACK).await;
-    let sent = send(&site, Request::get(&format!("/oauth/authorize?oauth_token={name}"))).await;
+    let sent = send(
+        &site,
+        Request::get(&format!("/oauth/authorize?oauth_token={name}")),
+    )
+    .await;
     assert_eq!(sent.status, 303);
     let expected = format!("https://id.example.com/consent?via=oauth&oauth_token={name}");
-    assert_eq!((sent.header("location"), sent.header("set-cookie")), (Some(expected.as_str()), None));
-    let post = send(&site, Request::form("POST", "/oauth/authorize", "action=log-in")).await;
-    assert_eq!((post.status, post.header("allow")), (405, Some("GET, HEAD")));
-    let ill = send(&site, Request::get("/oauth/authorize?oauth_token=a&oauth_token=b")).await;
+    assert_eq!(
+        (sent.header("location"), sent.header("set-cookie")),
+        (Some(expected.as_str()), None)
+    );
+    let post = send(
+        &site,
+        Request::form("POST", "/oauth/authorize", "action=log-in"),
+    )
+    .await;
+    assert_eq!(
+        (post.status, post.header("allow")),
+        (405, Some("GET, HEAD"))
+    );
+    let ill = send(
+        &site,
+        Request::get("/oauth/authorize?oauth_token=a&oauth_token=b"),
+    )
+    .await;
     assert_eq!((ill.status, ill.header("location")), (400, None));
 }
 
@@ -473,7 +764,13 @@ impl Browser {
     }
 
     pub(super) fn at(address: SocketAddr) -> Self {
-        Self { address, cookie: None, name: String::new(), csrf: String::new(), says: Vec::new() }
+        Self {
+            address,
+            cookie: None,
+            name: String::new(),
+            csrf: String::new(),
+            says: Vec::new(),
+        }
     }
 
     /// A browser that shows the question.
@@ -487,7 +784,11 @@ impl Browser {
 
     pub(super) async fn open(&mut self, name: &Token) -> Response {
         name.as_str().clone_into(&mut self.name);
-        self.sent(Request::get(&format!("/oauth/authorize?oauth_token={}", encoded(name.as_str())))).await
+        self.sent(Request::get(&format!(
+            "/oauth/authorize?oauth_token={}",
+            encoded(name.as_str())
+        )))
+        .await
     }
 
     pub(super) async fn log_in(&mut self, password: &str) -> Response {
@@ -496,19 +797,35 @@ impl Browser {
 
     async fn log_in_as(&mut self, username: &str, password: &str) -> Response {
         let (name, csrf) = (self.name.clone(), self.csrf.clone());
-        let own = [("oauth_token", name.as_str()), ("csrf_token", &csrf), ("action", "log-in")];
-        self.post(&[&own[..], &[("username", username), ("password", password)]].concat()).await
+        let own = [
+            ("oauth_token", name.as_str()),
+            ("csrf_token", &csrf),
+            ("action", "log-in"),
+        ];
+        self.post(&[&own[..], &[("username", username), ("password", password)]].concat())
+            .await
     }
 
     pub(super) async fn decide(&mut self, action: &str) -> Response {
         let (name, csrf) = (self.name.clone(), self.csrf.clone());
-        self.post(&[("oauth_token", name.as_str()), ("csrf_token", &csrf), ("action", action)]).await
+        self.post(&[
+            ("oauth_token", name.as_str()),
+            ("csrf_token", &csrf),
+            ("action", action),
+        ])
+        .await
     }
 
     async fn post(&mut self, fields: &[(&str, &str)]) -> Response {
-        let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        let pairs: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", encoded(value)))
+            .collect();
         let form = Request::form("POST", "/oauth/authorize", &pairs.join("&"));
-        let request = self.says.iter().fold(form, |request, (name, value)| request.with(name, value));
+        let request = self
+            .says
+            .iter()
+            .fold(form, |request, (name, value)| request.with(name, value));
         self.sent(request).await
     }
 

@@ -23,7 +23,16 @@ async fn a_user_may_log_in_at_one_instance_and_decide_at_another() {
     let password = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(password.path(), PASSWORD).unwrap();
     let file = password.path().to_str().unwrap();
-    one.admin(&["user", "create", "--username", USERNAME, "--user-id=u-jane", "--password-file", file]).await;
+    one.admin(&[
+        "user",
+        "create",
+        "--username",
+        USERNAME,
+        "--user-id=u-jane",
+        "--password-file",
+        file,
+    ])
+    .await;
 
     let temporary = asks(&printer, &one).await;
     let name = Token::new(temporary.token.clone().unwrap().0).unwrap();
@@ -32,70 +41,140 @@ async fn a_user_may_log_in_at_one_instance_and_decide_at_another() {
     browser.address = other.http;
     assert_eq!(browser.log_in(PASSWORD).await.status, 303);
     browser.address = one.http;
-    assert!(browser.open(&name).await.body.contains("<h1>Allow access?</h1>"));
+    assert!(
+        browser
+            .open(&name)
+            .await
+            .body
+            .contains("<h1>Allow access?</h1>")
+    );
     browser.address = other.http;
     let allowed = browser.decide("allow").await;
     let verifier = verifier(allowed.header("location").unwrap());
     let token = exchanges(&temporary, &verifier, &one).await;
-    assert_eq!((token["user_id"].as_str(), token["screen_name"].as_str()), ("u-jane", USERNAME));
+    assert_eq!(
+        (token["user_id"].as_str(), token["screen_name"].as_str()),
+        ("u-jane", USERNAME)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_of_the_operators_own_decides_with_an_issuers_token() {
     const ISSUER_TOKEN: &str = "a-token-of-the-login-site";
     let config = "[authorize]\nexternal_url = \"https://login.example.com/consent?via=oauth\"\n";
-    let countersign = Countersign::start_in(&[("COUNTERSIGN_ISSUER_TOKEN", ISSUER_TOKEN)], "memory:", config).await;
+    let countersign = Countersign::start_in(
+        &[("COUNTERSIGN_ISSUER_TOKEN", ISSUER_TOKEN)],
+        "memory:",
+        config,
+    )
+    .await;
     let printer = printer(&countersign).await;
     let temporary = asks(&printer, &countersign).await;
     let (name, _) = temporary.token.clone().unwrap();
-    let sent = Request::get(&format!("/oauth/authorize?oauth_token={name}")).send(countersign.http).await;
+    let sent = Request::get(&format!("/oauth/authorize?oauth_token={name}"))
+        .send(countersign.http)
+        .await;
     let location = sent.header("location").unwrap();
-    let arrived = location.strip_prefix("https://login.example.com/consent?via=oauth&oauth_token=").unwrap();
+    let arrived = location
+        .strip_prefix("https://login.example.com/consent?via=oauth&oauth_token=")
+        .unwrap();
 
-    let channel = Endpoint::from_shared(format!("http://{}", countersign.api)).unwrap().connect().await.unwrap();
-    let mut site = TokenServiceClient::with_interceptor(channel, |mut request: tonic::Request<()>| {
-        request.metadata_mut().insert("authorization", format!("Bearer {ISSUER_TOKEN}").parse().unwrap());
-        Ok(request)
-    });
-    let get = v1::GetRequestTokenRequest { token: arrived.to_owned() };
+    let channel = Endpoint::from_shared(format!("http://{}", countersign.api))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let mut site =
+        TokenServiceClient::with_interceptor(channel, |mut request: tonic::Request<()>| {
+            request.metadata_mut().insert(
+                "authorization",
+                format!("Bearer {ISSUER_TOKEN}").parse().unwrap(),
+            );
+            Ok(request)
+        });
+    let get = v1::GetRequestTokenRequest {
+        token: arrived.to_owned(),
+    };
     let asking = site.get_request_token(get).await.unwrap().into_inner();
-    assert_eq!((asking.consumer_name.as_str(), &asking.scopes[..]), ("Printer", &["read".into(), "write".into()][..]));
+    assert_eq!(
+        (asking.consumer_name.as_str(), &asking.scopes[..]),
+        ("Printer", &["read".into(), "write".into()][..])
+    );
     let consent = v1::AuthorizeRequestTokenRequest {
         token: arrived.to_owned(),
         user_id: "jane-of-the-site".to_owned(),
         screen_name: "Jane".to_owned(),
         scopes: vec!["read".to_owned()],
     };
-    let allowed = site.authorize_request_token(consent).await.unwrap().into_inner();
+    let allowed = site
+        .authorize_request_token(consent)
+        .await
+        .unwrap()
+        .into_inner();
     let token = exchanges(&temporary, &verifier(&allowed.redirect_url), &countersign).await;
-    assert_eq!((token["user_id"].as_str(), token["screen_name"].as_str()), ("jane-of-the-site", "Jane"));
+    assert_eq!(
+        (token["user_id"].as_str(), token["screen_name"].as_str()),
+        ("jane-of-the-site", "Jane")
+    );
 
     let (name, _) = asks(&printer, &countersign).await.token.unwrap();
-    let refused = site.refuse_request_token(v1::RefuseRequestTokenRequest { token: name.clone() }).await.unwrap();
+    let refused = site
+        .refuse_request_token(v1::RefuseRequestTokenRequest {
+            token: name.clone(),
+        })
+        .await
+        .unwrap();
     let expected = format!("{CALLBACK}&oauth_token={name}&oauth_problem=user_refused");
     assert_eq!(refused.into_inner().redirect_url, expected);
 }
 
 async fn printer(countersign: &Countersign) -> Caller {
     let callback = format!("--callback={CALLBACK}");
-    let create = ["consumer", "create", "--name=Printer", "--scope=read", "--scope=write", &callback];
+    let create = [
+        "consumer",
+        "create",
+        "--name=Printer",
+        "--scope=read",
+        "--scope=write",
+        &callback,
+    ];
     let consumer = countersign.admin(&create).await;
     let text = |field: &str| consumer[field].as_str().unwrap().to_owned();
-    Caller { consumer_key: text("consumer_key"), consumer_secret: text("consumer_secret"), token: None }
+    Caller {
+        consumer_key: text("consumer_key"),
+        consumer_secret: text("consumer_secret"),
+        token: None,
+    }
 }
 
 /// Temporary credentials, as the printer signs with them.
 async fn asks(printer: &Caller, at: &Countersign) -> Caller {
-    let request = printer.signing().with("oauth_callback", CALLBACK).in_header(&requesting());
+    let request = printer
+        .signing()
+        .with("oauth_callback", CALLBACK)
+        .in_header(&requesting());
     printer.with_token_of(&request.send(at.http).await)
 }
 
-async fn exchanges(temporary: &Caller, verifier: &str, at: &Countersign) -> std::collections::BTreeMap<String, String> {
-    let request = temporary.signing().with("oauth_verifier", verifier).in_header(&exchanging());
+async fn exchanges(
+    temporary: &Caller,
+    verifier: &str,
+    at: &Countersign,
+) -> std::collections::BTreeMap<String, String> {
+    let request = temporary
+        .signing()
+        .with("oauth_verifier", verifier)
+        .in_header(&exchanging());
     fields(&request.send(at.http).await)
 }
 
 /// The one that the user's browser brings to the callback.
 fn verifier(location: &str) -> String {
-    location.strip_prefix(CALLBACK).unwrap().split("&oauth_verifier=").nth(1).unwrap().to_owned()
+    location
+        .strip_prefix(CALLBACK)
+        .unwrap()
+        .split("&oauth_verifier=")
+        .nth(1)
+        .unwrap()
+        .to_owned()
 }

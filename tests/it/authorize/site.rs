@@ -6,7 +6,8 @@ use std::sync::Arc;
 use countersign::clock::{ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, Sources, load};
 use countersign::issue::{
-    Actor, ConsumerDraft, Directory, IssueError, Issued, Issuer, RequestTokenDraft, Terms, UserDraft,
+    Actor, ConsumerDraft, Directory, IssueError, Issued, Issuer, RequestTokenDraft, Terms,
+    UserDraft,
 };
 use countersign::model::{ConsumerKey, RequestTokenState, Secret, Token, UserId};
 use countersign::server::App;
@@ -41,11 +42,27 @@ impl Site {
         let config = config(lines);
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1_700_000_000)));
         let store = memory(clock.clone()).await;
-        let issuer = Issuer::new(store.clone(), clock.clone(), Arc::new(SystemEntropy), Terms::of(&config), None);
+        let issuer = Issuer::new(
+            store.clone(),
+            clock.clone(),
+            Arc::new(SystemEntropy),
+            Terms::of(&config),
+            None,
+        );
         let consumer_key = somebody(&issuer).await;
-        let app = App { directory, ..serving::app(config, store.clone(), clock.clone()) };
+        let app = App {
+            directory,
+            ..serving::app(config, store.clone(), clock.clone())
+        };
         let serving = Serving::start(app).await;
-        Self { address: serving.http(), clock, issuer, consumer_key, store, serving }
+        Self {
+            address: serving.http(),
+            clock,
+            issuer,
+            consumer_key,
+            store,
+            serving,
+        }
     }
 
     /// The printer asks for access, and its user is to come back there.
@@ -55,7 +72,11 @@ impl Site {
             callback: callback.to_owned(),
             scopes: Vec::new(),
         };
-        self.issuer.create_request_token(&draft, &Actor::ADMIN).await.unwrap().token
+        self.issuer
+            .create_request_token(&draft, &Actor::ADMIN)
+            .await
+            .unwrap()
+            .token
     }
 
     /// How far a request came.
@@ -64,9 +85,20 @@ impl Site {
     }
 
     /// The printer's server exchanges what its user brought back.
-    pub(crate) async fn exchange(&self, name: &Token, verifier: &str) -> Result<Issued, IssueError> {
+    pub(crate) async fn exchange(
+        &self,
+        name: &Token,
+        verifier: &str,
+    ) -> Result<Issued, IssueError> {
         let verifier = Secret::new(verifier.as_bytes());
-        self.issuer.exchange(&self.consumer_key, name, &verifier, &Actor::Consumer(self.consumer_key.clone())).await
+        self.issuer
+            .exchange(
+                &self.consumer_key,
+                name,
+                &verifier,
+                &Actor::Consumer(self.consumer_key.clone()),
+            )
+            .await
     }
 }
 
@@ -90,11 +122,17 @@ async fn somebody(issuer: &Issuer) -> ConsumerKey {
         name: "Printer Example".to_owned(),
         description: "Prints your photos and sends them home.".to_owned(),
         app_url: "https://printer.example.com/about".to_owned(),
-        callbacks: [CALLBACK_REGISTERED, "com.example.printer:/done", "oob"].map(str::to_owned).into(),
+        callbacks: [CALLBACK_REGISTERED, "com.example.printer:/done", "oob"]
+            .map(str::to_owned)
+            .into(),
         scopes: vec!["photos.read".to_owned(), "orders.write".to_owned()],
         ..ConsumerDraft::default()
     };
-    let consumer = issuer.create_consumer(&draft, &Actor::ADMIN).await.unwrap().record;
+    let consumer = issuer
+        .create_consumer(&draft, &Actor::ADMIN)
+        .await
+        .unwrap()
+        .record;
     let user = UserDraft {
         user_id: Some(jane().as_str().to_owned()),
         username: USERNAME.to_owned(),
@@ -108,7 +146,11 @@ fn config(lines: &str) -> Config {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("countersign.toml");
     std::fs::write(&file, lines).unwrap();
-    let mut config = load(&Sources { file: Some(file), ..Sources::default() }).unwrap();
+    let mut config = load(&Sources {
+        file: Some(file),
+        ..Sources::default()
+    })
+    .unwrap();
     serving::fit(&mut config);
     serving::quick_passwords(&mut config);
     config

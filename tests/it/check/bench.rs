@@ -15,7 +15,9 @@ use countersign::server::ext_authz::CheckService;
 use countersign::store::{self, Store};
 use countersign::telemetry::Metrics;
 use countersign::verify::Verifier;
-use envoy_types::ext_authz::v3::pb::{CheckRequest, CheckResponse, DeniedHttpResponse, HttpResponse, OkHttpResponse};
+use envoy_types::ext_authz::v3::pb::{
+    CheckRequest, CheckResponse, DeniedHttpResponse, HttpResponse, OkHttpResponse,
+};
 use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{self, HttpRequest};
 use envoy_types::pb::google::protobuf::value::Kind;
@@ -66,19 +68,48 @@ impl Bench {
         change(&mut config);
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(NOW)));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let in_memory = StoreConfig { url: StoreUrl::Memory, ..config.store.clone() };
+        let in_memory = StoreConfig {
+            url: StoreUrl::Memory,
+            ..config.store.clone()
+        };
         let dyn_clock = Arc::clone(&clock) as Arc<dyn Clock>;
         let directory = std::env::temp_dir();
-        let opened = store::open(&in_memory, &directory, Arc::clone(&dyn_clock), Arc::clone(&entropy));
+        let opened = store::open(
+            &in_memory,
+            &directory,
+            Arc::clone(&dyn_clock),
+            Arc::clone(&entropy),
+        );
         let store = opened.await.unwrap();
-        let issuer =
-            Issuer::new(Arc::clone(&store), Arc::clone(&dyn_clock), Arc::clone(&entropy), Terms::of(&config), None);
+        let issuer = Issuer::new(
+            Arc::clone(&store),
+            Arc::clone(&dyn_clock),
+            Arc::clone(&entropy),
+            Terms::of(&config),
+            None,
+        );
         issue(&issuer).await;
         let metrics = Arc::new(Metrics::default());
-        let diagnostics = Diagnostics::new(&config.diagnostics, Arc::clone(&dyn_clock), Arc::clone(&metrics));
+        let diagnostics = Diagnostics::new(
+            &config.diagnostics,
+            Arc::clone(&dyn_clock),
+            Arc::clone(&metrics),
+        );
         let verifier = Verifier::new(wrap(store), dyn_clock, &config.verify);
-        let service = CheckService::new(verifier, Arc::new(config), Arc::clone(&metrics), diagnostics.clone(), entropy);
-        Self { service, clock, issuer, metrics, diagnostics }
+        let service = CheckService::new(
+            verifier,
+            Arc::new(config),
+            Arc::clone(&metrics),
+            diagnostics.clone(),
+            entropy,
+        );
+        Self {
+            service,
+            clock,
+            issuer,
+            metrics,
+            diagnostics,
+        }
     }
 
     /// Asks about a request.
@@ -87,8 +118,15 @@ impl Bench {
     }
 
     /// Asks about a request in a call with these headers.
-    pub(crate) async fn ask_within(&self, headers: &HeaderMap, request: CheckRequest) -> Result<CheckResponse, Status> {
-        let answer = self.service.check(headers, &request.encode_to_vec()).await?;
+    pub(crate) async fn ask_within(
+        &self,
+        headers: &HeaderMap,
+        request: CheckRequest,
+    ) -> Result<CheckResponse, Status> {
+        let answer = self
+            .service
+            .check(headers, &request.encode_to_vec())
+            .await?;
         Ok(CheckResponse::decode(answer).unwrap())
     }
 
@@ -105,18 +143,26 @@ impl Bench {
     pub(crate) async fn denied(&self, request: CheckRequest) -> Denied {
         let response = self.ask(request).await.unwrap();
         match (response.status, response.http_response) {
-            (Some(status), Some(HttpResponse::DeniedResponse(denied))) if status.code != 0 => Denied(denied),
+            (Some(status), Some(HttpResponse::DeniedResponse(denied))) if status.code != 0 => {
+                Denied(denied)
+            }
             other => panic!("not denied: {other:?}"),
         }
     }
 
     pub(crate) async fn disable_consumer(&self) {
         let key = ConsumerKey::new(CONSUMER_KEY).unwrap();
-        self.issuer.set_consumer_status(&key, ConsumerStatus::Disabled, &Actor::ADMIN).await.unwrap();
+        self.issuer
+            .set_consumer_status(&key, ConsumerStatus::Disabled, &Actor::ADMIN)
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn revoke_token(&self) {
-        self.issuer.revoke_token(&Token::new(TOKEN).unwrap(), None, &Actor::ADMIN).await.unwrap();
+        self.issuer
+            .revoke_token(&Token::new(TOKEN).unwrap(), None, &Actor::ADMIN)
+            .await
+            .unwrap();
     }
 }
 
@@ -128,7 +174,10 @@ async fn issue(issuer: &Issuer) {
         scopes: vec!["read".to_owned(), "write".to_owned()],
         ..ConsumerDraft::default()
     };
-    issuer.create_consumer(&consumer, &Actor::ADMIN).await.unwrap();
+    issuer
+        .create_consumer(&consumer, &Actor::ADMIN)
+        .await
+        .unwrap();
     let token = TokenDraft {
         token: Some(TOKEN.to_owned()),
         token_secret: Some(secret(TOKEN_SECRET)),
@@ -155,8 +204,15 @@ impl Denied {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        let headers = self.0.headers.iter().filter_map(|option| option.header.as_ref());
-        headers.into_iter().find(|header| header.key == name).map_or("", |header| header.value.as_str())
+        let headers = self
+            .0
+            .headers
+            .iter()
+            .filter_map(|option| option.header.as_ref());
+        headers
+            .into_iter()
+            .find(|header| header.key == name)
+            .map_or("", |header| header.value.as_str())
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
@@ -165,14 +221,22 @@ impl Denied {
 
     /// The HTTP status and `oauth_problem`.
     pub(crate) fn problem(&self) -> (i32, String) {
-        (self.status(), self.json()["oauth_problem"].as_str().unwrap_or_default().to_owned())
+        (
+            self.status(),
+            self.json()["oauth_problem"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        )
     }
 }
 
 /// A dynamic metadata value.
 pub(crate) fn metadata(response: &CheckResponse, name: &str) -> Option<String> {
     let value = response.dynamic_metadata.as_ref()?.fields.get(name)?;
-    let Kind::StringValue(text) = value.kind.as_ref()? else { panic!("{name} is no text: {value:?}") };
+    let Kind::StringValue(text) = value.kind.as_ref()? else {
+        panic!("{name} is no text: {value:?}")
+    };
     Some(text.clone())
 }
 
@@ -242,21 +306,31 @@ impl Call {
         }
         let http = HttpRequest {
             method: self.method.to_owned(),
-            scheme: if self.scheme == Scheme::Http { "http" } else { "https" }.to_owned(),
+            scheme: if self.scheme == Scheme::Http {
+                "http"
+            } else {
+                "https"
+            }
+            .to_owned(),
             host: self.host.to_owned(),
             path: self.target.to_owned(),
             headers,
             raw_body: self.body.to_vec(),
             ..HttpRequest::default()
         };
-        let request = attribute_context::Request { http: Some(http), ..attribute_context::Request::default() };
+        let request = attribute_context::Request {
+            http: Some(http),
+            ..attribute_context::Request::default()
+        };
         let extension = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let attributes = AttributeContext {
             request: Some(request),
             context_extensions: self.extensions.iter().map(extension).collect(),
             ..AttributeContext::default()
         };
-        CheckRequest { attributes: Some(attributes) }
+        CheckRequest {
+            attributes: Some(attributes),
+        }
     }
 
     /// The `Authorization` header: the core says what the base string is, and the signature is made of it here.
@@ -264,7 +338,11 @@ impl Call {
         let unsigned = self.header("AAAA");
         let base_string = self.base_string(&unsigned);
         let token_secret = self.token.map_or("", |(_, secret)| secret);
-        let key = format!("{}&{}", encoded(self.consumer_secret), encoded(token_secret));
+        let key = format!(
+            "{}&{}",
+            encoded(self.consumer_secret),
+            encoded(token_secret)
+        );
         if self.signature_method == "PLAINTEXT" {
             return self.header(&key);
         }
@@ -276,7 +354,10 @@ impl Call {
     fn base_string(&self, authorization: &str) -> Vec<u8> {
         let (scheme, host, path_prefix) = self.signed_as.unwrap_or((self.scheme, self.host, ""));
         let content_type = self.headers.iter().find(|(name, _)| name == "content-type");
-        let content_type: Vec<_> = content_type.iter().map(|(_, value)| value.as_bytes()).collect();
+        let content_type: Vec<_> = content_type
+            .iter()
+            .map(|(_, value)| value.as_bytes())
+            .collect();
         let request = Request {
             method: self.method.as_bytes(),
             scheme,
@@ -287,7 +368,11 @@ impl Call {
             content_type: &content_type,
             body: Body::Whole(self.body),
         };
-        request.parse(&Limits::default()).unwrap().unwrap().base_string()
+        request
+            .parse(&Limits::default())
+            .unwrap()
+            .unwrap()
+            .base_string()
     }
 
     fn header(&self, signature: &str) -> String {
@@ -302,15 +387,31 @@ impl Call {
         if !self.nonce.is_empty() {
             pairs.push(("oauth_nonce", self.nonce.clone()));
         }
-        pairs.extend(self.token.map(|(token, _)| ("oauth_token", token.to_owned())));
+        pairs.extend(
+            self.token
+                .map(|(token, _)| ("oauth_token", token.to_owned())),
+        );
         pairs.extend(self.more.iter().cloned());
         let realm = self.realm.map(|realm| format!("realm=\"{realm}\""));
-        let pairs = pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", encoded(value)));
-        format!("OAuth {}", realm.into_iter().chain(pairs).collect::<Vec<_>>().join(", "))
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| format!("{name}=\"{}\"", encoded(value)));
+        format!(
+            "OAuth {}",
+            realm
+                .into_iter()
+                .chain(pairs)
+                .collect::<Vec<_>>()
+                .join(", ")
+        )
     }
 }
 
 fn encoded(text: &str) -> String {
-    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
     utf8_percent_encode(text, ESCAPED).to_string()
 }

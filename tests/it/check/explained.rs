@@ -22,7 +22,10 @@ fn scheme_changed() -> Call {
 }
 
 fn wrong_secret() -> Call {
-    Call { consumer_secret: "wrong", ..Call::get("/photos?a=secret") }
+    Call {
+        consumer_secret: "wrong",
+        ..Call::get("/photos?a=secret")
+    }
 }
 
 fn watch(bench: &Bench) -> Watch {
@@ -42,12 +45,36 @@ async fn a_cause_is_found_with_both_base_strings_masked() {
     let mut watch = watch(&bench);
     bench.denied(scheme_changed().signed()).await;
     let denial = next(&mut watch).await;
-    let Explanation::Found(diagnosis) = denial.explanation else { panic!("{denial:?}") };
-    assert_eq!(diagnosis.causes.iter().map(|cause| cause.name()).collect::<Vec<_>>(), ["scheme"]);
-    assert!(diagnosis.base_string.starts_with("GET&https%3A%2F%2Fphotos"), "{}", diagnosis.base_string);
-    assert!(diagnosis.client_base_string.starts_with("GET&http%3A%2F%2Fphotos"), "{}", diagnosis.client_base_string);
+    let Explanation::Found(diagnosis) = denial.explanation else {
+        panic!("{denial:?}")
+    };
+    assert_eq!(
+        diagnosis
+            .causes
+            .iter()
+            .map(|cause| cause.name())
+            .collect::<Vec<_>>(),
+        ["scheme"]
+    );
+    assert!(
+        diagnosis
+            .base_string
+            .starts_with("GET&https%3A%2F%2Fphotos"),
+        "{}",
+        diagnosis.base_string
+    );
+    assert!(
+        diagnosis
+            .client_base_string
+            .starts_with("GET&http%3A%2F%2Fphotos"),
+        "{}",
+        diagnosis.client_base_string
+    );
     let shown = format!("{diagnosis:?}");
-    assert!(!shown.contains("secret") && shown.contains("***"), "{shown}");
+    assert!(
+        !shown.contains("secret") && shown.contains("***"),
+        "{shown}"
+    );
 }
 
 /// A proxy adds to a list behind what it received, or a header behind those that it received.
@@ -64,17 +91,28 @@ async fn of_several_proxies_the_first_tells_the_host_however_envoy_hands_headers
         };
         let mut request = call.signed();
         if repeated {
-            let http = request.attributes.as_mut().and_then(|all| all.request.as_mut()?.http.as_mut()).unwrap();
+            let http = request
+                .attributes
+                .as_mut()
+                .and_then(|all| all.request.as_mut()?.http.as_mut())
+                .unwrap();
             http.headers.remove("x-forwarded-host");
             let joined = std::mem::take(&mut http.headers).into_iter();
             let forwarded = forwarded.map(|host| ("x-forwarded-host".to_owned(), host.to_owned()));
-            let raw =
-                |(key, value): (String, String)| HeaderValue { key, raw_value: value.into(), ..Default::default() };
-            http.header_map = Some(HeaderMap { headers: joined.chain(forwarded).map(raw).collect() });
+            let raw = |(key, value): (String, String)| HeaderValue {
+                key,
+                raw_value: value.into(),
+                ..Default::default()
+            };
+            http.header_map = Some(HeaderMap {
+                headers: joined.chain(forwarded).map(raw).collect(),
+            });
         }
         bench.denied(request).await;
         let denial = next(&mut watch).await;
-        let Explanation::Found(diagnosis) = denial.explanation else { panic!("{repeated}: {denial:?}") };
+        let Explanation::Found(diagnosis) = denial.explanation else {
+            panic!("{repeated}: {denial:?}")
+        };
         assert_eq!(diagnosis.cause(), "host", "{repeated}");
     }
 }
@@ -85,8 +123,13 @@ async fn no_known_cause_is_said_too() {
     let mut watch = watch(&bench);
     bench.denied(wrong_secret().signed()).await;
     let denial = next(&mut watch).await;
-    let Explanation::NotFound { base_string } = denial.explanation else { panic!("{denial:?}") };
-    assert!(base_string.starts_with("GET&http%3A%2F%2Fphotos"), "{base_string}");
+    let Explanation::NotFound { base_string } = denial.explanation else {
+        panic!("{denial:?}")
+    };
+    assert!(
+        base_string.starts_with("GET&http%3A%2F%2Fphotos"),
+        "{base_string}"
+    );
     assert!(!base_string.contains("secret"), "{base_string}");
 }
 
@@ -94,20 +137,55 @@ async fn no_known_cause_is_said_too() {
 async fn what_was_refused_for_another_reason_is_not_explained() {
     let bench = Bench::new().await;
     let mut watch = watch(&bench);
-    bench.denied(Call { consumer_key: "nobody", ..wrong_secret() }.signed()).await;
-    bench.denied(Call { token: Some(("nothing", "")), ..wrong_secret() }.signed()).await;
-    bench.denied(Call { timestamp: 1, ..Call::get("/") }.signed()).await;
+    bench
+        .denied(
+            Call {
+                consumer_key: "nobody",
+                ..wrong_secret()
+            }
+            .signed(),
+        )
+        .await;
+    bench
+        .denied(
+            Call {
+                token: Some(("nothing", "")),
+                ..wrong_secret()
+            }
+            .signed(),
+        )
+        .await;
+    bench
+        .denied(
+            Call {
+                timestamp: 1,
+                ..Call::get("/")
+            }
+            .signed(),
+        )
+        .await;
     for denial in watch.next().await.unwrap().denials {
-        assert!(matches!(denial.explanation, Explanation::NotSought), "{denial:?}");
+        assert!(
+            matches!(denial.explanation, Explanation::NotSought),
+            "{denial:?}"
+        );
     }
-    assert!(!bench.metrics.render().contains("countersign_diagnoses_total{"));
+    assert!(
+        !bench
+            .metrics
+            .render()
+            .contains("countersign_diagnoses_total{")
+    );
 }
 
 #[tokio::test]
 async fn causes_are_counted_for_the_consumer_and_in_metrics() {
     let bench = Bench::new().await;
     let mut watch = watch(&bench);
-    let shadow = |call: Call| Call { extensions: vec![("countersign.mode", "shadow")], ..call };
+    let shadow = |call: Call| Call {
+        extensions: vec![("countersign.mode", "shadow")],
+        ..call
+    };
     bench.denied(scheme_changed().signed()).await;
     bench.allowed(shadow(scheme_changed()).signed()).await;
     bench.denied(wrong_secret().signed()).await;
@@ -117,13 +195,33 @@ async fn causes_are_counted_for_the_consumer_and_in_metrics() {
     }
     let report = bench.diagnostics.reports(Some(""), 10).remove(0);
     assert_eq!(report.consumer_key, CONSUMER_KEY);
-    let causes: Vec<_> = report.causes.iter().map(|cause| (cause.name, cause.denied, cause.would_deny)).collect();
+    let causes: Vec<_> = report
+        .causes
+        .iter()
+        .map(|cause| (cause.name, cause.denied, cause.would_deny))
+        .collect();
     assert_eq!(causes, [("none", 1, 0), ("scheme", 1, 1)]);
     let metrics = bench.metrics.render();
-    assert!(metrics.contains("countersign_diagnoses_total{cause=\"scheme\"} 2"), "{metrics}");
-    assert!(metrics.contains("countersign_diagnoses_total{cause=\"none\"} 1"), "{metrics}");
-    let found = bench.diagnostics.denials(&Filter { cause: Some("scheme".to_owned()), ..Filter::default() }, None, 9);
-    assert_eq!(found.iter().map(|denial| denial.mode).collect::<Vec<_>>(), [Mode::Shadow, Mode::Enforce]);
+    assert!(
+        metrics.contains("countersign_diagnoses_total{cause=\"scheme\"} 2"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("countersign_diagnoses_total{cause=\"none\"} 1"),
+        "{metrics}"
+    );
+    let found = bench.diagnostics.denials(
+        &Filter {
+            cause: Some("scheme".to_owned()),
+            ..Filter::default()
+        },
+        None,
+        9,
+    );
+    assert_eq!(
+        found.iter().map(|denial| denial.mode).collect::<Vec<_>>(),
+        [Mode::Shadow, Mode::Enforce]
+    );
 }
 
 /// The clock stands still, so that nothing is added to what the rates have saved.
@@ -140,7 +238,13 @@ async fn a_flood_is_explained_as_often_as_the_rates_allow_and_kept_within_bounds
     }
     // Of the thread's own time nothing is known: only what it finished is counted.
     let report = || bench.diagnostics.reports(Some(""), 10).remove(0);
-    let count = |word| report().causes.iter().find(|cause| cause.name == word).map_or(0, |cause| cause.denied);
+    let count = |word| {
+        report()
+            .causes
+            .iter()
+            .find(|cause| cause.name == word)
+            .map_or(0, |cause| cause.denied)
+    };
     let mut watch = watch(&bench);
     while count("none") + count("skipped") < 10_000 {
         bench.denied(flood.clone()).await;
@@ -148,7 +252,13 @@ async fn a_flood_is_explained_as_often_as_the_rates_allow_and_kept_within_bounds
     }
     assert!(count("none") <= 5, "{}", count("none"));
     assert!(count("none") > 0);
-    assert_eq!(bench.diagnostics.denials(&Filter::default(), None, 1000).len(), 50);
+    assert_eq!(
+        bench
+            .diagnostics
+            .denials(&Filter::default(), None, 1000)
+            .len(),
+        50
+    );
     bench.clock.advance(Duration::from_secs(10));
     bench.denied(scheme_changed().signed()).await;
     let denial = loop {
@@ -157,7 +267,10 @@ async fn a_flood_is_explained_as_often_as_the_rates_allow_and_kept_within_bounds
             break denial;
         }
     };
-    assert!(matches!(denial.explanation, Explanation::Found(_)), "{denial:?}");
+    assert!(
+        matches!(denial.explanation, Explanation::Found(_)),
+        "{denial:?}"
+    );
 }
 
 #[tokio::test]
@@ -165,7 +278,10 @@ async fn nothing_is_explained_where_the_operator_does_not_want_it() {
     let bench = Bench::with(|config| config.diagnostics.explain = false).await;
     let mut watch = watch(&bench);
     bench.denied(scheme_changed().signed()).await;
-    assert!(matches!(next(&mut watch).await.explanation, Explanation::NotSought));
+    assert!(matches!(
+        next(&mut watch).await.explanation,
+        Explanation::NotSought
+    ));
 }
 
 #[tokio::test]
@@ -173,8 +289,20 @@ async fn a_request_that_is_too_large_is_not_explained() {
     let bench = Bench::new().await;
     let mut watch = watch(&bench);
     let body = vec![b'x'; 70_000].leak();
-    bench.denied(Call { method: "POST", body, ..wrong_secret() }.signed()).await;
-    assert!(matches!(next(&mut watch).await.explanation, Explanation::Skipped));
+    bench
+        .denied(
+            Call {
+                method: "POST",
+                body,
+                ..wrong_secret()
+            }
+            .signed(),
+        )
+        .await;
+    assert!(matches!(
+        next(&mut watch).await.explanation,
+        Explanation::Skipped
+    ));
 }
 
 /// Answers tell all, and wait for it as long as a busy machine may take.
@@ -188,10 +316,27 @@ async fn a_cause_is_told_where_answers_tell_that_much() {
     let bench = Bench::with(debug).await;
     let told = bench.denied(scheme_changed().signed()).await.json();
     assert_eq!(told["cause"], "scheme");
-    assert!(told["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()), "{told}");
-    assert!(told["base_string"].as_str().is_some_and(|text| text.starts_with("GET&https")), "{told}");
-    let told = Bench::new().await.denied(scheme_changed().signed()).await.json();
-    assert!(told["cause"].is_null() && told["remedy"].is_null() && told["base_string"].is_null(), "{told}");
+    assert!(
+        told["remedy"]
+            .as_str()
+            .is_some_and(|remedy| !remedy.is_empty()),
+        "{told}"
+    );
+    assert!(
+        told["base_string"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("GET&https")),
+        "{told}"
+    );
+    let told = Bench::new()
+        .await
+        .denied(scheme_changed().signed())
+        .await
+        .json();
+    assert!(
+        told["cause"].is_null() && told["remedy"].is_null() && told["base_string"].is_null(),
+        "{told}"
+    );
 }
 
 /// What a wrong secret and an old one get is the same, but for what differs from request to request.
@@ -200,17 +345,55 @@ async fn a_cause_that_depends_on_a_secret_is_told_to_operators_alone() {
     let bench = Bench::with(debug).await;
     let key = ConsumerKey::new(CONSUMER_KEY).unwrap();
     let new = Some(Secret::new(*b"another-secret-of-some-length"));
-    bench.issuer.rotate_consumer_secret(&key, new.as_ref(), Duration::from_secs(60), &Actor::ADMIN).await.unwrap();
+    bench
+        .issuer
+        .rotate_consumer_secret(&key, new.as_ref(), Duration::from_secs(60), &Actor::ADMIN)
+        .await
+        .unwrap();
     bench.clock.advance(Duration::from_secs(120));
-    let now = Call { timestamp: super::bench::NOW + 120, ..Call::get("/") };
+    let now = Call {
+        timestamp: super::bench::NOW + 120,
+        ..Call::get("/")
+    };
     let mut watch = watch(&bench);
     let old = bench.denied(now.clone().signed()).await.json();
     let denial = next(&mut watch).await;
-    let Explanation::Found(diagnosis) = denial.explanation else { panic!("{denial:?}") };
-    assert!(diagnosis.causes.iter().all(|cause| cause.depends_on_secret()), "{diagnosis:?}");
-    let wrong = bench.denied(Call { consumer_secret: "wrong", ..now }.signed()).await.json();
-    let names = |json: &serde_json::Value| json.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    let Explanation::Found(diagnosis) = denial.explanation else {
+        panic!("{denial:?}")
+    };
+    assert!(
+        diagnosis
+            .causes
+            .iter()
+            .all(|cause| cause.depends_on_secret()),
+        "{diagnosis:?}"
+    );
+    let wrong = bench
+        .denied(
+            Call {
+                consumer_secret: "wrong",
+                ..now
+            }
+            .signed(),
+        )
+        .await
+        .json();
+    let names = |json: &serde_json::Value| {
+        json.as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<BTreeSet<_>>()
+    };
     assert_eq!(names(&old), names(&wrong));
-    assert_eq!((old["cause"].as_str(), old["remedy"].as_str()), (None, wrong["remedy"].as_str()));
-    assert!(old["remedy"].as_str().is_some_and(|remedy| remedy.starts_with("no cause that can be told")), "{old}");
+    assert_eq!(
+        (old["cause"].as_str(), old["remedy"].as_str()),
+        (None, wrong["remedy"].as_str())
+    );
+    assert!(
+        old["remedy"]
+            .as_str()
+            .is_some_and(|remedy| remedy.starts_with("no cause that can be told")),
+        "{old}"
+    );
 }

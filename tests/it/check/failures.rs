@@ -9,7 +9,8 @@ use countersign::config::{Mode, OnError, RoutePolicy};
 use countersign::diagnostics::Filter;
 use countersign::model::{ConsumerKey, Token};
 use countersign::store::{
-    Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind, StoreStatus,
+    Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind,
+    StoreStatus,
 };
 use envoy_types::ext_authz::v3::pb::HttpResponse;
 use futures_util::{StreamExt as _, stream};
@@ -37,21 +38,37 @@ async fn a_store_that_does_not_answer_is_unavailable() {
         let bench = failing(fault, OnError::Grpc, Mode::Enforce).await;
         let status = bench.ask(Call::get("/").signed()).await.unwrap_err();
         assert_eq!(status.code(), Code::Unavailable, "{fault:?}");
-        assert!(bench.metrics.render().contains("countersign_store_errors_total{kind=\"unavailable\"} 1"));
-        assert!(bench.metrics.render().contains("result=\"error\",reason=\"store\""));
+        assert!(
+            bench
+                .metrics
+                .render()
+                .contains("countersign_store_errors_total{kind=\"unavailable\"} 1")
+        );
+        assert!(
+            bench
+                .metrics
+                .render()
+                .contains("result=\"error\",reason=\"store\"")
+        );
     }
 }
 
 #[tokio::test]
 async fn an_unreadable_record_is_internal() {
     let bench = failing(Fault::Unreadable, OnError::Grpc, Mode::Enforce).await;
-    assert_eq!(bench.ask(Call::get("/").signed()).await.unwrap_err().code(), Code::Internal);
+    assert_eq!(
+        bench.ask(Call::get("/").signed()).await.unwrap_err().code(),
+        Code::Internal
+    );
 }
 
 #[tokio::test]
 async fn a_panic_is_internal() {
     let bench = failing(Fault::Panics, OnError::Grpc, Mode::Enforce).await;
-    assert_eq!(bench.ask(Call::get("/").signed()).await.unwrap_err().code(), Code::Internal);
+    assert_eq!(
+        bench.ask(Call::get("/").signed()).await.unwrap_err().code(),
+        Code::Internal
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -60,29 +77,57 @@ async fn a_store_that_hangs_is_given_up_on_at_our_deadline() {
     let started = tokio::time::Instant::now();
     let status = bench.ask(Call::get("/").signed()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
-    assert!(started.elapsed() <= Duration::from_millis(181), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() <= Duration::from_millis(181),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_is_given_up_on_before_envoy_gives_up_on_us() {
     let bench = failing(Fault::Hangs, OnError::Grpc, Mode::Enforce).await;
-    let headers = HeaderMap::from_iter([(HeaderName::from_static("grpc-timeout"), HeaderValue::from_static("50m"))]);
+    let headers = HeaderMap::from_iter([(
+        HeaderName::from_static("grpc-timeout"),
+        HeaderValue::from_static("50m"),
+    )]);
     let started = tokio::time::Instant::now();
-    let status = bench.ask_within(&headers, Call::get("/").signed()).await.unwrap_err();
+    let status = bench
+        .ask_within(&headers, Call::get("/").signed())
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
-    assert!(started.elapsed() <= Duration::from_millis(41), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() <= Duration::from_millis(41),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_check_that_is_never_sent_to_its_end_is_given_up_on_at_our_deadline() {
     let bench = Bench::new().await;
-    let begun = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"\0\0\x1d\0\0x")))]);
+    let begun = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(
+        b"\0\0\x1d\0\0x",
+    )))]);
     let call = Request::new(StreamBody::new(begun.chain(stream::pending())));
     let started = tokio::time::Instant::now();
     let response = bench.service.serve(call).await;
-    assert_eq!(response.headers()["grpc-status"], (Code::Unavailable as i32).to_string().as_str());
-    assert!(started.elapsed() <= Duration::from_millis(181), "{:?}", started.elapsed());
-    assert!(bench.metrics.render().contains("result=\"error\",reason=\"deadline\""));
+    assert_eq!(
+        response.headers()["grpc-status"],
+        (Code::Unavailable as i32).to_string().as_str()
+    );
+    assert!(
+        started.elapsed() <= Duration::from_millis(181),
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(
+        bench
+            .metrics
+            .render()
+            .contains("result=\"error\",reason=\"deadline\"")
+    );
 }
 
 #[tokio::test]
@@ -101,29 +146,65 @@ async fn in_shadow_a_failure_passes_without_an_identity() {
     for fault in [Fault::LookUp, Fault::Panics] {
         let bench = failing(fault, OnError::Grpc, Mode::Shadow).await;
         let response = bench.ask(Call::get("/").signed()).await.unwrap();
-        assert_eq!(metadata(&response, "decision").as_deref(), Some("would_deny"), "{fault:?}");
-        assert!(bench.allowed(Call::get("/").signed()).await.headers.is_empty());
+        assert_eq!(
+            metadata(&response, "decision").as_deref(),
+            Some("would_deny"),
+            "{fault:?}"
+        );
+        assert!(
+            bench
+                .allowed(Call::get("/").signed())
+                .await
+                .headers
+                .is_empty()
+        );
         let kept = bench.diagnostics.denials(&Filter::default(), None, 10);
-        assert!(kept.iter().all(|denial| denial.mode == Mode::Shadow && denial.consumer_key.is_empty()));
-        assert_eq!(kept.len(), 2, "and both are kept as what would not have passed");
+        assert!(
+            kept.iter()
+                .all(|denial| denial.mode == Mode::Shadow && denial.consumer_key.is_empty())
+        );
+        assert_eq!(
+            kept.len(),
+            2,
+            "and both are kept as what would not have passed"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_mistake_in_envoys_configuration_is_ours() {
     let bench = Bench::new().await;
-    for extension in [("countersign.requires", "user"), ("countersign.mode", "shadows")] {
-        let call = Call { extensions: vec![extension], ..Call::get("/") };
-        assert_eq!(bench.ask(call.signed()).await.unwrap_err().code(), Code::Internal);
+    for extension in [
+        ("countersign.requires", "user"),
+        ("countersign.mode", "shadows"),
+    ] {
+        let call = Call {
+            extensions: vec![extension],
+            ..Call::get("/")
+        };
+        assert_eq!(
+            bench.ask(call.signed()).await.unwrap_err().code(),
+            Code::Internal
+        );
     }
 }
 
 async fn failing(fault: Fault, on_error: OnError, mode: Mode) -> Bench {
     let change = |config: &mut countersign::config::Config| {
         config.check.on_error = on_error;
-        config.check.policy = RoutePolicy { mode: Some(mode), ..RoutePolicy::default() };
+        config.check.policy = RoutePolicy {
+            mode: Some(mode),
+            ..RoutePolicy::default()
+        };
     };
-    Bench::over(change, |store| Arc::new(Failing { store, fault, changes: Changes::default() })).await
+    Bench::over(change, |store| {
+        Arc::new(Failing {
+            store,
+            fault,
+            changes: Changes::default(),
+        })
+    })
+    .await
 }
 
 /// A store with a fault.
@@ -138,7 +219,11 @@ const UNAVAILABLE: StoreError = StoreError::new(StoreErrorKind::Unavailable, "te
 
 #[async_trait]
 impl CheckStore for Failing {
-    async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
+    async fn credentials(
+        &self,
+        consumer: &ConsumerKey,
+        token: Option<&Token>,
+    ) -> Result<Credentials, StoreError> {
         match self.fault {
             Fault::LookUp => Err(UNAVAILABLE),
             Fault::Unreadable => Err(StoreError::new(StoreErrorKind::Unreadable, "testing")),

@@ -26,11 +26,21 @@ use crate::scripted::{self, chromium, node};
 async fn an_operator_logs_in_sees_a_denial_narrows_and_logs_out() {
     let office = Office::open().await;
     let seen = office.scenario("visit").await;
-    assert_eq!((&seen["before"], &seen["focus"]), (&json!("Countersign console"), &json!("token")));
+    assert_eq!(
+        (&seen["before"], &seen["focus"]),
+        (&json!("Countersign console"), &json!("token"))
+    );
     assert_eq!(seen["alert"], "That is not the admin token of this server.");
     assert_eq!(
         seen["row"].as_array().unwrap()[1..],
-        ["denied", "signature_mismatch", "scheme", "printer", "GET api.example.com/photos?size=***"].map(Value::from)
+        [
+            "denied",
+            "signature_mismatch",
+            "scheme",
+            "printer",
+            "GET api.example.com/photos?size=***"
+        ]
+        .map(Value::from)
     );
     let opened = seen["opened"].as_str().unwrap();
     for shown in [
@@ -44,16 +54,29 @@ async fn an_operator_logs_in_sees_a_denial_narrows_and_logs_out() {
     ] {
         assert!(opened.contains(shown), "{shown} in {opened}");
     }
-    assert_eq!(seen["marked"], json!(["", "s"]), "http is expected and https was signed");
-    assert_eq!((&seen["of_consumer"], &seen["of_cause"], &seen["all"]), (&json!(2), &json!(1), &json!(3)));
+    assert_eq!(
+        seen["marked"],
+        json!(["", "s"]),
+        "http is expected and https was signed"
+    );
+    assert_eq!(
+        (&seen["of_consumer"], &seen["of_cause"], &seen["all"]),
+        (&json!(2), &json!(1), &json!(3))
+    );
     assert_eq!(seen["address"], "?consumer=printer&cause=scheme&live=off");
-    assert_eq!((&seen["after"], &seen["back"]), (&json!("Countersign console"), &json!("Countersign console")));
+    assert_eq!(
+        (&seen["after"], &seen["back"]),
+        (&json!("Countersign console"), &json!("Countersign console"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_key_can_be_typed() {
     let seen = Office::open().await.scenario("typed").await;
-    assert_eq!(seen, json!({ "address": "?live=off&consumer=printer", "rows": 2 }));
+    assert_eq!(
+        seen,
+        json!({ "address": "?live=off&consumer=printer", "rows": 2 })
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +93,14 @@ async fn a_denial_is_read_on_a_phone_without_moving_sideways() {
     assert_eq!(seen.len(), 7, "{seen:?}");
     assert_eq!(
         seen[2..],
-        ["denied", "signature_mismatch", "scheme", "printer", "GET api.example.com/photos?size=***"].map(Value::from)
+        [
+            "denied",
+            "signature_mismatch",
+            "scheme",
+            "printer",
+            "GET api.example.com/photos?size=***"
+        ]
+        .map(Value::from)
     );
 }
 
@@ -78,8 +108,22 @@ async fn a_denial_is_read_on_a_phone_without_moving_sideways() {
 async fn the_keyboard_is_enough_and_shows_where_it_is() {
     let seen = Office::open().await.scenario("keyboard").await;
     let visited = seen["visited"].as_array().unwrap();
-    let texts: Vec<_> = visited.iter().map(|at| at["text"].as_str().unwrap()).collect();
-    assert_eq!(texts[..7], ["Countersign", "Go live", "Log out", "consumer", "Show", "denials", texts[6]]);
+    let texts: Vec<_> = visited
+        .iter()
+        .map(|at| at["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        texts[..7],
+        [
+            "Countersign",
+            "Go live",
+            "Log out",
+            "consumer",
+            "Show",
+            "denials",
+            texts[6]
+        ]
+    );
     assert!(visited.iter().all(|at| at["outline"] == true), "{seen}");
     assert_eq!(seen["opened"], format!("Decision {}", texts[6]));
 }
@@ -88,9 +132,21 @@ async fn the_keyboard_is_enough_and_shows_where_it_is() {
 async fn another_site_neither_logs_out_nor_in_and_shows_nothing() {
     let seen = Office::open().await.scenario("elsewhere").await;
     assert_eq!(seen["posted"], json!({ "logout": 403, "login": 403 }));
-    assert!(seen["framed"].as_str().unwrap().contains("frame-ancestors 'none'"), "{seen}");
-    assert_eq!(seen["linked"], "Countersign console", "who comes from elsewhere is asked for the token");
-    assert_eq!(seen["afterwards"], "Countersign", "the operator is still logged in");
+    assert!(
+        seen["framed"]
+            .as_str()
+            .unwrap()
+            .contains("frame-ancestors 'none'"),
+        "{seen}"
+    );
+    assert_eq!(
+        seen["linked"], "Countersign console",
+        "who comes from elsewhere is asked for the token"
+    );
+    assert_eq!(
+        seen["afterwards"], "Countersign",
+        "the operator is still logged in"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +157,10 @@ async fn an_accessibility_checker_finds_nothing_on_any_page() {
     for page in checked {
         assert_eq!(page["problems"], json!([]), "{page}");
         assert_eq!(page["scrolled"], json!([]), "{page}");
-        assert!(page["passes"].as_u64().unwrap() > 10, "it looked at something: {page}");
+        assert!(
+            page["passes"].as_u64().unwrap() > 10,
+            "it looked at something: {page}"
+        );
     }
 }
 
@@ -110,12 +169,20 @@ async fn every_page_has_a_picture_in_docs() {
     let made = project("target/images");
     fs::create_dir_all(&made).unwrap();
     Office::open().await.scenario("screenshots").await;
-    assert_eq!(pictures(&project("docs/images")), pictures(&made), "scripts/screenshots makes them");
+    assert_eq!(
+        pictures(&project("docs/images")),
+        pictures(&made),
+        "scripts/screenshots makes them"
+    );
 }
 
 fn pictures(directory: &Path) -> BTreeSet<OsString> {
-    let names = fs::read_dir(directory).unwrap().map(|file| file.unwrap().file_name());
-    names.filter(|name| name.as_encoded_bytes().starts_with(b"console-")).collect()
+    let names = fs::read_dir(directory)
+        .unwrap()
+        .map(|file| file.unwrap().file_name());
+    names
+        .filter(|name| name.as_encoded_bytes().starts_with(b"console-"))
+        .collect()
 }
 
 /// The real program, with something to look at.
@@ -127,7 +194,11 @@ struct Office {
 impl Office {
     async fn open() -> Self {
         let countersign = Countersign::start("memory:", CONFIG).await;
-        let channel = Endpoint::from_shared(format!("http://{}", countersign.check)).unwrap().connect().await.unwrap();
+        let channel = Endpoint::from_shared(format!("http://{}", countersign.check))
+            .unwrap()
+            .connect()
+            .await
+            .unwrap();
         let mut checks = AuthorizationClient::new(channel);
         let printer = consumer(&countersign, "printer").await;
         let shop = consumer(&countersign, "shop-connector").await;
@@ -137,9 +208,20 @@ impl Office {
         }
         let replayed = printer.sign(&Request::get("/photos"));
         assert_eq!(decision(&mut checks, check_request(&replayed)).await, None);
-        assert!(decision(&mut checks, check_request(&replayed)).await.is_some());
-        let unproven = shop.signing().at(1).in_header(&Request::get("/legacy/orders"));
-        assert_eq!(decision(&mut checks, check_request(&unproven)).await, None, "shadow mode lets it through");
+        assert!(
+            decision(&mut checks, check_request(&replayed))
+                .await
+                .is_some()
+        );
+        let unproven = shop
+            .signing()
+            .at(1)
+            .in_header(&Request::get("/legacy/orders"));
+        assert_eq!(
+            decision(&mut checks, check_request(&unproven)).await,
+            None,
+            "shadow mode lets it through"
+        );
         let countersign = Arc::new(countersign);
         let deny = on_demand(Arc::clone(&countersign), checks, printer).await;
         Self { countersign, deny }
@@ -165,29 +247,52 @@ impl Office {
 async fn consumer(countersign: &Countersign, key: &str) -> Caller {
     let secret = "kd94hf93k423kf44";
     let key_and_secret = ["--consumer-key", key, "--consumer-secret", secret];
-    countersign.admin(&[&["consumer", "create", "--name", key][..], &key_and_secret].concat()).await;
-    Caller { consumer_key: key.to_owned(), consumer_secret: secret.to_owned(), token: None }
+    countersign
+        .admin(&[&["consumer", "create", "--name", key][..], &key_and_secret].concat())
+        .await;
+    Caller {
+        consumer_key: key.to_owned(),
+        consumer_secret: secret.to_owned(),
+        token: None,
+    }
 }
 
 /// Where whoever asks has a request of that consumer denied, and gets its decision once it is explained. The
 /// client signs for https, and what arrives is http.
-async fn on_demand(countersign: Arc<Countersign>, checks: AuthorizationClient<Channel>, caller: Caller) -> SocketAddr {
+async fn on_demand(
+    countersign: Arc<Countersign>,
+    checks: AuthorizationClient<Channel>,
+    caller: Caller,
+) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let request = caller.signing().for_scheme("https").in_header(&Request::get("/photos?size=original"));
-            let denied = decision(&mut checks.clone(), check_request(&request)).await.unwrap();
+            let request = caller
+                .signing()
+                .for_scheme("https")
+                .in_header(&Request::get("/photos?size=original"));
+            let denied = decision(&mut checks.clone(), check_request(&request))
+                .await
+                .unwrap();
             let explained = async || {
                 let log = countersign.log();
-                log.lines().any(|line| line.contains("\"diagnosed\"") && line.contains(&denied)).then_some(())
+                log.lines()
+                    .any(|line| line.contains("\"diagnosed\"") && line.contains(&denied))
+                    .then_some(())
             };
             eventually("it is explained", PATIENCE, explained).await;
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", denied.len());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                denied.len()
+            );
             let read = stream.read(&mut [0; 4096]).await.unwrap();
             assert!(read > 0);
-            stream.write_all(format!("{head}{denied}").as_bytes()).await.unwrap();
+            stream
+                .write_all(format!("{head}{denied}").as_bytes())
+                .await
+                .unwrap();
         }
     });
     address

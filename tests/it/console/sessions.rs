@@ -19,12 +19,30 @@ async fn nobody_without_a_session_is_told_anything() {
     let decision = site.mismatch("/photos/of-jane").await;
     let unknown = format!("countersign-console={}", "0".repeat(64));
     for cookie in [None, Some(unknown), Some("countersign-console=".to_owned())] {
-        for target in ["/console".to_owned(), format!("/console?decision={decision}"), "/console?consumer=%".to_owned()]
-        {
-            let answer = Browser { cookie: cookie.clone(), ..Browser::of(&site) }.open(&target).await;
-            assert_eq!((answer.status, answer.header("refresh")), (200, None), "{target}");
+        for target in [
+            "/console".to_owned(),
+            format!("/console?decision={decision}"),
+            "/console?consumer=%".to_owned(),
+        ] {
+            let answer = Browser {
+                cookie: cookie.clone(),
+                ..Browser::of(&site)
+            }
+            .open(&target)
+            .await;
+            assert_eq!(
+                (answer.status, answer.header("refresh")),
+                (200, None),
+                "{target}"
+            );
             assert!(answer.body.contains("type=\"password\""), "{}", answer.body);
-            for secret in [SHOWN, "of-jane", "printer", "memory:", env!("CARGO_PKG_VERSION")] {
+            for secret in [
+                SHOWN,
+                "of-jane",
+                "printer",
+                "memory:",
+                env!("CARGO_PKG_VERSION"),
+            ] {
                 assert!(!answer.body.contains(secret), "{secret} in {}", answer.body);
             }
         }
@@ -36,34 +54,64 @@ async fn the_token_opens_a_session_whose_cookie_says_nothing() {
     let site = Site::start().await;
     let mut browser = Browser::of(&site);
     let answer = browser.log_in(&format!(" {ADMIN_TOKEN}\n")).await;
-    assert_eq!((answer.status, answer.header("location")), (303, Some("/console")));
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("/console"))
+    );
     let set = answer.header("set-cookie").unwrap();
     assert!(set.starts_with("countersign-console="), "{set}");
-    assert!(set.ends_with("; Path=/console; HttpOnly; SameSite=Strict"), "{set}");
+    assert!(
+        set.ends_with("; Path=/console; HttpOnly; SameSite=Strict"),
+        "{set}"
+    );
     assert!(!set.contains(ADMIN_TOKEN), "{set}");
     let cookie = browser.cookie.clone().unwrap();
     assert_eq!(cookie.split_once('=').unwrap().1.len(), 64);
     assert!(browser.open("/console").await.body.contains(SHOWN));
 
     browser.log_in(ADMIN_TOKEN).await;
-    assert_ne!(browser.cookie.as_ref(), Some(&cookie), "each log-in has a cookie of its own");
-    let mut before = Browser { cookie: Some(cookie), ..Browser::of(&site) };
-    assert!(!before.open("/console").await.body.contains(SHOWN), "and ends the session before it");
+    assert_ne!(
+        browser.cookie.as_ref(),
+        Some(&cookie),
+        "each log-in has a cookie of its own"
+    );
+    let mut before = Browser {
+        cookie: Some(cookie),
+        ..Browser::of(&site)
+    };
+    assert!(
+        !before.open("/console").await.body.contains(SHOWN),
+        "and ends the session before it"
+    );
 }
 
 #[tokio::test]
 async fn who_logs_in_gets_to_see_what_was_asked_for_and_is_led_nowhere_else() {
     let site = Site::start().await;
-    let form = Browser::of(&site).open("/console?decision=1%22%3E&live=off").await.body;
-    assert!(form.contains("name=\"then\" value=\"decision=1%22%3E&#38;live=off\""), "{form}");
+    let form = Browser::of(&site)
+        .open("/console?decision=1%22%3E&live=off")
+        .await
+        .body;
+    assert!(
+        form.contains("name=\"then\" value=\"decision=1%22%3E&#38;live=off\""),
+        "{form}"
+    );
     for (then, location) in [
-        ("decision=1%22%3E&live=off", "/console?decision=1%22%3E&live=off"),
+        (
+            "decision=1%22%3E&live=off",
+            "/console?decision=1%22%3E&live=off",
+        ),
         ("//evil.example/", "/console"),
         ("https://evil.example/?decision=1", "/console"),
-        ("decision=1\r\nset-cookie: a=b", "/console?decision=1%5Cr%5Cnset%2Dcookie%3A%20a%3Db"),
+        (
+            "decision=1\r\nset-cookie: a=b",
+            "/console?decision=1%5Cr%5Cnset%2Dcookie%3A%20a%3Db",
+        ),
         ("decision=%", "/console"),
     ] {
-        let answer = Browser::of(&site).post("/console/login", &[("token", ADMIN_TOKEN), ("then", then)]).await;
+        let answer = Browser::of(&site)
+            .post("/console/login", &[("token", ADMIN_TOKEN), ("then", then)])
+            .await;
         assert_eq!(answer.header("location"), Some(location), "{then:?}");
     }
 }
@@ -72,12 +120,29 @@ async fn who_logs_in_gets_to_see_what_was_asked_for_and_is_led_nowhere_else() {
 async fn a_wrong_token_is_a_401_and_opens_nothing() {
     let site = Site::start().await;
     let mut browser = Browser::of(&site);
-    for wrong in ["", "not-the-token-of-anybody", "the-admin-token-of-these-test", "the-admin-token-of-these-tests2"] {
+    for wrong in [
+        "",
+        "not-the-token-of-anybody",
+        "the-admin-token-of-these-test",
+        "the-admin-token-of-these-tests2",
+    ] {
         let answer = browser.log_in(wrong).await;
-        assert_eq!((answer.status, answer.header("set-cookie")), (401, None), "{wrong}");
+        assert_eq!(
+            (answer.status, answer.header("set-cookie")),
+            (401, None),
+            "{wrong}"
+        );
         assert!(answer.header("www-authenticate").is_some());
-        assert!(answer.body.contains("role=\"alert\">That is not the admin token of this server.</p>"));
-        assert!(wrong.is_empty() || !answer.body.contains(wrong), "{}", answer.body);
+        assert!(
+            answer
+                .body
+                .contains("role=\"alert\">That is not the admin token of this server.</p>")
+        );
+        assert!(
+            wrong.is_empty() || !answer.body.contains(wrong),
+            "{}",
+            answer.body
+        );
     }
     assert!(!browser.open("/console").await.body.contains(SHOWN));
 }
@@ -91,8 +156,15 @@ async fn too_many_wrong_tokens_are_not_looked_at_and_sessions_go_on() {
         assert_eq!(guesser.log_in("not-the-token-of-anybody").await.status, 401);
     }
     let refused = guesser.log_in(ADMIN_TOKEN).await;
-    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("60")));
-    assert!(refused.body.contains("Try again in 60 seconds"), "{}", refused.body);
+    assert_eq!(
+        (refused.status, refused.header("retry-after")),
+        (429, Some("60"))
+    );
+    assert!(
+        refused.body.contains("Try again in 60 seconds"),
+        "{}",
+        refused.body
+    );
     assert!(inside.open("/console").await.body.contains(SHOWN));
     site.clock.advance(Duration::from_secs(60));
     assert_eq!(guesser.log_in(ADMIN_TOKEN).await.status, 303);
@@ -105,11 +177,20 @@ async fn a_session_ends_by_itself_and_when_its_owner_logs_out() {
     let session = browser.cookie.clone();
     let mut other = Browser::logged_in(&site).await;
     let answer = browser.log_out().await;
-    assert_eq!((answer.status, answer.header("location")), (303, Some("/console")));
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("/console"))
+    );
     let forgotten = "countersign-console=; Path=/console; HttpOnly; SameSite=Strict; Max-Age=0";
     assert_eq!(answer.header("set-cookie"), Some(forgotten));
-    let mut kept = Browser { cookie: session, ..Browser::of(&site) };
-    assert!(!kept.open("/console").await.body.contains(SHOWN), "the service forgets it too");
+    let mut kept = Browser {
+        cookie: session,
+        ..Browser::of(&site)
+    };
+    assert!(
+        !kept.open("/console").await.body.contains(SHOWN),
+        "the service forgets it too"
+    );
 
     assert!(other.open("/console").await.body.contains(SHOWN));
     site.clock.advance(Duration::from_hours(8));
@@ -126,9 +207,16 @@ async fn a_form_of_another_site_does_nothing_and_costs_no_attempt() {
         ("Origin", "https://evil.example"),
         ("Origin", "http://127.0.0.1:1"),
     ] {
-        let mut foreign = Browser { says: vec![(header, value)], ..Browser::of(&site) };
+        let mut foreign = Browser {
+            says: vec![(header, value)],
+            ..Browser::of(&site)
+        };
         for _ in 0..3 {
-            assert_eq!(foreign.log_in("not-the-token-of-anybody").await.status, 403, "{header}: {value}");
+            assert_eq!(
+                foreign.log_in("not-the-token-of-anybody").await.status,
+                403,
+                "{header}: {value}"
+            );
         }
         assert_eq!(foreign.log_in(ADMIN_TOKEN).await.header("set-cookie"), None);
         inside.says = vec![(header, value)];
@@ -136,8 +224,15 @@ async fn a_form_of_another_site_does_nothing_and_costs_no_attempt() {
     }
     inside.says = Vec::new();
     assert!(inside.open("/console").await.body.contains(SHOWN));
-    let mut own = Browser { says: vec![("Origin", "http://api.example.com")], ..Browser::of(&site) };
-    assert_eq!(own.log_in(ADMIN_TOKEN).await.status, 303, "twelve wrong ones were not counted");
+    let mut own = Browser {
+        says: vec![("Origin", "http://api.example.com")],
+        ..Browser::of(&site)
+    };
+    assert_eq!(
+        own.log_in(ADMIN_TOKEN).await.status,
+        303,
+        "twelve wrong ones were not counted"
+    );
 }
 
 #[tokio::test]
@@ -147,7 +242,9 @@ async fn what_is_no_form_or_no_method_of_the_page_is_refused() {
     let mut statuses = Vec::new();
     let long = format!("token={}", "x".repeat(16 * 1024));
     for request in [
-        Request::new("POST", "/console/login").with("Content-Type", "application/json").with_body("{}"),
+        Request::new("POST", "/console/login")
+            .with("Content-Type", "application/json")
+            .with_body("{}"),
         Request::new("POST", "/console/login").with_body(&format!("token={ADMIN_TOKEN}")),
         Request::form("POST", "/console/login", &long),
         Request::form("POST", "/console/login", "token=a&token=b"),
@@ -161,19 +258,31 @@ async fn what_is_no_form_or_no_method_of_the_page_is_refused() {
     ] {
         let answer = browser.send(request).await;
         if answer.status == 405 {
-            assert!(["GET, HEAD", "POST"].contains(&answer.header("allow").unwrap()), "{answer:?}");
+            assert!(
+                ["GET, HEAD", "POST"].contains(&answer.header("allow").unwrap()),
+                "{answer:?}"
+            );
         }
         statuses.push(answer.status);
     }
-    assert_eq!(statuses, [415, 415, 413, 400, 405, 405, 405, 405, 400, 404, 404]);
-    assert!(browser.open("/console").await.body.contains(SHOWN), "nobody was logged out");
+    assert_eq!(
+        statuses,
+        [415, 415, 413, 400, 405, 405, 405, 405, 400, 404, 404]
+    );
+    assert!(
+        browser.open("/console").await.body.contains(SHOWN),
+        "nobody was logged out"
+    );
 }
 
 #[tokio::test]
 async fn every_answer_keeps_the_page_to_itself() {
     let site = Site::start().await;
     let mut browser = Browser::of(&site);
-    let mut answers = vec![browser.open("/console").await, browser.log_in("not-the-token-of-anybody").await];
+    let mut answers = vec![
+        browser.open("/console").await,
+        browser.log_in("not-the-token-of-anybody").await,
+    ];
     answers.push(browser.log_in(ADMIN_TOKEN).await);
     answers.push(browser.open("/console").await);
     answers.push(browser.open("/console?live=off").await);
@@ -182,10 +291,20 @@ async fn every_answer_keeps_the_page_to_itself() {
     answers.push(browser.send(Request::new("PUT", "/console")).await);
     answers.push(browser.log_out().await);
     for answer in &answers {
-        let header = |name: &str| answer.header(name).unwrap_or_else(|| panic!("no {name} in {answer:?}"));
+        let header = |name: &str| {
+            answer
+                .header(name)
+                .unwrap_or_else(|| panic!("no {name} in {answer:?}"))
+        };
         let policy = header("content-security-policy");
-        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
-        assert!(policy.ends_with("; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"), "{policy}");
+        assert!(
+            policy.starts_with("default-src 'none'; style-src 'sha256-"),
+            "{policy}"
+        );
+        assert!(
+            policy.ends_with("; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"),
+            "{policy}"
+        );
         assert_eq!(header("x-frame-options"), "DENY");
         assert_eq!(header("referrer-policy"), "no-referrer");
         assert_eq!(header("cache-control"), "no-store");
@@ -195,9 +314,18 @@ async fn every_answer_keeps_the_page_to_itself() {
         assert_eq!(header("content-type"), "text/html; charset=utf-8");
         assert!(!answer.body.contains("<script"), "{}", answer.body);
     }
-    let refresh: Vec<_> = answers.iter().map(|answer| answer.header("refresh")).collect();
+    let refresh: Vec<_> = answers
+        .iter()
+        .map(|answer| answer.header("refresh"))
+        .collect();
     assert_eq!(refresh[3], Some("10"));
-    assert!(refresh.iter().enumerate().all(|(nth, refresh)| nth == 3 || refresh.is_none()), "{refresh:?}");
+    assert!(
+        refresh
+            .iter()
+            .enumerate()
+            .all(|(nth, refresh)| nth == 3 || refresh.is_none()),
+        "{refresh:?}"
+    );
 }
 
 #[tokio::test]
@@ -210,9 +338,23 @@ async fn who_came_in_and_who_did_not_is_in_the_audit_log_without_the_token() {
     let cookie = browser.cookie.unwrap();
     let text = log.text();
     let events = log.events();
-    assert_eq!(events.last_chunk(), Some(&["nobody: nobody".to_owned(), "admin: console.open".to_owned()]));
-    assert!(text.lines().any(|line| line.contains("wrong token") && line.contains("127.0.0.1:")), "{text}");
-    for secret in [ADMIN_TOKEN, "not-the-token", cookie.split_once('=').unwrap().1] {
+    assert_eq!(
+        events.last_chunk(),
+        Some(&[
+            "nobody: nobody".to_owned(),
+            "admin: console.open".to_owned()
+        ])
+    );
+    assert!(
+        text.lines()
+            .any(|line| line.contains("wrong token") && line.contains("127.0.0.1:")),
+        "{text}"
+    );
+    for secret in [
+        ADMIN_TOKEN,
+        "not-the-token",
+        cookie.split_once('=').unwrap().1,
+    ] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
 }
@@ -222,9 +364,17 @@ async fn beyond_loopback_no_token_is_taken_that_could_be_overheard() {
     let everywhere = ListenAddress::Tcp(([0, 0, 0, 0], 0).into());
     let site = Site::start_with(|config| config.ops.listener.address = everywhere.clone()).await;
     let mut browser = Browser::of(&site);
-    for answer in [browser.open("/console").await, browser.log_in(ADMIN_TOKEN).await, browser.log_out().await] {
+    for answer in [
+        browser.open("/console").await,
+        browser.log_in(ADMIN_TOKEN).await,
+        browser.log_out().await,
+    ] {
         assert_eq!((answer.status, answer.header("set-cookie")), (403, None));
-        assert!(answer.body.contains("ops.insecure_plaintext = true"), "{}", answer.body);
+        assert!(
+            answer.body.contains("ops.insecure_plaintext = true"),
+            "{}",
+            answer.body
+        );
         assert!(!answer.body.contains("<form"), "{}", answer.body);
     }
     assert_eq!(browser.open("/livez").await.status, 200);
@@ -249,26 +399,54 @@ async fn with_tls_the_console_is_open_beyond_loopback_and_its_cookie_is_for_http
     let curl = async |arguments: &[&str]| {
         let mut command = tokio::process::Command::new("curl");
         // Authority and server have one name there, which OpenSSL takes for a certificate that vouches for itself.
-        command.args(["--silent", "--show-error", "--include", "--insecure"]).args(arguments);
+        command
+            .args(["--silent", "--show-error", "--include", "--insecure"])
+            .args(arguments);
         let output = command.output().await.unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Response::parse(&output.stdout)
     };
-    let answer = curl(&["--data", &format!("token={ADMIN_TOKEN}"), &format!("{console}/login")]).await;
+    let answer = curl(&[
+        "--data",
+        &format!("token={ADMIN_TOKEN}"),
+        &format!("{console}/login"),
+    ])
+    .await;
     let set = answer.header("set-cookie").unwrap();
     assert!(set.starts_with("__Secure-countersign-console="), "{set}");
-    assert!(set.ends_with("; Path=/console; Secure; HttpOnly; SameSite=Strict"), "{set}");
+    assert!(
+        set.ends_with("; Path=/console; Secure; HttpOnly; SameSite=Strict"),
+        "{set}"
+    );
     let cookie = set.split(';').next().unwrap();
-    assert!(curl(&["--cookie", cookie, &console]).await.body.contains(SHOWN));
+    assert!(
+        curl(&["--cookie", cookie, &console])
+            .await
+            .body
+            .contains(SHOWN)
+    );
     let planted = cookie.strip_prefix("__Secure-").unwrap();
-    assert!(!curl(&["--cookie", planted, &console]).await.body.contains(SHOWN), "without TLS, anybody can set it");
+    assert!(
+        !curl(&["--cookie", planted, &console])
+            .await
+            .body
+            .contains(SHOWN),
+        "without TLS, anybody can set it"
+    );
 }
 
 #[tokio::test]
 async fn a_session_is_of_one_process() {
     let (site, another) = (Site::start().await, Site::start().await);
     let browser = Browser::logged_in(&site).await;
-    let mut moved = Browser { ops: another.ops, ..browser };
+    let mut moved = Browser {
+        ops: another.ops,
+        ..browser
+    };
     assert!(!moved.open("/console").await.body.contains(SHOWN));
 }
 

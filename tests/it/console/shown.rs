@@ -22,10 +22,22 @@ async fn the_newest_denials_come_first_and_each_leads_to_more() {
     let rows = rows(&page, "denials");
     assert_eq!(rows.len(), 2, "{page}");
     let newest = &rows[0];
-    assert!(newest.contains(&format!("href=\"/console?decision={second}\">{second}</a>")), "{newest}");
-    assert!(newest.contains("<a href=\"/console?reason=unsigned\">unsigned</a>"), "{newest}");
-    assert!(newest.contains("<a href=\"/console?consumer=\"><i>none</i></a>"), "{newest}");
-    assert!(newest.contains(">GET api.example.com/unsigned</td>"), "{newest}");
+    assert!(
+        newest.contains(&format!("href=\"/console?decision={second}\">{second}</a>")),
+        "{newest}"
+    );
+    assert!(
+        newest.contains("<a href=\"/console?reason=unsigned\">unsigned</a>"),
+        "{newest}"
+    );
+    assert!(
+        newest.contains("<a href=\"/console?consumer=\"><i>none</i></a>"),
+        "{newest}"
+    );
+    assert!(
+        newest.contains(">GET api.example.com/unsigned</td>"),
+        "{newest}"
+    );
     let oldest = &rows[1];
     for shown in [
         &*first,
@@ -61,27 +73,56 @@ async fn denials_are_narrowed_to_a_consumer_and_a_reason() {
     ] {
         assert_eq!(count(&mut browser, query).await, expected, "{query}");
     }
-    let page = browser.open("/console?consumer=printer&reason=signature_mismatch").await.body;
-    assert!(page.contains("<a href=\"/console?reason=signature%5Fmismatch\" aria-label=\"Any consumer\">"), "{page}");
-    assert!(page.contains("<a href=\"/console?consumer=printer\" aria-label=\"Any reason\">"), "{page}");
+    let page = browser
+        .open("/console?consumer=printer&reason=signature_mismatch")
+        .await
+        .body;
+    assert!(
+        page.contains(
+            "<a href=\"/console?reason=signature%5Fmismatch\" aria-label=\"Any consumer\">"
+        ),
+        "{page}"
+    );
+    assert!(
+        page.contains("<a href=\"/console?consumer=printer\" aria-label=\"Any reason\">"),
+        "{page}"
+    );
 }
 
 #[tokio::test]
-async fn a_key_that_has_to_be_escaped_finds_its_denials_where_it_is_clicked_and_where_it_is_typed() {
+async fn a_key_that_has_to_be_escaped_finds_its_denials_where_it_is_clicked_and_where_it_is_typed()
+{
     let site = Site::start().await;
     let key = r#"o'brien&"<\x1b>"#;
     site.create_consumer(key).await;
-    let wrong = Caller { consumer_key: key.to_owned(), ..site.printer() };
-    site.asked(&Caller { consumer_secret: "wrong".to_owned(), ..wrong }.sign(&Request::get("/photos"))).await.unwrap();
+    let wrong = Caller {
+        consumer_key: key.to_owned(),
+        ..site.printer()
+    };
+    site.asked(
+        &Caller {
+            consumer_secret: "wrong".to_owned(),
+            ..wrong
+        }
+        .sign(&Request::get("/photos")),
+    )
+    .await
+    .unwrap();
     let mut browser = Browser::logged_in(&site).await;
     let page = browser.open("/console").await.body;
-    let links = [&rows(&page, "denials")[0], &rows(&page, "consumers")[1]]
-        .map(|row| row.split('"').find(|text| text.starts_with("/console?consumer=")).unwrap());
+    let links = [&rows(&page, "denials")[0], &rows(&page, "consumers")[1]].map(|row| {
+        row.split('"')
+            .find(|text| text.starts_with("/console?consumer="))
+            .unwrap()
+    });
     let typed = "/console?consumer=o'brien%26%22%3C%5Cx1b%3E";
     for target in [links[0], links[1], typed] {
         let page = browser.open(target).await.body;
         assert_eq!(rows(&page, "denials").len(), 1, "{target}: {page}");
-        assert!(page.contains(r#"value="o&#39;brien&#38;&#34;&#60;\x1b&#62;""#), "{page}");
+        assert!(
+            page.contains(r#"value="o&#39;brien&#38;&#34;&#60;\x1b&#62;""#),
+            "{page}"
+        );
     }
 }
 
@@ -105,14 +146,26 @@ async fn a_denial_is_opened_by_its_decision_and_does_not_go_away() {
         assert!(opened.contains(shown), "{shown} in {opened}");
     }
     let gone = browser.open("/console?decision=0123").await.body;
-    assert!(section(&gone, "opened").contains("No such denial is kept here"), "{gone}");
+    assert!(
+        section(&gone, "opened").contains("No such denial is kept here"),
+        "{gone}"
+    );
 }
 
 #[tokio::test]
 async fn a_cause_is_shown_with_its_remedy_and_both_base_strings_marked_and_masked() {
     let site = Site::start().await;
     let request = Request::get("/photos?size=of-a-secret");
-    let decision = site.asked(&site.printer().signing().for_scheme("https").in_header(&request)).await.unwrap();
+    let decision = site
+        .asked(
+            &site
+                .printer()
+                .signing()
+                .for_scheme("https")
+                .in_header(&request),
+        )
+        .await
+        .unwrap();
     let mut browser = Browser::logged_in(&site).await;
     let answer = explained(&mut browser, &decision).await;
     let opened = section(&answer.body, "opened");
@@ -129,20 +182,33 @@ async fn a_cause_is_shown_with_its_remedy_and_both_base_strings_marked_and_maske
     let of_cause = browser.open("/console?cause=scheme").await.body;
     assert_eq!(rows(&of_cause, "denials").len(), 1);
     let counted = "<a href=\"/console?consumer=printer&#38;cause=scheme\">scheme</a> 1";
-    assert!(row_of(&of_cause, CONSUMER_KEY).contains(counted), "{of_cause}");
+    assert!(
+        row_of(&of_cause, CONSUMER_KEY).contains(counted),
+        "{of_cause}"
+    );
     let of_another = browser.open("/console?cause=port").await.body;
-    assert!(rows(&of_another, "denials").is_empty() && of_another.contains("aria-label=\"Any cause\""), "{of_another}");
+    assert!(
+        rows(&of_another, "denials").is_empty() && of_another.contains("aria-label=\"Any cause\""),
+        "{of_another}"
+    );
 }
 
 #[tokio::test]
 async fn what_is_proven_and_what_shadow_mode_let_through_is_told_apart() {
     let site = Site::start_with(|config| config.check.policy.mode = Some(Mode::Shadow)).await;
-    let late = site.printer().signing().at(1).in_header(&Request::get("/late"));
+    let late = site
+        .printer()
+        .signing()
+        .at(1)
+        .in_header(&Request::get("/late"));
     assert_eq!(site.asked(&late).await, None, "shadow mode lets it through");
     let page = Browser::logged_in(&site).await.open("/console").await.body;
     let denial = &rows(&page, "denials")[0];
     assert!(denial.contains("would\">would deny</td>"), "{denial}");
-    assert!(denial.contains(">timestamp_refused</a>") && denial.contains(">proven</span>"), "{denial}");
+    assert!(
+        denial.contains(">timestamp_refused</a>") && denial.contains(">proven</span>"),
+        "{denial}"
+    );
     let consumer = row_of(&page, CONSUMER_KEY);
     assert_eq!(numbers(consumer), ["1", "0", "0", "1"]);
 }
@@ -159,23 +225,41 @@ async fn consumers_are_counted_with_reasons_and_methods() {
     assert_eq!(numbers(printer), ["3", "1", "2", "0"]);
     let reason = "<a href=\"/console?consumer=printer&#38;reason=signature%5Fmismatch\">signature_mismatch</a> 2";
     assert!(printer.contains(reason), "{printer}");
-    assert!(printer.contains("HMAC-SHA1 3") && printer.contains(">0 s ago<"), "{printer}");
+    assert!(
+        printer.contains("HMAC-SHA1 3") && printer.contains(">0 s ago<"),
+        "{printer}"
+    );
     let nobody = &rows(&page, "consumers")[0];
-    assert!(nobody.contains("none known") && numbers(nobody) == ["1", "0", "1", "0"], "{nobody}");
+    assert!(
+        nobody.contains("none known") && numbers(nobody) == ["1", "0", "1", "0"],
+        "{nobody}"
+    );
 }
 
 #[tokio::test]
 async fn what_is_counted_of_unknown_consumers_leads_to_their_denials() {
     let site = Site::start().await;
-    let stranger = Caller { consumer_key: "stranger".to_owned(), ..site.printer() };
-    let denied = site.asked(&stranger.sign(&Request::get("/photos"))).await.unwrap();
+    let stranger = Caller {
+        consumer_key: "stranger".to_owned(),
+        ..site.printer()
+    };
+    let denied = site
+        .asked(&stranger.sign(&Request::get("/photos")))
+        .await
+        .unwrap();
     let mut browser = Browser::logged_in(&site).await;
     let page = browser.open("/console").await.body;
     let nobody = rows(&page, "consumers")[0];
-    let link = nobody.split('"').find(|text| text.starts_with("/console?")).unwrap();
+    let link = nobody
+        .split('"')
+        .find(|text| text.starts_with("/console?"))
+        .unwrap();
     let narrowed = browser.open(&link.replace("&#38;", "&")).await.body;
     let found = rows(&narrowed, "denials");
-    assert!(found.len() == 1 && found[0].contains(&denied), "{link}: {narrowed}");
+    assert!(
+        found.len() == 1 && found[0].contains(&denied),
+        "{link}: {narrowed}"
+    );
 }
 
 #[tokio::test]
@@ -187,14 +271,27 @@ async fn what_does_not_fit_on_a_page_is_on_the_next() {
     let mut browser = Browser::logged_in(&site).await;
     let page = browser.open("/console?reason=unsigned").await.body;
     assert_eq!(rows(&page, "denials").len(), 50);
-    let older = page.split("\">Older</a>").next().unwrap().rsplit('"').next().unwrap().replace("&#38;", "&");
+    let older = page
+        .split("\">Older</a>")
+        .next()
+        .unwrap()
+        .rsplit('"')
+        .next()
+        .unwrap()
+        .replace("&#38;", "&");
     assert_eq!(older, "/console?reason=unsigned&before=1");
     let answer = browser.open(&older).await;
     assert_eq!(answer.header("refresh"), None);
     let rows = rows(&answer.body, "denials");
-    assert!(rows.len() == 1 && rows[0].contains("api.example.com/0<"), "{rows:?}");
     assert!(
-        answer.body.contains("<a href=\"/console?reason=unsigned\">Newest</a>") && !answer.body.contains(">Older<")
+        rows.len() == 1 && rows[0].contains("api.example.com/0<"),
+        "{rows:?}"
+    );
+    assert!(
+        answer
+            .body
+            .contains("<a href=\"/console?reason=unsigned\">Newest</a>")
+            && !answer.body.contains(">Older<")
     );
 }
 
@@ -211,10 +308,18 @@ async fn the_state_of_the_service_is_seen_at_a_glance() {
         tokio::task::yield_now().await;
     };
     let service = section(&page, "service");
-    for shown in ["<dd>memory:</dd>", "1 nonces in this process", "<dd>1 records</dd>", "<dd>Heard</dd>"] {
+    for shown in [
+        "<dd>memory:</dd>",
+        "1 nonces in this process",
+        "<dd>1 records</dd>",
+        "<dd>Heard</dd>",
+    ] {
         assert!(service.contains(shown), "{shown} in {service}");
     }
-    let version = format!("{}, up since <time datetime=\"2023-11-14T22:13:20Z\">", env!("CARGO_PKG_VERSION"));
+    let version = format!(
+        "{}, up since <time datetime=\"2023-11-14T22:13:20Z\">",
+        env!("CARGO_PKG_VERSION")
+    );
     assert!(page.contains(&version), "{page}");
 }
 
@@ -224,11 +329,27 @@ async fn a_page_is_live_until_it_is_told_not_to_be() {
     let mut browser = Browser::logged_in(&site).await;
     let live = browser.open("/console?consumer=printer").await;
     assert_eq!(live.header("refresh"), Some("10"));
-    assert!(live.body.contains("<a href=\"/console?consumer=printer&#38;live=off\">Pause</a>"), "{}", live.body);
+    assert!(
+        live.body
+            .contains("<a href=\"/console?consumer=printer&#38;live=off\">Pause</a>"),
+        "{}",
+        live.body
+    );
     let paused = browser.open("/console?consumer=printer&live=off").await;
     assert_eq!(paused.header("refresh"), None);
-    assert!(paused.body.contains("<a href=\"/console?consumer=printer\">Go live</a>"), "{}", paused.body);
-    assert!(paused.body.contains("<input type=\"hidden\" name=\"live\" value=\"off\">"), "a filter leaves it paused");
+    assert!(
+        paused
+            .body
+            .contains("<a href=\"/console?consumer=printer\">Go live</a>"),
+        "{}",
+        paused.body
+    );
+    assert!(
+        paused
+            .body
+            .contains("<input type=\"hidden\" name=\"live\" value=\"off\">"),
+        "a filter leaves it paused"
+    );
 }
 
 #[tokio::test]
@@ -237,7 +358,11 @@ async fn what_a_hostile_request_says_is_text_that_deceives_nobody_and_is_cut() {
     let script = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&amp;";
     let keyed = "OAuth oauth_consumer_key=\"%22%3E%3Cscript%3E%27\", oauth_nonce=\"1\", oauth_timestamp=\"1\", \
                  oauth_signature_method=\"HMAC-SHA1\", oauth_signature=\"AAAA\"";
-    let mut decisions = vec![site.asked(&Request::get("/").with("Authorization", keyed)).await.unwrap()];
+    let mut decisions = vec![
+        site.asked(&Request::get("/").with("Authorization", keyed))
+            .await
+            .unwrap(),
+    ];
     for hostile in [
         script.to_owned(),
         "\r\n\u{1b}[31m\u{0}\u{202e}gnihsihp\u{2066}".to_owned(),
@@ -249,12 +374,21 @@ async fn what_a_hostile_request_says_is_text_that_deceives_nobody_and_is_cut() {
             "OAuth oauth_consumer_key=\"{quoted}\", oauth_nonce=\"{quoted}\", oauth_timestamp=\"1\", \
              oauth_signature_method=\"HMAC-SHA1\", oauth_signature=\"AAAA\""
         );
-        decisions.push(site.asked_about(hostile_request(&hostile, &authorization)).await.unwrap());
+        decisions.push(
+            site.asked_about(hostile_request(&hostile, &authorization))
+                .await
+                .unwrap(),
+        );
     }
     let mut browser = Browser::logged_in(&site).await;
     let mut pages = vec![browser.open("/console").await.body];
     for decision in &decisions {
-        pages.push(browser.open(&format!("/console?decision={decision}")).await.body);
+        pages.push(
+            browser
+                .open(&format!("/console?decision={decision}"))
+                .await
+                .body,
+        );
     }
     for query in [
         "consumer=%22%3E%3Cscript%3E%E2%80%AE%1B%00",
@@ -269,7 +403,9 @@ async fn what_a_hostile_request_says_is_text_that_deceives_nobody_and_is_cut() {
         for marked_up in ["<script", "<img", "alert('x')", "\u{202e}", "\u{2066}"] {
             assert!(!page.contains(marked_up), "{marked_up} in {page}");
         }
-        let controls = page.chars().find(|&character| character.is_control() && character != '\n');
+        let controls = page
+            .chars()
+            .find(|&character| character.is_control() && character != '\n');
         assert_eq!(controls, None, "{page}");
         let longest = page.split(['<', '>', ' ']).map(str::len).max();
         assert!(longest < Some(8000), "{longest:?}");
@@ -278,7 +414,11 @@ async fn what_a_hostile_request_says_is_text_that_deceives_nobody_and_is_cut() {
 
 /// A request whose every text is that, as Envoy would pass it on.
 fn hostile_request(text: &str, authorization: &str) -> CheckRequest {
-    let headers = [("authorization", authorization), ("user-agent", text), ("x-forwarded-host", text)];
+    let headers = [
+        ("authorization", authorization),
+        ("user-agent", text),
+        ("x-forwarded-host", text),
+    ];
     let http = HttpRequest {
         method: text.to_owned(),
         scheme: "http".to_owned(),
@@ -290,8 +430,16 @@ fn hostile_request(text: &str, authorization: &str) -> CheckRequest {
             .collect::<HashMap<_, _>>(),
         ..HttpRequest::default()
     };
-    let request = attribute_context::Request { http: Some(http), ..attribute_context::Request::default() };
-    CheckRequest { attributes: Some(AttributeContext { request: Some(request), ..AttributeContext::default() }) }
+    let request = attribute_context::Request {
+        http: Some(http),
+        ..attribute_context::Request::default()
+    };
+    CheckRequest {
+        attributes: Some(AttributeContext {
+            request: Some(request),
+            ..AttributeContext::default()
+        }),
+    }
 }
 
 /// A denial opened, once it is known why its signature did not match. Until then the page loads itself again.
@@ -308,23 +456,34 @@ async fn explained(browser: &mut Browser, decision: &str) -> Response {
 
 /// The part of a page below that heading.
 fn section<'p>(page: &'p str, heading: &str) -> &'p str {
-    let begin = page.find(&format!("<h2 id=\"{heading}\">")).unwrap_or_else(|| panic!("no {heading} in {page}"));
+    let begin = page
+        .find(&format!("<h2 id=\"{heading}\">"))
+        .unwrap_or_else(|| panic!("no {heading} in {page}"));
     page[begin..].split("</section>").next().unwrap()
 }
 
 /// The rows of its table.
 fn rows<'p>(page: &'p str, heading: &str) -> Vec<&'p str> {
-    section(page, heading).split("<tr>").skip(2).map(|row| row.split("</tr>").next().unwrap()).collect()
+    section(page, heading)
+        .split("<tr>")
+        .skip(2)
+        .map(|row| row.split("</tr>").next().unwrap())
+        .collect()
 }
 
 /// What is counted of a consumer.
 fn row_of<'p>(page: &'p str, key: &str) -> &'p str {
     let named = format!(">{key}</a></th>");
-    rows(page, "consumers").into_iter().find(|row| row.contains(&named)).unwrap_or_else(|| panic!("{key} in {page}"))
+    rows(page, "consumers")
+        .into_iter()
+        .find(|row| row.contains(&named))
+        .unwrap_or_else(|| panic!("{key} in {page}"))
 }
 
 /// Seen, allowed, denied, would deny.
 fn numbers(row: &str) -> Vec<&str> {
     let cells = row.split("class=\"number").skip(1);
-    cells.map(|cell| cell.split(['>', '<']).nth(1).unwrap()).collect()
+    cells
+        .map(|cell| cell.split(['>', '<']).nth(1).unwrap())
+        .collect()
 }

@@ -43,11 +43,27 @@ impl Site {
         change(&mut config);
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1_700_000_000)));
         let store = memory(clock.clone()).await;
-        let issuer = Issuer::new(store.clone(), clock.clone(), Arc::new(SystemEntropy), Terms::of(&config), None);
+        let issuer = Issuer::new(
+            store.clone(),
+            clock.clone(),
+            Arc::new(SystemEntropy),
+            Terms::of(&config),
+            None,
+        );
         let serving = Serving::start(serving::app(config, store, clock.clone())).await;
         let check = format!("http://{}", serving.addresses.check);
-        let channel = Endpoint::from_shared(check).unwrap().connect().await.unwrap();
-        let site = Self { ops: serving.ops(), clock, issuer, checks: AuthorizationClient::new(channel), serving };
+        let channel = Endpoint::from_shared(check)
+            .unwrap()
+            .connect()
+            .await
+            .unwrap();
+        let site = Self {
+            ops: serving.ops(),
+            clock,
+            issuer,
+            checks: AuthorizationClient::new(channel),
+            serving,
+        };
         site.create_consumer(CONSUMER_KEY).await;
         site
     }
@@ -60,13 +76,20 @@ impl Site {
             name: "Printer Example".to_owned(),
             ..ConsumerDraft::default()
         };
-        self.issuer.create_consumer(&consumer, &Actor::ADMIN).await.unwrap();
+        self.issuer
+            .create_consumer(&consumer, &Actor::ADMIN)
+            .await
+            .unwrap();
     }
 
     /// The printer, as it should be.
     pub(crate) fn printer(&self) -> Caller {
         let (consumer_key, consumer_secret) = (CONSUMER_KEY.to_owned(), CONSUMER_SECRET.to_owned());
-        Caller { consumer_key, consumer_secret, token: None }
+        Caller {
+            consumer_key,
+            consumer_secret,
+            token: None,
+        }
     }
 
     /// Envoy asks about a request; its decision, if it is denied.
@@ -81,20 +104,32 @@ impl Site {
 
     /// A request of the printer's that was signed with another secret; its decision.
     pub(crate) async fn mismatch(&self, target: &str) -> String {
-        let wrong = Caller { consumer_secret: "wrong".to_owned(), ..self.printer() };
-        self.asked(&wrong.sign(&Request::get(target))).await.unwrap()
+        let wrong = Caller {
+            consumer_secret: "wrong".to_owned(),
+            ..self.printer()
+        };
+        self.asked(&wrong.sign(&Request::get(target)))
+            .await
+            .unwrap()
     }
 
     /// A request of the printer's that passes.
     pub(crate) async fn allowed(&self) {
         let now = self.clock.now().as_secs();
-        let request = self.printer().signing().at(now).in_header(&Request::get("/photos"));
+        let request = self
+            .printer()
+            .signing()
+            .at(now)
+            .in_header(&Request::get("/photos"));
         assert_eq!(self.asked(&request).await, None);
     }
 }
 
 /// Asks as Envoy does; the decision, if it is a denial.
-pub(crate) async fn decision(checks: &mut AuthorizationClient<Channel>, request: CheckRequest) -> Option<String> {
+pub(crate) async fn decision(
+    checks: &mut AuthorizationClient<Channel>,
+    request: CheckRequest,
+) -> Option<String> {
     let response = checks.check(request).await.unwrap().into_inner();
     match response.http_response.unwrap() {
         HttpResponse::OkResponse(_) => None,
@@ -116,7 +151,11 @@ pub(crate) struct Browser {
 
 impl Browser {
     pub(crate) fn of(site: &Site) -> Self {
-        Self { ops: site.ops, cookie: None, says: Vec::new() }
+        Self {
+            ops: site.ops,
+            cookie: None,
+            says: Vec::new(),
+        }
     }
 
     /// A browser that showed the token.
@@ -131,7 +170,8 @@ impl Browser {
     }
 
     pub(crate) async fn log_in(&mut self, token: &str) -> Response {
-        self.post("/console/login", &[("token", token), ("then", "")]).await
+        self.post("/console/login", &[("token", token), ("then", "")])
+            .await
     }
 
     pub(crate) async fn log_out(&mut self) -> Response {
@@ -140,12 +180,19 @@ impl Browser {
 
     pub(crate) async fn post(&mut self, target: &str, fields: &[(&str, &str)]) -> Response {
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        self.send(Request::form("POST", target, &pairs.join("&"))).await
+        let pairs: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", encoded(value)))
+            .collect();
+        self.send(Request::form("POST", target, &pairs.join("&")))
+            .await
     }
 
     pub(crate) async fn send(&mut self, request: Request) -> Response {
-        let request = self.says.iter().fold(request, |request, (name, value)| request.with(name, value));
+        let request = self
+            .says
+            .iter()
+            .fold(request, |request, (name, value)| request.with(name, value));
         let request = match &self.cookie {
             Some(cookie) => request.with("Cookie", cookie),
             None => request,

@@ -8,9 +8,10 @@ use std::time::Duration;
 use countersign::clock::{Clock, Entropy as _, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{StoreConfig, StoreUrl};
 use countersign::model::{
-    AccessToken, Callback, Compat, CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret,
-    ConsumerStatus, Flow, Generation, PasswordHash, RequestToken, RequestTokenState, Scopes, Secret, Session,
-    SessionId, Token, TokenStatus, User, UserId, UserStatus, Username,
+    AccessToken, Callback, Compat, CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName,
+    ConsumerSecret, ConsumerStatus, Flow, Generation, PasswordHash, RequestToken,
+    RequestTokenState, Scopes, Secret, Session, SessionId, Token, TokenStatus, User, UserId,
+    UserStatus, Username,
 };
 use countersign::oauth::SignatureMethod;
 use countersign::store::{Claim, NonceClaim, Store, StoreError, new_master_key, open};
@@ -72,7 +73,13 @@ impl Bench {
     /// Opens the store.
     pub(crate) async fn try_open(&self) -> Result<Arc<dyn Store>, StoreError> {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        open(&self.config, self.data_dir(), clock, Arc::new(SystemEntropy)).await
+        open(
+            &self.config,
+            self.data_dir(),
+            clock,
+            Arc::new(SystemEntropy),
+        )
+        .await
     }
 
     /// Opens the store, which must succeed.
@@ -92,12 +99,22 @@ pub(crate) fn with_redis() -> (Bench, RedisServer) {
 
 /// Writes a file that only its owner may read.
 pub(crate) fn write_private(path: &Path, text: &str) {
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).unwrap();
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .unwrap();
     std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
 }
 
 /// A claim of one nonce now, by a check of its own; tests change its fields.
-pub(crate) fn claim<'c>(consumer: &'c ConsumerKey, timestamp: u64, nonce: &'c [u8]) -> NonceClaim<'c> {
+pub(crate) fn claim<'c>(
+    consumer: &'c ConsumerKey,
+    timestamp: u64,
+    nonce: &'c [u8],
+) -> NonceClaim<'c> {
     let mut check_id = [0; 16];
     SystemEntropy.fill(&mut check_id);
     NonceClaim {
@@ -142,8 +159,14 @@ pub(crate) fn consumer(consumer_key: &str) -> Consumer {
         verified: true,
         status: ConsumerStatus::Active,
         secrets: vec![
-            ConsumerSecret { secret: Secret::new(CONSUMER_SECRET), expires_at: None },
-            ConsumerSecret { secret: Secret::new(*b"\0\xFF old"), expires_at: Some(UnixTime::from_secs(NOW + 60)) },
+            ConsumerSecret {
+                secret: Secret::new(CONSUMER_SECRET),
+                expires_at: None,
+            },
+            ConsumerSecret {
+                secret: Secret::new(*b"\0\xFF old"),
+                expires_at: Some(UnixTime::from_secs(NOW + 60)),
+            },
         ],
         rsa_public_keys: Vec::new(),
         signature_methods: [SignatureMethod::HmacSha1, SignatureMethod::HmacSha256].into(),
@@ -193,7 +216,8 @@ pub(crate) fn user(id: &str, username: &str) -> User {
 }
 
 /// The password hash of every user here.
-pub(crate) const PASSWORD_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$cGFzc3dvcmQtaGFzaA";
+pub(crate) const PASSWORD_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$cGFzc3dvcmQtaGFzaA";
 
 /// A user id.
 pub(crate) fn user_id(id: &str) -> UserId {
@@ -234,7 +258,11 @@ pub(crate) fn authorized(token: RequestToken) -> RequestToken {
         verifier: Secret::new(VERIFIER),
         scopes: Scopes::parse("read").unwrap(),
     };
-    RequestToken { state, revision: token.revision + 1, ..token }
+    RequestToken {
+        state,
+        revision: token.revision + 1,
+        ..token
+    }
 }
 
 /// A session of a browser.

@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use countersign::clock::{Clock as _, ManualClock, UnixTime};
 use countersign::config::CacheConfig;
 use countersign::model::{
-    AccessToken, Consumer, ConsumerKey, ConsumerStatus, Generation, Token, TokenStatus, User, UserStanding, UserStatus,
+    AccessToken, Consumer, ConsumerKey, ConsumerStatus, Generation, Token, TokenStatus, User,
+    UserStanding, UserStatus,
 };
 use countersign::store::{
-    CachedStore, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind,
-    StoreStatus,
+    CachedStore, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError,
+    StoreErrorKind, StoreStatus,
 };
 use countersign::telemetry::Metrics;
 use tokio::sync::oneshot;
@@ -27,7 +28,10 @@ async fn what_was_looked_up_is_not_asked_for_again() {
     let first = cache.ask("ck", Some("t")).await;
     let second = cache.ask("ck", Some("t")).await;
     assert_eq!(cache.lookups(), 1);
-    assert_eq!((first.consumer, first.token), (second.consumer, second.token));
+    assert_eq!(
+        (first.consumer, first.token),
+        (second.consumer, second.token)
+    );
     assert!(cache.ask("ck", None).await.token.is_none());
     assert_eq!(cache.lookups(), 1, "the consumer alone is known as well");
 }
@@ -71,10 +75,16 @@ async fn what_is_known_is_what_was_looked_up() {
     assert_eq!(cache.lookups(), 0, "the store was not asked");
     let found = cache.ask("ck", Some("t")).await;
     let copy = known("ck", Some("t")).unwrap();
-    assert_eq!((copy.consumer, copy.token, copy.user), (found.consumer, found.token, found.user));
+    assert_eq!(
+        (copy.consumer, copy.token, copy.user),
+        (found.consumer, found.token, found.user)
+    );
     assert!(known("ck", Some("unknown")).is_none() && known("c k", None).is_none());
     cache.ask("unknown", None).await;
-    assert!(known("unknown", Some("t")).unwrap().consumer.is_none(), "it is known not to be there");
+    assert!(
+        known("unknown", Some("t")).unwrap().consumer.is_none(),
+        "it is known not to be there"
+    );
     cache.store.delete_token(&token("ck", "t")).await.unwrap();
     assert!(known("ck", Some("t")).is_none(), "it was changed");
     cache.clock.advance(MAX_AGE);
@@ -86,11 +96,16 @@ async fn what_is_not_used_any_more_is_dropped_within_twice_max_age() {
     let cache = Cache::new().await;
     let mut copies = Vec::new();
     for name in ["ck", "other"] {
-        copies.push(Arc::downgrade(&cache.ask(name, None).await.consumer.unwrap()));
+        copies.push(Arc::downgrade(
+            &cache.ask(name, None).await.consumer.unwrap(),
+        ));
         cache.clock.advance(MAX_AGE / 2);
     }
     cache.cached.status();
-    assert!(copies[0].upgrade().is_none() && copies[1].upgrade().is_some(), "only what is too old");
+    assert!(
+        copies[0].upgrade().is_none() && copies[1].upgrade().is_some(),
+        "only what is too old"
+    );
     cache.clock.advance(MAX_AGE);
     let status = cache.cached.status();
     assert!(copies[1].upgrade().is_none());
@@ -99,21 +114,35 @@ async fn what_is_not_used_any_more_is_dropped_within_twice_max_age() {
 
 #[tokio::test]
 async fn a_max_age_of_zero_keeps_nothing() {
-    let cache = Cache::with(CacheConfig { max_age: Duration::ZERO, max_bytes: MAX_BYTES }).await;
+    let cache = Cache::with(CacheConfig {
+        max_age: Duration::ZERO,
+        max_bytes: MAX_BYTES,
+    })
+    .await;
     for _ in 0..3 {
         cache.ask("ck", Some("t")).await;
         cache.ask("unknown", None).await;
     }
-    assert_eq!((cache.lookups(), cache.cached.status().cache_entries), (6, 0));
+    assert_eq!(
+        (cache.lookups(), cache.cached.status().cache_entries),
+        (6, 0)
+    );
 }
 
 #[tokio::test]
 async fn a_changed_consumer_is_looked_up_again() {
     let cache = Cache::new().await;
     cache.ask("ck", Some("t")).await;
-    let disabled = Consumer { status: ConsumerStatus::Disabled, revision: 2, ..consumer("ck") };
+    let disabled = Consumer {
+        status: ConsumerStatus::Disabled,
+        revision: 2,
+        ..consumer("ck")
+    };
     cache.store.replace_consumer(&disabled).await.unwrap();
-    assert_eq!(cache.ask("ck", Some("t")).await.consumer.as_deref(), Some(&disabled));
+    assert_eq!(
+        cache.ask("ck", Some("t")).await.consumer.as_deref(),
+        Some(&disabled)
+    );
     cache.ask("other", None).await;
     cache.store.delete_consumer(&disabled).await.unwrap();
     assert!(cache.ask("ck", None).await.consumer.is_none());
@@ -123,9 +152,16 @@ async fn a_changed_consumer_is_looked_up_again() {
 async fn a_changed_token_is_looked_up_again() {
     let cache = Cache::new().await;
     cache.ask("ck", Some("t")).await;
-    let revoked = AccessToken { status: TokenStatus::Revoked, revision: 2, ..token("ck", "t") };
+    let revoked = AccessToken {
+        status: TokenStatus::Revoked,
+        revision: 2,
+        ..token("ck", "t")
+    };
     cache.store.replace_token(&revoked).await.unwrap();
-    assert_eq!(cache.ask("ck", Some("t")).await.token.as_deref(), Some(&revoked));
+    assert_eq!(
+        cache.ask("ck", Some("t")).await.token.as_deref(),
+        Some(&revoked)
+    );
     cache.store.delete_token(&revoked).await.unwrap();
     assert!(cache.ask("ck", Some("t")).await.token.is_none());
 }
@@ -139,50 +175,104 @@ async fn a_changed_user_is_looked_up_again_with_every_token() {
     let user = user_of(&token("ck", "t"));
     cache.store.create_user(&user).await.unwrap();
     for name in ["t", "u"] {
-        assert_eq!(cache.ask("ck", Some(name)).await.user, user.standing(), "{name}");
+        assert_eq!(
+            cache.ask("ck", Some(name)).await.user,
+            user.standing(),
+            "{name}"
+        );
     }
-    let deleted = User { status: UserStatus::Deleted, revision: 2, ..user };
+    let deleted = User {
+        status: UserStatus::Deleted,
+        revision: 2,
+        ..user
+    };
     cache.store.replace_user(&deleted).await.unwrap();
     for name in ["t", "u"] {
-        assert_eq!(cache.ask("ck", Some(name)).await.user.status, UserStatus::Deleted, "{name}");
+        assert_eq!(
+            cache.ask("ck", Some(name)).await.user.status,
+            UserStatus::Deleted,
+            "{name}"
+        );
     }
 }
 
 #[tokio::test]
 async fn what_a_change_overtook_is_not_used() {
-    let revoked = AccessToken { status: TokenStatus::Revoked, revision: 2, ..token("ck", "t") };
-    let disabled = Consumer { status: ConsumerStatus::Disabled, revision: 2, ..consumer("ck") };
-    let user = User { status: UserStatus::Disabled, ..user_of(&token("ck", "t")) };
+    let revoked = AccessToken {
+        status: TokenStatus::Revoked,
+        revision: 2,
+        ..token("ck", "t")
+    };
+    let disabled = Consumer {
+        status: ConsumerStatus::Disabled,
+        revision: 2,
+        ..consumer("ck")
+    };
+    let user = User {
+        status: UserStatus::Disabled,
+        ..user_of(&token("ck", "t"))
+    };
 
     let cache = Cache::new().await;
     let asking = cache.ask_slowly("ck", Some("t")).await;
     cache.store.replace_token(&revoked).await.unwrap();
-    assert_eq!(asking.end().await.token.unwrap().status, TokenStatus::Active, "it was read before the change");
-    assert_eq!(cache.ask("ck", Some("t")).await.token.unwrap().status, TokenStatus::Revoked);
+    assert_eq!(
+        asking.end().await.token.unwrap().status,
+        TokenStatus::Active,
+        "it was read before the change"
+    );
+    assert_eq!(
+        cache.ask("ck", Some("t")).await.token.unwrap().status,
+        TokenStatus::Revoked
+    );
 
     let cache = Cache::new().await;
     let asking = cache.ask_slowly("ck", Some("t")).await;
     cache.store.replace_consumer(&disabled).await.unwrap();
-    assert!(asking.end().await.consumer.unwrap().is_active(), "it was read before the change");
-    assert!(!cache.ask("ck", Some("t")).await.consumer.unwrap().is_active());
+    assert!(
+        asking.end().await.consumer.unwrap().is_active(),
+        "it was read before the change"
+    );
+    assert!(
+        !cache
+            .ask("ck", Some("t"))
+            .await
+            .consumer
+            .unwrap()
+            .is_active()
+    );
 
     let cache = Cache::new().await;
     let asking = cache.ask_slowly("ck", Some("t")).await;
     cache.store.create_user(&user).await.unwrap();
-    assert_eq!(asking.end().await.user, UserStanding::default(), "it was read before the change");
-    assert_eq!(cache.ask("ck", Some("t")).await.user.status, UserStatus::Disabled);
+    assert_eq!(
+        asking.end().await.user,
+        UserStanding::default(),
+        "it was read before the change"
+    );
+    assert_eq!(
+        cache.ask("ck", Some("t")).await.user.status,
+        UserStatus::Disabled
+    );
 
     let cache = Cache::new().await;
     let asking = cache.ask_slowly("new", None).await;
     cache.store.create_consumer(&consumer("new")).await.unwrap();
-    assert!(asking.end().await.consumer.is_none(), "it was read before the change");
+    assert!(
+        asking.end().await.consumer.is_none(),
+        "it was read before the change"
+    );
     assert!(cache.ask("new", None).await.consumer.is_some());
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_asked_for_once_in_a_second() {
     let cache = Cache::new().await;
-    for (consumer_key, name) in [("unknown", None), ("unknown", Some("t")), ("ck", Some("unknown"))] {
+    for (consumer_key, name) in [
+        ("unknown", None),
+        ("unknown", Some("t")),
+        ("ck", Some("unknown")),
+    ] {
         let before = cache.lookups();
         cache.clock.advance(Duration::from_secs(1));
         for _ in 0..2 {
@@ -228,7 +318,11 @@ async fn a_token_that_one_consumer_missed_is_found_by_its_own() {
 
 #[tokio::test]
 async fn random_names_do_not_push_out_what_is_used() {
-    let cache = Cache::with(CacheConfig { max_age: MAX_AGE, max_bytes: 256 * 1024 }).await;
+    let cache = Cache::with(CacheConfig {
+        max_age: MAX_AGE,
+        max_bytes: 256 * 1024,
+    })
+    .await;
     cache.ask("ck", Some("t")).await;
     for number in 0..1500 {
         cache.ask(&format!("random-{number}"), None).await;
@@ -245,7 +339,11 @@ async fn random_names_do_not_push_out_what_is_used() {
 async fn an_error_is_not_kept() {
     let cache = Cache::new().await;
     cache.gate.fails.store(true, Ordering::SeqCst);
-    let error = cache.cached.credentials(&key("ck"), None).await.unwrap_err();
+    let error = cache
+        .cached
+        .credentials(&key("ck"), None)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     assert!(cache.ask("ck", None).await.consumer.is_some());
 }
@@ -283,7 +381,11 @@ struct Cache {
 
 impl Cache {
     async fn new() -> Self {
-        Self::with(CacheConfig { max_age: MAX_AGE, max_bytes: MAX_BYTES }).await
+        Self::with(CacheConfig {
+            max_age: MAX_AGE,
+            max_bytes: MAX_BYTES,
+        })
+        .await
     }
 
     async fn with(config: CacheConfig) -> Self {
@@ -293,23 +395,44 @@ impl Cache {
         }
         store.create_token(&token("ck", "t")).await.unwrap();
         let gate = Arc::new(Gate::before(&store));
-        let (clock, metrics) = (Arc::new(ManualClock::at(UnixTime::from_secs(NOW))), Arc::new(Metrics::default()));
-        let cached = CachedStore::new(Arc::clone(&gate) as _, Arc::clone(&clock) as _, &config, Arc::clone(&metrics));
-        Self { clock, metrics, store, gate, cached }
+        let (clock, metrics) = (
+            Arc::new(ManualClock::at(UnixTime::from_secs(NOW))),
+            Arc::new(Metrics::default()),
+        );
+        let cached = CachedStore::new(
+            Arc::clone(&gate) as _,
+            Arc::clone(&clock) as _,
+            &config,
+            Arc::clone(&metrics),
+        );
+        Self {
+            clock,
+            metrics,
+            store,
+            gate,
+            cached,
+        }
     }
 
     async fn ask(&self, consumer: &str, token: Option<&str>) -> Credentials {
         let token = token.map(|token| Token::new(token).unwrap());
-        self.cached.credentials(&key(consumer), token.as_ref()).await.unwrap()
+        self.cached
+            .credentials(&key(consumer), token.as_ref())
+            .await
+            .unwrap()
     }
 
     /// Asks, and returns when the store has been read and its answer is still under way.
     async fn ask_slowly(&self, consumer: &str, token: Option<&str>) -> Asking {
         let ((entered, has_entered), (let_go, may_go)) = (oneshot::channel(), oneshot::channel());
         *self.gate.next.lock().unwrap() = Some((entered, may_go));
-        let (cached, key, token) =
-            (Arc::clone(&self.cached), key(consumer), token.map(|name| Token::new(name).unwrap()));
-        let answer = tokio::spawn(async move { cached.credentials(&key, token.as_ref()).await.unwrap() });
+        let (cached, key, token) = (
+            Arc::clone(&self.cached),
+            key(consumer),
+            token.map(|name| Token::new(name).unwrap()),
+        );
+        let answer =
+            tokio::spawn(async move { cached.credentials(&key, token.as_ref()).await.unwrap() });
         has_entered.await.unwrap();
         Asking { let_go, answer }
     }
@@ -347,7 +470,12 @@ struct Gate {
 impl Gate {
     fn before(store: &Arc<dyn Store>) -> Self {
         let (lookups, fails) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { store: Arc::clone(store), lookups, fails, next: Mutex::new(None) }
+        Self {
+            store: Arc::clone(store),
+            lookups,
+            fails,
+            next: Mutex::new(None),
+        }
     }
 }
 
@@ -355,7 +483,11 @@ const UNAVAILABLE: StoreError = StoreError::new(StoreErrorKind::Unavailable, "te
 
 #[async_trait]
 impl CheckStore for Gate {
-    async fn credentials(&self, consumer: &ConsumerKey, token: Option<&Token>) -> Result<Credentials, StoreError> {
+    async fn credentials(
+        &self,
+        consumer: &ConsumerKey,
+        token: Option<&Token>,
+    ) -> Result<Credentials, StoreError> {
         self.lookups.fetch_add(1, Ordering::SeqCst);
         if self.fails.swap(false, Ordering::SeqCst) {
             return Err(UNAVAILABLE);

@@ -22,8 +22,16 @@ async fn nothing_acknowledged_is_lost_or_replayed_after_kill_9() {
     for round in 0..6_u64 {
         let now = NOW + 10 * round;
         let said = kill_in_the_middle(bench.data_dir(), now, 40 + 15 * round);
-        assert!(said.iter().any(|word| matches!(word, Said::Claimed { timestamp, .. } if *timestamp > now + 50)));
-        assert!(said.iter().any(|word| matches!(word, Said::Claimed { timestamp, .. } if *timestamp <= now + 5)));
+        assert!(
+            said.iter().any(
+                |word| matches!(word, Said::Claimed { timestamp, .. } if *timestamp > now + 50)
+            )
+        );
+        assert!(
+            said.iter().any(
+                |word| matches!(word, Said::Claimed { timestamp, .. } if *timestamp <= now + 5)
+            )
+        );
         assert!(said.iter().any(|word| matches!(word, Said::Kept(_))));
         acknowledged.extend(said);
         // The clock may have been set back meanwhile, or stand in the very second of the crash.
@@ -44,14 +52,22 @@ async fn nothing_acknowledged_is_lost_or_replayed_after_kill_9() {
 /// Not a rule: what the killed process does. In any other process it has nothing to do.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_process_that_is_killed() {
-    let (Ok(directory), Ok(now)) = (std::env::var(DIRECTORY), std::env::var(CLOCK)) else { return };
+    let (Ok(directory), Ok(now)) = (std::env::var(DIRECTORY), std::env::var(CLOCK)) else {
+        return;
+    };
     let now: u64 = now.parse().unwrap();
     let mut bench = Bench::embedded();
-    bench.clock = Arc::new(countersign::clock::ManualClock::at(UnixTime::from_secs(now)));
+    bench.clock = Arc::new(countersign::clock::ManualClock::at(UnixTime::from_secs(
+        now,
+    )));
     let clock = Arc::clone(&bench.clock);
     let entropy = Arc::new(countersign::clock::SystemEntropy);
-    let store = countersign::store::open(&bench.config, Path::new(&directory), clock, entropy).await.unwrap();
-    let workers: Vec<_> = (0..4).map(|worker| tokio::spawn(work(Arc::clone(&store), now, worker))).collect();
+    let store = countersign::store::open(&bench.config, Path::new(&directory), clock, entropy)
+        .await
+        .unwrap();
+    let workers: Vec<_> = (0..4)
+        .map(|worker| tokio::spawn(work(Arc::clone(&store), now, worker)))
+        .collect();
     for worker in workers {
         worker.await.unwrap();
     }
@@ -62,7 +78,10 @@ async fn work(store: Arc<dyn Store>, now: u64, worker: u64) {
     for turn in 0..u64::MAX {
         let ahead = [0, 1, 100, 3, 250][usize::try_from(turn).unwrap() % 5];
         let nonce = format!("{now}-{worker}-{turn}");
-        let fresh = NonceClaim { now: UnixTime::from_secs(now), ..claim(&ck, now + ahead, nonce.as_bytes()) };
+        let fresh = NonceClaim {
+            now: UnixTime::from_secs(now),
+            ..claim(&ck, now + ahead, nonce.as_bytes())
+        };
         if store.claim_nonce(&fresh).await.unwrap() == Claim::Fresh {
             say(&format!("claimed {} {nonce}", now + ahead));
         }
@@ -84,9 +103,10 @@ impl Said {
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
         match (words.next()?, words.next()?, words.next()) {
-            ("claimed", timestamp, Some(nonce)) => {
-                Some(Self::Claimed { timestamp: timestamp.parse().ok()?, nonce: nonce.to_owned() })
-            }
+            ("claimed", timestamp, Some(nonce)) => Some(Self::Claimed {
+                timestamp: timestamp.parse().ok()?,
+                nonce: nonce.to_owned(),
+            }),
             ("kept", name, None) => Token::new(name).ok().map(Self::Kept),
             _ => None,
         }
@@ -98,12 +118,23 @@ impl Said {
                 let ck = key("ck");
                 let now = UnixTime::from_secs(now);
                 let expires_at = UnixTime::from_secs(*timestamp).plus(KEPT);
-                let replay = NonceClaim { now, expires_at, ..claim(&ck, *timestamp, nonce.as_bytes()) };
+                let replay = NonceClaim {
+                    now,
+                    expires_at,
+                    ..claim(&ck, *timestamp, nonce.as_bytes())
+                };
                 let outcome = store.claim_nonce(&replay).await.unwrap();
-                assert_ne!(outcome, Claim::Fresh, "a replay of {nonce}, dated {timestamp}, passed at {now:?}");
+                assert_ne!(
+                    outcome,
+                    Claim::Fresh,
+                    "a replay of {nonce}, dated {timestamp}, passed at {now:?}"
+                );
             }
             Self::Kept(name) => {
-                assert_eq!(store.token(name).await.unwrap(), Some(token("ck", name.as_str())));
+                assert_eq!(
+                    store.token(name).await.unwrap(),
+                    Some(token("ck", name.as_str()))
+                );
             }
         }
     }
@@ -123,14 +154,26 @@ fn kill_in_the_middle(directory: &Path, now: u64, answers: u64) -> Vec<Said> {
     child.kill().unwrap();
     child.wait().unwrap();
     // What it had said already when it died was acknowledged too; the last line may be cut off.
-    said.extend(lines.map_while(Result::ok).filter_map(|line| Said::parse(&line)));
-    assert!(said.len() as u64 >= answers, "the process ended by itself after {} answers", said.len());
+    said.extend(
+        lines
+            .map_while(Result::ok)
+            .filter_map(|line| Said::parse(&line)),
+    );
+    assert!(
+        said.len() as u64 >= answers,
+        "the process ended by itself after {} answers",
+        said.len()
+    );
     said
 }
 
 fn start(directory: &Path, now: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "store::crash::the_process_that_is_killed", "--nocapture"])
+        .args([
+            "--exact",
+            "store::crash::the_process_that_is_killed",
+            "--nocapture",
+        ])
         .env(DIRECTORY, directory)
         // What it can not clean up when it is killed goes with the directory.
         .env("TMPDIR", directory)
@@ -142,7 +185,10 @@ fn start(directory: &Path, now: u64) -> Child {
 
 /// One write for each line, so that a kill cuts at most the last one.
 fn say(line: &str) {
-    std::io::stdout().lock().write_all(format!("{line}\n").as_bytes()).unwrap();
+    std::io::stdout()
+        .lock()
+        .write_all(format!("{line}\n").as_bytes())
+        .unwrap();
 }
 
 /// A dropped store closes its file as soon as its background task lets go of it.

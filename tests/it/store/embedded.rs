@@ -10,11 +10,19 @@ use super::bench::{Bench, CONSUMER_SECRET, TOKEN_SECRET, causes, consumer, key, 
 async fn its_first_start_makes_a_key_file_that_only_the_owner_may_read() {
     let bench = Bench::embedded();
     let store = bench.open().await;
-    let mode = std::fs::metadata(bench.data_dir().join("master-key")).unwrap().permissions().mode();
+    let mode = std::fs::metadata(bench.data_dir().join("master-key"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.close().await.unwrap();
-    let found = bench.open().await.credentials(&key("ck"), None).await.unwrap();
+    let found = bench
+        .open()
+        .await
+        .credentials(&key("ck"), None)
+        .await
+        .unwrap();
     assert_eq!(found.consumer.as_deref(), Some(&consumer("ck")));
 }
 
@@ -25,7 +33,11 @@ async fn a_lost_key_file_is_not_replaced_by_a_new_one() {
     std::fs::remove_file(bench.data_dir().join("master-key")).unwrap();
     let error = bench.try_open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unusable);
-    assert!(causes(&error).contains("put the key file back"), "{}", causes(&error));
+    assert!(
+        causes(&error).contains("put the key file back"),
+        "{}",
+        causes(&error)
+    );
     assert!(!bench.data_dir().join("master-key").exists());
 }
 
@@ -53,10 +65,23 @@ async fn a_record_sealed_with_a_key_that_is_gone_is_unreadable_and_says_which() 
     let error = store.credentials(&key("ck"), None).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unreadable);
     let (id, secret) = old.trim().split_once(':').unwrap();
-    assert!(causes(&error).contains(id) && !causes(&error).contains(secret), "{}", causes(&error));
+    assert!(
+        causes(&error).contains(id) && !causes(&error).contains(secret),
+        "{}",
+        causes(&error)
+    );
     store.close().await.unwrap();
     super::bench::write_private(&path, &format!("{}\n{old}", *new));
-    assert!(bench.open().await.credentials(&key("ck"), None).await.unwrap().consumer.is_some());
+    assert!(
+        bench
+            .open()
+            .await
+            .credentials(&key("ck"), None)
+            .await
+            .unwrap()
+            .consumer
+            .is_some()
+    );
 }
 
 #[tokio::test]
@@ -67,10 +92,15 @@ async fn no_secret_is_in_the_file() {
     store.create_token(&token("ck", "t")).await.unwrap();
     store.close().await.unwrap();
     let file = std::fs::read(bench.data_dir().join("countersign.redb")).unwrap();
-    assert!(contains(&file, b"Printer Example"), "the record is not in the file as the test expects");
+    assert!(
+        contains(&file, b"Printer Example"),
+        "the record is not in the file as the test expects"
+    );
     assert!(!contains(&file, CONSUMER_SECRET) && !contains(&file, TOKEN_SECRET));
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle)
 }

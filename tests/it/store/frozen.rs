@@ -54,12 +54,20 @@ impl Frozen {
 
     /// Lets nothing more pass on the connections that there are; they stay open.
     pub(crate) fn freeze(&self) {
-        self.ways.lock().unwrap().iter_mut().for_each(|way| way.is_frozen = true);
+        self.ways
+            .lock()
+            .unwrap()
+            .iter_mut()
+            .for_each(|way| way.is_frozen = true);
     }
 
     /// Whether the client gave up every connection that is frozen.
     pub(crate) fn are_given_up(&self) -> bool {
-        self.ways.lock().unwrap().iter().all(|way| way.is_closed || !way.is_frozen)
+        self.ways
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|way| way.is_closed || !way.is_frozen)
     }
 }
 

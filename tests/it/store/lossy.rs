@@ -25,7 +25,10 @@ impl Lossy {
     /// Listens, and passes on to the Redis at `port`.
     pub(crate) async fn before(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (own, state) = (listener.local_addr().unwrap().port(), Arc::new(State::default()));
+        let (own, state) = (
+            listener.local_addr().unwrap().port(),
+            Arc::new(State::default()),
+        );
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -96,7 +99,11 @@ async fn pass(mut client: TcpStream, port: u16, state: Arc<State>) {
 impl State {
     /// Whether this write is the one whose answer is lost.
     fn is_due(&self) -> bool {
-        let counted = self.loses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        let counted = self
+            .loses
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
         counted == Ok(1)
     }
 }
@@ -107,7 +114,13 @@ fn is_write(asked: &[u8]) -> bool {
     const SET: &[u8] = b"$3\r\nSET\r\n";
     const PROBE: &[u8] = b"$19\r\ncountersign:{probe}";
     let has = |needle: &[u8]| asked.windows(needle.len()).any(|window| window == needle);
-    let sets = asked.windows(SET.len()).enumerate().filter(|(_, window)| *window == SET);
+    let sets = asked
+        .windows(SET.len())
+        .enumerate()
+        .filter(|(_, window)| *window == SET);
     let mut others = sets.filter(|(at, _)| !asked[at + SET.len()..].starts_with(PROBE));
-    [&b"EVAL"[..], b"ZADD", b"ZREM", b"$3\r\nDEL"].iter().any(|name| has(name)) || others.next().is_some()
+    [&b"EVAL"[..], b"ZADD", b"ZREM", b"$3\r\nDEL"]
+        .iter()
+        .any(|name| has(name))
+        || others.next().is_some()
 }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use countersign::clock::UnixTime;
-use countersign::model::{AccessToken, Consumer, Generation, TokenStatus, User, UserId, UserStatus};
+use countersign::model::{
+    AccessToken, Consumer, Generation, TokenStatus, User, UserId, UserStatus,
+};
 use countersign::store::{Change, Observe, Store};
 use tokio::time::timeout;
 
@@ -18,18 +20,42 @@ async fn every_change_reaches_the_other_replicas() {
     let (bench, _server) = with_redis();
     let (here, there) = (bench.open().await, Replica::open(&bench).await);
     let of_consumer = Change::Consumer(key("ck"));
-    let changed = Consumer { revision: 2, ..consumer("ck") };
-    there.hears(&of_consumer, here.create_consumer(&consumer("ck"))).await;
-    there.hears(&of_consumer, here.replace_consumer(&changed)).await;
-    there.hears(&of_consumer, here.delete_consumer(&changed)).await;
+    let changed = Consumer {
+        revision: 2,
+        ..consumer("ck")
+    };
+    there
+        .hears(&of_consumer, here.create_consumer(&consumer("ck")))
+        .await;
+    there
+        .hears(&of_consumer, here.replace_consumer(&changed))
+        .await;
+    there
+        .hears(&of_consumer, here.delete_consumer(&changed))
+        .await;
     let of_token = Change::Token(token("ck", "t").token);
-    let revoked = AccessToken { status: TokenStatus::Revoked, revision: 2, ..token("ck", "t") };
-    there.hears(&of_token, here.create_token(&token("ck", "t"))).await;
+    let revoked = AccessToken {
+        status: TokenStatus::Revoked,
+        revision: 2,
+        ..token("ck", "t")
+    };
+    there
+        .hears(&of_token, here.create_token(&token("ck", "t")))
+        .await;
     there.hears(&of_token, here.replace_token(&revoked)).await;
     there.hears(&of_token, here.delete_token(&revoked)).await;
     let of_user = Change::User(jane().id);
     there.hears(&of_user, here.create_user(&jane())).await;
-    there.hears(&of_user, here.replace_user(&User { status: UserStatus::Deleted, revision: 2, ..jane() })).await;
+    there
+        .hears(
+            &of_user,
+            here.replace_user(&User {
+                status: UserStatus::Deleted,
+                revision: 2,
+                ..jane()
+            }),
+        )
+        .await;
     assert_eq!(here.status().untold, 0);
 }
 
@@ -39,7 +65,12 @@ async fn after_the_connection_was_lost_everything_counts_as_changed() {
     let (here, there) = (bench.open().await, Replica::open(&bench).await);
     assert!(server.run::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]) > 0);
     there.waits_for(&Change::Everything).await;
-    there.hears(&Change::Consumer(key("ck")), here.create_consumer(&consumer("ck"))).await;
+    there
+        .hears(
+            &Change::Consumer(key("ck")),
+            here.create_consumer(&consumer("ck")),
+        )
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +78,10 @@ async fn a_connection_that_says_nothing_any_more_is_noticed_and_replaced() {
     let (bench, server) = with_redis();
     let there = Replica::open(&bench).await;
     server.stop();
-    eventually("the silence is noticed", PATIENCE, async || there.store.status().cut_off.then_some(())).await;
+    eventually("the silence is noticed", PATIENCE, async || {
+        there.store.status().cut_off.then_some(())
+    })
+    .await;
     server.cont();
     there.waits_for(&Change::Everything).await;
     there.is_connected().await;
@@ -58,7 +92,10 @@ async fn a_message_that_can_not_be_read_means_everything() {
     let (bench, server) = with_redis();
     let there = Replica::open(&bench).await;
     for message in ["", "c", "from a newer version"] {
-        assert_eq!(server.run::<u64>(&["PUBLISH", "countersign:changes", message]), 1);
+        assert_eq!(
+            server.run::<u64>(&["PUBLISH", "countersign:changes", message]),
+            1
+        );
         there.waits_for(&Change::Everything).await;
     }
 }
@@ -71,7 +108,10 @@ async fn a_change_that_can_not_be_told_is_made_and_counted() {
     here.create_consumer(&consumer("ck")).await.unwrap();
     assert_eq!(here.status().untold, 1);
     assert!(here.consumer(&key("ck")).await.unwrap().is_some());
-    eventually("the cut is noticed", PATIENCE, async || there.store.status().cut_off.then_some(())).await;
+    eventually("the cut is noticed", PATIENCE, async || {
+        there.store.status().cut_off.then_some(())
+    })
+    .await;
     server.run::<()>(&["ACL", "SETUSER", "default", "allchannels"]);
     there.waits_for(&Change::Everything).await;
     there.is_connected().await;
@@ -81,16 +121,25 @@ async fn a_change_that_can_not_be_told_is_made_and_counted() {
 async fn what_could_not_be_told_is_told_as_everything_once_redis_answers_again() {
     let (bench, server) = with_redis();
     let (here, there) = (bench.open().await, Replica::open(&bench).await);
-    eventually("it listens", PATIENCE, async || (!here.status().cut_off).then_some(())).await;
+    eventually("it listens", PATIENCE, async || {
+        (!here.status().cut_off).then_some(())
+    })
+    .await;
     there.heard.0.lock().unwrap().clear();
     let connections: String = server.run(&["CLIENT", "LIST", "TYPE", "pubsub"]);
     server.stop();
     here.delete_token(&token("ck", "t")).await.unwrap_err();
-    eventually("it is not told", PATIENCE, async || (here.status().untold > 0).then_some(())).await;
+    eventually("it is not told", PATIENCE, async || {
+        (here.status().untold > 0).then_some(())
+    })
+    .await;
     server.cont();
     there.waits_for(&Change::Everything).await;
     // Not because they had to connect anew, which means everything too.
-    assert_eq!(ids(&connections), ids(&server.run::<String>(&["CLIENT", "LIST", "TYPE", "pubsub"])));
+    assert_eq!(
+        ids(&connections),
+        ids(&server.run::<String>(&["CLIENT", "LIST", "TYPE", "pubsub"]))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,14 +147,24 @@ async fn who_goes_away_while_a_change_is_made_tells_it_all_the_same() {
     let (bench, server) = with_redis();
     let (here, there) = (bench.open().await, Replica::open(&bench).await);
     let change = Change::Consumer(key("ck"));
-    there.hears(&change, here.create_consumer(&consumer("ck"))).await;
+    there
+        .hears(&change, here.create_consumer(&consumer("ck")))
+        .await;
     let own = Heard::of(&*here);
     server.run::<()>(&["CLIENT", "PAUSE", "200", "WRITE"]);
-    let changed = Consumer { revision: 2, ..consumer("ck") };
-    timeout(Duration::from_millis(50), here.replace_consumer(&changed)).await.unwrap_err();
+    let changed = Consumer {
+        revision: 2,
+        ..consumer("ck")
+    };
+    timeout(Duration::from_millis(50), here.replace_consumer(&changed))
+        .await
+        .unwrap_err();
     assert!(own.take(&change), "this process is told at once");
     there.waits_for(&change).await;
-    assert!(own.take(&change), "and once more when the change can not be under way any longer");
+    assert!(
+        own.take(&change),
+        "and once more when the change can not be under way any longer"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,13 +174,24 @@ async fn who_hears_nothing_is_told_of_its_own_change_twice_when_it_may_be_made_l
     let here = bench.open().await;
     here.create_consumer(&consumer("ck")).await.unwrap();
     server.run::<()>(&["ACL", "SETUSER", "default", "resetchannels"]);
-    eventually("the cut is noticed", PATIENCE, async || here.status().cut_off.then_some(())).await;
+    eventually("the cut is noticed", PATIENCE, async || {
+        here.status().cut_off.then_some(())
+    })
+    .await;
     let (own, change) = (Heard::of(&*here), Change::Consumer(key("ck")));
     // Longer than the deadline of a call, so that the change is made after it.
     server.run::<()>(&["CLIENT", "PAUSE", "200", "WRITE"]);
-    here.replace_consumer(&Consumer { revision: 2, ..consumer("ck") }).await.unwrap_err();
+    here.replace_consumer(&Consumer {
+        revision: 2,
+        ..consumer("ck")
+    })
+    .await
+    .unwrap_err();
     assert!(own.take(&change), "at once");
-    eventually("and once more", PATIENCE, async || own.take(&change).then_some(())).await;
+    eventually("and once more", PATIENCE, async || {
+        own.take(&change).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +218,12 @@ async fn in_a_cluster_any_node_will_do() {
     let there = Replica::open(&bench).await;
     // Keys of each primary.
     for name in ["a", "b", "c", "d", "e", "f"] {
-        there.hears(&Change::Consumer(key(name)), here.create_consumer(&consumer(name))).await;
+        there
+            .hears(
+                &Change::Consumer(key(name)),
+                here.create_consumer(&consumer(name)),
+            )
+            .await;
     }
 }
 
@@ -159,8 +234,10 @@ async fn after_a_failover_the_new_primary_is_listened_to() {
     let (here, there) = (bench.open().await, Replica::open(&bench).await);
     sentinels.primary.kill();
     there.waits_for(&Change::Everything).await;
-    eventually("the new primary takes writes", FAILOVER, async || here.create_consumer(&consumer("ck")).await.ok())
-        .await;
+    eventually("the new primary takes writes", FAILOVER, async || {
+        here.create_consumer(&consumer("ck")).await.ok()
+    })
+    .await;
     there.waits_for(&Change::Consumer(key("ck"))).await;
 }
 
@@ -174,25 +251,38 @@ impl Replica {
     /// Opens a store, and waits until it listens.
     async fn open(bench: &Bench) -> Self {
         let store = bench.open().await;
-        let replica = Self { heard: Heard::of(&*store), store };
+        let replica = Self {
+            heard: Heard::of(&*store),
+            store,
+        };
         replica.is_connected().await;
         replica.heard.0.lock().unwrap().clear();
         replica
     }
 
     async fn is_connected(&self) {
-        eventually("it listens", PATIENCE, async || (!self.store.status().cut_off).then_some(())).await;
+        eventually("it listens", PATIENCE, async || {
+            (!self.store.status().cut_off).then_some(())
+        })
+        .await;
     }
 
     /// Hears this change, which is made elsewhere.
-    async fn hears(&self, change: &Change, made: impl Future<Output = Result<(), countersign::store::StoreError>>) {
+    async fn hears(
+        &self,
+        change: &Change,
+        made: impl Future<Output = Result<(), countersign::store::StoreError>>,
+    ) {
         made.await.unwrap();
         self.waits_for(change).await;
     }
 
     async fn waits_for(&self, change: &Change) {
         let what = format!("{change:?} is heard");
-        eventually(&what, FAILOVER, async || self.heard.take(change).then_some(())).await;
+        eventually(&what, FAILOVER, async || {
+            self.heard.take(change).then_some(())
+        })
+        .await;
     }
 }
 
@@ -223,7 +313,10 @@ impl Observe for Heard {
 
 /// The ids of the connections of a list.
 fn ids(connections: &str) -> BTreeSet<&str> {
-    connections.split_whitespace().filter(|word| word.starts_with("id=")).collect()
+    connections
+        .split_whitespace()
+        .filter(|word| word.starts_with("id="))
+        .collect()
 }
 
 /// How many processes listen.

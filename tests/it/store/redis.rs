@@ -8,13 +8,15 @@ use std::time::Duration;
 use countersign::clock::UnixTime;
 use countersign::config::StoreUrl;
 use countersign::model::{Token, Username};
-use countersign::store::{AttemptCounter, Claim, NonceClaim, Store, StoreError, StoreErrorKind, TokenHolder};
+use countersign::store::{
+    AttemptCounter, Claim, NonceClaim, Store, StoreError, StoreErrorKind, TokenHolder,
+};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::bench::{
-    Bench, CONSUMER_SECRET, KEPT, NOW, TOKEN_SECRET, causes, claim, claim_anything, consumer, key, name, request_token,
-    session, token, user, user_id,
+    Bench, CONSUMER_SECRET, KEPT, NOW, TOKEN_SECRET, causes, claim, claim_anything, consumer, key,
+    name, request_token, session, token, user, user_id,
 };
 use crate::process::{START, eventually};
 use crate::program::Countersign;
@@ -34,7 +36,10 @@ async fn a_killed_redis_is_unavailable_and_recovers_by_itself() {
         assert!(error.is_transient());
         assert!(took < bench.config.timeout + SLACK, "{took:?}");
     }
-    assert_eq!(store.ping().await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(
+        store.ping().await.unwrap_err().kind(),
+        StoreErrorKind::Unavailable
+    );
     server.restart();
     let took = until_it_works(&*store).await;
     assert!(took < Duration::from_secs(1) + SLACK, "{took:?}");
@@ -62,7 +67,10 @@ async fn a_frozen_redis_holds_up_no_call_beyond_its_deadline() {
     // After some have failed the others fail at once.
     while started.elapsed() < Duration::from_secs(2) {
         let (_, took) = timed_failure(&*store).await;
-        assert!(took < Duration::from_millis(50), "a call waited {took:?} for a Redis that is known to be down");
+        assert!(
+            took < Duration::from_millis(50),
+            "a call waited {took:?} for a Redis that is known to be down"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     server.cont();
@@ -81,10 +89,13 @@ async fn a_frozen_redis_holds_up_no_change_and_no_list_beyond_its_deadline() {
         stores.push(bench.open().await);
     }
     server.stop();
-    let calls = stores.into_iter().enumerate().map(|(at, store)| async move {
-        let started = Instant::now();
-        (at, call(&*store, at).await.unwrap_err(), started.elapsed())
-    });
+    let calls = stores
+        .into_iter()
+        .enumerate()
+        .map(|(at, store)| async move {
+            let started = Instant::now();
+            (at, call(&*store, at).await.unwrap_err(), started.elapsed())
+        });
     for (at, error, took) in join_all(calls).await {
         assert_eq!(error.kind(), StoreErrorKind::Unavailable, "call {at}");
         assert!(took < bench.config.timeout + SLACK, "call {at}: {took:?}");
@@ -98,11 +109,21 @@ async fn a_token_that_is_kept_under_another_consumer_is_not_read() {
     let store = bench.open().await;
     store.create_consumer(&consumer("theirs")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
-    server.run::<()>(&["RENAME", "countersign:{ck}:token:t", "countersign:{theirs}:token:t"]);
+    server.run::<()>(&[
+        "RENAME",
+        "countersign:{ck}:token:t",
+        "countersign:{theirs}:token:t",
+    ]);
     server.run::<()>(&["SET", "countersign:{t}:owner", "theirs"]);
-    let checked = store.credentials(&key("theirs"), Some(&name("t"))).await.unwrap_err();
+    let checked = store
+        .credentials(&key("theirs"), Some(&name("t")))
+        .await
+        .unwrap_err();
     let shown = store.token(&name("t")).await.unwrap_err();
-    assert_eq!([checked.kind(), shown.kind()], [StoreErrorKind::Unreadable; 2]);
+    assert_eq!(
+        [checked.kind(), shown.kind()],
+        [StoreErrorKind::Unreadable; 2]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,23 +154,35 @@ async fn a_demoted_primary_is_unavailable_until_it_is_promoted() {
     let _ok: String = server.run(&["REPLICAOF", "NO", "ONE"]);
     let took = until_it_works(&*store).await;
     assert!(took < Duration::from_secs(1) + SLACK, "{took:?}");
-    assert_eq!(store.status().restarts_seen, 1, "while it was a replica its data may have been replaced");
+    assert_eq!(
+        store.status().restarts_seen,
+        1,
+        "while it was a replica its data may have been replaced"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_refuses_writes_is_unavailable_and_says_why() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
-    for (option, value, back, remedy) in
-        [("maxmemory", "1", "0", "raise maxmemory"), ("min-replicas-to-write", "1", "0", "min-replicas-to-write")]
-    {
+    for (option, value, back, remedy) in [
+        ("maxmemory", "1", "0", "raise maxmemory"),
+        ("min-replicas-to-write", "1", "0", "min-replicas-to-write"),
+    ] {
         let _ok: String = server.run(&["CONFIG", "SET", option, value]);
         let error = claim_anything(&*store).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
         assert!(causes(&error).contains(remedy), "{}", causes(&error));
-        assert_eq!(store.ping().await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+        assert_eq!(
+            store.ping().await.unwrap_err().kind(),
+            StoreErrorKind::Unavailable
+        );
         let _ok: String = server.run(&["CONFIG", "SET", option, back]);
-        assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh, "after {option}");
+        assert_eq!(
+            claim_anything(&*store).await.unwrap(),
+            Claim::Fresh,
+            "after {option}"
+        );
     }
 }
 
@@ -165,7 +198,12 @@ async fn a_redis_that_loads_its_data_is_unavailable_until_it_has() {
     assert_eq!(filled, "filled");
     let _ok: String = server.run(&["SAVE"]);
     server.kill();
-    server.restart_with(&["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"]);
+    server.restart_with(&[
+        "--key-load-delay",
+        "1000",
+        "--loading-process-events-interval-bytes",
+        "1024",
+    ]);
     let deadline = Instant::now() + Duration::from_secs(10);
     let mut said = String::new();
     while !said.contains("loading") && Instant::now() < deadline {
@@ -183,7 +221,10 @@ async fn a_redis_that_is_not_there_yet_is_waited_for() {
     let port = free_port();
     let bench = Bench::redis(format!("redis://127.0.0.1:{port}"));
     let store = bench.open().await;
-    assert_eq!(claim_anything(&*store).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(
+        claim_anything(&*store).await.unwrap_err().kind(),
+        StoreErrorKind::Unavailable
+    );
     let _server = RedisServer::start_on(port, &[]);
     let took = until_it_works(&*store).await;
     assert!(took < Duration::from_secs(1) + SLACK, "{took:?}");
@@ -193,19 +234,38 @@ async fn a_redis_that_is_not_there_yet_is_waited_for() {
 #[tokio::test]
 async fn a_refused_password_is_told_and_never_shown() {
     let server = RedisServer::start_with(&["--requirepass", "right-s3cr3t"]);
-    for url in [format!("redis://:wrong-s3cr3t@127.0.0.1:{}", server.port()), server.url()] {
+    for url in [
+        format!("redis://:wrong-s3cr3t@127.0.0.1:{}", server.port()),
+        server.url(),
+    ] {
         let bench = Bench::redis(url);
         let logs = Logs::capture();
         let store = bench.open().await;
         let error = claim_anything(&*store).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
-        let said = format!("{} {error:?} {store:?} {:?} {}", causes(&error), bench.config, logs.text());
+        let said = format!(
+            "{} {error:?} {store:?} {:?} {}",
+            causes(&error),
+            bench.config,
+            logs.text()
+        );
         assert!(!said.contains("s3cr3t"), "{said}");
-        assert!(logs.text().contains("user name or password"), "{}", logs.text());
-        assert!(causes(&error).contains("user name or password"), "{}", causes(&error));
+        assert!(
+            logs.text().contains("user name or password"),
+            "{}",
+            logs.text()
+        );
+        assert!(
+            causes(&error).contains("user name or password"),
+            "{}",
+            causes(&error)
+        );
     }
     let right = Bench::redis(format!("redis://:right-s3cr3t@127.0.0.1:{}", server.port()));
-    assert_eq!(claim_anything(&*right.open().await).await.unwrap(), Claim::Fresh);
+    assert_eq!(
+        claim_anything(&*right.open().await).await.unwrap(),
+        Claim::Fresh
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,7 +278,15 @@ async fn a_deleted_consumer_is_not_found_and_a_flushed_script_cache_changes_noth
     changed.revision = 2;
     store.replace_consumer(&changed).await.unwrap();
     let _ok: String = server.run(&["FLUSHALL"]);
-    assert_eq!(store.credentials(&key("ck"), None).await.unwrap().consumer.as_deref(), None);
+    assert_eq!(
+        store
+            .credentials(&key("ck"), None)
+            .await
+            .unwrap()
+            .consumer
+            .as_deref(),
+        None
+    );
 }
 
 // === A server that forgot ===
@@ -234,8 +302,17 @@ async fn a_restart_is_counted_once_and_logged() {
         until_it_works(&*store).await;
         assert_eq!(store.status().restarts_seen, restarts);
     }
-    assert_eq!(claim_at(&*store, NOW).await, Claim::Fresh, "without the option nothing is refused");
-    assert_eq!(logs.text().matches("was restarted or replaced").count(), 2, "{}", logs.text());
+    assert_eq!(
+        claim_at(&*store, NOW).await,
+        Claim::Fresh,
+        "without the option nothing is refused"
+    );
+    assert_eq!(
+        logs.text().matches("was restarted or replaced").count(),
+        2,
+        "{}",
+        logs.text()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,13 +321,26 @@ async fn a_restart_fences_what_was_signed_before_if_that_is_wanted() {
     bench.config.fence_on_restart = true;
     let store = bench.open().await;
     let ck = key("ck");
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Fresh);
+    assert_eq!(
+        store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
+        Claim::Fresh
+    );
     bench.clock.advance(Duration::from_secs(5));
     server.kill();
     server.restart();
     until_it_works(&*store).await;
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Fenced { not_before: NOW + 5 });
-    assert_eq!(claim_at(&*store, NOW + 5).await, Claim::Fenced { not_before: NOW + 5 });
+    assert_eq!(
+        store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
+        Claim::Fenced {
+            not_before: NOW + 5
+        }
+    );
+    assert_eq!(
+        claim_at(&*store, NOW + 5).await,
+        Claim::Fenced {
+            not_before: NOW + 5
+        }
+    );
     assert_eq!(claim_at(&*store, NOW + 6).await, Claim::Fresh);
 }
 
@@ -263,7 +353,13 @@ async fn no_claim_slips_through_between_a_restart_and_its_fence() {
     for round in 0..5_u8 {
         let timestamp = NOW + u64::from(round);
         bench.clock.set(UnixTime::from_secs(timestamp));
-        assert_eq!(store.claim_nonce(&claim(&ck, timestamp, &[round])).await.unwrap(), Claim::Fresh);
+        assert_eq!(
+            store
+                .claim_nonce(&claim(&ck, timestamp, &[round]))
+                .await
+                .unwrap(),
+            Claim::Fresh
+        );
         server.kill();
         server.restart();
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -273,7 +369,12 @@ async fn no_claim_slips_through_between_a_restart_and_its_fence() {
                 Err(_) => assert!(Instant::now() < deadline),
             }
         };
-        assert_eq!(replayed, Claim::Fenced { not_before: timestamp });
+        assert_eq!(
+            replayed,
+            Claim::Fenced {
+                not_before: timestamp
+            }
+        );
     }
 }
 
@@ -285,7 +386,14 @@ async fn an_evicting_redis_is_warned_of_once() {
     let store = bench.open().await;
     let _killed: i64 = server.run(&["CLIENT", "KILL", "TYPE", "normal"]);
     assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
-    assert_eq!(logs.text().matches("set maxmemory-policy to noeviction").count(), 1, "{}", logs.text());
+    assert_eq!(
+        logs.text()
+            .matches("set maxmemory-policy to noeviction")
+            .count(),
+        1,
+        "{}",
+        logs.text()
+    );
     assert!(logs.text().contains("allkeys-lru"));
 }
 
@@ -297,7 +405,11 @@ async fn without_a_master_key_it_is_not_opened() {
     bench.config.master_key_file = None;
     let error = bench.try_open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unusable);
-    assert!(causes(&error).contains("countersign keygen"), "{}", causes(&error));
+    assert!(
+        causes(&error).contains("countersign keygen"),
+        "{}",
+        causes(&error)
+    );
     bench.config.master_key_file = Some(PathBuf::from("/nowhere/master-key"));
     assert!(causes(&bench.try_open().await.unwrap_err()).contains("/nowhere/master-key"));
 }
@@ -307,7 +419,10 @@ async fn an_address_that_is_none_is_not_opened() {
     let mut bench = Bench::redis("redis://u:s3cr3t@127.0.0.1/notanumber");
     let error = bench.try_open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unusable);
-    assert!(causes(&error).contains("store.url") && !format!("{error:?}").contains("s3cr3t"), "{error:?}");
+    assert!(
+        causes(&error).contains("store.url") && !format!("{error:?}").contains("s3cr3t"),
+        "{error:?}"
+    );
     bench.config.url = StoreUrl::Redis("memcached://h".into());
     assert!(causes(&bench.try_open().await.unwrap_err()).contains("redis+cluster://"));
 }
@@ -317,7 +432,11 @@ async fn a_cluster_node_is_not_taken_for_a_single_server() {
     let server = RedisServer::start_with(&["--cluster-enabled", "yes"]);
     let error = Bench::redis(server.url()).try_open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unusable);
-    assert!(causes(&error).contains("redis+cluster://"), "{}", causes(&error));
+    assert!(
+        causes(&error).contains("redis+cluster://"),
+        "{}",
+        causes(&error)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -334,7 +453,10 @@ async fn a_server_with_a_certificate_of_an_authority_in_ssl_cert_file_is_trusted
     let server = TlsServer::start();
     let authority = [("SSL_CERT_FILE", server.certificate.to_str().unwrap())];
     let program = Countersign::start_in(&authority, &server.url(), "").await;
-    eventually("it reaches Redis", START, async || program.is_serving().await.then_some(())).await;
+    eventually("it reaches Redis", START, async || {
+        program.is_serving().await.then_some(())
+    })
+    .await;
 }
 
 // === How it keeps things ===
@@ -344,13 +466,21 @@ async fn a_nonce_expires_when_its_claim_says() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     let ck = key("ck");
-    let ahead = NonceClaim { token: None, ..claim(&ck, NOW + 100, b"n") };
+    let ahead = NonceClaim {
+        token: None,
+        ..claim(&ck, NOW + 100, b"n")
+    };
     assert_eq!(store.claim_nonce(&ahead).await.unwrap(), Claim::Fresh);
     let names: Vec<String> = server.run(&["KEYS", "countersign:{ck}:nonces:*"]);
-    let [name] = names.as_slice() else { panic!("{names:?}") };
+    let [name] = names.as_slice() else {
+        panic!("{names:?}")
+    };
     let left: u64 = server.run(&["PTTL", name]);
     let whole = u64::try_from((KEPT + Duration::from_secs(100)).as_millis()).unwrap();
-    assert!((whole - 10_000..=whole + 1000).contains(&left), "{left} of {whole} ms are left");
+    assert!(
+        (whole - 10_000..=whole + 1000).contains(&left),
+        "{left} of {whole} ms are left"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -361,10 +491,16 @@ async fn every_key_of_a_consumer_has_his_hash_tag() {
     odd.key = key("a}{b");
     store.create_consumer(&odd).await.unwrap();
     store.create_token(&token("a}{b", "t")).await.unwrap();
-    let _fresh = store.claim_nonce(&claim(&odd.key, NOW, b"n")).await.unwrap();
+    let _fresh = store
+        .claim_nonce(&claim(&odd.key, NOW, b"n"))
+        .await
+        .unwrap();
     let names: Vec<String> = server.run(&["KEYS", "countersign:{a*"]);
     assert_eq!(names.len(), 4, "{names:?}");
-    let tags: std::collections::BTreeSet<_> = names.iter().map(|name| name.split_inclusive('}').next()).collect();
+    let tags: std::collections::BTreeSet<_> = names
+        .iter()
+        .map(|name| name.split_inclusive('}').next())
+        .collect();
     assert_eq!(tags.len(), 1, "{names:?}");
 }
 
@@ -377,7 +513,10 @@ async fn no_secret_is_in_the_dump() {
     let _ok: String = server.run(&["SAVE"]);
     let dump = std::fs::read(server.directory().join("dump.rdb")).unwrap();
     let contains = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
-    assert!(contains(b"Printer Example"), "the record is not in the dump as the test expects");
+    assert!(
+        contains(b"Printer Example"),
+        "the record is not in the dump as the test expects"
+    );
     assert!(!contains(CONSUMER_SECRET) && !contains(TOKEN_SECRET));
 }
 
@@ -387,12 +526,18 @@ async fn an_interrupted_creation_can_be_made_again() {
     let store = bench.open().await;
     let _added: u64 = server.run(&["ZADD", "countersign:consumers", "0", "ck"]);
     let _ok: String = server.run(&["SET", "countersign:{t}:owner", "ck"]);
-    assert!(store.consumers(None, 10).await.unwrap().is_empty(), "an entry without a record is left out");
+    assert!(
+        store.consumers(None, 10).await.unwrap().is_empty(),
+        "an entry without a record is left out"
+    );
     assert_eq!(store.token(&Token::new("t").unwrap()).await.unwrap(), None);
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
     assert_eq!(store.consumers(None, 10).await.unwrap(), [consumer("ck")]);
-    assert_eq!(store.token(&Token::new("t").unwrap()).await.unwrap(), Some(token("ck", "t")));
+    assert_eq!(
+        store.token(&Token::new("t").unwrap()).await.unwrap(),
+        Some(token("ck", "t"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -404,7 +549,10 @@ async fn a_page_is_full_although_entries_without_a_record_are_left_out() {
     }
     store.create_consumer(&consumer("c")).await.unwrap();
     store.create_consumer(&consumer("e")).await.unwrap();
-    assert_eq!(store.consumers(None, 2).await.unwrap(), [consumer("c"), consumer("e")]);
+    assert_eq!(
+        store.consumers(None, 2).await.unwrap(),
+        [consumer("c"), consumer("e")]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -420,7 +568,14 @@ async fn a_foreign_value_under_a_key_is_an_error_and_no_answer() {
     let names: Vec<String> = server.run(&["KEYS", "countersign:{nonces}:nonces:*"]);
     let _deleted: i64 = server.run(&["DEL", &names[0]]);
     let _pushed: i64 = server.run(&["LPUSH", &names[0], "x"]);
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap_err().kind(), StoreErrorKind::Unreadable);
+    assert_eq!(
+        store
+            .claim_nonce(&claim(&ck, NOW, b"n"))
+            .await
+            .unwrap_err()
+            .kind(),
+        StoreErrorKind::Unreadable
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -428,10 +583,24 @@ async fn two_processes_share_their_nonces_and_records() {
     let (bench, _server) = with_redis();
     let (one, other) = (bench.open().await, bench.open().await);
     let ck = key("ck");
-    assert_eq!(one.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Fresh);
-    assert_eq!(other.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Replayed);
+    assert_eq!(
+        one.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
+        Claim::Fresh
+    );
+    assert_eq!(
+        other.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
+        Claim::Replayed
+    );
     one.create_consumer(&consumer("ck")).await.unwrap();
-    assert_eq!(other.credentials(&ck, None).await.unwrap().consumer.as_deref(), Some(&consumer("ck")));
+    assert_eq!(
+        other
+            .credentials(&ck, None)
+            .await
+            .unwrap()
+            .consumer
+            .as_deref(),
+        Some(&consumer("ck"))
+    );
 }
 
 // === Helpers ===
@@ -450,22 +619,42 @@ async fn call(store: &dyn Store, at: usize) -> Result<(), StoreError> {
         6 => store.replace_token(&token("ck", "t")).await,
         7 => store.delete_token(&token("ck", "t")).await,
         8 => store.token(&name("t")).await.map(drop),
-        9 => store.tokens(TokenHolder::Consumer(&ck), None, 10).await.map(drop),
-        10 => store.tokens(TokenHolder::User(&u1), None, 10).await.map(drop),
+        9 => store
+            .tokens(TokenHolder::Consumer(&ck), None, 10)
+            .await
+            .map(drop),
+        10 => store
+            .tokens(TokenHolder::User(&u1), None, 10)
+            .await
+            .map(drop),
         11 => store.create_user(&user("u1", "Jane")).await,
         12 => store.replace_user(&user("u1", "Jane")).await,
         13 => store.user(&u1).await.map(drop),
-        14 => store.user_named(&Username::new("Jane").unwrap()).await.map(drop),
+        14 => store
+            .user_named(&Username::new("Jane").unwrap())
+            .await
+            .map(drop),
         15 => store.users(None, 10).await.map(drop),
         16 => store.create_request_token(&request_token("ck", "t")).await,
         17 => store.replace_request_token(&request_token("ck", "t")).await,
-        18 => store.exchange_request_token(&request_token("ck", "t"), &token("ck", "t")).await,
+        18 => {
+            store
+                .exchange_request_token(&request_token("ck", "t"), &token("ck", "t"))
+                .await
+        }
         19 => store.request_token(&name("t")).await.map(drop),
         20 => store.create_session(&session("cookie")).await,
         21 => store.session(&session("cookie").id).await.map(drop),
         22 => store.delete_session(&session("cookie").id).await,
-        23 => store.count_attempt(&AttemptCounter::new("kind", b"name"), KEPT).await.map(drop),
-        24 => store.take_attempts_back(&AttemptCounter::new("kind", b"name"), 1).await,
+        23 => store
+            .count_attempt(&AttemptCounter::new("kind", b"name"), KEPT)
+            .await
+            .map(drop),
+        24 => {
+            store
+                .take_attempts_back(&AttemptCounter::new("kind", b"name"), 1)
+                .await
+        }
         _ => store.credentials(&ck, Some(&name("t"))).await.map(drop),
     }
 }
@@ -493,7 +682,10 @@ impl TlsServer {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
+        let (certificate, key) = (
+            directory.path().join("cert.pem"),
+            directory.path().join("key.pem"),
+        );
         std::fs::write(&certificate, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         let port = free_port();
@@ -510,7 +702,12 @@ impl TlsServer {
             "--tls-auth-clients",
             "no",
         ]);
-        Self { port, certificate, _redis: redis, _directory: directory }
+        Self {
+            port,
+            certificate,
+            _redis: redis,
+            _directory: directory,
+        }
     }
 
     fn url(&self) -> String {
@@ -519,7 +716,10 @@ impl TlsServer {
 }
 
 async fn claim_at(store: &dyn Store, timestamp: u64) -> Claim {
-    store.claim_nonce(&claim(&key("ck"), timestamp, b"claimed at")).await.unwrap()
+    store
+        .claim_nonce(&claim(&key("ck"), timestamp, b"claimed at"))
+        .await
+        .unwrap()
 }
 
 async fn timed_failure(store: &dyn Store) -> (StoreError, Duration) {
@@ -531,7 +731,10 @@ async fn timed_failure(store: &dyn Store) -> (StoreError, Duration) {
 pub(super) async fn until_it_works(store: &dyn Store) -> Duration {
     let started = Instant::now();
     while claim_anything(store).await.is_err() {
-        assert!(started.elapsed() < Duration::from_secs(30), "the store does not recover");
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "the store does not recover"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     started.elapsed()
@@ -558,10 +761,17 @@ impl Logs {
     fn capture() -> Self {
         let buffer = Buffer::default();
         let writer = buffer.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
         // While there is one dispatcher alone, another thread that comes first to an event has it switched off for all.
         let _other = tracing::Dispatch::new(tracing_subscriber::registry());
-        Self { buffer, _other, _guard: tracing::subscriber::set_default(subscriber) }
+        Self {
+            buffer,
+            _other,
+            _guard: tracing::subscriber::set_default(subscriber),
+        }
     }
 
     fn text(&self) -> String {
@@ -571,7 +781,10 @@ impl Logs {
 
 impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

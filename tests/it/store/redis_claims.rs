@@ -16,7 +16,8 @@ use crate::redis::{Cluster, RedisServer};
 // === Memory ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_a_thousand_a_second_a_nonce_takes_no_more_than_64_bytes_and_is_neither_forgotten_nor_refused_wrongly() {
+async fn at_a_thousand_a_second_a_nonce_takes_no_more_than_64_bytes_and_is_neither_forgotten_nor_refused_wrongly()
+ {
     const NONCES: u64 = 200_000;
     let (bench, server) = with_redis();
     let store = bench.open().await;
@@ -29,12 +30,17 @@ async fn at_a_thousand_a_second_a_nonce_takes_no_more_than_64_bytes_and_is_neith
     let each = (used_memory(&server) - before) as f64 / NONCES as f64;
     assert!(each <= 64.0, "{each:.1} bytes for each nonce");
     for second in (0..NONCES / 1000).step_by(10) {
-        assert_eq!(claim_second(&store, NOW + second, 1000).await, 0, "of second {second}, again");
+        assert_eq!(
+            claim_second(&store, NOW + second, 1000).await,
+            0,
+            "of second {second}, again"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_lasts_as_long_as_the_latest_of_its_claims_wants_and_none_is_left_without_an_end() {
+async fn a_bucket_lasts_as_long_as_the_latest_of_its_claims_wants_and_none_is_left_without_an_end()
+{
     let (bench, server) = with_redis();
     let store = bench.open().await;
     let (short, long) = (KEPT, 2 * KEPT);
@@ -44,16 +50,27 @@ async fn a_bucket_lasts_as_long_as_the_latest_of_its_claims_wants_and_none_is_le
             for at in 0..300_u16 {
                 let nonce = [round.to_be_bytes().as_slice(), &at.to_be_bytes()].concat();
                 let expires_at = UnixTime::from_secs(NOW).plus(kept);
-                let kept_long = NonceClaim { expires_at, ..claim(&ck, NOW, &nonce) };
+                let kept_long = NonceClaim {
+                    expires_at,
+                    ..claim(&ck, NOW, &nonce)
+                };
                 assert_eq!(store.claim_nonce(&kept_long).await.unwrap(), Claim::Fresh);
             }
         }
-        let buckets: Vec<String> = server.run(&["KEYS", &format!("countersign:{{{consumer}}}:nonces:*")]);
-        assert_eq!(buckets.len(), 32, "every bucket has nonces of both rounds: {buckets:?}");
+        let buckets: Vec<String> =
+            server.run(&["KEYS", &format!("countersign:{{{consumer}}}:nonces:*")]);
+        assert_eq!(
+            buckets.len(),
+            32,
+            "every bucket has nonces of both rounds: {buckets:?}"
+        );
         for bucket in buckets {
             let left: u64 = server.run(&["PTTL", &bucket]);
             let whole = u64::try_from(long.as_millis()).unwrap();
-            assert!((whole - 10_000..=whole + 1000).contains(&left), "{bucket}: {left} of {whole} ms are left");
+            assert!(
+                (whole - 10_000..=whole + 1000).contains(&left),
+                "{bucket}: {left} of {whole} ms are left"
+            );
         }
     }
 }
@@ -70,15 +87,25 @@ async fn claims_that_come_at_once_share_commands_and_writes() {
     let claims = (0..10_000_u32).map(|at| {
         let store = Arc::clone(&store);
         // Each in a task of its own, as checks are.
-        tokio::spawn(async move { store.claim_nonce(&claim(&key("ck"), NOW, &at.to_be_bytes())).await })
+        tokio::spawn(async move {
+            store
+                .claim_nonce(&claim(&key("ck"), NOW, &at.to_be_bytes()))
+                .await
+        })
     });
     for outcome in join_all(claims).await {
         assert_eq!(outcome.unwrap().unwrap(), Claim::Fresh);
     }
-    let (reads, writes) = (counted("total_reads_processed"), counted("total_writes_processed"));
+    let (reads, writes) = (
+        counted("total_reads_processed"),
+        counted("total_writes_processed"),
+    );
     let scripts = server.command_counts()["evalsha"];
     assert_eq!(server.command_counts()["hsetnx"], 10_000);
-    assert!(scripts < 2000 && reads < 3000 && writes < 3000, "{scripts} scripts, {reads} reads, {writes} writes");
+    assert!(
+        scripts < 2000 && reads < 3000 && writes < 3000,
+        "{scripts} scripts, {reads} reads, {writes} writes"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,13 +115,29 @@ async fn a_nonce_that_one_thread_claimed_is_used_for_every_other() {
     let ck = key("ck");
     let here = Arc::clone(&store).here().unwrap();
     let elsewhere = Arc::clone(&store).here().unwrap();
-    let by = |check_id: u8, nonce| NonceClaim { check_id: [check_id; 16], ..claim(&ck, NOW, nonce) };
+    let by = |check_id: u8, nonce| NonceClaim {
+        check_id: [check_id; 16],
+        ..claim(&ck, NOW, nonce)
+    };
     assert_eq!(here.claim_nonce(&by(1, b"a")).await.unwrap(), Claim::Fresh);
-    assert_eq!(elsewhere.claim_nonce(&by(2, b"a")).await.unwrap(), Claim::Replayed);
-    assert_eq!(store.claim_nonce(&by(3, b"a")).await.unwrap(), Claim::Replayed);
+    assert_eq!(
+        elsewhere.claim_nonce(&by(2, b"a")).await.unwrap(),
+        Claim::Replayed
+    );
+    assert_eq!(
+        store.claim_nonce(&by(3, b"a")).await.unwrap(),
+        Claim::Replayed
+    );
     assert_eq!(store.claim_nonce(&by(3, b"b")).await.unwrap(), Claim::Fresh);
-    assert_eq!(here.claim_nonce(&by(1, b"b")).await.unwrap(), Claim::Replayed);
-    assert_eq!(elsewhere.claim_nonce(&by(1, b"a")).await.unwrap(), Claim::Fresh, "the same check's own");
+    assert_eq!(
+        here.claim_nonce(&by(1, b"b")).await.unwrap(),
+        Claim::Replayed
+    );
+    assert_eq!(
+        elsewhere.claim_nonce(&by(1, b"a")).await.unwrap(),
+        Claim::Fresh,
+        "the same check's own"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,13 +147,24 @@ async fn the_connections_of_a_thread_are_replaced_when_redis_cuts_them_and_no_cl
     let here = Arc::clone(&store).here().unwrap();
     let ck = key("ck");
     for round in 0..5_u8 {
-        assert_eq!(here.claim_nonce(&claim(&ck, NOW, &[round])).await.unwrap(), Claim::Fresh);
+        assert_eq!(
+            here.claim_nonce(&claim(&ck, NOW, &[round])).await.unwrap(),
+            Claim::Fresh
+        );
         let cut: u64 = server.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         assert!(cut >= 2, "{cut}");
         for at in 0..10_u8 {
-            assert_eq!(here.claim_nonce(&claim(&ck, NOW, &[round, at])).await.unwrap(), Claim::Fresh);
+            assert_eq!(
+                here.claim_nonce(&claim(&ck, NOW, &[round, at]))
+                    .await
+                    .unwrap(),
+                Claim::Fresh
+            );
         }
-        assert_eq!(here.claim_nonce(&claim(&ck, NOW, &[round])).await.unwrap(), Claim::Replayed);
+        assert_eq!(
+            here.claim_nonce(&claim(&ck, NOW, &[round])).await.unwrap(),
+            Claim::Replayed
+        );
     }
 }
 
@@ -123,15 +177,26 @@ async fn connections_that_died_quietly_while_idle_are_replaced_before_a_claim_ne
     let store = bench.open().await;
     let threads: Vec<_> = (0..3).map(|_| Arc::clone(&store).here().unwrap()).collect();
     for (at, here) in threads.iter().enumerate() {
-        assert_eq!(here.claim_nonce(&claim(&key("ck"), NOW, &[at as u8])).await.unwrap(), Claim::Fresh);
+        assert_eq!(
+            here.claim_nonce(&claim(&key("ck"), NOW, &[at as u8]))
+                .await
+                .unwrap(),
+            Claim::Fresh
+        );
     }
     let each_has_two = async || (proxy.connections() > 2 * threads.len()).then_some(());
     eventually("connections to try again on", START, each_has_two).await;
     proxy.freeze();
-    eventually("none of them is used any more", START, async || proxy.are_given_up().then_some(())).await;
+    eventually("none of them is used any more", START, async || {
+        proxy.are_given_up().then_some(())
+    })
+    .await;
     for (at, here) in threads.iter().enumerate() {
-        let claims = (0..20_u8)
-            .map(|n| async move { here.claim_nonce(&claim(&key("ck"), NOW + 1, &[at as u8, n])).await.unwrap() });
+        let claims = (0..20_u8).map(|n| async move {
+            here.claim_nonce(&claim(&key("ck"), NOW + 1, &[at as u8, n]))
+                .await
+                .unwrap()
+        });
         assert_eq!(join_all(claims).await, [Claim::Fresh; 20]);
     }
 }
@@ -146,10 +211,21 @@ async fn a_claim_whose_caller_goes_away_harms_no_other() {
         let store = Arc::clone(&store);
         async move {
             let ck = key("ck");
-            let (nonce, patience) =
-                ([at], if at % 2 == 0 { Duration::from_millis(50) } else { Duration::from_secs(9) });
+            let (nonce, patience) = (
+                [at],
+                if at % 2 == 0 {
+                    Duration::from_millis(50)
+                } else {
+                    Duration::from_secs(9)
+                },
+            );
             let asked = claim(&ck, NOW, &nonce);
-            (at, tokio::time::timeout(patience, store.claim_nonce(&asked)).await.ok())
+            (
+                at,
+                tokio::time::timeout(patience, store.claim_nonce(&asked))
+                    .await
+                    .ok(),
+            )
         }
     });
     for (at, outcome) in join_all(claims).await {
@@ -166,7 +242,11 @@ async fn a_foreign_value_under_a_key_fails_its_own_claims_alone() {
     let store = bench.open().await;
     assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
     for part in 0..32 {
-        let _ok: String = server.run(&["SET", &format!("countersign:{{foreign}}:nonces:{NOW}:{part:x}"), "x"]);
+        let _ok: String = server.run(&[
+            "SET",
+            &format!("countersign:{{foreign}}:nonces:{NOW}:{part:x}"),
+            "x",
+        ]);
     }
     let claims = (0..100_u8).map(|at| {
         let store = Arc::clone(&store);
@@ -177,8 +257,14 @@ async fn a_foreign_value_under_a_key_fails_its_own_claims_alone() {
     });
     for (at, outcome) in join_all(claims).await {
         match outcome {
-            Ok(outcome) => assert!(outcome == Claim::Fresh && at % 10 != 0, "claim {at}: {outcome:?}"),
-            Err(error) => assert!(error.kind() == StoreErrorKind::Unreadable && at % 10 == 0, "claim {at}: {error:?}"),
+            Ok(outcome) => assert!(
+                outcome == Claim::Fresh && at % 10 != 0,
+                "claim {at}: {outcome:?}"
+            ),
+            Err(error) => assert!(
+                error.kind() == StoreErrorKind::Unreadable && at % 10 == 0,
+                "claim {at}: {error:?}"
+            ),
         }
     }
 }
@@ -214,9 +300,17 @@ async fn claims_whose_answers_are_lost_are_made_again_and_are_fresh() {
     let mut lost = 0;
     for second in 0..20 {
         lossy.lose(1);
-        assert_eq!(claim_second(&store, NOW + second, 50).await, 50, "of second {second}");
+        assert_eq!(
+            claim_second(&store, NOW + second, 50).await,
+            50,
+            "of second {second}"
+        );
         lost += usize::from(lossy.has_lost());
-        assert_eq!(claim_second(&store, NOW + second, 50).await, 0, "of second {second}, again");
+        assert_eq!(
+            claim_second(&store, NOW + second, 50).await,
+            0,
+            "of second {second}, again"
+        );
     }
     assert_eq!(lost, 20);
 }
@@ -234,7 +328,10 @@ async fn a_batch_that_is_late_holds_up_nobody() {
         let store = Arc::clone(&store);
         async move { claim_second(&store, NOW, 1).await }
     });
-    eventually("a batch is late", START, async || lossy.is_losing().then_some(())).await;
+    eventually("a batch is late", START, async || {
+        lossy.is_losing().then_some(())
+    })
+    .await;
     assert_eq!(claim_second(&store, NOW + 1, 1).await, 1);
     assert!(!late.is_finished(), "nobody waited for it");
     late.abort();
@@ -248,10 +345,22 @@ async fn a_connection_of_one_thread_that_falls_silent_fails_no_claim_of_another(
     let mut bench = Bench::redis(lossy.url());
     bench.config.timeout = Duration::from_millis(500);
     let store = bench.open().await;
-    let (here, elsewhere) = (Arc::clone(&store).here().unwrap(), Arc::clone(&store).here().unwrap());
+    let (here, elsewhere) = (
+        Arc::clone(&store).here().unwrap(),
+        Arc::clone(&store).here().unwrap(),
+    );
     let ck = key("ck");
-    assert_eq!(here.claim_nonce(&claim(&ck, NOW, b"here")).await.unwrap(), Claim::Fresh);
-    assert_eq!(elsewhere.claim_nonce(&claim(&ck, NOW, b"elsewhere")).await.unwrap(), Claim::Fresh);
+    assert_eq!(
+        here.claim_nonce(&claim(&ck, NOW, b"here")).await.unwrap(),
+        Claim::Fresh
+    );
+    assert_eq!(
+        elsewhere
+            .claim_nonce(&claim(&ck, NOW, b"elsewhere"))
+            .await
+            .unwrap(),
+        Claim::Fresh
+    );
     lossy.stall(1);
     let stalled = tokio::spawn(async move {
         let ck = key("ck");
@@ -266,7 +375,13 @@ async fn a_connection_of_one_thread_that_falls_silent_fails_no_claim_of_another(
     let mut claim_another = async || {
         claimed += 1;
         let nonce = claimed.to_be_bytes();
-        assert_eq!(elsewhere.claim_nonce(&claim(&ck, NOW, &nonce)).await.unwrap(), Claim::Fresh);
+        assert_eq!(
+            elsewhere
+                .claim_nonce(&claim(&ck, NOW, &nonce))
+                .await
+                .unwrap(),
+            Claim::Fresh
+        );
     };
     while !stalled.is_finished() {
         claim_another().await;
@@ -285,13 +400,21 @@ async fn no_more_claims_wait_than_redis_answers_in_time() {
     // On one thread all of them come before the first is sent.
     let outcomes = join_all((0..5000_u32).map(|at| {
         let store = &store;
-        async move { store.claim_nonce(&claim(&key("ck"), NOW, &at.to_be_bytes())).await }
+        async move {
+            store
+                .claim_nonce(&claim(&key("ck"), NOW, &at.to_be_bytes()))
+                .await
+        }
     }));
     let (claimed, refused): (Vec<_>, Vec<_>) = outcomes.await.into_iter().partition(Result::is_ok);
     assert_eq!((claimed.len(), refused.len()), (4096, 904));
     for error in refused.into_iter().map(Result::unwrap_err) {
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
-        assert!(causes(&error).contains("more calls wait"), "{}", causes(&error));
+        assert!(
+            causes(&error).contains("more calls wait"),
+            "{}",
+            causes(&error)
+        );
     }
     assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
 }
@@ -313,9 +436,16 @@ async fn claims_go_on_when_redis_forgets_the_script() {
 async fn claim_second(store: &Arc<dyn Store>, timestamp: u64, nonces: u32) -> usize {
     let claims = (0..nonces).map(|at| async move {
         let ck = key("0123456789abcdef");
-        store.claim_nonce(&claim(&ck, timestamp, &at.to_be_bytes())).await.unwrap()
+        store
+            .claim_nonce(&claim(&ck, timestamp, &at.to_be_bytes()))
+            .await
+            .unwrap()
     });
-    join_all(claims).await.into_iter().filter(|outcome| *outcome == Claim::Fresh).count()
+    join_all(claims)
+        .await
+        .into_iter()
+        .filter(|outcome| *outcome == Claim::Fresh)
+        .count()
 }
 
 fn used_memory(server: &RedisServer) -> u64 {
@@ -328,6 +458,8 @@ fn stat(server: &RedisServer, name: &str) -> u64 {
 
 fn info(server: &RedisServer, section: &str, name: &str) -> u64 {
     let text: String = server.run(&["INFO", section]);
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     value.unwrap().trim().parse().unwrap()
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use countersign::model::{Consumer, Generation, RequestToken, RequestTokenState, User, UserStatus, Username};
+use countersign::model::{
+    Consumer, Generation, RequestToken, RequestTokenState, User, UserStatus, Username,
+};
 use countersign::store::{AttemptCounter, Change, Store, StoreErrorKind, TokenHolder};
 
 use super::bench::{
-    Bench, PASSWORD_HASH, VERIFIER, authorized, consumer, key, name, request_token, session, token, user, user_id,
-    with_redis,
+    Bench, PASSWORD_HASH, VERIFIER, authorized, consumer, key, name, request_token, session, token,
+    user, user_id, with_redis,
 };
 use super::conformance::changes::Told;
 use super::lossy::Lossy;
@@ -29,7 +31,10 @@ async fn a_write_whose_answer_is_lost_is_made_again_and_done_once() {
             make(&*store, step).await;
             lost += usize::from(lossy.has_lost());
         }
-        assert!(lost >= [STEPS, 9, 5, 1, 0, 0][usize::from(nth) - 1], "of write {nth} {lost} answers were lost");
+        assert!(
+            lost >= [STEPS, 9, 5, 1, 0, 0][usize::from(nth) - 1],
+            "of write {nth} {lost} answers were lost"
+        );
         check_what_was_made(&*store).await;
     }
 }
@@ -38,7 +43,10 @@ const STEPS: usize = 14;
 
 /// Makes one change of a store, each of which needs those before.
 async fn make(store: &dyn Store, step: usize) {
-    let disabled = Consumer { revision: 2, ..consumer("ck") };
+    let disabled = Consumer {
+        revision: 2,
+        ..consumer("ck")
+    };
     let done = match step {
         0 => store.create_consumer(&consumer("ck")).await,
         1 => store.replace_consumer(&disabled).await,
@@ -47,10 +55,25 @@ async fn make(store: &dyn Store, step: usize) {
         4 => store.create_token(&token("ck", "t")).await,
         5 => store.replace_token(&changed_token("t")).await,
         6 => store.create_user(&user("u1", "Jane")).await,
-        7 => store.replace_user(&User { revision: 2, ..user("u1", "Joan") }).await,
+        7 => {
+            store
+                .replace_user(&User {
+                    revision: 2,
+                    ..user("u1", "Joan")
+                })
+                .await
+        }
         8 => store.create_request_token(&request_token("ck", "r")).await,
-        9 => store.replace_request_token(&authorized(request_token("ck", "r"))).await,
-        10 => store.exchange_request_token(&used(), &token("ck", "exchanged")).await,
+        9 => {
+            store
+                .replace_request_token(&authorized(request_token("ck", "r")))
+                .await
+        }
+        10 => {
+            store
+                .exchange_request_token(&used(), &token("ck", "exchanged"))
+                .await
+        }
         11 => store.create_session(&session("cookie")).await,
         12 => {
             store.count_attempt(&counter(), MINUTE).await.unwrap();
@@ -66,14 +89,29 @@ async fn check_what_was_made(store: &dyn Store) {
     assert_eq!(store.token(&name("t")).await.unwrap(), None);
     let (ck, jane) = (key("ck"), user_id("jane doe"));
     for holder in [TokenHolder::Consumer(&ck), TokenHolder::User(&jane)] {
-        assert_eq!(store.tokens(holder, None, 9).await.unwrap(), [token("ck", "exchanged")]);
+        assert_eq!(
+            store.tokens(holder, None, 9).await.unwrap(),
+            [token("ck", "exchanged")]
+        );
     }
     assert_eq!(named(store, "jane").await, None);
-    assert_eq!(named(store, "joan").await, Some(User { revision: 2, ..user("u1", "Joan") }));
+    assert_eq!(
+        named(store, "joan").await,
+        Some(User {
+            revision: 2,
+            ..user("u1", "Joan")
+        })
+    );
     assert_eq!(store.request_token(&name("r")).await.unwrap(), Some(used()));
-    assert_eq!(store.session(&session("cookie").id).await.unwrap(), Some(session("cookie")));
+    assert_eq!(
+        store.session(&session("cookie").id).await.unwrap(),
+        Some(session("cookie"))
+    );
     let attempts = store.count_attempt(&counter(), MINUTE).await.unwrap();
-    assert!((3..=4).contains(&attempts), "counted twice at most where an answer was lost: {attempts}");
+    assert!(
+        (3..=4).contains(&attempts),
+        "counted twice at most where an answer was lost: {attempts}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,9 +138,13 @@ async fn a_change_that_may_have_been_made_is_told_also_when_nobody_waits_for_it(
     store.create_consumer(&consumer("ck")).await.unwrap();
     let _ok: String = server.run(&["CLIENT", "PAUSE", "60000", "WRITE"]);
     let told = Told::of(&store);
-    let changed = Consumer { revision: 2, ..consumer("ck") };
+    let changed = Consumer {
+        revision: 2,
+        ..consumer("ck")
+    };
     // Dropped while Redis still has to answer.
-    let abandoned = tokio::time::timeout(Duration::from_millis(100), store.replace_consumer(&changed)).await;
+    let abandoned =
+        tokio::time::timeout(Duration::from_millis(100), store.replace_consumer(&changed)).await;
     assert!(abandoned.is_err(), "{abandoned:?}");
     assert!(told.take().contains(&change));
     let error = store.replace_consumer(&changed).await.unwrap_err();
@@ -117,7 +159,8 @@ async fn a_name_that_was_reserved_and_no_more_is_free_for_that_user_and_for_othe
     let (bench, server) = with_redis();
     let store = bench.open().await;
     for username in ["jane", "joan"] {
-        let _ok: String = server.run(&["SET", &format!("countersign:{{{username}}}:username"), "u1"]);
+        let _ok: String =
+            server.run(&["SET", &format!("countersign:{{{username}}}:username"), "u1"]);
         assert_eq!(named(&*store, username).await, None);
     }
     store.create_user(&user("u1", "Jane")).await.unwrap();
@@ -134,7 +177,14 @@ async fn a_user_who_comes_too_late_for_his_reserved_name_does_not_get_it() {
     store.create_user(&user("quick", "Jane")).await.unwrap();
     // As if the slow one had reserved the name before, and writes his record only now.
     let _ok: String = server.run(&["SET", "countersign:{jane}:username", "slow"]);
-    assert_eq!(store.create_user(&user("slow", "Jane")).await.unwrap_err().kind(), StoreErrorKind::AlreadyExists);
+    assert_eq!(
+        store
+            .create_user(&user("slow", "Jane"))
+            .await
+            .unwrap_err()
+            .kind(),
+        StoreErrorKind::AlreadyExists
+    );
     assert_eq!(store.user(&user_id("slow")).await.unwrap(), None);
     let left: i64 = server.run(&["PTTL", "countersign:{slow}:barred:jane"]);
     assert!((1..=60_000).contains(&left), "he is barred for {left} ms");
@@ -160,17 +210,31 @@ async fn an_entry_of_an_index_without_a_record_is_left_out_and_pages_are_full() 
     for ghost in ["a", "b", "d"] {
         let _added: u64 = server.run(&["ZADD", "countersign:users", "0", ghost]);
         let _added: u64 = server.run(&["ZADD", "countersign:{ck}:tokens", "0", ghost]);
-        let _added: u64 = server.run(&["ZADD", "countersign:{jane%20doe}:user-tokens", "0", &format!("{ghost} ck")]);
+        let _added: u64 = server.run(&[
+            "ZADD",
+            "countersign:{jane%20doe}:user-tokens",
+            "0",
+            &format!("{ghost} ck"),
+        ]);
     }
     for name in ["c", "e"] {
         store.create_user(&user(name, name)).await.unwrap();
         store.create_token(&token("ck", name)).await.unwrap();
     }
-    assert_eq!(store.users(None, 2).await.unwrap(), [user("c", "c"), user("e", "e")]);
+    assert_eq!(
+        store.users(None, 2).await.unwrap(),
+        [user("c", "c"), user("e", "e")]
+    );
     let (ck, jane) = (key("ck"), user_id("jane doe"));
     for holder in [TokenHolder::Consumer(&ck), TokenHolder::User(&jane)] {
-        assert_eq!(store.tokens(holder, None, 2).await.unwrap(), [token("ck", "c"), token("ck", "e")]);
-        assert_eq!(store.tokens(holder, Some(&name("b")), 9).await.unwrap(), [token("ck", "c"), token("ck", "e")]);
+        assert_eq!(
+            store.tokens(holder, None, 2).await.unwrap(),
+            [token("ck", "c"), token("ck", "e")]
+        );
+        assert_eq!(
+            store.tokens(holder, Some(&name("b")), 9).await.unwrap(),
+            [token("ck", "c"), token("ck", "e")]
+        );
     }
 }
 
@@ -179,7 +243,14 @@ async fn a_deleted_user_who_is_still_in_the_index_is_not_listed() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     store.create_user(&user("u1", "Jane")).await.unwrap();
-    store.replace_user(&User { status: UserStatus::Deleted, revision: 2, ..user("u1", "Jane") }).await.unwrap();
+    store
+        .replace_user(&User {
+            status: UserStatus::Deleted,
+            revision: 2,
+            ..user("u1", "Jane")
+        })
+        .await
+        .unwrap();
     let _added: u64 = server.run(&["ZADD", "countersign:users", "0", "u1"]);
     assert!(store.users(None, 9).await.unwrap().is_empty());
 }
@@ -187,7 +258,8 @@ async fn a_deleted_user_who_is_still_in_the_index_is_not_listed() {
 // === What is deleted ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadline_and_holds_up_nobody() {
+async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadline_and_holds_up_nobody()
+ {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     store.create_consumer(&consumer("ck")).await.unwrap();
@@ -198,9 +270,18 @@ async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadlin
     let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
     // The store's own deadline holds for each of these.
     store.delete_consumer(&consumer("ck")).await.unwrap();
-    let anew = Consumer { generation: Generation::from_number(8), ..consumer("ck") };
+    let anew = Consumer {
+        generation: Generation::from_number(8),
+        ..consumer("ck")
+    };
     store.create_consumer(&anew).await.unwrap();
-    assert!(store.tokens(TokenHolder::Consumer(&key("ck")), None, 9).await.unwrap().is_empty());
+    assert!(
+        store
+            .tokens(TokenHolder::Consumer(&key("ck")), None, 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     let mut left = 100_000;
     crate::redis::wait_until("some tokens are removed", || {
         left = server.run::<u64>(&["DBSIZE"]);
@@ -209,7 +290,11 @@ async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadlin
     // While the others are removed.
     store.credentials(&key("ck"), None).await.unwrap();
     let removals = server.command_counts()["unlink"];
-    assert!(removals >= 100_000 - left, "{removals} commands removed {} tokens", 100_000 - left);
+    assert!(
+        removals >= 100_000 - left,
+        "{removals} commands removed {} tokens",
+        100_000 - left
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,10 +311,22 @@ async fn a_token_that_is_put_aside_and_issued_anew_is_not_removed() {
     crate::redis::wait_until("what was put aside is removed", || {
         server.run::<i64>(&["EXISTS", "countersign:aside", "countersign:{ck}:aside:1"]) == 0
     });
-    assert_eq!(store.token(&name("t")).await.unwrap(), Some(token("ck", "t")));
-    let found = store.credentials(&key("ck"), Some(&name("t"))).await.unwrap();
+    assert_eq!(
+        store.token(&name("t")).await.unwrap(),
+        Some(token("ck", "t"))
+    );
+    let found = store
+        .credentials(&key("ck"), Some(&name("t")))
+        .await
+        .unwrap();
     assert_eq!(found.token.as_deref(), Some(&token("ck", "t")));
-    assert_eq!(store.tokens(TokenHolder::User(&user_id("jane doe")), None, 9).await.unwrap(), [token("ck", "t")]);
+    assert_eq!(
+        store
+            .tokens(TokenHolder::User(&user_id("jane doe")), None, 9)
+            .await
+            .unwrap(),
+        [token("ck", "t")]
+    );
 }
 
 // === How it is kept ===
@@ -238,7 +335,10 @@ async fn a_token_that_is_put_aside_and_issued_anew_is_not_removed() {
 async fn what_expires_is_forgotten_by_redis() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
-    store.create_request_token(&request_token("ck", "r")).await.unwrap();
+    store
+        .create_request_token(&request_token("ck", "r"))
+        .await
+        .unwrap();
     store.create_session(&session("cookie")).await.unwrap();
     store.count_attempt(&counter(), MINUTE).await.unwrap();
     store.count_attempt(&counter(), 10 * MINUTE).await.unwrap();
@@ -252,12 +352,20 @@ async fn what_expires_is_forgotten_by_redis() {
             ("countersign:*:taken-back:*", 60),
         ] {
             let names: Vec<String> = server.run(&["KEYS", pattern]);
-            let [name] = names.as_slice() else { panic!("{round} {pattern}: {names:?}") };
+            let [name] = names.as_slice() else {
+                panic!("{round} {pattern}: {names:?}")
+            };
             let left: i64 = server.run(&["PTTL", name]);
             let whole = secs * 1000;
-            assert!((whole - 20_000..=whole).contains(&left), "{round} {name}: {left} of {whole} ms are left");
+            assert!(
+                (whole - 20_000..=whole).contains(&left),
+                "{round} {name}: {left} of {whole} ms are left"
+            );
         }
-        store.replace_request_token(&authorized(request_token("ck", "r"))).await.ok();
+        store
+            .replace_request_token(&authorized(request_token("ck", "r")))
+            .await
+            .ok();
     }
 }
 
@@ -266,13 +374,27 @@ async fn neither_a_hash_nor_a_verifier_is_in_the_dump() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     store.create_user(&user("u1", "Jane")).await.unwrap();
-    store.create_request_token(&authorized(request_token("ck", "r"))).await.unwrap();
-    store.create_session(&session("the-cookie-of-a-browser")).await.unwrap();
+    store
+        .create_request_token(&authorized(request_token("ck", "r")))
+        .await
+        .unwrap();
+    store
+        .create_session(&session("the-cookie-of-a-browser"))
+        .await
+        .unwrap();
     let _ok: String = server.run(&["SAVE"]);
     let dump = std::fs::read(server.directory().join("dump.rdb")).unwrap();
     let contains = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
-    assert!(contains(b"screen_name"), "the records are not in the dump as the test expects");
-    for secret in [PASSWORD_HASH.as_bytes(), VERIFIER, b"temporary-secret", b"the-cookie-of-a-browser"] {
+    assert!(
+        contains(b"screen_name"),
+        "the records are not in the dump as the test expects"
+    );
+    for secret in [
+        PASSWORD_HASH.as_bytes(),
+        VERIFIER,
+        b"temporary-secret",
+        b"the-cookie-of-a-browser",
+    ] {
         assert!(!contains(secret), "{}", String::from_utf8_lossy(secret));
     }
 }
@@ -285,23 +407,50 @@ async fn records_of_the_release_before_are_read() {
     store.create_token(&token("ck", "t")).await.unwrap();
     for record in ["countersign:{ck}:consumer", "countersign:{ck}:token:t"] {
         let written: String = server.run(&["GET", record]);
-        let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&written).unwrap();
+        let mut fields: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&written).unwrap();
         fields.insert("version".into(), 1.into());
-        for new in ["mark", "verified", "generation", "consumer_generation", "user_generation"] {
+        for new in [
+            "mark",
+            "verified",
+            "generation",
+            "consumer_generation",
+            "user_generation",
+        ] {
             fields.remove(new);
         }
         let _ok: String = server.run(&["SET", record, &serde_json::to_string(&fields).unwrap()]);
     }
-    let _deleted: i64 = server.run(&["DEL", "countersign:{ck}:tokens", "countersign:{jane%20doe}:user-tokens"]);
-    let old = Consumer { verified: false, generation: Generation::default(), ..consumer("ck") };
+    let _deleted: i64 = server.run(&[
+        "DEL",
+        "countersign:{ck}:tokens",
+        "countersign:{jane%20doe}:user-tokens",
+    ]);
+    let old = Consumer {
+        verified: false,
+        generation: Generation::default(),
+        ..consumer("ck")
+    };
     let mut old_token = token("ck", "t");
     old_token.consumer_generation = Generation::default();
-    let found = store.credentials(&key("ck"), Some(&name("t"))).await.unwrap();
-    assert_eq!((found.consumer.as_deref(), found.token.as_deref()), (Some(&old), Some(&old_token)));
-    assert_eq!(store.token(&name("t")).await.unwrap(), Some(old_token.clone()));
+    let found = store
+        .credentials(&key("ck"), Some(&name("t")))
+        .await
+        .unwrap();
+    assert_eq!(
+        (found.consumer.as_deref(), found.token.as_deref()),
+        (Some(&old), Some(&old_token))
+    );
+    assert_eq!(
+        store.token(&name("t")).await.unwrap(),
+        Some(old_token.clone())
+    );
     old_token.revision = 2;
     store.replace_token(&old_token).await.unwrap();
-    store.replace_consumer(&Consumer { revision: 2, ..old }).await.unwrap();
+    store
+        .replace_consumer(&Consumer { revision: 2, ..old })
+        .await
+        .unwrap();
 }
 
 fn changed_token(token_name: &str) -> countersign::model::AccessToken {
@@ -311,11 +460,18 @@ fn changed_token(token_name: &str) -> countersign::model::AccessToken {
 }
 
 fn used() -> RequestToken {
-    RequestToken { state: RequestTokenState::Used, revision: 3, ..request_token("ck", "r") }
+    RequestToken {
+        state: RequestTokenState::Used,
+        revision: 3,
+        ..request_token("ck", "r")
+    }
 }
 
 async fn named(store: &dyn Store, username: &str) -> Option<User> {
-    store.user_named(&Username::new(username).unwrap()).await.unwrap()
+    store
+        .user_named(&Username::new(username).unwrap())
+        .await
+        .unwrap()
 }
 
 fn counter() -> AttemptCounter {

@@ -16,12 +16,19 @@ use super::bench::{Bench, consumer, key, name, token, user, with_redis};
 use crate::redis::{Cluster, RedisServer};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_take_one_round_trip_and_the_user_of_a_token_another_whether_they_are_there_or_not() {
+async fn credentials_take_one_round_trip_and_the_user_of_a_token_another_whether_they_are_there_or_not()
+ {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
-    store.create_token(&AccessToken { user_id: None, ..token("ck", "nobody's") }).await.unwrap();
+    store
+        .create_token(&AccessToken {
+            user_id: None,
+            ..token("ck", "nobody's")
+        })
+        .await
+        .unwrap();
     store.create_user(&user("jane doe", "Jane")).await.unwrap();
     let (with_token, without) = ((vec![("mget", 1), ("get", 1)], 3), (vec![("mget", 1)], 1));
     for (consumer, asked, wanted) in [
@@ -33,9 +40,15 @@ async fn credentials_take_one_round_trip_and_the_user_of_a_token_another_whether
         ("unknown", None, &without),
     ] {
         let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
-        store.credentials(&key(consumer), asked.map(name).as_ref()).await.unwrap();
+        store
+            .credentials(&key(consumer), asked.map(name).as_ref())
+            .await
+            .unwrap();
         let (called, keys) = wanted;
-        let called = called.iter().map(|&(command, calls)| (command.to_owned(), calls)).collect();
+        let called = called
+            .iter()
+            .map(|&(command, calls)| (command.to_owned(), calls))
+            .collect();
         assert_eq!(commands(&server), called, "{consumer} {asked:?}");
         assert_eq!(reads(&server), *keys, "{consumer} {asked:?}");
     }
@@ -51,7 +64,10 @@ async fn look_ups_that_come_at_once_share_their_commands_and_each_gets_its_own_a
     }
     let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
     let found = look_up_all(&*store, 100).await;
-    assert_eq!(commands(&server), BTreeMap::from([("mget".to_owned(), 1), ("get".to_owned(), 100)]));
+    assert_eq!(
+        commands(&server),
+        BTreeMap::from([("mget".to_owned(), 1), ("get".to_owned(), 100)])
+    );
     check_all(&found);
 }
 
@@ -61,14 +77,22 @@ async fn what_is_no_record_of_a_user_is_an_error_for_its_tokens_and_no_others() 
     let (bench, server) = with_redis();
     let store = bench.open().await;
     keep(&*store, 1).await;
-    store.create_token(&AccessToken { user_id: None, ..token("ck1", "nobody's") }).await.unwrap();
+    store
+        .create_token(&AccessToken {
+            user_id: None,
+            ..token("ck1", "nobody's")
+        })
+        .await
+        .unwrap();
     let names: Vec<String> = server.run(&["KEYS", "countersign:*jane*:user"]);
     let _deleted: u64 = server.run(&["DEL", &names[0]]);
     let _pushed: u64 = server.run(&["LPUSH", &names[0], "x"]);
     let ck = key("ck1");
     let (of_user, of_nobody) = (name("t1"), name("nobody's"));
-    let (refused, found) =
-        tokio::join!(store.credentials(&ck, Some(&of_user)), store.credentials(&ck, Some(&of_nobody)));
+    let (refused, found) = tokio::join!(
+        store.credentials(&ck, Some(&of_user)),
+        store.credentials(&ck, Some(&of_nobody))
+    );
     assert_eq!(refused.unwrap_err().kind(), StoreErrorKind::Unreadable);
     assert!(found.unwrap().token.is_some());
 }
@@ -90,21 +114,47 @@ fn a_look_up_of_one_thread_waits_for_no_other_and_what_it_brings_is_kept_for_all
     let cached = home.block_on(async {
         let store = bench.open().await;
         keep(&*store, 1).await;
-        let cache = CacheConfig { max_age: Duration::from_secs(10), max_bytes: 1 << 20 };
-        CachedStore::new(store, Arc::clone(&bench.clock) as Arc<dyn Clock>, &cache, Arc::new(Metrics::default()))
+        let cache = CacheConfig {
+            max_age: Duration::from_secs(10),
+            max_bytes: 1 << 20,
+        };
+        CachedStore::new(
+            store,
+            Arc::clone(&bench.clock) as Arc<dyn Clock>,
+            &cache,
+            Arc::new(Metrics::default()),
+        )
     });
     // From here on nobody runs what serves the connections of the store itself.
     let here = elsewhere.block_on(async {
         let here = Arc::clone(&cached).here().unwrap();
-        check(1, &here.credentials(&key("ck1"), Some(&name("t1"))).await.unwrap());
-        check(12, &here.credentials(&key("ck12"), Some(&name("t12"))).await.unwrap());
+        check(
+            1,
+            &here
+                .credentials(&key("ck1"), Some(&name("t1")))
+                .await
+                .unwrap(),
+        );
+        check(
+            12,
+            &here
+                .credentials(&key("ck12"), Some(&name("t12")))
+                .await
+                .unwrap(),
+        );
         here
     });
     let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
     let everywhere: [Arc<dyn CheckStore>; 2] = [here, cached];
     for store in &everywhere {
-        check(1, &store.known("ck1", Some("t1"), bench.clock.now()).unwrap());
-        check(12, &store.known("ck12", Some("t12"), bench.clock.now()).unwrap());
+        check(
+            1,
+            &store.known("ck1", Some("t1"), bench.clock.now()).unwrap(),
+        );
+        check(
+            12,
+            &store.known("ck12", Some("t12"), bench.clock.now()).unwrap(),
+        );
     }
 }
 
@@ -115,7 +165,12 @@ async fn keep(store: &dyn Store, at: usize) {
     let (ck, t) = (format!("ck{at}"), format!("t{at}"));
     store.create_consumer(&consumer(&ck)).await.unwrap();
     store.create_token(&token(&ck, &t)).await.unwrap();
-    if store.user(&user("jane doe", "Jane").id).await.unwrap().is_none() {
+    if store
+        .user(&user("jane doe", "Jane").id)
+        .await
+        .unwrap()
+        .is_none()
+    {
         store.create_user(&user("jane doe", "Jane")).await.unwrap();
     }
 }
@@ -123,29 +178,53 @@ async fn keep(store: &dyn Store, at: usize) {
 /// Looks up as many consumers and tokens at once; the first ten are there.
 async fn look_up_all(store: &dyn Store, count: usize) -> Vec<Credentials> {
     let lookups = (0..count).map(|at| async move {
-        store.credentials(&key(&format!("ck{at}")), Some(&name(&format!("t{at}")))).await.unwrap()
+        store
+            .credentials(&key(&format!("ck{at}")), Some(&name(&format!("t{at}"))))
+            .await
+            .unwrap()
     });
     join_all(lookups).await
 }
 
 fn check_all(found: &[Credentials]) {
-    found.iter().enumerate().for_each(|(at, found)| check(at, found));
+    found
+        .iter()
+        .enumerate()
+        .for_each(|(at, found)| check(at, found));
 }
 
 /// What is found is the consumer and token of that number, if it is below ten, and Jane's standing.
 fn check(at: usize, found: &Credentials) {
     if at >= 10 {
-        return assert!(found.consumer.is_none() && found.token.is_none(), "{at}: {found:?}");
+        return assert!(
+            found.consumer.is_none() && found.token.is_none(),
+            "{at}: {found:?}"
+        );
     }
-    assert_eq!(found.consumer.as_deref(), Some(&consumer(&format!("ck{at}"))));
-    assert_eq!(found.token.as_deref(), Some(&token(&format!("ck{at}"), &format!("t{at}"))));
+    assert_eq!(
+        found.consumer.as_deref(),
+        Some(&consumer(&format!("ck{at}")))
+    );
+    assert_eq!(
+        found.token.as_deref(),
+        Some(&token(&format!("ck{at}"), &format!("t{at}")))
+    );
     assert_eq!(found.user.generation, user("jane doe", "Jane").generation);
 }
 
 /// How often each command was called, but for those that the client sends by itself.
 fn commands(server: &RedisServer) -> BTreeMap<String, u64> {
     let mut commands = server.command_counts();
-    let beside = ["config|resetstat", "info", "set", "ping", "hello", "client|setinfo", "client|setname", "publish"];
+    let beside = [
+        "config|resetstat",
+        "info",
+        "set",
+        "ping",
+        "hello",
+        "client|setinfo",
+        "client|setname",
+        "publish",
+    ];
     commands.retain(|command, _| !beside.contains(&command.as_str()));
     commands
 }
@@ -153,7 +232,10 @@ fn commands(server: &RedisServer) -> BTreeMap<String, u64> {
 /// How many keys were read, whether they are there or not.
 fn reads(server: &RedisServer) -> u64 {
     let stats: String = server.run(&["INFO", "stats"]);
-    let number = |line: &str| line.split_once(':').map_or(0, |(_, number)| number.trim().parse().unwrap());
+    let number = |line: &str| {
+        line.split_once(':')
+            .map_or(0, |(_, number)| number.trim().parse().unwrap())
+    };
     stats
         .lines()
         .filter(|line| line.starts_with("keyspace_hits:") || line.starts_with("keyspace_misses:"))
@@ -162,5 +244,8 @@ fn reads(server: &RedisServer) -> u64 {
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }

@@ -7,7 +7,8 @@ use countersign::store::{AttemptCounter, Claim, StoreErrorKind, TokenHolder};
 use tokio::time::Instant;
 
 use super::bench::{
-    Bench, NOW, causes, claim, claim_anything, consumer, key, name, request_token, session, token, user, user_id,
+    Bench, NOW, causes, claim, claim_anything, consumer, key, name, request_token, session, token,
+    user, user_id,
 };
 use super::redis::until_it_works;
 use crate::process::eventually;
@@ -21,19 +22,45 @@ async fn a_failover_of_the_sentinels_is_followed() {
     let store = bench.open().await;
     store.create_consumer(&consumer("ck")).await.unwrap();
     let ck = key("ck");
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Fresh);
+    assert_eq!(
+        store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
+        Claim::Fresh
+    );
     redis.primary.wait_until_replicated();
     redis.primary.kill();
     let error = claim_anything(&*store).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     let took = until_it_works(&*store).await;
     assert!(took < Duration::from_secs(10), "{took:?}");
-    assert!(redis.replica.run::<String>(&["INFO", "replication"]).contains("role:master"));
-    assert_eq!(store.credentials(&ck, None).await.unwrap().consumer.as_deref(), Some(&consumer("ck")));
+    assert!(
+        redis
+            .replica
+            .run::<String>(&["INFO", "replication"])
+            .contains("role:master")
+    );
+    assert_eq!(
+        store
+            .credentials(&ck, None)
+            .await
+            .unwrap()
+            .consumer
+            .as_deref(),
+        Some(&consumer("ck"))
+    );
     assert_eq!(store.status().restarts_seen, 1);
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Replayed, "the replica had it");
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"m")).await.unwrap(), Claim::Fenced { not_before: NOW });
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW + 1, b"n")).await.unwrap(), Claim::Fresh);
+    assert_eq!(
+        store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
+        Claim::Replayed,
+        "the replica had it"
+    );
+    assert_eq!(
+        store.claim_nonce(&claim(&ck, NOW, b"m")).await.unwrap(),
+        Claim::Fenced { not_before: NOW }
+    );
+    assert_eq!(
+        store.claim_nonce(&claim(&ck, NOW + 1, b"n")).await.unwrap(),
+        Claim::Fresh
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +75,10 @@ async fn a_dead_sentinel_is_not_in_the_way() {
 async fn without_a_sentinel_it_is_unavailable() {
     let bench = Bench::redis(format!("redis+sentinel://127.0.0.1:{}/main", free_port()));
     let store = bench.open().await;
-    assert_eq!(claim_anything(&*store).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(
+        claim_anything(&*store).await.unwrap_err().kind(),
+        StoreErrorKind::Unavailable
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,8 +100,20 @@ async fn a_cluster_keeps_records_and_nonces_of_every_slot() {
             (Some(&changed), Some(&token(&ck, t.as_str())))
         );
         assert_eq!(store.token(&t).await.unwrap(), Some(token(&ck, t.as_str())));
-        assert_eq!(store.claim_nonce(&claim(&key(&ck), NOW, b"n")).await.unwrap(), Claim::Fresh);
-        assert_eq!(store.claim_nonce(&claim(&key(&ck), NOW, b"n")).await.unwrap(), Claim::Replayed);
+        assert_eq!(
+            store
+                .claim_nonce(&claim(&key(&ck), NOW, b"n"))
+                .await
+                .unwrap(),
+            Claim::Fresh
+        );
+        assert_eq!(
+            store
+                .claim_nonce(&claim(&key(&ck), NOW, b"n"))
+                .await
+                .unwrap(),
+            Claim::Replayed
+        );
     }
     assert_eq!(store.consumers(None, 100).await.unwrap().len(), 30);
     assert_eq!(store.status().restarts_seen, 0);
@@ -83,33 +125,96 @@ async fn a_cluster_keeps_what_is_issued_in_every_slot() {
     let store = Bench::redis(redis.url()).open().await;
     let jane = user_id("jane doe");
     for at in 0..20 {
-        let (ck, r, t) = (format!("ck{at:02}"), format!("r{at:02}"), format!("t{at:02}"));
+        let (ck, r, t) = (
+            format!("ck{at:02}"),
+            format!("r{at:02}"),
+            format!("t{at:02}"),
+        );
         store.create_consumer(&consumer(&ck)).await.unwrap();
-        store.create_request_token(&request_token(&ck, &r)).await.unwrap();
-        let used = RequestToken { state: RequestTokenState::Used, revision: 2, ..request_token(&ck, &r) };
-        store.exchange_request_token(&used, &token(&ck, &t)).await.unwrap();
+        store
+            .create_request_token(&request_token(&ck, &r))
+            .await
+            .unwrap();
+        let used = RequestToken {
+            state: RequestTokenState::Used,
+            revision: 2,
+            ..request_token(&ck, &r)
+        };
+        store
+            .exchange_request_token(&used, &token(&ck, &t))
+            .await
+            .unwrap();
         assert_eq!(store.request_token(&name(&r)).await.unwrap(), Some(used));
-        assert_eq!(store.tokens(TokenHolder::Consumer(&key(&ck)), None, 9).await.unwrap(), [token(&ck, &t)]);
-        let (one, other) = (user(&format!("u{at:02}"), &format!("name{at}")), user("another", &format!("name{at}")));
+        assert_eq!(
+            store
+                .tokens(TokenHolder::Consumer(&key(&ck)), None, 9)
+                .await
+                .unwrap(),
+            [token(&ck, &t)]
+        );
+        let (one, other) = (
+            user(&format!("u{at:02}"), &format!("name{at}")),
+            user("another", &format!("name{at}")),
+        );
         store.create_user(&one).await.unwrap();
-        assert_eq!(store.create_user(&other).await.unwrap_err().kind(), StoreErrorKind::AlreadyExists);
-        assert_eq!(store.user_named(one.username.as_ref().unwrap()).await.unwrap(), Some(one));
+        assert_eq!(
+            store.create_user(&other).await.unwrap_err().kind(),
+            StoreErrorKind::AlreadyExists
+        );
+        assert_eq!(
+            store
+                .user_named(one.username.as_ref().unwrap())
+                .await
+                .unwrap(),
+            Some(one)
+        );
         let counter = AttemptCounter::new("test", &[at]);
-        assert_eq!(store.count_attempt(&counter, Duration::from_secs(60)).await.unwrap(), 1);
+        assert_eq!(
+            store
+                .count_attempt(&counter, Duration::from_secs(60))
+                .await
+                .unwrap(),
+            1
+        );
         store.take_attempts_back(&counter, 1).await.unwrap();
         store.create_session(&session(&ck)).await.unwrap();
-        assert_eq!(store.session(&session(&ck).id).await.unwrap(), Some(session(&ck)));
+        assert_eq!(
+            store.session(&session(&ck).id).await.unwrap(),
+            Some(session(&ck))
+        );
     }
     assert_eq!(store.users(None, 100).await.unwrap().len(), 20);
-    assert_eq!(store.tokens(TokenHolder::User(&jane), None, 100).await.unwrap().len(), 20);
+    assert_eq!(
+        store
+            .tokens(TokenHolder::User(&jane), None, 100)
+            .await
+            .unwrap()
+            .len(),
+        20
+    );
     store.delete_token(&token("ck00", "t00")).await.unwrap();
     for at in 1..20 {
-        store.delete_consumer(&consumer(&format!("ck{at:02}"))).await.unwrap();
+        store
+            .delete_consumer(&consumer(&format!("ck{at:02}")))
+            .await
+            .unwrap();
     }
-    assert_eq!(store.consumers(None, 100).await.unwrap(), [consumer("ck00")]);
-    eventually("the tokens of deleted consumers are removed", Duration::from_secs(20), async || {
-        store.tokens(TokenHolder::User(&jane), None, 100).await.unwrap().is_empty().then_some(())
-    })
+    assert_eq!(
+        store.consumers(None, 100).await.unwrap(),
+        [consumer("ck00")]
+    );
+    eventually(
+        "the tokens of deleted consumers are removed",
+        Duration::from_secs(20),
+        async || {
+            store
+                .tokens(TokenHolder::User(&jane), None, 100)
+                .await
+                .unwrap()
+                .is_empty()
+                .then_some(())
+        },
+    )
     .await;
 }
 
@@ -133,14 +238,31 @@ async fn a_cluster_that_loses_a_primary_fails_over_and_other_slots_go_on() {
     while store.credentials(&key("lost"), None).await.is_err() {
         failed += 1;
         of_others += usize::from(store.credentials(&key(&other), None).await.is_err());
-        assert!(started.elapsed() < Duration::from_secs(15), "the slot does not come back");
+        assert!(
+            started.elapsed() < Duration::from_secs(15),
+            "the slot does not come back"
+        );
     }
     assert!(failed > 0);
-    assert!(of_others <= failed / 2, "{of_others} calls for other slots failed beside {failed} for the lost one");
-    assert_eq!(store.credentials(&key("lost"), None).await.unwrap().consumer.as_deref(), Some(&consumer("lost")));
+    assert!(
+        of_others <= failed / 2,
+        "{of_others} calls for other slots failed beside {failed} for the lost one"
+    );
+    assert_eq!(
+        store
+            .credentials(&key("lost"), None)
+            .await
+            .unwrap()
+            .consumer
+            .as_deref(),
+        Some(&consumer("lost"))
+    );
     let noticed = Instant::now();
     while store.status().restarts_seen == 0 {
-        assert!(noticed.elapsed() < Duration::from_secs(10), "the new primary goes unnoticed");
+        assert!(
+            noticed.elapsed() < Duration::from_secs(10),
+            "the new primary goes unnoticed"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -151,5 +273,10 @@ async fn a_single_server_is_not_taken_for_a_cluster() {
     let bench = Bench::redis(format!("redis+cluster://127.0.0.1:{}", server.port()));
     let store = bench.open().await;
     let error = claim_anything(&*store).await.unwrap_err();
-    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{}", causes(&error));
+    assert_eq!(
+        error.kind(),
+        StoreErrorKind::Unavailable,
+        "{}",
+        causes(&error)
+    );
 }

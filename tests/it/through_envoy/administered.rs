@@ -11,7 +11,12 @@ use crate::stack::{Parts, Stack, StoreKind, identity};
 async fn what_a_generated_client_was_issued_is_allowed() {
     let (envoy, shape, store) = (NEWEST, Shape::Deploy, StoreKind::Embedded);
     let environment = [("COUNTERSIGN_ISSUER_TOKEN", ISSUER_TOKEN)];
-    let parts = Parts { envoy, shape, store, deadlines: Deadlines::Patient };
+    let parts = Parts {
+        envoy,
+        shape,
+        store,
+        deadlines: Deadlines::Patient,
+    };
     let stack = Stack::start_in(&environment, parts).await;
 
     let mut command = python("admin.py");
@@ -27,7 +32,9 @@ async fn what_a_generated_client_was_issued_is_allowed() {
 
     assert_eq!(saw["status"], 200, "{saw:#}\n{}", stack.countersign.log());
     let received = stack.upstream.received();
-    let [request] = &received[..] else { panic!("{received:?}") };
+    let [request] = &received[..] else {
+        panic!("{received:?}")
+    };
     let headers = identity(request);
     for (name, value) in [
         ("x-credential-identifier", &saw["consumer_key"]),
@@ -35,14 +42,34 @@ async fn what_a_generated_client_was_issued_is_allowed() {
         ("x-consumer-username", &Value::from("Printer in Python")),
         ("x-authenticated-scope", &Value::from("read")),
     ] {
-        assert!(headers.contains(&(name.to_owned(), value.as_str().unwrap().to_owned())), "{name}: {headers:?}");
+        assert!(
+            headers.contains(&(name.to_owned(), value.as_str().unwrap().to_owned())),
+            "{name}: {headers:?}"
+        );
     }
-    assert_eq!((&saw["scopes"], &saw["active"]), (&json!(["read", "write"]), &json!(true)));
-    assert_eq!(saw["name"], "Printer in Python", "only what the mask names was changed");
+    assert_eq!(
+        (&saw["scopes"], &saw["active"]),
+        (&json!(["read", "write"]), &json!(true))
+    );
+    assert_eq!(
+        saw["name"], "Printer in Python",
+        "only what the mask names was changed"
+    );
     let listed = saw["listed"].as_array().unwrap();
-    assert!(listed.len() == 2 && listed.contains(&saw["consumer_key"]), "{listed:?}");
-    let refused: Vec<_> = saw["refused"].as_array().unwrap().iter().map(|refused| refused[0].clone()).collect();
-    assert_eq!(refused, ["INVALID_ARGUMENT", "PERMISSION_DENIED", "UNAUTHENTICATED"]);
+    assert!(
+        listed.len() == 2 && listed.contains(&saw["consumer_key"]),
+        "{listed:?}"
+    );
+    let refused: Vec<_> = saw["refused"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|refused| refused[0].clone())
+        .collect();
+    assert_eq!(
+        refused,
+        ["INVALID_ARGUMENT", "PERMISSION_DENIED", "UNAUTHENTICATED"]
+    );
     assert_eq!(saw["refused"][0][1], "consumer is required");
 }
 

@@ -19,22 +19,33 @@ on_every_stack!(
 
 async fn a_form_as_large_as_envoy_sends_is_verified_and_a_larger_one_is_413(stack: &Stack) {
     let largest = format!("a={}", "b".repeat(MAX_REQUEST_BYTES - 2));
-    let signed = stack.alice.sign(&Request::form("POST", "/photos", &largest));
+    let signed = stack
+        .alice
+        .sign(&Request::form("POST", "/photos", &largest));
     assert_eq!(stack.allows(&signed).await.body.len(), MAX_REQUEST_BYTES);
-    let larger = stack.alice.sign(&Request::form("POST", "/photos", &format!("{largest}b")));
+    let larger = stack
+        .alice
+        .sign(&Request::form("POST", "/photos", &format!("{largest}b")));
     assert_eq!(stack.send(&larger).await.status, 413);
     assert_eq!(stack.upstream.received().len(), 0);
 }
 
 async fn a_form_in_chunks_is_verified_whole(stack: &Stack) {
-    let form = stack.alice.sign(&Request::form("POST", "/photos", "title=a&to=alice"));
+    let form = stack
+        .alice
+        .sign(&Request::form("POST", "/photos", "title=a&to=alice"));
     let received = in_chunks(stack, &form, &["title=a", "&to=alice"]).await;
     assert_eq!(received.status, 200, "{received:?}");
     assert_eq!(stack.upstream.received()[0].body, b"title=a&to=alice");
 
-    let tampered = stack.alice.sign(&Request::form("POST", "/photos", "title=a"));
+    let tampered = stack
+        .alice
+        .sign(&Request::form("POST", "/photos", "title=a"));
     let refused = in_chunks(stack, &tampered, &["title=a", "&to=mallory"]).await;
-    assert_eq!((refused.status, &refused.json()["oauth_problem"]), (401, &"signature_invalid".into()));
+    assert_eq!(
+        (refused.status, &refused.json()["oauth_problem"]),
+        (401, &"signature_invalid".into())
+    );
     assert_eq!(stack.upstream.received().len(), 0);
 }
 
@@ -49,20 +60,42 @@ async fn a_form_behind_an_upgrade_is_refused(stack: &Stack) {
 
 async fn a_body_hash_is_held_against_the_body(stack: &Stack) {
     let hash = STANDARD.encode(Sha1::digest(r#"{"to":"alice"}"#));
-    let json = |body: &str| Request::new("POST", "/photos").with("Content-Type", "application/json").with_body(body);
-    let signed = stack.alice.signing().with("oauth_body_hash", &hash).in_header(&json(r#"{"to":"alice"}"#));
-    stack.denies(&signed.clone().with_body(r#"{"to":"mallory"}"#), 401, "signature_invalid").await;
+    let json = |body: &str| {
+        Request::new("POST", "/photos")
+            .with("Content-Type", "application/json")
+            .with_body(body)
+    };
+    let signed = stack
+        .alice
+        .signing()
+        .with("oauth_body_hash", &hash)
+        .in_header(&json(r#"{"to":"alice"}"#));
+    stack
+        .denies(
+            &signed.clone().with_body(r#"{"to":"mallory"}"#),
+            401,
+            "signature_invalid",
+        )
+        .await;
     stack.allows(&signed).await;
 }
 
 /// As text, a `!` may stand for a byte that is not UTF-8, and then the upstream would receive another form.
 async fn a_form_that_envoy_may_have_altered_is_refused(stack: &Stack) {
-    let signed = stack.alice.sign(&Request::form("POST", "/photos", "title=hello!"));
+    let signed = stack
+        .alice
+        .sign(&Request::form("POST", "/photos", "title=hello!"));
     match stack.parts.shape {
         Shape::Deploy => drop(stack.allows(&signed).await),
         Shape::Gateway | Shape::Tcp => drop(stack.denies(&signed, 413, "parameter_rejected").await),
     }
-    stack.allows(&stack.alice.sign(&Request::form("POST", "/photos", "title=hello%21"))).await;
+    stack
+        .allows(
+            &stack
+                .alice
+                .sign(&Request::form("POST", "/photos", "title=hello%21")),
+        )
+        .await;
 }
 
 /// Sends a request whose body comes in these chunks, in place of its own.
@@ -70,7 +103,9 @@ async fn in_chunks(stack: &Stack, request: &Request, chunks: &[&str]) -> Respons
     let mut request = request.clone().with("Transfer-Encoding", "chunked");
     request.headers.retain(|(name, _)| name != "Content-Length");
     let chunks = chunks.iter().chain(&[""]);
-    request.body = chunks.map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
+    request.body = chunks
+        .map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len()))
+        .collect();
     assert_eq!(request.header("Content-Type"), Some(FORM));
     Response::parse(&exchange(stack.envoy.address, &request.to_bytes()).await)
 }

@@ -8,12 +8,22 @@ use crate::stack::{Parts, Stack, StoreKind};
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_signed_for_countersign_itself_is_not_checked_in_front() {
     let stack = deployed().await;
-    let asking = stack.alice.without_token().signing().with("oauth_callback", "oob");
+    let asking = stack
+        .alice
+        .without_token()
+        .signing()
+        .with("oauth_callback", "oob");
     let signed = asking.in_header(&Request::new("POST", "/oauth/request_token"));
     let answer = stack.send(&signed).await;
-    assert_eq!(answer.status, 200, "a check in front would have used the nonce up: {answer:?}");
+    assert_eq!(
+        answer.status, 200,
+        "a check in front would have used the nonce up: {answer:?}"
+    );
     assert_eq!(stack.upstream.received().len(), 0);
-    let elsewhere = Request { target: "/oauth".to_owned(), ..signed };
+    let elsewhere = Request {
+        target: "/oauth".to_owned(),
+        ..signed
+    };
     stack.denies(&elsewhere, 401, "signature_invalid").await;
 }
 
@@ -21,7 +31,9 @@ async fn what_is_signed_for_countersign_itself_is_not_checked_in_front() {
 async fn a_header_with_an_underscore_is_refused() {
     let stack = deployed().await;
     for name in ["x_consumer_id", "X_Anything"] {
-        let response = stack.send(&stack.alice.sign(&Request::get("/photos")).with(name, "1")).await;
+        let response = stack
+            .send(&stack.alice.sign(&Request::get("/photos")).with(name, "1"))
+            .await;
         assert_eq!(response.status, 400, "{response:?}");
     }
     assert_eq!(stack.upstream.received().len(), 0);
@@ -29,5 +41,11 @@ async fn a_header_with_an_underscore_is_refused() {
 
 async fn deployed() -> Stack {
     let (envoy, shape, store) = (NEWEST, Shape::Deploy, StoreKind::Embedded);
-    Stack::start(Parts { envoy, shape, store, deadlines: Deadlines::Patient }).await
+    Stack::start(Parts {
+        envoy,
+        shape,
+        store,
+        deadlines: Deadlines::Patient,
+    })
+    .await
 }

@@ -82,8 +82,21 @@ async fn clients_that_deviate_are_let_through_by_the_profile_that_they_need(stac
         let key = format!("--consumer-key={name}");
         let rsa = format!("--rsa-public-key={}", public_key.path().display());
         // A consumer key with a `!` is what the card network gives out.
-        let secret = if name.contains('!') { ["--no-secret", &rsa] } else { ["--consumer-secret", SECRET] };
-        stack.countersign.admin(&[&["consumer", "create", "--name=Deviating", &key][..], &secret].concat()).await;
+        let secret = if name.contains('!') {
+            ["--no-secret", &rsa]
+        } else {
+            ["--consumer-secret", SECRET]
+        };
+        stack
+            .countersign
+            .admin(
+                &[
+                    &["consumer", "create", "--name=Deviating", &key][..],
+                    &secret,
+                ]
+                .concat(),
+            )
+            .await;
     }
 
     let mut watch = Observer::of(&stack.countersign).await.watch().await;
@@ -91,11 +104,28 @@ async fn clients_that_deviate_are_let_through_by_the_profile_that_they_need(stac
     let mut explained = BTreeMap::<_, Vec<_>>::new();
     for _ in 0..2 * DEVIATIONS.len() {
         let denial = watch.message().await.unwrap().unwrap().denial.unwrap();
-        explained.entry(denial.consumer_key).or_default().push(denial.causes);
+        explained
+            .entry(denial.consumer_key)
+            .or_default()
+            .push(denial.causes);
     }
-    for Deviation { name, refused: (status, problem, causes), changed, .. } in DEVIATIONS {
-        assert_eq!(without[name]["as_signed"], json!([status, problem]), "{name}");
-        assert_eq!(without[name]["changed"], json!([401, "signature_invalid"]), "{name}");
+    for Deviation {
+        name,
+        refused: (status, problem, causes),
+        changed,
+        ..
+    } in DEVIATIONS
+    {
+        assert_eq!(
+            without[name]["as_signed"],
+            json!([status, problem]),
+            "{name}"
+        );
+        assert_eq!(
+            without[name]["changed"],
+            json!([401, "signature_invalid"]),
+            "{name}"
+        );
         let mut explained = explained.remove(name).unwrap();
         let mut expected = [causes, changed];
         expected.sort_unstable();
@@ -105,21 +135,41 @@ async fn clients_that_deviate_are_let_through_by_the_profile_that_they_need(stac
     assert_eq!(stack.upstream.received().len(), 0);
 
     for Deviation { name, profiles, .. } in DEVIATIONS {
-        let profiles: Vec<_> = profiles.iter().map(|profile| format!("--compat={profile}")).collect();
-        let update = ["consumer", "update", name].into_iter().chain(profiles.iter().map(String::as_str));
+        let profiles: Vec<_> = profiles
+            .iter()
+            .map(|profile| format!("--compat={profile}"))
+            .collect();
+        let update = ["consumer", "update", name]
+            .into_iter()
+            .chain(profiles.iter().map(String::as_str));
         stack.countersign.admin(&update.collect::<Vec<_>>()).await;
     }
     let with = outcomes(stack, &private_key).await;
     for Deviation { name, .. } in DEVIATIONS {
-        assert_eq!(with[name]["as_signed"], json!([200, null]), "{name}: {}", stack.countersign.log());
-        assert_eq!(with[name]["changed"], json!([401, "signature_invalid"]), "{name}");
+        assert_eq!(
+            with[name]["as_signed"],
+            json!([200, null]),
+            "{name}: {}",
+            stack.countersign.log()
+        );
+        assert_eq!(
+            with[name]["changed"],
+            json!([401, "signature_invalid"]),
+            "{name}"
+        );
     }
     let received = stack.upstream.received();
     let callers = received.iter().map(|request| {
         let headers = identity(request);
-        headers.into_iter().find_map(|(name, value)| (name == "x-credential-identifier").then_some(value)).unwrap()
+        headers
+            .into_iter()
+            .find_map(|(name, value)| (name == "x-credential-identifier").then_some(value))
+            .unwrap()
     });
-    assert_eq!(callers.collect::<Vec<_>>(), DEVIATIONS.map(|deviation| deviation.name));
+    assert_eq!(
+        callers.collect::<Vec<_>>(),
+        DEVIATIONS.map(|deviation| deviation.name)
+    );
 }
 
 async fn outcomes(stack: &Stack, private_key: &str) -> Value {

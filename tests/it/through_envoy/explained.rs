@@ -25,13 +25,26 @@ async fn what_envoy_makes_of_a_path_is_named() {
         ("/photos/%7Ealice", "path-escapes", "normalize_path"),
         ("/photos//1", "path-slashes", "merge_slashes"),
         ("/photos/./1", "path-dot-segments", "normalize_path"),
-        ("/photos%2F1", "path-escapes", "path_with_escaped_slashes_action"),
+        (
+            "/photos%2F1",
+            "path-escapes",
+            "path_with_escaped_slashes_action",
+        ),
     ] {
         let mut watch = observer.watch().await;
-        stack.denies(&stack.alice.sign(&Request::get(sent)), 401, "signature_invalid").await;
+        stack
+            .denies(
+                &stack.alice.sign(&Request::get(sent)),
+                401,
+                "signature_invalid",
+            )
+            .await;
         let denial = watch.message().await.unwrap().unwrap().denial.unwrap();
         assert_explained(&denial, &[cause], setting);
-        assert!(denial.client_base_string.contains(&encoded(sent)), "{sent}: {denial:?}");
+        assert!(
+            denial.client_base_string.contains(&encoded(sent)),
+            "{sent}: {denial:?}"
+        );
     }
 }
 
@@ -42,12 +55,31 @@ async fn what_a_proxy_in_front_changes_is_named() {
     let observer = Observer::of(&stack.countersign).await;
     for (target, scheme, causes, setting) in [
         ("/photos", "https", &["scheme"][..], "origin = \"https://"),
-        ("/renamed", "https", &["scheme", "host"], "origin = \"https://api.example.com"),
-        ("/renamed", "http", &["host"], "origin = \"http://api.example.com"),
-        ("/stripped/photos", "http", &["path-prefix-stripped"], "origin"),
+        (
+            "/renamed",
+            "https",
+            &["scheme", "host"],
+            "origin = \"https://api.example.com",
+        ),
+        (
+            "/renamed",
+            "http",
+            &["host"],
+            "origin = \"http://api.example.com",
+        ),
+        (
+            "/stripped/photos",
+            "http",
+            &["path-prefix-stripped"],
+            "origin",
+        ),
     ] {
         let mut watch = observer.watch().await;
-        let signed = stack.alice.signing().for_scheme(scheme).in_header(&Request::get(target));
+        let signed = stack
+            .alice
+            .signing()
+            .for_scheme(scheme)
+            .in_header(&Request::get(target));
         assert_eq!(edge.send(&signed).await.status, 401, "{target}");
         let denial = watch.message().await.unwrap().unwrap().denial.unwrap();
         assert_explained(&denial, causes, setting);
@@ -56,7 +88,11 @@ async fn what_a_proxy_in_front_changes_is_named() {
 
 fn assert_explained(denial: &v1::Denial, causes: &[&str], setting: &str) {
     assert_eq!(denial.causes, causes, "{denial:?}");
-    assert!(denial.remedy.contains(setting), "{setting} is not in {:?}", denial.remedy);
+    assert!(
+        denial.remedy.contains(setting),
+        "{setting} is not in {:?}",
+        denial.remedy
+    );
     let at = usize::try_from(denial.first_difference.unwrap()).unwrap();
     let (ours, theirs) = (&denial.base_string, &denial.client_base_string);
     assert_eq!(ours.as_bytes()[..at], theirs.as_bytes()[..at]);
@@ -70,7 +106,13 @@ fn encoded(path: &str) -> String {
 
 async fn gateway() -> Stack {
     let (shape, store) = (Shape::Gateway, StoreKind::Embedded);
-    Stack::start(Parts { envoy: NEWEST, shape, store, deadlines: Deadlines::Patient }).await
+    Stack::start(Parts {
+        envoy: NEWEST,
+        shape,
+        store,
+        deadlines: Deadlines::Patient,
+    })
+    .await
 }
 
 /// A proxy in front.
@@ -86,18 +128,33 @@ impl Edge {
         let certificates = Certificates::create();
         let text = include_str!("../envoy/edge.yaml");
         let file = |name: &str| certificates.path(name).display().to_string();
-        let text = text.replace("CERTIFICATE_FILE", &file("server.pem")).replace("KEY_FILE", &file("server.key"));
-        let text = text.replace("port_value: 9901", "port_value: 0").replace("port_value: 10000", "port_value: 0");
-        let text = text.replace("port_value: 8000", &format!("port_value: {}", inside.port()));
+        let text = text
+            .replace("CERTIFICATE_FILE", &file("server.pem"))
+            .replace("KEY_FILE", &file("server.key"));
+        let text = text
+            .replace("port_value: 9901", "port_value: 0")
+            .replace("port_value: 10000", "port_value: 0");
+        let text = text.replace(
+            "port_value: 8000",
+            &format!("port_value: {}", inside.port()),
+        );
         let mut trusted = RootCertStore::empty();
-        trusted.add(CertificateDer::from_pem_file(certificates.path("ca.pem")).unwrap()).unwrap();
-        let config = ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(trusted)
-            .with_no_client_auth();
+        trusted
+            .add(CertificateDer::from_pem_file(certificates.path("ca.pem")).unwrap())
+            .unwrap();
+        let config = ClientConfig::builder_with_provider(
+            rustls::crypto::aws_lc_rs::default_provider().into(),
+        )
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
         let envoy = Envoy::start_as(NEWEST, &text).await;
-        Self { envoy, tls: TlsConnector::from(Arc::new(config)), certificates }
+        Self {
+            envoy,
+            tls: TlsConnector::from(Arc::new(config)),
+            certificates,
+        }
     }
 
     async fn send(&self, request: &Request) -> Response {

@@ -25,7 +25,8 @@ async fn without_redis_nothing_passes_and_with_it_everything_does_again() {
         assert_eq!(stack.upstream.received().len(), 0);
 
         stack.redis.as_mut().unwrap().restart();
-        let recovered = async || (stack.send(&stack.alice.sign(&request)).await.status == 200).then_some(());
+        let recovered =
+            async || (stack.send(&stack.alice.sign(&request)).await.status == 200).then_some(());
         eventually("requests pass again", Duration::from_secs(10), recovered).await;
     }
 }
@@ -75,14 +76,25 @@ async fn a_frozen_redis_costs_a_caller_no_more_than_the_deadline() {
         let asked = Instant::now();
         assert_eq!(stack.send(&stack.alice.sign(&request)).await.status, 503);
         // A quarter of a second is what deploy/envoy allows; the rest is for a busy machine.
-        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        assert!(
+            asked.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            asked.elapsed()
+        );
     }
     assert_eq!(stack.upstream.received().len(), 0);
     stack.redis.as_ref().unwrap().cont();
-    let recovered = async || (stack.send(&stack.alice.sign(&request)).await.status == 200).then_some(());
+    let recovered =
+        async || (stack.send(&stack.alice.sign(&request)).await.status == 200).then_some(());
     eventually("requests pass again", Duration::from_secs(10), recovered).await;
 }
 
 async fn with_redis(shape: Shape) -> Stack {
-    Stack::start(Parts { envoy: NEWEST, shape, store: StoreKind::Redis, deadlines: Deadlines::Shipped }).await
+    Stack::start(Parts {
+        envoy: NEWEST,
+        shape,
+        store: StoreKind::Redis,
+        deadlines: Deadlines::Shipped,
+    })
+    .await
 }

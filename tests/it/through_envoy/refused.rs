@@ -19,44 +19,112 @@ on_every_stack!(
 );
 
 async fn an_unsigned_request_is_refused(stack: &Stack) {
-    let unsigned = stack.denies(&Request::get("/photos"), 401, "parameter_absent").await;
-    let absent = "oauth_consumer_key&oauth_nonce&oauth_signature&oauth_signature_method&oauth_timestamp";
+    let unsigned = stack
+        .denies(&Request::get("/photos"), 401, "parameter_absent")
+        .await;
+    let absent =
+        "oauth_consumer_key&oauth_nonce&oauth_signature&oauth_signature_method&oauth_timestamp";
     assert_eq!(unsigned.json()["oauth_parameters_absent"], absent);
     for other in ["Bearer abc", "Basic YTpi"] {
-        stack.denies(&Request::get("/photos").with("Authorization", other), 401, "parameter_absent").await;
+        stack
+            .denies(
+                &Request::get("/photos").with("Authorization", other),
+                401,
+                "parameter_absent",
+            )
+            .await;
     }
     // Who says OAuth means to sign: that is not unsigned but malformed.
-    stack.denies(&Request::get("/photos").with("Authorization", "OAuth"), 400, "parameter_absent").await;
+    stack
+        .denies(
+            &Request::get("/photos").with("Authorization", "OAuth"),
+            400,
+            "parameter_absent",
+        )
+        .await;
 }
 
 async fn an_unknown_consumer_and_an_unknown_token_look_like_a_wrong_signature(stack: &Stack) {
     let alice = &stack.alice;
     let (token, token_secret) = alice.token.clone().unwrap();
-    let wrong = Caller { consumer_secret: "wrong".to_owned(), ..alice.clone() };
-    let unknown_consumer = Caller { consumer_key: "nobody".to_owned(), ..alice.clone() };
-    let unknown_token = Caller { token: Some(("nothing".to_owned(), token_secret)), ..alice.clone() };
-    let wrong_token = Caller { token: Some((token, "wrong".to_owned())), ..alice.clone() };
+    let wrong = Caller {
+        consumer_secret: "wrong".to_owned(),
+        ..alice.clone()
+    };
+    let unknown_consumer = Caller {
+        consumer_key: "nobody".to_owned(),
+        ..alice.clone()
+    };
+    let unknown_token = Caller {
+        token: Some(("nothing".to_owned(), token_secret)),
+        ..alice.clone()
+    };
+    let wrong_token = Caller {
+        token: Some((token, "wrong".to_owned())),
+        ..alice.clone()
+    };
     let mut answers = Vec::new();
     for caller in [wrong, unknown_consumer, unknown_token, wrong_token] {
-        let answer = stack.denies(&caller.sign(&Request::get("/photos")), 401, "signature_invalid").await;
+        let answer = stack
+            .denies(
+                &caller.sign(&Request::get("/photos")),
+                401,
+                "signature_invalid",
+            )
+            .await;
         answers.push(without_identifiers(&answer));
     }
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    assert!(
+        answers.iter().all(|answer| *answer == answers[0]),
+        "{answers:#?}"
+    );
 }
 
 async fn a_method_that_is_not_allowed_looks_like_a_wrong_signature(stack: &Stack) {
-    let consumer = ["consumer", "create", "--name=Careful", "--signature-method=HMAC-SHA256"];
+    let consumer = [
+        "consumer",
+        "create",
+        "--name=Careful",
+        "--signature-method=HMAC-SHA256",
+    ];
     let consumer = stack.countersign.admin(&consumer).await;
     let text = |field: &str| consumer[field].as_str().unwrap().to_owned();
-    let careful = Caller { consumer_key: text("consumer_key"), consumer_secret: text("consumer_secret"), token: None };
-    let wrong = Caller { consumer_secret: "wrong".to_owned(), ..careful.clone() };
+    let careful = Caller {
+        consumer_key: text("consumer_key"),
+        consumer_secret: text("consumer_secret"),
+        token: None,
+    };
+    let wrong = Caller {
+        consumer_secret: "wrong".to_owned(),
+        ..careful.clone()
+    };
 
     let request = Request::get("/photos");
-    let not_allowed = stack.denies(&careful.sign(&request), 401, "signature_invalid").await;
-    let wrong =
-        stack.denies(&wrong.signing().with_method("HMAC-SHA256").in_header(&request), 401, "signature_invalid").await;
-    assert_eq!(without_identifiers(&not_allowed), without_identifiers(&wrong));
-    stack.allows(&careful.signing().with_method("HMAC-SHA256").in_header(&request)).await;
+    let not_allowed = stack
+        .denies(&careful.sign(&request), 401, "signature_invalid")
+        .await;
+    let wrong = stack
+        .denies(
+            &wrong
+                .signing()
+                .with_method("HMAC-SHA256")
+                .in_header(&request),
+            401,
+            "signature_invalid",
+        )
+        .await;
+    assert_eq!(
+        without_identifiers(&not_allowed),
+        without_identifiers(&wrong)
+    );
+    stack
+        .allows(
+            &careful
+                .signing()
+                .with_method("HMAC-SHA256")
+                .in_header(&request),
+        )
+        .await;
 }
 
 async fn a_stale_or_future_timestamp_is_refused(stack: &Stack) {
@@ -67,23 +135,47 @@ async fn a_stale_or_future_timestamp_is_refused(stack: &Stack) {
         let range = refused["oauth_acceptable_timestamps"].as_str().unwrap();
         let (earliest, latest) = range.split_once('-').unwrap();
         let (earliest, latest): (u64, u64) = (earliest.parse().unwrap(), latest.parse().unwrap());
-        assert!(latest - earliest == 600 && earliest < now() && now() < latest, "{range}");
+        assert!(
+            latest - earliest == 600 && earliest < now() && now() < latest,
+            "{range}"
+        );
     }
     for timestamp in [now() - 290, now() + 290] {
-        stack.allows(&stack.alice.signing().at(timestamp).in_header(&request)).await;
+        stack
+            .allows(&stack.alice.signing().at(timestamp).in_header(&request))
+            .await;
     }
     // It is told only to who proved to be a consumer.
-    let stranger = Caller { consumer_secret: "wrong".to_owned(), ..stack.alice.clone() };
-    stack.denies(&stranger.signing().at(1).in_header(&request), 401, "signature_invalid").await;
+    let stranger = Caller {
+        consumer_secret: "wrong".to_owned(),
+        ..stack.alice.clone()
+    };
+    stack
+        .denies(
+            &stranger.signing().at(1).in_header(&request),
+            401,
+            "signature_invalid",
+        )
+        .await;
 }
 
 async fn a_disabled_consumer_is_refused_until_it_is_enabled(stack: &Stack) {
     let key = stack.alice.consumer_key.clone();
     let request = Request::get("/photos");
-    stack.countersign.admin(&["consumer", "disable", &key]).await;
-    stack.denies(&stack.alice.sign(&request), 401, "consumer_key_refused").await;
-    let stranger = Caller { consumer_secret: "wrong".to_owned(), ..stack.alice.clone() };
-    stack.denies(&stranger.sign(&request), 401, "signature_invalid").await;
+    stack
+        .countersign
+        .admin(&["consumer", "disable", &key])
+        .await;
+    stack
+        .denies(&stack.alice.sign(&request), 401, "consumer_key_refused")
+        .await;
+    let stranger = Caller {
+        consumer_secret: "wrong".to_owned(),
+        ..stack.alice.clone()
+    };
+    stack
+        .denies(&stranger.sign(&request), 401, "signature_invalid")
+        .await;
     stack.countersign.admin(&["consumer", "enable", &key]).await;
     stack.allows(&stack.alice.sign(&request)).await;
 }
@@ -93,8 +185,12 @@ async fn a_revoked_token_is_refused(stack: &Stack) {
     let request = Request::get("/photos");
     stack.allows(&stack.alice.sign(&request)).await;
     stack.countersign.admin(&["token", "revoke", &token]).await;
-    stack.denies(&stack.alice.sign(&request), 401, "token_revoked").await;
-    stack.allows(&stack.alice.without_token().sign(&request)).await;
+    stack
+        .denies(&stack.alice.sign(&request), 401, "token_revoked")
+        .await;
+    stack
+        .allows(&stack.alice.without_token().sign(&request))
+        .await;
 }
 
 async fn a_parameter_that_comes_twice_is_refused(stack: &Stack) {
@@ -102,19 +198,35 @@ async fn a_parameter_that_comes_twice_is_refused(stack: &Stack) {
     let signed = stack.alice.signing().parameters(&request);
     for twice in &signed {
         let doubled = header(&[signed.clone(), vec![twice.clone()]].concat());
-        stack.denies(&request.clone().with("Authorization", &doubled), 400, "parameter_rejected").await;
+        stack
+            .denies(
+                &request.clone().with("Authorization", &doubled),
+                400,
+                "parameter_rejected",
+            )
+            .await;
     }
     // Also when it is in two places.
     let in_header = stack.alice.sign(&Request::get("/photos?oauth_version=1.0"));
     stack.denies(&in_header, 400, "parameter_rejected").await;
-    let in_query = stack.alice.signing().in_query(&Request::form("POST", "/photos", "oauth_version=1.0"));
+    let in_query =
+        stack
+            .alice
+            .signing()
+            .in_query(&Request::form("POST", "/photos", "oauth_version=1.0"));
     stack.denies(&in_query, 400, "parameter_rejected").await;
 }
 
 async fn two_authorization_headers_are_refused(stack: &Stack) {
     let signed = stack.alice.sign(&Request::get("/photos"));
     let again = signed.header("Authorization").unwrap().to_owned();
-    stack.denies(&signed.with("Authorization", &again), 400, "parameter_rejected").await;
+    stack
+        .denies(
+            &signed.with("Authorization", &again),
+            400,
+            "parameter_rejected",
+        )
+        .await;
 }
 
 /// There are rules for paths, so a path has to be one that the upstream can only read as we do.
@@ -127,7 +239,10 @@ async fn a_path_that_could_be_routed_elsewhere_is_refused(stack: &Stack) {
             Shape::Deploy => assert_eq!((unsigned.status, signed.status), (400, 400), "{path}"),
             // Normalised, most of them are ordinary paths, and not the ones that were signed.
             Shape::Gateway | Shape::Tcp => {
-                assert!([400, 401].contains(&unsigned.status), "{path}: {unsigned:?}");
+                assert!(
+                    [400, 401].contains(&unsigned.status),
+                    "{path}: {unsigned:?}"
+                );
                 assert!([400, 401].contains(&signed.status), "{path}: {signed:?}");
             }
         }
@@ -138,7 +253,12 @@ async fn a_path_that_could_be_routed_elsewhere_is_refused(stack: &Stack) {
 /// The answer, as far as it does not depend on the time or on which decision it was.
 fn without_identifiers(response: &Response) -> (Vec<(String, String)>, String) {
     let varying = ["date", "x-envoy-upstream-service-time"];
-    let headers = response.headers.iter().filter(|(name, _)| !varying.contains(&name.as_str())).cloned().collect();
+    let headers = response
+        .headers
+        .iter()
+        .filter(|(name, _)| !varying.contains(&name.as_str()))
+        .cloned()
+        .collect();
     let id = response.json()["decision_id"].as_str().unwrap().to_owned();
     (headers, response.body.replace(&id, "ID"))
 }

@@ -17,17 +17,32 @@ on_every_stack!(
 async fn a_replay_is_refused(stack: &Stack) {
     let in_header = stack.alice.sign(&Request::get("/photos"));
     let in_query = stack.alice.signing().in_query(&Request::get("/photos"));
-    let in_form = stack.alice.signing().in_form(&Request::form("POST", "/photos", "a=1"));
+    let in_form = stack
+        .alice
+        .signing()
+        .in_form(&Request::form("POST", "/photos", "a=1"));
     for signed in [in_header, in_query, in_form] {
         stack.allows(&signed).await;
         stack.denies(&signed, 401, "nonce_used").await;
         // What clients can send to look like Envoy's own retry changes nothing.
-        stack.denies(&signed.with("X-Request-Id", "1").with("X-Envoy-Attempt-Count", "2"), 401, "nonce_used").await;
+        stack
+            .denies(
+                &signed
+                    .with("X-Request-Id", "1")
+                    .with("X-Envoy-Attempt-Count", "2"),
+                401,
+                "nonce_used",
+            )
+            .await;
     }
 }
 
 async fn a_future_dated_request_is_allowed_once(stack: &Stack) {
-    let signed = stack.alice.signing().at(now() + 200).in_header(&Request::get("/photos"));
+    let signed = stack
+        .alice
+        .signing()
+        .at(now() + 200)
+        .in_header(&Request::get("/photos"));
     stack.allows(&signed).await;
     stack.denies(&signed, 401, "nonce_used").await;
 }
@@ -35,16 +50,29 @@ async fn a_future_dated_request_is_allowed_once(stack: &Stack) {
 async fn of_many_copies_at_once_exactly_one_is_allowed(stack: &Stack) {
     let signed = stack.alice.sign(&Request::get("/photos"));
     let answers = join_all((0..COPIES).map(|_| stack.send(&signed))).await;
-    let (allowed, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+    let (allowed, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|answer| answer.status == 200);
     assert_eq!((allowed.len(), stack.upstream.received().len()), (1, 1));
     for answer in refused {
-        assert!(answer.status == 401 && answer.json()["oauth_problem"] == "nonce_used", "{answer:?}");
+        assert!(
+            answer.status == 401 && answer.json()["oauth_problem"] == "nonce_used",
+            "{answer:?}"
+        );
     }
 }
 
 async fn what_is_refused_before_it_is_proven_uses_no_nonce_up(stack: &Stack) {
     let signed = stack.alice.sign(&Request::get("/photos"));
-    stack.denies(&Request { method: "PUT".to_owned(), ..signed.clone() }, 401, "signature_invalid").await;
+    stack
+        .denies(
+            &Request {
+                method: "PUT".to_owned(),
+                ..signed.clone()
+            },
+            401,
+            "signature_invalid",
+        )
+        .await;
     stack.allows(&signed).await;
 }
 

@@ -9,7 +9,13 @@ use crate::stack::{Parts, Stack, StoreKind};
 #[tokio::test(flavor = "multi_thread")]
 async fn no_replay_crosses_a_kill() {
     let (envoy, shape, store) = (NEWEST, Shape::Deploy, StoreKind::Embedded);
-    let mut stack = Stack::start(Parts { envoy, shape, store, deadlines: Deadlines::Patient }).await;
+    let mut stack = Stack::start(Parts {
+        envoy,
+        shape,
+        store,
+        deadlines: Deadlines::Patient,
+    })
+    .await;
     let request = Request::get("/photos");
     let same_second = stack.alice.sign(&request);
     let ahead = stack.alice.signing().at(now() + 200).in_header(&request);

@@ -13,9 +13,20 @@ async fn whatever_a_consumer_gets_or_tries_leaves_an_audit_event_without_secrets
     let verifier = bench.allows(&temporary).await;
     bench.exchanges(&temporary, "a-wrong-verifier").await;
     let token = fields(&bench.exchanges(&temporary, &verifier).await);
-    bench.send(&app.password("jane-or-a-password", "a-wrong-password").in_form(&exchanging())).await;
-    let by_password =
-        fields(&bench.send(&app.password("jane", "correct horse & battery").in_form(&exchanging())).await);
+    bench
+        .send(
+            &app.password("jane-or-a-password", "a-wrong-password")
+                .in_form(&exchanging()),
+        )
+        .await;
+    let by_password = fields(
+        &bench
+            .send(
+                &app.password("jane", "correct horse & battery")
+                    .in_form(&exchanging()),
+            )
+            .await,
+    );
 
     let consumer = format!("consumer {}", app.consumer_key);
     let expected = [
@@ -27,9 +38,16 @@ async fn whatever_a_consumer_gets_or_tries_leaves_an_audit_event_without_secrets
         ("nobody", "log_in"),
         (&consumer, "token.exchange_password"),
     ];
-    assert_eq!(log.events(), expected.map(|(actor, action)| format!("{actor}: {action}")));
+    assert_eq!(
+        log.events(),
+        expected.map(|(actor, action)| format!("{actor}: {action}"))
+    );
     let text = log.text();
-    for public in [name(&temporary).as_str(), &token["oauth_token"], &by_password["oauth_token"]] {
+    for public in [
+        name(&temporary).as_str(),
+        &token["oauth_token"],
+        &by_password["oauth_token"],
+    ] {
         assert!(text.contains(public), "{public} is not named in {text}");
     }
     let temporary_secret = temporary.token.unwrap().1;
@@ -54,7 +72,10 @@ async fn a_request_that_is_not_proven_leaves_no_audit_event() {
     let bench = Bench::start().await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     let log = AuditLog::listen();
-    let stranger = crate::caller::Caller { consumer_secret: "guessed".to_owned(), ..temporary };
+    let stranger = crate::caller::Caller {
+        consumer_secret: "guessed".to_owned(),
+        ..temporary
+    };
     assert_eq!(bench.exchanges(&stranger, "00000000").await.status, 401);
     assert_eq!(log.events(), Vec::<String>::new());
 }

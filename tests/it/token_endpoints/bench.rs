@@ -41,11 +41,24 @@ impl Bench {
         // The caller signs at the system's time.
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let store = memory(clock.clone()).await;
-        let issuer = Issuer::new(store.clone(), clock.clone(), Arc::new(SystemEntropy), Terms::of(&config), None);
+        let issuer = Issuer::new(
+            store.clone(),
+            clock.clone(),
+            Arc::new(SystemEntropy),
+            Terms::of(&config),
+            None,
+        );
         let app = serving::app(config, store.clone(), clock.clone());
         let metrics = app.metrics.clone();
         let serving = Serving::start(app).await;
-        Self { address: serving.http(), clock, issuer, store, metrics, serving }
+        Self {
+            address: serving.http(),
+            clock,
+            issuer,
+            store,
+            metrics,
+            serving,
+        }
     }
 
     /// A consumer with these flows.
@@ -56,14 +69,22 @@ impl Bench {
     /// One with these compat profiles too.
     pub(crate) async fn consumer_with(&self, flows: &[&str], compat_profiles: &[&str]) -> Caller {
         let draft = ConsumerDraft {
-            compat_profiles: compat_profiles.iter().map(|&profile| profile.to_owned()).collect(),
+            compat_profiles: compat_profiles
+                .iter()
+                .map(|&profile| profile.to_owned())
+                .collect(),
             name: "Printer".to_owned(),
             flows: flows.iter().map(|&flow| flow.to_owned()).collect(),
             callbacks: vec![CALLBACK.to_owned()],
             scopes: vec!["read".to_owned(), "write".to_owned()],
             ..ConsumerDraft::default()
         };
-        let consumer = self.issuer.create_consumer(&draft, &Actor::ADMIN).await.unwrap().record;
+        let consumer = self
+            .issuer
+            .create_consumer(&draft, &Actor::ADMIN)
+            .await
+            .unwrap()
+            .record;
         Caller {
             consumer_key: consumer.key.as_str().to_owned(),
             consumer_secret: text(&consumer.secrets[0].secret),
@@ -78,34 +99,62 @@ impl Bench {
             username: username.to_owned(),
             password: Some(Secret::new(password.as_bytes())),
         };
-        self.issuer.create_user(&draft, &Actor::ADMIN).await.unwrap();
+        self.issuer
+            .create_user(&draft, &Actor::ADMIN)
+            .await
+            .unwrap();
     }
 
     /// Temporary credentials, as a caller signs with them.
     pub(crate) async fn asks(&self, caller: &Caller) -> Caller {
-        let answer = self.send(&caller.signing().with("oauth_callback", CALLBACK).in_header(&requesting())).await;
+        let answer = self
+            .send(
+                &caller
+                    .signing()
+                    .with("oauth_callback", CALLBACK)
+                    .in_header(&requesting()),
+            )
+            .await;
         assert_eq!(answer.status, 200, "{answer:?}");
         caller.with_token_of(&answer)
     }
 
     /// Alice allows what a caller asks for; her verifier.
     pub(crate) async fn allows(&self, caller: &Caller) -> String {
-        let consent =
-            Consent { user_id: UserId::new("alice").unwrap(), screen_name: "Alice".to_owned(), scopes: Vec::new() };
-        let authorized = self.issuer.authorize(&name(caller), &consent, &Actor::ADMIN).await.unwrap();
+        let consent = Consent {
+            user_id: UserId::new("alice").unwrap(),
+            screen_name: "Alice".to_owned(),
+            scopes: Vec::new(),
+        };
+        let authorized = self
+            .issuer
+            .authorize(&name(caller), &consent, &Actor::ADMIN)
+            .await
+            .unwrap();
         let Authorized { verifier, .. } = authorized;
         text(&verifier)
     }
 
     /// How far temporary credentials came, and how many wrong verifiers were sent.
     pub(crate) async fn state(&self, caller: &Caller) -> (RequestTokenState, u32) {
-        let token = self.store.request_token(&name(caller)).await.unwrap().unwrap();
+        let token = self
+            .store
+            .request_token(&name(caller))
+            .await
+            .unwrap()
+            .unwrap();
         (token.state, token.wrong_verifiers)
     }
 
     /// Sends the exchange of temporary credentials.
     pub(crate) async fn exchanges(&self, caller: &Caller, verifier: &str) -> Response {
-        self.send(&caller.signing().with("oauth_verifier", verifier).in_header(&exchanging())).await
+        self.send(
+            &caller
+                .signing()
+                .with("oauth_verifier", verifier)
+                .in_header(&exchanging()),
+        )
+        .await
     }
 
     pub(crate) async fn send(&self, request: &Request) -> Response {
@@ -122,7 +171,9 @@ impl Bench {
     /// The value of one of the counters of requests for credentials.
     pub(crate) fn counted(&self, endpoint: &str, result: &str, reason: &str) -> bool {
         let labels = format!(r#"{{endpoint="{endpoint}",result="{result}",reason="{reason}"}} 1"#);
-        self.metrics.render().contains(&format!("countersign_token_requests_total{labels}\n"))
+        self.metrics
+            .render()
+            .contains(&format!("countersign_token_requests_total{labels}\n"))
     }
 }
 
@@ -130,7 +181,13 @@ impl Caller {
     /// The same consumer with the token in an answer.
     pub(crate) fn with_token_of(&self, answer: &Response) -> Self {
         let fields = fields(answer);
-        Self { token: Some((fields["oauth_token"].clone(), fields["oauth_token_secret"].clone())), ..self.clone() }
+        Self {
+            token: Some((
+                fields["oauth_token"].clone(),
+                fields["oauth_token_secret"].clone(),
+            )),
+            ..self.clone()
+        }
     }
 
     /// Signs the exchange of a password.
@@ -146,26 +203,44 @@ impl Caller {
 pub(crate) fn assert_refused(answer: &Response, status: u16, problem: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
     let challenge = answer.header("www-authenticate").unwrap();
-    assert!(challenge.starts_with(&format!(r#"OAuth realm="api", oauth_problem="{problem}""#)), "{challenge}");
-    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert!(
+        challenge.starts_with(&format!(r#"OAuth realm="api", oauth_problem="{problem}""#)),
+        "{challenge}"
+    );
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json")
+    );
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let body = answer.json();
-    assert_eq!((&body["status"], &body["oauth_problem"]), (&status.into(), &problem.into()), "{body}");
+    assert_eq!(
+        (&body["status"], &body["oauth_problem"]),
+        (&status.into(), &problem.into()),
+        "{body}"
+    );
 }
 
 /// Asserts that a refusal names a parameter, in the challenge and in the body.
 pub(crate) fn assert_names(answer: &Response, list: &str, parameter: &str) {
     assert_eq!(answer.json()[list], parameter, "{answer:?}");
     let challenge = answer.header("www-authenticate").unwrap();
-    assert!(challenge.contains(&format!(r#"{list}="{parameter}""#)), "{challenge}");
+    assert!(
+        challenge.contains(&format!(r#"{list}="{parameter}""#)),
+        "{challenge}"
+    );
 }
 
 /// The fields of a form that is an answer.
 pub(crate) fn fields(answer: &Response) -> BTreeMap<String, String> {
     assert_eq!(answer.header("content-type"), Some(FORM), "{answer:?}");
     let decode = |text: &str| percent_decode_str(text).decode_utf8().unwrap().into_owned();
-    let pairs = answer.body.split('&').map(|pair| pair.split_once('=').unwrap());
-    pairs.map(|(name, value)| (decode(name), decode(value))).collect()
+    let pairs = answer
+        .body
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap());
+    pairs
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect()
 }
 
 pub(crate) fn requesting() -> Request {

@@ -19,29 +19,63 @@ async fn what_a_user_allowed_is_exchanged_for_a_token_once() {
     let answer = bench.exchanges(&temporary, &verifier).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let answered = fields(&answer);
-    assert_eq!((answered["user_id"].as_str(), answered["screen_name"].as_str()), ("alice", "Alice"));
+    assert_eq!(
+        (
+            answered["user_id"].as_str(),
+            answered["screen_name"].as_str()
+        ),
+        ("alice", "Alice")
+    );
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 
-    let (key, token) =
-        (ConsumerKey::new(&*printer.consumer_key).unwrap(), Token::new(&*answered["oauth_token"]).unwrap());
-    let found = bench.store.credentials(&key, Some(&token)).await.unwrap().token.unwrap();
-    assert_eq!(found.secret.expose(), answered["oauth_token_secret"].as_bytes());
+    let (key, token) = (
+        ConsumerKey::new(&*printer.consumer_key).unwrap(),
+        Token::new(&*answered["oauth_token"]).unwrap(),
+    );
+    let found = bench
+        .store
+        .credentials(&key, Some(&token))
+        .await
+        .unwrap()
+        .token
+        .unwrap();
+    assert_eq!(
+        found.secret.expose(),
+        answered["oauth_token_secret"].as_bytes()
+    );
     assert_eq!(found.user_id.as_ref().unwrap().as_str(), "alice");
 
-    assert_refused(&bench.exchanges(&temporary, &verifier).await, 401, "token_used");
-    assert!(bench.counted("access_token", "issue", "ok") && bench.counted("access_token", "deny", "token_used"));
+    assert_refused(
+        &bench.exchanges(&temporary, &verifier).await,
+        401,
+        "token_used",
+    );
+    assert!(
+        bench.counted("access_token", "issue", "ok")
+            && bench.counted("access_token", "deny", "token_used")
+    );
 }
 
 #[tokio::test]
 async fn a_token_is_given_wherever_the_parameters_stand() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
-    let places: [fn(&Signing, &Request) -> Request; 3] = [Signing::in_header, Signing::in_query, Signing::in_form];
+    let places: [fn(&Signing, &Request) -> Request; 3] =
+        [Signing::in_header, Signing::in_query, Signing::in_form];
     for sign in places {
         let temporary = bench.asks(&printer).await;
         let verifier = bench.allows(&temporary).await;
-        let answer = bench.send(&sign(&temporary.signing().with("oauth_verifier", &verifier), &exchanging())).await;
-        assert_eq!((answer.status, fields(&answer)["user_id"].as_str()), (200, "alice"), "{answer:?}");
+        let answer = bench
+            .send(&sign(
+                &temporary.signing().with("oauth_verifier", &verifier),
+                &exchanging(),
+            ))
+            .await;
+        assert_eq!(
+            (answer.status, fields(&answer)["user_id"].as_str()),
+            (200, "alice"),
+            "{answer:?}"
+        );
     }
 }
 
@@ -51,8 +85,19 @@ async fn a_token_is_shown_in_json_to_who_asks_for_it() {
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     let verifier = bench.allows(&temporary).await;
     let request = exchanging().with("Accept", "application/json, text/plain, */*");
-    let answer = bench.send(&temporary.signing().with("oauth_verifier", &verifier).in_form(&request)).await;
-    assert_eq!((answer.status, answer.json()["user_id"].as_str()), (200, Some("alice")), "{answer:?}");
+    let answer = bench
+        .send(
+            &temporary
+                .signing()
+                .with("oauth_verifier", &verifier)
+                .in_form(&request),
+        )
+        .await;
+    assert_eq!(
+        (answer.status, answer.json()["user_id"].as_str()),
+        (200, Some("alice")),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -60,7 +105,11 @@ async fn a_wrong_verifier_is_counted_and_burns_nothing() {
     let bench = Bench::start().await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     let verifier = bench.allows(&temporary).await;
-    assert_refused(&bench.exchanges(&temporary, "00000000").await, 401, "verifier_invalid");
+    assert_refused(
+        &bench.exchanges(&temporary, "00000000").await,
+        401,
+        "verifier_invalid",
+    );
     assert_eq!(bench.state(&temporary).await.1, 1);
     assert_eq!(bench.exchanges(&temporary, &verifier).await.status, 200);
 }
@@ -73,7 +122,11 @@ async fn too_many_wrong_verifiers_refuse_for_good() {
     for _ in 0..5 {
         assert_eq!(bench.exchanges(&temporary, "00000000").await.status, 401);
     }
-    assert_refused(&bench.exchanges(&temporary, &verifier).await, 401, "user_refused");
+    assert_refused(
+        &bench.exchanges(&temporary, &verifier).await,
+        401,
+        "user_refused",
+    );
 }
 
 #[tokio::test]
@@ -82,9 +135,16 @@ async fn a_wrong_signature_is_not_even_counted() {
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     let verifier = bench.allows(&temporary).await;
     let (token, _) = temporary.token.clone().unwrap();
-    let guessing = Caller { token: Some((token, "guessed".to_owned())), ..temporary.clone() };
+    let guessing = Caller {
+        token: Some((token, "guessed".to_owned())),
+        ..temporary.clone()
+    };
     for _ in 0..6 {
-        assert_refused(&bench.exchanges(&guessing, "00000000").await, 401, "signature_invalid");
+        assert_refused(
+            &bench.exchanges(&guessing, "00000000").await,
+            401,
+            "signature_invalid",
+        );
     }
     assert_eq!(bench.state(&temporary).await.1, 0);
     assert_eq!(bench.exchanges(&temporary, &verifier).await.status, 200);
@@ -94,7 +154,11 @@ async fn a_wrong_signature_is_not_even_counted() {
 async fn what_nobody_decided_about_is_not_exchanged() {
     let bench = Bench::start().await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
-    assert_refused(&bench.exchanges(&temporary, "00000000").await, 401, "additional_authorization_required");
+    assert_refused(
+        &bench.exchanges(&temporary, "00000000").await,
+        401,
+        "additional_authorization_required",
+    );
     assert_eq!(bench.state(&temporary).await.0, RequestTokenState::Pending);
 }
 
@@ -102,17 +166,30 @@ async fn what_nobody_decided_about_is_not_exchanged() {
 async fn what_the_user_refused_is_not_exchanged() {
     let bench = Bench::start().await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
-    bench.issuer.refuse(&name(&temporary), &Actor::ADMIN).await.unwrap();
-    assert_refused(&bench.exchanges(&temporary, "00000000").await, 401, "user_refused");
+    bench
+        .issuer
+        .refuse(&name(&temporary), &Actor::ADMIN)
+        .await
+        .unwrap();
+    assert_refused(
+        &bench.exchanges(&temporary, "00000000").await,
+        401,
+        "user_refused",
+    );
 }
 
 #[tokio::test]
 async fn what_expired_is_told_so() {
-    let bench = Bench::with(|config| config.issue.request_token_ttl = Duration::from_secs(60)).await;
+    let bench =
+        Bench::with(|config| config.issue.request_token_ttl = Duration::from_secs(60)).await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     let verifier = bench.allows(&temporary).await;
     bench.clock.advance(Duration::from_secs(60));
-    assert_refused(&bench.exchanges(&temporary, &verifier).await, 401, "token_expired");
+    assert_refused(
+        &bench.exchanges(&temporary, &verifier).await,
+        401,
+        "token_expired",
+    );
 }
 
 #[tokio::test]
@@ -122,7 +199,10 @@ async fn unless_the_operator_says_otherwise_temporary_credentials_are_valid_for_
         let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
         let verifier = bench.allows(&temporary).await;
         bench.clock.advance(Duration::from_secs(age));
-        let signing = temporary.signing().with("oauth_verifier", &verifier).at(bench.clock.now().as_secs());
+        let signing = temporary
+            .signing()
+            .with("oauth_verifier", &verifier)
+            .at(bench.clock.now().as_secs());
         let answer = bench.send(&signing.in_header(&exchanging())).await;
         assert_eq!(answer.status, status, "{age} s: {answer:?}");
     }
@@ -133,8 +213,15 @@ async fn temporary_credentials_are_one_consumers_alone() {
     let bench = Bench::start().await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     let verifier = bench.allows(&temporary).await;
-    let thief = Caller { token: temporary.token.clone(), ..bench.consumer(&["three-legged"]).await };
-    assert_refused(&bench.exchanges(&thief, &verifier).await, 401, "signature_invalid");
+    let thief = Caller {
+        token: temporary.token.clone(),
+        ..bench.consumer(&["three-legged"]).await
+    };
+    assert_refused(
+        &bench.exchanges(&thief, &verifier).await,
+        401,
+        "signature_invalid",
+    );
     assert_eq!(bench.state(&temporary).await.1, 0);
 }
 
@@ -148,10 +235,22 @@ async fn an_access_token_is_no_temporary_one() {
         expiry: Expiry::Never,
         ..TokenDraft::default()
     };
-    let token = bench.issuer.create_token(&draft, &Actor::ADMIN).await.unwrap().record;
+    let token = bench
+        .issuer
+        .create_token(&draft, &Actor::ADMIN)
+        .await
+        .unwrap()
+        .record;
     let secret = String::from_utf8(token.secret.expose().into()).unwrap();
-    let caller = Caller { token: Some((token.token.as_str().to_owned(), secret)), ..printer };
-    assert_refused(&bench.exchanges(&caller, "00000000").await, 401, "signature_invalid");
+    let caller = Caller {
+        token: Some((token.token.as_str().to_owned(), secret)),
+        ..printer
+    };
+    assert_refused(
+        &bench.exchanges(&caller, "00000000").await,
+        401,
+        "signature_invalid",
+    );
 }
 
 #[tokio::test]
@@ -159,7 +258,10 @@ async fn a_replayed_exchange_gives_nothing() {
     let bench = Bench::start().await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     let verifier = bench.allows(&temporary).await;
-    let request = temporary.signing().with("oauth_verifier", &verifier).in_header(&exchanging());
+    let request = temporary
+        .signing()
+        .with("oauth_verifier", &verifier)
+        .in_header(&exchanging());
     assert_eq!(bench.send(&request).await.status, 200);
     bench.refuses(&request, 401, "nonce_used").await;
 }
@@ -172,6 +274,15 @@ async fn of_racing_exchanges_one_succeeds() {
     let racing = (0..8).map(|_| bench.exchanges(&temporary, &verifier));
     let answers = futures_util::future::join_all(racing).await;
     let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
-    assert_eq!(statuses.iter().filter(|&&status| status == 200).count(), 1, "{answers:?}");
-    assert!(statuses.iter().all(|&status| status == 200 || status == 401), "{statuses:?}");
+    assert_eq!(
+        statuses.iter().filter(|&&status| status == 200).count(),
+        1,
+        "{answers:?}"
+    );
+    assert!(
+        statuses
+            .iter()
+            .all(|&status| status == 200 || status == 401),
+        "{statuses:?}"
+    );
 }

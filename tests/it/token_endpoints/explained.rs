@@ -22,21 +22,46 @@ async fn a_refusal_is_streamed_with_its_cause_and_with_what_to_set() {
     let mut watch = world.watch().await;
     let refused = world.send(&asking(&printer, "http")).await;
     let denial = next(&mut watch).await;
-    assert_eq!((refused.status, &refused.json()["decision_id"]), (401, &Value::from(&*denial.decision_id)));
-    assert_eq!((refused.json().get("cause"), refused.json().get("remedy")), (None, None), "it is not told");
-    assert_eq!((&*denial.reason, &denial.causes[..]), ("signature_mismatch", &["scheme".to_owned()][..]));
-    assert_eq!((&*denial.host, &*denial.path), ("api.example.com", "/oauth/request_token"));
-    assert_eq!((&denial.consumer_key, denial.proven), (&printer.consumer_key, false));
-    assert!(denial.remedy.contains("`http.public_url` says otherwise"), "{}", denial.remedy);
+    assert_eq!(
+        (refused.status, &refused.json()["decision_id"]),
+        (401, &Value::from(&*denial.decision_id))
+    );
+    assert_eq!(
+        (refused.json().get("cause"), refused.json().get("remedy")),
+        (None, None),
+        "it is not told"
+    );
+    assert_eq!(
+        (&*denial.reason, &denial.causes[..]),
+        ("signature_mismatch", &["scheme".to_owned()][..])
+    );
+    assert_eq!(
+        (&*denial.host, &*denial.path),
+        ("api.example.com", "/oauth/request_token")
+    );
+    assert_eq!(
+        (&denial.consumer_key, denial.proven),
+        (&printer.consumer_key, false)
+    );
+    assert!(
+        denial.remedy.contains("`http.public_url` says otherwise"),
+        "{}",
+        denial.remedy
+    );
 
     let logged = eventually("the log tells the cause", PATIENCE, async || {
         let log = world.countersign.log();
-        let mut events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut events = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         events.find(|event| event["message"] == "diagnosed")
     });
     assert_eq!(logged.await["decision_id"], denial.decision_id);
     let metrics = world.countersign.metrics().await;
-    assert!(metrics.contains("countersign_diagnoses_total{cause=\"scheme\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains("countersign_diagnoses_total{cause=\"scheme\"} 1"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,13 +70,19 @@ async fn a_library_that_calls_another_address_than_the_public_one_is_told_so() {
     let printer = world.consumer(&["--deny-detail=debug"]).await;
     let mut command = python("request_token.py");
     let url = format!("http://{}/oauth/request_token", world.countersign.http);
-    let given =
-        json!({ "url": url, "consumer": [printer.consumer_key, printer.consumer_secret], "callback": CALLBACK });
+    let given = json!({ "url": url, "consumer": [printer.consumer_key, printer.consumer_secret], "callback": CALLBACK });
     command.arg(given.to_string());
     let refused = scripted::run(command).await;
-    assert_eq!((&refused["status"], &refused["body"]["cause"]), (&401.into(), &"scheme+host".into()), "{refused}");
+    assert_eq!(
+        (&refused["status"], &refused["body"]["cause"]),
+        (&401.into(), &"scheme+host".into()),
+        "{refused}"
+    );
     let remedy = refused["body"]["remedy"].as_str().unwrap();
-    assert!(remedy.contains(&format!("`http://{}`", world.countersign.http)), "{remedy}");
+    assert!(
+        remedy.contains(&format!("`http://{}`", world.countersign.http)),
+        "{remedy}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,18 +92,33 @@ async fn the_secret_of_temporary_credentials_is_known_and_its_absence_is_told_to
     let granted = world.send(&asking(&printer, "https")).await;
     assert_eq!(granted.status, 200, "{granted:?}");
     let exchanging = |caller: &Caller, scheme| {
-        caller.signing().for_scheme(scheme).with("oauth_verifier", VERIFIER).in_header(&exchanging())
+        caller
+            .signing()
+            .for_scheme(scheme)
+            .with("oauth_verifier", VERIFIER)
+            .in_header(&exchanging())
     };
     let mut watch = world.watch().await;
     let holder = printer.with_token_of(&granted);
     let refused = world.send(&exchanging(&holder, "http")).await;
-    assert_eq!((refused.status, &refused.json()["cause"]), (401, &"scheme".into()), "{refused:?}");
+    assert_eq!(
+        (refused.status, &refused.json()["cause"]),
+        (401, &"scheme".into()),
+        "{refused:?}"
+    );
     assert_eq!(next(&mut watch).await.causes, ["scheme"]);
 
     let name = holder.token.clone().unwrap().0;
-    let halved = Caller { token: Some((name, String::new())), ..holder };
+    let halved = Caller {
+        token: Some((name, String::new())),
+        ..holder
+    };
     let refused = world.send(&exchanging(&halved, "https")).await;
-    assert_eq!((refused.status, refused.json().get("cause")), (401, None), "{refused:?}");
+    assert_eq!(
+        (refused.status, refused.json().get("cause")),
+        (401, None),
+        "{refused:?}"
+    );
     let denial = next(&mut watch).await;
     assert_eq!(denial.causes, ["secret-missing"]);
     for shown in [format!("{denial:?}"), refused.body, world.countersign.log()] {
@@ -92,7 +138,10 @@ async fn a_query_that_is_not_signed_is_the_cause_whatever_profile_the_consumer_h
     let denial = next(&mut watch).await;
     assert_eq!(
         (&denial.causes[..], &*denial.path),
-        (&["query-left-out".to_owned()][..], "/oauth/request_token?scope=***")
+        (
+            &["query-left-out".to_owned()][..],
+            "/oauth/request_token?scope=***"
+        )
     );
 }
 
@@ -108,29 +157,57 @@ async fn a_report_counts_what_was_given_and_what_was_not() {
     assert_eq!((&*replayed.reason, replayed.proven), ("nonce_used", true));
     assert_eq!(world.send(&asking(&printer, "http")).await.status, 401);
     assert_eq!(next(&mut watch).await.causes, ["scheme"]);
-    assert_eq!(world.send(&requesting()).await.status, 401, "it is not signed");
+    assert_eq!(
+        world.send(&requesting()).await.status,
+        401,
+        "it is not signed"
+    );
     let reports = world.countersign.admin(&["report"]).await;
-    let [nobody, printer] = &reports.as_array().unwrap()[..] else { panic!("{reports}") };
-    assert_eq!((&nobody["consumer_key"], &nobody["denied"]), (&"".into(), &1.into()));
-    for (name, count) in [("seen", 3), ("allowed", 1), ("denied", 2), ("would_deny", 0)] {
+    let [nobody, printer] = &reports.as_array().unwrap()[..] else {
+        panic!("{reports}")
+    };
+    assert_eq!(
+        (&nobody["consumer_key"], &nobody["denied"]),
+        (&"".into(), &1.into())
+    );
+    for (name, count) in [
+        ("seen", 3),
+        ("allowed", 1),
+        ("denied", 2),
+        ("would_deny", 0),
+    ] {
         assert_eq!(printer[name], count, "{name}: {printer}");
     }
-    assert_eq!(printer["signature_methods"][0], json!({ "signature_method": "HMAC-SHA1", "seen": 3 }));
+    assert_eq!(
+        printer["signature_methods"][0],
+        json!({ "signature_method": "HMAC-SHA1", "seen": 3 })
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_password_is_kept_or_told() {
     let world = World::start().await;
-    let printer = world.consumer(&["--flow=xauth", "--deny-detail=debug"]).await;
-    let wrong = Caller { consumer_secret: "guessed".to_owned(), ..printer.clone() };
+    let printer = world
+        .consumer(&["--flow=xauth", "--deny-detail=debug"])
+        .await;
+    let wrong = Caller {
+        consumer_secret: "guessed".to_owned(),
+        ..printer.clone()
+    };
     let mut watch = world.watch().await;
     for (caller, status) in [(&wrong, 401), (&printer, 401)] {
-        let body = format!("x_auth_mode=client_auth&x_auth_username=jane&x_auth_password={VERIFIER}");
+        let body =
+            format!("x_auth_mode=client_auth&x_auth_username=jane&x_auth_password={VERIFIER}");
         let request = Request::form("POST", "/oauth/access_token", &body);
-        let refused = world.send(&caller.signing().for_scheme("https").in_header(&request)).await;
+        let refused = world
+            .send(&caller.signing().for_scheme("https").in_header(&request))
+            .await;
         let denial = next(&mut watch).await;
         assert_eq!(refused.status, status, "{refused:?}");
-        assert_eq!((&denial.consumer_key, &*denial.signature_method), (&printer.consumer_key, "HMAC-SHA1"));
+        assert_eq!(
+            (&denial.consumer_key, &*denial.signature_method),
+            (&printer.consumer_key, "HMAC-SHA1")
+        );
         for shown in [format!("{denial:?}"), refused.body, world.countersign.log()] {
             assert!(!shown.contains(VERIFIER), "{shown}");
         }
@@ -142,11 +219,24 @@ async fn what_is_missing_is_found_under_the_consumer_that_it_names() {
     let world = World::start().await;
     let printer = world.consumer(&[]).await;
     let mut watch = world.watch().await;
-    let without_callback = printer.signing().for_scheme("https").in_header(&requesting());
+    let without_callback = printer
+        .signing()
+        .for_scheme("https")
+        .in_header(&requesting());
     assert_eq!(world.send(&without_callback).await.status, 400);
     let denial = next(&mut watch).await;
-    let named = (&denial.consumer_key, denial.proven, &*denial.signature_method);
-    assert_eq!((&*denial.reason, named), ("parameter_absent", (&printer.consumer_key, false, "HMAC-SHA1")));
+    let named = (
+        &denial.consumer_key,
+        denial.proven,
+        &*denial.signature_method,
+    );
+    assert_eq!(
+        (&*denial.reason, named),
+        (
+            "parameter_absent",
+            (&printer.consumer_key, false, "HMAC-SHA1")
+        )
+    );
 }
 
 /// A service that clients reach by https.
@@ -157,17 +247,31 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let countersign = Countersign::start("memory:", "http.public_url = \"https://api.example.com\"\n").await;
+        let countersign =
+            Countersign::start("memory:", "http.public_url = \"https://api.example.com\"\n").await;
         let observer = Observer::of(&countersign).await;
-        Self { countersign, observer }
+        Self {
+            countersign,
+            observer,
+        }
     }
 
     async fn consumer(&self, options: &[&str]) -> Caller {
         let callback = format!("--callback={CALLBACK}");
-        let create = ["consumer", "create", "--name=Printer", "--flow=three-legged", &callback];
+        let create = [
+            "consumer",
+            "create",
+            "--name=Printer",
+            "--flow=three-legged",
+            &callback,
+        ];
         let created = self.countersign.admin(&[&create, options].concat()).await;
         let text = |field: &str| created[field].as_str().unwrap().to_owned();
-        Caller { consumer_key: text("consumer_key"), consumer_secret: text("consumer_secret"), token: None }
+        Caller {
+            consumer_key: text("consumer_key"),
+            consumer_secret: text("consumer_secret"),
+            token: None,
+        }
     }
 
     async fn watch(&self) -> Streaming<v1::WatchDenialsResponse> {
@@ -181,12 +285,22 @@ impl World {
 
 /// A request for temporary credentials that is signed for this scheme.
 fn asking(caller: &Caller, scheme: &'static str) -> Request {
-    caller.signing().for_scheme(scheme).with("oauth_callback", CALLBACK).in_header(&requesting())
+    caller
+        .signing()
+        .for_scheme(scheme)
+        .with("oauth_callback", CALLBACK)
+        .in_header(&requesting())
 }
 
 /// The next denial that is streamed: explained, where it can be.
 async fn next(watch: &mut Streaming<v1::WatchDenialsResponse>) -> v1::Denial {
-    timeout(PATIENCE, watch.message()).await.expect("a denial").unwrap().unwrap().denial.unwrap()
+    timeout(PATIENCE, watch.message())
+        .await
+        .expect("a denial")
+        .unwrap()
+        .unwrap()
+        .denial
+        .unwrap()
 }
 
 const VERIFIER: &str = "s3cr3t-of-somebody";

@@ -16,12 +16,27 @@ async fn whatever_is_sent_gets_an_answer_that_the_description_has() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_consumer_signs_gets_an_answer_that_the_description_has() {
     // Wrong passwords are answered at once: it is not the delay that is looked at here.
-    let countersign = Countersign::start("memory:", "password.max_delay = \"0s\"\npassword.memory_kib = 64").await;
-    let consumer = ["consumer", "create", "--name=Fuzz", "--flow=three-legged", "--flow=xauth"];
+    let countersign = Countersign::start(
+        "memory:",
+        "password.max_delay = \"0s\"\npassword.memory_kib = 64",
+    )
+    .await;
+    let consumer = [
+        "consumer",
+        "create",
+        "--name=Fuzz",
+        "--flow=three-legged",
+        "--flow=xauth",
+    ];
     let consumer = countersign.admin(&consumer).await;
     let mut command = fuzz(&countersign);
-    command.args(["--include-path-regex", "_token$"]).env("SCHEMATHESIS_HOOKS", "signed_http");
-    for (name, field) in [("CONSUMER_KEY", "consumer_key"), ("CONSUMER_SECRET", "consumer_secret")] {
+    command
+        .args(["--include-path-regex", "_token$"])
+        .env("SCHEMATHESIS_HOOKS", "signed_http");
+    for (name, field) in [
+        ("CONSUMER_KEY", "consumer_key"),
+        ("CONSUMER_SECRET", "consumer_secret"),
+    ] {
         command.env(name, consumer[field].as_str().unwrap());
     }
     run(command).await;
@@ -33,9 +48,23 @@ async fn whatever_a_consumer_signs_gets_an_answer_that_the_description_has() {
 
 fn fuzz(countersign: &Countersign) -> Command {
     let mut command = Command::new("python3");
-    let packages = format!("{}:{}", installed("target/python").display(), project("tests/clients/python").display());
-    command.env("PYTHONPATH", packages).args(["-m", "schemathesis.cli", "run"]).arg(project("docs/openapi.yaml"));
-    command.args(["--url", &format!("http://{}", countersign.http), "--seed", "1", "--max-examples", "25"]);
+    let packages = format!(
+        "{}:{}",
+        installed("target/python").display(),
+        project("tests/clients/python").display()
+    );
+    command
+        .env("PYTHONPATH", packages)
+        .args(["-m", "schemathesis.cli", "run"])
+        .arg(project("docs/openapi.yaml"));
+    command.args([
+        "--url",
+        &format!("http://{}", countersign.http),
+        "--seed",
+        "1",
+        "--max-examples",
+        "25",
+    ]);
     command.args([
         "--phases",
         "coverage,fuzzing",
@@ -54,10 +83,18 @@ async fn run(mut command: Command) {
     // It leaves files where it runs.
     let directory = tempfile::tempdir().unwrap();
     command.current_dir(directory.path());
-    let output = task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let (printed, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let output = task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    let (printed, error) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     assert!(output.status.success(), "{printed}\n{error}");
-    assert!(printed.contains(" passed"), "it ran nothing:\n{printed}\n{error}");
+    assert!(
+        printed.contains(" passed"),
+        "it ran nothing:\n{printed}\n{error}"
+    );
 }
 
 /// No 5xx; status, media type, headers and body are described; what is not offered gets 405 with `Allow`.

@@ -15,20 +15,44 @@ use crate::redis::RedisServer;
 async fn wrong_passwords_at_one_instance_count_for_their_address_at_the_other() {
     let pair = Pair::start("password.address_failures = 3\npassword.free_failures = 100\n").await;
     for username in ["jane", "joe", "jill"] {
-        assert_refused(&pair.guess(&pair.one, username).await, 401, "permission_denied");
+        assert_refused(
+            &pair.guess(&pair.one, username).await,
+            401,
+            "permission_denied",
+        );
     }
-    assert_refused(&pair.guess(&pair.other, "jack").await, 429, "permission_denied");
-    assert_refused(&pair.guess(&pair.one, "jack").await, 429, "permission_denied");
+    assert_refused(
+        &pair.guess(&pair.other, "jack").await,
+        429,
+        "permission_denied",
+    );
+    assert_refused(
+        &pair.guess(&pair.one, "jack").await,
+        429,
+        "permission_denied",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_passwords_at_one_instance_delay_that_user_at_the_other_and_lock_nobody_out() {
     let pair = Pair::start("password.address_failures = 1000\npassword.free_failures = 0\n").await;
-    for (instance, least) in [(&pair.one, 250), (&pair.other, 500), (&pair.one, 1000), (&pair.other, 2000)] {
+    for (instance, least) in [
+        (&pair.one, 250),
+        (&pair.other, 500),
+        (&pair.one, 1000),
+        (&pair.other, 2000),
+    ] {
         let begin = Instant::now();
-        assert_refused(&pair.guess(instance, "jane").await, 401, "permission_denied");
+        assert_refused(
+            &pair.guess(instance, "jane").await,
+            401,
+            "permission_denied",
+        );
         let took = begin.elapsed();
-        assert!(took >= Duration::from_millis(least), "{took:?} instead of {least} ms");
+        assert!(
+            took >= Duration::from_millis(least),
+            "{took:?} instead of {least} ms"
+        );
     }
     let answer = pair.log_in(&pair.one, "jane", PASSWORD).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -62,14 +86,38 @@ impl Pair {
         let config = format!("{QUICK}{config}");
         let one = Countersign::start(&redis.url(), &config).await;
         let other = one.beside().await;
-        let app = Caller { consumer_key: "K".into(), consumer_secret: "its-own-secret-0123".into(), token: None };
-        let create = ["consumer", "create", "--name=Phone", "--consumer-key=K", "--flow=xauth"];
-        one.admin(&[&create[..], &["--consumer-secret=its-own-secret-0123"]].concat()).await;
+        let app = Caller {
+            consumer_key: "K".into(),
+            consumer_secret: "its-own-secret-0123".into(),
+            token: None,
+        };
+        let create = [
+            "consumer",
+            "create",
+            "--name=Phone",
+            "--consumer-key=K",
+            "--flow=xauth",
+        ];
+        one.admin(&[&create[..], &["--consumer-secret=its-own-secret-0123"]].concat())
+            .await;
         let password = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(password.path(), PASSWORD).unwrap();
         let file = password.path().to_str().unwrap();
-        one.admin(&["user", "create", "--username=jane", "--user-id=u-jane", "--password-file", file]).await;
-        Self { redis, one, other, app }
+        one.admin(&[
+            "user",
+            "create",
+            "--username=jane",
+            "--user-id=u-jane",
+            "--password-file",
+            file,
+        ])
+        .await;
+        Self {
+            redis,
+            one,
+            other,
+            app,
+        }
     }
 
     async fn guess(&self, at: &Countersign, username: &str) -> Response {
@@ -77,7 +125,11 @@ impl Pair {
     }
 
     async fn log_in(&self, at: &Countersign, username: &str, password: &str) -> Response {
-        self.app.password(username, password).in_form(&exchanging()).send(at.http).await
+        self.app
+            .password(username, password)
+            .in_form(&exchanging())
+            .send(at.http)
+            .await
     }
 
     /// How often each command was called by one wrong guess, but for those that the instances send by themselves, and
@@ -87,7 +139,14 @@ impl Pair {
         assert_eq!(self.guess(&self.one, username).await.status, 401);
         let mut commands = self.redis.command_counts();
         // A claim says until when only where it is the first of its second in its bucket.
-        let beside = ["config|resetstat", "info", "publish", "set", "ping", "pexpire"];
+        let beside = [
+            "config|resetstat",
+            "info",
+            "publish",
+            "set",
+            "ping",
+            "pexpire",
+        ];
         commands.retain(|name, _| !beside.contains(&name.as_str()));
         commands
     }

@@ -12,28 +12,61 @@ async fn a_name_and_a_password_are_exchanged_for_a_token() {
     let bench = Bench::start().await;
     let app = bench.consumer(&["xauth"]).await;
     bench.user("jane", "correct horse & battery").await;
-    let answer = bench.send(&app.password("jane", "correct horse & battery").in_form(&exchanging())).await;
+    let answer = bench
+        .send(
+            &app.password("jane", "correct horse & battery")
+                .in_form(&exchanging()),
+        )
+        .await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let answered = fields(&answer);
     assert_eq!(
-        (answered["user_id"].as_str(), answered["screen_name"].as_str(), answered["x_auth_expires"].as_str()),
+        (
+            answered["user_id"].as_str(),
+            answered["screen_name"].as_str(),
+            answered["x_auth_expires"].as_str()
+        ),
         ("u-jane", "jane", "0")
     );
-    let (key, token) = (ConsumerKey::new(&*app.consumer_key).unwrap(), Token::new(&*answered["oauth_token"]).unwrap());
-    let found = bench.store.credentials(&key, Some(&token)).await.unwrap().token.unwrap();
-    assert_eq!(found.secret.expose(), answered["oauth_token_secret"].as_bytes());
+    let (key, token) = (
+        ConsumerKey::new(&*app.consumer_key).unwrap(),
+        Token::new(&*answered["oauth_token"]).unwrap(),
+    );
+    let found = bench
+        .store
+        .credentials(&key, Some(&token))
+        .await
+        .unwrap()
+        .token
+        .unwrap();
+    assert_eq!(
+        found.secret.expose(),
+        answered["oauth_token_secret"].as_bytes()
+    );
 
     let json = exchanging().with("Accept", "application/json");
-    let answer = bench.send(&app.password("jane", "correct horse & battery").in_form(&json)).await;
-    assert_eq!((answer.status, &answer.json()["x_auth_expires"]), (200, &0.into()), "{answer:?}");
+    let answer = bench
+        .send(
+            &app.password("jane", "correct horse & battery")
+                .in_form(&json),
+        )
+        .await;
+    assert_eq!(
+        (answer.status, &answer.json()["x_auth_expires"]),
+        (200, &0.into()),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
 async fn x_auth_expires_says_for_how_many_seconds_a_token_is_valid() {
-    let bench = Bench::with(|config| config.issue.access_token_ttl = Some(Duration::from_secs(3600))).await;
+    let bench =
+        Bench::with(|config| config.issue.access_token_ttl = Some(Duration::from_secs(3600))).await;
     let app = bench.consumer(&["xauth"]).await;
     bench.user("jane", "correct horse").await;
-    let answer = bench.send(&app.password("jane", "correct horse").in_form(&exchanging())).await;
+    let answer = bench
+        .send(&app.password("jane", "correct horse").in_form(&exchanging()))
+        .await;
     assert_eq!(fields(&answer)["x_auth_expires"], "3600");
 }
 
@@ -42,8 +75,15 @@ async fn an_unknown_user_and_a_wrong_password_get_the_same_answer() {
     let bench = Bench::start().await;
     let app = bench.consumer(&["xauth"]).await;
     bench.user("jane", "correct horse").await;
-    let wrong = bench.send(&app.password("jane", "wrong horse").in_form(&exchanging())).await;
-    let unknown = bench.send(&app.password("nobody", "correct horse").in_form(&exchanging())).await;
+    let wrong = bench
+        .send(&app.password("jane", "wrong horse").in_form(&exchanging()))
+        .await;
+    let unknown = bench
+        .send(
+            &app.password("nobody", "correct horse")
+                .in_form(&exchanging()),
+        )
+        .await;
     assert_refused(&wrong, 401, "permission_denied");
     assert_eq!(told(&wrong), told(&unknown));
     assert!(!bench.counted("access_token", "issue", "ok"));
@@ -54,7 +94,13 @@ async fn a_consumer_without_the_flow_may_not_ask_for_passwords() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["two-legged", "three-legged"]).await;
     bench.user("jane", "correct horse").await;
-    let answer = bench.send(&printer.password("jane", "correct horse").in_form(&exchanging())).await;
+    let answer = bench
+        .send(
+            &printer
+                .password("jane", "correct horse")
+                .in_form(&exchanging()),
+        )
+        .await;
     assert_refused(&answer, 403, "permission_denied");
 }
 
@@ -63,12 +109,23 @@ async fn a_password_is_not_looked_at_before_the_consumer_is_proven() {
     let bench = Bench::with(|config| config.password.address_failures = 1).await;
     let app = bench.consumer(&["xauth"]).await;
     bench.user("jane", "correct horse").await;
-    let stranger = crate::caller::Caller { consumer_secret: "guessed".to_owned(), ..app.clone() };
+    let stranger = crate::caller::Caller {
+        consumer_secret: "guessed".to_owned(),
+        ..app.clone()
+    };
     for _ in 0..3 {
-        let answer = bench.send(&stranger.password("jane", "wrong").in_form(&exchanging())).await;
+        let answer = bench
+            .send(&stranger.password("jane", "wrong").in_form(&exchanging()))
+            .await;
         assert_refused(&answer, 401, "signature_invalid");
     }
-    assert_eq!(bench.send(&app.password("jane", "correct horse").in_form(&exchanging())).await.status, 200);
+    assert_eq!(
+        bench
+            .send(&app.password("jane", "correct horse").in_form(&exchanging()))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -82,7 +139,11 @@ async fn who_guesses_too_often_is_told_when_to_try_again() {
     bench.user("jane", "correct horse").await;
     let mut last = None;
     for _ in 0..4 {
-        last = Some(bench.send(&app.password("jane", "wrong").in_form(&exchanging())).await);
+        last = Some(
+            bench
+                .send(&app.password("jane", "wrong").in_form(&exchanging()))
+                .await,
+        );
     }
     let last = last.unwrap();
     assert_refused(&last, 429, "permission_denied");
@@ -98,7 +159,12 @@ async fn who_forges_x_forwarded_for_guesses_no_more_than_others() {
     let mut statuses = Vec::new();
     for host in 0..4 {
         let from = exchanging().with("X-Forwarded-For", &format!("198.51.100.{host}"));
-        statuses.push(bench.send(&app.password("jane", "wrong").in_form(&from)).await.status);
+        statuses.push(
+            bench
+                .send(&app.password("jane", "wrong").in_form(&from))
+                .await
+                .status,
+        );
     }
     assert_eq!(statuses[3], 429, "{statuses:?}");
 }
@@ -112,7 +178,8 @@ async fn behind_a_trusted_proxy_addresses_are_limited_apart() {
     let bench = bench.await;
     let app = bench.consumer(&["xauth"]).await;
     bench.user("jane", "correct horse").await;
-    let from = |address: &str| exchanging().with("X-Forwarded-For", &format!("203.0.113.1, {address}"));
+    let from =
+        |address: &str| exchanging().with("X-Forwarded-For", &format!("203.0.113.1, {address}"));
     let guess = |request: Request| app.password("jane", "wrong").in_form(&request);
     let mut statuses = Vec::new();
     for _ in 0..4 {
@@ -127,10 +194,25 @@ async fn scopes_can_be_asked_for() {
     let bench = Bench::start().await;
     let app = bench.consumer(&["xauth"]).await;
     bench.user("jane", "correct horse").await;
-    let answer = bench.send(&app.password("jane", "correct horse").with("scope", "write").in_form(&exchanging())).await;
+    let answer = bench
+        .send(
+            &app.password("jane", "correct horse")
+                .with("scope", "write")
+                .in_form(&exchanging()),
+        )
+        .await;
     let token = Token::new(&*fields(&answer)["oauth_token"]).unwrap();
-    assert_eq!(bench.issuer.token(&token).await.unwrap().scopes.to_string(), "write");
-    let answer = bench.send(&app.password("jane", "correct horse").with("scope", "admin").in_form(&exchanging())).await;
+    assert_eq!(
+        bench.issuer.token(&token).await.unwrap().scopes.to_string(),
+        "write"
+    );
+    let answer = bench
+        .send(
+            &app.password("jane", "correct horse")
+                .with("scope", "admin")
+                .in_form(&exchanging()),
+        )
+        .await;
     assert_refused(&answer, 400, "parameter_rejected");
 }
 
@@ -138,9 +220,15 @@ async fn scopes_can_be_asked_for() {
 async fn a_mode_that_there_is_not_is_told_the_one_there_is() {
     let bench = Bench::start().await;
     let app = bench.consumer(&["xauth"]).await;
-    let asking = app.signing().with("x_auth_mode", "reverse_auth").in_form(&exchanging());
+    let asking = app
+        .signing()
+        .with("x_auth_mode", "reverse_auth")
+        .in_form(&exchanging());
     let answer = bench.refuses(&asking, 400, "parameter_rejected").await;
-    assert_eq!(answer.json()["detail"], "The one x_auth_mode there is is client_auth");
+    assert_eq!(
+        answer.json()["detail"],
+        "The one x_auth_mode there is is client_auth"
+    );
 }
 
 /// What tells two refusals apart.

@@ -18,21 +18,31 @@ async fn temporary_credentials_are_given_wherever_the_parameters_stand() {
     let printer = bench.consumer(&["three-legged"]).await;
     let signing = || printer.signing().with("oauth_callback", CALLBACK);
     for request in [
-        signing().in_header(&Request::new("POST", "/oauth/request_token").with("Content-Length", "0")),
+        signing()
+            .in_header(&Request::new("POST", "/oauth/request_token").with("Content-Length", "0")),
         signing().in_query(&requesting()),
         signing().in_form(&requesting()),
-        signing().with_method("HMAC-SHA256").in_header(&requesting()),
+        signing()
+            .with_method("HMAC-SHA256")
+            .in_header(&requesting()),
     ] {
         let answer = bench.send(&request).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let fields = fields(&answer);
         assert_eq!(
             fields.keys().collect::<Vec<_>>(),
-            ["oauth_callback_confirmed", "oauth_token", "oauth_token_secret"]
+            [
+                "oauth_callback_confirmed",
+                "oauth_token",
+                "oauth_token_secret"
+            ]
         );
         assert_eq!(fields["oauth_callback_confirmed"], "true");
         assert!(fields["oauth_token_secret"].len() >= 32);
-        assert_eq!((answer.header("cache-control"), answer.header("pragma")), (Some("no-store"), Some("no-cache")));
+        assert_eq!(
+            (answer.header("cache-control"), answer.header("pragma")),
+            (Some("no-store"), Some("no-cache"))
+        );
     }
 }
 
@@ -40,21 +50,39 @@ async fn temporary_credentials_are_given_wherever_the_parameters_stand() {
 #[tokio::test]
 async fn the_query_is_signed_whatever_compat_profile_the_consumer_has() {
     let bench = Bench::start().await;
-    let printer = bench.consumer_with(&["three-legged"], &["ignore-query-on-post"]).await;
-    let signed = || printer.signing().with("oauth_callback", CALLBACK).in_header(&requesting());
+    let printer = bench
+        .consumer_with(&["three-legged"], &["ignore-query-on-post"])
+        .await;
+    let signed = || {
+        printer
+            .signing()
+            .with("oauth_callback", CALLBACK)
+            .in_header(&requesting())
+    };
     assert_eq!(bench.send(&signed()).await.status, 200);
     let target = format!("{}?scope=read", requesting().target);
-    assert_eq!(bench.send(&Request { target, ..signed() }).await.status, 401);
+    assert_eq!(
+        bench.send(&Request { target, ..signed() }).await.status,
+        401
+    );
 }
 
 /// A plus in a query is a space when it is read here.
 #[tokio::test]
 async fn what_is_asked_for_is_signed_as_it_is_read_whatever_compat_profile_the_consumer_has() {
     let bench = Bench::start().await;
-    let printer = bench.consumer_with(&["three-legged"], &["plus-literal"]).await;
+    let printer = bench
+        .consumer_with(&["three-legged"], &["plus-literal"])
+        .await;
     let asked = Request::form("POST", "/oauth/request_token?scope=read%2Bwrite", "");
-    let signed = printer.signing().with("oauth_callback", CALLBACK).in_header(&asked);
-    let sent = Request { target: signed.target.replace("%2B", "+"), ..signed };
+    let signed = printer
+        .signing()
+        .with("oauth_callback", CALLBACK)
+        .in_header(&asked);
+    let sent = Request {
+        target: signed.target.replace("%2B", "+"),
+        ..signed
+    };
     bench.refuses(&sent, 401, "signature_invalid").await;
 }
 
@@ -63,18 +91,43 @@ async fn who_would_rather_have_json_gets_it() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     let request = requesting().with("Accept", "application/json");
-    let answer = bench.send(&printer.signing().with("oauth_callback", "oob").in_header(&request)).await;
-    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    let answer = bench
+        .send(
+            &printer
+                .signing()
+                .with("oauth_callback", "oob")
+                .in_header(&request),
+        )
+        .await;
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, Some("application/json"))
+    );
     assert_eq!(answer.json()["oauth_callback_confirmed"], true);
-    assert!(answer.json()["oauth_token"].as_str().is_some_and(|token| !token.is_empty()));
+    assert!(
+        answer.json()["oauth_token"]
+            .as_str()
+            .is_some_and(|token| !token.is_empty())
+    );
     let request = requesting().with("Accept", "*/*");
-    fields(&bench.send(&printer.signing().with("oauth_callback", "oob").in_header(&request)).await);
+    fields(
+        &bench
+            .send(
+                &printer
+                    .signing()
+                    .with("oauth_callback", "oob")
+                    .in_header(&request),
+            )
+            .await,
+    );
 }
 
 #[tokio::test]
 async fn a_denial_is_a_form_for_who_asks_for_forms() {
     let bench = Bench::start().await;
-    let answer = bench.send(&requesting().with("Accept", "application/x-www-form-urlencoded")).await;
+    let answer = bench
+        .send(&requesting().with("Accept", "application/x-www-form-urlencoded"))
+        .await;
     assert_eq!(answer.status, 401);
     assert_eq!(fields(&answer)["oauth_problem"], "parameter_absent");
 }
@@ -84,14 +137,24 @@ async fn a_consumer_that_may_not_sign_without_a_token_may_ask_for_one() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     bench.asks(&printer).await;
-    assert!(bench.counted("request_token", "issue", "ok"), "{}", bench.metrics.render());
+    assert!(
+        bench.counted("request_token", "issue", "ok"),
+        "{}",
+        bench.metrics.render()
+    );
 }
 
 #[tokio::test]
 async fn a_consumer_without_the_flow_gets_none() {
     let bench = Bench::start().await;
     let machine = bench.consumer(&["two-legged"]).await;
-    bench.refuses(&asking(&machine).in_header(&requesting()), 403, "permission_denied").await;
+    bench
+        .refuses(
+            &asking(&machine).in_header(&requesting()),
+            403,
+            "permission_denied",
+        )
+        .await;
     assert!(bench.counted("request_token", "deny", "flow_not_allowed"));
 }
 
@@ -99,16 +162,34 @@ async fn a_consumer_without_the_flow_gets_none() {
 async fn until_the_signature_is_proven_every_cause_gets_one_answer() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
-    let unknown = Caller { consumer_key: "nobody".to_owned(), ..printer.clone() };
-    let wrong = Caller { consumer_secret: "guessed".to_owned(), ..printer.clone() };
-    let disabled = Caller { consumer_secret: "guessed".to_owned(), ..bench.consumer(&["three-legged"]).await };
+    let unknown = Caller {
+        consumer_key: "nobody".to_owned(),
+        ..printer.clone()
+    };
+    let wrong = Caller {
+        consumer_secret: "guessed".to_owned(),
+        ..printer.clone()
+    };
+    let disabled = Caller {
+        consumer_secret: "guessed".to_owned(),
+        ..bench.consumer(&["three-legged"]).await
+    };
     disable(&bench, &disabled).await;
     let mut answers = Vec::new();
     for caller in [&unknown, &wrong, &disabled] {
-        let answer = bench.refuses(&asking(caller).in_header(&requesting()), 401, "signature_invalid").await;
+        let answer = bench
+            .refuses(
+                &asking(caller).in_header(&requesting()),
+                401,
+                "signature_invalid",
+            )
+            .await;
         answers.push(without_id(&answer));
     }
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    assert!(
+        answers.iter().all(|answer| *answer == answers[0]),
+        "{answers:#?}"
+    );
 }
 
 #[tokio::test]
@@ -118,11 +199,19 @@ async fn what_is_proven_is_told_why_it_is_refused() {
     let request = asking(&printer).in_header(&requesting());
     assert_eq!(bench.send(&request).await.status, 200);
     bench.refuses(&request, 401, "nonce_used").await;
-    let old = asking(&printer).at(crate::caller::now() - 1000).in_header(&requesting());
+    let old = asking(&printer)
+        .at(crate::caller::now() - 1000)
+        .in_header(&requesting());
     let answer = bench.refuses(&old, 401, "timestamp_refused").await;
     assert!(answer.json()["oauth_acceptable_timestamps"].is_string());
     disable(&bench, &printer).await;
-    bench.refuses(&asking(&printer).in_header(&requesting()), 401, "consumer_key_refused").await;
+    bench
+        .refuses(
+            &asking(&printer).in_header(&requesting()),
+            401,
+            "consumer_key_refused",
+        )
+        .await;
 }
 
 #[tokio::test]
@@ -136,55 +225,107 @@ async fn a_consumer_is_told_by_its_answers_what_an_operator_lets_it_know() {
         sunset_at: Some(Some(UnixTime::from_secs(6))),
         ..ConsumerChange::default()
     };
-    bench.issuer.update_consumer(&key, &change, None, &Actor::ADMIN).await.unwrap();
-    let told = |answer: &Response| ["deprecation", "sunset"].map(|name| answer.header(name).map(str::to_owned));
+    bench
+        .issuer
+        .update_consumer(&key, &change, None, &Actor::ADMIN)
+        .await
+        .unwrap();
+    let told = |answer: &Response| {
+        ["deprecation", "sunset"].map(|name| answer.header(name).map(str::to_owned))
+    };
     let farewell = ["@5", "Thu, 01 Jan 1970 00:00:06 GMT"].map(|value| Some(value.to_owned()));
 
     let request = asking(&printer).in_header(&requesting());
     assert_eq!(told(&bench.send(&request).await), farewell);
     let replayed = bench.refuses(&request, 401, "nonce_used").await;
     assert_eq!(told(&replayed), farewell);
-    let wrong = Caller { consumer_secret: "guessed".to_owned(), ..printer };
-    let unproven = bench.refuses(&asking(&wrong).in_header(&requesting()), 401, "signature_invalid").await;
+    let wrong = Caller {
+        consumer_secret: "guessed".to_owned(),
+        ..printer
+    };
+    let unproven = bench
+        .refuses(
+            &asking(&wrong).in_header(&requesting()),
+            401,
+            "signature_invalid",
+        )
+        .await;
     assert_eq!(told(&unproven), [None, None]);
     for answer in [replayed, unproven] {
-        assert!(answer.json()["base_string"].as_str().is_some_and(|text| text.starts_with("POST&")), "{answer:?}");
+        assert!(
+            answer.json()["base_string"]
+                .as_str()
+                .is_some_and(|text| text.starts_with("POST&")),
+            "{answer:?}"
+        );
     }
     let other = bench.consumer(&["three-legged"]).await;
     let request = asking(&other).in_header(&requesting());
     assert_eq!(told(&bench.send(&request).await), [None, None]);
-    assert_eq!(bench.refuses(&request, 401, "nonce_used").await.json().get("base_string"), None);
+    assert_eq!(
+        bench
+            .refuses(&request, 401, "nonce_used")
+            .await
+            .json()
+            .get("base_string"),
+        None
+    );
 }
 
 #[tokio::test]
 async fn a_refused_request_writes_nothing() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
-    let wrong = Caller { consumer_secret: "guessed".to_owned(), ..printer.clone() };
+    let wrong = Caller {
+        consumer_secret: "guessed".to_owned(),
+        ..printer.clone()
+    };
     let signing = asking(&printer);
     let request = signing.in_header(&requesting());
-    let forged = request
-        .clone()
-        .with_changed("Authorization", |header| header.replace("oauth_signature=\"", "oauth_signature=\"A"));
+    let forged = request.clone().with_changed("Authorization", |header| {
+        header.replace("oauth_signature=\"", "oauth_signature=\"A")
+    });
     for request in [asking(&wrong).in_header(&requesting()), forged] {
         assert_eq!(bench.send(&request).await.status, 401);
     }
-    assert_eq!(bench.send(&request).await.status, 200, "the nonce was not claimed by somebody who proved nothing");
+    assert_eq!(
+        bench.send(&request).await.status,
+        200,
+        "the nonce was not claimed by somebody who proved nothing"
+    );
 }
 
 #[tokio::test]
 async fn a_callback_is_needed_and_has_to_be_the_consumers() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
-    let answer = bench.refuses(&printer.signing().in_header(&requesting()), 400, "parameter_absent").await;
+    let answer = bench
+        .refuses(
+            &printer.signing().in_header(&requesting()),
+            400,
+            "parameter_absent",
+        )
+        .await;
     assert_names(&answer, "oauth_parameters_absent", "oauth_callback");
-    for wrong in
-        ["https://evil.example/", "/relative", "javascript:alert(1)", "https://printer.example.com@evil.example/"]
-    {
-        let request = printer.signing().with("oauth_callback", wrong).in_header(&requesting());
+    for wrong in [
+        "https://evil.example/",
+        "/relative",
+        "javascript:alert(1)",
+        "https://printer.example.com@evil.example/",
+    ] {
+        let request = printer
+            .signing()
+            .with("oauth_callback", wrong)
+            .in_header(&requesting());
         let answer = bench.refuses(&request, 400, "parameter_rejected").await;
         assert_names(&answer, "oauth_parameters_rejected", "oauth_callback");
-        assert!(answer.json()["detail"].as_str().unwrap().starts_with("oauth_callback "), "{answer:?}");
+        assert!(
+            answer.json()["detail"]
+                .as_str()
+                .unwrap()
+                .starts_with("oauth_callback "),
+            "{answer:?}"
+        );
     }
 }
 
@@ -192,19 +333,26 @@ async fn a_callback_is_needed_and_has_to_be_the_consumers() {
 async fn scopes_can_be_asked_for_and_are_the_consumers() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
-    let asked = printer.signing().with("oauth_callback", "oob").in_header(&Request::form(
-        "POST",
-        "/oauth/request_token",
-        "scope=read",
-    ));
+    let asked = printer
+        .signing()
+        .with("oauth_callback", "oob")
+        .in_header(&Request::form("POST", "/oauth/request_token", "scope=read"));
     let alice = printer.with_token_of(&bench.send(&asked).await);
-    let token = bench.store.request_token(&super::bench::name(&alice)).await.unwrap().unwrap();
+    let token = bench
+        .store
+        .request_token(&super::bench::name(&alice))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(token.scopes.to_string(), "read");
-    let asked = printer.signing().with("oauth_callback", "oob").in_header(&Request::form(
-        "POST",
-        "/oauth/request_token",
-        "scope=read+admin",
-    ));
+    let asked = printer
+        .signing()
+        .with("oauth_callback", "oob")
+        .in_header(&Request::form(
+            "POST",
+            "/oauth/request_token",
+            "scope=read+admin",
+        ));
     let answer = bench.refuses(&asked, 400, "parameter_rejected").await;
     assert_names(&answer, "oauth_parameters_rejected", "scope");
 }
@@ -215,8 +363,14 @@ async fn credentials_are_given_for_a_post_alone() {
     let printer = bench.consumer(&["three-legged"]).await;
     for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "post"] {
         for path in ["/oauth/request_token", "/oauth/access_token"] {
-            let answer = bench.send(&asking(&printer).in_header(&Request::new(method, path))).await;
-            assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")), "{method} {path}");
+            let answer = bench
+                .send(&asking(&printer).in_header(&Request::new(method, path)))
+                .await;
+            assert_eq!(
+                (answer.status, answer.header("allow")),
+                (405, Some("POST")),
+                "{method} {path}"
+            );
         }
     }
 }
@@ -229,15 +383,24 @@ async fn an_operator_may_allow_get() {
     fields(&bench.send(&asking(&printer).in_header(&get)).await);
     fields(&bench.send(&asking(&printer).in_query(&get)).await);
     for method in ["HEAD", "OPTIONS"] {
-        let answer = bench.send(&asking(&printer).in_header(&Request::new(method, "/oauth/request_token"))).await;
-        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, POST")), "{method}");
+        let answer = bench
+            .send(&asking(&printer).in_header(&Request::new(method, "/oauth/request_token")))
+            .await;
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (405, Some("GET, POST")),
+            "{method}"
+        );
     }
 }
 
 #[tokio::test]
 async fn the_public_url_is_what_consumers_sign() {
-    let public =
-        Origin { scheme: Scheme::Https, authority: "oauth.example.com".to_owned(), path_prefix: "/partner".to_owned() };
+    let public = Origin {
+        scheme: Scheme::Https,
+        authority: "oauth.example.com".to_owned(),
+        path_prefix: "/partner".to_owned(),
+    };
     let bench = Bench::with(|config| config.http.public_url = Some(public)).await;
     let printer = bench.consumer(&["three-legged"]).await;
     let mut seen = requesting();
@@ -245,21 +408,42 @@ async fn the_public_url_is_what_consumers_sign() {
     let seen = seen.with_changed("Host", |_| "oauth.example.com".to_owned());
     let header = asking(&printer).for_scheme("https").in_header(&seen);
     let header = header.header("Authorization").unwrap();
-    assert_eq!(bench.send(&requesting().with("Authorization", header)).await.status, 200);
-    bench.refuses(&asking(&printer).in_header(&requesting()), 401, "signature_invalid").await;
+    assert_eq!(
+        bench
+            .send(&requesting().with("Authorization", header))
+            .await
+            .status,
+        200
+    );
+    bench
+        .refuses(
+            &asking(&printer).in_header(&requesting()),
+            401,
+            "signature_invalid",
+        )
+        .await;
 }
 
 #[tokio::test]
 async fn plaintext_needs_an_https_url_that_the_operator_configured() {
     let bench = Bench::start().await;
     let plain = plaintext(&bench).await;
-    let request = asking(&plain).with_method("PLAINTEXT").in_header(&requesting());
-    bench.refuses(&request, 400, "signature_method_rejected").await;
-    let public =
-        Origin { scheme: Scheme::Https, authority: "oauth.example.com".to_owned(), path_prefix: String::new() };
+    let request = asking(&plain)
+        .with_method("PLAINTEXT")
+        .in_header(&requesting());
+    bench
+        .refuses(&request, 400, "signature_method_rejected")
+        .await;
+    let public = Origin {
+        scheme: Scheme::Https,
+        authority: "oauth.example.com".to_owned(),
+        path_prefix: String::new(),
+    };
     let bench = Bench::with(|config| config.http.public_url = Some(public)).await;
     let plain = plaintext(&bench).await;
-    let request = asking(&plain).with_method("PLAINTEXT").in_header(&requesting());
+    let request = asking(&plain)
+        .with_method("PLAINTEXT")
+        .in_header(&requesting());
     assert_eq!(bench.send(&request).await.status, 200);
     bench.refuses(&request, 401, "nonce_used").await;
 }
@@ -271,7 +455,11 @@ async fn temporary_credentials_are_not_accepted_where_a_token_is() {
     let temporary = bench.asks(&printer).await;
     bench.allows(&temporary).await;
     let key = ConsumerKey::new(&*printer.consumer_key).unwrap();
-    let found = bench.store.credentials(&key, Some(&super::bench::name(&temporary))).await.unwrap();
+    let found = bench
+        .store
+        .credentials(&key, Some(&super::bench::name(&temporary)))
+        .await
+        .unwrap();
     assert!(found.consumer.is_some() && found.token.is_none());
 }
 
@@ -290,7 +478,11 @@ fn asking(caller: &Caller) -> Signing {
 
 async fn disable(bench: &Bench, caller: &Caller) {
     let key = ConsumerKey::new(&*caller.consumer_key).unwrap();
-    bench.issuer.set_consumer_status(&key, ConsumerStatus::Disabled, &Actor::ADMIN).await.unwrap();
+    bench
+        .issuer
+        .set_consumer_status(&key, ConsumerStatus::Disabled, &Actor::ADMIN)
+        .await
+        .unwrap();
 }
 
 async fn plaintext(bench: &Bench) -> Caller {
@@ -301,14 +493,28 @@ async fn plaintext(bench: &Bench) -> Caller {
         signature_methods: vec!["PLAINTEXT".to_owned()],
         ..ConsumerDraft::default()
     };
-    let consumer = bench.issuer.create_consumer(&draft, &Actor::ADMIN).await.unwrap().record;
+    let consumer = bench
+        .issuer
+        .create_consumer(&draft, &Actor::ADMIN)
+        .await
+        .unwrap()
+        .record;
     let consumer_key = consumer.key.as_str().to_owned();
-    Caller { consumer_key, consumer_secret: "kd94hf93k423kf44".to_owned(), token: None }
+    Caller {
+        consumer_key,
+        consumer_secret: "kd94hf93k423kf44".to_owned(),
+        token: None,
+    }
 }
 
 /// Everything of an answer that somebody could tell two by.
 fn without_id(answer: &Response) -> (u16, Vec<(String, String)>, String) {
     let id = answer.json()["decision_id"].as_str().unwrap().to_owned();
-    let headers = answer.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("date")).cloned().collect();
+    let headers = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("date"))
+        .cloned()
+        .collect();
     (answer.status, headers, answer.body.replace(&id, "ID"))
 }

@@ -25,7 +25,11 @@ async fn a_request_without_exactly_one_host_is_refused() {
 async fn a_target_that_is_not_a_path_is_refused() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
-    for target in ["http://api.example.com/oauth/request_token", "http://evil.example/oauth/request_token", "*"] {
+    for target in [
+        "http://api.example.com/oauth/request_token",
+        "http://evil.example/oauth/request_token",
+        "*",
+    ] {
         let mut request = asking(&printer);
         target.clone_into(&mut request.target);
         assert_eq!(bench.send(&request).await.status, 400, "{target}");
@@ -36,7 +40,11 @@ async fn a_target_that_is_not_a_path_is_refused() {
 async fn http_1_0_needs_a_host_too() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
-    let old = |request: &Request| String::from_utf8(request.to_bytes()).unwrap().replace("HTTP/1.1", "HTTP/1.0");
+    let old = |request: &Request| {
+        String::from_utf8(request.to_bytes())
+            .unwrap()
+            .replace("HTTP/1.1", "HTTP/1.0")
+    };
     let request = asking(&printer);
     let without = old(&request).replace("Host: api.example.com\r\n", "");
     assert_eq!(raw(&bench, &without).await.status, 400);
@@ -47,7 +55,10 @@ async fn http_1_0_needs_a_host_too() {
 async fn a_body_of_two_lengths_is_refused() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
-    let request = printer.signing().with("oauth_callback", CALLBACK).in_form(&requesting());
+    let request = printer
+        .signing()
+        .with("oauth_callback", CALLBACK)
+        .in_form(&requesting());
     let other = request.clone().with("Content-Length", "3");
     assert_eq!(bench.send(&other).await.status, 400);
 }
@@ -56,8 +67,19 @@ async fn a_body_of_two_lengths_is_refused() {
 async fn a_body_in_an_encoding_that_is_not_undone_is_refused() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
-    for (encoding, status) in [("gzip, chunked", 400), ("identity, chunked", 400), ("Chunked", 200)] {
-        assert_eq!(bench.send(&chunked(&asking(&printer), encoding)).await.status, status, "{encoding}");
+    for (encoding, status) in [
+        ("gzip, chunked", 400),
+        ("identity, chunked", 400),
+        ("Chunked", 200),
+    ] {
+        assert_eq!(
+            bench
+                .send(&chunked(&asking(&printer), encoding))
+                .await
+                .status,
+            status,
+            "{encoding}"
+        );
     }
 }
 
@@ -78,15 +100,25 @@ async fn nothing_is_read_behind_a_body_that_another_may_have_read_by_its_length(
         assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
     }
     let whole = kept_open(&asking(&printer)) + &hidden;
-    let answers = exchange(bench.address, whole.as_bytes()).await.escape_ascii().to_string();
-    assert_eq!(answers.matches("HTTP/1.1 ").count(), 2, "otherwise connections are kept: {answers}");
+    let answers = exchange(bench.address, whole.as_bytes())
+        .await
+        .escape_ascii()
+        .to_string();
+    assert_eq!(
+        answers.matches("HTTP/1.1 ").count(),
+        2,
+        "otherwise connections are kept: {answers}"
+    );
 }
 
 #[tokio::test]
 async fn half_a_body_gives_nothing() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
-    let request = printer.signing().with("oauth_callback", CALLBACK).in_form(&requesting());
+    let request = printer
+        .signing()
+        .with("oauth_callback", CALLBACK)
+        .in_form(&requesting());
     let length = request.body.len();
     let promised = request.with_changed("Content-Length", |_| (length + 5).to_string());
     {
@@ -96,7 +128,11 @@ async fn half_a_body_gives_nothing() {
         stream.shutdown().await.unwrap();
         let mut answer = Vec::new();
         let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer).await;
-        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", answer.escape_ascii());
+        assert!(
+            !answer.starts_with(b"HTTP/1.1 200"),
+            "{}",
+            answer.escape_ascii()
+        );
     }
     assert!(!bench.counted("request_token", "issue", "ok"));
 }
@@ -124,7 +160,12 @@ async fn every_answer_has_the_headers_that_keep_browsers_out() {
         ] {
             assert_eq!(answer.header(name), Some(value), "{status}");
         }
-        assert!(answer.header("content-security-policy").unwrap().contains("default-src 'none'"));
+        assert!(
+            answer
+                .header("content-security-policy")
+                .unwrap()
+                .contains("default-src 'none'")
+        );
     }
 }
 
@@ -132,20 +173,41 @@ async fn every_answer_has_the_headers_that_keep_browsers_out() {
 async fn a_store_that_is_gone_is_our_failure_and_no_denial() {
     let redis = RedisServer::start();
     let countersign = Countersign::start(&redis.url(), "").await;
-    let consumer = countersign.admin(&["consumer", "create", "--name=Printer"]).await;
+    let consumer = countersign
+        .admin(&["consumer", "create", "--name=Printer"])
+        .await;
     let text = |field: &str| consumer[field].as_str().unwrap().to_owned();
-    let printer = Caller { consumer_key: text("consumer_key"), consumer_secret: text("consumer_secret"), token: None };
-    let asking = || printer.signing().with("oauth_callback", "oob").in_header(&requesting());
+    let printer = Caller {
+        consumer_key: text("consumer_key"),
+        consumer_secret: text("consumer_secret"),
+        token: None,
+    };
+    let asking = || {
+        printer
+            .signing()
+            .with("oauth_callback", "oob")
+            .in_header(&requesting())
+    };
     assert_eq!(asking().send(countersign.http).await.status, 200);
     drop(redis);
     let answer = asking().send(countersign.http).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (503, Some("1")),
+        "{answer:?}"
+    );
     assert_eq!(answer.header("www-authenticate"), None);
-    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json")
+    );
 }
 
 fn asking(caller: &Caller) -> Request {
-    caller.signing().with("oauth_callback", CALLBACK).in_header(&requesting())
+    caller
+        .signing()
+        .with("oauth_callback", CALLBACK)
+        .in_header(&requesting())
 }
 
 /// The same with an empty body, in chunks.
@@ -157,6 +219,10 @@ fn chunked(request: &Request, encoding: &str) -> Request {
 }
 
 async fn raw(bench: &Bench, text: &str) -> Response {
-    let answer = tokio::time::timeout(Duration::from_secs(30), exchange(bench.address, text.as_bytes())).await;
+    let answer = tokio::time::timeout(
+        Duration::from_secs(30),
+        exchange(bench.address, text.as_bytes()),
+    )
+    .await;
     Response::parse(&answer.unwrap())
 }

@@ -10,9 +10,16 @@ use crate::oauth::{RsaPublicKey, SignatureMethod};
 use crate::server::api::v1;
 
 /// What a CreateConsumer asks for.
-pub(in super::super) fn consumer_draft(request: v1::CreateConsumerRequest) -> Result<ConsumerDraft, Violations> {
-    let v1::CreateConsumerRequest { consumer, consumer_secret, no_shared_secret, allow_existing, validate_only } =
-        request;
+pub(in super::super) fn consumer_draft(
+    request: v1::CreateConsumerRequest,
+) -> Result<ConsumerDraft, Violations> {
+    let v1::CreateConsumerRequest {
+        consumer,
+        consumer_secret,
+        no_shared_secret,
+        allow_existing,
+        validate_only,
+    } = request;
     let v1::Consumer {
         consumer_key,
         name,
@@ -95,25 +102,41 @@ pub(in super::super) fn consumer_message(consumer: &Consumer) -> v1::Consumer {
         app_url: app_url.clone(),
         verified: *verified,
         status: consumer_status(*status).into(),
-        signature_methods: signature_methods.iter().map(SignatureMethod::to_string).collect(),
-        flows: flows.iter().map(|flow: &Flow| flow.name().to_owned()).collect(),
+        signature_methods: signature_methods
+            .iter()
+            .map(SignatureMethod::to_string)
+            .collect(),
+        flows: flows
+            .iter()
+            .map(|flow: &Flow| flow.name().to_owned())
+            .collect(),
         callbacks: callbacks.clone(),
         scopes: texts(scopes),
         rsa_public_keys: rsa_public_keys.iter().map(rsa_public_key).collect(),
-        compat_profiles: compat.iter().map(|profile| profile.name().to_owned()).collect(),
+        compat_profiles: compat
+            .iter()
+            .map(|profile| profile.name().to_owned())
+            .collect(),
         secret_count: count(secrets.len()),
         create_time: Some(timestamp(*created_at)),
         update_time: Some(timestamp(*updated_at)),
         etag: etag(*generation, *revision),
-        previous_secret_expire_time: secrets.get(1).and_then(|older| older.expires_at).map(timestamp),
-        deny_detail: deny_detail.map(|detail| detail.name().to_owned()).unwrap_or_default(),
+        previous_secret_expire_time: secrets
+            .get(1)
+            .and_then(|older| older.expires_at)
+            .map(timestamp),
+        deny_detail: deny_detail
+            .map(|detail| detail.name().to_owned())
+            .unwrap_or_default(),
         deprecated_at: deprecated_at.map(timestamp),
         sunset_at: sunset_at.map(timestamp),
     }
 }
 
 fn time(field: &str, time: Option<Timestamp>) -> Result<Option<UnixTime>, Violations> {
-    time.map(unix_time).transpose().map_err(|problem| Violations::of(field, problem))
+    time.map(unix_time)
+        .transpose()
+        .map_err(|problem| Violations::of(field, problem))
 }
 
 const fn consumer_status(status: ConsumerStatus) -> v1::ConsumerStatus {
@@ -125,7 +148,11 @@ const fn consumer_status(status: ConsumerStatus) -> v1::ConsumerStatus {
 
 fn rsa_public_key(key: &RsaPublicKey) -> v1::RsaPublicKey {
     let pem = key.to_pem();
-    v1::RsaPublicKey { bits: count(key.bits()), fingerprint: key.fingerprint(), pem }
+    v1::RsaPublicKey {
+        bits: count(key.bits()),
+        fingerprint: key.fingerprint(),
+        pem,
+    }
 }
 
 #[cfg(test)]
@@ -140,13 +167,39 @@ mod tests {
 
     #[test]
     fn a_time_that_is_none_is_named() {
-        let none = Some(Timestamp { seconds: 5, nanos: -1 });
+        let none = Some(Timestamp {
+            seconds: 5,
+            nanos: -1,
+        });
         for (field, consumer) in [
-            ("consumer.deprecated_at", v1::Consumer { deprecated_at: none, ..v1::Consumer::default() }),
-            ("consumer.sunset_at", v1::Consumer { sunset_at: none, ..v1::Consumer::default() }),
+            (
+                "consumer.deprecated_at",
+                v1::Consumer {
+                    deprecated_at: none,
+                    ..v1::Consumer::default()
+                },
+            ),
+            (
+                "consumer.sunset_at",
+                v1::Consumer {
+                    sunset_at: none,
+                    ..v1::Consumer::default()
+                },
+            ),
         ] {
-            let request = v1::CreateConsumerRequest { consumer: Some(consumer), ..Default::default() };
-            assert_eq!(consumer_draft(request).unwrap_err().iter().next().unwrap().field, field);
+            let request = v1::CreateConsumerRequest {
+                consumer: Some(consumer),
+                ..Default::default()
+            };
+            assert_eq!(
+                consumer_draft(request)
+                    .unwrap_err()
+                    .iter()
+                    .next()
+                    .unwrap()
+                    .field,
+                field
+            );
         }
     }
 }

@@ -25,19 +25,30 @@ pub(in super::super) fn denial_message(denial: Denial) -> v1::Denial {
     let causes = explanation.words().map(str::to_owned).collect();
     let remedy = explanation.remedy().to_owned();
     let (base_string, diagnosis) = match explanation {
-        Explanation::NotSought | Explanation::Pending | Explanation::Skipped => (String::new(), None),
+        Explanation::NotSought | Explanation::Pending | Explanation::Skipped => {
+            (String::new(), None)
+        }
         Explanation::NotFound { base_string } => (base_string.into_string(), None),
-        Explanation::Found(mut diagnosis) => (std::mem::take(&mut diagnosis.base_string), Some(diagnosis)),
+        Explanation::Found(mut diagnosis) => {
+            (std::mem::take(&mut diagnosis.base_string), Some(diagnosis))
+        }
     };
-    let first_difference = diagnosis.as_ref().and_then(|diagnosis| diagnosis.first_difference);
-    let client_base_string = diagnosis.map(|diagnosis| diagnosis.client_base_string).unwrap_or_default();
+    let first_difference = diagnosis
+        .as_ref()
+        .and_then(|diagnosis| diagnosis.first_difference);
+    let client_base_string = diagnosis
+        .map(|diagnosis| diagnosis.client_base_string)
+        .unwrap_or_default();
     v1::Denial {
         decision_id,
         decision_time: Some(timestamp(time)),
         consumer_key,
         proven,
         reason: reason.to_owned(),
-        signature_method: signature_method.map(SignatureMethod::name).unwrap_or_default().to_owned(),
+        signature_method: signature_method
+            .map(SignatureMethod::name)
+            .unwrap_or_default()
+            .to_owned(),
         http_method: method,
         host,
         path,
@@ -59,7 +70,14 @@ const fn route_mode(mode: Mode) -> v1::RouteMode {
 
 /// What was seen of a consumer.
 pub(in super::super) fn report_message(report: &Report) -> v1::ConsumerReport {
-    let Report { consumer_key, allowed, reasons, causes, methods, last_seen } = report;
+    let Report {
+        consumer_key,
+        allowed,
+        reasons,
+        causes,
+        methods,
+        last_seen,
+    } = report;
     let methods = methods.iter();
     v1::ConsumerReport {
         consumer_key: consumer_key.clone(),
@@ -70,14 +88,24 @@ pub(in super::super) fn report_message(report: &Report) -> v1::ConsumerReport {
         reasons: counts(reasons),
         causes: counts(causes),
         signature_methods: methods
-            .map(|(method, seen)| v1::SignatureMethodCount { signature_method: method.name().to_owned(), seen: *seen })
+            .map(|(method, seen)| v1::SignatureMethodCount {
+                signature_method: method.name().to_owned(),
+                seen: *seen,
+            })
             .collect(),
         last_seen_time: (report.seen() > 0).then(|| timestamp(*last_seen)),
     }
 }
 
 fn counts(tallies: &[Tally]) -> Vec<v1::DenialCount> {
-    let count =
-        |&Tally { name, denied, would_deny }: &Tally| v1::DenialCount { name: name.to_owned(), denied, would_deny };
+    let count = |&Tally {
+                     name,
+                     denied,
+                     would_deny,
+                 }: &Tally| v1::DenialCount {
+        name: name.to_owned(),
+        denied,
+        would_deny,
+    };
     tallies.iter().map(count).collect()
 }

@@ -41,7 +41,9 @@ pub(super) fn secret(text: String) -> Option<Secret> {
 
 /// A span of time that a request names; unset is none at all.
 pub(super) fn duration(span: Option<prost_types::Duration>) -> Result<Duration, &'static str> {
-    let Some(span) = span else { return Ok(Duration::ZERO) };
+    let Some(span) = span else {
+        return Ok(Duration::ZERO);
+    };
     if !(-NANOS..=NANOS).contains(&span.nanos) {
         return Err("is no valid Duration: its nanos are out of range");
     }
@@ -52,14 +54,22 @@ pub(super) fn duration(span: Option<prost_types::Duration>) -> Result<Duration, 
 pub(super) fn unix_time(Timestamp { seconds, nanos }: Timestamp) -> Result<UnixTime, &'static str> {
     let nanos = u64::try_from(nanos).ok().filter(|_| nanos <= NANOS);
     let nanos = nanos.ok_or("is no valid Timestamp: its nanos are out of range")?;
-    Ok(UnixTime::from_secs(u64::try_from(seconds).unwrap_or_default()).plus(Duration::from_nanos(nanos)))
+    Ok(
+        UnixTime::from_secs(u64::try_from(seconds).unwrap_or_default())
+            .plus(Duration::from_nanos(nanos)),
+    )
 }
 
 /// A time as it travels.
 pub(super) fn timestamp(time: UnixTime) -> Timestamp {
     let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    let millis = time.since(UnixTime::from_secs(time.as_secs())).subsec_millis();
-    Timestamp { seconds, nanos: i32::try_from(millis * 1_000_000).unwrap_or_default() }
+    let millis = time
+        .since(UnixTime::from_secs(time.as_secs()))
+        .subsec_millis();
+    Timestamp {
+        seconds,
+        nanos: i32::try_from(millis * 1_000_000).unwrap_or_default(),
+    }
 }
 
 fn texts(scopes: &Scopes) -> Vec<String> {
@@ -80,9 +90,21 @@ mod tests {
     #[test]
     fn times_keep_their_milliseconds() {
         let time = UnixTime::from_millis(1_700_000_000_123);
-        assert_eq!(timestamp(time), Timestamp { seconds: 1_700_000_000, nanos: 123_000_000 });
+        assert_eq!(
+            timestamp(time),
+            Timestamp {
+                seconds: 1_700_000_000,
+                nanos: 123_000_000
+            }
+        );
         assert_eq!(unix_time(timestamp(time)), Ok(time));
-        assert_eq!(unix_time(Timestamp { seconds: -5, nanos: 0 }), Ok(UnixTime::from_secs(0)));
+        assert_eq!(
+            unix_time(Timestamp {
+                seconds: -5,
+                nanos: 0
+            }),
+            Ok(UnixTime::from_secs(0))
+        );
         for nanos in [-1, 1_000_000_000] {
             assert!(unix_time(Timestamp { seconds: 5, nanos }).is_err());
         }
@@ -94,7 +116,13 @@ mod tests {
         assert_eq!(duration(None), Ok(Duration::ZERO));
         assert_eq!(span(90, 500_000_000), Ok(Duration::from_millis(90_500)));
         assert_eq!(span(-1, 0), Err("must not be negative"));
-        assert_eq!(span(1, i32::MAX), Err("is no valid Duration: its nanos are out of range"));
-        assert_eq!(span(1, i32::MIN), Err("is no valid Duration: its nanos are out of range"));
+        assert_eq!(
+            span(1, i32::MAX),
+            Err("is no valid Duration: its nanos are out of range")
+        );
+        assert_eq!(
+            span(1, i32::MIN),
+            Err("is no valid Duration: its nanos are out of range")
+        );
     }
 }

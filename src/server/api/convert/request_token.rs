@@ -7,7 +7,10 @@ use crate::server::api::v1;
 
 /// Temporary credentials and who asks with them: without their secret and verifier.
 pub(in super::super) fn request_token_message(asking: &Asking) -> v1::RequestToken {
-    let Asking { request_token, consumer } = asking;
+    let Asking {
+        request_token,
+        consumer,
+    } = asking;
     let RequestToken {
         token,
         secret: _,

@@ -6,10 +6,26 @@ use crate::model::{AccessToken, Consumer, TokenState, TokenStatus};
 use crate::server::api::v1;
 
 /// What a CreateToken asks for.
-pub(in super::super) fn token_draft(request: v1::CreateTokenRequest) -> Result<TokenDraft, Violations> {
-    let v1::CreateTokenRequest { token, token_secret, ttl, allow_existing, validate_only } = request;
-    let v1::Token { token, consumer_key, user_id, scopes, expire_time, status: _, create_time: _, etag: _ } =
-        token.ok_or_else(|| Violations::of("token", "is required"))?;
+pub(in super::super) fn token_draft(
+    request: v1::CreateTokenRequest,
+) -> Result<TokenDraft, Violations> {
+    let v1::CreateTokenRequest {
+        token,
+        token_secret,
+        ttl,
+        allow_existing,
+        validate_only,
+    } = request;
+    let v1::Token {
+        token,
+        consumer_key,
+        user_id,
+        scopes,
+        expire_time,
+        status: _,
+        create_time: _,
+        etag: _,
+    } = token.ok_or_else(|| Violations::of("token", "is required"))?;
     Ok(TokenDraft {
         token: given(token),
         token_secret: secret(token_secret),
@@ -40,7 +56,10 @@ pub(in super::super) fn token_message(token: &AccessToken) -> v1::Token {
     v1::Token {
         token: token.to_string(),
         consumer_key: consumer_key.to_string(),
-        user_id: user_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+        user_id: user_id
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         scopes: texts(scopes),
         status: token_status(*status).into(),
         create_time: Some(timestamp(*created_at)),
@@ -60,16 +79,27 @@ pub(in super::super) fn shown_token_message(shown: &ShownToken) -> v1::Token {
 }
 
 /// What is known of a token, and what it is good for.
-pub(in super::super) fn introspection_message(found: &Introspection) -> v1::IntrospectTokenResponse {
+pub(in super::super) fn introspection_message(
+    found: &Introspection,
+) -> v1::IntrospectTokenResponse {
     let Introspection { token, consumer } = found;
     let inactive_reason = inactive_reason(token.as_ref(), consumer.as_ref());
-    let effective = token.as_ref().zip(consumer.as_ref()).filter(|_| inactive_reason.is_none());
+    let effective = token
+        .as_ref()
+        .zip(consumer.as_ref())
+        .filter(|_| inactive_reason.is_none());
     v1::IntrospectTokenResponse {
         active: inactive_reason.is_none(),
         inactive_reason: inactive_reason.unwrap_or_default().to_owned(),
         token: token.as_ref().map(shown_token_message),
-        consumer_id: consumer.as_ref().map(|consumer| consumer.id.to_string()).unwrap_or_default(),
-        consumer_name: consumer.as_ref().map(|consumer| consumer.name.to_string()).unwrap_or_default(),
+        consumer_id: consumer
+            .as_ref()
+            .map(|consumer| consumer.id.to_string())
+            .unwrap_or_default(),
+        consumer_name: consumer
+            .as_ref()
+            .map(|consumer| consumer.name.to_string())
+            .unwrap_or_default(),
         effective_scopes: effective
             .map(|(shown, consumer)| texts(&shown.token.scopes.intersection(&consumer.scopes)))
             .unwrap_or_default(),
@@ -77,9 +107,16 @@ pub(in super::super) fn introspection_message(found: &Introspection) -> v1::Intr
 }
 
 /// Why a request signed with it would be refused; what lasts is told first.
-fn inactive_reason(token: Option<&ShownToken>, consumer: Option<&Consumer>) -> Option<&'static str> {
-    let Some(ShownToken { state, .. }) = token else { return Some("unknown") };
-    let Some(consumer) = consumer else { return Some("revoked") };
+fn inactive_reason(
+    token: Option<&ShownToken>,
+    consumer: Option<&Consumer>,
+) -> Option<&'static str> {
+    let Some(ShownToken { state, .. }) = token else {
+        return Some("unknown");
+    };
+    let Some(consumer) = consumer else {
+        return Some("revoked");
+    };
     match state {
         TokenState::Revoked => Some("revoked"),
         TokenState::Expired => Some("expired"),
@@ -95,11 +132,16 @@ fn expiry(
 ) -> Result<Expiry, Violations> {
     match (expire_time, ttl) {
         (None, None) => Ok(Expiry::Never),
-        (Some(time), None) => {
-            unix_time(time).map(Expiry::At).map_err(|problem| Violations::of("token.expire_time", problem))
-        }
-        (None, Some(_)) => duration(ttl).map(Expiry::After).map_err(|problem| Violations::of("ttl", problem)),
-        (Some(_), Some(_)) => Err(Violations::of("ttl", "must be left out together with an expire_time")),
+        (Some(time), None) => unix_time(time)
+            .map(Expiry::At)
+            .map_err(|problem| Violations::of("token.expire_time", problem)),
+        (None, Some(_)) => duration(ttl)
+            .map(Expiry::After)
+            .map_err(|problem| Violations::of("ttl", problem)),
+        (Some(_), Some(_)) => Err(Violations::of(
+            "ttl",
+            "must be left out together with an expire_time",
+        )),
     }
 }
 
@@ -120,12 +162,37 @@ mod tests {
 
     #[test]
     fn a_token_expires_at_one_time_only() {
-        let (time, ttl) = (Timestamp::default(), prost_types::Duration { seconds: 1, nanos: 0 });
+        let (time, ttl) = (
+            Timestamp::default(),
+            prost_types::Duration {
+                seconds: 1,
+                nanos: 0,
+            },
+        );
         assert_eq!(expiry(None, None), Ok(Expiry::Never));
-        assert_eq!(expiry(None, Some(ttl)), Ok(Expiry::After(Duration::from_secs(1))));
+        assert_eq!(
+            expiry(None, Some(ttl)),
+            Ok(Expiry::After(Duration::from_secs(1)))
+        );
         assert!(expiry(Some(time), Some(ttl)).is_err());
-        assert!(expiry(None, Some(prost_types::Duration { seconds: -1, nanos: 0 })).is_err());
-        let refused = expiry(Some(Timestamp { seconds: 1, nanos: -1 }), None).unwrap_err();
+        assert!(
+            expiry(
+                None,
+                Some(prost_types::Duration {
+                    seconds: -1,
+                    nanos: 0
+                })
+            )
+            .is_err()
+        );
+        let refused = expiry(
+            Some(Timestamp {
+                seconds: 1,
+                nanos: -1,
+            }),
+            None,
+        )
+        .unwrap_err();
         assert_eq!(refused.iter().next().unwrap().field, "token.expire_time");
     }
 

@@ -6,19 +6,44 @@ use crate::model::{User, UserStatus};
 use crate::server::api::v1;
 
 /// What a CreateUser asks for.
-pub(in super::super) fn user_draft(request: v1::CreateUserRequest) -> Result<UserDraft, Violations> {
+pub(in super::super) fn user_draft(
+    request: v1::CreateUserRequest,
+) -> Result<UserDraft, Violations> {
     let v1::CreateUserRequest { user, password } = request;
-    let v1::User { user_id, username, status: _, has_password: _, create_time: _, update_time: _, etag: _ } =
-        user.ok_or_else(|| Violations::of("user", "is required"))?;
-    Ok(UserDraft { user_id: given(user_id), username, password: secret(password) })
+    let v1::User {
+        user_id,
+        username,
+        status: _,
+        has_password: _,
+        create_time: _,
+        update_time: _,
+        etag: _,
+    } = user.ok_or_else(|| Violations::of("user", "is required"))?;
+    Ok(UserDraft {
+        user_id: given(user_id),
+        username,
+        password: secret(password),
+    })
 }
 
 /// A user as administrators see one: without what passwords are checked with.
 pub(in super::super) fn user_message(user: &User) -> v1::User {
-    let User { id, username, password, status, generation, created_at, updated_at, revision } = user;
+    let User {
+        id,
+        username,
+        password,
+        status,
+        generation,
+        created_at,
+        updated_at,
+        revision,
+    } = user;
     v1::User {
         user_id: id.to_string(),
-        username: username.as_ref().map(ToString::to_string).unwrap_or_default(),
+        username: username
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         status: user_status(*status).into(),
         has_password: password.is_some(),
         create_time: Some(timestamp(*created_at)),

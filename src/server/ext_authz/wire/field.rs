@@ -125,15 +125,27 @@ mod tests {
 
     fn varint(bytes: &[u8]) -> Result<u64, Malformed> {
         let mut fields = Fields::of(bytes);
-        fields.varint().and_then(|value| if fields.rest.is_empty() { Ok(value) } else { Err(Malformed) })
+        fields.varint().and_then(|value| {
+            if fields.rest.is_empty() {
+                Ok(value)
+            } else {
+                Err(Malformed)
+            }
+        })
     }
 
     #[test]
     fn a_number_has_at_most_64_bits() {
         assert_eq!(varint(&[0]), Ok(0));
         assert_eq!(varint(&[0x96, 1]), Ok(150));
-        assert_eq!(varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]), Ok(u64::MAX));
-        assert_eq!(varint(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 2]), Err(Malformed));
+        assert_eq!(
+            varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]),
+            Ok(u64::MAX)
+        );
+        assert_eq!(
+            varint(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 2]),
+            Err(Malformed)
+        );
         assert_eq!(varint(&[0x80; 11]), Err(Malformed));
         assert_eq!(varint(&[0x80]), Err(Malformed));
         assert_eq!(varint(&[]), Err(Malformed));
@@ -147,10 +159,18 @@ mod tests {
             (&[0x0c], "the end of a group"),
             (&[0x0e, 0x00], "wire type 6"),
             (&[0x0a, 0x02, 0x00], "cut off bytes"),
-            (&[0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], "a length beyond memory"),
+            (
+                &[
+                    0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1,
+                ],
+                "a length beyond memory",
+            ),
             (&[0x0d, 0, 0, 0], "cut off 32 bits"),
             (&[0x09, 0, 0, 0, 0, 0, 0, 0], "cut off 64 bits"),
-            (&[0x80, 0x80, 0x80, 0x80, 0x10, 0], "a number beyond 32 bits"),
+            (
+                &[0x80, 0x80, 0x80, 0x80, 0x10, 0],
+                "a number beyond 32 bits",
+            ),
             (&[0x08], "no value"),
         ] {
             assert!(Fields::of(bytes).next().is_err(), "{why}");

@@ -42,7 +42,11 @@ impl<'a> CheckRequest<'a> {
                 once(&mut attributes, value)?;
             }
         }
-        let mut read = Self { source: "", http: None, context_extensions: Vec::new() };
+        let mut read = Self {
+            source: "",
+            http: None,
+            context_extensions: Vec::new(),
+        };
         read.attributes(attributes.unwrap_or_default())?;
         Ok(read)
     }

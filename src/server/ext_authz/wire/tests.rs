@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use envoy_types::ext_authz::v3::pb::{Address, CheckRequest as Theirs, HeaderValue};
 use envoy_types::pb::envoy::config::core::v3::{self as core, HeaderMap};
 use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::{self, HttpRequest as TheirHttp, Peer};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{
+    self, HttpRequest as TheirHttp, Peer,
+};
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -32,36 +34,61 @@ struct SeenHttp {
     exact_path: Option<Vec<u8>>,
 }
 
-const KNOWN: [&str; 6] =
-    ["accept", "authorization", "content-length", "content-type", "x-envoy-auth-partial-body", "upgrade"];
+const KNOWN: [&str; 6] = [
+    "accept",
+    "authorization",
+    "content-length",
+    "content-type",
+    "x-envoy-auth-partial-body",
+    "upgrade",
+];
 
 impl Seen {
     fn by_us(read: CheckRequest<'_>) -> Self {
         let extensions = read.context_extensions.iter();
         Self {
             source: read.source.to_owned(),
-            context_extensions: extensions.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            context_extensions: extensions
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             http: read.http.map(SeenHttp::by_us),
         }
     }
 
     fn by_them(read: &Theirs) -> Self {
         let attributes = read.attributes.clone().unwrap_or_default();
-        let address = attributes.source.and_then(|source| source.address).and_then(|address| address.address);
+        let address = attributes
+            .source
+            .and_then(|source| source.address)
+            .and_then(|address| address.address);
         Self {
             source: match address {
                 Some(Address::SocketAddress(socket)) => socket.address,
                 Some(Address::Pipe(_) | Address::EnvoyInternalAddress(_)) | None => String::new(),
             },
             context_extensions: attributes.context_extensions.into_iter().collect(),
-            http: attributes.request.and_then(|request| request.http).as_ref().map(SeenHttp::by_them),
+            http: attributes
+                .request
+                .and_then(|request| request.http)
+                .as_ref()
+                .map(SeenHttp::by_them),
         }
     }
 }
 
 impl SeenHttp {
     fn by_us(read: HttpRequest<'_>) -> Self {
-        let HttpRequest { id, method, path, host, scheme, size, body, raw_body, headers } = read;
+        let HttpRequest {
+            id,
+            method,
+            path,
+            host,
+            scheme,
+            size,
+            body,
+            raw_body,
+            headers,
+        } = read;
         let values = [
             &headers.accept,
             &headers.authorization,
@@ -76,28 +103,56 @@ impl SeenHttp {
             size,
             headers: (!headers.are_ambiguous())
                 .then(|| values.map(|values| values.iter().map(|value| value.to_vec()).collect())),
-            exact_path: headers.exact_path().filter(|_| !headers.are_ambiguous()).map(<[u8]>::to_vec),
+            exact_path: headers
+                .exact_path()
+                .filter(|_| !headers.are_ambiguous())
+                .map(<[u8]>::to_vec),
         }
     }
 
     fn by_them(read: &TheirHttp) -> Self {
-        let TheirHttp { id, method, path, host, scheme, body, .. } = read;
+        let TheirHttp {
+            id,
+            method,
+            path,
+            host,
+            scheme,
+            body,
+            ..
+        } = read;
         let raw: &[HeaderValue] = read.header_map.as_ref().map_or(&[], |map| &map.headers);
         let ambiguous = !raw.is_empty() && !read.headers.is_empty();
         let values = |name: &str| -> Vec<Vec<u8>> {
-            let joined = read.headers.get(name).map(|value| value.clone().into_bytes());
-            let raw = raw.iter().filter(|header| header.key.eq_ignore_ascii_case(name)).map(|header| {
-                if header.raw_value.is_empty() { header.value.clone().into_bytes() } else { header.raw_value.clone() }
-            });
+            let joined = read
+                .headers
+                .get(name)
+                .map(|value| value.clone().into_bytes());
+            let raw = raw
+                .iter()
+                .filter(|header| header.key.eq_ignore_ascii_case(name))
+                .map(|header| {
+                    if header.raw_value.is_empty() {
+                        header.value.clone().into_bytes()
+                    } else {
+                        header.raw_value.clone()
+                    }
+                });
             joined.into_iter().chain(raw).collect()
         };
-        let paths = if raw.is_empty() { Vec::new() } else { values(":path") };
+        let paths = if raw.is_empty() {
+            Vec::new()
+        } else {
+            values(":path")
+        };
         Self {
             texts: [id, method, path, host, scheme, body].map(String::clone),
             raw_body: read.raw_body.clone(),
             size: read.size,
             headers: (!ambiguous).then(|| KNOWN.map(values)),
-            exact_path: paths.first().filter(|_| paths.len() == 1 && !ambiguous).cloned(),
+            exact_path: paths
+                .first()
+                .filter(|_| paths.len() == 1 && !ambiguous)
+                .cloned(),
         }
     }
 }
@@ -224,7 +279,10 @@ fn request() -> impl Strategy<Value = Theirs> {
             service,
             ..Peer::default()
         });
-        let request = Some(attribute_context::Request { http, ..attribute_context::Request::default() });
+        let request = Some(attribute_context::Request {
+            http,
+            ..attribute_context::Request::default()
+        });
         let attributes = AttributeContext {
             source: peer.clone(),
             destination: peer,
@@ -232,7 +290,9 @@ fn request() -> impl Strategy<Value = Theirs> {
             context_extensions,
             ..AttributeContext::default()
         };
-        Theirs { attributes: Some(attributes) }
+        Theirs {
+            attributes: Some(attributes),
+        }
     })
 }
 
@@ -251,11 +311,26 @@ fn address() -> impl Strategy<Value = Option<Address>> {
 fn http() -> impl Strategy<Value = TheirHttp> {
     let joined = hash_map(name(), text(), 0..4);
     let raw = vec((name(), text(), bytes()), 0..4);
-    let texts = [text(), text(), text(), text(), text(), text(), text(), text()];
+    let texts = [
+        text(),
+        text(),
+        text(),
+        text(),
+        text(),
+        text(),
+        text(),
+        text(),
+    ];
     (texts, joined, raw, bytes(), any::<i64>()).prop_map(|(texts, headers, raw, raw_body, size)| {
         let [id, method, path, host, scheme, body, query, protocol] = texts;
-        let header = |(key, value, raw_value)| HeaderValue { key, value, raw_value };
-        let header_map = Some(HeaderMap { headers: raw.into_iter().map(header).collect() });
+        let header = |(key, value, raw_value)| HeaderValue {
+            key,
+            value,
+            raw_value,
+        };
+        let header_map = Some(HeaderMap {
+            headers: raw.into_iter().map(header).collect(),
+        });
         let fragment = String::new();
         TheirHttp {
             id,
@@ -348,7 +423,10 @@ fn with_http(http: &[u8]) -> Vec<u8> {
 #[test]
 fn of_a_text_that_comes_twice_the_last_one_counts() {
     let bytes = with_http(&[field(2, b"GET"), field(2, b"POST")].concat());
-    assert_eq!(CheckRequest::read(&bytes).unwrap().http.unwrap().method, "POST");
+    assert_eq!(
+        CheckRequest::read(&bytes).unwrap().http.unwrap().method,
+        "POST"
+    );
 }
 
 #[test]
@@ -362,8 +440,17 @@ fn a_message_that_may_be_there_once_is_refused_when_it_is_there_twice() {
         (with_http(&twice(&field(13, &[]))), "header_map"),
         (field(1, &twice(&field(1, &[]))), "source"),
         (field(1, &field(1, &twice(&field(1, &socket)))), "address"),
-        (field(1, &field(1, &field(1, &twice(&socket)))), "socket_address"),
-        (field(1, &field(1, &field(1, &[socket.clone(), field(2, &[])].concat()))), "socket_address and pipe"),
+        (
+            field(1, &field(1, &field(1, &twice(&socket)))),
+            "socket_address",
+        ),
+        (
+            field(
+                1,
+                &field(1, &field(1, &[socket.clone(), field(2, &[])].concat())),
+            ),
+            "socket_address and pipe",
+        ),
     ] {
         assert_eq!(CheckRequest::read(&bytes).err(), Some(Malformed), "{what}");
     }
@@ -386,15 +473,31 @@ fn text_that_is_not_utf_8_is_refused() {
         assert_eq!(CheckRequest::read(&bytes).err(), Some(Malformed));
     }
     let raw = with_http(&[field(12, b"\xff"), field(13, &field(1, &entry(3)))].concat());
-    assert_eq!(CheckRequest::read(&raw).unwrap().http.unwrap().raw_body, b"\xff");
+    assert_eq!(
+        CheckRequest::read(&raw).unwrap().http.unwrap().raw_body,
+        b"\xff"
+    );
 }
 
 #[test]
 fn what_is_not_needed_is_skipped() {
-    let unknown = [&[0x78, 1][..], &[0x79, 0, 0, 0, 0, 0, 0, 0, 0], &[0x7d, 0, 0, 0, 0], &field(15, b"\xff")].concat();
+    let unknown = [
+        &[0x78, 1][..],
+        &[0x79, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[0x7d, 0, 0, 0, 0],
+        &field(15, b"\xff"),
+    ]
+    .concat();
     let http = [unknown.clone(), field(2, b"GET"), unknown.clone()].concat();
-    let bytes = [unknown.clone(), field(1, &[unknown, field(4, &field(2, &http))].concat())].concat();
-    assert_eq!(CheckRequest::read(&bytes).unwrap().http.unwrap().method, "GET");
+    let bytes = [
+        unknown.clone(),
+        field(1, &[unknown, field(4, &field(2, &http))].concat()),
+    ]
+    .concat();
+    assert_eq!(
+        CheckRequest::read(&bytes).unwrap().http.unwrap().method,
+        "GET"
+    );
 }
 
 #[test]

@@ -99,7 +99,11 @@ mod tests {
             nested.nested(2, |writer| writer.bytes.extend_from_slice(text.as_bytes()));
             let mut plain = Writer::after(0);
             plain.text(2, &text);
-            assert_eq!(nested.finish(|_, _| {}), plain.finish(|_, _| {}), "{length}");
+            assert_eq!(
+                nested.finish(|_, _| {}),
+                plain.finish(|_, _| {}),
+                "{length}"
+            );
         }
     }
 

@@ -27,12 +27,18 @@ impl Cookie {
 
     /// Whether that field is of a form that this browser was shown about these temporary credentials.
     pub(super) fn is_genuine(&self, csrf_token: &str, asking: &Asking) -> bool {
-        URL_SAFE_NO_PAD.decode(csrf_token).is_ok_and(|sent| self.mac(asking).verify_slice(&sent).is_ok())
+        URL_SAFE_NO_PAD
+            .decode(csrf_token)
+            .is_ok_and(|sent| self.mac(asking).verify_slice(&sent).is_ok())
     }
 
-    #[expect(clippy::expect_used, reason = "the trait allows for MACs whose keys have one length; HMAC's have any")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the trait allows for MACs whose keys have one length; HMAC's have any"
+    )]
     fn mac(&self, asking: &Asking) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.expose()).expect("HMAC takes a key of any length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.expose()).expect("HMAC takes a key of any length");
         mac.update(b"authorize form\0");
         mac.update(&asking.consumer.revision.to_be_bytes());
         mac.update(asking.request_token.token.as_str().as_bytes());
@@ -41,11 +47,16 @@ impl Cookie {
 }
 
 /// Over https alone, and only this host can set it, no sub-domain (`__Host-`, RFC 6265bis section 4.1.3.2).
-pub(super) const SECURE: CookieKind =
-    CookieKind { name: "__Host-countersign", attributes: "Path=/; Secure; HttpOnly; SameSite=Lax" };
+pub(super) const SECURE: CookieKind = CookieKind {
+    name: "__Host-countersign",
+    attributes: "Path=/; Secure; HttpOnly; SameSite=Lax",
+};
 
 /// Where the page is served without TLS, a browser would not keep the other.
-pub(super) const PLAIN: CookieKind = CookieKind { name: "countersign", attributes: "Path=/; HttpOnly; SameSite=Lax" };
+pub(super) const PLAIN: CookieKind = CookieKind {
+    name: "countersign",
+    attributes: "Path=/; HttpOnly; SameSite=Lax",
+};
 
 #[cfg(test)]
 mod tests {
@@ -64,8 +75,17 @@ mod tests {
         assert!(cookie.is_genuine(&token, &asked));
         assert!(!other.is_genuine(&token, &asked));
         assert!(!cookie.is_genuine(&token, &asked_else));
-        assert!(!cookie.is_genuine(&token, &changed), "the user saw something else");
-        for wrong in ["", &token[1..], &format!("{token}A"), "!", &other.csrf_token(&asked)] {
+        assert!(
+            !cookie.is_genuine(&token, &changed),
+            "the user saw something else"
+        );
+        for wrong in [
+            "",
+            &token[1..],
+            &format!("{token}A"),
+            "!",
+            &other.csrf_token(&asked),
+        ] {
             assert!(!cookie.is_genuine(wrong, &asked), "{wrong}");
         }
     }

@@ -27,7 +27,9 @@ pub(super) async fn posted(
         Ok(fields) => fields,
         Err(bad) => return Notice::from(bad).answer(None),
     };
-    let Ok(name) = Token::new(fields.text("oauth_token")) else { return Notice::Unknown.answer(None) };
+    let Ok(name) = Token::new(fields.text("oauth_token")) else {
+        return Notice::Unknown.answer(None);
+    };
     let answered = match page.genuine(&name, &headers, &fields).await {
         Ok(visit) => visit.act(&page, &fields, from).await,
         Err(notice) => Err(notice),
@@ -43,7 +45,12 @@ struct Visit {
 
 impl Page {
     /// Whether a form is one of ours.
-    async fn genuine(&self, name: &Token, headers: &HeaderMap, fields: &Fields) -> Result<Visit, Notice> {
+    async fn genuine(
+        &self,
+        name: &Token,
+        headers: &HeaderMap,
+        fields: &Fields,
+    ) -> Result<Visit, Notice> {
         if !comes_from_here(headers, self.config.http.public_url.as_ref()) {
             tracing::info!("a form of another site was refused");
             return Err(Notice::NotOurForm);
@@ -62,7 +69,12 @@ impl Page {
 }
 
 impl Visit {
-    async fn act(&self, page: &Page, fields: &Fields, from: Option<IpAddr>) -> Result<Answer, Notice> {
+    async fn act(
+        &self,
+        page: &Page,
+        fields: &Fields,
+        from: Option<IpAddr>,
+    ) -> Result<Answer, Notice> {
         match fields.text("action") {
             "log-in" => self.log_in(page, fields, from).await,
             "log-out" => self.log_out(page).await,
@@ -75,7 +87,12 @@ impl Visit {
         }
     }
 
-    async fn log_in(&self, page: &Page, fields: &Fields, from: Option<IpAddr>) -> Result<Answer, Notice> {
+    async fn log_in(
+        &self,
+        page: &Page,
+        fields: &Fields,
+        from: Option<IpAddr>,
+    ) -> Result<Answer, Notice> {
         let (username, password) = (fields.text("username"), fields.text("password"));
         if username.is_empty() || password.is_empty() {
             return Ok(self.log_in_again(username, StatusCode::BAD_REQUEST, NOTHING_TYPED));
@@ -99,7 +116,9 @@ impl Visit {
 
     /// The form again, with what was wrong; the password is not in it.
     fn not_logged_in(&self, username: &str, error: &IssueError) -> Result<Answer, Notice> {
-        let Some(problem) = LogInProblem::of(error) else { return Err(failed("log in", error)) };
+        let Some(problem) = LogInProblem::of(error) else {
+            return Err(failed("log in", error));
+        };
         if problem.status == StatusCode::SERVICE_UNAVAILABLE {
             failed("log in", error);
         }
@@ -111,11 +130,19 @@ impl Visit {
     }
 
     fn log_in_again(&self, username: &str, status: StatusCode, problem: &str) -> Answer {
-        pages::log_in(&self.asking, &self.cookie, username, Some((status, problem)))
+        pages::log_in(
+            &self.asking,
+            &self.cookie,
+            username,
+            Some((status, problem)),
+        )
     }
 
     async fn log_out(&self, page: &Page) -> Result<Answer, Notice> {
-        page.issuer.close_session(self.cookie.expose()).await.map_err(|error| failed("close a session", &error))?;
+        page.issuer
+            .close_session(self.cookie.expose())
+            .await
+            .map_err(|error| failed("close a session", &error))?;
         Ok(forgetting(page, self.reload()))
     }
 
@@ -123,9 +150,18 @@ impl Visit {
         let consent = Consent {
             user_id: session.user_id.clone(),
             screen_name: session.screen_name.clone(),
-            scopes: self.asking.request_token.scopes.iter().map(str::to_owned).collect(),
+            scopes: self
+                .asking
+                .request_token
+                .scopes
+                .iter()
+                .map(str::to_owned)
+                .collect(),
         };
-        let authorized = page.issuer.authorize(self.name(), &consent, &actor(session)).await;
+        let authorized = page
+            .issuer
+            .authorize(self.name(), &consent, &actor(session))
+            .await;
         let authorized = authorized.map_err(|error| failed("authorize", &error))?;
         self.close_session(page).await;
         let answer = match authorized.redirect {
@@ -187,5 +223,6 @@ fn to_callback(uri: &str) -> Result<Answer, Notice> {
 }
 
 const NOTHING_TYPED: &str = "Type your user name and your password.";
-const SESSION_OVER: &str = "You have been logged out, since some time passed. Log in again; nothing was decided yet.";
+const SESSION_OVER: &str =
+    "You have been logged out, since some time passed. Log in again; nothing was decided yet.";
 const REFUSED: &str = "Nothing was allowed, and you are logged out. You can close this page.";

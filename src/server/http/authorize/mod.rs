@@ -55,18 +55,36 @@ struct Page {
 
 /// The route of the page.
 pub(super) fn routes(parts: Parts) -> Router {
-    let Parts { issuer, config, clock, entropy, .. } = parts;
+    let Parts {
+        issuer,
+        config,
+        clock,
+        entropy,
+        ..
+    } = parts;
     let methods = match config.authorize.external_url {
         Some(_) => get(send_away).fallback(async || Notice::Method("GET, HEAD").answer(None)),
-        None => get(show).post(decide::posted).fallback(async || Notice::Method("GET, HEAD, POST").answer(None)),
+        None => get(show)
+            .post(decide::posted)
+            .fallback(async || Notice::Method("GET, HEAD, POST").answer(None)),
     };
-    let page = Page { issuer, config, clock, entropy };
+    let page = Page {
+        issuer,
+        config,
+        clock,
+        entropy,
+    };
     Router::new().route(PATH, methods.with_state(page))
 }
 
 /// Sends the user to the operator's own page.
 async fn send_away(State(page): State<Page>, uri: Uri) -> impl IntoResponse {
-    let external = page.config.authorize.external_url.as_deref().unwrap_or_default();
+    let external = page
+        .config
+        .authorize
+        .external_url
+        .as_deref()
+        .unwrap_or_default();
     match requested(&uri) {
         Ok(name) => {
             let location = HeaderValue::from_str(&external_address(external, name.as_ref()));
@@ -79,7 +97,10 @@ async fn send_away(State(page): State<Page>, uri: Uri) -> impl IntoResponse {
 /// The page as a user comes to it.
 async fn show(State(page): State<Page>, uri: Uri, headers: HeaderMap) -> impl IntoResponse {
     match requested(&uri) {
-        Ok(Some(name)) => page.shown(&name, &headers).await.unwrap_or_else(|notice| notice.answer(Some(&name))),
+        Ok(Some(name)) => page
+            .shown(&name, &headers)
+            .await
+            .unwrap_or_else(|notice| notice.answer(Some(&name))),
         Ok(None) => pages::type_token(None),
         Err(IllToken) => pages::type_token(Some(ILL)),
     }
@@ -100,12 +121,19 @@ impl Page {
 
     /// Who asks with these temporary credentials, if it is still time to decide.
     async fn asking(&self, name: &Token) -> Result<Asking, Notice> {
-        let asking = self.issuer.asking(name).await.map_err(|error| failed("look up temporary credentials", &error))?;
+        let asking = self
+            .issuer
+            .asking(name)
+            .await
+            .map_err(|error| failed("look up temporary credentials", &error))?;
         Notice::about(&asking, self.clock.now()).map_or(Ok(asking), Err)
     }
 
     async fn session(&self, cookie: &Cookie) -> Result<Option<Session>, Notice> {
-        self.issuer.session(cookie.expose()).await.map_err(|error| failed("look up a session", &error))
+        self.issuer
+            .session(cookie.expose())
+            .await
+            .map_err(|error| failed("look up a session", &error))
     }
 
     /// The answer, with which the browser gets this cookie.
@@ -116,9 +144,15 @@ impl Page {
     /// What the operator says that browsers see, or what is known of the listener: whether that is encrypted.
     fn cookie_kind(&self) -> CookieKind {
         let http = &self.config.http;
-        let secure =
-            http.public_url.as_ref().map_or_else(|| http.listener.tls.is_some(), |url| url.scheme == Scheme::Https);
-        if secure { browser::SECURE } else { browser::PLAIN }
+        let secure = http.public_url.as_ref().map_or_else(
+            || http.listener.tls.is_some(),
+            |url| url.scheme == Scheme::Https,
+        );
+        if secure {
+            browser::SECURE
+        } else {
+            browser::PLAIN
+        }
     }
 }
 
@@ -126,7 +160,11 @@ impl Page {
 fn failed(doing: &'static str, error: &IssueError) -> Notice {
     let notice = Notice::from(error);
     if notice == Notice::Failure {
-        tracing::warn!(doing, error = error as &dyn std::error::Error, "the authorize page failed");
+        tracing::warn!(
+            doing,
+            error = error as &dyn std::error::Error,
+            "the authorize page failed"
+        );
     }
     notice
 }
@@ -143,13 +181,18 @@ fn requested(uri: &Uri) -> Result<Option<Token>, IllToken> {
 
 /// The operator's page, with the temporary credentials at the end of its query.
 fn external_address(external: &str, name: Option<&Token>) -> String {
-    let Some(name) = name else { return external.to_owned() };
+    let Some(name) = name else {
+        return external.to_owned();
+    };
     let joint = match external.split_once('?') {
         None => "?",
         Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
         Some(_) => "&",
     };
-    format!("{external}{joint}oauth_token={}", utf8_percent_encode(name.as_str(), NON_ALPHANUMERIC))
+    format!(
+        "{external}{joint}oauth_token={}",
+        utf8_percent_encode(name.as_str(), NON_ALPHANUMERIC)
+    )
 }
 
 /// The one style of all pages.

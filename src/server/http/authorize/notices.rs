@@ -45,15 +45,22 @@ pub(super) enum Notice {
 impl Notice {
     /// Why a user can not decide any more; `None` when it is time to.
     pub(super) fn about(asking: &Asking, now: UnixTime) -> Option<Self> {
-        let Asking { request_token, consumer } = asking;
+        let Asking {
+            request_token,
+            consumer,
+        } = asking;
         match request_token.state {
             RequestTokenState::Authorized { .. } | RequestTokenState::Used => Some(Self::Decided),
             RequestTokenState::Refused => Some(Self::Refused),
             RequestTokenState::Pending if request_token.is_expired(now) => Some(Self::Expired),
-            RequestTokenState::Pending if request_token.consumer_generation != consumer.generation => {
+            RequestTokenState::Pending
+                if request_token.consumer_generation != consumer.generation =>
+            {
                 Some(Self::Revoked)
             }
-            RequestTokenState::Pending if !consumer.is_active() || !consumer.may(Flow::ThreeLegged) => {
+            RequestTokenState::Pending
+                if !consumer.is_active() || !consumer.may(Flow::ThreeLegged) =>
+            {
                 Some(Self::ApplicationDisabled)
             }
             RequestTokenState::Pending => None,
@@ -63,7 +70,10 @@ impl Notice {
     /// The page that says so; with `name`, it offers to start again where that can help.
     pub(super) fn answer(self, name: Option<&Token>) -> Answer {
         let (status, title, text) = self.words();
-        let helps = matches!(self, Self::NotOurForm | Self::NoCookie | Self::BadForm(_) | Self::Busy | Self::Failure);
+        let helps = matches!(
+            self,
+            Self::NotOurForm | Self::NoCookie | Self::BadForm(_) | Self::Busy | Self::Failure
+        );
         let again = name.filter(|_| helps).map(address);
         let answer = pages::notice(status, title, text, again.as_deref());
         if let Self::Method(allowed) = self {
@@ -80,16 +90,30 @@ impl Notice {
             Self::Decided => (StatusCode::GONE, "This was decided already", DECIDED),
             Self::Refused => (StatusCode::GONE, "This was refused already", DECIDED),
             Self::Revoked => (StatusCode::GONE, "This is not asked any more", EXPIRED),
-            Self::ApplicationDisabled => {
-                (StatusCode::FORBIDDEN, "This application may not ask for access", APPLICATION_DISABLED)
-            }
-            Self::AccountDisabled => (StatusCode::FORBIDDEN, "This account is disabled", ACCOUNT_DISABLED),
+            Self::ApplicationDisabled => (
+                StatusCode::FORBIDDEN,
+                "This application may not ask for access",
+                APPLICATION_DISABLED,
+            ),
+            Self::AccountDisabled => (
+                StatusCode::FORBIDDEN,
+                "This account is disabled",
+                ACCOUNT_DISABLED,
+            ),
             Self::NotOurForm => (StatusCode::FORBIDDEN, "Please look again", NOT_OUR_FORM),
             Self::NoCookie => (StatusCode::FORBIDDEN, "Please start again", NO_COOKIE),
             Self::BadForm(status) => (status, "This form can not be read", BAD_FORM),
-            Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "This can not be asked like that", METHOD),
+            Self::Method(_) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This can not be asked like that",
+                METHOD,
+            ),
             Self::Busy => (StatusCode::CONFLICT, "Somebody else was faster", BUSY),
-            Self::Failure => (StatusCode::SERVICE_UNAVAILABLE, "This does not work at the moment", FAILURE),
+            Self::Failure => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This does not work at the moment",
+                FAILURE,
+            ),
         }
     }
 }
@@ -107,7 +131,9 @@ impl From<&IssueError> for Notice {
             IssueError::RequestTokenExpired => Self::Expired,
             IssueError::RequestTokenDecided | IssueError::RequestTokenUsed => Self::Decided,
             IssueError::RequestTokenRefused => Self::Refused,
-            IssueError::ConsumerDisabled(_) | IssueError::FlowNotAllowed { .. } => Self::ApplicationDisabled,
+            IssueError::ConsumerDisabled(_) | IssueError::FlowNotAllowed { .. } => {
+                Self::ApplicationDisabled
+            }
             IssueError::UserDisabled | IssueError::UnknownUser(_) => Self::AccountDisabled,
             IssueError::Conflict => Self::Busy,
             // Not answers to what the page asks for.
@@ -128,7 +154,10 @@ impl From<&IssueError> for Notice {
 
 /// The page about these temporary credentials, as seen from itself, whatever is in front of it.
 pub(super) fn address(name: &Token) -> String {
-    format!("authorize?oauth_token={}", utf8_percent_encode(name.as_str(), NON_ALPHANUMERIC))
+    format!(
+        "authorize?oauth_token={}",
+        utf8_percent_encode(name.as_str(), NON_ALPHANUMERIC)
+    )
 }
 
 /// What is said at the form of a log-in that failed.
@@ -144,8 +173,15 @@ impl LogInProblem {
     /// What an error means for the form; `None` when it is not about the log-in.
     pub(super) fn of(error: &IssueError) -> Option<Self> {
         if let IssueError::TooManyAttempts(wait) = error {
-            let text = format!("There were too many wrong passwords. Try again in {}.", in_words(*wait));
-            return Some(Self { status: StatusCode::TOO_MANY_REQUESTS, text, wait: Some(*wait) });
+            let text = format!(
+                "There were too many wrong passwords. Try again in {}.",
+                in_words(*wait)
+            );
+            return Some(Self {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                text,
+                wait: Some(*wait),
+            });
         }
         let (status, text) = if matches!(error, IssueError::PasswordRefused) {
             (StatusCode::FORBIDDEN, WRONG_PASSWORD)
@@ -156,13 +192,21 @@ impl LogInProblem {
         } else {
             return None;
         };
-        Some(Self { status, text: text.to_owned(), wait: None })
+        Some(Self {
+            status,
+            text: text.to_owned(),
+            wait: None,
+        })
     }
 }
 
 fn in_words(wait: Duration) -> String {
     let seconds = whole_seconds(wait).max(1);
-    let (number, unit) = if seconds < 60 { (seconds, "second") } else { (seconds.div_ceil(60), "minute") };
+    let (number, unit) = if seconds < 60 {
+        (seconds, "second")
+    } else {
+        (seconds.div_ceil(60), "minute")
+    };
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -177,9 +221,12 @@ const NOT_OUR_FORM: &str = "Nothing was allowed or refused: the form came from a
                             changed since you saw it.";
 const NO_COOKIE: &str = "Nothing was allowed or refused. You have been logged out since, or your browser keeps no \
                          cookies of this site.";
-const BAD_FORM: &str = "Nothing was allowed or refused. Go back to the application and connect it again.";
-const METHOD: &str = "Nothing was allowed or refused. Go back to the application and connect it again.";
+const BAD_FORM: &str =
+    "Nothing was allowed or refused. Go back to the application and connect it again.";
+const METHOD: &str =
+    "Nothing was allowed or refused. Go back to the application and connect it again.";
 const BUSY: &str = "Nothing was allowed or refused: the request changed at the same moment.";
 const FAILURE: &str = "It is not your fault. Try again in a minute.";
 const WRONG_PASSWORD: &str = "Unknown user or wrong password.";
-const NO_LOG_IN: &str = "Logging in does not work at the moment. It is not your fault; try again in a minute.";
+const NO_LOG_IN: &str =
+    "Logging in does not work at the moment. It is not your fault; try again in a minute.";

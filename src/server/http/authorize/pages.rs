@@ -82,7 +82,10 @@ enum Destination<'a> {
 impl Application<'_> {
     /// Short enough for a phone; what is not encrypted is seen to be.
     fn shown_url(&self) -> &str {
-        self.app_url.strip_prefix("https://").unwrap_or(self.app_url).trim_end_matches('/')
+        self.app_url
+            .strip_prefix("https://")
+            .unwrap_or(self.app_url)
+            .trim_end_matches('/')
     }
 }
 
@@ -99,16 +102,25 @@ impl<'a> From<&'a Consumer> for Application<'a> {
 
 impl<'a> Form<'a> {
     fn of(asking: &'a Asking, cookie: &Cookie) -> Self {
-        Self { oauth_token: asking.request_token.token.as_str(), csrf_token: cookie.csrf_token(asking) }
+        Self {
+            oauth_token: asking.request_token.token.as_str(),
+            csrf_token: cookie.csrf_token(asking),
+        }
     }
 }
 
 impl<'a> Destination<'a> {
     fn of(callback: &'a Callback) -> Self {
-        let Callback::Uri(uri) = callback else { return Self::Pin };
+        let Callback::Uri(uri) = callback else {
+            return Self::Pin;
+        };
         let scheme = scheme_of(uri);
         match uri.split_once("://") {
-            Some((_, rest)) if ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)) => {
+            Some((_, rest))
+                if ["http", "https"]
+                    .iter()
+                    .any(|web| scheme.eq_ignore_ascii_case(web)) =>
+            {
                 Self::Site(rest.split(['/', '?', '#']).next().unwrap_or_default())
             }
             _ => Self::App(scheme),
@@ -117,7 +129,12 @@ impl<'a> Destination<'a> {
 }
 
 /// The form to log in with; `problem` is what was wrong with the last one, whose user name is kept.
-pub(super) fn log_in(asking: &Asking, cookie: &Cookie, username: &str, problem: Option<(StatusCode, &str)>) -> Answer {
+pub(super) fn log_in(
+    asking: &Asking,
+    cookie: &Cookie,
+    username: &str,
+    problem: Option<(StatusCode, &str)>,
+) -> Answer {
     let page = LogIn {
         application: Application::from(&asking.consumer),
         form: Form::of(asking, cookie),
@@ -128,14 +145,28 @@ pub(super) fn log_in(asking: &Asking, cookie: &Cookie, username: &str, problem: 
 }
 
 /// The question whether to allow it.
-pub(super) fn consent(asking: &Asking, cookie: &Cookie, session: &Session, words: &ScopeWords) -> Answer {
+pub(super) fn consent(
+    asking: &Asking,
+    cookie: &Cookie,
+    session: &Session,
+    words: &ScopeWords,
+) -> Answer {
     let callback = &asking.request_token.callback;
     let page = Consent {
         application: Application::from(&asking.consumer),
         form: Form::of(asking, cookie),
-        scopes: asking.request_token.scopes.iter().map(|scope| words.of(scope).unwrap_or(scope)).collect(),
+        scopes: asking
+            .request_token
+            .scopes
+            .iter()
+            .map(|scope| words.of(scope).unwrap_or(scope))
+            .collect(),
         destination: Destination::of(callback),
-        screen_name: if session.screen_name.is_empty() { session.user_id.as_str() } else { &session.screen_name },
+        screen_name: if session.screen_name.is_empty() {
+            session.user_id.as_str()
+        } else {
+            &session.screen_name
+        },
     };
     rendered(StatusCode::OK, &page).with_forms(forms_of_decision(callback))
 }
@@ -143,14 +174,31 @@ pub(super) fn consent(asking: &Asking, cookie: &Cookie, session: &Session, words
 /// The PIN, in groups for the eye and in single characters for the ear.
 pub(super) fn pin(consumer: &Consumer, verifier: &[u8]) -> Answer {
     let characters: Vec<char> = verifier.escape_ascii().map(char::from).collect();
-    let groups = characters.chunks(4).map(|group| group.iter().collect()).collect();
+    let groups = characters
+        .chunks(4)
+        .map(|group| group.iter().collect())
+        .collect();
     let spoken: Vec<_> = characters.iter().map(char::to_string).collect();
-    rendered(StatusCode::OK, &Pin { name: consumer.name.as_str(), spoken: spoken.join(" "), groups })
+    rendered(
+        StatusCode::OK,
+        &Pin {
+            name: consumer.name.as_str(),
+            spoken: spoken.join(" "),
+            groups,
+        },
+    )
 }
 
 /// The form for temporary credentials; `problem` is what was wrong with the last ones.
 pub(super) fn type_token(problem: Option<&str>) -> Answer {
-    rendered(if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK }, &TypeToken { problem })
+    rendered(
+        if problem.is_some() {
+            StatusCode::BAD_REQUEST
+        } else {
+            StatusCode::OK
+        },
+        &TypeToken { problem },
+    )
 }
 
 /// Something to know; `again` is where to start again.

@@ -10,8 +10,8 @@ use crate::clock::{CountingEntropy, UnixTime};
 use crate::config::{Config, ScopeWords};
 use crate::issue::{Asking, IssueError};
 use crate::model::{
-    Callback, Consumer, ConsumerKey, ConsumerName, ConsumerStatus, Flow, Generation, RequestToken, RequestTokenState,
-    Scopes, Secret, Session, SessionId, Token, UserId,
+    Callback, Consumer, ConsumerKey, ConsumerName, ConsumerStatus, Flow, Generation, RequestToken,
+    RequestTokenState, Scopes, Secret, Session, SessionId, Token, UserId,
 };
 use crate::server::pages::{Answer, Cookie};
 
@@ -29,17 +29,32 @@ async fn what_a_consumer_says_of_itself_is_text() {
     let mut user = session();
     user.screen_name = HOSTILE.to_owned();
     for answer in [
-        pages::log_in(&asked, &cookie, HOSTILE, Some((StatusCode::FORBIDDEN, HOSTILE))),
+        pages::log_in(
+            &asked,
+            &cookie,
+            HOSTILE,
+            Some((StatusCode::FORBIDDEN, HOSTILE)),
+        ),
         pages::consent(&asked, &cookie, &user, &ScopeWords::default()),
         pages::pin(&asked.consumer, b"12345678"),
         pages::notice(StatusCode::OK, HOSTILE, HOSTILE, Some(HOSTILE)),
         pages::type_token(Some(HOSTILE)),
     ] {
         let html = html(answer).await;
-        for marked_up in ["<script", "<img", "<i>\"", "href='//evil", "alert('x')", "a'b&c"] {
+        for marked_up in [
+            "<script",
+            "<img",
+            "<i>\"",
+            "href='//evil",
+            "alert('x')",
+            "a'b&c",
+        ] {
             assert!(!html.contains(marked_up), "{marked_up} in\n{html}");
         }
-        assert!(html.contains("&#60;script&#62;") || html.contains("&#60;/script&#62;"), "{html}");
+        assert!(
+            html.contains("&#60;script&#62;") || html.contains("&#60;/script&#62;"),
+            "{html}"
+        );
     }
 }
 
@@ -67,32 +82,65 @@ async fn a_user_reads_who_asks_for_what_and_where_it_leads() {
     asked.request_token.scopes = Scopes::default();
     asked.request_token.callback = Callback::Uri("com.example.app:/done".to_owned());
     let page = html(pages::consent(&asked, &cookie, &session(), &words)).await;
-    assert!(page.contains(">Verified by this service</p>") && !page.contains("Not verified"), "{page}");
     assert!(
-        page.contains("where no particular permission is needed") && page.contains("<bdi>com.example.app:</bdi>"),
+        page.contains(">Verified by this service</p>") && !page.contains("Not verified"),
+        "{page}"
+    );
+    assert!(
+        page.contains("where no particular permission is needed")
+            && page.contains("<bdi>com.example.app:</bdi>"),
         "{page}"
     );
     asked.request_token.callback = Callback::OutOfBand;
-    assert!(html(pages::consent(&asked, &cookie, &session(), &words)).await.contains("you are shown a PIN"));
+    assert!(
+        html(pages::consent(&asked, &cookie, &session(), &words))
+            .await
+            .contains("you are shown a PIN")
+    );
 }
 
 #[tokio::test]
 async fn a_failed_log_in_keeps_the_name_and_says_why_where_it_is_read_out() {
     let cookie = Cookie::draw(&CountingEntropy::default());
     let first = html(pages::log_in(&asking("t"), &cookie, "", None)).await;
-    assert!(!first.contains("role=\"alert\"") && !first.contains("aria-describedby"), "{first}");
-    let again = html(pages::log_in(&asking("t"), &cookie, "jane", Some((StatusCode::FORBIDDEN, "No.")))).await;
-    assert!(again.contains("value=\"jane\"") && again.contains("role=\"alert\">No.</p>"), "{again}");
+    assert!(
+        !first.contains("role=\"alert\"") && !first.contains("aria-describedby"),
+        "{first}"
+    );
+    let again = html(pages::log_in(
+        &asking("t"),
+        &cookie,
+        "jane",
+        Some((StatusCode::FORBIDDEN, "No.")),
+    ))
+    .await;
+    assert!(
+        again.contains("value=\"jane\"") && again.contains("role=\"alert\">No.</p>"),
+        "{again}"
+    );
     assert_eq!(again.matches("aria-describedby=\"problem\"").count(), 2);
-    assert_eq!(again.matches("autofocus").count(), 1, "in the password, since the name may be right");
-    let password = again.split('>').find(|input| input.contains("type=\"password\"")).unwrap();
-    assert!(password.contains("autofocus") && !password.contains("value="), "{password}");
+    assert_eq!(
+        again.matches("autofocus").count(),
+        1,
+        "in the password, since the name may be right"
+    );
+    let password = again
+        .split('>')
+        .find(|input| input.contains("type=\"password\""))
+        .unwrap();
+    assert!(
+        password.contains("autofocus") && !password.contains("value="),
+        "{password}"
+    );
 }
 
 #[tokio::test]
 async fn a_pin_is_in_groups_for_the_eye_and_digits_for_the_ear() {
     let page = html(pages::pin(&asking("t").consumer, b"12345678")).await;
-    assert!(page.contains("<span>1234</span><span>5678</span>"), "no space gets in when it is copied: {page}");
+    assert!(
+        page.contains("<span>1234</span><span>5678</span>"),
+        "no space gets in when it is copied: {page}"
+    );
     assert!(page.contains(">1 2 3 4 5 6 7 8</span>"), "{page}");
 }
 
@@ -105,9 +153,18 @@ fn a_decision_is_for_a_pending_request_of_an_active_consumer() {
         Notice::about(&asked, now)
     };
     assert_eq!(about(&|_| {}), None);
-    assert_eq!(about(&|asked| asked.request_token.expires_at = now), Some(Notice::Expired));
-    assert_eq!(about(&|asked| asked.request_token.state = RequestTokenState::Used), Some(Notice::Decided));
-    assert_eq!(about(&|asked| asked.request_token.state = RequestTokenState::Refused), Some(Notice::Refused));
+    assert_eq!(
+        about(&|asked| asked.request_token.expires_at = now),
+        Some(Notice::Expired)
+    );
+    assert_eq!(
+        about(&|asked| asked.request_token.state = RequestTokenState::Used),
+        Some(Notice::Decided)
+    );
+    assert_eq!(
+        about(&|asked| asked.request_token.state = RequestTokenState::Refused),
+        Some(Notice::Refused)
+    );
     let authorized = RequestTokenState::Authorized {
         user_id: UserId::new("jane").unwrap(),
         user_generation: Default::default(),
@@ -115,12 +172,24 @@ fn a_decision_is_for_a_pending_request_of_an_active_consumer() {
         verifier: Secret::new(*b"12345678"),
         scopes: Scopes::default(),
     };
-    assert_eq!(about(&|asked| asked.request_token.state = authorized.clone()), Some(Notice::Decided));
+    assert_eq!(
+        about(&|asked| asked.request_token.state = authorized.clone()),
+        Some(Notice::Decided)
+    );
     let revoked = Generation::from_number(9);
-    assert_eq!(about(&|asked| asked.consumer.generation = revoked), Some(Notice::Revoked));
+    assert_eq!(
+        about(&|asked| asked.consumer.generation = revoked),
+        Some(Notice::Revoked)
+    );
     let disabled = ConsumerStatus::Disabled;
-    assert_eq!(about(&|asked| asked.consumer.status = disabled), Some(Notice::ApplicationDisabled));
-    assert_eq!(about(&|asked| asked.consumer.flows = [Flow::XAuth].into()), Some(Notice::ApplicationDisabled));
+    assert_eq!(
+        about(&|asked| asked.consumer.status = disabled),
+        Some(Notice::ApplicationDisabled)
+    );
+    assert_eq!(
+        about(&|asked| asked.consumer.flows = [Flow::XAuth].into()),
+        Some(Notice::ApplicationDisabled)
+    );
 }
 
 #[tokio::test]
@@ -140,7 +209,11 @@ async fn a_dead_end_has_its_status_and_offers_to_start_again_where_that_helps() 
         let response = notice.answer(Some(&name)).into_response();
         assert_eq!(response.status(), status, "{notice:?}");
         let html = text(response).await;
-        assert_eq!(html.contains("href=\"authorize?oauth_token=t%26t\""), helps, "{html}");
+        assert_eq!(
+            html.contains("href=\"authorize?oauth_token=t%26t\""),
+            helps,
+            "{html}"
+        );
     }
 }
 
@@ -156,8 +229,15 @@ async fn a_dead_end_without_temporary_credentials_says_what_to_do() {
         Notice::Failure,
     ] {
         let html = text(notice.answer(None).into_response()).await;
-        let remedies = ["Go back to the application", "Ask whoever runs", "Try again"];
-        assert!(remedies.iter().any(|remedy| html.contains(remedy)), "{notice:?}: {html}");
+        let remedies = [
+            "Go back to the application",
+            "Ask whoever runs",
+            "Try again",
+        ];
+        assert!(
+            remedies.iter().any(|remedy| html.contains(remedy)),
+            "{notice:?}: {html}"
+        );
     }
 }
 
@@ -165,15 +245,25 @@ async fn a_dead_end_without_temporary_credentials_says_what_to_do() {
 fn a_log_in_says_how_long_to_wait_and_never_which_half_was_wrong() {
     let wait = |millis| {
         let error = IssueError::TooManyAttempts(std::time::Duration::from_millis(millis));
-        LogInProblem::of(&error).map(|problem| (problem.status.as_u16(), problem.text)).unwrap()
+        LogInProblem::of(&error)
+            .map(|problem| (problem.status.as_u16(), problem.text))
+            .unwrap()
     };
-    let text = |time: &str| (429, format!("There were too many wrong passwords. Try again in {time}."));
+    let text = |time: &str| {
+        (
+            429,
+            format!("There were too many wrong passwords. Try again in {time}."),
+        )
+    };
     assert_eq!(wait(500), text("1 second"));
     assert_eq!(wait(59_000), text("59 seconds"));
     assert_eq!(wait(60_000), text("1 minute"));
     assert_eq!(wait(61_000), text("2 minutes"));
     let wrong = LogInProblem::of(&IssueError::PasswordRefused).unwrap();
-    assert_eq!((wrong.status.as_u16(), wrong.text.as_str()), (403, "Unknown user or wrong password."));
+    assert_eq!(
+        (wrong.status.as_u16(), wrong.text.as_str()),
+        (403, "Unknown user or wrong password.")
+    );
     assert_eq!(LogInProblem::of(&IssueError::Conflict), None);
 }
 
@@ -181,10 +271,22 @@ fn a_log_in_says_how_long_to_wait_and_never_which_half_was_wrong() {
 fn an_external_page_gets_the_temporary_credentials_at_the_end_of_its_query() {
     let name = Token::new("a&b=c").unwrap();
     let sent = |external: &str| external_address(external, Some(&name));
-    assert_eq!(sent("https://a/login"), "https://a/login?oauth_token=a%26b%3Dc");
-    assert_eq!(sent("https://a/login?"), "https://a/login?oauth_token=a%26b%3Dc");
-    assert_eq!(sent("https://a/login?x=1"), "https://a/login?x=1&oauth_token=a%26b%3Dc");
-    assert_eq!(sent("https://a/login?x=1&"), "https://a/login?x=1&oauth_token=a%26b%3Dc");
+    assert_eq!(
+        sent("https://a/login"),
+        "https://a/login?oauth_token=a%26b%3Dc"
+    );
+    assert_eq!(
+        sent("https://a/login?"),
+        "https://a/login?oauth_token=a%26b%3Dc"
+    );
+    assert_eq!(
+        sent("https://a/login?x=1"),
+        "https://a/login?x=1&oauth_token=a%26b%3Dc"
+    );
+    assert_eq!(
+        sent("https://a/login?x=1&"),
+        "https://a/login?x=1&oauth_token=a%26b%3Dc"
+    );
     assert_eq!(external_address("https://a/login", None), "https://a/login");
 }
 
@@ -193,8 +295,14 @@ async fn every_page_is_armoured() {
     let response = pages::type_token(None).into_response();
     let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap();
     let policy = header("content-security-policy");
-    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
-    assert!(policy.ends_with("; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"), "{policy}");
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'sha256-"),
+        "{policy}"
+    );
+    assert!(
+        policy.ends_with("; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"),
+        "{policy}"
+    );
     assert_eq!(header("x-frame-options"), "DENY");
     assert_eq!(header("referrer-policy"), "no-referrer");
     assert_eq!(header("cache-control"), "no-store");
@@ -228,7 +336,10 @@ pub(super) fn asking(name: &str) -> Asking {
         updated_at: time,
         ..Consumer::example()
     };
-    Asking { request_token, consumer }
+    Asking {
+        request_token,
+        consumer,
+    }
 }
 
 fn session() -> Session {
@@ -246,5 +357,11 @@ async fn html(answer: Answer) -> String {
 }
 
 async fn text(response: Response<axum::body::Body>) -> String {
-    String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap()
+    String::from_utf8(
+        to_bytes(response.into_body(), 1 << 20)
+            .await
+            .unwrap()
+            .to_vec(),
+    )
+    .unwrap()
 }

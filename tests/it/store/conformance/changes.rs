@@ -20,7 +20,10 @@ async fn every_change_of_a_consumer_is_told(store: Arc<dyn Store>) {
     let change = Change::Consumer(key("ck"));
     store.create_consumer(&consumer("ck")).await.unwrap();
     assert!(told.take().contains(&change));
-    let changed = Consumer { revision: 2, ..consumer("ck") };
+    let changed = Consumer {
+        revision: 2,
+        ..consumer("ck")
+    };
     store.replace_consumer(&changed).await.unwrap();
     assert!(told.take().contains(&change));
     store.delete_consumer(&changed).await.unwrap();
@@ -38,8 +41,14 @@ async fn every_change_of_a_token_is_told(store: Arc<dyn Store>) {
     assert!(told.take().contains(&change));
     store.delete_token(&changed).await.unwrap();
     assert!(told.take().contains(&change));
-    store.create_request_token(&request_token("ck", "r")).await.unwrap();
-    store.exchange_request_token(&authorized(request_token("ck", "r")), &token("ck", "t")).await.unwrap();
+    store
+        .create_request_token(&request_token("ck", "r"))
+        .await
+        .unwrap();
+    store
+        .exchange_request_token(&authorized(request_token("ck", "r")), &token("ck", "t"))
+        .await
+        .unwrap();
     assert!(told.take().contains(&change));
 }
 
@@ -48,7 +57,13 @@ async fn every_change_of_a_user_is_told(store: Arc<dyn Store>) {
     let change = Change::User(user_id("u1"));
     store.create_user(&user("u1", "Jane")).await.unwrap();
     assert!(told.take().contains(&change));
-    store.replace_user(&User { revision: 2, ..user("u1", "Joan") }).await.unwrap();
+    store
+        .replace_user(&User {
+            revision: 2,
+            ..user("u1", "Joan")
+        })
+        .await
+        .unwrap();
     assert!(told.take().contains(&change));
 }
 
@@ -57,11 +72,21 @@ async fn a_change_that_is_refused_is_not_told(store: Arc<dyn Store>) {
     store.create_token(&token("ck", "t")).await.unwrap();
     store.create_user(&user("u1", "Jane")).await.unwrap();
     let told = Told::of(&store);
-    store.replace_consumer(&consumer("absent")).await.unwrap_err();
-    store.replace_token(&token("ck", "absent")).await.unwrap_err();
+    store
+        .replace_consumer(&consumer("absent"))
+        .await
+        .unwrap_err();
+    store
+        .replace_token(&token("ck", "absent"))
+        .await
+        .unwrap_err();
     store.create_user(&user("u2", "Jane")).await.unwrap_err();
     let told = told.take();
-    for refused in [Change::Consumer(key("absent")), Change::Token(name("absent")), Change::User(user_id("u2"))] {
+    for refused in [
+        Change::Consumer(key("absent")),
+        Change::Token(name("absent")),
+        Change::User(user_id("u2")),
+    ] {
         assert!(!told.contains(&refused), "{refused:?}");
     }
 }

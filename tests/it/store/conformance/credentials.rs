@@ -30,29 +30,62 @@ on_every_store! {
 async fn a_consumer_is_found_as_it_was_kept(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
-    let found = store.credentials(&key("ck"), Some(&Token::new("t").unwrap())).await.unwrap();
+    let found = store
+        .credentials(&key("ck"), Some(&Token::new("t").unwrap()))
+        .await
+        .unwrap();
     assert_eq!(found.consumer.as_deref(), Some(&consumer("ck")));
     assert_eq!(found.token.as_deref(), Some(&token("ck", "t")));
     let alone = store.credentials(&key("ck"), None).await.unwrap();
-    assert_eq!((alone.consumer.as_deref(), alone.token.as_deref()), (Some(&consumer("ck")), None));
+    assert_eq!(
+        (alone.consumer.as_deref(), alone.token.as_deref()),
+        (Some(&consumer("ck")), None)
+    );
 }
 
 async fn a_consumer_without_secrets_is_kept_without(store: Arc<dyn Store>) {
-    let bare = Consumer { secrets: Vec::new(), compat: Compat::NONE, ..consumer("ck") };
+    let bare = Consumer {
+        secrets: Vec::new(),
+        compat: Compat::NONE,
+        ..consumer("ck")
+    };
     store.create_consumer(&bare).await.unwrap();
-    assert_eq!(store.credentials(&bare.key, None).await.unwrap().consumer.as_deref(), Some(&bare));
+    assert_eq!(
+        store
+            .credentials(&bare.key, None)
+            .await
+            .unwrap()
+            .consumer
+            .as_deref(),
+        Some(&bare)
+    );
 }
 
 async fn a_consumer_with_an_rsa_key_is_found_as_it_was_kept(store: Arc<dyn Store>) {
-    let with_key = Consumer { rsa_public_keys: vec![rsa_key()], secrets: Vec::new(), ..consumer("ck") };
+    let with_key = Consumer {
+        rsa_public_keys: vec![rsa_key()],
+        secrets: Vec::new(),
+        ..consumer("ck")
+    };
     store.create_consumer(&with_key).await.unwrap();
-    assert_eq!(store.credentials(&with_key.key, None).await.unwrap().consumer.as_deref(), Some(&with_key));
+    assert_eq!(
+        store
+            .credentials(&with_key.key, None)
+            .await
+            .unwrap()
+            .consumer
+            .as_deref(),
+        Some(&with_key)
+    );
 }
 
 async fn what_is_not_there_is_not_found(store: Arc<dyn Store>) {
     let t = Token::new("t").unwrap();
     let found = store.credentials(&key("nobody"), Some(&t)).await.unwrap();
-    assert_eq!((found.consumer.as_deref(), found.token.as_deref()), (None, None));
+    assert_eq!(
+        (found.consumer.as_deref(), found.token.as_deref()),
+        (None, None)
+    );
     assert_eq!(store.token(&t).await.unwrap(), None);
     assert!(store.consumers(None, 10).await.unwrap().is_empty());
 }
@@ -64,18 +97,32 @@ async fn a_token_is_found_only_under_its_consumer(store: Arc<dyn Store>) {
     store.create_token(&token("alice", "t")).await.unwrap();
     let t = Token::new("t").unwrap();
     let found = store.credentials(&key("mallory"), Some(&t)).await.unwrap();
-    assert_eq!((found.consumer.as_deref(), found.token.as_deref()), (Some(&consumer("mallory")), None));
+    assert_eq!(
+        (found.consumer.as_deref(), found.token.as_deref()),
+        (Some(&consumer("mallory")), None)
+    );
     assert_eq!(store.token(&t).await.unwrap(), Some(token("alice", "t")));
 }
 
 async fn a_taken_consumer_key_is_refused_and_nothing_changed(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
-    let other = Consumer { description: "another".into(), ..consumer("ck") };
+    let other = Consumer {
+        description: "another".into(),
+        ..consumer("ck")
+    };
     for again in [other, consumer("ck")] {
         let error = store.create_consumer(&again).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::AlreadyExists);
     }
-    assert_eq!(store.credentials(&key("ck"), None).await.unwrap().consumer.as_deref(), Some(&consumer("ck")));
+    assert_eq!(
+        store
+            .credentials(&key("ck"), None)
+            .await
+            .unwrap()
+            .consumer
+            .as_deref(),
+        Some(&consumer("ck"))
+    );
     assert_eq!(store.consumers(None, 10).await.unwrap(), [consumer("ck")]);
 }
 
@@ -90,50 +137,115 @@ async fn a_taken_token_is_refused_whoever_has_it(store: Arc<dyn Store>) {
     }
     let t = Token::new("t").unwrap();
     assert_eq!(store.token(&t).await.unwrap(), Some(token("alice", "t")));
-    assert_eq!(store.credentials(&key("mallory"), Some(&t)).await.unwrap().token.as_deref(), None);
+    assert_eq!(
+        store
+            .credentials(&key("mallory"), Some(&t))
+            .await
+            .unwrap()
+            .token
+            .as_deref(),
+        None
+    );
 }
 
 async fn of_racing_creations_one_succeeds(store: Arc<dyn Store>) {
-    let outcomes =
-        race(10, &store, |store, _| async move { store.create_consumer(&consumer("ck")).await.is_ok() }).await;
+    let outcomes = race(10, &store, |store, _| async move {
+        store.create_consumer(&consumer("ck")).await.is_ok()
+    })
+    .await;
     assert_eq!(outcomes.iter().filter(|succeeded| **succeeded).count(), 1);
     let outcomes = race(10, &store, |store, at| async move {
-        store.create_token(&token(if at % 2 == 0 { "ck" } else { "other" }, "t")).await.is_ok()
+        store
+            .create_token(&token(if at % 2 == 0 { "ck" } else { "other" }, "t"))
+            .await
+            .is_ok()
     });
-    assert_eq!(outcomes.await.iter().filter(|succeeded| **succeeded).count(), 1);
+    assert_eq!(
+        outcomes
+            .await
+            .iter()
+            .filter(|succeeded| **succeeded)
+            .count(),
+        1
+    );
 }
 
 async fn a_change_needs_the_revision_that_follows(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
-    let change = |revision| Consumer { status: ConsumerStatus::Disabled, revision, ..consumer("ck") };
+    let change = |revision| Consumer {
+        status: ConsumerStatus::Disabled,
+        revision,
+        ..consumer("ck")
+    };
     for stale in [0, 1, 3, u64::MAX] {
         let error = store.replace_consumer(&change(stale)).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Conflict, "revision {stale}");
-        assert_eq!(store.credentials(&key("ck"), None).await.unwrap().consumer.as_deref(), Some(&consumer("ck")));
+        assert_eq!(
+            store
+                .credentials(&key("ck"), None)
+                .await
+                .unwrap()
+                .consumer
+                .as_deref(),
+            Some(&consumer("ck"))
+        );
     }
     store.replace_consumer(&change(2)).await.unwrap();
-    assert_eq!(store.credentials(&key("ck"), None).await.unwrap().consumer.as_deref(), Some(&change(2)));
-    assert_eq!(store.replace_consumer(&change(2)).await.unwrap_err().kind(), StoreErrorKind::Conflict);
+    assert_eq!(
+        store
+            .credentials(&key("ck"), None)
+            .await
+            .unwrap()
+            .consumer
+            .as_deref(),
+        Some(&change(2))
+    );
+    assert_eq!(
+        store.replace_consumer(&change(2)).await.unwrap_err().kind(),
+        StoreErrorKind::Conflict
+    );
     store.replace_consumer(&change(3)).await.unwrap();
 }
 
 async fn of_racing_changes_one_succeeds(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     let outcomes = race(10, &store, |store, at| async move {
-        let change = Consumer { description: format!("change {at}"), revision: 2, ..consumer("ck") };
-        store.replace_consumer(&change).await.map_err(|error| error.kind())
+        let change = Consumer {
+            description: format!("change {at}"),
+            revision: 2,
+            ..consumer("ck")
+        };
+        store
+            .replace_consumer(&change)
+            .await
+            .map_err(|error| error.kind())
     })
     .await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Err(StoreErrorKind::Conflict)).count(), 9);
+    assert_eq!(
+        outcomes
+            .iter()
+            .filter(|outcome| **outcome == Err(StoreErrorKind::Conflict))
+            .count(),
+        9
+    );
 }
 
 async fn what_is_not_there_can_not_be_changed(store: Arc<dyn Store>) {
-    let error = store.replace_consumer(&Consumer { revision: 2, ..consumer("ck") }).await.unwrap_err();
+    let error = store
+        .replace_consumer(&Consumer {
+            revision: 2,
+            ..consumer("ck")
+        })
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Conflict);
     let mut ghost = token("ck", "t");
     ghost.revision = 2;
-    assert_eq!(store.replace_token(&ghost).await.unwrap_err().kind(), StoreErrorKind::Conflict);
+    assert_eq!(
+        store.replace_token(&ghost).await.unwrap_err().kind(),
+        StoreErrorKind::Conflict
+    );
     assert_eq!(store.token(&ghost.token).await.unwrap(), None);
 }
 
@@ -142,17 +254,31 @@ async fn a_token_is_revoked_by_a_change(store: Arc<dyn Store>) {
     store.create_token(&token("ck", "t")).await.unwrap();
     let mut revoked = token("ck", "t");
     revoked.status = TokenStatus::Revoked;
-    assert_eq!(store.replace_token(&revoked).await.unwrap_err().kind(), StoreErrorKind::Conflict);
+    assert_eq!(
+        store.replace_token(&revoked).await.unwrap_err().kind(),
+        StoreErrorKind::Conflict
+    );
     revoked.revision = 2;
     store.replace_token(&revoked).await.unwrap();
     assert_eq!(
-        store.credentials(&key("ck"), Some(&revoked.token)).await.unwrap().token.as_deref(),
+        store
+            .credentials(&key("ck"), Some(&revoked.token))
+            .await
+            .unwrap()
+            .token
+            .as_deref(),
         Some(&revoked.clone())
     );
-    assert_eq!(store.token(&revoked.token).await.unwrap(), Some(revoked.clone()));
+    assert_eq!(
+        store.token(&revoked.token).await.unwrap(),
+        Some(revoked.clone())
+    );
     let mut stolen = token("mallory", "t");
     stolen.revision = 3;
-    assert_eq!(store.replace_token(&stolen).await.unwrap_err().kind(), StoreErrorKind::Conflict);
+    assert_eq!(
+        store.replace_token(&stolen).await.unwrap_err().kind(),
+        StoreErrorKind::Conflict
+    );
 }
 
 async fn consumers_are_listed_in_the_order_of_their_keys(store: Arc<dyn Store>) {
@@ -171,15 +297,34 @@ async fn consumers_are_listed_in_the_order_of_their_keys(store: Arc<dyn Store>) 
         }
         assert_eq!(listed, all, "pages of {limit}");
     }
-    assert_eq!(store.consumers(Some(&key("ab")), 1).await.unwrap(), [consumer("b")]);
+    assert_eq!(
+        store.consumers(Some(&key("ab")), 1).await.unwrap(),
+        [consumer("b")]
+    );
     assert!(store.consumers(None, 0).await.unwrap().is_empty());
 }
 
 async fn keys_of_any_visible_characters_are_kept_apart(store: Arc<dyn Store>) {
-    let odd = ["a", "a:token", "{a}", "a}", "%61", "a%3Atoken", "*", "[a-z]", "a/b", "a\"b", "a'b", "(a"];
+    let odd = [
+        "a",
+        "a:token",
+        "{a}",
+        "a}",
+        "%61",
+        "a%3Atoken",
+        "*",
+        "[a-z]",
+        "a/b",
+        "a\"b",
+        "a'b",
+        "(a",
+    ];
     for ck in odd {
         store.create_consumer(&consumer(ck)).await.unwrap();
-        store.create_token(&token(ck, &format!("t{ck}"))).await.unwrap();
+        store
+            .create_token(&token(ck, &format!("t{ck}")))
+            .await
+            .unwrap();
     }
     for ck in odd {
         let t = Token::new(format!("t{ck}")).unwrap();
@@ -207,7 +352,14 @@ fn rsa_key() -> RsaPublicKey {
     let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let der: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
     let encoded = base64::engine::general_purpose::STANDARD.encode(der.as_ref());
-    let lines: Vec<_> = encoded.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    RsaPublicKey::from_pem(&format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n")))
-        .unwrap()
+    let lines: Vec<_> = encoded
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    RsaPublicKey::from_pem(&format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        lines.join("\n")
+    ))
+    .unwrap()
 }

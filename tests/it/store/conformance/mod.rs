@@ -46,7 +46,9 @@ pub(super) async fn race<T: Send + 'static, F: Future<Output = T> + Send + 'stat
     store: &Arc<dyn Store>,
     act: impl Fn(Arc<dyn Store>, usize) -> F,
 ) -> Vec<T> {
-    let tasks: Vec<_> = (0..times).map(|at| tokio::spawn(act(Arc::clone(store), at))).collect();
+    let tasks: Vec<_> = (0..times)
+        .map(|at| tokio::spawn(act(Arc::clone(store), at)))
+        .collect();
     let mut outcomes = Vec::new();
     for task in tasks {
         outcomes.push(task.await.unwrap());

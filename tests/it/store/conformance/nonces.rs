@@ -23,20 +23,41 @@ on_every_store! {
 
 async fn a_nonce_is_claimed_once(store: Arc<dyn Store>) {
     let ck = key("ck");
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Fresh);
+    assert_eq!(
+        store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
+        Claim::Fresh
+    );
     for _ in 0..3 {
-        assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Replayed);
+        assert_eq!(
+            store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
+            Claim::Replayed
+        );
     }
 }
 
 async fn of_a_hundred_racing_claims_one_is_fresh(store: Arc<dyn Store>) {
     for timestamp in [NOW, NOW + 200] {
         let outcomes = race(100, &store, move |store, _| async move {
-            store.claim_nonce(&claim(&key("ck"), timestamp, b"n")).await.unwrap()
+            store
+                .claim_nonce(&claim(&key("ck"), timestamp, b"n"))
+                .await
+                .unwrap()
         });
         let outcomes = outcomes.await;
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Claim::Fresh).count(), 1);
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Claim::Replayed).count(), 99);
+        assert_eq!(
+            outcomes
+                .iter()
+                .filter(|outcome| **outcome == Claim::Fresh)
+                .count(),
+            1
+        );
+        assert_eq!(
+            outcomes
+                .iter()
+                .filter(|outcome| **outcome == Claim::Replayed)
+                .count(),
+            99
+        );
     }
 }
 
@@ -46,24 +67,53 @@ async fn the_same_check_claims_once_however_often_it_asks(store: Arc<dyn Store>)
     for _ in 0..3 {
         assert_eq!(store.claim_nonce(&first).await.unwrap(), Claim::Fresh);
     }
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(), Claim::Replayed);
+    assert_eq!(
+        store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
+        Claim::Replayed
+    );
     assert_eq!(store.claim_nonce(&first).await.unwrap(), Claim::Fresh);
 }
 
 async fn the_same_check_claims_once_also_when_it_races(store: Arc<dyn Store>) {
     let outcomes = race(20, &store, |store, _| async move {
         let ck = key("ck");
-        let same = NonceClaim { check_id: [7; 16], ..claim(&ck, NOW + 200, b"n") };
+        let same = NonceClaim {
+            check_id: [7; 16],
+            ..claim(&ck, NOW + 200, b"n")
+        };
         store.claim_nonce(&same).await.unwrap()
     });
-    assert!(outcomes.await.iter().all(|outcome| *outcome == Claim::Fresh));
-    assert_eq!(store.claim_nonce(&claim(&key("ck"), NOW + 200, b"n")).await.unwrap(), Claim::Replayed);
+    assert!(
+        outcomes
+            .await
+            .iter()
+            .all(|outcome| *outcome == Claim::Fresh)
+    );
+    assert_eq!(
+        store
+            .claim_nonce(&claim(&key("ck"), NOW + 200, b"n"))
+            .await
+            .unwrap(),
+        Claim::Replayed
+    );
 }
 
 async fn a_claim_dated_ahead_is_claimed_once(store: Arc<dyn Store>) {
     let ck = key("ck");
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW + 299, b"n")).await.unwrap(), Claim::Fresh);
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW + 299, b"n")).await.unwrap(), Claim::Replayed);
+    assert_eq!(
+        store
+            .claim_nonce(&claim(&ck, NOW + 299, b"n"))
+            .await
+            .unwrap(),
+        Claim::Fresh
+    );
+    assert_eq!(
+        store
+            .claim_nonce(&claim(&ck, NOW + 299, b"n"))
+            .await
+            .unwrap(),
+        Claim::Replayed
+    );
 }
 
 async fn what_is_claimed_at_once_is_claimed(store: Arc<dyn Store>) {
@@ -76,7 +126,13 @@ async fn what_is_claimed_at_once_is_claimed(store: Arc<dyn Store>) {
         assert_eq!(store.claim_nonce(&first).await.unwrap(), Claim::Fresh);
         let second = store.claim_at_once(&claim(&ck, timestamp, b"n"));
         assert!(second.is_none_or(|claimed| claimed.unwrap() == Claim::Replayed));
-        assert_eq!(store.claim_nonce(&claim(&ck, timestamp, b"n")).await.unwrap(), Claim::Replayed);
+        assert_eq!(
+            store
+                .claim_nonce(&claim(&ck, timestamp, b"n"))
+                .await
+                .unwrap(),
+            Claim::Replayed
+        );
     }
 }
 
@@ -86,20 +142,40 @@ async fn consumer_token_timestamp_and_nonce_are_a_scope_each(store: Arc<dyn Stor
     let scopes = [
         claim(&a, NOW, b"bc"),
         claim(&ab, NOW, b"c"),
-        NonceClaim { token: Some(&b), ..claim(&a, NOW, b"c") },
-        NonceClaim { token: Some(&bc), ..claim(&a, NOW, b"") },
+        NonceClaim {
+            token: Some(&b),
+            ..claim(&a, NOW, b"c")
+        },
+        NonceClaim {
+            token: Some(&bc),
+            ..claim(&a, NOW, b"")
+        },
         claim(&a, NOW, b""),
         claim(&a, NOW + 1, b"bc"),
         claim(&a, NOW, b"\0bc"),
         claim(&a, NOW / 10, b"0bc"),
     ]
-    .map(|scope| NonceClaim { expires_at: UnixTime::from_secs(NOW + 600), ..scope });
+    .map(|scope| NonceClaim {
+        expires_at: UnixTime::from_secs(NOW + 600),
+        ..scope
+    });
     for scope in &scopes {
-        assert_eq!(store.claim_nonce(scope).await.unwrap(), Claim::Fresh, "{scope:?}");
+        assert_eq!(
+            store.claim_nonce(scope).await.unwrap(),
+            Claim::Fresh,
+            "{scope:?}"
+        );
     }
     for scope in scopes {
-        let again = NonceClaim { check_id: [9; 16], ..scope };
-        assert_eq!(store.claim_nonce(&again).await.unwrap(), Claim::Replayed, "{scope:?}");
+        let again = NonceClaim {
+            check_id: [9; 16],
+            ..scope
+        };
+        assert_eq!(
+            store.claim_nonce(&again).await.unwrap(),
+            Claim::Replayed,
+            "{scope:?}"
+        );
     }
 }
 
@@ -107,18 +183,41 @@ async fn a_claim_that_can_not_be_remembered_is_refused(store: Arc<dyn Store>) {
     let ck = key("ck");
     let now = UnixTime::from_secs(NOW);
     for expires_at in [now, UnixTime::from_secs(NOW - 1), UnixTime::default()] {
-        let expired = NonceClaim { expires_at, ..claim(&ck, NOW - 700, b"n") };
-        assert_eq!(store.claim_nonce(&expired).await.unwrap(), Claim::Fenced { not_before: NOW - 700 });
+        let expired = NonceClaim {
+            expires_at,
+            ..claim(&ck, NOW - 700, b"n")
+        };
+        assert_eq!(
+            store.claim_nonce(&expired).await.unwrap(),
+            Claim::Fenced {
+                not_before: NOW - 700
+            }
+        );
     }
 }
 
 async fn a_fence_refuses_up_to_its_second(store: Arc<dyn Store>) {
     let ck = key("ck");
-    let fenced = |timestamp| NonceClaim { not_before: NOW - 5, ..claim(&ck, timestamp, b"n") };
+    let fenced = |timestamp| NonceClaim {
+        not_before: NOW - 5,
+        ..claim(&ck, timestamp, b"n")
+    };
     for timestamp in [NOW - 100, NOW - 6, NOW - 5] {
         let outcome = store.claim_nonce(&fenced(timestamp)).await.unwrap();
-        assert_eq!(outcome, Claim::Fenced { not_before: NOW - 5 });
+        assert_eq!(
+            outcome,
+            Claim::Fenced {
+                not_before: NOW - 5
+            }
+        );
     }
-    assert_eq!(store.claim_nonce(&fenced(NOW - 4)).await.unwrap(), Claim::Fresh);
-    assert_eq!(store.claim_nonce(&claim(&ck, NOW - 5, b"n")).await.unwrap(), Claim::Fresh, "a refusal claims nothing");
+    assert_eq!(
+        store.claim_nonce(&fenced(NOW - 4)).await.unwrap(),
+        Claim::Fresh
+    );
+    assert_eq!(
+        store.claim_nonce(&claim(&ck, NOW - 5, b"n")).await.unwrap(),
+        Claim::Fresh,
+        "a refusal claims nothing"
+    );
 }

@@ -21,12 +21,18 @@ on_every_store! {
 async fn a_session_is_found_as_it_was_kept_until_it_is_ended(store: Arc<dyn Store>) {
     store.create_session(&session("cookie")).await.unwrap();
     store.create_session(&session("another")).await.unwrap();
-    assert_eq!(store.session(&session("cookie").id).await.unwrap(), Some(session("cookie")));
+    assert_eq!(
+        store.session(&session("cookie").id).await.unwrap(),
+        Some(session("cookie"))
+    );
     for _ in 0..2 {
         store.delete_session(&session("cookie").id).await.unwrap();
         assert_eq!(store.session(&session("cookie").id).await.unwrap(), None);
     }
-    assert_eq!(store.session(&session("another").id).await.unwrap(), Some(session("another")));
+    assert_eq!(
+        store.session(&session("another").id).await.unwrap(),
+        Some(session("another"))
+    );
 }
 
 async fn a_session_that_has_expired_is_not_found(store: Arc<dyn Store>) {
@@ -40,13 +46,18 @@ async fn a_session_that_has_expired_is_not_found(store: Arc<dyn Store>) {
 
 async fn attempts_are_counted_each(store: Arc<dyn Store>) {
     for attempt in 1..=5 {
-        assert_eq!(store.count_attempt(&counter("a"), MINUTE).await.unwrap(), attempt);
+        assert_eq!(
+            store.count_attempt(&counter("a"), MINUTE).await.unwrap(),
+            attempt
+        );
     }
 }
 
 async fn racing_attempts_are_all_counted(store: Arc<dyn Store>) {
-    let mut counts =
-        race(30, &store, |store, _| async move { store.count_attempt(&counter("a"), MINUTE).await.unwrap() }).await;
+    let mut counts = race(30, &store, |store, _| async move {
+        store.count_attempt(&counter("a"), MINUTE).await.unwrap()
+    })
+    .await;
     counts.sort_unstable();
     assert_eq!(counts, (1..=30).collect::<Vec<u64>>());
 }
@@ -69,7 +80,13 @@ async fn attempts_are_taken_back_and_never_below_zero(store: Arc<dyn Store>) {
 async fn attempts_of_different_subjects_are_counted_apart(store: Arc<dyn Store>) {
     store.count_attempt(&counter("a"), MINUTE).await.unwrap();
     assert_eq!(store.count_attempt(&counter("b"), MINUTE).await.unwrap(), 1);
-    assert_eq!(store.count_attempt(&AttemptCounter::new("other", b"a"), MINUTE).await.unwrap(), 1);
+    assert_eq!(
+        store
+            .count_attempt(&AttemptCounter::new("other", b"a"), MINUTE)
+            .await
+            .unwrap(),
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,8 +95,16 @@ async fn a_session_ends_when_it_says() {
     for bench in [Bench::embedded(), Bench::memory(), redis] {
         let store = bench.open().await;
         store.create_session(&session("cookie")).await.unwrap();
-        bench.clock.set(UnixTime::from_millis(session("cookie").expires_at.as_millis() - 1));
-        assert!(store.session(&session("cookie").id).await.unwrap().is_some());
+        bench.clock.set(UnixTime::from_millis(
+            session("cookie").expires_at.as_millis() - 1,
+        ));
+        assert!(
+            store
+                .session(&session("cookie").id)
+                .await
+                .unwrap()
+                .is_some()
+        );
         bench.clock.advance(Duration::from_millis(1));
         assert_eq!(store.session(&session("cookie").id).await.unwrap(), None);
     }

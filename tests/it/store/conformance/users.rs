@@ -30,14 +30,21 @@ on_every_store! {
 
 async fn a_user_is_found_as_he_was_kept(store: Arc<dyn Store>) {
     store.create_user(&user("u 1", "Jane")).await.unwrap();
-    assert_eq!(store.user(&user_id("u 1")).await.unwrap(), Some(user("u 1", "Jane")));
+    assert_eq!(
+        store.user(&user_id("u 1")).await.unwrap(),
+        Some(user("u 1", "Jane"))
+    );
     assert_eq!(store.user(&user_id("u")).await.unwrap(), None);
 }
 
 async fn a_user_is_found_by_his_name_whatever_its_case(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     for spelling in ["Jane", "jane", "JANE"] {
-        assert_eq!(named(&store, spelling).await, Some(user("u1", "Jane")), "{spelling}");
+        assert_eq!(
+            named(&store, spelling).await,
+            Some(user("u1", "Jane")),
+            "{spelling}"
+        );
     }
     assert_eq!(named(&store, "jan").await, None);
     assert_eq!(named(&store, "u1").await, None);
@@ -47,13 +54,19 @@ async fn a_user_without_a_name_is_kept_without(store: Arc<dyn Store>) {
     for id in ["u1", "u2"] {
         store.create_user(&nameless(id)).await.unwrap();
     }
-    assert_eq!(store.user(&user_id("u2")).await.unwrap(), Some(nameless("u2")));
+    assert_eq!(
+        store.user(&user_id("u2")).await.unwrap(),
+        Some(nameless("u2"))
+    );
 }
 
 async fn a_taken_user_id_is_refused_and_nothing_changed(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     for again in [user("u1", "other"), user("u1", "Jane"), nameless("u1")] {
-        assert_eq!(store.create_user(&again).await.unwrap_err().kind(), StoreErrorKind::AlreadyExists);
+        assert_eq!(
+            store.create_user(&again).await.unwrap_err().kind(),
+            StoreErrorKind::AlreadyExists
+        );
     }
     assert_eq!(named(&store, "jane").await, Some(user("u1", "Jane")));
     assert_eq!(named(&store, "other").await, None);
@@ -74,45 +87,89 @@ async fn a_taken_username_is_refused_whatever_its_case_and_nothing_changed(store
 /// One of whom nothing secret is kept, so that what is written says the same each time.
 async fn a_user_of_whom_the_same_is_kept_already_is_refused(store: Arc<dyn Store>) {
     store.create_user(&nameless("u1")).await.unwrap();
-    assert_eq!(store.create_user(&nameless("u1")).await.unwrap_err().kind(), StoreErrorKind::AlreadyExists);
-    let change = User { revision: 2, ..nameless("u1") };
+    assert_eq!(
+        store.create_user(&nameless("u1")).await.unwrap_err().kind(),
+        StoreErrorKind::AlreadyExists
+    );
+    let change = User {
+        revision: 2,
+        ..nameless("u1")
+    };
     store.replace_user(&change).await.unwrap();
-    assert_eq!(store.replace_user(&change).await.unwrap_err().kind(), StoreErrorKind::Conflict);
+    assert_eq!(
+        store.replace_user(&change).await.unwrap_err().kind(),
+        StoreErrorKind::Conflict
+    );
 }
 
 async fn of_racing_users_of_one_name_one_succeeds(store: Arc<dyn Store>) {
     let outcomes = race(10, &store, |store, at| async move {
-        store.create_user(&user(&format!("u{at}"), "Jane")).await.map_err(|error| error.kind())
+        store
+            .create_user(&user(&format!("u{at}"), "Jane"))
+            .await
+            .map_err(|error| error.kind())
     })
     .await;
     only_one_succeeded(&outcomes, StoreErrorKind::AlreadyExists);
     let winner = outcomes.iter().position(Result::is_ok).unwrap();
-    assert_eq!(named(&store, "jane").await, Some(user(&format!("u{winner}"), "Jane")));
+    assert_eq!(
+        named(&store, "jane").await,
+        Some(user(&format!("u{winner}"), "Jane"))
+    );
     assert_eq!(store.users(None, 20).await.unwrap().len(), 1);
 }
 
 async fn of_racing_users_who_take_one_name_one_succeeds(store: Arc<dyn Store>) {
     for at in 0..10 {
-        store.create_user(&nameless(&format!("u{at}"))).await.unwrap();
+        store
+            .create_user(&nameless(&format!("u{at}")))
+            .await
+            .unwrap();
     }
     let outcomes = race(10, &store, |store, at| async move {
-        let taking = User { revision: 2, ..user(&format!("u{at}"), "Jane") };
-        store.replace_user(&taking).await.map_err(|error| error.kind())
+        let taking = User {
+            revision: 2,
+            ..user(&format!("u{at}"), "Jane")
+        };
+        store
+            .replace_user(&taking)
+            .await
+            .map_err(|error| error.kind())
     })
     .await;
     only_one_succeeded(&outcomes, StoreErrorKind::AlreadyExists);
     let winner = outcomes.iter().position(Result::is_ok).unwrap();
-    assert_eq!(named(&store, "jane").await.unwrap().id, user_id(&format!("u{winner}")));
+    assert_eq!(
+        named(&store, "jane").await.unwrap().id,
+        user_id(&format!("u{winner}"))
+    );
 }
 
 async fn a_change_of_a_user_needs_the_revision_that_follows(store: Arc<dyn Store>) {
-    assert_eq!(store.replace_user(&user("u1", "Jane")).await.unwrap_err().kind(), StoreErrorKind::Conflict);
+    assert_eq!(
+        store
+            .replace_user(&user("u1", "Jane"))
+            .await
+            .unwrap_err()
+            .kind(),
+        StoreErrorKind::Conflict
+    );
     store.create_user(&user("u1", "Jane")).await.unwrap();
-    let change = |revision| User { status: UserStatus::Disabled, revision, ..user("u1", "Jane") };
+    let change = |revision| User {
+        status: UserStatus::Disabled,
+        revision,
+        ..user("u1", "Jane")
+    };
     for stale in [0, 1, 3, u64::MAX] {
-        assert_eq!(store.replace_user(&change(stale)).await.unwrap_err().kind(), StoreErrorKind::Conflict);
+        assert_eq!(
+            store.replace_user(&change(stale)).await.unwrap_err().kind(),
+            StoreErrorKind::Conflict
+        );
     }
-    assert_eq!(store.user(&user_id("u1")).await.unwrap(), Some(user("u1", "Jane")));
+    assert_eq!(
+        store.user(&user_id("u1")).await.unwrap(),
+        Some(user("u1", "Jane"))
+    );
     store.replace_user(&change(2)).await.unwrap();
     assert_eq!(store.user(&user_id("u1")).await.unwrap(), Some(change(2)));
 }
@@ -120,25 +177,52 @@ async fn a_change_of_a_user_needs_the_revision_that_follows(store: Arc<dyn Store
 async fn of_racing_changes_of_a_user_one_succeeds(store: Arc<dyn Store>) {
     store.create_user(&nameless("u1")).await.unwrap();
     let outcomes = race(10, &store, |store, _| async move {
-        store.replace_user(&User { revision: 2, ..nameless("u1") }).await.map_err(|error| error.kind())
+        store
+            .replace_user(&User {
+                revision: 2,
+                ..nameless("u1")
+            })
+            .await
+            .map_err(|error| error.kind())
     });
     only_one_succeeded(&outcomes.await, StoreErrorKind::Conflict);
 }
 
 async fn a_name_that_is_given_up_is_free(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
-    store.replace_user(&User { revision: 2, ..nameless("u1") }).await.unwrap();
+    store
+        .replace_user(&User {
+            revision: 2,
+            ..nameless("u1")
+        })
+        .await
+        .unwrap();
     assert_eq!(named(&store, "jane").await, None);
     store.create_user(&user("u2", "jane")).await.unwrap();
     assert_eq!(named(&store, "jane").await, Some(user("u2", "jane")));
-    let back = User { revision: 3, ..user("u1", "Jane") };
-    assert_eq!(store.replace_user(&back).await.unwrap_err().kind(), StoreErrorKind::AlreadyExists);
+    let back = User {
+        revision: 3,
+        ..user("u1", "Jane")
+    };
+    assert_eq!(
+        store.replace_user(&back).await.unwrap_err().kind(),
+        StoreErrorKind::AlreadyExists
+    );
 }
 
 async fn a_name_is_given_and_changed_in_case(store: Arc<dyn Store>) {
     store.create_user(&nameless("u1")).await.unwrap();
-    for (revision, spelling) in [(2, "jane"), (3, "Jane"), (4, "Jane"), (5, "joan"), (6, "JANE")] {
-        let change = User { revision, ..user("u1", spelling) };
+    for (revision, spelling) in [
+        (2, "jane"),
+        (3, "Jane"),
+        (4, "Jane"),
+        (5, "joan"),
+        (6, "JANE"),
+    ] {
+        let change = User {
+            revision,
+            ..user("u1", spelling)
+        };
         store.replace_user(&change).await.unwrap();
         assert_eq!(named(&store, spelling).await, Some(change));
     }
@@ -148,8 +232,14 @@ async fn a_name_is_given_and_changed_in_case(store: Arc<dyn Store>) {
 async fn a_name_of_another_is_not_given(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     store.create_user(&user("u2", "Joan")).await.unwrap();
-    let thief = User { revision: 2, ..user("u2", "jane") };
-    assert_eq!(store.replace_user(&thief).await.unwrap_err().kind(), StoreErrorKind::AlreadyExists);
+    let thief = User {
+        revision: 2,
+        ..user("u2", "jane")
+    };
+    assert_eq!(
+        store.replace_user(&thief).await.unwrap_err().kind(),
+        StoreErrorKind::AlreadyExists
+    );
     assert_eq!(named(&store, "joan").await, Some(user("u2", "Joan")));
     assert_eq!(named(&store, "jane").await, Some(user("u1", "Jane")));
 }
@@ -158,7 +248,11 @@ async fn users_are_listed_in_the_order_of_their_ids_without_deleted_ones(store: 
     for id in ["b", "a", "c d", "c", "Z", "gone", "c!"] {
         store.create_user(&nameless(id)).await.unwrap();
     }
-    let gone = User { status: UserStatus::Deleted, revision: 2, ..nameless("gone") };
+    let gone = User {
+        status: UserStatus::Deleted,
+        revision: 2,
+        ..nameless("gone")
+    };
     store.replace_user(&gone).await.unwrap();
     for limit in 1..=7 {
         let (mut listed, mut after) = (Vec::new(), None);
@@ -170,18 +264,38 @@ async fn users_are_listed_in_the_order_of_their_ids_without_deleted_ones(store: 
         } {
             after = Some(last);
         }
-        assert_eq!(listed, ["Z", "a", "b", "c", "c d", "c!"], "pages of {limit}");
+        assert_eq!(
+            listed,
+            ["Z", "a", "b", "c", "c d", "c!"],
+            "pages of {limit}"
+        );
     }
 }
 
 async fn a_deleted_user_is_still_kept_and_can_be_taken_over(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
-    let gone = User { status: UserStatus::Deleted, username: None, password: None, revision: 2, ..user("u1", "Jane") };
+    let gone = User {
+        status: UserStatus::Deleted,
+        username: None,
+        password: None,
+        revision: 2,
+        ..user("u1", "Jane")
+    };
     store.replace_user(&gone).await.unwrap();
     assert_eq!(store.user(&gone.id).await.unwrap(), Some(gone));
     assert!(store.users(None, 10).await.unwrap().is_empty());
-    assert_eq!(store.create_user(&user("u1", "Jane")).await.unwrap_err().kind(), StoreErrorKind::AlreadyExists);
-    let back = User { revision: 3, ..user("u1", "Jane") };
+    assert_eq!(
+        store
+            .create_user(&user("u1", "Jane"))
+            .await
+            .unwrap_err()
+            .kind(),
+        StoreErrorKind::AlreadyExists
+    );
+    let back = User {
+        revision: 3,
+        ..user("u1", "Jane")
+    };
     store.replace_user(&back).await.unwrap();
     assert_eq!(store.users(None, 10).await.unwrap(), [back]);
 }
@@ -191,13 +305,26 @@ async fn a_check_is_told_the_standing_of_the_user_of_a_token(store: Arc<dyn Stor
     store.create_token(&token("ck", "t")).await.unwrap();
     let mut jane = user("jane doe", "Jane");
     store.create_user(&jane).await.unwrap();
-    for status in [UserStatus::Active, UserStatus::Disabled, UserStatus::Deleted] {
+    for status in [
+        UserStatus::Active,
+        UserStatus::Disabled,
+        UserStatus::Deleted,
+    ] {
         jane.revision += 1;
         jane.status = status;
         jane.generation = Generation::from_number(jane.revision);
         store.replace_user(&jane).await.unwrap();
-        let found = store.credentials(&key("ck"), Some(&name("t"))).await.unwrap();
-        assert_eq!(found.user, UserStanding { status, generation: jane.generation });
+        let found = store
+            .credentials(&key("ck"), Some(&name("t")))
+            .await
+            .unwrap();
+        assert_eq!(
+            found.user,
+            UserStanding {
+                status,
+                generation: jane.generation
+            }
+        );
     }
 }
 
@@ -208,25 +335,61 @@ async fn a_check_without_a_user_is_told_the_default_standing(store: Arc<dyn Stor
     of_nobody.user_id = None;
     store.create_token(&of_nobody).await.unwrap();
     let default = UserStanding::default();
-    assert_eq!(store.credentials(&key("ck"), Some(&name("t"))).await.unwrap().user, default, "nothing is kept of him");
-    let disabled = User { status: UserStatus::Disabled, ..nameless("of-nobody") };
+    assert_eq!(
+        store
+            .credentials(&key("ck"), Some(&name("t")))
+            .await
+            .unwrap()
+            .user,
+        default,
+        "nothing is kept of him"
+    );
+    let disabled = User {
+        status: UserStatus::Disabled,
+        ..nameless("of-nobody")
+    };
     store.create_user(&disabled).await.unwrap();
-    store.create_user(&User { id: user_id("absent"), ..disabled }).await.unwrap();
+    store
+        .create_user(&User {
+            id: user_id("absent"),
+            ..disabled
+        })
+        .await
+        .unwrap();
     for token in [Some("of-nobody"), Some("absent"), None] {
-        let found = store.credentials(&key("ck"), token.map(name).as_ref()).await.unwrap();
+        let found = store
+            .credentials(&key("ck"), token.map(name).as_ref())
+            .await
+            .unwrap();
         assert_eq!(found.user, default, "{token:?}");
     }
 }
 
 fn nameless(id: &str) -> User {
-    User { username: None, password: None, ..user(id, "nobody") }
+    User {
+        username: None,
+        password: None,
+        ..user(id, "nobody")
+    }
 }
 
 async fn named(store: &Arc<dyn Store>, username: &str) -> Option<User> {
-    store.user_named(&Username::new(username).unwrap()).await.unwrap()
+    store
+        .user_named(&Username::new(username).unwrap())
+        .await
+        .unwrap()
 }
 
 fn only_one_succeeded(outcomes: &[Result<(), StoreErrorKind>], others: StoreErrorKind) {
-    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
-    assert!(outcomes.iter().all(|outcome| outcome.is_ok() || *outcome == Err(others)), "{outcomes:?}");
+    assert_eq!(
+        outcomes.iter().filter(|outcome| outcome.is_ok()).count(),
+        1,
+        "{outcomes:?}"
+    );
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| outcome.is_ok() || *outcome == Err(others)),
+        "{outcomes:?}"
+    );
 }
