@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         compiler.encode_file_descriptor_set(),
     )?;
 
-    let mut code = tonic_prost_build::configure().codec_path("crate::server::api::NamingCodec");
+    let mut code = tonic_prost_build::configure().codec_path("crate::v1::NamingCodec");
     for message in PRINTED {
         code = code.message_attribute(message, "#[derive(serde::Serialize)]");
     }
@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     ] {
         code = code.field_attribute(
             field,
-            r#"#[serde(serialize_with = "super::printing::timestamp")]"#,
+            r#"#[serde(serialize_with = "crate::v1::printing::timestamp")]"#,
         );
     }
     for (field, function) in [
@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     ] {
         code = code.field_attribute(
             field,
-            format!(r#"#[serde(serialize_with = "super::printing::{function}")]"#),
+            format!(r#"#[serde(serialize_with = "crate::v1::printing::{function}")]"#),
         );
     }
     code.skip_debug(SECRET)

@@ -73,4 +73,5 @@ pub mod oauth;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod v1;
 pub mod verify;

@@ -2,12 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use countersign::server::api::v1::consumer_service_client::ConsumerServiceClient;
-use countersign::server::api::v1::list_tokens_request::Holder;
-use countersign::server::api::v1::token_service_client::TokenServiceClient;
-use countersign::server::api::v1::{
-    DeleteConsumerRequest, ListConsumersRequest, ListTokensRequest,
-};
+use countersign::v1::consumer_service_client::ConsumerServiceClient;
+use countersign::v1::list_tokens_request::Holder;
+use countersign::v1::token_service_client::TokenServiceClient;
+use countersign::v1::{DeleteConsumerRequest, ListConsumersRequest, ListTokensRequest};
 use serde::Serialize;
 use tonic::Request;
 use tonic::transport::Endpoint;

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use countersign::server::api::v1;
-use countersign::server::api::v1::diagnostics_service_client::DiagnosticsServiceClient;
+use countersign::v1;
+use countersign::v1::diagnostics_service_client::DiagnosticsServiceClient;
 
 use super::client::{AdminArgs, AdminChannel, refused};
 use super::difference;

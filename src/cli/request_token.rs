@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
-use countersign::server::api::v1;
-use countersign::server::api::v1::token_service_client::TokenServiceClient;
+use countersign::v1;
+use countersign::v1::token_service_client::TokenServiceClient;
 use serde::Serialize;
 
 use super::client::{AdminArgs, AdminChannel, refused};

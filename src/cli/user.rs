@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Subcommand};
-use countersign::server::api::v1;
-use countersign::server::api::v1::user_service_client::UserServiceClient;
+use countersign::v1;
+use countersign::v1::user_service_client::UserServiceClient;
 
 use super::client::{AdminArgs, AdminChannel, refused};
 use super::output::{self, Field, Format, List};

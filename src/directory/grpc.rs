@@ -11,8 +11,8 @@ use tonic::{Code, Request, Status};
 
 use super::{Access, Answer, CONNECT_TIMEOUT, MAX_ANSWER_LEN, OpenError, Peer, Question, TOO_LONG};
 use crate::issue::DirectoryError;
-use crate::server::api::v1;
-use crate::server::api::v1::user_directory_client::UserDirectoryClient;
+use crate::v1;
+use crate::v1::user_directory_client::UserDirectoryClient;
 
 /// The client.
 pub(super) struct Grpc {

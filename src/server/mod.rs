@@ -6,36 +6,24 @@
 //! Kubernetes have noticed; then every connection is told to go away, and has `shutdown.timeout` to finish what is in
 //! flight. The ops listener answers to the last.
 //!
-//! - `listener`, `tls`: sockets and certificates.
-//! - `workers`: the threads of the check listener.
-//! - `accept`, `connection`, `preface`, `stall`, `drain`: connections, their limits and their end.
-//! - `health`, `ops`, `console`: how the service is, for machines and for people.
-//! - [`ext_authz`]: Envoy's checks; `respond`: the one table from a reason to an answer;
-//!   `decision_id`: what an operator finds it by.
-//! - `api`: administration; `http`: where credentials are given out; `pages`, `guard`: what
-//!   every page, and every request and answer there, has.
+//! - `transport`: sockets, certificates, connections and the threads of the check listener.
+//! - [`ext_authz`]: Envoy's checks; `denial`: the answers to refused requests.
+//! - `api`: administration; `http`: the token endpoints and the authorize page; `pages`, `guard`: the parts that all
+//!   pages, requests and answers of `http` and `console` share.
+//! - `health`, `ops`, `console`: the state of the service, for machines and for people.
 
-mod accept;
 pub mod api;
-mod connection;
+mod app;
 mod console;
-mod decision_id;
+mod denial;
 mod detached;
-mod drain;
-mod explained;
 pub mod ext_authz;
-mod farewell;
 mod guard;
 mod health;
 mod http;
-mod listener;
 mod ops;
 mod pages;
-mod preface;
-mod respond;
-mod stall;
-mod tls;
-mod workers;
+mod transport;
 
 use std::future::Future;
 use std::io;
@@ -49,43 +37,20 @@ use tokio::time::{Instant, sleep};
 use tonic::service::Routes;
 use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
-use self::api::{Access, AdminToken, IssuerToken};
-use self::drain::Farewell;
+use self::api::Access;
 use self::ext_authz::{CheckRoutes, CheckService};
 use self::health::Health;
-use self::listener::Listener;
-use self::workers::{Seats, Workers};
-use crate::clock::{Clock, Entropy};
+use self::transport::{Answer, Farewell, Listener, Seats, Workers};
 use crate::config::{Config, ShutdownConfig};
 use crate::diagnostics::Diagnostics;
-use crate::issue::{Directory, Issuer, Terms};
-use crate::store::{CachedStore, CheckStore, Pulse, Store};
+use crate::issue::{Issuer, Terms};
+use crate::store::{CachedStore, CheckStore, Pulse};
 use crate::telemetry::Metrics;
+use crate::v1;
 use crate::verify::Verifier;
 
-pub use listener::{Addresses, BindError, Listeners};
-pub use tls::TlsError;
-
-/// What the services are made of.
-#[derive(Clone, Debug)]
-pub struct App {
-    /// What the operator set.
-    pub config: Arc<Config>,
-    /// Where consumers, tokens and nonces are kept.
-    pub store: Arc<dyn Store>,
-    /// Tells the time.
-    pub clock: Arc<dyn Clock>,
-    /// Draws random bytes.
-    pub entropy: Arc<dyn Entropy>,
-    /// Counts.
-    pub metrics: Arc<Metrics>,
-    /// What administrators prove themselves with.
-    pub admin_token: AdminToken,
-    /// The operator's user directory; `None` is the users of the store.
-    pub directory: Option<Arc<dyn Directory>>,
-    /// What issuers prove themselves with, if they have a token.
-    pub issuer_token: Option<IssuerToken>,
-}
+pub use app::App;
+pub use transport::{Addresses, BindError, Listeners, TlsError};
 
 /// Why the service ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -170,13 +135,8 @@ impl Group {
         }
     }
 
-    fn add<S: connection::Answer>(
-        &mut self,
-        listener: Listener,
-        seats: Seats<S>,
-        metrics: &Arc<Metrics>,
-    ) {
-        self.tasks.spawn(accept::accept(
+    fn add<S: Answer>(&mut self, listener: Listener, seats: Seats<S>, metrics: &Arc<Metrics>) {
+        self.tasks.spawn(transport::accept(
             listener,
             seats,
             Arc::clone(metrics),
@@ -259,7 +219,7 @@ fn api_routes(app: &App, issuer: Issuer, shared: &Shared) -> Result<Routes, Serv
         &app.config.api,
     );
     let routes = api::routes(issuer, diagnostics, access).add_service(health.service());
-    Ok(routes.add_service(reflection(&[api::v1::FILE_DESCRIPTOR_SET], &api::SERVICES)?))
+    Ok(routes.add_service(reflection(&[v1::FILE_DESCRIPTOR_SET], &api::SERVICES)?))
 }
 
 /// What the ops listener serves.

@@ -4,7 +4,7 @@ use crate::oauth::{Rejection, RejectionKind};
 
 /// Why a request is denied.
 ///
-/// What the caller is told of it is decided in `server::respond`.
+/// What the caller is told of it is decided in `server::denial`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The protocol alone refuses it.

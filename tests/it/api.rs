@@ -7,7 +7,7 @@ use std::time::Duration;
 use countersign::clock::ManualClock;
 use countersign::issue::{Actor, ConsumerDraft, Expiry, TokenDraft};
 use countersign::model::{ConsumerStatus, Secret};
-use countersign::server::api::v1;
+use countersign::v1;
 use prost_types::Timestamp;
 use tonic::Code;
 use tonic_types::StatusExt;

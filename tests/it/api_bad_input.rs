@@ -6,8 +6,8 @@
 use countersign::config::Mode;
 use countersign::diagnostics::Refused;
 use countersign::model::{ConsumerKey, Token, UserId};
-use countersign::server::api::v1;
 use countersign::store::TokenHolder;
+use countersign::v1;
 use prost_types::field_descriptor_proto::Type;
 use tonic::transport::Channel;
 use tonic::{Code, Status};

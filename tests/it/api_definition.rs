@@ -1,7 +1,7 @@
 //! The definition of `countersign.v1` as reflection shows it, and its wire format: what a generated client can not send.
 
 use countersign::server::api::SERVICES;
-use countersign::server::api::v1::FILE_DESCRIPTOR_SET;
+use countersign::v1::FILE_DESCRIPTOR_SET;
 use prost::Message;
 use prost::bytes::{Buf, BufMut};
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign::config::Mode;
 use countersign::diagnostics::Refused;
-use countersign::server::api::v1;
+use countersign::v1;
 use tonic::{Code, Streaming};
 
 use crate::admin_server::{AdminServer, START, fields, reason};

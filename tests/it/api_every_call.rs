@@ -1,7 +1,7 @@
 //! What holds for every call of `countersign.v1`, taken from the definition so that none is forgotten: a change leaves an
 //! audit event, and a secret is shown once.
 
-use countersign::server::api::v1;
+use countersign::v1;
 use prost::Message;
 use prost_types::FieldMask;
 

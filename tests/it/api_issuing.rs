@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::server::api::v1::{self, list_tokens_request, revoke_tokens_request};
+use countersign::v1::{self, list_tokens_request, revoke_tokens_request};
 use prost_types::FieldMask;
 use tonic::Code;
 use tonic_types::StatusExt;

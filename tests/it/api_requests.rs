@@ -1,6 +1,6 @@
 //! A good request of every call of `countersign.v1`, about the records that are named here.
 
-use countersign::server::api::v1;
+use countersign::v1;
 use prost::Message;
 use prost_types::FieldMask;
 

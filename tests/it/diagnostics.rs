@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use countersign::server::api::v1;
+use countersign::v1;
 use envoy_types::ext_authz::v3::pb::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use serde_json::Value;

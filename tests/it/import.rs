@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::{Output, Stdio};
 
-use countersign::server::api::v1;
-use countersign::server::api::v1::consumer_service_client::ConsumerServiceClient;
-use countersign::server::api::v1::token_service_client::TokenServiceClient;
+use countersign::v1;
+use countersign::v1::consumer_service_client::ConsumerServiceClient;
+use countersign::v1::token_service_client::TokenServiceClient;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use countersign::server::api::v1;
-use countersign::server::api::v1::consumer_service_client::ConsumerServiceClient;
+use countersign::v1;
+use countersign::v1::consumer_service_client::ConsumerServiceClient;
 use tokio::time::timeout;
 use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status};

@@ -72,8 +72,13 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "directory",
-        knows: &["config", "issue", "model", "server"],
-        why: "it asks for `issue`, with the messages that `server` has of the API, and keeps nothing",
+        knows: &["config", "issue", "model", "v1"],
+        why: "it asks the operator's users for `issue`, and keeps nothing",
+    },
+    Part {
+        name: "v1",
+        knows: &[],
+        why: "messages are generated from proto/ and know nobody",
     },
     Part {
         name: "issue",
@@ -103,7 +108,7 @@ const PLACES: &[Place] = &[
             "hyper_util",
             "tower",
         ],
-        only_in: &["src/server/", "src/cli/", "src/directory/"],
+        only_in: &["src/server/", "src/cli/", "src/directory/", "src/v1/"],
         why: "gRPC and HTTP are how the service is reached, not what it does",
     },
     Place {
@@ -174,9 +179,9 @@ fn a_violation_is_found_and_explained() {
     assert_eq!(
         found(
             "src/store/embedded/mod.rs",
-            "use crate::{clock::Clock, server::{respond, App}};"
+            "use crate::{clock::Clock, server::{denial, App}};"
         ),
-        "src/store/embedded/mod.rs: `crate::server::respond`: store may know clock, config, model, oauth, telemetry of \
+        "src/store/embedded/mod.rs: `crate::server::denial`: store may know clock, config, model, oauth, telemetry of \
          ours, and not server: server → verify, issue → store → model\n\
          src/store/embedded/mod.rs: `crate::server::App`: store may know clock, config, model, oauth, telemetry of ours, \
          and not server: server → verify, issue → store → model"
@@ -191,7 +196,7 @@ fn a_violation_is_found_and_explained() {
     );
     assert_eq!(
         found("src/verify/mod.rs", "impl From<tonic::Status> for X {}"),
-        "src/verify/mod.rs: `tonic::Status`: `tonic` only in src/server/, src/cli/, src/directory/: gRPC and HTTP are how \
+        "src/verify/mod.rs: `tonic::Status`: `tonic` only in src/server/, src/cli/, src/directory/, src/v1/: gRPC and HTTP are how \
          the service is reached, not what it does"
     );
     assert_eq!(

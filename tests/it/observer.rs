@@ -1,7 +1,7 @@
 //! An administrator who looks at what the real program keeps of denials.
 
-use countersign::server::api::v1;
-use countersign::server::api::v1::diagnostics_service_client::DiagnosticsServiceClient;
+use countersign::v1;
+use countersign::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;

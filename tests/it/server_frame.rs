@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use countersign::clock::SystemClock;
 use countersign::config::{Config, ListenAddress, TlsConfig};
 use countersign::model::{ConsumerKey, Token};
-use countersign::server::api::v1::WatchDenialsRequest;
-use countersign::server::api::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use countersign::server::{Addresses, BindError, Listeners, ServerError};
 use countersign::store::{
     Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind,
     StoreStatus,
 };
+use countersign::v1::WatchDenialsRequest;
+use countersign::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use countersign::model::{CompatProfile, Flow, Secret};
 use countersign::oauth::SignatureMethod;
-use countersign::server::api::v1;
+use countersign::v1;
 
 use super::told::Told;
 use crate::cli::{Usage, secret_input};

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Subcommand};
 use countersign::model::Secret;
-use countersign::server::api::v1;
-use countersign::server::api::v1::consumer_service_client::ConsumerServiceClient;
+use countersign::v1;
+use countersign::v1::consumer_service_client::ConsumerServiceClient;
 
 use self::create::{Create, public_key};
 use self::show::{COLUMNS, row, show, with_secret};

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use countersign::model::{CompatProfile, Flow};
 use countersign::oauth::SignatureMethod;
-use countersign::server::api::v1;
+use countersign::v1;
 
 use super::Key;
 use super::told::Told;

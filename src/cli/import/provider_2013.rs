@@ -3,8 +3,8 @@
 //! It could sign with HMAC-SHA1 alone, without a token or with one by xAuth, so that is what it may do here. Its tokens
 //! were kept by the applications around the provider, and can be imported from a file.
 
-use countersign::server::api::v1;
 use countersign::store::{ProviderConsumer, ProviderConsumers};
+use countersign::v1;
 use serde_json::Value;
 use tokio::sync::mpsc::Sender;
 

@@ -3,7 +3,7 @@
 //! A row has the fields of `Consumer` or `Token` in `proto/`, and their secrets. What only the server sets is read over,
 //! unless it says something that would be lost: a consumer that is disabled, a token that is revoked.
 
-use countersign::server::api::v1;
+use countersign::v1;
 use prost_types::Timestamp;
 use serde_json::{Map, Value};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use countersign::server::api::v1;
-use countersign::server::api::v1::consumer_service_client::ConsumerServiceClient;
-use countersign::server::api::v1::token_service_client::TokenServiceClient;
+use countersign::v1;
+use countersign::v1::consumer_service_client::ConsumerServiceClient;
+use countersign::v1::token_service_client::TokenServiceClient;
 use tokio::time::sleep;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign::model::Secret;
-use countersign::server::api::v1;
+use countersign::v1;
 
 use crate::cli::{duration, secret_input};
 

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Subcommand};
-use countersign::server::api::v1;
-use countersign::server::api::v1::token_service_client::TokenServiceClient;
+use countersign::v1;
+use countersign::v1::token_service_client::TokenServiceClient;
 
 use self::create::Create;
 use self::show::{COLUMNS, introspected, row, show};

@@ -1,7 +1,7 @@
 //! How a token is printed.
 
 use anyhow::Context;
-use countersign::server::api::v1;
+use countersign::v1;
 use serde::Serialize;
 
 use crate::cli::output::{self, Field, Format};

@@ -5,10 +5,11 @@ use tonic::{Request, Response, Status};
 use super::convert::{consumer_draft, consumer_message, duration, given, secret, shown};
 use super::fields::Fields;
 use super::page::{Asked, Page};
-use super::v1::consumer_service_server::ConsumerService;
-use super::{errors, gate, mask, v1};
+use super::{errors, gate, mask};
 use crate::issue::{Actor, ConsumerDraft, Created, IssueError, Issuer};
 use crate::model::{Consumer, ConsumerKey, ConsumerStatus};
+use crate::v1;
+use crate::v1::consumer_service_server::ConsumerService;
 
 #[derive(Clone, Debug)]
 pub(super) struct Consumers {

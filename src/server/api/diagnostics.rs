@@ -8,12 +8,13 @@ use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
 
 use super::convert::{denial_message, report_message, timestamp, unix_time};
+use super::errors;
 use super::fields::{Fields, typed};
 use super::page::{Asked, Page};
-use super::v1::diagnostics_service_server::DiagnosticsService;
-use super::{errors, v1};
 use crate::diagnostics::{Denial, Diagnostics, Explanation, Filter, Seen, Watch};
 use crate::model::ConsumerKey;
+use crate::v1;
+use crate::v1::diagnostics_service_server::DiagnosticsService;
 
 /// Shows what is in the memory of this process; nothing here changes anything.
 #[derive(Clone, Debug)]

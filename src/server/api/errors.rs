@@ -9,6 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::issue::{DirectoryError, IssueError, Violation, Violations};
 use crate::store::{StoreError, StoreErrorKind};
+use crate::v1::{DOMAIN, FIELD_VIOLATION};
 
 /// The answer to a caller; what only an operator should know goes to the log instead.
 pub(super) fn status(error: IssueError) -> Status {
@@ -87,7 +88,7 @@ pub(super) fn user_exists(name: &str) -> Status {
 
 /// INVALID_ARGUMENT with every field that is wrong, as far as there is room; the message has the first few.
 pub(super) fn invalid(violations: &Violations) -> Status {
-    let mut details = details("FIELD_VIOLATION");
+    let mut details = details(FIELD_VIOLATION);
     let mut room = DETAILS_ROOM;
     for Violation { field, problem } in violations.iter() {
         let Some(left) = room.checked_sub(field.len() + problem.len()) else {
@@ -202,7 +203,6 @@ fn details(reason: &'static str) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
 }
 
-const DOMAIN: &str = "countersign.v1";
 const CONSUMER: &str = "countersign.v1.Consumer";
 const TOKEN: &str = "countersign.v1.Token";
 const REQUEST_TOKEN: &str = "countersign.v1.RequestToken";

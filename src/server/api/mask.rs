@@ -4,9 +4,9 @@ use prost_types::Timestamp;
 
 use super::convert::unix_time;
 use super::fields::Fields;
-use super::v1;
 use crate::clock::UnixTime;
 use crate::issue::ConsumerChange;
+use crate::v1;
 
 /// What the mask takes from the new values.
 ///

@@ -3,7 +3,6 @@
 //! - [`Access`]: who may ask, and as what: an administrator or an issuer, by a token ([`AdminToken`], [`IssuerToken`]) or
 //!   a client certificate.
 //! - [`routes`]: the services, each behind a gate, over an [`Issuer`] and [`Diagnostics`].
-//! - [`v1`]: messages, client and server as generated, and the definition for reflection.
 //!
 //! The services translate and no more: a message becomes a draft, a record becomes a message, an
 //! [`IssueError`](crate::issue::IssueError) becomes a status whose details name the field. Listening, TLS, health and
@@ -12,7 +11,6 @@
 mod access;
 mod admin_token;
 mod bearer;
-mod codec;
 mod consumers;
 mod convert;
 mod diagnostics;
@@ -23,12 +21,10 @@ mod issuer_token;
 mod mask;
 mod page;
 mod peer;
-mod printing;
 mod request_tokens;
 mod roles;
 mod tokens;
 mod users;
-pub mod v1;
 
 use std::sync::Arc;
 
@@ -36,21 +32,21 @@ use tonic::service::Routes;
 
 use crate::diagnostics::Diagnostics;
 use crate::issue::Issuer;
+use crate::v1;
+use crate::v1::consumer_service_server::ConsumerServiceServer;
+use crate::v1::diagnostics_service_server::DiagnosticsServiceServer;
+use crate::v1::token_service_server::TokenServiceServer;
+use crate::v1::user_service_server::UserServiceServer;
 use consumers::Consumers;
 use diagnostics::Observed;
 use gate::Gated;
 use tokens::Tokens;
 use users::Users;
-use v1::consumer_service_server::ConsumerServiceServer;
-use v1::diagnostics_service_server::DiagnosticsServiceServer;
-use v1::token_service_server::TokenServiceServer;
-use v1::user_service_server::UserServiceServer;
 
 pub(super) use peer::address as peer_address;
 
 pub use access::Access;
 pub use admin_token::{AdminToken, AdminTokenError};
-pub use codec::{NamingCodec, NamingDecoder};
 pub use issuer_token::{IssuerToken, IssuerTokenError};
 
 /// The services of `countersign.v1`, all of them for whom `access` lets in.

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use tonic::Status;
 
 use super::convert::{issued_message, request_token_message, shown};
+use super::errors;
 use super::fields::{Fields, typed};
-use super::{errors, v1};
 use crate::issue::{Actor, Asking, Authorized, Consent, Issuer, Login, RequestTokenDraft};
 use crate::model::{ConsumerKey, MAX_VALUE_LEN, Secret, Token, UserId};
+use crate::v1;
 
 pub(super) async fn exchange_password(
     issuer: &Issuer,

@@ -41,7 +41,7 @@ mod tests {
     use prost_types::FileDescriptorSet;
 
     use super::*;
-    use crate::server::api::v1::FILE_DESCRIPTOR_SET;
+    use crate::v1::FILE_DESCRIPTOR_SET;
 
     #[test]
     fn an_issuer_may_call_what_its_comment_says_and_nothing_else() {

@@ -7,12 +7,13 @@ use super::convert::{
 };
 use super::fields::Fields;
 use super::page::{Asked, Page};
-use super::v1::token_service_server::TokenService;
-use super::v1::{list_tokens_request, revoke_tokens_request};
-use super::{errors, gate, request_tokens, v1};
+use super::{errors, gate, request_tokens};
 use crate::issue::{Created, Issuer};
 use crate::model::{ConsumerKey, Token, UserId};
 use crate::store::TokenHolder;
+use crate::v1;
+use crate::v1::token_service_server::TokenService;
+use crate::v1::{list_tokens_request, revoke_tokens_request};
 
 #[derive(Clone, Debug)]
 pub(super) struct Tokens {

@@ -5,11 +5,12 @@ use tonic::{Request, Response, Status};
 use super::convert::{given, secret, user_draft, user_message};
 use super::fields::Fields;
 use super::page::{Asked, Page};
-use super::v1::get_user_request::Name;
-use super::v1::user_service_server::UserService;
-use super::{errors, gate, v1};
+use super::{errors, gate};
 use crate::issue::{Actor, IssueError, Issuer};
 use crate::model::{User, UserId, UserStatus, Username};
+use crate::v1;
+use crate::v1::get_user_request::Name;
+use crate::v1::user_service_server::UserService;
 
 #[derive(Clone, Debug)]
 pub(super) struct Users {

@@ -12,9 +12,9 @@ use super::headers::Headers;
 use super::identity::{self, Caller};
 use super::wire::Writer;
 use crate::model::{ConsumerKey, UserId};
-use crate::server::decision_id::DecisionId;
-use crate::server::farewell;
-use crate::server::respond::{self, DenialStyle, Problem, Written};
+use crate::server::denial::decision_id::DecisionId;
+use crate::server::denial::problem::{self, DenialStyle, Problem, Written};
+use crate::server::denial::sunset;
 use crate::verify::{Allowed, Decision, Denial, Identity};
 
 /// A `CheckResponse` as it is sent: behind the length that gRPC puts before a message.
@@ -131,7 +131,7 @@ pub(super) fn deny(problem: &Problem, style: &DenialStyle<'_>, about: &Metadata<
 
 /// Says that we failed, so that Envoy's failure mode decides; needs Envoy 1.37.
 pub(super) fn error(message: &str, about: &Metadata<'_>) -> Answer {
-    let body = serde_json::json!({ "type": "about:blank", "title": respond::title(503), "status": 503, "detail": message });
+    let body = serde_json::json!({ "type": "about:blank", "title": problem::title(503), "status": 503, "detail": message });
     response(Verdict::Error, about, |failed| {
         let headers = [
             ("content-type", "application/problem+json"),
@@ -271,7 +271,7 @@ impl<'a> Metadata<'a> {
             Who::Proven(identity) => Some(identity.consumer()),
             Who::Nobody | Who::Claimed(_) => None,
         };
-        proven.into_iter().flat_map(farewell::headers)
+        proven.into_iter().flat_map(sunset::headers)
     }
 
     /// `google.protobuf.Struct`.

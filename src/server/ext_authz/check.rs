@@ -12,7 +12,7 @@ use crate::config::{DenyDetail, Mode};
 use crate::diagnostics::{Explaining, Refused};
 use crate::model::{ConsumerKey, Scopes, UserId};
 use crate::oauth::{self, Body, Scheme, SignatureMethod};
-use crate::server::respond::{DenialStyle, Problem};
+use crate::server::denial::problem::{DenialStyle, Problem};
 use crate::verify::{BodyGap, Decision, Demands, Denial, Reason, Stage};
 
 /// The longest piece of a request's own text that is logged.

@@ -40,7 +40,7 @@ use self::wire::{CheckRequest, Malformed};
 use crate::clock::Entropy;
 use crate::config::{Config, OnError};
 use crate::diagnostics::Diagnostics;
-use crate::server::decision_id::{DecisionId, DecisionIds};
+use crate::server::denial::decision_id::{DecisionId, DecisionIds};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
 

@@ -7,8 +7,8 @@ use super::headers::{self, Values};
 use crate::config::{DenyDetail, Mode};
 use crate::diagnostics::{Explaining, Refused, Sent};
 use crate::oauth::diagnosis::{Forwarded, Received, Setting};
-use crate::server::explained;
-use crate::server::respond::Explained;
+use crate::server::denial::explained;
+use crate::server::denial::problem::Explained;
 use crate::verify::Denial;
 
 impl Check<'_> {

@@ -12,7 +12,7 @@ use tower::ServiceExt as _;
 
 use super::CheckService;
 use super::grpc::Answered;
-use crate::server::connection::Answer;
+use crate::server::transport::Answer;
 
 /// Answers `Check` itself, and leaves everything else to tonic.
 ///

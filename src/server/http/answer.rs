@@ -19,9 +19,9 @@ use super::refusal::{Failure, Refusal};
 use crate::clock::UnixTime;
 use crate::issue::Issued;
 use crate::model::{Consumer, RequestToken, Secret, Token};
-use crate::server::farewell;
+use crate::server::denial::problem::{self, DenialStyle, Problem, Written};
+use crate::server::denial::sunset;
 use crate::server::guard;
-use crate::server::respond::{self, DenialStyle, Problem, Written};
 use crate::verify::Reason;
 
 /// Credentials as they are given out.
@@ -81,8 +81,8 @@ impl Credentials {
                     .iter()
                     .map(|(name, value)| (*name, text(value)))
                     .collect();
-                let body = respond::form(texts.iter().map(|(name, text)| (*name, text.as_str())));
-                answer(StatusCode::OK, respond::FORM, body)
+                let body = problem::form(texts.iter().map(|(name, text)| (*name, text.as_str())));
+                answer(StatusCode::OK, problem::FORM, body)
             }
             Format::Json => {
                 let fields = self
@@ -125,7 +125,7 @@ pub(super) fn refused(refusal: Refusal, style: &DenialStyle<'_>) -> Response {
 
 /// The same answer, which tells this consumer that it ought to leave, if it ought to.
 pub(super) fn with_farewell(mut answer: Response, consumer: &Consumer) -> Response {
-    for (name, value) in farewell::headers(consumer) {
+    for (name, value) in sunset::headers(consumer) {
         // A date is always a header value.
         if let Ok(value) = HeaderValue::from_str(&value) {
             answer.headers_mut().insert(name, value);

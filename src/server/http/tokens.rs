@@ -29,9 +29,10 @@ use crate::diagnostics::{Diagnostics, Explaining, Refused};
 use crate::issue::{Actor, Login, RequestTokenDraft};
 use crate::model::{ConsumerKey, Secret};
 use crate::oauth::Body;
-use crate::server::decision_id::{DecisionId, DecisionIds};
-use crate::server::respond::DenialStyle;
-use crate::server::{explained, guard};
+use crate::server::denial::decision_id::{DecisionId, DecisionIds};
+use crate::server::denial::explained;
+use crate::server::denial::problem::DenialStyle;
+use crate::server::guard;
 use crate::telemetry::Metrics;
 use crate::verify::{Applicant, BodyGap, Denial, EndpointVerifier, Reason};
 

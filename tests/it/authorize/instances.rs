@@ -1,8 +1,8 @@
 //! The page on more than one instance, and an operator's own site instead of it: the real program, asked as they would be.
 
 use countersign::model::Token;
-use countersign::server::api::v1;
-use countersign::server::api::v1::token_service_client::TokenServiceClient;
+use countersign::v1;
+use countersign::v1::token_service_client::TokenServiceClient;
 use tonic::transport::Endpoint;
 
 use super::forms::Browser;

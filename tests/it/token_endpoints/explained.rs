@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::server::api::v1;
+use countersign::v1;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tonic::Streaming;

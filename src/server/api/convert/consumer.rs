@@ -7,7 +7,7 @@ use crate::clock::UnixTime;
 use crate::issue::{ConsumerDraft, Violations, etag};
 use crate::model::{Consumer, ConsumerStatus, Flow};
 use crate::oauth::{RsaPublicKey, SignatureMethod};
-use crate::server::api::v1;
+use crate::v1;
 
 /// What a CreateConsumer asks for.
 pub(in super::super) fn consumer_draft(

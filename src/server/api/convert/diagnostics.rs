@@ -4,7 +4,7 @@ use super::{count, timestamp};
 use crate::config::Mode;
 use crate::diagnostics::{Denial, Explanation, Report, Tally};
 use crate::oauth::SignatureMethod;
-use crate::server::api::v1;
+use crate::v1;
 
 /// A denial as administrators see one.
 pub(in super::super) fn denial_message(denial: Denial) -> v1::Denial {

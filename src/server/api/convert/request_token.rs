@@ -3,7 +3,7 @@
 use super::{shown, texts, timestamp, token_message};
 use crate::issue::{Asking, Issued};
 use crate::model::{RequestToken, RequestTokenState};
-use crate::server::api::v1;
+use crate::v1;
 
 /// Temporary credentials and who asks with them: without their secret and verifier.
 pub(in super::super) fn request_token_message(asking: &Asking) -> v1::RequestToken {

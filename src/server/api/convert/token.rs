@@ -3,7 +3,7 @@
 use super::{duration, given, secret, texts, timestamp, unix_time};
 use crate::issue::{Expiry, Introspection, ShownToken, TokenDraft, Violations, etag};
 use crate::model::{AccessToken, Consumer, TokenState, TokenStatus};
-use crate::server::api::v1;
+use crate::v1;
 
 /// What a CreateToken asks for.
 pub(in super::super) fn token_draft(

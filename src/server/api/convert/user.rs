@@ -3,7 +3,7 @@
 use super::{given, secret, timestamp};
 use crate::issue::{UserDraft, Violations, etag};
 use crate::model::{User, UserStatus};
-use crate::server::api::v1;
+use crate::v1;
 
 /// What a CreateUser asks for.
 pub(in super::super) fn user_draft(

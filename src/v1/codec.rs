@@ -1,17 +1,22 @@
-//! Messages on the wire: as tonic's own codec, and with an answer to what can not be read that names the field.
+//! Messages on the wire: as tonic's own codec, and with an answer to what cannot be read that names the field.
 //!
 //! Whoever sends bytes that are no such message, or a field of another type, is told INVALID_ARGUMENT, as for any other
 //! field that is wrong; tonic would say INTERNAL, as if it were a fault of ours.
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 
 use prost::{DecodeError, Message};
-use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
+use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
+use tonic_types::{ErrorDetails, StatusExt as _};
 
-use super::errors;
-use crate::issue::Violations;
+/// The `domain` of every error of this API (`google.rpc.ErrorInfo`).
+pub(crate) const DOMAIN: &str = "countersign.v1";
+
+/// The `reason` of an error about a field (`google.rpc.ErrorInfo`).
+pub(crate) const FIELD_VIOLATION: &str = "FIELD_VIOLATION";
 
 /// Encodes `T` and decodes `U`.
 #[derive(Clone, Copy, Debug)]
@@ -53,13 +58,23 @@ impl<U: Message + Default> Decoder for NamingDecoder<U> {
     fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         U::decode(bytes)
             .map(Some)
-            .map_err(|error| errors::invalid(&violation(&error)))
+            .map_err(|error| unreadable(&error))
     }
 }
 
-/// The field that can not be read, and why. prost tells both in one text, the innermost field first:
-/// "…: Inner.field: Outer.field: why".
-fn violation(error: &DecodeError) -> Violations {
+/// Returns INVALID_ARGUMENT with the field that cannot be read.
+fn unreadable(error: &DecodeError) -> Status {
+    let (field, problem) = violation(error);
+    let message = format!("{field} {problem}");
+    let mut details = ErrorDetails::with_error_info(FIELD_VIOLATION, DOMAIN, HashMap::new());
+    details.add_bad_request_violation(field, problem);
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// Splits the error of prost into the path of the field and the problem.
+///
+/// prost gives both in one text, the innermost field first: "…: Inner.field: Outer.field: why".
+fn violation(error: &DecodeError) -> (String, String) {
     let text = error.to_string();
     let mut parts: Vec<_> = text.split(": ").skip(1).collect();
     let depth = parts
@@ -73,7 +88,7 @@ fn violation(error: &DecodeError) -> Violations {
     } else {
         path.join(".")
     };
-    Violations::of(field, format_args!("can not be read: {why}"))
+    (field, format!("cannot be read: {why}"))
 }
 
 /// The field in "Message.field".
@@ -92,7 +107,7 @@ fn field_of(part: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::api::v1::CreateConsumerRequest;
+    use crate::v1::CreateConsumerRequest;
 
     #[test]
     fn what_can_not_be_read_is_named() {
@@ -100,24 +115,24 @@ mod tests {
             // `consumer` as a number.
             (
                 &[0x08, 0x01][..],
-                "consumer can not be read: invalid wire type: Varint (expected LengthDelimited)",
+                "consumer cannot be read: invalid wire type: Varint (expected LengthDelimited)",
             ),
             // `consumer.name` as a number.
             (
                 &[0x0a, 0x02, 0x18, 0x01],
-                "consumer.name can not be read: invalid wire type: Varint (expected LengthDelimited)",
+                "consumer.name cannot be read: invalid wire type: Varint (expected LengthDelimited)",
             ),
             // `consumer.name` in Latin-1.
             (
                 &[0x0a, 0x03, 0x1a, 0x01, 0xfc],
-                "consumer.name can not be read: invalid string value: data is not UTF-8 encoded",
+                "consumer.name cannot be read: invalid string value: data is not UTF-8 encoded",
             ),
             // Something cut off.
-            (&[0x0a, 0x7f], "consumer can not be read: buffer underflow"),
-            (&[0xff], "request can not be read: invalid varint"),
+            (&[0x0a, 0x7f], "consumer cannot be read: buffer underflow"),
+            (&[0xff], "request cannot be read: invalid varint"),
         ] {
             let error = CreateConsumerRequest::decode(bytes).unwrap_err();
-            assert_eq!(violation(&error).to_string(), problem);
+            assert_eq!(unreadable(&error).message(), problem);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `countersign.v1` as generated from `proto/`, which is its reference.
+//! The messages, client and server of `countersign.v1`, generated from `proto/`, which is their reference.
 
 #![expect(
     unused_qualifications,
@@ -6,6 +6,12 @@
     clippy::too_many_lines,
     reason = "generated code"
 )]
+
+mod codec;
+mod printing;
+
+pub(crate) use codec::{DOMAIN, FIELD_VIOLATION};
+pub use codec::{NamingCodec, NamingDecoder};
 
 tonic::include_proto!("countersign.v1");
 

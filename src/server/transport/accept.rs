@@ -20,7 +20,7 @@ use crate::telemetry::Metrics;
 
 /// Accepts connections and has the services of `seats` answer them, until it is told to leave; returns how many connections
 /// had to be cut off then.
-pub(super) async fn accept<S: Answer>(
+pub(crate) async fn accept<S: Answer>(
     listener: Listener,
     seats: Seats<S>,
     metrics: Arc<Metrics>,
@@ -150,8 +150,8 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, ListenAddress};
-    use crate::server::drain::Farewell;
-    use crate::server::listener::Listeners;
+    use crate::server::transport::drain::Farewell;
+    use crate::server::transport::listener::Listeners;
 
     #[tokio::test]
     async fn what_is_in_flight_is_finished_and_nothing_new_is_taken() {

@@ -15,7 +15,7 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use super::listener::Protocol;
+use super::protocol::Protocol;
 use crate::config::TlsConfig;
 
 /// Why TLS can not be offered.
@@ -47,20 +47,20 @@ pub enum TlsError {
 
 /// What a listener offers on every new connection.
 #[derive(Debug)]
-pub(super) struct Tls {
+pub(crate) struct Tls {
     current: watch::Sender<Arc<ServerConfig>>,
 }
 
 impl Tls {
     /// Reads the files that `config` names.
-    pub(super) fn load(config: &TlsConfig, protocol: Protocol) -> Result<Self, TlsError> {
+    pub(crate) fn load(config: &TlsConfig, protocol: Protocol) -> Result<Self, TlsError> {
         server_config(config, protocol).map(|current| Self {
             current: watch::Sender::new(Arc::new(current)),
         })
     }
 
     /// What to offer on a connection that begins now.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.current.borrow()))
     }
 }

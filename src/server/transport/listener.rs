@@ -13,16 +13,17 @@ use std::path::{Path, PathBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
 use tokio::runtime::Handle;
 
+use super::protocol::Protocol;
 use super::tls::{Tls, TlsError};
 use crate::config::{Config, ListenAddress, ListenerConfig};
 
 /// The listeners of the service, bound.
 #[derive(Debug)]
 pub struct Listeners {
-    pub(super) check: Listener,
-    pub(super) api: Listener,
-    pub(super) http: Listener,
-    pub(super) ops: Listener,
+    pub(in crate::server) check: Listener,
+    pub(in crate::server) api: Listener,
+    pub(in crate::server) http: Listener,
+    pub(in crate::server) ops: Listener,
 }
 
 /// Where [`Listeners`] really listen: with the port that the system chose for port 0.
@@ -89,26 +90,17 @@ impl Listeners {
     }
 }
 
-/// What is spoken on a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Protocol {
-    /// HTTP/1.1: what every probe, scraper, browser and OAuth client speaks.
-    Http1,
-    /// HTTP/2 with prior knowledge or ALPN: gRPC.
-    Http2,
-}
-
 /// One listener, bound.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(crate) struct Listener {
     /// Its section in the configuration.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Where it listens.
-    pub(super) address: ListenAddress,
+    pub(crate) address: ListenAddress,
     /// What it speaks.
-    pub(super) protocol: Protocol,
+    pub(crate) protocol: Protocol,
     /// TLS, if it is encrypted.
-    pub(super) tls: Option<Tls>,
+    pub(crate) tls: Option<Tls>,
     socket: Socket,
 }
 
@@ -123,14 +115,14 @@ enum Socket {
 
 /// An accepted connection, before TLS.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 impl Stream {
     /// The same connection, for tasks of `runtime`.
-    pub(super) fn moved_to(self, runtime: &Handle) -> io::Result<Self> {
+    pub(crate) fn moved_to(self, runtime: &Handle) -> io::Result<Self> {
         if runtime.id() == Handle::current().id() {
             return Ok(self);
         }
@@ -177,7 +169,7 @@ impl Listener {
     }
 
     /// The next connection.
-    pub(super) async fn accept(&self) -> io::Result<Stream> {
+    pub(crate) async fn accept(&self) -> io::Result<Stream> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;

@@ -22,12 +22,13 @@ use tonic::transport::server::Connected;
 use tower::{Service, ServiceExt as _};
 
 use super::drain::Leave;
-use super::listener::{Protocol, Stream};
+use super::listener::Stream;
 use super::preface::await_preface;
+use super::protocol::Protocol;
 use super::stall::Stalling;
 
 /// What answers the requests of a connection, and never fails.
-pub(super) trait Answer: Clone + Send + 'static {
+pub(crate) trait Answer: Clone + Send + 'static {
     /// The body of its responses.
     type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
         + Send
@@ -69,16 +70,16 @@ where
 }
 
 /// How a connection is to be treated.
-pub(super) struct Terms {
+pub(crate) struct Terms {
     /// What is spoken.
-    pub(super) protocol: Protocol,
+    pub(crate) protocol: Protocol,
     /// TLS, if it is encrypted.
-    pub(super) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<TlsAcceptor>,
 }
 
 /// Why a connection ended before its time.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// It did not say in time what it speaks.
     #[error("nothing was asked in time")]
     Silent,
@@ -92,7 +93,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// The label of a connection that was dropped before it asked anything; one that only looked in has none.
-    pub(super) fn label(&self) -> Option<&'static str> {
+    pub(crate) fn label(&self) -> Option<&'static str> {
         match self {
             Self::Silent => Some("silent"),
             Self::Opening(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
@@ -103,7 +104,7 @@ impl Fault {
 }
 
 /// Serves a connection until the client closes it, or until it has left.
-pub(super) async fn serve<S: Answer>(
+pub(crate) async fn serve<S: Answer>(
     stream: Stream,
     terms: Terms,
     service: S,

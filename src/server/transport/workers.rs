@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// The threads; they end when this is dropped, and with them what still runs there.
 #[derive(Debug)]
-pub(super) struct Workers(Vec<Worker>);
+pub(crate) struct Workers(Vec<Worker>);
 
 #[derive(Debug)]
 struct Worker {
@@ -24,13 +24,13 @@ struct Worker {
 }
 
 /// Where the connections of a listener are served, and by what.
-pub(super) struct Seats<S>(Vec<Seat<S>>);
+pub(crate) struct Seats<S>(Vec<Seat<S>>);
 
 /// One place, and how many connections have it: one fewer than there are copies of `taken`.
 #[derive(Clone)]
-pub(super) struct Seat<S> {
-    pub(super) runtime: Handle,
-    pub(super) service: S,
+pub(crate) struct Seat<S> {
+    pub(crate) runtime: Handle,
+    pub(crate) service: S,
     taken: Arc<()>,
 }
 
@@ -41,7 +41,7 @@ impl Workers {
     ///
     /// # Errors
     /// When the system has none to give.
-    pub(super) fn start(count: usize) -> io::Result<(Self, mpsc::Receiver<()>)> {
+    pub(crate) fn start(count: usize) -> io::Result<(Self, mpsc::Receiver<()>)> {
         let (ends, ended) = mpsc::channel(1);
         let workers = (0..count)
             .map(|_| Worker::start(TellsEnd(ends.clone())))
@@ -50,7 +50,7 @@ impl Workers {
     }
 
     /// A place on each of them, for what `make` makes there: what it spawns runs on that thread.
-    pub(super) fn seats<S>(&self, mut make: impl FnMut() -> S) -> Seats<S> {
+    pub(crate) fn seats<S>(&self, mut make: impl FnMut() -> S) -> Seats<S> {
         let seat = |worker: &Worker| {
             let _inside = worker.runtime.enter();
             Seat::new(worker.runtime.clone(), make())
@@ -92,14 +92,14 @@ impl Drop for TellsEnd {
 
 impl<S> Seats<S> {
     /// One place: the runtime that asks.
-    pub(super) fn here(service: S) -> Self {
+    pub(crate) fn here(service: S) -> Self {
         Self(vec![Seat::new(Handle::current(), service)])
     }
 }
 
 impl<S: Clone> Seats<S> {
     /// The place with the fewest connections, taken until what is returned is dropped.
-    pub(super) fn take(&self) -> Seat<S> {
+    pub(crate) fn take(&self) -> Seat<S> {
         let fewest = self
             .0
             .iter()

@@ -5,7 +5,7 @@ use std::fmt;
 use prost_types::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::v1;
+use crate::v1;
 
 pub(super) fn timestamp<S: Serializer>(time: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
     time.map(|time| time.to_string()).serialize(to)

@@ -3,12 +3,12 @@
 
 use tokio::time::{Instant, timeout_at};
 
-use super::respond::Explained;
+use super::problem::Explained;
 use crate::config::DenyDetail;
 use crate::diagnostics::{Explaining, Explanation};
 
 /// What is told, where `detail` tells that much; waits for it no longer than until `latest`.
-pub(super) async fn to_caller(
+pub(crate) async fn to_caller(
     explaining: Option<Explaining>,
     detail: DenyDetail,
     latest: Instant,

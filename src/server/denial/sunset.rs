@@ -9,7 +9,7 @@ use crate::clock::UnixTime;
 use crate::model::Consumer;
 
 /// The headers that the answers to a consumer's requests have; most have none.
-pub(super) fn headers(consumer: &Consumer) -> impl Iterator<Item = (&'static str, String)> + use<> {
+pub(crate) fn headers(consumer: &Consumer) -> impl Iterator<Item = (&'static str, String)> + use<> {
     let deprecation = consumer
         .deprecated_at
         .map(|time| ("deprecation", structured_date(time)));

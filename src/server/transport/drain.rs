@@ -6,32 +6,32 @@ use tokio::time::{Instant, timeout_at};
 
 /// Tells connections to leave.
 #[derive(Debug)]
-pub(super) struct Farewell(watch::Sender<Option<Instant>>);
+pub(crate) struct Farewell(watch::Sender<Option<Instant>>);
 
 impl Farewell {
     /// Nobody is told yet.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(watch::Sender::new(None))
     }
 
     /// For somebody who will have to leave.
-    pub(super) fn leave(&self) -> Leave {
+    pub(crate) fn leave(&self) -> Leave {
         Leave(self.0.subscribe())
     }
 
     /// Tells everybody to be gone by `deadline`.
-    pub(super) fn tell(&self, deadline: Instant) {
+    pub(crate) fn tell(&self, deadline: Instant) {
         self.0.send_replace(Some(deadline));
     }
 }
 
 /// Hears when to leave.
 #[derive(Clone, Debug)]
-pub(super) struct Leave(watch::Receiver<Option<Instant>>);
+pub(crate) struct Leave(watch::Receiver<Option<Instant>>);
 
 impl Leave {
     /// Waits until it is time, and says by when to be gone: now, if nobody is left to tell.
-    pub(super) async fn told(&mut self) -> Instant {
+    pub(crate) async fn told(&mut self) -> Instant {
         let told = self.0.wait_for(Option::is_some).await;
         told.ok()
             .and_then(|deadline| *deadline)
@@ -40,7 +40,7 @@ impl Leave {
 }
 
 /// Waits until every task has ended, at most until `deadline`; returns how many were cut off then.
-pub(super) async fn drain(mut open: JoinSet<()>, deadline: Instant) -> usize {
+pub(crate) async fn drain(mut open: JoinSet<()>, deadline: Instant) -> usize {
     let all = async { while open.join_next().await.is_some() {} };
     if timeout_at(deadline, all).await.is_ok() {
         return 0;

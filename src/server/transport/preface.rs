@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 ///
 /// # Errors
 /// When it says something else, or leaves.
-pub(super) async fn await_preface<IO: AsyncRead + Unpin>(mut io: IO) -> io::Result<Rewound<IO>> {
+pub(crate) async fn await_preface<IO: AsyncRead + Unpin>(mut io: IO) -> io::Result<Rewound<IO>> {
     let mut first = [0; PREFACE.len()];
     io.read_exact(&mut first).await?;
     if first != *PREFACE {
@@ -29,7 +29,7 @@ pub(super) async fn await_preface<IO: AsyncRead + Unpin>(mut io: IO) -> io::Resu
 /// It takes no vectored writes on purpose: h2 then gathers frames of up to 1 KiB into one buffer, and so the answers to
 /// several requests into one call of the system. With them, it would end the buffer at each frame of 256 bytes or more.
 #[derive(Debug)]
-pub(super) struct Rewound<IO> {
+pub(crate) struct Rewound<IO> {
     /// How much of the preface its reader has got.
     handed_on: usize,
     io: IO,

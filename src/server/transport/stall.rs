@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// A connection that waits for its peer to read, but not for ever.
-pub(super) struct Stalling<IO> {
+pub(crate) struct Stalling<IO> {
     io: IO,
     limit: Duration,
     /// Since when a write waits, as the end of its patience.
@@ -22,7 +22,7 @@ pub(super) struct Stalling<IO> {
 
 impl<IO: AsyncWrite + Unpin> Stalling<IO> {
     /// `io`, whose writes wait for `limit` at most.
-    pub(super) const fn new(io: IO, limit: Duration) -> Self {
+    pub(crate) const fn new(io: IO, limit: Duration) -> Self {
         Self {
             io,
             limit,

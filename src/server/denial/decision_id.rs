@@ -22,11 +22,11 @@ use crate::lanes::Lanes;
 
 /// The id of one decision: in logs and answers, and what makes a nonce claim sent twice one claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct DecisionId(pub(super) [u8; 16]);
+pub(crate) struct DecisionId(pub(crate) [u8; 16]);
 
 impl DecisionId {
     /// Its digits.
-    pub(super) fn hex(self) -> Hex {
+    pub(crate) fn hex(self) -> Hex {
         let mut digits = [0; 32];
         for (two, byte) in digits.chunks_exact_mut(2).zip(self.0) {
             two.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
@@ -43,11 +43,11 @@ impl fmt::Display for DecisionId {
 
 /// The digits of a [`DecisionId`].
 #[derive(Clone, Copy)]
-pub(super) struct Hex([u8; 32]);
+pub(crate) struct Hex([u8; 32]);
 
 impl Hex {
     /// As text.
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         // Digits are ASCII.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
@@ -56,7 +56,7 @@ impl Hex {
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Makes [`DecisionId`]s, without asking the operating system for each.
-pub(super) struct DecisionIds {
+pub(crate) struct DecisionIds {
     lanes: Lanes<Mutex<Drawn>>,
     entropy: Arc<dyn Entropy>,
 }
@@ -72,7 +72,7 @@ struct Drawn {
 
 impl DecisionIds {
     /// Draws from `entropy`.
-    pub(super) fn new(entropy: Arc<dyn Entropy>) -> Self {
+    pub(crate) fn new(entropy: Arc<dyn Entropy>) -> Self {
         Self {
             lanes: Lanes::new(Mutex::default),
             entropy,
@@ -80,7 +80,7 @@ impl DecisionIds {
     }
 
     /// One that was not there before.
-    pub(super) fn next(&self) -> DecisionId {
+    pub(crate) fn next(&self) -> DecisionId {
         let mut drawn = self
             .lanes
             .mine()
