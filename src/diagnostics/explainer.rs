@@ -16,14 +16,14 @@ use crate::config::Mode;
 use crate::model::ConsumerSecret;
 use crate::oauth::diagnosis::{BUDGET, Evidence, diagnose};
 use crate::oauth::{Keys, SignedRequest};
-use crate::verify::Named;
+use crate::verify::ClaimedCaller;
 
 /// A refused request that is to be explained.
 pub(super) struct Case {
     /// The number of its denial.
     pub(super) sequence: u64,
     pub(super) decision_id: String,
-    pub(super) named: Named,
+    pub(super) named: ClaimedCaller,
     pub(super) sent: Copied,
     /// When it was refused.
     pub(super) time: UnixTime,
@@ -64,7 +64,7 @@ fn run(cases: &Receiver<Case>, shared: &Shared, explain: impl Fn(&Case) -> Expla
 impl Case {
     fn explain(&self) -> Explanation {
         self.sent.read(|sent| {
-            let Named {
+            let ClaimedCaller {
                 consumer,
                 token,
                 compat,
@@ -208,13 +208,13 @@ mod tests {
     }
 
     fn refuse(diagnostics: &Diagnostics) -> Option<crate::diagnostics::Explaining> {
-        let named = Some(Named {
+        let claimed_caller = Some(ClaimedCaller {
             consumer: Arc::new(Consumer::example()),
             token: None,
             compat: Compat::NONE,
         });
         let denial = Denial {
-            named,
+            claimed_caller,
             ..Denial::of(Reason::Rejected(Rejection::SignatureMismatch))
         };
         let request = Request {

@@ -50,7 +50,7 @@ use crate::config::{DiagnosticsConfig, Mode};
 use crate::model::ConsumerKey;
 use crate::oauth::{Rejection, SignatureMethod};
 use crate::telemetry::Metrics;
-use crate::verify::{self, Named, Reason};
+use crate::verify::{self, ClaimedCaller, Reason};
 
 /// What is known of the requests of this process so far; clones are the same.
 #[derive(Clone)]
@@ -219,7 +219,7 @@ impl Diagnostics {
 
 /// Who and what a denial is about, if it can be explained: a consumer who is known named itself, and what it signed is not
 /// what was sent.
-fn explainable<'a>(refused: &Refused<'a>) -> Option<(&'a Named, &'a Sent<'a>)> {
+fn explainable<'a>(refused: &Refused<'a>) -> Option<(&'a ClaimedCaller, &'a Sent<'a>)> {
     let denial = refused.denial?;
     let Reason::Rejected(
         Rejection::SignatureMismatch
@@ -230,7 +230,7 @@ fn explainable<'a>(refused: &Refused<'a>) -> Option<(&'a Named, &'a Sent<'a>)> {
     else {
         return None;
     };
-    Some((denial.named.as_ref()?, refused.sent?))
+    Some((denial.claimed_caller.as_ref()?, refused.sent?))
 }
 
 impl Shared {
@@ -256,7 +256,7 @@ impl Shared {
         }
     }
 
-    fn count(&self, named: &Named, explanation: &Explanation, mode: Mode) {
+    fn count(&self, named: &ClaimedCaller, explanation: &Explanation, mode: Mode) {
         explanation
             .words()
             .for_each(|word| self.metrics.diagnosis(word));

@@ -21,6 +21,7 @@ pub mod ext_authz;
 mod guard;
 mod health;
 mod http;
+mod negotiation;
 mod ops;
 mod pages;
 mod transport;

@@ -1,7 +1,7 @@
 //! `/oauth/…` over HTTP/1.1: where consumers get credentials and users allow it (RFC 5849 section 2).
 //!
-//! - `tokens`: the token endpoints, by way of `body`, `signed`, `grant` (what is asked for), `refusal`, `negotiation` and
-//!   `answer`.
+//! - `tokens`: the token endpoints, by way of `body`, `credential_request`, `grant` (what is asked for), `refusal`
+//!   and `answer`.
 //! - `client_address`: where it comes from, through proxies that the operator trusts.
 //! - `authorize`: the page.
 //!
@@ -11,10 +11,9 @@ mod answer;
 mod authorize;
 mod body;
 mod client_address;
+mod credential_request;
 mod grant;
-mod negotiation;
 mod refusal;
-mod signed;
 mod tokens;
 
 use std::sync::Arc;

@@ -80,11 +80,11 @@ async fn a_token_is_given_wherever_the_parameters_stand() {
 }
 
 #[tokio::test]
-async fn a_token_is_shown_in_json_to_who_asks_for_it() {
+async fn a_token_is_json_for_a_client_that_prefers_json() {
     let bench = Bench::start().await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     let verifier = bench.allows(&temporary).await;
-    let request = exchanging().with("Accept", "application/json, text/plain, */*");
+    let request = exchanging().with("Accept", "application/json, */*;q=0.5");
     let answer = bench
         .send(
             &temporary

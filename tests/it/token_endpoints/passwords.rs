@@ -217,7 +217,7 @@ async fn scopes_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_mode_that_there_is_not_is_told_the_one_there_is() {
+async fn the_answer_to_an_unknown_mode_names_the_only_mode() {
     let bench = Bench::start().await;
     let app = bench.consumer(&["xauth"]).await;
     let asking = app
@@ -227,7 +227,7 @@ async fn a_mode_that_there_is_not_is_told_the_one_there_is() {
     let answer = bench.refuses(&asking, 400, "parameter_rejected").await;
     assert_eq!(
         answer.json()["detail"],
-        "The one x_auth_mode there is is client_auth"
+        "Set x_auth_mode to client_auth, the only mode"
     );
 }
 

@@ -87,7 +87,7 @@ async fn what_is_asked_for_is_signed_as_it_is_read_whatever_compat_profile_the_c
 }
 
 #[tokio::test]
-async fn who_would_rather_have_json_gets_it() {
+async fn credentials_are_json_only_for_a_client_that_prefers_json() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     let request = requesting().with("Accept", "application/json");
@@ -109,17 +109,13 @@ async fn who_would_rather_have_json_gets_it() {
             .as_str()
             .is_some_and(|token| !token.is_empty())
     );
-    let request = requesting().with("Accept", "*/*");
-    fields(
-        &bench
-            .send(
-                &printer
-                    .signing()
-                    .with("oauth_callback", "oob")
-                    .in_header(&request),
-            )
-            .await,
-    );
+    // The second is the default of Axios.
+    for accept in ["*/*", "application/json, text/plain, */*"] {
+        let request = requesting().with("Accept", accept);
+        let signing = printer.signing().with("oauth_callback", "oob");
+        let answer = bench.send(&signing.in_header(&request)).await;
+        assert_eq!(fields(&answer)["oauth_callback_confirmed"], "true");
+    }
 }
 
 #[tokio::test]

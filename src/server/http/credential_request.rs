@@ -1,16 +1,18 @@
-//! A request for credentials as its client signed it, as far as the configuration knows, and as it came: what the verifier
-//! reads, and what diagnostics are told.
+//! A request for credentials: as the client signed it, for the verifier, and as it arrived, for
+//! diagnosis.
 
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use axum::http::{HeaderName, HeaderValue, request};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::{Extensions, HeaderName, HeaderValue, request};
 
-use crate::config::HttpConfig;
+use crate::config::{HttpConfig, Mode};
 use crate::diagnostics::Sent;
 use crate::oauth::diagnosis::{Forwarded, Received, Setting};
 use crate::oauth::{self, Body, Limits, Scheme};
+use crate::server::denial::report::ReportedRequest;
+use crate::server::negotiation::AcceptHeader;
 
 /// A request for credentials.
-pub(super) struct Signed<'r> {
+pub(super) struct CredentialRequest<'r> {
     head: &'r request::Parts,
     config: &'r HttpConfig,
     authorization: Vec<&'r [u8]>,
@@ -18,10 +20,10 @@ pub(super) struct Signed<'r> {
     body: Body<'r>,
 }
 
-// === impl Signed ===
+// === impl CredentialRequest ===
 
-impl<'r> Signed<'r> {
-    /// What came, at a listener that is configured so.
+impl<'r> CredentialRequest<'r> {
+    /// Returns a request that arrived at a listener with this configuration.
     pub(super) fn of(head: &'r request::Parts, body: Body<'r>, config: &'r HttpConfig) -> Self {
         let values = |name: &HeaderName| {
             head.headers
@@ -39,18 +41,29 @@ impl<'r> Signed<'r> {
         }
     }
 
-    /// Its head.
-    pub(super) const fn head(&self) -> &'r request::Parts {
-        self.head
+    /// The extensions that middleware added.
+    pub(super) const fn extensions(&self) -> &'r Extensions {
+        &self.head.extensions
     }
 
-    /// Its host, as it came.
-    pub(super) fn host(&self) -> &'r [u8] {
+    /// Returns true if the body is over the limit and was not read.
+    pub(super) const fn is_too_large(&self) -> bool {
+        matches!(self.body, Body::NotWhole)
+    }
+
+    /// The media types that the client accepts.
+    pub(super) fn accept(&self) -> AcceptHeader<'r> {
+        let values = self.head.headers.get_all(ACCEPT);
+        AcceptHeader::parse(values.iter().map(HeaderValue::as_bytes))
+    }
+
+    /// The host as it arrived.
+    fn host(&self) -> &'r [u8] {
         self.value(HOST.as_str()).unwrap_or_default()
     }
 
-    /// Its path and query.
-    pub(super) fn target(&self) -> &'r [u8] {
+    /// The path and the query.
+    fn target(&self) -> &'r [u8] {
         self.head
             .uri
             .path_and_query()
@@ -58,8 +71,8 @@ impl<'r> Signed<'r> {
             .as_bytes()
     }
 
-    /// What the verifier reads.
-    pub(super) fn request(&self) -> oauth::Request<'_> {
+    /// Returns the request as the client signed it.
+    pub(super) fn signed(&self) -> oauth::Request<'_> {
         let origin = self.config.public_url.as_ref();
         oauth::Request {
             method: self.head.method.as_str().as_bytes(),
@@ -73,7 +86,7 @@ impl<'r> Signed<'r> {
         }
     }
 
-    /// Whether an operator configured that clients come by https.
+    /// Returns true if the operator configured an https origin.
     pub(super) fn https_is_configured(&self) -> bool {
         self.config
             .public_url
@@ -81,8 +94,19 @@ impl<'r> Signed<'r> {
             .is_some_and(|origin| origin.scheme == Scheme::Https)
     }
 
-    /// What it can be explained by, where it is read within these bounds.
-    pub(super) fn sent(&self, limits: &Limits) -> Sent<'_> {
+    /// Returns the request as reports describe it; the verifier read it within `limits`.
+    pub(super) fn reported(&self, limits: &Limits) -> ReportedRequest<'_> {
+        ReportedRequest {
+            method: self.head.method.as_str().as_bytes(),
+            host: self.host(),
+            target: self.target(),
+            envoy_id: "",
+            mode: Mode::Enforce,
+            sent: Some(self.sent(limits)),
+        }
+    }
+
+    fn sent(&self, limits: &Limits) -> Sent<'_> {
         let forwarded = Forwarded {
             host: self.value("x-forwarded-host"),
             proto: self.value("x-forwarded-proto"),
@@ -96,7 +120,7 @@ impl<'r> Signed<'r> {
         };
         let received = self.config.public_url.as_ref().map(|_| received);
         Sent {
-            request: self.request(),
+            request: self.signed(),
             limits: *limits,
             forwarded,
             received,
@@ -112,7 +136,7 @@ impl<'r> Signed<'r> {
         }
     }
 
-    /// Of a header that came several times, the first.
+    /// The first of several headers of one name.
     fn value(&self, name: &str) -> Option<&'r [u8]> {
         self.head.headers.get(name).map(HeaderValue::as_bytes)
     }
