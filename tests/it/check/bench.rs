@@ -1,4 +1,4 @@
-//! A check service in this process, over a store in memory and a clock that stands still, and requests to ask it about.
+//! A check service in this process, with an in-memory store and a manual clock, and requests for it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,14 +31,14 @@ use tonic::Status;
 /// The time at which every bench starts, in seconds.
 pub(crate) const NOW: u64 = 1_700_000_000;
 
-/// The consumer, token and user that every bench has.
+/// The consumer, token and user of every bench.
 pub(crate) const CONSUMER_KEY: &str = "dpf43f3p2l4k3l03";
 pub(crate) const CONSUMER_SECRET: &str = "kd94hf93k423kf44";
 pub(crate) const TOKEN: &str = "nnch734d00sl2jdk";
 pub(crate) const TOKEN_SECRET: &str = "pfkkdhi9sl3r4s00";
 pub(crate) const USER: &str = "jane";
 
-/// A check service and what it stands on.
+/// A check service and its parts.
 pub(crate) struct Bench {
     pub(crate) service: CheckService,
     pub(crate) clock: Arc<ManualClock>,
@@ -48,17 +48,17 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// With the default configuration.
+    /// Starts a bench with the default configuration.
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    /// With a changed configuration.
+    /// Starts a bench with a changed configuration.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         Self::over(change, |store| store).await
     }
 
-    /// With a changed configuration, over what `wrap` makes of the store.
+    /// Starts a bench with a changed configuration and a store that `wrap` returns.
     pub(crate) async fn over(
         change: impl FnOnce(&mut Config),
         wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
@@ -112,12 +112,12 @@ impl Bench {
         }
     }
 
-    /// Asks about a request.
+    /// Checks a request.
     pub(crate) async fn ask(&self, request: CheckRequest) -> Result<CheckResponse, Status> {
         self.ask_within(&HeaderMap::new(), request).await
     }
 
-    /// Asks about a request in a call with these headers.
+    /// Checks a request in a call with these headers.
     pub(crate) async fn ask_within(
         &self,
         headers: &HeaderMap,
@@ -130,7 +130,7 @@ impl Bench {
         Ok(CheckResponse::decode(answer).unwrap())
     }
 
-    /// Asks about a request that must be allowed.
+    /// Checks a request that must be allowed.
     pub(crate) async fn allowed(&self, request: CheckRequest) -> OkHttpResponse {
         let response = self.ask(request).await.unwrap();
         match (response.status, response.http_response) {
@@ -139,7 +139,7 @@ impl Bench {
         }
     }
 
-    /// Asks about a request that must be denied.
+    /// Checks a request that must be denied.
     pub(crate) async fn denied(&self, request: CheckRequest) -> Denied {
         let response = self.ask(request).await.unwrap();
         match (response.status, response.http_response) {
@@ -194,7 +194,7 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.as_bytes())
 }
 
-/// A denial as the caller sees it.
+/// A denial as the caller receives it.
 #[derive(Debug)]
 pub(crate) struct Denied(pub(crate) DeniedHttpResponse);
 
@@ -219,7 +219,7 @@ impl Denied {
         serde_json::from_str(&self.0.body).unwrap()
     }
 
-    /// The HTTP status and `oauth_problem`.
+    /// Returns the HTTP status and `oauth_problem`.
     pub(crate) fn problem(&self) -> (i32, String) {
         (
             self.status(),
@@ -231,7 +231,7 @@ impl Denied {
     }
 }
 
-/// A dynamic metadata value.
+/// Returns a value of the dynamic metadata.
 pub(crate) fn metadata(response: &CheckResponse, name: &str) -> Option<String> {
     let value = response.dynamic_metadata.as_ref()?.fields.get(name)?;
     let Kind::StringValue(text) = value.kind.as_ref()? else {
@@ -240,7 +240,7 @@ pub(crate) fn metadata(response: &CheckResponse, name: &str) -> Option<String> {
     Some(text.clone())
 }
 
-/// A request to sign and to ask about.
+/// A request to sign and to check.
 #[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) method: &'static str,
@@ -257,13 +257,13 @@ pub(crate) struct Call {
     pub(crate) nonce: String,
     pub(crate) realm: Option<&'static str>,
     pub(crate) more: Vec<(&'static str, String)>,
-    /// What is signed in place of scheme and host, as `scheme`, `host` and a path prefix.
+    /// The scheme, host and path prefix that the client signs instead of its own.
     pub(crate) signed_as: Option<(Scheme, &'static str, &'static str)>,
     pub(crate) extensions: Vec<(&'static str, &'static str)>,
 }
 
 impl Call {
-    /// A GET with a token and a nonce of its own.
+    /// Returns a GET with a token and a new nonce.
     pub(crate) fn get(target: &'static str) -> Self {
         let mut random = [0; 8];
         SystemEntropy.fill(&mut random);
@@ -287,13 +287,13 @@ impl Call {
         }
     }
 
-    /// What Envoy would send of the signed request, in the form of `encode_raw_headers: false`.
+    /// Signs the request, and returns Envoy's check of it with `encode_raw_headers: false`.
     pub(crate) fn signed(&self) -> CheckRequest {
         let authorization = self.authorization();
         self.with_authorization(Some(authorization))
     }
 
-    /// The same without a signature.
+    /// Returns Envoy's check of the unsigned request.
     pub(crate) fn unsigned(&self) -> CheckRequest {
         self.with_authorization(None)
     }
@@ -333,7 +333,7 @@ impl Call {
         }
     }
 
-    /// The `Authorization` header: the core says what the base string is, and the signature is made of it here.
+    /// Returns the `Authorization` header: a signature by this test over the core's base string.
     pub(crate) fn authorization(&self) -> String {
         let unsigned = self.header("AAAA");
         let base_string = self.base_string(&unsigned);

@@ -22,7 +22,7 @@ use tonic::Code;
 use super::bench::{Bench, Call, metadata};
 use crate::refusing_store::refusing_store;
 
-/// How the store fails. The stores themselves are tested for failing; here it is what becomes of it.
+/// The way in which the store fails. Only the answer is tested here; the stores have tests of their own.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     LookUp,
@@ -72,7 +72,7 @@ async fn a_panic_is_internal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_is_given_up_on_at_our_deadline() {
+async fn a_store_that_hangs_is_abandoned_at_our_deadline() {
     let bench = failing(Fault::Hangs, OnError::Grpc, Mode::Enforce).await;
     let started = tokio::time::Instant::now();
     let status = bench.ask(Call::get("/").signed()).await.unwrap_err();
@@ -85,7 +85,7 @@ async fn a_store_that_hangs_is_given_up_on_at_our_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_is_given_up_on_before_envoy_gives_up_on_us() {
+async fn a_store_that_hangs_is_abandoned_before_envoys_deadline() {
     let bench = failing(Fault::Hangs, OnError::Grpc, Mode::Enforce).await;
     let headers = HeaderMap::from_iter([(
         HeaderName::from_static("grpc-timeout"),
@@ -105,7 +105,7 @@ async fn a_store_that_hangs_is_given_up_on_before_envoy_gives_up_on_us() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_that_is_never_sent_to_its_end_is_given_up_on_at_our_deadline() {
+async fn a_check_that_is_never_sent_completely_is_abandoned_at_our_deadline() {
     let bench = Bench::new().await;
     let begun = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(
         b"\0\0\x1d\0\0x",
@@ -172,7 +172,7 @@ async fn in_shadow_a_failure_passes_without_an_identity() {
 }
 
 #[tokio::test]
-async fn a_mistake_in_envoys_configuration_is_ours() {
+async fn an_invalid_context_extension_is_a_failure() {
     let bench = Bench::new().await;
     for extension in [
         ("countersign.requires", "user"),

@@ -1,5 +1,5 @@
-//! What Check answers, rule by rule, without an Envoy in between: every form of request that a client of the API can
-//! send, and every failure of ours.
+//! The answers of Check, rule by rule and without an Envoy: every form of request that a client of the
+//! API can send, and every failure of ours.
 
 mod answers;
 mod bench;
