@@ -107,11 +107,11 @@ pub(crate) async fn administer(
     consumers.clone().delete_consumer(asked).await.unwrap();
     let took_ms = millis(begun.elapsed());
     let tokens = lists[1].entries;
-    while !redis.is_absent(ASIDE) && begun.elapsed() < Duration::from_mins(1) {
+    while !redis.is_absent(ORPHANS) && begun.elapsed() < Duration::from_mins(1) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let removed_in_s = redis
-        .is_absent(ASIDE)
+        .is_absent(ORPHANS)
         .then(|| begun.elapsed().as_secs_f64());
     (
         lists,
@@ -163,4 +163,4 @@ const PAGE: i32 = 100;
 const SOME: usize = 100;
 
 /// The index of what is still to be removed.
-const ASIDE: &str = "countersign:aside";
+const ORPHANS: &str = "countersign:orphans";

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use countersign::clock::{Entropy as _, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{StoreConfig, StoreUrl};
 use countersign::model::ConsumerKey;
-use countersign::store::{Claim, NonceClaim, Store, new_master_key, open};
+use countersign::store::{ClaimOutcome, NonceClaim, Store, new_master_key, open};
 use tokio::task::JoinSet;
 
 use crate::process::Redis;
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) {
         "{} nonces, {} a second and consumer, {} claims at a time",
         args.count, args.rate, args.tasks
     );
-    for wanted in [Claim::Fresh, Claim::Replayed] {
+    for wanted in [ClaimOutcome::Fresh, ClaimOutcome::Replayed] {
         let before = Usage::now(redis.as_ref());
         let started = Instant::now();
         let other = runtime.block_on(claim_all(&store, args, wanted));
@@ -84,7 +84,7 @@ async fn open_store(redis: Option<&Redis>, dir: &Path) -> Arc<dyn Store> {
 }
 
 /// How many claims had another outcome than wanted.
-async fn claim_all(store: &Arc<dyn Store>, args: &Args, wanted: Claim) -> u64 {
+async fn claim_all(store: &Arc<dyn Store>, args: &Args, wanted: ClaimOutcome) -> u64 {
     let mut tasks = JoinSet::new();
     for first in 0..args.tasks {
         let numbers = (first..args.count).step_by(usize::try_from(args.tasks).unwrap());
@@ -102,7 +102,7 @@ async fn claim_each(
     store: Arc<dyn Store>,
     numbers: impl Iterator<Item = u64>,
     (rate, consumers): (u64, u64),
-    wanted: Claim,
+    wanted: ClaimOutcome,
 ) -> u64 {
     let keys: Vec<_> = (0..consumers)
         .map(|at| ConsumerKey::new(format!("consumer-{at:07}")).unwrap())
@@ -123,11 +123,8 @@ async fn claim_each(
             expires_at: UnixTime::from_secs(NOW).plus(KEPT),
             not_before: 0,
         };
-        let claimed = match store.claim_at_once(&claim) {
-            Some(claimed) => claimed,
-            None => store.claim_nonce(&claim).await,
-        };
-        other += u64::from(claimed.unwrap() != wanted);
+        let outcome = store.claim_nonce(&claim).await.unwrap();
+        other += u64::from(outcome != wanted);
     }
     other
 }

@@ -188,7 +188,7 @@ impl Issuer {
             consumer.updated_at = self.clock.now();
             consumer.revision += 1;
             let event = event(actor, action, key);
-            if replaced(audited(event, self.store.replace_consumer(&consumer)).await)? {
+            if replaced(audited(event, self.store.update_consumer(&consumer)).await)? {
                 return Ok(consumer);
             }
         }

@@ -113,7 +113,7 @@ impl Builtin {
         };
         user.password = Some(hashed);
         user.revision += 1;
-        if let Err(error) = self.store.replace_user(&user).await {
+        if let Err(error) = self.store.update_user(&user).await {
             tracing::debug!(%error, user_id = %user.id, "a password was not hashed anew");
         }
     }

@@ -145,7 +145,7 @@ impl Issuer {
         token.revision += 1;
         let event = event(actor, "request_token.wrong_verifier", (&token, None));
         Ok(replaced(
-            audited(event, self.store.replace_request_token(&token)).await,
+            audited(event, self.store.update_request_token(&token)).await,
         )?)
     }
 

@@ -103,7 +103,7 @@ impl Issuer {
     /// That it stays counted when the store is not there slows the user down and does nothing worse.
     async fn take_back(&self, counted: &[AttemptCounter]) {
         for counter in counted {
-            if let Err(error) = self.store.take_attempts_back(counter, 1).await {
+            if let Err(error) = self.store.uncount_attempts(counter, 1).await {
                 tracing::debug!(%error, "an attempt to log in stays counted");
             }
         }

@@ -173,7 +173,7 @@ impl Issuer {
                 action,
                 (&decided, consent.map(|consent| &consent.user_id)),
             );
-            if replaced(audited(event, self.store.replace_request_token(&decided)).await)? {
+            if replaced(audited(event, self.store.update_request_token(&decided)).await)? {
                 return Ok(decided);
             }
         }

@@ -115,7 +115,7 @@ impl Issuer {
             token.status = TokenStatus::Revoked;
             token.revision += 1;
             let event = event(actor, "token.revoke", &token);
-            if replaced(audited(event, self.store.replace_token(&token)).await)? {
+            if replaced(audited(event, self.store.update_token(&token)).await)? {
                 return Ok(token);
             }
         }

@@ -37,7 +37,7 @@ impl Issuer {
             let user = named(stored.as_ref(), new, &username, password.as_ref())?;
             let event = event(actor, "user.create", &id);
             let kept = match stored {
-                Some(_) => audited(event, self.store.replace_user(&user)).await,
+                Some(_) => audited(event, self.store.update_user(&user)).await,
                 None => audited(event, self.store.create_user(&user)).await,
             };
             match kept {
@@ -179,7 +179,7 @@ impl Issuer {
             } else {
                 user.updated_at = self.clock.now();
                 user.revision += 1;
-                audited(event, self.store.replace_user(&user)).await
+                audited(event, self.store.update_user(&user)).await
             };
             if written(kept)? {
                 return Ok(());
@@ -207,7 +207,7 @@ impl Issuer {
             }
             user.updated_at = self.clock.now();
             user.revision += 1;
-            if replaced(audited(event(actor, action, id), self.store.replace_user(&user)).await)? {
+            if replaced(audited(event(actor, action, id), self.store.update_user(&user)).await)? {
                 return Ok(user);
             }
         }

@@ -20,7 +20,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::clock::{Clock, UnixTime};
-use crate::store::{Pulse, StoreError, StoreErrorKind};
+use crate::store::{StoreError, StoreErrorKind, StoreHealth};
 use crate::telemetry::Metrics;
 
 /// Whether checks can be answered.
@@ -98,7 +98,7 @@ impl Health {
     }
 
     /// Follows the store for as long as it is awaited.
-    pub(super) async fn follow(&self, store: &dyn Pulse, metrics: &Metrics) -> Infallible {
+    pub(super) async fn follow(&self, store: &dyn StoreHealth, metrics: &Metrics) -> Infallible {
         let mut ticks = interval(PING_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failures = 0;
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl Pulse for Pinged {
+    impl StoreHealth for Pinged {
         async fn ping(&self) -> Result<(), StoreError> {
             let now = self.0.load(Ordering::SeqCst);
             if now == Ping::Hangs as u8 {

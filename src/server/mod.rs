@@ -44,7 +44,7 @@ use self::transport::{Answer, Farewell, Listener, Seats, Workers};
 use crate::config::{Config, ShutdownConfig};
 use crate::diagnostics::Diagnostics;
 use crate::issue::{Issuer, Terms};
-use crate::store::{CachedStore, CheckStore, Pulse};
+use crate::store::{CachedStore, CheckStore, StoreHealth};
 use crate::telemetry::Metrics;
 use crate::v1;
 use crate::verify::Verifier;
@@ -231,7 +231,7 @@ fn ops_routes(
         health,
     }: &Shared,
 ) -> Router {
-    let store: Arc<dyn Pulse> = Arc::<CachedStore>::clone(cached);
+    let store: Arc<dyn StoreHealth> = Arc::<CachedStore>::clone(cached);
     let sources = console::Sources {
         diagnostics: diagnostics.clone(),
         standing: health.standing(),

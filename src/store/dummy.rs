@@ -1,7 +1,7 @@
 //! Records that nobody has, read in place of those that were not found.
 //!
-//! Reading a record takes time: parsing, opening its sealed secret. If what is not there took none, the time of an answer
-//! would tell which consumer keys and tokens exist.
+//! Reading a record takes time: parsing, opening its sealed secret. If what is not there took none,
+//! the time of an answer would tell which consumer keys and tokens exist.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +59,8 @@ impl Dummies {
     }
 }
 
-/// A consumer as most are: one secret as long as those that are made here, the default flows, a scope.
+/// A consumer as most are: one secret as long as those that are made here, the default flows, a
+/// scope.
 fn consumer() -> Result<Consumer, ValueError> {
     Ok(Consumer {
         id: ConsumerId::new(NAME)?,

@@ -6,8 +6,8 @@
 //! 4f1d09c2:uJ4b1x…=        the key id, a colon, 32 random bytes in base64
 //! ```
 //!
-//! The first line seals, every line opens. To rotate, put a new line first and keep the old ones until no record
-//! needs them. Sealing itself is left to the module `seal`.
+//! The first line seals, every line opens. To rotate, put a new line first and keep the old ones
+//! until no record needs them. Sealing itself is left to the module `seal`.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -20,13 +20,14 @@ use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
 use zeroize::Zeroizing;
 
-use super::private::{directory_of, sync_directory};
+use super::data_dir::{directory_of, sync_directory};
 use crate::clock::Entropy;
 
 /// Makes a new master key: one line, without its end, exactly the content of a master key file.
 ///
 /// # Security
-/// Whoever has this line can open every secret that it seals. The memory is wiped when the line is dropped.
+/// Whoever has this line can open every secret that it seals. The memory is wiped when the line is
+/// dropped.
 pub fn new_master_key(entropy: &dyn Entropy) -> Zeroizing<String> {
     let mut id = [0; ID_BYTES];
     entropy.fill(&mut id);
@@ -92,8 +93,8 @@ pub(super) enum LineProblem {
 // === impl MasterKeys ===
 
 impl MasterKeys {
-    /// Reads the keys of a file that only its owner, or also its group, may read: what Kubernetes mounts with an
-    /// `fsGroup` is readable by that group.
+    /// Reads the keys of a file that only its owner, or also its group, may read: what Kubernetes
+    /// mounts with an `fsGroup` is readable by that group.
     pub(super) fn read(path: &Path) -> Result<Self, MasterKeyError> {
         let failed = |source| MasterKeyError::Read {
             path: path.to_owned(),
@@ -120,8 +121,8 @@ impl MasterKeys {
 
     /// Writes a file with one new key, which must not be there yet, and reads it back.
     ///
-    /// The file gets its name only when it is whole: an interrupted start leaves none, and of two starts at once the
-    /// second finds the key of the first.
+    /// The file gets its name only when it is whole: an interrupted start leaves none, and of two
+    /// starts at once the second finds the key of the first.
     pub(super) fn create(path: &Path, entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
         let line = new_master_key(entropy);
         let unfinished = path.with_added_extension(&line[..2 * ID_BYTES]);

@@ -1,8 +1,10 @@
-//! Secrets sealed at rest: XChaCha20-Poly1305 under a master key, with the id of the record as associated data.
+//! Secrets sealed at rest: XChaCha20-Poly1305 under a master key, with the id of the record as
+//! associated data.
 //!
-//! A sealed secret is the text `<key id>:<base64 of nonce and ciphertext>`. The associated data says which record the
-//! secret belongs to, so that whoever can write to the store can not move a secret that he knows into the record
-//! of somebody else. The rest of a record is not sealed: who can write to the store can change it.
+//! A sealed secret is the text `<key id>:<base64 of nonce and ciphertext>`. The associated data
+//! says which record the secret belongs to, so that whoever can write to the store can not move a
+//! secret that he knows into the record of somebody else. The rest of a record is not sealed: who
+//! can write to the store can change it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -103,8 +105,8 @@ impl Sealer {
 // === impl RecordId ===
 
 impl RecordId {
-    /// The id of the record of that kind and those keys; each part is preceded by its length, so that no two ids are
-    /// the same bytes.
+    /// The id of the record of that kind and those keys; each part is preceded by its length, so
+    /// that no two ids are the same bytes.
     pub(super) fn new(kind: &str, keys: &[&str]) -> Self {
         let mut bytes = Vec::new();
         for part in std::iter::once(&kind).chain(keys) {

@@ -152,7 +152,7 @@ impl EndpointVerifier {
         named: Option<&[u8]>,
     ) -> Result<(Option<Arc<Consumer>>, Option<Arc<RequestToken>>), StoreError> {
         let consumer = match claimed {
-            Some(key) => self.store.credentials(key, None).await?.consumer,
+            Some(key) => self.store.caller_records(key, None).await?.consumer,
             None => None,
         };
         let request_token = match named.and_then(Token::from_bytes) {

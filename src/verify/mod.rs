@@ -34,7 +34,7 @@ use crate::model::{
     AccessToken, Consumer, ConsumerKey, Flow, Scopes, Token, TokenState, UserStanding,
 };
 use crate::oauth::{self, BodyHashRule, Compat, Limits, SignatureMethod, SignedRequest, Verified};
-use crate::store::{CheckStore, Claim, Credentials, NonceClaim, StoreError};
+use crate::store::{CallerRecords, CheckStore, ClaimOutcome, NonceClaim, StoreError};
 
 /// How long a nonce is remembered after its timestamp left the window: what clocks of replicas may differ.
 const NONCE_MARGIN: Duration = Duration::from_secs(60);
@@ -85,7 +85,9 @@ impl Verifier {
     /// The same, for the runtime from which this is called: it asks the store over connections of its own.
     #[must_use]
     pub fn here(self) -> Self {
-        let store = Arc::clone(&self.store).here().unwrap_or(self.store);
+        let store = Arc::clone(&self.store)
+            .for_this_runtime()
+            .unwrap_or(self.store);
         Self { store, ..self }
     }
 
@@ -150,7 +152,7 @@ impl Verifier {
         let token = signed.token().and_then(Token::from_bytes);
         let found = match claimed {
             Some(key) => self.look_up(key, token.as_ref()).await?,
-            None => Credentials::default(),
+            None => CallerRecords::default(),
         };
         let now = self.clock.now();
         let unproven = |reason| Stop::Refused(Denial::of(reason));
@@ -202,15 +204,8 @@ impl Verifier {
         &self,
         consumer: &ConsumerKey,
         token: Option<&Token>,
-    ) -> Result<Credentials, StoreError> {
-        match self.store.known(
-            consumer.as_str(),
-            token.map(Token::as_str),
-            self.clock.now(),
-        ) {
-            Some(known) => Ok(known),
-            None => self.store.credentials(consumer, token).await,
-        }
+    ) -> Result<CallerRecords, StoreError> {
+        self.store.caller_records(consumer, token).await
     }
 
     /// Steps 4 to 6.
@@ -283,14 +278,10 @@ impl Verifier {
             expires_at: UnixTime::from_secs(timestamp).plus(self.window + NONCE_MARGIN),
             not_before: self.not_before,
         };
-        let claimed = match self.store.claim_at_once(&claim) {
-            Some(claimed) => claimed,
-            None => self.store.claim_nonce(&claim).await,
-        };
-        match claimed? {
-            Claim::Fresh => Ok(()),
-            Claim::Replayed => Err(Stop::Refused(Reason::NonceUsed)),
-            Claim::Fenced { not_before } => Err(Stop::Refused(Reason::TimestampFenced {
+        match self.store.claim_nonce(&claim).await? {
+            ClaimOutcome::Fresh => Ok(()),
+            ClaimOutcome::Replayed => Err(Stop::Refused(Reason::NonceUsed)),
+            ClaimOutcome::Fenced { not_before } => Err(Stop::Refused(Reason::TimestampFenced {
                 sent: timestamp,
                 earliest: not_before.saturating_add(1),
                 latest: now.plus(self.window).as_secs(),

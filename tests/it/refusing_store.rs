@@ -1,18 +1,19 @@
-//! What a store does that keeps nothing: for doubles of which a test needs a check or a ping alone.
+//! The parts of a store that a test double does not need.
 
-/// Implements `Store` for a type that implements `CheckStore` and `Pulse`: every call but `close` ends with this error.
+/// Implements the other parts of `Store` for a type that implements `CheckStore` and `StoreHealth`:
+/// every call except `close` ends with `$error`, and `$changes` returns the feed of a double.
 macro_rules! refusing_store {
-    ($store:ty, $error:expr) => {
+    ($store:ty, $error:expr, $changes:expr) => {
         const _: () = {
             use $crate::refusing_store::types::*;
 
             #[async_trait::async_trait]
-            impl countersign::store::Store for $store {
+            impl countersign::store::ConsumerStore for $store {
                 async fn create_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
                     Err($error)
                 }
 
-                async fn replace_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
+                async fn update_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
                     Err($error)
                 }
 
@@ -31,12 +32,15 @@ macro_rules! refusing_store {
                 ) -> Result<Vec<Consumer>, StoreError> {
                     Err($error)
                 }
+            }
 
+            #[async_trait::async_trait]
+            impl countersign::store::TokenStore for $store {
                 async fn create_token(&self, _: &AccessToken) -> Result<(), StoreError> {
                     Err($error)
                 }
 
-                async fn replace_token(&self, _: &AccessToken) -> Result<(), StoreError> {
+                async fn update_token(&self, _: &AccessToken) -> Result<(), StoreError> {
                     Err($error)
                 }
 
@@ -56,12 +60,15 @@ macro_rules! refusing_store {
                 ) -> Result<Vec<AccessToken>, StoreError> {
                     Err($error)
                 }
+            }
 
+            #[async_trait::async_trait]
+            impl countersign::store::UserStore for $store {
                 async fn create_user(&self, _: &User) -> Result<(), StoreError> {
                     Err($error)
                 }
 
-                async fn replace_user(&self, _: &User) -> Result<(), StoreError> {
+                async fn update_user(&self, _: &User) -> Result<(), StoreError> {
                     Err($error)
                 }
 
@@ -80,12 +87,15 @@ macro_rules! refusing_store {
                 ) -> Result<Vec<User>, StoreError> {
                     Err($error)
                 }
+            }
 
+            #[async_trait::async_trait]
+            impl countersign::store::RequestTokenStore for $store {
                 async fn create_request_token(&self, _: &RequestToken) -> Result<(), StoreError> {
                     Err($error)
                 }
 
-                async fn replace_request_token(&self, _: &RequestToken) -> Result<(), StoreError> {
+                async fn update_request_token(&self, _: &RequestToken) -> Result<(), StoreError> {
                     Err($error)
                 }
 
@@ -103,7 +113,10 @@ macro_rules! refusing_store {
                 ) -> Result<Option<RequestToken>, StoreError> {
                     Err($error)
                 }
+            }
 
+            #[async_trait::async_trait]
+            impl countersign::store::SessionStore for $store {
                 async fn create_session(&self, _: &Session) -> Result<(), StoreError> {
                     Err($error)
                 }
@@ -115,7 +128,10 @@ macro_rules! refusing_store {
                 async fn delete_session(&self, _: &SessionId) -> Result<(), StoreError> {
                     Err($error)
                 }
+            }
 
+            #[async_trait::async_trait]
+            impl countersign::store::AttemptStore for $store {
                 async fn count_attempt(
                     &self,
                     _: &AttemptCounter,
@@ -124,12 +140,20 @@ macro_rules! refusing_store {
                     Err($error)
                 }
 
-                async fn take_attempts_back(
+                async fn uncount_attempts(
                     &self,
                     _: &AttemptCounter,
                     _: u64,
                 ) -> Result<(), StoreError> {
                     Err($error)
+                }
+            }
+
+            #[async_trait::async_trait]
+            impl countersign::store::StoreLifecycle for $store {
+                fn changes(&self) -> &ChangeFeed {
+                    let changes: fn(&Self) -> &ChangeFeed = $changes;
+                    changes(self)
                 }
 
                 async fn close(&self) -> Result<(), StoreError> {
@@ -140,7 +164,7 @@ macro_rules! refusing_store {
     };
 }
 
-/// What the macro names.
+/// The types that the macro names.
 pub(crate) mod types {
     pub(crate) use std::time::Duration;
 
@@ -148,7 +172,7 @@ pub(crate) mod types {
         AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId,
         Username,
     };
-    pub(crate) use countersign::store::{AttemptCounter, StoreError, TokenHolder};
+    pub(crate) use countersign::store::{AttemptCounter, ChangeFeed, StoreError, TokenHolder};
 }
 
 pub(crate) use refusing_store;

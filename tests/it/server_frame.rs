@@ -11,8 +11,8 @@ use countersign::config::{Config, ListenAddress, TlsConfig};
 use countersign::model::{ConsumerKey, Token};
 use countersign::server::{Addresses, BindError, Listeners, ServerError};
 use countersign::store::{
-    Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind,
-    StoreStatus,
+    CallerRecords, ChangeFeed, CheckStore, ClaimOutcome, NonceClaim, StoreError, StoreErrorKind,
+    StoreFuture, StoreHealth, StoreStatus, ready_answer,
 };
 use countersign::v1::WatchDenialsRequest;
 use countersign::v1::diagnostics_service_client::DiagnosticsServiceClient;
@@ -482,7 +482,7 @@ async fn exchange(address: &ListenAddress, path: &str) -> io::Result<String> {
 #[derive(Debug, Default)]
 struct FakeStore {
     lost: AtomicBool,
-    changes: Changes,
+    changes: ChangeFeed,
 }
 
 impl FakeStore {
@@ -502,27 +502,22 @@ fn unavailable<T>() -> Result<T, StoreError> {
     Err(StoreError::new(StoreErrorKind::Unavailable, "test"))
 }
 
-#[async_trait]
 impl CheckStore for FakeStore {
-    async fn credentials(
-        &self,
-        _: &ConsumerKey,
-        _: Option<&Token>,
-    ) -> Result<Credentials, StoreError> {
-        unavailable()
+    fn caller_records<'a>(
+        &'a self,
+        _: &'a ConsumerKey,
+        _: Option<&'a Token>,
+    ) -> StoreFuture<'a, CallerRecords> {
+        ready_answer(unavailable())
     }
 
-    async fn claim_nonce(&self, _: &NonceClaim<'_>) -> Result<Claim, StoreError> {
-        unavailable()
-    }
-
-    fn changes(&self) -> &Changes {
-        &self.changes
+    fn claim_nonce<'a>(&'a self, _: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome> {
+        ready_answer(unavailable())
     }
 }
 
 #[async_trait]
-impl Pulse for FakeStore {
+impl StoreHealth for FakeStore {
     async fn ping(&self) -> Result<(), StoreError> {
         if self.lost.load(Ordering::SeqCst) {
             unavailable()
@@ -538,5 +533,6 @@ impl Pulse for FakeStore {
 
 refusing_store!(
     FakeStore,
-    StoreError::new(StoreErrorKind::Unavailable, "test")
+    StoreError::new(StoreErrorKind::Unavailable, "test"),
+    |fake| &fake.changes
 );

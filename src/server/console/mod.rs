@@ -44,7 +44,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ListenerConfig};
 use crate::diagnostics::Diagnostics;
 use crate::issue::Actor;
-use crate::store::Pulse;
+use crate::store::StoreHealth;
 
 /// What is shown.
 pub(super) struct Sources {
@@ -53,7 +53,7 @@ pub(super) struct Sources {
     /// Whether the service is ready.
     pub(super) standing: watch::Receiver<Standing>,
     /// How the store is.
-    pub(super) store: Arc<dyn Pulse>,
+    pub(super) store: Arc<dyn StoreHealth>,
 }
 
 /// The page, and who may see it.

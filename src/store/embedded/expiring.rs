@@ -110,7 +110,7 @@ pub(super) fn remove(transaction: &WriteTransaction, kind: Kind, name: &[u8]) ->
     Ok(())
 }
 
-/// Changes what is kept under a name; `None` leaves it as it is.
+/// ChangeFeed what is kept under a name; `None` leaves it as it is.
 pub(super) fn change<T>(
     transaction: &WriteTransaction,
     kind: Kind,

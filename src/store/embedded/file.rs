@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Builder, Database, DatabaseError};
 
-use crate::store::private::{create_directory, directory_of, sync_directory};
+use crate::store::data_dir::{create_directory, directory_of, sync_directory};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Why a file can not be opened.

@@ -15,7 +15,7 @@
 //!
 //! - The **horizon** is kept in the file, a little ahead of the clock. A claim dated after it is committed to the
 //!   file before it is answered, so what is only in memory is never dated after the horizon.
-//! - A clean [`close`](crate::store::Store::close) writes every nonce into the file and marks it clean.
+//! - A clean [`close`](crate::store::StoreLifecycle::close) writes every nonce into the file and marks it clean.
 //! - Opening a file that is not marked clean moves the **fence** up to the horizon, and to the clock if that is later.
 //!   This is the only time that honest requests are refused: those signed before the restart, or in the two seconds
 //!   after.
@@ -27,13 +27,19 @@
 //! A copy of the file that is put back later knows nothing of what came after it, as after any restored backup: restore
 //! one only while the service is stopped, and set `nonce.not_before` to the time of the restore.
 
-mod contract;
+mod attempts;
+mod consumers;
 mod disk;
 mod expiring;
 mod file;
 mod journal;
 mod nonces;
+mod request_tokens;
+mod rows;
+mod sessions;
 mod tables;
+mod tokens;
+mod users;
 
 use std::fmt;
 use std::path::Path;
@@ -47,6 +53,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{debug, info, warn};
 
 use self::disk::{Disk, Stop};
+use self::expiring::{Expiring, Kind};
 use self::journal::Journal;
 use self::nonces::{Nonces, Remembered, Verdict};
 use self::tables::{CONSUMERS, TOKENS, USERS};
@@ -54,8 +61,9 @@ use super::changes::may_have_changed;
 use super::nonce::NonceId;
 use super::record::Records;
 use super::{
-    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind,
-    StoreStatus,
+    CallerRecords, ChangeFeed, CheckStore, ClaimOutcome, NonceClaim, RecordChange, StoreError,
+    StoreErrorKind, StoreFuture, StoreHealth, StoreLifecycle, StoreStatus, boxed_answer,
+    ready_answer,
 };
 use crate::clock::{Clock, UnixTime};
 use crate::model::{AccessToken, Consumer, ConsumerKey, Token, UserStanding};
@@ -68,7 +76,7 @@ pub(super) struct EmbeddedStore {
     nonces: Arc<Nonces>,
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
-    changes: Arc<Changes>,
+    changes: Arc<ChangeFeed>,
 }
 
 /// Reads credentials.
@@ -165,21 +173,21 @@ impl EmbeddedStore {
         }
     }
 
-    /// Changes the file, off the threads that answer requests.
+    /// ChangeFeed the file, off the threads that answer requests.
     ///
     /// `changed` is told as soon as the change is made, also when nobody waits for it any more, and when it failed and may
     /// have been made all the same.
     async fn change<T: Send + 'static>(
         &self,
         context: &'static str,
-        changed: Option<Change>,
+        changed: Option<RecordChange>,
         work: impl FnOnce(&WriteTransaction) -> Result<T, Stop> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (disk, changes) = (Arc::clone(&self.disk), Arc::clone(&self.changes));
         let write = move || {
             let outcome = disk.write(work);
             if let Some(changed) = changed.filter(|_| may_have_changed(&outcome)) {
-                changes.tell(&changed);
+                changes.announce(&changed);
             }
             outcome
         };
@@ -189,14 +197,18 @@ impl EmbeddedStore {
     }
 
     /// Claims a nonce in memory; `None` is fresh as soon as it is in the file.
-    fn claim(&self, id: NonceId, claim: &NonceClaim<'_>) -> Result<Option<Claim>, StoreError> {
+    fn claim(
+        &self,
+        id: NonceId,
+        claim: &NonceClaim<'_>,
+    ) -> Result<Option<ClaimOutcome>, StoreError> {
         let verdict = self.nonces.claim(id, claim)?;
         Ok(match verdict {
-            Verdict::Replayed => Some(Claim::Replayed),
-            Verdict::Fenced { not_before } => Some(Claim::Fenced { not_before }),
+            Verdict::Replayed => Some(ClaimOutcome::Replayed),
+            Verdict::Fenced { not_before } => Some(ClaimOutcome::Fenced { not_before }),
             Verdict::Fresh => {
                 self.journal.note_claim();
-                Some(Claim::Fresh)
+                Some(ClaimOutcome::Fresh)
             }
             Verdict::FreshOnceDurable => {
                 self.journal.note_claim();
@@ -205,60 +217,84 @@ impl EmbeddedStore {
         })
     }
 
-    fn record(&self, table: tables::Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.disk.record(table, key)
-    }
-}
-
-#[async_trait]
-impl CheckStore for EmbeddedStore {
-    async fn credentials(
+    /// Waits until a claim is in the file.
+    async fn claim_durably(
         &self,
+        id: NonceId,
+        claim: Remembered,
+    ) -> Result<ClaimOutcome, StoreError> {
+        timeout(WRITE_DEADLINE, self.journal.keep((id, claim)))
+            .await
+            .unwrap_or_else(|_| Err(late("claiming a nonce")))?;
+        Ok(ClaimOutcome::Fresh)
+    }
+
+    /// Looks up a caller on a thread that may wait for the disk.
+    async fn read_from_disk(
+        &self,
+        waiting: &Arc<Semaphore>,
         consumer: &ConsumerKey,
         token: Option<&Token>,
-    ) -> Result<Credentials, StoreError> {
-        let Some(waiting) = &self.reader.waiting else {
-            return self.reader.credentials(consumer, token);
-        };
-        // A look-up that was given up on is still in line, so that it keeps its place.
+    ) -> Result<CallerRecords, StoreError> {
+        // A look-up keeps its place in line until it is done, also if its caller gave up.
         let place = Arc::clone(waiting)
             .try_acquire_owned()
             .map_err(|_| crowded())?;
         let (reader, consumer, token) = (self.reader.clone(), consumer.clone(), token.cloned());
         let read = blocking(LOOKING_UP, move || {
             let _place = place;
-            reader.credentials(&consumer, token.as_ref())
+            reader.caller_records(&consumer, token.as_ref())
         });
         timeout(READ_DEADLINE, read)
             .await
             .unwrap_or_else(|_| Err(late(LOOKING_UP)))
     }
 
-    fn claim_at_once(&self, claim: &NonceClaim<'_>) -> Option<Result<Claim, StoreError>> {
-        self.claim(NonceId::of(claim), claim).transpose()
+    fn record(&self, table: tables::Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.disk.record(table, key)
     }
 
-    async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
-        let id = NonceId::of(claim);
-        if let Some(claimed) = self.claim(id, claim)? {
-            return Ok(claimed);
+    fn expiring(&self, kind: Kind, name: &[u8]) -> Result<Option<Expiring>, StoreError> {
+        self.disk.read(|file| expiring::find(file, kind, name))
+    }
+}
+
+impl CheckStore for EmbeddedStore {
+    fn caller_records<'a>(
+        &'a self,
+        consumer: &'a ConsumerKey,
+        token: Option<&'a Token>,
+    ) -> StoreFuture<'a, CallerRecords> {
+        match &self.reader.waiting {
+            None => ready_answer(self.reader.caller_records(consumer, token)),
+            Some(waiting) => boxed_answer(self.read_from_disk(waiting, consumer, token)),
         }
-        let written = timeout(
-            WRITE_DEADLINE,
-            self.journal.keep((id, Remembered::of(claim))),
-        )
-        .await;
-        written.unwrap_or_else(|_| Err(late("claiming a nonce")))?;
-        Ok(Claim::Fresh)
     }
 
-    fn changes(&self) -> &Changes {
-        &self.changes
+    fn claim_nonce<'a>(&'a self, claim: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome> {
+        let id = NonceId::of(claim);
+        match self.claim(id, claim).transpose() {
+            Some(claimed) => ready_answer(claimed),
+            None => boxed_answer(self.claim_durably(id, Remembered::of(claim))),
+        }
     }
 }
 
 #[async_trait]
-impl Pulse for EmbeddedStore {
+impl StoreLifecycle for EmbeddedStore {
+    fn changes(&self) -> &ChangeFeed {
+        &self.changes
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let kept = self.nonces.close();
+        let disk = Arc::clone(&self.disk);
+        blocking("closing the store file", move || disk.finish(&kept)).await
+    }
+}
+
+#[async_trait]
+impl StoreHealth for EmbeddedStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.disk.check_open()?;
         self.journal.check_writable()
@@ -283,23 +319,23 @@ impl fmt::Debug for EmbeddedStore {
 // === impl Reader ===
 
 impl Reader {
-    fn credentials(
+    fn caller_records(
         &self,
         consumer: &ConsumerKey,
         token: Option<&Token>,
-    ) -> Result<Credentials, StoreError> {
+    ) -> Result<CallerRecords, StoreError> {
         let stored_consumer = self.stored_consumer(consumer)?.map(Arc::new);
         let Some(token) = token else {
-            return Ok(Credentials {
+            return Ok(CallerRecords {
                 consumer: stored_consumer,
-                ..Credentials::default()
+                ..CallerRecords::default()
             });
         };
         let token = self
             .stored_token(token)?
             .filter(|token| token.consumer_key == *consumer);
         let user = self.standing(token.as_ref())?;
-        Ok(Credentials {
+        Ok(CallerRecords {
             consumer: stored_consumer,
             token: token.map(Arc::new),
             user,
@@ -372,11 +408,11 @@ fn follows(stored: u64, new: u64) -> Result<(), StoreError> {
 }
 
 fn conflict() -> StoreError {
-    StoreError::new(StoreErrorKind::Conflict, "changing a record")
+    StoreError::new(StoreErrorKind::Conflict, UPDATING)
 }
 
 fn taken() -> StoreError {
-    StoreError::new(StoreErrorKind::AlreadyExists, "keeping a new record")
+    StoreError::new(StoreErrorKind::AlreadyExists, CREATING)
 }
 
 fn crowded() -> StoreError {
@@ -400,7 +436,10 @@ const READ_DEADLINE: Duration = WRITE_DEADLINE;
 /// The most look-ups that wait at a time: some milliseconds of a healthy disk, and fewer than there can be threads for them.
 const MOST_LOOK_UPS: usize = 128;
 
-const LOOKING_UP: &str = "looking up credentials";
+const LOOKING_UP: &str = "looking up a caller";
+const CREATING: &str = "creating a record";
+const UPDATING: &str = "updating a record";
+const DELETING: &str = "deleting a record";
 
 /// Tokens of deleted consumers that one tick removes: bounded, so that no commit is slow.
 const SWEPT_TOKENS: usize = 500;

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::mpsc;
 
 use futures_util::FutureExt as _;
+use futures_util::future::Either;
 
 use super::expiring::{Expiring, Kind};
 use super::*;
@@ -12,14 +13,14 @@ use crate::model::UserId;
 use crate::store::master_key::MasterKeys;
 use crate::store::record::version_1;
 use crate::store::seal::Sealer;
-use crate::store::{AttemptCounter, Store as _, TokenHolder};
+use crate::store::{AttemptCounter, AttemptStore as _, TokenHolder, TokenStore as _};
 
 #[tokio::test]
 async fn a_look_up_that_waits_for_the_disk_holds_up_nobody() {
     let store = Bench::new().open().await;
     let held_up = HeldUp::of(&store);
     let ck = ConsumerKey::new("ck").unwrap();
-    let mut look_up = pin!(store.credentials(&ck, None));
+    let mut look_up = pin!(store.caller_records(&ck, None));
     assert!(
         look_up.as_mut().now_or_never().is_none(),
         "it was answered by a disk that does not answer"
@@ -34,10 +35,10 @@ async fn no_more_look_ups_wait_than_the_disk_answers_in_time_also_when_they_are_
     let held_up = HeldUp::of(&store);
     let ck = ConsumerKey::new("ck").unwrap();
     for _ in 0..MOST_LOOK_UPS {
-        assert!(store.credentials(&ck, None).now_or_never().is_none());
+        assert!(store.caller_records(&ck, None).now_or_never().is_none());
     }
     let refused = store
-        .credentials(&ck, None)
+        .caller_records(&ck, None)
         .now_or_never()
         .unwrap()
         .unwrap_err();
@@ -79,42 +80,66 @@ impl HeldUp {
 async fn a_cleanly_closed_store_refuses_nothing_and_knows_its_nonces() {
     let bench = Bench::new();
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"before", NOW).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"before", NOW).await,
+        ClaimOutcome::Fresh
+    );
     store.close().await.unwrap();
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"before", NOW).await, Claim::Replayed);
-    assert_eq!(bench.claim(&store, b"older", NOW - 100).await, Claim::Fresh);
-    assert_eq!(bench.claim(&store, b"same second", NOW).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"before", NOW).await,
+        ClaimOutcome::Replayed
+    );
+    assert_eq!(
+        bench.claim(&store, b"older", NOW - 100).await,
+        ClaimOutcome::Fresh
+    );
+    assert_eq!(
+        bench.claim(&store, b"same second", NOW).await,
+        ClaimOutcome::Fresh
+    );
 }
 
 #[tokio::test]
 async fn after_an_unclean_stop_what_may_be_forgotten_is_refused() {
     let bench = Bench::new();
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fresh);
+    assert_eq!(bench.claim(&store, b"n", NOW).await, ClaimOutcome::Fresh);
     drop(store);
     bench.clock.advance(Duration::from_secs(30));
     let store = bench.open().await;
     for timestamp in [NOW - 100, NOW, NOW + 30] {
         assert_eq!(
             bench.claim(&store, b"n", timestamp).await,
-            Claim::Fenced {
+            ClaimOutcome::Fenced {
                 not_before: NOW + 30
             }
         );
     }
-    assert_eq!(bench.claim(&store, b"n", NOW + 31).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"n", NOW + 31).await,
+        ClaimOutcome::Fresh
+    );
 }
 
 #[tokio::test]
 async fn a_claim_dated_ahead_of_the_clock_survives_an_unclean_stop() {
     let bench = Bench::new();
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW + 100).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"n", NOW + 100).await,
+        ClaimOutcome::Fresh
+    );
     drop(store);
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW + 100).await, Claim::Replayed);
-    assert_eq!(bench.claim(&store, b"other", NOW + 100).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"n", NOW + 100).await,
+        ClaimOutcome::Replayed
+    );
+    assert_eq!(
+        bench.claim(&store, b"other", NOW + 100).await,
+        ClaimOutcome::Fresh
+    );
 }
 
 #[tokio::test]
@@ -122,13 +147,16 @@ async fn a_clock_set_back_over_an_unclean_stop_opens_no_window() {
     let bench = Bench::new();
     let store = bench.open().await;
     let horizon = store.nonces.horizon();
-    assert_eq!(bench.claim(&store, b"n", horizon).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"n", horizon).await,
+        ClaimOutcome::Fresh
+    );
     drop(store);
     bench.clock.set(UnixTime::from_secs(NOW - 1000));
     let store = bench.open().await;
     assert_eq!(
         bench.claim(&store, b"n", horizon).await,
-        Claim::Fenced {
+        ClaimOutcome::Fenced {
             not_before: horizon
         }
     );
@@ -138,13 +166,13 @@ async fn a_clock_set_back_over_an_unclean_stop_opens_no_window() {
 async fn a_fence_outlives_a_clean_close() {
     let bench = Bench::new();
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fresh);
+    assert_eq!(bench.claim(&store, b"n", NOW).await, ClaimOutcome::Fresh);
     drop(store);
     bench.open().await.close().await.unwrap();
     let store = bench.open().await;
     assert!(matches!(
         bench.claim(&store, b"n", NOW).await,
-        Claim::Fenced { .. }
+        ClaimOutcome::Fenced { .. }
     ));
 }
 
@@ -158,7 +186,7 @@ async fn what_is_only_in_memory_is_never_dated_after_the_kept_horizon() {
             bench
                 .claim(&store, &[step], NOW + 10 * u64::from(step))
                 .await,
-            Claim::Fresh
+            ClaimOutcome::Fresh
         );
         store.tick().await;
         let published = store.nonces.horizon();
@@ -173,7 +201,7 @@ async fn what_is_only_in_memory_is_never_dated_after_the_kept_horizon() {
     let store = bench.open().await;
     assert_eq!(
         bench.claim(&store, b"n", published).await,
-        Claim::Fenced {
+        ClaimOutcome::Fenced {
             not_before: published
         }
     );
@@ -187,22 +215,25 @@ async fn a_clock_that_was_ahead_for_a_while_fences_nothing_that_is_to_come() {
     bench.clock.set(UnixTime::from_secs(NOW + AHEAD));
     assert_eq!(
         bench.claim(&store, b"durable", NOW + AHEAD).await,
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
     assert_eq!(
         bench.claim(&store, b"in memory", NOW + AHEAD).await,
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
     bench.clock.set(UnixTime::from_secs(NOW + 10));
     store.tick().await;
     assert!(store.nonces.horizon() < NOW + 20);
     drop(store);
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW + 13).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"n", NOW + 13).await,
+        ClaimOutcome::Fresh
+    );
     for nonce in [b"durable".as_slice(), b"in memory"] {
         assert_eq!(
             bench.claim(&store, nonce, NOW + AHEAD).await,
-            Claim::Replayed
+            ClaimOutcome::Replayed
         );
     }
 }
@@ -221,7 +252,7 @@ async fn an_idle_store_does_not_move_its_horizon() {
 async fn an_expired_nonce_is_forgotten_and_its_time_refused() {
     let bench = Bench::new();
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fresh);
+    assert_eq!(bench.claim(&store, b"n", NOW).await, ClaimOutcome::Fresh);
     assert_eq!(store.status().nonces, 1);
     bench.clock.advance(KEPT);
     store.tick().await;
@@ -229,13 +260,13 @@ async fn an_expired_nonce_is_forgotten_and_its_time_refused() {
     bench.clock.set(UnixTime::from_secs(NOW));
     assert_eq!(
         bench.claim(&store, b"n", NOW).await,
-        Claim::Fenced { not_before: NOW }
+        ClaimOutcome::Fenced { not_before: NOW }
     );
     store.close().await.unwrap();
     let store = bench.open().await;
     assert_eq!(
         bench.claim(&store, b"n", NOW).await,
-        Claim::Fenced { not_before: NOW }
+        ClaimOutcome::Fenced { not_before: NOW }
     );
 }
 
@@ -248,7 +279,7 @@ async fn expired_nonces_do_not_pile_up_without_ticks() {
         let nonce = second.to_be_bytes();
         assert_eq!(
             bench.claim(&store, &nonce, NOW + second * 10).await,
-            Claim::Fresh
+            ClaimOutcome::Fresh
         );
     }
     assert!(store.status().nonces < 300, "{}", store.status().nonces);
@@ -265,28 +296,32 @@ async fn claims_dated_ahead_share_their_commits() {
         })
         .collect();
     for task in tasks {
-        assert_eq!(task.await.unwrap(), Claim::Fresh);
+        assert_eq!(task.await.unwrap(), ClaimOutcome::Fresh);
     }
     drop(store);
     let store = bench.open().await;
     for at in 0..200 {
-        assert_eq!(bench.claim(&store, &[at], NOW + 100).await, Claim::Replayed);
+        assert_eq!(
+            bench.claim(&store, &[at], NOW + 100).await,
+            ClaimOutcome::Replayed
+        );
     }
 }
 
 #[tokio::test]
-async fn at_once_is_claimed_only_what_needs_no_commit() {
+async fn a_claim_is_ready_at_once_only_if_it_needs_no_commit() {
     let bench = Bench::new();
     let store = bench.open().await;
     let (consumer, now) = (ConsumerKey::new("ck").unwrap(), bench.clock.now());
     let claimed = |timestamp| {
-        store
-            .claim_at_once(&nonce_claim(&consumer, b"n", timestamp, now))
-            .transpose()
-            .unwrap()
+        let claim = nonce_claim(&consumer, b"n", timestamp, now);
+        match store.claim_nonce(&claim) {
+            Either::Left(ready) => Some(ready.into_inner().unwrap()),
+            Either::Right(_) => None,
+        }
     };
-    assert_eq!(claimed(NOW), Some(Claim::Fresh));
-    assert_eq!(claimed(NOW), Some(Claim::Replayed));
+    assert_eq!(claimed(NOW), Some(ClaimOutcome::Fresh));
+    assert_eq!(claimed(NOW), Some(ClaimOutcome::Replayed));
     assert_eq!(claimed(NOW + 100), None);
 }
 
@@ -303,7 +338,11 @@ async fn a_closed_store_claims_nothing() {
         .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     assert_eq!(
-        store.credentials(&consumer, None).await.unwrap_err().kind(),
+        store
+            .caller_records(&consumer, None)
+            .await
+            .unwrap_err()
+            .kind(),
         StoreErrorKind::Unavailable
     );
     assert_eq!(
@@ -379,7 +418,7 @@ async fn a_file_of_the_layout_before_is_opened_and_its_tokens_are_listed() {
     let t = Token::new("t").unwrap();
     for _ in 0..2 {
         let store = bench.open().await;
-        let found = store.credentials(&ck, Some(&t)).await.unwrap();
+        let found = store.caller_records(&ck, Some(&t)).await.unwrap();
         assert!(found.consumer.is_some() && found.token.is_some());
         for holder in [TokenHolder::Consumer(&ck), TokenHolder::User(&jane)] {
             let listed = store.tokens(holder, None, 9).await.unwrap();
@@ -393,7 +432,7 @@ async fn a_file_of_the_layout_before_is_opened_and_its_tokens_are_listed() {
     let store = bench.open().await;
     assert_eq!(
         bench.claim(&store, b"n", NOW - 100).await,
-        Claim::Fresh,
+        ClaimOutcome::Fresh,
         "it was closed cleanly"
     );
 }
@@ -577,7 +616,7 @@ impl Bench {
         panic!("the store file stays locked");
     }
 
-    async fn claim(&self, store: &EmbeddedStore, nonce: &[u8], timestamp: u64) -> Claim {
+    async fn claim(&self, store: &EmbeddedStore, nonce: &[u8], timestamp: u64) -> ClaimOutcome {
         claim_at(store, nonce, timestamp, self.clock.now()).await
     }
 }
@@ -600,7 +639,12 @@ fn is_kept(disk: &Disk, kind: Kind, name: u64) -> bool {
         .is_some()
 }
 
-async fn claim_at(store: &EmbeddedStore, nonce: &[u8], timestamp: u64, now: UnixTime) -> Claim {
+async fn claim_at(
+    store: &EmbeddedStore,
+    nonce: &[u8],
+    timestamp: u64,
+    now: UnixTime,
+) -> ClaimOutcome {
     let consumer = ConsumerKey::new("ck").unwrap();
     store
         .claim_nonce(&nonce_claim(&consumer, nonce, timestamp, now))

@@ -9,8 +9,8 @@ use countersign::config::{Mode, OnError, RoutePolicy};
 use countersign::diagnostics::Filter;
 use countersign::model::{ConsumerKey, Token};
 use countersign::store::{
-    Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind,
-    StoreStatus,
+    CallerRecords, ChangeFeed, CheckStore, ClaimOutcome, NonceClaim, Store, StoreError,
+    StoreErrorKind, StoreFuture, StoreHealth, StoreStatus, boxed_answer, ready_answer,
 };
 use envoy_types::ext_authz::v3::pb::HttpResponse;
 use futures_util::{StreamExt as _, stream};
@@ -201,7 +201,7 @@ async fn failing(fault: Fault, on_error: OnError, mode: Mode) -> Bench {
         Arc::new(Failing {
             store,
             fault,
-            changes: Changes::default(),
+            changes: ChangeFeed::default(),
         })
     })
     .await
@@ -212,38 +212,35 @@ async fn failing(fault: Fault, on_error: OnError, mode: Mode) -> Bench {
 struct Failing {
     store: Arc<dyn Store>,
     fault: Fault,
-    changes: Changes,
+    changes: ChangeFeed,
 }
 
 const UNAVAILABLE: StoreError = StoreError::new(StoreErrorKind::Unavailable, "testing");
 
-#[async_trait]
 impl CheckStore for Failing {
-    async fn credentials(
-        &self,
-        consumer: &ConsumerKey,
-        token: Option<&Token>,
-    ) -> Result<Credentials, StoreError> {
-        match self.fault {
-            Fault::LookUp => Err(UNAVAILABLE),
-            Fault::Unreadable => Err(StoreError::new(StoreErrorKind::Unreadable, "testing")),
-            Fault::Hangs => std::future::pending().await,
-            Fault::Panics => panic!("a bug"),
-            Fault::Claim => self.store.credentials(consumer, token).await,
-        }
+    fn caller_records<'a>(
+        &'a self,
+        consumer: &'a ConsumerKey,
+        token: Option<&'a Token>,
+    ) -> StoreFuture<'a, CallerRecords> {
+        boxed_answer(async move {
+            match self.fault {
+                Fault::LookUp => Err(UNAVAILABLE),
+                Fault::Unreadable => Err(StoreError::new(StoreErrorKind::Unreadable, "testing")),
+                Fault::Hangs => std::future::pending().await,
+                Fault::Panics => panic!("a bug"),
+                Fault::Claim => self.store.caller_records(consumer, token).await,
+            }
+        })
     }
 
-    async fn claim_nonce(&self, _: &NonceClaim<'_>) -> Result<Claim, StoreError> {
-        Err(UNAVAILABLE)
-    }
-
-    fn changes(&self) -> &Changes {
-        &self.changes
+    fn claim_nonce<'a>(&'a self, _: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome> {
+        ready_answer(Err(UNAVAILABLE))
     }
 }
 
 #[async_trait]
-impl Pulse for Failing {
+impl StoreHealth for Failing {
     async fn ping(&self) -> Result<(), StoreError> {
         Err(UNAVAILABLE)
     }
@@ -253,4 +250,4 @@ impl Pulse for Failing {
     }
 }
 
-refusing_store!(Failing, UNAVAILABLE);
+refusing_store!(Failing, UNAVAILABLE, |failing| &failing.changes);

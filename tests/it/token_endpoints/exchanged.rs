@@ -34,7 +34,7 @@ async fn what_a_user_allowed_is_exchanged_for_a_token_once() {
     );
     let found = bench
         .store
-        .credentials(&key, Some(&token))
+        .caller_records(&key, Some(&token))
         .await
         .unwrap()
         .token

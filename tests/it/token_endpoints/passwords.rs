@@ -34,7 +34,7 @@ async fn a_name_and_a_password_are_exchanged_for_a_token() {
     );
     let found = bench
         .store
-        .credentials(&key, Some(&token))
+        .caller_records(&key, Some(&token))
         .await
         .unwrap()
         .token

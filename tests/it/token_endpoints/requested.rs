@@ -457,7 +457,7 @@ async fn temporary_credentials_are_not_accepted_where_a_token_is() {
     let key = ConsumerKey::new(&*printer.consumer_key).unwrap();
     let found = bench
         .store
-        .credentials(&key, Some(&super::bench::name(&temporary)))
+        .caller_records(&key, Some(&super::bench::name(&temporary)))
         .await
         .unwrap();
     assert!(found.consumer.is_some() && found.token.is_none());

@@ -1,4 +1,4 @@
-//! What is deleted, and lists of tokens.
+//! Deletions, and lists of tokens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use crate::store::bench::{consumer, key, name, token, user_id};
 on_every_store! {
     tokens_are_listed_by_their_consumer_and_by_their_user
     tokens_are_listed_in_pages_in_the_order_of_their_names
-    a_user_of_many_consumers_sees_all_of_his_tokens
+    all_tokens_of_a_user_are_listed_across_consumers
     a_token_is_deleted_whatever_its_revision_and_its_name_is_free
-    a_token_of_another_is_not_deleted
+    a_token_of_another_consumer_is_not_deleted
     a_deleted_consumer_is_gone_and_its_key_is_free
     a_deletion_needs_the_revision_that_was_read
     of_racing_deletions_one_succeeds
-    a_consumer_that_is_created_anew_sees_no_old_token
-    a_deletion_of_many_tokens_takes_no_longer
+    a_consumer_that_is_created_again_has_no_old_token
+    a_deletion_takes_the_same_time_with_many_tokens
     the_tokens_of_a_deleted_consumer_are_removed_in_the_end
 }
 
@@ -48,7 +48,7 @@ async fn tokens_are_listed_by_their_consumer_and_by_their_user(store: Arc<dyn St
     assert_eq!(listed, [token("ck", "a")]);
     let mut changed = token("ck", "a");
     changed.revision = 2;
-    store.replace_token(&changed).await.unwrap();
+    store.update_token(&changed).await.unwrap();
     assert_eq!(
         store
             .tokens(TokenHolder::Consumer(&key("ck")), None, 1)
@@ -84,7 +84,7 @@ async fn tokens_are_listed_in_pages_in_the_order_of_their_names(store: Arc<dyn S
     }
 }
 
-async fn a_user_of_many_consumers_sees_all_of_his_tokens(store: Arc<dyn Store>) {
+async fn all_tokens_of_a_user_are_listed_across_consumers(store: Arc<dyn Store>) {
     for at in 0..9 {
         store
             .create_token(&token(&format!("ck{at}"), &format!("t{}", 9 - at)))
@@ -107,7 +107,7 @@ async fn a_token_is_deleted_whatever_its_revision_and_its_name_is_free(store: Ar
         assert_eq!(store.token(&name("t")).await.unwrap(), None);
         assert_eq!(
             store
-                .credentials(&key("ck"), Some(&name("t")))
+                .caller_records(&key("ck"), Some(&name("t")))
                 .await
                 .unwrap()
                 .token,
@@ -121,7 +121,7 @@ async fn a_token_is_deleted_whatever_its_revision_and_its_name_is_free(store: Ar
     assert_eq!(of_consumer(&store, "ck").await, [""; 0]);
 }
 
-async fn a_token_of_another_is_not_deleted(store: Arc<dyn Store>) {
+async fn a_token_of_another_consumer_is_not_deleted(store: Arc<dyn Store>) {
     store.create_token(&token("ck", "t")).await.unwrap();
     store.delete_token(&token("mallory", "t")).await.unwrap();
     assert_eq!(
@@ -138,7 +138,11 @@ async fn a_deleted_consumer_is_gone_and_its_key_is_free(store: Arc<dyn Store>) {
     store.delete_consumer(&consumer("ck")).await.unwrap();
     assert_eq!(store.consumer(&key("ck")).await.unwrap(), None);
     assert_eq!(
-        store.credentials(&key("ck"), None).await.unwrap().consumer,
+        store
+            .caller_records(&key("ck"), None)
+            .await
+            .unwrap()
+            .consumer,
         None
     );
     assert_eq!(
@@ -167,7 +171,7 @@ async fn a_deleted_consumer_is_gone_and_its_key_is_free(store: Arc<dyn Store>) {
 async fn a_deletion_needs_the_revision_that_was_read(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     store
-        .replace_consumer(&Consumer {
+        .update_consumer(&Consumer {
             revision: 2,
             ..consumer("ck")
         })
@@ -208,12 +212,12 @@ async fn of_racing_deletions_one_succeeds(store: Arc<dyn Store>) {
     );
 }
 
-async fn a_consumer_that_is_created_anew_sees_no_old_token(store: Arc<dyn Store>) {
+async fn a_consumer_that_is_created_again_has_no_old_token(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "old")).await.unwrap();
     store.delete_consumer(&consumer("ck")).await.unwrap();
     assert_eq!(of_consumer(&store, "ck").await, [""; 0]);
-    // Issued by somebody who had looked the consumer up before it was deleted.
+    // Issued by a call that had looked the consumer up before the deletion.
     store.create_token(&token("ck", "late")).await.unwrap();
     store.create_consumer(&consumer("ck")).await.unwrap();
     assert_eq!(of_consumer(&store, "ck").await, [""; 0]);
@@ -226,7 +230,7 @@ async fn a_consumer_that_is_created_anew_sees_no_old_token(store: Arc<dyn Store>
     assert_eq!(of_consumer(&store, "ck").await, ["late", "new", "old"]);
 }
 
-async fn a_deletion_of_many_tokens_takes_no_longer(store: Arc<dyn Store>) {
+async fn a_deletion_takes_the_same_time_with_many_tokens(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     let kept = race(8, &store, |store, worker| async move {
         for at in 0..125 {

@@ -1,11 +1,11 @@
 //! The contract of `Store`, rule by rule, on every store.
 
+mod callers;
 pub(crate) mod changes;
-mod credentials;
 mod deletions;
 mod nonces;
 mod request_tokens;
-mod temporary;
+mod sessions;
 mod users;
 
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(crate) async fn on_redis<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) ->
     rule(bench.open().await).await;
 }
 
-/// Does the same thing many times at once.
+/// Runs the same call many times at once.
 pub(super) async fn race<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     times: usize,
     store: &Arc<dyn Store>,

@@ -1,4 +1,5 @@
-//! A way to Redis on which an answer gets lost: the command is carried out, the connection breaks, nobody knows.
+//! A proxy to Redis that loses answers: Redis runs the command, and the connection breaks before
+//! the answer arrives.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
@@ -6,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Passes on everything, but for answers that are to be lost.
+/// Forwards everything, except the answers that it loses.
 pub(crate) struct Lossy {
     port: u16,
     state: Arc<State>,
@@ -14,15 +15,15 @@ pub(crate) struct Lossy {
 
 #[derive(Default)]
 struct State {
-    /// How many commands of the kind are still passed before one loses its answer; 0 passes all.
+    /// The number of writes until one loses its answer; 0 loses none.
     loses: AtomicU16,
     lost: AtomicU16,
-    /// The connection stays, and nothing more passes.
+    /// Set if the connection stays open afterwards, without forwarding anything.
     stalls: AtomicBool,
 }
 
 impl Lossy {
-    /// Listens, and passes on to the Redis at `port`.
+    /// Listens, and forwards to the Redis at `port`.
     pub(crate) async fn before(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (own, state) = (
@@ -38,7 +39,7 @@ impl Lossy {
         Self { port: own, state }
     }
 
-    /// Its address, as `store.url` has it.
+    /// Returns the address of the proxy for `store.url`.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
@@ -49,25 +50,26 @@ impl Lossy {
         self.state.loses.store(nth, Ordering::SeqCst);
     }
 
-    /// Passes the `nth` write from now, counted from 1, and then nothing more on that connection, which stays open.
+    /// Forwards the `nth` write from now, counted from 1, and then nothing more on that connection,
+    /// which stays open.
     pub(crate) fn stall(&self, nth: u16) {
         self.state.stalls.store(true, Ordering::SeqCst);
         self.lose(nth);
     }
 
-    /// Whether it has lost it by now.
+    /// Returns `true` once the answer is lost.
     pub(crate) fn is_losing(&self) -> bool {
         self.state.lost.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether it has lost it.
+    /// Set once the answer is lost.
     pub(crate) fn has_lost(&self) -> bool {
         self.state.loses.store(0, Ordering::SeqCst);
         self.state.lost.load(Ordering::SeqCst) > 0
     }
 }
 
-/// Passes bytes in both directions until one end is done or an answer is lost.
+/// Forwards bytes in both directions until one end closes or an answer is lost.
 async fn pass(mut client: TcpStream, port: u16, state: Arc<State>) {
     let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let (mut asked, mut answered) = (vec![0; 65536], vec![0; 65536]);
@@ -97,7 +99,7 @@ async fn pass(mut client: TcpStream, port: u16, state: Arc<State>) {
 }
 
 impl State {
-    /// Whether this write is the one whose answer is lost.
+    /// Returns `true` if this write is the one that loses its answer.
     fn is_due(&self) -> bool {
         let counted = self
             .loses
@@ -108,8 +110,8 @@ impl State {
     }
 }
 
-/// Whether a command that changes something is among them. What the client sends for itself is none: that a connection
-/// begins with `CLIENT SETINFO`, and its probe, which may come along with others.
+/// Returns `true` if a write is among the commands. The commands of the client itself do not count:
+/// the `CLIENT SETINFO` of a new connection, and the probe, which may arrive together with others.
 fn is_write(asked: &[u8]) -> bool {
     const SET: &[u8] = b"$3\r\nSET\r\n";
     const PROBE: &[u8] = b"$19\r\ncountersign:{probe}";

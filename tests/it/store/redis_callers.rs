@@ -1,4 +1,4 @@
-//! How the Redis store looks credentials up: with which commands, together, and over whose connections.
+//! Look-ups of callers in Redis: their commands, batches and connections.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,17 +7,16 @@ use std::time::Duration;
 use countersign::clock::Clock;
 use countersign::config::CacheConfig;
 use countersign::model::AccessToken;
-use countersign::store::{CachedStore, CheckStore, Credentials, Store, StoreErrorKind};
+use countersign::store::{CachedStore, CallerRecords, CheckStore, Store, StoreErrorKind};
 use countersign::telemetry::Metrics;
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
-use super::bench::{Bench, consumer, key, name, token, user, with_redis};
+use super::bench::{Bench, consumer, key, name, ready, token, user, with_redis};
 use crate::redis::{Cluster, RedisServer};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_take_one_round_trip_and_the_user_of_a_token_another_whether_they_are_there_or_not()
- {
+async fn a_caller_takes_one_round_trip_and_the_user_of_a_token_another_whether_they_exist_or_not() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     store.create_consumer(&consumer("ck")).await.unwrap();
@@ -41,7 +40,7 @@ async fn credentials_take_one_round_trip_and_the_user_of_a_token_another_whether
     ] {
         let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
         store
-            .credentials(&key(consumer), asked.map(name).as_ref())
+            .caller_records(&key(consumer), asked.map(name).as_ref())
             .await
             .unwrap();
         let (called, keys) = wanted;
@@ -54,13 +53,13 @@ async fn credentials_take_one_round_trip_and_the_user_of_a_token_another_whether
     }
 }
 
-// On one thread all of them come before the first is sent.
+// On one thread, all of them are pending before the first is sent.
 #[tokio::test]
-async fn look_ups_that_come_at_once_share_their_commands_and_each_gets_its_own_answer() {
+async fn look_ups_that_arrive_together_share_commands_and_each_gets_its_own_answer() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     for at in 0..10 {
-        keep(&*store, at).await;
+        create(&*store, at).await;
     }
     let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
     let found = look_up_all(&*store, 100).await;
@@ -71,12 +70,12 @@ async fn look_ups_that_come_at_once_share_their_commands_and_each_gets_its_own_a
     check_all(&found);
 }
 
-/// Not there, it would be a user who is active.
+/// If it counted as absent, the user would count as active.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_record_of_a_user_is_an_error_for_its_tokens_and_no_others() {
+async fn a_value_that_is_no_user_record_is_an_error_for_that_users_tokens_alone() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
-    keep(&*store, 1).await;
+    create(&*store, 1).await;
     store
         .create_token(&AccessToken {
             user_id: None,
@@ -90,30 +89,30 @@ async fn what_is_no_record_of_a_user_is_an_error_for_its_tokens_and_no_others() 
     let ck = key("ck1");
     let (of_user, of_nobody) = (name("t1"), name("nobody's"));
     let (refused, found) = tokio::join!(
-        store.credentials(&ck, Some(&of_user)),
-        store.credentials(&ck, Some(&of_nobody))
+        store.caller_records(&ck, Some(&of_user)),
+        store.caller_records(&ck, Some(&of_nobody))
     );
     assert_eq!(refused.unwrap_err().kind(), StoreErrorKind::Unreadable);
     assert!(found.unwrap().token.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_cluster_look_ups_of_every_slot_come_at_once() {
+async fn on_a_cluster_look_ups_of_every_slot_run_together() {
     let redis = Cluster::start();
     let store = Bench::redis(redis.url()).open().await;
     for at in 0..10 {
-        keep(&*store, at).await;
+        create(&*store, at).await;
     }
     check_all(&look_up_all(&*store, 60).await);
 }
 
 #[test]
-fn a_look_up_of_one_thread_waits_for_no_other_and_what_it_brings_is_kept_for_all() {
+fn a_look_up_on_one_runtime_waits_for_no_other_and_is_cached_for_all() {
     let (bench, server) = with_redis();
     let (home, elsewhere) = (runtime(), runtime());
     let cached = home.block_on(async {
         let store = bench.open().await;
-        keep(&*store, 1).await;
+        create(&*store, 1).await;
         let cache = CacheConfig {
             max_age: Duration::from_secs(10),
             max_bytes: 1 << 20,
@@ -125,20 +124,20 @@ fn a_look_up_of_one_thread_waits_for_no_other_and_what_it_brings_is_kept_for_all
             Arc::new(Metrics::default()),
         )
     });
-    // From here on nobody runs what serves the connections of the store itself.
+    // From here on, the runtime that serves the shared store's own connections does not run.
     let here = elsewhere.block_on(async {
-        let here = Arc::clone(&cached).here().unwrap();
+        let here = Arc::clone(&cached).for_this_runtime().unwrap();
         check(
             1,
             &here
-                .credentials(&key("ck1"), Some(&name("t1")))
+                .caller_records(&key("ck1"), Some(&name("t1")))
                 .await
                 .unwrap(),
         );
         check(
             12,
             &here
-                .credentials(&key("ck12"), Some(&name("t12")))
+                .caller_records(&key("ck12"), Some(&name("t12")))
                 .await
                 .unwrap(),
         );
@@ -149,19 +148,19 @@ fn a_look_up_of_one_thread_waits_for_no_other_and_what_it_brings_is_kept_for_all
     for store in &everywhere {
         check(
             1,
-            &store.known("ck1", Some("t1"), bench.clock.now()).unwrap(),
+            &ready(store.caller_records(&key("ck1"), Some(&name("t1")))).unwrap(),
         );
         check(
             12,
-            &store.known("ck12", Some("t12"), bench.clock.now()).unwrap(),
+            &ready(store.caller_records(&key("ck12"), Some(&name("t12")))).unwrap(),
         );
     }
 }
 
 // === Helpers ===
 
-/// A consumer whose token acts for Jane, and Jane.
-async fn keep(store: &dyn Store, at: usize) {
+/// Creates a consumer, a token that acts for Jane, and Jane.
+async fn create(store: &dyn Store, at: usize) {
     let (ck, t) = (format!("ck{at}"), format!("t{at}"));
     store.create_consumer(&consumer(&ck)).await.unwrap();
     store.create_token(&token(&ck, &t)).await.unwrap();
@@ -175,26 +174,27 @@ async fn keep(store: &dyn Store, at: usize) {
     }
 }
 
-/// Looks up as many consumers and tokens at once; the first ten are there.
-async fn look_up_all(store: &dyn Store, count: usize) -> Vec<Credentials> {
+/// Looks up `count` consumers and tokens at once; the first ten exist.
+async fn look_up_all(store: &dyn Store, count: usize) -> Vec<CallerRecords> {
     let lookups = (0..count).map(|at| async move {
         store
-            .credentials(&key(&format!("ck{at}")), Some(&name(&format!("t{at}"))))
+            .caller_records(&key(&format!("ck{at}")), Some(&name(&format!("t{at}"))))
             .await
             .unwrap()
     });
     join_all(lookups).await
 }
 
-fn check_all(found: &[Credentials]) {
+fn check_all(found: &[CallerRecords]) {
     found
         .iter()
         .enumerate()
         .for_each(|(at, found)| check(at, found));
 }
 
-/// What is found is the consumer and token of that number, if it is below ten, and Jane's standing.
-fn check(at: usize, found: &Credentials) {
+/// Checks that the records are the consumer and token of that number, if it is below ten, and
+/// Jane's standing.
+fn check(at: usize, found: &CallerRecords) {
     if at >= 10 {
         return assert!(
             found.consumer.is_none() && found.token.is_none(),
@@ -212,7 +212,7 @@ fn check(at: usize, found: &Credentials) {
     assert_eq!(found.user.generation, user("jane doe", "Jane").generation);
 }
 
-/// How often each command was called, but for those that the client sends by itself.
+/// Returns the number of calls of each command, without those that the client sends for itself.
 fn commands(server: &RedisServer) -> BTreeMap<String, u64> {
     let mut commands = server.command_counts();
     let beside = [
@@ -229,7 +229,7 @@ fn commands(server: &RedisServer) -> BTreeMap<String, u64> {
     commands
 }
 
-/// How many keys were read, whether they are there or not.
+/// Returns the number of keys that were read, absent ones included.
 fn reads(server: &RedisServer) -> u64 {
     let stats: String = server.run(&["INFO", "stats"]);
     let number = |line: &str| {

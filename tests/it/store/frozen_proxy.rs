@@ -1,26 +1,26 @@
-//! A way to Redis on which connections die without a word: as when a firewall forgets those that were idle.
+//! A proxy to Redis whose connections die silently, as if a firewall forgot idle ones.
 
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Passes on everything, but on connections that are frozen.
+/// Forwards everything, except on frozen connections.
 pub(crate) struct Frozen {
     port: u16,
     ways: Arc<Mutex<Vec<Way>>>,
 }
 
-/// One connection.
+/// A connection of a client.
 #[derive(Clone, Copy, Default)]
 struct Way {
     is_frozen: bool,
-    /// Whether the client gave it up.
+    /// Set when the client has given the connection up.
     is_closed: bool,
 }
 
 impl Frozen {
-    /// Listens, and passes on to the Redis at `port`.
+    /// Listens, and forwards to the Redis at `port`.
     pub(crate) async fn before(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (own, ways) = (listener.local_addr().unwrap().port(), Arc::default());
@@ -42,17 +42,17 @@ impl Frozen {
         Self { port: own, ways }
     }
 
-    /// Its address, as `store.url` has it.
+    /// Returns the address of the proxy for `store.url`.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// How many connections there were so far.
+    /// Returns the number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.ways.lock().unwrap().len()
     }
 
-    /// Lets nothing more pass on the connections that there are; they stay open.
+    /// Freezes all open connections: they stay open but forward nothing more.
     pub(crate) fn freeze(&self) {
         self.ways
             .lock()
@@ -61,7 +61,7 @@ impl Frozen {
             .for_each(|way| way.is_frozen = true);
     }
 
-    /// Whether the client gave up every connection that is frozen.
+    /// Returns `true` if the client gave up every frozen connection.
     pub(crate) fn are_given_up(&self) -> bool {
         self.ways
             .lock()
@@ -71,7 +71,8 @@ impl Frozen {
     }
 }
 
-/// Passes bytes in both directions until one end is done; swallows them while it is frozen.
+/// Forwards bytes in both directions until one end closes; discards them while the connection is
+/// frozen.
 async fn pass(mut client: TcpStream, port: u16, is_frozen: impl Fn() -> bool) {
     let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let (mut asked, mut answered) = (vec![0; 65536], vec![0; 65536]);

@@ -1,24 +1,24 @@
-//! What the Redis store promises of what is issued: crashes between two writes, answers that get lost, what Redis forgets.
+//! Records in Redis: lost answers, crashes between two writes, deletions and expiry.
 
 use std::time::Duration;
 
 use countersign::model::{
     Consumer, Generation, RequestToken, RequestTokenState, User, UserStatus, Username,
 };
-use countersign::store::{AttemptCounter, Change, Store, StoreErrorKind, TokenHolder};
+use countersign::store::{AttemptCounter, RecordChange, Store, StoreErrorKind, TokenHolder};
 
 use super::bench::{
     Bench, PASSWORD_HASH, VERIFIER, authorized, consumer, key, name, request_token, session, token,
     user, user_id, with_redis,
 };
 use super::conformance::changes::Told;
-use super::lossy::Lossy;
+use super::lossy_proxy::Lossy;
 use crate::redis::RedisServer;
 
-// === Answers that get lost ===
+// === Lost answers ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_whose_answer_is_lost_is_made_again_and_done_once() {
+async fn a_write_whose_answer_is_lost_is_repeated_and_done_once() {
     for nth in 1..=6 {
         let server = RedisServer::start();
         let lossy = Lossy::before(server.port()).await;
@@ -41,7 +41,7 @@ async fn a_write_whose_answer_is_lost_is_made_again_and_done_once() {
 
 const STEPS: usize = 14;
 
-/// Makes one change of a store, each of which needs those before.
+/// Makes one change of a store; each needs the ones before.
 async fn make(store: &dyn Store, step: usize) {
     let disabled = Consumer {
         revision: 2,
@@ -49,15 +49,15 @@ async fn make(store: &dyn Store, step: usize) {
     };
     let done = match step {
         0 => store.create_consumer(&consumer("ck")).await,
-        1 => store.replace_consumer(&disabled).await,
+        1 => store.update_consumer(&disabled).await,
         2 => store.delete_consumer(&disabled).await,
         3 => store.create_consumer(&consumer("ck")).await,
         4 => store.create_token(&token("ck", "t")).await,
-        5 => store.replace_token(&changed_token("t")).await,
+        5 => store.update_token(&changed_token("t")).await,
         6 => store.create_user(&user("u1", "Jane")).await,
         7 => {
             store
-                .replace_user(&User {
+                .update_user(&User {
                     revision: 2,
                     ..user("u1", "Joan")
                 })
@@ -66,7 +66,7 @@ async fn make(store: &dyn Store, step: usize) {
         8 => store.create_request_token(&request_token("ck", "r")).await,
         9 => {
             store
-                .replace_request_token(&authorized(request_token("ck", "r")))
+                .update_request_token(&authorized(request_token("ck", "r")))
                 .await
         }
         10 => {
@@ -110,12 +110,12 @@ async fn check_what_was_made(store: &dyn Store) {
     let attempts = store.count_attempt(&counter(), MINUTE).await.unwrap();
     assert!(
         (3..=4).contains(&attempts),
-        "counted twice at most where an answer was lost: {attempts}"
+        "an attempt is counted at most twice if its answer is lost: {attempts}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn attempts_are_taken_back_once_though_the_answer_is_lost() {
+async fn attempts_are_subtracted_once_though_the_answer_is_lost() {
     let server = RedisServer::start();
     let lossy = Lossy::before(server.port()).await;
     let mut bench = Bench::redis(lossy.url());
@@ -125,16 +125,16 @@ async fn attempts_are_taken_back_once_though_the_answer_is_lost() {
         store.count_attempt(&counter(), MINUTE).await.unwrap();
     }
     lossy.lose(1);
-    store.take_attempts_back(&counter(), 1).await.unwrap();
+    store.uncount_attempts(&counter(), 1).await.unwrap();
     assert!(lossy.has_lost());
     assert_eq!(store.count_attempt(&counter(), MINUTE).await.unwrap(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_may_have_been_made_is_told_also_when_nobody_waits_for_it() {
+async fn a_change_that_may_have_been_made_is_announced_although_its_caller_gave_up() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
-    let change = Change::Consumer(key("ck"));
+    let change = RecordChange::Consumer(key("ck"));
     store.create_consumer(&consumer("ck")).await.unwrap();
     let _ok: String = server.run(&["CLIENT", "PAUSE", "60000", "WRITE"]);
     let told = Told::of(&store);
@@ -142,12 +142,12 @@ async fn a_change_that_may_have_been_made_is_told_also_when_nobody_waits_for_it(
         revision: 2,
         ..consumer("ck")
     };
-    // Dropped while Redis still has to answer.
+    // Dropped before Redis answers.
     let abandoned =
-        tokio::time::timeout(Duration::from_millis(100), store.replace_consumer(&changed)).await;
+        tokio::time::timeout(Duration::from_millis(100), store.update_consumer(&changed)).await;
     assert!(abandoned.is_err(), "{abandoned:?}");
     assert!(told.take().contains(&change));
-    let error = store.replace_consumer(&changed).await.unwrap_err();
+    let error = store.update_consumer(&changed).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     assert!(told.take().contains(&change));
 }
@@ -155,7 +155,7 @@ async fn a_change_that_may_have_been_made_is_told_also_when_nobody_waits_for_it(
 // === Crashes between two writes ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_was_reserved_and_no_more_is_free_for_that_user_and_for_others() {
+async fn a_name_that_was_only_reserved_is_free_for_that_user_and_for_others() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     for username in ["jane", "joan"] {
@@ -170,12 +170,12 @@ async fn a_name_that_was_reserved_and_no_more_is_free_for_that_user_and_for_othe
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_comes_too_late_for_his_reserved_name_does_not_get_it() {
+async fn a_user_whose_record_is_written_too_late_does_not_get_the_reserved_name() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     let _ok: String = server.run(&["SET", "countersign:{jane}:username", "slow"]);
     store.create_user(&user("quick", "Jane")).await.unwrap();
-    // As if the slow one had reserved the name before, and writes his record only now.
+    // As if the slow user had reserved the name before, and the record is written only now.
     let _ok: String = server.run(&["SET", "countersign:{jane}:username", "slow"]);
     assert_eq!(
         store
@@ -187,7 +187,10 @@ async fn a_user_who_comes_too_late_for_his_reserved_name_does_not_get_it() {
     );
     assert_eq!(store.user(&user_id("slow")).await.unwrap(), None);
     let left: i64 = server.run(&["PTTL", "countersign:{slow}:barred:jane"]);
-    assert!((1..=60_000).contains(&left), "he is barred for {left} ms");
+    assert!(
+        (1..=60_000).contains(&left),
+        "the user is barred for {left} ms"
+    );
     store.create_user(&user("slow", "Other")).await.unwrap();
 }
 
@@ -204,7 +207,7 @@ async fn a_name_leads_only_to_a_user_whose_record_has_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_of_an_index_without_a_record_is_left_out_and_pages_are_full() {
+async fn lists_skip_index_entries_without_a_record_and_pages_are_full() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     for ghost in ["a", "b", "d"] {
@@ -244,7 +247,7 @@ async fn a_deleted_user_who_is_still_in_the_index_is_not_listed() {
     let store = bench.open().await;
     store.create_user(&user("u1", "Jane")).await.unwrap();
     store
-        .replace_user(&User {
+        .update_user(&User {
             status: UserStatus::Deleted,
             revision: 2,
             ..user("u1", "Jane")
@@ -255,10 +258,10 @@ async fn a_deleted_user_who_is_still_in_the_index_is_not_listed() {
     assert!(store.users(None, 9).await.unwrap().is_empty());
 }
 
-// === What is deleted ===
+// === Deletions ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadline_and_holds_up_nobody()
+async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadline_and_delays_no_other_call()
  {
     let (bench, server) = with_redis();
     let store = bench.open().await;
@@ -268,7 +271,7 @@ async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadlin
         redis.call('ZADD', 'countersign:{ck}:tokens', 0, t) end";
     let _filled: Option<u64> = server.run(&["EVAL", fill, "0"]);
     let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
-    // The store's own deadline holds for each of these.
+    // The store's own deadline applies to each of these.
     store.delete_consumer(&consumer("ck")).await.unwrap();
     let anew = Consumer {
         generation: Generation::from_number(8),
@@ -287,8 +290,8 @@ async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadlin
         left = server.run::<u64>(&["DBSIZE"]);
         left < 99_000
     });
-    // While the others are removed.
-    store.credentials(&key("ck"), None).await.unwrap();
+    // While the other tokens are being removed.
+    store.caller_records(&key("ck"), None).await.unwrap();
     let removals = server.command_counts()["unlink"];
     assert!(
         removals >= 100_000 - left,
@@ -298,25 +301,29 @@ async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadlin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_put_aside_and_issued_anew_is_not_removed() {
+async fn an_orphaned_token_that_was_created_again_is_not_removed() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
-    let _added: u64 = server.run(&["ZADD", "countersign:{ck}:aside:1", "0", "t", "0", "gone"]);
-    let _added: u64 = server.run(&["ZADD", "countersign:aside", "0", "ck 1"]);
-    // Deleting any consumer has what is put aside removed.
+    let _added: u64 = server.run(&["ZADD", "countersign:{ck}:orphans:1", "0", "t", "0", "gone"]);
+    let _added: u64 = server.run(&["ZADD", "countersign:orphans", "0", "ck 1"]);
+    // The deletion of any consumer starts the removal of all orphans.
     store.create_consumer(&consumer("other")).await.unwrap();
     store.delete_consumer(&consumer("other")).await.unwrap();
-    crate::redis::wait_until("what was put aside is removed", || {
-        server.run::<i64>(&["EXISTS", "countersign:aside", "countersign:{ck}:aside:1"]) == 0
+    crate::redis::wait_until("the orphans are removed", || {
+        server.run::<i64>(&[
+            "EXISTS",
+            "countersign:orphans",
+            "countersign:{ck}:orphans:1",
+        ]) == 0
     });
     assert_eq!(
         store.token(&name("t")).await.unwrap(),
         Some(token("ck", "t"))
     );
     let found = store
-        .credentials(&key("ck"), Some(&name("t")))
+        .caller_records(&key("ck"), Some(&name("t")))
         .await
         .unwrap();
     assert_eq!(found.token.as_deref(), Some(&token("ck", "t")));
@@ -329,10 +336,10 @@ async fn a_token_that_is_put_aside_and_issued_anew_is_not_removed() {
     );
 }
 
-// === How it is kept ===
+// === Storage ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_expires_is_forgotten_by_redis() {
+async fn redis_removes_expired_records() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     store
@@ -342,14 +349,14 @@ async fn what_expires_is_forgotten_by_redis() {
     store.create_session(&session("cookie")).await.unwrap();
     store.count_attempt(&counter(), MINUTE).await.unwrap();
     store.count_attempt(&counter(), 10 * MINUTE).await.unwrap();
-    store.take_attempts_back(&counter(), 1).await.unwrap();
+    store.uncount_attempts(&counter(), 1).await.unwrap();
     for round in ["new", "changed"] {
         for (pattern, secs) in [
             ("countersign:{ck}:request:r", 1200),
             ("countersign:{r}:request-owner", 1200),
             ("countersign:*:session", 3600),
             ("countersign:*:attempts", 60),
-            ("countersign:*:taken-back:*", 60),
+            ("countersign:*:uncounted:*", 60),
         ] {
             let names: Vec<String> = server.run(&["KEYS", pattern]);
             let [name] = names.as_slice() else {
@@ -363,7 +370,7 @@ async fn what_expires_is_forgotten_by_redis() {
             );
         }
         store
-            .replace_request_token(&authorized(request_token("ck", "r")))
+            .update_request_token(&authorized(request_token("ck", "r")))
             .await
             .ok();
     }
@@ -387,7 +394,7 @@ async fn neither_a_hash_nor_a_verifier_is_in_the_dump() {
     let contains = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
     assert!(
         contains(b"screen_name"),
-        "the records are not in the dump as the test expects"
+        "the dump does not contain the records"
     );
     for secret in [
         PASSWORD_HASH.as_bytes(),
@@ -397,60 +404,6 @@ async fn neither_a_hash_nor_a_verifier_is_in_the_dump() {
     ] {
         assert!(!contains(secret), "{}", String::from_utf8_lossy(secret));
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn records_of_the_release_before_are_read() {
-    let (bench, server) = with_redis();
-    let store = bench.open().await;
-    store.create_consumer(&consumer("ck")).await.unwrap();
-    store.create_token(&token("ck", "t")).await.unwrap();
-    for record in ["countersign:{ck}:consumer", "countersign:{ck}:token:t"] {
-        let written: String = server.run(&["GET", record]);
-        let mut fields: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(&written).unwrap();
-        fields.insert("version".into(), 1.into());
-        for new in [
-            "mark",
-            "verified",
-            "generation",
-            "consumer_generation",
-            "user_generation",
-        ] {
-            fields.remove(new);
-        }
-        let _ok: String = server.run(&["SET", record, &serde_json::to_string(&fields).unwrap()]);
-    }
-    let _deleted: i64 = server.run(&[
-        "DEL",
-        "countersign:{ck}:tokens",
-        "countersign:{jane%20doe}:user-tokens",
-    ]);
-    let old = Consumer {
-        verified: false,
-        generation: Generation::default(),
-        ..consumer("ck")
-    };
-    let mut old_token = token("ck", "t");
-    old_token.consumer_generation = Generation::default();
-    let found = store
-        .credentials(&key("ck"), Some(&name("t")))
-        .await
-        .unwrap();
-    assert_eq!(
-        (found.consumer.as_deref(), found.token.as_deref()),
-        (Some(&old), Some(&old_token))
-    );
-    assert_eq!(
-        store.token(&name("t")).await.unwrap(),
-        Some(old_token.clone())
-    );
-    old_token.revision = 2;
-    store.replace_token(&old_token).await.unwrap();
-    store
-        .replace_consumer(&Consumer { revision: 2, ..old })
-        .await
-        .unwrap();
 }
 
 fn changed_token(token_name: &str) -> countersign::model::AccessToken {

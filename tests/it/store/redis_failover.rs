@@ -1,9 +1,9 @@
-//! The Redis store behind Sentinels and on a Cluster, with a primary that is killed.
+//! The Redis store with Sentinels and on a Cluster, including the loss of a primary.
 
 use std::time::Duration;
 
 use countersign::model::{RequestToken, RequestTokenState, Token};
-use countersign::store::{AttemptCounter, Claim, StoreErrorKind, TokenHolder};
+use countersign::store::{AttemptCounter, ClaimOutcome, Store, StoreErrorKind, TokenHolder};
 use tokio::time::Instant;
 
 use super::bench::{
@@ -15,7 +15,7 @@ use crate::process::eventually;
 use crate::redis::{Cluster, Sentinels, free_port};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failover_of_the_sentinels_is_followed() {
+async fn a_failover_by_the_sentinels_is_followed() {
     let mut redis = Sentinels::start();
     let mut bench = Bench::redis(redis.url());
     bench.config.fence_on_restart = true;
@@ -24,7 +24,7 @@ async fn a_failover_of_the_sentinels_is_followed() {
     let ck = key("ck");
     assert_eq!(
         store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
     redis.primary.wait_until_replicated();
     redis.primary.kill();
@@ -40,7 +40,7 @@ async fn a_failover_of_the_sentinels_is_followed() {
     );
     assert_eq!(
         store
-            .credentials(&ck, None)
+            .caller_records(&ck, None)
             .await
             .unwrap()
             .consumer
@@ -50,16 +50,16 @@ async fn a_failover_of_the_sentinels_is_followed() {
     assert_eq!(store.status().restarts_seen, 1);
     assert_eq!(
         store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
-        Claim::Replayed,
+        ClaimOutcome::Replayed,
         "the replica had it"
     );
     assert_eq!(
         store.claim_nonce(&claim(&ck, NOW, b"m")).await.unwrap(),
-        Claim::Fenced { not_before: NOW }
+        ClaimOutcome::Fenced { not_before: NOW }
     );
     assert_eq!(
         store.claim_nonce(&claim(&ck, NOW + 1, b"n")).await.unwrap(),
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
 }
 
@@ -68,11 +68,11 @@ async fn a_dead_sentinel_is_not_in_the_way() {
     let mut redis = Sentinels::start();
     redis.kill_one();
     let store = Bench::redis(redis.url()).open().await;
-    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
 }
 
 #[tokio::test]
-async fn without_a_sentinel_it_is_unavailable() {
+async fn without_a_sentinel_the_store_is_unavailable() {
     let bench = Bench::redis(format!("redis+sentinel://127.0.0.1:{}/main", free_port()));
     let store = bench.open().await;
     assert_eq!(
@@ -82,7 +82,7 @@ async fn without_a_sentinel_it_is_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_keeps_records_and_nonces_of_every_slot() {
+async fn a_cluster_stores_records_and_nonces_in_every_slot() {
     let redis = Cluster::start();
     let store = Bench::redis(redis.url()).open().await;
     store.ping().await.unwrap();
@@ -92,9 +92,9 @@ async fn a_cluster_keeps_records_and_nonces_of_every_slot() {
         store.create_token(&token(&ck, &t)).await.unwrap();
         let mut changed = consumer(&ck);
         changed.revision = 2;
-        store.replace_consumer(&changed).await.unwrap();
+        store.update_consumer(&changed).await.unwrap();
         let t = Token::new(t).unwrap();
-        let found = store.credentials(&key(&ck), Some(&t)).await.unwrap();
+        let found = store.caller_records(&key(&ck), Some(&t)).await.unwrap();
         assert_eq!(
             (found.consumer.as_deref(), found.token.as_deref()),
             (Some(&changed), Some(&token(&ck, t.as_str())))
@@ -105,14 +105,14 @@ async fn a_cluster_keeps_records_and_nonces_of_every_slot() {
                 .claim_nonce(&claim(&key(&ck), NOW, b"n"))
                 .await
                 .unwrap(),
-            Claim::Fresh
+            ClaimOutcome::Fresh
         );
         assert_eq!(
             store
                 .claim_nonce(&claim(&key(&ck), NOW, b"n"))
                 .await
                 .unwrap(),
-            Claim::Replayed
+            ClaimOutcome::Replayed
         );
     }
     assert_eq!(store.consumers(None, 100).await.unwrap().len(), 30);
@@ -120,78 +120,18 @@ async fn a_cluster_keeps_records_and_nonces_of_every_slot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_keeps_what_is_issued_in_every_slot() {
+async fn a_cluster_stores_tokens_and_removes_orphans_in_every_slot() {
     let redis = Cluster::start();
     let store = Bench::redis(redis.url()).open().await;
-    let jane = user_id("jane doe");
     for at in 0..20 {
-        let (ck, r, t) = (
-            format!("ck{at:02}"),
-            format!("r{at:02}"),
-            format!("t{at:02}"),
-        );
-        store.create_consumer(&consumer(&ck)).await.unwrap();
-        store
-            .create_request_token(&request_token(&ck, &r))
-            .await
-            .unwrap();
-        let used = RequestToken {
-            state: RequestTokenState::Used,
-            revision: 2,
-            ..request_token(&ck, &r)
-        };
-        store
-            .exchange_request_token(&used, &token(&ck, &t))
-            .await
-            .unwrap();
-        assert_eq!(store.request_token(&name(&r)).await.unwrap(), Some(used));
-        assert_eq!(
-            store
-                .tokens(TokenHolder::Consumer(&key(&ck)), None, 9)
-                .await
-                .unwrap(),
-            [token(&ck, &t)]
-        );
-        let (one, other) = (
-            user(&format!("u{at:02}"), &format!("name{at}")),
-            user("another", &format!("name{at}")),
-        );
-        store.create_user(&one).await.unwrap();
-        assert_eq!(
-            store.create_user(&other).await.unwrap_err().kind(),
-            StoreErrorKind::AlreadyExists
-        );
-        assert_eq!(
-            store
-                .user_named(one.username.as_ref().unwrap())
-                .await
-                .unwrap(),
-            Some(one)
-        );
-        let counter = AttemptCounter::new("test", &[at]);
-        assert_eq!(
-            store
-                .count_attempt(&counter, Duration::from_secs(60))
-                .await
-                .unwrap(),
-            1
-        );
-        store.take_attempts_back(&counter, 1).await.unwrap();
-        store.create_session(&session(&ck)).await.unwrap();
-        assert_eq!(
-            store.session(&session(&ck).id).await.unwrap(),
-            Some(session(&ck))
-        );
+        exchange_in_slot(&*store, at).await;
     }
-    assert_eq!(store.users(None, 100).await.unwrap().len(), 20);
-    assert_eq!(
-        store
-            .tokens(TokenHolder::User(&jane), None, 100)
-            .await
-            .unwrap()
-            .len(),
-        20
-    );
+    let of_jane = async || {
+        let jane = user_id("jane doe");
+        let tokens = store.tokens(TokenHolder::User(&jane), None, 100).await;
+        tokens.unwrap().len()
+    };
+    assert_eq!(of_jane().await, 20);
     store.delete_token(&token("ck00", "t00")).await.unwrap();
     for at in 1..20 {
         store
@@ -206,20 +146,68 @@ async fn a_cluster_keeps_what_is_issued_in_every_slot() {
     eventually(
         "the tokens of deleted consumers are removed",
         Duration::from_secs(20),
-        async || {
-            store
-                .tokens(TokenHolder::User(&jane), None, 100)
-                .await
-                .unwrap()
-                .is_empty()
-                .then_some(())
-        },
+        async || (of_jane().await == 0).then_some(()),
     )
     .await;
 }
 
+/// Creates a consumer, and a token of Jane in exchange for temporary credentials.
+async fn exchange_in_slot(store: &dyn Store, at: u8) {
+    let (ck, r, t) = (
+        format!("ck{at:02}"),
+        format!("r{at:02}"),
+        format!("t{at:02}"),
+    );
+    store.create_consumer(&consumer(&ck)).await.unwrap();
+    store
+        .create_request_token(&request_token(&ck, &r))
+        .await
+        .unwrap();
+    let used = RequestToken {
+        state: RequestTokenState::Used,
+        revision: 2,
+        ..request_token(&ck, &r)
+    };
+    store
+        .exchange_request_token(&used, &token(&ck, &t))
+        .await
+        .unwrap();
+    assert_eq!(store.request_token(&name(&r)).await.unwrap(), Some(used));
+    let listed = store
+        .tokens(TokenHolder::Consumer(&key(&ck)), None, 9)
+        .await;
+    assert_eq!(listed.unwrap(), [token(&ck, &t)]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_that_loses_a_primary_fails_over_and_other_slots_go_on() {
+async fn a_cluster_stores_users_sessions_and_attempts_in_every_slot() {
+    let redis = Cluster::start();
+    let store = Bench::redis(redis.url()).open().await;
+    for at in 0..20 {
+        let (one, other) = (
+            user(&format!("u{at:02}"), &format!("name{at}")),
+            user("another", &format!("name{at}")),
+        );
+        store.create_user(&one).await.unwrap();
+        assert_eq!(
+            store.create_user(&other).await.unwrap_err().kind(),
+            StoreErrorKind::AlreadyExists
+        );
+        let found = store.user_named(one.username.as_ref().unwrap()).await;
+        assert_eq!(found.unwrap(), Some(one));
+        let counter = AttemptCounter::new("test", &[at]);
+        let counted = store.count_attempt(&counter, Duration::from_secs(60)).await;
+        assert_eq!(counted.unwrap(), 1);
+        store.uncount_attempts(&counter, 1).await.unwrap();
+        let session = session(&format!("s{at}"));
+        store.create_session(&session).await.unwrap();
+        assert_eq!(store.session(&session.id).await.unwrap(), Some(session));
+    }
+    assert_eq!(store.users(None, 100).await.unwrap().len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_loses_a_primary_fails_over_and_other_slots_keep_working() {
     let mut redis = Cluster::start();
     let bench = Bench::redis(redis.url());
     let store = bench.open().await;
@@ -235,9 +223,9 @@ async fn a_cluster_that_loses_a_primary_fails_over_and_other_slots_go_on() {
     redis.nodes[lost].kill();
     let (mut failed, mut of_others) = (0, 0);
     let started = Instant::now();
-    while store.credentials(&key("lost"), None).await.is_err() {
+    while store.caller_records(&key("lost"), None).await.is_err() {
         failed += 1;
-        of_others += usize::from(store.credentials(&key(&other), None).await.is_err());
+        of_others += usize::from(store.caller_records(&key(&other), None).await.is_err());
         assert!(
             started.elapsed() < Duration::from_secs(15),
             "the slot does not come back"
@@ -250,7 +238,7 @@ async fn a_cluster_that_loses_a_primary_fails_over_and_other_slots_go_on() {
     );
     assert_eq!(
         store
-            .credentials(&key("lost"), None)
+            .caller_records(&key("lost"), None)
             .await
             .unwrap()
             .consumer
@@ -268,7 +256,7 @@ async fn a_cluster_that_loses_a_primary_fails_over_and_other_slots_go_on() {
 }
 
 #[tokio::test]
-async fn a_single_server_is_not_taken_for_a_cluster() {
+async fn a_single_server_is_refused_as_a_cluster() {
     let server = crate::redis::RedisServer::start();
     let bench = Bench::redis(format!("redis+cluster://127.0.0.1:{}", server.port()));
     let store = bench.open().await;

@@ -1,4 +1,4 @@
-//! Consumers and tokens: kept, looked up, changed.
+//! Consumers and tokens: creation, look-up and update.
 
 use std::sync::Arc;
 
@@ -10,40 +10,40 @@ use super::{on_every_store, race};
 use crate::store::bench::{consumer, key, token};
 
 on_every_store! {
-    a_consumer_is_found_as_it_was_kept
-    a_consumer_without_secrets_is_kept_without
-    a_consumer_with_an_rsa_key_is_found_as_it_was_kept
-    what_is_not_there_is_not_found
+    a_consumer_is_found_as_it_was_created
+    a_consumer_without_secrets_is_found_without_secrets
+    a_consumer_with_an_rsa_key_is_found_as_it_was_created
+    an_absent_record_is_not_found
     a_token_is_found_only_under_its_consumer
-    a_taken_consumer_key_is_refused_and_nothing_changed
-    a_taken_token_is_refused_whoever_has_it
+    a_taken_consumer_key_is_refused_and_nothing_is_changed
+    a_taken_token_name_is_refused_for_every_consumer
     of_racing_creations_one_succeeds
-    a_change_needs_the_revision_that_follows
-    of_racing_changes_one_succeeds
-    what_is_not_there_can_not_be_changed
-    a_token_is_revoked_by_a_change
+    an_update_needs_the_next_revision
+    of_racing_updates_one_succeeds
+    an_absent_record_cannot_be_updated
+    a_token_is_revoked_by_an_update
     consumers_are_listed_in_the_order_of_their_keys
-    keys_of_any_visible_characters_are_kept_apart
-    a_store_that_can_answer_says_so
+    keys_of_any_visible_characters_are_distinct
+    a_store_that_can_answer_responds_to_a_ping
 }
 
-async fn a_consumer_is_found_as_it_was_kept(store: Arc<dyn Store>) {
+async fn a_consumer_is_found_as_it_was_created(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
     let found = store
-        .credentials(&key("ck"), Some(&Token::new("t").unwrap()))
+        .caller_records(&key("ck"), Some(&Token::new("t").unwrap()))
         .await
         .unwrap();
     assert_eq!(found.consumer.as_deref(), Some(&consumer("ck")));
     assert_eq!(found.token.as_deref(), Some(&token("ck", "t")));
-    let alone = store.credentials(&key("ck"), None).await.unwrap();
+    let alone = store.caller_records(&key("ck"), None).await.unwrap();
     assert_eq!(
         (alone.consumer.as_deref(), alone.token.as_deref()),
         (Some(&consumer("ck")), None)
     );
 }
 
-async fn a_consumer_without_secrets_is_kept_without(store: Arc<dyn Store>) {
+async fn a_consumer_without_secrets_is_found_without_secrets(store: Arc<dyn Store>) {
     let bare = Consumer {
         secrets: Vec::new(),
         compat: Compat::NONE,
@@ -52,7 +52,7 @@ async fn a_consumer_without_secrets_is_kept_without(store: Arc<dyn Store>) {
     store.create_consumer(&bare).await.unwrap();
     assert_eq!(
         store
-            .credentials(&bare.key, None)
+            .caller_records(&bare.key, None)
             .await
             .unwrap()
             .consumer
@@ -61,7 +61,7 @@ async fn a_consumer_without_secrets_is_kept_without(store: Arc<dyn Store>) {
     );
 }
 
-async fn a_consumer_with_an_rsa_key_is_found_as_it_was_kept(store: Arc<dyn Store>) {
+async fn a_consumer_with_an_rsa_key_is_found_as_it_was_created(store: Arc<dyn Store>) {
     let with_key = Consumer {
         rsa_public_keys: vec![rsa_key()],
         secrets: Vec::new(),
@@ -70,7 +70,7 @@ async fn a_consumer_with_an_rsa_key_is_found_as_it_was_kept(store: Arc<dyn Store
     store.create_consumer(&with_key).await.unwrap();
     assert_eq!(
         store
-            .credentials(&with_key.key, None)
+            .caller_records(&with_key.key, None)
             .await
             .unwrap()
             .consumer
@@ -79,9 +79,12 @@ async fn a_consumer_with_an_rsa_key_is_found_as_it_was_kept(store: Arc<dyn Store
     );
 }
 
-async fn what_is_not_there_is_not_found(store: Arc<dyn Store>) {
+async fn an_absent_record_is_not_found(store: Arc<dyn Store>) {
     let t = Token::new("t").unwrap();
-    let found = store.credentials(&key("nobody"), Some(&t)).await.unwrap();
+    let found = store
+        .caller_records(&key("nobody"), Some(&t))
+        .await
+        .unwrap();
     assert_eq!(
         (found.consumer.as_deref(), found.token.as_deref()),
         (None, None)
@@ -96,7 +99,10 @@ async fn a_token_is_found_only_under_its_consumer(store: Arc<dyn Store>) {
     }
     store.create_token(&token("alice", "t")).await.unwrap();
     let t = Token::new("t").unwrap();
-    let found = store.credentials(&key("mallory"), Some(&t)).await.unwrap();
+    let found = store
+        .caller_records(&key("mallory"), Some(&t))
+        .await
+        .unwrap();
     assert_eq!(
         (found.consumer.as_deref(), found.token.as_deref()),
         (Some(&consumer("mallory")), None)
@@ -104,7 +110,7 @@ async fn a_token_is_found_only_under_its_consumer(store: Arc<dyn Store>) {
     assert_eq!(store.token(&t).await.unwrap(), Some(token("alice", "t")));
 }
 
-async fn a_taken_consumer_key_is_refused_and_nothing_changed(store: Arc<dyn Store>) {
+async fn a_taken_consumer_key_is_refused_and_nothing_is_changed(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     let other = Consumer {
         description: "another".into(),
@@ -116,7 +122,7 @@ async fn a_taken_consumer_key_is_refused_and_nothing_changed(store: Arc<dyn Stor
     }
     assert_eq!(
         store
-            .credentials(&key("ck"), None)
+            .caller_records(&key("ck"), None)
             .await
             .unwrap()
             .consumer
@@ -126,7 +132,7 @@ async fn a_taken_consumer_key_is_refused_and_nothing_changed(store: Arc<dyn Stor
     assert_eq!(store.consumers(None, 10).await.unwrap(), [consumer("ck")]);
 }
 
-async fn a_taken_token_is_refused_whoever_has_it(store: Arc<dyn Store>) {
+async fn a_taken_token_name_is_refused_for_every_consumer(store: Arc<dyn Store>) {
     for ck in ["alice", "mallory"] {
         store.create_consumer(&consumer(ck)).await.unwrap();
     }
@@ -139,7 +145,7 @@ async fn a_taken_token_is_refused_whoever_has_it(store: Arc<dyn Store>) {
     assert_eq!(store.token(&t).await.unwrap(), Some(token("alice", "t")));
     assert_eq!(
         store
-            .credentials(&key("mallory"), Some(&t))
+            .caller_records(&key("mallory"), Some(&t))
             .await
             .unwrap()
             .token
@@ -170,7 +176,7 @@ async fn of_racing_creations_one_succeeds(store: Arc<dyn Store>) {
     );
 }
 
-async fn a_change_needs_the_revision_that_follows(store: Arc<dyn Store>) {
+async fn an_update_needs_the_next_revision(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     let change = |revision| Consumer {
         status: ConsumerStatus::Disabled,
@@ -178,11 +184,11 @@ async fn a_change_needs_the_revision_that_follows(store: Arc<dyn Store>) {
         ..consumer("ck")
     };
     for stale in [0, 1, 3, u64::MAX] {
-        let error = store.replace_consumer(&change(stale)).await.unwrap_err();
+        let error = store.update_consumer(&change(stale)).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Conflict, "revision {stale}");
         assert_eq!(
             store
-                .credentials(&key("ck"), None)
+                .caller_records(&key("ck"), None)
                 .await
                 .unwrap()
                 .consumer
@@ -190,10 +196,10 @@ async fn a_change_needs_the_revision_that_follows(store: Arc<dyn Store>) {
             Some(&consumer("ck"))
         );
     }
-    store.replace_consumer(&change(2)).await.unwrap();
+    store.update_consumer(&change(2)).await.unwrap();
     assert_eq!(
         store
-            .credentials(&key("ck"), None)
+            .caller_records(&key("ck"), None)
             .await
             .unwrap()
             .consumer
@@ -201,13 +207,13 @@ async fn a_change_needs_the_revision_that_follows(store: Arc<dyn Store>) {
         Some(&change(2))
     );
     assert_eq!(
-        store.replace_consumer(&change(2)).await.unwrap_err().kind(),
+        store.update_consumer(&change(2)).await.unwrap_err().kind(),
         StoreErrorKind::Conflict
     );
-    store.replace_consumer(&change(3)).await.unwrap();
+    store.update_consumer(&change(3)).await.unwrap();
 }
 
-async fn of_racing_changes_one_succeeds(store: Arc<dyn Store>) {
+async fn of_racing_updates_one_succeeds(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     let outcomes = race(10, &store, |store, at| async move {
         let change = Consumer {
@@ -216,7 +222,7 @@ async fn of_racing_changes_one_succeeds(store: Arc<dyn Store>) {
             ..consumer("ck")
         };
         store
-            .replace_consumer(&change)
+            .update_consumer(&change)
             .await
             .map_err(|error| error.kind())
     })
@@ -231,9 +237,9 @@ async fn of_racing_changes_one_succeeds(store: Arc<dyn Store>) {
     );
 }
 
-async fn what_is_not_there_can_not_be_changed(store: Arc<dyn Store>) {
+async fn an_absent_record_cannot_be_updated(store: Arc<dyn Store>) {
     let error = store
-        .replace_consumer(&Consumer {
+        .update_consumer(&Consumer {
             revision: 2,
             ..consumer("ck")
         })
@@ -243,26 +249,26 @@ async fn what_is_not_there_can_not_be_changed(store: Arc<dyn Store>) {
     let mut ghost = token("ck", "t");
     ghost.revision = 2;
     assert_eq!(
-        store.replace_token(&ghost).await.unwrap_err().kind(),
+        store.update_token(&ghost).await.unwrap_err().kind(),
         StoreErrorKind::Conflict
     );
     assert_eq!(store.token(&ghost.token).await.unwrap(), None);
 }
 
-async fn a_token_is_revoked_by_a_change(store: Arc<dyn Store>) {
+async fn a_token_is_revoked_by_an_update(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
     let mut revoked = token("ck", "t");
     revoked.status = TokenStatus::Revoked;
     assert_eq!(
-        store.replace_token(&revoked).await.unwrap_err().kind(),
+        store.update_token(&revoked).await.unwrap_err().kind(),
         StoreErrorKind::Conflict
     );
     revoked.revision = 2;
-    store.replace_token(&revoked).await.unwrap();
+    store.update_token(&revoked).await.unwrap();
     assert_eq!(
         store
-            .credentials(&key("ck"), Some(&revoked.token))
+            .caller_records(&key("ck"), Some(&revoked.token))
             .await
             .unwrap()
             .token
@@ -276,7 +282,7 @@ async fn a_token_is_revoked_by_a_change(store: Arc<dyn Store>) {
     let mut stolen = token("mallory", "t");
     stolen.revision = 3;
     assert_eq!(
-        store.replace_token(&stolen).await.unwrap_err().kind(),
+        store.update_token(&stolen).await.unwrap_err().kind(),
         StoreErrorKind::Conflict
     );
 }
@@ -304,7 +310,7 @@ async fn consumers_are_listed_in_the_order_of_their_keys(store: Arc<dyn Store>) 
     assert!(store.consumers(None, 0).await.unwrap().is_empty());
 }
 
-async fn keys_of_any_visible_characters_are_kept_apart(store: Arc<dyn Store>) {
+async fn keys_of_any_visible_characters_are_distinct(store: Arc<dyn Store>) {
     let odd = [
         "a",
         "a:token",
@@ -328,7 +334,7 @@ async fn keys_of_any_visible_characters_are_kept_apart(store: Arc<dyn Store>) {
     }
     for ck in odd {
         let t = Token::new(format!("t{ck}")).unwrap();
-        let found = store.credentials(&key(ck), Some(&t)).await.unwrap();
+        let found = store.caller_records(&key(ck), Some(&t)).await.unwrap();
         assert_eq!(
             (found.consumer.as_deref(), found.token.as_deref()),
             (Some(&consumer(ck)), Some(&token(ck, t.as_str())))
@@ -337,7 +343,7 @@ async fn keys_of_any_visible_characters_are_kept_apart(store: Arc<dyn Store>) {
     assert_eq!(store.consumers(None, 100).await.unwrap().len(), odd.len());
 }
 
-async fn a_store_that_can_answer_says_so(store: Arc<dyn Store>) {
+async fn a_store_that_can_answer_responds_to_a_ping(store: Arc<dyn Store>) {
     store.ping().await.unwrap();
     assert_eq!(store.status().restarts_seen, 0);
     store.close().await.unwrap();

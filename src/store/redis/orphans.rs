@@ -1,7 +1,8 @@
-//! Removes the tokens of deleted consumers, some at a time, behind what is asked for.
+//! Removes the tokens of deleted consumers in the background, some at a time.
 //!
-//! They are good for nothing any more, since a consumer that is created anew has another generation: removing them only
-//! gives back memory and names. Every replica does it, and several may do the same at a time.
+//! They are void, since a new consumer with the same key has another generation; removing them only
+//! frees memory and names. Every replica removes them, and several may remove the same ones at a
+//! time.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,37 +18,39 @@ use crate::model::{ConsumerKey, Token};
 use crate::store::record::Records;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// Removes what was put aside, when the bell rings and now and then, until the store is gone.
-pub(super) async fn keep_clean(store: Weak<RedisStore>, bell: Arc<Notify>) {
+/// Removes orphaned tokens on every notification and now and then, until the store is closed or
+/// dropped.
+pub(super) async fn remove_in_background(store: Weak<RedisStore>, orphaned: Arc<Notify>) {
     loop {
-        // Without a bell there may still be what a process that ended has left.
-        let _rang = timeout(PAUSE, bell.notified()).await;
+        // Without a notification, there may still be orphans of a process that ended.
+        let _notified = timeout(PAUSE, orphaned.notified()).await;
         match store.upgrade() {
-            Some(store) if !store.client.is_stopped() => store.clean().await,
+            Some(store) if !store.client.is_stopped() => store.remove_orphans().await,
             _ => return,
         }
     }
 }
 
 impl RedisStore {
-    /// Notes that tokens of a consumer are put aside under an id.
-    pub(super) async fn enlist_aside(
+    /// Lists orphaned tokens of a consumer, which are under `id`, for removal.
+    pub(super) async fn list_orphans(
         &self,
         consumer: &ConsumerKey,
         id: &str,
     ) -> Result<(), StoreError> {
-        self.enlist(keys::ASIDE, &format!("{consumer} {id}")).await
+        self.add_to_index(keys::ORPHANS, &format!("{consumer} {id}"))
+            .await
     }
 
-    async fn clean(&self) {
+    async fn remove_orphans(&self) {
         loop {
-            match self.clean_some().await {
+            match self.remove_some_orphans().await {
                 Ok(true) if !self.client.is_stopped() => {}
                 Ok(_) => return,
                 Err(error) => {
                     debug!(
                         error = &error as &dyn std::error::Error,
-                        "tokens of deleted consumers stay for now"
+                        "cannot remove the tokens of deleted consumers; retrying later"
                     );
                     return;
                 }
@@ -55,10 +58,10 @@ impl RedisStore {
         }
     }
 
-    /// Removes some tokens; gives whether there may be more.
-    async fn clean_some(&self) -> Result<bool, StoreError> {
+    /// Removes some tokens; returns whether there may be more.
+    async fn remove_some_orphans(&self) -> Result<bool, StoreError> {
         let entries: Vec<String> = self
-            .call(DELETING, cmd("ZRANGE").arg(keys::ASIDE).arg(0).arg(0))
+            .call(DELETING, cmd("ZRANGE").arg(keys::ORPHANS).arg(0).arg(0))
             .await?;
         let Some(entry) = entries.first() else {
             return Ok(false);
@@ -67,29 +70,29 @@ impl RedisStore {
             .split_once(' ')
             .ok_or_else(|| StoreError::new(StoreErrorKind::Unreadable, DELETING))?;
         let consumer = owner(consumer.to_owned(), DELETING)?;
-        let index = keys::aside(&consumer, id);
+        let index = keys::orphans(&consumer, id);
         let names: Vec<String> = self
-            .call(DELETING, cmd("ZRANGE").arg(&index).arg(0).arg(AT_ONCE - 1))
+            .call(DELETING, cmd("ZRANGE").arg(&index).arg(0).arg(BATCH - 1))
             .await?;
         if names.is_empty() {
-            self.delist(keys::ASIDE, entry).await?;
+            self.remove_from_index(keys::ORPHANS, entry).await?;
             return Ok(true);
         }
-        try_join_all(names.iter().map(|name| self.remove_old(&consumer, name))).await?;
+        try_join_all(names.iter().map(|name| self.remove_orphan(&consumer, name))).await?;
         let _removed: u64 = self
             .call(DELETING, cmd("ZREM").arg(&index).arg(&names))
             .await?;
         Ok(true)
     }
 
-    async fn remove_old(&self, consumer: &ConsumerKey, name: &str) -> Result<(), StoreError> {
+    async fn remove_orphan(&self, consumer: &ConsumerKey, name: &str) -> Result<(), StoreError> {
         let Some(name) = Token::from_bytes(name.as_bytes()) else {
             return Ok(());
         };
         let record = keys::token(consumer, &name);
         let stored = self.fetch_one(DELETING, record.clone()).await?;
-        let remove = scripts::delete_old_token(&record, &keys::tokens(consumer), name.as_str());
-        if !self.call::<bool>(DELETING, &remove).await? {
+        let delete = scripts::delete_orphan(&record, &keys::tokens(consumer), name.as_str());
+        if !self.call::<bool>(DELETING, &delete).await? {
             return Ok(());
         }
         let user = stored
@@ -99,8 +102,8 @@ impl RedisStore {
     }
 }
 
-/// How long what a process left behind may lie.
+/// The longest time for which orphans of a process that ended remain unnoticed.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Tokens that are removed together.
-const AT_ONCE: usize = 100;
+/// The number of tokens that are removed together.
+const BATCH: usize = 100;

@@ -1,27 +1,27 @@
-//! How the Redis store keeps nonces, and how claims share their way to it.
+//! Nonces in Redis: their memory, the batches of their claims, and faults.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::clock::UnixTime;
-use countersign::store::{Claim, NonceClaim, Store, StoreErrorKind};
+use countersign::store::{ClaimOutcome, NonceClaim, Store, StoreErrorKind};
 use futures_util::future::join_all;
 
 use super::bench::{Bench, KEPT, NOW, causes, claim, claim_anything, key, with_redis};
-use super::frozen::Frozen;
-use super::lossy::Lossy;
+use super::frozen_proxy::Frozen;
+use super::lossy_proxy::Lossy;
 use crate::process::{START, eventually};
 use crate::redis::{Cluster, RedisServer};
 
 // === Memory ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_a_thousand_a_second_a_nonce_takes_no_more_than_64_bytes_and_is_neither_forgotten_nor_refused_wrongly()
- {
+async fn at_a_thousand_a_second_a_nonce_takes_at_most_64_bytes_and_none_is_lost_or_wrongly_refused()
+{
     const NONCES: u64 = 200_000;
     let (bench, server) = with_redis();
     let store = bench.open().await;
-    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
     let before = used_memory(&server);
     for second in 0..NONCES / 1000 {
         let fresh = claim_second(&store, NOW + second, 1000).await;
@@ -39,8 +39,7 @@ async fn at_a_thousand_a_second_a_nonce_takes_no_more_than_64_bytes_and_is_neith
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_lasts_as_long_as_the_latest_of_its_claims_wants_and_none_is_left_without_an_end()
-{
+async fn a_bucket_expires_with_the_last_of_its_claims() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     let (short, long) = (KEPT, 2 * KEPT);
@@ -54,7 +53,10 @@ async fn a_bucket_lasts_as_long_as_the_latest_of_its_claims_wants_and_none_is_le
                     expires_at,
                     ..claim(&ck, NOW, &nonce)
                 };
-                assert_eq!(store.claim_nonce(&kept_long).await.unwrap(), Claim::Fresh);
+                assert_eq!(
+                    store.claim_nonce(&kept_long).await.unwrap(),
+                    ClaimOutcome::Fresh
+                );
             }
         }
         let buckets: Vec<String> =
@@ -75,18 +77,18 @@ async fn a_bucket_lasts_as_long_as_the_latest_of_its_claims_wants_and_none_is_le
     }
 }
 
-// === Sharing ===
+// === Batches ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn claims_that_come_at_once_share_commands_and_writes() {
+async fn claims_that_arrive_together_share_commands_and_writes() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
-    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
     let counted = |name| stat(&server, name);
     let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
     let claims = (0..10_000_u32).map(|at| {
         let store = Arc::clone(&store);
-        // Each in a task of its own, as checks are.
+        // Each in its own task, like a check.
         tokio::spawn(async move {
             store
                 .claim_nonce(&claim(&key("ck"), NOW, &at.to_be_bytes()))
@@ -94,7 +96,7 @@ async fn claims_that_come_at_once_share_commands_and_writes() {
         })
     });
     for outcome in join_all(claims).await {
-        assert_eq!(outcome.unwrap().unwrap(), Claim::Fresh);
+        assert_eq!(outcome.unwrap().unwrap(), ClaimOutcome::Fresh);
     }
     let (reads, writes) = (
         counted("total_reads_processed"),
@@ -109,47 +111,53 @@ async fn claims_that_come_at_once_share_commands_and_writes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_nonce_that_one_thread_claimed_is_used_for_every_other() {
+async fn a_nonce_claimed_on_one_runtime_is_used_on_every_other() {
     let (bench, _server) = with_redis();
     let store = bench.open().await;
     let ck = key("ck");
-    let here = Arc::clone(&store).here().unwrap();
-    let elsewhere = Arc::clone(&store).here().unwrap();
+    let here = Arc::clone(&store).for_this_runtime().unwrap();
+    let elsewhere = Arc::clone(&store).for_this_runtime().unwrap();
     let by = |check_id: u8, nonce| NonceClaim {
         check_id: [check_id; 16],
         ..claim(&ck, NOW, nonce)
     };
-    assert_eq!(here.claim_nonce(&by(1, b"a")).await.unwrap(), Claim::Fresh);
+    assert_eq!(
+        here.claim_nonce(&by(1, b"a")).await.unwrap(),
+        ClaimOutcome::Fresh
+    );
     assert_eq!(
         elsewhere.claim_nonce(&by(2, b"a")).await.unwrap(),
-        Claim::Replayed
+        ClaimOutcome::Replayed
     );
     assert_eq!(
         store.claim_nonce(&by(3, b"a")).await.unwrap(),
-        Claim::Replayed
+        ClaimOutcome::Replayed
     );
-    assert_eq!(store.claim_nonce(&by(3, b"b")).await.unwrap(), Claim::Fresh);
+    assert_eq!(
+        store.claim_nonce(&by(3, b"b")).await.unwrap(),
+        ClaimOutcome::Fresh
+    );
     assert_eq!(
         here.claim_nonce(&by(1, b"b")).await.unwrap(),
-        Claim::Replayed
+        ClaimOutcome::Replayed
     );
     assert_eq!(
         elsewhere.claim_nonce(&by(1, b"a")).await.unwrap(),
-        Claim::Fresh,
+        ClaimOutcome::Fresh,
         "the same check's own"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_connections_of_a_thread_are_replaced_when_redis_cuts_them_and_no_claim_fails() {
+async fn a_runtimes_connections_are_replaced_when_redis_cuts_them_and_no_claim_fails() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
-    let here = Arc::clone(&store).here().unwrap();
+    let here = Arc::clone(&store).for_this_runtime().unwrap();
     let ck = key("ck");
     for round in 0..5_u8 {
         assert_eq!(
             here.claim_nonce(&claim(&ck, NOW, &[round])).await.unwrap(),
-            Claim::Fresh
+            ClaimOutcome::Fresh
         );
         let cut: u64 = server.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         assert!(cut >= 2, "{cut}");
@@ -158,36 +166,38 @@ async fn the_connections_of_a_thread_are_replaced_when_redis_cuts_them_and_no_cl
                 here.claim_nonce(&claim(&ck, NOW, &[round, at]))
                     .await
                     .unwrap(),
-                Claim::Fresh
+                ClaimOutcome::Fresh
             );
         }
         assert_eq!(
             here.claim_nonce(&claim(&ck, NOW, &[round])).await.unwrap(),
-            Claim::Replayed
+            ClaimOutcome::Replayed
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_died_quietly_while_idle_are_replaced_before_a_claim_needs_them() {
+async fn connections_that_died_silently_while_idle_are_replaced_before_a_claim_needs_them() {
     let server = RedisServer::start();
     let proxy = Frozen::before(server.port()).await;
     let mut bench = Bench::redis(proxy.url());
     bench.config.timeout = Duration::from_secs(2);
     let store = bench.open().await;
-    let threads: Vec<_> = (0..3).map(|_| Arc::clone(&store).here().unwrap()).collect();
+    let threads: Vec<_> = (0..3)
+        .map(|_| Arc::clone(&store).for_this_runtime().unwrap())
+        .collect();
     for (at, here) in threads.iter().enumerate() {
         assert_eq!(
             here.claim_nonce(&claim(&key("ck"), NOW, &[at as u8]))
                 .await
                 .unwrap(),
-            Claim::Fresh
+            ClaimOutcome::Fresh
         );
     }
     let each_has_two = async || (proxy.connections() > 2 * threads.len()).then_some(());
-    eventually("connections to try again on", START, each_has_two).await;
+    eventually("connections for retries", START, each_has_two).await;
     proxy.freeze();
-    eventually("none of them is used any more", START, async || {
+    eventually("all of them are given up", START, async || {
         proxy.are_given_up().then_some(())
     })
     .await;
@@ -197,15 +207,15 @@ async fn connections_that_died_quietly_while_idle_are_replaced_before_a_claim_ne
                 .await
                 .unwrap()
         });
-        assert_eq!(join_all(claims).await, [Claim::Fresh; 20]);
+        assert_eq!(join_all(claims).await, [ClaimOutcome::Fresh; 20]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_whose_caller_goes_away_harms_no_other() {
+async fn a_claim_whose_caller_gives_up_harms_no_other() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
-    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
     let _ok: String = server.run(&["CLIENT", "PAUSE", "300", "ALL"]);
     let claims = (0..100_u8).map(|at| {
         let store = Arc::clone(&store);
@@ -231,7 +241,7 @@ async fn a_claim_whose_caller_goes_away_harms_no_other() {
     for (at, outcome) in join_all(claims).await {
         match outcome {
             None => assert_eq!(at % 2, 0),
-            Some(outcome) => assert_eq!(outcome.unwrap(), Claim::Fresh, "claim {at}"),
+            Some(outcome) => assert_eq!(outcome.unwrap(), ClaimOutcome::Fresh, "claim {at}"),
         }
     }
 }
@@ -240,7 +250,7 @@ async fn a_claim_whose_caller_goes_away_harms_no_other() {
 async fn a_foreign_value_under_a_key_fails_its_own_claims_alone() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
-    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
     for part in 0..32 {
         let _ok: String = server.run(&[
             "SET",
@@ -258,7 +268,7 @@ async fn a_foreign_value_under_a_key_fails_its_own_claims_alone() {
     for (at, outcome) in join_all(claims).await {
         match outcome {
             Ok(outcome) => assert!(
-                outcome == Claim::Fresh && at % 10 != 0,
+                outcome == ClaimOutcome::Fresh && at % 10 != 0,
                 "claim {at}: {outcome:?}"
             ),
             Err(error) => assert!(
@@ -270,10 +280,10 @@ async fn a_foreign_value_under_a_key_fails_its_own_claims_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_cluster_claims_of_many_consumers_come_at_once() {
+async fn on_a_cluster_claims_of_many_consumers_run_together() {
     let redis = Cluster::start();
     let store = Bench::redis(redis.url()).open().await;
-    for wanted in [Claim::Fresh, Claim::Replayed] {
+    for wanted in [ClaimOutcome::Fresh, ClaimOutcome::Replayed] {
         let claims = (0..200_u8).map(|at| {
             let store = Arc::clone(&store);
             async move {
@@ -290,13 +300,13 @@ async fn on_a_cluster_claims_of_many_consumers_come_at_once() {
 // === Faults ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn claims_whose_answers_are_lost_are_made_again_and_are_fresh() {
+async fn claims_whose_answers_are_lost_are_repeated_and_are_fresh() {
     let server = RedisServer::start();
     let lossy = Lossy::before(server.port()).await;
     let mut bench = Bench::redis(lossy.url());
     bench.config.timeout = Duration::from_secs(5);
     let store = bench.open().await;
-    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
     let mut lost = 0;
     for second in 0..20 {
         lossy.lose(1);
@@ -316,50 +326,50 @@ async fn claims_whose_answers_are_lost_are_made_again_and_are_fresh() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_that_is_late_holds_up_nobody() {
+async fn a_slow_batch_delays_no_other() {
     let server = RedisServer::start();
     let lossy = Lossy::before(server.port()).await;
     let mut bench = Bench::redis(lossy.url());
     bench.config.timeout = Duration::from_secs(5);
     let store = bench.open().await;
-    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
     lossy.stall(1);
     let late = tokio::spawn({
         let store = Arc::clone(&store);
         async move { claim_second(&store, NOW, 1).await }
     });
-    eventually("a batch is late", START, async || {
+    eventually("a batch is slow", START, async || {
         lossy.is_losing().then_some(())
     })
     .await;
     assert_eq!(claim_second(&store, NOW + 1, 1).await, 1);
-    assert!(!late.is_finished(), "nobody waited for it");
+    assert!(!late.is_finished(), "no other batch waited for it");
     late.abort();
 }
 
-// On one thread, so that all that stalls is one batch.
+// On one thread, so that exactly one batch stalls.
 #[tokio::test]
-async fn a_connection_of_one_thread_that_falls_silent_fails_no_claim_of_another() {
+async fn a_silent_connection_of_one_runtime_fails_no_claim_of_another() {
     let server = RedisServer::start();
     let lossy = Lossy::before(server.port()).await;
     let mut bench = Bench::redis(lossy.url());
     bench.config.timeout = Duration::from_millis(500);
     let store = bench.open().await;
     let (here, elsewhere) = (
-        Arc::clone(&store).here().unwrap(),
-        Arc::clone(&store).here().unwrap(),
+        Arc::clone(&store).for_this_runtime().unwrap(),
+        Arc::clone(&store).for_this_runtime().unwrap(),
     );
     let ck = key("ck");
     assert_eq!(
         here.claim_nonce(&claim(&ck, NOW, b"here")).await.unwrap(),
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
     assert_eq!(
         elsewhere
             .claim_nonce(&claim(&ck, NOW, b"elsewhere"))
             .await
             .unwrap(),
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
     lossy.stall(1);
     let stalled = tokio::spawn(async move {
@@ -380,7 +390,7 @@ async fn a_connection_of_one_thread_that_falls_silent_fails_no_claim_of_another(
                 .claim_nonce(&claim(&ck, NOW, &nonce))
                 .await
                 .unwrap(),
-            Claim::Fresh
+            ClaimOutcome::Fresh
         );
     };
     while !stalled.is_finished() {
@@ -393,11 +403,11 @@ async fn a_connection_of_one_thread_that_falls_silent_fails_no_claim_of_another(
 }
 
 #[tokio::test]
-async fn no_more_claims_wait_than_redis_answers_in_time() {
+async fn no_more_claims_are_pending_than_redis_answers_in_time() {
     let (bench, _server) = with_redis();
     let store = bench.open().await;
-    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
-    // On one thread all of them come before the first is sent.
+    assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
+    // On one thread, all of them are pending before the first is sent.
     let outcomes = join_all((0..5000_u32).map(|at| {
         let store = &store;
         async move {
@@ -411,16 +421,16 @@ async fn no_more_claims_wait_than_redis_answers_in_time() {
     for error in refused.into_iter().map(Result::unwrap_err) {
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
         assert!(
-            causes(&error).contains("more calls wait"),
+            causes(&error).contains("too many calls are waiting"),
             "{}",
             causes(&error)
         );
     }
-    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn claims_go_on_when_redis_forgets_the_script() {
+async fn claims_continue_when_redis_loses_the_script() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     for second in 0..5 {
@@ -432,7 +442,8 @@ async fn claims_go_on_when_redis_forgets_the_script() {
 
 // === Helpers ===
 
-/// Claims as many nonces of one second at once, by checks of their own; how many were fresh.
+/// Claims `nonces` nonces of one second at once, each by its own check; returns the number of fresh
+/// ones.
 async fn claim_second(store: &Arc<dyn Store>, timestamp: u64, nonces: u32) -> usize {
     let claims = (0..nonces).map(|at| async move {
         let ck = key("0123456789abcdef");
@@ -444,7 +455,7 @@ async fn claim_second(store: &Arc<dyn Store>, timestamp: u64, nonces: u32) -> us
     join_all(claims)
         .await
         .into_iter()
-        .filter(|outcome| *outcome == Claim::Fresh)
+        .filter(|outcome| *outcome == ClaimOutcome::Fresh)
         .count()
 }
 
