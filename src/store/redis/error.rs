@@ -25,7 +25,7 @@ pub(super) enum CommandError {
     #[error("{0}; retrying")]
     Unavailable(Box<Self>),
     #[error(
-        "this Redis is a replica and takes no writes; give the address of the primary in store.url"
+        "this Redis is a replica and takes no writes; if it stays one, name the primary in store.url"
     )]
     NotPrimary,
     #[error("Redis is loading its data")]

@@ -1,11 +1,13 @@
 //! The contract of `Store`, rule by rule, on every store.
 
-mod callers;
+mod attempts;
 pub(crate) mod changes;
+mod consumers;
 mod deletions;
 mod nonces;
 mod request_tokens;
 mod sessions;
+mod tokens;
 mod users;
 
 use std::sync::Arc;

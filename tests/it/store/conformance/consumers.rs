@@ -1,8 +1,8 @@
-//! Consumers and tokens: creation, look-up and update.
+//! Consumers: creation, look-up, update and lists.
 
 use std::sync::Arc;
 
-use countersign::model::{Compat, Consumer, ConsumerStatus, Token, TokenStatus};
+use countersign::model::{Compat, Consumer, ConsumerStatus, Token};
 use countersign::oauth::RsaPublicKey;
 use countersign::store::{Store, StoreErrorKind};
 
@@ -14,14 +14,11 @@ on_every_store! {
     a_consumer_without_secrets_is_found_without_secrets
     a_consumer_with_an_rsa_key_is_found_as_it_was_created
     an_absent_record_is_not_found
-    a_token_is_found_only_under_its_consumer
     a_taken_consumer_key_is_refused_and_nothing_is_changed
-    a_taken_token_name_is_refused_for_every_consumer
     of_racing_creations_one_succeeds
     an_update_needs_the_next_revision
     of_racing_updates_one_succeeds
     an_absent_record_cannot_be_updated
-    a_token_is_revoked_by_an_update
     consumers_are_listed_in_the_order_of_their_keys
     keys_of_any_visible_characters_are_distinct
     a_store_that_can_answer_responds_to_a_ping
@@ -93,23 +90,6 @@ async fn an_absent_record_is_not_found(store: Arc<dyn Store>) {
     assert!(store.consumers(None, 10).await.unwrap().is_empty());
 }
 
-async fn a_token_is_found_only_under_its_consumer(store: Arc<dyn Store>) {
-    for ck in ["alice", "mallory"] {
-        store.create_consumer(&consumer(ck)).await.unwrap();
-    }
-    store.create_token(&token("alice", "t")).await.unwrap();
-    let t = Token::new("t").unwrap();
-    let found = store
-        .caller_records(&key("mallory"), Some(&t))
-        .await
-        .unwrap();
-    assert_eq!(
-        (found.consumer.as_deref(), found.token.as_deref()),
-        (Some(&consumer("mallory")), None)
-    );
-    assert_eq!(store.token(&t).await.unwrap(), Some(token("alice", "t")));
-}
-
 async fn a_taken_consumer_key_is_refused_and_nothing_is_changed(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     let other = Consumer {
@@ -130,28 +110,6 @@ async fn a_taken_consumer_key_is_refused_and_nothing_is_changed(store: Arc<dyn S
         Some(&consumer("ck"))
     );
     assert_eq!(store.consumers(None, 10).await.unwrap(), [consumer("ck")]);
-}
-
-async fn a_taken_token_name_is_refused_for_every_consumer(store: Arc<dyn Store>) {
-    for ck in ["alice", "mallory"] {
-        store.create_consumer(&consumer(ck)).await.unwrap();
-    }
-    store.create_token(&token("alice", "t")).await.unwrap();
-    for ck in ["alice", "mallory"] {
-        let error = store.create_token(&token(ck, "t")).await.unwrap_err();
-        assert_eq!(error.kind(), StoreErrorKind::AlreadyExists);
-    }
-    let t = Token::new("t").unwrap();
-    assert_eq!(store.token(&t).await.unwrap(), Some(token("alice", "t")));
-    assert_eq!(
-        store
-            .caller_records(&key("mallory"), Some(&t))
-            .await
-            .unwrap()
-            .token
-            .as_deref(),
-        None
-    );
 }
 
 async fn of_racing_creations_one_succeeds(store: Arc<dyn Store>) {
@@ -253,38 +211,6 @@ async fn an_absent_record_cannot_be_updated(store: Arc<dyn Store>) {
         StoreErrorKind::Conflict
     );
     assert_eq!(store.token(&ghost.token).await.unwrap(), None);
-}
-
-async fn a_token_is_revoked_by_an_update(store: Arc<dyn Store>) {
-    store.create_consumer(&consumer("ck")).await.unwrap();
-    store.create_token(&token("ck", "t")).await.unwrap();
-    let mut revoked = token("ck", "t");
-    revoked.status = TokenStatus::Revoked;
-    assert_eq!(
-        store.update_token(&revoked).await.unwrap_err().kind(),
-        StoreErrorKind::Conflict
-    );
-    revoked.revision = 2;
-    store.update_token(&revoked).await.unwrap();
-    assert_eq!(
-        store
-            .caller_records(&key("ck"), Some(&revoked.token))
-            .await
-            .unwrap()
-            .token
-            .as_deref(),
-        Some(&revoked.clone())
-    );
-    assert_eq!(
-        store.token(&revoked.token).await.unwrap(),
-        Some(revoked.clone())
-    );
-    let mut stolen = token("mallory", "t");
-    stolen.revision = 3;
-    assert_eq!(
-        store.update_token(&stolen).await.unwrap_err().kind(),
-        StoreErrorKind::Conflict
-    );
 }
 
 async fn consumers_are_listed_in_the_order_of_their_keys(store: Arc<dyn Store>) {
