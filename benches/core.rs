@@ -13,9 +13,9 @@ use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign::oauth::{
-    Body, BodyHashRule, Compat, Draft, KeySchedule, Keys, Limits, Place, Rejection, Request,
-    RsaPrivateKey, RsaPublicKey, Scheme, SignatureMethod, Signed, SignedRequest, Signer,
-    SigningKey, Stamp,
+    BodyHashRule, CompatSet, KeySchedule, OutgoingRequest, ParameterPlace, ParseLimits, Rejection,
+    Request, RequestBody, RequestDraft, RequestStamp, RsaPrivateKey, RsaPublicKey, Scheme,
+    SignatureMethod, SignedRequest, Signer, SigningKey, VerificationKeys,
 };
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -39,7 +39,7 @@ fn parse_unsigned(bencher: Bencher<'_, '_>) {
     bencher.bench(|| {
         black_box(
             call.request(&[])
-                .parse(&Limits::default())
+                .parse(&ParseLimits::default())
                 .unwrap()
                 .is_none(),
         )
@@ -62,7 +62,7 @@ fn verify_hmac(bencher: Bencher<'_, '_>, method: SignatureMethod) {
 #[divan::bench(args = [SignatureMethod::HmacSha1, SignatureMethod::HmacSha256, SignatureMethod::HmacSha512])]
 fn verify_hmac_with_remembered_key(bencher: Bencher<'_, '_>, method: SignatureMethod) {
     let (call, schedule) = (Call::get(method), KeySchedule::default());
-    let keys = Keys {
+    let keys = VerificationKeys {
         consumer_secrets: &[SECRET],
         token_secret: Some(TOKEN_SECRET),
         rsa_public_keys: &[],
@@ -72,7 +72,7 @@ fn verify_hmac_with_remembered_key(bencher: Bencher<'_, '_>, method: SignatureMe
             let signed = signed.unwrap().unwrap();
             assert!(
                 signed
-                    .verify_under(Compat::NONE, &keys, &schedule, BodyHashRule::Accept)
+                    .verify_under(CompatSet::NONE, &keys, &schedule, BodyHashRule::Accept)
                     .is_ok()
             );
         });
@@ -160,8 +160,12 @@ impl Call {
         Self::of(b"POST", signed, &[FORM])
     }
 
-    fn of(method: &'static [u8], signed: Signed, content_type: &'static [&'static [u8]]) -> Self {
-        let Signed {
+    fn of(
+        method: &'static [u8],
+        signed: OutgoingRequest,
+        content_type: &'static [&'static [u8]],
+    ) -> Self {
+        let OutgoingRequest {
             target,
             authorization,
             body,
@@ -185,19 +189,19 @@ impl Call {
             target: &self.target,
             authorization,
             content_type: self.content_type,
-            body: Body::Whole(&self.body),
+            body: RequestBody::Whole(&self.body),
         }
     }
 
     fn parsed<T>(&self, then: impl FnOnce(Result<Option<SignedRequest<'_>>, Rejection>) -> T) -> T {
         then(
             self.request(&[&self.authorization])
-                .parse(&Limits::default()),
+                .parse(&ParseLimits::default()),
         )
     }
 
     fn verdict(&self, secret: &[u8]) -> Result<(), Rejection> {
-        self.held_against(&Keys {
+        self.held_against(&VerificationKeys {
             consumer_secrets: &[secret],
             token_secret: Some(TOKEN_SECRET),
             rsa_public_keys: &[],
@@ -205,14 +209,14 @@ impl Call {
     }
 
     fn rsa_verdict(&self, key: &RsaPublicKey) -> Result<(), Rejection> {
-        self.held_against(&Keys {
+        self.held_against(&VerificationKeys {
             consumer_secrets: &[],
             token_secret: Some(TOKEN_SECRET),
             rsa_public_keys: &[key],
         })
     }
 
-    fn held_against(&self, keys: &Keys<'_>) -> Result<(), Rejection> {
+    fn held_against(&self, keys: &VerificationKeys<'_>) -> Result<(), Rejection> {
         self.parsed(|signed| {
             signed?
                 .unwrap()
@@ -228,7 +232,7 @@ fn sign(
     target: &[u8],
     content_type: Option<&[u8]>,
     body: &[u8],
-) -> Signed {
+) -> OutgoingRequest {
     let der: Pkcs8V1Der<'_> = rsa_key_pair().as_der().unwrap();
     let private = RsaPrivateKey::from_pem(&pem("PRIVATE KEY", der.as_ref())).unwrap();
     let key = if method.is_rsa() {
@@ -239,18 +243,18 @@ fn sign(
             token: TOKEN_SECRET,
         }
     };
-    let stamp = Stamp {
+    let stamp = RequestStamp {
         timestamp: 1_700_000_000,
         nonce: b"5d7f0c2e9a1b4836",
     };
-    let draft = Draft {
+    let draft = RequestDraft {
         method: http_method,
         scheme: Scheme::Https,
         authority: HOST.as_bytes(),
         target,
         content_type,
         body,
-        place: Place::Header,
+        place: ParameterPlace::Header,
         stamp,
         realm: None,
         body_hash: false,

@@ -15,7 +15,9 @@ use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::diagnostics::Diagnostics;
 use countersign::issue::{Actor, ConsumerDraft, Expiry, Issuer, Terms, TokenDraft};
 use countersign::model::Secret;
-use countersign::oauth::{Draft, Place, Scheme, SignatureMethod, Signer, SigningKey, Stamp};
+use countersign::oauth::{
+    ParameterPlace, RequestDraft, RequestStamp, Scheme, SignatureMethod, Signer, SigningKey,
+};
 use countersign::server::ext_authz::CheckService;
 use countersign::store::{self, CachedStore, Store};
 use countersign::telemetry::Metrics;
@@ -149,15 +151,15 @@ async fn issue(
 /// The nth request.
 fn request(n: usize) -> Vec<u8> {
     let nonce = format!("{n:032x}");
-    let draft = Draft {
+    let draft = RequestDraft {
         method: b"GET",
         scheme: Scheme::Https,
         authority: HOST.as_bytes(),
         target: TARGET.as_bytes(),
         content_type: None,
         body: b"",
-        place: Place::Header,
-        stamp: Stamp {
+        place: ParameterPlace::Header,
+        stamp: RequestStamp {
             timestamp: NOW,
             nonce: nonce.as_bytes(),
         },

@@ -33,13 +33,13 @@
 //! The photo request of RFC 5849 section 1.2, once as it was signed and once with another size:
 //!
 //! ```
-//! use countersign::oauth::{Body, BodyHashRule, Keys, Limits, Request, Scheme};
+//! use countersign::oauth::{RequestBody, BodyHashRule, VerificationKeys, ParseLimits, Request, Scheme};
 //!
 //! let authorization: &[u8] = br#"OAuth realm="Photos",
 //!     oauth_consumer_key="dpf43f3p2l4k3l03", oauth_token="nnch734d00sl2jdk",
 //!     oauth_signature_method="HMAC-SHA1", oauth_timestamp="137131202", oauth_nonce="chapoH",
 //!     oauth_signature="MdpQcU8iPSUjWoN%2FUDMsK2sui9I%3D""#;
-//! let keys = Keys {
+//! let keys = VerificationKeys {
 //!     consumer_secrets: &[b"kd94hf93k423kf44"],
 //!     token_secret: Some(b"pfkkdhi9sl3r4s00"),
 //!     rsa_public_keys: &[],
@@ -53,9 +53,9 @@
 //!         target,
 //!         authorization: &[authorization],
 //!         content_type: &[],
-//!         body: Body::Whole(b""),
+//!         body: RequestBody::Whole(b""),
 //!     };
-//!     let signed = request.parse(&Limits::default()).expect("well-formed").expect("signed");
+//!     let signed = request.parse(&ParseLimits::default()).expect("well-formed").expect("signed");
 //!     signed.verify(&keys, BodyHashRule::Accept).is_ok()
 //! };
 //! assert!(is_proven(b"/photos?file=vacation.jpg&size=original"));

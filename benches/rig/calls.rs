@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use countersign::oauth::{Draft, Place, Scheme, SignatureMethod, Signer, SigningKey, Stamp};
+use countersign::oauth::{
+    ParameterPlace, RequestDraft, RequestStamp, Scheme, SignatureMethod, Signer, SigningKey,
+};
 use envoy_types::ext_authz::v3::pb::{CheckRequest, HeaderValue};
 use envoy_types::pb::envoy::config::core::v3::address::Address as Kind;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
@@ -100,15 +102,15 @@ impl Question {
             now & 0xffff_ffff,
             NONCES.fetch_add(1, Ordering::Relaxed)
         );
-        let draft = Draft {
+        let draft = RequestDraft {
             method: self.method.as_bytes(),
             scheme: Scheme::Http,
             authority: authority.as_bytes(),
             target: self.target.as_bytes(),
             content_type: Some(self.content_type.as_bytes()).filter(|kind| !kind.is_empty()),
             body: &self.body,
-            place: Place::Header,
-            stamp: Stamp {
+            place: ParameterPlace::Header,
+            stamp: RequestStamp {
                 timestamp: now,
                 nonce: nonce.as_bytes(),
             },

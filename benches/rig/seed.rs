@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use countersign::clock::{Clock as _, SystemClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::model::{
-    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret,
+    AccessToken, CompatSet, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret,
     ConsumerStatus, Generation, Scopes, Secret, Token, TokenStatus,
 };
 use countersign::store::{self, Store};
@@ -125,7 +125,7 @@ fn consumer(n: usize, now: UnixTime) -> Consumer {
         flows: [].into(),
         callbacks: Vec::new(),
         scopes: Scopes::parse("read write").unwrap(),
-        compat: Compat::NONE,
+        compat: CompatSet::NONE,
         deny_detail: None,
         deprecated_at: None,
         sunset_at: None,

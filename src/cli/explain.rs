@@ -11,10 +11,12 @@ use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::model::{MIN_RSA_BITS, Secret};
-use countersign::oauth::diagnosis::{BUDGET, Diagnosis, Evidence, Forwarded, Setting, diagnose};
+use countersign::oauth::diagnosis::{
+    BUDGET, Diagnosis, ForwardedHeaders, MismatchEvidence, OriginSetting, diagnose,
+};
 use countersign::oauth::{
-    Body, BodyHashRule, Compat, CompatProfile, KeySchedule, Keys, Limits, Rejection, Request,
-    RsaPublicKey, Scheme, SignatureMethod, SignedRequest,
+    BodyHashRule, CompatProfile, CompatSet, KeySchedule, ParseLimits, Rejection, Request,
+    RequestBody, RsaPublicKey, Scheme, SignatureMethod, SignedRequest, VerificationKeys,
 };
 use serde::Serialize;
 
@@ -139,9 +141,9 @@ impl Explanation {
             target: raw.target,
             authorization: &authorization,
             content_type: &content_type,
-            body: Body::Whole(raw.body),
+            body: RequestBody::Whole(raw.body),
         };
-        match request.parse(&Limits::default()) {
+        match request.parse(&ParseLimits::default()) {
             Ok(Some(signed)) => {
                 let verdict = Self::of_signed(signed, material, now)?;
                 let refused = verdict.verdict == Verdict::Refused;
@@ -265,7 +267,7 @@ struct Material {
     token_secret: Option<Secret>,
     old_secrets: Vec<Secret>,
     public_key: Option<RsaPublicKey>,
-    compat: Compat,
+    compat: CompatSet,
 }
 
 impl Material {
@@ -305,28 +307,32 @@ impl Material {
     }
 
     /// Why it is refused, if that is known.
-    fn diagnose(&self, request: &Request<'_>, forwarded: Forwarded<'_>) -> Option<Diagnosis> {
+    fn diagnose(
+        &self,
+        request: &Request<'_>,
+        forwarded: ForwardedHeaders<'_>,
+    ) -> Option<Diagnosis> {
         let expired_secrets: Vec<_> = self.old_secrets.iter().map(Secret::expose).collect();
         self.with_keys(|&keys| {
-            let evidence = Evidence {
+            let evidence = MismatchEvidence {
                 request,
-                limits: &Limits::default(),
+                limits: &ParseLimits::default(),
                 compat: self.compat,
                 keys,
                 expired_secrets: &expired_secrets,
                 forwarded,
                 received: None,
-                setting: Setting::Origin,
+                setting: OriginSetting::Origin,
                 reveal: true,
             };
             diagnose(&evidence, BUDGET)
         })
     }
 
-    fn with_keys<R>(&self, with: impl FnOnce(&Keys<'_>) -> R) -> R {
+    fn with_keys<R>(&self, with: impl FnOnce(&VerificationKeys<'_>) -> R) -> R {
         let consumer_secrets: Vec<_> = self.consumer_secret.iter().map(Secret::expose).collect();
         let rsa_public_keys: Vec<_> = self.public_key.iter().collect();
-        with(&Keys {
+        with(&VerificationKeys {
             consumer_secrets: &consumer_secrets,
             token_secret: self.token_secret.as_ref().map(Secret::expose),
             rsa_public_keys: &rsa_public_keys,
@@ -362,9 +368,9 @@ impl Material {
 }
 
 /// What proxies wrote into the request.
-fn forwarded<'r>(raw: &'r RawRequest<'_>) -> Forwarded<'r> {
+fn forwarded<'r>(raw: &'r RawRequest<'_>) -> ForwardedHeaders<'r> {
     let header = |name| raw.values(name).into_iter().next();
-    Forwarded {
+    ForwardedHeaders {
         host: header("x-forwarded-host"),
         proto: header("x-forwarded-proto"),
         port: header("x-forwarded-port"),

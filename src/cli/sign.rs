@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use countersign::clock::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use countersign::model::Secret;
 use countersign::oauth::{
-    Draft, Place, RsaPrivateKey, Scheme, SignatureMethod, Signed, Signer, SigningKey, Stamp,
+    OutgoingRequest, ParameterPlace, RequestDraft, RequestStamp, RsaPrivateKey, Scheme,
+    SignatureMethod, Signer, SigningKey,
 };
 
 use super::Usage;
@@ -103,7 +104,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let body = args.body()?;
     let extensions = args.extensions();
     let nonce = args.nonce.clone().unwrap_or_else(random_nonce);
-    let draft = Draft {
+    let draft = RequestDraft {
         method: args.method.as_bytes(),
         scheme: url.scheme,
         authority: url.authority.as_bytes(),
@@ -111,7 +112,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         content_type: args.content_type().map(str::as_bytes),
         body: &body,
         place: args.transport.into(),
-        stamp: Stamp {
+        stamp: RequestStamp {
             timestamp: args
                 .timestamp
                 .unwrap_or_else(|| SystemClock.now().as_secs()),
@@ -277,7 +278,7 @@ fn private_key(path: &Path) -> anyhow::Result<RsaPrivateKey> {
 struct Printed<'a> {
     args: &'a Args,
     url: &'a Url<'a>,
-    signed: &'a Signed,
+    signed: &'a OutgoingRequest,
 }
 
 impl Printed<'_> {
@@ -380,7 +381,7 @@ fn signature_method(name: &str) -> Result<SignatureMethod, String> {
     })
 }
 
-impl From<Transport> for Place {
+impl From<Transport> for ParameterPlace {
     fn from(transport: Transport) -> Self {
         match transport {
             Transport::Header => Self::Header,

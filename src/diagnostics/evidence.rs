@@ -5,8 +5,8 @@
 
 use zeroize::Zeroizing;
 
-use crate::oauth::diagnosis::{Forwarded, Received, Setting};
-use crate::oauth::{Body, Limits, Request, Scheme};
+use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting, ReceivedOrigin};
+use crate::oauth::{ParseLimits, Request, RequestBody, Scheme};
 
 /// What a client sent, as far as it can tell why it was refused.
 #[derive(Clone, Copy)]
@@ -14,18 +14,18 @@ pub struct Sent<'a> {
     /// The request, read as it was verified.
     pub request: Request<'a>,
     /// The bounds within which it was read.
-    pub limits: Limits,
+    pub limits: ParseLimits,
     /// What proxies say of it.
-    pub forwarded: Forwarded<'a>,
+    pub forwarded: ForwardedHeaders<'a>,
     /// How it came, where what clients sign is configured.
-    pub received: Option<Received<'a>>,
+    pub received: Option<ReceivedOrigin<'a>>,
     /// Where that is configured.
-    pub setting: Setting,
+    pub setting: OriginSetting,
 }
 
 /// A copy of [`Sent`].
 pub(super) struct Copied {
-    limits: Limits,
+    limits: ParseLimits,
     method: Wiped,
     scheme: Scheme,
     authority: Wiped,
@@ -35,10 +35,10 @@ pub(super) struct Copied {
     content_type: Vec<Wiped>,
     /// `None` is not whole.
     body: Option<Wiped>,
-    /// In the order of [`Forwarded`].
+    /// In the order of [`ForwardedHeaders`].
     forwarded: [Option<Wiped>; 5],
     received: Option<(Scheme, Wiped)>,
-    setting: Setting,
+    setting: OriginSetting,
 }
 
 type Wiped = Zeroizing<Box<[u8]>>;
@@ -68,8 +68,8 @@ impl Copied {
             authorization: request.authorization.iter().copied().map(copy).collect(),
             content_type: request.content_type.iter().copied().map(copy).collect(),
             body: match request.body {
-                Body::Whole(body) => Some(copy(body)),
-                Body::NotWhole => None,
+                RequestBody::Whole(body) => Some(copy(body)),
+                RequestBody::NotWhole => None,
             },
             forwarded: values(forwarded).map(|value| value.map(copy)),
             received: received.map(|received| (received.scheme, copy(received.authority))),
@@ -96,22 +96,25 @@ impl Copied {
             body: self
                 .body
                 .as_ref()
-                .map_or(Body::NotWhole, |body| Body::Whole(body)),
+                .map_or(RequestBody::NotWhole, |body| RequestBody::Whole(body)),
         };
         read(&Sent {
             request,
             limits: self.limits,
-            forwarded: Forwarded {
+            forwarded: ForwardedHeaders {
                 host,
                 proto,
                 port,
                 prefix,
                 original_path,
             },
-            received: self.received.as_ref().map(|(scheme, authority)| Received {
-                scheme: *scheme,
-                authority,
-            }),
+            received: self
+                .received
+                .as_ref()
+                .map(|(scheme, authority)| ReceivedOrigin {
+                    scheme: *scheme,
+                    authority,
+                }),
             setting: self.setting,
         })
     }
@@ -127,7 +130,7 @@ impl Sent<'_> {
             ..
         } = &self.request;
         let count = |text: &[u8], separator| text.iter().filter(|&&byte| byte == separator).count();
-        let body = if let Body::Whole(body) = body {
+        let body = if let RequestBody::Whole(body) = body {
             count(body, b'&')
         } else {
             0
@@ -152,7 +155,7 @@ impl Sent<'_> {
             body,
             scheme: _,
         } = &self.request;
-        let body = if let Body::Whole(body) = body {
+        let body = if let RequestBody::Whole(body) = body {
             body.len()
         } else {
             0
@@ -169,8 +172,8 @@ impl Sent<'_> {
     }
 }
 
-const fn values(forwarded: Forwarded<'_>) -> [Option<&[u8]>; 5] {
-    let Forwarded {
+const fn values(forwarded: ForwardedHeaders<'_>) -> [Option<&[u8]>; 5] {
+    let ForwardedHeaders {
         host,
         proto,
         port,
@@ -191,7 +194,7 @@ const LARGEST: usize = 64 * 1024;
 mod tests {
     use super::*;
 
-    fn sent<'a>(authorization: &'a [&'a [u8]], body: Body<'a>) -> Sent<'a> {
+    fn sent<'a>(authorization: &'a [&'a [u8]], body: RequestBody<'a>) -> Sent<'a> {
         let request = Request {
             method: b"POST",
             scheme: Scheme::Https,
@@ -204,24 +207,24 @@ mod tests {
         };
         Sent {
             request,
-            limits: Limits::default(),
-            forwarded: Forwarded {
+            limits: ParseLimits::default(),
+            forwarded: ForwardedHeaders {
                 host: Some(b"host"),
                 prefix: Some(b"/prefix"),
-                ..Forwarded::default()
+                ..ForwardedHeaders::default()
             },
-            received: Some(Received {
+            received: Some(ReceivedOrigin {
                 scheme: Scheme::Http,
                 authority: b"inside",
             }),
-            setting: Setting::PublicUrl,
+            setting: OriginSetting::PublicUrl,
         }
     }
 
     #[test]
     fn a_copy_is_read_as_what_was_copied() {
         let authorization: &[&[u8]] = &[b"OAuth a", b"b"];
-        let copied = Copied::of(&sent(authorization, Body::Whole(b"body"))).unwrap();
+        let copied = Copied::of(&sent(authorization, RequestBody::Whole(b"body"))).unwrap();
         copied.read(|read| {
             let Request {
                 method,
@@ -242,8 +245,8 @@ mod tests {
                 (authorization, content_type),
                 (&[&b"OAuth a"[..], b"b"][..], &[&b"text/plain"[..]][..])
             );
-            assert!(matches!(body, Body::Whole(b"body")));
-            let Forwarded {
+            assert!(matches!(body, RequestBody::Whole(b"body")));
+            let ForwardedHeaders {
                 host,
                 proto,
                 port,
@@ -256,20 +259,20 @@ mod tests {
                 .received
                 .map(|received| (received.scheme, received.authority));
             assert_eq!(received, Some((Scheme::Http, &b"inside"[..])));
-            assert_eq!(read.setting, Setting::PublicUrl);
+            assert_eq!(read.setting, OriginSetting::PublicUrl);
         });
-        Copied::of(&sent(authorization, Body::NotWhole))
+        Copied::of(&sent(authorization, RequestBody::NotWhole))
             .unwrap()
             .read(|read| {
-                assert!(matches!(read.request.body, Body::NotWhole));
+                assert!(matches!(read.request.body, RequestBody::NotWhole));
             });
     }
 
     #[test]
     fn what_is_too_large_is_not_copied() {
         let body = vec![b'x'; LARGEST];
-        assert!(Copied::of(&sent(&[], Body::Whole(&body))).is_none());
-        assert!(Copied::of(&sent(&[&body], Body::NotWhole)).is_none());
-        assert!(Copied::of(&sent(&[], Body::Whole(&body[200..]))).is_some());
+        assert!(Copied::of(&sent(&[], RequestBody::Whole(&body))).is_none());
+        assert!(Copied::of(&sent(&[&body], RequestBody::NotWhole)).is_none());
+        assert!(Copied::of(&sent(&[], RequestBody::Whole(&body[200..]))).is_some());
     }
 }

@@ -14,8 +14,8 @@ use super::{Explanation, Shared};
 use crate::clock::UnixTime;
 use crate::config::Mode;
 use crate::model::ConsumerSecret;
-use crate::oauth::diagnosis::{BUDGET, Evidence, diagnose};
-use crate::oauth::{Keys, SignedRequest};
+use crate::oauth::diagnosis::{BUDGET, MismatchEvidence, diagnose};
+use crate::oauth::{SignedRequest, VerificationKeys};
 use crate::verify::Named;
 
 /// A refused request that is to be explained.
@@ -75,12 +75,12 @@ impl Case {
                 .partition(|secret| secret.is_valid(self.time));
             let (valid, expired) = (exposed(&valid), exposed(&expired));
             let rsa_public_keys: Vec<_> = consumer.rsa_public_keys.iter().collect();
-            let keys = Keys {
+            let keys = VerificationKeys {
                 consumer_secrets: &valid,
                 token_secret: token.as_ref().map(|token| token.secret().expose()),
                 rsa_public_keys: &rsa_public_keys,
             };
-            let evidence = Evidence {
+            let evidence = MismatchEvidence {
                 request: &sent.request,
                 limits: &sent.limits,
                 compat: *compat,
@@ -139,8 +139,8 @@ mod tests {
     use crate::config::Config;
     use crate::diagnostics::{Diagnostics, Refused};
     use crate::model::Consumer;
-    use crate::oauth::diagnosis::{Forwarded, Setting};
-    use crate::oauth::{Body, Compat, Limits, Rejection, Request, Scheme};
+    use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting};
+    use crate::oauth::{CompatSet, ParseLimits, Rejection, Request, RequestBody, Scheme};
     use crate::telemetry::Metrics;
     use crate::verify::{Denial, Reason};
 
@@ -211,7 +211,7 @@ mod tests {
         let named = Some(Named {
             consumer: Arc::new(Consumer::example()),
             token: None,
-            compat: Compat::NONE,
+            compat: CompatSet::NONE,
         });
         let denial = Denial {
             named,
@@ -225,14 +225,14 @@ mod tests {
             target: b"/",
             authorization: &[],
             content_type: &[],
-            body: Body::Whole(b""),
+            body: RequestBody::Whole(b""),
         };
         let sent = Sent {
             request,
-            limits: Limits::default(),
-            forwarded: Forwarded::default(),
+            limits: ParseLimits::default(),
+            forwarded: ForwardedHeaders::default(),
             received: None,
-            setting: Setting::Origin,
+            setting: OriginSetting::Origin,
         };
         diagnostics.refused(&Refused {
             decision_id: "1",

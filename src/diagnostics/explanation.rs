@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::oauth::diagnosis::{Cause, Diagnosis};
+use crate::oauth::diagnosis::{Diagnosis, MismatchCause};
 
 /// What is known of why a signature did not match.
 #[derive(Clone, Debug, Default)]
@@ -56,7 +56,7 @@ impl Explanation {
     }
 
     /// The causes; none unless it was found.
-    pub fn causes(&self) -> &[Cause] {
+    pub fn causes(&self) -> &[MismatchCause] {
         if let Self::Found(diagnosis) = self {
             &diagnosis.causes
         } else {
@@ -79,7 +79,7 @@ impl Explanation {
 
     /// Whether that is a word of [`words`](Self::words).
     pub fn is_word(word: &str) -> bool {
-        [Self::NONE, Self::SKIPPED].contains(&word) || Cause::from_name(word).is_some()
+        [Self::NONE, Self::SKIPPED].contains(&word) || MismatchCause::from_name(word).is_some()
     }
 
     /// What to do; empty where nothing was sought, or is not known yet.
@@ -151,7 +151,7 @@ mod tests {
 
     fn found(ours: &str, theirs: &str, at: Option<usize>) -> Diagnosis {
         let diagnosis = Diagnosis {
-            causes: vec![Cause::Scheme],
+            causes: vec![MismatchCause::Scheme],
             base_string: ours.to_owned(),
             client_base_string: theirs.to_owned(),
             first_difference: at,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{ConsumerId, ConsumerKey, ConsumerName, Generation, Scopes, Secret};
 use crate::clock::UnixTime;
-use crate::oauth::{Compat, RsaPublicKey, SignatureMethod};
+use crate::oauth::{CompatSet, RsaPublicKey, SignatureMethod};
 
 /// Whether a consumer may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,7 +128,7 @@ pub struct Consumer {
     /// The scopes that it may have.
     pub scopes: Scopes,
     /// The deviations from RFC 5849 that it needs; empty is none.
-    pub compat: Compat,
+    pub compat: CompatSet,
     /// How much denials tell it; `None` is as the configuration says.
     pub deny_detail: Option<DenyDetail>,
     /// Since when, or from when on, it ought not to call any more; its answers say so.
@@ -164,7 +164,7 @@ impl Consumer {
             flows: BTreeSet::new(),
             callbacks: Vec::new(),
             scopes: Scopes::default(),
-            compat: Compat::NONE,
+            compat: CompatSet::NONE,
             deny_detail: None,
             deprecated_at: None,
             sunset_at: None,

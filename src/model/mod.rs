@@ -25,4 +25,4 @@ pub use text::{
 pub use token::{AccessToken, TokenState, TokenStatus};
 pub use user::{PasswordHash, User, UserStanding, UserStatus};
 
-pub use crate::oauth::{Compat, CompatProfile};
+pub use crate::oauth::{CompatProfile, CompatSet};

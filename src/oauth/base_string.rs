@@ -8,7 +8,7 @@ use super::encode::{decode, encode, encode_normal};
 use super::mask::MASK;
 use super::params::Pair;
 use super::uri::BaseUri;
-use super::{Place, Rejection};
+use super::{ParameterPlace, Rejection};
 
 /// Something that is signed, handed over piece by piece.
 pub(super) trait Message {
@@ -35,7 +35,7 @@ impl<'a> BaseString<'a> {
     }
 
     /// Refuses a protocol parameter that stands there twice (section 3.1).
-    pub(super) fn refuse_duplicates(&self, place: Place) -> Result<(), Rejection> {
+    pub(super) fn refuse_duplicates(&self, place: ParameterPlace) -> Result<(), Rejection> {
         let twice = self
             .pairs
             .windows(2)

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Body, Rejection, SignatureMethod};
+use super::{Rejection, RequestBody, SignatureMethod};
 
 /// What is demanded of `oauth_body_hash` (OAuth Request Body Hash extension).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(super) struct BodyCheck<'a> {
     pub(super) method: SignatureMethod,
     /// The `oauth_body_hash` that was sent.
     pub(super) sent: Option<&'a [u8]>,
-    pub(super) body: Body<'a>,
+    pub(super) body: RequestBody<'a>,
     /// Whether it is a form: then every byte that matters is in the base string.
     pub(super) is_form: bool,
 }
@@ -39,12 +39,14 @@ impl BodyCheck<'_> {
             return Ok(());
         }
         match (self.sent, self.body) {
-            (Some(_), Body::NotWhole) => Err(Rejection::BodyNotWhole),
-            (Some(sent), Body::Whole(body)) if sent == body_hash(self.method, body).as_bytes() => {
+            (Some(_), RequestBody::NotWhole) => Err(Rejection::BodyNotWhole),
+            (Some(sent), RequestBody::Whole(body))
+                if sent == body_hash(self.method, body).as_bytes() =>
+            {
                 Ok(())
             }
-            (Some(_), Body::Whole(_)) => Err(Rejection::BodyHashMismatch),
-            (None, Body::Whole(b"")) => Ok(()),
+            (Some(_), RequestBody::Whole(_)) => Err(Rejection::BodyHashMismatch),
+            (None, RequestBody::Whole(b"")) => Ok(()),
             (None, _) if rule == BodyHashRule::Require && !self.is_form => {
                 Err(Rejection::BodyHashAbsent)
             }

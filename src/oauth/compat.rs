@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::variant::{Port, Values, Variant};
 use super::wire::Wire;
-use super::{Place, Request};
+use super::{ParameterPlace, Request};
 
 /// A known deviation from RFC 5849 that a consumer's client library makes and that is tolerated for it alone.
 ///
@@ -85,9 +85,9 @@ impl fmt::Display for CompatProfile {
 
 /// A set of compat profiles: what one consumer needs.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Compat(u16);
+pub struct CompatSet(u16);
 
-impl Compat {
+impl CompatSet {
     /// RFC 5849 alone.
     pub const NONE: Self = Self(0);
 
@@ -134,13 +134,13 @@ impl Compat {
     }
 }
 
-impl FromIterator<CompatProfile> for Compat {
+impl FromIterator<CompatProfile> for CompatSet {
     fn from_iter<I: IntoIterator<Item = CompatProfile>>(profiles: I) -> Self {
         profiles.into_iter().fold(Self::NONE, Self::with)
     }
 }
 
-impl fmt::Debug for Compat {
+impl fmt::Debug for CompatSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter()).finish()
     }
@@ -152,7 +152,7 @@ impl fmt::Debug for Compat {
 /// What a variant leaves out is not signed. Protocol parameters are never left out, or a request could be replayed with
 /// another nonce; who leaves out the form has to hold the body against `oauth_body_hash`.
 pub(super) fn compat_variants<'v>(
-    compat: Compat,
+    compat: CompatSet,
     request: &Request<'v>,
     wire: &Wire<'_>,
 ) -> Vec<Variant<'v>> {
@@ -167,26 +167,26 @@ pub(super) fn compat_variants<'v>(
 }
 
 /// RFC 5849 but for what the profiles change together.
-fn under<'v>(compat: Compat, rfc: &Variant<'v>, wire: &Wire<'_>) -> Variant<'v> {
+fn under<'v>(compat: CompatSet, rfc: &Variant<'v>, wire: &Wire<'_>) -> Variant<'v> {
     let has = |profile| compat.contains(profile);
     let mut variant = rfc.clone();
     if has(CompatProfile::NoRootSlash) && *variant.path == *b"/" {
         variant.path = Cow::Borrowed(b"");
     }
     // Nonce and token are read by RFC 5849, so what is signed of them has to be what is read: a plus in the query is a space.
-    let reads_alike = !wire.has_protocol_plus(Place::Query);
+    let reads_alike = !wire.has_protocol_plus(ParameterPlace::Query);
     if has(CompatProfile::PlusLiteral) && reads_alike {
-        variant.values[Place::Query as usize] = Values::PlusLiteral;
+        variant.values[ParameterPlace::Query as usize] = Values::PlusLiteral;
     }
     if has(CompatProfile::RawValues) && reads_alike && wire.can_be_joined() {
-        variant.values[Place::Header as usize] = Values::AsSent;
-        variant.values[Place::Query as usize] = Values::AsSent;
+        variant.values[ParameterPlace::Header as usize] = Values::AsSent;
+        variant.values[ParameterPlace::Query as usize] = Values::AsSent;
     }
-    if has(CompatProfile::BodyUnsignedForm) && !wire.signed_in(Place::Body) {
+    if has(CompatProfile::BodyUnsignedForm) && !wire.signed_in(ParameterPlace::Body) {
         variant.form = false;
     }
     let is_post = variant.method.eq_ignore_ascii_case(b"POST");
-    if has(CompatProfile::IgnoreQueryOnPost) && is_post && !wire.signed_in(Place::Query) {
+    if has(CompatProfile::IgnoreQueryOnPost) && is_post && !wire.signed_in(ParameterPlace::Query) {
         variant.query = false;
     }
     variant.brackets_once = has(CompatProfile::BracketsOnce);
@@ -221,19 +221,23 @@ mod tests {
 
     #[test]
     fn a_set_lists_its_members_in_order() {
-        let set = Compat::only(CompatProfile::SchemeAny).with(CompatProfile::PlusLiteral);
+        let set = CompatSet::only(CompatProfile::SchemeAny).with(CompatProfile::PlusLiteral);
         assert_eq!(
             set.iter().collect::<Vec<_>>(),
             [CompatProfile::PlusLiteral, CompatProfile::SchemeAny]
         );
         assert_eq!(set, set.iter().collect());
-        assert!(Compat::NONE.is_empty() && Compat::NONE.iter().next().is_none() && !set.is_empty());
+        assert!(
+            CompatSet::NONE.is_empty()
+                && CompatSet::NONE.iter().next().is_none()
+                && !set.is_empty()
+        );
     }
 
     #[test]
     fn every_profile_can_be_used_alone_and_is_found_by_its_name() {
         for profile in CompatProfile::ALL {
-            assert_eq!(Compat::only(profile).conflict(), None);
+            assert_eq!(CompatSet::only(profile).conflict(), None);
             assert_eq!(CompatProfile::from_name(profile.name()), Some(profile));
         }
     }
@@ -241,12 +245,12 @@ mod tests {
     #[test]
     fn profiles_that_leave_a_post_unsigned_or_contradict_each_other_conflict() {
         for (one, other, why) in CONFLICTS {
-            assert_eq!(Compat::only(other).with(one).conflict(), Some(why));
+            assert_eq!(CompatSet::only(other).with(one).conflict(), Some(why));
             assert!(
                 why.contains(one.name()) && why.contains(other.name()),
                 "{why}"
             );
         }
-        assert_eq!(Compat(u16::MAX).conflict(), Some(CONFLICTS[0].2));
+        assert_eq!(CompatSet(u16::MAX).conflict(), Some(CONFLICTS[0].2));
     }
 }

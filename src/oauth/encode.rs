@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::Place;
+use super::ParameterPlace;
 use super::scan::{all, split_once};
 
 /// How a name or value stands on the wire.
@@ -21,10 +21,10 @@ pub(super) enum Syntax {
 
 impl Syntax {
     /// How names and values stand in that place.
-    pub(super) const fn of(place: Place) -> Self {
+    pub(super) const fn of(place: ParameterPlace) -> Self {
         match place {
-            Place::Header => Self::Percent,
-            Place::Query | Place::Body => Self::Form,
+            ParameterPlace::Header => Self::Percent,
+            ParameterPlace::Query | ParameterPlace::Body => Self::Form,
         }
     }
 }

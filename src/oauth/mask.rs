@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use super::Parameter;
+use super::ProtocolParameter;
 use super::encode::decode;
 use super::params::Pair;
 
@@ -17,13 +17,19 @@ pub(super) const MASK: &[u8] = b"***";
 impl Pair<'_> {
     /// Whether its value may be shown.
     pub(super) fn shows_value(&self) -> bool {
-        let is_shown = |parameter| !matches!(parameter, Parameter::Verifier | Parameter::Callback);
-        Parameter::from_name(&self.name).is_some_and(is_shown) && is_one_value(&plain(&self.value))
+        let is_shown = |parameter| {
+            !matches!(
+                parameter,
+                ProtocolParameter::Verifier | ProtocolParameter::Callback
+            )
+        };
+        ProtocolParameter::from_name(&self.name).is_some_and(is_shown)
+            && is_one_value(&plain(&self.value))
     }
 
     /// Whether its name may be shown.
     pub(super) fn shows_name(&self) -> bool {
-        Parameter::from_name(&self.name).is_some() || shows_name(&self.name, &self.value)
+        ProtocolParameter::from_name(&self.name).is_some() || shows_name(&self.name, &self.value)
     }
 }
 
@@ -72,8 +78,11 @@ mod tests {
 
     #[test]
     fn of_the_protocol_what_is_known_here_is_shown_but_for_the_verifier_and_the_callback() {
-        for parameter in Parameter::ALL {
-            let is_shown = !matches!(parameter, Parameter::Verifier | Parameter::Callback);
+        for parameter in ProtocolParameter::ALL {
+            let is_shown = !matches!(
+                parameter,
+                ProtocolParameter::Verifier | ProtocolParameter::Callback
+            );
             assert_eq!(
                 shown(parameter.name().as_bytes(), b"x"),
                 (true, is_shown),

@@ -41,13 +41,13 @@ mod wire;
 mod tests;
 
 pub use body_hash::{BodyHashRule, body_hash};
-pub use compat::{Compat, CompatProfile};
+pub use compat::{CompatProfile, CompatSet};
 pub use hmac_key::KeySchedule;
 pub use mask::shows_name;
-pub use parameter::{Parameter, Parameters, Place};
+pub use parameter::{ParameterPlace, ParameterSet, ProtocolParameter};
 pub use rejection::{Rejection, RejectionKind};
-pub use request::{Body, Limits, Request, Scheme, SignedRequest, Verified};
+pub use request::{ParseLimits, Request, RequestBody, Scheme, SignedRequest, Verified};
 pub use rsa_private::{RsaPrivateKey, RsaPrivateKeyError};
 pub use rsa_public::{RsaPublicKey, RsaPublicKeyError};
-pub use sign::{Draft, SignError, Signed, Signer, SigningKey, Stamp};
-pub use signature::{Keys, SignatureMethod};
+pub use sign::{OutgoingRequest, RequestDraft, RequestStamp, SignError, Signer, SigningKey};
+pub use signature::{SignatureMethod, VerificationKeys};

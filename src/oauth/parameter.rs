@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A protocol parameter whose meaning is known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Parameter {
+pub enum ProtocolParameter {
     /// `oauth_body_hash` (OAuth Request Body Hash extension).
     BodyHash,
     /// `oauth_callback`.
@@ -27,7 +27,7 @@ pub enum Parameter {
     Version,
 }
 
-impl Parameter {
+impl ProtocolParameter {
     /// Every one, by name.
     pub const ALL: [Self; 10] = [
         Self::BodyHash,
@@ -81,7 +81,7 @@ impl Parameter {
     }
 }
 
-impl fmt::Display for Parameter {
+impl fmt::Display for ProtocolParameter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`", self.name())
     }
@@ -89,20 +89,20 @@ impl fmt::Display for Parameter {
 
 /// A set of protocol parameters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Parameters(u16);
+pub struct ParameterSet(u16);
 
-impl Parameters {
+impl ParameterSet {
     /// The set of none.
     pub const NONE: Self = Self(0);
 
     /// The set of one.
-    pub const fn only(parameter: Parameter) -> Self {
+    pub const fn only(parameter: ProtocolParameter) -> Self {
         Self(parameter.bit())
     }
 
     /// This set and one more.
     #[must_use]
-    pub const fn with(self, parameter: Parameter) -> Self {
+    pub const fn with(self, parameter: ProtocolParameter) -> Self {
         Self(self.0 | parameter.bit())
     }
 
@@ -118,20 +118,20 @@ impl Parameters {
     }
 
     /// Whether it is in the set.
-    pub const fn contains(self, parameter: Parameter) -> bool {
+    pub const fn contains(self, parameter: ProtocolParameter) -> bool {
         self.0 & parameter.bit() != 0
     }
 
     /// The names on the wire, in alphabetical order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Parameter::ALL
+        ProtocolParameter::ALL
             .into_iter()
             .filter(move |&parameter| self.contains(parameter))
-            .map(Parameter::name)
+            .map(ProtocolParameter::name)
     }
 }
 
-impl fmt::Display for Parameters {
+impl fmt::Display for ParameterSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, name) in self.names().enumerate() {
             let separator = if at == 0 { "" } else { ", " };
@@ -143,7 +143,7 @@ impl fmt::Display for Parameters {
 
 /// Where parameters stand in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
+pub enum ParameterPlace {
     /// The `Authorization` header (RFC 5849 section 3.5.1).
     Header,
     /// The query of the request URI (section 3.5.3).
@@ -152,7 +152,7 @@ pub enum Place {
     Body,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ParameterPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Header => "the Authorization header",
@@ -171,9 +171,9 @@ mod tests {
 
     #[test]
     fn a_parameter_is_found_by_its_exact_name() {
-        for parameter in Parameter::ALL {
+        for parameter in ProtocolParameter::ALL {
             assert_eq!(
-                Parameter::from_name(parameter.name().as_bytes()),
+                ProtocolParameter::from_name(parameter.name().as_bytes()),
                 Some(parameter)
             );
         }
@@ -184,20 +184,20 @@ mod tests {
             b"oauth_",
             b"",
         ] {
-            assert_eq!(Parameter::from_name(other), None);
+            assert_eq!(ProtocolParameter::from_name(other), None);
         }
     }
 
     #[test]
     fn a_set_names_its_members_in_order() {
-        let set = Parameters::only(Parameter::Timestamp)
-            .with(Parameter::Nonce)
-            .with(Parameter::Nonce);
+        let set = ParameterSet::only(ProtocolParameter::Timestamp)
+            .with(ProtocolParameter::Nonce)
+            .with(ProtocolParameter::Nonce);
         assert_eq!(
             set.names().collect::<Vec<_>>(),
             ["oauth_nonce", "oauth_timestamp"]
         );
         assert_eq!(set.to_string(), "`oauth_nonce`, `oauth_timestamp`");
-        assert!(Parameters::NONE.is_empty() && Parameters::NONE.names().next().is_none());
+        assert!(ParameterSet::NONE.is_empty() && ParameterSet::NONE.names().next().is_none());
     }
 }

@@ -7,7 +7,7 @@ use super::encode::{Syntax, decode, encoded, normalize};
 use super::header::{AuthParams, unquote};
 use super::parameter::PREFIX;
 use super::scan::split_once;
-use super::{Limits, Parameter, Parameters, Place, Rejection};
+use super::{ParameterPlace, ParameterSet, ParseLimits, ProtocolParameter, Rejection};
 
 /// A parameter of the base string, in normal form.
 #[derive(Clone)]
@@ -33,28 +33,29 @@ impl Pair<'_> {
 
 /// The decoded values of the protocol parameters that are known here.
 #[derive(Default)]
-pub(super) struct Protocol<'a>([Option<Cow<'a, [u8]>>; Parameter::ALL.len()]);
+pub(super) struct Protocol<'a>([Option<Cow<'a, [u8]>>; ProtocolParameter::ALL.len()]);
 
 impl<'a> Protocol<'a> {
-    pub(super) fn value(&self, parameter: Parameter) -> Option<&[u8]> {
+    pub(super) fn value(&self, parameter: ProtocolParameter) -> Option<&[u8]> {
         self.0[parameter as usize].as_deref()
     }
 
     /// Those that were sent.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Parameter, &[u8])> {
-        Parameter::ALL
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ProtocolParameter, &[u8])> {
+        ProtocolParameter::ALL
             .into_iter()
             .filter_map(|parameter| Some((parameter, self.value(parameter)?)))
     }
 
     /// The set of those that were sent.
-    pub(super) fn names(&self) -> Parameters {
-        self.iter().fold(Parameters::NONE, |names, (parameter, _)| {
-            names.with(parameter)
-        })
+    pub(super) fn names(&self) -> ParameterSet {
+        self.iter()
+            .fold(ParameterSet::NONE, |names, (parameter, _)| {
+                names.with(parameter)
+            })
     }
 
-    pub(super) fn take(&mut self, parameter: Parameter) -> Option<Cow<'a, [u8]>> {
+    pub(super) fn take(&mut self, parameter: ProtocolParameter) -> Option<Cow<'a, [u8]>> {
         self.0[parameter as usize].take()
     }
 }
@@ -65,8 +66,8 @@ pub(super) struct Collector<'a> {
     count: usize,
     pairs: Vec<Pair<'a>>,
     protocol: Protocol<'a>,
-    place: Option<Place>,
-    bad_escape: Option<Place>,
+    place: Option<ParameterPlace>,
+    bad_escape: Option<ParameterPlace>,
 }
 
 /// What was gathered from a request with protocol parameters.
@@ -76,11 +77,11 @@ pub(super) struct Collected<'a> {
     /// The protocol parameters that are known here.
     pub(super) protocol: Protocol<'a>,
     /// Where the protocol parameters stand.
-    pub(super) place: Place,
+    pub(super) place: ParameterPlace,
 }
 
 impl<'a> Collector<'a> {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &ParseLimits) -> Self {
         Self {
             limit: limits.parameters,
             count: 0,
@@ -100,7 +101,7 @@ impl<'a> Collector<'a> {
         for param in AuthParams::new(credentials) {
             let param = param?;
             if !param.is_realm() {
-                self.add(Place::Header, param.name, param.value)?;
+                self.add(ParameterPlace::Header, param.name, param.value)?;
             } else if realm.replace(unquote(param.value)).is_some() {
                 return Err(Rejection::HeaderMalformed);
             }
@@ -109,7 +110,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Takes the parameters of a query or form body. Only `&` separates; an empty segment is no parameter.
-    pub(super) fn form(&mut self, place: Place, form: &'a [u8]) -> Result<(), Rejection> {
+    pub(super) fn form(&mut self, place: ParameterPlace, form: &'a [u8]) -> Result<(), Rejection> {
         for segment in form
             .split(|&byte| byte == b'&')
             .filter(|segment| !segment.is_empty())
@@ -151,7 +152,12 @@ impl<'a> Collector<'a> {
     ///
     /// A value with a bad escape only counts once the request turns out to be signed; a name might be meant to be a
     /// protocol parameter's, so it is refused at once.
-    fn add(&mut self, place: Place, name: &'a [u8], value: &'a [u8]) -> Result<(), Rejection> {
+    fn add(
+        &mut self,
+        place: ParameterPlace,
+        name: &'a [u8],
+        value: &'a [u8],
+    ) -> Result<(), Rejection> {
         self.count += 1;
         if self.count > self.limit {
             return Err(Rejection::TooManyParameters);
@@ -171,11 +177,11 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn add_protocol(&mut self, place: Place, pair: Pair<'a>) -> Result<(), Rejection> {
+    fn add_protocol(&mut self, place: ParameterPlace, pair: Pair<'a>) -> Result<(), Rejection> {
         if *self.place.get_or_insert(place) != place {
             return Err(Rejection::SeveralPlaces);
         }
-        let known = Parameter::from_name(&pair.name);
+        let known = ProtocolParameter::from_name(&pair.name);
         if let Some(parameter) = known
             && self.protocol.0[parameter as usize]
                 .replace(decode(&pair.value))
@@ -183,7 +189,7 @@ impl<'a> Collector<'a> {
         {
             return Err(Rejection::Duplicate { parameter, place });
         }
-        if known != Some(Parameter::Signature) {
+        if known != Some(ProtocolParameter::Signature) {
             self.pairs.push(pair);
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Why a request was refused by the protocol alone (RFC 5849 section 3.2).
 
-use super::{Parameter, Parameters, Place};
+use super::{ParameterPlace, ParameterSet, ProtocolParameter};
 
 /// Why a request was refused.
 ///
@@ -18,12 +18,12 @@ pub enum Rejection {
     /// There is more than one `Content-Type`, so it is not clear whether the body is a form.
     #[error("more than one Content-Type header")]
     SeveralContentTypes,
-    /// More parameters than [`Limits::parameters`](super::Limits::parameters).
+    /// More parameters than [`ParseLimits::parameters`](super::Limits::parameters).
     #[error("too many parameters")]
     TooManyParameters,
     /// A `%` without two hexadecimal digits.
     #[error("bad percent-encoding in {0}")]
-    BadEscape(Place),
+    BadEscape(ParameterPlace),
     /// Parameters named `oauth_*` stand in more than one place (section 3.5).
     #[error(
         "`oauth_*` parameters in more than one of the Authorization header, the query and the form body"
@@ -33,22 +33,22 @@ pub enum Rejection {
     #[error("duplicate {parameter} in {place}")]
     Duplicate {
         /// Which.
-        parameter: Parameter,
+        parameter: ProtocolParameter,
         /// Where.
-        place: Place,
+        place: ParameterPlace,
     },
     /// A parameter named `oauth_*` that is not known here stands there twice (section 3.1).
     #[error("duplicate `oauth_*` extension parameter in {0}")]
-    DuplicateExtension(Place),
+    DuplicateExtension(ParameterPlace),
     /// Required parameters are missing (section 3.1).
     #[error("missing {0}")]
-    Absent(Parameters),
+    Absent(ParameterSet),
     /// A parameter has no value.
     #[error("empty {0}")]
-    Empty(Parameter),
-    /// A value is longer than [`Limits::protocol_value`](super::Limits::protocol_value).
+    Empty(ProtocolParameter),
+    /// A value is longer than [`ParseLimits::protocol_value`](super::Limits::protocol_value).
     #[error("{0} is too long")]
-    TooLong(Parameter),
+    TooLong(ProtocolParameter),
     /// `oauth_version` is not `1.0`.
     #[error("`oauth_version` must be `1.0` or left out")]
     VersionUnsupported,
@@ -115,18 +115,18 @@ impl Rejection {
 
     /// The parameters that are absent, when [`problem`](Self::problem) is `parameter_absent`, else those that are
     /// rejected: `oauth_parameters_absent` and `oauth_parameters_rejected` of Problem Reporting.
-    pub const fn parameters(self) -> Parameters {
+    pub const fn parameters(self) -> ParameterSet {
         if let Self::Absent(parameters) = self {
             return parameters;
         }
         match self.parameter() {
-            Some(parameter) => Parameters::only(parameter),
-            None => Parameters::NONE,
+            Some(parameter) => ParameterSet::only(parameter),
+            None => ParameterSet::NONE,
         }
     }
 
     /// The one parameter that it is about.
-    const fn parameter(self) -> Option<Parameter> {
+    const fn parameter(self) -> Option<ProtocolParameter> {
         if let Self::Duplicate { parameter, .. }
         | Self::Empty(parameter)
         | Self::TooLong(parameter) = self
@@ -134,10 +134,10 @@ impl Rejection {
             return Some(parameter);
         }
         if let Self::TimestampMalformed | Self::TimestampInMilliseconds = self {
-            return Some(Parameter::Timestamp);
+            return Some(ProtocolParameter::Timestamp);
         }
         if let Self::BodyHashAbsent = self {
-            Some(Parameter::BodyHash)
+            Some(ProtocolParameter::BodyHash)
         } else {
             None
         }

@@ -12,8 +12,8 @@ use super::signature::Claim;
 use super::uri::{BaseUri, split_target};
 use super::wire::Wire;
 use super::{
-    BodyHashRule, Compat, CompatProfile, KeySchedule, Keys, Parameter, Parameters, Place,
-    Rejection, SignatureMethod,
+    BodyHashRule, CompatProfile, CompatSet, KeySchedule, ParameterPlace, ParameterSet,
+    ProtocolParameter, Rejection, SignatureMethod, VerificationKeys,
 };
 
 /// The scheme that the client signed (RFC 5849 section 3.4.1.2).
@@ -27,7 +27,7 @@ pub enum Scheme {
 
 /// The body of a request, as far as it is here.
 #[derive(Clone, Copy)]
-pub enum Body<'a> {
+pub enum RequestBody<'a> {
     /// Every byte of the body.
     Whole(&'a [u8]),
     /// There is, or may be, a body that is not wholly here: it can not be verified.
@@ -54,19 +54,19 @@ pub struct Request<'a> {
     /// The value of every `Content-Type` header.
     pub content_type: &'a [&'a [u8]],
     /// The body.
-    pub body: Body<'a>,
+    pub body: RequestBody<'a>,
 }
 
 /// Bounds on what is worth parsing.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct ParseLimits {
     /// The most parameters of header, query and body together.
     pub parameters: usize,
     /// The most bytes of any one protocol parameter's value (consumer key, token, nonce …), decoded.
     pub protocol_value: usize,
 }
 
-impl Default for Limits {
+impl Default for ParseLimits {
     fn default() -> Self {
         Self {
             parameters: 1000,
@@ -83,19 +83,19 @@ impl<'a> Request<'a> {
     /// # Errors
     /// The [`Rejection`] that names what is malformed. Also of an unsigned request, when something in it might hide a
     /// protocol parameter: a form that is not wholly here, several `Content-Type`s, too many parameters.
-    pub fn parse(&self, limits: &Limits) -> Result<Option<SignedRequest<'a>>, Rejection> {
+    pub fn parse(&self, limits: &ParseLimits) -> Result<Option<SignedRequest<'a>>, Rejection> {
         let mut collector = Collector::new(limits);
         let credentials = oauth_credentials(self.authorization)?;
         let realm = credentials
             .map(|credentials| collector.header(credentials))
             .transpose()?
             .flatten();
-        collector.form(Place::Query, split_target(self.target).1)?;
+        collector.form(ParameterPlace::Query, split_target(self.target).1)?;
         let is_form = is_form(self.content_type)?;
         match self.body {
-            Body::Whole(body) if is_form => collector.form(Place::Body, body)?,
-            Body::NotWhole if is_form => return Err(Rejection::BodyNotWhole),
-            Body::Whole(_) | Body::NotWhole => {}
+            RequestBody::Whole(body) if is_form => collector.form(ParameterPlace::Body, body)?,
+            RequestBody::NotWhole if is_form => return Err(Rejection::BodyNotWhole),
+            RequestBody::Whole(_) | RequestBody::NotWhole => {}
         }
         let Some(collected) = collector.finish()? else {
             return if credentials.is_some() {
@@ -124,7 +124,7 @@ pub struct SignedRequest<'a> {
     credentials: Credentials<'a>,
     base_string: BaseString<'a>,
     realm: Option<Cow<'a, [u8]>>,
-    place: Place,
+    place: ParameterPlace,
     is_form: bool,
 }
 
@@ -161,7 +161,7 @@ impl<'a> SignedRequest<'a> {
 
     /// Whether the protocol parameters came in the Authorization header.
     pub fn in_header(&self) -> bool {
-        self.place == Place::Header
+        self.place == ParameterPlace::Header
     }
 
     /// `oauth_signature`, decoded from the wire.
@@ -193,8 +193,12 @@ impl<'a> SignedRequest<'a> {
     /// [`Rejection::SignatureMismatch`], [`Rejection::SignatureNotCanonical`] and, only after the signature is proven,
     /// [`Rejection::VersionUnsupported`], [`Rejection::BodyHashAbsent`], [`Rejection::BodyHashMismatch`] and
     /// [`Rejection::BodyNotWhole`].
-    pub fn verify(self, keys: &Keys<'_>, rule: BodyHashRule) -> Result<Verified<'a>, Rejection> {
-        self.verify_under(Compat::NONE, keys, &KeySchedule::default(), rule)
+    pub fn verify(
+        self,
+        keys: &VerificationKeys<'_>,
+        rule: BodyHashRule,
+    ) -> Result<Verified<'a>, Rejection> {
+        self.verify_under(CompatSet::NONE, keys, &KeySchedule::default(), rule)
     }
 
     /// As [`verify`](Self::verify), and where RFC 5849 does not prove it, as the profiles of `compat` read it; the HMAC key
@@ -207,8 +211,8 @@ impl<'a> SignedRequest<'a> {
     /// `compat` has to be the consumer's own. How long a refusal takes shows whether it has any.
     pub fn verify_under(
         self,
-        compat: Compat,
-        keys: &Keys<'_>,
+        compat: CompatSet,
+        keys: &VerificationKeys<'_>,
         schedule: &KeySchedule,
         rule: BodyHashRule,
     ) -> Result<Verified<'a>, Rejection> {
@@ -250,8 +254,8 @@ impl<'a> SignedRequest<'a> {
     /// Tries what the profiles make of the request; a handful at most.
     fn prove_variant(
         &self,
-        compat: Compat,
-        keys: &Keys<'_>,
+        compat: CompatSet,
+        keys: &VerificationKeys<'_>,
         schedule: &KeySchedule,
     ) -> Result<Proven, Rejection> {
         let wire = Wire::of(&self.request).ok_or(Rejection::SignatureMismatch)?;
@@ -330,26 +334,28 @@ struct Credentials<'a> {
 }
 
 impl<'a> Credentials<'a> {
-    fn of(mut sent: Protocol<'a>, limits: &Limits) -> Result<Self, Rejection> {
+    fn of(mut sent: Protocol<'a>, limits: &ParseLimits) -> Result<Self, Rejection> {
         refuse_absent(&sent)?;
-        let strict_version = is_strict(sent.value(Parameter::Version))?;
+        let strict_version = is_strict(sent.value(ProtocolParameter::Version))?;
         refuse_lengths(&sent, limits)?;
         let method = sent
-            .value(Parameter::SignatureMethod)
+            .value(ProtocolParameter::SignatureMethod)
             .and_then(SignatureMethod::from_name);
         Ok(Self {
             method: method.ok_or(Rejection::SignatureMethodUnsupported)?,
             timestamp: sent
-                .value(Parameter::Timestamp)
+                .value(ProtocolParameter::Timestamp)
                 .map(timestamp)
                 .transpose()?,
-            consumer_key: sent.take(Parameter::ConsumerKey).unwrap_or_default(),
+            consumer_key: sent
+                .take(ProtocolParameter::ConsumerKey)
+                .unwrap_or_default(),
             token: sent
-                .take(Parameter::Token)
+                .take(ProtocolParameter::Token)
                 .filter(|token| !token.is_empty()),
-            signature: sent.take(Parameter::Signature).unwrap_or_default(),
-            nonce: sent.take(Parameter::Nonce),
-            body_hash: sent.take(Parameter::BodyHash),
+            signature: sent.take(ProtocolParameter::Signature).unwrap_or_default(),
+            nonce: sent.take(ProtocolParameter::Nonce),
+            body_hash: sent.take(ProtocolParameter::BodyHash),
             strict_version,
         })
     }
@@ -357,7 +363,7 @@ impl<'a> Credentials<'a> {
 
 /// PLAINTEXT needs neither timestamp nor nonce (section 3.1).
 fn refuse_absent(sent: &Protocol<'_>) -> Result<(), Rejection> {
-    let plaintext = sent.value(Parameter::SignatureMethod)
+    let plaintext = sent.value(ProtocolParameter::SignatureMethod)
         == Some(SignatureMethod::Plaintext.name().as_bytes());
     let required = if plaintext {
         REQUIRED_OF_PLAINTEXT
@@ -381,7 +387,7 @@ fn is_strict(version: Option<&[u8]>) -> Result<bool, Rejection> {
     }
 }
 
-fn refuse_lengths(sent: &Protocol<'_>, limits: &Limits) -> Result<(), Rejection> {
+fn refuse_lengths(sent: &Protocol<'_>, limits: &ParseLimits) -> Result<(), Rejection> {
     for (parameter, value) in sent.iter() {
         if value.len() > limits.protocol_value {
             return Err(Rejection::TooLong(parameter));
@@ -409,16 +415,16 @@ fn timestamp(text: &[u8]) -> Result<u64, Rejection> {
         .ok_or(Rejection::TimestampMalformed)
 }
 
-const REQUIRED_OF_PLAINTEXT: Parameters = Parameters::only(Parameter::ConsumerKey)
-    .with(Parameter::Signature)
-    .with(Parameter::SignatureMethod);
+const REQUIRED_OF_PLAINTEXT: ParameterSet = ParameterSet::only(ProtocolParameter::ConsumerKey)
+    .with(ProtocolParameter::Signature)
+    .with(ProtocolParameter::SignatureMethod);
 
-const REQUIRED: Parameters = REQUIRED_OF_PLAINTEXT
-    .with(Parameter::Nonce)
-    .with(Parameter::Timestamp);
+const REQUIRED: ParameterSet = REQUIRED_OF_PLAINTEXT
+    .with(ProtocolParameter::Nonce)
+    .with(ProtocolParameter::Timestamp);
 
 /// An empty `oauth_token` means that there is none (RFC 5849 section 3.1), so it is not among these.
-const NEVER_EMPTY: Parameters = REQUIRED;
+const NEVER_EMPTY: ParameterSet = REQUIRED;
 
 /// How many digits a time in milliseconds has, from 2001 to 2286.
 const MILLISECONDS_LEN: usize = 13;

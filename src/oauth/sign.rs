@@ -14,8 +14,8 @@ use super::params::{Collector, Pair};
 use super::signature::signing_key;
 use super::uri::{BaseUri, split_target};
 use super::{
-    Body, Limits, Parameter, Place, Rejection, Request, RsaPrivateKey, Scheme, SignatureMethod,
-    body_hash,
+    ParameterPlace, ParseLimits, ProtocolParameter, Rejection, Request, RequestBody, RsaPrivateKey,
+    Scheme, SignatureMethod, body_hash,
 };
 
 /// Credentials of a client, and how it signs with them.
@@ -47,7 +47,7 @@ pub enum SigningKey<'k> {
 
 /// A request that is to be signed.
 #[derive(Clone, Copy)]
-pub struct Draft<'a> {
+pub struct RequestDraft<'a> {
     /// The HTTP method.
     pub method: &'a [u8],
     /// The scheme.
@@ -61,10 +61,10 @@ pub struct Draft<'a> {
     /// The body.
     pub body: &'a [u8],
     /// Where the protocol parameters are put.
-    pub place: Place,
+    pub place: ParameterPlace,
     /// When it is signed.
-    pub stamp: Stamp<'a>,
-    /// The realm, for [`Place::Header`] alone.
+    pub stamp: RequestStamp<'a>,
+    /// The realm, for [`ParameterPlace::Header`] alone.
     pub realm: Option<&'a str>,
     /// Whether `oauth_body_hash` is sent.
     pub body_hash: bool,
@@ -74,7 +74,7 @@ pub struct Draft<'a> {
 
 /// What makes a request one of a kind (RFC 5849 section 3.3).
 #[derive(Clone, Copy)]
-pub struct Stamp<'a> {
+pub struct RequestStamp<'a> {
     /// `oauth_timestamp`, seconds.
     pub timestamp: u64,
     /// `oauth_nonce`.
@@ -83,18 +83,18 @@ pub struct Stamp<'a> {
 
 /// A request that was signed: what to send instead of the draft.
 #[derive(Clone)]
-pub struct Signed {
+pub struct OutgoingRequest {
     /// The protocol parameters, `oauth_signature` last; names and values, not encoded.
     pub parameters: Vec<(Vec<u8>, Vec<u8>)>,
     /// What was signed.
     pub base_string: Vec<u8>,
-    /// The `Authorization` header, for [`Place::Header`].
+    /// The `Authorization` header, for [`ParameterPlace::Header`].
     pub authorization: Option<String>,
-    /// Path and query, with the protocol parameters for [`Place::Query`].
+    /// Path and query, with the protocol parameters for [`ParameterPlace::Query`].
     pub target: Vec<u8>,
     /// The `Content-Type`.
     pub content_type: Option<Vec<u8>>,
-    /// The body, with the protocol parameters for [`Place::Body`].
+    /// The body, with the protocol parameters for [`Place::RequestBody`].
     pub body: Vec<u8>,
 }
 
@@ -127,10 +127,10 @@ impl Signer<'_> {
     ///
     /// # Errors
     /// When it could not be verified once signed, or the key does not fit the method.
-    pub fn sign(&self, draft: &Draft<'_>) -> Result<Signed, SignError> {
+    pub fn sign(&self, draft: &RequestDraft<'_>) -> Result<OutgoingRequest, SignError> {
         let request = draft.request();
         let is_form = is_form(request.content_type)?;
-        if draft.place == Place::Body
+        if draft.place == ParameterPlace::Body
             && !is_form
             && !(draft.content_type.is_none() && draft.body.is_empty())
         {
@@ -151,28 +151,34 @@ impl Signer<'_> {
         );
         let base_string = BaseString::new(draft.method, BaseUri::of(&request)?, pairs);
         let signature = self.signature(&base_string)?;
-        parameters.push((name(Parameter::Signature), signature));
+        parameters.push((name(ProtocolParameter::Signature), signature));
         Ok(draft.carry(parameters, base_string.to_vec()))
     }
 
     /// Every protocol parameter but the signature.
-    fn parameters(&self, draft: &Draft<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let mut parameters = vec![(name(Parameter::ConsumerKey), self.consumer_key.to_vec())];
+    fn parameters(&self, draft: &RequestDraft<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut parameters = vec![(
+            name(ProtocolParameter::ConsumerKey),
+            self.consumer_key.to_vec(),
+        )];
         parameters.extend(
             self.token
-                .map(|token| (name(Parameter::Token), token.to_vec())),
+                .map(|token| (name(ProtocolParameter::Token), token.to_vec())),
         );
         parameters.extend([
-            (name(Parameter::SignatureMethod), self.method.name().into()),
             (
-                name(Parameter::Timestamp),
+                name(ProtocolParameter::SignatureMethod),
+                self.method.name().into(),
+            ),
+            (
+                name(ProtocolParameter::Timestamp),
                 draft.stamp.timestamp.to_string().into(),
             ),
-            (name(Parameter::Nonce), draft.stamp.nonce.to_vec()),
+            (name(ProtocolParameter::Nonce), draft.stamp.nonce.to_vec()),
         ]);
         if draft.body_hash {
             parameters.push((
-                name(Parameter::BodyHash),
+                name(ProtocolParameter::BodyHash),
                 body_hash(self.method, draft.body).into(),
             ));
         }
@@ -211,7 +217,7 @@ impl Signer<'_> {
     }
 }
 
-impl<'a> Draft<'a> {
+impl<'a> RequestDraft<'a> {
     fn request(&'a self) -> Request<'a> {
         Request {
             method: self.method,
@@ -221,26 +227,26 @@ impl<'a> Draft<'a> {
             target: self.target,
             authorization: &[],
             content_type: self.content_type.as_slice(),
-            body: Body::Whole(self.body),
+            body: RequestBody::Whole(self.body),
         }
     }
 
     /// The parameters of query and form body.
     fn pairs(&self, is_form: bool) -> Result<Vec<Pair<'a>>, SignError> {
-        let mut collector = Collector::new(&Limits {
+        let mut collector = Collector::new(&ParseLimits {
             parameters: usize::MAX,
-            ..Limits::default()
+            ..ParseLimits::default()
         });
-        collector.form(Place::Query, split_target(self.target).1)?;
+        collector.form(ParameterPlace::Query, split_target(self.target).1)?;
         if is_form {
-            collector.form(Place::Body, self.body)?;
+            collector.form(ParameterPlace::Body, self.body)?;
         }
         collector.unsigned()?.ok_or(SignError::AlreadySigned)
     }
 
     /// Puts the protocol parameters where they belong.
-    fn carry(&self, parameters: Vec<(Vec<u8>, Vec<u8>)>, base_string: Vec<u8>) -> Signed {
-        let mut signed = Signed {
+    fn carry(&self, parameters: Vec<(Vec<u8>, Vec<u8>)>, base_string: Vec<u8>) -> OutgoingRequest {
+        let mut signed = OutgoingRequest {
             base_string,
             authorization: None,
             target: self.target.to_vec(),
@@ -249,11 +255,11 @@ impl<'a> Draft<'a> {
             parameters,
         };
         match self.place {
-            Place::Header => {
+            ParameterPlace::Header => {
                 signed.authorization = Some(authorization(self.realm, &signed.parameters))
             }
-            Place::Query => append_to_query(&mut signed.target, &signed.parameters),
-            Place::Body => {
+            ParameterPlace::Query => append_to_query(&mut signed.target, &signed.parameters),
+            ParameterPlace::Body => {
                 append_form(&mut signed.body, 0, &signed.parameters);
                 signed.content_type.get_or_insert_with(|| FORM.to_vec());
             }
@@ -296,7 +302,7 @@ fn append_form(out: &mut Vec<u8>, start: usize, parameters: &[(Vec<u8>, Vec<u8>)
     }
 }
 
-fn name(parameter: Parameter) -> Vec<u8> {
+fn name(parameter: ProtocolParameter) -> Vec<u8> {
     parameter.name().into()
 }
 

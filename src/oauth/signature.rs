@@ -82,7 +82,7 @@ impl fmt::Display for SignatureMethod {
 /// A missing secret is not the empty secret: a consumer without a shared secret has an empty `consumer_secrets`, and
 /// then no HMAC or PLAINTEXT signature matches.
 #[derive(Clone, Copy)]
-pub struct Keys<'k> {
+pub struct VerificationKeys<'k> {
     /// The consumer's secrets that are valid now: one, or two while one is being rotated.
     pub consumer_secrets: &'k [&'k [u8]],
     /// The token's secret; `None` when the request carries no token.
@@ -107,7 +107,7 @@ impl<M: Message + ?Sized> Claim<'_, M> {
     /// Recomputes the signature with each key and compares; every key is tried, whichever matches.
     ///
     /// What is returned early depends on what was sent alone.
-    pub(super) fn prove(&self, keys: &Keys<'_>) -> Result<(), Rejection> {
+    pub(super) fn prove(&self, keys: &VerificationKeys<'_>) -> Result<(), Rejection> {
         let matches = match self.method {
             SignatureMethod::HmacSha1
             | SignatureMethod::HmacSha256
@@ -125,7 +125,7 @@ impl<M: Message + ?Sized> Claim<'_, M> {
     }
 
     /// Section 3.4.2.
-    fn hmac(&self, keys: &Keys<'_>) -> Result<Choice, Rejection> {
+    fn hmac(&self, keys: &VerificationKeys<'_>) -> Result<Choice, Rejection> {
         let hash = self.method.hash();
         self.with_decoded(|sent| {
             self.any_secret(keys, |secrets| {
@@ -136,7 +136,7 @@ impl<M: Message + ?Sized> Claim<'_, M> {
     }
 
     /// Section 3.4.3; the token secret is not used.
-    fn rsa(&self, keys: &Keys<'_>) -> Result<Choice, Rejection> {
+    fn rsa(&self, keys: &VerificationKeys<'_>) -> Result<Choice, Rejection> {
         let hash = self.method.hash();
         self.with_decoded(|sent| {
             let digest = self.digest(hash);
@@ -151,7 +151,7 @@ impl<M: Message + ?Sized> Claim<'_, M> {
     }
 
     /// Section 3.4.4. Hashes are compared, so that the length of the secrets does not show.
-    fn plaintext(&self, keys: &Keys<'_>) -> Choice {
+    fn plaintext(&self, keys: &VerificationKeys<'_>) -> Choice {
         let sent = Hash::Sha256.digest(self.signature);
         self.any_secret(keys, |(consumer, token)| {
             Hash::Sha256
@@ -160,7 +160,11 @@ impl<M: Message + ?Sized> Claim<'_, M> {
         })
     }
 
-    fn any_secret(&self, keys: &Keys<'_>, matches: impl Fn((&[u8], &[u8])) -> Choice) -> Choice {
+    fn any_secret(
+        &self,
+        keys: &VerificationKeys<'_>,
+        matches: impl Fn((&[u8], &[u8])) -> Choice,
+    ) -> Choice {
         let token_secret = match keys.token_secret {
             Some(secret) => secret,
             None if self.with_token => return Choice::from(0),

@@ -15,7 +15,7 @@ use super::parameter::PREFIX;
 use super::params::Pair;
 use super::uri::{authority_without, root_or, split_target};
 use super::wire::{Wire, WireParameter};
-use super::{Parameter, Place, Request, Scheme};
+use super::{ParameterPlace, ProtocolParameter, Request, Scheme};
 
 /// How one base string is made of a request.
 #[derive(Clone)]
@@ -37,10 +37,10 @@ pub(super) struct Variant<'v> {
     /// Whether what the application sends in a form body is in it.
     pub(super) form: bool,
     /// A protocol parameter that is sent, and not signed.
-    pub(super) without: Option<Parameter>,
+    pub(super) without: Option<ProtocolParameter>,
     /// What is signed, and not sent as a parameter.
     pub(super) added: Vec<Pair<'v>>,
-    /// What names and values are made of, by the [`Place`] where they stand.
+    /// What names and values are made of, by the [`ParameterPlace`] where they stand.
     pub(super) values: [Values; 3],
     /// Whether `[` and `]` in names are encoded once, where everything else is encoded twice.
     pub(super) brackets_once: bool,
@@ -161,9 +161,9 @@ impl<'v> Variant<'v> {
                 .is_none_or(|without| *name != *without.name().as_bytes());
         }
         match parameter.place {
-            Place::Header => true,
-            Place::Query => self.query,
-            Place::Body => self.form,
+            ParameterPlace::Header => true,
+            ParameterPlace::Query => self.query,
+            ParameterPlace::Body => self.form,
         }
     }
 
@@ -176,7 +176,7 @@ impl<'v> Variant<'v> {
         } else {
             name
         };
-        let twice = self.query_names_twice && parameter.place == Place::Query;
+        let twice = self.query_names_twice && parameter.place == ParameterPlace::Query;
         let name = if twice {
             Cow::Owned(encoded(&name).into_bytes())
         } else {
@@ -190,7 +190,7 @@ impl<'v> Variant<'v> {
 }
 
 impl Values {
-    fn read(self, raw: &[u8], place: Place) -> Option<Cow<'_, [u8]>> {
+    fn read(self, raw: &[u8], place: ParameterPlace) -> Option<Cow<'_, [u8]>> {
         let normal = |syntax| normalize(raw, syntax).ok();
         let rfc = Syntax::of(place);
         Some(match self {

@@ -11,7 +11,7 @@ use super::media_type::is_form;
 use super::parameter::PREFIX;
 use super::scan::split_once;
 use super::uri::split_target;
-use super::{Body, Parameter, Place, Request};
+use super::{ParameterPlace, ProtocolParameter, Request, RequestBody};
 
 /// The parameters of a signed request as they stand on the wire, without `oauth_signature` and the realm.
 pub(super) struct Wire<'a> {
@@ -22,7 +22,7 @@ pub(super) struct Wire<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct WireParameter<'a> {
     /// Where it stands.
-    pub(super) place: Place,
+    pub(super) place: ParameterPlace,
     /// Its name, not decoded.
     pub(super) name: &'a [u8],
     /// Its value, not decoded.
@@ -38,30 +38,32 @@ impl<'a> Wire<'a> {
                 let parameter = parameter.ok()?;
                 if !parameter.is_realm() {
                     parameters.push(WireParameter {
-                        place: Place::Header,
+                        place: ParameterPlace::Header,
                         name: parameter.name,
                         value: parameter.value,
                     });
                 }
             }
         }
-        parameters.extend(form(Place::Query, split_target(request.target).1));
-        if let (true, Body::Whole(body)) = (is_form(request.content_type).ok()?, request.body) {
-            parameters.extend(form(Place::Body, body));
+        parameters.extend(form(ParameterPlace::Query, split_target(request.target).1));
+        if let (true, RequestBody::Whole(body)) =
+            (is_form(request.content_type).ok()?, request.body)
+        {
+            parameters.extend(form(ParameterPlace::Body, body));
         }
         parameters.retain(|parameter| !parameter.is_signature());
         Some(Self { parameters })
     }
 
     /// Whether the protocol parameters, or some of them, stand there.
-    pub(super) fn signed_in(&self, place: Place) -> bool {
+    pub(super) fn signed_in(&self, place: ParameterPlace) -> bool {
         self.parameters
             .iter()
             .any(|parameter| parameter.place == place && parameter.is_protocol())
     }
 
     /// Whether a protocol parameter there has a plus in it that is not encoded.
-    pub(super) fn has_protocol_plus(&self, place: Place) -> bool {
+    pub(super) fn has_protocol_plus(&self, place: ParameterPlace) -> bool {
         let has_plus =
             |one: &WireParameter<'_>| one.name.contains(&b'+') || one.value.contains(&b'+');
         self.parameters
@@ -80,7 +82,7 @@ impl<'a> Wire<'a> {
 impl WireParameter<'_> {
     fn is_signature(&self) -> bool {
         self.normal_name()
-            .is_some_and(|name| *name == *Parameter::Signature.name().as_bytes())
+            .is_some_and(|name| *name == *ProtocolParameter::Signature.name().as_bytes())
     }
 
     fn is_protocol(&self) -> bool {
@@ -95,7 +97,7 @@ impl WireParameter<'_> {
 }
 
 /// The parameters of a query or form body.
-pub(super) fn form(place: Place, form: &[u8]) -> impl Iterator<Item = WireParameter<'_>> {
+pub(super) fn form(place: ParameterPlace, form: &[u8]) -> impl Iterator<Item = WireParameter<'_>> {
     let segments = form
         .split(|&byte| byte == b'&')
         .filter(|segment| !segment.is_empty());

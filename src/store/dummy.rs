@@ -9,7 +9,7 @@ use super::StoreError;
 use super::record::Records;
 use crate::clock::UnixTime;
 use crate::model::{
-    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret,
+    AccessToken, CompatSet, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret,
     ConsumerStatus, Flow, Generation, PasswordHash, Scopes, Secret, Token, TokenStatus, User,
     UserId, UserStatus, Username, ValueError,
 };
@@ -79,7 +79,7 @@ fn consumer() -> Result<Consumer, ValueError> {
         flows: [Flow::TwoLegged, Flow::ThreeLegged].into(),
         callbacks: Vec::new(),
         scopes: Scopes::parse("read")?,
-        compat: Compat::NONE,
+        compat: CompatSet::NONE,
         deny_detail: None,
         deprecated_at: None,
         sunset_at: None,

@@ -7,7 +7,7 @@ use crate::model::{
     AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, DenyDetail, RequestToken, Scopes,
     Secret, UserId,
 };
-use crate::oauth::{Compat, SignatureMethod};
+use crate::oauth::{CompatSet, SignatureMethod};
 
 /// What was decided about a request.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ pub struct Named {
     /// What its `oauth_token` names, if that was issued to this consumer.
     pub token: Option<NamedToken>,
     /// The compat profiles that counted.
-    pub compat: Compat,
+    pub compat: CompatSet,
 }
 
 /// What an `oauth_token` names.

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::VerifyConfig;
 use crate::model::{Consumer, ConsumerKey, RequestToken, Token};
 use crate::oauth::{
-    self, BodyHashRule, Compat, CompatProfile, Limits, SignatureMethod, SignedRequest,
+    self, BodyHashRule, CompatProfile, CompatSet, ParseLimits, SignatureMethod, SignedRequest,
 };
 use crate::store::{CheckStore, Store, StoreError};
 
@@ -55,7 +55,7 @@ impl EndpointVerifier {
     }
 
     /// How much of a request is read.
-    pub const fn limits(&self) -> &Limits {
+    pub const fn limits(&self) -> &ParseLimits {
         self.verifier.limits()
     }
 
@@ -102,7 +102,7 @@ impl EndpointVerifier {
         // What is asked for may stand in the query, so that has to be signed, and as it is read.
         let compat = consumer
             .as_ref()
-            .map_or(Compat::NONE, |consumer| consumer.compat);
+            .map_or(CompatSet::NONE, |consumer| consumer.compat);
         let compat = compat
             .without(CompatProfile::IgnoreQueryOnPost)
             .without(CompatProfile::PlusLiteral);

@@ -33,7 +33,9 @@ use crate::config::{Requirement, VerifyConfig};
 use crate::model::{
     AccessToken, Consumer, ConsumerKey, Flow, Scopes, Token, TokenState, UserStanding,
 };
-use crate::oauth::{self, BodyHashRule, Compat, Limits, SignatureMethod, SignedRequest, Verified};
+use crate::oauth::{
+    self, BodyHashRule, CompatSet, ParseLimits, SignatureMethod, SignedRequest, Verified,
+};
 use crate::store::{CheckStore, Claim, Credentials, NonceClaim, StoreError};
 
 /// How long a nonce is remembered after its timestamp left the window: what clocks of replicas may differ.
@@ -44,7 +46,7 @@ const NONCE_MARGIN: Duration = Duration::from_secs(60);
 pub struct Verifier {
     store: Arc<dyn CheckStore>,
     clock: Arc<dyn Clock>,
-    limits: Limits,
+    limits: ParseLimits,
     window: Duration,
     not_before: u64,
 }
@@ -69,9 +71,9 @@ pub struct Demands<'p> {
 impl Verifier {
     /// A verifier over `store` that takes the time from `clock`.
     pub fn new(store: Arc<dyn CheckStore>, clock: Arc<dyn Clock>, config: &VerifyConfig) -> Self {
-        let limits = Limits {
+        let limits = ParseLimits {
             parameters: config.max_parameters,
-            ..Limits::default()
+            ..ParseLimits::default()
         };
         Self {
             store,
@@ -90,7 +92,7 @@ impl Verifier {
     }
 
     /// The bounds on what is parsed.
-    pub const fn limits(&self) -> &Limits {
+    pub const fn limits(&self) -> &ParseLimits {
         &self.limits
     }
 
@@ -158,7 +160,7 @@ impl Verifier {
         let compat = found
             .consumer
             .as_ref()
-            .map_or(Compat::NONE, |consumer| consumer.compat);
+            .map_or(CompatSet::NONE, |consumer| consumer.compat);
         let known = Known {
             consumer: found.consumer.as_deref(),
             token_secret,

@@ -3,7 +3,9 @@
 use super::{Reason, dummy};
 use crate::clock::UnixTime;
 use crate::model::{Consumer, Secret};
-use crate::oauth::{BodyHashRule, Compat, KeySchedule, Keys, SignedRequest, Verified};
+use crate::oauth::{
+    BodyHashRule, CompatSet, KeySchedule, SignedRequest, VerificationKeys, Verified,
+};
 
 /// What is known of those whom a request names.
 pub(super) struct Known<'k> {
@@ -12,7 +14,7 @@ pub(super) struct Known<'k> {
     /// The secret of what its `oauth_token` names, if that was issued to this consumer.
     pub(super) token_secret: Option<&'k Secret>,
     /// The compat profiles that count here.
-    pub(super) compat: Compat,
+    pub(super) compat: CompatSet,
 }
 
 /// Proves the signature with the keys that are known, or with dummies, so that the work is the same.
@@ -47,12 +49,12 @@ pub(super) fn prove<'r>(
         Some(secret) => Some(secret.expose()),
         None => signed.token().map(|_| dummy::SECRET),
     };
-    let keys = Keys {
+    let keys = VerificationKeys {
         consumer_secrets: &secrets[..count],
         token_secret,
         rsa_public_keys: &rsa_public_keys,
     };
-    let compat = consumer.map_or(Compat::NONE, |_| known.compat);
+    let compat = consumer.map_or(CompatSet::NONE, |_| known.compat);
     let verdict = signed.verify_under(compat, &keys, schedule, rule);
     match refused {
         Some(reason) => Err(reason),

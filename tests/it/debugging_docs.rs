@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use countersign::oauth::diagnosis::Cause;
+use countersign::oauth::diagnosis::MismatchCause;
 
 use crate::issuing_docs::blocks;
 use crate::process::project;
@@ -39,7 +39,7 @@ fn every_command_of_the_page_prints_what_the_page_says() {
 #[test]
 fn the_page_names_every_cause_and_which_are_for_operators() {
     let page = fs::read_to_string(project("docs/debugging.md")).unwrap();
-    for cause in Cause::ALL {
+    for cause in MismatchCause::ALL {
         let row = page
             .lines()
             .find(|line| line.starts_with(&format!("| `{cause}` |")));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Stdio;
 
-use countersign::oauth::diagnosis::Cause;
+use countersign::oauth::diagnosis::MismatchCause;
 use serde_json::Value;
 
 use crate::program::program;
@@ -23,7 +23,10 @@ async fn what_clients_and_proxies_do_wrong_is_explained_rightly() {
         .iter()
         .flat_map(|case| case["cause"].as_str().unwrap().split('+'))
         .collect();
-    let all: BTreeSet<_> = Cause::ALL.into_iter().map(Cause::name).collect();
+    let all: BTreeSet<_> = MismatchCause::ALL
+        .into_iter()
+        .map(MismatchCause::name)
+        .collect();
     assert_eq!(named, all, "every cause has a case");
     assert!(
         known.len() >= 80 && unknown.len() >= 10,

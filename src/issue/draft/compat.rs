@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::issue::Violations;
-use crate::oauth::{Compat, CompatProfile, SignatureMethod};
+use crate::oauth::{CompatProfile, CompatSet, SignatureMethod};
 
 /// The profiles of these names, under the name `compat_profiles`: none that contradict each other, or that leave more
 /// unsigned together than each of them does.
@@ -13,9 +13,9 @@ pub(super) fn checked(
     names: &[String],
     methods: &BTreeSet<SignatureMethod>,
     wrong: &mut Violations,
-) -> Compat {
+) -> CompatSet {
     let known = |name: &str| CompatProfile::from_name(name).ok_or_else(unknown);
-    let compat: Compat = wrong
+    let compat: CompatSet = wrong
         .check_each(FIELD, names, CompatProfile::ALL.len(), known)
         .into_iter()
         .collect();
@@ -53,7 +53,7 @@ mod tests {
             };
             assert_eq!(
                 check(&[profile.name()], plaintext),
-                (Compat::only(profile), Vec::new())
+                (CompatSet::only(profile), Vec::new())
             );
         }
     }
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(problems, [format!("compat_profiles {SCHEME_OF_PLAINTEXT}")]);
     }
 
-    fn check(names: &[&str], method: Option<SignatureMethod>) -> (Compat, Vec<String>) {
+    fn check(names: &[&str], method: Option<SignatureMethod>) -> (CompatSet, Vec<String>) {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let mut wrong = Violations::default();
         let compat = checked(&names, &method.into_iter().collect(), &mut wrong);

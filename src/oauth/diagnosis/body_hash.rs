@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
 use super::super::hash::Hash;
-use super::super::{Body, Request, SignedRequest};
+use super::super::{Request, RequestBody, SignedRequest};
 
 /// What the client sent as `oauth_body_hash`, in words; `None` when it is none of what is known.
 pub(super) fn hashed(
@@ -12,7 +12,7 @@ pub(super) fn hashed(
     signed: &SignedRequest<'_>,
     budget: u32,
 ) -> Option<String> {
-    let Body::Whole(body) = request.body else {
+    let RequestBody::Whole(body) = request.body else {
         return None;
     };
     let sent = signed.values("oauth_body_hash").next()?;

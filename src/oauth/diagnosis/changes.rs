@@ -10,12 +10,12 @@ use super::super::params::Pair;
 use super::super::uri::split_target;
 use super::super::variant::{Order, Values, Variant};
 use super::super::wire::{Wire, form};
-use super::super::{Body, Parameter, Place, Request, SignedRequest};
-use super::{Cause, Evidence, location, path};
+use super::super::{ParameterPlace, ProtocolParameter, Request, RequestBody, SignedRequest};
+use super::{MismatchCause, MismatchEvidence, location, path};
 
 /// One way in which the base string may have been made otherwise.
 pub(super) struct Change<'e> {
-    pub(super) cause: Cause,
+    pub(super) cause: MismatchCause,
     /// What it changes: two changes of one part are never tried together.
     pub(super) part: Part,
     /// What to do, where that depends on more than the cause.
@@ -44,7 +44,11 @@ pub(super) enum Part {
 }
 
 impl<'e> Change<'e> {
-    pub(super) fn new(cause: Cause, part: Part, apply: impl Fn(&mut Variant<'e>) + 'e) -> Self {
+    pub(super) fn new(
+        cause: MismatchCause,
+        part: Part,
+        apply: impl Fn(&mut Variant<'e>) + 'e,
+    ) -> Self {
         Self {
             cause,
             part,
@@ -72,9 +76,9 @@ impl<'e> Change<'e> {
     }
 }
 
-/// Every change that may explain this request, in the order of [`Cause::ALL`].
+/// Every change that may explain this request, in the order of [`MismatchCause::ALL`].
 pub(super) fn changes<'e>(
-    evidence: &Evidence<'e>,
+    evidence: &MismatchEvidence<'e>,
     signed: &SignedRequest<'e>,
     wire: &Wire<'e>,
 ) -> Vec<Change<'e>> {
@@ -84,13 +88,17 @@ pub(super) fn changes<'e>(
     changes.extend(methods());
     changes.extend(queries(request, wire));
     changes.extend(bodies(request));
-    changes.push(Change::new(Cause::BracketsOnce, Part::Names, |variant| {
-        variant.brackets_once = true
-    }));
+    changes.push(Change::new(
+        MismatchCause::BracketsOnce,
+        Part::Names,
+        |variant| variant.brackets_once = true,
+    ));
     changes.extend(values());
-    changes.push(Change::new(Cause::EncodedTwice, Part::Names, |variant| {
-        variant.query_names_twice = true
-    }));
+    changes.push(Change::new(
+        MismatchCause::EncodedTwice,
+        Part::Names,
+        |variant| variant.query_names_twice = true,
+    ));
     for order in [
         Order::Decoded,
         Order::Name,
@@ -98,9 +106,11 @@ pub(super) fn changes<'e>(
         Order::AsSent,
         Order::ProtocolLast,
     ] {
-        changes.push(Change::new(Cause::Sorting, Part::Order, move |variant| {
-            variant.order = order
-        }));
+        changes.push(Change::new(
+            MismatchCause::Sorting,
+            Part::Order,
+            move |variant| variant.order = order,
+        ));
     }
     changes.extend(protocol(signed, wire));
     changes.sort_by_key(|change| change.cause);
@@ -110,7 +120,7 @@ pub(super) fn changes<'e>(
 fn methods<'e>() -> impl Iterator<Item = Change<'e>> {
     let methods: [&[u8]; 6] = [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD"];
     methods.into_iter().map(|method| {
-        Change::new(Cause::Method, Part::Method, move |variant| {
+        Change::new(MismatchCause::Method, Part::Method, move |variant| {
             variant.method = Cow::Borrowed(method)
         })
     })
@@ -118,13 +128,15 @@ fn methods<'e>() -> impl Iterator<Item = Change<'e>> {
 
 fn queries<'e>(request: &Request<'e>, wire: &Wire<'e>) -> Vec<Change<'e>> {
     let query = split_target(request.target).1;
-    let mut changes = vec![Change::new(Cause::QueryLeftOut, Part::Query, |variant| {
-        variant.query = false
-    })];
-    if !query.is_empty() && !wire.signed_in(Place::Query) {
+    let mut changes = vec![Change::new(
+        MismatchCause::QueryLeftOut,
+        Part::Query,
+        |variant| variant.query = false,
+    )];
+    if !query.is_empty() && !wire.signed_in(ParameterPlace::Query) {
         for also_parameters in [false, true] {
             changes.push(Change::new(
-                Cause::QueryInUri,
+                MismatchCause::QueryInUri,
                 Part::Query,
                 move |variant| {
                     variant.uri_query = Some(Cow::Borrowed(query));
@@ -133,16 +145,18 @@ fn queries<'e>(request: &Request<'e>, wire: &Wire<'e>) -> Vec<Change<'e>> {
             ));
         }
     }
-    changes.push(Change::new(Cause::FormLeftOut, Part::Form, |variant| {
-        variant.form = false
-    }));
+    changes.push(Change::new(
+        MismatchCause::FormLeftOut,
+        Part::Form,
+        |variant| variant.form = false,
+    ));
     changes
 }
 
 /// A body that is no form, read as one, and as an object in JSON.
 fn bodies<'e>(request: &Request<'e>) -> impl Iterator<Item = Change<'e>> {
     let body = match (request.body, is_form(request.content_type)) {
-        (Body::Whole(body), Ok(false)) if !body.is_empty() && body.len() <= LARGEST_BODY => {
+        (RequestBody::Whole(body), Ok(false)) if !body.is_empty() && body.len() <= LARGEST_BODY => {
             Some(body)
         }
         _ => None,
@@ -151,14 +165,14 @@ fn bodies<'e>(request: &Request<'e>) -> impl Iterator<Item = Change<'e>> {
         .into_iter()
         .flat_map(|body| [as_form(body), as_json(body)]);
     readings.flatten().map(|added| {
-        Change::new(Cause::BodyIncluded, Part::Body, move |variant| {
+        Change::new(MismatchCause::BodyIncluded, Part::Body, move |variant| {
             variant.added.extend(added.iter().cloned())
         })
     })
 }
 
 fn as_form(body: &[u8]) -> Option<Vec<Pair<'_>>> {
-    let pairs = form(Place::Body, body)
+    let pairs = form(ParameterPlace::Body, body)
         .take(MOST_PARAMETERS)
         .map(|parameter| {
             let name = normalize(parameter.name, Syntax::Form).ok()?;
@@ -191,36 +205,52 @@ fn values<'e>() -> impl Iterator<Item = Change<'e>> {
     let not_in_the_header = |values| [Values::Rfc, values, values];
     let ways: [(_, _, &[u8]); 14] = [
         (
-            Cause::PlusLiteral,
+            MismatchCause::PlusLiteral,
             [Values::Rfc, Values::PlusLiteral, Values::Rfc],
             b"",
         ),
         (
-            Cause::PlusLiteral,
+            MismatchCause::PlusLiteral,
             not_in_the_header(Values::PlusLiteral),
             b"",
         ),
-        (Cause::SpaceAsPlus, everywhere(Values::SpaceAsPlus), b""),
-        (Cause::SpaceAsPlus, everywhere(Values::Java), b""),
-        (Cause::SpaceAsPlus, everywhere(Values::Java), b"*"),
-        (Cause::EncodedOnce, everywhere(Values::AsSent), b""),
         (
-            Cause::EncodedOnce,
+            MismatchCause::SpaceAsPlus,
+            everywhere(Values::SpaceAsPlus),
+            b"",
+        ),
+        (MismatchCause::SpaceAsPlus, everywhere(Values::Java), b""),
+        (MismatchCause::SpaceAsPlus, everywhere(Values::Java), b"*"),
+        (MismatchCause::EncodedOnce, everywhere(Values::AsSent), b""),
+        (
+            MismatchCause::EncodedOnce,
             [Values::AsSent, Values::AsSent, Values::Rfc],
             b"",
         ),
-        (Cause::EncodedOnce, not_in_the_header(Values::AsSent), b""),
-        (Cause::EncodedOnce, everywhere(Values::Decoded), b""),
-        (Cause::EncodedOnce, not_in_the_header(Values::Decoded), b""),
-        (Cause::EncodedTwice, everywhere(Values::Twice), b""),
-        (Cause::EncodedTwice, not_in_the_header(Values::Twice), b""),
         (
-            Cause::CharactersNotEncoded,
+            MismatchCause::EncodedOnce,
+            not_in_the_header(Values::AsSent),
+            b"",
+        ),
+        (MismatchCause::EncodedOnce, everywhere(Values::Decoded), b""),
+        (
+            MismatchCause::EncodedOnce,
+            not_in_the_header(Values::Decoded),
+            b"",
+        ),
+        (MismatchCause::EncodedTwice, everywhere(Values::Twice), b""),
+        (
+            MismatchCause::EncodedTwice,
+            not_in_the_header(Values::Twice),
+            b"",
+        ),
+        (
+            MismatchCause::CharactersNotEncoded,
             everywhere(Values::Component),
             b"",
         ),
         (
-            Cause::CharactersNotEncoded,
+            MismatchCause::CharactersNotEncoded,
             everywhere(Values::Component),
             b"!*'()",
         ),
@@ -240,7 +270,7 @@ fn protocol<'e>(signed: &SignedRequest<'e>, wire: &Wire<'e>) -> Vec<Change<'e>> 
         let added = Pair::encode(name, value);
         move |variant: &mut Variant<'e>| variant.added.push(added.clone())
     };
-    let is_sent = |parameter: Parameter| {
+    let is_sent = |parameter: ProtocolParameter| {
         wire.parameters.iter().any(|sent| {
             sent.normal_name()
                 .is_some_and(|name| *name == *parameter.name().as_bytes())
@@ -248,24 +278,36 @@ fn protocol<'e>(signed: &SignedRequest<'e>, wire: &Wire<'e>) -> Vec<Change<'e>> 
     };
     let mut changes = Vec::new();
     if signed.token().is_none() {
-        changes.push(if is_sent(Parameter::Token) {
-            Change::new(Cause::EmptyToken, Part::Token, without(Parameter::Token))
+        changes.push(if is_sent(ProtocolParameter::Token) {
+            Change::new(
+                MismatchCause::EmptyToken,
+                Part::Token,
+                without(ProtocolParameter::Token),
+            )
         } else {
-            Change::new(Cause::EmptyToken, Part::Token, with(b"oauth_token", b""))
+            Change::new(
+                MismatchCause::EmptyToken,
+                Part::Token,
+                with(b"oauth_token", b""),
+            )
         });
     }
-    changes.push(if is_sent(Parameter::Version) {
-        Change::new(Cause::Version, Part::Version, without(Parameter::Version))
+    changes.push(if is_sent(ProtocolParameter::Version) {
+        Change::new(
+            MismatchCause::Version,
+            Part::Version,
+            without(ProtocolParameter::Version),
+        )
     } else {
         Change::new(
-            Cause::Version,
+            MismatchCause::Version,
             Part::Version,
             with(b"oauth_version", b"1.0"),
         )
     });
     if let Some(realm) = signed.realm() {
         changes.push(Change::new(
-            Cause::RealmIncluded,
+            MismatchCause::RealmIncluded,
             Part::Realm,
             with(b"realm", realm),
         ));

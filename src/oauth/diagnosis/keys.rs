@@ -9,14 +9,14 @@ use super::super::encode::encode;
 use super::super::hash::Hash;
 use super::super::hmac_key::HmacKey;
 use super::super::signature::{digest_algorithm, signing_key};
-use super::super::{Keys, RsaPublicKey, SignatureMethod, SignedRequest};
+use super::super::{RsaPublicKey, SignatureMethod, SignedRequest, VerificationKeys};
 use super::written::Reading;
-use super::{Cause, Evidence};
+use super::{MismatchCause, MismatchEvidence};
 
 /// A key, and why a client signs with it.
 pub(super) struct Key<'k> {
     /// `None` is the right one.
-    pub(super) cause: Option<Cause>,
+    pub(super) cause: Option<MismatchCause>,
     prover: Prover<'k>,
 }
 
@@ -28,13 +28,13 @@ enum Prover<'k> {
 
 impl<'k> Key<'k> {
     /// The keys that a request with this signature method is verified with.
-    pub(super) fn right(keys: &Keys<'k>, signed: &SignedRequest<'_>) -> Vec<Self> {
+    pub(super) fn right(keys: &VerificationKeys<'k>, signed: &SignedRequest<'_>) -> Vec<Self> {
         let token = token_secret(keys, signed);
         of_method(signed.signature_method(), keys, token, None)
     }
 
     /// The keys that clients are known to sign with instead, in the order of their causes.
-    pub(super) fn wrong(evidence: &Evidence<'k>, signed: &SignedRequest<'_>) -> Vec<Self> {
+    pub(super) fn wrong(evidence: &MismatchEvidence<'k>, signed: &SignedRequest<'_>) -> Vec<Self> {
         let keys = &evidence.keys;
         let method = signed.signature_method();
         let token = token_secret(keys, signed);
@@ -42,7 +42,7 @@ impl<'k> Key<'k> {
             .into_iter()
             .filter(|&other| other != method);
         let mut wrong: Vec<_> = others
-            .flat_map(|other| of_method(other, keys, token, Some(Cause::MethodConfusion)))
+            .flat_map(|other| of_method(other, keys, token, Some(MismatchCause::MethodConfusion)))
             .collect();
         if method.is_rsa() {
             return wrong;
@@ -56,7 +56,7 @@ impl<'k> Key<'k> {
             }
             for old in evidence.expired_secrets {
                 wrong.push(Self::shared(
-                    Some(Cause::OldSecret),
+                    Some(MismatchCause::OldSecret),
                     method,
                     &signing_key(old, token),
                 ));
@@ -65,7 +65,7 @@ impl<'k> Key<'k> {
         wrong
     }
 
-    fn shared(cause: Option<Cause>, method: SignatureMethod, key: &[u8]) -> Self {
+    fn shared(cause: Option<MismatchCause>, method: SignatureMethod, key: &[u8]) -> Self {
         let prover = if method == SignatureMethod::Plaintext {
             Prover::Plaintext(Zeroizing::new(key.to_vec()))
         } else {
@@ -121,9 +121,9 @@ impl<'k> Key<'k> {
 /// The keys of a method; none where it has no secret.
 fn of_method<'k>(
     method: SignatureMethod,
-    keys: &Keys<'k>,
+    keys: &VerificationKeys<'k>,
     token: Option<&[u8]>,
-    cause: Option<Cause>,
+    cause: Option<MismatchCause>,
 ) -> Vec<Key<'k>> {
     if method.is_rsa() {
         let rsa = |key: &&'k RsaPublicKey| Key {
@@ -140,7 +140,7 @@ fn of_method<'k>(
 }
 
 /// The token's secret, or the empty one where there is no token; `None` when it is not known.
-fn token_secret<'k>(keys: &Keys<'k>, signed: &SignedRequest<'_>) -> Option<&'k [u8]> {
+fn token_secret<'k>(keys: &VerificationKeys<'k>, signed: &SignedRequest<'_>) -> Option<&'k [u8]> {
     match (signed.token(), keys.token_secret) {
         (Some(_), secret) => secret,
         (None, _) => Some(b""),
@@ -151,26 +151,41 @@ fn token_secret<'k>(keys: &Keys<'k>, signed: &SignedRequest<'_>) -> Option<&'k [
 fn made_otherwise(
     consumer: &[u8],
     token: &[u8],
-) -> impl Iterator<Item = (Cause, Zeroizing<Vec<u8>>)> {
+) -> impl Iterator<Item = (MismatchCause, Zeroizing<Vec<u8>>)> {
     let encoded = |secret| encoded_secret(secret);
     let (plain_consumer, plain_token) = (encoded(consumer), encoded(token));
     let ways = [
         (
-            Cause::AmpersandMissing,
+            MismatchCause::AmpersandMissing,
             joined(&plain_consumer, b"", &plain_token),
         ),
-        (Cause::AmpersandMissing, joined(consumer, b"", token)),
-        (Cause::SecretMissing, joined(&plain_consumer, b"&", b"")),
-        (Cause::SecretMissing, joined(&plain_consumer, b"", b"")),
-        (Cause::SecretMissing, joined(b"", b"&", &plain_token)),
-        (Cause::SecretMissing, joined(&plain_token, b"", b"")),
-        (Cause::SecretsNotEncoded, joined(consumer, b"&", token)),
         (
-            Cause::SecretsNotEncoded,
+            MismatchCause::AmpersandMissing,
+            joined(consumer, b"", token),
+        ),
+        (
+            MismatchCause::SecretMissing,
+            joined(&plain_consumer, b"&", b""),
+        ),
+        (
+            MismatchCause::SecretMissing,
+            joined(&plain_consumer, b"", b""),
+        ),
+        (
+            MismatchCause::SecretMissing,
+            joined(b"", b"&", &plain_token),
+        ),
+        (MismatchCause::SecretMissing, joined(&plain_token, b"", b"")),
+        (
+            MismatchCause::SecretsNotEncoded,
+            joined(consumer, b"&", token),
+        ),
+        (
+            MismatchCause::SecretsNotEncoded,
             joined(&plain_consumer, b"&", token),
         ),
         (
-            Cause::SecretsNotEncoded,
+            MismatchCause::SecretsNotEncoded,
             joined(consumer, b"&", &plain_token),
         ),
     ];

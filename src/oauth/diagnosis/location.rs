@@ -5,13 +5,16 @@ use std::borrow::Cow;
 use super::super::Scheme;
 use super::super::variant::Port;
 use super::changes::{Change, Part};
-use super::{Cause, Evidence};
+use super::{MismatchCause, MismatchEvidence};
 
 /// Every change of scheme and authority that may explain the request.
-pub(super) fn changes<'e>(evidence: &Evidence<'e>, realm: Option<&[u8]>) -> Vec<Change<'e>> {
+pub(super) fn changes<'e>(
+    evidence: &MismatchEvidence<'e>,
+    realm: Option<&[u8]>,
+) -> Vec<Change<'e>> {
     let request = evidence.request;
     let scheme = request.scheme.other();
-    let other = Change::new(Cause::Scheme, Part::Scheme, move |variant| {
+    let other = Change::new(MismatchCause::Scheme, Part::Scheme, move |variant| {
         variant.scheme = scheme
     });
     // What came is what is signed, where something else was configured.
@@ -56,26 +59,26 @@ pub(super) fn changes<'e>(evidence: &Evidence<'e>, realm: Option<&[u8]>) -> Vec<
     changes.extend(
         authorities
             .into_iter()
-            .map(|(authority, port)| to(Cause::Port, authority, port)),
+            .map(|(authority, port)| to(MismatchCause::Port, authority, port)),
     );
     changes.extend(hosts(evidence, realm));
     if sent.iter().any(u8::is_ascii_uppercase) {
-        changes.push(to(Cause::HostCase, sent.to_vec(), Port::AsSent));
-        changes.push(to(Cause::HostCase, host.to_vec(), Port::AsSent));
+        changes.push(to(MismatchCause::HostCase, sent.to_vec(), Port::AsSent));
+        changes.push(to(MismatchCause::HostCase, host.to_vec(), Port::AsSent));
     }
     changes
 }
 
 /// Other hosts that something says the client called, with their ports and without.
-fn hosts<'e>(evidence: &Evidence<'e>, realm: Option<&[u8]>) -> Vec<Change<'e>> {
+fn hosts<'e>(evidence: &MismatchEvidence<'e>, realm: Option<&[u8]>) -> Vec<Change<'e>> {
     let own = split_port(evidence.request.authority);
     let mut changes = Vec::new();
     let mut offer = |authority: &[u8], remedy: Option<&'static str>| {
         let (host, _) = split_port(authority);
         let cause = if host.eq_ignore_ascii_case(own.0) {
-            Cause::Port
+            MismatchCause::Port
         } else {
-            Cause::Host
+            MismatchCause::Host
         };
         let ports = [evidence.forwarded.port.map(first), own.1];
         let with_ports = ports.into_iter().flatten().map(|port| joined(host, port));
@@ -102,7 +105,7 @@ fn hosts<'e>(evidence: &Evidence<'e>, realm: Option<&[u8]>) -> Vec<Change<'e>> {
     changes
 }
 
-fn to<'e>(cause: Cause, authority: Vec<u8>, port: Port) -> Change<'e> {
+fn to<'e>(cause: MismatchCause, authority: Vec<u8>, port: Port) -> Change<'e> {
     Change::new(cause, Part::Authority, move |variant| {
         variant.authority = Cow::Owned(authority.clone());
         variant.port = port;

@@ -6,7 +6,7 @@
 //! order, and the first that matches is named:
 //!
 //! 1. the signature, written otherwise;
-//! 2. one [`Cause`] that changes the base string, in the order of [`Cause::ALL`];
+//! 2. one [`MismatchCause`] that changes the base string, in the order of [`MismatchCause::ALL`];
 //! 3. one that changes the key or the method;
 //! 4. one byte of the path, written otherwise;
 //! 5. two causes of 2, of different parts of the base string;
@@ -16,7 +16,7 @@
 //!
 //! # Security
 //! This is for explaining only, and never turns a refusal into anything else. Whom it may be told is left to the caller
-//! ([`Cause::depends_on_secret`]), and so is how often it may be asked.
+//! ([`MismatchCause::depends_on_secret`]), and so is how often it may be asked.
 
 mod body_hash;
 mod cause;
@@ -29,13 +29,13 @@ mod remedy;
 mod search;
 mod written;
 
-pub use cause::Cause;
+pub use cause::MismatchCause;
 
 use super::variant::Variant;
 use super::wire::Wire;
 use super::{
-    BodyHashRule, Compat, KeySchedule, Keys, Limits, Rejection, RejectionKind, Request, Scheme,
-    SignedRequest,
+    BodyHashRule, CompatSet, KeySchedule, ParseLimits, Rejection, RejectionKind, Request, Scheme,
+    SignedRequest, VerificationKeys,
 };
 use marked::Marked;
 use remedy::Remedy;
@@ -46,30 +46,30 @@ pub const BUDGET: u32 = 3000;
 
 /// What is known of a request whose signature does not match.
 #[derive(Clone, Copy)]
-pub struct Evidence<'e> {
+pub struct MismatchEvidence<'e> {
     /// The request as it was verified.
     pub request: &'e Request<'e>,
     /// The bounds under which it was parsed.
-    pub limits: &'e Limits,
+    pub limits: &'e ParseLimits,
     /// The consumer's compat profiles.
-    pub compat: Compat,
+    pub compat: CompatSet,
     /// What it was held against.
-    pub keys: Keys<'e>,
+    pub keys: VerificationKeys<'e>,
     /// Secrets of the consumer that are not valid any more.
     pub expired_secrets: &'e [&'e [u8]],
     /// What proxies say of the request that the client sent.
-    pub forwarded: Forwarded<'e>,
+    pub forwarded: ForwardedHeaders<'e>,
     /// How the request came, where what was configured stands in [`Self::request`] instead.
-    pub received: Option<Received<'e>>,
+    pub received: Option<ReceivedOrigin<'e>>,
     /// What says what clients sign.
-    pub setting: Setting,
+    pub setting: OriginSetting,
     /// Whether values that are not named `oauth_*` are shown, and not masked: for whoever has the request anyway.
     pub reveal: bool,
 }
 
 /// What proxies say of the request that the client sent; none of it is trusted, since it only explains.
 #[derive(Clone, Copy, Default)]
-pub struct Forwarded<'e> {
+pub struct ForwardedHeaders<'e> {
     /// `X-Forwarded-Host`.
     pub host: Option<&'e [u8]>,
     /// `X-Forwarded-Proto`.
@@ -84,7 +84,7 @@ pub struct Forwarded<'e> {
 
 /// What an operator sets where clients sign another scheme, host, port or path than what arrives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Setting {
+pub enum OriginSetting {
     /// `origin` of the route.
     #[default]
     Origin,
@@ -94,7 +94,7 @@ pub enum Setting {
 
 /// Scheme and authority with which a request came.
 #[derive(Clone, Copy)]
-pub struct Received<'e> {
+pub struct ReceivedOrigin<'e> {
     /// The scheme.
     pub scheme: Scheme,
     /// The `Host` header or `:authority`.
@@ -105,7 +105,7 @@ pub struct Received<'e> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnosis {
     /// One cause, or two that come together.
-    pub causes: Vec<Cause>,
+    pub causes: Vec<MismatchCause>,
     /// The base string that the request has; values that are not named `oauth_*` are `***`.
     pub base_string: String,
     /// The base string that the client signed, masked in the same way.
@@ -137,7 +137,7 @@ impl Diagnosis {
 /// counts as one of `budget` where the base string is of the usual length, a verification by RSA with 2048 bits as five.
 ///
 /// `None` when no known cause explains it, when the request can not be parsed, and when it is verified after all.
-pub fn diagnose(evidence: &Evidence<'_>, budget: u32) -> Option<Diagnosis> {
+pub fn diagnose(evidence: &MismatchEvidence<'_>, budget: u32) -> Option<Diagnosis> {
     let signed = evidence.request.parse(evidence.limits).ok().flatten()?;
     let wire = Wire::of(evidence.request)?;
     let schedule = KeySchedule::default();
@@ -154,11 +154,21 @@ pub fn diagnose(evidence: &Evidence<'_>, budget: u32) -> Option<Diagnosis> {
         );
     let rejection = verdict.err()?;
     if rejection == Rejection::VersionUnsupported {
-        return Some(of_the_same(Cause::VersionText, "", evidence, &signed));
+        return Some(of_the_same(
+            MismatchCause::VersionText,
+            "",
+            evidence,
+            &signed,
+        ));
     }
     if rejection == Rejection::BodyHashMismatch {
         let hashed = body_hash::hashed(evidence.request, &signed, budget)?;
-        return Some(of_the_same(Cause::BodyHash, &hashed, evidence, &signed));
+        return Some(of_the_same(
+            MismatchCause::BodyHash,
+            &hashed,
+            evidence,
+            &signed,
+        ));
     }
     if rejection.kind() != RejectionKind::NotProven {
         return None;
@@ -169,9 +179,9 @@ pub fn diagnose(evidence: &Evidence<'_>, budget: u32) -> Option<Diagnosis> {
 
 /// A diagnosis of a request whose base string is what the client signed.
 fn of_the_same(
-    cause: Cause,
+    cause: MismatchCause,
     hashed: &str,
-    evidence: &Evidence<'_>,
+    evidence: &MismatchEvidence<'_>,
     signed: &SignedRequest<'_>,
 ) -> Diagnosis {
     let base_string = if evidence.reveal {
@@ -200,7 +210,7 @@ impl search::Found<'_> {
     /// Puts it into words.
     fn explain(
         &self,
-        evidence: &Evidence<'_>,
+        evidence: &MismatchEvidence<'_>,
         signed: &SignedRequest<'_>,
         wire: &Wire<'_>,
     ) -> Diagnosis {

@@ -7,10 +7,10 @@ use super::super::encode::{decode, is_unreserved};
 use super::super::uri::{root_or, split_target};
 use super::super::variant::Variant;
 use super::changes::{Change, Part};
-use super::{Cause, Evidence};
+use super::{MismatchCause, MismatchEvidence};
 
 /// Every change of the path that may explain the request.
-pub(super) fn changes<'e>(evidence: &Evidence<'e>) -> Vec<Change<'e>> {
+pub(super) fn changes<'e>(evidence: &MismatchEvidence<'e>) -> Vec<Change<'e>> {
     let whole = Variant::rfc(evidence.request).path.into_owned();
     let mut changes = prefixes(evidence, &whole);
     changes.extend(normalized(&whole));
@@ -19,50 +19,55 @@ pub(super) fn changes<'e>(evidence: &Evidence<'e>) -> Vec<Change<'e>> {
         .strip_suffix(b"/")
         .map_or_else(|| [&whole, &b"/"[..]].concat(), <[u8]>::to_vec);
     if toggled.is_empty() {
-        changes.push(to(Cause::RootSlash, Vec::new()));
+        changes.push(to(MismatchCause::RootSlash, Vec::new()));
     } else {
-        changes.push(to(Cause::TrailingSlash, toggled));
+        changes.push(to(MismatchCause::TrailingSlash, toggled));
     }
-    changes.push(to(Cause::PathEncodedTwice, replaced(&whole, b"%", b"%25")));
     changes.push(to(
-        Cause::PathDecoded,
+        MismatchCause::PathEncodedTwice,
+        replaced(&whole, b"%", b"%25"),
+    ));
+    changes.push(to(
+        MismatchCause::PathDecoded,
         decode(&Cow::Borrowed(&*whole)).into_owned(),
     ));
     changes.extend(one_of_many(&whole));
-    changes.extend(
-        COMMON_PREFIXES
-            .map(|prefix| to(Cause::PathPrefixStripped, [prefix, &whole].concat()).among_many()),
-    );
+    changes.extend(COMMON_PREFIXES.map(|prefix| {
+        to(MismatchCause::PathPrefixStripped, [prefix, &whole].concat()).among_many()
+    }));
     changes
 }
 
 /// What was signed in front of the path, or was not.
-fn prefixes<'e>(evidence: &Evidence<'e>, whole: &[u8]) -> Vec<Change<'e>> {
+fn prefixes<'e>(evidence: &MismatchEvidence<'e>, whole: &[u8]) -> Vec<Change<'e>> {
     let mut changes = Vec::new();
     if let Some(original) = evidence.forwarded.original_path {
         let original = root_or(split_target(original).0);
         let cause = if original.ends_with(whole) {
-            Cause::PathPrefixStripped
+            MismatchCause::PathPrefixStripped
         } else if whole.ends_with(original) {
-            Cause::PathPrefixAdded
+            MismatchCause::PathPrefixAdded
         } else {
-            Cause::PathRewritten
+            MismatchCause::PathRewritten
         };
         changes.push(to(cause, original.to_vec()));
     }
     if let Some(prefix) = evidence.forwarded.prefix {
         let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
-        changes.push(to(Cause::PathPrefixStripped, [prefix, whole].concat()));
+        changes.push(to(
+            MismatchCause::PathPrefixStripped,
+            [prefix, whole].concat(),
+        ));
     }
     let own = root_or(split_target(evidence.request.target).0);
-    changes.push(to(Cause::PathPrefixAdded, own.to_vec()));
+    changes.push(to(MismatchCause::PathPrefixAdded, own.to_vec()));
     let segments = whole
         .iter()
         .enumerate()
         .skip(1)
         .filter(|&(_, &byte)| byte == b'/');
     for (at, _) in segments.take(MOST_PREFIX_SEGMENTS) {
-        changes.push(to(Cause::PathPrefixAdded, whole[at..].to_vec()));
+        changes.push(to(MismatchCause::PathPrefixAdded, whole[at..].to_vec()));
     }
     changes
 }
@@ -73,19 +78,19 @@ fn normalized<'e>(whole: &[u8]) -> impl Iterator<Item = Change<'e>> {
     let resolved = without_dot_segments(whole);
     let all = without_dot_segments(&merged(&plain));
     let ways = [
-        (Cause::PathEscapes, plain),
+        (MismatchCause::PathEscapes, plain),
         (
-            Cause::PathEscapes,
+            MismatchCause::PathEscapes,
             escapes_in(whole, u8::to_ascii_uppercase),
         ),
         (
-            Cause::PathEscapes,
+            MismatchCause::PathEscapes,
             escapes_in(whole, u8::to_ascii_lowercase),
         ),
-        (Cause::PathSlashes, merged(whole)),
-        (Cause::PathDotSegments, merged(&resolved)),
-        (Cause::PathDotSegments, resolved),
-        (Cause::PathDotSegments, all),
+        (MismatchCause::PathSlashes, merged(whole)),
+        (MismatchCause::PathDotSegments, merged(&resolved)),
+        (MismatchCause::PathDotSegments, resolved),
+        (MismatchCause::PathDotSegments, all),
     ];
     ways.into_iter()
         .map(|(cause, path)| to(cause, path).with_remedy(NORMALIZED_BY_THE_CLIENT))
@@ -102,11 +107,11 @@ fn undone<'e>(whole: &[u8]) -> Vec<Change<'e>> {
         ("_", "%5F"),
     ] {
         changes.push(to(
-            Cause::PathEscapes,
+            MismatchCause::PathEscapes,
             replaced(whole, plain.as_bytes(), escaped.as_bytes()),
         ));
     }
-    changes.push(to(Cause::PathSlashes, replaced(whole, b"/", b"//")));
+    changes.push(to(MismatchCause::PathSlashes, replaced(whole, b"/", b"//")));
     changes
 }
 
@@ -121,18 +126,18 @@ fn one_of_many<'e>(whole: &[u8]) -> impl Iterator<Item = Change<'e>> {
         let with = |instead: &[u8]| [&whole[..at], instead, &whole[at + 1..]].concat();
         match byte {
             b'/' => vec![
-                (Cause::PathSlashes, with(b"//")),
-                (Cause::PathDotSegments, with(b"/./")),
-                (Cause::PathEscapes, with(b"%2F")),
-                (Cause::PathEscapes, with(b"%2f")),
-                (Cause::PathEscapes, with(b"%5C")),
+                (MismatchCause::PathSlashes, with(b"//")),
+                (MismatchCause::PathDotSegments, with(b"/./")),
+                (MismatchCause::PathEscapes, with(b"%2F")),
+                (MismatchCause::PathEscapes, with(b"%2f")),
+                (MismatchCause::PathEscapes, with(b"%5C")),
             ],
             _ if is_unreserved(byte) && !is_in_escape(whole, at) => {
                 let upper = format!("%{byte:02X}");
                 let lower = format!("%{byte:02x}");
                 let differ = lower != upper;
-                let lower = differ.then(|| (Cause::PathEscapes, with(lower.as_bytes())));
-                std::iter::once((Cause::PathEscapes, with(upper.as_bytes())))
+                let lower = differ.then(|| (MismatchCause::PathEscapes, with(lower.as_bytes())));
+                std::iter::once((MismatchCause::PathEscapes, with(upper.as_bytes())))
                     .chain(lower)
                     .collect()
             }
@@ -144,7 +149,7 @@ fn one_of_many<'e>(whole: &[u8]) -> impl Iterator<Item = Change<'e>> {
         .map(|(cause, path)| to(cause, path).among_many())
 }
 
-fn to<'e>(cause: Cause, path: Vec<u8>) -> Change<'e> {
+fn to<'e>(cause: MismatchCause, path: Vec<u8>) -> Change<'e> {
     Change::new(cause, Part::Path, move |variant| {
         variant.path = Cow::Owned(path.clone())
     })

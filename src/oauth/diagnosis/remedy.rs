@@ -3,12 +3,12 @@
 use super::super::uri::{root_or, split_target};
 use super::super::variant::{Port, Variant};
 use super::super::{Scheme, SignatureMethod};
-use super::{Cause, Evidence, Setting};
+use super::{MismatchCause, MismatchEvidence, OriginSetting};
 
 /// What the words depend on, beside the causes.
 pub(super) struct Remedy<'r> {
     /// What is known of the request.
-    pub(super) evidence: &'r Evidence<'r>,
+    pub(super) evidence: &'r MismatchEvidence<'r>,
     /// How the client made the base string.
     pub(super) client: &'r Variant<'r>,
     /// The signature method that it names.
@@ -19,7 +19,7 @@ pub(super) struct Remedy<'r> {
 
 impl Remedy<'_> {
     /// What to do about these causes; `special` is said instead of what the first of them says.
-    pub(super) fn of(&self, causes: &[Cause], special: Option<&'static str>) -> String {
+    pub(super) fn of(&self, causes: &[MismatchCause], special: Option<&'static str>) -> String {
         let Self {
             evidence,
             client,
@@ -69,8 +69,13 @@ impl Remedy<'_> {
 }
 
 /// The texts, before what stands in braces.
-fn words(causes: &[Cause], special: Option<&'static str>) -> String {
-    let is_origin = |cause: &Cause| matches!(cause, Cause::Scheme | Cause::Port | Cause::Host);
+fn words(causes: &[MismatchCause], special: Option<&'static str>) -> String {
+    let is_origin = |cause: &MismatchCause| {
+        matches!(
+            cause,
+            MismatchCause::Scheme | MismatchCause::Port | MismatchCause::Host
+        )
+    };
     if causes.len() > 1 && causes.iter().all(is_origin) {
         // One setting is for all of them.
         return special.unwrap_or(ORIGIN).to_owned();
@@ -85,7 +90,7 @@ fn words(causes: &[Cause], special: Option<&'static str>) -> String {
 
 const ORIGIN: &str = "the client signs `{origin}`, and a proxy in front changed that: set `{setting} = \"{origin}\"`";
 
-impl Setting {
+impl OriginSetting {
     const fn name(self) -> &'static str {
         match self {
             Self::Origin => "origin",

@@ -10,11 +10,11 @@ use super::super::wire::Wire;
 use super::changes::{Change, changes};
 use super::keys::Key;
 use super::written::{Reading, readings};
-use super::{Cause, Evidence};
+use super::{MismatchCause, MismatchEvidence};
 
 /// What a signature turned out to sign.
 pub(super) struct Found<'e> {
-    pub(super) causes: Vec<Cause>,
+    pub(super) causes: Vec<MismatchCause>,
     /// What to do, where that depends on more than the causes.
     pub(super) remedy: Option<&'static str>,
     /// How the base string was made that it was held against.
@@ -63,7 +63,7 @@ enum Keyring {
 impl<'e, 's> Search<'e, 's> {
     /// Prepares one.
     pub(super) fn new(
-        evidence: &Evidence<'e>,
+        evidence: &MismatchEvidence<'e>,
         signed: &SignedRequest<'e>,
         wire: &'s Wire<'e>,
         budget: u32,
@@ -226,7 +226,7 @@ impl<'e, 's> Search<'e, 's> {
     fn found(
         &self,
         candidate: &Candidate<'e>,
-        of_key: Option<Cause>,
+        of_key: Option<MismatchCause>,
         reading: &Reading,
     ) -> Option<Found<'e>> {
         let mut causes: Vec<_> = candidate
@@ -235,7 +235,7 @@ impl<'e, 's> Search<'e, 's> {
             .map(|&change| self.changes[change].cause)
             .collect();
         causes.extend(of_key);
-        causes.extend((!reading.is_strict).then_some(Cause::SignatureEncoding));
+        causes.extend((!reading.is_strict).then_some(MismatchCause::SignatureEncoding));
         causes.dedup();
         let remedy = candidate
             .changes

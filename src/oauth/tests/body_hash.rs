@@ -20,7 +20,7 @@ fn signed(
     body: &str,
     body_hash: bool,
 ) -> Wire {
-    let draft = Draft {
+    let draft = RequestDraft {
         method: b"PUT",
         content_type: content_type.map(str::as_bytes),
         body: body.as_bytes(),

@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use super::super::hmac_key::HmacKey;
 use super::super::signature::signing_key;
 use super::super::variant::Variant;
-use super::super::wire::Wire as Parameters;
+use super::super::wire::Wire as ParameterSet;
 use super::*;
-use crate::oauth::{Compat, CompatProfile, SignatureMethod};
+use crate::oauth::{CompatProfile, CompatSet, SignatureMethod};
 
 type Deviation = (CompatProfile, fn() -> Wire, &'static str);
 
@@ -71,7 +71,7 @@ fn each_profile_and_no_other_proves_what_its_clients_sign() {
     for (needed, wire, base_string) in DEVIATIONS {
         let wire = signed(wire(), base_string);
         for profile in CompatProfile::ALL {
-            let verdict = verify(&wire, Compat::only(profile), BodyHashRule::Accept);
+            let verdict = verify(&wire, CompatSet::only(profile), BodyHashRule::Accept);
             let refused = if needed == CompatProfile::VersionLenient {
                 Rejection::VersionUnsupported
             } else {
@@ -85,7 +85,7 @@ fn each_profile_and_no_other_proves_what_its_clients_sign() {
             assert_eq!(verdict, expected, "{needed} under {profile}: {base_string}");
         }
         assert!(
-            verify(&wire, Compat::NONE, BodyHashRule::Accept).is_err(),
+            verify(&wire, CompatSet::NONE, BodyHashRule::Accept).is_err(),
             "{needed}"
         );
     }
@@ -93,11 +93,11 @@ fn each_profile_and_no_other_proves_what_its_clients_sign() {
 
 #[test]
 fn a_profile_never_takes_away_what_rfc_5849_proves() {
-    let all: Compat = CompatProfile::ALL.into_iter().collect();
+    let all: CompatSet = CompatProfile::ALL.into_iter().collect();
     for (_, wire, _) in DEVIATIONS {
         let wire = wire();
         let base_string = wire.with_request(|request| {
-            let parameters = Parameters::of(&request).unwrap();
+            let parameters = ParameterSet::of(&request).unwrap();
             String::from_utf8(
                 Variant::rfc(&request)
                     .base_string(&parameters)
@@ -122,9 +122,9 @@ fn versions_that_clients_are_known_to_send_are_refused_once_they_are_proven() {
             versioned(version),
             &format!("GET&https%3A%2F%2Fapi.example.com%2F&{{version={version}}}"),
         );
-        let lenient = Compat::only(CompatProfile::VersionLenient);
+        let lenient = CompatSet::only(CompatProfile::VersionLenient);
         assert_eq!(
-            verify(&wire, Compat::NONE, BodyHashRule::Accept),
+            verify(&wire, CompatSet::NONE, BodyHashRule::Accept),
             Err(Rejection::VersionUnsupported),
             "{version}"
         );
@@ -140,14 +140,14 @@ fn versions_that_clients_are_known_to_send_are_refused_once_they_are_proven() {
 fn a_version_that_is_not_proven_is_a_wrong_signature() {
     let wire = versioned("1.0A");
     assert_eq!(
-        verify(&wire, Compat::NONE, BodyHashRule::Accept),
+        verify(&wire, CompatSet::NONE, BodyHashRule::Accept),
         Err(Rejection::SignatureMismatch)
     );
 }
 
 #[test]
 fn a_form_that_is_not_signed_has_to_match_its_hash_whatever_the_route_demands() {
-    let compat = Compat::only(CompatProfile::BodyUnsignedForm);
+    let compat = CompatSet::only(CompatProfile::BodyUnsignedForm);
     let base_string = "POST&https%3A%2F%2Fapi.example.com%2F&{hash}";
     for rule in [
         BodyHashRule::Off,
@@ -175,7 +175,7 @@ fn a_form_that_is_not_signed_has_to_match_its_hash_whatever_the_route_demands() 
 #[test]
 fn protocol_parameters_are_signed_wherever_they_stand() {
     let nothing = "POST&https%3A%2F%2Fapi.example.com%2F&";
-    let all: Compat = CompatProfile::ALL.into_iter().collect();
+    let all: CompatSet = CompatProfile::ALL.into_iter().collect();
     let mut in_query = Wire::get(&format!("/?{PARAMETERS}"));
     in_query.method = b"POST".into();
     let in_query = replacing_signature(in_query, nothing);
@@ -201,7 +201,7 @@ fn a_nonce_is_signed_as_it_is_read_wherever_it_is_sent() {
         (CompatProfile::PlusLiteral, "ab%2Bcd", "%252B"),
         (CompatProfile::RawValues, "ab+cd", "%2B"),
     ] {
-        let (compat, base_string) = (Compat::only(profile), format!("{start}{signed}{end}"));
+        let (compat, base_string) = (CompatSet::only(profile), format!("{start}{signed}{end}"));
         let parameters =
             |nonce| PARAMETERS.replace("oauth_nonce=n", &format!("oauth_nonce={nonce}"));
         let in_header = with_signature(
@@ -227,7 +227,7 @@ fn a_nonce_is_signed_as_it_is_read_wherever_it_is_sent() {
 
 #[test]
 fn the_hash_of_a_form_counts_whatever_type_it_is_said_to_be() {
-    let compat = Compat::only(CompatProfile::BodyUnsignedForm);
+    let compat = CompatSet::only(CompatProfile::BodyUnsignedForm);
     let mut wire = signed(
         hashed_form(),
         "POST&https%3A%2F%2Fapi.example.com%2F&{hash}",
@@ -255,7 +255,7 @@ fn the_hash_of_a_form_counts_whatever_type_it_is_said_to_be() {
 fn raw_values_that_could_be_split_otherwise_are_not_proven() {
     // Both have the same names and values once they are joined: only one was signed.
     let text = "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%26b%3D2%26{}";
-    let compat = Compat::only(CompatProfile::RawValues);
+    let compat = CompatSet::only(CompatProfile::RawValues);
     assert_eq!(
         verify(
             &signed(get("/?a=1&b=2"), text),
@@ -333,7 +333,7 @@ fn a_profile_leaves_open_what_its_page_says() {
         for wire in [sent(), other()] {
             let wire = signed(wire, base_string);
             assert_eq!(
-                verify(&wire, Compat::only(profile), BodyHashRule::Accept),
+                verify(&wire, CompatSet::only(profile), BodyHashRule::Accept),
                 Ok(()),
                 "{profile}: {wire:?}"
             );
@@ -367,7 +367,7 @@ proptest! {
             None => changed.scheme = changed.scheme.other(),
         }
         let may_pass = means_the_same(&sent, &changed) || leaves_open(profile, &sent, &changed);
-        let refused = verify(&changed, Compat::only(profile), BodyHashRule::Accept).is_err();
+        let refused = verify(&changed, CompatSet::only(profile), BodyHashRule::Accept).is_err();
         prop_assert!(may_pass || refused, "{profile}: {changed:?}");
     }
 }
@@ -412,7 +412,7 @@ fn edit() -> impl Strategy<Value = Edit> {
 fn means_the_same(one: &Wire, other: &Wire) -> bool {
     let of = |wire: &Wire| {
         wire.with_request(|request| {
-            let signed = request.parse(&Limits::default()).ok().flatten()?;
+            let signed = request.parse(&ParseLimits::default()).ok().flatten()?;
             Some((
                 signed.base_string(),
                 signed.signature().to_vec(),
@@ -477,8 +477,8 @@ proptest! {
             wire = wire.body(FORM, &body);
         }
         wire.with_request(|request| {
-            if let Ok(Some(signed)) = request.parse(&Limits::default()) {
-                let parameters = Parameters::of(&request).unwrap();
+            if let Ok(Some(signed)) = request.parse(&ParseLimits::default()) {
+                let parameters = ParameterSet::of(&request).unwrap();
                 let made = Variant::rfc(&request);
                 assert_eq!(made.base_string(&parameters).unwrap().to_vec(), signed.base_string());
             }
@@ -567,11 +567,11 @@ fn mac(base_string: &str) -> String {
         .sign(base_string.as_bytes(), |mac| STANDARD.encode(mac))
 }
 
-fn verify(wire: &Wire, compat: Compat, rule: BodyHashRule) -> Result<(), Rejection> {
+fn verify(wire: &Wire, compat: CompatSet, rule: BodyHashRule) -> Result<(), Rejection> {
     wire.with_request(|request| {
         // What has no signature any more is not let through either.
         let signed = request
-            .parse(&Limits::default())?
+            .parse(&ParseLimits::default())?
             .ok_or(Rejection::SignatureMismatch)?;
         let keys = secrets(&[CONSUMER_SECRET], None);
         signed

@@ -5,9 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::oauth::diagnosis::{
-    BUDGET, Cause, Diagnosis, Evidence, Forwarded, Received, Setting, diagnose,
+    BUDGET, Diagnosis, ForwardedHeaders, MismatchCause, MismatchEvidence, OriginSetting,
+    ReceivedOrigin, diagnose,
 };
-use crate::oauth::{Compat, CompatProfile, SignatureMethod, Signer, SigningKey};
+use crate::oauth::{CompatProfile, CompatSet, SignatureMethod, Signer, SigningKey};
 
 const TOKEN_SECRET: &[u8] = b"pfkkdhi9sl3r4s00";
 const OLD_SECRET: &[u8] = b"0ld+s3cret/with=reserved";
@@ -17,7 +18,7 @@ fn one_cause_is_named_with_both_base_strings_and_where_they_part() {
     let mut wire = signed(&get("/photos?size=original&q=a"));
     wire.scheme = Scheme::Http;
     let found = explained(&wire, &Given::default()).unwrap();
-    assert_eq!(found.causes, [Cause::Scheme]);
+    assert_eq!(found.causes, [MismatchCause::Scheme]);
     assert!(
         found
             .base_string
@@ -43,7 +44,10 @@ fn two_causes_of_different_parts_are_named_together() {
     let mut wire = signed(&get("/photos?size=original"));
     (wire.scheme, wire.path_prefix) = (Scheme::Http, b"/v1".into());
     let found = explained(&wire, &Given::default()).unwrap();
-    assert_eq!(found.causes, [Cause::Scheme, Cause::PathPrefixAdded]);
+    assert_eq!(
+        found.causes,
+        [MismatchCause::Scheme, MismatchCause::PathPrefixAdded]
+    );
     let (scheme, prefix) = found.remedy.split_once("; and ").unwrap();
     assert!(
         scheme.contains("`https://`") && prefix.contains("`/photos`"),
@@ -60,7 +64,7 @@ fn what_an_application_sends_is_masked_and_its_difference_is_where_the_mask_begi
     let mut wire = signed(&literal);
     wire.target = draft.target.into();
     let found = explained(&wire, &Given::default()).unwrap();
-    assert_eq!(found.causes, [Cause::PlusLiteral]);
+    assert_eq!(found.causes, [MismatchCause::PlusLiteral]);
     assert_eq!(found.base_string, found.client_base_string);
     assert!(
         !format!("{found:?}").contains("hunter2") && !format!("{found:?}").contains("more"),
@@ -104,7 +108,7 @@ fn a_body_that_is_no_form_is_masked_even_where_it_would_be_a_name() {
         &text.replace("{}", &format!("{parameters}{}", encoded_parameters())),
     );
     let found = explained(&wire, &Given::default()).unwrap();
-    assert_eq!(found.causes, [Cause::BodyIncluded]);
+    assert_eq!(found.causes, [MismatchCause::BodyIncluded]);
     assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
 }
 
@@ -114,16 +118,19 @@ fn a_consumers_profiles_are_taken_for_granted() {
     let mut wire = signed(&literal);
     (wire.target, wire.scheme) = (b"/?q=a+b".into(), Scheme::Http);
     let both = explained(&wire, &Given::default()).unwrap();
-    assert_eq!(both.causes, [Cause::Scheme, Cause::PlusLiteral]);
+    assert_eq!(
+        both.causes,
+        [MismatchCause::Scheme, MismatchCause::PlusLiteral]
+    );
     let profiled = explained(
         &wire,
         &Given {
-            compat: Compat::only(CompatProfile::PlusLiteral),
+            compat: CompatSet::only(CompatProfile::PlusLiteral),
             ..Given::default()
         },
     )
     .unwrap();
-    assert_eq!(profiled.causes, [Cause::Scheme]);
+    assert_eq!(profiled.causes, [MismatchCause::Scheme]);
     assert_eq!(profiled.first_difference, Some("GET&http".len()));
 }
 
@@ -139,22 +146,22 @@ fn what_is_verified_or_can_not_be_parsed_has_no_cause() {
 
 #[test]
 fn a_cause_that_depends_on_a_secret_says_so() {
-    let secret: Vec<_> = Cause::ALL
+    let secret: Vec<_> = MismatchCause::ALL
         .into_iter()
         .filter(|cause| cause.depends_on_secret())
         .collect();
     assert_eq!(
         secret,
         [
-            Cause::AmpersandMissing,
-            Cause::SecretMissing,
-            Cause::SecretsNotEncoded,
-            Cause::OldSecret
+            MismatchCause::AmpersandMissing,
+            MismatchCause::SecretMissing,
+            MismatchCause::SecretsNotEncoded,
+            MismatchCause::OldSecret
         ]
     );
     let wire = signed_with(&get("/"), SignatureMethod::HmacSha256, OLD_SECRET);
     let found = explained(&wire, &Given::default()).unwrap();
-    assert_eq!(found.causes, [Cause::OldSecret]);
+    assert_eq!(found.causes, [MismatchCause::OldSecret]);
     assert_eq!(
         (found.first_difference, found.base_string),
         (None, found.client_base_string)
@@ -189,7 +196,7 @@ fn a_base_string_that_is_long_counts_as_several() {
 fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
     let mut wire = signed(&get("/photos"));
     (wire.scheme, wire.authority) = (Scheme::Http, b"wrong.example.com".into());
-    let received = Received {
+    let received = ReceivedOrigin {
         scheme: Scheme::Https,
         authority: b"api.example.com",
     };
@@ -201,16 +208,16 @@ fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
         },
     )
     .unwrap();
-    assert_eq!(found.causes, [Cause::Scheme, Cause::Host]);
+    assert_eq!(found.causes, [MismatchCause::Scheme, MismatchCause::Host]);
     assert_eq!(
         found.remedy.matches("`origin` says otherwise").count(),
         1,
         "{}",
         found.remedy
     );
-    let host = Forwarded {
+    let host = ForwardedHeaders {
         host: Some(b"api.example.com, inner"),
-        ..Forwarded::default()
+        ..ForwardedHeaders::default()
     };
     wire.scheme = Scheme::Https;
     let found = explained(
@@ -221,7 +228,7 @@ fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
         },
     )
     .unwrap();
-    assert_eq!(found.causes, [Cause::Host]);
+    assert_eq!(found.causes, [MismatchCause::Host]);
     assert!(
         found
             .remedy
@@ -248,10 +255,10 @@ fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
 fn what_is_to_be_set_is_named_once_and_whole() {
     let mut wire = signed(&get("/photos"));
     (wire.scheme, wire.authority) = (Scheme::Http, b"inner.example.com".into());
-    let forwarded = Forwarded {
+    let forwarded = ForwardedHeaders {
         host: Some(b"api.example.com"),
         prefix: Some(b"/api"),
-        ..Forwarded::default()
+        ..ForwardedHeaders::default()
     };
     let found = explained(
         &wire,
@@ -261,14 +268,14 @@ fn what_is_to_be_set_is_named_once_and_whole() {
         },
     )
     .unwrap();
-    assert_eq!(found.causes, [Cause::Scheme, Cause::Host]);
+    assert_eq!(found.causes, [MismatchCause::Scheme, MismatchCause::Host]);
     let remedy = "the client signs `https://api.example.com`, and a proxy in front changed that: set `origin = \
                   \"https://api.example.com\"`";
     assert_eq!(found.remedy, remedy);
 
     let mut wire = signed(&get("/api/v1/photos"));
     (wire.path_prefix, wire.target) = (b"/v1".into(), b"/photos".into());
-    let setting = Setting::PublicUrl;
+    let setting = OriginSetting::PublicUrl;
     let found = explained(
         &wire,
         &Given {
@@ -278,7 +285,7 @@ fn what_is_to_be_set_is_named_once_and_whole() {
         },
     )
     .unwrap();
-    assert_eq!(found.causes, [Cause::PathPrefixStripped]);
+    assert_eq!(found.causes, [MismatchCause::PathPrefixStripped]);
     assert!(
         found
             .remedy
@@ -322,7 +329,7 @@ proptest! {
     fn no_input_panics(target in "/[ -~]{0,30}", host in "[ -~]{1,12}", body in "[ -~]{0,30}", forwarded in "[ -~]{0,20}") {
         let wire = Wire { authority: host.into(), ..Wire::get(&target).in_header() }.body("text/plain", &body);
         let text = Some(forwarded.as_bytes());
-        let said = Forwarded { host: text, proto: text, port: text, prefix: text, original_path: text };
+        let said = ForwardedHeaders { host: text, proto: text, port: text, prefix: text, original_path: text };
         let found = explained(&wire, &Given { forwarded: said, ..Given::default() });
         prop_assert_eq!(found, None);
     }
@@ -335,22 +342,22 @@ const METHODS: [SignatureMethod; 4] = [
     SignatureMethod::Plaintext,
 ];
 
-fn get(target: &str) -> Draft<'_> {
+fn get(target: &str) -> RequestDraft<'_> {
     draft_of(b"GET", target.as_bytes())
 }
 
-fn draft_of<'a>(method: &'a [u8], target: &'a [u8]) -> Draft<'a> {
-    Draft {
+fn draft_of<'a>(method: &'a [u8], target: &'a [u8]) -> RequestDraft<'a> {
+    RequestDraft {
         method,
         ..draft(target)
     }
 }
 
-fn signed(draft: &Draft<'_>) -> Wire {
+fn signed(draft: &RequestDraft<'_>) -> Wire {
     signed_with(draft, SignatureMethod::HmacSha256, CONSUMER_SECRET)
 }
 
-fn signed_with(draft: &Draft<'_>, method: SignatureMethod, consumer: &[u8]) -> Wire {
+fn signed_with(draft: &RequestDraft<'_>, method: SignatureMethod, consumer: &[u8]) -> Wire {
     let key = SigningKey::Secrets {
         consumer,
         token: TOKEN_SECRET,
@@ -385,10 +392,10 @@ fn with_mac(mut wire: Wire, base_string: &str) -> Wire {
 /// What is known beside the request and the keys.
 #[derive(Default)]
 struct Given<'g> {
-    compat: Compat,
-    forwarded: Forwarded<'g>,
-    received: Option<Received<'g>>,
-    setting: Setting,
+    compat: CompatSet,
+    forwarded: ForwardedHeaders<'g>,
+    received: Option<ReceivedOrigin<'g>>,
+    setting: OriginSetting,
     reveal: bool,
 }
 
@@ -404,9 +411,9 @@ fn diagnose_with(request: Request<'_>, given: &Given<'_>, budget: u32) -> Option
         setting,
         reveal,
     } = *given;
-    let evidence = Evidence {
+    let evidence = MismatchEvidence {
         request: &request,
-        limits: &Limits::default(),
+        limits: &ParseLimits::default(),
         compat,
         keys: secrets(&[CONSUMER_SECRET], Some(TOKEN_SECRET)),
         expired_secrets: &[OLD_SECRET],

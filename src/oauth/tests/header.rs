@@ -151,7 +151,7 @@ fn a_bad_escape_is_refused_in_name_and_value() {
     for pair in [r#"a="%G1""#, r#"a="%4""#, r#"a="%""#, r#"%zz="a""#] {
         assert_eq!(
             with(pair).refusal(),
-            Some(Rejection::BadEscape(Place::Header)),
+            Some(Rejection::BadEscape(ParameterPlace::Header)),
             "{pair}"
         );
     }
@@ -269,7 +269,7 @@ fn the_realm_does_not_count_as_a_place() {
 
 fn duplicate_nonce() -> Option<Rejection> {
     Some(Rejection::Duplicate {
-        parameter: crate::oauth::Parameter::Nonce,
-        place: Place::Header,
+        parameter: crate::oauth::ProtocolParameter::Nonce,
+        place: ParameterPlace::Header,
     })
 }

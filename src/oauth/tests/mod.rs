@@ -23,8 +23,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{
-    Body, BodyHashRule, Compat, Draft, KeySchedule, Keys, Limits, Place, Rejection, Request,
-    RsaPrivateKey, RsaPublicKey, Scheme, Signed, SignedRequest, Stamp,
+    BodyHashRule, CompatSet, KeySchedule, OutgoingRequest, ParameterPlace, ParseLimits, Rejection,
+    Request, RequestBody, RequestDraft, RequestStamp, RsaPrivateKey, RsaPublicKey, Scheme,
+    SignedRequest, VerificationKeys,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -80,7 +81,7 @@ impl Wire {
     }
 
     /// What `draft` becomes on the wire once it is signed.
-    fn signed(draft: &Draft<'_>, signed: Signed) -> Self {
+    fn signed(draft: &RequestDraft<'_>, signed: OutgoingRequest) -> Self {
         Self {
             method: draft.method.into(),
             scheme: draft.scheme,
@@ -108,13 +109,16 @@ impl Wire {
             target: &self.target,
             authorization: &authorization,
             content_type: &content_type,
-            body: self.body.as_deref().map_or(Body::NotWhole, Body::Whole),
+            body: self
+                .body
+                .as_deref()
+                .map_or(RequestBody::NotWhole, RequestBody::Whole),
         })
     }
 
     /// Looks at the request once it is parsed; panics unless it is a signed one.
     fn parsed<R>(&self, look: impl FnOnce(SignedRequest<'_>) -> R) -> R {
-        self.with_request(|request| look(request.parse(&Limits::default()).unwrap().unwrap()))
+        self.with_request(|request| look(request.parse(&ParseLimits::default()).unwrap().unwrap()))
     }
 
     fn base_string(&self) -> String {
@@ -133,26 +137,26 @@ impl Wire {
     }
 
     fn refusal(&self) -> Option<Rejection> {
-        self.with_request(|request| request.parse(&Limits::default()).err())
+        self.with_request(|request| request.parse(&ParseLimits::default()).err())
     }
 
     fn is_unsigned(&self) -> bool {
-        self.with_request(|request| matches!(request.parse(&Limits::default()), Ok(None)))
+        self.with_request(|request| matches!(request.parse(&ParseLimits::default()), Ok(None)))
     }
 
-    fn verify(&self, keys: &Keys<'_>, rule: BodyHashRule) -> Result<(), Rejection> {
+    fn verify(&self, keys: &VerificationKeys<'_>, rule: BodyHashRule) -> Result<(), Rejection> {
         self.verify_with(keys, &KeySchedule::default(), rule)
     }
 
     fn verify_with(
         &self,
-        keys: &Keys<'_>,
+        keys: &VerificationKeys<'_>,
         schedule: &KeySchedule,
         rule: BodyHashRule,
     ) -> Result<(), Rejection> {
-        self.with_request(|request| match request.parse(&Limits::default())? {
+        self.with_request(|request| match request.parse(&ParseLimits::default())? {
             Some(signed) => signed
-                .verify_under(Compat::NONE, keys, schedule, rule)
+                .verify_under(CompatSet::NONE, keys, schedule, rule)
                 .map(|_| ()),
             None => panic!("the request is not signed"),
         })
@@ -160,16 +164,16 @@ impl Wire {
 }
 
 /// A `GET` that is to be signed.
-fn draft(target: &[u8]) -> Draft<'_> {
-    Draft {
+fn draft(target: &[u8]) -> RequestDraft<'_> {
+    RequestDraft {
         method: b"GET",
         scheme: Scheme::Https,
         authority: b"api.example.com",
         target,
         content_type: None,
         body: b"",
-        place: Place::Header,
-        stamp: Stamp {
+        place: ParameterPlace::Header,
+        stamp: RequestStamp {
             timestamp: 137_131_200,
             nonce: b"wIjqoS",
         },
@@ -179,8 +183,8 @@ fn draft(target: &[u8]) -> Draft<'_> {
     }
 }
 
-fn secrets<'k>(consumer: &'k [&'k [u8]], token: Option<&'k [u8]>) -> Keys<'k> {
-    Keys {
+fn secrets<'k>(consumer: &'k [&'k [u8]], token: Option<&'k [u8]>) -> VerificationKeys<'k> {
+    VerificationKeys {
         consumer_secrets: consumer,
         token_secret: token,
         rsa_public_keys: &[],

@@ -70,7 +70,7 @@ fn signature(wire: &Wire) -> String {
     )
 }
 
-fn verify(wire: &Wire, keys: &Keys<'_>) -> Result<(), Rejection> {
+fn verify(wire: &Wire, keys: &VerificationKeys<'_>) -> Result<(), Rejection> {
     wire.verify(keys, BodyHashRule::Accept)
 }
 
@@ -92,7 +92,7 @@ fn a_true_signature_is_proof() {
         );
     }
     for method in RSA {
-        let keys = Keys {
+        let keys = VerificationKeys {
             consumer_secrets: &[],
             token_secret: None,
             rsa_public_keys: &[&rsa_key().public],
@@ -135,8 +135,9 @@ fn a_remembered_key_proves_only_what_its_secrets_do() {
     ];
     for remembered in HMAC {
         let schedule = KeySchedule::default();
-        let verify =
-            |wire: &Wire, keys: &Keys<'_>| wire.verify_with(keys, &schedule, BodyHashRule::Accept);
+        let verify = |wire: &Wire, keys: &VerificationKeys<'_>| {
+            wire.verify_with(keys, &schedule, BodyHashRule::Accept)
+        };
         for method in [remembered].into_iter().chain(HMAC) {
             let wire = signed(method, Some(b"token"));
             assert_eq!(verify(&wire, &right), Ok(()), "{remembered}, {method}");
@@ -153,8 +154,9 @@ fn a_remembered_key_proves_only_what_its_secrets_do() {
 fn what_another_secret_left_behind_proves_nothing() {
     for method in HMAC {
         let schedule = KeySchedule::default();
-        let verify =
-            |wire: &Wire, keys: &Keys<'_>| wire.verify_with(keys, &schedule, BodyHashRule::Accept);
+        let verify = |wire: &Wire, keys: &VerificationKeys<'_>| {
+            wire.verify_with(keys, &schedule, BodyHashRule::Accept)
+        };
         let wire = signed(method, Some(b"token"));
         assert_eq!(
             verify(&wire, &secrets(&[b"other"], Some(b"another"))),
@@ -237,7 +239,7 @@ fn a_missing_secret_is_never_the_empty_secret() {
 // algorithm confusion
 #[test]
 fn a_consumer_with_an_rsa_key_alone_accepts_no_shared_secret_signature() {
-    let keys = Keys {
+    let keys = VerificationKeys {
         consumer_secrets: &[],
         token_secret: None,
         rsa_public_keys: &[&rsa_key().public],
@@ -297,7 +299,7 @@ fn rsa_uses_no_secret_and_any_of_the_keys() {
     let with = |wire: &Wire, rsa_public_keys: &[&RsaPublicKey]| {
         verify(
             wire,
-            &Keys {
+            &VerificationKeys {
                 consumer_secrets: &[b"x"],
                 token_secret: Some(b"y"),
                 rsa_public_keys,
@@ -317,7 +319,7 @@ fn rsa_uses_no_secret_and_any_of_the_keys() {
 fn a_signature_of_another_method_is_no_proof() {
     let header = |wire: &Wire| String::from_utf8(wire.authorization[0].clone()).unwrap();
     let rsa_public_keys: &[_] = &[&rsa_key().public];
-    let keys = Keys {
+    let keys = VerificationKeys {
         consumer_secrets: &[CONSUMER_SECRET],
         token_secret: None,
         rsa_public_keys,
@@ -374,7 +376,7 @@ fn url_safe_base64_is_another_alphabet() {
 
 #[test]
 fn a_signature_of_another_length_is_a_mismatch() {
-    let keys = Keys {
+    let keys = VerificationKeys {
         rsa_public_keys: &[&rsa_key().public],
         ..secrets(&[CONSUMER_SECRET], None)
     };

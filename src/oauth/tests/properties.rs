@@ -21,7 +21,7 @@ struct Sketch {
     path: String,
     query: Pairs,
     body: Content,
-    place: Place,
+    place: ParameterPlace,
     signature_method: SignatureMethod,
     consumer_key: Vec<u8>,
     consumer_secret: Vec<u8>,
@@ -53,7 +53,7 @@ impl Sketch {
             .iter()
             .map(|value| (&b"oauth_x"[..], value.as_slice()))
             .collect();
-        let draft = Draft {
+        let draft = RequestDraft {
             method: self.method.as_bytes(),
             scheme: self.scheme,
             authority: self.authority.as_bytes(),
@@ -61,7 +61,7 @@ impl Sketch {
             content_type: Some(content_type.as_bytes()),
             body: &body,
             place: self.place,
-            stamp: Stamp {
+            stamp: RequestStamp {
                 timestamp: self.timestamp,
                 nonce: &self.nonce,
             },
@@ -92,12 +92,12 @@ impl Sketch {
 
     /// `None` is a request that is not signed any more.
     fn verify(&self, wire: &Wire) -> Option<Result<(), Rejection>> {
-        let keys = Keys {
+        let keys = VerificationKeys {
             consumer_secrets: &[&self.consumer_secret],
             token_secret: self.token.as_ref().map(|(_, secret)| secret.as_slice()),
             rsa_public_keys: &[&rsa_key().public],
         };
-        wire.with_request(|request| match request.parse(&Limits::default()) {
+        wire.with_request(|request| match request.parse(&ParseLimits::default()) {
             Ok(None) => None,
             Ok(Some(signed)) => Some(signed.verify(&keys, BodyHashRule::Require).map(|_| ())),
             Err(rejection) => Some(Err(rejection)),
@@ -224,7 +224,11 @@ fn sketch_with(methods: Vec<SignatureMethod>) -> impl Strategy<Value = Sketch> {
         where_to,
         pairs(),
         body,
-        select(vec![Place::Header, Place::Query, Place::Body]),
+        select(vec![
+            ParameterPlace::Header,
+            ParameterPlace::Query,
+            ParameterPlace::Body,
+        ]),
         select(methods),
         who,
         how,
@@ -241,8 +245,8 @@ fn sketch_with(methods: Vec<SignatureMethod>) -> impl Strategy<Value = Sketch> {
             )| {
                 let (consumer_key, consumer_secret, token, timestamp, nonce) = who;
                 let (escape_all, realm, extension) = how;
-                let place = if matches!(body, Content::Other(_)) && place == Place::Body {
-                    Place::Query
+                let place = if matches!(body, Content::Other(_)) && place == ParameterPlace::Body {
+                    ParameterPlace::Query
                 } else {
                     place
                 };
@@ -351,7 +355,7 @@ proptest! {
         at in any::<Index>(),
         to in any::<u8>(),
     ) {
-        let mut changed = Sketch { place: Place::Header, realm: None, ..sketch.clone() }.sign();
+        let mut changed = Sketch { place: ParameterPlace::Header, realm: None, ..sketch.clone() }.sign();
         // Behind the scheme; white space and separators may be written in several ways.
         let pairs = &mut changed.authorization[0]["OAuth ".len()..];
         let at = at.index(pairs.len());
@@ -424,9 +428,9 @@ proptest! {
             wire.authority.splice(.., *b"h");
             wire.authorization = vec![header_of(PARAMETERS).into_bytes()];
         }
-        let keys = Keys { consumer_secrets: &[b"a", b""], token_secret: None, rsa_public_keys: &[&rsa_key().public] };
+        let keys = VerificationKeys { consumer_secrets: &[b"a", b""], token_secret: None, rsa_public_keys: &[&rsa_key().public] };
         wire.with_request(|request| {
-            if let Ok(Some(signed)) = request.parse(&Limits { parameters: 10, protocol_value: 20 }) {
+            if let Ok(Some(signed)) = request.parse(&ParseLimits { parameters: 10, protocol_value: 20 }) {
                 let _ = (signed.base_string(), signed.masked_base_string());
                 let _ = signed.verify(&keys, BodyHashRule::Require).is_ok();
             }

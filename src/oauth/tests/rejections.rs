@@ -1,7 +1,7 @@
 //! RFC 5849 section 3.2 and OAuth Problem Reporting: what a refusal says.
 
 use super::*;
-use crate::oauth::{Parameter, Parameters, RejectionKind};
+use crate::oauth::{ParameterSet, ProtocolParameter, RejectionKind};
 
 /// Each rejection with its text, label, word and parameters.
 const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
@@ -34,7 +34,7 @@ const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
         "",
     ),
     (
-        Rejection::BadEscape(Place::Query),
+        Rejection::BadEscape(ParameterPlace::Query),
         "bad percent-encoding in the query",
         "bad_escape",
         "parameter_rejected",
@@ -49,8 +49,8 @@ const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
     ),
     (
         Rejection::Duplicate {
-            parameter: Parameter::Nonce,
-            place: Place::Query,
+            parameter: ProtocolParameter::Nonce,
+            place: ParameterPlace::Query,
         },
         "duplicate `oauth_nonce` in the query",
         "parameter_duplicate",
@@ -58,28 +58,30 @@ const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
         "`oauth_nonce`",
     ),
     (
-        Rejection::DuplicateExtension(Place::Body),
+        Rejection::DuplicateExtension(ParameterPlace::Body),
         "duplicate `oauth_*` extension parameter in the form body",
         "parameter_duplicate",
         "parameter_rejected",
         "",
     ),
     (
-        Rejection::Absent(Parameters::only(Parameter::Timestamp).with(Parameter::Nonce)),
+        Rejection::Absent(
+            ParameterSet::only(ProtocolParameter::Timestamp).with(ProtocolParameter::Nonce),
+        ),
         "missing `oauth_nonce`, `oauth_timestamp`",
         "parameter_absent",
         "parameter_absent",
         "`oauth_nonce`, `oauth_timestamp`",
     ),
     (
-        Rejection::Empty(Parameter::ConsumerKey),
+        Rejection::Empty(ProtocolParameter::ConsumerKey),
         "empty `oauth_consumer_key`",
         "parameter_empty",
         "parameter_rejected",
         "`oauth_consumer_key`",
     ),
     (
-        Rejection::TooLong(Parameter::Token),
+        Rejection::TooLong(ProtocolParameter::Token),
         "`oauth_token` is too long",
         "parameter_too_long",
         "parameter_rejected",

@@ -124,16 +124,16 @@ fn every_published_normalization_is_ours() {
     let vectors = load();
     assert_eq!(vectors.normalized_parameters.len(), 13);
     for vector in vectors.normalized_parameters {
-        let mut collector = Collector::new(&Limits::default());
+        let mut collector = Collector::new(&ParseLimits::default());
         collector
-            .form(Place::Query, vector.form.as_bytes())
+            .form(ParameterPlace::Query, vector.form.as_bytes())
             .unwrap();
         let pairs = match collector.finish().unwrap() {
             Some(collected) => collected.pairs,
             None => {
-                let mut collector = Collector::new(&Limits::default());
+                let mut collector = Collector::new(&ParseLimits::default());
                 collector
-                    .form(Place::Query, vector.form.as_bytes())
+                    .form(ParameterPlace::Query, vector.form.as_bytes())
                     .unwrap();
                 collector.unsigned().unwrap().unwrap()
             }
@@ -272,7 +272,7 @@ fn prove(
     method: &str,
     base_string: &str,
     signature: &str,
-    keys: &Keys<'_>,
+    keys: &VerificationKeys<'_>,
 ) -> Result<(), Rejection> {
     let method = SignatureMethod::from_name(method.as_bytes()).unwrap();
     let (signature, schedule) = (signature.as_bytes(), &KeySchedule::default());
@@ -290,13 +290,13 @@ fn with_keys<R>(
     consumer_secret: &Option<String>,
     token_secret: &Option<String>,
     rsa_public_key: &Option<String>,
-    look: impl FnOnce(&Keys<'_>) -> R,
+    look: impl FnOnce(&VerificationKeys<'_>) -> R,
 ) -> R {
     let consumer_secrets: Vec<_> = consumer_secret.iter().map(String::as_bytes).collect();
     let rsa_public_key = rsa_public_key
         .as_ref()
         .map(|pem| RsaPublicKey::from_pem(pem).unwrap());
-    look(&Keys {
+    look(&VerificationKeys {
         consumer_secrets: &consumer_secrets,
         token_secret: token_secret.as_ref().map(String::as_bytes),
         rsa_public_keys: rsa_public_key.as_ref().as_slice(),

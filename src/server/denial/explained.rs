@@ -44,7 +44,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::oauth::diagnosis::{Cause, Diagnosis};
+    use crate::oauth::diagnosis::{Diagnosis, MismatchCause};
 
     #[tokio::test(start_paused = true)]
     async fn an_explanation_is_waited_for_no_longer_than_there_is_time() {
@@ -52,7 +52,7 @@ mod tests {
         assert!(by(latest, pending()).await.is_none());
         assert_eq!(Instant::now(), latest);
         assert!(
-            by(latest, ready(Some(found(&[Cause::Scheme]))))
+            by(latest, ready(Some(found(&[MismatchCause::Scheme]))))
                 .await
                 .is_some(),
             "what is there needs no time"
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn no_cause_is_told_that_depends_on_a_secret() {
-        for cause in Cause::ALL {
+        for cause in MismatchCause::ALL {
             let told = told(found(&[cause])).map(|explained| explained.cause);
             assert_eq!(
                 told.as_deref(),
@@ -70,10 +70,12 @@ mod tests {
             );
         }
         assert_eq!(
-            told(found(&[Cause::Scheme, Cause::Host])).unwrap().cause,
+            told(found(&[MismatchCause::Scheme, MismatchCause::Host]))
+                .unwrap()
+                .cause,
             "scheme+host"
         );
-        assert!(told(found(&[Cause::Scheme, Cause::OldSecret])).is_none());
+        assert!(told(found(&[MismatchCause::Scheme, MismatchCause::OldSecret])).is_none());
         for nothing in [
             Explanation::NotSought,
             Explanation::Pending,
@@ -89,7 +91,7 @@ mod tests {
         );
     }
 
-    fn found(causes: &[Cause]) -> Explanation {
+    fn found(causes: &[MismatchCause]) -> Explanation {
         Explanation::Found(Box::new(Diagnosis {
             causes: causes.to_vec(),
             base_string: String::new(),

@@ -11,7 +11,7 @@ use super::{Asked, CheckService, body};
 use crate::config::{DenyDetail, Mode};
 use crate::diagnostics::{Explaining, Refused};
 use crate::model::{ConsumerKey, Scopes, UserId};
-use crate::oauth::{self, Body, Scheme, SignatureMethod};
+use crate::oauth::{self, RequestBody, Scheme, SignatureMethod};
 use crate::server::denial::problem::{DenialStyle, Problem};
 use crate::verify::{BodyGap, Decision, Demands, Denial, Reason, Stage};
 
@@ -89,7 +89,7 @@ impl Check<'_> {
             target: self.attributes.target,
             authorization: headers.authorization,
             content_type: &headers.content_type,
-            body: body.map_or(Body::NotWhole, Body::Whole),
+            body: body.map_or(RequestBody::NotWhole, RequestBody::Whole),
         }
     }
 

@@ -6,7 +6,7 @@ use super::check::{Check, SignedHeaders};
 use super::headers::{self, Values};
 use crate::config::{DenyDetail, Mode};
 use crate::diagnostics::{Explaining, Refused, Sent};
-use crate::oauth::diagnosis::{Forwarded, Received, Setting};
+use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting, ReceivedOrigin};
 use crate::server::denial::explained;
 use crate::server::denial::problem::Explained;
 use crate::verify::Denial;
@@ -44,7 +44,7 @@ impl Check<'_> {
             prefix,
             original_path,
         } = &self.attributes.headers.forwarded;
-        let forwarded = Forwarded {
+        let forwarded = ForwardedHeaders {
             host: first(host),
             proto: first(proto),
             port: first(port),
@@ -53,7 +53,7 @@ impl Check<'_> {
         };
         let authority = self.attributes.host.as_bytes();
         let received = self.policy.origin().and_then(|_| self.received_scheme());
-        let received = received.map(|scheme| Received { scheme, authority });
+        let received = received.map(|scheme| ReceivedOrigin { scheme, authority });
         let request = self.request(self.scheme()?, self.body(), signed);
         let limits = *self.service.verifier.limits();
         Some(Sent {
@@ -61,7 +61,7 @@ impl Check<'_> {
             limits,
             forwarded,
             received,
-            setting: Setting::Origin,
+            setting: OriginSetting::Origin,
         })
     }
 

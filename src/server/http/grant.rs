@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::model::{MAX_VALUE_LEN, Secret};
-use crate::oauth::{Parameter, Parameters, Rejection, SignedRequest};
+use crate::oauth::{ParameterSet, ProtocolParameter, Rejection, SignedRequest};
 use crate::verify::{ParameterProblem, Reason};
 
 /// Where it was asked.
@@ -71,21 +71,21 @@ impl Grant {
 
 fn request_token(request: &SignedRequest<'_>) -> Result<Grant, Reason> {
     without_token(request)?;
-    let callback = protocol(request, Parameter::Callback)?;
+    let callback = protocol(request, ProtocolParameter::Callback)?;
     Ok(Grant::RequestToken {
-        callback: text(Parameter::Callback.name(), callback)?,
+        callback: text(ProtocolParameter::Callback.name(), callback)?,
         scopes: scopes(request)?,
     })
 }
 
 fn exchange(request: &SignedRequest<'_>) -> Result<Grant, Reason> {
-    let verifier = protocol(request, Parameter::Verifier);
+    let verifier = protocol(request, ProtocolParameter::Verifier);
     if request.token().is_none() {
-        let absent = Parameters::only(Parameter::Token);
+        let absent = ParameterSet::only(ProtocolParameter::Token);
         let absent = if verifier.is_ok() {
             absent
         } else {
-            absent.with(Parameter::Verifier)
+            absent.with(ProtocolParameter::Verifier)
         };
         return Err(Reason::Rejected(Rejection::Absent(absent)));
     }
@@ -117,7 +117,10 @@ fn password(request: &SignedRequest<'_>) -> Result<Grant, Reason> {
 /// A token's secret would have no part in the signature: whoever sends one means something else.
 fn without_token(request: &SignedRequest<'_>) -> Result<(), Reason> {
     match request.token() {
-        Some(_) => Err(wrong(Parameter::Token.name(), ParameterProblem::Unexpected)),
+        Some(_) => Err(wrong(
+            ProtocolParameter::Token.name(),
+            ParameterProblem::Unexpected,
+        )),
         None => Ok(()),
     }
 }
@@ -137,12 +140,12 @@ fn scopes(request: &SignedRequest<'_>) -> Result<Vec<String>, Reason> {
 /// A protocol parameter that must not be empty; that it stands there once is known.
 fn protocol<'r>(
     request: &SignedRequest<'r>,
-    parameter: Parameter,
+    parameter: ProtocolParameter,
 ) -> Result<Cow<'r, [u8]>, Reason> {
     match request.values(parameter.name()).next() {
         Some(value) if !value.is_empty() => Ok(value),
         Some(_) => Err(Reason::Rejected(Rejection::Empty(parameter))),
-        None => Err(Reason::Rejected(Rejection::Absent(Parameters::only(
+        None => Err(Reason::Rejected(Rejection::Absent(ParameterSet::only(
             parameter,
         )))),
     }
@@ -190,7 +193,7 @@ const MAX_PASSWORD_LEN: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth::{Body, Limits, Request, Scheme};
+    use crate::oauth::{ParseLimits, Request, RequestBody, Scheme};
 
     #[test]
     fn temporary_credentials_need_a_callback() {
@@ -211,12 +214,14 @@ mod tests {
         refused(
             Endpoint::RequestToken,
             "",
-            Reason::Rejected(Rejection::Absent(Parameters::only(Parameter::Callback))),
+            Reason::Rejected(Rejection::Absent(ParameterSet::only(
+                ProtocolParameter::Callback,
+            ))),
         );
         refused(
             Endpoint::RequestToken,
             "oauth_callback=",
-            Reason::Rejected(Rejection::Empty(Parameter::Callback)),
+            Reason::Rejected(Rejection::Empty(ProtocolParameter::Callback)),
         );
         refused(
             Endpoint::RequestToken,
@@ -239,8 +244,8 @@ mod tests {
     fn an_exchange_needs_a_token_and_a_verifier() {
         let of = |parameters| Reason::Rejected(Rejection::Absent(parameters));
         let (token, verifier) = (
-            Parameters::only(Parameter::Token),
-            Parameters::only(Parameter::Verifier),
+            ParameterSet::only(ProtocolParameter::Token),
+            ParameterSet::only(ProtocolParameter::Verifier),
         );
         assert!(matches!(
             asked(Endpoint::AccessToken, "oauth_token=t&oauth_verifier=v"),
@@ -249,7 +254,7 @@ mod tests {
         refused(
             Endpoint::AccessToken,
             "",
-            of(token.with(Parameter::Verifier)),
+            of(token.with(ProtocolParameter::Verifier)),
         );
         refused(Endpoint::AccessToken, "oauth_verifier=v", of(token));
         refused(Endpoint::AccessToken, "oauth_token=t", of(verifier));
@@ -356,9 +361,9 @@ mod tests {
             target: b"/oauth/access_token",
             authorization: &[],
             content_type: &[b"application/x-www-form-urlencoded"],
-            body: Body::Whole(body.as_bytes()),
+            body: RequestBody::Whole(body.as_bytes()),
         };
-        let Ok(Some(signed)) = request.parse(&Limits::default()) else {
+        let Ok(Some(signed)) = request.parse(&ParseLimits::default()) else {
             panic!("{form} is not signed")
         };
         Grant::of(endpoint, &signed)

@@ -6,8 +6,8 @@ use axum::http::{HeaderName, HeaderValue, request};
 
 use crate::config::HttpConfig;
 use crate::diagnostics::Sent;
-use crate::oauth::diagnosis::{Forwarded, Received, Setting};
-use crate::oauth::{self, Body, Limits, Scheme};
+use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting, ReceivedOrigin};
+use crate::oauth::{self, ParseLimits, RequestBody, Scheme};
 
 /// A request for credentials.
 pub(super) struct Signed<'r> {
@@ -15,14 +15,18 @@ pub(super) struct Signed<'r> {
     config: &'r HttpConfig,
     authorization: Vec<&'r [u8]>,
     content_type: Vec<&'r [u8]>,
-    body: Body<'r>,
+    body: RequestBody<'r>,
 }
 
 // === impl Signed ===
 
 impl<'r> Signed<'r> {
     /// What came, at a listener that is configured so.
-    pub(super) fn of(head: &'r request::Parts, body: Body<'r>, config: &'r HttpConfig) -> Self {
+    pub(super) fn of(
+        head: &'r request::Parts,
+        body: RequestBody<'r>,
+        config: &'r HttpConfig,
+    ) -> Self {
         let values = |name: &HeaderName| {
             head.headers
                 .get_all(name)
@@ -82,15 +86,15 @@ impl<'r> Signed<'r> {
     }
 
     /// What it can be explained by, where it is read within these bounds.
-    pub(super) fn sent(&self, limits: &Limits) -> Sent<'_> {
-        let forwarded = Forwarded {
+    pub(super) fn sent(&self, limits: &ParseLimits) -> Sent<'_> {
+        let forwarded = ForwardedHeaders {
             host: self.value("x-forwarded-host"),
             proto: self.value("x-forwarded-proto"),
             port: self.value("x-forwarded-port"),
             prefix: self.value("x-forwarded-prefix"),
             original_path: self.value("x-envoy-original-path"),
         };
-        let received = Received {
+        let received = ReceivedOrigin {
             scheme: self.received_scheme(),
             authority: self.host(),
         };
@@ -100,7 +104,7 @@ impl<'r> Signed<'r> {
             limits: *limits,
             forwarded,
             received,
-            setting: Setting::PublicUrl,
+            setting: OriginSetting::PublicUrl,
         }
     }
 

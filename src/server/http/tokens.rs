@@ -28,7 +28,7 @@ use crate::config::{DenyDetail, Mode};
 use crate::diagnostics::{Diagnostics, Explaining, Refused};
 use crate::issue::{Actor, Login, RequestTokenDraft};
 use crate::model::{ConsumerKey, Secret};
-use crate::oauth::Body;
+use crate::oauth::RequestBody;
 use crate::server::denial::decision_id::{DecisionId, DecisionIds};
 use crate::server::denial::explained;
 use crate::server::denial::problem::DenialStyle;
@@ -90,7 +90,7 @@ impl TokenEndpoints {
         let body = match body::whole(body).await {
             Ok(body) => body,
             Err(BodyFault::TooLarge) => {
-                let signed = Signed::of(&head, Body::NotWhole, &self.parts.config.http);
+                let signed = Signed::of(&head, RequestBody::NotWhole, &self.parts.config.http);
                 let too_large = Denial::of(Reason::Body(BodyGap::TooLarge));
                 return self.answer(&asked, &signed, Err(too_large.into())).await;
             }
@@ -104,7 +104,7 @@ impl TokenEndpoints {
                 return guard::refusal(StatusCode::BAD_REQUEST, "The body is not whole");
             }
         };
-        let signed = Signed::of(&head, Body::Whole(&body), &self.parts.config.http);
+        let signed = Signed::of(&head, RequestBody::Whole(&body), &self.parts.config.http);
         let deciding = AssertUnwindSafe(self.decide(&asked, &signed)).catch_unwind();
         let decided = match timeout_at(asked.at + DECISION_LIMIT, deciding).await {
             Ok(Ok(decided)) => decided,

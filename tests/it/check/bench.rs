@@ -10,7 +10,7 @@ use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::diagnostics::Diagnostics;
 use countersign::issue::{Actor, ConsumerDraft, Expiry, Issuer, Terms, TokenDraft};
 use countersign::model::{ConsumerKey, ConsumerStatus, Secret, Token};
-use countersign::oauth::{Body, Limits, Request, Scheme};
+use countersign::oauth::{ParseLimits, Request, RequestBody, Scheme};
 use countersign::server::ext_authz::CheckService;
 use countersign::store::{self, Store};
 use countersign::telemetry::Metrics;
@@ -366,10 +366,10 @@ impl Call {
             target: self.target.as_bytes(),
             authorization: &[authorization.as_bytes()],
             content_type: &content_type,
-            body: Body::Whole(self.body),
+            body: RequestBody::Whole(self.body),
         };
         request
-            .parse(&Limits::default())
+            .parse(&ParseLimits::default())
             .unwrap()
             .unwrap()
             .base_string()

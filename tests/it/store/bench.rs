@@ -8,8 +8,8 @@ use std::time::Duration;
 use countersign::clock::{Clock, Entropy as _, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{StoreConfig, StoreUrl};
 use countersign::model::{
-    AccessToken, Callback, Compat, CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName,
-    ConsumerSecret, ConsumerStatus, Flow, Generation, PasswordHash, RequestToken,
+    AccessToken, Callback, CompatProfile, CompatSet, Consumer, ConsumerId, ConsumerKey,
+    ConsumerName, ConsumerSecret, ConsumerStatus, Flow, Generation, PasswordHash, RequestToken,
     RequestTokenState, Scopes, Secret, Session, SessionId, Token, TokenStatus, User, UserId,
     UserStatus, Username,
 };
@@ -173,7 +173,7 @@ pub(crate) fn consumer(consumer_key: &str) -> Consumer {
         flows: Flow::ALL.into(),
         callbacks: vec!["https://printer.example/ready".into()],
         scopes: Scopes::parse("read write").unwrap(),
-        compat: Compat::only(CompatProfile::NoRootSlash),
+        compat: CompatSet::only(CompatProfile::NoRootSlash),
         deny_detail: None,
         deprecated_at: None,
         sunset_at: None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign::model::{Compat, Consumer, ConsumerStatus, Token, TokenStatus};
+use countersign::model::{CompatSet, Consumer, ConsumerStatus, Token, TokenStatus};
 use countersign::oauth::RsaPublicKey;
 use countersign::store::{Store, StoreErrorKind};
 
@@ -46,7 +46,7 @@ async fn a_consumer_is_found_as_it_was_kept(store: Arc<dyn Store>) {
 async fn a_consumer_without_secrets_is_kept_without(store: Arc<dyn Store>) {
     let bare = Consumer {
         secrets: Vec::new(),
-        compat: Compat::NONE,
+        compat: CompatSet::NONE,
         ..consumer("ck")
     };
     store.create_consumer(&bare).await.unwrap();
