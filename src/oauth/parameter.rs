@@ -1,9 +1,13 @@
-//! Protocol parameters (RFC 5849 section 3.1): their names, and where they stand (section 3.5).
+//! Protocol parameters (RFC 5849 section 3.1): their names, and their places in a request (section
+//! 3.5).
 
 use std::fmt;
 
-/// A protocol parameter whose meaning is known here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+use strum::{IntoStaticStr, VariantArray};
+
+/// A protocol parameter that this crate knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(prefix = "oauth_", serialize_all = "snake_case")]
 pub enum ProtocolParameter {
     /// `oauth_body_hash` (OAuth Request Body Hash extension).
     BodyHash,
@@ -28,39 +32,18 @@ pub enum ProtocolParameter {
 }
 
 impl ProtocolParameter {
-    /// Every one, by name.
-    pub const ALL: [Self; 10] = [
-        Self::BodyHash,
-        Self::Callback,
-        Self::ConsumerKey,
-        Self::Nonce,
-        Self::Signature,
-        Self::SignatureMethod,
-        Self::Timestamp,
-        Self::Token,
-        Self::Verifier,
-        Self::Version,
-    ];
+    /// Every known parameter, by name.
+    pub const ALL: [Self; Self::VARIANTS.len()] =
+        *Self::VARIANTS.first_chunk().expect("the same length");
 
-    /// The name on the wire, for example `oauth_nonce`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::BodyHash => "oauth_body_hash",
-            Self::Callback => "oauth_callback",
-            Self::ConsumerKey => "oauth_consumer_key",
-            Self::Nonce => "oauth_nonce",
-            Self::Signature => "oauth_signature",
-            Self::SignatureMethod => "oauth_signature_method",
-            Self::Timestamp => "oauth_timestamp",
-            Self::Token => "oauth_token",
-            Self::Verifier => "oauth_verifier",
-            Self::Version => "oauth_version",
-        }
+    /// Returns the name on the wire, for example `oauth_nonce`.
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
-    /// The parameter of that name; names are case-sensitive.
+    /// Returns the parameter of that name; names are case-sensitive.
     pub(super) fn from_name(name: &[u8]) -> Option<Self> {
-        // By length first: few names have the same.
+        // By length first: few names share one, so a check compares at most three.
         let candidates: &[Self] = match name.len() {
             11 => &[Self::Nonce, Self::Token],
             13 => &[Self::Version],
@@ -92,37 +75,37 @@ impl fmt::Display for ProtocolParameter {
 pub struct ParameterSet(u16);
 
 impl ParameterSet {
-    /// The set of none.
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// The set of one.
+    /// Returns the set of one parameter.
     pub const fn only(parameter: ProtocolParameter) -> Self {
         Self(parameter.bit())
     }
 
-    /// This set and one more.
+    /// Returns this set with one more parameter.
     #[must_use]
     pub const fn with(self, parameter: ProtocolParameter) -> Self {
         Self(self.0 | parameter.bit())
     }
 
-    /// This set without the members of another.
+    /// Returns this set without the members of another.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Whether there is none.
+    /// Returns whether the set is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether it is in the set.
+    /// Returns whether the set has the parameter.
     pub const fn contains(self, parameter: ProtocolParameter) -> bool {
         self.0 & parameter.bit() != 0
     }
 
-    /// The names on the wire, in alphabetical order.
+    /// Returns the names on the wire, in alphabetical order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         ProtocolParameter::ALL
             .into_iter()
@@ -141,7 +124,7 @@ impl fmt::Display for ParameterSet {
     }
 }
 
-/// Where parameters stand in a request.
+/// The part of a request that holds parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ParameterPlace {
     /// The `Authorization` header (RFC 5849 section 3.5.1).
@@ -162,7 +145,7 @@ impl fmt::Display for ParameterPlace {
     }
 }
 
-/// The beginning of the name of every protocol parameter, known or not.
+/// The prefix of every protocol parameter, also of those that this crate does not know.
 pub(super) const PREFIX: &[u8] = b"oauth_";
 
 #[cfg(test)]

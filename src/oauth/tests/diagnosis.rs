@@ -1,5 +1,5 @@
-//! The diagnosis: what it never claims, what it never shows, and what bounds it. That it names what real clients and
-//! proxies do is shown in `tests/it/explained`.
+//! The diagnosis: its limits, its masks and its budget. `tests/it/explained` proves that it names
+//! the mistakes of real clients and proxies.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ const TOKEN_SECRET: &[u8] = b"pfkkdhi9sl3r4s00";
 const OLD_SECRET: &[u8] = b"0ld+s3cret/with=reserved";
 
 #[test]
-fn one_cause_is_named_with_both_base_strings_and_where_they_part() {
+fn one_cause_comes_with_both_base_strings_and_their_first_difference() {
     let mut wire = signed(&get("/photos?size=original&q=a"));
     wire.scheme = Scheme::Http;
     let found = explained(&wire, &Given::default()).unwrap();
@@ -57,9 +57,9 @@ fn two_causes_of_different_parts_are_named_together() {
 }
 
 #[test]
-fn what_an_application_sends_is_masked_and_its_difference_is_where_the_mask_begins() {
+fn a_difference_in_a_masked_value_is_where_the_mask_begins() {
     let draft = get("/?password=hunter2+more&secret=x");
-    // Signed as a client does that takes the plus for a plus.
+    // The client signs the plus as a plus.
     let literal = draft_of(draft.method, b"/?password=hunter2%2Bmore&secret=x");
     let mut wire = signed(&literal);
     wire.target = draft.target.into();
@@ -93,9 +93,9 @@ fn what_an_application_sends_is_masked_and_its_difference_is_where_the_mask_begi
 }
 
 #[test]
-fn a_body_that_is_no_form_is_masked_even_where_it_would_be_a_name() {
+fn a_body_is_masked_even_if_the_client_signs_it_as_a_name() {
     let text = "POST&https%3A%2F%2Fapi.example.com%2F&{}";
-    let mut wire = Wire::get("/")
+    let mut wire = WireRequest::get("/")
         .in_header()
         .body("application/json", "\"hunter2\"");
     wire.method = b"POST".into();
@@ -113,7 +113,7 @@ fn a_body_that_is_no_form_is_masked_even_where_it_would_be_a_name() {
 }
 
 #[test]
-fn a_consumers_profiles_are_taken_for_granted() {
+fn a_profile_of_the_consumer_is_no_cause() {
     let literal = draft_of(b"GET", b"/?q=a%2Bb");
     let mut wire = signed(&literal);
     (wire.target, wire.scheme) = (b"/?q=a+b".into(), Scheme::Http);
@@ -135,11 +135,11 @@ fn a_consumers_profiles_are_taken_for_granted() {
 }
 
 #[test]
-fn what_is_verified_or_can_not_be_parsed_has_no_cause() {
+fn a_verified_and_a_malformed_request_have_no_cause() {
     assert_eq!(explained(&signed(&get("/")), &Given::default()), None);
-    assert_eq!(explained(&Wire::get("/"), &Given::default()), None);
+    assert_eq!(explained(&WireRequest::get("/"), &Given::default()), None);
     assert_eq!(
-        explained(&Wire::get("/?%zz=1").in_header(), &Given::default()),
+        explained(&WireRequest::get("/?%zz=1").in_header(), &Given::default()),
         None
     );
 }
@@ -180,7 +180,7 @@ fn the_search_ends_where_its_budget_does() {
 }
 
 #[test]
-fn a_base_string_that_is_long_counts_as_several() {
+fn a_long_base_string_costs_as_much_as_several() {
     let within = |path: &str, budget| {
         let mut wire = signed(&get(path));
         wire.scheme = Scheme::Http;
@@ -193,7 +193,7 @@ fn a_base_string_that_is_long_counts_as_several() {
 }
 
 #[test]
-fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
+fn the_route_is_blamed_if_the_request_arrived_as_signed() {
     let mut wire = signed(&get("/photos"));
     (wire.scheme, wire.authority) = (Scheme::Http, b"wrong.example.com".into());
     let received = ReceivedOrigin {
@@ -252,7 +252,7 @@ fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
 }
 
 #[test]
-fn what_is_to_be_set_is_named_once_and_whole() {
+fn a_remedy_names_the_whole_setting_once() {
     let mut wire = signed(&get("/photos"));
     (wire.scheme, wire.authority) = (Scheme::Http, b"inner.example.com".into());
     let forwarded = ForwardedHeaders {
@@ -269,8 +269,8 @@ fn what_is_to_be_set_is_named_once_and_whole() {
     )
     .unwrap();
     assert_eq!(found.causes, [MismatchCause::Scheme, MismatchCause::Host]);
-    let remedy = "the client signs `https://api.example.com`, and a proxy in front changed that: set `origin = \
-                  \"https://api.example.com\"`";
+    let remedy = "the client signs `https://api.example.com`, but a proxy in front changed it: \
+                  set `origin = \"https://api.example.com\"`";
     assert_eq!(found.remedy, remedy);
 
     let mut wire = signed(&get("/api/v1/photos"));
@@ -314,7 +314,7 @@ proptest! {
     fn a_changed_value_has_no_known_cause(at in 0..1000_usize, to in "[a-zA-Z0-9]") {
         let target = b"/photos/17/original?owner=jane.doe%40example.com&price=1200&note=caf%C3%A9+latte";
         let mut wire = signed(&get(str::from_utf8(target).unwrap()));
-        // Values and segments of the path, but for `+` and the digits of escapes.
+        // Values and path segments, except `+` and the digits of escapes.
         let places: Vec<_> = (1..target.len())
             .filter(|&at| target[at].is_ascii_alphanumeric() && !target[at - 1..at].contains(&b'%'))
             .filter(|&at| at < 2 || target[at - 2] != b'%')
@@ -327,7 +327,7 @@ proptest! {
 
     #[test]
     fn no_input_panics(target in "/[ -~]{0,30}", host in "[ -~]{1,12}", body in "[ -~]{0,30}", forwarded in "[ -~]{0,20}") {
-        let wire = Wire { authority: host.into(), ..Wire::get(&target).in_header() }.body("text/plain", &body);
+        let wire = WireRequest { authority: host.into(), ..WireRequest::get(&target).in_header() }.body("text/plain", &body);
         let text = Some(forwarded.as_bytes());
         let said = ForwardedHeaders { host: text, proto: text, port: text, prefix: text, original_path: text };
         let found = explained(&wire, &Given { forwarded: said, ..Given::default() });
@@ -353,11 +353,11 @@ fn draft_of<'a>(method: &'a [u8], target: &'a [u8]) -> RequestDraft<'a> {
     }
 }
 
-fn signed(draft: &RequestDraft<'_>) -> Wire {
+fn signed(draft: &RequestDraft<'_>) -> WireRequest {
     signed_with(draft, SignatureMethod::HmacSha256, CONSUMER_SECRET)
 }
 
-fn signed_with(draft: &RequestDraft<'_>, method: SignatureMethod, consumer: &[u8]) -> Wire {
+fn signed_with(draft: &RequestDraft<'_>, method: SignatureMethod, consumer: &[u8]) -> WireRequest {
     let key = SigningKey::Secrets {
         consumer,
         token: TOKEN_SECRET,
@@ -368,7 +368,7 @@ fn signed_with(draft: &RequestDraft<'_>, method: SignatureMethod, consumer: &[u8
         method,
         key,
     };
-    Wire::signed(draft, signer.sign(draft).unwrap())
+    WireRequest::signed(draft, signer.sign(draft).unwrap())
 }
 
 fn encoded_parameters() -> String {
@@ -376,10 +376,14 @@ fn encoded_parameters() -> String {
         .to_owned()
 }
 
-/// The header of [`PARAMETERS`] with the signature of a base string.
-fn with_mac(mut wire: Wire, base_string: &str) -> Wire {
-    use crate::oauth::{hmac_key::HmacKey, signature::signing_key};
-    let key = signing_key(CONSUMER_SECRET, b"");
+/// Puts the signature of a base string into the header of [`PARAMETERS`].
+fn with_mac(mut wire: WireRequest, base_string: &str) -> WireRequest {
+    use crate::oauth::{hmac_key::HmacKey, shared_key::SharedSecrets};
+    let secrets = SharedSecrets {
+        consumer: CONSUMER_SECRET,
+        token: b"",
+    };
+    let key = secrets.signing_key();
     let mac = HmacKey::new(SignatureMethod::HmacSha1.hash(), &key)
         .sign(base_string.as_bytes(), |mac| STANDARD.encode(mac));
     let header = String::from_utf8(wire.authorization.remove(0)).unwrap();
@@ -389,7 +393,7 @@ fn with_mac(mut wire: Wire, base_string: &str) -> Wire {
     ))
 }
 
-/// What is known beside the request and the keys.
+/// The evidence beside the request and the keys.
 #[derive(Default)]
 struct Given<'g> {
     compat: CompatSet,
@@ -399,7 +403,7 @@ struct Given<'g> {
     reveal: bool,
 }
 
-fn explained(wire: &Wire, given: &Given<'_>) -> Option<Diagnosis> {
+fn explained(wire: &WireRequest, given: &Given<'_>) -> Option<Diagnosis> {
     wire.with_request(|request| diagnose_with(request, given, BUDGET))
 }
 

@@ -1,7 +1,7 @@
-//! Tests of the protocol core, named as the rules that they prove.
+//! Tests of the protocol core, named after the rules that they prove.
 //!
-//! The marks in front of a test (`P4`, `3.4.1.3`) are those of the checklist that they were written from: P1 to P8 are
-//! the rules about protocol parameters of RFC 5849 section 3.1, 3.5 and appendix A, in that order.
+//! The marks in front of a test are sections of RFC 5849 (`3.4.1.3`) or numbered rules about
+//! protocol parameters of its sections 3.1, 3.5 and appendix A (`P4`).
 
 mod base_string;
 mod body_hash;
@@ -32,13 +32,13 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 const CONSUMER_SECRET: &[u8] = b"kd94hf93k423kf44";
 
-/// Every parameter that is required, as it stands in a query or form body; the signature is wrong.
+/// Every required parameter as in a query or form body, with a wrong signature.
 const PARAMETERS: &str = "oauth_consumer_key=key&oauth_signature_method=HMAC-SHA1&oauth_timestamp=137131200\
                           &oauth_nonce=n&oauth_signature=AAAA";
 
 /// A request that owns its bytes, so that a test can change any of them.
 #[derive(Clone, Debug)]
-struct Wire {
+struct WireRequest {
     method: Vec<u8>,
     scheme: Scheme,
     authority: Vec<u8>,
@@ -46,11 +46,11 @@ struct Wire {
     target: Vec<u8>,
     authorization: Vec<Vec<u8>>,
     content_type: Vec<Vec<u8>>,
-    /// `None` is not whole.
+    /// `None` is an incomplete body.
     body: Option<Vec<u8>>,
 }
 
-impl Wire {
+impl WireRequest {
     fn get(target: &str) -> Self {
         Self {
             method: b"GET".into(),
@@ -69,7 +69,7 @@ impl Wire {
         self
     }
 
-    /// All required parameters in the header.
+    /// Adds all required parameters in the header.
     fn in_header(self) -> Self {
         self.authorization(header_of(PARAMETERS))
     }
@@ -80,7 +80,7 @@ impl Wire {
         self
     }
 
-    /// What `draft` becomes on the wire once it is signed.
+    /// Returns a signed draft as on the wire.
     fn signed(draft: &RequestDraft<'_>, signed: OutgoingRequest) -> Self {
         Self {
             method: draft.method.into(),
@@ -116,7 +116,7 @@ impl Wire {
         })
     }
 
-    /// Looks at the request once it is parsed; panics unless it is a signed one.
+    /// Passes the parsed request to `look`; panics if it is unsigned.
     fn parsed<R>(&self, look: impl FnOnce(SignedRequest<'_>) -> R) -> R {
         self.with_request(|request| look(request.parse(&ParseLimits::default()).unwrap().unwrap()))
     }
@@ -125,7 +125,7 @@ impl Wire {
         self.parsed(|signed| String::from_utf8(signed.base_string()).unwrap())
     }
 
-    /// The parameters of the base string that are not protocol parameters, with one encoding taken off.
+    /// Returns the application's parameters of the base string, decoded once.
     fn parameters(&self) -> String {
         let base_string = self.base_string();
         let joined = decoded(base_string.rsplit('&').next().unwrap());
@@ -163,7 +163,7 @@ impl Wire {
     }
 }
 
-/// A `GET` that is to be signed.
+/// A `GET` to sign.
 fn draft(target: &[u8]) -> RequestDraft<'_> {
     RequestDraft {
         method: b"GET",
@@ -191,7 +191,7 @@ fn secrets<'k>(consumer: &'k [&'k [u8]], token: Option<&'k [u8]>) -> Verificatio
     }
 }
 
-/// `a=1&b=2` as the value of an `Authorization` header.
+/// Turns `a=1&b=2` into the value of an `Authorization` header.
 fn header_of(form: &str) -> String {
     let pairs: Vec<_> = form
         .split('&')
@@ -204,7 +204,7 @@ fn header_of(form: &str) -> String {
     format!("OAuth {}", pairs.join(", "))
 }
 
-/// The parameters of [`PARAMETERS`] with one replaced, or left out.
+/// [`PARAMETERS`] with one replaced, or without it.
 fn with_parameter(name: &str, value: Option<&str>) -> String {
     let others = PARAMETERS
         .split('&')
@@ -224,7 +224,7 @@ fn decoded(text: &str) -> String {
         .into_owned()
 }
 
-/// A new RSA key of 2048 bits, the private half as PKCS #8.
+/// A new RSA key of 2048 bits; the private key as PKCS #8.
 struct RsaKey {
     private_pem: String,
     private: RsaPrivateKey,

@@ -10,11 +10,11 @@ const PLACES: [ParameterPlace; 3] = [
 ];
 
 /// A request with these parameters in that place.
-fn at(place: ParameterPlace, form: &str) -> Wire {
+fn at(place: ParameterPlace, form: &str) -> WireRequest {
     match place {
-        ParameterPlace::Header => Wire::get("/").authorization(header_of(form)),
-        ParameterPlace::Query => Wire::get(&format!("/?{form}")),
-        ParameterPlace::Body => Wire::get("/").body(FORM, form),
+        ParameterPlace::Header => WireRequest::get("/").authorization(header_of(form)),
+        ParameterPlace::Query => WireRequest::get(&format!("/?{form}")),
+        ParameterPlace::Body => WireRequest::get("/").body(FORM, form),
     }
 }
 
@@ -34,17 +34,18 @@ fn every_required_parameter_that_is_missing_is_named() {
             assert_eq!(refusal.parameters().names().collect::<Vec<_>>(), [name]);
         }
     }
-    let refusal = Wire::get("/?oauth_token=x").refusal().unwrap();
+    let refusal = WireRequest::get("/?oauth_token=x").refusal().unwrap();
     assert_eq!(refusal.parameters().names().count(), 5);
 }
 
 // P1
 #[test]
 fn plaintext_needs_neither_timestamp_nor_nonce() {
-    let wire =
-        Wire::get("/?oauth_consumer_key=key&oauth_signature_method=PLAINTEXT&oauth_signature=s%26");
+    let wire = WireRequest::get(
+        "/?oauth_consumer_key=key&oauth_signature_method=PLAINTEXT&oauth_signature=s%26",
+    );
     wire.parsed(|signed| assert_eq!((signed.timestamp(), signed.nonce()), (None, None)));
-    let refusal = Wire::get("/?oauth_signature_method=PLAINTEXT")
+    let refusal = WireRequest::get("/?oauth_signature_method=PLAINTEXT")
         .refusal()
         .unwrap();
     let names: Vec<_> = refusal.parameters().names().collect();
@@ -114,7 +115,7 @@ fn the_version_is_1_0_or_left_out() {
 
 // P4
 #[test]
-fn a_protocol_parameter_that_stands_there_twice_is_refused() {
+fn a_repeated_protocol_parameter_is_refused() {
     for place in PLACES {
         for parameter in ProtocolParameter::ALL {
             for (first, second) in [("a", "a"), ("a", "b"), ("", "")] {
@@ -197,16 +198,16 @@ fn all_protocol_parameters_stand_in_one_place() {
 #[test]
 fn parameters_are_not_gathered_from_two_places() {
     let (half, other) = PARAMETERS.split_once("&oauth_nonce").unwrap();
-    let wire = Wire::get(&format!("/?oauth_nonce{other}")).authorization(header_of(half));
+    let wire = WireRequest::get(&format!("/?oauth_nonce{other}")).authorization(header_of(half));
     assert_eq!(wire.refusal(), Some(Rejection::SeveralPlaces));
 }
 
 // P6
 #[test]
 fn names_and_values_are_case_sensitive() {
-    assert!(Wire::get("/?OAuth_Token=x&OAUTH_NONCE=y&Oauth_signature=z").is_unsigned());
+    assert!(WireRequest::get("/?OAuth_Token=x&OAUTH_NONCE=y&Oauth_signature=z").is_unsigned());
     assert_eq!(
-        Wire::get("/?OAuth_Nonce=x&OAuth_Nonce=x")
+        WireRequest::get("/?OAuth_Nonce=x&OAuth_Nonce=x")
             .in_header()
             .parameters(),
         "OAuth_Nonce=x&OAuth_Nonce=x"
@@ -355,7 +356,7 @@ fn a_timestamp_is_a_positive_whole_number() {
 }
 
 #[test]
-fn a_timestamp_in_milliseconds_is_told_so() {
+fn a_timestamp_in_milliseconds_is_named_as_such() {
     let wire = at(
         ParameterPlace::Header,
         &with_parameter("oauth_timestamp", Some("1371312000000")),
@@ -364,7 +365,7 @@ fn a_timestamp_in_milliseconds_is_told_so() {
 }
 
 #[test]
-fn a_timestamp_is_signed_as_it_was_written() {
+fn a_timestamp_is_signed_as_sent() {
     let wire = at(
         ParameterPlace::Header,
         &with_parameter("oauth_timestamp", Some("0137131200")),
@@ -387,15 +388,15 @@ fn every_signature_method_has_its_name() {
 fn too_many_parameters_are_refused_also_when_none_is_signed() {
     let query = format!("/?{}", "a&".repeat(1001));
     assert_eq!(
-        Wire::get(&query).refusal(),
+        WireRequest::get(&query).refusal(),
         Some(Rejection::TooManyParameters)
     );
     assert_eq!(
-        Wire::get(&query).in_header().refusal(),
+        WireRequest::get(&query).in_header().refusal(),
         Some(Rejection::TooManyParameters)
     );
     assert!(
-        Wire::get(&format!("/?{}", "a&".repeat(995)))
+        WireRequest::get(&format!("/?{}", "a&".repeat(995)))
             .in_header()
             .refusal()
             .is_none()
@@ -404,19 +405,19 @@ fn too_many_parameters_are_refused_also_when_none_is_signed() {
 
 #[test]
 fn a_request_without_protocol_parameters_is_unsigned_and_not_refused() {
-    assert!(Wire::get("/").is_unsigned());
-    assert!(Wire::get("/?a=b&xoauth_nonce=n&oaut").is_unsigned());
-    assert!(Wire::get("/").body(FORM, "a=b").is_unsigned());
+    assert!(WireRequest::get("/").is_unsigned());
+    assert!(WireRequest::get("/?a=b&xoauth_nonce=n&oaut").is_unsigned());
+    assert!(WireRequest::get("/").body(FORM, "a=b").is_unsigned());
     assert!(
-        Wire::get("/")
+        WireRequest::get("/")
             .body("application/json", "oauth_nonce=n")
             .is_unsigned()
     );
-    assert!(Wire::get("/?discount=100%").is_unsigned());
+    assert!(WireRequest::get("/?discount=100%").is_unsigned());
     assert!(
-        Wire {
+        WireRequest {
             body: None,
-            ..Wire::get("/").body("application/json", "")
+            ..WireRequest::get("/").body("application/json", "")
         }
         .is_unsigned()
     );
@@ -424,17 +425,17 @@ fn a_request_without_protocol_parameters_is_unsigned_and_not_refused() {
 
 #[test]
 fn an_unsigned_request_that_may_hide_protocol_parameters_is_refused() {
-    let hidden = Wire {
+    let hidden = WireRequest {
         body: None,
-        ..Wire::get("/").body(FORM, "")
+        ..WireRequest::get("/").body(FORM, "")
     };
     assert_eq!(hidden.refusal(), Some(Rejection::BodyNotWhole));
-    let several = Wire::get("/")
+    let several = WireRequest::get("/")
         .body(FORM, "")
         .body("text/plain", "oauth_nonce=n");
     assert_eq!(several.refusal(), Some(Rejection::SeveralContentTypes));
     assert_eq!(
-        Wire::get("/?oauth_%zz=n").refusal(),
+        WireRequest::get("/?oauth_%zz=n").refusal(),
         Some(Rejection::BadEscape(ParameterPlace::Query))
     );
 }
@@ -442,10 +443,12 @@ fn an_unsigned_request_that_may_hide_protocol_parameters_is_refused() {
 #[test]
 fn a_bad_escape_in_query_or_body_is_refused_once_the_request_is_signed() {
     assert_eq!(
-        Wire::get("/?discount=100%").in_header().refusal(),
+        WireRequest::get("/?discount=100%").in_header().refusal(),
         Some(Rejection::BadEscape(ParameterPlace::Query))
     );
-    let body = Wire::get("/").body(FORM, "discount=100%").in_header();
+    let body = WireRequest::get("/")
+        .body(FORM, "discount=100%")
+        .in_header();
     assert_eq!(
         body.refusal(),
         Some(Rejection::BadEscape(ParameterPlace::Body))

@@ -1,4 +1,4 @@
-//! What the client's side puts on the wire, and what it does not sign.
+//! The client's side: requests as they are sent, and refusals to sign.
 
 use super::*;
 use crate::oauth::{SignError, SignatureMethod, Signer, SigningKey};
@@ -42,7 +42,7 @@ fn the_photo_request_of_the_rfc_is_signed_as_it_is_there() {
 }
 
 #[test]
-fn the_query_is_prolonged_and_not_rewritten() {
+fn the_query_is_extended_and_not_rewritten() {
     for (target, before) in [
         ("/", "/?oauth_"),
         ("/r?", "/r?oauth_"),
@@ -62,7 +62,7 @@ fn the_query_is_prolonged_and_not_rewritten() {
 }
 
 #[test]
-fn the_form_is_prolonged_and_begun_where_there_is_none() {
+fn the_form_is_extended_and_created_if_there_is_none() {
     let begun = SIGNER
         .sign(&RequestDraft {
             place: ParameterPlace::Body,
@@ -100,12 +100,12 @@ fn a_realm_is_quoted() {
             .unwrap()
             .contains(r#"realm="a \"b\" \\ c""#)
     );
-    Wire::signed(&draft, signed)
+    WireRequest::signed(&draft, signed)
         .parsed(|signed| assert_eq!(signed.realm(), Some(&br#"a "b" \ c"#[..])));
 }
 
 #[test]
-fn what_nobody_could_verify_is_not_signed() {
+fn an_unverifiable_request_is_not_signed() {
     let refusal = |draft: RequestDraft<'_>| SIGNER.sign(&draft).err().unwrap();
     assert_eq!(
         refusal(RequestDraft {

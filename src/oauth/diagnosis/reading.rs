@@ -1,4 +1,4 @@
-//! What a signature may have been before it was written into `oauth_signature`.
+//! Readings of `oauth_signature` that undo a wrong encoding.
 
 use std::borrow::Cow;
 
@@ -9,47 +9,33 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::super::encode::decode;
 
-/// One way to read `oauth_signature`.
-pub(super) struct Reading {
-    /// Its bytes, for HMAC and RSA.
+/// A way to read `oauth_signature`.
+pub(super) struct SignatureReading {
+    /// The bytes, for HMAC and RSA.
     pub(super) bytes: Option<Vec<u8>>,
-    /// Its text, for PLAINTEXT.
+    /// The text, for PLAINTEXT.
     pub(super) text: Option<Vec<u8>>,
-    /// Whether it is the one that is verified.
+    /// This is the reading of the verifier.
     pub(super) is_strict: bool,
 }
 
-/// Every way to read it, the strict one first.
-pub(super) fn readings(sent: &[u8]) -> Vec<Reading> {
-    let strict = STANDARD.decode(sent).ok();
-    let mut readings = vec![Reading {
-        bytes: strict,
+/// Returns every reading, the strict one first.
+pub(super) fn readings(sent: &[u8]) -> Vec<SignatureReading> {
+    let mut readings = vec![SignatureReading {
+        bytes: STANDARD.decode(sent).ok(),
         text: Some(sent.to_vec()),
         is_strict: true,
     }];
-    let once_more = decode(&Cow::Borrowed(sent)).into_owned();
-    if once_more != sent {
-        let text = Some(once_more.clone());
-        readings.push(Reading {
-            bytes: lenient(&once_more),
-            text,
-            is_strict: false,
-        });
-    }
-    let others = [
+    readings.extend(decoded_again(sent));
+    let lenient = [
         lenient(sent),
         hexadecimal(sent),
-        STANDARD
-            .decode(sent)
-            .ok()
-            .and_then(|text| hexadecimal(&text)),
+        base64_of_hexadecimal(sent),
     ];
-    for bytes in others.into_iter().flatten() {
-        if readings
-            .iter()
-            .all(|reading| reading.bytes.as_ref() != Some(&bytes))
-        {
-            readings.push(Reading {
+    for bytes in lenient.into_iter().flatten() {
+        let is_known = |reading: &SignatureReading| reading.bytes.as_ref() == Some(&bytes);
+        if !readings.iter().any(is_known) {
+            readings.push(SignatureReading {
                 bytes: Some(bytes),
                 text: None,
                 is_strict: false,
@@ -59,7 +45,17 @@ pub(super) fn readings(sent: &[u8]) -> Vec<Reading> {
     readings
 }
 
-/// Base64 however it was treated: spaces for `+`, line breaks, no padding, the alphabet for URLs.
+/// Reads a signature that was percent-encoded twice.
+fn decoded_again(sent: &[u8]) -> Option<SignatureReading> {
+    let text = decode(&Cow::Borrowed(sent)).into_owned();
+    (text != sent).then(|| SignatureReading {
+        bytes: lenient(&text),
+        text: Some(text),
+        is_strict: false,
+    })
+}
+
+/// Decodes damaged base64: spaces for `+`, line breaks, no padding, the URL alphabet.
 fn lenient(text: &[u8]) -> Option<Vec<u8>> {
     let plain: Vec<u8> = text
         .iter()
@@ -73,17 +69,22 @@ fn lenient(text: &[u8]) -> Option<Vec<u8>> {
     LENIENT.decode(plain).ok()
 }
 
+fn base64_of_hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
+    hexadecimal(&STANDARD.decode(text).ok()?)
+}
+
 fn hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
     let (pairs, []) = text.as_chunks::<2>() else {
         return None;
     };
-    let byte = |pair: &[u8; 2]| {
-        let digits = str::from_utf8(pair)
-            .ok()
-            .filter(|pair| pair.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        u8::from_str_radix(digits?, 16).ok()
-    };
-    pairs.iter().map(byte).collect()
+    pairs.iter().map(hexadecimal_byte).collect()
+}
+
+fn hexadecimal_byte(pair: &[u8; 2]) -> Option<u8> {
+    if !pair.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()
 }
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_is_read_however_it_was_written() {
+    fn a_signature_is_read_in_every_known_encoding() {
         let mac = [0xfb_u8, 0xef, 0xbe, 0x01];
         for sent in [
             "++++AQ==",
