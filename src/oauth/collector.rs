@@ -43,7 +43,7 @@ impl<'a> ProtocolValues<'a> {
         parameter: ProtocolParameter,
     ) -> Result<Cow<'a, [u8]>, Rejection> {
         self.take(parameter)
-            .ok_or(Rejection::Absent(ParameterSet::only(parameter)))
+            .ok_or_else(|| Rejection::Absent(ParameterSet::only(parameter)))
     }
 
     /// Stores a value, and returns the previous one.

@@ -21,6 +21,7 @@ pub(super) struct PieceBuffer<W> {
 
 impl<W: FnMut(&[u8])> PieceBuffer<W> {
     /// Creates an empty buffer in front of `write`.
+    #[inline]
     pub(super) const fn new(write: W) -> Self {
         Self {
             bytes: [0; BUFFER_SIZE],

@@ -21,7 +21,7 @@ pub enum Rejection {
     /// Several `Content-Type` headers, so that the body may or may not be a form.
     #[error("more than one Content-Type header")]
     SeveralContentTypes,
-    /// More parameters than [`ParseLimits::parameters`](super::Limits::parameters).
+    /// More parameters than [`ParseLimits::parameters`](super::ParseLimits::parameters).
     #[error("too many parameters in header, query and form body together")]
     TooManyParameters,
     /// A `%` without two hexadecimal digits.
@@ -50,7 +50,8 @@ pub enum Rejection {
     /// A required parameter without a value.
     #[error("empty {0}")]
     Empty(ProtocolParameter),
-    /// A value that is longer than [`ParseLimits::protocol_value`](super::Limits::protocol_value).
+    /// A value that is longer than
+    /// [`ParseLimits::protocol_value`](super::ParseLimits::protocol_value).
     #[error("{0} is too long")]
     TooLong(ProtocolParameter),
     /// An `oauth_version` other than `1.0`.

@@ -54,7 +54,7 @@ pub enum RsaPublicKeyError {
 impl RsaPublicKey {
     /// Reads a PEM text (`BEGIN PUBLIC KEY`, `BEGIN RSA PUBLIC KEY` or `BEGIN CERTIFICATE`).
     ///
-    /// Of a certificate it takes the key only, and checks neither the dates nor the issuer.
+    /// Takes only the key of a certificate, and checks neither its dates nor its issuer.
     ///
     /// # Errors
     /// Any other text, and a key that is too short or too long.
@@ -201,12 +201,18 @@ fn read_der(input: &[u8], tag: u8) -> Option<(DerElement<'_>, &[u8])> {
 /// Splits off a length: one byte, or the number of its bytes and then those.
 fn read_len(input: &[u8]) -> Option<(usize, &[u8])> {
     let (&first, rest) = input.split_first()?;
-    let Some(count) = usize::from(first).checked_sub(0x80) else {
-        return Some((usize::from(first), rest));
-    };
-    let (digits, rest) = rest.split_at_checked(count)?;
-    let fold = |len, &digit: &u8| len << 8 | usize::from(digit);
-    (digits.len() <= 4).then(|| (digits.iter().fold(0, fold), rest))
+    match first {
+        short @ ..0x80 => Some((usize::from(short), rest)),
+        long => {
+            let (digits, rest) = rest.split_at_checked(usize::from(long - 0x80))?;
+            Some((big_endian(digits)?, rest))
+        }
+    }
+}
+
+fn big_endian(digits: &[u8]) -> Option<usize> {
+    let append = |number, &digit: &u8| number << 8 | usize::from(digit);
+    (digits.len() <= 4).then(|| digits.iter().fold(0, append))
 }
 
 const INTEGER: u8 = 0x02;

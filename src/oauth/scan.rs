@@ -2,22 +2,24 @@
 
 use memchr::memchr;
 
-/// Returns whether `fits` holds for every byte. Without branches in `fits`, sixteen bytes are
-/// compared at once.
+/// Returns whether `fits` holds for every byte. Without branches in `fits`, sixteen bytes are compared
+/// at once.
 #[inline]
 pub(super) fn all(bytes: &[u8], fits: impl Fn(u8) -> bool) -> bool {
     let (chunks, rest) = bytes.as_chunks::<16>();
-    // The last chunk overlaps the one before.
-    let rest_fits = || match (
-        bytes.last_chunk::<16>(),
-        bytes.first_chunk::<8>(),
-        bytes.last_chunk::<8>(),
-    ) {
-        (Some(last), ..) => every(last, &fits),
-        (None, Some(first), Some(last)) => every(first, &fits) && every(last, &fits),
-        (None, ..) => rest.iter().all(|&byte| fits(byte)),
-    };
-    chunks.iter().all(|chunk| every(chunk, &fits)) && (rest.is_empty() || rest_fits())
+    chunks.iter().all(|chunk| every(chunk, &fits)) && (rest.is_empty() || end(bytes, rest, fits))
+}
+
+/// Compares the bytes after the last whole chunk, in a chunk that overlaps those before.
+#[inline]
+fn end(bytes: &[u8], rest: &[u8], fits: impl Fn(u8) -> bool) -> bool {
+    if let Some(last) = bytes.last_chunk::<16>() {
+        return every(last, &fits);
+    }
+    match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) => every(first, &fits) && every(last, &fits),
+        _ => rest.iter().all(|&byte| fits(byte)),
+    }
 }
 
 /// Compares a chunk without an early return, so that it compiles to one comparison.

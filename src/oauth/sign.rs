@@ -147,29 +147,26 @@ impl Signer<'_> {
 
     /// Returns every protocol parameter except the signature.
     fn parameters(&self, draft: &RequestDraft<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let RequestStamp { timestamp, nonce } = draft.stamp;
+        let mut parameters = vec![(
+            name(ProtocolParameter::ConsumerKey),
+            self.consumer_key.into(),
+        )];
+        let token = self.token.map(<[u8]>::to_vec);
+        parameters.extend(token.map(|token| (name(ProtocolParameter::Token), token)));
         let method = self.method.name();
-        let hash = || body_hash(self.method, draft.body).into_bytes();
-        let known = [
-            (
-                ProtocolParameter::ConsumerKey,
-                Some(self.consumer_key.to_vec()),
-            ),
-            (ProtocolParameter::Token, self.token.map(<[u8]>::to_vec)),
-            (ProtocolParameter::SignatureMethod, Some(method.into())),
-            (
-                ProtocolParameter::Timestamp,
-                Some(timestamp.to_string().into()),
-            ),
-            (ProtocolParameter::Nonce, Some(nonce.to_vec())),
-            (ProtocolParameter::BodyHash, draft.body_hash.then(hash)),
-        ];
+        parameters.push((name(ProtocolParameter::SignatureMethod), method.into()));
+        parameters.extend(draft.stamp.parameters());
+        parameters.extend(self.body_hash(draft));
         let extensions = draft.extensions.iter();
-        known
-            .into_iter()
-            .filter_map(|(parameter, value)| Some((name(parameter), value?)))
-            .chain(extensions.map(|(name, value)| (name.to_vec(), value.to_vec())))
-            .collect()
+        parameters.extend(extensions.map(|(name, value)| (name.to_vec(), value.to_vec())));
+        parameters
+    }
+
+    fn body_hash(&self, draft: &RequestDraft<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
+        draft.body_hash.then(|| {
+            let hash = body_hash(self.method, draft.body);
+            (name(ProtocolParameter::BodyHash), hash.into())
+        })
     }
 
     /// Returns the value of `oauth_signature`.
@@ -196,6 +193,16 @@ impl Signer<'_> {
         HmacKey::new(self.method.hash(), &key)
             .sign(base_string, |mac| STANDARD.encode(mac))
             .into()
+    }
+}
+
+impl RequestStamp<'_> {
+    fn parameters(&self) -> [(Vec<u8>, Vec<u8>); 2] {
+        let timestamp = self.timestamp.to_string();
+        [
+            (name(ProtocolParameter::Timestamp), timestamp.into()),
+            (name(ProtocolParameter::Nonce), self.nonce.into()),
+        ]
     }
 }
 

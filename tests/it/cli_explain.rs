@@ -1,4 +1,4 @@
-//! `countersign explain`, as a person or a script runs it.
+//! `countersign explain` as a person or a script runs it.
 
 use std::fs;
 use std::io::Write as _;
@@ -28,7 +28,7 @@ const PHOTOS_BASE_STRING: &str = "GET&http%3A%2F%2Fphotos.example.net%2Fphotos&f
                                   %26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131202\
                                   %26oauth_token%3Dnnch734d00sl2jdk%26size%3Doriginal";
 
-/// What it takes to verify it.
+/// The options to verify it.
 const OPTIONS: &[&str] = &[
     "--scheme=http",
     "--consumer-secret=kd94hf93k423kf44",
@@ -48,7 +48,7 @@ fn the_photo_request_of_the_rfc_is_verified() {
 }
 
 #[test]
-fn line_ends_may_be_lf_alone() {
+fn lines_may_end_with_lf_only() {
     assert_eq!(
         explain(&PHOTOS.replace("\r\n", "\n"), OPTIONS)
             .status
@@ -67,7 +67,7 @@ fn the_request_may_be_in_a_file() {
 }
 
 #[test]
-fn a_changed_request_is_refused_and_its_base_string_shown() {
+fn a_changed_request_is_refused_with_its_base_string() {
     for (from, to) in [
         ("size=original", "size=huge"),
         ("GET", "PUT"),
@@ -146,7 +146,7 @@ fn a_timestamp_is_accepted_for_300_seconds_to_both_sides() {
             (Some(1), &json!("timestamp_refused"))
         );
     }
-    // Without --at it is now.
+    // Without --at, the time is now.
     let now: Vec<_> = OPTIONS
         .iter()
         .copied()
@@ -196,7 +196,7 @@ fn a_body_counts_as_far_as_its_content_length() {
 }
 
 #[test]
-fn what_sign_signs_explain_verifies_in_every_method_and_place() {
+fn explain_verifies_what_sign_signs_in_every_method_and_place() {
     let directory = tempfile::tempdir().unwrap();
     let (private, public) = rsa_key();
     let private_file = directory.path().join("private.pem");
@@ -249,7 +249,7 @@ fn what_sign_signs_explain_verifies_in_every_method_and_place() {
 }
 
 #[test]
-fn what_a_service_would_refuse_by_default_is_warned_about() {
+fn a_request_that_a_service_refuses_by_default_gets_a_warning() {
     let sign = [
         "sign",
         "GET",
@@ -285,7 +285,7 @@ fn text_names_the_verdict_first() {
 }
 
 #[test]
-fn a_mismatch_that_is_known_is_explained() {
+fn a_known_mismatch_is_explained() {
     let https: Vec<_> = OPTIONS
         .iter()
         .copied()
@@ -339,7 +339,7 @@ fn a_wrong_secret_has_no_known_cause() {
 }
 
 #[test]
-fn what_the_command_is_told_beside_the_request_is_looked_at() {
+fn old_secrets_headers_and_profiles_are_evidence() {
     let replaced = [
         &OPTIONS[..1],
         &[
@@ -373,7 +373,7 @@ fn what_the_command_is_told_beside_the_request_is_looked_at() {
 }
 
 #[test]
-fn what_keeps_it_from_an_answer_ends_with_64() {
+fn a_usage_error_ends_with_64() {
     let of = |request: &str, options: &[&str]| {
         let output = explain(request, options);
         assert_eq!(output.status.code(), Some(64), "{options:?}");
@@ -427,7 +427,7 @@ fn pem(label: &str, der: &[u8]) -> String {
     )
 }
 
-/// The request that `sign --output json` describes, on the wire.
+/// Returns the request that `sign --output json` describes as on the wire.
 fn raw(signed: &Value) -> String {
     let text = |name: &str| signed[name].as_str();
     let (_, rest) = text("url").unwrap().split_once("://").unwrap();
@@ -456,7 +456,7 @@ fn fed(command: &mut Command, request: &str) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // It does not read what it refuses to look at.
+    // The command may exit before it reads its input.
     let _ = child.stdin.take().unwrap().write_all(request.as_bytes());
     child.wait_with_output().unwrap()
 }
@@ -467,7 +467,7 @@ fn command(options: &[&str]) -> Command {
     command
 }
 
-/// The program, with no variables of this test's environment.
+/// The program, without the environment of this test.
 fn countersign(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command.args(arguments).env_clear();

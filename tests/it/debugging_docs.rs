@@ -1,4 +1,4 @@
-//! `docs/debugging.md`: its commands print what stands below each of them, and it names every cause.
+//! `docs/debugging.md`: its commands print the blocks below them, and it lists every cause.
 
 use std::fs;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! What `countersign explain` says of requests that real clients and proxies got wrong: each wrong in one way that is known,
-//! or in two, or changed by somebody.
+//! `countersign explain` for the requests of real clients and proxies: each with one known mistake, or with two, or changed
+//! by somebody on the way.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::program::program;
 use crate::scripted::{self, node, python};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_clients_and_proxies_do_wrong_is_explained_rightly() {
+async fn the_mistakes_of_clients_and_proxies_get_the_right_cause() {
     let mut cases = Vec::new();
     for script in [python("mistaken.py"), node("mistaken.mjs")] {
         cases.extend(scripted::run(script).await.as_array().unwrap().clone());
@@ -52,7 +52,7 @@ async fn what_clients_and_proxies_do_wrong_is_explained_rightly() {
     assert!(missed.is_empty(), "not explained:\n{}", missed.join("\n"));
 }
 
-/// What the command says of a request, which has to be refused.
+/// Returns the command's explanation of a request that it refuses.
 fn explained(case: &Value) -> Value {
     let text = |name: &str| case[name].as_str();
     let directory = tempfile::tempdir().unwrap();

@@ -46,10 +46,12 @@ impl DisplayString {
     /// Returns the offset of the first difference in both masked texts.
     pub(super) fn first_difference(&self, other: &Self) -> Option<usize> {
         let (ours, theirs) = (self.bytes(), other.bytes());
-        let common = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
-        let differ = common < ours.len() || common < theirs.len();
+        let common = common_len(&ours, &theirs);
+        if common == ours.len() && common == theirs.len() {
+            return None;
+        }
         // Up to there, all pieces except the last are the same.
-        differ.then(|| self.displayed_at(common).min(other.displayed_at(common)))
+        Some(self.displayed_at(common).min(other.displayed_at(common)))
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -70,6 +72,10 @@ impl DisplayString {
         }
         displayed
     }
+}
+
+fn common_len(one: &[u8], other: &[u8]) -> usize {
+    one.iter().zip(other).take_while(|(a, b)| a == b).count()
 }
 
 /// Returns a base string as text: it is ASCII, since everything else is escaped in it.

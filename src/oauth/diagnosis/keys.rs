@@ -172,32 +172,52 @@ fn token_secret<'k>(keys: &VerificationKeys<'k>, signed: &SignedRequest<'_>) -> 
     }
 }
 
+/// A key, and the cause if a client signs with it.
+type Misjoined = (MismatchCause, Zeroizing<Vec<u8>>);
+
 /// Joins two secrets in the ways in which clients get it wrong. Never returns an empty key, nor the
 /// right one.
-fn misjoined(
-    consumer: &[u8],
-    token: &[u8],
-) -> impl Iterator<Item = (MismatchCause, Zeroizing<Vec<u8>>)> + use<> {
-    let (consumer_encoded, token_encoded) = (encoded_secret(consumer), encoded_secret(token));
-    let encoded: (&[u8], &[u8]) = (&consumer_encoded, &token_encoded);
-    let ways: [(_, [&[u8]; 3]); 9] = [
-        (MismatchCause::AmpersandMissing, [encoded.0, b"", encoded.1]),
-        (MismatchCause::AmpersandMissing, [consumer, b"", token]),
-        (MismatchCause::SecretMissing, [encoded.0, b"&", b""]),
-        (MismatchCause::SecretMissing, [encoded.0, b"", b""]),
-        (MismatchCause::SecretMissing, [b"", b"&", encoded.1]),
-        (MismatchCause::SecretMissing, [encoded.1, b"", b""]),
-        (MismatchCause::SecretsNotEncoded, [consumer, b"&", token]),
-        (MismatchCause::SecretsNotEncoded, [encoded.0, b"&", token]),
-        (
-            MismatchCause::SecretsNotEncoded,
-            [consumer, b"&", encoded.1],
-        ),
-    ];
-    let right = Zeroizing::new([encoded.0, b"&", encoded.1].concat());
-    ways.map(|(cause, parts)| (cause, Zeroizing::new(parts.concat())))
-        .into_iter()
-        .filter(move |(_, key)| *key != right && !matches!(&key[..], b"" | b"&"))
+fn misjoined(consumer: &[u8], token: &[u8]) -> Vec<Misjoined> {
+    let plain = SharedSecrets { consumer, token };
+    let (consumer, token) = (&*encoded_secret(consumer), &*encoded_secret(token));
+    let encoded = SharedSecrets { consumer, token };
+    let mut keys = without_ampersand(plain, encoded);
+    keys.extend(with_one_secret(encoded));
+    keys.extend(not_encoded(plain, encoded));
+    let right = joined(consumer, b"&", token);
+    keys.retain(|(_, key)| *key != right && !matches!(&key[..], b"" | b"&"));
+    keys
+}
+
+fn without_ampersand(plain: SharedSecrets<'_>, encoded: SharedSecrets<'_>) -> Vec<Misjoined> {
+    [encoded, plain]
+        .map(|secrets| joined(secrets.consumer, b"", secrets.token))
+        .map(|key| (MismatchCause::AmpersandMissing, key))
+        .into()
+}
+
+fn with_one_secret(encoded: SharedSecrets<'_>) -> [Misjoined; 4] {
+    let SharedSecrets { consumer, token } = encoded;
+    [
+        joined(consumer, b"&", b""),
+        joined(consumer, b"", b""),
+        joined(b"", b"&", token),
+        joined(token, b"", b""),
+    ]
+    .map(|key| (MismatchCause::SecretMissing, key))
+}
+
+fn not_encoded(plain: SharedSecrets<'_>, encoded: SharedSecrets<'_>) -> [Misjoined; 3] {
+    [
+        joined(plain.consumer, b"&", plain.token),
+        joined(encoded.consumer, b"&", plain.token),
+        joined(plain.consumer, b"&", encoded.token),
+    ]
+    .map(|key| (MismatchCause::SecretsNotEncoded, key))
+}
+
+fn joined(consumer: &[u8], by: &[u8], token: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([consumer, by, token].concat())
 }
 
 fn encoded_secret(secret: &[u8]) -> Zeroizing<Vec<u8>> {

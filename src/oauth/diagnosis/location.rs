@@ -46,12 +46,8 @@ fn scheme_remedy(evidence: &MismatchEvidence<'_>, scheme: Scheme) -> Option<&'st
 /// common ones.
 fn ports<'e>(evidence: &MismatchEvidence<'e>) -> Vec<BaseStringChange<'e>> {
     let sent = evidence.request.authority;
-    let (host, port) = split_port(sent);
-    let mut authorities = Vec::new();
-    if port.is_some() {
-        authorities.push((host.to_vec(), PortRule::Rfc));
-        authorities.push((sent.to_vec(), PortRule::AsSent));
-    }
+    let (host, _) = split_port(sent);
+    let mut authorities = without_port(sent);
     let forwarded = forwarded_port(evidence);
     let forwarded = forwarded.filter(|port| port.iter().all(u8::is_ascii_digit));
     authorities.extend(forwarded.map(|port| (joined(host, port), PortRule::Rfc)));
@@ -61,6 +57,17 @@ fn ports<'e>(evidence: &MismatchEvidence<'e>) -> Vec<BaseStringChange<'e>> {
         .into_iter()
         .map(|(authority, port)| to(MismatchCause::Port, authority, port))
         .collect()
+}
+
+/// Returns the host alone, and the authority with a default port that RFC 5849 leaves out.
+fn without_port(sent: &[u8]) -> Vec<(Vec<u8>, PortRule)> {
+    match split_port(sent) {
+        (_, None) => Vec::new(),
+        (host, Some(_)) => vec![
+            (host.to_vec(), PortRule::Rfc),
+            (sent.to_vec(), PortRule::AsSent),
+        ],
+    }
 }
 
 /// Returns the changes to every host that the request or a proxy names.

@@ -111,14 +111,8 @@ impl Diagnosis {
         signed: &SignedRequest<'_>,
         wire: &WireParameters<'_>,
     ) -> Self {
-        let display = |variant: &BaseStringVariant<'_>| {
-            variant
-                .base_string(wire)
-                .map_or_else(DisplayString::default, |text| {
-                    DisplayString::of(&text, evidence.reveal)
-                })
-        };
-        let (ours, theirs) = (display(&hit.base), display(&hit.variant));
+        let ours = display(&hit.base, wire, evidence.reveal);
+        let theirs = display(&hit.variant, wire, evidence.reveal);
         let context = RemedyContext {
             evidence,
             client: &hit.variant,
@@ -144,33 +138,42 @@ impl Diagnosis {
 /// signature matches.
 pub fn diagnose(evidence: &MismatchEvidence<'_>, budget: u32) -> Option<Diagnosis> {
     let signed = evidence.request.parse(evidence.limits).ok().flatten()?;
-    match rejection(evidence, &signed)? {
-        Rejection::VersionUnsupported => {
-            let cause = MismatchCause::VersionText;
-            Some(Diagnosis::of_same_string(cause, "", evidence, &signed))
-        }
-        Rejection::BodyHashMismatch => {
-            let hashed = body_hash::hashed(evidence.request, &signed, budget)?;
-            let cause = MismatchCause::BodyHash;
-            Some(Diagnosis::of_same_string(cause, &hashed, evidence, &signed))
-        }
-        rejection if rejection.kind() == RejectionKind::NotProven => {
-            let wire = WireParameters::of(evidence.request)?;
-            let hit = CauseSearch::new(evidence, &signed, &wire, budget).run()?;
-            Some(Diagnosis::of_hit(hit, evidence, &signed, &wire))
-        }
-        _ => None,
+    let rejection = rejection(evidence, &signed)?;
+    if rejection == Rejection::VersionUnsupported {
+        let cause = MismatchCause::VersionText;
+        return Some(Diagnosis::of_same_string(cause, "", evidence, &signed));
     }
+    if rejection == Rejection::BodyHashMismatch {
+        let cause = MismatchCause::BodyHash;
+        let hashed = body_hash::hashed(evidence.request, &signed, budget)?;
+        return Some(Diagnosis::of_same_string(cause, &hashed, evidence, &signed));
+    }
+    if rejection.kind() != RejectionKind::NotProven {
+        return None;
+    }
+    let wire = WireParameters::of(evidence.request)?;
+    let hit = CauseSearch::new(evidence, &signed, &wire, budget).run()?;
+    Some(Diagnosis::of_hit(hit, evidence, &signed, &wire))
 }
 
 fn rejection(evidence: &MismatchEvidence<'_>, signed: &SignedRequest<'_>) -> Option<Rejection> {
     let schedule = KeySchedule::default();
-    signed
-        .check(
-            evidence.compat,
-            &evidence.keys,
-            &schedule,
-            BodyHashRule::Accept,
-        )
-        .err()
+    let verdict = signed.check(
+        evidence.compat,
+        &evidence.keys,
+        &schedule,
+        BodyHashRule::Accept,
+    );
+    verdict.err()
+}
+
+fn display(
+    variant: &BaseStringVariant<'_>,
+    wire: &WireParameters<'_>,
+    reveal: bool,
+) -> DisplayString {
+    match variant.base_string(wire) {
+        Some(text) => DisplayString::of(&text, reveal),
+        None => DisplayString::default(),
+    }
 }
