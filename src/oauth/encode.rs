@@ -168,7 +168,7 @@ const fn digit(byte: u8) -> Result<u8, BadEscape> {
 }
 
 /// Returns whether a byte needs no escape: ALPHA, DIGIT, `-`, `.`, `_`, `~`. Has no branches, so
-/// that [`all`](super::scan::all) compares many bytes at once.
+/// that [`all`] compares many bytes at once.
 pub(super) const fn is_unreserved(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let digit = byte.wrapping_sub(b'0') < 10;

@@ -2,8 +2,8 @@
 
 use memchr::memchr;
 
-/// Returns whether `fits` holds for every byte. Without branches in `fits`, sixteen bytes are compared
-/// at once.
+/// Returns whether `fits` holds for every byte. Without branches in `fits`, sixteen bytes are
+/// compared at once.
 #[inline]
 pub(super) fn all(bytes: &[u8], fits: impl Fn(u8) -> bool) -> bool {
     let (chunks, rest) = bytes.as_chunks::<16>();
