@@ -13,7 +13,9 @@ use std::sync::Arc;
 use countersign::clock::{Clock, CountingEntropy, Entropy, ManualClock, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::diagnostics::Diagnostics;
-use countersign::issue::{Actor, ConsumerDraft, Expiry, Issuer, Terms, TokenDraft};
+use countersign::issue::{
+    Actor, ConsumerAttributes, ConsumerDraft, Expiry, Issuer, IssuerTerms, TokenDraft,
+};
 use countersign::model::Secret;
 use countersign::oauth::{Draft, Place, Scheme, SignatureMethod, Signer, SigningKey, Stamp};
 use countersign::server::ext_authz::CheckService;
@@ -120,14 +122,17 @@ async fn issue(
         store,
         Arc::clone(clock),
         Arc::clone(entropy),
-        Terms::of(config),
+        IssuerTerms::of(config),
         None,
     );
     let consumer = ConsumerDraft {
         consumer_key: Some(CONSUMER_KEY.to_owned()),
         consumer_secret: Some(Secret::new(CONSUMER_SECRET.as_bytes())),
-        name: "Printer Example".to_owned(),
-        scopes: vec!["read".to_owned(), "write".to_owned()],
+        attributes: ConsumerAttributes {
+            name: "Printer Example".to_owned(),
+            scopes: vec!["read".to_owned(), "write".to_owned()],
+            ..ConsumerAttributes::default()
+        },
         ..ConsumerDraft::default()
     };
     issuer

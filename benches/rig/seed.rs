@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use countersign::clock::{Clock as _, SystemClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::model::{
-    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret,
-    ConsumerStatus, Generation, Scopes, Secret, Token, TokenStatus,
+    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerProfile,
+    ConsumerSecret, ConsumerStatus, Generation, Scopes, Secret, Token, TokenStatus,
 };
 use countersign::store::{self, Store};
 use futures_util::{StreamExt as _, stream};
@@ -114,9 +114,7 @@ fn consumer(n: usize, now: UnixTime) -> Consumer {
         id: ConsumerId::new(format!("id-{n}")).unwrap(),
         name: ConsumerName::new(format!("Consumer {n}")).unwrap(),
         key: ConsumerKey::new(account.key).unwrap(),
-        description: String::new(),
-        platform: String::new(),
-        app_url: String::new(),
+        profile: ConsumerProfile::default(),
         verified: false,
         status: ConsumerStatus::Active,
         secrets: vec![secret],

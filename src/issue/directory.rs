@@ -1,4 +1,4 @@
-//! Who knows users and their passwords.
+//! The interface to user directories, and the built-in directory.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,18 +6,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::hash::{Checked, Hasher};
+use super::hash::{Hasher, PasswordCheck};
 use crate::clock::Entropy;
 use crate::model::{ConsumerKey, Secret, User, UserId, Username};
 use crate::store::{Store, StoreError};
 
-/// Knows users and their passwords.
+/// A directory of users and their passwords.
 #[async_trait]
 pub trait Directory: Send + Sync {
-    /// Whose name and password these are; `None` when they are nobody's. An unknown user takes as long as a wrong
-    /// password.
+    /// Returns the user with that name and password; `None` if there is no such user.
     ///
-    /// A false yes lets a stranger act as a user; a false no makes an honest user type again. On any doubt: an error.
+    /// An unknown user takes as long as a wrong password.
+    ///
+    /// A false yes lets a stranger act as a user; a false no makes an honest user type again. Return
+    /// an error if in doubt.
     async fn authenticate(&self, login: &Login) -> Result<Option<DirectoryUser>, DirectoryError>;
 }
 
@@ -27,7 +29,7 @@ impl fmt::Debug for dyn Directory + '_ {
     }
 }
 
-/// A name and a password, as they were typed.
+/// A log-in attempt: name and password as typed.
 #[derive(Clone, Debug)]
 pub struct Login {
     /// The name.
@@ -36,22 +38,22 @@ pub struct Login {
     pub password: Secret,
     /// The consumer that the user logs in for.
     pub consumer_key: ConsumerKey,
-    /// Where the user comes from, as far as it is known.
+    /// The address of the user, if known.
     pub client_address: Option<IpAddr>,
 }
 
-/// A user who proved to be one.
+/// A user who proved a name and password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryUser {
-    /// Who.
+    /// The id.
     pub id: UserId,
-    /// What pages and consumers call the user.
+    /// The name of the user on pages and for consumers.
     pub screen_name: String,
 }
 
-/// Why a directory could not answer; never carries a name or a password.
+/// The failure of a directory; never carries a name or a password.
 #[derive(Debug, thiserror::Error)]
-#[error("the user directory could not answer: {context}")]
+#[error("the user directory failed: {context}")]
 pub struct DirectoryError {
     context: &'static str,
     #[source]
@@ -59,7 +61,7 @@ pub struct DirectoryError {
 }
 
 impl DirectoryError {
-    /// An error; `context` says what went wrong.
+    /// Creates an error; `context` says what went wrong.
     pub const fn new(context: &'static str) -> Self {
         Self {
             context,
@@ -67,7 +69,7 @@ impl DirectoryError {
         }
     }
 
-    /// Adds what caused it, which must not carry a name or a password.
+    /// Adds the cause, which must not carry a name or a password.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -75,14 +77,14 @@ impl DirectoryError {
     }
 }
 
-/// The users of the store.
-pub(super) struct Builtin {
+/// The built-in directory: the users of the store.
+pub(super) struct BuiltinDirectory {
     store: Arc<dyn Store>,
     entropy: Arc<dyn Entropy>,
     hasher: Hasher,
 }
 
-impl Builtin {
+impl BuiltinDirectory {
     pub(super) fn new(store: Arc<dyn Store>, entropy: Arc<dyn Entropy>, hasher: Hasher) -> Self {
         Self {
             store,
@@ -91,7 +93,8 @@ impl Builtin {
         }
     }
 
-    /// The user of that name. Who is not there takes as many round trips as who is: from name to id, from id to user.
+    /// Returns the user with that name. An unknown name takes as many round trips as a known one:
+    /// from name to id, and from id to user.
     async fn user(&self, login: &Login) -> Result<Option<User>, StoreError> {
         let Ok(username) = Username::new(login.username.as_str()) else {
             return Ok(None);
@@ -105,8 +108,10 @@ impl Builtin {
         Ok(found)
     }
 
-    /// Hashes the password anew, with the parameters of now. That it fails, or somebody else was faster, is no reason to
-    /// refuse: the next log-in tries again. When the user was changed is not touched: it was not the user's doing.
+    /// Replaces the password hash by one with the current parameters.
+    ///
+    /// A failure, or another change that was faster, does not refuse the log-in: the next one tries
+    /// again. The time of the last change stays, because the user did not cause this one.
     async fn rehash(&self, mut user: User, password: &Secret) {
         let Ok(hashed) = self.hasher.hash(password, &*self.entropy).await else {
             return;
@@ -114,13 +119,13 @@ impl Builtin {
         user.password = Some(hashed);
         user.revision += 1;
         if let Err(error) = self.store.replace_user(&user).await {
-            tracing::debug!(%error, user_id = %user.id, "a password was not hashed anew");
+            tracing::debug!(%error, user_id = %user.id, "cannot update the parameters of a password hash; the next log-in tries again");
         }
     }
 }
 
 #[async_trait]
-impl Directory for Builtin {
+impl Directory for BuiltinDirectory {
     async fn authenticate(&self, login: &Login) -> Result<Option<DirectoryUser>, DirectoryError> {
         let user = self
             .user(login)
@@ -128,7 +133,7 @@ impl Directory for Builtin {
             .map_err(|error| DirectoryError::new("looking up a user").because(error))?;
         let hash = user.as_ref().and_then(|user| user.password.as_ref());
         let checked = self.hasher.check(&login.password, hash).await?;
-        let Some(user) = user.filter(|_| checked != Checked::Wrong) else {
+        let Some(user) = user.filter(|_| checked != PasswordCheck::Wrong) else {
             return Ok(None);
         };
         let screen_name = user
@@ -140,7 +145,7 @@ impl Directory for Builtin {
             id: user.id.clone(),
             screen_name,
         };
-        if checked == Checked::Outdated {
+        if checked == PasswordCheck::Outdated {
             self.rehash(user, &login.password).await;
         }
         Ok(Some(known))

@@ -13,7 +13,9 @@ mod text;
 mod token;
 mod user;
 
-pub use consumer::{Consumer, ConsumerSecret, ConsumerStatus, DenyDetail, Flow, MIN_RSA_BITS};
+pub use consumer::{
+    Consumer, ConsumerProfile, ConsumerSecret, ConsumerStatus, DenyDetail, Flow, MIN_RSA_BITS,
+};
 pub use generation::Generation;
 pub use request_token::{Callback, RequestToken, RequestTokenState};
 pub use scopes::Scopes;

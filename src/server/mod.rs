@@ -43,7 +43,7 @@ use self::health::Health;
 use self::transport::{Answer, Farewell, Listener, Seats, Workers};
 use crate::config::{Config, ShutdownConfig};
 use crate::diagnostics::Diagnostics;
-use crate::issue::{Issuer, Terms};
+use crate::issue::{Issuer, IssuerTerms};
 use crate::store::{CachedStore, CheckStore, Pulse};
 use crate::telemetry::Metrics;
 use crate::v1;
@@ -249,7 +249,7 @@ fn issuer(app: &App) -> Issuer {
         directory,
         ..
     } = app;
-    let terms = Terms::of(&app.config);
+    let terms = IssuerTerms::of(&app.config);
     Issuer::new(
         Arc::clone(store),
         Arc::clone(clock),

@@ -9,9 +9,9 @@ use super::StoreError;
 use super::record::Records;
 use crate::clock::UnixTime;
 use crate::model::{
-    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret,
-    ConsumerStatus, Flow, Generation, PasswordHash, Scopes, Secret, Token, TokenStatus, User,
-    UserId, UserStatus, Username, ValueError,
+    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerProfile,
+    ConsumerSecret, ConsumerStatus, Flow, Generation, PasswordHash, Scopes, Secret, Token,
+    TokenStatus, User, UserId, UserStatus, Username, ValueError,
 };
 
 /// A consumer, a token and a user as they are written.
@@ -65,9 +65,7 @@ fn consumer() -> Result<Consumer, ValueError> {
         id: ConsumerId::new(NAME)?,
         key: ConsumerKey::new(NAME)?,
         name: ConsumerName::new(NAME)?,
-        description: String::new(),
-        platform: String::new(),
-        app_url: String::new(),
+        profile: ConsumerProfile::default(),
         verified: false,
         status: ConsumerStatus::Disabled,
         secrets: vec![ConsumerSecret {

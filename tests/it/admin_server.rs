@@ -8,7 +8,7 @@ use std::time::Duration;
 use countersign::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::diagnostics::Diagnostics;
-use countersign::issue::{Issuer, Terms};
+use countersign::issue::{Issuer, IssuerTerms};
 use countersign::server::api::{self, Access, AdminToken, IssuerToken};
 use countersign::store::{self, Store};
 use countersign::telemetry::Metrics;
@@ -126,7 +126,7 @@ pub(crate) async fn issuer(clock: Arc<dyn Clock>) -> Issuer {
 
 /// With hashes of passwords that cost nothing.
 fn issuer_over(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Issuer {
-    let mut terms = Terms::of(&Config::default());
+    let mut terms = IssuerTerms::of(&Config::default());
     (
         terms.password.memory_kib,
         terms.password.iterations,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::clock::ManualClock;
-use countersign::issue::{Actor, ConsumerDraft, Expiry, TokenDraft};
+use countersign::issue::{Actor, ConsumerAttributes, ConsumerDraft, Expiry, TokenDraft};
 use countersign::model::{ConsumerStatus, Secret};
 use countersign::v1;
 use prost_types::Timestamp;
@@ -271,7 +271,7 @@ async fn a_short_rsa_key_is_refused() {
         .unwrap_err();
     assert_eq!(
         refused.message(),
-        "consumer.rsa_public_keys[0] has 1024 bits, at least 2048 are needed"
+        "consumer.rsa_public_keys[0] has 1024 bits, the minimum is 2048"
     );
 }
 
@@ -598,15 +598,11 @@ async fn of_many_changes_at_once_none_is_lost() {
         .await
         .unwrap()
         .record;
-    let change = |status| {
+    let disable = |_| {
         let (issuer, key) = (issuer.clone(), consumer.key.clone());
-        tokio::spawn(async move {
-            issuer
-                .set_consumer_status(&key, status, &Actor::ADMIN)
-                .await
-        })
+        tokio::spawn(async move { issuer.disable_consumer(&key, &Actor::ADMIN).await })
     };
-    let changes: Vec<_> = (0..8).map(|_| change(ConsumerStatus::Disabled)).collect();
+    let changes: Vec<_> = (0..8).map(disable).collect();
     for changed in changes {
         assert_eq!(
             changed.await.unwrap().unwrap().status,
@@ -679,7 +675,7 @@ async fn every_change_leaves_one_audit_event_without_secrets() {
             .await
             .unwrap();
         issuer
-            .set_consumer_status(&consumer.key, ConsumerStatus::Disabled, &Actor::ADMIN)
+            .disable_consumer(&consumer.key, &Actor::ADMIN)
             .await
             .unwrap();
     }
@@ -711,7 +707,10 @@ async fn every_change_leaves_one_audit_event_without_secrets() {
 
 fn draft() -> ConsumerDraft {
     ConsumerDraft {
-        name: "Printer".to_owned(),
+        attributes: ConsumerAttributes {
+            name: "Printer".to_owned(),
+            ..ConsumerAttributes::default()
+        },
         ..ConsumerDraft::default()
     }
 }

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::issue::{DirectoryError, DirectoryUser, Login};
-use crate::model::UserStatus;
 
 #[tokio::test(start_paused = true)]
 async fn a_right_password_says_who_it_is_whatever_the_case_of_the_name() {
@@ -53,7 +52,7 @@ async fn a_disabled_user_is_told_so_only_after_the_right_password() {
     world.user("jane").await;
     world
         .issuer
-        .set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN)
+        .disable_user(&id("jane"), &ADMIN)
         .await
         .unwrap();
     assert_err!(
@@ -389,11 +388,7 @@ async fn a_user_of_the_operators_directory_who_is_disabled_here_is_not_let_in() 
         .await
         .unwrap();
     assert!(world.issuer.log_in(&login("jane", "right")).await.is_ok());
-    world
-        .issuer
-        .set_user_status(&id("7"), UserStatus::Disabled, &ADMIN)
-        .await
-        .unwrap();
+    world.issuer.disable_user(&id("7"), &ADMIN).await.unwrap();
     assert_err!(
         world.issuer.log_in(&login("jane", "right")).await,
         IssueError::UserDisabled

@@ -24,18 +24,18 @@ use crate::server::detached::to_its_end;
 
 /// Lets a call through to a service only if its caller may make it, and says who asks.
 #[derive(Clone, Debug)]
-pub(super) struct Gated<S> {
+pub(super) struct ServiceGate<S> {
     service: S,
     access: Arc<Access>,
 }
 
-impl<S> Gated<S> {
+impl<S> ServiceGate<S> {
     pub(super) const fn new(service: S, access: Arc<Access>) -> Self {
         Self { service, access }
     }
 }
 
-impl<S> Service<Request<Body>> for Gated<S>
+impl<S> Service<Request<Body>> for ServiceGate<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
@@ -59,7 +59,7 @@ where
     }
 }
 
-impl<S: NamedService> NamedService for Gated<S> {
+impl<S: NamedService> NamedService for ServiceGate<S> {
     const NAME: &'static str = S::NAME;
 }
 
@@ -226,7 +226,7 @@ mod tests {
         if let Some(value) = authorization {
             request = request.header("authorization", value);
         }
-        let Ok(response) = Gated::new(service, Arc::new(access))
+        let Ok(response) = ServiceGate::new(service, Arc::new(access))
             .call(request.body(Body::empty()).unwrap())
             .await;
         let status = Status::from_header_map(response.headers());

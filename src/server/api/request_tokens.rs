@@ -7,7 +7,9 @@ use tonic::Status;
 use super::convert::{issued_message, request_token_message, shown};
 use super::errors;
 use super::fields::{Fields, typed};
-use crate::issue::{Actor, Asking, Authorized, Consent, Issuer, Login, RequestTokenDraft};
+use crate::issue::{
+    Actor, AuthorizationRequest, Consent, ConsentOutcome, Issuer, Login, RequestTokenDraft,
+};
 use crate::model::{ConsumerKey, MAX_VALUE_LEN, Secret, Token, UserId};
 use crate::v1;
 
@@ -77,7 +79,7 @@ pub(super) async fn create(
         .await
         .map_err(errors::status)?;
     let token_secret = shown(&request_token.secret);
-    let request_token = Some(request_token_message(&Asking {
+    let request_token = Some(request_token_message(&AuthorizationRequest {
         request_token,
         consumer,
     }));
@@ -92,7 +94,7 @@ pub(super) async fn get(
     request: &v1::GetRequestTokenRequest,
 ) -> Result<v1::RequestToken, Status> {
     let asking = issuer
-        .asking(&name(&request.token)?)
+        .authorization_request(&name(&request.token)?)
         .await
         .map_err(errors::status)?;
     Ok(request_token_message(&asking))
@@ -118,8 +120,8 @@ pub(super) async fn authorize(
         screen_name,
         scopes,
     };
-    let Authorized { redirect, verifier } = issuer
-        .authorize(&token, &consent, actor)
+    let ConsentOutcome { redirect, verifier } = issuer
+        .authorize_request_token(&token, &consent, actor)
         .await
         .map_err(errors::status)?;
     let redirect_url = redirect.unwrap_or_default();
@@ -135,7 +137,7 @@ pub(super) async fn refuse(
     actor: &Actor,
 ) -> Result<v1::RefuseRequestTokenResponse, Status> {
     let redirect = issuer
-        .refuse(&name(&request.token)?, actor)
+        .refuse_request_token(&name(&request.token)?, actor)
         .await
         .map_err(errors::status)?;
     Ok(v1::RefuseRequestTokenResponse {
@@ -159,7 +161,7 @@ pub(super) async fn exchange(
     let verifier = fields.take("verifier", typed_secret(&verifier, MAX_VALUE_LEN));
     let ((consumer_key, token), verifier) = fields.all(consumer_key.zip(token).zip(verifier))?;
     let issued = issuer
-        .exchange(&consumer_key, &token, &verifier, actor)
+        .exchange_request_token(&consumer_key, &token, &verifier, actor)
         .await
         .map_err(errors::status)?;
     Ok(issued_message(&issued))

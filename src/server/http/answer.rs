@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::negotiation::Format;
 use super::refusal::{Failure, Refusal};
 use crate::clock::UnixTime;
-use crate::issue::Issued;
+use crate::issue::IssuedToken;
 use crate::model::{Consumer, RequestToken, Secret, Token};
 use crate::server::denial::problem::{self, DenialStyle, Problem, Written};
 use crate::server::denial::sunset;
@@ -34,7 +34,7 @@ impl Credentials {
     }
 
     /// A token, and whom it acts for.
-    pub(super) fn token(issued: &Issued) -> Self {
+    pub(super) fn token(issued: &IssuedToken) -> Self {
         let token = &issued.token;
         let credentials = Self::of(&token.token, &token.secret);
         match &token.user_id {
@@ -46,7 +46,7 @@ impl Credentials {
     }
 
     /// A token that was exchanged for a password: also how many seconds it is valid, 0 for ever.
-    pub(super) fn token_by_password(issued: &Issued, now: UnixTime) -> Self {
+    pub(super) fn token_by_password(issued: &IssuedToken, now: UnixTime) -> Self {
         let left = issued
             .token
             .expires_at

@@ -223,7 +223,7 @@ impl TokenEndpoints {
         let exchanged = self
             .parts
             .issuer
-            .exchange(key, name, verifier, &actor(applicant))
+            .exchange_request_token(key, name, verifier, &actor(applicant))
             .await;
         let issued = exchanged.map_err(|error| Stop::of(error, applicant))?;
         Ok(Credentials::token(&issued))

@@ -14,15 +14,13 @@ pub(super) fn consumer(key: &ConsumerKey, consumer: &Consumer) -> usize {
         consumer.id.as_str(),
         consumer.key.as_str(),
         consumer.name.as_str(),
-        &consumer.description,
-        &consumer.platform,
-        &consumer.app_url,
     ];
     let secret =
         |secret: &ConsumerSecret| size_of::<ConsumerSecret>() + self::secret(&secret.secret);
     ENTRY
         + size_of::<Consumer>()
         + texts.map(str::len).iter().sum::<usize>()
+        + consumer.profile.text_len()
         + consumer.secrets.iter().map(secret).sum::<usize>()
         + consumer.rsa_public_keys.len() * RSA_KEY
         + consumer

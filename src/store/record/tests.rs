@@ -4,9 +4,10 @@ use std::sync::Arc;
 use super::*;
 use crate::clock::{SystemEntropy, UnixTime};
 use crate::model::{
-    Callback, CompatProfile, ConsumerId, ConsumerName, ConsumerSecret, ConsumerStatus, DenyDetail,
-    Flow, Generation, PasswordHash, RequestToken, RequestTokenState, Scopes, Secret, Session,
-    SessionId, TokenState, TokenStatus, User, UserId, UserStatus, Username,
+    Callback, CompatProfile, ConsumerId, ConsumerName, ConsumerProfile, ConsumerSecret,
+    ConsumerStatus, DenyDetail, Flow, Generation, PasswordHash, RequestToken, RequestTokenState,
+    Scopes, Secret, Session, SessionId, TokenState, TokenStatus, User, UserId, UserStatus,
+    Username,
 };
 use crate::oauth::SignatureMethod;
 use crate::store::master_key::MasterKeys;
@@ -116,9 +117,11 @@ fn consumer() -> Consumer {
         id: ConsumerId::new("c-1").unwrap(),
         key: ConsumerKey::new("ck").unwrap(),
         name: ConsumerName::new("Printer Example").unwrap(),
-        description: "prints \u{1F5A8} \"photos\"".into(),
-        platform: "ios".into(),
-        app_url: "https://printer.example/".into(),
+        profile: ConsumerProfile {
+            description: "prints \u{1F5A8} \"photos\"".into(),
+            platform: "ios".into(),
+            app_url: "https://printer.example/".into(),
+        },
         verified: true,
         status: ConsumerStatus::Disabled,
         secrets: vec![
@@ -133,7 +136,7 @@ fn consumer() -> Consumer {
         ],
         rsa_public_keys: Vec::new(),
         signature_methods: [SignatureMethod::HmacSha256, SignatureMethod::Plaintext].into(),
-        flows: Flow::ALL.into(),
+        flows: Flow::ALL.iter().copied().collect(),
         callbacks: vec!["https://printer.example/ready".into()],
         scopes: Scopes::parse("read write").unwrap(),
         compat: CompatProfile::ALL.into_iter().collect(),

@@ -106,7 +106,10 @@ async fn a_wrong_password_is_announced_and_typed_again() {
 async fn a_request_that_nobody_can_decide_any_more_has_no_form() {
     let site = Site::start().await;
     let (expired, refused) = (site.asks(CALLBACK).await, site.asks(CALLBACK).await);
-    site.issuer.refuse(&refused, &Actor::ADMIN).await.unwrap();
+    site.issuer
+        .refuse_request_token(&refused, &Actor::ADMIN)
+        .await
+        .unwrap();
     site.clock.advance(Duration::from_secs(600));
     let outcome = site
         .scenario(

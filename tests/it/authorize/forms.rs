@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use countersign::issue::{Actor, ConsumerChange, Directory, DirectoryError, DirectoryUser, Login};
-use countersign::model::{ConsumerStatus, RequestTokenState, Token, UserStatus};
+use countersign::issue::{
+    Actor, ConsumerAttributes, Directory, DirectoryError, DirectoryUser, Login,
+};
+use countersign::model::{RequestTokenState, Token};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::site::{CALLBACK, PASSWORD, Site, USERNAME, jane};
@@ -264,9 +266,8 @@ async fn what_the_user_did_not_see_is_not_allowed() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
-    let change = ConsumerChange {
-        name: Some("Another Name".to_owned()),
-        ..ConsumerChange::default()
+    let change = |consumer: &mut ConsumerAttributes| {
+        consumer.name = "Another Name".to_owned();
     };
     site.issuer
         .update_consumer(&site.consumer_key, &change, None, &Actor::ADMIN)
@@ -397,7 +398,7 @@ async fn a_disabled_user_decides_nothing() {
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
     site.issuer
-        .set_user_status(&jane(), UserStatus::Disabled, &Actor::ADMIN)
+        .disable_user(&jane(), &Actor::ADMIN)
         .await
         .unwrap();
     let refused = browser.decide("allow").await;
@@ -439,13 +440,13 @@ async fn a_request_is_decided_once_and_in_time() {
         .await;
     let mut browser = Browser::logged_in(&site, &disabled).await;
     site.issuer
-        .set_consumer_status(&site.consumer_key, ConsumerStatus::Disabled, &Actor::ADMIN)
+        .disable_consumer(&site.consumer_key, &Actor::ADMIN)
         .await
         .unwrap();
     assert_eq!(browser.decide("allow").await.status, 403);
     assert_eq!(browser.open(&disabled).await.status, 403);
     site.issuer
-        .set_consumer_status(&site.consumer_key, ConsumerStatus::Active, &Actor::ADMIN)
+        .enable_consumer(&site.consumer_key, &Actor::ADMIN)
         .await
         .unwrap();
 

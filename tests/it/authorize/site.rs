@@ -6,10 +6,10 @@ use std::sync::Arc;
 use countersign::clock::{ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, Sources, load};
 use countersign::issue::{
-    Actor, ConsumerDraft, Directory, IssueError, Issued, Issuer, RequestTokenDraft, Terms,
-    UserDraft,
+    Actor, ConsumerAttributes, ConsumerDraft, Directory, IssueError, IssuedToken, Issuer,
+    IssuerTerms, RequestTokenDraft, UserDraft,
 };
-use countersign::model::{ConsumerKey, RequestTokenState, Secret, Token, UserId};
+use countersign::model::{ConsumerKey, ConsumerProfile, RequestTokenState, Secret, Token, UserId};
 use countersign::server::App;
 use countersign::store::Store;
 
@@ -46,7 +46,7 @@ impl Site {
             store.clone(),
             clock.clone(),
             Arc::new(SystemEntropy),
-            Terms::of(&config),
+            IssuerTerms::of(&config),
             None,
         );
         let consumer_key = somebody(&issuer).await;
@@ -89,10 +89,10 @@ impl Site {
         &self,
         name: &Token,
         verifier: &str,
-    ) -> Result<Issued, IssueError> {
+    ) -> Result<IssuedToken, IssueError> {
         let verifier = Secret::new(verifier.as_bytes());
         self.issuer
-            .exchange(
+            .exchange_request_token(
                 &self.consumer_key,
                 name,
                 &verifier,
@@ -119,13 +119,19 @@ pub(crate) const CALLBACK: &str = "https://printer.example.com/ready?order=7";
 
 async fn somebody(issuer: &Issuer) -> ConsumerKey {
     let draft = ConsumerDraft {
-        name: "Printer Example".to_owned(),
-        description: "Prints your photos and sends them home.".to_owned(),
-        app_url: "https://printer.example.com/about".to_owned(),
-        callbacks: [CALLBACK_REGISTERED, "com.example.printer:/done", "oob"]
-            .map(str::to_owned)
-            .into(),
-        scopes: vec!["photos.read".to_owned(), "orders.write".to_owned()],
+        attributes: ConsumerAttributes {
+            name: "Printer Example".to_owned(),
+            profile: ConsumerProfile {
+                description: "Prints your photos and sends them home.".to_owned(),
+                app_url: "https://printer.example.com/about".to_owned(),
+                ..ConsumerProfile::default()
+            },
+            callbacks: [CALLBACK_REGISTERED, "com.example.printer:/done", "oob"]
+                .map(str::to_owned)
+                .into(),
+            scopes: vec!["photos.read".to_owned(), "orders.write".to_owned()],
+            ..ConsumerAttributes::default()
+        },
         ..ConsumerDraft::default()
     };
     let consumer = issuer

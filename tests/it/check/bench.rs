@@ -8,8 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use countersign::clock::{Clock, Entropy, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::diagnostics::Diagnostics;
-use countersign::issue::{Actor, ConsumerDraft, Expiry, Issuer, Terms, TokenDraft};
-use countersign::model::{ConsumerKey, ConsumerStatus, Secret, Token};
+use countersign::issue::{
+    Actor, ConsumerAttributes, ConsumerDraft, Expiry, Issuer, IssuerTerms, TokenDraft,
+};
+use countersign::model::{ConsumerKey, Secret, Token};
 use countersign::oauth::{Body, Limits, Request, Scheme};
 use countersign::server::ext_authz::CheckService;
 use countersign::store::{self, Store};
@@ -85,7 +87,7 @@ impl Bench {
             Arc::clone(&store),
             Arc::clone(&dyn_clock),
             Arc::clone(&entropy),
-            Terms::of(&config),
+            IssuerTerms::of(&config),
             None,
         );
         issue(&issuer).await;
@@ -153,7 +155,7 @@ impl Bench {
     pub(crate) async fn disable_consumer(&self) {
         let key = ConsumerKey::new(CONSUMER_KEY).unwrap();
         self.issuer
-            .set_consumer_status(&key, ConsumerStatus::Disabled, &Actor::ADMIN)
+            .disable_consumer(&key, &Actor::ADMIN)
             .await
             .unwrap();
     }
@@ -170,8 +172,11 @@ async fn issue(issuer: &Issuer) {
     let consumer = ConsumerDraft {
         consumer_key: Some(CONSUMER_KEY.to_owned()),
         consumer_secret: Some(secret(CONSUMER_SECRET)),
-        name: "Printer Example".to_owned(),
-        scopes: vec!["read".to_owned(), "write".to_owned()],
+        attributes: ConsumerAttributes {
+            name: "Printer Example".to_owned(),
+            scopes: vec!["read".to_owned(), "write".to_owned()],
+            ..ConsumerAttributes::default()
+        },
         ..ConsumerDraft::default()
     };
     issuer

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use countersign::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::Config;
-use countersign::issue::{Actor, ConsumerDraft, Issuer, Terms};
+use countersign::issue::{Actor, ConsumerAttributes, ConsumerDraft, Issuer, IssuerTerms};
 use countersign::model::Secret;
 use envoy_types::ext_authz::v3::pb::{CheckRequest, HttpResponse};
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
@@ -47,7 +47,7 @@ impl Site {
             store.clone(),
             clock.clone(),
             Arc::new(SystemEntropy),
-            Terms::of(&config),
+            IssuerTerms::of(&config),
             None,
         );
         let serving = Serving::start(serving::app(config, store, clock.clone())).await;
@@ -73,7 +73,10 @@ impl Site {
         let consumer = ConsumerDraft {
             consumer_key: Some(key.to_owned()),
             consumer_secret: Some(Secret::new(CONSUMER_SECRET.as_bytes())),
-            name: "Printer Example".to_owned(),
+            attributes: ConsumerAttributes {
+                name: "Printer Example".to_owned(),
+                ..ConsumerAttributes::default()
+            },
             ..ConsumerDraft::default()
         };
         self.issuer

@@ -9,7 +9,7 @@ use countersign::clock::{Clock, Entropy as _, ManualClock, SystemEntropy, UnixTi
 use countersign::config::{StoreConfig, StoreUrl};
 use countersign::model::{
     AccessToken, Callback, Compat, CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName,
-    ConsumerSecret, ConsumerStatus, Flow, Generation, PasswordHash, RequestToken,
+    ConsumerProfile, ConsumerSecret, ConsumerStatus, Flow, Generation, PasswordHash, RequestToken,
     RequestTokenState, Scopes, Secret, Session, SessionId, Token, TokenStatus, User, UserId,
     UserStatus, Username,
 };
@@ -153,9 +153,11 @@ pub(crate) fn consumer(consumer_key: &str) -> Consumer {
         id: ConsumerId::new(format!("id-of-{consumer_key}")).unwrap(),
         key: key(consumer_key),
         name: ConsumerName::new("Printer Example").unwrap(),
-        description: "prints \"photos\" \u{1F5A8}".into(),
-        platform: "ios".into(),
-        app_url: "https://printer.example/".into(),
+        profile: ConsumerProfile {
+            description: "prints \"photos\" \u{1F5A8}".into(),
+            platform: "ios".into(),
+            app_url: "https://printer.example/".into(),
+        },
         verified: true,
         status: ConsumerStatus::Active,
         secrets: vec![
@@ -170,7 +172,7 @@ pub(crate) fn consumer(consumer_key: &str) -> Consumer {
         ],
         rsa_public_keys: Vec::new(),
         signature_methods: [SignatureMethod::HmacSha1, SignatureMethod::HmacSha256].into(),
-        flows: Flow::ALL.into(),
+        flows: Flow::ALL.iter().copied().collect(),
         callbacks: vec!["https://printer.example/ready".into()],
         scopes: Scopes::parse("read write").unwrap(),
         compat: Compat::only(CompatProfile::NoRootSlash),

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use countersign::clock::{Clock, ManualClock, SystemClock, SystemEntropy};
 use countersign::config::Config;
-use countersign::issue::{Actor, Authorized, Consent, ConsumerDraft, Issuer, Terms, UserDraft};
+use countersign::issue::{
+    Actor, Consent, ConsentOutcome, ConsumerAttributes, ConsumerDraft, Issuer, IssuerTerms,
+    UserDraft,
+};
 use countersign::model::{RequestTokenState, Secret, Token, UserId};
 use countersign::store::Store;
 use countersign::telemetry::Metrics;
@@ -45,7 +48,7 @@ impl Bench {
             store.clone(),
             clock.clone(),
             Arc::new(SystemEntropy),
-            Terms::of(&config),
+            IssuerTerms::of(&config),
             None,
         );
         let app = serving::app(config, store.clone(), clock.clone());
@@ -69,14 +72,17 @@ impl Bench {
     /// One with these compat profiles too.
     pub(crate) async fn consumer_with(&self, flows: &[&str], compat_profiles: &[&str]) -> Caller {
         let draft = ConsumerDraft {
-            compat_profiles: compat_profiles
-                .iter()
-                .map(|&profile| profile.to_owned())
-                .collect(),
-            name: "Printer".to_owned(),
-            flows: flows.iter().map(|&flow| flow.to_owned()).collect(),
-            callbacks: vec![CALLBACK.to_owned()],
-            scopes: vec!["read".to_owned(), "write".to_owned()],
+            attributes: ConsumerAttributes {
+                compat_profiles: compat_profiles
+                    .iter()
+                    .map(|&profile| profile.to_owned())
+                    .collect(),
+                name: "Printer".to_owned(),
+                flows: flows.iter().map(|&flow| flow.to_owned()).collect(),
+                callbacks: vec![CALLBACK.to_owned()],
+                scopes: vec!["read".to_owned(), "write".to_owned()],
+                ..ConsumerAttributes::default()
+            },
             ..ConsumerDraft::default()
         };
         let consumer = self
@@ -128,10 +134,10 @@ impl Bench {
         };
         let authorized = self
             .issuer
-            .authorize(&name(caller), &consent, &Actor::ADMIN)
+            .authorize_request_token(&name(caller), &consent, &Actor::ADMIN)
             .await
             .unwrap();
-        let Authorized { verifier, .. } = authorized;
+        let ConsentOutcome { verifier, .. } = authorized;
         text(&verifier)
     }
 

@@ -168,7 +168,7 @@ async fn what_the_user_refused_is_not_exchanged() {
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     bench
         .issuer
-        .refuse(&name(&temporary), &Actor::ADMIN)
+        .refuse_request_token(&name(&temporary), &Actor::ADMIN)
         .await
         .unwrap();
     assert_refused(

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use countersign::clock::UnixTime;
 use countersign::config::Origin;
-use countersign::issue::{Actor, ConsumerChange, ConsumerDraft};
-use countersign::model::{ConsumerKey, ConsumerStatus, Secret};
+use countersign::issue::{Actor, ConsumerAttributes, ConsumerDraft};
+use countersign::model::{ConsumerKey, Secret};
 use countersign::oauth::Scheme;
 
 use super::bench::{Bench, CALLBACK, assert_names, fields, requesting};
@@ -219,11 +219,10 @@ async fn a_consumer_is_told_by_its_answers_what_an_operator_lets_it_know() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     let key = ConsumerKey::new(&*printer.consumer_key).unwrap();
-    let change = ConsumerChange {
-        deny_detail: Some("debug".to_owned()),
-        deprecated_at: Some(Some(UnixTime::from_secs(5))),
-        sunset_at: Some(Some(UnixTime::from_secs(6))),
-        ..ConsumerChange::default()
+    let change = |consumer: &mut ConsumerAttributes| {
+        consumer.deny_detail = "debug".to_owned();
+        consumer.deprecated_at = Some(UnixTime::from_secs(5));
+        consumer.sunset_at = Some(UnixTime::from_secs(6));
     };
     bench
         .issuer
@@ -480,7 +479,7 @@ async fn disable(bench: &Bench, caller: &Caller) {
     let key = ConsumerKey::new(&*caller.consumer_key).unwrap();
     bench
         .issuer
-        .set_consumer_status(&key, ConsumerStatus::Disabled, &Actor::ADMIN)
+        .disable_consumer(&key, &Actor::ADMIN)
         .await
         .unwrap();
 }
@@ -488,9 +487,12 @@ async fn disable(bench: &Bench, caller: &Caller) {
 async fn plaintext(bench: &Bench) -> Caller {
     let draft = ConsumerDraft {
         consumer_secret: Some(Secret::new(*b"kd94hf93k423kf44")),
-        name: "Plain".to_owned(),
-        callbacks: vec![CALLBACK.to_owned()],
-        signature_methods: vec!["PLAINTEXT".to_owned()],
+        attributes: ConsumerAttributes {
+            name: "Plain".to_owned(),
+            callbacks: vec![CALLBACK.to_owned()],
+            signature_methods: vec!["PLAINTEXT".to_owned()],
+            ..ConsumerAttributes::default()
+        },
         ..ConsumerDraft::default()
     };
     let consumer = bench

@@ -1,4 +1,4 @@
-//! Denials and reports.
+//! Messages of denials and reports.
 
 use super::{count, timestamp};
 use crate::config::Mode;
@@ -6,7 +6,7 @@ use crate::diagnostics::{Denial, Explanation, Report, Tally};
 use crate::oauth::SignatureMethod;
 use crate::v1;
 
-/// A denial as administrators see one.
+/// Returns the message of a denial.
 pub(in super::super) fn denial_message(denial: Denial) -> v1::Denial {
     let Denial {
         sequence: _,
@@ -68,7 +68,7 @@ const fn route_mode(mode: Mode) -> v1::RouteMode {
     }
 }
 
-/// What was seen of a consumer.
+/// Returns the message of a consumer report.
 pub(in super::super) fn report_message(report: &Report) -> v1::ConsumerReport {
     let Report {
         consumer_key,

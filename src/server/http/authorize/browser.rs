@@ -16,17 +16,17 @@ use hmac::digest::KeyInit as _;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::issue::Asking;
+use crate::issue::AuthorizationRequest;
 use crate::server::pages::{Cookie, CookieKind};
 
 impl Cookie {
     /// The field that makes a form ours.
-    pub(super) fn csrf_token(&self, asking: &Asking) -> String {
+    pub(super) fn csrf_token(&self, asking: &AuthorizationRequest) -> String {
         URL_SAFE_NO_PAD.encode(self.mac(asking).finalize().into_bytes())
     }
 
     /// Whether that field is of a form that this browser was shown about these temporary credentials.
-    pub(super) fn is_genuine(&self, csrf_token: &str, asking: &Asking) -> bool {
+    pub(super) fn is_genuine(&self, csrf_token: &str, asking: &AuthorizationRequest) -> bool {
         URL_SAFE_NO_PAD
             .decode(csrf_token)
             .is_ok_and(|sent| self.mac(asking).verify_slice(&sent).is_ok())
@@ -36,7 +36,7 @@ impl Cookie {
         clippy::expect_used,
         reason = "the trait allows for MACs whose keys have one length; HMAC's have any"
     )]
-    fn mac(&self, asking: &Asking) -> Hmac<Sha256> {
+    fn mac(&self, asking: &AuthorizationRequest) -> Hmac<Sha256> {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(self.expose()).expect("HMAC takes a key of any length");
         mac.update(b"authorize form\0");

@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use super::answer::{forms_of_decision, see_other};
 use super::notices::{LogInProblem, Notice, address};
 use super::{Page, failed, pages};
-use crate::issue::{Actor, Asking, Consent, IssueError, Login};
+use crate::issue::{Actor, AuthorizationRequest, Consent, IssueError, Login};
 use crate::model::{Secret, Session, Token};
 use crate::server::http::client_address::ClientAddress;
 use crate::server::pages::{Answer, Cookie, Fields, comes_from_here};
@@ -39,7 +39,7 @@ pub(super) async fn posted(
 
 /// A form of ours, come back from the browser that it was shown to.
 struct Visit {
-    asking: Asking,
+    asking: AuthorizationRequest,
     cookie: Cookie,
 }
 
@@ -108,7 +108,7 @@ impl Visit {
             Err(error) => return self.not_logged_in(username, &error),
         };
         let cookie = Cookie::draw(&*page.entropy);
-        let opened = page.issuer.open_session(&user, cookie.expose()).await;
+        let opened = page.issuer.create_session(&user, cookie.expose()).await;
         opened.map_err(|error| failed("open a session", &error))?;
         self.close_session(page).await;
         Ok(page.keeping(&cookie, self.reload()))
@@ -140,7 +140,7 @@ impl Visit {
 
     async fn log_out(&self, page: &Page) -> Result<Answer, Notice> {
         page.issuer
-            .close_session(self.cookie.expose())
+            .delete_session(self.cookie.expose())
             .await
             .map_err(|error| failed("close a session", &error))?;
         Ok(forgetting(page, self.reload()))
@@ -160,7 +160,7 @@ impl Visit {
         };
         let authorized = page
             .issuer
-            .authorize(self.name(), &consent, &actor(session))
+            .authorize_request_token(self.name(), &consent, &actor(session))
             .await;
         let authorized = authorized.map_err(|error| failed("authorize", &error))?;
         self.close_session(page).await;
@@ -172,7 +172,10 @@ impl Visit {
     }
 
     async fn refuse(&self, page: &Page, session: &Session) -> Result<Answer, Notice> {
-        let redirect = page.issuer.refuse(self.name(), &actor(session)).await;
+        let redirect = page
+            .issuer
+            .refuse_request_token(self.name(), &actor(session))
+            .await;
         let redirect = redirect.map_err(|error| failed("refuse", &error))?;
         self.close_session(page).await;
         let answer = match redirect {
@@ -185,7 +188,7 @@ impl Visit {
     /// Ends the session of the cookie that came with the form. What was decided stands, whatever becomes of this: the
     /// browser forgets the cookie, and the session ends by itself.
     async fn close_session(&self, page: &Page) {
-        if let Err(error) = page.issuer.close_session(self.cookie.expose()).await {
+        if let Err(error) = page.issuer.delete_session(self.cookie.expose()).await {
             failed("close a session", &error);
         }
     }

@@ -39,7 +39,7 @@ use self::notices::Notice;
 use super::Parts;
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
-use crate::issue::{Asking, IssueError, Issuer};
+use crate::issue::{AuthorizationRequest, IssueError, Issuer};
 use crate::model::{Session, Token};
 use crate::oauth::Scheme;
 use crate::server::pages::{Answer, Cookie, CookieKind, Fields};
@@ -120,10 +120,10 @@ impl Page {
     }
 
     /// Who asks with these temporary credentials, if it is still time to decide.
-    async fn asking(&self, name: &Token) -> Result<Asking, Notice> {
+    async fn asking(&self, name: &Token) -> Result<AuthorizationRequest, Notice> {
         let asking = self
             .issuer
-            .asking(name)
+            .authorization_request(name)
             .await
             .map_err(|error| failed("look up temporary credentials", &error))?;
         Notice::about(&asking, self.clock.now()).map_or(Ok(asking), Err)

@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::pages;
 use crate::clock::UnixTime;
-use crate::issue::{Asking, IssueError};
+use crate::issue::{AuthorizationRequest, IssueError};
 use crate::model::{Flow, RequestTokenState, Token};
 use crate::server::pages::{Answer, BadFields, whole_seconds};
 
@@ -44,8 +44,8 @@ pub(super) enum Notice {
 
 impl Notice {
     /// Why a user can not decide any more; `None` when it is time to.
-    pub(super) fn about(asking: &Asking, now: UnixTime) -> Option<Self> {
-        let Asking {
+    pub(super) fn about(asking: &AuthorizationRequest, now: UnixTime) -> Option<Self> {
+        let AuthorizationRequest {
             request_token,
             consumer,
         } = asking;

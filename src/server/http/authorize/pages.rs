@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 
 use super::answer::{self, forms_of_decision, scheme_of};
 use crate::config::ScopeWords;
-use crate::issue::Asking;
+use crate::issue::AuthorizationRequest;
 use crate::model::{Callback, Consumer, Session};
 use crate::server::pages::{Answer, Cookie};
 
@@ -93,15 +93,15 @@ impl<'a> From<&'a Consumer> for Application<'a> {
     fn from(consumer: &'a Consumer) -> Self {
         Self {
             name: consumer.name.as_str(),
-            description: &consumer.description,
-            app_url: &consumer.app_url,
+            description: &consumer.profile.description,
+            app_url: &consumer.profile.app_url,
             verified: consumer.verified,
         }
     }
 }
 
 impl<'a> Form<'a> {
-    fn of(asking: &'a Asking, cookie: &Cookie) -> Self {
+    fn of(asking: &'a AuthorizationRequest, cookie: &Cookie) -> Self {
         Self {
             oauth_token: asking.request_token.token.as_str(),
             csrf_token: cookie.csrf_token(asking),
@@ -130,7 +130,7 @@ impl<'a> Destination<'a> {
 
 /// The form to log in with; `problem` is what was wrong with the last one, whose user name is kept.
 pub(super) fn log_in(
-    asking: &Asking,
+    asking: &AuthorizationRequest,
     cookie: &Cookie,
     username: &str,
     problem: Option<(StatusCode, &str)>,
@@ -146,7 +146,7 @@ pub(super) fn log_in(
 
 /// The question whether to allow it.
 pub(super) fn consent(
-    asking: &Asking,
+    asking: &AuthorizationRequest,
     cookie: &Cookie,
     session: &Session,
     words: &ScopeWords,

@@ -8,10 +8,10 @@ use super::notices::{LogInProblem, Notice};
 use super::{external_address, pages};
 use crate::clock::{CountingEntropy, UnixTime};
 use crate::config::{Config, ScopeWords};
-use crate::issue::{Asking, IssueError};
+use crate::issue::{AuthorizationRequest, IssueError};
 use crate::model::{
-    Callback, Consumer, ConsumerKey, ConsumerName, ConsumerStatus, Flow, Generation, RequestToken,
-    RequestTokenState, Scopes, Secret, Session, SessionId, Token, UserId,
+    Callback, Consumer, ConsumerKey, ConsumerName, ConsumerProfile, ConsumerStatus, Flow,
+    Generation, RequestToken, RequestTokenState, Scopes, Secret, Session, SessionId, Token, UserId,
 };
 use crate::server::pages::{Answer, Cookie};
 
@@ -21,8 +21,8 @@ const HOSTILE: &str = r#""><script>alert('x')</script><a href='//evil.example'>{
 async fn what_a_consumer_says_of_itself_is_text() {
     let mut asked = asking("t<i>\"'&");
     asked.consumer.name = ConsumerName::new(HOSTILE).unwrap();
-    asked.consumer.description = format!("{HOSTILE}\u{202e}");
-    asked.consumer.app_url = "https://example.com/?a='&b=(c)".to_owned();
+    asked.consumer.profile.description = format!("{HOSTILE}\u{202e}");
+    asked.consumer.profile.app_url = "https://example.com/?a='&b=(c)".to_owned();
     asked.request_token.scopes = Scopes::parse("<script>alert(1)</script> <img/src=x>").unwrap();
     asked.request_token.callback = Callback::Uri("https://a'b&c.example/cb".to_owned());
     let cookie = Cookie::draw(&CountingEntropy::default());
@@ -147,7 +147,7 @@ async fn a_pin_is_in_groups_for_the_eye_and_digits_for_the_ear() {
 #[test]
 fn a_decision_is_for_a_pending_request_of_an_active_consumer() {
     let now = UnixTime::from_secs(100);
-    let about = |change: &dyn Fn(&mut Asking)| {
+    let about = |change: &dyn Fn(&mut AuthorizationRequest)| {
         let mut asked = asking("t");
         change(&mut asked);
         Notice::about(&asked, now)
@@ -312,7 +312,7 @@ async fn every_page_is_armoured() {
 }
 
 /// Somebody who asks.
-pub(super) fn asking(name: &str) -> Asking {
+pub(super) fn asking(name: &str) -> AuthorizationRequest {
     let time = UnixTime::from_secs(0);
     let key = ConsumerKey::new("ck").unwrap();
     let request_token = RequestToken {
@@ -330,13 +330,16 @@ pub(super) fn asking(name: &str) -> Asking {
     };
     let consumer = Consumer {
         key,
-        description: "Prints photos".to_owned(),
-        app_url: "https://printer.example.com/about".to_owned(),
+        profile: ConsumerProfile {
+            description: "Prints photos".to_owned(),
+            app_url: "https://printer.example.com/about".to_owned(),
+            ..ConsumerProfile::default()
+        },
         created_at: time,
         updated_at: time,
         ..Consumer::example()
     };
-    Asking {
+    AuthorizationRequest {
         request_token,
         consumer,
     }

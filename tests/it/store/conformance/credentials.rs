@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign::model::{Compat, Consumer, ConsumerStatus, Token, TokenStatus};
+use countersign::model::{Compat, Consumer, ConsumerProfile, ConsumerStatus, Token, TokenStatus};
 use countersign::oauth::RsaPublicKey;
 use countersign::store::{Store, StoreErrorKind};
 
@@ -107,7 +107,10 @@ async fn a_token_is_found_only_under_its_consumer(store: Arc<dyn Store>) {
 async fn a_taken_consumer_key_is_refused_and_nothing_changed(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     let other = Consumer {
-        description: "another".into(),
+        profile: ConsumerProfile {
+            description: "another".into(),
+            ..ConsumerProfile::default()
+        },
         ..consumer("ck")
     };
     for again in [other, consumer("ck")] {
@@ -211,7 +214,10 @@ async fn of_racing_changes_one_succeeds(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     let outcomes = race(10, &store, |store, at| async move {
         let change = Consumer {
-            description: format!("change {at}"),
+            profile: ConsumerProfile {
+                description: format!("change {at}"),
+                ..ConsumerProfile::default()
+            },
             revision: 2,
             ..consumer("ck")
         };
