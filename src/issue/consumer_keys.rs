@@ -15,8 +15,8 @@ impl Issuer {
     /// with the secret too.
     ///
     /// # Errors
-    /// [`IssueError::Invalid`] with the fields `consumer_secret` and `overlap`, [`IssueError::UnknownConsumer`],
-    /// [`IssueError::Conflict`], [`IssueError::Store`].
+    /// [`IssueError::Invalid`] with the fields `consumer_secret` and `overlap`,
+    /// [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
     pub async fn rotate_consumer_secret(
         &self,
         key: &ConsumerKey,

@@ -14,7 +14,7 @@ pub enum IssueError {
     #[error("{0}")]
     Invalid(Violations),
     /// No consumer has that key.
-    #[error("unknown consumer key {0}")]
+    #[error("no consumer has the key {0}")]
     UnknownConsumer(ConsumerKey),
     /// No such token exists, or it belongs to another consumer than the caller named.
     #[error("unknown token {0}")]

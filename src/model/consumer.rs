@@ -178,6 +178,18 @@ impl ConsumerProfile {
     }
 }
 
+#[cfg(test)]
+impl ConsumerProfile {
+    /// Returns a profile with a different text in every field, for tests of round trips.
+    pub(crate) fn example() -> Self {
+        Self {
+            description: "prints \u{1F5A8} \"photos\"".to_owned(),
+            platform: "ios".to_owned(),
+            app_url: "https://printer.example/".to_owned(),
+        }
+    }
+}
+
 // === impl Consumer ===
 
 #[cfg(test)]

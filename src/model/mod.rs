@@ -1,7 +1,10 @@
-//! What Countersign keeps: consumers, users, temporary and token credentials, and the newtypes of their keys and secrets.
+//! The records: consumers, users, temporary and token credentials, and newtypes of their keys and
+//! secrets.
 //!
-//! The types hold what is true of a record whoever stores it. How it is stored and sealed is left to [`crate::store`],
-//! who may change it to the administration in [`crate::issue`].
+//! The types hold what is true of a record in every store.
+//!
+//! Left to others: storage and sealing ([`crate::store`]), and the rules of changes
+//! ([`crate::issue`]).
 
 mod consumer;
 mod generation;

@@ -134,12 +134,12 @@ async fn a_refusal_names_the_field_and_ends_with_1() {
     assert_eq!(
         stderr(&refused),
         "error: the server refused:\n  consumer.name must not be empty\n  consumer.callbacks[0] has a scheme that \
-         browsers act on by themselves\n"
+         browsers execute or open locally\n"
     );
     let unknown = admin(&server, &["token", "create", "--consumer-key=K"]).await;
     assert_eq!(
         (unknown.status.code(), stderr(&unknown).as_str()),
-        (Some(1), "error: there is no consumer with the key K\n")
+        (Some(1), "error: no consumer has the key K\n")
     );
 }
 
@@ -186,7 +186,7 @@ async fn the_admin_token_is_read_from_the_data_directory() {
     write_token(home.path(), "another-horse-battery-staple");
     let wrong = list(home.path()).await;
     assert!(
-        stderr(&wrong).contains("the admin token is missing or wrong"),
+        stderr(&wrong).contains("the token is missing or wrong"),
         "{wrong:?}"
     );
 
@@ -318,7 +318,7 @@ async fn a_consumer_is_changed_given_other_keys_and_deleted() {
     );
     assert_eq!(
         stderr(&admin(&server, &["consumer", "get", "K"]).await),
-        "error: there is no consumer with the key K\n"
+        "error: no consumer has the key K\n"
     );
 }
 

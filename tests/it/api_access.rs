@@ -1,4 +1,4 @@
-//! Who may call what of `countersign.v1`: by a token, or by a client certificate.
+//! Access control of `countersign.v1` by tokens and client certificates.
 
 use std::sync::Arc;
 
@@ -220,7 +220,7 @@ async fn reflect(channel: &Channel, request: MessageRequest) -> MessageResponse 
         .unwrap()
 }
 
-/// A request that is good for both calls: it names the token `k`, or is a page size that is none.
+/// Returns a request for both calls: it names the token `k`, or has an invalid page size.
 async fn ask(channel: &Channel, path: &str, token: Option<&str>) -> Result<(), Code> {
     let message = if path == INTROSPECT {
         vec![0x0a, 1, b'k']

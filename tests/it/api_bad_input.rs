@@ -149,7 +149,7 @@ async fn an_unknown_name_is_not_found() {
     assert_eq!(world.records().await, before);
 }
 
-/// Which field says of which record the call is, and what is answered when there is none.
+/// Returns the field that names the record of a call, and the response if the record does not exist.
 fn names_a_record(call: &str) -> Option<(&'static str, &'static str)> {
     let (field, reason) = match call {
         "CreateConsumer" | "ListConsumers" | "CreateUser" | "ListUsers" => return None,
@@ -185,7 +185,7 @@ fn names_a_record(call: &str) -> Option<(&'static str, &'static str)> {
     Some((field, reason))
 }
 
-/// Whether the call can not do without it: the comment says so.
+/// Returns true if the call needs the field, according to its comment.
 fn is_required(call: &Call, field: &Field) -> bool {
     let in_record = matches!(
         (call.name.as_str(), field.name.as_str()),
@@ -197,7 +197,7 @@ fn is_required(call: &Call, field: &Field) -> bool {
     in_record || field.comment.contains(" Required")
 }
 
-/// Whether the call looks at it.
+/// Returns true if the call reads the field.
 fn is_read(call: &Call, field: &Field) -> bool {
     let others_change_it =
         call.name == "UpdateConsumer" && field.name.starts_with("consumer.rsa_public_keys");
@@ -337,7 +337,7 @@ impl World {
         refused
     }
 
-    /// Everything that is kept, but for sessions and attempts.
+    /// Returns all records, except sessions and attempts.
     async fn records(&self) -> String {
         let store = &self.server.store;
         let consumers = store.consumers(None, 100).await.unwrap();

@@ -1,4 +1,5 @@
-//! The definition of `countersign.v1` as reflection shows it, and its wire format: what a generated client can not send.
+//! The definition of `countersign.v1` from reflection, and messages that a generated client cannot
+//! send.
 
 use countersign::server::api::SERVICES;
 use countersign::v1::FILE_DESCRIPTOR_SET;
@@ -18,7 +19,7 @@ pub(crate) struct Call {
     pub(crate) name: String,
     /// For example `/countersign.v1.TokenService/GetToken`.
     pub(crate) path: String,
-    /// Whether its answers go on until somebody ends them.
+    /// True if the response is a stream.
     pub(crate) goes_on: bool,
     /// Every field of its request, those of messages in it too.
     pub(crate) fields: Vec<Field>,
@@ -34,7 +35,7 @@ pub(crate) struct Field {
     /// The numbers that lead to it.
     pub(crate) numbers: Vec<u32>,
     pub(crate) kind: Type,
-    /// What `proto/` says of it.
+    /// The comment in `proto/`.
     pub(crate) comment: String,
 }
 

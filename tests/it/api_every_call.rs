@@ -1,5 +1,5 @@
-//! What holds for every call of `countersign.v1`, taken from the definition so that none is forgotten: a change leaves an
-//! audit event, and a secret is shown once.
+//! The rules for every call of `countersign.v1`, from the definition so that none is forgotten: a
+//! change logs an audit event, and a secret is only in one response.
 
 use countersign::v1;
 use prost::Message;
@@ -141,7 +141,7 @@ async fn changing(call: &Call, world: &World) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// What the audit log says of a call of the administrator.
+/// Returns the events in the audit log of a call by the administrator.
 fn events(call: &str) -> Vec<String> {
     let actions: &[&str] = match call {
         "CreateConsumer" => &["consumer.create"],

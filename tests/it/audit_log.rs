@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 use tracing::dispatcher::DefaultGuard;
 use tracing::{Dispatch, Level};
 
-/// What is logged on this thread from now on.
+/// The log of this thread from now on.
 pub(crate) struct AuditLog {
     file: NamedTempFile,
     #[expect(dead_code, reason = "it listens until it is dropped")]

@@ -60,15 +60,15 @@ async fn over_grpc_a_user_is_whoever_the_directory_says() {
 
     is_outage(
         directory.authenticate(&login("echo", "s3cret")).await,
-        "it did not answer OK",
+        "its status is not OK",
     );
     is_outage(
         directory.authenticate(&login("garbage", "s3cret")).await,
-        "user_id in its answer can not be used",
+        "user_id in its response is not a valid user id",
     );
     is_outage(
         directory.authenticate(&login("hang", "s3cret")).await,
-        "it took longer than users.timeout",
+        "no response within users.timeout",
     );
 }
 
@@ -168,10 +168,7 @@ async fn over_http_only_200_and_204_are_answers() {
     ] {
         let text =
             format!("HTTP/1.1 {status}\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n");
-        is_outage(
-            ask(text).await.1,
-            "it answered with an HTTP status that is neither 200 nor 204",
-        );
+        is_outage(ask(text).await.1, "its HTTP status is neither 200 nor 204");
     }
     for status in [
         "401 Unauthorized",
@@ -183,17 +180,13 @@ async fn over_http_only_200_and_204_are_answers() {
     ] {
         let text =
             format!("HTTP/1.1 {status}\r\nContent-Length: 20\r\n\r\n{{\"user_id\": \"alice\"}}");
-        is_outage(
-            ask(text).await.1,
-            "it answered with an HTTP status that is neither 200 nor 204",
-        );
+        is_outage(ask(text).await.1, "its HTTP status is neither 200 nor 204");
     }
 }
 
 #[tokio::test]
 async fn an_answer_that_is_cut_off_huge_or_garbage_is_an_outage() {
-    let not_json =
-        "its answer is not a JSON object with the text user_id and perhaps the text screen_name";
+    let not_json = "its response is not a JSON object with the string user_id and optionally the string screen_name";
     for (body, problem) in [
         ("", not_json),
         ("{}", not_json),
@@ -204,15 +197,15 @@ async fn an_answer_that_is_cut_off_huge_or_garbage_is_an_outage() {
         (r#"{"user_id": "a", "screen_name": ["s3cret"]}"#, not_json),
         (
             r#"{"user_id": ""}"#,
-            "user_id in its answer can not be used",
+            "user_id in its response is not a valid user id",
         ),
         (
             r#"{"user_id": "a\r\nx-consumer-id: b"}"#,
-            "user_id in its answer can not be used",
+            "user_id in its response is not a valid user id",
         ),
         (
             &format!(r#"{{"user_id": "{}"}}"#, "a".repeat(70_000)),
-            "its answer was cut off, or longer than 64 KiB",
+            "its response was cut off, or longer than 64 KiB",
         ),
     ] {
         is_outage(ask(ok(body)).await.1, problem);
@@ -223,16 +216,16 @@ async fn an_answer_that_is_cut_off_huge_or_garbage_is_an_outage() {
     );
     is_outage(
         ask(cut).await.1,
-        "its answer was cut off, or longer than 64 KiB",
+        "its response was cut off, or longer than 64 KiB",
     );
     is_outage(
         ask("SSH-2.0-OpenSSH_9.9\r\n".to_owned()).await.1,
-        "it can not be reached",
+        "cannot reach it",
     );
-    is_outage(ask(String::new()).await.1, "it can not be reached");
+    is_outage(ask(String::new()).await.1, "cannot reach it");
     is_outage(
         ask(HANG.to_owned()).await.1,
-        "it took longer than users.timeout",
+        "no response within users.timeout",
     );
 }
 
@@ -295,7 +288,7 @@ async fn the_directory_of_the_page_lets_its_user_in_by_xauth() {
     }
 }
 
-/// What the page says to generate.
+/// The files that the page generates.
 fn generated() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let mut protoc = Command::new("python3");
@@ -322,7 +315,7 @@ fn generated() -> TempDir {
     directory
 }
 
-/// What an HTTP directory that answers so was sent, and what is made of its answer.
+/// Returns the request that an HTTP directory with this response received, and the result.
 async fn ask(answer: String) -> (String, Answered) {
     let served = Http::start(None, answer).await;
     let directory = directory::open(&plain(DirectoryKind::Http, served.address))
@@ -342,7 +335,7 @@ fn is_outage(answered: Answered, problem: &str) {
     let error = answered.unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("the user directory could not answer: {problem}")
+        format!("the user directory failed: {problem}")
     );
     let whole = format!(
         "{error:?} {:?}",
@@ -400,7 +393,7 @@ type Asked = Arc<Mutex<Vec<String>>>;
 struct Grpc {
     address: SocketAddr,
     asked: Asked,
-    /// Of its own, so that its end is the end of every connection.
+    /// A separate runtime, which ends every connection when it ends.
     runtime: Option<Runtime>,
 }
 

@@ -69,7 +69,7 @@ async fn a_dry_run_tells_what_an_import_would_and_changes_nothing() {
     );
     assert_eq!(
         stderr(&dry),
-        "line 3: consumer_key there is no consumer with the key nobody\n"
+        "line 3: consumer_key no consumer has the key nobody\n"
     );
     assert!(bench.find_consumer("K").await.is_none());
 

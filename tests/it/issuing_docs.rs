@@ -57,7 +57,7 @@ async fn every_command_of_the_page_works_when_it_is_pasted() {
     }
 }
 
-/// What stands in the page's fenced blocks of a language.
+/// Returns the fenced blocks of a language in the page.
 pub(crate) fn blocks(page: &str, language: &str) -> Vec<String> {
     let begin = format!("```{language}\n");
     let after = page.split(&begin).skip(1);

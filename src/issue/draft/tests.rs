@@ -82,7 +82,7 @@ fn every_mistake_in_a_consumer_is_told_at_once() {
              RSA-SHA256, RSA-SHA512, PLAINTEXT",
             "signature_methods[2] RSA-SHA256 needs rsa_public_keys",
             "flows[0] is not a flow; known are two-legged, three-legged, xauth",
-            "callbacks[1] has a scheme that browsers act on by themselves",
+            "callbacks[1] has a scheme that browsers execute or open locally",
             "scopes[0] has a space: pass each scope as its own value",
             "scopes[1] must not be empty",
             "scopes[2] has the character '\"' at byte 3; allowed are visible ASCII without \" and \\",

@@ -54,7 +54,7 @@ async fn an_updated_consumer_is_held_to_the_rules_of_a_new_one() {
         [
             "name must not be empty",
             "signature_methods[0] RSA-SHA256 needs rsa_public_keys",
-            "callbacks[0] has a scheme that browsers act on by themselves",
+            "callbacks[0] has a scheme that browsers execute or open locally",
             "app_url has a scheme that is not http or https",
             "compat_profiles must not hold both raw-values and plus-literal: what is signed as it is sent has its plus as it \
              is sent",

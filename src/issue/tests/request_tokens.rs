@@ -68,8 +68,8 @@ async fn temporary_credentials_ask_for_what_the_consumer_has() {
     assert_eq!(
         problems(world.issuer.create_request_token(&wrong, &ADMIN).await),
         [
-            "callback is none of the consumer's callbacks: scheme, host, port and path must be those of one, and its \
-             query must begin the query",
+            "callback is not a registered callback of the consumer: scheme, host, port and path must match a registered \
+             one, and the query must start with its query",
             "scopes has \"admin\", which its consumer does not have",
         ]
     );

@@ -64,7 +64,7 @@ pub(super) async fn create(
             .ok_or("must not be empty"),
     );
     let (consumer_key, callback) = fields.all(consumer_key.zip(callback))?;
-    // Before they are created: a secret that can not be answered with is lost.
+    // Look up the consumer first: after the creation, a failure would lose the secret.
     let consumer = issuer
         .consumer(&consumer_key)
         .await

@@ -1,18 +1,18 @@
-//! Which role a call needs: administrators may call everything, issuers what is listed here.
+//! The roles of callers: administrators may make every call, issuers the listed ones.
 //!
-//! The comments in `proto/` say the same of each call ("Role: issuer"); a test holds one against the other.
+//! The comments in `proto/` name the role of each call ("Role: issuer"); a test compares both.
 
-/// What a caller may do.
+/// The role of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Everything.
+    /// The administrator, who may make every call.
     Admin,
-    /// Issue, exchange, introspect and revoke tokens.
+    /// An issuer, who may issue, exchange, introspect and revoke tokens.
     Issuer,
 }
 
 impl Role {
-    /// Whether a caller of this role may call the method at `path`. One that is not known here is for administrators.
+    /// Returns true if the role permits the method at `path`. Unlisted methods are for administrators.
     pub(super) fn may_call(self, path: &str) -> bool {
         match self {
             Self::Admin => true,
@@ -21,7 +21,7 @@ impl Role {
     }
 }
 
-/// The calls of issuers, by their paths in HTTP.
+/// The HTTP paths of the calls that issuers may make.
 const OF_ISSUERS: [&str; 10] = [
     "/countersign.v1.TokenService/AuthorizeRequestToken",
     "/countersign.v1.TokenService/CreateRequestToken",

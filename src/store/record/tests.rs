@@ -117,11 +117,7 @@ fn consumer() -> Consumer {
         id: ConsumerId::new("c-1").unwrap(),
         key: ConsumerKey::new("ck").unwrap(),
         name: ConsumerName::new("Printer Example").unwrap(),
-        profile: ConsumerProfile {
-            description: "prints \u{1F5A8} \"photos\"".into(),
-            platform: "ios".into(),
-            app_url: "https://printer.example/".into(),
-        },
+        profile: ConsumerProfile::example(),
         verified: true,
         status: ConsumerStatus::Disabled,
         secrets: vec![

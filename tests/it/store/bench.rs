@@ -155,8 +155,8 @@ pub(crate) fn consumer(consumer_key: &str) -> Consumer {
         name: ConsumerName::new("Printer Example").unwrap(),
         profile: ConsumerProfile {
             description: "prints \"photos\" \u{1F5A8}".into(),
-            platform: "ios".into(),
             app_url: "https://printer.example/".into(),
+            ..ConsumerProfile::default()
         },
         verified: true,
         status: ConsumerStatus::Active,
