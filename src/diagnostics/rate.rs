@@ -15,8 +15,6 @@ use crate::config::DiagnosticsConfig;
 pub(super) struct Rates {
     /// Explanations a minute for each consumer, and for all.
     each: u64,
-    /// One in so many of what is refused is explained.
-    sample: u64,
     most: usize,
     state: Mutex<State>,
 }
@@ -37,8 +35,6 @@ struct Bucket {
     /// In units of which one explanation takes [`ONE`].
     left: u64,
     at: UnixTime,
-    /// How often it was asked for one.
-    asked: u64,
 }
 
 // === impl Rates ===
@@ -55,7 +51,6 @@ impl Rates {
         };
         Self {
             each,
-            sample: config.explain_sample,
             most: config.consumers,
             state: Mutex::new(state),
         }
@@ -77,12 +72,12 @@ impl Rates {
         let own = consumers.get_mut(consumer).unwrap_or(others);
         own.refill(now);
         all.refill(now);
-        own.asked += 1;
-        (own.asked - 1).is_multiple_of(self.sample) && own.has_one() && all.has_one() && {
+        let granted = own.has_one() && all.has_one();
+        if granted {
             own.left -= ONE;
             all.left -= ONE;
-            true
         }
+        granted
     }
 
     /// Whether there is room for one more consumer. Who used nothing for a while is forgotten, not more often than it takes
@@ -109,7 +104,6 @@ impl Bucket {
             per_minute,
             left: 0,
             at,
-            asked: 0,
         };
         bucket.left = bucket.capacity();
         bucket
@@ -205,19 +199,6 @@ mod tests {
         );
         assert_eq!(taken(&of(0, 120, 100), "a", START), 0);
         assert_eq!(taken(&of(1, 120, 100), "a", START), 1, "one at least");
-    }
-
-    #[test]
-    fn one_in_so_many_is_taken_of_each_beginning_with_the_first() {
-        let config = DiagnosticsConfig {
-            explain_sample: 3,
-            ..crate::config::Config::default().diagnostics
-        };
-        let rates = Rates::new(&config, START);
-        for key in ["a", "b"] {
-            let taken: Vec<_> = (0..7).filter(|_| rates.take(key, START)).collect();
-            assert_eq!(taken.len(), 3);
-        }
     }
 
     #[test]

@@ -47,7 +47,8 @@ fn config_check_ends_with_64_only_if_there_is_a_mistake() {
     assert_eq!(right.status.code(), Some(0));
     assert_eq!(
         stdout(&right),
-        "warning: the memory store forgets nonces: replays cross a restart\nno mistakes\n"
+        "warning: store.url = \"memory:\" loses nonces at a restart: requests from before it can be replayed\n\
+         no mistakes\n"
     );
     let wrong = check("[store]\nurl = \"mysql://localhost\"\n");
     assert_eq!(wrong.status.code(), Some(64));
