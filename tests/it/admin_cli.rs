@@ -133,7 +133,7 @@ async fn a_refusal_names_the_field_and_ends_with_1() {
     assert_eq!(refused.status.code(), Some(1));
     assert_eq!(
         stderr(&refused),
-        "error: the server refused:\n  consumer.name must not be empty\n  consumer.callbacks[0] has a scheme that \
+        "error: the server refused the request:\n  consumer.name must not be empty\n  consumer.callbacks[0] has a scheme that \
          browsers act on by themselves\n"
     );
     let unknown = admin(&server, &["token", "create", "--consumer-key=K"]).await;
@@ -153,6 +153,29 @@ async fn a_wrong_call_ends_with_64() {
         &["consumer", "get"],
         &["token", "create", "--consumer-key=K", "--expires-in=soon"],
         &["consumer", "list", "--server=https://127.0.0.1:1"],
+        &["consumer", "list", "--server=HTTPS://127.0.0.1:1"],
+        &["consumer", "list", "--server=http://127.0.0.1:1/path"],
+        &["consumer", "list", "--token-file=missing"],
+        &[
+            "consumer",
+            "list",
+            "--server=https://127.0.0.1:1",
+            "--ca=missing",
+        ],
+        &[
+            "consumer",
+            "create",
+            "--name=N",
+            "--consumer-secret-file=missing",
+        ],
+        &["consumer", "add-rsa-key", "K", "--rsa-public-key=missing"],
+        &[
+            "token",
+            "create",
+            "--consumer-key=K",
+            "--token-secret-file=missing",
+        ],
+        &["user", "create", "--username=U", "--password-file=missing"],
     ] {
         assert_eq!(
             admin(&server, wrong).await.status.code(),
@@ -177,7 +200,7 @@ async fn the_admin_token_is_read_from_the_data_directory() {
             .unwrap()
     };
     let missing = list(home.path()).await;
-    assert_eq!(missing.status.code(), Some(1));
+    assert_eq!(missing.status.code(), Some(64));
     assert!(
         stderr(&missing).contains("COUNTERSIGN_ADMIN_TOKEN"),
         "{missing:?}"
@@ -220,7 +243,7 @@ async fn a_listener_that_does_not_speak_grpc_is_told_from_a_refusal() {
         loop {
             let (mut connection, _) = web.accept().await.unwrap();
             let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
-            // Who asks may have gone already.
+            // The client may have gone already.
             let _: std::io::Result<()> = connection.write_all(answer).await;
         }
     };
@@ -231,29 +254,23 @@ async fn a_listener_that_does_not_speak_grpc_is_told_from_a_refusal() {
     assert_eq!(refused.status.code(), Some(1));
     let message = stderr(&refused);
     assert!(
-        message.contains("--server must name the api listener"),
+        message.contains("--server must be the API listener"),
         "{message}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_is_changed_given_other_keys_and_deleted() {
+async fn a_consumer_is_updated_unless_its_etag_is_stale() {
     let server = AdminServer::start().await;
-    let home = tempfile::tempdir().unwrap();
-    json(
-        &admin(
-            &server,
-            &[
-                "consumer",
-                "create",
-                "--name=N",
-                "--consumer-key=K",
-                "--scope=read",
-            ],
-        )
-        .await,
-    );
-    let changed = [
+    let create = [
+        "consumer",
+        "create",
+        "--name=N",
+        "--consumer-key=K",
+        "--scope=read",
+    ];
+    answer(&server, &create).await;
+    let update = [
         "consumer",
         "update",
         "K",
@@ -261,61 +278,46 @@ async fn a_consumer_is_changed_given_other_keys_and_deleted() {
         "--scope=write",
         "--verified=true",
     ];
-    let changed = json(&admin(&server, &changed).await);
+    let updated = answer(&server, &update).await;
     assert_eq!(
-        (&changed["name"], &changed["scopes"], &changed["verified"]),
+        (&updated["name"], &updated["scopes"], &updated["verified"]),
         (&"M".into(), &vec!["write"].into(), &true.into())
     );
-    let stale = admin(
-        &server,
-        &["consumer", "update", "K", "--name=O", "--etag=stale"],
-    )
-    .await;
-    assert_eq!(stale.status.code(), Some(1), "{stale:?}");
+    let stale = ["consumer", "update", "K", "--name=O", "--etag=stale"];
+    assert_eq!(admin(&server, &stale).await.status.code(), Some(1));
+}
 
-    let rotated = json(&admin(&server, &["consumer", "rotate-secret", "K", "--overlap=7d"]).await);
-    assert_eq!(
-        (
-            &rotated["secret_count"],
-            rotated["consumer_secret"].as_str().unwrap().len()
-        ),
-        (&2.into(), 64)
-    );
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_gets_other_keys_and_is_deleted() {
+    let server = AdminServer::start().await;
+    let home = tempfile::tempdir().unwrap();
     let pem = home.path().join("public.pem");
     std::fs::write(&pem, RSA_PUBLIC_KEY).unwrap();
-    let keyed = json(
-        &admin(
-            &server,
-            &[
-                "consumer",
-                "add-rsa-key",
-                "K",
-                "--rsa-public-key",
-                pem.to_str().unwrap(),
-            ],
-        )
-        .await,
-    );
+    answer(
+        &server,
+        &["consumer", "create", "--name=N", "--consumer-key=K"],
+    )
+    .await;
+    let rotated = answer(&server, &["consumer", "rotate-secret", "K", "--overlap=7d"]).await;
+    let secret = rotated["consumer_secret"].as_str().unwrap();
+    assert_eq!((&rotated["secret_count"], secret.len()), (&2.into(), 64));
+
+    let pem = pem.to_str().unwrap();
+    let add = ["consumer", "add-rsa-key", "K", "--rsa-public-key", pem];
+    let keyed = answer(&server, &add).await;
     let fingerprint = keyed["rsa_public_keys"][0]["fingerprint"].as_str().unwrap();
-    let without = json(
-        &admin(
-            &server,
-            &[
-                "consumer",
-                "remove-rsa-key",
-                "K",
-                "--fingerprint",
-                fingerprint,
-            ],
-        )
-        .await,
-    );
+    let remove = [
+        "consumer",
+        "remove-rsa-key",
+        "K",
+        "--fingerprint",
+        fingerprint,
+    ];
+    let without = answer(&server, &remove).await;
     assert_eq!(without["rsa_public_keys"], Value::Array(Vec::new()));
 
-    assert_eq!(
-        json(&admin(&server, &["consumer", "delete", "K"]).await),
-        serde_json::json!({})
-    );
+    let deleted = answer(&server, &["consumer", "delete", "K"]).await;
+    assert_eq!(deleted, serde_json::json!({}));
     assert_eq!(
         stderr(&admin(&server, &["consumer", "get", "K"]).await),
         "error: there is no consumer with the key K\n"
@@ -323,47 +325,38 @@ async fn a_consumer_is_changed_given_other_keys_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_comes_logs_in_and_goes() {
+async fn a_user_is_created_and_listed() {
     let server = AdminServer::start().await;
     let home = tempfile::tempdir().unwrap();
-    let password = home.path().join("password");
-    let file = password.to_str().unwrap();
-    std::fs::write(&password, "correct horse battery\n").unwrap();
-    let created = [
-        "user",
-        "create",
-        "--username=alice",
-        "--user-id=u-1",
-        "--password-file",
-        file,
-    ];
-    let created = json(&admin(&server, &created).await);
+    let created = create_alice(&server, &home.path().join("password")).await;
     assert_eq!(
         (&created["user_id"], &created["has_password"]),
         (&"u-1".into(), &true.into())
     );
-    assert_eq!(
-        json(&admin(&server, &["user", "get", "--username=ALICE"]).await),
-        created
-    );
-    assert_eq!(
-        json(&admin(&server, &["user", "list"]).await),
-        Value::Array(vec![created])
-    );
+    let found = answer(&server, &["user", "get", "--username=ALICE"]).await;
+    assert_eq!(found, created);
+    let listed = answer(&server, &["user", "list"]).await;
+    assert_eq!(listed, Value::Array(vec![created]));
+}
 
-    json(
-        &admin(
-            &server,
-            &[
-                "consumer",
-                "create",
-                "--name=N",
-                "--consumer-key=K",
-                "--flow=xauth",
-            ],
-        )
-        .await,
-    );
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_exchanges_a_password_until_the_user_is_deleted() {
+    let server = AdminServer::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let password = home.path().join("password");
+    create_alice(&server, &password).await;
+    answer(
+        &server,
+        &[
+            "consumer",
+            "create",
+            "--name=N",
+            "--consumer-key=K",
+            "--flow=xauth",
+        ],
+    )
+    .await;
+    let file = password.to_str().unwrap();
     let exchange = [
         "token",
         "exchange-password",
@@ -372,84 +365,63 @@ async fn a_user_comes_logs_in_and_goes() {
         "--password-file",
         file,
     ];
-    let token = json(&admin(&server, &exchange).await);
+    let token = answer(&server, &exchange).await;
     assert_eq!(
         (&token["user_id"], &token["screen_name"]),
         (&"u-1".into(), &"alice".into())
     );
-    let listed = json(&admin(&server, &["token", "list", "--user-id=u-1"]).await);
+    let listed = answer(&server, &["token", "list", "--user-id=u-1"]).await;
     assert_eq!(listed[0]["token"], token["token"]);
 
-    let name = token["token"].as_str().unwrap();
-    let good_for = async || {
-        json(&admin(&server, &["token", "introspect", name]).await)["inactive_reason"].clone()
-    };
-    assert_eq!(good_for().await, "");
-    assert_eq!(
-        json(&admin(&server, &["user", "disable", "u-1"]).await)["status"],
-        "USER_STATUS_DISABLED"
-    );
-    assert_eq!(good_for().await, "user_disabled");
-    json(&admin(&server, &["user", "enable", "u-1"]).await);
-    json(&admin(&server, &["token", "revoke-all", "--user-id=u-1"]).await);
-    assert_eq!(good_for().await, "revoked");
-
     std::fs::write(&password, "another horse battery\n").unwrap();
-    json(
-        &admin(
-            &server,
-            &["user", "set-password", "u-1", "--password-file", file],
-        )
-        .await,
-    );
-    json(&admin(&server, &exchange).await);
-    json(&admin(&server, &["user", "delete", "u-1"]).await);
+    let set = ["user", "set-password", "u-1", "--password-file", file];
+    answer(&server, &set).await;
+    answer(&server, &exchange).await;
+    answer(&server, &["user", "delete", "u-1"]).await;
     let refused = admin(&server, &exchange).await;
     assert_eq!(refused.status.code(), Some(1));
     assert!(!stderr(&refused).contains("horse"), "{}", stderr(&refused));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn temporary_credentials_are_decided_about_and_exchanged() {
+async fn a_token_is_inactive_while_its_user_is_disabled() {
     let server = AdminServer::start().await;
-    json(
-        &admin(
-            &server,
-            &[
-                "consumer",
-                "create",
-                "--name=N",
-                "--consumer-key=K",
-                "--callback=https://n.example.com/",
-            ],
-        )
-        .await,
-    );
-    let create = [
-        "request-token",
-        "create",
-        "--consumer-key=K",
-        "--callback=https://n.example.com/",
-    ];
-    let asked = json(&admin(&server, &create).await);
+    let home = tempfile::tempdir().unwrap();
+    create_alice(&server, &home.path().join("password")).await;
+    answer(
+        &server,
+        &["consumer", "create", "--name=N", "--consumer-key=K"],
+    )
+    .await;
+    let create = ["token", "create", "--consumer-key=K", "--user-id=u-1"];
+    let token = answer(&server, &create).await;
+    let name = token["token"].as_str().unwrap();
+    let inactive_reason =
+        async || answer(&server, &["token", "introspect", name]).await["inactive_reason"].clone();
+    assert_eq!(inactive_reason().await, "");
+    let disabled = answer(&server, &["user", "disable", "u-1"]).await;
+    assert_eq!(disabled["status"], "USER_STATUS_DISABLED");
+    assert_eq!(inactive_reason().await, "user_disabled");
+    answer(&server, &["user", "enable", "u-1"]).await;
+    answer(&server, &["token", "revoke-all", "--user-id=u-1"]).await;
+    assert_eq!(inactive_reason().await, "revoked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_credentials_are_authorized_and_exchanged_once() {
+    let server = AdminServer::start().await;
+    let asked = create_request_token(&server).await;
     let name = asked["token"].as_str().unwrap();
-    let shown = json(&admin(&server, &["request-token", "get", name]).await);
+    let shown = answer(&server, &["request-token", "get", name]).await;
     assert_eq!(
         (&shown["state"], &shown["consumer_name"]),
         (&"REQUEST_TOKEN_STATE_PENDING".into(), &"N".into())
     );
-    let allowed = json(
-        &admin(
-            &server,
-            &["request-token", "authorize", name, "--user-id=u-1"],
-        )
-        .await,
-    );
-    let verifier = allowed["verifier"].as_str().unwrap();
-    assert!(
-        allowed["redirect_url"].as_str().unwrap().contains(verifier),
-        "{allowed}"
-    );
+    let authorize = ["request-token", "authorize", name, "--user-id=u-1"];
+    let authorized = answer(&server, &authorize).await;
+    let verifier = authorized["verifier"].as_str().unwrap();
+    let redirect_url = authorized["redirect_url"].as_str().unwrap();
+    assert!(redirect_url.contains(verifier), "{authorized}");
     let exchange = [
         "request-token",
         "exchange",
@@ -458,28 +430,118 @@ async fn temporary_credentials_are_decided_about_and_exchanged() {
         "--verifier",
         verifier,
     ];
-    assert_eq!(json(&admin(&server, &exchange).await)["user_id"], "u-1");
-    assert_eq!(
-        admin(&server, &exchange).await.status.code(),
-        Some(1),
-        "it is exchanged once"
-    );
+    assert_eq!(answer(&server, &exchange).await["user_id"], "u-1");
+    assert_eq!(admin(&server, &exchange).await.status.code(), Some(1));
+}
 
-    let asked = json(&admin(&server, &create).await);
-    let refused = json(
-        &admin(
-            &server,
-            &["request-token", "refuse", asked["token"].as_str().unwrap()],
-        )
-        .await,
-    );
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_temporary_credentials_send_the_user_back() {
+    let server = AdminServer::start().await;
+    let asked = create_request_token(&server).await;
+    let refuse = ["request-token", "refuse", asked["token"].as_str().unwrap()];
+    let refused = answer(&server, &refuse).await;
+    let redirect_url = refused["redirect_url"].as_str().unwrap();
     assert!(
-        refused["redirect_url"]
-            .as_str()
-            .unwrap()
-            .starts_with("https://n.example.com/?"),
+        redirect_url.starts_with("https://n.example.com/?"),
         "{refused}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_takes_its_output_format_as_a_letter() {
+    let server = AdminServer::start().await;
+    for words in [
+        &["consumer", "list", "-o=json"][..],
+        &["user", "list", "-ojson"],
+        &["token", "list", "--user-id=u", "-o", "json"],
+        &["denials", "-o", "json"],
+        &["report", "-o", "json"],
+    ] {
+        assert!(json(&admin(&server, words).await).is_array(), "{words:?}");
+    }
+    let import = ["import", "-", "--format=csv", "--dry-run", "-o", "json"];
+    assert_eq!(
+        admin(&server, &import).await.status.code(),
+        Some(1),
+        "the input is empty"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_output_ends_a_command_without_a_message() {
+    let server = AdminServer::start().await;
+    for words in [
+        &["consumer", "list"][..],
+        &["consumer", "list", "--output=table"],
+        &["consumer", "create", "--name=N"],
+        &["report", "--output=table"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = command(&server, words).stdout(writer).spawn().unwrap();
+        let ended = child.wait_with_output().await.unwrap();
+        assert_eq!(
+            (ended.status.code(), stderr(&ended).as_str()),
+            (Some(141), ""),
+            "{words:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_in_plaintext_to_another_machine_is_warned_about() {
+    let server = AdminServer::start().await;
+    let list = async |address: &str| {
+        let address = format!("--server={address}");
+        stderr(&admin(&server, &["consumer", "list", &address]).await)
+    };
+    let exposed = list("Http://127.0.0.1.example.invalid:1").await;
+    assert!(
+        exposed.starts_with(
+            "warning: http://127.0.0.1.example.invalid:1 is plaintext to another machine"
+        ),
+        "{exposed}"
+    );
+    let port = server.address.port();
+    for own in [
+        format!("127.0.0.1:{port}"),
+        format!("HTTP://LocalHost:{port}"),
+    ] {
+        assert_eq!(list(&own).await, "");
+    }
+}
+
+async fn create_alice(server: &AdminServer, password: &Path) -> Value {
+    std::fs::write(password, "correct horse battery\n").unwrap();
+    let file = password.to_str().unwrap();
+    let create = [
+        "user",
+        "create",
+        "--username=alice",
+        "--user-id=u-1",
+        "--password-file",
+        file,
+    ];
+    answer(server, &create).await
+}
+
+async fn create_request_token(server: &AdminServer) -> Value {
+    let callback = "--callback=https://n.example.com/";
+    let consumer = [
+        "consumer",
+        "create",
+        "--name=N",
+        "--consumer-key=K",
+        callback,
+    ];
+    answer(server, &consumer).await;
+    let create = ["request-token", "create", "--consumer-key=K", callback];
+    answer(server, &create).await
+}
+
+/// The JSON that a command prints, which has to succeed.
+async fn answer(server: &AdminServer, words: &[&str]) -> Value {
+    json(&admin(server, words).await)
 }
 
 async fn admin(server: &AdminServer, words: &[&str]) -> Output {
@@ -497,7 +559,10 @@ fn command(server: &AdminServer, words: &[&str]) -> Command {
     if !words.iter().any(|word| word.starts_with("--server")) {
         command.args(["--server", &format!("http://{}", server.address)]);
     }
-    if !words.iter().any(|word| word.starts_with("--output")) {
+    if !words
+        .iter()
+        .any(|word| word.starts_with("--output") || word.starts_with("-o"))
+    {
         command.arg("--output=json");
     }
     command

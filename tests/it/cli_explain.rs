@@ -191,7 +191,7 @@ fn a_body_counts_as_far_as_its_content_length() {
     assert_eq!(cut.status.code(), Some(64));
     assert_eq!(
         stderr(&cut),
-        "error: -: Content-Length is 4, but only 3 bytes follow the headers\n"
+        "error: standard input: Content-Length is 4, but only 3 bytes follow the headers\n"
     );
 }
 
@@ -381,23 +381,26 @@ fn what_keeps_it_from_an_answer_ends_with_64() {
     };
     assert_eq!(
         of(PHOTOS, &[]),
-        "error: the request is signed with HMAC-SHA1: give --consumer-secret\n"
+        "error: the request is signed with HMAC-SHA1, which needs --consumer-secret\n"
     );
     let consumer = ["--consumer-secret=kd94hf93k423kf44"];
     assert_eq!(
         of(PHOTOS, &consumer),
-        "error: the request is signed with HMAC-SHA1: give --token-secret\n"
+        "error: the request is signed with HMAC-SHA1, which needs --token-secret\n"
     );
     let rsa = PHOTOS.replace("HMAC-SHA1", "RSA-SHA1");
     assert_eq!(
         of(&rsa, OPTIONS),
-        "error: the request is signed with RSA-SHA1: give --public-key\n"
+        "error: the request is signed with RSA-SHA1, which needs --public-key\n"
     );
     assert_eq!(
         of("nonsense", OPTIONS),
-        "error: -: line 1: expected `METHOD TARGET HTTP/1.1`\n"
+        "error: standard input: line 1: expected `METHOD TARGET HTTP/1.1`\n"
     );
-    assert!(of(PHOTOS, &["--public-key=/no/such/file"]).starts_with("error: /no/such/file: "));
+    assert!(
+        of(PHOTOS, &["--public-key=/no/such/file"])
+            .starts_with("error: cannot read /no/such/file: ")
+    );
     assert!(of(PHOTOS, &["--scheme=ftp"]).contains("https"));
 }
 

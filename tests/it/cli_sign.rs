@@ -35,8 +35,8 @@ fn the_header_of_the_rfc_is_printed() {
 }
 
 #[test]
-fn json_tells_everything_that_is_sent_and_signed() {
-    let json = json(&run(&with(PHOTOS, &["--realm=Photos", "--output=json"])));
+fn json_has_everything_that_is_sent_and_signed() {
+    let json = json(&run(&with(PHOTOS, &["--realm=Photos", "-o", "json"])));
     assert_eq!(json["method"], "GET");
     assert_eq!(
         json["url"],
@@ -234,6 +234,18 @@ fn a_mistake_in_usage_ends_with_64_and_names_the_remedy() {
         (
             &["https://h/", key, secret, "--token=t"],
             "error: HMAC-SHA256 with a token needs --token-secret\n",
+        ),
+        (
+            &["https://h/", key, secret, "--body=missing"],
+            "error: cannot read missing: No such file or directory (os error 2)\n",
+        ),
+        (
+            &["https://h/", key, "--private-key=missing"],
+            "error: cannot read missing: No such file or directory (os error 2)\n",
+        ),
+        (
+            &["https://h/", key, "--consumer-secret-file=missing"],
+            "error: cannot read missing: No such file or directory (os error 2)\n",
         ),
         (
             &["h/", key, secret],

@@ -1,4 +1,4 @@
-//! The program itself: exit codes, and what it says about a wrong configuration.
+//! The program itself: exit statuses, help, and the messages about a wrong configuration.
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Lines};
@@ -92,6 +92,68 @@ fn bad_usage_ends_with_64() {
 }
 
 #[test]
+fn an_unreadable_file_ends_with_64() {
+    for arguments in [
+        &["serve", "--config=missing"][..],
+        &["serve", "--store=memory:", "--master-key-file=missing"],
+        &["config", "check", "missing"],
+        &["explain", "missing"],
+        &["consumer", "list", "--token-file=missing"],
+        &["consumer", "list", "--data-dir=missing"],
+        &["import", "missing.csv"],
+    ] {
+        let output = countersign(arguments).output().unwrap();
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {message}");
+        assert!(message.contains("missing"), "{arguments:?}: {message}");
+    }
+}
+
+#[test]
+fn help_begins_with_the_first_steps_and_states_the_exit_statuses() {
+    let printed = countersign(&["--help"]).output().unwrap();
+    for expected in [
+        "First steps:\n  countersign serve ",
+        "Exit status:\n  0 ",
+        "  64  ",
+    ] {
+        assert!(stdout(&printed).contains(expected), "{}", stdout(&printed));
+    }
+    for command in ["explain", "healthcheck", "import"] {
+        let printed = countersign(&[command, "--help"]).output().unwrap();
+        for expected in ["Examples:\n  countersign ", "Exit status:\n  0 "] {
+            assert!(stdout(&printed).contains(expected), "{}", stdout(&printed));
+        }
+    }
+}
+
+#[test]
+fn a_closed_output_ends_quietly() {
+    for arguments in [
+        &["--help"][..],
+        &["config", "default"],
+        &["config", "check"],
+        &["keygen"],
+        &[
+            "sign",
+            "GET",
+            "https://h/",
+            "--consumer-key=k",
+            "--consumer-secret=s",
+        ],
+    ] {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let output = countersign(arguments).stdout(writer).output().unwrap();
+        assert_eq!(
+            (output.status.code(), stderr(&output)),
+            (Some(141), ""),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
 fn the_first_signal_drains_and_ends_with_0() {
     let mut service = Serving::start("0s");
     service.signal("TERM");
@@ -100,12 +162,12 @@ fn the_first_signal_drains_and_ends_with_0() {
 }
 
 #[test]
-fn the_second_signal_ends_it_at_once_with_1() {
+fn the_second_signal_ends_it_immediately_with_1() {
     let mut service = Serving::start("1h");
     service.signal("TERM");
     service.wait_for("draining");
     service.signal("INT");
-    service.wait_for("ended at once by a second signal");
+    service.wait_for("ended immediately by a second signal");
     assert_eq!(service.child.wait().unwrap().code(), Some(1));
 }
 

@@ -39,7 +39,7 @@ async fn denials_are_listed_for_people_and_programs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_filter_that_admits_nothing_is_told_where_the_words_are() {
+async fn a_filter_without_a_match_names_the_lists_of_words() {
     let server = AdminServer::start().await;
     server.diagnostics.refused(&denial("11"));
     let found = run(&server, &["denials", "--reason=signature_invalid"]).await;
@@ -106,7 +106,7 @@ async fn denials_are_followed_as_they_come() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    // The head is printed once the server has said that it watches.
+    // The head is printed once the server has accepted the call.
     assert!(
         lines
             .next_line()
@@ -124,7 +124,7 @@ async fn denials_are_followed_as_they_come() {
     assert_eq!(
         child.wait().await.unwrap().code(),
         Some(1),
-        "not everything was seen that is to come"
+        "the stream ended before the user ended it"
     );
 }
 
@@ -172,7 +172,7 @@ async fn a_report_counts_for_each_consumer_and_says_of_what() {
     assert!(lines[2].contains("HMAC-SHA1 1, HMAC-SHA256 1"), "{table}");
     assert_eq!(
         lines[4],
-        "Of this replica alone, since 2023-11-14T22:13:20Z."
+        "Counts of this replica alone, since 2023-11-14T22:13:20Z."
     );
     let json = text(&run(&server, &["report", "--output=json"]).await);
     let json: Value = serde_json::from_str(&json).unwrap();

@@ -104,25 +104,7 @@ async fn a_row_that_is_refused_is_named_with_its_field_and_never_its_secret() {
         printed(&refused),
         json!({"dry_run": false, "created": 1, "existed": 0, "noted": 0, "refused": 4})
     );
-    let lines: Vec<Value> = fs::read_to_string(&report)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let told: Vec<_> = lines
-        .iter()
-        .map(|line| {
-            let fields = line["problems"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|problem| problem["field"].as_str().unwrap());
-            (
-                line["line"].as_u64().unwrap(),
-                fields.collect::<Vec<_>>().join(" "),
-            )
-        })
-        .collect();
+    let report = fs::read_to_string(&report).unwrap();
     let expected = [
         (2, "consumer_key"),
         (3, "consumer_secret scopes[0]"),
@@ -130,13 +112,10 @@ async fn a_row_that_is_refused_is_named_with_its_field_and_never_its_secret() {
         (7, ""),
     ];
     assert_eq!(
-        told,
+        wrong_fields(&report),
         expected.map(|(line, fields)| (line, fields.to_owned()))
     );
-    assert!(
-        !fs::read_to_string(&report).unwrap().contains("s3cret"),
-        "{lines:?}"
-    );
+    assert!(!report.contains("s3cret"), "{report}");
     assert!(!stderr(&refused).contains("s3cret"), "{}", stderr(&refused));
     assert!(
         stderr(&refused).contains("line 5: description is 1048576 bytes long"),
@@ -175,13 +154,13 @@ async fn of_rows_with_one_name_the_first_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_can_not_be_read_to_its_end_says_where() {
+async fn a_wrong_file_is_reported_with_the_line() {
     let bench = Bench::start().await;
     for (name, text, problem) in [
         (
             "a.csv",
             "consumer_key,nmae\n",
-            "error: line 1: the column \"nmae\" is unknown; docs/issuing.md lists all\n",
+            "error: line 1: the column \"nmae\" is unknown: docs/issuing.md lists all columns\n",
         ),
         (
             "b.csv",
@@ -191,7 +170,7 @@ async fn a_file_that_can_not_be_read_to_its_end_says_where() {
         (
             "c.csv",
             "consumer_key,name\nK,\"N\n",
-            "error: line 2: a quote is opened here and not closed\n",
+            "error: line 2: a quote opens here and is never closed\n",
         ),
     ] {
         let refused = bench.import(&[&bench.file(name, text)]).await;
@@ -215,7 +194,7 @@ async fn a_file_that_can_not_be_read_to_its_end_says_where() {
     let refused = bench.import(&[latin1.to_str().unwrap()]).await;
     assert_eq!(
         stderr(&refused),
-        "line 2: is not UTF-8 at its byte 5; `iconv -f ENCODING -t UTF-8` makes it so\n"
+        "line 2: is not UTF-8 at byte 5: convert the file with `iconv -f ENCODING -t UTF-8`\n"
     );
 }
 
@@ -278,27 +257,7 @@ async fn the_consumers_of_the_2013_provider_keep_what_they_could() {
         Bench::start().await,
         RedisServer::start_with(&["--enable-debug-command", "local"]),
     );
-    let hash = |name: &str, field: &str, value: &str| {
-        redis.run::<()>(&["HSET", &format!("oauth1-redis-{name}"), field, value]);
-    };
-    let known = r#"{"id": "0123456789abcdef0123456789abcdef", "name": "Printer", "description": "Prints", "platform": "ios", "app_url": "https://printer.example.com"}"#;
-    for (key, info) in [
-        ("known", Some(known)),
-        ("nameless", Some(r#"{"name": null, "platform": ""}"#)),
-        ("unheard", None),
-        (
-            "foreign",
-            Some(r#"{"name": "M\u00fcller", "app_url": "www.example.com"}"#),
-        ),
-        ("broken", Some("{")),
-    ] {
-        hash("consumer_tokens", key, "0123456789abcdef0123456789abcdef");
-        if let Some(info) = info {
-            hash("app_info", key, info);
-        }
-    }
-    hash("nonces", "1700000000", "x");
-    hash("app_info", "without-secret", known);
+    fill_provider(&redis);
     let before: String = redis.run(&["DEBUG", "DIGEST"]);
 
     let options = ["--redis", &redis.url()];
@@ -308,7 +267,7 @@ async fn the_consumers_of_the_2013_provider_keep_what_they_could() {
         json!({"dry_run": false, "created": 3, "existed": 0, "noted": 2, "refused": 2})
     );
     assert!(
-        stderr(&imported).contains("consumer broken: app_info is no JSON object"),
+        stderr(&imported).contains("consumer broken: app_info is not a JSON object"),
         "{}",
         stderr(&imported)
     );
@@ -359,13 +318,26 @@ async fn the_consumers_of_the_2013_provider_keep_what_they_could() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_is_not_there_or_is_none_is_an_error() {
     let bench = Bench::start().await;
-    for url in ["redis://127.0.0.1:1", "http://127.0.0.1:1"] {
+    for (url, status) in [
+        ("redis://127.0.0.1:1", 1),
+        ("http://:hunter2@127.0.0.1:1", 64),
+    ] {
         let refused = bench.import(&["--redis", url]).await;
-        assert_eq!(refused.status.code(), Some(1), "{url}");
+        assert_eq!(refused.status.code(), Some(status), "{url}");
+        let message = stderr(&refused);
         assert!(
-            stderr(&refused).starts_with("error: "),
-            "{}",
-            stderr(&refused)
+            message.starts_with("error: ") && !message.contains("hunter2"),
+            "{message}"
+        );
+    }
+    for missing in [
+        &["missing.csv"][..],
+        &["-", "--format=csv", "--report=no/such/folder"],
+    ] {
+        assert_eq!(
+            bench.import(missing).await.status.code(),
+            Some(64),
+            "{missing:?}"
         );
     }
     assert_eq!(bench.import(&[]).await.status.code(), Some(64));
@@ -395,7 +367,7 @@ async fn rows_are_not_kept_in_memory() {
             .await
             .unwrap();
     }
-    // The kernel counts the peak in steps, so that it can be told a little less than before.
+    // The kernel updates the peak in steps, so it can report a little less than before.
     let growth = peak_memory_kib(child.id().unwrap()).saturating_sub(before);
     drop(input);
     let imported = child.wait_with_output().await.unwrap();
@@ -407,6 +379,43 @@ async fn rows_are_not_kept_in_memory() {
         stderr(&imported)
     );
     assert!(growth < 6 * 1024, "{growth} KiB more for 18 MB of rows");
+}
+
+/// The lines of a report, each with the names of its wrong fields.
+fn wrong_fields(report: &str) -> Vec<(u64, String)> {
+    let field = |problem: &Value| problem["field"].as_str().unwrap().to_owned();
+    let fields = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let fields = line["problems"].as_array().unwrap().iter().map(field);
+        let fields = fields.collect::<Vec<_>>().join(" ");
+        (line["line"].as_u64().unwrap(), fields)
+    };
+    report.lines().map(fields).collect()
+}
+
+/// Five consumers as the 2013 provider stored them, and a hash that is none.
+fn fill_provider(redis: &RedisServer) {
+    let hash = |name: &str, field: &str, value: &str| {
+        redis.run::<()>(&["HSET", &format!("oauth1-redis-{name}"), field, value]);
+    };
+    let known = r#"{"id": "0123456789abcdef0123456789abcdef", "name": "Printer", "description": "Prints", "platform": "ios", "app_url": "https://printer.example.com"}"#;
+    for (key, info) in [
+        ("known", Some(known)),
+        ("nameless", Some(r#"{"name": null, "platform": ""}"#)),
+        ("unheard", None),
+        (
+            "foreign",
+            Some(r#"{"name": "M\u00fcller", "app_url": "www.example.com"}"#),
+        ),
+        ("broken", Some("{")),
+    ] {
+        hash("consumer_tokens", key, "0123456789abcdef0123456789abcdef");
+        if let Some(info) = info {
+            hash("app_info", key, info);
+        }
+    }
+    hash("nonces", "1700000000", "x");
+    hash("app_info", "without-secret", known);
 }
 
 struct Bench {

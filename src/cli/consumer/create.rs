@@ -1,15 +1,13 @@
 //! `countersign consumer create`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use countersign::model::{CompatProfile, Flow, Secret};
 use countersign::oauth::SignatureMethod;
 use countersign::v1;
 
 use super::told::Told;
-use crate::cli::{Usage, secret_input};
+use crate::cli::{Usage, input, secret_input};
 
 /// A consumer to be created.
 #[derive(Debug, clap::Args)]
@@ -121,7 +119,7 @@ impl Create {
 
 /// The public key in this file.
 pub(super) fn public_key(file: &Path) -> anyhow::Result<v1::RsaPublicKey> {
-    let pem = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let pem = input::text(file)?;
     if pem.contains("PRIVATE KEY-----") {
         let remedy = "is a private key, which stays with the application; `openssl pkey -pubout` makes its public key";
         return Err(Usage(format!("{} {remedy}", file.display())).into());
@@ -207,7 +205,7 @@ mod tests {
     fn a_private_key_does_not_leave_the_machine() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("key.pem");
-        fs::write(&file, "-----BEGIN RSA PRIVATE KEY-----\n").unwrap();
+        std::fs::write(&file, "-----BEGIN RSA PRIVATE KEY-----\n").unwrap();
         let refused = public_key(&file).unwrap_err();
         assert!(refused.downcast_ref::<Usage>().is_some(), "{refused}");
     }

@@ -5,7 +5,6 @@ mod show;
 mod told;
 mod update;
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -222,7 +221,7 @@ async fn list(
         Ok((page.consumers, page.next_page_token))
     };
     paging
-        .print(List::new(output, &COLUMNS, io::stdout()), page, row)
+        .print(List::new(output, &COLUMNS, output::stdout()), page, row)
         .await
 }
 
