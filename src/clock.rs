@@ -1,7 +1,7 @@
 //! Time and randomness as arguments.
 //!
-//! Code below `main` never reads the wall clock or the system's random number generator directly. It
-//! receives a [`Clock`] and an [`Entropy`], so that tests control both.
+//! Code below `main` never reads the wall clock or the system's random number generator directly.
+//! It receives a [`Clock`] and an [`Entropy`], so that tests control both.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,8 +1,8 @@
 //! Countersign verifies OAuth 1.0a signatures (RFC 5849) for Envoy and Istio, and issues the
 //! credentials that clients sign with.
 //!
-//! Envoy calls `Check` for every request. The answer is allow, with headers that identify the caller
-//! to the upstream, or deny, with a reason that the caller can act on.
+//! Envoy calls `Check` for every request. The answer is allow, with headers that identify the
+//! caller to the upstream, or deny, with a reason that the caller can act on.
 //!
 //! ```text
 //!  client ──signed request──▶ Envoy ──────────────▶ upstream (reads x-consumer-* headers)
@@ -21,18 +21,18 @@
 //!   server::api, http   administrators over gRPC; consumers and users at /oauth/…
 //! ```
 //!
-//! A request for credentials at `/oauth/…` is signed like any other: `server::http` verifies it with
-//! the steps of a check. `server::denial` shapes refusals for both, and reports them to `diagnostics`,
-//! which keeps recent denials and counts for each consumer; `server::api` and `server::console` show
-//! them. `v1` holds the messages of the administration API, generated from `proto/`; `server::api`
-//! serves them, `directory` and the command line call them.
+//! A request for credentials at `/oauth/…` is signed like any other: `server::http` verifies it
+//! with the steps of a check. `server::denial` shapes refusals for both, and reports them to
+//! `diagnostics`, which keeps recent denials and counts for each consumer; `server::api` and
+//! `server::console` show them. `v1` holds the messages of the administration API, generated from
+//! `proto/`; `server::api` serves them, `directory` and the command line call them.
 //!
 //! Data flows in one direction, and so do imports: `server` → `verify` and `issue` → `store` →
 //! `model`. `verify` also imports `oauth`, which imports no other module. `config` defines the
 //! settings that the others read, `telemetry` their logs and metrics, `clock` their time and random
 //! bytes. Each library has one place: axum and Envoy's types in `server`; tonic in `server`,
-//! `directory`, `v1` and `cli`; the Redis client in `store::redis`. Only `main.rs` and `cli` print or
-//! exit. A test enforces these rules.
+//! `directory`, `v1` and `cli`; the Redis client in `store::redis`. Only `main.rs` and `cli` print
+//! or exit. A test enforces these rules.
 //!
 //! # Example
 //!

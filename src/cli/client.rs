@@ -19,8 +19,9 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 use zeroize::Zeroizing;
 
+use super::exit::Usage;
+use super::input;
 use super::output::{self, Format};
-use super::{Usage, input};
 
 /// The address of the administration API, the token for it, and the output format.
 #[derive(Debug, clap::Args)]
@@ -30,10 +31,12 @@ pub(crate) struct AdminArgs {
     server: ServerAddress,
     #[command(flatten)]
     tls: TlsArgs,
-    /// Data directory of the server, whose admin-token file is read unless COUNTERSIGN_ADMIN_TOKEN is set
+    /// Data directory of the server, whose admin-token file is read unless COUNTERSIGN_ADMIN_TOKEN
+    /// is set
     #[arg(long, value_name = "DIR", default_value = "data", env = "COUNTERSIGN_DATA_DIR", global = true, help_heading = HEADING)]
     data_dir: PathBuf,
-    /// File with an admin or issuer token, instead of the data directory and variables [default: none]
+    /// File with an admin or issuer token, instead of the data directory and variables [default:
+    /// none]
     #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     token_file: Option<PathBuf>,
     /// Format of the output

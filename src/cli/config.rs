@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use countersign::config::{self, Config, Sources};
 
-use super::{Usage, environment, output};
+use super::exit::Usage;
+use super::input::environment;
+use super::output;
 
 /// The arguments of `countersign config`.
 #[derive(Debug, clap::Args)]

@@ -39,7 +39,8 @@ pub(crate) struct Args {
         hide_default_value = true
     )]
     reason: String,
-    /// Only signature mismatches with this cause, for example scheme, or none if it is unknown [default: all]
+    /// Only signature mismatches with this cause, for example scheme, or none if it is unknown
+    /// [default: all]
     #[arg(
         long,
         value_name = "CAUSE",

@@ -55,7 +55,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "consumer create",
         &[
             "countersign consumer create --name Printer",
-            "countersign consumer create --name Printer --callback https://printer.example.com/done --scope read",
+            "countersign consumer create --name Printer --scope read \\\n      \
+             --callback https://printer.example.com/done",
             "countersign consumer create --name Bank --no-secret --rsa-public-key public.pem",
             "countersign consumer create --name Printer --consumer-key KEY --consumer-secret-file secret",
         ],
@@ -169,7 +170,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     (
         "token exchange-password",
         &[
-            "countersign token exchange-password --consumer-key KEY --username alice --password-file password",
+            "countersign token exchange-password --consumer-key KEY --username alice \\\n      \
+             --password-file password",
         ],
     ),
     (
@@ -183,7 +185,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     (
         "request-token create",
         &[
-            "countersign request-token create --consumer-key KEY --callback https://printer.example.com/done",
+            "countersign request-token create --consumer-key KEY \\\n      \
+             --callback https://printer.example.com/done",
         ],
     ),
     (
@@ -225,9 +228,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     (
         "sign",
         &[
-            "countersign sign GET https://api.example.com/photos --consumer-key KEY --consumer-secret SECRET",
-            "countersign sign POST https://api.example.com/photos --form 'size=original' -o curl --consumer-key KEY \
-             --consumer-secret-file secret",
+            "countersign sign GET https://api.example.com/photos \\\n      \
+             --consumer-key KEY --consumer-secret SECRET",
+            "countersign sign POST https://api.example.com/photos --form 'size=original' -o curl \\\n      \
+             --consumer-key KEY --consumer-secret-file secret",
         ],
     ),
     (
@@ -276,6 +280,8 @@ mod tests {
             let help = help.unwrap_or_default();
             let own = format!("countersign {path}");
             assert!(help.contains(own.trim_end()), "{path}: {help}");
+            // clap breaks longer lines, which cannot be pasted then.
+            assert!(help.lines().all(|line| line.len() <= 100), "{path}: {help}");
         });
     }
 

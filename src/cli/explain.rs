@@ -18,16 +18,18 @@ use countersign::oauth::{
 };
 use serde::Serialize;
 
+use super::exit::Usage;
 use super::output::{self, Format};
 use super::raw_request::RawRequest;
 use super::shared_secrets::SharedSecrets;
-use super::{Usage, difference, input, secret_input};
+use super::{difference, input, secret_input};
 
 /// The arguments of `countersign explain`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct Args {
-    /// File with the request that Envoy received: request line, headers, empty line, body; - for standard input
+    /// File with the request that Envoy received: request line, headers, empty line, body; - for
+    /// standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
     /// Scheme by which the request reached Envoy, which the capture does not contain

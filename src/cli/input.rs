@@ -1,10 +1,12 @@
-//! Files that a command is given; `-` is standard input.
+//! The input of commands: files (`-` is standard input), durations and the environment.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::Duration;
 
-use super::Usage;
+use super::exit::Usage;
 
 /// Reads a whole file.
 ///
@@ -54,4 +56,21 @@ pub(crate) fn name(path: &Path) -> String {
     } else {
         path.display().to_string()
     }
+}
+
+/// Converts a duration for the API.
+pub(crate) fn duration(
+    given: Option<Duration>,
+    option: &str,
+) -> anyhow::Result<Option<prost_types::Duration>> {
+    let given = given.map(prost_types::Duration::try_from).transpose();
+    given.map_err(|_| Usage(format!("{option}: the duration is too long")).into())
+}
+
+/// Returns the environment; bytes that are not UTF-8 are replaced.
+pub(crate) fn environment() -> Vec<(String, String)> {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os()
+        .map(|(name, value)| (text(name), text(value)))
+        .collect()
 }

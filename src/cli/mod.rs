@@ -28,15 +28,14 @@ mod sign;
 mod token;
 mod user;
 
-use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::exit::Usage;
 pub(crate) use self::exit::{failure, not_run};
+use self::input::duration;
 
 /// Verifies OAuth 1.0a (RFC 5849) signatures for Envoy and Istio, and issues credentials.
 #[derive(Debug, Parser)]
@@ -133,21 +132,4 @@ fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::
     runtime
         .context("cannot start the runtime")?
         .block_on(command)
-}
-
-/// Converts a duration for the API.
-fn duration(
-    given: Option<Duration>,
-    option: &str,
-) -> anyhow::Result<Option<prost_types::Duration>> {
-    let given = given.map(prost_types::Duration::try_from).transpose();
-    given.map_err(|_| Usage(format!("{option}: the duration is too long")).into())
-}
-
-/// Returns the environment; bytes that are not UTF-8 are replaced.
-fn environment() -> Vec<(String, String)> {
-    let text = |text: OsString| text.to_string_lossy().into_owned();
-    std::env::vars_os()
-        .map(|(name, value)| (text(name), text(value)))
-        .collect()
 }

@@ -3,7 +3,7 @@
 //! The parser accepts LF as a line end, since editors and clipboards change line ends. It preserves
 //! the signed parts, the target and the values of headers, byte by byte.
 
-use super::Usage;
+use super::exit::Usage;
 
 /// A parsed request, borrowed from the capture.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! `countersign request-token`: temporary credentials, for an operator's consent page and for tests.
+//! `countersign request-token`: temporary credentials, for an operator's consent page and for
+//! tests.
 
 use std::process::ExitCode;
 

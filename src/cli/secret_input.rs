@@ -7,7 +7,8 @@ use std::path::Path;
 use countersign::model::Secret;
 use zeroize::Zeroizing;
 
-use super::{Usage, input};
+use super::exit::Usage;
+use super::input;
 
 /// Parses a secret on the command line, where other users of the machine and the shell's history
 /// see it.

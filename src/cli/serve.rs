@@ -17,7 +17,8 @@ use countersign::telemetry::{self, Metrics};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::{Usage, environment, input};
+use super::exit::Usage;
+use super::input::{self, environment};
 
 /// The arguments of `countersign serve`. Each overrides its COUNTERSIGN_* variable, which overrides
 /// the file.
@@ -29,10 +30,12 @@ pub(crate) struct Args {
     /// Directory of the embedded store, its key file and the admin token [default: ./data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
-    /// Store: embedded:FILE, memory:, or redis://… (also rediss, redis+sentinel, redis+cluster) [default: embedded:countersign.redb]
+    /// Store: embedded:FILE, memory:, or redis://… (also rediss, redis+sentinel, redis+cluster)
+    /// [default: embedded:countersign.redb]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// File with the keys that encrypt secrets in the store [default: none, created for an embedded store]
+    /// File with the keys that encrypt secrets in the store [default: none, created for an embedded
+    /// store]
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<String>,
     /// Listener for Envoy: IP:PORT or unix:PATH [default: 127.0.0.1:50051]
@@ -41,7 +44,8 @@ pub(crate) struct Args {
     /// Listener of the administration API: IP:PORT or unix:PATH [default: 127.0.0.1:50052]
     #[arg(long, value_name = "ADDR")]
     api: Option<String>,
-    /// Listener of /oauth/…, where clients obtain tokens: IP:PORT or unix:PATH [default: 127.0.0.1:8080]
+    /// Listener of /oauth/…, where clients obtain tokens: IP:PORT or unix:PATH [default:
+    /// 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
     /// Listener of probes, metrics and the console: IP:PORT or unix:PATH [default: 127.0.0.1:9090]
@@ -145,7 +149,8 @@ async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Re
     served.and(closed)
 }
 
-/// The store reports an unreadable key file like any other failure; it is a mistake of the operator.
+/// The store reports an unreadable key file like any other failure; it is a mistake of the
+/// operator.
 fn master_key_is_readable(config: &Config) -> Result<(), Usage> {
     let Some(path) = &config.store.master_key_file else {
         return Ok(());

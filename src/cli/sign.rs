@@ -10,8 +10,9 @@ use countersign::oauth::{
     Draft, Place, RsaPrivateKey, Scheme, SignatureMethod, Signed, Signer, SigningKey, Stamp,
 };
 
+use super::exit::Usage;
 use super::shared_secrets::SharedSecrets;
-use super::{Usage, input, output};
+use super::{input, output};
 
 /// The arguments of `countersign sign`.
 #[derive(Debug, clap::Args)]

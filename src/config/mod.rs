@@ -10,7 +10,8 @@
 //! - `value`, `web_url`: parse the text of one value.
 //! - `api`, `check`, `diagnostics`, `http`, `listener`, `ops`, `route`, `scopes`, `store`, `users`:
 //!   the sections of the file, each with its type and the code that reads it.
-//! - `load`: reads all sections, then checks the rules.
+//! - `sections`: the whole configuration, read section by section.
+//! - `load`: reads the sections, then checks the rules.
 //! - `rules`: conditions between keys; a violation is a mistake.
 //! - `warnings`: settings that are valid but risky; each start logs them.
 //! - `mistake`: the error type, with the place of each mistake and its remedy.
@@ -27,6 +28,7 @@ mod reader;
 pub mod route;
 mod rules;
 mod scopes;
+mod sections;
 mod setting;
 mod source;
 mod store;
@@ -36,8 +38,6 @@ mod users;
 mod value;
 mod warnings;
 mod web_url;
-
-use std::path::PathBuf;
 
 pub use self::api::ApiConfig;
 pub use self::check::{CheckConfig, OnError, VerifyConfig};
@@ -49,55 +49,10 @@ pub use self::mistake::{ConfigError, Mistake};
 pub use self::ops::{LogConfig, OpsConfig, ShutdownConfig};
 pub use self::route::{Mode, Origin, Requirement, Route, RoutePolicy};
 pub use self::scopes::ScopeWords;
+pub use self::sections::Config;
 pub use self::source::Sources;
 pub use self::store::{CacheConfig, StoreConfig, StoreUrl};
 pub use self::users::{DirectoryKind, PasswordConfig, UsersConfig};
 pub use self::value::ValueProblem;
 pub use self::web_url::WebUrl;
 pub use crate::model::DenyDetail;
-
-/// The whole configuration.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The directory of the embedded store, its key file and the admin token.
-    pub data_dir: PathBuf,
-    /// The number of threads that answer checks; `None` is one for each core.
-    pub workers: Option<usize>,
-    /// `[log]`.
-    pub log: LogConfig,
-    /// `[store]`.
-    pub store: StoreConfig,
-    /// `[cache]`.
-    pub cache: CacheConfig,
-    /// `[diagnostics]`.
-    pub diagnostics: DiagnosticsConfig,
-    /// `[verify]` and `[nonce]`.
-    pub verify: VerifyConfig,
-    /// `[check]`.
-    pub check: CheckConfig,
-    /// `[api]`.
-    pub api: ApiConfig,
-    /// `[http]`.
-    pub http: HttpConfig,
-    /// `[issue]`.
-    pub issue: IssueConfig,
-    /// `[authorize]`.
-    pub authorize: AuthorizeConfig,
-    /// `[users]`.
-    pub users: UsersConfig,
-    /// `[password]`.
-    pub password: PasswordConfig,
-    /// `[ops]`.
-    pub ops: OpsConfig,
-    /// `[shutdown]`.
-    pub shutdown: ShutdownConfig,
-    /// `[[route]]`, in order: the first that matches applies.
-    pub routes: Vec<Route>,
-    /// `[scopes]`: descriptions of scopes for the consent page.
-    pub scopes: ScopeWords,
-}
-
-impl Config {
-    /// The compiled-in default file with its comments.
-    pub const DEFAULT_FILE: &str = source::DEFAULT;
-}

@@ -1,10 +1,10 @@
 //! Conditions between keys; a violation is a mistake.
 
-use super::Config;
 use super::listener::ListenAddress;
 use super::mistake::Mistake;
 use super::reader::Reader;
 use super::route::Route;
+use super::sections::Config;
 use super::store::StoreUrl;
 use super::users::DirectoryKind;
 use super::web_url::WebUrl;

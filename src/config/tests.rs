@@ -1,6 +1,7 @@
 //! The rules of configuration, from sources to a [`Config`] or every mistake.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;

@@ -1,8 +1,8 @@
 //! Settings that are valid but risky.
 
-use super::Config;
 use super::listener::ListenAddress;
 use super::route::{Mode, Route};
+use super::sections::Config;
 use super::store::StoreUrl;
 use crate::model::DenyDetail;
 

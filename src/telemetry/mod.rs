@@ -67,8 +67,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Counts a decision and its duration. `result` is `allow`, `anonymous`, `deny`, `would_deny` or
-    /// `error`; `reason` is from a closed set.
+    /// Counts a decision and its duration. `result` is `allow`, `anonymous`, `deny`, `would_deny`
+    /// or `error`; `reason` is from a closed set.
     pub fn decision(&self, result: &'static str, reason: &'static str, took: Duration) {
         self.decisions
             .count(&DecisionLabels { result, reason }, took);
@@ -202,8 +202,8 @@ impl Default for Metrics {
     }
 }
 
-/// The names of the instruments. The registry adds `countersign_` in front, the unit, and `_total` or
-/// `_info`.
+/// The names of the instruments. The registry adds `countersign_` in front, the unit, and `_total`
+/// or `_info`.
 impl Metrics {
     fn register(mut self) -> Self {
         self.register_checks();

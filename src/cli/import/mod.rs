@@ -1,8 +1,8 @@
 //! `countersign import`: consumers and tokens of another system.
 //!
-//! A thread reads rows ([`source`]), each row is sent to the server ([`send`]), and the outcomes are
-//! reported ([`report`]). Only a few rows are in memory at once. A token is sent after the consumers
-//! above it are done. Existing rows are left unchanged, so an import can be repeated.
+//! A thread reads rows ([`source`]), each row is sent to the server ([`send`]), and the outcomes
+//! are reported ([`report`]). Only a few rows are in memory at once. A token is sent after the
+//! consumers above it are done. Existing rows are left unchanged, so an import can be repeated.
 
 mod csv;
 mod lines;
@@ -26,8 +26,8 @@ use self::report::ImportReport;
 use self::row::{Item, Kind};
 use self::send::{Outcome, RowSender, SendOptions, SendResult};
 use self::source::{FileFormat, Source};
-use super::Usage;
 use super::client::AdminArgs;
+use super::exit::Usage;
 
 /// The arguments of `countersign import`.
 #[derive(Debug, clap::Args)]

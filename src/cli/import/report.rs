@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::lines::{RowMark, RowPlace};
 use super::row::Problem;
 use super::send::Outcome;
-use crate::cli::Usage;
+use crate::cli::exit::Usage;
 use crate::cli::output::{self, Format};
 
 /// Counts the outcomes of rows, and shows and records those that need attention.

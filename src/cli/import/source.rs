@@ -12,7 +12,8 @@ use super::csv::Csv;
 use super::lines::{BYTE_ORDER_MARK, Lines, Row, not_utf8};
 use super::provider_2013;
 use super::row::{Item, Problem};
-use crate::cli::{Usage, input};
+use crate::cli::exit::Usage;
+use crate::cli::input;
 
 /// Rows in the order of the source.
 pub(super) struct Source {

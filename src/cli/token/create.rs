@@ -6,7 +6,8 @@ use std::time::Duration;
 use countersign::model::Secret;
 use countersign::v1;
 
-use crate::cli::{duration, secret_input};
+use crate::cli::input::duration;
+use crate::cli::secret_input;
 
 /// The arguments of `countersign token create`.
 #[derive(Debug, clap::Args)]
@@ -14,13 +15,15 @@ pub(super) struct CreateArgs {
     /// Consumer to issue the token to
     #[arg(long, value_name = "KEY")]
     consumer_key: String,
-    /// User that the token acts for, in upstreams x-authenticated-userid [default: none, only the consumer]
+    /// User that the token acts for, in upstreams x-authenticated-userid [default: none, only the
+    /// consumer]
     #[arg(long, value_name = "USER")]
     user_id: Option<String>,
     /// Token that the application already has [default: a random token]
     #[arg(long)]
     token: Option<String>,
-    /// Token secret; other users of this machine can see it, so prefer the file [default: a random secret]
+    /// Token secret; other users of this machine can see it, so prefer the file [default: a random
+    /// secret]
     #[arg(long, value_name = "SECRET", value_parser = secret_input::inline, group = "secret")]
     token_secret: Option<Secret>,
     /// File with the token secret that the application already has, - for standard input
