@@ -393,7 +393,7 @@ fn wrong_fields(report: &str) -> Vec<(u64, String)> {
     report.lines().map(fields).collect()
 }
 
-/// Five consumers as the 2013 provider stored them, and a hash that is none.
+/// Five consumers as the 2013 provider stored them, and its other hashes.
 fn fill_provider(redis: &RedisServer) {
     let hash = |name: &str, field: &str, value: &str| {
         redis.run::<()>(&["HSET", &format!("oauth1-redis-{name}"), field, value]);
