@@ -1,13 +1,13 @@
 //! One request that was refused, as operators are shown it.
 
-use super::{Explanation, Refused, masked};
+use super::{Explanation, RefusedRequest, masked};
 use crate::clock::UnixTime;
 use crate::config::Mode;
 use crate::oauth::SignatureMethod;
 
 /// A request that was refused, or would have been if its route were not in shadow mode.
 #[derive(Clone, Debug)]
-pub struct Denial {
+pub struct DenialRecord {
     /// Counts the denials of this process; none has the number of another.
     pub sequence: u64,
     /// What the decision is found by in logs and answers.
@@ -34,7 +34,7 @@ pub struct Denial {
     pub explanation: Explanation,
 }
 
-impl Denial {
+impl DenialRecord {
     /// Nothing yet, of that number.
     pub(super) const fn empty() -> Self {
         Self {
@@ -54,7 +54,12 @@ impl Denial {
     }
 
     /// Becomes the denial of `refused`, in the memory that it has already.
-    pub(super) fn fill(&mut self, refused: &Refused<'_>, explanation: Explanation, now: UnixTime) {
+    pub(super) fn fill(
+        &mut self,
+        refused: &RefusedRequest<'_>,
+        explanation: Explanation,
+        now: UnixTime,
+    ) {
         let Self {
             sequence: _,
             decision_id,

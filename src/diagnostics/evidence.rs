@@ -10,7 +10,7 @@ use crate::oauth::{Body, Limits, Request, Scheme};
 
 /// What a client sent, as far as it can tell why it was refused.
 #[derive(Clone, Copy)]
-pub struct Sent<'a> {
+pub struct SentRequest<'a> {
     /// The request, read as it was verified.
     pub request: Request<'a>,
     /// The bounds within which it was read.
@@ -23,8 +23,8 @@ pub struct Sent<'a> {
     pub setting: Setting,
 }
 
-/// A copy of [`Sent`].
-pub(super) struct Copied {
+/// A copy of [`SentRequest`].
+pub(super) struct RequestCopy {
     limits: Limits,
     method: Wiped,
     scheme: Scheme,
@@ -43,15 +43,15 @@ pub(super) struct Copied {
 
 type Wiped = Zeroizing<Box<[u8]>>;
 
-// === impl Copied ===
+// === impl RequestCopy ===
 
-impl Copied {
+impl RequestCopy {
     /// A copy; `None` of what is too large to be kept.
-    pub(super) fn of(sent: &Sent<'_>) -> Option<Self> {
+    pub(super) fn of(sent: &SentRequest<'_>) -> Option<Self> {
         if sent.size() > LARGEST {
             return None;
         }
-        let Sent {
+        let SentRequest {
             request,
             limits,
             forwarded,
@@ -78,7 +78,7 @@ impl Copied {
     }
 
     /// Hands on what was copied.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&Sent<'_>) -> T) -> T {
+    pub(super) fn read<T>(&self, read: impl FnOnce(&SentRequest<'_>) -> T) -> T {
         let authorization: Vec<&[u8]> = self.authorization.iter().map(|value| &***value).collect();
         let content_type: Vec<&[u8]> = self.content_type.iter().map(|value| &***value).collect();
         let [host, proto, port, prefix, original_path] = self
@@ -98,7 +98,7 @@ impl Copied {
                 .as_ref()
                 .map_or(Body::NotWhole, |body| Body::Whole(body)),
         };
-        read(&Sent {
+        read(&SentRequest {
             request,
             limits: self.limits,
             forwarded: Forwarded {
@@ -117,7 +117,7 @@ impl Copied {
     }
 }
 
-impl Sent<'_> {
+impl SentRequest<'_> {
     /// How many parameters it has, at most.
     pub(super) fn parameters(&self) -> usize {
         let Request {
@@ -191,7 +191,7 @@ const LARGEST: usize = 64 * 1024;
 mod tests {
     use super::*;
 
-    fn sent<'a>(authorization: &'a [&'a [u8]], body: Body<'a>) -> Sent<'a> {
+    fn sent<'a>(authorization: &'a [&'a [u8]], body: Body<'a>) -> SentRequest<'a> {
         let request = Request {
             method: b"POST",
             scheme: Scheme::Https,
@@ -202,7 +202,7 @@ mod tests {
             content_type: &[b"text/plain"],
             body,
         };
-        Sent {
+        SentRequest {
             request,
             limits: Limits::default(),
             forwarded: Forwarded {
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_copy_is_read_as_what_was_copied() {
         let authorization: &[&[u8]] = &[b"OAuth a", b"b"];
-        let copied = Copied::of(&sent(authorization, Body::Whole(b"body"))).unwrap();
+        let copied = RequestCopy::of(&sent(authorization, Body::Whole(b"body"))).unwrap();
         copied.read(|read| {
             let Request {
                 method,
@@ -258,7 +258,7 @@ mod tests {
             assert_eq!(received, Some((Scheme::Http, &b"inside"[..])));
             assert_eq!(read.setting, Setting::PublicUrl);
         });
-        Copied::of(&sent(authorization, Body::NotWhole))
+        RequestCopy::of(&sent(authorization, Body::NotWhole))
             .unwrap()
             .read(|read| {
                 assert!(matches!(read.request.body, Body::NotWhole));
@@ -268,8 +268,8 @@ mod tests {
     #[test]
     fn what_is_too_large_is_not_copied() {
         let body = vec![b'x'; LARGEST];
-        assert!(Copied::of(&sent(&[], Body::Whole(&body))).is_none());
-        assert!(Copied::of(&sent(&[&body], Body::NotWhole)).is_none());
-        assert!(Copied::of(&sent(&[], Body::Whole(&body[200..]))).is_some());
+        assert!(RequestCopy::of(&sent(&[], Body::Whole(&body))).is_none());
+        assert!(RequestCopy::of(&sent(&[&body], Body::NotWhole)).is_none());
+        assert!(RequestCopy::of(&sent(&[], Body::Whole(&body[200..]))).is_some());
     }
 }

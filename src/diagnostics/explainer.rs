@@ -9,7 +9,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use super::evidence::{Copied, Sent};
+use super::evidence::{RequestCopy, SentRequest};
 use super::{Explanation, Shared};
 use crate::clock::UnixTime;
 use crate::config::Mode;
@@ -19,12 +19,12 @@ use crate::oauth::{Keys, SignedRequest};
 use crate::verify::Named;
 
 /// A refused request that is to be explained.
-pub(super) struct Case {
+pub(super) struct ExplainJob {
     /// The number of its denial.
     pub(super) sequence: u64,
     pub(super) decision_id: String,
     pub(super) named: Named,
-    pub(super) sent: Copied,
+    pub(super) sent: RequestCopy,
     /// When it was refused.
     pub(super) time: UnixTime,
     pub(super) mode: Mode,
@@ -33,11 +33,11 @@ pub(super) struct Case {
 }
 
 /// Starts the thread, which ends when every sender is gone. `None` when the system has no thread to give.
-pub(super) fn start(shared: &Arc<Shared>) -> Option<SyncSender<Case>> {
+pub(super) fn start(shared: &Arc<Shared>) -> Option<SyncSender<ExplainJob>> {
     let (queue, cases) = sync_channel(WAITING);
     let shared = Arc::clone(shared);
     let thread = thread::Builder::new().name("explain".to_owned());
-    match thread.spawn(move || run(&cases, &shared, Case::explain)) {
+    match thread.spawn(move || run(&cases, &shared, ExplainJob::explain)) {
         Ok(_) => Some(queue),
         Err(error) => {
             tracing::warn!(%error, "refused requests will not be explained: the system has no thread for it");
@@ -46,7 +46,11 @@ pub(super) fn start(shared: &Arc<Shared>) -> Option<SyncSender<Case>> {
     }
 }
 
-fn run(cases: &Receiver<Case>, shared: &Shared, explain: impl Fn(&Case) -> Explanation) {
+fn run(
+    cases: &Receiver<ExplainJob>,
+    shared: &Shared,
+    explain: impl Fn(&ExplainJob) -> Explanation,
+) {
     for case in cases {
         // A mistake in an explanation must not end all others.
         let explained = catch_unwind(AssertUnwindSafe(|| explain(&case)));
@@ -61,7 +65,7 @@ fn run(cases: &Receiver<Case>, shared: &Shared, explain: impl Fn(&Case) -> Expla
     }
 }
 
-impl Case {
+impl ExplainJob {
     fn explain(&self) -> Explanation {
         self.sent.read(|sent| {
             let Named {
@@ -114,7 +118,7 @@ fn exposed<'s>(secrets: &[&'s ConsumerSecret]) -> Vec<&'s [u8]> {
         .collect()
 }
 
-fn masked(sent: &Sent<'_>) -> String {
+fn masked(sent: &SentRequest<'_>) -> String {
     let signed = sent.request.parse(&sent.limits).ok().flatten();
     let base_string = signed
         .as_ref()
@@ -137,7 +141,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::config::Config;
-    use crate::diagnostics::{Diagnostics, Refused};
+    use crate::diagnostics::{Diagnostics, RefusedRequest};
     use crate::model::Consumer;
     use crate::oauth::diagnosis::{Forwarded, Setting};
     use crate::oauth::{Body, Compat, Limits, Rejection, Request, Scheme};
@@ -164,7 +168,7 @@ mod tests {
         let explaining = [refuse(&diagnostics), refuse(&diagnostics)];
         let Diagnostics { shared, queue } = diagnostics.clone();
         drop((queue, diagnostics));
-        let explain = |case: &Case| {
+        let explain = |case: &ExplainJob| {
             if case.sequence == 0 {
                 panic!("a bug")
             } else {
@@ -191,7 +195,7 @@ mod tests {
     }
 
     /// Diagnostics whose queue nobody empties.
-    fn waiting(room: usize) -> (Diagnostics, Receiver<Case>) {
+    fn waiting(room: usize) -> (Diagnostics, Receiver<ExplainJob>) {
         let mut config = Config::default().diagnostics;
         config.explain = false;
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1_700_000_000)));
@@ -207,7 +211,7 @@ mod tests {
         )
     }
 
-    fn refuse(diagnostics: &Diagnostics) -> Option<crate::diagnostics::Explaining> {
+    fn refuse(diagnostics: &Diagnostics) -> Option<crate::diagnostics::PendingExplanation> {
         let named = Some(Named {
             consumer: Arc::new(Consumer::example()),
             token: None,
@@ -227,14 +231,14 @@ mod tests {
             content_type: &[],
             body: Body::Whole(b""),
         };
-        let sent = Sent {
+        let sent = SentRequest {
             request,
             limits: Limits::default(),
             forwarded: Forwarded::default(),
             received: None,
             setting: Setting::Origin,
         };
-        diagnostics.refused(&Refused {
+        diagnostics.record_refused(&RefusedRequest {
             decision_id: "1",
             reason: denial.reason.label(),
             denial: Some(&denial),
@@ -248,7 +252,7 @@ mod tests {
 
     /// Those of every denial, the newest first.
     fn words(diagnostics: &Diagnostics) -> Vec<Vec<&'static str>> {
-        let denials = diagnostics.denials(&crate::diagnostics::Filter::default(), None, 10);
+        let denials = diagnostics.denials(&crate::diagnostics::DenialFilter::default(), None, 10);
         denials
             .iter()
             .map(|denial| denial.explanation.words().collect())

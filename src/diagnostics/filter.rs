@@ -1,11 +1,11 @@
 //! Which denials somebody wants to see.
 
-use super::Denial;
+use super::DenialRecord;
 use crate::clock::UnixTime;
 
 /// What a denial must have; what is `None` may be anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct DenialFilter {
     /// The consumer key that it names.
     pub consumer_key: Option<String>,
     /// Why it was refused.
@@ -16,9 +16,9 @@ pub struct Filter {
     pub since: Option<UnixTime>,
 }
 
-impl Filter {
+impl DenialFilter {
     /// Whether it has all of that.
-    pub fn admits(&self, denial: &Denial) -> bool {
+    pub fn admits(&self, denial: &DenialRecord) -> bool {
         let Self {
             consumer_key,
             reason,

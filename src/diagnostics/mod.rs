@@ -33,18 +33,18 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 
 use tokio::sync::oneshot;
 
-pub use denial::Denial;
-pub use evidence::Sent;
+pub use denial::DenialRecord;
+pub use evidence::SentRequest;
 pub use explanation::Explanation;
-pub use filter::Filter;
-pub use recent::{Seen, Watch};
-pub use report::{Report, Tally};
+pub use filter::DenialFilter;
+pub use recent::{DenialWatch, NewDenials};
+pub use report::{ConsumerReport, WordTally};
 
-use self::evidence::Copied;
-use self::explainer::Case;
-use self::rate::Rates;
-use self::recent::Recent;
-use self::report::Ledger;
+use self::evidence::RequestCopy;
+use self::explainer::ExplainJob;
+use self::rate::ExplainRates;
+use self::recent::RecentDenials;
+use self::report::ConsumerLedger;
 use crate::clock::{Clock, UnixTime};
 use crate::config::{DiagnosticsConfig, Mode};
 use crate::model::ConsumerKey;
@@ -57,21 +57,21 @@ use crate::verify::{self, Named, Reason};
 pub struct Diagnostics {
     shared: Arc<Shared>,
     /// `None` where nothing is explained.
-    queue: Option<SyncSender<Case>>,
+    queue: Option<SyncSender<ExplainJob>>,
 }
 
 struct Shared {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     since: UnixTime,
-    ledger: Ledger,
-    recent: Arc<Recent>,
-    rates: Rates,
+    ledger: ConsumerLedger,
+    recent: Arc<RecentDenials>,
+    rates: ExplainRates,
 }
 
 /// A request that was refused, or would have been if its route were not in shadow mode.
 #[derive(Clone, Copy)]
-pub struct Refused<'a> {
+pub struct RefusedRequest<'a> {
     /// What the decision is found by.
     pub decision_id: &'a str,
     /// Why, as logs and metrics name it.
@@ -87,12 +87,12 @@ pub struct Refused<'a> {
     /// Whether it was refused, or let through and reported.
     pub mode: Mode,
     /// The request, if it can be explained.
-    pub sent: Option<&'a Sent<'a>>,
+    pub sent: Option<&'a SentRequest<'a>>,
 }
 
 /// An explanation that is on its way.
 #[derive(Debug)]
-pub struct Explaining(oneshot::Receiver<Explanation>);
+pub struct PendingExplanation(oneshot::Receiver<Explanation>);
 
 impl Diagnostics {
     /// Nothing is known yet.
@@ -102,9 +102,9 @@ impl Diagnostics {
             clock,
             metrics,
             since,
-            ledger: Ledger::new(config.consumers),
-            recent: Arc::new(Recent::new(config.recent, config.max_bytes)),
-            rates: Rates::new(config, since),
+            ledger: ConsumerLedger::new(config.consumers),
+            recent: Arc::new(RecentDenials::new(config.recent, config.max_bytes)),
+            rates: ExplainRates::new(config, since),
         });
         let queue = if config.explain {
             explainer::start(&shared)
@@ -115,19 +115,19 @@ impl Diagnostics {
     }
 
     /// Counts a request of `consumer` that was let through.
-    pub fn allowed(&self, consumer: &ConsumerKey, method: SignatureMethod) {
+    pub fn record_allowed(&self, consumer: &ConsumerKey, method: SignatureMethod) {
         self.shared
             .ledger
             .allowed(consumer.as_str(), method, self.shared.clock.now());
     }
 
     /// Counts an unsigned request that was let through.
-    pub fn anonymous(&self) {
+    pub fn record_anonymous(&self) {
         self.shared.ledger.anonymous(self.shared.clock.now());
     }
 
     /// Counts and keeps a request that was refused, and has it explained where that can be and the rates allow it.
-    pub fn refused(&self, refused: &Refused<'_>) -> Option<Explaining> {
+    pub fn record_refused(&self, refused: &RefusedRequest<'_>) -> Option<PendingExplanation> {
         let Self { shared, queue } = self;
         let now = shared.clock.now();
         shared.ledger.refused(refused, now);
@@ -146,7 +146,7 @@ impl Diagnostics {
         let copied = shared
             .rates
             .take(named.consumer.key.as_str(), now)
-            .then(|| Copied::of(sent))
+            .then(|| RequestCopy::of(sent))
             .flatten();
         let Some(sent) = copied else {
             shared.recent.add(known, |denial| {
@@ -161,7 +161,7 @@ impl Diagnostics {
         let (asked, explaining) = oneshot::channel();
         let (decision_id, named, mode) =
             (refused.decision_id.to_owned(), named.clone(), refused.mode);
-        let case = Case {
+        let case = ExplainJob {
             sequence,
             decision_id,
             named,
@@ -171,7 +171,7 @@ impl Diagnostics {
             asked,
         };
         match queue.try_send(case) {
-            Ok(()) => Some(Explaining(explaining)),
+            Ok(()) => Some(PendingExplanation(explaining)),
             Err(TrySendError::Full(case) | TrySendError::Disconnected(case)) => {
                 shared.explained(case, Explanation::Skipped);
                 None
@@ -180,29 +180,34 @@ impl Diagnostics {
     }
 
     /// The denials that `filter` admits, the newest first: at most `limit` of them, and only those before the one whose
-    /// [`sequence`](Denial::sequence) is `before`.
-    pub fn denials(&self, filter: &Filter, before: Option<u64>, limit: usize) -> Vec<Denial> {
+    /// [`sequence`](DenialRecord::sequence) is `before`.
+    pub fn denials(
+        &self,
+        filter: &DenialFilter,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Vec<DenialRecord> {
         self.shared.recent.list(filter, before, limit)
     }
 
     /// The denial of that decision, if it is still kept.
-    pub fn denial(&self, decision_id: &str) -> Option<Denial> {
+    pub fn denial(&self, decision_id: &str) -> Option<DenialRecord> {
         self.shared.recent.find(decision_id)
     }
 
     /// The denials from now on that `filter` admits.
-    pub fn watch(&self, filter: Filter) -> Watch {
-        Watch::new(Arc::clone(&self.shared.recent), filter)
+    pub fn watch(&self, filter: DenialFilter) -> DenialWatch {
+        DenialWatch::new(Arc::clone(&self.shared.recent), filter)
     }
 
-    /// Ends every [`Watch`], those to come as well.
+    /// Ends every [`DenialWatch`], those to come as well.
     pub fn end_watches(&self) {
         self.shared.recent.close();
     }
 
     /// At most `limit` reports in the order of consumer keys, only those after the key `after`; the first of all, whose key
     /// is empty, is about requests that name no known consumer.
-    pub fn reports(&self, after: Option<&str>, limit: usize) -> Vec<Report> {
+    pub fn reports(&self, after: Option<&str>, limit: usize) -> Vec<ConsumerReport> {
         self.shared.ledger.reports(after, limit)
     }
 
@@ -219,7 +224,7 @@ impl Diagnostics {
 
 /// Who and what a denial is about, if it can be explained: a consumer who is known named itself, and what it signed is not
 /// what was sent.
-fn explainable<'a>(refused: &Refused<'a>) -> Option<(&'a Named, &'a Sent<'a>)> {
+fn explainable<'a>(refused: &RefusedRequest<'a>) -> Option<(&'a Named, &'a SentRequest<'a>)> {
     let denial = refused.denial?;
     let Reason::Rejected(
         Rejection::SignatureMismatch
@@ -235,7 +240,7 @@ fn explainable<'a>(refused: &Refused<'a>) -> Option<(&'a Named, &'a Sent<'a>)> {
 
 impl Shared {
     /// Says everywhere why the signature of a request did not match.
-    fn explained(&self, case: Case, explanation: Explanation) {
+    fn explained(&self, case: ExplainJob, explanation: Explanation) {
         self.count(&case.named, &explanation, case.mode);
         let found = (!matches!(explanation, Explanation::Skipped))
             .then(|| explanation.words().collect::<Vec<_>>());
@@ -265,7 +270,7 @@ impl Shared {
     }
 }
 
-impl Explaining {
+impl PendingExplanation {
     /// The explanation, as soon as it is there; `None` if there will be none.
     pub async fn explanation(self) -> Option<Explanation> {
         self.0.await.ok()

@@ -12,7 +12,7 @@ use crate::clock::UnixTime;
 use crate::config::DiagnosticsConfig;
 
 /// The rates, and how much of each is left.
-pub(super) struct Rates {
+pub(super) struct ExplainRates {
     /// Explanations a minute for each consumer, and for all.
     each: u64,
     /// One in so many of what is refused is explained.
@@ -41,9 +41,9 @@ struct Bucket {
     asked: u64,
 }
 
-// === impl Rates ===
+// === impl ExplainRates ===
 
-impl Rates {
+impl ExplainRates {
     /// As `config` says; everything is left at `now`.
     pub(super) fn new(config: &DiagnosticsConfig, now: UnixTime) -> Self {
         let each = config.explain_rate;
@@ -150,8 +150,8 @@ mod tests {
 
     const START: UnixTime = UnixTime::from_secs(1_700_000_000);
 
-    fn of(explain_rate: u64, explain_total_rate: u64, consumers: usize) -> Rates {
-        Rates::new(
+    fn of(explain_rate: u64, explain_total_rate: u64, consumers: usize) -> ExplainRates {
+        ExplainRates::new(
             &DiagnosticsConfig {
                 explain_rate,
                 explain_total_rate,
@@ -162,7 +162,7 @@ mod tests {
         )
     }
 
-    fn taken(rates: &Rates, consumer: &str, now: UnixTime) -> usize {
+    fn taken(rates: &ExplainRates, consumer: &str, now: UnixTime) -> usize {
         (0..10_000).filter(|_| rates.take(consumer, now)).count()
     }
 
@@ -213,7 +213,7 @@ mod tests {
             explain_sample: 3,
             ..crate::config::Config::default().diagnostics
         };
-        let rates = Rates::new(&config, START);
+        let rates = ExplainRates::new(&config, START);
         for key in ["a", "b"] {
             let taken: Vec<_> = (0..7).filter(|_| rates.take(key, START)).collect();
             assert_eq!(taken.len(), 3);

@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::{Denial, Explanation, Filter};
+use super::{DenialFilter, DenialRecord, Explanation};
 
 /// The last denials.
-pub(super) struct Recent {
+pub(super) struct RecentDenials {
     most: usize,
     max_bytes: usize,
     state: Mutex<State>,
@@ -28,7 +28,7 @@ pub(super) struct Recent {
 #[derive(Default)]
 struct State {
     /// Those that name a known consumer, and the others; each in the order of sequence numbers.
-    denials: [VecDeque<Denial>; 2],
+    denials: [VecDeque<DenialRecord>; 2],
     /// How many of the first name each consumer, by the hash of its key. Two that have the same are taken for one.
     held: HashMap<u64, usize>,
     hasher: RandomState,
@@ -36,29 +36,29 @@ struct State {
     next: u64,
     bytes: usize,
     /// What was dropped last, whose memory is used again.
-    spare: Option<Denial>,
+    spare: Option<DenialRecord>,
     closed: bool,
 }
 
 /// Denials as they come.
-pub struct Watch {
-    recent: Arc<Recent>,
-    filter: Filter,
+pub struct DenialWatch {
+    recent: Arc<RecentDenials>,
+    filter: DenialFilter,
     next: u64,
 }
 
 /// What came since the last look.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct NewDenials {
     /// How many denials were dropped before they could be read, whether or not the filter admits them.
     pub missed: u64,
     /// The denials that are left, the oldest first.
-    pub denials: Vec<Denial>,
+    pub denials: Vec<DenialRecord>,
 }
 
-// === impl Recent ===
+// === impl RecentDenials ===
 
-impl Recent {
+impl RecentDenials {
     /// Keeps at most `most` denials and `max_bytes` bytes.
     pub(super) fn new(most: usize, max_bytes: usize) -> Self {
         Self {
@@ -71,9 +71,9 @@ impl Recent {
 
     /// Adds the denial that `fill` makes of an empty or a dropped one, and returns its number. `known` says that it names a
     /// known consumer.
-    pub(super) fn add(&self, known: bool, fill: impl FnOnce(&mut Denial)) -> u64 {
+    pub(super) fn add(&self, known: bool, fill: impl FnOnce(&mut DenialRecord)) -> u64 {
         let mut state = self.state();
-        let mut denial = state.spare.take().unwrap_or_else(Denial::empty);
+        let mut denial = state.spare.take().unwrap_or_else(DenialRecord::empty);
         fill(&mut denial);
         let sequence = state.next;
         denial.sequence = sequence;
@@ -112,7 +112,12 @@ impl Recent {
     }
 
     /// The newest first.
-    pub(super) fn list(&self, filter: &Filter, before: Option<u64>, limit: usize) -> Vec<Denial> {
+    pub(super) fn list(
+        &self,
+        filter: &DenialFilter,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Vec<DenialRecord> {
         let state = self.state();
         let older = state.older_than(before.unwrap_or(u64::MAX));
         older
@@ -123,7 +128,7 @@ impl Recent {
     }
 
     /// The denial of that decision.
-    pub(super) fn find(&self, decision_id: &str) -> Option<Denial> {
+    pub(super) fn find(&self, decision_id: &str) -> Option<DenialRecord> {
         self.state()
             .denials
             .iter()
@@ -171,7 +176,7 @@ impl State {
         } else {
             self.denials[1].pop_front()
         };
-        self.bytes -= self.spare.as_ref().map_or(self.bytes, Denial::weight);
+        self.bytes -= self.spare.as_ref().map_or(self.bytes, DenialRecord::weight);
     }
 
     /// Drops the `count` oldest of one consumer that stand between those of others: to find each by itself would take long.
@@ -199,11 +204,11 @@ impl State {
         }
     }
 
-    fn owner(&self, denial: &Denial) -> u64 {
+    fn owner(&self, denial: &DenialRecord) -> u64 {
         self.hasher.hash_one(&denial.consumer_key)
     }
 
-    fn find(&mut self, sequence: u64) -> Option<&mut Denial> {
+    fn find(&mut self, sequence: u64) -> Option<&mut DenialRecord> {
         self.denials.iter_mut().find_map(|denials| {
             let at = denials
                 .binary_search_by_key(&sequence, |denial| denial.sequence)
@@ -213,8 +218,8 @@ impl State {
     }
 
     /// Those with numbers below, the newest first.
-    fn older_than(&self, sequence: u64) -> impl Iterator<Item = &Denial> {
-        let older = |denials: &'_ VecDeque<Denial>| {
+    fn older_than(&self, sequence: u64) -> impl Iterator<Item = &DenialRecord> {
+        let older = |denials: &'_ VecDeque<DenialRecord>| {
             denials.partition_point(|denial| denial.sequence < sequence)
         };
         let [known, others] = &self.denials;
@@ -226,8 +231,8 @@ impl State {
     }
 
     /// Those from that number on, the oldest first.
-    fn from(&self, sequence: u64) -> impl Iterator<Item = &Denial> {
-        let from = |denials: &'_ VecDeque<Denial>| {
+    fn from(&self, sequence: u64) -> impl Iterator<Item = &DenialRecord> {
+        let from = |denials: &'_ VecDeque<DenialRecord>| {
             denials.partition_point(|denial| denial.sequence < sequence)
         };
         let [known, others] = &self.denials;
@@ -239,8 +244,8 @@ impl State {
     }
 
     /// What came from number `from` on, as far as it is kept and no longer being explained; and the number after it.
-    fn since(&self, from: u64, filter: &Filter) -> (Seen, u64) {
-        let (mut seen, mut present, mut end) = (Seen::default(), 0, self.next);
+    fn since(&self, from: u64, filter: &DenialFilter) -> (NewDenials, u64) {
+        let (mut seen, mut present, mut end) = (NewDenials::default(), 0, self.next);
         for denial in self.from(from) {
             if matches!(denial.explanation, Explanation::Pending) || present == BATCH {
                 end = denial.sequence;
@@ -271,10 +276,10 @@ fn merged<T: Copy, K: Ord>(
     })
 }
 
-// === impl Watch ===
+// === impl DenialWatch ===
 
-impl Watch {
-    pub(super) fn new(recent: Arc<Recent>, filter: Filter) -> Self {
+impl DenialWatch {
+    pub(super) fn new(recent: Arc<RecentDenials>, filter: DenialFilter) -> Self {
         let next = recent.state().next;
         Self {
             recent,
@@ -284,7 +289,7 @@ impl Watch {
     }
 
     /// What came, as soon as something did; `None` when the service ends.
-    pub async fn next(&mut self) -> Option<Seen> {
+    pub async fn next(&mut self) -> Option<NewDenials> {
         loop {
             let mut changed = std::pin::pin!(self.recent.changed.notified());
             // From here on nothing that comes is overlooked.
@@ -308,9 +313,9 @@ impl Watch {
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for DenialWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch")
+        f.debug_struct("DenialWatch")
             .field("filter", &self.filter)
             .finish_non_exhaustive()
     }
@@ -330,25 +335,25 @@ mod tests {
     use super::*;
     use crate::diagnostics::masked;
 
-    fn recent(most: usize) -> Arc<Recent> {
-        Arc::new(Recent::new(most, usize::MAX))
+    fn recent(most: usize) -> Arc<RecentDenials> {
+        Arc::new(RecentDenials::new(most, usize::MAX))
     }
 
-    fn add(recent: &Recent, reason: &'static str) -> u64 {
+    fn add(recent: &RecentDenials, reason: &'static str) -> u64 {
         recent.add(true, |denial| {
             denial.reason = reason;
             masked::put(&mut denial.decision_id, reason.as_bytes());
         })
     }
 
-    fn reasons(denials: &[Denial]) -> Vec<&'static str> {
+    fn reasons(denials: &[DenialRecord]) -> Vec<&'static str> {
         denials.iter().map(|denial| denial.reason).collect()
     }
 
-    fn only(reason: &str) -> Filter {
-        Filter {
+    fn only(reason: &str) -> DenialFilter {
+        DenialFilter {
             reason: Some(reason.to_owned()),
-            ..Filter::default()
+            ..DenialFilter::default()
         }
     }
 
@@ -358,7 +363,7 @@ mod tests {
         for reason in ["a", "b", "c", "d"] {
             add(&recent, reason);
         }
-        let all = Filter::default();
+        let all = DenialFilter::default();
         assert_eq!(reasons(&recent.list(&all, None, 10)), ["d", "c", "b"]);
         assert_eq!(reasons(&recent.list(&all, Some(3), 1)), ["c"]);
         assert_eq!(reasons(&recent.list(&all, Some(2), 10)), ["b"]);
@@ -372,11 +377,11 @@ mod tests {
     fn bytes_are_bounded_and_memory_is_used_again() {
         let long = "x".repeat(200);
         let one = {
-            let mut denial = Denial::empty();
+            let mut denial = DenialRecord::empty();
             masked::put(&mut denial.path, long.as_bytes());
             denial.weight()
         };
-        let recent = Recent::new(1000, 3 * one);
+        let recent = RecentDenials::new(1000, 3 * one);
         for _ in 0..1000 {
             recent.add(true, |denial| {
                 masked::put(&mut denial.path, long.as_bytes())
@@ -389,19 +394,19 @@ mod tests {
                     .denials
                     .iter()
                     .flatten()
-                    .map(Denial::weight)
+                    .map(DenialRecord::weight)
                     .sum::<usize>()
             );
         }
         assert!((1..=3).contains(&recent.state().len()));
-        let recent = Recent::new(1, usize::MAX);
+        let recent = RecentDenials::new(1, usize::MAX);
         recent.add(true, |denial| {
             masked::put(&mut denial.path, long.as_bytes())
         });
         recent.add(true, |_| ());
         recent.add(true, |denial| assert!(denial.path.capacity() >= long.len()));
         assert_eq!(
-            Recent::new(0, usize::MAX).add(true, |_| ()),
+            RecentDenials::new(0, usize::MAX).add(true, |_| ()),
             0,
             "nothing is kept where nothing is to be kept"
         );
@@ -418,7 +423,7 @@ mod tests {
             add(false, "unsigned");
         }
         add(true, "f");
-        let all = Filter::default();
+        let all = DenialFilter::default();
         assert_eq!(
             reasons(&recent.list(&all, None, 10)),
             ["f", "unsigned", "unsigned", "e"]
@@ -449,7 +454,7 @@ mod tests {
             add("flood", "x");
         }
         add("victim", "c");
-        let all = Filter::default();
+        let all = DenialFilter::default();
         assert_eq!(reasons(&recent.list(&all, None, 2)), ["c", "x"]);
         assert_eq!(reasons(&recent.list(&all, Some(2), 10)), ["b", "a"]);
         for _ in 0..1000 {
@@ -466,14 +471,14 @@ mod tests {
         assert_eq!(state.held.values().sum::<usize>(), state.len());
         assert_eq!(
             (state.held.len(), state.bytes),
-            (2, state.denials[0].iter().map(Denial::weight).sum())
+            (2, state.denials[0].iter().map(DenialRecord::weight).sum())
         );
     }
 
     #[tokio::test]
     async fn what_is_being_explained_is_seen_once_it_is_and_what_comes_after_it_then() {
         let recent = recent(10);
-        let mut watch = Watch::new(Arc::clone(&recent), Filter::default());
+        let mut watch = DenialWatch::new(Arc::clone(&recent), DenialFilter::default());
         let pending = recent.add(true, |denial| denial.explanation = Explanation::Pending);
         recent.add(false, |denial| denial.reason = "unsigned");
         let (seen, ()) = tokio::join!(watch.next(), async {
@@ -488,7 +493,7 @@ mod tests {
     async fn who_watches_sees_what_comes_from_then_on() {
         let recent = recent(3);
         add(&recent, "before");
-        let mut watch = Watch::new(Arc::clone(&recent), Filter::default());
+        let mut watch = DenialWatch::new(Arc::clone(&recent), DenialFilter::default());
         add(&recent, "a");
         add(&recent, "b");
         let seen = watch.next().await.unwrap();
@@ -502,7 +507,7 @@ mod tests {
     #[tokio::test]
     async fn a_slow_reader_loses_the_oldest_and_learns_how_many() {
         let recent = recent(2);
-        let mut watch = Watch::new(Arc::clone(&recent), Filter::default());
+        let mut watch = DenialWatch::new(Arc::clone(&recent), DenialFilter::default());
         for reason in ["a", "b", "c", "d", "e"] {
             add(&recent, reason);
         }
@@ -515,7 +520,7 @@ mod tests {
     #[tokio::test]
     async fn only_what_the_filter_admits_is_seen_and_the_end() {
         let recent = recent(1000);
-        let mut watch = Watch::new(Arc::clone(&recent), only("b"));
+        let mut watch = DenialWatch::new(Arc::clone(&recent), only("b"));
         for _ in 0..3 * BATCH {
             add(&recent, "a");
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Explanation, Refused};
+use super::{Explanation, RefusedRequest};
 use crate::clock::UnixTime;
 use crate::config::Mode;
 use crate::lanes::Lanes;
@@ -16,15 +16,15 @@ use crate::oauth::SignatureMethod;
 
 /// What came of one consumer, since counting began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct ConsumerReport {
     /// Its key; empty for requests that name no known consumer.
     pub consumer_key: String,
     /// How many requests were let through, not counting those of shadow mode that would have been refused.
     pub allowed: u64,
     /// The others, by reason.
-    pub reasons: Vec<Tally>,
+    pub reasons: Vec<WordTally>,
     /// Those whose signature did not match, by a word of the [`Explanation`]; a pair of causes is in both.
-    pub causes: Vec<Tally>,
+    pub causes: Vec<WordTally>,
     /// All of them by signature method, in the order of [`SignatureMethod::ALL`]; what names none is not in it.
     pub methods: Vec<(SignatureMethod, u64)>,
     /// When the last of them came.
@@ -33,7 +33,7 @@ pub struct Report {
 
 /// How many requests one word is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tally {
+pub struct WordTally {
     /// The word.
     pub name: &'static str,
     /// Those that were refused.
@@ -43,7 +43,7 @@ pub struct Tally {
 }
 
 /// Counts by consumer.
-pub(super) struct Ledger(Lanes<Mutex<Page>>);
+pub(super) struct ConsumerLedger(Lanes<Mutex<Page>>);
 
 /// The ledger of one thread.
 struct Page {
@@ -58,7 +58,7 @@ struct Counts {
     anonymous: u64,
     allowed: [u64; SignatureMethod::ALL.len()],
     refused: Vec<(Kind, u64)>,
-    causes: Vec<Tally>,
+    causes: Vec<WordTally>,
     last_seen: UnixTime,
 }
 
@@ -70,9 +70,9 @@ struct Kind {
     mode: Mode,
 }
 
-// === impl Report ===
+// === impl ConsumerReport ===
 
-impl Report {
+impl ConsumerReport {
     /// How many requests came.
     pub fn seen(&self) -> u64 {
         self.allowed + self.denied() + self.would_deny()
@@ -122,13 +122,13 @@ impl Report {
 }
 
 /// The tally of that word, in the order of words.
-fn tally<'t>(tallies: &'t mut Vec<Tally>, name: &'static str) -> &'t mut Tally {
+fn tally<'t>(tallies: &'t mut Vec<WordTally>, name: &'static str) -> &'t mut WordTally {
     let at = tallies
         .binary_search_by_key(&name, |tally| tally.name)
         .unwrap_or_else(|at| {
             tallies.insert(
                 at,
-                Tally {
+                WordTally {
                     name,
                     denied: 0,
                     would_deny: 0,
@@ -139,9 +139,9 @@ fn tally<'t>(tallies: &'t mut Vec<Tally>, name: &'static str) -> &'t mut Tally {
     &mut tallies[at]
 }
 
-// === impl Tally ===
+// === impl WordTally ===
 
-impl Tally {
+impl WordTally {
     const fn add(&mut self, mode: Mode, count: u64) {
         match mode {
             Mode::Enforce => self.denied += count,
@@ -150,9 +150,9 @@ impl Tally {
     }
 }
 
-// === impl Ledger ===
+// === impl ConsumerLedger ===
 
-impl Ledger {
+impl ConsumerLedger {
     /// Counts for `most` consumers on each thread.
     pub(super) fn new(most: usize) -> Self {
         let page = || Page {
@@ -178,7 +178,7 @@ impl Ledger {
         });
     }
 
-    pub(super) fn refused(&self, refused: &Refused<'_>, now: UnixTime) {
+    pub(super) fn refused(&self, refused: &RefusedRequest<'_>, now: UnixTime) {
         let denial = refused.denial;
         let kind = Kind {
             reason: refused.reason,
@@ -202,8 +202,8 @@ impl Ledger {
     }
 
     /// At most `limit` of them after the key `after`, in the order of their keys.
-    pub(super) fn reports(&self, after: Option<&str>, limit: usize) -> Vec<Report> {
-        let mut found = BTreeMap::<Box<str>, Report>::new();
+    pub(super) fn reports(&self, after: Option<&str>, limit: usize) -> Vec<ConsumerReport> {
+        let mut found = BTreeMap::<Box<str>, ConsumerReport>::new();
         for page in self.0.all() {
             let page = locked(page);
             let nobody = after.is_none().then_some((Box::default(), &page.nobody));
@@ -217,7 +217,7 @@ impl Ledger {
                 found.entry(key).or_default().add(counts);
             }
         }
-        let reports = found.into_iter().map(|(key, report)| Report {
+        let reports = found.into_iter().map(|(key, report)| ConsumerReport {
             consumer_key: key.into_string(),
             ..report
         });
@@ -269,8 +269,8 @@ mod tests {
     use crate::oauth::Rejection;
     use crate::verify::{Denial, Reason};
 
-    fn refused(denial: &Denial, mode: Mode) -> Refused<'_> {
-        Refused {
+    fn refused(denial: &Denial, mode: Mode) -> RefusedRequest<'_> {
+        RefusedRequest {
             decision_id: "",
             reason: denial.reason.label(),
             denial: Some(denial),
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn what_threads_count_is_added_up_for_each_consumer() {
-        let ledger = Ledger::new(10);
+        let ledger = ConsumerLedger::new(10);
         let count = |method, secs| ledger.allowed("b", method, at(secs));
         thread::scope(|scope| {
             scope
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_told_apart_from_what_would_be() {
-        let ledger = Ledger::new(10);
+        let ledger = ConsumerLedger::new(10);
         let mismatch = Denial {
             signature_method: Some(SignatureMethod::HmacSha1),
             ..Denial::of(MISMATCH)
@@ -351,12 +351,12 @@ mod tests {
         assert_eq!(
             nobody.reasons,
             [
-                Tally {
+                WordTally {
                     name: "signature_mismatch",
                     denied: 1,
                     would_deny: 2
                 },
-                Tally {
+                WordTally {
                     name: "unsigned",
                     denied: 1,
                     would_deny: 0
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn only_so_many_consumers_are_counted_and_the_others_are_owned_up_to() {
-        let ledger = Ledger::new(2);
+        let ledger = ConsumerLedger::new(2);
         for key in ["a", "b", "c", "a", "d"] {
             ledger.allowed(key, SignatureMethod::HmacSha1, at(1));
         }

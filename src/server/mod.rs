@@ -40,7 +40,7 @@ use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 use self::api::Access;
 use self::ext_authz::{CheckRoutes, CheckService};
 use self::health::Health;
-use self::transport::{Answer, Farewell, Listener, Seats, Workers};
+use self::transport::{Answer, DrainSignal, Listener, Seats, Workers};
 use crate::config::{Config, ShutdownConfig};
 use crate::diagnostics::Diagnostics;
 use crate::issue::{Issuer, Terms};
@@ -122,7 +122,7 @@ struct Shared {
 
 /// Listeners that leave together.
 struct Group {
-    farewell: Farewell,
+    drain: DrainSignal,
     /// Each ends with the number of connections that had to be cut off.
     tasks: JoinSet<usize>,
 }
@@ -130,7 +130,7 @@ struct Group {
 impl Group {
     fn new() -> Self {
         Self {
-            farewell: Farewell::new(),
+            drain: DrainSignal::new(),
             tasks: JoinSet::new(),
         }
     }
@@ -140,13 +140,13 @@ impl Group {
             listener,
             seats,
             Arc::clone(metrics),
-            self.farewell.leave(),
+            self.drain.watch(),
         ));
     }
 
     /// Tells every connection to leave, and waits for them; returns how many had to be cut off.
     async fn leave(self, within: Duration) -> usize {
-        self.farewell.tell(Instant::now() + within);
+        self.drain.start(Instant::now() + within);
         self.tasks.join_all().await.into_iter().sum()
     }
 }

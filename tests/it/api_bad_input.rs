@@ -4,7 +4,7 @@
 //! without a good request here fails, and so does a new field that nobody checks.
 
 use countersign::config::Mode;
-use countersign::diagnostics::Refused;
+use countersign::diagnostics::RefusedRequest;
 use countersign::model::{ConsumerKey, Token, UserId};
 use countersign::store::TokenHolder;
 use countersign::v1;
@@ -227,8 +227,8 @@ fn assert_names(refused: &Status, field: &str, call: &Call) {
 }
 
 /// A request that nobody signed.
-pub(crate) const fn denial(decision_id: &str) -> Refused<'_> {
-    Refused {
+pub(crate) const fn denial(decision_id: &str) -> RefusedRequest<'_> {
+    RefusedRequest {
         decision_id,
         reason: "unsigned",
         denial: None,
@@ -252,7 +252,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn create() -> Self {
         let server = AdminServer::start().await;
-        server.diagnostics.refused(&denial(DECISION_ID));
+        server.diagnostics.record_refused(&denial(DECISION_ID));
         let consumer = server
             .consumers()
             .await

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign::config::Mode;
-use countersign::diagnostics::Refused;
+use countersign::diagnostics::RefusedRequest;
 use countersign::v1;
 use tonic::{Code, Streaming};
 
@@ -14,7 +14,7 @@ use crate::api_bad_input::denial;
 async fn denials_are_listed_in_pages_the_newest_first() {
     let server = AdminServer::start().await;
     for id in ["1", "2", "3", "4", "5"] {
-        server.diagnostics.refused(&denial(id));
+        server.diagnostics.record_refused(&denial(id));
     }
     let (mut pages, mut page_token) = (Vec::new(), String::new());
     loop {
@@ -41,7 +41,7 @@ async fn denials_are_listed_in_pages_the_newest_first() {
             break;
         }
         // What comes in between moves no page.
-        server.diagnostics.refused(&denial("later"));
+        server.diagnostics.record_refused(&denial("later"));
     }
     assert_eq!(pages, [vec!["5", "4"], vec!["3", "2"], vec!["1"]]);
 }
@@ -49,8 +49,8 @@ async fn denials_are_listed_in_pages_the_newest_first() {
 #[tokio::test]
 async fn a_page_token_is_good_for_the_same_filter_only() {
     let server = AdminServer::start().await;
-    server.diagnostics.refused(&denial("1"));
-    server.diagnostics.refused(&denial("2"));
+    server.diagnostics.record_refused(&denial("1"));
+    server.diagnostics.record_refused(&denial("2"));
     let mut observed = server.observed().await;
     let request = |page_token, reason: &str| v1::ListDenialsRequest {
         page_size: 1,
@@ -79,10 +79,10 @@ async fn a_page_token_is_good_for_the_same_filter_only() {
 #[tokio::test]
 async fn denials_are_found_by_what_they_have() {
     let server = AdminServer::start().await;
-    server.diagnostics.refused(&denial("old"));
+    server.diagnostics.record_refused(&denial("old"));
     server.clock.advance(Duration::from_secs(60));
-    server.diagnostics.refused(&denial("unsigned"));
-    server.diagnostics.refused(&Refused {
+    server.diagnostics.record_refused(&denial("unsigned"));
+    server.diagnostics.record_refused(&RefusedRequest {
         reason: "nonce_used",
         mode: Mode::Shadow,
         ..denial("used")
@@ -136,7 +136,7 @@ async fn denials_are_found_by_what_they_have() {
 #[tokio::test]
 async fn one_denial_is_shown_by_its_decision() {
     let server = AdminServer::start().await;
-    server.diagnostics.refused(&Refused {
+    server.diagnostics.record_refused(&RefusedRequest {
         mode: Mode::Shadow,
         ..denial("1")
     });
@@ -166,11 +166,11 @@ async fn one_denial_is_shown_by_its_decision() {
 #[tokio::test]
 async fn who_watches_is_sent_what_comes_and_told_what_was_missed() {
     let server = AdminServer::start().await;
-    server.diagnostics.refused(&denial("before"));
+    server.diagnostics.record_refused(&denial("before"));
     let mut all = watch(&server, "").await;
     let mut some = watch(&server, "nonce_used").await;
-    server.diagnostics.refused(&denial("1"));
-    server.diagnostics.refused(&Refused {
+    server.diagnostics.record_refused(&denial("1"));
+    server.diagnostics.record_refused(&RefusedRequest {
         reason: "nonce_used",
         ..denial("2")
     });
@@ -181,7 +181,7 @@ async fn who_watches_is_sent_what_comes_and_told_what_was_missed() {
     assert_eq!(next(&mut some).await, ("2".to_owned(), 0));
     // More than are kept, without a pause in which they could be sent.
     for nth in 0..1500 {
-        server.diagnostics.refused(&denial(&nth.to_string()));
+        server.diagnostics.record_refused(&denial(&nth.to_string()));
     }
     let (mut missed, mut last) = (0, String::new());
     while last != "1499" {
@@ -208,13 +208,13 @@ async fn a_watch_ends_with_the_server() {
 async fn reports_are_listed_in_pages_and_say_since_when() {
     let server = AdminServer::start().await;
     server.clock.advance(Duration::from_secs(5));
-    server.diagnostics.refused(&denial("1"));
-    server.diagnostics.anonymous();
+    server.diagnostics.record_refused(&denial("1"));
+    server.diagnostics.record_anonymous();
     for key in ["b", "a", "a"] {
         let key = countersign::model::ConsumerKey::new(key).unwrap();
         server
             .diagnostics
-            .allowed(&key, countersign::oauth::SignatureMethod::HmacSha256);
+            .record_allowed(&key, countersign::oauth::SignatureMethod::HmacSha256);
     }
     let (mut reports, mut page_token) = (Vec::new(), String::new());
     loop {

@@ -3,7 +3,7 @@
 use std::process::{Output, Stdio};
 
 use countersign::config::Mode;
-use countersign::diagnostics::Refused;
+use countersign::diagnostics::RefusedRequest;
 use countersign::model::ConsumerKey;
 use countersign::oauth::SignatureMethod;
 use serde_json::Value;
@@ -16,8 +16,8 @@ use crate::api_bad_input::denial;
 #[tokio::test(flavor = "multi_thread")]
 async fn denials_are_listed_for_people_and_programs() {
     let server = AdminServer::start().await;
-    server.diagnostics.refused(&denial("11"));
-    server.diagnostics.refused(&Refused {
+    server.diagnostics.record_refused(&denial("11"));
+    server.diagnostics.record_refused(&RefusedRequest {
         reason: "nonce_used",
         mode: Mode::Shadow,
         ..denial("22")
@@ -41,7 +41,7 @@ async fn denials_are_listed_for_people_and_programs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_that_admits_nothing_is_told_where_the_words_are() {
     let server = AdminServer::start().await;
-    server.diagnostics.refused(&denial("11"));
+    server.diagnostics.record_refused(&denial("11"));
     let found = run(&server, &["denials", "--reason=signature_invalid"]).await;
     assert_eq!(found.status.code(), Some(0));
     let note = String::from_utf8_lossy(&found.stderr).into_owned();
@@ -65,7 +65,7 @@ async fn a_filter_that_admits_nothing_is_told_where_the_words_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_never_came_has_no_last_time() {
     let server = AdminServer::start().await;
-    server.diagnostics.allowed(
+    server.diagnostics.record_allowed(
         &ConsumerKey::new("printer").unwrap(),
         SignatureMethod::HmacSha1,
     );
@@ -79,7 +79,7 @@ async fn a_consumer_that_never_came_has_no_last_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_denial_is_shown_by_its_decision() {
     let server = AdminServer::start().await;
-    server.diagnostics.refused(&denial("11"));
+    server.diagnostics.record_refused(&denial("11"));
     let shown = text(&run(&server, &["denials", "11"]).await);
     assert_eq!(
         shown,
@@ -100,7 +100,7 @@ async fn one_denial_is_shown_by_its_decision() {
 #[tokio::test(flavor = "multi_thread")]
 async fn denials_are_followed_as_they_come() {
     let server = AdminServer::start().await;
-    server.diagnostics.refused(&denial("before"));
+    server.diagnostics.record_refused(&denial("before"));
     let mut child = command(&server, &["denials", "--follow"])
         .stdout(Stdio::piped())
         .spawn()
@@ -116,7 +116,7 @@ async fn denials_are_followed_as_they_come() {
             .starts_with("TIME ")
     );
     for id in ["11", "22"] {
-        server.diagnostics.refused(&denial(id));
+        server.diagnostics.record_refused(&denial(id));
         let line = lines.next_line().await.unwrap().unwrap();
         assert_eq!(line.split_whitespace().nth(1), Some(id), "{line}");
     }
@@ -132,12 +132,14 @@ async fn denials_are_followed_as_they_come() {
 async fn a_report_counts_for_each_consumer_and_says_of_what() {
     let server = AdminServer::start().await;
     let key = ConsumerKey::new("printer").unwrap();
-    server.diagnostics.allowed(&key, SignatureMethod::HmacSha1);
     server
         .diagnostics
-        .allowed(&key, SignatureMethod::HmacSha256);
+        .record_allowed(&key, SignatureMethod::HmacSha1);
+    server
+        .diagnostics
+        .record_allowed(&key, SignatureMethod::HmacSha256);
     for reason in ["unsigned", "not_http", "unsigned"] {
-        server.diagnostics.refused(&Refused {
+        server.diagnostics.record_refused(&RefusedRequest {
             reason,
             ..denial("1")
         });

@@ -11,7 +11,9 @@ use super::convert::{denial_message, report_message, timestamp, unix_time};
 use super::errors;
 use super::fields::{Fields, typed};
 use super::page::{Asked, Page};
-use crate::diagnostics::{Denial, Diagnostics, Explanation, Filter, Seen, Watch};
+use crate::diagnostics::{
+    DenialFilter, DenialRecord, DenialWatch, Diagnostics, Explanation, NewDenials,
+};
 use crate::model::ConsumerKey;
 use crate::v1;
 use crate::v1::diagnostics_service_server::DiagnosticsService;
@@ -162,7 +164,7 @@ struct Wanted {
     start_time: Option<Timestamp>,
 }
 
-fn filter(fields: &mut Fields, wanted: Wanted) -> Option<Filter> {
+fn filter(fields: &mut Fields, wanted: Wanted) -> Option<DenialFilter> {
     let Wanted {
         consumer_key,
         reason,
@@ -182,7 +184,7 @@ fn filter(fields: &mut Fields, wanted: Wanted) -> Option<Filter> {
     });
     let since = fields.take("start_time", start_time.map(unix_time).transpose());
     let consumer_key = consumer_key?.map(|key| key.to_string());
-    Some(Filter {
+    Some(DenialFilter {
         consumer_key,
         reason: reason?,
         cause: cause?,
@@ -192,7 +194,7 @@ fn filter(fields: &mut Fields, wanted: Wanted) -> Option<Filter> {
 
 /// A message for each denial, and before it how many were missed.
 fn watched(
-    watch: Watch,
+    watch: DenialWatch,
 ) -> impl futures_util::Stream<Item = Result<v1::WatchDenialsResponse, Status>> {
     let begun = Some((watch, VecDeque::new()));
     stream::unfold(begun, |state| async move {
@@ -209,8 +211,8 @@ fn watched(
     })
 }
 
-fn messages(Seen { missed, denials }: Seen) -> VecDeque<v1::WatchDenialsResponse> {
-    let message = |denial: Denial| v1::WatchDenialsResponse {
+fn messages(NewDenials { missed, denials }: NewDenials) -> VecDeque<v1::WatchDenialsResponse> {
+    let message = |denial: DenialRecord| v1::WatchDenialsResponse {
         denial: Some(denial_message(denial)),
         missed: 0,
     };

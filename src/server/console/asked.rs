@@ -3,7 +3,7 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::PATH;
-use crate::diagnostics::Filter;
+use crate::diagnostics::DenialFilter;
 use crate::model::MAX_VALUE_LEN;
 use crate::server::pages::{BadFields, Fields};
 
@@ -46,14 +46,14 @@ impl Asked {
     }
 
     /// The denials that are asked for.
-    pub(super) fn filter(&self) -> Filter {
+    pub(super) fn filter(&self) -> DenialFilter {
         let Self {
             consumer,
             reason,
             cause,
             ..
         } = self.clone();
-        Filter {
+        DenialFilter {
             consumer_key: consumer,
             reason,
             cause,

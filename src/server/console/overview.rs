@@ -7,7 +7,7 @@ use super::asked::Asked;
 use super::{Console, difference, pages, words};
 use crate::clock::UnixTime;
 use crate::config::Mode;
-use crate::diagnostics::{Denial, Explanation, Report};
+use crate::diagnostics::{ConsumerReport, DenialRecord, Explanation};
 use crate::server::health::{Readiness, Standing};
 use crate::server::pages::Answer;
 use crate::store::StoreStatus;
@@ -20,8 +20,8 @@ struct Overview<'a> {
     now: UnixTime,
     service: Service,
     opened: Option<Opened>,
-    denials: Page<Denial>,
-    consumers: Page<Report>,
+    denials: Page<DenialRecord>,
+    consumers: Page<ConsumerReport>,
     unreported: u64,
 }
 
@@ -35,7 +35,7 @@ struct Service {
 
 /// The denial that was asked for.
 enum Opened {
-    Denial(Box<Denial>),
+    Denial(Box<DenialRecord>),
     /// It is not kept, or not any more.
     Gone,
 }

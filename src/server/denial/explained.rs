@@ -5,11 +5,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::problem::Explained;
 use crate::config::DenyDetail;
-use crate::diagnostics::{Explaining, Explanation};
+use crate::diagnostics::{Explanation, PendingExplanation};
 
 /// What is told, where `detail` tells that much; waits for it no longer than until `latest`.
 pub(crate) async fn to_caller(
-    explaining: Option<Explaining>,
+    explaining: Option<PendingExplanation>,
     detail: DenyDetail,
     latest: Instant,
 ) -> Option<Explained> {

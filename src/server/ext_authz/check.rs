@@ -9,7 +9,7 @@ use super::headers::{Headers, Values};
 use super::policy::{self, Policy};
 use super::{Asked, CheckService, body};
 use crate::config::{DenyDetail, Mode};
-use crate::diagnostics::{Explaining, Refused};
+use crate::diagnostics::{PendingExplanation, RefusedRequest};
 use crate::model::{ConsumerKey, Scopes, UserId};
 use crate::oauth::{self, Body, Scheme, SignatureMethod};
 use crate::server::denial::problem::{DenialStyle, Problem};
@@ -201,7 +201,7 @@ impl Check<'_> {
     async fn deny(
         &self,
         denial: &Denial,
-        explaining: Option<Explaining>,
+        explaining: Option<PendingExplanation>,
         about: &Metadata<'_>,
     ) -> Answer {
         let decision_id = self.asked.id.hex();
@@ -264,7 +264,7 @@ impl Check<'_> {
         }
     }
 
-    fn record(&self, decision: &Decision, shadow: bool) -> Option<Explaining> {
+    fn record(&self, decision: &Decision, shadow: bool) -> Option<PendingExplanation> {
         let result = result(decision, shadow);
         let reason = match decision {
             Decision::Deny(denial) => denial.reason.label(),
@@ -281,7 +281,8 @@ impl Check<'_> {
                 explaining
             }
             Decision::Allow(allowed) => {
-                diagnostics.allowed(allowed.identity.consumer_key(), allowed.signature_method);
+                diagnostics
+                    .record_allowed(allowed.identity.consumer_key(), allowed.signature_method);
                 tracing::debug!(
                     decision_id = %self.asked.id,
                     result,
@@ -294,7 +295,7 @@ impl Check<'_> {
                 None
             }
             Decision::Anonymous => {
-                diagnostics.anonymous();
+                diagnostics.record_anonymous();
                 tracing::debug!(decision_id = %self.asked.id, result, latency_us = self.asked.latency_us(), "check");
                 None
             }
@@ -339,7 +340,7 @@ pub(super) fn unreadable(service: &CheckService, asked: &Asked, reason: Reason) 
     );
     let check = &service.config.check;
     let decision_id = asked.id.hex();
-    service.diagnostics.refused(&Refused {
+    service.diagnostics.record_refused(&RefusedRequest {
         decision_id: decision_id.as_str(),
         reason: reason.label(),
         denial: None,

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::check::{Check, SignedHeaders};
 use super::headers::{self, Values};
 use crate::config::{DenyDetail, Mode};
-use crate::diagnostics::{Explaining, Refused, Sent};
+use crate::diagnostics::{PendingExplanation, RefusedRequest, SentRequest};
 use crate::oauth::diagnosis::{Forwarded, Received, Setting};
 use crate::server::denial::explained;
 use crate::server::denial::problem::Explained;
@@ -13,13 +13,17 @@ use crate::verify::Denial;
 
 impl Check<'_> {
     /// Counts and keeps what is refused, or would be, and has it explained.
-    pub(super) fn keep(&self, reason: &'static str, denial: Option<&Denial>) -> Option<Explaining> {
+    pub(super) fn keep(
+        &self,
+        reason: &'static str,
+        denial: Option<&Denial>,
+    ) -> Option<PendingExplanation> {
         // Only of a consumer who is known it can be found out what it signed.
         let headers = denial
             .and_then(|denial| denial.named.as_ref())
             .map(|_| SignedHeaders::of(&self.attributes.headers));
         let sent = headers.as_ref().and_then(|headers| self.sent(headers));
-        self.service.diagnostics.refused(&Refused {
+        self.service.diagnostics.record_refused(&RefusedRequest {
             decision_id: self.asked.id.hex().as_str(),
             reason,
             denial,
@@ -36,7 +40,7 @@ impl Check<'_> {
     }
 
     /// The request as it was verified, and what proxies say of it.
-    fn sent<'r>(&'r self, signed: &'r SignedHeaders<'r>) -> Option<Sent<'r>> {
+    fn sent<'r>(&'r self, signed: &'r SignedHeaders<'r>) -> Option<SentRequest<'r>> {
         let headers::Forwarded {
             host,
             proto,
@@ -56,7 +60,7 @@ impl Check<'_> {
         let received = received.map(|scheme| Received { scheme, authority });
         let request = self.request(self.scheme()?, self.body(), signed);
         let limits = *self.service.verifier.limits();
-        Some(Sent {
+        Some(SentRequest {
             request,
             limits,
             forwarded,
@@ -68,7 +72,7 @@ impl Check<'_> {
     /// What the caller may be told of why its signature did not match.
     pub(super) async fn explained(
         &self,
-        explaining: Option<Explaining>,
+        explaining: Option<PendingExplanation>,
         detail: DenyDetail,
     ) -> Option<Explained> {
         explained::to_caller(explaining, detail, half_way(self.asked.deadline)).await

@@ -5,7 +5,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::{HeaderName, HeaderValue, request};
 
 use crate::config::HttpConfig;
-use crate::diagnostics::Sent;
+use crate::diagnostics::SentRequest;
 use crate::oauth::diagnosis::{Forwarded, Received, Setting};
 use crate::oauth::{self, Body, Limits, Scheme};
 
@@ -82,7 +82,7 @@ impl<'r> Signed<'r> {
     }
 
     /// What it can be explained by, where it is read within these bounds.
-    pub(super) fn sent(&self, limits: &Limits) -> Sent<'_> {
+    pub(super) fn sent(&self, limits: &Limits) -> SentRequest<'_> {
         let forwarded = Forwarded {
             host: self.value("x-forwarded-host"),
             proto: self.value("x-forwarded-proto"),
@@ -95,7 +95,7 @@ impl<'r> Signed<'r> {
             authority: self.host(),
         };
         let received = self.config.public_url.as_ref().map(|_| received);
-        Sent {
+        SentRequest {
             request: self.request(),
             limits: *limits,
             forwarded,

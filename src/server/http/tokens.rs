@@ -25,7 +25,7 @@ use super::negotiation::{self, Format};
 use super::refusal::{Failure, Refusal, Stop};
 use super::signed::Signed;
 use crate::config::{DenyDetail, Mode};
-use crate::diagnostics::{Diagnostics, Explaining, Refused};
+use crate::diagnostics::{Diagnostics, PendingExplanation, RefusedRequest};
 use crate::issue::{Actor, Login, RequestTokenDraft};
 use crate::model::{ConsumerKey, Secret};
 use crate::oauth::Body;
@@ -275,7 +275,7 @@ impl TokenEndpoints {
                 let consumer = &applicant.consumer;
                 self.record(asked, "issue", "ok");
                 self.diagnostics
-                    .allowed(&consumer.key, applicant.signature_method);
+                    .record_allowed(&consumer.key, applicant.signature_method);
                 tracing::info!(decision_id = %asked.id, endpoint = asked.endpoint.label(), result = "issue",
                     consumer = consumer.key.as_str(), latency_us = asked.latency_us(), "token request");
                 answer::with_farewell(
@@ -294,8 +294,13 @@ impl TokenEndpoints {
     }
 
     /// Counts and keeps what is refused, and has it explained.
-    fn keep(&self, asked: &Asked, signed: &Signed<'_>, denial: &Denial) -> Option<Explaining> {
-        self.diagnostics.refused(&Refused {
+    fn keep(
+        &self,
+        asked: &Asked,
+        signed: &Signed<'_>,
+        denial: &Denial,
+    ) -> Option<PendingExplanation> {
+        self.diagnostics.record_refused(&RefusedRequest {
             decision_id: asked.id.hex().as_str(),
             reason: denial.reason.label(),
             denial: Some(denial),
@@ -312,7 +317,7 @@ impl TokenEndpoints {
         asked: &Asked,
         signed: &Signed<'_>,
         refusal: Refusal,
-        explaining: Option<Explaining>,
+        explaining: Option<PendingExplanation>,
     ) -> Response {
         let check = &self.parts.config.check;
         let decision_id = asked.id.to_string();

@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 
 use super::connection::{self, Answer, Fault, Terms};
-use super::drain::{Leave, drain};
+use super::drain::{DrainWatch, join_until};
 use super::listener::{Listener, Stream};
 use super::tls::Tls;
 use super::workers::Seats;
@@ -24,19 +24,19 @@ pub(crate) async fn accept<S: Answer>(
     listener: Listener,
     seats: Seats<S>,
     metrics: Arc<Metrics>,
-    mut leave: Leave,
+    mut drain: DrainWatch,
 ) -> usize {
     let mut open = JoinSet::new();
     let mut failing = false;
     let deadline = loop {
         tokio::select! {
-            deadline = leave.told() => break deadline,
+            deadline = drain.started() => break deadline,
             Some(ended) = open.join_next() => report_panic(listener.name, ended),
             accepted = listener.accept() => match accepted {
                 Ok(_) if open.len() >= CONNECTION_LIMIT => metrics.connection_dropped(listener.name, "full"),
                 Ok(stream) => {
                     failing = false;
-                    let accepted = Accepted { stream, seats: &seats, metrics: &metrics, leave: &leave };
+                    let accepted = Accepted { stream, seats: &seats, metrics: &metrics, drain: &drain };
                     seat(&mut open, &listener, accepted);
                 }
                 Err(error) => failing = pause(&listener, &error, failing).await,
@@ -45,7 +45,7 @@ pub(crate) async fn accept<S: Answer>(
     };
     // Nobody new comes in while those who are here finish.
     drop(listener);
-    drain(open, deadline).await
+    join_until(open, deadline).await
 }
 
 /// A connection that was accepted, and what it is served with.
@@ -53,7 +53,7 @@ struct Accepted<'a, S> {
     stream: Stream,
     seats: &'a Seats<S>,
     metrics: &'a Arc<Metrics>,
-    leave: &'a Leave,
+    drain: &'a DrainWatch,
 }
 
 /// Gives a connection a place, and serves it there.
@@ -62,7 +62,7 @@ fn seat<S: Answer>(open: &mut JoinSet<()>, listener: &Listener, accepted: Accept
         stream,
         seats,
         metrics,
-        leave,
+        drain,
     } = accepted;
     let seat = seats.take();
     let stream = match stream.moved_to(&seat.runtime) {
@@ -75,7 +75,7 @@ fn seat<S: Answer>(open: &mut JoinSet<()>, listener: &Listener, accepted: Accept
         protocol: listener.protocol,
         tls: listener.tls.as_ref().map(Tls::acceptor),
     };
-    let serving = connection::serve(stream, terms, seat.service.clone(), leave.clone());
+    let serving = connection::serve(stream, terms, seat.service.clone(), drain.clone());
     let (name, metrics, runtime) = (listener.name, Arc::clone(metrics), seat.runtime.clone());
     let seated = async move {
         let _taken = seat;
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, ListenAddress};
-    use crate::server::transport::drain::Farewell;
+    use crate::server::transport::drain::DrainSignal;
     use crate::server::transport::listener::Listeners;
 
     #[tokio::test]
@@ -159,7 +159,7 @@ mod tests {
         let service = Router::new().route("/", get(async move || wait_for_release(asked).await));
         let Accepting {
             address,
-            farewell,
+            drain,
             ended,
             ..
         } = Accepting::start(Which::Check, service).await;
@@ -167,7 +167,7 @@ mod tests {
         let in_flight = tokio::spawn(ask(channel.clone()));
         let release = asking.recv().await.unwrap();
 
-        farewell.tell(Instant::now() + Duration::from_secs(60));
+        drain.start(Instant::now() + Duration::from_secs(60));
         while TcpStream::connect(address).await.is_ok() {
             tokio::task::yield_now().await;
         }
@@ -184,14 +184,14 @@ mod tests {
         let service = Router::new().route("/", get(async move || wait_for_release(asked).await));
         let Accepting {
             address,
-            farewell,
+            drain,
             ended,
             ..
         } = Accepting::start(Which::Check, service).await;
         let in_flight = tokio::spawn(ask(connect(address).await));
         let _release = asking.recv().await.unwrap();
 
-        farewell.tell(Instant::now());
+        drain.start(Instant::now());
         assert_eq!(ended.await.unwrap(), 1);
         assert_eq!(in_flight.await.unwrap(), None);
     }
@@ -304,7 +304,7 @@ mod tests {
     struct Accepting {
         address: SocketAddr,
         metrics: Arc<Metrics>,
-        farewell: Farewell,
+        drain: DrainSignal,
         ended: JoinHandle<usize>,
     }
 
@@ -314,17 +314,17 @@ mod tests {
             let ListenAddress::Tcp(address) = listener.address else {
                 panic!("not TCP")
             };
-            let (metrics, farewell) = (Arc::new(Metrics::default()), Farewell::new());
+            let (metrics, drain) = (Arc::new(Metrics::default()), DrainSignal::new());
             let ended = tokio::spawn(accept(
                 listener,
                 Seats::here(service),
                 Arc::clone(&metrics),
-                farewell.leave(),
+                drain.watch(),
             ));
             Self {
                 address,
                 metrics,
-                farewell,
+                drain,
                 ended,
             }
         }

@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tonic::transport::server::Connected;
 use tower::{Service, ServiceExt as _};
 
-use super::drain::Leave;
+use super::drain::DrainWatch;
 use super::listener::Stream;
 use super::preface::await_preface;
 use super::protocol::Protocol;
@@ -108,16 +108,16 @@ pub(crate) async fn serve<S: Answer>(
     stream: Stream,
     terms: Terms,
     service: S,
-    mut leave: Leave,
+    mut drain: DrainWatch,
 ) -> Result<(), Fault> {
     let protocol = terms.protocol;
     let opening = timeout(OPENING_LIMIT, open(stream, terms));
     let (io, peer) = tokio::select! {
         opened = opening => opened.map_err(|_| Fault::Silent)?.map_err(Fault::Opening)?,
-        _ = leave.told() => return Ok(()),
+        _ = drain.started() => return Ok(()),
     };
     let talking = Talk { io, protocol, peer };
-    talking.with(service, leave).await.map_err(Fault::Broken)
+    talking.with(service, drain).await.map_err(Fault::Broken)
 }
 
 /// A connection that was opened.
@@ -132,7 +132,7 @@ impl Talk {
     fn with<S: Answer>(
         self,
         service: S,
-        leave: Leave,
+        drain: DrainWatch,
     ) -> Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> {
         let Self { io, protocol, peer } = self;
         let service = service_fn(move |request| {
@@ -142,11 +142,11 @@ impl Talk {
         match protocol {
             Protocol::Http1 => Box::pin(until_left(
                 http1().serve_connection(TokioIo::new(io), service),
-                leave,
+                drain,
             )),
             Protocol::Http2 => Box::pin(until_left(
                 http2().serve_connection(TokioIo::new(io), service),
-                leave,
+                drain,
             )),
         }
     }
@@ -183,15 +183,15 @@ async fn secure<IO: Io + Connected>(
     }
 }
 
-/// Drives a connection; once it is told to leave, it takes no new requests and finishes those that it has.
+/// Drives a connection; once it is told to drain, it takes no new requests and finishes those that it has.
 async fn until_left<C: GracefulConnection>(
     connection: C,
-    mut leave: Leave,
+    mut drain: DrainWatch,
 ) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,
-        _ = leave.told() => connection.as_mut().graceful_shutdown(),
+        _ = drain.started() => connection.as_mut().graceful_shutdown(),
     }
     connection.await
 }

@@ -6,41 +6,42 @@ use tokio::time::{Instant, timeout_at};
 
 /// Tells connections to leave.
 #[derive(Debug)]
-pub(crate) struct Farewell(watch::Sender<Option<Instant>>);
+pub(crate) struct DrainSignal(watch::Sender<Option<Instant>>);
 
-impl Farewell {
+impl DrainSignal {
     /// Nobody is told yet.
     pub(crate) fn new() -> Self {
         Self(watch::Sender::new(None))
     }
 
     /// For somebody who will have to leave.
-    pub(crate) fn leave(&self) -> Leave {
-        Leave(self.0.subscribe())
+    pub(crate) fn watch(&self) -> DrainWatch {
+        DrainWatch(self.0.subscribe())
     }
 
     /// Tells everybody to be gone by `deadline`.
-    pub(crate) fn tell(&self, deadline: Instant) {
+    pub(crate) fn start(&self, deadline: Instant) {
         self.0.send_replace(Some(deadline));
     }
 }
 
 /// Hears when to leave.
 #[derive(Clone, Debug)]
-pub(crate) struct Leave(watch::Receiver<Option<Instant>>);
+pub(crate) struct DrainWatch(watch::Receiver<Option<Instant>>);
 
-impl Leave {
+impl DrainWatch {
     /// Waits until it is time, and says by when to be gone: now, if nobody is left to tell.
-    pub(crate) async fn told(&mut self) -> Instant {
-        let told = self.0.wait_for(Option::is_some).await;
-        told.ok()
+    pub(crate) async fn started(&mut self) -> Instant {
+        let started = self.0.wait_for(Option::is_some).await;
+        started
+            .ok()
             .and_then(|deadline| *deadline)
             .unwrap_or_else(Instant::now)
     }
 }
 
 /// Waits until every task has ended, at most until `deadline`; returns how many were cut off then.
-pub(crate) async fn drain(mut open: JoinSet<()>, deadline: Instant) -> usize {
+pub(crate) async fn join_until(mut open: JoinSet<()>, deadline: Instant) -> usize {
     let all = async { while open.join_next().await.is_some() {} };
     if timeout_at(deadline, all).await.is_ok() {
         return 0;
@@ -63,7 +64,7 @@ mod tests {
         open.spawn(ready(()));
         open.spawn(pending());
         let began = Instant::now();
-        assert_eq!(drain(open, began + Duration::from_secs(5)).await, 1);
+        assert_eq!(join_until(open, began + Duration::from_secs(5)).await, 1);
         assert_eq!(began.elapsed(), Duration::from_secs(5));
     }
 
@@ -72,15 +73,15 @@ mod tests {
         let mut open = JoinSet::new();
         open.spawn(ready(()));
         let began = Instant::now();
-        assert_eq!(drain(open, began + Duration::from_secs(5)).await, 0);
+        assert_eq!(join_until(open, began + Duration::from_secs(5)).await, 0);
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test]
     async fn who_comes_late_is_told_too() {
-        let farewell = Farewell::new();
+        let drain = DrainSignal::new();
         let deadline = Instant::now();
-        farewell.tell(deadline);
-        assert_eq!(farewell.leave().told().await, deadline);
+        drain.start(deadline);
+        assert_eq!(drain.watch().started().await, deadline);
     }
 }

@@ -17,7 +17,7 @@ mod workers;
 
 pub(super) use accept::accept;
 pub(super) use connection::Answer;
-pub(super) use drain::Farewell;
+pub(super) use drain::DrainSignal;
 pub(super) use listener::Listener;
 pub(super) use workers::{Seats, Workers};
 

@@ -1,7 +1,7 @@
 //! What is kept and counted of checks.
 
 use countersign::config::Mode;
-use countersign::diagnostics::{Denial, Filter, Report};
+use countersign::diagnostics::{ConsumerReport, DenialFilter, DenialRecord};
 use countersign::oauth::SignatureMethod;
 use envoy_types::ext_authz::v3::pb::CheckRequest;
 
@@ -9,15 +9,17 @@ use super::bench::{Bench, CONSUMER_KEY, Call};
 use crate::audit_log::AuditLog;
 
 /// Every denial, the newest first.
-fn denials(bench: &Bench) -> Vec<Denial> {
-    bench.diagnostics.denials(&Filter::default(), None, 1000)
+fn denials(bench: &Bench) -> Vec<DenialRecord> {
+    bench
+        .diagnostics
+        .denials(&DenialFilter::default(), None, 1000)
 }
 
-fn reports(bench: &Bench) -> Vec<Report> {
+fn reports(bench: &Bench) -> Vec<ConsumerReport> {
     bench.diagnostics.reports(None, 1000)
 }
 
-fn of_consumer(bench: &Bench) -> Report {
+fn of_consumer(bench: &Bench) -> ConsumerReport {
     reports(bench)
         .into_iter()
         .find(|report| report.consumer_key == CONSUMER_KEY)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use countersign::config::{Config, DenyDetail, Mode};
-use countersign::diagnostics::{Denial, Explanation, Filter, Watch};
+use countersign::diagnostics::{DenialFilter, DenialRecord, DenialWatch, Explanation};
 use countersign::issue::Actor;
 use countersign::model::{ConsumerKey, Secret};
 use countersign::oauth::Scheme;
@@ -28,12 +28,12 @@ fn wrong_secret() -> Call {
     }
 }
 
-fn watch(bench: &Bench) -> Watch {
-    bench.diagnostics.watch(Filter::default())
+fn watch(bench: &Bench) -> DenialWatch {
+    bench.diagnostics.watch(DenialFilter::default())
 }
 
 /// The next denial, once it is explained.
-async fn next(watch: &mut Watch) -> Denial {
+async fn next(watch: &mut DenialWatch) -> DenialRecord {
     let mut denials = watch.next().await.unwrap().denials;
     assert_eq!(denials.len(), 1);
     denials.remove(0)
@@ -211,9 +211,9 @@ async fn causes_are_counted_for_the_consumer_and_in_metrics() {
         "{metrics}"
     );
     let found = bench.diagnostics.denials(
-        &Filter {
+        &DenialFilter {
             cause: Some("scheme".to_owned()),
-            ..Filter::default()
+            ..DenialFilter::default()
         },
         None,
         9,
@@ -255,7 +255,7 @@ async fn a_flood_is_explained_as_often_as_the_rates_allow_and_kept_within_bounds
     assert_eq!(
         bench
             .diagnostics
-            .denials(&Filter::default(), None, 1000)
+            .denials(&DenialFilter::default(), None, 1000)
             .len(),
         50
     );

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::config::{Mode, OnError, RoutePolicy};
-use countersign::diagnostics::Filter;
+use countersign::diagnostics::DenialFilter;
 use countersign::model::{ConsumerKey, Token};
 use countersign::store::{
     Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind,
@@ -158,7 +158,9 @@ async fn in_shadow_a_failure_passes_without_an_identity() {
                 .headers
                 .is_empty()
         );
-        let kept = bench.diagnostics.denials(&Filter::default(), None, 10);
+        let kept = bench
+            .diagnostics
+            .denials(&DenialFilter::default(), None, 10);
         assert!(
             kept.iter()
                 .all(|denial| denial.mode == Mode::Shadow && denial.consumer_key.is_empty())
