@@ -1,54 +1,55 @@
-//! A copy of a refused request, for as long as it takes to explain it.
+//! A refused request as the client sent it, and the copy that is kept while its explanation is pending.
 //!
-//! What a client sent may hold secrets: a PLAINTEXT signature is one, and a form may carry a password. The copy is wiped when
-//! it is dropped, and it is the only place where any of it outlives the check.
+//! # Security
+//! A request may hold secrets: a PLAINTEXT signature is one, and a form may carry a password. The copy is zeroed when it is
+//! dropped, and no other part of a request outlives its check.
 
 use zeroize::Zeroizing;
 
 use crate::oauth::diagnosis::{Forwarded, Received, Setting};
 use crate::oauth::{Body, Limits, Request, Scheme};
 
-/// What a client sent, as far as it can tell why it was refused.
+/// The parts of a refused request that its diagnosis needs.
 #[derive(Clone, Copy)]
 pub struct SentRequest<'a> {
-    /// The request, read as it was verified.
+    /// The request, as it was verified.
     pub request: Request<'a>,
-    /// The bounds within which it was read.
+    /// The limits for its parameters.
     pub limits: Limits,
-    /// What proxies say of it.
+    /// The headers that proxies set.
     pub forwarded: Forwarded<'a>,
-    /// How it came, where what clients sign is configured.
+    /// The scheme and authority as received, if others are configured for verification.
     pub received: Option<Received<'a>>,
-    /// Where that is configured.
+    /// The setting that configures them.
     pub setting: Setting,
 }
 
-/// A copy of [`SentRequest`].
+/// An owned copy of a [`SentRequest`].
 pub(super) struct RequestCopy {
     limits: Limits,
-    method: Wiped,
+    method: SecretBytes,
     scheme: Scheme,
-    authority: Wiped,
-    path_prefix: Wiped,
-    target: Wiped,
-    authorization: Vec<Wiped>,
-    content_type: Vec<Wiped>,
-    /// `None` is not whole.
-    body: Option<Wiped>,
-    /// In the order of [`Forwarded`].
-    forwarded: [Option<Wiped>; 5],
-    received: Option<(Scheme, Wiped)>,
+    authority: SecretBytes,
+    path_prefix: SecretBytes,
+    target: SecretBytes,
+    authorization: Vec<SecretBytes>,
+    content_type: Vec<SecretBytes>,
+    /// `None` stands for [`Body::NotWhole`].
+    body: Option<SecretBytes>,
+    /// In the order of the fields of [`Forwarded`].
+    forwarded: [Option<SecretBytes>; 5],
+    received: Option<(Scheme, SecretBytes)>,
     setting: Setting,
 }
 
-type Wiped = Zeroizing<Box<[u8]>>;
+type SecretBytes = Zeroizing<Box<[u8]>>;
 
 // === impl RequestCopy ===
 
 impl RequestCopy {
-    /// A copy; `None` of what is too large to be kept.
+    /// Copies a request; returns `None` if it is larger than [`MAX_SIZE`].
     pub(super) fn of(sent: &SentRequest<'_>) -> Option<Self> {
-        if sent.size() > LARGEST {
+        if sent.size() > MAX_SIZE {
             return None;
         }
         let SentRequest {
@@ -67,80 +68,80 @@ impl RequestCopy {
             target: copy(request.target),
             authorization: request.authorization.iter().copied().map(copy).collect(),
             content_type: request.content_type.iter().copied().map(copy).collect(),
-            body: match request.body {
-                Body::Whole(body) => Some(copy(body)),
-                Body::NotWhole => None,
-            },
-            forwarded: values(forwarded).map(|value| value.map(copy)),
+            body: whole(request.body).map(copy),
+            forwarded: header_values(forwarded).map(|value| value.map(copy)),
             received: received.map(|received| (received.scheme, copy(received.authority))),
             setting,
         })
     }
 
-    /// Hands on what was copied.
+    /// Calls `read` with the copied request.
     pub(super) fn read<T>(&self, read: impl FnOnce(&SentRequest<'_>) -> T) -> T {
-        let authorization: Vec<&[u8]> = self.authorization.iter().map(|value| &***value).collect();
-        let content_type: Vec<&[u8]> = self.content_type.iter().map(|value| &***value).collect();
-        let [host, proto, port, prefix, original_path] = self
-            .forwarded
-            .each_ref()
-            .map(|value| value.as_ref().map(|value| &***value));
-        let request = Request {
+        let (authorization, content_type) =
+            (slices(&self.authorization), slices(&self.content_type));
+        read(&SentRequest {
+            request: self.request(&authorization, &content_type),
+            limits: self.limits,
+            forwarded: self.forwarded(),
+            received: self.received(),
+            setting: self.setting,
+        })
+    }
+
+    fn request<'a>(
+        &'a self,
+        authorization: &'a [&'a [u8]],
+        content_type: &'a [&'a [u8]],
+    ) -> Request<'a> {
+        Request {
             method: &self.method,
             scheme: self.scheme,
             authority: &self.authority,
             path_prefix: &self.path_prefix,
             target: &self.target,
-            authorization: &authorization,
-            content_type: &content_type,
+            authorization,
+            content_type,
             body: self
                 .body
                 .as_ref()
                 .map_or(Body::NotWhole, |body| Body::Whole(body)),
-        };
-        read(&SentRequest {
-            request,
-            limits: self.limits,
-            forwarded: Forwarded {
-                host,
-                proto,
-                port,
-                prefix,
-                original_path,
-            },
-            received: self.received.as_ref().map(|(scheme, authority)| Received {
-                scheme: *scheme,
-                authority,
-            }),
-            setting: self.setting,
+        }
+    }
+
+    fn forwarded(&self) -> Forwarded<'_> {
+        let values = self.forwarded.each_ref();
+        let [host, proto, port, prefix, original_path] =
+            values.map(|value| value.as_ref().map(|value| &***value));
+        Forwarded {
+            host,
+            proto,
+            port,
+            prefix,
+            original_path,
+        }
+    }
+
+    fn received(&self) -> Option<Received<'_>> {
+        let (scheme, authority) = self.received.as_ref()?;
+        Some(Received {
+            scheme: *scheme,
+            authority,
         })
     }
 }
 
+// === impl SentRequest ===
+
 impl SentRequest<'_> {
-    /// How many parameters it has, at most.
+    /// Returns an upper bound of the number of parameters.
     pub(super) fn parameters(&self) -> usize {
-        let Request {
-            target,
-            authorization,
-            body,
-            ..
-        } = &self.request;
-        let count = |text: &[u8], separator| text.iter().filter(|&&byte| byte == separator).count();
-        let body = if let Body::Whole(body) = body {
-            count(body, b'&')
-        } else {
-            0
-        };
-        count(target, b'&')
-            + body
-            + authorization
-                .iter()
-                .map(|value| count(value, b','))
-                .sum::<usize>()
+        let request = &self.request;
+        let headers = request.authorization.iter();
+        let in_headers: usize = headers.map(|value| count(value, b',')).sum();
+        count(request.target, b'&') + count(body_bytes(request), b'&') + in_headers
     }
 
-    /// How many bytes of it the client sent.
+    /// Returns the size of what the client sent, in bytes.
     pub(super) fn size(&self) -> usize {
         let Request {
             method,
@@ -149,27 +150,23 @@ impl SentRequest<'_> {
             target,
             authorization,
             content_type,
-            body,
+            body: _,
             scheme: _,
         } = &self.request;
-        let body = if let Body::Whole(body) = body {
-            body.len()
-        } else {
-            0
-        };
-        let headers = authorization.iter().chain(*content_type).copied();
-        let headers = headers.chain(values(self.forwarded).into_iter().flatten());
         let line = [
             method.len(),
             authority.len(),
             path_prefix.len(),
             target.len(),
         ];
-        line.into_iter().sum::<usize>() + body + headers.map(<[u8]>::len).sum::<usize>()
+        let headers = authorization.iter().chain(*content_type).copied();
+        let headers = headers.chain(header_values(self.forwarded).into_iter().flatten());
+        let line: usize = line.into_iter().sum();
+        line + body_bytes(&self.request).len() + headers.map(<[u8]>::len).sum::<usize>()
     }
 }
 
-const fn values(forwarded: Forwarded<'_>) -> [Option<&[u8]>; 5] {
+const fn header_values(forwarded: Forwarded<'_>) -> [Option<&[u8]>; 5] {
     let Forwarded {
         host,
         proto,
@@ -180,12 +177,31 @@ const fn values(forwarded: Forwarded<'_>) -> [Option<&[u8]>; 5] {
     [host, proto, port, prefix, original_path]
 }
 
-fn copy(bytes: &[u8]) -> Wiped {
+const fn whole(body: Body<'_>) -> Option<&[u8]> {
+    match body {
+        Body::Whole(body) => Some(body),
+        Body::NotWhole => None,
+    }
+}
+
+fn body_bytes<'a>(request: &Request<'a>) -> &'a [u8] {
+    whole(request.body).unwrap_or_default()
+}
+
+fn count(text: &[u8], separator: u8) -> usize {
+    text.iter().filter(|&&byte| byte == separator).count()
+}
+
+fn slices(values: &[SecretBytes]) -> Vec<&[u8]> {
+    values.iter().map(|value| &***value).collect()
+}
+
+fn copy(bytes: &[u8]) -> SecretBytes {
     Zeroizing::new(bytes.into())
 }
 
 /// The largest request that is explained, in bytes.
-const LARGEST: usize = 64 * 1024;
+const MAX_SIZE: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -219,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_read_as_what_was_copied() {
+    fn a_copy_reads_like_the_original() {
         let authorization: &[&[u8]] = &[b"OAuth a", b"b"];
         let copied = RequestCopy::of(&sent(authorization, Body::Whole(b"body"))).unwrap();
         copied.read(|read| {
@@ -266,8 +282,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_not_copied() {
-        let body = vec![b'x'; LARGEST];
+    fn a_large_request_is_not_copied() {
+        let body = vec![b'x'; MAX_SIZE];
         assert!(RequestCopy::of(&sent(&[], Body::Whole(&body))).is_none());
         assert!(RequestCopy::of(&sent(&[&body], Body::NotWhole)).is_none());
         assert!(RequestCopy::of(&sent(&[], Body::Whole(&body[200..]))).is_some());
