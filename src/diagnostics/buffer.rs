@@ -1,8 +1,9 @@
 //! Storage of denials, with fair eviction.
 //!
-//! - Denials of known consumers and all others are stored apart, and eviction shrinks the larger part: a caller without a
-//!   known key cannot evict the denials of known consumers.
-//! - Among known consumers, the one with the most denials loses its own, once it has more than its share.
+//! - Denials of known consumers and all others are stored apart, and eviction shrinks the larger
+//!   part: a caller without a known key cannot evict the denials of known consumers.
+//! - Among known consumers, the one with the most denials loses its own, once it has more than its
+//!   share.
 //! - An evicted record is reused for the next denial, so that a flood of denials hardly allocates.
 
 use std::cmp::Reverse;
@@ -21,7 +22,8 @@ pub(super) struct DenialBuffer {
     known: VecDeque<DenialRecord>,
     /// All other denials.
     unknown: VecDeque<DenialRecord>,
-    /// The number of denials in `known` by the hash of the consumer key. Keys with equal hashes count as one.
+    /// The number of denials in `known` by the hash of the consumer key. Keys with equal hashes
+    /// count as one.
     counts: HashMap<u64, usize>,
     hasher: RandomState,
     next_sequence: u64,
@@ -119,7 +121,8 @@ impl DenialBuffer {
         merged(known, unknown, |denial| denial.sequence)
     }
 
-    /// Evicts from the larger part. `share` is the number of denials that a known consumer may have before it loses its own.
+    /// Evicts from the larger part. `share` is the number of denials that a known consumer may have
+    /// before it loses its own.
     pub(super) fn evict_oldest(&mut self, share: usize) {
         self.spare = if self.known.len() > self.unknown.len() {
             if let Some((owner, count)) = self.dominant_owner(share) {
@@ -134,15 +137,16 @@ impl DenialBuffer {
         self.bytes -= freed;
     }
 
-    /// Returns the known consumer with the most denials and their number, if it has more than `share` and does not own the
-    /// oldest denial anyway.
+    /// Returns the known consumer with the most denials and their number, if it has more than
+    /// `share` and does not own the oldest denial anyway.
     fn dominant_owner(&self, share: usize) -> Option<(u64, usize)> {
         let (&owner, &count) = self.counts.iter().max_by_key(|(_, count)| **count)?;
         let oldest = self.known.front()?;
         (count > share && self.owner(oldest) != owner).then_some((owner, count))
     }
 
-    /// Evicts the `count` oldest denials of one consumer in one pass, since a pass for each would take too long.
+    /// Evicts the `count` oldest denials of one consumer in one pass, since a pass for each would
+    /// take too long.
     fn evict_of_owner(&mut self, owner: u64, count: usize) {
         let (mut left, mut freed) = (count, 0);
         let hasher = &self.hasher;

@@ -54,7 +54,8 @@ impl Diagnostics {
         self.shared.ledger.count_anonymous(self.shared.clock.now());
     }
 
-    /// Counts and stores a refused request, and queues it for an explanation if it has one to find and the rates allow it.
+    /// Counts and stores a refused request, and queues it for an explanation if it has one to find
+    /// and the rates allow it.
     pub fn record_refused(&self, refused: &RefusedRequest<'_>) -> Option<PendingExplanation> {
         let now = self.shared.clock.now();
         self.shared.ledger.count_refused(refused, now);
@@ -74,7 +75,8 @@ impl Diagnostics {
         self.submit(queue, job).then_some(pending)
     }
 
-    /// Returns a copy of the request, if the consumer's rate allows an explanation and the request is not too large.
+    /// Returns a copy of the request, if the consumer's rate allows an explanation and the request
+    /// is not too large.
     fn admitted_copy(
         &self,
         named: &Named,
@@ -97,8 +99,8 @@ impl Diagnostics {
         }
     }
 
-    /// Returns up to `limit` denials that match `filter`, the newest first, and only those older than the one whose
-    /// [`sequence`](DenialRecord::sequence) is `before`.
+    /// Returns up to `limit` denials that match `filter`, the newest first, and only those older
+    /// than the one whose [`sequence`](DenialRecord::sequence) is `before`.
     pub fn denials(
         &self,
         filter: &DenialFilter,
@@ -123,8 +125,8 @@ impl Diagnostics {
         self.shared.recent.close();
     }
 
-    /// Returns up to `limit` reports, ordered by consumer key, and only those after the key `after`. The first report, with
-    /// an empty key, counts requests that name no known consumer.
+    /// Returns up to `limit` reports, ordered by consumer key, and only those after the key
+    /// `after`. The first report, with an empty key, counts requests that name no known consumer.
     pub fn reports(&self, after: Option<&str>, limit: usize) -> Vec<ConsumerReport> {
         self.shared.ledger.reports(after, limit)
     }

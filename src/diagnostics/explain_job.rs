@@ -121,8 +121,9 @@ impl PendingExplanation {
     }
 }
 
-/// Returns the number of HMACs that an explanation may compute. Larger requests and requests with more parameters get fewer,
-/// so that every explanation takes about as long. Frequent causes are tried first.
+/// Returns the number of HMACs that an explanation may compute. Larger requests and requests with
+/// more parameters get fewer, so that every explanation takes about as long. Frequent causes are
+/// tried first.
 fn budget(size: usize, parameters: usize) -> u32 {
     let share = |usual: usize, is: usize| BUDGET as usize * usual / is.max(usual);
     let least = share(FULL_BUDGET_SIZE, size).min(share(FULL_BUDGET_PARAMETERS, parameters));

@@ -1,6 +1,8 @@
-//! The thread that explains refused requests one at a time, so that no response waits unless its caller asks to.
+//! The thread that explains refused requests one at a time, so that no response waits unless its
+//! caller asks to.
 //!
-//! The queue is bounded, and a request that finds it full is not explained. Only the explanation outlives the job.
+//! The queue is bounded, and a request that finds it full is not explained. Only the explanation
+//! outlives the job.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,7 +13,8 @@ use super::explain_job::ExplainJob;
 use super::explanation::Explanation;
 use super::state::SharedState;
 
-/// Starts the thread, which ends when every sender is dropped. Returns `None` if the system cannot start a thread.
+/// Starts the thread, which ends when every sender is dropped. Returns `None` if the system cannot
+/// start a thread.
 pub(super) fn start(shared: &Arc<SharedState>) -> Option<SyncSender<ExplainJob>> {
     let (queue, jobs) = sync_channel(QUEUE_CAPACITY);
     let shared = Arc::clone(shared);
@@ -19,7 +22,10 @@ pub(super) fn start(shared: &Arc<SharedState>) -> Option<SyncSender<ExplainJob>>
     match thread.spawn(move || run(&jobs, &shared, ExplainJob::explain)) {
         Ok(_) => Some(queue),
         Err(error) => {
-            tracing::warn!(%error, "cannot start the explainer thread; refused requests are not explained");
+            tracing::warn!(
+                %error,
+                "cannot start the explainer thread; refused requests are not explained"
+            );
             None
         }
     }

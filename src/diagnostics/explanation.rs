@@ -45,8 +45,8 @@ impl Explanation {
         }
     }
 
-    /// Returns the words for filters and counts: the causes, [`NONE`](Self::NONE) or [`SKIPPED`](Self::SKIPPED). Empty if
-    /// no cause is sought.
+    /// Returns the words for filters and counts: the causes, [`NONE`](Self::NONE) or
+    /// [`SKIPPED`](Self::SKIPPED). Empty if no cause is sought.
     pub fn words(&self) -> impl Iterator<Item = &'static str> {
         let without_cause = match self {
             Self::NotSought | Self::Pending | Self::Found(_) => None,
@@ -101,7 +101,8 @@ fn diagnosis_size(diagnosis: &Diagnosis) -> usize {
     size_of::<Diagnosis>() + base_string.len() + client_base_string.len() + remedy.len()
 }
 
-/// Truncates the base strings around their first difference, and the remedy, which quotes the request, at its end.
+/// Truncates the base strings around their first difference, and the remedy, which quotes the
+/// request, at its end.
 fn truncated(mut diagnosis: Diagnosis) -> Diagnosis {
     let Diagnosis {
         causes: _,
@@ -124,7 +125,8 @@ fn truncated(mut diagnosis: Diagnosis) -> Diagnosis {
     diagnosis
 }
 
-/// Returns a part of a text, as far as the text reaches, with an ellipsis at each end that is cut off.
+/// Returns a part of a text, as far as the text reaches, with an ellipsis at each end that is cut
+/// off.
 fn slice(text: &str, part: Range<usize>) -> String {
     let (start, end) = (
         text.floor_char_boundary(part.start),
@@ -135,8 +137,8 @@ fn slice(text: &str, part: Range<usize>) -> String {
     format!("{before}{}{after}", &text[start..end])
 }
 
-/// The longest stored base string, in bytes. One hundred such denials fit in a response, and one denial does not take the
-/// room of many.
+/// The longest stored base string, in bytes. One hundred such denials fit in a response, and one
+/// denial does not take the room of many.
 const MAX_BASE_STRING_LEN: usize = 8192;
 
 /// The longest stored remedy, in bytes.
@@ -144,12 +146,13 @@ const MAX_REMEDY_LEN: usize = 2048;
 
 const ELLIPSIS: &str = "...";
 
-const SKIPPED_REMEDY: &str = "not explained: diagnostics.explain_rate or diagnostics.explain_total_rate was exceeded, or the \
-                              request is larger than 64 KiB; wait a second, then send a similar request";
+const SKIPPED_REMEDY: &str = "not explained: diagnostics.explain_rate or \
+    diagnostics.explain_total_rate was exceeded, or the request is larger than 64 KiB; wait a \
+    second, then send a similar request";
 
-const NOT_FOUND_REMEDY: &str = "no known cause: compare the base string with the one that the client signed; if they are equal, \
-                                a secret differs; otherwise several parts of the request may have changed, or a proxy changed \
-                                the host or path without a trace";
+const NOT_FOUND_REMEDY: &str = "no known cause: compare the base string with the one that the \
+    client signed; if they are equal, a secret differs; otherwise several parts of the request \
+    may have changed, or a proxy changed the host or path without a trace";
 
 #[cfg(test)]
 mod tests {

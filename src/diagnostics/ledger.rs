@@ -1,8 +1,8 @@
 //! Counts of allowed and refused requests by consumer.
 //!
-//! Each lane of threads counts in a page of its own, so that check threads do not contend for a lock; a report sums the
-//! pages. A request counts for the known consumer that it names, even if it does not prove it: its owner wants to see
-//! those. All other requests count for no consumer.
+//! Each lane of threads counts in a page of its own, so that check threads do not contend for a
+//! lock; a report sums the pages. A request counts for the known consumer that it names, even if it
+//! does not prove it: its owner wants to see those. All other requests count for no consumer.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -114,8 +114,8 @@ impl LedgerPage {
         }
     }
 
-    /// Adds the first `limit` consumers after the key `after` to `reports`. The first of all pages together are among the
-    /// first of each.
+    /// Adds the first `limit` consumers after the key `after` to `reports`. The first of all pages
+    /// together are among the first of each.
     fn add_to(
         &self,
         reports: &mut BTreeMap<Box<str>, ConsumerReport>,

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::oauth::shows_name;
 
-/// Replaces `text` with the beginning of `bytes`. Bytes other than printable ASCII are escaped, so that they cannot forge
-/// output.
+/// Replaces `text` with the beginning of `bytes`. Bytes other than printable ASCII are escaped, so
+/// that they cannot forge output.
 pub(super) fn set(text: &mut String, bytes: &[u8]) {
     text.clear();
     push(text, bytes);

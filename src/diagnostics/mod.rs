@@ -1,27 +1,31 @@
-//! Diagnostics of refused requests for operators: recent denials, causes of signature mismatches, and counts by consumer.
+//! Diagnostics of refused requests for operators: recent denials, causes of signature mismatches,
+//! and counts by consumer.
 //!
-//! [`Diagnostics`] records every decision and answers queries about them. All data is held in memory, covers this process
-//! since it started, and is bounded: the number and bytes of stored denials, the number of counted consumers, and the rate
-//! and queue of explanations.
+//! [`Diagnostics`] records every decision and answers queries about them. All data is held in
+//! memory, covers this process since it started, and is bounded: the number and bytes of stored
+//! denials, the number of counted consumers, and the rate and queue of explanations.
 //!
 //! ```text
-//! server::ext_authz ─┬─record_allowed, ──▶ Diagnostics ──▶ ledger      counts by consumer, one ledger for each lane
-//! server::http ──────┘ record_refused              ├─────▶ recent      the last denials; the oldest are evicted first
-//!                                                  └─────▶ explainer   a thread: oauth::diagnosis, as the rates allow
-//!                                    denials, watch ◀── recent ◀─┘
+//! server::ext_authz ─┬─record_…──▶ Diagnostics ──▶ ledger      counts by consumer, one page per lane
+//! server::http ──────┘                    ├──────▶ recent      the last denials, evicted by age
+//!                                         └──────▶ explainer   a thread that runs oauth::diagnosis
+//!                          denials, watch ◀── recent ◀─┘
 //! ```
 //!
-//! - `collector`: [`Diagnostics`]; `state`: what its clones share.
-//! - `refused_request`, `sent_request`: the input; `record`, `masking`: a stored denial and how its texts are masked.
+//! - `collector`: [`Diagnostics`]; `state`: the shared state of its clones.
+//! - `refused_request`, `sent_request`: the input; `record`, `masking`: a stored denial and how its
+//!   texts are masked.
 //! - `recent`, `buffer`, `filter`, `watch`: storage and queries of denials.
 //! - `ledger`, `counts`, `tally`, `report`: counts by consumer.
 //! - `explainer`, `explain_job`, `explanation`, `rate`: causes of signature mismatches.
 //!
 //! # Security
-//! A stored denial may be shown to operators as it is: the claimed consumer key is visible ASCII; method, host and path are
-//! truncated and escaped; query values are masked; headers, bodies and secrets are not stored. Base strings are masked by
-//! [`SignedRequest::masked_base_string`](crate::oauth::SignedRequest::masked_base_string). `server` controls access, and
-//! decides which causes a caller may see: a cause that depends on a secret is for operators only.
+//! A stored denial may be shown to operators as it is: the claimed consumer key is visible ASCII;
+//! method, host and path are truncated and escaped; query values are masked; headers, bodies and
+//! secrets are not stored. Base strings are masked by
+//! [`SignedRequest::masked_base_string`](crate::oauth::SignedRequest::masked_base_string). `server`
+//! controls access, and decides which causes a caller may see: a cause that depends on a secret is
+//! for operators only.
 
 mod buffer;
 mod collector;

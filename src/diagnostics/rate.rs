@@ -1,8 +1,9 @@
-//! Rate limits for explanations: one for each consumer, one shared by the consumers beyond the limit of tracked ones, and
-//! one in total. Each accumulates unused explanations for up to ten seconds.
+//! Rate limits for explanations: one for each consumer, one shared by the consumers beyond the
+//! limit of tracked ones, and one in total. Each accumulates unused explanations for up to ten
+//! seconds.
 //!
-//! A caller who knows a consumer's key can send bad signatures in its name. That uses up only this consumer's rate. A request
-//! over the rate costs one look-up and allocates nothing.
+//! A caller who knows a consumer's key can send bad signatures in its name. That uses up only this
+//! consumer's rate. A request over the rate costs one look-up and allocates nothing.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -85,8 +86,8 @@ impl ExplainRates {
         }
     }
 
-    /// Returns whether one more consumer can be tracked. Evicts consumers whose buckets are full again, at most once in
-    /// [`SAVED`].
+    /// Returns whether one more consumer can be tracked. Evicts consumers whose buckets are full
+    /// again, at most once in [`SAVED`].
     fn has_room(
         &self,
         consumers: &mut HashMap<Box<str>, Bucket>,

@@ -1,7 +1,8 @@
 //! The most recent denials, in the order of their decisions.
 //!
-//! The number and the bytes are bounded, and the oldest denials are evicted first; [`super::buffer`] keeps that fair. A
-//! [`DenialWatch`](super::DenialWatch) reads from here too, from its own position.
+//! The number and the bytes are bounded, and the oldest denials are evicted first;
+//! [`super::buffer`] keeps that fair. A [`DenialWatch`](super::DenialWatch) reads from here too,
+//! from its own position.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -32,8 +33,8 @@ impl RecentDenials {
         }
     }
 
-    /// Adds a denial, and returns its sequence number. `fill` writes it into an empty or evicted record; `known` tells
-    /// whether it names a known consumer.
+    /// Adds a denial, and returns its sequence number. `fill` writes it into an empty or evicted
+    /// record; `known` tells whether it names a known consumer.
     pub(super) fn add(&self, known: bool, fill: impl FnOnce(&mut DenialRecord)) -> u64 {
         let sequence = self.change(|buffer| buffer.push(known, fill));
         self.changed.notify_waiters();
@@ -57,7 +58,8 @@ impl RecentDenials {
         changed
     }
 
-    /// Returns up to `limit` matching denials with sequence numbers below `before`, the newest first.
+    /// Returns up to `limit` matching denials with sequence numbers below `before`, the newest
+    /// first.
     pub(super) fn list(
         &self,
         filter: &DenialFilter,

@@ -7,7 +7,8 @@ use crate::clock::UnixTime;
 use crate::config::Mode;
 use crate::oauth::SignatureMethod;
 
-/// A stored denial: a request that was refused, or would have been if its route were not in shadow mode.
+/// A stored denial: a request that was refused, or would have been if its route were not in shadow
+/// mode.
 #[derive(Clone, Debug)]
 pub struct DenialRecord {
     /// The sequence number, unique in this process.
@@ -18,7 +19,7 @@ pub struct DenialRecord {
     pub time: UnixTime,
     /// The consumer key that the request names, proven or not; empty if it names none.
     pub consumer_key: String,
-    /// Whether the request proved that the consumer sent it.
+    /// True if the request proved that the consumer sent it.
     pub proven: bool,
     /// The reason, a word from a closed set.
     pub reason: &'static str,

@@ -53,8 +53,8 @@ impl<'a> RefusedRequest<'a> {
         self.denial?.signature_method
     }
 
-    /// Returns the named consumer and the request, if a diagnosis can help: the consumer is known, and the client signed
-    /// something other than what arrived.
+    /// Returns the named consumer and the request, if a diagnosis can help: the consumer is known,
+    /// and the client signed something other than what arrived.
     pub(super) fn explainable(&self) -> Option<(&'a Named, &'a SentRequest<'a>)> {
         let denial = self.denial?;
         if !is_mismatch(denial.reason) {

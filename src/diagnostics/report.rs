@@ -14,10 +14,11 @@ pub struct ConsumerReport {
     pub allowed: u64,
     /// All other requests by reason.
     pub reasons: Vec<WordTally>,
-    /// Signature mismatches by the words of their [`Explanation`](super::Explanation). A request with a pair of causes
-    /// counts for both.
+    /// Signature mismatches by the words of their [`Explanation`](super::Explanation). A request
+    /// with a pair of causes counts for both.
     pub causes: Vec<WordTally>,
-    /// Requests by signature method, in the order of [`SignatureMethod::ALL`]. Requests that name no method are not counted.
+    /// Requests by signature method, in the order of [`SignatureMethod::ALL`]. Requests that name
+    /// no method are not counted.
     pub methods: Vec<(SignatureMethod, u64)>,
     /// The time of the last request.
     pub last_seen: UnixTime,

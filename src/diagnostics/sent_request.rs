@@ -1,8 +1,9 @@
-//! A refused request as the client sent it, and the copy that is kept while its explanation is pending.
+//! A refused request as the client sent it, and the copy that is kept while its explanation is
+//! pending.
 //!
 //! # Security
-//! A request may hold secrets: a PLAINTEXT signature is one, and a form may carry a password. The copy is zeroed when it is
-//! dropped, and no other part of a request outlives its check.
+//! A request may hold secrets: a PLAINTEXT signature is one, and a form may carry a password. The
+//! copy is zeroed when it is dropped, and no other part of a request outlives its check.
 
 use zeroize::Zeroizing;
 
@@ -141,7 +142,7 @@ impl SentRequest<'_> {
         count(request.target, b'&') + count(body_bytes(request), b'&') + in_headers
     }
 
-    /// Returns the size of what the client sent, in bytes.
+    /// Returns the size of the request, in bytes.
     pub(super) fn size(&self) -> usize {
         let Request {
             method,

@@ -9,7 +9,8 @@ use super::filter::DenialFilter;
 use super::recent::RecentDenials;
 use super::record::DenialRecord;
 
-/// A stream of the denials that are added from now on. A slow reader misses the oldest and learns how many.
+/// A stream of the denials that are added from now on. A slow reader misses the oldest and learns
+/// how many.
 pub struct DenialWatch {
     recent: Arc<RecentDenials>,
     filter: DenialFilter,
@@ -19,7 +20,8 @@ pub struct DenialWatch {
 /// The denials that were added since the previous read.
 #[derive(Clone, Debug, Default)]
 pub struct NewDenials {
-    /// The number of denials that were evicted before they could be read, whether or not they match the filter.
+    /// The number of denials that were evicted before they could be read, whether or not they match
+    /// the filter.
     pub missed: u64,
     /// The denials that are left, the oldest first.
     pub denials: Vec<DenialRecord>,
@@ -66,8 +68,8 @@ impl DenialWatch {
     }
 }
 
-/// Returns the stored denials from `start` on, up to the first that is still being explained, and the sequence number after
-/// them.
+/// Returns the stored denials from `start` on, up to the first that is still being explained, and
+/// the sequence number after them.
 fn batch(buffer: &DenialBuffer, start: u64, filter: &DenialFilter) -> (NewDenials, u64) {
     let (mut new, mut stored, mut end) = (NewDenials::default(), 0, buffer.next_sequence());
     for denial in buffer.starting_at(start) {

@@ -133,7 +133,7 @@ impl Serving {
             log,
             _data_dir: data_dir,
         };
-        serving.wait_for("the store answers: ready");
+        serving.wait_for("the store is available; ready");
         serving
     }
 

@@ -1,5 +1,5 @@
-//! What the real program keeps of denials, counts and explains, and how little of what callers send is in it: over the
-//! embedded store and over Redis.
+//! Diagnostics of the real program, over the embedded store and over Redis: stored denials, counts,
+//! explanations, and the absence of secrets.
 
 use std::time::Duration;
 
@@ -38,18 +38,12 @@ macro_rules! on_every_store {
 on_every_store!(
     a_denial_is_streamed_listed_and_shown_with_its_cause,
     a_report_counts_what_passed_and_what_did_not,
-    nothing_that_a_caller_hides_is_kept,
+    secrets_and_control_characters_are_not_stored,
 );
 
 async fn a_denial_is_streamed_listed_and_shown_with_its_cause(store: &str) {
     let world = World::start(store, "").await;
-    let mut watch = world
-        .observer
-        .watch_for(v1::WatchDenialsRequest {
-            cause: "scheme".to_owned(),
-            ..Default::default()
-        })
-        .await;
+    let mut watch = world.observer.watch_for(scheme_denials()).await;
     world.denied(&Request::get("/photos")).await;
     let id = world.denied(&world.scheme_changed("/photos?a=b")).await;
     let streamed = watch.message().await.unwrap().unwrap().denial.unwrap();
@@ -61,67 +55,59 @@ async fn a_denial_is_streamed_listed_and_shown_with_its_cause(store: &str) {
         (&*streamed.reason, &*streamed.path),
         ("signature_mismatch", "/photos?a=***")
     );
-
     let get = v1::GetDenialRequest {
         decision_id: id.clone(),
     };
-    assert_eq!(
-        world
-            .observer
-            .client()
-            .get_denial(get)
-            .await
-            .unwrap()
-            .into_inner(),
-        streamed
-    );
+    let found = world.observer.client().get_denial(get).await.unwrap();
+    assert_eq!(found.into_inner(), streamed);
+    denials_are_filtered(&world).await;
+    a_denial_is_shown(&world, &streamed).await;
+    a_cause_is_logged_and_counted(&world, &id).await;
+}
+
+fn scheme_denials() -> v1::WatchDenialsRequest {
+    v1::WatchDenialsRequest {
+        cause: "scheme".to_owned(),
+        ..Default::default()
+    }
+}
+
+async fn denials_are_filtered(world: &World) {
+    let all = v1::ListDenialsRequest::default;
+    let of_cause = |cause: &str| v1::ListDenialsRequest {
+        cause: cause.to_owned(),
+        ..all()
+    };
+    let unsigned = v1::ListDenialsRequest {
+        reason: "unsigned".to_owned(),
+        ..all()
+    };
+    let of_alice = v1::ListDenialsRequest {
+        consumer_key: world.alice.consumer_key.clone(),
+        ..all()
+    };
     for (filter, expected) in [
-        (
-            v1::ListDenialsRequest {
-                cause: "scheme".to_owned(),
-                ..Default::default()
-            },
-            1,
-        ),
-        (
-            v1::ListDenialsRequest {
-                cause: "none".to_owned(),
-                ..Default::default()
-            },
-            0,
-        ),
-        (
-            v1::ListDenialsRequest {
-                reason: "unsigned".to_owned(),
-                ..Default::default()
-            },
-            1,
-        ),
-        (
-            v1::ListDenialsRequest {
-                consumer_key: world.alice.consumer_key.clone(),
-                ..Default::default()
-            },
-            1,
-        ),
-        (v1::ListDenialsRequest::default(), 2),
+        (of_cause("scheme"), 1),
+        (of_cause("none"), 0),
+        (unsigned, 1),
+        (of_alice, 1),
+        (all(), 2),
     ] {
-        let found = world
-            .observer
-            .client()
-            .list_denials(filter.clone())
-            .await
-            .unwrap()
-            .into_inner()
-            .denials;
+        let found = world.listed(filter.clone()).await;
         assert_eq!(found.len(), expected, "{filter:?}");
     }
-    let shown = world.countersign.admin_text(&["denials", &id]).await;
+}
+
+async fn a_denial_is_shown(world: &World, denial: &v1::Denial) {
+    let shown = world
+        .countersign
+        .admin_text(&["denials", &denial.decision_id])
+        .await;
     for line in [
         "cause          scheme",
-        &format!("remedy         {}", streamed.remedy),
-        &format!("base string    {}", streamed.base_string),
-        &format!("client's       {}", streamed.client_base_string),
+        &format!("remedy         {}", denial.remedy),
+        &format!("base string    {}", denial.base_string),
+        &format!("client's       {}", denial.client_base_string),
         "expected       GET&http%3A%2F%2Fapi.example.com%2Fphot",
         "client signed  GET&https%3A%2F%2Fapi.example.com%2Fpho",
         "                       ^",
@@ -131,8 +117,10 @@ async fn a_denial_is_streamed_listed_and_shown_with_its_cause(store: &str) {
             "{line} is not in {shown}"
         );
     }
-    // The log has it too, in an event of its own.
-    let logged = eventually("the log tells the cause", PATIENCE, async || {
+}
+
+async fn a_cause_is_logged_and_counted(world: &World, id: &str) {
+    let logged = eventually("the log has the cause", PATIENCE, async || {
         let log = world.countersign.log();
         let events = log
             .lines()
@@ -159,13 +147,7 @@ async fn a_report_counts_what_passed_and_what_did_not(store: &str) {
         "[[route]]\npath_prefix = \"/shadow\"\nmode = \"shadow\"\n",
     )
     .await;
-    let mut watch = world
-        .observer
-        .watch_for(v1::WatchDenialsRequest {
-            cause: "scheme".to_owned(),
-            ..Default::default()
-        })
-        .await;
+    let mut watch = world.observer.watch_for(scheme_denials()).await;
     for _ in 0..3 {
         world
             .allowed(&world.alice.sign(&Request::get("/photos")))
@@ -211,38 +193,10 @@ async fn a_report_counts_what_passed_and_what_did_not(store: &str) {
     );
 }
 
-/// Secrets where secrets do not belong, and bytes that would forge something where they are shown.
-async fn nothing_that_a_caller_hides_is_kept(store: &str) {
+async fn secrets_and_control_characters_are_not_stored(store: &str) {
     let world = World::start(store, "").await;
-    let plaintext = format!(
-        "OAuth oauth_consumer_key=\"{}\", oauth_signature_method=\"PLAINTEXT\", oauth_signature=\"{}%26{SECRET}\"",
-        world.alice.consumer_key, world.alice.consumer_secret
-    );
-    let form = |body: &str| Request::form("POST", "/token", body);
-    let wrong = Caller {
-        consumer_secret: "wrong".to_owned(),
-        ..world.alice.clone()
-    };
-    let long = format!(
-        "/{}?{SECRET}=1&b={SECRET}{}",
-        "<script>".repeat(50),
-        "&x".repeat(4000)
-    );
-    for request in [
-        Request::get("/photos").with("Authorization", &plaintext),
-        Request::get("/photos").with("Authorization", &format!("Basic {SECRET}")),
-        world.alice.sign(&Request::get(&format!(
-            "/photos?access_token={SECRET}&x_auth_password={SECRET}"
-        ))),
-        wrong.sign(&Request::get(&format!(
-            "/photos?access_token={SECRET}&x_auth_password={SECRET}"
-        ))),
-        wrong.sign(&form(&format!("x_auth_password={SECRET}&b={SECRET}"))),
-        wrong.sign(&Request::get("/photos").with("Cookie", SECRET)),
-        Request::get(&long.replace(&format!("{SECRET}=1&"), "")),
-        Request::get("/%1b[31m\u{202e}\u{7f}\"'<script>alert(1)</script>"),
-    ] {
-        // Replayed where it is right: only what is refused is kept.
+    for request in requests_with_secrets(&world.alice) {
+        // Twice, so that a valid request is refused as a replay.
         world.check(&request).await;
         world.check(&request).await;
     }
@@ -251,14 +205,7 @@ async fn nothing_that_a_caller_hides_is_kept(store: &str) {
             page_size: 100,
             ..Default::default()
         };
-        let denials = world
-            .observer
-            .client()
-            .list_denials(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .denials;
+        let denials = world.listed(request).await;
         let is_pending =
             |denial: &v1::Denial| denial.reason == "signature_mismatch" && denial.causes.is_empty();
         (!denials.iter().any(is_pending)).then_some(denials)
@@ -277,34 +224,62 @@ async fn nothing_that_a_caller_hides_is_kept(store: &str) {
             "{secret} is in the log"
         );
     }
-    for denial in &denials {
-        let v1::Denial {
-            path,
-            host,
-            http_method,
-            consumer_key,
-            base_string,
-            client_base_string,
-            remedy,
-            ..
-        } = denial;
-        let texts = [
-            path,
-            host,
-            http_method,
-            consumer_key,
-            base_string,
-            client_base_string,
-            remedy,
-        ];
-        for text in texts {
-            assert!(
-                text.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
-                "{text:?}"
-            );
-        }
-        assert!(denial.path.len() <= 2000, "{}", denial.path.len());
+    denials.iter().for_each(is_printable);
+}
+
+/// Returns requests with secrets in unusual places, and with bytes that could forge output.
+fn requests_with_secrets(alice: &Caller) -> [Request; 8] {
+    let plaintext = format!(
+        "OAuth oauth_consumer_key=\"{}\", oauth_signature_method=\"PLAINTEXT\", \
+         oauth_signature=\"{}%26{SECRET}\"",
+        alice.consumer_key, alice.consumer_secret
+    );
+    let wrong = Caller {
+        consumer_secret: "wrong".to_owned(),
+        ..alice.clone()
+    };
+    let query = format!("/photos?access_token={SECRET}&x_auth_password={SECRET}");
+    let form = format!("x_auth_password={SECRET}&b={SECRET}");
+    let long = format!("/{}?b={SECRET}{}", "<script>".repeat(50), "&x".repeat(4000));
+    [
+        Request::get("/photos").with("Authorization", &plaintext),
+        Request::get("/photos").with("Authorization", &format!("Basic {SECRET}")),
+        alice.sign(&Request::get(&query)),
+        wrong.sign(&Request::get(&query)),
+        wrong.sign(&Request::form("POST", "/token", &form)),
+        wrong.sign(&Request::get("/photos").with("Cookie", SECRET)),
+        Request::get(&long),
+        Request::get("/%1b[31m\u{202e}\u{7f}\"'<script>alert(1)</script>"),
+    ]
+}
+
+fn is_printable(denial: &v1::Denial) {
+    let v1::Denial {
+        path,
+        host,
+        http_method,
+        consumer_key,
+        base_string,
+        client_base_string,
+        remedy,
+        ..
+    } = denial;
+    let texts = [
+        path,
+        host,
+        http_method,
+        consumer_key,
+        base_string,
+        client_base_string,
+        remedy,
+    ];
+    for text in texts {
+        assert!(
+            text.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+            "{text:?}"
+        );
     }
+    assert!(path.len() <= 2000, "{}", path.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -335,7 +310,8 @@ async fn a_flood_of_bad_signatures_is_explained_no_more_often_than_the_rate_allo
         (explained + count("skipped").await == 10_000).then_some(explained)
     });
     let explained = explained.await;
-    // Ten seconds' worth are saved, and one a second comes in; what the clock says here is rounded down.
+    // Ten seconds' worth are saved, and one a second comes in; what the clock says here is rounded
+    // down.
     assert!(
         (1..=10 + seconds + 1).contains(&explained),
         "{explained} in {seconds} s"
@@ -344,7 +320,7 @@ async fn a_flood_of_bad_signatures_is_explained_no_more_often_than_the_rate_allo
     assert_eq!(kept.as_array().unwrap().len(), 100);
 }
 
-/// A running service with a consumer, and clients that ask it as Envoy and as an administrator would.
+/// The real program with a consumer, and clients that act as Envoy and as an administrator.
 struct World {
     countersign: Countersign,
     checks: AuthorizationClient<Channel>,
@@ -392,7 +368,7 @@ impl World {
         }
     }
 
-    /// A request whose client signed another scheme than it came by.
+    /// Returns a request that is signed for another scheme.
     fn scheme_changed(&self, target: &str) -> Request {
         self.alice
             .signing()
@@ -411,7 +387,12 @@ impl World {
         response.http_response.unwrap()
     }
 
-    /// The id of the decision that denies it.
+    async fn listed(&self, request: v1::ListDenialsRequest) -> Vec<v1::Denial> {
+        let response = self.observer.client().list_denials(request).await;
+        response.unwrap().into_inner().denials
+    }
+
+    /// Checks a request that is denied; returns the decision id.
     async fn denied(&self, request: &Request) -> String {
         match self.check(request).await {
             HttpResponse::DeniedResponse(denied) => {
@@ -432,5 +413,5 @@ impl World {
 
 const SECRET: &str = "s3cr3t-of-somebody";
 
-/// How long a test waits for what a busy machine may delay.
+/// The longest wait, for busy machines.
 const PATIENCE: Duration = Duration::from_secs(20);

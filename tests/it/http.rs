@@ -1,4 +1,5 @@
-//! HTTP/1.1 byte by byte: what is sent is what stands in the test, and nothing is added, folded or normalised.
+//! An HTTP/1.1 client that sends exactly the bytes of the test: it adds, folds and normalizes
+//! nothing.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// Path and query as they stand in the request line.
     pub(crate) target: String,
-    /// In order, names in any case, repeated if the test says so.
+    /// In order, with names in any case, and repeated if the test does.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
@@ -71,7 +72,7 @@ impl Request {
         self
     }
 
-    /// Sets the body, and Content-Length as it has to be.
+    /// Sets the body and its Content-Length.
     #[must_use]
     pub(crate) fn with_body(mut self, body: &str) -> Self {
         self.headers.retain(|(name, _)| name != "Content-Length");
@@ -86,7 +87,7 @@ impl Request {
         first(&self.headers, name)
     }
 
-    /// What goes over the wire.
+    /// Returns the bytes of the request.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let headers: String = self
             .headers
@@ -112,7 +113,7 @@ impl Request {
 // === impl Response ===
 
 impl Response {
-    /// Reads what an HTTP/1.1 server sent until it closed the connection.
+    /// Parses the response of a server that closed the connection.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text
@@ -160,13 +161,14 @@ fn joined(mut chunks: &str) -> String {
     body
 }
 
-/// Sends bytes on a connection of their own, and returns everything that comes back until it is closed.
+/// Sends bytes on a connection of their own, and returns everything that comes back until it is
+/// closed.
 pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut answer = Vec::new();
     timeout(PATIENCE, async {
         let mut stream = TcpStream::connect(to).await.unwrap();
         stream.write_all(bytes).await.unwrap();
-        // A reset is an end as well: what came before it is the answer.
+        // A reset ends the response too.
         let _ = stream.read_to_end(&mut answer).await;
     })
     .await
@@ -190,7 +192,7 @@ pub(crate) fn first<'h>(headers: &'h [(String, String)], name: &str) -> Option<&
         .map(|(_, value)| value.as_str())
 }
 
-/// What the `Host` of every request here is.
+/// The `Host` of every request.
 pub(crate) const HOST: &str = "api.example.com";
 
 /// The media type of a form.

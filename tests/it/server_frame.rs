@@ -1,4 +1,4 @@
-//! The listeners from the outside: health, readiness, TLS, Unix sockets, and how the service ends.
+//! The listeners from the outside: health, readiness, TLS, Unix sockets, and shutdown.
 
 use std::io;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ async fn health_knows_two_names_on_both_grpc_listeners() {
 }
 
 #[tokio::test]
-async fn what_is_no_check_gets_a_status_and_never_an_answer() {
+async fn a_malformed_check_gets_an_error_status() {
     let service = Service::start(config()).await;
     let address = &service.addresses.check;
     let nothing = ("x-test", "1");
@@ -80,7 +80,7 @@ async fn what_is_no_check_gets_a_status_and_never_an_answer() {
 }
 
 #[tokio::test]
-async fn who_watches_is_told_that_the_store_is_lost_and_back() {
+async fn a_health_watch_reports_the_loss_and_return_of_the_store() {
     let service = Service::start(config()).await;
     service.is_ready().await;
     let mut health = health(&plain(&service.addresses.check)).await;
@@ -121,7 +121,7 @@ async fn who_watches_is_told_that_the_store_is_lost_and_back() {
 }
 
 #[tokio::test]
-async fn draining_is_told_before_anything_is_closed() {
+async fn draining_is_reported_before_connections_close() {
     let mut config = config();
     config.shutdown.delay = Duration::from_secs(1);
     let service = Service::start(config).await;
@@ -248,7 +248,7 @@ async fn a_listener_can_speak_tls() {
 }
 
 #[tokio::test]
-async fn a_client_without_our_certificate_is_refused_where_one_is_demanded() {
+async fn a_client_without_a_certificate_of_the_ca_is_refused() {
     let (files, strangers) = (Certificates::create(), Certificates::create());
     let mut config = config();
     config.check.listener.tls = Some(files.server(true));
@@ -272,7 +272,7 @@ async fn a_client_without_our_certificate_is_refused_where_one_is_demanded() {
             .trusting()
             .identity(strangers.client(&["dns:localhost"])),
     ] {
-        // In TLS 1.3 a client hears of the refusal only with the first answer.
+        // In TLS 1.3 a client sees the refusal only with the first response.
         let asked = match connect_tls(&uri, tls).await {
             Ok(channel) => check(&mut HealthClient::new(channel), "").await.is_ok(),
             Err(_) => false,
@@ -293,7 +293,7 @@ async fn plaintext_on_a_tls_listener_gets_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_certificate_is_named_at_the_start() {
+async fn a_key_of_another_certificate_is_an_error_at_start() {
     let (files, others) = (Certificates::create(), Certificates::create());
     let mut config = config();
     config.api.listener.tls = Some(TlsConfig {
@@ -311,7 +311,7 @@ async fn a_key_of_another_certificate_is_named_at_the_start() {
         ),
         "{error}"
     );
-    assert_eq!(error.to_string(), "the api listener can not offer TLS");
+    assert_eq!(error.to_string(), "the api listener cannot offer TLS");
 }
 
 #[tokio::test]
@@ -330,7 +330,7 @@ async fn reflection_is_offered_to_administrators_and_not_to_envoy_by_default() {
     );
 }
 
-/// The service, over a store that a test takes away.
+/// The service over a store that a test can fail.
 struct Service {
     addresses: Addresses,
     store: Arc<FakeStore>,
@@ -370,7 +370,7 @@ fn plain(address: &ListenAddress) -> String {
     format!("http://{address}")
 }
 
-/// By name, since the certificate is for one.
+/// Returns an address by name, which the certificate needs.
 fn encrypted(address: &ListenAddress) -> String {
     format!("https://localhost:{}", tcp(address).port())
 }
@@ -407,7 +407,7 @@ async fn check(health: &mut HealthClient<Channel>, service: &str) -> Result<Serv
         .map_err(|status| status.code())
 }
 
-/// How a call is answered that carries `bytes` as the one field of its message, and this header.
+/// Calls a method with `bytes` as the message and an additional header; returns the status code.
 async fn call(
     address: &ListenAddress,
     method: &str,
@@ -437,7 +437,7 @@ async fn next(watch: &mut Streaming<HealthCheckResponse>) -> Option<ServingStatu
     watch.message().await.unwrap().map(|answer| answer.status())
 }
 
-/// Whether server reflection answers there.
+/// Calls server reflection.
 async fn reflects(address: &ListenAddress) -> Result<(), Code> {
     use tonic_reflection::pb::v1::ServerReflectionRequest;
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
@@ -459,7 +459,7 @@ struct Answer {
     body: String,
 }
 
-/// Asks as curl does.
+/// Sends a GET request.
 async fn get(address: &ListenAddress, path: &str) -> Answer {
     let answer = exchange(address, path).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -478,7 +478,7 @@ async fn exchange(address: &ListenAddress, path: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-/// A store that can only be pinged, and be lost.
+/// A store that only supports pings, and can fail.
 #[derive(Debug, Default)]
 struct FakeStore {
     lost: AtomicBool,

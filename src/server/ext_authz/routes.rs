@@ -12,7 +12,7 @@ use tower::ServiceExt as _;
 
 use super::CheckService;
 use super::grpc::Answered;
-use crate::server::transport::Answer;
+use crate::server::transport::ConnectionService;
 
 /// Answers `Check` itself, and leaves everything else to tonic.
 ///
@@ -33,7 +33,7 @@ impl CheckRoutes {
     }
 }
 
-impl Answer for CheckRoutes {
+impl ConnectionService for CheckRoutes {
     type Body = Either<Answered, tonic::body::Body>;
 
     fn answer(

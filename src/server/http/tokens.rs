@@ -16,12 +16,12 @@ use axum::routing::any;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::Parts;
 use super::answer::{self, Credentials};
 use super::body::{self, BodyFault};
 use super::client_address::ClientAddress;
-use super::grant::{Endpoint, Grant};
+use super::grant::{Endpoint, GrantRequest};
 use super::negotiation::{self, Format};
+use super::parts::HttpParts;
 use super::refusal::{Failure, Refusal, Stop};
 use super::signed::Signed;
 use crate::config::{DenyDetail, Mode};
@@ -38,7 +38,7 @@ use crate::verify::{Applicant, BodyGap, Denial, EndpointVerifier, Reason};
 
 /// The token endpoints.
 pub(super) struct TokenEndpoints {
-    parts: Parts,
+    parts: HttpParts,
     verifier: EndpointVerifier,
     metrics: Arc<Metrics>,
     diagnostics: Diagnostics,
@@ -47,7 +47,7 @@ pub(super) struct TokenEndpoints {
 
 impl TokenEndpoints {
     pub(super) fn new(
-        parts: Parts,
+        parts: HttpParts,
         verifier: EndpointVerifier,
         metrics: Arc<Metrics>,
         diagnostics: Diagnostics,
@@ -157,7 +157,7 @@ impl TokenEndpoints {
             signature_method: Some(method),
             ..Denial::of(reason)
         };
-        let grant = Grant::of(asked.endpoint, &request).map_err(unproven)?;
+        let grant = GrantRequest::parse(asked.endpoint, &request).map_err(unproven)?;
         let proven = self
             .verifier
             .prove(request, asked.id.0)
@@ -166,11 +166,11 @@ impl TokenEndpoints {
         let applicant = proven?;
         let address = ClientAddress::noted(&signed.head().extensions);
         let credentials = match grant {
-            Grant::RequestToken { callback, scopes } => {
+            GrantRequest::RequestToken { callback, scopes } => {
                 self.request_token(&applicant, callback, scopes).await
             }
-            Grant::Exchange { verifier } => self.exchange(&applicant, &verifier).await,
-            Grant::Password {
+            GrantRequest::Exchange { verifier } => self.exchange(&applicant, &verifier).await,
+            GrantRequest::Password {
                 username,
                 password,
                 scopes,

@@ -1,5 +1,5 @@
-// Signs requests with the npm packages oauth, oauth-1.0a and mastercard-oauth1-signer as they and their users are known to do
-// it wrong, and prints a JSON list as tests/clients/python/mistaken.py does.
+// Signs requests with the npm packages oauth, oauth-1.0a and mastercard-oauth1-signer and their known mistakes, and prints a
+// JSON list like tests/clients/python/mistaken.py.
 
 import { createHash, createHmac, generateKeyPairSync } from "node:crypto";
 import { createRequire } from "node:module";
@@ -16,7 +16,7 @@ const json = ["Content-Type", "application/json"];
 const mac = (hash, encoding) => (text, key) => createHmac(hash, key).update(text).digest(encoding);
 const cases = [];
 
-/** Notes a request as it arrives. */
+/** Records a request as it arrives. */
 function arrives(cause, what, authorization, arriving = {}) {
   const { method = "GET", target = "/", host = HOST, headers = [], body = "", ...given } = arriving;
   const lines = [["Host", host], ["Authorization", authorization], ...headers, ["Content-Length", Buffer.byteLength(body)]];
@@ -25,7 +25,7 @@ function arrives(cause, what, authorization, arriving = {}) {
   cases.push({ cause, what, scheme: "https", request, ...secrets, old_secret: null, public_key: null, ...given });
 }
 
-/** The header that oauth-1.0a makes. */
+/** Returns the header of oauth-1.0a. */
 function header({ url = `https://${HOST}/photos`, method = "GET", data, token = true, includeBodyHash, ...options }) {
   const client = new OAuth1a({
     consumer: { key: "ck", secret: secrets.consumer_secret },
@@ -105,7 +105,7 @@ arrives("scheme", "oauth signs http", http, photos);
 const version = plain.authHeader(`https://${HOST}/photos`, "tk", secrets.token_secret, "GET").replace('oauth_version="1.0",', "");
 arrives("version", "oauth signs it, and it is lost", version, photos);
 
-/** What mastercard-oauth1-signer always does. */
+/** The constant behaviour of mastercard-oauth1-signer. */
 function signer(cause, target, method = "GET", body = "", headers = []) {
   const encoding = { publicKeyEncoding: { type: "spki", format: "pem" }, privateKeyEncoding: { type: "pkcs8", format: "pem" } };
   const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048, ...encoding });

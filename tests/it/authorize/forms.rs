@@ -1,4 +1,4 @@
-//! The page by its forms: statuses, headers, cookies, and what a forged form does, which is nothing.
+//! The forms of the page: statuses, headers, cookies, and forged forms without effect.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ async fn a_user_logs_in_allows_and_comes_back_with_a_verifier() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_to_the_consumer() {
+async fn a_refusal_redirects_to_the_consumer() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -88,11 +88,15 @@ async fn a_client_without_a_callback_gets_a_pin_that_can_be_exchanged() {
         .decide("refuse")
         .await;
     assert_eq!((refused.status, refused.header("location")), (200, None));
-    assert!(refused.body.contains("You refused"), "{}", refused.body);
+    assert!(
+        refused.body.contains("You refused access"),
+        "{}",
+        refused.body
+    );
 }
 
 #[tokio::test]
-async fn a_log_in_begins_a_new_cookie_and_a_decision_ends_it() {
+async fn a_login_sets_a_new_cookie_and_a_decision_removes_it() {
     let site = Site::start().await;
     let (name, next) = (site.asks(CALLBACK).await, site.asks(CALLBACK).await);
     let mut browser = Browser::of(&site);
@@ -116,7 +120,7 @@ async fn a_log_in_begins_a_new_cookie_and_a_decision_ends_it() {
     let session = browser.cookie.clone();
     assert_ne!(
         session, before,
-        "who knew the cookie before does not know the session"
+        "the previous cookie does not identify the session"
     );
     let mut fixed = Browser {
         cookie: before,
@@ -131,7 +135,7 @@ async fn a_log_in_begins_a_new_cookie_and_a_decision_ends_it() {
             .header("set-cookie")
             .unwrap()
             .contains("countersign=; "),
-        "the browser forgets it"
+        "the cookie is removed"
     );
     let mut kept = Browser {
         cookie: session,
@@ -139,12 +143,12 @@ async fn a_log_in_begins_a_new_cookie_and_a_decision_ends_it() {
     };
     assert!(
         kept.open(&next).await.body.contains("<h1>Log in</h1>"),
-        "and so does the service"
+        "the service ends the session too"
     );
 }
 
 #[tokio::test]
-async fn who_is_somebody_else_logs_out_first() {
+async fn another_user_logs_out_first() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -217,7 +221,7 @@ async fn a_form_that_this_browser_was_not_shown_does_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_is_logged_in_by_a_form_of_somebody_else() {
+async fn a_form_of_an_attacker_logs_nobody_in() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut attacker = Browser::of(&site);
@@ -260,7 +264,7 @@ async fn a_form_of_another_site_does_nothing_even_with_everything_else_right() {
 }
 
 #[tokio::test]
-async fn what_the_user_did_not_see_is_not_allowed() {
+async fn a_changed_request_is_not_allowed() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -323,7 +327,7 @@ async fn an_unknown_user_and_a_wrong_password_get_the_same_answer() {
 }
 
 #[tokio::test]
-async fn an_empty_field_is_asked_for_again() {
+async fn an_empty_field_is_refused() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::of(&site);
@@ -334,7 +338,7 @@ async fn an_empty_field_is_asked_for_again() {
         assert!(
             answer
                 .body
-                .contains("Type your user name and your password."),
+                .contains("Enter your user name and your password."),
             "{}",
             answer.body
         );
@@ -342,7 +346,7 @@ async fn an_empty_field_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn too_many_wrong_passwords_have_to_wait() {
+async fn too_many_wrong_passwords_impose_a_wait() {
     let site = Site::start_with("[password]\naddress_failures = 2\n").await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::of(&site);
@@ -363,7 +367,7 @@ async fn too_many_wrong_passwords_have_to_wait() {
     assert!(
         answer
             .body
-            .contains("There were too many wrong passwords. Try again in"),
+            .contains("Too many wrong passwords. Try again in"),
         "{}",
         answer.body
     );
@@ -380,7 +384,7 @@ async fn a_directory_that_does_not_answer_is_not_the_users_fault() {
     assert!(
         answer
             .body
-            .contains("Logging in does not work at the moment."),
+            .contains("Login is not available at the moment."),
         "{}",
         answer.body
     );
@@ -408,7 +412,7 @@ async fn a_disabled_user_decides_nothing() {
 }
 
 #[tokio::test]
-async fn a_log_in_that_took_too_long_is_asked_for_again() {
+async fn an_expired_session_needs_a_new_login() {
     let site = Site::start_with("[authorize]\nsession_ttl = \"1m\"\n").await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -416,7 +420,7 @@ async fn a_log_in_that_took_too_long_is_asked_for_again() {
     let again = browser.decide("allow").await;
     assert_eq!(again.status, 403);
     assert!(
-        again.body.contains("You have been logged out"),
+        again.body.contains("Your session has expired"),
         "{}",
         again.body
     );
@@ -483,7 +487,7 @@ async fn without_temporary_credentials_they_can_be_typed() {
         let refused = send(&site, Request::get(&format!("/oauth/authorize?{ill}"))).await;
         assert_eq!(refused.status, 400, "{ill}");
         assert!(
-            refused.body.contains("That is no code of an application."),
+            refused.body.contains("This code is not valid."),
             "{}",
             refused.body
         );
@@ -501,7 +505,7 @@ async fn without_temporary_credentials_they_can_be_typed() {
 }
 
 #[tokio::test]
-async fn a_form_that_can_not_be_read_says_so() {
+async fn a_malformed_form_is_refused() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -525,7 +529,7 @@ async fn a_form_that_can_not_be_read_says_so() {
 }
 
 #[tokio::test]
-async fn a_mebibyte_is_not_read_wherever_it_stands() {
+async fn a_mebibyte_is_refused_in_every_field() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -575,7 +579,8 @@ async fn a_mebibyte_is_not_read_wherever_it_stands() {
     assert_eq!(browser.decide("allow").await.status, 303);
 }
 
-/// The answer may be lost: the connection is reset while there is more to send.
+/// Expects a status. The response may be lost, since the connection is reset while the request is
+/// still being sent.
 async fn refuses(site: &Site, request: Request, status: u16) {
     let answer = crate::http::exchange(site.address, &request.to_bytes()).await;
     if !answer.is_empty() {
@@ -632,7 +637,7 @@ async fn a_decision_leaves_audit_events_that_name_the_user_and_no_secret() {
 }
 
 #[tokio::test]
-async fn other_methods_are_told_which_there_are() {
+async fn other_methods_get_the_allowed_methods() {
     let site = Site::start().await;
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
         let answer = send(&site, Request::new(method, "/oauth/authorize")).await;
@@ -704,7 +709,7 @@ async fn every_answer_is_kept_from_caches_frames_and_scripts() {
 }
 
 #[tokio::test]
-async fn an_external_page_is_where_users_are_sent() {
+async fn users_are_redirected_to_an_external_page() {
     let site = Site::start_with(
         "[authorize]\nexternal_url = \"https://id.example.com/consent?via=oauth\"\n",
     )
@@ -748,13 +753,13 @@ impl Directory for Outage {
     }
 }
 
-/// What a browser remembers of the page, and no more.
+/// The state of a browser: its cookie and the last form.
 pub(super) struct Browser {
     pub(super) address: SocketAddr,
     cookie: Option<String>,
     name: String,
     csrf: String,
-    /// Headers that it adds to forms.
+    /// Additional headers of forms.
     says: Vec<(&'static str, &'static str)>,
 }
 
@@ -773,7 +778,7 @@ impl Browser {
         }
     }
 
-    /// A browser that shows the question.
+    /// Returns a browser that shows the question to a logged-in user.
     async fn logged_in(site: &Site, name: &Token) -> Self {
         let mut browser = Self::of(site);
         browser.open(name).await;

@@ -1,4 +1,4 @@
-//! The service in this process, over a store in memory and with a clock that stands still, and somebody who asks.
+//! The service in this process, over a store in memory and with a manual clock, and a consumer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -79,12 +79,12 @@ impl Site {
             .token
     }
 
-    /// How far a request came.
+    /// Returns the state of a request.
     pub(crate) async fn state(&self, name: &Token) -> RequestTokenState {
         self.store.request_token(name).await.unwrap().unwrap().state
     }
 
-    /// The printer's server exchanges what its user brought back.
+    /// Exchanges temporary credentials and a verifier for a token.
     pub(crate) async fn exchange(
         &self,
         name: &Token,
@@ -106,15 +106,15 @@ impl Site {
 pub(crate) const USERNAME: &str = "jane";
 pub(crate) const PASSWORD: &str = "correct horse & battery";
 
-/// Whom the tokens act for.
+/// Returns the id of the user.
 pub(crate) fn jane() -> UserId {
     UserId::new("u-jane").unwrap()
 }
 
-/// Where the printer's users come back to.
+/// The registered callback of the printer.
 const CALLBACK_REGISTERED: &str = "https://printer.example.com/ready";
 
-/// That, with a query of one order's.
+/// The callback with the query of one order.
 pub(crate) const CALLBACK: &str = "https://printer.example.com/ready?order=7";
 
 async fn somebody(issuer: &Issuer) -> ConsumerKey {

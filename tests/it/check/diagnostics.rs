@@ -1,4 +1,4 @@
-//! What is kept and counted of checks.
+//! Stored denials and counts of checks.
 
 use countersign::config::Mode;
 use countersign::diagnostics::{ConsumerReport, DenialFilter, DenialRecord};
@@ -8,7 +8,7 @@ use envoy_types::ext_authz::v3::pb::CheckRequest;
 use super::bench::{Bench, CONSUMER_KEY, Call};
 use crate::audit_log::AuditLog;
 
-/// Every denial, the newest first.
+/// Returns every denial, the newest first.
 fn denials(bench: &Bench) -> Vec<DenialRecord> {
     bench
         .diagnostics
@@ -27,7 +27,7 @@ fn of_consumer(bench: &Bench) -> ConsumerReport {
 }
 
 #[tokio::test]
-async fn a_denial_is_kept_under_the_id_that_the_caller_was_told() {
+async fn a_denial_is_stored_under_the_decision_id_of_its_response() {
     let bench = Bench::new().await;
     let denied = bench
         .denied(
@@ -56,7 +56,7 @@ async fn a_denial_is_kept_under_the_id_that_the_caller_was_told() {
 }
 
 #[tokio::test]
-async fn what_is_not_proven_is_told_apart_from_what_is() {
+async fn proven_and_unproven_denials_are_distinguished() {
     let bench = Bench::new().await;
     bench
         .denied(
@@ -151,7 +151,7 @@ async fn every_request_is_counted_for_the_known_consumer_that_it_names() {
     assert_eq!((&*nobody.consumer_key, nobody.denied()), ("", 2));
 }
 
-/// Whoever reads the log by its quotes must not lose what comes after.
+/// A parser that splits the log at quotes must not lose the rest of a line.
 #[tokio::test]
 async fn a_key_with_a_quote_ends_no_text_of_the_log() {
     let log = AuditLog::listen_as_text();
@@ -209,7 +209,7 @@ async fn a_route_in_shadow_mode_reports_what_would_be_denied() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_request_is_kept_too() {
+async fn a_check_without_http_attributes_is_stored_too() {
     let bench = Bench::new().await;
     bench.denied(CheckRequest::default()).await;
     let [denial] = &*denials(&bench) else {

@@ -1,38 +1,38 @@
-//! What an operator asks to see: the query of the page, and the links that change one thing about it.
+//! The query of the page, and the links that change one part of it.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::PATH;
+use super::paths::PATH;
 use crate::diagnostics::DenialFilter;
 use crate::model::MAX_VALUE_LEN;
-use crate::server::pages::{BadFields, Fields};
+use crate::server::pages::{FormError, FormFields};
 
-/// What is asked for; what is `None` is not narrowed.
+/// The query of the page. A part that is `None` selects everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    /// The denials that name this consumer key; the empty key is that of those who name none.
+pub(super) struct ConsoleQuery {
+    /// Selects denials by consumer key. The empty key selects denials that name none.
     pub(super) consumer: Option<String>,
-    /// The denials for this reason.
+    /// Selects denials by reason.
     pub(super) reason: Option<String>,
-    /// The denials whose signature did not match for this cause.
+    /// Selects denials by the cause of a signature mismatch.
     pub(super) cause: Option<String>,
-    /// The denial of this decision, opened.
+    /// Opens the denial of this decision.
     pub(super) decision: Option<String>,
-    /// The denials before the one of this number.
+    /// Selects denials older than this sequence number.
     pub(super) before: Option<u64>,
-    /// The consumers whose keys come after this one.
+    /// Selects consumers after this key.
     pub(super) after: Option<String>,
-    /// Whether the page may load itself again.
+    /// True if the page may reload itself.
     pub(super) live: bool,
 }
 
-impl Asked {
-    /// Reads a query.
+impl ConsoleQuery {
+    /// Parses a query.
     ///
     /// # Errors
-    /// When it can not be read, or could be in two ways.
-    pub(super) fn parse(query: &str) -> Result<Self, BadFields> {
-        let fields = Fields::parse(query.as_bytes())?;
+    /// If the query is malformed or ambiguous.
+    pub(super) fn parse(query: &str) -> Result<Self, FormError> {
+        let fields = FormFields::parse(query.as_bytes())?;
         let text = |name: &str| fields.get(name).map(printable);
         Ok(Self {
             consumer: text("consumer"),
@@ -45,7 +45,7 @@ impl Asked {
         })
     }
 
-    /// The denials that are asked for.
+    /// Returns the filter of the denials.
     pub(super) fn filter(&self) -> DenialFilter {
         let Self {
             consumer,
@@ -61,13 +61,14 @@ impl Asked {
         }
     }
 
-    /// Whether the page loads itself again: only where it shows the newest, and nobody reads one of them.
+    /// Returns whether the page reloads itself: only if it shows the newest denials and none is
+    /// opened.
     pub(super) const fn is_live(&self) -> bool {
         self.live && self.decision.is_none() && self.before.is_none() && self.after.is_none()
     }
 
-    /// The query that asks for this.
-    pub(super) fn query(&self) -> String {
+    /// Returns the encoded query.
+    pub(super) fn encoded(&self) -> String {
         let Self {
             consumer,
             reason,
@@ -78,37 +79,30 @@ impl Asked {
             live,
         } = self;
         let before = before.map(|before| before.to_string());
-        let live = (!live).then(|| "off".to_owned());
         let fields = [
-            ("consumer", consumer),
-            ("reason", reason),
-            ("cause", cause),
-            ("decision", decision),
-            ("before", &before),
-            ("after", after),
-            ("live", &live),
+            ("consumer", consumer.as_deref()),
+            ("reason", reason.as_deref()),
+            ("cause", cause.as_deref()),
+            ("decision", decision.as_deref()),
+            ("before", before.as_deref()),
+            ("after", after.as_deref()),
+            ("live", (!live).then_some("off")),
         ];
-        let written = |(name, value): (&str, &Option<String>)| {
-            value
-                .as_ref()
-                .map(|value| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
-        };
-        fields
+        let pairs = fields
             .into_iter()
-            .filter_map(written)
-            .collect::<Vec<_>>()
-            .join("&")
+            .filter_map(|(name, value)| value.map(|value| encoded_pair(name, value)));
+        pairs.collect::<Vec<_>>().join("&")
     }
 
-    /// Where this is shown.
+    /// Returns the address of the page.
     pub(super) fn address(&self) -> String {
-        match self.query() {
+        match self.encoded() {
             query if query.is_empty() => PATH.to_owned(),
             query => format!("{PATH}?{query}"),
         }
     }
 
-    /// The newest denials that name this key.
+    /// Narrows to a consumer key, from the newest denial.
     pub(super) fn with_consumer(&self, key: &str) -> Self {
         Self {
             consumer: Some(key.to_owned()),
@@ -116,7 +110,7 @@ impl Asked {
         }
     }
 
-    /// The newest denials of any consumer.
+    /// Removes the consumer filter.
     pub(super) fn without_consumer(&self) -> Self {
         Self {
             consumer: None,
@@ -124,8 +118,9 @@ impl Asked {
         }
     }
 
-    /// The newest denials of whom a row of counts is about: those of all unknown keys are counted in the row that has none.
-    pub(super) fn with_counted(&self, key: &str) -> Self {
+    /// Narrows to the consumer of a row of counts. The row with the empty key counts all unknown
+    /// keys, so it removes the filter.
+    pub(super) fn with_row(&self, key: &str) -> Self {
         if key.is_empty() {
             self.without_consumer()
         } else {
@@ -133,7 +128,7 @@ impl Asked {
         }
     }
 
-    /// The newest denials for this reason.
+    /// Narrows to a reason, from the newest denial.
     pub(super) fn with_reason(&self, reason: &str) -> Self {
         Self {
             reason: Some(reason.to_owned()),
@@ -141,7 +136,7 @@ impl Asked {
         }
     }
 
-    /// The newest denials for any reason.
+    /// Removes the reason filter.
     pub(super) fn without_reason(&self) -> Self {
         Self {
             reason: None,
@@ -149,7 +144,7 @@ impl Asked {
         }
     }
 
-    /// The newest denials for this cause.
+    /// Narrows to a cause, from the newest denial.
     pub(super) fn with_cause(&self, cause: &str) -> Self {
         Self {
             cause: Some(cause.to_owned()),
@@ -157,7 +152,7 @@ impl Asked {
         }
     }
 
-    /// The newest denials for any cause or none.
+    /// Removes the cause filter.
     pub(super) fn without_cause(&self) -> Self {
         Self {
             cause: None,
@@ -165,12 +160,12 @@ impl Asked {
         }
     }
 
-    /// Whether not all denials are asked for.
-    pub(super) const fn is_narrow(&self) -> bool {
+    /// Returns whether a filter is set.
+    pub(super) const fn is_filtered(&self) -> bool {
         self.consumer.is_some() || self.reason.is_some() || self.cause.is_some()
     }
 
-    /// The same, and one of them opened.
+    /// Opens a denial.
     pub(super) fn opened(&self, decision: &str) -> Self {
         Self {
             decision: Some(decision.to_owned()),
@@ -178,7 +173,7 @@ impl Asked {
         }
     }
 
-    /// The same, and none opened.
+    /// Closes the opened denial.
     pub(super) fn closed(&self) -> Self {
         Self {
             decision: None,
@@ -186,7 +181,7 @@ impl Asked {
         }
     }
 
-    /// What came before the denial of that number.
+    /// Moves to older denials.
     pub(super) fn older(&self, before: u64) -> Self {
         Self {
             before: Some(before),
@@ -195,7 +190,7 @@ impl Asked {
         }
     }
 
-    /// The newest denials, the rest as it is.
+    /// Moves to the newest denials.
     pub(super) fn newest(&self) -> Self {
         Self {
             before: None,
@@ -204,7 +199,7 @@ impl Asked {
         }
     }
 
-    /// The consumers after that key.
+    /// Moves to the consumers after a key.
     pub(super) fn consumers_after(&self, key: &str) -> Self {
         Self {
             after: Some(key.to_owned()),
@@ -213,7 +208,7 @@ impl Asked {
         }
     }
 
-    /// The first consumers.
+    /// Moves to the first consumers.
     pub(super) fn first_consumers(&self) -> Self {
         Self {
             after: None,
@@ -222,8 +217,9 @@ impl Asked {
         }
     }
 
-    /// The newest of both, which load themselves again or not.
-    pub(super) fn lively(&self, live: bool) -> Self {
+    /// Moves to the newest denials and the first consumers, and sets whether the page reloads
+    /// itself.
+    pub(super) fn with_live(&self, live: bool) -> Self {
         Self {
             live,
             after: None,
@@ -232,8 +228,8 @@ impl Asked {
     }
 }
 
-impl Default for Asked {
-    /// Everything that is new, again and again.
+impl Default for ConsoleQuery {
+    /// Selects everything, and reloads.
     fn default() -> Self {
         Self {
             consumer: None,
@@ -247,7 +243,12 @@ impl Default for Asked {
     }
 }
 
-/// As much of a text as there can be something to find by it; what is not printable ASCII, and so in no key, is escaped.
+fn encoded_pair(name: &str, value: &str) -> String {
+    format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))
+}
+
+/// Truncates a text to the longest searchable one. Characters other than printable ASCII, which no
+/// key has, are escaped.
 fn printable(text: &str) -> String {
     let mut printable = String::new();
     for character in text.chars() {
@@ -256,88 +257,88 @@ fn printable(text: &str) -> String {
         } else {
             printable.extend(character.escape_default());
         }
-        if printable.len() >= LONGEST {
-            printable.truncate(LONGEST);
+        if printable.len() >= MAX_LEN {
+            printable.truncate(MAX_LEN);
             break;
         }
     }
     printable
 }
 
-/// A longer text is no consumer key, and no id of ours.
-const LONGEST: usize = MAX_VALUE_LEN;
+/// The length of the longest consumer key; no id of ours is longer.
+const MAX_LEN: usize = MAX_VALUE_LEN;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_query_that_was_read_asks_for_the_same_when_it_is_written() {
+    fn a_query_is_encoded_as_it_was_parsed() {
         for query in [
             "",
             "consumer=",
             "consumer=a%26b%3D%22%3Cscript%3E&reason=nonce%5Fused&live=off",
             "before=12&after=k%2B",
         ] {
-            assert_eq!(Asked::parse(query).unwrap().query(), query);
+            assert_eq!(ConsoleQuery::parse(query).unwrap().encoded(), query);
         }
         assert_eq!(
-            Asked::parse("reason=&decision=&before=x&unknown=1&live=on").unwrap(),
-            Asked::default()
+            ConsoleQuery::parse("reason=&decision=&before=x&unknown=1&live=on").unwrap(),
+            ConsoleQuery::default()
         );
-        assert!(Asked::parse("consumer=a&consumer=b").is_err());
-        assert!(Asked::parse("consumer=%").is_err());
+        assert!(ConsoleQuery::parse("consumer=a&consumer=b").is_err());
+        assert!(ConsoleQuery::parse("consumer=%").is_err());
     }
 
     #[test]
-    fn what_could_deceive_is_escaped_and_what_is_long_is_cut() {
+    fn control_characters_are_escaped_and_long_texts_truncated() {
         let shown = |text: &str| {
             let query = format!("consumer={}", utf8_percent_encode(text, NON_ALPHANUMERIC));
-            Asked::parse(&query).unwrap().consumer.unwrap()
+            ConsoleQuery::parse(&query).unwrap().consumer.unwrap()
         };
         assert_eq!(
             shown("a\u{202e}b\r\n\u{1b}\0"),
             r"a\u{202e}b\r\n\u{1b}\u{0}"
         );
         assert_eq!(shown(r"\x1b"), r"\x1b");
-        assert_eq!(shown("o'brien\"\\"), "o'brien\"\\", "keys may have them");
-        assert_eq!(shown(&"x".repeat(8192)).len(), LONGEST);
-        assert_eq!(shown(&"\u{202e}".repeat(8192)).len(), LONGEST);
+        assert_eq!(shown("o'brien\"\\"), "o'brien\"\\", "keys may have these");
+        assert_eq!(shown(&"x".repeat(8192)).len(), MAX_LEN);
+        assert_eq!(shown(&"\u{202e}".repeat(8192)).len(), MAX_LEN);
     }
 
     #[test]
-    fn one_that_is_read_does_not_go_away_by_itself() {
-        let live = |query: &str| Asked::parse(query).unwrap().is_live();
+    fn an_opened_denial_stops_the_reload() {
+        let live = |query: &str| ConsoleQuery::parse(query).unwrap().is_live();
         assert!(live("") && live("consumer=a&reason=b"));
         assert!(!live("live=off") && !live("decision=1") && !live("before=1") && !live("after=a"));
     }
 
     #[test]
-    fn a_link_changes_one_thing_and_begins_at_the_newest() {
-        let asked =
-            Asked::parse("consumer=a&reason=b&cause=e&decision=c&before=1&after=d&live=off")
+    fn a_link_changes_one_part_and_starts_at_the_newest() {
+        let query =
+            ConsoleQuery::parse("consumer=a&reason=b&cause=e&decision=c&before=1&after=d&live=off")
                 .unwrap();
-        let link = |asked: Asked| asked.address();
+        let link = |query: ConsoleQuery| query.address();
         assert_eq!(
-            link(asked.with_consumer("x")),
+            link(query.with_consumer("x")),
             "/console?consumer=x&reason=b&cause=e&after=d&live=off"
         );
         assert_eq!(
-            link(asked.without_reason()),
+            link(query.without_reason()),
             "/console?consumer=a&cause=e&after=d&live=off"
         );
         assert_eq!(
-            link(asked.without_cause()),
+            link(query.without_cause()),
             "/console?consumer=a&reason=b&after=d&live=off"
         );
         assert_eq!(
-            link(asked.closed()),
+            link(query.closed()),
             "/console?consumer=a&reason=b&cause=e&before=1&after=d&live=off"
         );
         assert_eq!(
-            link(asked.lively(true)),
+            link(query.with_live(true)),
             "/console?consumer=a&reason=b&cause=e"
         );
-        assert_eq!(link(Asked::default()), "/console");
+        assert_eq!(link(ConsoleQuery::default()), "/console");
     }
 }

@@ -1,10 +1,11 @@
-//! An answer that a browser shows, and the headers that every one of them has.
+//! A page with the security headers of every page.
 //!
-//! - Nothing is loaded and nothing runs: `default-src 'none'`, and the one style by its hash. There is no script.
-//! - Nobody frames the page (`frame-ancestors`, `X-Frame-Options`), keeps it (`no-store`), guesses its type (`nosniff`),
-//!   holds a handle on its window (`Cross-Origin-Opener-Policy`), or learns its address from what it links to
-//!   (`Referrer-Policy`).
-//! - Forms go to the site that the page came from, unless the page says where else.
+//! - The browser loads and runs nothing: `default-src 'none'`, and the style is allowed by its
+//!   hash. There is no script.
+//! - Other sites cannot frame the page (`frame-ancestors`, `X-Frame-Options`), get a handle to its
+//!   window (`Cross-Origin-Opener-Policy`), or learn its address from its links
+//!   (`Referrer-Policy`). Browsers do not cache it (`no-store`) or guess its type (`nosniff`).
+//! - Forms go to the site of the page, unless the page names other targets.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,9 +17,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-/// An answer.
+/// A page, or a redirect to one.
 #[derive(Debug)]
-pub(in crate::server) struct Answer {
+pub(in crate::server) struct PageResponse {
     status: StatusCode,
     html: String,
     style: &'static str,
@@ -26,8 +27,8 @@ pub(in crate::server) struct Answer {
     headers: HeaderMap,
 }
 
-impl Answer {
-    /// A page, and the [`style_source`] of the style in it.
+impl PageResponse {
+    /// Returns a page. `style` is the [`style_source`] of its style.
     pub(in crate::server) fn page(status: StatusCode, html: String, style: &'static str) -> Self {
         Self {
             status,
@@ -38,30 +39,30 @@ impl Answer {
         }
     }
 
-    /// Sends the browser somewhere else, where it asks with GET.
+    /// Returns a redirect, which the browser follows with GET.
     pub(in crate::server) fn see_other(location: HeaderValue, style: &'static str) -> Self {
         Self::page(StatusCode::SEE_OTHER, String::new(), style).with(header::LOCATION, location)
     }
 
-    /// The same, whose forms may lead to these sources.
+    /// Sets the allowed targets of forms.
     pub(in crate::server) fn with_forms(mut self, sources: String) -> Self {
         self.forms = Cow::Owned(sources);
         self
     }
 
-    /// The same, with one more header.
+    /// Adds a header.
     pub(in crate::server) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.append(name, value);
         self
     }
 
-    /// The same, which says how long to wait.
+    /// Adds `Retry-After`.
     pub(in crate::server) fn retry_after(self, wait: Duration) -> Self {
         self.with(header::RETRY_AFTER, whole_seconds(wait).into())
     }
 }
 
-impl IntoResponse for Answer {
+impl IntoResponse for PageResponse {
     fn into_response(self) -> Response<Body> {
         let policy = policy(self.style, &self.forms);
         let mut response = Response::new(Body::from(self.html));
@@ -78,22 +79,24 @@ impl IntoResponse for Answer {
     }
 }
 
-/// What a policy calls the style of that text.
+/// Returns the source by which a content security policy allows a style.
 pub(in crate::server) fn style_source(style: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(style)))
 }
 
-/// Seconds, rounded up: who comes back then is not too early.
+/// Returns the duration in seconds, rounded up, so that a retry after it is not too early.
 pub(in crate::server) fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 fn policy(style: &str, forms: &str) -> String {
     format!(
-        "default-src 'none'; style-src '{style}'; form-action {forms}; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src '{style}'; form-action {forms}; \
+         frame-ancestors 'none'; base-uri 'none'"
     )
 }
 
+/// The headers of every page.
 const ALWAYS: [(HeaderName, &str); 9] = [
     (header::CONTENT_TYPE, "text/html; charset=utf-8"),
     (header::CACHE_CONTROL, "no-store"),
@@ -120,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_comes_back_after_the_time_told_is_not_too_early() {
+    fn a_wait_is_rounded_up() {
         assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
         assert_eq!(whole_seconds(Duration::from_secs(2)), 2);
         assert_eq!(whole_seconds(Duration::from_millis(2001)), 3);
