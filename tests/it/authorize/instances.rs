@@ -5,6 +5,7 @@ use countersign::model::Token;
 use countersign::v1;
 use countersign::v1::token_service_client::TokenServiceClient;
 use tonic::Status;
+use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
@@ -135,7 +136,7 @@ struct Issuer;
 
 impl Interceptor for Issuer {
     fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
-        let bearer = format!("Bearer {ISSUER_TOKEN}").parse().unwrap();
+        let bearer = MetadataValue::from_static(BEARER);
         request.metadata_mut().insert("authorization", bearer);
         Ok(request)
     }
@@ -193,3 +194,6 @@ fn verifier(location: &str) -> String {
 }
 
 const ISSUER_TOKEN: &str = "a-token-of-the-login-site";
+
+/// The credential of the issuer token.
+const BEARER: &str = "Bearer a-token-of-the-login-site";
