@@ -1,7 +1,7 @@
 //! The listeners: `check` for Envoy, `api` for administrators, `http` for consumers and users,
 //! `ops` for probes, Prometheus and operators.
 //!
-//! [`run`] takes bound sockets and a shutdown future; it reads no configuration file and binds
+//! [`run()`] takes bound sockets and a shutdown future; it reads no configuration file and binds
 //! nothing. At shutdown it loses no request: health reports NOT_SERVING for `shutdown.delay`, until
 //! Envoy and Kubernetes have noticed; then connections drain for up to `shutdown.timeout`. The ops
 //! listener ends last.
