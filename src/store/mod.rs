@@ -12,7 +12,6 @@
 
 mod cache;
 mod changes;
-mod dummy;
 mod embedded;
 mod master_key;
 mod nonce;

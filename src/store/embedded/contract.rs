@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::expiring::{self, Expiring, Kind};
-use super::tables::{self, CONSUMERS, Row, TOKENS, TokenRow, USERS, UserRow};
+use super::expiring::{self, EntryKind, ExpiringEntry};
+use super::tables::{self, CONSUMERS, RecordRow, TOKENS, TokenRow, USERS, UserRow};
 use super::{EmbeddedStore, blocking, conflict, follows};
 use crate::clock::UnixTime;
 use crate::model::{
@@ -44,7 +44,7 @@ impl Store for EmbeddedStore {
         let bytes = self.records.encode_consumer(consumer)?;
         let changed = Change::Consumer(consumer.key.clone());
         self.change(CHANGING, Some(changed), move |file| {
-            tables::swap(file, CONSUMERS, &key, &before, &bytes)
+            tables::update(file, CONSUMERS, &key, &before, &bytes)
         })
         .await
     }
@@ -81,7 +81,7 @@ impl Store for EmbeddedStore {
     ) -> Result<Vec<Consumer>, StoreError> {
         let after = after.map(ConsumerKey::as_str);
         let page = self
-            .disk
+            .file
             .read(|file| tables::page(file, CONSUMERS, after, limit))?;
         listed(page, ConsumerKey::new, |key, bytes| {
             self.records.decode_consumer(key, bytes)
@@ -108,7 +108,7 @@ impl Store for EmbeddedStore {
         let bytes = self.records.encode_token(token)?;
         let changed = Change::Token(token.token.clone());
         self.change(CHANGING, Some(changed), move |file| {
-            tables::swap(file, TOKENS, &name, &before, &bytes)
+            tables::update(file, TOKENS, &name, &before, &bytes)
         })
         .await
     }
@@ -136,7 +136,7 @@ impl Store for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<AccessToken>, StoreError> {
         let after = after.map(Token::as_str);
-        let page = self.disk.read(|file| match holder {
+        let page = self.file.read(|file| match holder {
             TokenHolder::Consumer(key) => {
                 tables::consumer_token_page(file, key.as_str(), after, limit)
             }
@@ -164,7 +164,7 @@ impl Store for EmbeddedStore {
         let row = self.user_row(user)?;
         let changed = Change::User(user.id.clone());
         self.change(CHANGING, Some(changed), move |file| {
-            tables::replace_user(file, &row, &before, old_name.as_deref())
+            tables::update_user(file, &row, &before, old_name.as_deref())
         })
         .await
     }
@@ -178,7 +178,7 @@ impl Store for EmbeddedStore {
 
     async fn user_named(&self, username: &Username) -> Result<Option<User>, StoreError> {
         let found = self
-            .disk
+            .file
             .read(|file| tables::user_named(file, &username.folded()))?;
         let users = listed(found.into_iter().collect(), UserId::new, |id, bytes| {
             self.records.decode_user(id, bytes)
@@ -188,7 +188,7 @@ impl Store for EmbeddedStore {
 
     async fn users(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
         let page = self
-            .disk
+            .file
             .read(|file| tables::user_page(file, after.map(UserId::as_str), limit))?;
         listed(page, UserId::new, |id, bytes| {
             self.records.decode_user(id, bytes)
@@ -198,7 +198,7 @@ impl Store for EmbeddedStore {
     async fn create_request_token(&self, token: &RequestToken) -> Result<(), StoreError> {
         let (name, value) = (token.token.to_string(), self.kept_request_token(token)?);
         self.change(KEEPING, None, move |file| {
-            expiring::create(file, Kind::RequestToken, name.as_bytes(), &value)
+            expiring::create(file, EntryKind::RequestToken, name.as_bytes(), &value)
         })
         .await
     }
@@ -210,7 +210,13 @@ impl Store for EmbeddedStore {
         );
         let value = self.kept_request_token(token)?;
         self.change(CHANGING, None, move |file| {
-            expiring::swap(file, Kind::RequestToken, name.as_bytes(), &before, &value)
+            expiring::update(
+                file,
+                EntryKind::RequestToken,
+                name.as_bytes(),
+                &before,
+                &value,
+            )
         })
         .await
     }
@@ -233,7 +239,13 @@ impl Store for EmbeddedStore {
             "exchanging temporary credentials",
             Some(changed),
             move |file| {
-                expiring::swap(file, Kind::RequestToken, name.as_bytes(), &before, &value)?;
+                expiring::update(
+                    file,
+                    EntryKind::RequestToken,
+                    name.as_bytes(),
+                    &before,
+                    &value,
+                )?;
                 tables::create_token(file, &row)
             },
         )
@@ -241,7 +253,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn request_token(&self, token: &Token) -> Result<Option<RequestToken>, StoreError> {
-        let found = self.find(Kind::RequestToken, token.as_str().as_bytes())?;
+        let found = self.find(EntryKind::RequestToken, token.as_str().as_bytes())?;
         found
             .map(|found| self.records.decode_request_token(token, &found.bytes))
             .transpose()
@@ -249,18 +261,18 @@ impl Store for EmbeddedStore {
 
     async fn create_session(&self, session: &Session) -> Result<(), StoreError> {
         let id = *session.id.as_bytes();
-        let value = Expiring {
+        let value = ExpiringEntry {
             expires_at: session.expires_at,
             bytes: Records::encode_session(session)?,
         };
         self.change(KEEPING, None, move |file| {
-            expiring::put(file, Kind::Session, &id, &value)
+            expiring::put(file, EntryKind::Session, &id, &value)
         })
         .await
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        let found = self.find(Kind::Session, id.as_bytes())?;
+        let found = self.find(EntryKind::Session, id.as_bytes())?;
         let session = found
             .map(|found| Records::decode_session(id, &found.bytes))
             .transpose()?;
@@ -270,7 +282,7 @@ impl Store for EmbeddedStore {
     async fn delete_session(&self, id: &SessionId) -> Result<(), StoreError> {
         let id = *id.as_bytes();
         self.change(DELETING, None, move |file| {
-            expiring::remove(file, Kind::Session, &id)
+            expiring::delete(file, EntryKind::Session, &id)
         })
         .await
     }
@@ -318,8 +330,8 @@ impl Store for EmbeddedStore {
 
     async fn close(&self) -> Result<(), StoreError> {
         let kept = self.nonces.close();
-        let disk = Arc::clone(&self.disk);
-        blocking("closing the store file", move || disk.finish(&kept)).await
+        let file = Arc::clone(&self.file);
+        blocking("closing the store file", move || file.finish(&kept)).await
     }
 }
 
@@ -331,8 +343,8 @@ struct Attempts {
 }
 
 impl EmbeddedStore {
-    fn find(&self, kind: Kind, name: &[u8]) -> Result<Option<Expiring>, StoreError> {
-        self.disk.read(|file| expiring::find(file, kind, name))
+    fn find(&self, kind: EntryKind, name: &[u8]) -> Result<Option<ExpiringEntry>, StoreError> {
+        self.file.read(|file| expiring::find(file, kind, name))
     }
 
     fn token_row(&self, token: &AccessToken) -> Result<TokenRow, StoreError> {
@@ -353,9 +365,9 @@ impl EmbeddedStore {
         })
     }
 
-    fn kept_request_token(&self, token: &RequestToken) -> Result<Expiring, StoreError> {
+    fn kept_request_token(&self, token: &RequestToken) -> Result<ExpiringEntry, StoreError> {
         let bytes = self.records.encode_request_token(token)?;
-        Ok(Expiring {
+        Ok(ExpiringEntry {
             expires_at: token.expires_at.plus(KEPT_AFTER_EXPIRY),
             bytes,
         })
@@ -364,7 +376,7 @@ impl EmbeddedStore {
     /// The stored bytes of temporary credentials that `token` may replace.
     fn replaceable_request_token(&self, token: &RequestToken) -> Result<Vec<u8>, StoreError> {
         let before = self
-            .find(Kind::RequestToken, token.token.as_str().as_bytes())?
+            .find(EntryKind::RequestToken, token.token.as_str().as_bytes())?
             .ok_or_else(conflict)?
             .bytes;
         let stored = self.records.decode_request_token(&token.token, &before)?;
@@ -382,7 +394,7 @@ impl EmbeddedStore {
     ) -> Result<u64, StoreError> {
         let name = *counter.as_bytes();
         self.change("counting attempts", None, move |file| {
-            expiring::change(file, Kind::Attempts, &name, |kept| {
+            expiring::change(file, EntryKind::Attempts, &name, |kept| {
                 let after = work(kept.map(|kept| kept.attempts()).transpose()?);
                 Ok((Some(after.into()), after.count))
             })
@@ -391,7 +403,7 @@ impl EmbeddedStore {
     }
 }
 
-impl Expiring {
+impl ExpiringEntry {
     fn attempts(&self) -> Result<Attempts, StoreError> {
         let count = <[u8; 8]>::try_from(self.bytes.as_slice()).map_err(|error| {
             StoreError::new(StoreErrorKind::Unreadable, "counting attempts").because(error)
@@ -403,7 +415,7 @@ impl Expiring {
     }
 }
 
-impl From<Attempts> for Expiring {
+impl From<Attempts> for ExpiringEntry {
     fn from(attempts: Attempts) -> Self {
         Self {
             expires_at: attempts.until,
@@ -414,7 +426,7 @@ impl From<Attempts> for Expiring {
 
 /// Reads the records of a page.
 fn listed<K, T>(
-    page: Vec<Row>,
+    page: Vec<RecordRow>,
     key: impl Fn(String) -> Result<K, ValueError>,
     decode: impl Fn(&K, &[u8]) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {

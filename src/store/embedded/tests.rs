@@ -5,33 +5,33 @@ use std::sync::mpsc;
 
 use futures_util::FutureExt as _;
 
-use super::expiring::{Expiring, Kind};
+use super::credential_reader::MOST_LOOK_UPS;
+use super::expiring::{EntryKind, ExpiringEntry};
+use super::sweeper::{ENTRIES_PER_SWEEP, sweep};
 use super::*;
 use crate::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
-use crate::model::UserId;
 use crate::store::master_key::MasterKeys;
-use crate::store::record::version_1;
 use crate::store::seal::Sealer;
-use crate::store::{AttemptCounter, Store as _, TokenHolder};
+use crate::store::{AttemptCounter, Store as _, StoreErrorKind};
 
 #[tokio::test]
-async fn a_look_up_that_waits_for_the_disk_holds_up_nobody() {
+async fn a_look_up_that_waits_for_the_disk_blocks_no_thread() {
     let store = Bench::new().open().await;
-    let held_up = HeldUp::of(&store);
+    let blocked = BlockedDisk::of(&store);
     let ck = ConsumerKey::new("ck").unwrap();
     let mut look_up = pin!(store.credentials(&ck, None));
     assert!(
         look_up.as_mut().now_or_never().is_none(),
-        "it was answered by a disk that does not answer"
+        "a blocked disk responded"
     );
-    held_up.end();
+    blocked.end();
     assert_eq!(look_up.await.unwrap().consumer, None);
 }
 
 #[tokio::test]
-async fn no_more_look_ups_wait_than_the_disk_answers_in_time_also_when_they_are_given_up_on() {
+async fn the_number_of_waiting_look_ups_is_bounded_also_after_their_callers_gave_up() {
     let store = Bench::new().open().await;
-    let held_up = HeldUp::of(&store);
+    let blocked = BlockedDisk::of(&store);
     let ck = ConsumerKey::new("ck").unwrap();
     for _ in 0..MOST_LOOK_UPS {
         assert!(store.credentials(&ck, None).now_or_never().is_none());
@@ -42,26 +42,23 @@ async fn no_more_look_ups_wait_than_the_disk_answers_in_time_also_when_they_are_
         .unwrap()
         .unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
-    held_up.end();
-    let room = store.reader.waiting.as_ref().unwrap();
-    let _all = room
-        .acquire_many(u32::try_from(MOST_LOOK_UPS).unwrap())
-        .await
-        .unwrap();
+    blocked.end();
+    store.reader.idle().await;
 }
 
-/// A disk that does not answer. It ends by itself, so that a look-up that does hold up a test fails it.
-struct HeldUp {
+/// A disk that does not respond. It ends by itself, so that a look-up that blocks its thread fails
+/// the test.
+struct BlockedDisk {
     end: mpsc::Sender<()>,
     thread: std::thread::JoinHandle<()>,
 }
 
-impl HeldUp {
+impl BlockedDisk {
     fn of(store: &EmbeddedStore) -> Self {
         let ((held, is_held), (end, has_ended)) = (mpsc::channel(), mpsc::channel::<()>());
-        let disk = Arc::clone(&store.disk);
+        let file = Arc::clone(&store.file);
         let thread = std::thread::spawn(move || {
-            let _held = disk.hold_up();
+            let _held = file.block();
             held.send(()).unwrap();
             let _ = has_ended.recv_timeout(Duration::from_secs(5));
         });
@@ -88,7 +85,7 @@ async fn a_cleanly_closed_store_refuses_nothing_and_knows_its_nonces() {
 }
 
 #[tokio::test]
-async fn after_an_unclean_stop_what_may_be_forgotten_is_refused() {
+async fn after_an_unclean_stop_nonces_that_may_be_forgotten_are_refused() {
     let bench = Bench::new();
     let store = bench.open().await;
     assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fresh);
@@ -149,7 +146,7 @@ async fn a_fence_outlives_a_clean_close() {
 }
 
 #[tokio::test]
-async fn what_is_only_in_memory_is_never_dated_after_the_kept_horizon() {
+async fn claims_in_memory_alone_are_never_dated_after_the_stored_horizon() {
     let bench = Bench::new();
     let store = bench.open().await;
     for step in 1..=5 {
@@ -180,7 +177,7 @@ async fn what_is_only_in_memory_is_never_dated_after_the_kept_horizon() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_ahead_for_a_while_fences_nothing_that_is_to_come() {
+async fn a_clock_that_was_ahead_for_a_while_fences_no_later_request() {
     const AHEAD: u64 = 1_000_000;
     let bench = Bench::new();
     let store = bench.open().await;
@@ -275,7 +272,7 @@ async fn claims_dated_ahead_share_their_commits() {
 }
 
 #[tokio::test]
-async fn at_once_is_claimed_only_what_needs_no_commit() {
+async fn a_claim_at_once_needs_no_commit() {
     let bench = Bench::new();
     let store = bench.open().await;
     let (consumer, now) = (ConsumerKey::new("ck").unwrap(), bench.clock.now());
@@ -369,88 +366,62 @@ async fn only_the_owner_may_read_the_file() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_layout_before_is_opened_and_its_tokens_are_listed() {
-    let bench = Bench::with_key(version_1::MASTER_KEY);
-    bench.write_layout(1);
-    let (ck, jane) = (
-        ConsumerKey::new("ck").unwrap(),
-        UserId::new("jane doe").unwrap(),
-    );
-    let t = Token::new("t").unwrap();
-    for _ in 0..2 {
-        let store = bench.open().await;
-        let found = store.credentials(&ck, Some(&t)).await.unwrap();
-        assert!(found.consumer.is_some() && found.token.is_some());
-        for holder in [TokenHolder::Consumer(&ck), TokenHolder::User(&jane)] {
-            let listed = store.tokens(holder, None, 9).await.unwrap();
-            assert_eq!(
-                listed.iter().map(|token| &token.token).collect::<Vec<_>>(),
-                [&t]
-            );
-        }
-        store.close().await.unwrap();
-    }
-    let store = bench.open().await;
-    assert_eq!(
-        bench.claim(&store, b"n", NOW - 100).await,
-        Claim::Fresh,
-        "it was closed cleanly"
-    );
-}
-
-#[tokio::test]
-async fn a_file_of_a_later_layout_is_refused_and_says_so() {
-    let bench = Bench::with_key(version_1::MASTER_KEY);
-    bench.write_layout(3);
+async fn a_file_of_another_format_is_refused_and_says_so() {
+    let bench = Bench::new();
+    bench.open().await.close().await.unwrap();
+    bench.set_format(2);
     let error = bench.try_open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unusable);
-    assert!(
-        cause(&error).contains("written by another release"),
-        "{}",
-        cause(&error)
-    );
+    assert!(cause(&error).contains("format 2"), "{}", cause(&error));
 }
 
-/// On the file alone: a store has a tick of its own.
+/// Tests the file alone, since a store ticks by itself.
 #[test]
-fn what_has_expired_is_removed_and_no_more_at_once_than_may_be() {
-    let disk = Disk::new(file::in_memory().unwrap());
+fn a_sweep_deletes_expired_entries_up_to_its_limit() {
+    let file = StoreFile::new(open_file::in_memory().unwrap());
     let at = |secs: u64| UnixTime::from_secs(NOW + secs);
-    disk.begin(at(0)).unwrap();
-    disk.write(|file| {
-        (0..1500).try_for_each(|name| put(file, Kind::Session, name, at(10)))?;
-        put(file, Kind::RequestToken, 1, at(11))?;
-        put(file, Kind::Attempts, 1, at(10))?;
-        put(file, Kind::Attempts, 1, at(12))
+    file.begin(at(0)).unwrap();
+    file.write(|transaction| {
+        (0..1500).try_for_each(|name| put(transaction, EntryKind::Session, name, at(10)))?;
+        put(transaction, EntryKind::RequestToken, 1, at(11))?;
+        put(transaction, EntryKind::Attempts, 1, at(10))?;
+        put(transaction, EntryKind::Attempts, 1, at(12))
     })
     .unwrap();
     let count = || {
         (0..1500)
-            .filter(|name| is_kept(&disk, Kind::Session, *name))
+            .filter(|name| is_kept(&file, EntryKind::Session, *name))
             .count()
     };
-    for (now, left) in [(9, 1500), (10, 1500 - SWEPT_EXPIRED), (10, 0)] {
-        sweep(&disk, at(now)).unwrap();
+    for (now, left) in [(9, 1500), (10, 1500 - ENTRIES_PER_SWEEP), (10, 0)] {
+        sweep(&file, at(now)).unwrap();
         assert_eq!(count(), left);
     }
-    assert!(is_kept(&disk, Kind::RequestToken, 1) && is_kept(&disk, Kind::Attempts, 1));
-    sweep(&disk, at(11)).unwrap();
-    assert!(!is_kept(&disk, Kind::RequestToken, 1) && is_kept(&disk, Kind::Attempts, 1));
+    assert!(is_kept(&file, EntryKind::RequestToken, 1) && is_kept(&file, EntryKind::Attempts, 1));
+    sweep(&file, at(11)).unwrap();
+    assert!(!is_kept(&file, EntryKind::RequestToken, 1) && is_kept(&file, EntryKind::Attempts, 1));
 }
 
 #[tokio::test]
-async fn a_tick_removes_what_has_expired() {
+async fn a_tick_deletes_expired_entries() {
     let bench = Bench::new();
     let store = bench.open().await;
     store
-        .disk
-        .write(|file| put(file, Kind::Session, 1, UnixTime::from_secs(NOW + 10)))
+        .file
+        .write(|transaction| {
+            put(
+                transaction,
+                EntryKind::Session,
+                1,
+                UnixTime::from_secs(NOW + 10),
+            )
+        })
         .unwrap();
     store.tick().await;
-    assert!(is_kept(&store.disk, Kind::Session, 1));
+    assert!(is_kept(&store.file, EntryKind::Session, 1));
     bench.clock.advance(Duration::from_secs(10));
     store.tick().await;
-    assert!(!is_kept(&store.disk, Kind::Session, 1));
+    assert!(!is_kept(&store.file, EntryKind::Session, 1));
 }
 
 #[tokio::test]
@@ -479,7 +450,7 @@ async fn a_window_of_attempts_ends_and_another_opens() {
 }
 
 #[tokio::test]
-async fn what_is_kept_is_kept_over_an_unclean_stop() {
+async fn counted_attempts_survive_an_unclean_stop() {
     let bench = Bench::new();
     let store = bench.open().await;
     let counter = AttemptCounter::new("test", b"a");
@@ -511,46 +482,24 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self::with_key(&crate::store::new_master_key(&SystemEntropy))
-    }
-
-    fn with_key(key: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self {
             path: directory.path().join("data").join("store.redb"),
             clock: Arc::new(ManualClock::at(UnixTime::from_secs(NOW))),
-            key: key.to_owned().into(),
+            key: crate::store::new_master_key(&SystemEntropy),
             _directory: directory,
         }
     }
 
-    /// Writes a file as the release that had this layout left it, with one consumer and one token.
-    fn write_layout(&self, format: u64) {
+    /// Changes the format that the file says it has.
+    fn set_format(&self, format: u64) {
         const META: redb::TableDefinition<'static, &str, u64> = redb::TableDefinition::new("meta");
-        let database = file::open(&self.path).unwrap();
+        let database = open_file::open(&self.path).unwrap();
         let transaction = database.begin_write().unwrap();
         let mut meta = transaction.open_table(META).unwrap();
-        for (key, value) in [
-            ("format", format),
-            ("clean", 1),
-            ("horizon", NOW),
-            ("fence", 0),
-        ] {
-            meta.insert(key, value).unwrap();
-        }
+        meta.insert("format", format).unwrap();
         drop(meta);
-        for (table, key, record) in [
-            (CONSUMERS, "ck", version_1::CONSUMER),
-            (TOKENS, "t", version_1::TOKEN),
-        ] {
-            transaction
-                .open_table(table)
-                .unwrap()
-                .insert(key, record.as_bytes())
-                .unwrap();
-        }
         transaction.commit().unwrap();
-        drop(database);
     }
 
     async fn try_open(&self) -> Result<Arc<EmbeddedStore>, StoreError> {
@@ -582,20 +531,25 @@ impl Bench {
     }
 }
 
-fn put(file: &WriteTransaction, kind: Kind, name: u64, expires_at: UnixTime) -> Result<(), Stop> {
+fn put(
+    transaction: &WriteTransaction,
+    kind: EntryKind,
+    name: u64,
+    expires_at: UnixTime,
+) -> Result<(), WriteError> {
     expiring::put(
-        file,
+        transaction,
         kind,
         &name.to_be_bytes(),
-        &Expiring {
+        &ExpiringEntry {
             expires_at,
             bytes: Vec::new(),
         },
     )
 }
 
-fn is_kept(disk: &Disk, kind: Kind, name: u64) -> bool {
-    disk.read(|file| expiring::find(file, kind, &name.to_be_bytes()))
+fn is_kept(file: &StoreFile, kind: EntryKind, name: u64) -> bool {
+    file.read(|transaction| expiring::find(transaction, kind, &name.to_be_bytes()))
         .unwrap()
         .is_some()
 }

@@ -1,7 +1,7 @@
-//! Opens the file, or makes it: mode 0600 in a directory of mode 0700, locked to one process.
+//! Opens or creates the store file: mode 0600 in a directory of mode 0700, locked to one process.
 //!
-//! A new file is made under another name and moved to its own when it is whole. So a file that is there is either whole
-//! or damaged, and a damaged one is never taken for a new one.
+//! A new file is written under another name and renamed when it is complete. So an existing file is
+//! either complete or damaged, and a damaged one is never mistaken for a new one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -11,50 +11,45 @@ use std::path::{Path, PathBuf};
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Builder, Database, DatabaseError};
 
+use super::error::unusable;
+use crate::store::StoreError;
 use crate::store::private::{create_directory, directory_of, sync_directory};
-use crate::store::{StoreError, StoreErrorKind};
 
-/// Why a file can not be opened.
+/// The reason for which a file cannot be opened.
 #[derive(Debug, thiserror::Error)]
 enum FileError {
-    #[error("{} is open in another process; stop that one, or give this one a store of its own", .0.display())]
+    #[error("{} is locked by another process; stop that process, or set another data_dir or store.url for this one", .0.display())]
     Locked(PathBuf),
-    #[error("{} is damaged ({problem}); put a backup in its place, or move it away to begin with an empty store", path.display())]
+    #[error("{} is damaged: {problem}; restore a backup, or move the file away to start with an empty store", path.display())]
     Damaged { path: PathBuf, problem: String },
-    #[error("{} can not be opened", path.display())]
+    #[error("cannot open {}", path.display())]
     Io { path: PathBuf, source: io::Error },
-    #[error("{} can not be opened", path.display())]
+    #[error("cannot open {}", path.display())]
     Redb {
         path: PathBuf,
         source: DatabaseError,
     },
 }
 
-/// Opens the file at `path`, or makes it and the directory that it is in.
+/// Opens the file at `path`, or creates it and its directory.
 pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
-    let present = path
-        .try_exists()
-        .map_err(io_error(path))
-        .map_err(unusable)?;
-    if present {
-        open_present(path)
-    } else {
-        create(path)
-    }
-    .map_err(unusable)
+    let exists = path.try_exists().map_err(io_error(path));
+    let opened = match exists {
+        Ok(true) => open_existing(path),
+        Ok(false) => create(path),
+        Err(error) => Err(error),
+    };
+    opened.map_err(unusable)
 }
 
-/// A database that is kept nowhere.
+/// Returns a database in memory.
 pub(super) fn in_memory() -> Result<Database, StoreError> {
     Builder::new()
         .create_with_backend(InMemoryBackend::new())
-        .map_err(|source| {
-            StoreError::new(StoreErrorKind::Unusable, "opening the store")
-                .because(redb::Error::from(source))
-        })
+        .map_err(unusable)
 }
 
-fn open_present(path: &Path) -> Result<Database, FileError> {
+fn open_existing(path: &Path) -> Result<Database, FileError> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -73,18 +68,11 @@ fn create(path: &Path) -> Result<Database, FileError> {
     let directory = directory_of(path);
     create_directory(directory).map_err(io_error(directory))?;
     let unfinished = path.with_added_extension("new");
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&unfinished)
-        .map_err(io_error(&unfinished))?;
-    // What an interrupted start left is cleared only under the lock, which also keeps two first starts apart: who gets
-    // the lock and finds the file there has come second.
-    let second = file.try_lock().is_err() || path.try_exists().map_err(io_error(path))?;
-    if second {
+    let file = open_unfinished(&unfinished).map_err(io_error(&unfinished))?;
+    // The rest of an interrupted start is cleared under the lock alone. The lock also keeps two
+    // first starts apart: the second one cannot lock the file, or finds the finished file of the
+    // first.
+    if file.try_lock().is_err() || path.try_exists().map_err(io_error(path))? {
         return Err(FileError::Locked(path.to_owned()));
     }
     file.set_len(0).map_err(io_error(&unfinished))?;
@@ -92,6 +80,16 @@ fn create(path: &Path) -> Result<Database, FileError> {
     fs::rename(&unfinished, path).map_err(io_error(path))?;
     sync_directory(directory).map_err(io_error(directory))?;
     Ok(database)
+}
+
+fn open_unfinished(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
 }
 
 fn database(path: &Path, file: File) -> Result<Database, FileError> {
@@ -112,7 +110,7 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> FileError + Copy {
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "what redb may add later is an error like the others"
+    reason = "every other error of redb, also a later one, is reported as it is"
 )]
 fn redb_error(path: &Path, source: DatabaseError) -> FileError {
     let path = path.to_owned();
@@ -133,9 +131,5 @@ fn redb_error(path: &Path, source: DatabaseError) -> FileError {
     }
 }
 
-fn unusable(error: FileError) -> StoreError {
-    StoreError::new(StoreErrorKind::Unusable, "opening the store file").because(error)
-}
-
-/// Memory for pages of the file: thousands of records.
+/// Bytes of memory for pages of the file: thousands of records.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
