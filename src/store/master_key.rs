@@ -6,8 +6,8 @@
 //! 4f1d09c2:uJ4b1x…=        the key id, a colon, 32 random bytes in base64
 //! ```
 //!
-//! The first key seals, and every key opens. To rotate, put a new line first and keep the old ones until no record needs
-//! them. The module `seal` seals and opens with these keys.
+//! The first key seals, and every key opens. To rotate, put a new line first and keep the old ones
+//! until no record needs them. The module `seal` seals and opens with these keys.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use super::private::{directory_of, sync_directory};
 use crate::clock::Entropy;
 
-/// Generates a master key: one line without a line end, as it stands in a master key file.
+/// Generates a master key: one line of a master key file, without the line end.
 ///
 /// # Security
 /// This line opens every secret that it seals. Its memory is wiped when it is dropped.
@@ -89,8 +89,8 @@ pub(super) enum LineProblem {
 // === impl MasterKeys ===
 
 impl MasterKeys {
-    /// Reads the keys of a file that nobody except its owner and its group can read. Files that Kubernetes mounts with
-    /// an `fsGroup` are readable by that group.
+    /// Reads the keys of a file that nobody except its owner and its group can read. Files that
+    /// Kubernetes mounts with an `fsGroup` are readable by that group.
     pub(super) fn read(path: &Path) -> Result<Self, MasterKeyError> {
         let failed = |source| MasterKeyError::Read {
             path: path.to_owned(),
@@ -112,8 +112,8 @@ impl MasterKeys {
 
     /// Creates a file with one new key, and reads it back. An existing file is an error.
     ///
-    /// The file gets its name when it is complete: an interrupted start leaves no key file, and if two processes start
-    /// at once, the second one finds the file of the first.
+    /// The file gets its name when it is complete: an interrupted start leaves no key file, and if
+    /// two processes start at once, the second one finds the file of the first.
     pub(super) fn create(path: &Path, entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
         let line = new_master_key(entropy);
         let unfinished = path.with_added_extension(&line[..2 * ID_BYTES]);

@@ -1,8 +1,10 @@
-//! Secrets sealed at rest: XChaCha20-Poly1305 under a master key, with the id of the record as associated data.
+//! Secrets sealed at rest: XChaCha20-Poly1305 under a master key, with the id of the record as
+//! associated data.
 //!
-//! A sealed secret is the text `<key id>:<base64 of nonce and ciphertext>`. The associated data binds it to its record:
-//! an attacker with write access to the store cannot move a secret that they know into the record of another consumer.
-//! The rest of a record is not sealed, and such an attacker can change it.
+//! A sealed secret is the text `<key id>:<base64 of nonce and ciphertext>`. The associated data
+//! binds it to its record: an attacker with write access to the store cannot move a secret that
+//! they know into the record of another consumer. The rest of a record is not sealed, and such an
+//! attacker can change it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -100,8 +102,8 @@ impl Sealer {
 // === impl RecordId ===
 
 impl RecordId {
-    /// Returns the id of the record with that kind and those keys. Each part is preceded by its length, so that
-    /// different ids have different bytes.
+    /// Returns the id of the record with that kind and those keys. Each part is preceded by its
+    /// length, so that different ids have different bytes.
     pub(super) fn new(kind: &str, keys: &[&str]) -> Self {
         let mut bytes = Vec::new();
         for part in std::iter::once(&kind).chain(keys) {

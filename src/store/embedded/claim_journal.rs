@@ -23,7 +23,7 @@ pub(super) struct ClaimJournal {
     clock: Arc<dyn Clock>,
     nonces: Arc<NonceMemory>,
     queue: Mutex<CommitQueue>,
-    /// Whether there was a claim since the horizon was last moved: an idle store writes nothing.
+    /// True if there was a claim since the horizon was last moved. An idle store writes nothing.
     has_claims: AtomicBool,
     is_failing: AtomicBool,
 }

@@ -89,7 +89,7 @@ pub(super) struct EmbeddedStore {
 // === impl EmbeddedStore ===
 
 impl EmbeddedStore {
-    /// Opens the store file, and creates it if there is none.
+    /// Opens the store file, and creates it if it does not exist.
     ///
     /// # Errors
     /// If the file is damaged, or another process has it open.

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 
 /// The state from which a store starts.
 pub(super) struct Recovery {
-    /// Whether the process before closed the file, or there was none.
+    /// True if the previous process closed the file, or the file is new.
     pub(super) is_clean: bool,
     /// The latest timestamp that is refused.
     pub(super) fence: u64,
