@@ -1,5 +1,5 @@
 //! The diagnosis: what it never claims, what it never shows, and what bounds it. That it names what real clients and
-//! proxies do is shown in `tests/it/explained`.
+//! proxies do is shown in `tests/it/cli/explained.rs`.
 
 use proptest::prelude::*;
 

@@ -12,8 +12,8 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 
 use super::site::{CALLBACK, PASSWORD, Site, USERNAME};
-use crate::process::project;
-use crate::scripted::{self, chromium, node};
+use crate::support::process::project;
+use crate::support::scripted::{self, chromium, node};
 
 #[tokio::test]
 async fn a_user_allows_with_and_without_scripts() {

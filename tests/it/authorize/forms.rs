@@ -10,8 +10,8 @@ use countersign::model::{ConsumerStatus, RequestTokenState, Token, UserStatus};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::site::{CALLBACK, PASSWORD, Site, USERNAME, jane};
-use crate::audit_log::AuditLog;
-use crate::http::{Request, Response};
+use crate::support::audit_log::AuditLog;
+use crate::support::http::{Request, Response};
 
 #[tokio::test]
 async fn a_user_logs_in_allows_and_comes_back_with_a_verifier() {
@@ -577,7 +577,7 @@ async fn a_mebibyte_is_not_read_wherever_it_stands() {
 
 /// The answer may be lost: the connection is reset while there is more to send.
 async fn refuses(site: &Site, request: Request, status: u16) {
-    let answer = crate::http::exchange(site.address, &request.to_bytes()).await;
+    let answer = crate::support::http::exchange(site.address, &request.to_bytes()).await;
     if !answer.is_empty() {
         assert_eq!(Response::parse(&answer).status, status);
     }

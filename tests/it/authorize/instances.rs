@@ -7,10 +7,10 @@ use tonic::transport::Endpoint;
 
 use super::forms::Browser;
 use super::site::{CALLBACK, PASSWORD, USERNAME};
-use crate::caller::Caller;
-use crate::http::Request;
-use crate::program::Countersign;
-use crate::redis::RedisServer;
+use crate::support::caller::Caller;
+use crate::support::http::Request;
+use crate::support::program::Countersign;
+use crate::support::redis::RedisServer;
 use crate::token_endpoints::bench::{exchanging, fields, requesting};
 
 /// No balancer in front has to send a user to the same one again.

@@ -13,8 +13,8 @@ use countersign::model::{ConsumerKey, RequestTokenState, Secret, Token, UserId};
 use countersign::server::App;
 use countersign::store::Store;
 
-use crate::admin_server::memory;
-use crate::serving::{self, Serving};
+use crate::support::admin_server::memory;
+use crate::support::serving::{self, Serving};
 
 /// A running service; stops when dropped.
 pub(crate) struct Site {

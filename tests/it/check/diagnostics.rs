@@ -6,7 +6,7 @@ use countersign::oauth::SignatureMethod;
 use envoy_types::ext_authz::v3::pb::CheckRequest;
 
 use super::bench::{Bench, CONSUMER_KEY, Call};
-use crate::audit_log::AuditLog;
+use crate::support::audit_log::AuditLog;
 
 /// Every denial, the newest first.
 fn denials(bench: &Bench) -> Vec<Denial> {

@@ -20,7 +20,7 @@ use hyper::body::{Bytes, Frame};
 use tonic::Code;
 
 use super::bench::{Bench, Call, metadata};
-use crate::refusing_store::refusing_store;
+use crate::support::refusing_store::refusing_store;
 
 /// How the store fails. The stores themselves are tested for failing; here it is what becomes of it.
 #[derive(Clone, Copy, Debug)]

@@ -15,12 +15,12 @@ use tokio::net::TcpListener;
 use tonic::transport::{Channel, Endpoint};
 
 use super::site::decision;
-use crate::caller::Caller;
-use crate::http::Request;
-use crate::process::{eventually, project};
-use crate::program::Countersign;
-use crate::replicas::check_request;
-use crate::scripted::{self, chromium, node};
+use crate::service::replicas::check_request;
+use crate::support::caller::Caller;
+use crate::support::http::Request;
+use crate::support::process::{eventually, project};
+use crate::support::program::Countersign;
+use crate::support::scripted::{self, chromium, node};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_logs_in_sees_a_denial_narrows_and_logs_out() {

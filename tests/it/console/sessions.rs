@@ -5,10 +5,10 @@ use std::time::Duration;
 use countersign::config::ListenAddress;
 
 use super::site::{Browser, Site};
-use crate::audit_log::AuditLog;
-use crate::certificates::Certificates;
-use crate::http::{Request, Response};
-use crate::serving::ADMIN_TOKEN;
+use crate::support::audit_log::AuditLog;
+use crate::support::certificates::Certificates;
+use crate::support::http::{Request, Response};
+use crate::support::serving::ADMIN_TOKEN;
 
 /// How the page can be told from everything else.
 const SHOWN: &str = "<h2 id=\"denials\">";

@@ -8,8 +8,8 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{self, HttpReq
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 
 use super::site::{Browser, CONSUMER_KEY, Site};
-use crate::caller::Caller;
-use crate::http::{Request, Response};
+use crate::support::caller::Caller;
+use crate::support::http::{Request, Response};
 
 #[tokio::test]
 async fn the_newest_denials_come_first_and_each_leads_to_more() {

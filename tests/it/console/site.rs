@@ -12,11 +12,11 @@ use envoy_types::pb::envoy::service::auth::v3::authorization_client::Authorizati
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::admin_server::memory;
-use crate::caller::Caller;
-use crate::http::{Request, Response};
-use crate::replicas::check_request;
-use crate::serving::{self, ADMIN_TOKEN, Serving};
+use crate::service::replicas::check_request;
+use crate::support::admin_server::memory;
+use crate::support::caller::Caller;
+use crate::support::http::{Request, Response};
+use crate::support::serving::{self, ADMIN_TOKEN, Serving};
 
 /// The consumer of every site here.
 pub(crate) const CONSUMER_KEY: &str = "printer";

@@ -16,7 +16,7 @@ use countersign::model::{
 use countersign::oauth::SignatureMethod;
 use countersign::store::{Claim, NonceClaim, Store, StoreError, new_master_key, open};
 
-use crate::redis::RedisServer;
+use crate::support::redis::RedisServer;
 
 /// The time at which every test begins, in seconds.
 pub(crate) const NOW: u64 = 1_700_000_000;

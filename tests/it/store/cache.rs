@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::bench::{Bench, NOW, consumer, key, token};
-use crate::refusing_store::refusing_store;
+use crate::support::refusing_store::refusing_store;
 
 #[tokio::test]
 async fn what_was_looked_up_is_not_asked_for_again() {

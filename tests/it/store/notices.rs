@@ -12,8 +12,8 @@ use countersign::store::{Change, Observe, Store};
 use tokio::time::timeout;
 
 use super::bench::{Bench, NOW, consumer, key, token, with_redis};
-use crate::process::eventually;
-use crate::redis::{Cluster, RedisServer, Sentinels, wait_until};
+use crate::support::process::eventually;
+use crate::support::redis::{Cluster, RedisServer, Sentinels, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_reaches_the_other_replicas() {

@@ -18,9 +18,9 @@ use super::bench::{
     Bench, CONSUMER_SECRET, KEPT, NOW, TOKEN_SECRET, causes, claim, claim_anything, consumer, key,
     name, request_token, session, token, user, user_id,
 };
-use crate::process::{START, eventually};
-use crate::program::Countersign;
-use crate::redis::{RedisServer, free_port};
+use crate::support::process::{START, eventually};
+use crate::support::program::Countersign;
+use crate::support::redis::{RedisServer, free_port};
 
 // === One server that fails ===
 

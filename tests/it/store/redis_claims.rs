@@ -10,8 +10,8 @@ use futures_util::future::join_all;
 use super::bench::{Bench, KEPT, NOW, causes, claim, claim_anything, key, with_redis};
 use super::frozen::Frozen;
 use super::lossy::Lossy;
-use crate::process::{START, eventually};
-use crate::redis::{Cluster, RedisServer};
+use crate::support::process::{START, eventually};
+use crate::support::redis::{Cluster, RedisServer};
 
 // === Memory ===
 

@@ -13,7 +13,7 @@ use super::bench::{
 };
 use super::conformance::changes::Told;
 use super::lossy::Lossy;
-use crate::redis::RedisServer;
+use crate::support::redis::RedisServer;
 
 // === Answers that get lost ===
 
@@ -283,7 +283,7 @@ async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadlin
             .is_empty()
     );
     let mut left = 100_000;
-    crate::redis::wait_until("some tokens are removed", || {
+    crate::support::redis::wait_until("some tokens are removed", || {
         left = server.run::<u64>(&["DBSIZE"]);
         left < 99_000
     });
@@ -308,7 +308,7 @@ async fn a_token_that_is_put_aside_and_issued_anew_is_not_removed() {
     // Deleting any consumer has what is put aside removed.
     store.create_consumer(&consumer("other")).await.unwrap();
     store.delete_consumer(&consumer("other")).await.unwrap();
-    crate::redis::wait_until("what was put aside is removed", || {
+    crate::support::redis::wait_until("what was put aside is removed", || {
         server.run::<i64>(&["EXISTS", "countersign:aside", "countersign:{ck}:aside:1"]) == 0
     });
     assert_eq!(

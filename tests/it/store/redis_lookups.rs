@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
 use super::bench::{Bench, consumer, key, name, token, user, with_redis};
-use crate::redis::{Cluster, RedisServer};
+use crate::support::redis::{Cluster, RedisServer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_take_one_round_trip_and_the_user_of_a_token_another_whether_they_are_there_or_not()

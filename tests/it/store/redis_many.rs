@@ -11,8 +11,8 @@ use super::bench::{
     user, user_id,
 };
 use super::redis::until_it_works;
-use crate::process::eventually;
-use crate::redis::{Cluster, Sentinels, free_port};
+use crate::support::process::eventually;
+use crate::support::redis::{Cluster, Sentinels, free_port};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failover_of_the_sentinels_is_followed() {
@@ -269,7 +269,7 @@ async fn a_cluster_that_loses_a_primary_fails_over_and_other_slots_go_on() {
 
 #[tokio::test]
 async fn a_single_server_is_not_taken_for_a_cluster() {
-    let server = crate::redis::RedisServer::start();
+    let server = crate::support::redis::RedisServer::start();
     let bench = Bench::redis(format!("redis+cluster://127.0.0.1:{}", server.port()));
     let store = bench.open().await;
     let error = claim_anything(&*store).await.unwrap_err();

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::envoy::{Deadlines, NEWEST, Shape};
-use crate::process::project;
-use crate::scripted::{self, python};
-use crate::stack::{Parts, Stack, StoreKind, identity};
+use crate::support::envoy::{Deadlines, NEWEST, Shape};
+use crate::support::process::project;
+use crate::support::scripted::{self, python};
+use crate::support::stack::{Parts, Stack, StoreKind, identity};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_generated_client_was_issued_is_allowed() {

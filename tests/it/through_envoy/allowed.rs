@@ -1,8 +1,8 @@
 //! What is signed truly passes, wherever the parameters are, and the upstream learns exactly who called.
 
 use super::on_every_stack;
-use crate::http::Request;
-use crate::stack::{Stack, identity};
+use crate::support::http::Request;
+use crate::support::stack::{Stack, identity};
 
 on_every_stack!(
     a_request_signed_in_its_header_is_allowed,

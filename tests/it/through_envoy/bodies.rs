@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
 use super::on_every_stack;
-use crate::envoy::Shape;
-use crate::http::{FORM, Request, Response, exchange};
-use crate::stack::Stack;
+use crate::support::envoy::Shape;
+use crate::support::http::{FORM, Request, Response, exchange};
+use crate::support::stack::Stack;
 
 on_every_stack!(
     a_form_as_large_as_envoy_sends_is_verified_and_a_larger_one_is_413,

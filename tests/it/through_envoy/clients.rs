@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use super::on_every_stack;
-use crate::http::{HOST, Request};
-use crate::scripted::{self, node, python};
-use crate::stack::{Stack, identity};
+use crate::support::http::{HOST, Request};
+use crate::support::scripted::{self, node, python};
+use crate::support::stack::{Stack, identity};
 
 on_every_stack!(
     requests_oauthlib_and_authlib_are_allowed,

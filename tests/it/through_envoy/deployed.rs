@@ -1,8 +1,8 @@
 //! What deploy/envoy adds to deciding.
 
-use crate::envoy::{Deadlines, NEWEST, Shape};
-use crate::http::Request;
-use crate::stack::{Parts, Stack, StoreKind};
+use crate::support::envoy::{Deadlines, NEWEST, Shape};
+use crate::support::http::Request;
+use crate::support::stack::{Parts, Stack, StoreKind};
 
 /// Countersign checks what is signed for itself, and the upstream is not reached that way.
 #[tokio::test(flavor = "multi_thread")]

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::clients::{public_key_file, rsa_key};
 use super::on_every_stack;
-use crate::observer::Observer;
-use crate::scripted::{self, node};
-use crate::stack::{Stack, identity};
+use crate::support::observer::Observer;
+use crate::support::scripted::{self, node};
+use crate::support::stack::{Stack, identity};
 
 on_every_stack!(clients_that_deviate_are_let_through_by_the_profile_that_they_need);
 

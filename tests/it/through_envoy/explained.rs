@@ -11,11 +11,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::certificates::Certificates;
-use crate::envoy::{Deadlines, Envoy, NEWEST, Shape};
-use crate::http::{Request, Response};
-use crate::observer::Observer;
-use crate::stack::{Parts, Stack, StoreKind};
+use crate::support::certificates::Certificates;
+use crate::support::envoy::{Deadlines, Envoy, NEWEST, Shape};
+use crate::support::http::{Request, Response};
+use crate::support::observer::Observer;
+use crate::support::stack::{Parts, Stack, StoreKind};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_envoy_makes_of_a_path_is_named() {
@@ -126,7 +126,7 @@ struct Edge {
 impl Edge {
     async fn before(inside: SocketAddr) -> Self {
         let certificates = Certificates::create();
-        let text = include_str!("../envoy/edge.yaml");
+        let text = include_str!("../support/envoy/edge.yaml");
         let file = |name: &str| certificates.path(name).display().to_string();
         let text = text
             .replace("CERTIFICATE_FILE", &file("server.pem"))

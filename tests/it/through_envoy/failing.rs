@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::envoy::{Deadlines, NEWEST, Shape};
-use crate::http::Request;
-use crate::process::{Process, eventually};
-use crate::scripted::{self, python};
-use crate::stack::{Parts, Stack, StoreKind};
+use crate::support::envoy::{Deadlines, NEWEST, Shape};
+use crate::support::http::Request;
+use crate::support::process::{Process, eventually};
+use crate::support::scripted::{self, python};
+use crate::support::stack::{Parts, Stack, StoreKind};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_nothing_passes_and_with_it_everything_does_again() {

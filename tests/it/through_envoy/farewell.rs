@@ -1,10 +1,10 @@
 //! What a consumer is told by its answers: when it ought to leave, and how much of why it was refused.
 
 use super::on_every_stack;
-use crate::caller::{Caller, now};
-use crate::http::{Request, Response};
-use crate::stack::Stack;
-use crate::upstream::ANSWER_WITH;
+use crate::support::caller::{Caller, now};
+use crate::support::http::{Request, Response};
+use crate::support::stack::Stack;
+use crate::support::upstream::ANSWER_WITH;
 
 on_every_stack!(
     a_consumer_that_ought_to_leave_is_told,

@@ -1,10 +1,10 @@
 //! What the upstream reads about the caller comes from Countersign, or not at all.
 
 use super::on_every_stack;
-use crate::envoy::{Envoy, Peers, Shape};
-use crate::http::Request;
-use crate::scripted::WsgiUpstream;
-use crate::stack::{IDENTITY, Stack, identity};
+use crate::support::envoy::{Envoy, Peers, Shape};
+use crate::support::http::Request;
+use crate::support::scripted::WsgiUpstream;
+use crate::support::stack::{IDENTITY, Stack, identity};
 
 on_every_stack!(
     identity_headers_of_a_signed_request_are_replaced,

@@ -33,7 +33,7 @@ macro_rules! on_every_stack {
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $rule() {
-                    use $crate::{envoy, stack};
+                    use $crate::support::{envoy, stack};
                     let (shape, store) = (envoy::Shape::$shape, stack::StoreKind::$store);
                     let deadlines = envoy::Deadlines::Patient;
                     let parts = stack::Parts { envoy: envoy::$envoy, shape, store, deadlines };

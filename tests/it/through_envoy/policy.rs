@@ -1,8 +1,8 @@
 //! Rules by path, from the configuration or from Envoy.
 
 use super::on_every_stack;
-use crate::http::Request;
-use crate::stack::{Stack, identity};
+use crate::support::http::Request;
+use crate::support::stack::{Stack, identity};
 
 on_every_stack!(
     an_optional_route_lets_the_unsigned_through_as_anonymous,

@@ -1,10 +1,10 @@
 //! Who is not known, not in time, or not allowed any more, and what can be read in two ways.
 
 use super::on_every_stack;
-use crate::caller::{Caller, header, now};
-use crate::envoy::Shape;
-use crate::http::{Request, Response};
-use crate::stack::Stack;
+use crate::support::caller::{Caller, header, now};
+use crate::support::envoy::Shape;
+use crate::support::http::{Request, Response};
+use crate::support::stack::Stack;
 
 on_every_stack!(
     an_unsigned_request_is_refused,

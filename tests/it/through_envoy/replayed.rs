@@ -3,9 +3,9 @@
 use futures_util::future::join_all;
 
 use super::on_every_stack;
-use crate::caller::now;
-use crate::http::Request;
-use crate::stack::Stack;
+use crate::support::caller::now;
+use crate::support::http::Request;
+use crate::support::stack::Stack;
 
 on_every_stack!(
     a_replay_is_refused,

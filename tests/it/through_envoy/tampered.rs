@@ -1,9 +1,9 @@
 //! Whatever is changed after it was signed is refused.
 
 use super::on_every_stack;
-use crate::caller::{form, header};
-use crate::http::{HOST, Request};
-use crate::stack::Stack;
+use crate::support::caller::{form, header};
+use crate::support::http::{HOST, Request};
+use crate::support::stack::Stack;
 
 on_every_stack!(
     another_method_is_refused,

@@ -1,8 +1,8 @@
 //! What can not be understood: the answer names the parameter, and nothing is written.
 
 use super::bench::{Bench, CALLBACK, assert_names, exchanging, requesting};
-use crate::caller::{Caller, form};
-use crate::http::{Request, Response};
+use crate::support::caller::{Caller, form};
+use crate::support::http::{Request, Response};
 
 #[tokio::test]
 async fn a_missing_parameter_is_named() {

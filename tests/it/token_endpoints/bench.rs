@@ -12,10 +12,10 @@ use countersign::store::Store;
 use countersign::telemetry::Metrics;
 use percent_encoding::percent_decode_str;
 
-use crate::admin_server::memory;
-use crate::caller::{Caller, Signing};
-use crate::http::{FORM, Request, Response};
-use crate::serving::{self, Serving};
+use crate::support::admin_server::memory;
+use crate::support::caller::{Caller, Signing};
+use crate::support::http::{FORM, Request, Response};
+use crate::support::serving::{self, Serving};
 
 /// A running service; stops when dropped.
 pub(crate) struct Bench {

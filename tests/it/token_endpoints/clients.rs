@@ -5,9 +5,9 @@ use std::io::Write as _;
 use serde_json::{Value, json};
 
 use super::bench::CALLBACK;
-use crate::envoy::{Deadlines, NEWEST, Shape};
-use crate::scripted::{self, node, python};
-use crate::stack::{Parts, Stack, StoreKind};
+use crate::support::envoy::{Deadlines, NEWEST, Shape};
+use crate::support::scripted::{self, node, python};
+use crate::support::stack::{Parts, Stack, StoreKind};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_oauthlib_and_authlib_get_tokens_that_pass() {
@@ -131,7 +131,7 @@ async fn given(stack: &Stack) -> Value {
         "url": format!("http://{}", stack.envoy.address),
         "api": stack.countersign.api.to_string(),
         "admin_token": stack.countersign.admin_token(),
-        "protos": crate::process::project("proto"),
+        "protos": crate::support::process::project("proto"),
         "callback": CALLBACK,
         "consumer_key": consumer["consumer_key"],
         "consumer_secret": consumer["consumer_secret"],

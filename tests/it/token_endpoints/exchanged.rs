@@ -7,8 +7,8 @@ use countersign::issue::{Actor, Expiry, TokenDraft};
 use countersign::model::{ConsumerKey, RequestTokenState, Token};
 
 use super::bench::{Bench, assert_refused, exchanging, fields, name};
-use crate::caller::{Caller, Signing};
-use crate::http::Request;
+use crate::support::caller::{Caller, Signing};
+use crate::support::http::Request;
 
 #[tokio::test]
 async fn what_a_user_allowed_is_exchanged_for_a_token_once() {

@@ -8,12 +8,12 @@ use tokio::time::timeout;
 use tonic::Streaming;
 
 use super::bench::{CALLBACK, exchanging, requesting};
-use crate::caller::Caller;
-use crate::http::{Request, Response};
-use crate::observer::Observer;
-use crate::process::eventually;
-use crate::program::Countersign;
-use crate::scripted::{self, python};
+use crate::support::caller::Caller;
+use crate::support::http::{Request, Response};
+use crate::support::observer::Observer;
+use crate::support::process::eventually;
+use crate::support::program::Countersign;
+use crate::support::scripted::{self, python};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_streamed_with_its_cause_and_with_what_to_set() {

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use tokio::task;
 
-use crate::process::{installed, project};
-use crate::program::Countersign;
+use crate::support::process::{installed, project};
+use crate::support::program::Countersign;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_sent_gets_an_answer_that_the_description_has() {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bench::{assert_refused, exchanging};
-use crate::caller::Caller;
-use crate::http::Response;
-use crate::program::Countersign;
-use crate::redis::RedisServer;
+use crate::support::caller::Caller;
+use crate::support::http::Response;
+use crate::support::program::Countersign;
+use crate::support::redis::RedisServer;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_passwords_at_one_instance_count_for_their_address_at_the_other() {

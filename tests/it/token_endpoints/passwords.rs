@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::model::{ConsumerKey, Token};
 
 use super::bench::{Bench, assert_refused, exchanging, fields};
-use crate::http::{Request, Response};
+use crate::support::http::{Request, Response};
 
 #[tokio::test]
 async fn a_name_and_a_password_are_exchanged_for_a_token() {
@@ -109,7 +109,7 @@ async fn a_password_is_not_looked_at_before_the_consumer_is_proven() {
     let bench = Bench::with(|config| config.password.address_failures = 1).await;
     let app = bench.consumer(&["xauth"]).await;
     bench.user("jane", "correct horse").await;
-    let stranger = crate::caller::Caller {
+    let stranger = crate::support::caller::Caller {
         consumer_secret: "guessed".to_owned(),
         ..app.clone()
     };

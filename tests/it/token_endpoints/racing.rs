@@ -3,9 +3,9 @@
 use futures_util::future::join_all;
 
 use super::bench::{CALLBACK, assert_refused, exchanging, requesting};
-use crate::caller::Caller;
-use crate::program::Countersign;
-use crate::redis::RedisServer;
+use crate::support::caller::Caller;
+use crate::support::program::Countersign;
+use crate::support::redis::RedisServer;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_exchanges_that_race_over_two_instances_one_gets_the_token() {

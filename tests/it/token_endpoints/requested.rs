@@ -9,8 +9,8 @@ use countersign::model::{ConsumerKey, ConsumerStatus, Secret};
 use countersign::oauth::Scheme;
 
 use super::bench::{Bench, CALLBACK, assert_names, fields, requesting};
-use crate::caller::{Caller, Signing};
-use crate::http::{Request, Response};
+use crate::support::caller::{Caller, Signing};
+use crate::support::http::{Request, Response};
 
 #[tokio::test]
 async fn temporary_credentials_are_given_wherever_the_parameters_stand() {
@@ -200,7 +200,7 @@ async fn what_is_proven_is_told_why_it_is_refused() {
     assert_eq!(bench.send(&request).await.status, 200);
     bench.refuses(&request, 401, "nonce_used").await;
     let old = asking(&printer)
-        .at(crate::caller::now() - 1000)
+        .at(crate::support::caller::now() - 1000)
         .in_header(&requesting());
     let answer = bench.refuses(&old, 401, "timestamp_refused").await;
     assert!(answer.json()["oauth_acceptable_timestamps"].is_string());

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::bench::{Bench, CALLBACK, requesting};
-use crate::caller::Caller;
-use crate::http::{Request, Response, exchange};
-use crate::program::Countersign;
-use crate::redis::RedisServer;
+use crate::support::caller::Caller;
+use crate::support::http::{Request, Response, exchange};
+use crate::support::program::Countersign;
+use crate::support::redis::RedisServer;
 
 #[tokio::test]
 async fn a_request_without_exactly_one_host_is_refused() {

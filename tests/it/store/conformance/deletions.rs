@@ -7,8 +7,8 @@ use countersign::model::{AccessToken, Consumer, Generation, Token};
 use countersign::store::{Store, StoreErrorKind, TokenHolder};
 
 use super::{on_every_store, race};
-use crate::process::eventually;
 use crate::store::bench::{consumer, key, name, token, user_id};
+use crate::support::process::eventually;
 
 on_every_store! {
     tokens_are_listed_by_their_consumer_and_by_their_user

@@ -1,0 +1,3 @@
+//! The structure of `src/`: the modules that each module may use.
+
+mod layering;

@@ -1,0 +1,154 @@
+//! What a store does that keeps nothing: for doubles of which a test needs a check or a ping alone.
+
+/// Implements `Store` for a type that implements `CheckStore` and `Pulse`: every call but `close` ends with this error.
+macro_rules! refusing_store {
+    ($store:ty, $error:expr) => {
+        const _: () = {
+            use $crate::support::refusing_store::types::*;
+
+            #[async_trait::async_trait]
+            impl countersign::store::Store for $store {
+                async fn create_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn replace_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn delete_consumer(&self, _: &Consumer) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn consumer(&self, _: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
+                    Err($error)
+                }
+
+                async fn consumers(
+                    &self,
+                    _: Option<&ConsumerKey>,
+                    _: usize,
+                ) -> Result<Vec<Consumer>, StoreError> {
+                    Err($error)
+                }
+
+                async fn create_token(&self, _: &AccessToken) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn replace_token(&self, _: &AccessToken) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn delete_token(&self, _: &AccessToken) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn token(&self, _: &Token) -> Result<Option<AccessToken>, StoreError> {
+                    Err($error)
+                }
+
+                async fn tokens(
+                    &self,
+                    _: TokenHolder<'_>,
+                    _: Option<&Token>,
+                    _: usize,
+                ) -> Result<Vec<AccessToken>, StoreError> {
+                    Err($error)
+                }
+
+                async fn create_user(&self, _: &User) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn replace_user(&self, _: &User) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn user(&self, _: &UserId) -> Result<Option<User>, StoreError> {
+                    Err($error)
+                }
+
+                async fn user_named(&self, _: &Username) -> Result<Option<User>, StoreError> {
+                    Err($error)
+                }
+
+                async fn users(
+                    &self,
+                    _: Option<&UserId>,
+                    _: usize,
+                ) -> Result<Vec<User>, StoreError> {
+                    Err($error)
+                }
+
+                async fn create_request_token(&self, _: &RequestToken) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn replace_request_token(&self, _: &RequestToken) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn exchange_request_token(
+                    &self,
+                    _: &RequestToken,
+                    _: &AccessToken,
+                ) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn request_token(
+                    &self,
+                    _: &Token,
+                ) -> Result<Option<RequestToken>, StoreError> {
+                    Err($error)
+                }
+
+                async fn create_session(&self, _: &Session) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn session(&self, _: &SessionId) -> Result<Option<Session>, StoreError> {
+                    Err($error)
+                }
+
+                async fn delete_session(&self, _: &SessionId) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn count_attempt(
+                    &self,
+                    _: &AttemptCounter,
+                    _: Duration,
+                ) -> Result<u64, StoreError> {
+                    Err($error)
+                }
+
+                async fn take_attempts_back(
+                    &self,
+                    _: &AttemptCounter,
+                    _: u64,
+                ) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                async fn close(&self) -> Result<(), StoreError> {
+                    Ok(())
+                }
+            }
+        };
+    };
+}
+
+/// What the macro names.
+pub(crate) mod types {
+    pub(crate) use std::time::Duration;
+
+    pub(crate) use countersign::model::{
+        AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId,
+        Username,
+    };
+    pub(crate) use countersign::store::{AttemptCounter, StoreError, TokenHolder};
+}
+
+pub(crate) use refusing_store;
