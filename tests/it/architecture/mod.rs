@@ -1,3 +1,5 @@
-//! The structure of `src/`: the modules that each module may use.
+//! The structure of `src/`: the modules that each module may use, and the graph of imports.
 
+mod graph;
 mod layering;
+mod source;
