@@ -1,12 +1,12 @@
 //! The import graph of the files of `src/`: file A imports file B if A names an item that B defines.
 //!
-//! - Re-exports are followed to the file that defines the item; `pub use` alone imports nothing.
-//! - Declaring a module imports nothing, and naming a module alone neither.
+//! - Re-exports are followed to the file that defines the item. `pub use` and `mod` import nothing.
+//! - A module may use the items of the modules that enclose it, so such a use is no import.
 //! - Tests (`#[cfg(test)]`) do not count.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
-use super::source::{CodePath, SourceFile, source_files};
+use super::source::{SourceFile, source_files};
 
 /// The modules of a program, and the files that hold them.
 pub(super) struct Modules(Vec<Module>);
@@ -73,7 +73,7 @@ impl Modules {
         let mut graph = ImportGraph::default();
         for (index, module) in self.0.iter().enumerate() {
             let imports = graph.0.entry(module.file.clone()).or_default();
-            for path in module.source.used() {
+            for path in module.source.used_paths() {
                 for target in self.resolve(index, path, &mut HashSet::new()) {
                     if let Target::Item { module, name } = target
                         && !self.is_within(index, module)
@@ -119,36 +119,29 @@ impl Modules {
         if name == "super" {
             return module.parent.map(Target::Module).into_iter().collect();
         }
-        if !seen.insert((index, name.to_owned())) {
-            return Vec::new();
-        }
         let name = name.trim_end_matches('!');
-        let mut found: Vec<_> = module
-            .children
-            .get(name)
-            .copied()
-            .map(Target::Module)
-            .into_iter()
-            .collect();
-        if module.source.items.iter().any(|item| item == name) {
-            found.push(Target::Item {
-                module: index,
-                name: name.to_owned(),
-            });
-        }
-        for import in &module.source.imports {
-            match &import.name {
-                Some(imported) if imported == name => {
-                    found.extend(self.resolve(index, &import.path, seen));
-                }
-                Some(_) => {}
-                None => {
-                    let path = [&import.path[..], &[name.to_owned()]].concat();
-                    found.extend(self.resolve(index, &path, seen));
-                }
-            }
+        let mut found = self.defined(index, name);
+        if seen.insert((index, name.to_owned())) {
+            let paths = module
+                .source
+                .imports
+                .iter()
+                .filter_map(|import| import.path_to(name));
+            found.extend(paths.flat_map(|path| self.resolve(index, &path, seen)));
         }
         found
+    }
+
+    /// Returns the module and the item of this name that a module declares itself.
+    fn defined(&self, index: usize, name: &str) -> Vec<Target> {
+        let module = &self.0[index];
+        let child = module.children.get(name).copied().map(Target::Module);
+        let item = module.source.items.iter().find(|item| *item == name);
+        let item = item.map(|name| Target::Item {
+            module: index,
+            name: name.clone(),
+        });
+        child.into_iter().chain(item).collect()
     }
 
     /// Returns whether a module is another one or stands somewhere below it.
@@ -164,25 +157,23 @@ impl Modules {
     }
 }
 
-impl SourceFile {
-    /// Returns the paths that this file uses itself, and does not only re-export.
-    fn used(&self) -> impl Iterator<Item = &CodePath> {
-        let reexports: HashSet<_> = self
-            .imports
-            .iter()
-            .filter(|import| import.is_reexport)
-            .map(|import| &import.path)
-            .collect();
-        self.paths
-            .iter()
-            .filter(move |path| !reexports.contains(path))
-    }
-}
-
 impl ImportGraph {
     /// Builds the import graph of `src/`.
     pub(super) fn of_this_project() -> Self {
         Modules::read(&source_files()).graph()
+    }
+
+    /// Builds the import graph of files that are given by name and text.
+    pub(super) fn of_files(files: &[(&str, &str)]) -> Self {
+        let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        Modules::read(&files.iter().map(owned).collect::<Vec<_>>()).graph()
+    }
+
+    /// Returns whether a file imports another one directly.
+    pub(super) fn imports(&self, file: &str, other: &str) -> bool {
+        self.0
+            .get(file)
+            .is_some_and(|imports| imports.contains_key(other))
     }
 
     /// Returns the shortest circle through each import that is part of one, each circle once.
@@ -214,6 +205,13 @@ impl ImportGraph {
             }
         }
         None
+    }
+
+    fn described_circles(&self) -> Vec<String> {
+        self.circles()
+            .iter()
+            .map(|circle| self.describe(circle))
+            .collect()
     }
 
     /// Describes a circle: each import with its names.
@@ -249,15 +247,116 @@ const PROGRAM: &str = "src/main.rs";
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     let graph = ImportGraph::of_this_project();
-    let circles: Vec<_> = graph
-        .circles()
-        .iter()
-        .map(|circle| graph.describe(circle))
-        .collect();
+    let circles = graph.described_circles();
     assert!(
         circles.is_empty(),
         "{} circles:\n{}",
         circles.len(),
         circles.join("\n")
     );
+}
+
+#[test]
+fn a_circle_is_described_by_its_imports() {
+    let graph = ImportGraph::of_files(&[
+        ("src/lib.rs", "mod a; mod b; mod c;"),
+        (
+            "src/a.rs",
+            "use crate::b::{self, B}; pub struct A(B); pub type C = b::Other;",
+        ),
+        (
+            "src/b.rs",
+            "use super::c; pub struct B(c::C); pub struct Other;",
+        ),
+        (
+            "src/c.rs",
+            "pub struct C; fn f() { println!(\"{}\", crate::a::A::NAME) }",
+        ),
+    ]);
+    assert_eq!(
+        graph.described_circles(),
+        ["src/a.rs imports B, Other from src/b.rs\n    \
+          src/b.rs imports C from src/c.rs\n    \
+          src/c.rs imports A from src/a.rs"]
+    );
+}
+
+#[test]
+fn every_circle_through_a_file_is_found() {
+    let graph = ImportGraph::of_files(&[
+        ("src/lib.rs", "mod a; mod b; mod c;"),
+        ("src/a.rs", "pub fn f() { crate::b::f(); crate::c::f() }"),
+        ("src/b.rs", "pub fn f() { crate::a::f() }"),
+        ("src/c.rs", "pub fn f() { crate::a::f() }"),
+    ]);
+    assert_eq!(
+        Vec::from_iter(graph.circles()),
+        [["src/a.rs", "src/b.rs"], ["src/a.rs", "src/c.rs"]]
+    );
+}
+
+#[test]
+fn a_reexport_is_followed_to_the_file_that_defines_the_item() {
+    let graph = ImportGraph::of_files(&[
+        ("src/lib.rs", "mod a; mod inner; pub use inner::*;"),
+        (
+            "src/inner/mod.rs",
+            "mod deep; mod open; pub use deep::{Deep as Renamed, made}; pub use open::open;",
+        ),
+        (
+            "src/inner/deep.rs",
+            "pub struct Deep; macro_rules! made { () => {} } pub(crate) use made;",
+        ),
+        ("src/inner/open.rs", "pub fn open() {}"),
+        (
+            "src/a.rs",
+            "use crate::{Renamed, inner}; fn f() { inner::open(); crate::inner::made!() }",
+        ),
+        ("src/main.rs", "fn main() { countersign::inner::open() }"),
+    ]);
+    assert_eq!(
+        imports(&graph, "src/a.rs"),
+        ["src/inner/deep.rs: Deep, made", "src/inner/open.rs: open"]
+    );
+    assert_eq!(imports(&graph, "src/main.rs"), ["src/inner/open.rs: open"]);
+    assert_eq!(imports(&graph, "src/lib.rs"), Vec::<String>::new());
+    assert_eq!(imports(&graph, "src/inner/mod.rs"), Vec::<String>::new());
+}
+
+#[test]
+fn enclosing_modules_tests_and_other_crates_are_not_imports() {
+    let graph = ImportGraph::of_files(&[
+        ("src/lib.rs", "mod outer; pub struct Root;"),
+        (
+            "src/outer/mod.rs",
+            "mod inner; mod redis; use inner::Inner; pub struct Outer(Inner);",
+        ),
+        (
+            "src/outer/inner.rs",
+            "use super::Outer; use crate::Root; use std::redis; pub struct Inner;
+             #[cfg(test)] mod tests { use crate::outer::redis::Client; }
+             #[cfg(test)] impl Inner { fn f() { super::redis::f() } }",
+        ),
+        (
+            "src/outer/redis.rs",
+            "use redis::Client; pub fn f() { redis::g() } pub struct Client2;",
+        ),
+    ]);
+    assert_eq!(
+        imports(&graph, "src/outer/mod.rs"),
+        ["src/outer/inner.rs: Inner"]
+    );
+    assert_eq!(imports(&graph, "src/outer/inner.rs"), Vec::<String>::new());
+    assert_eq!(imports(&graph, "src/outer/redis.rs"), Vec::<String>::new());
+}
+
+/// Returns the files that a file imports, with the imported names, in order.
+fn imports(graph: &ImportGraph, file: &str) -> Vec<String> {
+    let line = |(imported, names): (&String, &BTreeSet<String>)| {
+        format!(
+            "{imported}: {}",
+            Vec::from_iter(names.iter().cloned()).join(", ")
+        )
+    };
+    graph.0[file].iter().map(line).collect()
 }

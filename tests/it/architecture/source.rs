@@ -20,7 +20,7 @@ pub(super) struct SourceFile {
     /// The items that this file defines at its top level.
     pub(super) items: Vec<String>,
     pub(super) imports: Vec<Import>,
-    /// Every path in the code, also in `use` declarations and in the arguments of macros.
+    /// The paths in the code outside of `use` declarations, also in the arguments of macros.
     pub(super) paths: Vec<CodePath>,
     with_tests: bool,
 }
@@ -43,6 +43,18 @@ impl SourceFile {
     /// Reads a file, except items under `#[cfg(test)]`.
     pub(super) fn without_tests(text: &str) -> Self {
         Self::read(text, false)
+    }
+
+    /// Returns every path in this file.
+    pub(super) fn all_paths(&self) -> impl Iterator<Item = &CodePath> {
+        let imported = self.imports.iter().map(|import| &import.path);
+        imported.chain(&self.paths)
+    }
+
+    /// Returns the paths that this file uses itself, without those that it only re-exports.
+    pub(super) fn used_paths(&self) -> impl Iterator<Item = &CodePath> {
+        let imports = self.imports.iter().filter(|import| !import.is_reexport);
+        imports.map(|import| &import.path).chain(&self.paths)
     }
 
     fn read(text: &str, with_tests: bool) -> Self {
@@ -78,7 +90,6 @@ impl SourceFile {
             UseTree::Rename(tree) => (under(&tree.ident), Some(&tree.rename.to_string())),
         };
         let name = name.cloned();
-        self.paths.push(path.clone());
         self.imports.push(Import {
             path,
             name,
@@ -100,6 +111,16 @@ impl SourceFile {
             } else {
                 at = at.token_tree().map_or(at, |(_, next)| next);
             }
+        }
+    }
+}
+
+impl Import {
+    /// Returns the path to a name, if this declaration brings it in. A glob may bring in every name.
+    pub(super) fn path_to(&self, name: &str) -> Option<CodePath> {
+        match &self.name {
+            Some(imported) => (imported == name).then(|| self.path.clone()),
+            None => Some([&self.path[..], &[name.to_owned()]].concat()),
         }
     }
 }
@@ -192,6 +213,10 @@ fn collect(directory: &Path, files: &mut Vec<(String, String)>) {
 }
 
 /// Returns the name of an item, if it has one and is not a module.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all other items have no name"
+)]
 fn name(item: &Item) -> Option<String> {
     let ident = match item {
         Item::Const(item) => &item.ident,

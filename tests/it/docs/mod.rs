@@ -4,3 +4,4 @@ mod debugging;
 mod deploy;
 pub(crate) mod issuing;
 mod migrating;
+mod paths;
