@@ -8,6 +8,7 @@ use countersign::diagnostics::Refused;
 use countersign::model::{ConsumerKey, Token, UserId};
 use countersign::store::TokenHolder;
 use countersign::v1;
+use countersign::v1::token_service_client::TokenServiceClient;
 use prost_types::field_descriptor_proto::Type;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -17,7 +18,7 @@ use crate::api::requests::{
     DECISION_ID, KEY, PASSWORD, RequestTokens, TOKEN, USER_ID, consumer_request, good,
     token_request, user_request,
 };
-use crate::support::admin_server::{ADMIN_TOKEN, AdminServer, fields, reason};
+use crate::support::admin_server::{ADMIN_TOKEN, AdminChannel, AdminServer, fields, reason};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_request_is_answered() {
@@ -277,37 +278,8 @@ impl World {
             token.token_secret,
             PASSWORD.to_owned(),
         ];
-        let request = || v1::CreateRequestTokenRequest {
-            consumer_key: KEY.to_owned(),
-            callback: "oob".to_owned(),
-            scopes: Vec::new(),
-        };
-        let [pending, token] = [
-            tokens.create_request_token(request()).await,
-            tokens.create_request_token(request()).await,
-        ]
-        .map(|created| {
-            let created = created.unwrap().into_inner();
-            secrets.push(created.token_secret);
-            created.request_token.unwrap().token
-        });
-        let consent = v1::AuthorizeRequestTokenRequest {
-            token: token.clone(),
-            user_id: USER_ID.to_owned(),
-            ..Default::default()
-        };
-        let verifier = tokens
-            .authorize_request_token(consent)
-            .await
-            .unwrap()
-            .into_inner()
-            .verifier;
-        secrets.push(verifier.clone());
+        let request_tokens = request_tokens(&mut tokens, &mut secrets).await;
         let channel = server.stranger().await;
-        let request_tokens = RequestTokens {
-            pending,
-            authorized: (token, verifier),
-        };
         Self {
             server,
             channel,
@@ -365,5 +337,37 @@ impl World {
             request_token(&self.request_tokens.authorized.0).await,
         );
         format!("{consumers:?}\n{users:?}\n{of_consumer:?}\n{of_user:?}\n{request_tokens:?}")
+    }
+}
+
+/// Creates a pending and an authorized request token, and adds their secrets to the list.
+async fn request_tokens(
+    tokens: &mut TokenServiceClient<AdminChannel>,
+    secrets: &mut Vec<String>,
+) -> RequestTokens {
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        let request = v1::CreateRequestTokenRequest {
+            consumer_key: KEY.to_owned(),
+            callback: "oob".to_owned(),
+            scopes: Vec::new(),
+        };
+        let created = tokens.create_request_token(request).await.unwrap();
+        let created = created.into_inner();
+        secrets.push(created.token_secret);
+        names.push(created.request_token.unwrap().token);
+    }
+    let [pending, token] = names.try_into().unwrap();
+    let consent = v1::AuthorizeRequestTokenRequest {
+        token: token.clone(),
+        user_id: USER_ID.to_owned(),
+        ..Default::default()
+    };
+    let authorized = tokens.authorize_request_token(consent).await.unwrap();
+    let verifier = authorized.into_inner().verifier;
+    secrets.push(verifier.clone());
+    RequestTokens {
+        pending,
+        authorized: (token, verifier),
     }
 }

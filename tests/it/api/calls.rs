@@ -9,7 +9,7 @@ use countersign::issue::{Actor, ConsumerDraft, Expiry, TokenDraft};
 use countersign::model::{ConsumerStatus, Secret};
 use countersign::v1;
 use prost_types::Timestamp;
-use tonic::Code;
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::support::admin_server::{AdminServer, START, fields, issuer, reason};
@@ -168,10 +168,10 @@ async fn every_wrong_field_is_named_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn a_required_field_that_is_left_out_is_named() {
+async fn a_missing_field_of_a_consumer_is_named() {
     let server = AdminServer::start().await;
-    let (mut consumers, mut tokens) = (server.consumers().await, server.tokens().await);
-    let refusals = [
+    let mut consumers = server.consumers().await;
+    assert_missing([
         (
             consumers
                 .create_consumer(v1::CreateConsumerRequest::default())
@@ -201,6 +201,14 @@ async fn a_required_field_that_is_left_out_is_named() {
                 .unwrap_err(),
             "consumer_key",
         ),
+    ]);
+}
+
+#[tokio::test]
+async fn a_missing_field_of_a_token_is_named() {
+    let server = AdminServer::start().await;
+    let mut tokens = server.tokens().await;
+    assert_missing([
         (
             tokens
                 .create_token(v1::CreateTokenRequest::default())
@@ -226,11 +234,7 @@ async fn a_required_field_that_is_left_out_is_named() {
                 .unwrap_err(),
             "token",
         ),
-    ];
-    for (refused, field) in refusals {
-        assert_eq!(refused.code(), Code::InvalidArgument, "{field}: {refused}");
-        assert_eq!(fields(&refused), [field]);
-    }
+    ]);
 }
 
 #[tokio::test]
@@ -686,20 +690,8 @@ async fn every_change_leaves_one_audit_event_without_secrets() {
 
     let log = fs::read_to_string(log.path()).unwrap();
     assert!(!log.contains("kd94hf93k423kf44"), "{log}");
-    let events = log
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let audit: Vec<_> = events
-        .filter(|event| event["target"] == "countersign::audit")
-        .map(|event| {
-            format!(
-                "{} {} {} {}",
-                event["actor"], event["action"], event["consumer_key"], event["token"]
-            )
-        })
-        .collect();
     assert_eq!(
-        audit,
+        audit_events(&log),
         [
             r#""admin" "consumer.create" "k" null"#,
             r#""admin" "token.create" "k" "t""#,
@@ -707,6 +699,29 @@ async fn every_change_leaves_one_audit_event_without_secrets() {
             r#""admin" "consumer.disable" "k" null"#,
         ]
     );
+}
+
+fn assert_missing<const N: usize>(refusals: [(Status, &str); N]) {
+    for (refused, field) in refusals {
+        assert_eq!(refused.code(), Code::InvalidArgument, "{field}: {refused}");
+        assert_eq!(fields(&refused), [field]);
+    }
+}
+
+/// Returns the audit events of a log, as actor, action, consumer and token.
+fn audit_events(log: &str) -> Vec<String> {
+    let events = log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    events
+        .filter(|event| event["target"] == "countersign::audit")
+        .map(|event| {
+            format!(
+                "{} {} {} {}",
+                event["actor"], event["action"], event["consumer_key"], event["token"]
+            )
+        })
+        .collect()
 }
 
 fn draft() -> ConsumerDraft {

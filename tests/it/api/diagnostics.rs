@@ -216,29 +216,7 @@ async fn reports_are_listed_in_pages_and_say_since_when() {
             .diagnostics
             .allowed(&key, countersign::oauth::SignatureMethod::HmacSha256);
     }
-    let (mut reports, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = v1::ListConsumerReportsRequest {
-            page_size: 1,
-            page_token,
-        };
-        let page = server
-            .observed()
-            .await
-            .list_consumer_reports(request)
-            .await
-            .unwrap()
-            .into_inner();
-        assert_eq!(
-            (page.start_time.unwrap().seconds, page.unreported),
-            (1_700_000_000, 0)
-        );
-        reports.extend(page.reports);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+    let reports = reports_by_pages_of_one(&server).await;
     let [nobody, a, b] = &*reports else {
         panic!("{reports:?}")
     };
@@ -267,6 +245,28 @@ async fn reports_are_listed_in_pages_and_say_since_when() {
         ("HMAC-SHA256", 2)
     );
     assert_eq!(a.last_seen_time.unwrap().seconds, 1_700_000_005);
+}
+
+async fn reports_by_pages_of_one(server: &AdminServer) -> Vec<v1::ConsumerReport> {
+    let (mut reports, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListConsumerReportsRequest {
+            page_size: 1,
+            page_token,
+        };
+        let mut client = server.observed().await;
+        let page = client.list_consumer_reports(request).await.unwrap();
+        let page = page.into_inner();
+        assert_eq!(
+            (page.start_time.unwrap().seconds, page.unreported),
+            (1_700_000_000, 0)
+        );
+        reports.extend(page.reports);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return reports;
+        }
+    }
 }
 
 async fn watch(server: &AdminServer, reason: &str) -> Streaming<v1::WatchDenialsResponse> {

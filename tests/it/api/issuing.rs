@@ -513,20 +513,10 @@ async fn every_token_of_a_holder_is_revoked_at_once_and_later_ones_are_not() {
 }
 
 #[tokio::test]
-async fn temporary_credentials_are_exchanged_once_for_what_the_user_gave() {
+async fn a_user_authorizes_a_request_token_once() {
     let server = with_token().await;
     let mut tokens = server.tokens().await;
-    let request = v1::CreateRequestTokenRequest {
-        consumer_key: KEY.to_owned(),
-        callback: "https://printer.example.com/ready?job=7".to_owned(),
-        scopes: Vec::new(),
-    };
-    let created = tokens
-        .create_request_token(request)
-        .await
-        .unwrap()
-        .into_inner();
-    let name = created.request_token.unwrap().token;
+    let name = printer_request_token(&server).await;
     let get = || v1::GetRequestTokenRequest {
         token: name.clone(),
     };
@@ -537,24 +527,8 @@ async fn temporary_credentials_are_exchanged_once_for_what_the_user_gave() {
     );
     assert_eq!(asking.scopes, ["read", "write"]);
 
-    let exchange = |verifier: &str| v1::ExchangeRequestTokenRequest {
-        consumer_key: KEY.to_owned(),
-        token: name.clone(),
-        verifier: verifier.to_owned(),
-    };
-    let undecided = tokens
-        .exchange_request_token(exchange("guess"))
-        .await
-        .unwrap_err();
-    assert_eq!(reason(&undecided), "REQUEST_TOKEN_UNDECIDED");
-    let consent = || v1::AuthorizeRequestTokenRequest {
-        token: name.clone(),
-        user_id: USER_ID.to_owned(),
-        screen_name: "Alice".to_owned(),
-        scopes: vec!["read".to_owned()],
-    };
     let allowed = tokens
-        .authorize_request_token(consent())
+        .authorize_request_token(consent(&name))
         .await
         .unwrap()
         .into_inner();
@@ -566,11 +540,36 @@ async fn temporary_credentials_are_exchanged_once_for_what_the_user_gave() {
         allowed.redirect_url,
         format!("https://printer.example.com/ready{end}")
     );
-    let decided = tokens.authorize_request_token(consent()).await.unwrap_err();
+    let decided = tokens
+        .authorize_request_token(consent(&name))
+        .await
+        .unwrap_err();
     assert_eq!(
         (decided.code(), reason(&decided).as_str()),
         (Code::FailedPrecondition, "REQUEST_TOKEN_DECIDED")
     );
+}
+
+#[tokio::test]
+async fn a_request_token_is_exchanged_once_with_its_verifier() {
+    let server = with_token().await;
+    let mut tokens = server.tokens().await;
+    let name = printer_request_token(&server).await;
+    let exchange = |verifier: &str| v1::ExchangeRequestTokenRequest {
+        consumer_key: KEY.to_owned(),
+        token: name.clone(),
+        verifier: verifier.to_owned(),
+    };
+    let undecided = tokens
+        .exchange_request_token(exchange("guess"))
+        .await
+        .unwrap_err();
+    assert_eq!(reason(&undecided), "REQUEST_TOKEN_UNDECIDED");
+    let allowed = tokens
+        .authorize_request_token(consent(&name))
+        .await
+        .unwrap()
+        .into_inner();
 
     let wrong = tokens
         .exchange_request_token(exchange("guess"))
@@ -728,6 +727,27 @@ async fn who_guesses_from_one_address_is_told_when_to_try_again() {
         .retry_delay
         .unwrap();
     assert!(wait > Duration::ZERO, "{wait:?}");
+}
+
+/// Creates a request token of the consumer, and returns its name.
+async fn printer_request_token(server: &AdminServer) -> String {
+    let request = v1::CreateRequestTokenRequest {
+        consumer_key: KEY.to_owned(),
+        callback: "https://printer.example.com/ready?job=7".to_owned(),
+        scopes: Vec::new(),
+    };
+    let mut tokens = server.tokens().await;
+    let created = tokens.create_request_token(request).await.unwrap();
+    created.into_inner().request_token.unwrap().token
+}
+
+fn consent(token: &str) -> v1::AuthorizeRequestTokenRequest {
+    v1::AuthorizeRequestTokenRequest {
+        token: token.to_owned(),
+        user_id: USER_ID.to_owned(),
+        screen_name: "Alice".to_owned(),
+        scopes: vec!["read".to_owned()],
+    }
 }
 
 /// A server with a consumer, a user and a token.

@@ -71,13 +71,7 @@ async fn a_site_of_the_operators_own_decides_with_an_issuers_token() {
     let printer = printer(&countersign).await;
     let temporary = asks(&printer, &countersign).await;
     let (name, _) = temporary.token.clone().unwrap();
-    let sent = Request::get(&format!("/oauth/authorize?oauth_token={name}"))
-        .send(countersign.http)
-        .await;
-    let location = sent.header("location").unwrap();
-    let arrived = location
-        .strip_prefix("https://login.example.com/consent?via=oauth&oauth_token=")
-        .unwrap();
+    let arrived = token_at_external_page(&countersign, &name).await;
 
     let channel = Endpoint::from_shared(format!("http://{}", countersign.api))
         .unwrap()
@@ -93,7 +87,7 @@ async fn a_site_of_the_operators_own_decides_with_an_issuers_token() {
             Ok(request)
         });
     let get = v1::GetRequestTokenRequest {
-        token: arrived.to_owned(),
+        token: arrived.clone(),
     };
     let asking = site.get_request_token(get).await.unwrap().into_inner();
     assert_eq!(
@@ -101,7 +95,7 @@ async fn a_site_of_the_operators_own_decides_with_an_issuers_token() {
         ("Printer", &["read".into(), "write".into()][..])
     );
     let consent = v1::AuthorizeRequestTokenRequest {
-        token: arrived.to_owned(),
+        token: arrived,
         user_id: "jane-of-the-site".to_owned(),
         screen_name: "Jane".to_owned(),
         scopes: vec!["read".to_owned()],
@@ -126,6 +120,16 @@ async fn a_site_of_the_operators_own_decides_with_an_issuers_token() {
         .unwrap();
     let expected = format!("{CALLBACK}&oauth_token={name}&oauth_problem=user_refused");
     assert_eq!(refused.into_inner().redirect_url, expected);
+}
+
+/// Returns the request token with which the user arrives at the operator's own page.
+async fn token_at_external_page(countersign: &Countersign, name: &str) -> String {
+    let sent = Request::get(&format!("/oauth/authorize?oauth_token={name}"))
+        .send(countersign.http)
+        .await;
+    let location = sent.header("location").unwrap();
+    let token = location.strip_prefix("https://login.example.com/consent?via=oauth&oauth_token=");
+    token.unwrap().to_owned()
 }
 
 async fn printer(countersign: &Countersign) -> Caller {

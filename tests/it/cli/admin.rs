@@ -237,85 +237,25 @@ async fn a_listener_that_does_not_speak_grpc_is_told_from_a_refusal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_is_changed_given_other_keys_and_deleted() {
+async fn a_consumer_is_updated_and_deleted() {
     let server = AdminServer::start().await;
-    let home = tempfile::tempdir().unwrap();
-    json(
-        &admin(
-            &server,
-            &[
-                "consumer",
-                "create",
-                "--name=N",
-                "--consumer-key=K",
-                "--scope=read",
-            ],
-        )
-        .await,
-    );
-    let changed = [
-        "consumer",
-        "update",
-        "K",
-        "--name=M",
-        "--scope=write",
-        "--verified=true",
-    ];
-    let changed = json(&admin(&server, &changed).await);
+    run(
+        &server,
+        "consumer create --name=N --consumer-key=K --scope=read",
+    )
+    .await;
+    let changed = "consumer update K --name=M --scope=write --verified=true";
+    let changed = run(&server, changed).await;
     assert_eq!(
         (&changed["name"], &changed["scopes"], &changed["verified"]),
         (&"M".into(), &vec!["write"].into(), &true.into())
     );
-    let stale = admin(
-        &server,
-        &["consumer", "update", "K", "--name=O", "--etag=stale"],
-    )
-    .await;
+    let stale = ["consumer", "update", "K", "--name=O", "--etag=stale"];
+    let stale = admin(&server, &stale).await;
     assert_eq!(stale.status.code(), Some(1), "{stale:?}");
 
-    let rotated = json(&admin(&server, &["consumer", "rotate-secret", "K", "--overlap=7d"]).await);
-    assert_eq!(
-        (
-            &rotated["secret_count"],
-            rotated["consumer_secret"].as_str().unwrap().len()
-        ),
-        (&2.into(), 64)
-    );
-    let pem = home.path().join("public.pem");
-    std::fs::write(&pem, RSA_PUBLIC_KEY).unwrap();
-    let keyed = json(
-        &admin(
-            &server,
-            &[
-                "consumer",
-                "add-rsa-key",
-                "K",
-                "--rsa-public-key",
-                pem.to_str().unwrap(),
-            ],
-        )
-        .await,
-    );
-    let fingerprint = keyed["rsa_public_keys"][0]["fingerprint"].as_str().unwrap();
-    let without = json(
-        &admin(
-            &server,
-            &[
-                "consumer",
-                "remove-rsa-key",
-                "K",
-                "--fingerprint",
-                fingerprint,
-            ],
-        )
-        .await,
-    );
-    assert_eq!(without["rsa_public_keys"], Value::Array(Vec::new()));
-
-    assert_eq!(
-        json(&admin(&server, &["consumer", "delete", "K"]).await),
-        serde_json::json!({})
-    );
+    let deleted = run(&server, "consumer delete K").await;
+    assert_eq!(deleted, serde_json::json!({}));
     assert_eq!(
         stderr(&admin(&server, &["consumer", "get", "K"]).await),
         "error: there is no consumer with the key K\n"
@@ -323,163 +263,144 @@ async fn a_consumer_is_changed_given_other_keys_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_comes_logs_in_and_goes() {
+async fn the_keys_of_a_consumer_are_rotated_added_and_removed() {
     let server = AdminServer::start().await;
     let home = tempfile::tempdir().unwrap();
-    let password = home.path().join("password");
-    let file = password.to_str().unwrap();
-    std::fs::write(&password, "correct horse battery\n").unwrap();
-    let created = [
-        "user",
-        "create",
-        "--username=alice",
-        "--user-id=u-1",
-        "--password-file",
-        file,
-    ];
-    let created = json(&admin(&server, &created).await);
+    run(&server, "consumer create --name=N --consumer-key=K").await;
+    let rotated = run(&server, "consumer rotate-secret K --overlap=7d").await;
+    let secret = rotated["consumer_secret"].as_str().unwrap();
+    assert_eq!((&rotated["secret_count"], secret.len()), (&2.into(), 64));
+    let pem = home.path().join("public.pem");
+    std::fs::write(&pem, RSA_PUBLIC_KEY).unwrap();
+    let add = format!("consumer add-rsa-key K --rsa-public-key {}", pem.display());
+    let keyed = run(&server, &add).await;
+    let fingerprint = keyed["rsa_public_keys"][0]["fingerprint"].as_str().unwrap();
+    let remove = format!("consumer remove-rsa-key K --fingerprint {fingerprint}");
+    let without = run(&server, &remove).await;
+    assert_eq!(without["rsa_public_keys"], Value::Array(Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_created_and_found() {
+    let server = AdminServer::start().await;
+    let password = tempfile::NamedTempFile::new().unwrap();
+    let created = create_alice(&server, password.path()).await;
     assert_eq!(
         (&created["user_id"], &created["has_password"]),
         (&"u-1".into(), &true.into())
     );
-    assert_eq!(
-        json(&admin(&server, &["user", "get", "--username=ALICE"]).await),
-        created
-    );
-    assert_eq!(
-        json(&admin(&server, &["user", "list"]).await),
-        Value::Array(vec![created])
-    );
+    let found = run(&server, "user get --username=ALICE").await;
+    assert_eq!(found, created);
+    let listed = run(&server, "user list").await;
+    assert_eq!(listed, Value::Array(vec![created]));
+}
 
-    json(
-        &admin(
-            &server,
-            &[
-                "consumer",
-                "create",
-                "--name=N",
-                "--consumer-key=K",
-                "--flow=xauth",
-            ],
-        )
-        .await,
-    );
-    let exchange = [
-        "token",
-        "exchange-password",
-        "--consumer-key=K",
-        "--username=alice",
-        "--password-file",
-        file,
-    ];
-    let token = json(&admin(&server, &exchange).await);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_works_while_its_user_is_enabled() {
+    let server = AdminServer::start().await;
+    let password = tempfile::NamedTempFile::new().unwrap();
+    create_alice(&server, password.path()).await;
+    run(
+        &server,
+        "consumer create --name=N --consumer-key=K --flow=xauth",
+    )
+    .await;
+    let exchange = exchange_password(password.path());
+    let token = run(&server, &exchange).await;
     assert_eq!(
         (&token["user_id"], &token["screen_name"]),
         (&"u-1".into(), &"alice".into())
     );
-    let listed = json(&admin(&server, &["token", "list", "--user-id=u-1"]).await);
+    let listed = run(&server, "token list --user-id=u-1").await;
     assert_eq!(listed[0]["token"], token["token"]);
 
-    let name = token["token"].as_str().unwrap();
-    let good_for = async || {
-        json(&admin(&server, &["token", "introspect", name]).await)["inactive_reason"].clone()
-    };
-    assert_eq!(good_for().await, "");
-    assert_eq!(
-        json(&admin(&server, &["user", "disable", "u-1"]).await)["status"],
-        "USER_STATUS_DISABLED"
-    );
-    assert_eq!(good_for().await, "user_disabled");
-    json(&admin(&server, &["user", "enable", "u-1"]).await);
-    json(&admin(&server, &["token", "revoke-all", "--user-id=u-1"]).await);
-    assert_eq!(good_for().await, "revoked");
+    let introspect = format!("token introspect {}", token["token"].as_str().unwrap());
+    let inactive_reason = async || run(&server, &introspect).await["inactive_reason"].clone();
+    assert_eq!(inactive_reason().await, "");
+    let disabled = run(&server, "user disable u-1").await;
+    assert_eq!(disabled["status"], "USER_STATUS_DISABLED");
+    assert_eq!(inactive_reason().await, "user_disabled");
+    run(&server, "user enable u-1").await;
+    run(&server, "token revoke-all --user-id=u-1").await;
+    assert_eq!(inactive_reason().await, "revoked");
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_replaced_and_goes_with_its_user() {
+    let server = AdminServer::start().await;
+    let password = tempfile::NamedTempFile::new().unwrap();
+    create_alice(&server, password.path()).await;
+    run(
+        &server,
+        "consumer create --name=N --consumer-key=K --flow=xauth",
+    )
+    .await;
+    let exchange = exchange_password(password.path());
     std::fs::write(&password, "another horse battery\n").unwrap();
-    json(
-        &admin(
-            &server,
-            &["user", "set-password", "u-1", "--password-file", file],
-        )
-        .await,
+    let set = format!(
+        "user set-password u-1 --password-file {}",
+        password.path().display()
     );
-    json(&admin(&server, &exchange).await);
-    json(&admin(&server, &["user", "delete", "u-1"]).await);
-    let refused = admin(&server, &exchange).await;
+    run(&server, &set).await;
+    run(&server, &exchange).await;
+    run(&server, "user delete u-1").await;
+    let refused = admin(&server, &Vec::from_iter(exchange.split_whitespace())).await;
     assert_eq!(refused.status.code(), Some(1));
     assert!(!stderr(&refused).contains("horse"), "{}", stderr(&refused));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn temporary_credentials_are_decided_about_and_exchanged() {
+async fn a_request_token_is_authorized_and_exchanged_or_refused() {
     let server = AdminServer::start().await;
-    json(
-        &admin(
-            &server,
-            &[
-                "consumer",
-                "create",
-                "--name=N",
-                "--consumer-key=K",
-                "--callback=https://n.example.com/",
-            ],
-        )
-        .await,
-    );
-    let create = [
-        "request-token",
-        "create",
-        "--consumer-key=K",
-        "--callback=https://n.example.com/",
-    ];
-    let asked = json(&admin(&server, &create).await);
-    let name = asked["token"].as_str().unwrap();
-    let shown = json(&admin(&server, &["request-token", "get", name]).await);
+    let consumer = "consumer create --name=N --consumer-key=K --callback=https://n.example.com/";
+    run(&server, consumer).await;
+    let create = "request-token create --consumer-key=K --callback=https://n.example.com/";
+    let created = run(&server, create).await;
+    let name = created["token"].as_str().unwrap();
+    let shown = run(&server, &format!("request-token get {name}")).await;
     assert_eq!(
         (&shown["state"], &shown["consumer_name"]),
         (&"REQUEST_TOKEN_STATE_PENDING".into(), &"N".into())
     );
-    let allowed = json(
-        &admin(
-            &server,
-            &["request-token", "authorize", name, "--user-id=u-1"],
-        )
-        .await,
-    );
+    let authorize = format!("request-token authorize {name} --user-id=u-1");
+    let allowed = run(&server, &authorize).await;
     let verifier = allowed["verifier"].as_str().unwrap();
-    assert!(
-        allowed["redirect_url"].as_str().unwrap().contains(verifier),
-        "{allowed}"
-    );
-    let exchange = [
-        "request-token",
-        "exchange",
-        name,
-        "--consumer-key=K",
-        "--verifier",
-        verifier,
-    ];
-    assert_eq!(json(&admin(&server, &exchange).await)["user_id"], "u-1");
-    assert_eq!(
-        admin(&server, &exchange).await.status.code(),
-        Some(1),
-        "it is exchanged once"
-    );
+    let redirect_url = allowed["redirect_url"].as_str().unwrap();
+    assert!(redirect_url.contains(verifier), "{allowed}");
+    let exchange = format!("request-token exchange {name} --consumer-key=K --verifier {verifier}");
+    assert_eq!(run(&server, &exchange).await["user_id"], "u-1");
+    let again = admin(&server, &Vec::from_iter(exchange.split_whitespace())).await;
+    assert_eq!(again.status.code(), Some(1), "exchanged twice");
 
-    let asked = json(&admin(&server, &create).await);
-    let refused = json(
-        &admin(
-            &server,
-            &["request-token", "refuse", asked["token"].as_str().unwrap()],
-        )
-        .await,
+    let created = run(&server, create).await;
+    let refuse = format!(
+        "request-token refuse {}",
+        created["token"].as_str().unwrap()
     );
+    let refused = run(&server, &refuse).await;
+    let redirect_url = refused["redirect_url"].as_str().unwrap();
     assert!(
-        refused["redirect_url"]
-            .as_str()
-            .unwrap()
-            .starts_with("https://n.example.com/?"),
+        redirect_url.starts_with("https://n.example.com/?"),
         "{refused}"
     );
+}
+
+/// Creates the user Alice, with a password that is written to a file first.
+async fn create_alice(server: &AdminServer, password: &Path) -> Value {
+    std::fs::write(password, "correct horse battery\n").unwrap();
+    let create = "user create --username=alice --user-id=u-1 --password-file";
+    run(server, &format!("{create} {}", password.display())).await
+}
+
+/// Returns the command that exchanges Alice's password for a token.
+fn exchange_password(password: &Path) -> String {
+    let exchange = "token exchange-password --consumer-key=K --username=alice --password-file";
+    format!("{exchange} {}", password.display())
+}
+
+/// Runs a command, which must succeed, and returns its output.
+async fn run(server: &AdminServer, command: &str) -> Value {
+    json(&admin(server, &Vec::from_iter(command.split_whitespace())).await)
 }
 
 async fn admin(server: &AdminServer, words: &[&str]) -> Output {

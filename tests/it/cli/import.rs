@@ -104,25 +104,7 @@ async fn a_row_that_is_refused_is_named_with_its_field_and_never_its_secret() {
         printed(&refused),
         json!({"dry_run": false, "created": 1, "existed": 0, "noted": 0, "refused": 4})
     );
-    let lines: Vec<Value> = fs::read_to_string(&report)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let told: Vec<_> = lines
-        .iter()
-        .map(|line| {
-            let fields = line["problems"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|problem| problem["field"].as_str().unwrap());
-            (
-                line["line"].as_u64().unwrap(),
-                fields.collect::<Vec<_>>().join(" "),
-            )
-        })
-        .collect();
+    let report = fs::read_to_string(&report).unwrap();
     let expected = [
         (2, "consumer_key"),
         (3, "consumer_secret scopes[0]"),
@@ -130,13 +112,10 @@ async fn a_row_that_is_refused_is_named_with_its_field_and_never_its_secret() {
         (7, ""),
     ];
     assert_eq!(
-        told,
+        refused_fields(&report),
         expected.map(|(line, fields)| (line, fields.to_owned()))
     );
-    assert!(
-        !fs::read_to_string(&report).unwrap().contains("s3cret"),
-        "{lines:?}"
-    );
+    assert!(!report.contains("s3cret"), "{report}");
     assert!(!stderr(&refused).contains("s3cret"), "{}", stderr(&refused));
     assert!(
         stderr(&refused).contains("line 5: description is 1048576 bytes long"),
@@ -278,27 +257,7 @@ async fn the_consumers_of_the_2013_provider_keep_what_they_could() {
         Bench::start().await,
         RedisServer::start_with(&["--enable-debug-command", "local"]),
     );
-    let hash = |name: &str, field: &str, value: &str| {
-        redis.run::<()>(&["HSET", &format!("oauth1-redis-{name}"), field, value]);
-    };
-    let known = r#"{"id": "0123456789abcdef0123456789abcdef", "name": "Printer", "description": "Prints", "platform": "ios", "app_url": "https://printer.example.com"}"#;
-    for (key, info) in [
-        ("known", Some(known)),
-        ("nameless", Some(r#"{"name": null, "platform": ""}"#)),
-        ("unheard", None),
-        (
-            "foreign",
-            Some(r#"{"name": "M\u00fcller", "app_url": "www.example.com"}"#),
-        ),
-        ("broken", Some("{")),
-    ] {
-        hash("consumer_tokens", key, "0123456789abcdef0123456789abcdef");
-        if let Some(info) = info {
-            hash("app_info", key, info);
-        }
-    }
-    hash("nonces", "1700000000", "x");
-    hash("app_info", "without-secret", known);
+    fill_provider_2013(&redis);
     let before: String = redis.run(&["DEBUG", "DIGEST"]);
 
     let options = ["--redis", &redis.url()];
@@ -407,6 +366,44 @@ async fn rows_are_not_kept_in_memory() {
         stderr(&imported)
     );
     assert!(growth < 6 * 1024, "{growth} KiB more for 18 MB of rows");
+}
+
+/// Returns the refused lines of a report, each with the names of its wrong fields.
+fn refused_fields(report: &str) -> Vec<(u64, String)> {
+    let fields = |line: &Value| {
+        let problems = line["problems"].as_array().unwrap().iter();
+        let fields = problems.map(|problem| problem["field"].as_str().unwrap());
+        fields.collect::<Vec<_>>().join(" ")
+    };
+    let lines = report
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    lines
+        .map(|line: Value| (line["line"].as_u64().unwrap(), fields(&line)))
+        .collect()
+}
+
+/// Writes consumers as the provider of 2013 does: complete, incomplete and broken ones.
+fn fill_provider_2013(redis: &RedisServer) {
+    let hash = |name: &str, field: &str, value: &str| {
+        redis.run::<()>(&["HSET", &format!("oauth1-redis-{name}"), field, value]);
+    };
+    let known = r#"{"id": "0123456789abcdef0123456789abcdef", "name": "Printer", "description": "Prints", "platform": "ios", "app_url": "https://printer.example.com"}"#;
+    let foreign = r#"{"name": "M\u00fcller", "app_url": "www.example.com"}"#;
+    for (key, info) in [
+        ("known", Some(known)),
+        ("nameless", Some(r#"{"name": null, "platform": ""}"#)),
+        ("unheard", None),
+        ("foreign", Some(foreign)),
+        ("broken", Some("{")),
+    ] {
+        hash("consumer_tokens", key, "0123456789abcdef0123456789abcdef");
+        if let Some(info) = info {
+            hash("app_info", key, info);
+        }
+    }
+    hash("nonces", "1700000000", "x");
+    hash("app_info", "without-secret", known);
 }
 
 struct Bench {

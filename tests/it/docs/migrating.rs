@@ -41,6 +41,23 @@ async fn every_command_of_the_page_works_when_it_is_pasted() {
         .admin(&[&["consumer", "create", "--name=Printer"][..], &credentials].concat())
         .await;
 
+    allow_in_shadow_mode(&countersign, &caller).await;
+    let commands = blocks(&page, "sh");
+    assert_eq!(commands.len(), 6);
+    let printed = run(&countersign, &commands.join("\n")).await;
+    let reported = printed.lines().find(|line| line.starts_with(KEY)).unwrap();
+    let columns: Vec<_> = reported.split_whitespace().collect();
+    assert_eq!(
+        columns[..6],
+        [KEY, "1", "0", "0", "1", "signature_mismatch"],
+        "{printed}"
+    );
+    let shown = countersign.admin(&["consumer", "get", KEY]).await;
+    assert_eq!(shown["status"], "CONSUMER_STATUS_ACTIVE", "{shown}");
+}
+
+/// Sends a request with a wrong signature, which shadow mode allows.
+async fn allow_in_shadow_mode(countersign: &Countersign, caller: &Caller) {
     let channel = Endpoint::from_shared(format!("http://{}", countersign.check))
         .unwrap()
         .connect()
@@ -59,14 +76,11 @@ async fn every_command_of_the_page_works_when_it_is_pasted() {
         matches!(answer.http_response, Some(HttpResponse::OkResponse(_))),
         "{answer:?}"
     );
+}
 
-    let commands = blocks(&page, "sh");
-    assert_eq!(commands.len(), 6);
-    let script = format!(
-        "set -e\n{}\n{}",
-        there(countersign.api),
-        commands.join("\n")
-    );
+/// Runs shell commands against a service, and returns their output.
+async fn run(countersign: &Countersign, commands: &str) -> String {
+    let script = format!("set -e\n{}\n{commands}", there(countersign.api));
     let mut bash = Command::new("bash");
     bash.args(["-c", &script])
         .env("COUNTERSIGN_ADMIN_TOKEN", countersign.admin_token());
@@ -78,16 +92,7 @@ async fn every_command_of_the_page_works_when_it_is_pasted() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let printed = String::from_utf8(output.stdout).unwrap();
-    let reported = printed.lines().find(|line| line.starts_with(KEY)).unwrap();
-    let columns: Vec<_> = reported.split_whitespace().collect();
-    assert_eq!(
-        columns[..6],
-        [KEY, "1", "0", "0", "1", "signature_mismatch"],
-        "{printed}"
-    );
-    let shown = countersign.admin(&["consumer", "get", KEY]).await;
-    assert_eq!(shown["status"], "CONSUMER_STATUS_ACTIVE", "{shown}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 const KEY: &str = "dpf43f3p2l4k3l03";

@@ -62,75 +62,8 @@ async fn a_denial_is_streamed_listed_and_shown_with_its_cause(store: &str) {
         ("signature_mismatch", "/photos?a=***")
     );
 
-    let get = v1::GetDenialRequest {
-        decision_id: id.clone(),
-    };
-    assert_eq!(
-        world
-            .observer
-            .client()
-            .get_denial(get)
-            .await
-            .unwrap()
-            .into_inner(),
-        streamed
-    );
-    for (filter, expected) in [
-        (
-            v1::ListDenialsRequest {
-                cause: "scheme".to_owned(),
-                ..Default::default()
-            },
-            1,
-        ),
-        (
-            v1::ListDenialsRequest {
-                cause: "none".to_owned(),
-                ..Default::default()
-            },
-            0,
-        ),
-        (
-            v1::ListDenialsRequest {
-                reason: "unsigned".to_owned(),
-                ..Default::default()
-            },
-            1,
-        ),
-        (
-            v1::ListDenialsRequest {
-                consumer_key: world.alice.consumer_key.clone(),
-                ..Default::default()
-            },
-            1,
-        ),
-        (v1::ListDenialsRequest::default(), 2),
-    ] {
-        let found = world
-            .observer
-            .client()
-            .list_denials(filter.clone())
-            .await
-            .unwrap()
-            .into_inner()
-            .denials;
-        assert_eq!(found.len(), expected, "{filter:?}");
-    }
-    let shown = world.countersign.admin_text(&["denials", &id]).await;
-    for line in [
-        "cause          scheme",
-        &format!("remedy         {}", streamed.remedy),
-        &format!("base string    {}", streamed.base_string),
-        &format!("client's       {}", streamed.client_base_string),
-        "expected       GET&http%3A%2F%2Fapi.example.com%2Fphot",
-        "client signed  GET&https%3A%2F%2Fapi.example.com%2Fpho",
-        "                       ^",
-    ] {
-        assert!(
-            shown.lines().any(|shown| shown.starts_with(line)),
-            "{line} is not in {shown}"
-        );
-    }
+    world.assert_found(&streamed).await;
+    world.assert_printed(&streamed).await;
     // The log has it too, in an event of its own.
     let logged = eventually("the log tells the cause", PATIENCE, async || {
         let log = world.countersign.log();
@@ -214,56 +147,12 @@ async fn a_report_counts_what_passed_and_what_did_not(store: &str) {
 /// Secrets where secrets do not belong, and bytes that would forge something where they are shown.
 async fn nothing_that_a_caller_hides_is_kept(store: &str) {
     let world = World::start(store, "").await;
-    let plaintext = format!(
-        "OAuth oauth_consumer_key=\"{}\", oauth_signature_method=\"PLAINTEXT\", oauth_signature=\"{}%26{SECRET}\"",
-        world.alice.consumer_key, world.alice.consumer_secret
-    );
-    let form = |body: &str| Request::form("POST", "/token", body);
-    let wrong = Caller {
-        consumer_secret: "wrong".to_owned(),
-        ..world.alice.clone()
-    };
-    let long = format!(
-        "/{}?{SECRET}=1&b={SECRET}{}",
-        "<script>".repeat(50),
-        "&x".repeat(4000)
-    );
-    for request in [
-        Request::get("/photos").with("Authorization", &plaintext),
-        Request::get("/photos").with("Authorization", &format!("Basic {SECRET}")),
-        world.alice.sign(&Request::get(&format!(
-            "/photos?access_token={SECRET}&x_auth_password={SECRET}"
-        ))),
-        wrong.sign(&Request::get(&format!(
-            "/photos?access_token={SECRET}&x_auth_password={SECRET}"
-        ))),
-        wrong.sign(&form(&format!("x_auth_password={SECRET}&b={SECRET}"))),
-        wrong.sign(&Request::get("/photos").with("Cookie", SECRET)),
-        Request::get(&long.replace(&format!("{SECRET}=1&"), "")),
-        Request::get("/%1b[31m\u{202e}\u{7f}\"'<script>alert(1)</script>"),
-    ] {
+    for request in world.hostile_requests() {
         // Replayed where it is right: only what is refused is kept.
         world.check(&request).await;
         world.check(&request).await;
     }
-    let denials = eventually("everything is explained", PATIENCE, async || {
-        let request = v1::ListDenialsRequest {
-            page_size: 100,
-            ..Default::default()
-        };
-        let denials = world
-            .observer
-            .client()
-            .list_denials(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .denials;
-        let is_pending =
-            |denial: &v1::Denial| denial.reason == "signature_mismatch" && denial.causes.is_empty();
-        (!denials.iter().any(is_pending)).then_some(denials)
-    });
-    let denials = denials.await;
+    let denials = world.explained_denials().await;
     assert!(denials.len() >= 14, "{}", denials.len());
     let shown = format!("{denials:?}{}", world.countersign.admin(&["denials"]).await);
     for secret in [
@@ -278,32 +167,7 @@ async fn nothing_that_a_caller_hides_is_kept(store: &str) {
         );
     }
     for denial in &denials {
-        let v1::Denial {
-            path,
-            host,
-            http_method,
-            consumer_key,
-            base_string,
-            client_base_string,
-            remedy,
-            ..
-        } = denial;
-        let texts = [
-            path,
-            host,
-            http_method,
-            consumer_key,
-            base_string,
-            client_base_string,
-            remedy,
-        ];
-        for text in texts {
-            assert!(
-                text.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
-                "{text:?}"
-            );
-        }
-        assert!(denial.path.len() <= 2000, "{}", denial.path.len());
+        assert_printable(denial);
     }
 }
 
@@ -342,6 +206,36 @@ async fn a_flood_of_bad_signatures_is_explained_no_more_often_than_the_rate_allo
     );
     let kept = world.countersign.admin(&["denials"]).await;
     assert_eq!(kept.as_array().unwrap().len(), 100);
+}
+
+/// Asserts that the texts of a denial are printable ASCII, and its path short.
+fn assert_printable(denial: &v1::Denial) {
+    let v1::Denial {
+        path,
+        host,
+        http_method,
+        consumer_key,
+        base_string,
+        client_base_string,
+        remedy,
+        ..
+    } = denial;
+    let texts = [
+        path,
+        host,
+        http_method,
+        consumer_key,
+        base_string,
+        client_base_string,
+        remedy,
+    ];
+    for text in texts {
+        assert!(
+            text.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+            "{text:?}"
+        );
+    }
+    assert!(denial.path.len() <= 2000, "{}", denial.path.len());
 }
 
 /// A running service with a consumer, and clients that ask it as Envoy and as an administrator would.
@@ -398,6 +292,140 @@ impl World {
             .signing()
             .for_scheme("https")
             .in_header(&Request::get(target))
+    }
+
+    /// Asserts that a denial is returned by its id, and listed by each filter that fits.
+    async fn assert_found(&self, streamed: &v1::Denial) {
+        let get = v1::GetDenialRequest {
+            decision_id: streamed.decision_id.clone(),
+        };
+        assert_eq!(
+            self.observer
+                .client()
+                .get_denial(get)
+                .await
+                .unwrap()
+                .into_inner(),
+            *streamed
+        );
+        for (filter, expected) in [
+            (
+                v1::ListDenialsRequest {
+                    cause: "scheme".to_owned(),
+                    ..Default::default()
+                },
+                1,
+            ),
+            (
+                v1::ListDenialsRequest {
+                    cause: "none".to_owned(),
+                    ..Default::default()
+                },
+                0,
+            ),
+            (
+                v1::ListDenialsRequest {
+                    reason: "unsigned".to_owned(),
+                    ..Default::default()
+                },
+                1,
+            ),
+            (
+                v1::ListDenialsRequest {
+                    consumer_key: self.alice.consumer_key.clone(),
+                    ..Default::default()
+                },
+                1,
+            ),
+            (v1::ListDenialsRequest::default(), 2),
+        ] {
+            let found = self
+                .observer
+                .client()
+                .list_denials(filter.clone())
+                .await
+                .unwrap()
+                .into_inner()
+                .denials;
+            assert_eq!(found.len(), expected, "{filter:?}");
+        }
+    }
+
+    /// Asserts that `countersign denials ID` prints each part of a denial.
+    async fn assert_printed(&self, streamed: &v1::Denial) {
+        let shown = self
+            .countersign
+            .admin_text(&["denials", &streamed.decision_id])
+            .await;
+        for line in [
+            "cause          scheme",
+            &format!("remedy         {}", streamed.remedy),
+            &format!("base string    {}", streamed.base_string),
+            &format!("client's       {}", streamed.client_base_string),
+            "expected       GET&http%3A%2F%2Fapi.example.com%2Fphot",
+            "client signed  GET&https%3A%2F%2Fapi.example.com%2Fpho",
+            "                       ^",
+        ] {
+            assert!(
+                shown.lines().any(|shown| shown.starts_with(line)),
+                "{line} is not in {shown}"
+            );
+        }
+    }
+
+    /// Returns requests with secrets in the wrong places, and with bytes that could forge output.
+    fn hostile_requests(&self) -> Vec<Request> {
+        let plaintext = format!(
+            "OAuth oauth_consumer_key=\"{}\", oauth_signature_method=\"PLAINTEXT\", oauth_signature=\"{}%26{SECRET}\"",
+            self.alice.consumer_key, self.alice.consumer_secret
+        );
+        let form = |body: &str| Request::form("POST", "/token", body);
+        let wrong = Caller {
+            consumer_secret: "wrong".to_owned(),
+            ..self.alice.clone()
+        };
+        let long = format!(
+            "/{}?{SECRET}=1&b={SECRET}{}",
+            "<script>".repeat(50),
+            "&x".repeat(4000)
+        );
+        vec![
+            Request::get("/photos").with("Authorization", &plaintext),
+            Request::get("/photos").with("Authorization", &format!("Basic {SECRET}")),
+            self.alice.sign(&Request::get(&format!(
+                "/photos?access_token={SECRET}&x_auth_password={SECRET}"
+            ))),
+            wrong.sign(&Request::get(&format!(
+                "/photos?access_token={SECRET}&x_auth_password={SECRET}"
+            ))),
+            wrong.sign(&form(&format!("x_auth_password={SECRET}&b={SECRET}"))),
+            wrong.sign(&Request::get("/photos").with("Cookie", SECRET)),
+            Request::get(&long.replace(&format!("{SECRET}=1&"), "")),
+            Request::get("/%1b[31m\u{202e}\u{7f}\"'<script>alert(1)</script>"),
+        ]
+    }
+
+    /// Returns every denial once all of them are explained.
+    async fn explained_denials(&self) -> Vec<v1::Denial> {
+        let denials = eventually("everything is explained", PATIENCE, async || {
+            let request = v1::ListDenialsRequest {
+                page_size: 100,
+                ..Default::default()
+            };
+            let denials = self
+                .observer
+                .client()
+                .list_denials(request)
+                .await
+                .unwrap()
+                .into_inner()
+                .denials;
+            let is_pending = |denial: &v1::Denial| {
+                denial.reason == "signature_mismatch" && denial.causes.is_empty()
+            };
+            (!denials.iter().any(is_pending)).then_some(denials)
+        });
+        denials.await
     }
 
     async fn check(&self, request: &Request) -> HttpResponse {

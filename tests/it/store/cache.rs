@@ -197,7 +197,7 @@ async fn a_changed_user_is_looked_up_again_with_every_token() {
 }
 
 #[tokio::test]
-async fn what_a_change_overtook_is_not_used() {
+async fn a_read_that_an_update_overtook_is_not_cached() {
     let revoked = AccessToken {
         status: TokenStatus::Revoked,
         revision: 2,
@@ -207,10 +207,6 @@ async fn what_a_change_overtook_is_not_used() {
         status: ConsumerStatus::Disabled,
         revision: 2,
         ..consumer("ck")
-    };
-    let user = User {
-        status: UserStatus::Disabled,
-        ..user_of(&token("ck", "t"))
     };
 
     let cache = Cache::new().await;
@@ -241,7 +237,14 @@ async fn what_a_change_overtook_is_not_used() {
             .unwrap()
             .is_active()
     );
+}
 
+#[tokio::test]
+async fn a_read_that_a_new_record_overtook_is_not_cached() {
+    let user = User {
+        status: UserStatus::Disabled,
+        ..user_of(&token("ck", "t"))
+    };
     let cache = Cache::new().await;
     let asking = cache.ask_slowly("ck", Some("t")).await;
     cache.store.create_user(&user).await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign::model::{RequestToken, RequestTokenState, Token};
-use countersign::store::{AttemptCounter, Claim, StoreErrorKind, TokenHolder};
+use countersign::store::{AttemptCounter, Claim, Store, StoreErrorKind, TokenHolder};
 use tokio::time::Instant;
 
 use super::bench::{
@@ -125,63 +125,9 @@ async fn a_cluster_keeps_what_is_issued_in_every_slot() {
     let store = Bench::redis(redis.url()).open().await;
     let jane = user_id("jane doe");
     for at in 0..20 {
-        let (ck, r, t) = (
-            format!("ck{at:02}"),
-            format!("r{at:02}"),
-            format!("t{at:02}"),
-        );
-        store.create_consumer(&consumer(&ck)).await.unwrap();
-        store
-            .create_request_token(&request_token(&ck, &r))
-            .await
-            .unwrap();
-        let used = RequestToken {
-            state: RequestTokenState::Used,
-            revision: 2,
-            ..request_token(&ck, &r)
-        };
-        store
-            .exchange_request_token(&used, &token(&ck, &t))
-            .await
-            .unwrap();
-        assert_eq!(store.request_token(&name(&r)).await.unwrap(), Some(used));
-        assert_eq!(
-            store
-                .tokens(TokenHolder::Consumer(&key(&ck)), None, 9)
-                .await
-                .unwrap(),
-            [token(&ck, &t)]
-        );
-        let (one, other) = (
-            user(&format!("u{at:02}"), &format!("name{at}")),
-            user("another", &format!("name{at}")),
-        );
-        store.create_user(&one).await.unwrap();
-        assert_eq!(
-            store.create_user(&other).await.unwrap_err().kind(),
-            StoreErrorKind::AlreadyExists
-        );
-        assert_eq!(
-            store
-                .user_named(one.username.as_ref().unwrap())
-                .await
-                .unwrap(),
-            Some(one)
-        );
-        let counter = AttemptCounter::new("test", &[at]);
-        assert_eq!(
-            store
-                .count_attempt(&counter, Duration::from_secs(60))
-                .await
-                .unwrap(),
-            1
-        );
-        store.take_attempts_back(&counter, 1).await.unwrap();
-        store.create_session(&session(&ck)).await.unwrap();
-        assert_eq!(
-            store.session(&session(&ck).id).await.unwrap(),
-            Some(session(&ck))
-        );
+        exchange_a_token(&*store, at).await;
+        create_a_user(&*store, at).await;
+        count_and_log_in(&*store, at).await;
     }
     assert_eq!(store.users(None, 100).await.unwrap().len(), 20);
     assert_eq!(
@@ -216,6 +162,81 @@ async fn a_cluster_keeps_what_is_issued_in_every_slot() {
         },
     )
     .await;
+}
+
+/// Creates a consumer and exchanges a request token of it.
+async fn exchange_a_token(store: &dyn Store, at: u8) {
+    let (ck, r, t) = (
+        format!("ck{at:02}"),
+        format!("r{at:02}"),
+        format!("t{at:02}"),
+    );
+    store.create_consumer(&consumer(&ck)).await.unwrap();
+    store
+        .create_request_token(&request_token(&ck, &r))
+        .await
+        .unwrap();
+    let used = RequestToken {
+        state: RequestTokenState::Used,
+        revision: 2,
+        ..request_token(&ck, &r)
+    };
+    store
+        .exchange_request_token(&used, &token(&ck, &t))
+        .await
+        .unwrap();
+    assert_eq!(store.request_token(&name(&r)).await.unwrap(), Some(used));
+    assert_eq!(
+        store
+            .tokens(TokenHolder::Consumer(&key(&ck)), None, 9)
+            .await
+            .unwrap(),
+        [token(&ck, &t)]
+    );
+}
+
+/// Creates a user, whose name is then taken.
+async fn create_a_user(store: &dyn Store, at: u8) {
+    let (one, other) = (
+        user(&format!("u{at:02}"), &format!("name{at}")),
+        user("another", &format!("name{at}")),
+    );
+    store.create_user(&one).await.unwrap();
+    assert_eq!(
+        store.create_user(&other).await.unwrap_err().kind(),
+        StoreErrorKind::AlreadyExists
+    );
+    assert_eq!(
+        store
+            .user_named(one.username.as_ref().unwrap())
+            .await
+            .unwrap(),
+        Some(one)
+    );
+}
+
+/// Counts an attempt and creates a session.
+async fn count_and_log_in(store: &dyn Store, at: u8) {
+    let counter = AttemptCounter::new("test", &[at]);
+    assert_eq!(
+        store
+            .count_attempt(&counter, Duration::from_secs(60))
+            .await
+            .unwrap(),
+        1
+    );
+    store.take_attempts_back(&counter, 1).await.unwrap();
+    store
+        .create_session(&session(&format!("ck{at:02}")))
+        .await
+        .unwrap();
+    assert_eq!(
+        store
+            .session(&session(&format!("ck{at:02}")).id)
+            .await
+            .unwrap(),
+        Some(session(&format!("ck{at:02}")))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

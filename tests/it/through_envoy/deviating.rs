@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use countersign::v1;
 use serde_json::{Value, json};
+use tonic::Streaming;
 
 use super::clients::{public_key_file, rsa_key};
 use super::on_every_stack;
@@ -77,38 +79,11 @@ const DEVIATIONS: [Deviation; 8] = [
 
 async fn clients_that_deviate_are_let_through_by_the_profile_that_they_need(stack: &Stack) {
     let (private_key, public_key) = rsa_key();
-    let public_key = public_key_file(&public_key);
-    for Deviation { name, .. } in DEVIATIONS {
-        let key = format!("--consumer-key={name}");
-        let rsa = format!("--rsa-public-key={}", public_key.path().display());
-        // A consumer key with a `!` is what the card network gives out.
-        let secret = if name.contains('!') {
-            ["--no-secret", &rsa]
-        } else {
-            ["--consumer-secret", SECRET]
-        };
-        stack
-            .countersign
-            .admin(
-                &[
-                    &["consumer", "create", "--name=Deviating", &key][..],
-                    &secret,
-                ]
-                .concat(),
-            )
-            .await;
-    }
+    create_consumers(stack, &public_key).await;
 
     let mut watch = Observer::of(&stack.countersign).await.watch().await;
     let without = outcomes(stack, &private_key).await;
-    let mut explained = BTreeMap::<_, Vec<_>>::new();
-    for _ in 0..2 * DEVIATIONS.len() {
-        let denial = watch.message().await.unwrap().unwrap().denial.unwrap();
-        explained
-            .entry(denial.consumer_key)
-            .or_default()
-            .push(denial.causes);
-    }
+    let mut explained = causes(&mut watch).await;
     for Deviation {
         name,
         refused: (status, problem, causes),
@@ -134,16 +109,7 @@ async fn clients_that_deviate_are_let_through_by_the_profile_that_they_need(stac
     }
     assert_eq!(stack.upstream.received().len(), 0);
 
-    for Deviation { name, profiles, .. } in DEVIATIONS {
-        let profiles: Vec<_> = profiles
-            .iter()
-            .map(|profile| format!("--compat={profile}"))
-            .collect();
-        let update = ["consumer", "update", name]
-            .into_iter()
-            .chain(profiles.iter().map(String::as_str));
-        stack.countersign.admin(&update.collect::<Vec<_>>()).await;
-    }
+    allow_profiles(stack).await;
     let with = outcomes(stack, &private_key).await;
     for Deviation { name, .. } in DEVIATIONS {
         assert_eq!(
@@ -170,6 +136,58 @@ async fn clients_that_deviate_are_let_through_by_the_profile_that_they_need(stac
         callers.collect::<Vec<_>>(),
         DEVIATIONS.map(|deviation| deviation.name)
     );
+}
+
+async fn create_consumers(stack: &Stack, public_key: &str) {
+    let public_key = public_key_file(public_key);
+    for Deviation { name, .. } in DEVIATIONS {
+        let key = format!("--consumer-key={name}");
+        let rsa = format!("--rsa-public-key={}", public_key.path().display());
+        // A consumer key with a `!` is what the card network gives out.
+        let secret = if name.contains('!') {
+            ["--no-secret", &rsa]
+        } else {
+            ["--consumer-secret", SECRET]
+        };
+        stack
+            .countersign
+            .admin(
+                &[
+                    &["consumer", "create", "--name=Deviating", &key][..],
+                    &secret,
+                ]
+                .concat(),
+            )
+            .await;
+    }
+}
+
+async fn allow_profiles(stack: &Stack) {
+    for Deviation { name, profiles, .. } in DEVIATIONS {
+        let profiles: Vec<_> = profiles
+            .iter()
+            .map(|profile| format!("--compat={profile}"))
+            .collect();
+        let update = ["consumer", "update", name]
+            .into_iter()
+            .chain(profiles.iter().map(String::as_str));
+        stack.countersign.admin(&update.collect::<Vec<_>>()).await;
+    }
+}
+
+/// Returns the causes of the denials of each consumer.
+async fn causes(
+    watch: &mut Streaming<v1::WatchDenialsResponse>,
+) -> BTreeMap<String, Vec<Vec<String>>> {
+    let mut explained = BTreeMap::<_, Vec<_>>::new();
+    for _ in 0..2 * DEVIATIONS.len() {
+        let denial = watch.message().await.unwrap().unwrap().denial.unwrap();
+        explained
+            .entry(denial.consumer_key)
+            .or_default()
+            .push(denial.causes);
+    }
+    explained
 }
 
 async fn outcomes(stack: &Stack, private_key: &str) -> Value {

@@ -9,7 +9,8 @@ use crate::support::upstream::ANSWER_WITH;
 on_every_stack!(
     a_consumer_that_ought_to_leave_is_told,
     a_consumer_that_may_stay_is_told_nothing,
-    a_refused_consumer_is_told_as_much_as_an_operator_lets_it,
+    a_denial_without_detail_has_no_problem,
+    a_denial_in_debug_detail_has_its_cause,
 );
 
 async fn a_consumer_that_ought_to_leave_is_told(stack: &Stack) {
@@ -78,21 +79,8 @@ async fn a_consumer_that_may_stay_is_told_nothing(stack: &Stack) {
     );
 }
 
-async fn a_refused_consumer_is_told_as_much_as_an_operator_lets_it(stack: &Stack) {
-    let (quiet, curious) = (
-        consumer(stack, &["--deny-detail=none"]).await,
-        consumer(stack, &["--deny-detail=debug"]).await,
-    );
-    let request = Request::get("/photos?a=b");
-    let stale = |caller: &Caller| caller.signing().at(now() - 310).in_header(&request);
-    let wrong = |caller: &Caller| {
-        Caller {
-            consumer_secret: "wrong".to_owned(),
-            ..caller.clone()
-        }
-        .sign(&request)
-    };
-
+async fn a_denial_without_detail_has_no_problem(stack: &Stack) {
+    let quiet = consumer(stack, &["--deny-detail=none"]).await;
     let proven = stack.send(&stale(&quiet)).await;
     assert_eq!(
         (proven.status, proven.json().get("oauth_problem")),
@@ -108,7 +96,11 @@ async fn a_refused_consumer_is_told_as_much_as_an_operator_lets_it(stack: &Stack
     );
     // To who proved nothing it looks like anybody else.
     stack.denies(&wrong(&quiet), 401, "signature_invalid").await;
+}
 
+async fn a_denial_in_debug_detail_has_its_cause(stack: &Stack) {
+    let curious = consumer(stack, &["--deny-detail=debug"]).await;
+    let request = Request::get("/photos?a=b");
     for refused in [
         stack
             .denies(&stale(&curious), 401, "timestamp_refused")
@@ -155,6 +147,21 @@ async fn a_refused_consumer_is_told_as_much_as_an_operator_lets_it(stack: &Stack
         .await
         .json();
     assert_eq!(refused.get("base_string"), None, "{refused}");
+}
+
+/// A request that is signed right, but too long ago.
+fn stale(caller: &Caller) -> Request {
+    let request = Request::get("/photos?a=b");
+    caller.signing().at(now() - 310).in_header(&request)
+}
+
+/// A request that is signed with a wrong secret.
+fn wrong(caller: &Caller) -> Request {
+    let wrong = Caller {
+        consumer_secret: "wrong".to_owned(),
+        ..caller.clone()
+    };
+    wrong.sign(&Request::get("/photos?a=b"))
 }
 
 /// A new consumer.
