@@ -1,4 +1,4 @@
-//! Who may call what of `countersign.v1`: by a token, or by a client certificate.
+//! Access to the calls of `countersign.v1`, with a token or a client certificate.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::support::serving::{self, Serving, tcp};
 const INTROSPECT: &str = "/countersign.v1.TokenService/IntrospectToken";
 const LIST: &str = "/countersign.v1.ConsumerService/ListConsumers";
 
-/// The calls are taken from the definition, so that none is forgotten.
+/// The calls come from the API definition, so a new call is covered too.
 #[tokio::test]
 async fn every_call_needs_a_token_that_may_make_it() {
     let server = AdminServer::start().await;
@@ -220,7 +220,8 @@ async fn reflect(channel: &Channel, request: MessageRequest) -> MessageResponse 
         .unwrap()
 }
 
-/// A request that is good for both calls: it names the token `k`, or is a page size that is none.
+/// Sends a request that the call accepts: `IntrospectToken` needs a token, all others take an empty
+/// message.
 async fn ask(channel: &Channel, path: &str, token: Option<&str>) -> Result<(), Code> {
     let message = if path == INTROSPECT {
         vec![0x0a, 1, b'k']
@@ -264,7 +265,8 @@ impl Service {
             .unwrap()
     }
 
-    /// With a certificate of the authority that the server trusts, for these names.
+    /// Connects with a client certificate for these names, signed by the authority that the server
+    /// trusts.
     async fn connect(
         &self,
         files: &Certificates,

@@ -1,7 +1,8 @@
-//! Bad input to every call: it is refused by the name of the field, and nothing is written.
+//! Bad input to every call: the refusal names the field, and nothing is written.
 //!
-//! The bad requests are generated from the definition: a good one of each call, with one field spoiled. So a new call
-//! without a good request here fails, and so does a new field that nobody checks.
+//! The bad requests are generated from the API definition: a valid request of each call, with one
+//! field spoiled. A new call without a valid request fails here, and so does a new field that the
+//! server does not validate.
 
 use countersign::config::Mode;
 use countersign::diagnostics::Refused;
@@ -110,7 +111,7 @@ async fn a_field_that_can_not_be_read_is_named() {
                 let refused = world
                     .refuses(&call, with(&right, &field.numbers, &bad))
                     .await;
-                // Of a choice, the decoder knows the name of the whole.
+                // The decoder reports the name of the whole `oneof`.
                 let choice = call
                     .choices
                     .iter()
@@ -150,11 +151,11 @@ async fn an_unknown_name_is_not_found() {
     assert_eq!(world.records().await, before);
 }
 
-/// Which field says of which record the call is, and what is answered when there is none.
+/// Returns the field that names the record of a call, and the reason if that record does not exist.
 fn names_a_record(call: &str) -> Option<(&'static str, &'static str)> {
     let (field, reason) = match call {
         "CreateConsumer" | "ListConsumers" | "CreateUser" | "ListUsers" => return None,
-        // The list of an unknown holder is empty, and an unknown token is not active.
+        // An unknown holder has an empty list, and an unknown token is inactive.
         "ListTokens"
         | "IntrospectToken"
         | "ListDenials"
@@ -186,7 +187,7 @@ fn names_a_record(call: &str) -> Option<(&'static str, &'static str)> {
     Some((field, reason))
 }
 
-/// Whether the call can not do without it: the comment says so.
+/// Returns whether the comment of a field says that the call requires it.
 fn is_required(call: &Call, field: &Field) -> bool {
     let in_record = matches!(
         (call.name.as_str(), field.name.as_str()),
@@ -198,7 +199,7 @@ fn is_required(call: &Call, field: &Field) -> bool {
     in_record || field.comment.contains(" Required")
 }
 
-/// Whether the call looks at it.
+/// Returns whether the call reads the field.
 fn is_read(call: &Call, field: &Field) -> bool {
     let others_change_it =
         call.name == "UpdateConsumer" && field.name.starts_with("consumer.rsa_public_keys");
@@ -207,7 +208,8 @@ fn is_read(call: &Call, field: &Field) -> bool {
     !others_change_it && !etag_of_a_new_one && !output_only
 }
 
-/// Without the places in lists; a list may be named as a whole.
+/// Asserts that a refusal names the field. List positions are ignored, and the list itself may be
+/// named instead.
 fn assert_names(refused: &Status, field: &str, call: &Call) {
     assert_eq!(
         (refused.code(), reason(refused).as_str()),
@@ -227,7 +229,7 @@ fn assert_names(refused: &Status, field: &str, call: &Call) {
     );
 }
 
-/// A request that nobody signed.
+/// Returns the denial of an unsigned request.
 pub(crate) const fn denial(decision_id: &str) -> Refused<'_> {
     Refused {
         decision_id,
@@ -241,12 +243,12 @@ pub(crate) const fn denial(decision_id: &str) -> Refused<'_> {
     }
 }
 
-/// A server with something to be about: a consumer, a user, a token, temporary credentials.
+/// A server with a consumer, a user, a token and two request tokens.
 pub(crate) struct World {
     server: AdminServer,
     channel: Channel,
     pub(crate) request_tokens: RequestTokens,
-    /// Every secret that was shown when these were made.
+    /// Every secret that the server showed when these were created.
     pub(crate) secrets: Vec<String>,
 }
 
@@ -292,7 +294,7 @@ impl World {
         send(&self.channel, &call.path, Some(ADMIN_TOKEN), message).await
     }
 
-    /// The refusal of a request that can never succeed as it is.
+    /// Sends a request that must fail permanently, and returns its status.
     async fn refuses(&self, call: &Call, message: Vec<u8>) -> Status {
         let Err(refused) = self.send(call, message.clone()).await else {
             panic!(
@@ -309,7 +311,7 @@ impl World {
         refused
     }
 
-    /// Everything that is kept, but for sessions and attempts.
+    /// Returns all stored records, except sessions and attempt counters.
     async fn records(&self) -> String {
         let store = &self.server.store;
         let consumers = store.consumers(None, 100).await.unwrap();

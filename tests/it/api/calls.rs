@@ -1,4 +1,4 @@
-//! `countersign.v1` over gRPC, by the rules in `proto/`.
+//! Consumers and tokens over gRPC, by the rules in `proto/`.
 
 use std::fs;
 use std::sync::Arc;
@@ -647,7 +647,7 @@ async fn every_change_leaves_one_audit_event_without_secrets() {
         .flatten_event(true)
         .with_writer(writer)
         .finish();
-    // While there is one dispatcher alone, another thread that comes first to an event has it switched off for all.
+    // A second dispatcher keeps other threads from disabling the callsites for all.
     let _other = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
 

@@ -1,4 +1,5 @@
-//! The definition of `countersign.v1` as reflection shows it, and its wire format: what a generated client can not send.
+//! The definition of `countersign.v1` as reflection serves it, and its wire format, to send
+//! requests that no generated client can send.
 
 use countersign::server::api::SERVICES;
 use countersign::v1::FILE_DESCRIPTOR_SET;
@@ -11,34 +12,34 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-/// A call of a service that is served.
+/// A call of a served service.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    /// For example `GetToken`.
+    /// The method name, for example `GetToken`.
     pub(crate) name: String,
-    /// For example `/countersign.v1.TokenService/GetToken`.
+    /// The path, for example `/countersign.v1.TokenService/GetToken`.
     pub(crate) path: String,
-    /// Whether its answers go on until somebody ends them.
+    /// The call streams its responses.
     pub(crate) goes_on: bool,
-    /// Every field of its request, those of messages in it too.
+    /// Every field of the request, including those of nested messages.
     pub(crate) fields: Vec<Field>,
-    /// Each group of fields of which one has to be there: its name, and their numbers.
+    /// The `oneof` groups that must be set: each with its name and its field numbers.
     pub(crate) choices: Vec<(String, Vec<u32>)>,
 }
 
 /// A field of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
-    /// Its name, for example `consumer.name`.
+    /// The name, for example `consumer.name`.
     pub(crate) name: String,
-    /// The numbers that lead to it.
+    /// The field numbers on the way to it.
     pub(crate) numbers: Vec<u32>,
     pub(crate) kind: Type,
-    /// What `proto/` says of it.
+    /// The comment in `proto/`.
     pub(crate) comment: String,
 }
 
-/// Every call.
+/// Returns every call.
 pub(crate) fn calls() -> Vec<Call> {
     let definition = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
     let services = definition
@@ -104,7 +105,7 @@ fn add_fields(
             kind,
             comment,
         });
-        // Of the well-known types, a mask alone has text.
+        // Of the well-known types, only a field mask has text.
         if kind == Type::Message
             && !matches!(
                 field.type_name(),
@@ -162,14 +163,14 @@ fn comment(file: &FileDescriptorProto, path: &[i32]) -> String {
         .unwrap_or_default()
 }
 
-/// A value of a field, as it travels.
+/// A value on the wire.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Bytes(Vec<u8>),
     Number(u64),
 }
 
-/// The message with one more value: it takes the place of a single one, and comes last in a list.
+/// Adds a value to a message: it replaces a single value, and is appended to a list.
 pub(crate) fn with(message: &[u8], numbers: &[u32], value: &Value) -> Vec<u8> {
     let (last, outer) = numbers.split_last().unwrap();
     let mut bytes = Vec::new();
@@ -188,7 +189,7 @@ pub(crate) fn with(message: &[u8], numbers: &[u32], value: &Value) -> Vec<u8> {
     [message, &bytes].concat()
 }
 
-/// The message without a field.
+/// Removes a field from a message.
 pub(crate) fn without(message: &[u8], numbers: &[u32]) -> Vec<u8> {
     let (number, inner) = numbers.split_first().unwrap();
     let (mut rest, mut kept) = (message, Vec::new());
@@ -225,7 +226,7 @@ fn put(bytes: &mut Vec<u8>, number: u32, content: &[u8]) {
     bytes.put_slice(content);
 }
 
-/// Sends bytes, whatever they are, with an `authorization`.
+/// Sends any bytes, with an `authorization` header.
 pub(crate) async fn send(
     channel: &Channel,
     path: &str,
@@ -246,7 +247,7 @@ pub(crate) async fn send(
         .into_inner())
 }
 
-/// Bytes as they are.
+/// A codec that passes bytes through.
 struct Raw;
 
 impl Codec for Raw {

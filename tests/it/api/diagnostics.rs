@@ -1,4 +1,4 @@
-//! `DiagnosticsService`: what is kept of denials, as administrators see it.
+//! `DiagnosticsService`: the recorded denials, as administrators see them.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn denials_are_listed_in_pages_the_newest_first() {
         if page_token.is_empty() {
             break;
         }
-        // What comes in between moves no page.
+        // A newer denial moves no page.
         server.diagnostics.refused(&denial("later"));
     }
     assert_eq!(pages, [vec!["5", "4"], vec!["3", "2"], vec!["1"]]);
@@ -179,7 +179,7 @@ async fn who_watches_is_sent_what_comes_and_told_what_was_missed() {
         [("1".to_owned(), 0), ("2".to_owned(), 0)]
     );
     assert_eq!(next(&mut some).await, ("2".to_owned(), 0));
-    // More than are kept, without a pause in which they could be sent.
+    // More denials than the buffer holds, without a pause in which the server could send them.
     for nth in 0..1500 {
         server.diagnostics.refused(&denial(&nth.to_string()));
     }
@@ -283,7 +283,7 @@ async fn watch(server: &AdminServer, reason: &str) -> Streaming<v1::WatchDenials
         .into_inner()
 }
 
-/// The next denial's decision, and how many were missed before it.
+/// Returns the decision of the next denial, and the number of denials that were missed before it.
 async fn next(watch: &mut Streaming<v1::WatchDenialsResponse>) -> (String, u64) {
     let message = watch.message().await.unwrap().unwrap();
     (

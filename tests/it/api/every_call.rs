@@ -1,4 +1,4 @@
-//! What holds for every call of `countersign.v1`, taken from the definition so that none is forgotten: a change leaves an
+//! Rules for every call of `countersign.v1`, generated from the API definition: a change leaves an
 //! audit event, and a secret is shown once.
 
 use countersign::v1;
@@ -34,7 +34,7 @@ async fn every_call_that_changes_something_leaves_its_audit_event_and_no_other_l
     }
 }
 
-/// A call that is refused changed nothing.
+/// A refused call leaves no audit event.
 #[tokio::test]
 async fn a_call_that_is_refused_leaves_no_event_of_a_change() {
     let world = World::create().await;
@@ -71,7 +71,7 @@ async fn a_secret_is_in_the_answer_of_the_call_that_made_it_and_in_no_other() {
             );
         }
         for later in calls().into_iter().filter(is_reading) {
-            // What was deleted is not found, and that shows nothing either.
+            // A deleted record is not found, and the refusal shows no secret either.
             let shown = match world
                 .send(&later, good(&later.name, &world.request_tokens))
                 .await
@@ -98,7 +98,8 @@ fn is_reading(call: &Call) -> bool {
             .any(|verb| call.name.starts_with(verb))
 }
 
-/// A request that changes something: what is enabled has to be disabled, and what is removed to be there.
+/// Returns a request that changes something. It prepares the record: disabled before it is enabled,
+/// added before it is removed.
 async fn changing(call: &Call, world: &World) -> Vec<u8> {
     let before = match call.name.as_str() {
         "EnableConsumer" => "DisableConsumer",
@@ -141,7 +142,7 @@ async fn changing(call: &Call, world: &World) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// What the audit log says of a call of the administrator.
+/// Returns the audit events that a call of the administrator must leave.
 fn events(call: &str) -> Vec<String> {
     let actions: &[&str] = match call {
         "CreateConsumer" => &["consumer.create"],
@@ -189,7 +190,7 @@ fn events(call: &str) -> Vec<String> {
         .collect()
 }
 
-/// The secrets that an answer shows for the first time.
+/// Returns the secrets that a response shows for the first time.
 fn made(call: &str, answer: &[u8]) -> Vec<String> {
     let secret = match call {
         "CreateConsumer" => {

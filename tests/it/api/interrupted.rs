@@ -1,4 +1,5 @@
-//! A change whose answer is lost, on its way to the caller or from the store: the audit log has it all the same.
+//! A change whose response is lost, on its way to the caller or from the store: the audit log has
+//! it all the same.
 
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ async fn with_consumer(timeout: &str) -> (RedisServer, Countersign) {
     (redis, countersign)
 }
 
-/// On a connection of its own, which ends when nobody waits for the answer.
+/// Calls on a separate connection, which ends when the caller stops waiting.
 async fn disable(countersign: &Countersign) -> Result<v1::Consumer, Status> {
     let channel = Endpoint::from_shared(format!("http://{}", countersign.api))
         .unwrap()
@@ -75,7 +76,7 @@ async fn disable(countersign: &Countersign) -> Result<v1::Consumer, Status> {
         .map(tonic::Response::into_inner)
 }
 
-/// Redis took the write, and does it when its pause ends.
+/// Waits for the write that Redis applies when its pause ends.
 async fn is_disabled(countersign: &Countersign) {
     let get = ["consumer", "get", "k"];
     let made = async || {

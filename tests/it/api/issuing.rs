@@ -1,4 +1,4 @@
-//! `countersign.v1` from a consumer's birth to its end: what each call does beyond refusing bad input.
+//! The life of a consumer in `countersign.v1`: the effect of each call on valid input.
 
 use std::time::Duration;
 
@@ -703,7 +703,7 @@ async fn who_guesses_from_one_address_is_told_when_to_try_again() {
     let mut tokens = server.tokens().await;
     let guess = |at: usize| v1::ExchangePasswordRequest {
         consumer_key: KEY.to_owned(),
-        // A user each, so that no user's delay is in the way.
+        // One user each, so that no user's delay counts for another.
         username: format!("user-{at}"),
         password: "a wrong guess".to_owned(),
         client_address: "192.0.2.1".to_owned(),
@@ -750,7 +750,7 @@ fn consent(token: &str) -> v1::AuthorizeRequestTokenRequest {
     }
 }
 
-/// A server with a consumer, a user and a token.
+/// Starts a server with a consumer, a user and a token.
 async fn with_token() -> AdminServer {
     let server = AdminServer::start().await;
     server

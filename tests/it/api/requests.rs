@@ -1,4 +1,4 @@
-//! A good request of every call of `countersign.v1`, about the records that are named here.
+//! A valid request of every call of `countersign.v1`, about the records named here.
 
 use countersign::v1;
 use prost::Message;
@@ -6,16 +6,16 @@ use prost_types::FieldMask;
 
 use crate::api::calls::PUBLIC_KEY_2048;
 
-/// Temporary credentials that a good request can be about.
+/// The request tokens that a valid request can name.
 #[derive(Debug)]
 pub(crate) struct RequestTokens {
-    /// Nobody has decided about these.
+    /// A request token without a decision.
     pub(crate) pending: String,
-    /// The user authorized these, and got this verifier.
+    /// An authorized request token and its verifier.
     pub(crate) authorized: (String, String),
 }
 
-/// A request of that call that succeeds.
+/// Returns a request of a call that succeeds.
 pub(crate) fn good(call: &str, request_tokens: &RequestTokens) -> Vec<u8> {
     let found = about_consumers(call)
         .or_else(|| about_users(call))

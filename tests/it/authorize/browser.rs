@@ -221,7 +221,7 @@ async fn site_with_words() -> Site {
     Site::start_with(words).await
 }
 
-/// What a visit of every page needs, twice.
+/// Returns the request tokens for two visits of every page.
 async fn everything(site: &Site) -> Vec<Token> {
     let expired = [site.asks(CALLBACK).await, site.asks(CALLBACK).await];
     site.clock.advance(Duration::from_secs(600));
@@ -233,7 +233,7 @@ async fn everything(site: &Site) -> Vec<Token> {
 }
 
 impl Site {
-    /// What a user gets to see in a scenario of the script.
+    /// Runs a scenario of the script, and returns what the user sees.
     async fn scenario(&self, scenario: &str, requests: &[Token]) -> Value {
         let given = json!({
             "page": format!("http://{}/oauth/authorize", self.address),
@@ -250,7 +250,7 @@ impl Site {
     }
 }
 
-/// For the consumer's site; nobody vouches for it.
+/// Returns a self-signed certificate for the consumer's site.
 fn certificate() -> Value {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["printer.example.com".to_owned()]).unwrap();

@@ -1,4 +1,4 @@
-//! The page by its forms: statuses, headers, cookies, and what a forged form does, which is nothing.
+//! The page by its forms: statuses, headers, cookies, and the refusal of forged forms.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -575,7 +575,8 @@ async fn a_mebibyte_is_not_read_wherever_it_stands() {
     assert_eq!(browser.decide("allow").await.status, 303);
 }
 
-/// The answer may be lost: the connection is reset while there is more to send.
+/// Sends a request that must be refused. A connection that is reset before the whole request is
+/// sent may lose the response.
 async fn refuses(site: &Site, request: Request, status: u16) {
     let answer = crate::support::http::exchange(site.address, &request.to_bytes()).await;
     if !answer.is_empty() {
@@ -738,7 +739,7 @@ async fn an_external_page_is_where_users_are_sent() {
     assert_eq!((ill.status, ill.header("location")), (400, None));
 }
 
-/// A user directory that is down.
+/// A user directory that is unavailable.
 struct Outage;
 
 #[async_trait]
@@ -748,7 +749,7 @@ impl Directory for Outage {
     }
 }
 
-/// What a browser remembers of the page, and no more.
+/// A browser's cookies and form fields.
 pub(super) struct Browser {
     pub(super) address: SocketAddr,
     cookie: Option<String>,
@@ -773,7 +774,7 @@ impl Browser {
         }
     }
 
-    /// A browser that shows the question.
+    /// Logs in and shows the consent page.
     async fn logged_in(site: &Site, name: &Token) -> Self {
         let mut browser = Self::of(site);
         browser.open(name).await;

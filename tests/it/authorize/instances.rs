@@ -1,4 +1,4 @@
-//! The page on more than one instance, and an operator's own site instead of it: the real program, asked as they would be.
+//! The real program: the page on several instances, and an operator's own page in its place.
 
 use countersign::model::Token;
 use countersign::v1;
@@ -13,7 +13,7 @@ use crate::support::program::Countersign;
 use crate::support::redis::RedisServer;
 use crate::token_endpoints::bench::{exchanging, fields, requesting};
 
-/// No balancer in front has to send a user to the same one again.
+/// A load balancer may send each request of a user to another instance.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_may_log_in_at_one_instance_and_decide_at_another() {
     let redis = RedisServer::start();
@@ -151,7 +151,7 @@ async fn printer(countersign: &Countersign) -> Caller {
     }
 }
 
-/// Temporary credentials, as the printer signs with them.
+/// Requests temporary credentials, as the caller that signs with them.
 async fn asks(printer: &Caller, at: &Countersign) -> Caller {
     let request = printer
         .signing()
@@ -172,7 +172,7 @@ async fn exchanges(
     fields(&request.send(at.http).await)
 }
 
-/// The one that the user's browser brings to the callback.
+/// Returns the verifier in the callback's URL.
 fn verifier(location: &str) -> String {
     location
         .strip_prefix(CALLBACK)

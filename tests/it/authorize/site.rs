@@ -1,4 +1,5 @@
-//! The service in this process, over a store in memory and with a clock that stands still, and somebody who asks.
+//! The service in this process, over a store in memory and with a clock that stands still, and a
+//! consumer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,12 +33,12 @@ impl Site {
         Self::start_with("").await
     }
 
-    /// With these lines in the configuration file.
+    /// Starts a service with these lines in its configuration file.
     pub(crate) async fn start_with(lines: &str) -> Self {
         Self::start_on(lines, None).await
     }
 
-    /// The same, with users whom the operator knows.
+    /// Starts a service with a user directory of the operator.
     pub(crate) async fn start_on(lines: &str, directory: Option<Arc<dyn Directory>>) -> Self {
         let config = config(lines);
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1_700_000_000)));
@@ -65,7 +66,7 @@ impl Site {
         }
     }
 
-    /// The printer asks for access, and its user is to come back there.
+    /// Requests temporary credentials for the printer, with this callback.
     pub(crate) async fn asks(&self, callback: &str) -> Token {
         let draft = RequestTokenDraft {
             consumer_key: self.consumer_key.clone(),
@@ -79,12 +80,12 @@ impl Site {
             .token
     }
 
-    /// How far a request came.
+    /// Returns the state of a request token.
     pub(crate) async fn state(&self, name: &Token) -> RequestTokenState {
         self.store.request_token(name).await.unwrap().unwrap().state
     }
 
-    /// The printer's server exchanges what its user brought back.
+    /// Exchanges a verifier at the printer's server.
     pub(crate) async fn exchange(
         &self,
         name: &Token,
@@ -106,15 +107,15 @@ impl Site {
 pub(crate) const USERNAME: &str = "jane";
 pub(crate) const PASSWORD: &str = "correct horse & battery";
 
-/// Whom the tokens act for.
+/// Returns the user for whom the tokens act.
 pub(crate) fn jane() -> UserId {
     UserId::new("u-jane").unwrap()
 }
 
-/// Where the printer's users come back to.
+/// The registered callback of the printer.
 const CALLBACK_REGISTERED: &str = "https://printer.example.com/ready";
 
-/// That, with a query of one order's.
+/// The registered callback with a query.
 pub(crate) const CALLBACK: &str = "https://printer.example.com/ready?order=7";
 
 async fn somebody(issuer: &Issuer) -> ConsumerKey {

@@ -1,4 +1,4 @@
-//! Allow and deny: the headers, the words, and what is not told.
+//! Allow and deny: the headers, the problem words, and the details that stay private.
 
 use std::time::Duration;
 
@@ -119,7 +119,8 @@ async fn an_unsigned_request_is_told_to_sign() {
     }
 }
 
-/// RFC 5849 section 4 says nothing of it, but who can tell these apart can find out which keys exist.
+/// RFC 5849 section 4 does not mention it, but a client that can tell these denials apart can find
+/// out which keys exist.
 #[tokio::test]
 async fn nothing_about_credentials_is_told_before_the_proof() {
     let bench = Bench::new().await;

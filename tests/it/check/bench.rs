@@ -1,4 +1,5 @@
-//! A check service in this process, over a store in memory and a clock that stands still, and requests to ask it about.
+//! A check service in this process, over a store in memory and a clock that stands still, and
+//! requests to check.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub(crate) const TOKEN: &str = "nnch734d00sl2jdk";
 pub(crate) const TOKEN_SECRET: &str = "pfkkdhi9sl3r4s00";
 pub(crate) const USER: &str = "jane";
 
-/// A check service and what it stands on.
+/// A check service and its parts.
 pub(crate) struct Bench {
     pub(crate) service: CheckService,
     pub(crate) clock: Arc<ManualClock>,
@@ -48,17 +49,17 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// With the default configuration.
+    /// Creates a bench with the default configuration.
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    /// With a changed configuration.
+    /// Creates a bench with a changed configuration.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         Self::over(change, |store| store).await
     }
 
-    /// With a changed configuration, over what `wrap` makes of the store.
+    /// Creates a bench with a changed configuration, over the store that `wrap` returns.
     pub(crate) async fn over(
         change: impl FnOnce(&mut Config),
         wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
@@ -112,12 +113,12 @@ impl Bench {
         }
     }
 
-    /// Asks about a request.
+    /// Checks a request.
     pub(crate) async fn ask(&self, request: CheckRequest) -> Result<CheckResponse, Status> {
         self.ask_within(&HeaderMap::new(), request).await
     }
 
-    /// Asks about a request in a call with these headers.
+    /// Checks a request in a call with these headers.
     pub(crate) async fn ask_within(
         &self,
         headers: &HeaderMap,
@@ -130,7 +131,7 @@ impl Bench {
         Ok(CheckResponse::decode(answer).unwrap())
     }
 
-    /// Asks about a request that must be allowed.
+    /// Checks a request that must be allowed.
     pub(crate) async fn allowed(&self, request: CheckRequest) -> OkHttpResponse {
         let response = self.ask(request).await.unwrap();
         match (response.status, response.http_response) {
@@ -139,7 +140,7 @@ impl Bench {
         }
     }
 
-    /// Asks about a request that must be denied.
+    /// Checks a request that must be denied.
     pub(crate) async fn denied(&self, request: CheckRequest) -> Denied {
         let response = self.ask(request).await.unwrap();
         match (response.status, response.http_response) {
@@ -219,7 +220,7 @@ impl Denied {
         serde_json::from_str(&self.0.body).unwrap()
     }
 
-    /// The HTTP status and `oauth_problem`.
+    /// Returns the HTTP status and `oauth_problem`.
     pub(crate) fn problem(&self) -> (i32, String) {
         (
             self.status(),
@@ -231,7 +232,7 @@ impl Denied {
     }
 }
 
-/// A dynamic metadata value.
+/// Returns a value of the dynamic metadata.
 pub(crate) fn metadata(response: &CheckResponse, name: &str) -> Option<String> {
     let value = response.dynamic_metadata.as_ref()?.fields.get(name)?;
     let Kind::StringValue(text) = value.kind.as_ref()? else {
@@ -240,7 +241,7 @@ pub(crate) fn metadata(response: &CheckResponse, name: &str) -> Option<String> {
     Some(text.clone())
 }
 
-/// A request to sign and to ask about.
+/// A request to sign and check.
 #[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) method: &'static str,
@@ -257,13 +258,13 @@ pub(crate) struct Call {
     pub(crate) nonce: String,
     pub(crate) realm: Option<&'static str>,
     pub(crate) more: Vec<(&'static str, String)>,
-    /// What is signed in place of scheme and host, as `scheme`, `host` and a path prefix.
+    /// The scheme, host and path prefix to sign, if they differ from those of the request.
     pub(crate) signed_as: Option<(Scheme, &'static str, &'static str)>,
     pub(crate) extensions: Vec<(&'static str, &'static str)>,
 }
 
 impl Call {
-    /// A GET with a token and a nonce of its own.
+    /// Returns a GET with a token and a new nonce.
     pub(crate) fn get(target: &'static str) -> Self {
         let mut random = [0; 8];
         SystemEntropy.fill(&mut random);
@@ -287,13 +288,14 @@ impl Call {
         }
     }
 
-    /// What Envoy would send of the signed request, in the form of `encode_raw_headers: false`.
+    /// Returns the message that Envoy sends for the signed request with `encode_raw_headers:
+    /// false`.
     pub(crate) fn signed(&self) -> CheckRequest {
         let authorization = self.authorization();
         self.with_authorization(Some(authorization))
     }
 
-    /// The same without a signature.
+    /// Returns the message for the request without a signature.
     pub(crate) fn unsigned(&self) -> CheckRequest {
         self.with_authorization(None)
     }
@@ -333,7 +335,8 @@ impl Call {
         }
     }
 
-    /// The `Authorization` header: the core says what the base string is, and the signature is made of it here.
+    /// Returns the `Authorization` header. The core gives the base string; the signature is
+    /// computed here.
     pub(crate) fn authorization(&self) -> String {
         let unsigned = self.header("AAAA");
         let base_string = self.base_string(&unsigned);

@@ -1,4 +1,4 @@
-//! Bodies: a form that is not wholly here is never verified.
+//! Bodies: an incomplete form is never verified.
 
 use envoy_types::ext_authz::v3::pb::CheckRequest;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;

@@ -1,4 +1,4 @@
-//! What is kept and counted of checks.
+//! The denials and counts that checks record.
 
 use countersign::config::Mode;
 use countersign::diagnostics::{Denial, Filter, Report};
@@ -8,7 +8,7 @@ use envoy_types::ext_authz::v3::pb::CheckRequest;
 use super::bench::{Bench, CONSUMER_KEY, Call};
 use crate::support::audit_log::AuditLog;
 
-/// Every denial, the newest first.
+/// Returns every denial, the newest first.
 fn denials(bench: &Bench) -> Vec<Denial> {
     bench.diagnostics.denials(&Filter::default(), None, 1000)
 }
@@ -149,7 +149,7 @@ async fn every_request_is_counted_for_the_known_consumer_that_it_names() {
     assert_eq!((&*nobody.consumer_key, nobody.denied()), ("", 2));
 }
 
-/// Whoever reads the log by its quotes must not lose what comes after.
+/// A parser that reads quoted values must not lose the rest of the line.
 #[tokio::test]
 async fn a_key_with_a_quote_ends_no_text_of_the_log() {
     let log = AuditLog::listen_as_text();

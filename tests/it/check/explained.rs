@@ -1,4 +1,5 @@
-//! Why signatures did not match: looked for beside the answer, as often as the rates allow, and told to whom it may be told.
+//! The explanation of signature mismatches: computed off the request path, within the configured
+//! rates, and shown only to consumers whose detail is `debug`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue};
 
 use super::bench::{Bench, CONSUMER_KEY, Call};
 
-/// A request whose client signed `http` and which came by https.
+/// Returns a request that the client signed for `http` and sent over https.
 fn scheme_changed() -> Call {
     Call {
         scheme: Scheme::Https,
@@ -32,7 +33,7 @@ fn watch(bench: &Bench) -> Watch {
     bench.diagnostics.watch(Filter::default())
 }
 
-/// The next denial, once it is explained.
+/// Returns the next denial, once it is explained.
 async fn next(watch: &mut Watch) -> Denial {
     let mut denials = watch.next().await.unwrap().denials;
     assert_eq!(denials.len(), 1);
@@ -77,7 +78,7 @@ async fn a_cause_is_found_with_both_base_strings_masked() {
     );
 }
 
-/// A proxy adds to a list behind what it received, or a header behind those that it received.
+/// A proxy appends to a list or adds a header after those that it received.
 #[tokio::test]
 async fn of_several_proxies_the_first_tells_the_host_however_envoy_hands_headers_on() {
     let bench = Bench::new().await;
@@ -224,7 +225,7 @@ async fn causes_are_counted_for_the_consumer_and_in_metrics() {
     );
 }
 
-/// The clock stands still, so that nothing is added to what the rates have saved.
+/// The clock stands still, so that the rates save up nothing.
 #[tokio::test]
 async fn a_flood_is_explained_as_often_as_the_rates_allow_and_kept_within_bounds() {
     let bench = Bench::with(|config| {
@@ -236,7 +237,7 @@ async fn a_flood_is_explained_as_often_as_the_rates_allow_and_kept_within_bounds
     for _ in 0..10_000 {
         bench.denied(flood.clone()).await;
     }
-    // Of the thread's own time nothing is known: only what it finished is counted.
+    // The time of the explaining thread is unknown: only its results can be counted.
     let report = || bench.diagnostics.reports(Some(""), 10).remove(0);
     let count = |word| {
         report()
@@ -305,7 +306,7 @@ async fn a_request_that_is_too_large_is_not_explained() {
     ));
 }
 
-/// Answers tell all, and wait for it as long as a busy machine may take.
+/// Sets detailed responses, which wait for the explanation as long as a busy machine may take.
 fn debug(config: &mut Config) {
     config.check.timeout = Duration::from_secs(20);
     config.check.deny_detail = DenyDetail::Debug;
@@ -339,7 +340,8 @@ async fn a_cause_is_told_where_answers_tell_that_much() {
     );
 }
 
-/// What a wrong secret and an old one get is the same, but for what differs from request to request.
+/// The responses to a wrong secret and to a rotated one are equal, except for values that differ
+/// from request to request.
 #[tokio::test]
 async fn a_cause_that_depends_on_a_secret_is_told_to_operators_alone() {
     let bench = Bench::with(debug).await;

@@ -1,4 +1,4 @@
-//! Our own failures: never an allowance, and never a denial.
+//! Failures of the service: never an allow, and never a denial.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,7 +22,8 @@ use tonic::Code;
 use super::bench::{Bench, Call, metadata};
 use crate::support::refusing_store::refusing_store;
 
-/// How the store fails. The stores themselves are tested for failing; here it is what becomes of it.
+/// A failure of the store. The tests of the stores cause real ones; these tests check the
+/// responses.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     LookUp,

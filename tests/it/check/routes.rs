@@ -1,4 +1,4 @@
-//! Route policy: rules of the configuration, and `context_extensions` above them.
+//! Route policy: the routes of the configuration, and `context_extensions`, which override them.
 
 use countersign::config::{Mode, Origin, Requirement, Route, RoutePolicy};
 use countersign::model::Scopes;
@@ -293,7 +293,7 @@ async fn shadow_lets_everything_pass_and_says_what_it_would_have_done() {
     );
 }
 
-/// The backend may read such a path as one of a route that is enforced.
+/// The backend may read such a path as one of an enforced route.
 #[tokio::test]
 async fn shadow_lets_no_path_pass_that_may_be_of_an_enforced_route() {
     let with = |mode| RoutePolicy {

@@ -1,4 +1,4 @@
-//! `countersign consumer` and `countersign token`, as a person or a script runs them.
+//! `countersign consumer`, `user`, `token` and `request-token`, as a person or a script runs them.
 
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -220,7 +220,7 @@ async fn a_listener_that_does_not_speak_grpc_is_told_from_a_refusal() {
         loop {
             let (mut connection, _) = web.accept().await.unwrap();
             let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
-            // Who asks may have gone already.
+            // The client may have disconnected.
             let _: std::io::Result<()> = connection.write_all(answer).await;
         }
     };
@@ -407,7 +407,7 @@ async fn admin(server: &AdminServer, words: &[&str]) -> Output {
     command(server, words).output().await.unwrap()
 }
 
-/// With the server and JSON, unless the words say otherwise.
+/// Adds the server and JSON output, unless the arguments set them.
 fn command(server: &AdminServer, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command

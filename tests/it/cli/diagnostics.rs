@@ -106,7 +106,7 @@ async fn denials_are_followed_as_they_come() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    // The head is printed once the server has said that it watches.
+    // The table head is printed once the server has started the stream.
     assert!(
         lines
             .next_line()

@@ -28,7 +28,7 @@ const PHOTOS_BASE_STRING: &str = "GET&http%3A%2F%2Fphotos.example.net%2Fphotos&f
                                   %26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131202\
                                   %26oauth_token%3Dnnch734d00sl2jdk%26size%3Doriginal";
 
-/// What it takes to verify it.
+/// The options that verify it.
 const OPTIONS: &[&str] = &[
     "--scheme=http",
     "--consumer-secret=kd94hf93k423kf44",
@@ -146,7 +146,7 @@ fn a_timestamp_is_accepted_for_300_seconds_to_both_sides() {
             (Some(1), &json!("timestamp_refused"))
         );
     }
-    // Without --at it is now.
+    // Without --at, the time is now.
     let now: Vec<_> = OPTIONS
         .iter()
         .copied()
@@ -401,7 +401,7 @@ fn what_keeps_it_from_an_answer_ends_with_64() {
     assert!(of(PHOTOS, &["--scheme=ftp"]).contains("https"));
 }
 
-/// A new RSA key of 2048 bits: private and public, PEM.
+/// Returns a new RSA key of 2048 bits: private and public, in PEM.
 pub(crate) fn rsa_key() -> &'static (String, String) {
     static KEY: LazyLock<(String, String)> = LazyLock::new(|| {
         let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
@@ -427,7 +427,7 @@ fn pem(label: &str, der: &[u8]) -> String {
     )
 }
 
-/// The request that `sign --output json` describes, on the wire.
+/// Returns the request that `sign --output json` describes, as sent on the wire.
 fn raw(signed: &Value) -> String {
     let text = |name: &str| signed[name].as_str();
     let (_, rest) = text("url").unwrap().split_once("://").unwrap();
@@ -456,7 +456,7 @@ fn fed(command: &mut Command, request: &str) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // It does not read what it refuses to look at.
+    // The command stops reading input that it refuses.
     let _ = child.stdin.take().unwrap().write_all(request.as_bytes());
     child.wait_with_output().unwrap()
 }
@@ -467,7 +467,7 @@ fn command(options: &[&str]) -> Command {
     command
 }
 
-/// The program, with no variables of this test's environment.
+/// Returns the program, with no variables of this test's environment.
 fn countersign(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command.args(arguments).env_clear();

@@ -1,5 +1,5 @@
-//! What `countersign explain` says of requests that real clients and proxies got wrong: each wrong in one way that is known,
-//! or in two, or changed by somebody.
+//! `countersign explain` for requests that real clients and proxies got wrong: in one known way, in
+//! two, or changed on the way.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -49,7 +49,7 @@ async fn what_clients_and_proxies_do_wrong_is_explained_rightly() {
     assert!(missed.is_empty(), "not explained:\n{}", missed.join("\n"));
 }
 
-/// What the command says of a request, which has to be refused.
+/// Runs the command on a request that must be refused, and returns its report.
 fn explained(case: &Value) -> Value {
     let text = |name: &str| case[name].as_str();
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! `countersign import`: what is brought in, what is refused, and that it can be done again.
+//! `countersign import`: the imported and the refused rows, and a second import of the same file.
 
 use std::fs;
 use std::process::{Output, Stdio};
@@ -354,7 +354,7 @@ async fn rows_are_not_kept_in_memory() {
             .await
             .unwrap();
     }
-    // The kernel counts the peak in steps, so that it can be told a little less than before.
+    // The kernel counts the peak in steps, so it may report slightly less than before.
     let growth = peak_memory_kib(child.id().unwrap()).saturating_sub(before);
     drop(input);
     let imported = child.wait_with_output().await.unwrap();

@@ -1,4 +1,4 @@
-//! The program itself: exit codes, and what it says about a wrong configuration.
+//! The program itself: exit codes, and the errors of a wrong configuration.
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Lines};
@@ -108,7 +108,7 @@ fn the_second_signal_ends_it_at_once_with_1() {
     assert_eq!(service.child.wait().unwrap().code(), Some(1));
 }
 
-/// `countersign serve` on free ports.
+/// A `countersign serve` on free ports.
 struct Serving {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
@@ -137,7 +137,7 @@ impl Serving {
         serving
     }
 
-    /// Reads the log up to a line with these words.
+    /// Reads the log up to a line that contains these words.
     fn wait_for(&mut self, words: &str) {
         assert!(
             self.log.any(|line| line.unwrap().contains(words)),
@@ -157,13 +157,13 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // It has ended already, unless the test failed.
+        // The process has already ended, unless the test failed.
         let _: io::Result<()> = self.child.kill();
         let _: io::Result<ExitStatus> = self.child.wait();
     }
 }
 
-/// The program, with no variables of this test's environment.
+/// Returns the program, with no variables of this test's environment.
 fn countersign(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command.args(arguments).env_clear();

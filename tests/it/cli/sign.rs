@@ -91,7 +91,7 @@ fn a_curl_command_sends_what_was_signed_and_nothing_else() {
     );
     let end = "-H 'Content-Type: application/x-www-form-urlencoded' --data-binary 'a=b' 'https://h/a[1]/../b?x='\\''y'\\'''\n";
     assert!(curl.ends_with(end), "{curl}");
-    // Without a Content-Type curl would call any body a form.
+    // Without a Content-Type, curl sends every body as a form.
     let body = [
         "sign",
         "PUT",
@@ -257,7 +257,7 @@ fn run(arguments: &[impl AsRef<str>]) -> Output {
     command(arguments).output().unwrap()
 }
 
-/// The program, with no variables of this test's environment.
+/// Returns the program, with no variables of this test's environment.
 fn command(arguments: &[impl AsRef<str>]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command

@@ -1,4 +1,5 @@
-//! The command line towards a server elsewhere: over TLS, with a client certificate or a token from a file.
+//! The command line against a remote server: over TLS, with a client certificate or a token from a
+//! file.
 
 use std::path::PathBuf;
 use std::process::Output;
@@ -34,7 +35,7 @@ async fn a_client_certificate_stands_for_a_token_and_its_name_is_in_the_audit_lo
             Some("x.example.com"),
             "a client certificate that the server's configuration names",
         ),
-        // Hung up on, before or after the call was sent.
+        // The server closes the connection, before or after the call is sent.
         (None, "https"),
     ] {
         let refused = elsewhere.run(&["consumer", "list"], name).await;
@@ -77,7 +78,7 @@ async fn a_token_is_shown_from_a_file_and_decides_beside_a_certificate() {
     );
 }
 
-/// A server whose API demands certificates, and who is known by which name.
+/// A server whose API requires a client certificate.
 struct Elsewhere {
     files: Certificates,
     server: Countersign,
@@ -99,7 +100,7 @@ impl Elsewhere {
         Self { files, server }
     }
 
-    /// Runs a command with a certificate for that name, or without any.
+    /// Runs a command with a certificate for this name, or without one.
     async fn run(&self, words: &[&str], name: Option<&str>) -> Output {
         let mut command = program();
         command.args(words).arg(format!(

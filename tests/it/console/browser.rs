@@ -185,7 +185,7 @@ fn pictures(directory: &Path) -> BTreeSet<OsString> {
         .collect()
 }
 
-/// The real program, with something to look at.
+/// The real program, with denials to show.
 struct Office {
     countersign: Arc<Countersign>,
     deny: SocketAddr,
@@ -227,7 +227,7 @@ impl Office {
         Self { countersign, deny }
     }
 
-    /// What an operator gets to see in a scenario of the script.
+    /// Runs a scenario of the script, and returns what the operator sees.
     async fn scenario(&self, scenario: &str) -> Value {
         let given = json!({
             "console": format!("http://{}/console", self.countersign.ops),
@@ -257,8 +257,8 @@ async fn consumer(countersign: &Countersign, key: &str) -> Caller {
     }
 }
 
-/// Where whoever asks has a request of that consumer denied, and gets its decision once it is explained. The
-/// client signs for https, and what arrives is http.
+/// Listens for a request to have this consumer denied, and returns the decision once it is
+/// explained. The client signs for https, and the request arrives over http.
 async fn on_demand(
     countersign: Arc<Countersign>,
     checks: AuthorizationClient<Channel>,
@@ -300,7 +300,7 @@ async fn on_demand(
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A busy machine is not what is tested here.
+/// Long deadlines, for a busy machine.
 const CONFIG: &str = r#"
 check.timeout = "5s"
 

@@ -1,4 +1,4 @@
-//! Who is let in, for how long, and what every answer says to the browser.
+//! Log-in to the console, its end, and the security headers of every response.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::certificates::Certificates;
 use crate::support::http::{Request, Response};
 use crate::support::serving::ADMIN_TOKEN;
 
-/// How the page can be told from everything else.
+/// A text that only the console's page has.
 const SHOWN: &str = "<h2 id=\"denials\">";
 
 #[tokio::test]
@@ -398,7 +398,8 @@ async fn with_tls_the_console_is_open_beyond_loopback_and_its_cookie_is_for_http
     let console = format!("https://localhost:{}/console", site.ops.port());
     let curl = async |arguments: &[&str]| {
         let mut command = tokio::process::Command::new("curl");
-        // Authority and server have one name there, which OpenSSL takes for a certificate that vouches for itself.
+        // Authority and server have the same name, which OpenSSL takes for a self-signed
+        // certificate.
         command
             .args(["--silent", "--show-error", "--include", "--insecure"])
             .args(arguments);

@@ -1,4 +1,5 @@
-//! What is shown: the denials, one of them, the counts and the state of the service, of whoever sent what.
+//! The pages of the console: the list of denials, one denial, the counts of each consumer and the
+//! state of the service.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -412,7 +413,7 @@ async fn what_a_hostile_request_says_is_text_that_deceives_nobody_and_is_cut() {
     }
 }
 
-/// A request whose every text is that, as Envoy would pass it on.
+/// Returns a request with this text in every field, as Envoy sends it.
 fn hostile_request(text: &str, authorization: &str) -> CheckRequest {
     let headers = [
         ("authorization", authorization),
@@ -442,7 +443,7 @@ fn hostile_request(text: &str, authorization: &str) -> CheckRequest {
     }
 }
 
-/// A denial opened, once it is known why its signature did not match. Until then the page loads itself again.
+/// Opens a denial once its signature mismatch is explained. Until then the page reloads itself.
 async fn explained(browser: &mut Browser, decision: &str) -> Response {
     loop {
         let answer = browser.open(&format!("/console?decision={decision}")).await;
@@ -454,7 +455,7 @@ async fn explained(browser: &mut Browser, decision: &str) -> Response {
     }
 }
 
-/// The part of a page below that heading.
+/// Returns the part of a page below a heading.
 fn section<'p>(page: &'p str, heading: &str) -> &'p str {
     let begin = page
         .find(&format!("<h2 id=\"{heading}\">"))
@@ -462,7 +463,7 @@ fn section<'p>(page: &'p str, heading: &str) -> &'p str {
     page[begin..].split("</section>").next().unwrap()
 }
 
-/// The rows of its table.
+/// Returns the rows of the table below a heading.
 fn rows<'p>(page: &'p str, heading: &str) -> Vec<&'p str> {
     section(page, heading)
         .split("<tr>")
@@ -471,7 +472,7 @@ fn rows<'p>(page: &'p str, heading: &str) -> Vec<&'p str> {
         .collect()
 }
 
-/// What is counted of a consumer.
+/// Returns the row of a consumer.
 fn row_of<'p>(page: &'p str, key: &str) -> &'p str {
     let named = format!(">{key}</a></th>");
     rows(page, "consumers")
@@ -480,7 +481,7 @@ fn row_of<'p>(page: &'p str, key: &str) -> &'p str {
         .unwrap_or_else(|| panic!("{key} in {page}"))
 }
 
-/// Seen, allowed, denied, would deny.
+/// Returns the numbers of a row: seen, allowed, denied, would deny.
 fn numbers(row: &str) -> Vec<&str> {
     let cells = row.split("class=\"number").skip(1);
     cells

@@ -1,4 +1,5 @@
-//! The service in this process, over a store in memory and with a clock that stands still, and an operator's browser.
+//! The service in this process, over a store in memory and with a clock that stands still, and an
+//! operator's browser.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ impl Site {
         Self::start_with(|_| {}).await
     }
 
-    /// With a changed configuration.
+    /// Starts a service with a changed configuration.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = serving::config();
         change(&mut config);
@@ -68,7 +69,7 @@ impl Site {
         site
     }
 
-    /// Creates a consumer that has the printer's secret.
+    /// Creates a consumer with the printer's secret.
     pub(crate) async fn create_consumer(&self, key: &str) {
         let consumer = ConsumerDraft {
             consumer_key: Some(key.to_owned()),
@@ -82,7 +83,7 @@ impl Site {
             .unwrap();
     }
 
-    /// The printer, as it should be.
+    /// Returns the printer with its right secret.
     pub(crate) fn printer(&self) -> Caller {
         let (consumer_key, consumer_secret) = (CONSUMER_KEY.to_owned(), CONSUMER_SECRET.to_owned());
         Caller {
@@ -92,17 +93,17 @@ impl Site {
         }
     }
 
-    /// Envoy asks about a request; its decision, if it is denied.
+    /// Checks a request, and returns the decision id of a denial.
     pub(crate) async fn asked(&self, request: &Request) -> Option<String> {
         self.asked_about(check_request(request)).await
     }
 
-    /// The same, as it stands there.
+    /// Checks a message of Envoy's, and returns the decision id of a denial.
     pub(crate) async fn asked_about(&self, request: CheckRequest) -> Option<String> {
         decision(&mut self.checks.clone(), request).await
     }
 
-    /// A request of the printer's that was signed with another secret; its decision.
+    /// Checks a request of the printer with a wrong secret, and returns the decision id.
     pub(crate) async fn mismatch(&self, target: &str) -> String {
         let wrong = Caller {
             consumer_secret: "wrong".to_owned(),
@@ -113,7 +114,7 @@ impl Site {
             .unwrap()
     }
 
-    /// A request of the printer's that passes.
+    /// Checks a request of the printer that is allowed.
     pub(crate) async fn allowed(&self) {
         let now = self.clock.now().as_secs();
         let request = self
@@ -125,7 +126,7 @@ impl Site {
     }
 }
 
-/// Asks as Envoy does; the decision, if it is a denial.
+/// Checks a request as Envoy does, and returns the decision id of a denial.
 pub(crate) async fn decision(
     checks: &mut AuthorizationClient<Channel>,
     request: CheckRequest,
@@ -141,11 +142,11 @@ pub(crate) async fn decision(
     }
 }
 
-/// What a browser remembers of the console, and no more.
+/// A browser's cookies.
 pub(crate) struct Browser {
     pub(crate) ops: SocketAddr,
     pub(crate) cookie: Option<String>,
-    /// Headers that it adds to what it sends.
+    /// Headers that it adds to its requests.
     pub(crate) says: Vec<(&'static str, &'static str)>,
 }
 
@@ -158,7 +159,7 @@ impl Browser {
         }
     }
 
-    /// A browser that showed the token.
+    /// Logs in with the admin token.
     pub(crate) async fn logged_in(site: &Site) -> Self {
         let mut browser = Self::of(site);
         assert_eq!(browser.log_in(ADMIN_TOKEN).await.status, 303);

@@ -1,4 +1,4 @@
-//! `docs/debugging.md`: its commands print what stands below each of them, and it names every cause.
+//! `docs/debugging.md`: each command prints the output below it, and the page names every cause.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What `deploy/` holds is valid, and says what it has to.
+//! The files in `deploy/`: each is valid for the program that reads it, and fails closed.
 
 use std::fs;
 use std::path::Path;
@@ -74,7 +74,8 @@ async fn a_mistake_in_an_istio_resource_is_found() {
     }
 }
 
-/// A path that is left out and not routed to Countersign would reach the upstream unverified.
+/// A path that is neither checked by Countersign nor routed to it would reach the upstream
+/// unverified.
 #[tokio::test]
 async fn what_istio_does_not_check_goes_to_countersign() {
     let documents = istio(&project("deploy/istio/issuing.yaml")).await;
@@ -125,7 +126,7 @@ async fn what_istio_does_not_check_goes_to_countersign() {
     );
 }
 
-/// No schema of it is published, so it is held against what has to stand there.
+/// No schema of it is published, so the expected fields are compared here.
 #[tokio::test]
 async fn the_istio_provider_fails_closed_and_sends_whole_bodies() {
     let values = istio(&project("deploy/istio/mesh-config.yaml")).await;
@@ -153,7 +154,7 @@ async fn the_istio_provider_fails_closed_and_sends_whole_bodies() {
     );
 }
 
-/// A misspelled field is none to the schema, and a source without fields is everybody.
+/// The schema accepts misspelled fields, and a source without fields allows every caller.
 #[tokio::test]
 async fn only_the_gateway_may_ask_for_decisions() {
     let policy = istio(&project("deploy/istio/policy.yaml")).await;
@@ -192,7 +193,7 @@ fn a_mistake_in_a_kubernetes_resource_is_found() {
     assert!(String::from_utf8_lossy(&validated.stdout).contains("readynessProbe"));
 }
 
-/// What the pods are configured with is a configuration, but for what their environment adds.
+/// The pods' configuration is valid, together with the values from their environment.
 #[test]
 fn the_configuration_in_the_config_map_is_valid() {
     let text = fs::read_to_string(project("deploy/istio/countersign.yaml")).unwrap();

@@ -1,4 +1,4 @@
-//! `docs/issuing.md`: its shell commands run in their order, as they are written, and each has to succeed.
+//! `docs/issuing.md`: its shell commands run in order, as written, and each succeeds.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -57,7 +57,7 @@ async fn every_command_of_the_page_works_when_it_is_pasted() {
     }
 }
 
-/// What stands in the page's fenced blocks of a language.
+/// Returns the fenced blocks of a language on a page.
 pub(crate) fn blocks(page: &str, language: &str) -> Vec<String> {
     let begin = format!("```{language}\n");
     let after = page.split(&begin).skip(1);
@@ -66,7 +66,8 @@ pub(crate) fn blocks(page: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-/// The program under its name, at the addresses of this server: a shell's function, so that the commands stay as they are.
+/// Defines the program as a shell function with the addresses of this server, so that the commands
+/// run as written.
 pub(crate) fn there(api: SocketAddr) -> String {
     let program = env!("CARGO_BIN_EXE_countersign");
     format!(

@@ -1,4 +1,4 @@
-//! `docs/migrating.md`: its shell commands run in their order, as they are written, on a service in shadow mode.
+//! `docs/migrating.md`: its shell commands run in order, as written, on a service in shadow mode.
 
 use std::fs;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! What the real program keeps of denials, counts and explains, and how little of what callers send is in it: over the
-//! embedded store and over Redis.
+//! The denials that the real program records, counts and explains, and the redaction of callers'
+//! data, over the embedded store and over Redis.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ async fn a_denial_is_streamed_listed_and_shown_with_its_cause(store: &str) {
 
     world.assert_found(&streamed).await;
     world.assert_printed(&streamed).await;
-    // The log has it too, in an event of its own.
+    // The log has the cause too, in a separate event.
     let logged = eventually("the log tells the cause", PATIENCE, async || {
         let log = world.countersign.log();
         let events = log
@@ -144,11 +144,11 @@ async fn a_report_counts_what_passed_and_what_did_not(store: &str) {
     );
 }
 
-/// Secrets where secrets do not belong, and bytes that would forge something where they are shown.
+/// Sends secrets in the wrong places, and bytes that could forge output.
 async fn nothing_that_a_caller_hides_is_kept(store: &str) {
     let world = World::start(store, "").await;
     for request in world.hostile_requests() {
-        // Replayed where it is right: only what is refused is kept.
+        // Valid requests are sent twice, as only denials are recorded.
         world.check(&request).await;
         world.check(&request).await;
     }
@@ -199,7 +199,7 @@ async fn a_flood_of_bad_signatures_is_explained_no_more_often_than_the_rate_allo
         (explained + count("skipped").await == 10_000).then_some(explained)
     });
     let explained = explained.await;
-    // Ten seconds' worth are saved, and one a second comes in; what the clock says here is rounded down.
+    // The bucket saves ten seconds' worth and gains one a second; the elapsed time is rounded down.
     assert!(
         (1..=10 + seconds + 1).contains(&explained),
         "{explained} in {seconds} s"
@@ -238,7 +238,7 @@ fn assert_printable(denial: &v1::Denial) {
     assert!(denial.path.len() <= 2000, "{}", denial.path.len());
 }
 
-/// A running service with a consumer, and clients that ask it as Envoy and as an administrator would.
+/// A running service with a consumer, and clients that act as Envoy and as an administrator.
 struct World {
     countersign: Countersign,
     checks: AuthorizationClient<Channel>,
@@ -248,7 +248,7 @@ struct World {
 
 impl World {
     async fn start(store: &str, config: &str) -> Self {
-        // Debug builds on a busy machine are slow, and a deadline that passes is another answer.
+        // Debug builds on a busy machine are slow, and a missed deadline changes the result.
         let config = format!(
             "check.timeout = \"5s\"\nstore.timeout = \"3s\"\ncheck.envoy_sends_whole_bodies = true\n{config}"
         );
@@ -286,7 +286,7 @@ impl World {
         }
     }
 
-    /// A request whose client signed another scheme than it came by.
+    /// Returns a request that the client signed for another scheme than it was sent over.
     fn scheme_changed(&self, target: &str) -> Request {
         self.alice
             .signing()
@@ -439,7 +439,7 @@ impl World {
         response.http_response.unwrap()
     }
 
-    /// The id of the decision that denies it.
+    /// Checks a request that must be denied, and returns the decision id.
     async fn denied(&self, request: &Request) -> String {
         match self.check(request).await {
             HttpResponse::DeniedResponse(denied) => {
@@ -460,5 +460,5 @@ impl World {
 
 const SECRET: &str = "s3cr3t-of-somebody";
 
-/// How long a test waits for what a busy machine may delay.
+/// The time that a test waits on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! A user directory of the operator's, over gRPC and HTTP: who is let in, and what is an outage.
+//! An operator's user directory over gRPC and HTTP: accepted and rejected users, and outages.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -295,7 +295,7 @@ async fn the_directory_of_the_page_lets_its_user_in_by_xauth() {
     }
 }
 
-/// What the page says to generate.
+/// Generates the code that the page shows how to generate.
 fn generated() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let mut protoc = Command::new("python3");
@@ -322,7 +322,8 @@ fn generated() -> TempDir {
     directory
 }
 
-/// What an HTTP directory that answers so was sent, and what is made of its answer.
+/// Returns the request that an HTTP directory with this response receives, and the result of the
+/// log-in.
 async fn ask(answer: String) -> (String, Answered) {
     let served = Http::start(None, answer).await;
     let directory = directory::open(&plain(DirectoryKind::Http, served.address))
@@ -400,7 +401,7 @@ type Asked = Arc<Mutex<Vec<String>>>;
 struct Grpc {
     address: SocketAddr,
     asked: Asked,
-    /// Of its own, so that its end is the end of every connection.
+    /// A separate runtime, so that its end closes every connection.
     runtime: Option<Runtime>,
 }
 
@@ -496,7 +497,7 @@ impl UserDirectory for Known {
     }
 }
 
-/// An HTTP directory that says the same to everybody, and then closes the connection.
+/// An HTTP directory that sends the same response to every request, and then closes the connection.
 struct Http {
     address: SocketAddr,
     asked: Asked,
@@ -514,7 +515,7 @@ impl Http {
                 match &acceptor {
                     None => answer_once(stream, &answer, &told).await,
                     Some(acceptor) => {
-                        // A client that does not trust it hangs up.
+                        // A client that does not trust the certificate closes the connection.
                         if let Ok(stream) = acceptor.accept(stream).await {
                             answer_once(stream, &answer, &told).await;
                         }
@@ -549,7 +550,7 @@ async fn answer_once(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &s
     if answer == HANG {
         std::future::pending::<()>().await;
     }
-    // The client may have had enough before the end.
+    // The client may close the connection before the whole response is sent.
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
 }

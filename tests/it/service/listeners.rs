@@ -1,4 +1,4 @@
-//! The listeners from the outside: health, readiness, TLS, Unix sockets, and how the service ends.
+//! The listeners from the outside: health, readiness, TLS, Unix sockets, and shutdown.
 
 use std::io;
 use std::sync::Arc;
@@ -272,7 +272,7 @@ async fn a_client_without_our_certificate_is_refused_where_one_is_demanded() {
             .trusting()
             .identity(strangers.client(&["dns:localhost"])),
     ] {
-        // In TLS 1.3 a client hears of the refusal only with the first answer.
+        // In TLS 1.3, a client learns of the refusal only with the first response.
         let asked = match connect_tls(&uri, tls).await {
             Ok(channel) => check(&mut HealthClient::new(channel), "").await.is_ok(),
             Err(_) => false,
@@ -330,7 +330,7 @@ async fn reflection_is_offered_to_administrators_and_not_to_envoy_by_default() {
     );
 }
 
-/// The service, over a store that a test takes away.
+/// The service, over a store that a test can make unavailable.
 struct Service {
     addresses: Addresses,
     store: Arc<FakeStore>,
@@ -370,7 +370,7 @@ fn plain(address: &ListenAddress) -> String {
     format!("http://{address}")
 }
 
-/// By name, since the certificate is for one.
+/// Returns the URL by host name, since the certificate names one.
 fn encrypted(address: &ListenAddress) -> String {
     format!("https://localhost:{}", tcp(address).port())
 }
@@ -407,7 +407,8 @@ async fn check(health: &mut HealthClient<Channel>, service: &str) -> Result<Serv
         .map_err(|status| status.code())
 }
 
-/// How a call is answered that carries `bytes` as the one field of its message, and this header.
+/// Calls a method of `Authorization` with a message of one field and a header, and returns the
+/// status.
 async fn call(
     address: &ListenAddress,
     method: &str,
@@ -437,7 +438,7 @@ async fn next(watch: &mut Streaming<HealthCheckResponse>) -> Option<ServingStatu
     watch.message().await.unwrap().map(|answer| answer.status())
 }
 
-/// Whether server reflection answers there.
+/// Returns whether server reflection is served.
 async fn reflects(address: &ListenAddress) -> Result<(), Code> {
     use tonic_reflection::pb::v1::ServerReflectionRequest;
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
@@ -459,7 +460,7 @@ struct Answer {
     body: String,
 }
 
-/// Asks as curl does.
+/// Sends a plain HTTP request.
 async fn get(address: &ListenAddress, path: &str) -> Answer {
     let answer = exchange(address, path).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -478,7 +479,7 @@ async fn exchange(address: &ListenAddress, path: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-/// A store that can only be pinged, and be lost.
+/// A store that only answers pings, and can become unavailable.
 #[derive(Debug, Default)]
 struct FakeStore {
     lost: AtomicBool,

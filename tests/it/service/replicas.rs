@@ -1,6 +1,7 @@
-//! Two replicas on one Redis: what is changed at one is known to the other at once, and what is warm costs one command.
+//! Two replicas on one Redis: a change at one reaches the other at once, and a warm check costs one
+//! command.
 //!
-//! The measured times are printed: `cargo test --test it -- replicas --nocapture`.
+//! The tests print the measured times: `cargo test --test it -- replicas --nocapture`.
 
 use std::time::Duration;
 
@@ -146,7 +147,7 @@ async fn what_is_created_after_it_was_missed_is_usable_at_once_at_every_replica(
         .await;
 }
 
-/// Redis forbids every channel, and so ends the connections that listen.
+/// Redis forbids every channel, which closes the listening connections.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_channel_cut_a_revoked_token_is_refused_within_max_age() {
     let replicas = Replicas::start("2s").await;
@@ -226,7 +227,7 @@ async fn a_hundred_warm_checks_cost_redis_a_hundred_claims_and_no_look_up() {
     ));
     assert_eq!(commands.remove("evalsha"), Some(100), "one command each");
     assert_eq!(commands.remove("hsetnx"), Some(100), "one nonce each");
-    // What the script asks besides, and what both replicas do in the background.
+    // The other commands of the script, and the background work of both replicas.
     let others = [
         "pttl",
         "pexpire",
@@ -243,7 +244,7 @@ async fn a_hundred_warm_checks_cost_redis_a_hundred_claims_and_no_look_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_threads_that_answer_checks_ask_redis_over_connections_of_their_own() {
     let replicas = Replicas::start(LONG).await;
-    // What both stores have for themselves, by default.
+    // The default number of connections of both stores.
     let shared = 2 * 4;
     eventually("more connections than are shared", START, async || {
         assert_eq!(
@@ -260,7 +261,7 @@ async fn the_threads_that_answer_checks_ask_redis_over_connections_of_their_own(
     .await;
 }
 
-/// Two replicas that hear each other, with a warm caller at both.
+/// Two replicas that listen to each other's changes, with a warm caller at both.
 struct Replicas {
     redis: RedisServer,
     here: Replica,
@@ -268,18 +269,18 @@ struct Replicas {
     alice: Caller,
 }
 
-/// A replica, and a client that asks it as Envoy would.
+/// A replica, and a client that acts as Envoy.
 struct Replica {
     countersign: Countersign,
     checks: AuthorizationClient<Channel>,
 }
 
-/// What a check was answered.
+/// The result of a check.
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
-    /// Allowed with these scopes.
+    /// An allow, with these scopes.
     Allowed(String),
-    /// Denied for this problem.
+    /// A denial with this problem.
     Denied(String),
 }
 
@@ -300,7 +301,7 @@ impl Replicas {
         };
         for replica in [&replicas.here, &replicas.there] {
             replica.has_metric("countersign_changes_heard 1").await;
-            // So that both have copies of everything.
+            // Both replicas now have copies of every record.
             assert_eq!(
                 replica.check(&replicas.alice).await,
                 Answer::Allowed("read write".into())
@@ -309,7 +310,7 @@ impl Replicas {
         replicas
     }
 
-    /// Changes something here that makes both replicas refuse Alice.
+    /// Runs a command at one replica that makes both refuse Alice.
     async fn refuse_after(&self, what: &str, command: &[&str], problem: &str) {
         let refused = Answer::Denied(problem.to_owned());
         self.measure(what, command, &refused).await;
@@ -333,8 +334,8 @@ impl Replicas {
         self.time_for(&self.alice, what, command, expected).await
     }
 
-    /// Runs a command here, while the other replica is asked all the time; returns how long after the command's end it
-    /// answered as expected.
+    /// Runs a command at one replica and polls the other one; returns the time from the end of the
+    /// command to the expected result.
     async fn time_for(
         &self,
         caller: &Caller,
@@ -374,7 +375,7 @@ impl Replica {
         }
     }
 
-    /// Asks about a new request of the caller's.
+    /// Checks a new request of a caller.
     async fn check(&self, caller: &Caller) -> Answer {
         let request = caller.sign(&Request::get("/photos"));
         let response = self
@@ -400,7 +401,7 @@ impl Replica {
         }
     }
 
-    /// How often everything counted as changed.
+    /// Returns the number of times that the whole cache was cleared.
     async fn cleared(&self) -> u64 {
         let metrics = self.countersign.metrics().await;
         let series = "countersign_cache_invalidations_total{changed=\"everything\"} ";
@@ -423,7 +424,7 @@ impl Replica {
     }
 }
 
-/// A user who signs with a token that has every scope of its consumer's.
+/// Creates a user with a token that has every scope of its consumer.
 async fn alice(countersign: &Countersign) -> Caller {
     countersign
         .admin(&["user", "create", "--username=alice", "--user-id=alice"])
@@ -456,7 +457,7 @@ async fn alice(countersign: &Countersign) -> Caller {
     }
 }
 
-/// What Envoy would ask about a request.
+/// Returns the message that Envoy sends for a request.
 pub(crate) fn check_request(request: &Request) -> CheckRequest {
     let headers = request
         .headers
@@ -491,14 +492,14 @@ fn show(measured: &str) {
     println!("{measured}");
 }
 
-/// Longer than any test takes: only a change can end what is kept.
+/// Longer than any test takes: only a change can evict a record.
 const LONG: &str = "10m";
 
-/// Within that every replica knows of a change while Redis is up.
+/// The time within which every replica sees a change while Redis is up.
 const PROMISED: Duration = Duration::from_secs(1);
 
-/// How long a test waits for what a busy machine may delay.
+/// The time that a test waits on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How much later than `cache.max_age` the answer may arrive here.
+/// The tolerance on top of `cache.max_age`.
 const SLACK: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! A store of each kind for one test, and what to put into it.
+//! A store of each kind for one test, and records for it.
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,10 @@ use crate::support::redis::RedisServer;
 /// The time at which every test begins, in seconds.
 pub(crate) const NOW: u64 = 1_700_000_000;
 
-/// How long a nonce is kept after its timestamp.
+/// The time that a nonce is stored after its timestamp.
 pub(crate) const KEPT: Duration = Duration::from_secs(660);
 
-/// A data directory, a clock that the test sets, and what a store is opened with.
+/// A data directory, a clock that the test sets, and the configuration of a store.
 pub(crate) struct Bench {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) config: StoreConfig,
@@ -32,17 +32,17 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// For the store in a file.
+    /// Prepares the store in a file.
     pub(crate) fn embedded() -> Self {
         Self::new(StoreUrl::Embedded(PathBuf::from("countersign.redb")))
     }
 
-    /// For the store in memory.
+    /// Prepares the store in memory.
     pub(crate) fn memory() -> Self {
         Self::new(StoreUrl::Memory)
     }
 
-    /// For a store in Redis, with a master key file.
+    /// Prepares a store in Redis, with a master key file.
     pub(crate) fn redis(url: impl Into<String>) -> Self {
         let mut bench = Self::new(StoreUrl::Redis(url.into()));
         let path = bench.data_dir().join("shared-master-key");
@@ -65,7 +65,7 @@ impl Bench {
         }
     }
 
-    /// Where the embedded store and its key are.
+    /// Returns the directory of the embedded store and its key.
     pub(crate) fn data_dir(&self) -> &Path {
         self.directory.path()
     }
@@ -88,11 +88,11 @@ impl Bench {
     }
 }
 
-/// A bench with its Redis.
+/// Returns a bench with its Redis.
 pub(crate) fn with_redis() -> (Bench, RedisServer) {
     let server = RedisServer::start();
     let mut bench = Bench::redis(server.url());
-    // Patient: what fails when a call takes long is held elsewhere.
+    // A long timeout: other tests check short ones.
     bench.config.timeout = Duration::from_secs(2);
     (bench, server)
 }
@@ -109,7 +109,7 @@ pub(crate) fn write_private(path: &Path, text: &str) {
     std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
 }
 
-/// A claim of one nonce now, by a check of its own; tests change its fields.
+/// Returns a claim of one nonce now; tests change its fields.
 pub(crate) fn claim<'c>(
     consumer: &'c ConsumerKey,
     timestamp: u64,
@@ -129,14 +129,14 @@ pub(crate) fn claim<'c>(
     }
 }
 
-/// Claims a nonce that nobody else claims, which tells whether the store answers.
+/// Claims a new nonce, to find out whether the store responds.
 pub(crate) async fn claim_anything(store: &dyn Store) -> Result<Claim, StoreError> {
     let mut nonce = [0; 16];
     SystemEntropy.fill(&mut nonce);
     store.claim_nonce(&claim(&key("ck"), NOW, &nonce)).await
 }
 
-/// A consumer key.
+/// Returns a consumer key.
 pub(crate) fn key(key: &str) -> ConsumerKey {
     ConsumerKey::new(key).unwrap()
 }
@@ -147,7 +147,7 @@ pub(crate) const CONSUMER_SECRET: &[u8] = b"kd94hf93k423kf44-consumer-secret";
 /// The secret of every token here.
 pub(crate) const TOKEN_SECRET: &[u8] = b"pfkkdhi9sl3r4s00-token-secret";
 
-/// A consumer with something in every field that needs no RSA key.
+/// Returns a consumer with a value in every field except the RSA keys.
 pub(crate) fn consumer(consumer_key: &str) -> Consumer {
     Consumer {
         id: ConsumerId::new(format!("id-of-{consumer_key}")).unwrap(),
@@ -184,7 +184,7 @@ pub(crate) fn consumer(consumer_key: &str) -> Consumer {
     }
 }
 
-/// A token of a consumer.
+/// Returns a token of a consumer.
 pub(crate) fn token(consumer_key: &str, token: &str) -> AccessToken {
     AccessToken {
         token: Token::new(token).unwrap(),
@@ -201,7 +201,7 @@ pub(crate) fn token(consumer_key: &str, token: &str) -> AccessToken {
     }
 }
 
-/// A user with something in every field.
+/// Returns a user with a value in every field.
 pub(crate) fn user(id: &str, username: &str) -> User {
     User {
         id: user_id(id),
@@ -219,17 +219,17 @@ pub(crate) fn user(id: &str, username: &str) -> User {
 pub(crate) const PASSWORD_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$cGFzc3dvcmQtaGFzaA";
 
-/// A user id.
+/// Returns a user id.
 pub(crate) fn user_id(id: &str) -> UserId {
     UserId::new(id).unwrap()
 }
 
-/// The name of a token.
+/// Returns the name of a token.
 pub(crate) fn name(token: &str) -> Token {
     Token::new(token).unwrap()
 }
 
-/// Temporary credentials of a consumer.
+/// Returns temporary credentials of a consumer.
 pub(crate) fn request_token(consumer_key: &str, token: &str) -> RequestToken {
     RequestToken {
         token: name(token),
@@ -246,10 +246,10 @@ pub(crate) fn request_token(consumer_key: &str, token: &str) -> RequestToken {
     }
 }
 
-/// The verifier of temporary credentials that a user authorized.
+/// The verifier of authorized temporary credentials.
 pub(crate) const VERIFIER: &[u8] = b"the-verifier-of-temporary-credentials";
 
-/// The same temporary credentials, authorized by a user.
+/// Returns temporary credentials as authorized by a user.
 pub(crate) fn authorized(token: RequestToken) -> RequestToken {
     let state = RequestTokenState::Authorized {
         user_id: user_id("jane doe"),
@@ -265,7 +265,7 @@ pub(crate) fn authorized(token: RequestToken) -> RequestToken {
     }
 }
 
-/// A session of a browser.
+/// Returns a session of a browser.
 pub(crate) fn session(cookie: &str) -> Session {
     Session {
         id: SessionId::of_cookie(cookie.as_bytes()),
@@ -276,7 +276,7 @@ pub(crate) fn session(cookie: &str) -> Session {
     }
 }
 
-/// What caused an error, to its root, as an operator reads it.
+/// Returns an error with all its causes, as an operator reads it.
 pub(crate) fn causes(error: &StoreError) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);

@@ -1,4 +1,4 @@
-//! The cache in front of a store: what is used from memory, for how long, and what a change does to it.
+//! The cache in front of a store: its hits, their age, and the effect of a change.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -425,7 +425,8 @@ impl Cache {
             .unwrap()
     }
 
-    /// Asks, and returns when the store has been read and its answer is still under way.
+    /// Starts a look-up, and returns when the store has been read and the response is still held
+    /// back.
     async fn ask_slowly(&self, consumer: &str, token: Option<&str>) -> Asking {
         let ((entered, has_entered), (let_go, may_go)) = (oneshot::channel(), oneshot::channel());
         *self.gate.next.lock().unwrap() = Some((entered, may_go));
@@ -440,20 +441,20 @@ impl Cache {
         Asking { let_go, answer }
     }
 
-    /// How often the store was asked.
+    /// Returns the number of look-ups in the store.
     fn lookups(&self) -> usize {
         self.gate.lookups.load(Ordering::SeqCst)
     }
 }
 
-/// A look-up whose answer is held back.
+/// A look-up with a response that is held back.
 struct Asking {
     let_go: oneshot::Sender<()>,
     answer: JoinHandle<Credentials>,
 }
 
 impl Asking {
-    /// Lets the answer through.
+    /// Releases the response.
     async fn end(self) -> Credentials {
         self.let_go.send(()).unwrap();
         self.answer.await.unwrap()
@@ -466,7 +467,7 @@ struct Gate {
     store: Arc<dyn Store>,
     lookups: AtomicUsize,
     fails: AtomicBool,
-    /// What the next look-up says when it has read, and what it waits for then.
+    /// For the next look-up: a signal that it has read, and the release to wait for.
     next: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
 
@@ -526,7 +527,7 @@ impl Pulse for Gate {
 
 refusing_store!(Gate, UNAVAILABLE);
 
-/// The user whom a token acts for, with another generation than the token has.
+/// Returns the user of a token, with another generation than the token has.
 fn user_of(token: &AccessToken) -> User {
     User {
         id: token.user_id.clone().unwrap(),

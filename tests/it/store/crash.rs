@@ -1,7 +1,8 @@
-//! kill -9: a process that claims and keeps is killed in the middle, again and again, and nothing that it was told may be
-//! lost.
+//! kill -9: a process that claims nonces and creates records is killed again and again, and nothing
+//! that it acknowledged is lost.
 //!
-//! The process is this test binary itself, told by an environment variable to run one test that does the work.
+//! The process is this test binary itself; an environment variable makes it run the one test that
+//! does the work.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -34,7 +35,7 @@ async fn nothing_acknowledged_is_lost_or_replayed_after_kill_9() {
         );
         assert!(said.iter().any(|word| matches!(word, Said::Kept(_))));
         acknowledged.extend(said);
-        // The clock may have been set back meanwhile, or stand in the very second of the crash.
+        // The clock may have been set back, or still show the second of the crash.
         let at = [now, now - 30, now + 1][usize::try_from(round).unwrap() % 3];
         bench.clock = Arc::new(countersign::clock::ManualClock::at(UnixTime::from_secs(at)));
         let store = bench.open().await;
@@ -49,7 +50,7 @@ async fn nothing_acknowledged_is_lost_or_replayed_after_kill_9() {
     }
 }
 
-/// Not a rule: what the killed process does. In any other process it has nothing to do.
+/// Not a rule: the work of the killed process. It does nothing in any other process.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_process_that_is_killed() {
     let (Ok(directory), Ok(now)) = (std::env::var(DIRECTORY), std::env::var(CLOCK)) else {
@@ -93,7 +94,7 @@ async fn work(store: Arc<dyn Store>, now: u64, worker: u64) {
     }
 }
 
-/// What the killed process said that it was told.
+/// A result that the killed process printed.
 enum Said {
     Claimed { timestamp: u64, nonce: String },
     Kept(Token),
@@ -140,7 +141,7 @@ impl Said {
     }
 }
 
-/// Starts the process, kills it after so many answers, and gives back all that it said until then.
+/// Starts the process, kills it after this many results, and returns everything that it printed.
 fn kill_in_the_middle(directory: &Path, now: u64, answers: u64) -> Vec<Said> {
     let mut child = start(directory, now);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -153,7 +154,7 @@ fn kill_in_the_middle(directory: &Path, now: u64, answers: u64) -> Vec<Said> {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    // What it had said already when it died was acknowledged too; the last line may be cut off.
+    // Results that it printed before it died count too; the last line may be cut off.
     said.extend(
         lines
             .map_while(Result::ok)
@@ -175,7 +176,7 @@ fn start(directory: &Path, now: u64) -> Child {
             "--nocapture",
         ])
         .env(DIRECTORY, directory)
-        // What it can not clean up when it is killed goes with the directory.
+        // Files that it cannot clean up are removed with the directory.
         .env("TMPDIR", directory)
         .env(CLOCK, now.to_string())
         .stdout(Stdio::piped())
@@ -183,7 +184,7 @@ fn start(directory: &Path, now: u64) -> Child {
         .unwrap()
 }
 
-/// One write for each line, so that a kill cuts at most the last one.
+/// Writes each line at once, so that a kill cuts at most the last one.
 fn say(line: &str) {
     std::io::stdout()
         .lock()
@@ -191,7 +192,7 @@ fn say(line: &str) {
         .unwrap();
 }
 
-/// A dropped store closes its file as soon as its background task lets go of it.
+/// Waits until the background task of a dropped store closes its file.
 async fn wait_until_closed(bench: &Bench) {
     let path = bench.data_dir().join("countersign.redb");
     for _ in 0..500 {

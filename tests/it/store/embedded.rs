@@ -1,4 +1,4 @@
-//! What the embedded store promises beyond the contract, seen from `store::open`.
+//! Promises of the embedded store beyond the contract, tested through `store::open`.
 
 use std::os::unix::fs::PermissionsExt as _;
 

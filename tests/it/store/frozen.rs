@@ -1,21 +1,22 @@
-//! A way to Redis on which connections die without a word: as when a firewall forgets those that were idle.
+//! A proxy to Redis with connections that stall silently, as behind a firewall that drops idle
+//! ones.
 
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Passes on everything, but on connections that are frozen.
+/// A proxy that passes everything on, except on frozen connections.
 pub(crate) struct Frozen {
     port: u16,
     ways: Arc<Mutex<Vec<Way>>>,
 }
 
-/// One connection.
+/// A connection through the proxy.
 #[derive(Clone, Copy, Default)]
 struct Way {
     is_frozen: bool,
-    /// Whether the client gave it up.
+    /// The client closed it.
     is_closed: bool,
 }
 
@@ -42,17 +43,17 @@ impl Frozen {
         Self { port: own, ways }
     }
 
-    /// Its address, as `store.url` has it.
+    /// Returns its address for `store.url`.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// How many connections there were so far.
+    /// Returns the number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.ways.lock().unwrap().len()
     }
 
-    /// Lets nothing more pass on the connections that there are; they stay open.
+    /// Freezes all current connections, which stay open.
     pub(crate) fn freeze(&self) {
         self.ways
             .lock()
@@ -61,7 +62,7 @@ impl Frozen {
             .for_each(|way| way.is_frozen = true);
     }
 
-    /// Whether the client gave up every connection that is frozen.
+    /// Returns whether the client closed every frozen connection.
     pub(crate) fn are_given_up(&self) -> bool {
         self.ways
             .lock()
@@ -71,7 +72,7 @@ impl Frozen {
     }
 }
 
-/// Passes bytes in both directions until one end is done; swallows them while it is frozen.
+/// Passes bytes in both directions until one end closes; discards them while it is frozen.
 async fn pass(mut client: TcpStream, port: u16, is_frozen: impl Fn() -> bool) {
     let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let (mut asked, mut answered) = (vec![0; 65536], vec![0; 65536]);

@@ -1,4 +1,5 @@
-//! A way to Redis on which an answer gets lost: the command is carried out, the connection breaks, nobody knows.
+//! A proxy to Redis that loses a response: Redis runs the command, and the connection breaks before
+//! the response arrives.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
@@ -6,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Passes on everything, but for answers that are to be lost.
+/// A proxy that passes everything on, except the responses to lose.
 pub(crate) struct Lossy {
     port: u16,
     state: Arc<State>,
@@ -14,10 +15,10 @@ pub(crate) struct Lossy {
 
 #[derive(Default)]
 struct State {
-    /// How many commands of the kind are still passed before one loses its answer; 0 passes all.
+    /// The number of writes to pass before one loses its response; 0 passes all.
     loses: AtomicU16,
     lost: AtomicU16,
-    /// The connection stays, and nothing more passes.
+    /// The connection stays open, and nothing more passes.
     stalls: AtomicBool,
 }
 
@@ -38,36 +39,37 @@ impl Lossy {
         Self { port: own, state }
     }
 
-    /// Its address, as `store.url` has it.
+    /// Returns its address for `store.url`.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Loses the answer of the `nth` write from now, counted from 1.
+    /// Loses the response to the `nth` write from now, counted from 1.
     pub(crate) fn lose(&self, nth: u16) {
         self.state.lost.store(0, Ordering::SeqCst);
         self.state.loses.store(nth, Ordering::SeqCst);
     }
 
-    /// Passes the `nth` write from now, counted from 1, and then nothing more on that connection, which stays open.
+    /// Passes the `nth` write from now, counted from 1, and then nothing more on that connection,
+    /// which stays open.
     pub(crate) fn stall(&self, nth: u16) {
         self.state.stalls.store(true, Ordering::SeqCst);
         self.lose(nth);
     }
 
-    /// Whether it has lost it by now.
+    /// Returns whether the write to lose has passed.
     pub(crate) fn is_losing(&self) -> bool {
         self.state.lost.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether it has lost it.
+    /// Returns whether the response is lost.
     pub(crate) fn has_lost(&self) -> bool {
         self.state.loses.store(0, Ordering::SeqCst);
         self.state.lost.load(Ordering::SeqCst) > 0
     }
 }
 
-/// Passes bytes in both directions until one end is done or an answer is lost.
+/// Passes bytes in both directions until one end closes or a response is lost.
 async fn pass(mut client: TcpStream, port: u16, state: Arc<State>) {
     let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let (mut asked, mut answered) = (vec![0; 65536], vec![0; 65536]);
@@ -97,7 +99,7 @@ async fn pass(mut client: TcpStream, port: u16, state: Arc<State>) {
 }
 
 impl State {
-    /// Whether this write is the one whose answer is lost.
+    /// Returns whether this write loses its response.
     fn is_due(&self) -> bool {
         let counted = self
             .loses
@@ -108,8 +110,8 @@ impl State {
     }
 }
 
-/// Whether a command that changes something is among them. What the client sends for itself is none: that a connection
-/// begins with `CLIENT SETINFO`, and its probe, which may come along with others.
+/// Returns whether one of the commands changes a record. `CLIENT SETINFO` at the start of a
+/// connection and the client's health probe do not count.
 fn is_write(asked: &[u8]) -> bool {
     const SET: &[u8] = b"$3\r\nSET\r\n";
     const PROBE: &[u8] = b"$19\r\ncountersign:{probe}";

@@ -1,4 +1,4 @@
-//! How what changed in one process reaches the others through Redis, and what they do when it can not.
+//! Invalidation between processes through Redis, and its loss.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -135,7 +135,7 @@ async fn what_could_not_be_told_is_told_as_everything_once_redis_answers_again()
     .await;
     server.cont();
     there.waits_for(&Change::Everything).await;
-    // Not because they had to connect anew, which means everything too.
+    // Not after a reconnect, which clears everything.
     assert_eq!(
         ids(&connections),
         ids(&server.run::<String>(&["CLIENT", "LIST", "TYPE", "pubsub"]))
@@ -179,7 +179,7 @@ async fn who_hears_nothing_is_told_of_its_own_change_twice_when_it_may_be_made_l
     })
     .await;
     let (own, change) = (Heard::of(&*here), Change::Consumer(key("ck")));
-    // Longer than the deadline of a call, so that the change is made after it.
+    // Longer than the timeout of a call, so that the change is made after it.
     server.run::<()>(&["CLIENT", "PAUSE", "200", "WRITE"]);
     here.replace_consumer(&Consumer {
         revision: 2,
@@ -216,7 +216,7 @@ async fn in_a_cluster_any_node_will_do() {
     bench.config.timeout = Duration::from_secs(1);
     let here = bench.open().await;
     let there = Replica::open(&bench).await;
-    // Keys of each primary.
+    // Keys on each primary.
     for name in ["a", "b", "c", "d", "e", "f"] {
         there
             .hears(
@@ -241,7 +241,7 @@ async fn after_a_failover_the_new_primary_is_listened_to() {
     there.waits_for(&Change::Consumer(key("ck"))).await;
 }
 
-/// Another process, as far as Redis knows, and what it hears.
+/// Another process, from the view of Redis, and the changes that it received.
 struct Replica {
     store: Arc<dyn Store>,
     heard: Arc<Heard>,
@@ -267,7 +267,7 @@ impl Replica {
         .await;
     }
 
-    /// Hears this change, which is made elsewhere.
+    /// Makes a change elsewhere, and waits until this process receives it.
     async fn hears(
         &self,
         change: &Change,
@@ -286,7 +286,7 @@ impl Replica {
     }
 }
 
-/// What was told and not taken yet.
+/// An observer that holds changes until a test takes them.
 #[derive(Debug, Default)]
 struct Heard(Mutex<Vec<Change>>);
 
@@ -311,7 +311,7 @@ impl Observe for Heard {
     }
 }
 
-/// The ids of the connections of a list.
+/// Returns the ids in a list of connections.
 fn ids(connections: &str) -> BTreeSet<&str> {
     connections
         .split_whitespace()
@@ -319,7 +319,7 @@ fn ids(connections: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// How many processes listen.
+/// Returns the number of listening processes.
 fn listeners(server: &RedisServer) -> u64 {
     let (_, count): (String, u64) = server.run(&["PUBSUB", "NUMSUB", "countersign:changes"]);
     count
@@ -338,8 +338,8 @@ fn jane() -> User {
     }
 }
 
-/// How long a connection may take to be found dead, and to be made anew.
+/// The time to detect a dead connection and reconnect.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long Sentinels may take to promote a replica.
+/// The time for Sentinels to promote a replica.
 const FAILOVER: Duration = Duration::from_secs(20);

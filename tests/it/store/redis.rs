@@ -1,4 +1,4 @@
-//! What the Redis store promises beyond the contract, with a real Redis that is made to fail.
+//! Promises of the Redis store beyond the contract, tested against failures of a real Redis.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -64,7 +64,7 @@ async fn a_frozen_redis_holds_up_no_call_beyond_its_deadline() {
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
         assert!(took < bench.config.timeout + SLACK, "{took:?}");
     }
-    // After some have failed the others fail at once.
+    // After some failures, further calls fail immediately.
     while started.elapsed() < Duration::from_secs(2) {
         let (_, took) = timed_failure(&*store).await;
         assert!(
@@ -84,7 +84,7 @@ async fn a_frozen_redis_holds_up_no_change_and_no_list_beyond_its_deadline() {
     let (mut bench, server) = with_redis();
     bench.config.connections = 1;
     let mut stores = Vec::new();
-    // Each call has a store of its own, which does not know yet that Redis is down.
+    // Each call has a new store, which has not yet seen Redis fail.
     for _ in 0..CALLS {
         stores.push(bench.open().await);
     }
@@ -289,7 +289,7 @@ async fn a_deleted_consumer_is_not_found_and_a_flushed_script_cache_changes_noth
     );
 }
 
-// === A server that forgot ===
+// === A server that lost its data ===
 
 #[tokio::test]
 async fn a_restart_is_counted_once_and_logged() {
@@ -397,7 +397,7 @@ async fn an_evicting_redis_is_warned_of_once() {
     assert!(logs.text().contains("allkeys-lru"));
 }
 
-// === What it refuses to work with ===
+// === A server that is refused ===
 
 #[tokio::test]
 async fn without_a_master_key_it_is_not_opened() {
@@ -459,7 +459,7 @@ async fn a_server_with_a_certificate_of_an_authority_in_ssl_cert_file_is_trusted
     .await;
 }
 
-// === How it keeps things ===
+// === Format of the records ===
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nonce_expires_when_its_claim_says() {
@@ -605,8 +605,7 @@ async fn two_processes_share_their_nonces_and_records() {
 
 // === Helpers ===
 
-/// More time than a deadline: this may run on a busy machine.
-/// One of the calls of a store, by number.
+/// Runs one of the calls of a store, by number. The timeout is long, for a busy machine.
 async fn call(store: &dyn Store, at: usize) -> Result<(), StoreError> {
     let (ck, u1) = (key("ck"), user_id("u1"));
     match at {
@@ -661,7 +660,7 @@ async fn call(store: &dyn Store, at: usize) -> Result<(), StoreError> {
 
 const CALLS: usize = 26;
 
-/// A store that gives up soon.
+/// Returns a store with a short timeout.
 fn with_redis() -> (Bench, RedisServer) {
     let (mut bench, server) = super::bench::with_redis();
     bench.config.timeout = Duration::from_millis(250);
@@ -670,7 +669,7 @@ fn with_redis() -> (Bench, RedisServer) {
 
 const SLACK: Duration = Duration::from_millis(400);
 
-/// A Redis that speaks TLS, with a certificate that it signed itself.
+/// A Redis with TLS and a self-signed certificate.
 struct TlsServer {
     port: u16,
     certificate: PathBuf,
@@ -727,7 +726,7 @@ async fn timed_failure(store: &dyn Store) -> (StoreError, Duration) {
     (claim_anything(store).await.unwrap_err(), started.elapsed())
 }
 
-/// How long it took until a claim was answered.
+/// Retries a claim until it succeeds, and returns the time that took.
 pub(super) async fn until_it_works(store: &dyn Store) -> Duration {
     let started = Instant::now();
     while claim_anything(store).await.is_err() {
@@ -740,14 +739,14 @@ pub(super) async fn until_it_works(store: &dyn Store) -> Duration {
     started.elapsed()
 }
 
-/// What is logged when a store is opened on a Redis that can not be used.
+/// Opens a store on a Redis that must be refused, and returns the log.
 async fn open_and_fail(bench: &Bench) -> String {
     let logs = Logs::capture();
     drop(bench.open().await);
     logs.text()
 }
 
-/// What this thread logs while it is held; a test that looks at it runs on one thread.
+/// The log of this thread; a test that reads it runs on one thread.
 struct Logs {
     buffer: Buffer,
     _other: tracing::Dispatch,
@@ -765,7 +764,7 @@ impl Logs {
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
-        // While there is one dispatcher alone, another thread that comes first to an event has it switched off for all.
+        // A second dispatcher keeps other threads from disabling the callsites for all.
         let _other = tracing::Dispatch::new(tracing_subscriber::registry());
         Self {
             buffer,

@@ -1,4 +1,4 @@
-//! How the Redis store keeps nonces, and how claims share their way to it.
+//! Nonces in the Redis store: their format, and the batching of claims.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +75,7 @@ async fn a_bucket_lasts_as_long_as_the_latest_of_its_claims_wants_and_none_is_le
     }
 }
 
-// === Sharing ===
+// === Batching ===
 
 #[tokio::test(flavor = "multi_thread")]
 async fn claims_that_come_at_once_share_commands_and_writes() {
@@ -86,7 +86,7 @@ async fn claims_that_come_at_once_share_commands_and_writes() {
     let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
     let claims = (0..10_000_u32).map(|at| {
         let store = Arc::clone(&store);
-        // Each in a task of its own, as checks are.
+        // Each in a separate task, as checks are.
         tokio::spawn(async move {
             store
                 .claim_nonce(&claim(&key("ck"), NOW, &at.to_be_bytes()))
@@ -337,7 +337,7 @@ async fn a_batch_that_is_late_holds_up_nobody() {
     late.abort();
 }
 
-// On one thread, so that all that stalls is one batch.
+// On one thread, so that exactly one batch stalls.
 #[tokio::test]
 async fn a_connection_of_one_thread_that_falls_silent_fails_no_claim_of_another() {
     let server = RedisServer::start();
@@ -397,7 +397,7 @@ async fn no_more_claims_wait_than_redis_answers_in_time() {
     let (bench, _server) = with_redis();
     let store = bench.open().await;
     assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
-    // On one thread all of them come before the first is sent.
+    // On one thread all of them are queued before the first is sent.
     let outcomes = join_all((0..5000_u32).map(|at| {
         let store = &store;
         async move {
@@ -432,7 +432,7 @@ async fn claims_go_on_when_redis_forgets_the_script() {
 
 // === Helpers ===
 
-/// Claims as many nonces of one second at once, by checks of their own; how many were fresh.
+/// Claims this many nonces of one second concurrently, and returns how many were fresh.
 async fn claim_second(store: &Arc<dyn Store>, timestamp: u64, nonces: u32) -> usize {
     let claims = (0..nonces).map(|at| async move {
         let ck = key("0123456789abcdef");

@@ -1,4 +1,5 @@
-//! What the Redis store promises of what is issued: crashes between two writes, answers that get lost, what Redis forgets.
+//! Promises of the Redis store about issued records: crashes between two writes, lost responses,
+//! and a Redis that lost data.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::conformance::changes::Told;
 use super::lossy::Lossy;
 use crate::support::redis::RedisServer;
 
-// === Answers that get lost ===
+// === Lost responses ===
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_whose_answer_is_lost_is_made_again_and_done_once() {
@@ -41,7 +42,7 @@ async fn a_write_whose_answer_is_lost_is_made_again_and_done_once() {
 
 const STEPS: usize = 14;
 
-/// Makes one change of a store, each of which needs those before.
+/// Makes one change of a store; each step needs the earlier ones.
 async fn make(store: &dyn Store, step: usize) {
     let disabled = Consumer {
         revision: 2,
@@ -142,7 +143,7 @@ async fn a_change_that_may_have_been_made_is_told_also_when_nobody_waits_for_it(
         revision: 2,
         ..consumer("ck")
     };
-    // Dropped while Redis still has to answer.
+    // Dropped before Redis responds.
     let abandoned =
         tokio::time::timeout(Duration::from_millis(100), store.replace_consumer(&changed)).await;
     assert!(abandoned.is_err(), "{abandoned:?}");
@@ -175,7 +176,7 @@ async fn a_user_who_comes_too_late_for_his_reserved_name_does_not_get_it() {
     let store = bench.open().await;
     let _ok: String = server.run(&["SET", "countersign:{jane}:username", "slow"]);
     store.create_user(&user("quick", "Jane")).await.unwrap();
-    // As if the slow one had reserved the name before, and writes his record only now.
+    // As if the slow process had reserved the name earlier, and writes its record only now.
     let _ok: String = server.run(&["SET", "countersign:{jane}:username", "slow"]);
     assert_eq!(
         store
@@ -255,7 +256,7 @@ async fn a_deleted_user_who_is_still_in_the_index_is_not_listed() {
     assert!(store.users(None, 9).await.unwrap().is_empty());
 }
 
-// === What is deleted ===
+// === Deletions ===
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadline_and_holds_up_nobody()
@@ -268,7 +269,7 @@ async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadlin
         redis.call('ZADD', 'countersign:{ck}:tokens', 0, t) end";
     let _filled: Option<u64> = server.run(&["EVAL", fill, "0"]);
     let _ok: String = server.run(&["CONFIG", "RESETSTAT"]);
-    // The store's own deadline holds for each of these.
+    // Each of these meets the store's own deadline.
     store.delete_consumer(&consumer("ck")).await.unwrap();
     let anew = Consumer {
         generation: Generation::from_number(8),
@@ -305,7 +306,7 @@ async fn a_token_that_is_put_aside_and_issued_anew_is_not_removed() {
     store.create_token(&token("ck", "t")).await.unwrap();
     let _added: u64 = server.run(&["ZADD", "countersign:{ck}:aside:1", "0", "t", "0", "gone"]);
     let _added: u64 = server.run(&["ZADD", "countersign:aside", "0", "ck 1"]);
-    // Deleting any consumer has what is put aside removed.
+    // Deleting any consumer resumes the removal of leftover tokens.
     store.create_consumer(&consumer("other")).await.unwrap();
     store.delete_consumer(&consumer("other")).await.unwrap();
     crate::support::redis::wait_until("what was put aside is removed", || {
@@ -329,7 +330,7 @@ async fn a_token_that_is_put_aside_and_issued_anew_is_not_removed() {
     );
 }
 
-// === How it is kept ===
+// === Format of the records ===
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_expires_is_forgotten_by_redis() {

@@ -1,4 +1,4 @@
-//! How the Redis store looks credentials up: with which commands, together, and over whose connections.
+//! Look-ups of credentials in the Redis store: their commands, batches and connections.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ async fn credentials_take_one_round_trip_and_the_user_of_a_token_another_whether
     }
 }
 
-// On one thread all of them come before the first is sent.
+// On one thread all of them are queued before the first is sent.
 #[tokio::test]
 async fn look_ups_that_come_at_once_share_their_commands_and_each_gets_its_own_answer() {
     let (bench, server) = with_redis();
@@ -71,7 +71,7 @@ async fn look_ups_that_come_at_once_share_their_commands_and_each_gets_its_own_a
     check_all(&found);
 }
 
-/// Not there, it would be a user who is active.
+/// A missing counter would read as an active user.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_record_of_a_user_is_an_error_for_its_tokens_and_no_others() {
     let (bench, server) = with_redis();
@@ -125,7 +125,7 @@ fn a_look_up_of_one_thread_waits_for_no_other_and_what_it_brings_is_kept_for_all
             Arc::new(Metrics::default()),
         )
     });
-    // From here on nobody runs what serves the connections of the store itself.
+    // From here on nothing drives the connections of the store's own runtime.
     let here = elsewhere.block_on(async {
         let here = Arc::clone(&cached).here().unwrap();
         check(
@@ -160,7 +160,7 @@ fn a_look_up_of_one_thread_waits_for_no_other_and_what_it_brings_is_kept_for_all
 
 // === Helpers ===
 
-/// A consumer whose token acts for Jane, and Jane.
+/// Creates a consumer with a token of Jane's, and Jane.
 async fn keep(store: &dyn Store, at: usize) {
     let (ck, t) = (format!("ck{at}"), format!("t{at}"));
     store.create_consumer(&consumer(&ck)).await.unwrap();
@@ -175,7 +175,7 @@ async fn keep(store: &dyn Store, at: usize) {
     }
 }
 
-/// Looks up as many consumers and tokens at once; the first ten are there.
+/// Looks up this many consumers and tokens concurrently; the first ten exist.
 async fn look_up_all(store: &dyn Store, count: usize) -> Vec<Credentials> {
     let lookups = (0..count).map(|at| async move {
         store
@@ -193,7 +193,8 @@ fn check_all(found: &[Credentials]) {
         .for_each(|(at, found)| check(at, found));
 }
 
-/// What is found is the consumer and token of that number, if it is below ten, and Jane's standing.
+/// Asserts that a look-up found the consumer and token of that number, if it is below ten, and
+/// Jane's standing.
 fn check(at: usize, found: &Credentials) {
     if at >= 10 {
         return assert!(
@@ -212,7 +213,7 @@ fn check(at: usize, found: &Credentials) {
     assert_eq!(found.user.generation, user("jane doe", "Jane").generation);
 }
 
-/// How often each command was called, but for those that the client sends by itself.
+/// Returns the number of calls of each command, except those that the client sends on its own.
 fn commands(server: &RedisServer) -> BTreeMap<String, u64> {
     let mut commands = server.command_counts();
     let beside = [
@@ -229,7 +230,7 @@ fn commands(server: &RedisServer) -> BTreeMap<String, u64> {
     commands
 }
 
-/// How many keys were read, whether they are there or not.
+/// Returns the number of keys that were read, existing or not.
 fn reads(server: &RedisServer) -> u64 {
     let stats: String = server.run(&["INFO", "stats"]);
     let number = |line: &str| {

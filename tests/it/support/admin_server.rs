@@ -74,7 +74,7 @@ impl AdminServer {
         }
     }
 
-    /// A channel without the admin token.
+    /// Returns a channel without a token.
     pub(crate) async fn stranger(&self) -> Channel {
         Endpoint::from_shared(format!("http://{}", self.address))
             .unwrap()
@@ -83,27 +83,27 @@ impl AdminServer {
             .unwrap()
     }
 
-    /// The administrator's clients.
+    /// Returns the administrator's client for consumers.
     pub(crate) async fn consumers(&self) -> ConsumerServiceClient<AdminChannel> {
         ConsumerServiceClient::new(self.admin().await)
     }
 
-    /// The same for users.
+    /// Returns the administrator's client for users.
     pub(crate) async fn users(&self) -> UserServiceClient<AdminChannel> {
         UserServiceClient::new(self.admin().await)
     }
 
-    /// The same for tokens.
+    /// Returns the administrator's client for tokens.
     pub(crate) async fn tokens(&self) -> TokenServiceClient<AdminChannel> {
         TokenServiceClient::new(self.admin().await)
     }
 
-    /// The same for what became of requests.
+    /// Returns the administrator's client for denials and reports.
     pub(crate) async fn observed(&self) -> DiagnosticsServiceClient<AdminChannel> {
         DiagnosticsServiceClient::new(self.admin().await)
     }
 
-    /// A channel with the admin token.
+    /// Returns a channel with the admin token.
     pub(crate) async fn admin(&self) -> AdminChannel {
         InterceptedService::new(self.stranger().await, authorized as Interceptor)
     }
@@ -119,12 +119,12 @@ pub(crate) type AdminChannel = InterceptedService<Channel, Interceptor>;
 
 type Interceptor = fn(Request<()>) -> Result<Request<()>, Status>;
 
-/// An issuer over a store in memory.
+/// Returns an issuer over a store in memory.
 pub(crate) async fn issuer(clock: Arc<dyn Clock>) -> Issuer {
     issuer_over(memory(clock.clone()).await, clock)
 }
 
-/// With hashes of passwords that cost nothing.
+/// Returns an issuer with the cheapest password hashes.
 fn issuer_over(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Issuer {
     let mut terms = Terms::of(&Config::default());
     (
@@ -135,7 +135,7 @@ fn issuer_over(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Issuer {
     Issuer::new(store, clock, Arc::new(SystemEntropy), terms, None)
 }
 
-/// A store in memory.
+/// Returns a store in memory.
 pub(crate) async fn memory(clock: Arc<dyn Clock>) -> Arc<dyn Store> {
     let config = StoreConfig {
         url: StoreUrl::Memory,
@@ -154,7 +154,7 @@ pub(crate) async fn memory(clock: Arc<dyn Clock>) -> Arc<dyn Store> {
     .unwrap()
 }
 
-/// Why a call was refused, for programs.
+/// Returns the machine-readable reason of a refusal.
 pub(crate) fn reason(status: &Status) -> String {
     status
         .get_error_details()
@@ -163,7 +163,7 @@ pub(crate) fn reason(status: &Status) -> String {
         .unwrap_or_default()
 }
 
-/// The fields that are said to be wrong.
+/// Returns the fields that a refusal names.
 pub(crate) fn fields(status: &Status) -> Vec<String> {
     let details = status.get_error_details();
     let wrong = details

@@ -1,4 +1,4 @@
-//! The audit log of one test: what was logged on its thread, and so by every server that runs on it.
+//! The audit log of one test: all events on its thread, and so of every server that runs on it.
 
 use std::fs::{self, File};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 use tracing::dispatcher::DefaultGuard;
 use tracing::{Dispatch, Level};
 
-/// What is logged on this thread from now on.
+/// The log of this thread, from its creation on.
 pub(crate) struct AuditLog {
     file: NamedTempFile,
     #[expect(dead_code, reason = "it listens until it is dropped")]
@@ -26,7 +26,7 @@ impl AuditLog {
         })
     }
 
-    /// As people read it.
+    /// Starts to record the log as text.
     pub(crate) fn listen_as_text() -> Self {
         Self::by(|writer| {
             Dispatch::new(
@@ -41,7 +41,7 @@ impl AuditLog {
     fn by(subscriber: impl FnOnce(Arc<File>) -> Dispatch) -> Self {
         let file = NamedTempFile::new().unwrap();
         let subscriber = subscriber(Arc::new(file.reopen().unwrap()));
-        // While there is one dispatcher alone, another thread that comes first to an event has it switched off for all.
+        // A second dispatcher keeps other threads from disabling the callsites for all.
         let other = Dispatch::new(tracing_subscriber::registry());
         Self {
             file,
@@ -49,12 +49,12 @@ impl AuditLog {
         }
     }
 
-    /// Everything that was logged, at every level, in whatever module.
+    /// Returns all log lines, at every level and of every module.
     pub(crate) fn text(&self) -> String {
         fs::read_to_string(self.file.path()).unwrap()
     }
 
-    /// The audit events, each as who did what.
+    /// Returns the audit events, each as actor and action.
     pub(crate) fn events(&self) -> Vec<String> {
         let all = self.text();
         let events = all

@@ -1,5 +1,5 @@
-//! A client that signs with HMAC (RFC 5849 section 3.4), written apart from the code it tests: it knows nothing of `src/`,
-//! and can send what a sane client would not.
+//! A client that signs with HMAC (RFC 5849 section 3.4), written independently of `src/`. It can
+//! also send what no correct client would send.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,16 +13,16 @@ use sha2::{Sha256, Sha512};
 
 use crate::support::http::{FORM, Request};
 
-/// Who signs.
+/// The credentials of a client.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) consumer_key: String,
     pub(crate) consumer_secret: String,
-    /// A token and its secret.
+    /// The token and its secret.
     pub(crate) token: Option<(String, String)>,
 }
 
-/// How a request is signed, with everything that a test may want otherwise.
+/// The parameters of a signature, all of which a test may change.
 #[derive(Clone, Debug)]
 pub(crate) struct Signing {
     caller: Caller,
@@ -38,7 +38,7 @@ type Parameters = Vec<(String, String)>;
 // === impl Caller ===
 
 impl Caller {
-    /// The same consumer without a token.
+    /// Returns the same consumer without a token.
     pub(crate) fn without_token(&self) -> Self {
         Self {
             token: None,
@@ -46,7 +46,7 @@ impl Caller {
         }
     }
 
-    /// Signs as most clients do: HMAC-SHA1, now, with a new nonce, for `http`.
+    /// Returns the most common signature: HMAC-SHA1, now, with a new nonce, for `http`.
     pub(crate) fn signing(&self) -> Signing {
         static NONCES: AtomicU64 = AtomicU64::new(0);
         Signing {
@@ -59,13 +59,13 @@ impl Caller {
         }
     }
 
-    /// Signs, and puts the protocol parameters into the Authorization header.
+    /// Signs with the protocol parameters in the Authorization header.
     pub(crate) fn sign(&self, request: &Request) -> Request {
         self.signing().in_header(request)
     }
 }
 
-/// The time, as `oauth_timestamp` has it.
+/// Returns the time for `oauth_timestamp`.
 pub(crate) fn now() -> u64 {
     SystemClock.now().as_secs()
 }
@@ -86,20 +86,21 @@ impl Signing {
         Self { timestamp, ..self }
     }
 
-    /// Adds a protocol parameter, which is signed.
+    /// Adds a protocol parameter to sign.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.more.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// With the protocol parameters in the Authorization header (RFC 5849 section 3.5.1).
+    /// Returns the request with the protocol parameters in the Authorization header (RFC 5849
+    /// section 3.5.1).
     pub(crate) fn in_header(&self, request: &Request) -> Request {
         request
             .clone()
             .with("Authorization", &header(&self.parameters(request)))
     }
 
-    /// With the protocol parameters in the query (section 3.5.3).
+    /// Returns the request with the protocol parameters in the query (section 3.5.3).
     pub(crate) fn in_query(&self, request: &Request) -> Request {
         let separator = if request.target.contains('?') {
             '&'
@@ -117,7 +118,7 @@ impl Signing {
         }
     }
 
-    /// With the protocol parameters in the form that is the body (section 3.5.2).
+    /// Returns the request with the protocol parameters in its form (section 3.5.2).
     pub(crate) fn in_form(&self, request: &Request) -> Request {
         let parameters = form(&self.parameters(request));
         let body = if request.body.is_empty() {
@@ -128,7 +129,7 @@ impl Signing {
         request.clone().with_body(&body)
     }
 
-    /// The protocol parameters, the signature last.
+    /// Returns the protocol parameters, the signature last.
     pub(crate) fn parameters(&self, request: &Request) -> Parameters {
         let mut parameters: Parameters = [
             ("oauth_consumer_key", self.caller.consumer_key.clone()),
@@ -173,7 +174,7 @@ fn mac<M: Mac + KeyInit>(key: &str, text: &str) -> String {
     STANDARD.encode(mac.chain_update(text).finalize().into_bytes())
 }
 
-/// The signature base string (RFC 5849 section 3.4.1).
+/// Returns the signature base string (RFC 5849 section 3.4.1).
 fn base_string(scheme: &str, request: &Request, protocol: &Parameters) -> String {
     let (path, query) = request
         .target
@@ -212,7 +213,7 @@ fn base_string(scheme: &str, request: &Request, protocol: &Parameters) -> String
     )
 }
 
-/// The parameters of a query or a form.
+/// Returns the parameters of a query or a form.
 fn decoded(text: &str) -> impl Iterator<Item = (String, String)> {
     let decode = |text: &str| {
         percent_decode_str(&text.replace('+', " "))
@@ -228,7 +229,7 @@ fn decoded(text: &str) -> impl Iterator<Item = (String, String)> {
         })
 }
 
-/// An Authorization header with these parameters.
+/// Returns an Authorization header with these parameters.
 pub(crate) fn header(parameters: &[(String, String)]) -> String {
     let pairs: Vec<_> = parameters
         .iter()
@@ -237,7 +238,7 @@ pub(crate) fn header(parameters: &[(String, String)]) -> String {
     format!("OAuth {}", pairs.join(", "))
 }
 
-/// A form with these parameters.
+/// Returns a form with these parameters.
 pub(crate) fn form(parameters: &[(String, String)]) -> String {
     let pairs: Vec<_> = parameters
         .iter()
@@ -246,7 +247,7 @@ pub(crate) fn form(parameters: &[(String, String)]) -> String {
     pairs.join("&")
 }
 
-/// RFC 5849 section 3.6.
+/// Encodes a text (RFC 5849 section 3.6).
 fn encode(text: &str) -> String {
     const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')
@@ -256,7 +257,7 @@ fn encode(text: &str) -> String {
     utf8_percent_encode(text, ESCAPED).to_string()
 }
 
-/// The example of RFC 5849 section 3.4.1.1, whose base string the RFC prints: the signer above is held to it.
+/// The RFC prints the base string of this example in section 3.4.1.1.
 #[test]
 fn the_base_string_is_the_one_that_the_rfc_prints() {
     let request = Request {

@@ -1,4 +1,5 @@
-//! A certificate authority of a test's own, a server's certificate that it signed, and as many of clients as are asked for.
+//! A certificate authority for one test, with a server certificate and any number of client
+//! certificates.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use tempfile::TempDir;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-/// The authority, with `ca.pem`, `server.pem` and `server.key` as files.
+/// The authority, with the files `ca.pem`, `server.pem` and `server.key`.
 pub(crate) struct Certificates {
     directory: TempDir,
     authority: CertifiedIssuer<'static, KeyPair>,
@@ -30,7 +31,7 @@ impl Certificates {
         files
     }
 
-    /// What a listener offers, and whether it demands a certificate too.
+    /// Returns the TLS configuration of a listener, which may require client certificates.
     pub(crate) fn server(&self, demanding: bool) -> TlsConfig {
         TlsConfig {
             certificate_file: self.path("server.pem"),
@@ -39,7 +40,7 @@ impl Certificates {
         }
     }
 
-    /// What a server shows that is no listener of ours.
+    /// Returns the identity of a server other than a listener of the service.
     pub(crate) fn identity(&self) -> Identity {
         Identity::from_pem(self.text("server.pem"), self.text("server.key"))
     }
@@ -48,13 +49,13 @@ impl Certificates {
         ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.authority.pem()))
     }
 
-    /// A client's certificate for names such as `dns:example.com`.
+    /// Returns a client's certificate for names such as `dns:example.com`.
     pub(crate) fn client(&self, names: &[&str]) -> Identity {
         let (certificate, key) = self.issue(names);
         Identity::from_pem(certificate, key)
     }
 
-    /// Writes a file beside them.
+    /// Writes a file beside the certificates.
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         fs::write(self.path(name), text).unwrap();
         self.path(name)
@@ -68,7 +69,7 @@ impl Certificates {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// A certificate and its key in PEM.
+    /// Returns a certificate and its key in PEM.
     pub(crate) fn issue(&self, names: &[&str]) -> (String, String) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.subject_alt_names = names.iter().map(|name| alt_name(name)).collect();

@@ -1,4 +1,4 @@
-//! A real Envoy, as `scripts/test` fetches it.
+//! A real Envoy, as `scripts/test` downloads it.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::support::process::{Process, START, eventually, installed, project};
 /// A running Envoy; stops when dropped.
 #[derive(Debug)]
 pub(crate) struct Envoy {
-    /// Where clients connect.
+    /// The address of its listener.
     pub(crate) address: SocketAddr,
     admin: SocketAddr,
     #[expect(dead_code, reason = "ends the process when it is dropped")]
@@ -22,45 +22,47 @@ pub(crate) struct Envoy {
     directory: TempDir,
 }
 
-/// What Envoy is configured with.
+/// A kind of configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// `deploy/envoy`: raw headers, the body as bytes, the path as it came, rules in `context_extensions`.
+    /// `deploy/envoy`: raw headers, the body as bytes, the path as sent, rules in
+    /// `context_extensions`.
     Deploy,
-    /// What Istio and Envoy Gateway make: joined headers, the body as text, the path normalised, no rules.
+    /// As Istio and Envoy Gateway generate it: joined headers, the body as text, the path
+    /// normalised, no rules.
     Gateway,
-    /// The network filter of a TCP listener, which knows no HTTP.
+    /// The network filter of a TCP listener, which does not parse HTTP.
     Tcp,
 }
 
-/// Where Envoy finds what it connects to, and how long it waits for it.
+/// The addresses that Envoy connects to, and its timeout.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peers {
     pub(crate) countersign: SocketAddr,
-    /// Where Countersign gives out tokens.
+    /// The http listener of Countersign, for tokens.
     pub(crate) http: SocketAddr,
     pub(crate) upstream: SocketAddr,
     pub(crate) deadlines: Deadlines,
 }
 
-/// How long Envoy waits for a check.
+/// Envoy's timeout for a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deadlines {
-    /// As it stands in the file.
+    /// As in the shipped file.
     Shipped,
-    /// As long as a machine that compiles something at the same time may need.
+    /// Long enough for a busy machine.
     Patient,
 }
 
 // === impl Envoy ===
 
 impl Envoy {
-    /// Starts the Envoy of a version, and returns when it takes requests.
+    /// Starts the Envoy of a version, and returns when it accepts requests.
     pub(crate) async fn start(version: &str, shape: Shape, peers: Peers) -> Self {
         Self::start_as(version, &shape.configuration(peers)).await
     }
 
-    /// The same with a configuration of the test's own.
+    /// Starts an Envoy with a configuration of the test.
     pub(crate) async fn start_as(version: &str, configuration: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (config, admin_path) = (
@@ -105,7 +107,7 @@ impl Envoy {
         }
     }
 
-    /// The first line of the access log, when it is there.
+    /// Returns the first line of the access log, once it is written.
     pub(crate) async fn access_logged(&self) -> Value {
         let file = self.directory.path().join(ACCESS_LOG);
         let line = eventually("a line in the access log", START, async || {
@@ -117,7 +119,7 @@ impl Envoy {
         serde_json::from_str(&line.await).unwrap()
     }
 
-    /// The value of one of Envoy's counters.
+    /// Returns one of Envoy's counters.
     pub(crate) async fn counter(&self, name: &str) -> u64 {
         let stats = get(self.admin, &format!("/stats?format=json&filter=^{name}$"))
             .await
@@ -132,7 +134,7 @@ impl Envoy {
     }
 }
 
-/// The program.
+/// Returns the path of the program.
 pub(crate) fn binary(version: &str) -> PathBuf {
     installed(&format!("target/envoy/{version}/envoy"))
 }
@@ -143,10 +145,10 @@ async fn get(admin: SocketAddr, target: &str) -> Response {
     Request::get(target).send(admin).await
 }
 
-/// The newest, which scripts/demo runs.
+/// The newest version, which scripts/demo runs.
 pub(crate) const NEWEST: &str = "1.40.0";
 
-/// The oldest that can be had.
+/// The oldest supported version.
 pub(crate) const OLDEST: &str = "1.36.2";
 
 // === impl Shape ===
@@ -154,7 +156,7 @@ pub(crate) const OLDEST: &str = "1.36.2";
 impl Shape {
     pub(crate) const ALL: [Self; 3] = [Self::Deploy, Self::Gateway, Self::Tcp];
 
-    /// Its file.
+    /// Returns the configuration file.
     pub(crate) fn file(self) -> PathBuf {
         project(match self {
             Self::Deploy => "deploy/envoy/envoy.yaml",
@@ -163,7 +165,8 @@ impl Shape {
         })
     }
 
-    /// The configuration with the ports of a test: Envoy chooses its own, so that tests do not meet.
+    /// Returns the configuration with the ports of a test. Envoy chooses its own ports, so that
+    /// tests do not collide.
     fn configuration(self, peers: Peers) -> String {
         let ports = [
             (10000, 0),

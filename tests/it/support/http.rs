@@ -1,4 +1,4 @@
-//! HTTP/1.1 byte by byte: what is sent is what stands in the test, and nothing is added, folded or normalised.
+//! HTTP/1.1 byte by byte: a request is sent exactly as the test writes it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use tokio::time::timeout;
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
-    /// Path and query as they stand in the request line.
+    /// The path and query of the request line.
     pub(crate) target: String,
-    /// In order, names in any case, repeated if the test says so.
+    /// The headers in order, with names in any case and repetitions.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -30,7 +30,7 @@ pub(crate) struct Response {
 // === impl Request ===
 
 impl Request {
-    /// A request to [`HOST`] without a body.
+    /// Creates a request to [`HOST`] without a body.
     pub(crate) fn new(method: &str, target: &str) -> Self {
         let headers = vec![("Host".to_owned(), HOST.to_owned())];
         Self {
@@ -45,7 +45,7 @@ impl Request {
         Self::new("GET", target)
     }
 
-    /// A request with a form as its body.
+    /// Creates a request with a form as its body.
     pub(crate) fn form(method: &str, target: &str, form: &str) -> Self {
         Self::new(method, target)
             .with("Content-Type", FORM)
@@ -59,7 +59,7 @@ impl Request {
         self
     }
 
-    /// Changes the header of that name.
+    /// Replaces the header of that name.
     #[must_use]
     pub(crate) fn with_changed(mut self, name: &str, change: impl Fn(&str) -> String) -> Self {
         let header = self
@@ -71,7 +71,7 @@ impl Request {
         self
     }
 
-    /// Sets the body, and Content-Length as it has to be.
+    /// Sets the body and its Content-Length.
     #[must_use]
     pub(crate) fn with_body(mut self, body: &str) -> Self {
         self.headers.retain(|(name, _)| name != "Content-Length");
@@ -81,12 +81,12 @@ impl Request {
         self
     }
 
-    /// The first value of a header.
+    /// Returns the first value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         first(&self.headers, name)
     }
 
-    /// What goes over the wire.
+    /// Returns the bytes on the wire.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let headers: String = self
             .headers
@@ -103,7 +103,7 @@ impl Request {
             .into_bytes()
     }
 
-    /// Sends it on a connection of its own, and reads the answer.
+    /// Sends the request on a new connection, and reads the response.
     pub(crate) async fn send(&self, to: SocketAddr) -> Response {
         Response::parse(&exchange(to, &self.to_bytes()).await)
     }
@@ -112,7 +112,7 @@ impl Request {
 // === impl Response ===
 
 impl Response {
-    /// Reads what an HTTP/1.1 server sent until it closed the connection.
+    /// Parses all bytes that an HTTP/1.1 server sent until it closed the connection.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text
@@ -137,19 +137,19 @@ impl Response {
         }
     }
 
-    /// The first value of a header.
+    /// Returns the first value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         first(&self.headers, name)
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body)
             .unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
     }
 }
 
-/// A body that came in chunks.
+/// Joins a chunked body.
 fn joined(mut chunks: &str) -> String {
     let mut body = String::new();
     while let Some((length, rest)) = chunks.split_once("\r\n") {
@@ -160,13 +160,13 @@ fn joined(mut chunks: &str) -> String {
     body
 }
 
-/// Sends bytes on a connection of their own, and returns everything that comes back until it is closed.
+/// Sends bytes on a new connection, and returns all bytes until it is closed.
 pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut answer = Vec::new();
     timeout(PATIENCE, async {
         let mut stream = TcpStream::connect(to).await.unwrap();
         stream.write_all(bytes).await.unwrap();
-        // A reset is an end as well: what came before it is the answer.
+        // A reset ends the response too.
         let _ = stream.read_to_end(&mut answer).await;
     })
     .await
@@ -174,7 +174,7 @@ pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// A header line, its name as on the wire.
+/// Splits a header line; the name stays as on the wire.
 pub(crate) fn split_header(line: &str) -> (String, String) {
     let (name, value) = line
         .split_once(':')
@@ -182,7 +182,7 @@ pub(crate) fn split_header(line: &str) -> (String, String) {
     (name.to_owned(), value.trim().to_owned())
 }
 
-/// The first value of a header.
+/// Returns the first value of a header.
 pub(crate) fn first<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
     headers
         .iter()
@@ -190,7 +190,7 @@ pub(crate) fn first<'h>(headers: &'h [(String, String)], name: &str) -> Option<&
         .map(|(_, value)| value.as_str())
 }
 
-/// What the `Host` of every request here is.
+/// The `Host` of every request here.
 pub(crate) const HOST: &str = "api.example.com";
 
 /// The media type of a form.

@@ -1,4 +1,4 @@
-//! An administrator who looks at what the real program keeps of denials.
+//! An administrator's client for the denials of the real program.
 
 use countersign::v1;
 use countersign::v1::diagnostics_service_client::DiagnosticsServiceClient;
@@ -13,7 +13,7 @@ use crate::support::program::Countersign;
 /// The administrator's client.
 pub(crate) struct Observer(DiagnosticsServiceClient<InterceptedService<Channel, Bearer>>);
 
-/// Shows the admin token.
+/// Adds the admin token.
 #[derive(Clone)]
 pub(crate) struct Bearer(MetadataValue<Ascii>);
 
@@ -45,12 +45,12 @@ impl Observer {
         self.0.clone()
     }
 
-    /// Every denial from now on.
+    /// Streams every denial from now on.
     pub(crate) async fn watch(&self) -> Streaming<v1::WatchDenialsResponse> {
         self.watch_for(v1::WatchDenialsRequest::default()).await
     }
 
-    /// Those that are asked for.
+    /// Streams the denials that match a request.
     pub(crate) async fn watch_for(
         &self,
         request: v1::WatchDenialsRequest,

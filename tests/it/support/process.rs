@@ -1,4 +1,4 @@
-//! Child processes that end with the test, and whose output is shown when it fails.
+//! Child processes that end with the test; their output is shown when it fails.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -20,12 +20,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`, whose standard error is its log.
+    /// Starts `command`, with its standard error as its log.
     pub(crate) fn spawn(name: &'static str, command: &mut Command) -> Self {
         Self::spawn_with_output(name, command, Stdio::null())
     }
 
-    /// The same, with a place for what it prints.
+    /// Starts `command`, with a destination for its standard output.
     pub(crate) fn spawn_with_output(
         name: &'static str,
         command: &mut Command,
@@ -49,7 +49,7 @@ impl Process {
         }
     }
 
-    /// The next line of the log that `wanted` makes something of.
+    /// Returns the result of `wanted` for the first log line that has one.
     pub(crate) async fn line<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> T {
         let found = timeout(START, async {
             while let Some(line) = self.lines.recv().await {
@@ -70,14 +70,14 @@ impl Process {
         }
     }
 
-    /// Everything that was logged so far.
+    /// Returns the log so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Kills it at once (SIGKILL), and returns when it is gone.
+    /// Kills the process (SIGKILL), and waits for its end.
     pub(crate) fn kill(&mut self) {
-        // It may have ended already, which is as good.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -99,12 +99,12 @@ impl Drop for Process {
 fn copy_lines(from: ChildStderr, log: &Mutex<String>, lines: &mpsc::UnboundedSender<String>) {
     for line in BufReader::new(from).lines().map_while(Result::ok) {
         log.lock().unwrap().push_str(&format!("{line}\n"));
-        // Nobody listens any more once the process is up.
+        // Nothing reads the lines once the process is up.
         let _ = lines.send(line);
     }
 }
 
-/// Asks again until the answer is there, and fails the test when `patience` is over.
+/// Retries until there is a result, and fails the test after `patience`.
 pub(crate) async fn eventually<T, F>(
     what: &str,
     patience: Duration,
@@ -123,12 +123,12 @@ where
     }
 }
 
-/// A file of this project.
+/// Returns the path of a file of this project.
 pub(crate) fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// What `scripts/test` installs.
+/// Returns the path of a file that `scripts/test` installs.
 pub(crate) fn installed(path: &str) -> PathBuf {
     let path = project(path);
     assert!(
@@ -139,7 +139,7 @@ pub(crate) fn installed(path: &str) -> PathBuf {
     path
 }
 
-/// How long a process may take to start.
+/// The time in which a process must start.
 pub(crate) const START: Duration = Duration::from_secs(20);
 
 const PAUSE: Duration = Duration::from_millis(20);

@@ -1,4 +1,4 @@
-//! The real program, serving.
+//! The real program, running as a server.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ pub(crate) struct Countersign {
     launch: Arc<Launch>,
 }
 
-/// What it is started with.
+/// The environment, store and configuration of an instance.
 #[derive(Debug)]
 struct Launch {
     environment: Vec<(String, String)>,
@@ -33,7 +33,7 @@ struct Launch {
     directory: TempDir,
 }
 
-/// Where it listens.
+/// The addresses of an instance.
 struct Listening {
     check: SocketAddr,
     api: SocketAddr,
@@ -42,12 +42,12 @@ struct Listening {
 }
 
 impl Countersign {
-    /// Starts it on a store, with a configuration file, and returns when it listens.
+    /// Starts the program on a store, with a configuration file, and returns when it listens.
     pub(crate) async fn start(store: &str, config: &str) -> Self {
         Self::start_in(&[], store, config).await
     }
 
-    /// The same, in an environment that has these variables too.
+    /// Starts the program with more environment variables.
     pub(crate) async fn start_in(environment: &[(&str, &str)], store: &str, config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(CONFIG), config).unwrap();
@@ -65,12 +65,13 @@ impl Countersign {
         .await
     }
 
-    /// Another instance of the same configuration, on the same store.
+    /// Starts another instance with the same configuration, on the same store.
     pub(crate) async fn beside(&self) -> Self {
         Arc::clone(&self.launch).instance().await
     }
 
-    /// Kills it with SIGKILL, and starts it again on what it left and where Envoy looks for it.
+    /// Kills the program with SIGKILL, and restarts it on its store and at the address that Envoy
+    /// uses.
     pub(crate) async fn restart_killed(&mut self) {
         self.process.kill();
         let (
@@ -86,7 +87,7 @@ impl Countersign {
             (process, check, api, http, ops);
     }
 
-    /// Runs an administration command, and returns what it prints.
+    /// Runs an administration command, and returns its JSON output.
     pub(crate) async fn admin(&self, arguments: &[&str]) -> Value {
         let mut command = program();
         command
@@ -105,7 +106,7 @@ impl Countersign {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// Runs an administration command, and returns what it prints for people.
+    /// Runs an administration command, and returns its text output.
     pub(crate) async fn admin_text(&self, arguments: &[&str]) -> String {
         let mut command = program();
         command
@@ -123,7 +124,7 @@ impl Countersign {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What administrators show, as it stands in the data directory.
+    /// Returns the admin token in the data directory.
     pub(crate) fn admin_token(&self) -> String {
         fs::read_to_string(self.launch.directory.path().join("admin-token"))
             .unwrap()
@@ -131,7 +132,7 @@ impl Countersign {
             .to_owned()
     }
 
-    /// Whether `countersign healthcheck` says that it is SERVING.
+    /// Returns whether `countersign healthcheck` reports SERVING.
     pub(crate) async fn is_serving(&self) -> bool {
         let mut command = program();
         command
@@ -142,19 +143,19 @@ impl Countersign {
             .unwrap()
     }
 
-    /// Its metrics, as Prometheus reads them.
+    /// Returns the metrics in the text format.
     pub(crate) async fn metrics(&self) -> String {
         Request::get("/metrics").send(self.ops).await.body
     }
 
-    /// Everything that it logged so far.
+    /// Returns the log so far.
     pub(crate) fn log(&self) -> String {
         self.process.log()
     }
 }
 
 impl Launch {
-    /// Starts it on free ports.
+    /// Starts an instance on free ports.
     async fn instance(self: Arc<Self>) -> Countersign {
         let (
             process,
@@ -175,7 +176,7 @@ impl Launch {
         }
     }
 
-    /// Starts it, and returns where it listens.
+    /// Starts the process, and returns its addresses.
     async fn start(&self, check: &str) -> (Process, Listening) {
         let directory = self.directory.path();
         let mut command = program();
@@ -216,7 +217,7 @@ impl Launch {
     }
 }
 
-/// The program, without anything of this environment that would configure it.
+/// Returns the program, without configuration from this environment.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COUNTERSIGN_")) {
@@ -225,14 +226,14 @@ pub(crate) fn program() -> Command {
     command
 }
 
-/// Makes a master key file as `countersign keygen` does.
+/// Creates a master key file as `countersign keygen` does.
 fn master_key(directory: &Path) {
     let path = directory.join(MASTER_KEY);
     fs::write(&path, program().arg("keygen").output().unwrap().stdout).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// The address in the line of the log that says what this listener listens on.
+/// Returns the address of a listener from its log line.
 pub(crate) fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
     let event: Value = serde_json::from_str(line).ok()?;
     let is_it = event["message"] == "listening" && event["listener"] == listener;

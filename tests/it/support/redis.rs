@@ -1,4 +1,5 @@
-//! A real Redis for one test: started on a free port, killed when it is dropped; alone, with Sentinels or as a Cluster.
+//! A real Redis for one test, on a free port and killed when dropped: alone, with Sentinels or as a
+//! Cluster.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use ::redis::{Cmd, Connection, FromRedisValue, RedisResult, Value};
 use tokio::time::Instant;
 
-/// A running `redis-server`, with a directory of its own.
+/// A running `redis-server`, with its own directory.
 pub(crate) struct RedisServer {
     child: Child,
     port: u16,
@@ -18,17 +19,17 @@ pub(crate) struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts one that writes nothing to its disk, and waits until it answers.
+    /// Starts a server without persistence, and waits until it responds.
     pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// Starts one with more options, for example `["--requirepass", "x"]`.
+    /// Starts a server with more options, for example `["--requirepass", "x"]`.
     pub(crate) fn start_with(options: &[&str]) -> Self {
         Self::start_on(free_port(), options)
     }
 
-    /// Starts one on a port that the test chose.
+    /// Starts a server on a given port.
     pub(crate) fn start_on(port: u16, options: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
@@ -74,34 +75,34 @@ impl RedisServer {
         server
     }
 
-    /// Its address, as `store.url` has it.
+    /// Returns its address for `store.url`.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Its port.
+    /// Returns its port.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Where it keeps its files.
+    /// Returns the directory of its files.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Ends it as a crash would.
+    /// Kills it, as a crash would.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Starts it again on the same port and directory, and waits until it answers.
+    /// Restarts it on the same port and directory, and waits until it responds.
     pub(crate) fn restart(&mut self) {
         self.restart_with(&[]);
         self.wait_until_it_answers();
     }
 
-    /// Starts it again with more options and does not wait.
+    /// Restarts it with more options, and does not wait.
     pub(crate) fn restart_with(&mut self, options: &[&str]) {
         let all: Vec<_> = self
             .options
@@ -112,12 +113,12 @@ impl RedisServer {
         self.child = spawn(self.port, self.directory.path(), &all);
     }
 
-    /// Freezes it: it keeps its connections and answers nothing.
+    /// Freezes it: it keeps its connections and does not respond.
     pub(crate) fn stop(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets it go on.
+    /// Resumes it after a freeze.
     pub(crate) fn cont(&self) {
         self.signal("-CONT");
     }
@@ -127,7 +128,7 @@ impl RedisServer {
         self.try_run(command).unwrap()
     }
 
-    /// How often each command was called since `CONFIG RESETSTAT`, by its own count.
+    /// Returns the calls of each command since `CONFIG RESETSTAT`, as the server counts them.
     pub(crate) fn command_counts(&self) -> BTreeMap<String, u64> {
         let stats: String = self.run(&["INFO", "commandstats"]);
         let count = |line: &str| {
@@ -137,8 +138,8 @@ impl RedisServer {
         stats.lines().filter_map(count).collect()
     }
 
-    /// Waits until its replica has all that was written until now. `WAIT` would ask for the writes of its own connection
-    /// alone.
+    /// Waits until its replica has every write so far. `WAIT` would cover only the writes of its
+    /// own connection.
     pub(crate) fn wait_until_replicated(&self) {
         let number = |info: &str, name: &str| -> u64 {
             let after = &info[info.find(name).unwrap() + name.len()..];
@@ -192,13 +193,13 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        // It may be dead already; a frozen one dies of this too.
+        // It may be dead already; the signal ends a frozen one too.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Three Sentinels that watch a primary of one replica, under the name `main`.
+/// Three Sentinels for a primary with one replica, under the name `main`.
 pub(crate) struct Sentinels {
     pub(crate) primary: RedisServer,
     pub(crate) replica: RedisServer,
@@ -206,7 +207,7 @@ pub(crate) struct Sentinels {
 }
 
 impl Sentinels {
-    /// Starts all, and waits until the Sentinels know each other and could fail over.
+    /// Starts all of them, and waits until the Sentinels know each other and could fail over.
     pub(crate) fn start() -> Self {
         let primary = RedisServer::start();
         let of = format!("127.0.0.1 {}", primary.port());
@@ -235,7 +236,7 @@ impl Sentinels {
         all
     }
 
-    /// Their address, as `store.url` has it.
+    /// Returns their address for `store.url`.
     pub(crate) fn url(&self) -> String {
         let hosts: Vec<_> = self
             .sentinels
@@ -245,7 +246,7 @@ impl Sentinels {
         format!("redis+sentinel://{}/main", hosts.join(","))
     }
 
-    /// Ends one of the Sentinels.
+    /// Kills one of the Sentinels.
     pub(crate) fn kill_one(&mut self) {
         self.sentinels[0].kill();
     }
@@ -257,7 +258,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts all, and waits until every slot is served.
+    /// Starts all of them, and waits until every slot is served.
     pub(crate) fn start() -> Self {
         let options = [
             "--cluster-enabled",
@@ -292,7 +293,7 @@ impl Cluster {
         Self { nodes }
     }
 
-    /// Its address, as `store.url` has it: not all of its nodes are named.
+    /// Returns its address for `store.url`, with only some of its nodes.
     pub(crate) fn url(&self) -> String {
         let hosts: Vec<_> = self
             .nodes
@@ -303,7 +304,7 @@ impl Cluster {
         format!("redis+cluster://{}", hosts.join(","))
     }
 
-    /// The place among the nodes of the primary that serves a key.
+    /// Returns the index of the primary that serves a key.
     pub(crate) fn owner_of(&self, key: &str) -> usize {
         let reaches = |node: &RedisServer| {
             let primary = node
@@ -316,7 +317,7 @@ impl Cluster {
     }
 }
 
-/// Waits for what other processes do.
+/// Waits for the effect of another process.
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !done() {
@@ -325,7 +326,7 @@ pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// A port that nobody listens on.
+/// Returns a free port.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()

@@ -1,6 +1,7 @@
-//! What a store does that keeps nothing: for doubles of which a test needs a check or a ping alone.
+//! A store that refuses every call, for test doubles that need only checks or pings.
 
-/// Implements `Store` for a type that implements `CheckStore` and `Pulse`: every call but `close` ends with this error.
+/// Implements `Store` for a type that implements `CheckStore` and `Pulse`: every call except
+/// `close` fails with this error.
 macro_rules! refusing_store {
     ($store:ty, $error:expr) => {
         const _: () = {
@@ -140,7 +141,7 @@ macro_rules! refusing_store {
     };
 }
 
-/// What the macro names.
+/// The types that the macro uses.
 pub(crate) mod types {
     pub(crate) use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Programs in other languages: a WSGI upstream, and clients that nobody here wrote.
+//! Programs in other languages: a WSGI upstream, and clients from PyPI and npm.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ impl WsgiUpstream {
     }
 }
 
-/// A script of `tests/clients/python`, which finds the packages that `scripts/test` installs.
+/// Returns a script of `tests/clients/python`, with the packages that `scripts/test` installs.
 pub(crate) fn python(script: &str) -> Command {
     let mut command = Command::new("python3");
     command
@@ -39,7 +39,7 @@ pub(crate) fn python(script: &str) -> Command {
     command
 }
 
-/// A program among these packages.
+/// Returns a module of these packages.
 pub(crate) fn python_module(module: &str) -> Command {
     let mut command = Command::new("python3");
     command
@@ -48,7 +48,7 @@ pub(crate) fn python_module(module: &str) -> Command {
     command
 }
 
-/// A script of `tests/clients/node`, which finds the packages that `scripts/test` installs.
+/// Returns a script of `tests/clients/node`, with the packages that `scripts/test` installs.
 pub(crate) fn node(script: &str) -> Command {
     let mut command = Command::new("node");
     command
@@ -57,7 +57,7 @@ pub(crate) fn node(script: &str) -> Command {
     command
 }
 
-/// The browser that `scripts/test` installs.
+/// Returns the browser that `scripts/test` installs.
 pub(crate) fn chromium() -> PathBuf {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&paths)
@@ -66,7 +66,7 @@ pub(crate) fn chromium() -> PathBuf {
     found.expect("chromium is missing: scripts/test installs it")
 }
 
-/// Runs a script to its end, and returns the JSON that it prints.
+/// Runs a script to its end, and returns its JSON output.
 pub(crate) async fn run(mut command: Command) -> Value {
     let output = task::spawn_blocking(move || command.output().unwrap())
         .await

@@ -42,7 +42,7 @@ impl Serving {
     }
 }
 
-/// A service over that store, at that time.
+/// Returns a service over this store, with this clock.
 pub(crate) fn app(config: Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> App {
     App {
         config: Arc::new(config),
@@ -56,15 +56,15 @@ pub(crate) fn app(config: Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>) 
     }
 }
 
-/// The default, for a service in this process.
+/// Returns the default configuration for a service in this process.
 pub(crate) fn config() -> Config {
     let mut config = Config::default();
     fit(&mut config);
     config
 }
 
-/// Makes a configuration fit for a service in this process: every listener on a free port, nothing on disk, and no time lost
-/// at the end.
+/// Adapts a configuration to a service in this process: free ports, no files, and no delay at
+/// shutdown.
 pub(crate) fn fit(config: &mut Config) {
     config.store.url = StoreUrl::Memory;
     let Config {
@@ -90,13 +90,13 @@ pub(crate) fn fit(config: &mut Config) {
     config.shutdown.delay = Duration::ZERO;
 }
 
-/// Passwords whose hashes are quick to make in a build that is not optimized.
+/// Sets password hashes that are quick in an unoptimized build.
 pub(crate) fn quick_passwords(config: &mut Config) {
     (config.password.memory_kib, config.password.iterations) = (64, 1);
     config.password.max_delay = Duration::ZERO;
 }
 
-/// The address of a listener that has one.
+/// Returns the address of a TCP listener.
 pub(crate) fn tcp(address: &ListenAddress) -> SocketAddr {
     let ListenAddress::Tcp(address) = address else {
         panic!("{address} is not TCP")
@@ -104,5 +104,5 @@ pub(crate) fn tcp(address: &ListenAddress) -> SocketAddr {
     *address
 }
 
-/// What administrators show.
+/// The admin token of every service here.
 pub(crate) const ADMIN_TOKEN: &str = "the-admin-token-of-these-tests";

@@ -9,7 +9,7 @@ use crate::support::program::Countersign;
 use crate::support::redis::RedisServer;
 use crate::support::upstream::{Received, Upstream};
 
-/// What a stack is made of.
+/// The parts of a stack.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts {
     pub(crate) envoy: &'static str,
@@ -18,23 +18,23 @@ pub(crate) struct Parts {
     pub(crate) deadlines: Deadlines,
 }
 
-/// Where Countersign keeps what it knows.
+/// The store of Countersign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StoreKind {
     Embedded,
     Redis,
 }
 
-/// The running parts, with one consumer and one token of its.
+/// The running parts, with one consumer and one token of it.
 pub(crate) struct Stack {
     pub(crate) parts: Parts,
     pub(crate) envoy: Envoy,
     pub(crate) countersign: Countersign,
     pub(crate) redis: Option<RedisServer>,
     pub(crate) upstream: Upstream,
-    /// Alice, by way of the consumer Printer.
+    /// Alice, who uses the consumer Printer.
     pub(crate) alice: Caller,
-    /// What `x-consumer-id` has to be.
+    /// The expected `x-consumer-id`.
     pub(crate) consumer_id: String,
 }
 
@@ -43,7 +43,7 @@ impl Stack {
         Self::start_in(&[], parts).await
     }
 
-    /// The same, with more in the environment of Countersign.
+    /// Starts the parts, with more environment variables for Countersign.
     pub(crate) async fn start_in(environment: &[(&str, &str)], parts: Parts) -> Self {
         let upstream = Upstream::start().await;
         let redis = match parts.store {
@@ -82,7 +82,7 @@ impl Stack {
         request.send(self.envoy.address).await
     }
 
-    /// Sends a request that has to be allowed, and returns what the upstream received.
+    /// Sends a request that must be allowed, and returns it as the upstream received it.
     pub(crate) async fn allows(&self, request: &Request) -> Received {
         let response = self.send(request).await;
         assert_eq!(
@@ -95,7 +95,8 @@ impl Stack {
         received.remove(0)
     }
 
-    /// Sends a request that has to be denied, and checks that it was done properly and that the upstream saw nothing.
+    /// Sends a request that must be denied, and checks the denial and that the upstream received
+    /// nothing.
     pub(crate) async fn denies(&self, request: &Request, status: u16, problem: &str) -> Response {
         let response = self.send(request).await;
         assert_eq!(response.status, status, "{request:?} got {response:?}");
@@ -104,7 +105,7 @@ impl Stack {
         response
     }
 
-    /// The identity headers that the upstream has to receive for Alice: these, and no others.
+    /// Returns the identity headers that the upstream must receive for Alice, and no others.
     pub(crate) fn headers_of_alice(&self) -> Vec<(String, String)> {
         let of_token = [
             ("x-authenticated-scope", "read"),
@@ -121,7 +122,7 @@ impl Stack {
         headers
     }
 
-    /// The same for the consumer Printer alone.
+    /// Returns the identity headers for the consumer Printer alone.
     pub(crate) fn headers_of_consumer(&self) -> Vec<(String, String)> {
         [
             ("x-authenticated-scope", "read write"),
@@ -134,7 +135,7 @@ impl Stack {
     }
 }
 
-/// What a caller may rely on in every denial, whatever its problem.
+/// Asserts the parts that every denial has.
 fn assert_is_denial(response: &Response, problem: &str) {
     let challenge = response
         .header("www-authenticate")
@@ -177,7 +178,7 @@ fn assert_is_denial(response: &Response, problem: &str) {
     }
 }
 
-/// The identity headers that the upstream received, in whatever spelling, by name.
+/// Returns the identity headers that the upstream received, in any spelling, by name.
 pub(crate) fn identity(received: &Received) -> Vec<(String, String)> {
     let mut headers = received.read_as(&IDENTITY);
     headers.sort();
@@ -218,14 +219,14 @@ fn config(parts: Parts) -> String {
         Deadlines::Patient => PATIENT,
     };
     let public = match parts.shape {
-        // There the rule comes from Envoy.
+        // Envoy supplies the rule.
         Shape::Deploy => "",
         Shape::Gateway | Shape::Tcp => PUBLIC,
     };
     format!("{deadlines}{CONFIG}{public}")
 }
 
-/// The headers by which an upstream knows who called.
+/// The headers that identify the caller to an upstream.
 pub(crate) const IDENTITY: [&str; 6] = [
     "x-anonymous-consumer",
     "x-authenticated-scope",
@@ -235,7 +236,7 @@ pub(crate) const IDENTITY: [&str; 6] = [
     "x-credential-identifier",
 ];
 
-/// Redis writes everything down before it answers, so that a test can kill it and start it again.
+/// Redis writes to disk before it responds, so that a test can kill and restart it.
 const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 const PATIENT: &str = r#"
@@ -243,7 +244,7 @@ check.timeout = "5s"
 store.timeout = "3s"
 "#;
 
-/// Every Envoy here sends whole bodies; the rest are the rules that the tests ask about.
+/// Every Envoy here sends whole bodies; the rest are the routes of the tests.
 const CONFIG: &str = r#"
 check.realm = "photos"
 check.envoy_sends_whole_bodies = true

@@ -1,4 +1,5 @@
-//! The service behind Envoy: records every request as it arrived, and answers 200, with the header that the request asks for.
+//! The service behind Envoy. It records every request as received, and responds 200, with a header
+//! if the request asks for one.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,7 @@ pub(crate) struct Upstream {
     serving: JoinHandle<()>,
 }
 
-/// A request as it arrived.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub(crate) method: String,
@@ -43,7 +44,7 @@ impl Upstream {
         }
     }
 
-    /// What arrived since this was asked last.
+    /// Returns the requests since the last call.
     pub(crate) fn received(&self) -> Vec<Received> {
         std::mem::take(&mut self.requests.lock().unwrap())
     }
@@ -58,12 +59,13 @@ impl Drop for Upstream {
 // === impl Received ===
 
 impl Received {
-    /// The first value of a header.
+    /// Returns the first value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         first(&self.headers, name)
     }
 
-    /// Every header that some WSGI or CGI server reads as one of `names`, as name and value.
+    /// Returns every header that some WSGI or CGI server reads as one of `names`, as name and
+    /// value.
     pub(crate) fn read_as(&self, names: &[&str]) -> Vec<(String, String)> {
         let variable = |name: &str| {
             name.to_ascii_lowercase()
@@ -78,7 +80,7 @@ impl Received {
     }
 }
 
-/// The request header that holds a header, with its value, for the answer.
+/// The request header that contains a header, with its value, for the response.
 pub(crate) const ANSWER_WITH: &str = "x-answer-with";
 
 async fn accept(listener: TcpListener, requests: Requests) {
@@ -87,7 +89,7 @@ async fn accept(listener: TcpListener, requests: Requests) {
     }
 }
 
-/// Answers one request after the other, for as long as the connection is open.
+/// Responds to one request after the other until the connection is closed.
 async fn serve(stream: TcpStream, requests: Requests) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await {

@@ -1,4 +1,5 @@
-//! What deploy/envoy logs of a request: enough to find the decision in Countersign's own log, and nothing that was signed.
+//! The access log of deploy/envoy: it identifies the decision in Countersign's log, and has no part
+//! of a signature.
 
 use crate::support::envoy::{Deadlines, NEWEST, OLDEST, Shape};
 use crate::support::http::Request;

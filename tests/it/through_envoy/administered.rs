@@ -1,4 +1,4 @@
-//! What was issued to a generated client in another language passes.
+//! Credentials issued to a generated client in another language are accepted.
 
 use serde_json::{Value, json};
 

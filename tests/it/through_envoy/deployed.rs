@@ -1,10 +1,10 @@
-//! What deploy/envoy adds to deciding.
+//! The routes of deploy/envoy for Countersign's own endpoints.
 
 use crate::support::envoy::{Deadlines, NEWEST, Shape};
 use crate::support::http::Request;
 use crate::support::stack::{Parts, Stack, StoreKind};
 
-/// Countersign checks what is signed for itself, and the upstream is not reached that way.
+/// Countersign verifies requests to its own endpoints, and they never reach the upstream.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_signed_for_countersign_itself_is_not_checked_in_front() {
     let stack = deployed().await;

@@ -1,5 +1,5 @@
-//! Clients that nobody here wrote and that deviate from RFC 5849: refused and explained, until their consumer has the compat
-//! profile that they need; and changed requests of theirs are refused with it too.
+//! Other authors' clients that deviate from RFC 5849: refused and explained, until their consumer
+//! has the compat profile that they need. With it, changed requests are still refused.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,14 @@ use crate::support::stack::{Stack, identity};
 
 on_every_stack!(clients_that_deviate_are_let_through_by_the_profile_that_they_need);
 
-/// A case of `tests/clients/node/deviating.mjs`, which is also the key of its consumer.
+/// A case of `tests/clients/node/deviating.mjs`; its name is the consumer key.
 struct Deviation {
     name: &'static str,
     profiles: &'static [&'static str],
-    /// Without them: the status, the problem, and the causes that operators see.
+    /// The response without the profiles: the status, the problem, and the causes for operators.
     refused: (u16, &'static str, &'static [&'static str]),
-    /// What operators see of the changed request. Of a changed body the signature still tells the deviation alone: that body
-    /// is what `oauth_body_hash` is for, which is held to it once the signature is right.
+    /// The causes of the changed request. The signature of a request with a changed body shows only
+    /// the deviation: `oauth_body_hash` protects the body, and is checked after the signature.
     changed: &'static [&'static str],
 }
 
@@ -143,7 +143,7 @@ async fn create_consumers(stack: &Stack, public_key: &str) {
     for Deviation { name, .. } in DEVIATIONS {
         let key = format!("--consumer-key={name}");
         let rsa = format!("--rsa-public-key={}", public_key.path().display());
-        // A consumer key with a `!` is what the card network gives out.
+        // The card network issues consumer keys with a `!`.
         let secret = if name.contains('!') {
             ["--no-secret", &rsa]
         } else {

@@ -1,4 +1,5 @@
-//! What proxies do to a signed request, done by real ones: the streamed denial names it, and what to do about it.
+//! Changes that real proxies make to a signed request: the streamed denial names the cause and the
+//! remedy.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -99,7 +100,7 @@ fn assert_explained(denial: &v1::Denial, causes: &[&str], setting: &str) {
     assert_ne!(ours.as_bytes().get(at), theirs.as_bytes().get(at));
 }
 
-/// As the path stands in a base string.
+/// Encodes a path as in a base string.
 fn encoded(path: &str) -> String {
     path.replace('%', "%25").replace('/', "%2F")
 }
@@ -163,7 +164,7 @@ impl Edge {
         let mut stream = self.tls.connect(name, stream).await.unwrap();
         stream.write_all(&request.to_bytes()).await.unwrap();
         let mut answer = Vec::new();
-        // A connection that is closed without a farewell is an end as well.
+        // A closed connection ends the response too.
         let _ = stream.read_to_end(&mut answer).await;
         Response::parse(&answer)
     }

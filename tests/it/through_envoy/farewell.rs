@@ -1,4 +1,4 @@
-//! What a consumer is told by its answers: when it ought to leave, and how much of why it was refused.
+//! Response headers that announce a deprecation, and the detail of denials.
 
 use super::on_every_stack;
 use crate::support::caller::{Caller, now};
@@ -29,7 +29,7 @@ async fn a_consumer_that_ought_to_leave_is_told(stack: &Stack) {
     let request = Request::get("/photos");
     let allowed = stack.send(&leaving.sign(&request)).await;
     assert_eq!((allowed.status, farewell(&allowed)), (200, told.into()));
-    // The answer of the upstream has it once, though it came with one of its own.
+    // The response has the header once, although the upstream sent its own.
     for own in ["Deprecation: @1", "Sunset: Thu, 01 Jan 1970 00:00:00 GMT"] {
         let allowed = stack
             .send(&leaving.sign(&request.clone().with(ANSWER_WITH, own)))
@@ -94,7 +94,7 @@ async fn a_denial_without_detail_has_no_problem(stack: &Stack) {
             .contains("oauth_problem"),
         "{proven:?}"
     );
-    // To who proved nothing it looks like anybody else.
+    // To a caller without a proven signature it is like any other denial.
     stack.denies(&wrong(&quiet), 401, "signature_invalid").await;
 }
 
@@ -149,13 +149,13 @@ async fn a_denial_in_debug_detail_has_its_cause(stack: &Stack) {
     assert_eq!(refused.get("base_string"), None, "{refused}");
 }
 
-/// A request that is signed right, but too long ago.
+/// Returns a correctly signed request with an old timestamp.
 fn stale(caller: &Caller) -> Request {
     let request = Request::get("/photos?a=b");
     caller.signing().at(now() - 310).in_header(&request)
 }
 
-/// A request that is signed with a wrong secret.
+/// Returns a request that is signed with a wrong secret.
 fn wrong(caller: &Caller) -> Request {
     let wrong = Caller {
         consumer_secret: "wrong".to_owned(),
@@ -164,7 +164,7 @@ fn wrong(caller: &Caller) -> Request {
     wrong.sign(&Request::get("/photos?a=b"))
 }
 
-/// A new consumer.
+/// Creates a consumer.
 async fn consumer(stack: &Stack, options: &[&str]) -> Caller {
     let created = stack
         .countersign
@@ -179,7 +179,7 @@ async fn consumer(stack: &Stack, options: &[&str]) -> Caller {
     }
 }
 
-/// The headers that tell a caller to leave, by name.
+/// Returns the headers that announce a deprecation, by name.
 fn farewell(response: &Response) -> Vec<(&str, &str)> {
     let named = response
         .headers

@@ -1,4 +1,4 @@
-//! Envoy's network filter asks about a connection, not a request.
+//! Envoy's network filter checks a connection, not a request.
 
 use crate::support::envoy::{Deadlines, NEWEST, OLDEST, Shape};
 use crate::support::http::{Request, exchange};

@@ -1,4 +1,4 @@
-//! Rules by path, from the configuration or from Envoy.
+//! Route policy, from the configuration or from Envoy.
 
 use super::on_every_stack;
 use crate::support::http::Request;

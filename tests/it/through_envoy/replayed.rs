@@ -24,7 +24,7 @@ async fn a_replay_is_refused(stack: &Stack) {
     for signed in [in_header, in_query, in_form] {
         stack.allows(&signed).await;
         stack.denies(&signed, 401, "nonce_used").await;
-        // What clients can send to look like Envoy's own retry changes nothing.
+        // A client's headers that imitate Envoy's own retry change nothing.
         stack
             .denies(
                 &signed

@@ -1,4 +1,4 @@
-//! What a kill of the one process with the embedded store lets through: nothing.
+//! A kill of the single process with the embedded store lets no replay pass.
 
 use crate::support::caller::now;
 use crate::support::envoy::{Deadlines, NEWEST, Shape};

@@ -1,4 +1,4 @@
-//! What consumers get leaves audit events, which name the consumer and no secret.
+//! Audit events of the token endpoints: each names the consumer, and no secret.
 
 use super::bench::{Bench, exchanging, fields, name};
 use crate::support::audit_log::AuditLog;

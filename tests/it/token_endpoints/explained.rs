@@ -1,4 +1,4 @@
-//! Why a signature does not match at the token endpoints: where a client comes first, and fails first.
+//! Explained signature mismatches at the token endpoints, the first that a new client calls.
 
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ async fn the_secret_of_temporary_credentials_is_known_and_its_absence_is_told_to
     }
 }
 
-/// The profile does not hold here, so it must not hide what was done otherwise.
+/// The profile does not apply here, so it must not hide another deviation.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_is_not_signed_is_the_cause_whatever_profile_the_consumer_has() {
     let world = World::start().await;
@@ -239,7 +239,7 @@ async fn what_is_missing_is_found_under_the_consumer_that_it_names() {
     );
 }
 
-/// A service that clients reach by https.
+/// A service that clients reach over https.
 struct World {
     countersign: Countersign,
     observer: Observer,
@@ -283,7 +283,7 @@ impl World {
     }
 }
 
-/// A request for temporary credentials that is signed for this scheme.
+/// Returns a request for temporary credentials, signed for this scheme.
 fn asking(caller: &Caller, scheme: &'static str) -> Request {
     caller
         .signing()
@@ -292,7 +292,7 @@ fn asking(caller: &Caller, scheme: &'static str) -> Request {
         .in_header(&requesting())
 }
 
-/// The next denial that is streamed: explained, where it can be.
+/// Returns the next streamed denial, with its explanation if it has one.
 async fn next(watch: &mut Streaming<v1::WatchDenialsResponse>) -> v1::Denial {
     timeout(PATIENCE, watch.message())
         .await
@@ -305,5 +305,5 @@ async fn next(watch: &mut Streaming<v1::WatchDenialsResponse>) -> v1::Denial {
 
 const VERIFIER: &str = "s3cr3t-of-somebody";
 
-/// How long a test waits for what a busy machine may delay.
+/// The time that a test waits on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,4 +1,5 @@
-//! The exchange of a password (xAuth): for consumers that may, and no faster than an honest user types.
+//! The exchange of a password (xAuth): only for consumers with that flow, and no faster than a user
+//! types.
 
 use std::time::Duration;
 
@@ -231,7 +232,7 @@ async fn a_mode_that_there_is_not_is_told_the_one_there_is() {
     );
 }
 
-/// What tells two refusals apart.
+/// Returns the status and body of a refusal.
 fn told(answer: &Response) -> (u16, String) {
     let mut body = answer.json();
     body["decision_id"] = "".into();

@@ -1,4 +1,4 @@
-//! Two instances on one Redis: what is exchanged on one is exchanged on both.
+//! Two instances on one Redis: an exchange on one counts for both.
 
 use futures_util::future::join_all;
 
@@ -75,7 +75,7 @@ async fn printer(countersign: &Countersign) -> Caller {
     }
 }
 
-/// Temporary credentials that Alice allowed, and her verifier.
+/// Returns temporary credentials that Alice authorized, and the verifier.
 async fn allowed(countersign: &Countersign, printer: &Caller) -> (Caller, String) {
     let asking = printer
         .signing()
@@ -89,5 +89,5 @@ async fn allowed(countersign: &Countersign, printer: &Caller) -> (Caller, String
     (temporary, allowed["verifier"].as_str().unwrap().to_owned())
 }
 
-/// Machines that compile something at the same time are slow.
+/// A long timeout, for a busy machine.
 const PATIENT: &str = r#"store.timeout = "3s""#;

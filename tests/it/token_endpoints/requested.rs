@@ -1,4 +1,5 @@
-//! Temporary credentials (RFC 5849 section 2.1): who gets them, how they are asked for, and what the answer is.
+//! Temporary credentials (RFC 5849 section 2.1): the consumers that get them, the forms of the
+//! request, and the response.
 
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ async fn temporary_credentials_are_given_wherever_the_parameters_stand() {
     }
 }
 
-/// What is asked for may stand there.
+/// The query may contain the requested scopes.
 #[tokio::test]
 async fn the_query_is_signed_whatever_compat_profile_the_consumer_has() {
     let bench = Bench::start().await;
@@ -67,7 +68,7 @@ async fn the_query_is_signed_whatever_compat_profile_the_consumer_has() {
     );
 }
 
-/// A plus in a query is a space when it is read here.
+/// A plus in a query is a space to this endpoint.
 #[tokio::test]
 async fn what_is_asked_for_is_signed_as_it_is_read_whatever_compat_profile_the_consumer_has() {
     let bench = Bench::start().await;
@@ -507,7 +508,7 @@ async fn plaintext(bench: &Bench) -> Caller {
     }
 }
 
-/// Everything of an answer that somebody could tell two by.
+/// Returns a response without the values that differ each time.
 fn without_id(answer: &Response) -> (u16, Vec<(String, String)>, String) {
     let id = answer.json()["decision_id"].as_str().unwrap().to_owned();
     let headers = answer

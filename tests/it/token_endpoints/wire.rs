@@ -1,4 +1,5 @@
-//! HTTP itself: what can be read in two ways is refused, and every answer has the headers that keep browsers out.
+//! HTTP itself: ambiguous requests are refused, and every response has the security headers for
+//! browsers.
 
 use std::time::Duration;
 
@@ -210,7 +211,7 @@ fn asking(caller: &Caller) -> Request {
         .in_header(&requesting())
 }
 
-/// The same with an empty body, in chunks.
+/// Returns the request with an empty chunked body.
 fn chunked(request: &Request, encoding: &str) -> Request {
     let mut request = request.clone();
     request.headers.retain(|(name, _)| name != "Content-Length");

@@ -1,4 +1,4 @@
-//! Changes are told before the call that made them returns.
+//! Changes: observers are notified before the call that made the change returns.
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -91,7 +91,7 @@ async fn a_change_that_is_refused_is_not_told(store: Arc<dyn Store>) {
     }
 }
 
-/// What was told.
+/// An observer that records its notifications.
 #[derive(Default)]
 pub(crate) struct Told(Mutex<Vec<Change>>);
 

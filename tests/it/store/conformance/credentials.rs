@@ -1,4 +1,4 @@
-//! Consumers and tokens: kept, looked up, changed.
+//! Consumers and tokens: create, look up, replace.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What is deleted, and lists of tokens.
+//! Deletions, and lists of tokens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -213,7 +213,7 @@ async fn a_consumer_that_is_created_anew_sees_no_old_token(store: Arc<dyn Store>
     store.create_token(&token("ck", "old")).await.unwrap();
     store.delete_consumer(&consumer("ck")).await.unwrap();
     assert_eq!(of_consumer(&store, "ck").await, [""; 0]);
-    // Issued by somebody who had looked the consumer up before it was deleted.
+    // A caller that looked the consumer up before the deletion creates this token.
     store.create_token(&token("ck", "late")).await.unwrap();
     store.create_consumer(&consumer("ck")).await.unwrap();
     assert_eq!(of_consumer(&store, "ck").await, [""; 0]);

@@ -14,7 +14,7 @@ use countersign::store::Store;
 
 use super::bench::{Bench, with_redis};
 
-/// One module for each store, one test for each rule.
+/// Makes one module for each store, with one test for each rule.
 macro_rules! on_every_store {
     ($($rule:ident)*) => {
         mod embedded { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { crate::store::conformance::on_embedded(super::$rule).await })* }
@@ -40,7 +40,7 @@ pub(crate) async fn on_redis<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) ->
     rule(bench.open().await).await;
 }
 
-/// Does the same thing many times at once.
+/// Runs the same call many times concurrently.
 pub(super) async fn race<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     times: usize,
     store: &Arc<dyn Store>,

@@ -296,7 +296,7 @@ async fn temporary_credentials_of_another_are_not_exchanged(store: Arc<dyn Store
     assert_eq!(store.token(&name("t")).await.unwrap(), None);
 }
 
-/// Authorized, and of revision 1.
+/// Returns the stored form of an authorized request token, with revision 1.
 fn authorized_as_kept(token: &str) -> RequestToken {
     RequestToken {
         revision: 1,

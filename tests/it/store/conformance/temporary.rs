@@ -1,4 +1,4 @@
-//! Sessions, and counters of attempts.
+//! Sessions, and attempt counters.
 
 use std::sync::Arc;
 use std::time::Duration;

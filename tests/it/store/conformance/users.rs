@@ -84,7 +84,7 @@ async fn a_taken_username_is_refused_whatever_its_case_and_nothing_changed(store
     assert_eq!(store.users(None, 10).await.unwrap(), [user("u1", "Jane")]);
 }
 
-/// One of whom nothing secret is kept, so that what is written says the same each time.
+/// A user without secrets, so that both records have the same bytes.
 async fn a_user_of_whom_the_same_is_kept_already_is_refused(store: Arc<dyn Store>) {
     store.create_user(&nameless("u1")).await.unwrap();
     assert_eq!(
