@@ -63,7 +63,7 @@ async fn every_call_needs_a_token_that_may_make_it() {
 }
 
 #[tokio::test]
-async fn a_certificate_opens_what_the_operator_gave_to_its_name() {
+async fn a_certificate_has_the_roles_of_its_name() {
     let files = Certificates::create();
     let service = Service::start(|config| {
         config.api.listener.tls = Some(files.server(true));
@@ -163,7 +163,7 @@ async fn a_certificate_of_another_authority_opens_nothing() {
 }
 
 #[tokio::test]
-async fn reflection_and_health_are_for_everybody_and_name_what_is_served() {
+async fn reflection_and_health_need_no_token() {
     let service = Service::start(|_| ()).await;
     let channel = service.plain().await;
     let request = MessageRequest::ListServices(String::new());

@@ -182,7 +182,7 @@ fn names_a_record(call: &str) -> Option<(&'static str, &'static str)> {
         "GetUser" | "SetPassword" | "DisableUser" | "EnableUser" | "DeleteUser" => {
             ("user_id", "USER_NOT_FOUND")
         }
-        _ => panic!("say here which record {call} is about"),
+        _ => panic!("{call} needs the name of its record here"),
     };
     Some((field, reason))
 }

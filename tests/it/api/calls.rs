@@ -52,7 +52,7 @@ async fn a_secret_is_shown_once() {
 }
 
 #[tokio::test]
-async fn existing_credentials_are_kept_as_they_are() {
+async fn given_credentials_are_stored_unchanged() {
     let server = AdminServer::start().await;
     let mut request = with_key("dpf43f3p2l4k3l03");
     request.consumer_secret = "kd94hf93k423kf44".to_owned();
@@ -238,7 +238,7 @@ async fn a_missing_field_of_a_token_is_named() {
 }
 
 #[tokio::test]
-async fn an_rsa_key_is_kept_with_its_fingerprint() {
+async fn an_rsa_key_is_stored_with_its_fingerprint() {
     let server = AdminServer::start().await;
     let request = with_rsa_key(PUBLIC_KEY_2048);
     let created = server
@@ -252,7 +252,7 @@ async fn an_rsa_key_is_kept_with_its_fingerprint() {
     assert_eq!(
         (created.consumer_secret.as_str(), consumer.secret_count),
         ("", 0),
-        "no secret is made for it"
+        "a consumer with a key gets no secret"
     );
     let [key] = &consumer.rsa_public_keys[..] else {
         panic!("{consumer:?}")
@@ -326,7 +326,7 @@ async fn consumers_are_listed_page_by_page() {
     assert_eq!(
         (page.consumers.len(), page.next_page_token.as_str()),
         (5, ""),
-        "no empty page at the end"
+        "the last page is not empty"
     );
 
     let negative = v1::ListConsumersRequest {
@@ -370,7 +370,7 @@ async fn a_disabled_consumer_stays_so_until_it_is_enabled() {
             .unwrap()
             .into_inner(),
         disabled,
-        "twice is once"
+        "the second call changes nothing"
     );
     assert_eq!(
         consumers.get_consumer(get("k")).await.unwrap().into_inner(),
@@ -389,7 +389,7 @@ async fn a_disabled_consumer_stays_so_until_it_is_enabled() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn an_unknown_record_is_not_found() {
     let server = AdminServer::start().await;
     let (mut consumers, mut tokens) = (server.consumers().await, server.tokens().await);
     let unknown = || "unknown".to_owned();
@@ -590,7 +590,7 @@ async fn a_token_is_revoked_for_good_and_only_for_its_consumer() {
     assert_eq!(
         tokens.revoke_token(revoke("")).await.unwrap().into_inner(),
         revoked,
-        "twice is once"
+        "the second call changes nothing"
     );
 }
 

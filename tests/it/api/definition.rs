@@ -122,7 +122,7 @@ fn add_fields(
     for (index, choice) in (0..).zip(&message.oneof_decl) {
         assert!(
             comment(file, &[4, number, 8, index]).contains("Required."),
-            "no choice can be left out: {choice:?}"
+            "a oneof is optional: {choice:?}"
         );
         let of_it = message
             .field
@@ -210,7 +210,7 @@ pub(crate) fn without(message: &[u8], numbers: &[u32]) -> Vec<u8> {
             | WireType::EndGroup
             | WireType::ThirtyTwoBit
             | WireType::SixtyFourBit => {
-                panic!("{kind:?} is not used here")
+                panic!("{kind:?} is not supported here")
             }
         }
         if found != *number {

@@ -77,7 +77,7 @@ async fn a_page_token_is_good_for_the_same_filter_only() {
 }
 
 #[tokio::test]
-async fn denials_are_found_by_what_they_have() {
+async fn denials_are_found_by_their_fields() {
     let server = AdminServer::start().await;
     server.diagnostics.refused(&denial("old"));
     server.clock.advance(Duration::from_secs(60));
@@ -164,7 +164,7 @@ async fn one_denial_is_shown_by_its_decision() {
 }
 
 #[tokio::test]
-async fn who_watches_is_sent_what_comes_and_told_what_was_missed() {
+async fn a_stream_sends_new_denials_and_counts_missed_ones() {
     let server = AdminServer::start().await;
     server.diagnostics.refused(&denial("before"));
     let mut all = watch(&server, "").await;

@@ -182,7 +182,7 @@ fn events(call: &str) -> Vec<String> {
         | "ListDenials"
         | "GetDenial"
         | "ListConsumerReports" => &[],
-        _ => panic!("say here what {call} leaves in the audit log"),
+        _ => panic!("{call} needs its audit event here"),
     };
     actions
         .iter()

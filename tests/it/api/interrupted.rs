@@ -24,7 +24,7 @@ async fn a_change_whose_caller_went_away_is_in_the_audit_log() {
     );
     is_disabled(&countersign).await;
     let event = r#""actor":"admin","action":"consumer.disable","consumer_key":"k","target""#;
-    eventually("its event is in the log", PATIENCE, async || {
+    eventually("the audit event is in the log", PATIENCE, async || {
         countersign.log().contains(event).then_some(())
     })
     .await;
@@ -40,7 +40,7 @@ async fn a_change_that_the_store_did_not_confirm_is_in_the_audit_log_as_such() {
     );
     let event =
         r#""actor":"admin","action":"consumer.disable","consumer_key":"k","outcome":"unknown""#;
-    eventually("its event is in the log", PATIENCE, async || {
+    eventually("the audit event is in the log", PATIENCE, async || {
         countersign.log().contains(event).then_some(())
     })
     .await;

@@ -14,7 +14,7 @@ use crate::api::requests::{
 use crate::support::admin_server::{AdminServer, fields, reason};
 
 #[tokio::test]
-async fn only_what_the_mask_names_is_changed_and_only_what_was_read() {
+async fn an_update_changes_the_masked_fields_of_the_read_revision() {
     let server = AdminServer::start().await;
     let mut consumers = server.consumers().await;
     let read = consumers
@@ -66,7 +66,7 @@ async fn only_what_the_mask_names_is_changed_and_only_what_was_read() {
     assert_eq!(
         fields(&refused),
         ["consumer.name"],
-        "a changed consumer is held to the rules of a new one"
+        "an update must pass the checks of a new consumer"
     );
     let kept = consumers
         .get_consumer(v1::GetConsumerRequest {
@@ -158,7 +158,7 @@ async fn an_rsa_key_is_added_and_removed_by_its_fingerprint() {
             .unwrap()
             .into_inner(),
         added,
-        "twice is once"
+        "the second call changes nothing"
     );
     let refused = consumers
         .add_rsa_public_key(add("no key"))
@@ -223,7 +223,7 @@ async fn a_deleted_consumer_takes_its_tokens_along() {
 }
 
 #[tokio::test]
-async fn what_was_created_before_is_answered_again_only_if_it_is_the_same() {
+async fn a_repeated_create_succeeds_only_if_it_is_equal() {
     let server = AdminServer::start().await;
     let mut consumers = server.consumers().await;
     let request = || v1::CreateConsumerRequest {
@@ -252,7 +252,7 @@ async fn what_was_created_before_is_answered_again_only_if_it_is_the_same() {
 }
 
 #[tokio::test]
-async fn what_is_only_validated_is_not_made() {
+async fn a_validated_request_is_not_applied() {
     let server = AdminServer::start().await;
     let mut consumers = server.consumers().await;
     let validated = consumers
@@ -386,7 +386,7 @@ async fn a_users_tokens_follow_the_user() {
 }
 
 #[tokio::test]
-async fn introspection_tells_what_a_token_is_good_for_and_why_not() {
+async fn introspection_shows_the_rights_of_a_token_or_why_it_is_inactive() {
     let server = with_token().await;
     let known = introspect(&server, TOKEN).await;
     assert_eq!((known.active, known.inactive_reason.as_str()), (true, ""));
@@ -664,7 +664,7 @@ async fn a_password_is_exchanged_for_a_token_only_where_the_consumer_may() {
     assert_eq!(
         (unknown.code(), unknown.message()),
         (wrong.code(), wrong.message()),
-        "which is not told"
+        "an unknown user must look like a wrong password"
     );
 
     let without = v1::UpdateConsumerRequest {
@@ -693,12 +693,12 @@ async fn a_password_is_exchanged_for_a_token_only_where_the_consumer_may() {
     );
     assert!(
         refused.message().contains("UpdateConsumer"),
-        "it says what would help: {refused}"
+        "the refusal names no remedy: {refused}"
     );
 }
 
 #[tokio::test]
-async fn who_guesses_from_one_address_is_told_when_to_try_again() {
+async fn guesses_from_one_address_get_a_retry_time() {
     let server = with_token().await;
     let mut tokens = server.tokens().await;
     let guess = |at: usize| v1::ExchangePasswordRequest {

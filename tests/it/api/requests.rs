@@ -23,7 +23,7 @@ pub(crate) fn good(call: &str, request_tokens: &RequestTokens) -> Vec<u8> {
     let found = found
         .or_else(|| about_request_tokens(call, request_tokens))
         .or_else(|| about_diagnostics(call));
-    found.unwrap_or_else(|| panic!("give {call} a good request here"))
+    found.unwrap_or_else(|| panic!("{call} needs a valid request here"))
 }
 
 fn about_consumers(call: &str) -> Option<Vec<u8>> {

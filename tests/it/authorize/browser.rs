@@ -70,7 +70,7 @@ async fn an_application_on_the_device_is_opened_by_its_scheme() {
 }
 
 #[tokio::test]
-async fn a_pin_can_be_read_copied_and_heard() {
+async fn a_pin_is_readable_copyable_and_announced() {
     let site = Site::start().await;
     let name = site.asks("oob").await;
     let outcome = site.scenario("pin", std::slice::from_ref(&name)).await;
@@ -103,7 +103,7 @@ async fn a_wrong_password_is_announced_and_typed_again() {
 }
 
 #[tokio::test]
-async fn a_request_that_nobody_can_decide_any_more_has_no_form() {
+async fn a_decided_request_has_no_form() {
     let site = Site::start().await;
     let (expired, refused) = (site.asks(CALLBACK).await, site.asks(CALLBACK).await);
     site.issuer.refuse(&refused, &Actor::ADMIN).await.unwrap();
@@ -154,13 +154,13 @@ async fn a_form_that_another_site_posts_does_nothing() {
     }
     assert_eq!(
         outcome["afterwards"], "Allow access?",
-        "the user is still logged in, and was not asked"
+        "the user is still logged in, without a log-in form"
     );
     assert_eq!(site.state(&name).await, RequestTokenState::Pending);
 }
 
 #[tokio::test]
-async fn nobody_can_show_the_page_in_a_frame() {
+async fn the_page_cannot_be_framed() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let outcome = site.scenario("framed", &[name]).await;
@@ -188,7 +188,7 @@ async fn an_accessibility_checker_finds_nothing_on_any_page() {
         assert_eq!(page["scrolled"], json!([]), "{page}");
         assert!(
             page["passes"].as_u64().unwrap() > 10,
-            "it looked at something: {page}"
+            "the check inspected no element: {page}"
         );
     }
 }
@@ -203,7 +203,7 @@ async fn every_page_has_a_picture_in_docs() {
     assert_eq!(
         files(&project("docs/images")),
         files(&made),
-        "scripts/screenshots makes them"
+        "a picture is missing: run scripts/screenshots"
     );
 }
 

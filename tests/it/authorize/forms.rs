@@ -37,7 +37,7 @@ async fn a_user_logs_in_allows_and_comes_back_with_a_verifier() {
     assert_eq!(
         site.state(&name).await,
         RequestTokenState::Pending,
-        "logging in allows nothing"
+        "a log-in authorizes nothing"
     );
 
     let allowed = browser.decide("allow").await;
@@ -55,7 +55,7 @@ async fn a_user_logs_in_allows_and_comes_back_with_a_verifier() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_to_the_consumer() {
+async fn a_refusal_reaches_the_consumer() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -110,13 +110,13 @@ async fn a_log_in_begins_a_new_cookie_and_a_decision_ends_it() {
     assert_eq!(
         browser.open(&name).await.header("set-cookie"),
         None,
-        "two tabs have one cookie"
+        "two tabs share one cookie"
     );
     browser.log_in(PASSWORD).await;
     let session = browser.cookie.clone();
     assert_ne!(
         session, before,
-        "who knew the cookie before does not know the session"
+        "the cookie from before the log-in does not open the session"
     );
     let mut fixed = Browser {
         cookie: before,
@@ -131,7 +131,7 @@ async fn a_log_in_begins_a_new_cookie_and_a_decision_ends_it() {
             .header("set-cookie")
             .unwrap()
             .contains("countersign=; "),
-        "the browser forgets it"
+        "the browser deletes the cookie"
     );
     let mut kept = Browser {
         cookie: session,
@@ -139,12 +139,12 @@ async fn a_log_in_begins_a_new_cookie_and_a_decision_ends_it() {
     };
     assert!(
         kept.open(&next).await.body.contains("<h1>Log in</h1>"),
-        "and so does the service"
+        "the service deletes the session"
     );
 }
 
 #[tokio::test]
-async fn who_is_somebody_else_logs_out_first() {
+async fn another_user_logs_out_first() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -212,12 +212,12 @@ async fn a_form_that_this_browser_was_not_shown_does_nothing() {
     assert_eq!(
         browser.decide("allow").await.status,
         303,
-        "the session is still there"
+        "the session still exists"
     );
 }
 
 #[tokio::test]
-async fn nobody_is_logged_in_by_a_form_of_somebody_else() {
+async fn a_foreign_form_does_not_log_in() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut attacker = Browser::of(&site);
@@ -237,7 +237,7 @@ async fn nobody_is_logged_in_by_a_form_of_somebody_else() {
 }
 
 #[tokio::test]
-async fn a_form_of_another_site_does_nothing_even_with_everything_else_right() {
+async fn a_form_of_another_site_is_refused() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -260,7 +260,7 @@ async fn a_form_of_another_site_does_nothing_even_with_everything_else_right() {
 }
 
 #[tokio::test]
-async fn what_the_user_did_not_see_is_not_allowed() {
+async fn unseen_scopes_are_not_granted() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -307,7 +307,7 @@ async fn an_unknown_user_and_a_wrong_password_get_the_same_answer() {
         );
         assert!(
             answer.body.contains(&value),
-            "the name is kept: {}",
+            "the page lost the user name: {}",
             answer.body
         );
         answers.push(answer.body.replace(&value, ""));
@@ -318,12 +318,12 @@ async fn an_unknown_user_and_a_wrong_password_get_the_same_answer() {
     assert_eq!(
         browser.log_in(PASSWORD).await.status,
         303,
-        "a right password gets in"
+        "the right password is accepted"
     );
 }
 
 #[tokio::test]
-async fn an_empty_field_is_asked_for_again() {
+async fn an_empty_field_shows_the_form_again() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::of(&site);
@@ -386,7 +386,7 @@ async fn a_directory_that_does_not_answer_is_not_the_users_fault() {
     );
     assert!(
         answer.body.contains("value=\"jane\""),
-        "the name is kept: {}",
+        "the page lost the user name: {}",
         answer.body
     );
 }
@@ -408,7 +408,7 @@ async fn a_disabled_user_decides_nothing() {
 }
 
 #[tokio::test]
-async fn a_log_in_that_took_too_long_is_asked_for_again() {
+async fn an_expired_log_in_form_is_shown_again() {
     let site = Site::start_with("[authorize]\nsession_ttl = \"1m\"\n").await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -501,7 +501,7 @@ async fn without_temporary_credentials_they_can_be_typed() {
 }
 
 #[tokio::test]
-async fn a_form_that_can_not_be_read_says_so() {
+async fn a_malformed_form_is_refused() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -633,7 +633,7 @@ async fn a_decision_leaves_audit_events_that_name_the_user_and_no_secret() {
 }
 
 #[tokio::test]
-async fn other_methods_are_told_which_there_are() {
+async fn other_methods_get_the_allowed_ones() {
     let site = Site::start().await;
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
         let answer = send(&site, Request::new(method, "/oauth/authorize")).await;
@@ -646,7 +646,7 @@ async fn other_methods_are_told_which_there_are() {
 }
 
 #[tokio::test]
-async fn every_answer_is_kept_from_caches_frames_and_scripts() {
+async fn every_response_forbids_caches_frames_and_scripts() {
     let site = Site::start().await;
     let (name, next) = (site.asks(CALLBACK).await, site.asks(CALLBACK).await);
     let mut browser = Browser::of(&site);
@@ -694,12 +694,12 @@ async fn every_answer_is_kept_from_caches_frames_and_scripts() {
     let policy = |nth: usize| answers[nth].header("content-security-policy").unwrap();
     assert!(
         policy(0).contains("form-action 'self'; "),
-        "a password goes to the page alone: {}",
+        "the form must post only to the page itself: {}",
         policy(0)
     );
     assert!(
         policy(3).contains("form-action 'self' https:; "),
-        "a decision leads to the callback: {}",
+        "the policy must allow a redirect to the callback: {}",
         policy(3)
     );
 }

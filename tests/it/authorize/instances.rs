@@ -59,7 +59,7 @@ async fn a_user_may_log_in_at_one_instance_and_decide_at_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_site_of_the_operators_own_decides_with_an_issuers_token() {
+async fn an_external_page_decides_with_an_issuer_token() {
     const ISSUER_TOKEN: &str = "a-token-of-the-login-site";
     let config = "[authorize]\nexternal_url = \"https://login.example.com/consent?via=oauth\"\n";
     let countersign = Countersign::start_in(

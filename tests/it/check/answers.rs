@@ -38,7 +38,7 @@ async fn an_allowed_request_names_the_caller_in_six_headers() {
     assert_eq!(
         set("x-authenticated-scope").as_deref(),
         Some("read"),
-        "token and consumer both have it"
+        "the scopes of both token and consumer"
     );
     assert_eq!(
         ok.headers_to_remove,
@@ -94,7 +94,7 @@ async fn credentials_stay_where_the_operator_wants_them() {
 }
 
 #[tokio::test]
-async fn an_unsigned_request_is_told_to_sign() {
+async fn an_unsigned_request_gets_a_challenge() {
     let bench = Bench::new().await;
     let denied = bench.denied(Call::get("/").unsigned()).await;
     assert_eq!(denied.problem(), (401, "parameter_absent".to_owned()));
@@ -122,7 +122,7 @@ async fn an_unsigned_request_is_told_to_sign() {
 /// RFC 5849 section 4 does not mention it, but a client that can tell these denials apart can find
 /// out which keys exist.
 #[tokio::test]
-async fn nothing_about_credentials_is_told_before_the_proof() {
+async fn nothing_about_credentials_is_shown_before_the_proof() {
     let bench = Bench::new().await;
     let wrong = [
         Call {
@@ -185,7 +185,7 @@ async fn nothing_about_credentials_is_told_before_the_proof() {
 }
 
 #[tokio::test]
-async fn the_operator_is_told_what_the_caller_is_not() {
+async fn operators_see_more_than_the_caller() {
     let bench = Bench::new().await;
     let reasons = [
         (
@@ -228,7 +228,7 @@ async fn the_operator_is_told_what_the_caller_is_not() {
         assert_eq!(
             metadata(&response, "consumer_key"),
             None,
-            "an unproven caller spends nobody's rate limit"
+            "an unproven caller must not consume a rate limit"
         );
         assert!(
             bench
@@ -345,7 +345,7 @@ async fn a_future_dated_request_can_not_be_replayed_while_its_timestamp_is_in_th
 }
 
 #[tokio::test]
-async fn what_became_of_credentials_is_told_after_the_proof() {
+async fn the_state_of_credentials_is_shown_after_the_proof() {
     let bench = Bench::new().await;
     bench.revoke_token().await;
     assert_eq!(
@@ -360,7 +360,7 @@ async fn what_became_of_credentials_is_told_after_the_proof() {
 }
 
 #[tokio::test]
-async fn what_is_malformed_is_named() {
+async fn a_malformed_parameter_is_named() {
     let bench = Bench::new().await;
     let absent =
         Call::get("/").with_authorization(Some("OAuth oauth_consumer_key=\"a\"".to_owned()));
@@ -402,7 +402,7 @@ async fn two_authorization_headers_are_refused() {
 }
 
 #[tokio::test]
-async fn a_denial_is_form_encoded_for_who_asks_so() {
+async fn a_denial_is_a_form_if_accept_prefers_it() {
     let bench = Bench::new().await;
     let headers = vec![(
         "accept".to_owned(),
@@ -451,7 +451,7 @@ async fn a_debug_denial_shows_the_base_string_without_other_values() {
 }
 
 #[tokio::test]
-async fn a_denial_without_detail_tells_only_that_it_is_one() {
+async fn a_denial_without_detail_has_no_reason() {
     let bench = Bench::with(|config| config.check.deny_detail = DenyDetail::None).await;
     let denied = bench.denied(Call::get("/").unsigned()).await;
     assert_eq!(denied.header("www-authenticate"), "OAuth realm=\"api\"");
@@ -459,7 +459,7 @@ async fn a_denial_without_detail_tells_only_that_it_is_one() {
 }
 
 #[tokio::test]
-async fn what_was_signed_for_https_does_not_pass_as_http() {
+async fn a_signature_for_https_does_not_pass_as_http() {
     let bench = Bench::new().await;
     let call = Call::get("/");
     let mut request = Call {
@@ -519,6 +519,6 @@ async fn a_rotated_secret_is_accepted_until_its_overlap_ends() {
     assert_eq!(
         bench.denied(new()).await.problem(),
         (401, "signature_invalid".to_owned()),
-        "without an overlap, at once"
+        "without an overlap the old secret ends at once"
     );
 }

@@ -135,7 +135,7 @@ async fn other_bodies_are_not_part_of_the_signature() {
 }
 
 #[tokio::test]
-async fn a_body_hash_is_held_against_the_body() {
+async fn a_body_hash_is_compared_with_the_body() {
     let bench = Bench::new().await;
     let hashed = |body, hash: &str| {
         let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
@@ -191,7 +191,7 @@ async fn a_hashed_body_that_is_not_wholly_here_is_413_and_its_caller_is_named() 
 }
 
 #[tokio::test]
-async fn a_required_body_hash_covers_what_the_signature_does_not() {
+async fn a_required_body_hash_covers_bodies_that_are_not_signed() {
     let bench = Bench::new().await;
     let required = |call: Call| Call {
         extensions: vec![("countersign.body_hash", "require")],

@@ -25,7 +25,7 @@ fn of_consumer(bench: &Bench) -> Report {
 }
 
 #[tokio::test]
-async fn a_denial_is_kept_under_the_id_that_the_caller_was_told() {
+async fn a_denial_is_recorded_under_the_callers_decision_id() {
     let bench = Bench::new().await;
     let denied = bench
         .denied(
@@ -54,7 +54,7 @@ async fn a_denial_is_kept_under_the_id_that_the_caller_was_told() {
 }
 
 #[tokio::test]
-async fn what_is_not_proven_is_told_apart_from_what_is() {
+async fn unproven_denials_are_marked() {
     let bench = Bench::new().await;
     bench
         .denied(
@@ -207,7 +207,7 @@ async fn a_route_in_shadow_mode_reports_what_would_be_denied() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_request_is_kept_too() {
+async fn a_check_without_an_http_request_is_recorded() {
     let bench = Bench::new().await;
     bench.denied(CheckRequest::default()).await;
     let [denial] = &*denials(&bench) else {

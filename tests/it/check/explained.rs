@@ -80,7 +80,7 @@ async fn a_cause_is_found_with_both_base_strings_masked() {
 
 /// A proxy appends to a list or adds a header after those that it received.
 #[tokio::test]
-async fn of_several_proxies_the_first_tells_the_host_however_envoy_hands_headers_on() {
+async fn the_host_comes_from_the_first_of_several_proxies() {
     let bench = Bench::new().await;
     let mut watch = watch(&bench);
     let forwarded = ["shop.example.com", "inner.example.net"];
@@ -119,7 +119,7 @@ async fn of_several_proxies_the_first_tells_the_host_however_envoy_hands_headers
 }
 
 #[tokio::test]
-async fn no_known_cause_is_said_too() {
+async fn an_unknown_cause_is_reported_as_such() {
     let bench = Bench::new().await;
     let mut watch = watch(&bench);
     bench.denied(wrong_secret().signed()).await;
@@ -135,7 +135,7 @@ async fn no_known_cause_is_said_too() {
 }
 
 #[tokio::test]
-async fn what_was_refused_for_another_reason_is_not_explained() {
+async fn denials_for_other_reasons_are_not_explained() {
     let bench = Bench::new().await;
     let mut watch = watch(&bench);
     bench
@@ -313,7 +313,7 @@ fn debug(config: &mut Config) {
 }
 
 #[tokio::test]
-async fn a_cause_is_told_where_answers_tell_that_much() {
+async fn a_denial_in_debug_detail_shows_the_cause() {
     let bench = Bench::with(debug).await;
     let told = bench.denied(scheme_changed().signed()).await.json();
     assert_eq!(told["cause"], "scheme");
@@ -343,7 +343,7 @@ async fn a_cause_is_told_where_answers_tell_that_much() {
 /// The responses to a wrong secret and to a rotated one are equal, except for values that differ
 /// from request to request.
 #[tokio::test]
-async fn a_cause_that_depends_on_a_secret_is_told_to_operators_alone() {
+async fn a_cause_that_depends_on_a_secret_is_shown_only_to_operators() {
     let bench = Bench::with(debug).await;
     let key = ConsumerKey::new(CONSUMER_KEY).unwrap();
     let new = Some(Secret::new(*b"another-secret-of-some-length"));

@@ -73,7 +73,7 @@ async fn a_panic_is_internal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_is_given_up_on_at_our_deadline() {
+async fn a_stalled_store_fails_the_check_at_the_deadline() {
     let bench = failing(Fault::Hangs, OnError::Grpc, Mode::Enforce).await;
     let started = tokio::time::Instant::now();
     let status = bench.ask(Call::get("/").signed()).await.unwrap_err();
@@ -86,7 +86,7 @@ async fn a_store_that_hangs_is_given_up_on_at_our_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_is_given_up_on_before_envoy_gives_up_on_us() {
+async fn a_stalled_store_fails_the_check_before_envoys_timeout() {
     let bench = failing(Fault::Hangs, OnError::Grpc, Mode::Enforce).await;
     let headers = HeaderMap::from_iter([(
         HeaderName::from_static("grpc-timeout"),
@@ -106,7 +106,7 @@ async fn a_store_that_hangs_is_given_up_on_before_envoy_gives_up_on_us() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_that_is_never_sent_to_its_end_is_given_up_on_at_our_deadline() {
+async fn an_incomplete_check_ends_at_the_deadline() {
     let bench = Bench::new().await;
     let begun = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(
         b"\0\0\x1d\0\0x",

@@ -83,7 +83,7 @@ async fn all_scopes_of_a_route_are_needed() {
     assert_eq!(
         denied.problem(),
         (403, "permission_denied".to_owned()),
-        "the token has no write"
+        "the token lacks the scope write"
     );
 }
 
@@ -255,7 +255,7 @@ async fn a_host_in_another_spelling_gets_round_no_rule() {
 }
 
 #[tokio::test]
-async fn shadow_lets_everything_pass_and_says_what_it_would_have_done() {
+async fn shadow_mode_allows_all_requests_and_reports_denials() {
     let shadow = RoutePolicy {
         mode: Some(Mode::Shadow),
         ..RoutePolicy::default()
@@ -356,7 +356,7 @@ async fn shadow_lets_no_path_pass_that_may_be_of_an_enforced_route() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_request_is_denied_even_in_shadow() {
+async fn a_check_without_an_http_request_is_denied_even_in_shadow_mode() {
     let shadow = RoutePolicy {
         mode: Some(Mode::Shadow),
         ..RoutePolicy::default()

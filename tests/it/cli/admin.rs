@@ -211,7 +211,7 @@ async fn a_server_that_is_not_there_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listener_that_does_not_speak_grpc_is_told_from_a_refusal() {
+async fn a_listener_without_grpc_differs_from_a_refusal() {
     let server = AdminServer::start().await;
     let web = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("--server=http://{}", web.local_addr().unwrap());
@@ -326,7 +326,7 @@ async fn a_token_works_while_its_user_is_enabled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_is_replaced_and_goes_with_its_user() {
+async fn a_password_is_replaced_and_deleted_with_its_user() {
     let server = AdminServer::start().await;
     let password = tempfile::NamedTempFile::new().unwrap();
     create_alice(&server, password.path()).await;

@@ -39,7 +39,7 @@ async fn denials_are_listed_for_people_and_programs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_filter_that_admits_nothing_is_told_where_the_words_are() {
+async fn an_unknown_filter_word_is_refused_with_the_known_ones() {
     let server = AdminServer::start().await;
     server.diagnostics.refused(&denial("11"));
     let found = run(&server, &["denials", "--reason=signature_invalid"]).await;
@@ -124,12 +124,12 @@ async fn denials_are_followed_as_they_come() {
     assert_eq!(
         child.wait().await.unwrap().code(),
         Some(1),
-        "not everything was seen that is to come"
+        "the stream ended early"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_counts_for_each_consumer_and_says_of_what() {
+async fn a_report_has_the_counts_of_each_consumer() {
     let server = AdminServer::start().await;
     let key = ConsumerKey::new("printer").unwrap();
     server.diagnostics.allowed(&key, SignatureMethod::HmacSha1);

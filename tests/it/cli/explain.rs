@@ -196,7 +196,7 @@ fn a_body_counts_as_far_as_its_content_length() {
 }
 
 #[test]
-fn what_sign_signs_explain_verifies_in_every_method_and_place() {
+fn explain_verifies_every_method_and_place_of_sign() {
     let directory = tempfile::tempdir().unwrap();
     let (private, public) = rsa_key();
     let private_file = directory.path().join("private.pem");
@@ -249,7 +249,7 @@ fn what_sign_signs_explain_verifies_in_every_method_and_place() {
 }
 
 #[test]
-fn what_a_service_would_refuse_by_default_is_warned_about() {
+fn a_request_that_the_defaults_would_refuse_gets_a_warning() {
     let sign = [
         "sign",
         "GET",
@@ -339,7 +339,7 @@ fn a_wrong_secret_has_no_known_cause() {
 }
 
 #[test]
-fn what_the_command_is_told_beside_the_request_is_looked_at() {
+fn the_options_of_the_command_are_used() {
     let replaced = [
         &OPTIONS[..1],
         &[
@@ -373,7 +373,7 @@ fn what_the_command_is_told_beside_the_request_is_looked_at() {
 }
 
 #[test]
-fn what_keeps_it_from_an_answer_ends_with_64() {
+fn a_request_that_cannot_be_explained_exits_with_64() {
     let of = |request: &str, options: &[&str]| {
         let output = explain(request, options);
         assert_eq!(output.status.code(), Some(64), "{options:?}");

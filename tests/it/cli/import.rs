@@ -15,7 +15,7 @@ use crate::support::admin_server::{ADMIN_TOKEN, AdminServer};
 use crate::support::redis::RedisServer;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn importing_twice_changes_nothing_and_says_so() {
+async fn a_second_import_changes_nothing() {
     let bench = Bench::start().await;
     let file = bench.file(
         "all.csv",
@@ -53,7 +53,7 @@ async fn importing_twice_changes_nothing_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dry_run_tells_what_an_import_would_and_changes_nothing() {
+async fn a_dry_run_reports_and_changes_nothing() {
     let bench = Bench::start().await;
     let file = bench.file(
         "all.jsonl",
@@ -125,7 +125,7 @@ async fn a_row_that_is_refused_is_named_with_its_field_and_never_its_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_rows_with_one_name_the_first_is_kept() {
+async fn the_first_of_several_rows_with_one_name_is_imported() {
     let bench = Bench::start().await;
     let pair = |at: usize| format!("k{at},first-{at},Printer\nk{at},second-{at},Printer\n");
     let rows: String = (0..50).map(pair).collect();
@@ -154,7 +154,7 @@ async fn of_rows_with_one_name_the_first_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_can_not_be_read_to_its_end_says_where() {
+async fn a_truncated_file_is_reported_with_its_line() {
     let bench = Bench::start().await;
     for (name, text, problem) in [
         (
@@ -199,7 +199,7 @@ async fn a_file_that_can_not_be_read_to_its_end_says_where() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_command_line_prints_can_be_imported_elsewhere() {
+async fn the_output_of_the_command_line_can_be_imported_elsewhere() {
     let [from, to] = [Bench::start().await, Bench::start().await];
     let consumer = from
         .run(&[
@@ -252,7 +252,7 @@ async fn what_the_command_line_prints_can_be_imported_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_consumers_of_the_2013_provider_keep_what_they_could() {
+async fn the_consumers_of_the_2013_provider_keep_their_rights() {
     let (bench, redis) = (
         Bench::start().await,
         RedisServer::start_with(&["--enable-debug-command", "local"]),
@@ -311,12 +311,12 @@ async fn the_consumers_of_the_2013_provider_keep_what_they_could() {
     assert_eq!(
         redis.run::<String>(&["DEBUG", "DIGEST"]),
         before,
-        "the provider's Redis was written"
+        "the import wrote to the provider's Redis"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_is_not_there_or_is_none_is_an_error() {
+async fn an_address_without_redis_is_an_error() {
     let bench = Bench::start().await;
     for url in ["redis://127.0.0.1:1", "http://127.0.0.1:1"] {
         let refused = bench.import(&["--redis", url]).await;
@@ -331,7 +331,7 @@ async fn a_redis_that_is_not_there_or_is_none_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_are_not_kept_in_memory() {
+async fn rows_are_not_held_in_memory() {
     let bench = Bench::start().await;
     let mut child = bench
         .command(&["import", "-", "--format=csv"])
@@ -449,7 +449,7 @@ impl Bench {
     async fn consumer(&self, key: &str) -> v1::Consumer {
         self.find_consumer(key)
             .await
-            .unwrap_or_else(|| panic!("there is no consumer {key}"))
+            .unwrap_or_else(|| panic!("consumer {key} does not exist"))
     }
 
     async fn find_consumer(&self, key: &str) -> Option<v1::Consumer> {

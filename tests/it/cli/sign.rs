@@ -35,7 +35,7 @@ fn the_header_of_the_rfc_is_printed() {
 }
 
 #[test]
-fn json_tells_everything_that_is_sent_and_signed() {
+fn json_shows_the_request_and_its_signature() {
     let json = json(&run(&with(PHOTOS, &["--realm=Photos", "--output=json"])));
     assert_eq!(json["method"], "GET");
     assert_eq!(
@@ -60,7 +60,7 @@ fn json_tells_everything_that_is_sent_and_signed() {
 }
 
 #[test]
-fn the_parameters_go_where_they_are_asked_for() {
+fn the_parameters_go_to_the_chosen_place() {
     let query = stdout(&run(&with(PHOTOS, &["--transport=query"])));
     assert!(
         query
@@ -75,7 +75,7 @@ fn the_parameters_go_where_they_are_asked_for() {
 }
 
 #[test]
-fn a_curl_command_sends_what_was_signed_and_nothing_else() {
+fn a_curl_command_sends_exactly_the_signed_request() {
     let form = [
         "sign",
         "POST",

@@ -23,7 +23,12 @@ async fn a_client_certificate_stands_for_a_token_and_its_name_is_in_the_audit_lo
     assert!(created.status.success(), "{}", stderr(&created));
     let event = r#""actor":"admin ops.example.com","action":"consumer.create","consumer_key":"K""#;
     let logged = async || elsewhere.server.log().contains(event).then_some(());
-    eventually("its event is in the log", Duration::from_secs(10), logged).await;
+    eventually(
+        "the audit event is in the log",
+        Duration::from_secs(10),
+        logged,
+    )
+    .await;
 
     let introspected = elsewhere
         .run(&["token", "introspect", "t"], Some("login.example.com"))

@@ -80,7 +80,7 @@ async fn a_consumer_key_can_be_typed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_denied_comes_to_whoever_looks() {
+async fn a_denial_appears_on_an_open_page() {
     let seen = Office::open().await.scenario("live").await;
     assert_eq!(seen["before"], 2);
     assert_eq!(seen["row"][0], seen["decision"], "{seen}");
@@ -159,7 +159,7 @@ async fn an_accessibility_checker_finds_nothing_on_any_page() {
         assert_eq!(page["scrolled"], json!([]), "{page}");
         assert!(
             page["passes"].as_u64().unwrap() > 10,
-            "it looked at something: {page}"
+            "the check inspected no element: {page}"
         );
     }
 }
@@ -172,7 +172,7 @@ async fn every_page_has_a_picture_in_docs() {
     assert_eq!(
         pictures(&project("docs/images")),
         pictures(&made),
-        "scripts/screenshots makes them"
+        "a picture is missing: run scripts/screenshots"
     );
 }
 

@@ -14,7 +14,7 @@ use crate::support::serving::ADMIN_TOKEN;
 const SHOWN: &str = "<h2 id=\"denials\">";
 
 #[tokio::test]
-async fn nobody_without_a_session_is_told_anything() {
+async fn without_a_session_nothing_is_shown() {
     let site = Site::start().await;
     let decision = site.mismatch("/photos/of-jane").await;
     let unknown = format!("countersign-console={}", "0".repeat(64));
@@ -50,7 +50,7 @@ async fn nobody_without_a_session_is_told_anything() {
 }
 
 #[tokio::test]
-async fn the_token_opens_a_session_whose_cookie_says_nothing() {
+async fn the_admin_token_opens_a_session_with_an_opaque_cookie() {
     let site = Site::start().await;
     let mut browser = Browser::of(&site);
     let answer = browser.log_in(&format!(" {ADMIN_TOKEN}\n")).await;
@@ -86,7 +86,7 @@ async fn the_token_opens_a_session_whose_cookie_says_nothing() {
 }
 
 #[tokio::test]
-async fn who_logs_in_gets_to_see_what_was_asked_for_and_is_led_nowhere_else() {
+async fn a_log_in_leads_to_the_requested_page_only() {
     let site = Site::start().await;
     let form = Browser::of(&site)
         .open("/console?decision=1%22%3E&live=off")
@@ -236,7 +236,7 @@ async fn a_form_of_another_site_does_nothing_and_costs_no_attempt() {
 }
 
 #[tokio::test]
-async fn what_is_no_form_or_no_method_of_the_page_is_refused() {
+async fn other_bodies_and_methods_are_refused() {
     let site = Site::start().await;
     let mut browser = Browser::logged_in(&site).await;
     let mut statuses = Vec::new();
@@ -276,7 +276,7 @@ async fn what_is_no_form_or_no_method_of_the_page_is_refused() {
 }
 
 #[tokio::test]
-async fn every_answer_keeps_the_page_to_itself() {
+async fn every_response_has_the_security_headers() {
     let site = Site::start().await;
     let mut browser = Browser::of(&site);
     let mut answers = vec![
@@ -329,7 +329,7 @@ async fn every_answer_keeps_the_page_to_itself() {
 }
 
 #[tokio::test]
-async fn who_came_in_and_who_did_not_is_in_the_audit_log_without_the_token() {
+async fn log_ins_are_in_the_audit_log_without_the_token() {
     let log = AuditLog::listen();
     let site = Site::start().await;
     let mut browser = Browser::of(&site);
@@ -360,7 +360,7 @@ async fn who_came_in_and_who_did_not_is_in_the_audit_log_without_the_token() {
 }
 
 #[tokio::test]
-async fn beyond_loopback_no_token_is_taken_that_could_be_overheard() {
+async fn beyond_loopback_a_plaintext_token_is_refused() {
     let everywhere = ListenAddress::Tcp(([0, 0, 0, 0], 0).into());
     let site = Site::start_with(|config| config.ops.listener.address = everywhere.clone()).await;
     let mut browser = Browser::of(&site);

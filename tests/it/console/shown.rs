@@ -195,7 +195,7 @@ async fn a_cause_is_shown_with_its_remedy_and_both_base_strings_marked_and_maske
 }
 
 #[tokio::test]
-async fn what_is_proven_and_what_shadow_mode_let_through_is_told_apart() {
+async fn proven_and_shadow_denials_are_marked() {
     let site = Site::start_with(|config| config.check.policy.mode = Some(Mode::Shadow)).await;
     let late = site
         .printer()
@@ -238,7 +238,7 @@ async fn consumers_are_counted_with_reasons_and_methods() {
 }
 
 #[tokio::test]
-async fn what_is_counted_of_unknown_consumers_leads_to_their_denials() {
+async fn the_count_of_unknown_consumers_links_to_their_denials() {
     let site = Site::start().await;
     let stranger = Caller {
         consumer_key: "stranger".to_owned(),
@@ -264,7 +264,7 @@ async fn what_is_counted_of_unknown_consumers_leads_to_their_denials() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_on_a_page_is_on_the_next() {
+async fn further_rows_are_on_the_next_page() {
     let site = Site::start().await;
     for nth in 0..51 {
         site.asked(&Request::get(&format!("/{nth}"))).await.unwrap();
@@ -325,7 +325,7 @@ async fn the_state_of_the_service_is_seen_at_a_glance() {
 }
 
 #[tokio::test]
-async fn a_page_is_live_until_it_is_told_not_to_be() {
+async fn a_page_refreshes_itself_until_it_is_paused() {
     let site = Site::start().await;
     let mut browser = Browser::logged_in(&site).await;
     let live = browser.open("/console?consumer=printer").await;
@@ -354,7 +354,7 @@ async fn a_page_is_live_until_it_is_told_not_to_be() {
 }
 
 #[tokio::test]
-async fn what_a_hostile_request_says_is_text_that_deceives_nobody_and_is_cut() {
+async fn texts_of_a_hostile_request_are_escaped_and_cut() {
     let site = Site::start().await;
     let script = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&amp;";
     let keyed = "OAuth oauth_consumer_key=\"%22%3E%3Cscript%3E%27\", oauth_nonce=\"1\", oauth_timestamp=\"1\", \

@@ -9,7 +9,7 @@ use crate::docs::issuing::blocks;
 use crate::support::process::project;
 
 #[test]
-fn every_command_of_the_page_prints_what_the_page_says() {
+fn every_command_of_the_page_prints_the_output_on_the_page() {
     let page = fs::read_to_string(project("docs/debugging.md")).unwrap();
     let (commands, printed) = (blocks(&page, "sh"), blocks(&page, "text"));
     assert_eq!((commands.len(), printed.len()), (10, 10));

@@ -77,7 +77,7 @@ async fn a_mistake_in_an_istio_resource_is_found() {
 /// A path that is neither checked by Countersign nor routed to it would reach the upstream
 /// unverified.
 #[tokio::test]
-async fn what_istio_does_not_check_goes_to_countersign() {
+async fn unchecked_paths_of_istio_go_to_countersign() {
     let documents = istio(&project("deploy/istio/issuing.yaml")).await;
     let [policy, routes, callers] = [0, 1, 2].map(|at| &documents[at]["document"]);
     let left_out = policy["spec"]["rules"][0]["to"][0]["operation"]["notPaths"]
@@ -156,7 +156,7 @@ async fn the_istio_provider_fails_closed_and_sends_whole_bodies() {
 
 /// The schema accepts misspelled fields, and a source without fields allows every caller.
 #[tokio::test]
-async fn only_the_gateway_may_ask_for_decisions() {
+async fn only_the_gateway_may_request_decisions() {
     let policy = istio(&project("deploy/istio/policy.yaml")).await;
     let gateway = "cluster.local/ns/istio-ingress/sa/istio-ingressgateway";
     let rule = json!({

@@ -10,7 +10,7 @@ use crate::support::process::{Process, project};
 use crate::support::program::{listening, program};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_command_of_the_page_works_when_it_is_pasted() {
+async fn every_command_of_the_page_works_as_pasted() {
     let page = fs::read_to_string(project("docs/issuing.md")).unwrap();
     let blocks = blocks(&page, "sh");
     assert!(blocks.len() > 10, "{} blocks", blocks.len());

@@ -16,7 +16,7 @@ use crate::support::process::project;
 use crate::support::program::Countersign;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_command_of_the_page_works_when_it_is_pasted() {
+async fn every_command_of_the_page_works_as_pasted() {
     let page = fs::read_to_string(project("docs/migrating.md")).unwrap();
     let (toml, _) = page
         .split_once("\n    [[route]]\n")

@@ -37,8 +37,8 @@ macro_rules! on_every_store {
 
 on_every_store!(
     a_denial_is_streamed_listed_and_shown_with_its_cause,
-    a_report_counts_what_passed_and_what_did_not,
-    nothing_that_a_caller_hides_is_kept,
+    a_report_counts_allowed_and_denied_requests,
+    no_secret_of_a_caller_is_recorded,
 );
 
 async fn a_denial_is_streamed_listed_and_shown_with_its_cause(store: &str) {
@@ -65,7 +65,7 @@ async fn a_denial_is_streamed_listed_and_shown_with_its_cause(store: &str) {
     world.assert_found(&streamed).await;
     world.assert_printed(&streamed).await;
     // The log has the cause too, in a separate event.
-    let logged = eventually("the log tells the cause", PATIENCE, async || {
+    let logged = eventually("the cause is in the log", PATIENCE, async || {
         let log = world.countersign.log();
         let events = log
             .lines()
@@ -86,7 +86,7 @@ async fn a_denial_is_streamed_listed_and_shown_with_its_cause(store: &str) {
     );
 }
 
-async fn a_report_counts_what_passed_and_what_did_not(store: &str) {
+async fn a_report_counts_allowed_and_denied_requests(store: &str) {
     let world = World::start(
         store,
         "[[route]]\npath_prefix = \"/shadow\"\nmode = \"shadow\"\n",
@@ -145,7 +145,7 @@ async fn a_report_counts_what_passed_and_what_did_not(store: &str) {
 }
 
 /// Sends secrets in the wrong places, and bytes that could forge output.
-async fn nothing_that_a_caller_hides_is_kept(store: &str) {
+async fn no_secret_of_a_caller_is_recorded(store: &str) {
     let world = World::start(store, "").await;
     for request in world.hostile_requests() {
         // Valid requests are sent twice, as only denials are recorded.
@@ -194,7 +194,7 @@ async fn a_flood_of_bad_signatures_is_explained_no_more_often_than_the_rate_allo
             .find_map(|line| line.strip_prefix(&series)?.parse::<u64>().ok())
             .unwrap_or_default()
     };
-    let explained = eventually("every one is counted", PATIENCE, async || {
+    let explained = eventually("every denial is counted", PATIENCE, async || {
         let explained = count("none").await;
         (explained + count("skipped").await == 10_000).then_some(explained)
     });
@@ -407,7 +407,7 @@ impl World {
 
     /// Returns every denial once all of them are explained.
     async fn explained_denials(&self) -> Vec<v1::Denial> {
-        let denials = eventually("everything is explained", PATIENCE, async || {
+        let denials = eventually("every denial is explained", PATIENCE, async || {
             let request = v1::ListDenialsRequest {
                 page_size: 100,
                 ..Default::default()

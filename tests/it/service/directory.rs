@@ -31,7 +31,7 @@ use crate::support::redis::{free_port, wait_until};
 type Answered = Result<Option<DirectoryUser>, DirectoryError>;
 
 #[tokio::test]
-async fn over_grpc_a_user_is_whoever_the_directory_says() {
+async fn over_grpc_the_directory_names_the_user() {
     let tls = Certificates::create();
     let served = Grpc::start(Some(&tls));
     let config = UsersConfig {
@@ -73,7 +73,7 @@ async fn over_grpc_a_user_is_whoever_the_directory_says() {
 }
 
 #[tokio::test]
-async fn a_directory_that_nobody_vouches_for_is_not_asked() {
+async fn an_untrusted_directory_is_not_queried() {
     let (tls, other) = (Certificates::create(), Certificates::create());
     let grpc = Grpc::start(Some(&tls));
     let http = Http::start(Some(&tls), yes()).await;
@@ -126,12 +126,12 @@ async fn a_directory_is_found_again_after_an_outage() {
             .is_some()
     );
     served.stop();
-    eventually("it is gone", START, async || {
+    eventually("the directory is down", START, async || {
         directory.authenticate(&login("alice", "right")).await.err()
     })
     .await;
     served.start_again();
-    eventually("it is asked again", START, async || {
+    eventually("the directory is up again", START, async || {
         directory.authenticate(&login("alice", "right")).await.ok()
     })
     .await;
@@ -334,7 +334,7 @@ async fn ask(answer: String) -> (String, Answered) {
     assert_eq!(
         asked.len(),
         1,
-        "a redirect is not followed, and nothing is asked twice: {asked:?}"
+        "expected one request and no redirect: {asked:?}"
     );
     (asked[0].clone(), answered)
 }

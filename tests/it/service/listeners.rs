@@ -52,14 +52,14 @@ async fn health_knows_two_names_on_both_grpc_listeners() {
 }
 
 #[tokio::test]
-async fn what_is_no_check_gets_a_status_and_never_an_answer() {
+async fn a_malformed_check_gets_an_error_status() {
     let service = Service::start(config()).await;
     let address = &service.addresses.check;
     let nothing = ("x-test", "1");
     assert_eq!(
         call(address, "Check", &[], nothing).await,
         Code::Ok,
-        "a denial is an answer"
+        "a denial is a response"
     );
     assert_eq!(
         call(address, "Check", &[0xff], nothing).await,
@@ -80,7 +80,7 @@ async fn what_is_no_check_gets_a_status_and_never_an_answer() {
 }
 
 #[tokio::test]
-async fn who_watches_is_told_that_the_store_is_lost_and_back() {
+async fn a_health_stream_reports_the_store_lost_and_back() {
     let service = Service::start(config()).await;
     service.is_ready().await;
     let mut health = health(&plain(&service.addresses.check)).await;
@@ -102,7 +102,7 @@ async fn who_watches_is_told_that_the_store_is_lost_and_back() {
     assert_eq!(
         get(&service.addresses.ops, "/livez").await.status,
         200,
-        "a restart would not bring the store back"
+        "liveness must not depend on the store"
     );
     let metrics = get(&service.addresses.ops, "/metrics").await;
     assert!(
@@ -121,7 +121,7 @@ async fn who_watches_is_told_that_the_store_is_lost_and_back() {
 }
 
 #[tokio::test]
-async fn draining_is_told_before_anything_is_closed() {
+async fn draining_is_reported_before_connections_close() {
     let mut config = config();
     config.shutdown.delay = Duration::from_secs(1);
     let service = Service::start(config).await;
@@ -146,7 +146,7 @@ async fn draining_is_told_before_anything_is_closed() {
     assert_eq!(
         check(&mut newcomer, "").await,
         Ok(ServingStatus::NotServing),
-        "it still answers"
+        "open connections still get responses"
     );
     assert_eq!(
         get(&addresses.ops, "/readyz").await.body,
@@ -156,7 +156,7 @@ async fn draining_is_told_before_anything_is_closed() {
     assert_eq!(
         next(&mut watch).await,
         None,
-        "a watch does not hold its connection open"
+        "a stream must not delay the shutdown"
     );
     ended.await.unwrap().unwrap();
     assert!(
@@ -232,7 +232,7 @@ async fn a_listener_can_be_a_unix_socket() {
     } = service;
     shutdown.send(()).unwrap();
     ended.await.unwrap().unwrap();
-    assert!(!path.exists(), "it is removed at the end");
+    assert!(!path.exists(), "the socket is removed at shutdown");
 }
 
 #[tokio::test]

@@ -118,7 +118,7 @@ async fn narrowed_scopes_are_known_to_every_replica_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_created_after_it_was_missed_is_usable_at_once_at_every_replica() {
+async fn a_record_created_after_a_miss_is_usable_at_every_replica() {
     let replicas = Replicas::start(LONG).await;
     let newcomer = Caller {
         consumer_key: "newcomer".into(),
@@ -197,7 +197,7 @@ async fn after_a_cut_connection_is_made_anew_changes_are_known_at_once_again() {
             >= 2
     );
     let cleared = async || (replicas.there.cleared().await > before).then_some(());
-    eventually("everything counts as changed", PATIENCE, cleared).await;
+    eventually("the whole cache is cleared", PATIENCE, cleared).await;
     replicas
         .there
         .has_metric("countersign_changes_heard 1")
@@ -225,8 +225,16 @@ async fn a_hundred_warm_checks_cost_redis_a_hundred_claims_and_no_look_up() {
     show(&format!(
         "commands of 100 warm checks, probes and beats of both replicas among them: {commands:?}"
     ));
-    assert_eq!(commands.remove("evalsha"), Some(100), "one command each");
-    assert_eq!(commands.remove("hsetnx"), Some(100), "one nonce each");
+    assert_eq!(
+        commands.remove("evalsha"),
+        Some(100),
+        "one script call for each check"
+    );
+    assert_eq!(
+        commands.remove("hsetnx"),
+        Some(100),
+        "one nonce for each check"
+    );
     // The other commands of the script, and the background work of both replicas.
     let others = [
         "pttl",
@@ -238,11 +246,11 @@ async fn a_hundred_warm_checks_cost_redis_a_hundred_claims_and_no_look_up() {
         "set",
     ];
     commands.retain(|name, _| !others.contains(&name.as_str()));
-    assert!(commands.is_empty(), "looked up by {commands:?}");
+    assert!(commands.is_empty(), "unexpected commands: {commands:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_threads_that_answer_checks_ask_redis_over_connections_of_their_own() {
+async fn threads_with_checks_have_separate_redis_connections() {
     let replicas = Replicas::start(LONG).await;
     // The default number of connections of both stores.
     let shared = 2 * 4;
@@ -317,7 +325,7 @@ impl Replicas {
         assert_eq!(
             self.here.check(&self.alice).await,
             refused,
-            "where it was changed"
+            "the replica that made the change"
         );
     }
 

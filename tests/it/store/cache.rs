@@ -23,7 +23,7 @@ use super::bench::{Bench, NOW, consumer, key, token};
 use crate::support::refusing_store::refusing_store;
 
 #[tokio::test]
-async fn what_was_looked_up_is_not_asked_for_again() {
+async fn a_cached_record_is_not_looked_up_again() {
     let cache = Cache::new().await;
     let first = cache.ask("ck", Some("t")).await;
     let second = cache.ask("ck", Some("t")).await;
@@ -33,7 +33,7 @@ async fn what_was_looked_up_is_not_asked_for_again() {
         (second.consumer, second.token)
     );
     assert!(cache.ask("ck", None).await.token.is_none());
-    assert_eq!(cache.lookups(), 1, "the consumer alone is known as well");
+    assert_eq!(cache.lookups(), 1, "the consumer alone is cached too");
 }
 
 #[tokio::test]
@@ -68,11 +68,11 @@ async fn nothing_is_used_after_the_clock_was_set_back() {
 }
 
 #[tokio::test]
-async fn what_is_known_is_what_was_looked_up() {
+async fn only_looked_up_records_are_cached() {
     let cache = Cache::new().await;
     let known = |consumer, token| cache.cached.known(consumer, token, cache.clock.now());
-    assert!(known("ck", Some("t")).is_none(), "nothing was looked up");
-    assert_eq!(cache.lookups(), 0, "the store was not asked");
+    assert!(known("ck", Some("t")).is_none(), "nothing is cached yet");
+    assert_eq!(cache.lookups(), 0, "the store was called");
     let found = cache.ask("ck", Some("t")).await;
     let copy = known("ck", Some("t")).unwrap();
     assert_eq!(
@@ -83,16 +83,16 @@ async fn what_is_known_is_what_was_looked_up() {
     cache.ask("unknown", None).await;
     assert!(
         known("unknown", Some("t")).unwrap().consumer.is_none(),
-        "it is known not to be there"
+        "the missing consumer is cached"
     );
     cache.store.delete_token(&token("ck", "t")).await.unwrap();
-    assert!(known("ck", Some("t")).is_none(), "it was changed");
+    assert!(known("ck", Some("t")).is_none(), "the change evicted it");
     cache.clock.advance(MAX_AGE);
-    assert!(known("ck", None).is_none(), "it is too old");
+    assert!(known("ck", None).is_none(), "its age exceeds max_age");
 }
 
 #[tokio::test]
-async fn what_is_not_used_any_more_is_dropped_within_twice_max_age() {
+async fn an_unused_record_is_evicted_within_twice_max_age() {
     let cache = Cache::new().await;
     let mut copies = Vec::new();
     for name in ["ck", "other"] {
@@ -104,7 +104,7 @@ async fn what_is_not_used_any_more_is_dropped_within_twice_max_age() {
     cache.cached.status();
     assert!(
         copies[0].upgrade().is_none() && copies[1].upgrade().is_some(),
-        "only what is too old"
+        "only records beyond max_age are read again"
     );
     cache.clock.advance(MAX_AGE);
     let status = cache.cached.status();
@@ -113,7 +113,7 @@ async fn what_is_not_used_any_more_is_dropped_within_twice_max_age() {
 }
 
 #[tokio::test]
-async fn a_max_age_of_zero_keeps_nothing() {
+async fn a_max_age_of_zero_disables_the_cache() {
     let cache = Cache::with(CacheConfig {
         max_age: Duration::ZERO,
         max_bytes: MAX_BYTES,
@@ -215,7 +215,7 @@ async fn a_read_that_an_update_overtook_is_not_cached() {
     assert_eq!(
         asking.end().await.token.unwrap().status,
         TokenStatus::Active,
-        "it was read before the change"
+        "this read began before the change"
     );
     assert_eq!(
         cache.ask("ck", Some("t")).await.token.unwrap().status,
@@ -227,7 +227,7 @@ async fn a_read_that_an_update_overtook_is_not_cached() {
     cache.store.replace_consumer(&disabled).await.unwrap();
     assert!(
         asking.end().await.consumer.unwrap().is_active(),
-        "it was read before the change"
+        "this read began before the change"
     );
     assert!(
         !cache
@@ -251,7 +251,7 @@ async fn a_read_that_a_new_record_overtook_is_not_cached() {
     assert_eq!(
         asking.end().await.user,
         UserStanding::default(),
-        "it was read before the change"
+        "this read began before the change"
     );
     assert_eq!(
         cache.ask("ck", Some("t")).await.user.status,
@@ -263,13 +263,13 @@ async fn a_read_that_a_new_record_overtook_is_not_cached() {
     cache.store.create_consumer(&consumer("new")).await.unwrap();
     assert!(
         asking.end().await.consumer.is_none(),
-        "it was read before the change"
+        "this read began before the change"
     );
     assert!(cache.ask("new", None).await.consumer.is_some());
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_asked_for_once_in_a_second() {
+async fn an_unknown_name_is_looked_up_once_a_second() {
     let cache = Cache::new().await;
     for (consumer_key, name) in [
         ("unknown", None),
@@ -289,7 +289,7 @@ async fn what_is_not_there_is_asked_for_once_in_a_second() {
 }
 
 #[tokio::test]
-async fn what_is_created_after_it_was_missed_is_found_at_once() {
+async fn a_record_created_after_a_miss_is_found_at_once() {
     let cache = Cache::new().await;
     assert!(cache.ask("new", None).await.consumer.is_none());
     cache.store.create_consumer(&consumer("new")).await.unwrap();
@@ -306,7 +306,7 @@ async fn a_known_token_is_found_only_under_its_consumer() {
     let found = cache.ask("other", Some("t")).await;
     assert!(found.consumer.is_some() && found.token.is_none());
     assert_eq!(found.user, UserStanding::default());
-    assert_eq!(cache.lookups(), 2, "whose it is was known");
+    assert_eq!(cache.lookups(), 2, "the owner of the token was cached");
     assert!(cache.ask("ck", Some("t")).await.token.is_some());
 }
 
@@ -320,7 +320,7 @@ async fn a_token_that_one_consumer_missed_is_found_by_its_own() {
 }
 
 #[tokio::test]
-async fn random_names_do_not_push_out_what_is_used() {
+async fn random_names_do_not_evict_used_records() {
     let cache = Cache::with(CacheConfig {
         max_age: MAX_AGE,
         max_bytes: 256 * 1024,
@@ -352,7 +352,7 @@ async fn an_error_is_not_kept() {
 }
 
 #[tokio::test]
-async fn hits_and_misses_are_counted_and_sizes_told() {
+async fn hits_misses_and_sizes_are_measured() {
     let cache = Cache::new().await;
     cache.ask("ck", Some("t")).await;
     cache.ask("ck", Some("t")).await;

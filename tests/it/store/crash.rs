@@ -128,7 +128,7 @@ impl Said {
                 assert_ne!(
                     outcome,
                     Claim::Fresh,
-                    "a replay of {nonce}, dated {timestamp}, passed at {now:?}"
+                    "a replay of {nonce} with timestamp {timestamp} passed at {now:?}"
                 );
             }
             Self::Kept(name) => {
@@ -162,7 +162,7 @@ fn kill_in_the_middle(directory: &Path, now: u64, answers: u64) -> Vec<Said> {
     );
     assert!(
         said.len() as u64 >= answers,
-        "the process ended by itself after {} answers",
+        "the process ended early, after {} results",
         said.len()
     );
     said
@@ -202,7 +202,7 @@ async fn wait_until_closed(bench: &Bench) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("the store file stays locked");
+    panic!("the store file is still locked");
 }
 
 const DIRECTORY: &str = "COUNTERSIGN_TEST_CRASH_DIRECTORY";

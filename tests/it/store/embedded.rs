@@ -52,7 +52,7 @@ async fn a_key_file_that_others_may_read_is_refused() {
 }
 
 #[tokio::test]
-async fn a_record_sealed_with_a_key_that_is_gone_is_unreadable_and_says_which() {
+async fn a_record_with_a_missing_master_key_names_the_key() {
     let bench = Bench::embedded();
     let store = bench.open().await;
     store.create_consumer(&consumer("ck")).await.unwrap();
@@ -94,7 +94,7 @@ async fn no_secret_is_in_the_file() {
     let file = std::fs::read(bench.data_dir().join("countersign.redb")).unwrap();
     assert!(
         contains(&file, b"Printer Example"),
-        "the record is not in the file as the test expects"
+        "the file has no record in the expected format"
     );
     assert!(!contains(&file, CONSUMER_SECRET) && !contains(&file, TOKEN_SECRET));
 }

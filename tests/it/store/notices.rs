@@ -74,11 +74,11 @@ async fn after_the_connection_was_lost_everything_counts_as_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_says_nothing_any_more_is_noticed_and_replaced() {
+async fn a_silent_connection_is_detected_and_replaced() {
     let (bench, server) = with_redis();
     let there = Replica::open(&bench).await;
     server.stop();
-    eventually("the silence is noticed", PATIENCE, async || {
+    eventually("the stalled connection is detected", PATIENCE, async || {
         there.store.status().cut_off.then_some(())
     })
     .await;
@@ -101,14 +101,14 @@ async fn a_message_that_can_not_be_read_means_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_can_not_be_told_is_made_and_counted() {
+async fn a_change_without_notification_is_made_and_counted() {
     let (bench, server) = with_redis();
     let (here, there) = (bench.open().await, Replica::open(&bench).await);
     server.run::<()>(&["ACL", "SETUSER", "default", "resetchannels"]);
     here.create_consumer(&consumer("ck")).await.unwrap();
     assert_eq!(here.status().untold, 1);
     assert!(here.consumer(&key("ck")).await.unwrap().is_some());
-    eventually("the cut is noticed", PATIENCE, async || {
+    eventually("the lost connection is detected", PATIENCE, async || {
         there.store.status().cut_off.then_some(())
     })
     .await;
@@ -118,10 +118,10 @@ async fn a_change_that_can_not_be_told_is_made_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_could_not_be_told_is_told_as_everything_once_redis_answers_again() {
+async fn a_lost_notification_clears_everything_once_redis_responds() {
     let (bench, server) = with_redis();
     let (here, there) = (bench.open().await, Replica::open(&bench).await);
-    eventually("it listens", PATIENCE, async || {
+    eventually("the process listens", PATIENCE, async || {
         (!here.status().cut_off).then_some(())
     })
     .await;
@@ -129,7 +129,7 @@ async fn what_could_not_be_told_is_told_as_everything_once_redis_answers_again()
     let connections: String = server.run(&["CLIENT", "LIST", "TYPE", "pubsub"]);
     server.stop();
     here.delete_token(&token("ck", "t")).await.unwrap_err();
-    eventually("it is not told", PATIENCE, async || {
+    eventually("the response must not show it", PATIENCE, async || {
         (here.status().untold > 0).then_some(())
     })
     .await;
@@ -143,7 +143,7 @@ async fn what_could_not_be_told_is_told_as_everything_once_redis_answers_again()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_goes_away_while_a_change_is_made_tells_it_all_the_same() {
+async fn an_abandoned_change_is_notified_through_redis() {
     let (bench, server) = with_redis();
     let (here, there) = (bench.open().await, Replica::open(&bench).await);
     let change = Change::Consumer(key("ck"));
@@ -159,22 +159,22 @@ async fn who_goes_away_while_a_change_is_made_tells_it_all_the_same() {
     timeout(Duration::from_millis(50), here.replace_consumer(&changed))
         .await
         .unwrap_err();
-    assert!(own.take(&change), "this process is told at once");
+    assert!(own.take(&change), "the own process is notified at once");
     there.waits_for(&change).await;
     assert!(
         own.take(&change),
-        "and once more when the change can not be under way any longer"
+        "the own process is notified again once the change cannot be pending"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_hears_nothing_is_told_of_its_own_change_twice_when_it_may_be_made_late() {
+async fn a_process_without_the_channel_is_notified_of_its_late_change_twice() {
     let (mut bench, server) = with_redis();
     bench.config.timeout = Duration::from_millis(150);
     let here = bench.open().await;
     here.create_consumer(&consumer("ck")).await.unwrap();
     server.run::<()>(&["ACL", "SETUSER", "default", "resetchannels"]);
-    eventually("the cut is noticed", PATIENCE, async || {
+    eventually("the lost connection is detected", PATIENCE, async || {
         here.status().cut_off.then_some(())
     })
     .await;
@@ -187,8 +187,8 @@ async fn who_hears_nothing_is_told_of_its_own_change_twice_when_it_may_be_made_l
     })
     .await
     .unwrap_err();
-    assert!(own.take(&change), "at once");
-    eventually("and once more", PATIENCE, async || {
+    assert!(own.take(&change), "the own process is notified at once");
+    eventually("the own process is notified again", PATIENCE, async || {
         own.take(&change).then_some(())
     })
     .await;
@@ -199,14 +199,14 @@ async fn a_closed_store_listens_no_more() {
     let (bench, server) = with_redis();
     let there = Replica::open(&bench).await;
     there.store.close().await.unwrap();
-    wait_until("nobody listens", || listeners(&server) == 0);
+    wait_until("no process listens", || listeners(&server) == 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_store_listens_no_more() {
     let (bench, server) = with_redis();
     drop(Replica::open(&bench).await);
-    wait_until("nobody listens", || listeners(&server) == 0);
+    wait_until("no process listens", || listeners(&server) == 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,7 +261,7 @@ impl Replica {
     }
 
     async fn is_connected(&self) {
-        eventually("it listens", PATIENCE, async || {
+        eventually("the process listens", PATIENCE, async || {
             (!self.store.status().cut_off).then_some(())
         })
         .await;

@@ -69,14 +69,18 @@ async fn a_frozen_redis_holds_up_no_call_beyond_its_deadline() {
         let (_, took) = timed_failure(&*store).await;
         assert!(
             took < Duration::from_millis(50),
-            "a call waited {took:?} for a Redis that is known to be down"
+            "a call waited {took:?} although Redis is known to be down"
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     server.cont();
     let took = until_it_works(&*store).await;
     assert!(took < Duration::from_secs(1) + SLACK, "{took:?}");
-    assert_eq!(store.status().restarts_seen, 0, "a pause is no restart");
+    assert_eq!(
+        store.status().restarts_seen,
+        0,
+        "a pause counted as a restart"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +108,7 @@ async fn a_frozen_redis_holds_up_no_change_and_no_list_beyond_its_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_kept_under_another_consumer_is_not_read() {
+async fn a_token_under_another_consumer_is_not_read() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     store.create_consumer(&consumer("theirs")).await.unwrap();
@@ -157,12 +161,12 @@ async fn a_demoted_primary_is_unavailable_until_it_is_promoted() {
     assert_eq!(
         store.status().restarts_seen,
         1,
-        "while it was a replica its data may have been replaced"
+        "a replica's data may have been replaced"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_refuses_writes_is_unavailable_and_says_why() {
+async fn a_redis_that_refuses_writes_is_unavailable_with_a_reason() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     for (option, value, back, remedy) in [
@@ -232,7 +236,7 @@ async fn a_redis_that_is_not_there_yet_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_refused_password_is_told_and_never_shown() {
+async fn a_refused_password_is_reported_and_never_shown() {
     let server = RedisServer::start_with(&["--requirepass", "right-s3cr3t"]);
     for url in [
         format!("redis://:wrong-s3cr3t@127.0.0.1:{}", server.port()),
@@ -305,7 +309,7 @@ async fn a_restart_is_counted_once_and_logged() {
     assert_eq!(
         claim_at(&*store, NOW).await,
         Claim::Fresh,
-        "without the option nothing is refused"
+        "the check is off without the option"
     );
     assert_eq!(
         logs.text().matches("was restarted or replaced").count(),
@@ -316,7 +320,7 @@ async fn a_restart_is_counted_once_and_logged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_fences_what_was_signed_before_if_that_is_wanted() {
+async fn a_restart_fences_earlier_signatures_if_configured() {
     let (mut bench, mut server) = with_redis();
     bench.config.fence_on_restart = true;
     let store = bench.open().await;
@@ -415,7 +419,7 @@ async fn without_a_master_key_it_is_not_opened() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_is_not_opened() {
+async fn an_invalid_address_is_refused() {
     let mut bench = Bench::redis("redis://u:s3cr3t@127.0.0.1/notanumber");
     let error = bench.try_open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unusable);
@@ -440,7 +444,7 @@ async fn a_cluster_node_is_not_taken_for_a_single_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_with_a_certificate_that_nobody_signed_is_not_trusted() {
+async fn a_server_with_an_untrusted_certificate_is_refused() {
     let server = TlsServer::start();
     let store = Bench::redis(server.url()).open().await;
     let error = claim_anything(&*store).await.unwrap_err();
@@ -453,7 +457,7 @@ async fn a_server_with_a_certificate_of_an_authority_in_ssl_cert_file_is_trusted
     let server = TlsServer::start();
     let authority = [("SSL_CERT_FILE", server.certificate.to_str().unwrap())];
     let program = Countersign::start_in(&authority, &server.url(), "").await;
-    eventually("it reaches Redis", START, async || {
+    eventually("the store reaches Redis", START, async || {
         program.is_serving().await.then_some(())
     })
     .await;
@@ -462,7 +466,7 @@ async fn a_server_with_a_certificate_of_an_authority_in_ssl_cert_file_is_trusted
 // === Format of the records ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_nonce_expires_when_its_claim_says() {
+async fn a_nonce_expires_at_the_time_of_its_claim() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     let ck = key("ck");
@@ -515,7 +519,7 @@ async fn no_secret_is_in_the_dump() {
     let contains = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
     assert!(
         contains(b"Printer Example"),
-        "the record is not in the dump as the test expects"
+        "the dump has no record in the expected format"
     );
     assert!(!contains(CONSUMER_SECRET) && !contains(TOKEN_SECRET));
 }
@@ -528,7 +532,7 @@ async fn an_interrupted_creation_can_be_made_again() {
     let _ok: String = server.run(&["SET", "countersign:{t}:owner", "ck"]);
     assert!(
         store.consumers(None, 10).await.unwrap().is_empty(),
-        "an entry without a record is left out"
+        "an index entry without a record must be skipped"
     );
     assert_eq!(store.token(&Token::new("t").unwrap()).await.unwrap(), None);
     store.create_consumer(&consumer("ck")).await.unwrap();
@@ -732,7 +736,7 @@ pub(super) async fn until_it_works(store: &dyn Store) -> Duration {
     while claim_anything(store).await.is_err() {
         assert!(
             started.elapsed() < Duration::from_secs(30),
-            "the store does not recover"
+            "the store did not recover"
         );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

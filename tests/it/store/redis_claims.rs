@@ -25,7 +25,7 @@ async fn at_a_thousand_a_second_a_nonce_takes_no_more_than_64_bytes_and_is_neith
     let before = used_memory(&server);
     for second in 0..NONCES / 1000 {
         let fresh = claim_second(&store, NOW + second, 1000).await;
-        assert_eq!(fresh, 1000, "of second {second}");
+        assert_eq!(fresh, 1000, "second {second}");
     }
     let each = (used_memory(&server) - before) as f64 / NONCES as f64;
     assert!(each <= 64.0, "{each:.1} bytes for each nonce");
@@ -33,7 +33,7 @@ async fn at_a_thousand_a_second_a_nonce_takes_no_more_than_64_bytes_and_is_neith
         assert_eq!(
             claim_second(&store, NOW + second, 1000).await,
             0,
-            "of second {second}, again"
+            "second {second}, repeated"
         );
     }
 }
@@ -136,7 +136,7 @@ async fn a_nonce_that_one_thread_claimed_is_used_for_every_other() {
     assert_eq!(
         elsewhere.claim_nonce(&by(1, b"a")).await.unwrap(),
         Claim::Fresh,
-        "the same check's own"
+        "the check's own retry"
     );
 }
 
@@ -185,9 +185,9 @@ async fn connections_that_died_quietly_while_idle_are_replaced_before_a_claim_ne
         );
     }
     let each_has_two = async || (proxy.connections() > 2 * threads.len()).then_some(());
-    eventually("connections to try again on", START, each_has_two).await;
+    eventually("each thread has two connections", START, each_has_two).await;
     proxy.freeze();
-    eventually("none of them is used any more", START, async || {
+    eventually("no stalled connection is in use", START, async || {
         proxy.are_given_up().then_some(())
     })
     .await;
@@ -202,7 +202,7 @@ async fn connections_that_died_quietly_while_idle_are_replaced_before_a_claim_ne
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_whose_caller_goes_away_harms_no_other() {
+async fn an_abandoned_claim_harms_no_other() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
@@ -303,20 +303,20 @@ async fn claims_whose_answers_are_lost_are_made_again_and_are_fresh() {
         assert_eq!(
             claim_second(&store, NOW + second, 50).await,
             50,
-            "of second {second}"
+            "second {second}"
         );
         lost += usize::from(lossy.has_lost());
         assert_eq!(
             claim_second(&store, NOW + second, 50).await,
             0,
-            "of second {second}, again"
+            "second {second}, repeated"
         );
     }
     assert_eq!(lost, 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_that_is_late_holds_up_nobody() {
+async fn a_late_batch_delays_no_other() {
     let server = RedisServer::start();
     let lossy = Lossy::before(server.port()).await;
     let mut bench = Bench::redis(lossy.url());
@@ -328,12 +328,12 @@ async fn a_batch_that_is_late_holds_up_nobody() {
         let store = Arc::clone(&store);
         async move { claim_second(&store, NOW, 1).await }
     });
-    eventually("a batch is late", START, async || {
+    eventually("a batch times out", START, async || {
         lossy.is_losing().then_some(())
     })
     .await;
     assert_eq!(claim_second(&store, NOW + 1, 1).await, 1);
-    assert!(!late.is_finished(), "nobody waited for it");
+    assert!(!late.is_finished(), "no claim waited for the late batch");
     late.abort();
 }
 
@@ -370,7 +370,10 @@ async fn a_connection_of_one_thread_that_falls_silent_fails_no_claim_of_another(
         });
         join_all(claims).await
     });
-    eventually("it stalls", START, async || lossy.is_losing().then_some(())).await;
+    eventually("the write stalls", START, async || {
+        lossy.is_losing().then_some(())
+    })
+    .await;
     let mut claimed = 0_u32;
     let mut claim_another = async || {
         claimed += 1;

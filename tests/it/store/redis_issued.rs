@@ -34,7 +34,7 @@ async fn a_write_whose_answer_is_lost_is_made_again_and_done_once() {
         }
         assert!(
             lost >= [STEPS, 9, 5, 1, 0, 0][usize::from(nth) - 1],
-            "of write {nth} {lost} answers were lost"
+            "write {nth} lost {lost} responses"
         );
         check_what_was_made(&*store).await;
     }
@@ -111,12 +111,12 @@ async fn check_what_was_made(store: &dyn Store) {
     let attempts = store.count_attempt(&counter(), MINUTE).await.unwrap();
     assert!(
         (3..=4).contains(&attempts),
-        "counted twice at most where an answer was lost: {attempts}"
+        "a lost response may count twice at most: {attempts}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn attempts_are_taken_back_once_though_the_answer_is_lost() {
+async fn an_attempt_is_released_once_if_the_response_is_lost() {
     let server = RedisServer::start();
     let lossy = Lossy::before(server.port()).await;
     let mut bench = Bench::redis(lossy.url());
@@ -132,7 +132,7 @@ async fn attempts_are_taken_back_once_though_the_answer_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_may_have_been_made_is_told_also_when_nobody_waits_for_it() {
+async fn an_abandoned_change_is_notified() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     let change = Change::Consumer(key("ck"));
@@ -171,7 +171,7 @@ async fn a_name_that_was_reserved_and_no_more_is_free_for_that_user_and_for_othe
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_comes_too_late_for_his_reserved_name_does_not_get_it() {
+async fn an_expired_name_reservation_does_not_count() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     let _ok: String = server.run(&["SET", "countersign:{jane}:username", "slow"]);
@@ -188,7 +188,7 @@ async fn a_user_who_comes_too_late_for_his_reserved_name_does_not_get_it() {
     );
     assert_eq!(store.user(&user_id("slow")).await.unwrap(), None);
     let left: i64 = server.run(&["PTTL", "countersign:{slow}:barred:jane"]);
-    assert!((1..=60_000).contains(&left), "he is barred for {left} ms");
+    assert!((1..=60_000).contains(&left), "the delay is {left} ms");
     store.create_user(&user("slow", "Other")).await.unwrap();
 }
 
@@ -259,8 +259,7 @@ async fn a_deleted_user_who_is_still_in_the_index_is_not_listed() {
 // === Deletions ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadline_and_holds_up_nobody()
- {
+async fn a_consumer_with_a_hundred_thousand_tokens_is_deleted_within_the_deadline() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     store.create_consumer(&consumer("ck")).await.unwrap();
@@ -309,7 +308,7 @@ async fn a_token_that_is_put_aside_and_issued_anew_is_not_removed() {
     // Deleting any consumer resumes the removal of leftover tokens.
     store.create_consumer(&consumer("other")).await.unwrap();
     store.delete_consumer(&consumer("other")).await.unwrap();
-    crate::support::redis::wait_until("what was put aside is removed", || {
+    crate::support::redis::wait_until("the leftover tokens are removed", || {
         server.run::<i64>(&["EXISTS", "countersign:aside", "countersign:{ck}:aside:1"]) == 0
     });
     assert_eq!(
@@ -333,7 +332,7 @@ async fn a_token_that_is_put_aside_and_issued_anew_is_not_removed() {
 // === Format of the records ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_expires_is_forgotten_by_redis() {
+async fn redis_deletes_expired_records() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     store
@@ -388,7 +387,7 @@ async fn neither_a_hash_nor_a_verifier_is_in_the_dump() {
     let contains = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
     assert!(
         contains(b"screen_name"),
-        "the records are not in the dump as the test expects"
+        "the dump has no records in the expected format"
     );
     for secret in [
         PASSWORD_HASH.as_bytes(),

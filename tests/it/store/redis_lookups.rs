@@ -73,7 +73,7 @@ async fn look_ups_that_come_at_once_share_their_commands_and_each_gets_its_own_a
 
 /// A missing counter would read as an active user.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_record_of_a_user_is_an_error_for_its_tokens_and_no_others() {
+async fn a_broken_user_record_is_an_error_only_for_its_tokens() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     keep(&*store, 1).await;
@@ -108,7 +108,7 @@ async fn on_a_cluster_look_ups_of_every_slot_come_at_once() {
 }
 
 #[test]
-fn a_look_up_of_one_thread_waits_for_no_other_and_what_it_brings_is_kept_for_all() {
+fn threads_look_up_independently_and_share_the_cache() {
     let (bench, server) = with_redis();
     let (home, elsewhere) = (runtime(), runtime());
     let cached = home.block_on(async {

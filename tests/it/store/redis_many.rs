@@ -51,7 +51,7 @@ async fn a_failover_of_the_sentinels_is_followed() {
     assert_eq!(
         store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
         Claim::Replayed,
-        "the replica had it"
+        "the nonce is lost in the failover"
     );
     assert_eq!(
         store.claim_nonce(&claim(&ck, NOW, b"m")).await.unwrap(),
@@ -82,7 +82,7 @@ async fn without_a_sentinel_it_is_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_keeps_records_and_nonces_of_every_slot() {
+async fn a_cluster_stores_records_and_nonces_in_every_slot() {
     let redis = Cluster::start();
     let store = Bench::redis(redis.url()).open().await;
     store.ping().await.unwrap();
@@ -120,7 +120,7 @@ async fn a_cluster_keeps_records_and_nonces_of_every_slot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_keeps_what_is_issued_in_every_slot() {
+async fn a_cluster_stores_issued_records_in_every_slot() {
     let redis = Cluster::start();
     let store = Bench::redis(redis.url()).open().await;
     let jane = user_id("jane doe");
@@ -261,7 +261,7 @@ async fn a_cluster_that_loses_a_primary_fails_over_and_other_slots_go_on() {
         of_others += usize::from(store.credentials(&key(&other), None).await.is_err());
         assert!(
             started.elapsed() < Duration::from_secs(15),
-            "the slot does not come back"
+            "the slot is still not served"
         );
     }
     assert!(failed > 0);
@@ -282,7 +282,7 @@ async fn a_cluster_that_loses_a_primary_fails_over_and_other_slots_go_on() {
     while store.status().restarts_seen == 0 {
         assert!(
             noticed.elapsed() < Duration::from_secs(10),
-            "the new primary goes unnoticed"
+            "the new primary was not found"
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -164,7 +164,7 @@ impl Signing {
             "HMAC-SHA256" => mac::<Hmac<Sha256>>(&key, base_string),
             "HMAC-SHA512" => mac::<Hmac<Sha512>>(&key, base_string),
             "PLAINTEXT" => key,
-            other => panic!("{other} is not signed with here"),
+            other => panic!("unsupported signature method: {other}"),
         }
     }
 }

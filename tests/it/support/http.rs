@@ -66,7 +66,7 @@ impl Request {
             .headers
             .iter_mut()
             .find(|(is, _)| is.eq_ignore_ascii_case(name));
-        let (_, value) = header.unwrap_or_else(|| panic!("there is no {name} to change"));
+        let (_, value) = header.unwrap_or_else(|| panic!("no header {name} to replace"));
         *value = change(value);
         self
     }
@@ -117,7 +117,7 @@ impl Response {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text
             .split_once("\r\n\r\n")
-            .unwrap_or_else(|| panic!("not an HTTP answer: {text:?}"));
+            .unwrap_or_else(|| panic!("not an HTTP response: {text:?}"));
         let mut lines = head.split("\r\n");
         let status = lines
             .next()
@@ -170,7 +170,7 @@ pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
         let _ = stream.read_to_end(&mut answer).await;
     })
     .await
-    .unwrap_or_else(|_| panic!("no answer within {PATIENCE:?}"));
+    .unwrap_or_else(|_| panic!("no response within {PATIENCE:?}"));
     answer
 }
 

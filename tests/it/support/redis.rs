@@ -154,7 +154,7 @@ impl RedisServer {
             &self.run::<String>(&["INFO", "replication"]),
             "master_repl_offset:",
         );
-        wait_until("the replica has all", || {
+        wait_until("the replica has every write", || {
             number(&self.run::<String>(&["INFO", "replication"]), ",offset=") >= written
         });
     }
@@ -179,7 +179,7 @@ impl RedisServer {
     }
 
     fn wait_until_it_answers(&self) {
-        wait_until("redis-server answers", || self.connect().is_ok());
+        wait_until("redis-server responds", || self.connect().is_ok());
     }
 
     fn signal(&self, signal: &str) {
@@ -321,7 +321,7 @@ impl Cluster {
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !done() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        assert!(Instant::now() < deadline, "timed out: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

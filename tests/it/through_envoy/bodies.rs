@@ -13,7 +13,7 @@ on_every_stack!(
     a_form_as_large_as_envoy_sends_is_verified_and_a_larger_one_is_413,
     a_form_in_chunks_is_verified_whole,
     a_form_behind_an_upgrade_is_refused,
-    a_body_hash_is_held_against_the_body,
+    a_body_hash_is_compared_with_the_body,
     a_form_that_envoy_may_have_altered_is_refused,
 );
 
@@ -58,7 +58,7 @@ async fn a_form_behind_an_upgrade_is_refused(stack: &Stack) {
     assert_eq!(stack.upstream.received().len(), 0);
 }
 
-async fn a_body_hash_is_held_against_the_body(stack: &Stack) {
+async fn a_body_hash_is_compared_with_the_body(stack: &Stack) {
     let hash = STANDARD.encode(Sha1::digest(r#"{"to":"alice"}"#));
     let json = |body: &str| {
         Request::new("POST", "/photos")

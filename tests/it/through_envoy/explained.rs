@@ -19,7 +19,7 @@ use crate::support::observer::Observer;
 use crate::support::stack::{Parts, Stack, StoreKind};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_envoy_makes_of_a_path_is_named() {
+async fn the_change_of_a_path_by_envoy_is_named() {
     let stack = gateway().await;
     let observer = Observer::of(&stack.countersign).await;
     for (sent, cause, setting) in [
@@ -50,7 +50,7 @@ async fn what_envoy_makes_of_a_path_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_proxy_in_front_changes_is_named() {
+async fn the_change_of_a_proxy_in_front_is_named() {
     let stack = gateway().await;
     let edge = Edge::before(stack.envoy.address).await;
     let observer = Observer::of(&stack.countersign).await;

@@ -7,13 +7,13 @@ use crate::support::stack::Stack;
 use crate::support::upstream::ANSWER_WITH;
 
 on_every_stack!(
-    a_consumer_that_ought_to_leave_is_told,
-    a_consumer_that_may_stay_is_told_nothing,
+    a_deprecated_consumer_gets_the_headers,
+    a_current_consumer_gets_no_deprecation_headers,
     a_denial_without_detail_has_no_problem,
     a_denial_in_debug_detail_has_its_cause,
 );
 
-async fn a_consumer_that_ought_to_leave_is_told(stack: &Stack) {
+async fn a_deprecated_consumer_gets_the_headers(stack: &Stack) {
     let leaving = consumer(
         stack,
         &[
@@ -57,10 +57,14 @@ async fn a_consumer_that_ought_to_leave_is_told(stack: &Stack) {
     let refused = stack
         .denies(&stranger.sign(&request), 401, "signature_invalid")
         .await;
-    assert_eq!(farewell(&refused), [], "it is told to nobody else");
+    assert_eq!(
+        farewell(&refused),
+        [],
+        "only proven callers see the headers"
+    );
 }
 
-async fn a_consumer_that_may_stay_is_told_nothing(stack: &Stack) {
+async fn a_current_consumer_gets_no_deprecation_headers(stack: &Stack) {
     let own = ("deprecation", "@1");
     let request = Request::get("/photos");
     let allowed = stack.send(&stack.alice.sign(&request)).await;
@@ -75,7 +79,7 @@ async fn a_consumer_that_may_stay_is_told_nothing(stack: &Stack) {
     assert_eq!(
         (allowed.status, farewell(&allowed)),
         (200, vec![own]),
-        "the upstream's own stays"
+        "the upstream's own header stays"
     );
 }
 

@@ -13,7 +13,7 @@ on_every_stack!(
     a_stale_or_future_timestamp_is_refused,
     a_disabled_consumer_is_refused_until_it_is_enabled,
     a_revoked_token_is_refused,
-    a_parameter_that_comes_twice_is_refused,
+    a_duplicate_parameter_is_refused,
     two_authorization_headers_are_refused,
     a_path_that_could_be_routed_elsewhere_is_refused,
 );
@@ -193,7 +193,7 @@ async fn a_revoked_token_is_refused(stack: &Stack) {
         .await;
 }
 
-async fn a_parameter_that_comes_twice_is_refused(stack: &Stack) {
+async fn a_duplicate_parameter_is_refused(stack: &Stack) {
     let request = Request::get("/photos");
     let signed = stack.alice.signing().parameters(&request);
     for twice in &signed {

@@ -11,7 +11,7 @@ on_every_stack!(
     a_replay_is_refused,
     a_future_dated_request_is_allowed_once,
     of_many_copies_at_once_exactly_one_is_allowed,
-    what_is_refused_before_it_is_proven_uses_no_nonce_up,
+    a_denial_before_the_proof_claims_no_nonce,
 );
 
 async fn a_replay_is_refused(stack: &Stack) {
@@ -61,7 +61,7 @@ async fn of_many_copies_at_once_exactly_one_is_allowed(stack: &Stack) {
     }
 }
 
-async fn what_is_refused_before_it_is_proven_uses_no_nonce_up(stack: &Stack) {
+async fn a_denial_before_the_proof_claims_no_nonce(stack: &Stack) {
     let signed = stack.alice.sign(&Request::get("/photos"));
     stack
         .denies(

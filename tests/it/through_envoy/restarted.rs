@@ -24,7 +24,7 @@ async fn no_replay_crosses_a_kill() {
     }
 
     stack.countersign.restart_killed().await;
-    eventually("Envoy reaches it again", START, async || {
+    eventually("Envoy reaches the service again", START, async || {
         let fresh = stack.alice.signing().at(now() + 100).in_header(&request);
         (stack.send(&fresh).await.status == 200).then_some(())
     })

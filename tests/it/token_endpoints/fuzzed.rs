@@ -94,7 +94,7 @@ async fn run(mut command: Command) {
     assert!(output.status.success(), "{printed}\n{error}");
     assert!(
         printed.contains(" passed"),
-        "it ran nothing:\n{printed}\n{error}"
+        "schemathesis ran nothing:\n{printed}\n{error}"
     );
 }
 

@@ -91,7 +91,7 @@ async fn an_unknown_user_and_a_wrong_password_get_the_same_answer() {
 }
 
 #[tokio::test]
-async fn a_consumer_without_the_flow_may_not_ask_for_passwords() {
+async fn a_consumer_without_the_flow_may_not_exchange_passwords() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["two-legged", "three-legged"]).await;
     bench.user("jane", "correct horse").await;
@@ -130,7 +130,7 @@ async fn a_password_is_not_looked_at_before_the_consumer_is_proven() {
 }
 
 #[tokio::test]
-async fn who_guesses_too_often_is_told_when_to_try_again() {
+async fn guesses_of_one_user_get_a_retry_time() {
     let bench = Bench::with(|config| {
         config.password.address_failures = 2;
         config.password.window = Duration::from_secs(600);
@@ -153,7 +153,7 @@ async fn who_guesses_too_often_is_told_when_to_try_again() {
 }
 
 #[tokio::test]
-async fn who_forges_x_forwarded_for_guesses_no_more_than_others() {
+async fn a_forged_x_forwarded_for_gives_no_more_guesses() {
     let bench = Bench::with(|config| config.password.address_failures = 2).await;
     let app = bench.consumer(&["xauth"]).await;
     bench.user("jane", "correct horse").await;
@@ -191,7 +191,7 @@ async fn behind_a_trusted_proxy_addresses_are_limited_apart() {
 }
 
 #[tokio::test]
-async fn scopes_can_be_asked_for() {
+async fn a_request_token_may_name_scopes() {
     let bench = Bench::start().await;
     let app = bench.consumer(&["xauth"]).await;
     bench.user("jane", "correct horse").await;
@@ -218,7 +218,7 @@ async fn scopes_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_mode_that_there_is_not_is_told_the_one_there_is() {
+async fn an_unknown_mode_is_refused_with_the_known_one() {
     let bench = Bench::start().await;
     let app = bench.consumer(&["xauth"]).await;
     let asking = app

@@ -37,7 +37,7 @@ async fn of_exchanges_that_race_over_two_instances_one_gets_the_token() {
     assert_eq!(
         other.admin(&tokens).await.as_array().map(Vec::len),
         Some(5),
-        "one token a round"
+        "each round issues one token"
     );
 }
 

@@ -14,7 +14,7 @@ use crate::support::caller::{Caller, Signing};
 use crate::support::http::{Request, Response};
 
 #[tokio::test]
-async fn temporary_credentials_are_given_wherever_the_parameters_stand() {
+async fn temporary_credentials_are_issued_with_the_parameters_in_any_place() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     let signing = || printer.signing().with("oauth_callback", CALLBACK);
@@ -70,7 +70,7 @@ async fn the_query_is_signed_whatever_compat_profile_the_consumer_has() {
 
 /// A plus in a query is a space to this endpoint.
 #[tokio::test]
-async fn what_is_asked_for_is_signed_as_it_is_read_whatever_compat_profile_the_consumer_has() {
+async fn requested_scopes_are_signed_with_every_compat_profile() {
     let bench = Bench::start().await;
     let printer = bench
         .consumer_with(&["three-legged"], &["plus-literal"])
@@ -88,7 +88,7 @@ async fn what_is_asked_for_is_signed_as_it_is_read_whatever_compat_profile_the_c
 }
 
 #[tokio::test]
-async fn who_would_rather_have_json_gets_it() {
+async fn a_client_that_prefers_json_gets_it() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     let request = requesting().with("Accept", "application/json");
@@ -124,7 +124,7 @@ async fn who_would_rather_have_json_gets_it() {
 }
 
 #[tokio::test]
-async fn a_denial_is_a_form_for_who_asks_for_forms() {
+async fn a_denial_is_a_form_for_clients_that_accept_forms() {
     let bench = Bench::start().await;
     let answer = bench
         .send(&requesting().with("Accept", "application/x-www-form-urlencoded"))
@@ -134,7 +134,7 @@ async fn a_denial_is_a_form_for_who_asks_for_forms() {
 }
 
 #[tokio::test]
-async fn a_consumer_that_may_not_sign_without_a_token_may_ask_for_one() {
+async fn a_consumer_without_the_two_legged_flow_may_request_a_token() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     bench.asks(&printer).await;
@@ -194,7 +194,7 @@ async fn until_the_signature_is_proven_every_cause_gets_one_answer() {
 }
 
 #[tokio::test]
-async fn what_is_proven_is_told_why_it_is_refused() {
+async fn a_proven_caller_learns_the_reason() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     let request = asking(&printer).in_header(&requesting());
@@ -216,7 +216,7 @@ async fn what_is_proven_is_told_why_it_is_refused() {
 }
 
 #[tokio::test]
-async fn a_consumer_is_told_by_its_answers_what_an_operator_lets_it_know() {
+async fn the_detail_of_a_denial_follows_the_consumers_setting() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     let key = ConsumerKey::new(&*printer.consumer_key).unwrap();
@@ -292,7 +292,7 @@ async fn a_refused_request_writes_nothing() {
     assert_eq!(
         bench.send(&request).await.status,
         200,
-        "the nonce was not claimed by somebody who proved nothing"
+        "a request without a proven signature claimed the nonce"
     );
 }
 
@@ -331,7 +331,7 @@ async fn a_callback_is_needed_and_has_to_be_the_consumers() {
 }
 
 #[tokio::test]
-async fn scopes_can_be_asked_for_and_are_the_consumers() {
+async fn requested_scopes_must_be_the_consumers() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     let asked = printer
@@ -359,7 +359,7 @@ async fn scopes_can_be_asked_for_and_are_the_consumers() {
 }
 
 #[tokio::test]
-async fn credentials_are_given_for_a_post_alone() {
+async fn credentials_are_issued_only_for_a_post() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "post"] {
@@ -396,7 +396,7 @@ async fn an_operator_may_allow_get() {
 }
 
 #[tokio::test]
-async fn the_public_url_is_what_consumers_sign() {
+async fn consumers_sign_the_public_url() {
     let public = Origin {
         scheme: Scheme::Https,
         authority: "oauth.example.com".to_owned(),
@@ -465,7 +465,7 @@ async fn temporary_credentials_are_not_accepted_where_a_token_is() {
 }
 
 #[tokio::test]
-async fn a_timestamp_is_held_against_our_clock() {
+async fn a_timestamp_is_compared_with_the_clock() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     let request = asking(&printer).in_header(&requesting());

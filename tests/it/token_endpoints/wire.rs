@@ -108,12 +108,12 @@ async fn nothing_is_read_behind_a_body_that_another_may_have_read_by_its_length(
     assert_eq!(
         answers.matches("HTTP/1.1 ").count(),
         2,
-        "otherwise connections are kept: {answers}"
+        "other connections stay open: {answers}"
     );
 }
 
 #[tokio::test]
-async fn half_a_body_gives_nothing() {
+async fn a_truncated_body_is_refused() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     let request = printer
@@ -171,7 +171,7 @@ async fn every_answer_has_the_headers_that_keep_browsers_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_gone_is_our_failure_and_no_denial() {
+async fn an_unavailable_store_is_a_failure_and_not_a_denial() {
     let redis = RedisServer::start();
     let countersign = Countersign::start(&redis.url(), "").await;
     let consumer = countersign

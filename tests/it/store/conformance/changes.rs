@@ -9,13 +9,13 @@ use super::on_every_store;
 use crate::store::bench::{authorized, consumer, key, name, request_token, token, user, user_id};
 
 on_every_store! {
-    every_change_of_a_consumer_is_told
-    every_change_of_a_token_is_told
-    every_change_of_a_user_is_told
-    a_change_that_is_refused_is_not_told
+    every_change_of_a_consumer_is_notified
+    every_change_of_a_token_is_notified
+    every_change_of_a_user_is_notified
+    a_refused_change_is_not_notified
 }
 
-async fn every_change_of_a_consumer_is_told(store: Arc<dyn Store>) {
+async fn every_change_of_a_consumer_is_notified(store: Arc<dyn Store>) {
     let told = Told::of(&store);
     let change = Change::Consumer(key("ck"));
     store.create_consumer(&consumer("ck")).await.unwrap();
@@ -30,7 +30,7 @@ async fn every_change_of_a_consumer_is_told(store: Arc<dyn Store>) {
     assert!(told.take().contains(&change));
 }
 
-async fn every_change_of_a_token_is_told(store: Arc<dyn Store>) {
+async fn every_change_of_a_token_is_notified(store: Arc<dyn Store>) {
     let told = Told::of(&store);
     let change = Change::Token(name("t"));
     store.create_token(&token("ck", "t")).await.unwrap();
@@ -52,7 +52,7 @@ async fn every_change_of_a_token_is_told(store: Arc<dyn Store>) {
     assert!(told.take().contains(&change));
 }
 
-async fn every_change_of_a_user_is_told(store: Arc<dyn Store>) {
+async fn every_change_of_a_user_is_notified(store: Arc<dyn Store>) {
     let told = Told::of(&store);
     let change = Change::User(user_id("u1"));
     store.create_user(&user("u1", "Jane")).await.unwrap();
@@ -67,7 +67,7 @@ async fn every_change_of_a_user_is_told(store: Arc<dyn Store>) {
     assert!(told.take().contains(&change));
 }
 
-async fn a_change_that_is_refused_is_not_told(store: Arc<dyn Store>) {
+async fn a_refused_change_is_not_notified(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
     store.create_user(&user("u1", "Jane")).await.unwrap();

@@ -10,24 +10,24 @@ use super::{on_every_store, race};
 use crate::store::bench::{consumer, key, token};
 
 on_every_store! {
-    a_consumer_is_found_as_it_was_kept
-    a_consumer_without_secrets_is_kept_without
-    a_consumer_with_an_rsa_key_is_found_as_it_was_kept
-    what_is_not_there_is_not_found
+    a_consumer_is_found_as_created
+    a_consumer_without_secrets_is_stored_without
+    a_consumer_with_an_rsa_key_is_found_as_created
+    an_unknown_record_is_not_found
     a_token_is_found_only_under_its_consumer
-    a_taken_consumer_key_is_refused_and_nothing_changed
-    a_taken_token_is_refused_whoever_has_it
+    a_taken_consumer_key_is_refused_without_a_change
+    a_taken_token_is_refused_among_all_consumers
     of_racing_creations_one_succeeds
     a_change_needs_the_revision_that_follows
     of_racing_changes_one_succeeds
-    what_is_not_there_can_not_be_changed
+    an_unknown_record_cannot_be_changed
     a_token_is_revoked_by_a_change
     consumers_are_listed_in_the_order_of_their_keys
-    keys_of_any_visible_characters_are_kept_apart
-    a_store_that_can_answer_says_so
+    keys_of_any_visible_characters_are_distinct
+    a_working_store_answers_pings
 }
 
-async fn a_consumer_is_found_as_it_was_kept(store: Arc<dyn Store>) {
+async fn a_consumer_is_found_as_created(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
     let found = store
@@ -43,7 +43,7 @@ async fn a_consumer_is_found_as_it_was_kept(store: Arc<dyn Store>) {
     );
 }
 
-async fn a_consumer_without_secrets_is_kept_without(store: Arc<dyn Store>) {
+async fn a_consumer_without_secrets_is_stored_without(store: Arc<dyn Store>) {
     let bare = Consumer {
         secrets: Vec::new(),
         compat: Compat::NONE,
@@ -61,7 +61,7 @@ async fn a_consumer_without_secrets_is_kept_without(store: Arc<dyn Store>) {
     );
 }
 
-async fn a_consumer_with_an_rsa_key_is_found_as_it_was_kept(store: Arc<dyn Store>) {
+async fn a_consumer_with_an_rsa_key_is_found_as_created(store: Arc<dyn Store>) {
     let with_key = Consumer {
         rsa_public_keys: vec![rsa_key()],
         secrets: Vec::new(),
@@ -79,7 +79,7 @@ async fn a_consumer_with_an_rsa_key_is_found_as_it_was_kept(store: Arc<dyn Store
     );
 }
 
-async fn what_is_not_there_is_not_found(store: Arc<dyn Store>) {
+async fn an_unknown_record_is_not_found(store: Arc<dyn Store>) {
     let t = Token::new("t").unwrap();
     let found = store.credentials(&key("nobody"), Some(&t)).await.unwrap();
     assert_eq!(
@@ -104,7 +104,7 @@ async fn a_token_is_found_only_under_its_consumer(store: Arc<dyn Store>) {
     assert_eq!(store.token(&t).await.unwrap(), Some(token("alice", "t")));
 }
 
-async fn a_taken_consumer_key_is_refused_and_nothing_changed(store: Arc<dyn Store>) {
+async fn a_taken_consumer_key_is_refused_without_a_change(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     let other = Consumer {
         description: "another".into(),
@@ -126,7 +126,7 @@ async fn a_taken_consumer_key_is_refused_and_nothing_changed(store: Arc<dyn Stor
     assert_eq!(store.consumers(None, 10).await.unwrap(), [consumer("ck")]);
 }
 
-async fn a_taken_token_is_refused_whoever_has_it(store: Arc<dyn Store>) {
+async fn a_taken_token_is_refused_among_all_consumers(store: Arc<dyn Store>) {
     for ck in ["alice", "mallory"] {
         store.create_consumer(&consumer(ck)).await.unwrap();
     }
@@ -231,7 +231,7 @@ async fn of_racing_changes_one_succeeds(store: Arc<dyn Store>) {
     );
 }
 
-async fn what_is_not_there_can_not_be_changed(store: Arc<dyn Store>) {
+async fn an_unknown_record_cannot_be_changed(store: Arc<dyn Store>) {
     let error = store
         .replace_consumer(&Consumer {
             revision: 2,
@@ -304,7 +304,7 @@ async fn consumers_are_listed_in_the_order_of_their_keys(store: Arc<dyn Store>) 
     assert!(store.consumers(None, 0).await.unwrap().is_empty());
 }
 
-async fn keys_of_any_visible_characters_are_kept_apart(store: Arc<dyn Store>) {
+async fn keys_of_any_visible_characters_are_distinct(store: Arc<dyn Store>) {
     let odd = [
         "a",
         "a:token",
@@ -337,7 +337,7 @@ async fn keys_of_any_visible_characters_are_kept_apart(store: Arc<dyn Store>) {
     assert_eq!(store.consumers(None, 100).await.unwrap().len(), odd.len());
 }
 
-async fn a_store_that_can_answer_says_so(store: Arc<dyn Store>) {
+async fn a_working_store_answers_pings(store: Arc<dyn Store>) {
     store.ping().await.unwrap();
     assert_eq!(store.status().restarts_seen, 0);
     store.close().await.unwrap();

@@ -16,7 +16,7 @@ on_every_store! {
     a_user_of_many_consumers_sees_all_of_his_tokens
     a_token_is_deleted_whatever_its_revision_and_its_name_is_free
     a_token_of_another_is_not_deleted
-    a_deleted_consumer_is_gone_and_its_key_is_free
+    the_key_of_a_deleted_consumer_is_free
     a_deletion_needs_the_revision_that_was_read
     of_racing_deletions_one_succeeds
     a_consumer_that_is_created_anew_sees_no_old_token
@@ -131,7 +131,7 @@ async fn a_token_of_another_is_not_deleted(store: Arc<dyn Store>) {
     assert_eq!(of(&store, "jane doe").await, ["t"]);
 }
 
-async fn a_deleted_consumer_is_gone_and_its_key_is_free(store: Arc<dyn Store>) {
+async fn the_key_of_a_deleted_consumer_is_free(store: Arc<dyn Store>) {
     for ck in ["ck", "other"] {
         store.create_consumer(&consumer(ck)).await.unwrap();
     }

@@ -12,10 +12,10 @@ use crate::store::bench::{NOW, claim, key};
 on_every_store! {
     a_nonce_is_claimed_once
     of_a_hundred_racing_claims_one_is_fresh
-    the_same_check_claims_once_however_often_it_asks
+    a_check_that_retries_its_claim_claims_once
     the_same_check_claims_once_also_when_it_races
     a_claim_dated_ahead_is_claimed_once
-    what_is_claimed_at_once_is_claimed
+    a_synchronous_claim_counts
     consumer_token_timestamp_and_nonce_are_a_scope_each
     a_claim_that_can_not_be_remembered_is_refused
     a_fence_refuses_up_to_its_second
@@ -61,7 +61,7 @@ async fn of_a_hundred_racing_claims_one_is_fresh(store: Arc<dyn Store>) {
     }
 }
 
-async fn the_same_check_claims_once_however_often_it_asks(store: Arc<dyn Store>) {
+async fn a_check_that_retries_its_claim_claims_once(store: Arc<dyn Store>) {
     let ck = key("ck");
     let first = claim(&ck, NOW, b"n");
     for _ in 0..3 {
@@ -116,7 +116,7 @@ async fn a_claim_dated_ahead_is_claimed_once(store: Arc<dyn Store>) {
     );
 }
 
-async fn what_is_claimed_at_once_is_claimed(store: Arc<dyn Store>) {
+async fn a_synchronous_claim_counts(store: Arc<dyn Store>) {
     let ck = key("ck");
     for timestamp in [NOW, NOW + 200] {
         let first = claim(&ck, timestamp, b"n");
@@ -218,6 +218,6 @@ async fn a_fence_refuses_up_to_its_second(store: Arc<dyn Store>) {
     assert_eq!(
         store.claim_nonce(&claim(&ck, NOW - 5, b"n")).await.unwrap(),
         Claim::Fresh,
-        "a refusal claims nothing"
+        "a refused claim stored the nonce"
     );
 }

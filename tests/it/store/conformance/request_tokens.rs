@@ -9,8 +9,8 @@ use super::{on_every_store, race};
 use crate::store::bench::{authorized, key, name, request_token, token};
 
 on_every_store! {
-    temporary_credentials_are_found_as_they_were_kept
-    a_taken_name_of_temporary_credentials_is_refused_whoever_has_it
+    temporary_credentials_are_found_as_created
+    a_taken_request_token_is_refused_among_all_consumers
     an_access_token_may_have_the_same_name
     a_change_of_temporary_credentials_needs_the_revision_that_follows
     of_racing_decisions_one_succeeds
@@ -20,7 +20,7 @@ on_every_store! {
     temporary_credentials_of_another_are_not_exchanged
 }
 
-async fn temporary_credentials_are_found_as_they_were_kept(store: Arc<dyn Store>) {
+async fn temporary_credentials_are_found_as_created(store: Arc<dyn Store>) {
     let pending = request_token("ck", "r");
     store.create_request_token(&pending).await.unwrap();
     assert_eq!(
@@ -50,7 +50,7 @@ async fn temporary_credentials_are_found_as_they_were_kept(store: Arc<dyn Store>
     assert_eq!(store.request_token(&name("other")).await.unwrap(), None);
 }
 
-async fn a_taken_name_of_temporary_credentials_is_refused_whoever_has_it(store: Arc<dyn Store>) {
+async fn a_taken_request_token_is_refused_among_all_consumers(store: Arc<dyn Store>) {
     store
         .create_request_token(&request_token("ck", "r"))
         .await

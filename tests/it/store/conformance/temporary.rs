@@ -10,15 +10,15 @@ use super::{on_every_store, race};
 use crate::store::bench::{Bench, NOW, session, with_redis};
 
 on_every_store! {
-    a_session_is_found_as_it_was_kept_until_it_is_ended
+    a_session_is_found_as_created_until_it_ends
     a_session_that_has_expired_is_not_found
     attempts_are_counted_each
     racing_attempts_are_all_counted
-    attempts_are_taken_back_and_never_below_zero
+    a_released_attempt_never_counts_below_zero
     attempts_of_different_subjects_are_counted_apart
 }
 
-async fn a_session_is_found_as_it_was_kept_until_it_is_ended(store: Arc<dyn Store>) {
+async fn a_session_is_found_as_created_until_it_ends(store: Arc<dyn Store>) {
     store.create_session(&session("cookie")).await.unwrap();
     store.create_session(&session("another")).await.unwrap();
     assert_eq!(
@@ -62,7 +62,7 @@ async fn racing_attempts_are_all_counted(store: Arc<dyn Store>) {
     assert_eq!(counts, (1..=30).collect::<Vec<u64>>());
 }
 
-async fn attempts_are_taken_back_and_never_below_zero(store: Arc<dyn Store>) {
+async fn a_released_attempt_never_counts_below_zero(store: Arc<dyn Store>) {
     let a = counter("a");
     store.take_attempts_back(&a, 3).await.unwrap();
     for attempt in 1..=5 {
@@ -90,7 +90,7 @@ async fn attempts_of_different_subjects_are_counted_apart(store: Arc<dyn Store>)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_ends_when_it_says() {
+async fn a_session_ends_at_its_expiry() {
     let (redis, _server) = with_redis();
     for bench in [Bench::embedded(), Bench::memory(), redis] {
         let store = bench.open().await;

@@ -9,26 +9,26 @@ use super::{on_every_store, race};
 use crate::store::bench::{consumer, key, name, token, user, user_id};
 
 on_every_store! {
-    a_user_is_found_as_he_was_kept
+    a_user_is_found_as_created
     a_user_is_found_by_his_name_whatever_its_case
-    a_user_without_a_name_is_kept_without
-    a_taken_user_id_is_refused_and_nothing_changed
-    a_taken_username_is_refused_whatever_its_case_and_nothing_changed
-    a_user_of_whom_the_same_is_kept_already_is_refused
+    a_user_without_a_name_is_stored_without
+    a_taken_user_id_is_refused_without_a_change
+    a_taken_username_is_refused_in_any_case
+    a_user_that_exists_unchanged_is_refused
     of_racing_users_of_one_name_one_succeeds
-    of_racing_users_who_take_one_name_one_succeeds
+    one_of_several_racing_users_gets_a_name
     a_change_of_a_user_needs_the_revision_that_follows
     of_racing_changes_of_a_user_one_succeeds
-    a_name_that_is_given_up_is_free
-    a_name_is_given_and_changed_in_case
-    a_name_of_another_is_not_given
+    a_released_name_is_free
+    a_name_can_be_set_and_change_in_case
+    a_taken_name_is_refused
     users_are_listed_in_the_order_of_their_ids_without_deleted_ones
-    a_deleted_user_is_still_kept_and_can_be_taken_over
-    a_check_is_told_the_standing_of_the_user_of_a_token
-    a_check_without_a_user_is_told_the_default_standing
+    the_record_of_a_deleted_user_remains_and_can_be_replaced
+    a_check_gets_the_standing_of_the_tokens_user
+    a_check_without_a_user_gets_the_default_standing
 }
 
-async fn a_user_is_found_as_he_was_kept(store: Arc<dyn Store>) {
+async fn a_user_is_found_as_created(store: Arc<dyn Store>) {
     store.create_user(&user("u 1", "Jane")).await.unwrap();
     assert_eq!(
         store.user(&user_id("u 1")).await.unwrap(),
@@ -50,7 +50,7 @@ async fn a_user_is_found_by_his_name_whatever_its_case(store: Arc<dyn Store>) {
     assert_eq!(named(&store, "u1").await, None);
 }
 
-async fn a_user_without_a_name_is_kept_without(store: Arc<dyn Store>) {
+async fn a_user_without_a_name_is_stored_without(store: Arc<dyn Store>) {
     for id in ["u1", "u2"] {
         store.create_user(&nameless(id)).await.unwrap();
     }
@@ -60,7 +60,7 @@ async fn a_user_without_a_name_is_kept_without(store: Arc<dyn Store>) {
     );
 }
 
-async fn a_taken_user_id_is_refused_and_nothing_changed(store: Arc<dyn Store>) {
+async fn a_taken_user_id_is_refused_without_a_change(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     for again in [user("u1", "other"), user("u1", "Jane"), nameless("u1")] {
         assert_eq!(
@@ -73,7 +73,7 @@ async fn a_taken_user_id_is_refused_and_nothing_changed(store: Arc<dyn Store>) {
     store.create_user(&user("u2", "other")).await.unwrap();
 }
 
-async fn a_taken_username_is_refused_whatever_its_case_and_nothing_changed(store: Arc<dyn Store>) {
+async fn a_taken_username_is_refused_in_any_case(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     for spelling in ["Jane", "jAnE"] {
         let error = store.create_user(&user("u2", spelling)).await.unwrap_err();
@@ -85,7 +85,7 @@ async fn a_taken_username_is_refused_whatever_its_case_and_nothing_changed(store
 }
 
 /// A user without secrets, so that both records have the same bytes.
-async fn a_user_of_whom_the_same_is_kept_already_is_refused(store: Arc<dyn Store>) {
+async fn a_user_that_exists_unchanged_is_refused(store: Arc<dyn Store>) {
     store.create_user(&nameless("u1")).await.unwrap();
     assert_eq!(
         store.create_user(&nameless("u1")).await.unwrap_err().kind(),
@@ -119,7 +119,7 @@ async fn of_racing_users_of_one_name_one_succeeds(store: Arc<dyn Store>) {
     assert_eq!(store.users(None, 20).await.unwrap().len(), 1);
 }
 
-async fn of_racing_users_who_take_one_name_one_succeeds(store: Arc<dyn Store>) {
+async fn one_of_several_racing_users_gets_a_name(store: Arc<dyn Store>) {
     for at in 0..10 {
         store
             .create_user(&nameless(&format!("u{at}")))
@@ -188,7 +188,7 @@ async fn of_racing_changes_of_a_user_one_succeeds(store: Arc<dyn Store>) {
     only_one_succeeded(&outcomes.await, StoreErrorKind::Conflict);
 }
 
-async fn a_name_that_is_given_up_is_free(store: Arc<dyn Store>) {
+async fn a_released_name_is_free(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     store
         .replace_user(&User {
@@ -210,7 +210,7 @@ async fn a_name_that_is_given_up_is_free(store: Arc<dyn Store>) {
     );
 }
 
-async fn a_name_is_given_and_changed_in_case(store: Arc<dyn Store>) {
+async fn a_name_can_be_set_and_change_in_case(store: Arc<dyn Store>) {
     store.create_user(&nameless("u1")).await.unwrap();
     for (revision, spelling) in [
         (2, "jane"),
@@ -229,7 +229,7 @@ async fn a_name_is_given_and_changed_in_case(store: Arc<dyn Store>) {
     assert_eq!(named(&store, "joan").await, None);
 }
 
-async fn a_name_of_another_is_not_given(store: Arc<dyn Store>) {
+async fn a_taken_name_is_refused(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     store.create_user(&user("u2", "Joan")).await.unwrap();
     let thief = User {
@@ -272,7 +272,7 @@ async fn users_are_listed_in_the_order_of_their_ids_without_deleted_ones(store: 
     }
 }
 
-async fn a_deleted_user_is_still_kept_and_can_be_taken_over(store: Arc<dyn Store>) {
+async fn the_record_of_a_deleted_user_remains_and_can_be_replaced(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     let gone = User {
         status: UserStatus::Deleted,
@@ -300,7 +300,7 @@ async fn a_deleted_user_is_still_kept_and_can_be_taken_over(store: Arc<dyn Store
     assert_eq!(store.users(None, 10).await.unwrap(), [back]);
 }
 
-async fn a_check_is_told_the_standing_of_the_user_of_a_token(store: Arc<dyn Store>) {
+async fn a_check_gets_the_standing_of_the_tokens_user(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
     let mut jane = user("jane doe", "Jane");
@@ -328,7 +328,7 @@ async fn a_check_is_told_the_standing_of_the_user_of_a_token(store: Arc<dyn Stor
     }
 }
 
-async fn a_check_without_a_user_is_told_the_default_standing(store: Arc<dyn Store>) {
+async fn a_check_without_a_user_gets_the_default_standing(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
     let mut of_nobody = token("ck", "of-nobody");
@@ -342,7 +342,7 @@ async fn a_check_without_a_user_is_told_the_default_standing(store: Arc<dyn Stor
             .unwrap()
             .user,
         default,
-        "nothing is kept of him"
+        "a record of the user is left"
     );
     let disabled = User {
         status: UserStatus::Disabled,
