@@ -260,7 +260,7 @@ async fn a_form_of_another_site_is_refused() {
 }
 
 #[tokio::test]
-async fn unseen_scopes_are_not_granted() {
+async fn consent_to_a_changed_page_is_refused() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;

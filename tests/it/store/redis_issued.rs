@@ -171,7 +171,7 @@ async fn a_name_that_was_reserved_and_no_more_is_free_for_that_user_and_for_othe
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_name_reservation_does_not_count() {
+async fn a_late_write_for_a_reserved_name_is_refused() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     let _ok: String = server.run(&["SET", "countersign:{jane}:username", "slow"]);
