@@ -13,7 +13,7 @@ const FILES: [&str; 5] = [
     "countersign/v1/user_directory.proto",
 ];
 
-/// The messages that the command line prints as JSON, with the field names of the proto.
+/// The messages that the command line prints as JSON, with the field names of `proto/`.
 const PRINTED: [&str; 10] = [
     "Consumer",
     "RsaPublicKey",

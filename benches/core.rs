@@ -1,7 +1,8 @@
-//! What each part of RFC 5849 takes: `cargo bench --bench core`.
+//! The time of each part of RFC 5849: `cargo bench --bench core`.
 //!
-//! Parsing alone, the base string alone, and parsing and proving together: as most requests are, and as those are who
-//! want to keep us busy. What is refused should not take longer than what is accepted of the same size.
+//! Measures parsing, the base string, and parsing and verifying together, for typical requests and
+//! for those of an attacker. A refused request should not take longer than an accepted one of the
+//! same size.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a benchmark fails")]
 
@@ -13,9 +14,9 @@ use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign::oauth::{
-    Body, BodyHashRule, Compat, Draft, KeySchedule, Keys, Limits, Place, Rejection, Request,
-    RsaPrivateKey, RsaPublicKey, Scheme, SignatureMethod, Signed, SignedRequest, Signer,
-    SigningKey, Stamp,
+    BodyHashRule, CompatSet, KeySchedule, OutgoingRequest, ParameterPlace, ParseLimits, Rejection,
+    Request, RequestBody, RequestDraft, RequestStamp, RsaPrivateKey, RsaPublicKey, Scheme,
+    SignatureMethod, SignedRequest, Signer, SigningKey, VerificationKeys,
 };
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -26,20 +27,20 @@ fn main() {
 
 #[divan::bench]
 fn parse(bencher: Bencher<'_, '_>) {
-    let call = Call::get(SignatureMethod::HmacSha1);
+    let call = ReceivedRequest::get(SignatureMethod::HmacSha1);
     bencher.bench(|| call.parsed(|signed| black_box(signed.is_ok())));
 }
 
 #[divan::bench]
 fn parse_unsigned(bencher: Bencher<'_, '_>) {
-    let call = Call {
+    let call = ReceivedRequest {
         authorization: Vec::new(),
-        ..Call::get(SignatureMethod::HmacSha1)
+        ..ReceivedRequest::get(SignatureMethod::HmacSha1)
     };
     bencher.bench(|| {
         black_box(
             call.request(&[])
-                .parse(&Limits::default())
+                .parse(&ParseLimits::default())
                 .unwrap()
                 .is_none(),
         )
@@ -48,21 +49,21 @@ fn parse_unsigned(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn parse_and_base_string(bencher: Bencher<'_, '_>) {
-    let call = Call::get(SignatureMethod::HmacSha1);
+    let call = ReceivedRequest::get(SignatureMethod::HmacSha1);
     bencher.bench(|| call.parsed(|signed| signed.unwrap().unwrap().base_string()));
 }
 
 #[divan::bench(args = [SignatureMethod::HmacSha1, SignatureMethod::HmacSha256, SignatureMethod::HmacSha512])]
 fn verify_hmac(bencher: Bencher<'_, '_>, method: SignatureMethod) {
-    let call = Call::get(method);
+    let call = ReceivedRequest::get(method);
     bencher.bench(|| assert!(call.verdict(SECRET).is_ok()));
 }
 
-/// As with credentials that are cached.
+/// Verifies with an HMAC key that was computed before, as with cached credentials.
 #[divan::bench(args = [SignatureMethod::HmacSha1, SignatureMethod::HmacSha256, SignatureMethod::HmacSha512])]
-fn verify_hmac_with_remembered_key(bencher: Bencher<'_, '_>, method: SignatureMethod) {
-    let (call, schedule) = (Call::get(method), KeySchedule::default());
-    let keys = Keys {
+fn verify_hmac_with_cached_key(bencher: Bencher<'_, '_>, method: SignatureMethod) {
+    let (call, schedule) = (ReceivedRequest::get(method), KeySchedule::default());
+    let keys = VerificationKeys {
         consumer_secrets: &[SECRET],
         token_secret: Some(TOKEN_SECRET),
         rsa_public_keys: &[],
@@ -72,7 +73,7 @@ fn verify_hmac_with_remembered_key(bencher: Bencher<'_, '_>, method: SignatureMe
             let signed = signed.unwrap().unwrap();
             assert!(
                 signed
-                    .verify_under(Compat::NONE, &keys, &schedule, BodyHashRule::Accept)
+                    .verify_under(CompatSet::NONE, &keys, &schedule, BodyHashRule::Accept)
                     .is_ok()
             );
         });
@@ -81,20 +82,20 @@ fn verify_hmac_with_remembered_key(bencher: Bencher<'_, '_>, method: SignatureMe
 
 #[divan::bench(args = [SignatureMethod::HmacSha1, SignatureMethod::HmacSha256])]
 fn verify_wrong_signature(bencher: Bencher<'_, '_>, method: SignatureMethod) {
-    let call = Call::get(method);
+    let call = ReceivedRequest::get(method);
     bencher.bench(|| assert!(call.verdict(b"another secret of another consumer").is_err()));
 }
 
 #[divan::bench(args = [SignatureMethod::RsaSha1, SignatureMethod::RsaSha256])]
 fn verify_rsa(bencher: Bencher<'_, '_>, method: SignatureMethod) {
-    let call = Call::get(method);
+    let call = ReceivedRequest::get(method);
     let key = rsa_public_key();
     bencher.bench(|| assert!(call.rsa_verdict(&key).is_ok()));
 }
 
 #[divan::bench]
 fn verify_rsa_of_garbage(bencher: Bencher<'_, '_>) {
-    let mut call = Call::get(SignatureMethod::RsaSha256);
+    let mut call = ReceivedRequest::get(SignatureMethod::RsaSha256);
     call.target = TARGET.replace("original", "another").into();
     let key = rsa_public_key();
     bencher.bench(|| assert!(call.rsa_verdict(&key).is_err()));
@@ -102,7 +103,7 @@ fn verify_rsa_of_garbage(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(args = [10, 100, 990])]
 fn verify_form(bencher: Bencher<'_, '_>, parameters: usize) {
-    let call = Call::form(parameters);
+    let call = ReceivedRequest::form(parameters);
     bencher
         .counter(BytesCount::new(call.body.len()))
         .bench(|| assert!(call.verdict(SECRET).is_ok()));
@@ -110,7 +111,7 @@ fn verify_form(bencher: Bencher<'_, '_>, parameters: usize) {
 
 #[divan::bench]
 fn refuse_too_many_parameters(bencher: Bencher<'_, '_>) {
-    let mut call = Call::form(10);
+    let mut call = ReceivedRequest::form(10);
     call.body = "a=b&".repeat(10_000).into();
     bencher
         .counter(BytesCount::new(call.body.len()))
@@ -119,7 +120,7 @@ fn refuse_too_many_parameters(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn refuse_long_header(bencher: Bencher<'_, '_>) {
-    let mut call = Call::get(SignatureMethod::HmacSha1);
+    let mut call = ReceivedRequest::get(SignatureMethod::HmacSha1);
     call.authorization.truncate(call.authorization.len() - 1);
     call.authorization.resize(64 * 1024, b'a');
     call.authorization.push(b'"');
@@ -128,8 +129,8 @@ fn refuse_long_header(bencher: Bencher<'_, '_>) {
         .bench(|| assert!(call.verdict(SECRET).is_err()));
 }
 
-/// What a proxy got.
-struct Call {
+/// A request as a proxy receives it.
+struct ReceivedRequest {
     method: &'static [u8],
     target: Vec<u8>,
     authorization: Vec<u8>,
@@ -137,14 +138,14 @@ struct Call {
     body: Vec<u8>,
 }
 
-impl Call {
-    /// A GET with a token and three query parameters.
+impl ReceivedRequest {
+    /// Returns a GET with a token and three query parameters.
     fn get(method: SignatureMethod) -> Self {
         let signed = sign(method, b"GET", TARGET.as_bytes(), None, b"");
         Self::of(b"GET", signed, &[])
     }
 
-    /// A POST with a form of that many parameters.
+    /// Returns a POST with a form of that many parameters.
     fn form(parameters: usize) -> Self {
         let pairs: Vec<_> = (0..parameters)
             .map(|n| format!("name-{n}=value+{n}%21"))
@@ -160,8 +161,12 @@ impl Call {
         Self::of(b"POST", signed, &[FORM])
     }
 
-    fn of(method: &'static [u8], signed: Signed, content_type: &'static [&'static [u8]]) -> Self {
-        let Signed {
+    fn of(
+        method: &'static [u8],
+        signed: OutgoingRequest,
+        content_type: &'static [&'static [u8]],
+    ) -> Self {
+        let OutgoingRequest {
             target,
             authorization,
             body,
@@ -185,19 +190,19 @@ impl Call {
             target: &self.target,
             authorization,
             content_type: self.content_type,
-            body: Body::Whole(&self.body),
+            body: RequestBody::Whole(&self.body),
         }
     }
 
     fn parsed<T>(&self, then: impl FnOnce(Result<Option<SignedRequest<'_>>, Rejection>) -> T) -> T {
         then(
             self.request(&[&self.authorization])
-                .parse(&Limits::default()),
+                .parse(&ParseLimits::default()),
         )
     }
 
     fn verdict(&self, secret: &[u8]) -> Result<(), Rejection> {
-        self.held_against(&Keys {
+        self.verify(&VerificationKeys {
             consumer_secrets: &[secret],
             token_secret: Some(TOKEN_SECRET),
             rsa_public_keys: &[],
@@ -205,14 +210,14 @@ impl Call {
     }
 
     fn rsa_verdict(&self, key: &RsaPublicKey) -> Result<(), Rejection> {
-        self.held_against(&Keys {
+        self.verify(&VerificationKeys {
             consumer_secrets: &[],
             token_secret: Some(TOKEN_SECRET),
             rsa_public_keys: &[key],
         })
     }
 
-    fn held_against(&self, keys: &Keys<'_>) -> Result<(), Rejection> {
+    fn verify(&self, keys: &VerificationKeys<'_>) -> Result<(), Rejection> {
         self.parsed(|signed| {
             signed?
                 .unwrap()
@@ -228,7 +233,7 @@ fn sign(
     target: &[u8],
     content_type: Option<&[u8]>,
     body: &[u8],
-) -> Signed {
+) -> OutgoingRequest {
     let der: Pkcs8V1Der<'_> = rsa_key_pair().as_der().unwrap();
     let private = RsaPrivateKey::from_pem(&pem("PRIVATE KEY", der.as_ref())).unwrap();
     let key = if method.is_rsa() {
@@ -239,18 +244,18 @@ fn sign(
             token: TOKEN_SECRET,
         }
     };
-    let stamp = Stamp {
+    let stamp = RequestStamp {
         timestamp: 1_700_000_000,
         nonce: b"5d7f0c2e9a1b4836",
     };
-    let draft = Draft {
+    let draft = RequestDraft {
         method: http_method,
         scheme: Scheme::Https,
         authority: HOST.as_bytes(),
         target,
         content_type,
         body,
-        place: Place::Header,
+        place: ParameterPlace::Header,
         stamp,
         realm: None,
         body_hash: false,
@@ -265,7 +270,7 @@ fn sign(
     signer.sign(&draft).unwrap()
 }
 
-/// The same for every bench of a run.
+/// Returns the key pair of all benchmarks.
 fn rsa_key_pair() -> &'static KeyPair {
     static PAIR: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(KeySize::Rsa2048).unwrap());
     &PAIR

@@ -1,10 +1,11 @@
-//! One warm, allowed check, over and over, without sockets: for `scripts/instructions`, which counts what the processor
-//! does for each.
+//! Warm, allowed checks without sockets, for `scripts/instructions`, which counts their
+//! instructions.
 //!
-//! The request is signed with HMAC-SHA1 in its header, with a token, three query parameters and ten headers; consumer and
-//! token are cached, nonces are in memory, every nonce is fresh. Everything from the bytes of the message to the bytes of
-//! the answer is run. The argument is how many checks; as many requests are signed whatever it is, so that two
-//! counts differ by checks alone.
+//! Each request is signed with HMAC-SHA1 in its header and has a token, three query parameters and
+//! ten headers. Consumer and token are cached, nonces are in memory, and every nonce is fresh. A
+//! check runs from the bytes of the message to the bytes of the response. The argument is the
+//! number of checks. The number of signed requests does not depend on it, so that two runs differ
+//! by their checks alone.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a benchmark fails")]
 
@@ -13,9 +14,13 @@ use std::sync::Arc;
 use countersign::clock::{Clock, CountingEntropy, Entropy, ManualClock, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::diagnostics::Diagnostics;
-use countersign::issue::{Actor, ConsumerDraft, Expiry, Issuer, Terms, TokenDraft};
+use countersign::issue::{
+    Actor, ConsumerAttributes, ConsumerDraft, Expiry, Issuer, IssuerTerms, TokenDraft,
+};
 use countersign::model::Secret;
-use countersign::oauth::{Draft, Place, Scheme, SignatureMethod, Signer, SigningKey, Stamp};
+use countersign::oauth::{
+    ParameterPlace, RequestDraft, RequestStamp, Scheme, SignatureMethod, Signer, SigningKey,
+};
 use countersign::server::ext_authz::CheckService;
 use countersign::store::{self, CachedStore, Store};
 use countersign::telemetry::Metrics;
@@ -35,7 +40,11 @@ fn main() {
         .skip(1)
         .find_map(|argument| argument.parse().ok())
         .unwrap_or(1);
-    assert!(count < SIGNED, "at most {} checks", SIGNED - 1);
+    assert!(
+        count < SIGNED,
+        "the argument is the number of checks, at most {}",
+        SIGNED - 1
+    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -43,14 +52,14 @@ fn main() {
     runtime.block_on(check(count));
 }
 
-/// Makes `count` checks after the first, which fills the cache and whose answer is read.
+/// Runs `count` checks after a first one, which fills the cache and whose response is verified.
 async fn check(count: usize) {
     let (service, headers) = (service().await, HeaderMap::new());
     let requests: Vec<_> = (0..SIGNED).map(request).collect();
     let first = service.check(&headers, &requests[0]).await.unwrap();
-    expect_allowance(&first);
+    expect_allowed(&first);
     for request in &requests[1..=count] {
-        // What is denied has another answer, of another length.
+        // A denial would have another length.
         assert_eq!(
             service.check(&headers, request).await.unwrap().len(),
             first.len()
@@ -58,11 +67,11 @@ async fn check(count: usize) {
     }
 }
 
-fn expect_allowance(answer: &[u8]) {
-    let answer = CheckResponse::decode(answer).unwrap();
-    assert_eq!(answer.status.unwrap().code, 0);
-    let Some(HttpResponse::OkResponse(ok)) = answer.http_response else {
-        panic!("not an allowance")
+fn expect_allowed(response: &[u8]) {
+    let response = CheckResponse::decode(response).unwrap();
+    assert_eq!(response.status.unwrap().code, 0);
+    let Some(HttpResponse::OkResponse(ok)) = response.http_response else {
+        panic!("the first check was denied")
     };
     let names: Vec<_> = ok
         .headers
@@ -75,7 +84,8 @@ fn expect_allowance(answer: &[u8]) {
     );
 }
 
-/// A service with the default configuration, over nonces in memory and a clock that stands still.
+/// Returns a service with the default configuration, a store in memory, and a clock that stands
+/// still.
 async fn service() -> CheckService {
     let config = Config::default();
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UnixTime::from_secs(NOW)));
@@ -120,14 +130,17 @@ async fn issue(
         store,
         Arc::clone(clock),
         Arc::clone(entropy),
-        Terms::of(config),
+        IssuerTerms::of(config),
         None,
     );
     let consumer = ConsumerDraft {
         consumer_key: Some(CONSUMER_KEY.to_owned()),
         consumer_secret: Some(Secret::new(CONSUMER_SECRET.as_bytes())),
-        name: "Printer Example".to_owned(),
-        scopes: vec!["read".to_owned(), "write".to_owned()],
+        attributes: ConsumerAttributes {
+            name: "Printer Example".to_owned(),
+            scopes: vec!["read".to_owned(), "write".to_owned()],
+            ..ConsumerAttributes::default()
+        },
         ..ConsumerDraft::default()
     };
     issuer
@@ -146,18 +159,18 @@ async fn issue(
     issuer.create_token(&token, &Actor::ADMIN).await.unwrap();
 }
 
-/// The nth request.
+/// Returns the check of the nth request.
 fn request(n: usize) -> Vec<u8> {
     let nonce = format!("{n:032x}");
-    let draft = Draft {
+    let draft = RequestDraft {
         method: b"GET",
         scheme: Scheme::Https,
         authority: HOST.as_bytes(),
         target: TARGET.as_bytes(),
         content_type: None,
         body: b"",
-        place: Place::Header,
-        stamp: Stamp {
+        place: ParameterPlace::Header,
+        stamp: RequestStamp {
             timestamp: NOW,
             nonce: nonce.as_bytes(),
         },
@@ -177,7 +190,7 @@ fn request(n: usize) -> Vec<u8> {
     attributes(signer.sign(&draft).unwrap().authorization.unwrap()).encode_to_vec()
 }
 
-/// What Envoy says with `encode_raw_headers`.
+/// Returns a check as Envoy sends it with `encode_raw_headers`.
 fn attributes(authorization: String) -> CheckRequest {
     let headers = HEADERS
         .map(|(name, value)| (name, value.to_owned()))
@@ -225,7 +238,7 @@ fn attributes(authorization: String) -> CheckRequest {
     }
 }
 
-/// How many requests are signed, whatever the argument.
+/// The number of requests that are signed, whatever the argument.
 const SIGNED: usize = 1200;
 
 const NOW: u64 = 1_700_000_000;
@@ -236,7 +249,7 @@ const CONSUMER_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788
 const TOKEN: &str = "4f8e2d6c0b1a39577593a1b0c2d4e6f8";
 const TOKEN_SECRET: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90";
 
-/// With `authorization` ten.
+/// The headers except `authorization`, which is the tenth.
 const HEADERS: [(&str, &str); 9] = [
     (":authority", HOST),
     (":method", "GET"),

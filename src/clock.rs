@@ -1,7 +1,7 @@
 //! Time and randomness as arguments.
 //!
-//! Nothing below `main` reads the wall clock or the random number generator of the operating system by itself: it is
-//! handed a [`Clock`] and an [`Entropy`], so that a test decides what time it is and which bytes are drawn.
+//! Code below `main` never reads the wall clock or the system's random number generator directly.
+//! It receives a [`Clock`] and an [`Entropy`], so that tests control both.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,39 +12,40 @@ use std::time::{Duration, SystemTime};
 pub struct UnixTime(u64);
 
 impl UnixTime {
-    /// The time `millis` milliseconds after the epoch.
+    /// Returns the time `millis` milliseconds after the epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// The time `secs` seconds after the epoch; saturates far in the future.
+    /// Returns the time `secs` seconds after the epoch; saturates far in the future.
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1000))
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
-    /// Whole seconds since the epoch, rounded down: the unit of `oauth_timestamp` (RFC 5849 section 3.3).
+    /// Returns the whole seconds since the epoch, rounded down: the unit of `oauth_timestamp`
+    /// (RFC 5849 section 3.3).
     pub const fn as_secs(self) -> u64 {
         self.0 / 1000
     }
 
-    /// This time and `duration` later; saturates far in the future.
+    /// Returns the time `duration` later; saturates far in the future.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis(duration)))
     }
 
-    /// This time and `duration` earlier; stops at the epoch.
+    /// Returns the time `duration` earlier; saturates at the epoch.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// Returns the duration since `earlier`; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -54,9 +55,9 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Tells the time.
+/// A source of the current time.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> UnixTime;
 }
 
@@ -67,7 +68,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that reads the wall clock"
+        reason = "the only place that reads the wall clock"
     )]
     fn now(&self) -> UnixTime {
         let since_epoch = SystemTime::now()
@@ -77,12 +78,12 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told to move; for tests.
+/// A clock that moves only when a test advances it.
 #[derive(Debug)]
 pub struct ManualClock(AtomicU64);
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// Returns a clock that shows `now`.
     pub const fn at(now: UnixTime) -> Self {
         Self(AtomicU64::new(now.as_millis()))
     }
@@ -92,7 +93,7 @@ impl ManualClock {
         self.0.fetch_add(millis(by), Ordering::SeqCst);
     }
 
-    /// Sets the clock, also backwards.
+    /// Sets the clock, forward or backward.
     pub fn set(&self, now: UnixTime) {
         self.0.store(now.as_millis(), Ordering::SeqCst);
     }
@@ -116,18 +117,18 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     /// # Panics
-    /// When the operating system has no random numbers to give: no secret may be made without them.
+    /// When the operating system has no random numbers; no secret may be created without them.
     #[expect(
         clippy::disallowed_methods,
         clippy::expect_used,
-        reason = "the one place that draws random bytes"
+        reason = "the only place that draws random bytes"
     )]
     fn fill(&self, buffer: &mut [u8]) {
-        getrandom::fill(buffer).expect("the operating system gives random bytes");
+        getrandom::fill(buffer).expect("the operating system has random bytes");
     }
 }
 
-/// Bytes that count up from a seed: never the same twice, and known beforehand; for tests.
+/// Bytes of a counter, unique and predictable, for tests.
 #[derive(Debug, Default)]
 pub struct CountingEntropy(AtomicU64);
 

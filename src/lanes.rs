@@ -1,17 +1,17 @@
-//! State of which every thread uses a copy of its own: what all checks touch would else wander between processors, and
-//! each touch would wait for it.
+//! Per-thread copies of hot state, to avoid contention: a cache line that every check writes would
+//! otherwise move between processors.
 //!
-//! Threads share copies when there are more of them than processors: a copy must bear that.
+//! If there are more threads than processors, threads share copies, so a copy must be `Sync`.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
-/// As many copies of a `T` as there are processors, rounded up to a power of two.
+/// A copy of `T` for each processor, rounded up to a power of two.
 #[derive(Debug)]
 pub(crate) struct Lanes<T>(Box<[Lane<T>]>);
 
-/// Alone on the two cache lines that processors fetch together.
+/// A copy with two cache lines of its own, the unit that processors prefetch.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Lane<T>(T);
@@ -19,18 +19,18 @@ struct Lane<T>(T);
 // === impl Lanes ===
 
 impl<T> Lanes<T> {
-    /// Makes each copy by `make`.
+    /// Creates each copy with `make`.
     pub(crate) fn new(mut make: impl FnMut() -> T) -> Self {
         Self((0..*COUNT).map(|_| Lane(make())).collect())
     }
 
-    /// The copy of the thread that asks.
+    /// Returns the copy of the calling thread.
     pub(crate) fn mine(&self) -> &T {
         let lane = MINE.with(|mine| *mine) & (self.0.len() - 1);
         &self.0[lane].0
     }
 
-    /// Every copy.
+    /// Returns all copies.
     pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|Lane(copy)| copy)
     }
@@ -43,13 +43,13 @@ impl<T: Default> Default for Lanes<T> {
 }
 
 thread_local! {
-    /// Which copy is this thread's, before it is cut down to how many there are.
+    /// The number of this thread; its low bits are the index of its copy.
     static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed);
 }
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
-/// Asked once: it reads files.
+/// The number of copies. Reading it opens files, so it is read once.
 static COUNT: LazyLock<usize> = LazyLock::new(|| {
     available_parallelism()
         .map_or(1, usize::from)
@@ -57,7 +57,7 @@ static COUNT: LazyLock<usize> = LazyLock::new(|| {
         .min(MOST)
 });
 
-/// The most copies: what is counted in them is read by adding them up.
+/// The most copies, because reading a count adds up all of them.
 const MOST: usize = 64;
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_keeps_to_its_copy_and_all_are_seen() {
+    fn each_thread_uses_one_copy_and_all_are_counted() {
         let lanes = Lanes::<AtomicUsize>::default();
         let count = || {
             for _ in 0..3 {

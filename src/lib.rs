@@ -1,45 +1,51 @@
-//! Countersign verifies OAuth 1.0a signatures (RFC 5849) for Envoy and Istio, and issues what callers sign with.
+//! Countersign verifies OAuth 1.0a signatures (RFC 5849) for Envoy and Istio, and issues the
+//! credentials that clients sign with.
 //!
-//! Envoy asks `Check` for every request; the answer is allow, with headers that tell the upstream who called, or deny,
-//! with a reason that the caller can act on.
+//! Envoy calls `Check` for every request. The answer is allow, with headers that identify the
+//! caller to the upstream, or deny, with a reason that the caller can act on.
 //!
 //! ```text
 //!  client ──signed request──▶ Envoy ──────────────▶ upstream (reads x-consumer-* headers)
 //!                               │ Check
 //!                               ▼
-//!   server::ext_authz   what Envoy says ─▶ oauth::Request        what the wire looks like
+//!   server::transport   listeners, TLS, connections
 //!                               ▼
+//!   server::ext_authz   CheckRequest ─▶ oauth::Request; Decision ─▶ CheckResponse
+//!                               ▼                 └─▶ server::denial, if it is refused
 //!   verify              parse ─▶ look up ─▶ prove ─▶ timestamp ─▶ claim nonce ─▶ policy
 //!                         │          │                                 │
 //!   oauth (RFC 5849) ◀────┘          └─▶ store (Redis or one file) ◀───┘
 //!                                          ▲
-//!   issue               consumers, users, tokens: what they may be ─▶ directory (the operator's users)
+//!   issue               rules for consumers, users and tokens ─▶ directory (the operator's users)
 //!                         ▲
 //!   server::api, http   administrators over gRPC; consumers and users at /oauth/…
 //! ```
 //!
-//! Beside them, `diagnostics` keeps what was refused and counts for each consumer; `server::ext_authz` and `server::http` tell
-//! it of every decision, and `server::api` and `server::console` show it.
+//! A request for credentials at `/oauth/…` is signed like any other: `server::http` verifies it
+//! with the steps of a check. `server::denial` shapes refusals for both, and reports them to
+//! `diagnostics`, which keeps recent denials and counts for each consumer; `server::api` and
+//! `server::console` show them. `v1` holds the messages of the administration API, generated from
+//! `proto/`; `server::api` serves them, `directory` and the command line call them.
 //!
-//! A request for credentials is signed like every other: `server::http` has it verified by the steps of a check.
-//!
-//! Data flows one way, and so do imports: `server` → `verify` and `issue` → `store` → `model`; `verify` → `oauth`, which
-//! imports nothing of ours. Beside them, `directory` asks an operator's users for `issue`. Only `server` names axum or
-//! Envoy's types, only `server`, `directory` and `cli` name tonic, only `store::redis` names the Redis client; only
-//! `main.rs` and `cli` print or exit. A test guards these rules.
+//! Data flows in one direction, and so do imports: `server` → `verify` and `issue` → `store` →
+//! `model`. `verify` also imports `oauth`, which imports no other module. `config` defines the
+//! settings that the others read, `telemetry` their logs and metrics, `clock` their time and random
+//! bytes. Each library has one place: axum and Envoy's types in `server`; tonic in `server`,
+//! `directory`, `v1` and `cli`; the Redis client in `store::redis`. Only `main.rs` and `cli` print
+//! or exit. A test enforces these rules.
 //!
 //! # Example
 //!
-//! The photo request of RFC 5849 section 1.2, once as it was signed and once with another size:
+//! The photo request of RFC 5849 section 1.2, once as signed and once with another size:
 //!
 //! ```
-//! use countersign::oauth::{Body, BodyHashRule, Keys, Limits, Request, Scheme};
+//! use countersign::oauth::{RequestBody, BodyHashRule, VerificationKeys, ParseLimits, Request, Scheme};
 //!
 //! let authorization: &[u8] = br#"OAuth realm="Photos",
 //!     oauth_consumer_key="dpf43f3p2l4k3l03", oauth_token="nnch734d00sl2jdk",
 //!     oauth_signature_method="HMAC-SHA1", oauth_timestamp="137131202", oauth_nonce="chapoH",
 //!     oauth_signature="MdpQcU8iPSUjWoN%2FUDMsK2sui9I%3D""#;
-//! let keys = Keys {
+//! let keys = VerificationKeys {
 //!     consumer_secrets: &[b"kd94hf93k423kf44"],
 //!     token_secret: Some(b"pfkkdhi9sl3r4s00"),
 //!     rsa_public_keys: &[],
@@ -53,9 +59,9 @@
 //!         target,
 //!         authorization: &[authorization],
 //!         content_type: &[],
-//!         body: Body::Whole(b""),
+//!         body: RequestBody::Whole(b""),
 //!     };
-//!     let signed = request.parse(&Limits::default()).expect("well-formed").expect("signed");
+//!     let signed = request.parse(&ParseLimits::default()).expect("well-formed").expect("signed");
 //!     signed.verify(&keys, BodyHashRule::Accept).is_ok()
 //! };
 //! assert!(is_proven(b"/photos?file=vacation.jpg&size=original"));

@@ -1,9 +1,9 @@
-"""What a user would write instead of Countersign: the same question from Envoy, answered in Python.
+"""A verifier in Python, as a team could write it instead of using Countersign: the peer of the benchmarks.
 
-grpc.aio on uvloop for the call, oauthlib's ResourceEndpoint for the signature, redis-py with hiredis for consumers, tokens
-and nonces. Consumers and tokens are kept in memory for ten seconds, as Countersign does, so that a warm request costs one
-round trip to Redis. It is as strict as it has to be to be compared, and no more: no scopes, no routes, no revocation at
-once, no metrics, no log line for a denial.
+It uses grpc.aio on uvloop for the calls, oauthlib's ResourceEndpoint for the signatures, and redis-py with hiredis for
+consumers, tokens and nonces. Like Countersign, it caches consumers and tokens for ten seconds, so that a warm request
+costs one round trip to Redis. It does only what a fair comparison needs: no scopes, no routes, no immediate revocation, no
+metrics, and no log of denials.
 
     server.py ADDRESS REDIS_URL     secrets are at peer:consumer:KEY and peer:token:KEY:TOKEN
 """
@@ -26,7 +26,7 @@ CACHED_FOR = 10
 
 
 class Validator(RequestValidator):
-    """What oauthlib asks of its user, answered from what was looked up before it asks."""
+    """The callbacks of oauthlib, which use the secrets that were looked up before."""
 
     enforce_ssl = False
     timestamp_lifetime = WINDOW
@@ -36,10 +36,10 @@ class Validator(RequestValidator):
     dummy_client = dummy_access_token = "nobody"
 
     def __init__(self):
-        self.known = {}
+        self.secrets = {}
 
     def validate_timestamp_and_nonce(self, *_args, **_kwargs):
-        # The window is oauthlib's to check; the nonce is claimed once the signature is proven.
+        # oauthlib checks the window; the nonce is claimed after the signature is verified.
         return True
 
     def validate_client_key(self, client_key, _request):
@@ -58,7 +58,7 @@ class Validator(RequestValidator):
         return self._secret(client_key, token) or "dummy"
 
     def _secret(self, client_key, token):
-        return self.known.get((client_key, token), (None, 0))[0]
+        return self.secrets.get((client_key, token), (None, 0))[0]
 
 
 class Authorization(AuthorizationServicer):
@@ -66,8 +66,8 @@ class Authorization(AuthorizationServicer):
         self.store, self.validator = store, Validator()
         self.endpoint = ResourceEndpoint(self.validator)
 
-    async def Check(self, question, _context):
-        http = question.attributes.request.http
+    async def Check(self, check, _context):
+        http = check.attributes.request.http
         headers = {one.key: one.raw_value.decode("latin-1") for one in http.header_map.headers} or dict(http.headers)
         claims = dict(collect_parameters(headers=headers, exclude_oauth_signature=False))
         await self._look_up(claims.get("oauth_consumer_key", ""), claims.get("oauth_token", ""))
@@ -78,16 +78,16 @@ class Authorization(AuthorizationServicer):
         return allowed(request.client_key)
 
     async def _look_up(self, consumer, token):
-        """Consumer and token in one round trip, unless they are known and young enough."""
-        now, known = time.monotonic(), self.validator.known
-        wanted = [(consumer, ""), (consumer, token)]
-        if all(known.get(name, (None, 0))[1] > now for name in wanted):
+        """Looks up consumer and token in one round trip, unless they are cached."""
+        now, secrets = time.monotonic(), self.validator.secrets
+        names = [(consumer, ""), (consumer, token)]
+        if all(secrets.get(name, (None, 0))[1] > now for name in names):
             return
         found = await self.store.mget(f"peer:consumer:{consumer}", f"peer:token:{consumer}:{token}")
-        if len(known) > 100_000:
-            known.clear()
-        for name, secret in zip(wanted, found):
-            known[name] = (secret, now + CACHED_FOR)
+        if len(secrets) > 100_000:
+            secrets.clear()
+        for name, secret in zip(names, found):
+            secrets[name] = (secret, now + CACHED_FOR)
 
     async def _claim(self, request):
         nonce = f"peer:nonce:{request.client_key}:{request.resource_owner_key}:{request.timestamp}:{request.nonce}"
@@ -97,16 +97,16 @@ class Authorization(AuthorizationServicer):
 def allowed(consumer):
     identity = {"x-credential-identifier": consumer, "x-consumer-username": consumer}
     headers = [HeaderValueOption(header=HeaderValue(key=key, value=value)) for key, value in identity.items()]
-    answer = CheckResponse(ok_response=OkHttpResponse(headers=headers, headers_to_remove=["authorization"]))
-    answer.status.code = 0
-    return answer
+    response = CheckResponse(ok_response=OkHttpResponse(headers=headers, headers_to_remove=["authorization"]))
+    response.status.code = 0
+    return response
 
 
 def denied():
     challenge = HeaderValueOption(header=HeaderValue(key="www-authenticate", value='OAuth realm="api"'))
-    answer = CheckResponse(denied_response=DeniedHttpResponse(status=HttpStatus(code=401), headers=[challenge]))
-    answer.status.code = grpc.StatusCode.UNAUTHENTICATED.value[0]
-    return answer
+    response = CheckResponse(denied_response=DeniedHttpResponse(status=HttpStatus(code=401), headers=[challenge]))
+    response.status.code = grpc.StatusCode.UNAUTHENTICATED.value[0]
+    return response
 
 
 async def serve(address, url):

@@ -1,11 +1,13 @@
-//! Checks to ask about: a header-signed GET with three query parameters and ten headers, as Envoy describes it to a
-//! server (`encode_raw_headers`, as in `deploy/envoy`). Each is signed with a nonce of its own, so that each is fresh.
+//! Checks as Envoy sends them with `deploy/envoy`: a GET with three query parameters and ten
+//! headers, signed in the `Authorization` header. Each has its own nonce, so that each is fresh.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use countersign::oauth::{Draft, Place, Scheme, SignatureMethod, Signer, SigningKey, Stamp};
+use countersign::oauth::{
+    ParameterPlace, RequestDraft, RequestStamp, Scheme, SignatureMethod, Signer, SigningKey,
+};
 use envoy_types::ext_authz::v3::pb::{CheckRequest, HeaderValue};
 use envoy_types::pb::envoy::config::core::v3::address::Address as Kind;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
@@ -15,22 +17,22 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{self, HttpReq
 use envoy_types::pb::google::protobuf::Timestamp;
 use prost::Message as _;
 
-/// How many consumers take turns, each with one token.
+/// The number of consumers that take turns, each with one token.
 const CONSUMERS: usize = 16;
 
-/// A request that Envoy asks about.
+/// A request that Envoy sends a check for.
 #[derive(Clone, Debug)]
-pub(crate) struct Question {
+pub(crate) struct SampleRequest {
     pub(crate) method: &'static str,
     pub(crate) target: String,
-    /// Of the body.
+    /// The type of the body.
     pub(crate) content_type: &'static str,
     pub(crate) body: Vec<u8>,
-    /// The length of a header that nobody reads.
+    /// The length of a header that Countersign does not use.
     pub(crate) padding: usize,
 }
 
-/// Who signs, and with what.
+/// A consumer and a token of it, with their secrets.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) key: String,
@@ -40,7 +42,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The one of that number. Numbers up to [`CONSUMERS`] are in every store here.
+    /// Returns the account with these numbers. Every store has those of [`accounts`].
     pub(crate) fn numbered(consumer: usize, token: usize) -> Self {
         let text = |kind: &str, n: usize| format!("bench-{kind}-{n:02}-0123456789abcdef");
         Self {
@@ -64,7 +66,7 @@ impl Account {
     }
 }
 
-impl Default for Question {
+impl Default for SampleRequest {
     fn default() -> Self {
         Self {
             method: "GET",
@@ -76,39 +78,39 @@ impl Default for Question {
     }
 }
 
-impl Question {
-    /// The message that asks about it, signed now with a nonce of its own.
+impl SampleRequest {
+    /// Returns the check of this request, signed now with its own nonce.
     pub(crate) fn signed(&self, signer: &Signer<'_>) -> Bytes {
         self.with(&self.authorization(signer, HOST))
     }
 
-    /// The message that asks about it with that header.
+    /// Returns the check of this request with that `Authorization` header.
     pub(crate) fn with(&self, authorization: &str) -> Bytes {
         framed(&self.check_request(authorization))
     }
 
-    /// The header that signs it for `authority`.
+    /// Signs the request for `authority` and returns the `Authorization` header.
     pub(crate) fn authorization(&self, signer: &Signer<'_>, authority: &str) -> String {
         static NONCES: AtomicU64 = AtomicU64::new(0);
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap()
             .as_secs();
-        // Other runs against the same store begin elsewhere.
+        // The time keeps nonces apart from those of earlier runs against the same store.
         let nonce = format!(
             "{:08x}{:012x}",
             now & 0xffff_ffff,
             NONCES.fetch_add(1, Ordering::Relaxed)
         );
-        let draft = Draft {
+        let draft = RequestDraft {
             method: self.method.as_bytes(),
             scheme: Scheme::Http,
             authority: authority.as_bytes(),
             target: self.target.as_bytes(),
             content_type: Some(self.content_type.as_bytes()).filter(|kind| !kind.is_empty()),
             body: &self.body,
-            place: Place::Header,
-            stamp: Stamp {
+            place: ParameterPlace::Header,
+            stamp: RequestStamp {
                 timestamp: now,
                 nonce: nonce.as_bytes(),
             },
@@ -119,7 +121,7 @@ impl Question {
         signer.sign(&draft).unwrap().authorization.unwrap()
     }
 
-    /// What Envoy tells of the request.
+    /// Returns the request as Envoy describes it.
     fn check_request(&self, authorization: &str) -> CheckRequest {
         let http = HttpRequest {
             id: "13457203486720384".to_owned(),
@@ -181,15 +183,16 @@ impl Question {
     }
 }
 
-/// `count` checks, each of which is allowed; encoded as gRPC messages (a five-byte prefix, then the `CheckRequest`).
+/// Makes `count` checks that are allowed, encoded as gRPC messages: a five-byte prefix, then the
+/// `CheckRequest`.
 pub(crate) fn allowed(count: usize) -> Vec<Bytes> {
-    let (question, accounts) = (Question::default(), accounts());
+    let (sample, accounts) = (SampleRequest::default(), accounts());
     (0..count)
-        .map(|n| question.signed(&accounts[n % CONSUMERS].signer()))
+        .map(|n| sample.signed(&accounts[n % CONSUMERS].signer()))
         .collect()
 }
 
-/// Those that are in every store here.
+/// Returns the accounts that every store has.
 pub(crate) fn accounts() -> Vec<Account> {
     (0..CONSUMERS).map(|n| Account::numbered(n, n)).collect()
 }
@@ -217,6 +220,6 @@ fn framed(message: &CheckRequest) -> Bytes {
     frame.freeze()
 }
 
-/// Where the requests are sent, as they say.
+/// The host in the requests.
 pub(crate) const HOST: &str = "api.example.com";
 const TARGET: &str = "/v1/orders?limit=50&status=open&sort=created_at%3Adesc";

@@ -1,5 +1,6 @@
-//! One worker thread and two, and how they share the work: the empty server in tonic's default runtime, with a runtime for
-//! each thread behind `SO_REUSEPORT`, and with connections given out one by one, which is what Countersign does.
+//! One worker thread and two, and ways to spread connections over threads: the empty server in
+//! tonic's default runtime, with a runtime per thread behind `SO_REUSEPORT`, and with connections
+//! given to threads in turn, as Countersign does.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use crate::load::{self, Pace};
 use crate::process::{Countersign, Process, Redis, directory};
 use crate::report::{Latency, median, micros, save};
 
-/// How it is measured.
+/// Options of `cores`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Turns
@@ -22,7 +23,7 @@ pub(crate) struct Args {
     /// Seconds of one closed loop
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Where the figures are written, as JSON
+    /// JSON file for the figures
     #[arg(long, default_value = "target/bench/cores.json")]
     out: PathBuf,
 }
@@ -38,20 +39,20 @@ struct Run {
     latency: Latency,
 }
 
-/// Runs it.
+/// Runs the measurement.
 pub(crate) fn run(args: &Args) {
     let dir = tempfile::tempdir().unwrap();
     let limit = Duration::from_secs_f64(args.seconds);
     let mut runs = Vec::new();
     for turn in 0..args.turns {
         for workers in [1, 2] {
-            let mut measured = |server: String, process: &Process, address| {
-                runs.push(closed_loop(process, address, limit).named(server, workers, turn));
+            let mut measure = |server: String, process: &Process, address| {
+                runs.push(closed_loop(process, address, limit).into_run(server, workers, turn));
             };
-            // Started anew in each turn: which thread a connection falls to is decided when it is opened.
+            // Started again in each turn, since the thread of a connection is chosen when it opens.
             for layout in [Layout::Shared, Layout::Reuseport, Layout::Spread] {
                 let floor = Floor::start_with(workers, layout);
-                measured(
+                measure(
                     format!("floor-{}", layout.name()),
                     &floor.process,
                     floor.address,
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &Args) {
                 ("embedded", "embedded:b.redb".into()),
             ] {
                 let server = Countersign::start(&sub(store), &url, workers);
-                measured(store.to_owned(), &server.process, server.address);
+                measure(store.to_owned(), &server.process, server.address);
             }
         }
     }
@@ -74,7 +75,7 @@ pub(crate) fn run(args: &Args) {
 
 fn closed_loop(process: &Process, address: SocketAddr, limit: Duration) -> Figures {
     load::run(address, calls::allowed(5_000), Pace::Closed, limit);
-    let calls = calls::allowed((limit.as_secs_f64() * MOST_A_SECOND) as usize);
+    let calls = calls::allowed((limit.as_secs_f64() * HIGHEST_RATE) as usize);
     let before = process.cpu();
     let outcome = load::run(address, calls, Pace::Closed, limit);
     let cpu_us = micros(process.cpu() - before) / outcome.allowed as f64;
@@ -90,7 +91,7 @@ struct Figures {
 }
 
 impl Figures {
-    fn named(self, server: String, workers: usize, turn: usize) -> Run {
+    fn into_run(self, server: String, workers: usize, turn: usize) -> Run {
         Run {
             server,
             workers,
@@ -124,5 +125,5 @@ fn print(runs: &[Run]) {
     }
 }
 
-/// More than any server here answers.
-const MOST_A_SECOND: f64 = 150_000.0;
+/// A rate that no server reaches, in checks per second.
+const HIGHEST_RATE: f64 = 150_000.0;

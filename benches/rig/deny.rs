@@ -1,5 +1,5 @@
-//! What a refusal costs beside an allowance of the same size: nobody may be able to make the service work harder by sending
-//! what it refuses.
+//! The cost of a denial beside an allowed check of the same size. A client must not be able to load
+//! the service with requests that it denies.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,27 +12,27 @@ use bytes::Bytes;
 use countersign::oauth::{RsaPrivateKey, SignatureMethod, Signer, SigningKey};
 use serde::Serialize;
 
-use crate::calls::{self, Account, Question};
-use crate::load::{self, Outcome, Pace};
-use crate::process::{Countersign, Redis, directory};
+use crate::calls::{self, Account, SampleRequest};
+use crate::load::{self, Answer, Outcome, Pace};
+use crate::process::{Countersign, Redis, directory, key_file};
 use crate::report::{micros, save};
 
-/// How refusals are measured.
+/// Options of `deny`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Turns
     #[arg(long, default_value_t = 5)]
     turns: usize,
-    /// The most seconds that each kind of request takes in a turn
+    /// Seconds per kind of request in a turn, at most
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// Worker threads
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// Only kinds whose name has this in it, and what they are compared with
+    /// Measure only kinds whose name contains this, and the kinds that they are compared with
     #[arg(long, default_value = "")]
     only: String,
-    /// Where the figures are written, as JSON
+    /// JSON file for the figures
     #[arg(long, default_value = "target/bench/deny.json")]
     out: PathBuf,
 }
@@ -50,7 +50,7 @@ struct Report {
 struct Run {
     kind: &'static str,
     like: &'static str,
-    /// Where the log went.
+    /// The destination of the log.
     log: &'static str,
     turn: usize,
     rate: f64,
@@ -59,65 +59,38 @@ struct Run {
 }
 
 /// A kind of request.
-struct Kind {
+struct RequestKind {
     name: &'static str,
-    /// The kind that is allowed and of the same size.
+    /// The allowed kind of the same size.
     like: &'static str,
-    /// What becomes of it.
-    fate: Fate,
-    /// How many are made for a turn.
+    /// The expected result.
+    expected: Answer,
+    /// The number of requests per second of a turn.
     count: usize,
-    make: fn(&Ground, usize) -> Vec<Bytes>,
+    make: fn(&Signers, usize) -> Vec<Bytes>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Allowed,
-    Denied,
-    /// A gRPC status.
-    Failed,
-}
-
-/// What requests are made from.
-struct Ground {
+/// The accounts and the key that sign the requests.
+struct Signers {
     accounts: Vec<Account>,
     rsa: RsaPrivateKey,
 }
 
-/// Runs it.
+/// Runs the measurement.
 pub(crate) fn run(args: &Args) {
     let dir = tempfile::tempdir().unwrap();
     let redis = Redis::start(&directory(dir.path(), "redis-data"));
-    let url = format!("redis://{}", redis.address);
-    let (first, second) = (directory(dir.path(), "null"), directory(dir.path(), "file"));
-    fs::copy(crate::process::key_file(&first), second.join("master.key")).unwrap();
-    let log = fs::File::create(second.join("log")).unwrap();
-    let servers = [
-        (
-            "null",
-            Countersign::start_logging(&first, &url, args.workers, Stdio::null()),
-        ),
-        (
-            "file",
-            Countersign::start_logging(&second, &url, args.workers, log.into()),
-        ),
-    ];
-    servers[0].1.add_accounts();
-    let ground = Ground {
+    let servers = start_servers(dir.path(), &redis, args.workers);
+    let signers = Signers {
         accounts: calls::accounts(),
         rsa: rsa_consumer(dir.path(), &servers[0].1),
     };
-    let asked = |kind: &&Kind| kind.name.contains(&args.only) || args.only.is_empty();
-    let wanted: Vec<_> = KINDS.iter().filter(asked).map(|kind| kind.like).collect();
     let mut runs = Vec::new();
     for turn in 0..args.turns {
-        for kind in KINDS
-            .iter()
-            .filter(|kind| asked(kind) || wanted.contains(&kind.name))
-        {
+        for kind in chosen_kinds(&args.only) {
             for (log, server) in &servers {
                 let (cpu, redis_cpu) = (server.process.cpu(), redis.process.cpu());
-                let outcome = kind.ask(server, &ground, args.seconds);
+                let outcome = kind.measure(server, &signers, args.seconds);
                 let each = |used| micros(used) / outcome.latencies.len() as f64;
                 runs.push(Run {
                     kind: kind.name,
@@ -131,20 +104,43 @@ pub(crate) fn run(args: &Args) {
             }
         }
     }
-    save(
-        &args.out,
-        &Report {
-            workers: args.workers,
-            turns: args.turns,
-            seconds: args.seconds,
-            runs,
-        },
-    );
+    let report = Report {
+        workers: args.workers,
+        turns: args.turns,
+        seconds: args.seconds,
+        runs,
+    };
+    save(&args.out, &report);
 }
 
-impl Kind {
-    fn ask(&self, server: &Countersign, ground: &Ground, seconds: f64) -> Outcome {
-        let calls = (self.make)(ground, (self.count as f64 * seconds) as usize);
+/// Starts two servers with the same records, one without a log and one with its log in a file.
+fn start_servers(dir: &Path, redis: &Redis, workers: usize) -> [(&'static str, Countersign); 2] {
+    let url = format!("redis://{}", redis.address);
+    let (first, second) = (directory(dir, "null"), directory(dir, "file"));
+    fs::copy(key_file(&first), second.join("master.key")).unwrap();
+    let log = fs::File::create(second.join("log")).unwrap();
+    let without_log = Countersign::start_logging(&first, &url, workers, Stdio::null());
+    let with_log = Countersign::start_logging(&second, &url, workers, log.into());
+    without_log.add_accounts();
+    [("null", without_log), ("file", with_log)]
+}
+
+/// Lists the kinds whose name contains `part`, and the kinds that they are compared with.
+fn chosen_kinds(part: &str) -> impl Iterator<Item = &'static RequestKind> {
+    let is_chosen = |kind: &&RequestKind| kind.name.contains(part);
+    let compared: Vec<_> = KINDS
+        .iter()
+        .filter(is_chosen)
+        .map(|kind| kind.like)
+        .collect();
+    KINDS
+        .iter()
+        .filter(move |kind| kind.name.contains(part) || compared.contains(&kind.name))
+}
+
+impl RequestKind {
+    fn measure(&self, server: &Countersign, signers: &Signers, seconds: f64) -> Outcome {
+        let calls = (self.make)(signers, (self.count as f64 * seconds) as usize);
         let pace = if self.count < MANY {
             Pace::Gentle
         } else {
@@ -162,23 +158,24 @@ impl Kind {
             failed,
             ..
         } = outcome;
-        let all = match self.fate {
-            Fate::Allowed => allowed,
-            // The first of a replay is none.
-            Fate::Denied => denied + allowed.min(1),
-            Fate::Failed => failed,
+        let as_expected = match self.expected {
+            Answer::Allowed => allowed,
+            // The first request of a replay is allowed.
+            Answer::Denied => denied + allowed.min(1),
+            Answer::Failed => failed,
         };
         assert_eq!(
-            all,
+            as_expected,
             allowed + denied + failed,
-            "{}: {allowed} allowed, {denied} denied, {failed} failed",
-            self.name
+            "{}: {allowed} allowed, {denied} denied, {failed} failed, which should all be {:?}",
+            self.name,
+            self.expected
         );
         outcome
     }
 }
 
-/// A consumer that signs with RSA, and its key.
+/// Creates a consumer that signs with RSA, and returns its key.
 fn rsa_consumer(dir: &Path, server: &Countersign) -> RsaPrivateKey {
     let (private, public) = (dir.join("rsa.pem"), dir.join("rsa-public.pem"));
     let openssl = |args: &[&str], into: &Path| {
@@ -218,26 +215,26 @@ fn rsa_consumer(dir: &Path, server: &Countersign) -> RsaPrivateKey {
     RsaPrivateKey::from_pem(&fs::read_to_string(private).unwrap()).unwrap()
 }
 
-// What is sent.
+// === Requests ===
 
-fn get(ground: &Ground, count: usize) -> Vec<Bytes> {
-    signed(&Question::default(), ground, count)
+fn get(signers: &Signers, count: usize) -> Vec<Bytes> {
+    signed(&SampleRequest::default(), signers, count)
 }
 
-fn signed(question: &Question, ground: &Ground, count: usize) -> Vec<Bytes> {
-    ground
+fn signed(sample: &SampleRequest, signers: &Signers, count: usize) -> Vec<Bytes> {
+    signers
         .accounts
         .iter()
         .cycle()
         .take(count)
-        .map(|account| question.signed(&account.signer()))
+        .map(|account| sample.signed(&account.signer()))
         .collect()
 }
 
-/// Signed by accounts that were changed so that they are none.
-fn changed(ground: &Ground, count: usize, change: impl Fn(&mut Account, usize)) -> Vec<Bytes> {
-    let question = Question::default();
-    let accounts = ground
+/// Signs by accounts that `change` has made wrong.
+fn changed(signers: &Signers, count: usize, change: impl Fn(&mut Account, usize)) -> Vec<Bytes> {
+    let sample = SampleRequest::default();
+    let accounts = signers
         .accounts
         .iter()
         .cycle()
@@ -246,28 +243,28 @@ fn changed(ground: &Ground, count: usize, change: impl Fn(&mut Account, usize)) 
         .enumerate();
     let call = |(n, mut account): (usize, Account)| {
         change(&mut account, n);
-        question.signed(&account.signer())
+        sample.signed(&account.signer())
     };
     accounts.map(call).collect()
 }
 
-/// A name that nobody asked for before.
+/// Returns a name that no request had before.
 fn new_name() -> String {
     let mut random = [0; 12];
     countersign::clock::Entropy::fill(&countersign::clock::SystemEntropy, &mut random);
     random.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn rsa(ground: &Ground, count: usize) -> Vec<Bytes> {
+fn rsa(signers: &Signers, count: usize) -> Vec<Bytes> {
     (0..count)
-        .map(|_| Question::default().signed(&rsa_signer(ground)))
+        .map(|_| SampleRequest::default().signed(&rsa_signer(signers)))
         .collect()
 }
 
-/// As long as a signature, and none.
-fn rsa_garbage(ground: &Ground, count: usize) -> Vec<Bytes> {
-    let question = Question::default();
-    let genuine = question.authorization(&rsa_signer(ground), calls::HOST);
+/// Signs with random bytes of the length of a signature.
+fn rsa_garbage(signers: &Signers, count: usize) -> Vec<Bytes> {
+    let sample = SampleRequest::default();
+    let genuine = sample.authorization(&rsa_signer(signers), calls::HOST);
     let (before, _) = genuine.split_once("oauth_signature=\"").unwrap();
     let with = |n: usize| {
         let mut signature = [0x5a; 256];
@@ -277,13 +274,13 @@ fn rsa_garbage(ground: &Ground, count: usize) -> Vec<Bytes> {
             .replace('+', "%2B")
             .replace('/', "%2F")
             .replace('=', "%3D");
-        question.with(&format!("{before}oauth_signature=\"{encoded}\""))
+        sample.with(&format!("{before}oauth_signature=\"{encoded}\""))
     };
     (0..count).map(with).collect()
 }
 
-fn rsa_signer(ground: &Ground) -> Signer<'_> {
-    let key = SigningKey::Rsa(&ground.rsa);
+fn rsa_signer(signers: &Signers) -> Signer<'_> {
+    let key = SigningKey::Rsa(&signers.rsa);
     Signer {
         consumer_key: RSA.as_bytes(),
         token: None,
@@ -292,49 +289,51 @@ fn rsa_signer(ground: &Ground) -> Signer<'_> {
     }
 }
 
-/// A form of so many parameters: with those of the query and of the header.
-fn form(parameters: usize) -> Question {
+/// Returns a request with a form of that many parameters.
+fn form(parameters: usize) -> SampleRequest {
     let body: Vec<_> = (0..parameters)
         .map(|n| format!("name{n}=value{n}"))
         .collect();
     let content_type = "application/x-www-form-urlencoded";
-    Question {
+    SampleRequest {
         method: "POST",
         content_type,
         body: body.join("&").into_bytes(),
-        ..Question::default()
+        ..SampleRequest::default()
     }
 }
 
-/// With three of the query and six or seven of the header it stays below a thousand.
+/// With three parameters of the query and six or seven of the header, fewer than the limit of a
+/// thousand.
 const MOST_IN_FORM: usize = 980;
 
-fn upload(length: usize) -> Question {
-    Question {
+fn upload(length: usize) -> SampleRequest {
+    SampleRequest {
         method: "POST",
         content_type: "application/octet-stream",
         body: vec![b'x'; length],
-        ..Question::default()
+        ..SampleRequest::default()
     }
 }
 
-fn form_upload(length: usize) -> Question {
+fn form_upload(length: usize) -> SampleRequest {
     let body = format!("name={}", "x".repeat(length - 5)).into_bytes();
-    Question {
+    SampleRequest {
         content_type: "application/x-www-form-urlencoded",
         body,
         ..upload(0)
     }
 }
 
-/// One message again and again: what is refused before its nonce is looked at is refused as often as it comes.
+/// Repeats one check: a check that is denied before its nonce is claimed is denied each time.
 fn again(call: Bytes, count: usize) -> Vec<Bytes> {
     vec![call; count]
 }
 
-/// A signed header whose nonce is longer than any may be.
-fn long_authorization(ground: &Ground, length: usize) -> String {
-    let genuine = Question::default().authorization(&ground.accounts[0].signer(), calls::HOST);
+/// Returns a signed header whose nonce is longer than allowed.
+fn long_authorization(signers: &Signers, length: usize) -> String {
+    let genuine =
+        SampleRequest::default().authorization(&signers.accounts[0].signer(), calls::HOST);
     genuine.replacen(
         "oauth_nonce=\"",
         &format!("oauth_nonce=\"{}", "n".repeat(length)),
@@ -342,192 +341,192 @@ fn long_authorization(ground: &Ground, length: usize) -> String {
     )
 }
 
-const KINDS: &[Kind] = &[
-    Kind {
+const KINDS: &[RequestKind] = &[
+    RequestKind {
         name: GET,
         like: GET,
-        fate: Fate::Allowed,
+        expected: Answer::Allowed,
         count: 60_000,
         make: get,
     },
-    Kind {
-        name: "unknown consumer, another each time",
+    RequestKind {
+        name: "unknown consumer, a new one each time",
         like: GET,
-        fate: Fate::Denied,
+        expected: Answer::Denied,
         count: 60_000,
-        make: |ground, count| changed(ground, count, |account, _| account.key = new_name()),
+        make: |signers, count| changed(signers, count, |account, _| account.key = new_name()),
     },
-    Kind {
+    RequestKind {
         name: "unknown consumer, the same each time",
         like: GET,
-        fate: Fate::Denied,
+        expected: Answer::Denied,
         count: 60_000,
-        make: |ground, count| {
-            changed(ground, count, |account, _| {
+        make: |signers, count| {
+            changed(signers, count, |account, _| {
                 account.key = "bench-nobody".to_owned()
             })
         },
     },
-    Kind {
-        name: "unknown token, another each time",
+    RequestKind {
+        name: "unknown token, a new one each time",
         like: GET,
-        fate: Fate::Denied,
+        expected: Answer::Denied,
         count: 60_000,
-        make: |ground, count| changed(ground, count, |account, _| account.token = new_name()),
+        make: |signers, count| changed(signers, count, |account, _| account.token = new_name()),
     },
-    Kind {
+    RequestKind {
         name: "wrong signature",
         like: GET,
-        fate: Fate::Denied,
+        expected: Answer::Denied,
         count: 60_000,
-        make: |ground, count| changed(ground, count, |account, _| account.secret.push('!')),
+        make: |signers, count| changed(signers, count, |account, _| account.secret.push('!')),
     },
-    Kind {
+    RequestKind {
         name: "replay",
         like: GET,
-        fate: Fate::Denied,
+        expected: Answer::Denied,
         count: 60_000,
-        make: |ground, count| again(get(ground, 1).remove(0), count),
+        make: |signers, count| again(get(signers, 1).remove(0), count),
     },
-    Kind {
+    RequestKind {
         name: "malformed header",
         like: GET,
-        fate: Fate::Denied,
+        expected: Answer::Denied,
         count: 60_000,
         make: |_, count| {
             again(
-                Question::default().with("OAuth oauth_consumer_key=\"a\" \"b"),
+                SampleRequest::default().with("OAuth oauth_consumer_key=\"a\" \"b"),
                 count,
             )
         },
     },
-    Kind {
+    RequestKind {
         name: RSA_GET,
         like: RSA_GET,
-        fate: Fate::Allowed,
+        expected: Answer::Allowed,
         count: 1_500,
         make: rsa,
     },
-    Kind {
-        name: "RSA garbage",
+    RequestKind {
+        name: "random bytes as RSA signature",
         like: RSA_GET,
-        fate: Fate::Denied,
+        expected: Answer::Denied,
         count: 30_000,
         make: rsa_garbage,
     },
-    Kind {
+    RequestKind {
         name: FORM,
         like: FORM,
-        fate: Fate::Allowed,
+        expected: Answer::Allowed,
         count: 4_000,
-        make: |ground, count| signed(&form(MOST_IN_FORM), ground, count),
+        make: |signers, count| signed(&form(MOST_IN_FORM), signers, count),
     },
-    Kind {
+    RequestKind {
         name: "form of 980 parameters, wrong signature",
         like: FORM,
-        fate: Fate::Denied,
+        expected: Answer::Denied,
         count: 10_000,
-        make: |ground, count| {
+        make: |signers, count| {
             let account = Account {
                 secret: "wrong".to_owned(),
-                ..ground.accounts[0].clone()
+                ..signers.accounts[0].clone()
             };
             again(form(MOST_IN_FORM).signed(&account.signer()), count)
         },
     },
-    Kind {
-        name: "form of 1,000 parameters and the header's: too many",
+    RequestKind {
+        name: "form of 1,000 parameters, above the limit",
         like: FORM,
-        fate: Fate::Denied,
+        expected: Answer::Denied,
         count: 20_000,
-        make: |ground, count| {
+        make: |signers, count| {
             let authorization =
-                Question::default().authorization(&ground.accounts[0].signer(), calls::HOST);
+                SampleRequest::default().authorization(&signers.accounts[0].signer(), calls::HOST);
             again(form(1_000).with(&authorization), count)
         },
     },
-    Kind {
+    RequestKind {
         name: BODY,
         like: BODY,
-        fate: Fate::Allowed,
+        expected: Answer::Allowed,
         count: 150,
-        make: |ground, count| signed(&upload(1 << 20), ground, count),
+        make: |signers, count| signed(&upload(1 << 20), signers, count),
     },
-    Kind {
+    RequestKind {
         name: "form of 1 MiB, wrong signature",
         like: FORM_BODY,
-        fate: Fate::Denied,
+        expected: Answer::Denied,
         count: 1_000,
-        make: |ground, count| {
+        make: |signers, count| {
             let account = Account {
                 secret: "wrong".to_owned(),
-                ..ground.accounts[0].clone()
+                ..signers.accounts[0].clone()
             };
             again(form_upload(1 << 20).signed(&account.signer()), count)
         },
     },
-    Kind {
+    RequestKind {
         name: FORM_BODY,
         like: FORM_BODY,
-        fate: Fate::Allowed,
+        expected: Answer::Allowed,
         count: 100,
-        make: |ground, count| signed(&form_upload(1 << 20), ground, count),
+        make: |signers, count| signed(&form_upload(1 << 20), signers, count),
     },
-    Kind {
-        name: "form above the cap",
+    RequestKind {
+        name: "form of 1 MiB and 1 KiB, above the limit",
         like: FORM_BODY,
-        fate: Fate::Denied,
+        expected: Answer::Denied,
         count: 2_000,
-        make: |ground, count| {
+        make: |signers, count| {
             again(
-                form_upload((1 << 20) + 1024).signed(&ground.accounts[0].signer()),
+                form_upload((1 << 20) + 1024).signed(&signers.accounts[0].signer()),
                 count,
             )
         },
     },
-    Kind {
-        name: "message of 3 MiB, above the decode limit",
+    RequestKind {
+        name: "gRPC message of 3 MiB, above the limit",
         like: BODY,
-        fate: Fate::Failed,
+        expected: Answer::Failed,
         count: 2_000,
-        make: |ground, count| again(upload(3 << 20).signed(&ground.accounts[0].signer()), count),
+        make: |signers, count| again(upload(3 << 20).signed(&signers.accounts[0].signer()), count),
     },
-    Kind {
+    RequestKind {
         name: HEADER,
         like: HEADER,
-        fate: Fate::Allowed,
+        expected: Answer::Allowed,
         count: 5_000,
-        make: |ground, count| {
+        make: |signers, count| {
             signed(
-                &Question {
+                &SampleRequest {
                     padding: 64 << 10,
-                    ..Question::default()
+                    ..SampleRequest::default()
                 },
-                ground,
+                signers,
                 count,
             )
         },
     },
-    Kind {
-        name: "Authorization of 64 KiB, not OAuth's syntax",
+    RequestKind {
+        name: "Authorization of 64 KiB, malformed",
         like: HEADER,
-        fate: Fate::Denied,
+        expected: Answer::Denied,
         count: 20_000,
         make: |_, count| {
             again(
-                Question::default().with(&format!("OAuth {}", "a".repeat(64 << 10))),
+                SampleRequest::default().with(&format!("OAuth {}", "a".repeat(64 << 10))),
                 count,
             )
         },
     },
-    Kind {
-        name: "Authorization of 64 KiB, a nonce too long",
+    RequestKind {
+        name: "Authorization of 64 KiB, nonce too long",
         like: HEADER,
-        fate: Fate::Denied,
+        expected: Answer::Denied,
         count: 20_000,
-        make: |ground, count| {
+        make: |signers, count| {
             again(
-                Question::default().with(&long_authorization(ground, 64 << 10)),
+                SampleRequest::default().with(&long_authorization(signers, 64 << 10)),
                 count,
             )
         },
@@ -541,8 +540,8 @@ const BODY: &str = "allowed body of 1 MiB";
 const FORM_BODY: &str = "allowed form of 1 MiB";
 const HEADER: &str = "allowed GET with a header of 64 KiB";
 
-/// With fewer made for a turn, each takes long.
+/// Kinds with fewer requests per second are slow, and get fewer in flight.
 const MANY: usize = 12_000;
 
-/// The consumer that signs with RSA.
+/// The key of the consumer that signs with RSA.
 const RSA: &str = "bench-rsa";

@@ -1,34 +1,34 @@
-//! A real Envoy, as `deploy/envoy` configures it, that asks one server and answers requests itself.
+//! A real Envoy with `deploy/envoy` that sends checks to one server and responds to requests
+//! itself.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 
-use bytes::Bytes;
-
-use crate::calls::{Account, Question};
+use crate::calls::{Account, SampleRequest};
 use crate::load::{Answer, Call};
 use crate::process::{Process, free_address};
 
 /// A running Envoy.
 pub(crate) struct Envoy {
-    /// Where clients connect.
+    /// The address for clients.
     pub(crate) address: SocketAddr,
     #[expect(dead_code, reason = "ends the process when it is dropped")]
     process: Process,
 }
 
 impl Envoy {
-    /// Starts one that asks `server` about every request, or nobody.
+    /// Starts an Envoy that sends checks to `server`, or none.
     pub(crate) fn start(program: &Path, dir: &Path, server: Option<SocketAddr>) -> Self {
         let address = free_address();
         let path = dir.join(format!("envoy-{}.yaml", address.port()));
         fs::write(&path, configuration(address, server)).unwrap();
         let mut command = Command::new(program);
-        // One worker thread: with the generator, the server and Redis it shares few cores.
+        // One worker thread, since the generator, the server and Redis share the cores with it.
         command.args([
             "--disable-hot-restart",
             "--concurrency",
@@ -48,17 +48,17 @@ impl Envoy {
     }
 }
 
-/// `deploy/envoy`, with what a measurement needs otherwise.
+/// Returns `deploy/envoy` with the changes for a measurement.
 fn configuration(address: SocketAddr, server: Option<SocketAddr>) -> String {
     let check = server.unwrap_or_else(free_address);
     let mut text = fs::read_to_string("deploy/envoy/envoy.yaml").unwrap();
-    let mut replace = |stands: &str, by: &str| {
+    let mut replace = |part: &str, by: &str| {
         assert_eq!(
-            text.matches(stands).count(),
+            text.matches(part).count(),
             1,
-            "`{stands}` stands once in deploy/envoy"
+            "deploy/envoy has `{part}` exactly once"
         );
-        text = text.replace(stands, by);
+        text = text.replace(part, by);
     };
     replace(
         "port_value: 10000 ",
@@ -69,7 +69,7 @@ fn configuration(address: SocketAddr, server: Option<SocketAddr>) -> String {
         "port_value: 50051 ",
         &format!("port_value: {} ", check.port()),
     );
-    // Nothing behind it: what an upstream takes is no part of this.
+    // Envoy responds itself, so that no upstream is measured.
     let unchecked = if server.is_none() {
         ", typed_per_filter_config: *unchecked"
     } else {
@@ -81,37 +81,35 @@ fn configuration(address: SocketAddr, server: Option<SocketAddr>) -> String {
             "              - {{ match: {{ prefix: / }}, direct_response: {{ status: 200 }}{unchecked} }}"
         ),
     );
-    // A server that is overloaded shows as latency, not as errors.
+    // So that an overloaded server shows as latency, not as errors.
     replace("timeout: 0.25s", "timeout: 10s");
-    // The servers that Countersign is compared with have no health service.
-    let (before, rest) = text
-        .split_once("    # Takes a replica that drains")
-        .unwrap();
+    // Without health checks: the servers beside Countersign have no health service.
+    let (before, rest) = text.split_once("    health_checks:\n").unwrap();
     let (_, after) = rest.split_once("  - name: countersign_http").unwrap();
     format!("{before}  - name: countersign_http{after}")
 }
 
-/// A request that Envoy is to let through.
-pub(crate) struct Get {
+/// A signed request that Envoy lets through.
+pub(crate) struct SignedGet {
     target: String,
     authority: String,
     authorization: String,
 }
 
-impl Get {
-    /// `count` requests for `address`, each signed with a nonce of its own.
+impl SignedGet {
+    /// Makes `count` requests to `address`, each with its own nonce.
     pub(crate) fn signed(address: SocketAddr, accounts: &[Account], count: usize) -> Vec<Self> {
-        let (question, authority) = (Question::default(), address.to_string());
+        let (sample, authority) = (SampleRequest::default(), address.to_string());
         let signed = |account: &Account| Self {
-            target: question.target.clone(),
+            target: sample.target.clone(),
             authority: authority.clone(),
-            authorization: question.authorization(&account.signer(), &authority),
+            authorization: sample.authorization(&account.signer(), &authority),
         };
         accounts.iter().cycle().take(count).map(signed).collect()
     }
 }
 
-impl Call for Get {
+impl Call for SignedGet {
     fn into_request(self) -> (Request<()>, Bytes) {
         let request = Request::get(format!("http://{}{}", self.authority, self.target))
             .header("authorization", self.authorization)

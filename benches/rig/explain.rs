@@ -1,9 +1,9 @@
-//! What it costs to look for why a signature did not match: refusals with it switched off, on, and on for every one of them.
+//! The cost of the search for the cause of a wrong signature.
 //!
-//! - `off`: nothing is looked for.
-//! - `on`: as configured by default. A flood is then mostly over the rates.
-//! - `each`: the rates allow all of them, so that what is asked at a pace that one thread keeps up with is all looked at:
-//!   what it takes beyond `off` at the same pace is what looking takes.
+//! - `off`: without the search.
+//! - `on`: with the default configuration, whose rate limits skip most of a flood.
+//! - `each`: without rate limits, so that at a slow pace every denial is searched. The difference
+//!   to `off` at the same pace is the cost of the search.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -12,27 +12,27 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::calls::{self, Account, Question};
+use crate::calls::{self, Account, SampleRequest};
 use crate::load::{self, Outcome, Pace};
 use crate::process::{Countersign, directory};
 use crate::report::{Latency, median, micros, save};
 
-/// How it is measured.
+/// Options of `explain`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Turns
     #[arg(long, default_value_t = 5)]
     turns: usize,
-    /// Seconds that each server takes for each kind of request in a turn
+    /// Seconds per server and kind of request in a turn
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// Worker threads
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// Refusals a second where each is looked at
+    /// Denials per second at the slow pace
     #[arg(long, default_value_t = 200.0)]
     pace: f64,
-    /// Where the figures are written, as JSON
+    /// JSON file for the figures
     #[arg(long, default_value = "target/bench/explain.json")]
     out: PathBuf,
 }
@@ -51,7 +51,7 @@ struct Report {
 struct Run {
     kind: &'static str,
     server: &'static str,
-    /// Whether requests came as fast as they were answered.
+    /// True if requests were sent as fast as possible.
     flood: bool,
     turn: usize,
     cpu_us: f64,
@@ -59,7 +59,7 @@ struct Run {
     latency: Latency,
 }
 
-/// Runs it.
+/// Runs the measurement.
 pub(crate) fn run(args: &Args) {
     let dir = tempfile::tempdir().unwrap();
     let servers = SERVERS.map(|(name, environment)| {
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Args) {
                         server,
                         flood,
                         turn,
-                        ..ask(countersign, (make, &accounts), pace, args.seconds)
+                        ..measure(countersign, (make, &accounts), pace, args.seconds)
                     });
                 }
             }
@@ -102,14 +102,14 @@ pub(crate) fn run(args: &Args) {
     save(&args.out, &report);
 }
 
-fn ask(
+fn measure(
     server: &Countersign,
     (make, accounts): (Make, &[Account]),
     pace: Pace,
     seconds: f64,
 ) -> Run {
     let most = match pace {
-        Pace::Closed | Pace::Gentle => MOST_A_SECOND,
+        Pace::Closed | Pace::Gentle => HIGHEST_RATE,
         Pace::Open(rate) => rate,
     };
     let calls = accounts
@@ -131,7 +131,11 @@ fn ask(
         failed,
         ..
     } = outcome;
-    assert_eq!((allowed, failed), (0, 0), "beside {denied} denied");
+    assert_eq!(
+        (allowed, failed),
+        (0, 0),
+        "allowed and failed checks, beside {denied} denied ones"
+    );
     let cpu_us = micros(server.process.cpu() - cpu) / denied as f64;
     let (memory, latency) = (server.process.memory(), Latency::of(&outcome));
     Run {
@@ -146,7 +150,7 @@ fn ask(
 }
 
 fn print(report: &Report) {
-    println!("| refusal | | looked for | CPU µs | p50 µs | p99 µs | resident MiB |");
+    println!("| denial | pace | search | CPU µs | p50 µs | p99 µs | resident MiB |");
     println!("|---|---|---|---|---|---|---|");
     for (kind, _) in KINDS {
         for flood in [true, false] {
@@ -171,19 +175,19 @@ fn print(report: &Report) {
     }
 }
 
-/// Nothing known explains it: everything there is is tried.
+/// Signs with a wrong secret. No cause is found, so the search tries all of them.
 fn wrong_secret(account: &Account) -> Bytes {
     let account = Account {
         secret: format!("{}!", account.secret),
         ..account.clone()
     };
-    Question::default().signed(&account.signer())
+    SampleRequest::default().signed(&account.signer())
 }
 
-/// Signed for another host, as behind a proxy that changes it.
+/// Signs for another host, as if a proxy had changed the host.
 fn other_host(account: &Account) -> Bytes {
-    let question = Question::default();
-    question.with(&question.authorization(&account.signer(), "api.example.org"))
+    let sample = SampleRequest::default();
+    sample.with(&sample.authorization(&account.signer(), "api.example.org"))
 }
 
 type Make = fn(&Account) -> Bytes;
@@ -193,7 +197,7 @@ const KINDS: [(&str, Make); 2] = [
     ("signed for another host", other_host),
 ];
 
-/// Each with what its environment has beside.
+/// The servers, each with its additional environment variables.
 const SERVERS: [(&str, &[(&str, &str)]); 3] = [
     ("off", &[("COUNTERSIGN_DIAGNOSTICS__EXPLAIN", "false")]),
     ("on", &[]),
@@ -206,5 +210,5 @@ const SERVERS: [(&str, &[(&str, &str)]); 3] = [
     ),
 ];
 
-/// More than are refused in a second.
-const MOST_A_SECOND: f64 = 60_000.0;
+/// A rate that no server reaches, in checks per second.
+const HIGHEST_RATE: f64 = 60_000.0;

@@ -1,4 +1,5 @@
-//! The empty server: tonic's own, with the settings of the check listener, that allows without looking.
+//! The empty server: tonic's own server with the settings of the check listener, which allows every
+//! check.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,28 +21,28 @@ use tonic::{Request, Response, Status};
 
 use crate::process::{Process, free_address};
 
-/// How the empty server is run.
+/// Options of `floor`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where it listens
+    /// Address to listen on
     #[arg(long, value_name = "ADDR")]
     listen: SocketAddr,
     /// Worker threads
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// How the threads share the work
+    /// Way to share connections between threads
     #[arg(long, value_enum, default_value_t = Layout::Shared)]
     layout: Layout,
 }
 
-/// How threads share connections.
+/// A way to share connections between threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Layout {
-    /// One runtime of all threads, which take tasks from each other: tonic's and tokio's default.
+    /// One runtime whose threads take tasks from each other: the default of tonic and tokio.
     Shared,
-    /// A runtime for each thread, each with a listener of its own on the same port (`SO_REUSEPORT`).
+    /// A runtime and a listener per thread, all on the same port (`SO_REUSEPORT`).
     Reuseport,
-    /// A runtime for each thread; one listener gives each connection to the thread that has the fewest.
+    /// A runtime per thread; one listener gives each connection to the thread with the fewest.
     Spread,
 }
 
@@ -57,25 +58,28 @@ pub(crate) fn run(args: &Args) {
             runtime.block_on(server().serve(args.listen)).unwrap();
         }
         Layout::Reuseport => on_each_thread(args.workers, |_| reuseport(args.listen)),
-        Layout::Spread => {
-            let listener = std::net::TcpListener::bind(args.listen).unwrap();
-            let (givers, takers): (Vec<_>, Vec<_>) =
-                (0..args.workers).map(|_| mpsc::unbounded_channel()).unzip();
-            let takers: Vec<_> = takers
-                .into_iter()
-                .map(|taker| Mutex::new(Some(taker)))
-                .collect();
-            std::thread::spawn(move || {
-                // None closes before the measurement ends: the next in turn has the fewest.
-                for giver in givers.iter().cycle() {
-                    giver.send(listener.accept().unwrap().0).unwrap();
-                }
-            });
-            on_each_thread(args.workers, |at| {
-                given(takers[at].lock().unwrap().take().unwrap())
-            });
-        }
+        Layout::Spread => serve_spread(args),
     }
+}
+
+fn serve_spread(args: &Args) {
+    let listener = std::net::TcpListener::bind(args.listen).unwrap();
+    let (senders, receivers): (Vec<_>, Vec<_>) =
+        (0..args.workers).map(|_| mpsc::unbounded_channel()).unzip();
+    let receivers: Vec<_> = receivers
+        .into_iter()
+        .map(|receiver| Mutex::new(Some(receiver)))
+        .collect();
+    std::thread::spawn(move || {
+        // No connection closes before the measurement ends, so the next thread in turn has the
+        // fewest.
+        for sender in senders.iter().cycle() {
+            sender.send(listener.accept().unwrap().0).unwrap();
+        }
+    });
+    on_each_thread(args.workers, |at| {
+        received(receivers[at].lock().unwrap().take().unwrap())
+    });
 }
 
 fn server() -> Router {
@@ -88,7 +92,7 @@ fn server() -> Router {
         .add_service(AuthorizationServer::new(Empty))
 }
 
-/// Serves what `incoming` makes on each of `count` threads, with a runtime of its own.
+/// Serves the connections of `incoming` on each of `count` threads, each with its own runtime.
 fn on_each_thread<I>(count: usize, incoming: impl Fn(usize) -> I + Sync)
 where
     I: Stream<Item = io::Result<TcpStream>> + Send + 'static,
@@ -120,15 +124,18 @@ fn reuseport(address: SocketAddr) -> impl Stream<Item = io::Result<TcpStream>> +
     })
 }
 
-fn given(
-    taker: mpsc::UnboundedReceiver<std::net::TcpStream>,
+fn received(
+    receiver: mpsc::UnboundedReceiver<std::net::TcpStream>,
 ) -> impl Stream<Item = io::Result<TcpStream>> + Send + 'static {
-    stream::unfold(taker, |mut taker| async {
-        let taken = taker.recv().await?;
-        let ready = taken
+    stream::unfold(receiver, |mut receiver| async {
+        let connection = receiver.recv().await?;
+        let ready = connection
             .set_nodelay(true)
-            .and_then(|()| taken.set_nonblocking(true));
-        Some((ready.and_then(|()| TcpStream::from_std(taken)), taker))
+            .and_then(|()| connection.set_nonblocking(true));
+        Some((
+            ready.and_then(|()| TcpStream::from_std(connection)),
+            receiver,
+        ))
     })
 }
 
@@ -139,12 +146,12 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    /// Starts one, as a process of its own.
+    /// Starts an empty server as a process.
     pub(crate) fn start(workers: usize) -> Self {
         Self::start_with(workers, Layout::Shared)
     }
 
-    /// Starts one whose threads share the work so.
+    /// Starts an empty server with that layout.
     pub(crate) fn start_with(workers: usize, layout: Layout) -> Self {
         let address = free_address();
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -164,7 +171,7 @@ impl Floor {
 }
 
 impl Layout {
-    /// Its name on the command line and in figures.
+    /// Returns the name on the command line and in the figures.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Shared => "shared",

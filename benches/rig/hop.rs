@@ -1,5 +1,5 @@
-//! What the question adds to a request through a real Envoy: with nobody asked, the empty server, Countersign, and the peer
-//! in Python, at the same rates.
+//! The latency that a check adds to a request through a real Envoy: without a check, and with the
+//! empty server, Countersign and the peer in Python, at the same rates.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,13 +10,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::calls;
-use crate::envoy::{Envoy, Get};
+use crate::envoy::{Envoy, SignedGet};
 use crate::floor::Floor;
 use crate::load::{self, Outcome, Pace};
 use crate::process::{Countersign, Process, Redis, directory, free_address};
 use crate::report::{Latency, micros, save};
 
-/// How the hop is measured.
+/// Options of `hop`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Turns
@@ -25,19 +25,19 @@ pub(crate) struct Args {
     /// Seconds at each rate
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Requests a second
+    /// Requests per second, comma-separated
     #[arg(long, value_delimiter = ',', default_value = "250,500,1000,2000,4000")]
     rates: Vec<f64>,
-    /// Worker threads of every server but the one in Python
+    /// Worker threads of every server except the one in Python
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// Envoy
+    /// Path of Envoy
     #[arg(long, default_value = "target/envoy/1.40.0/envoy")]
     envoy: PathBuf,
-    /// Where the packages of the peer in Python are
+    /// Directory of the Python packages of the peer
     #[arg(long, default_value = "target/bench-python")]
     python: PathBuf,
-    /// Where the figures are written, as JSON
+    /// JSON file for the figures
     #[arg(long, default_value = "target/bench/hop.json")]
     out: PathBuf,
 }
@@ -50,7 +50,7 @@ struct Report {
     turns: usize,
     seconds: f64,
     runs: Vec<Run>,
-    direct: Vec<Direct>,
+    direct: Vec<DirectRun>,
 }
 
 /// One server at one rate in one turn.
@@ -63,9 +63,9 @@ struct Run {
     latency: Latency,
 }
 
-/// The peer asked directly, in the closed loop.
+/// One server without Envoy, in the closed loop.
 #[derive(Debug, Serialize)]
-struct Direct {
+struct DirectRun {
     server: &'static str,
     turn: usize,
     rate: f64,
@@ -76,38 +76,17 @@ struct Direct {
 struct Route {
     server: &'static str,
     envoy: Envoy,
-    /// Falls behind at this rate and above.
+    /// The rate at which the server falls behind.
     saturated_at: f64,
 }
 
-/// Runs it.
+/// Runs the measurement.
 pub(crate) fn run(args: &Args) {
     let dir = tempfile::tempdir().unwrap();
-    let stand = Stand::start(dir.path(), args);
-    let mut paths = stand.paths(dir.path(), args);
-    for path in &paths {
-        at_rate(path, 250.0, Duration::from_secs(1));
-    }
-    let mut runs = Vec::new();
-    for turn in 0..args.turns {
-        for &offered in &args.rates {
-            for path in paths.iter_mut().filter(|path| offered < path.saturated_at) {
-                let outcome = at_rate(path, offered, Duration::from_secs_f64(args.seconds));
-                if outcome.percentile(0.5) > HOPELESS || !outcome.is_allowed(path.server) {
-                    path.saturated_at = offered;
-                    continue;
-                }
-                runs.push(Run {
-                    server: path.server,
-                    turn,
-                    offered,
-                    latency: Latency::of(&outcome),
-                });
-            }
-        }
-    }
+    let servers = Servers::start(dir.path(), args);
+    let runs = through_envoy(&mut servers.routes(dir.path(), args), args);
     let direct = (0..args.turns)
-        .flat_map(|turn| stand.direct(turn, args))
+        .flat_map(|turn| servers.direct(turn, args))
         .collect();
     let report = Report {
         envoy: version(Command::new(&args.envoy).arg("--version")),
@@ -121,17 +100,48 @@ pub(crate) fn run(args: &Args) {
     save(&args.out, &report);
 }
 
-fn at_rate(path: &Route, rate: f64, limit: Duration) -> Outcome {
-    let calls = Get::signed(
-        path.envoy.address,
+fn through_envoy(routes: &mut [Route], args: &Args) -> Vec<Run> {
+    for route in &*routes {
+        at_rate(route, 250.0, Duration::from_secs(1));
+    }
+    let mut runs = Vec::new();
+    for turn in 0..args.turns {
+        for &offered in &args.rates {
+            let able = |route: &&mut Route| offered < route.saturated_at;
+            for route in routes.iter_mut().filter(able) {
+                runs.extend(run_at_rate(route, turn, offered, args.seconds));
+            }
+        }
+    }
+    runs
+}
+
+/// Measures a server at one rate; `None` if it falls behind.
+fn run_at_rate(route: &mut Route, turn: usize, offered: f64, seconds: f64) -> Option<Run> {
+    let outcome = at_rate(route, offered, Duration::from_secs_f64(seconds));
+    if outcome.percentile(0.5) > SATURATED || !outcome.is_allowed(route.server) {
+        route.saturated_at = offered;
+        return None;
+    }
+    Some(Run {
+        server: route.server,
+        turn,
+        offered,
+        latency: Latency::of(&outcome),
+    })
+}
+
+fn at_rate(route: &Route, rate: f64, limit: Duration) -> Outcome {
+    let calls = SignedGet::signed(
+        route.envoy.address,
         &calls::accounts(),
         (rate * limit.as_secs_f64()) as usize,
     );
-    load::run(path.envoy.address, calls, Pace::Open(rate), limit)
+    load::run(route.envoy.address, calls, Pace::Open(rate), limit)
 }
 
-/// The servers that are compared.
-struct Stand {
+/// The servers of the comparison.
+struct Servers {
     #[expect(dead_code, reason = "ends the process when it is dropped")]
     redis: Redis,
     floor: Floor,
@@ -140,7 +150,7 @@ struct Stand {
     peer: Peer,
 }
 
-impl Stand {
+impl Servers {
     fn start(dir: &Path, args: &Args) -> Self {
         let redis = Redis::start(&directory(dir, "redis-data"));
         let url = format!("redis://{}", redis.address);
@@ -157,7 +167,7 @@ impl Stand {
         }
     }
 
-    fn paths(&self, dir: &Path, args: &Args) -> Vec<Route> {
+    fn routes(&self, dir: &Path, args: &Args) -> Vec<Route> {
         let servers = [
             ("none", None),
             ("floor", Some(self.floor.address)),
@@ -165,7 +175,7 @@ impl Stand {
             ("redis", Some(self.with_redis.address)),
             ("python", Some(self.peer.address)),
         ];
-        let path = |(server, address)| {
+        let route = |(server, address)| {
             let envoy = Envoy::start(&fs::canonicalize(&args.envoy).unwrap(), dir, address);
             Route {
                 server,
@@ -173,10 +183,10 @@ impl Stand {
                 saturated_at: f64::INFINITY,
             }
         };
-        servers.map(path).into()
+        servers.map(route).into()
     }
 
-    fn direct(&self, turn: usize, args: &Args) -> Vec<Direct> {
+    fn direct(&self, turn: usize, args: &Args) -> Vec<DirectRun> {
         let servers = [
             ("floor", self.floor.address, &self.floor.process),
             ("redis", self.with_redis.address, &self.with_redis.process),
@@ -194,10 +204,10 @@ impl Stand {
             let outcome = load::run(address, calls, Pace::Closed, limit);
             assert!(
                 outcome.is_allowed(server) || server == "python",
-                "{server} did not answer in time"
+                "{server} did not respond in time"
             );
             let cpu_us = micros(process.cpu() - before) / outcome.latencies.len() as f64;
-            Direct {
+            DirectRun {
                 server,
                 turn,
                 rate: outcome.rate(),
@@ -208,7 +218,7 @@ impl Stand {
     }
 }
 
-/// The peer in Python, one process: an interpreter runs on one core.
+/// The peer in Python. It is one process, since an interpreter runs on one core.
 struct Peer {
     process: Process,
     address: SocketAddr,
@@ -261,12 +271,12 @@ fn version(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Prints what the peer is made of.
+/// Prints the versions of the peer's packages.
 const VERSIONS: &str = "
 import platform
 from importlib.metadata import version
 names = ['grpcio', 'oauthlib', 'redis', 'hiredis', 'uvloop']
 print(', '.join(['Python ' + platform.python_version()] + [name + ' ' + version(name) for name in names]))";
 
-/// A server with such a median has fallen behind: it is not asked at higher rates.
-const HOPELESS: Duration = Duration::from_millis(50);
+/// The median latency of a server that falls behind. It is not measured at higher rates.
+const SATURATED: Duration = Duration::from_millis(50);

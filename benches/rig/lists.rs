@@ -1,4 +1,5 @@
-//! What administrators ask of many records: every page of a list, and the deletion of a consumer with many tokens.
+//! Administration of many records: every page of the lists, and the deletion of a consumer with
+//! many tokens.
 
 use std::time::{Duration, Instant};
 
@@ -8,127 +9,139 @@ use countersign::v1::token_service_client::TokenServiceClient;
 use countersign::v1::{DeleteConsumerRequest, ListConsumersRequest, ListTokensRequest};
 use serde::Serialize;
 use tonic::Request;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 
 use crate::calls::Account;
 use crate::process::{Countersign, Redis};
 use crate::report::{median, millis};
 use crate::seed::Records;
 
-/// A list, page by page.
+/// The times of the pages of a list.
 #[derive(Debug, Serialize)]
-pub(crate) struct List {
+pub(crate) struct ListTimes {
     name: &'static str,
     entries: usize,
     pages: usize,
     /// The median of the first hundred pages.
     first_ms: f64,
-    /// Of a hundred in the middle.
+    /// The median of a hundred pages in the middle.
     middle_ms: f64,
-    /// Of the last hundred.
+    /// The median of the last hundred pages.
     last_ms: f64,
     slowest_ms: f64,
 }
 
-/// The end of a consumer that has many tokens.
+/// The deletion of a consumer with many tokens.
 #[derive(Debug, Serialize)]
-pub(crate) struct Deletion {
+pub(crate) struct DeletionTimes {
     tokens: usize,
-    /// How long the call took.
+    /// The time of the call.
     took_ms: f64,
-    /// After which time its tokens were removed, if it was within a minute.
+    /// The time until its tokens were deleted; `None` if it took more than a minute.
     removed_in_s: Option<f64>,
 }
 
-/// Lists everything, then deletes the consumer that has most tokens.
+/// Lists all records, then deletes the consumer with the most tokens.
 pub(crate) async fn administer(
     server: &Countersign,
     redis: &Redis,
     records: &Records,
-) -> (Vec<List>, Deletion) {
-    let channel = Endpoint::from_shared(format!("http://{}", server.api))
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
-    let bearer = format!("Bearer {}", server.admin_token());
-    let (consumers, tokens) = (
-        ConsumerServiceClient::new(channel.clone()),
-        TokenServiceClient::new(channel),
-    );
-    let all = walk("consumers", async |page_token| {
-        let asked = shown(
-            &bearer,
-            ListConsumersRequest {
-                page_size: PAGE,
-                page_token,
-            },
-        );
-        let page = consumers
-            .clone()
-            .list_consumers(asked)
-            .await
-            .unwrap()
-            .into_inner();
-        (page.consumers.len(), page.next_page_token)
-    });
-    let consumer_key = Account::numbered(0, 0).key;
-    let of_one = walk("tokens of one consumer", async |page_token| {
-        let holder = Some(Holder::ConsumerKey(consumer_key.clone()));
-        let asked = shown(
-            &bearer,
-            ListTokensRequest {
-                holder,
-                page_size: PAGE,
-                page_token,
-            },
-        );
-        let page = tokens
-            .clone()
-            .list_tokens(asked)
-            .await
-            .unwrap()
-            .into_inner();
-        (page.tokens.len(), page.next_page_token)
-    });
-    let lists = vec![all.await, of_one.await];
+) -> (Vec<ListTimes>, DeletionTimes) {
+    let admin = AdminClient::connect(server).await;
+    let consumers = admin.list_consumers().await;
     assert_eq!(
-        lists[0].entries, records.consumers,
-        "the list of consumers has not all"
+        consumers.entries, records.consumers,
+        "the list of consumers is incomplete"
     );
-    let begun = Instant::now();
-    let asked = shown(
-        &bearer,
-        DeleteConsumerRequest {
-            consumer_key,
-            etag: String::new(),
-        },
-    );
-    consumers.clone().delete_consumer(asked).await.unwrap();
-    let took_ms = millis(begun.elapsed());
-    let tokens = lists[1].entries;
-    while !redis.is_absent(ASIDE) && begun.elapsed() < Duration::from_mins(1) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let removed_in_s = redis
-        .is_absent(ASIDE)
-        .then(|| begun.elapsed().as_secs_f64());
-    (
-        lists,
-        Deletion {
-            tokens,
-            took_ms,
-            removed_in_s,
-        },
-    )
+    let tokens = admin.list_tokens().await;
+    let deletion = admin.delete_consumer(redis, tokens.entries).await;
+    (vec![consumers, tokens], deletion)
 }
 
-async fn walk(name: &'static str, page: impl AsyncFn(String) -> (usize, String)) -> List {
+/// The gRPC API with the token of administrators.
+struct AdminClient {
+    channel: Channel,
+    bearer: String,
+    /// The consumer with the most tokens.
+    consumer_key: String,
+}
+
+impl AdminClient {
+    async fn connect(server: &Countersign) -> Self {
+        let endpoint = Endpoint::from_shared(format!("http://{}", server.api)).unwrap();
+        Self {
+            channel: endpoint.connect().await.unwrap(),
+            bearer: format!("Bearer {}", server.admin_token()),
+            consumer_key: Account::numbered(0, 0).key,
+        }
+    }
+
+    async fn list_consumers(&self) -> ListTimes {
+        let client = ConsumerServiceClient::new(self.channel.clone());
+        walk("consumers", async |page_token| {
+            let request = self.authorized(ListConsumersRequest {
+                page_size: PAGE,
+                page_token,
+            });
+            let response = client.clone().list_consumers(request).await;
+            let page = response.unwrap().into_inner();
+            (page.consumers.len(), page.next_page_token)
+        })
+        .await
+    }
+
+    async fn list_tokens(&self) -> ListTimes {
+        let client = TokenServiceClient::new(self.channel.clone());
+        walk("tokens of one consumer", async |page_token| {
+            let request = self.authorized(ListTokensRequest {
+                holder: Some(Holder::ConsumerKey(self.consumer_key.clone())),
+                page_size: PAGE,
+                page_token,
+            });
+            let response = client.clone().list_tokens(request).await;
+            let page = response.unwrap().into_inner();
+            (page.tokens.len(), page.next_page_token)
+        })
+        .await
+    }
+
+    async fn delete_consumer(&self, redis: &Redis, tokens: usize) -> DeletionTimes {
+        let start = Instant::now();
+        let request = self.authorized(DeleteConsumerRequest {
+            consumer_key: self.consumer_key.clone(),
+            etag: String::new(),
+        });
+        let mut client = ConsumerServiceClient::new(self.channel.clone());
+        client.delete_consumer(request).await.unwrap();
+        let took_ms = millis(start.elapsed());
+        while !redis.is_absent(ASIDE) && start.elapsed() < Duration::from_mins(1) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let removed_in_s = start.elapsed().as_secs_f64();
+        DeletionTimes {
+            tokens,
+            took_ms,
+            removed_in_s: redis.is_absent(ASIDE).then_some(removed_in_s),
+        }
+    }
+
+    fn authorized<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request
+            .metadata_mut()
+            .insert("authorization", self.bearer.parse().unwrap());
+        request
+    }
+}
+
+/// Reads a list page by page, with a call that returns the length of a page and the next page
+/// token.
+async fn walk(name: &'static str, page: impl AsyncFn(String) -> (usize, String)) -> ListTimes {
     let (mut entries, mut times, mut token) = (0, Vec::new(), String::new());
     loop {
-        let begun = Instant::now();
+        let start = Instant::now();
         let (found, next) = page(token).await;
-        times.push(millis(begun.elapsed()));
+        times.push(millis(start.elapsed()));
         entries += found;
         token = next;
         if token.is_empty() {
@@ -137,7 +150,7 @@ async fn walk(name: &'static str, page: impl AsyncFn(String) -> (usize, String))
     }
     let some = SOME.min(times.len());
     let from = |start: usize| median(times[start..start + some].iter().copied());
-    List {
+    ListTimes {
         name,
         entries,
         pages: times.len(),
@@ -148,19 +161,11 @@ async fn walk(name: &'static str, page: impl AsyncFn(String) -> (usize, String))
     }
 }
 
-fn shown<T>(bearer: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request
-        .metadata_mut()
-        .insert("authorization", bearer.parse().unwrap());
-    request
-}
-
-/// The largest page.
+/// The largest page size.
 const PAGE: i32 = 100;
 
-/// Over how many pages a median is taken.
+/// The number of pages of each median.
 const SOME: usize = 100;
 
-/// The index of what is still to be removed.
+/// The index of tokens that are still to be deleted.
 const ASIDE: &str = "countersign:aside";

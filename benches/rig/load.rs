@@ -1,5 +1,5 @@
-//! The generator: HTTP/2 by hand, in one thread, so that it takes as little as it can of the cores that it shares with
-//! what it measures.
+//! The load generator: HTTP/2 in one thread, so that it takes little of the cores that it shares
+//! with the servers.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -12,42 +12,47 @@ use http::{HeaderMap, Request, StatusCode};
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet, spawn_local};
 
-/// The connections of Envoy's worker threads.
+/// The number of connections: Envoy opens one per worker thread.
 pub(crate) const CONNECTIONS: usize = 4;
 
-/// Requests in flight on each, in the closed loop.
+/// Requests in flight on each connection, in the closed loop.
 pub(crate) const IN_FLIGHT: usize = 8;
 
-/// What came of a run.
+/// The result of a run.
 pub(crate) struct Outcome {
-    /// From the first request to the last answer.
+    /// The time from the first request to the last response.
     pub(crate) took: Duration,
-    /// Answers that allow.
+    /// Checks that were allowed.
     pub(crate) allowed: u64,
-    /// Answers that deny.
+    /// Checks that were denied.
     pub(crate) denied: u64,
-    /// gRPC statuses other than OK.
+    /// Calls with another gRPC status than OK.
     pub(crate) failed: u64,
-    /// Of each request, in the order of the answers; in the open loop from when it was due.
+    /// The latency of each request, in the order of the responses. In the open loop it counts from
+    /// the time when the request was due.
     pub(crate) latencies: Vec<Duration>,
 }
 
 impl Outcome {
-    /// Answers a second.
+    /// Returns the responses per second.
     pub(crate) fn rate(&self) -> f64 {
         (self.allowed + self.denied + self.failed) as f64 / self.took.as_secs_f64()
     }
 
-    /// Whether all were allowed but some, one in a hundred at most, that had no answer in time, as on a busy machine.
+    /// Returns whether at least 99 % were allowed and the rest timed out, as happens on a busy
+    /// machine.
     ///
     /// # Panics
-    /// When something was denied: that is no matter of time.
+    /// If a check was denied, which load does not explain.
     pub(crate) fn is_allowed(&self, server: &str) -> bool {
-        assert_eq!(self.denied, 0, "{server} denied what it is to allow");
+        assert_eq!(
+            self.denied, 0,
+            "{server} denied checks that it should allow"
+        );
         self.failed * 100 <= self.allowed
     }
 
-    /// The latency that a share of the requests stay below.
+    /// Returns the latency that this share of the requests stays below.
     pub(crate) fn percentile(&self, share: f64) -> Duration {
         let mut sorted = self.latencies.clone();
         sorted.sort_unstable();
@@ -59,18 +64,18 @@ impl Outcome {
     }
 }
 
-/// How requests are sent.
+/// The rate at which requests are sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
-    /// The next as soon as one is answered.
+    /// The next request follows a response, with [`IN_FLIGHT`] requests on each connection.
     Closed,
-    /// The same with one in flight on each connection: for requests that take long.
+    /// The same with one request on each connection, for slow requests.
     Gentle,
-    /// So many a second, whether the earlier ones are answered or not.
+    /// So many requests per second, whether earlier ones have a response or not.
     Open(f64),
 }
 
-/// Sends `calls` to `address` until they are used up or `limit` is over.
+/// Sends `calls` to `address` until all are sent or `limit` has passed.
 pub(crate) fn run<C: Call>(
     address: SocketAddr,
     calls: Vec<C>,
@@ -86,18 +91,18 @@ pub(crate) fn run<C: Call>(
         for _ in 0..CONNECTIONS {
             connections.push(connect(address).await);
         }
-        let tally = Rc::new(Tally::new(calls));
+        let state = Rc::new(RunState::new(calls));
         match pace {
-            Pace::Closed => closed(&connections, &tally, IN_FLIGHT, limit).await,
-            Pace::Gentle => closed(&connections, &tally, 1, limit).await,
-            Pace::Open(rate) => open(&connections, &tally, rate, limit).await,
+            Pace::Closed => closed(&connections, &state, IN_FLIGHT, limit).await,
+            Pace::Gentle => closed(&connections, &state, 1, limit).await,
+            Pace::Open(rate) => open(&connections, &state, rate, limit).await,
         }
-        Rc::try_unwrap(tally).ok().unwrap().outcome()
+        Rc::try_unwrap(state).ok().unwrap().outcome()
     })
 }
 
-/// What the requests of a run share.
-struct Tally<C> {
+/// The state that the requests of a run share.
+struct RunState<C> {
     calls: RefCell<std::vec::IntoIter<C>>,
     allowed: Cell<u64>,
     denied: Cell<u64>,
@@ -106,7 +111,7 @@ struct Tally<C> {
     begun: Instant,
 }
 
-impl<C> Tally<C> {
+impl<C> RunState<C> {
     fn new(calls: Vec<C>) -> Self {
         Self {
             latencies: RefCell::new(Vec::with_capacity(calls.len())),
@@ -158,20 +163,20 @@ async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
 
 async fn closed<C: Call>(
     connections: &[SendRequest<Bytes>],
-    tally: &Rc<Tally<C>>,
+    state: &Rc<RunState<C>>,
     in_flight: usize,
     limit: Duration,
 ) {
     let mut workers = JoinSet::new();
     for connection in connections {
         for _ in 0..in_flight {
-            let (mut connection, tally) = (connection.clone(), Rc::clone(tally));
+            let (mut connection, state) = (connection.clone(), Rc::clone(state));
             workers.spawn_local(async move {
-                while tally.begun.elapsed() < limit {
-                    let Some(call) = tally.next() else { return };
+                while state.begun.elapsed() < limit {
+                    let Some(call) = state.next() else { return };
                     let sent = Instant::now();
                     let answer = ask(&mut connection, call).await;
-                    tally.note(answer, sent.elapsed());
+                    state.note(answer, sent.elapsed());
                 }
             });
         }
@@ -179,19 +184,20 @@ async fn closed<C: Call>(
     while workers.join_next().await.is_some() {}
 }
 
-/// A thread of its own beats the time: the runtime's timers are a thousand times too coarse for these rates.
+/// A thread keeps the time, since the timers of the runtime are a thousand times too coarse for
+/// these rates.
 async fn open<C: Call>(
     connections: &[SendRequest<Bytes>],
-    tally: &Rc<Tally<C>>,
+    state: &Rc<RunState<C>>,
     rate: f64,
     limit: Duration,
 ) {
-    let begun = tally.begun;
+    let begun = state.begun;
     let (beat, mut beats) = tokio::sync::mpsc::channel(1);
     std::thread::spawn(move || {
         while begun.elapsed() < limit && !beat.is_closed() {
             std::thread::sleep(BEAT);
-            // One that was not heard yet is enough.
+            // One pending beat is enough.
             let _ = beat.try_send(());
         }
     });
@@ -199,15 +205,15 @@ async fn open<C: Call>(
     let mut sent: u64 = 0;
     while beats.recv().await.is_some() {
         while begun.elapsed().as_secs_f64() * rate >= sent as f64 {
-            let Some(call) = tally.next() else { break };
+            let Some(call) = state.next() else { break };
             let due = begun + Duration::from_secs_f64(sent as f64 / rate);
-            let (mut connection, tally) = (
+            let (mut connection, state) = (
                 connections[sent as usize % connections.len()].clone(),
-                Rc::clone(tally),
+                Rc::clone(state),
             );
             asked.spawn_local(async move {
                 let answer = ask(&mut connection, call).await;
-                tally.note(answer, due.elapsed());
+                state.note(answer, due.elapsed());
             });
             sent += 1;
         }
@@ -217,7 +223,7 @@ async fn open<C: Call>(
 }
 
 async fn ask<C: Call>(connection: &mut SendRequest<Bytes>, call: C) -> Answer {
-    // A server may refuse a stream, or the whole connection, at any point of the request.
+    // A server may reset the stream or close the connection at any point of the request.
     exchange(connection, call).await.unwrap_or(Answer::Failed)
 }
 
@@ -236,7 +242,7 @@ async fn exchange<C: Call>(
     while let Some(data) = body.data().await {
         let data = data?;
         body.flow_control().release_capacity(data.len())?;
-        // The first piece is enough to tell one answer from another.
+        // The first piece is enough to judge the response.
         received = if received.is_empty() { data } else { received };
     }
     let trailers = body.trailers().await?;
@@ -247,16 +253,17 @@ async fn exchange<C: Call>(
     ))
 }
 
-/// One request, and what its answer means.
+/// A request, and the meaning of its response.
 pub(crate) trait Call: 'static {
-    /// What is sent.
+    /// Returns the head and the body.
     fn into_request(self) -> (Request<()>, Bytes);
 
-    /// What an answer with this status, these trailers (or headers, where there are none) and this beginning is.
+    /// Judges a response by its status, its trailers (its headers if it has none) and the beginning
+    /// of its body.
     fn judge(status: StatusCode, trailers: &HeaderMap, body: &[u8]) -> Answer;
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Allowed,
@@ -264,7 +271,7 @@ pub(crate) enum Answer {
     Failed,
 }
 
-/// A `CheckRequest`, framed: what Envoy asks.
+/// A framed `CheckRequest`, as Envoy sends it.
 impl Call for Bytes {
     fn into_request(self) -> (Request<()>, Bytes) {
         let request = Request::post("http://check/envoy.service.auth.v3.Authorization/Check")
@@ -285,10 +292,11 @@ impl Call for Bytes {
     }
 }
 
-/// Whether a message begins with a `google.rpc.Status` (field 1) whose code (field 1) is absent, and so 0.
+/// Returns whether a message begins with a `google.rpc.Status` (field 1) without a code (field 1),
+/// which means OK.
 fn is_allowance(frame: &[u8]) -> bool {
     matches!(frame, [_, _, _, _, _, 0x0a, len, rest @ ..] if *len == 0 || rest.first() != Some(&0x08))
 }
 
-/// How often the open loop looks whether a request is due.
+/// The time between two looks of the open loop for due requests.
 const BEAT: Duration = Duration::from_micros(50);

@@ -1,17 +1,18 @@
-//! The whole service under load, next to an empty server: what a check costs beyond the gRPC call that carries it.
+//! Measures the whole service under load beside an empty server, which shows the cost of a check
+//! beyond its gRPC call.
 //!
-//! `cargo bench --bench rig -- help` lists what it measures; `scripts/bench` runs all of it and writes the figures into
-//! `docs/performance.md`. Everything stays on loopback, is bounded in time and ends by itself.
+//! `cargo bench --bench rig -- help` lists the measurements. `scripts/bench` runs all of them and
+//! writes the figures into `docs/performance.md`. Everything runs on loopback and within a time
+//! limit.
 //!
 //! - `floor`: the empty server.
-//! - `calls`: requests to ask about, each signed anew, encoded before anything is measured.
-//! - `load`: the closed and the open loop.
-//! - `process`: programs that are started, and the CPU time that they use.
-//! - `compare`: the ratios of one run; `cores`: threads, and how they share the work.
-//! - `nonces`: what each nonce costs a store.
+//! - `calls`: checks, each signed with its own nonce and encoded before the measurement begins.
+//! - `load`: the load generator, with a closed and an open loop.
+//! - `process`: the programs that are measured, and their CPU time.
+//! - `compare`, `cores`, `sweep`, `hop`, `deny`, `explain`, `nonces`, `scale`: the measurements.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a measurement fails")]
-#![expect(clippy::print_stdout, reason = "what was measured is printed")]
+#![expect(clippy::print_stdout, reason = "the results are printed")]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 
 mod calls;
@@ -34,15 +35,15 @@ mod sweep;
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
 
-/// As in the servers that it is compared with.
+/// The allocator of Countersign, so that the empty server has it too.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// What is measured.
+/// The command line.
 #[derive(Debug, Parser)]
-#[command(about = "Measures checks next to an empty gRPC server", long_about = None)]
+#[command(about = "Measure Countersign beside an empty gRPC server", long_about = None)]
 struct Rig {
-    /// What `cargo bench` adds to every call
+    /// Ignored; `cargo bench` adds it to every call
     #[arg(long, hide = true, global = true)]
     bench: bool,
     #[command(subcommand)]
@@ -51,30 +52,32 @@ struct Rig {
 
 #[derive(Debug, Subcommand)]
 enum Measurement {
-    /// Serves `Authorization` without looking: the floor of every comparison
+    /// Serve checks and allow each one: the empty server of the comparisons
     Floor(floor::Args),
-    /// CPU per check, throughput and latency as ratios to the empty server's, in turns
+    /// CPU per check, throughput and latency, as ratios to the empty server
     Compare(compare::Args),
-    /// One worker thread and two, and how threads share connections
+    /// One worker thread and two, and ways to spread connections over threads
     Cores(cores::Args),
-    /// CPU per refusal, of every kind, as ratios to allowances of the same size
+    /// CPU per denial of each kind, as ratios to an allowed check of the same size
     Deny(deny::Args),
-    /// What it costs to look for why a signature did not match: off, on, and under a flood
+    /// Cost of the search for the cause of a wrong signature: off, on, and for each denial
     Explain(explain::Args),
-    /// Start, memory, look-ups and lists with a million consumers and two million tokens in Redis
+    /// Start time, memory, look-ups and lists with a million consumers and two million tokens in
+    /// Redis
     Scale(scale::Args),
-    /// Memory and CPU for each nonce, and whether any is forgotten or refused wrongly
+    /// Memory and CPU per nonce; fails if a nonce is forgotten or refused wrongly
     Nonces(nonces::Args),
     /// Latency against offered rate, up to saturation
     Sweep(sweep::Args),
-    /// Latency through a real Envoy, next to nobody asked, the empty server, and a peer in Python
+    /// Latency through a real Envoy: without a check, and with the empty server, Countersign and
+    /// Python
     Hop(hop::Args),
 }
 
 fn main() {
     match Rig::parse().measurement {
-        // `cargo bench` runs every bench target: without an order, there is nothing to measure here.
-        None => println!("nothing asked for: see `cargo bench --bench rig -- help`"),
+        // `cargo bench` without arguments runs every bench target, this one too.
+        None => println!("no measurement given; see `cargo bench --bench rig -- help`"),
         Some(Measurement::Floor(args)) => floor::run(&args),
         Some(Measurement::Compare(args)) => compare::run(&args),
         Some(Measurement::Cores(args)) => cores::run(&args),

@@ -1,6 +1,7 @@
-//! What nonces cost: memory and CPU for each, and whether any is forgotten or refused wrongly among millions.
+//! Memory and CPU per nonce, and the correctness of millions of claims.
 //!
-//! All are claimed once, and must be fresh; then again by other checks, and must be replays.
+//! Claims every nonce once, which must be fresh, and then again by other checks, which must be
+//! replays.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,31 +12,32 @@ use std::time::{Duration, Instant};
 use countersign::clock::{Entropy as _, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{StoreConfig, StoreUrl};
 use countersign::model::ConsumerKey;
-use countersign::store::{Claim, NonceClaim, Store, new_master_key, open};
+use countersign::store::{ClaimOutcome, NonceClaim, Store, new_master_key, open};
 use tokio::task::JoinSet;
 
 use crate::process::Redis;
 
+/// Options of `nonces`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Nonces in all
+    /// Number of nonces
     #[arg(long, default_value_t = 1_000_000)]
     count: u64,
-    /// Nonces that one consumer has with one timestamp
+    /// Nonces per consumer and timestamp
     #[arg(long, default_value_t = 1000)]
     rate: u64,
-    /// Consumers, in turns
+    /// Consumers, which take turns
     #[arg(long, default_value_t = 20)]
     consumers: u64,
-    /// Claims at a time
+    /// Concurrent claims
     #[arg(long, default_value_t = 32)]
     tasks: u64,
-    /// The store in memory in place of Redis
+    /// Use the store in memory instead of Redis
     #[arg(long)]
     memory: bool,
 }
 
-/// Claims, counts and prints.
+/// Runs the measurement.
 pub(crate) fn run(args: &Args) {
     let dir = tempfile::tempdir().unwrap();
     let redis = (!args.memory).then(|| Redis::start(dir.path()));
@@ -46,20 +48,20 @@ pub(crate) fn run(args: &Args) {
         .unwrap();
     let store = runtime.block_on(open_store(redis.as_ref(), dir.path()));
     println!(
-        "{} nonces, {} a second and consumer, {} claims at a time",
+        "{} nonces, {} per second and consumer, {} concurrent claims",
         args.count, args.rate, args.tasks
     );
-    for wanted in [Claim::Fresh, Claim::Replayed] {
+    for expected in [ClaimOutcome::Fresh, ClaimOutcome::Replayed] {
         let before = Usage::now(redis.as_ref());
         let started = Instant::now();
-        let other = runtime.block_on(claim_all(&store, args, wanted));
+        let other = runtime.block_on(claim_all(&store, args, expected));
         let took = started.elapsed();
         println!(
-            "{other} other than {wanted:?}; {:.0} claims/s",
+            "{other} claims were not {expected:?}; {:.0} claims/s",
             args.count as f64 / took.as_secs_f64()
         );
         Usage::now(redis.as_ref()).print_since(&before, args.count);
-        assert_eq!(other, 0, "a nonce was forgotten or refused wrongly");
+        assert_eq!(other, 0, "a nonce was forgotten, or a fresh one refused");
     }
     runtime.block_on(store.close()).unwrap();
 }
@@ -83,8 +85,8 @@ async fn open_store(redis: Option<&Redis>, dir: &Path) -> Arc<dyn Store> {
         .unwrap()
 }
 
-/// How many claims had another outcome than wanted.
-async fn claim_all(store: &Arc<dyn Store>, args: &Args, wanted: Claim) -> u64 {
+/// Claims all nonces and counts the claims with another outcome than expected.
+async fn claim_all(store: &Arc<dyn Store>, args: &Args, expected: ClaimOutcome) -> u64 {
     let mut tasks = JoinSet::new();
     for first in 0..args.tasks {
         let numbers = (first..args.count).step_by(usize::try_from(args.tasks).unwrap());
@@ -92,7 +94,7 @@ async fn claim_all(store: &Arc<dyn Store>, args: &Args, wanted: Claim) -> u64 {
             Arc::clone(store),
             numbers,
             (args.rate, args.consumers),
-            wanted,
+            expected,
         ));
     }
     tasks.join_all().await.into_iter().sum()
@@ -102,7 +104,7 @@ async fn claim_each(
     store: Arc<dyn Store>,
     numbers: impl Iterator<Item = u64>,
     (rate, consumers): (u64, u64),
-    wanted: Claim,
+    expected: ClaimOutcome,
 ) -> u64 {
     let keys: Vec<_> = (0..consumers)
         .map(|at| ConsumerKey::new(format!("consumer-{at:07}")).unwrap())
@@ -123,16 +125,13 @@ async fn claim_each(
             expires_at: UnixTime::from_secs(NOW).plus(KEPT),
             not_before: 0,
         };
-        let claimed = match store.claim_at_once(&claim) {
-            Some(claimed) => claimed,
-            None => store.claim_nonce(&claim).await,
-        };
-        other += u64::from(claimed.unwrap() != wanted);
+        let claimed = store.claim_nonce(&claim).await.unwrap();
+        other += u64::from(claimed != expected);
     }
     other
 }
 
-/// What was used until some moment, by this process and by Redis.
+/// The CPU time and memory used so far by this process and by Redis.
 struct Usage {
     cpu: f64,
     memory: f64,
@@ -150,7 +149,7 @@ impl Usage {
             .map(|field| field.parse().unwrap_or(0.0))
             .collect();
         let counted = |redis: &Redis| {
-            let scripts = redis.told("commandstats");
+            let scripts = redis.info("commandstats");
             let scripts = scripts.lines().find_map(|line| {
                 line.strip_prefix("cmdstat_evalsha:calls=")?
                     .split(',')
@@ -158,11 +157,11 @@ impl Usage {
             });
             [
                 redis.process.cpu().as_secs_f64(),
-                redis.info("used_memory") as f64,
+                redis.number("used_memory") as f64,
                 scripts.map_or(0.0, |calls| calls.parse().unwrap()),
-                redis.info("total_commands_processed") as f64,
-                redis.info("total_reads_processed") as f64,
-                redis.info("total_writes_processed") as f64,
+                redis.number("total_commands_processed") as f64,
+                redis.number("total_reads_processed") as f64,
+                redis.number("total_writes_processed") as f64,
             ]
         };
         Self {
@@ -178,19 +177,21 @@ impl Usage {
             (self.cpu - before.cpu) / count * 1e6,
             (self.memory - before.memory) / count,
         );
-        println!("  this process, its load included: {cpu:.2} µs of CPU, {memory:.1} B each");
+        println!(
+            "  this process, load generator included: {cpu:.2} µs of CPU and {memory:.1} B per claim"
+        );
         let (Some(now), Some(before)) = (self.redis, before.redis) else {
             return;
         };
         let [cpu, memory, scripts, commands, reads, writes] =
             std::array::from_fn(|at| now[at] - before[at]);
         println!(
-            "  Redis: {:.2} µs of CPU, {:.1} B each",
+            "  Redis: {:.2} µs of CPU and {:.1} B per claim",
             cpu / count * 1e6,
             memory / count
         );
         println!(
-            "  for each script {:.1}, for each read {:.1}, for each write {:.1}; {:.1} commands in all for each claim",
+            "  {:.1} claims per script, {:.1} per read, {:.1} per write; {:.1} commands per claim",
             count / scripts,
             count / reads,
             count / writes,
@@ -199,8 +200,8 @@ impl Usage {
     }
 }
 
-/// The time of every check, in seconds.
+/// The time of every claim, in seconds.
 const NOW: u64 = 1_700_000_000;
 
-/// How long they are kept: longer than this takes.
+/// The lifetime of a claim: longer than the measurement.
 const KEPT: Duration = Duration::from_hours(1);

@@ -1,4 +1,4 @@
-//! Programs that are started for a measurement and end with it, and the CPU time that they use.
+//! The programs of a measurement, which end with it, and their CPU time.
 
 use std::fs::{self, OpenOptions};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use crate::calls::{self, Account};
 
-/// A program that is killed when this is dropped.
+/// A running program, killed when this is dropped.
 pub(crate) struct Process(Child);
 
 impl Process {
-    /// Starts a program and waits until it answers at `address`.
+    /// Starts a program and waits until it listens on `address`.
     pub(crate) fn start(command: &mut Command, address: SocketAddr) -> Self {
         let process = Self(
             command
@@ -22,18 +22,18 @@ impl Process {
                 .spawn()
                 .unwrap_or_else(|error| panic!("{command:?}: {error}")),
         );
-        let patience = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(address).is_err() {
             assert!(
-                Instant::now() < patience,
-                "{command:?} does not listen on {address}"
+                Instant::now() < deadline,
+                "{command:?} does not listen on {address} after 20 s"
             );
             sleep(Duration::from_millis(20));
         }
         process
     }
 
-    /// The memory that it has resident, in bytes.
+    /// Returns the resident memory in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
         let kibibytes = status
@@ -42,10 +42,11 @@ impl Process {
         kibibytes.unwrap().trim().parse::<u64>().unwrap() * 1024
     }
 
-    /// The CPU time of all its threads until now, user and system together.
+    /// Returns the CPU time of all threads so far, user and system time together.
     pub(crate) fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
-        // After the name, which may have spaces: fields 14 and 15 of proc(5), in ticks of 10 ms.
+        // Fields 14 and 15 of proc_pid_stat(5), in ticks of 10 ms. They come after the name, which
+        // may have spaces.
         let fields: Vec<_> = stat
             .rsplit_once(')')
             .unwrap()
@@ -64,7 +65,7 @@ impl Drop for Process {
     }
 }
 
-/// An address on loopback that nobody listens on.
+/// Returns a free address on loopback.
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -72,7 +73,7 @@ pub(crate) fn free_address() -> SocketAddr {
         .unwrap()
 }
 
-/// A Redis that keeps nothing on disk.
+/// A Redis without persistence.
 pub(crate) struct Redis {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
@@ -95,12 +96,12 @@ impl Redis {
         }
     }
 
-    /// What `INFO` tells of a section.
-    pub(crate) fn told(&self, section: &str) -> String {
+    /// Returns a section of `INFO`.
+    pub(crate) fn info(&self, section: &str) -> String {
         self.run(&["INFO", section])
     }
 
-    /// Whether nothing is kept under a key.
+    /// Returns whether a key does not exist.
     pub(crate) fn is_absent(&self, key: &str) -> bool {
         self.run(&["EXISTS", key]).trim() == "0"
     }
@@ -114,38 +115,34 @@ impl Redis {
         String::from_utf8(ended.unwrap().stdout).unwrap()
     }
 
-    /// A number that `INFO` tells.
-    pub(crate) fn info(&self, name: &str) -> u64 {
-        let text = self.told("all");
+    /// Returns a number of `INFO`.
+    pub(crate) fn number(&self, name: &str) -> u64 {
+        let text = self.info("all");
         let value = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         value.unwrap().trim().parse().unwrap()
     }
 
-    /// What it used until now.
-    pub(crate) fn used(&self) -> Used {
-        let (commands, reads) = (
-            self.info("total_commands_processed"),
-            self.info("total_reads_processed"),
-        );
-        Used {
+    /// Returns the usage so far.
+    pub(crate) fn usage(&self) -> RedisUsage {
+        RedisUsage {
             cpu: self.process.cpu(),
-            commands,
-            reads,
+            commands: self.number("total_commands_processed"),
+            reads: self.number("total_reads_processed"),
         }
     }
 }
 
-/// What a Redis used: CPU time, and by its own counters commands and reads of its sockets.
+/// The CPU time of a Redis, and its own counts of commands and of reads of its sockets.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Used {
+pub(crate) struct RedisUsage {
     pub(crate) cpu: Duration,
     pub(crate) commands: u64,
     pub(crate) reads: u64,
 }
 
-impl Used {
+impl RedisUsage {
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
             cpu: self.cpu - before.cpu,
@@ -155,10 +152,10 @@ impl Used {
     }
 }
 
-/// A Countersign, with the accounts that [`calls`] signs for.
+/// A running Countersign.
 pub(crate) struct Countersign {
     pub(crate) process: Process,
-    /// Where it is asked.
+    /// The address for checks.
     pub(crate) address: SocketAddr,
     pub(crate) api: SocketAddr,
     pub(crate) ops: SocketAddr,
@@ -166,12 +163,12 @@ pub(crate) struct Countersign {
 }
 
 impl Countersign {
-    /// Starts it on `store`; `dir` takes its files, its log too.
+    /// Starts it with `store` and the accounts of [`calls`]. Its files and its log are in `dir`.
     pub(crate) fn start(dir: &Path, store: &str, workers: usize) -> Self {
         Self::start_build(Path::new(PROGRAM), dir, store, workers)
     }
 
-    /// Starts another build of it.
+    /// Starts another build, with the accounts of [`calls`].
     pub(crate) fn start_build(program: &Path, dir: &Path, store: &str, workers: usize) -> Self {
         let log = fs::File::create(dir.join("log")).unwrap();
         let server = Self::start_program(program, dir, store, workers, (log.into(), &[]));
@@ -179,12 +176,13 @@ impl Countersign {
         server
     }
 
-    /// Starts it without any account, with a place for its log.
+    /// Starts it without accounts, with its log going to `log`.
     pub(crate) fn start_logging(dir: &Path, store: &str, workers: usize, log: Stdio) -> Self {
         Self::start_set(dir, store, workers, (log, &[]))
     }
 
-    /// The same, with a place for its log and what its environment has beside.
+    /// Starts it without accounts, with a destination of its log and additional environment
+    /// variables.
     pub(crate) fn start_set(
         dir: &Path,
         store: &str,
@@ -283,7 +281,7 @@ impl Countersign {
         );
     }
 
-    /// What administrators show.
+    /// Reads the token of administrators.
     pub(crate) fn admin_token(&self) -> String {
         fs::read_to_string(self.dir.join("admin-token"))
             .unwrap()
@@ -292,7 +290,7 @@ impl Countersign {
     }
 }
 
-/// The master key file in a directory, made when there is none.
+/// Returns the master key file in a directory, and creates it if it is missing.
 pub(crate) fn key_file(dir: &Path) -> PathBuf {
     let path = dir.join("master.key");
     if !path.exists() {
@@ -314,7 +312,7 @@ pub(crate) fn key_file(dir: &Path) -> PathBuf {
     path
 }
 
-/// A directory of that name below `dir`.
+/// Creates a directory with that name in `dir`.
 pub(crate) fn directory(dir: &Path, name: &str) -> PathBuf {
     let path = dir.join(name);
     fs::create_dir(&path).unwrap();

@@ -1,4 +1,5 @@
-//! What the measurements write down: JSON files in `target/bench`, from which `scripts/bench` makes the tables.
+//! The figures of the measurements: JSON files in `target/bench`, from which `scripts/bench` makes
+//! the tables.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +12,7 @@ use crate::load::Outcome;
 /// The latencies of one run.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Latency {
-    /// Answers a second.
+    /// Responses per second.
     pub(crate) rate: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
@@ -31,7 +32,7 @@ impl Latency {
     }
 }
 
-/// Writes figures where the tables are made from.
+/// Writes figures as JSON.
 pub(crate) fn save(path: &Path, figures: &impl Serialize) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, serde_json::to_string_pretty(figures).unwrap()).unwrap();
@@ -45,7 +46,7 @@ pub(crate) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// The one in the middle.
+/// Returns the median.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<_> = values.into_iter().collect();
     values.sort_unstable_by(f64::total_cmp);

@@ -1,6 +1,7 @@
-//! Many stored records: a million consumers and two million tokens in Redis. How long the service takes to start, how much
-//! memory it takes when all of them are asked about, what a look-up costs that is not in memory, how long a page of a list
-//! takes wherever it is, and which commands Redis was given.
+//! Many stored records: a million consumers and two million tokens in Redis.
+//!
+//! Measures the time to start, the memory after a check with each token, the cost of a look-up that
+//! is not in memory, the time of each page of a list, and the commands that Redis ran.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -12,17 +13,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::calls::{Account, Question};
-use crate::lists::{self, Deletion, List};
+use crate::calls::{Account, SampleRequest};
+use crate::lists::{self, DeletionTimes, ListTimes};
 use crate::load::{self, Outcome, Pace};
 use crate::process::{Countersign, Redis, directory, key_file};
 use crate::report::{micros, millis, save};
-use crate::seed::{self, Records, Seeded};
+use crate::seed::{self, Records, SeedReport};
 
-/// How many records there are, and for how long each step is done.
+/// Options of `scale`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Consumers; there are twice as many tokens, a fourth of them of the first consumer
+    /// Consumers; there are twice as many tokens, a quarter of them of the first consumer
     #[arg(long, default_value_t = 1_000_000)]
     consumers: usize,
     /// Seconds for each size of the working set
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     /// Worker threads
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// Where the figures are written, as JSON
+    /// JSON file for the figures
     #[arg(long, default_value = "target/bench/scale.json")]
     out: PathBuf,
 }
@@ -39,32 +40,32 @@ pub(crate) struct Args {
 #[derive(Debug, Serialize)]
 struct Report {
     workers: usize,
-    seeded: Seeded,
+    seeded: SeedReport,
     start_ms: f64,
-    memory: Memory,
+    memory: MemoryReport,
     working_sets: Vec<WorkingSet>,
-    lists: Vec<List>,
-    deletion: Deletion,
+    lists: Vec<ListTimes>,
+    deletion: DeletionTimes,
     commands: BTreeMap<String, u64>,
-    /// Those among them that go through the whole key space or a whole collection.
+    /// The commands among them that read the whole key space or a whole collection.
     scans: Vec<String>,
 }
 
-/// What the server has resident, in bytes.
+/// The resident memory of the server in bytes, and the cost of checks that are not cached.
 #[derive(Debug, Serialize)]
-struct Memory {
+struct MemoryReport {
     at_start: u64,
-    /// After each tenth of all tokens.
+    /// The memory after checks with each tenth of all tokens.
     tenths: Vec<u64>,
     cache_entries: u64,
     cache_bytes: u64,
-    /// Of a check whose consumer and token were asked for in Redis.
+    /// CPU time of a check whose consumer and token come from Redis.
     cold_cpu_us: f64,
     cold_redis_cpu_us: f64,
     cold_rate: f64,
 }
 
-/// Checks that take turns over so many tokens.
+/// Checks that take turns over a number of tokens.
 #[derive(Debug, Serialize)]
 struct WorkingSet {
     tokens: usize,
@@ -74,7 +75,7 @@ struct WorkingSet {
     redis_cpu_us: f64,
 }
 
-/// Runs it.
+/// Runs the measurement.
 pub(crate) fn run(args: &Args) {
     let dir = tempfile::tempdir().unwrap();
     let records = Records {
@@ -82,8 +83,8 @@ pub(crate) fn run(args: &Args) {
     };
     let redis = Redis::start(&directory(dir.path(), "redis-data"));
     let seeded = seed::seed(&records, &redis, &key_file(dir.path()));
-    let begun = Instant::now();
-    let server = start(dir.path(), &redis, args.workers);
+    let start = Instant::now();
+    let server = start_server(dir.path(), &redis, args.workers);
     let first = load::run(
         server.address,
         calls(&records, 1, 0, 1),
@@ -91,7 +92,7 @@ pub(crate) fn run(args: &Args) {
         Duration::from_secs(5),
     );
     assert_eq!(first.allowed, 1, "the first check was not allowed");
-    let start_ms = millis(begun.elapsed());
+    let start_ms = millis(start.elapsed());
     let memory = touch_all(&server, &redis, &records);
     let working_sets = sizes(&records)
         .map(|tokens| working_set(&server, &redis, &records, tokens, args))
@@ -102,29 +103,22 @@ pub(crate) fn run(args: &Args) {
         .unwrap();
     let (lists, deletion) = runtime.block_on(lists::administer(&server, &redis, &records));
     let commands = commands(&redis);
-    let scans = commands
-        .keys()
-        .filter(|name| SCANS.contains(&name.as_str()))
-        .cloned()
-        .collect();
-    let workers = args.workers;
-    save(
-        &args.out,
-        &Report {
-            workers,
-            seeded,
-            start_ms,
-            memory,
-            working_sets,
-            lists,
-            deletion,
-            commands,
-            scans,
-        },
-    );
+    let is_scan = |name: &&String| SCANS.contains(&name.as_str());
+    let report = Report {
+        workers: args.workers,
+        seeded,
+        start_ms,
+        memory,
+        working_sets,
+        lists,
+        deletion,
+        scans: commands.keys().filter(is_scan).cloned().collect(),
+        commands,
+    };
+    save(&args.out, &report);
 }
 
-fn start(dir: &Path, redis: &Redis, workers: usize) -> Countersign {
+fn start_server(dir: &Path, redis: &Redis, workers: usize) -> Countersign {
     Countersign::start_logging(
         dir,
         &format!("redis://{}", redis.address),
@@ -133,19 +127,20 @@ fn start(dir: &Path, redis: &Redis, workers: usize) -> Countersign {
     )
 }
 
-/// Checks of `count` tokens of the first `among`, in an order that jumps, from the place `from` in it.
+/// Makes checks with `count` of the first `among` tokens, in a scattered order, beginning at its
+/// position `from`.
 fn calls(records: &Records, among: usize, from: usize, count: usize) -> Vec<Bytes> {
-    let question = Question::default();
+    let sample = SampleRequest::default();
     let call = |n: usize| {
         let token = n.wrapping_mul(STRIDE) % among;
         let account = Account::numbered(records.consumer_of(token), token);
-        question.signed(&account.signer())
+        sample.signed(&account.signer())
     };
     (from..from + count).map(call).collect()
 }
 
-/// Asks about every token once.
-fn touch_all(server: &Countersign, redis: &Redis, records: &Records) -> Memory {
+/// Sends one check with each token.
+fn touch_all(server: &Countersign, redis: &Redis, records: &Records) -> MemoryReport {
     let (at_start, all) = (server.process.memory(), records.tokens());
     let (mut tenths, mut answered, mut took) = (Vec::new(), 0, Duration::ZERO);
     let (mut cpu, mut redis_cpu) = (Duration::ZERO, Duration::ZERO);
@@ -161,7 +156,7 @@ fn touch_all(server: &Countersign, redis: &Redis, records: &Records) -> Memory {
             assert_eq!(
                 outcome.latencies.len(),
                 count,
-                "the time was over before all tokens were asked about"
+                "the time limit passed before all tokens were checked"
             );
             took += outcome.took;
             answered += outcome.allowed;
@@ -170,7 +165,7 @@ fn touch_all(server: &Countersign, redis: &Redis, records: &Records) -> Memory {
         tenths.push(server.process.memory());
     }
     let each = |used| micros(used) / answered as f64;
-    Memory {
+    MemoryReport {
         at_start,
         tenths,
         cache_entries: metric(server, "countersign_cache_entries") as u64,
@@ -202,9 +197,9 @@ fn working_set(
         records,
         tokens,
         first,
-        (MOST_A_SECOND * args.seconds) as usize,
+        (HIGHEST_RATE * args.seconds) as usize,
     );
-    // What fits into memory is brought there.
+    // Fills the cache.
     all_allowed(server.address, warming, limit);
     let before = (server.process.cpu(), redis.process.cpu(), lookups(server));
     let outcome = all_allowed(server.address, calls, limit);
@@ -229,20 +224,20 @@ fn all_allowed(address: SocketAddr, calls: Vec<Bytes>, limit: Duration) -> Outco
     outcome
 }
 
-/// How often each command was given to Redis, by its own count.
+/// Reads from Redis the number of calls of each command.
 fn commands(redis: &Redis) -> BTreeMap<String, u64> {
     let count = |line: &str| {
         let (name, counts) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
         Some((name.to_owned(), counts.split(',').next()?.parse().ok()?))
     };
     redis
-        .told("commandstats")
+        .info("commandstats")
         .lines()
         .filter_map(count)
         .collect()
 }
 
-/// Look-ups of credentials: those that memory answered, and all.
+/// Reads the number of look-ups of credentials: cache hits, and all.
 fn lookups(server: &Countersign) -> (f64, f64) {
     let of = |outcome| {
         metric(
@@ -253,7 +248,7 @@ fn lookups(server: &Countersign) -> (f64, f64) {
     (of("hit"), of("hit") + of("miss"))
 }
 
-/// The value of a series.
+/// Reads the value of a metric.
 fn metric(server: &Countersign, series: &str) -> f64 {
     let mut stream = TcpStream::connect(server.ops).unwrap();
     stream
@@ -265,13 +260,13 @@ fn metric(server: &Countersign, series: &str) -> f64 {
         .lines()
         .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     value
-        .unwrap_or_else(|| panic!("no {series} in {text}"))
+        .unwrap_or_else(|| panic!("/metrics has no {series}: {text}"))
         .trim()
         .parse()
         .unwrap()
 }
 
-/// Commands that go through the whole key space, or through a whole collection.
+/// Commands that read the whole key space or a whole collection.
 const SCANS: [&str; 9] = [
     "keys",
     "scan",
@@ -284,11 +279,11 @@ const SCANS: [&str; 9] = [
     "sort",
 ];
 
-/// Has no divisor in common with the numbers of tokens here, so that it leads through all of them.
+/// A step that has no divisor in common with the numbers of tokens, so that it reaches all of them.
 const STRIDE: usize = 1_299_709;
 
-/// How many requests are in memory at once.
+/// The number of requests that are in memory at once.
 const BATCH: usize = 50_000;
 
-/// More than are answered.
-const MOST_A_SECOND: f64 = 60_000.0;
+/// A rate that no server reaches, in checks per second.
+const HIGHEST_RATE: f64 = 60_000.0;

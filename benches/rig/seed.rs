@@ -1,4 +1,4 @@
-//! Many consumers and tokens, put into Redis by the store's own code.
+//! Many consumers and tokens, written into Redis by the store's own code.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use countersign::clock::{Clock as _, SystemClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::model::{
-    AccessToken, Compat, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret,
-    ConsumerStatus, Generation, Scopes, Secret, Token, TokenStatus,
+    AccessToken, CompatSet, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerProfile,
+    ConsumerSecret, ConsumerStatus, Generation, Scopes, Secret, Token, TokenStatus,
 };
 use countersign::store::{self, Store};
 use futures_util::{StreamExt as _, stream};
@@ -17,31 +17,32 @@ use serde::Serialize;
 use crate::calls::Account;
 use crate::process::Redis;
 
-/// Which records there are.
+/// The number of records.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Records {
     pub(crate) consumers: usize,
 }
 
-/// What they take.
+/// The cost of the records.
 #[derive(Debug, Serialize)]
-pub(crate) struct Seeded {
+pub(crate) struct SeedReport {
     consumers: usize,
     tokens: usize,
     seconds: f64,
-    /// Bytes that Redis used for each, with its place in the indexes.
+    /// Bytes of Redis for each, with its entries in the indexes.
     bytes_per_consumer: f64,
     bytes_per_token: f64,
     redis_bytes: u64,
 }
 
 impl Records {
-    /// How many tokens.
+    /// Returns the number of tokens.
     pub(crate) fn tokens(&self) -> usize {
         self.consumers * 2
     }
 
-    /// Whose a token is: one of each consumer, then one more of every second one, and the last fourth of the first.
+    /// Returns the consumer of a token. Each consumer has one token, the first half have another,
+    /// and the first one has the last quarter of all.
     pub(crate) fn consumer_of(&self, token: usize) -> usize {
         let (all, tokens) = (self.consumers, self.tokens());
         if token >= tokens / 4 * 3 {
@@ -52,11 +53,11 @@ impl Records {
     }
 }
 
-/// Puts them into an empty Redis.
-pub(crate) fn seed(records: &Records, redis: &Redis, key_file: &Path) -> Seeded {
+/// Writes the records into an empty Redis.
+pub(crate) fn seed(records: &Records, redis: &Redis, key_file: &Path) -> SeedReport {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let begun = Instant::now();
-    let empty = redis.info("used_memory");
+    let empty = redis.number("used_memory");
     let with_consumers = runtime.block_on(async {
         let store = open(redis, key_file).await;
         let (now, store) = (SystemClock.now(), &store);
@@ -66,7 +67,7 @@ pub(crate) fn seed(records: &Records, redis: &Redis, key_file: &Path) -> Seeded 
                 store.create_consumer(&one).await.unwrap()
             })
             .await;
-        let with_consumers = redis.info("used_memory");
+        let with_consumers = redis.number("used_memory");
         let tokens =
             stream::iter(0..records.tokens()).map(|n| token(records.consumer_of(n), n, now));
         tokens
@@ -74,8 +75,8 @@ pub(crate) fn seed(records: &Records, redis: &Redis, key_file: &Path) -> Seeded 
             .await;
         with_consumers
     });
-    let redis_bytes = redis.info("used_memory");
-    Seeded {
+    let redis_bytes = redis.number("used_memory");
+    SeedReport {
         consumers: records.consumers,
         tokens: records.tokens(),
         seconds: begun.elapsed().as_secs_f64(),
@@ -90,7 +91,7 @@ async fn open(redis: &Redis, key_file: &Path) -> Arc<dyn Store> {
     let config = StoreConfig {
         url: StoreUrl::Redis(format!("redis://{}", redis.address)),
         master_key_file: Some(key_file.to_owned()),
-        // Many at once wait for each other.
+        // Concurrent calls wait for each other.
         timeout: Duration::from_secs(30),
         ..Config::default().store
     };
@@ -114,9 +115,7 @@ fn consumer(n: usize, now: UnixTime) -> Consumer {
         id: ConsumerId::new(format!("id-{n}")).unwrap(),
         name: ConsumerName::new(format!("Consumer {n}")).unwrap(),
         key: ConsumerKey::new(account.key).unwrap(),
-        description: String::new(),
-        platform: String::new(),
-        app_url: String::new(),
+        profile: ConsumerProfile::default(),
         verified: false,
         status: ConsumerStatus::Active,
         secrets: vec![secret],
@@ -125,7 +124,7 @@ fn consumer(n: usize, now: UnixTime) -> Consumer {
         flows: [].into(),
         callbacks: Vec::new(),
         scopes: Scopes::parse("read write").unwrap(),
-        compat: Compat::NONE,
+        compat: CompatSet::NONE,
         deny_detail: None,
         deprecated_at: None,
         sunset_at: None,
@@ -153,5 +152,5 @@ fn token(consumer: usize, n: usize, now: UnixTime) -> AccessToken {
     }
 }
 
-/// Calls under way at a time.
+/// The number of concurrent calls.
 const AT_ONCE: usize = 512;

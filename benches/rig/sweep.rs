@@ -1,5 +1,6 @@
-//! Latency against offered rate, up to where a server can not follow: the empty server and Countersign.
+//! Latency against offered rate, up to saturation, for the empty server and Countersign.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::load::{self, Pace};
 use crate::process::{Countersign, Redis, directory};
 use crate::report::{Latency, median, save};
 
-/// How the sweep is made.
+/// Options of `sweep`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Turns
@@ -20,13 +21,13 @@ pub(crate) struct Args {
     /// Seconds at each rate
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
-    /// How many rates, the highest of which the empty server can not follow
+    /// Number of rates; the highest saturates the empty server
     #[arg(long, default_value_t = 12)]
     steps: u32,
     /// Worker threads
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// Where the figures are written, as JSON
+    /// JSON file for the figures
     #[arg(long, default_value = "target/bench/sweep.json")]
     out: PathBuf,
 }
@@ -36,7 +37,7 @@ struct Report {
     workers: usize,
     turns: usize,
     seconds: f64,
-    /// What the empty server answers in the closed loop.
+    /// The rate of the empty server in the closed loop.
     saturation: f64,
     runs: Vec<Run>,
 }
@@ -51,7 +52,7 @@ struct Run {
     latency: Latency,
 }
 
-/// Runs it.
+/// Runs the measurement.
 pub(crate) fn run(args: &Args) {
     let dir = tempfile::tempdir().unwrap();
     let redis = Redis::start(&directory(dir.path(), "redis-data"));
@@ -68,50 +69,64 @@ pub(crate) fn run(args: &Args) {
         ("embedded", embedded.address),
         ("redis", with_redis.address),
     ];
-    let limit = Duration::from_secs_f64(args.seconds);
-    let closed = |address| {
-        let calls = calls::allowed((MOST_A_SECOND * args.seconds) as usize);
-        load::run(address, calls, Pace::Closed, limit).rate()
+    let servers = servers.map(|(name, address)| Server {
+        name,
+        address,
+        saturation: median((0..3).map(|_| closed_rate(address, args.seconds))),
+    });
+    let report = Report {
+        workers: args.workers,
+        turns: args.turns,
+        seconds: args.seconds,
+        saturation: servers[0].saturation,
+        runs: sweep(&servers, args),
     };
-    let saturations: Vec<_> = servers
-        .iter()
-        .map(|&(_, address)| median((0..3).map(|_| closed(address))))
-        .collect();
-    let saturation = saturations[0];
+    save(&args.out, &report);
+}
+
+struct Server {
+    name: &'static str,
+    address: SocketAddr,
+    /// The rate in the closed loop.
+    saturation: f64,
+}
+
+fn closed_rate(address: SocketAddr, seconds: f64) -> f64 {
+    let calls = calls::allowed((HIGHEST_RATE * seconds) as usize);
+    let limit = Duration::from_secs_f64(seconds);
+    load::run(address, calls, Pace::Closed, limit).rate()
+}
+
+fn sweep(servers: &[Server], args: &Args) -> Vec<Run> {
+    let highest = servers[0].saturation * HIGHEST_SHARE;
     let mut runs = Vec::new();
     for turn in 0..args.turns {
         for step in 1..=args.steps {
-            let offered = saturation * HIGHEST * f64::from(step) / f64::from(args.steps);
-            for (&(server, address), &most) in servers.iter().zip(&saturations) {
-                // The first rate beyond what it can follow is the last that says anything.
-                if offered < most * HIGHEST {
-                    let calls = calls::allowed((offered * args.seconds) as usize);
-                    let outcome = load::run(address, calls, Pace::Open(offered), limit);
-                    runs.push(Run {
-                        server,
-                        turn,
-                        offered,
-                        latency: Latency::of(&outcome),
-                    });
-                }
+            let offered = highest * f64::from(step) / f64::from(args.steps);
+            // A server that is saturated is not measured at higher rates.
+            let able = |server: &&Server| offered < server.saturation * HIGHEST_SHARE;
+            for server in servers.iter().filter(able) {
+                runs.push(at_rate(server, offered, turn, args.seconds));
             }
         }
     }
-    let (workers, turns, seconds) = (args.workers, args.turns, args.seconds);
-    save(
-        &args.out,
-        &Report {
-            workers,
-            turns,
-            seconds,
-            saturation,
-            runs,
-        },
-    );
+    runs
 }
 
-/// More than any server here answers.
-const MOST_A_SECOND: f64 = 150_000.0;
+fn at_rate(server: &Server, offered: f64, turn: usize, seconds: f64) -> Run {
+    let calls = calls::allowed((offered * seconds) as usize);
+    let limit = Duration::from_secs_f64(seconds);
+    let outcome = load::run(server.address, calls, Pace::Open(offered), limit);
+    Run {
+        server: server.name,
+        turn,
+        offered,
+        latency: Latency::of(&outcome),
+    }
+}
 
-/// The highest rate, as a share of what a server answers in the closed loop.
-const HIGHEST: f64 = 1.1;
+/// A rate that no server reaches, in checks per second.
+const HIGHEST_RATE: f64 = 150_000.0;
+
+/// The highest offered rate, as a share of the rate in the closed loop.
+const HIGHEST_SHARE: f64 = 1.1;

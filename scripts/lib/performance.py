@@ -1,10 +1,10 @@
-"""Makes tables and a plot of what was measured, and prints them.
+"""Makes the tables and the plot of docs/performance.md from the figures of the measurements.
 
-    performance.py DIRECTORY            from the figures in it
-    performance.py DIRECTORY --write    and puts them into docs/performance.md
+    performance.py DIRECTORY            print the tables of the figures in the directory
+    performance.py DIRECTORY --write    also write them into docs/performance.md
 
-Of each figure the median over the turns is shown, of each ratio the median of the ratios within a turn. A table stands
-between `<!-- figures: NAME -->` and `<!-- /figures -->`; one whose measurement is not in the directory stays as it is.
+A figure is the median over the turns; a ratio is the median of the ratios within a turn. A table is between
+`<!-- figures: NAME -->` and `<!-- /figures -->`; it stays as it is if its measurement is not in the directory.
 """
 
 import json
@@ -21,14 +21,14 @@ DOCUMENT = Path("docs/performance.md")
 PLOT = Path("docs/performance/latency.svg")
 
 NAMES = {
-    "none": "nobody asked",
+    "none": "no check",
     "floor": "empty server",
     "embedded": "Countersign, embedded store",
     "redis": "Countersign, Redis",
-    "python": "peer in Python",
+    "python": "Python",
 }
 
-# seconds: a nonce's timestamp may be that far ahead, and its window and a margin follow.
+# Seconds that a nonce is kept: the window after its timestamp, and a margin.
 KEPT_FOR = 300 + 60
 
 
@@ -44,8 +44,8 @@ def main():
 
 
 def tables():
-    """Name and text of every table that there are figures for."""
-    made_of = {
+    """Yields the name and the text of each table whose figures exist."""
+    sources = {
         "machine": (machine, ()),
         "compare": (compare, ("compare",)),
         "cores": (cores, ("cores",)),
@@ -62,7 +62,7 @@ def tables():
         "commands": (commands, ("scale",)),
         "sizing": (sizing, ("compare", "nonces")),
     }
-    for name, (make, needed) in made_of.items():
+    for name, (make, needed) in sources.items():
         figures = [load(one) for one in needed]
         if all(figures):
             yield name, make(*figures)
@@ -72,7 +72,7 @@ def filled(text, name, table):
     pattern = re.compile(rf"(<!-- figures: {name} -->\n).*?(<!-- /figures -->)", re.DOTALL)
     text, found = pattern.subn(lambda match: f"{match[1]}{table}\n{match[2]}", text)
     if found != 1:
-        sys.exit(f"error: {DOCUMENT} has no place for the table {name}")
+        sys.exit(f"error: {DOCUMENT} has no <!-- figures: {name} -->")
     return text
 
 
@@ -81,7 +81,7 @@ def filled(text, name, table):
 
 def machine():
     cpus = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    redis, rustc = said("redis-server", "--version"), said("rustc", "--version")
+    redis, rustc = output("redis-server", "--version"), output("rustc", "--version")
     rows = [
         ("processor", f"{len(cpus)} × {cpus[0] if cpus else platform.machine()}"),
         ("system", f"{platform.system()} {platform.release().partition('-')[0]}"),
@@ -90,7 +90,7 @@ def machine():
     ]
     if figures := load("hop"):
         rows += [("Envoy", figures["envoy"].split("/")[-4]), ("peer", figures["peer"])]
-    return table(["", "what was measured on"], rows)
+    return table(["", "measured on"], rows)
 
 
 def compare(figures):
@@ -129,7 +129,7 @@ def picture(_figures):
 
 
 def hop(figures):
-    """p50 and p99 of every server at every rate."""
+    """p50 and p99 of each server at each rate."""
 
     def cell(offered, server):
         runs = [run for run in figures["runs"] if run["offered"] == offered and run["server"] == server]
@@ -143,7 +143,7 @@ def hop(figures):
 
 
 def added(figures):
-    """What asking adds to the median and to p99, over nobody asked in the same turn."""
+    """What a check adds to p50 and p99, compared with no check in the same turn."""
     by_turn = {(run["offered"], run["server"], run["turn"]): run for run in figures["runs"]}
 
     def cell(offered, server, name):
@@ -152,10 +152,10 @@ def added(figures):
         return milliseconds(median(differences)) if len(differences) == figures["turns"] else "falls behind"
 
     rates = sorted({run["offered"] for run in figures["runs"]})
-    asked = [server for server in NAMES if server != "none"]
+    servers = [server for server in NAMES if server != "none"]
     cells = lambda rate, server: " / ".join(dict.fromkeys(cell(rate, server, name) for name in ("p50_us", "p99_us")))
-    rows = [[f"{rate:,.0f}", *(cells(rate, server) for server in asked)] for rate in rates]
-    return table(["requests/s", *(NAMES[server] for server in asked)], rows)
+    rows = [[f"{rate:,.0f}", *(cells(rate, server) for server in servers)] for rate in rates]
+    return table(["requests/s", *(NAMES[server] for server in servers)], rows)
 
 
 def direct(figures):
@@ -166,7 +166,7 @@ def direct(figures):
         ratio = median(run["cpu_us"] / floor[run["turn"]] for run in runs)
         of = series(figures["direct"], server=server)
         rows.append([NAMES[server], f"{of('cpu_us'):.1f}", f"{ratio:.2f}", f"{of('rate'):,.0f}"])
-    return table(["asked directly", "CPU µs per check", "ratio", "checks/s"], rows)
+    return table(["without Envoy", "CPU µs per check", "ratio", "checks/s"], rows)
 
 
 def deny(figures):
@@ -185,41 +185,41 @@ def deny(figures):
         else:
             rows.append((like, [kind, *cells, f"{ratio(kind, like, 'null'):.2f}", f"{ratio(kind, like, 'file'):.2f}"]))
     ordered = [line for own in allowances for line in [own] + [row for like, row in rows if like == own[0]]]
-    return table(["", "CPU µs", "Redis CPU µs", "ratio", "ratio, log in a file"], ordered)
+    return table(["", "CPU µs", "Redis CPU µs", "ratio", "ratio with a log file"], ordered)
 
 
 def explain(figures):
     runs = figures["runs"]
-    looked = {"off": "never", "on": "as by default", "each": "each time"}
+    search = {"off": "off", "on": "default", "each": "for each denial"}
     rows = []
     for kind, flood, server in dict.fromkeys((run["kind"], run["flood"], run["server"]) for run in runs):
-        pace = "a flood" if flood else f"{figures['pace']:,.0f} a second"
+        pace = "flood" if flood else f"{figures['pace']:,.0f} per second"
         of = series(runs, kind=kind, flood=flood, server=server)
         chosen = [run for run in runs if (run["kind"], run["flood"], run["server"]) == (kind, flood, server)]
         waits = (median(run["latency"][name] for run in chosen) for name in ("p50_us", "p99_us"))
         cells = [f"{of('cpu_us'):,.1f}", *(f"{wait:,.0f}" for wait in waits), f"{of('memory') / 2**20:,.0f}"]
-        rows.append([kind, pace, looked[server], *cells])
-    return table(["refused", "came as", "looked for", "CPU µs", "p50 µs", "p99 µs", "resident MiB"], rows)
+        rows.append([kind, pace, search[server], *cells])
+    return table(["denied for", "pace", "search", "CPU µs", "p50 µs", "p99 µs", "resident MiB"], rows)
 
 
-def nonces(told):
-    """What the bench says of nonces that are claimed first, and of the same ones claimed again by other checks."""
-    count = int(re.search(r"(\d+) nonces", told)[1])
-    wrong = [int(number) for number in re.findall(r"(\d+) other than", told)]
-    own = re.search(r"its load included: ([\d.]+) µs", told)[1]
-    of_redis = re.search(r"Redis: ([\d.]+) µs", told)[1]
+def nonces(printed):
+    """Two rounds of the benchmark: each nonce is claimed, then claimed again by another check."""
+    count = int(re.search(r"(\d+) nonces", printed)[1])
+    wrong = [int(number) for number in re.findall(r"(\d+) claims were not", printed)]
+    own = re.search(r"load generator included: ([\d.]+) µs", printed)[1]
+    of_redis = re.search(r"Redis: ([\d.]+) µs", printed)[1]
     rows = [
-        ("nonces claimed, each once and once more by another check", f"{count:,}"),
-        ("refused wrongly, accepted twice", f"{wrong[0]:,}, {wrong[1]:,}"),
-        ("bytes of Redis for each", f"{bytes_per_nonce(told):.1f}"),
-        ("CPU of a claim, the bench's own work included", f"{own} µs, Redis {of_redis} µs"),
-        ("claims for each script", re.search(r"for each script ([\d.]+)", told)[1]),
+        ("nonces, each claimed once and once more by another check", f"{count:,}"),
+        ("fresh nonces refused, replays accepted", f"{wrong[0]:,}, {wrong[1]:,}"),
+        ("bytes of Redis per nonce", f"{bytes_per_nonce(printed):.1f}"),
+        ("CPU of a claim, load generator included", f"{own} µs, Redis {of_redis} µs"),
+        ("claims per script", re.search(r"([\d.]+) claims per script", printed)[1]),
     ]
     return table(["", "measured"], rows)
 
 
-def bytes_per_nonce(told):
-    return float(re.search(r"Redis: .* µs of CPU, ([\d.]+) B each", told)[1])
+def bytes_per_nonce(printed):
+    return float(re.search(r"Redis: .* µs of CPU and ([\d.]+) B per claim", printed)[1])
 
 
 def records(figures):
@@ -227,14 +227,14 @@ def records(figures):
     mib = lambda size: f"{size / 2**20:,.0f} MiB"
     rows = [
         ("consumers, tokens in Redis", f"{seeded['consumers']:,}, {seeded['tokens']:,}"),
-        ("bytes of Redis for a consumer, a token", f"{seeded['bytes_per_consumer']:,.0f}, {seeded['bytes_per_token']:,.0f}"),
-        ("from the start of the process to the first allowed check", f"{figures['start_ms']:,.0f} ms"),
-        ("resident at start", mib(memory["at_start"])),
-        ("resident after a tenth, half, all of the tokens", ", ".join(mib(memory["tenths"][n]) for n in (0, 4, 9))),
-        ("copies in memory, as the cache counts them", f"{memory['cache_entries']:,}, {mib(memory['cache_bytes'])}"),
-        ("CPU of a check that nothing is in memory for", f"{memory['cold_cpu_us']:.1f} µs, Redis {memory['cold_redis_cpu_us']:.1f} µs"),
-        (f"deleting a consumer with {figures['deletion']['tokens']:,} tokens", f"{figures['deletion']['took_ms']:,.0f} ms"),
-        ("until its tokens were gone", f"{figures['deletion']['removed_in_s'] or float('inf'):,.1f} s"),
+        ("bytes of Redis per consumer, per token", f"{seeded['bytes_per_consumer']:,.0f}, {seeded['bytes_per_token']:,.0f}"),
+        ("time from the start of the process to the first allowed check", f"{figures['start_ms']:,.0f} ms"),
+        ("resident memory at start", mib(memory["at_start"])),
+        ("resident memory after checks with a tenth, half, all of the tokens", ", ".join(mib(memory["tenths"][n]) for n in (0, 4, 9))),
+        ("cached records and their size, as the cache counts them", f"{memory['cache_entries']:,}, {mib(memory['cache_bytes'])}"),
+        ("CPU of a check without cached records", f"{memory['cold_cpu_us']:.1f} µs, Redis {memory['cold_redis_cpu_us']:.1f} µs"),
+        (f"deletion of a consumer with {figures['deletion']['tokens']:,} tokens", f"{figures['deletion']['took_ms']:,.0f} ms"),
+        ("time until its tokens were deleted", f"{figures['deletion']['removed_in_s'] or float('inf'):,.1f} s"),
     ]
     return table(["", "measured"], rows)
 
@@ -244,7 +244,7 @@ def working_sets(figures):
         [f"{one['tokens']:,}", f"{one['hit_ratio']:.0%}", f"{one['cpu_us']:.1f}", f"{one['redis_cpu_us']:.1f}", f"{one['rate']:,.0f}"]
         for one in figures["working_sets"]
     ]
-    return table(["tokens in use", "answered from memory", "CPU µs", "Redis CPU µs", "checks/s"], rows)
+    return table(["tokens in use", "cache hits", "CPU µs", "Redis CPU µs", "checks/s"], rows)
 
 
 def lists(figures):
@@ -259,16 +259,16 @@ def lists(figures):
 def commands(figures):
     given = ", ".join(f"`{name}` {count:,}" for name, count in sorted(figures["commands"].items()))
     scans = ", ".join(figures["scans"]) or "none"
-    return f"{given}.\n\nCommands that go through the key space or a whole collection: {scans}."
+    return f"{given}.\n\nCommands that read the whole key space or a whole collection: {scans}."
 
 
-def sizing(figures, told):
-    """By arithmetic, from what was measured; see the text around it."""
+def sizing(figures, printed):
+    """Computed from the measurements; the text of the page explains how."""
     of = series(figures["closed"], server="redis")
     rows = []
     for rate in (1_000, 10_000, 100_000, 1_000_000):
         cores, redis = rate * of("cpu_us") / 1e6, rate * of("redis_cpu_us") / 1e6
-        memory = rate * KEPT_FOR * bytes_per_nonce(told) / 2**30
+        memory = rate * KEPT_FOR * bytes_per_nonce(printed) / 2**30
         shards = max(1, -(-redis // 0.6))
         cells = [f"{cores:,.1f}", f"{cores / 0.6:,.1f}", f"{redis:,.2f}", f"{shards:,.0f}", f"{memory:,.2f}"]
         rows.append([f"{rate:,}", *cells])
@@ -285,7 +285,7 @@ def plot(figures):
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    # Readable on white and on black; text stays text, and one plot of the same figures is the same file.
+    # Readable on white and on black. Text stays text, and the same figures make the same file.
     grey = "#808080"
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "countersign", "font.size": 9})
     matplotlib.rcParams.update({f"{part}.color": grey for part in ("text", "xtick", "ytick", "grid")})
@@ -308,19 +308,19 @@ def plot(figures):
     figure.savefig(PLOT, transparent=True, metadata={"Date": None})
 
 
-# === What they are made with ===
+# === Helpers ===
 
 
 def load(name):
-    """What a measurement wrote down: JSON, or what it printed; nothing if it was not made."""
-    path, told = FIGURES / f"{name}.json", FIGURES / f"{name}.txt"
+    """Returns the figures of a measurement, as JSON or as it printed them; None if it was not made."""
+    path, printed = FIGURES / f"{name}.json", FIGURES / f"{name}.txt"
     if path.exists():
         return json.loads(path.read_text())
-    return told.read_text() if told.exists() else None
+    return printed.read_text() if printed.exists() else None
 
 
 def series(runs, **which):
-    """Gives the median of a figure over the runs that have these properties."""
+    """Returns a function that gives the median of a figure over the runs with these properties."""
     chosen = [run for run in runs if all(run[name] == value for name, value in which.items())]
     return lambda name: median(run[name] for run in chosen) if chosen else float("nan")
 
@@ -334,7 +334,7 @@ def table(heads, rows):
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def said(*command):
+def output(*command):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 

@@ -1,4 +1,4 @@
-"""Envoy as in deploy/envoy, Countersign on its embedded store, and an upstream: running, on free ports."""
+"""Runs Envoy with deploy/envoy, Countersign with its embedded store, and an upstream, all on free ports."""
 
 import contextlib
 import json
@@ -19,24 +19,27 @@ import upstream
 COUNTERSIGN = "target/debug/countersign"
 ENVOY = "target/envoy/1.40.0/envoy"
 LOGS = Path("target/demo")
-PATIENCE = 30
+# Seconds.
+START_TIMEOUT = 30
+REQUEST_TIMEOUT = 30
+STOP_TIMEOUT = 10
 
 SETTINGS = {
     "COUNTERSIGN_LOG__JSON": "true",
     "COUNTERSIGN_LOG__FILTER": "info,countersign=debug",
     "COUNTERSIGN_CHECK__REALM": "demo",
-    # deploy/envoy has allow_partial_message: false.
+    # True of deploy/envoy, which has allow_partial_message: false.
     "COUNTERSIGN_CHECK__ENVOY_SENDS_WHOLE_BODIES": "true",
     "COUNTERSIGN_SHUTDOWN__DELAY": "0s",
 }
 
 
 class Stack:
-    """The running parts; leaving the context ends them."""
+    """The running processes and the upstream; leaving the context stops them."""
 
     def __enter__(self):
         LOGS.mkdir(parents=True, exist_ok=True)
-        self.processes, self.arrived, self.body = [], [], ""
+        self.processes, self.received, self.body = [], [], ""
         with contextlib.ExitStack() as ending:
             self.data = ending.enter_context(tempfile.TemporaryDirectory(prefix="countersign-demo."))
             ending.callback(lambda: [end(process) for process in reversed(self.processes)])
@@ -54,12 +57,12 @@ class Stack:
         return all(process.poll() is None for process in self.processes)
 
     def admin(self, *arguments):
-        """Runs an administration command, and returns what it prints."""
+        """Runs an administration command and returns its output."""
         server = [f"--server=http://{self.api}", "--data-dir", self.data, "--output=json"]
         return json.loads(run([COUNTERSIGN, *arguments, *server]))
 
     def sign(self, method, target, *options):
-        """A signed request, as `countersign sign` makes it."""
+        """Returns a request signed by `countersign sign`."""
         command = [COUNTERSIGN, "sign", method, f"http://{self.address}{target}", *options, "--output=json"]
         signed = json.loads(run(command))
         url = urlsplit(signed["url"])
@@ -72,13 +75,13 @@ class Stack:
         )
 
     def send(self, request):
-        """Sends a request to Envoy: its status, its body, and the headers that the upstream saw, if it was reached."""
-        self.arrived.clear()
+        """Sends a request to Envoy. Returns the status, the body, and the headers that the upstream received, if any."""
+        self.received.clear()
         status, self.body = fetch(self.address, request)
-        return status, self.body, self.arrived[-1] if self.arrived else None
+        return status, self.body, self.received[-1] if self.received else None
 
     def _record(self, environ, start_response):
-        self.arrived.append(environ)
+        self.received.append(environ)
         return upstream.headers(environ, start_response)
 
     def _start_countersign(self):
@@ -92,14 +95,14 @@ class Stack:
             found = {event["listener"]: event["address"] for event in events if event.get("message") == "listening"}
             return found.get("ops") and (found["check"], found["api"], found["http"])
 
-        return self._wait_for(addresses, f"Countersign to listen; see {log}")
+        return self._wait_for(addresses, f"Countersign did not start listening; see {log}")
 
     def _start_envoy(self, upstream_port):
         text = Path("deploy/envoy/envoy.yaml").read_text()
         check, http = (listener.rpartition(":")[2] for listener in (self.check, self.http))
         ports = {10000: 0, 9901: 0, 50051: check, 8080: http, 8000: upstream_port}
-        for stands, real in ports.items():
-            text = text.replace(f"port_value: {stands} ", f"port_value: {real} ")
+        for port, real in ports.items():
+            text = text.replace(f"port_value: {port} ", f"port_value: {real} ")
         config, admin, log = LOGS / "envoy.yaml", Path(self.data, "envoy-admin"), LOGS / "envoy.log"
         config.write_text(text)
         options = ["--disable-hot-restart", "--log-level", "warning", "--concurrency", "2"]
@@ -113,45 +116,45 @@ class Stack:
             listener = json.loads(listeners)["listener_statuses"][0]["local_address"]["socket_address"]
             return f"{listener['address']}:{listener['port_value']}"
 
-        return self._wait_for(address, f"Envoy to listen; see {log}")
+        return self._wait_for(address, f"Envoy did not start listening; see {log}")
 
     def _start(self, command, log, settings=None):
         with log.open("w") as output:
             env = {**environment(), **(settings or {})}
             self.processes.append(subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=env))
 
-    def _wait_for(self, ask, what):
-        deadline = time.monotonic() + PATIENCE
+    def _wait_for(self, read, problem):
+        deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self.is_running():
-            # A file or a socket that is not there yet.
+            # The file or the socket may not exist yet.
             with contextlib.suppress(OSError):
-                answer = ask()
-                if answer:
-                    return answer
+                value = read()
+                if value:
+                    return value
             time.sleep(0.05)
-        sys.exit(f"error: waited in vain for {what}")
+        sys.exit(f"error: {problem}")
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request, sent as it stands here."""
+    """A request, sent exactly as it is."""
 
     method: str
     target: str
     headers: dict = field(default_factory=dict)
     body: Optional[str] = None
 
-    def but(self, **changes):
-        """The same with something changed."""
+    def changed(self, **changes):
+        """Returns the request with some fields changed."""
         return replace(self, **changes)
 
     def with_headers(self, headers):
-        return self.but(headers={**self.headers, **headers})
+        return self.changed(headers={**self.headers, **headers})
 
 
 def fetch(address, request):
-    """Status and body of what a request gets."""
-    with contextlib.closing(HTTPConnection(address, timeout=PATIENCE)) as connection:
+    """Sends a request and returns the status and the body of the response."""
+    with contextlib.closing(HTTPConnection(address, timeout=REQUEST_TIMEOUT)) as connection:
         body = request.body.encode() if request.body else None
         connection.request(request.method, request.target, body, request.headers)
         response = connection.getresponse()
@@ -159,7 +162,7 @@ def fetch(address, request):
 
 
 def environment():
-    """This environment, without what would configure Countersign."""
+    """Returns this environment without variables that configure Countersign."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COUNTERSIGN_")}
 
 
@@ -170,7 +173,7 @@ def run(command):
 def end(process):
     process.terminate()
     try:
-        process.wait(timeout=10)
+        process.wait(timeout=STOP_TIMEOUT)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

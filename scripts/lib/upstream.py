@@ -1,9 +1,9 @@
-"""A small upstream: a WSGI service that answers with the headers it read, as JSON.
+"""A small upstream: a WSGI service that responds with the headers it received, as JSON.
 
-WSGI (PEP 3333) knows headers as variables, so `x_consumer_id` and `X-Consumer-Id` are one to it: what a client can not
-spoof here, it can not spoof anywhere.
+WSGI (PEP 3333) turns headers into variables, so `x_consumer_id` and `X-Consumer-Id` are the same to it. An identity
+header that a client cannot forge here, it cannot forge anywhere.
 
-Run by itself it listens on the port that it is given, or a free one, and says which.
+As a program it listens on the given port, or on a free one, and prints the address.
 """
 
 import json
@@ -13,7 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 
 def headers(environ, start_response):
-    """The application: every header, by the name of its variable."""
+    """Responds with every header, under the name of its WSGI variable."""
     read = {name: value for name, value in environ.items() if name.startswith("HTTP_")}
     body = json.dumps(read).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
@@ -21,7 +21,7 @@ def headers(environ, start_response):
 
 
 def serve(application=headers, port=0):
-    """A server on that port or a free one, which the caller has to run."""
+    """Returns a server on that port, or on a free one. The caller runs it."""
     return make_server("127.0.0.1", port, application, server_class=_Server, handler_class=_Silent)
 
 

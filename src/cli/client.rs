@@ -1,42 +1,48 @@
-//! How a command reaches a running server: address, TLS, who asks, and what to say when it can not.
+//! The connection of a command to a running server: address, TLS, token, and errors.
 
+use std::env;
 use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use std::{env, fmt, fs};
 
-use anyhow::Context;
+use anyhow::{Context as _, anyhow};
+use countersign::config::WebUrl;
+use countersign::oauth::Scheme;
 use countersign::server::api::AdminToken;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
-use tonic_types::StatusExt;
+use tonic_types::StatusExt as _;
 use zeroize::Zeroizing;
 
-use super::Usage;
-use super::output::Format;
+use super::exit::Usage;
+use super::input;
+use super::output::{self, Format};
 
-/// Where the administration API is, who asks it, and how the answer is printed.
+/// The address of the administration API, the token for it, and the output format.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AdminArgs {
-    /// The server: http://HOST:PORT, https://HOST:PORT or unix:PATH
+    /// API listener of the server: http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:PATH
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50052", global = true, help_heading = HEADING)]
-    server: Target,
+    server: ServerAddress,
     #[command(flatten)]
     tls: TlsArgs,
-    /// The server's data directory, whose admin-token is used unless COUNTERSIGN_ADMIN_TOKEN is set
+    /// Data directory of the server, whose admin-token file is read unless COUNTERSIGN_ADMIN_TOKEN
+    /// is set
     #[arg(long, value_name = "DIR", default_value = "data", env = "COUNTERSIGN_DATA_DIR", global = true, help_heading = HEADING)]
     data_dir: PathBuf,
-    /// A file with the token to show instead: an issuer's, or the admin token of a server elsewhere; also
-    /// COUNTERSIGN_ISSUER_TOKEN. With --client-certificate none is needed
+    /// File with an admin or issuer token, instead of the data directory and variables [default:
+    /// none]
     #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     token_file: Option<PathBuf>,
-    /// How to print what the server answers
+    /// Format of the output
     #[arg(
         long,
+        short,
         value_enum,
         value_name = "FORMAT",
         default_value_t,
@@ -48,60 +54,58 @@ pub(crate) struct AdminArgs {
 /// TLS towards a server.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct TlsArgs {
-    /// The PEM certificates that vouch for an https server
+    /// PEM file with the CA certificates of an https server, which needs this option
     #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     ca: Option<PathBuf>,
-    /// The PEM certificate chain to show to a server that asks for one
+    /// PEM file with a client certificate chain, which can replace the token [default: none]
     #[arg(long, alias = "client-cert", value_name = "FILE", requires = "client_key", global = true, help_heading = HEADING)]
     client_certificate: Option<PathBuf>,
-    /// The PEM private key of --client-certificate
+    /// PEM file with the private key of --client-certificate
     #[arg(long, value_name = "FILE", requires = "client_certificate", global = true, help_heading = HEADING)]
     client_key: Option<PathBuf>,
 }
 
 /// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// `http://`, in plaintext.
-    Plain(String),
-    /// `https://`.
-    Tls(String),
-    /// `unix:`.
+pub(crate) enum ServerAddress {
+    /// `http://` or `https://`.
+    Web(WebUrl),
+    /// `unix:PATH`.
     Unix(String),
 }
 
-/// A channel that shows the admin token.
-pub(crate) type AdminChannel = InterceptedService<Channel, Bearer>;
+/// A channel that sends the token with every call.
+pub(crate) type AdminChannel = InterceptedService<Channel, BearerHeader>;
 
-/// Adds a token to every call, unless a client certificate stands for it.
+/// Adds a token to every call, unless a client certificate replaces it.
 #[derive(Clone)]
-pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
+pub(crate) struct BearerHeader(Option<MetadataValue<Ascii>>);
 
 // === impl AdminArgs ===
 
 impl AdminArgs {
     /// Connects to the server.
     pub(crate) async fn connect(&self) -> anyhow::Result<AdminChannel> {
-        let bearer = Bearer::new(self.token()?.as_ref())?;
+        let token = self.token()?;
+        if token.is_some() && self.server.is_exposed() {
+            output::note(&format!(
+                "warning: {} is plaintext to another machine, so others on the network can read \
+                 the token: use https:// if nothing else encrypts the connection",
+                self.server
+            ));
+        }
         let channel = self.server.connect(&self.tls, TIMEOUT).await?;
-        Ok(InterceptedService::new(channel, bearer))
+        let header = BearerHeader::new(token.as_ref())?;
+        Ok(InterceptedService::new(channel, header))
     }
 
-    /// What is named on the command line is stronger than the environment, and that than the data directory.
+    /// Returns the token of `--token-file`, else of the environment, else of the data directory.
     fn token(&self) -> anyhow::Result<Option<AdminToken>> {
         if let Some(path) = &self.token_file {
-            let text = Zeroizing::new(
-                fs::read_to_string(path).with_context(|| path.display().to_string())?,
-            );
-            let none = || {
-                Usage(format!(
-                    "--token-file: {} does not hold a token",
-                    path.display()
-                ))
-            };
-            return Ok(Some(
-                AdminToken::new(text.trim_ascii_end()).ok_or_else(none)?,
-            ));
+            let text = Zeroizing::new(input::text(path)?);
+            let token = AdminToken::new(text.trim_ascii_end());
+            let malformed = || Usage(format!("--token-file: {} is not a token", path.display()));
+            return Ok(Some(token.ok_or_else(malformed)?));
         }
         let variable = [AdminToken::VARIABLE, ISSUER_VARIABLE]
             .iter()
@@ -109,105 +113,135 @@ impl AdminArgs {
         if variable.is_none() && self.tls.client_certificate.is_some() {
             return Ok(None);
         }
-        Ok(Some(AdminToken::load(&self.data_dir, variable.as_deref())?))
+        let token = AdminToken::load(&self.data_dir, variable.as_deref());
+        Ok(Some(token.map_err(|error| Usage(error.to_string()))?))
     }
 }
 
-// === impl Target ===
+// === impl ServerAddress ===
 
-impl Target {
-    /// Connects, and allows each call so much time.
+impl ServerAddress {
+    /// Connects; each call may take as long as `timeout`.
     pub(crate) async fn connect(
         &self,
         tls: &TlsArgs,
         timeout: Duration,
     ) -> anyhow::Result<Channel> {
-        let mut endpoint =
-            Endpoint::from_shared(self.to_string()).with_context(|| format!("--server {self}"))?;
-        if let Self::Tls(_) = self {
-            endpoint = endpoint
-                .tls_config(tls.config()?)
-                .context("the files of --ca and --client-certificate")?;
-        }
-        endpoint.connect_timeout(timeout).timeout(timeout).connect().await.with_context(|| {
-            format!("can not reach {self}: is `countersign serve` running, and does it listen there? (--server)")
+        let endpoint = self.endpoint(tls)?;
+        let endpoint = endpoint.connect_timeout(timeout).timeout(timeout);
+        endpoint.connect().await.map_err(|error| {
+            anyhow!(
+                "cannot connect to {self}: {}; check that `countersign serve` is running and \
+                 listens there, or set --server",
+                root_cause(&error)
+            )
         })
+    }
+
+    fn endpoint(&self, tls: &TlsArgs) -> anyhow::Result<Endpoint> {
+        match self {
+            Self::Unix(address) => Ok(Endpoint::from_shared(address.clone()).context("--server")?),
+            Self::Web(url) => {
+                let endpoint = Endpoint::from(url.uri().clone());
+                match url.scheme() {
+                    Scheme::Http => Ok(endpoint),
+                    Scheme::Https => endpoint
+                        .tls_config(tls.config()?)
+                        .map_err(|error| unusable_tls(&error).into()),
+                }
+            }
+        }
+    }
+
+    /// Returns `true` if others on the network could read the calls.
+    fn is_exposed(&self) -> bool {
+        matches!(self, Self::Web(url) if url.is_exposed())
     }
 }
 
-impl FromStr for Target {
+fn unusable_tls(error: &tonic::transport::Error) -> Usage {
+    Usage(format!(
+        "cannot use the files of --ca, --client-certificate and --client-key: {}",
+        root_cause(error)
+    ))
+}
+
+fn root_cause(error: &dyn Error) -> &dyn Error {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause
+}
+
+impl FromStr for ServerAddress {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            Some(("unix", path)) if !path.is_empty() => Ok(Self::Unix(text.to_owned())),
-            Some(("http", rest)) if is_authority(rest) => Ok(Self::Plain(text.to_owned())),
-            Some(("https", rest)) if is_authority(rest) => Ok(Self::Tls(text.to_owned())),
-            Some((_, port))
-                if port
-                    .rsplit(':')
-                    .next()
-                    .is_some_and(|port| port.parse::<u16>().is_ok()) =>
-            {
-                Ok(Self::Plain(format!("http://{text}")))
+        let web = match text.strip_prefix("unix:") {
+            Some("") => None,
+            Some(_) => return Ok(Self::Unix(text.to_owned())),
+            None if text.contains("://") => WebUrl::parse(text),
+            // Without a scheme, the port tells an address from a misspelled word.
+            None => {
+                WebUrl::parse(&format!("http://{text}")).filter(|url| url.uri().port().is_some())
             }
-            _ => Err("expected http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:PATH"),
+        };
+        // gRPC determines the path.
+        web.filter(|url| {
+            matches!(
+                url.uri().path_and_query().map_or("/", |path| path.as_str()),
+                "/"
+            )
+        })
+        .map(Self::Web)
+        .ok_or("expected http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:PATH")
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Web(url) => url.fmt(f),
+            Self::Unix(address) => f.write_str(address),
         }
     }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Plain(text) | Self::Tls(text) | Self::Unix(text)) = self;
-        f.write_str(text)
-    }
-}
-
-/// `//` and a host, without a path: gRPC has none to choose.
-fn is_authority(rest: &str) -> bool {
-    let authority = rest
-        .strip_prefix("//")
-        .map(|authority| authority.strip_suffix('/').unwrap_or(authority));
-    authority
-        .is_some_and(|authority| !authority.is_empty() && !authority.contains(['/', '?', '#', '@']))
 }
 
 // === impl TlsArgs ===
 
 impl TlsArgs {
-    fn config(&self) -> anyhow::Result<ClientTlsConfig> {
+    fn config(&self) -> Result<ClientTlsConfig, Usage> {
         let Some(ca) = &self.ca else {
-            let remedy = "an https server needs --ca FILE, for a public certificate the system's own, for example \
-                          /etc/ssl/certs/ca-certificates.crt";
-            return Err(Usage(remedy.to_owned()).into());
+            return Err(Usage(CA_NEEDED.to_owned()));
         };
-        let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
-        if let (Some(certificate), Some(key)) = (&self.client_certificate, &self.client_key) {
-            config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
+        let ca = Certificate::from_pem(input::bytes(ca)?);
+        let config = ClientTlsConfig::new().ca_certificate(ca);
+        match (&self.client_certificate, &self.client_key) {
+            (Some(certificate), Some(key)) => {
+                let key = Zeroizing::new(input::bytes(key)?);
+                Ok(config.identity(Identity::from_pem(input::bytes(certificate)?, &*key)))
+            }
+            _ => Ok(config),
         }
-        Ok(config)
     }
 }
 
-fn read(path: &PathBuf) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| path.display().to_string())
-}
+// === impl BearerHeader ===
 
-// === impl Bearer ===
-
-impl Bearer {
+impl BearerHeader {
     fn new(token: Option<&AdminToken>) -> anyhow::Result<Self> {
         let Some(token) = token else {
             return Ok(Self(None));
         };
-        let value = [b"Bearer ", token.expose()].concat();
+        let value = Zeroizing::new([b"Bearer ", token.expose()].concat());
         let mut value = MetadataValue::try_from(value.as_slice()).context("the token")?;
         value.set_sensitive(true);
         Ok(Self(Some(value)))
     }
 }
 
-impl Interceptor for Bearer {
+impl Interceptor for BearerHeader {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(value) = &self.0 {
             request
@@ -218,47 +252,48 @@ impl Interceptor for Bearer {
     }
 }
 
-/// What a person is told of a refusal: every field that is wrong on a line of its own, else the message.
+/// Converts the refusal of a server into an error for people: each wrong field on a line of its
+/// own, else the message.
 #[expect(clippy::needless_pass_by_value, reason = "made for `map_err`")]
 pub(crate) fn refused(status: Status) -> anyhow::Error {
     let details = status.get_error_details();
     match details.bad_request() {
         Some(wrong) => {
-            let line = |one: &tonic_types::FieldViolation| {
-                format!("\n  {} {}", one.field, one.description)
-            };
-            anyhow::anyhow!(
-                "the server refused:{}",
-                wrong.field_violations.iter().map(line).collect::<String>()
-            )
+            let fields = wrong.field_violations.iter();
+            let lines: String = fields
+                .map(|one| format!("\n  {} {}", one.field, one.description))
+                .collect();
+            anyhow!("the server refused the request:{lines}")
         }
-        None if status.code() == Code::Unimplemented => {
-            anyhow::anyhow!(
-                "the server does not know this call: --server must name its api listener, of this version"
-            )
-        }
-        None if broke(&status) => anyhow::anyhow!(
-            "no answer came back: --server must name the api listener, with https where it has TLS; if it does, what was \
-             asked for may be done nevertheless"
-        ),
-        None => anyhow::anyhow!("{}", status.message()),
+        None if status.code() == Code::Unimplemented => anyhow!(UNKNOWN_CALL),
+        None if is_disconnect(&status) => anyhow!(NO_ANSWER),
+        None => anyhow!("{}", status.message()),
     }
 }
 
-/// Whether it was not the server who said so, but the connection that ended.
-fn broke(status: &Status) -> bool {
+/// Returns `true` if the connection ended, so that the status is not the server's.
+fn is_disconnect(status: &Status) -> bool {
     status
         .source()
         .is_some_and(|source| source.is::<tonic::transport::Error>())
 }
 
-/// What an issuer's token may stand in, for the server as for a command.
+const CA_NEEDED: &str = "an https server needs --ca FILE; for a certificate of a public CA, name \
+                         the system's file, for example /etc/ssl/certs/ca-certificates.crt";
+
+const UNKNOWN_CALL: &str = "the server does not know this call: --server must be its API listener, \
+                            and its version must not be older than this command's";
+
+const NO_ANSWER: &str = "the connection ended without an answer: --server must be the API listener, \
+                         with https if it uses TLS; the server may have executed the request";
+
+/// The variable with the token of an issuer, for commands as for the server.
 const ISSUER_VARIABLE: &str = "COUNTERSIGN_ISSUER_TOKEN";
 
-/// Where help lists what is the same for every command that asks a server.
+/// The heading of these options in `--help`.
 const HEADING: &str = "Connection";
 
-/// Longer than the server's own deadlines, so that its answer is seen and not this.
+/// Longer than the server's own deadlines, so that its answer arrives first.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -269,45 +304,55 @@ mod tests {
 
     #[test]
     fn a_server_is_named_by_url_address_or_socket() {
-        for (text, target) in [
-            (
-                "http://127.0.0.1:50052",
-                Target::Plain("http://127.0.0.1:50052".to_owned()),
-            ),
-            (
-                "127.0.0.1:50051",
-                Target::Plain("http://127.0.0.1:50051".to_owned()),
-            ),
-            (
-                "[::1]:50051",
-                Target::Plain("http://[::1]:50051".to_owned()),
-            ),
-            (
-                "countersign:50051",
-                Target::Plain("http://countersign:50051".to_owned()),
-            ),
+        for (text, shown, is_exposed) in [
+            ("http://127.0.0.1:50052", "http://127.0.0.1:50052", false),
+            ("HTTP://LocalHost:50052/", "http://LocalHost:50052", false),
+            ("http://[::1]", "http://[::1]", false),
+            ("127.0.0.1:50051", "http://127.0.0.1:50051", false),
+            ("[::1]:50051", "http://[::1]:50051", false),
+            ("countersign:50051", "http://countersign:50051", true),
+            ("Http://10.0.0.1:50052", "http://10.0.0.1:50052", true),
             (
                 "https://auth.example.com",
-                Target::Tls("https://auth.example.com".to_owned()),
+                "https://auth.example.com",
+                false,
             ),
             (
-                "unix:/run/countersign/api.sock",
-                Target::Unix("unix:/run/countersign/api.sock".to_owned()),
+                "HTTPS://auth.example.com:443",
+                "https://auth.example.com:443",
+                false,
             ),
+            ("unix:/run/c.sock", "unix:/run/c.sock", false),
         ] {
-            assert_eq!(text.parse(), Ok(target));
+            let server: ServerAddress = text.parse().unwrap();
+            assert_eq!(
+                (server.to_string().as_str(), server.is_exposed()),
+                (shown, is_exposed),
+                "{text}"
+            );
         }
+    }
+
+    #[test]
+    fn a_server_has_a_host_and_nothing_else() {
         for wrong in [
             "",
             "localhost",
             "unix:",
             "http://",
             "http://host/path",
+            "http://host?query",
+            "http://host#fragment",
+            "http://user@host",
             "ftp://host",
             "http:host",
             "host:port",
+            "host:0",
+            "::1",
+            "[::1]",
+            "http://host:70000",
         ] {
-            assert!(wrong.parse::<Target>().is_err(), "{wrong:?}");
+            assert!(wrong.parse::<ServerAddress>().is_err(), "{wrong:?}");
         }
     }
 
@@ -319,7 +364,7 @@ mod tests {
         let status = Status::with_error_details(Code::InvalidArgument, "x", details);
         assert_eq!(
             refused(status).to_string(),
-            "the server refused:\n  consumer.name must not be empty\n  consumer.flows[0] is no flow"
+            "the server refused the request:\n  consumer.name must not be empty\n  consumer.flows[0] is no flow"
         );
         assert_eq!(
             refused(Status::not_found("there is no token t")).to_string(),

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use countersign::config::{self, Config, Sources};
 
-use super::{Usage, environment};
+use super::exit::Usage;
+use super::input::environment;
+use super::output;
 
 /// The arguments of `countersign config`.
 #[derive(Debug, clap::Args)]
@@ -16,20 +18,20 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Lists every mistake in a file and in COUNTERSIGN_* variables
+    /// List every mistake in a file and in COUNTERSIGN_* variables
     Check {
-        /// The file; without one, only the environment is checked
+        /// TOML file to check [default: none, to check only the variables]
         file: Option<PathBuf>,
     },
-    /// Prints the default file: every key, commented
+    /// Print the default file: every key with its meaning, unit, default and reason
     Default,
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match &args.command {
-        Command::Check { file } => check(file.clone())?,
-        Command::Default => print(Config::DEFAULT_FILE.trim_end()),
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::Check { file } => check(file)?,
+        Command::Default => output::line(Config::DEFAULT_FILE.trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -42,13 +44,7 @@ fn check(file: Option<PathBuf>) -> anyhow::Result<()> {
     };
     let config = config::load(&sources).map_err(|error| Usage(error.to_string()))?;
     for warning in config.warnings() {
-        print(&format!("warning: {warning}"));
+        output::line(&format!("warning: {warning}"))?;
     }
-    print("no mistakes");
-    Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "it is what the command was asked for")]
-fn print(text: &str) {
-    println!("{text}");
+    output::line("no mistakes")
 }

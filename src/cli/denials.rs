@@ -1,7 +1,7 @@
-//! `countersign denials`: which requests were refused, and why, on one replica since it began.
+//! `countersign denials`: the recent denials of one replica.
 
 use std::cell::Cell;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use countersign::v1;
@@ -17,13 +17,13 @@ use super::paging::Paging;
 pub(crate) struct Args {
     #[command(flatten)]
     admin: AdminArgs,
-    /// Shows the denial of this decision alone: the id that the caller was told
+    /// Decision id of one denial to show, from the client's response [default: list all]
     #[arg(value_name = "DECISION_ID", conflicts_with_all = ["follow", "consumer_key", "reason", "cause"])]
     decision_id: Option<String>,
-    /// Prints those that come from now on, until it is interrupted; JSON then is one object a line
+    /// Print new denials until interrupted; JSON is one object a line
     #[arg(long, short)]
     follow: bool,
-    /// Only those that name this consumer key
+    /// Only denials with this consumer key [default: all]
     #[arg(
         long,
         value_name = "KEY",
@@ -31,7 +31,7 @@ pub(crate) struct Args {
         hide_default_value = true
     )]
     consumer_key: String,
-    /// Only those that were refused for this reason, for example signature_mismatch
+    /// Only denials for this reason, for example signature_mismatch [default: all]
     #[arg(
         long,
         value_name = "REASON",
@@ -39,7 +39,8 @@ pub(crate) struct Args {
         hide_default_value = true
     )]
     reason: String,
-    /// Only those whose signature did not match for this cause, for example scheme; none: no known cause
+    /// Only signature mismatches with this cause, for example scheme, or none if it is unknown
+    /// [default: all]
     #[arg(
         long,
         value_name = "CAUSE",
@@ -59,11 +60,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let request = v1::GetDenialRequest {
                 decision_id: decision_id.clone(),
             };
-            let denial = client
-                .get_denial(request)
-                .await
-                .map_err(refused)?
-                .into_inner();
+            let answer = client.get_denial(request).await.map_err(refused)?;
+            let denial = answer.into_inner();
             output::record(args.admin.output, &denial, &fields(&denial))?;
         }
         None if args.follow => follow(client, args).await?,
@@ -92,24 +90,16 @@ async fn list(client: DiagnosticsServiceClient<AdminChannel>, args: Args) -> any
             cause,
             start_time: None,
         };
-        let page = client
-            .clone()
-            .list_denials(request)
-            .await
-            .map_err(refused)?
-            .into_inner();
+        let answer = client.clone().list_denials(request).await;
+        let page = answer.map_err(refused)?.into_inner();
         found.set(found.get() || !page.denials.is_empty());
         Ok((page.denials, page.next_page_token))
     };
-    paging
-        .print(List::new(admin.output, &COLUMNS, io::stdout()), page, row)
-        .await?;
-    if !found.get()
-        && [&consumer_key, &reason, &cause]
-            .iter()
-            .any(|wanted| !wanted.is_empty())
-    {
-        writeln!(io::stderr(), "{NO_MATCH}")?;
+    let denials = List::new(admin.output, &COLUMNS, output::stdout());
+    paging.print(denials, page, row).await?;
+    let filters = [&consumer_key, &reason, &cause];
+    if !found.get() && filters.iter().any(|filter| !filter.is_empty()) {
+        output::note(NO_MATCH);
     }
     Ok(())
 }
@@ -135,45 +125,28 @@ async fn follow(
         .await
         .map_err(refused)?
         .into_inner();
-    let mut out = io::stdout();
     if admin.output == Format::Table {
-        line(&mut out, &COLUMNS)?;
+        output::line(&output::padded(&COLUMNS, &WIDTHS))?;
     }
     while let Some(v1::WatchDenialsResponse { denial, missed }) =
         denials.message().await.map_err(refused)?
     {
         if missed > 0 {
-            writeln!(
-                io::stderr(),
-                "{missed} denials were missed: they came faster than they could be read"
-            )?;
+            output::note(&format!(
+                "missed {missed} denials, which came faster than this command read them"
+            ));
         }
         let Some(denial) = denial else { continue };
-        match admin.output {
-            Format::Json => writeln!(out, "{}", serde_json::to_string(&denial)?)?,
-            Format::Table => line(&mut out, &row(&denial))?,
-        }
-        out.flush()?;
+        output::line(&match admin.output {
+            Format::Json => serde_json::to_string(&denial)?,
+            Format::Table => output::padded(&row(&denial), &WIDTHS),
+        })?;
+        output::stdout().flush()?;
     }
     Ok(())
 }
 
-/// One line of a table whose widths are not known beforehand.
-fn line(out: &mut impl io::Write, cells: &[impl AsRef<str>]) -> io::Result<()> {
-    let padded = cells
-        .iter()
-        .zip(WIDTHS)
-        .map(|(cell, width)| format!("{:width$}", cell.as_ref()));
-    writeln!(out, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())
-}
-
 fn fields(denial: &v1::Denial) -> Vec<Field> {
-    let proven = if denial.proven {
-        " (proven)"
-    } else {
-        " (not proven)"
-    };
-    let consumer_key = Some(&denial.consumer_key).filter(|key| !key.is_empty());
     let mut fields = vec![
         ("decision id", denial.decision_id.clone()),
         ("time", output::time(denial.decision_time)),
@@ -181,31 +154,31 @@ fn fields(denial: &v1::Denial) -> Vec<Field> {
         ("reason", denial.reason.clone()),
         ("cause", denial.causes.join("+")),
         ("remedy", denial.remedy.clone()),
-        (
-            "consumer key",
-            consumer_key
-                .map(|key| format!("{key}{proven}"))
-                .unwrap_or_default(),
-        ),
+        ("consumer key", consumer_key(denial)),
         ("signed with", denial.signature_method.clone()),
-        (
-            "request",
-            format!("{} {}{}", denial.http_method, denial.host, denial.path),
-        ),
+        ("request", request_line(denial)),
         ("base string", denial.base_string.clone()),
         ("client's", denial.client_base_string.clone()),
     ];
-    if let Some(at) = denial
-        .first_difference
-        .and_then(|at| usize::try_from(at).ok())
-    {
-        fields.extend(difference::fields(
-            &denial.base_string,
-            &denial.client_base_string,
-            at,
-        ));
+    let difference = denial.first_difference.map(usize::try_from);
+    if let Some(Ok(at)) = difference {
+        let (expected, signed) = (&denial.base_string, &denial.client_base_string);
+        fields.extend(difference::fields(expected, signed, at));
     }
     fields
+}
+
+fn consumer_key(denial: &v1::Denial) -> String {
+    let key = &denial.consumer_key;
+    match (key.is_empty(), denial.proven) {
+        (true, _) => String::new(),
+        (false, true) => format!("{key} (proven)"),
+        (false, false) => format!("{key} (not proven)"),
+    }
+}
+
+fn request_line(denial: &v1::Denial) -> String {
+    format!("{} {}{}", denial.http_method, denial.host, denial.path)
 }
 
 fn row(denial: &v1::Denial) -> Vec<String> {
@@ -216,11 +189,11 @@ fn row(denial: &v1::Denial) -> Vec<String> {
         denial.reason.clone(),
         denial.causes.join("+"),
         denial.consumer_key.clone(),
-        format!("{} {}{}", denial.http_method, denial.host, denial.path),
+        request_line(denial),
     ]
 }
 
-/// As the log and dynamic metadata name it.
+/// Returns the result as the log and dynamic metadata name it.
 fn result(denial: &v1::Denial) -> &'static str {
     match denial.mode() {
         v1::RouteMode::Shadow => "would_deny",
@@ -228,9 +201,10 @@ fn result(denial: &v1::Denial) -> &'static str {
     }
 }
 
-/// What callers are told is no word of ours.
-const NO_MATCH: &str = "none of those that are kept here matches; docs/decisions.md has every reason, docs/debugging.md every \
-                        cause (callers are told signature_invalid for signature_mismatch, unknown_consumer and others)";
+/// The problem in a client's response is coarser than the reason.
+const NO_MATCH: &str = "no recent denial of this replica matches; docs/decisions.md lists the reasons and \
+                        docs/debugging.md the causes (clients see signature_invalid for \
+                        signature_mismatch, unknown_consumer and others)";
 
 const COLUMNS: [&str; 7] = [
     "TIME",
@@ -242,5 +216,5 @@ const COLUMNS: [&str; 7] = [
     "REQUEST",
 ];
 
-/// What most denials need.
+/// The widths of the columns while following, wide enough for most denials.
 const WIDTHS: [usize; 7] = [24, 32, 10, 18, 18, 20, 0];

@@ -1,8 +1,9 @@
-//! Two base strings, cut to where they part, for people.
+//! The part of two base strings around their first difference.
 
 use super::output::Field;
 
-/// Three fields: what is expected, what the client signed, and a mark below the first byte in which they differ.
+/// Returns three fields: the expected text, the text that the client signed, and a mark below the
+/// first byte that differs.
 pub(super) fn fields(expected: &str, signed: &str, first_difference: usize) -> [Field; 3] {
     let (expected, mark) = cut(expected, first_difference);
     let (signed, _) = cut(signed, first_difference);
@@ -13,7 +14,7 @@ pub(super) fn fields(expected: &str, signed: &str, first_difference: usize) -> [
     ]
 }
 
-/// What stands around a byte, and in which column that is now. Base strings are ASCII.
+/// Returns the text around a byte, and the column of the byte in it. Base strings are ASCII.
 fn cut(base_string: &str, at: usize) -> (String, usize) {
     let characters: Vec<_> = base_string.chars().collect();
     let from = if at > BEFORE + 1 { at - BEFORE } else { 0 };
@@ -31,10 +32,10 @@ fn cut(base_string: &str, at: usize) -> (String, usize) {
     )
 }
 
-/// How many characters are shown before the difference.
+/// The number of characters shown before the difference.
 const BEFORE: usize = 30;
 
-/// And from it on.
+/// The number of characters shown from the difference on.
 const AFTER: usize = 40;
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! `countersign explain`: verifies a captured request offline, and says why it is refused.
+//! `countersign explain`: verifies a captured request offline, and explains why it is refused.
 //!
-//! It knows no consumers: whoever asks gives the secrets. What only a running service knows, whether the nonce is new and
-//! what the consumer may do, is not looked at. Nothing is masked: whoever asks has the request and the secrets anyway.
+//! The caller supplies the secrets, since the command knows no consumers. It cannot check the nonce
+//! or the rights of the consumer, which only a running service knows. It masks nothing, since the
+//! caller has the request and the secrets.
 
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,50 +11,49 @@ use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::model::{MIN_RSA_BITS, Secret};
-use countersign::oauth::diagnosis::{BUDGET, Diagnosis, Evidence, Forwarded, Setting, diagnose};
+use countersign::oauth::diagnosis::{
+    BUDGET, Diagnosis, ForwardedHeaders, MismatchEvidence, OriginSetting, diagnose,
+};
 use countersign::oauth::{
-    Body, BodyHashRule, Compat, CompatProfile, KeySchedule, Keys, Limits, Rejection, Request,
-    RsaPublicKey, Scheme, SignatureMethod, SignedRequest,
+    BodyHashRule, CompatProfile, CompatSet, KeySchedule, ParseLimits, Rejection, Request,
+    RequestBody, RsaPublicKey, Scheme, SignatureMethod, SignedRequest, VerificationKeys,
 };
 use serde::Serialize;
 
+use super::exit::Usage;
 use super::output::{self, Format};
 use super::raw_request::RawRequest;
 use super::shared_secrets::SharedSecrets;
-use super::{Usage, difference, secret_input};
-
-/// How far `oauth_timestamp` may be from `--at`, seconds: the default of `verify.timestamp_window`.
-const WINDOW: u64 = 300;
-
-/// What is left to do where no cause is known.
-const COMPARE: &str = ": compare the base string with the client's, then the secrets";
+use super::{difference, input, secret_input};
 
 /// The arguments of `countersign explain`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS)]
 pub(crate) struct Args {
-    /// A file with the request as it arrived at Envoy: request line, headers, empty line, body; `-` is standard input
+    /// File with the request that Envoy received: request line, headers, empty line, body; - for
+    /// standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// The scheme by which it arrived at Envoy, which is not in the request
+    /// Scheme by which the request reached Envoy, which the capture does not contain
     #[arg(long, value_enum, default_value_t)]
     scheme: SchemeArg,
     #[command(flatten)]
     secrets: SharedSecrets,
-    /// A consumer secret that was replaced, for the case that the client still signs with it; may be given several times
+    /// Replaced consumer secret that the client may still use; repeat for several [default: none]
     #[arg(long, value_name = "SECRET", value_parser = secret_input::inline)]
     old_consumer_secret: Vec<Secret>,
-    /// A compat profile that the consumer has; may be given several times
+    /// Compat profile of the consumer; repeat for several [default: none]
     #[arg(long, value_name = "PROFILE", value_parser = profiles())]
     compat: Vec<CompatProfile>,
-    /// A file with the RSA public key or certificate of the consumer, PEM
+    /// PEM file with the consumer's RSA public key or certificate, for the RSA methods
     #[arg(long, value_name = "FILE")]
     public_key: Option<PathBuf>,
-    /// When the request arrived, seconds since 1970; now when it is left out
-    #[arg(long, value_name = "UNIXTIME")]
+    /// Time at which the request arrived, Unix time in seconds [default: now]
+    #[arg(long, value_name = "SECONDS")]
     at: Option<u64>,
-    /// How to print it
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    /// Format of the output
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
+    output: ExplainFormat,
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
@@ -65,47 +64,46 @@ enum SchemeArg {
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum Output {
-    /// For people; may change from version to version
+enum ExplainFormat {
+    /// Text for people; its layout may change between versions
     #[default]
     Text,
-    /// For programs: one object, with null for what there is not
+    /// JSON for programs: one object, with null for missing values
     Json,
 }
 
-/// Runs the command. Exit code 1 is a refused or unsigned request, so whatever keeps it from an answer is 64.
+/// Runs the command. A refused or unsigned request is status 1, so any error is 64.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let explained = explain(args).map_err(|error| Usage(format!("{error:#}")))?;
     explained.print(args.output)?;
-    Ok(if explained.verdict == Verdict::Verified {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    Ok(match explained.verdict {
+        Verdict::Verified => ExitCode::SUCCESS,
+        Verdict::Refused | Verdict::Unsigned => ExitCode::FAILURE,
     })
 }
 
-fn explain(args: &Args) -> anyhow::Result<Explanation> {
-    let capture = read(&args.file)?;
-    let material = Material::read(args)?;
-    let request = RawRequest::parse(&capture).with_context(|| args.file.display().to_string())?;
+fn explain(args: &Args) -> anyhow::Result<RequestReport> {
+    let capture = input::bytes(&args.file)?;
+    let keys = ExplainKeys::read(args)?;
+    let request = RawRequest::parse(&capture).with_context(|| input::name(&args.file))?;
     let now = args.at.unwrap_or_else(|| SystemClock.now().as_secs());
-    Explanation::of(&request, args.scheme.into(), &material, now)
+    RequestReport::of(&request, args.scheme.into(), &keys, now)
 }
 
-/// What `--output json` prints, field by field.
+/// The fields of `--output json`.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-struct Explanation {
+struct RequestReport {
     verdict: Verdict,
     problem: Option<&'static str>,
     advice: Option<String>,
     base_string: Option<String>,
-    /// Why the signature does not match; two causes that come together are joined by `+`.
+    /// The cause of a signature mismatch; two causes are joined by `+`.
     cause: Option<String>,
-    /// What the client signed instead.
+    /// The base string that the client signed.
     client_base_string: Option<String>,
-    /// Where the two base strings part, in bytes.
+    /// The offset of the first difference between the base strings, in bytes.
     first_difference: Option<usize>,
-    /// What to change.
+    /// The change that corrects the client.
     remedy: Option<String>,
 }
 
@@ -118,15 +116,15 @@ enum Verdict {
     Unsigned,
 }
 
-impl Explanation {
+impl RequestReport {
     /// Verifies a request.
     ///
     /// # Errors
-    /// When the key that its method needs was not given.
+    /// When a key that its method needs was not given.
     fn of(
         raw: &RawRequest<'_>,
         scheme: Scheme,
-        material: &Material,
+        keys: &ExplainKeys,
         now: u64,
     ) -> anyhow::Result<Self> {
         let (authorization, content_type) =
@@ -139,16 +137,15 @@ impl Explanation {
             target: raw.target,
             authorization: &authorization,
             content_type: &content_type,
-            body: Body::Whole(raw.body),
+            body: RequestBody::Whole(raw.body),
         };
-        match request.parse(&Limits::default()) {
+        match request.parse(&ParseLimits::default()) {
             Ok(Some(signed)) => {
-                let verdict = Self::of_signed(signed, material, now)?;
-                let refused = verdict.verdict == Verdict::Refused;
-                let diagnosis = refused
-                    .then(|| material.diagnose(&request, forwarded(raw)))
-                    .flatten();
-                Ok(match diagnosis {
+                let verdict = Self::of_signed(signed, keys, now)?;
+                if verdict.verdict == Verdict::Verified {
+                    return Ok(verdict);
+                }
+                Ok(match keys.diagnose(&request, forwarded(raw)) {
                     Some(diagnosis) => verdict.explained(diagnosis),
                     None => verdict,
                 })
@@ -158,11 +155,11 @@ impl Explanation {
         }
     }
 
-    fn of_signed(signed: SignedRequest<'_>, material: &Material, now: u64) -> anyhow::Result<Self> {
-        material.suffices(&signed)?;
-        material.warn(signed.signature_method())?;
+    fn of_signed(signed: SignedRequest<'_>, keys: &ExplainKeys, now: u64) -> anyhow::Result<Self> {
+        keys.suffice(&signed)?;
+        keys.warn(signed.signature_method());
         let base_string = Some(String::from_utf8_lossy(&signed.base_string()).into_owned());
-        let verdict = match material.prove(signed) {
+        let verdict = match keys.prove(signed) {
             Err(rejection) => Self::refused(rejection),
             Ok(Some(timestamp)) if timestamp.abs_diff(now) > WINDOW => {
                 Self::out_of_time(timestamp, now)
@@ -182,7 +179,7 @@ impl Explanation {
         Self {
             problem: Some("parameter_absent"),
             advice: Some(
-                "sign the request with OAuth 1.0 (RFC 5849): it has no `oauth_*` parameter"
+                "the request has no `oauth_*` parameter: sign it with OAuth 1.0a (RFC 5849)"
                     .to_owned(),
             ),
             ..Self::default()
@@ -223,7 +220,7 @@ impl Explanation {
     fn out_of_time(timestamp: u64, now: u64) -> Self {
         let direction = if timestamp < now { "before" } else { "after" };
         let advice = format!(
-            "the timestamp {timestamp} is {} s {direction} {now}, when the request arrived; {WINDOW} s are accepted",
+            "the timestamp {timestamp} is {} s {direction} {now}, the time of arrival; at most {WINDOW} s are accepted",
             timestamp.abs_diff(now)
         );
         Self {
@@ -234,7 +231,7 @@ impl Explanation {
         }
     }
 
-    fn print(&self, format: Output) -> anyhow::Result<()> {
+    fn print(&self, format: ExplainFormat) -> anyhow::Result<()> {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         let mut fields = vec![
             ("verdict", format!("{:?}", self.verdict).to_lowercase()),
@@ -252,23 +249,23 @@ impl Explanation {
             fields.extend(difference::fields(ours, theirs, at));
         }
         let format = match format {
-            Output::Text => Format::Table,
-            Output::Json => Format::Json,
+            ExplainFormat::Text => Format::Table,
+            ExplainFormat::Json => Format::Json,
         };
         output::record(format, self, &fields)
     }
 }
 
-/// What a signature is held against.
-struct Material {
+/// The keys that a signature is verified with.
+struct ExplainKeys {
     consumer_secret: Option<Secret>,
     token_secret: Option<Secret>,
     old_secrets: Vec<Secret>,
     public_key: Option<RsaPublicKey>,
-    compat: Compat,
+    compat: CompatSet,
 }
 
-impl Material {
+impl ExplainKeys {
     fn read(args: &Args) -> anyhow::Result<Self> {
         Ok(Self {
             consumer_secret: args.secrets.consumer()?,
@@ -279,23 +276,21 @@ impl Material {
         })
     }
 
-    /// Without the keys nothing could be said about the signature.
-    fn suffices(&self, signed: &SignedRequest<'_>) -> Result<(), Usage> {
+    /// Checks that the keys of the signature method are there.
+    fn suffice(&self, signed: &SignedRequest<'_>) -> Result<(), Usage> {
         let method = signed.signature_method();
-        let missing = match (method.is_rsa(), &self.public_key, &self.consumer_secret) {
-            (true, None, _) => "--public-key",
-            (false, _, None) => "--consumer-secret",
-            _ if !method.is_rsa() && signed.token().is_some() && self.token_secret.is_none() => {
-                "--token-secret"
-            }
+        let missing = match (method.is_rsa(), signed.token().is_some()) {
+            (true, _) if self.public_key.is_none() => "--public-key",
+            (false, _) if self.consumer_secret.is_none() => "--consumer-secret",
+            (false, true) if self.token_secret.is_none() => "--token-secret",
             _ => return Ok(()),
         };
         Err(Usage(format!(
-            "the request is signed with {method}: give {missing}"
+            "the request is signed with {method}, which needs {missing}"
         )))
     }
 
-    /// The timestamp that was proven, if there is one.
+    /// Verifies the signature; returns the timestamp, if the request has one.
     fn prove(&self, signed: SignedRequest<'_>) -> Result<Option<u64>, Rejection> {
         let schedule = KeySchedule::default();
         let verified = self.with_keys(|keys| {
@@ -304,67 +299,66 @@ impl Material {
         Ok(verified.request().timestamp())
     }
 
-    /// Why it is refused, if that is known.
-    fn diagnose(&self, request: &Request<'_>, forwarded: Forwarded<'_>) -> Option<Diagnosis> {
+    /// Returns the cause of the refusal, if it is known.
+    fn diagnose(
+        &self,
+        request: &Request<'_>,
+        forwarded: ForwardedHeaders<'_>,
+    ) -> Option<Diagnosis> {
         let expired_secrets: Vec<_> = self.old_secrets.iter().map(Secret::expose).collect();
         self.with_keys(|&keys| {
-            let evidence = Evidence {
+            let evidence = MismatchEvidence {
                 request,
-                limits: &Limits::default(),
+                limits: &ParseLimits::default(),
                 compat: self.compat,
                 keys,
                 expired_secrets: &expired_secrets,
                 forwarded,
                 received: None,
-                setting: Setting::Origin,
+                setting: OriginSetting::Origin,
                 reveal: true,
             };
             diagnose(&evidence, BUDGET)
         })
     }
 
-    fn with_keys<R>(&self, with: impl FnOnce(&Keys<'_>) -> R) -> R {
+    fn with_keys<R>(&self, with: impl FnOnce(&VerificationKeys<'_>) -> R) -> R {
         let consumer_secrets: Vec<_> = self.consumer_secret.iter().map(Secret::expose).collect();
         let rsa_public_keys: Vec<_> = self.public_key.iter().collect();
-        with(&Keys {
+        with(&VerificationKeys {
             consumer_secrets: &consumer_secrets,
             token_secret: self.token_secret.as_ref().map(Secret::expose),
             rsa_public_keys: &rsa_public_keys,
         })
     }
 
-    /// What a service would not let pass by default.
-    fn warn(&self, method: SignatureMethod) -> io::Result<()> {
-        let bits = self
-            .public_key
-            .as_ref()
-            .filter(|_| method.is_rsa())
-            .map(RsaPublicKey::bits);
-        if let Some(bits) = bits.filter(|&bits| bits < MIN_RSA_BITS) {
-            warn(&format!(
-                "the RSA key has {bits} bits; a consumer needs at least {MIN_RSA_BITS}"
-            ))?;
+    /// Warns about methods and keys that a service refuses by default.
+    fn warn(&self, method: SignatureMethod) {
+        let key = self.public_key.as_ref().filter(|_| method.is_rsa());
+        if let Some(bits) = key
+            .map(RsaPublicKey::bits)
+            .filter(|&bits| bits < MIN_RSA_BITS)
+        {
+            output::note(&format!(
+                "warning: the RSA key has {bits} bits; a consumer needs at least {MIN_RSA_BITS}"
+            ));
         }
         match method {
-            SignatureMethod::Plaintext => warn(
-                "PLAINTEXT sends the secrets and protects nothing else; it is refused unless it is allowed",
-            ),
-            SignatureMethod::RsaSha1 => {
-                warn("RSA-SHA1 is refused unless the consumer is allowed to use it")
-            }
+            SignatureMethod::Plaintext => output::note(PLAINTEXT),
+            SignatureMethod::RsaSha1 => output::note(RSA_SHA1),
             SignatureMethod::HmacSha1
             | SignatureMethod::HmacSha256
             | SignatureMethod::HmacSha512
             | SignatureMethod::RsaSha256
-            | SignatureMethod::RsaSha512 => Ok(()),
+            | SignatureMethod::RsaSha512 => {}
         }
     }
 }
 
-/// What proxies wrote into the request.
-fn forwarded<'r>(raw: &'r RawRequest<'_>) -> Forwarded<'r> {
+/// Returns the headers that proxies added to the request.
+fn forwarded<'r>(raw: &'r RawRequest<'_>) -> ForwardedHeaders<'r> {
     let header = |name| raw.values(name).into_iter().next();
-    Forwarded {
+    ForwardedHeaders {
         host: header("x-forwarded-host"),
         proto: header("x-forwarded-proto"),
         port: header("x-forwarded-port"),
@@ -378,26 +372,8 @@ fn profiles() -> impl TypedValueParser<Value = CompatProfile> {
     PossibleValuesParser::new(CompatProfile::ALL.map(CompatProfile::name)).try_map(named)
 }
 
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    if file == Path::new("-") {
-        let mut capture = Vec::new();
-        io::stdin()
-            .lock()
-            .read_to_end(&mut capture)
-            .context("standard input")?;
-        return Ok(capture);
-    }
-    std::fs::read(file).with_context(|| file.display().to_string())
-}
-
 fn public_key(file: &Path) -> anyhow::Result<RsaPublicKey> {
-    let pem = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    RsaPublicKey::from_pem(&pem).with_context(|| file.display().to_string())
-}
-
-fn warn(text: &str) -> io::Result<()> {
-    use io::Write as _;
-    writeln!(io::stderr(), "warning: {text}")
+    RsaPublicKey::from_pem(&input::text(file)?).with_context(|| input::name(file))
 }
 
 impl From<SchemeArg> for Scheme {
@@ -408,3 +384,21 @@ impl From<SchemeArg> for Scheme {
         }
     }
 }
+
+/// The accepted distance between `oauth_timestamp` and `--at` in seconds: the default of
+/// `verify.timestamp_window`.
+const WINDOW: u64 = 300;
+
+/// The advice if the cause is unknown.
+const COMPARE: &str = ": compare the base string with the client's, then the secrets";
+
+const PLAINTEXT: &str = "warning: PLAINTEXT sends the secrets and protects nothing else; it is \
+                         refused unless the consumer is allowed to use it";
+
+const RSA_SHA1: &str = "warning: RSA-SHA1 is refused unless the consumer is allowed to use it";
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0   the request is verified
+  1   the request is refused or unsigned
+  64  wrong usage, an unreadable file, or a missing secret";

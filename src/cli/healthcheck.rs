@@ -1,26 +1,28 @@
-//! `countersign healthcheck`: asks `grpc.health.v1`, for probes of containers without a gRPC client of their own.
+//! `countersign healthcheck`: queries `grpc.health.v1`, for probes of containers that have no gRPC
+//! client.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context as _, bail};
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::client::{Target, TlsArgs};
+use super::client::{ServerAddress, TlsArgs};
+use super::output;
 
 /// The arguments of `countersign healthcheck`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS)]
 pub(crate) struct Args {
-    /// The listener to ask: HOST:PORT, http://HOST:PORT, https://HOST:PORT or unix:PATH
+    /// Listener to query: HOST:PORT, http://HOST:PORT, https://HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
-    server: Target,
+    server: ServerAddress,
     #[command(flatten)]
     tls: TlsArgs,
-    /// The gRPC service to ask about [default: the whole server]
+    /// gRPC service to query [default: the whole server]
     #[arg(
         long,
         value_name = "NAME",
@@ -28,23 +30,20 @@ pub(crate) struct Args {
         hide_default_value = true
     )]
     service: String,
-    /// How long to wait for the answer
+    /// Time to wait for the answer, for example 500ms or 10s
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = humantime::parse_duration)]
     timeout: Duration,
 }
 
-/// Runs the command: prints the status, and succeeds only when it is SERVING.
+/// Runs the command: prints the status, and succeeds only if it is SERVING.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let status = tokio::time::timeout(args.timeout, ask(&args))
-        .await
-        .with_context(|| {
-            format!(
-                "{} did not answer within {}",
-                args.server,
-                humantime::format_duration(args.timeout)
-            )
-        })??;
-    writeln!(io::stdout(), "{}", status.as_str_name())?;
+    let late = || {
+        let timeout = humantime::format_duration(args.timeout);
+        format!("{} did not answer within {timeout}", args.server)
+    };
+    let answer = tokio::time::timeout(args.timeout, query(&args)).await;
+    let status = answer.with_context(late)??;
+    output::line(status.as_str_name())?;
     Ok(if status == ServingStatus::Serving {
         ExitCode::SUCCESS
     } else {
@@ -52,8 +51,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn ask(args: &Args) -> anyhow::Result<ServingStatus> {
-    // `run` keeps the time; the channel, which would say so less clearly, gets more.
+async fn query(args: &Args) -> anyhow::Result<ServingStatus> {
+    // `run` measures the time, since its error is clearer than the channel's.
     let channel = args
         .server
         .connect(&args.tls, args.timeout.saturating_mul(2))
@@ -65,16 +64,22 @@ async fn ask(args: &Args) -> anyhow::Result<ServingStatus> {
     match answer {
         Ok(answer) => Ok(answer.into_inner().status()),
         Err(status) if status.code() == Code::NotFound => {
-            bail!("{} serves no {:?}", args.server, args.service)
+            bail!("{} has no service {:?}", args.server, args.service)
         }
         Err(status) => bail!(
-            "{} does not tell its health: {} {}",
+            "{} did not report its health: {:?}: {}",
             args.server,
             status.code(),
             status.message()
         ),
     }
 }
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0   the status is SERVING
+  1   it is not, or there was no answer
+  64  wrong usage";
 
 #[cfg(test)]
 mod tests {
@@ -104,7 +109,7 @@ mod tests {
         let unknown = exit("no.such.Service").await.unwrap_err();
         assert_eq!(
             unknown.to_string(),
-            format!("{server} serves no \"no.such.Service\"")
+            format!("{server} has no service \"no.such.Service\"")
         );
         serving.abort();
     }

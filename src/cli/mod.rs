@@ -1,15 +1,20 @@
-//! The command line: one file or folder per command.
+//! The command line: one file or folder for each command.
 //!
-//! Exit codes: 0 done, 1 it failed, 64 bad usage or configuration. Only this folder and `main.rs` print.
+//! Only this folder and `main.rs` print. The other files are shared: `client` (connection to a
+//! server), `input` and `secret_input` (files and secrets), `output` and `paging` (records and
+//! lists), `examples` (of `--help`), and `exit` (exit statuses).
 
 mod client;
 mod config;
 mod consumer;
 mod denials;
 mod difference;
+mod examples;
+mod exit;
 mod explain;
 mod healthcheck;
 mod import;
+mod input;
 mod keygen;
 mod output;
 mod paging;
@@ -23,17 +28,18 @@ mod sign;
 mod token;
 mod user;
 
-use std::ffi::OsString;
-use std::fmt;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-/// Verifies OAuth 1.0a (RFC 5849) signatures for Envoy and Istio, and issues what callers sign with.
+use self::exit::Usage;
+pub(crate) use self::exit::{failure, not_run};
+use self::input::duration;
+
+/// Verifies OAuth 1.0a (RFC 5849) signatures for Envoy and Istio, and issues credentials.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true)]
+#[command(version, propagate_version = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -41,35 +47,63 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the service
+    /// Run the service
     Serve(serve::Args),
-    /// Administers consumers
+    /// Manage consumers, the applications that sign requests
     Consumer(consumer::Args),
-    /// Administers users
+    /// Manage the built-in users
     User(user::Args),
-    /// Issues, shows and revokes access tokens
+    /// Create, show and revoke access tokens
     Token(token::Args),
-    /// Issues temporary credentials, and decides about them for a user
+    /// Create temporary credentials, and authorize or refuse them for a user
     RequestToken(request_token::Args),
-    /// Brings in consumers and tokens from files, or from the Redis of the 2013 provider
+    /// Import consumers and tokens from a file, or from the Redis of the 2013 provider
     Import(import::Args),
-    /// Shows which requests were refused, and why
+    /// Show refused requests with their reasons
     Denials(denials::Args),
-    /// Counts what was let through and refused of each consumer
+    /// Show counts of allowed and refused requests for each consumer
     Report(report::Args),
-    /// Signs a request
+    /// Sign a request, and print its header or a curl command
     Sign(sign::Args),
-    /// Verifies a captured request offline, and says why it is refused
+    /// Verify a captured request offline, and explain why it is refused
     Explain(explain::Args),
-    /// Checks a configuration file or prints the default
+    /// Check a configuration file, or print the default
     Config(config::Args),
-    /// Asks a running service how it is
+    /// Query the health of a running service
     Healthcheck(healthcheck::Args),
-    /// Prints a new master key
+    /// Print a new master key
     Keygen(keygen::Args),
 }
 
+const AFTER_HELP: &str = "\
+First steps:
+  countersign serve                                     # start; needs no configuration
+  countersign consumer create --name Printer            # in another terminal
+  countersign sign GET http://localhost:10000/photos \\
+      --consumer-key KEY --consumer-secret SECRET -o curl
+  countersign denials --follow                          # refused requests, and why
+  countersign config default > countersign.toml         # every setting
+
+Each command's --help has examples of its own.
+
+Exit status:
+  0    success (explain: the request is verified)
+  1    failure (explain: the request is refused or unsigned)
+  64   wrong usage or configuration, including a missing or unreadable file
+  141  the reader of the output closed it early, for example head";
+
+// === impl Cli ===
+
 impl Cli {
+    /// Parses the arguments of this process.
+    ///
+    /// # Errors
+    /// When they are wrong, or ask for help or the version.
+    pub(crate) fn from_arguments() -> Result<Self, clap::Error> {
+        let matches = examples::add_to(Self::command()).try_get_matches()?;
+        Self::from_arg_matches(&matches)
+    }
+
     /// Runs the command.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
@@ -83,53 +117,19 @@ impl Cli {
             Command::Report(args) => block_on(report::run(args)),
             Command::Sign(args) => sign::run(&args),
             Command::Explain(args) => explain::run(&args),
-            Command::Config(args) => config::run(&args),
+            Command::Config(args) => config::run(args),
             Command::Healthcheck(args) => block_on(healthcheck::run(args)),
-            Command::Keygen(args) => block_on(keygen::run(args)),
+            Command::Keygen(args) => keygen::run(&args),
         }
     }
 }
 
-/// Runs a command that asks one thing after another: one thread is enough.
+/// Runs a command that sends one request after another, for which one thread is enough.
 fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     runtime
-        .context("the runtime can not start")?
+        .context("cannot start the runtime")?
         .block_on(command)
 }
-
-/// A duration as the API takes it.
-fn duration(
-    given: Option<Duration>,
-    option: &str,
-) -> anyhow::Result<Option<prost_types::Duration>> {
-    let given = given.map(prost_types::Duration::try_from).transpose();
-    given.map_err(|_| Usage(format!("{option} is too long")).into())
-}
-
-/// The environment as far as text can hold it.
-fn environment() -> Vec<(String, String)> {
-    let text = |text: OsString| text.to_string_lossy().into_owned();
-    std::env::vars_os()
-        .map(|(name, value)| (text(name), text(value)))
-        .collect()
-}
-
-/// A mistake in how the command was called, or in the configuration: exit code [`Usage::EXIT_CODE`].
-#[derive(Debug)]
-pub(crate) struct Usage(pub(crate) String);
-
-impl Usage {
-    /// `EX_USAGE` of sysexits.h.
-    pub(crate) const EXIT_CODE: u8 = 64;
-}
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Usage {}

@@ -1,5 +1,6 @@
-//! What the administration commands print: a table for people, JSON for programs.
+//! Output of the commands: a table for people, JSON for programs.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use prost_types::Timestamp;
@@ -8,15 +9,76 @@ use serde::Serialize;
 /// `--output`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// For people; may change from version to version
+    /// A table for people; its layout may change between versions
     #[default]
     Table,
-    /// For programs: one object, or an array of them for a list; fields are named as in the API's definition
+    /// JSON for programs: an object, or an array for a list; field names are those of the API
     Json,
 }
 
-/// A value under its name, for people.
+/// A name and its value, a line of a table.
 pub(crate) type Field = (&'static str, String);
+
+/// Standard output, whose reader may close it.
+pub(crate) struct Stdout(io::Stdout);
+
+/// The reader of standard output closed it, as `head` does after ten lines.
+#[derive(Debug)]
+struct OutputClosed;
+
+// === impl Stdout ===
+
+/// Returns standard output.
+pub(crate) fn stdout() -> Stdout {
+    Stdout(io::stdout())
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(marked)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(marked)
+    }
+}
+
+/// Marks the error, to tell it from that of a connection which broke.
+fn marked(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        io::Error::new(io::ErrorKind::BrokenPipe, OutputClosed)
+    } else {
+        error
+    }
+}
+
+/// Returns `true` for the error of a write to standard output whose reader closed it.
+pub(crate) fn is_output_closed(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .filter_map(io::Error::get_ref)
+        .any(|cause| cause.is::<OutputClosed>())
+}
+
+impl fmt::Display for OutputClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reader closed standard output")
+    }
+}
+
+impl std::error::Error for OutputClosed {}
+
+/// Prints a line.
+pub(crate) fn line(text: &str) -> anyhow::Result<()> {
+    Ok(writeln!(stdout(), "{text}")?)
+}
+
+/// Prints a line for people to standard error. A failure is ignored, because there is no other
+/// place to report it.
+pub(crate) fn note(text: &str) {
+    let _: io::Result<()> = writeln!(io::stderr(), "{text}");
+}
 
 /// Prints one record.
 pub(crate) fn record<T: Serialize>(
@@ -24,35 +86,33 @@ pub(crate) fn record<T: Serialize>(
     record: &T,
     fields: &[Field],
 ) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
     match format {
-        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(record)?)?,
-        Format::Table => {
-            let width = fields
-                .iter()
-                .map(|(name, _)| name.len())
-                .max()
-                .unwrap_or_default();
-            for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
-                writeln!(out, "{name:width$}  {value}")?;
-            }
-        }
+        Format::Json => line(&serde_json::to_string_pretty(record)?),
+        Format::Table => table(fields),
+    }
+}
+
+fn table(fields: &[Field]) -> anyhow::Result<()> {
+    let names = fields.iter().map(|(name, _)| name.len());
+    let width = names.max().unwrap_or_default();
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+        line(&format!("{name:width$}  {value}"))?;
     }
     Ok(())
 }
 
-/// Prints that something was done which leaves nothing to show.
-pub(crate) fn done(format: Format, what: &str) -> anyhow::Result<()> {
-    let text = if format == Format::Json { "{}" } else { what };
-    Ok(writeln!(io::stdout(), "{text}")?)
+/// Prints that an action succeeded which returns nothing.
+pub(crate) fn done(format: Format, text: &str) -> anyhow::Result<()> {
+    line(if format == Format::Json { "{}" } else { text })
 }
 
-/// A time for people; empty when there is none.
+/// Returns a time for people; a missing one is empty.
 pub(crate) fn time(time: Option<Timestamp>) -> String {
     time.map(|time| time.to_string()).unwrap_or_default()
 }
 
-/// Prints a list as it arrives: a JSON array with one object a line, or columns as wide as the first page needs.
+/// Prints a list as it arrives: a JSON array with one object a line, or columns as wide as the
+/// first page needs.
 pub(crate) struct List<W: Write> {
     format: Format,
     columns: &'static [&'static str],
@@ -62,7 +122,7 @@ pub(crate) struct List<W: Write> {
 }
 
 impl<W: Write> List<W> {
-    /// A list with those columns; nothing is printed yet.
+    /// Creates a list with these columns; prints nothing yet.
     pub(crate) fn new(format: Format, columns: &'static [&'static str], out: W) -> Self {
         Self {
             format,
@@ -85,7 +145,7 @@ impl<W: Write> List<W> {
         }
     }
 
-    /// Ends it.
+    /// Prints the end of it.
     pub(crate) fn end(mut self) -> anyhow::Result<()> {
         match (self.format, self.begun) {
             (Format::Json, true) => writeln!(self.out, "\n]")?,
@@ -98,39 +158,39 @@ impl<W: Write> List<W> {
     fn object<T: Serialize>(&mut self, item: &T) -> anyhow::Result<()> {
         let before = if self.begun { ",\n" } else { "[\n" };
         self.begun = true;
-        Ok(write!(
-            self.out,
-            "{before}{}",
-            serde_json::to_string(item)?
-        )?)
+        let item = serde_json::to_string(item)?;
+        Ok(write!(self.out, "{before}{item}")?)
     }
 
     fn rows(&mut self, rows: Vec<Vec<String>>) -> anyhow::Result<()> {
         if !self.begun {
             self.begun = true;
-            let width = |at: usize| {
-                rows.iter()
-                    .map(|row| row[at].len())
-                    .max()
-                    .max(Some(self.columns[at].len()))
-            };
-            self.widths = (0..self.columns.len()).filter_map(width).collect();
+            self.widths = widths(self.columns, &rows);
             self.row(self.columns)?;
         }
         rows.iter().try_for_each(|row| self.row(row))
     }
 
     fn row<C: AsRef<str>>(&mut self, cells: &[C]) -> anyhow::Result<()> {
-        let padded = cells
-            .iter()
-            .zip(&self.widths)
-            .map(|(cell, width)| format!("{:width$}", cell.as_ref()));
-        Ok(writeln!(
-            self.out,
-            "{}",
-            padded.collect::<Vec<_>>().join("  ").trim_end()
-        )?)
+        let row = padded(cells, &self.widths);
+        Ok(writeln!(self.out, "{row}")?)
     }
+}
+
+fn widths(columns: &[&str], rows: &[Vec<String>]) -> Vec<usize> {
+    let width = |(at, column): (usize, &&str)| {
+        let cells = rows.iter().map(|row| row[at].len());
+        cells.fold(column.len(), usize::max)
+    };
+    columns.iter().enumerate().map(width).collect()
+}
+
+/// Returns the cells of a row, padded to the widths of the columns.
+pub(crate) fn padded<C: AsRef<str>>(cells: &[C], widths: &[usize]) -> String {
+    let cells = cells.iter().zip(widths);
+    let cells = cells.map(|(cell, width)| format!("{:width$}", cell.as_ref()));
+    let row = cells.collect::<Vec<_>>().join("  ");
+    row.trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -153,6 +213,15 @@ mod tests {
             "KEY    LEN\na      1\nbcdef  5\nc      1\n"
         );
         assert_eq!(printed(Format::Table, &[&[]]), "KEY  LEN\n");
+    }
+
+    #[test]
+    fn a_broken_connection_is_not_a_closed_output() {
+        let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(!is_output_closed(&broken().into()));
+        assert!(is_output_closed(&marked(broken()).into()));
+        let context = anyhow::Error::from(marked(broken())).context("printing");
+        assert!(is_output_closed(&context));
     }
 
     fn printed(format: Format, pages: &[&[&str]]) -> String {

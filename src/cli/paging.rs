@@ -1,4 +1,4 @@
-//! Lists, page by page as the server gives them.
+//! Lists, fetched page by page.
 
 use std::io::Write;
 
@@ -6,20 +6,20 @@ use serde::Serialize;
 
 use super::output::List;
 
-/// How much of a list is asked for.
-#[derive(Debug, Default, clap::Args)]
+/// The size of a list and of its pages.
+#[derive(Debug, clap::Args)]
 pub(crate) struct Paging {
-    /// How many to ask the server for at a time, at most 100
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    /// Number of entries to request from the server at a time, 1 to 100
+    #[arg(long, value_name = "N", default_value_t = LARGEST_PAGE)]
     page_size: u16,
-    /// Ends after so many [default: all]
+    /// Number of entries to print at most [default: all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }
 
 impl Paging {
-    /// Prints the list as it arrives. `page` asks for one page, given its size and the token of the page before, and
-    /// gives its items and the token of the next; `row` is one line of a table.
+    /// Prints the list as it arrives. `page` fetches a page, given its size and the token of the
+    /// page before, and returns its items and the token of the next; `row` is one line of a table.
     pub(crate) async fn print<T: Serialize, W: Write>(
         &self,
         mut list: List<W>,
@@ -40,18 +40,14 @@ impl Paging {
         list.end()
     }
 
-    /// No more than are wanted, so that the last page is not asked for in vain.
+    /// Returns the size of the next page: not more than the rest of the limit.
     fn size(&self, left: usize) -> i32 {
-        let size = if self.page_size == 0 {
-            LARGEST_PAGE
-        } else {
-            self.page_size
-        };
-        i32::from(size.min(u16::try_from(left).unwrap_or(u16::MAX)))
+        let left = u16::try_from(left).unwrap_or(u16::MAX);
+        i32::from(self.page_size.clamp(1, LARGEST_PAGE).min(left))
     }
 }
 
-/// What the server gives at most.
+/// The server's limit.
 const LARGEST_PAGE: u16 = 100;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! A captured HTTP/1.1 request (RFC 9112), as `countersign explain` is given it.
+//! Captured HTTP/1.1 requests (RFC 9112), the input of `countersign explain`.
 //!
-//! Read as leniently as editors and clipboards treat it: line ends may be LF alone. What is signed, the target and the
-//! values of headers, is kept byte by byte.
+//! The parser accepts LF as a line end, since editors and clipboards change line ends. It preserves
+//! the signed parts, the target and the values of headers, byte by byte.
 
-use super::Usage;
+use super::exit::Usage;
 
-/// A request that was taken apart, borrowed from the capture.
+/// A parsed request, borrowed from the capture.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RawRequest<'a> {
     pub(crate) method: &'a [u8],
@@ -17,15 +17,15 @@ pub(crate) struct RawRequest<'a> {
 #[derive(Debug, PartialEq, Eq)]
 struct Header<'a> {
     name: &'a [u8],
-    /// Folded lines are joined with a space.
+    /// The value; folded lines are joined with a space.
     value: Vec<u8>,
 }
 
 impl<'a> RawRequest<'a> {
-    /// Takes a capture apart.
+    /// Parses a capture.
     ///
     /// # Errors
-    /// The line that is not one of a request, or that the body is cut.
+    /// When a line is not part of a request, or the body is incomplete.
     pub(crate) fn parse(capture: &'a [u8]) -> Result<Self, Usage> {
         let mut lines = Lines {
             rest: capture,
@@ -48,7 +48,7 @@ impl<'a> RawRequest<'a> {
         Ok(request)
     }
 
-    /// The values of the headers of that name.
+    /// Returns the values of the headers of this name.
     pub(crate) fn values(&self, name: &str) -> Vec<&[u8]> {
         let of_name = self
             .headers
@@ -57,34 +57,35 @@ impl<'a> RawRequest<'a> {
         of_name.map(|header| header.value.as_slice()).collect()
     }
 
-    /// As much of the rest as `Content-Length` says. Without one, a line break at the end is an editor's.
+    /// Returns the body: as many bytes as `Content-Length` says. Without that header, a line break
+    /// at the end is the editor's.
     fn cut_body(&self, rest: &'a [u8]) -> Result<&'a [u8], Usage> {
         if !self.values("transfer-encoding").is_empty() {
-            return Err(Usage(
-                "give the body without Transfer-Encoding, decoded, with its Content-Length"
-                    .to_owned(),
-            ));
+            return Err(Usage(NO_TRANSFER_ENCODING.to_owned()));
         }
         match self.values("content-length")[..] {
             [] => Ok(strip_line_end(rest)),
-            [text] => {
-                let digits = str::from_utf8(text)
-                    .ok()
-                    .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-                let len = digits.and_then(|digits| digits.parse().ok());
-                let len: usize =
-                    len.ok_or_else(|| Usage("Content-Length is not a number".to_owned()))?;
-                let cut = || {
+            [digits] => {
+                let length = length(digits)
+                    .ok_or_else(|| Usage("Content-Length is not a number of bytes".to_owned()))?;
+                rest.get(..length).ok_or_else(|| {
+                    let rest = rest.len();
                     Usage(format!(
-                        "Content-Length is {len}, but only {} bytes follow the headers",
-                        rest.len()
+                        "Content-Length is {length}, but only {rest} bytes follow the headers"
                     ))
-                };
-                rest.get(..len).ok_or_else(cut)
+                })
             }
-            _ => Err(Usage("there is more than one Content-Length".to_owned())),
+            _ => Err(Usage(
+                "the request has more than one Content-Length".to_owned(),
+            )),
         }
     }
+}
+
+fn length(digits: &[u8]) -> Option<usize> {
+    let digits = str::from_utf8(digits).ok()?;
+    let are_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| are_digits)
 }
 
 fn request_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -99,7 +100,7 @@ fn request_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// The header lines, up to the empty line that ends them.
+/// Parses the header lines up to the empty line that ends them.
 fn headers<'a>(lines: &mut Lines<'a>) -> Result<Vec<Header<'a>>, Usage> {
     let mut headers: Vec<Header<'_>> = Vec::new();
     while let Some(line) = lines.next().filter(|line| !line.is_empty()) {
@@ -137,7 +138,7 @@ fn wrong(line: usize, expected: &str) -> Usage {
     Usage(format!("line {line}: {expected}"))
 }
 
-/// Lines without their ends.
+/// An iterator over lines without their ends.
 struct Lines<'a> {
     rest: &'a [u8],
     number: usize,
@@ -161,6 +162,9 @@ impl<'a> Iterator for Lines<'a> {
         Some(strip_line_end(line))
     }
 }
+
+const NO_TRANSFER_ENCODING: &str = "Transfer-Encoding is not supported: decode the body, and \
+                                    replace the header with Content-Length";
 
 #[cfg(test)]
 mod tests {

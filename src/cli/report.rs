@@ -1,6 +1,5 @@
-//! `countersign report`: what was seen of each consumer, on one replica since it began.
+//! `countersign report`: counts of each consumer's requests on one replica since its start.
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use countersign::v1;
@@ -27,47 +26,34 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         page_size: 1,
         page_token: String::new(),
     };
-    let about = client
-        .list_consumer_reports(about)
-        .await
-        .map_err(refused)?
-        .into_inner();
+    let about = client.list_consumer_reports(about).await;
+    let about = about.map_err(refused)?.into_inner();
     let page = async |page_size, page_token| {
         let request = v1::ListConsumerReportsRequest {
             page_size,
             page_token,
         };
-        let page = client
-            .clone()
-            .list_consumer_reports(request)
-            .await
-            .map_err(refused)?
-            .into_inner();
+        let answer = client.clone().list_consumer_reports(request).await;
+        let page = answer.map_err(refused)?.into_inner();
         Ok((page.reports, page.next_page_token))
     };
-    paging
-        .print(List::new(admin.output, &COLUMNS, io::stdout()), page, row)
-        .await?;
+    let reports = List::new(admin.output, &COLUMNS, output::stdout());
+    paging.print(reports, page, row).await?;
     if admin.output == Format::Table {
         note(&about)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the figures are of.
-fn note(about: &v1::ListConsumerReportsResponse) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "\nOf this replica alone, since {}.",
-        output::time(about.start_time)
-    )?;
+/// Prints the scope of the counts.
+fn note(about: &v1::ListConsumerReportsResponse) -> anyhow::Result<()> {
+    let start = output::time(about.start_time);
+    output::line(&format!("\nCounts of this replica alone, since {start}."))?;
     if about.unreported > 0 {
-        let unreported = about.unreported;
-        writeln!(
-            out,
-            "Besides, {unreported} requests of more consumers than diagnostics.consumers allows for."
-        )?;
+        output::line(&format!(
+            "{} more requests came from consumers beyond the limit of diagnostics.consumers.",
+            about.unreported
+        ))?;
     }
     Ok(())
 }
@@ -95,7 +81,7 @@ fn row(report: &v1::ConsumerReport) -> Vec<String> {
     ]
 }
 
-/// Each word and how many requests it is about, the most first.
+/// Returns each word with its number of requests, the largest number first.
 fn words(counts: &[v1::DenialCount]) -> String {
     let mut counts: Vec<_> = counts
         .iter()

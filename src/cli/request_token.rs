@@ -1,8 +1,9 @@
-//! `countersign request-token`: temporary credentials, for a consent page of the operator's and for trying things out.
+//! `countersign request-token`: temporary credentials, for an operator's consent page and for
+//! tests.
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::Context as _;
 use clap::Subcommand;
 use countersign::v1;
 use countersign::v1::token_service_client::TokenServiceClient;
@@ -23,39 +24,39 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Issues temporary credentials and shows their secret, this once
-    Create(Create),
-    /// Shows temporary credentials, and who asks for what with them
-    Get(Name),
-    /// Says that a user allows it, and where to send the user now
-    Authorize(Authorize),
-    /// Says that the user refuses, and where to send the user now
-    Refuse(Name),
-    /// Exchanges authorized temporary credentials for a token and shows its secret, this once
-    Exchange(Exchange),
+    /// Create temporary credentials; their secret is shown only once
+    Create(CreateArgs),
+    /// Show temporary credentials and the consumer that requests authorization
+    Get(TokenArg),
+    /// Authorize temporary credentials for a user, and print the URL to send the user to
+    Authorize(AuthorizeArgs),
+    /// Refuse temporary credentials for a user, and print the URL to send the user to
+    Refuse(TokenArg),
+    /// Exchange authorized temporary credentials for an access token; its secret is shown only once
+    Exchange(ExchangeArgs),
 }
 
 #[derive(Debug, clap::Args)]
-struct Create {
-    /// The consumer
+struct CreateArgs {
+    /// Consumer that requests authorization
     #[arg(long, value_name = "KEY")]
     consumer_key: String,
-    /// Where the user is sent afterwards: one of the consumer's callbacks, or oob
+    /// URI to send the user to afterwards, a callback of the consumer, or oob to show a verifier
     #[arg(long, value_name = "URI")]
     callback: String,
-    /// A scope of the consumer's that it asks for; may be repeated [default: all]
+    /// Scope of the consumer to request; repeat for several [default: all]
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
-struct Authorize {
-    /// The temporary credentials' token
+struct AuthorizeArgs {
+    /// Token of the temporary credentials
     token: String,
-    /// The user who allows it
+    /// User who authorizes the consumer
     #[arg(long, value_name = "USER")]
     user_id: String,
-    /// What the consumer is told to call the user
+    /// Name of the user for the consumer to display [default: none]
     #[arg(
         long,
         value_name = "TEXT",
@@ -63,41 +64,40 @@ struct Authorize {
         hide_default_value = true
     )]
     screen_name: String,
-    /// A scope that the user gives; may be repeated [default: all that are asked for]
+    /// Scope that the user grants; repeat for several [default: all requested]
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
-struct Exchange {
-    /// The temporary credentials' token
+struct ExchangeArgs {
+    /// Token of the temporary credentials
     token: String,
-    /// The consumer that they were issued to
+    /// Consumer that the credentials were issued to
     #[arg(long, value_name = "KEY")]
     consumer_key: String,
-    /// The verifier that the user came back with
+    /// Verifier that the user brought back
     #[arg(long)]
     verifier: String,
 }
 
-/// Temporary credentials, named by their token.
 #[derive(Debug, clap::Args)]
-struct Name {
-    /// Their token
+struct TokenArg {
+    /// Token of the temporary credentials
     token: String,
 }
 
-/// What `create` prints: the credentials and, only here, their secret.
+/// New temporary credentials; only this output contains their secret.
 #[derive(Serialize)]
-struct Created<'a> {
+struct NewCredentials<'a> {
     #[serde(flatten)]
     request_token: &'a v1::RequestToken,
     token_secret: &'a str,
 }
 
-/// What a decision prints.
+/// The decision of a user.
 #[derive(Serialize)]
-struct Decided<'a> {
+struct UserDecision<'a> {
     redirect_url: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     verifier: Option<&'a str>,
@@ -106,133 +106,95 @@ struct Decided<'a> {
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { admin, command } = args;
-    let output = admin.output;
     match command {
-        Command::Create(Create {
-            consumer_key,
-            callback,
-            scope: scopes,
-        }) => {
-            let request = v1::CreateRequestTokenRequest {
-                consumer_key,
-                callback,
-                scopes,
-            };
-            let made = connect(&admin)
-                .await?
-                .create_request_token(request)
-                .await
-                .map_err(refused)?;
-            created(output, made.get_ref())?;
-        }
-        Command::Get(Name { token }) => {
-            let request = v1::GetRequestTokenRequest { token };
-            let found = connect(&admin)
-                .await?
-                .get_request_token(request)
-                .await
-                .map_err(refused)?
-                .into_inner();
-            output::record(output, &found, &fields(&found))?;
-        }
-        Command::Authorize(Authorize {
-            token,
-            user_id,
-            screen_name,
-            scope: scopes,
-        }) => {
-            let request = v1::AuthorizeRequestTokenRequest {
-                token,
-                user_id,
-                screen_name,
-                scopes,
-            };
-            let answer = connect(&admin)
-                .await?
-                .authorize_request_token(request)
-                .await
-                .map_err(refused)?
-                .into_inner();
-            decided(
-                output,
-                &Decided {
-                    redirect_url: &answer.redirect_url,
-                    verifier: Some(&answer.verifier),
-                },
-            )?;
-        }
-        Command::Refuse(Name { token }) => {
-            let request = v1::RefuseRequestTokenRequest { token };
-            let answer = connect(&admin)
-                .await?
-                .refuse_request_token(request)
-                .await
-                .map_err(refused)?
-                .into_inner();
-            decided(
-                output,
-                &Decided {
-                    redirect_url: &answer.redirect_url,
-                    verifier: None,
-                },
-            )?;
-        }
-        Command::Exchange(Exchange {
-            token,
-            consumer_key,
-            verifier,
-        }) => {
-            let request = v1::ExchangeRequestTokenRequest {
-                consumer_key,
-                token,
-                verifier,
-            };
-            let issued = connect(&admin)
-                .await?
-                .exchange_request_token(request)
-                .await
-                .map_err(refused)?;
-            obtained(output, issued.get_ref())?;
-        }
+        Command::Create(args) => create(&admin, args).await?,
+        Command::Get(TokenArg { token }) => get(&admin, token).await?,
+        Command::Authorize(args) => authorize(&admin, args).await?,
+        Command::Refuse(TokenArg { token }) => refuse(&admin, token).await?,
+        Command::Exchange(args) => exchange(&admin, args).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn create(admin: &AdminArgs, args: CreateArgs) -> anyhow::Result<()> {
+    let request = v1::CreateRequestTokenRequest {
+        consumer_key: args.consumer_key,
+        callback: args.callback,
+        scopes: args.scope,
+    };
+    let answer = connect(admin).await?.create_request_token(request).await;
+    show_new(admin.output, answer.map_err(refused)?.get_ref())
+}
+
+async fn get(admin: &AdminArgs, token: String) -> anyhow::Result<()> {
+    let request = v1::GetRequestTokenRequest { token };
+    let answer = connect(admin).await?.get_request_token(request).await;
+    let request_token = answer.map_err(refused)?.into_inner();
+    output::record(admin.output, &request_token, &fields(&request_token))
+}
+
+async fn authorize(admin: &AdminArgs, args: AuthorizeArgs) -> anyhow::Result<()> {
+    let request = v1::AuthorizeRequestTokenRequest {
+        token: args.token,
+        user_id: args.user_id,
+        screen_name: args.screen_name,
+        scopes: args.scope,
+    };
+    let answer = connect(admin).await?.authorize_request_token(request).await;
+    let answer = answer.map_err(refused)?.into_inner();
+    let decision = UserDecision {
+        redirect_url: &answer.redirect_url,
+        verifier: Some(&answer.verifier),
+    };
+    show_decision(admin.output, &decision)
+}
+
+async fn refuse(admin: &AdminArgs, token: String) -> anyhow::Result<()> {
+    let request = v1::RefuseRequestTokenRequest { token };
+    let answer = connect(admin).await?.refuse_request_token(request).await;
+    let answer = answer.map_err(refused)?.into_inner();
+    let decision = UserDecision {
+        redirect_url: &answer.redirect_url,
+        verifier: None,
+    };
+    show_decision(admin.output, &decision)
+}
+
+async fn exchange(admin: &AdminArgs, args: ExchangeArgs) -> anyhow::Result<()> {
+    let request = v1::ExchangeRequestTokenRequest {
+        consumer_key: args.consumer_key,
+        token: args.token,
+        verifier: args.verifier,
+    };
+    let answer = connect(admin).await?.exchange_request_token(request).await;
+    obtained(admin.output, answer.map_err(refused)?.get_ref())
 }
 
 async fn connect(admin: &AdminArgs) -> anyhow::Result<TokenServiceClient<AdminChannel>> {
     Ok(TokenServiceClient::new(admin.connect().await?))
 }
 
-fn created(output: Format, answer: &v1::CreateRequestTokenResponse) -> anyhow::Result<()> {
-    let request_token = answer
-        .request_token
-        .as_ref()
-        .context("the server answered without the credentials")?;
-    let token_secret = answer.token_secret.as_str();
-    let mut fields = fields(request_token);
-    fields.insert(
-        1,
-        ("token secret", format!("{token_secret}  (shown only now)")),
-    );
-    output::record(
-        output,
-        &Created {
-            request_token,
-            token_secret,
-        },
-        &fields,
-    )
+fn show_new(output: Format, answer: &v1::CreateRequestTokenResponse) -> anyhow::Result<()> {
+    let credentials = NewCredentials {
+        request_token: answer
+            .request_token
+            .as_ref()
+            .context("the server's answer has no credentials")?,
+        token_secret: &answer.token_secret,
+    };
+    let secret = format!("{}  (shown only once)", credentials.token_secret);
+    let mut fields = fields(credentials.request_token);
+    fields.insert(1, ("token secret", secret));
+    output::record(output, &credentials, &fields)
 }
 
-fn decided(output: Format, decision: &Decided<'_>) -> anyhow::Result<()> {
+fn show_decision(output: Format, decision: &UserDecision<'_>) -> anyhow::Result<()> {
     let verifier = decision.verifier.unwrap_or_default().to_owned();
-    output::record(
-        output,
-        decision,
-        &[
-            ("redirect url", decision.redirect_url.to_owned()),
-            ("verifier", verifier),
-        ],
-    )
+    let fields = [
+        ("redirect url", decision.redirect_url.to_owned()),
+        ("verifier", verifier),
+    ];
+    output::record(output, decision, &fields)
 }
 
 fn fields(request_token: &v1::RequestToken) -> Vec<Field> {

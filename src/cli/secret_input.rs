@@ -1,27 +1,28 @@
-//! Secrets that a command is given: in a file, on standard input, or on the command line.
+//! Secrets that a command is given: on the command line, in a file, or on standard input.
 
 use std::convert::Infallible;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use anyhow::Context;
 use countersign::model::Secret;
 use zeroize::Zeroizing;
 
-use super::Usage;
+use super::exit::Usage;
+use super::input;
 
-/// Takes a secret from the command line, where other users of the machine and the shell's history see it.
+/// Parses a secret on the command line, where other users of the machine and the shell's history
+/// see it.
 #[expect(clippy::unnecessary_wraps, reason = "clap asks for a Result")]
 pub(crate) fn inline(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text.as_bytes()))
 }
 
-/// The secret that was given in one of the two ways, if any; `-` is standard input. One line break at its end is not
-/// part of it.
+/// Returns the secret of an option, or of its file without one line break at the end; `None` if
+/// neither is given.
 ///
 /// # Errors
-/// When it is empty: a secret left out is made, an empty one is a mistake.
+/// When the file is unreadable, or the secret is empty: a missing secret is generated, so an empty
+/// one is a mistake.
 pub(crate) fn read(
     inline: Option<&Secret>,
     file: Option<&Path>,
@@ -29,12 +30,9 @@ pub(crate) fn read(
 ) -> anyhow::Result<Option<Secret>> {
     let secret = match (inline, file) {
         (Some(secret), _) => secret.clone(),
-        (None, Some(path)) if path == Path::new("-") => {
-            all(io::stdin().lock()).context("standard input")?
+        (None, Some(path)) => {
+            content(input::open(path)?).map_err(|error| input::unreadable(path, &error))?
         }
-        (None, Some(path)) => File::open(path)
-            .and_then(all)
-            .with_context(|| path.display().to_string())?,
         (None, None) => return Ok(None),
     };
     if secret.expose().is_empty() {
@@ -43,7 +41,7 @@ pub(crate) fn read(
     Ok(Some(secret))
 }
 
-/// The secret as the API takes it.
+/// Returns the secret as the API expects it; no secret is the empty text.
 ///
 /// # Errors
 /// When it is not UTF-8.
@@ -53,14 +51,15 @@ pub(crate) fn text(secret: Option<&Secret>) -> anyhow::Result<String> {
         .map_err(|_| Usage("the secret is not UTF-8 text".to_owned()).into())
 }
 
-fn all(from: impl Read) -> io::Result<Secret> {
+fn content(file: impl Read) -> io::Result<Secret> {
     let mut bytes = Zeroizing::new(Vec::new());
-    from.take(LIMIT).read_to_end(&mut bytes)?;
+    file.take(LIMIT).read_to_end(&mut bytes)?;
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     Ok(Secret::new(line.strip_suffix(b"\r").unwrap_or(line)))
 }
 
-/// More than a secret may have, so that one that is too long is refused and not cut.
+/// Longer than a secret may be, so that the server refuses a longer one instead of receiving a part
+/// of it.
 const LIMIT: u64 = 64 * 1024;
 
 #[cfg(test)]
@@ -76,7 +75,7 @@ mod tests {
             ("s\n\n", "s\n"),
         ] {
             assert_eq!(
-                all(file.as_bytes()).unwrap(),
+                content(file.as_bytes()).unwrap(),
                 Secret::new(secret.as_bytes()),
                 "{file:?}"
             );

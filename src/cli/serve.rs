@@ -1,5 +1,6 @@
-//! `countersign serve`: from flags to a service that runs until it is told to end.
+//! `countersign serve`: runs the service until SIGTERM or SIGINT.
 
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,36 +17,41 @@ use countersign::telemetry::{self, Metrics};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::{Usage, environment};
+use super::exit::Usage;
+use super::input::{self, environment};
 
-/// The arguments of `countersign serve`: each is stronger than its COUNTERSIGN_* variable, and that than the file.
+/// The arguments of `countersign serve`. Each overrides its COUNTERSIGN_* variable, which overrides
+/// the file.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The configuration file; `countersign config default` prints one
+    /// TOML configuration file; `countersign config default` prints every key [default: none]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the embedded store, its key and the admin token are kept
+    /// Directory of the embedded store, its key file and the admin token [default: ./data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
-    /// embedded:FILE, memory:, redis://…, rediss://…, redis+sentinel://… or redis+cluster://…
+    /// Store: embedded:FILE, memory:, or redis://… (also rediss, redis+sentinel, redis+cluster)
+    /// [default: embedded:countersign.redb]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// The keys that seal secrets at rest
+    /// File with the keys that encrypt secrets in the store [default: none, created for an embedded
+    /// store]
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<String>,
-    /// Where Envoy asks: an IP address and port, or unix:PATH
+    /// Listener for Envoy: IP:PORT or unix:PATH [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDR")]
     check: Option<String>,
-    /// Where administrators ask
+    /// Listener of the administration API: IP:PORT or unix:PATH [default: 127.0.0.1:50052]
     #[arg(long, value_name = "ADDR")]
     api: Option<String>,
-    /// Where clients get tokens, and users allow it
+    /// Listener of /oauth/…, where clients obtain tokens: IP:PORT or unix:PATH [default:
+    /// 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
-    /// Where probes and Prometheus ask
+    /// Listener of probes, metrics and the console: IP:PORT or unix:PATH [default: 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR")]
     ops: Option<String>,
-    /// Worker threads; 0 is one for each core
+    /// Number of threads that answer checks, 0 to 1024; 0 is one for each core [default: 0]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     workers: Option<String>,
 }
@@ -85,29 +91,31 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = runtime
         .enable_all()
         .build()
-        .context("the runtime can not start")?;
-    let ended = runtime.block_on(serve_until_told(config));
-    // What still runs was given up on; waiting for it could take for ever.
+        .context("cannot start the runtime")?;
+    let ended = runtime.block_on(serve_until_signal(config));
+    // Tasks that still run were abandoned; waiting for them could take forever.
     runtime.shutdown_background();
     ended
 }
 
-/// Drains at the first SIGTERM or SIGINT, and ends at once at the second.
-async fn serve_until_told(config: Config) -> anyhow::Result<ExitCode> {
-    let mut first = count_signals().context("signals can not be received")?;
+/// Drains at the first SIGTERM or SIGINT, and ends immediately at the second.
+async fn serve_until_signal(config: Config) -> anyhow::Result<ExitCode> {
+    let mut first = count_signals().context("cannot receive signals")?;
     let mut second = first.clone();
-    let told = async move { drop(first.wait_for(|&count| count >= 1).await) };
+    let shutdown = async move { drop(first.wait_for(|&count| count >= 1).await) };
     tokio::select! {
-        served = serve(config, told) => served.map(|()| ExitCode::SUCCESS),
+        served = serve(config, shutdown) => served.map(|()| ExitCode::SUCCESS),
         _ = second.wait_for(|&count| count >= 2) => {
-            tracing::warn!("ended at once by a second signal");
+            tracing::warn!("ended immediately by a second signal; requests in flight were lost");
             Ok(ExitCode::FAILURE)
         }
     }
 }
 
-/// Opens the store, serves, and closes it whatever happened: a store that was closed knows that it forgot nothing.
-async fn serve(config: Config, told: impl Future<Output = ()>) -> anyhow::Result<()> {
+/// Opens the store, serves, and closes the store in any case: a store that was closed knows that no
+/// nonce was lost.
+async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    master_key_is_readable(&config)?;
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
         (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let opened = store::open(
@@ -116,7 +124,7 @@ async fn serve(config: Config, told: impl Future<Output = ()>) -> anyhow::Result
         Arc::clone(&clock),
         Arc::clone(&entropy),
     );
-    let store = opened.await.context("the store can not be opened")?;
+    let store = opened.await.context("cannot open the store")?;
     let served = async {
         let variable = std::env::var(AdminToken::VARIABLE).ok();
         let admin_token =
@@ -124,23 +132,36 @@ async fn serve(config: Config, told: impl Future<Output = ()>) -> anyhow::Result
         let issuer_token = issuer_token(&config, &admin_token)?;
         let directory = directory::open(&config.users).map_err(|error| mistake(error.into()))?;
         let listeners = Listeners::bind(&config).await.map_err(unbound)?;
-        let (config, metrics) = (Arc::new(config), Arc::new(Metrics::default()));
-        let (store, entropy) = (Arc::clone(&store), Arc::clone(&entropy));
         let app = App {
-            config,
-            store,
+            config: Arc::new(config),
+            store: Arc::clone(&store),
             clock,
             entropy,
-            metrics,
+            metrics: Arc::new(Metrics::default()),
             admin_token,
             issuer_token,
             directory,
         };
-        Ok(server::run(listeners, app, told).await?)
+        Ok(server::run(listeners, app, shutdown).await?)
     };
     let served = served.await;
-    let closed = store.close().await.context("the store can not be closed");
+    let closed = store.close().await.context("cannot close the store");
     served.and(closed)
+}
+
+/// The store reports an unreadable key file like any other failure; it is a mistake of the
+/// operator.
+fn master_key_is_readable(config: &Config) -> Result<(), Usage> {
+    let Some(path) = &config.store.master_key_file else {
+        return Ok(());
+    };
+    match File::open(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Usage(format!(
+            "store.master_key_file: {}; `countersign keygen` prints a new key",
+            input::unreadable(path, &error)
+        ))),
+    }
 }
 
 fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Option<IssuerToken>> {
@@ -152,22 +173,22 @@ fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Opt
     loaded.map_err(|error| Usage(error.to_string()).into())
 }
 
-/// A certificate that can not be used is a mistake in the configuration; an address that is taken is not.
+/// An unusable certificate is a mistake in the configuration; an address in use is not.
 fn unbound(error: BindError) -> anyhow::Error {
-    let configured_wrong = matches!(error, BindError::Tls { .. });
-    if configured_wrong {
+    let is_mistake = matches!(error, BindError::Tls { .. });
+    if is_mistake {
         mistake(error.into())
     } else {
         error.into()
     }
 }
 
-/// A mistake in the configuration, or in the files that it names.
+/// Marks an error as a mistake in the configuration or in the files that it names.
 fn mistake(error: anyhow::Error) -> anyhow::Error {
     Usage(format!("{error:#}")).into()
 }
 
-/// How many times SIGTERM or SIGINT came.
+/// Counts SIGTERM and SIGINT.
 fn count_signals() -> io::Result<watch::Receiver<u32>> {
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
@@ -181,4 +202,32 @@ fn count_signals() -> io::Result<watch::Receiver<u32>> {
         }
     });
     Ok(counted)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn the_help_states_the_defaults() {
+        let config = Config::default();
+        let command = Cli::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        for (flag, default) in [
+            ("data_dir", config.data_dir.display().to_string()),
+            ("store", format!("{:?}", config.store.url)),
+            ("check", config.check.listener.address.to_string()),
+            ("api", config.api.listener.address.to_string()),
+            ("http", config.http.listener.address.to_string()),
+            ("ops", config.ops.listener.address.to_string()),
+            ("workers", config.workers.unwrap_or(0).to_string()),
+        ] {
+            let option = serve.get_arguments().find(|option| option.get_id() == flag);
+            let help = option.unwrap().get_help().unwrap().to_string();
+            assert!(help.ends_with(&format!("[default: {default}]")), "{help}");
+        }
+    }
 }

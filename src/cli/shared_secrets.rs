@@ -1,4 +1,4 @@
-//! The secrets that a signature is made of, as `sign` and `explain` are given them.
+//! The shared secrets of a signature, as options of `sign` and `explain`.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::secret_input;
 /// `--consumer-secret` and `--token-secret`, each also as a file or in the environment.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SharedSecrets {
-    /// Visible to other users of this machine; better COUNTERSIGN_CONSUMER_SECRET or --consumer-secret-file
+    /// Consumer secret; other users of this machine can see it, so prefer the variable or the file
     #[arg(
         long,
         value_name = "SECRET",
@@ -18,10 +18,10 @@ pub(crate) struct SharedSecrets {
     )]
     #[arg(value_parser = secret_input::inline, conflicts_with = "consumer_secret_file")]
     consumer_secret: Option<Secret>,
-    /// A file with the consumer secret, `-` for standard input
+    /// File with the consumer secret, - for standard input
     #[arg(long, value_name = "FILE")]
     consumer_secret_file: Option<PathBuf>,
-    /// Visible to other users of this machine; better COUNTERSIGN_TOKEN_SECRET or --token-secret-file
+    /// Token secret; other users of this machine can see it, so prefer the variable or the file
     #[arg(
         long,
         value_name = "SECRET",
@@ -30,13 +30,13 @@ pub(crate) struct SharedSecrets {
     )]
     #[arg(value_parser = secret_input::inline, conflicts_with = "token_secret_file")]
     token_secret: Option<Secret>,
-    /// A file with the token secret, `-` for standard input
+    /// File with the token secret, - for standard input
     #[arg(long, value_name = "FILE")]
     token_secret_file: Option<PathBuf>,
 }
 
 impl SharedSecrets {
-    /// The consumer's secret, if it was given.
+    /// Returns the consumer secret, if it was given.
     pub(crate) fn consumer(&self) -> anyhow::Result<Option<Secret>> {
         secret_input::read(
             self.consumer_secret.as_ref(),
@@ -45,7 +45,8 @@ impl SharedSecrets {
         )
     }
 
-    /// The token's secret, if it was given. There are providers whose tokens have the empty one.
+    /// Returns the token secret, if it was given. It may be empty, because some providers issue
+    /// tokens without a secret.
     pub(crate) fn token(&self) -> anyhow::Result<Option<Secret>> {
         if let Some(empty) = self
             .token_secret

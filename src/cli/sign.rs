@@ -1,39 +1,39 @@
-//! `countersign sign`: signs a request as a client would (RFC 5849 section 3), and prints what to send.
+//! `countersign sign`: signs a request as a client would (RFC 5849 section 3), and prints it.
 
-use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use countersign::clock::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use countersign::model::Secret;
 use countersign::oauth::{
-    Draft, Place, RsaPrivateKey, Scheme, SignatureMethod, Signed, Signer, SigningKey, Stamp,
+    OutgoingRequest, ParameterPlace, RequestDraft, RequestStamp, RsaPrivateKey, Scheme,
+    SignatureMethod, Signer, SigningKey,
 };
 
-use super::Usage;
+use super::exit::Usage;
 use super::shared_secrets::SharedSecrets;
+use super::{input, output};
 
 /// The arguments of `countersign sign`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The HTTP method
+    /// HTTP method, for example GET
     method: String,
-    /// The URL as it is called from outside: http://… or https://…
+    /// URL that clients call, http://… or https://…, percent-encoded
     url: String,
     #[command(flatten)]
-    credentials: Credentials,
-    /// HMAC-SHA1, HMAC-SHA256, HMAC-SHA512, RSA-SHA1, RSA-SHA256, RSA-SHA512 or PLAINTEXT; HMAC-SHA256, or RSA-SHA256
-    /// with --private-key, when it is left out
-    #[arg(long, value_name = "NAME", value_parser = signature_method)]
+    credentials: CredentialArgs,
+    /// Signature method [default: HMAC-SHA256, with --private-key RSA-SHA256]
+    #[arg(long, value_name = "NAME", value_parser = signature_methods())]
     signature_method: Option<SignatureMethod>,
-    /// A form to send, as in 'a=1&b=2'
+    /// Form to send as the body, for example 'a=1&b=2' [default: none]
     #[arg(long, value_name = "FORM", conflicts_with = "body")]
     form: Option<String>,
-    /// A file with another body to send, `-` for standard input; it is signed only through --body-hash
+    /// File with another body, - for standard input; only --body-hash signs it [default: none]
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
-    /// The media type of --body
+    /// Media type of --body
     #[arg(
         long,
         value_name = "TYPE",
@@ -44,113 +44,116 @@ pub(crate) struct Args {
     /// Send oauth_body_hash
     #[arg(long)]
     body_hash: bool,
-    /// oauth_callback, for a request token: where the user is sent afterwards, or oob
+    /// oauth_callback of a request token: URI to send the user to, or oob [default: none]
     #[arg(long, value_name = "URI")]
     callback: Option<String>,
-    /// oauth_verifier, for an access token: what the user came back with
+    /// oauth_verifier of an access token, which the user brought back [default: none]
     #[arg(long)]
     verifier: Option<String>,
-    /// Where the oauth_ parameters go
+    /// Part of the request that carries the oauth_ parameters
     #[arg(long, value_enum, default_value_t)]
     transport: Transport,
-    /// The realm in the Authorization header
+    /// Realm in the Authorization header [default: none]
     #[arg(long)]
     realm: Option<String>,
-    /// oauth_timestamp, seconds since 1970; now when it is left out
+    /// oauth_timestamp, Unix time in seconds [default: now]
     #[arg(long, value_name = "SECONDS")]
     timestamp: Option<u64>,
-    /// oauth_nonce; a random one when it is left out
+    /// oauth_nonce [default: a random nonce]
     #[arg(long)]
     nonce: Option<String>,
-    /// What to print: the header (or what carries the parameters instead), a curl command, or everything as JSON
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    /// Form of the output
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
+    output: SignFormat,
 }
 
 #[derive(Debug, clap::Args)]
-struct Credentials {
+struct CredentialArgs {
+    /// Consumer key, oauth_consumer_key
     #[arg(long, value_name = "KEY")]
     consumer_key: String,
+    /// Token, oauth_token [default: none]
     #[arg(long)]
     token: Option<String>,
     #[command(flatten)]
     secrets: SharedSecrets,
-    /// The RSA private key, PEM
+    /// PEM file with the RSA private key, for the RSA methods
     #[arg(long, value_name = "FILE")]
     private_key: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 enum Transport {
+    /// The Authorization header
     #[default]
     Header,
+    /// The query of the URL
     Query,
+    /// The form of the body
     Body,
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum Output {
+enum SignFormat {
+    /// The Authorization header, or the URL or form that carries the parameters instead
     #[default]
     Header,
+    /// A curl command that sends the request
     Curl,
+    /// All parts of the request and the base string, as JSON
     Json,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let url = Url::split(&args.url)?;
-    let keys = Keys::read(&args.credentials, args.signature_method)?;
-    let body = args.body()?;
-    let extensions = args.extensions();
+    let url = SplitUrl::parse(&args.url)?;
+    let keys = SigningKeys::read(&args.credentials, args.signature_method)?;
+    let signed = sign(args, &url, &keys)?;
+    let request = SignedRequest {
+        args,
+        url: &url,
+        signed: &signed,
+    };
+    output::line(&match args.output {
+        SignFormat::Header => request.carrier(),
+        SignFormat::Curl => request.curl(),
+        SignFormat::Json => request.json()?,
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn sign(args: &Args, url: &SplitUrl<'_>, keys: &SigningKeys) -> Result<OutgoingRequest, Usage> {
+    let now = || SystemClock.now().as_secs();
     let nonce = args.nonce.clone().unwrap_or_else(random_nonce);
-    let draft = Draft {
+    let draft = RequestDraft {
         method: args.method.as_bytes(),
         scheme: url.scheme,
         authority: url.authority.as_bytes(),
         target: url.target.as_bytes(),
         content_type: args.content_type().map(str::as_bytes),
-        body: &body,
+        body: &args.body()?,
         place: args.transport.into(),
-        stamp: Stamp {
-            timestamp: args
-                .timestamp
-                .unwrap_or_else(|| SystemClock.now().as_secs()),
+        stamp: RequestStamp {
+            timestamp: args.timestamp.unwrap_or_else(now),
             nonce: nonce.as_bytes(),
         },
         realm: args.realm.as_deref(),
         body_hash: args.body_hash,
-        extensions: &extensions,
+        extensions: &args.extensions(),
     };
-    let signed = keys
-        .signer(&args.credentials)
-        .sign(&draft)
-        .map_err(|error| Usage(error.to_string()))?;
-    let printed = Printed {
-        args,
-        url: &url,
-        signed: &signed,
-    };
-    let text = match args.output {
-        Output::Header => printed.carrier(),
-        Output::Curl => printed.curl(),
-        Output::Json => printed.json()?,
-    };
-    writeln!(io::stdout(), "{text}")?;
-    Ok(ExitCode::SUCCESS)
+    let signed = keys.signer(&args.credentials).sign(&draft);
+    signed.map_err(|error| Usage(error.to_string()))
 }
 
 impl Args {
-    /// What a token endpoint takes beside what every request has (RFC 5849 sections 2.1 and 2.3).
+    /// Returns the parameters for token endpoints (RFC 5849 sections 2.1 and 2.3).
     fn extensions(&self) -> Vec<(&[u8], &[u8])> {
         let all = [
             ("oauth_callback", &self.callback),
             ("oauth_verifier", &self.verifier),
         ];
-        let given = all
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.as_deref()?)));
-        given
-            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+        all.into_iter()
+            .filter_map(|(name, value)| Some((name.as_bytes(), value.as_deref()?.as_bytes())))
             .collect()
     }
 
@@ -159,33 +162,25 @@ impl Args {
         self.form.as_ref().map(|_| FORM).or(of_body)
     }
 
-    fn body(&self) -> anyhow::Result<Vec<u8>> {
-        match (&self.form, self.body.as_deref()) {
+    fn body(&self) -> Result<Vec<u8>, Usage> {
+        match (&self.form, &self.body) {
             (Some(form), _) => Ok(form.clone().into_bytes()),
-            (None, Some(path)) if path == Path::new("-") => {
-                let mut body = Vec::new();
-                io::stdin()
-                    .lock()
-                    .read_to_end(&mut body)
-                    .context("standard input")?;
-                Ok(body)
-            }
-            (None, Some(path)) => std::fs::read(path).with_context(|| path.display().to_string()),
+            (None, Some(path)) => input::bytes(path),
             (None, None) => Ok(Vec::new()),
         }
     }
 }
 
-/// A URL, split by hand so that not one of its bytes is changed.
-struct Url<'a> {
+/// A URL, split without a URL parser, so that every byte is signed as it is sent.
+struct SplitUrl<'a> {
     scheme: Scheme,
     origin: &'a str,
     authority: &'a str,
     target: String,
 }
 
-impl<'a> Url<'a> {
-    fn split(url: &'a str) -> Result<Self, Usage> {
+impl<'a> SplitUrl<'a> {
+    fn parse(url: &'a str) -> Result<Self, Usage> {
         let wrong = |problem: &str| Usage(format!("the URL {problem}: {url}"));
         let (scheme, rest) = match url.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (Scheme::Http, rest),
@@ -199,7 +194,7 @@ impl<'a> Url<'a> {
             return Err(wrong("must name a host, without user and password"));
         }
         if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong("must be percent-encoded as it is sent"));
+            return Err(wrong("must be percent-encoded, as it is sent"));
         }
         let slash = if target.starts_with('/') { "" } else { "/" };
         let origin = &url[..url.len() - rest.len() + authority.len()];
@@ -212,43 +207,46 @@ impl<'a> Url<'a> {
     }
 }
 
-/// What is signed with.
-struct Keys {
+/// The signature method and its keys.
+struct SigningKeys {
     method: SignatureMethod,
     consumer_secret: Option<Secret>,
     token_secret: Option<Secret>,
     private_key: Option<RsaPrivateKey>,
 }
 
-impl Keys {
-    fn read(from: &Credentials, method: Option<SignatureMethod>) -> anyhow::Result<Self> {
-        let default = if from.private_key.is_some() {
+impl SigningKeys {
+    fn read(args: &CredentialArgs, method: Option<SignatureMethod>) -> anyhow::Result<Self> {
+        let default = if args.private_key.is_some() {
             SignatureMethod::RsaSha256
         } else {
             SignatureMethod::HmacSha256
         };
         let keys = Self {
             method: method.unwrap_or(default),
-            consumer_secret: from.secrets.consumer()?,
-            token_secret: from.secrets.token()?,
-            private_key: from.private_key.as_deref().map(private_key).transpose()?,
+            consumer_secret: args.secrets.consumer()?,
+            token_secret: args.secrets.token()?,
+            private_key: args.private_key.as_deref().map(private_key).transpose()?,
         };
-        let problem = match (
-            keys.method.is_rsa(),
-            &keys.private_key,
-            &keys.consumer_secret,
-        ) {
-            (true, None, _) => "needs --private-key",
-            (false, _, None) => "needs --consumer-secret",
-            _ if from.token.is_some() && !keys.method.is_rsa() && keys.token_secret.is_none() => {
-                "with a token needs --token-secret"
-            }
-            _ => return Ok(keys),
-        };
-        Err(Usage(format!("{} {problem}", keys.method)).into())
+        match keys.missing(args.token.is_some()) {
+            Some(missing) => Err(Usage(format!("{} {missing}", keys.method)).into()),
+            None => Ok(keys),
+        }
     }
 
-    fn signer<'k>(&'k self, credentials: &'k Credentials) -> Signer<'k> {
+    /// Returns the key that the method needs and that was not given.
+    const fn missing(&self, has_token: bool) -> Option<&'static str> {
+        match (self.method.is_rsa(), has_token) {
+            (true, _) if self.private_key.is_none() => Some("needs --private-key"),
+            (false, _) if self.consumer_secret.is_none() => Some("needs --consumer-secret"),
+            (false, true) if self.token_secret.is_none() => {
+                Some("with a token needs --token-secret")
+            }
+            _ => None,
+        }
+    }
+
+    fn signer<'k>(&'k self, credentials: &'k CredentialArgs) -> Signer<'k> {
         let exposed =
             |secret: &'k Option<Secret>| secret.as_ref().map(Secret::expose).unwrap_or_default();
         let key = match &self.private_key {
@@ -267,25 +265,24 @@ impl Keys {
     }
 }
 
-fn private_key(path: &Path) -> anyhow::Result<RsaPrivateKey> {
-    let pem = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    RsaPrivateKey::from_pem(&pem)
-        .map_err(|error| Usage(format!("{}: {error}", path.display())).into())
+fn private_key(path: &Path) -> Result<RsaPrivateKey, Usage> {
+    let key = RsaPrivateKey::from_pem(&input::text(path)?);
+    key.map_err(|error| Usage(format!("{}: {error}", input::name(path))))
 }
 
-/// A signed request, to be printed.
-struct Printed<'a> {
+/// A signed request in the forms of `--output`.
+struct SignedRequest<'a> {
     args: &'a Args,
-    url: &'a Url<'a>,
-    signed: &'a Signed,
+    url: &'a SplitUrl<'a>,
+    signed: &'a OutgoingRequest,
 }
 
-impl Printed<'_> {
+impl SignedRequest<'_> {
     fn url(&self) -> String {
         format!("{}{}", self.url.origin, text(&self.signed.target))
     }
 
-    /// What carries the parameters: the header, the URL or the body.
+    /// Returns the part that carries the parameters: the header, the URL or the body.
     fn carrier(&self) -> String {
         match (&self.signed.authorization, self.args.transport) {
             (Some(header), _) => format!("Authorization: {header}"),
@@ -295,62 +292,47 @@ impl Printed<'_> {
     }
 
     fn curl(&self) -> String {
-        // What curl would change of a path, or take for a pattern in it, is signed as it stands.
-        let mut words: Vec<_> = ["curl", "-i", "--globoff", "--path-as-is"]
-            .map(str::to_owned)
-            .into();
-        match self.args.method.as_str() {
-            "HEAD" => words.push("--head".to_owned()),
-            method => words.extend(["-X".to_owned(), shell_word(method)]),
+        // The options keep curl from changing a path, or expanding a pattern in it, after the URL
+        // was signed.
+        let mut words = vec!["curl -i --globoff --path-as-is".to_owned()];
+        words.push(match self.args.method.as_str() {
+            "HEAD" => "--head".to_owned(),
+            method => format!("-X {}", shell_word(method)),
+        });
+        if let Some(authorization) = &self.signed.authorization {
+            words.push(header("Authorization", authorization));
         }
-        let authorization = self
-            .signed
-            .authorization
-            .as_ref()
-            .map(|header| format!("Authorization: {header}"));
-        let content_type = self
-            .signed
-            .content_type
-            .as_ref()
-            .map(|value| format!("Content-Type: {}", text(value)));
-        for header in authorization.into_iter().chain(content_type) {
-            words.extend(["-H".to_owned(), shell_word(&header)]);
+        if let Some(content_type) = &self.signed.content_type {
+            words.push(header("Content-Type", &text(content_type)));
         }
-        match &self.args.body {
-            Some(path) if path == Path::new("-") => {
-                words.extend(["--data-binary".to_owned(), "@-".to_owned()])
-            }
-            Some(path) => {
-                words.extend([
-                    "--data-binary".to_owned(),
-                    shell_word(&format!("@{}", path.display())),
-                ]);
-            }
-            None if !self.signed.body.is_empty() => {
-                words.extend([
-                    "--data-binary".to_owned(),
-                    shell_word(&text(&self.signed.body)),
-                ]);
-            }
-            None => {}
+        if let Some(data) = self.curl_data() {
+            words.push(format!("--data-binary {data}"));
         }
         words.push(shell_word(&self.url()));
         words.join(" ")
     }
 
+    fn curl_data(&self) -> Option<String> {
+        match &self.args.body {
+            Some(path) if path == Path::new("-") => Some("@-".to_owned()),
+            Some(path) => Some(shell_word(&format!("@{}", path.display()))),
+            None if self.signed.body.is_empty() => None,
+            None => Some(shell_word(&text(&self.signed.body))),
+        }
+    }
+
     fn json(&self) -> anyhow::Result<String> {
-        let pairs = self
-            .signed
-            .parameters
-            .iter()
-            .map(|(name, value)| (text(name), text(value).into()));
-        let parameters: serde_json::Map<String, serde_json::Value> = pairs.collect();
+        let parameters = self.signed.parameters.iter();
+        let parameters: serde_json::Map<String, serde_json::Value> = parameters
+            .map(|(name, value)| (text(name), text(value).into()))
+            .collect();
+        let body = text(&self.signed.body);
         let all = serde_json::json!({
             "method": self.args.method,
             "url": self.url(),
             "authorization": self.signed.authorization,
             "content_type": self.signed.content_type.as_deref().map(text),
-            "body": self.args.body.is_none().then(|| text(&self.signed.body)).filter(|body| !body.is_empty()),
+            "body": Some(body).filter(|body| self.args.body.is_none() && !body.is_empty()),
             "parameters": parameters,
             "base_string": text(&self.signed.base_string),
         });
@@ -362,7 +344,11 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// One word for a POSIX shell.
+fn header(name: &str, value: &str) -> String {
+    format!("-H {}", shell_word(&format!("{name}: {value}")))
+}
+
+/// Quotes a word for a POSIX shell.
 fn shell_word(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
@@ -373,14 +359,13 @@ fn random_nonce() -> String {
     format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
-fn signature_method(name: &str) -> Result<SignatureMethod, String> {
-    SignatureMethod::from_name(name.as_bytes()).ok_or_else(|| {
-        let names = SignatureMethod::ALL.map(SignatureMethod::name).join(", ");
-        format!("expected one of {names}")
-    })
+fn signature_methods() -> impl TypedValueParser<Value = SignatureMethod> {
+    let method =
+        |name: String| SignatureMethod::from_name(name.as_bytes()).ok_or("no signature method");
+    PossibleValuesParser::new(SignatureMethod::ALL.map(SignatureMethod::name)).try_map(method)
 }
 
-impl From<Transport> for Place {
+impl From<Transport> for ParameterPlace {
     fn from(transport: Transport) -> Self {
         match transport {
             Transport::Header => Self::Header,
@@ -398,18 +383,18 @@ mod tests {
 
     #[test]
     fn a_url_is_split_without_changing_a_byte() {
-        let url = Url::split("HTTPS://Api.Test:8443/a%2fb//c?x=%7E&y#top").unwrap();
+        let url = SplitUrl::parse("HTTPS://Api.Test:8443/a%2fb//c?x=%7E&y#top").unwrap();
         assert_eq!(
             (url.origin, url.authority),
             ("HTTPS://Api.Test:8443", "Api.Test:8443")
         );
         assert_eq!(url.target, "/a%2fb//c?x=%7E&y");
-        assert_eq!(Url::split("http://a?b=1").unwrap().target, "/?b=1");
-        assert_eq!(Url::split("http://a").unwrap().target, "/");
+        assert_eq!(SplitUrl::parse("http://a?b=1").unwrap().target, "/?b=1");
+        assert_eq!(SplitUrl::parse("http://a").unwrap().target, "/");
     }
 
     #[test]
-    fn a_url_that_can_not_be_sent_is_refused() {
+    fn a_url_that_cannot_be_sent_is_refused() {
         for wrong in [
             "a/b",
             "ftp://a/",
@@ -418,7 +403,7 @@ mod tests {
             "http://a/ä",
             "http://a/b c",
         ] {
-            assert!(Url::split(wrong).is_err(), "{wrong}");
+            assert!(SplitUrl::parse(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -1,6 +1,5 @@
-//! `countersign user`: the users whom Countersign knows by itself.
+//! `countersign user`: the users in Countersign's own store.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,40 +23,28 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Creates a user
-    Create(Create),
-    /// Shows a user
-    Get(Named),
-    /// Lists all users
+    /// Create a user
+    Create(CreateArgs),
+    /// Show a user
+    Get(UserSelector),
+    /// List all users
     List(Paging),
-    /// Gives a user a new password, and ends the user's log-ins; tokens stay as they are
-    SetPassword {
-        #[command(flatten)]
-        user: Id,
-        /// A file with the new password; - is standard input
-        #[arg(long, value_name = "FILE")]
-        password_file: PathBuf,
-    },
-    /// Refuses a user's tokens and log-in
-    Disable(Id),
-    /// Lets a disabled user's tokens and log-in be used again
-    Enable(Id),
-    /// Deletes a user and revokes the user's tokens for good
-    Delete {
-        #[command(flatten)]
-        user: Id,
-        /// Refuses if the user was changed since it had this etag
-        #[arg(long, default_value = "", hide_default_value = true)]
-        etag: String,
-    },
+    /// Set a new password and end the user's sessions; tokens stay valid
+    SetPassword(SetPasswordArgs),
+    /// Disable a user: refuse the user's tokens and log-ins
+    Disable(UserIdArg),
+    /// Enable a disabled user
+    Enable(UserIdArg),
+    /// Delete a user and revoke the user's tokens permanently
+    Delete(DeleteArgs),
 }
 
 #[derive(Debug, clap::Args)]
-struct Create {
-    /// The name that the user logs in with
+struct CreateArgs {
+    /// Name that the user logs in with
     #[arg(long, value_name = "NAME")]
     username: String,
-    /// The id, which upstreams read as x-authenticated-userid [default: a new one]
+    /// Id, which upstreams read as x-authenticated-userid [default: a random id]
     #[arg(
         long,
         value_name = "USER",
@@ -65,26 +52,43 @@ struct Create {
         hide_default_value = true
     )]
     user_id: String,
-    /// A file with the password; - is standard input [default: none, so that the user can not log in]
+    /// File with the password, - for standard input [default: none, the user cannot log in]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 }
 
-/// A user, named by id.
 #[derive(Debug, clap::Args)]
-struct Id {
-    /// The user's id
+struct SetPasswordArgs {
+    #[command(flatten)]
+    user: UserIdArg,
+    /// File with the new password, - for standard input
+    #[arg(long, value_name = "FILE")]
+    password_file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct DeleteArgs {
+    #[command(flatten)]
+    user: UserIdArg,
+    /// Refuse if the user was changed since it had this etag [default: delete any version]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    etag: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct UserIdArg {
+    /// Id of the user
     user_id: String,
 }
 
-/// A user, named by id or username.
+/// A user by id or by username.
 #[derive(Debug, clap::Args)]
 #[command(group(ArgGroup::new("name").required(true)))]
-struct Named {
-    /// The user's id
+struct UserSelector {
+    /// Id of the user
     #[arg(group = "name")]
     user_id: Option<String>,
-    /// The name that the user logs in with
+    /// Name that the user logs in with, instead of the id
     #[arg(long, value_name = "NAME", group = "name")]
     username: Option<String>,
 }
@@ -92,81 +96,82 @@ struct Named {
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { admin, command } = args;
-    let output = admin.output;
     match command {
-        Command::Create(create) => {
-            let request = create.into_request()?;
-            show(output, connect(&admin).await?.create_user(request).await)?;
-        }
-        Command::Get(named) => {
-            let request = named.into_request();
-            show(output, connect(&admin).await?.get_user(request).await)?;
-        }
-        Command::List(paging) => list(connect(&admin).await?, &paging, output).await?,
-        Command::SetPassword {
-            user,
-            password_file,
-        } => {
-            let password = password(Some(&password_file))?;
-            let request = v1::SetPasswordRequest {
-                user_id: user.user_id,
-                password,
-            };
-            show(output, connect(&admin).await?.set_password(request).await)?;
-        }
-        Command::Disable(user) => {
-            let request = v1::DisableUserRequest {
-                user_id: user.user_id,
-            };
-            show(output, connect(&admin).await?.disable_user(request).await)?;
-        }
-        Command::Enable(user) => {
-            let request = v1::EnableUserRequest {
-                user_id: user.user_id,
-            };
-            show(output, connect(&admin).await?.enable_user(request).await)?;
-        }
-        Command::Delete { user, etag } => {
-            let request = v1::DeleteUserRequest {
-                user_id: user.user_id,
-                etag,
-            };
-            connect(&admin)
-                .await?
-                .delete_user(request)
-                .await
-                .map_err(refused)?;
-            output::done(output, "deleted")?;
-        }
+        Command::Create(args) => create(&admin, args).await?,
+        Command::Get(user) => get(&admin, user).await?,
+        Command::List(paging) => list(&admin, &paging).await?,
+        Command::SetPassword(args) => set_password(&admin, args).await?,
+        Command::Disable(user) => disable(&admin, user).await?,
+        Command::Enable(user) => enable(&admin, user).await?,
+        Command::Delete(args) => delete(&admin, args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn connect(admin: &AdminArgs) -> anyhow::Result<UserServiceClient<AdminChannel>> {
-    Ok(UserServiceClient::new(admin.connect().await?))
+async fn create(admin: &AdminArgs, args: CreateArgs) -> anyhow::Result<()> {
+    let request = args.into_request()?;
+    let answer = connect(admin).await?.create_user(request).await;
+    show(admin.output, answer)
 }
 
-async fn list(
-    client: UserServiceClient<AdminChannel>,
-    paging: &Paging,
-    output: Format,
-) -> anyhow::Result<()> {
+async fn get(admin: &AdminArgs, user: UserSelector) -> anyhow::Result<()> {
+    let request = user.into_request();
+    let answer = connect(admin).await?.get_user(request).await;
+    show(admin.output, answer)
+}
+
+async fn list(admin: &AdminArgs, paging: &Paging) -> anyhow::Result<()> {
+    let client = connect(admin).await?;
     let page = async |page_size, page_token| {
         let request = v1::ListUsersRequest {
             page_size,
             page_token,
         };
-        let page = client
-            .clone()
-            .list_users(request)
-            .await
-            .map_err(refused)?
-            .into_inner();
+        let answer = client.clone().list_users(request).await;
+        let page = answer.map_err(refused)?.into_inner();
         Ok((page.users, page.next_page_token))
     };
-    paging
-        .print(List::new(output, &COLUMNS, io::stdout()), page, row)
-        .await
+    let users = List::new(admin.output, &COLUMNS, output::stdout());
+    paging.print(users, page, row).await
+}
+
+async fn set_password(admin: &AdminArgs, args: SetPasswordArgs) -> anyhow::Result<()> {
+    let request = v1::SetPasswordRequest {
+        user_id: args.user.user_id,
+        password: password(Some(&args.password_file))?,
+    };
+    let answer = connect(admin).await?.set_password(request).await;
+    show(admin.output, answer)
+}
+
+async fn disable(admin: &AdminArgs, user: UserIdArg) -> anyhow::Result<()> {
+    let request = v1::DisableUserRequest {
+        user_id: user.user_id,
+    };
+    let answer = connect(admin).await?.disable_user(request).await;
+    show(admin.output, answer)
+}
+
+async fn enable(admin: &AdminArgs, user: UserIdArg) -> anyhow::Result<()> {
+    let request = v1::EnableUserRequest {
+        user_id: user.user_id,
+    };
+    let answer = connect(admin).await?.enable_user(request).await;
+    show(admin.output, answer)
+}
+
+async fn delete(admin: &AdminArgs, args: DeleteArgs) -> anyhow::Result<()> {
+    let request = v1::DeleteUserRequest {
+        user_id: args.user.user_id,
+        etag: args.etag,
+    };
+    let answer = connect(admin).await?.delete_user(request).await;
+    answer.map_err(refused)?;
+    output::done(admin.output, "deleted")
+}
+
+async fn connect(admin: &AdminArgs) -> anyhow::Result<UserServiceClient<AdminChannel>> {
+    Ok(UserServiceClient::new(admin.connect().await?))
 }
 
 fn show(
@@ -210,14 +215,15 @@ const fn password_word(user: &v1::User) -> &'static str {
     if user.has_password { "yes" } else { "no" }
 }
 
-/// The password in a file, or the empty one where there is no file.
+/// Reads the password in a file; without a file it is empty.
 fn password(file: Option<&Path>) -> anyhow::Result<String> {
-    secret_input::text(secret_input::read(None, file, "--password-file")?.as_ref())
+    let password = secret_input::read(None, file, "--password-file")?;
+    secret_input::text(password.as_ref())
 }
 
-// === impl Create ===
+// === impl CreateArgs ===
 
-impl Create {
+impl CreateArgs {
     fn into_request(self) -> anyhow::Result<v1::CreateUserRequest> {
         let password = password(self.password_file.as_deref())?;
         let user = v1::User {
@@ -232,15 +238,13 @@ impl Create {
     }
 }
 
-// === impl Named ===
+// === impl UserSelector ===
 
-impl Named {
+impl UserSelector {
     fn into_request(self) -> v1::GetUserRequest {
         use v1::get_user_request::Name;
-        let name = self
-            .user_id
-            .map(Name::UserId)
-            .or_else(|| self.username.map(Name::Username));
+        let user_id = self.user_id.map(Name::UserId);
+        let name = user_id.or_else(|| self.username.map(Name::Username));
         v1::GetUserRequest { name }
     }
 }

@@ -1,10 +1,10 @@
-//! What is wrong with a configuration: every mistake, each with its place and its remedy.
+//! The mistakes in a configuration, each with its place and its remedy.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::ValueProblem;
+use super::value::ValueProblem;
 
 /// Every mistake in a configuration; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,13 +13,13 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The mistakes, in the order of their places; `None` when there are none.
+    /// Sorts the mistakes by place; returns `None` if the list is empty.
     pub(super) fn of(mut mistakes: Vec<Mistake>) -> Option<Self> {
         mistakes.sort_by(|a, b| a.place.cmp(&b.place));
         (!mistakes.is_empty()).then_some(Self { mistakes })
     }
 
-    /// The mistakes: those of the file by line, then those of the environment, then those of the flags.
+    /// Returns the mistakes in the file by line, then in the environment, then in the flags.
     pub fn mistakes(&self) -> &[Mistake] {
         &self.mistakes
     }
@@ -44,33 +44,33 @@ impl std::error::Error for ConfigError {}
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    pub(super) place: Place,
-    /// What is wrong there and what to write instead.
+    pub(super) place: SettingPlace,
+    /// The problem and its remedy.
     pub(super) problem: String,
 }
 
 impl Mistake {
-    pub(super) fn new(place: &Place, problem: impl Into<String>) -> Self {
+    pub(super) fn new(place: &SettingPlace, problem: impl Into<String>) -> Self {
         Self {
             place: place.clone(),
             problem: problem.into(),
         }
     }
 
-    /// The value of `key` has the wrong shape.
-    pub(super) fn value(place: &Place, key: &str, problem: &ValueProblem) -> Self {
+    /// A wrong value of `key`.
+    pub(super) fn value(place: &SettingPlace, key: &str, problem: &ValueProblem) -> Self {
         Self::new(place, format!("`{key}` {problem}"))
     }
 
-    /// There is no `name`; `known` are those that there are.
+    /// An unknown `name`; suggests the most similar of the `known` names.
     pub(super) fn unknown<'k>(
-        place: &Place,
+        place: &SettingPlace,
         name: &str,
         known: impl Iterator<Item = &'k str>,
     ) -> Self {
         let suggestion = match nearest(name, known) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => "`countersign config default` prints every key".to_owned(),
+            None => "`countersign config default` lists every key".to_owned(),
         };
         Self::new(place, format!("`{name}` is unknown; {suggestion}"))
     }
@@ -82,12 +82,12 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Where a value stands, the weakest source first.
+/// The place of a setting, the weakest source first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum SettingPlace {
     /// The compiled-in file.
     Default,
-    /// A line of the operator's file; 0 is the file as a whole.
+    /// A line of the operator's file; 0 is the whole file.
     File { path: Arc<Path>, line: usize },
     /// An environment variable.
     Variable(String),
@@ -95,7 +95,7 @@ pub(super) enum Place {
     Flag(String),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SettingPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -106,24 +106,26 @@ impl fmt::Display for Place {
     }
 }
 
-/// The known name that was most likely meant: one that looks alike, or begins like it, maybe in another section.
+/// Returns the known name that was most likely meant: a similar one, or one that begins the same,
+/// maybe in another section.
 fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-    let far = |candidate: &str| {
-        if last(candidate).starts_with(&last(name)) {
-            1
-        } else {
-            distance(name.as_bytes(), candidate.as_bytes())
-        }
-    };
     known
-        .map(|key| (far(key), key))
+        .map(|key| (dissimilarity(name, key), key))
         .min()
-        .filter(|(far, _)| *far <= ALIKE)
+        .filter(|(dissimilarity, _)| *dissimilarity <= MAX_DISSIMILARITY)
         .map(|(_, key)| key)
 }
 
-/// How many characters must be put in, taken out or changed (Levenshtein).
+fn dissimilarity(name: &str, known: &str) -> usize {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    if last(known).starts_with(&last(name)) {
+        1
+    } else {
+        distance(name.as_bytes(), known.as_bytes())
+    }
+}
+
+/// Returns the number of insertions, deletions and substitutions between two texts (Levenshtein).
 fn distance(a: &[u8], b: &[u8]) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.iter().enumerate() {
@@ -138,8 +140,8 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
     row[b.len()]
 }
 
-/// Names further apart than this are not mistyped.
-const ALIKE: usize = 3;
+/// Names that differ more are not typing mistakes of each other.
+const MAX_DISSIMILARITY: usize = 3;
 
 #[cfg(test)]
 mod tests {

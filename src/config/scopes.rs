@@ -1,40 +1,41 @@
-//! `[scopes]`: what a scope means, in words for the user who is asked for it.
+//! `[scopes]`: descriptions of scopes for the user who is asked to grant them.
 
 use std::collections::BTreeMap;
 
-use super::ValueProblem;
+use super::mistake::Mistake;
+use super::reader::{Reader, string};
+use super::value::ValueProblem;
 use crate::model::Scopes;
 
-/// Words for scopes.
+/// Descriptions of scopes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScopeWords(BTreeMap<String, String>);
 
 impl ScopeWords {
-    /// What the operator says that a scope means, if anything.
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        let mut words = Self::default();
+        for (scope, setting) in reader.scopes() {
+            if let Err(problem) = string(&setting.value, |text| words.set(&scope, text)) {
+                let key = format!("scopes.{scope}");
+                reader.add(Mistake::value(&setting.place, &key, &problem));
+            }
+        }
+        words
+    }
+
+    /// Returns the operator's description of a scope.
     pub fn of(&self, scope: &str) -> Option<&str> {
         self.0.get(scope).map(String::as_str)
     }
 
-    /// Sets the words of one scope.
-    ///
-    /// # Errors
-    /// When that can be no scope, or the words are none; nothing is set then.
-    pub(super) fn set(&mut self, scope: &str, words: &str) -> Result<(), ValueProblem> {
-        let is_one = Scopes::parse(scope).is_ok_and(|scopes| scopes.iter().eq([scope]));
-        if !is_one {
-            return Err(ValueProblem::shape(
-                "about one scope, of visible ASCII characters without \" and \\",
-                scope,
-            ));
+    fn set(&mut self, scope: &str, words: &str) -> Result<(), ValueProblem> {
+        if !Scopes::parse(scope).is_ok_and(|scopes| scopes.iter().eq([scope])) {
+            let expected = "about one scope, of visible ASCII characters without \" and \\";
+            return Err(ValueProblem::shape(expected, scope));
         }
-        let are_words = !words.trim().is_empty()
-            && words.len() <= MAX_LEN
-            && !words.chars().any(char::is_control);
-        if !are_words {
-            return Err(ValueProblem::shape(
-                format!("a text of one line, at most {MAX_LEN} bytes"),
-                words,
-            ));
+        if words.trim().is_empty() || words.len() > MAX_LEN || words.chars().any(char::is_control) {
+            let expected = format!("a text of one line, at most {MAX_LEN} bytes");
+            return Err(ValueProblem::shape(expected, words));
         }
         self.0.insert(scope.to_owned(), words.to_owned());
         Ok(())

@@ -1,60 +1,34 @@
-//! The sources of a configuration, laid over each other: default, file, environment, flags.
+//! The sources of a configuration: default, file, environment and flags, each stronger than the one
+//! before it.
 //!
-//! What comes out is the strongest setting of every key, and where it stands. Whether its value makes sense is left to
-//! [`super::read`].
+//! The result is the strongest setting of each key and its place. [`super::reader`] parses the
+//! values.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use toml::de::{DeTable, DeValue};
+use super::mistake::{Mistake, SettingPlace};
+use super::setting::{RawValue, Setting, flatten, parse};
 
-use super::mistake::{Mistake, Place};
-
-/// Where a configuration is read from; each field is stronger than the one before it.
+/// The sources that a configuration is read from; each field is stronger than the one before it.
 #[derive(Clone, Default)]
 pub struct Sources {
     /// A TOML file.
     pub file: Option<PathBuf>,
-    /// The variables of the environment; only those that begin with `COUNTERSIGN_` are looked at.
+    /// The environment; variables that do not begin with `COUNTERSIGN_` are ignored.
     pub env: Vec<(String, String)>,
-    /// Keys such as `check.listen`, with the values that flags gave them.
+    /// Keys such as `check.listen` with the values of their flags.
     pub flags: Vec<(&'static str, String)>,
 }
 
-/// A value and where it stands.
-#[derive(Clone, Debug)]
-pub(super) struct Setting {
-    pub(super) value: Value,
-    pub(super) place: Place,
-}
-
-/// A value as it was written.
-#[derive(Clone, Debug)]
-pub(super) enum Value {
-    /// From the environment or a flag: only the key says what it is.
-    Untyped(String),
-    /// A TOML string.
-    String(String),
-    /// A TOML integer, in decimal digits.
-    Integer(String),
-    /// A TOML boolean.
-    Boolean(bool),
-    /// A TOML array.
-    Array(Vec<Setting>),
-    /// A TOML table.
-    Table(BTreeMap<String, Setting>),
-    /// A TOML value that no key takes.
-    Other(String),
-}
-
-/// Every key with its strongest setting.
+/// The settings of every key.
 #[derive(Debug)]
 pub(super) struct Settings {
-    /// What the compiled-in file says: every key there is.
+    /// Every key, from the compiled-in file.
     pub(super) defaults: BTreeMap<String, Setting>,
-    /// What stronger sources say instead.
+    /// The keys that stronger sources set.
     pub(super) overrides: BTreeMap<String, Setting>,
     /// `[[route]]`, in order.
     pub(super) routes: Vec<Setting>,
@@ -63,9 +37,9 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Reads every source; what can not be read, or is unknown, becomes a mistake.
+    /// Reads every source; adds a mistake for each source and key that is unreadable or unknown.
     pub(super) fn gather(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Self {
-        let defaults = flatten(parse(DEFAULT, |_| Place::Default).unwrap_or_default());
+        let defaults = flatten(parse(DEFAULT, |_| SettingPlace::Default).unwrap_or_default());
         let mut settings = Self {
             defaults,
             overrides: BTreeMap::new(),
@@ -79,11 +53,11 @@ impl Settings {
             settings.add_variable(name, value, mistakes);
         }
         for (key, value) in &sources.flags {
-            let place = Place::Flag(format!("--{}", flag_of(key)));
+            let place = SettingPlace::Flag(format!("--{}", flag_of(key)));
             settings.add(
                 key,
                 Setting {
-                    value: Value::Untyped(value.clone()),
+                    value: RawValue::Untyped(value.clone()),
                     place,
                 },
                 mistakes,
@@ -92,21 +66,24 @@ impl Settings {
         settings
     }
 
-    /// The strongest setting of `key`.
+    /// Returns the strongest setting of `key`.
     pub(super) fn strongest(&self, key: &str) -> Option<&Setting> {
         self.overrides.get(key).or_else(|| self.defaults.get(key))
     }
 
     fn add_file(&mut self, path: &Path, mistakes: &mut Vec<Mistake>) {
         let path: Arc<Path> = path.into();
-        let at = |line| Place::File {
+        let at = |line| SettingPlace::File {
             path: Arc::clone(&path),
             line,
         };
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) => {
-                return mistakes.push(Mistake::new(&at(0), format!("can not be read: {error}")));
+                return mistakes.push(Mistake::new(
+                    &at(0),
+                    format!("cannot read this file: {error}"),
+                ));
             }
         };
         match parse(&text, at) {
@@ -124,7 +101,7 @@ impl Settings {
     fn add_routes(&mut self, setting: Option<Setting>, mistakes: &mut Vec<Mistake>) {
         match setting {
             Some(Setting {
-                value: Value::Array(routes),
+                value: RawValue::Array(routes),
                 ..
             }) => self.routes = routes,
             Some(Setting { place, .. }) => {
@@ -137,7 +114,7 @@ impl Settings {
     fn add_scopes(&mut self, setting: Option<Setting>, mistakes: &mut Vec<Mistake>) {
         match setting {
             Some(Setting {
-                value: Value::Table(scopes),
+                value: RawValue::Table(scopes),
                 ..
             }) => self.scopes = flatten(scopes),
             Some(Setting { place, .. }) => mistakes.push(Mistake::new(
@@ -152,7 +129,7 @@ impl Settings {
         let Some(rest) = name.strip_prefix(PREFIX) else {
             return;
         };
-        let place = Place::Variable(name.to_owned());
+        let place = SettingPlace::Variable(name.to_owned());
         match self
             .defaults
             .keys()
@@ -162,21 +139,25 @@ impl Settings {
             Some(key) => self.add(
                 &key,
                 Setting {
-                    value: Value::Untyped(value.to_owned()),
+                    value: RawValue::Untyped(value.to_owned()),
                     place,
                 },
                 mistakes,
             ),
             None if rest.starts_with("ROUTE__") => {
-                mistakes.push(Mistake::new(&place, "routes can be set only in a file"));
+                mistakes.push(Mistake::new(
+                    &place,
+                    "a variable cannot set routes; set them in a file",
+                ));
             }
             None if rest.starts_with("SCOPES__") => {
                 mistakes.push(Mistake::new(
                     &place,
-                    "words for scopes can be set only in a file",
+                    "a variable cannot describe scopes; set [scopes] in a file",
                 ));
             }
-            // Without a section it may be a secret for a command, or what Kubernetes sets for a Service of our name.
+            // Without a section it may be a secret for a command, or one of the variables that
+            // Kubernetes sets for a Service named countersign.
             None if !rest.contains("__") => {}
             None => {
                 let known: Vec<_> = self.defaults.keys().map(|key| variable_of(key)).collect();
@@ -203,7 +184,7 @@ impl Settings {
                 .clone()
                 .filter_map(|key| key.rsplit_once('.').map(|(section, _)| section));
             mistakes.push(Mistake::unknown(&setting.place, key, keys.chain(sections)));
-        } else if !matches!(setting.value, Value::Table(_)) {
+        } else if !matches!(setting.value, RawValue::Table(_)) {
             mistakes.push(Mistake::new(
                 &setting.place,
                 format!("`{key}` is a section: write [{key}]"),
@@ -212,12 +193,12 @@ impl Settings {
     }
 }
 
-/// The name of a key in the environment.
+/// Returns the environment variable of a key.
 fn variable_of(key: &str) -> String {
     format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"))
 }
 
-/// The name of a key as a flag.
+/// Returns the flag of a key.
 fn flag_of(key: &str) -> String {
     let name = key
         .strip_suffix(".listen")
@@ -228,80 +209,7 @@ fn flag_of(key: &str) -> String {
         .replace('_', "-")
 }
 
-/// Reads TOML; `at` makes a place of a line number.
-fn parse(
-    text: &str,
-    at: impl Fn(usize) -> Place,
-) -> Result<BTreeMap<String, Setting>, Vec<Mistake>> {
-    let place = |offset: usize| at(1 + text[..offset.min(text.len())].matches('\n').count());
-    let (table, errors) = DeTable::parse_recoverable(text);
-    if errors.is_empty() {
-        return Ok(convert(table.get_ref(), &place));
-    }
-    let mistake = |error: &toml::de::Error| {
-        let offset = error.span().map_or(0, |span| span.start);
-        Mistake::new(&place(offset), format!("is not TOML: {}", error.message()))
-    };
-    let mut mistakes: Vec<_> = errors.iter().map(mistake).collect();
-    // The first error of a line explains it; those after it are its echo.
-    mistakes.dedup_by(|next, first| next.place == first.place);
-    Err(mistakes)
-}
-
-fn convert(table: &DeTable<'_>, place: &impl Fn(usize) -> Place) -> BTreeMap<String, Setting> {
-    let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
-        let name: &std::borrow::Cow<'_, str> = key.get_ref();
-        (
-            name.to_string(),
-            Setting {
-                value: value_of(value.get_ref(), place),
-                place: place(key.span().start),
-            },
-        )
-    };
-    table.iter().map(entry).collect()
-}
-
-fn value_of(value: &DeValue<'_>, place: &impl Fn(usize) -> Place) -> Value {
-    match value {
-        DeValue::String(text) => Value::String(text.to_string()),
-        DeValue::Boolean(value) => Value::Boolean(*value),
-        DeValue::Table(table) => Value::Table(convert(table, place)),
-        DeValue::Array(items) => Value::Array(
-            items
-                .iter()
-                .map(|item| Setting {
-                    value: value_of(item.get_ref(), place),
-                    place: place(item.span().start),
-                })
-                .collect(),
-        ),
-        DeValue::Integer(number) => match i128::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) => Value::Integer(number.to_string()),
-            Err(_) => Value::Other(number.to_string()),
-        },
-        DeValue::Float(number) => Value::Other(number.to_string()),
-        DeValue::Datetime(time) => Value::Other(time.to_string()),
-    }
-}
-
-/// Names every value by its path: `{check: {tls: {key_file: …}}}` becomes `check.tls.key_file`. An empty table stays.
-fn flatten(table: BTreeMap<String, Setting>) -> BTreeMap<String, Setting> {
-    let mut flat = BTreeMap::new();
-    for (name, setting) in table {
-        if let Value::Table(inner) = &setting.value
-            && !inner.is_empty()
-        {
-            let inner = flatten(inner.clone()).into_iter();
-            flat.extend(inner.map(|(key, setting)| (format!("{name}.{key}"), setting)));
-        } else {
-            flat.insert(name, setting);
-        }
-    }
-    flat
-}
-
-/// What `countersign config default` prints.
+/// The file that `countersign config default` prints.
 pub(super) const DEFAULT: &str = include_str!("../../config.default.toml");
 
 const PREFIX: &str = "COUNTERSIGN_";
@@ -340,12 +248,5 @@ mod tests {
                 "workers"
             ]
         );
-    }
-
-    #[test]
-    fn numbers_are_decimal_whatever_base_they_are_written_in() {
-        let table = parse("a = 0x10\nb = 1_000", |_| Place::Default).unwrap();
-        assert!(matches!(&table["a"].value, Value::Integer(text) if text == "16"));
-        assert!(matches!(&table["b"].value, Value::Integer(text) if text == "1000"));
     }
 }

@@ -1,6 +1,8 @@
 //! The rules of configuration, from sources to a [`Config`] or every mistake.
 
 use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -186,7 +188,22 @@ fn secrets_of_commands_and_what_kubernetes_sets_are_no_keys() {
 
 #[test]
 fn every_mistake_is_reported_with_its_place_and_remedy() {
-    let text = r#"
+    let (_directory, file) = file(MISTAKES);
+    let env = [
+        ("COUNTERSIGN_CHECK__TIMEOTU", "1s"),
+        ("COUNTERSIGN_VERIFY__MAX_PARAMETERS", "many"),
+    ];
+    let sources = Sources {
+        file: Some(file.clone()),
+        env: owned(&env),
+        flags: vec![("workers", "-1".to_owned())],
+    };
+    let expected = REPORT.replace("{name}", &file.display().to_string());
+    assert_eq!(load(&sources).unwrap_err().to_string(), expected);
+}
+
+/// A file with a mistake of every kind.
+const MISTAKES: &str = r#"
 data_dir = 5
 wrokers = 2
 [log]
@@ -211,21 +228,9 @@ host = "a:80"
 methods = ["get"]
 path = "/a"
 "#;
-    let (_directory, file) = file(text);
-    let env = [
-        ("COUNTERSIGN_CHECK__TIMEOTU", "1s"),
-        ("COUNTERSIGN_VERIFY__MAX_PARAMETERS", "many"),
-    ];
-    let flags = vec![("workers", "-1".to_owned())];
-    let error = load(&Sources {
-        file: Some(file.clone()),
-        env: owned(&env),
-        flags,
-    })
-    .unwrap_err();
-    let name = file.display();
-    let expected = format!(
-        r#"21 mistakes in the configuration
+
+/// The report about [`MISTAKES`].
+const REPORT: &str = r#"21 mistakes in the configuration
   {name}:2: `data_dir` must be a text in quotes, not "5"
   {name}:3: `wrokers` is unknown; did you mean `workers`?
   {name}:5: `log.filter` must be a log filter such as "info" or "info,countersign=debug", not "no=such=filter"
@@ -239,23 +244,20 @@ path = "/a"
   {name}:14: `chekc` is unknown; did you mean `check`?
   {name}:16: `store.url` must be "embedded:FILE", "memory:", or an address that begins with redis://, rediss://, redis+sentinel:// or redis+cluster://
   {name}:17: `store.connections` must be a whole number from 1 to 64, not "0"
-  {name}:19: `api.listen` is beyond loopback and not encrypted, so the admin token could be overheard: set `api.tls.certificate_file` and `api.tls.key_file`, or `api.insecure_plaintext = true` if something else encrypts it
+  {name}:19: `api.listen` is 0.0.0.0:50052 without TLS, so others on the network could read the admin token: set `api.tls.certificate_file` and `api.tls.key_file`, or `api.insecure_plaintext = true` if a sidecar encrypts the connection
   {name}:20: `api.tls` is a section: write [api.tls]
   {name}:22: `route[1].host` must be a host name without port and wildcard, such as "api.example.com", not "a:80"
   {name}:23: `route[1].methods` must be an HTTP method in upper case, not "get"
   {name}:24: `path` is unknown; did you mean `path_prefix`?
   COUNTERSIGN_CHECK__TIMEOTU: `COUNTERSIGN_CHECK__TIMEOTU` is unknown; did you mean `COUNTERSIGN_CHECK__TIMEOUT`?
   COUNTERSIGN_VERIFY__MAX_PARAMETERS: `verify.max_parameters` must be a whole number from 10 to 10000, not "many"
-  --workers: `workers` must be a whole number from 0 to 1024, not "-1""#
-    );
-    assert_eq!(error.to_string(), expected);
-}
+  --workers: `workers` must be a whole number from 0 to 1024, not "-1""#;
 
 #[test]
 fn what_is_not_toml_is_reported_by_line() {
     let error = load_file("[check]\nrealm = \n").unwrap_err().to_string();
     assert!(
-        error.contains("countersign.toml:2: is not TOML: "),
+        error.contains("countersign.toml:2: invalid TOML: "),
         "{error}"
     );
 }
@@ -266,8 +268,8 @@ fn a_file_that_is_not_there_is_a_mistake() {
         file: Some("no/such/file.toml".into()),
         ..Sources::default()
     };
-    let expected = "1 mistake in the configuration\n  no/such/file.toml: can not be read: No such file or directory \
-                    (os error 2)";
+    let expected = "1 mistake in the configuration\n  no/such/file.toml: cannot read this file: No such file \
+                    or directory (os error 2)";
     assert_eq!(load(&sources).unwrap_err().to_string(), expected);
 }
 
@@ -279,7 +281,7 @@ fn the_api_beyond_loopback_needs_tls_or_the_operators_word() {
     let plaintext = api("insecure_plaintext = true").unwrap();
     assert_eq!(
         plaintext.warnings(),
-        ["api.listen is plaintext beyond loopback: it carries admin tokens"]
+        ["api.listen is plaintext beyond loopback: others on the network can read admin tokens"]
     );
     assert!(load_file("[api]\nlisten = \"unix:/run/api.sock\"").is_ok());
 }
@@ -295,7 +297,7 @@ fn named_clients_need_a_certificate_authority() {
                 .unwrap_err()
                 .to_string();
             let expected = format!(
-                ":2: `api.{key}` names client certificates, which nobody is asked for: set `api.tls.client_ca_file`"
+                ":2: `api.{key}` names client certificates, but the API asks for none: set `api.tls.client_ca_file`"
             );
             assert!(error.contains(&expected), "{error}");
         }
@@ -312,7 +314,7 @@ fn named_clients_need_a_certificate_authority() {
     let error = named("b.example").unwrap_err().to_string();
     assert!(
         error.contains(
-            "`api.issuer_clients` has \"b.example\", which is in `api.admin_clients` too"
+            "`api.issuer_clients` has \"b.example\", which is in `api.admin_clients` too: remove one"
         ),
         "{error}"
     );
@@ -326,8 +328,9 @@ fn redis_needs_a_master_key() {
         ..Sources::default()
     };
     let error = load(&sources).unwrap_err().to_string();
-    let expected = "1 mistake in the configuration\n  --store: `store.url` names Redis, which needs \
-                    `store.master_key_file`: `countersign keygen > FILE` makes one, the same for every replica";
+    let expected = "1 mistake in the configuration\n  --store: `store.url` is a Redis address, which needs \
+                    `store.master_key_file`: create one with `countersign keygen > FILE`, and give every \
+                    replica the same";
     assert_eq!(error, expected);
 }
 
@@ -338,7 +341,7 @@ fn every_lane_of_a_hash_has_its_memory() {
         .to_string();
     assert!(
         error.contains(
-            "`password.memory_kib` must be at least 16: 8 for each of `password.parallelism`"
+            "`password.memory_kib` must be at least 16, 8 for each `password.parallelism`, not 8"
         ),
         "{error}"
     );
@@ -385,7 +388,9 @@ fn two_listeners_can_not_share_an_address() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains(":2: `ops.listen` is the address of `check.listen` too; give it its own"),
+        error.contains(
+            ":2: `ops.listen` is 127.0.0.1:50051, the address of `check.listen`: give it its own"
+        ),
         "{error}"
     );
     let any = "[check]\nlisten = \"127.0.0.1:0\"\n[ops]\nlisten = \"127.0.0.1:0\"";
@@ -396,8 +401,8 @@ fn two_listeners_can_not_share_an_address() {
 fn a_route_that_can_never_match_is_a_mistake() {
     let text = "[[route]]\npath_prefix = \"/a\"\n[[route]]\nhost = \"h\"\npath_prefix = \"/a/b\"\nrequire = \"user\"\n";
     let error = load_file(text).unwrap_err().to_string();
-    let expected = ":3: `route[2]` can never match, since `route[1]` above it matches all that it would: move it up, or \
-                    remove it";
+    let expected = ":3: `route[2]` never matches, because `route[1]` above it matches the same requests: \
+                    move it up, or remove it";
     assert!(error.contains(expected), "{error}");
 }
 
@@ -427,7 +432,9 @@ fn words_are_about_one_scope_and_have_one_line() {
     .unwrap_err()
     .to_string();
     assert!(
-        error.contains("COUNTERSIGN_SCOPES__A: words for scopes can be set only in a file"),
+        error.contains(
+            "COUNTERSIGN_SCOPES__A: a variable cannot describe scopes; set [scopes] in a file"
+        ),
         "{error}"
     );
 }
@@ -448,12 +455,12 @@ path_prefix = "/a"
 mode = "shadow"
 "#;
     let expected = [
-        "the memory store forgets nonces: replays cross a restart",
-        "check.listen is plaintext beyond loopback",
-        "nonce.trust_envoy_request_id: who can choose that id can replay",
+        "store.url = \"memory:\" loses nonces at a restart: requests from before it can be replayed",
+        "check.listen is plaintext beyond loopback: others on the network can read and change checks",
+        "nonce.trust_envoy_request_id is on: clients that can choose x-request-id can replay requests",
         "check.deny_detail = \"debug\" shows base strings to clients",
-        "check.mode = \"shadow\": what no route enforces is let through",
-        "route[1], \"/a\", is in shadow mode: everything is let through",
+        "check.mode = \"shadow\": requests are never denied, except on routes that enforce",
+        "route[1], \"/a\", is in shadow mode: its requests are never denied",
     ];
     assert_eq!(load_file(text).unwrap().warnings(), expected);
 }
@@ -465,7 +472,8 @@ fn a_console_that_takes_tokens_in_plaintext_is_warned_about() {
             .unwrap()
             .warnings()
     };
-    let expected = "ops.listen is plaintext beyond loopback: the console takes admin tokens there";
+    let expected = "ops.listen is plaintext beyond loopback: others on the network can read the admin \
+                    tokens that the console takes";
     assert_eq!(warnings("insecure_plaintext = true"), [expected]);
     assert!(warnings("insecure_plaintext = true\nconsole = false").is_empty());
     assert!(warnings("").is_empty(), "the console takes none");
@@ -478,9 +486,35 @@ fn log_ins_without_an_address_are_warned_about() {
             format!("[http]\nlisten = \"unix:/run/countersign.sock\"\ntrusted_hops = {hops}\n");
         load_file(&text).unwrap().warnings()
     };
-    let expected = "http.listen is a Unix socket and http.trusted_hops is 0: wrong passwords are not limited by address";
+    let expected = "http.listen is a Unix socket and http.trusted_hops is 0: wrong passwords are not limited \
+                    by client address";
     assert_eq!(warnings("0"), [expected]);
     assert!(warnings("1").is_empty());
+}
+
+#[test]
+fn no_spelling_of_a_directory_address_sends_passwords_in_plaintext() {
+    let with = |url: &str| load_file(&format!("[users]\ndirectory = \"http\"\nurl = \"{url}\"\n"));
+    for refused in [
+        "http://users.example.com/a",
+        "HTTP://users.example.com/a",
+        "http://LOCALHOST.example.com/a",
+        "http://[::ffff:10.0.0.1]/a",
+    ] {
+        let error = with(refused).unwrap_err().to_string();
+        let expected = ":3: `users.url` is plaintext to another machine, so others on the network could \
+                        read passwords: use https";
+        assert!(error.contains(expected), "{refused}: {error}");
+    }
+    for accepted in [
+        "http://[::1]/a",
+        "http://[::1]:8080/a",
+        "http://LocalHost/a",
+        "http://127.1.2.3:8080/a",
+        "HTTPS://users.example.com/a",
+    ] {
+        assert!(with(accepted).is_ok(), "{accepted}");
+    }
 }
 
 fn load_file(text: &str) -> Result<Config, ConfigError> {

@@ -1,6 +1,4 @@
-//! The shapes of single values: from the text of a setting to its type.
-//!
-//! Where a text stands, and what is said about it as a whole, is left to [`super::read`].
+//! Parsers for single values: from the text of a setting to its type.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,33 +7,38 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{ListenAddress, RoutePolicy, StoreUrl};
+use strum::VariantNames;
 
-/// Why a text is not the value of a key; reads on after the key's name.
+use super::web_url::WebUrl;
+
+/// The reason why a text is not valid for a key; continues the sentence after the key's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValueProblem {
-    /// There is no such key in a route's policy.
-    #[error("is unknown; the keys are {}", RoutePolicy::KEYS.join(", "))]
-    UnknownKey,
-    /// The value has another shape.
+    /// An unknown key of a route's policy.
+    #[error("is unknown; the keys are {}", known.join(", "))]
+    UnknownKey {
+        /// The keys of a route's policy.
+        known: &'static [&'static str],
+    },
+    /// A value of another shape.
     #[error("must be {expected}, not {found:?}")]
     Shape {
-        /// The shape it must have.
+        /// The expected shape.
         expected: Cow<'static, str>,
-        /// What is there instead.
+        /// The given value.
         found: String,
     },
-    /// The value has another shape, and may carry a secret.
+    /// A value of another shape that may hold a secret, and so is not repeated.
     #[error("must be {expected}")]
     SecretShape {
-        /// The shape it must have.
+        /// The expected shape.
         expected: &'static str,
     },
 }
 
 impl ValueProblem {
-    /// `found` is not of the shape `expected`.
+    /// A value `found` that is not of the shape `expected`.
     pub(super) fn shape(expected: impl Into<Cow<'static, str>>, found: &str) -> Self {
         Self::Shape {
             expected: expected.into(),
@@ -44,28 +47,32 @@ impl ValueProblem {
     }
 }
 
-/// A word of a closed list.
-pub(super) fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, ValueProblem> {
-    choices
-        .iter()
-        .find(|(word, _)| *word == text)
-        .map(|&(_, value)| value)
-        .ok_or_else(|| {
-            let words: Vec<_> = choices
-                .iter()
-                .map(|(word, _)| format!("{word:?}"))
-                .collect();
-            ValueProblem::shape(words.join(" or "), text)
-        })
+/// Parses a word of a closed list that has a type of its own.
+pub(super) fn word<T: FromStr + VariantNames>(text: &str) -> Result<T, ValueProblem> {
+    text.parse().map_err(|_| no_choice(text, T::VARIANTS))
 }
 
-/// `true` or `false`.
+/// Parses a word of a closed list.
+pub(super) fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, ValueProblem> {
+    let choice = choices.iter().find(|(word, _)| *word == text);
+    choice.map(|&(_, value)| value).ok_or_else(|| {
+        let words: Vec<_> = choices.iter().map(|&(word, _)| word).collect();
+        no_choice(text, &words)
+    })
+}
+
+fn no_choice(text: &str, words: &[&str]) -> ValueProblem {
+    let words: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
+    ValueProblem::shape(words.join(" or "), text)
+}
+
+/// Parses `true` or `false`.
 pub(super) fn boolean(text: &str) -> Result<bool, ValueProblem> {
     text.parse()
         .map_err(|_| ValueProblem::shape("true or false", text))
 }
 
-/// A whole number within bounds.
+/// Parses a whole number within bounds.
 pub(super) fn integer<N>(text: &str, within: &RangeInclusive<N>) -> Result<N, ValueProblem>
 where
     N: FromStr + PartialOrd + fmt::Display,
@@ -77,7 +84,7 @@ where
         .ok_or_else(|| ValueProblem::shape(format!("a whole number from {least} to {most}"), text))
 }
 
-/// A duration within bounds.
+/// Parses a duration within bounds.
 pub(super) fn duration(
     text: &str,
     within: &RangeInclusive<Duration>,
@@ -95,7 +102,7 @@ pub(super) fn duration(
         })
 }
 
-/// A path.
+/// Parses a path.
 pub(super) fn path(text: &str) -> Result<PathBuf, ValueProblem> {
     if text.is_empty() {
         Err(ValueProblem::shape("a path", text))
@@ -104,67 +111,30 @@ pub(super) fn path(text: &str) -> Result<PathBuf, ValueProblem> {
     }
 }
 
-/// A path; empty is none.
+/// Parses a path; the empty text is `None`.
 pub(super) fn optional_path(text: &str) -> Result<Option<PathBuf>, ValueProblem> {
     Ok((!text.is_empty()).then(|| text.into()))
 }
 
-/// Words separated by spaces.
+/// Splits words at spaces.
 pub(super) fn words(text: &str) -> Result<Vec<String>, ValueProblem> {
     Ok(text.split_ascii_whitespace().map(str::to_owned).collect())
 }
 
-/// The address of a page or a service; empty is none.
+/// Parses a URL; the empty text is `None`.
 pub(super) fn optional_url(text: &str) -> Result<Option<String>, ValueProblem> {
     if text.is_empty() {
         return Ok(None);
     }
-    let is_url = text.parse::<http::Uri>().is_ok_and(|url| {
-        matches!(url.scheme_str(), Some("http" | "https"))
-            && url
-                .authority()
-                .is_some_and(|authority| !authority.as_str().contains('@'))
-    });
-    if is_url && !text.contains('#') {
-        Ok(Some(text.to_owned()))
-    } else {
-        Err(ValueProblem::shape(
-            "a URL such as \"https://login.example.com/oauth\", without user name and fragment",
-            text,
-        ))
+    let expected =
+        "a URL such as \"https://login.example.com/oauth\", without user name and fragment";
+    match WebUrl::parse(text) {
+        Some(_) => Ok(Some(text.to_owned())),
+        None => Err(ValueProblem::shape(expected, text)),
     }
 }
 
-/// Where to listen.
-pub(super) fn address(text: &str) -> Result<ListenAddress, ValueProblem> {
-    let read = match text.strip_prefix("unix:") {
-        Some("") => None,
-        Some(path) => Some(ListenAddress::Unix(path.into())),
-        None => text.parse().ok().map(ListenAddress::Tcp),
-    };
-    read.ok_or_else(|| {
-        ValueProblem::shape(
-            "an IP address and port such as \"127.0.0.1:50051\", or \"unix:PATH\"",
-            text,
-        )
-    })
-}
-
-/// Which store; the text may carry a password, so no problem repeats it.
-pub(super) fn store_url(text: &str) -> Result<StoreUrl, ValueProblem> {
-    let redis = |scheme: &&str| text.len() > scheme.len() && text.starts_with(*scheme);
-    match text.strip_prefix("embedded:") {
-        Some(path) if !path.is_empty() => Ok(StoreUrl::Embedded(path.into())),
-        None if text == "memory:" => Ok(StoreUrl::Memory),
-        None if REDIS_SCHEMES.iter().any(redis) => Ok(StoreUrl::Redis(text.to_owned())),
-        Some(_) | None => Err(ValueProblem::SecretShape {
-            expected: "\"embedded:FILE\", \"memory:\", or an address that begins with redis://, rediss://, \
-                       redis+sentinel:// or redis+cluster://",
-        }),
-    }
-}
-
-/// A log filter.
+/// Parses a log filter.
 pub(super) fn log_filter(text: &str) -> Result<String, ValueProblem> {
     match tracing_subscriber::EnvFilter::try_new(text) {
         Ok(_) if !text.is_empty() => Ok(text.to_owned()),
@@ -175,45 +145,17 @@ pub(super) fn log_filter(text: &str) -> Result<String, ValueProblem> {
     }
 }
 
-const REDIS_SCHEMES: [&str; 4] = [
-    "redis://",
-    "rediss://",
-    "redis+sentinel://",
-    "redis+cluster://",
-];
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const TEN_SECONDS: Duration = Duration::from_secs(10);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
+pub(super) const DAY: Duration = Duration::from_hours(24);
+pub(super) const TEN_YEARS: Duration = Duration::from_hours(24 * 3650);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_is_an_ip_and_port_or_a_socket_path() {
-        assert_eq!(
-            address("[::1]:1"),
-            Ok(ListenAddress::Tcp("[::1]:1".parse().unwrap()))
-        );
-        assert_eq!(
-            address("unix:/run/c.sock"),
-            Ok(ListenAddress::Unix("/run/c.sock".into()))
-        );
-        for wrong in [
-            "",
-            "50051",
-            ":50051",
-            "localhost:50051",
-            "127.0.0.1",
-            "127.0.0.1:65536",
-            "unix:",
-        ] {
-            let problem = address(wrong).unwrap_err();
-            assert_eq!(
-                problem.to_string(),
-                format!(
-                    "must be an IP address and port such as \"127.0.0.1:50051\", or \"unix:PATH\", not {wrong:?}"
-                )
-            );
-        }
-    }
 
     #[test]
     fn a_duration_stays_within_its_bounds() {
@@ -226,33 +168,6 @@ mod tests {
                 format!(
                     "must be a duration from 1ms to 1m, for example \"1s\" or \"80ms\", not {wrong:?}"
                 )
-            );
-        }
-    }
-
-    #[test]
-    fn a_store_address_that_is_wrong_is_not_repeated() {
-        assert_eq!(
-            store_url("embedded:a.redb"),
-            Ok(StoreUrl::Embedded("a.redb".into()))
-        );
-        assert_eq!(store_url("memory:"), Ok(StoreUrl::Memory));
-        assert!(matches!(
-            store_url("redis+cluster://a,b"),
-            Ok(StoreUrl::Redis(_))
-        ));
-        for wrong in [
-            "",
-            "embedded:",
-            "memory:x",
-            "redis://",
-            "http://user:hunter2@host",
-        ] {
-            assert!(
-                !store_url(wrong)
-                    .unwrap_err()
-                    .to_string()
-                    .contains("hunter2")
             );
         }
     }

@@ -1,62 +1,43 @@
-//! Why the signature of a refused request did not match, as far as that was found out.
+//! The explanation of a signature mismatch.
 
 use std::ops::Range;
 
-use crate::oauth::diagnosis::{Cause, Diagnosis};
+use crate::oauth::diagnosis::{Diagnosis, MismatchCause};
 
-/// What is known of why a signature did not match.
+/// The result of the search for the cause of a signature mismatch.
 #[derive(Clone, Debug, Default)]
 pub enum Explanation {
-    /// The request was refused for another reason, which says it all; or no causes are looked for.
+    /// No search: the reason of the denial is sufficient, or explanations are disabled.
     #[default]
     NotSought,
-    /// It is being looked for.
+    /// The search is not finished.
     Pending,
-    /// It was not looked for: there were too many, or the request is too large.
+    /// No search: a rate was exceeded, the queue was full, or the request is too large.
     Skipped,
-    /// It was looked for, and it is no known one: another secret, or a request that was changed.
+    /// No known cause: the secret differs, or the request was changed in several ways.
     NotFound {
-        /// The base string that the signature was held against, masked.
+        /// The base string of the received request, masked.
         base_string: Box<str>,
     },
-    /// It was found.
+    /// A known cause.
     Found(Box<Diagnosis>),
 }
 
 impl Explanation {
-    /// What was found, cut to what is kept.
-    pub(super) fn found(mut diagnosis: Diagnosis) -> Self {
-        let Diagnosis {
-            causes: _,
-            base_string,
-            client_base_string,
-            first_difference,
-            remedy,
-        } = &mut diagnosis;
-        // Around the place where they part.
-        let from = first_difference
-            .unwrap_or_default()
-            .saturating_sub(LONGEST / 2);
-        if base_string.len().max(client_base_string.len()) > LONGEST {
-            *first_difference =
-                first_difference.map(|at| at - from + if from > 0 { CUT.len() } else { 0 });
-            *base_string = cut(base_string, from..from + LONGEST);
-            *client_base_string = cut(client_base_string, from..from + LONGEST);
-        }
-        // It names what the client signed, for example a path.
-        *remedy = cut(remedy, 0..LONGEST_REMEDY);
-        Self::Found(Box::new(diagnosis))
+    /// Returns the explanation of a diagnosis, truncated for storage.
+    pub(super) fn found(diagnosis: Diagnosis) -> Self {
+        Self::Found(Box::new(truncated(diagnosis)))
     }
 
-    /// That nothing was found, with the base string, cut to what is kept.
+    /// Returns the explanation without a known cause, truncated for storage.
     pub(super) fn not_found(base_string: &str) -> Self {
         Self::NotFound {
-            base_string: cut(base_string, 0..LONGEST).into(),
+            base_string: slice(base_string, 0..MAX_BASE_STRING_LEN).into(),
         }
     }
 
-    /// The causes; none unless it was found.
-    pub fn causes(&self) -> &[Cause] {
+    /// Returns the causes; empty unless one was found.
+    pub fn causes(&self) -> &[MismatchCause] {
         if let Self::Found(diagnosis) = self {
             &diagnosis.causes
         } else {
@@ -64,9 +45,10 @@ impl Explanation {
         }
     }
 
-    /// The words by which it is filtered and counted: the causes, or why there is none. Empty where none is sought.
+    /// Returns the words for filters and counts: the causes, [`NONE`](Self::NONE) or
+    /// [`SKIPPED`](Self::SKIPPED). Empty if no cause is sought.
     pub fn words(&self) -> impl Iterator<Item = &'static str> {
-        let without = match self {
+        let without_cause = match self {
             Self::NotSought | Self::Pending | Self::Found(_) => None,
             Self::Skipped => Some(Self::SKIPPED),
             Self::NotFound { .. } => Some(Self::NONE),
@@ -74,76 +56,103 @@ impl Explanation {
         self.causes()
             .iter()
             .map(|cause| cause.name())
-            .chain(without)
+            .chain(without_cause)
     }
 
-    /// Whether that is a word of [`words`](Self::words).
+    /// Returns whether [`words`](Self::words) can contain `word`.
     pub fn is_word(word: &str) -> bool {
-        [Self::NONE, Self::SKIPPED].contains(&word) || Cause::from_name(word).is_some()
+        [Self::NONE, Self::SKIPPED].contains(&word) || MismatchCause::from_name(word).is_some()
     }
 
-    /// What to do; empty where nothing was sought, or is not known yet.
+    /// Returns the remedy; empty if no cause is sought or the search is not finished.
     pub fn remedy(&self) -> &str {
         match self {
             Self::NotSought | Self::Pending => "",
-            Self::Skipped => SEND_AGAIN,
-            Self::NotFound { .. } => COMPARE,
+            Self::Skipped => SKIPPED_REMEDY,
+            Self::NotFound { .. } => NOT_FOUND_REMEDY,
             Self::Found(diagnosis) => &diagnosis.remedy,
         }
     }
 
-    /// The word for what was looked for and not found.
+    /// The word for a search without a result.
     pub const NONE: &str = "none";
 
-    /// The word for what was not looked for.
+    /// The word for a skipped search.
     pub const SKIPPED: &str = "skipped";
 
-    /// How many bytes of memory it takes beside itself.
-    pub(super) fn weight(&self) -> usize {
+    /// Returns the number of heap bytes.
+    pub(super) fn heap_size(&self) -> usize {
         match self {
             Self::NotSought | Self::Pending | Self::Skipped => 0,
             Self::NotFound { base_string } => base_string.len(),
-            Self::Found(diagnosis) => {
-                let Diagnosis {
-                    causes: _,
-                    base_string,
-                    client_base_string,
-                    first_difference: _,
-                    remedy,
-                } = &**diagnosis;
-                size_of::<Diagnosis>() + base_string.len() + client_base_string.len() + remedy.len()
-            }
+            Self::Found(diagnosis) => diagnosis_size(diagnosis),
         }
     }
 }
 
-/// That part of a text, as far as there is one, with a mark where something is left out.
-fn cut(text: &str, part: Range<usize>) -> String {
-    let (from, to) = (
+fn diagnosis_size(diagnosis: &Diagnosis) -> usize {
+    let Diagnosis {
+        causes: _,
+        base_string,
+        client_base_string,
+        first_difference: _,
+        remedy,
+    } = diagnosis;
+    size_of::<Diagnosis>() + base_string.len() + client_base_string.len() + remedy.len()
+}
+
+/// Truncates the base strings around their first difference, and the remedy, which quotes the
+/// request, at its end.
+fn truncated(mut diagnosis: Diagnosis) -> Diagnosis {
+    let Diagnosis {
+        causes: _,
+        base_string,
+        client_base_string,
+        first_difference,
+        remedy,
+    } = &mut diagnosis;
+    let start = first_difference
+        .unwrap_or_default()
+        .saturating_sub(MAX_BASE_STRING_LEN / 2);
+    if base_string.len().max(client_base_string.len()) > MAX_BASE_STRING_LEN {
+        let ellipsis = if start > 0 { ELLIPSIS.len() } else { 0 };
+        *first_difference = first_difference.map(|at| at - start + ellipsis);
+        let part = start..start + MAX_BASE_STRING_LEN;
+        *base_string = slice(base_string, part.clone());
+        *client_base_string = slice(client_base_string, part);
+    }
+    *remedy = slice(remedy, 0..MAX_REMEDY_LEN);
+    diagnosis
+}
+
+/// Returns a part of a text, as far as the text reaches, with an ellipsis at each end that is cut
+/// off.
+fn slice(text: &str, part: Range<usize>) -> String {
+    let (start, end) = (
         text.floor_char_boundary(part.start),
         text.floor_char_boundary(part.end),
     );
-    let (begin, end) = (
-        if from > 0 { CUT } else { "" },
-        if to < text.len() { CUT } else { "" },
-    );
-    format!("{begin}{}{end}", &text[from..to])
+    let before = if start > 0 { ELLIPSIS } else { "" };
+    let after = if end < text.len() { ELLIPSIS } else { "" };
+    format!("{before}{}{after}", &text[start..end])
 }
 
-/// The most bytes of a base string that are kept: so that a hundred denials fit in an answer, and none takes the room of many.
-const LONGEST: usize = 8192;
+/// The longest stored base string, in bytes. One hundred such denials fit in a response, and one
+/// denial does not take the room of many.
+const MAX_BASE_STRING_LEN: usize = 8192;
 
-const SEND_AGAIN: &str = "it was not looked for: there were more than diagnostics.explain_rate or explain_total_rate allow, or it is \
-                          larger than 64 KiB; have one like it sent after a second";
+/// The longest stored remedy, in bytes.
+const MAX_REMEDY_LEN: usize = 2048;
 
-const COMPARE: &str = "no known one: compare the base string with the one that the client signed; if they are the same, a secret is \
-                       another one; if not, several things may have been changed, or a proxy changed host or path without a \
-                       trace";
+const ELLIPSIS: &str = "...";
 
-/// The most bytes of a remedy.
-const LONGEST_REMEDY: usize = 2048;
+const SKIPPED_REMEDY: &str = "not explained: diagnostics.explain_rate or \
+    diagnostics.explain_total_rate was exceeded, or the request is larger than 64 KiB; wait a \
+    second, then send a similar request";
 
-const CUT: &str = "...";
+const NOT_FOUND_REMEDY: &str = "no known cause: compare the base string with the one that the \
+    client signed; if they are equal, a secret differs; otherwise several parts of the request \
+    may have changed, or a proxy changed the host or path without a trace";
 
 #[cfg(test)]
 mod tests {
@@ -151,20 +160,20 @@ mod tests {
 
     fn found(ours: &str, theirs: &str, at: Option<usize>) -> Diagnosis {
         let diagnosis = Diagnosis {
-            causes: vec![Cause::Scheme],
+            causes: vec![MismatchCause::Scheme],
             base_string: ours.to_owned(),
             client_base_string: theirs.to_owned(),
             first_difference: at,
             remedy: "y".repeat(5000),
         };
         let Explanation::Found(diagnosis) = Explanation::found(diagnosis) else {
-            panic!("it was found")
+            panic!("not found")
         };
         *diagnosis
     }
 
     #[test]
-    fn a_long_base_string_is_cut_around_the_place_where_it_parts_from_the_clients() {
+    fn a_long_base_string_is_truncated_around_its_first_difference_from_the_clients() {
         let same = "x".repeat(20_000);
         for before in ["", "GET&", &same] {
             let (ours, theirs) = (format!("{before}a{same}"), format!("{before}b"));
@@ -176,22 +185,22 @@ mod tests {
                 diagnosis.base_string[..at],
                 diagnosis.client_base_string[..at]
             );
-            assert!(diagnosis.base_string.len() <= LONGEST + 2 * CUT.len());
+            assert!(diagnosis.base_string.len() <= MAX_BASE_STRING_LEN + 2 * ELLIPSIS.len());
             assert!(
-                diagnosis.base_string.ends_with(CUT)
-                    && !diagnosis.client_base_string.ends_with(CUT)
+                diagnosis.base_string.ends_with(ELLIPSIS)
+                    && !diagnosis.client_base_string.ends_with(ELLIPSIS)
             );
         }
         let diagnosis = found(&same, &same, None);
         assert_eq!(
             (diagnosis.first_difference, diagnosis.base_string.len()),
-            (None, LONGEST + CUT.len())
+            (None, MAX_BASE_STRING_LEN + ELLIPSIS.len())
         );
-        assert_eq!(diagnosis.remedy.len(), LONGEST_REMEDY + CUT.len());
+        assert_eq!(diagnosis.remedy.len(), MAX_REMEDY_LEN + ELLIPSIS.len());
     }
 
     #[test]
-    fn a_short_base_string_is_kept_whole() {
+    fn a_short_base_string_is_stored_whole() {
         let diagnosis = found("GET&http", "GET&https", Some(8));
         assert_eq!(
             (&*diagnosis.base_string, &*diagnosis.client_base_string),
@@ -199,7 +208,7 @@ mod tests {
         );
         assert_eq!(diagnosis.first_difference, Some(8));
         let Explanation::NotFound { base_string } = Explanation::not_found("GET&") else {
-            panic!("nothing was found")
+            panic!("found")
         };
         assert_eq!(&*base_string, "GET&");
     }

@@ -1,38 +1,44 @@
-//! Which denials somebody wants to see.
+//! The filter of denial queries.
 
-use super::Denial;
+use super::explanation::Explanation;
+use super::record::DenialRecord;
 use crate::clock::UnixTime;
 
-/// What a denial must have; what is `None` may be anything.
+/// A filter of denials. A criterion that is `None` matches every denial.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// The consumer key that it names.
+pub struct DenialFilter {
+    /// The consumer key that the request names.
     pub consumer_key: Option<String>,
-    /// Why it was refused.
+    /// The reason of the denial.
     pub reason: Option<String>,
-    /// A word of its [`Explanation`](super::Explanation).
+    /// A word of the [`Explanation`].
     pub cause: Option<String>,
     /// The earliest time.
     pub since: Option<UnixTime>,
 }
 
-impl Filter {
-    /// Whether it has all of that.
-    pub fn admits(&self, denial: &Denial) -> bool {
+impl DenialFilter {
+    /// Returns whether a denial meets all criteria.
+    pub fn matches(&self, denial: &DenialRecord) -> bool {
         let Self {
             consumer_key,
             reason,
             cause,
             since,
         } = self;
-        let is = |wanted: &Option<String>, value: &str| {
-            wanted.as_deref().is_none_or(|wanted| wanted == value)
-        };
-        is(consumer_key, &denial.consumer_key)
-            && is(reason, denial.reason)
-            && cause
-                .as_deref()
-                .is_none_or(|cause| denial.explanation.words().any(|word| word == cause))
+        equals(consumer_key, &denial.consumer_key)
+            && equals(reason, denial.reason)
+            && has_cause(cause, &denial.explanation)
             && since.is_none_or(|since| denial.time >= since)
     }
+}
+
+fn equals(wanted: &Option<String>, value: &str) -> bool {
+    wanted.as_deref().is_none_or(|wanted| wanted == value)
+}
+
+fn has_cause(wanted: &Option<String>, explanation: &Explanation) -> bool {
+    wanted
+        .as_deref()
+        .is_none_or(|wanted| explanation.words().any(|word| word == wanted))
 }

@@ -1,8 +1,9 @@
-//! How often a refused request may be explained: a rate for each consumer, one for all for whom there is no
-//! room, and one for all together. What is not used is saved for ten seconds.
+//! Rate limits for explanations: one for each consumer, one shared by the consumers beyond the
+//! limit of tracked ones, and one in total. Each accumulates unused explanations for up to ten
+//! seconds.
 //!
-//! Whoever knows a consumer's key can send bad signatures in its name: then the explanations of that consumer run out, and
-//! no other's. What is over the rate costs a look-up and allocates nothing.
+//! A caller who knows a consumer's key can send bad signatures in its name. That uses up only this
+//! consumer's rate. A request over the rate costs one look-up and allocates nothing.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,40 +12,36 @@ use std::time::Duration;
 use crate::clock::UnixTime;
 use crate::config::DiagnosticsConfig;
 
-/// The rates, and how much of each is left.
-pub(super) struct Rates {
-    /// Explanations a minute for each consumer, and for all.
+/// The rate limits and their remaining explanations.
+pub(super) struct ExplainRates {
+    /// The rate of each consumer, in explanations a minute.
     each: u64,
-    /// One in so many of what is refused is explained.
-    sample: u64,
     most: usize,
     state: Mutex<State>,
 }
 
 struct State {
     all: Bucket,
-    /// Of consumers for whom there is no room.
+    /// Shared by consumers that are not tracked.
     others: Bucket,
     consumers: HashMap<Box<str>, Bucket>,
-    /// When room may be made again.
+    /// The earliest time of the next sweep.
     sweep_at: UnixTime,
 }
 
-/// What is left of one rate.
+/// A token bucket.
 #[derive(Clone, Copy)]
 struct Bucket {
     per_minute: u64,
-    /// In units of which one explanation takes [`ONE`].
+    /// In units; one explanation takes [`ONE`].
     left: u64,
     at: UnixTime,
-    /// How often it was asked for one.
-    asked: u64,
 }
 
-// === impl Rates ===
+// === impl ExplainRates ===
 
-impl Rates {
-    /// As `config` says; everything is left at `now`.
+impl ExplainRates {
+    /// Returns the rates of `config`, with full buckets.
     pub(super) fn new(config: &DiagnosticsConfig, now: UnixTime) -> Self {
         let each = config.explain_rate;
         let state = State {
@@ -55,13 +52,12 @@ impl Rates {
         };
         Self {
             each,
-            sample: config.explain_sample,
             most: config.consumers,
             state: Mutex::new(state),
         }
     }
 
-    /// Takes one explanation of this consumer's, if one is left.
+    /// Takes one explanation of a consumer; returns whether one was left.
     pub(super) fn take(&self, consumer: &str, now: UnixTime) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State {
@@ -70,23 +66,23 @@ impl Rates {
             consumers,
             sweep_at,
         } = &mut *state;
-        // Looked up twice: a key is copied only where it is new.
+        // Two look-ups, so that only a new key is copied.
         if !consumers.contains_key(consumer) && self.has_room(consumers, sweep_at, now) {
             consumers.insert(consumer.into(), Bucket::full(self.each, now));
         }
         let own = consumers.get_mut(consumer).unwrap_or(others);
         own.refill(now);
         all.refill(now);
-        own.asked += 1;
-        (own.asked - 1).is_multiple_of(self.sample) && own.has_one() && all.has_one() && {
+        let granted = own.has_one() && all.has_one();
+        if granted {
             own.left -= ONE;
             all.left -= ONE;
-            true
         }
+        granted
     }
 
-    /// Whether there is room for one more consumer. Who used nothing for a while is forgotten, not more often than it takes
-    /// to have saved all that can be saved.
+    /// Returns whether one more consumer can be tracked. Evicts consumers whose buckets are full
+    /// again, at most once in [`SAVED`].
     fn has_room(
         &self,
         consumers: &mut HashMap<Box<str>, Bucket>,
@@ -109,13 +105,12 @@ impl Bucket {
             per_minute,
             left: 0,
             at,
-            asked: 0,
         };
         bucket.left = bucket.capacity();
         bucket
     }
 
-    /// What ten seconds give, and at least one.
+    /// Returns the units of ten seconds, and at least [`ONE`].
     fn capacity(&self) -> u64 {
         if self.per_minute == 0 {
             0
@@ -138,10 +133,10 @@ impl Bucket {
     }
 }
 
-/// A rate of one a minute gives one unit a millisecond.
+/// The units of one explanation: a rate of one a minute adds one unit each millisecond.
 const ONE: u64 = 60_000;
 
-/// How long it takes to save as much as can be saved.
+/// The time in which an empty bucket becomes full.
 const SAVED: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -150,8 +145,8 @@ mod tests {
 
     const START: UnixTime = UnixTime::from_secs(1_700_000_000);
 
-    fn of(explain_rate: u64, explain_total_rate: u64, consumers: usize) -> Rates {
-        Rates::new(
+    fn of(explain_rate: u64, explain_total_rate: u64, consumers: usize) -> ExplainRates {
+        ExplainRates::new(
             &DiagnosticsConfig {
                 explain_rate,
                 explain_total_rate,
@@ -162,12 +157,12 @@ mod tests {
         )
     }
 
-    fn taken(rates: &Rates, consumer: &str, now: UnixTime) -> usize {
+    fn taken(rates: &ExplainRates, consumer: &str, now: UnixTime) -> usize {
         (0..10_000).filter(|_| rates.take(consumer, now)).count()
     }
 
     #[test]
-    fn each_has_its_own_rate_and_saves_ten_seconds_of_it() {
+    fn each_consumer_has_its_own_rate_and_saves_ten_seconds_of_it() {
         let rates = of(60, 6000, 10);
         assert_eq!(
             [taken(&rates, "a", START), taken(&rates, "b", START)],
@@ -181,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn little_by_little_is_not_lost() {
+    fn fractions_of_an_explanation_add_up() {
         let rates = of(60, 6000, 10);
         taken(&rates, "a", START);
         let in_time = (1..=30_000)
@@ -189,12 +184,12 @@ mod tests {
         assert_eq!(in_time.count(), 30);
         assert!(
             !rates.take("a", START),
-            "a clock that goes back gives nothing"
+            "a clock that goes back adds nothing"
         );
     }
 
     #[test]
-    fn all_together_have_a_rate_too() {
+    fn the_total_rate_limits_all_consumers() {
         let rates = of(60, 120, 100);
         let keys: Vec<_> = (0..50).map(|nth| nth.to_string()).collect();
         assert_eq!(
@@ -204,24 +199,11 @@ mod tests {
             20
         );
         assert_eq!(taken(&of(0, 120, 100), "a", START), 0);
-        assert_eq!(taken(&of(1, 120, 100), "a", START), 1, "one at least");
+        assert_eq!(taken(&of(1, 120, 100), "a", START), 1, "at least one");
     }
 
     #[test]
-    fn one_in_so_many_is_taken_of_each_beginning_with_the_first() {
-        let config = DiagnosticsConfig {
-            explain_sample: 3,
-            ..crate::config::Config::default().diagnostics
-        };
-        let rates = Rates::new(&config, START);
-        for key in ["a", "b"] {
-            let taken: Vec<_> = (0..7).filter(|_| rates.take(key, START)).collect();
-            assert_eq!(taken.len(), 3);
-        }
-    }
-
-    #[test]
-    fn consumers_without_room_share_a_rate_until_others_are_forgotten() {
+    fn untracked_consumers_share_a_rate_until_others_are_evicted() {
         let rates = of(60, 60_000, 2);
         let left = |key: &str, now| taken(&rates, key, now);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! A user directory over gRPC: `countersign.v1.UserDirectory`, of which Countersign is the client.
+//! A user directory over gRPC: the client of `countersign.v1.UserDirectory`.
 
 use std::error::Error;
 use std::time::Duration;
@@ -9,54 +9,63 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
 
-use super::{Access, Answer, CONNECT_TIMEOUT, MAX_ANSWER_LEN, OpenError, Peer, Question, TOO_LONG};
+use super::{
+    CONNECT_TIMEOUT, DirectoryClient, DirectoryConfigError, DirectoryEndpoint, DirectoryReply,
+    LoginQuery, MAX_REPLY_LEN, TOO_LONG,
+};
 use crate::issue::DirectoryError;
 use crate::v1;
 use crate::v1::user_directory_client::UserDirectoryClient;
 
-/// The client.
-pub(super) struct Grpc {
+/// A client over gRPC.
+pub(super) struct GrpcClient {
     client: UserDirectoryClient<Channel>,
     authorization: Option<MetadataValue<Ascii>>,
-    /// Told to the directory, so that it does not work on for nobody.
+    /// The deadline, which each call announces, so that the directory stops working after it.
     deadline: Duration,
 }
 
-// === impl Grpc ===
+// === impl GrpcClient ===
 
-impl Grpc {
-    /// A client that connects when it is first asked.
-    pub(super) fn new(access: Access, deadline: Duration) -> Result<Self, OpenError> {
-        let mut endpoint = Endpoint::from(access.url)
+impl GrpcClient {
+    /// Creates a client that connects at its first call.
+    pub(super) fn new(
+        target: DirectoryEndpoint,
+        deadline: Duration,
+    ) -> Result<Self, DirectoryConfigError> {
+        let mut endpoint = Endpoint::from(target.url)
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(CONNECT_TIMEOUT)
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
             .map_err(unusable)?;
-        if let Some(roots) = access.roots {
+        if let Some(roots) = target.roots {
             endpoint = endpoint
                 .tls_config(ClientTlsConfig::new().trust_anchors(roots.roots))
                 .map_err(unusable)?;
         }
         let client = UserDirectoryClient::new(endpoint.connect_lazy())
-            .max_decoding_message_size(MAX_ANSWER_LEN);
+            .max_decoding_message_size(MAX_REPLY_LEN);
         Ok(Self {
             client,
-            authorization: access.authorization.as_ref().map(metadata).transpose()?,
+            authorization: target.authorization.as_ref().map(metadata).transpose()?,
             deadline,
         })
     }
 }
 
 #[async_trait]
-impl Peer for Grpc {
-    async fn ask(&self, question: Question<'_>) -> Result<Option<Answer>, DirectoryError> {
-        let Question {
+impl DirectoryClient for GrpcClient {
+    async fn authenticate(
+        &self,
+        query: LoginQuery<'_>,
+    ) -> Result<Option<DirectoryReply>, DirectoryError> {
+        let LoginQuery {
             username,
             password,
             consumer_key,
             client_address,
-        } = question;
+        } = query;
         let mut request = Request::new(v1::AuthenticateRequest {
             username: username.to_owned(),
             password: password.to_owned(),
@@ -80,7 +89,7 @@ impl Peer for Grpc {
             |v1::DirectoryUser {
                  user_id,
                  screen_name,
-             }| Answer {
+             }| DirectoryReply {
                 user_id,
                 screen_name,
             },
@@ -88,18 +97,18 @@ impl Peer for Grpc {
     }
 }
 
-fn metadata(value: &HeaderValue) -> Result<MetadataValue<Ascii>, OpenError> {
+fn metadata(value: &HeaderValue) -> Result<MetadataValue<Ascii>, DirectoryConfigError> {
     let mut value = MetadataValue::try_from(value.as_bytes()).map_err(unusable)?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-fn unusable(error: impl Into<Box<dyn Error + Send + Sync>>) -> OpenError {
-    OpenError::Url(error.into())
+fn unusable(error: impl Into<Box<dyn Error + Send + Sync>>) -> DirectoryConfigError {
+    DirectoryConfigError::Url(error.into())
 }
 
-/// The text of a status is the directory's, and could repeat what it was asked; the cause is of this side.
-#[expect(clippy::needless_pass_by_value, reason = "made for `map_err`")]
+/// Returns the outage that a status stands for, without its text, which could repeat the request.
+#[expect(clippy::needless_pass_by_value, reason = "used with `map_err`")]
 fn outage(status: Status) -> DirectoryError {
     if matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled) {
         return DirectoryError::new(TOO_LONG);
@@ -110,8 +119,8 @@ fn outage(status: Status) -> DirectoryError {
         cause = format!("{cause}: {error}");
         source = error.source();
     }
-    DirectoryError::new("it did not answer OK").because(cause)
+    DirectoryError::new("its status is not OK").because(cause)
 }
 
-/// Finds out within seconds that a connection leads nowhere, instead of letting each log-in wait for its deadline.
+/// Detects a dead connection within seconds, instead of after the deadline of each log-in.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);

@@ -1,13 +1,14 @@
-//! A user directory over HTTP/1.1: one JSON object is posted to `users.url`.
+//! A user directory over HTTP/1.1: the client posts a JSON object to `users.url`.
 //!
-//! | answer | means |
+//! | response | meaning |
 //! |---|---|
-//! | 200 with `{"user_id": "…", "screen_name": "…"}` | they are this user's; `screen_name` may be left out |
-//! | 204 | they are nobody's |
+//! | 200 with `{"user_id": "…", "screen_name": "…"}` | the user; `screen_name` is optional |
+//! | 204 | no user has that name and password |
 //! | anything else | an outage |
 //!
-//! 401, 403 and 404 are no "nobody's": a proxy in between says them too, and so does a directory that does not know our
-//! token or has moved. Redirects are not followed: a password goes where the operator said.
+//! 401, 403 and 404 are outages: a proxy sends them too, and so does a directory that does not know
+//! the token or has moved. The client follows no redirect: a password only goes to the configured
+//! URL.
 
 use async_trait::async_trait;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
@@ -20,26 +21,29 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use zeroize::Zeroizing;
 
-use super::{Access, Answer, CONNECT_TIMEOUT, MAX_ANSWER_LEN, OpenError, Peer, Question};
+use super::{
+    CONNECT_TIMEOUT, DirectoryClient, DirectoryConfigError, DirectoryEndpoint, DirectoryReply,
+    LoginQuery, MAX_REPLY_LEN,
+};
 use crate::issue::DirectoryError;
 
-/// The client.
-pub(super) struct Http {
+/// A client over HTTP.
+pub(super) struct HttpClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     url: Uri,
     authorization: Option<HeaderValue>,
 }
 
-// === impl Http ===
+// === impl HttpClient ===
 
-impl Http {
-    /// A client that connects when it is asked, and keeps connections for a while.
-    pub(super) fn new(access: Access) -> Result<Self, OpenError> {
-        let Access {
+impl HttpClient {
+    /// Creates a client that connects at its first call, and reuses connections.
+    pub(super) fn new(endpoint: DirectoryEndpoint) -> Result<Self, DirectoryConfigError> {
+        let DirectoryEndpoint {
             url,
             roots,
             authorization,
-        } = access;
+        } = endpoint;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -47,7 +51,7 @@ impl Http {
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let tls = rustls::ClientConfig::builder_with_provider(provider.into())
             .with_safe_default_protocol_versions()
-            .map_err(|error| OpenError::Url(Box::new(error)))?
+            .map_err(|error| DirectoryConfigError::Url(Box::new(error)))?
             .with_root_certificates(roots.unwrap_or_else(rustls::RootCertStore::empty))
             .with_no_client_auth();
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
@@ -63,8 +67,8 @@ impl Http {
         })
     }
 
-    fn request(&self, question: &Question<'_>) -> Result<Request<Full<Bytes>>, DirectoryError> {
-        let mut request = Request::new(Full::new(json(question)?));
+    fn request(&self, query: &LoginQuery<'_>) -> Result<Request<Full<Bytes>>, DirectoryError> {
+        let mut request = Request::new(Full::new(json(query)?));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.url.clone();
         let headers = request.headers_mut();
@@ -82,29 +86,33 @@ impl Http {
 }
 
 #[async_trait]
-impl Peer for Http {
-    async fn ask(&self, question: Question<'_>) -> Result<Option<Answer>, DirectoryError> {
-        let asked = self.client.request(self.request(&question)?).await;
-        let response = asked
-            .map_err(|error| DirectoryError::new("it can not be reached").because(whole(&error)))?;
+impl DirectoryClient for HttpClient {
+    async fn authenticate(
+        &self,
+        query: LoginQuery<'_>,
+    ) -> Result<Option<DirectoryReply>, DirectoryError> {
+        let response = self.client.request(self.request(&query)?).await;
+        let response = response
+            .map_err(|error| DirectoryError::new("cannot reach it").because(with_causes(&error)))?;
         match response.status() {
             StatusCode::OK => read(response.into_body()).await.map(Some),
             StatusCode::NO_CONTENT => Ok(None),
             status => {
-                let context = "it answered with an HTTP status that is neither 200 nor 204";
+                let context = "its HTTP status is neither 200 nor 204";
                 Err(DirectoryError::new(context).because(status.as_str()))
             }
         }
     }
 }
 
-/// Wiped when it was sent; there is room from the beginning, so that no part of it is left behind by growing.
-fn json(question: &Question<'_>) -> Result<Bytes, DirectoryError> {
+/// Returns the body, which is wiped after it was sent. Its capacity suffices from the start, so that
+/// growth leaves no copy behind.
+fn json(query: &LoginQuery<'_>) -> Result<Bytes, DirectoryError> {
     let texts = [
-        question.username,
-        question.password,
-        question.consumer_key,
-        question.client_address,
+        query.username,
+        query.password,
+        query.consumer_key,
+        query.client_address,
     ];
     let room = texts
         .iter()
@@ -112,36 +120,36 @@ fn json(question: &Question<'_>) -> Result<Bytes, DirectoryError> {
         .sum::<usize>()
         + NAMES_LEN;
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    serde_json::to_writer(&mut *bytes, question)
-        .map_err(|_| DirectoryError::new("the question could not be written"))?;
+    serde_json::to_writer(&mut *bytes, query)
+        .map_err(|_| DirectoryError::new("cannot write the request"))?;
     Ok(Bytes::from_owner(bytes))
 }
 
-/// What is wrong with an answer is told by its place, never by its text.
-async fn read(body: Incoming) -> Result<Answer, DirectoryError> {
-    let body = Limited::new(body, MAX_ANSWER_LEN)
+/// Reads a response. An error names the position of the problem, never the text.
+async fn read(body: Incoming) -> Result<DirectoryReply, DirectoryError> {
+    let body = Limited::new(body, MAX_REPLY_LEN)
         .collect()
         .await
         .map_err(|error| {
-            let context = "its answer was cut off, or longer than 64 KiB";
+            let context = "its response was cut off, or longer than 64 KiB";
             DirectoryError::new(context).because(error)
         })?;
     serde_json::from_slice(&body.to_bytes()).map_err(|error| {
-        let context = "its answer is not a JSON object with the text user_id and perhaps the text screen_name";
+        let context = "its response is not a JSON object with the string user_id and optionally the string screen_name";
         DirectoryError::new(context).because(format!("line {}, column {}", error.line(), error.column()))
     })
 }
 
-/// An error with all that led to it.
-fn whole(error: &dyn std::error::Error) -> String {
+/// Returns the text of an error and all of its causes.
+fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// `\u0000`.
+/// The length of `\u0000`.
 const LONGEST_ESCAPE: usize = 6;
 
-/// Room for the names and what is between them.
+/// Room for the names and the punctuation.
 const NAMES_LEN: usize = 128;

@@ -1,17 +1,19 @@
-//! The operator's user directory, asked over gRPC or HTTP instead of the built-in users (`users.directory`).
+//! The operator's user directory over gRPC or HTTP, in place of the built-in users
+//! (`users.directory`).
 //!
-//! [`open`] makes of `[users]` an [`issue::Directory`](crate::issue::Directory) that is asked for every log-in. It
-//! connects when it is first asked, and anew after an outage, so that neither has to be there first.
+//! [`open`] turns `[users]` into an [`issue::Directory`](crate::issue::Directory), which is called for
+//! every log-in. It connects at the first call, and again after an outage, so that either side may
+//! start first.
 //!
-//! There are three answers: whose name and password they are, that they are nobody's, and an outage. Only what
-//! `proto/countersign/v1/user_directory.proto` or `docs/issuing.md` says is one of the first two; anything else is an
-//! outage: nobody is let in, and a warning names what was wrong with the answer. Neither it nor an error carries a name, a
-//! password, or text of the directory's, which could repeat them.
+//! A call returns a user, no user, or an outage. `proto/countersign/v1/user_directory.proto` and
+//! `docs/issuing.md` define the responses for the first two; any other response is an outage: nobody
+//! can log in, and a warning names the problem of the response. Neither the warning nor an error
+//! carries a name, a password, or a text of the directory, which could repeat them.
 //!
-//! - `grpc`, `http`: the two ways to ask.
-//! - `tls`: who vouches for the directory.
+//! - `grpc`, `http`: the two protocols.
+//! - `tls`: the trusted certificates.
 //!
-//! Left to others: how wrong passwords are limited, and what a user may do then ([`crate::issue`]).
+//! Left to others: limits on wrong passwords, and the rights of users ([`crate::issue`]).
 
 mod grpc;
 mod http;
@@ -29,60 +31,60 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use self::grpc::Grpc;
-use self::http::Http;
+use self::grpc::GrpcClient;
+use self::http::HttpClient;
 use self::tls::roots;
 use crate::config::{DirectoryKind, UsersConfig};
 use crate::issue::{Directory, DirectoryError, DirectoryUser, Login};
 use crate::model::UserId;
 
-/// Why a user directory can not be asked as it is configured.
+/// The reason why the configured user directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OpenError {
-    /// A file can not be read.
-    #[error("{key}: {} can not be read", path.display())]
+pub enum DirectoryConfigError {
+    /// A file cannot be read.
+    #[error("{key}: cannot read {}", path.display())]
     File {
-        /// The key that names it.
+        /// The configuration key of the file.
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A file does not hold what it should.
+    /// A file has the wrong content.
     #[error("{key}: {} does not hold {what}", path.display())]
     Content {
-        /// The key that names it.
+        /// The configuration key of the file.
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// What it should hold.
+        /// The expected content.
         what: &'static str,
     },
-    /// The system trusts nobody.
+    /// The system has no trusted certificates.
     #[error(
-        "users.ca_file: must name a file, because no certificates were found that this system trusts"
+        "users.ca_file: is required, because this system has no trusted certificates; name a file with CA certificates"
     )]
     NoSystemRoots,
-    /// The address can not be used.
-    #[error("users.url: can not be used")]
+    /// The URL cannot be used.
+    #[error("users.url: cannot be used")]
     Url(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Opens the directory that `config` names; `None` is the built-in one. Needs a tokio runtime.
+/// Opens the configured directory; `None` stands for the built-in one. Needs a tokio runtime.
 ///
 /// # Errors
-/// When it can never be asked as configured. That it is out of reach is none.
-pub fn open(config: &UsersConfig) -> Result<Option<Arc<dyn Directory>>, OpenError> {
+/// If the directory can never be used as configured. A directory that is out of reach is no error.
+pub fn open(config: &UsersConfig) -> Result<Option<Arc<dyn Directory>>, DirectoryConfigError> {
     let Some(url) = &config.url else {
         return Ok(None);
     };
     let url: Uri = url
         .parse()
-        .map_err(|error| OpenError::Url(Box::new(error)))?;
+        .map_err(|error| DirectoryConfigError::Url(Box::new(error)))?;
     let is_encrypted = url.scheme() == Some(&::http::uri::Scheme::HTTPS);
-    let access = Access {
+    let endpoint = DirectoryEndpoint {
         url,
         roots: is_encrypted
             .then(|| roots(config.ca_file.as_deref()))
@@ -96,72 +98,75 @@ pub fn open(config: &UsersConfig) -> Result<Option<Arc<dyn Directory>>, OpenErro
     let deadline = config.timeout;
     match config.directory {
         DirectoryKind::Builtin => Ok(None),
-        DirectoryKind::Grpc => Ok(Some(Arc::new(Remote {
-            peer: Grpc::new(access, deadline)?,
+        DirectoryKind::Grpc => Ok(Some(Arc::new(RemoteDirectory {
+            client: GrpcClient::new(endpoint, deadline)?,
             deadline,
         }))),
-        DirectoryKind::Http => Ok(Some(Arc::new(Remote {
-            peer: Http::new(access)?,
+        DirectoryKind::Http => Ok(Some(Arc::new(RemoteDirectory {
+            client: HttpClient::new(endpoint)?,
             deadline,
         }))),
     }
 }
 
-/// Where a directory is, who vouches for it, and what it is shown.
-struct Access {
+/// The address of a directory, and the credentials of both sides.
+struct DirectoryEndpoint {
     url: Uri,
-    /// There for https.
+    /// The trusted certificates, for https.
     roots: Option<rustls::RootCertStore>,
     authorization: Option<HeaderValue>,
 }
 
-/// What a directory is asked; the fields are those of `AuthenticateRequest`.
+/// The fields of `AuthenticateRequest`.
 #[derive(serde::Serialize)]
-struct Question<'a> {
+struct LoginQuery<'a> {
     username: &'a str,
     password: &'a str,
     consumer_key: &'a str,
     client_address: &'a str,
 }
 
-/// What a directory says of a user, unchecked; the fields are those of `DirectoryUser`.
+/// The fields of `DirectoryUser`, unchecked.
 #[derive(serde::Deserialize)]
-struct Answer {
+struct DirectoryReply {
     user_id: String,
     #[serde(default)]
     screen_name: String,
 }
 
-/// One way to ask.
+/// A client of a directory, for one protocol.
 #[async_trait]
-trait Peer: Send + Sync {
-    /// Whose these are; `None` when they are nobody's.
-    async fn ask(&self, question: Question<'_>) -> Result<Option<Answer>, DirectoryError>;
+trait DirectoryClient: Send + Sync {
+    /// Returns the user with that name and password; `None` if there is no such user.
+    async fn authenticate(
+        &self,
+        query: LoginQuery<'_>,
+    ) -> Result<Option<DirectoryReply>, DirectoryError>;
 }
 
-/// A directory elsewhere, asked under a deadline.
-struct Remote<P> {
-    peer: P,
+/// A remote directory with a deadline for each call.
+struct RemoteDirectory<C> {
+    client: C,
     deadline: Duration,
 }
 
-// === impl Remote ===
+// === impl RemoteDirectory ===
 
 #[async_trait]
-impl<P: Peer> Directory for Remote<P> {
+impl<C: DirectoryClient> Directory for RemoteDirectory<C> {
     async fn authenticate(&self, login: &Login) -> Result<Option<DirectoryUser>, DirectoryError> {
-        let user = self.ask(login).await;
+        let user = self.call(login).await;
         if let Err(error) = &user {
             let cause = std::error::Error::source(error).map(ToString::to_string);
-            tracing::warn!(%error, cause, "nobody can log in while the user directory does not answer as it should");
+            tracing::warn!(%error, cause, "the user directory failed: nobody can log in; check the directory and [users]");
         }
         user
     }
 }
 
-impl<P: Peer> Remote<P> {
-    async fn ask(&self, login: &Login) -> Result<Option<DirectoryUser>, DirectoryError> {
-        // What is no text can not be asked for, and is nobody's password.
+impl<C: DirectoryClient> RemoteDirectory<C> {
+    async fn call(&self, login: &Login) -> Result<Option<DirectoryUser>, DirectoryError> {
+        // A password that is not UTF-8 cannot be sent, and belongs to nobody.
         let Ok(password) = str::from_utf8(login.password.expose()) else {
             return Ok(None);
         };
@@ -169,42 +174,42 @@ impl<P: Peer> Remote<P> {
             .client_address
             .map(|address| address.to_canonical().to_string())
             .unwrap_or_default();
-        let question = Question {
+        let query = LoginQuery {
             username: &login.username,
             password,
             consumer_key: login.consumer_key.as_str(),
             client_address: &client_address,
         };
-        match timeout(self.deadline, self.peer.ask(question)).await {
-            Ok(answer) => answer?.map(checked).transpose(),
+        match timeout(self.deadline, self.client.authenticate(query)).await {
+            Ok(reply) => reply?.map(checked).transpose(),
             Err(_) => Err(DirectoryError::new(TOO_LONG)),
         }
     }
 }
 
-/// The user, if every field is what upstreams and pages can be told.
-fn checked(answer: Answer) -> Result<DirectoryUser, DirectoryError> {
-    let id = UserId::new(answer.user_id).map_err(|wrong| {
-        DirectoryError::new("user_id in its answer can not be used").because(wrong)
+/// Returns the user, if upstreams and pages can carry every field.
+fn checked(reply: DirectoryReply) -> Result<DirectoryUser, DirectoryError> {
+    let id = UserId::new(reply.user_id).map_err(|wrong| {
+        DirectoryError::new("user_id in its response is not a valid user id").because(wrong)
     })?;
-    let screen_name = answer.screen_name;
+    let screen_name = reply.screen_name;
     if screen_name.len() > MAX_SCREEN_NAME_LEN {
         return Err(DirectoryError::new(
-            "screen_name in its answer is longer than 255 bytes",
+            "screen_name in its response is longer than 255 bytes",
         ));
     }
     if screen_name.chars().any(char::is_control) {
         return Err(DirectoryError::new(
-            "screen_name in its answer has a control character",
+            "screen_name in its response has a control character",
         ));
     }
     Ok(DirectoryUser { id, screen_name })
 }
 
-/// The header that shows the bearer token in this file.
-fn authorization(path: &Path) -> Result<HeaderValue, OpenError> {
+/// Returns the header with the bearer token in this file.
+fn authorization(path: &Path) -> Result<HeaderValue, DirectoryConfigError> {
     let key = "users.token_file";
-    let failed = |source| OpenError::File {
+    let failed = |source| DirectoryConfigError::File {
         key,
         path: path.to_owned(),
         source,
@@ -213,27 +218,27 @@ fn authorization(path: &Path) -> Result<HeaderValue, OpenError> {
     let token = content.trim_ascii();
     if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
         let what = "a bearer token: visible ASCII characters";
-        return Err(OpenError::Content {
+        return Err(DirectoryConfigError::Content {
             key,
             path: path.to_owned(),
             what,
         });
     }
     let value = Zeroizing::new([b"Bearer ", token].concat());
-    let mut value =
-        HeaderValue::from_bytes(&value).map_err(|error| OpenError::Url(Box::new(error)))?;
+    let mut value = HeaderValue::from_bytes(&value)
+        .map_err(|error| DirectoryConfigError::Url(Box::new(error)))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// Why there is no answer when the deadline has passed, whoever notices it first.
-const TOO_LONG: &str = "it took longer than users.timeout";
+/// The error after the deadline, which either side may notice first.
+const TOO_LONG: &str = "no response within users.timeout";
 
-/// What a page has room for, and the proto says.
+/// The limit in `proto/`, which fits on a page.
 const MAX_SCREEN_NAME_LEN: usize = 255;
 
-/// Many times what an answer needs.
-const MAX_ANSWER_LEN: usize = 64 * 1024;
+/// Much more than a response needs.
+const MAX_REPLY_LEN: usize = 64 * 1024;
 
-/// A directory that is up answers within its deadline; one that is not even reachable is known sooner.
+/// Reports an unreachable directory before the deadline of a call.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

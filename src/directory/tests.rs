@@ -1,4 +1,4 @@
-//! What holds of every directory, however it is asked.
+//! The rules for every remote directory, independent of the protocol.
 
 use std::fs;
 use std::net::IpAddr;
@@ -8,24 +8,24 @@ use super::*;
 use crate::model::{ConsumerKey, Secret};
 
 #[tokio::test]
-async fn a_user_that_a_header_can_not_carry_is_an_outage_that_names_the_field() {
+async fn an_invalid_user_is_an_outage_that_names_the_field() {
     for (user_id, screen_name, problem) in [
-        ("", "", "user_id in its answer can not be used"),
-        ("jörg", "", "user_id in its answer can not be used"),
+        ("", "", "user_id in its response is not a valid user id"),
+        ("jörg", "", "user_id in its response is not a valid user id"),
         (
             &"u".repeat(256),
             "",
-            "user_id in its answer can not be used",
+            "user_id in its response is not a valid user id",
         ),
         (
             "alice",
             &"s".repeat(256),
-            "screen_name in its answer is longer than 255 bytes",
+            "screen_name in its response is longer than 255 bytes",
         ),
         (
             "alice",
             "a\nb",
-            "screen_name in its answer has a control character",
+            "screen_name in its response has a control character",
         ),
     ] {
         let refused = remote(Scripted::user(user_id, screen_name))
@@ -34,7 +34,7 @@ async fn a_user_that_a_header_can_not_carry_is_an_outage_that_names_the_field() 
             .unwrap_err();
         assert_eq!(
             refused.to_string(),
-            format!("the user directory could not answer: {problem}")
+            format!("the user directory failed: {problem}")
         );
     }
     let user = remote(Scripted::user("alice", "Älice"))
@@ -49,7 +49,7 @@ async fn a_user_that_a_header_can_not_carry_is_an_outage_that_names_the_field() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_directory_that_does_not_answer_is_not_waited_for() {
+async fn a_call_ends_at_the_deadline() {
     let asked_at = tokio::time::Instant::now();
     let refused = remote(Scripted::default())
         .authenticate(&login("secret"))
@@ -57,13 +57,13 @@ async fn a_directory_that_does_not_answer_is_not_waited_for() {
         .unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the user directory could not answer: it took longer than users.timeout"
+        "the user directory failed: no response within users.timeout"
     );
     assert_eq!(asked_at.elapsed(), DEADLINE);
 }
 
 #[tokio::test]
-async fn a_mapped_address_is_told_as_the_ipv4_address_that_it_is() {
+async fn a_mapped_address_is_sent_as_ipv4() {
     let directory = remote(Scripted::user("alice", ""));
     let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
     directory
@@ -73,22 +73,22 @@ async fn a_mapped_address_is_told_as_the_ipv4_address_that_it_is() {
         })
         .await
         .unwrap();
-    assert_eq!(*directory.peer.asked.lock().unwrap(), ["192.0.2.1"]);
+    assert_eq!(*directory.client.asked.lock().unwrap(), ["192.0.2.1"]);
 }
 
 #[tokio::test]
-async fn a_password_that_is_no_text_is_nobodys() {
+async fn a_password_that_is_not_utf_8_belongs_to_nobody() {
     let directory = remote(Scripted::user("alice", ""));
     let login = Login {
         password: Secret::new(*b"\xff"),
         ..login("")
     };
     assert_eq!(directory.authenticate(&login).await.unwrap(), None);
-    assert!(directory.peer.asked.lock().unwrap().is_empty());
+    assert!(directory.client.asked.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn what_can_never_work_is_told_before_anybody_logs_in() {
+async fn an_impossible_configuration_fails_at_the_start() {
     let home = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = home.path().join(name);
@@ -135,11 +135,37 @@ async fn what_can_never_work_is_told_before_anybody_logs_in() {
     });
     assert_eq!(
         said,
-        format!("users.ca_file: {} can not be read", absent.display())
+        format!("users.ca_file: cannot read {}", absent.display())
     );
 }
 
-/// Says what it was told to say, or nothing at all.
+#[tokio::test]
+async fn a_scheme_in_upper_case_is_encrypted_too() {
+    let config = |url: &str| UsersConfig {
+        directory: DirectoryKind::Http,
+        url: Some(url.to_owned()),
+        timeout: DEADLINE,
+        ca_file: Some("/nonexistent/ca.pem".into()),
+        token_file: None,
+        insecure_plaintext: false,
+    };
+    for encrypted in [
+        "https://127.0.0.1:1/",
+        "HTTPS://[::1]/",
+        "HttpS://users.example.com./a",
+    ] {
+        let refused = open(&config(encrypted)).map(|_| ()).unwrap_err();
+        assert!(
+            refused.to_string().starts_with("users.ca_file"),
+            "{encrypted}: {refused}"
+        );
+    }
+    for plaintext in ["http://127.0.0.1:1/", "HTTP://[::1]:80/"] {
+        assert!(open(&config(plaintext)).is_ok(), "{plaintext}");
+    }
+}
+
+/// A client with a scripted user; without one it never responds.
 #[derive(Default)]
 struct Scripted {
     user: Option<(String, String)>,
@@ -156,14 +182,17 @@ impl Scripted {
 }
 
 #[async_trait]
-impl Peer for Scripted {
-    async fn ask(&self, question: Question<'_>) -> Result<Option<Answer>, DirectoryError> {
+impl DirectoryClient for Scripted {
+    async fn authenticate(
+        &self,
+        query: LoginQuery<'_>,
+    ) -> Result<Option<DirectoryReply>, DirectoryError> {
         self.asked
             .lock()
             .unwrap()
-            .push(question.client_address.to_owned());
+            .push(query.client_address.to_owned());
         match self.user.clone() {
-            Some((user_id, screen_name)) => Ok(Some(Answer {
+            Some((user_id, screen_name)) => Ok(Some(DirectoryReply {
                 user_id,
                 screen_name,
             })),
@@ -172,9 +201,9 @@ impl Peer for Scripted {
     }
 }
 
-fn remote(peer: Scripted) -> Remote<Scripted> {
-    Remote {
-        peer,
+fn remote(client: Scripted) -> RemoteDirectory<Scripted> {
+    RemoteDirectory {
+        client,
         deadline: DEADLINE,
     }
 }

@@ -1,4 +1,4 @@
-//! Who vouches for a user directory.
+//! The certificates that a user directory is verified with.
 
 use std::path::Path;
 
@@ -6,25 +6,25 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::OpenError;
+use super::DirectoryConfigError;
 
-/// The certificates in `ca_file`, else those that the system trusts.
-pub(super) fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, OpenError> {
+/// Returns the certificates in `ca_file`, or else those that the system trusts.
+pub(super) fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, DirectoryConfigError> {
     match ca_file {
         Some(path) => of_file(path),
         None => of_system(),
     }
 }
 
-/// Each has to be right: one that is left out would be missed only when it is needed.
-fn of_file(path: &Path) -> Result<RootCertStore, OpenError> {
+/// Reads the certificates in a file. Every one must be valid: a skipped one would be missed later.
+fn of_file(path: &Path) -> Result<RootCertStore, DirectoryConfigError> {
     let key = "users.ca_file";
-    let pem = std::fs::read(path).map_err(|source| OpenError::File {
+    let pem = std::fs::read(path).map_err(|source| DirectoryConfigError::File {
         key,
         path: path.to_owned(),
         source,
     })?;
-    let unusable = || OpenError::Content {
+    let unusable = || DirectoryConfigError::Content {
         key,
         path: path.to_owned(),
         what: "CA certificates in PEM",
@@ -42,12 +42,12 @@ fn of_file(path: &Path) -> Result<RootCertStore, OpenError> {
     }
 }
 
-/// Systems carry some that no library reads; the others are good.
-fn of_system() -> Result<RootCertStore, OpenError> {
+/// Reads the certificates of the system, except those that the library cannot parse.
+fn of_system() -> Result<RootCertStore, DirectoryConfigError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
-        Err(OpenError::NoSystemRoots)
+        Err(DirectoryConfigError::NoSystemRoots)
     } else {
         Ok(roots)
     }

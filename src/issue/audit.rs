@@ -1,22 +1,24 @@
-//! The audit log: one event for every change, without secrets. Also for one of which nobody learned whether it was made.
+//! The audit log: one event for each change, without secrets.
+//!
+//! A change whose result is unknown leaves an event too, with the outcome "unknown".
 
 use std::fmt;
 
 use super::{DirectoryUser, Login};
-use crate::model::{ConsumerKey, UserId};
+use crate::model::{AccessToken, ConsumerKey, RequestToken, UserId};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// Who asks for a change; the audit log names it.
+/// The originator of a change, as the audit log names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Actor {
     /// An administrator: the holder of the admin token, or of a client certificate with this name.
     Admin(Option<Box<str>>),
-    /// An issuer, known in the same two ways.
+    /// An issuer, authenticated in the same two ways.
     Issuer(Option<Box<str>>),
-    /// A consumer, for itself, signed.
+    /// A consumer that signed the request.
     Consumer(ConsumerKey),
-    /// A user, on the authorize page.
+    /// A user of the authorize page.
     User(UserId),
 }
 
@@ -38,108 +40,164 @@ impl fmt::Display for Actor {
     }
 }
 
-/// What a change was about: what it names is in the log.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Subject<'a> {
-    pub(super) consumer_key: Option<&'a str>,
-    pub(super) token: Option<&'a str>,
-    pub(super) user_id: Option<&'a str>,
-}
-
-/// A change that somebody asks for.
+/// A change, for the audit log: its actor, its action, and the records that it concerns.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Event<'a> {
-    pub(super) actor: &'a Actor,
-    pub(super) action: &'static str,
-    pub(super) subject: Subject<'a>,
+pub(super) struct AuditEvent<'a> {
+    actor: &'a Actor,
+    action: &'static str,
+    consumer_key: Option<&'a ConsumerKey>,
+    token: Option<&'a str>,
+    user_id: Option<&'a UserId>,
 }
 
-/// Makes a change and leaves its event. One that failed and may have been made all the same, or whose caller went away
-/// before its end, has the outcome "unknown".
+/// The event of a change that is under way. Dropping it logs the outcome "unknown".
+struct UnsettledEvent<'a>(Option<AuditEvent<'a>>);
+
+/// Makes a change and logs its event.
+///
+/// The outcome is "unknown" if the change failed and may have been made all the same, or if the
+/// caller went away before its end.
 pub(super) async fn audited<T>(
-    event: Event<'_>,
+    event: AuditEvent<'_>,
     change: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let pending = Pending(Some(event));
+    let unsettled = UnsettledEvent(Some(event));
     let outcome = change.await;
     match &outcome {
-        Ok(_) => pending.made(),
-        Err(error) if was_refused(error) => pending.refused(),
-        Err(_) => drop(pending),
+        Ok(_) => unsettled.succeed(),
+        Err(error) if is_refusal(error) => unsettled.cancel(),
+        Err(_) => drop(unsettled),
     }
     outcome
 }
 
-/// A change of which nobody knows yet whether it was made.
-struct Pending<'a>(Option<Event<'a>>);
+/// Logs a successful log-in.
+pub(super) fn log_in_succeeded(login: &Login, user: &DirectoryUser) {
+    let client_address = login.client_address.map(tracing::field::display);
+    tracing::info!(
+        target: "countersign::audit",
+        action = "log_in",
+        consumer_key = login.consumer_key.as_str(),
+        client_address,
+        user_id = user.id.as_str(),
+    );
+}
 
-impl Pending<'_> {
-    fn made(mut self) {
-        if let Some(event) = self.0.take() {
-            event.leave(None);
+/// Logs a refused log-in, without the username: it may be a password, typed into the wrong field.
+pub(super) fn log_in_refused(login: &Login) {
+    let client_address = login.client_address.map(tracing::field::display);
+    tracing::info!(
+        target: "countersign::audit",
+        action = "log_in.refused",
+        consumer_key = login.consumer_key.as_str(),
+        client_address,
+    );
+}
+
+// === impl AuditEvent ===
+
+impl<'a> AuditEvent<'a> {
+    /// Returns the event of a change to a consumer.
+    pub(super) const fn of_consumer(
+        actor: &'a Actor,
+        action: &'static str,
+        key: &'a ConsumerKey,
+    ) -> Self {
+        Self {
+            actor,
+            action,
+            consumer_key: Some(key),
+            token: None,
+            user_id: None,
         }
     }
 
-    fn refused(mut self) {
+    /// Returns the event of a change to an access token.
+    pub(super) fn of_token(actor: &'a Actor, action: &'static str, token: &'a AccessToken) -> Self {
+        Self {
+            actor,
+            action,
+            consumer_key: Some(&token.consumer_key),
+            token: Some(token.token.as_str()),
+            user_id: token.user_id.as_ref(),
+        }
+    }
+
+    /// Returns the event of a change to temporary credentials.
+    pub(super) fn of_request_token(
+        actor: &'a Actor,
+        action: &'static str,
+        token: &'a RequestToken,
+    ) -> Self {
+        Self {
+            actor,
+            action,
+            consumer_key: Some(&token.consumer_key),
+            token: Some(token.token.as_str()),
+            user_id: None,
+        }
+    }
+
+    /// Returns the event of a change to a user.
+    pub(super) const fn of_user(
+        actor: &'a Actor,
+        action: &'static str,
+        user_id: &'a UserId,
+    ) -> Self {
+        Self {
+            actor,
+            action,
+            consumer_key: None,
+            token: None,
+            user_id: Some(user_id),
+        }
+    }
+
+    /// Names the user whom the change concerns too.
+    pub(super) const fn with_user(self, user_id: Option<&'a UserId>) -> Self {
+        Self { user_id, ..self }
+    }
+
+    fn log(self, outcome: Option<&'static str>) {
+        // As text, so that it is quoted: a name may have spaces and look like a field.
+        let actor = &*self.actor.to_string();
+        tracing::info!(
+            target: "countersign::audit",
+            actor,
+            action = self.action,
+            consumer_key = self.consumer_key.map(ConsumerKey::as_str),
+            token = self.token,
+            user_id = self.user_id.map(UserId::as_str),
+            outcome,
+        );
+    }
+}
+
+// === impl UnsettledEvent ===
+
+impl UnsettledEvent<'_> {
+    fn succeed(mut self) {
+        if let Some(event) = self.0.take() {
+            event.log(None);
+        }
+    }
+
+    fn cancel(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Pending<'_> {
+impl Drop for UnsettledEvent<'_> {
     fn drop(&mut self) {
         if let Some(event) = self.0.take() {
-            event.leave(Some("unknown"));
+            event.log(Some("unknown"));
         }
     }
 }
 
-impl Event<'_> {
-    fn leave(self, outcome: Option<&'static str>) {
-        let Self {
-            actor,
-            action,
-            subject:
-                Subject {
-                    consumer_key,
-                    token,
-                    user_id,
-                },
-        } = self;
-        // As a text, so that it is quoted: a name may have spaces and look like a field.
-        let actor = &*actor.to_string();
-        tracing::info!(target: "countersign::audit", actor, action, consumer_key, token, user_id, outcome);
-    }
-}
-
-fn was_refused(error: &StoreError) -> bool {
+fn is_refusal(error: &StoreError) -> bool {
     matches!(
         error.kind(),
         StoreErrorKind::AlreadyExists | StoreErrorKind::Conflict
     )
-}
-
-/// Leaves the event of a log-in.
-pub(super) fn logged_in(login: &Login, user: &DirectoryUser) {
-    let Login {
-        username: _,
-        password: _,
-        consumer_key,
-        client_address,
-    } = login;
-    let client_address = client_address.map(tracing::field::display);
-    tracing::info!(target: "countersign::audit", action = "log_in", consumer_key = consumer_key.as_str(),
-        client_address, user_id = user.id.as_str());
-}
-
-/// Leaves the event of a log-in that was refused. Not with the name: it may be a password, typed into the wrong field.
-pub(super) fn refused_log_in(login: &Login) {
-    let Login {
-        username: _,
-        password: _,
-        consumer_key,
-        client_address,
-    } = login;
-    let client_address = client_address.map(tracing::field::display);
-    tracing::info!(target: "countersign::audit", action = "log_in.refused", consumer_key = consumer_key.as_str(),
-        client_address);
 }

@@ -1,23 +1,27 @@
-//! Where users are sent after deciding (RFC 5849 sections 2.1 and 2.2, OAuth Core 1.0a section 6.1.1).
+//! Callbacks, and the redirects of users after the decision (RFC 5849 sections 2.1 and 2.2, OAuth
+//! Core 1.0a section 6.1.1).
 //!
-//! A callback that is sent must be one that the consumer registered, compared by components as RFC 3986 section 6.2 has
-//! them: scheme and host without regard to case, the port (or the scheme's own), the path as it is. A registered query must
-//! begin the one that is sent, whole; anything may follow it. Who registered none can only send `oob`.
+//! A requested callback must match a registered one by the components of RFC 3986 section 6.2: scheme
+//! and host in any case, the port or its default, and the exact path. The query starts with the
+//! complete registered query; more parameters may follow. A consumer without callbacks can only
+//! request `oob`.
 //!
-//! `oob` says that the consumer can not be sent a callback here, or that it is established by other means (RFC 5849
-//! section 2.1). So for a consumer that did not register `oob` and did register exactly one URI, that URI is meant; with
-//! more of them nobody could tell which, and it is refused. What no consumer can do by `oob` is to leave out the page of a
-//! registered callback: an attacker who has only the consumer's key material could have a user read out a PIN otherwise.
+//! `oob` says that the consumer cannot receive a callback, or that the callback is established by
+//! other means (RFC 5849 section 2.1). If a consumer registered exactly one URI and not `oob`, then
+//! `oob` stands for that URI; with several URIs it is ambiguous, and refused. So no consumer can skip
+//! the page of a registered callback by `oob`. Otherwise, an attacker who only has the consumer's key
+//! material could have a user read out a PIN.
 
+use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::uri;
 use crate::model::{Callback, Consumer};
 
-/// The callback that a consumer means by `sent`.
+/// Returns the callback that a consumer requests by `sent`.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence.
+/// The problem of the callback, as the end of a sentence.
 pub(super) fn resolve(sent: &str, consumer: &Consumer) -> Result<Callback, String> {
     let sent = uri::callback(sent).map_err(|problem| problem.to_string())?;
     if sent == OUT_OF_BAND {
@@ -31,7 +35,7 @@ pub(super) fn resolve(sent: &str, consumer: &Consumer) -> Result<Callback, Strin
     }
 }
 
-/// Whether users may still be sent there.
+/// Returns true if the callback is still registered.
 pub(super) fn is_registered(callback: &Callback, consumer: &Consumer) -> bool {
     match callback {
         Callback::OutOfBand => out_of_band(&consumer.callbacks) == Ok(Callback::OutOfBand),
@@ -42,7 +46,7 @@ pub(super) fn is_registered(callback: &Callback, consumer: &Consumer) -> bool {
     }
 }
 
-/// Where to send a user who allowed it.
+/// Returns the redirect of a user who consented.
 pub(super) fn allowed(callback: &Callback, token: &str, verifier: &str) -> Option<String> {
     redirect(
         callback,
@@ -50,7 +54,7 @@ pub(super) fn allowed(callback: &Callback, token: &str, verifier: &str) -> Optio
     )
 }
 
-/// Where to send a user who refused (OAuth Problem Reporting).
+/// Returns the redirect of a user who refused (OAuth Problem Reporting).
 pub(super) fn refused(callback: &Callback, token: &str) -> Option<String> {
     redirect(
         callback,
@@ -63,10 +67,7 @@ fn out_of_band(registered: &[String]) -> Result<Callback, String> {
         [] => Ok(Callback::OutOfBand),
         all if all.iter().any(|one| one == OUT_OF_BAND) => Ok(Callback::OutOfBand),
         [only] => Ok(Callback::Uri(only.clone())),
-        _ => Err(
-            "must say which of the registered callbacks is meant: `oob` is not one of them"
-                .to_owned(),
-        ),
+        _ => Err(AMBIGUOUS.to_owned()),
     }
 }
 
@@ -96,10 +97,12 @@ fn append(uri: &str, parameters: &[(&str, &str)]) -> String {
 }
 
 fn matches(sent: &str, registered: &str) -> bool {
-    let (Some(sent), Some(registered)) = (Parts::of(sent), Parts::of(registered)) else {
+    let (Some(sent), Some(registered)) = (CallbackParts::of(sent), CallbackParts::of(registered))
+    else {
         return false;
     };
-    sent.place() == registered.place() && begins_with(sent.query, registered.query)
+    sent.place == registered.place
+        && begins_with(sent.query.as_deref(), registered.query.as_deref())
 }
 
 fn begins_with(sent: Option<&str>, registered: Option<&str>) -> bool {
@@ -111,67 +114,80 @@ fn begins_with(sent: Option<&str>, registered: Option<&str>) -> bool {
 }
 
 /// The components of a checked callback (RFC 3986 section 3).
-struct Parts<'a> {
-    scheme: String,
-    authority: Option<&'a str>,
-    path: &'a str,
-    query: Option<&'a str>,
+struct CallbackParts {
+    place: CallbackPlace,
+    query: Option<String>,
 }
 
-impl<'a> Parts<'a> {
-    fn of(uri: &'a str) -> Option<Self> {
+/// The components that must be equal, normalized.
+#[derive(PartialEq, Eq)]
+struct CallbackPlace {
+    scheme: String,
+    /// In lower case; `None` if the URI has no authority.
+    host: Option<String>,
+    port: String,
+    path: String,
+}
+
+// === impl CallbackParts ===
+
+impl CallbackParts {
+    fn of(uri: &str) -> Option<Self> {
         let (scheme, rest) = uri.split_once(':')?;
+        let scheme = scheme.to_ascii_lowercase();
+        match scheme.as_str() {
+            "http" => Self::of_web_url(uri, scheme, "80"),
+            "https" => Self::of_web_url(uri, scheme, "443"),
+            _ => Some(Self::of_own_scheme(scheme, rest)),
+        }
+    }
+
+    fn of_web_url(uri: &str, scheme: String, default_port: &str) -> Option<Self> {
+        let uri: Uri = uri.parse().ok()?;
+        let authority = uri.authority()?;
+        let port = authority.port();
+        let port = port.as_ref().map_or(default_port, |port| port.as_str());
+        let place = CallbackPlace {
+            scheme,
+            host: Some(authority.host().to_ascii_lowercase()),
+            port: port.to_owned(),
+            path: uri.path().to_owned(),
+        };
+        let query = uri.query().map(str::to_owned);
+        Some(Self { place, query })
+    }
+
+    /// The `http` crate reads no URI without an authority, and gives every other one a path.
+    fn of_own_scheme(scheme: String, rest: &str) -> Self {
         let (rest, query) = match rest.split_once('?') {
-            Some((rest, query)) => (rest, Some(query)),
+            Some((rest, query)) => (rest, Some(query.to_owned())),
             None => (rest, None),
         };
         let (authority, path) = match rest.strip_prefix("//") {
             Some(rest) => {
                 let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-                (Some(authority), path)
+                (Some(authority.to_ascii_lowercase()), path)
             }
             None => (None, rest),
         };
-        Some(Self {
-            scheme: scheme.to_ascii_lowercase(),
-            authority,
-            path,
-            query,
-        })
-    }
-
-    /// Everything but the query, in the one form that equal places have.
-    fn place(&self) -> (&str, Option<(String, &str)>, &str) {
-        let default_port = match self.scheme.as_str() {
-            "http" => "80",
-            "https" => "443",
-            _ => "",
+        let place = CallbackPlace {
+            scheme,
+            host: authority,
+            port: String::new(),
+            path: path.to_owned(),
         };
-        let authority = self.authority.map(|authority| {
-            let end_of_host = authority.rfind(']').map_or(0, |at| at + 1);
-            let colon = authority[end_of_host..]
-                .find(':')
-                .map_or(authority.len(), |at| end_of_host + at);
-            let port = authority[colon..].trim_start_matches(':');
-            (
-                authority[..colon].to_ascii_lowercase(),
-                if port.is_empty() { default_port } else { port },
-            )
-        });
-        let path = if self.path.is_empty() && !default_port.is_empty() {
-            "/"
-        } else {
-            self.path
-        };
-        (&self.scheme, authority, path)
+        Self { place, query }
     }
 }
 
-/// The callback of a client that can not receive one.
+/// The callback of a client that cannot receive one.
 const OUT_OF_BAND: &str = "oob";
 
-const UNREGISTERED: &str = "is none of the consumer's callbacks: scheme, host, port and path must be those of one, and \
-                            its query must begin the query";
+const AMBIGUOUS: &str =
+    "must be one of the registered callbacks: `oob` is not registered, and there are several";
+
+const UNREGISTERED: &str = "is not a registered callback of the consumer: scheme, host, port and path must match a \
+                            registered one, and the query must start with its query";
 
 /// RFC 5849 section 3.6.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -185,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_callback_is_compared_by_components() {
+    fn equal_callbacks_may_differ_in_case_default_port_and_added_query() {
         for (registered, sent) in [
             ("https://example.com/cb", "https://example.com/cb"),
             ("https://example.com/cb", "HTTPS://EXAMPLE.com:443/cb"),
@@ -204,9 +220,17 @@ mod tests {
             ),
             ("com.example.app:/done", "com.example.app:/done?x"),
             ("printer://callback", "printer://callback"),
+            ("myapp://cb", "MyApp://CB?x=1"),
+            ("http://[::1]/cb", "HTTP://[::1]:80/cb"),
+            ("https://example.com./cb", "https://EXAMPLE.COM./cb"),
+            ("https://example.com?a=1", "https://example.com/?a=1&b=2"),
         ] {
             assert!(matches(sent, registered), "{sent} is {registered}");
         }
+    }
+
+    #[test]
+    fn another_callback_than_a_registered_one_is_different() {
         for (registered, sent) in [
             ("https://example.com/cb", "http://example.com/cb"),
             ("https://example.com/cb", "https://example.com:8443/cb"),
@@ -234,6 +258,17 @@ mod tests {
             ("com.example.app:/done", "com.example.app://done"),
             ("com.example.app:/done", "com.example.other:/done"),
             ("printer://callback", "printer://callback:80"),
+            ("printer://callback", "printer://callback/"),
+            ("printer://callback:80", "printer://callback:81"),
+            ("https://example.com/cb", "https://example.com./cb"),
+            (
+                "https://example.com/cb",
+                "https://example.com@evil.example/cb",
+            ),
+            ("https://example.com/cb", "https://user@example.com/cb2"),
+            ("http://[::1]/cb", "http://[::1]:8080/cb"),
+            ("http://[::1]/cb", "http://127.0.0.1/cb"),
+            ("http://[::1]/cb", "https://[::1]/cb"),
             ("oob", "https://example.com/cb"),
         ] {
             assert!(!matches(sent, registered), "{sent} is not {registered}");
@@ -286,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn out_of_band_is_what_the_consumer_registered() {
+    fn out_of_band_follows_the_registered_callbacks() {
         let meant = |registered: &[&str]| {
             let registered: Vec<String> = registered.iter().copied().map(str::to_owned).collect();
             out_of_band(&registered)

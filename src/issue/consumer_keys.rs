@@ -1,19 +1,22 @@
-//! A consumer's secrets and RSA keys, while it is in use.
+//! Rotation of the secrets and RSA keys of a consumer that is in use.
 
 use std::time::Duration;
 
+use super::audit::AuditEvent;
 use super::{Actor, IssueError, Issuer, Violations, draft, random};
 use crate::model::{Consumer, ConsumerKey, ConsumerSecret, Secret};
-use crate::oauth::SignatureMethod;
+use crate::oauth::{RsaPublicKey, SignatureMethod};
 
 impl Issuer {
-    /// Gives a consumer a new shared secret, `secret` or one that is made; it is the first of the returned consumer's.
-    /// The newest that it had is accepted for `overlap` longer, any older one no longer. One that signed with RSA alone
-    /// can sign with a secret too then.
+    /// Gives a consumer a new shared secret: `secret`, or a generated one.
+    ///
+    /// The new secret is the first of the returned consumer. The previous newest secret stays valid
+    /// for `overlap`; an older one expires at once. A consumer that signed with RSA only can sign
+    /// with the secret too.
     ///
     /// # Errors
-    /// [`IssueError::Invalid`] with the fields `consumer_secret` and `overlap`, [`IssueError::UnknownConsumer`],
-    /// [`IssueError::Conflict`], [`IssueError::Store`].
+    /// [`IssueError::Invalid`] with the fields `consumer_secret` and `overlap`,
+    /// [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
     pub async fn rotate_consumer_secret(
         &self,
         key: &ConsumerKey,
@@ -21,22 +24,13 @@ impl Issuer {
         overlap: Duration,
         actor: &Actor,
     ) -> Result<Consumer, IssueError> {
-        let mut wrong = Violations::default();
-        let new = secret.map_or_else(|| Ok(random::secret(&*self.entropy)), draft::secret);
-        let new = wrong.check("consumer_secret", new);
-        if overlap > MAX_OVERLAP {
-            wrong.add(
-                "overlap",
-                format_args!("must be at most {} days", MAX_OVERLAP.as_secs() / 86_400),
-            );
-        }
-        let new = wrong.or(new).map_err(IssueError::Invalid)?;
+        let new = self.new_secret(secret, overlap)?;
         let rotate = |consumer: &mut Consumer| self.rotate(consumer, &new, overlap).map(|()| true);
-        self.change_consumer(key, None, rotate, (actor, "consumer.rotate_secret"))
-            .await
+        let event = AuditEvent::of_consumer(actor, "consumer.rotate_secret", key);
+        self.change_consumer(key, None, rotate, event).await
     }
 
-    /// Adds an RSA public key, in PEM. A key that is there already stays.
+    /// Adds an RSA public key in PEM. A consumer that has the key stays unchanged.
     ///
     /// # Errors
     /// [`IssueError::Invalid`] with the field `rsa_public_key.pem`, [`IssueError::UnknownConsumer`],
@@ -48,47 +42,36 @@ impl Issuer {
         actor: &Actor,
     ) -> Result<Consumer, IssueError> {
         let new = draft::rsa_public_key(pem).map_err(|problem| invalid(PEM, problem))?;
-        let add = |consumer: &mut Consumer| {
-            if consumer.rsa_public_keys.contains(&new) {
-                return Ok(false);
-            }
-            if consumer.rsa_public_keys.len() >= draft::MAX_RSA_KEYS {
-                let full = format!(
-                    "is one too many: a consumer has at most {}; remove one first",
-                    draft::MAX_RSA_KEYS
-                );
-                return Err(invalid(PEM, full));
-            }
-            consumer.rsa_public_keys.push(new.clone());
-            Ok(true)
-        };
-        self.change_consumer(key, None, add, (actor, "consumer.add_rsa_public_key"))
-            .await
+        let add = |consumer: &mut Consumer| add_key(consumer, &new);
+        let event = AuditEvent::of_consumer(actor, "consumer.add_rsa_public_key", key);
+        self.change_consumer(key, None, add, event).await
     }
 
-    /// Removes the RSA public key of that fingerprint. One that is not there stays so.
+    /// Removes the RSA public key with that fingerprint. A consumer without it stays unchanged.
     ///
     /// # Errors
-    /// [`IssueError::Invalid`] with the field `fingerprint`, [`IssueError::UnknownConsumer`], [`IssueError::Conflict`],
-    /// [`IssueError::Store`].
+    /// [`IssueError::Invalid`] with the field `fingerprint`, [`IssueError::UnknownConsumer`],
+    /// [`IssueError::Conflict`], [`IssueError::Store`].
     pub async fn remove_rsa_public_key(
         &self,
         key: &ConsumerKey,
         fingerprint: &str,
         actor: &Actor,
     ) -> Result<Consumer, IssueError> {
-        let remove = |consumer: &mut Consumer| {
-            let before = consumer.rsa_public_keys.len();
-            consumer
-                .rsa_public_keys
-                .retain(|key| key.fingerprint() != fingerprint);
-            if consumer.rsa_public_keys.len() == before {
-                return Ok(false);
-            }
-            can_sign_without(consumer).map(|()| true)
-        };
-        self.change_consumer(key, None, remove, (actor, "consumer.remove_rsa_public_key"))
-            .await
+        let remove = |consumer: &mut Consumer| remove_key(consumer, fingerprint);
+        let event = AuditEvent::of_consumer(actor, "consumer.remove_rsa_public_key", key);
+        self.change_consumer(key, None, remove, event).await
+    }
+
+    fn new_secret(&self, given: Option<&Secret>, overlap: Duration) -> Result<Secret, IssueError> {
+        let mut wrong = Violations::default();
+        let new = given.map_or_else(|| Ok(random::secret(&*self.entropy)), draft::secret);
+        let new = wrong.check("consumer_secret", new);
+        if overlap > MAX_OVERLAP {
+            let days = MAX_OVERLAP.as_secs() / 86_400;
+            wrong.add("overlap", format_args!("must be at most {days} days"));
+        }
+        wrong.or(new).map_err(IssueError::Invalid)
     }
 
     fn rotate(
@@ -104,7 +87,10 @@ impl Issuer {
             .filter(|newest| newest.is_valid(now))
             .map(|newest| newest.secret.clone());
         if previous.as_ref() == Some(new) {
-            return Err(invalid("consumer_secret", "is the one that it has already"));
+            return Err(invalid(
+                "consumer_secret",
+                "is the current secret: pass another one",
+            ));
         }
         let overlaps = !overlap.is_zero();
         let previous = previous.filter(|_| overlaps);
@@ -121,30 +107,49 @@ impl Issuer {
     }
 }
 
-/// Whether a consumer that lost a key still has one for every method that it lists, and one at all.
-fn can_sign_without(consumer: &Consumer) -> Result<(), IssueError> {
+fn add_key(consumer: &mut Consumer, new: &RsaPublicKey) -> Result<bool, IssueError> {
+    if consumer.rsa_public_keys.contains(new) {
+        return Ok(false);
+    }
+    if consumer.rsa_public_keys.len() >= draft::MAX_RSA_KEYS {
+        let limit = draft::MAX_RSA_KEYS;
+        let problem = format!("exceeds the limit of {limit} keys: remove another key first");
+        return Err(invalid(PEM, problem));
+    }
+    consumer.rsa_public_keys.push(new.clone());
+    Ok(true)
+}
+
+fn remove_key(consumer: &mut Consumer, fingerprint: &str) -> Result<bool, IssueError> {
+    let before = consumer.rsa_public_keys.len();
+    consumer
+        .rsa_public_keys
+        .retain(|key| key.fingerprint() != fingerprint);
+    if consumer.rsa_public_keys.len() == before {
+        return Ok(false);
+    }
+    require_key_material(consumer).map(|()| true)
+}
+
+/// Refuses a consumer without any key material, or without a key for a signature method that it
+/// lists.
+fn require_key_material(consumer: &Consumer) -> Result<(), IssueError> {
     if !consumer.rsa_public_keys.is_empty() {
         return Ok(());
     }
     if consumer.secrets.is_empty() {
-        return Err(invalid(
-            "fingerprint",
-            "is of its only key, without which it could never sign; give it another first",
-        ));
+        return Err(invalid("fingerprint", LAST_KEY));
     }
-    match consumer
-        .signature_methods
-        .iter()
-        .find(|method| method.is_rsa())
-    {
-        Some(method) => Err(invalid("fingerprint", needed_for(*method))),
+    let mut methods = consumer.signature_methods.iter();
+    match methods.find(|method| method.is_rsa()) {
+        Some(method) => Err(invalid("fingerprint", needed_by(*method))),
         None => Ok(()),
     }
 }
 
-fn needed_for(method: SignatureMethod) -> String {
+fn needed_by(method: SignatureMethod) -> String {
     format!(
-        "is of its only RSA key, which {method} of its signature_methods needs; take that out first"
+        "names the only RSA key, which {method} in signature_methods needs: remove that method first"
     )
 }
 
@@ -154,5 +159,8 @@ fn invalid(field: &'static str, problem: impl ToString) -> IssueError {
 
 const PEM: &str = "rsa_public_key.pem";
 
-/// Time enough to reach every installation of an application; longer is a second secret, not a rotation.
+const LAST_KEY: &str = "names the only key of a consumer without a secret, which could never sign again: add another key or rotate the secret first";
+
+/// Enough time to update every installation of an application. A longer overlap would be a second
+/// secret, not a rotation.
 const MAX_OVERLAP: Duration = Duration::from_hours(90 * 24);

@@ -1,54 +1,43 @@
-//! Administration of consumers; their secrets and RSA keys are changed in `consumer_keys`.
+//! Administration of consumers; `consumer_keys` changes their secrets and RSA keys.
 
-use super::audit::{Event, Subject, audited};
-use super::{ATTEMPTS, Actor, ConsumerDraft, IssueError, Issuer, etag, replaced};
-use crate::clock::UnixTime;
+use super::audit::{AuditEvent, audited};
+use super::{
+    ATTEMPTS, Actor, ConsumerAttributes, ConsumerDraft, IssueError, Issuer, etag, replaced,
+};
 use crate::model::{Consumer, ConsumerKey, ConsumerStatus};
-use crate::store::StoreErrorKind;
+use crate::store::{StoreError, StoreErrorKind};
 
-/// What was created.
+/// A record that a draft led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Created<T> {
+pub struct CreateOutcome<T> {
     /// The record.
     pub record: T,
-    /// It was there already, and the draft allowed that.
+    /// True if the record existed before, and the draft allowed that.
     pub existed: bool,
 }
 
-/// What is to be changed of a consumer: `None` leaves a field as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConsumerChange {
-    /// Its name.
-    pub name: Option<String>,
-    /// What it is.
-    pub description: Option<String>,
-    /// Where it runs.
-    pub platform: Option<String>,
-    /// Where a user reads about it.
-    pub app_url: Option<String>,
-    /// Whether the operator vouches for what it says of itself.
-    pub verified: Option<bool>,
-    /// Names of signature methods.
-    pub signature_methods: Option<Vec<String>>,
-    /// Names of flows.
-    pub flows: Option<Vec<String>>,
-    /// Where users may be sent back to.
-    pub callbacks: Option<Vec<String>>,
-    /// The scopes that it may have.
-    pub scopes: Option<Vec<String>>,
-    /// Names of compat profiles.
-    pub compat_profiles: Option<Vec<String>>,
-    /// The name of how much denials tell it; empty is as the configuration says.
-    pub deny_detail: Option<String>,
-    /// From when on it ought not to call any more; `Some(None)` takes that back.
-    pub deprecated_at: Option<Option<UnixTime>>,
-    /// When it is expected to be refused; `Some(None)` takes that back.
-    pub sunset_at: Option<Option<UnixTime>>,
+// === impl CreateOutcome ===
+
+impl<T> CreateOutcome<T> {
+    /// Returns the outcome with a new record.
+    pub(super) const fn new(record: T) -> Self {
+        let existed = false;
+        Self { record, existed }
+    }
+
+    /// Returns the outcome with a record that existed before.
+    pub(super) const fn existing(record: T) -> Self {
+        let existed = true;
+        Self { record, existed }
+    }
 }
 
+// === impl Issuer ===
+
 impl Issuer {
-    /// Creates a consumer; its key and secret are made unless the draft has them. Of a draft that only checks, what was
-    /// made means nothing.
+    /// Creates a consumer, with a generated key and secret unless the draft has its own.
+    ///
+    /// With `validate_only`, the generated values of the result have no meaning.
     ///
     /// # Errors
     /// [`IssueError::Invalid`], [`IssueError::ConsumerExists`], [`IssueError::Store`].
@@ -56,7 +45,7 @@ impl Issuer {
         &self,
         draft: &ConsumerDraft,
         actor: &Actor,
-    ) -> Result<Created<Consumer>, IssueError> {
+    ) -> Result<CreateOutcome<Consumer>, IssueError> {
         let consumer = draft
             .to_consumer(self.clock.now(), &*self.entropy)
             .map_err(IssueError::Invalid)?;
@@ -66,28 +55,16 @@ impl Issuer {
             return existing(draft, &consumer, stored);
         }
         if draft.validate_only {
-            return Ok(Created {
-                record: consumer,
-                existed: false,
-            });
+            return Ok(CreateOutcome::new(consumer));
         }
-        let event = event(actor, "consumer.create", &consumer.key);
+        let event = AuditEvent::of_consumer(actor, "consumer.create", &consumer.key);
         match audited(event, self.store.create_consumer(&consumer)).await {
-            Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {
-                match self.store.consumer(&consumer.key).await? {
-                    Some(stored) => return existing(draft, &consumer, stored),
-                    None => return Err(IssueError::Conflict),
-                }
-            }
-            created => created?,
+            Ok(()) => Ok(CreateOutcome::new(consumer)),
+            Err(error) => self.not_created(draft, &consumer, error).await,
         }
-        Ok(Created {
-            record: consumer,
-            existed: false,
-        })
     }
 
-    /// The consumer with that key.
+    /// Returns the consumer with that key.
     ///
     /// # Errors
     /// [`IssueError::UnknownConsumer`], [`IssueError::Store`].
@@ -98,7 +75,7 @@ impl Issuer {
             .ok_or_else(|| IssueError::UnknownConsumer(key.clone()))
     }
 
-    /// Consumers in the byte order of their keys, at most `limit`, only those after the key `after`.
+    /// Returns up to `limit` consumers whose keys follow `after`, in byte order of their keys.
     ///
     /// # Errors
     /// [`IssueError::Store`].
@@ -110,48 +87,63 @@ impl Issuer {
         Ok(self.store.consumers(after, limit).await?)
     }
 
-    /// Forbids a consumer to sign, or lets it again. One that has that status already is left as it is.
+    /// Enables a consumer: its requests are verified again. An active consumer stays unchanged.
     ///
     /// # Errors
     /// [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
-    pub async fn set_consumer_status(
+    pub async fn enable_consumer(
         &self,
         key: &ConsumerKey,
-        status: ConsumerStatus,
         actor: &Actor,
     ) -> Result<Consumer, IssueError> {
-        let change = |consumer: &mut Consumer| {
-            let changes = consumer.status != status;
-            consumer.status = status;
-            Ok(changes)
-        };
-        self.change_consumer(key, None, change, (actor, status_action(status)))
+        let event = AuditEvent::of_consumer(actor, "consumer.enable", key);
+        self.set_consumer_status(key, ConsumerStatus::Active, event)
             .await
     }
 
-    /// Changes a consumer, all of `change` or nothing. With an `etag`, only the consumer as it was read with it.
+    /// Disables a consumer: its requests are refused. A disabled consumer stays unchanged.
     ///
     /// # Errors
-    /// [`IssueError::Invalid`], [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
+    /// [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
+    pub async fn disable_consumer(
+        &self,
+        key: &ConsumerKey,
+        actor: &Actor,
+    ) -> Result<Consumer, IssueError> {
+        let event = AuditEvent::of_consumer(actor, "consumer.disable", key);
+        self.set_consumer_status(key, ConsumerStatus::Disabled, event)
+            .await
+    }
+
+    /// Applies `change` to the attributes of a consumer, completely or not at all.
+    ///
+    /// The result obeys the same rules as a new consumer. With an `etag`, only the consumer that
+    /// has it is changed.
+    ///
+    /// # Errors
+    /// [`IssueError::Invalid`], [`IssueError::UnknownConsumer`], [`IssueError::Conflict`],
+    /// [`IssueError::Store`].
     pub async fn update_consumer(
         &self,
         key: &ConsumerKey,
-        change: &ConsumerChange,
+        change: impl Fn(&mut ConsumerAttributes),
         etag: Option<&str>,
         actor: &Actor,
     ) -> Result<Consumer, IssueError> {
         let update = |consumer: &mut Consumer| {
-            let draft = ConsumerDraft::changed(consumer, change);
+            let mut draft = ConsumerDraft::of(consumer);
+            change(&mut draft.attributes);
             let new = draft
                 .to_consumer(consumer.updated_at, &*self.entropy)
                 .map_err(IssueError::Invalid)?;
-            Ok(take_over(consumer, new))
+            Ok(set_attributes(consumer, new))
         };
-        self.change_consumer(key, etag, update, (actor, "consumer.update"))
-            .await
+        let event = AuditEvent::of_consumer(actor, "consumer.update", key);
+        self.change_consumer(key, etag, update, event).await
     }
 
-    /// Deletes a consumer and its tokens for good. With an `etag`, only the consumer as it was read with it.
+    /// Deletes a consumer and its tokens permanently. With an `etag`, only the consumer that has it
+    /// is deleted.
     ///
     /// # Errors
     /// [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
@@ -162,8 +154,8 @@ impl Issuer {
         actor: &Actor,
     ) -> Result<(), IssueError> {
         for _ in 0..ATTEMPTS {
-            let consumer = self.consumer_as_read(key, etag).await?;
-            let event = event(actor, "consumer.delete", key);
+            let consumer = self.consumer_with_etag(key, etag).await?;
+            let event = AuditEvent::of_consumer(actor, "consumer.delete", key);
             if replaced(audited(event, self.store.delete_consumer(&consumer)).await)? {
                 return Ok(());
             }
@@ -171,106 +163,110 @@ impl Issuer {
         Err(IssueError::Conflict)
     }
 
-    /// Changes a consumer by `change`, which says whether there is anything to write, and is asked again when somebody
-    /// else was faster.
+    /// Applies `change` to a consumer and writes it, unless `change` returns false.
+    ///
+    /// `change` runs again on the newer consumer if another change was faster.
     pub(super) async fn change_consumer(
         &self,
         key: &ConsumerKey,
         etag: Option<&str>,
         change: impl Fn(&mut Consumer) -> Result<bool, IssueError>,
-        (actor, action): (&Actor, &'static str),
+        event: AuditEvent<'_>,
     ) -> Result<Consumer, IssueError> {
         for _ in 0..ATTEMPTS {
-            let mut consumer = self.consumer_as_read(key, etag).await?;
+            let mut consumer = self.consumer_with_etag(key, etag).await?;
             if !change(&mut consumer)? {
                 return Ok(consumer);
             }
             consumer.updated_at = self.clock.now();
             consumer.revision += 1;
-            let event = event(actor, action, key);
-            if replaced(audited(event, self.store.replace_consumer(&consumer)).await)? {
+            if replaced(audited(event, self.store.update_consumer(&consumer)).await)? {
                 return Ok(consumer);
             }
         }
         Err(IssueError::Conflict)
     }
 
-    async fn consumer_as_read(
+    async fn set_consumer_status(
         &self,
         key: &ConsumerKey,
-        read: Option<&str>,
+        status: ConsumerStatus,
+        event: AuditEvent<'_>,
+    ) -> Result<Consumer, IssueError> {
+        let change = |consumer: &mut Consumer| {
+            let changes = consumer.status != status;
+            consumer.status = status;
+            Ok(changes)
+        };
+        self.change_consumer(key, None, change, event).await
+    }
+
+    async fn consumer_with_etag(
+        &self,
+        key: &ConsumerKey,
+        required: Option<&str>,
     ) -> Result<Consumer, IssueError> {
         let consumer = self.consumer(key).await?;
         let current = etag(consumer.generation, consumer.revision);
-        if read.is_none_or(|read| read == current) {
+        if required.is_none_or(|required| required == current) {
             Ok(consumer)
         } else {
             Err(IssueError::Conflict)
         }
     }
+
+    /// Resolves a failed creation: the key may belong to the same consumer.
+    async fn not_created(
+        &self,
+        draft: &ConsumerDraft,
+        new: &Consumer,
+        error: StoreError,
+    ) -> Result<CreateOutcome<Consumer>, IssueError> {
+        if error.kind() != StoreErrorKind::AlreadyExists {
+            return Err(error.into());
+        }
+        match self.store.consumer(&new.key).await? {
+            Some(stored) => existing(draft, new, stored),
+            None => Err(IssueError::Conflict),
+        }
+    }
 }
 
-/// What is answered where the key is taken.
+/// Returns the stored consumer if the draft accepts it.
 fn existing(
     draft: &ConsumerDraft,
-    asked: &Consumer,
+    new: &Consumer,
     stored: Consumer,
-) -> Result<Created<Consumer>, IssueError> {
-    if draft.allow_existing && draft.has_own_secret() && is_as_asked(asked, &stored) {
-        return Ok(Created {
-            record: stored,
-            existed: true,
-        });
+) -> Result<CreateOutcome<Consumer>, IssueError> {
+    if draft.allow_existing && draft.has_own_secret() && is_same(new, &stored) {
+        return Ok(CreateOutcome::existing(stored));
     }
     Err(IssueError::ConsumerExists(stored.key))
 }
 
-/// Whether nothing that a draft can say differs; an older secret that is still accepted does not count.
-fn is_as_asked(asked: &Consumer, stored: &Consumer) -> bool {
-    let mut same = stored.clone();
+/// Returns true if no field that a draft can set differs. An older secret that is still valid does
+/// not count.
+fn is_same(new: &Consumer, stored: &Consumer) -> bool {
     let newest = |consumer: &Consumer| consumer.secrets.first().map(|newest| newest.secret.clone());
-    newest(asked) == newest(stored)
-        && !take_over(&mut same, asked.clone())
-        && asked.rsa_public_keys == stored.rsa_public_keys
+    newest(new) == newest(stored)
+        && new.rsa_public_keys == stored.rsa_public_keys
+        && !set_attributes(&mut stored.clone(), new.clone())
 }
 
-/// Gives a consumer what an update can change of it, and says whether that is anything.
-fn take_over(consumer: &mut Consumer, new: Consumer) -> bool {
-    let changed = Consumer {
-        name: new.name,
-        description: new.description,
-        platform: new.platform,
-        app_url: new.app_url,
-        verified: new.verified,
-        signature_methods: new.signature_methods,
-        flows: new.flows,
-        callbacks: new.callbacks,
-        scopes: new.scopes,
-        compat: new.compat,
-        deny_detail: new.deny_detail,
-        deprecated_at: new.deprecated_at,
-        sunset_at: new.sunset_at,
-        ..consumer.clone()
+/// Gives `consumer` the attributes of `new`, and returns true if any of them changed.
+fn set_attributes(consumer: &mut Consumer, new: Consumer) -> bool {
+    let old = consumer.clone();
+    *consumer = Consumer {
+        id: old.id.clone(),
+        key: old.key.clone(),
+        status: old.status,
+        secrets: old.secrets.clone(),
+        rsa_public_keys: old.rsa_public_keys.clone(),
+        generation: old.generation,
+        created_at: old.created_at,
+        updated_at: old.updated_at,
+        revision: old.revision,
+        ..new
     };
-    let changes = changed != *consumer;
-    *consumer = changed;
-    changes
-}
-
-fn event<'a>(actor: &'a Actor, action: &'static str, key: &'a ConsumerKey) -> Event<'a> {
-    Event {
-        actor,
-        action,
-        subject: Subject {
-            consumer_key: Some(key.as_str()),
-            ..Subject::default()
-        },
-    }
-}
-
-const fn status_action(status: ConsumerStatus) -> &'static str {
-    match status {
-        ConsumerStatus::Active => "consumer.enable",
-        ConsumerStatus::Disabled => "consumer.disable",
-    }
+    *consumer != old
 }

@@ -1,4 +1,4 @@
-//! Why something was not issued or changed.
+//! The errors of issuing.
 
 use std::time::Duration;
 
@@ -6,50 +6,51 @@ use super::Violations;
 use crate::model::{ConsumerKey, Flow, Token};
 use crate::store::StoreError;
 
-/// Why the issuer did not do what it was asked.
+/// The reason why the issuer refused or failed a call.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssueError {
-    /// Fields of a draft that break a rule; nothing was changed.
+    /// Fields of the draft break a rule; nothing was changed.
     #[error("{0}")]
     Invalid(Violations),
     /// No consumer has that key.
-    #[error("there is no consumer with the key {0}")]
+    #[error("no consumer has the key {0}")]
     UnknownConsumer(ConsumerKey),
-    /// There is no such token, or it is another consumer's than was said.
-    #[error("there is no token {0}")]
+    /// No such token exists, or it belongs to another consumer than the caller named.
+    #[error("unknown token {0}")]
     UnknownToken(Token),
-    /// There are no such temporary credentials, or they are another consumer's than was said.
-    #[error("there are no temporary credentials {0}")]
+    /// No such temporary credentials exist, or they belong to another consumer than the caller
+    /// named.
+    #[error("unknown temporary credentials {0}")]
     UnknownRequestToken(Token),
     /// No user has that id or username.
-    #[error("there is no user {0}")]
+    #[error("unknown user {0}")]
     UnknownUser(String),
     /// Another consumer has that key; nothing was changed.
-    #[error("there is a consumer with the key {0} already")]
+    #[error("a consumer with the key {0} exists already")]
     ConsumerExists(ConsumerKey),
-    /// There is a token of that name already; nothing was changed.
-    #[error("there is a token {0} already")]
+    /// A token with that name exists already; nothing was changed.
+    #[error("the token {0} exists already")]
     TokenExists(Token),
     /// Another user has that id or username; nothing was changed.
-    #[error("there is a user with that id or username already")]
+    #[error("a user with that id or username exists already")]
     UserExists,
     /// The consumer is disabled.
     #[error("the consumer {0} is disabled")]
     ConsumerDisabled(ConsumerKey),
-    /// The consumer may not obtain credentials in that way.
+    /// The consumer lacks the flow that the call needs.
     #[error("the consumer {key} does not have the flow {}", .flow.name())]
     FlowNotAllowed {
-        /// Which consumer.
+        /// The consumer's key.
         key: ConsumerKey,
-        /// The flow that it would need.
+        /// The missing flow.
         flow: Flow,
     },
     /// The user is disabled or was deleted.
     #[error("the user is disabled")]
     UserDisabled,
     /// The temporary credentials have expired.
-    #[error("the temporary credentials have expired; ask for new ones")]
+    #[error("the temporary credentials have expired; request new ones")]
     RequestTokenExpired,
     /// The user has decided already.
     #[error("the user has decided about these temporary credentials already")]
@@ -59,28 +60,29 @@ pub enum IssueError {
     RequestTokenUndecided,
     /// The user refused, or too many wrong verifiers were sent.
     #[error(
-        "the user refused, or too many wrong verifiers were sent; ask for new temporary credentials"
+        "the user refused, or too many wrong verifiers were sent; request new temporary credentials"
     )]
     RequestTokenRefused,
-    /// They were exchanged already.
+    /// The temporary credentials were exchanged already.
     #[error("the temporary credentials were exchanged already")]
     RequestTokenUsed,
-    /// The verifier is not the one that the user came back with.
-    #[error("the verifier is not the one that the user was given")]
+    /// The verifier is not the one that the user received.
+    #[error("the verifier is not the one that the user received")]
     VerifierRefused,
-    /// Nobody has that name and password; which of them is wrong is not told.
+    /// No user has that name and password. The error does not say which of them is wrong.
     #[error("unknown user or wrong password")]
     PasswordRefused,
-    /// Too many wrong passwords; how long until another is looked at.
+    /// Too many wrong passwords; holds the time until the next attempt is accepted.
     #[error("too many wrong passwords; try again in {} s", .0.as_secs())]
     TooManyAttempts(Duration),
-    /// The operator's user directory could not answer.
+    /// The user directory failed.
     #[error(transparent)]
     Directory(#[from] super::DirectoryError),
-    /// Others kept changing the record at the same time, or it was changed since it was read; this change was not made.
-    #[error("changed by somebody else at the same time")]
+    /// The record was changed since the caller read it, or by others at the same time; this change was
+    /// not made.
+    #[error("the record was changed by another call")]
     Conflict,
-    /// The store failed; when it is unavailable, a change may or may not have been made.
+    /// The store failed. If it is unavailable, the change may or may not have been made.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,8 +1,11 @@
-//! argon2id (RFC 9106): what is kept of a password, and what it is checked with.
+//! Password hashes with argon2id (RFC 9106).
 //!
-//! A hash takes memory and time on purpose, so it is computed off the threads that answer checks, on half of the cores at
-//! most: a flood of log-ins leaves checks the other half. Only so many may wait. A password is checked as long for a user who does not exist, or has none, as
-//! for one who does. Only a user whose hash was made with other parameters can be told from that, until the next log-in.
+//! A hash takes memory and time on purpose. It is computed off the threads that answer checks, on
+//! at most half of the cores, so that a flood of log-ins leaves the other half to checks. The queue
+//! is bounded.
+//!
+//! An unknown user, and a user without a password, take as long as a wrong password. Only a hash
+//! with outdated parameters takes a different time, until the next log-in.
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -18,24 +21,24 @@ use crate::clock::Entropy;
 use crate::config::PasswordConfig;
 use crate::model::{PasswordHash, Secret};
 
-/// Makes hashes and checks passwords with them.
+/// Computes password hashes, and checks passwords against them.
 #[derive(Clone)]
 pub(super) struct Hasher {
     argon2: Argon2<'static>,
-    /// One for each hash that may be computed at once.
+    /// Permits to compute a hash.
     cores: Arc<Semaphore>,
-    /// One for each hash that is computed or waits to be.
+    /// Permits to compute a hash or to wait for it.
     places: Arc<Semaphore>,
 }
 
-/// What came of checking a password.
+/// The result of checking a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Checked {
-    /// It is another one.
+pub(super) enum PasswordCheck {
+    /// The password is wrong.
     Wrong,
-    /// It is the one.
+    /// The password is right.
     Right,
-    /// It is the one, and should be hashed anew, since the parameters are others now.
+    /// The password is right, and its hash has outdated parameters.
     Outdated,
 }
 
@@ -54,7 +57,7 @@ impl Hasher {
     /// Hashes a password, with a new salt.
     ///
     /// # Errors
-    /// When too many wait already.
+    /// If the queue is full.
     pub(super) async fn hash(
         &self,
         password: &Secret,
@@ -71,15 +74,15 @@ impl Hasher {
         Ok(PasswordHash::new(phc.to_string()))
     }
 
-    /// Checks a password; without a hash it is wrong, and takes as long.
+    /// Checks a password. Without a hash it is wrong, and the check takes as long.
     ///
     /// # Errors
-    /// When too many wait already, or the hash is damaged.
+    /// If the queue is full, or the hash is damaged.
     pub(super) async fn check(
         &self,
         password: &Secret,
         hash: Option<&PasswordHash>,
-    ) -> Result<Checked, DirectoryError> {
+    ) -> Result<PasswordCheck, DirectoryError> {
         let kept = hash.map(parse).transpose()?;
         let is_outdated = kept.as_ref().is_some_and(|phc| !self.is_current(phc));
         let exists = kept.is_some();
@@ -90,11 +93,11 @@ impl Hasher {
         });
         match verified.await? {
             Ok(()) if exists => Ok(if is_outdated {
-                Checked::Outdated
+                PasswordCheck::Outdated
             } else {
-                Checked::Right
+                PasswordCheck::Right
             }),
-            Ok(()) | Err(HashError::PasswordInvalid) => Ok(Checked::Wrong),
+            Ok(()) | Err(HashError::PasswordInvalid) => Ok(PasswordCheck::Wrong),
             Err(error) => Err(DirectoryError::new("checking a password").because(error)),
         }
     }
@@ -110,14 +113,15 @@ impl Hasher {
             && Params::try_from(phc).is_ok_and(same)
     }
 
-    /// Runs `work` when a core is free. Who stops waiting for it does not free the core: it is still at work.
+    /// Runs `work` on a free core. A caller that stops waiting does not free the core, since the work
+    /// continues.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, DirectoryError> {
         let place = Arc::clone(&self.places).try_acquire_owned();
-        let place =
-            place.map_err(|_| DirectoryError::new("too many passwords wait to be checked"))?;
+        let place = place
+            .map_err(|_| DirectoryError::new("too many passwords are waiting to be checked"))?;
         let core: OwnedSemaphorePermit = Arc::clone(&self.cores)
             .acquire_owned()
             .await
@@ -133,14 +137,15 @@ impl Hasher {
     }
 }
 
-/// Checks a password that is to be set. What it is made of is up to the user: length is what guessing costs.
-pub(super) fn password(given: &Secret) -> Result<(), String> {
+/// Checks a new password. Its length makes guessing expensive, so there is no rule about its
+/// characters.
+pub(super) fn check_password(given: &Secret) -> Result<(), String> {
     let Ok(text) = std::str::from_utf8(given.expose()) else {
         return Err("is not UTF-8".to_owned());
     };
     if text.len() < MIN_PASSWORD_LEN {
         return Err(format!(
-            "is too short, at least {MIN_PASSWORD_LEN} bytes are needed"
+            "is too short, the minimum is {MIN_PASSWORD_LEN} bytes"
         ));
     }
     if text.len() > MAX_PASSWORD_LEN {
@@ -152,9 +157,9 @@ pub(super) fn password(given: &Secret) -> Result<(), String> {
     Ok(())
 }
 
-/// A hash that is cut short is damaged: no password would be the one, and nobody would know why.
+/// Reads a hash. A truncated hash is an error, since no password could ever match it.
 fn parse(hash: &PasswordHash) -> Result<Phc, DirectoryError> {
-    let damaged = || DirectoryError::new("reading what a password is checked with");
+    let damaged = || DirectoryError::new("reading a stored password hash");
     let phc = Phc::new(hash.expose()).map_err(|error| damaged().because(error))?;
     if phc.salt.is_some() && phc.hash.is_some() {
         Ok(phc)
@@ -163,7 +168,7 @@ fn parse(hash: &PasswordHash) -> Result<Phc, DirectoryError> {
     }
 }
 
-/// What is checked where there is no hash: of the same cost, and of no password.
+/// Returns a hash of the current cost that no password matches.
 fn stand_in(argon2: &Argon2<'_>) -> Result<Phc, HashError> {
     let mut phc: Phc = Phc::new(ANY_HASH)?;
     phc.params = argon2.params().try_into()?;
@@ -171,13 +176,13 @@ fn stand_in(argon2: &Argon2<'_>) -> Result<Phc, HashError> {
     Ok(phc)
 }
 
-/// A configuration that was read has no others than these.
+/// Returns the configured parameters; the configuration was validated when it was read.
 fn params(config: &PasswordConfig) -> Params {
     let memory = config.memory_kib.max(8 * config.parallelism);
     Params::new(memory, config.iterations, config.parallelism, None).unwrap_or(Params::DEFAULT)
 }
 
-/// The longest password that anybody has.
+/// The longest accepted password, in bytes.
 pub(super) const MAX_PASSWORD_LEN: usize = 1024;
 
 /// NIST SP 800-63B section 5.1.1.1.
@@ -186,7 +191,7 @@ const MIN_PASSWORD_LEN: usize = 8;
 /// RFC 9106 section 3.1.
 const SALT_LEN: usize = 16;
 
-/// More would wait for seconds, each with a task and a connection.
+/// A longer queue would wait for seconds, with a task and a connection for each entry.
 const MAX_WAITING: usize = 256;
 
 const ANY_HASH: &str =
@@ -199,7 +204,7 @@ mod tests {
     use crate::config::Config;
 
     #[tokio::test]
-    async fn no_password_is_that_of_a_user_who_has_none() {
+    async fn no_password_matches_a_missing_hash() {
         let hasher = cheap(1);
         for given in ["", "password", "standinsaltsalts"] {
             assert_eq!(
@@ -207,13 +212,13 @@ mod tests {
                     .check(&Secret::new(given.as_bytes()), None)
                     .await
                     .unwrap(),
-                Checked::Wrong
+                PasswordCheck::Wrong
             );
         }
     }
 
     #[tokio::test]
-    async fn what_stands_in_for_a_missing_hash_costs_what_a_hash_costs() {
+    async fn the_stand_in_for_a_missing_hash_has_the_current_cost() {
         let hasher = cheap(3);
         assert!(hasher.is_current(&stand_in(&hasher.argon2).unwrap()));
         assert!(!cheap(2).is_current(&stand_in(&hasher.argon2).unwrap()));
@@ -228,16 +233,16 @@ mod tests {
             .unwrap();
         assert_eq!(
             cheap(1).check(&password, Some(&hash)).await.unwrap(),
-            Checked::Right
+            PasswordCheck::Right
         );
         assert_eq!(
             cheap(2).check(&password, Some(&hash)).await.unwrap(),
-            Checked::Outdated
+            PasswordCheck::Outdated
         );
         let wrong = Secret::new(*b"wrong horse");
         assert_eq!(
             cheap(2).check(&wrong, Some(&hash)).await.unwrap(),
-            Checked::Wrong
+            PasswordCheck::Wrong
         );
     }
 

@@ -1,24 +1,27 @@
-//! Issuing: who may sign, with which credentials, and who no longer may.
+//! Issuing: the rules for consumers, users and their credentials.
 //!
-//! The [`Issuer`] holds the rules that are the same however somebody asks, over gRPC, HTTP or a page: what a field may hold, what
-//! is made when it is left out, what must exist before something else can. Identifiers and secrets are drawn from
-//! [`Entropy`] and have unreserved characters only, so that no client needs to encode them.
+//! The [`Issuer`] holds the rules that do not depend on the way of the call, which is gRPC, HTTP or
+//! a page: the limits of each field, the defaults, and the records that must exist first. It draws
+//! identifiers and secrets from [`Entropy`], of unreserved characters only, so that no client needs
+//! to encode them.
 //!
-//! A draft is checked whole: every mistake is told at once, by the name of its field in `proto/`, and nothing is written
-//! unless there is none. A change is compare-and-swap on the record's revision, so that two at once can not undo each
-//! other. Every change leaves one event with the target `countersign::audit`, without secrets.
+//! The issuer checks a draft completely: the error lists every mistake, by the name of its field in
+//! `proto/`, and nothing is written unless the draft is valid. A change is a compare-and-swap on
+//! the revision of the record, so that concurrent changes do not undo each other. Every change logs
+//! one event with the target `countersign::audit`, without secrets.
 //!
 //! - `consumers`, `consumer_keys`, `tokens`, `users`: administration.
-//! - `request_tokens`: temporary credentials (RFC 5849 section 2); `callback`: where users go; `exchange`: what tokens are
-//!   obtained with.
-//! - `hash`: what a password is checked with; `password`: how guessing is slowed down; `directory`: who knows users.
-//! - `sessions`: who is logged in to decide.
+//! - `request_tokens`: temporary credentials (RFC 5849 section 2); `callback`: redirects of users;
+//!   `exchange`: the exchanges for tokens.
+//! - `hash`: password hashes; `password`: limits on guessing; `directory`, `builtin_directory`: user directories.
+//! - `sessions`: browser sessions of users.
 //! - `draft`, `uri`, `violations`, `random`: the rules of fields.
 //!
-//! Left to others: the wire ([`crate::server`]), who may ask at all (also there), and how records are kept and secrets
-//! sealed ([`crate::store`]).
+//! Left to others: the wire and access control ([`crate::server`]), storage and sealing of secrets
+//! ([`crate::store`]).
 
 mod audit;
+mod builtin_directory;
 mod callback;
 mod consumer_keys;
 mod consumers;
@@ -45,46 +48,49 @@ use crate::clock::{Clock, Entropy};
 use crate::config::{AuthorizeConfig, Config, IssueConfig, PasswordConfig};
 use crate::model::Generation;
 use crate::store::{Store, StoreError, StoreErrorKind};
+use builtin_directory::BuiltinDirectory;
 use hash::Hasher;
-use password::Waiting;
+use password::DelayedAttempts;
 
 pub use audit::Actor;
-pub use consumers::{ConsumerChange, Created};
+pub use consumers::CreateOutcome;
 pub use directory::{Directory, DirectoryError, DirectoryUser, Login};
-pub use draft::{ConsumerDraft, Expiry, TokenDraft};
+pub use draft::{ConsumerAttributes, ConsumerDraft, Expiry, TokenDraft};
 pub use error::IssueError;
-pub use request_tokens::{Asking, Authorized, Consent, Issued, RequestTokenDraft};
-pub use tokens::{Introspection, ShownToken};
+pub use request_tokens::{
+    AuthorizationRequest, Consent, ConsentOutcome, IssuedToken, RequestTokenDraft,
+};
+pub use tokens::{Introspection, TokenWithState};
 pub use users::UserDraft;
 pub use violations::{Violation, Violations};
 
-/// Creates, shows and changes consumers, users and their credentials.
+/// Creates, returns and changes consumers, users and their credentials.
 #[derive(Clone)]
 pub struct Issuer {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    terms: Arc<Terms>,
+    terms: Arc<IssuerTerms>,
     directory: Arc<dyn Directory>,
     hasher: Hasher,
-    waiting: Waiting,
+    delayed: DelayedAttempts,
 }
 
-/// What an operator set about issuing.
+/// The configured terms of issuing.
 #[derive(Clone, Debug)]
-pub struct Terms {
-    /// How long credentials are valid.
+pub struct IssuerTerms {
+    /// The lifetimes of credentials.
     pub issue: IssueConfig,
-    /// How long a log-in lasts.
+    /// The lifetime of a session.
     pub authorize: AuthorizeConfig,
-    /// How passwords are hashed, and how guessing is slowed down.
+    /// The costs of hashes, and the limits on guessing.
     pub password: PasswordConfig,
 }
 
-// === impl Terms ===
+// === impl IssuerTerms ===
 
-impl Terms {
-    /// What `config` says about issuing.
+impl IssuerTerms {
+    /// Returns the terms in `config`.
     pub fn of(config: &Config) -> Self {
         let Config {
             issue,
@@ -103,18 +109,20 @@ impl Terms {
 // === impl Issuer ===
 
 impl Issuer {
-    /// An issuer that keeps its records in `store`, and whose users are in `directory`; `None` is those of `store`.
+    /// Creates an issuer with records in `store` and users in `directory`; `None` stands for the
+    /// built-in directory in `store`.
     pub fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
-        terms: Terms,
+        terms: IssuerTerms,
         directory: Option<Arc<dyn Directory>>,
     ) -> Self {
         let hasher = Hasher::new(&terms.password);
-        let builtin =
-            || directory::Builtin::new(Arc::clone(&store), Arc::clone(&entropy), hasher.clone());
-        let directory = directory.unwrap_or_else(|| Arc::new(builtin()));
+        let directory = directory.unwrap_or_else(|| {
+            let (store, entropy) = (Arc::clone(&store), Arc::clone(&entropy));
+            Arc::new(BuiltinDirectory::new(store, entropy, hasher.clone()))
+        });
         Self {
             store,
             clock,
@@ -122,7 +130,7 @@ impl Issuer {
             terms: Arc::new(terms),
             directory,
             hasher,
-            waiting: Waiting::default(),
+            delayed: DelayedAttempts::default(),
         }
     }
 }
@@ -135,7 +143,7 @@ impl fmt::Debug for Issuer {
     }
 }
 
-/// Whether a compare-and-swap took place; `false` when somebody else was faster.
+/// Returns true if a compare-and-swap succeeded, and false if another change was faster.
 fn replaced(outcome: Result<(), StoreError>) -> Result<bool, StoreError> {
     match outcome {
         Ok(()) => Ok(true),
@@ -144,11 +152,12 @@ fn replaced(outcome: Result<(), StoreError>) -> Result<bool, StoreError> {
     }
 }
 
-/// What changes whenever a record does, and is another for a record that took the place of a deleted one.
+/// Returns the etag of a record: it differs after every change, and for a new record in the place of
+/// a deleted one.
 pub(crate) fn etag(generation: Generation, revision: u64) -> String {
     format!("{:x}-{revision}", generation.number())
 }
 
-/// How often a change is tried before somebody else's is given as the reason: more than a handful of administrators
-/// do not change one record within the same few milliseconds.
+/// The number of attempts at a change before it fails with a conflict. More than a handful of
+/// administrators do not change one record within the same few milliseconds.
 const ATTEMPTS: usize = 5;

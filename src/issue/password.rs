@@ -1,18 +1,20 @@
-//! How guessing passwords is slowed down, whoever knows the users.
+//! Limits on guessing passwords, for every user directory.
 //!
-//! 1. From one client address (IPv6: one /64), after `address_failures` wrong passwords within `window` none is looked at
-//!    until the window is over.
-//! 2. For one user, whether or not there is one of that name, each attempt after `free_failures` wrong ones within `window`
-//!    is looked at later: after a quarter of a second, then twice as long each time, up to `max_delay`. Nobody is locked
-//!    out: after the delay a right password gets in.
-//! 3. Every attempt counts as a failure from its beginning, in the store, and is taken back when it was none. So guesses that
-//!    are sent together, to whichever replica, are told apart by number and can not all be the first one.
-//! 4. Of the attempts that wait for their delay, only a few may be for one user from one address, and only so many in all:
-//!    each holds a connection. One more is told to try again, and is neither looked at nor counted. So somebody who
-//!    guesses can not keep out a user who comes from elsewhere. Who asks without an address shares one place per user.
+//! 1. After `address_failures` wrong passwords within `window` from one client address (IPv6: one
+//!    /64), further attempts from it are refused until the window is over.
+//! 2. After `free_failures` wrong passwords within `window` for one username, known or unknown,
+//!    each further attempt waits: a quarter of a second at first, then twice as long each time, up
+//!    to `max_delay`. No user is locked out: the right password succeeds after the delay.
+//! 3. The store counts every attempt as a failure from its start, and takes the count back if the
+//!    attempt was none. So concurrent guesses, on any replica, get different numbers, and cannot
+//!    all be the first one.
+//! 4. A few attempts for one user from one address may wait at the same time, and a limited number
+//!    in all, because each holds a connection. A further attempt is refused at once, neither
+//!    checked nor counted. So guesses cannot keep out a user who comes from elsewhere. Attempts
+//!    without an address share one queue per user.
 //!
-//! The delay comes before the password is looked at, so that it says nothing about it. Neither names nor passwords are
-//! logged: people type one into the field of the other.
+//! The delay comes before the check, so that it says nothing about the password. The log contains
+//! neither names nor passwords, because people type one into the field of the other.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -26,37 +28,38 @@ use crate::model::{MAX_VALUE_LEN, UserStatus};
 use crate::store::AttemptCounter;
 
 impl Issuer {
-    /// Whose name and password these are, after as many wrong ones as `[password]` allows; asks the directory.
+    /// Authenticates a user with the directory, within the limits of `[password]`.
     ///
-    /// May take its time: a user with many wrong passwords is answered later.
+    /// The response takes longer after many wrong passwords for the user.
     ///
     /// # Errors
     /// [`IssueError::PasswordRefused`], [`IssueError::TooManyAttempts`], [`IssueError::UserDisabled`],
     /// [`IssueError::Directory`], [`IssueError::Store`].
     pub async fn log_in(&self, login: &Login) -> Result<DirectoryUser, IssueError> {
-        let attempt = Attempt::of(login);
+        let attempt = LoginAttempt::of(login);
         let mut counted = Vec::new();
         let outcome = match self.admit(&attempt, &mut counted).await {
-            Ok(()) => self.look_at(login).await,
+            Ok(()) => self.authenticate(login).await,
             Err(refused) => Err(refused),
         };
         if !matches!(outcome, Err(IssueError::PasswordRefused)) {
             self.take_back(&counted).await;
         }
         match &outcome {
-            Ok(user) => audit::logged_in(login, user),
+            Ok(user) => audit::log_in_succeeded(login, user),
             Err(IssueError::PasswordRefused | IssueError::TooManyAttempts(_)) => {
-                audit::refused_log_in(login)
+                audit::log_in_refused(login)
             }
             Err(_) => {}
         }
         outcome
     }
 
-    /// Counts an attempt and lets its delay pass; `counted` is what it was counted under.
+    /// Counts an attempt and waits for its delay. `counted` receives the counters, also of an attempt
+    /// that is refused.
     async fn admit(
         &self,
-        attempt: &Attempt,
+        attempt: &LoginAttempt,
         counted: &mut Vec<AttemptCounter>,
     ) -> Result<(), IssueError> {
         let rules = &self.terms.password;
@@ -76,7 +79,7 @@ impl Issuer {
         if delay.is_zero() {
             return Ok(());
         }
-        let place = self.waiting.place(attempt.lane);
+        let place = self.delayed.place(attempt.lane);
         let place =
             place.ok_or_else(|| IssueError::TooManyAttempts(delay.max(Duration::from_secs(1))))?;
         tokio::time::sleep(delay).await;
@@ -84,7 +87,7 @@ impl Issuer {
         Ok(())
     }
 
-    async fn look_at(&self, login: &Login) -> Result<DirectoryUser, IssueError> {
+    async fn authenticate(&self, login: &Login) -> Result<DirectoryUser, IssueError> {
         if !is_plausible(login) {
             return Err(IssueError::PasswordRefused);
         }
@@ -100,27 +103,28 @@ impl Issuer {
         }
     }
 
-    /// That it stays counted when the store is not there slows the user down and does nothing worse.
+    /// Takes back the count of an attempt that was no failure. If the store is unavailable, the count
+    /// stays and only slows the user down.
     async fn take_back(&self, counted: &[AttemptCounter]) {
         for counter in counted {
-            if let Err(error) = self.store.take_attempts_back(counter, 1).await {
-                tracing::debug!(%error, "an attempt to log in stays counted");
+            if let Err(error) = self.store.uncount_attempts(counter, 1).await {
+                tracing::debug!(%error, "cannot take back the count of a log-in attempt; the next one may be delayed");
             }
         }
     }
 }
 
-/// What an attempt is counted under.
-struct Attempt {
+/// The counters of an attempt to log in.
+struct LoginAttempt {
     user: AttemptCounter,
     address: Option<AttemptCounter>,
-    /// Among whom it waits.
+    /// The queue in which the attempt waits.
     lane: AttemptCounter,
 }
 
-impl Attempt {
+impl LoginAttempt {
     fn of(login: &Login) -> Self {
-        // Directories differ in which names they take for the same; names that nearly are share a counter.
+        // Directories differ in the names that they consider equal, so similar names share a counter.
         let name = login.username.trim().to_lowercase();
         let network = login.client_address.map(network);
         let lane = [
@@ -137,13 +141,13 @@ impl Attempt {
     }
 }
 
-/// The attempts that wait for their delay, in this process.
+/// The attempts of this process that wait for their delay.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Waiting(Arc<Mutex<HashMap<AttemptCounter, usize>>>);
+pub(super) struct DelayedAttempts(Arc<Mutex<HashMap<AttemptCounter, usize>>>);
 
-impl Waiting {
-    /// A place to wait in, unless all are taken.
-    fn place(&self, lane: AttemptCounter) -> Option<Place> {
+impl DelayedAttempts {
+    /// Reserves a place to wait, unless all are taken.
+    fn place(&self, lane: AttemptCounter) -> Option<DelayPlace> {
         let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_full = lanes.values().sum::<usize>() >= MAX_WAITING;
         let waiting = lanes.get(&lane).copied().unwrap_or_default();
@@ -151,23 +155,23 @@ impl Waiting {
             return None;
         }
         lanes.insert(lane, waiting + 1);
-        Some(Place {
-            waiting: self.clone(),
+        Some(DelayPlace {
+            attempts: self.clone(),
             lane,
         })
     }
 }
 
-/// One that is taken, until it is dropped.
-struct Place {
-    waiting: Waiting,
+/// A reserved place to wait, until it is dropped.
+struct DelayPlace {
+    attempts: DelayedAttempts,
     lane: AttemptCounter,
 }
 
-impl Drop for Place {
+impl Drop for DelayPlace {
     fn drop(&mut self) {
         let mut lanes = self
-            .waiting
+            .attempts
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
@@ -182,7 +186,7 @@ impl Drop for Place {
     }
 }
 
-/// How long the attempt of that number waits.
+/// Returns the delay of the attempt with that number.
 fn delay(number: u64, rules: &PasswordConfig) -> Duration {
     let Some(beyond) = number.checked_sub(u64::from(rules.free_failures) + 1) else {
         return Duration::ZERO;
@@ -191,7 +195,7 @@ fn delay(number: u64, rules: &PasswordConfig) -> Duration {
     (FIRST_DELAY * 2_u32.pow(doublings)).min(rules.max_delay)
 }
 
-/// Whether it can be anybody's, and a directory need be asked.
+/// Returns false if no directory can have such a user, and none needs to be asked.
 fn is_plausible(login: &Login) -> bool {
     let Login {
         username, password, ..
@@ -201,7 +205,7 @@ fn is_plausible(login: &Login) -> bool {
         && (1..=MAX_PASSWORD_LEN).contains(&password.expose().len())
 }
 
-/// What one client can not change of its address.
+/// Returns the part of an address that one client cannot change.
 fn network(address: IpAddr) -> Vec<u8> {
     match address.to_canonical() {
         IpAddr::V4(address) => address.octets().to_vec(),
@@ -211,11 +215,11 @@ fn network(address: IpAddr) -> Vec<u8> {
 
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 
-/// Beyond the longest `max_delay`.
+/// Exceeds the longest `max_delay`.
 const MAX_DOUBLINGS: u32 = 10;
 
-/// A user who is impatient sends two or three.
+/// Above the two or three attempts of an impatient user.
 const MAX_WAITING_TOGETHER: usize = 4;
 
-/// A few megabytes, with their connections.
+/// A few megabytes of memory, connections included.
 const MAX_WAITING: usize = 1024;

@@ -1,29 +1,29 @@
-//! Identifiers and secrets that nobody can guess.
+//! Random identifiers and secrets.
 
 use zeroize::Zeroizing;
 
 use crate::clock::Entropy;
 use crate::model::Secret;
 
-/// 128 random bits in hexadecimal: a key, a token or an id.
+/// Returns 128 random bits in hexadecimal, for a key, a token or an id.
 pub(crate) fn identifier(entropy: &dyn Entropy) -> String {
     String::from(hex::<16>(entropy).as_str())
 }
 
-/// 256 random bits in hexadecimal: a shared secret.
+/// Returns 256 random bits in hexadecimal, for a shared secret.
 pub(crate) fn secret(entropy: &dyn Entropy) -> Secret {
     Secret::new(hex::<32>(entropy).as_bytes())
 }
 
-/// Eight random digits: a verifier that a user types. Guesses at it must be counted.
+/// Returns eight random digits, for a verifier that a user types. Guesses must be counted.
 pub(crate) fn digits(entropy: &dyn Entropy) -> Secret {
     let mut bytes = [0; 8];
     entropy.fill(&mut bytes);
     Secret::new(format!("{:08}", u64::from_be_bytes(bytes) % 100_000_000).into_bytes())
 }
 
-/// Hexadecimal because a value must not begin with a `-`, which a command line takes for an option, and survives a
-/// look-up that ignores case.
+/// Returns `N` random bytes in hexadecimal: such a value never begins with `-`, which a command line
+/// takes for an option, and survives a look-up that ignores case.
 fn hex<const N: usize>(entropy: &dyn Entropy) -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0; N]);
     entropy.fill(&mut *bytes);

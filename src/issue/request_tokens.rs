@@ -1,100 +1,98 @@
-//! Temporary credentials: asking for them, and what the user says to it (RFC 5849 sections 2.1 and 2.2).
+//! Temporary credentials: their creation and the user's decision (RFC 5849 sections 2.1 and 2.2).
 //!
-//! `exchange` is what comes after.
+//! `exchange` is the next step.
 
 use std::borrow::Cow;
 
-use super::audit::{Event, Subject, audited};
-use super::tokens::active;
+use super::audit::{AuditEvent, audited};
+use super::tokens::require_active;
 use super::{ATTEMPTS, Actor, IssueError, Issuer, Violations, callback, draft, random, replaced};
 use crate::model::{
     AccessToken, Callback, Consumer, ConsumerKey, Flow, MAX_VALUE_LEN, RequestToken,
     RequestTokenState, Scopes, Secret, Token, UserId,
 };
 
-/// Temporary credentials to be created.
+/// The draft of temporary credentials.
 #[derive(Clone, Debug)]
 pub struct RequestTokenDraft {
     /// The consumer's key.
     pub consumer_key: ConsumerKey,
-    /// `oauth_callback` as it was sent.
+    /// The `oauth_callback` of the request.
     pub callback: String,
-    /// The scopes that it asks for; empty is all of the consumer's.
+    /// The requested scopes; empty stands for all scopes of the consumer.
     pub scopes: Vec<String>,
 }
 
-/// Temporary credentials, and who asks with them.
+/// Temporary credentials and the consumer that requests authorization with them.
 #[derive(Clone, Debug)]
-pub struct Asking {
-    /// The temporary credentials; their scopes are those that the consumer still has.
+pub struct AuthorizationRequest {
+    /// The temporary credentials, limited to the scopes that the consumer still has.
     pub request_token: RequestToken,
     /// The consumer.
     pub consumer: Consumer,
 }
 
-/// What a user allows.
+/// The consent of a user.
 #[derive(Clone, Debug)]
 pub struct Consent {
-    /// Who.
+    /// The id of the user.
     pub user_id: UserId,
-    /// What the consumer is told to call the user; may be empty.
+    /// The name that the consumer receives for the user; may be empty.
     pub screen_name: String,
-    /// The scopes; empty is all that are asked for.
+    /// The granted scopes; empty stands for all requested scopes.
     pub scopes: Vec<String>,
 }
 
-/// What became of a user's consent.
+/// The result of a user's consent.
 #[derive(Clone, Debug)]
-pub struct Authorized {
-    /// Where to send the user's browser; `None` when the user has to be shown the verifier.
+pub struct ConsentOutcome {
+    /// The redirect for the user's browser; `None` if the page shows the verifier instead.
     pub redirect: Option<String>,
     /// The verifier.
     pub verifier: Secret,
 }
 
-/// A token that a consumer obtained.
+/// A token that a consumer obtained by an exchange.
 #[derive(Clone, Debug)]
-pub struct Issued {
+pub struct IssuedToken {
     /// The token.
     pub token: AccessToken,
-    /// What to call the user; may be empty.
+    /// The name of the user; may be empty.
     pub screen_name: String,
 }
 
 impl Issuer {
     /// Creates temporary credentials for an active consumer with the flow `three-legged`.
     ///
-    /// `callback` is one of the consumer's, with any query added to it, or `oob`; that is the one URI that a consumer
-    /// registered, if it registered just that.
+    /// `callback` is a registered callback, with any query added, or `oob`. If the consumer
+    /// registered exactly one URI and not `oob`, then `oob` stands for that URI.
     ///
     /// # Errors
-    /// [`IssueError::Invalid`] with the fields `callback` and `scopes`, [`IssueError::UnknownConsumer`],
-    /// [`IssueError::ConsumerDisabled`], [`IssueError::FlowNotAllowed`], [`IssueError::Store`].
+    /// [`IssueError::Invalid`] with the fields `callback` and `scopes`,
+    /// [`IssueError::UnknownConsumer`], [`IssueError::ConsumerDisabled`],
+    /// [`IssueError::FlowNotAllowed`], [`IssueError::Store`].
     pub async fn create_request_token(
         &self,
         draft: &RequestTokenDraft,
         actor: &Actor,
     ) -> Result<RequestToken, IssueError> {
         let consumer = self.consumer(&draft.consumer_key).await?;
-        may(active(&consumer)?, Flow::ThreeLegged)?;
-        let mut wrong = Violations::default();
-        let callback = wrong.check("callback", callback::resolve(&draft.callback, &consumer));
-        let scopes = wrong.merge(asked_scopes(&draft.scopes, &consumer.scopes));
-        let (callback, scopes) = wrong
-            .or(callback.zip(scopes))
-            .map_err(IssueError::Invalid)?;
-        let token = self.new_request_token(&consumer, callback, scopes)?;
-        let event = event(actor, "request_token.create", (&token, None));
+        require_flow(require_active(&consumer)?, Flow::ThreeLegged)?;
+        let token = self.new_request_token(&consumer, draft)?;
+        let event = AuditEvent::of_request_token(actor, "request_token.create", &token);
         audited(event, self.store.create_request_token(&token)).await?;
         Ok(token)
     }
 
-    /// Temporary credentials and who asks with them, whatever their state.
+    /// Returns temporary credentials in any state, together with their consumer.
     ///
     /// # Errors
-    /// [`IssueError::UnknownRequestToken`], also when the consumer is gone, or no longer has the callback;
-    /// [`IssueError::Store`].
-    pub async fn asking(&self, name: &Token) -> Result<Asking, IssueError> {
+    /// [`IssueError::UnknownRequestToken`], also if the consumer is deleted or no longer has the
+    /// callback; [`IssueError::Store`].
+    pub async fn authorization_request(
+        &self,
+        name: &Token,
+    ) -> Result<AuthorizationRequest, IssueError> {
         let unknown = || IssueError::UnknownRequestToken(name.clone());
         let mut request_token = self.store.request_token(name).await?.ok_or_else(unknown)?;
         let consumer = self
@@ -106,84 +104,93 @@ impl Issuer {
             return Err(unknown());
         }
         request_token.scopes = request_token.scopes.intersection(&consumer.scopes);
-        Ok(Asking {
+        Ok(AuthorizationRequest {
             request_token,
             consumer,
         })
     }
 
-    /// Notes that a user, who was authenticated, allows what is asked for. The verifier is long and random where it is sent
-    /// along, and eight digits where the user has to type it.
+    /// Records the consent of an authenticated user.
+    ///
+    /// The verifier is long and random if a redirect carries it, and has eight digits if the user
+    /// types it.
     ///
     /// # Errors
-    /// [`IssueError::Invalid`] with the fields `screen_name` and `scopes`, [`IssueError::UnknownRequestToken`],
-    /// [`IssueError::RequestTokenExpired`], [`IssueError::RequestTokenDecided`], [`IssueError::ConsumerDisabled`],
+    /// [`IssueError::Invalid`] with the fields `screen_name` and `scopes`,
+    /// [`IssueError::UnknownRequestToken`], [`IssueError::RequestTokenExpired`],
+    /// [`IssueError::RequestTokenDecided`], [`IssueError::ConsumerDisabled`],
     /// [`IssueError::UserDisabled`], [`IssueError::Conflict`], [`IssueError::Store`].
-    pub async fn authorize(
+    pub async fn authorize_request_token(
         &self,
         name: &Token,
         consent: &Consent,
         actor: &Actor,
-    ) -> Result<Authorized, IssueError> {
-        let decided = self.decide(name, Some(consent), actor).await?;
-        match &decided.state {
-            RequestTokenState::Authorized { verifier, .. } => Ok(Authorized {
-                redirect: callback::allowed(&decided.callback, name.as_str(), &as_text(verifier)),
-                verifier: verifier.clone(),
-            }),
-            RequestTokenState::Pending | RequestTokenState::Refused | RequestTokenState::Used => {
-                Err(IssueError::Conflict)
-            }
-        }
-    }
-
-    /// Notes that the user refused, and returns where to send the browser, if anywhere.
-    ///
-    /// # Errors
-    /// As [`authorize`](Self::authorize), but for what is about the user.
-    pub async fn refuse(&self, name: &Token, actor: &Actor) -> Result<Option<String>, IssueError> {
-        let decided = self.decide(name, None, actor).await?;
-        Ok(callback::refused(&decided.callback, name.as_str()))
-    }
-
-    /// Notes what the user said, to temporary credentials that nothing was said about; `None` is a refusal.
-    async fn decide(
-        &self,
-        name: &Token,
-        consent: Option<&Consent>,
-        actor: &Actor,
-    ) -> Result<RequestToken, IssueError> {
-        let action = if consent.is_some() {
-            "request_token.authorize"
-        } else {
-            "request_token.refuse"
-        };
+    ) -> Result<ConsentOutcome, IssueError> {
         for _ in 0..ATTEMPTS {
-            let asking = self.asking(name).await?;
-            self.check_undecided(&asking)?;
-            let state = match consent {
-                Some(consent) => self.allowed(&asking, consent).await?,
-                None => RequestTokenState::Refused,
-            };
-            let mut decided = asking.request_token;
-            decided.state = state;
-            decided.revision += 1;
-            let event = event(
-                actor,
-                action,
-                (&decided, consent.map(|consent| &consent.user_id)),
-            );
-            if replaced(audited(event, self.store.replace_request_token(&decided)).await)? {
-                return Ok(decided);
+            let request = self.undecided(name).await?;
+            let verifier = self.verifier(&request.request_token.callback);
+            let mut token = request.request_token;
+            token.state = self.authorized(&token, consent, &verifier).await?;
+            token.revision += 1;
+            let event = AuditEvent::of_request_token(actor, "request_token.authorize", &token)
+                .with_user(Some(&consent.user_id));
+            if replaced(audited(event, self.store.update_request_token(&token)).await)? {
+                let redirect =
+                    callback::allowed(&token.callback, name.as_str(), &as_text(&verifier));
+                return Ok(ConsentOutcome { redirect, verifier });
             }
         }
         Err(IssueError::Conflict)
     }
 
-    async fn allowed(
+    /// Records the refusal of a user, and returns the redirect for the browser, if there is one.
+    ///
+    /// # Errors
+    /// The same as [`authorize_request_token`](Self::authorize_request_token), except those about
+    /// the user.
+    pub async fn refuse_request_token(
         &self,
-        asking: &Asking,
+        name: &Token,
+        actor: &Actor,
+    ) -> Result<Option<String>, IssueError> {
+        for _ in 0..ATTEMPTS {
+            let mut token = self.undecided(name).await?.request_token;
+            token.state = RequestTokenState::Refused;
+            token.revision += 1;
+            let event = AuditEvent::of_request_token(actor, "request_token.refuse", &token);
+            if replaced(audited(event, self.store.update_request_token(&token)).await)? {
+                return Ok(callback::refused(&token.callback, name.as_str()));
+            }
+        }
+        Err(IssueError::Conflict)
+    }
+
+    /// Returns a name that cannot be guessed.
+    pub(super) fn new_token(&self) -> Result<Token, IssueError> {
+        let name = Token::new(random::identifier(&*self.entropy));
+        name.map_err(|problem| IssueError::Invalid(Violations::of("token", problem)))
+    }
+
+    /// Returns the request if a user may decide about it now.
+    async fn undecided(&self, name: &Token) -> Result<AuthorizationRequest, IssueError> {
+        let request = self.authorization_request(name).await?;
+        require_generation(&request.request_token, &request.consumer)?;
+        require_active(&request.consumer)?;
+        if request.request_token.is_expired(self.clock.now()) {
+            return Err(IssueError::RequestTokenExpired);
+        }
+        if request.request_token.state == RequestTokenState::Pending {
+            Ok(request)
+        } else {
+            Err(IssueError::RequestTokenDecided)
+        }
+    }
+
+    async fn authorized(
+        &self,
+        token: &RequestToken,
         consent: &Consent,
+        verifier: &Secret,
     ) -> Result<RequestTokenState, IssueError> {
         let Consent {
             user_id,
@@ -192,43 +199,28 @@ impl Issuer {
         } = consent;
         let mut wrong = Violations::default();
         wrong.check("screen_name", draft::text(screen_name, MAX_VALUE_LEN));
-        let scopes = wrong.merge(asked_scopes(scopes, &asking.request_token.scopes));
+        let scopes = wrong.merge(requested_scopes(scopes, &token.scopes));
         let scopes = wrong.or(scopes).map_err(IssueError::Invalid)?;
-        let user_generation = self.active_user(Some(user_id)).await?;
-        let verifier = self.verifier(&asking.request_token.callback);
-        let (user_id, screen_name) = (user_id.clone(), screen_name.clone());
         Ok(RequestTokenState::Authorized {
-            user_id,
-            user_generation,
-            screen_name,
-            verifier,
+            user_id: user_id.clone(),
+            user_generation: self.active_generation(Some(user_id)).await?,
+            screen_name: screen_name.clone(),
+            verifier: verifier.clone(),
             scopes,
         })
-    }
-
-    fn check_undecided(&self, asking: &Asking) -> Result<(), IssueError> {
-        let Asking {
-            request_token,
-            consumer,
-        } = asking;
-        check_generation(request_token, consumer)?;
-        active(consumer)?;
-        if request_token.is_expired(self.clock.now()) {
-            return Err(IssueError::RequestTokenExpired);
-        }
-        if request_token.state == RequestTokenState::Pending {
-            Ok(())
-        } else {
-            Err(IssueError::RequestTokenDecided)
-        }
     }
 
     fn new_request_token(
         &self,
         consumer: &Consumer,
-        callback: Callback,
-        scopes: Scopes,
+        draft: &RequestTokenDraft,
     ) -> Result<RequestToken, IssueError> {
+        let mut wrong = Violations::default();
+        let callback = wrong.check("callback", callback::resolve(&draft.callback, consumer));
+        let scopes = wrong.merge(requested_scopes(&draft.scopes, &consumer.scopes));
+        let (callback, scopes) = wrong
+            .or(callback.zip(scopes))
+            .map_err(IssueError::Invalid)?;
         let now = self.clock.now();
         Ok(RequestToken {
             token: self.new_token()?,
@@ -245,12 +237,6 @@ impl Issuer {
         })
     }
 
-    /// A name that nobody can guess.
-    pub(super) fn new_token(&self) -> Result<Token, IssueError> {
-        let name = Token::new(random::identifier(&*self.entropy));
-        name.map_err(|problem| IssueError::Invalid(Violations::of("token", problem)))
-    }
-
     fn verifier(&self, callback: &Callback) -> Secret {
         match callback {
             Callback::OutOfBand => random::digits(&*self.entropy),
@@ -259,8 +245,8 @@ impl Issuer {
     }
 }
 
-/// Whether a consumer may obtain credentials in that way.
-pub(super) fn may(consumer: &Consumer, flow: Flow) -> Result<(), IssueError> {
+/// Refuses a consumer that does not have `flow`.
+pub(super) fn require_flow(consumer: &Consumer, flow: Flow) -> Result<(), IssueError> {
     if consumer.may(flow) {
         Ok(())
     } else {
@@ -271,9 +257,9 @@ pub(super) fn may(consumer: &Consumer, flow: Flow) -> Result<(), IssueError> {
     }
 }
 
-/// Temporary credentials that were revoked with all of their consumer's, or are of an earlier consumer of that key, are
-/// gone.
-pub(super) fn check_generation(
+/// Refuses temporary credentials that were revoked together with all tokens of the consumer, or
+/// belong to a deleted consumer with the same key.
+pub(super) fn require_generation(
     token: &RequestToken,
     consumer: &Consumer,
 ) -> Result<(), IssueError> {
@@ -284,37 +270,18 @@ pub(super) fn check_generation(
     }
 }
 
-/// The scopes of a request, each one of `all`; none is all of them.
-pub(super) fn asked_scopes(list: &[String], all: &Scopes) -> Result<Scopes, Violations> {
+/// Reads the scopes of a request, each of which must be in `all`; an empty list stands for `all`.
+pub(super) fn requested_scopes(list: &[String], all: &Scopes) -> Result<Scopes, Violations> {
     if list.is_empty() {
         return Ok(all.clone());
     }
     let mut wrong = Violations::default();
     let scopes = draft::scopes(list, &mut wrong);
     let scopes = wrong.or(Some(scopes))?;
-    draft::within_scopes(&scopes, all).map(|()| scopes)
+    draft::require_scopes(&scopes, all).map(|()| scopes)
 }
 
-/// What becomes of temporary credentials.
-pub(super) fn event<'a>(
-    actor: &'a Actor,
-    action: &'static str,
-    (token, user): (&'a RequestToken, Option<&'a UserId>),
-) -> Event<'a> {
-    let consumer_key = Some(token.consumer_key.as_str());
-    let subject = Subject {
-        consumer_key,
-        token: Some(token.token.as_str()),
-        user_id: user.map(UserId::as_str),
-    };
-    Event {
-        actor,
-        action,
-        subject,
-    }
-}
-
-/// A verifier is of ASCII: it was made here.
+/// Returns the verifier as text: it was generated here, and is ASCII.
 fn as_text(verifier: &Secret) -> Cow<'_, str> {
     String::from_utf8_lossy(verifier.expose())
 }

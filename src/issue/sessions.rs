@@ -1,4 +1,4 @@
-//! Who is logged in with which browser, to decide about a consumer.
+//! Browser sessions of users who decide about consumers.
 
 use sha2::{Digest as _, Sha256};
 
@@ -6,14 +6,16 @@ use super::{DirectoryUser, IssueError, Issuer};
 use crate::model::{Generation, Session, SessionId, User, UserId, UserStatus};
 
 impl Issuer {
-    /// Notes that a user logged in with the browser that has this cookie, for `authorize.session_ttl`.
+    /// Creates the session of a user who logged in with the browser that has this cookie. It lasts
+    /// for `authorize.session_ttl`.
     ///
     /// # Security
-    /// `cookie` must be new and unguessable: one that was there before the log-in may be somebody else's too.
+    /// `cookie` must be new and unguessable: somebody else may know a cookie from before the
+    /// log-in.
     ///
     /// # Errors
     /// [`IssueError::UserDisabled`], [`IssueError::Store`].
-    pub async fn open_session(
+    pub async fn create_session(
         &self,
         user: &DirectoryUser,
         cookie: &[u8],
@@ -32,8 +34,10 @@ impl Issuer {
         Ok(session)
     }
 
-    /// Who is logged in with that cookie: nobody whose session is over, or who was disabled, deleted, or had all tokens
-    /// revoked or the password changed since.
+    /// Returns the session of that cookie.
+    ///
+    /// `None` if the session expired, or if the user was disabled or deleted, got a new password,
+    /// or had all tokens revoked since.
     ///
     /// # Errors
     /// [`IssueError::Store`].
@@ -48,18 +52,16 @@ impl Issuer {
         Ok(Some(session).filter(|_| holds))
     }
 
-    /// Ends the session of that cookie.
+    /// Deletes the session of that cookie.
     ///
     /// # Errors
     /// [`IssueError::Store`].
-    pub async fn close_session(&self, cookie: &[u8]) -> Result<(), IssueError> {
-        Ok(self
-            .store
-            .delete_session(&SessionId::of_cookie(cookie))
-            .await?)
+    pub async fn delete_session(&self, cookie: &[u8]) -> Result<(), IssueError> {
+        let id = SessionId::of_cookie(cookie);
+        Ok(self.store.delete_session(&id).await?)
     }
 
-    /// What changes with a user's generation and password; `None` of one who may not log in.
+    /// Returns the mark of a user; `None` if the user may not log in.
     async fn mark(&self, id: &UserId) -> Result<Option<Generation>, IssueError> {
         Ok(match self.store.user(id).await? {
             None => Some(Generation::default()),
@@ -68,7 +70,8 @@ impl Issuer {
     }
 }
 
-/// One number of generation and password, so that a session need not keep what a password can be guessed with.
+/// Combines generation and password of a user into one number, so that a session does not store
+/// the password hash.
 fn mark(user: &User) -> Generation {
     let Some(password) = &user.password else {
         return user.generation;

@@ -1,39 +1,47 @@
-//! Access tokens: issuing by an administrator, showing, revoking.
+//! Access tokens: creation by an administrator, look-ups, revocation.
 
 use std::collections::HashMap;
 
-use super::audit::{Event, Subject, audited};
-use super::{ATTEMPTS, Actor, Created, IssueError, Issuer, TokenDraft, draft, replaced};
+use super::audit::{AuditEvent, audited};
+use super::{ATTEMPTS, Actor, CreateOutcome, IssueError, Issuer, TokenDraft, draft, replaced};
 use crate::model::{
     AccessToken, Consumer, ConsumerKey, Generation, Token, TokenState, TokenStatus, UserId,
     UserStanding, UserStatus,
 };
-use crate::store::{StoreErrorKind, TokenHolder};
+use crate::store::{StoreError, StoreErrorKind, TokenHolder};
 
-/// A token, and what it is good for now.
+/// A token and its current state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShownToken {
+pub struct TokenWithState {
     /// The token.
     pub token: AccessToken,
-    /// What it is good for, also by its consumer's and its user's doing; that a consumer is gone counts as revoked.
+    /// The state, which also depends on the consumer and the user. A token of a deleted consumer is
+    /// revoked.
     pub state: TokenState,
 }
 
-/// What is known of a token (RFC 7662).
+/// The result of an introspection (RFC 7662).
 #[derive(Clone, Debug, Default)]
 pub struct Introspection {
-    /// The token, unless it is unknown.
-    pub token: Option<ShownToken>,
-    /// Its consumer, unless that is gone.
+    /// The token; `None` if it is unknown.
+    pub token: Option<TokenWithState>,
+    /// The consumer of the token; `None` if it is deleted.
     pub consumer: Option<Consumer>,
 }
 
+/// The records that the state of a list of tokens depends on.
+#[derive(Default)]
+struct TokenOwners {
+    consumers: HashMap<ConsumerKey, Option<Consumer>>,
+    users: HashMap<UserId, UserStanding>,
+}
+
 impl Issuer {
-    /// Issues a token to an existing consumer; token and secret are made unless the draft has them. Of a draft that only
-    /// checks, what was made means nothing.
+    /// Creates a token for an existing consumer, generated unless the draft has its own values.
     ///
-    /// The consumer's flows do not bind an administrator; its scopes do. A user of whom nothing is kept is taken at the
-    /// administrator's word.
+    /// The consumer's flows do not bind an administrator; its scopes do. A user without a record is
+    /// accepted on the administrator's word. With `validate_only`, the generated values of the
+    /// result have no meaning.
     ///
     /// # Errors
     /// [`IssueError::Invalid`], [`IssueError::UnknownConsumer`], [`IssueError::ConsumerDisabled`],
@@ -42,7 +50,7 @@ impl Issuer {
         &self,
         draft: &TokenDraft,
         actor: &Actor,
-    ) -> Result<Created<AccessToken>, IssueError> {
+    ) -> Result<CreateOutcome<AccessToken>, IssueError> {
         let mut token = draft
             .to_token(self.clock.now(), &*self.entropy)
             .map_err(IssueError::Invalid)?;
@@ -52,36 +60,20 @@ impl Issuer {
         {
             return existing(draft, &token, stored);
         }
-        draft::within_scopes(&token.scopes, &consumer.scopes).map_err(IssueError::Invalid)?;
-        token.consumer_generation = active(&consumer)?.generation;
-        token.user_generation = self.active_user(token.user_id.as_ref()).await?;
+        draft::require_scopes(&token.scopes, &consumer.scopes).map_err(IssueError::Invalid)?;
+        token.consumer_generation = require_active(&consumer)?.generation;
+        token.user_generation = self.active_generation(token.user_id.as_ref()).await?;
         if draft.validate_only {
-            return Ok(Created {
-                record: token,
-                existed: false,
-            });
+            return Ok(CreateOutcome::new(token));
         }
-        let created = audited(
-            event(actor, "token.create", &token),
-            self.store.create_token(&token),
-        )
-        .await;
-        match created {
-            Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {
-                match self.store.token(&token.token).await? {
-                    Some(stored) => return existing(draft, &token, stored),
-                    None => return Err(IssueError::Conflict),
-                }
-            }
-            created => created?,
+        let event = AuditEvent::of_token(actor, "token.create", &token);
+        match audited(event, self.store.create_token(&token)).await {
+            Ok(()) => Ok(CreateOutcome::new(token)),
+            Err(error) => self.token_not_created(draft, &token, error).await,
         }
-        Ok(Created {
-            record: token,
-            existed: false,
-        })
     }
 
-    /// The token of that name.
+    /// Returns the token with that name.
     ///
     /// # Errors
     /// [`IssueError::UnknownToken`], [`IssueError::Store`].
@@ -92,9 +84,9 @@ impl Issuer {
             .ok_or_else(|| IssueError::UnknownToken(token.clone()))
     }
 
-    /// Revokes a token for good. One that is revoked already is left as it is.
+    /// Revokes a token permanently. A revoked token stays unchanged.
     ///
-    /// `consumer` is a safeguard: a token of another consumer is unknown then.
+    /// `consumer` is a safeguard: a token of another consumer counts as unknown.
     ///
     /// # Errors
     /// [`IssueError::UnknownToken`], [`IssueError::Conflict`], [`IssueError::Store`].
@@ -114,38 +106,39 @@ impl Issuer {
             }
             token.status = TokenStatus::Revoked;
             token.revision += 1;
-            let event = event(actor, "token.revoke", &token);
-            if replaced(audited(event, self.store.replace_token(&token)).await)? {
+            let event = AuditEvent::of_token(actor, "token.revoke", &token);
+            if replaced(audited(event, self.store.update_token(&token)).await)? {
                 return Ok(token);
             }
         }
         Err(IssueError::Conflict)
     }
 
-    /// A token, and what it is good for now.
+    /// Returns a token and its current state.
     ///
     /// # Errors
     /// [`IssueError::UnknownToken`], [`IssueError::Store`].
-    pub async fn show_token(&self, name: &Token) -> Result<ShownToken, IssueError> {
-        Ok(self.shown(self.token(name).await?).await?.0)
+    pub async fn token_with_state(&self, name: &Token) -> Result<TokenWithState, IssueError> {
+        let token = self.token(name).await?;
+        let consumer = self.store.consumer(&token.consumer_key).await?;
+        self.with_state(token, consumer.as_ref()).await
     }
 
-    /// What is known of a token; an unknown one is no error.
+    /// Looks up a token for introspection; an unknown token is no error.
     ///
     /// # Errors
     /// [`IssueError::Store`].
-    pub async fn introspect(&self, name: &Token) -> Result<Introspection, IssueError> {
+    pub async fn introspect_token(&self, name: &Token) -> Result<Introspection, IssueError> {
         let Some(token) = self.store.token(name).await? else {
             return Ok(Introspection::default());
         };
-        let (shown, consumer) = self.shown(token).await?;
-        Ok(Introspection {
-            token: Some(shown),
-            consumer,
-        })
+        let consumer = self.store.consumer(&token.consumer_key).await?;
+        let token = Some(self.with_state(token, consumer.as_ref()).await?);
+        Ok(Introspection { token, consumer })
     }
 
-    /// The tokens of a consumer or a user in the byte order of their names, at most `limit`, only those after `after`.
+    /// Returns up to `limit` tokens of a consumer or a user whose names follow `after`, in byte
+    /// order of their names.
     ///
     /// # Errors
     /// [`IssueError::Store`].
@@ -154,36 +147,19 @@ impl Issuer {
         holder: TokenHolder<'_>,
         after: Option<&Token>,
         limit: usize,
-    ) -> Result<Vec<ShownToken>, IssueError> {
+    ) -> Result<Vec<TokenWithState>, IssueError> {
         let tokens = self.store.tokens(holder, after, limit).await?;
-        let (mut consumers, mut users) = (HashMap::new(), HashMap::new());
-        for token in &tokens {
-            if !consumers.contains_key(&token.consumer_key) {
-                consumers.insert(
-                    token.consumer_key.clone(),
-                    self.store.consumer(&token.consumer_key).await?,
-                );
-            }
-            if let Some(id) = token.user_id.as_ref().filter(|id| !users.contains_key(*id)) {
-                users.insert(id.clone(), self.standing(id).await?);
-            }
-        }
-        let show = |token: AccessToken| {
-            let consumer = consumers.get(&token.consumer_key).and_then(Option::as_ref);
-            let user = token
-                .user_id
-                .as_ref()
-                .and_then(|id| users.get(id))
-                .copied()
-                .unwrap_or_default();
-            let state = self.state(&token, consumer, user);
-            ShownToken { token, state }
+        let owners = self.owners(&tokens).await?;
+        let with_state = |token: AccessToken| {
+            let state = self.state(&token, owners.consumer(&token), owners.user(&token));
+            TokenWithState { token, state }
         };
-        Ok(tokens.into_iter().map(show).collect())
+        Ok(tokens.into_iter().map(with_state).collect())
     }
 
-    /// Revokes every token of a consumer, its temporary credentials too, or of a user, by drawing a new generation. Of a
-    /// user of whom nothing is kept, the standing is from now on.
+    /// Revokes every token of a consumer, temporary credentials included, or of a user.
+    ///
+    /// The consumer or user gets a new generation. A user without a record gets one.
     ///
     /// # Errors
     /// [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
@@ -193,31 +169,19 @@ impl Issuer {
         actor: &Actor,
     ) -> Result<(), IssueError> {
         match holder {
-            TokenHolder::Consumer(key) => {
-                let revoke = |consumer: &mut Consumer| {
-                    consumer.generation = Generation::draw(&*self.entropy);
-                    Ok(true)
-                };
-                self.change_consumer(key, None, revoke, (actor, "consumer.revoke_tokens"))
-                    .await?;
-                Ok(())
-            }
+            TokenHolder::Consumer(key) => self.revoke_consumer_tokens(key, actor).await,
             TokenHolder::User(id) => self.revoke_user_tokens(id, actor).await,
         }
     }
 
-    /// The standing of a user; the default of one of whom nothing is kept.
+    /// Returns the standing of a user; a user without a record has the default.
     pub(super) async fn standing(&self, id: &UserId) -> Result<UserStanding, IssueError> {
-        Ok(self
-            .store
-            .user(id)
-            .await?
-            .map(|user| user.standing())
-            .unwrap_or_default())
+        let user = self.store.user(id).await?;
+        Ok(user.map(|user| user.standing()).unwrap_or_default())
     }
 
-    /// The generation for a token that acts for `user`, or for nobody.
-    pub(super) async fn active_user(
+    /// Returns the user generation of a new token for `user`, or for no user.
+    pub(super) async fn active_generation(
         &self,
         user: Option<&UserId>,
     ) -> Result<Generation, IssueError> {
@@ -232,17 +196,64 @@ impl Issuer {
         }
     }
 
-    async fn shown(
+    async fn revoke_consumer_tokens(
+        &self,
+        key: &ConsumerKey,
+        actor: &Actor,
+    ) -> Result<(), IssueError> {
+        let revoke = |consumer: &mut Consumer| {
+            consumer.generation = Generation::draw(&*self.entropy);
+            Ok(true)
+        };
+        let event = AuditEvent::of_consumer(actor, "consumer.revoke_tokens", key);
+        self.change_consumer(key, None, revoke, event).await?;
+        Ok(())
+    }
+
+    /// Resolves a failed creation: the name may belong to the same token.
+    async fn token_not_created(
+        &self,
+        draft: &TokenDraft,
+        new: &AccessToken,
+        error: StoreError,
+    ) -> Result<CreateOutcome<AccessToken>, IssueError> {
+        if error.kind() != StoreErrorKind::AlreadyExists {
+            return Err(error.into());
+        }
+        match self.store.token(&new.token).await? {
+            Some(stored) => existing(draft, new, stored),
+            None => Err(IssueError::Conflict),
+        }
+    }
+
+    async fn owners(&self, tokens: &[AccessToken]) -> Result<TokenOwners, IssueError> {
+        let mut owners = TokenOwners::default();
+        for token in tokens {
+            let key = &token.consumer_key;
+            if !owners.consumers.contains_key(key) {
+                let consumer = self.store.consumer(key).await?;
+                owners.consumers.insert(key.clone(), consumer);
+            }
+            if let Some(id) = &token.user_id
+                && !owners.users.contains_key(id)
+            {
+                owners.users.insert(id.clone(), self.standing(id).await?);
+            }
+        }
+        Ok(owners)
+    }
+
+    async fn with_state(
         &self,
         token: AccessToken,
-    ) -> Result<(ShownToken, Option<Consumer>), IssueError> {
-        let consumer = self.store.consumer(&token.consumer_key).await?;
+        consumer: Option<&Consumer>,
+    ) -> Result<TokenWithState, IssueError> {
         let user = match &token.user_id {
             Some(id) => self.standing(id).await?,
             None => UserStanding::default(),
         };
-        let state = self.state(&token, consumer.as_ref(), user);
-        Ok((ShownToken { token, state }, consumer))
+        let state = self.state(&token, consumer, user);
+        Ok(TokenWithState { token, state })
     }
 
     fn state(
@@ -257,8 +268,21 @@ impl Issuer {
     }
 }
 
-/// A consumer that may be given credentials.
-pub(super) fn active(consumer: &Consumer) -> Result<&Consumer, IssueError> {
+// === impl TokenOwners ===
+
+impl TokenOwners {
+    fn consumer(&self, token: &AccessToken) -> Option<&Consumer> {
+        self.consumers.get(&token.consumer_key)?.as_ref()
+    }
+
+    fn user(&self, token: &AccessToken) -> UserStanding {
+        let user = token.user_id.as_ref().and_then(|id| self.users.get(id));
+        user.copied().unwrap_or_default()
+    }
+}
+
+/// Refuses a disabled consumer, which receives no credentials.
+pub(super) fn require_active(consumer: &Consumer) -> Result<&Consumer, IssueError> {
     if consumer.is_active() {
         Ok(consumer)
     } else {
@@ -266,41 +290,19 @@ pub(super) fn active(consumer: &Consumer) -> Result<&Consumer, IssueError> {
     }
 }
 
-/// What is answered where the name is taken.
+/// Returns the stored token if the draft accepts it.
 fn existing(
     draft: &TokenDraft,
-    asked: &AccessToken,
+    new: &AccessToken,
     stored: AccessToken,
-) -> Result<Created<AccessToken>, IssueError> {
-    let same = draft.token_secret.as_ref() == Some(&stored.secret)
-        && asked.consumer_key == stored.consumer_key
-        && asked.user_id == stored.user_id
-        && asked.scopes == stored.scopes
+) -> Result<CreateOutcome<AccessToken>, IssueError> {
+    let is_same = draft.token_secret.as_ref() == Some(&stored.secret)
+        && new.consumer_key == stored.consumer_key
+        && new.user_id == stored.user_id
+        && new.scopes == stored.scopes
         && draft.expiry.is_of(&stored);
-    if draft.allow_existing && same {
-        return Ok(Created {
-            record: stored,
-            existed: true,
-        });
+    if draft.allow_existing && is_same {
+        return Ok(CreateOutcome::existing(stored));
     }
     Err(IssueError::TokenExists(stored.token))
-}
-
-/// What is done to a token.
-pub(super) fn event<'a>(
-    actor: &'a Actor,
-    action: &'static str,
-    token: &'a AccessToken,
-) -> Event<'a> {
-    let user_id = token.user_id.as_ref().map(UserId::as_str);
-    let subject = Subject {
-        consumer_key: Some(token.consumer_key.as_str()),
-        token: Some(token.token.as_str()),
-        user_id,
-    };
-    Event {
-        actor,
-        action,
-        subject,
-    }
 }

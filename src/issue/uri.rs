@@ -1,22 +1,28 @@
-//! Where users may be sent: callbacks and the application's page (RFC 3986, RFC 5849 section 2.1).
+//! The destinations of users: callbacks and pages of applications (RFC 3986, RFC 5849 section 2.1).
 //!
-//! A callback is compared with a registered one later; here it is made sure that there is only one way to read it. What
-//! readers of URIs disagree on is refused: user names, backslashes, stray characters, fragments in a callback.
+//! [`callback`](super::callback) compares callbacks later. The rules here make sure that there is
+//! only one way to read a URI: they refuse everything that parsers disagree on, such as user names,
+//! backslashes, stray characters, encoded hosts, and fragments in a callback.
 
-/// Why a text may not stand for a place to send users to.
+use std::net::Ipv6Addr;
+
+use http::Uri;
+use http::uri::Authority;
+
+/// The reason why a text is not an accepted URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum UriProblem {
     #[error("must not be empty")]
     Empty,
     #[error("is {len} bytes long, the limit is {MAX_URI_LEN}")]
     TooLong { len: usize },
-    #[error("has a character at byte {at} that a URI can not have; percent-encode it")]
+    #[error("has a character at byte {at} that a URI cannot have: percent-encode it")]
     Character { at: usize },
-    #[error("is not an absolute URI: it has no scheme such as https:")]
+    #[error("is not an absolute URI: start it with a scheme such as https:")]
     NoScheme,
     #[error("has a scheme that is not http or https")]
     NotHttp,
-    #[error("has a scheme that browsers act on by themselves")]
+    #[error("has a scheme that browsers execute or open locally")]
     ActiveScheme,
     #[error("has no valid host and port after ://")]
     Authority,
@@ -49,7 +55,7 @@ pub(super) fn callback(text: &str) -> Result<String, UriProblem> {
     Ok(text.to_owned())
 }
 
-/// Checks the address of a page: an absolute `http` or `https` URL.
+/// Checks the URL of a page: absolute, with the scheme `http` or `https`.
 pub(super) fn web_page(text: &str) -> Result<String, UriProblem> {
     if is_http(scheme_of_checked(text)?) {
         Ok(text.to_owned())
@@ -58,7 +64,7 @@ pub(super) fn web_page(text: &str) -> Result<String, UriProblem> {
     }
 }
 
-/// The scheme of an absolute URI whose characters and authority are in order.
+/// Checks the characters and the authority of an absolute URI, and returns its scheme.
 fn scheme_of_checked(text: &str) -> Result<&str, UriProblem> {
     if text.is_empty() {
         return Err(UriProblem::Empty);
@@ -71,13 +77,11 @@ fn scheme_of_checked(text: &str) -> Result<&str, UriProblem> {
         .split_once(':')
         .filter(|(scheme, _)| is_scheme(scheme))
         .ok_or(UriProblem::NoScheme)?;
-    match rest.strip_prefix("//") {
-        Some(rest) => check_authority(
-            rest.split(['/', '?', '#']).next().unwrap_or_default(),
-            scheme,
-        )?,
-        None if is_http(scheme) => return Err(UriProblem::Authority),
-        None => {}
+    if is_http(scheme) {
+        check_web_url(text)?;
+    } else if let Some(rest) = rest.strip_prefix("//") {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        check_own_authority(authority)?;
     }
     Ok(scheme)
 }
@@ -98,27 +102,46 @@ fn check_characters(text: &[u8]) -> Result<(), UriProblem> {
     }
 }
 
-/// RFC 3986 section 3.2, without user information. The authority of an application's own scheme may be empty.
-fn check_authority(authority: &str, scheme: &str) -> Result<(), UriProblem> {
-    if authority.contains('@') {
+/// Checks an `http` or `https` URL as the `http` crate reads it.
+fn check_web_url(text: &str) -> Result<(), UriProblem> {
+    let uri: Uri = text.parse().map_err(|_| UriProblem::Authority)?;
+    match (uri.scheme(), uri.authority()) {
+        (Some(_), Some(authority)) if authority.as_str().contains('@') => Err(UriProblem::UserInfo),
+        (Some(_), Some(authority)) => check_host_and_port(authority),
+        _ => Err(UriProblem::Authority),
+    }
+}
+
+/// Checks the authority of an application's own scheme, which may be empty.
+fn check_own_authority(text: &str) -> Result<(), UriProblem> {
+    if text.contains('@') {
         return Err(UriProblem::UserInfo);
     }
-    let (host, port) = match authority
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
-        Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => (address, port),
-        Some(_) => return Err(UriProblem::Authority),
-        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
-    };
-    let bracketed = authority.starts_with('[');
-    let host_is_right =
-        bracketed || !host.contains(['[', ']']) && (!host.is_empty() || !is_http(scheme));
-    let port_is_right = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
-    if host_is_right && port_is_right {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let authority = text.parse().map_err(|_| UriProblem::Authority)?;
+    check_host_and_port(&authority)
+}
+
+/// RFC 3986 section 3.2, without user information.
+fn check_host_and_port(authority: &Authority) -> Result<(), UriProblem> {
+    let host = authority.host();
+    let rest = authority.as_str().strip_prefix(host);
+    let is_port = |rest: &str| rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
+    if is_host(host) && rest.is_some_and(is_port) {
         Ok(())
     } else {
         Err(UriProblem::Authority)
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    match text.strip_prefix('[') {
+        Some(rest) => rest
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => !text.is_empty(),
     }
 }
 
@@ -137,16 +160,16 @@ fn is_http(scheme: &str) -> bool {
     scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
 }
 
-/// The callback of a client that can not receive one (RFC 5849 section 2.1).
+/// The callback of a client that cannot receive one (RFC 5849 section 2.1).
 const OUT_OF_BAND: &str = "oob";
 
-/// Ample for a callback with a query, and eight of them fit in a record.
+/// Enough for a callback with a query, and eight of them fit in a record.
 const MAX_URI_LEN: usize = 1024;
 
 /// RFC 3986 section 2.2 and 2.3, without letters and digits.
 const PUNCTUATION: &[u8] = b"-._~:/?#[]@!$&'()*+,;=";
 
-/// Schemes that run code, show made-up pages or read files when a browser is sent to them.
+/// Schemes with which a browser runs code, shows forged pages or reads files.
 const ACTIVE_SCHEMES: [&str; 11] = [
     "about",
     "blob",
@@ -172,8 +195,15 @@ mod tests {
             "https://printer.example.com/ready",
             "http://localhost:8080/cb?state=1",
             "https://[2001:db8::1]:8443/cb",
+            "HTTPS://PRINTER.example.com:443/ready",
+            "https://printer.example.com./ready",
+            "http://[::1]/cb",
             "com.example.app:/done",
+            "myapp://cb",
+            "MyApp://cb",
             "printer://callback",
+            "printer://callback:80/x",
+            "printer://[::1]:80",
             "printer:///callback",
             "https://example.com/a%20b?q='(x)'",
         ] {
@@ -182,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_callback_that_can_be_read_in_two_ways_is_refused() {
+    fn an_ambiguous_callback_is_refused() {
         use UriProblem::*;
         for (wrong, problem) in [
             ("", Empty),
@@ -198,7 +228,20 @@ mod tests {
             ("localhost:8080/cb", NoPath),
             ("https://[::1/", Authority),
             ("https://[example.com]/", Authority),
+            ("HTTPS://[::1/", Authority),
+            ("https://[::1]evil/", Authority),
+            ("https://[::1]evil:80/", Authority),
+            ("https://[v1.x]/", Authority),
+            ("https://::1/", Authority),
+            ("https://:80/", Authority),
+            ("https://example.com:/", Authority),
+            ("https://ex%61mple.com/", Authority),
             ("https://a]b/", Authority),
+            ("printer://[::1", Authority),
+            ("printer://[::1]evil", Authority),
+            ("printer://callback:x", Authority),
+            ("HTTP://user@example.com/", UserInfo),
+            ("https://user:p%40ss@example.com/", UserInfo),
             ("https://example.com@evil.example/", UserInfo),
             ("printer://user:pass@host", UserInfo),
             ("https://example.com/#top", Fragment),
@@ -220,6 +263,7 @@ mod tests {
     #[test]
     fn a_page_is_on_the_web_and_may_have_a_fragment() {
         assert!(web_page("https://example.com/#about").is_ok());
+        assert!(web_page("HTTP://[::1]:8080/about").is_ok());
         assert_eq!(web_page("com.example.app:/about"), Err(UriProblem::NotHttp));
         assert_eq!(web_page("javascript:alert(1)"), Err(UriProblem::NotHttp));
     }

@@ -1,71 +1,71 @@
 //! Administration of users.
 
-use super::audit::{Event, Subject, audited};
+use super::audit::{AuditEvent, audited};
 use super::{ATTEMPTS, Actor, IssueError, Issuer, Violations, etag, hash, random, replaced};
 use crate::clock::UnixTime;
-use crate::model::{Generation, PasswordHash, Secret, User, UserId, UserStatus, Username};
+use crate::model::{Generation, Secret, User, UserId, UserStatus, Username};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// A user to be created.
+/// The draft of a user.
 #[derive(Clone, Debug, Default)]
 pub struct UserDraft {
-    /// The id; `None` makes one.
+    /// The id; `None` generates one.
     pub user_id: Option<String>,
     /// The name to log in with.
     pub username: String,
-    /// The password; `None` until one is set.
+    /// The password; without one the user cannot log in.
     pub password: Option<Secret>,
 }
 
+/// The names of a new user, checked.
+struct UserNames {
+    id: UserId,
+    username: Username,
+}
+
 impl Issuer {
-    /// Creates a user. An id of which only the standing was kept, or that was deleted, is taken over: its generation stays.
+    /// Creates a user.
     ///
-    /// A user of whom nothing was kept begins with the generation that tokens for such a user have: they stay good.
+    /// The id of a deleted user, or of a user without a username, can be used: its generation
+    /// stays. The first user of an id starts with the generation of the tokens that exist for that
+    /// id: they stay valid.
     ///
     /// # Errors
-    /// [`IssueError::Invalid`], [`IssueError::UserExists`], [`IssueError::Directory`] when too many passwords wait to be
-    /// hashed, [`IssueError::Store`].
+    /// [`IssueError::Invalid`], [`IssueError::UserExists`], [`IssueError::Directory`] if the queue
+    /// of passwords is full, [`IssueError::Store`].
     pub async fn create_user(&self, draft: &UserDraft, actor: &Actor) -> Result<User, IssueError> {
-        let (id, username) = self.checked(draft).map_err(IssueError::Invalid)?;
+        let names = self.checked(draft).map_err(IssueError::Invalid)?;
         let password = match &draft.password {
             Some(password) => Some(self.hasher.hash(password, &*self.entropy).await?),
             None => None,
         };
         for _ in 0..ATTEMPTS {
-            let new = new_user(id.clone(), self.clock.now());
-            let stored = self.store.user(&id).await?;
-            let user = named(stored.as_ref(), new, &username, password.as_ref())?;
-            let event = event(actor, "user.create", &id);
-            let kept = match stored {
-                Some(_) => audited(event, self.store.replace_user(&user)).await,
+            let stored = self.store.user(&names.id).await?;
+            let mut user = self.new_user(&names, stored.as_ref())?;
+            user.password.clone_from(&password);
+            let event = AuditEvent::of_user(actor, "user.create", &names.id);
+            let outcome = match stored {
+                Some(_) => audited(event, self.store.update_user(&user)).await,
                 None => audited(event, self.store.create_user(&user)).await,
             };
-            match kept {
-                Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {
-                    self.may_be_named(&id).await?
-                }
-                Err(error) if error.kind() == StoreErrorKind::Conflict => {}
-                Err(error) => return Err(error.into()),
-                Ok(()) => return Ok(user),
+            if self.is_created(&names.id, outcome).await? {
+                return Ok(user);
             }
         }
         Err(IssueError::Conflict)
     }
 
-    /// The user of that id; a deleted one is unknown.
+    /// Returns the user with that id; a deleted user is unknown.
     ///
     /// # Errors
     /// [`IssueError::UnknownUser`], [`IssueError::Store`].
     pub async fn user(&self, id: &UserId) -> Result<User, IssueError> {
-        let user = self
-            .store
-            .user(id)
-            .await?
-            .filter(|user| user.status != UserStatus::Deleted);
-        user.ok_or_else(|| IssueError::UnknownUser(id.to_string()))
+        let user = self.store.user(id).await?;
+        user.filter(|user| user.status != UserStatus::Deleted)
+            .ok_or_else(|| IssueError::UnknownUser(id.to_string()))
     }
 
-    /// The user who logs in with that name.
+    /// Returns the user who logs in with that name.
     ///
     /// # Errors
     /// [`IssueError::UnknownUser`], [`IssueError::Store`].
@@ -76,7 +76,7 @@ impl Issuer {
             .ok_or_else(|| IssueError::UnknownUser(username.to_string()))
     }
 
-    /// Users in the byte order of their ids, at most `limit`, only those after `after`.
+    /// Returns up to `limit` users whose ids follow `after`, in byte order of their ids.
     ///
     /// # Errors
     /// [`IssueError::Store`].
@@ -91,56 +91,49 @@ impl Issuer {
     /// Gives a user a new password, which ends the user's sessions.
     ///
     /// # Errors
-    /// [`IssueError::Invalid`], [`IssueError::UnknownUser`], [`IssueError::Conflict`], [`IssueError::Directory`] when too
-    /// many passwords wait to be hashed, [`IssueError::Store`].
+    /// [`IssueError::Invalid`], [`IssueError::UnknownUser`], [`IssueError::Conflict`],
+    /// [`IssueError::Directory`] if the queue of passwords is full, [`IssueError::Store`].
     pub async fn set_password(
         &self,
         id: &UserId,
         password: &Secret,
         actor: &Actor,
     ) -> Result<User, IssueError> {
-        hash::password(password).map_err(|problem| invalid("password", problem))?;
+        hash::check_password(password).map_err(|problem| invalid("password", problem))?;
         if self.user(id).await?.username.is_none() {
-            return Err(invalid(
-                "user_id",
-                "is of a user without a username, who can not log in with a password here",
-            ));
+            return Err(invalid("user_id", NO_USERNAME));
         }
         let hashed = self.hasher.hash(password, &*self.entropy).await?;
         let change = |user: &mut User| {
             user.password = Some(hashed.clone());
             true
         };
-        self.change_user(id, None, change, (actor, "user.set_password"))
-            .await
+        let event = AuditEvent::of_user(actor, "user.set_password", id);
+        self.change_user(id, None, change, event).await
     }
 
-    /// Refuses a user's tokens and log-in, or lets them be used again; [`UserStatus::Deleted`] is not for here.
+    /// Enables a user: the user can log in, and the user's tokens are accepted.
     ///
     /// # Errors
-    /// [`IssueError::Invalid`] with the field `status`, [`IssueError::UnknownUser`], [`IssueError::Conflict`],
-    /// [`IssueError::Store`].
-    pub async fn set_user_status(
-        &self,
-        id: &UserId,
-        status: UserStatus,
-        actor: &Actor,
-    ) -> Result<User, IssueError> {
-        let action = match status {
-            UserStatus::Active => "user.enable",
-            UserStatus::Disabled => "user.disable",
-            UserStatus::Deleted => {
-                return Err(invalid(
-                    "status",
-                    "can not be set to deleted: delete the user",
-                ));
-            }
-        };
-        let change = |user: &mut User| std::mem::replace(&mut user.status, status) != status;
-        self.change_user(id, None, change, (actor, action)).await
+    /// [`IssueError::UnknownUser`], [`IssueError::Conflict`], [`IssueError::Store`].
+    pub async fn enable_user(&self, id: &UserId, actor: &Actor) -> Result<User, IssueError> {
+        let enable = |user: &mut User| set_status(user, UserStatus::Active);
+        let event = AuditEvent::of_user(actor, "user.enable", id);
+        self.change_user(id, None, enable, event).await
     }
 
-    /// Deletes a user and revokes the user's tokens for good: what is kept refuses them.
+    /// Disables a user: the user cannot log in, and the user's tokens are refused.
+    ///
+    /// # Errors
+    /// [`IssueError::UnknownUser`], [`IssueError::Conflict`], [`IssueError::Store`].
+    pub async fn disable_user(&self, id: &UserId, actor: &Actor) -> Result<User, IssueError> {
+        let disable = |user: &mut User| set_status(user, UserStatus::Disabled);
+        let event = AuditEvent::of_user(actor, "user.disable", id);
+        self.change_user(id, None, disable, event).await
+    }
+
+    /// Deletes a user and revokes the user's tokens permanently. A record stays, which refuses
+    /// them.
     ///
     /// # Errors
     /// [`IssueError::UnknownUser`], [`IssueError::Conflict`], [`IssueError::Store`].
@@ -150,56 +143,61 @@ impl Issuer {
         etag: Option<&str>,
         actor: &Actor,
     ) -> Result<(), IssueError> {
-        let change = |user: &mut User| {
+        let delete = |user: &mut User| {
             user.username = None;
             user.password = None;
             user.status = UserStatus::Deleted;
             user.generation = Generation::draw(&*self.entropy);
             true
         };
-        self.change_user(id, etag, change, (actor, "user.delete"))
-            .await
-            .map(drop)
+        let event = AuditEvent::of_user(actor, "user.delete", id);
+        self.change_user(id, etag, delete, event).await.map(drop)
     }
 
-    /// Draws a new generation for a user, of whom the standing is kept from now on if nothing is yet.
+    /// Revokes all tokens of a user by a new generation. A user without a record gets one.
     pub(super) async fn revoke_user_tokens(
         &self,
         id: &UserId,
         actor: &Actor,
     ) -> Result<(), IssueError> {
+        let event = AuditEvent::of_user(actor, "user.revoke_tokens", id);
         for _ in 0..ATTEMPTS {
-            let stored = self.store.user(id).await?;
-            let is_new = stored.is_none();
-            let mut user = stored.unwrap_or_else(|| new_user(id.clone(), self.clock.now()));
-            user.generation = Generation::draw(&*self.entropy);
-            let event = event(actor, "user.revoke_tokens", id);
-            let kept = if is_new {
-                audited(event, self.store.create_user(&user)).await
-            } else {
-                user.updated_at = self.clock.now();
-                user.revision += 1;
-                audited(event, self.store.replace_user(&user)).await
+            let generation = Generation::draw(&*self.entropy);
+            let outcome = match self.store.user(id).await? {
+                None => {
+                    let mut user = blank_user(id.clone(), self.clock.now());
+                    user.generation = generation;
+                    audited(event, self.store.create_user(&user)).await
+                }
+                Some(mut user) => {
+                    user.generation = generation;
+                    user.updated_at = self.clock.now();
+                    user.revision += 1;
+                    audited(event, self.store.update_user(&user)).await
+                }
             };
-            if written(kept)? {
+            if written(outcome)? {
                 return Ok(());
             }
         }
         Err(IssueError::Conflict)
     }
 
-    /// Changes a user by `change`, which says whether there is anything to write, and is asked again when somebody else was
-    /// faster.
+    /// Applies `change` to a user and writes it, unless `change` returns false.
+    ///
+    /// `change` runs again on the newer user if another change was faster.
     async fn change_user(
         &self,
         id: &UserId,
-        read: Option<&str>,
+        required_etag: Option<&str>,
         change: impl Fn(&mut User) -> bool,
-        (actor, action): (&Actor, &'static str),
+        event: AuditEvent<'_>,
     ) -> Result<User, IssueError> {
         for _ in 0..ATTEMPTS {
             let mut user = self.user(id).await?;
-            if read.is_some_and(|read| read != etag(user.generation, user.revision)) {
+            if required_etag
+                .is_some_and(|required| required != etag(user.generation, user.revision))
+            {
                 return Err(IssueError::Conflict);
             }
             if !change(&mut user) {
@@ -207,43 +205,74 @@ impl Issuer {
             }
             user.updated_at = self.clock.now();
             user.revision += 1;
-            if replaced(audited(event(actor, action, id), self.store.replace_user(&user)).await)? {
+            if replaced(audited(event, self.store.update_user(&user)).await)? {
                 return Ok(user);
             }
         }
         Err(IssueError::Conflict)
     }
 
-    /// Whether it was not the id that is taken by a user with a name, nor the name: only the standing was kept just now.
-    async fn may_be_named(&self, id: &UserId) -> Result<(), IssueError> {
-        let is_nameless = self
-            .store
-            .user(id)
-            .await?
-            .is_some_and(|user| user.username.is_none());
-        if is_nameless {
-            Ok(())
-        } else {
-            Err(IssueError::UserExists)
+    /// Returns true if the user was written, and false if the creation must be tried again.
+    ///
+    /// An id or a username that is taken is an error, unless the record at the id is one without a
+    /// username: it was written just now, and the user takes its place.
+    async fn is_created(
+        &self,
+        id: &UserId,
+        outcome: Result<(), StoreError>,
+    ) -> Result<bool, IssueError> {
+        let Err(error) = outcome else {
+            return Ok(true);
+        };
+        match error.kind() {
+            StoreErrorKind::Conflict => Ok(false),
+            StoreErrorKind::AlreadyExists => {
+                let stored = self.store.user(id).await?;
+                if stored.is_some_and(|user| user.username.is_none()) {
+                    Ok(false)
+                } else {
+                    Err(IssueError::UserExists)
+                }
+            }
+            StoreErrorKind::Unavailable | StoreErrorKind::Unreadable | StoreErrorKind::Unusable => {
+                Err(error.into())
+            }
         }
     }
 
-    fn checked(&self, draft: &UserDraft) -> Result<(UserId, Username), Violations> {
+    fn checked(&self, draft: &UserDraft) -> Result<UserNames, Violations> {
         let mut wrong = Violations::default();
-        let id = draft
-            .user_id
-            .clone()
-            .unwrap_or_else(|| random::identifier(&*self.entropy));
+        let given = draft.user_id.clone();
+        let id = given.unwrap_or_else(|| random::identifier(&*self.entropy));
         let id = wrong.check("user_id", UserId::new(id));
         let username = wrong.check("username", Username::new(draft.username.as_str()));
         if let Some(password) = &draft.password {
-            wrong.check("password", hash::password(password));
+            wrong.check("password", hash::check_password(password));
         }
-        wrong.or(id.zip(username))
+        let (id, username) = wrong.or(id.zip(username))?;
+        Ok(UserNames { id, username })
+    }
+
+    /// Returns the new user, who takes the place of `stored`. A stored user who has no username and
+    /// is disabled stays disabled.
+    fn new_user(&self, names: &UserNames, stored: Option<&User>) -> Result<User, IssueError> {
+        let mut user = blank_user(names.id.clone(), self.clock.now());
+        user.username = Some(names.username.clone());
+        if let Some(stored) = stored {
+            if stored.username.is_some() {
+                return Err(IssueError::UserExists);
+            }
+            user.generation = stored.generation;
+            user.revision = stored.revision + 1;
+            if stored.status == UserStatus::Disabled {
+                user.status = UserStatus::Disabled;
+            }
+        }
+        Ok(user)
     }
 }
 
-fn new_user(id: UserId, now: UnixTime) -> User {
+fn blank_user(id: UserId, now: UnixTime) -> User {
     User {
         id,
         username: None,
@@ -256,32 +285,12 @@ fn new_user(id: UserId, now: UnixTime) -> User {
     }
 }
 
-/// The user with a name to log in with: `new`, or what takes the place of `stored`, who must have none.
-///
-/// One who was disabled before there was a name stays so.
-fn named(
-    stored: Option<&User>,
-    new: User,
-    username: &Username,
-    password: Option<&PasswordHash>,
-) -> Result<User, IssueError> {
-    let mut user = new;
-    if let Some(stored) = stored {
-        if stored.username.is_some() {
-            return Err(IssueError::UserExists);
-        }
-        user.generation = stored.generation;
-        user.revision = stored.revision + 1;
-        if stored.status == UserStatus::Disabled {
-            user.status = UserStatus::Disabled;
-        }
-    }
-    user.username = Some(username.clone());
-    user.password = password.cloned();
-    Ok(user)
+/// Sets the status, and returns true if it changed.
+fn set_status(user: &mut User, status: UserStatus) -> bool {
+    std::mem::replace(&mut user.status, status) != status
 }
 
-/// Whether a user was written; `false` when somebody else was faster.
+/// Returns true if a user was written, and false if another change was faster.
 fn written(outcome: Result<(), StoreError>) -> Result<bool, StoreError> {
     match outcome {
         Err(error) if error.kind() == StoreErrorKind::AlreadyExists => Ok(false),
@@ -289,17 +298,8 @@ fn written(outcome: Result<(), StoreError>) -> Result<bool, StoreError> {
     }
 }
 
-fn event<'a>(actor: &'a Actor, action: &'static str, id: &'a UserId) -> Event<'a> {
-    Event {
-        actor,
-        action,
-        subject: Subject {
-            user_id: Some(id.as_str()),
-            ..Subject::default()
-        },
-    }
-}
-
 fn invalid(field: &'static str, problem: impl ToString) -> IssueError {
     IssueError::Invalid(Violations::of(field, problem))
 }
+
+const NO_USERNAME: &str = "names a user without a username, who cannot log in with a password here";

@@ -1,24 +1,24 @@
-//! What is wrong with a draft, field by field.
+//! The rules that a draft breaks, field by field.
 
 use std::fmt;
 
-/// A field that breaks a rule.
+/// A rule that a field breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// The field as `proto/` names it, for example `callbacks[1]`.
+    /// The field by its name in `proto/`, for example `callbacks[1]`.
     pub field: String,
-    /// What is wrong with it, as the end of a sentence that begins with the field; never a secret.
+    /// The problem, as the end of a sentence that starts with the field; never contains a secret.
     pub problem: String,
 }
 
-/// Every rule that a draft breaks.
+/// All rules that a draft breaks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Violations(Vec<Violation>);
 
 // === impl Violations ===
 
 impl Violations {
-    /// One violation.
+    /// Creates a list of one violation.
     pub fn of(field: impl Into<String>, problem: impl ToString) -> Self {
         let mut one = Self::default();
         one.add(field, problem);
@@ -33,12 +33,12 @@ impl Violations {
         });
     }
 
-    /// The violations, in the order in which they were found.
+    /// Returns the violations in the order of the fields.
     pub fn iter(&self) -> impl Iterator<Item = &Violation> {
         self.0.iter()
     }
 
-    /// The same violations with other names for their fields.
+    /// Returns the violations with other field names.
     #[must_use]
     pub fn rename(self, name: impl Fn(&str) -> String) -> Self {
         let renamed = |Violation { field, problem }| Violation {
@@ -48,17 +48,17 @@ impl Violations {
         Self(self.0.into_iter().map(renamed).collect())
     }
 
-    /// Takes the value, or notes what is wrong with it.
-    pub(super) fn check<T, E: ToString>(&mut self, field: &str, value: Result<T, E>) -> Option<T> {
+    /// Returns the value, or adds its problem.
+    pub(crate) fn check<T, E: ToString>(&mut self, field: &str, value: Result<T, E>) -> Option<T> {
         value.map_err(|problem| self.add(field, problem)).ok()
     }
 
-    /// Takes the value, or every violation.
-    pub(super) fn merge<T>(&mut self, value: Result<T, Self>) -> Option<T> {
+    /// Returns the value, or adds its violations.
+    pub(crate) fn merge<T>(&mut self, value: Result<T, Self>) -> Option<T> {
         value.map_err(|Self(more)| self.0.extend(more)).ok()
     }
 
-    /// Checks a list: at most `limit` values, each by `parse`. Gives those that are right.
+    /// Checks a list of at most `limit` values with `parse`, and returns the valid ones.
     pub(super) fn check_each<T, E: ToString>(
         &mut self,
         field: &str,
@@ -78,8 +78,8 @@ impl Violations {
         values.iter().enumerate().filter_map(check).collect()
     }
 
-    /// The value that was checked, unless anything is wrong.
-    pub(super) fn or<T>(self, value: Option<T>) -> Result<T, Self> {
+    /// Returns the checked value, unless any rule is broken.
+    pub(crate) fn or<T>(self, value: Option<T>) -> Result<T, Self> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
             _ => Err(self),

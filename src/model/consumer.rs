@@ -1,161 +1,206 @@
-//! The application that signs.
+//! The consumer: the application that signs requests.
 
 use std::collections::BTreeSet;
 
+use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
+
 use super::{ConsumerId, ConsumerKey, ConsumerName, Generation, Scopes, Secret};
 use crate::clock::UnixTime;
-use crate::oauth::{Compat, RsaPublicKey, SignatureMethod};
+use crate::oauth::{CompatSet, RsaPublicKey, SignatureMethod};
 
-/// Whether a consumer may be used.
+/// The state of a consumer: active or disabled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConsumerStatus {
-    /// Its requests are verified and let through.
+    /// The consumer's requests are verified.
     #[default]
     Active,
-    /// Its requests are refused with `consumer_key_refused`.
+    /// The consumer's requests are refused with `consumer_key_refused`.
     Disabled,
 }
 
-/// A way in which a consumer may get or use credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A way in which a consumer obtains or uses credentials.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+    VariantNames,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Flow {
-    /// Signed with the consumer's credentials alone, without a token.
+    /// Requests signed with the consumer's credentials alone, without a token.
     TwoLegged,
-    /// With a token that a user authorized (RFC 5849 section 2).
+    /// Requests signed with a token that a user authorized (RFC 5849 section 2).
     ThreeLegged,
-    /// With a token that was exchanged for a user's name and password.
+    /// Requests signed with a token that was exchanged for a user's name and password.
+    #[strum(serialize = "xauth")]
     XAuth,
 }
 
-impl Flow {
-    /// Every flow, in the order in which they are listed to people.
-    pub const ALL: [Self; 3] = [Self::TwoLegged, Self::ThreeLegged, Self::XAuth];
-
-    /// The name in configuration, records and the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TwoLegged => "two-legged",
-            Self::ThreeLegged => "three-legged",
-            Self::XAuth => "xauth",
-        }
-    }
-
-    /// The flow of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|flow| flow.name() == name)
-    }
-}
-
-/// How much a denial tells the caller.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The amount of detail that a denial shows to the caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum DenyDetail {
-    /// Only the status and the realm.
+    /// The status and the realm only.
     None,
-    /// The problem and an advice.
+    /// The problem and advice.
     #[default]
     Problem,
-    /// Also the base string, with the values of other parameters masked, and why the signature did not match.
+    /// The problem, advice, the base string with masked parameter values, and the cause of the
+    /// mismatch.
     Debug,
 }
 
-impl DenyDetail {
-    /// Every level, the quietest first.
-    pub const ALL: [Self; 3] = [Self::None, Self::Problem, Self::Debug];
-
-    /// The name in configuration, records and the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Problem => "problem",
-            Self::Debug => "debug",
-        }
-    }
-
-    /// The level of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|detail| detail.name() == name)
-    }
-}
-
-/// One of a consumer's shared secrets.
+/// A shared secret of a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerSecret {
     /// The secret.
     pub secret: Secret,
-    /// From when on it is not accepted any more; `None` is never. Set on the older of two while one is rotated.
+    /// The time from which the secret is refused; `None` if it does not expire. Rotation sets it on
+    /// the older of the two secrets.
     pub expires_at: Option<UnixTime>,
 }
 
+/// The texts that describe a consumer to people. No rule depends on them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsumerProfile {
+    /// The purpose of the application, in a user's words.
+    pub description: String,
+    /// The platform of the application, for example `ios`.
+    pub platform: String,
+    /// The page about the application: empty, or an `http` or `https` URL.
+    pub app_url: String,
+}
+
+/// The application that signs: a client in RFC 5849, a consumer in OAuth Core 1.0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consumer {
+    /// The id.
+    pub id: ConsumerId,
+    /// The `oauth_consumer_key`.
+    pub key: ConsumerKey,
+    /// The name, shown to users and sent to upstreams.
+    pub name: ConsumerName,
+    /// The texts that describe the consumer to people.
+    pub profile: ConsumerProfile,
+    /// True if the operator vouches for the name and the profile; users see a warning otherwise.
+    pub verified: bool,
+    /// The state: active or disabled.
+    pub status: ConsumerStatus,
+    /// The shared secrets, newest first: none (RSA only), one, or two during a rotation.
+    pub secrets: Vec<ConsumerSecret>,
+    /// The RSA public keys.
+    pub rsa_public_keys: Vec<RsaPublicKey>,
+    /// The permitted signature methods; empty stands for the defaults of [`Consumer::allows`].
+    pub signature_methods: BTreeSet<SignatureMethod>,
+    /// The permitted flows; empty stands for the defaults of [`Consumer::may`].
+    pub flows: BTreeSet<Flow>,
+    /// The registered callbacks.
+    pub callbacks: Vec<String>,
+    /// The permitted scopes.
+    pub scopes: Scopes,
+    /// The accepted deviations from RFC 5849.
+    pub compat: CompatSet,
+    /// The detail of denials; `None` stands for the configured `check.deny_detail`.
+    pub deny_detail: Option<DenyDetail>,
+    /// The time from which the consumer is deprecated; announced in responses.
+    pub deprecated_at: Option<UnixTime>,
+    /// The time of the announced shutdown; announced in responses, and enforced nowhere.
+    pub sunset_at: Option<UnixTime>,
+    /// The generation that each of the consumer's tokens must have.
+    pub generation: Generation,
+    /// The time of creation.
+    pub created_at: UnixTime,
+    /// The time of the last change.
+    pub updated_at: UnixTime,
+    /// The number of changes; a store replaces a record only with the revision that follows the
+    /// stored one.
+    pub revision: u64,
+}
+
+/// The smallest accepted modulus of an RSA key, in bits.
+pub const MIN_RSA_BITS: usize = 2048;
+
+// === impl Flow ===
+
+impl Flow {
+    /// All flows, in the order in which help texts and errors list them.
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
+
+    /// The names of all flows, in the same order.
+    pub const NAMES: &'static [&'static str] = <Self as VariantNames>::VARIANTS;
+
+    /// Returns the name in configuration, records and the API.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+// === impl DenyDetail ===
+
+impl DenyDetail {
+    /// The names of all levels, the least detailed first.
+    pub const NAMES: &'static [&'static str] = <Self as VariantNames>::VARIANTS;
+
+    /// Returns the name in configuration, records and the API.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+// === impl ConsumerSecret ===
+
 impl ConsumerSecret {
-    /// Whether it is accepted at `now`.
+    /// Returns true if the secret is accepted at `now`.
     pub fn is_valid(&self, now: UnixTime) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
 }
 
-/// The fewest bits of an RSA modulus that a consumer may register.
-pub const MIN_RSA_BITS: usize = 2048;
+// === impl ConsumerProfile ===
 
-/// A client in the words of RFC 5849, a consumer in those of OAuth Core 1.0: the application that signs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consumer {
-    /// Its id.
-    pub id: ConsumerId,
-    /// Its `oauth_consumer_key`.
-    pub key: ConsumerKey,
-    /// Its name, shown to users and sent to upstreams.
-    pub name: ConsumerName,
-    /// What it is, in words for a user.
-    pub description: String,
-    /// Where it runs, for example `ios`.
-    pub platform: String,
-    /// Where a user reads about it; empty or an `http` or `https` URL.
-    pub app_url: String,
-    /// Whether the operator vouches for what it says of itself; users are told.
-    pub verified: bool,
-    /// Whether it may be used.
-    pub status: ConsumerStatus,
-    /// Its shared secrets, newest first: none (RSA only), one, or two while one is rotated.
-    pub secrets: Vec<ConsumerSecret>,
-    /// Its RSA public keys.
-    pub rsa_public_keys: Vec<RsaPublicKey>,
-    /// The signature methods that it may use; empty is the default of [`Consumer::allows`].
-    pub signature_methods: BTreeSet<SignatureMethod>,
-    /// The flows that it may use; empty is the default of [`Consumer::may`].
-    pub flows: BTreeSet<Flow>,
-    /// The callbacks that it registered.
-    pub callbacks: Vec<String>,
-    /// The scopes that it may have.
-    pub scopes: Scopes,
-    /// The deviations from RFC 5849 that it needs; empty is none.
-    pub compat: Compat,
-    /// How much denials tell it; `None` is as the configuration says.
-    pub deny_detail: Option<DenyDetail>,
-    /// Since when, or from when on, it ought not to call any more; its answers say so.
-    pub deprecated_at: Option<UnixTime>,
-    /// When it is expected to be refused; its answers say so, and nothing is refused because of it.
-    pub sunset_at: Option<UnixTime>,
-    /// What every one of its tokens must have.
-    pub generation: Generation,
-    /// When it was created.
-    pub created_at: UnixTime,
-    /// When it was last changed.
-    pub updated_at: UnixTime,
-    /// Counts its changes; a store replaces a record only by the revision that follows the stored one.
-    pub revision: u64,
+impl ConsumerProfile {
+    /// Returns the length of all texts together, in bytes.
+    pub const fn text_len(&self) -> usize {
+        let Self {
+            description,
+            platform,
+            app_url,
+        } = self;
+        description.len() + platform.len() + app_url.len()
+    }
 }
 
 #[cfg(test)]
+impl ConsumerProfile {
+    /// Returns a profile with a different text in every field, for tests of round trips.
+    pub(crate) fn example() -> Self {
+        Self {
+            description: "prints \u{1F5A8} \"photos\"".to_owned(),
+            platform: "ios".to_owned(),
+            app_url: "https://printer.example/".to_owned(),
+        }
+    }
+}
+
+// === impl Consumer ===
+
+#[cfg(test)]
 impl Consumer {
-    /// An active one that holds nothing yet: for tests to begin with.
+    /// Returns an active consumer without credentials, for tests to start from.
     pub(crate) fn example() -> Self {
         Self {
             id: ConsumerId::new("c-1").unwrap(),
             key: ConsumerKey::new("key").unwrap(),
             name: ConsumerName::new("Printer Example").unwrap(),
-            description: String::new(),
-            platform: String::new(),
-            app_url: String::new(),
+            profile: ConsumerProfile::default(),
             verified: false,
             status: ConsumerStatus::Active,
             secrets: Vec::new(),
@@ -164,7 +209,7 @@ impl Consumer {
             flows: BTreeSet::new(),
             callbacks: Vec::new(),
             scopes: Scopes::default(),
-            compat: Compat::NONE,
+            compat: CompatSet::NONE,
             deny_detail: None,
             deprecated_at: None,
             sunset_at: None,
@@ -177,10 +222,10 @@ impl Consumer {
 }
 
 impl Consumer {
-    /// Whether it may sign with `method` and has the key material for it.
+    /// Returns true if the consumer may sign with `method` and has the key material for it.
     ///
-    /// Without a list of its own: HMAC-SHA1/256/512 with a shared secret, RSA-SHA256/512 with a public key. RSA-SHA1
-    /// and PLAINTEXT only when they are listed.
+    /// The defaults of an empty list are HMAC-SHA1, -256 and -512 with a shared secret, and
+    /// RSA-SHA256 and -512 with a public key. RSA-SHA1 and PLAINTEXT must be listed.
     pub fn allows(&self, method: SignatureMethod) -> bool {
         let by_default = !matches!(
             method,
@@ -199,7 +244,9 @@ impl Consumer {
         permitted && has_key
     }
 
-    /// Whether it may use `flow`: without a list of its own every flow but xAuth, which handles passwords.
+    /// Returns true if the consumer may use `flow`.
+    ///
+    /// The default of an empty list is every flow except xAuth, which handles passwords.
     pub fn may(&self, flow: Flow) -> bool {
         if self.flows.is_empty() {
             flow != Flow::XAuth
@@ -208,7 +255,7 @@ impl Consumer {
         }
     }
 
-    /// Whether it is a [`ConsumerStatus::Active`] one.
+    /// Returns true if the consumer is [`ConsumerStatus::Active`].
     pub fn is_active(&self) -> bool {
         self.status == ConsumerStatus::Active
     }

@@ -1,7 +1,10 @@
-//! What Countersign keeps: consumers, users, temporary and token credentials, and the newtypes of their keys and secrets.
+//! The records: consumers, users, temporary and token credentials, and newtypes of their keys and
+//! secrets.
 //!
-//! The types hold what is true of a record whoever stores it. How it is stored and sealed is left to [`crate::store`],
-//! who may change it to the administration in [`crate::issue`].
+//! The types hold what is true of a record in every store.
+//!
+//! Left to others: storage and sealing ([`crate::store`]), and the rules of changes
+//! ([`crate::issue`]).
 
 mod consumer;
 mod generation;
@@ -13,7 +16,9 @@ mod text;
 mod token;
 mod user;
 
-pub use consumer::{Consumer, ConsumerSecret, ConsumerStatus, DenyDetail, Flow, MIN_RSA_BITS};
+pub use consumer::{
+    Consumer, ConsumerProfile, ConsumerSecret, ConsumerStatus, DenyDetail, Flow, MIN_RSA_BITS,
+};
 pub use generation::Generation;
 pub use request_token::{Callback, RequestToken, RequestTokenState};
 pub use scopes::Scopes;
@@ -25,4 +30,4 @@ pub use text::{
 pub use token::{AccessToken, TokenState, TokenStatus};
 pub use user::{PasswordHash, User, UserStanding, UserStatus};
 
-pub use crate::oauth::{Compat, CompatProfile};
+pub use crate::oauth::{CompatProfile, CompatSet};

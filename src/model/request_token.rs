@@ -1,9 +1,10 @@
-//! Temporary credentials: what stands for a user's decision until it is exchanged (RFC 5849 sections 2.1 to 2.3).
+//! Temporary credentials, which carry a user's decision until the exchange (RFC 5849 sections 2.1 to
+//! 2.3).
 
 use super::{ConsumerKey, Generation, Scopes, Secret, Token, UserId};
 use crate::clock::UnixTime;
 
-/// Temporary credentials, bound to one consumer.
+/// Temporary credentials of one consumer.
 ///
 /// ```text
 ///            authorize              exchange
@@ -12,75 +13,77 @@ use crate::clock::UnixTime;
 ///     └──────────▶ Refused    └─▶ (too many wrong verifiers: Refused)
 /// ```
 ///
-/// Nothing leads back, and whatever its state, it ends at `expires_at`.
+/// No transition leads back, and the credentials expire at `expires_at` in every state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestToken {
-    /// Its `oauth_token`. A name of its own kind: an access token may have the same.
+    /// The `oauth_token`. Access tokens are named independently and may have the same name.
     pub token: Token,
-    /// Its shared secret.
+    /// The shared secret.
     pub secret: Secret,
-    /// The consumer that it was issued to, and the only one that can exchange it.
+    /// The consumer that received the credentials, and the only one that can exchange them.
     pub consumer_key: ConsumerKey,
-    /// The consumer's when it was issued: revoking all of a consumer's tokens ends its temporary credentials too.
+    /// The consumer's generation at creation: the revocation of all tokens of a consumer includes its
+    /// temporary credentials.
     pub consumer_generation: Generation,
-    /// Where the user is sent afterwards.
+    /// The destination of the user after the decision.
     pub callback: Callback,
-    /// The scopes that the consumer asks for.
+    /// The requested scopes.
     pub scopes: Scopes,
-    /// How far it came.
+    /// The state.
     pub state: RequestTokenState,
-    /// How often a wrong verifier was sent with a true signature.
+    /// The number of wrong verifiers in requests with a valid signature.
     pub wrong_verifiers: u32,
-    /// When it was issued.
+    /// The time of creation.
     pub created_at: UnixTime,
-    /// From when on it is refused.
+    /// The time of expiry.
     pub expires_at: UnixTime,
-    /// Counts its changes, as [`Consumer::revision`](super::Consumer::revision) does.
+    /// The number of changes, like [`Consumer::revision`](super::Consumer::revision).
     pub revision: u64,
 }
 
 impl RequestToken {
-    /// Whether it has expired at `now`.
+    /// Returns true if the credentials are expired at `now`.
     pub fn is_expired(&self, now: UnixTime) -> bool {
         now >= self.expires_at
     }
 }
 
-/// How far temporary credentials came.
+/// The state of temporary credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestTokenState {
     /// The user has not decided.
     Pending,
     /// The user allowed it.
     Authorized {
-        /// Who.
+        /// The user.
         user_id: UserId,
-        /// The user's generation then: revoking all of a user's tokens ends what the user authorized, too.
+        /// The user's generation at that time: the revocation of all tokens of a user includes the
+        /// authorization.
         user_generation: Generation,
-        /// What the consumer is told to call the user; may be empty.
+        /// The name that the consumer receives for the user; may be empty.
         screen_name: String,
-        /// What proves to the consumer's server that the user came back to it (RFC 5849 section 2.2).
+        /// The proof that the user returned to the consumer (RFC 5849 section 2.2).
         verifier: Secret,
-        /// The scopes that the user gave.
+        /// The granted scopes.
         scopes: Scopes,
     },
     /// The user refused, or too many wrong verifiers were sent.
     Refused,
-    /// It was exchanged.
+    /// The credentials were exchanged.
     Used,
 }
 
-/// Where the user is sent after deciding.
+/// The destination of a user after the decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Callback {
-    /// Nowhere: the user is shown a PIN (`oob`).
+    /// No redirect: the page shows a PIN (`oob`).
     OutOfBand,
-    /// To this absolute URI.
+    /// A redirect to this absolute URI.
     Uri(String),
 }
 
 impl Callback {
-    /// As it is sent in `oauth_callback`.
+    /// Returns the value of `oauth_callback`.
     pub fn as_str(&self) -> &str {
         match self {
             Self::OutOfBand => "oob",

@@ -1,4 +1,4 @@
-//! What a token or a consumer may do.
+//! Scopes: the permissions of a token or a consumer.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::text::{ValueError, visible_ascii};
 
-/// A set of scopes: space-separated, each of visible ASCII characters without `"` and `\`, in alphabetical order.
+/// A set of scopes in alphabetical order, each of visible ASCII characters except `"` and `\`.
 ///
-/// One text, shared by its clones: it is what a header carries.
+/// The set is one space-separated text, the value of a header, which its clones share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scopes(Arc<str>);
 
@@ -16,7 +16,7 @@ impl Scopes {
     /// Reads a space-separated list.
     ///
     /// # Errors
-    /// When a scope is too long or has a character that may not stand in one.
+    /// If a scope is too long or has a forbidden character.
     pub fn parse(list: &str) -> Result<Self, ValueError> {
         let scopes = list
             .split_ascii_whitespace()
@@ -25,19 +25,19 @@ impl Scopes {
         Ok(Self::of_ordered(scopes))
     }
 
-    /// Whether there is none.
+    /// Returns true if the set has no scope.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether every scope of `needed` is here.
+    /// Returns true if the set has every scope of `needed`.
     pub fn contains_all(&self, needed: &Self) -> bool {
         let mut own = self.iter();
-        // Both are in order, so what was passed is not needed any more.
+        // Both sets are in order, so a scope that was passed cannot match later.
         needed.iter().all(|scope| own.any(|other| other == scope))
     }
 
-    /// The scopes that are in both; shared, not copied, where the other has every one of these.
+    /// Returns the common scopes; if `other` has every scope of this set, without a copy.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         if other.contains_all(self) {
@@ -47,12 +47,12 @@ impl Scopes {
         Self::of_ordered(self.iter().filter(|scope| others.contains(scope)))
     }
 
-    /// The scopes in alphabetical order.
+    /// Returns the scopes in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|scope| !scope.is_empty())
     }
 
-    /// The scopes in alphabetical order, separated by spaces.
+    /// Returns the scopes in alphabetical order, separated by spaces.
     pub fn as_str(&self) -> &str {
         &self.0
     }

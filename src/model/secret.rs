@@ -1,4 +1,4 @@
-//! A secret that can not be shown by accident.
+//! Secrets that cannot be shown by accident.
 
 use std::fmt;
 
@@ -10,15 +10,15 @@ use crate::oauth::KeySchedule;
 /// A shared secret, a token secret or a private token of an administrator.
 ///
 /// # Security
-/// Wiped when dropped, compared in constant time, and never shown: `Debug` is redacted, and there is neither `Display`
-/// nor `Serialize`.
+/// Wiped on drop and compared in constant time. `Debug` is redacted, and `Display` and `Serialize` are
+/// missing on purpose.
 pub struct Secret {
     bytes: Zeroizing<Box<[u8]>>,
     schedule: KeySchedule,
 }
 
 impl Secret {
-    /// Takes the bytes of a secret.
+    /// Creates a secret of these bytes.
     pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
         Self {
             bytes: Zeroizing::new(bytes.into()),
@@ -26,12 +26,12 @@ impl Secret {
         }
     }
 
-    /// The bytes, for the one place that computes with them.
+    /// Returns the bytes, for the code that computes with them.
     pub fn expose(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Where the HMAC key that this secret is the last part of is remembered, as long as the secret is.
+    /// Returns the cache of the HMAC key that ends with this secret; it lives as long as the secret.
     pub const fn schedule(&self) -> &KeySchedule {
         &self.schedule
     }

@@ -1,4 +1,4 @@
-//! A user who logged in to decide about a consumer.
+//! Sessions of users who decide about consumers.
 
 use std::fmt;
 
@@ -7,33 +7,34 @@ use sha2::{Digest as _, Sha256};
 use super::{Generation, UserId};
 use crate::clock::UnixTime;
 
-/// That a user logged in with a browser.
+/// The session of a user who logged in with a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Which browser.
+    /// The id, from the cookie of the browser.
     pub id: SessionId,
-    /// Who logged in.
+    /// The user.
     pub user_id: UserId,
-    /// What the user's generation and password were then, as one number: what revokes the user's tokens, and a new
-    /// password, end the sessions too.
+    /// The user's generation and password at log-in, combined into one number: a revocation of the
+    /// user's tokens and a new password end the session.
     pub user_generation: Generation,
-    /// What pages call the user.
+    /// The name of the user on pages.
     pub screen_name: String,
-    /// From when on it is over.
+    /// The time of expiry.
     pub expires_at: UnixTime,
 }
 
-/// What a session is kept under: a hash of the browser's cookie, so that who reads the store can not take its place.
+/// The id of a session: a hash of the browser's cookie, so that a copy of the store does not contain
+/// the cookie.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId([u8; 32]);
 
 impl SessionId {
-    /// The id of the session of that cookie.
+    /// Returns the id of the session with that cookie.
     pub fn of_cookie(cookie: &[u8]) -> Self {
         Self(Sha256::digest(cookie).into())
     }
 
-    /// Its bytes.
+    /// Returns the bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -1,54 +1,54 @@
-//! Token credentials: what a consumer signs with for a user.
+//! Token credentials, with which a consumer signs for a user.
 
 use super::{
     Consumer, ConsumerKey, Generation, Scopes, Secret, Token, UserId, UserStanding, UserStatus,
 };
 use crate::clock::UnixTime;
 
-/// Whether an access token may be used.
+/// The stored state of an access token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TokenStatus {
-    /// It may.
+    /// The token may be used.
     #[default]
     Active,
-    /// It was revoked, for good.
+    /// The token is revoked permanently.
     Revoked,
 }
 
-/// Token credentials (RFC 5849 section 2.3), bound to one consumer.
+/// Token credentials of one consumer (RFC 5849 section 2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessToken {
-    /// Its `oauth_token`.
+    /// The `oauth_token`.
     pub token: Token,
-    /// Its shared secret.
+    /// The shared secret.
     pub secret: Secret,
-    /// The consumer that it was issued to, and the only one that can use it.
+    /// The consumer that received the token, and the only one that can use it.
     pub consumer_key: ConsumerKey,
-    /// The user whom it acts for; `None` for a token of the consumer itself.
+    /// The user whom the token acts for; `None` for a token of the consumer itself.
     pub user_id: Option<UserId>,
-    /// Its scopes; what a request gets is what both the token and the consumer have.
+    /// The scopes. A request has the scopes that both the token and the consumer have.
     pub scopes: Scopes,
-    /// The consumer's when it was issued.
+    /// The consumer's generation at creation.
     pub consumer_generation: Generation,
-    /// The user's when it was issued.
+    /// The user's generation at creation.
     pub user_generation: Generation,
-    /// Whether it may be used.
+    /// The stored state.
     pub status: TokenStatus,
-    /// From when on it is refused; `None` is never.
+    /// The time of expiry; `None` if the token does not expire.
     pub expires_at: Option<UnixTime>,
-    /// When it was issued.
+    /// The time of creation.
     pub created_at: UnixTime,
-    /// Counts its changes, as [`Consumer::revision`] does.
+    /// The number of changes, like [`Consumer::revision`].
     pub revision: u64,
 }
 
 impl AccessToken {
-    /// Whether it has expired at `now`.
+    /// Returns true if the token is expired at `now`.
     pub fn is_expired(&self, now: UnixTime) -> bool {
         self.expires_at.is_some_and(|end| now >= end)
     }
 
-    /// What it is good for at `now`, as its own consumer's and for a user of that standing.
+    /// Returns the current state at `now`, for the token's own consumer and the standing of its user.
     pub fn state(&self, consumer: &Consumer, user: UserStanding, now: UnixTime) -> TokenState {
         let acts_for_user = self.user_id.is_some();
         let same_user = !acts_for_user || self.user_generation == user.generation;
@@ -67,15 +67,15 @@ impl AccessToken {
     }
 }
 
-/// What an access token is good for.
+/// The current state of an access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenState {
-    /// It may be used.
+    /// The token may be used.
     Active,
-    /// It was revoked: by itself, or with all of its consumer's or its user's.
+    /// The token is revoked: alone, or with all tokens of its consumer or user.
     Revoked,
-    /// The user whom it acts for is disabled.
+    /// The user whom the token acts for is disabled.
     UserDisabled,
-    /// Its time is over.
+    /// The token is expired.
     Expired,
 }

@@ -5,31 +5,31 @@ use std::fmt;
 use super::{Generation, UserId, Username};
 use crate::clock::UnixTime;
 
-/// A user whom Countersign knows.
+/// The record of a user.
 ///
-/// Without a username it is one whom the operator's directory knows and of whom only the standing is kept here.
+/// A record without a username only holds the standing of a user of the operator's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// The id, for ever the same: what upstreams read as `x-authenticated-userid`.
+    /// The permanent id, which upstreams receive as `x-authenticated-userid`.
     pub id: UserId,
-    /// The name to log in with; no two users have the same.
+    /// The unique name to log in with.
     pub username: Option<Username>,
-    /// What a password is checked with; without one nobody can log in as this user.
+    /// The password hash; without one the user cannot log in.
     pub password: Option<PasswordHash>,
-    /// Whether tokens that act for this user may be used.
+    /// The state of the user.
     pub status: UserStatus,
-    /// What every token that acts for this user must have.
+    /// The generation that each token for the user must have.
     pub generation: Generation,
-    /// When the user was created.
+    /// The time of creation.
     pub created_at: UnixTime,
-    /// When the user was last changed.
+    /// The time of the last change.
     pub updated_at: UnixTime,
-    /// Counts the changes, as [`Consumer::revision`](super::Consumer::revision) does.
+    /// The number of changes, like [`Consumer::revision`](super::Consumer::revision).
     pub revision: u64,
 }
 
 impl User {
-    /// What a check needs to know.
+    /// Returns the part of the record that a check needs.
     pub const fn standing(&self) -> UserStanding {
         UserStanding {
             status: self.status,
@@ -38,41 +38,41 @@ impl User {
     }
 }
 
-/// Whether tokens that act for a user may be used.
+/// The state of a user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UserStatus {
-    /// They may.
+    /// Tokens for the user are accepted.
     #[default]
     Active,
-    /// They are refused until the user is enabled again.
+    /// Tokens for the user are refused until the user is enabled.
     Disabled,
-    /// The user is gone; what is kept makes sure that tokens issued before stay refused.
+    /// The user is deleted; the record keeps existing tokens refused.
     Deleted,
 }
 
-/// What a check needs to know of a user; the default is that of a user of whom nothing is kept.
+/// The part of a user that a check needs; the default belongs to a user without a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UserStanding {
-    /// Whether the user's tokens may be used.
+    /// The state of the user.
     pub status: UserStatus,
-    /// The generation that they must have.
+    /// The generation that each token for the user must have.
     pub generation: Generation,
 }
 
 /// An argon2id hash in the PHC string format.
 ///
 /// # Security
-/// Not a secret that lets anybody in, yet one can guess at it: never shown.
+/// The hash lets nobody in, but allows offline guesses: it is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(Box<str>);
 
 impl PasswordHash {
-    /// Takes a PHC string; whether it is one shows when a password is checked with it.
+    /// Creates a hash of a PHC string, which is parsed by the first check of a password.
     pub fn new(phc: impl Into<Box<str>>) -> Self {
         Self(phc.into())
     }
 
-    /// The PHC string, for who checks with it and who keeps it.
+    /// Returns the PHC string, for storage and checks.
     pub fn expose(&self) -> &str {
         &self.0
     }

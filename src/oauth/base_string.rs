@@ -1,31 +1,30 @@
 //! The signature base string (RFC 5849 section 3.4.1).
-//!
-//! It is written piece by piece into whatever computes with it, so that a check needs no copy of the request.
 
 use std::borrow::Cow;
 
 use super::encode::{decode, encode, encode_normal};
-use super::mask::MASK;
-use super::params::Pair;
+use super::mask::{MASK, Visibility};
+use super::message::{Message, PieceBuffer};
+use super::pair::ParameterPair;
 use super::uri::BaseUri;
-use super::{Place, Rejection};
+use super::{ParameterPlace, Rejection};
 
-/// Something that is signed, handed over piece by piece.
-pub(super) trait Message {
-    /// Calls `write` with each piece, in order.
-    fn write(&self, write: &mut impl FnMut(&[u8]));
-}
-
-/// Everything that is signed of one request.
+/// The base string of a request: method, URI and parameters.
 pub(super) struct BaseString<'a> {
     method: Cow<'a, [u8]>,
     uri: BaseUri<'a>,
-    pairs: Vec<Pair<'a>>,
+    pairs: Vec<ParameterPair<'a>>,
 }
 
 impl<'a> BaseString<'a> {
-    /// Puts the parameters in order: by encoded name, then by encoded value (section 3.4.1.3.2).
-    pub(super) fn new(method: &'a [u8], uri: BaseUri<'a>, mut pairs: Vec<Pair<'a>>) -> Self {
+    /// Sorts the parameters by encoded name, then by encoded value.
+    ///
+    /// [RFC 5849 section 3.4.1.3.2](https://www.rfc-editor.org/rfc/rfc5849#section-3.4.1.3.2)
+    pub(super) fn new(
+        method: &'a [u8],
+        uri: BaseUri<'a>,
+        mut pairs: Vec<ParameterPair<'a>>,
+    ) -> Self {
         pairs.sort_unstable_by(|a, b| a.name.cmp(&b.name).then_with(|| a.value.cmp(&b.value)));
         Self {
             method: upper_case(method),
@@ -34,20 +33,20 @@ impl<'a> BaseString<'a> {
         }
     }
 
-    /// Refuses a protocol parameter that stands there twice (section 3.1).
-    pub(super) fn refuse_duplicates(&self, place: Place) -> Result<(), Rejection> {
-        let twice = self
-            .pairs
-            .windows(2)
-            .any(|pair| pair[0].is_protocol() && pair[0].name == pair[1].name);
-        if twice {
+    /// Refuses a request that repeats a protocol parameter.
+    ///
+    /// [RFC 5849 section 3.1](https://www.rfc-editor.org/rfc/rfc5849#section-3.1)
+    pub(super) fn refuse_duplicates(&self, place: ParameterPlace) -> Result<(), Rejection> {
+        let is_repeated =
+            |pair: &[ParameterPair<'_>]| pair[0].is_protocol() && pair[0].name == pair[1].name;
+        if self.pairs.windows(2).any(is_repeated) {
             Err(Rejection::DuplicateExtension(place))
         } else {
             Ok(())
         }
     }
 
-    /// The decoded values of the parameters of a name that has unreserved characters only.
+    /// Returns the decoded values of a parameter; `name` has unreserved characters only.
     pub(super) fn values<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = Cow<'a, [u8]>> + 's {
         self.pairs
             .iter()
@@ -55,26 +54,31 @@ impl<'a> BaseString<'a> {
             .map(|pair| decode(&pair.value))
     }
 
-    /// The whole of it.
+    /// Returns the whole text.
     pub(super) fn to_vec(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(USUAL);
-        self.write_with(&mut |piece: &[u8]| out.extend_from_slice(piece), |_| {
-            (true, true)
-        });
-        out
+        self.render(|_| Visibility::FULL)
     }
 
-    /// The whole of it, with `***` instead of every name and value that may not be shown.
+    /// Returns the text with `***` for every name and value that only the sender may see.
     pub(super) fn to_masked_vec(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(USUAL);
-        let shows = |pair: &Pair<'_>| (pair.shows_name(), pair.shows_value());
-        self.write_with(&mut |piece: &[u8]| out.extend_from_slice(piece), shows);
+        self.render(|pair| pair.visibility())
+    }
+
+    fn render(&self, visibility: impl Fn(&ParameterPair<'_>) -> Visibility) -> Vec<u8> {
+        let mut out = Vec::with_capacity(USUAL_LEN);
+        self.write_with(visibility, &mut |piece: &[u8]| out.extend_from_slice(piece));
         out
     }
 
-    /// The pairs are in normal form already: joined and encoded (section 3.4.1.1), each escape in them gets another. `shows`
-    /// says of which the name, and of which the value is shown.
-    fn write_with(&self, write: &mut impl FnMut(&[u8]), shows: impl Fn(&Pair<'_>) -> (bool, bool)) {
+    /// Writes the three parts, joined by `&`.
+    ///
+    /// The pairs are in normal form, so joining and encoding them (section 3.4.1.1) only adds to
+    /// their escapes.
+    fn write_with(
+        &self,
+        visibility: impl Fn(&ParameterPair<'_>) -> Visibility,
+        write: &mut impl FnMut(&[u8]),
+    ) {
         encode(&self.method, write);
         write(b"&");
         self.uri.write_encoded(write);
@@ -83,58 +87,28 @@ impl<'a> BaseString<'a> {
             if at > 0 {
                 write(b"%26");
             }
-            let (name, value) = shows(pair);
-            if name {
-                encode_normal(&pair.name, write)
-            } else {
-                write(MASK)
-            }
+            let Visibility { name, value } = visibility(pair);
+            write_visible(&pair.name, name, write);
             write(b"%3D");
-            if value {
-                encode_normal(&pair.value, write)
-            } else {
-                write(MASK)
-            }
+            write_visible(&pair.value, value, write);
         }
     }
 }
 
 impl Message for BaseString<'_> {
     fn write(&self, write: &mut impl FnMut(&[u8])) {
-        let mut gather = Gather {
-            buffer: [0; GATHERED],
-            len: 0,
-            write,
-        };
-        self.write_with(&mut |piece: &[u8]| gather.put(piece), |_| (true, true));
-        gather.flush();
+        let mut buffer = PieceBuffer::new(write);
+        self.write_with(|_| Visibility::FULL, &mut |piece: &[u8]| buffer.put(piece));
+        buffer.flush();
     }
 }
 
-/// Gathers pieces, so that whatever computes with them gets few and long ones.
-struct Gather<W> {
-    buffer: [u8; GATHERED],
-    len: usize,
-    write: W,
-}
-
-impl<W: FnMut(&[u8])> Gather<W> {
-    fn put(&mut self, piece: &[u8]) {
-        if piece.len() > GATHERED - self.len {
-            self.flush();
-        }
-        match self.buffer.get_mut(self.len..self.len + piece.len()) {
-            Some(room) => {
-                room.copy_from_slice(piece);
-                self.len += piece.len();
-            }
-            None => (self.write)(piece),
-        }
-    }
-
-    fn flush(&mut self) {
-        (self.write)(&self.buffer[..self.len]);
-        self.len = 0;
+#[inline]
+fn write_visible(normal: &[u8], is_visible: bool, write: &mut impl FnMut(&[u8])) {
+    if is_visible {
+        encode_normal(normal, write);
+    } else {
+        write(MASK);
     }
 }
 
@@ -146,8 +120,5 @@ fn upper_case(method: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Room for most of a base string, in blocks of every hash.
-pub(super) const GATHERED: usize = 1024;
-
 /// Room for the base string of most requests.
-const USUAL: usize = 512;
+const USUAL_LEN: usize = 512;

@@ -1,54 +1,63 @@
-//! OAuth Request Body Hash: `oauth_body_hash` covers a body that is not a form (RFC 5849 section 4.12 leaves it open).
+//! OAuth Request Body Hash: `oauth_body_hash` covers a body that is not a form (RFC 5849 section
+//! 4.12 leaves it open).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Body, Rejection, SignatureMethod};
+use super::{Rejection, RequestBody, SignatureMethod};
 
-/// What is demanded of `oauth_body_hash` (OAuth Request Body Hash extension).
+/// A route's rule for `oauth_body_hash` (OAuth Request Body Hash extension).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BodyHashRule {
-    /// It is an ordinary parameter: signed, never compared with the body.
+    /// The hash is an ordinary parameter: signed, never compared with the body.
     Off,
-    /// When it is sent, it must match the body.
+    /// A hash that is sent must match the body.
     #[default]
     Accept,
-    /// It must be sent with every body that the signature does not cover, and match.
+    /// Every body that the signature does not cover needs a hash, and it must match.
     Require,
 }
 
-/// The value of `oauth_body_hash` for a body: by the hash of the signature method, SHA-1 for PLAINTEXT.
+/// Returns the value of `oauth_body_hash` for a body, by the hash of the signature method; SHA-1
+/// for PLAINTEXT.
 pub fn body_hash(method: SignatureMethod, body: &[u8]) -> String {
     STANDARD.encode(method.hash().digest(body))
 }
 
-/// What a body is held against.
+/// A body, and the hash that was sent with it.
 pub(super) struct BodyCheck<'a> {
     pub(super) method: SignatureMethod,
-    /// The `oauth_body_hash` that was sent.
+    /// The `oauth_body_hash` of the request.
     pub(super) sent: Option<&'a [u8]>,
-    pub(super) body: Body<'a>,
-    /// Whether it is a form: then every byte that matters is in the base string.
-    pub(super) is_form: bool,
+    pub(super) body: RequestBody<'a>,
+    /// The body is a form whose parameters are in the base string.
+    pub(super) is_signed_form: bool,
 }
 
 impl BodyCheck<'_> {
-    /// Holds the body against the hash that was sent.
+    /// Compares the body with its hash, as far as `rule` demands.
     pub(super) fn check(&self, rule: BodyHashRule) -> Result<(), Rejection> {
-        if rule == BodyHashRule::Off {
-            return Ok(());
+        match (rule, self.sent) {
+            (BodyHashRule::Off, _) => Ok(()),
+            (BodyHashRule::Accept | BodyHashRule::Require, Some(sent)) => self.compare(sent),
+            (BodyHashRule::Require, None) if !self.is_covered() => Err(Rejection::BodyHashAbsent),
+            (BodyHashRule::Accept | BodyHashRule::Require, None) => Ok(()),
         }
-        match (self.sent, self.body) {
-            (Some(_), Body::NotWhole) => Err(Rejection::BodyNotWhole),
-            (Some(sent), Body::Whole(body)) if sent == body_hash(self.method, body).as_bytes() => {
-                Ok(())
-            }
-            (Some(_), Body::Whole(_)) => Err(Rejection::BodyHashMismatch),
-            (None, Body::Whole(b"")) => Ok(()),
-            (None, _) if rule == BodyHashRule::Require && !self.is_form => {
-                Err(Rejection::BodyHashAbsent)
-            }
-            (None, _) => Ok(()),
+    }
+
+    fn compare(&self, sent: &[u8]) -> Result<(), Rejection> {
+        let RequestBody::Whole(body) = self.body else {
+            return Err(Rejection::BodyNotWhole);
+        };
+        if sent == body_hash(self.method, body).as_bytes() {
+            Ok(())
+        } else {
+            Err(Rejection::BodyHashMismatch)
         }
+    }
+
+    /// Returns whether the signature covers the body without a hash.
+    const fn is_covered(&self) -> bool {
+        self.is_signed_form || matches!(self.body, RequestBody::Whole(b""))
     }
 }

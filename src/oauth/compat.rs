@@ -1,75 +1,73 @@
-//! Known deviations from RFC 5849 that a consumer's client library makes, and that are tolerated for it alone.
+//! Known deviations from RFC 5849 in client libraries, each tolerated for single consumers.
 //!
-//! A profile only adds: what is signed as RFC 5849 says stays proven, and what is signed as the profile says is proven too.
-//! Whose requests are read under which profiles is left to the caller.
+//! A profile only adds a reading: a signature that RFC 5849 proves stays proven, and one that the
+//! profile proves is accepted too. The caller decides which consumer has which profiles.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr as _;
 
-use super::variant::{Port, Values, Variant};
-use super::wire::Wire;
-use super::{Place, Request};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-/// A known deviation from RFC 5849 that a consumer's client library makes and that is tolerated for it alone.
+use super::variant::{BaseStringVariant, PortRule, ValueForm};
+use super::wire::WireParameters;
+use super::{ParameterPlace, Request};
+
+/// A known deviation from RFC 5849 in a client library, tolerated for one consumer.
 ///
-/// They are kept with a consumer; whether one may be set is left to the administration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Profiles are stored with a consumer. Its administration decides which may be set.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum CompatProfile {
-    /// `oauth_version` may be written `1.0a`, `1.0A` or `1`; it is signed as it is sent.
+    /// `oauth_version` may also be `1.0a`, `1.0A` or `1`; the text that is sent is signed.
     VersionLenient,
-    /// The base string URI has no `/` when the path is the root.
+    /// The base string URI has no `/` if the path is the root.
     NoRootSlash,
     /// A `+` in the query is a plus, not a space.
     PlusLiteral,
-    /// Names and values of header and query are signed as they are sent, without decoding and encoding them again.
+    /// Names and values of header and query are signed as sent, without decoding and encoding.
     RawValues,
-    /// A form body is not in the base string; `oauth_body_hash` has to cover it.
+    /// A form body is not in the base string; `oauth_body_hash` must cover it.
     BodyUnsignedForm,
     /// The query of a POST is not in the base string.
     ///
     /// # Security
-    /// Nothing protects that query then: whoever sees the request can change it while it is on its way.
+    /// Nothing protects that query: anybody on the way can change it.
     IgnoreQueryOnPost,
     /// Brackets in names are encoded once.
     BracketsOnce,
-    /// Signed for `http` or `https`, whichever the request came by.
+    /// The signature may be for `http` or `https`, whichever scheme the request came by.
     SchemeAny,
-    /// The ports 80 and 443 are left out, also where they are not the scheme's default.
+    /// The ports 80 and 443 are left out, even if they are not the default of the scheme.
     DefaultPortAny,
 }
 
 impl CompatProfile {
-    /// Every profile, in the order in which they are listed to people.
-    pub const ALL: [Self; 9] = [
-        Self::VersionLenient,
-        Self::NoRootSlash,
-        Self::PlusLiteral,
-        Self::RawValues,
-        Self::BodyUnsignedForm,
-        Self::IgnoreQueryOnPost,
-        Self::BracketsOnce,
-        Self::SchemeAny,
-        Self::DefaultPortAny,
-    ];
+    /// Every profile, in the order of lists for people.
+    pub const ALL: [Self; Self::VARIANTS.len()] =
+        *Self::VARIANTS.first_chunk().expect("the same length");
 
-    /// The name in configuration, records and the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::VersionLenient => "version-lenient",
-            Self::NoRootSlash => "no-root-slash",
-            Self::PlusLiteral => "plus-literal",
-            Self::RawValues => "raw-values",
-            Self::BodyUnsignedForm => "body-unsigned-form",
-            Self::IgnoreQueryOnPost => "ignore-query-on-post",
-            Self::BracketsOnce => "brackets-once",
-            Self::SchemeAny => "scheme-any",
-            Self::DefaultPortAny => "default-port-any",
-        }
+    /// Returns the name in configuration, records and the API.
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
-    /// The profile of that name.
+    /// Returns the profile of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|profile| profile.name() == name)
+        Self::from_str(name).ok()
     }
 
     const fn bit(self) -> u16 {
@@ -77,55 +75,50 @@ impl CompatProfile {
     }
 }
 
-impl fmt::Display for CompatProfile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A set of compat profiles: what one consumer needs.
+/// The compat profiles of a consumer.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Compat(u16);
+pub struct CompatSet(u16);
 
-impl Compat {
+impl CompatSet {
     /// RFC 5849 alone.
     pub const NONE: Self = Self(0);
 
-    /// The set of one.
+    /// Returns the set of one profile.
     pub const fn only(profile: CompatProfile) -> Self {
         Self(profile.bit())
     }
 
-    /// This set and one more.
+    /// Returns this set with one more profile.
     #[must_use]
     pub const fn with(self, profile: CompatProfile) -> Self {
         Self(self.0 | profile.bit())
     }
 
-    /// Whether there is none.
+    /// Returns whether the set is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether it is in the set.
+    /// Returns whether the set has the profile.
     pub const fn contains(self, profile: CompatProfile) -> bool {
         self.0 & profile.bit() != 0
     }
 
-    /// This set without a profile.
+    /// Returns this set without a profile.
     #[must_use]
     pub const fn without(self, profile: CompatProfile) -> Self {
         Self(self.0 & !profile.bit())
     }
 
-    /// Its members, in the order of [`CompatProfile::ALL`].
+    /// Returns the members, in the order of [`CompatProfile::ALL`].
     pub fn iter(self) -> impl Iterator<Item = CompatProfile> {
         CompatProfile::ALL
             .into_iter()
             .filter(move |&profile| self.contains(profile))
     }
 
-    /// Why its members can not be used together, in words that follow "must"; `None` when they can.
+    /// Returns why two members exclude each other, as a text that continues "must"; `None` if none
+    /// do.
     pub fn conflict(self) -> Option<&'static str> {
         CONFLICTS
             .iter()
@@ -134,84 +127,116 @@ impl Compat {
     }
 }
 
-impl FromIterator<CompatProfile> for Compat {
+impl FromIterator<CompatProfile> for CompatSet {
     fn from_iter<I: IntoIterator<Item = CompatProfile>>(profiles: I) -> Self {
         profiles.into_iter().fold(Self::NONE, Self::with)
     }
 }
 
-impl fmt::Debug for Compat {
+impl fmt::Debug for CompatSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter()).finish()
     }
 }
 
-/// How else a request may be signed by a consumer that has these profiles; RFC 5849 itself is not among them.
+/// Returns the other base strings that a consumer with these profiles may sign; that of RFC 5849 is
+/// not among them.
 ///
 /// # Security
-/// What a variant leaves out is not signed. Protocol parameters are never left out, or a request could be replayed with
-/// another nonce; who leaves out the form has to hold the body against `oauth_body_hash`.
+/// A variant does not sign the parts that it leaves out. It never leaves out a protocol parameter:
+/// a request could be replayed with another nonce. If it leaves out the form, the caller must
+/// compare the body with `oauth_body_hash`.
 pub(super) fn compat_variants<'v>(
-    compat: Compat,
+    compat: CompatSet,
     request: &Request<'v>,
-    wire: &Wire<'_>,
-) -> Vec<Variant<'v>> {
-    let rfc = Variant::rfc(request);
-    let profiled = under(compat, &rfc, wire);
+    wire: &WireParameters<'_>,
+) -> Vec<BaseStringVariant<'v>> {
+    let rfc = BaseStringVariant::rfc(request);
+    let profiled = under_all(compat, &rfc, wire);
     let mut variants = vec![profiled.clone()];
     if compat.contains(CompatProfile::SchemeAny) {
         let scheme = rfc.scheme.other();
-        variants.extend([Variant { scheme, ..rfc }, Variant { scheme, ..profiled }]);
+        variants.push(BaseStringVariant { scheme, ..rfc });
+        variants.push(BaseStringVariant { scheme, ..profiled });
     }
     variants
 }
 
-/// RFC 5849 but for what the profiles change together.
-fn under<'v>(compat: Compat, rfc: &Variant<'v>, wire: &Wire<'_>) -> Variant<'v> {
-    let has = |profile| compat.contains(profile);
+/// Returns RFC 5849 as changed by all of the profiles together.
+fn under_all<'v>(
+    compat: CompatSet,
+    rfc: &BaseStringVariant<'v>,
+    wire: &WireParameters<'_>,
+) -> BaseStringVariant<'v> {
     let mut variant = rfc.clone();
-    if has(CompatProfile::NoRootSlash) && *variant.path == *b"/" {
-        variant.path = Cow::Borrowed(b"");
-    }
-    // Nonce and token are read by RFC 5849, so what is signed of them has to be what is read: a plus in the query is a space.
-    let reads_alike = !wire.has_protocol_plus(Place::Query);
-    if has(CompatProfile::PlusLiteral) && reads_alike {
-        variant.values[Place::Query as usize] = Values::PlusLiteral;
-    }
-    if has(CompatProfile::RawValues) && reads_alike && wire.can_be_joined() {
-        variant.values[Place::Header as usize] = Values::AsSent;
-        variant.values[Place::Query as usize] = Values::AsSent;
-    }
-    if has(CompatProfile::BodyUnsignedForm) && !wire.signed_in(Place::Body) {
-        variant.form = false;
-    }
-    let is_post = variant.method.eq_ignore_ascii_case(b"POST");
-    if has(CompatProfile::IgnoreQueryOnPost) && is_post && !wire.signed_in(Place::Query) {
-        variant.query = false;
-    }
-    variant.brackets_once = has(CompatProfile::BracketsOnce);
-    if has(CompatProfile::DefaultPortAny) {
-        variant.port = Port::EitherDefault;
-    }
+    change_uri(compat, &mut variant);
+    change_values(compat, wire, &mut variant);
+    change_scope(compat, wire, &mut variant);
     variant
 }
 
-/// Two profiles, and why not both.
+fn change_uri(compat: CompatSet, variant: &mut BaseStringVariant<'_>) {
+    if compat.contains(CompatProfile::NoRootSlash) && *variant.path == *b"/" {
+        variant.path = Cow::Borrowed(b"");
+    }
+    if compat.contains(CompatProfile::DefaultPortAny) {
+        variant.port = PortRule::EitherDefault;
+    }
+}
+
+/// Changes how names and values are encoded.
+///
+/// Nonce and token are always read as RFC 5849 says. If one of them has a `+` in the query, the
+/// profiles that would sign it as a plus are ignored: the verifier reads a space.
+fn change_values(
+    compat: CompatSet,
+    wire: &WireParameters<'_>,
+    variant: &mut BaseStringVariant<'_>,
+) {
+    variant.brackets_once = compat.contains(CompatProfile::BracketsOnce);
+    if wire.has_protocol_plus(ParameterPlace::Query) {
+        return;
+    }
+    if compat.contains(CompatProfile::PlusLiteral) {
+        variant.values[ParameterPlace::Query as usize] = ValueForm::PlusLiteral;
+    }
+    if compat.contains(CompatProfile::RawValues) && wire.can_be_joined() {
+        variant.values[ParameterPlace::Header as usize] = ValueForm::AsSent;
+        variant.values[ParameterPlace::Query as usize] = ValueForm::AsSent;
+    }
+}
+
+/// Leaves out a form or a query, unless it has the protocol parameters.
+fn change_scope(compat: CompatSet, wire: &WireParameters<'_>, variant: &mut BaseStringVariant<'_>) {
+    if compat.contains(CompatProfile::BodyUnsignedForm) && !wire.has_protocol(ParameterPlace::Body)
+    {
+        variant.with_form = false;
+    }
+    if compat.contains(CompatProfile::IgnoreQueryOnPost)
+        && variant.method.eq_ignore_ascii_case(b"POST")
+        && !wire.has_protocol(ParameterPlace::Query)
+    {
+        variant.with_query = false;
+    }
+}
+
+/// Two profiles, and why a consumer must not have both.
 const CONFLICTS: [(CompatProfile, CompatProfile, &str); 3] = [
     (
         CompatProfile::IgnoreQueryOnPost,
         CompatProfile::BodyUnsignedForm,
-        "not hold both ignore-query-on-post and body-unsigned-form: no parameter that a POST sends would be in the base string",
+        "not hold both ignore-query-on-post and body-unsigned-form: the base string of a POST \
+         would have no parameter of the application",
     ),
     (
         CompatProfile::RawValues,
         CompatProfile::PlusLiteral,
-        "not hold both raw-values and plus-literal: what is signed as it is sent has its plus as it is sent",
+        "not hold both raw-values and plus-literal: raw-values signs a plus as it is sent",
     ),
     (
         CompatProfile::RawValues,
         CompatProfile::BracketsOnce,
-        "not hold both raw-values and brackets-once: what is signed as it is sent has its brackets as they are sent",
+        "not hold both raw-values and brackets-once: raw-values signs brackets as they are sent",
     ),
 ];
 
@@ -221,19 +246,23 @@ mod tests {
 
     #[test]
     fn a_set_lists_its_members_in_order() {
-        let set = Compat::only(CompatProfile::SchemeAny).with(CompatProfile::PlusLiteral);
+        let set = CompatSet::only(CompatProfile::SchemeAny).with(CompatProfile::PlusLiteral);
         assert_eq!(
             set.iter().collect::<Vec<_>>(),
             [CompatProfile::PlusLiteral, CompatProfile::SchemeAny]
         );
         assert_eq!(set, set.iter().collect());
-        assert!(Compat::NONE.is_empty() && Compat::NONE.iter().next().is_none() && !set.is_empty());
+        assert!(
+            CompatSet::NONE.is_empty()
+                && CompatSet::NONE.iter().next().is_none()
+                && !set.is_empty()
+        );
     }
 
     #[test]
     fn every_profile_can_be_used_alone_and_is_found_by_its_name() {
         for profile in CompatProfile::ALL {
-            assert_eq!(Compat::only(profile).conflict(), None);
+            assert_eq!(CompatSet::only(profile).conflict(), None);
             assert_eq!(CompatProfile::from_name(profile.name()), Some(profile));
         }
     }
@@ -241,12 +270,12 @@ mod tests {
     #[test]
     fn profiles_that_leave_a_post_unsigned_or_contradict_each_other_conflict() {
         for (one, other, why) in CONFLICTS {
-            assert_eq!(Compat::only(other).with(one).conflict(), Some(why));
+            assert_eq!(CompatSet::only(other).with(one).conflict(), Some(why));
             assert!(
                 why.contains(one.name()) && why.contains(other.name()),
                 "{why}"
             );
         }
-        assert_eq!(Compat(u16::MAX).conflict(), Some(CONFLICTS[0].2));
+        assert_eq!(CompatSet(u16::MAX).conflict(), Some(CONFLICTS[0].2));
     }
 }

@@ -1,62 +1,71 @@
-//! Percent-encoding (RFC 5849 section 3.6) and its undoing, on bytes.
+//! Percent-encoding and decoding of bytes (RFC 5849 section 3.6).
 //!
-//! Section 3.6 gives every sequence of bytes exactly one encoded form. Everything that is sorted, compared or hashed
-//! here is in that *normal* form, so two names are equal exactly when their bytes on the wire mean the same.
+//! Section 3.6 gives every sequence of bytes exactly one encoded form. The core sorts, compares and
+//! hashes only this *normal* form, so two names are equal exactly if their bytes on the wire mean
+//! the same.
 
 use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::Place;
+use super::ParameterPlace;
 use super::scan::{all, split_once};
 
-/// How a name or value stands on the wire.
+/// The escapes of a name or value on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Syntax {
+pub(super) enum EscapeSyntax {
     /// `application/x-www-form-urlencoded`: `+` is a space (query and form body).
     Form,
     /// Section 3.6: `+` is a plus (Authorization header).
     Percent,
 }
 
-impl Syntax {
-    /// How names and values stand in that place.
-    pub(super) const fn of(place: Place) -> Self {
+impl EscapeSyntax {
+    /// Returns the syntax of that place.
+    pub(super) const fn of(place: ParameterPlace) -> Self {
         match place {
-            Place::Header => Self::Percent,
-            Place::Query | Place::Body => Self::Form,
+            ParameterPlace::Header => Self::Percent,
+            ParameterPlace::Query | ParameterPlace::Body => Self::Form,
         }
     }
 }
 
-/// A `%` that two hexadecimal digits do not follow.
+/// A `%` without two hexadecimal digits after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BadEscape;
 
-/// The normal form of a name or value from the wire; borrowed when it stands there already.
-pub(super) fn normalize(raw: &[u8], syntax: Syntax) -> Result<Cow<'_, [u8]>, BadEscape> {
+/// Returns the normal form of a name or value from the wire; borrowed if the wire has it already.
+///
+/// [RFC 5849 section 3.6](https://www.rfc-editor.org/rfc/rfc5849#section-3.6)
+pub(super) fn normalize(raw: &[u8], syntax: EscapeSyntax) -> Result<Cow<'_, [u8]>, BadEscape> {
     let normal = normal_len(raw);
     if normal == raw.len() {
         return Ok(Cow::Borrowed(raw));
     }
-    let (done, mut rest) = raw.split_at(normal);
+    let (done, rest) = raw.split_at(normal);
     let mut out = Vec::with_capacity(raw.len() + ROOM);
     out.extend_from_slice(done);
-    while let Some((&first, after)) = rest.split_first() {
-        let (byte, after) = match first {
-            b'%' => unescape(after)?,
-            b'+' if syntax == Syntax::Form => (b' ', after),
-            byte => (byte, after),
-        };
-        let plain = unreserved_len(after);
-        encode(&[byte], &mut |piece| out.extend_from_slice(piece));
-        out.extend_from_slice(&after[..plain]);
-        rest = &after[plain..];
-    }
+    push_normal(rest, syntax, &mut out)?;
     Ok(Cow::Owned(out))
 }
 
-/// The bytes that a normal form stands for; borrowed when there is nothing to undo.
+fn push_normal(raw: &[u8], syntax: EscapeSyntax, out: &mut Vec<u8>) -> Result<(), BadEscape> {
+    let mut rest = raw;
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, after) = match first {
+            b'%' => unescape(after)?,
+            b'+' if syntax == EscapeSyntax::Form => (b' ', after),
+            byte => (byte, after),
+        };
+        encode(&[byte], &mut |piece| out.extend_from_slice(piece));
+        let (plain, after) = after.split_at(unreserved_len(after));
+        out.extend_from_slice(plain);
+        rest = after;
+    }
+    Ok(())
+}
+
+/// Decodes a normal form; borrowed if it has no escape.
 pub(super) fn decode<'a>(normal: &Cow<'a, [u8]>) -> Cow<'a, [u8]> {
     if memchr(b'%', normal).is_none() {
         return normal.clone();
@@ -75,7 +84,7 @@ pub(super) fn decode<'a>(normal: &Cow<'a, [u8]>) -> Cow<'a, [u8]> {
     Cow::Owned(out)
 }
 
-/// Writes `bytes` percent-encoded, in as few pieces as it can.
+/// Writes `bytes` percent-encoded, in as few pieces as possible.
 pub(super) fn encode(bytes: &[u8], write: &mut impl FnMut(&[u8])) {
     let mut rest = bytes;
     loop {
@@ -91,7 +100,7 @@ pub(super) fn encode(bytes: &[u8], write: &mut impl FnMut(&[u8])) {
     }
 }
 
-/// Writes what is in normal form already percent-encoded: only its escapes get another.
+/// Encodes a normal form once more: only its `%` need an escape.
 pub(super) fn encode_normal(normal: &[u8], write: &mut impl FnMut(&[u8])) {
     let mut rest = normal;
     while let Some((done, after)) = split_once(rest, b'%') {
@@ -102,7 +111,7 @@ pub(super) fn encode_normal(normal: &[u8], write: &mut impl FnMut(&[u8])) {
     write(rest);
 }
 
-/// `bytes` percent-encoded.
+/// Returns `bytes` percent-encoded.
 pub(super) fn encoded(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() + ROOM);
     encode(bytes, &mut |piece| {
@@ -111,7 +120,7 @@ pub(super) fn encoded(bytes: &[u8]) -> String {
     out
 }
 
-/// How many of the first bytes of `raw` are in normal form already.
+/// Returns the length of the prefix of `raw` that is in normal form.
 fn normal_len(raw: &[u8]) -> usize {
     let mut at = unreserved_len(raw);
     while raw.get(at) == Some(&b'%') && is_normal_escape(&raw[at + 1..]) {
@@ -120,7 +129,7 @@ fn normal_len(raw: &[u8]) -> usize {
     at
 }
 
-/// How many of the first bytes are never escaped: mostly all.
+/// Returns the length of the prefix that needs no escape: mostly all of it.
 pub(super) fn unreserved_len(bytes: &[u8]) -> usize {
     if all(bytes, is_unreserved) {
         return bytes.len();
@@ -131,7 +140,8 @@ pub(super) fn unreserved_len(bytes: &[u8]) -> usize {
         .unwrap_or(bytes.len())
 }
 
-/// Whether upper-case digits of a byte that has to be escaped follow a `%`.
+/// Returns whether the text after a `%` is a normal escape: two upper-case digits of a byte that
+/// needs one.
 fn is_normal_escape(after: &[u8]) -> bool {
     let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
     match unescape(after) {
@@ -140,7 +150,7 @@ fn is_normal_escape(after: &[u8]) -> bool {
     }
 }
 
-/// The byte whose two digits stand first, and what follows them.
+/// Splits off two hexadecimal digits, and returns their byte and the rest.
 fn unescape(after: &[u8]) -> Result<(u8, &[u8]), BadEscape> {
     match after {
         [high, low, rest @ ..] => Ok((digit(*high)? << 4 | digit(*low)?, rest)),
@@ -157,14 +167,15 @@ const fn digit(byte: u8) -> Result<u8, BadEscape> {
     }
 }
 
-/// ALPHA, DIGIT, `-`, `.`, `_`, `~`: what is never escaped. Without branches, so that many bytes are looked at at once.
+/// Returns whether a byte needs no escape: ALPHA, DIGIT, `-`, `.`, `_`, `~`. Has no branches, so
+/// that [`all`] compares many bytes at once.
 pub(super) const fn is_unreserved(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let digit = byte.wrapping_sub(b'0') < 10;
     letter | digit | (byte == b'-') | (byte == b'.') | (byte == b'_') | (byte == b'~')
 }
 
-/// [`is_unreserved`] of every byte, for one at a time.
+/// [`is_unreserved`] of every byte, for single bytes.
 static UNRESERVED: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -188,19 +199,19 @@ static ESCAPES: [[u8; 3]; 256] = {
     table
 };
 
-/// Room for the few escapes that most values have.
+/// Room for the few escapes of most values.
 const ROOM: usize = 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn normal(raw: &[u8], syntax: Syntax) -> Result<Vec<u8>, BadEscape> {
+    fn normal(raw: &[u8], syntax: EscapeSyntax) -> Result<Vec<u8>, BadEscape> {
         normalize(raw, syntax).map(Cow::into_owned)
     }
 
     #[test]
-    fn every_byte_but_the_unreserved_is_escaped_in_upper_case() {
+    fn every_byte_except_the_unreserved_is_escaped_in_upper_case() {
         for byte in 0..=255_u8 {
             let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
             let expected = if plain {
@@ -214,14 +225,19 @@ mod tests {
 
     #[test]
     fn a_plus_is_a_space_in_a_form_and_a_plus_in_a_header() {
-        assert_eq!(normal(b"a+b%2B", Syntax::Form).unwrap(), b"a%20b%2B");
-        assert_eq!(normal(b"a+b%2B", Syntax::Percent).unwrap(), b"a%2Bb%2B");
+        assert_eq!(normal(b"a+b%2B", EscapeSyntax::Form).unwrap(), b"a%20b%2B");
+        assert_eq!(
+            normal(b"a+b%2B", EscapeSyntax::Percent).unwrap(),
+            b"a%2Bb%2B"
+        );
     }
 
     #[test]
-    fn what_is_normal_already_is_borrowed() {
+    fn a_normal_form_is_borrowed() {
         for raw in [&b""[..], b"vacation.jpg", b"wIjqoS%2B%3D", b"%C2%A0~"] {
-            assert!(matches!(normalize(raw, Syntax::Form), Ok(Cow::Borrowed(same)) if same == raw));
+            assert!(
+                matches!(normalize(raw, EscapeSyntax::Form), Ok(Cow::Borrowed(same)) if same == raw)
+            );
         }
         for (raw, expected) in [
             (&b"%2b"[..], &b"%2B"[..]),
@@ -230,7 +246,7 @@ mod tests {
             (b"%7e", b"~"),
         ] {
             assert!(
-                matches!(normalize(raw, Syntax::Percent), Ok(Cow::Owned(other)) if other == expected)
+                matches!(normalize(raw, EscapeSyntax::Percent), Ok(Cow::Owned(other)) if other == expected)
             );
         }
     }
@@ -247,7 +263,7 @@ mod tests {
             b"x=%u0041",
         ] {
             assert_eq!(
-                normal(raw, Syntax::Form),
+                normal(raw, EscapeSyntax::Form),
                 Err(BadEscape),
                 "{}",
                 raw.escape_ascii()
@@ -257,9 +273,12 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf_8_survive() {
-        assert_eq!(normal(b"%ff%FE\x80", Syntax::Form).unwrap(), b"%FF%FE%80");
         assert_eq!(
-            &*decode(&normalize(b"%ff%FE\x80", Syntax::Form).unwrap()),
+            normal(b"%ff%FE\x80", EscapeSyntax::Form).unwrap(),
+            b"%FF%FE%80"
+        );
+        assert_eq!(
+            &*decode(&normalize(b"%ff%FE\x80", EscapeSyntax::Form).unwrap()),
             b"\xff\xfe\x80"
         );
     }
@@ -267,7 +286,7 @@ mod tests {
     #[test]
     fn values_are_decoded_exactly_once() {
         assert_eq!(
-            &*decode(&normalize(b"%2541", Syntax::Form).unwrap()),
+            &*decode(&normalize(b"%2541", EscapeSyntax::Form).unwrap()),
             b"%41"
         );
     }

@@ -1,48 +1,36 @@
-//! The hash below a signature method.
+//! The hash functions of signature methods.
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
-
-use super::SignatureMethod;
+use strum::{IntoStaticStr, VariantArray};
 
 /// A hash function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hash {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+pub(super) enum HashFunction {
+    #[strum(serialize = "SHA-1")]
     Sha1,
+    #[strum(serialize = "SHA-256")]
     Sha256,
+    #[strum(serialize = "SHA-512")]
     Sha512,
 }
 
-impl Hash {
-    /// Every hash, in the order of the enumeration.
-    pub(super) const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
+impl HashFunction {
+    /// Every hash function, in the order of the enumeration.
+    pub(super) const ALL: [Self; Self::VARIANTS.len()] =
+        *Self::VARIANTS.first_chunk().expect("the same length");
 
-    /// Its name.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Sha1 => "SHA-1",
-            Self::Sha256 => "SHA-256",
-            Self::Sha512 => "SHA-512",
-        }
+    /// Returns the name that people know, for example `SHA-256`.
+    pub(super) fn name(self) -> &'static str {
+        self.into()
     }
 
-    /// The hash of `bytes`.
+    /// Hashes `bytes`.
     pub(super) fn digest(self, bytes: &[u8]) -> Vec<u8> {
         match self {
             Self::Sha1 => Sha1::digest(bytes).to_vec(),
             Self::Sha256 => Sha256::digest(bytes).to_vec(),
             Self::Sha512 => Sha512::digest(bytes).to_vec(),
-        }
-    }
-}
-
-impl SignatureMethod {
-    /// The hash that it signs, and that `oauth_body_hash` is made with; SHA-1 for PLAINTEXT, which signs nothing.
-    pub(super) const fn hash(self) -> Hash {
-        match self {
-            Self::HmacSha1 | Self::RsaSha1 | Self::Plaintext => Hash::Sha1,
-            Self::HmacSha256 | Self::RsaSha256 => Hash::Sha256,
-            Self::HmacSha512 | Self::RsaSha512 => Hash::Sha512,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The `Authorization` header (RFC 5849 section 3.5.1).
 //!
-//! Proxies join repeated headers with a comma, so one value may hold the credentials of several schemes. Wherever
-//! `OAuth` is one of several, the request is refused: another reader might pick another one.
+//! Proxies join repeated headers with a comma, so one value may hold the credentials of several
+//! schemes. If `OAuth` is one of several, the request is refused: another reader of the header may
+//! choose another scheme.
 
 use std::borrow::Cow;
 
@@ -11,10 +12,12 @@ use super::Rejection;
 use super::encode::is_unreserved;
 use super::scan::{all, split_once};
 
-/// What follows the `OAuth` scheme, or `None` when there is no such scheme.
+/// Returns the credentials after the `OAuth` scheme, or `None` without that scheme.
+///
+/// [RFC 5849 section 3.5.1](https://www.rfc-editor.org/rfc/rfc5849#section-3.5.1)
 ///
 /// # Errors
-/// [`Rejection::SeveralAuthorizations`] unless `OAuth` stands alone.
+/// [`Rejection::SeveralAuthorizations`] if there is another scheme beside `OAuth`.
 pub(super) fn oauth_credentials<'a>(headers: &[&'a [u8]]) -> Result<Option<&'a [u8]>, Rejection> {
     let mut found = None;
     for header in headers {
@@ -32,7 +35,7 @@ pub(super) fn oauth_credentials<'a>(headers: &[&'a [u8]]) -> Result<Option<&'a [
     }
 }
 
-/// One `name="value"`, both as they stand on the wire.
+/// One `name="value"` as on the wire.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct AuthParam<'a> {
     pub(super) name: &'a [u8],
@@ -40,9 +43,16 @@ pub(super) struct AuthParam<'a> {
 }
 
 impl AuthParam<'_> {
-    /// Whether it is the realm: a quoted-string (RFC 2617 section 1.2) and no protocol parameter.
+    /// Returns whether this is the realm: a quoted string (RFC 2617 section 1.2), not a protocol
+    /// parameter.
     pub(super) fn is_realm(&self) -> bool {
         self.name.eq_ignore_ascii_case(b"realm")
+    }
+
+    /// Returns whether the name and the value mean something. A backslash escapes the next
+    /// character in the realm only; section 3.6 encodes it everywhere else.
+    fn is_readable(&self) -> bool {
+        !self.name.is_empty() && (self.is_realm() || memchr(b'\\', self.value).is_none())
     }
 }
 
@@ -56,7 +66,8 @@ impl<'a> AuthParams<'a> {
         Self { rest: credentials }
     }
 
-    /// Most names are plain, and `=` follows at once.
+    /// Splits off the name. Most names are unreserved and end directly before the `=`, which is
+    /// faster to find.
     fn split_name(&self) -> (&'a [u8], &'a [u8]) {
         match split_once(self.rest, b'=') {
             Some((name, _)) if all(name, is_unreserved) => self.rest.split_at(name.len()),
@@ -70,19 +81,14 @@ impl<'a> AuthParams<'a> {
         let Some((b'=', after_equals)) = at_equals.split_first() else {
             return Err(not_a_pair(name, after_name, at_equals));
         };
-        let Some((b'"', quoted)) = trim_start(after_equals).split_first() else {
-            return Err(Rejection::HeaderMalformed);
-        };
-        let (value, after_value) = split_quoted(quoted).ok_or(Rejection::HeaderMalformed)?;
+        let (value, after_value) =
+            split_value(trim_start(after_equals)).ok_or(Rejection::HeaderMalformed)?;
         self.rest = trim_start(after_value);
         let pair = AuthParam { name, value };
-        let at_end = matches!(self.rest, [] | [b',', ..]);
-        // A quoted-pair has a meaning in the realm alone; section 3.6 escapes every backslash.
-        let readable = pair.is_realm() || memchr(b'\\', value).is_none();
-        if name.is_empty() || !at_end || !readable {
-            Err(Rejection::HeaderMalformed)
-        } else {
+        if matches!(self.rest, [] | [b',', ..]) && pair.is_readable() {
             Ok(pair)
+        } else {
+            Err(Rejection::HeaderMalformed)
         }
     }
 }
@@ -91,7 +97,7 @@ impl<'a> Iterator for AuthParams<'a> {
     type Item = Result<AuthParam<'a>, Rejection>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Empty elements of a list are to be ignored (RFC 9110 section 5.6.1.2).
+        // A recipient ignores empty list elements (RFC 9110 section 5.6.1.2).
         while let Some((&first, after)) = self.rest.split_first()
             && (first == b',' || is_space(first))
         {
@@ -105,7 +111,9 @@ impl<'a> Iterator for AuthParams<'a> {
     }
 }
 
-/// The text of a quoted-string (RFC 9110 section 5.6.4), given what stands between its quotes.
+/// Returns the text of a quoted string, without its quotes already.
+///
+/// [RFC 9110 section 5.6.4](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.4)
 pub(super) fn unquote(quoted: &[u8]) -> Cow<'_, [u8]> {
     if !quoted.contains(&b'\\') {
         return Cow::Borrowed(quoted);
@@ -123,7 +131,8 @@ pub(super) fn unquote(quoted: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
-/// Whether `,OAuth` begins further credentials. Quotes are not looked at: hiding it in them would be too easy.
+/// Returns whether `,OAuth` begins further credentials. It ignores quotes: they would make hiding
+/// too easy.
 fn holds_oauth_too(header: &[u8]) -> bool {
     header.split(|&byte| byte == b',').skip(1).any(|element| {
         let (token, after) = split_token(trim_start(element));
@@ -131,7 +140,7 @@ fn holds_oauth_too(header: &[u8]) -> bool {
     })
 }
 
-/// A token and a space where `=` should be: that is how further credentials begin.
+/// Classifies an element without `=`: a token and a space begin further credentials.
 fn not_a_pair(name: &[u8], after_name: &[u8], at_equals: &[u8]) -> Rejection {
     let spaced = after_name.len() > at_equals.len() && !matches!(at_equals, [] | [b',', ..]);
     if !name.is_empty() && (spaced || name.eq_ignore_ascii_case(SCHEME)) {
@@ -141,8 +150,11 @@ fn not_a_pair(name: &[u8], after_name: &[u8], at_equals: &[u8]) -> Rejection {
     }
 }
 
-/// Splits behind the closing quote: what stands before it, and what follows.
-fn split_quoted(quoted: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Splits a quoted value from the text after it.
+fn split_value(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (b'"', quoted) = text.split_first()? else {
+        return None;
+    };
     let first = memchr2(b'"', b'\\', quoted)?;
     if quoted[first] == b'"' {
         return Some((&quoted[..first], &quoted[first + 1..]));
@@ -164,7 +176,7 @@ fn split_token(text: &[u8]) -> (&[u8], &[u8]) {
     )
 }
 
-/// A `tchar` (RFC 9110 section 5.6.2).
+/// Returns whether the byte is a `tchar` (RFC 9110 section 5.6.2).
 const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
@@ -201,10 +213,11 @@ fn trim_start(text: &[u8]) -> &[u8] {
         .unwrap_or(text.len())..]
 }
 
-/// Linear white space (RFC 2616 section 2.2), which RFC 5849 allows between parameters; folded lines included.
+/// Returns whether the byte is linear white space (RFC 2616 section 2.2), folded lines included;
+/// RFC 5849 allows it between parameters.
 const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// Compared without regard to case.
+/// The scheme, in any case.
 const SCHEME: &[u8] = b"OAuth";

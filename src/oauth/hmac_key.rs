@@ -1,5 +1,6 @@
-//! HMAC keys (RFC 5849 section 3.4.2, RFC 2104) that need not be read for every request: a key is longer than a block of
-//! its hash when secrets are long, and is hashed then, and twice more to begin with; all of it before the request comes in.
+//! HMAC keys (RFC 5849 section 3.4.2, RFC 2104), prepared before the request comes in.
+//!
+//! Preparing a key takes two blocks of its hash, and more if the secrets are longer than a block.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -10,14 +11,15 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use super::base_string::Message;
-use super::hash::Hash;
-use super::signature::signing_key;
+use super::hash::HashFunction;
+use super::message::Message;
+use super::shared_key::SharedSecrets;
 
-/// An HMAC key that was read: two states of its hash.
+/// A prepared HMAC key: two states of its hash.
 ///
 /// # Security
-/// As good as the secrets, and wiped as they are: the features `zeroize` of `hmac`, `sha1` and `sha2` see to it.
+/// As sensitive as the secrets, and wiped like them: the features `zeroize` of `hmac`, `sha1` and
+/// `sha2` do that.
 pub(super) enum HmacKey {
     Sha1(Hmac<Sha1>),
     Sha256(Hmac<Sha256>),
@@ -25,21 +27,20 @@ pub(super) enum HmacKey {
 }
 
 impl HmacKey {
-    /// Reads a key.
-    pub(super) fn new(hash: Hash, key: &[u8]) -> Self {
+    /// Prepares a key.
+    pub(super) fn new(hash: HashFunction, key: &[u8]) -> Self {
         match hash {
-            Hash::Sha1 => Self::Sha1(read(key)),
-            Hash::Sha256 => Self::Sha256(read(key)),
-            Hash::Sha512 => Self::Sha512(Box::new(read(key))),
+            HashFunction::Sha1 => Self::Sha1(prepare(key)),
+            HashFunction::Sha256 => Self::Sha256(prepare(key)),
+            HashFunction::Sha512 => Self::Sha512(Box::new(prepare(key))),
         }
     }
 
-    /// The key of two secrets.
-    fn of(hash: Hash, consumer_secret: &[u8], token_secret: &[u8]) -> Self {
-        Self::new(hash, &signing_key(consumer_secret, token_secret))
+    fn of(hash: HashFunction, secrets: SharedSecrets<'_>) -> Self {
+        Self::new(hash, &secrets.signing_key())
     }
 
-    /// What `then` makes of the HMAC of a message.
+    /// Computes the HMAC of a message and passes it to `then`.
     pub(super) fn sign<T>(
         &self,
         message: &(impl Message + ?Sized),
@@ -53,57 +54,59 @@ impl HmacKey {
     }
 }
 
-/// Remembers, for each hash, the HMAC key of the first consumer secret and token secret that it is asked for; every other
-/// one is read anew.
+/// A cache with one prepared HMAC key for each hash: that of the first secrets that sign with the
+/// hash.
 ///
-/// What it remembers never changes, so keep it with what the secrets were read from. A caller who proved nothing may be the
-/// first to ask with a hash, which is why each has its place: what is warm for one method stays so whatever comes with
-/// others.
+/// Other secrets are prepared anew each time. An entry never changes, so keep the cache with the
+/// secrets that it serves. A caller who proved nothing may be the first to use a hash, so each hash
+/// has its own entry: requests with one method never cost another method its prepared key.
 #[derive(Default)]
-pub struct KeySchedule([OnceLock<Box<Remembered>>; Hash::ALL.len()]);
+pub struct KeySchedule([OnceLock<Box<ScheduledKey>>; HashFunction::ALL.len()]);
 
-struct Remembered {
-    secrets: Secrets,
+struct ScheduledKey {
+    consumer: Zeroizing<Box<[u8]>>,
+    token: Zeroizing<Box<[u8]>>,
     key: HmacKey,
 }
 
-/// Of a consumer and of a token.
-struct Secrets(Zeroizing<Box<[u8]>>, Zeroizing<Box<[u8]>>);
-
-impl KeySchedule {
-    /// What `then` makes of the HMAC of a message.
-    pub(super) fn sign<T>(
-        &self,
-        hash: Hash,
-        (consumer, token): (&[u8], &[u8]),
-        message: &(impl Message + ?Sized),
-        then: impl FnOnce(&[u8]) -> T,
-    ) -> T {
-        let remember = || {
-            let secrets = Secrets(
-                Zeroizing::new(consumer.into()),
-                Zeroizing::new(token.into()),
-            );
-            Box::new(Remembered {
-                secrets,
-                key: HmacKey::of(hash, consumer, token),
-            })
-        };
-        let remembered = self.0[hash as usize].get_or_init(remember);
-        // Both are ours, so it tells a caller nothing how long this takes.
-        if **remembered.secrets.0 == *consumer && **remembered.secrets.1 == *token {
-            remembered.key.sign(message, then)
-        } else {
-            HmacKey::of(hash, consumer, token).sign(message, then)
+impl ScheduledKey {
+    fn new(hash: HashFunction, secrets: SharedSecrets<'_>) -> Self {
+        Self {
+            consumer: Zeroizing::new(secrets.consumer.into()),
+            token: Zeroizing::new(secrets.token.into()),
+            key: HmacKey::of(hash, secrets),
         }
+    }
+
+    /// Returns whether the key is made of these secrets. Both sides are ours, so the time tells a
+    /// caller nothing.
+    fn is_of(&self, secrets: SharedSecrets<'_>) -> bool {
+        **self.consumer == *secrets.consumer && **self.token == *secrets.token
     }
 }
 
 impl KeySchedule {
-    /// What one takes beside its own size when everything is remembered, in bytes: `secrets` is the length of both secrets
-    /// together.
+    /// Computes the HMAC of a message and passes it to `then`.
+    pub(super) fn sign<T>(
+        &self,
+        hash: HashFunction,
+        secrets: SharedSecrets<'_>,
+        message: &(impl Message + ?Sized),
+        then: impl FnOnce(&[u8]) -> T,
+    ) -> T {
+        let scheduled =
+            self.0[hash as usize].get_or_init(|| Box::new(ScheduledKey::new(hash, secrets)));
+        if scheduled.is_of(secrets) {
+            scheduled.key.sign(message, then)
+        } else {
+            HmacKey::of(hash, secrets).sign(message, then)
+        }
+    }
+
+    /// Returns the bytes that a full cache takes beside its own size, if both secrets together have
+    /// `secrets` bytes.
     pub const fn heap_size(secrets: usize) -> usize {
-        Hash::ALL.len() * (size_of::<Remembered>() + secrets) + size_of::<Hmac<Sha512>>()
+        HashFunction::ALL.len() * (size_of::<ScheduledKey>() + secrets) + size_of::<Hmac<Sha512>>()
     }
 }
 
@@ -115,9 +118,9 @@ impl fmt::Debug for KeySchedule {
 
 #[expect(
     clippy::expect_used,
-    reason = "the trait allows for MACs whose keys have one length; HMAC's have any"
+    reason = "the trait allows for MACs with keys of one length; HMAC takes any"
 )]
-fn read<M: KeyInit>(key: &[u8]) -> M {
+fn prepare<M: KeyInit>(key: &[u8]) -> M {
     <M as KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
@@ -131,25 +134,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_hash_has_a_place_of_its_own_whichever_is_asked_for_first() {
+    fn each_hash_has_its_own_entry_whichever_comes_first() {
         let schedule = KeySchedule::default();
-        for hash in [Hash::Sha512, Hash::Sha1, Hash::Sha256] {
-            let signed = schedule.sign(hash, (b"consumer", b"token"), &"message", <[u8]>::to_vec);
-            assert_eq!(
-                signed,
-                HmacKey::new(hash, b"consumer&token").sign(&"message", <[u8]>::to_vec)
+        for hash in [
+            HashFunction::Sha512,
+            HashFunction::Sha1,
+            HashFunction::Sha256,
+        ] {
+            let signed = schedule.sign(
+                hash,
+                secrets(b"token"),
+                b"message".as_slice(),
+                <[u8]>::to_vec,
             );
+            assert_eq!(signed, prepared(hash, b"consumer&token"));
             assert!(schedule.0[hash as usize].get().is_some(), "{hash:?}");
         }
+        let hash = HashFunction::Sha1;
         let others = schedule.sign(
-            Hash::Sha1,
-            (b"consumer", b"another"),
-            &"message",
+            hash,
+            secrets(b"another"),
+            b"message".as_slice(),
             <[u8]>::to_vec,
         );
-        assert_eq!(
-            others,
-            HmacKey::new(Hash::Sha1, b"consumer&another").sign(&"message", <[u8]>::to_vec)
-        );
+        assert_eq!(others, prepared(hash, b"consumer&another"));
+    }
+
+    fn secrets(token: &[u8]) -> SharedSecrets<'_> {
+        SharedSecrets {
+            consumer: b"consumer",
+            token,
+        }
+    }
+
+    fn prepared(hash: HashFunction, key: &[u8]) -> Vec<u8> {
+        HmacKey::new(hash, key).sign(b"message".as_slice(), <[u8]>::to_vec)
     }
 }

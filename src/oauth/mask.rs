@@ -1,85 +1,116 @@
-//! What of a request's parameters may be shown to others than who sent it.
+//! Redaction rules for request parameters that other people than the sender see.
 //!
-//! Of the protocol, what has a meaning here, but for the verifier, with which temporary credentials can be exchanged, and the
-//! callback, which has a query of its own; and no value that may be several, joined otherwise than was meant. Clients are known
-//! to send secrets under other names that begin with `oauth_` too. Of an application, short plain names of what has a value:
-//! anything else may be a body, a token or a key that was sent as if it were a name.
+//! - The value of a known protocol parameter is shown. The exceptions are `oauth_verifier`, which
+//!   is a secret, and `oauth_callback`, whose query may hold one. A value with a separator in it is
+//!   masked too: it may be several values that a client joined wrongly.
+//! - Every other value is masked. Clients send secrets under other `oauth_` names as well.
+//! - The name of an application's parameter is shown if it is short and plain and has a value. Any
+//!   other name may be a body, a token or a key in the wrong place.
 
 use std::borrow::Cow;
 
-use super::Parameter;
+use super::ProtocolParameter;
 use super::encode::decode;
-use super::params::Pair;
+use super::pair::ParameterPair;
 
-/// What stands for a text that is not shown; no value is encoded to it.
+/// The text that replaces a hidden name or value. No name or value encodes to it.
 pub(super) const MASK: &[u8] = b"***";
 
-impl Pair<'_> {
-    /// Whether its value may be shown.
-    pub(super) fn shows_value(&self) -> bool {
-        let is_shown = |parameter| !matches!(parameter, Parameter::Verifier | Parameter::Callback);
-        Parameter::from_name(&self.name).is_some_and(is_shown) && is_one_value(&plain(&self.value))
-    }
+/// The visible parts of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Visibility {
+    /// The name is visible.
+    pub(super) name: bool,
+    /// The value is visible.
+    pub(super) value: bool,
+}
 
-    /// Whether its name may be shown.
-    pub(super) fn shows_name(&self) -> bool {
-        Parameter::from_name(&self.name).is_some() || shows_name(&self.name, &self.value)
+impl Visibility {
+    /// Name and value are visible.
+    pub(super) const FULL: Self = Self {
+        name: true,
+        value: true,
+    };
+}
+
+impl ParameterPair<'_> {
+    /// Returns which parts of the parameter other people may see.
+    pub(super) fn visibility(&self) -> Visibility {
+        match ProtocolParameter::from_name(&self.name) {
+            Some(parameter) => Visibility {
+                name: true,
+                value: !is_private(parameter) && is_one_value(&plain(&self.value)),
+            },
+            None => Visibility {
+                name: shows_name(&self.name, &self.value),
+                value: false,
+            },
+        }
     }
 }
 
-/// Whether the name of an application's parameter may be shown; name and value are encoded.
+const fn is_private(parameter: ProtocolParameter) -> bool {
+    matches!(
+        parameter,
+        ProtocolParameter::Verifier | ProtocolParameter::Callback
+    )
+}
+
+/// Returns whether other people may see the name of an application's parameter; name and value are
+/// encoded.
 ///
-/// What has no value may be one, and so may what ends with `=`: base64 that was sent as if it were a name.
+/// A name without a value, or before a value of `=` alone, may be a value itself: base64 in the
+/// place of a name.
 pub fn shows_name(name: &[u8], value: &[u8]) -> bool {
     plain(value).iter().any(|&byte| byte != b'=') && is_plain_name(&plain(name))
 }
 
-/// As it was before it was encoded: clients are explained that do so twice.
+/// Decodes twice, since some clients encode twice.
 fn plain(text: &[u8]) -> Cow<'_, [u8]> {
-    // As most texts are.
     if !text.contains(&b'%') {
         return Cow::Borrowed(text);
     }
-    decode(&decode(&Cow::Borrowed(text)).into_owned().into())
-        .into_owned()
-        .into()
+    let once = decode(&Cow::Borrowed(text)).into_owned();
+    Cow::Owned(decode(&once.into()).into_owned())
 }
 
-/// Whether a value, decoded, has nothing that joins values.
+/// Returns whether a decoded value has no byte that joins values.
 fn is_one_value(value: &[u8]) -> bool {
     value
         .iter()
         .all(|byte| byte.is_ascii_graphic() && !b";,&\"'{}<>\\".contains(byte))
 }
 
-/// Whether a name, decoded, is one that may be shown: a few letters, digits and `-._~[]`.
+/// Returns whether a decoded name is short and has only letters, digits and `-._~[]`.
 fn is_plain_name(name: &[u8]) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~[]".contains(byte);
-    (1..=LONGEST).contains(&name.len()) && name.iter().all(is_plain)
+    (1..=MAX_NAME_LEN).contains(&name.len()) && name.iter().all(is_plain)
 }
 
-/// The most bytes of a name that is shown.
-const LONGEST: usize = 64;
+/// The longest visible name, in bytes.
+const MAX_NAME_LEN: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shown(name: &[u8], value: &[u8]) -> (bool, bool) {
-        let pair = Pair::encode(name, value);
-        (pair.shows_name(), pair.shows_value())
-    }
-
     #[test]
-    fn of_the_protocol_what_is_known_here_is_shown_but_for_the_verifier_and_the_callback() {
-        for parameter in Parameter::ALL {
-            let is_shown = !matches!(parameter, Parameter::Verifier | Parameter::Callback);
+    fn a_known_protocol_parameter_is_shown_except_verifier_and_callback() {
+        for parameter in ProtocolParameter::ALL {
+            let is_shown = !matches!(
+                parameter,
+                ProtocolParameter::Verifier | ProtocolParameter::Callback
+            );
             assert_eq!(
                 shown(parameter.name().as_bytes(), b"x"),
                 (true, is_shown),
                 "{parameter}"
             );
         }
+    }
+
+    #[test]
+    fn an_unknown_protocol_parameter_has_no_visible_value() {
         for name in [
             &b"oauth_token_secret"[..],
             b"oauth_consumer_secret",
@@ -91,6 +122,10 @@ mod tests {
             shown(b"oauth_token_SECRET{\"pw\":\"hunter2\"}", b"1"),
             (false, false)
         );
+    }
+
+    #[test]
+    fn a_value_is_shown_unless_it_may_be_several() {
         for joined in [
             &b"n;oauth_verifier=x"[..],
             b"n&b",
@@ -99,12 +134,8 @@ mod tests {
             b"a b",
             b"\xff",
         ] {
-            assert_eq!(
-                shown(b"oauth_nonce", joined),
-                (true, false),
-                "{}",
-                joined.escape_ascii()
-            );
+            let text = joined.escape_ascii();
+            assert_eq!(shown(b"oauth_nonce", joined), (true, false), "{text}");
         }
         for value in [
             &b"2jmj7l5rSw0yVb/vlWAYkK/YBwk="[..],
@@ -112,25 +143,17 @@ mod tests {
             b"key!with$other~characters",
             b"",
         ] {
-            assert_eq!(
-                shown(b"oauth_nonce", value),
-                (true, true),
-                "{}",
-                value.escape_ascii()
-            );
+            let text = value.escape_ascii();
+            assert_eq!(shown(b"oauth_nonce", value), (true, true), "{text}");
         }
     }
 
     #[test]
-    fn of_an_application_plain_names_of_values_are_shown() {
+    fn an_application_shows_only_plain_names_that_have_a_value() {
         for name in [&b"page"[..], b"a[b][]", b"x.y-z_1~"] {
             assert_eq!(shown(name, b"x"), (true, false));
             for nothing in [&b""[..], b"=", b"=="] {
-                assert_eq!(
-                    shown(name, nothing),
-                    (false, false),
-                    "a text that was sent as if it were a name"
-                );
+                assert_eq!(shown(name, nothing), (false, false), "may be a value");
             }
         }
         for name in [
@@ -142,5 +165,10 @@ mod tests {
         ] {
             assert_eq!(shown(name, b"x"), (false, false));
         }
+    }
+
+    fn shown(name: &[u8], value: &[u8]) -> (bool, bool) {
+        let Visibility { name, value } = ParameterPair::encode(name, value).visibility();
+        (name, value)
     }
 }

@@ -1,38 +1,46 @@
-//! RFC 5849 section 3: what a signed request is, and whether its signature proves who sent it.
+//! RFC 5849 section 3: signed requests, and the proof that a signature gives.
 //!
-//! No IO, no clock, no randomness, no async, and nothing of the rest of this crate: bytes in, a verdict out. Look-up of
-//! secrets, the timestamp window, nonces and policy are left to `verify`.
+//! No IO, no clock, no randomness, no async, and no other module of this crate: bytes go in, a
+//! verdict comes out. `verify` looks up secrets and applies the timestamp window, nonces and
+//! policy.
 //!
-//! A request moves through types, so that no step can be left out:
+//! A request moves through types, so that no step can be skipped:
 //!
 //! ```text
-//! Request ──parse──▶ None                      not signed: not one oauth_ parameter
+//! Request ──parse──▶ None                      unsigned: no oauth_ parameter
 //!               └──▶ Some(SignedRequest) ──verify(keys)──▶ Verified     the signature matches
 //!               └──▶ Err(Rejection)                   └──▶ Err(Rejection)
 //! ```
 //!
-//! Names and values stay the bytes that arrived; they are decoded once, and what needs no decoding is borrowed. The other
-//! direction, what a client does to sign, is [`Signer`].
+//! Names and values stay the bytes that arrived. They are decoded once, and borrowed if they need
+//! no decoding. [`Signer`] goes the other way: it signs a request as a client does.
 
 mod base_string;
 mod body_hash;
+mod collector;
 mod compat;
+mod credentials;
 pub mod diagnosis;
 mod encode;
+mod form;
 mod hash;
 mod header;
 mod hmac_key;
 mod mask;
-mod media_type;
+mod message;
+mod pair;
 mod parameter;
-mod params;
+mod parse;
 mod rejection;
 mod request;
 mod rsa_private;
 mod rsa_public;
 mod scan;
+mod shared_key;
 mod sign;
 mod signature;
+mod signature_method;
+mod signed_request;
 mod uri;
 mod variant;
 mod wire;
@@ -41,13 +49,15 @@ mod wire;
 mod tests;
 
 pub use body_hash::{BodyHashRule, body_hash};
-pub use compat::{Compat, CompatProfile};
+pub use compat::{CompatProfile, CompatSet};
 pub use hmac_key::KeySchedule;
 pub use mask::shows_name;
-pub use parameter::{Parameter, Parameters, Place};
+pub use parameter::{ParameterPlace, ParameterSet, ProtocolParameter};
 pub use rejection::{Rejection, RejectionKind};
-pub use request::{Body, Limits, Request, Scheme, SignedRequest, Verified};
+pub use request::{ParseLimits, Request, RequestBody, Scheme};
 pub use rsa_private::{RsaPrivateKey, RsaPrivateKeyError};
 pub use rsa_public::{RsaPublicKey, RsaPublicKeyError};
-pub use sign::{Draft, SignError, Signed, Signer, SigningKey, Stamp};
-pub use signature::{Keys, SignatureMethod};
+pub use sign::{OutgoingRequest, RequestDraft, RequestStamp, SignError, Signer, SigningKey};
+pub use signature::VerificationKeys;
+pub use signature_method::SignatureMethod;
+pub use signed_request::{SignedRequest, Verified};

@@ -1,10 +1,14 @@
-//! Protocol parameters (RFC 5849 section 3.1): their names, and where they stand (section 3.5).
+//! Protocol parameters (RFC 5849 section 3.1): their names, and their places in a request (section
+//! 3.5).
 
 use std::fmt;
 
-/// A protocol parameter whose meaning is known here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Parameter {
+use strum::{IntoStaticStr, VariantArray};
+
+/// A protocol parameter that this crate knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(prefix = "oauth_", serialize_all = "snake_case")]
+pub enum ProtocolParameter {
     /// `oauth_body_hash` (OAuth Request Body Hash extension).
     BodyHash,
     /// `oauth_callback`.
@@ -27,40 +31,19 @@ pub enum Parameter {
     Version,
 }
 
-impl Parameter {
-    /// Every one, by name.
-    pub const ALL: [Self; 10] = [
-        Self::BodyHash,
-        Self::Callback,
-        Self::ConsumerKey,
-        Self::Nonce,
-        Self::Signature,
-        Self::SignatureMethod,
-        Self::Timestamp,
-        Self::Token,
-        Self::Verifier,
-        Self::Version,
-    ];
+impl ProtocolParameter {
+    /// Every known parameter, by name.
+    pub const ALL: [Self; Self::VARIANTS.len()] =
+        *Self::VARIANTS.first_chunk().expect("the same length");
 
-    /// The name on the wire, for example `oauth_nonce`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::BodyHash => "oauth_body_hash",
-            Self::Callback => "oauth_callback",
-            Self::ConsumerKey => "oauth_consumer_key",
-            Self::Nonce => "oauth_nonce",
-            Self::Signature => "oauth_signature",
-            Self::SignatureMethod => "oauth_signature_method",
-            Self::Timestamp => "oauth_timestamp",
-            Self::Token => "oauth_token",
-            Self::Verifier => "oauth_verifier",
-            Self::Version => "oauth_version",
-        }
+    /// Returns the name on the wire, for example `oauth_nonce`.
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
-    /// The parameter of that name; names are case-sensitive.
+    /// Returns the parameter of that name; names are case-sensitive.
     pub(super) fn from_name(name: &[u8]) -> Option<Self> {
-        // By length first: few names have the same.
+        // By length first: few names share one, so a check compares at most three.
         let candidates: &[Self] = match name.len() {
             11 => &[Self::Nonce, Self::Token],
             13 => &[Self::Version],
@@ -81,7 +64,7 @@ impl Parameter {
     }
 }
 
-impl fmt::Display for Parameter {
+impl fmt::Display for ProtocolParameter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`", self.name())
     }
@@ -89,49 +72,49 @@ impl fmt::Display for Parameter {
 
 /// A set of protocol parameters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Parameters(u16);
+pub struct ParameterSet(u16);
 
-impl Parameters {
-    /// The set of none.
+impl ParameterSet {
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// The set of one.
-    pub const fn only(parameter: Parameter) -> Self {
+    /// Returns the set of one parameter.
+    pub const fn only(parameter: ProtocolParameter) -> Self {
         Self(parameter.bit())
     }
 
-    /// This set and one more.
+    /// Returns this set with one more parameter.
     #[must_use]
-    pub const fn with(self, parameter: Parameter) -> Self {
+    pub const fn with(self, parameter: ProtocolParameter) -> Self {
         Self(self.0 | parameter.bit())
     }
 
-    /// This set without the members of another.
+    /// Returns this set without the members of another.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Whether there is none.
+    /// Returns whether the set is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether it is in the set.
-    pub const fn contains(self, parameter: Parameter) -> bool {
+    /// Returns whether the set has the parameter.
+    pub const fn contains(self, parameter: ProtocolParameter) -> bool {
         self.0 & parameter.bit() != 0
     }
 
-    /// The names on the wire, in alphabetical order.
+    /// Returns the names on the wire, in alphabetical order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Parameter::ALL
+        ProtocolParameter::ALL
             .into_iter()
             .filter(move |&parameter| self.contains(parameter))
-            .map(Parameter::name)
+            .map(ProtocolParameter::name)
     }
 }
 
-impl fmt::Display for Parameters {
+impl fmt::Display for ParameterSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, name) in self.names().enumerate() {
             let separator = if at == 0 { "" } else { ", " };
@@ -141,9 +124,9 @@ impl fmt::Display for Parameters {
     }
 }
 
-/// Where parameters stand in a request.
+/// The part of a request that holds parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
+pub enum ParameterPlace {
     /// The `Authorization` header (RFC 5849 section 3.5.1).
     Header,
     /// The query of the request URI (section 3.5.3).
@@ -152,7 +135,7 @@ pub enum Place {
     Body,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ParameterPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Header => "the Authorization header",
@@ -162,7 +145,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// The beginning of the name of every protocol parameter, known or not.
+/// The prefix of every protocol parameter, also of those that this crate does not know.
 pub(super) const PREFIX: &[u8] = b"oauth_";
 
 #[cfg(test)]
@@ -171,9 +154,9 @@ mod tests {
 
     #[test]
     fn a_parameter_is_found_by_its_exact_name() {
-        for parameter in Parameter::ALL {
+        for parameter in ProtocolParameter::ALL {
             assert_eq!(
-                Parameter::from_name(parameter.name().as_bytes()),
+                ProtocolParameter::from_name(parameter.name().as_bytes()),
                 Some(parameter)
             );
         }
@@ -184,20 +167,20 @@ mod tests {
             b"oauth_",
             b"",
         ] {
-            assert_eq!(Parameter::from_name(other), None);
+            assert_eq!(ProtocolParameter::from_name(other), None);
         }
     }
 
     #[test]
     fn a_set_names_its_members_in_order() {
-        let set = Parameters::only(Parameter::Timestamp)
-            .with(Parameter::Nonce)
-            .with(Parameter::Nonce);
+        let set = ParameterSet::only(ProtocolParameter::Timestamp)
+            .with(ProtocolParameter::Nonce)
+            .with(ProtocolParameter::Nonce);
         assert_eq!(
             set.names().collect::<Vec<_>>(),
             ["oauth_nonce", "oauth_timestamp"]
         );
         assert_eq!(set.to_string(), "`oauth_nonce`, `oauth_timestamp`");
-        assert!(Parameters::NONE.is_empty() && Parameters::NONE.names().next().is_none());
+        assert!(ParameterSet::NONE.is_empty() && ParameterSet::NONE.names().next().is_none());
     }
 }

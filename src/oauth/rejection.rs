@@ -1,132 +1,203 @@
-//! Why a request was refused by the protocol alone (RFC 5849 section 3.2).
+//! The reasons for which the protocol core refuses a request (RFC 5849 section 3.2).
 
-use super::{Parameter, Parameters, Place};
+use super::{ParameterPlace, ParameterSet, ProtocolParameter};
 
-/// Why a request was refused.
+/// The reason for which a request is refused.
 ///
-/// `Display` names the place and never a value, so it may be shown to whoever sent the request, as far as
-/// [`kind`](Self::kind) allows: nobody may be told why a signature was not proven.
+/// `Display` names the place and never a value, so the sender may see it, with one exception: a
+/// caller must not learn why a signature is [not proven](RejectionKind::NotProven).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The value after the `OAuth` scheme is not a list of `name="value"` (section 3.5.1).
-    #[error("malformed Authorization header: expected `name=\"value\"` pairs, separated by commas")]
+    /// An `OAuth` header that is not a list of `name="value"` (section 3.5.1).
+    #[error(
+        "malformed Authorization header: expected `name=\"value\"` pairs with commas between \
+         them"
+    )]
     HeaderMalformed,
-    /// `OAuth` is not the only scheme of the only `Authorization` header.
+    /// `OAuth` beside another scheme or another `Authorization` header.
     #[error("more than one set of credentials in the Authorization header")]
     SeveralAuthorizations,
-    /// There is more than one `Content-Type`, so it is not clear whether the body is a form.
+    /// Several `Content-Type` headers, so that the body may or may not be a form.
     #[error("more than one Content-Type header")]
     SeveralContentTypes,
-    /// More parameters than [`Limits::parameters`](super::Limits::parameters).
-    #[error("too many parameters")]
+    /// More parameters than [`ParseLimits::parameters`](super::ParseLimits::parameters).
+    #[error("too many parameters in header, query and form body together")]
     TooManyParameters,
     /// A `%` without two hexadecimal digits.
-    #[error("bad percent-encoding in {0}")]
-    BadEscape(Place),
-    /// Parameters named `oauth_*` stand in more than one place (section 3.5).
+    #[error("malformed percent-encoding in {0}: expected two hexadecimal digits after each `%`")]
+    BadEscape(ParameterPlace),
+    /// `oauth_*` parameters in more than one place (section 3.5).
     #[error(
-        "`oauth_*` parameters in more than one of the Authorization header, the query and the form body"
+        "`oauth_*` parameters in several places: expected all in the Authorization header, the \
+         query or the form body"
     )]
     SeveralPlaces,
-    /// A protocol parameter stands there twice (section 3.1).
+    /// A repeated protocol parameter (section 3.1).
     #[error("duplicate {parameter} in {place}")]
     Duplicate {
-        /// Which.
-        parameter: Parameter,
-        /// Where.
-        place: Place,
+        /// The parameter.
+        parameter: ProtocolParameter,
+        /// The place of both.
+        place: ParameterPlace,
     },
-    /// A parameter named `oauth_*` that is not known here stands there twice (section 3.1).
+    /// A repeated `oauth_*` parameter that this crate does not know (section 3.1).
     #[error("duplicate `oauth_*` extension parameter in {0}")]
-    DuplicateExtension(Place),
-    /// Required parameters are missing (section 3.1).
+    DuplicateExtension(ParameterPlace),
+    /// Missing parameters that the signature method requires (section 3.1).
     #[error("missing {0}")]
-    Absent(Parameters),
-    /// A parameter has no value.
+    Absent(ParameterSet),
+    /// A required parameter without a value.
     #[error("empty {0}")]
-    Empty(Parameter),
-    /// A value is longer than [`Limits::protocol_value`](super::Limits::protocol_value).
+    Empty(ProtocolParameter),
+    /// A value that is longer than
+    /// [`ParseLimits::protocol_value`](super::ParseLimits::protocol_value).
     #[error("{0} is too long")]
-    TooLong(Parameter),
-    /// `oauth_version` is not `1.0`.
-    #[error("`oauth_version` must be `1.0` or left out")]
+    TooLong(ProtocolParameter),
+    /// An `oauth_version` other than `1.0`.
+    #[error("unsupported `oauth_version`: expected `1.0` or none")]
     VersionUnsupported,
-    /// `oauth_signature_method` is not one of [`SignatureMethod`](super::SignatureMethod).
+    /// An `oauth_signature_method` that is not a [`SignatureMethod`](super::SignatureMethod).
     #[error("unsupported `oauth_signature_method`")]
     SignatureMethodUnsupported,
-    /// `oauth_timestamp` is not a positive whole number (section 3.3).
-    #[error("malformed `oauth_timestamp`: expected seconds since 1970 as decimal digits")]
+    /// An `oauth_timestamp` that is not a positive whole number (section 3.3).
+    #[error("malformed `oauth_timestamp`: expected seconds since 1970 in decimal digits")]
     TimestampMalformed,
-    /// `oauth_timestamp` has the 13 digits of a time in milliseconds.
-    #[error(
-        "malformed `oauth_timestamp`: expected seconds since 1970, this looks like milliseconds"
-    )]
+    /// An `oauth_timestamp` with the 13 digits of a time in milliseconds.
+    #[error("malformed `oauth_timestamp`: expected seconds since 1970, got milliseconds")]
     TimestampInMilliseconds,
-    /// The request target does not begin with `/`, or has a fragment.
-    #[error("malformed request target: expected a path that begins with `/`, without `#`")]
+    /// A request target without a leading `/`, or with a fragment.
+    #[error("malformed request target: expected a path that begins with `/` and has no `#`")]
     TargetMalformed,
-    /// The `Host` header is not one host with at most a port.
-    #[error("malformed Host header: expected one host and at most a port")]
+    /// A `Host` header that is not one host, with or without a port.
+    #[error("malformed Host header: expected one host, with or without a port")]
     AuthorityMalformed,
-    /// The body counts, and is not wholly here.
-    #[error("the body is not wholly here, so it can not be verified")]
+    /// An incomplete body that the signature or a hash covers.
+    #[error("the body is incomplete, so it cannot be verified")]
     BodyNotWhole,
-    /// The signature is not the one that the keys make.
+    /// A signature that no key of the consumer makes.
     #[error("the signature does not match")]
     SignatureMismatch,
-    /// `oauth_signature` is not base64 in its one canonical form (section 3.4.2).
+    /// An `oauth_signature` that is not canonical base64 (section 3.4.2).
     #[error("`oauth_signature` is not canonical base64")]
     SignatureNotCanonical,
-    /// The body has to be covered by `oauth_body_hash`, which is missing.
-    #[error("missing `oauth_body_hash`, which has to cover this body")]
+    /// A body without the `oauth_body_hash` that must cover it.
+    #[error("missing `oauth_body_hash`, which must cover this body")]
     BodyHashAbsent,
-    /// `oauth_body_hash` is not the hash of the body.
+    /// An `oauth_body_hash` of another body.
     #[error("`oauth_body_hash` does not match the body")]
     BodyHashMismatch,
 }
 
-/// How far a refused request came.
+/// The stage at which a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectionKind {
-    /// It can not be understood: a 400 of section 3.2.
+    /// The request is malformed: a 400 of section 3.2.
     Malformed,
-    /// It is understood and not proven: a 401 of section 3.2, and the caller may not be told more.
+    /// The signature is not proven: a 401 of section 3.2, and the caller learns no more than that.
     NotProven,
-    /// It can not be verified before its whole body is here: a 413.
+    /// The request cannot be verified without its whole body: a 413.
     BodyNotWhole,
 }
 
 impl Rejection {
-    /// Its label in logs and metrics.
+    /// Returns the label in logs and metrics.
     pub const fn reason(self) -> &'static str {
-        self.row().0
+        match self {
+            Self::HeaderMalformed => "header_malformed",
+            Self::SeveralAuthorizations => "several_authorizations",
+            Self::SeveralContentTypes => "several_content_types",
+            Self::TooManyParameters => "too_many_parameters",
+            Self::BadEscape(_) => "bad_escape",
+            Self::SeveralPlaces => "several_places",
+            Self::Duplicate { .. } | Self::DuplicateExtension(_) => "parameter_duplicate",
+            Self::Absent(_) => "parameter_absent",
+            Self::Empty(_) => "parameter_empty",
+            Self::TooLong(_) => "parameter_too_long",
+            Self::VersionUnsupported => "version_unsupported",
+            Self::SignatureMethodUnsupported => "signature_method_unsupported",
+            Self::TimestampMalformed => "timestamp_malformed",
+            Self::TimestampInMilliseconds => "timestamp_in_milliseconds",
+            Self::TargetMalformed => "target_malformed",
+            Self::AuthorityMalformed => "authority_malformed",
+            Self::BodyNotWhole => "body_not_whole",
+            Self::SignatureMismatch => "signature_mismatch",
+            Self::SignatureNotCanonical => "signature_not_canonical",
+            Self::BodyHashAbsent => "body_hash_absent",
+            Self::BodyHashMismatch => "body_hash_mismatch",
+        }
     }
 
-    /// The word of OAuth Problem Reporting.
+    /// Returns the word of OAuth Problem Reporting.
     pub const fn problem(self) -> &'static str {
-        self.row().1
+        match self {
+            Self::Absent(_) | Self::BodyHashAbsent => "parameter_absent",
+            Self::VersionUnsupported => "version_rejected",
+            Self::SignatureMethodUnsupported => "signature_method_rejected",
+            Self::SignatureMismatch | Self::SignatureNotCanonical | Self::BodyHashMismatch => {
+                "signature_invalid"
+            }
+            Self::HeaderMalformed
+            | Self::SeveralAuthorizations
+            | Self::SeveralContentTypes
+            | Self::TooManyParameters
+            | Self::BadEscape(_)
+            | Self::SeveralPlaces
+            | Self::Duplicate { .. }
+            | Self::DuplicateExtension(_)
+            | Self::Empty(_)
+            | Self::TooLong(_)
+            | Self::TimestampMalformed
+            | Self::TimestampInMilliseconds
+            | Self::TargetMalformed
+            | Self::AuthorityMalformed
+            | Self::BodyNotWhole => "parameter_rejected",
+        }
     }
 
-    /// How far the request came.
+    /// Returns the stage.
     pub const fn kind(self) -> RejectionKind {
-        self.row().2
+        match self {
+            Self::SignatureMismatch | Self::SignatureNotCanonical | Self::BodyHashMismatch => {
+                RejectionKind::NotProven
+            }
+            Self::BodyNotWhole => RejectionKind::BodyNotWhole,
+            Self::HeaderMalformed
+            | Self::SeveralAuthorizations
+            | Self::SeveralContentTypes
+            | Self::TooManyParameters
+            | Self::BadEscape(_)
+            | Self::SeveralPlaces
+            | Self::Duplicate { .. }
+            | Self::DuplicateExtension(_)
+            | Self::Absent(_)
+            | Self::Empty(_)
+            | Self::TooLong(_)
+            | Self::VersionUnsupported
+            | Self::SignatureMethodUnsupported
+            | Self::TimestampMalformed
+            | Self::TimestampInMilliseconds
+            | Self::TargetMalformed
+            | Self::AuthorityMalformed
+            | Self::BodyHashAbsent => RejectionKind::Malformed,
+        }
     }
 
-    /// The parameters that are absent, when [`problem`](Self::problem) is `parameter_absent`, else those that are
-    /// rejected: `oauth_parameters_absent` and `oauth_parameters_rejected` of Problem Reporting.
-    pub const fn parameters(self) -> Parameters {
+    /// Returns the parameters for `oauth_parameters_absent` of Problem Reporting if
+    /// [`problem`](Self::problem) is `parameter_absent`, else those for
+    /// `oauth_parameters_rejected`.
+    pub const fn parameters(self) -> ParameterSet {
         if let Self::Absent(parameters) = self {
             return parameters;
         }
         match self.parameter() {
-            Some(parameter) => Parameters::only(parameter),
-            None => Parameters::NONE,
+            Some(parameter) => ParameterSet::only(parameter),
+            None => ParameterSet::NONE,
         }
     }
 
-    /// The one parameter that it is about.
-    const fn parameter(self) -> Option<Parameter> {
+    /// Returns the single parameter at fault.
+    const fn parameter(self) -> Option<ProtocolParameter> {
         if let Self::Duplicate { parameter, .. }
         | Self::Empty(parameter)
         | Self::TooLong(parameter) = self
@@ -134,50 +205,12 @@ impl Rejection {
             return Some(parameter);
         }
         if let Self::TimestampMalformed | Self::TimestampInMilliseconds = self {
-            return Some(Parameter::Timestamp);
+            return Some(ProtocolParameter::Timestamp);
         }
         if let Self::BodyHashAbsent = self {
-            Some(Parameter::BodyHash)
+            Some(ProtocolParameter::BodyHash)
         } else {
             None
         }
     }
-
-    /// Label, word and kind.
-    const fn row(self) -> (&'static str, &'static str, RejectionKind) {
-        use RejectionKind::{BodyNotWhole, Malformed, NotProven};
-        match self {
-            Self::HeaderMalformed => ("header_malformed", REJECTED, Malformed),
-            Self::SeveralAuthorizations => ("several_authorizations", REJECTED, Malformed),
-            Self::SeveralContentTypes => ("several_content_types", REJECTED, Malformed),
-            Self::TooManyParameters => ("too_many_parameters", REJECTED, Malformed),
-            Self::BadEscape(_) => ("bad_escape", REJECTED, Malformed),
-            Self::SeveralPlaces => ("several_places", REJECTED, Malformed),
-            Self::Duplicate { .. } | Self::DuplicateExtension(_) => {
-                ("parameter_duplicate", REJECTED, Malformed)
-            }
-            Self::Absent(_) => ("parameter_absent", ABSENT, Malformed),
-            Self::Empty(_) => ("parameter_empty", REJECTED, Malformed),
-            Self::TooLong(_) => ("parameter_too_long", REJECTED, Malformed),
-            Self::VersionUnsupported => ("version_unsupported", "version_rejected", Malformed),
-            Self::SignatureMethodUnsupported => (
-                "signature_method_unsupported",
-                "signature_method_rejected",
-                Malformed,
-            ),
-            Self::TimestampMalformed => ("timestamp_malformed", REJECTED, Malformed),
-            Self::TimestampInMilliseconds => ("timestamp_in_milliseconds", REJECTED, Malformed),
-            Self::TargetMalformed => ("target_malformed", REJECTED, Malformed),
-            Self::AuthorityMalformed => ("authority_malformed", REJECTED, Malformed),
-            Self::BodyNotWhole => ("body_not_whole", REJECTED, BodyNotWhole),
-            Self::SignatureMismatch => ("signature_mismatch", INVALID, NotProven),
-            Self::SignatureNotCanonical => ("signature_not_canonical", INVALID, NotProven),
-            Self::BodyHashAbsent => ("body_hash_absent", ABSENT, Malformed),
-            Self::BodyHashMismatch => ("body_hash_mismatch", INVALID, NotProven),
-        }
-    }
 }
-
-const ABSENT: &str = "parameter_absent";
-const REJECTED: &str = "parameter_rejected";
-const INVALID: &str = "signature_invalid";

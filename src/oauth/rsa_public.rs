@@ -1,4 +1,4 @@
-//! RSA public keys: reading them from PEM, and verifying with them (RFC 5849 section 3.4.3).
+//! RSA public keys: reading PEM, and verifying signatures (RFC 5849 section 3.4.3).
 
 use std::fmt;
 
@@ -14,36 +14,39 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use super::hash::Hash;
+use super::hash::HashFunction;
 
 /// An RSA public key.
 ///
 /// # Security
-/// 1024 bits are enough to verify here, so that captured requests can be explained; what may be registered is decided by
-/// whoever keeps it.
+/// A key of 1024 bits verifies here, so that captured requests can be explained. Registration
+/// demands longer keys.
 #[derive(Clone)]
 pub struct RsaPublicKey {
-    /// SubjectPublicKeyInfo of RFC 5280, as aws-lc writes it: equal keys are equal bytes.
+    /// The SubjectPublicKeyInfo of RFC 5280 as aws-lc writes it: equal keys have equal bytes.
     spki: Box<[u8]>,
     bits: usize,
-    /// One per hash: what aws-lc computes for a key is kept with it, a fifth of the time of a verification.
+    /// One verifier per hash. Each holds what aws-lc computes for a key, a fifth of the time of a
+    /// verification.
     verifiers: [ParsedPublicKey; 3],
 }
 
-/// Why a text is not an RSA public key that can be used.
+/// The error for a text that is not a usable RSA public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RsaPublicKeyError {
-    /// The text is none of the three kinds of PEM, or not of an RSA key.
+    /// Not one of the three kinds of PEM, or the key of another algorithm.
     #[error(
-        "not an RSA public key: expected PEM with BEGIN PUBLIC KEY, BEGIN RSA PUBLIC KEY or BEGIN CERTIFICATE"
+        "not an RSA public key: expected PEM with BEGIN PUBLIC KEY, BEGIN RSA PUBLIC KEY or \
+         BEGIN CERTIFICATE"
     )]
     NotAKey,
-    /// The text is a private key, which does not belong here.
+    /// A private key.
     #[error(
-        "this is a private key: expected the public key, as `openssl pkey -in FILE -pubout` prints it"
+        "this is a private key: expected the public key, as `openssl pkey -in FILE -pubout` \
+         prints it"
     )]
     Private,
-    /// No signature of a key of that length is verified.
+    /// A key that is too short or too long.
     #[error("the RSA key has {0} bits: expected 1024 to 8192")]
     Length(usize),
 }
@@ -51,10 +54,10 @@ pub enum RsaPublicKeyError {
 impl RsaPublicKey {
     /// Reads a PEM text (`BEGIN PUBLIC KEY`, `BEGIN RSA PUBLIC KEY` or `BEGIN CERTIFICATE`).
     ///
-    /// Of a certificate only the key is taken: neither its dates nor its issuer are looked at.
+    /// Takes only the key of a certificate, and checks neither its dates nor its issuer.
     ///
     /// # Errors
-    /// When the text is none of these, or of a key that is too short or too long.
+    /// Any other text, and a key that is too short or too long.
     pub fn from_pem(pem: &str) -> Result<Self, RsaPublicKeyError> {
         let (label, der) = decode_pem(pem).ok_or(RsaPublicKeyError::NotAKey)?;
         let key = match label {
@@ -66,12 +69,12 @@ impl RsaPublicKey {
         Self::from_der(key)
     }
 
-    /// The length of the modulus in bits.
+    /// Returns the length of the modulus in bits.
     pub const fn bits(&self) -> usize {
         self.bits
     }
 
-    /// The key as PEM (`BEGIN PUBLIC KEY`).
+    /// Returns the key as PEM (`BEGIN PUBLIC KEY`).
     pub fn to_pem(&self) -> String {
         let text = STANDARD.encode(&self.spki);
         let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
@@ -83,7 +86,8 @@ impl RsaPublicKey {
         pem
     }
 
-    /// The SHA-256 of the key as `openssl pkey -pubin -outform DER` writes it, in hexadecimal.
+    /// Returns the SHA-256 of the key in hexadecimal, over the bytes that `openssl pkey -pubin
+    /// -outform DER` writes.
     pub fn fingerprint(&self) -> String {
         Sha256::digest(&self.spki)
             .iter()
@@ -91,13 +95,16 @@ impl RsaPublicKey {
             .collect()
     }
 
-    /// Whether `signature` is its RSASSA-PKCS1-v1_5 signature of `digest`, made with `hash`.
-    pub(super) fn verifies(&self, hash: Hash, digest: &Digest, signature: &[u8]) -> bool {
+    /// Returns whether `signature` is the key's RSASSA-PKCS1-v1_5 signature of `digest`, made with
+    /// `hash`.
+    ///
+    /// [RFC 5849 section 3.4.3](https://www.rfc-editor.org/rfc/rfc5849#section-3.4.3)
+    pub(super) fn verifies(&self, hash: HashFunction, digest: &Digest, signature: &[u8]) -> bool {
         let [sha1, sha256, sha512] = &self.verifiers;
         let verifier = match hash {
-            Hash::Sha1 => sha1,
-            Hash::Sha256 => sha256,
-            Hash::Sha512 => sha512,
+            HashFunction::Sha1 => sha1,
+            HashFunction::Sha256 => sha256,
+            HashFunction::Sha512 => sha512,
         };
         verifier.verify_digest_sig(digest, signature).is_ok()
     }
@@ -105,23 +112,28 @@ impl RsaPublicKey {
     fn from_der(der: &[u8]) -> Result<Self, RsaPublicKeyError> {
         let key = PublicKey::from_der(der).map_err(|_| RsaPublicKeyError::NotAKey)?;
         let spki: PublicKeyX509Der<'_> = key.as_der().map_err(|_| RsaPublicKeyError::NotAKey)?;
-        let bits = RsaParameters::public_modulus_len(key.as_ref())
-            .map_err(|_| RsaPublicKeyError::NotAKey)? as usize;
-        if !(MIN_BITS..=MAX_BITS).contains(&bits) {
-            return Err(RsaPublicKeyError::Length(bits));
-        }
-        let parse =
+        let bits = modulus_bits(&key)?;
+        let verifier =
             |scheme| ParsedPublicKey::new(scheme, &key).map_err(|_| RsaPublicKeyError::NotAKey);
-        let verifiers = [
-            parse(&RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY)?,
-            parse(&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY)?,
-            parse(&RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY)?,
-        ];
         Ok(Self {
             spki: spki.as_ref().into(),
             bits,
-            verifiers,
+            verifiers: [
+                verifier(&RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY)?,
+                verifier(&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY)?,
+                verifier(&RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY)?,
+            ],
         })
+    }
+}
+
+fn modulus_bits(key: &PublicKey) -> Result<usize, RsaPublicKeyError> {
+    let bits = RsaParameters::public_modulus_len(key.as_ref())
+        .map_err(|_| RsaPublicKeyError::NotAKey)? as usize;
+    if (MIN_BITS..=MAX_BITS).contains(&bits) {
+        Ok(bits)
+    } else {
+        Err(RsaPublicKeyError::Length(bits))
     }
 }
 
@@ -141,7 +153,7 @@ impl fmt::Debug for RsaPublicKey {
     }
 }
 
-/// The label and the bytes of the first PEM section (RFC 7468).
+/// Returns the label and the bytes of the first PEM section (RFC 7468).
 pub(super) fn decode_pem(pem: &str) -> Option<(&str, Vec<u8>)> {
     let (_, from_label) = pem.split_once("-----BEGIN ")?;
     let (label, from_text) = from_label.split_once("-----")?;
@@ -153,11 +165,11 @@ pub(super) fn decode_pem(pem: &str) -> Option<(&str, Vec<u8>)> {
     Some((label, STANDARD.decode(text).ok()?))
 }
 
-/// The SubjectPublicKeyInfo of a certificate (RFC 5280 section 4.1).
+/// Returns the SubjectPublicKeyInfo of a certificate (RFC 5280 section 4.1).
 fn certified_key(certificate: &[u8]) -> Option<&[u8]> {
     let (certificate, _) = read_der(certificate, SEQUENCE)?;
-    let (mut fields, _) =
-        read_der(certificate.content, SEQUENCE).map(|(tbs, rest)| (tbs.content, rest))?;
+    let (to_be_signed, _) = read_der(certificate.content, SEQUENCE)?;
+    let mut fields = to_be_signed.content;
     if let Some((_, after_version)) = read_der(fields, VERSION) {
         fields = after_version;
     }
@@ -168,45 +180,46 @@ fn certified_key(certificate: &[u8]) -> Option<&[u8]> {
     Some(read_der(fields, SEQUENCE)?.0.whole)
 }
 
-/// One element of DER.
-struct Element<'a> {
+/// One element of DER, with and without its header.
+struct DerElement<'a> {
     whole: &'a [u8],
     content: &'a [u8],
 }
 
-/// The first element, if it has that tag, and what follows it.
-fn read_der(input: &[u8], tag: u8) -> Option<(Element<'_>, &[u8])> {
-    let (&[found, first], _) = input.split_first_chunk()?;
-    let (header, len) = match usize::from(first) {
-        short @ ..0x80 => (2, short),
+/// Splits off the first element, if it has that tag.
+fn read_der(input: &[u8], tag: u8) -> Option<(DerElement<'_>, &[u8])> {
+    let (&found, after_tag) = input.split_first()?;
+    let (len, after_len) = read_len(after_tag)?;
+    if found != tag {
+        return None;
+    }
+    let (content, rest) = after_len.split_at_checked(len)?;
+    let whole = &input[..input.len() - rest.len()];
+    Some((DerElement { whole, content }, rest))
+}
+
+/// Splits off a length: one byte, or the number of its bytes and then those.
+fn read_len(input: &[u8]) -> Option<(usize, &[u8])> {
+    let (&first, rest) = input.split_first()?;
+    match first {
+        short @ ..0x80 => Some((usize::from(short), rest)),
         long => {
-            let digits = input
-                .get(2..2 + (long - 0x80))
-                .filter(|digits| digits.len() <= 4)?;
-            (
-                2 + digits.len(),
-                digits
-                    .iter()
-                    .fold(0, |len, &digit| len << 8 | usize::from(digit)),
-            )
+            let (digits, rest) = rest.split_at_checked(usize::from(long - 0x80))?;
+            Some((big_endian(digits)?, rest))
         }
-    };
-    let end = header.checked_add(len)?;
-    let whole = input.get(..end).filter(|_| found == tag)?;
-    Some((
-        Element {
-            whole,
-            content: &whole[header..],
-        },
-        &input[end..],
-    ))
+    }
+}
+
+fn big_endian(digits: &[u8]) -> Option<usize> {
+    let append = |number, &digit: &u8| number << 8 | usize::from(digit);
+    (digits.len() <= 4).then(|| digits.iter().fold(0, append))
 }
 
 const INTEGER: u8 = 0x02;
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 
-/// What aws-lc verifies.
+/// The key lengths that aws-lc verifies.
 const MIN_BITS: usize = 1024;
 const MAX_BITS: usize = 8192;
 

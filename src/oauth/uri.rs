@@ -1,5 +1,7 @@
-//! The base string URI (RFC 5849 section 3.4.1.2), from what stands on the wire and never through a URL parser: those
-//! decode, merge and sort, and the client signed none of it.
+//! The base string URI (RFC 5849 section 3.4.1.2).
+//!
+//! It is made of the bytes on the wire, never by a URL parser: those decode, merge and sort, and
+//! the client signed none of that.
 
 use std::borrow::Cow;
 
@@ -9,7 +11,7 @@ use super::encode::{encode, is_unreserved};
 use super::scan::{all, split_once};
 use super::{Rejection, Request, Scheme};
 
-/// Scheme, authority and path, as they are signed.
+/// Scheme, authority and path as the client signs them.
 pub(super) struct BaseUri<'a> {
     scheme: Scheme,
     authority: Cow<'a, [u8]>,
@@ -18,10 +20,12 @@ pub(super) struct BaseUri<'a> {
 }
 
 impl<'a> BaseUri<'a> {
-    /// The base string URI of a request.
+    /// Reads the base string URI of a request.
+    ///
+    /// [RFC 5849 section 3.4.1.2](https://www.rfc-editor.org/rfc/rfc5849#section-3.4.1.2)
     ///
     /// # Errors
-    /// When the authority or the target is malformed.
+    /// A malformed authority or target.
     pub(super) fn of(request: &Request<'a>) -> Result<Self, Rejection> {
         let authority = signed_authority(request.scheme, request.authority)
             .ok_or(Rejection::AuthorityMalformed)?;
@@ -37,7 +41,7 @@ impl<'a> BaseUri<'a> {
         })
     }
 
-    /// Writes it percent-encoded.
+    /// Writes the URI percent-encoded.
     pub(super) fn write_encoded(&self, write: &mut impl FnMut(&[u8])) {
         write(match self.scheme {
             Scheme::Http => b"http%3A%2F%2F",
@@ -49,22 +53,23 @@ impl<'a> BaseUri<'a> {
     }
 }
 
-/// Path and query, split at the first `?`.
+/// Splits path and query at the first `?`.
 pub(super) fn split_target(target: &[u8]) -> (&[u8], &[u8]) {
     split_once(target, b'?').unwrap_or((target, b""))
 }
 
-/// A path, which is never empty.
+/// Returns the path, or `/` if it is empty.
 pub(super) const fn root_or(path: &[u8]) -> &[u8] {
     if path.is_empty() { b"/" } else { path }
 }
 
-/// Host in lower case, with its port unless it is the default of the scheme.
+/// Returns the host in lower case, with its port unless it is the default of the scheme.
 fn signed_authority(scheme: Scheme, authority: &[u8]) -> Option<Cow<'_, [u8]>> {
     authority_without(|port| port == scheme.default_port(), authority)
 }
 
-/// Host in lower case, with its port unless that is to be left out; `None` when it is malformed.
+/// Returns the host in lower case, with its port unless `is_left_out` says otherwise; `None` if it
+/// is malformed.
 #[inline]
 pub(super) fn authority_without(
     is_left_out: impl FnOnce(&[u8]) -> bool,
@@ -81,31 +86,41 @@ pub(super) fn authority_without(
     } else {
         authority
     };
-    let lower = all(signed, |byte| byte.wrapping_sub(b'A') >= 26);
-    Some(if lower {
-        Cow::Borrowed(signed)
-    } else {
-        Cow::Owned(signed.to_ascii_lowercase())
-    })
+    Some(lower_case(signed))
 }
 
-/// How many of the first bytes are the host (RFC 3986 section 3.2.2): an address in brackets, or a name.
+#[inline]
+fn lower_case(authority: &[u8]) -> Cow<'_, [u8]> {
+    if all(authority, |byte| byte.wrapping_sub(b'A') >= 26) {
+        Cow::Borrowed(authority)
+    } else {
+        Cow::Owned(authority.to_ascii_lowercase())
+    }
+}
+
+/// Returns the length of the host: an address in brackets, or a name.
+///
+/// [RFC 3986 section 3.2.2](https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2)
 fn host_len(authority: &[u8]) -> Option<usize> {
     if let Some(literal) = authority.strip_prefix(b"[") {
         let len = literal.iter().position(|&byte| byte == b']')?;
-        let valid = len > 0
-            && literal[..len]
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || b":.-".contains(byte));
-        return valid.then_some(len + 2);
+        return is_address(&literal[..len]).then_some(len + 2);
     }
     let len = memchr(b':', authority).unwrap_or(authority.len());
     let name = &authority[..len];
-    (len > 0 && (all(name, is_unreserved) || name.iter().all(|&byte| is_host_name(byte))))
-        .then_some(len)
+    let is_name = all(name, is_unreserved) || name.iter().all(|&byte| is_host_name(byte));
+    (len > 0 && is_name).then_some(len)
 }
 
-/// What a registered name is made of. The comma belongs to it too, but it is how proxies join two `Host` headers.
+fn is_address(literal: &[u8]) -> bool {
+    !literal.is_empty()
+        && literal
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b":.-".contains(byte))
+}
+
+/// Returns whether a registered name may hold the byte. RFC 3986 allows a comma too, but proxies
+/// join two `Host` headers with one.
 const fn is_host_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
@@ -113,20 +128,4 @@ const fn is_host_name(byte: u8) -> bool {
             b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\''
         )
         || matches!(byte, b'(' | b')' | b'*' | b'+' | b';' | b'=')
-}
-
-impl Scheme {
-    pub(super) const fn other(self) -> Self {
-        match self {
-            Self::Http => Self::Https,
-            Self::Https => Self::Http,
-        }
-    }
-
-    pub(super) const fn default_port(self) -> &'static [u8] {
-        match self {
-            Self::Http => b"80",
-            Self::Https => b"443",
-        }
-    }
 }

@@ -1,300 +1,315 @@
-//! How a signature base string is made, as knobs whose first position is RFC 5849 section 3.4.1.
+//! Variants of the signature base string: knobs whose first position is RFC 5849 section 3.4.1.
 //!
-//! Every other position is a way in which clients are known to deviate. Two readers use them: a consumer's compat profiles,
-//! under which a request can be proven ([`compat_variants`](super::compat::compat_variants)), and the diagnosis, which only
-//! explains. The checks of everyone else take the short way of [`BaseString`](super::base_string::BaseString), which gives the
-//! same bytes as the first positions.
+//! Every other position is a known deviation of clients. There are two uses: a consumer's compat
+//! profiles, under which a request can be proven
+//! ([`compat_variants`](super::compat::compat_variants)), and the diagnosis, which only explains. A
+//! check without profiles takes the shorter way of [`BaseString`](super::base_string::BaseString),
+//! which gives the same bytes as the first positions.
 
 use std::borrow::Cow;
 
 use memchr::memmem;
 
-use super::base_string::Message;
-use super::encode::{Syntax, decode, encode, encoded, normalize};
+use super::encode::{EscapeSyntax, decode, encode, encoded, normalize};
+use super::mask::Visibility;
+use super::pair::ParameterPair;
 use super::parameter::PREFIX;
-use super::params::Pair;
 use super::uri::{authority_without, root_or, split_target};
-use super::wire::{Wire, WireParameter};
-use super::{Parameter, Place, Request, Scheme};
+use super::wire::{WireParameter, WireParameters};
+use super::{ParameterPlace, ProtocolParameter, Request, Scheme};
 
-/// How one base string is made of a request.
+/// A way to make the base string of a request.
 #[derive(Clone)]
-pub(super) struct Variant<'v> {
+pub(super) struct BaseStringVariant<'v> {
     /// The HTTP method, in any case.
     pub(super) method: Cow<'v, [u8]>,
     /// The scheme.
     pub(super) scheme: Scheme,
-    /// Host, and port if it is sent.
+    /// The host, and the port if it is sent.
     pub(super) authority: Cow<'v, [u8]>,
-    /// How the authority is written.
-    pub(super) port: Port,
+    /// The rule for the port.
+    pub(super) port: PortRule,
     /// The path before it is encoded, from its first `/`.
     pub(super) path: Cow<'v, [u8]>,
     /// A query that is part of the base string URI.
     pub(super) uri_query: Option<Cow<'v, [u8]>>,
-    /// Whether what the application sends in the query is in it.
-    pub(super) query: bool,
-    /// Whether what the application sends in a form body is in it.
-    pub(super) form: bool,
-    /// A protocol parameter that is sent, and not signed.
-    pub(super) without: Option<Parameter>,
-    /// What is signed, and not sent as a parameter.
-    pub(super) added: Vec<Pair<'v>>,
-    /// What names and values are made of, by the [`Place`] where they stand.
-    pub(super) values: [Values; 3],
-    /// Whether `[` and `]` in names are encoded once, where everything else is encoded twice.
+    /// The application's parameters in the query are signed.
+    pub(super) with_query: bool,
+    /// The application's parameters in a form body are signed.
+    pub(super) with_form: bool,
+    /// A protocol parameter that is sent but not signed.
+    pub(super) unsigned: Option<ProtocolParameter>,
+    /// Parameters that are signed but not sent.
+    pub(super) unsent: Vec<ParameterPair<'v>>,
+    /// The form of names and values, by [`ParameterPlace`].
+    pub(super) values: [ValueForm; 3],
+    /// `[` and `]` in names are encoded once, everything else twice.
     pub(super) brackets_once: bool,
-    /// Whether names in the query are encoded once more.
+    /// Names in the query are encoded once more.
     pub(super) query_names_twice: bool,
-    /// What is not encoded when all is joined, and should be.
+    /// The bytes that stay plain when the parameters are joined and encoded.
     pub(super) left_plain: &'static [u8],
-    /// What the parameters are sorted by.
-    pub(super) order: Order,
+    /// The order of the parameters.
+    pub(super) order: ParameterOrder,
 }
 
-/// How the authority is written in the base string URI.
+/// The rule for the port in the base string URI.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Port {
-    /// Without the default port of the scheme, in lower case (section 3.4.1.2).
+pub(super) enum PortRule {
+    /// The host is in lower case, and the default port of the scheme is left out (section 3.4.1.2).
     Rfc,
-    /// Without the ports 80 and 443, whatever the scheme is.
+    /// The ports 80 and 443 are left out with either scheme.
     EitherDefault,
-    /// As it is sent.
+    /// The authority is signed as it is sent.
     AsSent,
 }
 
-/// What names and values are made of.
+/// The form of names and values before they are joined.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Values {
-    /// They are decoded, and encoded as section 3.6 says.
+pub(super) enum ValueForm {
+    /// Decoded, then encoded as section 3.6 says.
     Rfc,
-    /// A `+` in query or form is a plus, not a space.
+    /// As [`Rfc`](Self::Rfc), with a `+` in query or form as a plus instead of a space.
     PlusLiteral,
-    /// They stay as they were sent.
+    /// As sent.
     AsSent,
-    /// They are decoded, and not encoded again.
+    /// Decoded, and not encoded again.
     Decoded,
-    /// They are encoded once more.
+    /// Encoded once more.
     Twice,
-    /// A space is encoded as `+`.
+    /// As [`Rfc`](Self::Rfc), with `+` for a space.
     SpaceAsPlus,
-    /// As [`SpaceAsPlus`](Self::SpaceAsPlus), and as `java.net.URLEncoder` has it: `*` is not encoded, `~` is.
+    /// As [`SpaceAsPlus`](Self::SpaceAsPlus), with a plain `*` and an encoded `~`, like
+    /// `java.net.URLEncoder`.
     Java,
-    /// `!*'()` are not encoded, as `encodeURIComponent` has it.
+    /// As [`Rfc`](Self::Rfc), with a plain `!*'()`, like `encodeURIComponent`.
     Component,
 }
 
-/// What the parameters are sorted by.
+/// The order of the parameters.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    /// Encoded name, then encoded value (section 3.4.1.3.2).
+pub(super) enum ParameterOrder {
+    /// By encoded name, then by encoded value (section 3.4.1.3.2).
     Rfc,
-    /// Name and value before they are encoded.
+    /// By decoded name, then by decoded value.
     Decoded,
-    /// `name=value`.
+    /// By `name=value`.
     Joined,
-    /// The name alone; those of one name as they are sent.
+    /// By name only; values of one name stay as sent.
     Name,
-    /// They are not sorted: header, query, body.
+    /// Unsorted: header, query, body.
     AsSent,
-    /// They are not sorted, and those of the protocol come last.
+    /// Unsorted, with the protocol parameters last.
     ProtocolLast,
 }
 
-impl<'v> Variant<'v> {
-    /// Every knob in its first position: RFC 5849.
+impl<'v> BaseStringVariant<'v> {
+    /// Returns every knob in its first position: RFC 5849.
     pub(super) fn rfc(request: &Request<'v>) -> Self {
         Self {
             method: Cow::Borrowed(request.method),
             scheme: request.scheme,
             authority: Cow::Borrowed(request.authority),
-            port: Port::Rfc,
-            path: path(request),
+            port: PortRule::Rfc,
+            path: whole_path(request),
             uri_query: None,
-            query: true,
-            form: true,
-            without: None,
-            added: Vec::new(),
-            values: [Values::Rfc; 3],
+            with_query: true,
+            with_form: true,
+            unsigned: None,
+            unsent: Vec::new(),
+            values: [ValueForm::Rfc; 3],
             brackets_once: false,
             query_names_twice: false,
             left_plain: b"",
-            order: Order::Rfc,
+            order: ParameterOrder::Rfc,
         }
     }
 
-    /// The base string; `None` when the request has something that can not be read in this way.
-    pub(super) fn base_string<'s>(&'s self, wire: &Wire<'s>) -> Option<VariantString<'s>> {
-        let sent = wire
-            .parameters
+    /// Makes the base string; `None` if the request cannot be read in this way.
+    pub(super) fn base_string<'s>(
+        &'s self,
+        wire: &WireParameters<'s>,
+    ) -> Option<VariantString<'s>> {
+        let mut pairs = wire
             .iter()
-            .filter(|parameter| self.holds(parameter));
-        let mut parameters = sent.map(|one| self.pair(one)).collect::<Option<Vec<_>>>()?;
-        parameters.extend(self.added.iter().cloned());
-        self.order.sort(&mut parameters);
-        let port = self.port;
-        let left_out = |sent: &[u8]| match port {
-            Port::Rfc => sent == self.scheme.default_port(),
-            Port::EitherDefault => sent == b"80" || sent == b"443",
-            Port::AsSent => false,
-        };
-        let authority = authority_without(left_out, &self.authority)?;
-        let authority = if port == Port::AsSent {
-            Cow::Borrowed(&*self.authority)
-        } else {
-            authority
-        };
+            .filter(|sent| self.signs(sent))
+            .map(|sent| self.pair(sent))
+            .collect::<Option<Vec<_>>>()?;
+        pairs.extend(self.unsent.iter().cloned());
+        self.order.sort(&mut pairs);
         Some(VariantString {
             variant: self,
-            authority,
-            parameters,
+            authority: self.signed_authority()?,
+            pairs,
         })
     }
 
-    fn holds(&self, parameter: &WireParameter<'_>) -> bool {
-        let Some(name) = parameter.normal_name() else {
+    fn signed_authority(&self) -> Option<Cow<'_, [u8]>> {
+        let default = self.scheme.default_port();
+        match self.port {
+            PortRule::Rfc => authority_without(|port| port == default, &self.authority),
+            PortRule::EitherDefault => {
+                authority_without(|port| port == b"80" || port == b"443", &self.authority)
+            }
+            PortRule::AsSent => authority_without(|_| false, &self.authority)
+                .map(|_| Cow::Borrowed(&*self.authority)),
+        }
+    }
+
+    fn signs(&self, sent: &WireParameter<'_>) -> bool {
+        let Some(name) = sent.normal_name() else {
             return true;
         };
         if name.starts_with(PREFIX) {
             return self
-                .without
-                .is_none_or(|without| *name != *without.name().as_bytes());
+                .unsigned
+                .is_none_or(|unsigned| *name != *unsigned.name().as_bytes());
         }
-        match parameter.place {
-            Place::Header => true,
-            Place::Query => self.query,
-            Place::Body => self.form,
+        match sent.place {
+            ParameterPlace::Header => true,
+            ParameterPlace::Query => self.with_query,
+            ParameterPlace::Body => self.with_form,
         }
     }
 
-    /// Name and value, encoded once as far as they are.
-    fn pair<'w>(&self, parameter: &WireParameter<'w>) -> Option<Pair<'w>> {
-        let values = self.values[parameter.place as usize];
-        let name = values.read(parameter.name, parameter.place)?;
-        let name = if self.brackets_once {
-            replaced(name, &[(b"%5B", b"["), (b"%5D", b"]")])
-        } else {
-            name
-        };
-        let twice = self.query_names_twice && parameter.place == Place::Query;
-        let name = if twice {
-            Cow::Owned(encoded(&name).into_bytes())
-        } else {
-            name
-        };
-        Some(Pair {
+    /// Reads name and value in the form of their place.
+    fn pair<'w>(&self, sent: &WireParameter<'w>) -> Option<ParameterPair<'w>> {
+        let values = self.values[sent.place as usize];
+        let mut name = values.read(sent.name, sent.place)?;
+        if self.brackets_once {
+            name = replaced(name, &[(b"%5B", b"["), (b"%5D", b"]")]);
+        }
+        if self.query_names_twice && sent.place == ParameterPlace::Query {
+            name = Cow::Owned(encoded(&name).into_bytes());
+        }
+        Some(ParameterPair {
             name,
-            value: values.read(parameter.value, parameter.place)?,
+            value: values.read(sent.value, sent.place)?,
         })
     }
 }
 
-impl Values {
-    fn read(self, raw: &[u8], place: Place) -> Option<Cow<'_, [u8]>> {
-        let normal = |syntax| normalize(raw, syntax).ok();
-        let rfc = Syntax::of(place);
-        Some(match self {
-            Self::Rfc => normal(rfc)?,
-            Self::PlusLiteral => normal(Syntax::Percent)?,
-            Self::AsSent => Cow::Borrowed(raw),
-            Self::Decoded => decode(&normal(rfc)?),
-            Self::Twice => Cow::Owned(encoded(&normal(rfc)?).into_bytes()),
-            Self::SpaceAsPlus => replaced(normal(rfc)?, &[(b"%20", b"+")]),
-            Self::Java => replaced(
-                normal(rfc)?,
-                &[(b"%20", b"+"), (b"%2A", b"*"), (b"~", b"%7E")],
-            ),
-            Self::Component => replaced(normal(rfc)?, COMPONENT),
-        })
+impl ValueForm {
+    fn read(self, raw: &[u8], place: ParameterPlace) -> Option<Cow<'_, [u8]>> {
+        let syntax = match self {
+            Self::AsSent => return Some(Cow::Borrowed(raw)),
+            Self::PlusLiteral => EscapeSyntax::Percent,
+            Self::Rfc
+            | Self::Decoded
+            | Self::Twice
+            | Self::SpaceAsPlus
+            | Self::Java
+            | Self::Component => EscapeSyntax::of(place),
+        };
+        normalize(raw, syntax).ok().map(|normal| self.of(normal))
+    }
+
+    /// Returns this form of a normal form.
+    fn of(self, normal: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+        match self {
+            Self::Rfc | Self::PlusLiteral | Self::AsSent => normal,
+            Self::Decoded => decode(&normal),
+            Self::Twice => Cow::Owned(encoded(&normal).into_bytes()),
+            Self::SpaceAsPlus => replaced(normal, &[(b"%20", b"+")]),
+            Self::Java => replaced(normal, JAVA),
+            Self::Component => replaced(normal, COMPONENT),
+        }
     }
 }
 
-impl Order {
-    fn sort(self, parameters: &mut [Pair<'_>]) {
+impl ParameterOrder {
+    fn sort(self, pairs: &mut [ParameterPair<'_>]) {
         match self {
             Self::Rfc => {
-                parameters.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.value.cmp(&b.value)))
+                pairs.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.value.cmp(&b.value)));
             }
-            Self::Decoded => parameters.sort_by_cached_key(|pair| {
-                (
-                    decode(&pair.name).into_owned(),
-                    decode(&pair.value).into_owned(),
-                )
+            Self::Decoded => pairs.sort_by_cached_key(|pair| {
+                let (name, value) = (decode(&pair.name), decode(&pair.value));
+                (name.into_owned(), value.into_owned())
             }),
             Self::Joined => {
-                parameters.sort_by_cached_key(|pair| [&*pair.name, b"=", &*pair.value].concat())
+                pairs.sort_by_cached_key(|pair| [&*pair.name, b"=", &*pair.value].concat());
             }
-            Self::Name => parameters.sort_by(|a, b| a.name.cmp(&b.name)),
+            Self::Name => pairs.sort_by(|a, b| a.name.cmp(&b.name)),
             Self::AsSent => {}
-            Self::ProtocolLast => parameters.sort_by_key(Pair::is_protocol),
+            Self::ProtocolLast => pairs.sort_by_key(ParameterPair::is_protocol),
         }
     }
 }
 
-/// A base string that was made as a [`Variant`] says.
+/// A base string that a [`BaseStringVariant`] made.
 pub(super) struct VariantString<'s> {
-    variant: &'s Variant<'s>,
+    variant: &'s BaseStringVariant<'s>,
     authority: Cow<'s, [u8]>,
     /// Sorted.
-    parameters: Vec<Pair<'s>>,
+    pairs: Vec<ParameterPair<'s>>,
 }
 
 impl VariantString<'_> {
-    /// The whole of it.
+    /// Returns the whole text.
     pub(super) fn to_vec(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(USUAL);
+        let mut out = Vec::with_capacity(USUAL_LEN);
         self.write(&mut |bytes, _| out.extend_from_slice(bytes));
         out
     }
 
-    /// Writes it piece by piece, and of each whether only its sender may see it. A hidden text begins with an empty
-    /// piece.
+    /// Writes the text piece by piece, and with each piece whether only the sender may see it. A
+    /// hidden text begins with an empty piece.
     pub(super) fn write(&self, write: &mut impl FnMut(&[u8], bool)) {
-        let variant = self.variant;
-        let scheme: &[u8] = match variant.scheme {
-            Scheme::Http => b"http://",
-            Scheme::Https => b"https://",
-        };
-        let put =
-            |bytes: &[u8], hidden, write: &mut _| put(bytes, variant.left_plain, hidden, write);
-        put(&variant.method.to_ascii_uppercase(), false, write);
+        self.put(&self.variant.method.to_ascii_uppercase(), true, write);
         write(b"&", false);
-        for part in [scheme, &self.authority, &variant.path] {
-            put(part, false, write);
-        }
-        if let Some(query) = &variant.uri_query {
-            put(b"?", false, write);
-            put(query, true, write);
-        }
+        self.write_uri(write);
         write(b"&", false);
-        for (at, pair) in self.parameters.iter().enumerate() {
+        self.write_parameters(write);
+    }
+
+    fn write_uri(&self, write: &mut impl FnMut(&[u8], bool)) {
+        let BaseStringVariant {
+            scheme,
+            path,
+            uri_query,
+            ..
+        } = self.variant;
+        for part in [scheme.name().as_bytes(), b"://", &self.authority, path] {
+            self.put(part, true, write);
+        }
+        if let Some(query) = uri_query {
+            self.put(b"?", true, write);
+            self.put(query, false, write);
+        }
+    }
+
+    fn write_parameters(&self, write: &mut impl FnMut(&[u8], bool)) {
+        for (at, pair) in self.pairs.iter().enumerate() {
             if at > 0 {
                 write(b"%26", false);
             }
-            put(&pair.name, !pair.shows_name(), write);
+            let Visibility { name, value } = pair.visibility();
+            self.put(&pair.name, name, write);
             write(b"%3D", false);
-            put(&pair.value, !pair.shows_value(), write);
+            self.put(&pair.value, value, write);
+        }
+    }
+
+    /// Writes `bytes` percent-encoded, except for those that the variant leaves plain.
+    fn put(&self, bytes: &[u8], is_visible: bool, write: &mut impl FnMut(&[u8], bool)) {
+        let is_hidden = !is_visible;
+        if is_hidden {
+            write(b"", is_hidden);
+        }
+        let is_plain = |byte: &u8| self.variant.left_plain.contains(byte);
+        for part in bytes.chunk_by(|a, b| is_plain(a) == is_plain(b)) {
+            if part.iter().all(is_plain) {
+                write(part, is_hidden);
+            } else {
+                encode(part, &mut |piece| write(piece, is_hidden));
+            }
         }
     }
 }
 
-/// Writes `bytes` percent-encoded, but for those that are left plain.
-fn put(bytes: &[u8], left_plain: &[u8], hidden: bool, write: &mut impl FnMut(&[u8], bool)) {
-    if hidden {
-        write(b"", true);
-    }
-    for part in bytes.split_inclusive(|byte| left_plain.contains(byte)) {
-        let (encoded, plain) = match part.split_last() {
-            Some((last, before)) if left_plain.contains(last) => part.split_at(before.len()),
-            _ => (part, &[][..]),
-        };
-        encode(encoded, &mut |piece| write(piece, hidden));
-        write(plain, hidden);
-    }
-}
-
-/// The path with the prefix in front of it; mostly there is none.
-fn path<'a>(request: &Request<'a>) -> Cow<'a, [u8]> {
+/// Returns the path with the prefix in front of it; most requests have no prefix.
+fn whole_path<'a>(request: &Request<'a>) -> Cow<'a, [u8]> {
     let path = root_or(split_target(request.target).0);
     if request.path_prefix.is_empty() {
         Cow::Borrowed(path)
@@ -303,39 +318,38 @@ fn path<'a>(request: &Request<'a>) -> Cow<'a, [u8]> {
     }
 }
 
-/// A text with every one of some parts replaced, or as it is when there is none.
-fn replaced<'a>(text: Cow<'a, [u8]>, parts: &[(&[u8], &[u8])]) -> Cow<'a, [u8]> {
-    if !parts
-        .iter()
-        .any(|(part, _)| memmem::find(&text, part).is_some())
-    {
-        return text;
-    }
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = &*text;
-    while let Some((&first, after)) = rest.split_first() {
-        match parts.iter().find(|(part, _)| rest.starts_with(part)) {
-            Some((part, instead)) => {
-                out.extend_from_slice(instead);
-                rest = &rest[part.len()..];
-            }
-            None => {
-                out.push(first);
-                rest = after;
-            }
+/// A text, and its replacement.
+type Replacement = (&'static [u8], &'static [u8]);
+
+/// Replaces every occurrence; borrowed if there is nothing to replace.
+fn replaced<'a>(text: Cow<'a, [u8]>, replacements: &[Replacement]) -> Cow<'a, [u8]> {
+    let mut out = text;
+    for (part, instead) in replacements {
+        if memmem::find(&out, part).is_some() {
+            out = Cow::Owned(replaced_part(&out, part, instead));
         }
     }
-    out.into()
+    out
 }
 
-impl Message for [u8] {
-    fn write(&self, write: &mut impl FnMut(&[u8])) {
-        write(self);
+/// Replaces every occurrence of one part.
+pub(super) fn replaced_part(text: &[u8], part: &[u8], instead: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = memmem::find(rest, part) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(instead);
+        rest = &rest[at + part.len()..];
     }
+    out.extend_from_slice(rest);
+    out
 }
 
-/// What `encodeURIComponent` does not encode, and section 3.6 does.
-const COMPONENT: &[(&[u8], &[u8])] = &[
+/// The differences of `java.net.URLEncoder` from section 3.6.
+const JAVA: &[Replacement] = &[(b"%20", b"+"), (b"%2A", b"*"), (b"~", b"%7E")];
+
+/// The differences of `encodeURIComponent` from section 3.6.
+const COMPONENT: &[Replacement] = &[
     (b"%21", b"!"),
     (b"%2A", b"*"),
     (b"%27", b"'"),
@@ -344,4 +358,4 @@ const COMPONENT: &[(&[u8], &[u8])] = &[
 ];
 
 /// Room for the base string of most requests.
-const USUAL: usize = 512;
+const USUAL_LEN: usize = 512;

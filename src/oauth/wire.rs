@@ -1,106 +1,117 @@
-//! The parameters of a request that was parsed already, once more and as they stand on the wire.
+//! The parameters of a parsed request as the wire has them, for readings that deviate from RFC
+//! 5849.
 //!
-//! Whoever reads them otherwise than RFC 5849 does needs them so. What makes a request malformed is left to
-//! [`Request::parse`].
+//! [`Request::parse`] decides whether the request is well-formed.
 
 use std::borrow::Cow;
 
-use super::encode::{Syntax, normalize};
+use super::encode::{EscapeSyntax, normalize};
+use super::form::{form_pairs, is_form};
 use super::header::{AuthParams, oauth_credentials};
-use super::media_type::is_form;
 use super::parameter::PREFIX;
-use super::scan::split_once;
 use super::uri::split_target;
-use super::{Body, Parameter, Place, Request};
+use super::{ParameterPlace, ProtocolParameter, Request, RequestBody};
 
-/// The parameters of a signed request as they stand on the wire, without `oauth_signature` and the realm.
-pub(super) struct Wire<'a> {
-    pub(super) parameters: Vec<WireParameter<'a>>,
+/// The parameters of a signed request on the wire, without `oauth_signature` and the realm.
+pub(super) struct WireParameters<'a> {
+    parameters: Vec<WireParameter<'a>>,
 }
 
-/// One of them.
+/// A parameter on the wire.
 #[derive(Clone, Copy)]
 pub(super) struct WireParameter<'a> {
-    /// Where it stands.
-    pub(super) place: Place,
-    /// Its name, not decoded.
+    /// The place.
+    pub(super) place: ParameterPlace,
+    /// The name, not decoded.
     pub(super) name: &'a [u8],
-    /// Its value, not decoded.
+    /// The value, not decoded.
     pub(super) value: &'a [u8],
 }
 
-impl<'a> Wire<'a> {
-    /// Takes a request apart; `None` unless it can be parsed.
+impl<'a> WireParameters<'a> {
+    /// Reads the parameters of a request; `None` if it cannot be parsed.
     pub(super) fn of(request: &Request<'a>) -> Option<Self> {
-        let mut parameters = Vec::new();
-        if let Some(credentials) = oauth_credentials(request.authorization).ok()? {
-            for parameter in AuthParams::new(credentials) {
-                let parameter = parameter.ok()?;
-                if !parameter.is_realm() {
-                    parameters.push(WireParameter {
-                        place: Place::Header,
-                        name: parameter.name,
-                        value: parameter.value,
-                    });
-                }
-            }
+        let mut parameters = header(request)?;
+        parameters.extend(form(ParameterPlace::Query, split_target(request.target).1));
+        if let (true, RequestBody::Whole(body)) =
+            (is_form(request.content_type).ok()?, request.body)
+        {
+            parameters.extend(form(ParameterPlace::Body, body));
         }
-        parameters.extend(form(Place::Query, split_target(request.target).1));
-        if let (true, Body::Whole(body)) = (is_form(request.content_type).ok()?, request.body) {
-            parameters.extend(form(Place::Body, body));
-        }
-        parameters.retain(|parameter| !parameter.is_signature());
+        parameters.retain(|parameter| !parameter.is_named(ProtocolParameter::Signature));
         Some(Self { parameters })
     }
 
-    /// Whether the protocol parameters, or some of them, stand there.
-    pub(super) fn signed_in(&self, place: Place) -> bool {
-        self.parameters
-            .iter()
-            .any(|parameter| parameter.place == place && parameter.is_protocol())
+    /// Returns the parameters in the order of the wire.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &WireParameter<'a>> {
+        self.parameters.iter()
     }
 
-    /// Whether a protocol parameter there has a plus in it that is not encoded.
-    pub(super) fn has_protocol_plus(&self, place: Place) -> bool {
-        let has_plus =
-            |one: &WireParameter<'_>| one.name.contains(&b'+') || one.value.contains(&b'+');
-        self.parameters
-            .iter()
-            .any(|one| one.place == place && one.is_protocol() && has_plus(one))
+    /// Returns whether the client sent a protocol parameter.
+    pub(super) fn has(&self, parameter: ProtocolParameter) -> bool {
+        self.iter().any(|sent| sent.is_named(parameter))
     }
 
-    /// Whether values that are joined as they are can be told apart again: what separates them is in none.
+    /// Returns whether that place holds protocol parameters.
+    pub(super) fn has_protocol(&self, place: ParameterPlace) -> bool {
+        self.protocol(place).next().is_some()
+    }
+
+    /// Returns whether a protocol parameter in that place has a `+` that is not encoded.
+    pub(super) fn has_protocol_plus(&self, place: ParameterPlace) -> bool {
+        self.protocol(place)
+            .any(|one| one.name.contains(&b'+') || one.value.contains(&b'+'))
+    }
+
+    /// Returns whether raw names and values stay distinct once they are joined: none of them holds
+    /// an `&`.
     pub(super) fn can_be_joined(&self) -> bool {
-        self.parameters
-            .iter()
+        self.iter()
             .all(|parameter| !parameter.value.contains(&b'&') && !parameter.name.contains(&b'&'))
+    }
+
+    fn protocol(&self, place: ParameterPlace) -> impl Iterator<Item = &WireParameter<'a>> {
+        self.iter()
+            .filter(move |parameter| parameter.place == place && parameter.is_protocol())
     }
 }
 
 impl WireParameter<'_> {
-    fn is_signature(&self) -> bool {
+    /// Returns the name in normal form.
+    pub(super) fn normal_name(&self) -> Option<Cow<'_, [u8]>> {
+        normalize(self.name, EscapeSyntax::of(self.place)).ok()
+    }
+
+    fn is_named(&self, parameter: ProtocolParameter) -> bool {
         self.normal_name()
-            .is_some_and(|name| *name == *Parameter::Signature.name().as_bytes())
+            .is_some_and(|name| *name == *parameter.name().as_bytes())
     }
 
     fn is_protocol(&self) -> bool {
         self.normal_name()
             .is_some_and(|name| name.starts_with(PREFIX))
     }
-
-    /// Its name in normal form.
-    pub(super) fn normal_name(&self) -> Option<Cow<'_, [u8]>> {
-        normalize(self.name, Syntax::of(self.place)).ok()
-    }
 }
 
-/// The parameters of a query or form body.
-pub(super) fn form(place: Place, form: &[u8]) -> impl Iterator<Item = WireParameter<'_>> {
-    let segments = form
-        .split(|&byte| byte == b'&')
-        .filter(|segment| !segment.is_empty());
-    segments.map(move |segment| {
-        let (name, value) = split_once(segment, b'=').unwrap_or((segment, b""));
-        WireParameter { place, name, value }
-    })
+fn header<'a>(request: &Request<'a>) -> Option<Vec<WireParameter<'a>>> {
+    let Some(credentials) = oauth_credentials(request.authorization).ok()? else {
+        return Some(Vec::new());
+    };
+    let mut parameters = Vec::new();
+    for parameter in AuthParams::new(credentials) {
+        let parameter = parameter.ok()?;
+        if !parameter.is_realm() {
+            parameters.push(WireParameter {
+                place: ParameterPlace::Header,
+                name: parameter.name,
+                value: parameter.value,
+            });
+        }
+    }
+    Some(parameters)
+}
+
+/// Returns the parameters of a query or form body.
+pub(super) fn form(place: ParameterPlace, form: &[u8]) -> impl Iterator<Item = WireParameter<'_>> {
+    form_pairs(form).map(move |(name, value)| WireParameter { place, name, value })
 }

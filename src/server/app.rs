@@ -1,4 +1,4 @@
-//! The parts that the services are made of.
+//! The components that all services share.
 
 use std::sync::Arc;
 
@@ -9,23 +9,23 @@ use crate::issue::Directory;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-/// What the services are made of.
+/// The components of the service.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// What the operator set.
+    /// The configuration.
     pub config: Arc<Config>,
-    /// Where consumers, tokens and nonces are kept.
+    /// The store of consumers, tokens and nonces.
     pub store: Arc<dyn Store>,
-    /// Tells the time.
+    /// The source of time.
     pub clock: Arc<dyn Clock>,
-    /// Draws random bytes.
+    /// The source of random bytes.
     pub entropy: Arc<dyn Entropy>,
-    /// Counts.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// What administrators prove themselves with.
+    /// The token that authorizes administrators.
     pub admin_token: AdminToken,
-    /// The operator's user directory; `None` is the users of the store.
+    /// The operator's user directory; `None` stands for the users of the store.
     pub directory: Option<Arc<dyn Directory>>,
-    /// What issuers prove themselves with, if they have a token.
+    /// The token that authorizes issuers, if there is one.
     pub issuer_token: Option<IssuerToken>,
 }

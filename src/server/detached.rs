@@ -1,12 +1,12 @@
-//! What was begun for a caller is finished, even if the caller goes away.
+//! Work that finishes even if its caller disconnects.
 //!
-//! The future of a request is dropped when its connection or stream ends. Between the write of a change and its event in the
-//! audit log, that would leave a change that nobody is told of.
+//! The future of a request is dropped when its connection or stream ends. Between the write of a
+//! change and its audit event, that would leave a change without an event.
 
 use std::future::pending;
 use std::panic::resume_unwind;
 
-/// Waits for `work`, which goes on when nobody waits any more. It must come to an end by itself.
+/// Runs `work` to its end, even if the returned future is dropped. `work` must end by itself.
 pub(super) async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> T {
@@ -14,7 +14,7 @@ pub(super) async fn to_its_end<T: Send + 'static>(
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            // The runtime ends, and whoever waits here with it.
+            // The runtime is shutting down, and this task with it.
             Err(_) => pending().await,
         },
     }
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_was_begun_is_finished_although_nobody_waits_for_it() {
+    async fn work_finishes_after_its_caller_is_dropped() {
         let ((store_answers, answer), (finish, finished)) =
             (oneshot::channel(), oneshot::channel());
         let work = async move {
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_the_callers_too() {
+    async fn a_panic_reaches_the_caller() {
         let panicked = AssertUnwindSafe(to_its_end(async { panic!("a fault") }))
             .catch_unwind()
             .await;

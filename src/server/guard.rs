@@ -1,15 +1,19 @@
-//! What is the same of every request and every answer that people and OAuth clients get over HTTP/1.1: one reading of it, a
-//! time limit, headers for browsers.
+//! The middleware of all routes for people and OAuth clients: unambiguous requests, a time limit,
+//! and headers for browsers.
 //!
-//! - A request that could be read in two ways gets 400: several or no `Host`, a target that is not a path, a body that is
-//!   encoded otherwise than `chunked`. HTTP/1.0 needs a `Host` too: it is part of what clients sign.
-//! - Of a chunked body hyper hides whether a `Content-Length` came along, by which a proxy in front may have read it. So its
-//!   connection ends with the answer (RFC 9112 section 6.1): what one of us takes for the rest of a body can not become
-//!   a request to the other.
-//! - An answer takes [`ANSWER_LIMIT`] at most; a panic is a 500. What was begun is finished, whoever goes away.
-//! - Browsers keep nothing, guess at nothing, frame nothing and load nothing; a route that needs more than that says so.
+//! - An ambiguous request gets 400: several `Host` headers or none, a target that is not a path, or
+//!   a transfer encoding other than `chunked`. HTTP/1.0 needs a `Host` too, since it is part of
+//!   what clients sign.
+//! - hyper hides a `Content-Length` beside a chunked body, and a proxy in front may have read the
+//!   body by it. So the connection closes after the response (RFC 9112 section 6.1): the end of one
+//!   body cannot become the start of another request.
+//! - A response takes at most [`RESPONSE_TIMEOUT`]; a panic becomes a 500. A handler finishes even
+//!   if its client disconnects.
+//! - Browsers do not cache, sniff, frame or load anything. A route that needs more sets its own
+//!   header.
 //!
-//! What hyper can not read at all, such as headers of more than 16 KiB, it answers itself, without these headers.
+//! hyper itself answers requests that it cannot read, such as those with more than 16 KiB of
+//! headers, without these headers.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -28,81 +32,87 @@ use tokio::time::timeout;
 
 use crate::server::detached::to_its_end;
 
-/// Refuses what can be read in two ways, and sees to it that there is an answer with all that belongs to it.
+/// Refuses ambiguous requests, and guarantees a response with the headers of this module.
 pub(super) async fn guard(request: Request, next: Next) -> Response {
     let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-    let mut answer = match ambiguity(&request) {
+    let mut response = match ambiguity(&request) {
         Some(detail) => refusal(StatusCode::BAD_REQUEST, detail),
-        None => answered(to_its_end(next.run(request))).await,
+        None => completed(to_its_end(next.run(request))).await,
     };
+    let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        answer
-            .headers_mut()
+        headers
             .entry(name)
             .or_insert(HeaderValue::from_static(value));
     }
     if is_chunked {
-        answer
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    answer
+    response
 }
 
-async fn answered(answering: impl Future<Output = Response>) -> Response {
-    match timeout(ANSWER_LIMIT, AssertUnwindSafe(answering).catch_unwind()).await {
-        Ok(Ok(answer)) => answer,
+/// Waits for a response, and replaces a panic or a timeout with an error.
+async fn completed(handler: impl Future<Output = Response>) -> Response {
+    match timeout(RESPONSE_TIMEOUT, AssertUnwindSafe(handler).catch_unwind()).await {
+        Ok(Ok(response)) => response,
         Ok(Err(_)) => {
-            tracing::error!("a request made its handler panic");
+            tracing::error!("the handler of a request panicked");
             refusal(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "The request could not be answered",
+                "Internal error; the server's log has the details",
             )
         }
         Err(_) => refusal(
             StatusCode::SERVICE_UNAVAILABLE,
-            "The request was not answered in time; try again",
+            "The request timed out; try again later",
         ),
     }
 }
 
-/// An answer of a few words (RFC 9457).
+/// Returns an error response with problem details (RFC 9457).
 pub(super) fn refusal(status: StatusCode, detail: &str) -> Response {
     let title = status.canonical_reason().unwrap_or_default();
-    let body = serde_json::json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
-    let mut answer = Response::new(Body::from(body.to_string()));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
-    answer
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": title,
+        "status": status.as_u16(),
+        "detail": detail,
+    });
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let media_type = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    response
 }
 
-/// Why a request could be read in two ways (RFC 9112 sections 3.2 and 6.3).
+/// Returns why a request is ambiguous, if it is (RFC 9112 sections 3.2 and 6.3).
 fn ambiguity(request: &Request) -> Option<&'static str> {
     let target = request.uri();
     if target.authority().is_some() || !target.path().starts_with('/') {
-        return Some("Send the path and the query alone in the request line");
+        return Some("Send only the path and the query in the request line");
     }
     if count(request.headers(), &HOST) != 1 {
-        return Some("Send one Host header");
+        return Some("Send exactly one Host header");
     }
-    let mut encodings = request.headers().get_all(TRANSFER_ENCODING).iter();
-    let is_readable = match (encodings.next(), encodings.next()) {
+    (!has_one_length(request.headers()))
+        .then_some("Send a body with Content-Length or with Transfer-Encoding: chunked")
+}
+
+/// Returns whether every reader finds the same end of the body.
+fn has_one_length(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (encodings.next(), encodings.next()) {
         (None, _) => true,
         (Some(only), None) => only.as_bytes().eq_ignore_ascii_case(b"chunked"),
         (Some(_), Some(_)) => false,
-    };
-    (!is_readable)
-        .then_some("Send a body with Content-Length, or in no other Transfer-Encoding than chunked")
+    }
 }
 
 fn count(headers: &HeaderMap, name: &HeaderName) -> usize {
     headers.get_all(name).iter().count()
 }
 
-/// Where a route did not set its own.
+/// The headers of responses whose route does not set its own.
 const HEADERS: [(HeaderName, &str); 6] = [
     (CACHE_CONTROL, "no-store"),
     (PRAGMA, "no-cache"),
@@ -115,8 +125,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// Longer than a wrong password is made to wait and a user directory may take.
-const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// Longer than the delay of a wrong password plus the timeout of a user directory.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
@@ -128,7 +138,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_a_500_that_tells_nothing() {
+    async fn a_panic_becomes_a_500_without_details() {
         let answer = ask(Router::new().route(
             "/",
             get(async || -> &'static str { panic!("the password was 123") }),
@@ -142,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_does_not_come_is_a_503() {
+    async fn a_timeout_becomes_a_503() {
         let answer = ask(Router::new().route("/", get(std::future::pending::<&'static str>))).await;
         assert_eq!(answer.status(), 503);
         assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");

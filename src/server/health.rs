@@ -1,13 +1,14 @@
-//! Whether checks can be answered: asked of the store twice a second, told to gRPC health clients and to `/readyz`.
+//! The readiness of the service: it pings the store twice a second, and reports to gRPC health
+//! clients and `/readyz`.
 //!
-//! | state | `grpc.health.v1` | `/readyz` |
+//! | readiness | `grpc.health.v1` | `/readyz` |
 //! |---|---|---|
-//! | starting, the store has not answered yet | NOT_SERVING | 503 |
+//! | starting: the store has not responded yet | NOT_SERVING | 503 |
 //! | ready | SERVING | 200 |
-//! | the store is lost | NOT_SERVING | 503 |
+//! | store lost | NOT_SERVING | 503 |
 //! | draining | NOT_SERVING | 503 |
 //!
-//! There are two names, `""` and `envoy.service.auth.v3.Authorization`; any other is NOT_FOUND.
+//! The service names are `""` and `envoy.service.auth.v3.Authorization`; any other is NOT_FOUND.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,24 +21,24 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::clock::{Clock, UnixTime};
-use crate::store::{Pulse, StoreError, StoreErrorKind};
+use crate::store::{StoreError, StoreErrorKind, StoreHealth};
 use crate::telemetry::Metrics;
 
-/// Whether checks can be answered.
+/// The readiness to answer checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readiness {
-    /// The store has not answered yet.
+    /// The store has not responded yet.
     Starting,
-    /// They can.
+    /// Checks can be answered.
     Ready,
-    /// The store does not answer any more.
+    /// The store does not respond any more.
     StoreLost,
-    /// The service is about to end.
+    /// The service is shutting down.
     Draining,
 }
 
 impl Readiness {
-    /// Its name for people and probes.
+    /// Returns the name for probes.
     pub(super) const fn reason(self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -56,83 +57,83 @@ impl Readiness {
     }
 }
 
-/// How it is, and since when.
+/// A readiness and its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct HealthState {
     pub(super) readiness: Readiness,
     pub(super) since: UnixTime,
 }
 
-/// Knows, and tells everybody who asks or watches.
+/// The monitor that follows the store and publishes the readiness.
 #[derive(Debug)]
-pub(super) struct Health {
+pub(super) struct HealthMonitor {
     clock: Arc<dyn Clock>,
-    standing: watch::Sender<Standing>,
+    state: watch::Sender<HealthState>,
     reporter: HealthReporter,
 }
 
-impl Health {
-    /// Starting.
+impl HealthMonitor {
+    /// Returns a monitor that reports [`Readiness::Starting`].
     pub(super) async fn new(clock: Arc<dyn Clock>) -> Self {
-        let standing = Standing {
+        let state = HealthState {
             readiness: Readiness::Starting,
             since: clock.now(),
         };
         let health = Self {
             clock,
-            standing: watch::Sender::new(standing),
+            state: watch::Sender::new(state),
             reporter: HealthReporter::new(),
         };
         health.report(Readiness::Starting).await;
         health
     }
 
-    /// `grpc.health.v1.Health`, for each listener that offers it.
+    /// Returns the service `grpc.health.v1.Health`.
     pub(super) fn service(&self) -> HealthServer<HealthService> {
         HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
     }
 
-    /// For the ops listener.
-    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
-        self.standing.subscribe()
+    /// Returns a receiver of the current state.
+    pub(super) fn state(&self) -> watch::Receiver<HealthState> {
+        self.state.subscribe()
     }
 
-    /// Follows the store for as long as it is awaited.
-    pub(super) async fn follow(&self, store: &dyn Pulse, metrics: &Metrics) -> Infallible {
-        let mut ticks = interval(PING_EVERY);
+    /// Pings the store and publishes the readiness, until the future is dropped.
+    pub(super) async fn follow(&self, store: &dyn StoreHealth, metrics: &Metrics) -> Infallible {
+        let mut ticks = interval(PING_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failures = 0;
         loop {
             ticks.tick().await;
-            let answer = timeout(PING_LIMIT, store.ping())
-                .await
-                .unwrap_or_else(|_| Err(too_slow()));
+            let answer = ping(store, metrics).await;
             failures = if answer.is_ok() { 0 } else { failures + 1 };
-            if let Err(error) = &answer {
-                metrics.store_error(error.kind().label());
-            }
             match answer {
-                Ok(()) => self.found(Readiness::Ready, None).await,
-                Err(error) if failures >= FAILURES => {
-                    self.found(Readiness::StoreLost, Some(&error)).await
+                Ok(()) => self.publish(Readiness::Ready, None).await,
+                Err(error) if failures >= MAX_FAILURES => {
+                    self.publish(Readiness::StoreLost, Some(&error)).await;
                 }
                 Err(_) => {}
             }
-            metrics.store_up(self.standing.borrow().readiness == Readiness::Ready);
-            let status = store.status();
-            metrics.store_status(status.restarts_seen, status.nonces);
-            metrics.cache_size(status.cache_entries, status.cache_bytes);
-            metrics.changes(!status.cut_off, status.untold);
+            self.export(store, metrics);
         }
     }
 
-    /// Says that the service is about to end; final, once nothing follows the store any more.
-    pub(super) async fn drain(&self) {
-        self.changes_to(Readiness::Draining);
+    /// Exports the state of the store as metrics.
+    fn export(&self, store: &dyn StoreHealth, metrics: &Metrics) {
+        metrics.store_up(self.state.borrow().readiness == Readiness::Ready);
+        let status = store.status();
+        metrics.store_status(status.restarts_seen, status.nonces);
+        metrics.cache_size(status.cache_entries, status.cache_bytes);
+        metrics.changes(!status.cut_off, status.untold);
+    }
+
+    /// Publishes the drain. Final, once [`follow`](Self::follow) has ended.
+    pub(super) async fn set_draining(&self) {
+        self.set(Readiness::Draining);
         self.report(Readiness::Draining).await;
     }
 
-    /// Ends the streams of those who watch: they would hold their connections open.
+    /// Ends the streams of health watches, which would keep their connections open.
     pub(super) async fn end_watches(&self) {
         let mut reporter = self.reporter.clone();
         for name in NAMES {
@@ -140,28 +141,28 @@ impl Health {
         }
     }
 
-    /// Tells everybody what is new, once.
-    async fn found(&self, readiness: Readiness, error: Option<&StoreError>) {
-        if !self.changes_to(readiness) {
+    /// Publishes and logs a readiness that is new.
+    async fn publish(&self, readiness: Readiness, error: Option<&StoreError>) {
+        if !self.set(readiness) {
             return;
         }
         self.report(readiness).await;
         match error {
-            None => tracing::info!("the store answers: ready"),
+            None => tracing::info!("the store is available; ready"),
             Some(error) => {
                 let error: &dyn std::error::Error = error;
-                tracing::warn!(error, "the store does not answer: not ready");
+                tracing::warn!(error, "the store is unavailable; not ready");
             }
         }
     }
 
-    /// Whether that is news.
-    fn changes_to(&self, readiness: Readiness) -> bool {
+    /// Sets the readiness; returns whether it changed.
+    fn set(&self, readiness: Readiness) -> bool {
         let since = self.clock.now();
-        self.standing.send_if_modified(|standing| {
-            let is_new = standing.readiness != readiness;
+        self.state.send_if_modified(|state| {
+            let is_new = state.readiness != readiness;
             if is_new {
-                *standing = Standing { readiness, since };
+                *state = HealthState { readiness, since };
             }
             is_new
         })
@@ -176,21 +177,30 @@ impl Health {
     }
 }
 
-fn too_slow() -> StoreError {
-    StoreError::new(StoreErrorKind::Unavailable, "ping: no answer in time")
+/// Pings the store, and counts an error.
+async fn ping(store: &dyn StoreHealth, metrics: &Metrics) -> Result<(), StoreError> {
+    let answer = timeout(PING_TIMEOUT, store.ping())
+        .await
+        .unwrap_or_else(|_| Err(too_slow()));
+    answer.inspect_err(|error| metrics.store_error(error.kind().label()))
 }
 
-/// The names that health clients can ask for.
+fn too_slow() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, "ping: no response in time")
+}
+
+/// The service names of health checks.
 const NAMES: [&str; 2] = ["", "envoy.service.auth.v3.Authorization"];
 
-/// With the two below, a lost store is told within 2 s.
-const PING_EVERY: Duration = Duration::from_millis(500);
+/// With the two limits below, a lost store is reported within two seconds.
+const PING_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A store that needs longer can not answer checks either.
-const PING_LIMIT: Duration = Duration::from_millis(500);
+/// A slower store could not answer checks either.
+const PING_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// One call may fall on a connection that Redis has just closed; to flap for it would take away every replica at once.
-const FAILURES: u32 = 2;
+/// One ping may use a connection that Redis has just closed, and a flap would make every replica
+/// unready at once.
+const MAX_FAILURES: u32 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -204,19 +214,19 @@ mod tests {
     use crate::store::StoreStatus;
 
     #[tokio::test(start_paused = true)]
-    async fn a_lost_store_is_told_within_three_seconds() {
+    async fn a_lost_store_is_reported_within_three_seconds() {
         for how in [Ping::Fails, Ping::Hangs] {
             let (health, store, metrics) =
                 (new().await, Pinged::new(Ping::Answers), Metrics::default());
-            let mut standing = health.standing();
+            let mut state = health.state();
             let told = async {
-                standing
+                state
                     .wait_for(|now| now.readiness == Readiness::Ready)
                     .await
                     .unwrap();
                 let lost = Instant::now();
                 store.set(how);
-                standing
+                state
                     .wait_for(|now| now.readiness == Readiness::StoreLost)
                     .await
                     .unwrap();
@@ -228,30 +238,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_failed_ping_is_not_told() {
+    async fn one_failed_ping_is_not_reported() {
         let (health, store, metrics) = (
             new().await,
             Pinged::new(Ping::FailsOnce),
             Metrics::default(),
         );
         let followed = timeout(Duration::from_secs(5), health.follow(&store, &metrics));
-        let mut standing = health.standing();
-        let lost = standing.wait_for(|now| now.readiness == Readiness::StoreLost);
-        tokio::select! { _ = followed => {}, _ = lost => panic!("told") }
-        assert_eq!(health.standing().borrow().readiness, Readiness::Ready);
+        let mut state = health.state();
+        let lost = state.wait_for(|now| now.readiness == Readiness::StoreLost);
+        tokio::select! { _ = followed => {}, _ = lost => panic!("reported") }
+        assert_eq!(health.state().borrow().readiness, Readiness::Ready);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_store_that_comes_back_is_told() {
+    async fn a_store_that_returns_is_reported() {
         let (health, store, metrics) = (new().await, Pinged::new(Ping::Fails), Metrics::default());
-        let mut standing = health.standing();
+        let mut state = health.state();
         let story = async {
-            standing
+            state
                 .wait_for(|now| now.readiness == Readiness::StoreLost)
                 .await
                 .unwrap();
             store.set(Ping::Answers);
-            standing
+            state
                 .wait_for(|now| now.readiness == Readiness::Ready)
                 .await
                 .unwrap();
@@ -260,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn metrics_say_how_the_store_is() {
+    async fn metrics_report_the_state_of_the_store() {
         let (health, store, metrics) =
             (new().await, Pinged::new(Ping::Answers), Metrics::default());
         let _: Result<Infallible, _> =
@@ -278,10 +288,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn since_when_it_is_so_is_known() {
+    async fn the_state_has_the_start_of_its_readiness() {
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1)));
         let (health, store, metrics) = (
-            Health::new(clock.clone()).await,
+            HealthMonitor::new(clock.clone()).await,
             Pinged::new(Ping::Answers),
             Metrics::default(),
         );
@@ -289,30 +299,30 @@ mod tests {
         let follow = || timeout(Duration::from_secs(2), health.follow(&store, &metrics));
         let _: Result<Infallible, _> = follow().await;
         let since = |secs| UnixTime::from_secs(secs);
-        let ready = Standing {
+        let ready = HealthState {
             readiness: Readiness::Ready,
             since: since(2),
         };
-        assert_eq!(*health.standing().borrow(), ready);
+        assert_eq!(*health.state().borrow(), ready);
         clock.advance(Duration::from_secs(1));
         let _: Result<Infallible, _> = follow().await;
         assert_eq!(
-            *health.standing().borrow(),
+            *health.state().borrow(),
             ready,
-            "what stays as it is, is so since it began"
+            "an unchanged readiness keeps its start"
         );
-        health.drain().await;
+        health.set_draining().await;
         assert_eq!(
-            *health.standing().borrow(),
-            Standing {
+            *health.state().borrow(),
+            HealthState {
                 readiness: Readiness::Draining,
                 since: since(3)
             }
         );
     }
 
-    async fn new() -> Health {
-        Health::new(Arc::new(ManualClock::at(UnixTime::from_secs(1)))).await
+    async fn new() -> HealthMonitor {
+        HealthMonitor::new(Arc::new(ManualClock::at(UnixTime::from_secs(1)))).await
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -339,7 +349,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl Pulse for Pinged {
+    impl StoreHealth for Pinged {
         async fn ping(&self) -> Result<(), StoreError> {
             let now = self.0.load(Ordering::SeqCst);
             if now == Ping::Hangs as u8 {

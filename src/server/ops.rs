@@ -1,6 +1,8 @@
-//! What operators' machines ask: `/livez`, `/readyz` and `/metrics`; [`super::console`] is what operators look at.
+//! The routes for machines: `/livez`, `/readyz` and `/metrics`. [`super::console`] is the page for
+//! operators.
 //!
-//! `/livez` says that the process answers, whatever the store does: a restart would not bring Redis back.
+//! `/livez` succeeds while the process responds, even without the store: a restart would not
+//! restore Redis.
 
 use std::sync::Arc;
 
@@ -11,19 +13,19 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::sync::watch;
 
-use super::health::{Readiness, Standing};
+use super::health::{HealthState, Readiness};
 use crate::telemetry::Metrics;
 
-/// The routes of the ops listener.
-pub(super) fn routes(standing: watch::Receiver<Standing>, metrics: Arc<Metrics>) -> Router {
+/// Returns the routes for probes and Prometheus.
+pub(super) fn routes(health: watch::Receiver<HealthState>, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(readyz).with_state(standing))
+        .route("/readyz", get(readyz).with_state(health))
         .route("/metrics", get(render).with_state(metrics))
 }
 
-async fn readyz(State(standing): State<watch::Receiver<Standing>>) -> impl IntoResponse {
-    let readiness = standing.borrow().readiness;
+async fn readyz(State(health): State<watch::Receiver<HealthState>>) -> impl IntoResponse {
+    let readiness = health.borrow().readiness;
     let ready = readiness == Readiness::Ready;
     let status = if ready {
         StatusCode::OK

@@ -1,4 +1,4 @@
-//! Who is told when a record changes, so that nothing stale is kept.
+//! The feed that announces changes of records, so that caches drop stale copies.
 
 use std::fmt;
 use std::sync::{PoisonError, RwLock, Weak};
@@ -6,21 +6,21 @@ use std::sync::{PoisonError, RwLock, Weak};
 use super::{StoreError, StoreErrorKind};
 use crate::model::{ConsumerKey, Token, UserId};
 
-/// What changed: created, replaced or deleted.
+/// A record that was created, updated or deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// That consumer.
+pub enum RecordChange {
+    /// A consumer.
     Consumer(ConsumerKey),
-    /// That access token, whoever's it is.
+    /// An access token, whichever consumer it belongs to.
     Token(Token),
-    /// That user.
+    /// A user.
     User(UserId),
-    /// Anything: changes may have been missed.
+    /// Any record: changes may have been missed.
     Everything,
 }
 
-impl Change {
-    /// What kind of record it is about, as metrics name it.
+impl RecordChange {
+    /// The kind of record, as metrics name it.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Consumer(_) => "consumer",
@@ -31,21 +31,25 @@ impl Change {
     }
 }
 
-/// Whoever keeps copies of records.
-pub trait Observe: Send + Sync {
-    /// Forgets what changed. Called by whoever noticed the change: it must not block.
-    fn observe(&self, change: &Change);
+/// A cache, or anything else that must learn of changes.
+pub trait ChangeObserver: Send + Sync {
+    /// Invalidates copies of the changed record. Must not block, since the thread that made the
+    /// change calls it.
+    fn on_change(&self, change: &RecordChange);
 }
 
-/// Tells observers of changes: of this process before the call that made them returns, of others as they are heard of.
+/// The observers of one store.
+///
+/// A change that this process makes reaches them before the call that made it returns; a change of
+/// another replica reaches them once this process learns of it.
 #[derive(Default)]
-pub struct Changes {
-    observers: RwLock<Vec<Weak<dyn Observe>>>,
+pub struct ChangeFeed {
+    observers: RwLock<Vec<Weak<dyn ChangeObserver>>>,
 }
 
-impl Changes {
-    /// Tells `observer` of every change from now on, as long as it lives.
-    pub fn subscribe(&self, observer: Weak<dyn Observe>) {
+impl ChangeFeed {
+    /// Announces every change from now on to `observer`, as long as it lives.
+    pub fn subscribe(&self, observer: Weak<dyn ChangeObserver>) {
         let mut observers = self
             .observers
             .write()
@@ -54,8 +58,8 @@ impl Changes {
         observers.push(observer);
     }
 
-    /// Tells every observer.
-    pub(super) fn tell(&self, change: &Change) {
+    /// Announces a change to every observer.
+    pub(super) fn announce(&self, change: &RecordChange) {
         let observers = self
             .observers
             .read()
@@ -63,11 +67,11 @@ impl Changes {
         observers
             .iter()
             .filter_map(Weak::upgrade)
-            .for_each(|observer| observer.observe(change));
+            .for_each(|observer| observer.on_change(change));
     }
 }
 
-/// Whether a change was made, or failed so that it may have been.
+/// Returns `true` if a call made its change, or failed in a way that leaves this open.
 pub(super) fn may_have_changed<T>(outcome: &Result<T, StoreError>) -> bool {
     let refused = [StoreErrorKind::AlreadyExists, StoreErrorKind::Conflict];
     outcome
@@ -76,8 +80,8 @@ pub(super) fn may_have_changed<T>(outcome: &Result<T, StoreError>) -> bool {
         .is_none_or(|error| !refused.contains(&error.kind()))
 }
 
-impl fmt::Debug for Changes {
+impl fmt::Debug for ChangeFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Changes").finish_non_exhaustive()
+        f.debug_struct("ChangeFeed").finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The master keys that seal secrets at rest, and the file that they are kept in.
+//! The master keys that seal secrets at rest, and the file that holds them.
 //!
 //! A master key file has one line for each key, exactly as `countersign keygen` prints it:
 //!
@@ -6,8 +6,8 @@
 //! 4f1d09c2:uJ4b1x…=        the key id, a colon, 32 random bytes in base64
 //! ```
 //!
-//! The first line seals, every line opens. To rotate, put a new line first and keep the old ones until no record
-//! needs them. Sealing itself is left to the module `seal`.
+//! The first key seals, and every key opens. To rotate, put a new line first and keep the old ones
+//! until no record needs them. The module `seal` seals and opens with these keys.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -20,26 +20,23 @@ use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
 use zeroize::Zeroizing;
 
-use super::private::{directory_of, sync_directory};
+use super::data_dir::{directory_of, sync_directory};
 use crate::clock::Entropy;
 
-/// Makes a new master key: one line, without its end, exactly the content of a master key file.
+/// Generates a master key: one line of a master key file, without the line end.
 ///
 /// # Security
-/// Whoever has this line can open every secret that it seals. The memory is wiped when the line is dropped.
+/// This line opens every secret that it seals. Its memory is wiped when it is dropped.
 pub fn new_master_key(entropy: &dyn Entropy) -> Zeroizing<String> {
     let mut id = [0; ID_BYTES];
     entropy.fill(&mut id);
     let mut key = Zeroizing::new([0; KEY_LEN]);
     entropy.fill(&mut key[..]);
     let encoded = Zeroizing::new(STANDARD.encode(&key[..]));
+    let id = u32::from_be_bytes(id);
+    // One allocation of the right size, so that no copy of the key is left in memory.
     let mut line = Zeroizing::new(String::with_capacity(2 * ID_BYTES + 1 + encoded.len()));
-    for byte in id {
-        for nibble in [byte >> 4, byte & 0xF] {
-            line.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
-        }
-    }
-    line.push(':');
+    line.push_str(&format!("{id:08x}:"));
     line.push_str(&encoded);
     line
 }
@@ -47,53 +44,53 @@ pub fn new_master_key(entropy: &dyn Entropy) -> Zeroizing<String> {
 /// One or more master keys: the first seals, all open.
 pub(super) struct MasterKeys(Vec<MasterKey>);
 
-/// A key, ready to seal and open.
+/// A master key, ready to seal and open.
 pub(super) struct MasterKey {
     id: Box<str>,
     cipher: XChaCha20Poly1305,
 }
 
-/// Why there are no master keys; never carries a byte of one.
+/// The reason for which there are no master keys; never carries a byte of a key.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MasterKeyError {
-    #[error("can not read the master key file {}", path.display())]
+    #[error("cannot read the master key file {}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("can not write the master key file {}", path.display())]
+    #[error("cannot create the master key file {}", path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("the master key file {} may be read by others (mode {mode:04o}); run: chmod 600 {}", path.display(), path.display())]
+    #[error("the master key file {} has mode {mode:04o}, which gives others access to it; run: chmod 600 {}", path.display(), path.display())]
     Exposed { path: PathBuf, mode: u32 },
-    #[error("the master key file {} is longer than {MAX_FILE_LEN} bytes; it has one line of `countersign keygen` for each key", path.display())]
+    #[error("the master key file {} is longer than {MAX_FILE_LEN} bytes; it must have only lines that `countersign keygen` printed, one for each key", path.display())]
     TooLong { path: PathBuf },
     #[error("line {line} of the master key file: {problem}")]
     Line { line: usize, problem: LineProblem },
     #[error(
-        "the master key file has no key; put the line that `countersign keygen` prints into it"
+        "the master key file has no key; run `countersign keygen` and put the line that it prints into the file"
     )]
     Empty,
 }
 
-/// What is wrong with a line.
+/// The problem of a line in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum LineProblem {
     #[error("expected <key id>:<base64 of 32 bytes>, as `countersign keygen` prints it")]
     NoColon,
-    #[error("the key id must be 1 to 32 letters, digits, - or _")]
+    #[error("the key id must have 1 to 32 letters, digits, - or _")]
     Id,
     #[error(
         "the key is not base64 of 32 bytes; copy the whole line that `countersign keygen` printed"
     )]
     Key,
-    #[error("its key id stands on line {0} already; give each key an id of its own")]
+    #[error("line {0} has the same key id; give each key its own id")]
     Duplicate(usize),
-    #[error("is not text; it must be the line that `countersign keygen` printed")]
+    #[error("the line is not text; copy the line that `countersign keygen` printed")]
     Text,
 }
 
 // === impl MasterKeys ===
 
 impl MasterKeys {
-    /// Reads the keys of a file that only its owner, or also its group, may read: what Kubernetes mounts with an
-    /// `fsGroup` is readable by that group.
+    /// Reads the keys of a file that nobody except its owner and its group can read. Files that
+    /// Kubernetes mounts with an `fsGroup` are readable by that group.
     pub(super) fn read(path: &Path) -> Result<Self, MasterKeyError> {
         let failed = |source| MasterKeyError::Read {
             path: path.to_owned(),
@@ -102,26 +99,21 @@ impl MasterKeys {
         let file = File::open(path).map_err(failed)?;
         let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
         if mode & EXPOSED != 0 {
-            return Err(MasterKeyError::Exposed {
-                path: path.to_owned(),
-                mode,
-            });
+            let path = path.to_owned();
+            return Err(MasterKeyError::Exposed { path, mode });
         }
-        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN + 1));
-        let limit = u64::try_from(MAX_FILE_LEN + 1).unwrap_or(u64::MAX);
-        file.take(limit).read_to_end(&mut text).map_err(failed)?;
+        let text = read_bounded(file).map_err(failed)?;
         if text.len() > MAX_FILE_LEN {
-            return Err(MasterKeyError::TooLong {
-                path: path.to_owned(),
-            });
+            let path = path.to_owned();
+            return Err(MasterKeyError::TooLong { path });
         }
         Self::parse(&text)
     }
 
-    /// Writes a file with one new key, which must not be there yet, and reads it back.
+    /// Creates a file with one new key, and reads it back. An existing file is an error.
     ///
-    /// The file gets its name only when it is whole: an interrupted start leaves none, and of two starts at once the
-    /// second finds the key of the first.
+    /// The file gets its name when it is complete: an interrupted start leaves no key file, and if
+    /// two processes start at once, the second one finds the file of the first.
     pub(super) fn create(path: &Path, entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
         let line = new_master_key(entropy);
         let unfinished = path.with_added_extension(&line[..2 * ID_BYTES]);
@@ -138,12 +130,12 @@ impl MasterKeys {
         Self::read(path)
     }
 
-    /// A new key that is kept nowhere, for a store that is not kept either.
+    /// Returns a new key that is in memory alone, for a store that is in memory too.
     pub(super) fn ephemeral(entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
         Self::parse(new_master_key(entropy).as_bytes())
     }
 
-    /// The keys in the text of a file; lines that are empty or begin with `#` are skipped.
+    /// Parses the text of a file. Empty lines and lines that begin with `#` are skipped.
     pub(super) fn parse(text: &[u8]) -> Result<Self, MasterKeyError> {
         let mut keys: Vec<MasterKey> = Vec::new();
         let mut lines: Vec<usize> = Vec::new();
@@ -170,12 +162,12 @@ impl MasterKeys {
         }
     }
 
-    /// The key that seals.
+    /// Returns the key that seals.
     pub(super) fn sealing(&self) -> &MasterKey {
         &self.0[0]
     }
 
-    /// The key of that id.
+    /// Finds the key with that id.
     pub(super) fn of_id(&self, id: &str) -> Option<&MasterKey> {
         self.0.iter().find(|key| &*key.id == id)
     }
@@ -192,12 +184,12 @@ impl fmt::Debug for MasterKeys {
 // === impl MasterKey ===
 
 impl MasterKey {
-    /// Its id, which stands beside whatever it sealed.
+    /// Returns the id, which is part of every secret that the key sealed.
     pub(super) fn id(&self) -> &str {
         &self.id
     }
 
-    /// What seals and opens with it.
+    /// Returns the cipher that seals and opens with the key.
     pub(super) fn cipher(&self) -> &XChaCha20Poly1305 {
         &self.cipher
     }
@@ -205,12 +197,7 @@ impl MasterKey {
     fn parse(line: &[u8]) -> Result<Self, LineProblem> {
         let line = std::str::from_utf8(line).map_err(|_| LineProblem::Text)?;
         let (id, encoded) = line.split_once(':').ok_or(LineProblem::NoColon)?;
-        let fits = (1..=32).contains(&id.len());
-        if !fits
-            || !id
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        {
+        if !is_key_id(id) {
             return Err(LineProblem::Id);
         }
         let bytes = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| LineProblem::Key)?);
@@ -220,6 +207,19 @@ impl MasterKey {
             cipher,
         })
     }
+}
+
+fn is_key_id(id: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=32).contains(&id.len()) && id.bytes().all(is_allowed)
+}
+
+/// Reads a file, up to one byte more than it may have.
+fn read_bounded(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN + 1));
+    let limit = u64::try_from(MAX_FILE_LEN + 1).unwrap_or(u64::MAX);
+    file.take(limit).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 fn write_private(path: &Path, line: &str) -> io::Result<()> {
@@ -236,13 +236,13 @@ fn write_private(path: &Path, line: &str) -> io::Result<()> {
 /// Bytes of a master key.
 const KEY_LEN: usize = 32;
 
-/// Random bytes of a new key id: enough that two keys of one file do not share one by chance.
+/// Random bytes of a new key id: enough that no two keys of a file share an id by chance.
 const ID_BYTES: usize = 4;
 
-/// The most bytes of a master key file; hundreds of keys fit.
+/// The most bytes of a master key file: room for hundreds of keys.
 const MAX_FILE_LEN: usize = 16 * 1024;
 
-/// What nobody but the owner may do with the file: the group may read it, and no more.
+/// The permissions that the file must not have: the group may read it, and others may do nothing.
 const EXPOSED: u32 = 0o037;
 
 #[cfg(test)]
@@ -253,7 +253,7 @@ mod tests {
     use crate::clock::{CountingEntropy, SystemEntropy};
 
     #[test]
-    fn what_keygen_prints_is_a_master_key_file() {
+    fn the_output_of_keygen_is_a_master_key_file() {
         let entropy = CountingEntropy::default();
         let (first, second) = (new_master_key(&entropy), new_master_key(&entropy));
         let keys = MasterKeys::parse(format!("{}\n{}\n", *first, *second).as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! The name under which a nonce is kept, the same in both stores.
+//! The hash under which both stores keep a nonce.
 
 use std::hash::{Hash, Hasher};
 
@@ -9,12 +9,12 @@ use super::NonceClaim;
 /// A 128-bit hash over scope, timestamp and nonce, each preceded by its length.
 ///
 /// # Security
-/// A collision would refuse an honest request, not let one through, and only among the requests of one consumer: its
-/// key is part of the hash.
+/// A collision would refuse an honest request, not let one through, and only among the requests of
+/// one consumer: its key is part of the hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NonceId(pub(super) [u8; 16]);
 
-/// It is a hash already: half of it tells ids apart well enough.
+/// The id is a hash already, so half of it is a good hash of it.
 impl Hash for NonceId {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let (_, field) = self.part_and_field(1);
@@ -23,9 +23,9 @@ impl Hash for NonceId {
 }
 
 impl NonceId {
-    /// The id of what `claim` claims.
+    /// Returns the id of the nonce that `claim` claims.
     pub(super) fn of(claim: &NonceClaim<'_>) -> Self {
-        // A token is never empty, so no token and a token differ.
+        // No token has an empty name, so the absence of a token differs from every token.
         let token = claim.token.map_or("", |token| token.as_str()).as_bytes();
         let timestamp = claim.timestamp.to_be_bytes();
         let mut hash = Sha256::new();
@@ -44,7 +44,7 @@ impl NonceId {
         Self(id)
     }
 
-    /// Which of `parts` it belongs to, and eight other bytes of it.
+    /// Returns the part, of `parts`, that the id belongs to, and eight other bytes of the id.
     pub(super) fn part_and_field(&self, parts: u8) -> (u8, [u8; 8]) {
         let mut field = [0; 8];
         field.copy_from_slice(&self.0[8..]);

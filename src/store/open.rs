@@ -1,11 +1,11 @@
-//! From `store.url` to a store that is ready.
+//! Opens the store that `store.url` names.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::data_dir::create_directory;
 use super::embedded::EmbeddedStore;
 use super::master_key::{MasterKeyError, MasterKeys};
-use super::private::create_directory;
 use super::record::Records;
 use super::redis::RedisStore;
 use super::seal::Sealer;
@@ -15,12 +15,15 @@ use crate::config::{StoreConfig, StoreUrl};
 
 /// Opens the store that `config` names.
 ///
-/// An unreachable Redis is not an error: the store is opened, says that it is unavailable, and recovers by itself.
+/// An unreachable Redis is not an error: the store opens, reports that it is unavailable, and
+/// recovers by itself.
 ///
-/// Needs a tokio runtime that stays: every store has a task in the background, which ends when the store is dropped.
+/// The current tokio runtime must outlive the store: every store has a task in the background,
+/// which ends when the store is dropped.
 ///
 /// # Errors
-/// When it can never work as configured: no master key, a locked or damaged file, Redis older than 7.0.
+/// If the store can never work as configured: no master key, a locked or damaged file, Redis older
+/// than 7.0.
 pub async fn open(
     config: &StoreConfig,
     data_dir: &Path,
@@ -53,7 +56,8 @@ pub async fn open(
     }
 }
 
-/// The configured keys, or those beside the embedded store, which makes its own at its first start.
+/// Reads the configured keys, or those beside the embedded store, which creates its own at the
+/// first start.
 fn embedded_keys(
     config: &StoreConfig,
     data_dir: &Path,
@@ -81,18 +85,18 @@ fn embedded_keys(
     Ok(keys?)
 }
 
-/// Why a store can not be opened.
+/// The reason why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 enum OpenError {
     #[error(transparent)]
     Key(#[from] MasterKeyError),
     #[error(
-        "Redis needs a master key to seal secrets with; put the line that `countersign keygen` prints into a file and name it in store.master_key_file"
+        "store.master_key_file is not set, and Redis needs a master key to seal secrets; write the line that `countersign keygen` prints to a file and name it there"
     )]
     NoKey,
-    #[error("the store {} is there, but its master key file {} is not; put the key file back, since without it no secret can be read", store.display(), key.display())]
+    #[error("the store {} exists, but its master key file {} does not; restore the key file, without which no secret can be read", store.display(), key.display())]
     KeyLost { key: PathBuf, store: PathBuf },
-    #[error("can not make the data directory {}", path.display())]
+    #[error("cannot create the data directory {}", path.display())]
     DataDir {
         path: PathBuf,
         source: std::io::Error,
@@ -103,5 +107,5 @@ fn unusable(error: impl Into<OpenError>) -> StoreError {
     StoreError::new(StoreErrorKind::Unusable, "opening the store").because(error.into())
 }
 
-/// The key file that the embedded store makes, in the data directory.
+/// The key file that the embedded store creates in the data directory.
 const OWN_KEY_FILE: &str = "master-key";

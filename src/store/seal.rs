@@ -1,8 +1,10 @@
-//! Secrets sealed at rest: XChaCha20-Poly1305 under a master key, with the id of the record as associated data.
+//! Secrets sealed at rest: XChaCha20-Poly1305 under a master key, with the id of the record as
+//! associated data.
 //!
-//! A sealed secret is the text `<key id>:<base64 of nonce and ciphertext>`. The associated data says which record the
-//! secret belongs to, so that whoever can write to the store can not move a secret that he knows into the record
-//! of somebody else. The rest of a record is not sealed: who can write to the store can change it.
+//! A sealed secret is the text `<key id>:<base64 of nonce and ciphertext>`. The associated data
+//! binds it to its record: an attacker with write access to the store cannot move a secret that
+//! they know into the record of another consumer. The rest of a record is not sealed, and such an
+//! attacker can change it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,40 +19,40 @@ use super::master_key::MasterKeys;
 use crate::clock::Entropy;
 use crate::model::Secret;
 
-/// Seals and opens secrets.
+/// The sealer and opener of secrets.
 #[derive(Debug)]
 pub(super) struct Sealer {
     keys: MasterKeys,
     entropy: Arc<dyn Entropy>,
 }
 
-/// The associated data of a secret: what it is and whose.
+/// The associated data of a secret: its kind and its owner.
 pub(super) struct RecordId(Vec<u8>);
 
-/// Why a secret can not be sealed or opened.
+/// The reason for which a secret cannot be sealed or opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SealError {
     #[error(
-        "it is sealed with the master key {0:?}, which is not in the master key file; add that key's line to it"
+        "the secret is sealed with the master key {0:?}, which is not in the master key file; add the line of that key to the file"
     )]
     UnknownKey(Box<str>),
-    #[error("the sealed secret is damaged or belongs to another record")]
+    #[error("the sealed secret is damaged or was moved from another record")]
     Refused,
-    #[error("the sealed secret is not written as <key id>:<base64>")]
+    #[error("the sealed secret does not have the form <key id>:<base64>")]
     Malformed,
-    #[error("the secret is too long to be sealed")]
+    #[error("the secret is too long to seal")]
     TooLong,
 }
 
 // === impl Sealer ===
 
 impl Sealer {
-    /// Seals with the first of `keys`, with nonces from `entropy`.
+    /// Returns a sealer that seals with the first of `keys` and draws nonces from `entropy`.
     pub(super) fn new(keys: MasterKeys, entropy: Arc<dyn Entropy>) -> Self {
         Self { keys, entropy }
     }
 
-    /// Seals a secret for one record.
+    /// Seals a secret of one record.
     pub(super) fn seal(&self, secret: &Secret, record: &RecordId) -> Result<String, SealError> {
         let key = self.keys.sealing();
         let mut nonce = [0; NONCE_LEN];
@@ -63,14 +65,11 @@ impl Sealer {
             .cipher()
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| SealError::TooLong)?;
-        Ok(format!(
-            "{}:{}",
-            key.id(),
-            STANDARD.encode([&nonce[..], &ciphertext].concat())
-        ))
+        let encoded = STANDARD.encode([&nonce[..], &ciphertext].concat());
+        Ok(format!("{}:{encoded}", key.id()))
     }
 
-    /// A random number that is never drawn twice.
+    /// Draws a random number, too long to be drawn twice by chance.
     pub(super) fn draw_id(&self) -> u128 {
         let mut id = [0; 16];
         self.entropy.fill(&mut id);
@@ -103,8 +102,8 @@ impl Sealer {
 // === impl RecordId ===
 
 impl RecordId {
-    /// The id of the record of that kind and those keys; each part is preceded by its length, so that no two ids are
-    /// the same bytes.
+    /// Returns the id of the record with that kind and those keys. Each part is preceded by its
+    /// length, so that different ids have different bytes.
     pub(super) fn new(kind: &str, keys: &[&str]) -> Self {
         let mut bytes = Vec::new();
         for part in std::iter::once(&kind).chain(keys) {
@@ -121,7 +120,7 @@ impl fmt::Debug for RecordId {
     }
 }
 
-/// Bytes of an XChaCha20 nonce: long enough to be drawn at random.
+/// Bytes of an XChaCha20 nonce, which is long enough to be random.
 const NONCE_LEN: usize = 24;
 
 #[cfg(test)]
@@ -131,7 +130,7 @@ mod tests {
     use crate::store::master_key::new_master_key;
 
     #[test]
-    fn what_is_sealed_opens_and_is_not_to_be_read() {
+    fn a_sealed_secret_opens_and_is_not_readable() {
         let sealer = sealer(&[&line()]);
         let record = RecordId::new("consumer", &["ck"]);
         let sealed = sealer.seal(&secret(), &record).unwrap();
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_secret_can_not_be_moved_to_another_record() {
+    fn a_sealed_secret_does_not_open_in_another_record() {
         let sealer = sealer(&[&line()]);
         let sealed = sealer
             .seal(&secret(), &RecordId::new("token", &["ab", "c"]))

@@ -1,7 +1,7 @@
 //! Logs and metrics; the only file that names an instrument.
 //!
-//! Labels are only ever words of closed sets (`&'static str`), so no client can make new series. How what every check adds
-//! to is kept without making threads wait for each other is left to `series`.
+//! Labels are words of closed sets (`&'static str`), so no client can create new series. `series`
+//! holds the counters that every check updates.
 
 mod series;
 
@@ -19,16 +19,16 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
 
-use self::series::{Durations, Tally};
+use self::series::{DurationHistogram, LaneCounter};
 use crate::config::LogConfig;
 
-/// Sends logs to standard error from now on.
+/// Writes logs to standard error from now on.
 ///
 /// # Errors
-/// When the filter is none, or somebody else takes the logs already.
+/// When the filter is invalid, or logs are written already.
 pub fn log_to_stderr(config: &LogConfig) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&config.filter).map_err(|error| LogError(Box::new(error)))?;
-    // Colours only for people: in a file they are noise, and escapes are a way to forge lines.
+    // A terminal shows colours; in a file, escape sequences could forge lines.
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -41,15 +41,15 @@ pub fn log_to_stderr(config: &LogConfig) -> Result<(), LogError> {
     started.map_err(LogError)
 }
 
-/// Why nothing can be logged.
+/// The reason why logs cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("logs can not be written")]
+#[error("cannot write logs")]
 pub struct LogError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 /// Every instrument of the service.
 pub struct Metrics {
     registry: Registry,
-    decisions: Decisions,
+    decisions: DecisionSeries,
     diagnoses: Family<CauseLabel, Counter>,
     token_requests: Family<EndpointLabels, Counter>,
     store_errors: Family<KindLabel, Counter>,
@@ -67,20 +67,20 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Counts a decision and how long it took. `result` is `allow`, `anonymous`, `deny`, `would_deny` or `error`;
-    /// `reason` is from a closed set.
+    /// Counts a decision and its duration. `result` is `allow`, `anonymous`, `deny`, `would_deny`
+    /// or `error`; `reason` is from a closed set.
     pub fn decision(&self, result: &'static str, reason: &'static str, took: Duration) {
         self.decisions
             .count(&DecisionLabels { result, reason }, took);
     }
 
-    /// Counts a signature that did not match; `cause` is from a closed set.
+    /// Counts a signature mismatch; `cause` is from a closed set.
     pub fn diagnosis(&self, cause: &'static str) {
         self.diagnoses.get_or_create(&CauseLabel { cause }).inc();
     }
 
-    /// Counts a request for credentials. `result` is `issue`, `deny` or `error`; `endpoint` and `reason` are from closed
-    /// sets.
+    /// Counts a request for credentials. `result` is `issue`, `deny` or `error`; `endpoint` and
+    /// `reason` are from closed sets.
     pub fn token_request(
         &self,
         endpoint: &'static str,
@@ -96,17 +96,17 @@ impl Metrics {
             .inc();
     }
 
-    /// Counts a call to the store that failed; `kind` is from a closed set.
+    /// Counts a failed call to the store; `kind` is from a closed set.
     pub fn store_error(&self, kind: &'static str) {
         self.store_errors.get_or_create(&KindLabel { kind }).inc();
     }
 
-    /// Says whether the store answers.
+    /// Sets whether the store answers.
     pub fn store_up(&self, up: bool) {
         self.store_up.set(i64::from(up));
     }
 
-    /// Says what the store tells of itself: restarts seen so far, and the nonces kept in this process.
+    /// Sets the number of detected restarts and of nonces stored in this process.
     pub fn store_status(&self, restarts_seen: u64, nonces: u64) {
         self.store_restarts
             .inner()
@@ -115,24 +115,24 @@ impl Metrics {
             .set(i64::try_from(nonces).unwrap_or(i64::MAX));
     }
 
-    /// Counts a look-up of credentials by whether copies were enough.
+    /// Counts a look-up of credentials; a hit needed no call to the store.
     pub fn cache_lookup(&self, hit: bool) {
         if hit {
             &self.cache_lookups.hits
         } else {
             &self.cache_lookups.misses
         }
-        .raise();
+        .increment();
     }
 
-    /// Counts a change that copies were dropped for; `changed` is from a closed set.
+    /// Counts a change that invalidated cached records; `changed` is from a closed set.
     pub fn cache_invalidation(&self, changed: &'static str) {
         self.cache_invalidations
             .get_or_create(&ChangedLabel { changed })
             .inc();
     }
 
-    /// Says how many copies of records there are, and how many bytes they take.
+    /// Sets the number of cached records and their size.
     pub fn cache_size(&self, entries: u64, bytes: u64) {
         self.cache_entries
             .set(i64::try_from(entries).unwrap_or(i64::MAX));
@@ -140,7 +140,8 @@ impl Metrics {
             .set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// Says whether changes of other replicas are heard, and how many of ours they could not be told so far.
+    /// Sets whether changes by other replicas arrive, and the number of changes that could not be
+    /// announced to them so far.
     pub fn changes(&self, heard: bool, untold: u64) {
         self.changes_heard.set(i64::from(heard));
         self.changes_untold
@@ -148,7 +149,7 @@ impl Metrics {
             .store(untold, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Counts a connection as open until what is returned is dropped.
+    /// Counts a connection as open until the returned value is dropped.
     pub fn connection(&self, listener: &'static str) -> OpenConnection {
         let open = self
             .connections
@@ -158,17 +159,17 @@ impl Metrics {
         OpenConnection { open }
     }
 
-    /// Counts a connection that was closed before it could ask anything; `reason` is from a closed set.
+    /// Counts a connection that was closed before its first request; `reason` is from a closed set.
     pub fn connection_dropped(&self, listener: &'static str, reason: &'static str) {
         self.connections_dropped
             .get_or_create(&DropLabels { listener, reason })
             .inc();
     }
 
-    /// Every series in the OpenMetrics text format, whose media type is [`Self::CONTENT_TYPE`].
+    /// Returns every series in the OpenMetrics text format, media type [`Self::CONTENT_TYPE`].
     pub fn render(&self) -> String {
         let mut text = String::new();
-        // Only the writer can fail, and a `String` does not.
+        // Only the writer can fail, and a `String` never does.
         let _: fmt::Result = encode(&mut text, &self.registry);
         text
     }
@@ -181,7 +182,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let metrics = Self {
             registry: Registry::with_prefix("countersign"),
-            decisions: Decisions::default(),
+            decisions: DecisionSeries::default(),
             diagnoses: Family::default(),
             token_requests: Family::default(),
             store_errors: Family::default(),
@@ -197,101 +198,86 @@ impl Default for Metrics {
             connections: Family::default(),
             connections_dropped: Family::default(),
         };
-        metrics.registered()
+        metrics.register()
     }
 }
 
+/// The names of the instruments. The registry adds `countersign_` in front, the unit, and `_total`
+/// or `_info`.
 impl Metrics {
-    /// Names the instruments. The registry adds `countersign_` in front, the unit, and `_total` or `_info`.
-    fn registered(mut self) -> Self {
+    fn register(mut self) -> Self {
+        self.register_checks();
+        self.register_store();
+        self.register_cache();
+        self.register_connections();
+        self
+    }
+
+    fn register_checks(&mut self) {
         let registry = &mut self.registry;
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The version that runs", build);
-        registry.register(
-            "decisions",
-            "Checks by result and reason",
-            self.decisions.by_reason.clone(),
-        );
-        let help = "How long a check took, from the request to the answer";
-        registry.register_with_unit(
-            "check_duration",
-            help,
-            Unit::Seconds,
-            self.decisions.took.clone(),
-        );
-        let help = "Signatures that did not match, by what their clients did otherwise";
+        registry.register("build", "The running version", build);
+        let help = "Checks by result and reason";
+        registry.register("decisions", help, self.decisions.by_reason.clone());
+        let help = "Duration of checks, from the request to the answer";
+        let took = self.decisions.took.clone();
+        registry.register_with_unit("check_duration", help, Unit::Seconds, took);
+        let help = "Signature mismatches by cause";
         registry.register("diagnoses", help, self.diagnoses.clone());
         let help = "Requests for credentials by endpoint, result and reason";
         registry.register("token_requests", help, self.token_requests.clone());
-        registry.register(
-            "store_errors",
-            "Calls to the store that failed, by kind",
-            self.store_errors.clone(),
-        );
-        registry.register(
-            "store_up",
-            "Whether the store answers: 1 or 0",
-            self.store_up.clone(),
-        );
-        let help =
-            "Restarts of the server behind the store, each of which may have forgotten nonces";
-        registry.register("store_restarts_seen", help, self.store_restarts.clone());
-        let help = "Nonces kept in this process; 0 where Redis keeps them";
-        registry.register("store_nonces", help, self.store_nonces.clone());
-        self.register_cache();
-        let registry = &mut self.registry;
-        registry.register(
-            "connections",
-            "Open connections by listener",
-            self.connections.clone(),
-        );
-        let help = "Connections closed before they asked anything, by listener and reason";
-        registry.register(
-            "connections_dropped",
-            help,
-            self.connections_dropped.clone(),
-        );
-        self
     }
-}
 
-impl Metrics {
+    fn register_store(&mut self) {
+        let registry = &mut self.registry;
+        let help = "Failed calls to the store by kind of failure";
+        registry.register("store_errors", help, self.store_errors.clone());
+        let help = "1 if the store answers, 0 if it does not";
+        registry.register("store_up", help, self.store_up.clone());
+        let help = "Detected restarts of the store's server, each of which may have lost nonces";
+        registry.register("store_restarts_seen", help, self.store_restarts.clone());
+        let help = "Nonces stored in this process; 0 if Redis stores them";
+        registry.register("store_nonces", help, self.store_nonces.clone());
+    }
+
     fn register_cache(&mut self) {
         let registry = &mut self.registry;
-        let help = "Look-ups of credentials by whether copies in memory were enough: hit or miss";
+        let help =
+            "Look-ups of credentials by outcome: hit if the cache had all of them, else miss";
         registry.register("cache_lookups", help, self.cache_lookups.family.clone());
-        let help = "Changes for which copies were dropped, by what changed";
-        registry.register(
-            "cache_invalidations",
-            help,
-            self.cache_invalidations.clone(),
-        );
-        registry.register(
-            "cache_entries",
-            "Copies of records in memory",
-            self.cache_entries.clone(),
-        );
-        registry.register(
-            "cache_bytes",
-            "Memory that copies of records take, estimated",
-            self.cache_bytes.clone(),
-        );
-        let help = "Whether changes made by other replicas are heard at once: 1 or 0";
+        let help = "Changes that invalidated cached records, by kind of record";
+        let invalidations = self.cache_invalidations.clone();
+        registry.register("cache_invalidations", help, invalidations);
+        let help = "Records in the cache";
+        registry.register("cache_entries", help, self.cache_entries.clone());
+        let help = "Memory of the cache in bytes, estimated";
+        registry.register("cache_bytes", help, self.cache_bytes.clone());
+        let help = "1 if changes by other replicas arrive at once, 0 if the channel is interrupted";
         registry.register("changes_heard", help, self.changes_heard.clone());
-        let help = "Changes that the other replicas could not be told at once";
+        let help = "Changes that could not be announced to other replicas at once";
         registry.register("changes_untold", help, self.changes_untold.clone());
+    }
+
+    fn register_connections(&mut self) {
+        let registry = &mut self.registry;
+        let help = "Open connections by listener";
+        registry.register("connections", help, self.connections.clone());
+        let help = "Connections closed before their first request, by listener and reason";
+        let dropped = self.connections_dropped.clone();
+        registry.register("connections_dropped", help, dropped);
     }
 }
 
-/// Decisions by result and reason, and how long they took by result; those of most checks at hand without a look-up.
+/// Decisions by result and reason, and their durations by result. The series of allowed checks, the
+/// most frequent ones, need no look-up.
 #[derive(Default)]
-struct Decisions {
-    by_reason: Family<DecisionLabels, Tally>,
-    took: Family<ResultLabel, Durations>,
-    allowed: OnceLock<(Tally, Durations)>,
+struct DecisionSeries {
+    by_reason: Family<DecisionLabels, LaneCounter>,
+    took: Family<ResultLabel, DurationHistogram>,
+    allowed: OnceLock<(LaneCounter, DurationHistogram)>,
 }
 
-impl Decisions {
+impl DecisionSeries {
     fn count(&self, labels: &DecisionLabels, took: Duration) {
         if *labels == ALLOWED {
             add(self.allowed.get_or_init(|| self.series(labels)), took);
@@ -300,7 +286,7 @@ impl Decisions {
         }
     }
 
-    fn series(&self, labels: &DecisionLabels) -> (Tally, Durations) {
+    fn series(&self, labels: &DecisionLabels) -> (LaneCounter, DurationHistogram) {
         let result = ResultLabel {
             result: labels.result,
         };
@@ -311,27 +297,27 @@ impl Decisions {
     }
 }
 
-fn add((count, durations): &(Tally, Durations), took: Duration) {
-    count.raise();
+fn add((count, durations): &(LaneCounter, DurationHistogram), took: Duration) {
+    count.increment();
     durations.observe(took);
 }
 
-/// What most checks end with.
+/// The labels of an allowed check.
 const ALLOWED: DecisionLabels = DecisionLabels {
     result: "allow",
     reason: "ok",
 };
 
-/// Two series of one family, at hand without looking them up by their labels for every check.
+/// Both series of a family, which every check needs without a look-up.
 struct CacheLookups {
-    family: Family<OutcomeLabel, Tally>,
-    hits: Tally,
-    misses: Tally,
+    family: Family<OutcomeLabel, LaneCounter>,
+    hits: LaneCounter,
+    misses: LaneCounter,
 }
 
 impl Default for CacheLookups {
     fn default() -> Self {
-        let family = Family::<OutcomeLabel, Tally>::default();
+        let family = Family::<OutcomeLabel, LaneCounter>::default();
         let series = |outcome| family.get_or_create(&OutcomeLabel { outcome }).clone();
         let (hits, misses) = (series("hit"), series("miss"));
         Self {
@@ -348,7 +334,7 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// An open connection, as a metric.
+/// An open connection in the metrics.
 #[derive(Debug)]
 #[must_use = "the connection counts as closed once this is dropped"]
 pub struct OpenConnection {
@@ -441,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn the_store_says_how_it_is() {
+    fn the_state_of_the_store_is_reported() {
         let metrics = Metrics::default();
         metrics.store_error("unavailable");
         metrics.store_up(true);
@@ -457,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_says_how_it_is() {
+    fn the_state_of_the_cache_is_reported() {
         let metrics = Metrics::default();
         metrics.cache_lookup(true);
         metrics.cache_lookup(true);

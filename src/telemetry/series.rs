@@ -1,4 +1,5 @@
-//! Series that every check adds to: each thread adds to its own part, and reading adds the parts up.
+//! Series that every check updates: each thread updates a part of its own, and reading adds the
+//! parts up.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,27 +11,27 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 
 use crate::lanes::Lanes;
 
-/// A counter.
+/// A counter with a part for each thread.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tally(Arc<Lanes<AtomicU64>>);
+pub(super) struct LaneCounter(Arc<Lanes<AtomicU64>>);
 
-/// A histogram of durations.
+/// A histogram of durations with a part for each thread.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Durations(Arc<Lanes<Part>>);
+pub(super) struct DurationHistogram(Arc<Lanes<HistogramLane>>);
 
-/// A thread's part of [`Durations`].
+/// The part of one thread in a [`DurationHistogram`].
 #[derive(Debug, Default)]
-struct Part {
-    /// How many were not longer than each of [`BOUNDS`] and longer than the one before it, then those longer than all.
+struct HistogramLane {
+    /// The number of durations up to each of [`BOUNDS`], above the one before it, and above all.
     counts: [AtomicU64; BOUNDS.len() + 1],
     nanos: AtomicU64,
 }
 
-// === impl Tally ===
+// === impl LaneCounter ===
 
-impl Tally {
+impl LaneCounter {
     /// Adds one.
-    pub(super) fn raise(&self) {
+    pub(super) fn increment(&self) {
         self.0.mine().fetch_add(1, Ordering::Relaxed);
     }
 
@@ -39,11 +40,11 @@ impl Tally {
     }
 }
 
-impl TypedMetric for Tally {
+impl TypedMetric for LaneCounter {
     const TYPE: MetricType = MetricType::Counter;
 }
 
-impl EncodeMetric for Tally {
+impl EncodeMetric for LaneCounter {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         encoder.encode_counter::<NoLabelSet, _, u64>(&self.total(), None)
     }
@@ -53,10 +54,10 @@ impl EncodeMetric for Tally {
     }
 }
 
-// === impl Durations ===
+// === impl DurationHistogram ===
 
-impl Durations {
-    /// Adds one.
+impl DurationHistogram {
+    /// Adds a duration.
     pub(super) fn observe(&self, took: Duration) {
         let part = self.0.mine();
         let bucket = BOUNDS
@@ -71,11 +72,11 @@ impl Durations {
     }
 }
 
-impl TypedMetric for Durations {
+impl TypedMetric for DurationHistogram {
     const TYPE: MetricType = MetricType::Histogram;
 }
 
-impl EncodeMetric for Durations {
+impl EncodeMetric for DurationHistogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         let bounds = BOUNDS
             .iter()
@@ -100,7 +101,7 @@ fn sum<'a>(parts: impl Iterator<Item = &'a AtomicU64>) -> u64 {
     parts.map(|part| part.load(Ordering::Relaxed)).sum()
 }
 
-/// From what the embedded store takes to what Envoy waits for by default (0.2 s), and beyond.
+/// From the time of a check with the embedded store to Envoy's default timeout (0.2 s) and beyond.
 const BOUNDS: [Duration; 12] = [
     Duration::from_micros(100),
     Duration::from_micros(250),
@@ -124,8 +125,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_several_threads_count_is_added_up() {
-        let (tally, durations) = (Tally::default(), Durations::default());
+    fn the_counts_of_threads_are_added_up() {
+        let (tally, durations) = (LaneCounter::default(), DurationHistogram::default());
         let takes = [
             Duration::from_micros(100),
             Duration::from_micros(101),
@@ -135,13 +136,13 @@ mod tests {
             for took in takes {
                 let (tally, durations) = (&tally, &durations);
                 scope.spawn(move || {
-                    tally.raise();
+                    tally.increment();
                     durations.observe(took);
                 });
             }
         });
         let mut registry = Registry::default();
-        registry.register("tally", "A tally", tally);
+        registry.register("tally", "A counter", tally);
         registry.register("took", "Durations", durations);
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();

@@ -1,7 +1,7 @@
-//! Messages on the wire: as tonic's own codec, and with an answer to what cannot be read that names the field.
+//! The codec of messages: tonic's own, with an error that names the unreadable field.
 //!
-//! Whoever sends bytes that are no such message, or a field of another type, is told INVALID_ARGUMENT, as for any other
-//! field that is wrong; tonic would say INTERNAL, as if it were a fault of ours.
+//! Bytes that are not a message, and fields of another type, are INVALID_ARGUMENT, like any other
+//! invalid field. tonic's own codec responds with INTERNAL, as if the server were at fault.
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -110,7 +110,7 @@ mod tests {
     use crate::v1::CreateConsumerRequest;
 
     #[test]
-    fn what_can_not_be_read_is_named() {
+    fn an_unreadable_field_is_named() {
         for (bytes, problem) in [
             // `consumer` as a number.
             (

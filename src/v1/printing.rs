@@ -1,4 +1,4 @@
-//! How the messages are shown: as JSON to people and scripts, and by `Debug` without secrets.
+//! The printed forms of messages: JSON, and `Debug` without secrets.
 
 use std::fmt;
 
@@ -46,7 +46,7 @@ pub(super) fn route_mode<S: Serializer>(mode: &i32, to: S) -> Result<S::Ok, S::E
         .serialize(to)
 }
 
-/// `Debug` of messages that carry secrets: the fields that are named, and no others.
+/// Implements `Debug` for messages that carry secrets, with the named fields only.
 macro_rules! debug_only {
     ($($message:ident { $($field:ident),* })*) => {$(
         impl fmt::Debug for v1::$message {
@@ -146,7 +146,7 @@ mod tests {
         ours.flat_map(|file| file.message_type).collect()
     }
 
-    /// A URL that users are sent to has the verifier in it.
+    /// Returns true for a field with a secret; a redirect URL contains the verifier.
     fn is_secret(field: &FieldDescriptorProto) -> bool {
         let secret = ["secret", "password", "verifier", "redirect_url"]
             .iter()

@@ -1,4 +1,4 @@
-//! What a check decides.
+//! The outcome of a check, and the caller that it is about.
 
 use std::sync::Arc;
 
@@ -7,32 +7,32 @@ use crate::model::{
     AccessToken, Consumer, ConsumerId, ConsumerKey, ConsumerName, DenyDetail, RequestToken, Scopes,
     Secret, UserId,
 };
-use crate::oauth::{Compat, SignatureMethod};
+use crate::oauth::{CompatSet, SignatureMethod, SignedRequest};
 
-/// What was decided about a request.
+/// The outcome of a check.
 #[derive(Clone, Debug)]
 #[must_use]
 pub enum Decision {
-    /// It is proven who sent it, and it may pass.
-    Allow(Allowed),
-    /// It is not signed, and need not be.
+    /// The caller is proven, and the request may pass.
+    Allow(Allowance),
+    /// The request is unsigned, and the route does not require a signature.
     Anonymous,
-    /// It may not pass.
+    /// The request must not pass.
     Deny(Denial),
 }
 
 /// A proven request that may pass.
 #[derive(Clone, Debug)]
-pub struct Allowed {
-    /// Who sent it.
+pub struct Allowance {
+    /// The caller.
     pub identity: Identity,
-    /// How it was signed.
+    /// The method that the request is signed with.
     pub signature_method: SignatureMethod,
     /// The `Authorization` header carried the verified parameters.
     pub credentials_in_header: bool,
 }
 
-/// Who sent a request, once it is proven.
+/// A proven caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     consumer: Arc<Consumer>,
@@ -41,15 +41,15 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The consumer, and the token if it signed with one; their records are shared, not copied.
-    pub(crate) fn of(consumer: &Arc<Consumer>, token: Option<&Arc<AccessToken>>) -> Self {
-        let scopes = token.map_or_else(
+    /// Returns the identity of a consumer, and of the token that it signed with.
+    pub(crate) fn new(consumer: Arc<Consumer>, token: Option<Arc<AccessToken>>) -> Self {
+        let scopes = token.as_ref().map_or_else(
             || consumer.scopes.clone(),
             |token| token.scopes.intersection(&consumer.scopes),
         );
         Self {
-            consumer: Arc::clone(consumer),
-            token: token.map(Arc::clone),
+            consumer,
+            token,
             scopes,
         }
     }
@@ -74,57 +74,62 @@ impl Identity {
         &self.consumer.name
     }
 
-    /// The user whom the token acts for.
+    /// The user that the token acts for.
     pub fn user_id(&self) -> Option<&UserId> {
-        self.token.as_ref()?.user_id.as_ref()
+        self.token()?.user_id.as_ref()
     }
 
-    /// What token and consumer both may do; without a token, what the consumer may.
+    /// The scopes that token and consumer share; without a token, those of the consumer.
     pub const fn scopes(&self) -> &Scopes {
         &self.scopes
     }
+
+    /// The access token that the request is signed with.
+    pub(super) fn token(&self) -> Option<&AccessToken> {
+        self.token.as_deref()
+    }
 }
 
-/// Why a request may not pass, and whom it is about.
+/// The reason that a request must not pass, and the caller that it is about.
 #[derive(Clone, Debug)]
 pub struct Denial {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// Who sent it, if that was proven before it was refused.
+    /// The caller, if the denial came after the proof.
     pub identity: Option<Box<Identity>>,
-    /// The consumer key that it names, proven or not.
+    /// The consumer key that an unproven request names.
     pub claimed_consumer_key: Option<ConsumerKey>,
-    /// The signature method that it names.
+    /// The signature method that the request names.
     pub signature_method: Option<SignatureMethod>,
-    /// Whom it names, as far as they are known; `None` once it is proven who sent it.
-    pub named: Option<Named>,
+    /// The stored credentials that an unproven request names.
+    pub claimed_caller: Option<ClaimedCaller>,
 }
 
-/// Whom a request names that is not proven: for explaining only.
+/// The stored credentials that an unproven request names, for diagnosis only.
 ///
 /// # Security
-/// That somebody is named here says that the consumer exists, which the caller may not be told.
+/// A value of this type says that the consumer exists, and the caller must not learn that.
 #[derive(Clone, Debug)]
-pub struct Named {
-    /// The consumer of that key.
+pub struct ClaimedCaller {
+    /// The consumer with the claimed key.
     pub consumer: Arc<Consumer>,
-    /// What its `oauth_token` names, if that was issued to this consumer.
-    pub token: Option<NamedToken>,
-    /// The compat profiles that counted.
-    pub compat: Compat,
+    /// The credentials that `oauth_token` names, if they were issued to this consumer.
+    pub token: Option<ClaimedToken>,
+    /// The compat profiles that applied to the request.
+    pub compat: CompatSet,
 }
 
-/// What an `oauth_token` names.
+/// The credentials that an `oauth_token` names.
 #[derive(Clone, Debug)]
-pub enum NamedToken {
+pub enum ClaimedToken {
     /// Token credentials.
     Access(Arc<AccessToken>),
     /// Temporary credentials.
     Temporary(Arc<RequestToken>),
 }
 
-impl NamedToken {
-    /// The secret that the consumer has to sign with, beside its own.
+impl ClaimedToken {
+    /// The secret that the consumer signs with, beside its own.
     pub fn secret(&self) -> &Secret {
         match self {
             Self::Access(token) => &token.secret,
@@ -134,56 +139,55 @@ impl NamedToken {
 }
 
 impl Denial {
-    /// A denial of a request about which nothing more is known.
+    /// Returns a denial of a request about which nothing else is known.
     pub const fn of(reason: Reason) -> Self {
         Self {
             reason,
             identity: None,
             claimed_consumer_key: None,
             signature_method: None,
-            named: None,
+            claimed_caller: None,
         }
     }
 
-    /// The consumer that it names or that sent it, if there is one of that key.
+    /// Returns a denial of a signed request whose signature is not proven.
+    pub fn unproven(reason: Reason, request: &SignedRequest<'_>) -> Self {
+        Self {
+            claimed_consumer_key: ConsumerKey::from_bytes(request.consumer_key()),
+            signature_method: Some(request.signature_method()),
+            ..Self::of(reason)
+        }
+    }
+
+    /// Returns a denial of a proven request.
+    pub(super) fn proven(reason: Reason, identity: Identity, method: SignatureMethod) -> Self {
+        Self {
+            identity: Some(Box::new(identity)),
+            signature_method: Some(method),
+            ..Self::of(reason)
+        }
+    }
+
+    /// The stored consumer that sent the request, or that the request names.
     pub fn known_consumer(&self) -> Option<&Consumer> {
-        match (&self.identity, &self.named) {
+        match (&self.identity, &self.claimed_caller) {
             (Some(identity), _) => Some(&identity.consumer),
-            (None, Some(named)) => Some(&named.consumer),
+            (None, Some(caller)) => Some(&caller.consumer),
             (None, None) => None,
         }
     }
 
-    /// How much is told of it, where `configured` is what holds for everybody.
+    /// Returns the detail of the answer, given the `configured` detail for all consumers.
     ///
     /// # Security
-    /// Who proved nothing is told of the consumer that it names no less than of one that is not there, or the difference
-    /// would tell who is. `debug` is that difference as well: it is told for the sake of signatures that do not match, to
-    /// whoever names a consumer that an operator gave it.
+    /// An unproven caller gets the same detail for an existing consumer as for a missing one;
+    /// otherwise the difference would show which consumers exist. `debug` is the one exception: an
+    /// operator sets it on a consumer to debug its signatures, and accepts that difference.
     pub fn detail(&self, configured: DenyDetail) -> DenyDetail {
         let own = self
             .known_consumer()
             .and_then(|consumer| consumer.deny_detail);
-        let is_told = |own: &DenyDetail| self.identity.is_some() || *own == DenyDetail::Debug;
-        own.filter(is_told).unwrap_or(configured)
-    }
-
-    pub(super) fn naming(self, named: Option<Named>) -> Self {
-        Self { named, ..self }
-    }
-
-    pub(super) fn proven(mut self, identity: Identity) -> Self {
-        self.identity = Some(Box::new(identity));
-        self
-    }
-
-    pub(super) fn claimed_by(mut self, key: Option<ConsumerKey>) -> Self {
-        self.claimed_consumer_key = key;
-        self
-    }
-
-    pub(super) const fn signed_with(mut self, method: SignatureMethod) -> Self {
-        self.signature_method = Some(method);
-        self
+        let applies = |own: &DenyDetail| self.identity.is_some() || *own == DenyDetail::Debug;
+        own.filter(applies).unwrap_or(configured)
     }
 }

@@ -1,20 +1,21 @@
-//! What stands in for secrets and keys that are not there, so that an unknown consumer costs what a known one does.
+//! Stand-ins for missing secrets and keys, so that an unknown consumer costs as much as a known
+//! one.
 
 use std::sync::LazyLock;
 
 use crate::oauth::{KeySchedule, RsaPublicKey, SignatureMethod};
 
-/// As long as the secrets that Countersign makes.
+/// A secret of the length that Countersign generates.
 pub(super) const SECRET: &[u8] = b"a dummy that is never stored and signs nothing";
 
-/// Where the HMAC key of the dummies is remembered, as that of secrets that are there is.
+/// Returns the HMAC key cache of the dummy secrets, the counterpart of the cache of a real secret.
 pub(super) fn schedule(method: SignatureMethod, with_token: bool) -> &'static KeySchedule {
     static SCHEDULES: LazyLock<[[KeySchedule; SignatureMethod::ALL.len()]; 2]> =
         LazyLock::new(Default::default);
     &SCHEDULES[usize::from(with_token)][method as usize]
 }
 
-/// A public key whose private half was thrown away when it was made.
+/// Returns a public key whose private key was discarded when the pair was generated.
 pub(super) fn rsa_public_key() -> &'static RsaPublicKey {
     #[expect(clippy::expect_used, reason = "a constant, parsed by a test")]
     static KEY: LazyLock<RsaPublicKey> = LazyLock::new(|| {

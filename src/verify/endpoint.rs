@@ -1,51 +1,50 @@
-//! Requests for credentials (RFC 5849 sections 2.1 and 2.3): who asks is proven by steps 1 to 5 of a check, and with the
-//! secret of temporary credentials where a check has a token's.
+//! Requests for credentials (RFC 5849 sections 2.1 and 2.3): steps 1 to 5 of a check prove the
+//! sender, with the secret of temporary credentials in place of a token's.
 //!
-//! Temporary credentials count only for the consumer that they were issued to. They and access tokens are looked up in
-//! different places, so that neither is ever taken for the other. How far they came is told after the proof, by whoever
-//! exchanges them ([`crate::issue`]).
+//! Temporary credentials and access tokens are looked up in different places and have different
+//! types, so that neither is ever taken for the other. The state of temporary credentials is
+//! checked after the proof, by the exchange ([`crate::issue`]).
 
 use std::sync::Arc;
 
-use super::proof::{Known, prove};
-use super::{Denial, Identity, Named, NamedToken, NonceScope, Reason, Stop, Verifier};
+use super::proof::{CredentialSource, FoundCredentials, Proof, SigningToken, prove};
+use super::{ClaimedToken, Denial, Identity, Interruption, NonceScope, Reason, Verifier};
 use crate::clock::Clock;
 use crate::config::VerifyConfig;
-use crate::model::{Consumer, ConsumerKey, RequestToken, Token};
+use crate::model::{Consumer, ConsumerKey, RequestToken, Secret, Token};
 use crate::oauth::{
-    self, BodyHashRule, Compat, CompatProfile, Limits, SignatureMethod, SignedRequest,
+    self, BodyHashRule, CompatProfile, CompatSet, ParseLimits, SignatureMethod, SignedRequest,
 };
 use crate::store::{CheckStore, Store, StoreError};
 
-/// Proves who asks for credentials.
+/// Verifies requests for credentials.
 #[derive(Debug)]
 pub struct EndpointVerifier {
     verifier: Verifier,
     store: Arc<dyn Store>,
 }
 
-/// Who asks for credentials, proven; the request's nonce is used up.
+/// A proven sender of a request for credentials. The request's nonce is used up.
 #[derive(Clone, Debug)]
 pub struct Applicant {
-    /// The consumer, active as far as is known here.
+    /// The consumer, active as far as this process knows.
     pub consumer: Arc<Consumer>,
-    /// The name of the temporary credentials that it signed with, if it did with any.
+    /// The name of the temporary credentials that the request is signed with.
     pub request_token: Option<Token>,
-    /// The method that it signed by.
+    /// The method that the request is signed with.
     pub signature_method: SignatureMethod,
 }
 
 impl Applicant {
-    /// A denial of what it asks for.
-    pub fn refused(&self, reason: Reason) -> Denial {
-        Denial::of(reason)
-            .proven(Identity::of(&self.consumer, None))
-            .signed_with(self.signature_method)
+    /// Returns a denial of this applicant's request.
+    pub fn denial(&self, reason: Reason) -> Denial {
+        let identity = Identity::new(Arc::clone(&self.consumer), None);
+        Denial::proven(reason, identity, self.signature_method)
     }
 }
 
 impl EndpointVerifier {
-    /// A verifier over `store` that takes the time from `clock`.
+    /// Returns a verifier over `store` that takes the time from `clock`.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, config: &VerifyConfig) -> Self {
         let check_store: Arc<dyn CheckStore> = store.clone();
         Self {
@@ -54,15 +53,16 @@ impl EndpointVerifier {
         }
     }
 
-    /// How much of a request is read.
-    pub const fn limits(&self) -> &Limits {
+    /// The limits on the size of a request.
+    pub const fn limits(&self) -> &ParseLimits {
         self.verifier.limits()
     }
 
-    /// Step 1: reads a request. `https_is_configured` says that an operator configured that clients come by https.
+    /// Parses a request (step 1). `https_is_configured` says that an operator configured an https
+    /// origin for the endpoints.
     ///
     /// # Errors
-    /// Why it is none, with a [`Denial`] of which nothing is proven.
+    /// A [`Denial`] of a request that is malformed or unsigned.
     pub fn read<'r>(
         &self,
         request: &oauth::Request<'r>,
@@ -73,98 +73,109 @@ impl EndpointVerifier {
             .ok_or_else(|| Denial::of(Reason::Unsigned))
     }
 
-    /// Steps 2 to 5: proves who sent a request. `check_id` is random.
+    /// Proves the sender of a request (steps 2 to 5). `check_id` is random.
     ///
     /// # Errors
-    /// When the store could not answer: then nothing is known about the request. That it is refused is an `Ok(Err(…))`.
+    /// The store could not answer, so that nothing is known about the request. A denied request is
+    /// `Ok(Err(…))`.
     pub async fn prove(
         &self,
         signed: SignedRequest<'_>,
         check_id: [u8; 16],
     ) -> Result<Result<Applicant, Denial>, StoreError> {
-        let method = signed.signature_method();
-        let claimed = ConsumerKey::from_bytes(signed.consumer_key());
-        match self.prove_claimed(signed, claimed.as_ref(), check_id).await {
+        match self.prove_applicant(signed, check_id).await {
             Ok(applicant) => Ok(Ok(applicant)),
-            Err(Stop::Refused(denial)) => Ok(Err(denial.claimed_by(claimed).signed_with(method))),
-            Err(Stop::Failed(error)) => Err(error),
+            Err(Interruption::Denied(denial)) => Ok(Err(denial)),
+            Err(Interruption::Failed(error)) => Err(error),
         }
     }
 
-    async fn prove_claimed(
+    async fn prove_applicant(
         &self,
         signed: SignedRequest<'_>,
-        claimed: Option<&ConsumerKey>,
         check_id: [u8; 16],
-    ) -> Result<Applicant, Stop<Denial>> {
-        let (consumer, request_token) = self.look_up(claimed, signed.token()).await?;
-        let token_secret = request_token.as_ref().map(|token| &token.secret);
-        // What is asked for may stand in the query, so that has to be signed, and as it is read.
-        let compat = consumer
-            .as_ref()
-            .map_or(Compat::NONE, |consumer| consumer.compat);
-        let compat = compat
-            .without(CompatProfile::IgnoreQueryOnPost)
-            .without(CompatProfile::PlusLiteral);
-        let known = Known {
-            consumer: consumer.as_deref(),
-            token_secret,
-            compat,
+    ) -> Result<Applicant, Interruption<Denial>> {
+        let source = EndpointSource {
+            store: &*self.store,
         };
-        let now = self.verifier.clock.now();
-        let proven = prove(signed, &known, BodyHashRule::Accept, now).map_err(|reason| {
-            let token = request_token
-                .as_ref()
-                .map(|token| NamedToken::Temporary(Arc::clone(token)));
-            let named = consumer.as_ref().map(|consumer| Named {
-                consumer: Arc::clone(consumer),
-                token,
-                compat,
-            });
-            Stop::Refused(Denial::of(reason).naming(named))
-        })?;
-        let consumer =
-            consumer.ok_or_else(|| Stop::Refused(Denial::of(Reason::UnknownConsumer)))?;
-        let refused = |reason| Denial::of(reason).proven(Identity::of(&consumer, None));
-        if !consumer.is_active() {
-            return Err(Stop::Refused(refused(Reason::ConsumerDisabled)));
-        }
-        let request_token = request_token.map(|token| token.token.clone());
-        let scope = NonceScope {
-            consumer: &consumer.key,
-            token: request_token.as_ref(),
-        };
-        self.verifier
-            .spend(&proven, scope, check_id, now)
-            .await
-            .map_err(|stop| stop.map(refused))?;
-        Ok(Applicant {
+        let proof = prove(signed, &source, &*self.verifier.clock).await?;
+        let Proof {
+            request,
             consumer,
-            request_token,
-            signature_method: proven.request().signature_method(),
-        })
+            token,
+            now,
+        } = proof;
+        let applicant = Applicant {
+            consumer,
+            request_token: token.map(|token| token.token.clone()),
+            signature_method: request.request().signature_method(),
+        };
+        if !applicant.consumer.is_active() {
+            return Err(Interruption::Denied(
+                applicant.denial(Reason::ConsumerDisabled),
+            ));
+        }
+        let scope = NonceScope {
+            consumer: &applicant.consumer.key,
+            token: applicant.request_token.as_ref(),
+        };
+        let claimed = self.verifier.claim(&request, scope, check_id, now).await;
+        claimed.map_err(|interruption| interruption.map(|reason| applicant.denial(reason)))?;
+        Ok(applicant)
     }
+}
 
-    /// Step 2. What is named is asked for also when the consumer is unknown, so that it takes as long.
+/// The consumers and temporary credentials of a store.
+struct EndpointSource<'s> {
+    store: &'s dyn Store,
+}
+
+impl CredentialSource for EndpointSource<'_> {
+    type Token = Arc<RequestToken>;
+
+    /// Looks up the temporary credentials even if the consumer is unknown, to take as long.
     async fn look_up(
         &self,
-        claimed: Option<&ConsumerKey>,
-        named: Option<&[u8]>,
-    ) -> Result<(Option<Arc<Consumer>>, Option<Arc<RequestToken>>), StoreError> {
-        let consumer = match claimed {
-            Some(key) => self.store.credentials(key, None).await?.consumer,
+        consumer: Option<&ConsumerKey>,
+        token: Option<&[u8]>,
+    ) -> Result<FoundCredentials<Self::Token>, StoreError> {
+        let consumer = match consumer {
+            Some(key) => self.store.caller_records(key, None).await?.consumer,
             None => None,
         };
-        let request_token = match named.and_then(Token::from_bytes) {
+        let request_token = match token.and_then(Token::from_bytes) {
             Some(name) => self.store.request_token(&name).await?,
             None => None,
         };
-        let own = |token: &RequestToken| {
-            consumer
-                .as_ref()
-                .is_some_and(|consumer| consumer.key == token.consumer_key)
-        };
-        let request_token = request_token.filter(own);
-        Ok((consumer, request_token.map(Arc::new)))
+        Ok(FoundCredentials {
+            consumer,
+            token: request_token.map(Arc::new),
+        })
+    }
+
+    /// The query may carry the parameters of the request, so it must be signed, as it is read.
+    fn compat(&self, consumer: &Consumer) -> CompatSet {
+        consumer
+            .compat
+            .without(CompatProfile::IgnoreQueryOnPost)
+            .without(CompatProfile::PlusLiteral)
+    }
+
+    fn body_hash(&self) -> BodyHashRule {
+        BodyHashRule::Accept
+    }
+}
+
+impl SigningToken for Arc<RequestToken> {
+    fn consumer_key(&self) -> &ConsumerKey {
+        &self.consumer_key
+    }
+
+    fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    fn into_claimed(self) -> ClaimedToken {
+        ClaimedToken::Temporary(self)
     }
 }

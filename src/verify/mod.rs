@@ -1,17 +1,22 @@
 //! The check: six steps from a request to a [`Decision`].
 //!
-//! 1. **Parse**: syntax, duplicates, one place for the protocol parameters, whole body ([`crate::oauth`]).
-//! 2. **Look up** consumer and token in one round trip. What is unknown is replaced by a dummy, so that it takes the
-//!    same steps and gets the same answer as a wrong signature.
-//! 3. **Prove**: recompute the signature, only with a method that the consumer may use and has key material for.
-//!    Disabled, revoked and expired are told apart only after that.
-//! 4. **Timestamp**: within the window, to both sides.
-//! 5. **Claim the nonce**, only now: only proven requests write. A request that is refused later has used it up.
-//! 6. **Policy**: a user if one is demanded, scopes, realm.
+//! 1. **Parse**: syntax, duplicates, one place for the protocol parameters, the whole body
+//!    ([`crate::oauth`]).
+//! 2. **Look up** consumer and token in one round trip. Dummies replace unknown ones, which then
+//!    take the same steps and get the same answer as a wrong signature.
+//! 3. **Prove**: recompute the signature, only with a method that the consumer may use and has key
+//!    material for. Disabled, revoked and expired are distinguished only after that.
+//! 4. **Timestamp**: within the window, on both sides.
+//! 5. **Claim the nonce**, not earlier: only proven requests write. A request that is denied later
+//!    has used it up.
+//! 6. **Policy**: a user if one is required, scopes, realm.
 //!
-//! A bad request is a [`Decision::Deny`]; an `Err` means that *we* failed, and is never an answer about the caller.
-//! What Envoy says about the request, and how an answer looks on the wire, is left to `server::ext_authz`. Requests for
-//! credentials take steps 1 to 5 too ([`EndpointVerifier`]); what they ask for is then for [`crate::issue`].
+//! A bad request is a [`Decision::Deny`]; an `Err` means that *we* failed and says nothing about
+//! the caller. Requests for credentials take steps 1 to 5 as well ([`EndpointVerifier`]); steps 2
+//! and 3 are the same code for both (`proof`).
+//!
+//! Reading Envoy's request and writing its answer is left to `server::ext_authz`, and issuing
+//! credentials to [`crate::issue`].
 
 mod decision;
 mod dummy;
@@ -22,21 +27,24 @@ mod reason;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use decision::{Allowed, Decision, Denial, Identity, Named, NamedToken};
+pub use decision::{Allowance, ClaimedCaller, ClaimedToken, Decision, Denial, Identity};
 pub use endpoint::{Applicant, EndpointVerifier};
-pub use reason::{BodyGap, ParameterProblem, Reason, Stage};
+pub use reason::{BodyGap, ParameterProblem, Reason, RequestStage};
 
-use proof::{Known, prove};
+use proof::{CredentialSource, FoundCredentials, Proof, SigningToken, prove};
 
 use crate::clock::{Clock, UnixTime};
 use crate::config::{Requirement, VerifyConfig};
 use crate::model::{
-    AccessToken, Consumer, ConsumerKey, Flow, Scopes, Token, TokenState, UserStanding,
+    AccessToken, Consumer, ConsumerKey, Flow, Scopes, Secret, Token, TokenState, UserStanding,
 };
-use crate::oauth::{self, BodyHashRule, Compat, Limits, SignatureMethod, SignedRequest, Verified};
-use crate::store::{CheckStore, Claim, Credentials, NonceClaim, StoreError};
+use crate::oauth::{
+    self, BodyHashRule, CompatSet, ParseLimits, SignatureMethod, SignedRequest, Verified,
+};
+use crate::store::{CallerRecords, CheckStore, ClaimOutcome, NonceClaim, StoreError};
 
-/// How long a nonce is remembered after its timestamp left the window: what clocks of replicas may differ.
+/// The time that a nonce is kept after its timestamp left the window, for clocks that differ
+/// between replicas.
 const NONCE_MARGIN: Duration = Duration::from_secs(60);
 
 /// Verifies signed requests against a store.
@@ -44,34 +52,35 @@ const NONCE_MARGIN: Duration = Duration::from_secs(60);
 pub struct Verifier {
     store: Arc<dyn CheckStore>,
     clock: Arc<dyn Clock>,
-    limits: Limits,
+    limits: ParseLimits,
     window: Duration,
     not_before: u64,
 }
 
-/// What is demanded of one request.
+/// The requirements on one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Demands<'p> {
-    /// Whether a signature, and whether a user, is needed.
+    /// The required kind of caller.
     pub require: Requirement,
-    /// The scopes that are all needed.
+    /// The scopes that are all required.
     pub scopes: &'p Scopes,
-    /// The realm that the client's must equal, if it must.
+    /// The realm that the client's must equal, if any.
     pub realm: Option<&'p str>,
-    /// What is demanded of `oauth_body_hash`.
+    /// The rule for `oauth_body_hash`.
     pub body_hash: BodyHashRule,
-    /// An operator configured that clients reach this route by https: PLAINTEXT may be used (RFC 5849 section 3.4.4).
+    /// An operator configured an https origin for this route, so that PLAINTEXT may be used
+    /// (RFC 5849 section 3.4.4).
     pub https_is_configured: bool,
-    /// Random, or what the operator trusts to be the same when Envoy repeats a check.
+    /// A random id, or Envoy's request id if the operator trusts it to be the same on a retry.
     pub check_id: [u8; 16],
 }
 
 impl Verifier {
-    /// A verifier over `store` that takes the time from `clock`.
+    /// Returns a verifier over `store` that takes the time from `clock`.
     pub fn new(store: Arc<dyn CheckStore>, clock: Arc<dyn Clock>, config: &VerifyConfig) -> Self {
-        let limits = Limits {
+        let limits = ParseLimits {
             parameters: config.max_parameters,
-            ..Limits::default()
+            ..ParseLimits::default()
         };
         Self {
             store,
@@ -82,22 +91,24 @@ impl Verifier {
         }
     }
 
-    /// The same, for the runtime from which this is called: it asks the store over connections of its own.
+    /// Returns a verifier with its own connections on this runtime.
     #[must_use]
     pub fn here(self) -> Self {
-        let store = Arc::clone(&self.store).here().unwrap_or(self.store);
+        let store = Arc::clone(&self.store)
+            .for_this_runtime()
+            .unwrap_or(self.store);
         Self { store, ..self }
     }
 
-    /// The bounds on what is parsed.
-    pub const fn limits(&self) -> &Limits {
+    /// The limits on the size of a request.
+    pub const fn limits(&self) -> &ParseLimits {
         &self.limits
     }
 
-    /// Decides about one request.
+    /// Checks one request.
     ///
     /// # Errors
-    /// When the store could not answer: then nothing is known about the request.
+    /// The store could not answer, so that nothing is known about the request.
     ///
     /// # Security
     /// Dropping the returned future, as a deadline does, is safe: at worst the nonce is used up.
@@ -112,18 +123,14 @@ impl Verifier {
             Ok(None) => return Ok(Decision::Deny(Denial::of(Reason::Unsigned))),
             Err(denial) => return Ok(Decision::Deny(denial)),
         };
-        let method = signed.signature_method();
-        let claimed = ConsumerKey::from_bytes(signed.consumer_key());
-        match self.check_signed(signed, claimed.as_ref(), demands).await {
-            Ok(allowed) => Ok(Decision::Allow(allowed)),
-            Err(Stop::Refused(denial)) => Ok(Decision::Deny(
-                denial.claimed_by(claimed).signed_with(method),
-            )),
-            Err(Stop::Failed(error)) => Err(error),
+        match self.check_signed(signed, demands).await {
+            Ok(allowance) => Ok(Decision::Allow(allowance)),
+            Err(Interruption::Denied(denial)) => Ok(Decision::Deny(denial)),
+            Err(Interruption::Failed(error)) => Err(error),
         }
     }
 
-    /// Step 1; `None` is not signed at all.
+    /// Parses a request (step 1). Returns `None` if it is not signed at all.
     fn read<'r>(
         &self,
         request: &oauth::Request<'r>,
@@ -133,120 +140,84 @@ impl Verifier {
             .parse(&self.limits)
             .map_err(|rejection| Denial::of(Reason::Rejected(rejection)))?;
         match read.as_ref().map(SignedRequest::signature_method) {
-            Some(method @ SignatureMethod::Plaintext) if !https_is_configured => {
-                Err(Denial::of(Reason::PlaintextWithoutHttps).signed_with(method))
-            }
+            Some(method @ SignatureMethod::Plaintext) if !https_is_configured => Err(Denial {
+                signature_method: Some(method),
+                ..Denial::of(Reason::PlaintextWithoutHttps)
+            }),
             _ => Ok(read),
         }
     }
 
-    /// Steps 2 and 3; from there on it is known who is refused.
+    /// Takes steps 2 to 6.
     async fn check_signed(
         &self,
         signed: SignedRequest<'_>,
-        claimed: Option<&ConsumerKey>,
         demands: &Demands<'_>,
-    ) -> Result<Allowed, Stop<Denial>> {
-        let token = signed.token().and_then(Token::from_bytes);
-        let found = match claimed {
-            Some(key) => self.look_up(key, token.as_ref()).await?,
-            None => Credentials::default(),
+    ) -> Result<Allowance, Interruption<Denial>> {
+        let source = CheckSource {
+            store: &*self.store,
+            body_hash: demands.body_hash,
         };
-        let now = self.clock.now();
-        let unproven = |reason| Stop::Refused(Denial::of(reason));
-        let token_secret = found.token.as_ref().map(|token| &token.secret);
-        let compat = found
-            .consumer
-            .as_ref()
-            .map_or(Compat::NONE, |consumer| consumer.compat);
-        let known = Known {
-            consumer: found.consumer.as_deref(),
-            token_secret,
-            compat,
-        };
-        let proven = prove(signed, &known, demands.body_hash, now).map_err(|reason| {
-            let token = found
-                .token
-                .as_ref()
-                .map(|token| NamedToken::Access(Arc::clone(token)));
-            let named = found.consumer.as_ref().map(|consumer| Named {
-                consumer: Arc::clone(consumer),
-                token,
-                compat,
-            });
-            Stop::Refused(Denial::of(reason).naming(named))
-        })?;
-        let consumer = found
-            .consumer
-            .as_ref()
-            .ok_or_else(|| unproven(Reason::UnknownConsumer))?;
-        let identity = Identity::of(consumer, found.token.as_ref());
-        let caller = Caller {
+        let Proof {
+            request,
             consumer,
-            token: found.token.as_deref(),
-            user: found.user,
+            token,
+            now,
+        } = prove(signed, &source, &*self.clock).await?;
+        let (token, user) = token.map_or((None, UserStanding::default()), |granted| {
+            (Some(granted.token), granted.user)
+        });
+        let caller = ProvenCaller {
+            identity: Identity::new(consumer, token),
+            user,
             now,
         };
-        if let Err(stop) = self.check_proven(&proven, caller, &identity, demands).await {
-            return Err(stop.map(|reason| Denial::of(reason).proven(identity)));
-        }
-        Ok(Allowed {
-            identity,
-            signature_method: proven.request().signature_method(),
-            credentials_in_header: proven.request().in_header(),
-        })
-    }
-
-    /// Step 2.
-    async fn look_up(
-        &self,
-        consumer: &ConsumerKey,
-        token: Option<&Token>,
-    ) -> Result<Credentials, StoreError> {
-        match self.store.known(
-            consumer.as_str(),
-            token.map(Token::as_str),
-            self.clock.now(),
-        ) {
-            Some(known) => Ok(known),
-            None => self.store.credentials(consumer, token).await,
+        let method = request.request().signature_method();
+        match self.check_proven(&request, &caller, demands).await {
+            Ok(()) => Ok(Allowance {
+                identity: caller.identity,
+                signature_method: method,
+                credentials_in_header: request.request().in_header(),
+            }),
+            Err(interruption) => {
+                Err(interruption.map(|reason| Denial::proven(reason, caller.identity, method)))
+            }
         }
     }
 
-    /// Steps 4 to 6.
+    /// Checks the state of the credentials, then takes steps 4 to 6.
     async fn check_proven(
         &self,
-        proven: &Verified<'_>,
-        caller: Caller<'_>,
-        identity: &Identity,
+        request: &Verified<'_>,
+        caller: &ProvenCaller,
         demands: &Demands<'_>,
-    ) -> Result<(), Stop<Reason>> {
-        let request = proven.request();
-        caller.is_usable(request).map_err(Stop::Refused)?;
+    ) -> Result<(), Interruption<Reason>> {
+        caller.check_state().map_err(Interruption::Denied)?;
         let scope = NonceScope {
-            consumer: &caller.consumer.key,
-            token: caller.token.map(|token| &token.token),
+            consumer: caller.identity.consumer_key(),
+            token: caller.identity.token().map(|token| &token.token),
         };
-        self.spend(proven, scope, demands.check_id, caller.now)
+        self.claim(request, scope, demands.check_id, caller.now)
             .await?;
-        permitted(identity, request, demands).map_err(Stop::Refused)
+        check_policy(&caller.identity, request.request(), demands).map_err(Interruption::Denied)
     }
 
-    /// Steps 4 and 5: whatever is proven may be sent once, and now.
-    async fn spend(
+    /// Checks the timestamp and claims the nonce (steps 4 and 5): a proven request passes once, and
+    /// only within the window.
+    async fn claim(
         &self,
-        proven: &Verified<'_>,
+        request: &Verified<'_>,
         scope: NonceScope<'_>,
         check_id: [u8; 16],
         now: UnixTime,
-    ) -> Result<(), Stop<Reason>> {
-        self.timestamp(proven.request(), now)
-            .map_err(Stop::Refused)?;
-        self.claim_nonce(proven, scope, check_id, now).await
+    ) -> Result<(), Interruption<Reason>> {
+        self.check_timestamp(request.request(), now)
+            .map_err(Interruption::Denied)?;
+        self.claim_nonce(request, scope, check_id, now).await
     }
 
-    /// Step 4: the timestamp is within the window, to both sides (RFC 5849 section 3.3).
-    fn timestamp(&self, request: &SignedRequest<'_>, now: UnixTime) -> Result<(), Reason> {
+    /// Checks that the timestamp is within the window (step 4, RFC 5849 section 3.3).
+    fn check_timestamp(&self, request: &SignedRequest<'_>, now: UnixTime) -> Result<(), Reason> {
         let earliest = now.minus(self.window).as_secs();
         let latest = now.plus(self.window).as_secs();
         match request.timestamp() {
@@ -261,15 +232,16 @@ impl Verifier {
         }
     }
 
-    /// Step 5. PLAINTEXT without a nonce claims nothing: it has no replay protection by definition.
+    /// Claims the nonce (step 5). PLAINTEXT without a nonce claims nothing: by definition it has no
+    /// replay protection.
     async fn claim_nonce(
         &self,
-        proven: &Verified<'_>,
+        request: &Verified<'_>,
         scope: NonceScope<'_>,
         check_id: [u8; 16],
         now: UnixTime,
-    ) -> Result<(), Stop<Reason>> {
-        let request = proven.request();
+    ) -> Result<(), Interruption<Reason>> {
+        let request = request.request();
         let (Some(timestamp), Some(nonce)) = (request.timestamp(), request.nonce()) else {
             return Ok(());
         };
@@ -283,86 +255,140 @@ impl Verifier {
             expires_at: UnixTime::from_secs(timestamp).plus(self.window + NONCE_MARGIN),
             not_before: self.not_before,
         };
-        let claimed = match self.store.claim_at_once(&claim) {
-            Some(claimed) => claimed,
-            None => self.store.claim_nonce(&claim).await,
-        };
-        match claimed? {
-            Claim::Fresh => Ok(()),
-            Claim::Replayed => Err(Stop::Refused(Reason::NonceUsed)),
-            Claim::Fenced { not_before } => Err(Stop::Refused(Reason::TimestampFenced {
-                sent: timestamp,
-                earliest: not_before.saturating_add(1),
-                latest: now.plus(self.window).as_secs(),
-                now: now.as_secs(),
-            })),
+        match self.store.claim_nonce(&claim).await? {
+            ClaimOutcome::Fresh => Ok(()),
+            ClaimOutcome::Replayed => Err(Interruption::Denied(Reason::NonceUsed)),
+            ClaimOutcome::Fenced { not_before } => {
+                Err(Interruption::Denied(Reason::TimestampFenced {
+                    sent: timestamp,
+                    earliest: not_before.saturating_add(1),
+                    latest: now.plus(self.window).as_secs(),
+                    now: now.as_secs(),
+                }))
+            }
         }
     }
 }
 
-/// Among whose nonces one is new (RFC 5849 section 3.3).
+/// The credentials within which a nonce is unique (RFC 5849 section 3.3).
 #[derive(Clone, Copy)]
 struct NonceScope<'a> {
     consumer: &'a ConsumerKey,
     token: Option<&'a Token>,
 }
 
-/// Why a check ends before its last step.
-enum Stop<R> {
-    /// The request is refused.
-    Refused(R),
+/// The consumers and access tokens of a store, cached or not.
+struct CheckSource<'s> {
+    store: &'s dyn CheckStore,
+    body_hash: BodyHashRule,
+}
+
+/// An access token, and the standing of the user that it acts for.
+struct UserToken {
+    token: Arc<AccessToken>,
+    user: UserStanding,
+}
+
+impl CredentialSource for CheckSource<'_> {
+    type Token = UserToken;
+
+    async fn look_up(
+        &self,
+        consumer: Option<&ConsumerKey>,
+        token: Option<&[u8]>,
+    ) -> Result<FoundCredentials<UserToken>, StoreError> {
+        let token = token.and_then(Token::from_bytes);
+        let Some(key) = consumer else {
+            return Ok(FoundCredentials::default());
+        };
+        let CallerRecords {
+            consumer,
+            token,
+            user,
+        } = self.store.caller_records(key, token.as_ref()).await?;
+        Ok(FoundCredentials {
+            consumer,
+            token: token.map(|token| UserToken { token, user }),
+        })
+    }
+
+    fn compat(&self, consumer: &Consumer) -> CompatSet {
+        consumer.compat
+    }
+
+    fn body_hash(&self) -> BodyHashRule {
+        self.body_hash
+    }
+}
+
+impl SigningToken for UserToken {
+    fn consumer_key(&self) -> &ConsumerKey {
+        &self.token.consumer_key
+    }
+
+    fn secret(&self) -> &Secret {
+        &self.token.secret
+    }
+
+    fn into_claimed(self) -> ClaimedToken {
+        ClaimedToken::Access(self.token)
+    }
+}
+
+/// The reason that a verification ends before its last step.
+enum Interruption<R> {
+    /// The request is denied.
+    Denied(R),
     /// The store could not answer.
     Failed(StoreError),
 }
 
-impl<R> Stop<R> {
-    fn map<T>(self, refused: impl FnOnce(R) -> T) -> Stop<T> {
+impl<R> Interruption<R> {
+    fn map<T>(self, denied: impl FnOnce(R) -> T) -> Interruption<T> {
         match self {
-            Self::Refused(reason) => Stop::Refused(refused(reason)),
-            Self::Failed(error) => Stop::Failed(error),
+            Self::Denied(reason) => Interruption::Denied(denied(reason)),
+            Self::Failed(error) => Interruption::Failed(error),
         }
     }
 }
 
-impl<R> From<StoreError> for Stop<R> {
+impl<R> From<StoreError> for Interruption<R> {
     fn from(error: StoreError) -> Self {
         Self::Failed(error)
     }
 }
 
-/// Whose keys proved the signature.
-#[derive(Clone, Copy)]
-struct Caller<'c> {
-    consumer: &'c Consumer,
-    token: Option<&'c AccessToken>,
+/// The caller whose keys proved the signature.
+struct ProvenCaller {
+    identity: Identity,
     user: UserStanding,
     /// The time of the check.
     now: UnixTime,
 }
 
-impl Caller<'_> {
-    /// What is told only to somebody who proved to hold the secrets.
-    fn is_usable(self, request: &SignedRequest<'_>) -> Result<(), Reason> {
-        if !self.consumer.is_active() {
+impl ProvenCaller {
+    /// Checks that consumer, token and user may be used. Only a caller that proved to hold the
+    /// secrets learns this.
+    fn check_state(&self) -> Result<(), Reason> {
+        let consumer = self.identity.consumer();
+        if !consumer.is_active() {
             return Err(Reason::ConsumerDisabled);
         }
-        match self.token {
-            Some(token) if token.consumer_key != self.consumer.key => Err(Reason::UnknownToken),
-            Some(token) => match token.state(self.consumer, self.user, self.now) {
+        match self.identity.token() {
+            Some(token) => match token.state(consumer, self.user, self.now) {
                 TokenState::Active => Ok(()),
                 TokenState::Revoked => Err(Reason::TokenRevoked),
                 TokenState::UserDisabled => Err(Reason::UserDisabled),
                 TokenState::Expired => Err(Reason::TokenExpired),
             },
-            None if request.token().is_some() => Err(Reason::UnknownToken),
-            None if !self.consumer.may(Flow::TwoLegged) => Err(Reason::TokenRequired),
+            None if !consumer.may(Flow::TwoLegged) => Err(Reason::TokenRequired),
             None => Ok(()),
         }
     }
 }
 
-/// Step 6.
-fn permitted(
+/// Checks the requirements of the route (step 6).
+fn check_policy(
     identity: &Identity,
     request: &SignedRequest<'_>,
     demands: &Demands<'_>,

@@ -1,93 +1,94 @@
-//! Why a request is denied: the closed set behind logs, metrics and answers.
+//! The closed set of reasons behind logs, metrics and answers.
 
 use crate::oauth::{Rejection, RejectionKind};
 
-/// Why a request is denied.
+/// The reason that a request is denied.
 ///
-/// What the caller is told of it is decided in `server::denial`.
+/// The answer to the caller is derived from it in `server::denial`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The protocol alone refuses it.
+    /// The request breaks the protocol.
     Rejected(Rejection),
-    /// It is a form, or carries a body hash, and its body is not wholly here.
+    /// The request is a form, or carries a body hash, and its body is incomplete.
     Body(BodyGap),
-    /// It is not signed, and has to be.
+    /// The request is unsigned, and the route requires a signature.
     Unsigned,
-    /// Nobody has that consumer key.
+    /// No consumer has that key.
     UnknownConsumer,
-    /// That consumer has no token of that name.
+    /// The consumer has no token of that name.
     UnknownToken,
     /// The consumer may not use that signature method, or has no key for it.
     MethodNotAllowed,
-    /// PLAINTEXT on a route that is not configured to be reached by https.
+    /// The request is signed with PLAINTEXT on a route without a configured https origin.
     PlaintextWithoutHttps,
-    /// The consumer was disabled.
+    /// The consumer is disabled.
     ConsumerDisabled,
-    /// The token was revoked.
+    /// The token is revoked.
     TokenRevoked,
     /// The token has expired.
     TokenExpired,
-    /// The user whom the token acts for is disabled.
+    /// The user that the token acts for is disabled.
     UserDisabled,
     /// The temporary credentials were exchanged already.
     TokenUsed,
-    /// The temporary credentials were revoked, or are gone.
+    /// The temporary credentials are revoked or gone.
     TokenRejected,
     /// The user has not decided about the temporary credentials yet.
     TokenUndecided,
     /// The user refused, or too many wrong verifiers were sent.
     UserRefused,
-    /// The verifier is not the one that the user came back with.
+    /// The verifier differs from the one that the user came back with.
     VerifierInvalid,
-    /// Nobody has that name and password.
+    /// No user has that name and password.
     PasswordRefused,
-    /// Too many wrong passwords.
+    /// There were too many wrong passwords.
     TooManyAttempts {
-        /// Until another is looked at, seconds.
+        /// Seconds until the next attempt is accepted.
         retry_after: u64,
     },
     /// The consumer may not obtain credentials in that way.
     FlowNotAllowed,
-    /// A parameter of a request for credentials.
+    /// A parameter of a request for credentials breaks a rule.
     Parameter {
-        /// Its name on the wire.
+        /// The parameter's name on the wire.
         name: &'static str,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         problem: ParameterProblem,
     },
     /// The consumer may not sign without a token.
     TokenRequired,
-    /// The timestamp is outside of the window.
+    /// The timestamp is outside the window.
     TimestampRefused {
-        /// What was sent, seconds.
+        /// The timestamp, in seconds.
         sent: u64,
-        /// The earliest that is accepted now.
+        /// The earliest timestamp that is accepted now.
         earliest: u64,
-        /// The latest that is accepted now.
+        /// The latest timestamp that is accepted now.
         latest: u64,
-        /// The time here.
+        /// The time of this service.
         now: u64,
     },
-    /// The timestamp is from before a restart that may have forgotten nonces.
+    /// The timestamp is from before a restart that may have lost nonces.
     TimestampFenced {
-        /// What was sent, seconds.
+        /// The timestamp, in seconds.
         sent: u64,
-        /// The earliest that is accepted now.
+        /// The earliest timestamp that is accepted now.
         earliest: u64,
-        /// The latest that is accepted now.
+        /// The latest timestamp that is accepted now.
         latest: u64,
-        /// The time here.
+        /// The time of this service.
         now: u64,
     },
-    /// A nonce without a timestamp: how long to remember it is not known.
+    /// The request has a nonce without a timestamp, so that the nonce would have to be kept
+    /// forever.
     NonceWithoutTimestamp,
     /// The nonce was used before.
     NonceUsed,
-    /// The route needs a token that acts for a user.
+    /// The route requires a token that acts for a user.
     UserRequired,
-    /// A scope that the route needs is missing.
+    /// A scope that the route requires is missing.
     ScopeMissing,
-    /// The client's realm is another.
+    /// The client signed for another realm.
     RealmMismatch,
     /// The request has no HTTP attributes: it came from Envoy's network filter.
     NotHttp,
@@ -95,61 +96,61 @@ pub enum Reason {
     AmbiguousHeaders,
     /// The scheme is neither http nor https.
     UnknownScheme,
-    /// The backend might route the path elsewhere than the rules here matched it.
+    /// The backend might route the path differently than the rules here matched it.
     AmbiguousPath,
 }
 
-/// What is wrong with a parameter of a request for credentials.
+/// The rule that a parameter of a request for credentials breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParameterProblem {
-    /// It is needed, and missing or empty.
+    /// The parameter is required, and missing or empty.
     Absent,
-    /// It was sent more than once.
+    /// The parameter was sent more than once.
     Duplicate,
-    /// It does not belong there.
+    /// The parameter is not accepted in this request.
     Unexpected,
-    /// It breaks a rule.
+    /// The value is invalid.
     Invalid,
 }
 
-/// Why a body is not wholly here.
+/// The reason that a body is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyGap {
-    /// Envoy says that it sent a part.
+    /// Envoy marked the body as partial.
     Partial,
     /// The request has a body, and Envoy sent none of it.
     NotForwarded,
-    /// What arrived is not as long as `Content-Length` says.
+    /// The length of the body differs from `Content-Length`.
     LengthMismatch,
-    /// Without `Content-Length` only the operator can say whether Envoy sends bodies whole.
+    /// The request has no `Content-Length`, and no operator said that Envoy sends whole bodies.
     LengthUnknown,
-    /// It is larger than is read.
+    /// The body is larger than the limit.
     TooLarge,
-    /// It came as text with a `!`, which Envoy also writes for a byte that is not UTF-8.
+    /// The body came as text with a `!`, which Envoy also writes for a byte that is not UTF-8.
     Altered,
 }
 
-/// How far a request came: what decides the class of the answer.
+/// The stage at which a request was denied, which decides the class of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// It can not be understood.
+pub enum RequestStage {
+    /// The request is malformed.
     Malformed,
-    /// It is not signed.
+    /// The request is unsigned.
     Unsigned,
-    /// It is understood, and not proven.
+    /// The signature is not proven.
     NotProven,
-    /// It is proven, and its credentials, timestamp or nonce can not be used.
+    /// The signature is proven, and the credentials, timestamp or nonce are not valid.
     NotUsable,
-    /// It is proven and usable, and may not do this.
+    /// The caller is not permitted to send this request.
     NotPermitted,
-    /// It is proven, and came too often.
+    /// The caller came too often.
     TooOften,
-    /// Its body is not wholly here.
+    /// The body is incomplete.
     BodyNotWhole,
 }
 
 impl Reason {
-    /// Its name in logs, metrics and dynamic metadata.
+    /// The label in logs, metrics and dynamic metadata.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Rejected(rejection) => rejection.reason(),
@@ -192,7 +193,7 @@ impl Reason {
         }
     }
 
-    /// What the operator's log says beside the label, where there is more to say.
+    /// The detail beside the label in the operator's log, if there is any.
     pub fn detail(self) -> Option<String> {
         if let Self::Rejected(rejection) = self {
             return Some(rejection.to_string());
@@ -200,7 +201,7 @@ impl Reason {
         if let Self::TimestampRefused { sent, now, .. } | Self::TimestampFenced { sent, now, .. } =
             self
         {
-            return Some(format!("the timestamp {sent} is refused at {now}"));
+            return Some(format!("timestamp {sent} is outside the window at {now}"));
         }
         if let Self::Parameter { name, .. } = self {
             return Some(name.to_owned());
@@ -208,13 +209,15 @@ impl Reason {
         None
     }
 
-    /// How far the request came.
-    pub const fn stage(self) -> Stage {
+    /// The stage at which a request with this reason is denied.
+    pub const fn stage(self) -> RequestStage {
         match self {
             Self::Rejected(rejection) => rejected_at(rejection),
-            Self::Body(_) => Stage::BodyNotWhole,
-            Self::Unsigned => Stage::Unsigned,
-            Self::UnknownConsumer | Self::UnknownToken | Self::MethodNotAllowed => Stage::NotProven,
+            Self::Body(_) => RequestStage::BodyNotWhole,
+            Self::Unsigned => RequestStage::Unsigned,
+            Self::UnknownConsumer | Self::UnknownToken | Self::MethodNotAllowed => {
+                RequestStage::NotProven
+            }
             Self::ConsumerDisabled
             | Self::TokenRevoked
             | Self::TokenExpired
@@ -227,20 +230,20 @@ impl Reason {
             | Self::PasswordRefused
             | Self::TimestampRefused { .. }
             | Self::TimestampFenced { .. }
-            | Self::NonceUsed => Stage::NotUsable,
-            Self::TooManyAttempts { .. } => Stage::TooOften,
+            | Self::NonceUsed => RequestStage::NotUsable,
+            Self::TooManyAttempts { .. } => RequestStage::TooOften,
             Self::TokenRequired
             | Self::FlowNotAllowed
             | Self::UserRequired
             | Self::ScopeMissing
-            | Self::RealmMismatch => Stage::NotPermitted,
+            | Self::RealmMismatch => RequestStage::NotPermitted,
             Self::PlaintextWithoutHttps
             | Self::Parameter { .. }
             | Self::NonceWithoutTimestamp
             | Self::NotHttp
             | Self::AmbiguousHeaders
             | Self::UnknownScheme
-            | Self::AmbiguousPath => Stage::Malformed,
+            | Self::AmbiguousPath => RequestStage::Malformed,
         }
     }
 }
@@ -256,10 +259,10 @@ impl ParameterProblem {
     }
 }
 
-const fn rejected_at(rejection: Rejection) -> Stage {
+const fn rejected_at(rejection: Rejection) -> RequestStage {
     match rejection.kind() {
-        RejectionKind::Malformed => Stage::Malformed,
-        RejectionKind::NotProven => Stage::NotProven,
-        RejectionKind::BodyNotWhole => Stage::BodyNotWhole,
+        RejectionKind::Malformed => RequestStage::Malformed,
+        RejectionKind::NotProven => RequestStage::NotProven,
+        RejectionKind::BodyNotWhole => RequestStage::BodyNotWhole,
     }
 }

@@ -1,55 +1,31 @@
-//! Integration tests from the outside: real sockets, the real protocols. Each module is named after what it holds to its
-//! rules.
+//! Integration tests: the service from the outside, over real sockets and the real protocols.
 //!
-//! `through_envoy` runs everything together: `stack` is a client (`caller`, `http`), a real `envoy`, the real program
-//! (`program`), a real `redis`, and an `upstream` that says what reached it.
+//! | Folder | What it tests |
+//! |---|---|
+//! | `architecture` | the structure of `src/`: permitted imports, no circles |
+//! | `api` | the administration API, `countersign.v1` over gRPC |
+//! | `authorize` | the page on which a user authorizes an application |
+//! | `check` | `Check`, the call that Envoy makes, without an Envoy |
+//! | `cli` | the commands of the program |
+//! | `console` | the web console on the ops listener |
+//! | `docs` | the commands, paths and files in `docs/`, `README.md` and `deploy/` |
+//! | `service` | listeners, health, shutdown, replicas, the user directory, recorded denials |
+//! | `store` | the stores: one contract for all, and the promises of each |
+//! | `support` | helpers: programs to run, clients to call them, stores that fail on purpose |
+//! | `through_envoy` | everything together: a client, a real Envoy, the program, a store and an upstream |
+//! | `token_endpoints` | `/oauth/request_token`, `/oauth/access_token` and xAuth |
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-mod admin_cli;
-mod admin_server;
-mod admin_tls;
 mod api;
-mod api_access;
-mod api_bad_input;
-mod api_definition;
-mod api_diagnostics;
-mod api_every_call;
-mod api_issuing;
-mod api_requests;
-mod audit_log;
+mod architecture;
 mod authorize;
-mod caller;
-mod certificates;
 mod check;
-mod cli_explain;
-mod cli_sign;
-mod command_line;
+mod cli;
 mod console;
-mod debugging_docs;
-mod deploy;
-mod diagnostics;
-mod diagnostics_cli;
-mod directory;
-mod envoy;
-mod explained;
-mod http;
-mod import;
-mod interrupted;
-mod issuing_docs;
-mod layering;
-mod migrating_docs;
-mod observer;
-mod process;
-mod program;
-mod redis;
-mod refusing_store;
-mod replicas;
-mod scripted;
-mod server_frame;
-mod serving;
-mod stack;
+mod docs;
+mod service;
 mod store;
+mod support;
 mod through_envoy;
 mod token_endpoints;
-mod upstream;

@@ -1,117 +1,56 @@
 //! `countersign consumer create`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use countersign::model::{CompatProfile, Flow, Secret};
-use countersign::oauth::SignatureMethod;
 use countersign::v1;
 
-use super::told::Told;
-use crate::cli::{Usage, secret_input};
+use super::SecretArgs;
+use super::attributes::AttributeArgs;
+use super::mask::UpdateMask;
+use crate::cli::{Usage, input};
 
-/// A consumer to be created.
+/// The arguments of `countersign consumer create`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Create {
-    /// Its name, which upstreams read as x-consumer-username
+#[command(after_help = "Examples:
+  countersign consumer create --name 'Printer Example' --scope photos.read \\
+      --callback https://printer.example.com/ready
+  countersign consumer create --name Legacy --consumer-key dpf43f3p2l4k3l03 --consumer-secret-file -")]
+pub(super) struct CreateArgs {
+    /// Name of the consumer, which upstreams receive as x-consumer-username
     #[arg(long)]
     name: String,
-    /// The key that the application has already [default: a new one]
+    /// Key that the application already has [default: a generated key]
     #[arg(long, value_name = "KEY")]
     consumer_key: Option<String>,
-    /// The secret that the application has already [default: a new one]; other users of this machine can see it here,
-    /// so prefer --consumer-secret-file
-    #[arg(long, value_name = "SECRET", value_parser = secret_input::inline, group = "secret")]
-    consumer_secret: Option<Secret>,
-    /// A file with that secret; - is standard input
-    #[arg(long, value_name = "FILE", group = "secret")]
-    consumer_secret_file: Option<PathBuf>,
-    /// Gives it no secret: it signs with --rsa-public-key alone
+    #[command(flatten)]
+    secret: SecretArgs,
+    /// Create no secret: the consumer signs with --rsa-public-key only
     #[arg(long, group = "secret", requires = "rsa_public_key")]
     no_secret: bool,
-    /// What it is, in words for a user
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    description: String,
-    /// Where it runs, for example ios
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    platform: String,
-    /// Where a user reads about it
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "",
-        hide_default_value = true
-    )]
-    app_url: String,
-    /// A signature method that it may use; may be repeated [default: HMAC-SHA1, -256 and -512, and with a public key
-    /// RSA-SHA256 and -512]
-    #[arg(long, value_name = "METHOD", value_parser = SignatureMethod::ALL.map(SignatureMethod::name))]
-    signature_method: Vec<String>,
-    /// A flow that it may use; may be repeated [default: two-legged and three-legged]
-    #[arg(long, value_name = "FLOW", value_parser = Flow::ALL.map(Flow::name))]
-    flow: Vec<String>,
-    /// A URI that users may be sent back to, or oob; may be repeated
-    #[arg(long, value_name = "URI")]
-    callback: Vec<String>,
-    /// A scope that it may have; may be repeated
-    #[arg(long, value_name = "SCOPE")]
-    scope: Vec<String>,
-    /// A deviation from RFC 5849 that is accepted from it, see docs/compat.md; may be repeated
-    #[arg(long, value_name = "PROFILE", value_parser = CompatProfile::ALL.map(CompatProfile::name))]
-    compat: Vec<String>,
-    /// A file with an RSA public key or certificate in PEM, at least 2048 bits; may be repeated
+    /// File with an RSA public key or certificate in PEM of at least 2048 bits, may be repeated
+    /// [default: none]
     #[arg(long, value_name = "FILE")]
     rsa_public_key: Vec<PathBuf>,
-    /// You vouch for what it says of itself: users are not warned about it
-    #[arg(long)]
-    verified: bool,
     #[command(flatten)]
-    told: Told,
+    attributes: AttributeArgs,
 }
 
-// === impl Create ===
+// === impl CreateArgs ===
 
-impl Create {
-    /// What the server is asked.
+impl CreateArgs {
+    /// Returns the request for the server.
     pub(super) fn into_request(self) -> anyhow::Result<v1::CreateConsumerRequest> {
-        let file = self.consumer_secret_file.as_deref();
-        let secret = secret_input::read(self.consumer_secret.as_ref(), file, "--consumer-secret")?;
+        let consumer_secret = self.secret.read()?;
+        let rsa_public_keys = self.rsa_public_key.iter().map(|file| public_key(file));
         let consumer = v1::Consumer {
             consumer_key: self.consumer_key.unwrap_or_default(),
             name: self.name,
-            description: self.description,
-            platform: self.platform,
-            app_url: self.app_url,
-            signature_methods: self.signature_method,
-            flows: self.flow,
-            verified: self.verified,
-            callbacks: self.callback,
-            scopes: self.scope,
-            compat_profiles: self.compat,
-            rsa_public_keys: self
-                .rsa_public_key
-                .iter()
-                .map(|file| public_key(file))
-                .collect::<Result<_, _>>()?,
-            deny_detail: self.told.deny_detail.unwrap_or_default(),
-            deprecated_at: self.told.deprecated_at,
-            sunset_at: self.told.sunset_at,
-            ..v1::Consumer::default()
+            rsa_public_keys: rsa_public_keys.collect::<Result<_, _>>()?,
+            ..self.attributes.into_message(&mut UpdateMask::default())
         };
         Ok(v1::CreateConsumerRequest {
             consumer: Some(consumer),
-            consumer_secret: secret_input::text(secret.as_ref())?,
+            consumer_secret,
             no_shared_secret: self.no_secret,
             allow_existing: false,
             validate_only: false,
@@ -119,12 +58,19 @@ impl Create {
     }
 }
 
-/// The public key in this file.
+/// Reads the public key in a file.
+///
+/// # Errors
+/// If the file cannot be read, or holds a private key.
 pub(super) fn public_key(file: &Path) -> anyhow::Result<v1::RsaPublicKey> {
-    let pem = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let pem = input::text(file)?;
     if pem.contains("PRIVATE KEY-----") {
-        let remedy = "is a private key, which stays with the application; `openssl pkey -pubout` makes its public key";
-        return Err(Usage(format!("{} {remedy}", file.display())).into());
+        let file = file.display();
+        return Err(Usage(format!(
+            "{file} is a private key, which must stay with the application; extract its public key with `openssl pkey \
+             -pubout`"
+        ))
+        .into());
     }
     Ok(v1::RsaPublicKey {
         pem,
@@ -139,7 +85,7 @@ mod tests {
     use crate::cli::consumer::tests::parse;
 
     #[test]
-    fn existing_credentials_can_be_brought_in() {
+    fn existing_credentials_can_be_imported() {
         let request = request(&[
             "--name",
             "N",
@@ -161,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_repeated_is_kept_in_order() {
+    fn repeated_options_keep_their_order() {
         let consumer = request(&[
             "--name=N",
             "--scope=write",
@@ -207,7 +153,7 @@ mod tests {
     fn a_private_key_does_not_leave_the_machine() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("key.pem");
-        fs::write(&file, "-----BEGIN RSA PRIVATE KEY-----\n").unwrap();
+        std::fs::write(&file, "-----BEGIN RSA PRIVATE KEY-----\n").unwrap();
         let refused = public_key(&file).unwrap_err();
         assert!(refused.downcast_ref::<Usage>().is_some(), "{refused}");
     }

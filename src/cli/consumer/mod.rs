@@ -1,11 +1,11 @@
-//! `countersign consumer`: the applications that sign.
+//! `countersign consumer`: administration of the applications that sign.
 
+mod attributes;
 mod create;
+mod mask;
 mod show;
-mod told;
 mod update;
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use countersign::model::Secret;
 use countersign::v1;
 use countersign::v1::consumer_service_client::ConsumerServiceClient;
 
-use self::create::{Create, public_key};
-use self::show::{COLUMNS, row, show, with_secret};
-use self::update::Update;
+use self::create::{CreateArgs, public_key};
+use self::show::{COLUMNS, row, show, show_with_secret};
+use self::update::UpdateArgs;
 use super::client::{AdminArgs, AdminChannel, refused};
-use super::output::{self, Format, List};
+use super::output::{self, List};
 use super::paging::Paging;
 use super::{duration, secret_input};
 
@@ -34,70 +34,100 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Creates a consumer and shows its secret, this once
-    Create(Box<Create>),
-    /// Shows a consumer
-    Get(Key),
-    /// Lists all consumers
+    /// Create a consumer and print its secret, this once
+    Create(Box<CreateArgs>),
+    /// Show a consumer
+    #[command(after_help = "Example:\n  countersign consumer get dpf43f3p2l4k3l03 --output json")]
+    Get(ConsumerArg),
+    /// List all consumers
+    #[command(after_help = "Example:\n  countersign consumer list --limit 20")]
     List(Paging),
-    /// Changes what is given of a consumer, and leaves the rest
-    Update(Box<Update>),
-    /// Deletes a consumer and its tokens for good
-    Delete {
-        #[command(flatten)]
-        key: Key,
-        /// Refuses if the consumer was changed since it had this etag
-        #[arg(long, default_value = "", hide_default_value = true)]
-        etag: String,
-    },
-    /// Forbids a consumer to sign
-    Disable(Key),
-    /// Lets a disabled consumer sign again
-    Enable(Key),
-    /// Gives a consumer a new secret, and shows it, this once
-    RotateSecret(RotateSecret),
-    /// Adds an RSA public key to those that a consumer signs with
-    AddRsaKey {
-        #[command(flatten)]
-        key: Key,
-        /// A file with an RSA public key or certificate in PEM, at least 2048 bits
-        #[arg(long, value_name = "FILE")]
-        rsa_public_key: PathBuf,
-    },
-    /// Removes an RSA public key of a consumer
-    RemoveRsaKey {
-        #[command(flatten)]
-        key: Key,
-        /// The SHA-256 of the key, as `countersign consumer get` shows it
-        #[arg(long, value_name = "SHA256")]
-        fingerprint: String,
-    },
+    /// Update the given fields of a consumer
+    Update(Box<UpdateArgs>),
+    /// Delete a consumer and its tokens permanently
+    #[command(after_help = "Example:\n  countersign consumer delete dpf43f3p2l4k3l03")]
+    Delete(DeleteArgs),
+    /// Disable a consumer: refuse its requests until it is enabled
+    #[command(after_help = "Example:\n  countersign consumer disable dpf43f3p2l4k3l03")]
+    Disable(ConsumerArg),
+    /// Enable a disabled consumer
+    #[command(after_help = "Example:\n  countersign consumer enable dpf43f3p2l4k3l03")]
+    Enable(ConsumerArg),
+    /// Give a consumer a new secret and print it, this once
+    #[command(
+        after_help = "Example:\n  countersign consumer rotate-secret dpf43f3p2l4k3l03 --overlap 7d"
+    )]
+    RotateSecret(RotateSecretArgs),
+    /// Add an RSA public key to a consumer
+    #[command(
+        after_help = "Example:\n  countersign consumer add-rsa-key dpf43f3p2l4k3l03 --rsa-public-key public.pem"
+    )]
+    AddRsaKey(AddKeyArgs),
+    /// Remove an RSA public key from a consumer
+    #[command(
+        after_help = "Example:\n  countersign consumer remove-rsa-key dpf43f3p2l4k3l03 --fingerprint SHA256"
+    )]
+    RemoveRsaKey(RemoveKeyArgs),
 }
 
 #[derive(Debug, clap::Args)]
-struct RotateSecret {
+struct DeleteArgs {
     #[command(flatten)]
-    key: Key,
-    /// How much longer the secret that it has is accepted too, for example 7d [default: not at all]
+    consumer: ConsumerArg,
+    /// Refuse if the consumer was changed since it had this etag [default: delete any state]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    etag: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct RotateSecretArgs {
+    #[command(flatten)]
+    consumer: ConsumerArg,
+    /// Time for which the current secret stays valid, for example 7d, at most 90d [default: 0s]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     overlap: Option<Duration>,
-    /// The secret that the application has already [default: a new one]; other users of this machine can see it here,
-    /// so prefer --consumer-secret-file
+    #[command(flatten)]
+    secret: SecretArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct AddKeyArgs {
+    #[command(flatten)]
+    consumer: ConsumerArg,
+    /// File with an RSA public key or certificate in PEM of at least 2048 bits
+    #[arg(long, value_name = "FILE")]
+    rsa_public_key: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct RemoveKeyArgs {
+    #[command(flatten)]
+    consumer: ConsumerArg,
+    /// SHA-256 of the key, as `countersign consumer get` shows it
+    #[arg(long, value_name = "SHA256")]
+    fingerprint: String,
+}
+
+/// The shared secret that the application already has.
+#[derive(Debug, clap::Args)]
+struct SecretArgs {
+    /// Secret that the application already has [default: a generated secret]; other users of this
+    /// machine can see it here, so prefer --consumer-secret-file
     #[arg(long, value_name = "SECRET", value_parser = secret_input::inline, group = "secret")]
     consumer_secret: Option<Secret>,
-    /// A file with that secret; - is standard input
+    /// File with the secret that the application already has; - is standard input
     #[arg(long, value_name = "FILE", group = "secret")]
     consumer_secret_file: Option<PathBuf>,
 }
 
-/// A consumer, named by its key.
+/// The key that selects a consumer.
 #[derive(Debug, clap::Args)]
 #[command(group(ArgGroup::new("key").required(true)))]
-struct Key {
-    /// Its key
+struct ConsumerArg {
+    /// Key of the consumer
     #[arg(value_name = "CONSUMER_KEY", group = "key")]
     positional: Option<String>,
-    /// Its key
+    /// Key of the consumer
     #[arg(long = "consumer-key", value_name = "KEY", group = "key", hide = true)]
     named: Option<String>,
 }
@@ -105,145 +135,150 @@ struct Key {
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { admin, command } = args;
-    let output = admin.output;
     match command {
-        Command::Create(create) => {
-            let request = create.into_request()?;
-            let made = connect(&admin)
-                .await?
-                .create_consumer(request)
-                .await
-                .map_err(refused)?
-                .into_inner();
-            with_secret(output, made.consumer.as_ref(), &made.consumer_secret)?;
-        }
-        Command::Get(key) => {
-            let request = v1::GetConsumerRequest {
-                consumer_key: key.into_text(),
-            };
-            show(output, connect(&admin).await?.get_consumer(request).await)?;
-        }
-        Command::List(paging) => list(connect(&admin).await?, &paging, output).await?,
-        Command::Update(update) => {
-            let request = update.into_request()?;
-            show(
-                output,
-                connect(&admin).await?.update_consumer(request).await,
-            )?;
-        }
-        Command::Delete { key, etag } => {
-            let request = v1::DeleteConsumerRequest {
-                consumer_key: key.into_text(),
-                etag,
-            };
-            connect(&admin)
-                .await?
-                .delete_consumer(request)
-                .await
-                .map_err(refused)?;
-            output::done(output, "deleted")?;
-        }
-        Command::Disable(key) => {
-            let request = v1::DisableConsumerRequest {
-                consumer_key: key.into_text(),
-            };
-            show(
-                output,
-                connect(&admin).await?.disable_consumer(request).await,
-            )?;
-        }
-        Command::Enable(key) => {
-            let request = v1::EnableConsumerRequest {
-                consumer_key: key.into_text(),
-            };
-            show(
-                output,
-                connect(&admin).await?.enable_consumer(request).await,
-            )?;
-        }
-        Command::RotateSecret(rotate) => {
-            let request = rotate.into_request()?;
-            let made = connect(&admin)
-                .await?
-                .rotate_consumer_secret(request)
-                .await
-                .map_err(refused)?
-                .into_inner();
-            with_secret(output, made.consumer.as_ref(), &made.consumer_secret)?;
-        }
-        Command::AddRsaKey {
-            key,
-            rsa_public_key,
-        } => {
-            let rsa_public_key = Some(public_key(&rsa_public_key)?);
-            let request = v1::AddRsaPublicKeyRequest {
-                consumer_key: key.into_text(),
-                rsa_public_key,
-            };
-            show(
-                output,
-                connect(&admin).await?.add_rsa_public_key(request).await,
-            )?;
-        }
-        Command::RemoveRsaKey { key, fingerprint } => {
-            let request = v1::RemoveRsaPublicKeyRequest {
-                consumer_key: key.into_text(),
-                fingerprint,
-            };
-            show(
-                output,
-                connect(&admin).await?.remove_rsa_public_key(request).await,
-            )?;
-        }
+        Command::Create(args) => create(&admin, *args).await?,
+        Command::Get(consumer) => get(&admin, consumer).await?,
+        Command::List(paging) => list(&admin, &paging).await?,
+        Command::Update(args) => update(&admin, *args).await?,
+        Command::Delete(args) => delete(&admin, args).await?,
+        Command::Disable(consumer) => disable(&admin, consumer).await?,
+        Command::Enable(consumer) => enable(&admin, consumer).await?,
+        Command::RotateSecret(args) => rotate_secret(&admin, args).await?,
+        Command::AddRsaKey(args) => add_rsa_key(&admin, args).await?,
+        Command::RemoveRsaKey(args) => remove_rsa_key(&admin, args).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn create(admin: &AdminArgs, args: CreateArgs) -> anyhow::Result<()> {
+    let request = args.into_request()?;
+    let response = connect(admin).await?.create_consumer(request).await;
+    let created = response.map_err(refused)?.into_inner();
+    let consumer = created.consumer.as_ref();
+    show_with_secret(admin.output, consumer, &created.consumer_secret)
+}
+
+async fn get(admin: &AdminArgs, consumer: ConsumerArg) -> anyhow::Result<()> {
+    let consumer_key = consumer.into_key();
+    let request = v1::GetConsumerRequest { consumer_key };
+    show(
+        admin.output,
+        connect(admin).await?.get_consumer(request).await,
+    )
+}
+
+async fn list(admin: &AdminArgs, paging: &Paging) -> anyhow::Result<()> {
+    let client = connect(admin).await?;
+    let page = async |page_size, page_token| {
+        let request = v1::ListConsumersRequest {
+            page_size,
+            page_token,
+        };
+        let response = client.clone().list_consumers(request).await;
+        let page = response.map_err(refused)?.into_inner();
+        Ok((page.consumers, page.next_page_token))
+    };
+    let list = List::new(admin.output, &COLUMNS, output::stdout());
+    paging.print(list, page, row).await
+}
+
+async fn update(admin: &AdminArgs, args: UpdateArgs) -> anyhow::Result<()> {
+    let request = args.into_request()?;
+    show(
+        admin.output,
+        connect(admin).await?.update_consumer(request).await,
+    )
+}
+
+async fn delete(admin: &AdminArgs, args: DeleteArgs) -> anyhow::Result<()> {
+    let request = v1::DeleteConsumerRequest {
+        consumer_key: args.consumer.into_key(),
+        etag: args.etag,
+    };
+    let response = connect(admin).await?.delete_consumer(request).await;
+    response.map_err(refused)?;
+    output::done(admin.output, "deleted")
+}
+
+async fn disable(admin: &AdminArgs, consumer: ConsumerArg) -> anyhow::Result<()> {
+    let consumer_key = consumer.into_key();
+    let request = v1::DisableConsumerRequest { consumer_key };
+    show(
+        admin.output,
+        connect(admin).await?.disable_consumer(request).await,
+    )
+}
+
+async fn enable(admin: &AdminArgs, consumer: ConsumerArg) -> anyhow::Result<()> {
+    let consumer_key = consumer.into_key();
+    let request = v1::EnableConsumerRequest { consumer_key };
+    show(
+        admin.output,
+        connect(admin).await?.enable_consumer(request).await,
+    )
+}
+
+async fn rotate_secret(admin: &AdminArgs, args: RotateSecretArgs) -> anyhow::Result<()> {
+    let request = args.into_request()?;
+    let response = connect(admin).await?.rotate_consumer_secret(request).await;
+    let rotated = response.map_err(refused)?.into_inner();
+    let consumer = rotated.consumer.as_ref();
+    show_with_secret(admin.output, consumer, &rotated.consumer_secret)
+}
+
+async fn add_rsa_key(admin: &AdminArgs, args: AddKeyArgs) -> anyhow::Result<()> {
+    let request = v1::AddRsaPublicKeyRequest {
+        rsa_public_key: Some(public_key(&args.rsa_public_key)?),
+        consumer_key: args.consumer.into_key(),
+    };
+    show(
+        admin.output,
+        connect(admin).await?.add_rsa_public_key(request).await,
+    )
+}
+
+async fn remove_rsa_key(admin: &AdminArgs, args: RemoveKeyArgs) -> anyhow::Result<()> {
+    let request = v1::RemoveRsaPublicKeyRequest {
+        consumer_key: args.consumer.into_key(),
+        fingerprint: args.fingerprint,
+    };
+    show(
+        admin.output,
+        connect(admin).await?.remove_rsa_public_key(request).await,
+    )
 }
 
 async fn connect(admin: &AdminArgs) -> anyhow::Result<ConsumerServiceClient<AdminChannel>> {
     Ok(ConsumerServiceClient::new(admin.connect().await?))
 }
 
-async fn list(
-    client: ConsumerServiceClient<AdminChannel>,
-    paging: &Paging,
-    output: Format,
-) -> anyhow::Result<()> {
-    let page = async |page_size, page_token| {
-        let request = v1::ListConsumersRequest {
-            page_size,
-            page_token,
-        };
-        let page = client
-            .clone()
-            .list_consumers(request)
-            .await
-            .map_err(refused)?
-            .into_inner();
-        Ok((page.consumers, page.next_page_token))
-    };
-    paging
-        .print(List::new(output, &COLUMNS, io::stdout()), page, row)
-        .await
-}
+// === impl RotateSecretArgs ===
 
-// === impl RotateSecret ===
-
-impl RotateSecret {
+impl RotateSecretArgs {
     fn into_request(self) -> anyhow::Result<v1::RotateConsumerSecretRequest> {
-        let file = self.consumer_secret_file.as_deref();
-        let secret = secret_input::read(self.consumer_secret.as_ref(), file, "--consumer-secret")?;
         Ok(v1::RotateConsumerSecretRequest {
-            consumer_key: self.key.into_text(),
-            consumer_secret: secret_input::text(secret.as_ref())?,
+            consumer_secret: self.secret.read()?,
+            consumer_key: self.consumer.into_key(),
             overlap: duration(self.overlap, "--overlap")?,
         })
     }
 }
 
-// === impl Key ===
+// === impl SecretArgs ===
 
-impl Key {
-    fn into_text(self) -> String {
+impl SecretArgs {
+    /// Reads the secret; it is empty if none is given.
+    fn read(&self) -> anyhow::Result<String> {
+        let file = self.consumer_secret_file.as_deref();
+        let secret = secret_input::read(self.consumer_secret.as_ref(), file, "--consumer-secret")?;
+        secret_input::text(secret.as_ref())
+    }
+}
+
+// === impl ConsumerArg ===
+
+impl ConsumerArg {
+    fn into_key(self) -> String {
         self.positional.or(self.named).unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! How a consumer is printed.
+//! The printed form of a consumer.
 
 use anyhow::Context;
 use countersign::v1;
@@ -7,85 +7,92 @@ use serde::Serialize;
 use crate::cli::client::refused;
 use crate::cli::output::{self, Field, Format};
 
-/// What is printed when a secret is made: the consumer and, only here, its secret.
+/// A consumer and its secret, for the only commands that print the secret.
 #[derive(Serialize)]
-struct WithSecret<'a> {
+struct ConsumerWithSecret<'a> {
     #[serde(flatten)]
     consumer: &'a v1::Consumer,
     consumer_secret: Option<&'a str>,
 }
 
-/// Prints a consumer that has a secret to be told; none is told where `secret` is empty.
-pub(super) fn with_secret(
+/// Prints a consumer and its secret; an empty `secret` is no secret.
+pub(super) fn show_with_secret(
     output: Format,
     consumer: Option<&v1::Consumer>,
     secret: &str,
 ) -> anyhow::Result<()> {
-    let consumer = consumer.context("the server answered without the consumer")?;
+    let consumer = consumer.context("the response of the server lacks the consumer")?;
     let consumer_secret = Some(secret).filter(|secret| !secret.is_empty());
     let mut fields = fields(consumer);
     if let Some(secret) = consumer_secret {
-        fields.insert(
-            1,
-            ("consumer secret", format!("{secret}  (shown only now)")),
-        );
+        let shown = format!("{secret}  (shown only now)");
+        fields.insert(1, ("consumer secret", shown));
     }
-    output::record(
-        output,
-        &WithSecret {
-            consumer,
-            consumer_secret,
-        },
-        &fields,
-    )
+    let record = ConsumerWithSecret {
+        consumer,
+        consumer_secret,
+    };
+    output::record(output, &record, &fields)
 }
 
-/// Prints the consumer that was answered.
+/// Prints the consumer in a response.
 pub(super) fn show(
     output: Format,
-    answer: Result<tonic::Response<v1::Consumer>, tonic::Status>,
+    response: Result<tonic::Response<v1::Consumer>, tonic::Status>,
 ) -> anyhow::Result<()> {
-    let consumer = answer.map_err(refused)?.into_inner();
+    let consumer = response.map_err(refused)?.into_inner();
     output::record(output, &consumer, &fields(&consumer))
 }
 
-/// One line of a list, under [`COLUMNS`].
+/// Returns the row of a consumer in a list, under [`COLUMNS`].
 pub(super) fn row(consumer: &v1::Consumer) -> Vec<String> {
     vec![
         consumer.consumer_key.clone(),
         consumer.name.clone(),
-        status(consumer).to_owned(),
-        methods(consumer),
+        status_word(consumer.status()).to_owned(),
+        or_word(consumer.signature_methods.join(" "), "default"),
         output::time(consumer.create_time),
     ]
 }
 
 fn fields(consumer: &v1::Consumer) -> Vec<Field> {
-    let keys = consumer
-        .rsa_public_keys
-        .iter()
-        .map(|key| format!("{} bits, SHA-256 {}", key.bits, key.fingerprint));
+    let text = |text: &String| text.clone();
+    let list = |values: &[String]| values.join(" ");
     vec![
-        ("consumer key", consumer.consumer_key.clone()),
-        ("name", consumer.name.clone()),
-        ("id", consumer.consumer_id.clone()),
-        ("status", status(consumer).to_owned()),
-        ("description", consumer.description.clone()),
-        ("platform", consumer.platform.clone()),
-        ("app url", consumer.app_url.clone()),
+        ("consumer key", text(&consumer.consumer_key)),
+        ("name", text(&consumer.name)),
+        ("id", text(&consumer.consumer_id)),
+        ("status", status_word(consumer.status()).to_owned()),
+        ("description", text(&consumer.description)),
+        ("platform", text(&consumer.platform)),
+        ("app url", text(&consumer.app_url)),
+        ("verified", yes_or_no(consumer.verified).to_owned()),
         ("shared secrets", consumer.secret_count.to_string()),
-        ("rsa public keys", keys.collect::<Vec<_>>().join(", ")),
-        ("signature methods", methods(consumer)),
-        ("flows", consumer.flows.join(" ")),
-        ("callbacks", consumer.callbacks.join(" ")),
-        ("scopes", consumer.scopes.join(" ")),
-        ("compat profiles", consumer.compat_profiles.join(" ")),
-        ("deny detail", deny_detail(consumer).to_owned()),
+        ("rsa public keys", rsa_keys(consumer)),
+        (
+            "signature methods",
+            or_word(list(&consumer.signature_methods), "default"),
+        ),
+        ("flows", list(&consumer.flows)),
+        ("callbacks", list(&consumer.callbacks)),
+        ("scopes", list(&consumer.scopes)),
+        ("compat profiles", list(&consumer.compat_profiles)),
+        (
+            "deny detail",
+            or_word(text(&consumer.deny_detail), "as configured"),
+        ),
         ("deprecated", output::time(consumer.deprecated_at)),
         ("sunset", output::time(consumer.sunset_at)),
         ("created", output::time(consumer.create_time)),
-        ("changed", output::time(consumer.update_time)),
+        ("updated", output::time(consumer.update_time)),
     ]
+}
+
+fn rsa_keys(consumer: &v1::Consumer) -> String {
+    let keys = consumer.rsa_public_keys.iter();
+    keys.map(|key| format!("{} bits, SHA-256 {}", key.bits, key.fingerprint))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 const fn status_word(status: v1::ConsumerStatus) -> &'static str {
@@ -96,25 +103,17 @@ const fn status_word(status: v1::ConsumerStatus) -> &'static str {
     }
 }
 
-fn status(consumer: &v1::Consumer) -> &'static str {
-    status_word(consumer.status())
+const fn yes_or_no(flag: bool) -> &'static str {
+    if flag { "yes" } else { "no" }
 }
 
-fn methods(consumer: &v1::Consumer) -> String {
-    if consumer.signature_methods.is_empty() {
-        "default".to_owned()
+fn or_word(text: String, empty: &str) -> String {
+    if text.is_empty() {
+        empty.to_owned()
     } else {
-        consumer.signature_methods.join(" ")
+        text
     }
 }
 
-fn deny_detail(consumer: &v1::Consumer) -> &str {
-    if consumer.deny_detail.is_empty() {
-        "as configured"
-    } else {
-        &consumer.deny_detail
-    }
-}
-
-/// What a list shows.
+/// The columns of a list.
 pub(super) const COLUMNS: [&str; 5] = ["CONSUMER KEY", "NAME", "STATUS", "METHODS", "CREATED"];

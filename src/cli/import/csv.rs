@@ -1,22 +1,22 @@
-//! Rows out of CSV (RFC 4180) with a header row.
+//! Rows of CSV (RFC 4180) with a header row.
 
 use std::io::BufRead;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::{Map, Value};
 
+use super::lines::{BYTE_ORDER_MARK, Lines, MAX_ROW_LEN, Row, not_utf8};
 use super::row::{Field, Item, Kind, Problem, Shape};
-use super::source::{BYTE_ORDER_MARK, Lines, MAX_ROW_LEN, Place, Row, not_utf8};
 
-/// A file of CSV, read a row at a time.
+/// A CSV file, read row by row.
 pub(super) struct Csv<R> {
     lines: Lines<R>,
     columns: Vec<&'static Field>,
-    /// What rows are that do not say it.
+    /// The kind of rows without a field `kind`.
     kind: Kind,
 }
 
-/// The text of a row, and the line that it begins at.
+/// The text of a row, and the number of its first line.
 struct Record {
     line: u64,
     bytes: Vec<u8>,
@@ -28,49 +28,14 @@ impl<R: BufRead> Csv<R> {
     /// Reads the header.
     ///
     /// # Errors
-    /// When it names a column that is unknown or there already, or lacks one that every row needs.
+    /// When a column is unknown, appears twice, or is missing though every row needs it.
     pub(super) fn open(mut lines: Lines<R>) -> anyhow::Result<Self> {
         let Some(header) = record(&mut lines)? else {
-            bail!("line 1: the file is empty; it begins with a header row")
+            bail!("line 1: the file is empty: it must begin with a header row")
         };
-        let text = header
-            .bytes
-            .strip_prefix(BYTE_ORDER_MARK)
-            .unwrap_or(&header.bytes);
-        let text = str::from_utf8(text)
-            .with_context(|| format!("line {}: the header is not UTF-8", header.line))?;
-        let mut columns: Vec<&Field> = Vec::new();
-        for name in &fields(text)? {
-            let Some(field) = Field::named(name.trim()) else {
-                bail!(
-                    "line {}: the column {:?} is unknown; docs/issuing.md lists all",
-                    header.line,
-                    shortened(name)
-                );
-            };
-            if columns.iter().any(|column| column.name == field.name) {
-                bail!(
-                    "line {}: the column {:?} is there twice",
-                    header.line,
-                    field.name
-                );
-            }
-            columns.push(field);
-        }
-        let has = |name: &str| columns.iter().any(|column| column.name == name);
-        let kind = if has("token") && !has("kind") {
-            Kind::Token
-        } else {
-            Kind::Consumer
-        };
-        let needed: &[&str] = match (has("kind"), kind) {
-            (true, _) => &["consumer_key"],
-            (false, Kind::Consumer) => &["consumer_key", "name"],
-            (false, Kind::Token) => &["consumer_key", "token", "token_secret"],
-        };
-        if let Some(missing) = needed.iter().find(|name| !has(name)) {
-            bail!("line {}: the column {missing:?} is missing", header.line);
-        }
+        let place = || format!("line {}", header.line);
+        let columns = columns(&header.bytes).with_context(place)?;
+        let kind = kind_of(&columns).with_context(place)?;
         Ok(Self {
             lines,
             columns,
@@ -78,17 +43,15 @@ impl<R: BufRead> Csv<R> {
         })
     }
 
-    /// The next row; `None` at the end.
+    /// Returns the next row; `None` at the end.
     ///
     /// # Errors
-    /// When a quote is not closed: nothing after it can be told apart.
+    /// When a quote is never closed, so that the end of the row is unknown.
     pub(super) fn next_row(&mut self) -> anyhow::Result<Option<Row>> {
         while let Some(Record { line, bytes }) = record(&mut self.lines)? {
             if !bytes.trim_ascii().is_empty() {
-                let (place, position) = (Place::Line(line), self.lines.position);
                 return Ok(Some(Row {
-                    place,
-                    position,
+                    mark: self.lines.mark(line),
                     item: self.item(&bytes)?,
                     note: None,
                 }));
@@ -103,29 +66,57 @@ impl<R: BufRead> Csv<R> {
             Err(error) => return Ok(Err(vec![not_utf8(error.valid_up_to())])),
         };
         let fields = fields(text)?;
-        if fields.len() != self.columns.len() {
-            let problem = format!(
-                "has {} fields, and the header {}",
-                fields.len(),
-                self.columns.len()
-            );
+        let (found, expected) = (fields.len(), self.columns.len());
+        if found != expected {
+            let problem = format!("has {found} fields, but the header has {expected}");
             return Ok(Err(vec![Problem::new("", problem)]));
         }
-        let mut map = Map::new();
-        for (column, text) in self
-            .columns
-            .iter()
-            .zip(&fields)
+        let filled = self.columns.iter().zip(&fields);
+        let mut map: Map<_, _> = filled
             .filter(|(_, text)| !text.is_empty())
-        {
-            map.insert(column.name.to_owned(), value(column.shape, text));
-        }
+            .map(|(column, text)| (column.name.to_owned(), value(column.shape, text)))
+            .collect();
         map.entry("kind").or_insert_with(|| self.kind.name().into());
         Ok(Item::of(map))
     }
 }
 
-/// The next record: lines up to where every quote is closed.
+fn columns(header: &[u8]) -> anyhow::Result<Vec<&'static Field>> {
+    let header = header.strip_prefix(BYTE_ORDER_MARK).unwrap_or(header);
+    let header = str::from_utf8(header).context("the header is not UTF-8")?;
+    let mut columns: Vec<&Field> = Vec::new();
+    for name in &fields(header)? {
+        let Some(field) = Field::named(name.trim()) else {
+            let name = shortened(name);
+            bail!("the column {name:?} is unknown: docs/issuing.md lists all columns")
+        };
+        let is_repeated = columns.iter().any(|column| column.name == field.name);
+        ensure!(!is_repeated, "the column {:?} appears twice", field.name);
+        columns.push(field);
+    }
+    Ok(columns)
+}
+
+/// Returns the kind of rows without a field `kind`.
+fn kind_of(columns: &[&Field]) -> anyhow::Result<Kind> {
+    let has = |name: &str| columns.iter().any(|column| column.name == name);
+    let kind = if has("token") && !has("kind") {
+        Kind::Token
+    } else {
+        Kind::Consumer
+    };
+    let needed: &[&str] = match (has("kind"), kind) {
+        (true, _) => &["consumer_key"],
+        (false, Kind::Consumer) => &["consumer_key", "name"],
+        (false, Kind::Token) => &["consumer_key", "token", "token_secret"],
+    };
+    match needed.iter().find(|name| !has(name)) {
+        Some(missing) => bail!("the column {missing:?} is missing"),
+        None => Ok(kind),
+    }
+}
+
+/// Reads the next record: lines until every quote is closed.
 fn record<R: BufRead>(lines: &mut Lines<R>) -> anyhow::Result<Option<Record>> {
     let Some(mut bytes) = lines.next_line()? else {
         return Ok(None);
@@ -136,9 +127,8 @@ fn record<R: BufRead>(lines: &mut Lines<R>) -> anyhow::Result<Option<Record>> {
         let next = lines
             .next_line()?
             .filter(|next| (bytes.len() + next.len()) as u64 <= MAX_ROW_LEN);
-        let Some(next) = next else {
-            bail!("line {line}: a quote is opened here and not closed")
-        };
+        let next =
+            next.with_context(|| format!("line {line}: a quote opens here and is never closed"))?;
         quotes += quotes_in(&next);
         bytes.extend_from_slice(&next);
     }
@@ -154,11 +144,8 @@ fn fields(record: &str) -> anyhow::Result<Vec<String>> {
         .has_headers(false)
         .flexible(true)
         .from_reader(record.as_bytes());
-    let first = reader
-        .records()
-        .next()
-        .transpose()
-        .context("the row is no CSV")?;
+    let first = reader.records().next().transpose();
+    let first = first.context("the row is not CSV")?;
     Ok(first.iter().flatten().map(str::to_owned).collect())
 }
 
@@ -171,7 +158,8 @@ fn value(shape: Shape, text: &str) -> Value {
     }
 }
 
-/// Each from its own beginning on; what comes before the first is a key that the server refuses.
+/// Splits PEM keys at their beginnings. Text before the first one becomes a key that the server
+/// refuses.
 fn keys(text: &str) -> Value {
     let begins = text
         .match_indices(BEGIN)
@@ -191,19 +179,20 @@ fn shortened(name: &str) -> String {
     name.chars().take(64).collect()
 }
 
-/// How PEM begins.
+/// The beginning of PEM.
 const BEGIN: &str = "-----BEGIN ";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::import::lines::RowPlace;
 
     #[test]
     fn a_row_is_what_its_columns_say() {
         let file = "\u{feff}consumer_key,consumer_secret,name,scopes,verified\r\nK,S,\"A \"\"b\"\",\nc\",read write,true\r\n\r\nL,S,M,,\r\n";
         let mut csv = open(file).unwrap();
         let row = csv.next_row().unwrap().unwrap();
-        assert_eq!(row.place, Place::Line(2));
+        assert_eq!(row.mark.place, RowPlace::Line(2));
         let Ok(Item::Consumer(request)) = row.item else {
             panic!("no consumer")
         };
@@ -213,21 +202,27 @@ mod tests {
             ("A \"b\",\nc", true)
         );
         assert_eq!(consumer.scopes, ["read", "write"]);
-        assert_eq!(csv.next_row().unwrap().unwrap().place, Place::Line(5));
+        assert_eq!(
+            csv.next_row().unwrap().unwrap().mark.place,
+            RowPlace::Line(5)
+        );
         assert!(csv.next_row().unwrap().is_none());
     }
 
     #[test]
-    fn a_header_that_can_not_be_right_is_refused_at_once() {
+    fn a_wrong_header_is_refused_at_once() {
         for (header, problem) in [
-            ("", "line 1: the file is empty; it begins with a header row"),
+            (
+                "",
+                "line 1: the file is empty: it must begin with a header row",
+            ),
             (
                 "consumer_key,nmae\n",
-                "line 1: the column \"nmae\" is unknown; docs/issuing.md lists all",
+                "line 1: the column \"nmae\" is unknown: docs/issuing.md lists all columns",
             ),
             (
                 "consumer_key,name,name\n",
-                "line 1: the column \"name\" is there twice",
+                "line 1: the column \"name\" appears twice",
             ),
             (
                 "consumer_key,consumer_secret\n",
@@ -243,10 +238,10 @@ mod tests {
             ),
             (
                 "consumer_key,\"name\n",
-                "line 1: a quote is opened here and not closed",
+                "line 1: a quote opens here and is never closed",
             ),
         ] {
-            assert_eq!(open(header).err().unwrap().to_string(), problem);
+            assert_eq!(format!("{:#}", open(header).err().unwrap()), problem);
         }
     }
 
@@ -255,7 +250,7 @@ mod tests {
         let mut csv = open("consumer_key,name\nK,\"N\nL,M\n").unwrap();
         assert_eq!(
             csv.next_row().err().unwrap().to_string(),
-            "line 2: a quote is opened here and not closed"
+            "line 2: a quote opens here and is never closed"
         );
     }
 
@@ -271,12 +266,8 @@ mod tests {
                 .err()
                 .map(|problems| problems[0].problem.clone())
         };
-        assert_eq!(problem().unwrap(), "has 2 fields, and the header 3");
-        assert!(
-            problem()
-                .unwrap()
-                .starts_with("is not UTF-8 at its byte 5;")
-        );
+        assert_eq!(problem().unwrap(), "has 2 fields, but the header has 3");
+        assert!(problem().unwrap().starts_with("is not UTF-8 at byte 5:"));
         assert_eq!(problem(), None);
     }
 

@@ -1,10 +1,11 @@
-//! `countersign import`: consumers and tokens that are somewhere else already.
+//! `countersign import`: consumers and tokens of another system.
 //!
-//! A thread reads rows ([`source`]), each is sent to the server as a creation that may have been made before ([`send`]), and
-//! what became of it is told ([`report`]). However long the source is, only a few rows are in memory at once. A token is
-//! not sent before the consumers in front of it are done.
+//! A thread reads rows ([`source`]), each row is sent to the server ([`send`]), and the outcomes
+//! are reported ([`report`]). Only a few rows are in memory at once. A token is sent after the
+//! consumers above it are done. Existing rows are left unchanged, so an import can be repeated.
 
 mod csv;
+mod lines;
 mod provider_2013;
 mod report;
 mod row;
@@ -12,7 +13,7 @@ mod send;
 mod source;
 
 use std::collections::{HashSet, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -20,26 +21,27 @@ use clap::ArgGroup;
 use countersign::store::ProviderConsumers;
 use tokio::task::JoinHandle;
 
-use self::report::Report;
+use self::lines::{Row, RowMark};
+use self::report::ImportReport;
 use self::row::{Item, Kind};
-use self::send::{Options, Outcome, Sender};
-use self::source::{FileFormat, Place, Row, Source};
-use super::Usage;
+use self::send::{Outcome, RowSender, SendOptions, SendResult};
+use self::source::{FileFormat, Source};
 use super::client::AdminArgs;
+use super::exit::Usage;
 
 /// The arguments of `countersign import`.
 #[derive(Debug, clap::Args)]
-#[command(group(ArgGroup::new("source").required(true)))]
+#[command(after_help = EXIT_STATUS, group(ArgGroup::new("source").required(true)))]
 pub(crate) struct Args {
     #[command(flatten)]
     admin: AdminArgs,
-    /// A file with consumers or tokens, named .csv or .jsonl unless --format says what it is; - is standard input
+    /// File with consumers and tokens, - for standard input
     #[arg(value_name = "FILE", group = "source")]
     file: Option<PathBuf>,
-    /// How the file is written
+    /// Format of the file [default: by its name, .csv, .jsonl or .ndjson]
     #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "redis")]
     format: Option<FileFormat>,
-    /// The Redis of the 2013 provider instead of a file: redis://HOST:PORT/DB
+    /// Redis of the 2013 provider, redis://HOST:PORT/DB, instead of a file
     #[arg(
         long,
         value_name = "URL",
@@ -48,67 +50,63 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     redis: Option<String>,
-    /// What the names of its hashes begin with
+    /// Prefix of the provider's keys in Redis
     #[arg(long, value_name = "NAME", default_value = ProviderConsumers::DEFAULT_NAMESPACE, requires = "redis")]
     namespace: String,
-    /// Checks every row, and changes nothing
+    /// Validate every row, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Where a consumer's name can not be used, takes its key; leaves out a description, platform or URL that can not
+    /// Replace an invalid name by the key, and leave out an invalid description, platform or URL
     #[arg(long)]
     repair: bool,
-    /// Writes down every row that was refused or has a note, as JSON Lines
+    /// File to write refused rows and rows with a note to, as JSON Lines [default: none]
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// How many rows are sent at once
+    /// Number of rows to send at once, 1 to 256
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
 }
 
-/// A row on its way.
-struct Sent {
-    place: Place,
-    position: u64,
+/// A row that was sent and is not answered yet.
+struct PendingRow {
+    mark: RowMark,
     note: Option<String>,
-    /// For a dry run, whose consumers are nowhere: the one that the row is about.
     consumer_key: String,
     kind: Kind,
-    /// What it creates; empty where the server chooses.
+    /// The key or token that the row creates; empty if the server chooses it.
     name: String,
-    answer: JoinHandle<anyhow::Result<(Outcome, Option<String>)>>,
+    answer: JoinHandle<anyhow::Result<SendResult>>,
 }
 
-/// Rows on their way, in their order, and what became of those before.
+/// The state of an import.
 struct Import {
-    sender: Sender,
-    report: Report,
-    on_the_way: VecDeque<Sent>,
+    sender: RowSender,
+    report: ImportReport,
+    pending: VecDeque<PendingRow>,
     concurrency: usize,
-    /// In a dry run, the consumers that would be there.
-    would_be: Option<HashSet<String>>,
+    /// In a dry run, the consumers that an import would have created so far.
+    would_exist: Option<HashSet<String>>,
 }
 
-/// Runs the command: exit code 1 if a row was refused.
+/// Runs the command.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let options = Options {
+    let options = SendOptions {
         validate_only: args.dry_run,
         repair: args.repair,
     };
-    let format = args.admin.output;
     let mut source = args.source().await?;
     let mut import = Import {
-        sender: Sender::new(args.admin.connect().await?, options),
-        report: Report::new(args.report.as_deref(), source.length, args.dry_run)?,
-        on_the_way: VecDeque::new(),
+        sender: RowSender::new(args.admin.connect().await?, options),
+        report: ImportReport::new(args.report.as_deref(), source.length, args.dry_run)?,
+        pending: VecDeque::new(),
         concurrency: args.concurrency.into(),
-        would_be: args.dry_run.then(HashSet::new),
+        would_exist: args.dry_run.then(HashSet::new),
     };
-    let mut last = None;
-    if let Err(error) = import.all(&mut source, &mut last).await {
-        import.report.abandon(last.as_ref())?;
+    if let Err(error) = import.send_all(&mut source).await {
+        import.report.abandon()?;
         return Err(error);
     }
-    let summary = import.report.end(format)?;
+    let summary = import.report.end(args.admin.output)?;
     Ok(if summary.refused == 0 {
         ExitCode::SUCCESS
     } else {
@@ -120,119 +118,126 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 impl Args {
     async fn source(&self) -> anyhow::Result<Source> {
-        match (&self.redis, &self.file) {
-            (Some(url), _) => Source::provider_2013(url, &self.namespace).await,
-            (None, Some(path)) => Source::file(path, self.format_of(path)?),
-            (None, None) => Err(Usage("name a FILE or --redis URL".to_owned()).into()),
+        match &self.redis {
+            Some(url) => {
+                is_redis(url)?;
+                Source::provider_2013(url, &self.namespace).await
+            }
+            None => {
+                let path = self.file.as_deref().unwrap_or_else(|| Path::new("-"));
+                Ok(Source::file(path, self.format_of(path)?)?)
+            }
         }
     }
 
-    fn format_of(&self, path: &std::path::Path) -> anyhow::Result<FileFormat> {
+    fn format_of(&self, path: &Path) -> Result<FileFormat, Usage> {
         let by_name = match path.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => Some(FileFormat::Csv),
             Some("jsonl" | "ndjson") => Some(FileFormat::Jsonl),
             _ => None,
         };
-        let remedy = || {
+        self.format.or(by_name).ok_or_else(|| {
             Usage(format!(
-                "{}: say what it is with --format csv or --format jsonl",
+                "the name {} does not tell the format: add --format csv or --format jsonl",
                 path.display()
             ))
-        };
-        Ok(self.format.or(by_name).ok_or_else(remedy)?)
+        })
+    }
+}
+
+/// The URL may hold a password, so the error does not repeat it.
+fn is_redis(url: &str) -> Result<(), Usage> {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    if matches!(scheme, Some("redis" | "rediss" | "unix" | "redis+unix")) {
+        Ok(())
+    } else {
+        let expected = "--redis: the URL must begin with redis:// or rediss://";
+        Err(Usage(expected.to_owned()))
     }
 }
 
 // === impl Import ===
 
 impl Import {
-    /// Sends every row; `last` is the last one that was done.
-    async fn all(&mut self, source: &mut Source, last: &mut Option<Place>) -> anyhow::Result<()> {
+    async fn send_all(&mut self, source: &mut Source) -> anyhow::Result<()> {
         while let Some(row) = source.rows.recv().await {
-            let Row {
-                place,
-                position,
-                item,
-                note,
-            } = match row {
-                Ok(row) => row,
+            match row {
+                Ok(row) => self.send(row).await?,
                 Err(error) => {
-                    self.drain(0, last).await?;
+                    self.wait_until_pending(0).await?;
                     return Err(error);
-                }
-            };
-            match item {
-                Err(problems) => {
-                    self.drain(0, last).await?;
-                    self.report
-                        .add(&place, position, &Outcome::Refused(problems), None)?;
-                }
-                Ok(item) => {
-                    let room = if self.must_follow(&item) {
-                        0
-                    } else {
-                        self.concurrency - 1
-                    };
-                    self.drain(room, last).await?;
-                    self.on_the_way
-                        .push_back(self.sent(item, (place, position), note));
                 }
             }
         }
-        self.drain(0, last).await
+        self.wait_until_pending(0).await
     }
 
-    /// Whether what comes of a row depends on one that is on its way: a token's consumer, or the same name before.
+    async fn send(&mut self, row: Row) -> anyhow::Result<()> {
+        let item = match row.item {
+            Ok(item) => item,
+            Err(problems) => {
+                self.wait_until_pending(0).await?;
+                let outcome = Outcome::Refused(problems);
+                return self.report.add(&row.mark, &outcome, None);
+            }
+        };
+        let room = if self.must_follow(&item) {
+            0
+        } else {
+            self.concurrency - 1
+        };
+        self.wait_until_pending(room).await?;
+        let (kind, name) = (item.kind(), name(&item).to_owned());
+        let (consumer_key, sender) = (consumer_key(&item).to_owned(), self.sender.clone());
+        self.pending.push_back(PendingRow {
+            mark: row.mark,
+            note: row.note,
+            consumer_key,
+            kind,
+            name,
+            answer: tokio::spawn(async move { sender.send(item).await }),
+        });
+        Ok(())
+    }
+
+    /// Returns `true` if the outcome of a row depends on a pending one: the consumer of a token, or
+    /// a row of the same name.
     fn must_follow(&self, item: &Item) -> bool {
         let name = name(item);
-        self.on_the_way
+        self.pending
             .iter()
             .any(|before| before.kind != item.kind() || !name.is_empty() && before.name == name)
     }
 
-    fn sent(&self, item: Item, (place, position): (Place, u64), note: Option<String>) -> Sent {
-        let (kind, consumer_key, sender) = (item.kind(), consumer_key(&item), self.sender.clone());
-        let name = name(&item).to_owned();
-        let answer = tokio::spawn(async move { sender.send(item).await });
-        Sent {
-            place,
-            position,
-            note,
-            consumer_key,
-            kind,
-            name,
-            answer,
-        }
-    }
-
-    /// Waits until at most so many are on their way.
-    async fn drain(&mut self, room: usize, last: &mut Option<Place>) -> anyhow::Result<()> {
-        while self.on_the_way.len() > room {
-            let Some(sent) = self.on_the_way.pop_front() else {
-                break;
-            };
-            let (outcome, note) = sent.answer.await.context("a row could not be sent")??;
-            let outcome = self.as_if_done(outcome, sent.kind, &sent.consumer_key);
-            let notes: Vec<_> = [sent.note, note].into_iter().flatten().collect();
-            let note = (!notes.is_empty()).then(|| notes.join("; "));
-            self.report
-                .add(&sent.place, sent.position, &outcome, note.as_deref())?;
-            *last = Some(sent.place);
+    /// Waits until at most `most` rows are pending.
+    async fn wait_until_pending(&mut self, most: usize) -> anyhow::Result<()> {
+        while self.pending.len() > most
+            && let Some(row) = self.pending.pop_front()
+        {
+            self.finish(row).await?;
         }
         Ok(())
     }
 
-    /// In a dry run, a token's consumer is there if it would be.
-    fn as_if_done(&mut self, outcome: Outcome, kind: Kind, consumer_key: &str) -> Outcome {
-        let Some(would_be) = &mut self.would_be else {
+    async fn finish(&mut self, row: PendingRow) -> anyhow::Result<()> {
+        let SendResult { outcome, note } = row.answer.await.context("sending a row panicked")??;
+        let outcome = self.in_dry_run(outcome, row.kind, &row.consumer_key);
+        let notes: Vec<_> = [row.note, note].into_iter().flatten().collect();
+        let note = Some(notes.join("; ")).filter(|note| !note.is_empty());
+        self.report.add(&row.mark, &outcome, note.as_deref())
+    }
+
+    /// In a dry run, a token's consumer exists if an import would have created it.
+    fn in_dry_run(&mut self, outcome: Outcome, kind: Kind, consumer_key: &str) -> Outcome {
+        let Some(would_exist) = &mut self.would_exist else {
             return outcome;
         };
         match (outcome, kind) {
             (Outcome::Created, Kind::Consumer) => {
-                would_be.insert(consumer_key.to_owned());
+                would_exist.insert(consumer_key.to_owned());
                 Outcome::Created
             }
-            (Outcome::NoConsumer(_), Kind::Token) if would_be.contains(consumer_key) => {
+            (Outcome::NoConsumer(_), Kind::Token) if would_exist.contains(consumer_key) => {
                 Outcome::Created
             }
             (outcome, _) => outcome,
@@ -240,26 +245,28 @@ impl Import {
     }
 }
 
-fn consumer_key(item: &Item) -> String {
-    match item {
-        Item::Consumer(request) => request
-            .consumer
-            .as_ref()
-            .map(|consumer| consumer.consumer_key.clone()),
-        Item::Token(request) => request
-            .token
-            .as_ref()
-            .map(|token| token.consumer_key.clone()),
-    }
-    .unwrap_or_default()
-}
-
-fn name(item: &Item) -> &str {
+fn consumer_key(item: &Item) -> &str {
     match item {
         Item::Consumer(request) => request
             .consumer
             .as_ref()
             .map_or("", |consumer| &consumer.consumer_key),
+        Item::Token(request) => request
+            .token
+            .as_ref()
+            .map_or("", |token| &token.consumer_key),
+    }
+}
+
+fn name(item: &Item) -> &str {
+    match item {
+        Item::Consumer(_) => consumer_key(item),
         Item::Token(request) => request.token.as_ref().map_or("", |token| &token.token),
     }
 }
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0   every row was created or existed
+  1   a row was refused, or the import stopped
+  64  wrong usage, or an unreadable file";

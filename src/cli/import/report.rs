@@ -1,44 +1,47 @@
-//! What is told of an import: a progress bar, the rows that were refused, and a summary.
+//! The report of an import: a progress bar, the refused rows, and a summary.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use super::lines::{RowMark, RowPlace};
 use super::row::Problem;
 use super::send::Outcome;
-use super::source::Place;
+use crate::cli::exit::Usage;
 use crate::cli::output::{self, Format};
 
-/// Counts, shows and writes down.
-pub(super) struct Report {
+/// Counts the outcomes of rows, and shows and records those that need attention.
+pub(super) struct ImportReport {
     bar: ProgressBar,
     file: Option<BufWriter<File>>,
     summary: Summary,
-    /// How many refused rows were shown to people.
+    /// The last row that the server answered.
+    last: Option<RowPlace>,
+    /// The number of rows that were shown or omitted.
     shown: usize,
 }
 
-/// How it went.
+/// The counts of an import.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Summary {
-    /// Nothing was changed; what is counted as created would have been.
-    pub(super) dry_run: bool,
+    /// In a dry run, `created` counts the rows that an import would create.
+    dry_run: bool,
     created: u64,
     existed: u64,
-    /// Of those, how many lack something that the source had.
+    /// The number of created or existing rows that lack something from the source.
     noted: u64,
     pub(super) refused: u64,
 }
 
 /// A line of the report file.
 #[derive(Serialize)]
-struct Line<'a> {
+struct ReportLine<'a> {
     #[serde(flatten)]
-    place: &'a Place,
+    place: &'a RowPlace,
     outcome: &'static str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     problems: &'a [Problem],
@@ -46,105 +49,76 @@ struct Line<'a> {
     note: Option<&'a str>,
 }
 
-// === impl Report ===
+// === impl ImportReport ===
 
-impl Report {
-    /// A report that is also written to `file`, of a source of that length.
+impl ImportReport {
+    /// Creates a report for a source of this length, and the report file, if one is named.
     pub(super) fn new(
         file: Option<&Path>,
         length: Option<u64>,
         dry_run: bool,
     ) -> anyhow::Result<Self> {
-        let file = file.map(|path| {
-            File::create(path)
-                .map(BufWriter::new)
-                .with_context(|| path.display().to_string())
-        });
-        let bar = match length {
-            Some(length) => ProgressBar::new(length),
-            None => ProgressBar::no_length(),
-        };
-        // It draws on a terminal alone.
+        let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
+        // It is drawn only on a terminal.
         bar.set_draw_target(ProgressDrawTarget::stderr());
         bar.set_style(ProgressStyle::with_template(TEMPLATE)?);
         Ok(Self {
             bar,
-            file: file.transpose()?,
+            file: file.map(create).transpose()?,
             summary: Summary {
                 dry_run,
                 ..Summary::default()
             },
+            last: None,
             shown: 0,
         })
     }
 
-    /// Takes what became of a row.
+    /// Adds the outcome of a row that was sent.
     pub(super) fn add(
         &mut self,
-        place: &Place,
-        position: u64,
+        mark: &RowMark,
         outcome: &Outcome,
         note: Option<&str>,
     ) -> anyhow::Result<()> {
-        let none: &[Problem] = &[];
-        let (word, problems) = match outcome {
-            Outcome::Created => ("created", none),
-            Outcome::Existed => ("existed", none),
-            Outcome::Refused(problems) | Outcome::NoConsumer(problems) => {
-                ("refused", problems.as_slice())
-            }
-        };
+        self.last = Some(mark.place.clone());
         match outcome {
             Outcome::Created => self.summary.created += 1,
             Outcome::Existed => self.summary.existed += 1,
             Outcome::Refused(_) | Outcome::NoConsumer(_) => self.summary.refused += 1,
         }
+        let problems = outcome.problems();
         if problems.is_empty() && note.is_some() {
             self.summary.noted += 1;
         }
-        self.bar.set_position(position);
-        self.bar.set_message(format!(
-            "{} rows",
-            self.summary.created + self.summary.existed + self.summary.refused
-        ));
+        self.bar.set_position(mark.position);
+        self.bar
+            .set_message(format!("{} rows", self.summary.rows()));
         if problems.is_empty() && note.is_none() {
             return Ok(());
         }
+        self.record(&ReportLine {
+            place: &mark.place,
+            outcome: outcome.word(),
+            problems,
+            note,
+        })
+    }
+
+    fn record(&mut self, line: &ReportLine<'_>) -> anyhow::Result<()> {
         if let Some(file) = &mut self.file {
-            let line = serde_json::to_string(&Line {
-                place,
-                outcome: word,
-                problems,
-                note,
-            })?;
-            writeln!(file, "{line}").context("the report")?;
+            let line = serde_json::to_string(line)?;
+            writeln!(file, "{line}").context(CANNOT_WRITE)?;
         }
-        self.show(place, problems, note)
-    }
-
-    /// The first are shown to people; a file has room for all.
-    fn show(
-        &mut self,
-        place: &Place,
-        problems: &[Problem],
-        note: Option<&str>,
-    ) -> anyhow::Result<()> {
         self.shown += 1;
-        if self.shown > SHOWN {
-            return Ok(());
+        if self.shown <= MOST_SHOWN {
+            let text = format!("{}: {}", line.place, line.text());
+            self.bar.suspend(|| output::note(&text));
         }
-        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        let text = if problems.is_empty() {
-            note.unwrap_or_default().to_owned()
-        } else {
-            problems.join("; ")
-        };
-        Ok(self
-            .bar
-            .suspend(|| writeln!(io::stderr(), "{place}: {text}"))?)
+        Ok(())
     }
 
-    /// Ends it, prints the summary and gives it.
+    /// Completes the report, prints the summary, and returns it.
     pub(super) fn end(mut self, format: Format) -> anyhow::Result<Summary> {
         self.close()?;
         let Summary {
@@ -154,15 +128,13 @@ impl Report {
             noted,
             refused,
         } = &self.summary;
+        let created_name = if *dry_run {
+            "would be created"
+        } else {
+            "created"
+        };
         let fields = [
-            (
-                if *dry_run {
-                    "would be created"
-                } else {
-                    "created"
-                },
-                created.to_string(),
-            ),
+            (created_name, created.to_string()),
             ("existed", existed.to_string()),
             ("with a note", noted.to_string()),
             ("refused", refused.to_string()),
@@ -171,8 +143,8 @@ impl Report {
         Ok(self.summary)
     }
 
-    /// Ends it early, and says how far it came.
-    pub(super) fn abandon(mut self, place: Option<&Place>) -> anyhow::Result<()> {
+    /// Completes the report of an import that failed, and prints how far it came.
+    pub(super) fn abandon(mut self) -> anyhow::Result<()> {
         self.close()?;
         let Summary {
             created,
@@ -180,31 +152,61 @@ impl Report {
             refused,
             ..
         } = self.summary;
-        let place = place
-            .map(|place| format!(", the last at {place}"))
-            .unwrap_or_default();
-        let remedy = "import it again: what is there already is left as it is";
-        Ok(writeln!(
-            io::stderr(),
-            "ended early: {created} created, {existed} existed, {refused} refused{place}; {remedy}"
-        )?)
+        let last = self.last.map(|place| format!(", the last at {place}"));
+        output::note(&format!(
+            "the import stopped: {created} created, {existed} existed, {refused} refused{}; run it \
+             again to continue, since existing rows are left unchanged",
+            last.unwrap_or_default()
+        ));
+        Ok(())
     }
 
     fn close(&mut self) -> anyhow::Result<()> {
         self.bar.finish_and_clear();
         if let Some(file) = &mut self.file {
-            file.flush().context("the report")?;
+            file.flush().context(CANNOT_WRITE)?;
         }
-        if self.shown > SHOWN {
-            let more = self.shown - SHOWN;
-            let where_all_are = if self.file.is_some() {
-                "the report has all"
+        if self.shown > MOST_SHOWN {
+            let more = self.shown - MOST_SHOWN;
+            let place = if self.file.is_some() {
+                "the report lists all"
             } else {
-                "--report FILE has all"
+                "--report FILE lists all"
             };
-            writeln!(io::stderr(), "… and {more} more rows: {where_all_are}")?;
+            output::note(&format!("… and {more} more rows: {place}"));
         }
         Ok(())
+    }
+}
+
+fn create(path: &Path) -> Result<BufWriter<File>, Usage> {
+    match File::create(path) {
+        Ok(file) => Ok(BufWriter::new(file)),
+        Err(error) => Err(Usage(format!(
+            "--report: cannot write {}: {error}",
+            path.display()
+        ))),
+    }
+}
+
+// === impl Summary ===
+
+impl Summary {
+    const fn rows(&self) -> u64 {
+        self.created + self.existed + self.refused
+    }
+}
+
+// === impl ReportLine ===
+
+impl ReportLine<'_> {
+    /// Returns the problems, or else the note.
+    fn text(&self) -> String {
+        if self.problems.is_empty() {
+            return self.note.unwrap_or_default().to_owned();
+        }
+        let problems: Vec<_> = self.problems.iter().map(ToString::to_string).collect();
+        problems.join("; ")
     }
 }
 
@@ -219,17 +221,9 @@ impl std::fmt::Display for Problem {
     }
 }
 
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Line(line) => write!(f, "line {line}"),
-            // It was not checked, and could do things to a terminal.
-            Self::ConsumerKey(key) => write!(f, "consumer {}", key.escape_debug()),
-        }
-    }
-}
+/// The most rows that are shown on standard error.
+const MOST_SHOWN: usize = 20;
 
-/// How many rows people are shown one by one.
-const SHOWN: usize = 20;
+const CANNOT_WRITE: &str = "cannot write the file of --report";
 
 const TEMPLATE: &str = "{wide_bar} {percent:>3} %  {msg}  {eta}";

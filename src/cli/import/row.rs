@@ -1,27 +1,27 @@
-//! A row of what is imported: fields by name, as a file has them, and what the server is asked for it.
+//! A row of an imported file, and the request that it becomes.
 //!
-//! A row has the fields of `Consumer` or `Token` in `proto/`, and their secrets. What only the server sets is read over,
-//! unless it says something that would be lost: a consumer that is disabled, a token that is revoked.
+//! A row has the fields of `Consumer` or `Token` in `proto/`, and their secrets. Output-only fields
+//! are ignored, unless the import would lose their meaning: a disabled consumer, a revoked token.
 
 use countersign::v1;
 use prost_types::Timestamp;
 use serde_json::{Map, Value};
 
-/// A consumer or a token to be created.
+/// The request to create a consumer or a token.
 #[derive(Clone)]
 pub(super) enum Item {
     Consumer(Box<v1::CreateConsumerRequest>),
     Token(Box<v1::CreateTokenRequest>),
 }
 
-/// Which of them.
+/// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Consumer,
     Token,
 }
 
-/// A field that is wrong; never with its value, which could be a secret.
+/// An invalid field, without its value, which could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Problem {
     pub(super) field: String,
@@ -33,32 +33,32 @@ pub(super) struct Problem {
 pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) shape: Shape,
-    of: Of,
+    owner: FieldOwner,
 }
 
-/// What stands in a field.
+/// The shape of the value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Text,
-    /// In CSV separated by spaces.
+    /// A list of texts, separated by spaces in CSV.
     List,
     Flag,
-    /// Objects with `pem`, or PEM itself.
+    /// A list of objects with `pem`, or of PEM texts.
     Keys,
-    /// Set by the server only.
+    /// A field that only the server sets.
     Ignored,
 }
 
-/// Which rows have a field.
+/// The kind of row that has a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Of {
+enum FieldOwner {
     Consumer,
     Token,
     Both,
 }
 
-/// Fields on their way out of a row, and what was wrong with them.
-struct Fields {
+/// The fields of a row that are not read yet, and the problems so far.
+struct RowFields {
     map: Map<String, Value>,
     problems: Vec<Problem>,
 }
@@ -66,7 +66,7 @@ struct Fields {
 // === impl Kind ===
 
 impl Kind {
-    /// What stands in the field `kind`.
+    /// Returns the value of the field `kind`.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Consumer => "consumer",
@@ -76,8 +76,10 @@ impl Kind {
 
     fn has(self, field: &Field) -> bool {
         matches!(
-            (field.of, self),
-            (Of::Both, _) | (Of::Consumer, Self::Consumer) | (Of::Token, Self::Token)
+            (field.owner, self),
+            (FieldOwner::Both, _)
+                | (FieldOwner::Consumer, Self::Consumer)
+                | (FieldOwner::Token, Self::Token)
         )
     }
 }
@@ -103,12 +105,12 @@ impl Item {
         }
     }
 
-    /// The row with those fields. What its field `kind` says decides, else whether it has a field `token`.
+    /// Reads a row. The field `kind` decides, or else the presence of a field `token`.
     ///
     /// # Errors
-    /// Every field that can not be as it is. What it holds is judged by the server.
+    /// Every field with a wrong shape. The server checks the values.
     pub(super) fn of(map: Map<String, Value>) -> Result<Self, Vec<Problem>> {
-        let mut fields = Fields {
+        let mut fields = RowFields {
             map,
             problems: Vec::new(),
         };
@@ -126,9 +128,9 @@ impl Item {
     }
 }
 
-// === impl Fields ===
+// === impl RowFields ===
 
-impl Fields {
+impl RowFields {
     fn kind(&mut self) -> Kind {
         let by_token = if self.map.contains_key("token") {
             Kind::Token
@@ -140,22 +142,25 @@ impl Fields {
             Some(Value::String(name)) if name == Kind::Consumer.name() => Kind::Consumer,
             Some(Value::String(name)) if name == Kind::Token.name() => Kind::Token,
             Some(_) => {
-                self.wrong("kind", "is neither consumer nor token");
+                self.wrong(
+                    "kind",
+                    "is neither consumer nor token: use one of them, or omit it",
+                );
                 by_token
             }
         }
     }
 
-    /// Refuses what is unknown, out of place or too long for anything.
+    /// Refuses fields that are unknown, of the other kind, or longer than any field.
     fn fit(&mut self, kind: Kind) {
         let mut problems = Vec::new();
         for (name, value) in &self.map {
             match Field::named(name) {
-                None => problems.push(Problem::new(&shortened(name), "is no field that is known")),
+                None => problems.push(Problem::new(&shortened(name), "is not a known field")),
                 Some(field) if !kind.has(field) && !is_empty(value) => {
                     problems.push(Problem::new(
                         name,
-                        format!("is no field of a {}", kind.name()),
+                        format!("is not a field of a {}", kind.name()),
                     ));
                 }
                 Some(_) => problems.extend(too_long(name, value)),
@@ -165,7 +170,28 @@ impl Fields {
     }
 
     fn consumer(&mut self) -> v1::CreateConsumerRequest {
-        let consumer = v1::Consumer {
+        let consumer = self.consumer_message();
+        self.refuse_losses();
+        let consumer_secret = self.text("consumer_secret");
+        let no_shared_secret = consumer_secret.is_empty();
+        if no_shared_secret && consumer.rsa_public_keys.is_empty() {
+            self.wrong(
+                "consumer_secret",
+                "is missing: import needs the secret that the application signs with, or rsa_public_keys",
+            );
+        }
+        let consumer = Some(consumer);
+        v1::CreateConsumerRequest {
+            consumer,
+            consumer_secret,
+            no_shared_secret,
+            allow_existing: true,
+            validate_only: false,
+        }
+    }
+
+    fn consumer_message(&mut self) -> v1::Consumer {
+        v1::Consumer {
             consumer_key: self.required("consumer_key"),
             name: self.text("name"),
             description: self.text("description"),
@@ -182,11 +208,15 @@ impl Fields {
             deprecated_at: self.time("deprecated_at"),
             sunset_at: self.time("sunset_at"),
             ..v1::Consumer::default()
-        };
+        }
+    }
+
+    /// Refuses values whose meaning the import would lose.
+    fn refuse_losses(&mut self) {
         self.stays(
             "status",
             "CONSUMER_STATUS_ACTIVE",
-            "import makes active consumers: leave it out, and disable it then",
+            "is not active, and import creates active consumers: omit the field, and disable the consumer afterwards",
         );
         if self
             .map
@@ -195,24 +225,8 @@ impl Fields {
         {
             self.wrong(
                 "secret_count",
-                "is 2, and one secret would be lost: leave it out if that may be",
+                "is 2, and import would lose one secret: omit the field to accept that",
             );
-        }
-        let consumer_secret = self.text("consumer_secret");
-        let no_shared_secret = consumer_secret.is_empty();
-        if no_shared_secret && consumer.rsa_public_keys.is_empty() {
-            self.wrong(
-                "consumer_secret",
-                "is missing: what the application signs with can not be made anew for it",
-            );
-        }
-        let consumer = Some(consumer);
-        v1::CreateConsumerRequest {
-            consumer,
-            consumer_secret,
-            no_shared_secret,
-            allow_existing: true,
-            validate_only: false,
         }
     }
 
@@ -228,7 +242,7 @@ impl Fields {
         self.stays(
             "status",
             "TOKEN_STATUS_ACTIVE",
-            "import makes active tokens, and one that is revoked needs none",
+            "is not active, and import creates active tokens: remove the row",
         );
         let (token, token_secret) = (Some(token), self.required("token_secret"));
         v1::CreateTokenRequest {
@@ -337,8 +351,8 @@ impl Field {
         FIELDS.iter().find(|field| field.name == name)
     }
 
-    const fn new(name: &'static str, shape: Shape, of: Of) -> Self {
-        Self { name, shape, of }
+    const fn new(name: &'static str, shape: Shape, owner: FieldOwner) -> Self {
+        Self { name, shape, owner }
     }
 }
 
@@ -358,7 +372,7 @@ fn too_long(name: &str, value: &Value) -> Option<Problem> {
     (longest > MAX_FIELD_LEN).then(|| Problem::new(name, problem()))
 }
 
-/// A name that is wrong may be anything, also long.
+/// Returns an unknown name for an error, which may be long or hold anything.
 fn shortened(name: &str) -> String {
     name.chars()
         .filter(|c| !c.is_control())
@@ -366,41 +380,46 @@ fn shortened(name: &str) -> String {
         .collect()
 }
 
-/// Every field, with those that only the server sets, so that what it printed can be read.
+/// All fields, including those that only the server sets, so that the output of the server can be
+/// imported.
 const FIELDS: [Field; 30] = [
-    Field::new("kind", Shape::Text, Of::Both),
-    Field::new("consumer_key", Shape::Text, Of::Both),
-    Field::new("consumer_secret", Shape::Text, Of::Consumer),
-    Field::new("name", Shape::Text, Of::Consumer),
-    Field::new("description", Shape::Text, Of::Consumer),
-    Field::new("platform", Shape::Text, Of::Consumer),
-    Field::new("app_url", Shape::Text, Of::Consumer),
-    Field::new("verified", Shape::Flag, Of::Consumer),
-    Field::new("signature_methods", Shape::List, Of::Consumer),
-    Field::new("flows", Shape::List, Of::Consumer),
-    Field::new("callbacks", Shape::List, Of::Consumer),
-    Field::new("scopes", Shape::List, Of::Both),
-    Field::new("rsa_public_keys", Shape::Keys, Of::Consumer),
-    Field::new("compat_profiles", Shape::List, Of::Consumer),
-    Field::new("deny_detail", Shape::Text, Of::Consumer),
-    Field::new("deprecated_at", Shape::Text, Of::Consumer),
-    Field::new("sunset_at", Shape::Text, Of::Consumer),
-    Field::new("token", Shape::Text, Of::Token),
-    Field::new("token_secret", Shape::Text, Of::Token),
-    Field::new("user_id", Shape::Text, Of::Token),
-    Field::new("expire_time", Shape::Text, Of::Token),
-    Field::new("status", Shape::Text, Of::Both),
-    Field::new("secret_count", Shape::Ignored, Of::Consumer),
-    Field::new("previous_secret_expire_time", Shape::Ignored, Of::Consumer),
-    Field::new("consumer_id", Shape::Ignored, Of::Consumer),
-    Field::new("screen_name", Shape::Ignored, Of::Token),
-    Field::new("create_time", Shape::Ignored, Of::Both),
-    Field::new("update_time", Shape::Ignored, Of::Both),
-    Field::new("etag", Shape::Ignored, Of::Both),
-    Field::new("existed", Shape::Ignored, Of::Both),
+    Field::new("kind", Shape::Text, FieldOwner::Both),
+    Field::new("consumer_key", Shape::Text, FieldOwner::Both),
+    Field::new("consumer_secret", Shape::Text, FieldOwner::Consumer),
+    Field::new("name", Shape::Text, FieldOwner::Consumer),
+    Field::new("description", Shape::Text, FieldOwner::Consumer),
+    Field::new("platform", Shape::Text, FieldOwner::Consumer),
+    Field::new("app_url", Shape::Text, FieldOwner::Consumer),
+    Field::new("verified", Shape::Flag, FieldOwner::Consumer),
+    Field::new("signature_methods", Shape::List, FieldOwner::Consumer),
+    Field::new("flows", Shape::List, FieldOwner::Consumer),
+    Field::new("callbacks", Shape::List, FieldOwner::Consumer),
+    Field::new("scopes", Shape::List, FieldOwner::Both),
+    Field::new("rsa_public_keys", Shape::Keys, FieldOwner::Consumer),
+    Field::new("compat_profiles", Shape::List, FieldOwner::Consumer),
+    Field::new("deny_detail", Shape::Text, FieldOwner::Consumer),
+    Field::new("deprecated_at", Shape::Text, FieldOwner::Consumer),
+    Field::new("sunset_at", Shape::Text, FieldOwner::Consumer),
+    Field::new("token", Shape::Text, FieldOwner::Token),
+    Field::new("token_secret", Shape::Text, FieldOwner::Token),
+    Field::new("user_id", Shape::Text, FieldOwner::Token),
+    Field::new("expire_time", Shape::Text, FieldOwner::Token),
+    Field::new("status", Shape::Text, FieldOwner::Both),
+    Field::new("secret_count", Shape::Ignored, FieldOwner::Consumer),
+    Field::new(
+        "previous_secret_expire_time",
+        Shape::Ignored,
+        FieldOwner::Consumer,
+    ),
+    Field::new("consumer_id", Shape::Ignored, FieldOwner::Consumer),
+    Field::new("screen_name", Shape::Ignored, FieldOwner::Token),
+    Field::new("create_time", Shape::Ignored, FieldOwner::Both),
+    Field::new("update_time", Shape::Ignored, FieldOwner::Both),
+    Field::new("etag", Shape::Ignored, FieldOwner::Both),
+    Field::new("existed", Shape::Ignored, FieldOwner::Both),
 ];
 
-/// Above what the server takes of any field, below what would fill a request.
+/// More than the server accepts in any field, and less than fills a request.
 const MAX_FIELD_LEN: usize = 64 * 1024;
 
 const MAX_NAME_LEN: usize = 64;
@@ -412,7 +431,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_command_line_printed_can_be_imported() {
+    fn the_output_of_the_command_line_can_be_imported() {
         let sunset_at = Some(Timestamp {
             seconds: 5,
             nanos: 0,
@@ -461,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_that_is_wrong_is_named_and_no_value_told() {
+    fn every_invalid_field_is_named_without_its_value() {
         let row = json!({
             "kind": "consumer", "consumer_key": "s3cret", "name": 5, "scopes": "s3cret", "verified": "s3cret",
             "token": "s3cret", "nmae": "s3cret", "rsa_public_keys": [5], "description": "s3cret".repeat(20_000),
@@ -487,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_lost_is_refused() {
+    fn values_that_import_would_lose_are_refused() {
         for (row, field) in [
             (
                 json!({"consumer_key": "K", "name": "N", "consumer_secret": "S", "status": "CONSUMER_STATUS_DISABLED"}),

@@ -1,4 +1,4 @@
-//! One row to the server, and what it made of it.
+//! Sends rows to the server, and classifies its answers.
 
 use std::time::Duration;
 
@@ -12,87 +12,121 @@ use tonic_types::StatusExt as _;
 use super::row::{Item, Problem};
 use crate::cli::client::{AdminChannel, refused};
 
-/// What became of a row.
+/// The outcome of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Created,
-    /// It was there already, exactly so.
+    /// The server had exactly this row.
     Existed,
     Refused(Vec<Problem>),
-    /// A token whose consumer is not there.
+    /// A token of an unknown consumer.
     NoConsumer(Vec<Problem>),
+}
+
+/// The outcome of a row with a note about what was left out of it.
+pub(super) struct SendResult {
+    pub(super) outcome: Outcome,
+    pub(super) note: Option<String>,
 }
 
 /// Sends rows.
 #[derive(Clone)]
-pub(super) struct Sender {
+pub(super) struct RowSender {
     consumers: ConsumerServiceClient<AdminChannel>,
     tokens: TokenServiceClient<AdminChannel>,
-    options: Options,
+    options: SendOptions,
 }
 
-/// What is asked of the server beside the row.
+/// The options for all rows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Options {
-    /// Only checks.
+pub(super) struct SendOptions {
+    /// Only validates rows.
     pub(super) validate_only: bool,
-    /// Leaves out what can not be kept of the words about a consumer.
+    /// Leaves out descriptive fields of consumers that the server refuses.
     pub(super) repair: bool,
 }
 
-// === impl Sender ===
+// === impl Outcome ===
 
-impl Sender {
-    pub(super) fn new(channel: AdminChannel, options: Options) -> Self {
-        let consumers = ConsumerServiceClient::new(channel.clone());
+impl Outcome {
+    /// Returns the word of the report file.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Existed => "existed",
+            Self::Refused(_) | Self::NoConsumer(_) => "refused",
+        }
+    }
+
+    /// Returns the reasons of a refusal.
+    pub(super) fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Created | Self::Existed => &[],
+            Self::Refused(problems) | Self::NoConsumer(problems) => problems,
+        }
+    }
+
+    const fn of(existed: bool) -> Self {
+        if existed {
+            Self::Existed
+        } else {
+            Self::Created
+        }
+    }
+}
+
+// === impl RowSender ===
+
+impl RowSender {
+    pub(super) fn new(channel: AdminChannel, options: SendOptions) -> Self {
         Self {
-            consumers,
+            consumers: ConsumerServiceClient::new(channel.clone()),
             tokens: TokenServiceClient::new(channel),
             options,
         }
     }
 
-    /// Creates what the row says, unless it is there; the text is a note about it.
+    /// Creates the row, unless it exists; repairs it if that is an option.
     ///
     /// # Errors
-    /// What is not about this row, and would be the same for the next.
-    pub(super) async fn send(&self, mut item: Item) -> anyhow::Result<(Outcome, Option<String>)> {
-        match self.patiently(&item).await {
-            Ok(existed) => Ok((outcome(existed), None)),
-            Err(status) => {
-                let problems = problems(&status)?;
-                let Some(note) = self
-                    .options
-                    .repair
-                    .then(|| repair(&mut item, &problems))
-                    .flatten()
-                else {
-                    return Ok((refusal(&status, problems), None));
-                };
-                let existed = self.patiently(&item).await;
-                Ok((
-                    existed.map_or_else(
-                        |status| refusal_of(&status),
-                        |existed| Ok(outcome(existed)),
-                    )?,
-                    Some(note),
-                ))
-            }
+    /// When the failure is not about this row, so that the next row would fail as well.
+    pub(super) async fn send(&self, mut item: Item) -> anyhow::Result<SendResult> {
+        let outcome = self.create(&item).await?;
+        if let Outcome::Refused(problems) = &outcome
+            && self.options.repair
+            && let Some(note) = repair(&mut item, problems)
+        {
+            return Ok(SendResult {
+                outcome: self.create(&item).await?,
+                note: Some(note),
+            });
+        }
+        Ok(SendResult {
+            outcome,
+            note: None,
+        })
+    }
+
+    async fn create(&self, item: &Item) -> anyhow::Result<Outcome> {
+        match self.create_with_retries(item).await {
+            Ok(existed) => Ok(Outcome::of(existed)),
+            Err(status) => refusal(&status),
         }
     }
 
-    /// What is there already is left as it is, so a call can be made again.
-    async fn patiently(&self, item: &Item) -> Result<bool, Status> {
+    /// Retries are safe, because existing rows are left unchanged.
+    async fn create_with_retries(&self, item: &Item) -> Result<bool, Status> {
         let mut pauses = PAUSES.iter();
         loop {
-            match (self.once(item.clone()).await, pauses.next()) {
-                (Err(status), Some(pause)) if is_passing(status.code()) => sleep(*pause).await,
+            match (self.create_once(item.clone()).await, pauses.next()) {
+                (Err(status), Some(pause)) if is_transient(status.code()) => sleep(*pause).await,
                 (answer, _) => return answer,
             }
         }
     }
 
-    async fn once(&self, item: Item) -> Result<bool, Status> {
+    /// Returns `true` if the row existed.
+    async fn create_once(&self, item: Item) -> Result<bool, Status> {
         let validate_only = self.options.validate_only;
         match item {
             Item::Consumer(request) => {
@@ -100,95 +134,65 @@ impl Sender {
                     validate_only,
                     ..*request
                 };
-                Ok(self
-                    .consumers
-                    .clone()
-                    .create_consumer(request)
-                    .await?
-                    .into_inner()
-                    .existed)
+                let answer = self.consumers.clone().create_consumer(request).await?;
+                Ok(answer.into_inner().existed)
             }
             Item::Token(request) => {
                 let request = v1::CreateTokenRequest {
                     validate_only,
                     ..*request
                 };
-                Ok(self
-                    .tokens
-                    .clone()
-                    .create_token(request)
-                    .await?
-                    .into_inner()
-                    .existed)
+                let answer = self.tokens.clone().create_token(request).await?;
+                Ok(answer.into_inner().existed)
             }
         }
     }
 }
 
-const fn outcome(existed: bool) -> Outcome {
-    if existed {
-        Outcome::Existed
-    } else {
-        Outcome::Created
-    }
-}
-
-fn refusal_of(status: &Status) -> anyhow::Result<Outcome> {
-    Ok(refusal(status, problems(status)?))
-}
-
-fn refusal(status: &Status, problems: Vec<Problem>) -> Outcome {
-    if status.code() == Code::NotFound {
-        Outcome::NoConsumer(problems)
-    } else {
-        Outcome::Refused(problems)
-    }
-}
-
-const fn is_passing(code: Code) -> bool {
+const fn is_transient(code: Code) -> bool {
     matches!(
         code,
         Code::Unavailable | Code::Aborted | Code::DeadlineExceeded
     )
 }
 
-/// What is wrong with the row; an error where it is not the row.
+/// Returns the refusal of a row; an error if the failure is not about this row.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "whatever is not named here is not about one row"
+    reason = "all other codes are not about one row"
 )]
-fn problems(status: &Status) -> anyhow::Result<Vec<Problem>> {
+fn refusal(status: &Status) -> anyhow::Result<Outcome> {
+    let message = status.message();
     match status.code() {
-        Code::InvalidArgument => {
-            let details = status.get_error_details();
-            let wrong = details
-                .bad_request()
-                .map(|wrong| wrong.field_violations.as_slice())
-                .unwrap_or_default();
-            let named = wrong
-                .iter()
-                .map(|one| Problem::new(own_name(&one.field), one.description.as_str()));
-            let problems: Vec<_> = named.collect();
-            Ok(if problems.is_empty() {
-                vec![Problem::new("", status.message())]
-            } else {
-                problems
-            })
+        Code::InvalidArgument => Ok(Outcome::Refused(violations(status))),
+        Code::AlreadyExists => {
+            let problem = format!("{message}, with other values or another secret");
+            Ok(Outcome::Refused(vec![Problem::new("", problem)]))
         }
-        Code::AlreadyExists => Ok(vec![Problem::new(
-            "",
-            format!(
-                "{}, and not with these values and this secret",
-                status.message()
-            ),
-        )]),
-        Code::NotFound => Ok(vec![Problem::new("consumer_key", status.message())]),
-        Code::FailedPrecondition => Ok(vec![Problem::new("", status.message())]),
+        Code::NotFound => {
+            let problem = Problem::new("consumer_key", message);
+            Ok(Outcome::NoConsumer(vec![problem]))
+        }
+        Code::FailedPrecondition => Ok(Outcome::Refused(vec![Problem::new("", message)])),
         _ => Err(refused(status.clone())),
     }
 }
 
-/// The field as a file names it.
+fn violations(status: &Status) -> Vec<Problem> {
+    let details = status.get_error_details();
+    let fields = details.bad_request().into_iter();
+    let problems: Vec<_> = fields
+        .flat_map(|wrong| &wrong.field_violations)
+        .map(|one| Problem::new(own_name(&one.field), one.description.as_str()))
+        .collect();
+    if problems.is_empty() {
+        vec![Problem::new("", status.message())]
+    } else {
+        problems
+    }
+}
+
+/// Returns the name of a field in files.
 fn own_name(field: &str) -> &str {
     field
         .strip_prefix("consumer.")
@@ -196,7 +200,7 @@ fn own_name(field: &str) -> &str {
         .unwrap_or(field)
 }
 
-/// Leaves out what is wrong, if it is only words about a consumer, and says what that was.
+/// Leaves out the wrong fields, if all of them describe a consumer, and returns a note about them.
 fn repair(item: &mut Item, problems: &[Problem]) -> Option<String> {
     let Item::Consumer(request) = item else {
         return None;
@@ -218,7 +222,7 @@ fn repair(item: &mut Item, problems: &[Problem]) -> Option<String> {
     Some(format!("left out: {}", left_out.join("; ")))
 }
 
-/// How long to wait before a call is made again: longer than a restart of Redis takes.
+/// The pauses before retries, together longer than a restart of Redis.
 const PAUSES: [Duration; 4] = [
     Duration::from_millis(100),
     Duration::from_millis(500),

@@ -6,40 +6,41 @@ use std::time::Duration;
 use countersign::model::Secret;
 use countersign::v1;
 
-use crate::cli::{duration, secret_input};
+use crate::cli::input::duration;
+use crate::cli::secret_input;
 
-/// A token to be issued.
+/// The arguments of `countersign token create`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Create {
-    /// The consumer that it is issued to
+pub(super) struct CreateArgs {
+    /// Consumer to issue the token to
     #[arg(long, value_name = "KEY")]
     consumer_key: String,
-    /// The user whom it acts for, which upstreams read as x-authenticated-userid [default: none, for a token of the
-    /// consumer itself]
+    /// User that the token acts for, in upstreams x-authenticated-userid [default: none, only the
+    /// consumer]
     #[arg(long, value_name = "USER")]
     user_id: Option<String>,
-    /// The token that the application has already [default: a new one]
+    /// Token that the application already has [default: a random token]
     #[arg(long)]
     token: Option<String>,
-    /// The token secret that the application has already [default: a new one]; other users of this machine can see it
-    /// here, so prefer --token-secret-file
+    /// Token secret; other users of this machine can see it, so prefer the file [default: a random
+    /// secret]
     #[arg(long, value_name = "SECRET", value_parser = secret_input::inline, group = "secret")]
     token_secret: Option<Secret>,
-    /// A file with that secret; - is standard input
+    /// File with the token secret that the application already has, - for standard input
     #[arg(long, value_name = "FILE", group = "secret")]
     token_secret_file: Option<PathBuf>,
-    /// A scope of the consumer's that it gets too; may be repeated [default: none]
+    /// Scope of the consumer that the token gets; repeat for several [default: none]
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
-    /// How long it is valid, for example 30d or 12h [default: for ever]
+    /// Lifetime of the token, for example 12h or 30d [default: unlimited]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     expires_in: Option<Duration>,
 }
 
-// === impl Create ===
+// === impl CreateArgs ===
 
-impl Create {
-    /// What the server is asked.
+impl CreateArgs {
+    /// Returns the request for the server.
     pub(super) fn into_request(self) -> anyhow::Result<v1::CreateTokenRequest> {
         let file = self.token_secret_file.as_deref();
         let secret = secret_input::read(self.token_secret.as_ref(), file, "--token-secret")?;

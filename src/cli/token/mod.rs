@@ -3,7 +3,6 @@
 mod create;
 mod show;
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,10 +10,10 @@ use clap::{ArgGroup, Subcommand};
 use countersign::v1;
 use countersign::v1::token_service_client::TokenServiceClient;
 
-use self::create::Create;
+use self::create::CreateArgs;
 use self::show::{COLUMNS, introspected, row, show};
 use super::client::{AdminArgs, AdminChannel, refused};
-use super::output::{self, Format, List};
+use super::output::{self, List};
 use super::paging::Paging;
 use super::secret_input;
 
@@ -31,53 +30,56 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Issues a token and shows its secret, this once
-    Create(Box<Create>),
-    /// Shows a token
-    Get(Name),
-    /// Lists the tokens of a consumer or of a user
+    /// Create a token; its secret is shown only once
+    Create(Box<CreateArgs>),
+    /// Show a token
+    Get(TokenArg),
+    /// List the tokens of a consumer or of a user
     List {
         #[command(flatten)]
-        holder: Holder,
+        holder: TokenHolder,
         #[command(flatten)]
         paging: Paging,
     },
-    /// Says what a token is good for now; an unknown one is good for nothing, and no error
-    Introspect(Name),
-    /// Revokes a token for good
-    Revoke {
-        #[command(flatten)]
-        name: Name,
-        /// Refuses to revoke a token of another consumer
-        #[arg(
-            long,
-            value_name = "KEY",
-            default_value = "",
-            hide_default_value = true
-        )]
-        consumer_key: String,
-    },
-    /// Revokes all tokens of a consumer, or all of a user
-    RevokeAll(Holder),
-    /// Exchanges a user's name and password for a token, as xAuth does, and shows its secret, this once
-    ExchangePassword(ExchangePassword),
+    /// Show if a token is active, and its effective scopes; an unknown token is inactive
+    Introspect(TokenArg),
+    /// Revoke a token permanently
+    Revoke(RevokeArgs),
+    /// Revoke all tokens of a consumer or of a user
+    RevokeAll(TokenHolder),
+    /// Exchange a user's name and password for a token (xAuth); its secret is shown only once
+    ExchangePassword(ExchangePasswordArgs),
 }
 
 #[derive(Debug, clap::Args)]
-struct ExchangePassword {
-    /// The consumer that the token is issued to; it needs the flow xauth
+struct RevokeArgs {
+    #[command(flatten)]
+    token: TokenArg,
+    /// Refuse if the token belongs to another consumer than this [default: any consumer]
+    #[arg(
+        long,
+        value_name = "KEY",
+        default_value = "",
+        hide_default_value = true
+    )]
+    consumer_key: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct ExchangePasswordArgs {
+    /// Consumer to issue the token to; it needs the flow xauth
     #[arg(long, value_name = "KEY")]
     consumer_key: String,
-    /// Who logs in
+    /// Name that the user logs in with
     #[arg(long, value_name = "NAME")]
     username: String,
-    /// A file with the user's password; - is standard input
+    /// File with the user's password, - for standard input
     #[arg(long, value_name = "FILE")]
     password_file: PathBuf,
-    /// A scope of the consumer's that the token gets; may be repeated [default: all]
+    /// Scope of the consumer that the token gets; repeat for several [default: all]
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
-    /// The IP address that the user comes from, by which wrong passwords are limited too
+    /// IP address of the user, to limit wrong passwords from there [default: none, no such limit]
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -87,10 +89,10 @@ struct ExchangePassword {
     client_address: String,
 }
 
-/// A token, named by itself.
+/// A token, as a word or as an option.
 #[derive(Debug, clap::Args)]
 #[command(group(ArgGroup::new("name").required(true)))]
-struct Name {
+struct TokenArg {
     /// The token
     #[arg(value_name = "TOKEN", group = "name")]
     positional: Option<String>,
@@ -99,14 +101,14 @@ struct Name {
     named: Option<String>,
 }
 
-/// Whose tokens.
+/// The consumer or user whose tokens are meant.
 #[derive(Debug, clap::Args)]
 #[command(group(ArgGroup::new("holder").required(true)))]
-struct Holder {
-    /// Those that were issued to this consumer
+struct TokenHolder {
+    /// The tokens issued to this consumer
     #[arg(long, value_name = "KEY", group = "holder")]
     consumer_key: Option<String>,
-    /// Those that act for this user
+    /// The tokens that act for this user
     #[arg(long, value_name = "USER", group = "holder")]
     user_id: Option<String>,
 }
@@ -114,147 +116,111 @@ struct Holder {
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { admin, command } = args;
-    let output = admin.output;
     match command {
-        Command::Create(create) => {
-            let request = create.into_request()?;
-            let made = connect(&admin)
-                .await?
-                .create_token(request)
-                .await
-                .map_err(refused)?;
-            show::created(output, made.get_ref())?;
-        }
-        Command::Get(name) => {
-            let request = v1::GetTokenRequest {
-                token: name.into_text(),
-            };
-            show(
-                output,
-                connect(&admin)
-                    .await?
-                    .get_token(request)
-                    .await
-                    .map_err(refused)?
-                    .get_ref(),
-            )?;
-        }
-        Command::List { holder, paging } => {
-            list(connect(&admin).await?, &holder, &paging, output).await?
-        }
-        Command::Introspect(name) => {
-            let request = v1::IntrospectTokenRequest {
-                token: name.into_text(),
-            };
-            let known = connect(&admin)
-                .await?
-                .introspect_token(request)
-                .await
-                .map_err(refused)?;
-            introspected(output, known.get_ref())?;
-        }
-        Command::Revoke { name, consumer_key } => {
-            let request = v1::RevokeTokenRequest {
-                token: name.into_text(),
-                consumer_key,
-            };
-            show(
-                output,
-                connect(&admin)
-                    .await?
-                    .revoke_token(request)
-                    .await
-                    .map_err(refused)?
-                    .get_ref(),
-            )?;
-        }
-        Command::RevokeAll(holder) => {
-            let request = v1::RevokeTokensRequest {
-                holder: holder.of_revocation(),
-            };
-            connect(&admin)
-                .await?
-                .revoke_tokens(request)
-                .await
-                .map_err(refused)?;
-            output::done(output, "revoked")?;
-        }
-        Command::ExchangePassword(exchange) => {
-            let request = exchange.into_request()?;
-            let issued = connect(&admin)
-                .await?
-                .exchange_password(request)
-                .await
-                .map_err(refused)?;
-            obtained(output, issued.get_ref())?;
-        }
+        Command::Create(args) => create(&admin, *args).await?,
+        Command::Get(token) => get(&admin, token).await?,
+        Command::List { holder, paging } => list(&admin, &holder, &paging).await?,
+        Command::Introspect(token) => introspect(&admin, token).await?,
+        Command::Revoke(args) => revoke(&admin, args).await?,
+        Command::RevokeAll(holder) => revoke_all(&admin, holder).await?,
+        Command::ExchangePassword(args) => exchange_password(&admin, args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn connect(admin: &AdminArgs) -> anyhow::Result<TokenServiceClient<AdminChannel>> {
-    Ok(TokenServiceClient::new(admin.connect().await?))
+async fn create(admin: &AdminArgs, args: CreateArgs) -> anyhow::Result<()> {
+    let request = args.into_request()?;
+    let answer = connect(admin).await?.create_token(request).await;
+    show::created(admin.output, answer.map_err(refused)?.get_ref())
 }
 
-async fn list(
-    client: TokenServiceClient<AdminChannel>,
-    holder: &Holder,
-    paging: &Paging,
-    output: Format,
-) -> anyhow::Result<()> {
+async fn get(admin: &AdminArgs, token: TokenArg) -> anyhow::Result<()> {
+    let request = v1::GetTokenRequest {
+        token: token.into_text(),
+    };
+    let answer = connect(admin).await?.get_token(request).await;
+    show(admin.output, answer.map_err(refused)?.get_ref())
+}
+
+async fn list(admin: &AdminArgs, holder: &TokenHolder, paging: &Paging) -> anyhow::Result<()> {
+    let client = connect(admin).await?;
     let page = async |page_size, page_token| {
         let request = v1::ListTokensRequest {
             holder: holder.of_list(),
             page_size,
             page_token,
         };
-        let page = client
-            .clone()
-            .list_tokens(request)
-            .await
-            .map_err(refused)?
-            .into_inner();
+        let answer = client.clone().list_tokens(request).await;
+        let page = answer.map_err(refused)?.into_inner();
         Ok((page.tokens, page.next_page_token))
     };
-    paging
-        .print(List::new(output, &COLUMNS, io::stdout()), page, row)
-        .await
+    let tokens = List::new(admin.output, &COLUMNS, output::stdout());
+    paging.print(tokens, page, row).await
 }
 
-// === impl ExchangePassword ===
+async fn introspect(admin: &AdminArgs, token: TokenArg) -> anyhow::Result<()> {
+    let request = v1::IntrospectTokenRequest {
+        token: token.into_text(),
+    };
+    let answer = connect(admin).await?.introspect_token(request).await;
+    introspected(admin.output, answer.map_err(refused)?.get_ref())
+}
 
-impl ExchangePassword {
+async fn revoke(admin: &AdminArgs, args: RevokeArgs) -> anyhow::Result<()> {
+    let request = v1::RevokeTokenRequest {
+        token: args.token.into_text(),
+        consumer_key: args.consumer_key,
+    };
+    let answer = connect(admin).await?.revoke_token(request).await;
+    show(admin.output, answer.map_err(refused)?.get_ref())
+}
+
+async fn revoke_all(admin: &AdminArgs, holder: TokenHolder) -> anyhow::Result<()> {
+    let request = v1::RevokeTokensRequest {
+        holder: holder.of_revocation(),
+    };
+    let answer = connect(admin).await?.revoke_tokens(request).await;
+    answer.map_err(refused)?;
+    output::done(admin.output, "revoked")
+}
+
+async fn exchange_password(admin: &AdminArgs, args: ExchangePasswordArgs) -> anyhow::Result<()> {
+    let request = args.into_request()?;
+    let answer = connect(admin).await?.exchange_password(request).await;
+    obtained(admin.output, answer.map_err(refused)?.get_ref())
+}
+
+async fn connect(admin: &AdminArgs) -> anyhow::Result<TokenServiceClient<AdminChannel>> {
+    Ok(TokenServiceClient::new(admin.connect().await?))
+}
+
+// === impl ExchangePasswordArgs ===
+
+impl ExchangePasswordArgs {
     fn into_request(self) -> anyhow::Result<v1::ExchangePasswordRequest> {
-        let Self {
-            consumer_key,
-            username,
-            password_file,
-            scope: scopes,
-            client_address,
-        } = self;
-        let password = secret_input::read(None, Some(&password_file), "--password-file")?;
-        let password = secret_input::text(password.as_ref())?;
+        let file = Some(self.password_file.as_path());
+        let password = secret_input::read(None, file, "--password-file")?;
         Ok(v1::ExchangePasswordRequest {
-            consumer_key,
-            username,
-            password,
-            scopes,
-            client_address,
+            consumer_key: self.consumer_key,
+            username: self.username,
+            password: secret_input::text(password.as_ref())?,
+            scopes: self.scope,
+            client_address: self.client_address,
         })
     }
 }
 
-// === impl Name ===
+// === impl TokenArg ===
 
-impl Name {
+impl TokenArg {
     fn into_text(self) -> String {
         self.positional.or(self.named).unwrap_or_default()
     }
 }
 
-// === impl Holder ===
+// === impl TokenHolder ===
 
-impl Holder {
+impl TokenHolder {
     fn of_list(&self) -> Option<v1::list_tokens_request::Holder> {
         use v1::list_tokens_request::Holder;
         let consumer = self.consumer_key.clone().map(Holder::ConsumerKey);
@@ -263,9 +229,8 @@ impl Holder {
 
     fn of_revocation(self) -> Option<v1::revoke_tokens_request::Holder> {
         use v1::revoke_tokens_request::Holder;
-        self.consumer_key
-            .map(Holder::ConsumerKey)
-            .or_else(|| self.user_id.map(Holder::UserId))
+        let consumer = self.consumer_key.map(Holder::ConsumerKey);
+        consumer.or_else(|| self.user_id.map(Holder::UserId))
     }
 }
 

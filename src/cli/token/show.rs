@@ -1,14 +1,14 @@
-//! How a token is printed.
+//! The output of tokens.
 
-use anyhow::Context;
+use anyhow::Context as _;
 use countersign::v1;
 use serde::Serialize;
 
 use crate::cli::output::{self, Field, Format};
 
-/// What is printed when a token is issued: the token and, only here, its secret.
+/// A new token; only this output contains its secret.
 #[derive(Serialize)]
-struct Issued<'a> {
+struct NewToken<'a> {
     #[serde(flatten)]
     token: &'a v1::Token,
     token_secret: &'a str,
@@ -16,12 +16,12 @@ struct Issued<'a> {
     screen_name: Option<&'a str>,
 }
 
-/// Prints a token that an administrator made.
+/// Prints a token that an administrator created.
 pub(crate) fn created(output: Format, answer: &v1::CreateTokenResponse) -> anyhow::Result<()> {
     issued(output, answer.token.as_ref(), &answer.token_secret, None)
 }
 
-/// Prints a token that was obtained for something.
+/// Prints a token that was exchanged for other credentials.
 pub(crate) fn obtained(output: Format, answer: &v1::IssuedToken) -> anyhow::Result<()> {
     issued(
         output,
@@ -36,7 +36,7 @@ pub(super) fn show(output: Format, token: &v1::Token) -> anyhow::Result<()> {
     output::record(output, token, &fields(token))
 }
 
-/// Prints what a token is good for.
+/// Prints the introspection of a token.
 pub(super) fn introspected(
     output: Format,
     answer: &v1::IntrospectTokenResponse,
@@ -53,7 +53,7 @@ pub(super) fn introspected(
     output::record(output, answer, &all)
 }
 
-/// One line of a list, under [`COLUMNS`].
+/// Returns a row of a list, under [`COLUMNS`].
 pub(super) fn row(token: &v1::Token) -> Vec<String> {
     vec![
         token.token.clone(),
@@ -70,19 +70,16 @@ fn issued(
     secret: &str,
     screen_name: Option<&str>,
 ) -> anyhow::Result<()> {
-    let token = token.context("the server answered without the token")?;
+    let token = token.context("the server's answer has no token")?;
     let mut fields = fields(token);
-    fields.insert(1, ("token secret", format!("{secret}  (shown only now)")));
+    fields.insert(1, ("token secret", format!("{secret}  (shown only once)")));
     fields.push(("screen name", screen_name.unwrap_or_default().to_owned()));
-    output::record(
-        output,
-        &Issued {
-            token,
-            token_secret: secret,
-            screen_name,
-        },
-        &fields,
-    )
+    let token = NewToken {
+        token,
+        token_secret: secret,
+        screen_name,
+    };
+    output::record(output, &token, &fields)
 }
 
 fn fields(token: &v1::Token) -> Vec<Field> {
@@ -105,5 +102,5 @@ const fn status_word(status: v1::TokenStatus) -> &'static str {
     }
 }
 
-/// What a list shows.
+/// The columns of a list.
 pub(super) const COLUMNS: [&str; 5] = ["TOKEN", "CONSUMER KEY", "USER ID", "STATUS", "EXPIRES"];

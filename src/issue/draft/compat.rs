@@ -1,21 +1,24 @@
-//! Which compat profiles a consumer may have together.
+//! The rules for combining compat profiles.
 //!
-//! What each changes, and its risk, is in `docs/compat.md`.
+//! `docs/compat.md` describes the effect and the risk of each profile.
 
 use std::collections::BTreeSet;
 
+use super::values::unknown_word;
 use crate::issue::Violations;
-use crate::oauth::{Compat, CompatProfile, SignatureMethod};
+use crate::oauth::{CompatProfile, CompatSet, SignatureMethod};
 
-/// The profiles of these names, under the name `compat_profiles`: none that contradict each other, or that leave more
-/// unsigned together than each of them does.
+/// Checks the list in the field `compat_profiles`.
+///
+/// Refuses profiles that contradict each other, and combinations that leave more unsigned than
+/// each profile does alone.
 pub(super) fn checked(
     names: &[String],
     methods: &BTreeSet<SignatureMethod>,
     wrong: &mut Violations,
-) -> Compat {
+) -> CompatSet {
     let known = |name: &str| CompatProfile::from_name(name).ok_or_else(unknown);
-    let compat: Compat = wrong
+    let compat: CompatSet = wrong
         .check_each(FIELD, names, CompatProfile::ALL.len(), known)
         .into_iter()
         .collect();
@@ -29,15 +32,13 @@ pub(super) fn checked(
 }
 
 fn unknown() -> String {
-    format!(
-        "is no compat profile; known are {}",
-        CompatProfile::ALL.map(CompatProfile::name).join(", ")
-    )
+    let known = CompatProfile::ALL.map(CompatProfile::name).join(", ");
+    unknown_word("compat profile", &known)
 }
 
 const FIELD: &str = "compat_profiles";
 
-const SCHEME_OF_PLAINTEXT: &str = "must not hold scheme-any where signature_methods has PLAINTEXT: nothing but https protects what that sends";
+const SCHEME_OF_PLAINTEXT: &str = "must not combine scheme-any with the signature method PLAINTEXT: only https protects its secrets";
 
 #[cfg(test)]
 mod tests {
@@ -53,7 +54,7 @@ mod tests {
             };
             assert_eq!(
                 check(&[profile.name()], plaintext),
-                (Compat::only(profile), Vec::new())
+                (CompatSet::only(profile), Vec::new())
             );
         }
     }
@@ -65,7 +66,7 @@ mod tests {
             panic!("{problems:?}")
         };
         assert!(problem.starts_with(
-            "compat_profiles[1] is no compat profile; known are version-lenient, no-root-slash,"
+            "compat_profiles[1] is not a compat profile; known are version-lenient, no-root-slash,"
         ));
         assert!(
             CompatProfile::ALL
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_leave_too_much_unsigned_together_is_refused() {
+    fn combinations_that_leave_too_much_unsigned_are_refused() {
         let (compat, problems) = check(&["ignore-query-on-post", "body-unsigned-form"], None);
         assert_eq!(
             problems,
@@ -89,7 +90,7 @@ mod tests {
         assert_eq!(problems, [format!("compat_profiles {SCHEME_OF_PLAINTEXT}")]);
     }
 
-    fn check(names: &[&str], method: Option<SignatureMethod>) -> (Compat, Vec<String>) {
+    fn check(names: &[&str], method: Option<SignatureMethod>) -> (CompatSet, Vec<String>) {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let mut wrong = Violations::default();
         let compat = checked(&names, &method.into_iter().collect(), &mut wrong);

@@ -1,7 +1,13 @@
-//! What a draft may hold, field by field.
+//! The rules of drafts, field by field.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::*;
-use crate::clock::CountingEntropy;
+use crate::clock::{CountingEntropy, UnixTime};
+use crate::issue::Violations;
+use crate::model::{ConsumerProfile, Flow, Scopes, Secret, TokenStatus};
+use crate::oauth::SignatureMethod;
 
 #[test]
 fn a_name_is_all_that_a_consumer_needs() {
@@ -23,7 +29,7 @@ fn a_name_is_all_that_a_consumer_needs() {
 }
 
 #[test]
-fn what_is_made_is_never_made_twice() {
+fn generated_values_are_unique() {
     let entropy = CountingEntropy::default();
     let [one, other] = [(); 2].map(|()| named().to_consumer(NOW, &entropy).unwrap());
     assert!(one.id != other.id && one.key != other.key && one.secrets != other.secrets);
@@ -43,18 +49,23 @@ fn existing_credentials_are_kept_as_they_are() {
 }
 
 #[test]
-fn every_mistake_in_a_consumer_is_told_at_once() {
+fn the_error_lists_every_mistake_in_a_consumer() {
     let draft = ConsumerDraft {
         consumer_key: Some("a b".to_owned()),
         consumer_secret: Some(Secret::new(*b"secret\n")),
-        description: "two\nlines".to_owned(),
-        platform: "p".repeat(256),
-        app_url: "ftp://example.com".to_owned(),
-        signature_methods: texts(["HMAC-SHA1", "hmac-sha1", "RSA-SHA256"]),
-        flows: texts(["four-legged"]),
-        callbacks: texts(["oob", "javascript:alert(1)"]),
-        scopes: texts(["read write", "", "say\"hi\""]),
-        compat_profiles: texts(["plus-literal", "plus-figurative"]),
+        attributes: ConsumerAttributes {
+            signature_methods: texts(["HMAC-SHA1", "hmac-sha1", "RSA-SHA256"]),
+            profile: ConsumerProfile {
+                description: "two\nlines".to_owned(),
+                platform: "p".repeat(256),
+                app_url: "ftp://example.com".to_owned(),
+            },
+            flows: texts(["four-legged"]),
+            callbacks: texts(["oob", "javascript:alert(1)"]),
+            scopes: texts(["read write", "", "say\"hi\""]),
+            compat_profiles: texts(["plus-literal", "plus-figurative"]),
+            ..ConsumerAttributes::default()
+        },
         ..ConsumerDraft::default()
     };
     let wrong = draft
@@ -66,18 +77,18 @@ fn every_mistake_in_a_consumer_is_told_at_once() {
             "consumer_key has the character ' ' at byte 1; allowed are visible ASCII characters",
             "name must not be empty",
             "consumer_secret has a control character, perhaps a line break at its end",
-            "signature_methods[1] is no signature method; known are HMAC-SHA1, HMAC-SHA256, HMAC-SHA512, RSA-SHA1, \
+            "signature_methods[1] is not a signature method; known are HMAC-SHA1, HMAC-SHA256, HMAC-SHA512, RSA-SHA1, \
              RSA-SHA256, RSA-SHA512, PLAINTEXT",
             "signature_methods[2] RSA-SHA256 needs rsa_public_keys",
-            "flows[0] is no flow; known are two-legged, three-legged, xauth",
-            "callbacks[1] has a scheme that browsers act on by themselves",
-            "scopes[0] has a space: give each scope a value of its own",
+            "flows[0] is not a flow; known are two-legged, three-legged, xauth",
+            "callbacks[1] has a scheme that browsers execute or open locally",
+            "scopes[0] has a space: pass each scope as its own value",
             "scopes[1] must not be empty",
             "scopes[2] has the character '\"' at byte 3; allowed are visible ASCII without \" and \\",
             "description has a control character at byte 3",
             "platform is 256 bytes long, the limit is 255",
             "app_url has a scheme that is not http or https",
-            "compat_profiles[1] is no compat profile; known are version-lenient, no-root-slash, plus-literal, raw-values, \
+            "compat_profiles[1] is not a compat profile; known are version-lenient, no-root-slash, plus-literal, raw-values, \
              body-unsigned-form, ignore-query-on-post, brackets-once, scheme-any, default-port-any",
         ]
     );
@@ -100,7 +111,9 @@ fn a_missing_secret_is_never_the_empty_secret() {
     };
     assert_eq!(
         consumer_problems(&keyless),
-        ["no_shared_secret needs rsa_public_keys: with neither it could never sign"]
+        [
+            "no_shared_secret needs rsa_public_keys: without a secret and a key the consumer could never sign"
+        ]
     );
 
     let both = ConsumerDraft {
@@ -110,14 +123,17 @@ fn a_missing_secret_is_never_the_empty_secret() {
     };
     assert_eq!(
         consumer_problems(&both),
-        ["no_shared_secret contradicts consumer_secret: leave one of them out"]
+        ["no_shared_secret contradicts consumer_secret: omit one of them"]
     );
 }
 
 #[test]
 fn a_list_has_an_end() {
     let draft = ConsumerDraft {
-        callbacks: vec!["oob".to_owned(); 9],
+        attributes: ConsumerAttributes {
+            callbacks: vec!["oob".to_owned(); 9],
+            ..named().attributes
+        },
         ..named()
     };
     assert_eq!(
@@ -168,9 +184,9 @@ fn a_token_needs_its_consumer_and_a_future() {
 #[test]
 fn a_token_has_no_scope_that_its_consumer_lacks() {
     let consumer = Scopes::parse("read write").unwrap();
-    assert!(within_scopes(&Scopes::parse("read").unwrap(), &consumer).is_ok());
-    assert!(within_scopes(&Scopes::default(), &Scopes::default()).is_ok());
-    let wrong = within_scopes(&Scopes::parse("admin read").unwrap(), &consumer).unwrap_err();
+    assert!(require_scopes(&Scopes::parse("read").unwrap(), &consumer).is_ok());
+    assert!(require_scopes(&Scopes::default(), &Scopes::default()).is_ok());
+    let wrong = require_scopes(&Scopes::parse("admin read").unwrap(), &consumer).unwrap_err();
     assert_eq!(
         problems(&wrong),
         ["scopes has \"admin\", which its consumer does not have"]
@@ -181,7 +197,10 @@ const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
 fn named() -> ConsumerDraft {
     ConsumerDraft {
-        name: "Printer".to_owned(),
+        attributes: ConsumerAttributes {
+            name: "Printer".to_owned(),
+            ..ConsumerAttributes::default()
+        },
         ..ConsumerDraft::default()
     }
 }

@@ -1,19 +1,18 @@
 //! Consumers, their secrets and keys.
 
 use super::*;
-use crate::issue::{ConsumerChange, etag};
+use crate::issue::{ConsumerAttributes, etag};
 use crate::model::ConsumerStatus;
 use crate::oauth::SignatureMethod;
 
 #[tokio::test]
-async fn an_update_changes_what_it_names_and_nothing_else() {
+async fn an_update_changes_only_the_given_attributes() {
     let world = World::new().await;
     let before = world.consumer().await;
     world.pass(Duration::from_secs(5));
-    let change = ConsumerChange {
-        name: Some("Scanner".to_owned()),
-        scopes: Some(texts(["read"])),
-        ..Default::default()
+    let change = |consumer: &mut ConsumerAttributes| {
+        consumer.name = "Scanner".to_owned();
+        consumer.scopes = texts(["read"]);
     };
     let changed = world
         .issuer
@@ -38,13 +37,12 @@ async fn an_update_changes_what_it_names_and_nothing_else() {
 async fn an_updated_consumer_is_held_to_the_rules_of_a_new_one() {
     let world = World::new().await;
     let before = world.consumer().await;
-    let change = ConsumerChange {
-        name: Some(String::new()),
-        app_url: Some("ftp://example.com".to_owned()),
-        signature_methods: Some(texts(["RSA-SHA256"])),
-        callbacks: Some(texts(["javascript:alert(1)"])),
-        compat_profiles: Some(texts(["raw-values", "plus-literal"])),
-        ..Default::default()
+    let change = |consumer: &mut ConsumerAttributes| {
+        consumer.name = String::new();
+        consumer.profile.app_url = "ftp://example.com".to_owned();
+        consumer.signature_methods = texts(["RSA-SHA256"]);
+        consumer.callbacks = texts(["javascript:alert(1)"]);
+        consumer.compat_profiles = texts(["raw-values", "plus-literal"]);
     };
     assert_eq!(
         problems(
@@ -56,9 +54,9 @@ async fn an_updated_consumer_is_held_to_the_rules_of_a_new_one() {
         [
             "name must not be empty",
             "signature_methods[0] RSA-SHA256 needs rsa_public_keys",
-            "callbacks[0] has a scheme that browsers act on by themselves",
+            "callbacks[0] has a scheme that browsers execute or open locally",
             "app_url has a scheme that is not http or https",
-            "compat_profiles must not hold both raw-values and plus-literal: what is signed as it is sent has its plus as it \
+            "compat_profiles must not hold both raw-values and plus-literal: raw-values signs a plus as it \
              is sent",
         ]
     );
@@ -70,9 +68,8 @@ async fn an_update_that_changes_nothing_writes_nothing() {
     let world = World::new().await;
     let before = world.consumer().await;
     world.pass(Duration::from_secs(5));
-    let change = ConsumerChange {
-        name: Some("Printer".to_owned()),
-        ..Default::default()
+    let change = |consumer: &mut ConsumerAttributes| {
+        consumer.name = "Printer".to_owned();
     };
     assert_eq!(
         world
@@ -89,9 +86,10 @@ async fn an_etag_allows_only_the_record_that_was_read() {
     let world = World::new().await;
     let read = world.consumer().await;
     let read = etag(read.generation, read.revision);
-    let rename = |name: &str| ConsumerChange {
-        name: Some(name.to_owned()),
-        ..Default::default()
+    let rename = |name: &'static str| {
+        move |consumer: &mut ConsumerAttributes| {
+            consumer.name = name.to_owned();
+        }
     };
     world
         .issuer
@@ -139,13 +137,11 @@ async fn the_etag_of_a_deleted_consumer_is_not_that_of_the_next_one() {
 async fn two_updates_at_once_both_take_place() {
     let world = World::new().await;
     world.consumer().await;
-    let rename = ConsumerChange {
-        name: Some("Scanner".to_owned()),
-        ..Default::default()
+    let rename = |consumer: &mut ConsumerAttributes| {
+        consumer.name = "Scanner".to_owned();
     };
-    let describe = ConsumerChange {
-        description: Some("Scans".to_owned()),
-        ..Default::default()
+    let describe = |consumer: &mut ConsumerAttributes| {
+        consumer.profile.description = "Scans".to_owned();
     };
     let key = key();
     let (one, two) = tokio::join!(
@@ -157,7 +153,7 @@ async fn two_updates_at_once_both_take_place() {
     assert_eq!(
         (
             consumer.name.as_str(),
-            consumer.description.as_str(),
+            consumer.profile.description.as_str(),
             consumer.revision
         ),
         ("Scanner", "Scans", 3)
@@ -183,7 +179,12 @@ async fn a_deleted_consumer_is_gone_and_so_are_its_tokens() {
         IssueError::UnknownConsumer(_)
     );
     world.consumer().await;
-    let found = world.issuer.introspect(&old.token).await.unwrap().token;
+    let found = world
+        .issuer
+        .introspect_token(&old.token)
+        .await
+        .unwrap()
+        .token;
     assert!(found.is_none_or(|shown| shown.state == crate::model::TokenState::Revoked));
 }
 
@@ -205,15 +206,24 @@ async fn the_same_consumer_may_be_created_twice_where_that_is_allowed() {
 
     for differing in [
         ConsumerDraft {
-            name: "Scanner".to_owned(),
+            attributes: ConsumerAttributes {
+                name: "Scanner".to_owned(),
+                ..again.attributes.clone()
+            },
             ..again.clone()
         },
         ConsumerDraft {
-            verified: true,
+            attributes: ConsumerAttributes {
+                verified: true,
+                ..again.attributes.clone()
+            },
             ..again.clone()
         },
         ConsumerDraft {
-            scopes: texts(["read"]),
+            attributes: ConsumerAttributes {
+                scopes: texts(["read"]),
+                ..again.attributes.clone()
+            },
             ..again.clone()
         },
         ConsumerDraft {
@@ -280,11 +290,7 @@ async fn a_disabled_consumer_keeps_its_revision_when_it_is_disabled_again() {
     let world = World::new().await;
     world.consumer().await;
     for _ in 0..2 {
-        let disabled = world
-            .issuer
-            .set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN)
-            .await
-            .unwrap();
+        let disabled = world.issuer.disable_consumer(&key(), &ADMIN).await.unwrap();
         assert_eq!(
             (disabled.status, disabled.revision),
             (ConsumerStatus::Disabled, 2)
@@ -329,7 +335,7 @@ async fn the_secret_before_is_accepted_for_the_overlap_and_no_older_one() {
 }
 
 #[tokio::test]
-async fn a_rotation_says_what_is_wrong_with_it() {
+async fn a_refused_rotation_names_the_fields() {
     let world = World::new().await;
     let before = world.consumer().await;
     let days = |days: u64| Duration::from_secs(days * 86_400);
@@ -350,7 +356,7 @@ async fn a_rotation_says_what_is_wrong_with_it() {
     );
     assert_eq!(
         problems(rotate("kd94hf93k423kf44", days(1)).await),
-        ["consumer_secret is the one that it has already"]
+        ["consumer_secret is the current secret: pass another one"]
     );
     assert_eq!(world.issuer.consumer(&key()).await.unwrap(), before);
     assert!(rotate("new", days(90)).await.is_ok());
@@ -401,7 +407,10 @@ async fn the_last_rsa_key_stays_where_it_is_needed() {
         consumer_secret: None,
         no_shared_secret: true,
         rsa_public_keys: texts([RSA]),
-        signature_methods: texts(["RSA-SHA256"]),
+        attributes: ConsumerAttributes {
+            signature_methods: texts(["RSA-SHA256"]),
+            ..printer().attributes
+        },
         ..printer()
     };
     let consumer = world
@@ -419,7 +428,7 @@ async fn the_last_rsa_key_stays_where_it_is_needed() {
     assert_eq!(
         problems(remove().await),
         [
-            "fingerprint is of its only key, without which it could never sign; give it another first"
+            "fingerprint names the only key of a consumer without a secret, which could never sign again: add another key or rotate the secret first"
         ]
     );
     world
@@ -430,12 +439,11 @@ async fn the_last_rsa_key_stays_where_it_is_needed() {
     assert_eq!(
         problems(remove().await),
         [
-            "fingerprint is of its only RSA key, which RSA-SHA256 of its signature_methods needs; take that out first"
+            "fingerprint names the only RSA key, which RSA-SHA256 in signature_methods needs: remove that method first"
         ]
     );
-    let any = ConsumerChange {
-        signature_methods: Some(Vec::new()),
-        ..Default::default()
+    let any = |consumer: &mut ConsumerAttributes| {
+        consumer.signature_methods = Vec::new();
     };
     world
         .issuer

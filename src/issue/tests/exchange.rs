@@ -1,8 +1,8 @@
 //! The exchange of temporary credentials and of passwords for tokens.
 
 use super::*;
-use crate::issue::{Authorized, ConsumerChange, Login};
-use crate::model::{ConsumerStatus, Flow, TokenState, UserStatus};
+use crate::issue::{ConsentOutcome, ConsumerAttributes, Login};
+use crate::model::{Flow, TokenState};
 use crate::store::TokenHolder;
 
 #[tokio::test]
@@ -16,13 +16,13 @@ async fn authorized_credentials_are_exchanged_for_a_token_of_the_user() {
     };
     let verifier = world
         .issuer
-        .authorize(&asked, &given, &ADMIN)
+        .authorize_request_token(&asked, &given, &ADMIN)
         .await
         .unwrap()
         .verifier;
     let issued = world
         .issuer
-        .exchange(&key(), &asked, &verifier, &ADMIN)
+        .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
         .await
         .unwrap();
     assert_eq!(
@@ -36,12 +36,16 @@ async fn authorized_credentials_are_exchanged_for_a_token_of_the_user() {
         ),
         ("read", None)
     );
-    let shown = world.issuer.show_token(&issued.token.token).await.unwrap();
+    let shown = world
+        .issuer
+        .token_with_state(&issued.token.token)
+        .await
+        .unwrap();
     assert_eq!(shown.state, TokenState::Active);
     assert_err!(
         world
             .issuer
-            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
             .await,
         IssueError::RequestTokenUsed
     );
@@ -58,7 +62,7 @@ async fn a_token_is_valid_as_long_as_the_terms_say() {
     let (asked, verifier) = authorized(&world).await;
     let issued = world
         .issuer
-        .exchange(&key(), &asked, &verifier, &ADMIN)
+        .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
         .await
         .unwrap();
     assert_eq!(
@@ -74,7 +78,11 @@ async fn of_two_exchanges_at_once_one_gets_a_token() {
     let (asked, verifier) = authorized(&world).await;
     let exchange = || {
         let (issuer, asked, verifier) = (world.issuer.clone(), asked.clone(), verifier.clone());
-        tokio::spawn(async move { issuer.exchange(&key(), &asked, &verifier, &ADMIN).await })
+        tokio::spawn(async move {
+            issuer
+                .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
+                .await
+        })
     };
     let racing: Vec<_> = (0..8).map(|_| exchange()).collect();
     let mut issued = 0;
@@ -104,7 +112,7 @@ async fn a_wrong_verifier_is_counted_and_the_fifth_refuses() {
     for _ in 0..4 {
         let wrong = world
             .issuer
-            .exchange(&key(), &asked, &secret("wrong"), &ADMIN)
+            .exchange_request_token(&key(), &asked, &secret("wrong"), &ADMIN)
             .await;
         assert_err!(wrong, IssueError::VerifierRefused);
     }
@@ -112,14 +120,14 @@ async fn a_wrong_verifier_is_counted_and_the_fifth_refuses() {
     assert_err!(
         world
             .issuer
-            .exchange(&key(), &second, &secret(""), &ADMIN)
+            .exchange_request_token(&key(), &second, &secret(""), &ADMIN)
             .await,
         IssueError::VerifierRefused
     );
     assert!(
         world
             .issuer
-            .exchange(&key(), &second, &right, &ADMIN)
+            .exchange_request_token(&key(), &second, &right, &ADMIN)
             .await
             .is_ok()
     );
@@ -127,14 +135,14 @@ async fn a_wrong_verifier_is_counted_and_the_fifth_refuses() {
     assert_err!(
         world
             .issuer
-            .exchange(&key(), &asked, &secret("wrong"), &ADMIN)
+            .exchange_request_token(&key(), &asked, &secret("wrong"), &ADMIN)
             .await,
         IssueError::VerifierRefused
     );
     assert_err!(
         world
             .issuer
-            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
             .await,
         IssueError::RequestTokenRefused
     );
@@ -149,7 +157,7 @@ async fn wrong_verifiers_that_race_are_all_counted() {
         let (issuer, asked) = (world.issuer.clone(), asked.clone());
         tokio::spawn(async move {
             issuer
-                .exchange(&key(), &asked, &secret("wrong"), &ADMIN)
+                .exchange_request_token(&key(), &asked, &secret("wrong"), &ADMIN)
                 .await
         })
     };
@@ -165,20 +173,20 @@ async fn wrong_verifiers_that_race_are_all_counted() {
     assert_err!(
         world
             .issuer
-            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
             .await,
         IssueError::RequestTokenRefused
     );
 }
 
 #[tokio::test]
-async fn what_was_not_authorized_is_not_exchanged() {
+async fn unauthorized_credentials_are_not_exchanged() {
     let world = World::new().await;
     world.consumer().await;
     let exchange = async |asked: &Token| {
         world
             .issuer
-            .exchange(&key(), asked, &secret("v"), &ADMIN)
+            .exchange_request_token(&key(), asked, &secret("v"), &ADMIN)
             .await
     };
     assert_err!(
@@ -187,7 +195,11 @@ async fn what_was_not_authorized_is_not_exchanged() {
     );
     let asked = world.request_token(CALLBACK).await.token;
     assert_err!(exchange(&asked).await, IssueError::RequestTokenUndecided);
-    world.issuer.refuse(&asked, &ADMIN).await.unwrap();
+    world
+        .issuer
+        .refuse_request_token(&asked, &ADMIN)
+        .await
+        .unwrap();
     assert_err!(exchange(&asked).await, IssueError::RequestTokenRefused);
 }
 
@@ -210,21 +222,21 @@ async fn another_consumer_can_neither_exchange_nor_burn_temporary_credentials() 
     for _ in 0..6 {
         let stolen = world
             .issuer
-            .exchange(&other, &asked, &verifier, &ADMIN)
+            .exchange_request_token(&other, &asked, &verifier, &ADMIN)
             .await;
         assert_err!(stolen, IssueError::UnknownRequestToken(_));
     }
     assert!(
         world
             .issuer
-            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
             .await
             .is_ok()
     );
 }
 
 #[tokio::test]
-async fn what_changed_since_the_user_allowed_it_counts() {
+async fn changes_after_the_consent_count() {
     let world = World::new().await;
     world.consumer().await;
     world.user("jane").await;
@@ -232,36 +244,25 @@ async fn what_changed_since_the_user_allowed_it_counts() {
     let exchange = async || {
         world
             .issuer
-            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
             .await
     };
 
     world
         .issuer
-        .set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN)
+        .disable_user(&id("jane"), &ADMIN)
         .await
         .unwrap();
     assert_err!(exchange().await, IssueError::UserDisabled);
-    world
-        .issuer
-        .set_user_status(&id("jane"), UserStatus::Active, &ADMIN)
-        .await
-        .unwrap();
-    world
-        .issuer
-        .set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN)
-        .await
-        .unwrap();
+    world.issuer.enable_user(&id("jane"), &ADMIN).await.unwrap();
+    world.issuer.disable_consumer(&key(), &ADMIN).await.unwrap();
     assert_err!(exchange().await, IssueError::ConsumerDisabled(_));
-    world
-        .issuer
-        .set_consumer_status(&key(), ConsumerStatus::Active, &ADMIN)
-        .await
-        .unwrap();
-    let flows = |flows| ConsumerChange {
-        flows: Some(flows),
-        scopes: Some(texts(["write"])),
-        ..Default::default()
+    world.issuer.enable_consumer(&key(), &ADMIN).await.unwrap();
+    let flows = |flows: Vec<String>| {
+        move |consumer: &mut ConsumerAttributes| {
+            consumer.flows.clone_from(&flows);
+            consumer.scopes = texts(["write"]);
+        }
     };
     world
         .issuer
@@ -284,7 +285,7 @@ async fn what_changed_since_the_user_allowed_it_counts() {
 }
 
 #[tokio::test]
-async fn revoking_a_users_tokens_ends_what_the_user_allowed() {
+async fn revoking_a_users_tokens_ends_the_authorization() {
     let world = World::new().await;
     world.consumer().await;
     let (asked, verifier) = authorized(&world).await;
@@ -296,7 +297,7 @@ async fn revoking_a_users_tokens_ends_what_the_user_allowed() {
     assert_err!(
         world
             .issuer
-            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
             .await,
         IssueError::RequestTokenRefused
     );
@@ -308,7 +309,7 @@ async fn revoking_a_users_tokens_ends_what_the_user_allowed() {
     assert_err!(
         world
             .issuer
-            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
             .await,
         IssueError::UnknownRequestToken(_)
     );
@@ -323,7 +324,7 @@ async fn an_exchange_that_comes_too_late_gets_nothing() {
     assert_err!(
         world
             .issuer
-            .exchange(&key(), &asked, &verifier, &ADMIN)
+            .exchange_request_token(&key(), &asked, &verifier, &ADMIN)
             .await,
         IssueError::RequestTokenExpired
     );
@@ -347,7 +348,7 @@ async fn a_password_is_exchanged_for_a_token_of_the_user() {
     assert_eq!(
         world
             .issuer
-            .show_token(&issued.token.token)
+            .token_with_state(&issued.token.token)
             .await
             .unwrap()
             .state,
@@ -382,20 +383,11 @@ async fn only_a_consumer_with_the_flow_may_try_a_password() {
     world.user("jane").await;
     assert_err!(attempt().await, IssueError::UnknownConsumer(_));
     world.consumer().await;
-    world
-        .issuer
-        .set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN)
-        .await
-        .unwrap();
+    world.issuer.disable_consumer(&key(), &ADMIN).await.unwrap();
     assert_err!(attempt().await, IssueError::ConsumerDisabled(_));
-    world
-        .issuer
-        .set_consumer_status(&key(), ConsumerStatus::Active, &ADMIN)
-        .await
-        .unwrap();
-    let change = ConsumerChange {
-        flows: Some(Vec::new()),
-        ..Default::default()
+    world.issuer.enable_consumer(&key(), &ADMIN).await.unwrap();
+    let change = |consumer: &mut ConsumerAttributes| {
+        consumer.flows = Vec::new();
     };
     world
         .issuer
@@ -413,9 +405,9 @@ async fn only_a_consumer_with_the_flow_may_try_a_password() {
 
 async fn authorized(world: &World) -> (Token, Secret) {
     let asked = world.request_token(CALLBACK).await.token;
-    let Authorized { verifier, .. } = world
+    let ConsentOutcome { verifier, .. } = world
         .issuer
-        .authorize(&asked, &consent("jane"), &ADMIN)
+        .authorize_request_token(&asked, &consent("jane"), &ADMIN)
         .await
         .unwrap();
     (asked, verifier)

@@ -1,4 +1,4 @@
-//! Passwords, and how guessing them is slowed down.
+//! Log-ins, and the limits on guessing passwords.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +8,9 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::issue::{DirectoryError, DirectoryUser, Login};
-use crate::model::UserStatus;
 
 #[tokio::test(start_paused = true)]
-async fn a_right_password_says_who_it_is_whatever_the_case_of_the_name() {
+async fn a_right_password_identifies_the_user_in_any_case_of_the_name() {
     let world = World::new().await;
     world.user("Jane").await;
     for name in ["Jane", "jane", "JANE"] {
@@ -48,12 +47,12 @@ async fn an_unknown_user_a_wrong_password_and_a_user_without_one_are_answered_al
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disabled_user_is_told_so_only_after_the_right_password() {
+async fn only_the_right_password_reveals_a_disabled_user() {
     let world = World::new().await;
     world.user("jane").await;
     world
         .issuer
-        .set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN)
+        .disable_user(&id("jane"), &ADMIN)
         .await
         .unwrap();
     assert_err!(
@@ -217,7 +216,7 @@ async fn guesses_that_are_sent_together_do_not_escape_the_delay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_floods_a_user_with_guesses_does_not_keep_the_user_out_who_comes_from_elsewhere() {
+async fn a_flood_of_guesses_does_not_lock_out_the_user_elsewhere() {
     let world = World::new().await;
     world.user("jane").await;
     let flood = |at: usize| {
@@ -379,7 +378,7 @@ async fn the_operators_directory_is_asked_under_the_same_limits_and_its_outage_c
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_user_of_the_operators_directory_who_is_disabled_here_is_not_let_in() {
+async fn a_directory_user_who_is_disabled_here_cannot_log_in() {
     let directory = Arc::new(Fickle::default());
     directory.is_up.store(true, Ordering::SeqCst);
     let world = World::with(|_| {}, Some(directory)).await;
@@ -389,11 +388,7 @@ async fn a_user_of_the_operators_directory_who_is_disabled_here_is_not_let_in() 
         .await
         .unwrap();
     assert!(world.issuer.log_in(&login("jane", "right")).await.is_ok());
-    world
-        .issuer
-        .set_user_status(&id("7"), UserStatus::Disabled, &ADMIN)
-        .await
-        .unwrap();
+    world.issuer.disable_user(&id("7"), &ADMIN).await.unwrap();
     assert_err!(
         world.issuer.log_in(&login("jane", "right")).await,
         IssueError::UserDisabled
@@ -401,7 +396,7 @@ async fn a_user_of_the_operators_directory_who_is_disabled_here_is_not_let_in() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_directory_is_not_asked_about_what_nobody_can_be_called() {
+async fn a_directory_is_not_called_for_an_impossible_name() {
     let world = World::with(|_| {}, Some(Arc::new(Fickle::default()))).await;
     for (name, password) in [
         (String::new(), "right".to_owned()),

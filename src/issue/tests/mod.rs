@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Actor, Consent, ConsumerDraft, Directory, IssueError, Issuer, RequestTokenDraft, Terms,
-    TokenDraft, UserDraft,
+    Actor, Consent, ConsumerAttributes, ConsumerDraft, Directory, IssueError, Issuer, IssuerTerms,
+    RequestTokenDraft, TokenDraft, UserDraft,
 };
 use crate::clock::{Clock, CountingEntropy, Entropy, ManualClock, UnixTime};
 use crate::config::{Config, StoreUrl};
@@ -40,7 +40,10 @@ impl World {
         Self::with(|_| {}, None).await
     }
 
-    async fn with(change: impl FnOnce(&mut Terms), directory: Option<Arc<dyn Directory>>) -> Self {
+    async fn with(
+        change: impl FnOnce(&mut IssuerTerms),
+        directory: Option<Arc<dyn Directory>>,
+    ) -> Self {
         let mut config = Config::default();
         config.store.url = StoreUrl::Memory;
         let clock = Arc::new(ManualClock::at(NOW));
@@ -54,7 +57,7 @@ impl World {
         )
         .await
         .unwrap();
-        let mut terms = Terms::of(&config);
+        let mut terms = IssuerTerms::of(&config);
         (terms.password.memory_kib, terms.password.iterations) = (8, 1);
         change(&mut terms);
         let issuer = Issuer::new(store.clone(), ticking, entropy, terms, directory);
@@ -65,8 +68,8 @@ impl World {
         }
     }
 
-    /// The same records under other terms, as another replica has them.
-    fn again(&self, change: impl FnOnce(&mut Terms)) -> Issuer {
+    /// Returns an issuer with other terms on the same records, like another replica.
+    fn again(&self, change: impl FnOnce(&mut IssuerTerms)) -> Issuer {
         let mut terms = (*self.issuer.terms).clone();
         change(&mut terms);
         let Issuer {
@@ -125,10 +128,13 @@ fn printer() -> ConsumerDraft {
     ConsumerDraft {
         consumer_key: Some(KEY.to_owned()),
         consumer_secret: Some(secret("kd94hf93k423kf44")),
-        name: "Printer".to_owned(),
-        flows: texts(["three-legged", "xauth"]),
-        callbacks: texts([CALLBACK, "oob"]),
-        scopes: texts(["read", "write"]),
+        attributes: ConsumerAttributes {
+            name: "Printer".to_owned(),
+            flows: texts(["three-legged", "xauth"]),
+            callbacks: texts([CALLBACK, "oob"]),
+            scopes: texts(["read", "write"]),
+            ..ConsumerAttributes::default()
+        },
         ..ConsumerDraft::default()
     }
 }

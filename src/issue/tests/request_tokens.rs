@@ -1,8 +1,8 @@
 //! Temporary credentials, until the user has decided.
 
 use super::*;
-use crate::issue::ConsumerChange;
-use crate::model::{Callback, ConsumerStatus, Flow, RequestTokenState, UserStatus};
+use crate::issue::ConsumerAttributes;
+use crate::model::{Callback, Flow, RequestTokenState};
 use crate::store::TokenHolder;
 
 #[tokio::test]
@@ -16,20 +16,11 @@ async fn temporary_credentials_are_for_an_active_consumer_with_the_flow() {
     };
     assert_err!(ask().await, IssueError::UnknownConsumer(_));
     world.consumer().await;
-    world
-        .issuer
-        .set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN)
-        .await
-        .unwrap();
+    world.issuer.disable_consumer(&key(), &ADMIN).await.unwrap();
     assert_err!(ask().await, IssueError::ConsumerDisabled(_));
-    world
-        .issuer
-        .set_consumer_status(&key(), ConsumerStatus::Active, &ADMIN)
-        .await
-        .unwrap();
-    let change = ConsumerChange {
-        flows: Some(texts(["two-legged"])),
-        ..Default::default()
+    world.issuer.enable_consumer(&key(), &ADMIN).await.unwrap();
+    let change = |consumer: &mut ConsumerAttributes| {
+        consumer.flows = texts(["two-legged"]);
     };
     world
         .issuer
@@ -46,7 +37,7 @@ async fn temporary_credentials_are_for_an_active_consumer_with_the_flow() {
 }
 
 #[tokio::test]
-async fn temporary_credentials_ask_for_what_the_consumer_has() {
+async fn temporary_credentials_have_only_scopes_of_the_consumer() {
     let world = World::new().await;
     world.consumer().await;
     let all = world.request_token(CALLBACK).await;
@@ -77,8 +68,8 @@ async fn temporary_credentials_ask_for_what_the_consumer_has() {
     assert_eq!(
         problems(world.issuer.create_request_token(&wrong, &ADMIN).await),
         [
-            "callback is none of the consumer's callbacks: scheme, host, port and path must be those of one, and its \
-             query must begin the query",
+            "callback is not a registered callback of the consumer: scheme, host, port and path must match a registered \
+             one, and the query must start with its query",
             "scopes has \"admin\", which its consumer does not have",
         ]
     );
@@ -94,20 +85,19 @@ async fn temporary_credentials_ask_for_what_the_consumer_has() {
 }
 
 #[tokio::test]
-async fn who_asks_is_shown_with_the_scopes_that_the_consumer_still_has() {
+async fn a_request_shows_the_scopes_that_the_consumer_still_has() {
     let world = World::new().await;
     world.consumer().await;
     let asked = world.request_token(CALLBACK).await.token;
-    let change = ConsumerChange {
-        scopes: Some(texts(["read"])),
-        ..Default::default()
+    let change = |consumer: &mut ConsumerAttributes| {
+        consumer.scopes = texts(["read"]);
     };
     world
         .issuer
         .update_consumer(&key(), &change, None, &ADMIN)
         .await
         .unwrap();
-    let asking = world.issuer.asking(&asked).await.unwrap();
+    let asking = world.issuer.authorization_request(&asked).await.unwrap();
     assert_eq!(
         (
             asking.consumer.name.as_str(),
@@ -116,7 +106,7 @@ async fn who_asks_is_shown_with_the_scopes_that_the_consumer_still_has() {
         ("Printer", "read")
     );
     assert_err!(
-        world.issuer.asking(&token("unknown")).await,
+        world.issuer.authorization_request(&token("unknown")).await,
         IssueError::UnknownRequestToken(_)
     );
     world
@@ -125,7 +115,7 @@ async fn who_asks_is_shown_with_the_scopes_that_the_consumer_still_has() {
         .await
         .unwrap();
     assert_err!(
-        world.issuer.asking(&asked).await,
+        world.issuer.authorization_request(&asked).await,
         IssueError::UnknownRequestToken(_)
     );
 }
@@ -135,9 +125,8 @@ async fn nobody_is_sent_to_a_callback_that_was_taken_back() {
     let world = World::new().await;
     world.consumer().await;
     let asked = world.request_token(CALLBACK).await.token;
-    let change = ConsumerChange {
-        callbacks: Some(texts(["oob"])),
-        ..Default::default()
+    let change = |consumer: &mut ConsumerAttributes| {
+        consumer.callbacks = texts(["oob"]);
     };
     world
         .issuer
@@ -145,18 +134,18 @@ async fn nobody_is_sent_to_a_callback_that_was_taken_back() {
         .await
         .unwrap();
     assert_err!(
-        world.issuer.asking(&asked).await,
+        world.issuer.authorization_request(&asked).await,
         IssueError::UnknownRequestToken(_)
     );
     assert_err!(
         world
             .issuer
-            .authorize(&asked, &consent("jane"), &ADMIN)
+            .authorize_request_token(&asked, &consent("jane"), &ADMIN)
             .await,
         IssueError::UnknownRequestToken(_)
     );
     assert_err!(
-        world.issuer.refuse(&asked, &ADMIN).await,
+        world.issuer.refuse_request_token(&asked, &ADMIN).await,
         IssueError::UnknownRequestToken(_)
     );
 }
@@ -171,7 +160,7 @@ async fn a_redirected_user_brings_a_long_verifier_and_a_typing_one_a_pin() {
         .token;
     let authorized = world
         .issuer
-        .authorize(&sent, &consent("jane"), &ADMIN)
+        .authorize_request_token(&sent, &consent("jane"), &ADMIN)
         .await
         .unwrap();
     let verifier = String::from_utf8(authorized.verifier.expose().to_vec()).unwrap();
@@ -187,7 +176,7 @@ async fn a_redirected_user_brings_a_long_verifier_and_a_typing_one_a_pin() {
     assert_eq!(typed.callback, Callback::OutOfBand);
     let authorized = world
         .issuer
-        .authorize(&typed.token, &consent("jane"), &ADMIN)
+        .authorize_request_token(&typed.token, &consent("jane"), &ADMIN)
         .await
         .unwrap();
     assert_eq!(authorized.redirect, None);
@@ -217,7 +206,12 @@ async fn a_user_gives_no_more_than_was_asked_for() {
         ..consent("jane")
     };
     assert_eq!(
-        problems(world.issuer.authorize(&asked, &more, &ADMIN).await),
+        problems(
+            world
+                .issuer
+                .authorize_request_token(&asked, &more, &ADMIN)
+                .await
+        ),
         [
             "screen_name has a control character at byte 1",
             "scopes has \"write\", which its consumer does not have"
@@ -226,7 +220,7 @@ async fn a_user_gives_no_more_than_was_asked_for() {
     assert_eq!(
         world
             .issuer
-            .asking(&asked)
+            .authorization_request(&asked)
             .await
             .unwrap()
             .request_token
@@ -245,10 +239,14 @@ async fn a_user_decides_once() {
     );
     world
         .issuer
-        .authorize(&allowed, &consent("jane"), &ADMIN)
+        .authorize_request_token(&allowed, &consent("jane"), &ADMIN)
         .await
         .unwrap();
-    let redirect = world.issuer.refuse(&refused, &ADMIN).await.unwrap();
+    let redirect = world
+        .issuer
+        .refuse_request_token(&refused, &ADMIN)
+        .await
+        .unwrap();
     assert_eq!(
         redirect,
         Some(format!(
@@ -259,17 +257,24 @@ async fn a_user_decides_once() {
         assert_err!(
             world
                 .issuer
-                .authorize(decided, &consent("joe"), &ADMIN)
+                .authorize_request_token(decided, &consent("joe"), &ADMIN)
                 .await,
             IssueError::RequestTokenDecided
         );
         assert_err!(
-            world.issuer.refuse(decided, &ADMIN).await,
+            world.issuer.refuse_request_token(decided, &ADMIN).await,
             IssueError::RequestTokenDecided
         );
     }
     let typed = world.request_token("oob").await.token;
-    assert_eq!(world.issuer.refuse(&typed, &ADMIN).await.unwrap(), None);
+    assert_eq!(
+        world
+            .issuer
+            .refuse_request_token(&typed, &ADMIN)
+            .await
+            .unwrap(),
+        None
+    );
 }
 
 #[tokio::test]
@@ -279,8 +284,8 @@ async fn of_two_decisions_at_once_one_is_made() {
     let asked = world.request_token(CALLBACK).await.token;
     let (jane, joe) = (consent("jane"), consent("joe"));
     let (one, two) = tokio::join!(
-        world.issuer.authorize(&asked, &jane, &ADMIN),
-        world.issuer.authorize(&asked, &joe, &ADMIN)
+        world.issuer.authorize_request_token(&asked, &jane, &ADMIN),
+        world.issuer.authorize_request_token(&asked, &joe, &ADMIN)
     );
     assert_eq!(
         usize::from(one.is_ok()) + usize::from(two.is_ok()),
@@ -290,7 +295,7 @@ async fn of_two_decisions_at_once_one_is_made() {
 }
 
 #[tokio::test]
-async fn nothing_is_decided_too_late_or_for_who_is_disabled() {
+async fn no_decision_is_possible_too_late_or_if_disabled() {
     let world = World::new().await;
     world.consumer().await;
     world.user("jane").await;
@@ -298,39 +303,27 @@ async fn nothing_is_decided_too_late_or_for_who_is_disabled() {
     let authorize = || async {
         world
             .issuer
-            .authorize(&asked, &consent("jane"), &ADMIN)
+            .authorize_request_token(&asked, &consent("jane"), &ADMIN)
             .await
     };
     world
         .issuer
-        .set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN)
+        .disable_user(&id("jane"), &ADMIN)
         .await
         .unwrap();
     assert_err!(authorize().await, IssueError::UserDisabled);
-    world
-        .issuer
-        .set_user_status(&id("jane"), UserStatus::Active, &ADMIN)
-        .await
-        .unwrap();
-    world
-        .issuer
-        .set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN)
-        .await
-        .unwrap();
+    world.issuer.enable_user(&id("jane"), &ADMIN).await.unwrap();
+    world.issuer.disable_consumer(&key(), &ADMIN).await.unwrap();
     assert_err!(authorize().await, IssueError::ConsumerDisabled(_));
     assert_err!(
-        world.issuer.refuse(&asked, &ADMIN).await,
+        world.issuer.refuse_request_token(&asked, &ADMIN).await,
         IssueError::ConsumerDisabled(_)
     );
-    world
-        .issuer
-        .set_consumer_status(&key(), ConsumerStatus::Active, &ADMIN)
-        .await
-        .unwrap();
+    world.issuer.enable_consumer(&key(), &ADMIN).await.unwrap();
     world.pass(Duration::from_secs(600));
     assert_err!(authorize().await, IssueError::RequestTokenExpired);
     assert_err!(
-        world.issuer.refuse(&asked, &ADMIN).await,
+        world.issuer.refuse_request_token(&asked, &ADMIN).await,
         IssueError::RequestTokenExpired
     );
 }
@@ -348,7 +341,7 @@ async fn revoking_a_consumers_tokens_ends_its_temporary_credentials() {
     assert_err!(
         world
             .issuer
-            .authorize(&asked, &consent("jane"), &ADMIN)
+            .authorize_request_token(&asked, &consent("jane"), &ADMIN)
             .await,
         IssueError::UnknownRequestToken(_)
     );

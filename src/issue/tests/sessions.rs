@@ -2,14 +2,17 @@
 
 use super::*;
 use crate::issue::DirectoryUser;
-use crate::model::UserStatus;
 use crate::store::TokenHolder;
 
 #[tokio::test]
 async fn a_session_lasts_as_long_as_the_terms_say() {
     let world = World::new().await;
     world.user("jane").await;
-    let opened = world.issuer.open_session(&jane(), b"cookie").await.unwrap();
+    let opened = world
+        .issuer
+        .create_session(&jane(), b"cookie")
+        .await
+        .unwrap();
     assert_eq!(
         (opened.user_id.as_str(), opened.screen_name.as_str()),
         ("jane", "Jane")
@@ -24,14 +27,18 @@ async fn a_session_lasts_as_long_as_the_terms_say() {
 #[tokio::test]
 async fn a_closed_session_is_over() {
     let world = World::new().await;
-    world.issuer.open_session(&jane(), b"cookie").await.unwrap();
     world
         .issuer
-        .open_session(&jane(), b"another")
+        .create_session(&jane(), b"cookie")
         .await
         .unwrap();
-    world.issuer.close_session(b"cookie").await.unwrap();
-    world.issuer.close_session(b"cookie").await.unwrap();
+    world
+        .issuer
+        .create_session(&jane(), b"another")
+        .await
+        .unwrap();
+    world.issuer.delete_session(b"cookie").await.unwrap();
+    world.issuer.delete_session(b"cookie").await.unwrap();
     assert_eq!(world.issuer.session(b"cookie").await.unwrap(), None);
     assert!(world.issuer.session(b"another").await.unwrap().is_some());
 }
@@ -42,7 +49,11 @@ async fn a_new_password_ends_the_sessions_and_leaves_the_tokens() {
     world.consumer().await;
     world.user("jane").await;
     let token = world.token(Some("jane")).await.token;
-    world.issuer.open_session(&jane(), b"cookie").await.unwrap();
+    world
+        .issuer
+        .create_session(&jane(), b"cookie")
+        .await
+        .unwrap();
     world
         .issuer
         .set_password(&id("jane"), &secret("another horse"), &ADMIN)
@@ -50,42 +61,54 @@ async fn a_new_password_ends_the_sessions_and_leaves_the_tokens() {
         .unwrap();
     assert_eq!(world.issuer.session(b"cookie").await.unwrap(), None);
     assert_eq!(
-        world.issuer.show_token(&token).await.unwrap().state,
+        world.issuer.token_with_state(&token).await.unwrap().state,
         crate::model::TokenState::Active
     );
-    world.issuer.open_session(&jane(), b"cookie").await.unwrap();
+    world
+        .issuer
+        .create_session(&jane(), b"cookie")
+        .await
+        .unwrap();
     assert!(world.issuer.session(b"cookie").await.unwrap().is_some());
 }
 
 #[tokio::test]
-async fn who_is_disabled_deleted_or_had_all_tokens_revoked_is_not_logged_in_any_more() {
+async fn disabling_deleting_or_revoking_ends_a_session() {
     let world = World::new().await;
     world.user("jane").await;
     let is_open = async || world.issuer.session(b"cookie").await.unwrap().is_some();
-    world.issuer.open_session(&jane(), b"cookie").await.unwrap();
     world
         .issuer
-        .set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN)
+        .create_session(&jane(), b"cookie")
+        .await
+        .unwrap();
+    world
+        .issuer
+        .disable_user(&id("jane"), &ADMIN)
         .await
         .unwrap();
     assert!(!is_open().await);
     assert_err!(
-        world.issuer.open_session(&jane(), b"other").await,
+        world.issuer.create_session(&jane(), b"other").await,
         IssueError::UserDisabled
     );
+    world.issuer.enable_user(&id("jane"), &ADMIN).await.unwrap();
     world
         .issuer
-        .set_user_status(&id("jane"), UserStatus::Active, &ADMIN)
+        .create_session(&jane(), b"cookie")
         .await
         .unwrap();
-    world.issuer.open_session(&jane(), b"cookie").await.unwrap();
     world
         .issuer
         .revoke_tokens(TokenHolder::User(&id("jane")), &ADMIN)
         .await
         .unwrap();
     assert!(!is_open().await);
-    world.issuer.open_session(&jane(), b"cookie").await.unwrap();
+    world
+        .issuer
+        .create_session(&jane(), b"cookie")
+        .await
+        .unwrap();
     world
         .issuer
         .delete_user(&id("jane"), None, &ADMIN)
@@ -95,9 +118,13 @@ async fn who_is_disabled_deleted_or_had_all_tokens_revoked_is_not_logged_in_any_
 }
 
 #[tokio::test]
-async fn a_session_of_a_user_of_whom_nothing_was_kept_ends_with_the_tokens_too() {
+async fn a_session_of_a_user_without_a_record_ends_with_the_tokens() {
     let world = World::new().await;
-    world.issuer.open_session(&jane(), b"cookie").await.unwrap();
+    world
+        .issuer
+        .create_session(&jane(), b"cookie")
+        .await
+        .unwrap();
     assert!(world.issuer.session(b"cookie").await.unwrap().is_some());
     world
         .issuer

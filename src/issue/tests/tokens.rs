@@ -1,8 +1,8 @@
-//! Access tokens by an administrator's hand.
+//! Access tokens that an administrator creates.
 
 use super::*;
 use crate::issue::Expiry;
-use crate::model::{ConsumerStatus, TokenState, UserStatus};
+use crate::model::TokenState;
 use crate::store::TokenHolder;
 
 #[tokio::test]
@@ -21,13 +21,18 @@ async fn a_token_has_the_generations_of_its_consumer_and_its_user() {
         (consumer.generation, user.generation)
     );
     assert_eq!(
-        world.issuer.show_token(&issued.token).await.unwrap().state,
+        world
+            .issuer
+            .token_with_state(&issued.token)
+            .await
+            .unwrap()
+            .state,
         TokenState::Active
     );
 }
 
 #[tokio::test]
-async fn no_token_is_issued_for_who_is_disabled_or_gone() {
+async fn no_token_is_issued_for_a_disabled_or_deleted_user() {
     let world = World::new().await;
     assert_err!(
         world.issuer.create_token(&token_for(None), &ADMIN).await,
@@ -37,7 +42,7 @@ async fn no_token_is_issued_for_who_is_disabled_or_gone() {
     world.user("jane").await;
     world
         .issuer
-        .set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN)
+        .disable_user(&id("jane"), &ADMIN)
         .await
         .unwrap();
     assert_err!(
@@ -59,11 +64,7 @@ async fn no_token_is_issued_for_who_is_disabled_or_gone() {
             .await,
         IssueError::UserDisabled
     );
-    world
-        .issuer
-        .set_consumer_status(&key(), ConsumerStatus::Disabled, &ADMIN)
-        .await
-        .unwrap();
+    world.issuer.disable_consumer(&key(), &ADMIN).await.unwrap();
     assert_err!(
         world.issuer.create_token(&token_for(None), &ADMIN).await,
         IssueError::ConsumerDisabled(_)
@@ -154,7 +155,7 @@ async fn the_same_token_may_be_created_twice_where_that_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_not_brought_back_by_creating_it_again() {
+async fn a_new_creation_does_not_restore_a_revoked_token() {
     let world = World::new().await;
     world.consumer().await;
     let draft = TokenDraft {
@@ -178,7 +179,12 @@ async fn a_revoked_token_is_not_brought_back_by_creating_it_again() {
             .existed
     );
     assert_eq!(
-        world.issuer.show_token(&token("t")).await.unwrap().state,
+        world
+            .issuer
+            .token_with_state(&token("t"))
+            .await
+            .unwrap()
+            .state,
         TokenState::Revoked
     );
 }
@@ -215,7 +221,7 @@ async fn a_validated_token_is_not_created() {
 }
 
 #[tokio::test]
-async fn what_a_token_is_good_for_follows_its_consumer_and_its_user() {
+async fn the_state_of_a_token_follows_its_consumer_and_user() {
     let world = World::new().await;
     world.consumer().await;
     world.user("jane").await;
@@ -230,19 +236,15 @@ async fn what_a_token_is_good_for_follows_its_consumer_and_its_user() {
         .unwrap()
         .record
         .token;
-    let state = async || world.issuer.show_token(&issued).await.unwrap().state;
+    let state = async || world.issuer.token_with_state(&issued).await.unwrap().state;
     assert_eq!(state().await, TokenState::Active);
     world
         .issuer
-        .set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN)
+        .disable_user(&id("jane"), &ADMIN)
         .await
         .unwrap();
     assert_eq!(state().await, TokenState::UserDisabled);
-    world
-        .issuer
-        .set_user_status(&id("jane"), UserStatus::Active, &ADMIN)
-        .await
-        .unwrap();
+    world.issuer.enable_user(&id("jane"), &ADMIN).await.unwrap();
     world.pass(Duration::from_secs(60));
     assert_eq!(state().await, TokenState::Expired);
     world
@@ -250,7 +252,7 @@ async fn what_a_token_is_good_for_follows_its_consumer_and_its_user() {
         .delete_consumer(&key(), None, &ADMIN)
         .await
         .unwrap();
-    let found = world.issuer.introspect(&issued).await.unwrap();
+    let found = world.issuer.introspect_token(&issued).await.unwrap();
     assert!(found.consumer.is_none());
     assert!(
         found
@@ -262,10 +264,10 @@ async fn what_a_token_is_good_for_follows_its_consumer_and_its_user() {
 #[tokio::test]
 async fn an_unknown_token_is_introspected_without_an_error() {
     let world = World::new().await;
-    let found = world.issuer.introspect(&token("t")).await.unwrap();
+    let found = world.issuer.introspect_token(&token("t")).await.unwrap();
     assert!(found.token.is_none() && found.consumer.is_none());
     assert_err!(
-        world.issuer.show_token(&token("t")).await,
+        world.issuer.token_with_state(&token("t")).await,
         IssueError::UnknownToken(_)
     );
 }
@@ -279,7 +281,14 @@ async fn all_tokens_of_a_consumer_or_a_user_are_revoked_in_one_step_and_later_on
         world.token(Some("jane")).await,
         world.token(Some("joe")).await,
     );
-    let state = async |one: &AccessToken| world.issuer.show_token(&one.token).await.unwrap().state;
+    let state = async |one: &AccessToken| {
+        world
+            .issuer
+            .token_with_state(&one.token)
+            .await
+            .unwrap()
+            .state
+    };
 
     world
         .issuer
@@ -316,7 +325,7 @@ async fn all_tokens_of_a_consumer_or_a_user_are_revoked_in_one_step_and_later_on
 }
 
 #[tokio::test]
-async fn the_tokens_of_a_user_are_listed_with_what_they_are_good_for() {
+async fn the_tokens_of_a_user_are_listed_with_their_states() {
     let world = World::new().await;
     world.consumer().await;
     world.token(None).await;

@@ -41,7 +41,7 @@ async fn no_two_users_have_one_name_or_one_id() {
 }
 
 #[tokio::test]
-async fn every_mistake_in_a_user_is_told_at_once() {
+async fn the_error_lists_every_mistake_in_a_user() {
     let world = World::new().await;
     let draft = UserDraft {
         user_id: Some(String::new()),
@@ -53,7 +53,7 @@ async fn every_mistake_in_a_user_is_told_at_once() {
         [
             "user_id must not be empty",
             "username has the character ' ' at byte 1; allowed are visible ASCII characters",
-            "password is too short, at least 8 bytes are needed",
+            "password is too short, the minimum is 8 bytes",
         ]
     );
     assert!(world.issuer.users(None, 9).await.unwrap().is_empty());
@@ -71,7 +71,7 @@ async fn a_password_has_8_to_1024_bytes_and_no_line_break() {
     };
     assert_eq!(
         problems(set("1234567".to_owned()).await),
-        ["password is too short, at least 8 bytes are needed"]
+        ["password is too short, the minimum is 8 bytes"]
     );
     assert_eq!(
         problems(set("p".repeat(1025)).await),
@@ -91,7 +91,7 @@ async fn a_password_has_8_to_1024_bytes_and_no_line_break() {
 }
 
 #[tokio::test]
-async fn what_is_kept_of_a_password_is_argon2id_with_the_configured_cost_and_a_salt_of_its_own() {
+async fn a_password_is_stored_as_argon2id_with_the_configured_cost_and_its_own_salt() {
     let world = World::new().await;
     let hash = |user: User| user.password.unwrap().expose().to_owned();
     let (one, two) = (
@@ -109,13 +109,18 @@ async fn creating_a_user_leaves_tokens_good_that_were_issued_before() {
     let issued = world.token(Some("jane")).await;
     assert_eq!(world.user("jane").await.generation, Generation::default());
     assert_eq!(
-        world.issuer.show_token(&issued.token).await.unwrap().state,
+        world
+            .issuer
+            .token_with_state(&issued.token)
+            .await
+            .unwrap()
+            .state,
         TokenState::Active
     );
 }
 
 #[tokio::test]
-async fn a_user_of_whom_only_the_standing_was_kept_is_taken_over_with_it() {
+async fn a_new_user_keeps_the_standing_of_its_record() {
     let world = World::new().await;
     world.consumer().await;
     let old = world.token(Some("jane")).await;
@@ -126,7 +131,7 @@ async fn a_user_of_whom_only_the_standing_was_kept_is_taken_over_with_it() {
         .unwrap();
     let standing = world
         .issuer
-        .set_user_status(&id("jane"), UserStatus::Disabled, &ADMIN)
+        .disable_user(&id("jane"), &ADMIN)
         .await
         .unwrap();
     assert_eq!(
@@ -145,7 +150,12 @@ async fn a_user_of_whom_only_the_standing_was_kept_is_taken_over_with_it() {
         (standing.generation, UserStatus::Disabled)
     );
     assert_eq!(
-        world.issuer.show_token(&old.token).await.unwrap().state,
+        world
+            .issuer
+            .token_with_state(&old.token)
+            .await
+            .unwrap()
+            .state,
         TokenState::Revoked
     );
 }
@@ -175,20 +185,30 @@ async fn a_deleted_user_is_gone_and_the_next_of_that_id_shares_nothing_with_it()
     );
     assert!(world.issuer.users(None, 9).await.unwrap().is_empty());
     assert_eq!(
-        world.issuer.show_token(&old.token).await.unwrap().state,
+        world
+            .issuer
+            .token_with_state(&old.token)
+            .await
+            .unwrap()
+            .state,
         TokenState::Revoked
     );
 
     let next = world.user("jane").await;
     assert_eq!(next.status, UserStatus::Active);
     assert_eq!(
-        world.issuer.show_token(&old.token).await.unwrap().state,
+        world
+            .issuer
+            .token_with_state(&old.token)
+            .await
+            .unwrap()
+            .state,
         TokenState::Revoked
     );
     assert_eq!(
         world
             .issuer
-            .show_token(&world.token(Some("jane")).await.token)
+            .token_with_state(&world.token(Some("jane")).await.token)
             .await
             .unwrap()
             .state,
@@ -197,7 +217,7 @@ async fn a_deleted_user_is_gone_and_the_next_of_that_id_shares_nothing_with_it()
 }
 
 #[tokio::test]
-async fn an_etag_deletes_only_the_user_who_was_read() {
+async fn an_etag_deletes_only_the_user_that_has_it() {
     let world = World::new().await;
     let read = world.user("jane").await;
     world
@@ -225,23 +245,14 @@ async fn an_etag_deletes_only_the_user_who_was_read() {
 }
 
 #[tokio::test]
-async fn a_user_is_deleted_by_deleting_alone() {
+async fn an_unknown_user_cannot_be_enabled_or_disabled() {
     let world = World::new().await;
-    world.user("jane").await;
-    assert_eq!(
-        problems(
-            world
-                .issuer
-                .set_user_status(&id("jane"), UserStatus::Deleted, &ADMIN)
-                .await
-        ),
-        ["status can not be set to deleted: delete the user"]
+    assert_err!(
+        world.issuer.disable_user(&id("joe"), &ADMIN).await,
+        IssueError::UnknownUser(_)
     );
     assert_err!(
-        world
-            .issuer
-            .set_user_status(&id("joe"), UserStatus::Disabled, &ADMIN)
-            .await,
+        world.issuer.enable_user(&id("joe"), &ADMIN).await,
         IssueError::UnknownUser(_)
     );
 }

@@ -1,110 +1,121 @@
-//! The closed list of causes, and what to do about each.
+//! The closed list of causes, and the remedy of each.
 
-use std::fmt;
+use std::str::FromStr as _;
 
-/// Why a signature does not match: what the client did otherwise, or what was done to its request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+/// The cause of a signature that does not match: a mistake of the client, or a change to its
+/// request.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Cause {
-    /// It was signed for the other one of `http` and `https`.
+pub enum MismatchCause {
+    /// A signature for `http` on a request with `https`, or the reverse.
     Scheme,
-    /// It was signed for another port, or with one or without.
+    /// A signature for another port, or for a port that only one side has.
     Port,
-    /// It was signed for another host.
+    /// A signature for another host.
     Host,
-    /// The host was signed in capitals.
+    /// A signature for a host in capitals.
     HostCase,
-    /// A prefix of the path was signed, and taken off on the way.
+    /// A signed path prefix that was stripped on the way.
     PathPrefixStripped,
-    /// A prefix of the path was not signed, and put in front on the way.
+    /// A path prefix that was added after the client signed.
     PathPrefixAdded,
-    /// Another path was signed, and rewritten on the way.
+    /// A signed path that was rewritten on the way.
     PathRewritten,
-    /// Escapes of the path are written otherwise than they were signed: `%7E` and `~`, `%2F` and `/`.
+    /// Escapes of the path that differ from the signed ones: `%7E` and `~`, `%2F` and `/`.
     PathEscapes,
-    /// The path has another number of slashes in a row.
+    /// A different number of consecutive slashes in the path.
     PathSlashes,
-    /// Dot segments of the path were resolved on one side only.
+    /// Dot segments of the path that only one side resolved.
     PathDotSegments,
-    /// A slash at the end of the path.
+    /// A slash at the end of the path on one side only.
     TrailingSlash,
-    /// The slash of the root.
+    /// The root path, signed without its slash.
     RootSlash,
-    /// The path was encoded once more before it was signed.
+    /// A path that the client encoded again before it signed.
     PathEncodedTwice,
-    /// The path was decoded before it was signed.
+    /// A path that the client decoded before it signed.
     PathDecoded,
-    /// Another HTTP method was signed.
+    /// A signature for another HTTP method.
     Method,
-    /// The parameters of the query are not in the base string.
+    /// A query that is not in the signed base string.
     QueryLeftOut,
-    /// The query was signed as a part of the URI.
+    /// A query that is signed as part of the URI.
     QueryInUri,
-    /// The parameters of a form body are not in the base string.
+    /// A form body that is not in the signed base string.
     FormLeftOut,
-    /// A body that is not a form was signed as parameters.
+    /// A body that is not a form but is signed as parameters.
     BodyIncluded,
-    /// Brackets in names were encoded once.
+    /// Brackets in names that are encoded once instead of twice.
     BracketsOnce,
-    /// A `+` was signed as a plus, and means a space.
+    /// A `+` that means a space but is signed as a plus.
     PlusLiteral,
-    /// A space was signed as `+`.
+    /// A space that is signed as `+`.
     SpaceAsPlus,
-    /// Names and values were encoded once, not twice.
+    /// Names and values that are encoded once instead of twice.
     EncodedOnce,
-    /// Names and values, or the names alone, were encoded once more.
+    /// Names and values, or only names, that are encoded once too often.
     EncodedTwice,
-    /// `!*'()` were not encoded.
+    /// `!*'()` without encoding.
     CharactersNotEncoded,
-    /// The parameters were sorted before they were encoded, or otherwise.
+    /// Parameters in another order than by encoded name and encoded value.
     Sorting,
-    /// An empty `oauth_token` that is sent was not signed, or one that is not sent was.
+    /// An empty `oauth_token` that is sent but not signed, or the reverse.
     EmptyToken,
-    /// An `oauth_version` that is not sent was signed, or one that is sent was not.
+    /// An `oauth_version` that is sent but not signed, or the reverse.
     Version,
-    /// `oauth_version` is not written `1.0`.
+    /// An `oauth_version` other than `1.0`.
     VersionText,
-    /// The realm was signed.
+    /// A realm that is signed.
     RealmIncluded,
-    /// `oauth_signature` is not written as base64, percent-encoded once.
+    /// An `oauth_signature` that is not padded base64, percent-encoded once.
     SignatureEncoding,
-    /// It was signed by another method than `oauth_signature_method` names.
+    /// A signature by another method than `oauth_signature_method` names.
     MethodConfusion,
-    /// `oauth_body_hash` is that of other bytes, or by another hash.
+    /// An `oauth_body_hash` of other bytes, or by another hash.
     BodyHash,
-    /// The `&` between the secrets is missing.
+    /// Secrets without the `&` between them.
     AmpersandMissing,
-    /// The token's secret was not used, or not the consumer's.
+    /// A signature without the token's secret, or without the consumer's.
     SecretMissing,
-    /// The secrets were not encoded.
+    /// Secrets that are not encoded.
     SecretsNotEncoded,
-    /// It was signed with a secret that is not valid any more.
+    /// A signature with a secret that is no longer valid.
     OldSecret,
 }
 
-impl Cause {
-    /// Every cause. The first of them that a request fits is the one that is named.
-    pub const ALL: [Self; 37] = {
-        let mut all = [Self::Scheme; 37];
-        let mut at = 0;
-        while at < all.len() {
-            all[at] = ROWS[at].0;
-            at += 1;
-        }
-        all
-    };
+impl MismatchCause {
+    /// Every cause. If several explain a request, the first is named.
+    pub const ALL: [Self; Self::VARIANTS.len()] =
+        *Self::VARIANTS.first_chunk().expect("the same length");
 
-    /// Its word in logs, metrics and the API.
-    pub const fn name(self) -> &'static str {
-        ROWS[self as usize].1
+    /// Returns the word in logs, metrics and the API.
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
-    /// The cause of that name.
+    /// Returns the cause of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|cause| cause.name() == name)
+        Self::from_str(name).ok()
     }
 
-    /// Whether it tells something of a secret: then it is for operators alone, and never for whoever sent the request.
+    /// Returns whether the cause reveals something about a secret. Only operators see such a cause,
+    /// never the sender.
     pub const fn depends_on_secret(self) -> bool {
         matches!(
             self,
@@ -115,240 +126,201 @@ impl Cause {
         )
     }
 
-    /// What to do about it. In braces stands what the client signed, `{scheme}`, `{origin}`, `{path}`, `{method}`, and what is
-    /// to be set, `{setting}`.
+    /// Returns the change to make. Placeholders stand for the values of the request: `{scheme}`,
+    /// `{origin}`, `{path}`, `{method}` as the client signed them, and `{setting}` for the
+    /// operator's setting.
     pub(super) const fn remedy(self) -> &'static str {
-        ROWS[self as usize].2
+        REMEDIES[self as usize].1
     }
 }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Cause, name and remedy, in the order of the causes.
-const ROWS: [(Cause, &str, &str); 37] = [
+/// The remedy of each cause, in the order of the causes.
+const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     (
-        Cause::Scheme,
-        "scheme",
-        "the client signs `{scheme}://`: set `{setting} = \"{origin}\"` where clients reach this route by \
-     it, or give the consumer the compat profile `scheme-any`",
+        MismatchCause::Scheme,
+        "the client signs `{scheme}://`, but the request arrives with the other scheme: set \
+         `{setting} = \"{origin}\"`, or give the consumer the compat profile `scheme-any`",
     ),
     (
-        Cause::Port,
-        "port",
-        "the client signs `{origin}`: set `{setting}` to it, and let proxies in front keep the port of the \
-     Host header; for clients that never sign 80 and 443 there is the compat profile `default-port-any`",
+        MismatchCause::Port,
+        "the client signs `{origin}`: set `{setting} = \"{origin}\"`, or keep the port of the \
+         Host header at every proxy; if the client never signs the ports 80 and 443, give the \
+         consumer the compat profile `default-port-any`",
     ),
     (
-        Cause::Host,
-        "host",
-        "the client signs `{origin}`, and a proxy in front sent another Host (Envoy: `host_rewrite_literal`): \
-     set `{setting} = \"{origin}\"`",
+        MismatchCause::Host,
+        "the client signs `{origin}`, but a proxy in front changed the Host header (Envoy: \
+         `host_rewrite_literal`): set `{setting} = \"{origin}\"`",
     ),
     (
-        Cause::HostCase,
-        "host-case",
-        "the client signs the host in capitals: it has to sign it in lower case (RFC 5849 section \
-     3.4.1.2)",
+        MismatchCause::HostCase,
+        "the client signs the host in capitals: make it sign the host in lower case (RFC 5849 \
+         section 3.4.1.2)",
     ),
     (
-        Cause::PathPrefixStripped,
-        "path-prefix-stripped",
-        "the client signs `{path}`, and a proxy in front took off a prefix \
-     (Envoy: `prefix_rewrite`): put the prefix at the end of what clients call, `{setting} = \"{origin}{prefix}\"`",
+        MismatchCause::PathPrefixStripped,
+        "the client signs `{path}`, but a proxy in front stripped a prefix (Envoy: \
+         `prefix_rewrite`): set `{setting} = \"{origin}{prefix}\"`",
     ),
     (
-        Cause::PathPrefixAdded,
-        "path-prefix-added",
-        "the client signs `{path}`, without a prefix that `{setting}` or a proxy in \
-     front puts before it: take it out of `{setting}`, or ask Countersign before the path is rewritten",
+        MismatchCause::PathPrefixAdded,
+        "the client signs `{path}`, but `{setting}` or a proxy in front adds a prefix: remove \
+         the prefix from `{setting}`, or call Countersign before the path is rewritten",
     ),
     (
-        Cause::PathRewritten,
-        "path-rewritten",
-        "the client signs `{path}`, and a proxy in front rewrote it: ask Countersign \
-     before the path is rewritten",
+        MismatchCause::PathRewritten,
+        "the client signs `{path}`, but a proxy in front rewrote the path: call Countersign \
+         before the path is rewritten",
     ),
     (
-        Cause::PathEscapes,
-        "path-escapes",
-        "the client signs `{path}`, and its escapes were changed on the way: set `normalize_path: \
-     false` and `path_with_escaped_slashes_action: KEEP_UNCHANGED` in every Envoy in front, and the like in other proxies",
+        MismatchCause::PathEscapes,
+        "the client signs `{path}`, but a proxy in front changed the escapes: set \
+         `normalize_path: false` and `path_with_escaped_slashes_action: KEEP_UNCHANGED` in every \
+         Envoy, and turn off path normalization in other proxies",
     ),
     (
-        Cause::PathSlashes,
-        "path-slashes",
-        "the client signs `{path}`, and slashes were merged on the way: set Envoy's \
-     `merge_slashes: false`",
+        MismatchCause::PathSlashes,
+        "the client signs `{path}`, but a proxy in front merged slashes: set `merge_slashes: \
+         false` in every Envoy, and turn off path normalization in other proxies",
     ),
     (
-        Cause::PathDotSegments,
-        "path-dot-segments",
-        "the client signs `{path}`, and dot segments were resolved on the way: set \
-     Envoy's `normalize_path: false`",
+        MismatchCause::PathDotSegments,
+        "the client signs `{path}`, but a proxy in front resolved dot segments: set \
+         `normalize_path: false` in every Envoy, and turn off path normalization in other \
+         proxies",
     ),
     (
-        Cause::TrailingSlash,
-        "trailing-slash",
-        "the client signs `{path}`: it has to call the path that it signs, and no proxy \
-     may add or take off the slash at the end",
+        MismatchCause::TrailingSlash,
+        "the client signs `{path}`: make it call exactly that path, and stop proxies and \
+         redirects from adding or removing the last slash",
     ),
     (
-        Cause::RootSlash,
-        "root-slash",
+        MismatchCause::RootSlash,
         "the client signs the root without its `/`: give the consumer the compat profile \
-     `no-root-slash`",
+         `no-root-slash`",
     ),
     (
-        Cause::PathEncodedTwice,
-        "path-encoded-twice",
-        "the client encodes the path once more before it signs it: it has to sign \
-     the path as it sends it",
+        MismatchCause::PathEncodedTwice,
+        "the client encodes the path again before it signs: make it sign the path as it sends it",
     ),
     (
-        Cause::PathDecoded,
-        "path-decoded",
-        "the client signs the path decoded: it has to sign the path as it sends it",
+        MismatchCause::PathDecoded,
+        "the client decodes the path before it signs: make it sign the path as it sends it",
     ),
     (
-        Cause::Method,
-        "method",
-        "the client signs `{method}`, and another method arrived: look for a proxy that changes it, or \
-     for an X-HTTP-Method-Override",
+        MismatchCause::Method,
+        "the client signs `{method}`, but another method arrived: look for a proxy, or an \
+         X-HTTP-Method-Override header, that changes it",
     ),
     (
-        Cause::QueryLeftOut,
-        "query-left-out",
-        "the client does not sign the query, or somebody added one on the way: ask the client what it \
-     sends; it has to sign the query (RFC 5849 section 3.4.1.3.1)",
+        MismatchCause::QueryLeftOut,
+        "the client does not sign the query, or somebody added one on the way: compare the query \
+         with the client's own log, then make the client sign it (RFC 5849 section 3.4.1.3.1)",
     ),
     (
-        Cause::QueryInUri,
-        "query-in-uri",
-        "the client signs the query as a part of the URI: it has to sign the URI up to the \
-     `?`, and the query among the parameters",
+        MismatchCause::QueryInUri,
+        "the client signs the query as part of the URI: make it sign the URI up to the `?`, and \
+         the query as parameters",
     ),
     (
-        Cause::FormLeftOut,
-        "form-left-out",
-        "the client does not sign the form, or somebody added one on the way: it has to sign it \
-     (RFC 5849 section 3.4.1.3.1); where it sends oauth_body_hash instead, give the consumer the compat profile \
-     `body-unsigned-form`",
+        MismatchCause::FormLeftOut,
+        "the client does not sign the form, or somebody added one on the way: make the client \
+         sign it (RFC 5849 section 3.4.1.3.1); if it sends `oauth_body_hash` instead, give the \
+         consumer the compat profile `body-unsigned-form`",
     ),
     (
-        Cause::BodyIncluded,
-        "body-included",
-        "the client signs the body as parameters, and its Content-Type says that it is no \
-     form: it has to send application/x-www-form-urlencoded, or to leave the body out",
+        MismatchCause::BodyIncluded,
+        "the client signs the body as parameters, but its Content-Type is not that of a form: \
+         make it send `application/x-www-form-urlencoded`, or sign without the body",
     ),
     (
-        Cause::BracketsOnce,
-        "brackets-once",
+        MismatchCause::BracketsOnce,
         "the client encodes brackets in names once: give the consumer the compat profile \
-     `brackets-once`",
+         `brackets-once`",
     ),
     (
-        Cause::PlusLiteral,
-        "plus-literal",
-        "the client signs a `+` as a plus, and it means a space: it has to send a plus as \
-     `%2B`, or give the consumer the compat profile `plus-literal`",
+        MismatchCause::PlusLiteral,
+        "the client signs a `+` as a plus, but in a query or form it means a space: make it send \
+         a plus as `%2B`, or give the consumer the compat profile `plus-literal`",
     ),
     (
-        Cause::SpaceAsPlus,
-        "space-as-plus",
-        "the client encodes a space as `+` before it signs: it has to sign it as `%20` (RFC \
-     5849 section 3.6)",
+        MismatchCause::SpaceAsPlus,
+        "the client encodes a space as `+` before it signs: make it sign `%20` (RFC 5849 section \
+         3.6)",
     ),
     (
-        Cause::EncodedOnce,
-        "encoded-once",
-        "the client does not encode names and values before it joins and encodes them: it has \
-     to (RFC 5849 section 3.4.1.3.2), or give the consumer the compat profile `raw-values`",
+        MismatchCause::EncodedOnce,
+        "the client does not encode names and values before it joins and encodes them: make it \
+         do so (RFC 5849 section 3.4.1.3.2), or give the consumer the compat profile \
+         `raw-values`",
     ),
     (
-        Cause::EncodedTwice,
-        "encoded-twice",
-        "the client encodes names and values that are encoded already: it has to sign them \
-     as they are before any encoding",
+        MismatchCause::EncodedTwice,
+        "the client encodes names and values that are encoded already: make it pass plain names \
+         and values to its OAuth library",
     ),
     (
-        Cause::CharactersNotEncoded,
-        "characters-not-encoded",
-        "the client leaves `!*'()` as they are, as encodeURIComponent \
-     does: it has to encode them (RFC 5849 section 3.6)",
+        MismatchCause::CharactersNotEncoded,
+        "the client leaves `!*'()` plain, like encodeURIComponent: make it encode them (RFC 5849 \
+         section 3.6)",
     ),
     (
-        Cause::Sorting,
-        "sorting",
-        "the client sorts the parameters otherwise: it has to sort them by their encoded names, then \
-     by their encoded values (RFC 5849 section 3.4.1.3.2)",
+        MismatchCause::Sorting,
+        "the client sorts the parameters differently: make it sort by encoded name, then by \
+         encoded value (RFC 5849 section 3.4.1.3.2)",
     ),
     (
-        Cause::EmptyToken,
-        "empty-token",
-        "an empty oauth_token is sent or signed, not both: the client has to sign it when it \
-     sends it, and only then",
+        MismatchCause::EmptyToken,
+        "the client sends an empty `oauth_token` without signing it, or signs one without \
+         sending it: make it do both or neither",
     ),
     (
-        Cause::Version,
-        "version",
-        "oauth_version is sent or signed, not both: the client has to sign it when it sends it, and \
-     only then",
+        MismatchCause::Version,
+        "the client sends `oauth_version` without signing it, or signs it without sending it: \
+         make it do both or neither",
     ),
     (
-        Cause::VersionText,
-        "version-text",
-        "the client sends an oauth_version that is not `1.0`: it has to send `1.0` or none, or \
-     give the consumer the compat profile `version-lenient`",
+        MismatchCause::VersionText,
+        "the client sends an `oauth_version` other than `1.0`: make it send `1.0` or none, or \
+         give the consumer the compat profile `version-lenient`",
     ),
     (
-        Cause::RealmIncluded,
-        "realm-included",
-        "the client signs the realm: it has to leave it out (RFC 5849 section 3.4.1.3.1)",
+        MismatchCause::RealmIncluded,
+        "the client signs the realm: make it leave the realm out (RFC 5849 section 3.4.1.3.1)",
     ),
     (
-        Cause::SignatureEncoding,
-        "signature-encoding",
-        "the signature is right and not written right: oauth_signature has to be \
-     base64 with its padding, percent-encoded once",
+        MismatchCause::SignatureEncoding,
+        "the signature is right, but its encoding is wrong: make the client send \
+         `oauth_signature` as padded base64, percent-encoded once",
     ),
     (
-        Cause::MethodConfusion,
-        "method-confusion",
-        "the client signs by another method than the {label} that it names: both have \
-     to be the same",
+        MismatchCause::MethodConfusion,
+        "the client names {label} as `oauth_signature_method` but signs with another method: set \
+         both to the same method",
     ),
     (
-        Cause::BodyHash,
-        "body-hash",
-        "the client sends as oauth_body_hash {hashed}: it has to be that of the bytes that it sends, \
-     by the hash of its signature method",
+        MismatchCause::BodyHash,
+        "the client sends {hashed} as `oauth_body_hash`: make it hash the bytes that it sends, \
+         with the hash of its signature method",
     ),
     (
-        Cause::AmpersandMissing,
-        "ampersand-missing",
-        "the client signs with its secrets without the `&` that joins them: it \
-     stands there even when there is no token (RFC 5849 section 3.4.2)",
+        MismatchCause::AmpersandMissing,
+        "the client joins its secrets without `&`: make it add the `&`, even without a token \
+         (RFC 5849 section 3.4.2)",
     ),
     (
-        Cause::SecretMissing,
-        "secret-missing",
-        "the client signs with one of the two secrets alone: look at how it is \
-     configured",
+        MismatchCause::SecretMissing,
+        "the client signs with one of its two secrets only: configure both the consumer secret \
+         and the token secret in the client",
     ),
     (
-        Cause::SecretsNotEncoded,
-        "secrets-not-encoded",
-        "the client does not encode its secrets before it joins them (RFC 5849 \
-     section 3.4.2): it has to, or give it secrets of letters and digits alone",
+        MismatchCause::SecretsNotEncoded,
+        "the client does not encode its secrets before it joins them: make it encode them (RFC \
+         5849 section 3.4.2), or give it secrets of letters and digits only",
     ),
     (
-        Cause::OldSecret,
-        "old-secret",
-        "the client signs with a secret that was replaced: give it the new one",
+        MismatchCause::OldSecret,
+        "the client signs with a replaced secret: give it the current one",
     ),
 ];
 
@@ -357,21 +329,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_cause_has_its_row_and_a_name_of_its_own() {
-        for (at, cause) in Cause::ALL.into_iter().enumerate() {
-            assert_eq!(cause as usize, at, "{cause}");
-            assert_eq!(Cause::from_name(cause.name()), Some(cause));
-            assert!(
-                cause
-                    .name()
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
-                "{cause}"
-            );
-            assert!(
-                !cause.remedy().is_empty() && !cause.remedy().ends_with('.'),
-                "{cause}"
-            );
+    fn every_cause_has_its_name_and_its_remedy() {
+        for (at, cause) in MismatchCause::ALL.into_iter().enumerate() {
+            assert_eq!(REMEDIES[at].0, cause);
+            assert_eq!(MismatchCause::from_name(cause.name()), Some(cause));
+            let is_word = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
+            assert!(cause.name().bytes().all(is_word), "{cause}");
+            let remedy = cause.remedy();
+            assert!(remedy.contains(": ") && !remedy.ends_with('.'), "{remedy}");
         }
     }
 }

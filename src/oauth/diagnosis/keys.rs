@@ -1,182 +1,219 @@
-//! The keys that a signature is held against (RFC 5849 sections 3.4.2 to 3.4.4): the right ones, and those that clients are
-//! known to make of the right secrets.
+//! The keys that a search tries (RFC 5849 sections 3.4.2 to 3.4.4): the right ones, and those that
+//! clients are known to make of the right secrets.
 
 use aws_lc_rs::digest;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::super::encode::encode;
-use super::super::hash::Hash;
+use super::super::hash::HashFunction;
 use super::super::hmac_key::HmacKey;
-use super::super::signature::{digest_algorithm, signing_key};
-use super::super::{Keys, RsaPublicKey, SignatureMethod, SignedRequest};
-use super::written::Reading;
-use super::{Cause, Evidence};
+use super::super::shared_key::SharedSecrets;
+use super::super::signature::digest_algorithm;
+use super::super::{RsaPublicKey, SignatureMethod, SignedRequest, VerificationKeys};
+use super::reading::SignatureReading;
+use super::{MismatchCause, MismatchEvidence};
 
-/// A key, and why a client signs with it.
-pub(super) struct Key<'k> {
-    /// `None` is the right one.
-    pub(super) cause: Option<Cause>,
-    prover: Prover<'k>,
+/// A key, and the cause if a client signs with it.
+pub(super) struct CandidateKey<'k> {
+    /// `None` for the right key.
+    pub(super) cause: Option<MismatchCause>,
+    material: KeyMaterial<'k>,
 }
 
-enum Prover<'k> {
+enum KeyMaterial<'k> {
     Hmac(HmacKey),
     Plaintext(Zeroizing<Vec<u8>>),
-    Rsa(Hash, &'k RsaPublicKey),
+    Rsa(HashFunction, &'k RsaPublicKey),
 }
 
-impl<'k> Key<'k> {
-    /// The keys that a request with this signature method is verified with.
-    pub(super) fn right(keys: &Keys<'k>, signed: &SignedRequest<'_>) -> Vec<Self> {
+impl<'k> CandidateKey<'k> {
+    /// Returns the keys that verify a request with this signature method.
+    pub(super) fn right(keys: &VerificationKeys<'k>, signed: &SignedRequest<'_>) -> Vec<Self> {
         let token = token_secret(keys, signed);
         of_method(signed.signature_method(), keys, token, None)
     }
 
-    /// The keys that clients are known to sign with instead, in the order of their causes.
-    pub(super) fn wrong(evidence: &Evidence<'k>, signed: &SignedRequest<'_>) -> Vec<Self> {
-        let keys = &evidence.keys;
+    /// Returns the keys that clients are known to sign with instead, in the order of their causes.
+    pub(super) fn wrong(evidence: &MismatchEvidence<'k>, signed: &SignedRequest<'_>) -> Vec<Self> {
         let method = signed.signature_method();
-        let token = token_secret(keys, signed);
-        let others = SignatureMethod::ALL
-            .into_iter()
-            .filter(|&other| other != method);
-        let mut wrong: Vec<_> = others
-            .flat_map(|other| of_method(other, keys, token, Some(Cause::MethodConfusion)))
-            .collect();
-        if method.is_rsa() {
-            return wrong;
-        }
-        if let Some(token) = token {
-            for consumer in keys.consumer_secrets {
-                wrong.extend(
-                    made_otherwise(consumer, token)
-                        .map(|(cause, key)| Self::shared(Some(cause), method, &key)),
-                );
-            }
-            for old in evidence.expired_secrets {
-                wrong.push(Self::shared(
-                    Some(Cause::OldSecret),
-                    method,
-                    &signing_key(old, token),
-                ));
-            }
+        let token = token_secret(&evidence.keys, signed);
+        let mut wrong = other_methods(method, &evidence.keys, token);
+        if let (false, Some(token)) = (method.is_rsa(), token) {
+            wrong.extend(misused(method, evidence.keys.consumer_secrets, token));
+            wrong.extend(expired(method, evidence.expired_secrets, token));
         }
         wrong
     }
 
-    fn shared(cause: Option<Cause>, method: SignatureMethod, key: &[u8]) -> Self {
-        let prover = if method == SignatureMethod::Plaintext {
-            Prover::Plaintext(Zeroizing::new(key.to_vec()))
+    fn shared(cause: Option<MismatchCause>, method: SignatureMethod, key: &[u8]) -> Self {
+        let material = if method == SignatureMethod::Plaintext {
+            KeyMaterial::Plaintext(Zeroizing::new(key.to_vec()))
         } else {
-            Prover::Hmac(HmacKey::new(method.hash(), key))
+            KeyMaterial::Hmac(HmacKey::new(method.hash(), key))
         };
-        Self { cause, prover }
+        Self { cause, material }
     }
 
-    /// How many HMACs it counts as.
+    /// Returns the number of HMACs that take as long.
     pub(super) fn cost(&self) -> u32 {
-        match self.prover {
-            Prover::Hmac(_) => 1,
-            Prover::Plaintext(_) => 0,
-            Prover::Rsa(_, key) => {
+        match self.material {
+            KeyMaterial::Hmac(_) => 1,
+            KeyMaterial::Plaintext(_) => 0,
+            KeyMaterial::Rsa(_, key) => {
                 let times = u32::try_from(key.bits().div_ceil(2048)).unwrap_or(u32::MAX);
                 RSA_COST.saturating_mul(times.saturating_mul(times))
             }
         }
     }
 
-    /// Which reading of the signature is the signature of a base string by this key.
-    pub(super) fn proves(&self, base_string: &[u8], readings: &[Reading]) -> Option<usize> {
-        let is_bytes = |reading: &Reading, expected: &[u8]| {
-            reading
-                .bytes
-                .as_deref()
-                .is_some_and(|bytes| bytes.ct_eq(expected).into())
-        };
-        match &self.prover {
-            Prover::Hmac(key) => key.sign(base_string, |mac| {
-                readings.iter().position(|reading| is_bytes(reading, mac))
+    /// Returns the reading that is this key's signature of the base string.
+    pub(super) fn proves<'r>(
+        &self,
+        base_string: &[u8],
+        readings: &'r [SignatureReading],
+    ) -> Option<&'r SignatureReading> {
+        let mut readings = readings.iter();
+        match &self.material {
+            KeyMaterial::Hmac(key) => key.sign(base_string, |mac| {
+                readings.find(|reading| is_equal(reading.bytes.as_deref(), mac))
             }),
-            Prover::Plaintext(key) => readings.iter().position(|reading| {
-                reading
-                    .text
-                    .as_deref()
-                    .is_some_and(|text| text.ct_eq(key).into())
-            }),
-            Prover::Rsa(hash, key) => {
+            KeyMaterial::Plaintext(key) => {
+                readings.find(|reading| is_equal(reading.text.as_deref(), key))
+            }
+            KeyMaterial::Rsa(hash, key) => {
                 let digest = digest::digest(digest_algorithm(*hash), base_string);
-                let verifies = |reading: &Reading| {
-                    reading
-                        .bytes
-                        .as_deref()
-                        .is_some_and(|bytes| key.verifies(*hash, &digest, bytes))
-                };
-                readings.iter().position(verifies)
+                let verifies = |bytes: &[u8]| key.verifies(*hash, &digest, bytes);
+                readings.find(|reading| reading.bytes.as_deref().is_some_and(verifies))
             }
         }
     }
 }
 
-/// The keys of a method; none where it has no secret.
+fn is_equal(sent: Option<&[u8]>, expected: &[u8]) -> bool {
+    sent.is_some_and(|sent| sent.ct_eq(expected).into())
+}
+
+/// Returns the keys of a method; none if the consumer has no secret for it.
 fn of_method<'k>(
     method: SignatureMethod,
-    keys: &Keys<'k>,
+    keys: &VerificationKeys<'k>,
     token: Option<&[u8]>,
-    cause: Option<Cause>,
-) -> Vec<Key<'k>> {
+    cause: Option<MismatchCause>,
+) -> Vec<CandidateKey<'k>> {
     if method.is_rsa() {
-        let rsa = |key: &&'k RsaPublicKey| Key {
+        let rsa = |key: &&'k RsaPublicKey| CandidateKey {
             cause,
-            prover: Prover::Rsa(method.hash(), key),
+            material: KeyMaterial::Rsa(method.hash(), key),
         };
         return keys.rsa_public_keys.iter().map(rsa).collect();
     }
     let Some(token) = token else {
         return Vec::new();
     };
-    let shared = |secret: &&[u8]| Key::shared(cause, method, &signing_key(secret, token));
-    keys.consumer_secrets.iter().map(shared).collect()
+    let secrets = keys.consumer_secrets.iter();
+    secrets
+        .map(|consumer| {
+            let key = SharedSecrets { consumer, token }.signing_key();
+            CandidateKey::shared(cause, method, &key)
+        })
+        .collect()
 }
 
-/// The token's secret, or the empty one where there is no token; `None` when it is not known.
-fn token_secret<'k>(keys: &Keys<'k>, signed: &SignedRequest<'_>) -> Option<&'k [u8]> {
-    match (signed.token(), keys.token_secret) {
-        (Some(_), secret) => secret,
-        (None, _) => Some(b""),
+/// Returns the keys of every other method.
+fn other_methods<'k>(
+    method: SignatureMethod,
+    keys: &VerificationKeys<'k>,
+    token: Option<&[u8]>,
+) -> Vec<CandidateKey<'k>> {
+    let cause = Some(MismatchCause::MethodConfusion);
+    let others = SignatureMethod::ALL.into_iter();
+    others
+        .filter(|&other| other != method)
+        .flat_map(|other| of_method(other, keys, token, cause))
+        .collect()
+}
+
+/// Returns the keys that clients wrongly make of the right secrets.
+fn misused<'k>(
+    method: SignatureMethod,
+    consumer_secrets: &[&[u8]],
+    token: &[u8],
+) -> Vec<CandidateKey<'k>> {
+    consumer_secrets
+        .iter()
+        .flat_map(|consumer| misjoined(consumer, token))
+        .map(|(cause, key)| CandidateKey::shared(Some(cause), method, &key))
+        .collect()
+}
+
+/// Returns the keys of secrets that are no longer valid.
+fn expired<'k>(
+    method: SignatureMethod,
+    expired_secrets: &[&[u8]],
+    token: &[u8],
+) -> Vec<CandidateKey<'k>> {
+    let cause = Some(MismatchCause::OldSecret);
+    let secrets = expired_secrets.iter();
+    secrets
+        .map(|consumer| {
+            let key = SharedSecrets { consumer, token }.signing_key();
+            CandidateKey::shared(cause, method, &key)
+        })
+        .collect()
+}
+
+/// Returns the token's secret, or the empty one for a request without a token; `None` if it is
+/// unknown.
+fn token_secret<'k>(keys: &VerificationKeys<'k>, signed: &SignedRequest<'_>) -> Option<&'k [u8]> {
+    match signed.token() {
+        Some(_) => keys.token_secret,
+        None => Some(b""),
     }
 }
 
-/// What else clients make of two secrets; never without one that is not empty.
-fn made_otherwise(
-    consumer: &[u8],
-    token: &[u8],
-) -> impl Iterator<Item = (Cause, Zeroizing<Vec<u8>>)> {
-    let encoded = |secret| encoded_secret(secret);
-    let (plain_consumer, plain_token) = (encoded(consumer), encoded(token));
-    let ways = [
-        (
-            Cause::AmpersandMissing,
-            joined(&plain_consumer, b"", &plain_token),
-        ),
-        (Cause::AmpersandMissing, joined(consumer, b"", token)),
-        (Cause::SecretMissing, joined(&plain_consumer, b"&", b"")),
-        (Cause::SecretMissing, joined(&plain_consumer, b"", b"")),
-        (Cause::SecretMissing, joined(b"", b"&", &plain_token)),
-        (Cause::SecretMissing, joined(&plain_token, b"", b"")),
-        (Cause::SecretsNotEncoded, joined(consumer, b"&", token)),
-        (
-            Cause::SecretsNotEncoded,
-            joined(&plain_consumer, b"&", token),
-        ),
-        (
-            Cause::SecretsNotEncoded,
-            joined(consumer, b"&", &plain_token),
-        ),
-    ];
-    let right = joined(&plain_consumer, b"&", &plain_token);
-    ways.into_iter()
-        .filter(move |(_, key)| *key != right && !matches!(&key[..], b"" | b"&"))
+/// A key, and the cause if a client signs with it.
+type Misjoined = (MismatchCause, Zeroizing<Vec<u8>>);
+
+/// Joins two secrets in the ways in which clients get it wrong. Never returns an empty key, nor the
+/// right one.
+fn misjoined(consumer: &[u8], token: &[u8]) -> Vec<Misjoined> {
+    let plain = SharedSecrets { consumer, token };
+    let (consumer, token) = (&*encoded_secret(consumer), &*encoded_secret(token));
+    let encoded = SharedSecrets { consumer, token };
+    let mut keys = without_ampersand(plain, encoded);
+    keys.extend(with_one_secret(encoded));
+    keys.extend(not_encoded(plain, encoded));
+    let right = joined(consumer, b"&", token);
+    keys.retain(|(_, key)| *key != right && !matches!(&key[..], b"" | b"&"));
+    keys
+}
+
+fn without_ampersand(plain: SharedSecrets<'_>, encoded: SharedSecrets<'_>) -> Vec<Misjoined> {
+    [encoded, plain]
+        .map(|secrets| joined(secrets.consumer, b"", secrets.token))
+        .map(|key| (MismatchCause::AmpersandMissing, key))
+        .into()
+}
+
+fn with_one_secret(encoded: SharedSecrets<'_>) -> [Misjoined; 4] {
+    let SharedSecrets { consumer, token } = encoded;
+    [
+        joined(consumer, b"&", b""),
+        joined(consumer, b"", b""),
+        joined(b"", b"&", token),
+        joined(token, b"", b""),
+    ]
+    .map(|key| (MismatchCause::SecretMissing, key))
+}
+
+fn not_encoded(plain: SharedSecrets<'_>, encoded: SharedSecrets<'_>) -> [Misjoined; 3] {
+    [
+        joined(plain.consumer, b"&", plain.token),
+        joined(encoded.consumer, b"&", plain.token),
+        joined(plain.consumer, b"&", encoded.token),
+    ]
+    .map(|key| (MismatchCause::SecretsNotEncoded, key))
 }
 
 fn joined(consumer: &[u8], by: &[u8], token: &[u8]) -> Zeroizing<Vec<u8>> {
@@ -190,6 +227,6 @@ fn encoded_secret(secret: &[u8]) -> Zeroizing<Vec<u8>> {
     out
 }
 
-/// A verification with 2048 bits takes about as long as so many base strings that are made and signed by HMAC; one with more
-/// bits as their square does.
+/// The number of HMACs that take as long as a verification with 2048 bits. More bits cost the
+/// square.
 const RSA_COST: u32 = 5;

@@ -1,120 +1,148 @@
-//! Another scheme, host or port (RFC 5849 section 3.4.1.2): what proxies change, and what they say of it.
+//! Changes of scheme, host and port (RFC 5849 section 3.4.1.2): what proxies change, and what they
+//! say about it.
 
 use std::borrow::Cow;
 
 use super::super::Scheme;
-use super::super::variant::Port;
-use super::changes::{Change, Part};
-use super::{Cause, Evidence};
+use super::super::variant::PortRule;
+use super::change::{BaseStringChange, BaseStringPart};
+use super::{MismatchCause, MismatchEvidence};
 
-/// Every change of scheme and authority that may explain the request.
-pub(super) fn changes<'e>(evidence: &Evidence<'e>, realm: Option<&[u8]>) -> Vec<Change<'e>> {
-    let request = evidence.request;
-    let scheme = request.scheme.other();
-    let other = Change::new(Cause::Scheme, Part::Scheme, move |variant| {
-        variant.scheme = scheme
-    });
-    // What came is what is signed, where something else was configured.
-    let is_configured = evidence
-        .received
-        .is_some_and(|received| received.scheme == scheme);
-    let name: &[u8] = if scheme == Scheme::Https {
-        b"https"
-    } else {
-        b"http"
-    };
-    let is_forwarded = evidence
-        .forwarded
-        .proto
-        .is_some_and(|proto| first(proto).eq_ignore_ascii_case(name));
-    let remedy = is_configured
-        .then_some(MISCONFIGURED)
-        .or_else(|| is_forwarded.then_some(FORWARDED));
-    let mut changes = vec![match remedy {
-        Some(remedy) => other.with_remedy(remedy),
-        None => other,
-    }];
-    let sent = request.authority;
-    let (host, port) = split_port(sent);
-    let mut authorities = Vec::new();
-    if port.is_some() {
-        authorities.push((host.to_vec(), Port::Rfc));
-        authorities.push((sent.to_vec(), Port::AsSent));
-    }
-    let said = evidence
-        .forwarded
-        .port
-        .map(first)
-        .filter(|port| port.iter().all(u8::is_ascii_digit));
-    authorities.extend(said.map(|port| (joined(host, port), Port::Rfc)));
-    for port in [&b"80"[..], b"443"] {
-        authorities.push((joined(host, port), Port::AsSent));
-    }
-    for port in COMMON_PORTS {
-        authorities.push((joined(host, port.as_bytes()), Port::Rfc));
-    }
-    changes.extend(
-        authorities
-            .into_iter()
-            .map(|(authority, port)| to(Cause::Port, authority, port)),
-    );
+/// Returns every change of scheme and authority that may explain the request.
+pub(super) fn changes<'e>(
+    evidence: &MismatchEvidence<'e>,
+    realm: Option<&[u8]>,
+) -> Vec<BaseStringChange<'e>> {
+    let mut changes = vec![other_scheme(evidence)];
+    changes.extend(ports(evidence));
     changes.extend(hosts(evidence, realm));
-    if sent.iter().any(u8::is_ascii_uppercase) {
-        changes.push(to(Cause::HostCase, sent.to_vec(), Port::AsSent));
-        changes.push(to(Cause::HostCase, host.to_vec(), Port::AsSent));
-    }
+    changes.extend(host_case(evidence.request.authority));
     changes
 }
 
-/// Other hosts that something says the client called, with their ports and without.
-fn hosts<'e>(evidence: &Evidence<'e>, realm: Option<&[u8]>) -> Vec<Change<'e>> {
-    let own = split_port(evidence.request.authority);
-    let mut changes = Vec::new();
-    let mut offer = |authority: &[u8], remedy: Option<&'static str>| {
-        let (host, _) = split_port(authority);
-        let cause = if host.eq_ignore_ascii_case(own.0) {
-            Cause::Port
-        } else {
-            Cause::Host
-        };
-        let ports = [evidence.forwarded.port.map(first), own.1];
-        let with_ports = ports.into_iter().flatten().map(|port| joined(host, port));
-        for authority in [authority.to_vec(), host.to_vec()]
-            .into_iter()
-            .chain(with_ports)
-        {
-            let change = to(cause, authority, Port::Rfc);
-            changes.push(match remedy {
-                Some(remedy) => change.with_remedy(remedy),
-                None => change,
-            });
-        }
+fn other_scheme<'e>(evidence: &MismatchEvidence<'e>) -> BaseStringChange<'e> {
+    let scheme = evidence.request.scheme.other();
+    BaseStringChange::new(
+        MismatchCause::Scheme,
+        BaseStringPart::Scheme,
+        move |variant| variant.scheme = scheme,
+    )
+    .with_remedy(scheme_remedy(evidence, scheme))
+}
+
+fn scheme_remedy(evidence: &MismatchEvidence<'_>, scheme: Scheme) -> Option<&'static str> {
+    let has_arrived = |received: super::ReceivedOrigin<'_>| received.scheme == scheme;
+    let is_forwarded = |proto| first(proto).eq_ignore_ascii_case(scheme.name().as_bytes());
+    if evidence.received.is_some_and(has_arrived) {
+        Some(MISCONFIGURED)
+    } else if evidence.forwarded.proto.is_some_and(is_forwarded) {
+        Some(FORWARDED)
+    } else {
+        None
+    }
+}
+
+/// Returns the changes to another port of the same host: none, the forwarded one, the defaults, the
+/// common ones.
+fn ports<'e>(evidence: &MismatchEvidence<'e>) -> Vec<BaseStringChange<'e>> {
+    let sent = evidence.request.authority;
+    let (host, _) = split_port(sent);
+    let mut authorities = without_port(sent);
+    let forwarded = forwarded_port(evidence);
+    let forwarded = forwarded.filter(|port| port.iter().all(u8::is_ascii_digit));
+    authorities.extend(forwarded.map(|port| (joined(host, port), PortRule::Rfc)));
+    authorities.extend(DEFAULT_PORTS.map(|port| (joined(host, port), PortRule::AsSent)));
+    authorities.extend(COMMON_PORTS.map(|port| (joined(host, port), PortRule::Rfc)));
+    authorities
+        .into_iter()
+        .map(|(authority, port)| to(MismatchCause::Port, authority, port))
+        .collect()
+}
+
+/// Returns the host alone, and the authority with a default port that RFC 5849 leaves out.
+fn without_port(sent: &[u8]) -> Vec<(Vec<u8>, PortRule)> {
+    match split_port(sent) {
+        (_, None) => Vec::new(),
+        (host, Some(_)) => vec![
+            (host.to_vec(), PortRule::Rfc),
+            (sent.to_vec(), PortRule::AsSent),
+        ],
+    }
+}
+
+/// Returns the changes to every host that the request or a proxy names.
+fn hosts<'e>(evidence: &MismatchEvidence<'e>, realm: Option<&[u8]>) -> Vec<BaseStringChange<'e>> {
+    let received = evidence.received.map(|received| received.authority);
+    let forwarded = evidence.forwarded.host.map(first);
+    let named = [
+        received.map(|authority| (authority, Some(MISCONFIGURED))),
+        forwarded.map(|authority| (authority, None)),
+        realm
+            .and_then(authority_in)
+            .map(|authority| (authority, None)),
+    ];
+    named
+        .into_iter()
+        .flatten()
+        .flat_map(|(authority, remedy)| {
+            host(evidence, authority).map(move |change| change.with_remedy(remedy))
+        })
+        .collect()
+}
+
+/// Returns the changes to one host, with each port that it may have and without.
+fn host<'e>(
+    evidence: &MismatchEvidence<'e>,
+    authority: &[u8],
+) -> impl Iterator<Item = BaseStringChange<'e>> + use<'e> {
+    let (own_host, own_port) = split_port(evidence.request.authority);
+    let (host, _) = split_port(authority);
+    let cause = if host.eq_ignore_ascii_case(own_host) {
+        MismatchCause::Port
+    } else {
+        MismatchCause::Host
     };
-    if let Some(received) = evidence.received {
-        offer(received.authority, Some(MISCONFIGURED));
-    }
-    if let Some(forwarded) = evidence.forwarded.host {
-        offer(first(forwarded), None);
-    }
-    if let Some(called) = realm.and_then(authority_in) {
-        offer(called, None);
-    }
-    changes
+    let mut authorities = vec![authority.to_vec(), host.to_vec()];
+    let ports = [forwarded_port(evidence), own_port];
+    authorities.extend(ports.into_iter().flatten().map(|port| joined(host, port)));
+    authorities
+        .into_iter()
+        .map(move |authority| to(cause, authority, PortRule::Rfc))
 }
 
-fn to<'e>(cause: Cause, authority: Vec<u8>, port: Port) -> Change<'e> {
-    Change::new(cause, Part::Authority, move |variant| {
+fn host_case<'e>(sent: &[u8]) -> Vec<BaseStringChange<'e>> {
+    if !sent.iter().any(u8::is_ascii_uppercase) {
+        return Vec::new();
+    }
+    let (host, _) = split_port(sent);
+    [sent, host]
+        .map(|authority| {
+            to(
+                MismatchCause::HostCase,
+                authority.to_vec(),
+                PortRule::AsSent,
+            )
+        })
+        .into()
+}
+
+fn to<'e>(cause: MismatchCause, authority: Vec<u8>, port: PortRule) -> BaseStringChange<'e> {
+    BaseStringChange::new(cause, BaseStringPart::Authority, move |variant| {
         variant.authority = Cow::Owned(authority.clone());
         variant.port = port;
     })
 }
 
-/// Host and port; a colon within brackets belongs to an address.
+fn forwarded_port<'e>(evidence: &MismatchEvidence<'e>) -> Option<&'e [u8]> {
+    evidence.forwarded.port.map(first)
+}
+
+/// Splits host and port; a colon within brackets belongs to an address.
 fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match authority
+    let last = authority
         .iter()
-        .rposition(|&byte| byte == b':' || byte == b']')
-    {
+        .rposition(|&byte| byte == b':' || byte == b']');
+    match last {
         Some(at) if authority[at] == b':' => (&authority[..at], Some(&authority[at + 1..])),
         _ => (authority, None),
     }
@@ -124,7 +152,7 @@ fn joined(host: &[u8], port: &[u8]) -> Vec<u8> {
     [host, b":", port].concat()
 }
 
-/// That of a realm that is a URL, as many clients have it.
+/// Returns the authority of a realm that is a URL, as many clients have it.
 fn authority_in(realm: &[u8]) -> Option<&[u8]> {
     let begin = realm.windows(3).position(|part| part == b"://")? + 3;
     realm[begin..]
@@ -133,7 +161,7 @@ fn authority_in(realm: &[u8]) -> Option<&[u8]> {
         .filter(|authority| !authority.is_empty())
 }
 
-/// The first of several that proxies joined with commas: that of the client.
+/// Returns the first of several values that proxies joined with commas: that of the client.
 fn first(list: &[u8]) -> &[u8] {
     list.split(|&byte| byte == b',')
         .next()
@@ -141,9 +169,16 @@ fn first(list: &[u8]) -> &[u8] {
         .trim_ascii()
 }
 
-/// Ports on which development servers and gateways listen.
-const COMMON_PORTS: [&str; 7] = ["8080", "8443", "8000", "3000", "5000", "9000", "10000"];
+/// The default ports of both schemes.
+const DEFAULT_PORTS: [&[u8]; 2] = [b"80", b"443"];
 
-const FORWARDED: &str = "the client signs `{scheme}://`, as X-Forwarded-Proto says too: set `{setting} = \"{origin}\"`{or_trust}";
+/// The usual ports of development servers and gateways.
+const COMMON_PORTS: [&[u8]; 7] = [
+    b"8080", b"8443", b"8000", b"3000", b"5000", b"9000", b"10000",
+];
 
-const MISCONFIGURED: &str = "the client signs `{origin}`, as the request came, and `{setting}` says otherwise: change it, or take it out";
+const FORWARDED: &str = "the client signs `{scheme}://`, and X-Forwarded-Proto confirms it: set `{setting} = \
+     \"{origin}\"`{or_trust}";
+
+const MISCONFIGURED: &str = "the client signs `{origin}`, as the request arrived, but `{setting}` says otherwise: change \
+     `{setting}` or remove it";

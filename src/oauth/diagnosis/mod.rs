@@ -1,227 +1,179 @@
-//! Why a signature does not match: the request is signed once more in every way in which clients and proxies are known to
-//! deviate, and what matches is the cause.
+//! Finds out why a signature does not match: signs the request again with each known deviation of
+//! clients and proxies, and names the one that gives the signature.
 //!
-//! A match is no guess: it takes the client's secret to make one. So a wrong secret and a request in which somebody changed
-//! something have no cause here; what somebody added on the way looks like what the client left out. What is tried, in this
-//! order, and the first that matches is named:
+//! A match is no guess, since it takes the client's secret to make one. So a wrong secret and a
+//! tampered request have no cause here. One ambiguity remains: a query that somebody added on the
+//! way looks like one that the client left out.
 //!
-//! 1. the signature, written otherwise;
-//! 2. one [`Cause`] that changes the base string, in the order of [`Cause::ALL`];
+//! The search tries, in this order, and ends at the first match:
+//!
+//! 1. other readings of the signature's text;
+//! 2. one [`MismatchCause`] that changes the base string, in the order of [`MismatchCause::ALL`];
 //! 3. one that changes the key or the method;
-//! 4. one byte of the path, written otherwise;
-//! 5. two causes of 2, of different parts of the base string;
-//! 6. one of 2 and one of 3.
+//! 4. a change of one byte of the path;
+//! 5. two causes of 2 that change different parts of the base string;
+//! 6. one cause of 2 with one of 3.
 //!
-//! Two ways to the same bytes count as the first of them. Whoever asks bounds the work ([`diagnose`]).
+//! Two ways to the same bytes count as the first. The caller bounds the work ([`diagnose`]).
 //!
 //! # Security
-//! This is for explaining only, and never turns a refusal into anything else. Whom it may be told is left to the caller
-//! ([`Cause::depends_on_secret`]), and so is how often it may be asked.
+//! A diagnosis only explains, and never changes a refusal. The caller decides who sees it
+//! ([`MismatchCause::depends_on_secret`]) and how often it runs.
 
 mod body_hash;
 mod cause;
+mod change;
 mod changes;
+mod content;
+mod display;
+mod encoding;
+mod evidence;
 mod keys;
 mod location;
-mod marked;
 mod path;
+mod reading;
 mod remedy;
 mod search;
-mod written;
 
-pub use cause::Cause;
+pub use cause::MismatchCause;
+pub use evidence::{ForwardedHeaders, MismatchEvidence, OriginSetting, ReceivedOrigin};
 
-use super::variant::Variant;
-use super::wire::Wire;
-use super::{
-    BodyHashRule, Compat, KeySchedule, Keys, Limits, Rejection, RejectionKind, Request, Scheme,
-    SignedRequest,
-};
-use marked::Marked;
-use remedy::Remedy;
-use search::Search;
+use super::variant::BaseStringVariant;
+use super::wire::WireParameters;
+use super::{BodyHashRule, KeySchedule, Rejection, RejectionKind, SignedRequest};
+use display::{DisplayString, display_text};
+use remedy::RemedyContext;
+use search::{CauseSearch, SearchHit};
 
-/// A budget that finds all that is ever found of a request with HMAC; one with RSA costs more and may end before.
+/// A budget for every search with HMAC. One with RSA costs more and may end early.
 pub const BUDGET: u32 = 3000;
 
-/// What is known of a request whose signature does not match.
-#[derive(Clone, Copy)]
-pub struct Evidence<'e> {
-    /// The request as it was verified.
-    pub request: &'e Request<'e>,
-    /// The bounds under which it was parsed.
-    pub limits: &'e Limits,
-    /// The consumer's compat profiles.
-    pub compat: Compat,
-    /// What it was held against.
-    pub keys: Keys<'e>,
-    /// Secrets of the consumer that are not valid any more.
-    pub expired_secrets: &'e [&'e [u8]],
-    /// What proxies say of the request that the client sent.
-    pub forwarded: Forwarded<'e>,
-    /// How the request came, where what was configured stands in [`Self::request`] instead.
-    pub received: Option<Received<'e>>,
-    /// What says what clients sign.
-    pub setting: Setting,
-    /// Whether values that are not named `oauth_*` are shown, and not masked: for whoever has the request anyway.
-    pub reveal: bool,
-}
-
-/// What proxies say of the request that the client sent; none of it is trusted, since it only explains.
-#[derive(Clone, Copy, Default)]
-pub struct Forwarded<'e> {
-    /// `X-Forwarded-Host`.
-    pub host: Option<&'e [u8]>,
-    /// `X-Forwarded-Proto`.
-    pub proto: Option<&'e [u8]>,
-    /// `X-Forwarded-Port`.
-    pub port: Option<&'e [u8]>,
-    /// `X-Forwarded-Prefix`.
-    pub prefix: Option<&'e [u8]>,
-    /// `X-Envoy-Original-Path`.
-    pub original_path: Option<&'e [u8]>,
-}
-
-/// What an operator sets where clients sign another scheme, host, port or path than what arrives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Setting {
-    /// `origin` of the route.
-    #[default]
-    Origin,
-    /// `http.public_url`, of the token endpoints.
-    PublicUrl,
-}
-
-/// Scheme and authority with which a request came.
-#[derive(Clone, Copy)]
-pub struct Received<'e> {
-    /// The scheme.
-    pub scheme: Scheme,
-    /// The `Host` header or `:authority`.
-    pub authority: &'e [u8],
-}
-
-/// Why a signature does not match.
+/// The explanation of a signature that does not match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// One cause, or two that come together.
-    pub causes: Vec<Cause>,
-    /// The base string that the request has; values that are not named `oauth_*` are `***`.
+    /// One cause, or two that occur together.
+    pub causes: Vec<MismatchCause>,
+    /// The base string of the request, with the application's values as `***`.
     pub base_string: String,
     /// The base string that the client signed, masked in the same way.
     pub client_base_string: String,
-    /// Where the two part, in bytes; where they part within a masked value, where that begins. `None` when it is not in the
-    /// base string that they differ.
+    /// The byte offset of the first difference, or of the masked value around it. `None` if the
+    /// base strings are equal.
     pub first_difference: Option<usize>,
-    /// What to change.
+    /// The change to make.
     pub remedy: String,
 }
 
 impl Diagnosis {
-    /// The cause in one word; of two, both joined by `+`.
+    /// Returns the cause in one word; two are joined by `+`.
     pub fn cause(&self) -> String {
-        self.causes
-            .iter()
-            .map(|cause| cause.name())
-            .collect::<Vec<_>>()
-            .join("+")
+        let names: Vec<_> = self.causes.iter().map(|cause| cause.name()).collect();
+        names.join("+")
     }
 
-    /// Whether it tells something of a secret, so that whoever sent the request must not be told.
+    /// Returns whether a cause reveals something about a secret, so that the sender must not learn
+    /// it.
     pub fn depends_on_secret(&self) -> bool {
         self.causes.iter().any(|cause| cause.depends_on_secret())
     }
+
+    /// Explains a request whose base string is the one that the client signed.
+    fn of_same_string(
+        cause: MismatchCause,
+        hashed: &str,
+        evidence: &MismatchEvidence<'_>,
+        signed: &SignedRequest<'_>,
+    ) -> Self {
+        let base_string = display_text(&if evidence.reveal {
+            signed.base_string()
+        } else {
+            signed.masked_base_string()
+        });
+        let context = RemedyContext {
+            evidence,
+            client: &BaseStringVariant::rfc(evidence.request),
+            label: signed.signature_method(),
+            hashed,
+        };
+        Self {
+            causes: vec![cause],
+            client_base_string: base_string.clone(),
+            base_string,
+            first_difference: None,
+            remedy: context.remedy(&[cause], None),
+        }
+    }
+
+    /// Explains a request whose signature the search found.
+    fn of_hit(
+        hit: SearchHit<'_>,
+        evidence: &MismatchEvidence<'_>,
+        signed: &SignedRequest<'_>,
+        wire: &WireParameters<'_>,
+    ) -> Self {
+        let ours = display(&hit.base, wire, evidence.reveal);
+        let theirs = display(&hit.variant, wire, evidence.reveal);
+        let context = RemedyContext {
+            evidence,
+            client: &hit.variant,
+            label: signed.signature_method(),
+            hashed: "",
+        };
+        Self {
+            first_difference: ours.first_difference(&theirs),
+            base_string: ours.text(),
+            client_base_string: theirs.text(),
+            remedy: context.remedy(&hit.causes, hit.remedy),
+            causes: hit.causes,
+        }
+    }
 }
 
-/// Finds out why the signature of a request does not match. Each base string that is made and each HMAC that is computed
-/// counts as one of `budget` where the base string is of the usual length, a verification by RSA with 2048 bits as five.
+/// Explains why the signature of a request does not match.
 ///
-/// `None` when no known cause explains it, when the request can not be parsed, and when it is verified after all.
-pub fn diagnose(evidence: &Evidence<'_>, budget: u32) -> Option<Diagnosis> {
+/// `budget` bounds the work: each base string and each HMAC costs one, or more if the base string
+/// is long, and a verification by RSA with 2048 bits costs five.
+///
+/// Returns `None` if no known cause explains the request, if it cannot be parsed, and if its
+/// signature matches.
+pub fn diagnose(evidence: &MismatchEvidence<'_>, budget: u32) -> Option<Diagnosis> {
     let signed = evidence.request.parse(evidence.limits).ok().flatten()?;
-    let wire = Wire::of(evidence.request)?;
-    let schedule = KeySchedule::default();
-    let verdict = evidence
-        .request
-        .parse(evidence.limits)
-        .ok()
-        .flatten()?
-        .verify_under(
-            evidence.compat,
-            &evidence.keys,
-            &schedule,
-            BodyHashRule::Accept,
-        );
-    let rejection = verdict.err()?;
+    let rejection = rejection(evidence, &signed)?;
     if rejection == Rejection::VersionUnsupported {
-        return Some(of_the_same(Cause::VersionText, "", evidence, &signed));
+        let cause = MismatchCause::VersionText;
+        return Some(Diagnosis::of_same_string(cause, "", evidence, &signed));
     }
     if rejection == Rejection::BodyHashMismatch {
+        let cause = MismatchCause::BodyHash;
         let hashed = body_hash::hashed(evidence.request, &signed, budget)?;
-        return Some(of_the_same(Cause::BodyHash, &hashed, evidence, &signed));
+        return Some(Diagnosis::of_same_string(cause, &hashed, evidence, &signed));
     }
     if rejection.kind() != RejectionKind::NotProven {
         return None;
     }
-    let found = Search::new(evidence, &signed, &wire, budget).run()?;
-    Some(found.explain(evidence, &signed, &wire))
+    let wire = WireParameters::of(evidence.request)?;
+    let hit = CauseSearch::new(evidence, &signed, &wire, budget).run()?;
+    Some(Diagnosis::of_hit(hit, evidence, &signed, &wire))
 }
 
-/// A diagnosis of a request whose base string is what the client signed.
-fn of_the_same(
-    cause: Cause,
-    hashed: &str,
-    evidence: &Evidence<'_>,
-    signed: &SignedRequest<'_>,
-) -> Diagnosis {
-    let base_string = if evidence.reveal {
-        signed.base_string()
-    } else {
-        signed.masked_base_string()
-    };
-    let base_string = marked::text(&base_string);
-    let variant = Variant::rfc(evidence.request);
-    Diagnosis {
-        causes: vec![cause],
-        client_base_string: base_string.clone(),
-        base_string,
-        first_difference: None,
-        remedy: Remedy {
-            evidence,
-            client: &variant,
-            label: signed.signature_method(),
-            hashed,
-        }
-        .of(&[cause], None),
-    }
+fn rejection(evidence: &MismatchEvidence<'_>, signed: &SignedRequest<'_>) -> Option<Rejection> {
+    let schedule = KeySchedule::default();
+    let verdict = signed.check(
+        evidence.compat,
+        &evidence.keys,
+        &schedule,
+        BodyHashRule::Accept,
+    );
+    verdict.err()
 }
 
-impl search::Found<'_> {
-    /// Puts it into words.
-    fn explain(
-        &self,
-        evidence: &Evidence<'_>,
-        signed: &SignedRequest<'_>,
-        wire: &Wire<'_>,
-    ) -> Diagnosis {
-        let marked = |variant: &Variant<'_>| {
-            variant
-                .base_string(wire)
-                .map_or_else(Marked::default, |made| Marked::of(&made, evidence.reveal))
-        };
-        let (ours, theirs) = (marked(&self.base), marked(&self.variant));
-        Diagnosis {
-            causes: self.causes.clone(),
-            first_difference: ours.first_difference(&theirs),
-            base_string: ours.shown(),
-            client_base_string: theirs.shown(),
-            remedy: Remedy {
-                evidence,
-                client: &self.variant,
-                label: signed.signature_method(),
-                hashed: "",
-            }
-            .of(&self.causes, self.remedy),
-        }
+fn display(
+    variant: &BaseStringVariant<'_>,
+    wire: &WireParameters<'_>,
+    reveal: bool,
+) -> DisplayString {
+    match variant.base_string(wire) {
+        Some(text) => DisplayString::of(&text, reveal),
+        None => DisplayString::default(),
     }
 }

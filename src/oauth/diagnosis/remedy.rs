@@ -1,91 +1,109 @@
-//! What to change, in words.
+//! Remedies, with the values of one request.
 
+use super::super::SignatureMethod;
 use super::super::uri::{root_or, split_target};
-use super::super::variant::{Port, Variant};
-use super::super::{Scheme, SignatureMethod};
-use super::{Cause, Evidence, Setting};
+use super::super::variant::{BaseStringVariant, PortRule};
+use super::{MismatchCause, MismatchEvidence, OriginSetting};
 
-/// What the words depend on, beside the causes.
-pub(super) struct Remedy<'r> {
-    /// What is known of the request.
-    pub(super) evidence: &'r Evidence<'r>,
-    /// How the client made the base string.
-    pub(super) client: &'r Variant<'r>,
-    /// The signature method that it names.
+/// The values that remedies name.
+pub(super) struct RemedyContext<'r> {
+    /// The evidence about the request.
+    pub(super) evidence: &'r MismatchEvidence<'r>,
+    /// The variant that the client signed.
+    pub(super) client: &'r BaseStringVariant<'r>,
+    /// The signature method that the request names.
     pub(super) label: SignatureMethod,
-    /// What it sent as `oauth_body_hash`.
+    /// A description of the `oauth_body_hash` that the client sent.
     pub(super) hashed: &'r str,
 }
 
-impl Remedy<'_> {
-    /// What to do about these causes; `special` is said instead of what the first of them says.
-    pub(super) fn of(&self, causes: &[Cause], special: Option<&'static str>) -> String {
-        let Self {
-            evidence,
-            client,
-            label,
-            hashed,
-        } = self;
-        let setting = evidence.setting;
-        let joined = words(causes, special);
-        let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
-        let scheme = match client.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        };
-        let default_port = [b":", client.scheme.default_port()].concat();
-        let authority = match client.port {
-            Port::AsSent => &client.authority,
-            Port::Rfc | Port::EitherDefault => client
-                .authority
-                .strip_suffix(&*default_port)
-                .unwrap_or(&client.authority),
-        };
-        let origin = format!("{scheme}://{}", text(authority));
-        let path = if client.path.is_empty() {
-            "no path".to_owned()
-        } else {
-            text(&client.path)
-        };
-        let method = text(&client.method.to_ascii_uppercase());
-        // In front of the path that arrived, so with what is configured to stand there already.
-        let arrived = root_or(split_target(evidence.request.target).0);
-        let prefix = text(client.path.strip_suffix(arrived).unwrap_or_default());
+impl RemedyContext<'_> {
+    /// Returns the remedy for these causes; `special` replaces that of the first.
+    pub(super) fn remedy(&self, causes: &[MismatchCause], special: Option<&'static str>) -> String {
+        let setting = self.evidence.setting;
         let values = [
-            ("{setting}", setting.name()),
-            ("{prefix}", &prefix),
-            ("{or_trust}", setting.or_trust()),
-            ("{scheme}", scheme),
-            ("{origin}", &origin),
-            ("{path}", &path),
-            ("{method}", &method),
-            ("{label}", label.name()),
-            ("{hashed}", hashed),
+            ("{setting}", setting.name().to_owned()),
+            ("{prefix}", self.prefix()),
+            ("{or_trust}", setting.or_trust().to_owned()),
+            ("{scheme}", self.client.scheme.name().to_owned()),
+            ("{origin}", self.origin()),
+            ("{path}", self.path()),
+            (
+                "{method}",
+                escaped(&self.client.method.to_ascii_uppercase()),
+            ),
+            ("{label}", self.label.name().to_owned()),
+            ("{hashed}", self.hashed.to_owned()),
         ];
         values
             .into_iter()
-            .fold(joined, |text, (name, value)| text.replace(name, value))
+            .fold(template(causes, special), |text, (name, value)| {
+                text.replace(name, &value)
+            })
+    }
+
+    /// Returns the scheme and authority that the client signed.
+    fn origin(&self) -> String {
+        let BaseStringVariant {
+            scheme,
+            authority,
+            port,
+            ..
+        } = self.client;
+        let default_port = [b":", scheme.default_port()].concat();
+        let signed = match port {
+            PortRule::AsSent => authority,
+            PortRule::Rfc | PortRule::EitherDefault => {
+                authority.strip_suffix(&*default_port).unwrap_or(authority)
+            }
+        };
+        format!("{}://{}", scheme.name(), escaped(signed))
+    }
+
+    fn path(&self) -> String {
+        if self.client.path.is_empty() {
+            "no path".to_owned()
+        } else {
+            escaped(&self.client.path)
+        }
+    }
+
+    /// Returns the whole prefix in front of the path that arrived, with the configured one.
+    fn prefix(&self) -> String {
+        let arrived = root_or(split_target(self.evidence.request.target).0);
+        escaped(self.client.path.strip_suffix(arrived).unwrap_or_default())
     }
 }
 
-/// The texts, before what stands in braces.
-fn words(causes: &[Cause], special: Option<&'static str>) -> String {
-    let is_origin = |cause: &Cause| matches!(cause, Cause::Scheme | Cause::Port | Cause::Host);
+fn escaped(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+/// Returns the text with its placeholders.
+fn template(causes: &[MismatchCause], special: Option<&'static str>) -> String {
     if causes.len() > 1 && causes.iter().all(is_origin) {
-        // One setting is for all of them.
+        // One setting covers all of them.
         return special.unwrap_or(ORIGIN).to_owned();
     }
-    let texts = causes.iter().enumerate().map(|(at, cause)| {
-        special
-            .filter(|_| at == 0)
-            .unwrap_or_else(|| cause.remedy())
-    });
-    texts.collect::<Vec<_>>().join("; and ")
+    let others = causes.iter().map(|cause| cause.remedy());
+    let texts: Vec<_> = special
+        .into_iter()
+        .chain(others.skip(usize::from(special.is_some())))
+        .collect();
+    texts.join("; and ")
 }
 
-const ORIGIN: &str = "the client signs `{origin}`, and a proxy in front changed that: set `{setting} = \"{origin}\"`";
+const fn is_origin(cause: &MismatchCause) -> bool {
+    matches!(
+        cause,
+        MismatchCause::Scheme | MismatchCause::Port | MismatchCause::Host
+    )
+}
 
-impl Setting {
+const ORIGIN: &str = "the client signs `{origin}`, but a proxy in front changed it: set `{setting} = \
+     \"{origin}\"`";
+
+impl OriginSetting {
     const fn name(self) -> &'static str {
         match self {
             Self::Origin => "origin",
@@ -93,10 +111,11 @@ impl Setting {
         }
     }
 
-    /// What else there is to do where X-Forwarded-Proto is right: a check has its scheme from Envoy.
+    /// Returns the alternative if X-Forwarded-Proto is right: only a check has its scheme from
+    /// Envoy.
     const fn or_trust(self) -> &'static str {
         match self {
-            Self::Origin => ", or let Envoy trust that header",
+            Self::Origin => ", or let Envoy trust that header (`xff_num_trusted_hops`)",
             Self::PublicUrl => "",
         }
     }

@@ -1,153 +1,145 @@
-//! The search: what is tried, in which order, and until when.
+//! The search for the cause: its candidates, their order, and its budget.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::ops::ControlFlow;
 
 use super::super::SignedRequest;
 use super::super::compat::compat_variants;
-use super::super::variant::Variant;
-use super::super::wire::Wire;
-use super::changes::{Change, changes};
-use super::keys::Key;
-use super::written::{Reading, readings};
-use super::{Cause, Evidence};
+use super::super::variant::BaseStringVariant;
+use super::super::wire::WireParameters;
+use super::change::BaseStringChange;
+use super::changes::changes;
+use super::keys::CandidateKey;
+use super::reading::{SignatureReading, readings};
+use super::{MismatchCause, MismatchEvidence};
 
-/// What a signature turned out to sign.
-pub(super) struct Found<'e> {
-    pub(super) causes: Vec<Cause>,
-    /// What to do, where that depends on more than the causes.
+/// The way in which the client made its signature.
+pub(super) struct SearchHit<'e> {
+    pub(super) causes: Vec<MismatchCause>,
+    /// A remedy that is more precise than that of the first cause.
     pub(super) remedy: Option<&'static str>,
-    /// How the base string was made that it was held against.
-    pub(super) base: Variant<'e>,
-    /// How the client made it.
-    pub(super) variant: Variant<'e>,
+    /// The variant that the verifier expects.
+    pub(super) base: BaseStringVariant<'e>,
+    /// The variant that the client signed.
+    pub(super) variant: BaseStringVariant<'e>,
 }
 
-/// A way to make a base string.
+/// A search for the cause of one mismatch.
+pub(super) struct CauseSearch<'e, 's> {
+    wire: &'s WireParameters<'e>,
+    readings: Vec<SignatureReading>,
+    right_keys: Vec<CandidateKey<'e>>,
+    wrong_keys: Vec<CandidateKey<'e>>,
+    changes: Vec<BaseStringChange<'e>>,
+    /// The variants that the verifier accepts: RFC 5849, and the consumer's profiles.
+    bases: Vec<BaseStringVariant<'e>>,
+    /// Hashes of the base strings so far. If two collide, the second is not tried.
+    seen: HashSet<u64>,
+    budget: SearchBudget,
+}
+
+/// A variant that may be the client's.
 struct Candidate<'e> {
-    variant: Variant<'e>,
-    /// Which of the base variants it is made of.
+    variant: BaseStringVariant<'e>,
+    /// The index of the base that is changed.
     base: usize,
-    /// Which of the changes were made to it.
+    /// The indices of the changes to it.
     changes: Vec<usize>,
 }
 
-/// One search.
-pub(super) struct Search<'e, 's> {
-    wire: &'s Wire<'e>,
-    readings: Vec<Reading>,
-    right: Vec<Key<'e>>,
-    wrong: Vec<Key<'e>>,
-    changes: Vec<Change<'e>>,
-    /// As RFC 5849 has it, and as the consumer's profiles do.
-    bases: Vec<Variant<'e>>,
-    /// Hashes of the base strings that were tried. Should two have the same, the second is not tried.
-    seen: HashSet<u64>,
-    left: u32,
+/// A step of the search; a break ends it.
+type Step<'e, T = ()> = ControlFlow<SearchEnd<'e>, T>;
+
+enum SearchEnd<'e> {
+    Hit(Box<SearchHit<'e>>),
+    OutOfBudget,
 }
 
-/// Why a search ends before it has tried everything.
-enum End<'e> {
-    Found(Box<Found<'e>>),
-    /// The budget is spent.
-    Spent,
-}
-
-/// Which keys a base string is held against.
 #[derive(Clone, Copy)]
 enum Keyring {
     Right,
     Wrong,
 }
 
-impl<'e, 's> Search<'e, 's> {
-    /// Prepares one.
+impl<'e, 's> CauseSearch<'e, 's> {
+    /// Prepares a search.
     pub(super) fn new(
-        evidence: &Evidence<'e>,
+        evidence: &MismatchEvidence<'e>,
         signed: &SignedRequest<'e>,
-        wire: &'s Wire<'e>,
+        wire: &'s WireParameters<'e>,
         budget: u32,
     ) -> Self {
-        let mut bases = vec![Variant::rfc(evidence.request)];
+        let mut bases = vec![BaseStringVariant::rfc(evidence.request)];
         if !evidence.compat.is_empty() {
             bases.extend(compat_variants(evidence.compat, evidence.request, wire));
         }
         Self {
             wire,
             readings: readings(signed.signature()),
-            right: Key::right(&evidence.keys, signed),
-            wrong: Key::wrong(evidence, signed),
+            right_keys: CandidateKey::right(&evidence.keys, signed),
+            wrong_keys: CandidateKey::wrong(evidence, signed),
             changes: changes(evidence, signed, wire),
             bases,
             seen: HashSet::new(),
-            left: budget,
+            budget: SearchBudget(budget),
         }
     }
 
-    /// Runs it.
-    pub(super) fn run(mut self) -> Option<Found<'e>> {
-        match self.stages() {
-            Err(End::Found(found)) => Some(*found),
-            Err(End::Spent) | Ok(()) => None,
+    /// Runs the search to its first hit.
+    pub(super) fn run(mut self) -> Option<SearchHit<'e>> {
+        match self.try_stages() {
+            ControlFlow::Break(SearchEnd::Hit(hit)) => Some(*hit),
+            ControlFlow::Break(SearchEnd::OutOfBudget) | ControlFlow::Continue(()) => None,
         }
     }
 
-    /// The stages in their order.
-    fn stages(&mut self) -> Result<(), End<'e>> {
-        let plain = (0..self.bases.len()).map(|base| self.base(base));
-        let plain = plain.collect::<Vec<_>>();
-        let plain = self.try_fresh(plain)?;
-        let few = self.singles(false);
-        let few = self.try_fresh(few)?;
-        self.try_all(&plain, Keyring::Wrong)?;
-        let many = self.singles(true);
-        self.try_fresh(many)?;
-        for (at, one) in few.iter().enumerate() {
-            let pairs = few[at + 1..]
-                .iter()
-                .filter_map(|other| self.pair(one, other));
-            let pairs = pairs.collect::<Vec<_>>();
-            self.try_fresh(pairs)?;
-        }
-        self.try_all(&few, Keyring::Wrong)
+    /// Tries the stages in the order of the [module](super)'s list.
+    fn try_stages(&mut self) -> Step<'e> {
+        let unchanged = self.try_fresh(self.unchanged())?;
+        let changed_once = self.try_fresh(self.changed_once(false))?;
+        self.try_all(&unchanged, Keyring::Wrong)?;
+        self.try_fresh(self.changed_once(true))?;
+        self.try_pairs(&changed_once)?;
+        self.try_all(&changed_once, Keyring::Wrong)
     }
 
-    fn base(&self, base: usize) -> Candidate<'e> {
-        Candidate {
-            variant: self.bases[base].clone(),
-            base,
-            changes: Vec::new(),
-        }
-    }
-
-    /// Every change alone, of one kind.
-    fn singles(&self, one_of_many: bool) -> Vec<Candidate<'e>> {
-        let changes = (0..self.changes.len())
-            .filter(|&change| self.changes[change].is_one_of_many == one_of_many);
-        let of_bases = |change| (0..self.bases.len()).map(move |base| (change, base));
-        changes
-            .flat_map(of_bases)
-            .map(|(change, base)| self.changed(&self.base(base), change))
+    fn unchanged(&self) -> Vec<Candidate<'e>> {
+        let bases = self.bases.iter().enumerate();
+        bases
+            .map(|(base, variant)| Candidate {
+                variant: variant.clone(),
+                base,
+                changes: Vec::new(),
+            })
             .collect()
     }
 
-    /// What two candidates of one base changed, together; `None` when both changed the same part.
+    /// Returns each base with each change: the many similar ones, or all others.
+    fn changed_once(&self, of_many: bool) -> Vec<Candidate<'e>> {
+        let unchanged = self.unchanged();
+        let changes = self.changes.iter().enumerate();
+        changes
+            .filter(|(_, change)| change.is_one_of_many == of_many)
+            .flat_map(|(at, _)| unchanged.iter().map(move |base| self.changed(base, at)))
+            .collect()
+    }
+
+    fn try_pairs(&mut self, changed_once: &[Candidate<'e>]) -> Step<'e> {
+        for (at, one) in changed_once.iter().enumerate() {
+            let others = &changed_once[at + 1..];
+            let pairs = others.iter().filter_map(|other| self.pair(one, other));
+            self.try_fresh(pairs.collect())?;
+        }
+        Step::Continue(())
+    }
+
+    /// Returns the changes of two candidates together, if they have the same base and change
+    /// different parts.
     fn pair(&self, one: &Candidate<'e>, other: &Candidate<'e>) -> Option<Candidate<'e>> {
-        let part = |candidate: &Candidate<'_>| {
-            candidate
-                .changes
-                .first()
-                .map(|&change| self.changes[change].part)
-        };
-        let differ = one.base == other.base && part(one) != part(other);
-        differ
-            .then(|| {
-                other
-                    .changes
-                    .first()
-                    .map(|&change| self.changed(one, change))
-            })
-            .flatten()
+        let (&first, &second) = (one.changes.first()?, other.changes.first()?);
+        let differ = self.changes[first].part != self.changes[second].part;
+        (one.base == other.base && differ).then(|| self.changed(one, second))
     }
 
     fn changed(&self, candidate: &Candidate<'e>, change: usize) -> Candidate<'e> {
@@ -158,111 +150,106 @@ impl<'e, 's> Search<'e, 's> {
         }
     }
 
-    /// Holds the signature against the base strings that were not there before, with the right keys; returns those.
-    fn try_fresh(&mut self, candidates: Vec<Candidate<'e>>) -> Result<Vec<Candidate<'e>>, End<'e>> {
+    /// Tries the right keys on every base string that is new, and returns the candidates with a new
+    /// one.
+    fn try_fresh(&mut self, candidates: Vec<Candidate<'e>>) -> Step<'e, Vec<Candidate<'e>>> {
         let mut fresh = Vec::new();
         for candidate in candidates {
-            let Some(text) = self.make(&candidate)? else {
+            let Some(text) = self.base_string(&candidate)? else {
                 continue;
             };
-            let mut hasher = DefaultHasher::new();
-            text.hash(&mut hasher);
-            if self.seen.insert(hasher.finish()) {
+            if self.seen.insert(hash_of(&text)) {
                 self.try_keys(&candidate, &text, Keyring::Right)?;
                 fresh.push(candidate);
             }
         }
-        Ok(fresh)
+        Step::Continue(fresh)
     }
 
-    fn try_all(&mut self, candidates: &[Candidate<'e>], keyring: Keyring) -> Result<(), End<'e>> {
+    fn try_all(&mut self, candidates: &[Candidate<'e>], keyring: Keyring) -> Step<'e> {
         for candidate in candidates {
-            if let Some(text) = self.make(candidate)? {
+            if let Some(text) = self.base_string(candidate)? {
                 self.try_keys(candidate, &text, keyring)?;
             }
         }
-        Ok(())
+        Step::Continue(())
     }
 
-    /// The base string; `None` when the request has something that can not be read in this way.
-    fn make(&mut self, candidate: &Candidate<'e>) -> Result<Option<Vec<u8>>, End<'e>> {
-        let made = candidate
+    /// Makes the base string; `None` if the request cannot be read in this way.
+    fn base_string(&mut self, candidate: &Candidate<'e>) -> Step<'e, Option<Vec<u8>>> {
+        let text = candidate
             .variant
             .base_string(self.wire)
-            .map(|made| made.to_vec());
-        // One that is long takes as long as several.
-        self.spend(1 + cost(made.as_ref().map_or(0, Vec::len)))?;
-        Ok(made)
+            .map(|text| text.to_vec());
+        self.budget
+            .spend(1 + length_cost(text.as_ref().map_or(0, Vec::len)))?;
+        Step::Continue(text)
     }
 
-    /// Holds the signature against a base string with each key.
-    fn try_keys(
-        &mut self,
-        candidate: &Candidate<'e>,
-        text: &[u8],
-        keyring: Keyring,
-    ) -> Result<(), End<'e>> {
-        let count = self.keys(keyring).len();
-        for at in 0..count {
-            self.spend(self.keys(keyring)[at].cost() + cost(text.len()) / 2)?;
-            let key = &self.keys(keyring)[at];
-            if let Some(reading) = key.proves(text, &self.readings)
-                && let Some(found) = self.found(candidate, key.cause, &self.readings[reading])
-            {
-                return Err(End::Found(Box::new(found)));
+    fn try_keys(&mut self, candidate: &Candidate<'e>, text: &[u8], keyring: Keyring) -> Step<'e> {
+        let keys = match keyring {
+            Keyring::Right => &self.right_keys,
+            Keyring::Wrong => &self.wrong_keys,
+        };
+        for key in keys {
+            self.budget
+                .spend(key.cost() + length_cost(text.len()) / 2)?;
+            let hit = key
+                .proves(text, &self.readings)
+                .and_then(|reading| self.hit(candidate, key, reading));
+            if let Some(hit) = hit {
+                return Step::Break(SearchEnd::Hit(Box::new(hit)));
             }
         }
-        Ok(())
+        Step::Continue(())
     }
 
-    fn keys(&self, keyring: Keyring) -> &[Key<'e>] {
-        match keyring {
-            Keyring::Right => &self.right,
-            Keyring::Wrong => &self.wrong,
-        }
-    }
-
-    /// What was found; `None` when it would take more than two causes, which is no likely story.
-    fn found(
+    /// Returns the hit; `None` if it takes more than two causes, which is unlikely to be true.
+    fn hit(
         &self,
         candidate: &Candidate<'e>,
-        of_key: Option<Cause>,
-        reading: &Reading,
-    ) -> Option<Found<'e>> {
-        let mut causes: Vec<_> = candidate
-            .changes
-            .iter()
-            .map(|&change| self.changes[change].cause)
-            .collect();
-        causes.extend(of_key);
-        causes.extend((!reading.is_strict).then_some(Cause::SignatureEncoding));
+        key: &CandidateKey<'e>,
+        reading: &SignatureReading,
+    ) -> Option<SearchHit<'e>> {
+        let changes = || candidate.changes.iter().map(|&at| &self.changes[at]);
+        let mut causes: Vec<_> = changes().map(|change| change.cause).collect();
+        causes.extend(key.cause);
+        causes.extend((!reading.is_strict).then_some(MismatchCause::SignatureEncoding));
         causes.dedup();
-        let remedy = candidate
-            .changes
-            .first()
-            .and_then(|&change| self.changes[change].remedy);
-        let (base, variant) = (
-            self.bases[candidate.base].clone(),
-            candidate.variant.clone(),
-        );
-        (1..=2).contains(&causes.len()).then_some(Found {
+        (1..=2).contains(&causes.len()).then(|| SearchHit {
             causes,
-            remedy,
-            base,
-            variant,
+            remedy: changes().next().and_then(|change| change.remedy),
+            base: self.bases[candidate.base].clone(),
+            variant: candidate.variant.clone(),
         })
     }
+}
 
-    fn spend(&mut self, cost: u32) -> Result<(), End<'e>> {
-        self.left = self.left.checked_sub(cost).ok_or(End::Spent)?;
-        Ok(())
+/// The work that is left.
+struct SearchBudget(u32);
+
+impl SearchBudget {
+    fn spend<'e>(&mut self, cost: u32) -> Step<'e> {
+        match self.0.checked_sub(cost) {
+            Some(left) => {
+                self.0 = left;
+                Step::Continue(())
+            }
+            None => Step::Break(SearchEnd::OutOfBudget),
+        }
     }
 }
 
-/// What a text of so many bytes costs beside what every one does.
-fn cost(len: usize) -> u32 {
-    u32::try_from(len / USUAL).unwrap_or(u32::MAX)
+fn hash_of(text: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
-/// A base string of so many bytes is nothing special.
-const USUAL: usize = 768;
+/// Returns the extra cost of a long text.
+fn length_cost(len: usize) -> u32 {
+    u32::try_from(len / USUAL_LEN).unwrap_or(u32::MAX)
+}
+
+/// The length up to which a base string costs nothing extra.
+const USUAL_LEN: usize = 768;

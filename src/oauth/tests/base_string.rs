@@ -3,30 +3,36 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::oauth::base_string::{BaseString, GATHERED, Message as _};
-use crate::oauth::params::Pair;
+use crate::oauth::base_string::BaseString;
+use crate::oauth::message::{BUFFER_SIZE, Message as _};
+use crate::oauth::pair::ParameterPair;
 use crate::oauth::uri::BaseUri;
 
-/// The second part of the base string, with its encoding taken off.
-fn uri(wire: &Wire) -> String {
+/// Returns the second part of the base string, decoded.
+fn uri(wire: &WireRequest) -> String {
     decoded(wire.base_string().split('&').nth(1).unwrap())
 }
 
-fn at(scheme: Scheme, authority: &str, target: &str) -> Wire {
-    Wire {
+fn at(scheme: Scheme, authority: &str, target: &str) -> WireRequest {
+    WireRequest {
         scheme,
         authority: authority.into(),
-        ..Wire::get(target)
+        ..WireRequest::get(target)
     }
     .in_header()
 }
 
 fn query(query: &str) -> String {
-    Wire::get(&format!("/?{query}")).in_header().parameters()
+    WireRequest::get(&format!("/?{query}"))
+        .in_header()
+        .parameters()
 }
 
 fn form(body: &str) -> String {
-    Wire::get("/").body(FORM, body).in_header().parameters()
+    WireRequest::get("/")
+        .body(FORM, body)
+        .in_header()
+        .parameters()
 }
 
 // 3.4.1.1
@@ -39,9 +45,9 @@ fn the_method_is_in_upper_case_and_encoded() {
         ("M-SEARCH", "M-SEARCH"),
         ("A*B", "A%2AB"),
     ] {
-        let wire = Wire {
+        let wire = WireRequest {
             method: method.into(),
-            ..Wire::get("/").in_header()
+            ..WireRequest::get("/").in_header()
         };
         assert!(
             wire.base_string().starts_with(&format!("{first}&https")),
@@ -121,10 +127,10 @@ fn an_empty_path_is_a_slash() {
 }
 
 #[test]
-fn what_a_proxy_took_off_the_path_is_put_back() {
-    let wire = Wire {
+fn a_stripped_path_prefix_is_signed_in_front() {
+    let wire = WireRequest {
         path_prefix: b"/v1%20x".into(),
-        ..Wire::get("/r?a=b").in_header()
+        ..WireRequest::get("/r?a=b").in_header()
     };
     assert_eq!(uri(&wire), "https://api.example.com/v1%20x/r");
     assert_eq!(wire.parameters(), "a=b");
@@ -138,7 +144,7 @@ fn the_query_begins_at_the_first_question_mark() {
 }
 
 #[test]
-fn a_target_that_is_no_path_is_malformed() {
+fn a_target_that_is_not_a_path_is_malformed() {
     for target in [
         "*",
         "r",
@@ -155,7 +161,7 @@ fn a_target_that_is_no_path_is_malformed() {
             "{target}"
         );
     }
-    assert!(Wire::get("*").is_unsigned());
+    assert!(WireRequest::get("*").is_unsigned());
 }
 
 #[test]
@@ -202,7 +208,7 @@ fn a_query_is_read_as_a_form() {
 fn every_occurrence_of_a_name_is_kept() {
     assert_eq!(query("a=1&a=1&a=0"), "a=0&a=1&a=1");
     assert_eq!(
-        Wire::get("/?a=2")
+        WireRequest::get("/?a=2")
             .body(FORM, "a=2&a=1")
             .in_header()
             .parameters(),
@@ -213,7 +219,7 @@ fn every_occurrence_of_a_name_is_kept() {
 // 3.4.1.3.1
 #[test]
 fn bytes_that_are_not_utf_8_are_kept_apart() {
-    let wire = |query| Wire::get(query).in_header().base_string();
+    let wire = |query| WireRequest::get(query).in_header().base_string();
     assert_ne!(wire("/?a=%FF"), wire("/?a=%FE"));
     assert!(wire("/?a=%ff").contains("a%3D%25FF"));
 }
@@ -230,7 +236,7 @@ fn a_body_counts_only_when_its_media_type_is_the_form() {
         "application/x-www-form-urlencoded text/plain",
         "application/x-www-form-urlencoded\u{b}",
     ] {
-        let wire = Wire::get("/").body(content_type, "a=b").in_header();
+        let wire = WireRequest::get("/").body(content_type, "a=b").in_header();
         assert_eq!(wire.parameters(), "a=b", "{content_type}");
     }
     for content_type in [
@@ -242,12 +248,12 @@ fn a_body_counts_only_when_its_media_type_is_the_form() {
         "application/json; was=application/x-www-form-urlencoded",
         "",
     ] {
-        let wire = Wire::get("/").body(content_type, "a=b").in_header();
+        let wire = WireRequest::get("/").body(content_type, "a=b").in_header();
         assert_eq!(wire.parameters(), "", "{content_type}");
     }
-    let untyped = Wire {
+    let untyped = WireRequest {
         body: Some(b"a=b".into()),
-        ..Wire::get("/").in_header()
+        ..WireRequest::get("/").in_header()
     };
     assert_eq!(untyped.parameters(), "");
 }
@@ -256,33 +262,36 @@ fn a_body_counts_only_when_its_media_type_is_the_form() {
 #[test]
 fn a_form_counts_with_every_method() {
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] {
-        let wire = Wire {
+        let wire = WireRequest {
             method: method.into(),
-            ..Wire::get("/").body(FORM, "a=b").in_header()
+            ..WireRequest::get("/").body(FORM, "a=b").in_header()
         };
         assert_eq!(wire.parameters(), "a=b", "{method}");
     }
 }
 
 #[test]
-fn a_form_that_is_not_wholly_here_is_not_signed_as_an_empty_one() {
-    let wire = Wire {
+fn an_incomplete_form_is_not_signed_as_an_empty_one() {
+    let wire = WireRequest {
         body: None,
-        ..Wire::get("/").body(FORM, "").in_header()
+        ..WireRequest::get("/").body(FORM, "").in_header()
     };
     assert_eq!(wire.refusal(), Some(Rejection::BodyNotWhole));
-    let wire = Wire {
+    let wire = WireRequest {
         body: None,
-        ..Wire::get("/").body("text/plain", "").in_header()
+        ..WireRequest::get("/").body("text/plain", "").in_header()
     };
     assert_eq!(wire.refusal(), None);
 }
 
 #[test]
 fn several_content_types_are_refused() {
-    let two = Wire::get("/").body(FORM, "").body(FORM, "").in_header();
+    let two = WireRequest::get("/")
+        .body(FORM, "")
+        .body(FORM, "")
+        .in_header();
     assert_eq!(two.refusal(), Some(Rejection::SeveralContentTypes));
-    let joined = Wire::get("/")
+    let joined = WireRequest::get("/")
         .body(&format!("text/plain,{FORM}"), "a=b")
         .in_header();
     assert_eq!(joined.refusal(), Some(Rejection::SeveralContentTypes));
@@ -293,9 +302,9 @@ fn several_content_types_are_refused() {
 fn the_signature_is_not_signed_and_nothing_is_added() {
     for place in ["header", "query", "body"] {
         let wire = match place {
-            "header" => Wire::get("/").in_header(),
-            "query" => Wire::get(&format!("/?{PARAMETERS}")),
-            _ => Wire::get("/").body(FORM, PARAMETERS),
+            "header" => WireRequest::get("/").in_header(),
+            "query" => WireRequest::get(&format!("/?{PARAMETERS}")),
+            _ => WireRequest::get("/").body(FORM, PARAMETERS),
         };
         let expected = "GET&https%3A%2F%2Fapi.example.com%2F&oauth_consumer_key%3Dkey%26oauth_nonce%3Dn\
                         %26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131200";
@@ -318,8 +327,8 @@ fn parameters_are_sorted_by_encoded_name_then_by_encoded_value() {
 }
 
 #[test]
-fn a_masked_base_string_shows_no_value_but_those_of_the_protocol() {
-    let wire = Wire::get("/r?pin=1234")
+fn a_masked_base_string_shows_only_values_of_the_protocol() {
+    let wire = WireRequest::get("/r?pin=1234")
         .body(FORM, "x_auth_password=hunter2&oauth=1")
         .in_header();
     let masked = wire.parsed(|signed| String::from_utf8(signed.masked_base_string()).unwrap());
@@ -329,19 +338,23 @@ fn a_masked_base_string_shows_no_value_but_those_of_the_protocol() {
     assert_eq!(masked, expected);
 }
 
-/// The lengths at which what gathers the pieces is full, and those at which it has to be emptied many times.
+/// Generates lengths around the size of the piece buffer, and lengths that flush it many times.
 fn lengths() -> impl Strategy<Value = usize> {
-    prop_oneof![0..8_usize, GATHERED - 90..GATHERED + 8, 0..4 * GATHERED]
+    prop_oneof![
+        0..8_usize,
+        BUFFER_SIZE - 90..BUFFER_SIZE + 8,
+        0..4 * BUFFER_SIZE
+    ]
 }
 
 proptest! {
     #[test]
-    fn what_is_hashed_is_the_base_string_however_long_it_and_its_pieces_are(
+    fn the_hashed_pieces_are_the_base_string_at_any_length(
         (path, name, value) in (lengths(), lengths(), lengths()),
         letter in prop_oneof![Just("a"), Just("%20")],
     ) {
-        let wire = Wire::get(&format!("/{}", letter.repeat(path)));
-        let pairs = vec![Pair::encode(&b"n".repeat(name), letter.repeat(value).as_bytes())];
+        let wire = WireRequest::get(&format!("/{}", letter.repeat(path)));
+        let pairs = vec![ParameterPair::encode(&b"n".repeat(name), letter.repeat(value).as_bytes())];
         wire.with_request(|request| {
             let base_string = BaseString::new(b"GET", BaseUri::of(&request).unwrap(), pairs);
             let mut hashed = Vec::new();
@@ -358,9 +371,9 @@ fn a_masked_base_string_shows_no_body_that_is_sent_as_a_form() {
         r#"{"password":"swordfish="}"#,
         "swordfish",
     ] {
-        let wire = Wire {
+        let wire = WireRequest {
             method: b"POST".into(),
-            ..Wire::get("/?swordfish").in_header().body(FORM, body)
+            ..WireRequest::get("/?swordfish").in_header().body(FORM, body)
         };
         let masked = wire.parsed(|signed| String::from_utf8(signed.masked_base_string()).unwrap());
         assert!(

@@ -19,8 +19,8 @@ fn signed(
     content_type: Option<&str>,
     body: &str,
     body_hash: bool,
-) -> Wire {
-    let draft = Draft {
+) -> WireRequest {
+    let draft = RequestDraft {
         method: b"PUT",
         content_type: content_type.map(str::as_bytes),
         body: body.as_bytes(),
@@ -33,10 +33,10 @@ fn signed(
         method,
         key: KEY,
     };
-    Wire::signed(&draft, signer.sign(&draft).unwrap())
+    WireRequest::signed(&draft, signer.sign(&draft).unwrap())
 }
 
-fn verify(wire: &Wire, rule: BodyHashRule) -> Result<(), Rejection> {
+fn verify(wire: &WireRequest, rule: BodyHashRule) -> Result<(), Rejection> {
     wire.verify(&secrets(&[CONSUMER_SECRET], None), rule)
 }
 
@@ -81,7 +81,7 @@ fn another_body_is_refused_when_a_hash_was_sent() {
     for content_type in ["text/plain", "application/json"] {
         let wire = signed(SignatureMethod::HmacSha256, Some(content_type), "{}", true);
         for body in ["", "{ }", "{}\n"] {
-            let changed = Wire {
+            let changed = WireRequest {
                 body: Some(body.into()),
                 ..wire.clone()
             };
@@ -99,8 +99,8 @@ fn another_body_is_refused_when_a_hash_was_sent() {
 }
 
 #[test]
-fn a_body_that_is_not_wholly_here_is_not_held_against_a_hash() {
-    let wire = Wire {
+fn an_incomplete_body_is_not_compared_with_a_hash() {
+    let wire = WireRequest {
         body: None,
         ..signed(SignatureMethod::HmacSha1, Some("text/plain"), "a", true)
     };
@@ -123,7 +123,7 @@ fn a_required_hash_must_cover_every_body_that_is_not_signed() {
         Err(Rejection::BodyHashAbsent)
     );
     assert_eq!(verify(&wire, BodyHashRule::Accept), Ok(()));
-    let not_whole = Wire { body: None, ..wire };
+    let not_whole = WireRequest { body: None, ..wire };
     assert_eq!(
         verify(&not_whole, BodyHashRule::Require),
         Err(Rejection::BodyHashAbsent)
@@ -162,7 +162,7 @@ fn nothing_is_said_about_a_body_before_the_signature_is_proven() {
         wire.verify(&other, BodyHashRule::Require),
         Err(Rejection::SignatureMismatch)
     );
-    let wire = Wire {
+    let wire = WireRequest {
         body: None,
         ..signed(SignatureMethod::HmacSha1, Some("text/plain"), "a", true)
     };
@@ -181,7 +181,10 @@ fn a_hash_is_compared_as_text_so_another_spelling_is_a_mismatch() {
         &format!("oauth_signature=kd94hf93k423kf44%26&{spelled}"),
     );
     assert_eq!(
-        verify(&Wire::get(&format!("/?{form}")), BodyHashRule::Accept),
+        verify(
+            &WireRequest::get(&format!("/?{form}")),
+            BodyHashRule::Accept
+        ),
         Err(Rejection::BodyHashMismatch)
     );
 }

@@ -1,18 +1,19 @@
-//! Compat profiles: what each proves that RFC 5849 does not, and what it never lets through.
+//! Compat profiles: the requests that each proves beyond RFC 5849, and those that none lets
+//! through.
 
 use proptest::prelude::*;
 
 use super::super::hmac_key::HmacKey;
-use super::super::signature::signing_key;
-use super::super::variant::Variant;
-use super::super::wire::Wire as Parameters;
+use super::super::shared_key::SharedSecrets;
+use super::super::variant::BaseStringVariant;
+use super::super::wire::WireParameters;
 use super::*;
-use crate::oauth::{Compat, CompatProfile, SignatureMethod};
+use crate::oauth::{CompatProfile, CompatSet, SignatureMethod};
 
-type Deviation = (CompatProfile, fn() -> Wire, &'static str);
+type Deviation = (CompatProfile, fn() -> WireRequest, &'static str);
 
-/// A profile, a request that needs it, and the end of the base string of its client: what follows the protocol parameters,
-/// and the base string URI in front.
+/// A profile, a request that needs it, and the base string of its client. `{}` stands for the
+/// protocol parameters.
 const DEVIATIONS: [Deviation; 10] = [
     (
         CompatProfile::VersionLenient,
@@ -67,11 +68,11 @@ const DEVIATIONS: [Deviation; 10] = [
 ];
 
 #[test]
-fn each_profile_and_no_other_proves_what_its_clients_sign() {
+fn each_profile_alone_proves_what_its_clients_sign() {
     for (needed, wire, base_string) in DEVIATIONS {
         let wire = signed(wire(), base_string);
         for profile in CompatProfile::ALL {
-            let verdict = verify(&wire, Compat::only(profile), BodyHashRule::Accept);
+            let verdict = verify(&wire, CompatSet::only(profile), BodyHashRule::Accept);
             let refused = if needed == CompatProfile::VersionLenient {
                 Rejection::VersionUnsupported
             } else {
@@ -85,21 +86,21 @@ fn each_profile_and_no_other_proves_what_its_clients_sign() {
             assert_eq!(verdict, expected, "{needed} under {profile}: {base_string}");
         }
         assert!(
-            verify(&wire, Compat::NONE, BodyHashRule::Accept).is_err(),
+            verify(&wire, CompatSet::NONE, BodyHashRule::Accept).is_err(),
             "{needed}"
         );
     }
 }
 
 #[test]
-fn a_profile_never_takes_away_what_rfc_5849_proves() {
-    let all: Compat = CompatProfile::ALL.into_iter().collect();
+fn a_profile_never_refuses_what_rfc_5849_proves() {
+    let all: CompatSet = CompatProfile::ALL.into_iter().collect();
     for (_, wire, _) in DEVIATIONS {
         let wire = wire();
         let base_string = wire.with_request(|request| {
-            let parameters = Parameters::of(&request).unwrap();
+            let parameters = WireParameters::of(&request).unwrap();
             String::from_utf8(
-                Variant::rfc(&request)
+                BaseStringVariant::rfc(&request)
                     .base_string(&parameters)
                     .unwrap()
                     .to_vec(),
@@ -122,9 +123,9 @@ fn versions_that_clients_are_known_to_send_are_refused_once_they_are_proven() {
             versioned(version),
             &format!("GET&https%3A%2F%2Fapi.example.com%2F&{{version={version}}}"),
         );
-        let lenient = Compat::only(CompatProfile::VersionLenient);
+        let lenient = CompatSet::only(CompatProfile::VersionLenient);
         assert_eq!(
-            verify(&wire, Compat::NONE, BodyHashRule::Accept),
+            verify(&wire, CompatSet::NONE, BodyHashRule::Accept),
             Err(Rejection::VersionUnsupported),
             "{version}"
         );
@@ -140,14 +141,14 @@ fn versions_that_clients_are_known_to_send_are_refused_once_they_are_proven() {
 fn a_version_that_is_not_proven_is_a_wrong_signature() {
     let wire = versioned("1.0A");
     assert_eq!(
-        verify(&wire, Compat::NONE, BodyHashRule::Accept),
+        verify(&wire, CompatSet::NONE, BodyHashRule::Accept),
         Err(Rejection::SignatureMismatch)
     );
 }
 
 #[test]
 fn a_form_that_is_not_signed_has_to_match_its_hash_whatever_the_route_demands() {
-    let compat = Compat::only(CompatProfile::BodyUnsignedForm);
+    let compat = CompatSet::only(CompatProfile::BodyUnsignedForm);
     let base_string = "POST&https%3A%2F%2Fapi.example.com%2F&{hash}";
     for rule in [
         BodyHashRule::Off,
@@ -175,15 +176,15 @@ fn a_form_that_is_not_signed_has_to_match_its_hash_whatever_the_route_demands() 
 #[test]
 fn protocol_parameters_are_signed_wherever_they_stand() {
     let nothing = "POST&https%3A%2F%2Fapi.example.com%2F&";
-    let all: Compat = CompatProfile::ALL.into_iter().collect();
-    let mut in_query = Wire::get(&format!("/?{PARAMETERS}"));
+    let all: CompatSet = CompatProfile::ALL.into_iter().collect();
+    let mut in_query = WireRequest::get(&format!("/?{PARAMETERS}"));
     in_query.method = b"POST".into();
     let in_query = replacing_signature(in_query, nothing);
     assert_eq!(
         verify(&in_query, all, BodyHashRule::Accept),
         Err(Rejection::SignatureMismatch)
     );
-    let mut in_form = Wire::get("/").body(FORM, PARAMETERS);
+    let mut in_form = WireRequest::get("/").body(FORM, PARAMETERS);
     in_form.method = b"POST".into();
     let in_form = replacing_signature(in_form, nothing);
     assert_eq!(
@@ -192,7 +193,8 @@ fn protocol_parameters_are_signed_wherever_they_stand() {
     );
 }
 
-/// Read as a space in the query and as a plus in the header, a nonce with one would be two, signed once.
+/// A nonce with a `+` would be two nonces under one signature: a space in the query, a plus in the
+/// header.
 #[test]
 fn a_nonce_is_signed_as_it_is_read_wherever_it_is_sent() {
     let start = "GET&https%3A%2F%2Fapi.example.com%2F&oauth_consumer_key%3Dkey%26oauth_nonce%3Dab";
@@ -201,11 +203,11 @@ fn a_nonce_is_signed_as_it_is_read_wherever_it_is_sent() {
         (CompatProfile::PlusLiteral, "ab%2Bcd", "%252B"),
         (CompatProfile::RawValues, "ab+cd", "%2B"),
     ] {
-        let (compat, base_string) = (Compat::only(profile), format!("{start}{signed}{end}"));
+        let (compat, base_string) = (CompatSet::only(profile), format!("{start}{signed}{end}"));
         let parameters =
             |nonce| PARAMETERS.replace("oauth_nonce=n", &format!("oauth_nonce={nonce}"));
         let in_header = with_signature(
-            Wire::get("/").authorization(header_of(&parameters(sent))),
+            WireRequest::get("/").authorization(header_of(&parameters(sent))),
             &base_string,
         );
         assert_eq!(
@@ -214,7 +216,7 @@ fn a_nonce_is_signed_as_it_is_read_wherever_it_is_sent() {
             "{profile}"
         );
         let moved = replacing_signature(
-            Wire::get(&format!("/?{}", parameters("ab+cd"))),
+            WireRequest::get(&format!("/?{}", parameters("ab+cd"))),
             &base_string,
         );
         assert_eq!(
@@ -227,7 +229,7 @@ fn a_nonce_is_signed_as_it_is_read_wherever_it_is_sent() {
 
 #[test]
 fn the_hash_of_a_form_counts_whatever_type_it_is_said_to_be() {
-    let compat = Compat::only(CompatProfile::BodyUnsignedForm);
+    let compat = CompatSet::only(CompatProfile::BodyUnsignedForm);
     let mut wire = signed(
         hashed_form(),
         "POST&https%3A%2F%2Fapi.example.com%2F&{hash}",
@@ -239,7 +241,7 @@ fn the_hash_of_a_form_counts_whatever_type_it_is_said_to_be() {
         BodyHashRule::Require,
     ] {
         assert_eq!(verify(&wire, compat, rule), Ok(()), "{rule:?}");
-        let other = Wire {
+        let other = WireRequest {
             body: Some(b"{}".into()),
             ..wire.clone()
         };
@@ -253,9 +255,9 @@ fn the_hash_of_a_form_counts_whatever_type_it_is_said_to_be() {
 
 #[test]
 fn raw_values_that_could_be_split_otherwise_are_not_proven() {
-    // Both have the same names and values once they are joined: only one was signed.
+    // Once joined, both have the same names and values, but the client signed only one of them.
     let text = "GET&https%3A%2F%2Fapi.example.com%2F&a%3D1%26b%3D2%26{}";
-    let compat = Compat::only(CompatProfile::RawValues);
+    let compat = CompatSet::only(CompatProfile::RawValues);
     assert_eq!(
         verify(
             &signed(get("/?a=1&b=2"), text),
@@ -264,7 +266,7 @@ fn raw_values_that_could_be_split_otherwise_are_not_proven() {
         ),
         Ok(())
     );
-    let joined = Wire::get("/").authorization(header_of(PARAMETERS).replacen(
+    let joined = WireRequest::get("/").authorization(header_of(PARAMETERS).replacen(
         "OAuth ",
         "OAuth a=\"1&b=2\", ",
         1,
@@ -275,10 +277,16 @@ fn raw_values_that_could_be_split_otherwise_are_not_proven() {
     );
 }
 
-/// A profile, a request that needs it, its base string, and another request that passes with the same signature.
-type Open = (CompatProfile, fn() -> Wire, &'static str, fn() -> Wire);
+/// A profile, a request that needs it, its base string, and another request that passes with the
+/// same signature.
+type Open = (
+    CompatProfile,
+    fn() -> WireRequest,
+    &'static str,
+    fn() -> WireRequest,
+);
 
-/// What `docs/compat.md` says that a profile leaves open.
+/// The changes that a profile leaves open, as `docs/compat.md` says.
 const OPEN: [Open; 7] = [
     (
         CompatProfile::PlusLiteral,
@@ -302,7 +310,7 @@ const OPEN: [Open; 7] = [
         CompatProfile::SchemeAny,
         || get("/"),
         "GET&http%3A%2F%2Fapi.example.com%2F&{}",
-        || Wire {
+        || WireRequest {
             scheme: Scheme::Http,
             ..get("/")
         },
@@ -333,7 +341,7 @@ fn a_profile_leaves_open_what_its_page_says() {
         for wire in [sent(), other()] {
             let wire = signed(wire, base_string);
             assert_eq!(
-                verify(&wire, Compat::only(profile), BodyHashRule::Accept),
+                verify(&wire, CompatSet::only(profile), BodyHashRule::Accept),
                 Ok(()),
                 "{profile}: {wire:?}"
             );
@@ -358,7 +366,7 @@ proptest! {
             1 => Some(&mut changed.authority),
             2 => Some(&mut changed.target),
             3 => Some(&mut changed.authorization[0]),
-            // A body of another type is not signed by anybody.
+            // No client signs a body of another type.
             4 if !changed.content_type.is_empty() => changed.body.as_mut(),
             _ => None,
         };
@@ -367,12 +375,12 @@ proptest! {
             None => changed.scheme = changed.scheme.other(),
         }
         let may_pass = means_the_same(&sent, &changed) || leaves_open(profile, &sent, &changed);
-        let refused = verify(&changed, Compat::only(profile), BodyHashRule::Accept).is_err();
+        let refused = verify(&changed, CompatSet::only(profile), BodyHashRule::Accept).is_err();
         prop_assert!(may_pass || refused, "{profile}: {changed:?}");
     }
 }
 
-/// A change of some bytes.
+/// A change to some bytes.
 #[derive(Clone, Debug)]
 enum Edit {
     Replace(String),
@@ -392,7 +400,7 @@ impl Edit {
     }
 }
 
-/// Texts that parsers stumble over are as likely as any.
+/// Generates texts that parsers stumble over as often as any other.
 fn edit() -> impl Strategy<Value = Edit> {
     let text = prop_oneof![
         "[!-~]",
@@ -408,11 +416,11 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-/// Whether RFC 5849 has one base string and one signature for both.
-fn means_the_same(one: &Wire, other: &Wire) -> bool {
-    let of = |wire: &Wire| {
+/// Returns whether both have the same base string and signature under RFC 5849.
+fn means_the_same(one: &WireRequest, other: &WireRequest) -> bool {
+    let of = |wire: &WireRequest| {
         wire.with_request(|request| {
-            let signed = request.parse(&Limits::default()).ok().flatten()?;
+            let signed = request.parse(&ParseLimits::default()).ok().flatten()?;
             Some((
                 signed.base_string(),
                 signed.signature().to_vec(),
@@ -423,19 +431,19 @@ fn means_the_same(one: &Wire, other: &Wire) -> bool {
     of(one).is_some_and(|one| of(other).is_some_and(|other| one == other))
 }
 
-/// Whether `docs/compat.md` says that the profile lets this change pass.
-fn leaves_open(profile: CompatProfile, sent: &Wire, changed: &Wire) -> bool {
+/// Returns whether the profile lets this change pass, as `docs/compat.md` says.
+fn leaves_open(profile: CompatProfile, sent: &WireRequest, changed: &WireRequest) -> bool {
     // An empty path is the root.
-    let path = |wire: &Wire| match wire.target.split(|&byte| byte == b'?').next() {
+    let path = |wire: &WireRequest| match wire.target.split(|&byte| byte == b'?').next() {
         None | Some([]) => b"/".to_vec(),
         Some(path) => path.to_vec(),
     };
-    let plain = |wire: &Wire| {
+    let plain = |wire: &WireRequest| {
         String::from_utf8_lossy(&wire.target)
             .replace("%2B", "+")
             .replace("%2b", "+")
     };
-    let host = |wire: &Wire| {
+    let host = |wire: &WireRequest| {
         let text = String::from_utf8_lossy(&wire.authority).to_ascii_lowercase();
         text.strip_suffix(":80")
             .or_else(|| text.strip_suffix(":443"))
@@ -471,49 +479,51 @@ proptest! {
         prefix in "(/[a-z~%]{0,5})?",
         body in proptest::option::of("[a-c=&+]{0,20}"),
     ) {
-        let mut wire = Wire::get(&target).in_header();
+        let mut wire = WireRequest::get(&target).in_header();
         (wire.method, wire.authority, wire.path_prefix) = (method.into(), host.into(), prefix.into());
         if let Some(body) = body {
             wire = wire.body(FORM, &body);
         }
         wire.with_request(|request| {
-            if let Ok(Some(signed)) = request.parse(&Limits::default()) {
-                let parameters = Parameters::of(&request).unwrap();
-                let made = Variant::rfc(&request);
+            if let Ok(Some(signed)) = request.parse(&ParseLimits::default()) {
+                let parameters = WireParameters::of(&request).unwrap();
+                let made = BaseStringVariant::rfc(&request);
                 assert_eq!(made.base_string(&parameters).unwrap().to_vec(), signed.base_string());
             }
         });
     }
 }
 
-fn get(target: &str) -> Wire {
-    Wire::get(target).in_header()
+fn get(target: &str) -> WireRequest {
+    WireRequest::get(target).in_header()
 }
 
-fn post(target: &str) -> Wire {
-    Wire {
+fn post(target: &str) -> WireRequest {
+    WireRequest {
         method: b"POST".into(),
         ..get(target)
     }
 }
 
-fn at(authority: &str) -> Wire {
-    Wire {
+fn at(authority: &str) -> WireRequest {
+    WireRequest {
         authority: authority.into(),
         ..get("/")
     }
 }
 
-fn versioned(version: &str) -> Wire {
-    Wire::get("/").authorization(header_of(&format!("{PARAMETERS}&oauth_version={version}")))
+fn versioned(version: &str) -> WireRequest {
+    WireRequest::get("/").authorization(header_of(&format!("{PARAMETERS}&oauth_version={version}")))
 }
 
-fn hashed_form() -> Wire {
+fn hashed_form() -> WireRequest {
     let hash = body_hash_of("a=1");
     let header = header_of(&format!("{PARAMETERS}&oauth_body_hash={hash}"));
-    Wire {
+    WireRequest {
         method: b"POST".into(),
-        ..Wire::get("/").authorization(header).body(FORM, "a=1")
+        ..WireRequest::get("/")
+            .authorization(header)
+            .body(FORM, "a=1")
     }
 }
 
@@ -523,8 +533,8 @@ fn body_hash_of(body: &str) -> String {
     )
 }
 
-/// Signs as the client does whose base string this is: `{}` stands for the protocol parameters, with what they have beside.
-fn signed(wire: Wire, base_string: &str) -> Wire {
+/// Signs with the base string of the client, in which `{}` stands for the protocol parameters.
+fn signed(wire: WireRequest, base_string: &str) -> WireRequest {
     let required = "oauth_consumer_key%3Dkey%26oauth_nonce%3Dn%26oauth_signature_method%3DHMAC-SHA1\
                     %26oauth_timestamp%3D137131200";
     let hash = crate::oauth::encode::encoded(body_hash_of("a=1").as_bytes());
@@ -536,8 +546,8 @@ fn signed(wire: Wire, base_string: &str) -> Wire {
     with_signature(wire, &text)
 }
 
-/// Its header with the signature of a base string.
-fn with_signature(mut wire: Wire, base_string: &str) -> Wire {
+/// Puts the signature of a base string into the header.
+fn with_signature(mut wire: WireRequest, base_string: &str) -> WireRequest {
     let header = String::from_utf8(wire.authorization.remove(0)).unwrap();
     wire.authorization(header.replace(
         "oauth_signature=\"AAAA\"",
@@ -545,8 +555,8 @@ fn with_signature(mut wire: Wire, base_string: &str) -> Wire {
     ))
 }
 
-/// Its query or form with the signature of a base string.
-fn replacing_signature(mut wire: Wire, base_string: &str) -> Wire {
+/// Puts the signature of a base string into the query or form.
+fn replacing_signature(mut wire: WireRequest, base_string: &str) -> WireRequest {
     let signature = crate::oauth::encode::encoded(mac(base_string).as_bytes());
     let replace = |bytes: &[u8]| {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
@@ -562,16 +572,20 @@ fn replacing_signature(mut wire: Wire, base_string: &str) -> Wire {
 }
 
 fn mac(base_string: &str) -> String {
-    let key = signing_key(CONSUMER_SECRET, b"");
+    let secrets = SharedSecrets {
+        consumer: CONSUMER_SECRET,
+        token: b"",
+    };
+    let key = secrets.signing_key();
     HmacKey::new(SignatureMethod::HmacSha1.hash(), &key)
         .sign(base_string.as_bytes(), |mac| STANDARD.encode(mac))
 }
 
-fn verify(wire: &Wire, compat: Compat, rule: BodyHashRule) -> Result<(), Rejection> {
+fn verify(wire: &WireRequest, compat: CompatSet, rule: BodyHashRule) -> Result<(), Rejection> {
     wire.with_request(|request| {
-        // What has no signature any more is not let through either.
+        // A request that lost its signature is refused, too.
         let signed = request
-            .parse(&Limits::default())?
+            .parse(&ParseLimits::default())?
             .ok_or(Rejection::SignatureMismatch)?;
         let keys = secrets(&[CONSUMER_SECRET], None);
         signed

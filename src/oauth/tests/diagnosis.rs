@@ -1,23 +1,24 @@
-//! The diagnosis: what it never claims, what it never shows, and what bounds it. That it names what real clients and
-//! proxies do is shown in `tests/it/explained`.
+//! The diagnosis: its limits, its masks and its budget. `tests/it/cli/explained.rs` proves that it names
+//! the mistakes of real clients and proxies.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::oauth::diagnosis::{
-    BUDGET, Cause, Diagnosis, Evidence, Forwarded, Received, Setting, diagnose,
+    BUDGET, Diagnosis, ForwardedHeaders, MismatchCause, MismatchEvidence, OriginSetting,
+    ReceivedOrigin, diagnose,
 };
-use crate::oauth::{Compat, CompatProfile, SignatureMethod, Signer, SigningKey};
+use crate::oauth::{CompatProfile, CompatSet, SignatureMethod, Signer, SigningKey};
 
 const TOKEN_SECRET: &[u8] = b"pfkkdhi9sl3r4s00";
 const OLD_SECRET: &[u8] = b"0ld+s3cret/with=reserved";
 
 #[test]
-fn one_cause_is_named_with_both_base_strings_and_where_they_part() {
+fn one_cause_comes_with_both_base_strings_and_their_first_difference() {
     let mut wire = signed(&get("/photos?size=original&q=a"));
     wire.scheme = Scheme::Http;
     let found = explained(&wire, &Given::default()).unwrap();
-    assert_eq!(found.causes, [Cause::Scheme]);
+    assert_eq!(found.causes, [MismatchCause::Scheme]);
     assert!(
         found
             .base_string
@@ -43,7 +44,10 @@ fn two_causes_of_different_parts_are_named_together() {
     let mut wire = signed(&get("/photos?size=original"));
     (wire.scheme, wire.path_prefix) = (Scheme::Http, b"/v1".into());
     let found = explained(&wire, &Given::default()).unwrap();
-    assert_eq!(found.causes, [Cause::Scheme, Cause::PathPrefixAdded]);
+    assert_eq!(
+        found.causes,
+        [MismatchCause::Scheme, MismatchCause::PathPrefixAdded]
+    );
     let (scheme, prefix) = found.remedy.split_once("; and ").unwrap();
     assert!(
         scheme.contains("`https://`") && prefix.contains("`/photos`"),
@@ -53,14 +57,14 @@ fn two_causes_of_different_parts_are_named_together() {
 }
 
 #[test]
-fn what_an_application_sends_is_masked_and_its_difference_is_where_the_mask_begins() {
+fn a_difference_in_a_masked_value_is_where_the_mask_begins() {
     let draft = get("/?password=hunter2+more&secret=x");
-    // Signed as a client does that takes the plus for a plus.
+    // The client signs the plus as a plus.
     let literal = draft_of(draft.method, b"/?password=hunter2%2Bmore&secret=x");
     let mut wire = signed(&literal);
     wire.target = draft.target.into();
     let found = explained(&wire, &Given::default()).unwrap();
-    assert_eq!(found.causes, [Cause::PlusLiteral]);
+    assert_eq!(found.causes, [MismatchCause::PlusLiteral]);
     assert_eq!(found.base_string, found.client_base_string);
     assert!(
         !format!("{found:?}").contains("hunter2") && !format!("{found:?}").contains("more"),
@@ -89,9 +93,9 @@ fn what_an_application_sends_is_masked_and_its_difference_is_where_the_mask_begi
 }
 
 #[test]
-fn a_body_that_is_no_form_is_masked_even_where_it_would_be_a_name() {
+fn a_body_is_masked_even_if_the_client_signs_it_as_a_name() {
     let text = "POST&https%3A%2F%2Fapi.example.com%2F&{}";
-    let mut wire = Wire::get("/")
+    let mut wire = WireRequest::get("/")
         .in_header()
         .body("application/json", "\"hunter2\"");
     wire.method = b"POST".into();
@@ -104,57 +108,60 @@ fn a_body_that_is_no_form_is_masked_even_where_it_would_be_a_name() {
         &text.replace("{}", &format!("{parameters}{}", encoded_parameters())),
     );
     let found = explained(&wire, &Given::default()).unwrap();
-    assert_eq!(found.causes, [Cause::BodyIncluded]);
+    assert_eq!(found.causes, [MismatchCause::BodyIncluded]);
     assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
 }
 
 #[test]
-fn a_consumers_profiles_are_taken_for_granted() {
+fn a_profile_of_the_consumer_is_no_cause() {
     let literal = draft_of(b"GET", b"/?q=a%2Bb");
     let mut wire = signed(&literal);
     (wire.target, wire.scheme) = (b"/?q=a+b".into(), Scheme::Http);
     let both = explained(&wire, &Given::default()).unwrap();
-    assert_eq!(both.causes, [Cause::Scheme, Cause::PlusLiteral]);
+    assert_eq!(
+        both.causes,
+        [MismatchCause::Scheme, MismatchCause::PlusLiteral]
+    );
     let profiled = explained(
         &wire,
         &Given {
-            compat: Compat::only(CompatProfile::PlusLiteral),
+            compat: CompatSet::only(CompatProfile::PlusLiteral),
             ..Given::default()
         },
     )
     .unwrap();
-    assert_eq!(profiled.causes, [Cause::Scheme]);
+    assert_eq!(profiled.causes, [MismatchCause::Scheme]);
     assert_eq!(profiled.first_difference, Some("GET&http".len()));
 }
 
 #[test]
-fn what_is_verified_or_can_not_be_parsed_has_no_cause() {
+fn a_verified_and_a_malformed_request_have_no_cause() {
     assert_eq!(explained(&signed(&get("/")), &Given::default()), None);
-    assert_eq!(explained(&Wire::get("/"), &Given::default()), None);
+    assert_eq!(explained(&WireRequest::get("/"), &Given::default()), None);
     assert_eq!(
-        explained(&Wire::get("/?%zz=1").in_header(), &Given::default()),
+        explained(&WireRequest::get("/?%zz=1").in_header(), &Given::default()),
         None
     );
 }
 
 #[test]
 fn a_cause_that_depends_on_a_secret_says_so() {
-    let secret: Vec<_> = Cause::ALL
+    let secret: Vec<_> = MismatchCause::ALL
         .into_iter()
         .filter(|cause| cause.depends_on_secret())
         .collect();
     assert_eq!(
         secret,
         [
-            Cause::AmpersandMissing,
-            Cause::SecretMissing,
-            Cause::SecretsNotEncoded,
-            Cause::OldSecret
+            MismatchCause::AmpersandMissing,
+            MismatchCause::SecretMissing,
+            MismatchCause::SecretsNotEncoded,
+            MismatchCause::OldSecret
         ]
     );
     let wire = signed_with(&get("/"), SignatureMethod::HmacSha256, OLD_SECRET);
     let found = explained(&wire, &Given::default()).unwrap();
-    assert_eq!(found.causes, [Cause::OldSecret]);
+    assert_eq!(found.causes, [MismatchCause::OldSecret]);
     assert_eq!(
         (found.first_difference, found.base_string),
         (None, found.client_base_string)
@@ -173,7 +180,7 @@ fn the_search_ends_where_its_budget_does() {
 }
 
 #[test]
-fn a_base_string_that_is_long_counts_as_several() {
+fn a_long_base_string_costs_as_much_as_several() {
     let within = |path: &str, budget| {
         let mut wire = signed(&get(path));
         wire.scheme = Scheme::Http;
@@ -186,10 +193,10 @@ fn a_base_string_that_is_long_counts_as_several() {
 }
 
 #[test]
-fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
+fn the_route_is_blamed_if_the_request_arrived_as_signed() {
     let mut wire = signed(&get("/photos"));
     (wire.scheme, wire.authority) = (Scheme::Http, b"wrong.example.com".into());
-    let received = Received {
+    let received = ReceivedOrigin {
         scheme: Scheme::Https,
         authority: b"api.example.com",
     };
@@ -201,16 +208,16 @@ fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
         },
     )
     .unwrap();
-    assert_eq!(found.causes, [Cause::Scheme, Cause::Host]);
+    assert_eq!(found.causes, [MismatchCause::Scheme, MismatchCause::Host]);
     assert_eq!(
         found.remedy.matches("`origin` says otherwise").count(),
         1,
         "{}",
         found.remedy
     );
-    let host = Forwarded {
+    let host = ForwardedHeaders {
         host: Some(b"api.example.com, inner"),
-        ..Forwarded::default()
+        ..ForwardedHeaders::default()
     };
     wire.scheme = Scheme::Https;
     let found = explained(
@@ -221,7 +228,7 @@ fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
         },
     )
     .unwrap();
-    assert_eq!(found.causes, [Cause::Host]);
+    assert_eq!(found.causes, [MismatchCause::Host]);
     assert!(
         found
             .remedy
@@ -245,13 +252,13 @@ fn the_route_is_blamed_where_the_request_came_as_it_is_signed() {
 }
 
 #[test]
-fn what_is_to_be_set_is_named_once_and_whole() {
+fn a_remedy_names_the_whole_setting_once() {
     let mut wire = signed(&get("/photos"));
     (wire.scheme, wire.authority) = (Scheme::Http, b"inner.example.com".into());
-    let forwarded = Forwarded {
+    let forwarded = ForwardedHeaders {
         host: Some(b"api.example.com"),
         prefix: Some(b"/api"),
-        ..Forwarded::default()
+        ..ForwardedHeaders::default()
     };
     let found = explained(
         &wire,
@@ -261,14 +268,14 @@ fn what_is_to_be_set_is_named_once_and_whole() {
         },
     )
     .unwrap();
-    assert_eq!(found.causes, [Cause::Scheme, Cause::Host]);
-    let remedy = "the client signs `https://api.example.com`, and a proxy in front changed that: set `origin = \
-                  \"https://api.example.com\"`";
+    assert_eq!(found.causes, [MismatchCause::Scheme, MismatchCause::Host]);
+    let remedy = "the client signs `https://api.example.com`, but a proxy in front changed it: \
+                  set `origin = \"https://api.example.com\"`";
     assert_eq!(found.remedy, remedy);
 
     let mut wire = signed(&get("/api/v1/photos"));
     (wire.path_prefix, wire.target) = (b"/v1".into(), b"/photos".into());
-    let setting = Setting::PublicUrl;
+    let setting = OriginSetting::PublicUrl;
     let found = explained(
         &wire,
         &Given {
@@ -278,7 +285,7 @@ fn what_is_to_be_set_is_named_once_and_whole() {
         },
     )
     .unwrap();
-    assert_eq!(found.causes, [Cause::PathPrefixStripped]);
+    assert_eq!(found.causes, [MismatchCause::PathPrefixStripped]);
     assert!(
         found
             .remedy
@@ -307,7 +314,7 @@ proptest! {
     fn a_changed_value_has_no_known_cause(at in 0..1000_usize, to in "[a-zA-Z0-9]") {
         let target = b"/photos/17/original?owner=jane.doe%40example.com&price=1200&note=caf%C3%A9+latte";
         let mut wire = signed(&get(str::from_utf8(target).unwrap()));
-        // Values and segments of the path, but for `+` and the digits of escapes.
+        // Values and path segments, except `+` and the digits of escapes.
         let places: Vec<_> = (1..target.len())
             .filter(|&at| target[at].is_ascii_alphanumeric() && !target[at - 1..at].contains(&b'%'))
             .filter(|&at| at < 2 || target[at - 2] != b'%')
@@ -320,9 +327,9 @@ proptest! {
 
     #[test]
     fn no_input_panics(target in "/[ -~]{0,30}", host in "[ -~]{1,12}", body in "[ -~]{0,30}", forwarded in "[ -~]{0,20}") {
-        let wire = Wire { authority: host.into(), ..Wire::get(&target).in_header() }.body("text/plain", &body);
+        let wire = WireRequest { authority: host.into(), ..WireRequest::get(&target).in_header() }.body("text/plain", &body);
         let text = Some(forwarded.as_bytes());
-        let said = Forwarded { host: text, proto: text, port: text, prefix: text, original_path: text };
+        let said = ForwardedHeaders { host: text, proto: text, port: text, prefix: text, original_path: text };
         let found = explained(&wire, &Given { forwarded: said, ..Given::default() });
         prop_assert_eq!(found, None);
     }
@@ -335,22 +342,22 @@ const METHODS: [SignatureMethod; 4] = [
     SignatureMethod::Plaintext,
 ];
 
-fn get(target: &str) -> Draft<'_> {
+fn get(target: &str) -> RequestDraft<'_> {
     draft_of(b"GET", target.as_bytes())
 }
 
-fn draft_of<'a>(method: &'a [u8], target: &'a [u8]) -> Draft<'a> {
-    Draft {
+fn draft_of<'a>(method: &'a [u8], target: &'a [u8]) -> RequestDraft<'a> {
+    RequestDraft {
         method,
         ..draft(target)
     }
 }
 
-fn signed(draft: &Draft<'_>) -> Wire {
+fn signed(draft: &RequestDraft<'_>) -> WireRequest {
     signed_with(draft, SignatureMethod::HmacSha256, CONSUMER_SECRET)
 }
 
-fn signed_with(draft: &Draft<'_>, method: SignatureMethod, consumer: &[u8]) -> Wire {
+fn signed_with(draft: &RequestDraft<'_>, method: SignatureMethod, consumer: &[u8]) -> WireRequest {
     let key = SigningKey::Secrets {
         consumer,
         token: TOKEN_SECRET,
@@ -361,7 +368,7 @@ fn signed_with(draft: &Draft<'_>, method: SignatureMethod, consumer: &[u8]) -> W
         method,
         key,
     };
-    Wire::signed(draft, signer.sign(draft).unwrap())
+    WireRequest::signed(draft, signer.sign(draft).unwrap())
 }
 
 fn encoded_parameters() -> String {
@@ -369,10 +376,14 @@ fn encoded_parameters() -> String {
         .to_owned()
 }
 
-/// The header of [`PARAMETERS`] with the signature of a base string.
-fn with_mac(mut wire: Wire, base_string: &str) -> Wire {
-    use crate::oauth::{hmac_key::HmacKey, signature::signing_key};
-    let key = signing_key(CONSUMER_SECRET, b"");
+/// Puts the signature of a base string into the header of [`PARAMETERS`].
+fn with_mac(mut wire: WireRequest, base_string: &str) -> WireRequest {
+    use crate::oauth::{hmac_key::HmacKey, shared_key::SharedSecrets};
+    let secrets = SharedSecrets {
+        consumer: CONSUMER_SECRET,
+        token: b"",
+    };
+    let key = secrets.signing_key();
     let mac = HmacKey::new(SignatureMethod::HmacSha1.hash(), &key)
         .sign(base_string.as_bytes(), |mac| STANDARD.encode(mac));
     let header = String::from_utf8(wire.authorization.remove(0)).unwrap();
@@ -382,17 +393,17 @@ fn with_mac(mut wire: Wire, base_string: &str) -> Wire {
     ))
 }
 
-/// What is known beside the request and the keys.
+/// The evidence beside the request and the keys.
 #[derive(Default)]
 struct Given<'g> {
-    compat: Compat,
-    forwarded: Forwarded<'g>,
-    received: Option<Received<'g>>,
-    setting: Setting,
+    compat: CompatSet,
+    forwarded: ForwardedHeaders<'g>,
+    received: Option<ReceivedOrigin<'g>>,
+    setting: OriginSetting,
     reveal: bool,
 }
 
-fn explained(wire: &Wire, given: &Given<'_>) -> Option<Diagnosis> {
+fn explained(wire: &WireRequest, given: &Given<'_>) -> Option<Diagnosis> {
     wire.with_request(|request| diagnose_with(request, given, BUDGET))
 }
 
@@ -404,9 +415,9 @@ fn diagnose_with(request: Request<'_>, given: &Given<'_>, budget: u32) -> Option
         setting,
         reveal,
     } = *given;
-    let evidence = Evidence {
+    let evidence = MismatchEvidence {
         request: &request,
-        limits: &Limits::default(),
+        limits: &ParseLimits::default(),
         compat,
         keys: secrets(&[CONSUMER_SECRET], Some(TOKEN_SECRET)),
         expired_secrets: &[OLD_SECRET],

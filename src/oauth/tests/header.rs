@@ -2,12 +2,11 @@
 
 use super::*;
 
-/// What the header holds besides [`PARAMETERS`], as parameters of the base string.
-fn read(header: &str) -> Wire {
-    Wire::get("/").authorization(header)
+fn read(header: &str) -> WireRequest {
+    WireRequest::get("/").authorization(header)
 }
 
-fn with(more: &str) -> Wire {
+fn with(more: &str) -> WireRequest {
     read(&format!("{}, {more}", header_of(PARAMETERS)))
 }
 
@@ -24,7 +23,7 @@ fn the_scheme_is_compared_without_regard_to_case() {
 
 #[test]
 fn white_space_between_parameters_is_optional_and_of_any_kind() {
-    let expected = Wire::get("/").in_header().base_string();
+    let expected = WireRequest::get("/").in_header().base_string();
     for separator in [",", ", ", " , ", ",\t", "\t,\t ", ",\r\n  ", " ,, ", ", ,"] {
         assert_eq!(
             read(&header_of(PARAMETERS).replace(", ", separator)).base_string(),
@@ -55,12 +54,12 @@ fn a_plus_in_a_value_is_a_plus() {
 }
 
 #[test]
-fn raw_base64_in_a_value_is_read_as_it_stands() {
+fn raw_base64_in_a_value_stays_the_same() {
     assert_eq!(with(r#"a="+/=&""#).parameters(), "a=%2B%2F%3D%26");
 }
 
 #[test]
-fn a_parameter_of_no_protocol_is_signed_too() {
+fn an_application_parameter_in_the_header_is_signed() {
     assert_eq!(
         with(r#"x_mode="a", b="", a="2", a="1""#).parameters(),
         "a=1&a=2&b=&x_mode=a"
@@ -87,7 +86,7 @@ fn the_realm_is_not_signed_and_not_decoded() {
         let wire = with(&format!("realm=\"{realm}\""));
         assert_eq!(
             wire.base_string(),
-            Wire::get("/").in_header().base_string(),
+            WireRequest::get("/").in_header().base_string(),
             "{realm}"
         );
         let text = realm.replace("\\\"", "\"").replace("\\\\", "\\");
@@ -97,7 +96,7 @@ fn the_realm_is_not_signed_and_not_decoded() {
         );
     }
     assert!(
-        Wire::get("/")
+        WireRequest::get("/")
             .in_header()
             .parsed(|signed| signed.realm().is_none())
     );
@@ -106,7 +105,7 @@ fn the_realm_is_not_signed_and_not_decoded() {
 #[test]
 fn a_realm_outside_of_the_header_is_an_ordinary_parameter() {
     assert_eq!(
-        Wire::get("/?realm=Photos").in_header().parameters(),
+        WireRequest::get("/?realm=Photos").in_header().parameters(),
         "realm=Photos"
     );
 }
@@ -120,7 +119,7 @@ fn a_second_realm_is_malformed() {
 }
 
 #[test]
-fn what_is_not_a_list_of_quoted_values_is_malformed() {
+fn a_header_that_is_not_a_list_of_quoted_values_is_malformed() {
     for header in [
         "OAuth oauth_nonce=abc",
         "OAuth oauth_nonce",
@@ -151,7 +150,7 @@ fn a_bad_escape_is_refused_in_name_and_value() {
     for pair in [r#"a="%G1""#, r#"a="%4""#, r#"a="%""#, r#"%zz="a""#] {
         assert_eq!(
             with(pair).refusal(),
-            Some(Rejection::BadEscape(Place::Header)),
+            Some(Rejection::BadEscape(ParameterPlace::Header)),
             "{pair}"
         );
     }
@@ -176,7 +175,7 @@ fn another_scheme_is_no_signature() {
     ] {
         assert!(read(header).is_unsigned(), "{header}");
     }
-    let two = Wire::get("/")
+    let two = WireRequest::get("/")
         .authorization("Bearer a")
         .authorization("Basic b");
     assert!(two.is_unsigned());
@@ -184,7 +183,7 @@ fn another_scheme_is_no_signature() {
 
 #[test]
 fn a_request_may_be_signed_beside_another_scheme_in_the_query() {
-    let wire = Wire::get(&format!("/?{PARAMETERS}")).authorization("Bearer a");
+    let wire = WireRequest::get(&format!("/?{PARAMETERS}")).authorization("Bearer a");
     assert!(!wire.parsed(|signed| signed.in_header()));
 }
 
@@ -200,12 +199,18 @@ fn two_authorization_headers_are_refused() {
         "",
     ] {
         assert_eq!(
-            Wire::get("/").in_header().authorization(other).refusal(),
+            WireRequest::get("/")
+                .in_header()
+                .authorization(other)
+                .refusal(),
             several,
             "{other}"
         );
         assert_eq!(
-            Wire::get("/").authorization(other).in_header().refusal(),
+            WireRequest::get("/")
+                .authorization(other)
+                .in_header()
+                .refusal(),
             several,
             "{other}"
         );
@@ -263,13 +268,13 @@ fn the_scheme_without_protocol_parameters_is_malformed_and_not_unsigned() {
 
 #[test]
 fn the_realm_does_not_count_as_a_place() {
-    let wire = Wire::get(&format!("/?{PARAMETERS}")).authorization("OAuth realm=\"Photos\"");
+    let wire = WireRequest::get(&format!("/?{PARAMETERS}")).authorization("OAuth realm=\"Photos\"");
     assert!(wire.parsed(|signed| signed.realm() == Some(b"Photos") && !signed.in_header()));
 }
 
 fn duplicate_nonce() -> Option<Rejection> {
     Some(Rejection::Duplicate {
-        parameter: crate::oauth::Parameter::Nonce,
-        place: Place::Header,
+        parameter: crate::oauth::ProtocolParameter::Nonce,
+        place: ParameterPlace::Header,
     })
 }

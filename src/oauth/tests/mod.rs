@@ -1,7 +1,7 @@
-//! Tests of the protocol core, named as the rules that they prove.
+//! Tests of the protocol core, named after the rules that they prove.
 //!
-//! The marks in front of a test (`P4`, `3.4.1.3`) are those of the checklist that they were written from: P1 to P8 are
-//! the rules about protocol parameters of RFC 5849 section 3.1, 3.5 and appendix A, in that order.
+//! The marks in front of a test are sections of RFC 5849 (`3.4.1.3`) or numbered rules about
+//! protocol parameters of its sections 3.1, 3.5 and appendix A (`P4`).
 
 mod base_string;
 mod body_hash;
@@ -23,21 +23,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{
-    Body, BodyHashRule, Compat, Draft, KeySchedule, Keys, Limits, Place, Rejection, Request,
-    RsaPrivateKey, RsaPublicKey, Scheme, Signed, SignedRequest, Stamp,
+    BodyHashRule, CompatSet, KeySchedule, OutgoingRequest, ParameterPlace, ParseLimits, Rejection,
+    Request, RequestBody, RequestDraft, RequestStamp, RsaPrivateKey, RsaPublicKey, Scheme,
+    SignedRequest, VerificationKeys,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 const CONSUMER_SECRET: &[u8] = b"kd94hf93k423kf44";
 
-/// Every parameter that is required, as it stands in a query or form body; the signature is wrong.
+/// Every required parameter as in a query or form body, with a wrong signature.
 const PARAMETERS: &str = "oauth_consumer_key=key&oauth_signature_method=HMAC-SHA1&oauth_timestamp=137131200\
                           &oauth_nonce=n&oauth_signature=AAAA";
 
 /// A request that owns its bytes, so that a test can change any of them.
 #[derive(Clone, Debug)]
-struct Wire {
+struct WireRequest {
     method: Vec<u8>,
     scheme: Scheme,
     authority: Vec<u8>,
@@ -45,11 +46,11 @@ struct Wire {
     target: Vec<u8>,
     authorization: Vec<Vec<u8>>,
     content_type: Vec<Vec<u8>>,
-    /// `None` is not whole.
+    /// `None` is an incomplete body.
     body: Option<Vec<u8>>,
 }
 
-impl Wire {
+impl WireRequest {
     fn get(target: &str) -> Self {
         Self {
             method: b"GET".into(),
@@ -68,7 +69,7 @@ impl Wire {
         self
     }
 
-    /// All required parameters in the header.
+    /// Adds all required parameters in the header.
     fn in_header(self) -> Self {
         self.authorization(header_of(PARAMETERS))
     }
@@ -79,8 +80,8 @@ impl Wire {
         self
     }
 
-    /// What `draft` becomes on the wire once it is signed.
-    fn signed(draft: &Draft<'_>, signed: Signed) -> Self {
+    /// Returns a signed draft as on the wire.
+    fn signed(draft: &RequestDraft<'_>, signed: OutgoingRequest) -> Self {
         Self {
             method: draft.method.into(),
             scheme: draft.scheme,
@@ -108,20 +109,23 @@ impl Wire {
             target: &self.target,
             authorization: &authorization,
             content_type: &content_type,
-            body: self.body.as_deref().map_or(Body::NotWhole, Body::Whole),
+            body: self
+                .body
+                .as_deref()
+                .map_or(RequestBody::NotWhole, RequestBody::Whole),
         })
     }
 
-    /// Looks at the request once it is parsed; panics unless it is a signed one.
+    /// Passes the parsed request to `look`; panics if it is unsigned.
     fn parsed<R>(&self, look: impl FnOnce(SignedRequest<'_>) -> R) -> R {
-        self.with_request(|request| look(request.parse(&Limits::default()).unwrap().unwrap()))
+        self.with_request(|request| look(request.parse(&ParseLimits::default()).unwrap().unwrap()))
     }
 
     fn base_string(&self) -> String {
         self.parsed(|signed| String::from_utf8(signed.base_string()).unwrap())
     }
 
-    /// The parameters of the base string that are not protocol parameters, with one encoding taken off.
+    /// Returns the application's parameters of the base string, decoded once.
     fn parameters(&self) -> String {
         let base_string = self.base_string();
         let joined = decoded(base_string.rsplit('&').next().unwrap());
@@ -133,43 +137,43 @@ impl Wire {
     }
 
     fn refusal(&self) -> Option<Rejection> {
-        self.with_request(|request| request.parse(&Limits::default()).err())
+        self.with_request(|request| request.parse(&ParseLimits::default()).err())
     }
 
     fn is_unsigned(&self) -> bool {
-        self.with_request(|request| matches!(request.parse(&Limits::default()), Ok(None)))
+        self.with_request(|request| matches!(request.parse(&ParseLimits::default()), Ok(None)))
     }
 
-    fn verify(&self, keys: &Keys<'_>, rule: BodyHashRule) -> Result<(), Rejection> {
+    fn verify(&self, keys: &VerificationKeys<'_>, rule: BodyHashRule) -> Result<(), Rejection> {
         self.verify_with(keys, &KeySchedule::default(), rule)
     }
 
     fn verify_with(
         &self,
-        keys: &Keys<'_>,
+        keys: &VerificationKeys<'_>,
         schedule: &KeySchedule,
         rule: BodyHashRule,
     ) -> Result<(), Rejection> {
-        self.with_request(|request| match request.parse(&Limits::default())? {
+        self.with_request(|request| match request.parse(&ParseLimits::default())? {
             Some(signed) => signed
-                .verify_under(Compat::NONE, keys, schedule, rule)
+                .verify_under(CompatSet::NONE, keys, schedule, rule)
                 .map(|_| ()),
             None => panic!("the request is not signed"),
         })
     }
 }
 
-/// A `GET` that is to be signed.
-fn draft(target: &[u8]) -> Draft<'_> {
-    Draft {
+/// A `GET` to sign.
+fn draft(target: &[u8]) -> RequestDraft<'_> {
+    RequestDraft {
         method: b"GET",
         scheme: Scheme::Https,
         authority: b"api.example.com",
         target,
         content_type: None,
         body: b"",
-        place: Place::Header,
-        stamp: Stamp {
+        place: ParameterPlace::Header,
+        stamp: RequestStamp {
             timestamp: 137_131_200,
             nonce: b"wIjqoS",
         },
@@ -179,15 +183,15 @@ fn draft(target: &[u8]) -> Draft<'_> {
     }
 }
 
-fn secrets<'k>(consumer: &'k [&'k [u8]], token: Option<&'k [u8]>) -> Keys<'k> {
-    Keys {
+fn secrets<'k>(consumer: &'k [&'k [u8]], token: Option<&'k [u8]>) -> VerificationKeys<'k> {
+    VerificationKeys {
         consumer_secrets: consumer,
         token_secret: token,
         rsa_public_keys: &[],
     }
 }
 
-/// `a=1&b=2` as the value of an `Authorization` header.
+/// Turns `a=1&b=2` into the value of an `Authorization` header.
 fn header_of(form: &str) -> String {
     let pairs: Vec<_> = form
         .split('&')
@@ -200,7 +204,7 @@ fn header_of(form: &str) -> String {
     format!("OAuth {}", pairs.join(", "))
 }
 
-/// The parameters of [`PARAMETERS`] with one replaced, or left out.
+/// [`PARAMETERS`] with one replaced, or without it.
 fn with_parameter(name: &str, value: Option<&str>) -> String {
     let others = PARAMETERS
         .split('&')
@@ -220,7 +224,7 @@ fn decoded(text: &str) -> String {
         .into_owned()
 }
 
-/// A new RSA key of 2048 bits, the private half as PKCS #8.
+/// A new RSA key of 2048 bits; the private key as PKCS #8.
 struct RsaKey {
     private_pem: String,
     private: RsaPrivateKey,

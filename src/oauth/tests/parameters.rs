@@ -1,16 +1,20 @@
 //! RFC 5849 sections 3.1 and 3.5 (P1 to P8) and 3.3: the protocol parameters.
 
 use super::*;
-use crate::oauth::{Parameter, SignatureMethod};
+use crate::oauth::{ProtocolParameter, SignatureMethod};
 
-const PLACES: [Place; 3] = [Place::Header, Place::Query, Place::Body];
+const PLACES: [ParameterPlace; 3] = [
+    ParameterPlace::Header,
+    ParameterPlace::Query,
+    ParameterPlace::Body,
+];
 
 /// A request with these parameters in that place.
-fn at(place: Place, form: &str) -> Wire {
+fn at(place: ParameterPlace, form: &str) -> WireRequest {
     match place {
-        Place::Header => Wire::get("/").authorization(header_of(form)),
-        Place::Query => Wire::get(&format!("/?{form}")),
-        Place::Body => Wire::get("/").body(FORM, form),
+        ParameterPlace::Header => WireRequest::get("/").authorization(header_of(form)),
+        ParameterPlace::Query => WireRequest::get(&format!("/?{form}")),
+        ParameterPlace::Body => WireRequest::get("/").body(FORM, form),
     }
 }
 
@@ -30,17 +34,18 @@ fn every_required_parameter_that_is_missing_is_named() {
             assert_eq!(refusal.parameters().names().collect::<Vec<_>>(), [name]);
         }
     }
-    let refusal = Wire::get("/?oauth_token=x").refusal().unwrap();
+    let refusal = WireRequest::get("/?oauth_token=x").refusal().unwrap();
     assert_eq!(refusal.parameters().names().count(), 5);
 }
 
 // P1
 #[test]
 fn plaintext_needs_neither_timestamp_nor_nonce() {
-    let wire =
-        Wire::get("/?oauth_consumer_key=key&oauth_signature_method=PLAINTEXT&oauth_signature=s%26");
+    let wire = WireRequest::get(
+        "/?oauth_consumer_key=key&oauth_signature_method=PLAINTEXT&oauth_signature=s%26",
+    );
     wire.parsed(|signed| assert_eq!((signed.timestamp(), signed.nonce()), (None, None)));
-    let refusal = Wire::get("/?oauth_signature_method=PLAINTEXT")
+    let refusal = WireRequest::get("/?oauth_signature_method=PLAINTEXT")
         .refusal()
         .unwrap();
     let names: Vec<_> = refusal.parameters().names().collect();
@@ -50,15 +55,17 @@ fn plaintext_needs_neither_timestamp_nor_nonce() {
 #[test]
 fn plaintext_with_a_timestamp_or_nonce_must_have_good_ones() {
     let plaintext = with_parameter("oauth_signature_method", Some("PLAINTEXT"));
-    at(Place::Query, &plaintext).parsed(|signed| assert_eq!(signed.timestamp(), Some(137_131_200)));
-    let refusal = |from: &str, to: &str| at(Place::Query, &plaintext.replace(from, to)).refusal();
+    at(ParameterPlace::Query, &plaintext)
+        .parsed(|signed| assert_eq!(signed.timestamp(), Some(137_131_200)));
+    let refusal =
+        |from: &str, to: &str| at(ParameterPlace::Query, &plaintext.replace(from, to)).refusal();
     assert_eq!(
         refusal("oauth_timestamp=137131200", "oauth_timestamp=1x"),
         Some(Rejection::TimestampMalformed)
     );
     assert_eq!(
         refusal("oauth_nonce=n", "oauth_nonce="),
-        Some(Rejection::Empty(Parameter::Nonce))
+        Some(Rejection::Empty(ProtocolParameter::Nonce))
     );
 }
 
@@ -71,7 +78,7 @@ fn an_empty_token_is_no_token_and_is_signed() {
         assert!(wire.base_string().contains("oauth_token%3D"));
     }
     assert!(
-        !at(Place::Query, PARAMETERS)
+        !at(ParameterPlace::Query, PARAMETERS)
             .base_string()
             .contains("oauth_token")
     );
@@ -81,18 +88,21 @@ fn an_empty_token_is_no_token_and_is_signed() {
 #[test]
 fn the_version_is_1_0_or_left_out() {
     assert!(
-        at(Place::Header, &format!("{PARAMETERS}&oauth_version=1.0"))
-            .base_string()
-            .contains("oauth_version%3D1.0")
+        at(
+            ParameterPlace::Header,
+            &format!("{PARAMETERS}&oauth_version=1.0")
+        )
+        .base_string()
+        .contains("oauth_version%3D1.0")
     );
     assert!(
-        !at(Place::Header, PARAMETERS)
+        !at(ParameterPlace::Header, PARAMETERS)
             .base_string()
             .contains("oauth_version")
     );
     for version in ["", "1.1", "1.0b", "2.0", "1.00", "%201.0"] {
         let wire = at(
-            Place::Header,
+            ParameterPlace::Header,
             &format!("{PARAMETERS}&oauth_version={version}"),
         );
         assert_eq!(
@@ -105,9 +115,9 @@ fn the_version_is_1_0_or_left_out() {
 
 // P4
 #[test]
-fn a_protocol_parameter_that_stands_there_twice_is_refused() {
+fn a_repeated_protocol_parameter_is_refused() {
     for place in PLACES {
-        for parameter in Parameter::ALL {
+        for parameter in ProtocolParameter::ALL {
             for (first, second) in [("a", "a"), ("a", "b"), ("", "")] {
                 let name = parameter.name();
                 let form = format!(
@@ -136,19 +146,22 @@ fn a_duplicate_is_found_behind_its_encoding() {
         "oauth_n%6fnce",
     ] {
         let expected = Some(Rejection::Duplicate {
-            parameter: Parameter::Nonce,
-            place: Place::Query,
+            parameter: ProtocolParameter::Nonce,
+            place: ParameterPlace::Query,
         });
         assert_eq!(
-            at(Place::Query, &format!("{PARAMETERS}&{name}=x")).refusal(),
+            at(ParameterPlace::Query, &format!("{PARAMETERS}&{name}=x")).refusal(),
             expected,
             "{name}"
         );
     }
-    let wire = at(Place::Query, &format!("{PARAMETERS}&oauth_x=1&oauth%5Fx=1"));
+    let wire = at(
+        ParameterPlace::Query,
+        &format!("{PARAMETERS}&oauth_x=1&oauth%5Fx=1"),
+    );
     assert_eq!(
         wire.refusal(),
-        Some(Rejection::DuplicateExtension(Place::Query))
+        Some(Rejection::DuplicateExtension(ParameterPlace::Query))
     );
 }
 
@@ -185,16 +198,16 @@ fn all_protocol_parameters_stand_in_one_place() {
 #[test]
 fn parameters_are_not_gathered_from_two_places() {
     let (half, other) = PARAMETERS.split_once("&oauth_nonce").unwrap();
-    let wire = Wire::get(&format!("/?oauth_nonce{other}")).authorization(header_of(half));
+    let wire = WireRequest::get(&format!("/?oauth_nonce{other}")).authorization(header_of(half));
     assert_eq!(wire.refusal(), Some(Rejection::SeveralPlaces));
 }
 
 // P6
 #[test]
 fn names_and_values_are_case_sensitive() {
-    assert!(Wire::get("/?OAuth_Token=x&OAUTH_NONCE=y&Oauth_signature=z").is_unsigned());
+    assert!(WireRequest::get("/?OAuth_Token=x&OAUTH_NONCE=y&Oauth_signature=z").is_unsigned());
     assert_eq!(
-        Wire::get("/?OAuth_Nonce=x&OAuth_Nonce=x")
+        WireRequest::get("/?OAuth_Nonce=x&OAuth_Nonce=x")
             .in_header()
             .parameters(),
         "OAuth_Nonce=x&OAuth_Nonce=x"
@@ -209,11 +222,11 @@ fn names_and_values_are_case_sensitive() {
     ] {
         let form = with_parameter("oauth_signature_method", Some(method));
         let expected = match method {
-            "" => Rejection::Empty(Parameter::SignatureMethod),
+            "" => Rejection::Empty(ProtocolParameter::SignatureMethod),
             _ => Rejection::SignatureMethodUnsupported,
         };
         assert_eq!(
-            at(Place::Query, &form).refusal(),
+            at(ParameterPlace::Query, &form).refusal(),
             Some(expected),
             "{method}"
         );
@@ -252,14 +265,14 @@ fn nonces_keys_and_tokens_are_of_any_length_and_alphabet() {
 #[test]
 fn a_value_has_an_upper_bound_and_most_may_not_be_empty() {
     for parameter in [
-        Parameter::ConsumerKey,
-        Parameter::Nonce,
-        Parameter::Signature,
-        Parameter::Timestamp,
+        ProtocolParameter::ConsumerKey,
+        ProtocolParameter::Nonce,
+        ProtocolParameter::Signature,
+        ProtocolParameter::Timestamp,
     ] {
         let of = |value: &str| {
             at(
-                Place::Header,
+                ParameterPlace::Header,
                 &with_parameter(parameter.name(), Some(value)),
             )
             .refusal()
@@ -270,9 +283,12 @@ fn a_value_has_an_upper_bound_and_most_may_not_be_empty() {
     // What counts is the decoded length.
     let nonce = "%00".repeat(4096);
     assert!(
-        at(Place::Header, &with_parameter("oauth_nonce", Some(&nonce)))
-            .refusal()
-            .is_none()
+        at(
+            ParameterPlace::Header,
+            &with_parameter("oauth_nonce", Some(&nonce))
+        )
+        .refusal()
+        .is_none()
     );
 }
 
@@ -295,7 +311,7 @@ fn unknown_protocol_parameters_are_signed_and_not_refused() {
 fn a_timestamp_is_a_positive_whole_number() {
     let of = |text: &str| {
         at(
-            Place::Header,
+            ParameterPlace::Header,
             &with_parameter("oauth_timestamp", Some(text)),
         )
     };
@@ -340,18 +356,18 @@ fn a_timestamp_is_a_positive_whole_number() {
 }
 
 #[test]
-fn a_timestamp_in_milliseconds_is_told_so() {
+fn a_timestamp_in_milliseconds_is_named_as_such() {
     let wire = at(
-        Place::Header,
+        ParameterPlace::Header,
         &with_parameter("oauth_timestamp", Some("1371312000000")),
     );
     assert_eq!(wire.refusal(), Some(Rejection::TimestampInMilliseconds));
 }
 
 #[test]
-fn a_timestamp_is_signed_as_it_was_written() {
+fn a_timestamp_is_signed_as_sent() {
     let wire = at(
-        Place::Header,
+        ParameterPlace::Header,
         &with_parameter("oauth_timestamp", Some("0137131200")),
     );
     assert!(wire.base_string().contains("oauth_timestamp%3D0137131200"));
@@ -362,7 +378,7 @@ fn every_signature_method_has_its_name() {
     for method in SignatureMethod::ALL {
         let form = with_parameter("oauth_signature_method", Some(method.name()));
         assert_eq!(
-            at(Place::Query, &form).parsed(|signed| signed.signature_method()),
+            at(ParameterPlace::Query, &form).parsed(|signed| signed.signature_method()),
             method
         );
     }
@@ -372,15 +388,15 @@ fn every_signature_method_has_its_name() {
 fn too_many_parameters_are_refused_also_when_none_is_signed() {
     let query = format!("/?{}", "a&".repeat(1001));
     assert_eq!(
-        Wire::get(&query).refusal(),
+        WireRequest::get(&query).refusal(),
         Some(Rejection::TooManyParameters)
     );
     assert_eq!(
-        Wire::get(&query).in_header().refusal(),
+        WireRequest::get(&query).in_header().refusal(),
         Some(Rejection::TooManyParameters)
     );
     assert!(
-        Wire::get(&format!("/?{}", "a&".repeat(995)))
+        WireRequest::get(&format!("/?{}", "a&".repeat(995)))
             .in_header()
             .refusal()
             .is_none()
@@ -389,19 +405,19 @@ fn too_many_parameters_are_refused_also_when_none_is_signed() {
 
 #[test]
 fn a_request_without_protocol_parameters_is_unsigned_and_not_refused() {
-    assert!(Wire::get("/").is_unsigned());
-    assert!(Wire::get("/?a=b&xoauth_nonce=n&oaut").is_unsigned());
-    assert!(Wire::get("/").body(FORM, "a=b").is_unsigned());
+    assert!(WireRequest::get("/").is_unsigned());
+    assert!(WireRequest::get("/?a=b&xoauth_nonce=n&oaut").is_unsigned());
+    assert!(WireRequest::get("/").body(FORM, "a=b").is_unsigned());
     assert!(
-        Wire::get("/")
+        WireRequest::get("/")
             .body("application/json", "oauth_nonce=n")
             .is_unsigned()
     );
-    assert!(Wire::get("/?discount=100%").is_unsigned());
+    assert!(WireRequest::get("/?discount=100%").is_unsigned());
     assert!(
-        Wire {
+        WireRequest {
             body: None,
-            ..Wire::get("/").body("application/json", "")
+            ..WireRequest::get("/").body("application/json", "")
         }
         .is_unsigned()
     );
@@ -409,29 +425,40 @@ fn a_request_without_protocol_parameters_is_unsigned_and_not_refused() {
 
 #[test]
 fn an_unsigned_request_that_may_hide_protocol_parameters_is_refused() {
-    let hidden = Wire {
+    let hidden = WireRequest {
         body: None,
-        ..Wire::get("/").body(FORM, "")
+        ..WireRequest::get("/").body(FORM, "")
     };
     assert_eq!(hidden.refusal(), Some(Rejection::BodyNotWhole));
-    let several = Wire::get("/")
+    let several = WireRequest::get("/")
         .body(FORM, "")
         .body("text/plain", "oauth_nonce=n");
     assert_eq!(several.refusal(), Some(Rejection::SeveralContentTypes));
     assert_eq!(
-        Wire::get("/?oauth_%zz=n").refusal(),
-        Some(Rejection::BadEscape(Place::Query))
+        WireRequest::get("/?oauth_%zz=n").refusal(),
+        Some(Rejection::BadEscape(ParameterPlace::Query))
     );
 }
 
 #[test]
 fn a_bad_escape_in_query_or_body_is_refused_once_the_request_is_signed() {
     assert_eq!(
-        Wire::get("/?discount=100%").in_header().refusal(),
-        Some(Rejection::BadEscape(Place::Query))
+        WireRequest::get("/?discount=100%").in_header().refusal(),
+        Some(Rejection::BadEscape(ParameterPlace::Query))
     );
-    let body = Wire::get("/").body(FORM, "discount=100%").in_header();
-    assert_eq!(body.refusal(), Some(Rejection::BadEscape(Place::Body)));
-    let own = at(Place::Query, &with_parameter("oauth_nonce", Some("%4")));
-    assert_eq!(own.refusal(), Some(Rejection::BadEscape(Place::Query)));
+    let body = WireRequest::get("/")
+        .body(FORM, "discount=100%")
+        .in_header();
+    assert_eq!(
+        body.refusal(),
+        Some(Rejection::BadEscape(ParameterPlace::Body))
+    );
+    let own = at(
+        ParameterPlace::Query,
+        &with_parameter("oauth_nonce", Some("%4")),
+    );
+    assert_eq!(
+        own.refusal(),
+        Some(Rejection::BadEscape(ParameterPlace::Query))
+    );
 }

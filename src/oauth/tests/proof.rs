@@ -18,7 +18,7 @@ const RSA: [SignatureMethod; 3] = [
 ];
 
 /// A request signed with both secrets, or with the RSA key.
-fn signed(method: SignatureMethod, token: Option<&[u8]>) -> Wire {
+fn signed(method: SignatureMethod, token: Option<&[u8]>) -> WireRequest {
     let token_secret = if token.is_some_and(|token| !token.is_empty()) {
         TOKEN_SECRET
     } else {
@@ -42,24 +42,24 @@ fn signed(method: SignatureMethod, token: Option<&[u8]>) -> Wire {
     }
     .sign(&draft)
     .unwrap();
-    Wire::signed(&draft, signed)
+    WireRequest::signed(&draft, signed)
 }
 
 /// The same request with another signature.
-fn resigned(wire: &Wire, signature: &str) -> Wire {
+fn resigned(wire: &WireRequest, signature: &str) -> WireRequest {
     let header = String::from_utf8(wire.authorization[0].clone()).unwrap();
     let (before, _) = header.split_once("oauth_signature=").unwrap();
     let header = format!(
         "{before}oauth_signature=\"{}\"",
         crate::oauth::encode::encoded(signature.as_bytes())
     );
-    Wire {
+    WireRequest {
         authorization: vec![header.into()],
         ..wire.clone()
     }
 }
 
-fn signature(wire: &Wire) -> String {
+fn signature(wire: &WireRequest) -> String {
     let header = String::from_utf8(wire.authorization[0].clone()).unwrap();
     decoded(
         header
@@ -70,7 +70,7 @@ fn signature(wire: &Wire) -> String {
     )
 }
 
-fn verify(wire: &Wire, keys: &Keys<'_>) -> Result<(), Rejection> {
+fn verify(wire: &WireRequest, keys: &VerificationKeys<'_>) -> Result<(), Rejection> {
     wire.verify(keys, BodyHashRule::Accept)
 }
 
@@ -92,7 +92,7 @@ fn a_true_signature_is_proof() {
         );
     }
     for method in RSA {
-        let keys = Keys {
+        let keys = VerificationKeys {
             consumer_secrets: &[],
             token_secret: None,
             rsa_public_keys: &[&rsa_key().public],
@@ -125,7 +125,7 @@ fn another_secret_is_no_proof() {
 }
 
 #[test]
-fn a_remembered_key_proves_only_what_its_secrets_do() {
+fn a_cached_key_proves_only_what_its_secrets_do() {
     let right = secrets(&[CONSUMER_SECRET], Some(TOKEN_SECRET));
     let others = [
         secrets(&[b"other"], Some(TOKEN_SECRET)),
@@ -135,8 +135,9 @@ fn a_remembered_key_proves_only_what_its_secrets_do() {
     ];
     for remembered in HMAC {
         let schedule = KeySchedule::default();
-        let verify =
-            |wire: &Wire, keys: &Keys<'_>| wire.verify_with(keys, &schedule, BodyHashRule::Accept);
+        let verify = |wire: &WireRequest, keys: &VerificationKeys<'_>| {
+            wire.verify_with(keys, &schedule, BodyHashRule::Accept)
+        };
         for method in [remembered].into_iter().chain(HMAC) {
             let wire = signed(method, Some(b"token"));
             assert_eq!(verify(&wire, &right), Ok(()), "{remembered}, {method}");
@@ -150,11 +151,12 @@ fn a_remembered_key_proves_only_what_its_secrets_do() {
 }
 
 #[test]
-fn what_another_secret_left_behind_proves_nothing() {
+fn a_cached_key_of_another_secret_proves_nothing() {
     for method in HMAC {
         let schedule = KeySchedule::default();
-        let verify =
-            |wire: &Wire, keys: &Keys<'_>| wire.verify_with(keys, &schedule, BodyHashRule::Accept);
+        let verify = |wire: &WireRequest, keys: &VerificationKeys<'_>| {
+            wire.verify_with(keys, &schedule, BodyHashRule::Accept)
+        };
         let wire = signed(method, Some(b"token"));
         assert_eq!(
             verify(&wire, &secrets(&[b"other"], Some(b"another"))),
@@ -182,7 +184,7 @@ fn secrets_are_encoded_before_they_are_joined() {
         }
     };
     let draft = draft(b"/");
-    let wire = Wire::signed(&draft, signer(b"a&b", b"c").sign(&draft).unwrap());
+    let wire = WireRequest::signed(&draft, signer(b"a&b", b"c").sign(&draft).unwrap());
     assert_eq!(verify(&wire, &secrets(&[b"a&b"], Some(b"c"))), Ok(()));
     assert_eq!(verify(&wire, &secrets(&[b"a"], Some(b"b&c"))), MISMATCH);
 }
@@ -196,7 +198,7 @@ fn a_missing_secret_is_never_the_empty_secret() {
         };
         for token in [None, Some(&b"token"[..])] {
             let draft = draft(b"/");
-            let wire = Wire::signed(
+            let wire = WireRequest::signed(
                 &draft,
                 Signer {
                     consumer_key: b"key",
@@ -225,7 +227,7 @@ fn a_missing_secret_is_never_the_empty_secret() {
             key: only_consumer,
         };
         let draft = draft(b"/");
-        let wire = Wire::signed(&draft, signer.sign(&draft).unwrap());
+        let wire = WireRequest::signed(&draft, signer.sign(&draft).unwrap());
         assert_eq!(
             verify(&wire, &secrets(&[CONSUMER_SECRET], None)),
             MISMATCH,
@@ -237,7 +239,7 @@ fn a_missing_secret_is_never_the_empty_secret() {
 // algorithm confusion
 #[test]
 fn a_consumer_with_an_rsa_key_alone_accepts_no_shared_secret_signature() {
-    let keys = Keys {
+    let keys = VerificationKeys {
         consumer_secrets: &[],
         token_secret: None,
         rsa_public_keys: &[&rsa_key().public],
@@ -259,7 +261,7 @@ fn a_consumer_with_an_rsa_key_alone_accepts_no_shared_secret_signature() {
             .sign(&draft)
             .unwrap();
             assert_eq!(
-                verify(&Wire::signed(&draft, signed), &keys),
+                verify(&WireRequest::signed(&draft, signed), &keys),
                 MISMATCH,
                 "{method}"
             );
@@ -294,10 +296,10 @@ fn an_empty_token_needs_no_token_secret() {
 fn rsa_uses_no_secret_and_any_of_the_keys() {
     let stranger = RsaPublicKey::from_pem(keys::STRANGER).unwrap();
     let (own, other) = (&rsa_key().public, &stranger);
-    let with = |wire: &Wire, rsa_public_keys: &[&RsaPublicKey]| {
+    let with = |wire: &WireRequest, rsa_public_keys: &[&RsaPublicKey]| {
         verify(
             wire,
-            &Keys {
+            &VerificationKeys {
                 consumer_secrets: &[b"x"],
                 token_secret: Some(b"y"),
                 rsa_public_keys,
@@ -315,9 +317,9 @@ fn rsa_uses_no_secret_and_any_of_the_keys() {
 
 #[test]
 fn a_signature_of_another_method_is_no_proof() {
-    let header = |wire: &Wire| String::from_utf8(wire.authorization[0].clone()).unwrap();
+    let header = |wire: &WireRequest| String::from_utf8(wire.authorization[0].clone()).unwrap();
     let rsa_public_keys: &[_] = &[&rsa_key().public];
-    let keys = Keys {
+    let keys = VerificationKeys {
         consumer_secrets: &[CONSUMER_SECRET],
         token_secret: None,
         rsa_public_keys,
@@ -326,7 +328,7 @@ fn a_signature_of_another_method_is_no_proof() {
         let wire = signed(from, None);
         for to in SignatureMethod::ALL.into_iter().filter(|&to| to != from) {
             let renamed = header(&wire).replace(&format!("\"{from}\""), &format!("\"{to}\""));
-            let renamed = Wire {
+            let renamed = WireRequest {
                 authorization: vec![renamed.into()],
                 ..wire.clone()
             };
@@ -342,7 +344,7 @@ fn a_signature_has_one_text_only() {
     let wire = signed(SignatureMethod::HmacSha1, None);
     let text = signature(&wire);
     let loose: String = {
-        // The last digit before the padding has two bits that stand for nothing.
+        // The last digit before the padding has two unused bits.
         const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let last = DIGITS.find(text.as_bytes()[26] as char).unwrap();
         format!("{}{}=", &text[..26], &DIGITS[last + 1..last + 2])
@@ -374,7 +376,7 @@ fn url_safe_base64_is_another_alphabet() {
 
 #[test]
 fn a_signature_of_another_length_is_a_mismatch() {
-    let keys = Keys {
+    let keys = VerificationKeys {
         rsa_public_keys: &[&rsa_key().public],
         ..secrets(&[CONSUMER_SECRET], None)
     };
@@ -429,7 +431,7 @@ fn a_raw_ampersand_in_a_plaintext_signature_is_read() {
     let header = "OAuth oauth_consumer_key=\"key\",oauth_signature_method=\"PLAINTEXT\",oauth_signature=\"s3cret&\"";
     assert_eq!(
         verify(
-            &Wire::get("/").authorization(header),
+            &WireRequest::get("/").authorization(header),
             &secrets(&[b"s3cret"], None)
         ),
         Ok(())

@@ -1,4 +1,4 @@
-//! Properties that hold for every request: what is signed verifies, what is changed does not, and nothing panics.
+//! Properties of every request: a signed one verifies, a changed one does not, and none panics.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -6,98 +6,97 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
-use crate::oauth::encode::{Syntax, decode, encoded, normalize};
+use crate::oauth::encode::{EscapeSyntax, decode, encoded, normalize};
 use crate::oauth::{SignatureMethod, Signer, SigningKey};
 
 /// Names and values, decoded.
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What a client is going to sign, and with what.
+/// A request that a client will sign, and its credentials.
 #[derive(Clone, Debug)]
 struct Sketch {
-    method: String,
-    scheme: Scheme,
-    authority: String,
-    path: String,
+    address: Address,
     query: Pairs,
     body: Content,
-    place: Place,
+    place: ParameterPlace,
     signature_method: SignatureMethod,
-    consumer_key: Vec<u8>,
-    consumer_secret: Vec<u8>,
-    token: Option<(Vec<u8>, Vec<u8>)>,
-    timestamp: u64,
-    nonce: Vec<u8>,
-    realm: Option<String>,
-    extension: Option<Vec<u8>>,
-    escape_all: bool,
+    caller: Caller,
+    spelling: Spelling,
 }
 
 #[derive(Clone, Debug)]
 enum Content {
     Form(Pairs),
-    /// Covered by `oauth_body_hash`.
+    /// Another type, covered by `oauth_body_hash`.
     Other(Vec<u8>),
 }
 
 impl Sketch {
-    fn sign(&self) -> Wire {
-        let written = |pairs| write_form(pairs, self.escape_all);
-        let target = format!("{}?{}", self.path, written(&self.query));
+    fn sign(&self) -> WireRequest {
+        let Spelling {
+            escape_all,
+            realm,
+            extension,
+        } = &self.spelling;
+        let written = |pairs| write_form(pairs, *escape_all);
+        let target = format!("{}?{}", self.address.path, written(&self.query));
         let (content_type, body) = match &self.body {
             Content::Form(pairs) => (FORM, written(pairs).into_bytes()),
             Content::Other(body) => ("application/json", body.clone()),
         };
-        let extensions: Vec<_> = self
-            .extension
-            .iter()
+        let extension = extension.iter();
+        let extensions: Vec<_> = extension
             .map(|value| (&b"oauth_x"[..], value.as_slice()))
             .collect();
-        let draft = Draft {
-            method: self.method.as_bytes(),
-            scheme: self.scheme,
-            authority: self.authority.as_bytes(),
+        let draft = RequestDraft {
+            method: self.address.method.as_bytes(),
+            scheme: self.address.scheme,
+            authority: self.address.authority.as_bytes(),
             target: target.as_bytes(),
             content_type: Some(content_type.as_bytes()),
             body: &body,
             place: self.place,
-            stamp: Stamp {
-                timestamp: self.timestamp,
-                nonce: &self.nonce,
+            stamp: RequestStamp {
+                timestamp: self.caller.timestamp,
+                nonce: &self.caller.nonce,
             },
-            realm: self.realm.as_deref(),
+            realm: realm.as_deref(),
             body_hash: matches!(self.body, Content::Other(_)),
             extensions: &extensions,
         };
+        WireRequest::signed(&draft, self.signer().sign(&draft).unwrap())
+    }
+
+    fn signer(&self) -> Signer<'_> {
+        let token = self.caller.token.as_ref();
         let secrets = SigningKey::Secrets {
-            consumer: &self.consumer_secret,
-            token: self.token_secret(),
+            consumer: &self.caller.consumer_secret,
+            token: token.map_or(b"", |(_, secret)| secret),
         };
-        let signer = Signer {
-            consumer_key: &self.consumer_key,
-            token: self.token.as_ref().map(|(token, _)| token.as_slice()),
+        Signer {
+            consumer_key: &self.caller.consumer_key,
+            token: token.map(|(token, _)| token.as_slice()),
             method: self.signature_method,
             key: if self.signature_method.is_rsa() {
                 SigningKey::Rsa(&rsa_key().private)
             } else {
                 secrets
             },
-        };
-        Wire::signed(&draft, signer.sign(&draft).unwrap())
+        }
     }
 
-    fn token_secret(&self) -> &[u8] {
-        self.token.as_ref().map_or(b"", |(_, secret)| secret)
-    }
-
-    /// `None` is a request that is not signed any more.
-    fn verify(&self, wire: &Wire) -> Option<Result<(), Rejection>> {
-        let keys = Keys {
-            consumer_secrets: &[&self.consumer_secret],
-            token_secret: self.token.as_ref().map(|(_, secret)| secret.as_slice()),
+    /// Verifies a request; `None` if it lost its signature.
+    fn verify(&self, wire: &WireRequest) -> Option<Result<(), Rejection>> {
+        let keys = VerificationKeys {
+            consumer_secrets: &[&self.caller.consumer_secret],
+            token_secret: self
+                .caller
+                .token
+                .as_ref()
+                .map(|(_, secret)| secret.as_slice()),
             rsa_public_keys: &[&rsa_key().public],
         };
-        wire.with_request(|request| match request.parse(&Limits::default()) {
+        wire.with_request(|request| match request.parse(&ParseLimits::default()) {
             Ok(None) => None,
             Ok(Some(signed)) => Some(signed.verify(&keys, BodyHashRule::Require).map(|_| ())),
             Err(rejection) => Some(Err(rejection)),
@@ -105,9 +104,9 @@ impl Sketch {
     }
 }
 
-/// What is signed of a request, read in another way than the core reads it: two requests that mean the same may both
-/// verify, any other two may not.
-fn meaning(wire: &Wire) -> (String, String, Vec<u8>, Pairs, Vec<u8>) {
+/// Reads the signed parts of a request independently of the core. Only requests with the same
+/// meaning may both verify.
+fn meaning(wire: &WireRequest) -> (String, String, Vec<u8>, Pairs, Vec<u8>) {
     let mut parts = wire.target.splitn(2, |&byte| byte == b'?');
     let path = parts.next().unwrap().to_vec();
     let mut pairs = read_form(parts.next().unwrap_or_default());
@@ -160,7 +159,7 @@ fn read_form(form: &[u8]) -> Pairs {
         .collect()
 }
 
-/// A form as one of two kinds of client writes it: everything escaped in lower case, or as little as can be.
+/// Writes a form with everything escaped in lower case, or with as few escapes as possible.
 fn write_form(pairs: &Pairs, escape_all: bool) -> String {
     let text = |bytes: &[u8]| -> String {
         let escape = |&byte: &u8| match byte {
@@ -191,88 +190,121 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 1..12)
 }
 
-fn sketch_with(methods: Vec<SignatureMethod>) -> impl Strategy<Value = Sketch> {
+/// The address of a request.
+#[derive(Clone, Debug)]
+struct Address {
+    method: String,
+    scheme: Scheme,
+    authority: &'static str,
+    path: String,
+}
+
+fn address() -> impl Strategy<Value = Address> {
+    let authority = select(vec![
+        "api.example.com",
+        "API.example.com:80",
+        "h:443",
+        "[::1]:8080",
+        "a_b",
+    ]);
+    let scheme = select(vec![Scheme::Http, Scheme::Https]);
+    ("[A-Z]{1,7}", scheme, authority, "/[!-\"$->@-~]{0,12}").prop_map(
+        |(method, scheme, authority, path)| Address {
+            method,
+            scheme,
+            authority,
+            path,
+        },
+    )
+}
+
+/// The credentials of a client.
+#[derive(Clone, Debug)]
+struct Caller {
+    consumer_key: Vec<u8>,
+    consumer_secret: Vec<u8>,
+    token: Option<(Vec<u8>, Vec<u8>)>,
+    timestamp: u64,
+    nonce: Vec<u8>,
+}
+
+fn caller() -> impl Strategy<Value = Caller> {
+    let token = option::of((bytes(), bytes()));
+    (bytes(), bytes(), token, 1..=u64::MAX, bytes()).prop_map(
+        |(consumer_key, consumer_secret, token, timestamp, nonce)| Caller {
+            consumer_key,
+            consumer_secret,
+            token,
+            timestamp: not_milliseconds(timestamp),
+            nonce,
+        },
+    )
+}
+
+/// Avoids 13 digits, which are refused as milliseconds.
+fn not_milliseconds(timestamp: u64) -> u64 {
+    if timestamp.to_string().len() == 13 {
+        timestamp / 10
+    } else {
+        timestamp
+    }
+}
+
+/// The spelling of a request, which is the client's choice.
+#[derive(Clone, Debug)]
+struct Spelling {
+    escape_all: bool,
+    realm: Option<String>,
+    extension: Option<Vec<u8>>,
+}
+
+fn spelling() -> impl Strategy<Value = Spelling> {
+    let extension = option::of(vec(any::<u8>(), 0..8));
+    (any::<bool>(), option::of("[ -~]{0,8}"), extension).prop_map(
+        |(escape_all, realm, extension)| Spelling {
+            escape_all,
+            realm,
+            extension,
+        },
+    )
+}
+
+fn body_and_place() -> impl Strategy<Value = (Content, ParameterPlace)> {
     let body = prop_oneof![
         pairs().prop_map(Content::Form),
         vec(any::<u8>(), 0..20).prop_map(Content::Other)
     ];
-    let where_to = (
-        "[A-Z]{1,7}",
-        select(vec![Scheme::Http, Scheme::Https]),
-        select(vec![
-            "api.example.com",
-            "API.example.com:80",
-            "h:443",
-            "[::1]:8080",
-            "a_b",
-        ]),
-        "/[!-\"$->@-~]{0,12}",
-    );
-    let who = (
-        bytes(),
-        bytes(),
-        option::of((bytes(), bytes())),
-        1..=u64::MAX,
-        bytes(),
-    );
-    let how = (
-        any::<bool>(),
-        option::of("[ -~]{0,8}"),
-        option::of(vec(any::<u8>(), 0..8)),
-    );
-    (
-        where_to,
+    let places = vec![
+        ParameterPlace::Header,
+        ParameterPlace::Query,
+        ParameterPlace::Body,
+    ];
+    (body, select(places)).prop_map(|(body, place)| match (&body, place) {
+        (Content::Other(_), ParameterPlace::Body) => (body, ParameterPlace::Query),
+        (_, place) => (body, place),
+    })
+}
+
+fn sketch_with(methods: Vec<SignatureMethod>) -> impl Strategy<Value = Sketch> {
+    let parts = (
+        address(),
         pairs(),
-        body,
-        select(vec![Place::Header, Place::Query, Place::Body]),
+        body_and_place(),
         select(methods),
-        who,
-        how,
+        caller(),
+        spelling(),
+    );
+    parts.prop_map(
+        |(address, query, (body, place), signature_method, caller, spelling)| Sketch {
+            address,
+            query,
+            body,
+            place,
+            signature_method,
+            caller,
+            spelling,
+        },
     )
-        .prop_map(
-            |(
-                (method, scheme, authority, path),
-                query,
-                body,
-                place,
-                signature_method,
-                who,
-                how,
-            )| {
-                let (consumer_key, consumer_secret, token, timestamp, nonce) = who;
-                let (escape_all, realm, extension) = how;
-                let place = if matches!(body, Content::Other(_)) && place == Place::Body {
-                    Place::Query
-                } else {
-                    place
-                };
-                // The signer writes no milliseconds, and 13 digits are refused as such.
-                let timestamp = if timestamp.to_string().len() == 13 {
-                    timestamp / 10
-                } else {
-                    timestamp
-                };
-                let authority = authority.to_owned();
-                Sketch {
-                    method,
-                    scheme,
-                    authority,
-                    path,
-                    query,
-                    body,
-                    place,
-                    signature_method,
-                    consumer_key,
-                    consumer_secret,
-                    token,
-                    timestamp,
-                    nonce,
-                    realm,
-                    extension,
-                    escape_all,
-                }
-            },
-        )
 }
 
 fn sketch() -> impl Strategy<Value = Sketch> {
@@ -284,7 +316,7 @@ fn sketch() -> impl Strategy<Value = Sketch> {
     )
 }
 
-/// Not PLAINTEXT, which signs nothing.
+/// Generates requests without PLAINTEXT, which signs nothing.
 fn hmac_sketch() -> impl Strategy<Value = Sketch> {
     sketch_with(vec![
         SignatureMethod::HmacSha1,
@@ -302,7 +334,7 @@ fn rsa_sketch() -> impl Strategy<Value = Sketch> {
     )
 }
 
-/// Changes one byte; `None` when there is no byte, or it stays.
+/// Changes one byte and returns the old one; `None` if nothing changed.
 fn change(bytes: &mut [u8], at: Index, to: u8) -> Option<u8> {
     if bytes.is_empty() {
         return None;
@@ -314,7 +346,7 @@ fn change(bytes: &mut [u8], at: Index, to: u8) -> Option<u8> {
 
 proptest! {
     #[test]
-    fn what_is_signed_verifies(sketch in sketch()) {
+    fn a_signed_request_verifies(sketch in sketch()) {
         prop_assert_eq!(sketch.verify(&sketch.sign()), Some(Ok(())));
     }
 
@@ -351,8 +383,10 @@ proptest! {
         at in any::<Index>(),
         to in any::<u8>(),
     ) {
-        let mut changed = Sketch { place: Place::Header, realm: None, ..sketch.clone() }.sign();
-        // Behind the scheme; white space and separators may be written in several ways.
+        let mut in_header = Sketch { place: ParameterPlace::Header, ..sketch.clone() };
+        in_header.spelling.realm = None;
+        let mut changed = in_header.sign();
+        // Skip the scheme; white space and separators have several spellings.
         let pairs = &mut changed.authorization[0]["OAuth ".len()..];
         let at = at.index(pairs.len());
         let before = std::mem::replace(&mut pairs[at], to);
@@ -371,7 +405,7 @@ proptest! {
         let mut segments: Vec<_> = wire.target[query..].split(|&byte| byte == b'&').collect();
         let gone = segments.remove(at.index(segments.len()));
         prop_assume!(!gone.is_empty());
-        let removed = Wire { target: [&wire.target[..query], &segments.join(&b'&')].concat(), ..wire.clone() };
+        let removed = WireRequest { target: [&wire.target[..query], &segments.join(&b'&')].concat(), ..wire.clone() };
         prop_assert_ne!(sketch.verify(&removed), Some(Ok(())));
     }
 
@@ -379,22 +413,22 @@ proptest! {
     fn another_secret_is_refused(sketch in sketch(), at in any::<Index>(), to in any::<u8>(), of_token in any::<bool>()) {
         let wire = sketch.sign();
         let mut other = sketch;
-        let secret = match &mut other.token {
+        let secret = match &mut other.caller.token {
             Some((_, secret)) if of_token => secret,
-            _ => &mut other.consumer_secret,
+            _ => &mut other.caller.consumer_secret,
         };
         prop_assume!(change(secret, at, to).is_some());
         prop_assert_eq!(other.verify(&wire), Some(Err(Rejection::SignatureMismatch)));
     }
 
     #[test]
-    fn the_base_string_is_what_a_plain_reading_of_the_rfc_gives(sketch in sketch()) {
+    fn the_base_string_is_that_of_a_plain_reading_of_the_rfc(sketch in sketch()) {
         let wire = sketch.sign();
         let (method, host, path, mut pairs, _) = meaning(&wire);
         if let Some(header) = wire.authorization.first() {
             let header = String::from_utf8(header.clone()).unwrap();
             let written = header.strip_prefix("OAuth ").unwrap();
-            // The realm may hold anything, but stands first.
+            // The realm may hold anything, but comes first.
             let written = &written[written.find("oauth_consumer_key").unwrap()..];
             pairs.extend(read_form(written.replace("\", ", "&").replace(['"'], "").as_bytes()));
         }
@@ -417,16 +451,16 @@ proptest! {
         complete in any::<bool>(),
     ) {
         let [method, authority, path_prefix, target]: [_; 4] = parts.try_into().unwrap();
-        let mut wire = Wire { method, scheme: Scheme::Http, authority, path_prefix, target, authorization, content_type, body };
+        let mut wire = WireRequest { method, scheme: Scheme::Http, authority, path_prefix, target, authorization, content_type, body };
         if complete {
-            // Past the first refusals, so that the later steps see arbitrary bytes too.
+            // Pass the first steps, so that the later ones see arbitrary bytes.
             wire.target.splice(..0, *b"/?");
             wire.authority.splice(.., *b"h");
             wire.authorization = vec![header_of(PARAMETERS).into_bytes()];
         }
-        let keys = Keys { consumer_secrets: &[b"a", b""], token_secret: None, rsa_public_keys: &[&rsa_key().public] };
+        let keys = VerificationKeys { consumer_secrets: &[b"a", b""], token_secret: None, rsa_public_keys: &[&rsa_key().public] };
         wire.with_request(|request| {
-            if let Ok(Some(signed)) = request.parse(&Limits { parameters: 10, protocol_value: 20 }) {
+            if let Ok(Some(signed)) = request.parse(&ParseLimits { parameters: 10, protocol_value: 20 }) {
                 let _ = (signed.base_string(), signed.masked_base_string());
                 let _ = signed.verify(&keys, BodyHashRule::Require).is_ok();
             }
@@ -434,7 +468,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_that_is_said_to_be_a_key_panics(text in "\\PC{0,40}", der in vec(any::<u8>(), 0..60), label in 0..3_usize) {
+    fn no_text_panics_as_a_key(text in "\\PC{0,40}", der in vec(any::<u8>(), 0..60), label in 0..3_usize) {
         let label = ["CERTIFICATE", "PUBLIC KEY", "RSA PUBLIC KEY"][label];
         prop_assert!(RsaPublicKey::from_pem(&text).is_err());
         prop_assert!(RsaPublicKey::from_pem(&pem(label, &der)).is_err());
@@ -442,9 +476,9 @@ proptest! {
     }
 
     #[test]
-    fn what_is_encoded_decodes_to_itself_and_is_normal(bytes in vec(any::<u8>(), 0..20)) {
+    fn encoded_bytes_are_normal_and_decode_to_the_same(bytes in vec(any::<u8>(), 0..20)) {
         let encoded = encoded(&bytes);
-        for syntax in [Syntax::Form, Syntax::Percent] {
+        for syntax in [EscapeSyntax::Form, EscapeSyntax::Percent] {
             let normal = normalize(encoded.as_bytes(), syntax).unwrap();
             prop_assert_eq!(&*normal, encoded.as_bytes());
             prop_assert_eq!(&*decode(&normal), &bytes[..]);
@@ -452,10 +486,10 @@ proptest! {
     }
 
     #[test]
-    fn what_is_normal_stays_as_it_is(raw in vec(any::<u8>(), 0..20)) {
-        if let Ok(normal) = normalize(&raw, Syntax::Form) {
+    fn a_normal_form_stays_the_same(raw in vec(any::<u8>(), 0..20)) {
+        if let Ok(normal) = normalize(&raw, EscapeSyntax::Form) {
             prop_assert!(normal.iter().all(u8::is_ascii_graphic));
-            prop_assert_eq!(&normalize(&normal, Syntax::Form).unwrap(), &normal);
+            prop_assert_eq!(&normalize(&normal, EscapeSyntax::Form).unwrap(), &normal);
             prop_assert_eq!(encoded(&decode(&normal)).into_bytes(), normal.into_owned());
         }
     }
@@ -465,10 +499,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
-    fn what_is_signed_with_rsa_verifies_and_another_request_does_not(sketch in rsa_sketch()) {
+    fn a_request_signed_with_rsa_verifies_and_another_does_not(sketch in rsa_sketch()) {
         let wire = sketch.sign();
         prop_assert_eq!(sketch.verify(&wire), Some(Ok(())));
-        let other = Wire { path_prefix: b"/x".into(), ..wire };
+        let other = WireRequest { path_prefix: b"/x".into(), ..wire };
         prop_assert_eq!(sketch.verify(&other), Some(Err(Rejection::SignatureMismatch)));
     }
 }

@@ -1,13 +1,13 @@
-//! RFC 5849 section 3.2 and OAuth Problem Reporting: what a refusal says.
+//! RFC 5849 section 3.2 and OAuth Problem Reporting: the texts of refusals.
 
 use super::*;
-use crate::oauth::{Parameter, Parameters, RejectionKind};
+use crate::oauth::{ParameterSet, ProtocolParameter, RejectionKind};
 
-/// Each rejection with its text, label, word and parameters.
+/// Every rejection with its text, label, word and parameters.
 const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
     (
         Rejection::HeaderMalformed,
-        "malformed Authorization header: expected `name=\"value\"` pairs, separated by commas",
+        "malformed Authorization header: expected `name=\"value\"` pairs with commas between them",
         "header_malformed",
         "parameter_rejected",
         "",
@@ -28,29 +28,29 @@ const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
     ),
     (
         Rejection::TooManyParameters,
-        "too many parameters",
+        "too many parameters in header, query and form body together",
         "too_many_parameters",
         "parameter_rejected",
         "",
     ),
     (
-        Rejection::BadEscape(Place::Query),
-        "bad percent-encoding in the query",
+        Rejection::BadEscape(ParameterPlace::Query),
+        "malformed percent-encoding in the query: expected two hexadecimal digits after each `%`",
         "bad_escape",
         "parameter_rejected",
         "",
     ),
     (
         Rejection::SeveralPlaces,
-        "`oauth_*` parameters in more than one of the Authorization header, the query and the form body",
+        "`oauth_*` parameters in several places: expected all in the Authorization header, the query or the form body",
         "several_places",
         "parameter_rejected",
         "",
     ),
     (
         Rejection::Duplicate {
-            parameter: Parameter::Nonce,
-            place: Place::Query,
+            parameter: ProtocolParameter::Nonce,
+            place: ParameterPlace::Query,
         },
         "duplicate `oauth_nonce` in the query",
         "parameter_duplicate",
@@ -58,28 +58,30 @@ const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
         "`oauth_nonce`",
     ),
     (
-        Rejection::DuplicateExtension(Place::Body),
+        Rejection::DuplicateExtension(ParameterPlace::Body),
         "duplicate `oauth_*` extension parameter in the form body",
         "parameter_duplicate",
         "parameter_rejected",
         "",
     ),
     (
-        Rejection::Absent(Parameters::only(Parameter::Timestamp).with(Parameter::Nonce)),
+        Rejection::Absent(
+            ParameterSet::only(ProtocolParameter::Timestamp).with(ProtocolParameter::Nonce),
+        ),
         "missing `oauth_nonce`, `oauth_timestamp`",
         "parameter_absent",
         "parameter_absent",
         "`oauth_nonce`, `oauth_timestamp`",
     ),
     (
-        Rejection::Empty(Parameter::ConsumerKey),
+        Rejection::Empty(ProtocolParameter::ConsumerKey),
         "empty `oauth_consumer_key`",
         "parameter_empty",
         "parameter_rejected",
         "`oauth_consumer_key`",
     ),
     (
-        Rejection::TooLong(Parameter::Token),
+        Rejection::TooLong(ProtocolParameter::Token),
         "`oauth_token` is too long",
         "parameter_too_long",
         "parameter_rejected",
@@ -87,7 +89,7 @@ const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
     ),
     (
         Rejection::VersionUnsupported,
-        "`oauth_version` must be `1.0` or left out",
+        "unsupported `oauth_version`: expected `1.0` or none",
         "version_unsupported",
         "version_rejected",
         "",
@@ -101,35 +103,35 @@ const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
     ),
     (
         Rejection::TimestampMalformed,
-        "malformed `oauth_timestamp`: expected seconds since 1970 as decimal digits",
+        "malformed `oauth_timestamp`: expected seconds since 1970 in decimal digits",
         "timestamp_malformed",
         "parameter_rejected",
         "`oauth_timestamp`",
     ),
     (
         Rejection::TimestampInMilliseconds,
-        "malformed `oauth_timestamp`: expected seconds since 1970, this looks like milliseconds",
+        "malformed `oauth_timestamp`: expected seconds since 1970, got milliseconds",
         "timestamp_in_milliseconds",
         "parameter_rejected",
         "`oauth_timestamp`",
     ),
     (
         Rejection::TargetMalformed,
-        "malformed request target: expected a path that begins with `/`, without `#`",
+        "malformed request target: expected a path that begins with `/` and has no `#`",
         "target_malformed",
         "parameter_rejected",
         "",
     ),
     (
         Rejection::AuthorityMalformed,
-        "malformed Host header: expected one host and at most a port",
+        "malformed Host header: expected one host, with or without a port",
         "authority_malformed",
         "parameter_rejected",
         "",
     ),
     (
         Rejection::BodyNotWhole,
-        "the body is not wholly here, so it can not be verified",
+        "the body is incomplete, so it cannot be verified",
         "body_not_whole",
         "parameter_rejected",
         "",
@@ -150,7 +152,7 @@ const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
     ),
     (
         Rejection::BodyHashAbsent,
-        "missing `oauth_body_hash`, which has to cover this body",
+        "missing `oauth_body_hash`, which must cover this body",
         "body_hash_absent",
         "parameter_absent",
         "`oauth_body_hash`",
@@ -175,7 +177,7 @@ fn every_rejection_has_its_text_label_word_and_parameters() {
 }
 
 #[test]
-fn only_what_is_not_proven_is_answered_with_signature_invalid() {
+fn only_an_unproven_request_is_signature_invalid() {
     for (rejection, ..) in ALL {
         let expected = match rejection.problem() {
             "signature_invalid" => RejectionKind::NotProven,
@@ -197,7 +199,7 @@ fn a_rejection_holds_no_value() {
         "oauth_version",
     ] {
         let form = with_parameter(name, Some(secret)) + "&oauth_nonce=" + secret;
-        if let Some(refusal) = Wire::get(&format!("/?{form}")).refusal() {
+        if let Some(refusal) = WireRequest::get(&format!("/?{form}")).refusal() {
             assert!(
                 !format!("{refusal} {refusal:?}").contains(secret),
                 "{refusal}"

@@ -1,4 +1,4 @@
-//! What the client's side puts on the wire, and what it does not sign.
+//! The client's side: requests as they are sent, and refusals to sign.
 
 use super::*;
 use crate::oauth::{SignError, SignatureMethod, Signer, SigningKey};
@@ -13,11 +13,11 @@ const SIGNER: Signer<'static> = Signer {
     },
 };
 
-fn photos() -> Draft<'static> {
-    Draft {
+fn photos() -> RequestDraft<'static> {
+    RequestDraft {
         scheme: Scheme::Http,
         authority: b"photos.example.net",
-        stamp: Stamp {
+        stamp: RequestStamp {
             timestamp: 137_131_202,
             nonce: b"chapoH",
         },
@@ -42,7 +42,7 @@ fn the_photo_request_of_the_rfc_is_signed_as_it_is_there() {
 }
 
 #[test]
-fn the_query_is_prolonged_and_not_rewritten() {
+fn the_query_is_extended_and_not_rewritten() {
     for (target, before) in [
         ("/", "/?oauth_"),
         ("/r?", "/r?oauth_"),
@@ -50,8 +50,8 @@ fn the_query_is_prolonged_and_not_rewritten() {
         ("/r?a&", "/r?a&oauth_"),
         ("/r?a?", "/r?a?&oauth_"),
     ] {
-        let draft = Draft {
-            place: Place::Query,
+        let draft = RequestDraft {
+            place: ParameterPlace::Query,
             target: target.as_bytes(),
             ..photos()
         };
@@ -62,17 +62,17 @@ fn the_query_is_prolonged_and_not_rewritten() {
 }
 
 #[test]
-fn the_form_is_prolonged_and_begun_where_there_is_none() {
+fn the_form_is_extended_and_created_if_there_is_none() {
     let begun = SIGNER
-        .sign(&Draft {
-            place: Place::Body,
+        .sign(&RequestDraft {
+            place: ParameterPlace::Body,
             ..photos()
         })
         .unwrap();
     assert!(begun.body.starts_with(b"oauth_consumer_key="));
     assert_eq!(begun.content_type.as_deref(), Some(FORM.as_bytes()));
-    let form = Draft {
-        place: Place::Body,
+    let form = RequestDraft {
+        place: ParameterPlace::Body,
         content_type: Some(FORM.as_bytes()),
         body: b"a=b",
         ..photos()
@@ -88,7 +88,7 @@ fn the_form_is_prolonged_and_begun_where_there_is_none() {
 
 #[test]
 fn a_realm_is_quoted() {
-    let draft = Draft {
+    let draft = RequestDraft {
         realm: Some(r#"a "b" \ c"#),
         ..photos()
     };
@@ -100,51 +100,51 @@ fn a_realm_is_quoted() {
             .unwrap()
             .contains(r#"realm="a \"b\" \\ c""#)
     );
-    Wire::signed(&draft, signed)
+    WireRequest::signed(&draft, signed)
         .parsed(|signed| assert_eq!(signed.realm(), Some(&br#"a "b" \ c"#[..])));
 }
 
 #[test]
-fn what_nobody_could_verify_is_not_signed() {
-    let refusal = |draft: Draft<'_>| SIGNER.sign(&draft).err().unwrap();
+fn an_unverifiable_request_is_not_signed() {
+    let refusal = |draft: RequestDraft<'_>| SIGNER.sign(&draft).err().unwrap();
     assert_eq!(
-        refusal(Draft {
+        refusal(RequestDraft {
             target: b"photos",
             ..photos()
         }),
         SignError::Unverifiable(Rejection::TargetMalformed)
     );
     assert_eq!(
-        refusal(Draft {
+        refusal(RequestDraft {
             authority: b"a b",
             ..photos()
         }),
         SignError::Unverifiable(Rejection::AuthorityMalformed)
     );
-    let bad = Draft {
+    let bad = RequestDraft {
         target: b"/?a=%",
         ..photos()
     };
     assert_eq!(
         refusal(bad),
-        SignError::Unverifiable(Rejection::BadEscape(Place::Query))
+        SignError::Unverifiable(Rejection::BadEscape(ParameterPlace::Query))
     );
     assert_eq!(
-        refusal(Draft {
+        refusal(RequestDraft {
             target: b"/?oauth_token=x",
             ..photos()
         }),
         SignError::AlreadySigned
     );
-    let json = Draft {
-        place: Place::Body,
+    let json = RequestDraft {
+        place: ParameterPlace::Body,
         content_type: Some(b"application/json"),
         body: b"{}",
         ..photos()
     };
     assert_eq!(refusal(json), SignError::NotAForm);
     assert_eq!(
-        refusal(Draft {
+        refusal(RequestDraft {
             realm: Some("a\r\nb"),
             ..photos()
         }),
@@ -174,7 +174,7 @@ fn a_method_signs_with_its_own_kind_of_key() {
 
 #[test]
 fn further_protocol_parameters_are_sent_and_signed() {
-    let draft = Draft {
+    let draft = RequestDraft {
         extensions: &[(b"oauth_callback", b"http://printer.example.com/ready")],
         ..photos()
     };

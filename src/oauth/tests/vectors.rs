@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use super::*;
 use crate::oauth::SignatureMethod;
-use crate::oauth::base_string::{BaseString, Message};
+use crate::oauth::base_string::BaseString;
+use crate::oauth::collector::ParameterCollector;
 use crate::oauth::encode::encoded;
-use crate::oauth::params::Collector;
-use crate::oauth::signature::Claim;
+use crate::oauth::signature::SignatureClaim;
 use crate::oauth::uri::BaseUri;
 
 #[derive(Deserialize)]
@@ -22,7 +22,7 @@ struct Vectors {
     vectors: Vec<Whole>,
 }
 
-/// A signature of a text.
+/// The signature of a text.
 #[derive(Deserialize)]
 struct Raw {
     name: String,
@@ -82,12 +82,6 @@ struct Whole {
     expect_valid: bool,
 }
 
-impl Message for &str {
-    fn write(&self, write: &mut impl FnMut(&[u8])) {
-        write(self.as_bytes());
-    }
-}
-
 #[test]
 fn every_published_signature_of_a_text_matches() {
     let vectors = load();
@@ -124,21 +118,21 @@ fn every_published_normalization_is_ours() {
     let vectors = load();
     assert_eq!(vectors.normalized_parameters.len(), 13);
     for vector in vectors.normalized_parameters {
-        let mut collector = Collector::new(&Limits::default());
+        let mut collector = ParameterCollector::new(&ParseLimits::default());
         collector
-            .form(Place::Query, vector.form.as_bytes())
+            .add_form(ParameterPlace::Query, vector.form.as_bytes())
             .unwrap();
         let pairs = match collector.finish().unwrap() {
             Some(collected) => collected.pairs,
             None => {
-                let mut collector = Collector::new(&Limits::default());
+                let mut collector = ParameterCollector::new(&ParseLimits::default());
                 collector
-                    .form(Place::Query, vector.form.as_bytes())
+                    .add_form(ParameterPlace::Query, vector.form.as_bytes())
                     .unwrap();
-                collector.unsigned().unwrap().unwrap()
+                collector.finish_unsigned().unwrap().unwrap()
             }
         };
-        let base_string = Wire::get("/").with_request(|request| {
+        let base_string = WireRequest::get("/").with_request(|request| {
             let base_string = BaseString::new(b"GET", BaseUri::of(&request).unwrap(), pairs);
             String::from_utf8(base_string.to_vec()).unwrap()
         });
@@ -195,7 +189,7 @@ fn every_published_request_gets_its_verdict() {
 #[test]
 fn every_published_base_string_is_ours() {
     for vector in load().vectors {
-        // PLAINTEXT has none that would be published.
+        // Nobody publishes a base string for PLAINTEXT.
         let Some(published) = &vector.base_string else {
             assert_eq!(vector.signature_method, "PLAINTEXT", "{}", vector.name);
             continue;
@@ -219,7 +213,7 @@ fn a_request_signed_for_http_is_not_one_for_https() {
 }
 
 impl Whole {
-    fn wire(&self) -> Wire {
+    fn wire(&self) -> WireRequest {
         let mut wire = at_url(&self.url);
         wire.method = self.method.clone().into();
         wire.content_type = self
@@ -244,7 +238,8 @@ impl Whole {
         wire
     }
 
-    /// What the request gets; where it names another method than it was signed with, what the signature alone gets.
+    /// Verifies the request. If it names another method than it was signed with, verifies the
+    /// signature alone.
     fn verdict(&self) -> Result<(), Rejection> {
         let wire = self.wire();
         let named = wire.parsed(|signed| signed.signature_method().name());
@@ -272,13 +267,13 @@ fn prove(
     method: &str,
     base_string: &str,
     signature: &str,
-    keys: &Keys<'_>,
+    keys: &VerificationKeys<'_>,
 ) -> Result<(), Rejection> {
     let method = SignatureMethod::from_name(method.as_bytes()).unwrap();
     let (signature, schedule) = (signature.as_bytes(), &KeySchedule::default());
-    Claim {
+    SignatureClaim {
         method,
-        message: &base_string,
+        message: base_string.as_bytes(),
         signature,
         with_token: true,
         schedule,
@@ -290,32 +285,32 @@ fn with_keys<R>(
     consumer_secret: &Option<String>,
     token_secret: &Option<String>,
     rsa_public_key: &Option<String>,
-    look: impl FnOnce(&Keys<'_>) -> R,
+    look: impl FnOnce(&VerificationKeys<'_>) -> R,
 ) -> R {
     let consumer_secrets: Vec<_> = consumer_secret.iter().map(String::as_bytes).collect();
     let rsa_public_key = rsa_public_key
         .as_ref()
         .map(|pem| RsaPublicKey::from_pem(pem).unwrap());
-    look(&Keys {
+    look(&VerificationKeys {
         consumer_secrets: &consumer_secrets,
         token_secret: token_secret.as_ref().map(String::as_bytes),
         rsa_public_keys: rsa_public_key.as_ref().as_slice(),
     })
 }
 
-/// What a client sends to a URL: the fragment stays at home.
-fn at_url(url: &str) -> Wire {
+/// The request of a client to a URL, without the fragment.
+fn at_url(url: &str) -> WireRequest {
     let (scheme, rest) = url.split_once("://").unwrap();
     let rest = rest.split('#').next().unwrap();
     let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    Wire {
+    WireRequest {
         scheme: if scheme.eq_ignore_ascii_case("http") {
             Scheme::Http
         } else {
             Scheme::Https
         },
         authority: authority.into(),
-        ..Wire::get(target)
+        ..WireRequest::get(target)
     }
 }
 

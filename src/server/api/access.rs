@@ -1,25 +1,26 @@
-//! Who may ask, and as what.
+//! Authentication of callers.
 //!
-//! 1. A call with an `authorization` header is its holder's: the administrator's with the admin token, an issuer's with the
-//!    issuer token (RFC 6750 section 2.1). Anything else in it is refused, whatever else comes with the call.
-//! 2. A call without one is that of its connection's client certificate: the administrator's if the operator wrote one of
-//!    its names into `api.admin_clients`, an issuer's if into `api.issuer_clients`. A valid certificate without such a name
-//!    opens nothing.
-//! 3. Everybody else is refused.
+//! 1. The `authorization` header of a call decides if it is present: the admin token makes the caller
+//!    an administrator, the issuer token an issuer (RFC 6750 section 2.1). Any other value is refused,
+//!    even with a valid client certificate.
+//! 2. Otherwise the client certificate of the connection decides: a name in `api.admin_clients` makes
+//!    the caller an administrator, a name in `api.issuer_clients` an issuer. A valid certificate
+//!    without such a name gives no access.
+//! 3. Every other call is refused.
 //!
-//! What a caller of a role may call is left to [`super::roles`].
+//! Left to [`super::roles`]: the calls that a role permits.
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use super::admin_token::AdminToken;
 use super::issuer_token::IssuerToken;
-use super::peer::Name;
+use super::peer::CertificateName;
 use super::roles::Role;
 use crate::config::ApiConfig;
 use crate::issue::Actor;
 
-/// What opens the administration API.
+/// The credentials that give access to the administration API.
 #[derive(Clone, Debug)]
 pub struct Access {
     admin_token: AdminToken,
@@ -28,29 +29,29 @@ pub struct Access {
     issuer_clients: Vec<String>,
 }
 
-/// Who asks.
+/// An authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Caller {
     pub(super) role: Role,
-    /// The name in the certificate by which the caller is known, if not by a token.
+    /// The name in the client certificate; `None` if a token authenticated the caller.
     pub(super) name: Option<Box<str>>,
 }
 
-/// Why nobody is known to ask; for the log, callers are not told.
+/// The reason why a caller is unknown. The log contains it, the response does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unknown {
-    /// Nothing was shown.
+pub(super) enum UnknownCaller {
+    /// The call has neither a token nor a certificate.
     Nothing,
-    /// What stands in the `authorization` header is no token of this server.
+    /// The `authorization` header holds no token of this server.
     Token,
-    /// A valid certificate, and none of its names is known.
+    /// The certificate is valid, and no name in it is configured.
     Certificate,
 }
 
 // === impl Access ===
 
 impl Access {
-    /// The tokens, and the names of client certificates in `config`.
+    /// Creates the access of these tokens, and of the client certificates in `config`.
     pub fn new(
         admin_token: AdminToken,
         issuer_token: Option<IssuerToken>,
@@ -71,21 +72,25 @@ impl Access {
         }
     }
 
-    /// Who asks, by the headers of a call and the names in the certificate of its connection.
-    pub(super) fn caller(&self, headers: &HeaderMap, names: Vec<Name>) -> Result<Caller, Unknown> {
+    /// Authenticates a caller by the headers of a call and the names in the client certificate.
+    pub(super) fn caller(
+        &self,
+        headers: &HeaderMap,
+        names: Vec<CertificateName>,
+    ) -> Result<Caller, UnknownCaller> {
         if headers.contains_key(AUTHORIZATION) {
             let role = bearer(headers).and_then(|presented| self.role_of_token(presented));
             return role
                 .map(|role| Caller { role, name: None })
-                .ok_or(Unknown::Token);
+                .ok_or(UnknownCaller::Token);
         }
         if names.is_empty() {
-            return Err(Unknown::Nothing);
+            return Err(UnknownCaller::Nothing);
         }
-        self.named(names).ok_or(Unknown::Certificate)
+        self.named(names).ok_or(UnknownCaller::Certificate)
     }
 
-    /// Both are compared, so that the time does not tell which of them it is close to.
+    /// Returns the role of a token. Both comparisons always run, so that the time reveals nothing.
     fn role_of_token(&self, presented: &[u8]) -> Option<Role> {
         let is_admin = self.admin_token.matches(presented);
         let is_issuer = self
@@ -99,10 +104,11 @@ impl Access {
         }
     }
 
-    /// A certificate with names in both lists is an administrator's.
-    fn named(&self, names: Vec<Name>) -> Option<Caller> {
-        let listed = |name: &Name, list: &[String]| list.iter().any(|written| name.is(written));
-        let role = |name: &Name| match name {
+    /// Returns the caller of a certificate; names in both lists make it an administrator's.
+    fn named(&self, names: Vec<CertificateName>) -> Option<Caller> {
+        let listed =
+            |name: &CertificateName, list: &[String]| list.iter().any(|written| name.is(written));
+        let role = |name: &CertificateName| match name {
             admin if listed(admin, &self.admin_clients) => Some(Role::Admin),
             issuer if listed(issuer, &self.issuer_clients) => Some(Role::Issuer),
             _ => None,
@@ -117,7 +123,7 @@ impl Access {
     }
 }
 
-/// The token of the one `authorization` header; of several, none.
+/// Returns the token in the `authorization` header; several headers hold none.
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (value, None) = (values.next()?, values.next()) else {
@@ -142,10 +148,10 @@ impl From<Caller> for Actor {
     }
 }
 
-// === impl Unknown ===
+// === impl UnknownCaller ===
 
-impl Unknown {
-    /// Its name in the log.
+impl UnknownCaller {
+    /// Returns the reason in the log.
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Nothing => "no credentials",
@@ -197,14 +203,14 @@ mod tests {
                 "Bearer token-of-the-issuers",
             ],
         ] {
-            assert_eq!(asked(wrong, &[]), Err(Unknown::Token), "{wrong:?}");
+            assert_eq!(asked(wrong, &[]), Err(UnknownCaller::Token), "{wrong:?}");
             assert_eq!(
                 asked(wrong, &["ops.example.com"]),
-                Err(Unknown::Token),
+                Err(UnknownCaller::Token),
                 "beside a good certificate"
             );
         }
-        assert_eq!(asked(&[], &[]), Err(Unknown::Nothing));
+        assert_eq!(asked(&[], &[]), Err(UnknownCaller::Nothing));
     }
 
     #[test]
@@ -217,7 +223,7 @@ mod tests {
             let headers = headers(&[wrong]);
             assert_eq!(
                 access.caller(&headers, Vec::new()),
-                Err(Unknown::Token),
+                Err(UnknownCaller::Token),
                 "{wrong:?}"
             );
         }
@@ -245,7 +251,10 @@ mod tests {
         );
         let both = &["login.example.com", "ops.example.com"];
         assert_eq!(asked(&[], both), by_name(Role::Admin, "ops.example.com"));
-        assert_eq!(asked(&[], &["x.example.com"]), Err(Unknown::Certificate));
+        assert_eq!(
+            asked(&[], &["x.example.com"]),
+            Err(UnknownCaller::Certificate)
+        );
     }
 
     #[test]
@@ -256,8 +265,11 @@ mod tests {
         );
     }
 
-    fn asked(authorization: &[&'static str], names: &[&str]) -> Result<Caller, Unknown> {
-        let names = names.iter().map(|&name| Name::Dns(name.into())).collect();
+    fn asked(authorization: &[&'static str], names: &[&str]) -> Result<Caller, UnknownCaller> {
+        let names = names
+            .iter()
+            .map(|&name| CertificateName::Dns(name.into()))
+            .collect();
         access().caller(&headers(authorization), names)
     }
 

@@ -1,15 +1,15 @@
-//! The admin token: what an administrator shows, and the file that it stands in.
+//! The admin token, and its file.
 //!
-//! The first start of a server writes `DATA_DIR/admin-token`, readable by its owner alone; the command line on the same
-//! machine reads it there. Where the environment variable [`AdminToken::VARIABLE`] is set, it is the token, and no file
-//! is read or written.
+//! The first start of a server writes `DATA_DIR/admin-token`, readable by its owner only; the command
+//! line on the same machine reads it there. If the environment variable [`AdminToken::VARIABLE`] is
+//! set, its value is the token, and no file is read or written.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::bearer::{self, MAX_LEN, MIN_LEN, Unread};
+use super::bearer::{self, MAX_LEN, MIN_LEN, TokenFileError};
 use crate::clock::Entropy;
 use crate::issue::random;
 use crate::model::Secret;
@@ -17,17 +17,18 @@ use crate::model::Secret;
 /// The bearer token of an administrator.
 ///
 /// # Security
-/// Whoever has it can create credentials and read none: secrets are shown only to whom they are made for, once.
+/// The holder can create credentials, and read none: a secret is only in the response that creates
+/// it.
 #[derive(Clone, Debug)]
 pub struct AdminToken(Secret);
 
-/// Why there is no admin token.
+/// The reason why the admin token cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdminTokenError {
-    /// There is no file; only a server writes one.
+    /// The file does not exist; only a server writes it.
     #[error(
-        "there is no {}: `countersign serve` writes it when it first starts there; name its data directory, or set {}",
+        "{} does not exist: `countersign serve` writes it at its first start; pass the data directory of the server, or set {}",
         path.display(),
         AdminToken::VARIABLE
     )]
@@ -35,52 +36,55 @@ pub enum AdminTokenError {
         /// The file.
         path: PathBuf,
     },
-    /// The file can not be read or written.
+    /// The file cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Others than its owner can read or write the file.
+    /// Other users than the owner can read or write the file.
     #[error(
-        "{} has mode {mode:04o}: others can read or change it; delete it and start the server again for a new one, or \
-         `chmod 600` it if none did",
+        "{} has mode {mode:04o}: other users can read or change it; delete it and restart the server for a new token, or \
+         `chmod 600` it if you know that nobody did",
         path.display()
     )]
     Exposed {
         /// The file.
         path: PathBuf,
-        /// Its permissions.
+        /// The permissions.
         mode: u32,
     },
-    /// The token in the file or the environment is none.
-    #[error("{place}: an admin token has {MIN_LEN} to {MAX_LEN} visible ASCII characters")]
+    /// The file or the variable does not hold a token.
+    #[error(
+        "{place} does not hold an admin token, which has {MIN_LEN} to {MAX_LEN} visible ASCII characters"
+    )]
     Malformed {
-        /// Where it stands.
+        /// The file or the variable.
         place: String,
     },
 }
 
 impl AdminToken {
-    /// The environment variable that takes the place of the file.
+    /// The environment variable that replaces the file.
     pub const VARIABLE: &str = "COUNTERSIGN_ADMIN_TOKEN";
 
     /// The name of the file in the data directory.
     pub const FILE: &str = "admin-token";
 
-    /// Takes a token; `None` when it is too short, too long or can not stand in a header.
+    /// Creates a token; `None` if it is too short, too long, or a header cannot carry it.
     pub fn new(text: &str) -> Option<Self> {
         bearer::parse(text).map(Self)
     }
 
-    /// The token of a server: from the environment, else from the file in `data_dir`, which is written if there is none.
+    /// Returns the token of a server: from the environment, else from the file in `data_dir`, which is
+    /// written if it does not exist.
     ///
     /// `variable` is the value of [`Self::VARIABLE`].
     ///
     /// # Errors
-    /// When the file can not be read or written, is readable by others, or either holds no token.
+    /// If the file cannot be read or written, other users can read it, or no token is in it.
     pub fn load_or_create(
         data_dir: &Path,
         variable: Option<&str>,
@@ -99,10 +103,10 @@ impl AdminToken {
         }
     }
 
-    /// The token of whoever asks a server: from the environment, else from the file in `data_dir`.
+    /// Returns the token for a client: from the environment, else from the file in `data_dir`.
     ///
     /// # Errors
-    /// As [`Self::load_or_create`], and when there is no file.
+    /// The same as [`Self::load_or_create`], and if the file does not exist.
     pub fn load(data_dir: &Path, variable: Option<&str>) -> Result<Self, AdminTokenError> {
         match variable {
             Some(text) => parse(text, || Self::VARIABLE.to_owned()),
@@ -110,12 +114,12 @@ impl AdminToken {
         }
     }
 
-    /// The token, for the one place that sends it.
+    /// Returns the token, for the code that sends it.
     pub fn expose(&self) -> &[u8] {
         self.0.expose()
     }
 
-    /// Whether `presented` is this token; takes the same time wherever they differ.
+    /// Returns true if `presented` is this token, in constant time.
     pub(in crate::server) fn matches(&self, presented: &[u8]) -> bool {
         self.0 == Secret::new(presented)
     }
@@ -127,16 +131,16 @@ fn parse(text: &str, place: impl Fn() -> String) -> Result<AdminToken, AdminToke
 
 fn read(path: &Path) -> Result<AdminToken, AdminTokenError> {
     let text = bearer::read(path, OTHERS).map_err(|unread| match unread {
-        Unread::File(source) if source.kind() == io::ErrorKind::NotFound => {
+        TokenFileError::File(source) if source.kind() == io::ErrorKind::NotFound => {
             AdminTokenError::Missing {
                 path: path.to_owned(),
             }
         }
-        Unread::File(source) => AdminTokenError::File {
+        TokenFileError::File(source) => AdminTokenError::File {
             path: path.to_owned(),
             source,
         },
-        Unread::Exposed(mode) => AdminTokenError::Exposed {
+        TokenFileError::Exposed(mode) => AdminTokenError::Exposed {
             path: path.to_owned(),
             mode,
         },
@@ -144,8 +148,8 @@ fn read(path: &Path) -> Result<AdminToken, AdminTokenError> {
     parse(&text, || path.display().to_string())
 }
 
-/// Writes a new token beside `path` and links it there: a half-written file is never seen, and of two servers that
-/// start at the same time both use the token of the first.
+/// Writes a new token beside `path` and links it there, so that no other process sees a half-written
+/// file, and two servers that start at the same time use the same token.
 fn create(path: &Path, entropy: &dyn Entropy) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         DirBuilder::new()
@@ -262,12 +266,12 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_is_told_where_the_token_comes_from() {
+    fn a_missing_file_names_its_origin() {
         let missing = AdminToken::load(Path::new("no/such/place"), None).unwrap_err();
         assert_eq!(
             missing.to_string(),
-            "there is no no/such/place/admin-token: `countersign serve` writes it when it first starts there; name its \
-             data directory, or set COUNTERSIGN_ADMIN_TOKEN"
+            "no/such/place/admin-token does not exist: `countersign serve` writes it at its first start; pass the data \
+             directory of the server, or set COUNTERSIGN_ADMIN_TOKEN"
         );
     }
 

@@ -1,4 +1,4 @@
-//! What every bearer token here has to be, and how one is read from a file.
+//! The form of bearer tokens, and their files.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -9,40 +9,48 @@ use zeroize::Zeroizing;
 
 use crate::model::Secret;
 
-/// The token in `text`; `None` when it is too short, too long or can not stand in a header.
+/// Reads a token; `None` if it is too short, too long, or a header cannot carry it.
 pub(super) fn parse(text: &str) -> Option<Secret> {
     let right = (MIN_LEN..=MAX_LEN).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_graphic());
     right.then(|| Secret::new(text.as_bytes()))
 }
 
-/// Why there is nothing to read.
-pub(super) enum Unread {
-    /// The file can not be read.
+/// The reason why a token file cannot be read.
+pub(super) enum TokenFileError {
+    /// The system refused to open or read the file.
     File(io::Error),
-    /// It has this mode, which lets others read or change it.
+    /// The file has this mode, with which others can read or change it.
     Exposed(u32),
 }
 
-/// What a file holds, without the line break at its end; a file with one of the permissions `forbidden` is not read.
-pub(super) fn read(path: &Path, forbidden: u32) -> Result<Zeroizing<String>, Unread> {
-    let file = File::open(path).map_err(Unread::File)?;
-    let mode = file.metadata().map_err(Unread::File)?.permissions().mode() & 0o7777;
+/// Reads a file without the line break at its end, and refuses a file with any permission of
+/// `forbidden`.
+pub(super) fn read(path: &Path, forbidden: u32) -> Result<Zeroizing<String>, TokenFileError> {
+    let file = File::open(path).map_err(TokenFileError::File)?;
+    let mode = file
+        .metadata()
+        .map_err(TokenFileError::File)?
+        .permissions()
+        .mode()
+        & 0o7777;
     if mode & forbidden != 0 {
-        return Err(Unread::Exposed(mode));
+        return Err(TokenFileError::Exposed(mode));
     }
     let mut text = Zeroizing::new(String::new());
     file.take(READ_LIMIT)
         .read_to_string(&mut text)
-        .map_err(Unread::File)?;
+        .map_err(TokenFileError::File)?;
     let len = text.trim_ascii_end().len();
     text.truncate(len);
     Ok(text)
 }
 
-/// Below this, a token can be found by trying.
+/// The length that makes guessing a token infeasible.
 pub(super) const MIN_LEN: usize = 16;
+
+/// The limit on the length of a token.
 pub(super) const MAX_LEN: usize = 255;
 
-/// More is not a token, whatever it is.
+/// The number of bytes that are read; a longer file holds no token.
 const READ_LIMIT: u64 = 4096;

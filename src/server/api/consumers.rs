@@ -4,20 +4,22 @@ use tonic::{Request, Response, Status};
 
 use super::convert::{consumer_draft, consumer_message, duration, given, secret, shown};
 use super::fields::Fields;
-use super::page::{Asked, Page};
-use super::{errors, gate, mask};
-use crate::issue::{Actor, ConsumerDraft, Created, IssueError, Issuer};
-use crate::model::{Consumer, ConsumerKey, ConsumerStatus};
+use super::mask::ConsumerUpdate;
+use super::page::{Page, PageRequest};
+use super::{errors, gate};
+use crate::issue::{ConsumerDraft, CreateOutcome, IssueError, Issuer};
+use crate::model::{Consumer, ConsumerKey};
 use crate::v1;
 use crate::v1::consumer_service_server::ConsumerService;
 
+/// The consumer service: messages in, calls of the [`Issuer`], messages out.
 #[derive(Clone, Debug)]
-pub(super) struct Consumers {
+pub(super) struct ConsumerApi {
     issuer: Issuer,
 }
 
 #[tonic::async_trait]
-impl ConsumerService for Consumers {
+impl ConsumerService for ConsumerApi {
     async fn create_consumer(
         &self,
         request: Request<v1::CreateConsumerRequest>,
@@ -25,33 +27,19 @@ impl ConsumerService for Consumers {
         let actor = gate::actor(request.extensions())?;
         let draft =
             consumer_draft(request.into_inner()).map_err(|wrong| errors::invalid(&wrong))?;
-        let created = self.issuer.create_consumer(&draft, &actor).await;
-        let Created {
-            record: consumer,
-            existed,
-        } = created.map_err(|error| {
+        let outcome = self.issuer.create_consumer(&draft, &actor).await;
+        let outcome = outcome.map_err(|error| {
             errors::of_draft(error, "consumer", &["consumer_secret", "no_shared_secret"])
         })?;
-        let mut answer = v1::CreateConsumerResponse {
-            consumer_secret: newest_secret(&consumer),
-            consumer: Some(consumer_message(&consumer)),
-            existed,
-        };
-        if draft.validate_only && !existed {
-            blank_made(&mut answer, &draft);
-        }
-        Ok(Response::new(answer))
+        Ok(Response::new(create_response(&outcome, &draft)))
     }
 
     async fn get_consumer(
         &self,
         request: Request<v1::GetConsumerRequest>,
     ) -> Result<Response<v1::Consumer>, Status> {
-        answer(
-            self.issuer
-                .consumer(&key(&request.get_ref().consumer_key)?)
-                .await,
-        )
+        let key = key(&request.get_ref().consumer_key)?;
+        response(self.issuer.consumer(&key).await)
     }
 
     async fn list_consumers(
@@ -63,11 +51,11 @@ impl ConsumerService for Consumers {
             page_token,
         } = request.get_ref();
         let mut fields = Fields::default();
-        let asked = Asked {
+        let requested = PageRequest {
             size: *page_size,
             token: page_token,
         };
-        let page = Page::parse(&mut fields, asked, "consumers", ConsumerKey::new);
+        let page = Page::parse(&mut fields, requested, "consumers", ConsumerKey::new);
         let page = fields.all(page)?;
         let found = self
             .issuer
@@ -92,21 +80,25 @@ impl ConsumerService for Consumers {
             update_mask,
         } = request.into_inner();
         let mut fields = Fields::default();
-        let new = fields
+        let mut new = fields
             .take("consumer", consumer.ok_or("is required"))
             .unwrap_or_default();
-        let key = fields.take(
-            "consumer.consumer_key",
-            ConsumerKey::new(new.consumer_key.as_str()),
-        );
-        let change = mask::consumer_change(&mut fields, update_mask, &new);
-        let (key, change) = fields.all(key.zip(change))?;
-        let changed = self
+        let key = std::mem::take(&mut new.consumer_key);
+        let key = fields.take("consumer.consumer_key", ConsumerKey::new(key));
+        let etag = given(std::mem::take(&mut new.etag));
+        let update = ConsumerUpdate::parse(&mut fields, update_mask, new);
+        let (key, update) = fields.all(key.zip(update))?;
+        let updated = self
             .issuer
-            .update_consumer(&key, &change, given(new.etag).as_deref(), &actor)
+            .update_consumer(
+                &key,
+                |attributes| update.apply(attributes),
+                etag.as_deref(),
+                &actor,
+            )
             .await;
-        let changed = changed.map_err(|error| errors::of_draft(error, "consumer", &[]))?;
-        Ok(Response::new(consumer_message(&changed)))
+        let updated = updated.map_err(|error| errors::of_draft(error, "consumer", &[]))?;
+        Ok(Response::new(consumer_message(&updated)))
     }
 
     async fn delete_consumer(
@@ -162,15 +154,8 @@ impl ConsumerService for Consumers {
         let mut fields = Fields::default();
         let key = fields.take("consumer_key", ConsumerKey::new(consumer_key));
         let new = fields.take("rsa_public_key", rsa_public_key.ok_or("is required"));
-        let (
-            key,
-            v1::RsaPublicKey {
-                pem,
-                bits: _,
-                fingerprint: _,
-            },
-        ) = fields.all(key.zip(new))?;
-        answer(self.issuer.add_rsa_public_key(&key, &pem, &actor).await)
+        let (key, new) = fields.all(key.zip(new))?;
+        response(self.issuer.add_rsa_public_key(&key, &new.pem, &actor).await)
     }
 
     async fn remove_rsa_public_key(
@@ -186,11 +171,11 @@ impl ConsumerService for Consumers {
         let key = fields.take("consumer_key", ConsumerKey::new(consumer_key.as_str()));
         let fingerprint = fields.take("fingerprint", fingerprint(given));
         let (key, fingerprint) = fields.all(key.zip(fingerprint))?;
-        answer(
-            self.issuer
-                .remove_rsa_public_key(&key, &fingerprint, &actor)
-                .await,
-        )
+        let removed = self
+            .issuer
+            .remove_rsa_public_key(&key, &fingerprint, &actor)
+            .await;
+        response(removed)
     }
 
     async fn disable_consumer(
@@ -198,12 +183,8 @@ impl ConsumerService for Consumers {
         request: Request<v1::DisableConsumerRequest>,
     ) -> Result<Response<v1::Consumer>, Status> {
         let actor = gate::actor(request.extensions())?;
-        self.set_status(
-            &request.get_ref().consumer_key,
-            ConsumerStatus::Disabled,
-            &actor,
-        )
-        .await
+        let key = key(&request.get_ref().consumer_key)?;
+        response(self.issuer.disable_consumer(&key, &actor).await)
     }
 
     async fn enable_consumer(
@@ -211,62 +192,57 @@ impl ConsumerService for Consumers {
         request: Request<v1::EnableConsumerRequest>,
     ) -> Result<Response<v1::Consumer>, Status> {
         let actor = gate::actor(request.extensions())?;
-        self.set_status(
-            &request.get_ref().consumer_key,
-            ConsumerStatus::Active,
-            &actor,
-        )
-        .await
+        let key = key(&request.get_ref().consumer_key)?;
+        response(self.issuer.enable_consumer(&key, &actor).await)
     }
 }
 
-impl Consumers {
+impl ConsumerApi {
     pub(super) const fn new(issuer: Issuer) -> Self {
         Self { issuer }
     }
-
-    async fn set_status(
-        &self,
-        consumer_key: &str,
-        status: ConsumerStatus,
-        actor: &Actor,
-    ) -> Result<Response<v1::Consumer>, Status> {
-        answer(
-            self.issuer
-                .set_consumer_status(&key(consumer_key)?, status, actor)
-                .await,
-        )
-    }
 }
 
-/// The required `consumer_key` of a request that has no other field to be wrong.
+/// Reads the only required field of a request, `consumer_key`.
 fn key(text: &str) -> Result<ConsumerKey, Status> {
     let mut fields = Fields::default();
     let key = fields.take("consumer_key", ConsumerKey::new(text));
     fields.all(key)
 }
 
-/// A SHA-256 as people copy it: in either case.
+/// Reads a SHA-256 in hexadecimal, of either case.
 fn fingerprint(text: &str) -> Result<String, &'static str> {
     let right = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if right {
         Ok(text.to_ascii_lowercase())
     } else {
-        Err("must be 64 hexadecimal digits, as the server shows it")
+        Err("must be 64 hexadecimal digits: copy it from the response of GetConsumer")
     }
 }
 
-/// Takes out what was made for an answer that creates nothing.
-fn blank_made(answer: &mut v1::CreateConsumerResponse, draft: &ConsumerDraft) {
-    if draft.consumer_secret.is_none() {
-        answer.consumer_secret.clear();
-    }
-    if let Some(consumer) = &mut answer.consumer {
+/// Returns the response to CreateConsumer. A response that only validates has no generated values.
+fn create_response(
+    outcome: &CreateOutcome<Consumer>,
+    draft: &ConsumerDraft,
+) -> v1::CreateConsumerResponse {
+    let CreateOutcome { record, existed } = outcome;
+    let is_imaginary = draft.validate_only && !existed;
+    let mut consumer = consumer_message(record);
+    let mut consumer_secret = newest_secret(record);
+    if is_imaginary {
         consumer.consumer_id.clear();
         consumer.etag.clear();
-        if draft.consumer_key.is_none() {
-            consumer.consumer_key.clear();
-        }
+    }
+    if is_imaginary && draft.consumer_key.is_none() {
+        consumer.consumer_key.clear();
+    }
+    if is_imaginary && draft.consumer_secret.is_none() {
+        consumer_secret.clear();
+    }
+    v1::CreateConsumerResponse {
+        consumer: Some(consumer),
+        consumer_secret,
+        existed: *existed,
     }
 }
 
@@ -278,7 +254,7 @@ fn newest_secret(consumer: &Consumer) -> String {
         .unwrap_or_default()
 }
 
-fn answer(consumer: Result<Consumer, IssueError>) -> Result<Response<v1::Consumer>, Status> {
+fn response(consumer: Result<Consumer, IssueError>) -> Result<Response<v1::Consumer>, Status> {
     consumer
         .map(|consumer| Response::new(consumer_message(&consumer)))
         .map_err(errors::status)

@@ -10,20 +10,22 @@ use tonic::{Request, Response, Status};
 use super::convert::{denial_message, report_message, timestamp, unix_time};
 use super::errors;
 use super::fields::{Fields, typed};
-use super::page::{Asked, Page};
-use crate::diagnostics::{Denial, Diagnostics, Explanation, Filter, Seen, Watch};
+use super::page::{Page, PageRequest};
+use crate::diagnostics::{
+    DenialFilter, DenialRecord, DenialWatch, Diagnostics, Explanation, NewDenials,
+};
 use crate::model::ConsumerKey;
 use crate::v1;
 use crate::v1::diagnostics_service_server::DiagnosticsService;
 
-/// Shows what is in the memory of this process; nothing here changes anything.
+/// The diagnostics service: shows the denials in the memory of this process, and changes nothing.
 #[derive(Clone, Debug)]
-pub(super) struct Observed {
+pub(super) struct DiagnosticsApi {
     diagnostics: Diagnostics,
 }
 
 #[tonic::async_trait]
-impl DiagnosticsService for Observed {
+impl DiagnosticsService for DiagnosticsApi {
     type WatchDenialsStream = BoxStream<'static, Result<v1::WatchDenialsResponse, Status>>;
 
     async fn list_denials(
@@ -41,16 +43,16 @@ impl DiagnosticsService for Observed {
         let mut fields = Fields::default();
         let filter = filter(
             &mut fields,
-            Wanted {
+            FilterFields {
                 consumer_key,
                 reason,
                 cause,
                 start_time,
             },
         );
-        // A page of other denials than were asked for first would begin anywhere.
+        // With another filter, the page token would point anywhere.
         let list = format!("denials {filter:?}");
-        let asked = Asked {
+        let asked = PageRequest {
             size: page_size,
             token: &page_token,
         };
@@ -84,7 +86,7 @@ impl DiagnosticsService for Observed {
         let mut fields = Fields::default();
         let filter = filter(
             &mut fields,
-            Wanted {
+            FilterFields {
                 consumer_key,
                 reason,
                 cause,
@@ -121,7 +123,7 @@ impl DiagnosticsService for Observed {
             page_token,
         } = request.get_ref();
         let mut fields = Fields::default();
-        let asked = Asked {
+        let asked = PageRequest {
             size: *page_size,
             token: page_token,
         };
@@ -148,27 +150,27 @@ impl DiagnosticsService for Observed {
     }
 }
 
-impl Observed {
+impl DiagnosticsApi {
     pub(super) const fn new(diagnostics: Diagnostics) -> Self {
         Self { diagnostics }
     }
 }
 
-/// What a request says about the denials that are wanted.
-struct Wanted {
+/// The fields of a request that select denials, unchecked.
+struct FilterFields {
     consumer_key: String,
     reason: String,
     cause: String,
     start_time: Option<Timestamp>,
 }
 
-fn filter(fields: &mut Fields, wanted: Wanted) -> Option<Filter> {
-    let Wanted {
+fn filter(fields: &mut Fields, given: FilterFields) -> Option<DenialFilter> {
+    let FilterFields {
         consumer_key,
         reason,
         cause,
         start_time,
-    } = wanted;
+    } = given;
     let consumer_key = fields.optional("consumer_key", &consumer_key, ConsumerKey::new);
     let reason = fields.optional("reason", &reason, |text| {
         typed(&text, LONGEST_ID).map(str::to_owned)
@@ -177,12 +179,12 @@ fn filter(fields: &mut Fields, wanted: Wanted) -> Option<Filter> {
         if Explanation::is_word(&word) {
             Ok(word)
         } else {
-            Err("is no cause; docs/debugging.md lists them, and none and skipped are two more")
+            Err("is not a cause: docs/debugging.md lists them; none and skipped are accepted too")
         }
     });
     let since = fields.take("start_time", start_time.map(unix_time).transpose());
     let consumer_key = consumer_key?.map(|key| key.to_string());
-    Some(Filter {
+    Some(DenialFilter {
         consumer_key,
         reason: reason?,
         cause: cause?,
@@ -190,9 +192,9 @@ fn filter(fields: &mut Fields, wanted: Wanted) -> Option<Filter> {
     })
 }
 
-/// A message for each denial, and before it how many were missed.
+/// Returns a stream of denials; each message also counts the denials that were missed before it.
 fn watched(
-    watch: Watch,
+    watch: DenialWatch,
 ) -> impl futures_util::Stream<Item = Result<v1::WatchDenialsResponse, Status>> {
     let begun = Some((watch, VecDeque::new()));
     stream::unfold(begun, |state| async move {
@@ -209,8 +211,8 @@ fn watched(
     })
 }
 
-fn messages(Seen { missed, denials }: Seen) -> VecDeque<v1::WatchDenialsResponse> {
-    let message = |denial: Denial| v1::WatchDenialsResponse {
+fn messages(NewDenials { missed, denials }: NewDenials) -> VecDeque<v1::WatchDenialsResponse> {
+    let message = |denial: DenialRecord| v1::WatchDenialsResponse {
         denial: Some(denial_message(denial)),
         missed: 0,
     };
@@ -225,5 +227,5 @@ fn messages(Seen { missed, denials }: Seen) -> VecDeque<v1::WatchDenialsResponse
     messages
 }
 
-/// The most bytes of a decision id, or of a word, that are looked up.
+/// The longest decision id or word that is looked up, in bytes.
 const LONGEST_ID: usize = 64;

@@ -1,4 +1,4 @@
-//! From an [`IssueError`] to a gRPC status, in one place; the table is in `proto/countersign/v1/consumer.proto`.
+//! The gRPC status of each [`IssueError`]; `proto/countersign/v1/consumer.proto` has the table.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -11,12 +11,23 @@ use crate::issue::{DirectoryError, IssueError, Violation, Violations};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::v1::{DOMAIN, FIELD_VIOLATION};
 
-/// The answer to a caller; what only an operator should know goes to the log instead.
+/// The record that a status is about.
+struct RecordName<'a> {
+    /// The full name of its message.
+    kind: &'static str,
+    name: &'a str,
+}
+
+/// Returns the status for the caller; details for the operator go to the log instead.
 pub(super) fn status(error: IssueError) -> Status {
     let message = error.to_string();
-    let found = |reason, kind, name: &str| about(Code::NotFound, reason, &message, (kind, name));
-    let taken =
-        |reason, kind, name: &str| about(Code::AlreadyExists, reason, &message, (kind, name));
+    let unknown = |reason, kind, name: &str| {
+        about(Code::NotFound, reason, &message, &RecordName { kind, name })
+    };
+    let taken = |reason, kind, name: &str| {
+        let record = RecordName { kind, name };
+        about(Code::AlreadyExists, reason, &message, &record)
+    };
     let unready = |reason, remedy| {
         plain(
             Code::FailedPrecondition,
@@ -26,12 +37,12 @@ pub(super) fn status(error: IssueError) -> Status {
     };
     match &error {
         IssueError::Invalid(violations) => invalid(violations),
-        IssueError::UnknownConsumer(key) => found("CONSUMER_NOT_FOUND", CONSUMER, key.as_str()),
-        IssueError::UnknownToken(token) => found("TOKEN_NOT_FOUND", TOKEN, token.as_str()),
+        IssueError::UnknownConsumer(key) => unknown("CONSUMER_NOT_FOUND", CONSUMER, key.as_str()),
+        IssueError::UnknownToken(token) => unknown("TOKEN_NOT_FOUND", TOKEN, token.as_str()),
         IssueError::UnknownRequestToken(token) => {
-            found("REQUEST_TOKEN_NOT_FOUND", REQUEST_TOKEN, token.as_str())
+            unknown("REQUEST_TOKEN_NOT_FOUND", REQUEST_TOKEN, token.as_str())
         }
-        IssueError::UnknownUser(name) => found("USER_NOT_FOUND", USER, name),
+        IssueError::UnknownUser(name) => unknown("USER_NOT_FOUND", USER, name),
         IssueError::ConsumerExists(key) => taken("CONSUMER_EXISTS", CONSUMER, key.as_str()),
         IssueError::TokenExists(token) => taken("TOKEN_EXISTS", TOKEN, token.as_str()),
         IssueError::UserExists => taken("USER_EXISTS", USER, ""),
@@ -59,8 +70,8 @@ pub(super) fn status(error: IssueError) -> Status {
     }
 }
 
-/// The answer to who asked for a draft to be made a record: the draft's fields are those of the request's `resource`,
-/// but for `own`, which are fields of the request itself.
+/// Returns the status of a refused draft, with the field names of the request: the fields in `own` are
+/// fields of the request itself, all others are fields of its `resource`.
 pub(super) fn of_draft(error: IssueError, resource: &str, own: &[&str]) -> Status {
     let name = |field: &str| {
         if own.contains(&field) {
@@ -76,17 +87,17 @@ pub(super) fn of_draft(error: IssueError, resource: &str, own: &[&str]) -> Statu
     }
 }
 
-/// ALREADY_EXISTS with the id or username that was asked for.
+/// Returns ALREADY_EXISTS with the requested id or username.
 pub(super) fn user_exists(name: &str) -> Status {
     about(
         Code::AlreadyExists,
         "USER_EXISTS",
         &IssueError::UserExists.to_string(),
-        (USER, name),
+        &RecordName { kind: USER, name },
     )
 }
 
-/// INVALID_ARGUMENT with every field that is wrong, as far as there is room; the message has the first few.
+/// Returns INVALID_ARGUMENT with the invalid fields that fit; the message has the first few.
 pub(super) fn invalid(violations: &Violations) -> Status {
     let mut details = details(FIELD_VIOLATION);
     let mut room = DETAILS_ROOM;
@@ -100,55 +111,64 @@ pub(super) fn invalid(violations: &Violations) -> Status {
     Status::with_error_details(Code::InvalidArgument, summary(violations), details)
 }
 
-/// Every violation, or the first few and how many there are beside them.
+/// Returns all violations, or the first few and the number of the others.
 fn summary(violations: &Violations) -> String {
     let (mut text, count) = (String::new(), violations.iter().count());
-    for (told, Violation { field, problem }) in violations.iter().enumerate() {
-        let separator = if told > 0 { "; " } else { "" };
-        if told > 0 && text.len() + field.len() + problem.len() > MESSAGE_ROOM {
-            return format!("{text}; and {} more", count - told);
+    for (at, Violation { field, problem }) in violations.iter().enumerate() {
+        let separator = if at > 0 { "; " } else { "" };
+        if at > 0 && text.len() + field.len() + problem.len() > MESSAGE_ROOM {
+            return format!("{text}; and {} more", count - at);
         }
         text.push_str(&format!("{separator}{field} {problem}"));
     }
     text
 }
 
-/// UNAUTHENTICATED, the same whether a token is missing or wrong.
+/// Returns UNAUTHENTICATED, which does not reveal whether the token is missing or wrong.
 pub(super) fn credentials_required() -> Status {
-    let message = "the admin token is missing or wrong: send it as `authorization: Bearer TOKEN`; it stands in the file \
-                   admin-token of the server's data directory, unless the server's environment sets \
-                   COUNTERSIGN_ADMIN_TOKEN; or show a client certificate that the server's configuration names";
+    let message = "the token is missing or wrong: send `authorization: Bearer TOKEN` with the token in the file \
+                   admin-token of the server's data directory, or in COUNTERSIGN_ADMIN_TOKEN if the server's environment \
+                   sets it; or use a client certificate that the server's configuration names";
     plain(Code::Unauthenticated, "CREDENTIALS_REQUIRED", message)
 }
 
-/// PERMISSION_DENIED for an issuer who asks for what is an administrator's.
+/// Returns PERMISSION_DENIED for a call that the issuer role does not permit.
 pub(super) fn role_insufficient() -> Status {
-    let message = "this call is for administrators: issuers may issue, exchange, introspect and revoke tokens";
+    let message = "this call needs the admin role: issuers may only issue, exchange, introspect and revoke tokens; use the admin token";
     plain(Code::PermissionDenied, "ROLE_INSUFFICIENT", message)
 }
 
-/// INTERNAL for a call that reached a service without passing the gate: a mistake in how the listener was composed.
+/// Returns INTERNAL for a call that reached a service past the gate, which is a fault of this program.
 pub(super) fn not_gated() -> Status {
-    tracing::error!("an administration call reached its service without authentication");
+    tracing::error!(
+        "refused an administration call that reached its service without authentication; this is a bug"
+    );
     internal()
 }
 
-/// NOT_FOUND: no denial of that decision is kept.
+/// Returns NOT_FOUND for a decision without a recorded denial.
 pub(super) fn denial_not_found(decision_id: &str) -> Status {
     let message = format!(
-        "no denial {decision_id} is kept: the oldest are dropped, and each replica has its own"
+        "no denial {decision_id} is in memory: the oldest are evicted, and each replica has its own; ask the others"
     );
     about(
         Code::NotFound,
         "DENIAL_NOT_FOUND",
         &message,
-        (DENIAL, decision_id),
+        &RecordName {
+            kind: DENIAL,
+            name: decision_id,
+        },
     )
 }
 
-/// UNAVAILABLE at the end of what would go on until the server ends.
+/// Returns UNAVAILABLE for a stream that ends with the server.
 pub(super) fn ending() -> Status {
-    plain(Code::Unavailable, "SERVER_ENDING", "the server ends")
+    plain(
+        Code::Unavailable,
+        "SERVER_ENDING",
+        "the server is shutting down; call again",
+    )
 }
 
 fn too_many_attempts(message: &str, wait: Duration) -> Status {
@@ -158,21 +178,21 @@ fn too_many_attempts(message: &str, wait: Duration) -> Status {
 }
 
 fn directory_failure(error: &DirectoryError) -> Status {
-    tracing::warn!(%error, cause = error.source(), "the user directory failed an administration call");
+    tracing::warn!(%error, cause = error.source(), "an administration call failed: the user directory is unavailable");
     plain(
         Code::Unavailable,
         "DIRECTORY_UNAVAILABLE",
-        "the user directory can not answer; try again later",
+        "the user directory is unavailable; try again later",
     )
 }
 
 fn store_failure(error: &StoreError) -> Status {
-    tracing::warn!(%error, cause = error.source(), "the store failed an administration call");
+    tracing::warn!(%error, cause = error.source(), "an administration call failed: store error");
     match error.kind() {
         StoreErrorKind::Unavailable => plain(
             Code::Unavailable,
             "STORE_UNAVAILABLE",
-            "the store can not be reached; what was to be changed may have been changed or not",
+            "the store is unavailable, and the change may or may not have been made; check, then try again",
         ),
         StoreErrorKind::AlreadyExists
         | StoreErrorKind::Conflict
@@ -185,7 +205,7 @@ fn internal() -> Status {
     plain(
         Code::Internal,
         "INTERNAL",
-        "the server failed; its log tells more",
+        "internal error; the log of the server has the details",
     )
 }
 
@@ -193,9 +213,9 @@ fn plain(code: Code, reason: &'static str, message: &str) -> Status {
     Status::with_error_details(code, message, details(reason))
 }
 
-fn about(code: Code, reason: &'static str, message: &str, (kind, name): (&str, &str)) -> Status {
+fn about(code: Code, reason: &'static str, message: &str, record: &RecordName<'_>) -> Status {
     let mut details = details(reason);
-    details.set_resource_info(kind, name, "", message);
+    details.set_resource_info(record.kind, record.name, "", message);
     Status::with_error_details(code, message, details)
 }
 
@@ -210,9 +230,10 @@ const DENIAL: &str = "countersign.v1.Denial";
 const USER: &str = "countersign.v1.User";
 
 const CONFLICT: &str =
-    "changed by others since it was read, or at the same time; read it and try again";
+    "the record was changed since it was read, or at the same time; read it and try again";
 
-// A status travels in headers, of which gRPC clients take 8 KiB: the message as text and, with the details, in base64.
+// A status is sent in headers: the message as text, and again with the details in base64. gRPC clients
+// accept 8 KiB.
 const MESSAGE_ROOM: usize = 1000;
 const DETAILS_ROOM: usize = 2400;
 
@@ -237,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_fits_in_the_headers_that_clients_take() {
+    fn a_status_fits_in_the_headers_that_clients_accept() {
         let mut wrong = Violations::default();
         for at in 0..1000 {
             wrong.add(
@@ -259,126 +280,10 @@ mod tests {
 
     #[test]
     fn every_error_has_a_code_and_a_reason_for_programs() {
-        let (key, token) = (
-            || ConsumerKey::new("key").unwrap(),
-            || Token::new("token").unwrap(),
-        );
-        let store = |kind| IssueError::Store(StoreError::new(kind, "looking up a consumer"));
-        let mut told = BTreeSet::new();
-        for (error, code, reason) in [
-            (
-                IssueError::Invalid(Violations::of("f", "p")),
-                Code::InvalidArgument,
-                "FIELD_VIOLATION",
-            ),
-            (
-                IssueError::UnknownConsumer(key()),
-                Code::NotFound,
-                "CONSUMER_NOT_FOUND",
-            ),
-            (
-                IssueError::UnknownToken(token()),
-                Code::NotFound,
-                "TOKEN_NOT_FOUND",
-            ),
-            (
-                IssueError::UnknownRequestToken(token()),
-                Code::NotFound,
-                "REQUEST_TOKEN_NOT_FOUND",
-            ),
-            (
-                IssueError::UnknownUser("u".to_owned()),
-                Code::NotFound,
-                "USER_NOT_FOUND",
-            ),
-            (
-                IssueError::ConsumerExists(key()),
-                Code::AlreadyExists,
-                "CONSUMER_EXISTS",
-            ),
-            (
-                IssueError::TokenExists(token()),
-                Code::AlreadyExists,
-                "TOKEN_EXISTS",
-            ),
-            (IssueError::UserExists, Code::AlreadyExists, "USER_EXISTS"),
-            (IssueError::Conflict, Code::Aborted, "CONCURRENT_CHANGE"),
-            (
-                IssueError::ConsumerDisabled(key()),
-                Code::FailedPrecondition,
-                "CONSUMER_DISABLED",
-            ),
-            (
-                IssueError::FlowNotAllowed {
-                    key: key(),
-                    flow: Flow::XAuth,
-                },
-                Code::FailedPrecondition,
-                "FLOW_NOT_ALLOWED",
-            ),
-            (
-                IssueError::UserDisabled,
-                Code::FailedPrecondition,
-                "USER_DISABLED",
-            ),
-            (
-                IssueError::RequestTokenExpired,
-                Code::FailedPrecondition,
-                "REQUEST_TOKEN_EXPIRED",
-            ),
-            (
-                IssueError::RequestTokenDecided,
-                Code::FailedPrecondition,
-                "REQUEST_TOKEN_DECIDED",
-            ),
-            (
-                IssueError::RequestTokenUndecided,
-                Code::FailedPrecondition,
-                "REQUEST_TOKEN_UNDECIDED",
-            ),
-            (
-                IssueError::RequestTokenRefused,
-                Code::FailedPrecondition,
-                "REQUEST_TOKEN_REFUSED",
-            ),
-            (
-                IssueError::RequestTokenUsed,
-                Code::FailedPrecondition,
-                "REQUEST_TOKEN_USED",
-            ),
-            (
-                IssueError::VerifierRefused,
-                Code::PermissionDenied,
-                "VERIFIER_REFUSED",
-            ),
-            (
-                IssueError::PasswordRefused,
-                Code::PermissionDenied,
-                "PASSWORD_REFUSED",
-            ),
-            (
-                IssueError::TooManyAttempts(Duration::ZERO),
-                Code::ResourceExhausted,
-                "TOO_MANY_ATTEMPTS",
-            ),
-            (
-                IssueError::Directory(DirectoryError::new("no route")),
-                Code::Unavailable,
-                "DIRECTORY_UNAVAILABLE",
-            ),
-            (
-                store(StoreErrorKind::Unavailable),
-                Code::Unavailable,
-                "STORE_UNAVAILABLE",
-            ),
-            (
-                store(StoreErrorKind::Unreadable),
-                Code::Internal,
-                "INTERNAL",
-            ),
-        ] {
+        let mut reasons = BTreeSet::new();
+        for ErrorCase(error, code, reason) in cases() {
             let status = status(error);
-            told.insert(reason.to_owned());
+            reasons.insert(reason.to_owned());
             let info = status.get_error_details().error_info().cloned().unwrap();
             assert_eq!(
                 (status.code(), info.reason.as_str(), info.domain.as_str()),
@@ -397,7 +302,7 @@ mod tests {
             denial_not_found("d"),
             ending(),
         ] {
-            told.insert(
+            reasons.insert(
                 status
                     .get_error_details()
                     .error_info()
@@ -406,10 +311,146 @@ mod tests {
                     .clone(),
             );
         }
-        assert_eq!(told, reasons_in_the_table());
+        assert_eq!(reasons, reasons_in_the_table());
     }
 
-    /// The second column of the table in consumer.proto, which has nothing else in capitals where it stands.
+    /// An error, and the code and reason of its status.
+    struct ErrorCase(IssueError, Code, &'static str);
+
+    fn cases() -> impl Iterator<Item = ErrorCase> {
+        records().into_iter().chain(states()).chain(failures())
+    }
+
+    fn records() -> Vec<ErrorCase> {
+        let key = || ConsumerKey::new("key").unwrap();
+        let token = || Token::new("token").unwrap();
+        vec![
+            ErrorCase(
+                IssueError::UnknownConsumer(key()),
+                Code::NotFound,
+                "CONSUMER_NOT_FOUND",
+            ),
+            ErrorCase(
+                IssueError::UnknownToken(token()),
+                Code::NotFound,
+                "TOKEN_NOT_FOUND",
+            ),
+            ErrorCase(
+                IssueError::UnknownRequestToken(token()),
+                Code::NotFound,
+                "REQUEST_TOKEN_NOT_FOUND",
+            ),
+            ErrorCase(
+                IssueError::UnknownUser("u".to_owned()),
+                Code::NotFound,
+                "USER_NOT_FOUND",
+            ),
+            ErrorCase(
+                IssueError::ConsumerExists(key()),
+                Code::AlreadyExists,
+                "CONSUMER_EXISTS",
+            ),
+            ErrorCase(
+                IssueError::TokenExists(token()),
+                Code::AlreadyExists,
+                "TOKEN_EXISTS",
+            ),
+            ErrorCase(IssueError::UserExists, Code::AlreadyExists, "USER_EXISTS"),
+        ]
+    }
+
+    fn states() -> Vec<ErrorCase> {
+        let key = || ConsumerKey::new("key").unwrap();
+        vec![
+            ErrorCase(
+                IssueError::ConsumerDisabled(key()),
+                Code::FailedPrecondition,
+                "CONSUMER_DISABLED",
+            ),
+            ErrorCase(
+                IssueError::FlowNotAllowed {
+                    key: key(),
+                    flow: Flow::XAuth,
+                },
+                Code::FailedPrecondition,
+                "FLOW_NOT_ALLOWED",
+            ),
+            ErrorCase(
+                IssueError::UserDisabled,
+                Code::FailedPrecondition,
+                "USER_DISABLED",
+            ),
+            ErrorCase(
+                IssueError::RequestTokenExpired,
+                Code::FailedPrecondition,
+                "REQUEST_TOKEN_EXPIRED",
+            ),
+            ErrorCase(
+                IssueError::RequestTokenDecided,
+                Code::FailedPrecondition,
+                "REQUEST_TOKEN_DECIDED",
+            ),
+            ErrorCase(
+                IssueError::RequestTokenUndecided,
+                Code::FailedPrecondition,
+                "REQUEST_TOKEN_UNDECIDED",
+            ),
+            ErrorCase(
+                IssueError::RequestTokenRefused,
+                Code::FailedPrecondition,
+                "REQUEST_TOKEN_REFUSED",
+            ),
+            ErrorCase(
+                IssueError::RequestTokenUsed,
+                Code::FailedPrecondition,
+                "REQUEST_TOKEN_USED",
+            ),
+        ]
+    }
+
+    fn failures() -> Vec<ErrorCase> {
+        let store = |kind| IssueError::Store(StoreError::new(kind, "looking up a consumer"));
+        vec![
+            ErrorCase(
+                IssueError::Invalid(Violations::of("f", "p")),
+                Code::InvalidArgument,
+                "FIELD_VIOLATION",
+            ),
+            ErrorCase(IssueError::Conflict, Code::Aborted, "CONCURRENT_CHANGE"),
+            ErrorCase(
+                IssueError::VerifierRefused,
+                Code::PermissionDenied,
+                "VERIFIER_REFUSED",
+            ),
+            ErrorCase(
+                IssueError::PasswordRefused,
+                Code::PermissionDenied,
+                "PASSWORD_REFUSED",
+            ),
+            ErrorCase(
+                IssueError::TooManyAttempts(Duration::ZERO),
+                Code::ResourceExhausted,
+                "TOO_MANY_ATTEMPTS",
+            ),
+            ErrorCase(
+                IssueError::Directory(DirectoryError::new("no route")),
+                Code::Unavailable,
+                "DIRECTORY_UNAVAILABLE",
+            ),
+            ErrorCase(
+                store(StoreErrorKind::Unavailable),
+                Code::Unavailable,
+                "STORE_UNAVAILABLE",
+            ),
+            ErrorCase(
+                store(StoreErrorKind::Unreadable),
+                Code::Internal,
+                "INTERNAL",
+            ),
+        ]
+    }
+
+    /// Returns the second column of the table in consumer.proto.
     fn reasons_in_the_table() -> BTreeSet<String> {
         let table = PROTO
             .split("//   code                 reason")
@@ -429,25 +470,25 @@ mod tests {
     }
 
     #[test]
-    fn who_guesses_is_told_when_to_try_again() {
+    fn too_many_guesses_name_the_time_of_the_next_one() {
         let status = status(IssueError::TooManyAttempts(Duration::from_secs(7)));
         let retry = status.get_error_details().retry_info().unwrap().retry_delay;
         assert_eq!(retry, Some(Duration::from_secs(7)));
     }
 
     #[test]
-    fn a_failure_of_the_store_is_told_to_the_log_alone() {
+    fn only_the_log_has_the_cause_of_a_failure() {
         let error = StoreError::new(StoreErrorKind::Unusable, "reading secrets")
             .because("redis-7.internal:6379");
         assert_eq!(
             status(IssueError::Store(error)).message(),
-            "the server failed; its log tells more"
+            "internal error; the log of the server has the details"
         );
         let error = DirectoryError::new("connecting").because("ldap-7.internal:636");
-        let told = status(IssueError::Directory(error));
+        let status = status(IssueError::Directory(error));
         assert_eq!(
-            told.message(),
-            "the user directory can not answer; try again later"
+            status.message(),
+            "the user directory is unavailable; try again later"
         );
     }
 

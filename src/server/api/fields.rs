@@ -1,21 +1,21 @@
-//! The fields of a request, one by one: every one that is wrong is told, by its name in `proto/`.
+//! Reading the fields of a request; the error lists every invalid field by its name in `proto/`.
 
 use tonic::Status;
 
 use super::errors;
 use crate::issue::Violations;
 
-/// Takes the fields of a request, and notes what is wrong with them.
+/// The invalid fields of a request.
 #[derive(Debug, Default)]
 pub(super) struct Fields(Violations);
 
 impl Fields {
-    /// The value of a field, unless it is wrong.
+    /// Returns the value of a field, or adds its problem.
     pub(super) fn take<T, E: ToString>(&mut self, field: &str, value: Result<T, E>) -> Option<T> {
-        value.map_err(|problem| self.0.add(field, problem)).ok()
+        self.0.check(field, value)
     }
 
-    /// The value of a field that may be left out, which in a proto without presence is to be empty.
+    /// Returns the value of an optional field; proto3 cannot tell an empty one from a missing one.
     pub(super) fn optional<T, E: ToString>(
         &mut self,
         field: &str,
@@ -29,15 +29,20 @@ impl Fields {
         }
     }
 
-    /// Notes what is wrong with a field of which there is no value to take.
+    /// Returns the value, or adds its violations.
+    pub(super) fn merge<T>(&mut self, value: Result<T, Violations>) -> Option<T> {
+        self.0.merge(value)
+    }
+
+    /// Adds the problem of a field without a value.
     pub(super) fn wrong(&mut self, field: &str, problem: impl ToString) {
         self.0.add(field, problem);
     }
 
-    /// What was made of the fields, if all of them are right.
+    /// Returns the value that the fields led to, if all of them are valid.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT with every field that is wrong.
+    /// INVALID_ARGUMENT with every invalid field.
     pub(super) fn all<T>(self, made: Option<T>) -> Result<T, Status> {
         match made {
             Some(made) if self.0.iter().next().is_none() => Ok(made),
@@ -46,7 +51,7 @@ impl Fields {
     }
 }
 
-/// Text that a person typed: 1 to `limit` bytes, no control characters.
+/// Checks a text that a person typed: 1 to `limit` bytes, no control characters.
 pub(super) fn typed(text: &str, limit: usize) -> Result<&str, String> {
     match text.len() {
         0 => Err("must not be empty".to_owned()),
@@ -64,7 +69,7 @@ mod tests {
     use crate::model::{ConsumerKey, Token};
 
     #[test]
-    fn every_wrong_field_is_told_at_once() {
+    fn the_error_lists_every_invalid_field() {
         let mut fields = Fields::default();
         let key = fields.take("consumer_key", ConsumerKey::new("a b"));
         let token = fields.optional("token", "\n", Token::new);
@@ -78,21 +83,21 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_may_be_left_out_is_empty_then() {
+    fn a_missing_optional_field_is_none() {
         let mut fields = Fields::default();
         assert_eq!(fields.optional("token", "", Token::new), Some(None));
         assert_eq!(fields.all(Some(())).unwrap(), ());
     }
 
     #[test]
-    fn what_is_wrong_is_told_even_if_everything_could_be_taken() {
+    fn an_added_problem_refuses_complete_values() {
         let mut fields = Fields::default();
         fields.wrong("token", "is another's");
         assert!(fields.all(Some(())).is_err());
     }
 
     #[test]
-    fn nobody_types_a_line_break() {
+    fn a_typed_text_has_no_control_character() {
         assert_eq!(typed("caffè latte", 255), Ok("caffè latte"));
         for (wrong, problem) in [
             ("", "must not be empty"),

@@ -1,8 +1,8 @@
-//! The gate before the services: who may not call does not get through, and who may is known behind it.
+//! The gate in front of the services: it authenticates the caller and checks the caller's role.
 //!
-//! It stands before each service of `countersign.v1`, also before calls that the service does not know. A refusal leaves an
-//! event in the audit log: who, from where, and what was called. A call that got through is finished even if its caller
-//! goes away, so that a change and its event come together.
+//! Each service of `countersign.v1` is behind it, unknown calls included. The audit log has an event
+//! for each refusal, with the caller, the address and the call. An admitted call is finished even if
+//! its caller goes away, so that a change and its event stay together.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -22,20 +22,20 @@ use super::{errors, peer};
 use crate::issue::Actor;
 use crate::server::detached::to_its_end;
 
-/// Lets a call through to a service only if its caller may make it, and says who asks.
+/// A service behind the gate; admitted requests carry the [`Actor`].
 #[derive(Clone, Debug)]
-pub(super) struct Gated<S> {
+pub(super) struct ServiceGate<S> {
     service: S,
     access: Arc<Access>,
 }
 
-impl<S> Gated<S> {
+impl<S> ServiceGate<S> {
     pub(super) const fn new(service: S, access: Arc<Access>) -> Self {
         Self { service, access }
     }
 }
 
-impl<S> Service<Request<Body>> for Gated<S>
+impl<S> Service<Request<Body>> for ServiceGate<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
@@ -59,19 +59,19 @@ where
     }
 }
 
-impl<S: NamedService> NamedService for Gated<S> {
+impl<S: NamedService> NamedService for ServiceGate<S> {
     const NAME: &'static str = S::NAME;
 }
 
-/// Who asks, as the gate found out.
+/// Returns the caller that the gate authenticated.
 ///
 /// # Errors
-/// INTERNAL when the call did not come through the gate: then nobody may change anything.
+/// INTERNAL if the call did not pass the gate; it must not change anything.
 pub(super) fn actor(extensions: &Extensions) -> Result<Actor, Status> {
     extensions.get().cloned().ok_or_else(errors::not_gated)
 }
 
-/// Who asks, if the caller may make this call.
+/// Returns the caller, if it may make this call.
 fn admit<B>(access: &Access, request: &Request<B>) -> Result<Actor, Status> {
     let path = request.uri().path();
     let address = peer::address(request.extensions());
@@ -80,18 +80,18 @@ fn admit<B>(access: &Access, request: &Request<B>) -> Result<Actor, Status> {
         Ok(caller) if caller.role.may_call(path) => Ok(caller.into()),
         Ok(caller) => {
             let (actor, call) = (Actor::from(caller), shown(path));
-            tracing::info!(target: "countersign::audit", %actor, call, peer = ?address, "refused: the role is insufficient");
+            tracing::info!(target: "countersign::audit", %actor, call, peer = ?address, "call refused: the role of the caller is insufficient");
             Err(errors::role_insufficient())
         }
         Err(unknown) => {
             let (reason, call) = (unknown.label(), shown(path));
-            tracing::info!(target: "countersign::audit", reason, call, peer = ?address, certificate = ?names, "refused");
+            tracing::info!(target: "countersign::audit", reason, call, peer = ?address, certificate = ?names, "call refused: unknown caller");
             Err(errors::credentials_required())
         }
     }
 }
 
-/// As much of a path as a call of ours has, for the log.
+/// Returns the path for the log, without characters that no call of ours has.
 fn shown(path: &str) -> String {
     path.chars()
         .filter(char::is_ascii_graphic)
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_in_the_audit_log_and_what_was_shown_is_not() {
+    async fn the_audit_log_has_a_refusal_without_the_credentials() {
         let log = tempfile::NamedTempFile::new().unwrap();
         let writer = Arc::new(log.reopen().unwrap());
         let subscriber = tracing_subscriber::fmt()
@@ -153,7 +153,7 @@ mod tests {
             .flatten_event(true)
             .with_writer(writer)
             .finish();
-        // While there is one dispatcher alone, another thread that comes first to an event has it switched off for all.
+        // With a single dispatcher, an event that another thread reaches first is disabled for all.
         let _other = tracing::Dispatch::new(tracing_subscriber::registry());
         let _guard = tracing::subscriber::set_default(subscriber);
         assert!(
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_call_can_be_named_is_logged() {
+    fn only_characters_of_call_names_are_logged() {
         assert_eq!(shown(CREATE_TOKEN), CREATE_TOKEN);
         assert_eq!(shown(&"/é".repeat(1000)), "/".repeat(80));
     }
@@ -208,7 +208,7 @@ mod tests {
     const ADMIN: &str = "Bearer correct-horse-battery";
     const ISSUER: &str = "Bearer token-of-the-issuers";
 
-    /// Whom the service behind the gate sees.
+    /// Returns the caller that the service behind the gate receives.
     async fn call(authorization: Option<&str>, path: &str) -> Result<Actor, Code> {
         let service = service_fn(|request: Request<Body>| {
             let mut response = Response::new(Body::empty());
@@ -226,7 +226,7 @@ mod tests {
         if let Some(value) = authorization {
             request = request.header("authorization", value);
         }
-        let Ok(response) = Gated::new(service, Arc::new(access))
+        let Ok(response) = ServiceGate::new(service, Arc::new(access))
             .call(request.body(Body::empty()).unwrap())
             .await;
         let status = Status::from_header_map(response.headers());

@@ -1,75 +1,77 @@
-//! The issuer token: what a program shows that may issue, exchange, introspect and revoke tokens, and nothing else.
+//! The issuer token, for programs that may only issue, exchange, introspect and revoke tokens.
 //!
-//! No server makes one: it is in the file that `api.issuer_token_file` names, or in the environment variable
-//! [`IssuerToken::VARIABLE`], which is stronger. Without either there is none, and nobody is an issuer by a token.
+//! The operator provides it in the environment variable [`IssuerToken::VARIABLE`], or else in the file
+//! `api.issuer_token_file`. Without either, no token makes a caller an issuer.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::admin_token::AdminToken;
-use super::bearer::{self, MAX_LEN, MIN_LEN, Unread};
+use super::bearer::{self, MAX_LEN, MIN_LEN, TokenFileError};
 use crate::model::Secret;
 
 /// The bearer token of issuers.
 ///
 /// # Security
-/// Whoever has it can act for every user: issue a token for whom they name.
+/// The holder can act for every user, by issuing a token for that user.
 #[derive(Clone, Debug)]
 pub struct IssuerToken(Secret);
 
-/// Why the issuer token can not be used.
+/// The reason why the issuer token cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssuerTokenError {
-    /// The file can not be read.
+    /// The file cannot be read.
     #[error("`api.issuer_token_file`: {}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Others can read or change the file.
+    /// Other users than the owner can read or change the file.
     #[error(
-        "`api.issuer_token_file`: {} has mode {mode:04o}: others can read or change it; put a new token there, or \
-         `chmod 600` it if none did",
+        "`api.issuer_token_file`: {} has mode {mode:04o}: other users can read or change it; write a new token to it, or \
+         `chmod 600` it if you know that nobody did",
         path.display()
     )]
     Exposed {
         /// The file.
         path: PathBuf,
-        /// Its permissions.
+        /// The permissions.
         mode: u32,
     },
-    /// There is something else than a token.
-    #[error("{place}: an issuer token has {MIN_LEN} to {MAX_LEN} visible ASCII characters")]
+    /// The file or the variable does not hold a token.
+    #[error(
+        "{place} does not hold an issuer token, which has {MIN_LEN} to {MAX_LEN} visible ASCII characters"
+    )]
     Malformed {
-        /// Where it stands.
+        /// The file or the variable.
         place: String,
     },
-    /// It is the admin token, so that issuers would be administrators.
-    #[error("{place}: the issuer token is the admin token; give issuers one of their own")]
+    /// The token equals the admin token, so that issuers would be administrators.
+    #[error("{place} holds the admin token: issuers need a different token")]
     SameAsAdmin {
-        /// Where it stands.
+        /// The file or the variable.
         place: String,
     },
 }
 
 impl IssuerToken {
-    /// The environment variable that takes the place of the file.
+    /// The environment variable that replaces the file.
     pub const VARIABLE: &str = "COUNTERSIGN_ISSUER_TOKEN";
 
-    /// Takes a token; `None` when it is too short, too long or can not stand in a header.
+    /// Creates a token; `None` if it is too short, too long, or a header cannot carry it.
     pub fn new(text: &str) -> Option<Self> {
         bearer::parse(text).map(Self)
     }
 
-    /// The token of a server, if there is one: from the environment, else from `file`.
+    /// Returns the token of a server, if it has one: from the environment, else from `file`.
     ///
-    /// `variable` is the value of [`Self::VARIABLE`], `admin` what it must differ from.
+    /// `variable` is the value of [`Self::VARIABLE`]; the token must differ from `admin`.
     ///
     /// # Errors
-    /// When the file can not be read, can be read by others, or what stands there is no issuer token.
+    /// If the file cannot be read, other users can read it, or no issuer token is in it.
     pub fn load(
         file: Option<&Path>,
         variable: Option<&str>,
@@ -92,7 +94,7 @@ impl IssuerToken {
         }
     }
 
-    /// Whether `presented` is this token; takes the same time wherever they differ.
+    /// Returns true if `presented` is this token, in constant time.
     pub(super) fn matches(&self, presented: &[u8]) -> bool {
         self.0 == Secret::new(presented)
     }
@@ -100,11 +102,11 @@ impl IssuerToken {
 
 fn read(path: &Path) -> Result<zeroize::Zeroizing<String>, IssuerTokenError> {
     bearer::read(path, EXPOSED).map_err(|unread| match unread {
-        Unread::File(source) => IssuerTokenError::File {
+        TokenFileError::File(source) => IssuerTokenError::File {
             path: path.to_owned(),
             source,
         },
-        Unread::Exposed(mode) => IssuerTokenError::Exposed {
+        TokenFileError::Exposed(mode) => IssuerTokenError::Exposed {
             path: path.to_owned(),
             mode,
         },
@@ -172,7 +174,7 @@ mod tests {
         let refused = load(None, Some(ADMIN)).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "COUNTERSIGN_ISSUER_TOKEN: the issuer token is the admin token; give issuers one of their own"
+            "COUNTERSIGN_ISSUER_TOKEN holds the admin token: issuers need a different token"
         );
     }
 

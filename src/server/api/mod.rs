@@ -1,12 +1,14 @@
 //! The administration API `countersign.v1` over gRPC; `proto/` is its reference.
 //!
-//! - [`Access`]: who may ask, and as what: an administrator or an issuer, by a token ([`AdminToken`], [`IssuerToken`]) or
-//!   a client certificate.
+//! - [`Access`]: the role of a caller, administrator or issuer, by a token ([`AdminToken`],
+//!   [`IssuerToken`]) or a client certificate.
 //! - [`routes`]: the services, each behind a gate, over an [`Issuer`] and [`Diagnostics`].
 //!
-//! The services translate and no more: a message becomes a draft, a record becomes a message, an
-//! [`IssueError`](crate::issue::IssueError) becomes a status whose details name the field. Listening, TLS, health and
-//! reflection are left to whoever adds the routes to a listener; the rules of issuing to [`crate::issue`].
+//! The services only translate: a message becomes a draft, a record becomes a message, an
+//! [`IssueError`](crate::issue::IssueError) becomes a status whose details name the field.
+//!
+//! Left to others: listening, TLS, health and reflection (the caller of [`routes`]), and the rules
+//! of issuing ([`crate::issue`]).
 
 mod access;
 mod admin_token;
@@ -37,11 +39,11 @@ use crate::v1::consumer_service_server::ConsumerServiceServer;
 use crate::v1::diagnostics_service_server::DiagnosticsServiceServer;
 use crate::v1::token_service_server::TokenServiceServer;
 use crate::v1::user_service_server::UserServiceServer;
-use consumers::Consumers;
-use diagnostics::Observed;
-use gate::Gated;
-use tokens::Tokens;
-use users::Users;
+use consumers::ConsumerApi;
+use diagnostics::DiagnosticsApi;
+use gate::ServiceGate;
+use tokens::TokenApi;
+use users::UserApi;
 
 pub(super) use peer::address as peer_address;
 
@@ -49,26 +51,26 @@ pub use access::Access;
 pub use admin_token::{AdminToken, AdminTokenError};
 pub use issuer_token::{IssuerToken, IssuerTokenError};
 
-/// The services of `countersign.v1`, all of them for whom `access` lets in.
+/// Returns the services of `countersign.v1`, each behind the gate of `access`.
 ///
-/// Health and reflection are for the caller to add; nothing added later is behind the gate.
+/// The caller adds health and reflection. Services that are added later are not behind the gate.
 pub fn routes(issuer: Issuer, diagnostics: Diagnostics, access: Access) -> Routes {
     let access = Arc::new(access);
-    let consumers = ConsumerServiceServer::new(Consumers::new(issuer.clone()))
+    let consumers = ConsumerServiceServer::new(ConsumerApi::new(issuer.clone()))
         .max_decoding_message_size(MAX_REQUEST_LEN);
-    let users = UserServiceServer::new(Users::new(issuer.clone()))
+    let users = UserServiceServer::new(UserApi::new(issuer.clone()))
         .max_decoding_message_size(MAX_REQUEST_LEN);
     let tokens =
-        TokenServiceServer::new(Tokens::new(issuer)).max_decoding_message_size(MAX_REQUEST_LEN);
-    let observed = DiagnosticsServiceServer::new(Observed::new(diagnostics))
+        TokenServiceServer::new(TokenApi::new(issuer)).max_decoding_message_size(MAX_REQUEST_LEN);
+    let observed = DiagnosticsServiceServer::new(DiagnosticsApi::new(diagnostics))
         .max_decoding_message_size(MAX_REQUEST_LEN);
-    Routes::new(Gated::new(consumers, Arc::clone(&access)))
-        .add_service(Gated::new(users, Arc::clone(&access)))
-        .add_service(Gated::new(tokens, Arc::clone(&access)))
-        .add_service(Gated::new(observed, access))
+    Routes::new(ServiceGate::new(consumers, Arc::clone(&access)))
+        .add_service(ServiceGate::new(users, Arc::clone(&access)))
+        .add_service(ServiceGate::new(tokens, Arc::clone(&access)))
+        .add_service(ServiceGate::new(observed, access))
 }
 
-/// The services of [`routes`], by their names.
+/// The names of the services of [`routes`].
 pub const SERVICES: [&str; 4] = [
     v1::consumer_service_server::SERVICE_NAME,
     v1::diagnostics_service_server::SERVICE_NAME,
@@ -76,5 +78,5 @@ pub const SERVICES: [&str; 4] = [
     v1::user_service_server::SERVICE_NAME,
 ];
 
-/// The largest request: with room for a value of a mebibyte, which is refused by its field's name.
+/// The largest request, in bytes. A value of a mebibyte fits, so that the error can name its field.
 const MAX_REQUEST_LEN: usize = 4 * 1024 * 1024;

@@ -1,7 +1,8 @@
-//! Pages (AIP-158): how many, and where the last one ended.
+//! Pages of lists (AIP-158).
 //!
-//! A page token is a hash of what is listed, and the name at which the page before ended. It is no secret and proves
-//! nothing: it only can not be taken from one list to another, where it would skip records unnoticed.
+//! A page token holds a hash of the list and the last name of the previous page. It is no secret and
+//! proves nothing; the hash only prevents its use with another list, where it would skip records
+//! unnoticed.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -9,39 +10,41 @@ use sha2::{Digest as _, Sha256};
 
 use super::fields::Fields;
 
-/// What `page_size` and `page_token` ask for.
+/// A requested page of a list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Page<T> {
     size: usize,
-    /// Only what comes after this.
+    /// The last name of the previous page.
     pub(super) after: Option<T>,
     list: ListTag,
 }
 
-/// Which list: a few bytes of a hash.
+/// The first bytes of the hash of a list.
 type ListTag = [u8; 8];
 
-/// What a request says about pages.
+/// The fields of a request about pages.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct PageRequest<'a> {
+    /// The field `page_size`.
     pub(super) size: i32,
+    /// The field `page_token`.
     pub(super) token: &'a str,
 }
 
 impl<T> Page<T> {
-    /// The page that is asked for of the list of that name; `parse` reads the names in it.
+    /// Reads the requested page of the list with that name; `parse` reads the names in the list.
     pub(super) fn parse<E>(
         fields: &mut Fields,
-        asked: Asked<'_>,
+        request: PageRequest<'_>,
         list: &str,
         parse: impl FnOnce(String) -> Result<T, E>,
     ) -> Option<Self> {
         let tag = tag(list);
-        let size = fields.take("page_size", size(asked.size));
-        let after = fields.optional("page_token", asked.token, |token| {
+        let size = fields.take("page_size", size(request.size));
+        let after = fields.optional("page_token", request.token, |token| {
             name_in(&token, tag)
                 .and_then(|name| parse(name).ok())
-                .ok_or("is none that this call returned for this list")
+                .ok_or("is not a page token of this list: pass the token of the previous response")
         });
         Some(Self {
             size: size?,
@@ -50,12 +53,13 @@ impl<T> Page<T> {
         })
     }
 
-    /// How many to look for: one more than is asked for tells whether there is a next page.
+    /// Returns the number of records to look up: one more than the page has, to detect a next page.
     pub(super) const fn limit(&self) -> usize {
         self.size + 1
     }
 
-    /// What was found, without the one that is too many; and the token of the next page, empty if this is the last.
+    /// Removes the surplus record, and returns the page with the token of the next page, which is empty
+    /// after the last one.
     pub(super) fn cut<R>(
         &self,
         mut found: Vec<R>,
@@ -97,7 +101,8 @@ fn tag(list: &str) -> ListTag {
 
 const DEFAULT_SIZE: usize = 50;
 
-/// So many of the largest consumers fit in an answer of 4 MiB, the default limit of gRPC clients.
+/// The number of the largest consumers that fit in a response of 4 MiB, the default limit of gRPC
+/// clients.
 const MAX_SIZE: usize = 100;
 
 #[cfg(test)]
@@ -129,7 +134,7 @@ mod tests {
     fn a_page_token_is_good_for_its_own_list_only() {
         let other = Page::parse(
             &mut Fields::default(),
-            Asked { size: 1, token: "" },
+            PageRequest { size: 1, token: "" },
             "users",
             ConsumerKey::new,
         )
@@ -138,7 +143,8 @@ mod tests {
         for wrong in ["?", "a", "gA", "AA", of_other.as_str(), &"A".repeat(1024)] {
             let refused = parse(0, wrong).unwrap_err();
             assert_eq!(
-                refused, "page_token is none that this call returned for this list",
+                refused,
+                "page_token is not a page token of this list: pass the token of the previous response",
                 "{wrong:?}"
             );
         }
@@ -148,7 +154,7 @@ mod tests {
         let mut fields = Fields::default();
         let page = Page::parse(
             &mut fields,
-            Asked { size, token },
+            PageRequest { size, token },
             "consumers",
             ConsumerKey::new,
         );

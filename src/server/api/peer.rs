@@ -1,4 +1,4 @@
-//! What a connection says about who calls: an address for the log, and the names in a client certificate.
+//! The peer of a connection: its address for the log, and the names in its client certificate.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo, UdsConnectInfo};
 use webpki::EndEntityCert;
 
-/// Where a call comes from, if it is an address: a Unix socket has none.
+/// Returns the address of the caller; a Unix socket has none.
 pub(in crate::server) fn address(extensions: &Extensions) -> Option<SocketAddr> {
     let encrypted = || {
         extensions
@@ -20,11 +20,11 @@ pub(in crate::server) fn address(extensions: &Extensions) -> Option<SocketAddr> 
         .remote_addr()
 }
 
-/// The names in the client certificate of a connection: those in its subjectAltName that are DNS names or URIs.
+/// Returns the DNS names and URIs in the subjectAltName of a connection's client certificate.
 ///
-/// That the certificate is valid, and of the CA that the operator trusts, was found out in the handshake, without which
-/// there is no connection (`client_ca_file`). Its subject says nothing here: not every CA checks what stands in it.
-pub(super) fn certificate_names(extensions: &Extensions) -> Vec<Name> {
+/// The handshake verified the certificate against `client_ca_file`. The subject does not count,
+/// because not every CA checks it.
+pub(super) fn certificate_names(extensions: &Extensions) -> Vec<CertificateName> {
     let tcp = || {
         extensions
             .get::<TlsConnectInfo<TcpConnectInfo>>()
@@ -43,39 +43,41 @@ pub(super) fn certificate_names(extensions: &Extensions) -> Vec<Name> {
         .unwrap_or_default()
 }
 
-fn names(certificate: &CertificateDer<'_>) -> Vec<Name> {
+fn names(certificate: &CertificateDer<'_>) -> Vec<CertificateName> {
     let Ok(certificate) = EndEntityCert::try_from(certificate) else {
         return Vec::new();
     };
     let dns = certificate
         .valid_dns_names()
-        .map(|name| Name::Dns(name.into()));
+        .map(|name| CertificateName::Dns(name.into()));
     let uris = certificate
         .valid_uri_names()
-        .map(|name| Name::Uri(name.into()));
+        .map(|name| CertificateName::Uri(name.into()));
     dns.chain(uris).collect()
 }
 
-/// A name in a certificate.
+/// A name in a client certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Name {
-    /// A DNS name: without regard to case.
+pub(super) enum CertificateName {
+    /// A DNS name, compared in any case.
     Dns(Box<str>),
     /// A URI, for example a SPIFFE id.
     Uri(Box<str>),
 }
 
-impl Name {
-    /// Whether it is the one that the operator wrote down. What has a colon there is a URI, since no DNS name has one; so
-    /// a URI can not pass for a DNS name.
-    pub(super) fn is(&self, written: &str) -> bool {
+impl CertificateName {
+    /// Returns true if the name equals the configured one.
+    ///
+    /// A configured name with a colon is a URI, because no DNS name has one. So a URI cannot pass for
+    /// a DNS name.
+    pub(super) fn is(&self, configured: &str) -> bool {
         match self {
-            Self::Dns(name) => !written.contains(':') && name.eq_ignore_ascii_case(written),
-            Self::Uri(name) => written.contains(':') && **name == *written,
+            Self::Dns(name) => !configured.contains(':') && name.eq_ignore_ascii_case(configured),
+            Self::Uri(name) => configured.contains(':') && **name == *configured,
         }
     }
 
-    /// The name itself.
+    /// Returns the name as text.
     pub(super) fn into_text(self) -> Box<str> {
         let (Self::Dns(text) | Self::Uri(text)) = self;
         text
@@ -104,8 +106,8 @@ mod tests {
             .push(SanType::Rfc822Name("admin@example.com".try_into().unwrap()));
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
         let expected = [
-            Name::Dns("ops.example.com".into()),
-            Name::Uri(SPIFFE.into()),
+            CertificateName::Dns("ops.example.com".into()),
+            CertificateName::Uri(SPIFFE.into()),
         ];
         assert_eq!(
             names(certificate.der()),
@@ -118,8 +120,8 @@ mod tests {
     #[test]
     fn a_name_is_the_one_that_was_written_down() {
         let (dns, uri) = (
-            |name: &str| Name::Dns(name.into()),
-            |name: &str| Name::Uri(name.into()),
+            |name: &str| CertificateName::Dns(name.into()),
+            |name: &str| CertificateName::Uri(name.into()),
         );
         assert!(dns("Ops.Example.com").is("ops.example.com"));
         assert!(uri(SPIFFE).is(SPIFFE));

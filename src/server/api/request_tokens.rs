@@ -1,4 +1,4 @@
-//! The calls of `countersign.v1.TokenService` that lead to a token by a user's decision or password.
+//! The calls of `countersign.v1.TokenService` for temporary credentials and exchanges.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,9 @@ use tonic::Status;
 use super::convert::{issued_message, request_token_message, shown};
 use super::errors;
 use super::fields::{Fields, typed};
-use crate::issue::{Actor, Asking, Authorized, Consent, Issuer, Login, RequestTokenDraft};
+use crate::issue::{
+    Actor, AuthorizationRequest, Consent, ConsentOutcome, Issuer, Login, RequestTokenDraft,
+};
 use crate::model::{ConsumerKey, MAX_VALUE_LEN, Secret, Token, UserId};
 use crate::v1;
 
@@ -62,7 +64,7 @@ pub(super) async fn create(
             .ok_or("must not be empty"),
     );
     let (consumer_key, callback) = fields.all(consumer_key.zip(callback))?;
-    // Before they are created: a secret that can not be answered with is lost.
+    // Look up the consumer first: after the creation, a failure would lose the secret.
     let consumer = issuer
         .consumer(&consumer_key)
         .await
@@ -77,7 +79,7 @@ pub(super) async fn create(
         .await
         .map_err(errors::status)?;
     let token_secret = shown(&request_token.secret);
-    let request_token = Some(request_token_message(&Asking {
+    let request_token = Some(request_token_message(&AuthorizationRequest {
         request_token,
         consumer,
     }));
@@ -92,7 +94,7 @@ pub(super) async fn get(
     request: &v1::GetRequestTokenRequest,
 ) -> Result<v1::RequestToken, Status> {
     let asking = issuer
-        .asking(&name(&request.token)?)
+        .authorization_request(&name(&request.token)?)
         .await
         .map_err(errors::status)?;
     Ok(request_token_message(&asking))
@@ -118,8 +120,8 @@ pub(super) async fn authorize(
         screen_name,
         scopes,
     };
-    let Authorized { redirect, verifier } = issuer
-        .authorize(&token, &consent, actor)
+    let ConsentOutcome { redirect, verifier } = issuer
+        .authorize_request_token(&token, &consent, actor)
         .await
         .map_err(errors::status)?;
     let redirect_url = redirect.unwrap_or_default();
@@ -135,7 +137,7 @@ pub(super) async fn refuse(
     actor: &Actor,
 ) -> Result<v1::RefuseRequestTokenResponse, Status> {
     let redirect = issuer
-        .refuse(&name(&request.token)?, actor)
+        .refuse_request_token(&name(&request.token)?, actor)
         .await
         .map_err(errors::status)?;
     Ok(v1::RefuseRequestTokenResponse {
@@ -159,7 +161,7 @@ pub(super) async fn exchange(
     let verifier = fields.take("verifier", typed_secret(&verifier, MAX_VALUE_LEN));
     let ((consumer_key, token), verifier) = fields.all(consumer_key.zip(token).zip(verifier))?;
     let issued = issuer
-        .exchange(&consumer_key, &token, &verifier, actor)
+        .exchange_request_token(&consumer_key, &token, &verifier, actor)
         .await
         .map_err(errors::status)?;
     Ok(issued_message(&issued))
@@ -180,5 +182,5 @@ fn address(text: &str) -> Result<IpAddr, &'static str> {
         .map_err(|_| "must be an IP address without a port, or empty")
 }
 
-/// As long as a password of a directory may be.
+/// The longest password that a directory accepts, in bytes.
 const MAX_PASSWORD_LEN: usize = 1024;

@@ -1,18 +1,18 @@
-//! Which role a call needs: administrators may call everything, issuers what is listed here.
+//! The roles of callers: administrators may make every call, issuers the listed ones.
 //!
-//! The comments in `proto/` say the same of each call ("Role: issuer"); a test holds one against the other.
+//! The comments in `proto/` name the role of each call ("Role: issuer"); a test compares both.
 
-/// What a caller may do.
+/// The role of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Everything.
+    /// The administrator, who may make every call.
     Admin,
-    /// Issue, exchange, introspect and revoke tokens.
+    /// An issuer, who may issue, exchange, introspect and revoke tokens.
     Issuer,
 }
 
 impl Role {
-    /// Whether a caller of this role may call the method at `path`. One that is not known here is for administrators.
+    /// Returns true if the role permits the method at `path`. Unlisted methods are for administrators.
     pub(super) fn may_call(self, path: &str) -> bool {
         match self {
             Self::Admin => true,
@@ -21,7 +21,7 @@ impl Role {
     }
 }
 
-/// The calls of issuers, by their paths in HTTP.
+/// The HTTP paths of the calls that issuers may make.
 const OF_ISSUERS: [&str; 10] = [
     "/countersign.v1.TokenService/AuthorizeRequestToken",
     "/countersign.v1.TokenService/CreateRequestToken",
@@ -44,7 +44,7 @@ mod tests {
     use crate::v1::FILE_DESCRIPTOR_SET;
 
     #[test]
-    fn an_issuer_may_call_what_its_comment_says_and_nothing_else() {
+    fn an_issuer_may_make_only_the_calls_with_its_comment() {
         let mut of_issuers = 0;
         for (path, comment) in calls() {
             let said = comment.contains("Role: issuer.");
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_for_administrators() {
+    fn unknown_calls_are_for_administrators() {
         for path in [
             "",
             "/",

@@ -1,53 +1,39 @@
-//! `countersign.v1.TokenService`; the calls that lead to a token by a user's decision are in `request_tokens`.
+//! `countersign.v1.TokenService`; `request_tokens` has the calls for temporary credentials and
+//! exchanges.
 
 use tonic::{Request, Response, Status};
 
 use super::convert::{
-    introspection_message, shown, shown_token_message, token_draft, token_message,
+    introspection_message, shown, token_draft, token_message, token_state_message,
 };
 use super::fields::Fields;
-use super::page::{Asked, Page};
+use super::page::{Page, PageRequest};
 use super::{errors, gate, request_tokens};
-use crate::issue::{Created, Issuer};
-use crate::model::{ConsumerKey, Token, UserId};
+use crate::issue::{CreateOutcome, Issuer, TokenDraft};
+use crate::model::{AccessToken, ConsumerKey, Token, UserId};
 use crate::store::TokenHolder;
 use crate::v1;
 use crate::v1::token_service_server::TokenService;
 use crate::v1::{list_tokens_request, revoke_tokens_request};
 
+/// The token service: messages in, calls of the [`Issuer`], messages out.
 #[derive(Clone, Debug)]
-pub(super) struct Tokens {
+pub(super) struct TokenApi {
     issuer: Issuer,
 }
 
 #[tonic::async_trait]
-impl TokenService for Tokens {
+impl TokenService for TokenApi {
     async fn create_token(
         &self,
         request: Request<v1::CreateTokenRequest>,
     ) -> Result<Response<v1::CreateTokenResponse>, Status> {
         let actor = gate::actor(request.extensions())?;
         let draft = token_draft(request.into_inner()).map_err(|wrong| errors::invalid(&wrong))?;
-        let created = self.issuer.create_token(&draft, &actor).await;
-        let Created {
-            record: token,
-            existed,
-        } = created.map_err(|error| errors::of_draft(error, "token", &["token_secret", "ttl"]))?;
-        let (mut token_secret, mut token) = (shown(&token.secret), token_message(&token));
-        if draft.validate_only && !existed {
-            token.etag.clear();
-            if draft.token.is_none() {
-                token.token.clear();
-            }
-            if draft.token_secret.is_none() {
-                token_secret.clear();
-            }
-        }
-        Ok(Response::new(v1::CreateTokenResponse {
-            token: Some(token),
-            token_secret,
-            existed,
-        }))
+        let outcome = self.issuer.create_token(&draft, &actor).await;
+        let outcome =
+            outcome.map_err(|error| errors::of_draft(error, "token", &["token_secret", "ttl"]))?;
+        Ok(Response::new(create_response(&outcome, &draft)))
     }
 
     async fn get_token(
@@ -56,10 +42,10 @@ impl TokenService for Tokens {
     ) -> Result<Response<v1::Token>, Status> {
         let shown = self
             .issuer
-            .show_token(&name(&request.get_ref().token)?)
+            .token_with_state(&name(&request.get_ref().token)?)
             .await
             .map_err(errors::status)?;
-        Ok(Response::new(shown_token_message(&shown)))
+        Ok(Response::new(token_state_message(&shown)))
     }
 
     async fn list_tokens(
@@ -72,11 +58,11 @@ impl TokenService for Tokens {
             page_token,
         } = request.into_inner();
         let mut fields = Fields::default();
-        let holder = Holder::parse(&mut fields, holder.map(Asking::from));
-        let list = holder.as_ref().map(Holder::list).unwrap_or_default();
+        let holder = HolderName::parse(&mut fields, holder.map(HolderField::from));
+        let list = holder.as_ref().map(HolderName::list).unwrap_or_default();
         let page = Page::parse(
             &mut fields,
-            Asked {
+            PageRequest {
                 size: page_size,
                 token: &page_token,
             },
@@ -91,7 +77,7 @@ impl TokenService for Tokens {
         let (tokens, next_page_token) = page.cut(found.map_err(errors::status)?, |last| {
             last.token.token.as_str()
         });
-        let tokens = tokens.iter().map(shown_token_message).collect();
+        let tokens = tokens.iter().map(token_state_message).collect();
         Ok(Response::new(v1::ListTokensResponse {
             tokens,
             next_page_token,
@@ -104,7 +90,7 @@ impl TokenService for Tokens {
     ) -> Result<Response<v1::IntrospectTokenResponse>, Status> {
         let found = self
             .issuer
-            .introspect(&name(&request.get_ref().token)?)
+            .introspect_token(&name(&request.get_ref().token)?)
             .await
             .map_err(errors::status)?;
         Ok(Response::new(introspection_message(&found)))
@@ -137,7 +123,10 @@ impl TokenService for Tokens {
     ) -> Result<Response<v1::RevokeTokensResponse>, Status> {
         let actor = gate::actor(request.extensions())?;
         let mut fields = Fields::default();
-        let holder = Holder::parse(&mut fields, request.into_inner().holder.map(Asking::from));
+        let holder = HolderName::parse(
+            &mut fields,
+            request.into_inner().holder.map(HolderField::from),
+        );
         let holder = fields.all(holder)?;
         self.issuer
             .revoke_tokens(holder.as_store(), &actor)
@@ -206,40 +195,64 @@ impl TokenService for Tokens {
     }
 }
 
-impl Tokens {
+impl TokenApi {
     pub(super) const fn new(issuer: Issuer) -> Self {
         Self { issuer }
     }
 }
 
-/// The required `token` of a request that has no other field to be wrong.
+/// Returns the response to CreateToken. A response that only validates has no generated values.
+fn create_response(
+    outcome: &CreateOutcome<AccessToken>,
+    draft: &TokenDraft,
+) -> v1::CreateTokenResponse {
+    let CreateOutcome { record, existed } = outcome;
+    let is_imaginary = draft.validate_only && !existed;
+    let (mut token_secret, mut token) = (shown(&record.secret), token_message(record));
+    if is_imaginary {
+        token.etag.clear();
+    }
+    if is_imaginary && draft.token.is_none() {
+        token.token.clear();
+    }
+    if is_imaginary && draft.token_secret.is_none() {
+        token_secret.clear();
+    }
+    v1::CreateTokenResponse {
+        token: Some(token),
+        token_secret,
+        existed: *existed,
+    }
+}
+
+/// Reads the only required field of a request, `token`.
 fn name(text: &str) -> Result<Token, Status> {
     let mut fields = Fields::default();
     let name = fields.take("token", Token::new(text));
     fields.all(name)
 }
 
-/// Whose tokens.
-enum Holder {
+/// The checked holder of a list of tokens: a consumer or a user.
+enum HolderName {
     Consumer(ConsumerKey),
     User(UserId),
 }
 
-/// The same as it was sent.
-enum Asking {
+/// The holder in a request, unchecked.
+enum HolderField {
     Consumer(String),
     User(String),
 }
 
-// === impl Holder ===
+// === impl HolderName ===
 
-impl Holder {
-    fn parse(fields: &mut Fields, holder: Option<Asking>) -> Option<Self> {
+impl HolderName {
+    fn parse(fields: &mut Fields, holder: Option<HolderField>) -> Option<Self> {
         match holder {
-            Some(Asking::Consumer(key)) => fields
+            Some(HolderField::Consumer(key)) => fields
                 .take("consumer_key", ConsumerKey::new(key))
                 .map(Self::Consumer),
-            Some(Asking::User(id)) => fields.take("user_id", UserId::new(id)).map(Self::User),
+            Some(HolderField::User(id)) => fields.take("user_id", UserId::new(id)).map(Self::User),
             None => {
                 fields.wrong("holder", "is required: consumer_key or user_id");
                 None
@@ -247,7 +260,7 @@ impl Holder {
         }
     }
 
-    /// What page tokens of the list are bound to.
+    /// Returns the name of the list, which page tokens are bound to.
     fn list(&self) -> String {
         match self {
             Self::Consumer(key) => format!("tokens of the consumer {key}"),
@@ -263,9 +276,9 @@ impl Holder {
     }
 }
 
-// === impl Asking ===
+// === impl HolderField ===
 
-impl From<list_tokens_request::Holder> for Asking {
+impl From<list_tokens_request::Holder> for HolderField {
     fn from(holder: list_tokens_request::Holder) -> Self {
         match holder {
             list_tokens_request::Holder::ConsumerKey(key) => Self::Consumer(key),
@@ -274,7 +287,7 @@ impl From<list_tokens_request::Holder> for Asking {
     }
 }
 
-impl From<revoke_tokens_request::Holder> for Asking {
+impl From<revoke_tokens_request::Holder> for HolderField {
     fn from(holder: revoke_tokens_request::Holder) -> Self {
         match holder {
             revoke_tokens_request::Holder::ConsumerKey(key) => Self::Consumer(key),

@@ -4,36 +4,35 @@ use tonic::{Request, Response, Status};
 
 use super::convert::{given, secret, user_draft, user_message};
 use super::fields::Fields;
-use super::page::{Asked, Page};
+use super::page::{Page, PageRequest};
 use super::{errors, gate};
-use crate::issue::{Actor, IssueError, Issuer};
-use crate::model::{User, UserId, UserStatus, Username};
+use crate::issue::{IssueError, Issuer};
+use crate::model::{User, UserId, Username};
 use crate::v1;
 use crate::v1::get_user_request::Name;
 use crate::v1::user_service_server::UserService;
 
+/// The user service: messages in, calls of the [`Issuer`], messages out.
 #[derive(Clone, Debug)]
-pub(super) struct Users {
+pub(super) struct UserApi {
     issuer: Issuer,
 }
 
 #[tonic::async_trait]
-impl UserService for Users {
+impl UserService for UserApi {
     async fn create_user(
         &self,
         request: Request<v1::CreateUserRequest>,
     ) -> Result<Response<v1::User>, Status> {
         let actor = gate::actor(request.extensions())?;
         let draft = user_draft(request.into_inner()).map_err(|wrong| errors::invalid(&wrong))?;
-        let asked = draft
-            .user_id
-            .as_deref()
-            .unwrap_or(&draft.username)
-            .to_owned();
         match self.issuer.create_user(&draft, &actor).await {
-            Err(IssueError::UserExists) => Err(errors::user_exists(&asked)),
+            Err(IssueError::UserExists) => {
+                let name = draft.user_id.as_deref().unwrap_or(&draft.username);
+                Err(errors::user_exists(name))
+            }
             created => {
-                answer(created.map_err(|error| errors::of_draft(error, "user", &["password"])))
+                response(created.map_err(|error| errors::of_draft(error, "user", &["password"])))
             }
         }
     }
@@ -57,7 +56,7 @@ impl UserService for Users {
                 return fields.all(None);
             }
         };
-        answer(found.map_err(errors::status))
+        response(found.map_err(errors::status))
     }
 
     async fn list_users(
@@ -69,7 +68,7 @@ impl UserService for Users {
             page_token,
         } = request.get_ref();
         let mut fields = Fields::default();
-        let asked = Asked {
+        let asked = PageRequest {
             size: *page_size,
             token: page_token,
         };
@@ -97,7 +96,7 @@ impl UserService for Users {
         let id = fields.take("user_id", UserId::new(user_id));
         let password = fields.take("password", secret(password).ok_or("must not be empty"));
         let (id, password) = fields.all(id.zip(password))?;
-        answer(
+        response(
             self.issuer
                 .set_password(&id, &password, &actor)
                 .await
@@ -110,8 +109,9 @@ impl UserService for Users {
         request: Request<v1::DisableUserRequest>,
     ) -> Result<Response<v1::User>, Status> {
         let actor = gate::actor(request.extensions())?;
-        self.set_status(&request.get_ref().user_id, UserStatus::Disabled, &actor)
-            .await
+        let id = user_id_of(&request.get_ref().user_id)?;
+        let disabled = self.issuer.disable_user(&id, &actor).await;
+        response(disabled.map_err(errors::status))
     }
 
     async fn enable_user(
@@ -119,8 +119,9 @@ impl UserService for Users {
         request: Request<v1::EnableUserRequest>,
     ) -> Result<Response<v1::User>, Status> {
         let actor = gate::actor(request.extensions())?;
-        self.set_status(&request.get_ref().user_id, UserStatus::Active, &actor)
-            .await
+        let id = user_id_of(&request.get_ref().user_id)?;
+        let enabled = self.issuer.enable_user(&id, &actor).await;
+        response(enabled.map_err(errors::status))
     }
 
     async fn delete_user(
@@ -138,23 +139,9 @@ impl UserService for Users {
     }
 }
 
-impl Users {
+impl UserApi {
     pub(super) const fn new(issuer: Issuer) -> Self {
         Self { issuer }
-    }
-
-    async fn set_status(
-        &self,
-        id: &str,
-        status: UserStatus,
-        actor: &Actor,
-    ) -> Result<Response<v1::User>, Status> {
-        answer(
-            self.issuer
-                .set_user_status(&user_id_of(id)?, status, actor)
-                .await
-                .map_err(errors::status),
-        )
     }
 }
 
@@ -164,6 +151,6 @@ fn user_id_of(text: &str) -> Result<UserId, Status> {
     fields.all(id)
 }
 
-fn answer(user: Result<User, Status>) -> Result<Response<v1::User>, Status> {
+fn response(user: Result<User, Status>) -> Result<Response<v1::User>, Status> {
     user.map(|user| Response::new(user_message(&user)))
 }

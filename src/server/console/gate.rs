@@ -1,14 +1,15 @@
-//! Who is let in: whoever showed the admin token, for a while, with the browser that showed it.
+//! Sessions of the console.
 //!
-//! 1. A browser that shows the token gets a cookie of 256 random bits, which opens the console for [`SESSION_TTL`], until
-//!    its owner logs out, or until this process ends: whoever starts it with another token ends all sessions.
-//! 2. Only the hashes of cookies are kept, of [`SESSIONS`] at most: one more ends the oldest.
-//! 3. After [`FAILURES`] wrong tokens within [`FAILURE_WINDOW`] of the first, no token is looked at until that is over.
-//!    Sessions go on.
+//! 1. A browser that sends the admin token gets a cookie of 256 random bits. It is valid for
+//!    [`SESSION_TTL`], until its owner logs out, or until this process ends: a restart with another
+//!    token ends all sessions.
+//! 2. Only hashes of cookies are stored, and at most [`MAX_SESSIONS`]: one more evicts the oldest.
+//! 3. After [`MAX_FAILURES`] wrong tokens within [`FAILURE_WINDOW`] of the first, every token is
+//!    refused until the window ends. Sessions stay valid.
 //!
 //! # Security
-//! Whoever reaches the listener can use up the attempts of everybody else, and so keep others from logging in. To let the
-//! right token through all the same would be to let it be guessed at.
+//! A client that reaches the listener can use up the attempts, and so keep operators from logging
+//! in. A gate that accepted the right token meanwhile would let it be guessed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,53 +18,53 @@ use std::time::Duration;
 use crate::clock::{Clock, Entropy, UnixTime};
 use crate::model::SessionId;
 use crate::server::api::AdminToken;
-use crate::server::pages::Cookie;
+use crate::server::pages::BrowserCookie;
 
 /// The gate of the console.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct ConsoleGate {
     admin_token: AdminToken,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    state: Mutex<State>,
+    state: Mutex<GateState>,
 }
 
-/// Why somebody is not let in.
+/// The reason why a login is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shut {
-    /// That is not the token.
-    Wrong,
-    /// There were too many wrong tokens; when to come back.
-    TooOften(Duration),
+pub(super) enum LoginRefusal {
+    /// The token is wrong.
+    WrongToken,
+    /// There were too many wrong tokens; a retry is possible after this time.
+    TooManyFailures(Duration),
 }
 
-impl Shut {
-    /// Its name in the log.
+impl LoginRefusal {
+    /// Returns the name for the log.
     pub(super) const fn label(self) -> &'static str {
         match self {
-            Self::Wrong => "wrong token",
-            Self::TooOften(_) => "too many wrong tokens",
+            Self::WrongToken => "wrong token",
+            Self::TooManyFailures(_) => "too many wrong tokens",
         }
     }
 }
 
 #[derive(Debug, Default)]
-struct State {
-    /// The oldest first.
-    sessions: VecDeque<Session>,
+struct GateState {
+    /// Ordered by age, the oldest first.
+    sessions: VecDeque<ConsoleSession>,
     failures: u32,
-    /// When the first of them was.
-    failing_since: UnixTime,
+    /// The time of the first failure.
+    first_failure: UnixTime,
 }
 
 #[derive(Debug)]
-struct Session {
+struct ConsoleSession {
     id: SessionId,
     expires_at: UnixTime,
 }
 
-impl Gate {
-    /// Nobody is in yet.
+impl ConsoleGate {
+    /// Returns a gate without sessions.
     pub(super) fn new(
         admin_token: AdminToken,
         clock: Arc<dyn Clock>,
@@ -77,27 +78,27 @@ impl Gate {
         }
     }
 
-    /// Lets in whoever shows the token.
+    /// Opens a session for the admin token.
     ///
     /// # Errors
-    /// When it is not the token, or too many were not.
-    pub(super) fn log_in(&self, token: &[u8]) -> Result<Cookie, Shut> {
+    /// If the token is wrong, or there were too many wrong tokens.
+    pub(super) fn log_in(&self, token: &[u8]) -> Result<BrowserCookie, LoginRefusal> {
         let now = self.clock.now();
         let mut state = self.state();
         if let Some(wait) = state.wait(now) {
-            return Err(Shut::TooOften(wait));
+            return Err(LoginRefusal::TooManyFailures(wait));
         }
         if !self.admin_token.matches(token) {
             state.fail(now);
-            return Err(Shut::Wrong);
+            return Err(LoginRefusal::WrongToken);
         }
-        let cookie = Cookie::draw(&*self.entropy);
+        let cookie = BrowserCookie::random(&*self.entropy);
         state.open(&cookie, now);
         Ok(cookie)
     }
 
-    /// Whether that browser was let in.
-    pub(super) fn is_open_to(&self, cookie: &Cookie) -> bool {
+    /// Returns whether a browser has a session.
+    pub(super) fn has_session(&self, cookie: &BrowserCookie) -> bool {
         let (id, now) = (SessionId::of_cookie(cookie.expose()), self.clock.now());
         self.state()
             .sessions
@@ -105,42 +106,42 @@ impl Gate {
             .any(|session| session.id == id && now < session.expires_at)
     }
 
-    /// Lets that browser in no more.
-    pub(super) fn log_out(&self, cookie: &Cookie) {
+    /// Ends the session of a browser.
+    pub(super) fn log_out(&self, cookie: &BrowserCookie) {
         let id = SessionId::of_cookie(cookie.expose());
         self.state().sessions.retain(|session| session.id != id);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    /// How long no token is looked at.
+impl GateState {
+    /// Returns how long tokens are refused, if they are.
     fn wait(&mut self, now: UnixTime) -> Option<Duration> {
-        let over = self.failing_since.plus(FAILURE_WINDOW);
-        // A clock that was set back must not make anybody wait longer than that.
-        if now >= over || now < self.failing_since {
+        let over = self.first_failure.plus(FAILURE_WINDOW);
+        // A clock that was set back must not extend the wait.
+        if now >= over || now < self.first_failure {
             self.failures = 0;
         }
-        (self.failures >= FAILURES).then(|| over.since(now))
+        (self.failures >= MAX_FAILURES).then(|| over.since(now))
     }
 
     fn fail(&mut self, now: UnixTime) {
         if self.failures == 0 {
-            self.failing_since = now;
+            self.first_failure = now;
         }
         self.failures += 1;
     }
 
-    fn open(&mut self, cookie: &Cookie, now: UnixTime) {
+    fn open(&mut self, cookie: &BrowserCookie, now: UnixTime) {
         self.sessions.retain(|session| now < session.expires_at);
-        if self.sessions.len() == SESSIONS {
+        if self.sessions.len() == MAX_SESSIONS {
             self.sessions.pop_front();
         }
         let id = SessionId::of_cookie(cookie.expose());
-        self.sessions.push_back(Session {
+        self.sessions.push_back(ConsoleSession {
             id,
             expires_at: now.plus(SESSION_TTL),
         });
@@ -150,12 +151,13 @@ impl State {
 /// A working day.
 const SESSION_TTL: Duration = Duration::from_hours(8);
 
-/// More than the people who look at one replica.
-const SESSIONS: usize = 64;
+/// More than the operators of one replica.
+const MAX_SESSIONS: usize = 64;
 
-/// More than anybody mistypes, and nothing to somebody who guesses.
-const FAILURES: u32 = 10;
+/// More than an operator mistypes, and far too few to guess.
+const MAX_FAILURES: u32 = 10;
 
+/// The time for which failures count, and tokens are refused after too many.
 const FAILURE_WINDOW: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
@@ -165,28 +167,28 @@ mod tests {
 
     const TOKEN: &str = "correct-horse-battery";
 
-    fn gate() -> (Gate, Arc<ManualClock>) {
+    fn gate() -> (ConsoleGate, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1_700_000_000)));
         let token = AdminToken::new(TOKEN).unwrap();
         (
-            Gate::new(token, clock.clone(), Arc::new(CountingEntropy::default())),
+            ConsoleGate::new(token, clock.clone(), Arc::new(CountingEntropy::default())),
             clock,
         )
     }
 
     #[test]
-    fn only_a_browser_that_showed_the_token_is_let_in() {
+    fn only_the_admin_token_opens_a_session() {
         let (gate, _) = gate();
         let cookie = gate.log_in(TOKEN.as_bytes()).unwrap();
-        let another = Cookie::draw(&CountingEntropy::default());
-        assert!(gate.is_open_to(&cookie));
+        let another = BrowserCookie::random(&CountingEntropy::default());
+        assert!(gate.has_session(&cookie));
         gate.log_out(&cookie);
-        assert!(!gate.is_open_to(&cookie));
-        assert!(!gate.is_open_to(&another));
+        assert!(!gate.has_session(&cookie));
+        assert!(!gate.has_session(&another));
         for wrong in ["", "correct-horse-batterz", "correct-horse-battery2"] {
             assert_eq!(
                 gate.log_in(wrong.as_bytes()).err(),
-                Some(Shut::Wrong),
+                Some(LoginRefusal::WrongToken),
                 "{wrong}"
             );
         }
@@ -197,46 +199,50 @@ mod tests {
         let (gate, clock) = gate();
         let cookie = gate.log_in(TOKEN.as_bytes()).unwrap();
         clock.advance(SESSION_TTL - Duration::from_millis(1));
-        assert!(gate.is_open_to(&cookie));
+        assert!(gate.has_session(&cookie));
         clock.advance(Duration::from_millis(1));
-        assert!(!gate.is_open_to(&cookie));
+        assert!(!gate.has_session(&cookie));
     }
 
     #[test]
-    fn one_session_too_many_ends_the_oldest() {
+    fn one_session_too_many_evicts_the_oldest() {
         let (gate, clock) = gate();
-        let cookies: Vec<_> = (0..=SESSIONS)
+        let cookies: Vec<_> = (0..=MAX_SESSIONS)
             .map(|_| gate.log_in(TOKEN.as_bytes()).unwrap())
             .collect();
-        assert!(!gate.is_open_to(&cookies[0]));
-        assert!(cookies[1..].iter().all(|cookie| gate.is_open_to(cookie)));
+        assert!(!gate.has_session(&cookies[0]));
+        assert!(cookies[1..].iter().all(|cookie| gate.has_session(cookie)));
         clock.advance(SESSION_TTL);
         gate.log_in(TOKEN.as_bytes()).unwrap();
-        assert_eq!(gate.state().sessions.len(), 1, "what is over is not kept");
+        assert_eq!(
+            gate.state().sessions.len(),
+            1,
+            "expired sessions are removed"
+        );
     }
 
     #[test]
-    fn after_ten_wrong_tokens_none_is_looked_at_for_the_rest_of_a_minute() {
+    fn after_ten_wrong_tokens_all_are_refused_for_the_rest_of_a_minute() {
         let (gate, clock) = gate();
         let inside = gate.log_in(TOKEN.as_bytes()).unwrap();
         for _ in 0..10 {
-            assert_eq!(gate.log_in(b"wrong").err(), Some(Shut::Wrong));
+            assert_eq!(gate.log_in(b"wrong").err(), Some(LoginRefusal::WrongToken));
             clock.advance(Duration::from_secs(1));
         }
-        let too_often = Some(Shut::TooOften(Duration::from_secs(50)));
-        assert_eq!(gate.log_in(b"wrong").err(), too_often);
+        let too_many = Some(LoginRefusal::TooManyFailures(Duration::from_secs(50)));
+        assert_eq!(gate.log_in(b"wrong").err(), too_many);
         assert_eq!(
             gate.log_in(TOKEN.as_bytes()).err(),
-            too_often,
-            "a guess that is right is not told apart"
+            too_many,
+            "a right guess gets the same answer"
         );
-        assert!(gate.is_open_to(&inside));
+        assert!(gate.has_session(&inside));
         clock.advance(Duration::from_secs(50));
         assert!(gate.log_in(TOKEN.as_bytes()).is_ok());
     }
 
     #[test]
-    fn a_clock_that_was_set_back_keeps_nobody_out() {
+    fn a_clock_that_was_set_back_does_not_extend_the_wait() {
         let (gate, clock) = gate();
         for _ in 0..10 {
             assert!(gate.log_in(b"wrong").is_err());

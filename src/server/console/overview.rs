@@ -1,86 +1,99 @@
-//! What an operator sees: how the service is, the newest denials and one of them opened, and the counts of consumers.
+//! The page: the state of the service, the newest denials, one opened denial, and the counts by
+//! consumer.
 
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 
-use super::asked::Asked;
-use super::{Console, difference, pages, words};
+use super::query::ConsoleQuery;
+use super::site::ConsoleSite;
+use super::{difference, display, pages};
 use crate::clock::UnixTime;
 use crate::config::Mode;
-use crate::diagnostics::{Denial, Explanation, Report};
-use crate::server::health::{Readiness, Standing};
-use crate::server::pages::Answer;
+use crate::diagnostics::{ConsumerReport, DenialRecord, Explanation};
+use crate::server::health::{HealthState, Readiness};
+use crate::server::pages::PageResponse;
 use crate::store::StoreStatus;
 
 /// The page.
 #[derive(Template)]
 #[template(path = "console/overview.html")]
-struct Overview<'a> {
-    asked: &'a Asked,
+struct OverviewPage<'a> {
+    query: &'a ConsoleQuery,
     now: UnixTime,
-    service: Service,
-    opened: Option<Opened>,
-    denials: Page<Denial>,
-    consumers: Page<Report>,
+    service: ServiceState,
+    opened: Option<OpenedDenial>,
+    denials: ListPage<DenialRecord>,
+    consumers: ListPage<ConsumerReport>,
     unreported: u64,
 }
 
-/// How the service is.
-struct Service {
-    standing: Standing,
+/// The state of the service.
+struct ServiceState {
+    health: HealthState,
     store: String,
     status: StoreStatus,
     since: UnixTime,
 }
 
-/// The denial that was asked for.
-enum Opened {
-    Denial(Box<Denial>),
-    /// It is not kept, or not any more.
-    Gone,
+/// The opened denial.
+enum OpenedDenial {
+    Stored(Box<DenialRecord>),
+    /// It was evicted, or belongs to another replica.
+    Missing,
 }
 
-/// The first of a list, and whether there are more.
-struct Page<T> {
+/// One page of a list.
+struct ListPage<T> {
     shown: Vec<T>,
     has_more: bool,
 }
 
-impl Console {
-    /// The page, as it was asked for.
-    pub(super) fn overview(&self, asked: &Asked) -> Answer {
-        let diagnostics = &self.sources.diagnostics;
-        let found = |id: &String| {
-            diagnostics
-                .denial(id)
-                .map_or(Opened::Gone, |denial| Opened::Denial(Box::new(denial)))
-        };
-        let page = Overview {
-            asked,
+impl ConsoleSite {
+    /// Returns the page for a query.
+    pub(super) fn overview(&self, query: &ConsoleQuery) -> PageResponse {
+        let page = OverviewPage {
+            query,
             now: self.clock.now(),
             service: self.service(),
-            opened: asked.decision.as_ref().map(found),
-            denials: Page::cut(DENIALS, |limit| {
-                diagnostics.denials(&asked.filter(), asked.before, limit)
-            }),
-            consumers: Page::cut(CONSUMERS, |limit| {
-                diagnostics.reports(asked.after.as_deref(), limit)
-            }),
-            unreported: diagnostics.unreported(),
+            opened: query.decision.as_deref().map(|id| self.opened(id)),
+            denials: self.denials(query),
+            consumers: self.consumers(query),
+            unreported: self.sources.diagnostics.unreported(),
         };
-        let answer = pages::rendered(StatusCode::OK, &page);
-        let goes_on =
-            asked.is_live() || asked.live && page.opened.as_ref().is_some_and(Opened::is_pending);
-        if goes_on {
-            answer.with(header::REFRESH, HeaderValue::from_static(REFRESH))
+        let response = pages::rendered(StatusCode::OK, &page);
+        let is_pending = page.opened.as_ref().is_some_and(OpenedDenial::is_pending);
+        if query.is_live() || query.live && is_pending {
+            response.with(header::REFRESH, HeaderValue::from_static(REFRESH))
         } else {
-            answer
+            response
         }
     }
 
-    fn service(&self) -> Service {
-        Service {
-            standing: *self.sources.standing.borrow(),
+    fn opened(&self, decision_id: &str) -> OpenedDenial {
+        match self.sources.diagnostics.denial(decision_id) {
+            Some(denial) => OpenedDenial::Stored(Box::new(denial)),
+            None => OpenedDenial::Missing,
+        }
+    }
+
+    fn denials(&self, query: &ConsoleQuery) -> ListPage<DenialRecord> {
+        let (diagnostics, filter) = (&self.sources.diagnostics, query.filter());
+        ListPage::load(DENIALS, |limit| {
+            diagnostics.denials(&filter, query.before, limit)
+        })
+    }
+
+    fn consumers(&self, query: &ConsoleQuery) -> ListPage<ConsumerReport> {
+        ListPage::load(CONSUMERS, |limit| {
+            self.sources
+                .diagnostics
+                .reports(query.after.as_deref(), limit)
+        })
+    }
+
+    fn service(&self) -> ServiceState {
+        ServiceState {
+            health: *self.sources.health.borrow(),
             store: format!("{:?}", self.config.store.url),
             status: self.sources.store.status(),
             since: self.sources.diagnostics.since(),
@@ -88,38 +101,39 @@ impl Console {
     }
 }
 
-impl Opened {
-    /// Whether its cause is being looked for, which takes no time at all.
+impl OpenedDenial {
+    /// Returns whether its explanation is pending, which takes milliseconds.
     fn is_pending(&self) -> bool {
-        matches!(self, Self::Denial(denial) if matches!(denial.explanation, Explanation::Pending))
+        matches!(self, Self::Stored(denial) if matches!(denial.explanation, Explanation::Pending))
     }
 }
 
-impl<T> Page<T> {
-    /// Asks for one more than is shown.
-    fn cut(limit: usize, list: impl FnOnce(usize) -> Vec<T>) -> Self {
+impl<T> ListPage<T> {
+    /// Loads up to `limit` items. `list` is called for one more, to find out whether there are
+    /// more.
+    fn load(limit: usize, list: impl FnOnce(usize) -> Vec<T>) -> Self {
         let mut shown = list(limit + 1);
         let has_more = shown.len() > limit;
         shown.truncate(limit);
         Self { shown, has_more }
     }
 
-    /// The last one, if others come after it.
+    /// Returns the last item, if there are more.
     fn last(&self) -> Option<&T> {
         self.shown.last().filter(|_| self.has_more)
     }
 }
 
-impl Service {
+impl ServiceState {
     fn is_ready(&self) -> bool {
-        self.standing.readiness == Readiness::Ready
+        self.health.readiness == Readiness::Ready
     }
 
-    const fn words(&self) -> &'static str {
-        match self.standing.readiness {
+    const fn readiness_text(&self) -> &'static str {
+        match self.health.readiness {
             Readiness::Starting => "Starting",
             Readiness::Ready => "Ready",
-            Readiness::StoreLost => "The store does not answer",
+            Readiness::StoreLost => "Store unavailable",
             Readiness::Draining => "Draining",
         }
     }
@@ -129,11 +143,11 @@ impl Service {
     }
 }
 
-/// How many denials are shown at a time.
+/// The number of denials on a page.
 const DENIALS: usize = 50;
 
-/// How many consumers are shown at a time.
+/// The number of consumers on a page.
 const CONSUMERS: usize = 100;
 
-/// Seconds until the page loads itself again: time to follow a link, and to type a key.
+/// The seconds between reloads: time to follow a link or type a key.
 const REFRESH: &str = "10";

@@ -1,136 +1,152 @@
-//! What is said beside the page itself: the form for the token, and why something is not shown.
+//! The pages beside the overview: the login form and notices.
 //!
-//! The templates in `templates/console/` escape everything that they are given.
+//! The templates in `templates/console/` escape all values.
 
 use std::sync::LazyLock;
 
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 
-use super::STYLE;
-use super::asked::Asked;
-use super::gate::Shut;
-use crate::server::pages::{Answer, BadFields, style_source, whole_seconds};
+use super::gate::LoginRefusal;
+use super::query::ConsoleQuery;
+use crate::server::pages::{FormError, PageResponse, style_source, whole_seconds};
 
 /// The form for the admin token.
 #[derive(Template)]
 #[template(path = "console/login.html")]
-struct LogIn {
-    /// What is shown afterwards.
+struct LoginPage {
+    /// The query of the page to show after the login.
     then: String,
     problem: Option<String>,
 }
 
-/// Something to know.
+/// A notice.
 #[derive(Template)]
 #[template(path = "console/notice.html")]
-struct Notice {
+struct ConsoleNotice {
     title: &'static str,
     text: &'static str,
     again: bool,
 }
 
-/// The form for the token, and what was wrong with the last one.
-pub(super) fn log_in(asked: &Asked, shut: Option<Shut>) -> Answer {
-    let problem = shut.map(|shut| match shut {
-        Shut::Wrong => WRONG.to_owned(),
-        Shut::TooOften(wait) => format!(
-            "{TOO_OFTEN} Try again in {} seconds.",
-            whole_seconds(wait).max(1)
-        ),
-    });
-    let form = LogIn {
-        then: asked.query(),
-        problem,
+/// Returns the login form. After a refused login it shows the reason.
+pub(super) fn log_in(query: &ConsoleQuery, refusal: Option<LoginRefusal>) -> PageResponse {
+    let form = LoginPage {
+        then: query.encoded(),
+        problem: refusal.map(problem),
     };
-    match shut {
+    match refusal {
         None => rendered(StatusCode::OK, &form),
-        Some(Shut::Wrong) => {
-            // RFC 9110 section 15.5.2 wants a challenge; no browser knows this scheme, so each shows the page.
+        Some(LoginRefusal::WrongToken) => {
+            // RFC 9110 section 15.5.2 requires a challenge. No browser knows this scheme, so each
+            // shows the page.
             let challenge = HeaderValue::from_static("Form realm=\"console\"");
             rendered(StatusCode::UNAUTHORIZED, &form).with(header::WWW_AUTHENTICATE, challenge)
         }
-        Some(Shut::TooOften(wait)) => {
+        Some(LoginRefusal::TooManyFailures(wait)) => {
             rendered(StatusCode::TOO_MANY_REQUESTS, &form).retry_after(wait)
         }
     }
 }
 
-/// Why the console takes no token here.
-pub(super) fn closed() -> Answer {
+fn problem(refusal: LoginRefusal) -> String {
+    match refusal {
+        LoginRefusal::WrongToken => WRONG_TOKEN.to_owned(),
+        LoginRefusal::TooManyFailures(wait) => format!(
+            "{TOO_MANY_FAILURES} Try again in {} seconds.",
+            whole_seconds(wait).max(1)
+        ),
+    }
+}
+
+/// Returns the notice that the console is closed on this listener.
+pub(super) fn closed() -> PageResponse {
     notice(
         StatusCode::FORBIDDEN,
-        "The console is closed here",
+        "The console is closed on this listener",
         CLOSED,
         false,
     )
 }
 
-/// Another site posted that form.
-pub(super) fn foreign() -> Answer {
+/// Returns the notice that another site posted the form.
+pub(super) fn foreign_form() -> PageResponse {
     notice(
         StatusCode::FORBIDDEN,
-        "That form came from another site",
-        FOREIGN,
+        "The form came from another site",
+        FOREIGN_FORM,
         true,
     )
 }
 
-/// What was sent can not be read.
-pub(super) fn unread(bad: BadFields) -> Answer {
-    notice(bad.status(), "That can not be read", UNREAD, true)
+/// Returns the notice that the request is malformed.
+pub(super) fn unreadable(error: FormError) -> PageResponse {
+    notice(
+        error.status(),
+        "The request cannot be read",
+        UNREADABLE,
+        true,
+    )
 }
 
-/// It is asked with another method.
-pub(super) fn method(allowed: &'static str) -> Answer {
-    let answer = notice(
+/// Returns the notice that the method is not allowed.
+pub(super) fn method_not_allowed(allowed: &'static str) -> PageResponse {
+    let response = notice(
         StatusCode::METHOD_NOT_ALLOWED,
-        "That can not be asked like that",
+        "Method not allowed",
         METHOD,
         true,
     );
-    answer.with(header::ALLOW, HeaderValue::from_static(allowed))
+    response.with(header::ALLOW, HeaderValue::from_static(allowed))
 }
 
-/// Our failure.
-pub(super) fn failure() -> Answer {
+/// Returns the notice of an internal error.
+pub(super) fn failure() -> PageResponse {
     notice(
         StatusCode::INTERNAL_SERVER_ERROR,
-        "That did not work",
+        "Internal error",
         FAILURE,
         true,
     )
 }
 
-/// Sends the browser somewhere else, where it asks with GET.
-pub(super) fn see_other(location: HeaderValue) -> Answer {
-    Answer::see_other(location, &STYLE_SOURCE)
+/// Sends the browser to another address, with GET.
+pub(super) fn see_other(location: HeaderValue) -> PageResponse {
+    PageResponse::see_other(location, &STYLE_SOURCE)
 }
 
-/// A page.
-pub(super) fn rendered(status: StatusCode, page: &impl Template) -> Answer {
+/// Renders a page.
+pub(super) fn rendered(status: StatusCode, page: &impl Template) -> PageResponse {
     let (status, html) = match page.render() {
         Ok(html) => (status, html),
         Err(error) => {
-            tracing::error!(%error, "a page of the console could not be rendered");
+            tracing::error!(%error, "cannot render a page of the console");
             (StatusCode::INTERNAL_SERVER_ERROR, String::new())
         }
     };
-    Answer::page(status, html, &STYLE_SOURCE)
+    PageResponse::page(status, html, &STYLE_SOURCE)
 }
 
-fn notice(status: StatusCode, title: &'static str, text: &'static str, again: bool) -> Answer {
-    rendered(status, &Notice { title, text, again })
+fn notice(
+    status: StatusCode,
+    title: &'static str,
+    text: &'static str,
+    again: bool,
+) -> PageResponse {
+    rendered(status, &ConsoleNotice { title, text, again })
 }
+
+/// The style of all pages.
+pub(super) const STYLE: &str = include_str!("../../../templates/console/style.css");
 
 static STYLE_SOURCE: LazyLock<String> = LazyLock::new(|| style_source(STYLE));
 
-const WRONG: &str = "That is not the admin token of this server.";
-const TOO_OFTEN: &str = "There were too many wrong tokens.";
-const CLOSED: &str = "This listener is beyond loopback and not encrypted, so the admin token could be overheard on its way \
-                      here. Set ops.tls.certificate_file and ops.tls.key_file, or ops.insecure_plaintext = true if \
-                      something else encrypts it.";
-const FOREIGN: &str = "Nothing was done with it.";
-const UNREAD: &str = "Nothing was done with it.";
-const METHOD: &str = "The console is looked at with GET; its forms are posted.";
-const FAILURE: &str = "The server's log says why.";
+const WRONG_TOKEN: &str = "Wrong admin token.";
+const TOO_MANY_FAILURES: &str = "Too many wrong tokens.";
+const CLOSED: &str = "This listener accepts connections from other hosts and is not encrypted, so \
+    the admin token could be intercepted. Set ops.tls.certificate_file and ops.tls.key_file, or \
+    ops.insecure_plaintext = true if something else encrypts the connection.";
+const FOREIGN_FORM: &str = "The form was ignored.";
+const UNREADABLE: &str = "The request was ignored.";
+const METHOD: &str = "Open the console with GET. Its forms use POST.";
+const FAILURE: &str = "The server's log has the details.";

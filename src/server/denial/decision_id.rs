@@ -1,37 +1,36 @@
-//! The id of one decision: what its log event, its answer and its nonce claim are known by.
+//! The id of one decision, shared by its log event, its answer and its nonce claim.
 //!
-//! Ids are random: no two decisions of any replica share one, nobody can count our decisions by them, and nobody can guess
-//! the next one, since a claim that is sent with a known id passes as a retry. They are drawn many at a time:
+//! Ids are random: no two decisions of any replica share one, they do not show how many decisions
+//! there were, and the next one cannot be guessed, because a claim that carries a known id passes
+//! as a retry.
 //!
-//! 1. Each lane of threads keeps a key, to which fresh bytes of [`Entropy`] are added before it is used.
-//! 2. ChaCha20 under that key makes the next key and [`DRAWN`] ids. The key is replaced before the first of them is used.
-//!
-//! So an id tells nothing of the others, as none tells the keystream's rest from noise; what was drawn before can not be
-//! made again from what is in memory now; and of two copies of a machine, as snapshots make them, each goes on with ids of
-//! its own, but for those that were drawn already.
+//! Each lane of threads draws its ids from an own generator (ChaCha), which [`Entropy`] seeds again
+//! after every [`IDS_PER_SEED`] ids. Earlier ids can therefore not be computed from the memory of
+//! the process, except those since the last seed, and the copies of a machine that was cloned share
+//! at most as many.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chacha20::ChaCha20;
-use chacha20::cipher::{KeyIvInit as _, StreamCipher as _};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use zeroize::Zeroizing;
 
 use crate::clock::Entropy;
 use crate::lanes::Lanes;
 
-/// The id of one decision: in logs and answers, and what makes a nonce claim sent twice one claim.
+/// The id of one decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DecisionId(pub(crate) [u8; 16]);
 
 impl DecisionId {
-    /// Its digits.
-    pub(crate) fn hex(self) -> Hex {
+    /// Returns the hexadecimal digits.
+    pub(crate) fn hex(self) -> HexDigits {
         let mut digits = [0; 32];
         for (two, byte) in digits.chunks_exact_mut(2).zip(self.0) {
             two.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
         }
-        Hex(digits)
+        HexDigits(digits)
     }
 }
 
@@ -41,12 +40,12 @@ impl fmt::Display for DecisionId {
     }
 }
 
-/// The digits of a [`DecisionId`].
+/// The hexadecimal digits of a [`DecisionId`].
 #[derive(Clone, Copy)]
-pub(crate) struct Hex([u8; 32]);
+pub(crate) struct HexDigits([u8; 32]);
 
-impl Hex {
-    /// As text.
+impl HexDigits {
+    /// The digits as text.
     pub(crate) fn as_str(&self) -> &str {
         // Digits are ASCII.
         std::str::from_utf8(&self.0).unwrap_or_default()
@@ -55,23 +54,23 @@ impl Hex {
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// Makes [`DecisionId`]s, without asking the operating system for each.
+/// Generates [`DecisionId`]s without a system call for each.
 pub(crate) struct DecisionIds {
-    lanes: Lanes<Mutex<Drawn>>,
+    lanes: Lanes<Mutex<IdGenerator>>,
     entropy: Arc<dyn Entropy>,
 }
 
-/// Ids drawn beforehand, and the key of those after them.
-struct Drawn {
-    key: Zeroizing<[u8; 32]>,
-    ids: Zeroizing<[[u8; 16]; DRAWN]>,
-    used: usize,
+/// The generator of one lane.
+struct IdGenerator {
+    random: StdRng,
+    /// The ids left until the next seed.
+    left: u32,
 }
 
 // === impl DecisionIds ===
 
 impl DecisionIds {
-    /// Draws from `entropy`.
+    /// Returns a generator that takes its seeds from `entropy`.
     pub(crate) fn new(entropy: Arc<dyn Entropy>) -> Self {
         Self {
             lanes: Lanes::new(Mutex::default),
@@ -79,19 +78,14 @@ impl DecisionIds {
         }
     }
 
-    /// One that was not there before.
+    /// Generates an id.
     pub(crate) fn next(&self) -> DecisionId {
-        let mut drawn = self
+        let mut lane = self
             .lanes
             .mine()
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if drawn.used >= DRAWN {
-            drawn.draw(&*self.entropy);
-        }
-        let id = drawn.ids[drawn.used];
-        drawn.used += 1;
-        DecisionId(id)
+        lane.next(&*self.entropy)
     }
 }
 
@@ -101,39 +95,39 @@ impl fmt::Debug for DecisionIds {
     }
 }
 
-// === impl Drawn ===
+// === impl IdGenerator ===
 
-impl Default for Drawn {
-    /// None are there, and no key.
+impl Default for IdGenerator {
+    /// Returns a generator that seeds itself before the first id.
     fn default() -> Self {
         Self {
-            key: Zeroizing::default(),
-            ids: Zeroizing::new([[0; 16]; DRAWN]),
-            used: DRAWN,
+            random: StdRng::from_seed([0; 32]),
+            left: 0,
         }
     }
 }
 
-impl Drawn {
-    fn draw(&mut self, entropy: &dyn Entropy) {
-        let mut fresh = Zeroizing::new([0; 32]);
-        entropy.fill(&mut *fresh);
-        self.key
-            .iter_mut()
-            .zip(*fresh)
-            .for_each(|(kept, fresh)| *kept ^= fresh);
-        // A key is used for one keystream, so that it needs no nonce.
-        let mut keystream = ChaCha20::new((&*self.key).into(), &[0; 12].into());
-        *self.key = [0; 32];
-        keystream.apply_keystream(&mut *self.key);
-        *self.ids = [[0; 16]; DRAWN];
-        keystream.apply_keystream(self.ids.as_flattened_mut());
-        self.used = 0;
+impl IdGenerator {
+    fn next(&mut self, entropy: &dyn Entropy) -> DecisionId {
+        if self.left == 0 {
+            self.seed(entropy);
+        }
+        self.left -= 1;
+        let mut id = [0; 16];
+        self.random.fill_bytes(&mut id);
+        DecisionId(id)
+    }
+
+    fn seed(&mut self, entropy: &dyn Entropy) {
+        let mut seed = Zeroizing::new([0; 32]);
+        entropy.fill(&mut *seed);
+        self.random = StdRng::from_seed(*seed);
+        self.left = IDS_PER_SEED;
     }
 }
 
-/// How many ids are drawn at once: 1 KiB with the key.
-const DRAWN: usize = 62;
+/// The ids from one seed: 1 KiB of keystream.
+const IDS_PER_SEED: u32 = 64;
 
 #[cfg(test)]
 mod tests {
@@ -156,7 +150,7 @@ mod tests {
             DecisionIds::new(entropy),
         );
         let mut seen = HashSet::new();
-        for _ in 0..DRAWN * 3 + 1 {
+        for _ in 0..IDS_PER_SEED * 3 + 1 {
             for id in [one.next(), other.next()] {
                 assert!(seen.insert(id.0), "{id}");
             }
@@ -166,38 +160,29 @@ mod tests {
     }
 
     #[test]
-    fn copies_of_a_machine_go_on_with_ids_of_their_own() {
-        let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
-        let drawn_alike = || Drawn {
-            key: Zeroizing::new([7; 32]),
-            ..Drawn::default()
+    fn clones_of_a_machine_share_only_the_ids_of_the_current_seed() {
+        let entropy = CountingEntropy::default();
+        let cloned = || {
+            let mut generator = IdGenerator::default();
+            // Both clones hold the seed that the machine had before.
+            generator.seed(&CountingEntropy::default());
+            generator
         };
-        let (mut one, mut other) = (drawn_alike(), drawn_alike());
-        one.draw(&*entropy);
-        other.draw(&*entropy);
-        assert_ne!(one.ids, other.ids);
-        assert_ne!(one.key, other.key);
+        let (mut one, mut other) = (cloned(), cloned());
+        for _ in 0..IDS_PER_SEED {
+            assert_eq!(one.next(&entropy), other.next(&entropy));
+        }
+        assert_ne!(one.next(&entropy), other.next(&entropy));
     }
 
     #[test]
-    fn the_key_of_what_was_drawn_is_gone_and_none_of_its_ids() {
-        let ids = DecisionIds::new(Arc::new(CountingEntropy::default()));
-        let keys = || {
-            ids.lanes
-                .all()
-                .map(|lane| lane.lock().unwrap().key.to_vec())
-                .collect::<Vec<_>>()
-        };
-        let before = keys();
-        let drawn: Vec<_> = (0..DRAWN).map(|_| ids.next()).collect();
-        let changed: Vec<_> = keys()
-            .into_iter()
-            .zip(before)
-            .filter(|(after, before)| after != before)
-            .collect();
-        assert_eq!(changed.len(), 1, "the lane of this thread");
-        for half in changed[0].0.chunks(16) {
-            assert!(drawn.iter().all(|id| id.0 != half));
+    fn a_new_seed_replaces_all_state_of_the_old_one() {
+        let (mut used, mut fresh) = (IdGenerator::default(), IdGenerator::default());
+        for _ in 0..IDS_PER_SEED {
+            used.next(&CountingEntropy::default());
         }
+        used.seed(&CountingEntropy::default());
+        fresh.seed(&CountingEntropy::default());
+        assert_eq!(used.random, fresh.random);
     }
 }

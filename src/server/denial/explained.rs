@@ -1,38 +1,35 @@
-//! What a caller may be told of why its signature did not match: only where answers tell that much, and only what does not
-//! depend on a secret.
+//! The cause of a signature mismatch, as far as the caller may know it: only with `deny_detail =
+//! "debug"`, and only if the cause does not depend on a secret.
 
 use tokio::time::{Instant, timeout_at};
 
-use super::problem::Explained;
-use crate::config::DenyDetail;
-use crate::diagnostics::{Explaining, Explanation};
+use super::problem::PublicCause;
+use crate::diagnostics::{Explanation, PendingExplanation};
 
-/// What is told, where `detail` tells that much; waits for it no longer than until `latest`.
-pub(crate) async fn to_caller(
-    explaining: Option<Explaining>,
-    detail: DenyDetail,
+/// Waits until `latest` for an explanation, and returns the part that the caller may know.
+pub(super) async fn public_cause(
+    explaining: Option<PendingExplanation>,
     latest: Instant,
-) -> Option<Explained> {
-    let explaining = explaining.filter(|_| detail == DenyDetail::Debug)?;
-    by(latest, explaining.explanation()).await
+) -> Option<PublicCause> {
+    by(latest, explaining?.explanation()).await
 }
 
 async fn by(
     latest: Instant,
     explaining: impl Future<Output = Option<Explanation>>,
-) -> Option<Explained> {
-    told(timeout_at(latest, explaining).await.ok()??)
+) -> Option<PublicCause> {
+    public(timeout_at(latest, explaining).await.ok()??)
 }
 
-/// What anybody may know of an explanation.
-fn told(explanation: Explanation) -> Option<Explained> {
+/// Returns the part of an explanation that does not depend on a secret.
+fn public(explanation: Explanation) -> Option<PublicCause> {
     let Explanation::Found(diagnosis) = explanation else {
         return None;
     };
     if diagnosis.depends_on_secret() {
         return None;
     }
-    Some(Explained {
+    Some(PublicCause {
         cause: diagnosis.cause(),
         remedy: diagnosis.remedy,
     })
@@ -44,52 +41,50 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::oauth::diagnosis::{Cause, Diagnosis};
+    use crate::oauth::diagnosis::{Diagnosis, MismatchCause};
 
     #[tokio::test(start_paused = true)]
-    async fn an_explanation_is_waited_for_no_longer_than_there_is_time() {
+    async fn the_wait_for_an_explanation_ends_in_time() {
         let latest = Instant::now() + Duration::from_millis(100);
         assert!(by(latest, pending()).await.is_none());
         assert_eq!(Instant::now(), latest);
-        assert!(
-            by(latest, ready(Some(found(&[Cause::Scheme]))))
-                .await
-                .is_some(),
-            "what is there needs no time"
-        );
+        let ready_now = ready(Some(found(&[MismatchCause::Scheme])));
+        assert!(by(latest, ready_now).await.is_some());
         assert!(by(latest, ready(None)).await.is_none());
     }
 
     #[test]
-    fn no_cause_is_told_that_depends_on_a_secret() {
-        for cause in Cause::ALL {
-            let told = told(found(&[cause])).map(|explained| explained.cause);
+    fn a_cause_that_depends_on_a_secret_is_not_public() {
+        for cause in MismatchCause::ALL {
+            let public = public(found(&[cause])).map(|public| public.cause);
             assert_eq!(
-                told.as_deref(),
+                public.as_deref(),
                 (!cause.depends_on_secret()).then(|| cause.name())
             );
         }
         assert_eq!(
-            told(found(&[Cause::Scheme, Cause::Host])).unwrap().cause,
+            public(found(&[MismatchCause::Scheme, MismatchCause::Host]))
+                .unwrap()
+                .cause,
             "scheme+host"
         );
-        assert!(told(found(&[Cause::Scheme, Cause::OldSecret])).is_none());
+        assert!(public(found(&[MismatchCause::Scheme, MismatchCause::OldSecret])).is_none());
         for nothing in [
             Explanation::NotSought,
             Explanation::Pending,
             Explanation::Skipped,
         ] {
-            assert!(told(nothing).is_none());
+            assert!(public(nothing).is_none());
         }
         assert!(
-            told(Explanation::NotFound {
+            public(Explanation::NotFound {
                 base_string: "GET&".into()
             })
             .is_none()
         );
     }
 
-    fn found(causes: &[Cause]) -> Explanation {
+    fn found(causes: &[MismatchCause]) -> Explanation {
         Explanation::Found(Box::new(Diagnosis {
             causes: causes.to_vec(),
             base_string: String::new(),

@@ -1,11 +1,14 @@
-//! Denials: what a caller reads, and what an operator finds them by.
+//! Denials: the answer to the caller, and the records for the operator.
 //!
-//! - `problem`: the one table from a reason to a status, `WWW-Authenticate` and a problem document.
-//! - `explained`: the cause of a mismatch, as far as a caller may know it.
-//! - `decision_id`: the identifier that a denial and its log event share.
+//! - `report`: counts, keeps and logs the outcome of a call, and writes the answer to a denied one.
+//! - `problem`, `advice`: the one table from a reason to a status, a challenge and a body.
+//! - `explained`: the cause of a signature mismatch, as far as the caller may know it.
+//! - `decision_id`: the id that a denial and its log event share.
 //! - `sunset`: the `Deprecation` and `Sunset` headers of a consumer.
 
+mod advice;
 pub(super) mod decision_id;
-pub(super) mod explained;
+mod explained;
 pub(super) mod problem;
+pub(super) mod report;
 pub(super) mod sunset;

@@ -1,8 +1,9 @@
-//! The one table from a reason to what the caller is told.
+//! The one table from a reason to the answer to the caller.
 //!
-//! Status codes by RFC 5849 section 3.2, 429 by RFC 6585, problem words by OAuth Problem Reporting. **Until the signature is proven, an
-//! unknown consumer, an unknown token, a method that is not allowed and a wrong signature get one identical answer**, so
-//! that nobody can find out which keys exist.
+//! Status codes follow RFC 5849 section 3.2, 429 follows RFC 6585, and the problem words are those
+//! of OAuth Problem Reporting. **Until the signature is proven, an unknown consumer, an unknown
+//! token, a method that is not allowed and a wrong signature get one identical answer**, which does
+//! not show which keys exist.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -10,25 +11,28 @@ use std::fmt::Write as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
+use super::advice::advice;
+use super::decision_id::DecisionId;
 use crate::config::DenyDetail;
 use crate::oauth::Rejection;
-use crate::verify::{BodyGap, ParameterProblem, Reason, Stage};
+use crate::server::negotiation::AnswerFormat;
+use crate::verify::{ParameterProblem, Reason, RequestStage};
 
-/// What a caller is told about a denial.
+/// The content of the answer to a denied request.
 #[derive(Debug)]
 pub(crate) struct Problem {
     /// The HTTP status.
     pub(crate) status: u16,
     /// The word of Problem Reporting, `oauth_problem`.
     pub(crate) word: &'static str,
-    /// What to do about it, `oauth_problem_advice`.
+    /// The advice, `oauth_problem_advice`.
     pub(crate) advice: Cow<'static, str>,
     /// Further parameters of Problem Reporting, for example `oauth_parameters_absent`.
     pub(crate) parameters: Vec<(&'static str, String)>,
 }
 
 impl Problem {
-    /// The answer to a reason.
+    /// Returns the content for a reason.
     pub(crate) fn of(reason: Reason) -> Self {
         Self {
             status: status(reason.stage()),
@@ -39,7 +43,7 @@ impl Problem {
     }
 
     /// The parameters of Problem Reporting, in the order in which they are sent.
-    pub(crate) fn reported(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    fn reported(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let more = self
             .parameters
             .iter()
@@ -53,41 +57,41 @@ impl Problem {
     }
 }
 
-/// How a denial is written.
+/// The style of the answer to a denied request.
 pub(crate) struct DenialStyle<'a> {
     /// The realm of the challenge.
     pub(crate) realm: &'a str,
-    /// How much it tells.
+    /// The detail.
     pub(crate) detail: DenyDetail,
-    /// The caller's Accept asks for `application/x-www-form-urlencoded`.
-    pub(crate) form: bool,
-    /// The id under which the operator finds this decision.
-    pub(crate) decision_id: &'a str,
-    /// The masked base string, where the detail is `debug`.
+    /// The format of the body.
+    pub(crate) format: AnswerFormat,
+    /// The id of this decision.
+    pub(crate) decision_id: DecisionId,
+    /// The masked base string, if the detail is `debug`.
     pub(crate) base_string: Option<String>,
-    /// Why the signature did not match, where the detail is `debug` and it may be told.
-    pub(crate) explained: Option<Explained>,
+    /// The cause of a signature mismatch, if the detail is `debug` and the caller may know it.
+    pub(crate) cause: Option<PublicCause>,
 }
 
-/// Why a signature did not match, and what to do about it.
-pub(crate) struct Explained {
-    /// A word of a closed list, or two with a `+` between them.
+/// The cause of a signature mismatch that the caller may know.
+pub(crate) struct PublicCause {
+    /// A word of a closed list, or two that are joined with `+`.
     pub(crate) cause: String,
-    /// A sentence or two.
+    /// The remedy, in a sentence or two.
     pub(crate) remedy: String,
 }
 
 impl DenialStyle<'_> {
-    /// What only `debug` tells, where `word` is the problem.
+    /// The members that only `debug` adds to a problem with this `word`.
     fn debug(&self, word: &str) -> impl Iterator<Item = (&str, &str)> {
         let base_string = self
             .base_string
             .as_deref()
             .map(|text| ("base_string", text));
-        let told = self.explained.as_ref();
-        let cause = told.map(|explained| ("cause", explained.cause.as_str()));
-        let untold = (base_string.is_some() && word == SIGNATURE_INVALID).then_some(NO_CAUSE);
-        let remedy = told.map(|explained| explained.remedy.as_str()).or(untold);
+        let public = self.cause.as_ref();
+        let cause = public.map(|public| ("cause", public.cause.as_str()));
+        let no_cause = (base_string.is_some() && word == SIGNATURE_INVALID).then_some(NO_CAUSE);
+        let remedy = public.map(|public| public.remedy.as_str()).or(no_cause);
         base_string
             .into_iter()
             .chain(cause)
@@ -95,8 +99,10 @@ impl DenialStyle<'_> {
     }
 }
 
-/// A denial, written.
-pub(crate) struct Written {
+/// The answer to a denied request.
+pub(crate) struct DenialResponse {
+    /// The HTTP status.
+    pub(crate) status: u16,
     /// `WWW-Authenticate`.
     pub(crate) challenge: String,
     /// `Content-Type`.
@@ -106,36 +112,36 @@ pub(crate) struct Written {
 }
 
 impl Problem {
-    /// Writes it.
-    pub(crate) fn write(&self, style: &DenialStyle<'_>) -> Written {
-        let tells = style.detail != DenyDetail::None;
-        let reported: Vec<_> = self.reported().filter(|_| tells).collect();
-        let (content_type, body) = if style.form {
-            let id = ("decision_id", style.decision_id);
-            (
-                FORM,
-                form(
-                    reported
-                        .iter()
-                        .copied()
-                        .chain([id])
-                        .chain(style.debug(self.word)),
-                ),
-            )
-        } else {
-            (PROBLEM_JSON, self.json(&reported, style))
+    /// Writes the answer.
+    pub(crate) fn write(&self, style: &DenialStyle<'_>) -> DenialResponse {
+        let shows_problem = style.detail != DenyDetail::None;
+        let reported: Vec<_> = self.reported().filter(|_| shows_problem).collect();
+        let (content_type, body) = match style.format {
+            AnswerFormat::Form => (FORM, self.form(&reported, style)),
+            AnswerFormat::Json => (PROBLEM_JSON, self.json(&reported, style)),
         };
-        Written {
+        DenialResponse {
+            status: self.status,
             challenge: challenge(style.realm, reported.iter().copied()),
             content_type,
             body,
         }
     }
 
-    /// RFC 9457.
+    fn form(&self, reported: &[(&str, &str)], style: &DenialStyle<'_>) -> String {
+        let id = style.decision_id.hex();
+        let members = reported
+            .iter()
+            .copied()
+            .chain([("decision_id", id.as_str())])
+            .chain(style.debug(self.word));
+        form(members)
+    }
+
+    /// Writes the body of RFC 9457.
     fn json(&self, reported: &[(&str, &str)], style: &DenialStyle<'_>) -> String {
-        // Texts and a number can always be written.
-        serde_json::to_string(&Json {
+        // Texts and a number are always valid JSON.
+        serde_json::to_string(&ProblemJson {
             problem: self,
             reported,
             style,
@@ -145,13 +151,13 @@ impl Problem {
 }
 
 /// A problem as a JSON object.
-struct Json<'p> {
+struct ProblemJson<'p> {
     problem: &'p Problem,
     reported: &'p [(&'p str, &'p str)],
     style: &'p DenialStyle<'p>,
 }
 
-impl Serialize for Json<'_> {
+impl Serialize for ProblemJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self {
             problem,
@@ -168,7 +174,7 @@ impl Serialize for Json<'_> {
         for (name, value) in *reported {
             object.serialize_entry(name, value)?;
         }
-        object.serialize_entry("decision_id", style.decision_id)?;
+        object.serialize_entry("decision_id", style.decision_id.hex().as_str())?;
         for (name, value) in style.debug(problem.word) {
             object.serialize_entry(name, value)?;
         }
@@ -176,12 +182,13 @@ impl Serialize for Json<'_> {
     }
 }
 
-/// What is told of everything that is not proven.
+/// The problem word of every request that is not proven.
 const SIGNATURE_INVALID: &str = "signature_invalid";
 
-/// The same whether there is no known cause, none that may be told, or none in time: the difference would tell of secrets.
-const NO_CAUSE: &str = "no cause that can be told: compare base_string with the one that the client signed, and where they are \
-                        the same, the secrets";
+/// The remedy if no cause was found, none is public, or none was found in time. It is the same for
+/// all three: a difference would show something about the secrets.
+const NO_CAUSE: &str = "no cause is known; compare base_string with the base string that the client \
+                        signed and, if they are equal, the secrets";
 
 /// The media type of a form.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -189,7 +196,7 @@ pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 /// The media type of RFC 9457.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// The reason phrase of the statuses that [`Problem`] uses.
+/// Returns the reason phrase of a status that [`Problem`] uses.
 pub(crate) const fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
@@ -201,17 +208,17 @@ pub(crate) const fn title(status: u16) -> &'static str {
     }
 }
 
-/// `WWW-Authenticate` (RFC 5849 section 3.5.1, RFC 9110 section 11.6.1) with these parameters.
+/// Writes `WWW-Authenticate` (RFC 5849 section 3.5.1, RFC 9110 section 11.6.1).
 fn challenge<'p>(realm: &str, parameters: impl Iterator<Item = (&'p str, &'p str)>) -> String {
     let mut challenge = format!("OAuth realm=\"{}\"", quoted(realm));
     for (name, value) in parameters {
-        // Writing to a String can not fail.
+        // Writing to a String cannot fail.
         let _ = write!(challenge, ", {name}=\"{}\"", encoded(value));
     }
     challenge
 }
 
-/// `application/x-www-form-urlencoded` with these parameters.
+/// Writes parameters as `application/x-www-form-urlencoded`.
 pub(crate) fn form<'p>(parameters: impl Iterator<Item = (&'p str, &'p str)>) -> String {
     let pairs: Vec<_> = parameters
         .map(|(name, value)| format!("{name}={}", encoded(value)))
@@ -219,7 +226,7 @@ pub(crate) fn form<'p>(parameters: impl Iterator<Item = (&'p str, &'p str)>) -> 
     pairs.join("&")
 }
 
-/// Percent-encoded as RFC 5849 section 3.6 does it.
+/// Percent-encodes as in RFC 5849 section 3.6.
 fn encoded(value: &str) -> impl std::fmt::Display + '_ {
     const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')
@@ -229,24 +236,26 @@ fn encoded(value: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(value, ESCAPED)
 }
 
-/// The inside of a quoted-string (RFC 9110 section 5.6.4).
+/// Escapes the content of a quoted-string (RFC 9110 section 5.6.4).
 fn quoted(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-const fn status(stage: Stage) -> u16 {
+const fn status(stage: RequestStage) -> u16 {
     match stage {
-        Stage::Malformed => 400,
-        Stage::Unsigned | Stage::NotProven | Stage::NotUsable => 401,
-        Stage::NotPermitted => 403,
-        Stage::TooOften => 429,
-        Stage::BodyNotWhole => 413,
+        RequestStage::Malformed => 400,
+        RequestStage::Unsigned | RequestStage::NotProven | RequestStage::NotUsable => 401,
+        RequestStage::NotPermitted => 403,
+        RequestStage::TooOften => 429,
+        RequestStage::BodyNotWhole => 413,
     }
 }
 
 fn word(reason: Reason) -> &'static str {
     match reason {
-        Reason::Rejected(rejection) if reason.stage() != Stage::NotProven => rejection.problem(),
+        Reason::Rejected(rejection) if reason.stage() != RequestStage::NotProven => {
+            rejection.problem()
+        }
         Reason::Rejected(_)
         | Reason::UnknownConsumer
         | Reason::UnknownToken
@@ -283,105 +292,9 @@ fn word(reason: Reason) -> &'static str {
     }
 }
 
-fn advice(reason: Reason) -> Cow<'static, str> {
-    match reason {
-        Reason::Rejected(rejection) if reason.stage() != Stage::NotProven => capitalized(rejection).into(),
-        Reason::Rejected(_) | Reason::UnknownConsumer | Reason::UnknownToken | Reason::MethodNotAllowed => {
-            SIGNATURE.into()
-        }
-        Reason::TimestampRefused { sent, now, .. } => skew(sent, now).into(),
-        Reason::TimestampFenced { .. } => {
-            "The service restarted and can not tell whether this request was sent before; sign it again now".into()
-        }
-        Reason::Body(gap) => body(gap).into(),
-        Reason::Unsigned => "Sign the request with OAuth 1.0 (RFC 5849)".into(),
-        Reason::PlaintextWithoutHttps => {
-            "PLAINTEXT is accepted only where the operator configured an https origin; use HMAC-SHA256".into()
-        }
-        Reason::ConsumerDisabled => "The consumer was disabled; ask the operator of this API".into(),
-        Reason::TokenRevoked => "The token was revoked; ask the user for a new one".into(),
-        Reason::TokenExpired => "The token has expired; get a new one".into(),
-        Reason::UserDisabled => "The user of this token is disabled; ask the operator of this API".into(),
-        Reason::TokenUsed => "The temporary credentials were exchanged already; ask for new ones".into(),
-        Reason::TokenRejected => "The temporary credentials are not valid any more; ask for new ones".into(),
-        Reason::TokenUndecided => "The user has not allowed it yet; send the user to the authorize page".into(),
-        Reason::UserRefused => {
-            "The user refused, or too many wrong verifiers were sent; ask for new temporary credentials".into()
-        }
-        Reason::VerifierInvalid => "oauth_verifier is not the one that the user was given".into(),
-        Reason::PasswordRefused => "There is no user with that name and password".into(),
-        Reason::TooManyAttempts { retry_after } => {
-            format!("Too many wrong passwords; try again in {retry_after} s").into()
-        }
-        Reason::FlowNotAllowed => {
-            "The consumer may not get credentials in this way; ask the operator of this API".into()
-        }
-        Reason::Parameter { name, problem } => parameter(name, problem).into(),
-        Reason::TokenRequired => "The consumer may not sign without oauth_token".into(),
-        Reason::NonceWithoutTimestamp => "Send oauth_timestamp together with oauth_nonce".into(),
-        Reason::NonceUsed => "Sign every request, also a repeated one, with a new oauth_nonce".into(),
-        Reason::UserRequired => "This resource needs a token that acts for a user".into(),
-        Reason::ScopeMissing => "The credentials do not have a scope that this resource needs".into(),
-        Reason::RealmMismatch => "Sign with the realm of this challenge".into(),
-        Reason::NotHttp => "Only HTTP requests can be verified".into(),
-        Reason::AmbiguousHeaders => "The request can be read in two ways".into(),
-        Reason::UnknownScheme => "Only http and https requests can be verified".into(),
-        Reason::AmbiguousPath => {
-            "Send the path without dot segments, empty segments, backslashes and escaped slashes or dots".into()
-        }
-    }
-}
-
-/// What to look at when nothing may be told of the cause.
-const SIGNATURE: &str = "The signature does not prove a known consumer and token; compare the base string, both secrets, \
-                         the signature method, and the URL as this service is reached from outside";
-
-fn capitalized(rejection: Rejection) -> String {
-    let text = rejection.to_string();
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
-}
-
-fn skew(sent: u64, now: u64) -> String {
-    let direction = if sent < now { "behind" } else { "ahead of" };
-    format!(
-        "The timestamp is {} s {direction} the clock of this service; set the clock and sign again",
-        sent.abs_diff(now)
-    )
-}
-
-fn parameter(name: &str, problem: ParameterProblem) -> String {
-    match problem {
-        ParameterProblem::Absent => format!("Send {name}, signed with the others"),
-        ParameterProblem::Duplicate => format!("Send {name} once"),
-        ParameterProblem::Unexpected => format!("Leave {name} out here"),
-        ParameterProblem::Invalid if name == "x_auth_mode" => {
-            format!("The one {name} there is is client_auth")
-        }
-        ParameterProblem::Invalid => format!("The value of {name} can not be used"),
-    }
-}
-
-const fn body(gap: BodyGap) -> &'static str {
-    match gap {
-        BodyGap::Partial => "The body is too large to be verified",
-        BodyGap::NotForwarded => "The proxy did not forward the body, so it can not be verified",
-        BodyGap::TooLarge => "The body is larger than 64 KiB",
-        BodyGap::LengthMismatch => "The body is not as long as Content-Length says",
-        BodyGap::LengthUnknown => {
-            "Send the body with Content-Length, or let the operator set check.envoy_sends_whole_bodies"
-        }
-        BodyGap::Altered => {
-            "The proxy forwards the body as text, which may alter it; send `!` as %21, or let the operator set pack_as_bytes"
-        }
-    }
-}
-
 fn parameters(reason: Reason) -> Vec<(&'static str, String)> {
     if let Reason::Rejected(rejection) = reason {
-        return if reason.stage() == Stage::Malformed {
+        return if reason.stage() == RequestStage::Malformed {
             rejected(rejection)
         } else {
             Vec::new()
@@ -434,7 +347,7 @@ const ABSENT: &str = "oauth_parameters_absent";
 
 const REJECTED: &str = "oauth_parameters_rejected";
 
-/// What RFC 5849 section 3.1 requires of every signed request.
+/// The parameters that RFC 5849 section 3.1 requires in every signed request.
 const REQUIRED: [&str; 5] = [
     "oauth_consumer_key",
     "oauth_nonce",

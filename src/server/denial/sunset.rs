@@ -1,14 +1,15 @@
-//! `Deprecation` (RFC 9745) and `Sunset` (RFC 8594): how a consumer is told that it ought not to call any more.
+//! `Deprecation` (RFC 9745) and `Sunset` (RFC 8594): announce to a consumer that its access ends.
 //!
-//! An operator says when, for each consumer. The headers announce; who is refused from when on is the operator's to do.
-//! They are for who proved to be that consumer: to anybody else they would tell that there is one, and what becomes of it.
+//! An operator sets both dates on the consumer. The headers only announce; disabling the consumer
+//! is left to the operator. Only a proven consumer gets them: for other callers they would show
+//! that the consumer exists, and its plans.
 
 use std::time::{Duration, SystemTime};
 
 use crate::clock::UnixTime;
 use crate::model::Consumer;
 
-/// The headers that the answers to a consumer's requests have; most have none.
+/// Returns the headers for answers to this consumer; most consumers have none.
 pub(crate) fn headers(consumer: &Consumer) -> impl Iterator<Item = (&'static str, String)> + use<> {
     let deprecation = consumer
         .deprecated_at
@@ -20,12 +21,12 @@ pub(crate) fn headers(consumer: &Consumer) -> impl Iterator<Item = (&'static str
     deprecation.into_iter().chain(sunset)
 }
 
-/// A Date of RFC 9651 section 3.3.7.
+/// Formats a Date of RFC 9651 section 3.3.7.
 fn structured_date(time: UnixTime) -> String {
     format!("@{}", time.as_secs())
 }
 
-/// The HTTP-date of RFC 9110 section 5.6.7, which has no year after 9999.
+/// Formats an HTTP-date of RFC 9110 section 5.6.7, which has no year after 9999.
 fn http_date(time: UnixTime) -> Option<String> {
     let seconds = Some(time.as_secs()).filter(|&seconds| seconds < YEAR_10000)?;
     let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_as_the_headers_have_them() {
+    fn dates_have_the_formats_of_the_headers() {
         // The example of RFC 9745 section 2.1, and that of RFC 8594 section 3.
         assert_eq!(
             structured_date(UnixTime::from_millis(1_688_169_599_999)),

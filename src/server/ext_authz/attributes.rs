@@ -1,42 +1,43 @@
-//! What Envoy says about a request: a `CheckRequest` read once, completely, into borrowed slices.
+//! Envoy's description of a request: a `CheckRequest`, read once and completely into borrowed
+//! slices.
 //!
-//! Clients of the ext_authz API fill different fields: `headers` or `header_map`, `body` or `raw_body`, with or without
-//! pseudo-headers. No `Option` of the wire gets past this file.
+//! Clients of the ext_authz API fill different fields: `headers` or `header_map`, `body` or
+//! `raw_body`, with or without pseudo-headers. No `Option` of the wire gets past this file.
 
-use super::headers::Headers;
+use super::headers::{CheckHeaders, HeaderValues};
 use super::wire::HttpRequest;
 use crate::verify::Reason;
 
 /// A request as Envoy describes it.
-pub(super) struct Attributes<'a> {
+pub(super) struct RequestAttributes<'a> {
     /// The HTTP method as on the wire.
     pub(super) method: &'a str,
-    /// `:scheme`, from the transport or from a trusted `x-forwarded-proto`.
+    /// `:scheme`, from the transport or from an `x-forwarded-proto` that Envoy trusts.
     pub(super) scheme: &'a str,
     /// `:authority`.
     pub(super) host: &'a str,
     /// Path and query as Envoy forwards them.
     pub(super) target: &'a [u8],
     /// The headers.
-    pub(super) headers: Headers<'a>,
-    /// The body as far as it was sent.
+    pub(super) headers: CheckHeaders<'a>,
+    /// The part of the body that Envoy sent.
     pub(super) body: &'a [u8],
-    /// The body came as text (`pack_as_bytes: false`): a `!` may stand for a byte that is not UTF-8.
+    /// The body came as text (`pack_as_bytes: false`): a `!` may replace a byte that is not UTF-8.
     pub(super) body_is_text: bool,
-    /// The size that the client of this API says the body has; negative is "more than was sent".
+    /// The size of the body as Envoy reports it; negative is "more than was sent".
     pub(super) size: i64,
-    /// The id that Envoy gave the request.
+    /// Envoy's id of the request.
     pub(super) id: &'a str,
     /// The address of Envoy's peer.
     pub(super) source: &'a str,
 }
 
-impl<'a> Attributes<'a> {
-    /// Reads what Envoy sent; `source` is the address of its peer.
+impl<'a> RequestAttributes<'a> {
+    /// Reads Envoy's request; `source` is the address of Envoy's peer.
     ///
     /// # Errors
-    /// [`Reason::NotHttp`] for the network filter's request, [`Reason::AmbiguousHeaders`] when there are two answers to
-    /// what the headers or the body are.
+    /// [`Reason::NotHttp`] for a request of the network filter, [`Reason::AmbiguousHeaders`] if
+    /// headers or body came in two forms.
     pub(super) fn read(http: Option<HttpRequest<'a>>, source: &'a str) -> Result<Self, Reason> {
         let HttpRequest {
             id,
@@ -47,11 +48,12 @@ impl<'a> Attributes<'a> {
             size,
             body,
             raw_body,
-            headers,
+            mut headers,
         } = http.ok_or(Reason::NotHttp)?;
         if headers.are_ambiguous() || (!body.is_empty() && !raw_body.is_empty()) {
             return Err(Reason::AmbiguousHeaders);
         }
+        split_content_type(&mut headers.content_type);
         Ok(Self {
             method,
             scheme,
@@ -78,8 +80,8 @@ impl<'a> Attributes<'a> {
             .unwrap_or_default()
     }
 
-    /// The host in lower case without its port and the dot of a fully qualified name: what route rules are matched
-    /// against.
+    /// Returns the host in lower case, without its port and the dot of a fully qualified name, as
+    /// route rules match it.
     pub(super) fn host_name(&self) -> String {
         let name = match self.host.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -89,10 +91,30 @@ impl<'a> Attributes<'a> {
     }
 }
 
+/// Separates repeated `Content-Type` headers, which Envoy joins with a comma in both forms.
+fn split_content_type(content_type: &mut HeaderValues<'_>) {
+    if content_type.iter().any(|value| value.contains(&b',')) {
+        *content_type = content_type
+            .iter()
+            .copied()
+            .flat_map(unquoted_commas)
+            .collect();
+    }
+}
+
+/// Splits at commas outside quoted strings.
+fn unquoted_commas(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    value.split(move |&byte| {
+        quoted ^= byte == b'"';
+        byte == b',' && !quoted
+    })
+}
+
 #[cfg(test)]
-impl<'a> Attributes<'a> {
-    /// A GET without a body, with these headers.
-    pub(super) fn of_headers(headers: Headers<'a>) -> Self {
+impl<'a> RequestAttributes<'a> {
+    /// Returns a GET without a body, with these headers.
+    pub(super) fn of_headers(headers: CheckHeaders<'a>) -> Self {
         Self {
             method: "GET",
             scheme: "http",
@@ -112,13 +134,13 @@ impl<'a> Attributes<'a> {
 mod tests {
     use super::*;
 
-    fn read(http: HttpRequest<'_>) -> Result<Attributes<'_>, Reason> {
-        Attributes::read(Some(http), "")
+    fn read(http: HttpRequest<'_>) -> Result<RequestAttributes<'_>, Reason> {
+        RequestAttributes::read(Some(http), "")
     }
 
     #[test]
     fn two_answers_to_one_question_are_refused() {
-        let mut headers = Headers::joined(&[("a", "1")]);
+        let mut headers = CheckHeaders::joined(&[("a", "1")]);
         headers.add_raw("a", b"2");
         let headers = HttpRequest {
             headers,
@@ -136,7 +158,10 @@ mod tests {
 
     #[test]
     fn a_request_without_http_attributes_is_refused() {
-        assert_eq!(Attributes::read(None, "").err(), Some(Reason::NotHttp));
+        assert_eq!(
+            RequestAttributes::read(None, "").err(),
+            Some(Reason::NotHttp)
+        );
     }
 
     #[test]
@@ -157,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_path_is_taken_as_bytes_where_it_is_there() {
-        let headers = Headers::raw(&[(":path", b"/a\xff")]);
+        let headers = CheckHeaders::raw(&[(":path", b"/a\xff")]);
         assert_eq!(
             read(HttpRequest {
                 path: "/a!",
@@ -168,7 +193,7 @@ mod tests {
             .target,
             b"/a\xff"
         );
-        let headers = Headers::joined(&[(":path", "/b")]);
+        let headers = CheckHeaders::joined(&[(":path", "/b")]);
         assert_eq!(
             read(HttpRequest {
                 path: "/a",
@@ -183,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_host_name_has_no_port_and_no_capitals() {
-        let mut attributes = Attributes::of_headers(Headers::default());
+        let mut attributes = RequestAttributes::of_headers(CheckHeaders::default());
         for (host, name) in [
             ("Api.Test:8080", "api.test"),
             ("api.test.:80", "api.test"),

@@ -1,19 +1,19 @@
-//! Whether the body that Envoy sent is the whole body.
+//! Completeness of the body that Envoy sent.
 //!
-//! A form whose body is not wholly here must never be verified as empty or as its beginning: the rest would reach the
-//! backend unsigned. Envoy's own `x-envoy-auth-partial-body: false` is no proof, because a body of exactly
-//! `max_request_bytes` with more to come says so too when `allow_partial_message` is on. Only `Content-Length` is, or
-//! the operator's word that Envoy is configured to send whole bodies or none.
+//! An incomplete form must never be verified as empty or by its beginning: the rest would reach the
+//! backend unsigned. Envoy's own `x-envoy-auth-partial-body: false` proves nothing, because with
+//! `allow_partial_message` it also marks the first `max_request_bytes` of a longer body. Proof is
+//! only `Content-Length`, or the operator's statement that Envoy sends whole bodies or none.
 
-use super::attributes::Attributes;
+use super::attributes::RequestAttributes;
 use crate::verify::BodyGap;
 
-/// The whole body.
+/// Returns the whole body.
 ///
 /// # Errors
-/// The [`BodyGap`] when it is not certain that this is all of it.
+/// The [`BodyGap`], if the body may be incomplete.
 pub(super) fn whole<'a>(
-    attributes: &Attributes<'a>,
+    attributes: &RequestAttributes<'a>,
     envoy_sends_whole_bodies: bool,
 ) -> Result<&'a [u8], BodyGap> {
     let headers = &attributes.headers;
@@ -32,9 +32,9 @@ pub(super) fn whole<'a>(
             Some(_) | None => Err(BodyGap::LengthMismatch),
         },
         [_, _, ..] => Err(BodyGap::LengthMismatch),
-        // Envoy does not buffer a request that asks for an upgrade: bytes may follow that nobody saw.
+        // Envoy does not buffer an upgrade request: more bytes may follow unseen.
         [] if !headers.upgrade.is_empty() => Err(BodyGap::NotForwarded),
-        // Nor on a route where buffering is off. It marks every body that it looked at.
+        // Envoy does not buffer on a route where buffering is off either. It marks buffered bodies.
         [] if body.is_empty() && mark.is_empty() && !is_usual_without_body(attributes.method) => {
             Err(BodyGap::NotForwarded)
         }
@@ -43,8 +43,8 @@ pub(super) fn whole<'a>(
     }
 }
 
-/// Methods whose body no backend reads (RFC 9110 section 9.3); without one they have no `Content-Length: 0` either
-/// (section 8.6).
+/// Returns true for methods whose body no backend reads (RFC 9110 section 9.3); without a body they
+/// have no `Content-Length: 0` either (section 8.6).
 fn is_usual_without_body(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS")
 }
@@ -59,52 +59,52 @@ fn decimal(text: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::ext_authz::headers::Headers;
+    use crate::server::ext_authz::headers::CheckHeaders;
 
     const MARK: &str = "x-envoy-auth-partial-body";
 
-    /// What [`whole`] says of a body that came with these headers.
-    fn said(headers: &[(&str, &str)], body: &str, asserted: bool) -> Result<usize, BodyGap> {
-        let mut attributes = Attributes::of_headers(Headers::joined(headers));
+    /// Runs [`whole`] on a body that came with these headers.
+    fn length(headers: &[(&str, &str)], body: &str, asserted: bool) -> Result<usize, BodyGap> {
+        let mut attributes = RequestAttributes::of_headers(CheckHeaders::joined(headers));
         attributes.body = body.as_bytes();
         whole(&attributes, asserted).map(<[u8]>::len)
     }
 
     #[test]
-    fn a_body_is_whole_when_its_length_is_what_content_length_says() {
+    fn a_body_of_the_length_in_content_length_is_whole() {
         assert_eq!(
-            said(&[("content-length", "3"), (MARK, "false")], "a=1", false),
+            length(&[("content-length", "3"), (MARK, "false")], "a=1", false),
             Ok(3)
         );
-        assert_eq!(said(&[("content-length", "0")], "", false), Ok(0));
+        assert_eq!(length(&[("content-length", "0")], "", false), Ok(0));
     }
 
     #[test]
     fn a_part_of_a_body_is_never_whole() {
         assert_eq!(
-            said(&[("content-length", "3"), (MARK, "true")], "a=1", true),
+            length(&[("content-length", "3"), (MARK, "true")], "a=1", true),
             Err(BodyGap::Partial)
         );
         assert_eq!(
-            said(&[("content-length", "9"), (MARK, "false")], "a=1", true),
+            length(&[("content-length", "9"), (MARK, "false")], "a=1", true),
             Err(BodyGap::LengthMismatch)
         );
         assert_eq!(
-            said(&[("content-length", "2")], "a=1", true),
+            length(&[("content-length", "2")], "a=1", true),
             Err(BodyGap::LengthMismatch)
         );
         assert_eq!(
-            said(&[("content-length", "3,3")], "a=1", true),
+            length(&[("content-length", "3,3")], "a=1", true),
             Err(BodyGap::LengthMismatch)
         );
     }
 
     #[test]
     fn two_lengths_are_no_length() {
-        let headers = Headers::raw(&[("content-length", b"3"), ("Content-Length", b"3")]);
-        let attributes = Attributes {
+        let headers = CheckHeaders::raw(&[("content-length", b"3"), ("Content-Length", b"3")]);
+        let attributes = RequestAttributes {
             body: b"a=1",
-            ..Attributes::of_headers(headers)
+            ..RequestAttributes::of_headers(headers)
         };
         assert_eq!(whole(&attributes, true), Err(BodyGap::LengthMismatch));
     }
@@ -112,27 +112,27 @@ mod tests {
     #[test]
     fn a_body_that_was_not_forwarded_is_not_empty() {
         assert_eq!(
-            said(&[("content-length", "3")], "", true),
+            length(&[("content-length", "3")], "", true),
             Err(BodyGap::NotForwarded)
         );
         assert_eq!(
-            said(&[("upgrade", "websocket")], "", true),
+            length(&[("upgrade", "websocket")], "", true),
             Err(BodyGap::NotForwarded)
         );
     }
 
     #[test]
-    fn without_a_length_only_the_operators_word_counts() {
+    fn without_a_length_only_the_operators_statement_counts() {
         assert_eq!(
-            said(&[(MARK, "false")], "a=1", false),
+            length(&[(MARK, "false")], "a=1", false),
             Err(BodyGap::LengthUnknown)
         );
-        assert_eq!(said(&[(MARK, "false")], "a=1", true), Ok(3));
-        assert_eq!(said(&[], "", true), Ok(0));
+        assert_eq!(length(&[(MARK, "false")], "a=1", true), Ok(3));
+        assert_eq!(length(&[], "", true), Ok(0));
     }
 
     #[test]
-    fn a_body_that_envoy_did_not_look_at_is_not_empty() {
+    fn a_body_that_envoy_did_not_buffer_is_not_empty() {
         let marked = [(MARK, "false")];
         for (method, headers, whole_body) in [
             ("POST", &[][..], Err(BodyGap::NotForwarded)),
@@ -140,9 +140,9 @@ mod tests {
             ("POST", &marked, Ok(&b""[..])),
             ("GET", &[], Ok(&b""[..])),
         ] {
-            let attributes = Attributes {
+            let attributes = RequestAttributes {
                 method,
-                ..Attributes::of_headers(Headers::joined(headers))
+                ..RequestAttributes::of_headers(CheckHeaders::joined(headers))
             };
             assert_eq!(whole(&attributes, true), whole_body, "{method}");
         }
@@ -150,14 +150,15 @@ mod tests {
 
     #[test]
     fn a_negative_size_is_a_part() {
-        let mut attributes = Attributes::of_headers(Headers::default());
+        let mut attributes = RequestAttributes::of_headers(CheckHeaders::default());
         attributes.size = -1;
         assert_eq!(whole(&attributes, true), Err(BodyGap::Partial));
     }
 
     #[test]
     fn a_text_body_that_envoy_may_have_altered_is_not_whole() {
-        let mut attributes = Attributes::of_headers(Headers::joined(&[("content-length", "3")]));
+        let mut attributes =
+            RequestAttributes::of_headers(CheckHeaders::joined(&[("content-length", "3")]));
         attributes.body = b"a=!";
         assert_eq!(whole(&attributes, true), Ok(&b"a=!"[..]));
         attributes.body_is_text = true;

@@ -1,84 +1,87 @@
-//! One check: from Envoy's attributes to a decision, and from the decision to an answer, a log event and a count.
+//! One check: from Envoy's request to a decision, and from the decision to an answer and a report.
 
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
-use super::answer::{self, Answer, Metadata, Permit, Who};
-use super::attributes::Attributes;
-use super::failure::Failure;
-use super::headers::{Headers, Values};
-use super::policy::{self, Policy};
-use super::{Asked, CheckService, body};
-use crate::config::{DenyDetail, Mode};
-use crate::diagnostics::{Explaining, Refused};
-use crate::model::{ConsumerKey, Scopes, UserId};
-use crate::oauth::{self, Body, Scheme, SignatureMethod};
-use crate::server::denial::problem::{DenialStyle, Problem};
-use crate::verify::{BodyGap, Decision, Demands, Denial, Reason, Stage};
+use super::answer::{self, CheckAnswer, Permit};
+use super::attributes::RequestAttributes;
+use super::failure::CheckFailure;
+use super::headers::{ForwardingHeaders, HeaderValues};
+use super::metadata::{Metadata, MetadataCaller};
+use super::policy::{self, EffectivePolicy};
+use super::{CheckCall, CheckService, body};
+use crate::config::Mode;
+use crate::diagnostics::SentRequest;
+use crate::model::Scopes;
+use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting, ReceivedOrigin};
+use crate::oauth::{self, RequestBody, Scheme, SignatureMethod};
+use crate::server::denial::report::{
+    AnswerTerms, Outcome, OwnFailure as _, PendingDenial, ReportedRequest,
+};
+use crate::server::negotiation::{AcceptHeader, AnswerFormat};
+use crate::verify::{BodyGap, Decision, Demands, Denial, Reason, RequestStage};
 
-/// The longest piece of a request's own text that is logged.
-const LOGGED_BYTES: usize = 255;
-
-/// One request to decide about.
+/// One request to check.
 pub(super) struct Check<'a> {
     pub(super) service: &'a CheckService,
-    pub(super) asked: &'a Asked,
-    pub(super) attributes: Attributes<'a>,
-    pub(super) policy: Policy<'a>,
+    pub(super) call: &'a CheckCall,
+    pub(super) attributes: RequestAttributes<'a>,
+    pub(super) policy: EffectivePolicy<'a>,
 }
 
-// === deciding ===
+// === the decision ===
 
 impl Check<'_> {
-    /// Decides.
+    /// Decides about the request.
     ///
     /// # Errors
     /// Our own failure.
-    pub(super) async fn decide(&self) -> Result<Decision, Failure> {
-        let config = &self.service.config;
-        let path = policy::unambiguous_path(config, self.attributes.path());
-        if let Err(reason) = path.and_then(|()| policy::unambiguous_host(config, &self.attributes))
-        {
-            return Ok(Decision::Deny(Denial::of(reason)));
-        }
-        let Some(scheme) = self.scheme() else {
-            return Ok(Decision::Deny(Denial::of(Reason::UnknownScheme)));
+    pub(super) async fn decide(&self) -> Result<Decision, CheckFailure> {
+        let scheme = match self.unambiguous_scheme() {
+            Ok(scheme) => scheme,
+            Err(reason) => return Ok(Decision::Deny(Denial::of(reason))),
         };
+        let check = &self.service.config.check;
         let no_scopes = Scopes::default();
-        let check = &config.check;
+        let origin = self.policy.origin();
         let demands = Demands {
             require: self.policy.require(),
             scopes: self.policy.scopes().unwrap_or(&no_scopes),
             realm: check.realm_match.then(|| self.policy.realm()),
             body_hash: self.policy.body_hash(),
-            https_is_configured: self
-                .policy
-                .origin()
-                .is_some_and(|origin| origin.scheme == Scheme::Https),
+            https_is_configured: origin.is_some_and(|origin| origin.scheme == Scheme::Https),
             check_id: self.nonce_check_id(),
         };
-        let whole = self.body();
-        let headers = SignedHeaders::of(&self.attributes.headers);
-        let request = self.request(scheme, whole, &headers);
+        let body = self.body();
+        let request = self.request(scheme, body);
         let decision = self.service.verifier.check(&request, &demands).await?;
-        Ok(name_body_gap(decision, whole.err()))
+        Ok(name_body_gap(decision, body.err()))
     }
 
-    /// The whole body, or why it is not here.
-    pub(super) fn body(&self) -> Result<&[u8], BodyGap> {
+    /// Refuses a request that the backend might route differently, and returns its scheme.
+    fn unambiguous_scheme(&self) -> Result<Scheme, Reason> {
+        let config = &self.service.config;
+        policy::unambiguous_path(config, self.attributes.path())?;
+        policy::unambiguous_host(config, &self.attributes)?;
+        self.scheme().ok_or(Reason::UnknownScheme)
+    }
+
+    /// The whole body, or the reason that it is incomplete.
+    fn body(&self) -> Result<&[u8], BodyGap> {
         body::whole(
             &self.attributes,
             self.service.config.check.envoy_sends_whole_bodies,
         )
     }
 
-    /// The request as the client signed it, as far as the configuration knows.
-    pub(super) fn request<'r>(
+    /// The request as the client signed it, as far as the configuration says.
+    fn request<'r>(
         &'r self,
         scheme: Scheme,
         body: Result<&'r [u8], BodyGap>,
-        headers: &'r SignedHeaders<'r>,
     ) -> oauth::Request<'r> {
         let origin = self.policy.origin();
+        let headers = &self.attributes.headers;
         oauth::Request {
             method: self.attributes.method.as_bytes(),
             scheme,
@@ -87,22 +90,22 @@ impl Check<'_> {
                 .as_bytes(),
             path_prefix: origin.map_or("", |origin| &origin.path_prefix).as_bytes(),
             target: self.attributes.target,
-            authorization: headers.authorization,
+            authorization: &headers.authorization,
             content_type: &headers.content_type,
-            body: body.map_or(Body::NotWhole, Body::Whole),
+            body: body.map_or(RequestBody::NotWhole, RequestBody::Whole),
         }
     }
 
-    /// What an operator configured, else what Envoy says; `None` is neither http nor https.
-    pub(super) fn scheme(&self) -> Option<Scheme> {
+    /// The scheme of the configured origin, else Envoy's; `None` is neither http nor https.
+    fn scheme(&self) -> Option<Scheme> {
         match self.policy.origin() {
             Some(origin) => Some(origin.scheme),
             None => self.received_scheme(),
         }
     }
 
-    /// What Envoy says.
-    pub(super) fn received_scheme(&self) -> Option<Scheme> {
+    /// The scheme as Envoy reports it.
+    fn received_scheme(&self) -> Option<Scheme> {
         match self.attributes.scheme {
             "http" => Some(Scheme::Http),
             "https" => Some(Scheme::Https),
@@ -110,10 +113,11 @@ impl Check<'_> {
         }
     }
 
-    /// What makes a nonce claim sent twice one claim: our own random id, unless the operator trusts Envoy's.
+    /// The id that makes a repeated nonce claim the same claim: our own random id, unless the
+    /// operator trusts Envoy's.
     fn nonce_check_id(&self) -> [u8; 16] {
         if !self.service.config.verify.trust_envoy_request_id || self.attributes.id.is_empty() {
-            return self.asked.id.0;
+            return self.call.report.id.0;
         }
         let digest = Sha256::new()
             .chain_update(self.attributes.source)
@@ -124,54 +128,14 @@ impl Check<'_> {
         id.copy_from_slice(&digest[..16]);
         id
     }
-
-    /// The base string with other parameters' values masked.
-    fn masked_base_string(&self) -> Option<String> {
-        let scheme = self.scheme()?;
-        let headers = SignedHeaders::of(&self.attributes.headers);
-        let signed = self
-            .request(scheme, self.body(), &headers)
-            .parse(self.service.verifier.limits())
-            .ok()
-            .flatten()?;
-        Some(signed.masked_base_string().escape_ascii().to_string())
-    }
 }
 
-/// The headers that the signature depends on.
-pub(super) struct SignedHeaders<'a> {
-    authorization: &'a [&'a [u8]],
-    content_type: Values<'a>,
-}
-
-impl<'a> SignedHeaders<'a> {
-    pub(super) fn of(headers: &'a Headers<'a>) -> Self {
-        Self {
-            authorization: &headers.authorization,
-            // Envoy joins repeated headers with a comma, also where it sends the others apart.
-            content_type: headers
-                .content_type
-                .iter()
-                .copied()
-                .flat_map(unquoted_commas)
-                .collect(),
-        }
-    }
-}
-
-/// Splits at commas outside of quoted strings.
-fn unquoted_commas(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut quoted = false;
-    value.split(move |&byte| {
-        quoted ^= byte == b'"';
-        byte == b',' && !quoted
-    })
-}
-
-/// The core only knows that the body is not whole; here it is known why.
+/// Adds the reason that a body is incomplete, which the verifier does not know.
 fn name_body_gap(decision: Decision, gap: Option<BodyGap>) -> Decision {
     match (decision, gap) {
-        (Decision::Deny(denial), Some(gap)) if denial.reason.stage() == Stage::BodyNotWhole => {
+        (Decision::Deny(denial), Some(gap))
+            if denial.reason.stage() == RequestStage::BodyNotWhole =>
+        {
             Decision::Deny(Denial {
                 reason: Reason::Body(gap),
                 ..denial
@@ -181,210 +145,190 @@ fn name_body_gap(decision: Decision, gap: Option<BodyGap>) -> Decision {
     }
 }
 
-// === answering ===
+// === the answer ===
 
 impl Check<'_> {
-    /// Answers, logs and counts a decision.
-    pub(super) async fn respond(&self, decision: &Decision) -> Answer {
+    /// Reports a decision, and answers it.
+    pub(super) async fn respond(&self, decision: &Decision) -> CheckAnswer {
         let headers = &self.attributes.headers;
-        let shadow = self.policy.is_shadow();
-        let hide = self.service.config.check.hide_credentials && !shadow;
-        let explaining = self.record(decision, shadow);
-        let about = self.metadata(decision, shadow);
+        let is_shadow = self.policy.is_shadow();
+        let hide = self.service.config.check.hide_credentials && !is_shadow;
         match Permit::of(decision) {
-            Ok(permit) => answer::allow(&permit, headers, hide, &about),
-            Err(_) if shadow => answer::allow(&Permit::shadow(), headers, hide, &about),
-            Err(denial) => self.deny(denial, explaining, &about).await,
+            Ok(permit) => {
+                let allowance = permit.allowance();
+                self.service.reporter.pass(&self.call.report, allowance);
+                answer::allow(&permit, headers, hide, &self.metadata(decision))
+            }
+            Err(denial) => {
+                let pending = self.report(denial);
+                let metadata = self.metadata(decision);
+                if is_shadow {
+                    answer::allow(&Permit::shadow(), headers, hide, &metadata)
+                } else {
+                    self.deny(pending, &metadata).await
+                }
+            }
         }
     }
 
-    async fn deny(
-        &self,
-        denial: &Denial,
-        explaining: Option<Explaining>,
-        about: &Metadata<'_>,
-    ) -> Answer {
-        let decision_id = self.asked.id.hex();
-        let detail = denial.detail(self.service.config.check.deny_detail);
-        let style = DenialStyle {
-            realm: self.policy.realm(),
-            detail,
-            form: wants_form(&self.attributes.headers),
-            decision_id: decision_id.as_str(),
-            base_string: if detail == DenyDetail::Debug {
-                self.masked_base_string()
-            } else {
-                None
-            },
-            explained: self.explained(explaining, detail).await,
-        };
-        answer::deny(&Problem::of(denial.reason), &style, about)
-    }
-
-    /// Lets a request pass that we failed to decide about: only where the route is in shadow mode.
-    pub(super) fn let_failure_pass(&self, failure: &Failure) -> Answer {
-        self.service.count_failure(failure);
+    /// Lets a request pass that we failed to decide about, on a route in shadow mode.
+    pub(super) fn pass_failure(&self, failure: &CheckFailure) -> CheckAnswer {
+        let call = &self.call.report;
         self.service
-            .metrics
-            .decision("would_deny", failure.label(), self.asked.latency());
-        self.keep(failure.label(), None);
-        tracing::info!(
-            decision_id = %self.asked.id,
-            result = "would_deny",
-            reason = failure.label(),
-            error = failure.to_string(),
-            "check"
-        );
-        let about = Metadata {
+            .reporter
+            .fail_in_shadow(call, &self.reported(), failure);
+        let metadata = Metadata {
             problem: Some(failure.label()),
-            ..Metadata::of("would_deny", self.asked.id)
+            ..Metadata::of(Outcome::WouldDeny, call.id)
         };
-        answer::allow(&Permit::shadow(), &self.attributes.headers, false, &about)
+        answer::allow(
+            &Permit::shadow(),
+            &self.attributes.headers,
+            false,
+            &metadata,
+        )
     }
 
-    fn metadata<'d>(&self, decision: &'d Decision, shadow: bool) -> Metadata<'d> {
-        let about = Metadata::of(result(decision, shadow), self.asked.id);
+    async fn deny(&self, pending: PendingDenial, metadata: &Metadata<'_>) -> CheckAnswer {
+        let accept = AcceptHeader::parse(self.attributes.headers.accept.iter().copied());
+        let terms = AnswerTerms {
+            realm: self.policy.realm(),
+            format: accept.denial(),
+            explain_until: half_way(self.call.deadline),
+        };
+        answer::deny(&pending.respond(terms).await, metadata)
+    }
+
+    fn metadata<'d>(&self, decision: &'d Decision) -> Metadata<'d> {
+        let id = self.call.report.id;
         match decision {
-            Decision::Anonymous => about,
-            Decision::Allow(allowed) => Metadata {
-                signature_method: Some(allowed.signature_method.name()),
-                caller: Who::Proven(&allowed.identity),
-                ..about
+            Decision::Anonymous => Metadata::of(Outcome::Anonymous, id),
+            Decision::Allow(allowance) => Metadata {
+                signature_method: Some(allowance.signature_method.name()),
+                caller: MetadataCaller::Proven(&allowance.identity),
+                ..Metadata::of(Outcome::Allow, id)
             },
             Decision::Deny(denial) => Metadata {
                 problem: Some(denial.reason.label()),
                 signature_method: denial.signature_method.map(SignatureMethod::name),
-                caller: match (&denial.identity, &denial.claimed_consumer_key) {
-                    (Some(identity), _) => Who::Proven(identity),
-                    (None, Some(key)) => Who::Claimed(key),
-                    (None, None) => Who::Nobody,
-                },
-                ..about
+                caller: MetadataCaller::of(denial),
+                ..Metadata::of(Outcome::denied(self.mode()), id)
             },
         }
     }
+}
 
-    fn record(&self, decision: &Decision, shadow: bool) -> Option<Explaining> {
-        let result = result(decision, shadow);
-        let reason = match decision {
-            Decision::Deny(denial) => denial.reason.label(),
-            Decision::Allow(_) | Decision::Anonymous => "ok",
-        };
+// === the report ===
+
+impl Check<'_> {
+    fn report(&self, denial: &Denial) -> PendingDenial {
         self.service
-            .metrics
-            .decision(result, reason, self.asked.latency());
-        let diagnostics = &self.service.diagnostics;
-        match decision {
-            Decision::Deny(denial) => {
-                let explaining = self.keep(denial.reason.label(), Some(denial));
-                self.log_denial(denial, result);
-                explaining
-            }
-            Decision::Allow(allowed) => {
-                diagnostics.allowed(allowed.identity.consumer_key(), allowed.signature_method);
-                tracing::debug!(
-                    decision_id = %self.asked.id,
-                    result,
-                    consumer = allowed.identity.consumer_key().as_str(),
-                    user = allowed.identity.user_id().map(UserId::as_str),
-                    signature_method = allowed.signature_method.name(),
-                    latency_us = self.asked.latency_us(),
-                    "check"
-                );
-                None
-            }
-            Decision::Anonymous => {
-                diagnostics.anonymous();
-                tracing::debug!(decision_id = %self.asked.id, result, latency_us = self.asked.latency_us(), "check");
-                None
-            }
+            .reporter
+            .deny(&self.call.report, &self.reported(), denial, None)
+    }
+
+    fn reported(&self) -> ReportedRequest<'_> {
+        ReportedRequest {
+            method: self.attributes.method.as_bytes(),
+            host: self.attributes.host.as_bytes(),
+            target: self.attributes.target,
+            envoy_id: self.attributes.id,
+            mode: self.mode(),
+            sent: self.sent(),
         }
     }
 
-    /// One event a denial: enough to act on, and no header, no query and no body.
-    fn log_denial(&self, denial: &Denial, result: &'static str) {
-        let claimed = denial
-            .claimed_consumer_key
-            .as_ref()
-            .filter(|_| denial.identity.is_none());
-        tracing::info!(
-            decision_id = %self.asked.id,
-            result,
-            reason = denial.reason.label(),
-            detail = denial.reason.detail(),
-            consumer = denial.identity.as_ref().map(|identity| identity.consumer_key().as_str()),
-            claimed_consumer = claimed.map(ConsumerKey::as_str),
-            signature_method = denial.signature_method.map(tracing::field::display),
-            method = loggable(self.attributes.method.as_bytes()),
-            host = loggable(self.attributes.host.as_bytes()),
-            path = loggable(self.attributes.path()),
-            envoy_request = loggable(self.attributes.id.as_bytes()),
-            latency_us = self.asked.latency_us(),
-            "check"
-        );
+    fn mode(&self) -> Mode {
+        if self.policy.is_shadow() {
+            Mode::Shadow
+        } else {
+            Mode::Enforce
+        }
+    }
+
+    /// The request as it was verified, and the original request as proxies report it.
+    fn sent(&self) -> Option<SentRequest<'_>> {
+        let ForwardingHeaders {
+            host,
+            proto,
+            port,
+            prefix,
+            original_path,
+        } = &self.attributes.headers.forwarded;
+        let received = self.policy.origin().and_then(|_| self.received_scheme());
+        Some(SentRequest {
+            request: self.request(self.scheme()?, self.body()),
+            limits: *self.service.verifier.limits(),
+            forwarded: ForwardedHeaders {
+                host: first(host),
+                proto: first(proto),
+                port: first(port),
+                prefix: first(prefix),
+                original_path: first(original_path),
+            },
+            received: received.map(|scheme| ReceivedOrigin {
+                scheme,
+                authority: self.attributes.host.as_bytes(),
+            }),
+            setting: OriginSetting::Origin,
+        })
     }
 }
 
-/// Denies what is no HTTP request: no route applies to it, and so not even shadow.
-pub(super) fn unreadable(service: &CheckService, asked: &Asked, reason: Reason) -> Answer {
-    service
-        .metrics
-        .decision("deny", reason.label(), asked.latency());
-    tracing::info!(
-        decision_id = %asked.id,
-        result = "deny",
-        reason = reason.label(),
-        latency_us = asked.latency_us(),
-        "check"
-    );
-    let check = &service.config.check;
-    let decision_id = asked.id.hex();
-    service.diagnostics.refused(&Refused {
-        decision_id: decision_id.as_str(),
-        reason: reason.label(),
-        denial: None,
+/// Denies a request without HTTP attributes. No route applies to it, not even one in shadow mode.
+pub(super) async fn deny_unreadable(
+    service: &CheckService,
+    call: &CheckCall,
+    reason: Reason,
+) -> CheckAnswer {
+    let request = ReportedRequest {
         method: b"",
         host: b"",
         target: b"",
+        envoy_id: "",
         mode: Mode::Enforce,
         sent: None,
-    });
-    let style = DenialStyle {
-        realm: &check.realm,
-        detail: check.deny_detail,
-        form: false,
-        decision_id: decision_id.as_str(),
-        base_string: None,
-        explained: None,
     };
-    let about = Metadata {
+    let pending = service
+        .reporter
+        .deny(&call.report, &request, &Denial::of(reason), None);
+    let terms = AnswerTerms {
+        realm: &service.config.check.realm,
+        format: AnswerFormat::Json,
+        explain_until: call.deadline,
+    };
+    let metadata = Metadata {
         problem: Some(reason.label()),
-        ..Metadata::of("deny", asked.id)
+        ..Metadata::of(Outcome::Deny, call.report.id)
     };
-    answer::deny(&Problem::of(reason), &style, &about)
+    answer::deny(&pending.respond(terms).await, &metadata)
 }
 
-const fn result(decision: &Decision, shadow: bool) -> &'static str {
-    match decision {
-        Decision::Allow(_) => "allow",
-        Decision::Anonymous => "anonymous",
-        Decision::Deny(_) if shadow => "would_deny",
-        Decision::Deny(_) => "deny",
+/// Returns the middle of the time until `deadline`, so that the other half is left for the answer.
+fn half_way(deadline: Instant) -> Instant {
+    deadline - deadline.duration_since(Instant::now()) / 2
+}
+
+/// The first of several headers of one name. Proxies add theirs after it, as in a list that is
+/// joined with commas.
+fn first<'a>(values: &HeaderValues<'a>) -> Option<&'a [u8]> {
+    values.first().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn half_of_the_remaining_time_is_left_for_the_answer() {
+        let now = Instant::now();
+        assert_eq!(
+            half_way(now + Duration::from_millis(100)),
+            now + Duration::from_millis(50)
+        );
+        tokio::time::advance(Duration::from_millis(100)).await;
+        assert_eq!(half_way(now), now, "no time is left");
     }
-}
-
-fn wants_form(headers: &Headers<'_>) -> bool {
-    const FORM: &[u8] = b"application/x-www-form-urlencoded";
-    headers.accept.iter().any(|value| {
-        value
-            .windows(FORM.len())
-            .any(|part| part.eq_ignore_ascii_case(FORM))
-    })
-}
-
-/// A caller's text without anything that could forge a log line.
-fn loggable(text: &[u8]) -> String {
-    text[..text.len().min(LOGGED_BYTES)]
-        .escape_ascii()
-        .to_string()
 }

@@ -1,4 +1,4 @@
-//! How long one check may take.
+//! The deadline of one check.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -9,24 +9,25 @@ use http::HeaderMap;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
-/// Kept back from Envoy's own deadline, so that the answer arrives before it.
+/// The part of Envoy's own deadline that is left for the answer to arrive.
 const MARGIN: Duration = Duration::from_millis(10);
 
-/// The shorter of `limit` and what is left of `grpc-timeout`.
+/// Returns the shorter of `limit` and `grpc-timeout` less a margin.
 ///
-/// Some clients set no timeout or one of minutes (Istio), so that `limit` always holds.
+/// `limit` always applies, because some clients set no timeout, or one of minutes (Istio).
 pub(super) fn of(headers: &HeaderMap, limit: Duration) -> Duration {
-    let asked = headers
+    let requested = headers
         .get("grpc-timeout")
         .and_then(|value| parse(value.as_bytes()));
-    asked.map_or(limit, |asked| {
-        limit.min(asked.saturating_sub(MARGIN).max(asked / 2))
+    requested.map_or(limit, |requested| {
+        limit.min(requested.saturating_sub(MARGIN).max(requested / 2))
     })
 }
 
-/// What comes of `deciding`, or `None` when that is not known by `deadline`. Only what is not ready at once takes a timer.
+/// Runs `deciding` until `deadline`, and returns `None` if it is still pending then. A future that
+/// is ready at once needs no timer.
 ///
-/// It is borrowed: a future that is handed on by value takes its place twice.
+/// The future is borrowed, because one that is moved takes its space twice.
 pub(super) async fn by<T>(
     deadline: Instant,
     mut deciding: Pin<&mut impl Future<Output = T>>,
@@ -37,7 +38,7 @@ pub(super) async fn by<T>(
             return Poll::Ready(Some(decided));
         }
         if timer.is_none() {
-            // The deadline holds also for what uses up a task's budget whenever it is polled.
+            // Unconstrained: the deadline also ends a future that uses up the task's budget.
             timer.set(Some(unconstrained(sleep_until(deadline))));
         }
         timer
@@ -48,7 +49,7 @@ pub(super) async fn by<T>(
     .await
 }
 
-/// At most eight digits and a unit, as the gRPC protocol writes it.
+/// Parses a timeout of the gRPC protocol: at most eight digits and a unit.
 fn parse(text: &[u8]) -> Option<Duration> {
     let (unit, digits) = text.split_last()?;
     if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_decided_in_time_is_told_and_what_is_not_is_given_up_on() {
+    async fn a_decision_after_the_deadline_is_abandoned() {
         let after = |wait: u64| async move {
             tokio::time::sleep(Duration::from_millis(wait)).await;
             wait
@@ -83,12 +84,12 @@ mod tests {
         assert_eq!(
             by(deadline, pin!(std::future::ready(0))).await,
             Some(0),
-            "what is ready needs no time"
+            "a ready future needs no time"
         );
     }
 
     #[tokio::test]
-    async fn what_is_always_busy_is_given_up_on() {
+    async fn a_future_that_is_always_busy_is_abandoned() {
         let busy = poll_fn(|context| {
             while let Poll::Ready(()) = pin!(tokio::task::coop::consume_budget()).poll(context) {}
             Poll::<()>::Pending
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_timeout_is_ignored() {
+    fn a_malformed_timeout_is_ignored() {
         for wrong in ["", "m", "100", "1 m", "-1m", "123456789m", "1x"] {
             assert_eq!(deadline(wrong), LIMIT, "{wrong}");
         }

@@ -1,29 +1,46 @@
-//! Our own failures: never an answer about the caller.
+//! Failures of ours during a check, which say nothing about the caller.
 
 use tonic::Status;
 
+use crate::server::denial::report::OwnFailure;
 use crate::store::StoreError;
 
-/// Why *we* could not decide.
+/// A failure of ours during a check.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum CheckFailure {
     /// The store could not answer.
     #[error("{0}")]
     Store(#[from] StoreError),
     /// The deadline passed.
-    #[error("the deadline passed before there was a decision")]
+    #[error("the check was not decided before its deadline")]
     Deadline,
-    /// A handler panicked.
-    #[error("the check panicked")]
+    /// The check panicked.
+    #[error("the check panicked; this is a bug in Countersign")]
     Panic,
-    /// Envoy's configuration has a mistake.
-    #[error("context_extensions: {0}")]
+    /// Envoy's configuration is invalid.
+    #[error("invalid context_extensions of the route: {0}")]
     ContextExtension(String),
 }
 
-impl Failure {
-    /// Its name in logs and metrics.
-    pub(super) const fn label(&self) -> &'static str {
+impl CheckFailure {
+    /// Returns the gRPC status that lets Envoy's failure mode decide. It shows no internals.
+    pub(super) fn status(&self) -> Status {
+        match self {
+            Self::Store(error) if !error.is_transient() => {
+                Status::internal("the stored credentials are unusable")
+            }
+            Self::Store(_) => Status::unavailable("the credential store is unavailable"),
+            Self::Deadline => Status::unavailable("the check was not decided in time"),
+            Self::Panic => Status::internal("the check failed"),
+            Self::ContextExtension(_) => {
+                Status::internal("the route's context_extensions are invalid")
+            }
+        }
+    }
+}
+
+impl OwnFailure for CheckFailure {
+    fn label(&self) -> &'static str {
         match self {
             Self::Store(_) => "store",
             Self::Deadline => "deadline",
@@ -32,18 +49,10 @@ impl Failure {
         }
     }
 
-    /// The gRPC status that lets Envoy's failure mode decide; tells nothing of the inside.
-    pub(super) fn status(&self) -> Status {
+    fn store_error(&self) -> Option<&StoreError> {
         match self {
-            Self::Store(error) if !error.is_transient() => {
-                Status::internal("the stored credentials can not be used")
-            }
-            Self::Store(_) => Status::unavailable("the credential store is unavailable"),
-            Self::Deadline => Status::unavailable("the check was not decided in time"),
-            Self::Panic => Status::internal("the check failed"),
-            Self::ContextExtension(_) => {
-                Status::internal("the route's context_extensions have a mistake")
-            }
+            Self::Store(error) => Some(error),
+            Self::Deadline | Self::Panic | Self::ContextExtension(_) => None,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! One unary call of gRPC over HTTP/2: a message comes in, and a message or a status goes out.
 //!
-//! tonic would box the body, the decoder and the future of every call and copy the message; a check is small and
-//! frequent enough to feel that. What is answered to what is no call is what tonic answers.
+//! tonic would box the body, the decoder and the future of every call, and copy the message. Checks
+//! are small and frequent enough for that to matter. The answers to invalid calls are tonic's.
 //!
-//! - No compression: none is offered, and what comes compressed is UNIMPLEMENTED.
-//! - A message beyond the limit is OUT_OF_RANGE, as soon as its length is known.
-//! - None, more than one, or part of one is INTERNAL.
+//! - Compression is not offered, and a compressed message is UNIMPLEMENTED.
+//! - A message over the limit is OUT_OF_RANGE, as soon as its length is known.
+//! - No message, several messages, or a part of one are INTERNAL.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,20 +17,20 @@ use hyper::body::{Body, Buf as _, Bytes, Frame};
 use tonic::Status;
 use tonic::metadata::MetadataValue;
 
-/// What comes before a message: whether it is compressed, and its length in four bytes.
+/// The length of the prefix of a message: a flag for compression, and the length in four bytes.
 pub(super) const PREFIX: usize = 5;
 
-/// Fills the [`PREFIX`] of a message of this length that is not compressed.
+/// Fills the [`PREFIX`] of an uncompressed message of this length.
 pub(super) fn prefix(prefix: &mut [u8], length: usize) {
-    // A longer message could not be said, and its reader would see that it is cut off.
+    // A longer message has no valid prefix, and its reader would see that it is truncated.
     let length = u32::try_from(length).unwrap_or(u32::MAX);
     prefix[1..].copy_from_slice(&length.to_be_bytes());
 }
 
-/// The one message of a call, without its prefix; at most `limit` bytes.
+/// Reads the one message of a call, without its prefix; at most `limit` bytes.
 ///
 /// # Errors
-/// What tells the caller why there is none.
+/// The status of an invalid call.
 pub(super) async fn message<B>(
     headers: &HeaderMap,
     mut body: B,
@@ -42,9 +42,9 @@ where
     uncompressed(headers)?;
     let mut begun = data(&mut body)
         .await?
-        .ok_or_else(|| Status::internal("there is no message"))?;
+        .ok_or_else(|| Status::internal("the call has no message"))?;
     let mut complete = is_complete(&begun, limit)?;
-    // The end of the stream may come by itself, and a message in pieces.
+    // The end of the stream may come in a frame of its own, and a message in several frames.
     if let Some(more) = data(&mut body).await? {
         let mut gathered = [begun, more].concat();
         complete = is_complete(&gathered, limit)?;
@@ -55,13 +55,13 @@ where
         begun = gathered.into();
     }
     if !complete {
-        return Err(Status::internal("the message is cut off"));
+        return Err(Status::internal("the message is truncated"));
     }
     begun.advance(PREFIX);
     Ok(begun)
 }
 
-/// Refuses a message in an encoding.
+/// Refuses a compressed message.
 fn uncompressed(headers: &HeaderMap) -> Result<(), Status> {
     match headers.get("grpc-encoding") {
         Some(encoding) if encoding != "identity" => {
@@ -76,30 +76,30 @@ fn uncompressed(headers: &HeaderMap) -> Result<(), Status> {
     }
 }
 
-/// Whether this is a prefix and exactly its message; else that is still to come.
+/// Returns true for a prefix and its whole message, and false for the beginning of them.
 fn is_complete(begun: &[u8], limit: usize) -> Result<bool, Status> {
     let Some(([flag, length @ ..], rest)) = begun.split_first_chunk::<PREFIX>() else {
         return Ok(false);
     };
     if *flag != 0 {
         return Err(Status::internal(
-            "the message says that it is compressed, and the call that it is not",
+            "the message is marked as compressed, but the call has no grpc-encoding",
         ));
     }
     let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
     if length > limit {
         return Err(Status::out_of_range(format!(
-            "the message has {length} bytes, and may have {limit}"
+            "the message has {length} bytes; the limit is {limit}"
         )));
     }
     if rest.len() > length {
-        Err(Status::internal("there is more than one message"))
+        Err(Status::internal("the call has more than one message"))
     } else {
         Ok(rest.len() == length)
     }
 }
 
-/// The next bytes; `None` at the end.
+/// Reads the next bytes; `None` at the end.
 async fn data<B>(body: &mut B) -> Result<Option<Bytes>, Status>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
@@ -111,20 +111,20 @@ where
         let frame = frame.map_err(|error| Status::from_error(error.into()))?;
         match frame.into_data() {
             Ok(data) if !data.is_empty() => return Ok(Some(data)),
-            // Empty, or trailers, which tell nothing.
+            // Empty, or trailers, which are not needed.
             Ok(_) | Err(_) => {}
         }
     }
     Ok(None)
 }
 
-/// The response of a call that was answered: `framed` is a message behind its prefix.
-pub(super) fn response(framed: Bytes) -> Response<Answered> {
-    let mut response = Response::new(Answered {
+/// Returns the response of a successful call; `framed` is a message after its prefix.
+pub(super) fn response(framed: Bytes) -> Response<UnaryBody> {
+    let mut response = Response::new(UnaryBody {
         message: Some(framed),
         is_ended: false,
     });
-    // With hyper's `Date` there are two.
+    // hyper adds `Date`.
     let mut headers = HeaderMap::with_capacity(2);
     headers.insert(
         header::CONTENT_TYPE,
@@ -134,14 +134,15 @@ pub(super) fn response(framed: Bytes) -> Response<Answered> {
     response
 }
 
-/// The body of a response: a message and the status in trailers, or nothing, where the status is in the headers.
+/// The body of a response: a message and the status in trailers, or nothing if the status is in the
+/// headers.
 #[derive(Debug)]
-pub struct Answered {
+pub struct UnaryBody {
     message: Option<Bytes>,
     is_ended: bool,
 }
 
-impl Default for Answered {
+impl Default for UnaryBody {
     fn default() -> Self {
         Self {
             message: None,
@@ -150,7 +151,7 @@ impl Default for Answered {
     }
 }
 
-impl Body for Answered {
+impl Body for UnaryBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -181,7 +182,8 @@ impl Body for Answered {
     }
 }
 
-/// h2 gathers the frames of several answers into one write as long as each is shorter than 1 KiB.
+/// The size of a data frame: h2 combines the frames of several answers into one write only if each
+/// is shorter than 1 KiB.
 const PIECE: usize = 1023;
 
 #[cfg(test)]
@@ -192,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    /// What is read of a call whose body comes in these pieces.
+    /// Reads a call whose body comes in these pieces.
     async fn read(pieces: &[&[u8]]) -> Result<Bytes, Status> {
         read_with(&HeaderMap::new(), pieces).await
     }
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_one_message_is_internal() {
+    async fn a_call_without_exactly_one_message_is_internal() {
         for (pieces, what) in [
             (&[][..], "nothing"),
             (&[&b""[..]][..], "no bytes"),
@@ -233,9 +235,9 @@ mod tests {
             (&[b"\0\0\0\0\x01a", b"\0\0\0\0\x01b"], "two messages"),
             (
                 &[b"\x01\0\0\0\x01a"],
-                "a compressed message of a call that is not",
+                "a compressed message in an uncompressed call",
             ),
-            (&[b"\x02\0\0\0\x01a"], "a flag that is none"),
+            (&[b"\x02\0\0\0\x01a"], "an invalid flag"),
         ] {
             assert_eq!(
                 read(pieces).await.unwrap_err().code(),
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_beyond_the_limit_is_out_of_range_before_it_is_there() {
+    async fn a_message_over_the_limit_is_out_of_range_before_it_arrives() {
         assert_eq!(read(&[b"\0\0\0\0\x05abcde"]).await.unwrap(), "abcde");
         assert_eq!(
             read(&[b"\0\0\0\0\x06"]).await.unwrap_err().code(),
@@ -268,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_compressed_call_is_unimplemented_and_told_what_is() {
+    async fn a_compressed_call_is_unimplemented_and_the_answer_names_identity() {
         let encoded = |encoding| {
             HeaderMap::from_iter([(http::HeaderName::from_static("grpc-encoding"), encoding)])
         };
@@ -311,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_status_alone_has_no_body() {
-        let response = Status::unavailable("down").into_http::<Answered>();
+        let response = Status::unavailable("down").into_http::<UnaryBody>();
         assert_eq!(response.headers()["grpc-status"], "14");
         assert!(response.body().is_end_stream());
     }

@@ -1,79 +1,80 @@
-//! The headers of a request that a check looks at, found in one pass over all of them.
+//! The headers of a request that a check reads, found in one pass over all headers.
 //!
-//! Envoy sends them in one of two forms: `headers` has lower-case names, repeated ones joined by `,` and what is not UTF-8
-//! replaced by `!`; `header_map` (`encode_raw_headers`) has every header by itself, as bytes. Duplicates stay visible: a
-//! header is all of its values, and what two of them mean is for who asks.
+//! Envoy sends headers in one of two forms. In `headers`, names are lower case, repeated headers
+//! are joined with `,` and bytes that are not UTF-8 are replaced with `!`. In `header_map`
+//! (`encode_raw_headers`), every header is separate, in bytes. Duplicates stay visible: a header
+//! has all its values, and the readers decide about several of them.
 
 use std::ops::Deref;
 
 use super::identity;
 
-/// The headers that matter, in whichever form Envoy sent them.
+/// The headers that a check reads, in either form.
 #[derive(Default)]
-pub(super) struct Headers<'a> {
+pub(super) struct CheckHeaders<'a> {
     /// `Accept`.
-    pub(super) accept: Values<'a>,
+    pub(super) accept: HeaderValues<'a>,
     /// `Authorization`.
-    pub(super) authorization: Values<'a>,
+    pub(super) authorization: HeaderValues<'a>,
     /// `Content-Length`.
-    pub(super) content_length: Values<'a>,
+    pub(super) content_length: HeaderValues<'a>,
     /// `Content-Type`.
-    pub(super) content_type: Values<'a>,
-    /// `x-envoy-auth-partial-body`, which Envoy adds when it buffered the body, whatever its length; a client's own is
-    /// removed.
-    pub(super) partial_body: Values<'a>,
-    /// What Envoy and proxies before it say that the client asked for; for explaining only.
-    pub(super) forwarded: Forwarded<'a>,
+    pub(super) content_type: HeaderValues<'a>,
+    /// `x-envoy-auth-partial-body`, which Envoy adds if it buffered the body, even an empty one.
+    /// Envoy removes the client's own.
+    pub(super) partial_body: HeaderValues<'a>,
+    /// The original request as Envoy and proxies before it report it; for diagnosis only.
+    pub(super) forwarded: ForwardingHeaders<'a>,
     /// `Upgrade`.
-    pub(super) upgrade: Values<'a>,
-    /// The names that an upstream may read as one of the identity headers although they are spelled otherwise.
+    pub(super) upgrade: HeaderValues<'a>,
+    /// Differently spelled names that an upstream may read as one of the identity headers.
     pub(super) disguised: Vec<&'a str>,
-    /// `:path`, where it came as bytes.
-    path: Values<'a>,
+    /// `:path`, if it came in bytes.
+    path: HeaderValues<'a>,
     is_joined: bool,
     is_raw: bool,
 }
 
-/// Headers in which a proxy says what the client's request was before it changed it.
+/// Headers in which a proxy reports the client's request as it was before the proxy changed it.
 #[derive(Default)]
-pub(super) struct Forwarded<'a> {
+pub(super) struct ForwardingHeaders<'a> {
     /// `X-Forwarded-Host`.
-    pub(super) host: Values<'a>,
+    pub(super) host: HeaderValues<'a>,
     /// `X-Forwarded-Proto`.
-    pub(super) proto: Values<'a>,
+    pub(super) proto: HeaderValues<'a>,
     /// `X-Forwarded-Port`.
-    pub(super) port: Values<'a>,
+    pub(super) port: HeaderValues<'a>,
     /// `X-Forwarded-Prefix`.
-    pub(super) prefix: Values<'a>,
+    pub(super) prefix: HeaderValues<'a>,
     /// `x-envoy-original-path`.
-    pub(super) original_path: Values<'a>,
+    pub(super) original_path: HeaderValues<'a>,
 }
 
-impl<'a> Headers<'a> {
-    /// Adds an entry of `headers`, of whose names each is there once: the last one counts.
+impl<'a> CheckHeaders<'a> {
+    /// Adds an entry of `headers`, where each name occurs once: the last entry counts.
     pub(super) fn add_joined(&mut self, name: &'a str, value: &'a str) {
         self.is_joined = true;
-        if let Some(values) = self.known(name, <[u8]>::eq) {
-            *values = Values::One(value.as_bytes());
+        if let Some(values) = self.slot(name, <[u8]>::eq) {
+            *values = HeaderValues::One(value.as_bytes());
         }
-        self.look_behind(name);
+        self.note_disguise(name);
     }
 
     /// Adds an entry of `header_map`.
     pub(super) fn add_raw(&mut self, name: &'a str, value: &'a [u8]) {
         self.is_raw = true;
-        if let Some(values) = self.known(name, <[u8]>::eq_ignore_ascii_case) {
+        if let Some(values) = self.slot(name, <[u8]>::eq_ignore_ascii_case) {
             values.push(value);
         }
-        self.look_behind(name);
+        self.note_disguise(name);
     }
 
-    /// They came in both forms, so that there may be two answers to what they are.
+    /// Returns true if the headers came in both forms, which may contradict each other.
     pub(super) const fn are_ambiguous(&self) -> bool {
         self.is_joined && self.is_raw
     }
 
-    /// `:path` as bytes: the `path` attribute has everything that is not UTF-8 replaced.
+    /// Returns `:path` in bytes: in the `path` attribute, bytes that are not UTF-8 are replaced.
     pub(super) fn exact_path(&self) -> Option<&'a [u8]> {
         match *self.path {
             [path] if self.is_raw => Some(path),
@@ -81,8 +82,12 @@ impl<'a> Headers<'a> {
         }
     }
 
-    fn known(&mut self, name: &str, is: impl Fn(&[u8], &[u8]) -> bool) -> Option<&mut Values<'a>> {
-        // By length first: most headers are none of these.
+    fn slot(
+        &mut self,
+        name: &str,
+        is: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Option<&mut HeaderValues<'a>> {
+        // By length first, because most headers are not among these.
         let (known, values): (&[u8], _) = match name.len() {
             5 => (b":path", &mut self.path),
             6 => (b"accept", &mut self.accept),
@@ -103,27 +108,27 @@ impl<'a> Headers<'a> {
         is(name.as_bytes(), known).then_some(values)
     }
 
-    fn look_behind(&mut self, name: &'a str) {
+    fn note_disguise(&mut self, name: &'a str) {
         if identity::is_disguised(name) {
             self.disguised.push(name);
         }
     }
 }
 
-/// The values of one header, in their order; nearly always one.
+/// The values of one header in their order, nearly always one.
 #[derive(Clone, Default)]
-pub(super) enum Values<'a> {
-    /// It is not there.
+pub(super) enum HeaderValues<'a> {
+    /// The header is missing.
     #[default]
     None,
-    /// It is there once.
+    /// The header occurs once.
     One(&'a [u8]),
-    /// It is there more than once.
+    /// The header occurs more than once.
     Several(Vec<&'a [u8]>),
 }
 
-impl<'a> Values<'a> {
-    /// Adds one.
+impl<'a> HeaderValues<'a> {
+    /// Adds a value.
     pub(super) fn push(&mut self, value: &'a [u8]) {
         match self {
             Self::None => *self = Self::One(value),
@@ -133,7 +138,7 @@ impl<'a> Values<'a> {
     }
 }
 
-impl<'a> Deref for Values<'a> {
+impl<'a> Deref for HeaderValues<'a> {
     type Target = [&'a [u8]];
 
     fn deref(&self) -> &Self::Target {
@@ -145,7 +150,7 @@ impl<'a> Deref for Values<'a> {
     }
 }
 
-impl<'a> FromIterator<&'a [u8]> for Values<'a> {
+impl<'a> FromIterator<&'a [u8]> for HeaderValues<'a> {
     fn from_iter<I: IntoIterator<Item = &'a [u8]>>(values: I) -> Self {
         let mut all = Self::None;
         values.into_iter().for_each(|value| all.push(value));
@@ -154,8 +159,8 @@ impl<'a> FromIterator<&'a [u8]> for Values<'a> {
 }
 
 #[cfg(test)]
-impl<'a> Headers<'a> {
-    /// What came as `headers`.
+impl<'a> CheckHeaders<'a> {
+    /// Reads `headers`.
     pub(super) fn joined(headers: &[(&'a str, &'a str)]) -> Self {
         let mut read = Self::default();
         headers
@@ -164,7 +169,7 @@ impl<'a> Headers<'a> {
         read
     }
 
-    /// What came as `header_map`.
+    /// Reads `header_map`.
     pub(super) fn raw(headers: &[(&'a str, &'a [u8])]) -> Self {
         let mut read = Self::default();
         headers
@@ -180,7 +185,7 @@ mod tests {
 
     #[test]
     fn repeated_headers_stay_apart_and_in_order() {
-        let read = Headers::raw(&[
+        let read = CheckHeaders::raw(&[
             ("Accept", b"a"),
             ("accept", b"b"),
             ("x-accept", b"c"),
@@ -191,14 +196,15 @@ mod tests {
     }
 
     #[test]
-    fn of_joined_headers_the_last_of_a_name_counts() {
-        let read = Headers::joined(&[("accept", "a"), ("authorization", "x"), ("accept", "b")]);
+    fn the_last_joined_header_of_a_name_counts() {
+        let read =
+            CheckHeaders::joined(&[("accept", "a"), ("authorization", "x"), ("accept", "b")]);
         assert_eq!(*read.accept, [b"b"]);
         assert_eq!(*read.authorization, [b"x"]);
     }
 
     #[test]
-    fn every_header_that_matters_is_found() {
+    fn every_header_of_a_check_is_found() {
         let names = [
             "accept",
             "authorization",
@@ -213,7 +219,7 @@ mod tests {
             "x-forwarded-prefix",
             "x-envoy-original-path",
         ];
-        let of = |read: &Headers<'_>| -> [usize; 12] {
+        let of = |read: &CheckHeaders<'_>| -> [usize; 12] {
             [
                 &read.accept,
                 &read.authorization,
@@ -233,9 +239,13 @@ mod tests {
         for (at, name) in names.into_iter().enumerate() {
             let mut expected = [0; 12];
             expected[at] = 1;
-            assert_eq!(of(&Headers::joined(&[(name, "1")])), expected, "{name}");
             assert_eq!(
-                of(&Headers::raw(&[(&name.to_ascii_uppercase(), b"1")])),
+                of(&CheckHeaders::joined(&[(name, "1")])),
+                expected,
+                "{name}"
+            );
+            assert_eq!(
+                of(&CheckHeaders::raw(&[(&name.to_ascii_uppercase(), b"1")])),
                 expected,
                 "{name}"
             );
@@ -245,13 +255,13 @@ mod tests {
     #[test]
     fn only_one_path_in_bytes_is_exact() {
         assert_eq!(
-            Headers::raw(&[(":path", b"/a\xff")]).exact_path(),
+            CheckHeaders::raw(&[(":path", b"/a\xff")]).exact_path(),
             Some(&b"/a\xff"[..])
         );
         assert_eq!(
-            Headers::raw(&[(":path", b"/a"), (":path", b"/b")]).exact_path(),
+            CheckHeaders::raw(&[(":path", b"/a"), (":path", b"/b")]).exact_path(),
             None
         );
-        assert_eq!(Headers::joined(&[(":path", "/a")]).exact_path(), None);
+        assert_eq!(CheckHeaders::joined(&[(":path", "/a")]).exact_path(), None);
     }
 }

@@ -1,9 +1,10 @@
-//! The headers that tell the upstream who called, and the removal of everything that looks like one.
+//! The headers that name the caller to the upstream, and the removal of all headers that look like
+//! one.
 
 use crate::model::UserId;
 use crate::verify::Identity;
 
-/// The six headers, in the order of [`Caller::values`].
+/// The six headers, in the order of [`UpstreamCaller::values`].
 pub(super) const NAMES: [&str; 6] = [
     "x-consumer-id",
     "x-consumer-username",
@@ -13,19 +14,19 @@ pub(super) const NAMES: [&str; 6] = [
     "x-anonymous-consumer",
 ];
 
-/// Who called, as far as the upstream may know.
+/// The caller, as far as the upstream may know.
 #[derive(Clone, Copy)]
-pub(super) enum Caller<'i> {
+pub(super) enum UpstreamCaller<'i> {
     /// A proven consumer.
     Proven(&'i Identity),
-    /// Nobody signed, and nobody had to.
+    /// An unsigned request on a route that requires no signature.
     Anonymous,
-    /// Nothing is known: a shadowed denial.
+    /// A denied request that passes in shadow mode.
     Unknown,
 }
 
-impl<'i> Caller<'i> {
-    /// The value of each of [`NAMES`]; `None` is one to remove.
+impl<'i> UpstreamCaller<'i> {
+    /// Returns the value of each of [`NAMES`]; `None` is a header to remove.
     pub(super) fn values(self) -> [Option<&'i str>; 6] {
         match self {
             Self::Proven(identity) => [
@@ -42,11 +43,12 @@ impl<'i> Caller<'i> {
     }
 }
 
-/// Whether a WSGI or CGI upstream reads a header of this name as one of the six although it is spelled otherwise: most
-/// know only `_` beside `-`, but lighttpd and older Apache make every other character the same `_`.
+/// Returns true for a different spelling that a WSGI or CGI upstream reads as one of the six
+/// headers. Most upstreams read only `_` as `-`, but lighttpd and older Apache read every other
+/// character so.
 ///
-/// The six themselves are not among them: they are overwritten or removed anyway, and removing after setting would lose
-/// them.
+/// The six names themselves do not count: they are overwritten or removed anyway, and a removal
+/// after that would lose them.
 pub(super) fn is_disguised(name: &str) -> bool {
     NAMES
         .iter()
@@ -69,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identity_header_is_known_in_any_spelling() {
+    fn an_identity_header_is_recognized_in_any_spelling() {
         for name in [
             "x_consumer_id",
             "X-Consumer-ID",

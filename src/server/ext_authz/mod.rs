@@ -1,7 +1,8 @@
-//! `envoy.service.auth.v3.Authorization`: Envoy asks, [`Verifier`] decides, and the decision goes back on the wire.
+//! `envoy.service.auth.v3.Authorization`: reads Envoy's request, has [`Verifier`] decide, and
+//! writes the decision as an answer.
 //!
-//! Everything that goes wrong on our side is a failure and becomes a gRPC status (or `error_response`), never a
-//! denial and never an allowance. The one exception is named: on a route whose mode is `shadow`, everything passes.
+//! A failure of ours becomes a gRPC status (or an `error_response`), never a denial and never an
+//! allowance. The one exception is a route in shadow mode, where everything passes.
 
 mod answer;
 mod attributes;
@@ -12,18 +13,17 @@ mod failure;
 mod grpc;
 mod headers;
 mod identity;
+mod metadata;
 mod policy;
-mod refused;
 mod routes;
 mod wire;
 
-pub use grpc::Answered;
+pub use grpc::UnaryBody;
 pub(super) use routes::CheckRoutes;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response};
@@ -31,20 +31,22 @@ use hyper::body::{Body, Bytes};
 use tokio::time::Instant;
 use tonic::Status;
 
-use self::answer::{Answer, Metadata};
-use self::attributes::Attributes;
+use self::answer::CheckAnswer;
+use self::attributes::RequestAttributes;
 use self::check::Check;
-use self::failure::Failure;
-use self::policy::Policy;
-use self::wire::{CheckRequest, Malformed};
+use self::failure::CheckFailure;
+use self::metadata::Metadata;
+use self::policy::EffectivePolicy;
+use self::wire::{CheckRequest, InvalidMessage};
 use crate::clock::Entropy;
 use crate::config::{Config, OnError};
 use crate::diagnostics::Diagnostics;
-use crate::server::denial::decision_id::{DecisionId, DecisionIds};
+use crate::server::denial::decision_id::DecisionIds;
+use crate::server::denial::report::{Call, CallKind, Outcome, Reporter};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
 
-/// What a body may be accompanied by in one `CheckRequest`: headers, and what Envoy adds.
+/// The size of a `CheckRequest` beside the body: headers, and attributes that Envoy adds.
 const OVERHEAD_BYTES: usize = 1024 * 1024;
 
 /// The Check service.
@@ -52,13 +54,20 @@ const OVERHEAD_BYTES: usize = 1024 * 1024;
 pub struct CheckService {
     verifier: Verifier,
     config: Arc<Config>,
-    metrics: Arc<Metrics>,
-    diagnostics: Diagnostics,
+    reporter: Reporter,
     ids: DecisionIds,
 }
 
+/// One call of `Check`.
+#[derive(Debug)]
+struct CheckCall {
+    report: Call,
+    /// The time at which Envoy expects the answer.
+    deadline: Instant,
+}
+
 impl CheckService {
-    /// A service that decides with `verifier` and tells `diagnostics` of it.
+    /// Returns a service that decides with `verifier` and reports to `metrics` and `diagnostics`.
     pub fn new(
         verifier: Verifier,
         config: Arc<Config>,
@@ -66,17 +75,17 @@ impl CheckService {
         diagnostics: Diagnostics,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
+        let reporter = Reporter::new(metrics, diagnostics, config.check.deny_detail);
         Self {
             verifier,
             config,
-            metrics,
-            diagnostics,
+            reporter,
             ids: DecisionIds::new(entropy),
         }
     }
 
-    /// Answers a call of `Check`, as it comes over a connection.
-    pub async fn serve<B>(&self, call: Request<B>) -> Response<Answered>
+    /// Answers a call of `Check` as it comes over a connection.
+    pub async fn serve<B>(&self, request: Request<B>) -> Response<UnaryBody>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
     {
@@ -85,17 +94,13 @@ impl CheckService {
             .check
             .max_body_bytes
             .saturating_add(OVERHEAD_BYTES);
-        let (call, body) = call.into_parts();
-        let asked = self.asked(&call.headers);
-        let answered = match deadline::by(
-            asked.deadline,
-            pin!(grpc::message(&call.headers, body, limit)),
-        )
-        .await
-        {
-            Some(Ok(message)) => self.answer(&message, &asked).await,
+        let (head, body) = request.into_parts();
+        let call = self.call(&head.headers);
+        let reading = pin!(grpc::message(&head.headers, body, limit));
+        let answered = match deadline::by(call.deadline, reading).await {
+            Some(Ok(message)) => self.answer(&message, &call).await,
             Some(Err(status)) => Err(status),
-            None => self.fail(&Failure::Deadline, &asked),
+            None => self.fail(&CheckFailure::Deadline, &call),
         };
         match answered {
             Ok(answer) => grpc::response(answer.into_bytes()),
@@ -103,119 +108,88 @@ impl CheckService {
         }
     }
 
-    /// Answers a `CheckRequest`, which came with these headers, with a `CheckResponse`.
+    /// Answers a `CheckRequest` that came with these headers with a `CheckResponse`.
     ///
     /// # Errors
-    /// What it cannot be answered for: it is none, or we failed.
+    /// The message is not a `CheckRequest`, or we failed.
     pub async fn check(&self, headers: &HeaderMap, message: &[u8]) -> Result<Bytes, Status> {
-        let answer = self.answer(message, &self.asked(headers)).await?;
+        let answer = self.answer(message, &self.call(headers)).await?;
         Ok(answer.into_bytes().split_off(grpc::PREFIX))
     }
 
-    /// Now, by a call with these headers.
-    fn asked(&self, headers: &HeaderMap) -> Asked {
-        let at = Instant::now();
-        Asked {
-            id: self.ids.next(),
-            at,
-            deadline: at + deadline::of(headers, self.config.check.timeout),
+    /// Starts a call with these headers.
+    fn call(&self, headers: &HeaderMap) -> CheckCall {
+        let report = Call::start(CallKind::Check, self.ids.next());
+        CheckCall {
+            deadline: report.start + deadline::of(headers, self.config.check.timeout),
+            report,
         }
     }
 
-    async fn answer(&self, message: &[u8], asked: &Asked) -> Result<Answer, Status> {
+    async fn answer(&self, message: &[u8], call: &CheckCall) -> Result<CheckAnswer, Status> {
         let request = CheckRequest::read(message)
-            .map_err(|Malformed| Status::internal("the message is no CheckRequest"))?;
-        let answered = guarded(pin!(self.decide(request, asked))).await;
-        answered.or_else(|failure| self.fail(&failure, asked))
+            .map_err(|InvalidMessage| Status::internal("the message is not a CheckRequest"))?;
+        let answered = guarded(pin!(self.answer_request(request, call))).await;
+        answered.or_else(|failure| self.fail(&failure, call))
     }
 
-    /// The whole answer; an `Err` is our failure on a route that is not shadowed.
-    async fn decide(&self, request: CheckRequest<'_>, asked: &Asked) -> Result<Answer, Failure> {
+    /// Answers a request; an `Err` is our failure on a route that is not in shadow mode.
+    async fn answer_request(
+        &self,
+        request: CheckRequest<'_>,
+        call: &CheckCall,
+    ) -> Result<CheckAnswer, CheckFailure> {
         let CheckRequest {
             source,
             http,
             context_extensions,
         } = request;
-        let attributes = match Attributes::read(http, source) {
+        let attributes = match RequestAttributes::read(http, source) {
             Ok(attributes) => attributes,
-            Err(reason) => return Ok(check::unreadable(self, asked, reason)),
+            Err(reason) => return Ok(check::deny_unreadable(self, call, reason).await),
         };
         let extensions = policy::from_extensions(&context_extensions)?;
-        let policy = Policy::of(&self.config, &attributes, extensions.as_ref());
+        let policy = EffectivePolicy::of(&self.config, &attributes, extensions.as_ref());
         let check = Check {
             service: self,
-            asked,
+            call,
             attributes,
             policy,
         };
         let deciding = pin!(check.decide());
         let in_time = pin!(async {
-            deadline::by(asked.deadline, deciding)
+            deadline::by(call.deadline, deciding)
                 .await
-                .unwrap_or(Err(Failure::Deadline))
+                .unwrap_or(Err(CheckFailure::Deadline))
         });
         match guarded(in_time).await {
             Ok(decision) => Ok(check.respond(&decision).await),
-            Err(failure) if check.policy.is_shadow() => Ok(check.let_failure_pass(&failure)),
+            Err(failure) if check.policy.is_shadow() => Ok(check.pass_failure(&failure)),
             Err(failure) => Err(failure),
         }
     }
 
-    /// Our failure, as `check.on_error` wants it.
-    fn fail(&self, failure: &Failure, asked: &Asked) -> Result<Answer, Status> {
-        self.count_failure(failure);
-        self.metrics
-            .decision("error", failure.label(), asked.latency());
-        tracing::info!(
-            decision_id = %asked.id,
-            result = "error",
-            reason = failure.label(),
-            error = failure.to_string(),
-            latency_us = asked.latency_us(),
-            "check"
-        );
+    /// Reports our failure, and answers as `check.on_error` says.
+    fn fail(&self, failure: &CheckFailure, call: &CheckCall) -> Result<CheckAnswer, Status> {
+        self.reporter.fail(&call.report, failure);
         match self.config.check.on_error {
             OnError::Grpc => Err(failure.status()),
             OnError::ErrorResponse => Ok(answer::error(
                 failure.status().message(),
-                &Metadata::of("error", asked.id),
+                &Metadata::of(Outcome::Error, call.report.id),
             )),
         }
     }
-
-    fn count_failure(&self, failure: &Failure) {
-        if let Failure::Store(error) = failure {
-            self.metrics.store_error(error.kind().label());
-        }
-    }
 }
 
-/// Turns a panic into a [`Failure`].
+/// Turns a panic into a [`CheckFailure`].
 async fn guarded<T>(
-    deciding: Pin<&mut impl Future<Output = Result<T, Failure>>>,
-) -> Result<T, Failure> {
+    deciding: Pin<&mut impl Future<Output = Result<T, CheckFailure>>>,
+) -> Result<T, CheckFailure> {
     AssertUnwindSafe(deciding)
         .catch_unwind()
         .await
-        .unwrap_or(Err(Failure::Panic))
-}
-
-/// One call of Check: its id, when it began to come, and when it is to be answered.
-#[derive(Debug)]
-struct Asked {
-    id: DecisionId,
-    at: Instant,
-    deadline: Instant,
-}
-
-impl Asked {
-    fn latency(&self) -> Duration {
-        self.at.elapsed()
-    }
-
-    fn latency_us(&self) -> u64 {
-        u64::try_from(self.latency().as_micros()).unwrap_or(u64::MAX)
-    }
+        .unwrap_or(Err(CheckFailure::Panic))
 }
 
 #[cfg(test)]
@@ -225,6 +199,6 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_our_failure() {
         let failed = guarded::<()>(pin!(async { panic!("a bug") })).await;
-        assert!(matches!(failed, Err(Failure::Panic)));
+        assert!(matches!(failed, Err(CheckFailure::Panic)));
     }
 }

@@ -1,29 +1,29 @@
-//! What is demanded of a request: `[check]`, the first `[[route]]` that matches, and `context_extensions`, each
-//! stronger than the one before it, key by key.
+//! The rules for one request: `[check]`, the first `[[route]]` that matches, and
+//! `context_extensions`. Each overrides the one before it, key by key.
 
-use super::attributes::Attributes;
-use super::failure::Failure;
+use super::attributes::RequestAttributes;
+use super::failure::CheckFailure;
 use crate::config::{CheckConfig, Config, Mode, Origin, Requirement, Route, RoutePolicy, route};
 use crate::model::Scopes;
 use crate::oauth::{BodyHashRule, Rejection};
 use crate::verify::Reason;
 
-/// Keys of `context_extensions` that are ours.
+/// The prefix of our keys in `context_extensions`.
 const PREFIX: &str = "countersign.";
 
-/// The layers that apply to one request, the strongest first.
-pub(super) struct Policy<'a> {
+/// The rules for one request in layers, the strongest first.
+pub(super) struct EffectivePolicy<'a> {
     layers: [Option<&'a RoutePolicy>; 3],
     check: &'a CheckConfig,
-    /// Whether the backend may take the request for one of another route, which may be enforced.
-    may_be_of_another: bool,
+    /// The backend may route the request differently than the rules here matched it.
+    may_be_routed_elsewhere: bool,
 }
 
-impl<'a> Policy<'a> {
-    /// Finds the route rule; `extensions` is what [`from_extensions`] read.
+impl<'a> EffectivePolicy<'a> {
+    /// Finds the route rule; `extensions` comes from [`from_extensions`].
     pub(super) fn of(
         config: &'a Config,
-        attributes: &Attributes<'_>,
+        attributes: &RequestAttributes<'_>,
         extensions: Option<&'a RoutePolicy>,
     ) -> Self {
         let route = (!config.routes.is_empty()).then(|| {
@@ -37,10 +37,10 @@ impl<'a> Policy<'a> {
         let mut policy = Self {
             layers: [extensions, route, Some(&config.check.policy)],
             check: &config.check,
-            may_be_of_another: false,
+            may_be_routed_elsewhere: false,
         };
-        if policy.is_shadow() && !everything_is_in_shadow(config) {
-            policy.may_be_of_another =
+        if policy.is_shadow() && !enforces_nothing(config) {
+            policy.may_be_routed_elsewhere =
                 is_ambiguous(attributes.path()) || unambiguous_host(config, attributes).is_err();
         }
         policy
@@ -50,12 +50,12 @@ impl<'a> Policy<'a> {
         self.layers.iter().flatten().find_map(|layer| key(layer))
     }
 
-    /// Whether a signature, and whether a user, is needed.
+    /// The required kind of caller.
     pub(super) fn require(&self) -> Requirement {
         self.first(|layer| layer.require).unwrap_or_default()
     }
 
-    /// The scopes that are all needed, if any.
+    /// The scopes that are all required, if any.
     pub(super) fn scopes(&self) -> Option<&'a Scopes> {
         self.first(|layer| layer.scopes.as_ref())
     }
@@ -66,37 +66,40 @@ impl<'a> Policy<'a> {
             .unwrap_or(&self.check.realm)
     }
 
-    /// What clients sign, if it is not what Envoy sees.
+    /// The origin that clients sign, if it differs from the one that Envoy sees.
     pub(super) fn origin(&self) -> Option<&'a Origin> {
         self.first(|layer| layer.origin.as_ref())
     }
 
-    /// What is demanded of `oauth_body_hash`.
+    /// The rule for `oauth_body_hash`.
     pub(super) fn body_hash(&self) -> BodyHashRule {
         self.first(|layer| layer.body_hash).unwrap_or_default()
     }
 
-    /// Whether denials are let through and reported.
+    /// Returns true if denied requests pass and are only reported.
     ///
     /// # Security
-    /// Not of a request that may be of another route for the backend: whoever writes `/shadow/../enforced` would get there.
+    /// A request that the backend may route elsewhere is never in shadow mode:
+    /// `/shadow/../enforced` would reach an enforced route.
     pub(super) fn is_shadow(&self) -> bool {
-        !self.may_be_of_another
+        !self.may_be_routed_elsewhere
             && self.first(|layer| layer.mode).unwrap_or_default() == Mode::Shadow
     }
 }
 
-/// Whether no request is denied, as far as is configured here.
-fn everything_is_in_shadow(config: &Config) -> bool {
+/// Returns true if the configuration enforces no route.
+fn enforces_nothing(config: &Config) -> bool {
     let is_enforced = |route: &Route| route.set.mode == Some(Mode::Enforce);
     config.check.policy.mode == Some(Mode::Shadow) && !config.routes.iter().any(is_enforced)
 }
 
-/// Reads our keys of `context_extensions`; `None` when there are none.
+/// Reads our keys of `context_extensions`; `None` if there are none.
 ///
 /// # Errors
-/// An unknown key or value of ours is a mistake in Envoy's configuration, and so our failure and not the caller's.
-pub(super) fn from_extensions(extensions: &[(&str, &str)]) -> Result<Option<RoutePolicy>, Failure> {
+/// An unknown key or value of ours is a mistake in Envoy's configuration, and not the caller's.
+pub(super) fn from_extensions(
+    extensions: &[(&str, &str)],
+) -> Result<Option<RoutePolicy>, CheckFailure> {
     let mut policy = None;
     for (name, value) in extensions {
         let Some(key) = name.strip_prefix(PREFIX) else {
@@ -105,16 +108,16 @@ pub(super) fn from_extensions(extensions: &[(&str, &str)]) -> Result<Option<Rout
         let layer = policy.get_or_insert_with(RoutePolicy::default);
         layer
             .set(key, value)
-            .map_err(|problem| Failure::ContextExtension(format!("`{name}` {problem}")))?;
+            .map_err(|problem| CheckFailure::ContextExtension(format!("`{name}` {problem}")))?;
     }
     Ok(policy)
 }
 
-/// Refuses paths that the backend might route elsewhere than a path rule here matched them.
+/// Refuses a path that the backend might route differently than a path rule here matched it.
 ///
 /// # Errors
-/// [`Reason::AmbiguousPath`] where a path rule exists and the path has dot segments, `//`, `\`, `%2F`, `%5C`,
-/// `%2E`, `%3B` or `%00`.
+/// [`Reason::AmbiguousPath`] if a path rule exists and the path has dot segments, `//`, `\`, `%2F`,
+/// `%5C`, `%2E`, `%3B` or `%00`.
 pub(super) fn unambiguous_path(config: &Config, path: &[u8]) -> Result<(), Reason> {
     let matters = config
         .routes
@@ -127,12 +130,16 @@ pub(super) fn unambiguous_path(config: &Config, path: &[u8]) -> Result<(), Reaso
     }
 }
 
-/// Refuses hosts that the backend might read as another than a host rule here compared.
+/// Refuses a host that the backend might read differently than a host rule here compared it.
 ///
 /// # Errors
-/// [`Rejection::AuthorityMalformed`] where a host rule exists and the host is not one name or address with at most a
-/// port. Of a signed request that is refused anyway; an unsigned one would pass by the rule.
-pub(super) fn unambiguous_host(config: &Config, attributes: &Attributes<'_>) -> Result<(), Reason> {
+/// [`Rejection::AuthorityMalformed`] if a host rule exists and the host is not one name or address
+/// with at most a port. A signed request with such a host is denied anyway; an unsigned one would
+/// bypass the rule.
+pub(super) fn unambiguous_host(
+    config: &Config,
+    attributes: &RequestAttributes<'_>,
+) -> Result<(), Reason> {
     let matters = config.routes.iter().any(|route| route.host.is_some());
     if matters && !route::is_host(&attributes.host_name()) {
         Err(Reason::Rejected(Rejection::AuthorityMalformed))
@@ -149,7 +156,7 @@ fn is_ambiguous(path: &[u8]) -> bool {
                 .any(|code| three[1..].eq_ignore_ascii_case(code))
     });
     let dots = path.split(|&byte| byte == b'/').any(|segment| {
-        // A segment's parameters (`;…`) do not keep some servers from treating it as a dot or an empty segment.
+        // Some servers treat a segment with parameters (`;…`) as a dot or an empty segment too.
         let name = segment
             .split(|&byte| byte == b';')
             .next()
@@ -164,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_that_may_be_routed_elsewhere_is_ambiguous() {
+    fn a_path_that_may_be_routed_differently_is_ambiguous() {
         for path in [
             "/a/../b",
             "/a/./b",
@@ -200,14 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_of_ours_is_our_failure_and_others_are_not_ours() {
+    fn an_unknown_key_of_ours_is_a_failure_and_other_keys_are_ignored() {
         for mistake in [
             ("countersign.requires", "user"),
             ("countersign.require", "root"),
         ] {
             assert!(matches!(
                 from_extensions(&[mistake]),
-                Err(Failure::ContextExtension(_))
+                Err(CheckFailure::ContextExtension(_))
             ));
         }
         assert!(matches!(from_extensions(&[("tenant", "a")]), Ok(None)));

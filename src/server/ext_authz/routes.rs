@@ -1,4 +1,4 @@
-//! What the check listener serves.
+//! The routes of the check listener.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use tonic::service::Routes;
 use tower::ServiceExt as _;
 
 use super::CheckService;
-use super::grpc::Answered;
-use crate::server::transport::Answer;
+use super::grpc::UnaryBody;
+use crate::server::transport::ConnectionService;
 
-/// Answers `Check` itself, and leaves everything else to tonic.
+/// Answers `Check` itself, and leaves all other calls to tonic.
 ///
-/// tonic's router clones and boxes for every call what a check has no use for.
+/// For every call, tonic's router clones and boxes values that a check does not need.
 #[derive(Clone)]
 pub(in crate::server) struct CheckRoutes {
     check: Arc<CheckService>,
@@ -24,7 +24,7 @@ pub(in crate::server) struct CheckRoutes {
 }
 
 impl CheckRoutes {
-    /// `check`, beside `others`.
+    /// Returns routes for `check` and for `others`.
     pub(in crate::server) fn new(check: CheckService, others: Routes) -> Self {
         Self {
             check: Arc::new(check),
@@ -33,8 +33,8 @@ impl CheckRoutes {
     }
 }
 
-impl Answer for CheckRoutes {
-    type Body = Either<Answered, tonic::body::Body>;
+impl ConnectionService for CheckRoutes {
+    type Body = Either<UnaryBody, tonic::body::Body>;
 
     fn answer(
         &self,
@@ -43,7 +43,7 @@ impl Answer for CheckRoutes {
     ) -> impl Future<Output = Response<Self::Body>> + Send + use<> + 'static {
         if request.uri().path() == CHECK {
             let check = Arc::clone(&self.check);
-            // Boxed, since hyper and the runtime move a call several times before it begins.
+            // Boxed, because hyper and the runtime move a call several times before it starts.
             future::Either::Left(Box::pin(async move {
                 check.serve(request).await.map(Either::Left)
             }))

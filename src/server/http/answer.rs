@@ -1,10 +1,10 @@
-//! What a request for credentials is answered with.
+//! Answers to requests for credentials.
 //!
 //! | outcome | status | body |
 //! |---|---|---|
-//! | credentials | 200 | a form (RFC 5849 sections 2.1 and 2.3), or JSON where the client would rather have it |
-//! | refused | by [`Problem`] | problem+json, or a form where the client names it; always with a challenge |
-//! | our failure | 503, 500 for a bug | problem+json |
+//! | credentials | 200 | a form (RFC 5849 sections 2.1 and 2.3), or JSON if the client prefers it |
+//! | denial | by [`problem`] | problem+json, or a form if the client prefers it; always with a challenge |
+//! | failure of ours | 503, 500 for a bug | problem+json |
 
 use std::time::Duration;
 
@@ -14,27 +14,27 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::Value;
 
-use super::negotiation::Format;
-use super::refusal::{Failure, Refusal};
+use super::refusal::CredentialFailure;
 use crate::clock::UnixTime;
-use crate::issue::Issued;
+use crate::issue::IssuedToken;
 use crate::model::{Consumer, RequestToken, Secret, Token};
-use crate::server::denial::problem::{self, DenialStyle, Problem, Written};
+use crate::server::denial::problem::{self, DenialResponse};
 use crate::server::denial::sunset;
 use crate::server::guard;
+use crate::server::negotiation::AnswerFormat;
 use crate::verify::Reason;
 
-/// Credentials as they are given out.
-pub(super) struct Credentials(Vec<(&'static str, Value)>);
+/// Credentials as the consumer receives them.
+pub(super) struct IssuedCredentials(Vec<(&'static str, Value)>);
 
-impl Credentials {
-    /// Temporary credentials (RFC 5849 section 2.1).
+impl IssuedCredentials {
+    /// Returns temporary credentials (RFC 5849 section 2.1).
     pub(super) fn temporary(token: &RequestToken) -> Self {
         Self::of(&token.token, &token.secret).with("oauth_callback_confirmed", true)
     }
 
-    /// A token, and whom it acts for.
-    pub(super) fn token(issued: &Issued) -> Self {
+    /// Returns token credentials, with the user that they act for.
+    pub(super) fn token(issued: &IssuedToken) -> Self {
         let token = &issued.token;
         let credentials = Self::of(&token.token, &token.secret);
         match &token.user_id {
@@ -45,8 +45,8 @@ impl Credentials {
         }
     }
 
-    /// A token that was exchanged for a password: also how many seconds it is valid, 0 for ever.
-    pub(super) fn token_by_password(issued: &Issued, now: UnixTime) -> Self {
+    /// Returns token credentials for a password, with the seconds until they expire, 0 for never.
+    pub(super) fn token_by_password(issued: &IssuedToken, now: UnixTime) -> Self {
         let left = issued
             .token
             .expires_at
@@ -55,7 +55,7 @@ impl Credentials {
     }
 
     fn of(token: &Token, secret: &Secret) -> Self {
-        // What is issued here has unreserved characters only, and imported secrets are text as well.
+        // Generated secrets have only unreserved characters, and imported secrets are text too.
         let secret = String::from_utf8_lossy(secret.expose());
         Self(Vec::new())
             .with("oauth_token", token.as_str())
@@ -67,54 +67,44 @@ impl Credentials {
         self
     }
 
-    /// Writes them.
-    pub(super) fn answer(self, format: Format) -> Response {
-        match format {
-            Format::Form => {
-                let text = |value: &Value| {
-                    value
-                        .as_str()
-                        .map_or_else(|| value.to_string(), str::to_owned)
-                };
-                let texts: Vec<_> = self
-                    .0
-                    .iter()
-                    .map(|(name, value)| (*name, text(value)))
-                    .collect();
-                let body = problem::form(texts.iter().map(|(name, text)| (*name, text.as_str())));
-                answer(StatusCode::OK, problem::FORM, body)
-            }
-            Format::Json => {
-                let fields = self
-                    .0
-                    .into_iter()
-                    .map(|(name, value)| (name.to_owned(), value));
-                answer(
-                    StatusCode::OK,
-                    "application/json",
-                    Value::Object(fields.collect()).to_string(),
-                )
-            }
-        }
+    /// Writes the answer.
+    pub(super) fn answer(self, format: AnswerFormat) -> Response {
+        let (content_type, body) = match format {
+            AnswerFormat::Form => (problem::FORM, self.into_form()),
+            AnswerFormat::Json => ("application/json", self.into_json()),
+        };
+        answer(StatusCode::OK, content_type, body)
+    }
+
+    fn into_form(self) -> String {
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
+        let texts: Vec<_> = self
+            .0
+            .iter()
+            .map(|(name, value)| (*name, text(value)))
+            .collect();
+        problem::form(texts.iter().map(|(name, text)| (*name, text.as_str())))
+    }
+
+    fn into_json(self) -> String {
+        let members = self
+            .0
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        Value::Object(members.collect()).to_string()
     }
 }
 
-/// Refuses.
-pub(super) fn refused(refusal: Refusal, style: &DenialStyle<'_>) -> Response {
-    let reason = refusal.denial.reason;
-    let mut problem = Problem::of(reason);
-    if let Some(advice) = refusal.advice {
-        problem.advice = advice.into();
-    }
-    let Written {
-        challenge,
-        content_type,
-        body,
-    } = problem.write(style);
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::UNAUTHORIZED);
-    let mut answer = answer(status, content_type, body);
+/// Denies a request for this reason.
+pub(super) fn denied(denial: DenialResponse, reason: Reason) -> Response {
+    let status = StatusCode::from_u16(denial.status).unwrap_or(StatusCode::UNAUTHORIZED);
+    let mut answer = answer(status, denial.content_type, denial.body);
     // A challenge of printable ASCII is always a header value.
-    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+    if let Ok(challenge) = HeaderValue::from_str(&denial.challenge) {
         answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     if let Reason::TooManyAttempts { retry_after } = reason {
@@ -123,8 +113,8 @@ pub(super) fn refused(refusal: Refusal, style: &DenialStyle<'_>) -> Response {
     answer
 }
 
-/// The same answer, which tells this consumer that it ought to leave, if it ought to.
-pub(super) fn with_farewell(mut answer: Response, consumer: &Consumer) -> Response {
+/// Adds the headers that announce to this consumer that its access ends, if it does.
+pub(super) fn with_sunset(mut answer: Response, consumer: &Consumer) -> Response {
     for (name, value) in sunset::headers(consumer) {
         // A date is always a header value.
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -134,15 +124,15 @@ pub(super) fn with_farewell(mut answer: Response, consumer: &Consumer) -> Respon
     answer
 }
 
-/// Says that we failed; tells nothing of the inside.
-pub(super) fn failed(failure: &Failure) -> Response {
-    if matches!(failure, Failure::Panic) {
+/// Reports a failure of ours, without internals.
+pub(super) fn failed(failure: &CredentialFailure) -> Response {
+    if matches!(failure, CredentialFailure::Panic) {
         return guard::refusal(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "The request could not be answered",
+            "The request failed because of a bug in the service",
         );
     }
-    let detail = "The service can not answer now; sign the request again later";
+    let detail = "The service is unavailable; sign the request again later";
     let mut answer = guard::refusal(StatusCode::SERVICE_UNAVAILABLE, detail);
     answer
         .headers_mut()

@@ -1,4 +1,4 @@
-//! Reading the body of a request: all of it, or nothing of it.
+//! Reading of whole request bodies.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use axum::body::{Body, Bytes};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-/// Why a body was not read.
+/// An error that prevented the read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyFault {
-    /// It is larger than [`BODY_LIMIT`].
+    /// The body is larger than [`BODY_LIMIT`].
     TooLarge,
-    /// It did not come within [`TIME_LIMIT`].
+    /// The body did not arrive within [`TIME_LIMIT`].
     TooSlow,
-    /// It ended before its end, or can not be read.
+    /// The body ended early or is malformed.
     Broken,
 }
 
-/// Reads a body.
+/// Reads a whole body.
 pub(super) async fn whole(body: Body) -> Result<Bytes, BodyFault> {
     match timeout(TIME_LIMIT, Limited::new(body, BODY_LIMIT).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
@@ -27,9 +27,10 @@ pub(super) async fn whole(body: Body) -> Result<Bytes, BodyFault> {
     }
 }
 
-/// Several times what any request for credentials, and any form of ours, needs.
+/// Several times the size of any request for credentials.
 const BODY_LIMIT: usize = 64 * 1024;
 
+/// Enough for such a body on a slow connection.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -44,7 +45,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_does_not_come_is_not_waited_for() {
+    async fn a_stalled_body_times_out() {
         let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
         assert_eq!(
             whole(Body::from_stream(never)).await,
@@ -53,7 +54,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn half_a_body_is_none() {
+    async fn half_a_body_is_an_error() {
         let parts = [
             Ok(Bytes::from_static(b"a=1&")),
             Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),

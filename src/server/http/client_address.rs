@@ -1,10 +1,11 @@
-//! Where a request comes from: what wrong passwords are limited by.
+//! The address of a client, by which wrong passwords are limited.
 //!
-//! Nobody may choose it. Without trusted proxies it is the address of the connection, whatever headers say. With
-//! `http.trusted_hops = N` it is the N-th entry from the end of `X-Forwarded-For`: each of N proxies added one, and what
-//! stands before them was written by the client. Where that entry is missing or no address, the request did not come
-//! through all of them, and it is the address of the connection again: then such requests share one limit, and none
-//! escapes it. A connection by a Unix socket has no address.
+//! A client cannot choose it. Without trusted proxies it is the peer address of the connection,
+//! regardless of headers. With `http.trusted_hops = N` it is the N-th entry from the end of
+//! `X-Forwarded-For`: each of N proxies adds one entry, and the client wrote those before. If that
+//! entry is missing or not an address, the request bypassed a proxy, and the peer address is used
+//! again: such requests share one limit, and none escapes it. A connection over a Unix socket has
+//! no address.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -16,7 +17,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 
-/// Where a request comes from; `None` when that is not known.
+/// The address of a client; `None` if it is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ClientAddress(pub(super) Option<IpAddr>);
 
@@ -29,28 +30,28 @@ impl<S: Sync> FromRequestParts<S> for ClientAddress {
 }
 
 impl ClientAddress {
-    /// What [`note`] found out.
+    /// Returns the address that [`note`] added.
     pub(super) fn noted(extensions: &Extensions) -> Self {
         extensions.get().copied().unwrap_or_default()
     }
 }
 
-/// Finds out where a request comes from, for everybody after.
+/// Adds the [`ClientAddress`] to the extensions of a request.
 pub(super) async fn note(
     State(trusted_hops): State<usize>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let forwarded = forwarded(request.headers(), trusted_hops);
-    let address = forwarded.or_else(|| connected(request.extensions()));
+    let address = forwarded.or_else(|| peer_address(request.extensions()));
     request
         .extensions_mut()
         .insert(ClientAddress(address.map(|address| address.to_canonical())));
     next.run(request).await
 }
 
-/// The address of the connection.
-fn connected(extensions: &Extensions) -> Option<IpAddr> {
+/// Returns the peer address of the connection.
+fn peer_address(extensions: &Extensions) -> Option<IpAddr> {
     let plain = extensions
         .get::<TcpConnectInfo>()
         .and_then(TcpConnectInfo::remote_addr);
@@ -63,20 +64,20 @@ fn connected(extensions: &Extensions) -> Option<IpAddr> {
     plain.or_else(secure).map(|address| address.ip())
 }
 
-/// The entry of `X-Forwarded-For` that the outermost trusted proxy added.
+/// Returns the entry of `X-Forwarded-For` that the outermost trusted proxy added.
 fn forwarded(headers: &HeaderMap, trusted_hops: usize) -> Option<IpAddr> {
-    let before = trusted_hops.checked_sub(1)?;
+    let skipped = trusted_hops.checked_sub(1)?;
     let lines: Vec<_> = headers
         .get_all("x-forwarded-for")
         .iter()
         .map(|value| value.as_bytes())
         .collect();
     let joined = lines.join(&b","[..]);
-    let entry = joined.rsplit(|&byte| byte == b',').nth(before)?;
+    let entry = joined.rsplit(|&byte| byte == b',').nth(skipped)?;
     address(std::str::from_utf8(entry).ok()?.trim_ascii())
 }
 
-/// An address; some proxies add a port, or brackets.
+/// Parses an address. Some proxies add a port or brackets.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text
         .strip_prefix('[')
@@ -101,12 +102,12 @@ mod tests {
     }
 
     #[test]
-    fn without_trusted_proxies_the_header_says_nothing() {
+    fn without_trusted_proxies_the_header_is_ignored() {
         assert_eq!(found(&["203.0.113.7"], 0), None);
     }
 
     #[test]
-    fn the_outermost_trusted_proxy_says_who_came_to_it() {
+    fn the_outermost_trusted_proxy_names_the_client() {
         let lines = ["198.51.100.1, 203.0.113.7", "10.0.0.2"];
         assert_eq!(found(&lines, 1).as_deref(), Some("10.0.0.2"));
         assert_eq!(found(&lines, 2).as_deref(), Some("203.0.113.7"));
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_missing_or_no_address_is_not_replaced_by_another() {
+    fn a_missing_or_invalid_entry_is_not_replaced_by_another() {
         assert_eq!(found(&[], 1), None);
         assert_eq!(found(&["203.0.113.7"], 2), None);
         for wrong in [

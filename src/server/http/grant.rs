@@ -1,15 +1,16 @@
-//! What a signed request asks for: temporary credentials, their exchange, or that of a password.
+//! The credentials that a signed request asks for: temporary credentials, or a token for temporary
+//! credentials or a password.
 //!
-//! Parameters are found wherever they were signed: in the header, the query or the form. Each of those that are read here
-//! may stand there once.
+//! ParameterSet may be in the header, the query or the form. Each parameter of this module may occur
+//! only once.
 
 use std::borrow::Cow;
 
 use crate::model::{MAX_VALUE_LEN, Secret};
-use crate::oauth::{Parameter, Parameters, Rejection, SignedRequest};
+use crate::oauth::{ParameterSet, ProtocolParameter, Rejection, SignedRequest};
 use crate::verify::{ParameterProblem, Reason};
 
-/// Where it was asked.
+/// A token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     /// `/oauth/request_token` (RFC 5849 section 2.1).
@@ -19,7 +20,7 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Its name in logs and metrics.
+    /// Returns the name for logs and metrics.
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::RequestToken => "request_token",
@@ -28,38 +29,38 @@ impl Endpoint {
     }
 }
 
-/// What is asked for.
+/// The credentials that a request asks for.
 #[derive(Debug)]
-pub(super) enum Grant {
+pub(super) enum GrantRequest {
     /// Temporary credentials.
     RequestToken {
         /// `oauth_callback`.
         callback: String,
-        /// `scope`, taken apart.
+        /// The names in `scope`.
         scopes: Vec<String>,
     },
-    /// The exchange of the temporary credentials that it is signed with.
+    /// A token for the temporary credentials that sign the request.
     Exchange {
         /// `oauth_verifier`.
         verifier: Secret,
     },
-    /// The exchange of a password (xAuth).
+    /// A token for a password (xAuth).
     Password {
         /// `x_auth_username`.
         username: String,
         /// `x_auth_password`.
         password: Secret,
-        /// `scope`, taken apart.
+        /// The names in `scope`.
         scopes: Vec<String>,
     },
 }
 
-impl Grant {
-    /// What a request asks for, before it is proven who asks.
+impl GrantRequest {
+    /// Reads the parameters of a request, before its signature is verified.
     ///
     /// # Errors
-    /// What is missing, or stands there and can not.
-    pub(super) fn of(endpoint: Endpoint, request: &SignedRequest<'_>) -> Result<Self, Reason> {
+    /// If a parameter is missing, invalid or unexpected.
+    pub(super) fn parse(endpoint: Endpoint, request: &SignedRequest<'_>) -> Result<Self, Reason> {
         let password = endpoint == Endpoint::AccessToken && once(request, MODE)?.is_some();
         match endpoint {
             Endpoint::RequestToken => request_token(request),
@@ -69,55 +70,71 @@ impl Grant {
     }
 }
 
-fn request_token(request: &SignedRequest<'_>) -> Result<Grant, Reason> {
+fn request_token(request: &SignedRequest<'_>) -> Result<GrantRequest, Reason> {
     without_token(request)?;
-    let callback = protocol(request, Parameter::Callback)?;
-    Ok(Grant::RequestToken {
-        callback: text(Parameter::Callback.name(), callback)?,
+    let callback = protocol(request, ProtocolParameter::Callback)?;
+    Ok(GrantRequest::RequestToken {
+        callback: text(ProtocolParameter::Callback.name(), callback)?,
         scopes: scopes(request)?,
     })
 }
 
-fn exchange(request: &SignedRequest<'_>) -> Result<Grant, Reason> {
-    let verifier = protocol(request, Parameter::Verifier);
+fn exchange(request: &SignedRequest<'_>) -> Result<GrantRequest, Reason> {
+    let verifier = protocol(request, ProtocolParameter::Verifier);
     if request.token().is_none() {
-        let absent = Parameters::only(Parameter::Token);
-        let absent = if verifier.is_ok() {
-            absent
-        } else {
-            absent.with(Parameter::Verifier)
-        };
-        return Err(Reason::Rejected(Rejection::Absent(absent)));
+        return Err(absent_token(verifier.is_err()));
     }
-    Ok(Grant::Exchange {
+    Ok(GrantRequest::Exchange {
         verifier: Secret::new(verifier?.as_ref()),
     })
 }
 
-fn password(request: &SignedRequest<'_>) -> Result<Grant, Reason> {
+/// Names the verifier too if it is missing, so that a client learns of both at once.
+fn absent_token(lacks_verifier: bool) -> Reason {
+    let token = ParameterSet::only(ProtocolParameter::Token);
+    Reason::Rejected(Rejection::Absent(if lacks_verifier {
+        token.with(ProtocolParameter::Verifier)
+    } else {
+        token
+    }))
+}
+
+fn password(request: &SignedRequest<'_>) -> Result<GrantRequest, Reason> {
     if needed(request, MODE)?.as_ref() != CLIENT_AUTH {
         return Err(wrong(MODE, ParameterProblem::Invalid));
     }
     without_token(request)?;
-    let username = text(USERNAME, needed(request, USERNAME)?)?;
-    if username.len() > MAX_VALUE_LEN || username.chars().any(char::is_control) {
-        return Err(wrong(USERNAME, ParameterProblem::Invalid));
-    }
-    let password = needed(request, PASSWORD)?;
-    if password.len() > MAX_PASSWORD_LEN {
-        return Err(wrong(PASSWORD, ParameterProblem::Invalid));
-    }
-    Ok(Grant::Password {
-        username,
-        password: Secret::new(password.as_ref()),
+    Ok(GrantRequest::Password {
+        username: username(request)?,
+        password: password_value(request)?,
         scopes: scopes(request)?,
     })
 }
 
-/// A token's secret would have no part in the signature: whoever sends one means something else.
+fn username(request: &SignedRequest<'_>) -> Result<String, Reason> {
+    let username = text(USERNAME, needed(request, USERNAME)?)?;
+    if username.len() > MAX_VALUE_LEN || username.chars().any(char::is_control) {
+        return Err(wrong(USERNAME, ParameterProblem::Invalid));
+    }
+    Ok(username)
+}
+
+fn password_value(request: &SignedRequest<'_>) -> Result<Secret, Reason> {
+    let password = needed(request, PASSWORD)?;
+    if password.len() > MAX_PASSWORD_LEN {
+        return Err(wrong(PASSWORD, ParameterProblem::Invalid));
+    }
+    Ok(Secret::new(password.as_ref()))
+}
+
+/// Refuses a token: its secret would not be part of the signature, so the client means something
+/// else.
 fn without_token(request: &SignedRequest<'_>) -> Result<(), Reason> {
     match request.token() {
-        Some(_) => Err(wrong(Parameter::Token.name(), ParameterProblem::Unexpected)),
+        Some(_) => Err(wrong(
+            ProtocolParameter::Token.name(),
+            ParameterProblem::Unexpected,
+        )),
         None => Ok(()),
     }
 }
@@ -134,15 +151,15 @@ fn scopes(request: &SignedRequest<'_>) -> Result<Vec<String>, Reason> {
         .collect())
 }
 
-/// A protocol parameter that must not be empty; that it stands there once is known.
+/// Returns a protocol parameter that must not be empty. Parsing has ensured that it occurs once.
 fn protocol<'r>(
     request: &SignedRequest<'r>,
-    parameter: Parameter,
+    parameter: ProtocolParameter,
 ) -> Result<Cow<'r, [u8]>, Reason> {
     match request.values(parameter.name()).next() {
         Some(value) if !value.is_empty() => Ok(value),
         Some(_) => Err(Reason::Rejected(Rejection::Empty(parameter))),
-        None => Err(Reason::Rejected(Rejection::Absent(Parameters::only(
+        None => Err(Reason::Rejected(Rejection::Absent(ParameterSet::only(
             parameter,
         )))),
     }
@@ -172,7 +189,8 @@ const fn wrong(name: &'static str, problem: ParameterProblem) -> Reason {
     Reason::Parameter { name, problem }
 }
 
-/// An extension of ours: the scopes that are asked for, separated by spaces; all of the consumer's without it.
+/// Our extension: the requested scopes, separated by spaces. Without it, all scopes of the
+/// consumer.
 pub(super) const SCOPE: &str = "scope";
 
 const MODE: &str = "x_auth_mode";
@@ -181,25 +199,25 @@ const USERNAME: &str = "x_auth_username";
 
 const PASSWORD: &str = "x_auth_password";
 
-/// The one mode that xAuth has.
+/// The only mode of xAuth.
 const CLIENT_AUTH: &[u8] = b"client_auth";
 
-/// Longer than any that is typed; more would only make hashing slow.
+/// Longer than any typed password. Longer ones would only slow down hashing.
 const MAX_PASSWORD_LEN: usize = 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth::{Body, Limits, Request, Scheme};
+    use crate::oauth::{ParseLimits, Request, RequestBody, Scheme};
 
     #[test]
     fn temporary_credentials_need_a_callback() {
-        let asked = asked(
+        let parsed = parsed(
             Endpoint::RequestToken,
             "oauth_callback=https%3A%2F%2Fa.example%2Fcb%3Fx%3D%2520&scope=b+a%20%20c",
         );
-        let Ok(Grant::RequestToken { callback, scopes }) = asked else {
-            panic!("{asked:?}")
+        let Ok(GrantRequest::RequestToken { callback, scopes }) = parsed else {
+            panic!("{parsed:?}")
         };
         assert_eq!(
             (callback.as_str(), scopes.as_slice()),
@@ -211,12 +229,14 @@ mod tests {
         refused(
             Endpoint::RequestToken,
             "",
-            Reason::Rejected(Rejection::Absent(Parameters::only(Parameter::Callback))),
+            Reason::Rejected(Rejection::Absent(ParameterSet::only(
+                ProtocolParameter::Callback,
+            ))),
         );
         refused(
             Endpoint::RequestToken,
             "oauth_callback=",
-            Reason::Rejected(Rejection::Empty(Parameter::Callback)),
+            Reason::Rejected(Rejection::Empty(ProtocolParameter::Callback)),
         );
         refused(
             Endpoint::RequestToken,
@@ -231,25 +251,25 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_token_is_none() {
-        assert!(asked(Endpoint::RequestToken, "oauth_callback=oob&oauth_token=").is_ok());
+    fn an_empty_token_counts_as_absent() {
+        assert!(parsed(Endpoint::RequestToken, "oauth_callback=oob&oauth_token=").is_ok());
     }
 
     #[test]
     fn an_exchange_needs_a_token_and_a_verifier() {
         let of = |parameters| Reason::Rejected(Rejection::Absent(parameters));
         let (token, verifier) = (
-            Parameters::only(Parameter::Token),
-            Parameters::only(Parameter::Verifier),
+            ParameterSet::only(ProtocolParameter::Token),
+            ParameterSet::only(ProtocolParameter::Verifier),
         );
         assert!(matches!(
-            asked(Endpoint::AccessToken, "oauth_token=t&oauth_verifier=v"),
-            Ok(Grant::Exchange { .. })
+            parsed(Endpoint::AccessToken, "oauth_token=t&oauth_verifier=v"),
+            Ok(GrantRequest::Exchange { .. })
         ));
         refused(
             Endpoint::AccessToken,
             "",
-            of(token.with(Parameter::Verifier)),
+            of(token.with(ProtocolParameter::Verifier)),
         );
         refused(Endpoint::AccessToken, "oauth_verifier=v", of(token));
         refused(Endpoint::AccessToken, "oauth_token=t", of(verifier));
@@ -257,17 +277,17 @@ mod tests {
 
     #[test]
     fn a_password_is_exchanged_without_a_token() {
-        let asked = asked(
+        let parsed = parsed(
             Endpoint::AccessToken,
             "x_auth_mode=client_auth&x_auth_username=J%C3%BCrgen&x_auth_password=+%00",
         );
-        let Ok(Grant::Password {
+        let Ok(GrantRequest::Password {
             username,
             password,
             scopes,
-        }) = asked
+        }) = parsed
         else {
-            panic!("{asked:?}")
+            panic!("{parsed:?}")
         };
         assert_eq!(
             (username.as_str(), password.expose(), scopes.len()),
@@ -276,76 +296,79 @@ mod tests {
     }
 
     #[test]
-    fn every_parameter_of_xauth_is_needed_once_and_in_its_bounds() {
-        use ParameterProblem::{Absent, Duplicate, Invalid, Unexpected};
-        let (name, word) = ("x_auth_username=u", "x_auth_password=p");
-        let mode = "x_auth_mode=client_auth";
-        let long = "a".repeat(1025);
-        for (form, parameter, problem) in [
-            (format!("x_auth_mode=&{name}&{word}"), "x_auth_mode", Absent),
-            (
-                format!("x_auth_mode=reverse_auth&{name}&{word}"),
-                "x_auth_mode",
-                Invalid,
-            ),
-            (
-                format!("{mode}&{mode}&{name}&{word}"),
-                "x_auth_mode",
-                Duplicate,
-            ),
-            (format!("{mode}&{word}"), "x_auth_username", Absent),
-            (format!("{mode}&{name}"), "x_auth_password", Absent),
-            (
-                format!("{mode}&{name}&{name}&{word}"),
-                "x_auth_username",
-                Duplicate,
-            ),
-            (
-                format!("{mode}&{name}&{word}&{word}"),
-                "x_auth_password",
-                Duplicate,
-            ),
-            (
-                format!("{mode}&x_auth_username=%0A&{word}"),
-                "x_auth_username",
-                Invalid,
-            ),
-            (
-                format!("{mode}&x_auth_username=%FF&{word}"),
-                "x_auth_username",
-                Invalid,
-            ),
-            (
-                format!("{mode}&x_auth_username={}&{word}", &long[..256]),
-                "x_auth_username",
-                Invalid,
-            ),
-            (
-                format!("{mode}&{name}&x_auth_password={long}"),
-                "x_auth_password",
-                Invalid,
-            ),
-            (
-                format!("{mode}&{name}&{word}&scope=a&scope=a"),
-                "scope",
-                Duplicate,
-            ),
-            (
-                format!("{mode}&{name}&{word}&oauth_token=t"),
-                "oauth_token",
-                Unexpected,
-            ),
+    fn every_parameter_of_xauth_is_required() {
+        for (form, parameter) in [
+            (format!("x_auth_mode=&{NAME}&{WORD}"), "x_auth_mode"),
+            (format!("{CLIENT}&{WORD}"), "x_auth_username"),
+            (format!("{CLIENT}&{NAME}"), "x_auth_password"),
         ] {
-            refused(Endpoint::AccessToken, &form, wrong(parameter, problem));
+            refused_xauth(&form, parameter, ParameterProblem::Absent);
         }
     }
 
-    fn refused(endpoint: Endpoint, form: &str, reason: Reason) {
-        assert_eq!(asked(endpoint, form).unwrap_err(), reason, "{form}");
+    #[test]
+    fn no_parameter_of_xauth_may_repeat() {
+        let all = format!("{CLIENT}&{NAME}&{WORD}");
+        for (again, parameter) in [
+            (CLIENT, "x_auth_mode"),
+            (NAME, "x_auth_username"),
+            (WORD, "x_auth_password"),
+            ("scope=a&scope=a", "scope"),
+        ] {
+            let form = format!("{all}&{again}");
+            refused_xauth(&form, parameter, ParameterProblem::Duplicate);
+        }
     }
 
-    /// What a form asks for that is signed with anything.
-    fn asked(endpoint: Endpoint, form: &str) -> Result<Grant, Reason> {
+    #[test]
+    fn every_parameter_of_xauth_has_bounds() {
+        let long = "a".repeat(1025);
+        for (form, parameter) in [
+            (
+                format!("x_auth_mode=reverse_auth&{NAME}&{WORD}"),
+                "x_auth_mode",
+            ),
+            (
+                format!("{CLIENT}&x_auth_username=%0A&{WORD}"),
+                "x_auth_username",
+            ),
+            (
+                format!("{CLIENT}&x_auth_username=%FF&{WORD}"),
+                "x_auth_username",
+            ),
+            (
+                format!("{CLIENT}&x_auth_username={}&{WORD}", &long[..256]),
+                "x_auth_username",
+            ),
+            (
+                format!("{CLIENT}&{NAME}&x_auth_password={long}"),
+                "x_auth_password",
+            ),
+        ] {
+            refused_xauth(&form, parameter, ParameterProblem::Invalid);
+        }
+    }
+
+    #[test]
+    fn xauth_refuses_a_token() {
+        let form = format!("{CLIENT}&{NAME}&{WORD}&oauth_token=t");
+        refused_xauth(&form, "oauth_token", ParameterProblem::Unexpected);
+    }
+
+    const CLIENT: &str = "x_auth_mode=client_auth";
+    const NAME: &str = "x_auth_username=u";
+    const WORD: &str = "x_auth_password=p";
+
+    fn refused_xauth(form: &str, parameter: &'static str, problem: ParameterProblem) {
+        refused(Endpoint::AccessToken, form, wrong(parameter, problem));
+    }
+
+    fn refused(endpoint: Endpoint, form: &str, reason: Reason) {
+        assert_eq!(parsed(endpoint, form).unwrap_err(), reason, "{form}");
+    }
+
+    /// Parses a form with an arbitrary signature.
+    fn parsed(endpoint: Endpoint, form: &str) -> Result<GrantRequest, Reason> {
         let signed = "oauth_consumer_key=k&oauth_nonce=n&oauth_signature=c2ln&oauth_signature_method=HMAC-SHA1&oauth_timestamp=1";
         let body = format!("{signed}&{form}");
         let request = Request {
@@ -356,11 +379,11 @@ mod tests {
             target: b"/oauth/access_token",
             authorization: &[],
             content_type: &[b"application/x-www-form-urlencoded"],
-            body: Body::Whole(body.as_bytes()),
+            body: RequestBody::Whole(body.as_bytes()),
         };
-        let Ok(Some(signed)) = request.parse(&Limits::default()) else {
+        let Ok(Some(signed)) = request.parse(&ParseLimits::default()) else {
             panic!("{form} is not signed")
         };
-        Grant::of(endpoint, &signed)
+        GrantRequest::parse(endpoint, &signed)
     }
 }

@@ -1,81 +1,81 @@
-//! Why a request for credentials got none: a refusal is about who asked, a failure is ours.
+//! Errors of a request for credentials: a denial of the request, or a failure of ours.
 
 use crate::issue::{IssueError, Violations};
+use crate::server::denial::report::OwnFailure;
 use crate::store::StoreError;
 use crate::verify::{Applicant, Denial, ParameterProblem, Reason};
 
 use super::grant::SCOPE;
 
-/// Why there are no credentials.
+/// The error of a request for credentials.
 #[derive(Debug)]
-pub(super) enum Stop {
-    /// Who asked gets none.
-    Refused(Box<Refusal>),
-    /// We could not.
-    Failed(Failure),
+pub(super) enum CredentialError {
+    /// The request is denied.
+    Denied(Box<CredentialDenial>),
+    /// We failed.
+    Failed(CredentialFailure),
 }
 
-/// Why who asked gets none.
+/// A denied request for credentials.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    /// Why, and who it is about.
+pub(super) struct CredentialDenial {
+    /// The reason, and the caller.
     pub(super) denial: Denial,
-    /// What is wrong, where it can be said better than by the reason alone.
+    /// Advice that is more precise than that of the reason.
     pub(super) advice: Option<String>,
 }
 
-/// Why we could not.
+/// A failure of ours during a request for credentials.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum CredentialFailure {
     /// The store could not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The issuer could not, for another reason.
+    /// The issuer failed for another reason.
     #[error(transparent)]
     Issuer(IssueError),
-    /// The time was over.
-    #[error("the time was over before there was an answer")]
+    /// The deadline passed.
+    #[error("the request for credentials was not decided before its deadline")]
     Deadline,
-    /// A handler panicked.
-    #[error("the handler panicked")]
+    /// The handler panicked.
+    #[error("the handler panicked; this is a bug in Countersign")]
     Panic,
 }
 
-// === impl Stop ===
+// === impl CredentialError ===
 
-impl Stop {
-    /// What becomes of an error of the issuer, when a proven consumer asked.
+impl CredentialError {
+    /// Converts an error of the issuer about the request of a proven applicant.
     pub(super) fn of(error: IssueError, applicant: &Applicant) -> Self {
         match reason(error) {
             Ok((reason, advice)) => {
-                let denial = applicant.refused(reason);
-                Self::Refused(Box::new(Refusal { denial, advice }))
+                let denial = applicant.denial(reason);
+                Self::Denied(Box::new(CredentialDenial { denial, advice }))
             }
             Err(failure) => Self::Failed(failure),
         }
     }
 }
 
-impl From<Denial> for Stop {
+impl From<Denial> for CredentialError {
     fn from(denial: Denial) -> Self {
-        Self::Refused(Box::new(Refusal {
+        Self::Denied(Box::new(CredentialDenial {
             denial,
             advice: None,
         }))
     }
 }
 
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
+impl From<CredentialFailure> for CredentialError {
+    fn from(failure: CredentialFailure) -> Self {
         Self::Failed(failure)
     }
 }
 
-// === impl Failure ===
+// === impl CredentialFailure ===
 
-impl Failure {
-    /// Its name in logs and metrics.
-    pub(super) const fn label(&self) -> &'static str {
+impl OwnFailure for CredentialFailure {
+    fn label(&self) -> &'static str {
         match self {
             Self::Store(_) => "store",
             Self::Issuer(IssueError::Directory(_)) => "directory",
@@ -85,13 +85,21 @@ impl Failure {
             Self::Panic => "panic",
         }
     }
+
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Issuer(_) | Self::Deadline | Self::Panic => None,
+        }
+    }
 }
 
-/// The reason that an error of the issuer stands for, and what to say about it.
+/// Returns the reason of a denial for an error of the issuer, and more precise advice if there is
+/// any.
 ///
 /// # Errors
-/// What is not about who asked.
-fn reason(error: IssueError) -> Result<(Reason, Option<String>), Failure> {
+/// The error is not about the caller.
+fn reason(error: IssueError) -> Result<(Reason, Option<String>), CredentialFailure> {
     Ok((
         match error {
             IssueError::Invalid(violations) => return Ok(invalid(violations)),
@@ -109,7 +117,7 @@ fn reason(error: IssueError) -> Result<(Reason, Option<String>), Failure> {
             IssueError::TooManyAttempts(wait) => Reason::TooManyAttempts {
                 retry_after: wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
             },
-            IssueError::Store(error) => return Err(Failure::Store(error)),
+            IssueError::Store(error) => return Err(CredentialFailure::Store(error)),
             other @ (IssueError::UnknownToken(_)
             | IssueError::UnknownUser(_)
             | IssueError::ConsumerExists(_)
@@ -117,13 +125,13 @@ fn reason(error: IssueError) -> Result<(Reason, Option<String>), Failure> {
             | IssueError::UserExists
             | IssueError::RequestTokenDecided
             | IssueError::Directory(_)
-            | IssueError::Conflict) => return Err(Failure::Issuer(other)),
+            | IssueError::Conflict) => return Err(CredentialFailure::Issuer(other)),
         },
         None,
     ))
 }
 
-/// Names the first parameter that breaks a rule, and tells of all.
+/// Names the first parameter that breaks a rule, and lists all of them in the advice.
 fn invalid(violations: Violations) -> (Reason, Option<String>) {
     let on_the_wire = |field: &str| {
         if field.starts_with("scope") {

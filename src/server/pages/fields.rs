@@ -1,7 +1,7 @@
 //! The fields of a query or a form (`application/x-www-form-urlencoded`).
 //!
-//! Read strictly: what two readers may take differently (a name twice, a bad escape, bytes that are not UTF-8) is refused.
-//! What the fields mean is left to who asks for them.
+//! Parsing is strict: ambiguous input (a repeated name, a bad escape, bytes that are not UTF-8) is
+//! refused.
 
 use std::time::Duration;
 
@@ -11,24 +11,24 @@ use percent_encoding::percent_decode;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-/// Fields by their names. One may be a password, so there is no `Debug`.
-pub(in crate::server) struct Fields(Vec<(String, Zeroizing<String>)>);
+/// Fields by name. One may be a password, so there is no `Debug`.
+pub(in crate::server) struct FormFields(Vec<(String, Zeroizing<String>)>);
 
-/// Why fields can not be read.
+/// An error in a query or a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server) enum BadFields {
-    /// Not of the media type of a form.
+pub(in crate::server) enum FormError {
+    /// The media type is not that of a form.
     MediaType,
     /// The body is longer than [`BODY_LIMIT`].
     TooLarge,
-    /// The body did not arrive in time, or broke off.
+    /// The body did not arrive in time, or ended early.
     Broken,
-    /// More fields than any form of ours has, one of them twice, a bad escape, or bytes that are not UTF-8.
+    /// There are too many fields, a repeated name, a bad escape, or bytes that are not UTF-8.
     Ambiguous,
 }
 
-impl BadFields {
-    /// What whoever sent them is answered.
+impl FormError {
+    /// Returns the status of the response.
     pub(in crate::server) const fn status(self) -> StatusCode {
         match self {
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -39,52 +39,47 @@ impl BadFields {
     }
 }
 
-impl Fields {
-    /// Reads a query, or the body of a form.
-    pub(in crate::server) fn parse(text: &[u8]) -> Result<Self, BadFields> {
+impl FormFields {
+    /// Parses a query, or the body of a form.
+    pub(in crate::server) fn parse(text: &[u8]) -> Result<Self, FormError> {
         let mut fields = Self(Vec::new());
-        for pair in text
-            .split(|&byte| byte == b'&')
-            .filter(|pair| !pair.is_empty())
-        {
-            let at = pair
-                .iter()
-                .position(|&byte| byte == b'=')
-                .unwrap_or(pair.len());
-            let (name, value) = (
-                decoded(&pair[..at])?,
-                decoded(pair.get(at + 1..).unwrap_or_default())?,
-            );
-            if fields.get(&name).is_some() || fields.0.len() == FIELD_LIMIT {
-                return Err(BadFields::Ambiguous);
-            }
-            fields.0.push((name.to_string(), value));
+        let pairs = text.split(|&byte| byte == b'&');
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
+            fields.push(pair)?;
         }
         Ok(fields)
     }
 
-    /// Reads the body of a form that was posted.
-    pub(in crate::server) async fn posted(
+    fn push(&mut self, pair: &[u8]) -> Result<(), FormError> {
+        let mut parts = pair.splitn(2, |&byte| byte == b'=');
+        let name = decoded(parts.next().unwrap_or_default())?;
+        let value = decoded(parts.next().unwrap_or_default())?;
+        if self.get(&name).is_some() || self.0.len() == MAX_FIELDS {
+            return Err(FormError::Ambiguous);
+        }
+        self.0.push((name.to_string(), value));
+        Ok(())
+    }
+
+    /// Reads and parses the body of a form.
+    pub(in crate::server) async fn read(
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<Self, BadFields> {
+    ) -> Result<Self, FormError> {
         if !is_form(headers) {
-            return Err(BadFields::MediaType);
+            return Err(FormError::MediaType);
         }
-        let declared = headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse().ok());
-        if declared.is_some_and(|length: u64| length > BODY_LIMIT as u64) {
-            return Err(BadFields::TooLarge);
+        if declared_length(headers).is_some_and(|length| length > BODY_LIMIT as u64) {
+            return Err(FormError::TooLarge);
         }
-        match timeout(BODY_TIME, to_bytes(body, BODY_LIMIT)).await {
+        match timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await {
             Ok(Ok(body)) => Self::parse(&body),
-            Ok(Err(error)) if is_too_large(&error) => Err(BadFields::TooLarge),
-            Ok(Err(_)) | Err(_) => Err(BadFields::Broken),
+            Ok(Err(error)) if is_too_large(&error) => Err(FormError::TooLarge),
+            Ok(Err(_)) | Err(_) => Err(FormError::Broken),
         }
     }
 
-    /// The value of a field, if it was sent.
+    /// Returns the value of a field, if it was sent.
     pub(in crate::server) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
@@ -92,10 +87,15 @@ impl Fields {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The value of a field; empty when it was not sent.
+    /// Returns the value of a field; empty if it was not sent.
     pub(in crate::server) fn text(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
@@ -103,15 +103,9 @@ fn is_form(headers: &HeaderMap) -> bool {
     let (Some(only), None) = (types.next(), types.next()) else {
         return false;
     };
-    let media_type = only
-        .to_str()
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default();
-    media_type
-        .trim()
-        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    let text = only.to_str().unwrap_or_default();
+    let media_type = text.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 fn is_too_large(error: &axum::Error) -> bool {
@@ -119,33 +113,34 @@ fn is_too_large(error: &axum::Error) -> bool {
         .is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
 }
 
-fn decoded(text: &[u8]) -> Result<Zeroizing<String>, BadFields> {
-    let escaped = |at: usize| {
-        text.get(at + 1..at + 3)
-            .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-    };
-    if (0..text.len()).any(|at| text[at] == b'%' && !escaped(at)) {
-        return Err(BadFields::Ambiguous);
+fn decoded(text: &[u8]) -> Result<Zeroizing<String>, FormError> {
+    if !has_valid_escapes(text) {
+        return Err(FormError::Ambiguous);
     }
-    let spaced: Zeroizing<Vec<u8>> = Zeroizing::new(
-        text.iter()
-            .map(|&byte| if byte == b'+' { b' ' } else { byte })
-            .collect(),
-    );
+    let plus_as_space = |&byte: &u8| if byte == b'+' { b' ' } else { byte };
+    let spaced: Zeroizing<Vec<u8>> = Zeroizing::new(text.iter().map(plus_as_space).collect());
     let bytes: Vec<u8> = percent_decode(&spaced).collect();
     String::from_utf8(bytes)
         .map(Zeroizing::new)
-        .map_err(|_| BadFields::Ambiguous)
+        .map_err(|_| FormError::Ambiguous)
 }
 
-/// Ample for the longest name and password, each byte of them escaped.
+fn has_valid_escapes(text: &[u8]) -> bool {
+    let is_escape = |at: usize| {
+        text.get(at + 1..at + 3)
+            .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+    };
+    (0..text.len()).all(|at| text[at] != b'%' || is_escape(at))
+}
+
+/// Enough for the longest user name and password with every byte escaped.
 const BODY_LIMIT: usize = 16 * 1024;
 
-/// Ample for that on a slow line.
-const BODY_TIME: Duration = Duration::from_secs(10);
+/// Enough for such a body on a slow connection.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Twice what any form of ours has; a client may have put parameters of its own into the query.
-const FIELD_LIMIT: usize = 16;
+/// Twice the fields of any form of ours; a client may add its own parameters to the query.
+const MAX_FIELDS: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -153,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_plus_is_a_space_and_an_escape_a_byte() {
-        let fields = Fields::parse(b"username=jane+d%C3%B6e%2B&empty=&bare&&x%3Dy=1")
+        let fields = FormFields::parse(b"username=jane+d%C3%B6e%2B&empty=&bare&&x%3Dy=1")
             .ok()
             .unwrap();
         assert_eq!(fields.get("username"), Some("jane döe+"));
@@ -165,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_readers_may_take_differently_is_refused() {
+    fn ambiguous_fields_are_refused() {
         let many = (0..17)
             .map(|nth| format!("f{nth}="))
             .collect::<Vec<_>>()
@@ -181,21 +176,21 @@ mod tests {
             many.as_str(),
         ] {
             assert_eq!(
-                Fields::parse(wrong.as_bytes()).err(),
-                Some(BadFields::Ambiguous),
+                FormFields::parse(wrong.as_bytes()).err(),
+                Some(FormError::Ambiguous),
                 "{wrong}"
             );
         }
     }
 
     #[tokio::test]
-    async fn only_a_form_of_bounded_length_is_read() {
+    async fn only_forms_up_to_the_limit_are_read() {
         let headers = |media_type: &str| {
             HeaderMap::from_iter([(header::CONTENT_TYPE, media_type.parse().unwrap())])
         };
         let form = headers("Application/X-WWW-Form-Urlencoded; charset=UTF-8");
         assert_eq!(
-            Fields::posted(&form, Body::from("a=1"))
+            FormFields::read(&form, Body::from("a=1"))
                 .await
                 .ok()
                 .unwrap()
@@ -204,8 +199,8 @@ mod tests {
         );
         let long = format!("a={}", "x".repeat(BODY_LIMIT - 1));
         assert_eq!(
-            Fields::posted(&form, Body::from(long)).await.err(),
-            Some(BadFields::TooLarge)
+            FormFields::read(&form, Body::from(long)).await.err(),
+            Some(FormError::TooLarge)
         );
         for other in [
             "text/plain",
@@ -213,14 +208,16 @@ mod tests {
             "application/x-www-form-urlencodedx",
             "",
         ] {
-            let refused = Fields::posted(&headers(other), Body::from("a=1"))
+            let refused = FormFields::read(&headers(other), Body::from("a=1"))
                 .await
                 .err();
-            assert_eq!(refused, Some(BadFields::MediaType), "{other}");
+            assert_eq!(refused, Some(FormError::MediaType), "{other}");
         }
         assert_eq!(
-            Fields::posted(&HeaderMap::new(), Body::empty()).await.err(),
-            Some(BadFields::MediaType)
+            FormFields::read(&HeaderMap::new(), Body::empty())
+                .await
+                .err(),
+            Some(FormError::MediaType)
         );
     }
 }

@@ -1,17 +1,17 @@
-//! What every page for people has, whichever listener shows it.
+//! The parts that all pages for people share, on every listener.
 //!
-//! - `answer`: the headers that keep a page to itself.
-//! - `cookie`: what a browser is known by; `origin`: whether a form comes from the site that it is posted to.
-//! - `fields`: how a query or a form is read.
+//! - `response`: a page with its security headers.
+//! - `cookie`: the cookie of a browser; `origin`: the origin of a form.
+//! - `fields`: the fields of a query or a form.
 //!
-//! What stands on a page, and who may see it, is left to whoever shows it.
+//! The content of a page and access to it are up to its listener.
 
-mod answer;
 mod cookie;
 mod fields;
 mod origin;
+mod response;
 
-pub(super) use answer::{Answer, style_source, whole_seconds};
-pub(super) use cookie::{Cookie, CookieKind};
-pub(super) use fields::{BadFields, Fields};
-pub(super) use origin::comes_from_here;
+pub(super) use cookie::{BrowserCookie, CookieKind};
+pub(super) use fields::{FormError, FormFields};
+pub(super) use origin::is_same_origin;
+pub(super) use response::{PageResponse, style_source, whole_seconds};

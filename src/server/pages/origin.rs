@@ -1,15 +1,16 @@
-//! Whether a form was posted by a page of ours, as far as the browser says.
+//! The origin of a form, as the browser states it.
 //!
-//! Where the browser says where a form comes from (`Sec-Fetch-Site`, `Origin`), it must come from here. `Origin: null` says
-//! nothing: with our `Referrer-Policy`, browsers send it with our own forms.
+//! If the browser states where a form comes from (`Sec-Fetch-Site`, `Origin`), it must be our site.
+//! `Origin: null` states nothing: with our `Referrer-Policy`, browsers send it with our own forms.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::config::Origin;
 use crate::oauth::Scheme;
 
-/// Whether a form comes from this site, as far as the browser says. `public` is what the operator says that browsers see.
-pub(in crate::server) fn comes_from_here(headers: &HeaderMap, public: Option<&Origin>) -> bool {
+/// Returns whether a form comes from our site, or from a browser that does not state it. `public`
+/// is the configured origin of the site.
+pub(in crate::server) fn is_same_origin(headers: &HeaderMap, public: Option<&Origin>) -> bool {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     if !matches!(site, None | Some(b"same-origin" | b"none")) {
         return false;
@@ -28,24 +29,25 @@ fn is_ours(origin: &str, headers: &HeaderMap, public: Option<&Origin>) -> bool {
         return false;
     };
     match public {
-        Some(public) => {
-            let own = match public.scheme {
-                Scheme::Http => "http",
-                Scheme::Https => "https",
-            };
-            let bare = |authority: &str| {
-                let default = if own == "https" { ":443" } else { ":80" };
-                authority
-                    .strip_suffix(default)
-                    .unwrap_or(authority)
-                    .to_ascii_lowercase()
-            };
-            scheme == own && bare(authority) == bare(&public.authority)
-        }
+        Some(public) => is_public(scheme, authority, public),
         None => headers
             .get(header::HOST)
             .is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(authority.as_bytes())),
     }
+}
+
+fn is_public(scheme: &str, authority: &str, public: &Origin) -> bool {
+    let (name, default_port) = match public.scheme {
+        Scheme::Http => ("http", ":80"),
+        Scheme::Https => ("https", ":443"),
+    };
+    let without_default_port = |authority: &str| {
+        authority
+            .strip_suffix(default_port)
+            .unwrap_or(authority)
+            .to_ascii_lowercase()
+    };
+    scheme == name && without_default_port(authority) == without_default_port(&public.authority)
 }
 
 #[cfg(test)]
@@ -53,11 +55,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_comes_from_here_or_from_who_does_not_say() {
+    fn a_form_is_same_origin_or_from_who_does_not_say() {
         let public = Origin::parse("https://Login.example.com:443/x").unwrap();
         let site = |value: &'static str| ("sec-fetch-site", value);
         let origin = |value: &'static str| ("origin", value);
-        for here in [
+        for ours in [
             &[][..],
             &[site("same-origin"), origin("https://login.example.com")],
             &[site("same-origin"), origin("null")],
@@ -65,7 +67,7 @@ mod tests {
             &[origin("null")],
             &[origin("https://login.example.com:443")],
         ] {
-            assert!(comes_from_here(&headers(here), Some(&public)), "{here:?}");
+            assert!(is_same_origin(&headers(ours), Some(&public)), "{ours:?}");
         }
         for elsewhere in [
             &[site("cross-site")][..],
@@ -78,24 +80,24 @@ mod tests {
             &[origin("")],
         ] {
             assert!(
-                !comes_from_here(&headers(elsewhere), Some(&public)),
+                !is_same_origin(&headers(elsewhere), Some(&public)),
                 "{elsewhere:?}"
             );
         }
     }
 
     #[test]
-    fn without_a_public_url_here_is_the_host_that_was_asked() {
+    fn without_a_public_url_a_form_must_come_from_the_requested_host() {
         let host = ("host", "127.0.0.1:8080");
-        assert!(comes_from_here(
+        assert!(is_same_origin(
             &headers(&[host, ("origin", "http://127.0.0.1:8080")]),
             None
         ));
-        assert!(!comes_from_here(
+        assert!(!is_same_origin(
             &headers(&[host, ("origin", "http://127.0.0.1:8081")]),
             None
         ));
-        assert!(!comes_from_here(
+        assert!(!is_same_origin(
             &headers(&[("origin", "http://127.0.0.1:8081")]),
             None
         ));

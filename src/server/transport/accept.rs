@@ -1,136 +1,160 @@
 //! The accept loop.
 //!
-//! It is our own, and not tonic's, for what tonic 0.14 leaves open: a connection that says nothing stays for ever; a grace
-//! for old connections takes away their GOAWAY; certificates can not be replaced while it runs; and connections are not
-//! limited. What a single connection may do is left to [`super::connection`].
+//! It replaces tonic's, because tonic 0.14 cannot close a silent connection, sends no GOAWAY to a
+//! connection past its age limit, cannot replace certificates at run time, and does not limit the
+//! number of connections. [`super::connection`] limits each connection.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::connection::{self, Answer, Fault, Terms};
-use super::drain::{Leave, drain};
-use super::listener::{Listener, Stream};
-use super::tls::Tls;
-use super::workers::Seats;
+use super::connection::{self, ConnectionFault, ConnectionTerms};
+use super::drain::{DrainWatch, join_until};
+use super::listener::{AcceptedStream, BoundListener};
+use super::service::ConnectionService;
+use super::tls::ListenerTls;
+use super::workers::ServiceSlots;
 use crate::telemetry::Metrics;
 
-/// Accepts connections and has the services of `seats` answer them, until it is told to leave; returns how many connections
-/// had to be cut off then.
-pub(crate) async fn accept<S: Answer>(
-    listener: Listener,
-    seats: Seats<S>,
+/// Accepts connections and serves each in a slot until `drain` starts; returns how many connections
+/// were cut off.
+pub(crate) async fn accept<S: ConnectionService>(
+    listener: BoundListener,
+    slots: ServiceSlots<S>,
     metrics: Arc<Metrics>,
-    mut leave: Leave,
+    drain: DrainWatch,
 ) -> usize {
-    let mut open = JoinSet::new();
-    let mut failing = false;
-    let deadline = loop {
-        tokio::select! {
-            deadline = leave.told() => break deadline,
-            Some(ended) = open.join_next() => report_panic(listener.name, ended),
-            accepted = listener.accept() => match accepted {
-                Ok(_) if open.len() >= CONNECTION_LIMIT => metrics.connection_dropped(listener.name, "full"),
-                Ok(stream) => {
-                    failing = false;
-                    let accepted = Accepted { stream, seats: &seats, metrics: &metrics, leave: &leave };
-                    seat(&mut open, &listener, accepted);
-                }
-                Err(error) => failing = pause(&listener, &error, failing).await,
-            },
-        }
-    };
-    // Nobody new comes in while those who are here finish.
-    drop(listener);
-    drain(open, deadline).await
-}
-
-/// A connection that was accepted, and what it is served with.
-struct Accepted<'a, S> {
-    stream: Stream,
-    seats: &'a Seats<S>,
-    metrics: &'a Arc<Metrics>,
-    leave: &'a Leave,
-}
-
-/// Gives a connection a place, and serves it there.
-fn seat<S: Answer>(open: &mut JoinSet<()>, listener: &Listener, accepted: Accepted<'_, S>) {
-    let Accepted {
-        stream,
-        seats,
+    let mut accept_loop = AcceptLoop {
+        slots,
         metrics,
-        leave,
-    } = accepted;
-    let seat = seats.take();
-    let stream = match stream.moved_to(&seat.runtime) {
-        Ok(stream) => stream,
-        Err(error) => {
-            return tracing::warn!(listener = listener.name, %error, "a connection was lost");
-        }
+        drain,
+        open: JoinSet::new(),
     };
-    let terms = Terms {
-        protocol: listener.protocol,
-        tls: listener.tls.as_ref().map(Tls::acceptor),
-    };
-    let serving = connection::serve(stream, terms, seat.service.clone(), leave.clone());
-    let (name, metrics, runtime) = (listener.name, Arc::clone(metrics), seat.runtime.clone());
-    let seated = async move {
-        let _taken = seat;
-        watched(name, serving, metrics).await;
-    };
-    open.spawn_on(seated, &runtime);
+    let deadline = accept_loop.run(&listener).await;
+    // Closed first, so that clients connect elsewhere.
+    drop(listener);
+    join_until(accept_loop.open, deadline).await
 }
 
-/// Counts a connection, and says why it ended if it did not end well.
-async fn watched(
-    listener: &'static str,
-    serving: impl Future<Output = Result<(), Fault>>,
+/// The open connections of a listener, and the means to serve another.
+struct AcceptLoop<S> {
+    slots: ServiceSlots<S>,
     metrics: Arc<Metrics>,
-) {
-    let _open = metrics.connection(listener);
-    if let Err(fault) = serving.await {
-        if let Some(reason) = fault.label() {
-            metrics.connection_dropped(listener, reason);
+    drain: DrainWatch,
+    open: JoinSet<()>,
+}
+
+impl<S: ConnectionService> AcceptLoop<S> {
+    /// Accepts until the drain starts; returns its deadline.
+    async fn run(&mut self, listener: &BoundListener) -> Instant {
+        let mut failing = false;
+        loop {
+            tokio::select! {
+                deadline = self.drain.started() => return deadline,
+                Some(ended) = self.open.join_next() => log_panic(listener.name, ended),
+                accepted = listener.accept() => match accepted {
+                    Ok(stream) => {
+                        failing = false;
+                        self.admit(listener, stream);
+                    }
+                    Err(error) => pause_after(listener, &error, &mut failing).await,
+                },
+            }
         }
-        tracing::debug!(
-            listener,
-            error = &fault as &dyn std::error::Error,
-            "connection ended"
-        );
+    }
+
+    /// Serves a connection, unless there are too many.
+    fn admit(&mut self, listener: &BoundListener, stream: AcceptedStream) {
+        if self.open.len() >= CONNECTION_LIMIT {
+            self.metrics.connection_dropped(listener.name, "full");
+        } else {
+            self.serve(listener, stream);
+        }
+    }
+
+    /// Serves a connection in the slot with the fewest connections.
+    fn serve(&mut self, listener: &BoundListener, stream: AcceptedStream) {
+        let slot = self.slots.least_used();
+        let stream = match stream.moved_to(&slot.runtime) {
+            Ok(stream) => stream,
+            Err(error) => {
+                return tracing::warn!(
+                    listener = listener.name,
+                    %error,
+                    "cannot hand a connection to its thread; the connection is closed"
+                );
+            }
+        };
+        let (name, runtime) = (listener.name, slot.runtime.clone());
+        let service = slot.service.clone();
+        let serving = connection::serve(stream, terms(listener), service, self.drain.clone());
+        let observed = observed(name, serving, Arc::clone(&self.metrics));
+        let task = async move {
+            let _occupied = slot;
+            observed.await;
+        };
+        self.open.spawn_on(task, &runtime);
     }
 }
 
-/// Waits after an error that comes again at once, such as no file descriptors left; returns whether it is one.
-async fn pause(listener: &Listener, error: &io::Error, failing: bool) -> bool {
-    let of_one_connection = matches!(
+fn terms(listener: &BoundListener) -> ConnectionTerms {
+    ConnectionTerms {
+        protocol: listener.protocol,
+        tls: listener.tls.as_ref().map(ListenerTls::acceptor),
+    }
+}
+
+/// Counts a connection while it is served, and reports the fault that ends it.
+async fn observed(
+    listener: &'static str,
+    serving: impl Future<Output = Result<(), ConnectionFault>>,
+    metrics: Arc<Metrics>,
+) {
+    let _open = metrics.connection(listener);
+    let Err(fault) = serving.await else { return };
+    if let Some(reason) = fault.label() {
+        metrics.connection_dropped(listener, reason);
+    }
+    let error: &dyn std::error::Error = &fault;
+    tracing::debug!(listener, error, "connection failed");
+}
+
+/// Pauses after an error that would recur at once, such as a lack of file descriptors. `failing`
+/// tells whether the previous attempt failed too, so that only the first failure is logged.
+async fn pause_after(listener: &BoundListener, error: &io::Error, failing: &mut bool) {
+    if concerns_one_connection(error) {
+        return;
+    }
+    if !*failing {
+        tracing::warn!(listener = listener.name, %error, "cannot accept connections; retrying");
+    }
+    *failing = true;
+    sleep(PAUSE).await;
+}
+
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
-    );
-    if of_one_connection {
-        return failing;
-    }
-    if !failing {
-        tracing::warn!(listener = listener.name, %error, "no connection can be accepted; trying on");
-    }
-    sleep(PAUSE).await;
-    true
+    )
 }
 
-fn report_panic(listener: &'static str, ended: Result<(), JoinError>) {
+fn log_panic(listener: &'static str, ended: Result<(), JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(listener, %error, "a connection's task failed");
+        tracing::error!(listener, %error, "the task of a connection panicked");
     }
 }
 
-/// The most connections of one listener. Envoy opens one for each of its worker threads; probes and scrapers one each.
+/// The most connections of one listener. Envoy opens one for each of its worker threads; probes and
+/// scrapers open one each.
 const CONNECTION_LIMIT: usize = 1024;
 
-/// Long enough for something to be closed, short enough not to be noticed.
+/// The pause between attempts while connections cannot be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -150,63 +174,63 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, ListenAddress};
-    use crate::server::transport::drain::Farewell;
+    use crate::server::transport::drain::DrainSignal;
     use crate::server::transport::listener::Listeners;
 
     #[tokio::test]
-    async fn what_is_in_flight_is_finished_and_nothing_new_is_taken() {
-        let (asked, mut asking) = mpsc::channel::<mpsc::Sender<()>>(1);
-        let service = Router::new().route("/", get(async move || wait_for_release(asked).await));
-        let Accepting {
+    async fn a_drain_finishes_requests_in_flight_and_accepts_no_connections() {
+        let (requests, mut received) = mpsc::channel::<mpsc::Sender<()>>(1);
+        let service = Router::new().route("/", get(async move || wait_for_release(requests).await));
+        let Acceptor {
             address,
-            farewell,
+            drain,
             ended,
             ..
-        } = Accepting::start(Which::Check, service).await;
+        } = Acceptor::start(Which::Check, service).await;
         let channel = connect(address).await;
         let in_flight = tokio::spawn(ask(channel.clone()));
-        let release = asking.recv().await.unwrap();
+        let release = received.recv().await.unwrap();
 
-        farewell.tell(Instant::now() + Duration::from_secs(60));
+        drain.start(Instant::now() + Duration::from_secs(60));
         while TcpStream::connect(address).await.is_ok() {
             tokio::task::yield_now().await;
         }
-        assert!(!ended.is_finished(), "it waits for what is in flight");
+        assert!(!ended.is_finished(), "it waits for the request in flight");
         release.send(()).await.unwrap();
         assert_eq!(in_flight.await.unwrap(), Some(200));
-        assert_eq!(ended.await.unwrap(), 0, "nothing was cut off");
+        assert_eq!(ended.await.unwrap(), 0, "no connection was cut off");
         assert_eq!(ask(channel).await, None);
     }
 
     #[tokio::test]
-    async fn what_does_not_finish_in_time_is_cut_off() {
-        let (asked, mut asking) = mpsc::channel::<mpsc::Sender<()>>(1);
-        let service = Router::new().route("/", get(async move || wait_for_release(asked).await));
-        let Accepting {
+    async fn a_drain_closes_connections_at_its_deadline() {
+        let (requests, mut received) = mpsc::channel::<mpsc::Sender<()>>(1);
+        let service = Router::new().route("/", get(async move || wait_for_release(requests).await));
+        let Acceptor {
             address,
-            farewell,
+            drain,
             ended,
             ..
-        } = Accepting::start(Which::Check, service).await;
+        } = Acceptor::start(Which::Check, service).await;
         let in_flight = tokio::spawn(ask(connect(address).await));
-        let _release = asking.recv().await.unwrap();
+        let _release = received.recv().await.unwrap();
 
-        farewell.tell(Instant::now());
+        drain.start(Instant::now());
         assert_eq!(ended.await.unwrap(), 1);
         assert_eq!(in_flight.await.unwrap(), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_says_nothing_is_closed() {
+    async fn a_silent_connection_is_closed() {
         for which in [Which::Check, Which::Ops] {
-            let accepting = Accepting::start(which, Router::new()).await;
-            assert_eq!(accepting.lifetime_after(b"").await, Duration::from_secs(10));
+            let acceptor = Acceptor::start(which, Router::new()).await;
+            assert_eq!(acceptor.lifetime_after(b"").await, Duration::from_secs(10));
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_stops_in_the_middle_of_its_first_words_is_closed() {
-        let check = Accepting::start(Which::Check, Router::new()).await;
+    async fn a_connection_that_stalls_in_its_first_bytes_is_closed() {
+        let check = Acceptor::start(Which::Check, Router::new()).await;
         assert_eq!(
             check.lifetime_after(b"PRI * HTTP/2.0\r\n").await,
             Duration::from_secs(10)
@@ -219,7 +243,7 @@ mod tests {
             check.metrics.render()
         );
 
-        let ops = Accepting::start(Which::Ops, Router::new()).await;
+        let ops = Acceptor::start(Which::Ops, Router::new()).await;
         assert_eq!(
             ops.lifetime_after(b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Slow")
                 .await,
@@ -228,8 +252,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_only_began_http2_is_closed() {
-        let check = Accepting::start(Which::Check, Router::new()).await;
+    async fn a_connection_without_a_request_after_the_preface_is_closed() {
+        let check = Acceptor::start(Which::Check, Router::new()).await;
         let lifetime = check
             .lifetime_after(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
             .await;
@@ -241,10 +265,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_reads_no_answer_is_let_go() {
-        let more_than_buffers_take = vec![b'a'; 64 << 20];
-        let service = Router::new().route("/", get(async move || more_than_buffers_take));
-        let ops = Accepting::start(Which::Ops, service).await;
+    async fn a_client_that_reads_no_response_is_disconnected() {
+        let larger_than_the_buffers = vec![b'a'; 64 << 20];
+        let service = Router::new().route("/", get(async move || larger_than_the_buffers));
+        let ops = Acceptor::start(Which::Ops, service).await;
         let mut client = TcpStream::connect(ops.address).await.unwrap();
         client
             .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -260,8 +284,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_protocol_is_hung_up_on() {
-        let check = Accepting::start(Which::Check, Router::new()).await;
+    async fn another_protocol_is_disconnected() {
+        let check = Acceptor::start(Which::Check, Router::new()).await;
         let lifetime = check
             .lifetime_after(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .await;
@@ -269,15 +293,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handler_can_learn_who_asks() {
-        let (tell, mut told) = mpsc::channel(1);
+    async fn a_handler_gets_the_address_of_the_peer() {
+        let (peers, mut received) = mpsc::channel(1);
         let handler = async move |Extension(peer): Extension<TcpConnectInfo>| {
-            tell.send(peer.remote_addr()).await.unwrap();
+            peers.send(peer.remote_addr()).await.unwrap();
         };
-        let check = Accepting::start(Which::Check, Router::new().route("/", get(handler))).await;
+        let check = Acceptor::start(Which::Check, Router::new().route("/", get(handler))).await;
         assert_eq!(ask(connect(check.address).await).await, Some(200));
         assert!(
-            told.recv()
+            received
+                .recv()
                 .await
                 .unwrap()
                 .is_some_and(|peer| peer.ip().is_loopback())
@@ -285,14 +310,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lack_of_file_descriptors_is_waited_out_and_one_lost_connection_is_not() {
+    async fn accept_pauses_after_a_lack_of_file_descriptors_but_not_after_a_lost_connection() {
         let listener = listener(Which::Check).await;
         let began = Instant::now();
-        assert!(!pause(&listener, &io::ErrorKind::ConnectionAborted.into(), false).await);
-        assert_eq!(began.elapsed(), Duration::ZERO);
+        let mut failing = false;
+        pause_after(
+            &listener,
+            &io::ErrorKind::ConnectionAborted.into(),
+            &mut failing,
+        )
+        .await;
+        assert_eq!((began.elapsed(), failing), (Duration::ZERO, false));
         let too_many_open_files = io::Error::from_raw_os_error(24);
-        assert!(pause(&listener, &too_many_open_files, false).await);
-        assert_eq!(began.elapsed(), PAUSE);
+        pause_after(&listener, &too_many_open_files, &mut failing).await;
+        assert_eq!((began.elapsed(), failing), (PAUSE, true));
     }
 
     #[derive(Clone, Copy)]
@@ -301,49 +332,49 @@ mod tests {
         Ops,
     }
 
-    struct Accepting {
+    struct Acceptor {
         address: SocketAddr,
         metrics: Arc<Metrics>,
-        farewell: Farewell,
+        drain: DrainSignal,
         ended: JoinHandle<usize>,
     }
 
-    impl Accepting {
+    impl Acceptor {
         async fn start(which: Which, service: Router) -> Self {
             let listener = listener(which).await;
             let ListenAddress::Tcp(address) = listener.address else {
                 panic!("not TCP")
             };
-            let (metrics, farewell) = (Arc::new(Metrics::default()), Farewell::new());
+            let (metrics, drain) = (Arc::new(Metrics::default()), DrainSignal::new());
             let ended = tokio::spawn(accept(
                 listener,
-                Seats::here(service),
+                ServiceSlots::current(service),
                 Arc::clone(&metrics),
-                farewell.leave(),
+                drain.watch(),
             ));
             Self {
                 address,
                 metrics,
-                farewell,
+                drain,
                 ended,
             }
         }
 
-        /// How long a connection stays open after these bytes.
+        /// Returns how long a connection stays open after these bytes.
         async fn lifetime_after(&self, bytes: &[u8]) -> Duration {
             let mut client = TcpStream::connect(self.address).await.unwrap();
             let began = Instant::now();
             client.write_all(bytes).await.unwrap();
-            // It may end by a reset as well.
+            // The connection may end with a reset.
             let _: io::Result<usize> = client.read_to_end(&mut Vec::new()).await;
-            // Until its task has ended, which the client may hear of first.
+            // The client may notice the end before the task ends.
             while self.is_open() {
                 tokio::task::yield_now().await;
             }
             began.elapsed()
         }
 
-        /// Whether a connection that was accepted has not ended yet.
+        /// Returns whether an accepted connection has not ended yet.
         fn is_open(&self) -> bool {
             let metrics = self.metrics.render();
             let gauge = metrics
@@ -354,7 +385,7 @@ mod tests {
         }
     }
 
-    async fn listener(which: Which) -> Listener {
+    async fn listener(which: Which) -> BoundListener {
         let mut config = Config::default();
         let Config {
             check,
@@ -378,9 +409,9 @@ mod tests {
         }
     }
 
-    async fn wait_for_release(asked: mpsc::Sender<mpsc::Sender<()>>) -> &'static str {
+    async fn wait_for_release(requests: mpsc::Sender<mpsc::Sender<()>>) -> &'static str {
         let (release, mut released) = mpsc::channel(1);
-        asked.send(release).await.unwrap();
+        requests.send(release).await.unwrap();
         released.recv().await;
         "done"
     }
@@ -393,7 +424,7 @@ mod tests {
             .unwrap()
     }
 
-    /// The status of the answer; none when there is no answer.
+    /// Returns the status of the response, if there is one.
     async fn ask(mut channel: Channel) -> Option<u16> {
         let request = http::Request::get("/")
             .body(tonic::body::Body::empty())

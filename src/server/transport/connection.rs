@@ -1,16 +1,14 @@
 //! One connection, from its first byte to its last.
 //!
-//! Its limits are here: how long it may take to say what it speaks, how much it may ask at once, and how it leaves: it is
-//! told to go away (GOAWAY in HTTP/2), finishes what is in flight, and is closed. A largest age is one more reason to be
-//! told so.
+//! It has limits for the time to its first request, for concurrent requests and for headers. At a
+//! drain it announces its end (GOAWAY in HTTP/2), finishes the requests in flight, and closes.
 
 use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use http::{Extensions, Request, Response};
-use hyper::body::{Body, Incoming};
+use http::Extensions;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -19,80 +17,39 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tonic::transport::server::Connected;
-use tower::{Service, ServiceExt as _};
 
-use super::drain::Leave;
-use super::listener::Stream;
+use super::drain::DrainWatch;
+use super::listener::AcceptedStream;
 use super::preface::await_preface;
 use super::protocol::Protocol;
-use super::stall::Stalling;
+use super::service::ConnectionService;
+use super::stall::StallGuard;
 
-/// What answers the requests of a connection, and never fails.
-pub(crate) trait Answer: Clone + Send + 'static {
-    /// The body of its responses.
-    type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
-        + Send
-        + 'static;
-
-    /// Answers a request that came from `peer`, of which it says what handlers may learn, in tonic's own types.
-    fn answer(
-        &self,
-        request: Request<Incoming>,
-        peer: &Extensions,
-    ) -> impl Future<Output = Response<Self::Body>> + Send + use<Self> + 'static;
-}
-
-/// A tower service, such as [`tonic::service::Routes`], finds the peer among the extensions of a request.
-impl<S, B> Answer for S
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
-        + Clone
-        + Send
-        + 'static,
-    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
-{
-    type Body = B;
-
-    fn answer(
-        &self,
-        mut request: Request<Incoming>,
-        peer: &Extensions,
-    ) -> impl Future<Output = Response<B>> + Send + use<S, B> + 'static {
-        request.extensions_mut().extend(peer.clone());
-        let answering = self.clone().oneshot(request);
-        async move {
-            match answering.await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
-        }
-    }
-}
-
-/// How a connection is to be treated.
-pub(crate) struct Terms {
-    /// What is spoken.
+/// The protocol of a connection.
+pub(crate) struct ConnectionTerms {
+    /// The HTTP version.
     pub(crate) protocol: Protocol,
-    /// TLS, if it is encrypted.
+    /// TLS, if the listener is encrypted.
     pub(crate) tls: Option<TlsAcceptor>,
 }
 
-/// Why a connection ended before its time.
+/// An error that ended a connection.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
-    /// It did not say in time what it speaks.
-    #[error("nothing was asked in time")]
+pub(crate) enum ConnectionFault {
+    /// The client did not complete the handshake and the preface in time.
+    #[error("timed out waiting for a request")]
     Silent,
-    /// It spoke something else, or left, before it asked anything.
+    /// The client spoke another protocol, or closed the connection before its first request.
     #[error("the connection could not be opened")]
     Opening(#[source] io::Error),
-    /// It broke later.
+    /// The connection failed after it was opened.
     #[error("the connection broke")]
     Broken(#[source] hyper::Error),
 }
 
-impl Fault {
-    /// The label of a connection that was dropped before it asked anything; one that only looked in has none.
+impl ConnectionFault {
+    /// Returns the metric label of a connection that was dropped before its first request. A client
+    /// that only connected and closed, as TCP probes do, has none.
     pub(crate) fn label(&self) -> Option<&'static str> {
         match self {
             Self::Silent => Some("silent"),
@@ -103,95 +60,97 @@ impl Fault {
     }
 }
 
-/// Serves a connection until the client closes it, or until it has left.
-pub(crate) async fn serve<S: Answer>(
-    stream: Stream,
-    terms: Terms,
+/// Serves a connection until the client closes it or a drain has finished it.
+pub(crate) async fn serve<S: ConnectionService>(
+    stream: AcceptedStream,
+    terms: ConnectionTerms,
     service: S,
-    mut leave: Leave,
-) -> Result<(), Fault> {
-    let protocol = terms.protocol;
-    let opening = timeout(OPENING_LIMIT, open(stream, terms));
-    let (io, peer) = tokio::select! {
-        opened = opening => opened.map_err(|_| Fault::Silent)?.map_err(Fault::Opening)?,
-        _ = leave.told() => return Ok(()),
+    mut drain: DrainWatch,
+) -> Result<(), ConnectionFault> {
+    let opening = timeout(OPENING_LIMIT, OpenConnection::open(stream, terms));
+    let opened = tokio::select! {
+        opened = opening => opened.map_err(|_| ConnectionFault::Silent)?,
+        _ = drain.started() => return Ok(()),
     };
-    let talking = Talk { io, protocol, peer };
-    talking.with(service, leave).await.map_err(Fault::Broken)
+    let connection = opened.map_err(ConnectionFault::Opening)?;
+    let served = connection.serve(service, drain).await;
+    served.map_err(ConnectionFault::Broken)
 }
 
-/// A connection that was opened.
-struct Talk {
-    io: Box<dyn Io>,
+/// A connection after the handshake and the preface.
+struct OpenConnection {
+    io: Box<dyn ConnectionIo>,
     protocol: Protocol,
+    /// The connection information for handlers, in tonic's types.
     peer: Extensions,
 }
 
-impl Talk {
-    /// Boxed, since the compiler can not see through the `await` above that the connection's future is `Send`.
-    fn with<S: Answer>(
+impl OpenConnection {
+    /// Completes the TLS handshake, and in HTTP/2 reads the preface.
+    async fn open(stream: AcceptedStream, terms: ConnectionTerms) -> io::Result<Self> {
+        let (io, peer) = match stream {
+            AcceptedStream::Tcp(stream) => secure(stream, terms.tls).await?,
+            AcceptedStream::Unix(stream) => secure(stream, terms.tls).await?,
+        };
+        let protocol = terms.protocol;
+        let io: Box<dyn ConnectionIo> = match protocol {
+            // hyper limits the time for the head of a request, but not for a response.
+            Protocol::Http1 => Box::new(StallGuard::new(io, WRITE_LIMIT)),
+            Protocol::Http2 => Box::new(await_preface(io).await?),
+        };
+        Ok(Self { io, protocol, peer })
+    }
+
+    /// Serves the requests of the connection. Boxed, since the compiler cannot prove through the
+    /// `await` of its caller that the future is `Send`.
+    fn serve<S: ConnectionService>(
         self,
         service: S,
-        leave: Leave,
+        drain: DrainWatch,
     ) -> Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> {
         let Self { io, protocol, peer } = self;
+        let io = TokioIo::new(io);
         let service = service_fn(move |request| {
             let answering = service.answer(request, &peer);
             async move { Ok::<_, Infallible>(answering.await) }
         });
         match protocol {
-            Protocol::Http1 => Box::pin(until_left(
-                http1().serve_connection(TokioIo::new(io), service),
-                leave,
+            Protocol::Http1 => Box::pin(run_until_drained(
+                http1().serve_connection(io, service),
+                drain,
             )),
-            Protocol::Http2 => Box::pin(until_left(
-                http2().serve_connection(TokioIo::new(io), service),
-                leave,
+            Protocol::Http2 => Box::pin(run_until_drained(
+                http2().serve_connection(io, service),
+                drain,
             )),
         }
     }
 }
 
-/// The handshake, and the first bytes. With them comes what handlers may learn of the peer, in tonic's own types.
-async fn open(stream: Stream, terms: Terms) -> io::Result<(Box<dyn Io>, Extensions)> {
-    let (io, info) = match stream {
-        Stream::Tcp(stream) => secure(stream, terms.tls).await?,
-        Stream::Unix(stream) => secure(stream, terms.tls).await?,
-    };
-    match terms.protocol {
-        // hyper has a limit of its own for the head of a request, and none for an answer.
-        Protocol::Http1 => Ok((Box::new(Stalling::new(io, WRITE_LIMIT)), info)),
-        Protocol::Http2 => Ok((Box::new(await_preface(io).await?), info)),
-    }
-}
-
-async fn secure<IO: Io + Connected>(
+async fn secure<IO: ConnectionIo + Connected>(
     io: IO,
     tls: Option<TlsAcceptor>,
-) -> io::Result<(Box<dyn Io>, Extensions)> {
-    let mut info = Extensions::new();
-    match tls {
-        Some(acceptor) => {
-            let io = acceptor.accept(io).await?;
-            info.insert(io.connect_info());
-            Ok((Box::new(io), info))
-        }
-        None => {
-            info.insert(io.connect_info());
-            Ok((Box::new(io), info))
-        }
-    }
+) -> io::Result<(Box<dyn ConnectionIo>, Extensions)> {
+    let mut peer = Extensions::new();
+    let Some(acceptor) = tls else {
+        peer.insert(io.connect_info());
+        return Ok((Box::new(io), peer));
+    };
+    let io = acceptor.accept(io).await?;
+    peer.insert(io.connect_info());
+    Ok((Box::new(io), peer))
 }
 
-/// Drives a connection; once it is told to leave, it takes no new requests and finishes those that it has.
-async fn until_left<C: GracefulConnection>(
+/// Drives a connection. Once the drain starts, the connection takes no new requests and finishes
+/// those in flight.
+async fn run_until_drained<C: GracefulConnection>(
     connection: C,
-    mut leave: Leave,
+    mut drain: DrainWatch,
 ) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,
-        _ = leave.told() => connection.as_mut().graceful_shutdown(),
+        _ = drain.started() => connection.as_mut().graceful_shutdown(),
     }
     connection.await
 }
@@ -205,37 +164,39 @@ fn http1() -> http1::Builder {
     builder
 }
 
-/// hyper's own limits against floods of resets stay as they are.
+/// hyper's own limits against floods of resets are unchanged.
 fn http2() -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAM_LIMIT)
         .max_header_list_size(HEADER_LIMIT)
-        .keep_alive_interval(PING_AFTER)
-        .keep_alive_timeout(PING_LIMIT);
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
     builder
 }
 
-/// What a connection is read from and written to.
-trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+/// The byte stream of a connection.
+trait ConnectionIo: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
-impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for IO {}
+impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> ConnectionIo for IO {}
 
-/// For the TLS handshake and the first bytes together; in HTTP/1.1, for the head of a request.
+/// The limit for the TLS handshake and the preface together, and in HTTP/1.1 for the head of a
+/// request.
 const OPENING_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long an HTTP/1.1 client may leave an answer unread.
+/// The longest time for which an HTTP/1.1 client may leave a response unread.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
-/// As many checks at once as Envoy's circuit breaker allows a cluster by default; it opens another connection for more.
+/// The concurrent checks that Envoy's circuit breaker allows a cluster by default. Envoy opens
+/// another connection for more.
 const STREAM_LIMIT: u32 = 1024;
 
-/// For all headers of a request together. The request that a check is about is in the body.
+/// The largest headers of a request, in bytes. The request that a check is about is in the body.
 const HEADER_LIMIT: u32 = 16 * 1024;
 
-/// A peer that is gone without a word, or never says more than the preface, is found out by a ping.
-const PING_AFTER: Duration = Duration::from_secs(30);
+/// The interval of the pings that find dead peers, and peers that send nothing after the preface.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long it may take to answer.
-const PING_LIMIT: Duration = Duration::from_secs(10);
+/// The longest time for the response to a ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,53 +1,59 @@
-//! Leaving: who is told to, until when, and what is left after that.
+//! The drain at shutdown: its signal, its deadline, and the tasks that remain.
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-/// Tells connections to leave.
+/// The sender that starts a drain.
 #[derive(Debug)]
-pub(crate) struct Farewell(watch::Sender<Option<Instant>>);
+pub(crate) struct DrainSignal(watch::Sender<Option<Instant>>);
 
-impl Farewell {
-    /// Nobody is told yet.
+/// A receiver of a [`DrainSignal`].
+#[derive(Clone, Debug)]
+pub(crate) struct DrainWatch(watch::Receiver<Option<Instant>>);
+
+// === impl DrainSignal ===
+
+impl DrainSignal {
+    /// Returns a signal that has not started.
     pub(crate) fn new() -> Self {
         Self(watch::Sender::new(None))
     }
 
-    /// For somebody who will have to leave.
-    pub(crate) fn leave(&self) -> Leave {
-        Leave(self.0.subscribe())
+    /// Returns a receiver.
+    pub(crate) fn watch(&self) -> DrainWatch {
+        DrainWatch(self.0.subscribe())
     }
 
-    /// Tells everybody to be gone by `deadline`.
-    pub(crate) fn tell(&self, deadline: Instant) {
+    /// Starts the drain, which ends at `deadline`.
+    pub(crate) fn start(&self, deadline: Instant) {
         self.0.send_replace(Some(deadline));
     }
 }
 
-/// Hears when to leave.
-#[derive(Clone, Debug)]
-pub(crate) struct Leave(watch::Receiver<Option<Instant>>);
+// === impl DrainWatch ===
 
-impl Leave {
-    /// Waits until it is time, and says by when to be gone: now, if nobody is left to tell.
-    pub(crate) async fn told(&mut self) -> Instant {
-        let told = self.0.wait_for(Option::is_some).await;
-        told.ok()
+impl DrainWatch {
+    /// Waits for the start of the drain, and returns its deadline: now, if the signal was dropped.
+    pub(crate) async fn started(&mut self) -> Instant {
+        let started = self.0.wait_for(Option::is_some).await;
+        started
+            .ok()
             .and_then(|deadline| *deadline)
             .unwrap_or_else(Instant::now)
     }
 }
 
-/// Waits until every task has ended, at most until `deadline`; returns how many were cut off then.
-pub(crate) async fn drain(mut open: JoinSet<()>, deadline: Instant) -> usize {
+/// Waits until every task has ended, or until `deadline`; returns the number of tasks that were
+/// aborted then.
+pub(crate) async fn join_until(mut open: JoinSet<()>, deadline: Instant) -> usize {
     let all = async { while open.join_next().await.is_some() {} };
     if timeout_at(deadline, all).await.is_ok() {
         return 0;
     }
-    let cut = open.len();
+    let aborted = open.len();
     open.shutdown().await;
-    cut
+    aborted
 }
 
 #[cfg(test)]
@@ -58,29 +64,29 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_does_not_end_in_time_is_cut_off_and_counted() {
+    async fn a_task_is_aborted_at_the_deadline_and_counted() {
         let mut open = JoinSet::new();
         open.spawn(ready(()));
         open.spawn(pending());
         let began = Instant::now();
-        assert_eq!(drain(open, began + Duration::from_secs(5)).await, 1);
+        assert_eq!(join_until(open, began + Duration::from_secs(5)).await, 1);
         assert_eq!(began.elapsed(), Duration::from_secs(5));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_has_ended_is_not_waited_for() {
+    async fn ended_tasks_are_not_waited_for() {
         let mut open = JoinSet::new();
         open.spawn(ready(()));
         let began = Instant::now();
-        assert_eq!(drain(open, began + Duration::from_secs(5)).await, 0);
+        assert_eq!(join_until(open, began + Duration::from_secs(5)).await, 0);
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test]
-    async fn who_comes_late_is_told_too() {
-        let farewell = Farewell::new();
+    async fn a_late_watch_sees_the_drain() {
+        let signal = DrainSignal::new();
         let deadline = Instant::now();
-        farewell.tell(deadline);
-        assert_eq!(farewell.leave().told().await, deadline);
+        signal.start(deadline);
+        assert_eq!(signal.watch().started().await, deadline);
     }
 }

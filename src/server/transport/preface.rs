@@ -1,6 +1,7 @@
 //! The first bytes of an HTTP/2 connection (RFC 9113 section 3.4).
 //!
-//! hyper waits for them without a limit, so they are awaited here, where a limit can be set, and handed on.
+//! hyper waits for them without a limit, so they are read here, under a limit, and replayed to
+//! hyper.
 
 use std::io;
 use std::pin::Pin;
@@ -8,11 +9,13 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
-/// Waits until the client has said that it speaks HTTP/2.
+/// Reads the HTTP/2 preface.
 ///
 /// # Errors
-/// When it says something else, or leaves.
-pub(crate) async fn await_preface<IO: AsyncRead + Unpin>(mut io: IO) -> io::Result<Rewound<IO>> {
+/// If the client sends something else or closes the connection.
+pub(crate) async fn await_preface<IO: AsyncRead + Unpin>(
+    mut io: IO,
+) -> io::Result<PrefaceReplay<IO>> {
     let mut first = [0; PREFACE.len()];
     io.read_exact(&mut first).await?;
     if first != *PREFACE {
@@ -21,38 +24,39 @@ pub(crate) async fn await_preface<IO: AsyncRead + Unpin>(mut io: IO) -> io::Resu
             "the client does not speak HTTP/2",
         ));
     }
-    Ok(Rewound { handed_on: 0, io })
+    Ok(PrefaceReplay { replayed: 0, io })
 }
 
-/// A connection whose preface was read already, and will be read once more.
+/// A connection whose preface was consumed, and is read again from here.
 ///
-/// It takes no vectored writes on purpose: h2 then gathers frames of up to 1 KiB into one buffer, and so the answers to
-/// several requests into one call of the system. With them, it would end the buffer at each frame of 256 bytes or more.
+/// It does not support vectored writes, on purpose: h2 then gathers frames of up to 1 KiB in one
+/// buffer, and so sends several responses with one system call. With vectored writes it would flush
+/// at each frame of 256 bytes or more.
 #[derive(Debug)]
-pub(crate) struct Rewound<IO> {
-    /// How much of the preface its reader has got.
-    handed_on: usize,
+pub(crate) struct PrefaceReplay<IO> {
+    /// The number of replayed bytes.
+    replayed: usize,
     io: IO,
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Rewound<IO> {
+impl<IO: AsyncRead + Unpin> AsyncRead for PrefaceReplay<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let rest = &PREFACE[self.handed_on..];
+        let rest = &PREFACE[self.replayed..];
         if rest.is_empty() {
             return Pin::new(&mut self.io).poll_read(cx, buffer);
         }
         let len = rest.len().min(buffer.remaining());
         buffer.put_slice(&rest[..len]);
-        self.handed_on += len;
+        self.replayed += len;
         Poll::Ready(Ok(()))
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Rewound<IO> {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for PrefaceReplay<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -77,14 +81,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_was_read_is_read_once_more() {
+    async fn the_preface_can_be_read_again() {
         let sent = [PREFACE.as_slice(), b"and more"].concat();
-        let mut rewound = await_preface(sent.as_slice()).await.unwrap();
+        let mut replay = await_preface(sent.as_slice()).await.unwrap();
         let mut read = Vec::new();
         let mut three = [0; 3];
-        rewound.read_exact(&mut three).await.unwrap();
+        replay.read_exact(&mut three).await.unwrap();
         read.extend(three);
-        rewound.read_to_end(&mut read).await.unwrap();
+        replay.read_to_end(&mut read).await.unwrap();
         assert_eq!(read, sent);
     }
 

@@ -1,6 +1,6 @@
-//! The protocol that a listener speaks.
+//! The HTTP version of a listener.
 
-/// The HTTP version of a listener.
+/// An HTTP version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     /// HTTP/1.1, for probes, scrapers, browsers and OAuth clients.

@@ -1,8 +1,8 @@
-//! A connection whose peer takes nothing is given up.
+//! Closes a connection whose peer stops reading.
 //!
-//! HTTP/1.1 has nothing against a client that sends requests and reads no answer: the answers fill the buffers of the
-//! system, megabytes of them, and the connection keeps its place for ever. So a write that gets no byte further within a
-//! limit breaks the connection. HTTP/2 needs none of this: its pings are not answered then.
+//! An HTTP/1.1 client that sends requests and reads no response would fill megabytes of system
+//! buffers and keep its connection forever. So a write that makes no progress within a limit ends
+//! the connection. HTTP/2 does not need this: such a client does not answer pings either.
 
 use std::io;
 use std::pin::Pin;
@@ -12,63 +12,59 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A connection that waits for its peer to read, but not for ever.
-pub(crate) struct Stalling<IO> {
+/// A connection whose writes fail if they stall.
+pub(crate) struct StallGuard<IO> {
     io: IO,
     limit: Duration,
-    /// Since when a write waits, as the end of its patience.
-    waiting: Option<Pin<Box<Sleep>>>,
+    /// The deadline of the write that waits.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl<IO: AsyncWrite + Unpin> Stalling<IO> {
-    /// `io`, whose writes wait for `limit` at most.
+impl<IO: AsyncWrite + Unpin> StallGuard<IO> {
+    /// Returns `io` with writes that stall for at most `limit`.
     pub(crate) const fn new(io: IO, limit: Duration) -> Self {
         Self {
             io,
             limit,
-            waiting: None,
+            deadline: None,
         }
     }
 
-    /// Does what writes, and minds how long it waits.
-    fn poll_patiently<T>(
+    /// Polls a write, and fails if it has stalled for too long.
+    fn poll_with_limit<T>(
         &mut self,
         cx: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut IO>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if let Poll::Ready(done) = write(Pin::new(&mut self.io), cx) {
-            self.waiting = None;
+            self.deadline = None;
             return Poll::Ready(done);
         }
         let limit = self.limit;
-        ready!(
-            self.waiting
-                .get_or_insert_with(|| Box::pin(sleep(limit)))
-                .as_mut()
-                .poll(cx)
-        );
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(deadline.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            "the client reads no answer",
+            "the client does not read its response",
         )))
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Stalling<IO> {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for StallGuard<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_patiently(cx, |io, cx| io.poll_write(cx, bytes))
+        self.poll_with_limit(cx, |io, cx| io.poll_write(cx, bytes))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_patiently(cx, AsyncWrite::poll_flush)
+        self.poll_with_limit(cx, AsyncWrite::poll_flush)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_patiently(cx, AsyncWrite::poll_shutdown)
+        self.poll_with_limit(cx, AsyncWrite::poll_shutdown)
     }
 
     fn poll_write_vectored(
@@ -76,7 +72,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Stalling<IO> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_patiently(cx, |io, cx| io.poll_write_vectored(cx, bytes))
+        self.poll_with_limit(cx, |io, cx| io.poll_write_vectored(cx, bytes))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -84,7 +80,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Stalling<IO> {
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Stalling<IO> {
+impl<IO: AsyncRead + Unpin> AsyncRead for StallGuard<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -103,9 +99,9 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_reads_nothing_is_given_up() {
+    async fn a_peer_that_does_not_read_is_disconnected() {
         let (io, _peer) = duplex(8);
-        let (mut io, begun) = (Stalling::new(io, LIMIT), Instant::now());
+        let (mut io, begun) = (StallGuard::new(io, LIMIT), Instant::now());
         assert_eq!(
             io.write_all(&[0; 9]).await.unwrap_err().kind(),
             io::ErrorKind::TimedOut
@@ -114,9 +110,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_reads_slowly_is_waited_for() {
+    async fn a_slow_reader_is_not_disconnected() {
         let (io, mut peer) = duplex(1);
-        let (mut io, begun) = (Stalling::new(io, LIMIT), Instant::now());
+        let (mut io, begun) = (StallGuard::new(io, LIMIT), Instant::now());
         let reading = async {
             for _ in 0..10 {
                 sleep(LIMIT - Duration::from_secs(1)).await;
@@ -129,9 +125,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_has_nothing_to_read_is_waited_for() {
+    async fn an_idle_reader_is_not_disconnected() {
         let (io, mut peer) = duplex(8);
-        let mut io = Stalling::new(io, LIMIT);
+        let mut io = StallGuard::new(io, LIMIT);
         io.write_all(&[0; 9][..8]).await.unwrap();
         sleep(5 * LIMIT).await;
         peer.read_exact(&mut [0; 8]).await.unwrap();

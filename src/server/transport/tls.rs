@@ -1,7 +1,7 @@
-//! TLS of a listener: our certificate, and with a client CA, theirs.
+//! TLS of a listener: the server certificate, and client certificates if a client CA is configured.
 //!
-//! A connection takes the configuration that is current when it begins, so that certificates can be replaced while the
-//! service runs.
+//! A connection uses the configuration that is current when it starts, so that certificates can be
+//! replaced at run time.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,48 +18,48 @@ use tokio_rustls::TlsAcceptor;
 use super::protocol::Protocol;
 use crate::config::TlsConfig;
 
-/// Why TLS can not be offered.
+/// An error in the certificates of a listener.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// A file can not be read, or has nothing in it that is needed.
-    #[error("{} can not be read as {what} in PEM", path.display())]
+    /// A file cannot be read, or lacks the expected content.
+    #[error("{} cannot be read as {what} in PEM", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What it should hold.
+        /// The expected content.
         what: &'static str,
-        /// Why it is not there.
+        /// The error of the reader.
         source: pem::Error,
     },
-    /// Certificate and key do not belong together, or are of a kind that is not supported.
-    #[error("certificate and key can not be used")]
+    /// Certificate and key do not match, or their type is not supported.
+    #[error("the certificate and the key cannot be used")]
     Certificate(#[source] rustls::Error),
-    /// A certificate in the client CA file can not be used.
-    #[error("{} holds a CA certificate that can not be used", path.display())]
+    /// The client CA file has an unusable certificate.
+    #[error("{} has a CA certificate that cannot be used", path.display())]
     ClientCa {
         /// The file.
         path: PathBuf,
-        /// Why it can not be used.
+        /// The error of the certificate.
         source: VerifierBuilderError,
     },
 }
 
-/// What a listener offers on every new connection.
+/// The TLS configuration for new connections.
 #[derive(Debug)]
-pub(crate) struct Tls {
+pub(crate) struct ListenerTls {
     current: watch::Sender<Arc<ServerConfig>>,
 }
 
-impl Tls {
-    /// Reads the files that `config` names.
+impl ListenerTls {
+    /// Reads the files of `config`.
     pub(crate) fn load(config: &TlsConfig, protocol: Protocol) -> Result<Self, TlsError> {
         server_config(config, protocol).map(|current| Self {
             current: watch::Sender::new(Arc::new(current)),
         })
     }
 
-    /// What to offer on a connection that begins now.
+    /// Returns the acceptor for a connection that starts now.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.current.borrow()))
     }
@@ -68,11 +68,7 @@ impl Tls {
 fn server_config(config: &TlsConfig, protocol: Protocol) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let chain = certificates(&config.certificate_file, "certificates")?;
-    let key = PrivateKeyDer::from_pem_file(&config.key_file).map_err(|source| TlsError::File {
-        path: config.key_file.clone(),
-        what: "a private key",
-        source,
-    })?;
+    let key = private_key(&config.key_file)?;
     let clients = client_verifier(config.client_ca_file.as_deref(), &provider)?;
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -80,14 +76,19 @@ fn server_config(config: &TlsConfig, protocol: Protocol) -> Result<ServerConfig,
         .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
         .map_err(TlsError::Certificate)?;
-    server.alpn_protocols = match protocol {
-        Protocol::Http1 => vec![b"http/1.1".to_vec()],
-        Protocol::Http2 => vec![b"h2".to_vec()],
-    };
+    server.alpn_protocols = vec![alpn(protocol).to_vec()];
     Ok(server)
 }
 
-/// With a CA, a client without a certificate of it is refused in the handshake.
+const fn alpn(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::Http1 => b"http/1.1",
+        Protocol::Http2 => b"h2",
+    }
+}
+
+/// Returns the verifier of client certificates. With a CA, the handshake refuses clients without a
+/// certificate of it.
 fn client_verifier(
     ca_file: Option<&Path>,
     provider: &Arc<CryptoProvider>,
@@ -110,19 +111,26 @@ fn client_verifier(
         .map_err(unusable)
 }
 
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|source| file_error(path, "a private key", source))
+}
+
 fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let failed = |source| TlsError::File {
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|source| file_error(path, what, source))?;
+    if found.is_empty() {
+        Err(file_error(path, what, pem::Error::NoItemsFound))
+    } else {
+        Ok(found)
+    }
+}
+
+fn file_error(path: &Path, what: &'static str, source: pem::Error) -> TlsError {
+    TlsError::File {
         path: path.to_owned(),
         what,
         source,
-    };
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(failed)?;
-    if found.is_empty() {
-        Err(failed(pem::Error::NoItemsFound))
-    } else {
-        Ok(found)
     }
 }
 
@@ -133,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_holds_nothing_of_use_is_named() {
+    fn an_error_names_the_file_without_certificates() {
         let directory = tempfile::tempdir().unwrap();
         let empty = directory.path().join("empty.pem");
         fs::write(&empty, "").unwrap();
@@ -146,10 +154,10 @@ mod tests {
                 key_file: key_file.clone(),
                 client_ca_file: None,
             };
-            let error = Tls::load(&config, Protocol::Http2).unwrap_err();
+            let error = ListenerTls::load(&config, Protocol::Http2).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                format!("{} can not be read as certificates in PEM", file.display())
+                format!("{} cannot be read as certificates in PEM", file.display())
             );
         }
     }

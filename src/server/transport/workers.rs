@@ -1,9 +1,10 @@
-//! The threads that answer checks, each with a runtime of its own.
+//! The check threads, each with its own runtime.
 //!
-//! A connection stays on the thread that it was given to, and so do its checks, their nonce claims and the answers: no
-//! task moves between processors, nothing wakes another thread, and the claims of a thread share their round trips. A
-//! connection goes to the thread that has the fewest, which the kernel's `SO_REUSEPORT` would leave to chance: Envoy opens
-//! a few connections and keeps them. Everything else that the service does runs beside these threads.
+//! A connection stays on one thread, and so do its checks, their nonce claims and the responses: no
+//! task moves between processors, no thread wakes another, and the claims of a thread share their
+//! round trips. A new connection goes to the thread with the fewest. The kernel's `SO_REUSEPORT`
+//! would choose at random, and Envoy opens only a few connections and keeps them. All other work of
+//! the service runs on other threads.
 
 use std::io;
 use std::sync::Arc;
@@ -12,62 +13,65 @@ use std::thread;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
 
-/// The threads; they end when this is dropped, and with them what still runs there.
+/// The check threads. Dropping this ends them and their tasks.
 #[derive(Debug)]
-pub(crate) struct Workers(Vec<Worker>);
+pub(crate) struct CheckWorkers(Vec<CheckWorker>);
 
 #[derive(Debug)]
-struct Worker {
+struct CheckWorker {
     runtime: Handle,
     #[expect(dead_code, reason = "dropping it ends the thread")]
     end: oneshot::Sender<()>,
 }
 
-/// Where the connections of a listener are served, and by what.
-pub(crate) struct Seats<S>(Vec<Seat<S>>);
+/// The runtimes that serve the connections of a listener, each with its copy of the service.
+pub(crate) struct ServiceSlots<S>(Vec<ServiceSlot<S>>);
 
-/// One place, and how many connections have it: one fewer than there are copies of `taken`.
+/// One runtime with its service. Each connection holds a clone, so that the clones of `users` count
+/// its connections.
 #[derive(Clone)]
-pub(crate) struct Seat<S> {
+pub(crate) struct ServiceSlot<S> {
     pub(crate) runtime: Handle,
     pub(crate) service: S,
-    taken: Arc<()>,
+    users: Arc<()>,
 }
 
-// === impl Workers ===
+// === impl CheckWorkers ===
 
-impl Workers {
-    /// Starts `count` threads, and tells when one of them ends before it is to: by then nobody answers on its connections.
+impl CheckWorkers {
+    /// Starts `count` threads. The receiver gets a message if one of them ends early and leaves its
+    /// connections unanswered.
     ///
     /// # Errors
-    /// When the system has none to give.
+    /// If the system cannot start a thread.
     pub(crate) fn start(count: usize) -> io::Result<(Self, mpsc::Receiver<()>)> {
         let (ends, ended) = mpsc::channel(1);
         let workers = (0..count)
-            .map(|_| Worker::start(TellsEnd(ends.clone())))
+            .map(|_| CheckWorker::start(EndNotice(ends.clone())))
             .collect::<io::Result<_>>()?;
         Ok((Self(workers), ended))
     }
 
-    /// A place on each of them, for what `make` makes there: what it spawns runs on that thread.
-    pub(crate) fn seats<S>(&self, mut make: impl FnMut() -> S) -> Seats<S> {
-        let seat = |worker: &Worker| {
+    /// Returns a slot for each thread. `make` creates the service inside of the thread's runtime,
+    /// where its tasks will run.
+    pub(crate) fn slots<S>(&self, mut make: impl FnMut() -> S) -> ServiceSlots<S> {
+        let slot = |worker: &CheckWorker| {
             let _inside = worker.runtime.enter();
-            Seat::new(worker.runtime.clone(), make())
+            ServiceSlot::new(worker.runtime.clone(), make())
         };
-        Seats(self.0.iter().map(seat).collect())
+        ServiceSlots(self.0.iter().map(slot).collect())
     }
 }
 
-impl Worker {
-    fn start(tells_end: TellsEnd) -> io::Result<Self> {
+impl CheckWorker {
+    fn start(notice: EndNotice) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel();
         let run = move || {
-            let _tells_end = tells_end;
+            let _notice = notice;
             let _ended = runtime.block_on(ended);
-            // What still runs was given up on.
+            // Remaining tasks are abandoned.
             runtime.shutdown_background();
         };
         thread::Builder::new().name("check".to_owned()).spawn(run)?;
@@ -78,43 +82,44 @@ impl Worker {
     }
 }
 
-/// Tells, when it is dropped, that a thread ends, whatever ends it.
-struct TellsEnd(mpsc::Sender<()>);
+/// Sends a message when it is dropped: at the end of its thread, even by a panic.
+struct EndNotice(mpsc::Sender<()>);
 
-impl Drop for TellsEnd {
+impl Drop for EndNotice {
     fn drop(&mut self) {
-        // Whoever told before told enough.
+        // A full channel has a message already.
         let _ = self.0.try_send(());
     }
 }
 
-// === impl Seats ===
+// === impl ServiceSlots ===
 
-impl<S> Seats<S> {
-    /// One place: the runtime that asks.
-    pub(crate) fn here(service: S) -> Self {
-        Self(vec![Seat::new(Handle::current(), service)])
+impl<S> ServiceSlots<S> {
+    /// Returns one slot: the current runtime.
+    pub(crate) fn current(service: S) -> Self {
+        Self(vec![ServiceSlot::new(Handle::current(), service)])
     }
 }
 
-impl<S: Clone> Seats<S> {
-    /// The place with the fewest connections, taken until what is returned is dropped.
-    pub(crate) fn take(&self) -> Seat<S> {
+impl<S: Clone> ServiceSlots<S> {
+    /// Returns the slot with the fewest connections. It counts as used until the returned clone is
+    /// dropped.
+    pub(crate) fn least_used(&self) -> ServiceSlot<S> {
         let fewest = self
             .0
             .iter()
-            .min_by_key(|seat| Arc::strong_count(&seat.taken));
-        #[expect(clippy::expect_used, reason = "each constructor makes one at least")]
-        fewest.expect("there is a place").clone()
+            .min_by_key(|slot| Arc::strong_count(&slot.users));
+        #[expect(clippy::expect_used, reason = "each constructor creates at least one")]
+        fewest.expect("there is a slot").clone()
     }
 }
 
-impl<S> Seat<S> {
+impl<S> ServiceSlot<S> {
     fn new(runtime: Handle, service: S) -> Self {
         Self {
             runtime,
             service,
-            taken: Arc::new(()),
+            users: Arc::new(()),
         }
     }
 }
@@ -124,32 +129,36 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_connection_goes_where_the_fewest_are() {
-        let (workers, _) = Workers::start(2).unwrap();
+    async fn a_connection_goes_to_the_least_used_slot() {
+        let (workers, _) = CheckWorkers::start(2).unwrap();
         let mut name = 0..;
-        let seats = workers.seats(|| name.next());
-        let first = seats.take();
-        let second = seats.take();
+        let slots = workers.slots(|| name.next());
+        let first = slots.least_used();
+        let second = slots.least_used();
         assert_ne!(first.service, second.service);
         let gone = first.service;
         drop(first);
-        assert_eq!(seats.take().service, gone);
+        assert_eq!(slots.least_used().service, gone);
     }
 
     #[tokio::test]
-    async fn a_worker_runs_what_it_is_given_on_its_own_thread_until_the_workers_end() {
-        let (workers, mut ended) = Workers::start(1).unwrap();
-        let seat = workers.seats(|| ()).take();
-        let ran = seat
+    async fn a_worker_runs_its_tasks_on_its_thread_until_the_workers_are_dropped() {
+        let (workers, mut ended) = CheckWorkers::start(1).unwrap();
+        let slot = workers.slots(|| ()).least_used();
+        let ran = slot
             .runtime
             .spawn(async { thread::current().id() })
             .await
             .unwrap();
         assert_ne!(ran, thread::current().id());
-        let never = seat.runtime.spawn(std::future::pending::<()>());
+        let never = slot.runtime.spawn(std::future::pending::<()>());
         assert!(ended.try_recv().is_err());
         drop(workers);
         assert!(never.await.unwrap_err().is_cancelled());
-        assert_eq!(ended.recv().await, Some(()), "the end of a thread is told");
+        assert_eq!(
+            ended.recv().await,
+            Some(()),
+            "the end of a thread sends a message"
+        );
     }
 }

@@ -1,89 +1,93 @@
-//! Copies of what checks look up, so that a warm check asks the store for its nonce alone.
+//! The cache of the records that checks look up: a warm check contacts the store only to claim its
+//! nonce.
 //!
-//! A copy is used only
+//! An entry is used only
 //!
-//! 1. while nothing was told that concerns it: a consumer, a token and the user whom a token acts for each have a count of
-//!    changes (`epochs`), which is read before the look-up begins and again whenever the copy is used. So what a look-up
-//!    brings that was overtaken by a change is not used, whenever it is put in;
-//! 2. until it is `cache.max_age` old, counted from the moment the look-up began: that bounds what a replica can miss.
+//! 1. while no change that concerns it was announced. A consumer, a token, and the user whom a
+//!    token acts for each have a count of changes (`epochs`), which is read before the look-up
+//!    begins and again whenever the entry is used. So a look-up that a change overtook is never
+//!    used, whenever its result is inserted;
+//! 2. until it is `cache.max_age` old, counted from the start of the look-up, which bounds the
+//!    effect of a missed change.
 //!
-//! That something is not there is remembered too, for a second at most and apart from the rest, so that whoever asks for
-//! names at random neither reaches the store with each nor pushes out what is used.
+//! The absence of a record is cached too, for a second at most and apart from the rest, so that a
+//! caller that tries random names neither reaches the store with each nor evicts useful entries.
 //!
-//! What is warm is found by [`CheckStore::known`], which neither waits nor allocates; the store is asked by
-//! [`CheckStore::credentials`].
+//! A warm look-up is a ready answer: it neither waits nor allocates.
 //!
 //! # Security
-//! Secrets stay in [`Secret`](crate::model::Secret), which is wiped when the last check that uses a copy lets go of it.
-//! What can not be used any more is dropped when it is found out by a change, pushed out or replaced, and else by a sweep:
-//! no copy stays in memory for longer than twice `cache.max_age` and the while between two calls of [`Pulse::status`], which
-//! is half a second in a server that runs. The HMAC key that a token's copy remembers, and the consumer secret in it, go
-//! with that copy: a consumer secret that was taken away may stay in memory for as long, and proves nothing meanwhile, since
-//! it is no longer among those that are tried. What is warm is answered sooner than what is not: the time of an answer
-//! can tell that a key was used lately, and, of a key asked for again and again, whether it exists; never a secret.
+//! Secrets stay in [`Secret`](crate::model::Secret), which is wiped when the last check that uses
+//! an entry releases it. An entry that cannot be used any more is removed on a change, on eviction
+//! or replacement, or else by a sweep: none stays in memory for longer than twice `cache.max_age`
+//! plus the time between two calls of [`StoreHealth::status`], half a second in a running server.
+//! The HMAC key that a token's entry remembers, and the consumer secret in it, go with that entry:
+//! a removed consumer secret may stay in memory for as long, but proves nothing, since it is no
+//! longer among the secrets that are tried. A warm check is faster than a cold one: response times
+//! can reveal that a key was used lately, and, for a key that is tried repeatedly, whether it
+//! exists; never a secret.
 //!
-//! Left to others: where changes come from ([`super::Changes`]), and what a status means ([`crate::verify`]).
+//! Left to others: the source of changes ([`super::ChangeFeed`]), and the meaning of a status
+//! ([`crate::verify`]).
 
 mod epochs;
-mod here;
-mod shelf;
+mod per_runtime;
+mod table;
 mod weight;
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::epochs::{Epoch, Epochs, Name};
-use self::here::CachedHere;
-use self::shelf::{Moment, Shelf};
+use self::epochs::{EpochTable, RecordEpoch, RecordName};
+use self::per_runtime::RuntimeCache;
+use self::table::{CacheTable, LookupStart};
 use super::{
-    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Observe, Pulse, Store, StoreError,
-    StoreStatus,
+    CallerRecords, ChangeObserver, CheckStore, ClaimOutcome, NonceClaim, RecordChange, Store,
+    StoreError, StoreFuture, StoreHealth, StoreStatus, boxed_answer, ready_answer,
 };
 use crate::clock::{Clock, UnixTime};
 use crate::config::CacheConfig;
 use crate::model::{AccessToken, Consumer, ConsumerKey, Token, UserStanding};
 use crate::telemetry::Metrics;
 
-/// A store for checks that keeps copies of what it looked up.
+/// A store for checks that caches the records it looked up.
 pub struct CachedStore {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    epochs: Epochs,
-    consumers: Shelf<Arc<Consumer>>,
-    tokens: Shelf<TokenCopy>,
-    missing_consumers: Shelf<()>,
-    /// By their names: the consumer who does not have a token of that name.
-    missing_tokens: Shelf<ConsumerKey>,
+    epochs: EpochTable,
+    consumers: CacheTable<Arc<Consumer>>,
+    tokens: CacheTable<CachedToken>,
+    missing_consumers: CacheTable<()>,
+    /// The consumer that has no token of that name, by the name.
+    missing_tokens: CacheTable<ConsumerKey>,
     max_age: Duration,
-    /// When the last sweep was, in milliseconds.
-    swept: AtomicU64,
+    /// The time of the last sweep, in milliseconds.
+    swept_at: AtomicU64,
 }
 
 /// A token, and the standing of the user whom it acts for.
 #[derive(Clone)]
-struct TokenCopy {
+struct CachedToken {
     token: Arc<AccessToken>,
     user: UserStanding,
-    user_epoch: Option<Epoch>,
+    user_epoch: Option<RecordEpoch>,
 }
 
-/// What the store is asked for, and what had been told before it was.
-struct Question<'a> {
-    consumer: (&'a ConsumerKey, Moment),
-    token: Option<(&'a Token, Moment)>,
-    any_user: Epoch,
+/// A look-up in the store, with the changes that had been announced before it.
+struct StoreLookup<'a> {
+    consumer: (&'a ConsumerKey, LookupStart),
+    token: Option<(&'a Token, LookupStart)>,
+    any_user: RecordEpoch,
 }
 
 // === impl CachedStore ===
 
 impl CachedStore {
-    /// A cache in front of `store`, which it hears of changes from.
+    /// Returns a cache in front of `store`, and subscribes it to the store's changes.
     pub fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
@@ -91,14 +95,14 @@ impl CachedStore {
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         let share = |sixteenths: u64| config.max_bytes / 16 * sixteenths;
-        let (max_age, missed_for) = (config.max_age, config.max_age.min(MISSES_FOR));
+        let (max_age, miss_age) = (config.max_age, config.max_age.min(MAX_MISS_AGE));
         let cache = Arc::new(Self {
-            consumers: Shelf::new(share(5), max_age),
-            tokens: Shelf::new(share(9), max_age),
-            missing_consumers: Shelf::new(share(1), missed_for),
-            missing_tokens: Shelf::new(share(1), missed_for),
-            epochs: Epochs::default(),
-            swept: AtomicU64::new(clock.now().as_millis()),
+            consumers: CacheTable::new(share(5), max_age),
+            tokens: CacheTable::new(share(9), max_age),
+            missing_consumers: CacheTable::new(share(1), miss_age),
+            missing_tokens: CacheTable::new(share(1), miss_age),
+            epochs: EpochTable::default(),
+            swept_at: AtomicU64::new(clock.now().as_millis()),
             max_age,
             store,
             clock,
@@ -109,157 +113,157 @@ impl CachedStore {
         cache
     }
 
-    /// The answer from copies alone; `None` when the store must be asked.
-    fn find(&self, key: &str, token: Option<&str>, now: UnixTime) -> Option<Credentials> {
-        let epochs = &self.epochs;
-        let Some(consumer) = self.consumers.find(key, now, epochs) else {
-            // What tokens a consumer had that is not there concerns nobody.
-            return self
-                .missing_consumers
-                .find(key, now, epochs)
-                .map(|()| Credentials::default());
-        };
-        let consumer = Some(consumer);
-        let Some(name) = token else {
-            return Some(Credentials {
-                consumer,
-                ..Credentials::default()
-            });
-        };
-        if let Some(copy) = self
-            .tokens
-            .find(name, now, epochs)
-            .filter(|copy| self.is_of_now(copy))
-        {
-            return Some(if copy.token.consumer_key.as_str() == key {
-                Credentials {
-                    consumer,
-                    token: Some(copy.token),
-                    user: copy.user,
-                }
-            } else {
-                Credentials {
-                    consumer,
-                    ..Credentials::default()
-                }
-            });
+    /// Looks up a caller in the cache, or else in `store`, which is the one behind the cache.
+    fn read_through<'a>(
+        &'a self,
+        store: &'a dyn CheckStore,
+        consumer: &'a ConsumerKey,
+        token: Option<&'a Token>,
+    ) -> StoreFuture<'a, CallerRecords> {
+        let now = self.clock.now();
+        let cached = self.find(consumer.as_str(), token.map(Token::as_str), now);
+        self.metrics.cache_lookup(cached.is_some());
+        match cached {
+            Some(records) => ready_answer(Ok(records)),
+            None => boxed_answer(self.fill(store, self.begin_lookup(consumer, token, now))),
         }
-        let missed_by = self.missing_tokens.find(name, now, epochs)?;
-        (missed_by.as_str() == key).then(|| Credentials {
-            consumer,
-            ..Credentials::default()
-        })
     }
 
-    /// Whether nothing was told of the user whom the token acts for.
-    fn is_of_now(&self, copy: &TokenCopy) -> bool {
-        copy.user_epoch
-            .is_none_or(|epoch| self.epochs.is_now(epoch))
-    }
-
-    /// Looks up in the copies, and else in `store`, which is the one behind them, and keeps what that brings.
-    async fn look_up(
+    /// Looks up a caller in `store` and caches the result.
+    async fn fill(
         &self,
         store: &dyn CheckStore,
-        consumer: &ConsumerKey,
-        token: Option<&Token>,
-    ) -> Result<Credentials, StoreError> {
-        let now = self.clock.now();
-        if let Some(known) = self.known(consumer.as_str(), token.map(Token::as_str), now) {
-            return Ok(known);
-        }
-        self.metrics.cache_lookup(false);
-        let question = self.question(consumer, token, now);
-        let found = store.credentials(consumer, token).await?;
-        self.keep(&question, &found);
+        lookup: StoreLookup<'_>,
+    ) -> Result<CallerRecords, StoreError> {
+        let (consumer, token) = (lookup.consumer.0, lookup.token.map(|(token, _)| token));
+        let found = store.caller_records(consumer, token).await?;
+        self.insert(&lookup, &found);
         Ok(found)
     }
 
-    /// The question, with what was told until now: before the store is asked.
-    fn question<'a>(
+    /// Notes the announced changes, before the store is contacted.
+    fn begin_lookup<'a>(
         &self,
         consumer: &'a ConsumerKey,
         token: Option<&'a Token>,
         time: UnixTime,
-    ) -> Question<'a> {
-        let moment = |name| Moment {
+    ) -> StoreLookup<'a> {
+        let start = |name| LookupStart {
             time,
             epoch: self.epochs.of(name),
         };
-        Question {
-            consumer: (consumer, moment(Name::Consumer(consumer))),
-            token: token.map(|token| (token, moment(Name::Token(token)))),
+        StoreLookup {
+            consumer: (consumer, start(RecordName::Consumer(consumer))),
+            token: token.map(|token| (token, start(RecordName::Token(token)))),
             any_user: self.epochs.of_any_user(),
         }
     }
 
-    /// Keeps what a look-up brought.
-    fn keep(&self, question: &Question<'_>, found: &Credentials) {
-        let (key, asked) = question.consumer;
-        let name = key.as_str();
-        match &found.consumer {
-            Some(consumer) => {
-                self.consumers.keep(
-                    name,
-                    Arc::clone(consumer),
-                    asked,
-                    weight::consumer(key, consumer),
-                );
-            }
-            None => self
+    /// Answers from the cache alone; `None` if the store must be contacted.
+    fn find(&self, key: &str, token: Option<&str>, now: UnixTime) -> Option<CallerRecords> {
+        let epochs = &self.epochs;
+        let Some(consumer) = self.consumers.find(key, now, epochs) else {
+            // Nobody needs the tokens of an absent consumer.
+            return self
                 .missing_consumers
-                .keep(name, (), asked, weight::missing(name, "")),
-        }
-        match (question.token, &found.token) {
-            (None, _) => {}
-            (Some(asked), Some(token)) => self.keep_token(question, asked, token, found.user),
-            (Some((token, asked)), None) => {
-                self.missing_tokens.keep(
-                    token.as_str(),
-                    key.clone(),
-                    asked,
-                    weight::missing(token.as_str(), name),
-                );
+                .find(key, now, epochs)
+                .map(|()| CallerRecords::default());
+        };
+        let without_token = |consumer| CallerRecords {
+            consumer: Some(consumer),
+            ..CallerRecords::default()
+        };
+        let Some(name) = token else {
+            return Some(without_token(consumer));
+        };
+        let cached = self
+            .tokens
+            .find(name, now, epochs)
+            .filter(|cached| self.is_user_current(cached));
+        match cached {
+            Some(cached) if cached.token.consumer_key.as_str() == key => Some(CallerRecords {
+                consumer: Some(consumer),
+                token: Some(cached.token),
+                user: cached.user,
+            }),
+            Some(_) => Some(without_token(consumer)),
+            None => {
+                let missed_by = self.missing_tokens.find(name, now, epochs)?;
+                (missed_by.as_str() == key).then(|| without_token(consumer))
             }
         }
     }
 
-    fn keep_token(
+    /// Returns `true` if no change of the token's user was announced since the token was cached.
+    fn is_user_current(&self, cached: &CachedToken) -> bool {
+        cached
+            .user_epoch
+            .is_none_or(|epoch| self.epochs.is_current(epoch))
+    }
+
+    /// Caches the result of a look-up.
+    fn insert(&self, lookup: &StoreLookup<'_>, found: &CallerRecords) {
+        let (key, start) = lookup.consumer;
+        let name = key.as_str();
+        match &found.consumer {
+            Some(consumer) => {
+                let weight = weight::consumer(key, consumer);
+                self.consumers
+                    .insert(name, Arc::clone(consumer), start, weight);
+            }
+            None => {
+                let weight = weight::missing(name, "");
+                self.missing_consumers.insert(name, (), start, weight);
+            }
+        }
+        match (lookup.token, &found.token) {
+            (None, _) => {}
+            (Some(named), Some(token)) => self.insert_token(lookup, named, token, found.user),
+            (Some((token, start)), None) => {
+                let weight = weight::missing(token.as_str(), name);
+                self.missing_tokens
+                    .insert(token.as_str(), key.clone(), start, weight);
+            }
+        }
+    }
+
+    fn insert_token(
         &self,
-        question: &Question<'_>,
-        (name, asked): (&Token, Moment),
+        lookup: &StoreLookup<'_>,
+        (name, start): (&Token, LookupStart),
         token: &Arc<AccessToken>,
         user: UserStanding,
     ) {
         let user_epoch = token
             .user_id
             .as_ref()
-            .map(|id| self.epochs.of(Name::User(id)));
-        // Only now it is known whom the token acts for: the user's count is good if no user's was raised meanwhile.
-        if self.epochs.is_now(question.any_user) {
-            let copy = TokenCopy {
+            .map(|id| self.epochs.of(RecordName::User(id)));
+        // The user is known only after the look-up: the user's count is valid if no user changed in
+        // the meantime.
+        if self.epochs.is_current(lookup.any_user) {
+            let cached = CachedToken {
                 token: Arc::clone(token),
                 user,
                 user_epoch,
             };
-            self.tokens
-                .keep(name.as_str(), copy, asked, weight::token(name, token));
+            let weight = weight::token(name, token);
+            self.tokens.insert(name.as_str(), cached, start, weight);
         }
     }
 
-    /// Drops what will not be used any more, once in `max_age`.
+    /// Removes entries that will not be used any more, once in `max_age`.
     fn sweep(&self) {
-        let (now, swept) = (self.clock.now(), self.swept.load(Ordering::Relaxed));
-        let last = UnixTime::from_millis(swept);
+        let (now, swept_at) = (self.clock.now(), self.swept_at.load(Ordering::Relaxed));
+        let last = UnixTime::from_millis(swept_at);
         if now >= last && now.since(last) < self.max_age {
             return;
         }
-        // Whoever else sees that it is due leaves it to this one.
-        if self
-            .swept
-            .compare_exchange(swept, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
-        {
+        // Of several threads that find a sweep due, one does it.
+        let next = now.as_millis();
+        let claimed =
+            self.swept_at
+                .compare_exchange(swept_at, next, Ordering::Relaxed, Ordering::Relaxed);
+        if claimed.is_ok() {
             self.consumers.sweep(now, &self.epochs);
             self.tokens.sweep(now, &self.epochs);
             self.missing_consumers.sweep(now, &self.epochs);
@@ -280,52 +284,27 @@ impl CachedStore {
     }
 }
 
-#[async_trait]
 impl CheckStore for CachedStore {
-    fn known(&self, consumer: &str, token: Option<&str>, now: UnixTime) -> Option<Credentials> {
-        let known = self.find(consumer, token, now)?;
-        self.metrics.cache_lookup(true);
-        Some(known)
+    fn caller_records<'a>(
+        &'a self,
+        consumer: &'a ConsumerKey,
+        token: Option<&'a Token>,
+    ) -> StoreFuture<'a, CallerRecords> {
+        self.read_through(&*self.store, consumer, token)
     }
 
-    async fn credentials(
-        &self,
-        consumer: &ConsumerKey,
-        token: Option<&Token>,
-    ) -> Result<Credentials, StoreError> {
-        self.look_up(&*self.store, consumer, token).await
-    }
-
-    fn claim_at_once(&self, claim: &NonceClaim<'_>) -> Option<Result<Claim, StoreError>> {
-        self.store.claim_at_once(claim)
-    }
-
-    // Written out, so that the store's own future is returned and not put into another.
-    fn claim_nonce<'life0, 'life1, 'life2, 'async_trait>(
-        &'life0 self,
-        claim: &'life1 NonceClaim<'life2>,
-    ) -> Pin<Box<dyn Future<Output = Result<Claim, StoreError>> + Send + 'async_trait>>
-    where
-        Self: 'async_trait,
-        'life0: 'async_trait,
-        'life1: 'async_trait,
-        'life2: 'async_trait,
-    {
+    fn claim_nonce<'a>(&'a self, claim: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome> {
         self.store.claim_nonce(claim)
     }
 
-    fn here(self: Arc<Self>) -> Option<Arc<dyn CheckStore>> {
-        let store = Arc::clone(&self.store).here()?;
-        Some(Arc::new(CachedHere::new(self, store)))
-    }
-
-    fn changes(&self) -> &Changes {
-        self.store.changes()
+    fn for_this_runtime(self: Arc<Self>) -> Option<Arc<dyn CheckStore>> {
+        let store = Arc::clone(&self.store).for_this_runtime()?;
+        Some(Arc::new(RuntimeCache::new(self, store)))
     }
 }
 
 #[async_trait]
-impl Pulse for CachedStore {
+impl StoreHealth for CachedStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await
     }
@@ -341,22 +320,22 @@ impl Pulse for CachedStore {
     }
 }
 
-impl Observe for CachedStore {
-    fn observe(&self, change: &Change) {
+impl ChangeObserver for CachedStore {
+    fn on_change(&self, change: &RecordChange) {
         self.epochs.raise(change);
         self.metrics.cache_invalidation(change.kind());
-        // No copy of it is used any more; the rest only frees memory.
+        // The new count has invalidated all copies; their removal only frees memory.
         match change {
-            Change::Consumer(key) => {
-                self.consumers.forget(key.as_str());
-                self.missing_consumers.forget(key.as_str());
+            RecordChange::Consumer(key) => {
+                self.consumers.remove(key.as_str());
+                self.missing_consumers.remove(key.as_str());
             }
-            Change::Token(token) => {
-                self.tokens.forget(token.as_str());
-                self.missing_tokens.forget(token.as_str());
+            RecordChange::Token(token) => {
+                self.tokens.remove(token.as_str());
+                self.missing_tokens.remove(token.as_str());
             }
-            Change::User(_) => {}
-            Change::Everything => {
+            RecordChange::User(_) => {}
+            RecordChange::Everything => {
                 self.consumers.clear();
                 self.tokens.clear();
                 self.missing_consumers.clear();
@@ -372,6 +351,6 @@ impl fmt::Debug for CachedStore {
     }
 }
 
-/// How long it is remembered that something is not there, at most: created elsewhere, it is usable after that even if
-/// nobody is told.
-const MISSES_FOR: Duration = Duration::from_secs(1);
+/// The longest time for which the absence of a record is cached: a record that another process
+/// creates is usable after that, even if the announcement is missed.
+const MAX_MISS_AGE: Duration = Duration::from_secs(1);

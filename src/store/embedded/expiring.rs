@@ -1,189 +1,189 @@
-//! What expires: temporary credentials, sessions and counters of attempts.
+//! Entries that expire: temporary credentials, sessions and counters of attempts.
 //!
 //! | table | key | value |
 //! |---|---|---|
 //! | `expiring` | kind, name | expiry in milliseconds, bytes |
 //! | `expiries` | expiry in milliseconds, kind, name | nothing |
 //!
-//! Each row of one table has its row in the other.
+//! Each row of one table has a row in the other.
 
-use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
-use super::disk::Stop;
-use super::{conflict, taken};
+use super::error::{WriteError, already_exists, conflict};
 use crate::clock::UnixTime;
 use crate::store::StoreError;
 
-/// What is kept under a name.
+/// The kind of an entry. Names are unique within a kind.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
-    /// Temporary credentials, by token.
+pub(super) enum EntryKind {
+    /// Temporary credentials, named by their token.
     RequestToken = 1,
-    /// A session, by its id.
+    /// A session, named by its id.
     Session = 2,
-    /// How many attempts, by the counter's bytes.
+    /// A number of attempts, named by the bytes of its counter.
     Attempts = 3,
 }
 
 /// Bytes that are kept until a time.
 #[derive(Clone, Debug)]
-pub(super) struct Expiring {
+pub(super) struct ExpiringEntry {
     pub(super) expires_at: UnixTime,
     pub(super) bytes: Vec<u8>,
 }
 
-/// Makes the tables that are not there yet.
-pub(super) fn prepare(transaction: &WriteTransaction) -> Result<(), Stop> {
+/// Creates the tables that are not in the file yet.
+pub(super) fn create_tables(transaction: &WriteTransaction) -> Result<(), WriteError> {
     transaction.open_table(EXPIRING)?;
     transaction.open_table(EXPIRIES)?;
     Ok(())
 }
 
-/// What is kept under a name, whether it has expired or not.
+/// Finds an entry, also if it has expired.
 pub(super) fn find(
     transaction: &ReadTransaction,
-    kind: Kind,
+    kind: EntryKind,
     name: &[u8],
-) -> Result<Option<Expiring>, redb::Error> {
-    Ok(transaction
-        .open_table(EXPIRING)?
-        .get((kind as u8, name))?
-        .map(|row| read(row.value())))
+) -> Result<Option<ExpiringEntry>, redb::Error> {
+    find_in(&transaction.open_table(EXPIRING)?, kind, name)
 }
 
-/// Keeps something under a name where there is nothing.
+/// Creates an entry.
 pub(super) fn create(
     transaction: &WriteTransaction,
-    kind: Kind,
+    kind: EntryKind,
     name: &[u8],
-    value: &Expiring,
-) -> Result<(), Stop> {
+    entry: &ExpiringEntry,
+) -> Result<(), WriteError> {
     match stored(transaction, kind, name)? {
-        None => put(transaction, kind, name, value),
-        Some(_) => Err(taken().into()),
+        None => put(transaction, kind, name, entry),
+        Some(_) => Err(already_exists().into()),
     }
 }
 
-/// Replaces what is kept under a name if its bytes are still `before`.
-pub(super) fn swap(
+/// Updates an entry whose bytes are still `before`.
+pub(super) fn update(
     transaction: &WriteTransaction,
-    kind: Kind,
+    kind: EntryKind,
     name: &[u8],
     before: &[u8],
-    value: &Expiring,
-) -> Result<(), Stop> {
+    entry: &ExpiringEntry,
+) -> Result<(), WriteError> {
     match stored(transaction, kind, name)? {
-        Some(stored) if stored.bytes == before => put(transaction, kind, name, value),
+        Some(stored) if stored.bytes == before => put(transaction, kind, name, entry),
         _ => Err(conflict().into()),
     }
 }
 
-/// Keeps something under a name, whatever was there.
+/// Creates an entry or replaces the one that is there.
 pub(super) fn put(
     transaction: &WriteTransaction,
-    kind: Kind,
+    kind: EntryKind,
     name: &[u8],
-    value: &Expiring,
-) -> Result<(), Stop> {
-    remove(transaction, kind, name)?;
-    let expiry = value.expires_at.as_millis();
+    entry: &ExpiringEntry,
+) -> Result<(), WriteError> {
+    delete(transaction, kind, name)?;
+    let expiry = entry.expires_at.as_millis();
     transaction
         .open_table(EXPIRING)?
-        .insert((kind as u8, name), (expiry, value.bytes.as_slice()))?;
+        .insert((kind as u8, name), (expiry, entry.bytes.as_slice()))?;
     transaction
         .open_table(EXPIRIES)?
         .insert((expiry, kind as u8, name), ())?;
     Ok(())
 }
 
-/// Removes what is kept under a name.
-pub(super) fn remove(transaction: &WriteTransaction, kind: Kind, name: &[u8]) -> Result<(), Stop> {
-    let removed = transaction
-        .open_table(EXPIRING)?
-        .remove((kind as u8, name))?
-        .map(|row| row.value().0);
-    if let Some(expiry) = removed {
-        transaction
-            .open_table(EXPIRIES)?
-            .remove((expiry, kind as u8, name))?;
-    }
+/// Deletes an entry, if it is there.
+pub(super) fn delete(
+    transaction: &WriteTransaction,
+    kind: EntryKind,
+    name: &[u8],
+) -> Result<(), WriteError> {
+    let mut entries = transaction.open_table(EXPIRING)?;
+    let Some(entry) = entries.remove((kind as u8, name))? else {
+        return Ok(());
+    };
+    let (expiry, _) = entry.value();
+    transaction
+        .open_table(EXPIRIES)?
+        .remove((expiry, kind as u8, name))?;
     Ok(())
 }
 
-/// Changes what is kept under a name; `None` leaves it as it is.
+/// Changes an entry to the one that `work` returns beside its result; `None` leaves it as it is.
 pub(super) fn change<T>(
     transaction: &WriteTransaction,
-    kind: Kind,
+    kind: EntryKind,
     name: &[u8],
-    work: impl FnOnce(Option<Expiring>) -> Result<(Option<Expiring>, T), StoreError>,
-) -> Result<T, Stop> {
-    let (value, outcome) = work(stored(transaction, kind, name)?)?;
-    if let Some(value) = value {
-        put(transaction, kind, name, &value)?;
+    work: impl FnOnce(Option<ExpiringEntry>) -> Result<(Option<ExpiringEntry>, T), StoreError>,
+) -> Result<T, WriteError> {
+    let (entry, outcome) = work(stored(transaction, kind, name)?)?;
+    if let Some(entry) = entry {
+        put(transaction, kind, name, &entry)?;
     }
     Ok(outcome)
 }
 
-/// Whether anything has expired at `now`.
+/// Returns whether any entry has expired at `now`.
 pub(super) fn has_expired(
     transaction: &ReadTransaction,
     now: UnixTime,
 ) -> Result<bool, redb::Error> {
-    Ok(transaction
-        .open_table(EXPIRIES)?
-        .first()?
-        .is_some_and(|(key, _)| key.value().0 <= now.as_millis()))
+    let expiries = transaction.open_table(EXPIRIES)?;
+    let first = expiries.first()?;
+    Ok(first.is_some_and(|(key, _)| key.value().0 <= now.as_millis()))
 }
 
-/// Removes up to `limit` of what has expired at `now`.
+/// Deletes up to `limit` entries that have expired at `now`.
 pub(super) fn sweep(
     transaction: &WriteTransaction,
     now: UnixTime,
     limit: usize,
-) -> Result<(), Stop> {
-    let (mut expiring, mut expiries) = (
-        transaction.open_table(EXPIRING)?,
-        transaction.open_table(EXPIRIES)?,
-    );
+) -> Result<(), WriteError> {
+    let mut entries = transaction.open_table(EXPIRING)?;
+    let mut expiries = transaction.open_table(EXPIRIES)?;
     for _ in 0..limit {
-        let Some((expiry, kind, name)) = expiries.first()?.map(|(key, _)| {
-            let (expiry, kind, name) = key.value();
-            (expiry, kind, name.to_vec())
-        }) else {
+        let Some((key, _)) = expiries.first()? else {
             break;
         };
+        let (expiry, kind, name) = key.value();
         if expiry > now.as_millis() {
             break;
         }
-        expiring.remove((kind, name.as_slice()))?;
-        expiries.remove((expiry, kind, name.as_slice()))?;
+        entries.remove((kind, name))?;
+        drop(key);
+        expiries.pop_first()?;
     }
     Ok(())
 }
 
 fn stored(
     transaction: &WriteTransaction,
-    kind: Kind,
+    kind: EntryKind,
     name: &[u8],
-) -> Result<Option<Expiring>, Stop> {
-    Ok(transaction
-        .open_table(EXPIRING)?
-        .get((kind as u8, name))?
-        .map(|row| read(row.value())))
+) -> Result<Option<ExpiringEntry>, WriteError> {
+    Ok(find_in(&transaction.open_table(EXPIRING)?, kind, name)?)
 }
 
-fn read((expiry, bytes): (u64, &[u8])) -> Expiring {
-    Expiring {
-        expires_at: UnixTime::from_millis(expiry),
-        bytes: bytes.to_vec(),
-    }
+fn find_in(
+    entries: &impl ReadableTable<EntryName, EntryValue>,
+    kind: EntryKind,
+    name: &[u8],
+) -> Result<Option<ExpiringEntry>, redb::Error> {
+    let entry = entries.get((kind as u8, name))?;
+    Ok(entry.map(|entry| {
+        let (expiry, bytes) = entry.value();
+        ExpiringEntry {
+            expires_at: UnixTime::from_millis(expiry),
+            bytes: bytes.to_vec(),
+        }
+    }))
 }
 
-/// A kind and a name.
-type Name = (u8, &'static [u8]);
+/// The kind and the name of an entry.
+type EntryName = (u8, &'static [u8]);
 
-/// When it expires, and what it is.
-type Value = (u64, &'static [u8]);
+/// The expiry in milliseconds and the bytes of an entry.
+type EntryValue = (u64, &'static [u8]);
 
-const EXPIRING: TableDefinition<'static, Name, Value> = TableDefinition::new("expiring");
+const EXPIRING: TableDefinition<'static, EntryName, EntryValue> = TableDefinition::new("expiring");
 const EXPIRIES: TableDefinition<'static, (u64, u8, &[u8]), ()> = TableDefinition::new("expiries");

@@ -1,39 +1,59 @@
-//! The embedded store: one file, one process; or the same in memory.
+//! The embedded store: one file that one process uses, or the same in memory.
 //!
-//! # What survives what
+//! # Durability
 //!
-//! Records, sessions and counted attempts are durable before a call that keeps them returns. Nonces would cost one `fsync` each, so they
-//! live in memory, and this rule keeps any of them from being used twice all the same:
+//! Records, sessions and counts of attempts are durable before the call that writes them returns.
+//! Nonces would cost one `fsync` each, so they are kept in memory. This rule still keeps every
+//! nonce from being used twice:
 //!
 //! > Every claim that was ever acknowledged is remembered, or its timestamp is not after the fence.
 //!
 //! ```text
 //!               fence                 clock     horizon
 //!  ───────────────┼─────────────────────┼──────────┼───────────▶ timestamp
-//!     refused            remembered in memory           durable before it is answered
+//!     refused            remembered in memory         durable before it is acknowledged
 //! ```
 //!
-//! - The **horizon** is kept in the file, a little ahead of the clock. A claim dated after it is committed to the
-//!   file before it is answered, so what is only in memory is never dated after the horizon.
-//! - A clean [`close`](crate::store::Store::close) writes every nonce into the file and marks it clean.
-//! - Opening a file that is not marked clean moves the **fence** up to the horizon, and to the clock if that is later.
-//!   This is the only time that honest requests are refused: those signed before the restart, or in the two seconds
-//!   after.
-//! - Forgetting an expired nonce moves the fence up to its timestamp. It is outside of the window by then, so nobody
-//!   notices, unless the clock is set back: then the fence still refuses it.
-//! - When the clock is set back by more than a few seconds, the horizon follows: what is dated after the new one is
-//!   committed first. A stop in the short time before leaves a fence far ahead, which is logged at the next start.
+//! - The **horizon** is kept in the file, a little ahead of the clock. A claim dated after it is
+//!   committed before it is acknowledged, so no claim that is only in memory is dated after the
+//!   horizon.
+//! - A clean [`close`](crate::store::StoreLifecycle::close) writes every nonce into the file and marks the
+//!   file as clean.
+//! - Opening a file that is not marked as clean moves the **fence** up to the horizon, or to the
+//!   clock if that is later. Honest requests are refused in this case alone: those signed before
+//!   the restart, or within two seconds after it.
+//! - Forgetting an expired nonce moves the fence up to its timestamp. That timestamp is outside the
+//!   window, so no caller notices, unless the clock is set back: then the fence still refuses it.
+//! - If the clock is set back by more than a few seconds, the horizon follows: claims dated after
+//!   the new horizon are committed first. An unclean stop before that leaves a fence in the future;
+//!   the next start logs it.
 //!
-//! A copy of the file that is put back later knows nothing of what came after it, as after any restored backup: restore
-//! one only while the service is stopped, and set `nonce.not_before` to the time of the restore.
+//! An older copy of the file does not have the nonces that were claimed after it was made, as with
+//! every backup: restore one only while the service is stopped, and set `nonce.not_before` to the
+//! time of the restore.
 
-mod contract;
-mod disk;
+mod attempts;
+mod blocking;
+mod caller_reader;
+mod claim_journal;
+mod consumers;
+mod error;
 mod expiring;
-mod file;
-mod journal;
+mod horizon;
+mod meta_table;
+mod nonce_table;
 mod nonces;
+mod open_file;
+mod recovery;
+mod request_tokens;
+mod rows;
+mod sessions;
+mod store_file;
+mod stored_claim;
+mod sweeper;
 mod tables;
+mod tokens;
+mod users;
 
 use std::fmt;
 use std::path::Path;
@@ -42,225 +62,200 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use redb::WriteTransaction;
-use tokio::sync::Semaphore;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, info, warn};
 
-use self::disk::{Disk, Stop};
-use self::journal::Journal;
-use self::nonces::{Nonces, Remembered, Verdict};
-use self::tables::{CONSUMERS, TOKENS, USERS};
+use self::blocking::{blocking, in_time};
+use self::caller_reader::CallerReader;
+use self::claim_journal::ClaimJournal;
+use self::error::{WriteError, conflict};
+use self::expiring::{EntryKind, ExpiringEntry};
+use self::nonces::{MemoryClaim, NonceMemory};
+use self::recovery::Recovery;
+use self::store_file::StoreFile;
+use self::stored_claim::StoredClaim;
 use super::changes::may_have_changed;
-use super::nonce::NonceId;
 use super::record::Records;
 use super::{
-    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind,
-    StoreStatus,
+    CallerRecords, ChangeFeed, CheckStore, ClaimOutcome, NonceClaim, RecordChange, StoreError,
+    StoreFuture, StoreHealth, StoreLifecycle, StoreStatus, boxed_answer, ready_answer,
 };
-use crate::clock::{Clock, UnixTime};
-use crate::model::{AccessToken, Consumer, ConsumerKey, Token, UserStanding};
+use crate::clock::Clock;
+use crate::model::{ConsumerKey, Token};
 
-/// The store in one file of one process.
+/// The store in one file that one process uses.
 pub(super) struct EmbeddedStore {
     records: Arc<Records>,
-    disk: Arc<Disk>,
-    reader: Reader,
-    nonces: Arc<Nonces>,
-    journal: Arc<Journal>,
+    file: Arc<StoreFile>,
+    reader: CallerReader,
+    nonces: Arc<NonceMemory>,
+    journal: Arc<ClaimJournal>,
     clock: Arc<dyn Clock>,
-    changes: Arc<Changes>,
-}
-
-/// Reads credentials.
-#[derive(Clone)]
-struct Reader {
-    records: Arc<Records>,
-    disk: Arc<Disk>,
-    /// Room for those who wait for pages that are not in memory; `None` where all of it is.
-    waiting: Option<Arc<Semaphore>>,
+    changes: Arc<ChangeFeed>,
 }
 
 // === impl EmbeddedStore ===
 
 impl EmbeddedStore {
-    /// Opens the file, or makes it when there is none.
+    /// Opens the store file, and creates it if it does not exist.
     ///
     /// # Errors
-    /// When it is damaged, or open in another process.
+    /// If the file is damaged, or another process has it open.
     pub(super) async fn open(
         path: &Path,
         records: Records,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StoreError> {
         let path = path.to_owned();
-        let opened = blocking("opening the store file", move || file::open(&path)).await?;
-        Self::start(
-            Disk::new(opened),
-            Some(Arc::new(Semaphore::new(MOST_LOOK_UPS))),
-            records,
-            clock,
-        )
-        .await
+        let opened = blocking("opening the store file", move || open_file::open(&path)).await?;
+        let (file, records) = (Arc::new(StoreFile::new(opened)), Arc::new(records));
+        let reader = CallerReader::on_disk(Arc::clone(&records), Arc::clone(&file));
+        Self::start(file, reader, records, clock).await
     }
 
-    /// A store that is gone with this process.
+    /// Returns a store in memory, whose content is lost when it is dropped.
     pub(super) async fn in_memory(
         records: Records,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StoreError> {
-        Self::start(Disk::new(file::in_memory()?), None, records, clock).await
+        let opened = open_file::in_memory()?;
+        let (file, records) = (Arc::new(StoreFile::new(opened)), Arc::new(records));
+        let reader = CallerReader::in_memory(Arc::clone(&records), Arc::clone(&file));
+        Self::start(file, reader, records, clock).await
     }
 
     async fn start(
-        disk: Disk,
-        waiting: Option<Arc<Semaphore>>,
-        records: Records,
+        file: Arc<StoreFile>,
+        reader: CallerReader,
+        records: Arc<Records>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StoreError> {
-        let (disk, records) = (Arc::new(disk), Arc::new(records));
-        let (opening, now) = (Arc::clone(&disk), clock.now());
-        let begun = blocking("reading the store file", move || opening.begin(now)).await?;
-        if begun.unclean {
-            warn!(
-                not_before = begun.fence,
-                "the store was not closed cleanly; requests signed up to this second are refused, since they may be replays"
-            );
-        } else {
-            info!(nonces = begun.claims.len(), "the store is open");
-        }
-        let nonces = Arc::new(Nonces::new(begun.fence, begun.horizon, begun.claims));
-        let journal = Arc::new(Journal::new(
-            Arc::clone(&disk),
-            Arc::clone(&clock),
-            Arc::clone(&nonces),
+        let recovery = begin(&file, &*clock).await?;
+        let nonces = Arc::new(NonceMemory::new(
+            recovery.fence,
+            recovery.horizon,
+            &recovery.claims,
         ));
-        let reader = Reader {
-            records: Arc::clone(&records),
-            disk: Arc::clone(&disk),
-            waiting,
-        };
+        let journal = ClaimJournal::new(Arc::clone(&file), Arc::clone(&clock), Arc::clone(&nonces));
         let store = Arc::new(Self {
             records,
-            disk,
+            file,
             reader,
             nonces,
-            journal,
+            journal: Arc::new(journal),
             clock,
             changes: Arc::default(),
         });
-        tokio::spawn(keep_time(Arc::downgrade(&store)));
+        tokio::spawn(tick_until_dropped(Arc::downgrade(&store)));
         Ok(store)
     }
 
-    /// Moves the horizon ahead of the clock and forgets what has expired: what must be done about once a second.
+    /// Does the work of every second: moves the horizon ahead of the clock and deletes expired
+    /// data.
     async fn tick(&self) {
         self.nonces.forget_expired(self.clock.now());
         self.journal.advance().await;
-        let (disk, now) = (Arc::clone(&self.disk), self.clock.now());
-        if let Err(error) = blocking("removing what has expired", move || sweep(&disk, now)).await {
+        let (file, now) = (Arc::clone(&self.file), self.clock.now());
+        let swept = blocking("deleting expired data", move || sweeper::sweep(&file, now)).await;
+        if let Err(error) = swept {
             debug!(
                 error = &error as &dyn std::error::Error,
-                "what has expired stays for now"
+                "cannot delete expired data; trying again in a second"
             );
         }
     }
 
     /// Changes the file, off the threads that answer requests.
     ///
-    /// `changed` is told as soon as the change is made, also when nobody waits for it any more, and when it failed and may
-    /// have been made all the same.
+    /// Announces `changed` as soon as the change is made, also if its caller has given up, and if
+    /// it failed but may have been made.
     async fn change<T: Send + 'static>(
         &self,
         context: &'static str,
-        changed: Option<Change>,
-        work: impl FnOnce(&WriteTransaction) -> Result<T, Stop> + Send + 'static,
+        changed: Option<RecordChange>,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, WriteError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (disk, changes) = (Arc::clone(&self.disk), Arc::clone(&self.changes));
+        let (file, changes) = (Arc::clone(&self.file), Arc::clone(&self.changes));
         let write = move || {
-            let outcome = disk.write(work);
+            let outcome = file.write(work);
             if let Some(changed) = changed.filter(|_| may_have_changed(&outcome)) {
-                changes.tell(&changed);
+                changes.announce(&changed);
             }
             outcome
         };
-        timeout(WRITE_DEADLINE, blocking(context, write))
-            .await
-            .unwrap_or_else(|_| Err(late(context)))
+        in_time(context, blocking(context, write)).await
     }
 
-    /// Claims a nonce in memory; `None` is fresh as soon as it is in the file.
-    fn claim(&self, id: NonceId, claim: &NonceClaim<'_>) -> Result<Option<Claim>, StoreError> {
-        let verdict = self.nonces.claim(id, claim)?;
-        Ok(match verdict {
-            Verdict::Replayed => Some(Claim::Replayed),
-            Verdict::Fenced { not_before } => Some(Claim::Fenced { not_before }),
-            Verdict::Fresh => {
-                self.journal.note_claim();
-                Some(Claim::Fresh)
-            }
-            Verdict::FreshOnceDurable => {
-                self.journal.note_claim();
-                None
-            }
+    /// Claims a nonce in memory. `None` means that it is fresh once it is in the file.
+    fn claim(
+        &self,
+        stored: &StoredClaim,
+        claim: &NonceClaim<'_>,
+    ) -> Result<Option<ClaimOutcome>, StoreError> {
+        let outcome = self.nonces.claim(stored, claim.now, claim.not_before)?;
+        if matches!(outcome, MemoryClaim::Fresh | MemoryClaim::FreshOnceDurable) {
+            self.journal.note_claim();
+        }
+        Ok(match outcome {
+            MemoryClaim::Fresh => Some(ClaimOutcome::Fresh),
+            MemoryClaim::FreshOnceDurable => None,
+            MemoryClaim::Replayed => Some(ClaimOutcome::Replayed),
+            MemoryClaim::Fenced { not_before } => Some(ClaimOutcome::Fenced { not_before }),
         })
     }
 
-    fn record(&self, table: tables::Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.disk.record(table, key)
+    /// Waits until a claim is in the file.
+    async fn claim_durably(&self, claim: StoredClaim) -> Result<ClaimOutcome, StoreError> {
+        in_time("claiming a nonce", self.journal.append(claim)).await?;
+        Ok(ClaimOutcome::Fresh)
+    }
+
+    fn record(&self, table: tables::RecordTable, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.file
+            .read(|transaction| tables::record(transaction, table, key))
+    }
+
+    fn expiring(&self, kind: EntryKind, name: &[u8]) -> Result<Option<ExpiringEntry>, StoreError> {
+        self.file
+            .read(|transaction| expiring::find(transaction, kind, name))
+    }
+}
+
+impl CheckStore for EmbeddedStore {
+    fn caller_records<'a>(
+        &'a self,
+        consumer: &'a ConsumerKey,
+        token: Option<&'a Token>,
+    ) -> StoreFuture<'a, CallerRecords> {
+        self.reader.caller_records(consumer, token)
+    }
+
+    fn claim_nonce<'a>(&'a self, claim: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome> {
+        let stored = StoredClaim::of(claim);
+        match self.claim(&stored, claim).transpose() {
+            Some(outcome) => ready_answer(outcome),
+            None => boxed_answer(self.claim_durably(stored)),
+        }
     }
 }
 
 #[async_trait]
-impl CheckStore for EmbeddedStore {
-    async fn credentials(
-        &self,
-        consumer: &ConsumerKey,
-        token: Option<&Token>,
-    ) -> Result<Credentials, StoreError> {
-        let Some(waiting) = &self.reader.waiting else {
-            return self.reader.credentials(consumer, token);
-        };
-        // A look-up that was given up on is still in line, so that it keeps its place.
-        let place = Arc::clone(waiting)
-            .try_acquire_owned()
-            .map_err(|_| crowded())?;
-        let (reader, consumer, token) = (self.reader.clone(), consumer.clone(), token.cloned());
-        let read = blocking(LOOKING_UP, move || {
-            let _place = place;
-            reader.credentials(&consumer, token.as_ref())
-        });
-        timeout(READ_DEADLINE, read)
-            .await
-            .unwrap_or_else(|_| Err(late(LOOKING_UP)))
-    }
-
-    fn claim_at_once(&self, claim: &NonceClaim<'_>) -> Option<Result<Claim, StoreError>> {
-        self.claim(NonceId::of(claim), claim).transpose()
-    }
-
-    async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
-        let id = NonceId::of(claim);
-        if let Some(claimed) = self.claim(id, claim)? {
-            return Ok(claimed);
-        }
-        let written = timeout(
-            WRITE_DEADLINE,
-            self.journal.keep((id, Remembered::of(claim))),
-        )
-        .await;
-        written.unwrap_or_else(|_| Err(late("claiming a nonce")))?;
-        Ok(Claim::Fresh)
-    }
-
-    fn changes(&self) -> &Changes {
+impl StoreLifecycle for EmbeddedStore {
+    fn changes(&self) -> &ChangeFeed {
         &self.changes
     }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let snapshot = self.nonces.close();
+        let file = Arc::clone(&self.file);
+        blocking("closing the store file", move || file.finish(&snapshot)).await
+    }
 }
 
 #[async_trait]
-impl Pulse for EmbeddedStore {
+impl StoreHealth for EmbeddedStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.disk.check_open()?;
+        self.file.check_open()?;
         self.journal.check_writable()
     }
 
@@ -280,55 +275,24 @@ impl fmt::Debug for EmbeddedStore {
     }
 }
 
-// === impl Reader ===
-
-impl Reader {
-    fn credentials(
-        &self,
-        consumer: &ConsumerKey,
-        token: Option<&Token>,
-    ) -> Result<Credentials, StoreError> {
-        let stored_consumer = self.stored_consumer(consumer)?.map(Arc::new);
-        let Some(token) = token else {
-            return Ok(Credentials {
-                consumer: stored_consumer,
-                ..Credentials::default()
-            });
-        };
-        let token = self
-            .stored_token(token)?
-            .filter(|token| token.consumer_key == *consumer);
-        let user = self.standing(token.as_ref())?;
-        Ok(Credentials {
-            consumer: stored_consumer,
-            token: token.map(Arc::new),
-            user,
-        })
+async fn begin(file: &Arc<StoreFile>, clock: &dyn Clock) -> Result<Recovery, StoreError> {
+    let (file, now) = (Arc::clone(file), clock.now());
+    let recovery = blocking("reading the store file", move || file.begin(now)).await?;
+    if recovery.is_clean {
+        info!(nonces = recovery.claims.len(), "opened the store");
+    } else {
+        warn!(
+            not_before = recovery.fence,
+            "the store was not closed cleanly and may have lost nonces; refusing requests with a timestamp up to \
+             not_before, since they may be replays"
+        );
     }
-
-    fn stored_consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
-        let bytes = self.disk.record(CONSUMERS, key.as_str())?;
-        self.records.found_consumer(key, bytes.as_deref())
-    }
-
-    fn stored_token(&self, token: &Token) -> Result<Option<AccessToken>, StoreError> {
-        let bytes = self.disk.record(TOKENS, token.as_str())?;
-        self.records.found_token(token, bytes.as_deref())
-    }
-
-    /// The standing of the user of a token. As much is read for a token that is not there.
-    fn standing(&self, token: Option<&AccessToken>) -> Result<UserStanding, StoreError> {
-        let Some(id) = token.and_then(|token| token.user_id.as_ref()) else {
-            return self.records.found_standing(None);
-        };
-        let bytes = self.disk.record(USERS, id.as_str())?;
-        self.records
-            .found_standing(bytes.as_deref().map(|bytes| (id, bytes)))
-    }
+    Ok(recovery)
 }
 
-/// Ticks until the store is gone. The timer is the runtime's, the time it keeps is the clock's.
-async fn keep_time(store: Weak<EmbeddedStore>) {
+/// Ticks until the store is dropped. The interval is real time; the store's own clock says what has
+/// expired.
+async fn tick_until_dropped(store: Weak<EmbeddedStore>) {
     let mut timer = interval(TICK);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -338,31 +302,7 @@ async fn keep_time(store: Weak<EmbeddedStore>) {
     }
 }
 
-/// Runs what waits for the disk where it holds up nobody; a panic in it is an error here.
-async fn blocking<T: Send + 'static>(
-    context: &'static str,
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| {
-        Err(StoreError::new(StoreErrorKind::Unusable, context).because(error))
-    })
-}
-
-/// Removes some of what has expired, if anything has.
-fn sweep(disk: &Disk, now: UnixTime) -> Result<(), StoreError> {
-    let is_due = disk.read(|transaction| {
-        Ok(tables::has_dropped(transaction)? || expiring::has_expired(transaction, now)?)
-    })?;
-    if !is_due {
-        return Ok(());
-    }
-    disk.write(|transaction| {
-        tables::sweep(transaction, SWEPT_TOKENS)?;
-        expiring::sweep(transaction, now, SWEPT_EXPIRED)
-    })
-}
-
+/// Returns an error unless revision `new` is the one after `stored`.
 fn follows(stored: u64, new: u64) -> Result<(), StoreError> {
     if stored.checked_add(1) == Some(new) {
         Ok(())
@@ -371,42 +311,13 @@ fn follows(stored: u64, new: u64) -> Result<(), StoreError> {
     }
 }
 
-fn conflict() -> StoreError {
-    StoreError::new(StoreErrorKind::Conflict, "changing a record")
-}
-
-fn taken() -> StoreError {
-    StoreError::new(StoreErrorKind::AlreadyExists, "keeping a new record")
-}
-
-fn crowded() -> StoreError {
-    StoreError::new(StoreErrorKind::Unavailable, LOOKING_UP)
-        .because("more look-ups wait for the disk than it answers in time")
-}
-
-fn late(context: &'static str) -> StoreError {
-    StoreError::new(StoreErrorKind::Unavailable, context).because("the disk did not answer in time")
-}
-
-/// How often the horizon is moved: half of what it is ahead, so that a slow commit does not let the clock pass it.
+/// The time between two moves of the horizon: half of what it is ahead of the clock, so that the
+/// clock does not pass it during a slow commit.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The longest a write may take: far beyond an `fsync` of a healthy disk.
-const WRITE_DEADLINE: Duration = Duration::from_secs(2);
-
-/// The longest a look-up for a check may take.
-const READ_DEADLINE: Duration = WRITE_DEADLINE;
-
-/// The most look-ups that wait at a time: some milliseconds of a healthy disk, and fewer than there can be threads for them.
-const MOST_LOOK_UPS: usize = 128;
-
-const LOOKING_UP: &str = "looking up credentials";
-
-/// Tokens of deleted consumers that one tick removes: bounded, so that no commit is slow.
-const SWEPT_TOKENS: usize = 500;
-
-/// What else one tick removes.
-const SWEPT_EXPIRED: usize = 1024;
+const CREATING: &str = "creating a record";
+const UPDATING: &str = "updating a record";
+const DELETING: &str = "deleting a record";
 
 #[cfg(test)]
 mod tests;

@@ -4,64 +4,62 @@ use std::pin::pin;
 use std::sync::mpsc;
 
 use futures_util::FutureExt as _;
+use futures_util::future::Either;
 
-use super::expiring::{Expiring, Kind};
+use super::caller_reader::MOST_LOOK_UPS;
+use super::expiring::{EntryKind, ExpiringEntry};
+use super::sweeper::{ENTRIES_PER_SWEEP, sweep};
 use super::*;
 use crate::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
-use crate::model::UserId;
 use crate::store::master_key::MasterKeys;
-use crate::store::record::version_1;
 use crate::store::seal::Sealer;
-use crate::store::{AttemptCounter, Store as _, TokenHolder};
+use crate::store::{AttemptCounter, AttemptStore as _, StoreErrorKind};
 
 #[tokio::test]
-async fn a_look_up_that_waits_for_the_disk_holds_up_nobody() {
+async fn a_look_up_that_waits_for_the_disk_blocks_no_thread() {
     let store = Bench::new().open().await;
-    let held_up = HeldUp::of(&store);
+    let blocked = BlockedDisk::of(&store);
     let ck = ConsumerKey::new("ck").unwrap();
-    let mut look_up = pin!(store.credentials(&ck, None));
+    let mut look_up = pin!(store.caller_records(&ck, None));
     assert!(
         look_up.as_mut().now_or_never().is_none(),
-        "it was answered by a disk that does not answer"
+        "a blocked disk responded"
     );
-    held_up.end();
+    blocked.end();
     assert_eq!(look_up.await.unwrap().consumer, None);
 }
 
 #[tokio::test]
-async fn no_more_look_ups_wait_than_the_disk_answers_in_time_also_when_they_are_given_up_on() {
+async fn the_number_of_waiting_look_ups_is_bounded_also_after_their_callers_gave_up() {
     let store = Bench::new().open().await;
-    let held_up = HeldUp::of(&store);
+    let blocked = BlockedDisk::of(&store);
     let ck = ConsumerKey::new("ck").unwrap();
     for _ in 0..MOST_LOOK_UPS {
-        assert!(store.credentials(&ck, None).now_or_never().is_none());
+        assert!(store.caller_records(&ck, None).now_or_never().is_none());
     }
     let refused = store
-        .credentials(&ck, None)
+        .caller_records(&ck, None)
         .now_or_never()
         .unwrap()
         .unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
-    held_up.end();
-    let room = store.reader.waiting.as_ref().unwrap();
-    let _all = room
-        .acquire_many(u32::try_from(MOST_LOOK_UPS).unwrap())
-        .await
-        .unwrap();
+    blocked.end();
+    store.reader.idle().await;
 }
 
-/// A disk that does not answer. It ends by itself, so that a look-up that does hold up a test fails it.
-struct HeldUp {
+/// A disk that does not respond. It ends by itself, so that a look-up that blocks its thread fails
+/// the test.
+struct BlockedDisk {
     end: mpsc::Sender<()>,
     thread: std::thread::JoinHandle<()>,
 }
 
-impl HeldUp {
+impl BlockedDisk {
     fn of(store: &EmbeddedStore) -> Self {
         let ((held, is_held), (end, has_ended)) = (mpsc::channel(), mpsc::channel::<()>());
-        let disk = Arc::clone(&store.disk);
+        let file = Arc::clone(&store.file);
         let thread = std::thread::spawn(move || {
-            let _held = disk.hold_up();
+            let _held = file.block();
             held.send(()).unwrap();
             let _ = has_ended.recv_timeout(Duration::from_secs(5));
         });
@@ -79,42 +77,66 @@ impl HeldUp {
 async fn a_cleanly_closed_store_refuses_nothing_and_knows_its_nonces() {
     let bench = Bench::new();
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"before", NOW).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"before", NOW).await,
+        ClaimOutcome::Fresh
+    );
     store.close().await.unwrap();
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"before", NOW).await, Claim::Replayed);
-    assert_eq!(bench.claim(&store, b"older", NOW - 100).await, Claim::Fresh);
-    assert_eq!(bench.claim(&store, b"same second", NOW).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"before", NOW).await,
+        ClaimOutcome::Replayed
+    );
+    assert_eq!(
+        bench.claim(&store, b"older", NOW - 100).await,
+        ClaimOutcome::Fresh
+    );
+    assert_eq!(
+        bench.claim(&store, b"same second", NOW).await,
+        ClaimOutcome::Fresh
+    );
 }
 
 #[tokio::test]
-async fn after_an_unclean_stop_what_may_be_forgotten_is_refused() {
+async fn after_an_unclean_stop_nonces_that_may_be_forgotten_are_refused() {
     let bench = Bench::new();
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fresh);
+    assert_eq!(bench.claim(&store, b"n", NOW).await, ClaimOutcome::Fresh);
     drop(store);
     bench.clock.advance(Duration::from_secs(30));
     let store = bench.open().await;
     for timestamp in [NOW - 100, NOW, NOW + 30] {
         assert_eq!(
             bench.claim(&store, b"n", timestamp).await,
-            Claim::Fenced {
+            ClaimOutcome::Fenced {
                 not_before: NOW + 30
             }
         );
     }
-    assert_eq!(bench.claim(&store, b"n", NOW + 31).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"n", NOW + 31).await,
+        ClaimOutcome::Fresh
+    );
 }
 
 #[tokio::test]
 async fn a_claim_dated_ahead_of_the_clock_survives_an_unclean_stop() {
     let bench = Bench::new();
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW + 100).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"n", NOW + 100).await,
+        ClaimOutcome::Fresh
+    );
     drop(store);
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW + 100).await, Claim::Replayed);
-    assert_eq!(bench.claim(&store, b"other", NOW + 100).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"n", NOW + 100).await,
+        ClaimOutcome::Replayed
+    );
+    assert_eq!(
+        bench.claim(&store, b"other", NOW + 100).await,
+        ClaimOutcome::Fresh
+    );
 }
 
 #[tokio::test]
@@ -122,13 +144,16 @@ async fn a_clock_set_back_over_an_unclean_stop_opens_no_window() {
     let bench = Bench::new();
     let store = bench.open().await;
     let horizon = store.nonces.horizon();
-    assert_eq!(bench.claim(&store, b"n", horizon).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"n", horizon).await,
+        ClaimOutcome::Fresh
+    );
     drop(store);
     bench.clock.set(UnixTime::from_secs(NOW - 1000));
     let store = bench.open().await;
     assert_eq!(
         bench.claim(&store, b"n", horizon).await,
-        Claim::Fenced {
+        ClaimOutcome::Fenced {
             not_before: horizon
         }
     );
@@ -138,18 +163,18 @@ async fn a_clock_set_back_over_an_unclean_stop_opens_no_window() {
 async fn a_fence_outlives_a_clean_close() {
     let bench = Bench::new();
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fresh);
+    assert_eq!(bench.claim(&store, b"n", NOW).await, ClaimOutcome::Fresh);
     drop(store);
     bench.open().await.close().await.unwrap();
     let store = bench.open().await;
     assert!(matches!(
         bench.claim(&store, b"n", NOW).await,
-        Claim::Fenced { .. }
+        ClaimOutcome::Fenced { .. }
     ));
 }
 
 #[tokio::test]
-async fn what_is_only_in_memory_is_never_dated_after_the_kept_horizon() {
+async fn claims_in_memory_alone_are_never_dated_after_the_stored_horizon() {
     let bench = Bench::new();
     let store = bench.open().await;
     for step in 1..=5 {
@@ -158,7 +183,7 @@ async fn what_is_only_in_memory_is_never_dated_after_the_kept_horizon() {
             bench
                 .claim(&store, &[step], NOW + 10 * u64::from(step))
                 .await,
-            Claim::Fresh
+            ClaimOutcome::Fresh
         );
         store.tick().await;
         let published = store.nonces.horizon();
@@ -173,36 +198,39 @@ async fn what_is_only_in_memory_is_never_dated_after_the_kept_horizon() {
     let store = bench.open().await;
     assert_eq!(
         bench.claim(&store, b"n", published).await,
-        Claim::Fenced {
+        ClaimOutcome::Fenced {
             not_before: published
         }
     );
 }
 
 #[tokio::test]
-async fn a_clock_that_was_ahead_for_a_while_fences_nothing_that_is_to_come() {
+async fn a_clock_that_was_ahead_for_a_while_fences_no_later_request() {
     const AHEAD: u64 = 1_000_000;
     let bench = Bench::new();
     let store = bench.open().await;
     bench.clock.set(UnixTime::from_secs(NOW + AHEAD));
     assert_eq!(
         bench.claim(&store, b"durable", NOW + AHEAD).await,
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
     assert_eq!(
         bench.claim(&store, b"in memory", NOW + AHEAD).await,
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
     bench.clock.set(UnixTime::from_secs(NOW + 10));
     store.tick().await;
     assert!(store.nonces.horizon() < NOW + 20);
     drop(store);
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW + 13).await, Claim::Fresh);
+    assert_eq!(
+        bench.claim(&store, b"n", NOW + 13).await,
+        ClaimOutcome::Fresh
+    );
     for nonce in [b"durable".as_slice(), b"in memory"] {
         assert_eq!(
             bench.claim(&store, nonce, NOW + AHEAD).await,
-            Claim::Replayed
+            ClaimOutcome::Replayed
         );
     }
 }
@@ -221,7 +249,7 @@ async fn an_idle_store_does_not_move_its_horizon() {
 async fn an_expired_nonce_is_forgotten_and_its_time_refused() {
     let bench = Bench::new();
     let store = bench.open().await;
-    assert_eq!(bench.claim(&store, b"n", NOW).await, Claim::Fresh);
+    assert_eq!(bench.claim(&store, b"n", NOW).await, ClaimOutcome::Fresh);
     assert_eq!(store.status().nonces, 1);
     bench.clock.advance(KEPT);
     store.tick().await;
@@ -229,13 +257,13 @@ async fn an_expired_nonce_is_forgotten_and_its_time_refused() {
     bench.clock.set(UnixTime::from_secs(NOW));
     assert_eq!(
         bench.claim(&store, b"n", NOW).await,
-        Claim::Fenced { not_before: NOW }
+        ClaimOutcome::Fenced { not_before: NOW }
     );
     store.close().await.unwrap();
     let store = bench.open().await;
     assert_eq!(
         bench.claim(&store, b"n", NOW).await,
-        Claim::Fenced { not_before: NOW }
+        ClaimOutcome::Fenced { not_before: NOW }
     );
 }
 
@@ -248,7 +276,7 @@ async fn expired_nonces_do_not_pile_up_without_ticks() {
         let nonce = second.to_be_bytes();
         assert_eq!(
             bench.claim(&store, &nonce, NOW + second * 10).await,
-            Claim::Fresh
+            ClaimOutcome::Fresh
         );
     }
     assert!(store.status().nonces < 300, "{}", store.status().nonces);
@@ -265,28 +293,32 @@ async fn claims_dated_ahead_share_their_commits() {
         })
         .collect();
     for task in tasks {
-        assert_eq!(task.await.unwrap(), Claim::Fresh);
+        assert_eq!(task.await.unwrap(), ClaimOutcome::Fresh);
     }
     drop(store);
     let store = bench.open().await;
     for at in 0..200 {
-        assert_eq!(bench.claim(&store, &[at], NOW + 100).await, Claim::Replayed);
+        assert_eq!(
+            bench.claim(&store, &[at], NOW + 100).await,
+            ClaimOutcome::Replayed
+        );
     }
 }
 
 #[tokio::test]
-async fn at_once_is_claimed_only_what_needs_no_commit() {
+async fn a_claim_is_ready_at_once_only_if_it_needs_no_commit() {
     let bench = Bench::new();
     let store = bench.open().await;
     let (consumer, now) = (ConsumerKey::new("ck").unwrap(), bench.clock.now());
     let claimed = |timestamp| {
-        store
-            .claim_at_once(&nonce_claim(&consumer, b"n", timestamp, now))
-            .transpose()
-            .unwrap()
+        let claim = nonce_claim(&consumer, b"n", timestamp, now);
+        match store.claim_nonce(&claim) {
+            Either::Left(ready) => Some(ready.into_inner().unwrap()),
+            Either::Right(_) => None,
+        }
     };
-    assert_eq!(claimed(NOW), Some(Claim::Fresh));
-    assert_eq!(claimed(NOW), Some(Claim::Replayed));
+    assert_eq!(claimed(NOW), Some(ClaimOutcome::Fresh));
+    assert_eq!(claimed(NOW), Some(ClaimOutcome::Replayed));
     assert_eq!(claimed(NOW + 100), None);
 }
 
@@ -303,7 +335,11 @@ async fn a_closed_store_claims_nothing() {
         .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     assert_eq!(
-        store.credentials(&consumer, None).await.unwrap_err().kind(),
+        store
+            .caller_records(&consumer, None)
+            .await
+            .unwrap_err()
+            .kind(),
         StoreErrorKind::Unavailable
     );
     assert_eq!(
@@ -369,88 +405,62 @@ async fn only_the_owner_may_read_the_file() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_layout_before_is_opened_and_its_tokens_are_listed() {
-    let bench = Bench::with_key(version_1::MASTER_KEY);
-    bench.write_layout(1);
-    let (ck, jane) = (
-        ConsumerKey::new("ck").unwrap(),
-        UserId::new("jane doe").unwrap(),
-    );
-    let t = Token::new("t").unwrap();
-    for _ in 0..2 {
-        let store = bench.open().await;
-        let found = store.credentials(&ck, Some(&t)).await.unwrap();
-        assert!(found.consumer.is_some() && found.token.is_some());
-        for holder in [TokenHolder::Consumer(&ck), TokenHolder::User(&jane)] {
-            let listed = store.tokens(holder, None, 9).await.unwrap();
-            assert_eq!(
-                listed.iter().map(|token| &token.token).collect::<Vec<_>>(),
-                [&t]
-            );
-        }
-        store.close().await.unwrap();
-    }
-    let store = bench.open().await;
-    assert_eq!(
-        bench.claim(&store, b"n", NOW - 100).await,
-        Claim::Fresh,
-        "it was closed cleanly"
-    );
-}
-
-#[tokio::test]
-async fn a_file_of_a_later_layout_is_refused_and_says_so() {
-    let bench = Bench::with_key(version_1::MASTER_KEY);
-    bench.write_layout(3);
+async fn a_file_of_another_format_is_refused_and_says_so() {
+    let bench = Bench::new();
+    bench.open().await.close().await.unwrap();
+    bench.set_format(2);
     let error = bench.try_open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unusable);
-    assert!(
-        cause(&error).contains("written by another release"),
-        "{}",
-        cause(&error)
-    );
+    assert!(cause(&error).contains("format 2"), "{}", cause(&error));
 }
 
-/// On the file alone: a store has a tick of its own.
+/// Tests the file alone, since a store ticks by itself.
 #[test]
-fn what_has_expired_is_removed_and_no_more_at_once_than_may_be() {
-    let disk = Disk::new(file::in_memory().unwrap());
+fn a_sweep_deletes_expired_entries_up_to_its_limit() {
+    let file = StoreFile::new(open_file::in_memory().unwrap());
     let at = |secs: u64| UnixTime::from_secs(NOW + secs);
-    disk.begin(at(0)).unwrap();
-    disk.write(|file| {
-        (0..1500).try_for_each(|name| put(file, Kind::Session, name, at(10)))?;
-        put(file, Kind::RequestToken, 1, at(11))?;
-        put(file, Kind::Attempts, 1, at(10))?;
-        put(file, Kind::Attempts, 1, at(12))
+    file.begin(at(0)).unwrap();
+    file.write(|transaction| {
+        (0..1500).try_for_each(|name| put(transaction, EntryKind::Session, name, at(10)))?;
+        put(transaction, EntryKind::RequestToken, 1, at(11))?;
+        put(transaction, EntryKind::Attempts, 1, at(10))?;
+        put(transaction, EntryKind::Attempts, 1, at(12))
     })
     .unwrap();
     let count = || {
         (0..1500)
-            .filter(|name| is_kept(&disk, Kind::Session, *name))
+            .filter(|name| is_kept(&file, EntryKind::Session, *name))
             .count()
     };
-    for (now, left) in [(9, 1500), (10, 1500 - SWEPT_EXPIRED), (10, 0)] {
-        sweep(&disk, at(now)).unwrap();
+    for (now, left) in [(9, 1500), (10, 1500 - ENTRIES_PER_SWEEP), (10, 0)] {
+        sweep(&file, at(now)).unwrap();
         assert_eq!(count(), left);
     }
-    assert!(is_kept(&disk, Kind::RequestToken, 1) && is_kept(&disk, Kind::Attempts, 1));
-    sweep(&disk, at(11)).unwrap();
-    assert!(!is_kept(&disk, Kind::RequestToken, 1) && is_kept(&disk, Kind::Attempts, 1));
+    assert!(is_kept(&file, EntryKind::RequestToken, 1) && is_kept(&file, EntryKind::Attempts, 1));
+    sweep(&file, at(11)).unwrap();
+    assert!(!is_kept(&file, EntryKind::RequestToken, 1) && is_kept(&file, EntryKind::Attempts, 1));
 }
 
 #[tokio::test]
-async fn a_tick_removes_what_has_expired() {
+async fn a_tick_deletes_expired_entries() {
     let bench = Bench::new();
     let store = bench.open().await;
     store
-        .disk
-        .write(|file| put(file, Kind::Session, 1, UnixTime::from_secs(NOW + 10)))
+        .file
+        .write(|transaction| {
+            put(
+                transaction,
+                EntryKind::Session,
+                1,
+                UnixTime::from_secs(NOW + 10),
+            )
+        })
         .unwrap();
     store.tick().await;
-    assert!(is_kept(&store.disk, Kind::Session, 1));
+    assert!(is_kept(&store.file, EntryKind::Session, 1));
     bench.clock.advance(Duration::from_secs(10));
     store.tick().await;
-    assert!(!is_kept(&store.disk, Kind::Session, 1));
+    assert!(!is_kept(&store.file, EntryKind::Session, 1));
 }
 
 #[tokio::test]
@@ -479,7 +489,7 @@ async fn a_window_of_attempts_ends_and_another_opens() {
 }
 
 #[tokio::test]
-async fn what_is_kept_is_kept_over_an_unclean_stop() {
+async fn counted_attempts_survive_an_unclean_stop() {
     let bench = Bench::new();
     let store = bench.open().await;
     let counter = AttemptCounter::new("test", b"a");
@@ -511,46 +521,24 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self::with_key(&crate::store::new_master_key(&SystemEntropy))
-    }
-
-    fn with_key(key: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self {
             path: directory.path().join("data").join("store.redb"),
             clock: Arc::new(ManualClock::at(UnixTime::from_secs(NOW))),
-            key: key.to_owned().into(),
+            key: crate::store::new_master_key(&SystemEntropy),
             _directory: directory,
         }
     }
 
-    /// Writes a file as the release that had this layout left it, with one consumer and one token.
-    fn write_layout(&self, format: u64) {
+    /// Changes the format that the file says it has.
+    fn set_format(&self, format: u64) {
         const META: redb::TableDefinition<'static, &str, u64> = redb::TableDefinition::new("meta");
-        let database = file::open(&self.path).unwrap();
+        let database = open_file::open(&self.path).unwrap();
         let transaction = database.begin_write().unwrap();
         let mut meta = transaction.open_table(META).unwrap();
-        for (key, value) in [
-            ("format", format),
-            ("clean", 1),
-            ("horizon", NOW),
-            ("fence", 0),
-        ] {
-            meta.insert(key, value).unwrap();
-        }
+        meta.insert("format", format).unwrap();
         drop(meta);
-        for (table, key, record) in [
-            (CONSUMERS, "ck", version_1::CONSUMER),
-            (TOKENS, "t", version_1::TOKEN),
-        ] {
-            transaction
-                .open_table(table)
-                .unwrap()
-                .insert(key, record.as_bytes())
-                .unwrap();
-        }
         transaction.commit().unwrap();
-        drop(database);
     }
 
     async fn try_open(&self) -> Result<Arc<EmbeddedStore>, StoreError> {
@@ -577,30 +565,40 @@ impl Bench {
         panic!("the store file stays locked");
     }
 
-    async fn claim(&self, store: &EmbeddedStore, nonce: &[u8], timestamp: u64) -> Claim {
+    async fn claim(&self, store: &EmbeddedStore, nonce: &[u8], timestamp: u64) -> ClaimOutcome {
         claim_at(store, nonce, timestamp, self.clock.now()).await
     }
 }
 
-fn put(file: &WriteTransaction, kind: Kind, name: u64, expires_at: UnixTime) -> Result<(), Stop> {
+fn put(
+    transaction: &WriteTransaction,
+    kind: EntryKind,
+    name: u64,
+    expires_at: UnixTime,
+) -> Result<(), WriteError> {
     expiring::put(
-        file,
+        transaction,
         kind,
         &name.to_be_bytes(),
-        &Expiring {
+        &ExpiringEntry {
             expires_at,
             bytes: Vec::new(),
         },
     )
 }
 
-fn is_kept(disk: &Disk, kind: Kind, name: u64) -> bool {
-    disk.read(|file| expiring::find(file, kind, &name.to_be_bytes()))
+fn is_kept(file: &StoreFile, kind: EntryKind, name: u64) -> bool {
+    file.read(|transaction| expiring::find(transaction, kind, &name.to_be_bytes()))
         .unwrap()
         .is_some()
 }
 
-async fn claim_at(store: &EmbeddedStore, nonce: &[u8], timestamp: u64, now: UnixTime) -> Claim {
+async fn claim_at(
+    store: &EmbeddedStore,
+    nonce: &[u8],
+    timestamp: u64,
+    now: UnixTime,
+) -> ClaimOutcome {
     let consumer = ConsumerKey::new("ck").unwrap();
     store
         .claim_nonce(&nonce_claim(&consumer, nonce, timestamp, now))

@@ -1,4 +1,4 @@
-//! How a consumer is written.
+//! The stored form of consumers.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Records, VERSION, check_version, parse, unreadable, unwritable, write};
 use crate::clock::UnixTime;
 use crate::model::{
-    CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerSecret, ConsumerStatus,
-    DenyDetail, Flow, Generation, Scopes,
+    CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerProfile,
+    ConsumerSecret, ConsumerStatus, DenyDetail, Flow, Generation, Scopes,
 };
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 use crate::store::StoreError;
@@ -63,26 +63,23 @@ impl Records {
         &self,
         consumer: &Consumer,
     ) -> Result<Vec<u8>, StoreError> {
-        let id = consumer_id(&consumer.key);
-        let secrets = consumer.secrets.iter().map(|secret| {
-            let sealed = self.sealer.seal(&secret.secret, &id).map_err(unwritable)?;
-            Ok(SecretRecord {
-                sealed,
-                expires_at_ms: secret.expires_at.map(UnixTime::as_millis),
-            })
-        });
-        let record = ConsumerRecord {
+        let ConsumerProfile {
+            description,
+            platform,
+            app_url,
+        } = consumer.profile.clone();
+        write(&ConsumerRecord {
             version: VERSION,
             mark: self.mark(),
             id: consumer.id.to_string(),
             key: consumer.key.to_string(),
             name: consumer.name.to_string(),
-            description: consumer.description.clone(),
-            platform: consumer.platform.clone(),
-            app_url: consumer.app_url.clone(),
+            description,
+            platform,
+            app_url,
             verified: consumer.verified,
             disabled: consumer.status == ConsumerStatus::Disabled,
-            secrets: secrets.collect::<Result<_, StoreError>>()?,
+            secrets: self.seal_secrets(consumer)?,
             rsa_public_keys: consumer
                 .rsa_public_keys
                 .iter()
@@ -104,11 +101,10 @@ impl Records {
             created_at_ms: consumer.created_at.as_millis(),
             updated_at_ms: consumer.updated_at.as_millis(),
             revision: consumer.revision,
-        };
-        write(&record)
+        })
     }
 
-    /// Reads the consumer that is kept under `key`.
+    /// Reads the consumer that is stored under `key`.
     pub(in crate::store) fn decode_consumer(
         &self,
         key: &ConsumerKey,
@@ -117,41 +113,29 @@ impl Records {
         let record: ConsumerRecord = parse(bytes)?;
         check_version(record.version)?;
         if record.key != key.as_str() {
-            return Err(unreadable("it is kept under the key of another consumer"));
+            return Err(unreadable("it is stored under the key of another consumer"));
         }
-        let id = consumer_id(key);
-        let secrets = record.secrets.iter().map(|secret| {
-            Ok(ConsumerSecret {
-                secret: self.sealer.open(&secret.sealed, &id).map_err(unreadable)?,
-                expires_at: secret.expires_at_ms.map(UnixTime::from_millis),
-            })
-        });
         Ok(Consumer {
-            secrets: secrets.collect::<Result<_, StoreError>>()?,
+            secrets: self.open_secrets(key, &record.secrets)?,
             id: ConsumerId::new(record.id).map_err(unreadable)?,
             key: key.clone(),
             name: ConsumerName::new(record.name).map_err(unreadable)?,
-            description: record.description,
-            platform: record.platform,
-            app_url: record.app_url,
-            verified: record.verified,
-            status: if record.disabled {
-                ConsumerStatus::Disabled
-            } else {
-                ConsumerStatus::Active
+            profile: ConsumerProfile {
+                description: record.description,
+                platform: record.platform,
+                app_url: record.app_url,
             },
+            verified: record.verified,
+            status: status(record.disabled),
             rsa_public_keys: rsa_keys(&record.rsa_public_keys)?,
             signature_methods: from_names(&record.signature_methods, |name| {
                 SignatureMethod::from_name(name.as_bytes())
             })?,
-            flows: from_names(&record.flows, Flow::from_name)?,
+            flows: from_names(&record.flows, |name| name.parse().ok())?,
             callbacks: record.callbacks,
             scopes: Scopes::parse(&record.scopes).map_err(unreadable)?,
             compat: from_names(&record.compat, CompatProfile::from_name)?,
-            deny_detail: record
-                .deny_detail
-                .map(|name| deny_detail(&name))
-                .transpose()?,
+            deny_detail: record.deny_detail.as_deref().map(deny_detail).transpose()?,
             deprecated_at: record.deprecated_at_ms.map(UnixTime::from_millis),
             sunset_at: record.sunset_at_ms.map(UnixTime::from_millis),
             generation: Generation::from_number(record.generation),
@@ -160,10 +144,44 @@ impl Records {
             revision: record.revision,
         })
     }
+
+    fn seal_secrets(&self, consumer: &Consumer) -> Result<Vec<SecretRecord>, StoreError> {
+        let id = consumer_id(&consumer.key);
+        let seal = |secret: &ConsumerSecret| {
+            Ok(SecretRecord {
+                sealed: self.sealer.seal(&secret.secret, &id).map_err(unwritable)?,
+                expires_at_ms: secret.expires_at.map(UnixTime::as_millis),
+            })
+        };
+        consumer.secrets.iter().map(seal).collect()
+    }
+
+    fn open_secrets(
+        &self,
+        key: &ConsumerKey,
+        secrets: &[SecretRecord],
+    ) -> Result<Vec<ConsumerSecret>, StoreError> {
+        let id = consumer_id(key);
+        let open = |secret: &SecretRecord| {
+            Ok(ConsumerSecret {
+                secret: self.sealer.open(&secret.sealed, &id).map_err(unreadable)?,
+                expires_at: secret.expires_at_ms.map(UnixTime::from_millis),
+            })
+        };
+        secrets.iter().map(open).collect()
+    }
 }
 
 fn consumer_id(key: &ConsumerKey) -> RecordId {
     RecordId::new("consumer", &[key.as_str()])
+}
+
+const fn status(is_disabled: bool) -> ConsumerStatus {
+    if is_disabled {
+        ConsumerStatus::Disabled
+    } else {
+        ConsumerStatus::Active
+    }
 }
 
 fn names<T: Copy>(values: &BTreeSet<T>, name: fn(T) -> &'static str) -> Vec<String> {
@@ -181,7 +199,7 @@ fn from_names<T, C: FromIterator<T>>(
 }
 
 fn deny_detail(name: &str) -> Result<DenyDetail, StoreError> {
-    DenyDetail::from_name(name).ok_or_else(unknown_name)
+    name.parse().map_err(|_| unknown_name())
 }
 
 fn unknown_name() -> StoreError {

@@ -1,10 +1,14 @@
-//! How consumers, users and their credentials are written: one JSON object each, with a version, secrets sealed.
+//! The stored form of consumers, users and their credentials: one JSON object each, with a version
+//! and sealed secrets.
 //!
-//! Both stores write the same bytes. The types of [`crate::model`] do not serialize themselves, so that a secret can
-//! not leave this process by accident. A record that is not exactly what this version writes is not read: neither
-//! guessing at an unknown field nor dropping it at the next change is safe.
+//! Both stores write the same bytes. The types of [`crate::model`] do not serialize themselves, so
+//! that no secret leaves this process by accident. A record that differs from the format of this
+//! version is not read: it is not safe to guess the meaning of an unknown field, nor to lose it at
+//! the next update.
 
 mod consumer;
+mod dummy;
+mod look_up;
 mod request_token;
 mod session;
 mod token;
@@ -14,27 +18,27 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::dummy::Dummies;
+use self::dummy::DummyRecords;
 use super::seal::Sealer;
 use super::{StoreError, StoreErrorKind};
-use crate::model::{AccessToken, Consumer, ConsumerKey, Token, UserId, UserStanding};
 
-/// Writes and reads records.
+/// The writer and reader of records.
 pub(super) struct Records {
     sealer: Sealer,
-    dummies: OnceLock<Option<Dummies>>,
+    /// Written at their first use; `None` if they cannot be sealed.
+    dummies: OnceLock<Option<DummyRecords>>,
 }
 
-/// What every version of a record has.
+/// The field that a record has in every version.
 #[derive(Deserialize)]
-struct Versioned {
+struct RecordVersion {
     version: u32,
 }
 
 // === impl Records ===
 
 impl Records {
-    /// Records whose secrets `sealer` seals.
+    /// Returns a writer and reader that seals secrets with `sealer`.
     pub(super) fn new(sealer: Sealer) -> Self {
         Self {
             sealer,
@@ -42,71 +46,29 @@ impl Records {
         }
     }
 
-    /// Reads the consumer that a look-up of `key` found; where it found nothing, as much is read for nothing.
-    pub(super) fn found_consumer(
-        &self,
-        key: &ConsumerKey,
-        bytes: Option<&[u8]>,
-    ) -> Result<Option<Consumer>, StoreError> {
-        if let Some(bytes) = bytes {
-            return self.decode_consumer(key, bytes).map(Some);
-        }
-        self.dummies()
-            .map_or(Ok(()), |dummies| dummies.read_consumer(self))?;
-        Ok(None)
-    }
-
-    /// Reads the token that a look-up of `token` found, as [`found_consumer`](Self::found_consumer) does.
-    pub(super) fn found_token(
-        &self,
-        token: &Token,
-        bytes: Option<&[u8]>,
-    ) -> Result<Option<AccessToken>, StoreError> {
-        if let Some(bytes) = bytes {
-            return self.decode_token(token, bytes).map(Some);
-        }
-        self.dummies()
-            .map_or(Ok(()), |dummies| dummies.read_token(self))?;
-        Ok(None)
-    }
-
-    /// Reads the standing of the user whom a look-up found, as [`found_consumer`](Self::found_consumer) does.
-    pub(super) fn found_standing(
-        &self,
-        found: Option<(&UserId, &[u8])>,
-    ) -> Result<UserStanding, StoreError> {
-        if let Some((id, bytes)) = found {
-            return Self::decode_standing(id, bytes);
-        }
-        self.dummies().map_or(Ok(()), Dummies::read_standing)?;
-        Ok(UserStanding::default())
-    }
-
-    /// A random id of one attempt to change something.
+    /// Draws a random id for one attempt to change a record.
     pub(super) fn draw_id(&self) -> u128 {
         self.sealer.draw_id()
     }
 
-    /// Makes a record that may be without a sealed secret unlike every other, also one that says the same: bytes that are
-    /// found where they were to be written were written by the same call.
+    /// Draws a number that makes the bytes of a record unique even if it has no sealed secret.
+    ///
+    /// So a call that finds the bytes that it was to write knows that it wrote them itself, in an
+    /// earlier attempt.
     fn mark(&self) -> u64 {
         u64::try_from(self.draw_id() >> u64::BITS).unwrap_or_default()
     }
-
-    fn dummies(&self) -> Option<&Dummies> {
-        self.dummies.get_or_init(|| Dummies::write(self)).as_ref()
-    }
 }
 
-/// Reads a record; of one that it can not read it says the version, if that is the reason.
+/// Parses a record. If it has another version, the error names that version.
 fn parse<'r, T: Deserialize<'r>>(bytes: &'r [u8]) -> Result<T, StoreError> {
     serde_json::from_slice(bytes).map_err(|error| {
-        if let Ok(Versioned { version }) = serde_json::from_slice(bytes)
-            && let Err(newer) = check_version(version)
+        if let Ok(RecordVersion { version }) = serde_json::from_slice(bytes)
+            && let Err(other_version) = check_version(version)
         {
-            return newer;
+            return other_version;
         }
-        // serde_json quotes what it read, so only the place is passed on.
+        // The message of serde_json quotes the record, so only the position is passed on.
         unreadable(format!(
             "it is not a record of version {VERSION} (line {}, column {})",
             error.line(),
@@ -116,11 +78,11 @@ fn parse<'r, T: Deserialize<'r>>(bytes: &'r [u8]) -> Result<T, StoreError> {
 }
 
 fn check_version(version: u32) -> Result<(), StoreError> {
-    if (OLDEST_VERSION..=VERSION).contains(&version) {
+    if version == VERSION {
         return Ok(());
     }
     Err(unreadable(format!(
-        "it is of version {version}, this release reads versions {OLDEST_VERSION} to {VERSION}; run the release that wrote it"
+        "it has version {version}, and this release reads version {VERSION}; run the release that wrote it"
     )))
 }
 
@@ -136,15 +98,8 @@ fn unwritable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> St
     StoreError::new(StoreErrorKind::Unusable, "writing a record").because(source)
 }
 
-/// The version of the records that are written. Version 2 added `verified`, the generations, and what a consumer's answers
-/// tell it; of a record of version 1 they are what [`Default`] says.
-const VERSION: u32 = 2;
-
-/// The oldest version that is read.
-const OLDEST_VERSION: u32 = 1;
+/// The version of the records that this release reads and writes.
+const VERSION: u32 = 1;
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-pub(super) mod version_1;

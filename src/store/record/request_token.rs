@@ -1,4 +1,4 @@
-//! How temporary credentials are written.
+//! The record of temporary credentials.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ struct RequestTokenRecord {
     secret: String,
     consumer_key: String,
     consumer_generation: u64,
-    /// `None` is out of band.
+    /// `None` means out of band.
     callback: Option<String>,
     scopes: String,
     state: StateRecord,
@@ -49,7 +49,7 @@ impl Records {
         &self,
         token: &RequestToken,
     ) -> Result<Vec<u8>, StoreError> {
-        let ids = Ids::of(&token.consumer_key, &token.token);
+        let ids = SealIds::of(&token.consumer_key, &token.token);
         write(&RequestTokenRecord {
             version: VERSION,
             token: token.token.to_string(),
@@ -72,7 +72,7 @@ impl Records {
         })
     }
 
-    /// Reads the temporary credentials that are kept under the name `token`, whoever's they are.
+    /// Reads the temporary credentials with the name `token`, of any consumer.
     pub(in crate::store) fn decode_request_token(
         &self,
         token: &Token,
@@ -82,11 +82,11 @@ impl Records {
         check_version(record.version)?;
         if record.token != token.as_str() {
             return Err(unreadable(
-                "it is kept under the name of other temporary credentials",
+                "it is stored under the name of other temporary credentials",
             ));
         }
         let consumer_key = ConsumerKey::new(record.consumer_key).map_err(unreadable)?;
-        let ids = Ids::of(&consumer_key, token);
+        let ids = SealIds::of(&consumer_key, token);
         Ok(RequestToken {
             token: token.clone(),
             secret: self
@@ -108,7 +108,7 @@ impl Records {
     fn encode_state(
         &self,
         state: &RequestTokenState,
-        ids: &Ids,
+        ids: &SealIds,
     ) -> Result<StateRecord, StoreError> {
         Ok(match state {
             RequestTokenState::Pending => StateRecord::Pending,
@@ -133,7 +133,11 @@ impl Records {
         })
     }
 
-    fn decode_state(&self, state: StateRecord, ids: &Ids) -> Result<RequestTokenState, StoreError> {
+    fn decode_state(
+        &self,
+        state: StateRecord,
+        ids: &SealIds,
+    ) -> Result<RequestTokenState, StoreError> {
         Ok(match state {
             StateRecord::Pending => RequestTokenState::Pending,
             StateRecord::Authorized {
@@ -158,13 +162,14 @@ impl Records {
     }
 }
 
-/// What the two secrets of one record are sealed for, so that neither stands in for the other.
-struct Ids {
+/// The ids under which the two secrets of one record are sealed, so that neither opens as the
+/// other.
+struct SealIds {
     secret: RecordId,
     verifier: RecordId,
 }
 
-impl Ids {
+impl SealIds {
     fn of(consumer: &ConsumerKey, token: &Token) -> Self {
         let id = |kind| RecordId::new(kind, &[consumer.as_str(), token.as_str()]);
         Self {

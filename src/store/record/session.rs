@@ -1,4 +1,4 @@
-//! How a session is written.
+//! The record of a session.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ impl Records {
         })
     }
 
-    /// Reads the session that is kept under `id`.
+    /// Reads the session with that id.
     pub(in crate::store) fn decode_session(
         id: &SessionId,
         bytes: &[u8],
@@ -39,7 +39,7 @@ impl Records {
         let record: SessionRecord = parse(bytes)?;
         check_version(record.version)?;
         if record.id != *id.as_bytes() {
-            return Err(unreadable("it is kept under the id of another session"));
+            return Err(unreadable("it is stored under the id of another session"));
         }
         Ok(Session {
             id: *id,

@@ -1,4 +1,4 @@
-//! How an access token is written.
+//! The record of an access token.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +17,7 @@ struct TokenRecord {
     consumer_key: String,
     user_id: Option<String>,
     scopes: String,
-    #[serde(default)]
     consumer_generation: u64,
-    #[serde(default)]
     user_generation: u64,
     revoked: bool,
     expires_at_ms: Option<u64>,
@@ -28,7 +26,7 @@ struct TokenRecord {
 }
 
 impl Records {
-    /// The consumer and the user of a token, without unsealing anything.
+    /// Reads the consumer and the user of a token, without opening its secret.
     pub(in crate::store) fn token_holders(
         bytes: &[u8],
     ) -> Result<(ConsumerKey, Option<UserId>), StoreError> {
@@ -68,7 +66,7 @@ impl Records {
         write(&record)
     }
 
-    /// Reads the token that is kept under the name `token`, whoever's it is.
+    /// Reads the token with the name `token`, of any consumer.
     pub(in crate::store) fn decode_token(
         &self,
         token: &Token,
@@ -77,7 +75,7 @@ impl Records {
         let record: TokenRecord = parse(bytes)?;
         check_version(record.version)?;
         if record.token != token.as_str() {
-            return Err(unreadable("it is kept under the name of another token"));
+            return Err(unreadable("it is stored under the name of another token"));
         }
         let consumer_key = ConsumerKey::new(record.consumer_key).map_err(unreadable)?;
         let id = token_id(&consumer_key, token);

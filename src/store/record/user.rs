@@ -1,4 +1,4 @@
-//! How a user is written.
+//! The record of a user.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ enum StatusRecord {
 }
 
 impl Records {
-    /// Writes a user. The hash of the password is sealed too: one can guess at it.
+    /// Writes a user. The password's hash is sealed too, since passwords can be guessed from it.
     pub(in crate::store) fn encode_user(&self, user: &User) -> Result<Vec<u8>, StoreError> {
         let seal = |password: &PasswordHash| {
             let hash = Secret::new(password.expose().as_bytes());
@@ -57,13 +57,13 @@ impl Records {
         })
     }
 
-    /// Reads the user who is kept under `id`.
+    /// Reads the user with that id.
     pub(in crate::store) fn decode_user(
         &self,
         id: &UserId,
         bytes: &[u8],
     ) -> Result<User, StoreError> {
-        let record = of_id(id, bytes)?;
+        let record = record_of(id, bytes)?;
         let open = |sealed: String| {
             let hash = self
                 .sealer
@@ -89,12 +89,12 @@ impl Records {
         })
     }
 
-    /// Reads the standing of the user who is kept under `id`; nothing is unsealed for it.
+    /// Reads the standing of the user with that id, without opening the password's hash.
     pub(in crate::store) fn decode_standing(
         id: &UserId,
         bytes: &[u8],
     ) -> Result<UserStanding, StoreError> {
-        let record = of_id(id, bytes)?;
+        let record = record_of(id, bytes)?;
         Ok(UserStanding {
             status: record.status.into(),
             generation: Generation::from_number(record.generation),
@@ -122,13 +122,13 @@ impl From<StatusRecord> for UserStatus {
     }
 }
 
-fn of_id(id: &UserId, bytes: &[u8]) -> Result<UserRecord, StoreError> {
+fn record_of(id: &UserId, bytes: &[u8]) -> Result<UserRecord, StoreError> {
     let record: UserRecord = parse(bytes)?;
     check_version(record.version)?;
     if record.id == id.as_str() {
         Ok(record)
     } else {
-        Err(unreadable("it is kept under the id of another user"))
+        Err(unreadable("it is stored under the id of another user"))
     }
 }
 

@@ -1,14 +1,16 @@
-//! Where Redis is: `store.url` read, and what it takes to get from there to a server.
+//! The address of Redis: parses `store.url` and finds the server that it leads to.
 //!
-//! | URL | what |
+//! | URL | address |
 //! |---|---|
 //! | `redis://[user:password@]host[:port][/db]`, `rediss://` with TLS | one server |
 //! | `unix:///path[?db=0&user=…&pass=…]`, `redis+unix://` | one server, over a Unix socket |
 //! | `redis+sentinel://[user:password@]host[:port],…/primary[/db]`, `rediss+sentinel://` | the primary that Sentinels name |
 //! | `redis+cluster://[user:password@]host[:port],…`, `rediss+cluster://` | a Redis Cluster |
 //!
-//! User and password are those of Redis. Sentinels are asked without, unless the URL ends in
+//! User and password are those of Redis. The Sentinels need a password only if the URL ends in
 //! `?sentinel_password=…`, percent-encoded.
+//!
+//! The list of hosts is split by hand, since `http::Uri` refuses an authority with several ports.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,82 +23,85 @@ use redis::{
 };
 use tokio::time::timeout;
 
-use super::fault::Fault;
+use super::error::CommandError;
 
-/// Where Redis is.
+/// The address of Redis.
 #[derive(Clone)]
-pub(super) enum Address {
+pub(super) enum RedisAddress {
     Node(Client),
-    Sentinel(Sentinels),
-    Cluster(Cluster),
+    Sentinel(SentinelAddress),
+    Cluster(ClusterAddress),
 }
 
-/// The Sentinels that know the primary.
+/// The Sentinels of a primary.
 #[derive(Clone)]
-pub(super) struct Sentinels {
+pub(super) struct SentinelAddress {
     sentinels: Vec<Client>,
+    /// The name under which the Sentinels monitor the primary.
     name: String,
-    /// How to connect to the primary, but for its address.
+    /// The connection to the primary, except its host and port.
     primary: ConnectionInfo,
 }
 
-/// Some nodes of a Cluster, that know the others.
+/// Some nodes of a Cluster, which know the others.
 #[derive(Clone)]
-pub(super) struct Cluster {
+pub(super) struct ClusterAddress {
     nodes: Vec<ConnectionInfo>,
     response_timeout: Duration,
 }
 
-/// Why `store.url` is no address; never carries any of it.
+/// The reason why a URL is no address of Redis; never carries any part of it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum AddressError {
     #[error(
-        "store.url begins with none of redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://"
+        "the URL has an unknown scheme; use redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://"
     )]
     Scheme,
-    #[error("store.url is no address of Redis: {0}")]
+    #[error("the URL is not an address of Redis: {0}")]
     Redis(String),
     #[error(
-        "store.url must end in the name of the primary: redis+sentinel://host:26379,host:26379/primary"
+        "the URL has no name of a primary; write redis+sentinel://host:26379,host:26379/primary"
     )]
     NoPrimary,
-    #[error("store.url has an option that is unknown; after ? only sentinel_password= is known")]
+    #[error(
+        "the URL has an unknown option; only sentinel_password= is allowed after the question mark"
+    )]
     Option,
 }
 
-/// The parts of a URL with several hosts.
-struct ManyHosts<'u> {
+/// The parts of a URL with a list of hosts.
+struct HostList<'u> {
     user: &'u str,
     hosts: Vec<&'u str>,
     path: &'u str,
     query: Option<&'u str>,
 }
 
-// === impl Address ===
+// === impl RedisAddress ===
 
-impl Address {
-    /// Reads `store.url`.
+impl RedisAddress {
+    /// Parses `store.url`.
     pub(super) fn parse(url: &str) -> Result<Self, AddressError> {
         let (scheme, rest) = url.split_once("://").ok_or(AddressError::Scheme)?;
         match scheme {
             "redis" | "rediss" | "unix" | "redis+unix" => {
                 Client::open(url).map(Self::Node).map_err(unreadable)
             }
-            "redis+sentinel" => Sentinels::parse("redis", rest).map(Self::Sentinel),
-            "rediss+sentinel" => Sentinels::parse("rediss", rest).map(Self::Sentinel),
-            "redis+cluster" => Cluster::parse("redis", rest).map(Self::Cluster),
-            "rediss+cluster" => Cluster::parse("rediss", rest).map(Self::Cluster),
+            "redis+sentinel" => SentinelAddress::parse("redis", rest).map(Self::Sentinel),
+            "rediss+sentinel" => SentinelAddress::parse("rediss", rest).map(Self::Sentinel),
+            "redis+cluster" => ClusterAddress::parse("redis", rest).map(Self::Cluster),
+            "rediss+cluster" => ClusterAddress::parse("rediss", rest).map(Self::Cluster),
             _ => Err(AddressError::Scheme),
         }
     }
 
-    /// A server to listen at: the primary, or a node of the Cluster, which one is for `turn` to say, since they hear of
-    /// the same messages.
+    /// Returns a server to subscribe to: the primary, or the node of the Cluster whose `turn` it
+    /// is, since all nodes receive the same messages.
     pub(super) async fn any_server(
         &self,
         turn: usize,
         config: &AsyncConnectionConfig,
-    ) -> Result<Client, Fault> {
+    ) -> Result<Client, CommandError> {
         match self {
             Self::Node(client) => Ok(client.clone()),
             Self::Sentinel(sentinels) => sentinels.primary(config).await,
@@ -106,12 +111,14 @@ impl Address {
                     .iter()
                     .cycle()
                     .nth(turn % cluster.nodes.len().max(1));
-                Ok(Client::open(node.ok_or(Fault::ClusterDown)?.clone())?)
+                Ok(Client::open(
+                    node.ok_or(CommandError::ClusterDown)?.clone(),
+                )?)
             }
         }
     }
 
-    /// The same with a limit on how long a command may take, where that is set with the address.
+    /// Limits the time of a command, for the kinds of address that carry that limit.
     pub(super) fn with_response_timeout(mut self, response_timeout: Duration) -> Self {
         if let Self::Cluster(cluster) = &mut self {
             cluster.response_timeout = response_timeout;
@@ -120,11 +127,11 @@ impl Address {
     }
 }
 
-// === impl Sentinels ===
+// === impl SentinelAddress ===
 
-impl Sentinels {
+impl SentinelAddress {
     fn parse(scheme: &str, rest: &str) -> Result<Self, AddressError> {
-        let parts = ManyHosts::parse(rest);
+        let parts = HostList::parse(rest);
         let (name, db) = parts.path.split_once('/').unwrap_or((parts.path, ""));
         if name.is_empty() {
             return Err(AddressError::NoPrimary);
@@ -152,15 +159,18 @@ impl Sentinels {
         })
     }
 
-    /// Asks where the primary is. All are asked at once and most votes win, so that neither a dead Sentinel nor one
-    /// that was cut off and knows only the old primary stands in the way.
-    pub(super) async fn primary(&self, config: &AsyncConnectionConfig) -> Result<Client, Fault> {
-        let asked = self
+    /// Queries all Sentinels at once and returns the primary with the most votes, so that neither a
+    /// dead Sentinel nor an isolated one, which knows only the old primary, stands in the way.
+    pub(super) async fn primary(
+        &self,
+        config: &AsyncConnectionConfig,
+    ) -> Result<Client, CommandError> {
+        let queries = self
             .sentinels
             .iter()
-            .map(|sentinel| timeout(SENTINEL_TIMEOUT, self.ask(sentinel, config)));
+            .map(|sentinel| timeout(SENTINEL_TIMEOUT, self.query(sentinel, config)));
         let mut votes: HashMap<(String, u16), usize> = HashMap::new();
-        for primary in join_all(asked)
+        for primary in join_all(queries)
             .await
             .into_iter()
             .filter_map(|answer| answer.ok()?.ok()?)
@@ -171,7 +181,7 @@ impl Sentinels {
             .into_iter()
             .max_by_key(|(_, count)| *count)
             .map(|(primary, _)| primary)
-            .ok_or(Fault::NoSentinel)?;
+            .ok_or(CommandError::PrimaryUnknown)?;
         let address = if let ConnectionAddr::TcpTls {
             insecure,
             tls_params,
@@ -190,27 +200,27 @@ impl Sentinels {
         Ok(Client::open(self.primary.clone().set_addr(address))?)
     }
 
-    async fn ask(
+    async fn query(
         &self,
         sentinel: &Client,
         config: &AsyncConnectionConfig,
-    ) -> Result<Option<(String, u16)>, Fault> {
+    ) -> Result<Option<(String, u16)>, CommandError> {
         let mut connection = sentinel
             .get_multiplexed_async_connection_with_config(config)
             .await?;
-        let question = cmd("SENTINEL")
+        let query = cmd("SENTINEL")
             .arg("GET-MASTER-ADDR-BY-NAME")
             .arg(&self.name)
             .to_owned();
-        Ok(question.query_async(&mut connection).await?)
+        Ok(query.query_async(&mut connection).await?)
     }
 }
 
-// === impl Cluster ===
+// === impl ClusterAddress ===
 
-impl Cluster {
+impl ClusterAddress {
     fn parse(scheme: &str, rest: &str) -> Result<Self, AddressError> {
-        let parts = ManyHosts::parse(rest);
+        let parts = HostList::parse(rest);
         let node = |host: &&str| {
             format!("{scheme}://{}{}", parts.user, with_port(host, NODE_PORT))
                 .into_connection_info()
@@ -223,7 +233,8 @@ impl Cluster {
             .collect::<Result<Vec<_>, _>>()?;
         if parts.query.is_some() || !parts.path.is_empty() {
             return Err(AddressError::Redis(
-                "a Cluster has neither a database nor options".into(),
+                "a Cluster has neither databases nor options; remove the part after the hosts"
+                    .into(),
             ));
         }
         Ok(Self {
@@ -232,8 +243,12 @@ impl Cluster {
         })
     }
 
-    /// A client that gives up in time: by default it would retry for minutes.
-    pub(super) fn client(&self, connection_timeout: Duration) -> Result<ClusterClient, Fault> {
+    /// Returns a client that gives up within the limit of a command; by default it would retry for
+    /// minutes.
+    pub(super) fn client(
+        &self,
+        connection_timeout: Duration,
+    ) -> Result<ClusterClient, CommandError> {
         let client = ClusterClientBuilder::new(self.nodes.clone())
             .connection_timeout(connection_timeout)
             .response_timeout(self.response_timeout)
@@ -246,16 +261,16 @@ impl Cluster {
     }
 }
 
-// === impl ManyHosts ===
+// === impl HostList ===
 
-impl<'u> ManyHosts<'u> {
-    /// Splits what follows `://`.
+impl<'u> HostList<'u> {
+    /// Splits the part after `://`.
     fn parse(rest: &'u str) -> Self {
         let (rest, query) = rest
             .split_once('?')
             .map_or((rest, None), |(rest, query)| (rest, Some(query)));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        // The user info keeps its @, so that it can be put before each host.
+        // The user info keeps its @, so that it can precede each host.
         let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
         Self {
             user,
@@ -275,7 +290,7 @@ fn with_port(host: &str, port: u16) -> String {
     }
 }
 
-/// What is wrong, without the detail behind it, which may repeat a piece of the URL.
+/// Returns the problem without its detail, which may repeat a part of the URL.
 fn unreadable(error: redis::RedisError) -> AddressError {
     let text = error.to_string();
     let problem = error
@@ -288,13 +303,14 @@ fn unreadable(error: redis::RedisError) -> AddressError {
 const SENTINEL_PORT: u16 = 26379;
 const NODE_PORT: u16 = 6379;
 
-/// The longest that one Sentinel is waited for: well below the time in which a connection must be made.
+/// The longest time to wait for one Sentinel: well below the limit for a connection.
 const SENTINEL_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// How often a command is sent anew within its deadline, after a redirection or the loss of a node.
+/// The number of retries of a command within its deadline, after a redirection or the loss of a
+/// node.
 const CLUSTER_RETRIES: u32 = 3;
 
-/// The shortest wait between two of them.
+/// The shortest pause between two retries.
 const CLUSTER_RETRY_WAIT_MS: u64 = 5;
 
 #[cfg(test)]
@@ -310,14 +326,17 @@ mod tests {
             "unix:///run/redis.sock",
             "redis+unix:///s",
         ] {
-            assert!(matches!(Address::parse(url), Ok(Address::Node(_))), "{url}");
+            assert!(
+                matches!(RedisAddress::parse(url), Ok(RedisAddress::Node(_))),
+                "{url}"
+            );
         }
     }
 
     #[test]
     fn sentinels_have_their_own_port_and_password() {
         let url = "redis+sentinel://u:p%40@a,b:5000,[::1]/my%20primary/3?sentinel_password=s";
-        let Ok(Address::Sentinel(parsed)) = Address::parse(url) else {
+        let Ok(RedisAddress::Sentinel(parsed)) = RedisAddress::parse(url) else {
             panic!("{url}")
         };
         assert_eq!(parsed.name, "my primary");
@@ -339,7 +358,7 @@ mod tests {
             (primary.username(), primary.password(), primary.db()),
             (Some("u"), Some("p@"), 3)
         );
-        let Ok(Address::Sentinel(plain)) = Address::parse("rediss+sentinel://a/p") else {
+        let Ok(RedisAddress::Sentinel(plain)) = RedisAddress::parse("rediss+sentinel://a/p") else {
             panic!("plain")
         };
         assert_eq!(
@@ -357,7 +376,8 @@ mod tests {
 
     #[test]
     fn a_cluster_is_reached_by_any_of_its_nodes() {
-        let Ok(Address::Cluster(parsed)) = Address::parse("redis+cluster://:p@a:7000,b") else {
+        let Ok(RedisAddress::Cluster(parsed)) = RedisAddress::parse("redis+cluster://:p@a:7000,b")
+        else {
             panic!("cluster")
         };
         let hosts = parsed.nodes.iter().map(|node| node.addr().to_string());
@@ -388,7 +408,7 @@ mod tests {
             ("redis+cluster://u:s3cr3t@h/1", None),
             ("redis+cluster://u:s3cr3t@,h", None),
         ] {
-            let Err(error) = Address::parse(url) else {
+            let Err(error) = RedisAddress::parse(url) else {
                 panic!("{url} was accepted")
             };
             assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error}");

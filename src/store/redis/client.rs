@@ -1,7 +1,9 @@
-//! Calls to Redis: each under one deadline, over a small set of shared connections, tried again where that is safe.
+//! The client: each call has one deadline, uses a small set of shared connections, and is retried
+//! if that is safe.
 //!
-//! Every command that the store sends may be sent twice: it reads, or it writes what only this call can have written
-//! and recognises it. So a call whose connection breaks is made again on another while its deadline lasts.
+//! Every command of the store may be sent twice: it reads, or it writes bytes that only this call
+//! can have written, and recognizes them. So if a connection breaks, its calls are retried on
+//! another one while their deadline lasts.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,39 +19,39 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::debug;
 
-use super::address::Address;
-use super::connection::{Connection, Connector};
-use super::fault::Fault;
-use super::health::{Health, Sent};
+use super::address::RedisAddress;
+use super::circuit_breaker::{CircuitBreaker, SendTime};
+use super::connection::{RedisConnection, RedisConnector};
+use super::error::CommandError;
 use super::keys;
-use super::server::Servers;
+use super::restarts::RestartDetector;
 use crate::clock::Clock;
 use crate::config::StoreConfig;
 
-/// A client that knows whether Redis is up.
-pub(super) struct Client {
-    pool: bb8::Pool<Connector>,
-    connector: Connector,
-    health: Arc<Health>,
-    refusals: Refusals,
+/// A client with its pool of connections and a circuit breaker.
+pub(super) struct RedisClient {
+    pool: bb8::Pool<RedisConnector>,
+    connector: RedisConnector,
+    breaker: Arc<CircuitBreaker>,
+    connect_failures: ConnectFailures,
     attempts: u32,
     stopped: AtomicBool,
 }
 
-// === impl Client ===
+// === impl RedisClient ===
 
-impl Client {
-    /// Connects, and starts the probe. When Redis can not be reached it starts as down.
+impl RedisClient {
+    /// Connects, and starts the probe. If Redis is unreachable, the circuit starts open.
     ///
     /// # Errors
-    /// When what answers will never do.
+    /// If the server can never be used.
     pub(super) async fn open(
-        address: Address,
+        address: RedisAddress,
         config: &StoreConfig,
         clock: Arc<dyn Clock>,
-    ) -> Result<Arc<Self>, Fault> {
-        let servers = Arc::new(Servers::new(clock, config.fence_on_restart));
-        let connector = Connector::new(address, config.timeout, servers);
+    ) -> Result<Arc<Self>, CommandError> {
+        let restarts = Arc::new(RestartDetector::new(clock, config.fence_on_restart));
+        let connector = RedisConnector::new(address, config.timeout, restarts);
         let first = connector.connect().await;
         let client = Arc::new(Self::with(
             connector,
@@ -57,29 +59,33 @@ impl Client {
             Arc::default(),
         ));
         match first {
-            // A full pool has no use for it, and then it is not needed.
+            // The pool refuses it if it is already full.
             Ok(connection) => drop(client.pool.add(connection)),
-            Err(fault) if fault.is_permanent() => return Err(fault),
-            Err(fault) => client.health.go_down(&fault),
+            Err(error) if error.is_permanent() => return Err(error),
+            Err(error) => client.breaker.open(&error),
         }
-        tokio::spawn(watch(Arc::downgrade(&client), Arc::clone(&client.health)));
-        tokio::spawn(keep_fresh(Arc::downgrade(&client)));
+        tokio::spawn(probe_in_background(
+            Arc::downgrade(&client),
+            Arc::clone(&client.breaker),
+        ));
+        tokio::spawn(refresh_in_background(Arc::downgrade(&client)));
         Ok(client)
     }
 
-    /// The same client with connections of its own, which are served by the runtime from which this is called.
-    pub(super) fn here(&self) -> Arc<Self> {
+    /// Returns a client with its own connections, which the current runtime serves, and the same
+    /// circuit breaker.
+    pub(super) fn for_this_runtime(&self) -> Arc<Self> {
         let client = Arc::new(Self::with(
             self.connector.clone(),
-            CONNECTIONS_HERE,
-            Arc::clone(&self.health),
+            CONNECTIONS_PER_RUNTIME,
+            Arc::clone(&self.breaker),
         ));
-        tokio::spawn(keep_fresh(Arc::downgrade(&client)));
+        tokio::spawn(refresh_in_background(Arc::downgrade(&client)));
         client
     }
 
-    fn with(connector: Connector, connections: u32, health: Arc<Health>) -> Self {
-        let refusals = Refusals::default();
+    fn with(connector: RedisConnector, connections: u32, breaker: Arc<CircuitBreaker>) -> Self {
+        let connect_failures = ConnectFailures::default();
         let pool = bb8::Pool::builder()
             .max_size(connections)
             .min_idle(connections)
@@ -88,118 +94,120 @@ impl Client {
             .connection_timeout(connector.response_timeout().max(Duration::from_millis(1)))
             .max_lifetime(None)
             .idle_timeout(None)
-            .error_sink(Box::new(refusals.clone()))
+            .error_sink(Box::new(connect_failures.clone()))
             .build_unchecked(connector.clone());
         Self {
             pool,
             connector,
-            health,
-            refusals,
+            breaker,
+            connect_failures,
             attempts: connections + 1,
             stopped: AtomicBool::new(false),
         }
     }
 
     /// Runs a command that may be sent twice.
-    pub(super) async fn call(&self, command: &Cmd) -> Result<Value, Fault> {
+    pub(super) async fn call(&self, command: &Cmd) -> Result<Value, CommandError> {
         self.call_by(command, Instant::now() + self.timeout(), 1)
             .await
     }
 
-    /// The same until `deadline`, for as many calls as share the command.
+    /// Runs a command that `calls` share, until `deadline`.
     pub(super) async fn call_by(
         &self,
         command: &Cmd,
         deadline: Instant,
         calls: usize,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, CommandError> {
         self.check()?;
         let (sent, outcome) = self.attempt_until(deadline, command).await;
         match &outcome {
-            Err(fault) if fault.is_outage() => {
-                self.health
-                    .failed(sent, fault, u32::try_from(calls).unwrap_or(u32::MAX));
+            Err(error) if error.is_outage() => {
+                let calls = u32::try_from(calls).unwrap_or(u32::MAX);
+                self.breaker.note_failure(sent, error, calls);
             }
-            Ok(_) | Err(_) => self.health.answered(),
+            Ok(_) | Err(_) => self.breaker.note_answer(),
         }
         outcome
     }
 
-    /// Fails while Redis is known to be down.
-    pub(super) fn check(&self) -> Result<(), Fault> {
-        self.health.check()
+    /// Fails while the circuit is open.
+    pub(super) fn check(&self) -> Result<(), CommandError> {
+        self.breaker.check()
     }
 
-    /// Whether commands must stay within one slot.
+    /// Returns `true` if commands must stay within one slot.
     pub(super) const fn is_cluster(&self) -> bool {
         self.connector.is_cluster()
     }
 
-    /// Asks whether Redis takes writes, by writing.
-    pub(super) async fn ping(&self) -> Result<(), Fault> {
+    /// Checks that Redis takes writes, by writing.
+    pub(super) async fn ping(&self) -> Result<(), CommandError> {
         self.call(&probe_write()).await.map(drop)
     }
 
-    /// The longest that a call takes.
+    /// The longest time that a call takes.
     pub(super) const fn timeout(&self) -> Duration {
         self.connector.response_timeout()
     }
 
-    /// How often Redis was found restarted or replaced.
+    /// The number of restarts and replacements of the server.
     pub(super) fn restarts_seen(&self) -> u64 {
-        self.connector.servers().restarts_seen()
+        self.connector.restarts().count()
     }
 
-    /// Timestamps up to this second are refused.
+    /// The fence: timestamps up to this second are refused.
     pub(super) fn fence(&self) -> u64 {
-        self.connector.servers().fence()
+        self.connector.restarts().fence()
     }
 
-    /// Ends the probe.
+    /// Stops the probe.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the probe was ended.
+    /// Returns `true` if the probe was stopped.
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// What came of the last attempt, and when that was sent.
+    /// Returns the outcome of the last attempt, and the time at which it was sent.
     async fn attempt_until(
         &self,
         deadline: Instant,
         command: &Cmd,
-    ) -> (Sent, Result<Value, Fault>) {
+    ) -> (SendTime, Result<Value, CommandError>) {
         let mut attempt = 1;
         loop {
-            let sent = self.health.sending();
-            let fault = match self.attempt(command, deadline).await {
-                Err(fault) if fault.is_worth_a_retry() && attempt < self.attempts => fault,
+            let sent = self.breaker.send_time();
+            let error = match self.attempt(command, deadline).await {
+                Err(error) if error.is_worth_a_retry() && attempt < self.attempts => error,
                 outcome => return (sent, outcome),
             };
-            debug!(cause = %fault, attempt, "trying another connection to Redis");
+            debug!(cause = %error, attempt, "retrying on another connection to Redis");
             attempt += 1;
-            let pause = if matches!(fault, Fault::Unreachable(_)) {
+            let pause = if matches!(error, CommandError::Unreachable(_)) {
                 RECONNECT_PAUSE
             } else {
                 Duration::ZERO
             };
             if timeout_at(deadline, sleep(pause)).await.is_err() {
-                return (sent, Err(fault));
+                return (sent, Err(error));
             }
         }
     }
 
-    async fn attempt(&self, command: &Cmd, deadline: Instant) -> Result<Value, Fault> {
+    async fn attempt(&self, command: &Cmd, deadline: Instant) -> Result<Value, CommandError> {
         self.check_out(deadline).await?.run(command, deadline).await
     }
 
-    /// A clone of a pooled connection: it goes back at once, so that concurrent calls share their round trips.
+    /// Clones a pooled connection and returns the original to the pool at once, so that concurrent
+    /// calls share their round trips.
     ///
-    /// bb8 lets a caller wait for a connection whose attempt has failed already, so the failure is listened for too.
-    async fn check_out(&self, deadline: Instant) -> Result<Connection, Fault> {
-        let refused = self.refusals.next();
+    /// bb8 keeps a caller waiting for a connection although the attempt to connect has already
+    /// failed, so this listens for the failure too.
+    async fn check_out(&self, deadline: Instant) -> Result<RedisConnection, CommandError> {
+        let failed = self.connect_failures.next();
         tokio::select! {
             biased;
             checked_out = timeout_at(deadline, self.pool.get()) => {
@@ -207,80 +215,84 @@ impl Client {
                     return Ok(connection.clone());
                 }
             }
-            () = refused => {}
+            () = failed => {}
         }
-        Err(Fault::Unreachable(Box::new(self.refusals.last())))
+        Err(CommandError::Unreachable(Box::new(
+            self.connect_failures.last(),
+        )))
     }
 
-    /// Asks a connection what the server is now and whether it takes writes; one that fails is replaced.
-    async fn probe(&self) -> Result<(), Fault> {
+    /// Checks over one connection that the server can be used and takes writes. If not, the
+    /// connection is replaced.
+    async fn probe(&self) -> Result<(), CommandError> {
         let deadline = Instant::now() + self.timeout();
         let mut connection = self.check_out(deadline).await?;
-        let asked = async {
+        let probed = async {
             let infos = connection.inspect(deadline).await?;
-            self.connector.servers().observe(&infos);
+            self.connector.restarts().observe(&infos);
             connection.run(&probe_write(), deadline).await
         };
-        let outcome = asked.await;
+        let outcome = probed.await;
         if outcome.is_err() {
             connection.mark_broken();
         }
         outcome.map(drop)
     }
 
-    /// Asks each connection whether it still leads anywhere, and has those replaced that do not. That says nothing about
-    /// Redis, so nobody is told.
+    /// Pings each connection, and replaces those that do not answer. A dead connection does not
+    /// mean that Redis is down, so the circuit breaker does not count it.
     async fn refresh(&self) {
         let deadline = Instant::now() + self.timeout();
-        let asked = self
+        let pings = self
             .connections()
             .into_iter()
             .map(|mut connection| async move {
-                // It marks itself broken when it does not answer.
+                // A connection that does not answer marks itself broken.
                 connection.run(&cmd("PING"), deadline).await
             });
-        if join_all(asked).await.iter().any(Result::is_err) {
-            // A broken one leaves the pool when it is checked out.
+        if join_all(pings).await.iter().any(Result::is_err) {
+            // A broken connection leaves the pool when it is checked out.
             drop(self.connections());
         }
     }
 
-    /// Every connection that is in the pool now. None comes twice, since all are held until the last is found; nobody
-    /// waits meanwhile.
-    fn connections(&self) -> Vec<Connection> {
+    /// Returns every connection that is in the pool now, without waiting. All are held until the
+    /// last is found, so none appears twice.
+    fn connections(&self) -> Vec<RedisConnection> {
         let held: Vec<_> = std::iter::from_fn(|| self.pool.get().now_or_never()?.ok()).collect();
         held.iter()
-            .map(|connection| Connection::clone(connection))
+            .map(|connection| RedisConnection::clone(connection))
             .collect()
     }
 
-    /// Probes once and notes what came of it.
-    async fn look(&self) {
-        let sent = self.health.sending();
+    /// Probes once and opens or closes the circuit accordingly.
+    async fn probe_once(&self) {
+        let sent = self.breaker.send_time();
         match self.probe().await {
-            Ok(()) => self.health.go_up(),
-            Err(fault) if fault.is_outage() => self.health.failed(sent, &fault, 1),
-            // It answers and refuses: calls learn the reason from it themselves.
-            Err(_) => self.health.go_up(),
+            Ok(()) => self.breaker.close(),
+            Err(error) if error.is_outage() => self.breaker.note_failure(sent, &error, 1),
+            // Redis answers and refuses; each call reports the reason itself.
+            Err(_) => self.breaker.close(),
         }
     }
 }
 
-/// Probes until the client is gone: seldom while Redis is up, often while it is down.
-async fn watch(client: Weak<Client>, health: Arc<Health>) {
+/// Probes until the client is stopped or dropped: seldom while Redis is up, often while it is down.
+async fn probe_in_background(client: Weak<RedisClient>, breaker: Arc<CircuitBreaker>) {
     loop {
         match client.upgrade() {
-            Some(client) if !client.stopped.load(Ordering::Relaxed) => client.look().await,
+            Some(client) if !client.is_stopped() => client.probe_once().await,
             _ => return,
         }
-        if health.is_down() || timeout(PROBE_WHEN_UP, health.went_down()).await.is_ok() {
+        if breaker.is_open() || timeout(PROBE_WHEN_UP, breaker.opened()).await.is_ok() {
             sleep(PROBE_WHEN_DOWN).await;
         }
     }
 }
 
-/// Finds connections that died unnoticed, until the client is gone: a firewall forgets an idle one and says so to nobody.
-async fn keep_fresh(client: Weak<Client>) {
+/// Replaces connections that died silently, until the client is stopped or dropped: a firewall
+/// forgets an idle connection without closing it.
+async fn refresh_in_background(client: Weak<RedisClient>) {
     loop {
         sleep(PROBE_WHEN_UP).await;
         match client.upgrade() {
@@ -296,63 +308,65 @@ fn probe_write() -> Cmd {
     set
 }
 
-/// The attempts to connect that failed: bb8 says only that there is no connection.
+/// The failed attempts to connect. bb8 itself reports only that there is no connection.
 #[derive(Clone, Default)]
-struct Refusals(Arc<RefusalsInner>);
+struct ConnectFailures(Arc<LastFailure>);
 
 #[derive(Default)]
-struct RefusalsInner {
-    last: Mutex<Option<Fault>>,
+struct LastFailure {
+    error: Mutex<Option<CommandError>>,
     next: Notify,
 }
 
-impl Refusals {
-    /// Why the last one failed.
-    fn last(&self) -> Fault {
+impl ConnectFailures {
+    /// Returns the error of the last failed attempt.
+    fn last(&self) -> CommandError {
         self.0
-            .last
+            .error
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-            .unwrap_or(Fault::Timeout)
+            .unwrap_or(CommandError::Timeout)
     }
 
-    /// Returns when the next one fails; counts from the call, not from the first poll.
+    /// Returns when the next attempt fails; counts from the call, not from the first poll.
     fn next(&self) -> impl Future<Output = ()> {
         self.0.next.notified()
     }
 }
 
-impl bb8::ErrorSink<Fault> for Refusals {
-    fn sink(&self, fault: Fault) {
-        // A broken connection is put out of the pool by this error; that is no attempt that failed.
-        if fault != Fault::Broken {
-            debug!(cause = %fault, "no connection to Redis");
-            *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+impl bb8::ErrorSink<CommandError> for ConnectFailures {
+    fn sink(&self, error: CommandError) {
+        // The pool reports a broken connection that it removes with this error; no attempt to
+        // connect failed.
+        if error != CommandError::ConnectionBroken {
+            debug!(cause = %error, "cannot connect to Redis");
+            *self.0.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             self.0.next.notify_waiters();
         }
     }
 
-    fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<Fault>> {
+    fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<CommandError>> {
         Box::new(self.clone())
     }
 }
 
-impl fmt::Debug for Refusals {
+impl fmt::Debug for ConnectFailures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refusals").finish_non_exhaustive()
+        f.debug_struct("ConnectFailures").finish_non_exhaustive()
     }
 }
 
-/// Connections of one runtime for the claims of its checks: one that carries them, and one to try again on.
-const CONNECTIONS_HERE: u32 = 2;
+/// The number of connections of one runtime: one that carries the checks, and one for retries.
+const CONNECTIONS_PER_RUNTIME: u32 = 2;
 
-/// The pause before another attempt to connect within one call: a server that was just restarted is not hammered.
+/// The pause before another attempt to connect within one call, so that a server that just
+/// restarted is not flooded.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(10);
 
-/// How often a server that is up is asked what it is, and each connection whether it answers: how long a silent
-/// replacement, and the silent end of a connection, go unnoticed.
+/// The interval at which a server that is up is probed and each connection pinged. A silent
+/// replacement of the server, or the silent end of a connection, goes unnoticed for as long.
 const PROBE_WHEN_UP: Duration = Duration::from_secs(1);
 
-/// How often a server that is down is asked whether it is back.
+/// The interval at which a server that is down is probed.
 const PROBE_WHEN_DOWN: Duration = Duration::from_millis(200);

@@ -1,8 +1,8 @@
-//! One multiplexed connection, and how bb8 makes and judges it.
+//! One multiplexed connection, and the connector with which bb8 makes and checks connections.
 //!
-//! A connection is marked broken by whoever sees it fail, and only that mark is asked when it is checked out: no round
-//! trip. A server that can not be written (a replica, one that loads) breaks the connection too, since a failover
-//! leaves connections to a server that still answers `PING`.
+//! A failed call marks its connection as broken, and a check-out looks at that mark alone: no round
+//! trip. A server that takes no writes (a replica, or one that is loading) also breaks the
+//! connection, since a failover leaves connections to a server that still answers `PING`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,13 +15,14 @@ use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use redis::{AsyncConnectionConfig, Cmd, Value, cmd};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::address::Address;
-use super::fault::Fault;
-use super::server::{Info, Servers};
+use super::address::RedisAddress;
+use super::error::CommandError;
+use super::restarts::RestartDetector;
+use super::server_info::ServerInfo;
 
-/// A connection; its clones share what it is and whether it is broken.
+/// A connection. Its clones share the link and the mark.
 #[derive(Clone)]
-pub(super) struct Connection {
+pub(super) struct RedisConnection {
     link: Link,
     broken: Arc<AtomicBool>,
 }
@@ -32,28 +33,34 @@ enum Link {
     Cluster(ClusterConnection),
 }
 
-/// Makes connections to a server that can be used.
+/// Makes connections, and checks that their server can be used.
 #[derive(Clone)]
-pub(super) struct Connector {
-    address: Address,
+pub(super) struct RedisConnector {
+    address: RedisAddress,
     response_timeout: Duration,
     config: AsyncConnectionConfig,
-    servers: Arc<Servers>,
+    restarts: Arc<RestartDetector>,
 }
 
-// === impl Connection ===
+// === impl RedisConnection ===
 
-impl Connection {
-    /// Runs a command until `deadline`; marks the connection broken if its failure says so.
-    pub(super) async fn run(&mut self, command: &Cmd, deadline: Instant) -> Result<Value, Fault> {
+impl RedisConnection {
+    /// Runs a command until `deadline`; marks the connection as broken if the error demands it.
+    pub(super) async fn run(
+        &mut self,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> Result<Value, CommandError> {
         let outcome = match &mut self.link {
             Link::Node(node) => timeout_at(deadline, command.query_async(node)).await,
             Link::Cluster(cluster) => timeout_at(deadline, command.query_async(cluster)).await,
         };
-        let outcome = outcome.map_or(Err(Fault::Timeout), |answer| answer.map_err(Fault::from));
-        if let Err(fault) = &outcome
-            && fault.breaks_connection()
-            // The connection to a Cluster replaces those to its nodes by itself; one node's fault is not the others'.
+        let outcome = outcome.map_or(Err(CommandError::Timeout), |answer| {
+            answer.map_err(CommandError::from)
+        });
+        if let Err(error) = &outcome
+            && error.breaks_connection()
+            // The connection to a Cluster replaces broken connections to its nodes by itself.
             && matches!(self.link, Link::Node(_))
         {
             self.mark_broken();
@@ -61,16 +68,19 @@ impl Connection {
         outcome
     }
 
-    /// Asks every server behind it what it is, and whether it can be used.
-    pub(super) async fn inspect(&mut self, deadline: Instant) -> Result<Vec<Info>, Fault> {
+    /// Reads `INFO` of every server behind the connection, and checks that it can be used.
+    pub(super) async fn inspect(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Vec<ServerInfo>, CommandError> {
         let infos = match &mut self.link {
             Link::Node(_) => vec![info(self.run(&cmd("INFO"), deadline).await?)?],
             Link::Cluster(cluster) => {
                 let primaries = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
                 let answer =
                     timeout_at(deadline, cluster.route_command(cmd("INFO"), primaries)).await;
-                let Value::Map(answers) = answer.map_err(|_| Fault::Timeout)?? else {
-                    return Err(Fault::Unexpected);
+                let Value::Map(answers) = answer.map_err(|_| CommandError::Timeout)?? else {
+                    return Err(CommandError::UnexpectedAnswer);
                 };
                 answers
                     .into_iter()
@@ -83,7 +93,7 @@ impl Connection {
         Ok(infos)
     }
 
-    /// Says that it is not to be used again.
+    /// Marks the connection as broken, so that it is not used again.
     pub(super) fn mark_broken(&self) {
         self.broken.store(true, Ordering::Relaxed);
     }
@@ -93,16 +103,21 @@ impl Connection {
     }
 }
 
-fn info(answer: Value) -> Result<Info, Fault> {
-    let text: String = redis::from_redis_value(answer).map_err(|_| Fault::Unexpected)?;
-    Ok(Info::parse(&text))
+fn info(answer: Value) -> Result<ServerInfo, CommandError> {
+    let text: String =
+        redis::from_redis_value(answer).map_err(|_| CommandError::UnexpectedAnswer)?;
+    Ok(ServerInfo::parse(&text))
 }
 
-// === impl Connector ===
+// === impl RedisConnector ===
 
-impl Connector {
+impl RedisConnector {
     /// Connects to `address`; a command on a connection may take `response_timeout`.
-    pub(super) fn new(address: Address, response_timeout: Duration, servers: Arc<Servers>) -> Self {
+    pub(super) fn new(
+        address: RedisAddress,
+        response_timeout: Duration,
+        restarts: Arc<RestartDetector>,
+    ) -> Self {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(response_timeout));
@@ -111,80 +126,84 @@ impl Connector {
             address,
             response_timeout,
             config,
-            servers,
+            restarts,
         }
     }
 
-    /// The longest that a command may take.
+    /// The longest time that a command may take.
     pub(super) const fn response_timeout(&self) -> Duration {
         self.response_timeout
     }
 
-    /// What is known of the servers behind the connections.
-    pub(super) fn servers(&self) -> &Servers {
-        &self.servers
+    /// The detector of restarts of the servers behind the connections.
+    pub(super) fn restarts(&self) -> &RestartDetector {
+        &self.restarts
     }
 
-    /// Whether commands must stay within one slot.
+    /// Returns `true` if commands must stay within one slot.
     pub(super) const fn is_cluster(&self) -> bool {
-        matches!(self.address, Address::Cluster(_))
+        matches!(self.address, RedisAddress::Cluster(_))
     }
 
-    async fn dial(&self) -> Result<Link, Fault> {
+    async fn dial(&self) -> Result<Link, CommandError> {
         match &self.address {
-            Address::Node(client) => self.dial_node(client).await,
-            Address::Sentinel(sentinels) => {
+            RedisAddress::Node(client) => self.dial_node(client).await,
+            RedisAddress::Sentinel(sentinels) => {
                 self.dial_node(&sentinels.primary(&self.config).await?)
                     .await
             }
-            Address::Cluster(cluster) => {
+            RedisAddress::Cluster(cluster) => {
                 let client = cluster.client(CONNECT_TIMEOUT)?;
                 Ok(Link::Cluster(client.get_async_connection().await?))
             }
         }
     }
 
-    async fn dial_node(&self, client: &redis::Client) -> Result<Link, Fault> {
-        Ok(Link::Node(
-            client
-                .get_multiplexed_async_connection_with_config(&self.config)
-                .await?,
-        ))
+    async fn dial_node(&self, client: &redis::Client) -> Result<Link, CommandError> {
+        let connected = client
+            .get_multiplexed_async_connection_with_config(&self.config)
+            .await;
+        let address = client.get_connection_info().addr();
+        connected
+            .map(Link::Node)
+            .map_err(|error| CommandError::connecting_to(address, error))
     }
 }
 
-impl bb8::ManageConnection for Connector {
-    type Connection = Connection;
-    type Error = Fault;
+impl bb8::ManageConnection for RedisConnector {
+    type Connection = RedisConnection;
+    type Error = CommandError;
 
-    /// A new connection is handed out only after its server was found usable, and known or noted as a new one.
-    async fn connect(&self) -> Result<Connection, Fault> {
+    /// Connects, and hands the connection out only after its server was inspected: so a restart is
+    /// noticed before the first command.
+    async fn connect(&self) -> Result<RedisConnection, CommandError> {
         let connect = async {
-            let mut connection = Connection {
+            let mut connection = RedisConnection {
                 link: self.dial().await?,
                 broken: Arc::default(),
             };
             let infos = connection.inspect(Instant::now() + CONNECT_TIMEOUT).await?;
-            self.servers.observe(&infos);
+            self.restarts.observe(&infos);
             Ok(connection)
         };
         timeout(CONNECT_TIMEOUT, connect)
             .await
-            .unwrap_or(Err(Fault::Timeout))
+            .unwrap_or(Err(CommandError::Timeout))
     }
 
-    async fn is_valid(&self, connection: &mut Connection) -> Result<(), Fault> {
+    async fn is_valid(&self, connection: &mut RedisConnection) -> Result<(), CommandError> {
         if connection.is_broken() {
-            Err(Fault::Broken)
+            Err(CommandError::ConnectionBroken)
         } else {
             Ok(())
         }
     }
 
-    fn has_broken(&self, connection: &mut Connection) -> bool {
+    fn has_broken(&self, connection: &mut RedisConnection) -> bool {
         connection.is_broken()
     }
 }
 
-/// The longest that connecting may take, with TLS and all. Calls do not wait for it longer than for their own deadline.
+/// The longest time that connecting may take, TLS included. Calls wait only until their own
+/// deadline.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,66 +1,66 @@
-//! Consumers: the record, and the index that lists it.
+//! The [`ConsumerStore`] part of the Redis store: the record, and the index that lists it.
 
-use redis::cmd;
-use tracing::debug;
+use async_trait::async_trait;
 
-use super::{CHANGING, DELETING, KEEPING, RedisStore, conflict, follows, keys, scripts};
+use super::index::{Cursor, decode_names, with_records};
+use super::{
+    CREATING, DELETING, LISTING, RedisStore, UPDATING, conflict, follows, keys, log_leftover,
+    scripts,
+};
 use crate::model::{Consumer, ConsumerKey};
-use crate::store::{Change, StoreError, StoreErrorKind};
+use crate::store::{ConsumerStore, RecordChange, StoreError, StoreErrorKind};
 
-impl RedisStore {
-    /// Keeps a new consumer: first in the index, since a record without an entry would be hidden; then there once more, in
-    /// case the deletion of an earlier one took the entry away in between.
-    pub(super) async fn keep_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
+#[async_trait]
+impl ConsumerStore for RedisStore {
+    /// Writes the index entry before the record, since lists do not show a record without an entry;
+    /// and again after it, in case the deletion of an earlier consumer removed the entry in
+    /// between.
+    async fn create_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
         let (key, bytes) = (&consumer.key, self.records.encode_consumer(consumer)?);
         let id = format!("{:032x}", self.records.draw_id());
         let create = scripts::create_consumer(
             &keys::consumer(key),
             &keys::tokens(key),
-            &keys::aside(key, &id),
+            &keys::orphans(key, &id),
             &bytes,
         );
-        self.enlist(keys::CONSUMERS, key.as_str()).await?;
+        self.add_to_index(keys::CONSUMERS, key.as_str()).await?;
         let outcome = self
-            .changing(
-                Change::Consumer(key.clone()),
-                self.call::<u8>(KEEPING, &create),
+            .announce(
+                RecordChange::Consumer(key.clone()),
+                self.call::<u8>(CREATING, &create),
             )
             .await?;
-        if outcome == 2 {
-            return Err(StoreError::new(StoreErrorKind::AlreadyExists, KEEPING));
+        if outcome == scripts::TAKEN {
+            return Err(StoreError::new(StoreErrorKind::AlreadyExists, CREATING));
         }
-        self.tidied(self.enlist(keys::CONSUMERS, key.as_str()).await);
-        if outcome == 3 {
-            self.tidied(self.enlist_aside(key, &id).await);
-            self.put_aside.notify_one();
+        log_leftover(self.add_to_index(keys::CONSUMERS, key.as_str()).await);
+        if outcome == scripts::DONE_WITH_ORPHANS {
+            log_leftover(self.list_orphans(key, &id).await);
+            self.orphaned.notify_one();
         }
         Ok(())
     }
 
-    /// Replaces a consumer.
-    pub(super) async fn swap_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
+    async fn update_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
         let key = keys::consumer(&consumer.key);
         let before = self
-            .fetch_one(CHANGING, key.clone())
+            .fetch_one(UPDATING, key.clone())
             .await?
             .ok_or_else(conflict)?;
-        follows(
-            self.records
-                .decode_consumer(&consumer.key, &before)?
-                .revision,
-            consumer.revision,
-        )?;
+        let stored = self.records.decode_consumer(&consumer.key, &before)?;
+        follows(stored.revision, consumer.revision)?;
         let bytes = self.records.encode_consumer(consumer)?;
-        self.changing(
-            Change::Consumer(consumer.key.clone()),
-            self.swap(&key, &before, &bytes),
+        self.announce(
+            RecordChange::Consumer(consumer.key.clone()),
+            self.update_record(&key, &before, &bytes),
         )
         .await
     }
 
-    /// Deletes a consumer and puts its tokens aside. Once its record is gone it is deleted; what fails after that is tidied
-    /// up another time.
-    pub(super) async fn drop_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
+    /// Deletes the record and turns its tokens into orphans in one step. The consumer is deleted
+    /// then; a failure of the steps that follow leaves only unused entries.
+    async fn delete_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
         let (key, record) = (&consumer.key, keys::consumer(&consumer.key));
         let before = self
             .fetch_one(DELETING, record.clone())
@@ -70,62 +70,66 @@ impl RedisStore {
             return Err(conflict());
         }
         let id = format!("{:032x}", self.records.draw_id());
-        // Before, so that a crash leaves nothing behind, and after, in case it was found empty in between.
-        self.enlist_aside(key, &id).await?;
-        let places = [
+        // Before the deletion, so that a crash leaves no orphans unlisted, and after it, in case
+        // they were removed from the list in between because there were none yet.
+        self.list_orphans(key, &id).await?;
+        let keys = [
             record,
             keys::deleted(key),
             keys::tokens(key),
-            keys::aside(key, &id),
+            keys::orphans(key, &id),
         ];
-        let delete = scripts::delete_consumer(places.each_ref().map(String::as_str), &before, &id);
-        self.changing(
-            Change::Consumer(key.clone()),
-            self.change(DELETING, &delete),
+        let delete = scripts::delete_consumer(keys.each_ref().map(String::as_str), &before, &id);
+        self.announce(
+            RecordChange::Consumer(key.clone()),
+            self.run(DELETING, &delete),
         )
         .await?;
-        self.tidied(self.enlist_aside(key, &id).await);
-        self.put_aside.notify_one();
-        self.tidied(self.delist_consumer(key).await);
+        log_leftover(self.list_orphans(key, &id).await);
+        self.orphaned.notify_one();
+        log_leftover(self.unlist_consumer(key).await);
         Ok(())
     }
 
-    /// Takes a consumer that was deleted out of the index, unless it is back.
-    async fn delist_consumer(&self, key: &ConsumerKey) -> Result<(), StoreError> {
-        self.delist(keys::CONSUMERS, key.as_str()).await?;
-        if self
-            .fetch_one(DELETING, keys::consumer(key))
+    async fn consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
+        let bytes = self
+            .fetch_one("looking up a consumer", keys::consumer(key))
+            .await?;
+        bytes
+            .map(|bytes| self.records.decode_consumer(key, &bytes))
+            .transpose()
+    }
+
+    async fn consumers(
+        &self,
+        after: Option<&ConsumerKey>,
+        limit: usize,
+    ) -> Result<Vec<Consumer>, StoreError> {
+        let mut page = Vec::new();
+        let mut cursor = Cursor::after(after.map(ConsumerKey::as_str));
+        while let Some(entries) = self
+            .index_page(keys::CONSUMERS, &mut cursor, limit - page.len())
             .await?
-            .is_some()
         {
-            self.enlist(keys::CONSUMERS, key.as_str()).await?;
+            let names: Vec<ConsumerKey> = decode_names(entries, ConsumerKey::new)?;
+            let keys: Vec<_> = names.iter().map(keys::consumer).collect();
+            for (name, bytes) in with_records(names, self.fetch(LISTING, &keys).await?) {
+                page.push(self.records.decode_consumer(&name, &bytes)?);
+            }
+        }
+        Ok(page)
+    }
+}
+
+impl RedisStore {
+    /// Removes a deleted consumer from the index, unless it was created again.
+    async fn unlist_consumer(&self, key: &ConsumerKey) -> Result<(), StoreError> {
+        self.remove_from_index(keys::CONSUMERS, key.as_str())
+            .await?;
+        let record = self.fetch_one(DELETING, keys::consumer(key)).await?;
+        if record.is_some() {
+            self.add_to_index(keys::CONSUMERS, key.as_str()).await?;
         }
         Ok(())
-    }
-
-    /// Puts an entry into an index.
-    pub(super) async fn enlist(&self, index: &str, entry: &str) -> Result<(), StoreError> {
-        let _added: u64 = self
-            .call(KEEPING, cmd("ZADD").arg(index).arg(0).arg(entry))
-            .await?;
-        Ok(())
-    }
-
-    /// Takes an entry out of an index.
-    pub(super) async fn delist(&self, index: &str, entry: &str) -> Result<(), StoreError> {
-        let _removed: u64 = self
-            .call(DELETING, cmd("ZREM").arg(index).arg(entry))
-            .await?;
-        Ok(())
-    }
-
-    /// Notes a failure that leaves nothing but an entry or a reservation that nobody will use.
-    pub(super) fn tidied(&self, outcome: Result<(), StoreError>) {
-        if let Err(error) = outcome {
-            debug!(
-                error = &error as &dyn std::error::Error,
-                "something stays in Redis that is not needed"
-            );
-        }
     }
 }

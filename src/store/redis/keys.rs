@@ -1,4 +1,4 @@
-//! The names of the keys; the table is in the module above.
+//! The names of the keys; the parent module has the table.
 
 use std::fmt::Write as _;
 
@@ -7,24 +7,24 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::model::{ConsumerKey, SessionId, Token, UserId};
 use crate::store::AttemptCounter;
 
-/// The index of consumer keys: a sorted set with one score, so in the order of its bytes.
+/// The index of consumer keys.
 pub(super) const CONSUMERS: &str = "countersign:consumers";
 
-/// The index of the ids of users who are not deleted.
+/// The index of the ids of users, without deleted ones.
 pub(super) const USERS: &str = "countersign:users";
 
-/// The index of what was put aside: consumer key, a space, and the id under which its tokens are.
-pub(super) const ASIDE: &str = "countersign:aside";
+/// The index of orphaned tokens: consumer key, a space, and the id that [`orphans`] takes.
+pub(super) const ORPHANS: &str = "countersign:orphans";
 
-/// What a probe writes.
+/// The key that a probe writes.
 pub(super) const PROBE: &str = "countersign:{probe}";
 
-/// A consumer's record.
+/// Returns the key of a consumer's record.
 pub(super) fn consumer(key: &ConsumerKey) -> String {
     format!("countersign:{{{}}}:consumer", encode(key.as_str()))
 }
 
-/// The record of a consumer's token.
+/// Returns the key of the record of a consumer's token.
 pub(super) fn token(consumer: &ConsumerKey, token: &Token) -> String {
     format!(
         "countersign:{{{}}}:token:{}",
@@ -33,26 +33,26 @@ pub(super) fn token(consumer: &ConsumerKey, token: &Token) -> String {
     )
 }
 
-/// The index of a consumer's tokens.
+/// Returns the key of the index of a consumer's tokens.
 pub(super) fn tokens(consumer: &ConsumerKey) -> String {
     format!("countersign:{{{}}}:tokens", encode(consumer.as_str()))
 }
 
-/// An index of tokens that an earlier consumer of that key had, put aside under an id.
-pub(super) fn aside(consumer: &ConsumerKey, id: &str) -> String {
+/// Returns the key of an index of tokens that a deleted consumer of that key left.
+pub(super) fn orphans(consumer: &ConsumerKey, id: &str) -> String {
     format!(
-        "countersign:{{{}}}:aside:{}",
+        "countersign:{{{}}}:orphans:{}",
         encode(consumer.as_str()),
         encode(id)
     )
 }
 
-/// The id of a consumer's deletion.
+/// Returns the key of the id of a consumer's deletion.
 pub(super) fn deleted(consumer: &ConsumerKey) -> String {
     format!("countersign:{{{}}}:deleted", encode(consumer.as_str()))
 }
 
-/// The record of a consumer's temporary credentials.
+/// Returns the key of the record of a consumer's temporary credentials.
 pub(super) fn request(consumer: &ConsumerKey, token: &Token) -> String {
     format!(
         "countersign:{{{}}}:request:{}",
@@ -61,7 +61,8 @@ pub(super) fn request(consumer: &ConsumerKey, token: &Token) -> String {
     )
 }
 
-/// A part of the nonces that a consumer claimed with one timestamp. Made for each check, so without a detour.
+/// Returns the key of a part of the nonces that a consumer claimed with one timestamp. Every check
+/// needs one, so it is built without intermediate strings.
 pub(super) fn nonces(consumer: &ConsumerKey, timestamp: u64, part: u8) -> String {
     let mut key = String::with_capacity(consumer.as_str().len() + 48);
     key.push_str("countersign:{");
@@ -72,38 +73,41 @@ pub(super) fn nonces(consumer: &ConsumerKey, timestamp: u64, part: u8) -> String
     key
 }
 
-/// Whether two keys have one hash tag, which no part before or in it ends early.
+/// Returns `true` if two keys have the same hash tag. Neither the text before the tag nor the tag
+/// itself contains a closing brace.
 pub(super) fn share_a_slot(one: &str, other: &str) -> bool {
     let tag = |key: &str| key.find('}').map_or(0, |end| end);
     tag(one) > 0 && one.get(..tag(one)) == other.get(..tag(other))
 }
 
-/// Whose a token is.
+/// Returns the key of a token's owner.
 pub(super) fn owner(token: &Token) -> String {
     format!("countersign:{{{}}}:owner", encode(token.as_str()))
 }
 
-/// Whose temporary credentials are.
+/// Returns the key of the owner of temporary credentials.
 pub(super) fn request_owner(token: &Token) -> String {
     format!("countersign:{{{}}}:request-owner", encode(token.as_str()))
 }
 
-/// A user's record.
+/// Returns the key of a user's record.
 pub(super) fn user(id: &UserId) -> String {
     format!("countersign:{{{}}}:user", encode(id.as_str()))
 }
 
-/// What nobody is kept under, in the slot of a token: read where a token has no user.
+/// Returns a key that never has a value, in the slot of a token. A look-up of a token without a
+/// user reads it in place of the user.
 pub(super) fn nobody(token: &Token) -> String {
     format!("countersign:{{{}}}:nobody", encode(token.as_str()))
 }
 
-/// The index of the tokens that act for a user: token, a space, and its consumer's key.
+/// Returns the key of the index of the tokens that act for a user: token, a space, and its
+/// consumer's key.
 pub(super) fn user_tokens(id: &UserId) -> String {
     format!("countersign:{{{}}}:user-tokens", encode(id.as_str()))
 }
 
-/// That a user is barred from a username, which is in lower case.
+/// Returns the key of the mark that a user is barred from a username, given in lower case.
 pub(super) fn barred(id: &UserId, username: &str) -> String {
     format!(
         "countersign:{{{}}}:barred:{}",
@@ -112,12 +116,12 @@ pub(super) fn barred(id: &UserId, username: &str) -> String {
     )
 }
 
-/// Who has a username, which is in lower case.
+/// Returns the key of the id of the user with a username, given in lower case.
 pub(super) fn username(username: &str) -> String {
     format!("countersign:{{{}}}:username", encode(username))
 }
 
-/// A session.
+/// Returns the key of a session.
 pub(super) fn session(id: &SessionId) -> String {
     let hex: String = id
         .as_bytes()
@@ -127,7 +131,7 @@ pub(super) fn session(id: &SessionId) -> String {
     format!("countersign:{{{hex}}}:session")
 }
 
-/// A counter of attempts.
+/// Returns the key of a counter of attempts.
 pub(super) fn attempts(counter: &AttemptCounter) -> String {
     format!(
         "countersign:{{{:032x}}}:attempts",
@@ -135,10 +139,10 @@ pub(super) fn attempts(counter: &AttemptCounter) -> String {
     )
 }
 
-/// That attempts were taken back from a counter.
-pub(super) fn taken_back(counter: &AttemptCounter, id: u128) -> String {
+/// Returns the key of the mark that attempts were subtracted from a counter.
+pub(super) fn uncounted(counter: &AttemptCounter, id: u128) -> String {
     format!(
-        "countersign:{{{:032x}}}:taken-back:{id:032x}",
+        "countersign:{{{:032x}}}:uncounted:{id:032x}",
         u128::from_be_bytes(*counter.as_bytes())
     )
 }
@@ -147,7 +151,8 @@ fn encode(text: &str) -> impl std::fmt::Display {
     utf8_percent_encode(text, ENCODED)
 }
 
-/// Everything but the unreserved characters of RFC 3986: neither the braces of a hash tag nor a colon stays.
+/// All characters except the unreserved ones of RFC 3986, so that neither a colon nor the braces of
+/// a hash tag remain.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

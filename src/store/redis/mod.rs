@@ -1,77 +1,81 @@
-//! The Redis store: shared by every replica of the service.
+//! The Redis store, shared by every replica of the service.
 //!
-//! # What is kept where
+//! # Keys
 //!
 //! | key | value |
 //! |---|---|
-//! | `countersign:{C}:consumer` | a consumer's record |
-//! | `countersign:{C}:deleted` | the id of its deletion, for a minute |
-//! | `countersign:{C}:token:T` | a token's record |
-//! | `countersign:{C}:tokens` | an index of its tokens |
-//! | `countersign:{C}:aside:ID` | an index of tokens that an earlier consumer of that key had |
-//! | `countersign:{C}:request:T` | the record of temporary credentials, until they are forgotten |
-//! | `countersign:{C}:nonces:SECOND:PART` | claims with that timestamp, each a nonce's and a check's hash, until they expire (`claims`) |
-//! | `countersign:{T}:owner` | the consumer key of the token, so that a token can be found by its name alone |
-//! | `countersign:{T}:request-owner` | the same of temporary credentials |
-//! | `countersign:{U}:user` | a user's record |
-//! | `countersign:{U}:user-tokens` | an index of tokens that act for the user: `T`, a space, `C`, as they are |
-//! | `countersign:{U}:barred:N` | that the user may not take that username, for a minute |
-//! | `countersign:{N}:username` | the id of the user who has that username, if his record says so too |
+//! | `countersign:{C}:consumer` | the record of a consumer |
+//! | `countersign:{C}:deleted` | the id of the consumer's deletion, for a minute |
+//! | `countersign:{C}:token:T` | the record of a token |
+//! | `countersign:{C}:tokens` | the index of the consumer's tokens |
+//! | `countersign:{C}:orphans:ID` | an index of tokens that a deleted consumer of that key left |
+//! | `countersign:{C}:request:T` | the record of temporary credentials, until it expires |
+//! | `countersign:{C}:nonces:SECOND:PART` | claims with that timestamp, until they expire (`nonces`) |
+//! | `countersign:{T}:owner` | the consumer key of a token, to find a token by its name alone |
+//! | `countersign:{T}:request-owner` | the consumer key of temporary credentials |
+//! | `countersign:{U}:user` | the record of a user |
+//! | `countersign:{U}:user-tokens` | the index of the tokens that act for the user: `T`, a space, `C`, not encoded |
+//! | `countersign:{U}:barred:N` | a mark that the user may not take that username, for a minute |
+//! | `countersign:{N}:username` | the id of the user with that username, if the user's record agrees |
 //! | `countersign:{S}:session` | a session, until it expires |
 //! | `countersign:{A}:attempts` | a number of attempts, until their window ends |
-//! | `countersign:{A}:taken-back:ID` | that attempts were taken back, for a minute |
-//! | `countersign:consumers` | an index of consumer keys |
-//! | `countersign:users` | an index of the ids of users who are not deleted |
-//! | `countersign:aside` | an index of what is put aside: `C`, a space, `ID` |
+//! | `countersign:{A}:uncounted:ID` | a mark that attempts were subtracted, for a minute |
+//! | `countersign:consumers` | the index of consumer keys |
+//! | `countersign:users` | the index of the ids of users, without deleted ones |
+//! | `countersign:orphans` | the index of orphaned tokens: `C`, a space, `ID` |
 //!
-//! `C`, `T`, `U` and `N` are the percent-encoded consumer key, token, user id and username in lower case; `S` and `A` are
-//! hashes. What a check needs has the hash tag of its consumer, so that every step stays within one slot of a Redis
-//! Cluster; the standing of a user, whom several consumers share, is a step of its own. An index is a sorted set with one
-//! score, so in the order of its bytes.
+//! `C`, `T`, `U` and `N` are the percent-encoded consumer key, token, user id and lower-case
+//! username; `S` and `A` are hashes. All that a check needs has the hash tag of its consumer, so
+//! that every step stays within one slot of a Redis Cluster, except the standing of a user:
+//! consumers share users, so it is a step of its own. An index is a sorted set whose members have
+//! one score, so that they are in byte order.
 //!
-//! # What is in more than one slot
+//! # Changes in more than one slot
 //!
-//! Such things are written one after the other, so that a crash in between does no harm, and what is read is held against
-//! the record, which alone decides:
+//! Such a change is a sequence of writes, ordered so that a crash between two of them does no harm.
+//! The record alone decides; readers compare everything else with it:
 //!
-//! - An entry of an index without a record is left out of lists. It is written before the record, and again after it where
-//!   a removal may have come in between; who removes one looks afterwards whether the record is back.
-//! - The owner of a token is a reservation until there is a record; the same consumer can still fill it.
-//! - A username that is reserved for a user whose record does not have it is free. Who takes it first bars that user from
-//!   it in the user's own slot, where his record is written, so that of two who want it one gets it (`users`).
-//! - The tokens of a consumer that is deleted are put aside in one step with its record, and removed later, some at a time
-//!   (`aside`).
+//! - Lists skip an index entry without a record. The entry is written before the record, and again
+//!   after it if a removal may have happened in between. Every removal of an entry is followed by a
+//!   check whether the record is back.
+//! - The owner of a token is a reservation until there is a record; the same consumer can still
+//!   fill it.
+//! - A username that is reserved for a user whose record does not have it is free. Another user who
+//!   takes it first bars the reserved user from it, in the slot of that user's record, so that one
+//!   of the two gets it (`users`).
+//! - The tokens of a deleted consumer become orphans in one step with the deletion of its record,
+//!   and are removed later, some at a time (`orphans`).
 //!
-//! Tokens that were created by a release before version 2 of the records are in no index: they work and can be found and
-//! revoked by their names, one at a time or with all of their consumer or user, but are not listed.
+//! # Loss of nonces
 //!
-//! # What can be lost
-//!
-//! A nonce that Redis forgets can be used again while its timestamp is inside of the window. It forgets when it restarts
-//! without having written its nonces to disk, when a replica takes over that did not have them yet, when somebody
-//! deletes them, and when a `maxmemory-policy` other than `noeviction` evicts them. The first two are seen as a change
-//! of the server's run id or of its replication history, logged and counted; with `fence_on_restart` timestamps up to
-//! that moment are refused. Requests dated ahead of the clock are not covered by that fence.
+//! A nonce that Redis loses can be used again while its timestamp is within the window. Redis loses
+//! nonces when it restarts without having written them to disk, when a replica takes over that did
+//! not have them yet, when somebody deletes them, and when a `maxmemory-policy` other than
+//! `noeviction` evicts them. The first two show as a change of the server's run id or of its
+//! replication history, and are logged and counted; with `fence_on_restart`, timestamps up to that
+//! moment are refused. That fence does not cover requests dated ahead of the clock.
 
 mod address;
-mod aside;
-mod batches;
-mod claims;
+mod attempts;
+mod batching;
+mod caller_lookup;
+mod check;
+mod circuit_breaker;
 mod client;
 mod connection;
 mod consumers;
-mod contract;
-mod fault;
-mod health;
-mod here;
+mod error;
+mod index;
+mod invalidation;
 mod keys;
-mod lists;
-mod lookups;
-mod notices;
+mod nonces;
+mod orphans;
 mod provider_2013;
 mod request_tokens;
+mod restarts;
 mod scripts;
-mod server;
+mod server_info;
+mod sessions;
 mod tokens;
 mod users;
 
@@ -81,45 +85,44 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use redis::{Cmd, FromRedisValue, cmd};
 use tokio::sync::Notify;
+use tracing::debug;
 
-use self::address::Address;
-use self::claims::RedisNonces;
-use self::client::Client;
-use self::fault::Fault;
-use self::here::RedisHere;
-use self::lookups::Lookups;
-use self::notices::Notices;
+use self::address::RedisAddress;
+use self::caller_lookup::CallerLookup;
+use self::client::RedisClient;
+use self::error::CommandError;
+use self::invalidation::InvalidationChannel;
+use self::nonces::NonceClaims;
 use super::changes::may_have_changed;
 use super::record::Records;
 use super::{
-    Change, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, StoreError, StoreErrorKind,
-    StoreStatus,
+    ChangeFeed, RecordChange, StoreError, StoreErrorKind, StoreHealth, StoreLifecycle, StoreStatus,
 };
 use crate::clock::{Clock, Entropy, UnixTime};
 use crate::config::StoreConfig;
-use crate::model::{AccessToken, ConsumerKey, Token};
+use crate::model::{AccessToken, ConsumerKey};
 
 pub use self::provider_2013::{ProviderConsumer, ProviderConsumers};
 
 /// The store in Redis.
 pub(super) struct RedisStore {
     records: Arc<Records>,
-    client: Arc<Client>,
-    claims: RedisNonces,
-    lookups: Lookups,
-    notices: Notices,
+    client: Arc<RedisClient>,
+    nonces: NonceClaims,
+    callers: CallerLookup,
+    invalidation: InvalidationChannel,
     clock: Arc<dyn Clock>,
-    /// Rings when something was put aside.
-    put_aside: Arc<Notify>,
+    /// Notified when tokens became orphans.
+    orphaned: Arc<Notify>,
 }
 
 // === impl RedisStore ===
 
 impl RedisStore {
-    /// Connects; an unreachable Redis is no error.
+    /// Connects to Redis; it is no error if Redis is unreachable.
     ///
     /// # Errors
-    /// When `url` is no address of Redis, or what answers there can not be used.
+    /// If `url` is no address of Redis, or the server cannot be used.
     pub(super) async fn open(
         url: &str,
         config: &StoreConfig,
@@ -127,46 +130,42 @@ impl RedisStore {
         clock: Arc<dyn Clock>,
         entropy: &dyn Entropy,
     ) -> Result<Arc<Self>, StoreError> {
-        let address = Address::parse(url).map_err(|error| {
+        let address = RedisAddress::parse(url).map_err(|error| {
             StoreError::new(StoreErrorKind::Unusable, "reading store.url").because(error)
         })?;
-        let client = Client::open(address.clone(), config, Arc::clone(&clock))
+        let client = RedisClient::open(address.clone(), config, Arc::clone(&clock))
             .await
-            .map_err(|fault| fault.during("connecting to Redis"))?;
-        let put_aside = Arc::new(Notify::new());
-        let notices = Notices::listen(address, &client, entropy);
-        let claims = RedisNonces::new(Arc::clone(&client));
+            .map_err(|error| error.during("connecting to Redis"))?;
         let records = Arc::new(records);
-        let lookups = Lookups::new(Arc::clone(&client), Arc::clone(&records));
         let store = Arc::new(Self {
+            nonces: NonceClaims::new(Arc::clone(&client)),
+            callers: CallerLookup::new(Arc::clone(&client), Arc::clone(&records)),
+            invalidation: InvalidationChannel::open(address, &client, entropy),
             records,
             client,
-            claims,
-            lookups,
-            notices,
             clock,
-            put_aside,
+            orphaned: Arc::new(Notify::new()),
         });
-        tokio::spawn(aside::keep_clean(
+        tokio::spawn(orphans::remove_in_background(
             Arc::downgrade(&store),
-            Arc::clone(&store.put_aside),
+            Arc::clone(&store.orphaned),
         ));
         Ok(store)
     }
 
-    /// Makes a change and tells everybody, also when it failed and may have been made all the same.
-    async fn changing<T>(
+    /// Makes a change and announces it, also if it failed and may have been made all the same.
+    async fn announce<T>(
         &self,
-        change: Change,
+        change: RecordChange,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let changing = self.notices.changing(change);
+        let pending = self.invalidation.begin(change);
         let outcome = work.await;
         match &outcome {
-            Ok(_) => changing.made().await,
-            // It may be on its way to Redis still.
-            Err(_) if may_have_changed(&outcome) => drop(changing),
-            Err(_) => changing.refused(),
+            Ok(_) => pending.made().await,
+            // It may still be on its way to Redis.
+            Err(_) if may_have_changed(&outcome) => drop(pending),
+            Err(_) => pending.refused(),
         }
         outcome
     }
@@ -180,8 +179,8 @@ impl RedisStore {
             .client
             .call(command)
             .await
-            .map_err(|fault| fault.during(context))?;
-        redis::from_redis_value(value).map_err(|_| Fault::Unexpected.during(context))
+            .map_err(|error| error.during(context))?;
+        redis::from_redis_value(value).map_err(|_| CommandError::UnexpectedAnswer.during(context))
     }
 
     /// Reads records whose keys are in one slot, in one round trip.
@@ -194,7 +193,7 @@ impl RedisStore {
         if found.len() == keys.len() {
             Ok(found)
         } else {
-            Err(Fault::Unexpected.during(context))
+            Err(CommandError::UnexpectedAnswer.during(context))
         }
     }
 
@@ -206,8 +205,8 @@ impl RedisStore {
         Ok(self.fetch(context, &[key]).await?.pop().flatten())
     }
 
-    /// Runs a script that changes a record, and reads what came of it.
-    async fn change(&self, context: &'static str, script: &Cmd) -> Result<(), StoreError> {
+    /// Runs a script that changes a record, and turns its result into an error.
+    async fn run(&self, context: &'static str, script: &Cmd) -> Result<(), StoreError> {
         match self.call::<u8>(context, script).await? {
             0 => Err(conflict()),
             2 => Err(StoreError::new(StoreErrorKind::AlreadyExists, context)),
@@ -215,58 +214,62 @@ impl RedisStore {
         }
     }
 
-    async fn swap(&self, key: &str, before: &[u8], bytes: &[u8]) -> Result<(), StoreError> {
-        self.change(CHANGING, &scripts::swap(key, before, bytes, None))
-            .await
+    /// Replaces the bytes of a record if they are still `before`.
+    async fn update_record(
+        &self,
+        key: &str,
+        before: &[u8],
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let update = scripts::update_record(key, before, bytes, None);
+        self.run(UPDATING, &update).await
     }
 
-    /// For how many milliseconds from now something is kept; Redis takes no 0.
+    /// Writes a value if the key has none, and returns the value that was there.
+    async fn reserve(&self, key: &str, value: &str) -> Result<Option<String>, StoreError> {
+        let mut set = cmd("SET");
+        set.arg(key).arg(value).arg("NX").arg("GET");
+        self.call(CREATING, &set).await
+    }
+
+    /// The time from now until `end` in milliseconds, at least 1, since Redis refuses 0.
     fn millis_until(&self, end: UnixTime) -> u64 {
         u64::try_from(end.since(self.clock.now()).as_millis())
             .unwrap_or(u64::MAX)
-            .clamp(1, LONGEST_MS)
+            .clamp(1, MAX_MILLIS)
     }
 }
 
 #[async_trait]
-impl CheckStore for RedisStore {
-    async fn credentials(
-        &self,
-        consumer: &ConsumerKey,
-        token: Option<&Token>,
-    ) -> Result<Credentials, StoreError> {
-        self.lookups.credentials(consumer, token).await
-    }
-
-    async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
-        self.claims.claim_nonce(claim).await
-    }
-
-    fn here(self: Arc<Self>) -> Option<Arc<dyn CheckStore>> {
-        Some(Arc::new(RedisHere::of(self)))
-    }
-
-    fn changes(&self) -> &Changes {
-        self.notices.changes()
-    }
-}
-
-#[async_trait]
-impl Pulse for RedisStore {
+impl StoreHealth for RedisStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.client
             .ping()
             .await
-            .map_err(|fault| fault.during("asking whether Redis can be written"))
+            .map_err(|error| error.during("checking that Redis takes writes"))
     }
 
     fn status(&self) -> StoreStatus {
         StoreStatus {
             restarts_seen: self.client.restarts_seen(),
-            cut_off: self.notices.are_cut_off(),
-            untold: self.notices.untold(),
+            cut_off: self.invalidation.is_cut_off(),
+            untold: self.invalidation.untold(),
             ..StoreStatus::default()
         }
+    }
+}
+
+#[async_trait]
+impl StoreLifecycle for RedisStore {
+    fn changes(&self) -> &ChangeFeed {
+        self.invalidation.changes()
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.client.stop();
+        self.invalidation.stop();
+        self.orphaned.notify_one();
+        Ok(())
     }
 }
 
@@ -276,15 +279,16 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// A token that is kept under a consumer says that it is his, or it is not read.
+/// Checks that a token names the consumer under which it is stored.
 fn owned(consumer: &ConsumerKey, token: AccessToken) -> Result<AccessToken, StoreError> {
     if token.consumer_key == *consumer {
         return Ok(token);
     }
-    let moved = "it is kept under a consumer that it was not issued to";
+    let moved = "it is stored under a consumer that it was not issued to";
     Err(StoreError::new(StoreErrorKind::Unreadable, "reading a record").because(moved))
 }
 
+/// Checks that a new revision is the one after the stored revision.
 fn follows(stored: u64, new: u64) -> Result<(), StoreError> {
     if stored.checked_add(1) == Some(new) {
         Ok(())
@@ -294,20 +298,30 @@ fn follows(stored: u64, new: u64) -> Result<(), StoreError> {
 }
 
 fn conflict() -> StoreError {
-    StoreError::new(StoreErrorKind::Conflict, CHANGING)
+    StoreError::new(StoreErrorKind::Conflict, UPDATING)
 }
 
-/// The consumer key that is kept as the owner of something.
+/// Reads the consumer key that is stored as the owner of a token.
 fn owner(text: String, context: &'static str) -> Result<ConsumerKey, StoreError> {
     ConsumerKey::new(text)
         .map_err(|error| StoreError::new(StoreErrorKind::Unreadable, context).because(error))
 }
 
-const LOOKING_UP: &str = "looking up credentials";
-const KEEPING: &str = "keeping a new record";
-const CHANGING: &str = "changing a record";
+/// Logs a failure that leaves nothing behind except an entry or a reservation that nobody will use.
+fn log_leftover(outcome: Result<(), StoreError>) {
+    if let Err(error) = outcome {
+        debug!(
+            error = &error as &dyn std::error::Error,
+            "an unused entry remains in Redis"
+        );
+    }
+}
+
+const LOOKING_UP: &str = "looking up a caller";
+const CREATING: &str = "creating a record";
+const UPDATING: &str = "updating a record";
 const DELETING: &str = "deleting a record";
 const LISTING: &str = "listing records";
 
-/// A century: longer times overflow in Redis.
-const LONGEST_MS: u64 = 100 * 366 * 24 * 60 * 60 * 1000;
+/// A century: Redis cannot represent much longer times.
+const MAX_MILLIS: u64 = 100 * 366 * 24 * 60 * 60 * 1000;

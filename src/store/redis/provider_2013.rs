@@ -1,12 +1,12 @@
-//! The consumers of the Python provider of 2013, as it kept them in Redis; read, never written.
+//! The consumers of the Python provider of 2013, as it stored them in Redis; read, never written.
 //!
 //! | key | field | value |
 //! |---|---|---|
 //! | `{namespace}-consumer_tokens` | a consumer key | its shared secret |
-//! | `{namespace}-app_info` | a consumer key | JSON: what is known of the application |
+//! | `{namespace}-app_info` | a consumer key | JSON that describes the application |
 //!
-//! A consumer is one that has a secret. What the values mean is left to whoever imports them; `{namespace}-nonces` is left
-//! where it is, since nothing that was signed for the provider is signed for Countersign.
+//! A key without a secret is no consumer. The import interprets the values. `{namespace}-nonces` is
+//! ignored, since no request that was signed for the provider is valid for Countersign.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,20 +14,20 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, cmd};
 
-use super::address::{Address, AddressError};
+use super::address::{AddressError, RedisAddress};
 use super::connection::CONNECT_TIMEOUT;
-use super::fault::Fault;
+use super::error::CommandError;
 use crate::model::Secret;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// A consumer as the provider kept it.
+/// A consumer as the provider stored it.
 #[derive(Clone, Debug)]
 pub struct ProviderConsumer {
-    /// Its key.
+    /// The consumer key.
     pub key: Vec<u8>,
-    /// Its shared secret.
+    /// The shared secret.
     pub secret: Secret,
-    /// What is known of the application, in JSON, if anything.
+    /// The description of the application in JSON, if there is one.
     pub app_info: Option<Vec<u8>>,
 }
 
@@ -35,36 +35,37 @@ pub struct ProviderConsumer {
 pub struct ProviderConsumers {
     connection: MultiplexedConnection,
     namespace: String,
-    /// Where `HSCAN` goes on; `None` at the end.
+    /// The cursor of `HSCAN`; `None` at the end.
     cursor: Option<u64>,
 }
 
 /// A field of a hash, and its value.
-type Field = (Vec<u8>, Vec<u8>);
+type HashField = (Vec<u8>, Vec<u8>);
 
 // === impl ProviderConsumers ===
 
 impl ProviderConsumers {
-    /// The namespace that the provider uses unless it is told another.
+    /// The default namespace of the provider.
     pub const DEFAULT_NAMESPACE: &str = "oauth1-redis";
 
-    /// Connects to one Redis server, of whatever version.
+    /// Connects to one Redis server of any version.
     ///
     /// # Errors
-    /// When `url` is not the address of one server, or the server can not be reached.
+    /// If `url` is not the address of one server, or the server is unreachable.
     pub async fn open(url: &str, namespace: &str) -> Result<Self, StoreError> {
         let context = "connecting to the provider's Redis";
         let unusable =
             |error: AddressError| StoreError::new(StoreErrorKind::Unusable, context).because(error);
-        let Address::Node(client) = Address::parse(url).map_err(unusable)? else {
-            return Err(StoreError::new(
-                StoreErrorKind::Unusable,
-                "reading the provider's Redis needs redis://HOST",
-            ));
+        let RedisAddress::Node(client) = RedisAddress::parse(url).map_err(unusable)? else {
+            let error = StoreError::new(StoreErrorKind::Unusable, context);
+            return Err(error.because("the URL must name one server: redis://HOST[:PORT][/DB]"));
         };
         let connection = connect(&client)
             .await
-            .map_err(|error| Fault::from(error).during(context))?;
+            .map_err(|error| {
+                CommandError::connecting_to(client.get_connection_info().addr(), error)
+            })
+            .map_err(|error| error.during(context))?;
         Ok(Self {
             connection,
             namespace: namespace.to_owned(),
@@ -72,18 +73,19 @@ impl ProviderConsumers {
         })
     }
 
-    /// How many consumers there are.
+    /// Returns the number of consumers.
     ///
     /// # Errors
-    /// When Redis does not answer, or keeps something else under that name.
+    /// If Redis does not answer, or the key has a value of another type.
     pub async fn count(&mut self) -> Result<u64, StoreError> {
         self.call(cmd("HLEN").arg(self.secrets_key())).await
     }
 
-    /// The next page; `None` at the end. A consumer may come twice when the provider adds others meanwhile.
+    /// Returns the next page; `None` at the end. A consumer may appear twice if the provider adds
+    /// others at the same time.
     ///
     /// # Errors
-    /// As [`Self::count`].
+    /// The errors of [`Self::count`].
     pub async fn next_page(&mut self) -> Result<Option<Vec<ProviderConsumer>>, StoreError> {
         let Some(cursor) = self.cursor else {
             return Ok(None);
@@ -93,15 +95,15 @@ impl ProviderConsumers {
             .arg(cursor)
             .arg("COUNT")
             .arg(PAGE);
-        let (next, found): (u64, Vec<Field>) = self.call(&scan).await?;
+        let (next, found): (u64, Vec<HashField>) = self.call(&scan).await?;
         self.cursor = (next != 0).then_some(next);
         if found.is_empty() {
             return Ok(Some(Vec::new()));
         }
-        let mut ask = cmd("HMGET");
-        ask.arg(format!("{}-app_info", self.namespace))
+        let mut read = cmd("HMGET");
+        read.arg(format!("{}-app_info", self.namespace))
             .arg(found.iter().map(|(key, _)| key).collect::<Vec<_>>());
-        let infos: Vec<Option<Vec<u8>>> = self.call(&ask).await?;
+        let infos: Vec<Option<Vec<u8>>> = self.call(&read).await?;
         let consumers = found.into_iter().zip(infos);
         let consumers = consumers.map(|((key, secret), app_info)| ProviderConsumer {
             key,
@@ -116,7 +118,7 @@ impl ProviderConsumers {
         command
             .query_async(&mut self.connection)
             .await
-            .map_err(|error| Fault::from(error).during(context))
+            .map_err(|error| CommandError::from(error).during(context))
     }
 
     fn secrets_key(&self) -> String {
@@ -141,8 +143,9 @@ async fn connect(client: &Client) -> redis::RedisResult<MultiplexedConnection> {
         .await
 }
 
-/// About how many consumers are asked for at once: few enough that Redis serves others in between.
+/// The approximate number of consumers on a page: small enough that Redis serves other clients in
+/// between.
 const PAGE: usize = 250;
 
-/// Nobody waits for a check here: a busy old server may take its time.
+/// Generous, since no check waits for the answer of a busy old server.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,101 +1,74 @@
-//! Temporary credentials: the record in the slot of the consumer, the owner in the slot of the token; Redis forgets both.
+//! The [`RequestTokenStore`] part of the Redis store: the record in the slot of the consumer, the
+//! owner in the slot of the token. Redis expires both.
 
+use async_trait::async_trait;
 use redis::cmd;
 
-use super::{CHANGING, KEEPING, RedisStore, conflict, follows, keys, owner, scripts};
+use super::{
+    CREATING, RedisStore, UPDATING, conflict, follows, keys, log_leftover, owner, scripts,
+};
 use crate::model::{AccessToken, RequestToken, Token};
-use crate::store::{Change, KEPT_AFTER_EXPIRY, StoreError, StoreErrorKind};
+use crate::store::{
+    RETENTION_AFTER_EXPIRY, RecordChange, RequestTokenStore, StoreError, StoreErrorKind,
+};
 
-impl RedisStore {
-    /// Keeps new temporary credentials.
-    pub(super) async fn keep_request_token(&self, token: &RequestToken) -> Result<(), StoreError> {
+#[async_trait]
+impl RequestTokenStore for RedisStore {
+    async fn create_request_token(&self, token: &RequestToken) -> Result<(), StoreError> {
         let bytes = self.records.encode_request_token(token)?;
-        let consumer = token.consumer_key.as_str();
-        let owner = self
-            .set_until_forgotten(
-                token,
-                &keys::request_owner(&token.token),
-                consumer.as_bytes(),
-            )
-            .await?;
-        let is_other =
-            |stored: Option<Vec<u8>>, value: &[u8]| stored.is_some_and(|stored| stored != value);
+        let owner = keys::request_owner(&token.token);
         let record = keys::request(&token.consumer_key, &token.token);
-        if is_other(owner, consumer.as_bytes())
-            || is_other(
-                self.set_until_forgotten(token, &record, &bytes).await?,
-                &bytes,
-            )
+        let consumer = token.consumer_key.as_str().as_bytes();
+        if self.reserve_expiring(token, &owner, consumer).await?
+            && self.reserve_expiring(token, &record, &bytes).await?
         {
-            return Err(StoreError::new(StoreErrorKind::AlreadyExists, KEEPING));
+            Ok(())
+        } else {
+            Err(StoreError::new(StoreErrorKind::AlreadyExists, CREATING))
         }
-        Ok(())
     }
 
-    /// Replaces temporary credentials.
-    pub(super) async fn swap_request_token(&self, token: &RequestToken) -> Result<(), StoreError> {
-        let before = self.replaceable_request_token(token).await?;
+    async fn update_request_token(&self, token: &RequestToken) -> Result<(), StoreError> {
+        let before = self.updatable_request_token(token).await?;
         let bytes = self.records.encode_request_token(token)?;
         let record = keys::request(&token.consumer_key, &token.token);
-        self.change(
-            CHANGING,
-            &scripts::swap(&record, &before, &bytes, Some(self.kept_for(token))),
-        )
-        .await
+        let update =
+            scripts::update_record(&record, &before, &bytes, Some(self.millis_kept(token)));
+        self.run(UPDATING, &update).await
     }
 
-    /// Replaces temporary credentials by used ones and keeps the token.
-    pub(super) async fn exchange(
+    async fn exchange_request_token(
         &self,
         used: &RequestToken,
         issued: &AccessToken,
     ) -> Result<(), StoreError> {
-        let consumer = &used.consumer_key;
-        if issued.consumer_key != *consumer {
+        if issued.consumer_key != used.consumer_key {
             return Err(conflict());
         }
-        let before = self.replaceable_request_token(used).await?;
-        let (used_bytes, issued_bytes) = (
-            self.records.encode_request_token(used)?,
-            self.records.encode_token(issued)?,
-        );
-        let is_new = self.reserve_token(issued).await?;
-        let places = [
-            keys::request(consumer, &used.token),
-            keys::token(consumer, &issued.token),
-            keys::tokens(consumer),
-        ];
+        let before = self.updatable_request_token(used).await?;
         let exchange = scripts::Exchange {
             before: &before,
-            used: &used_bytes,
-            keep_for: self.kept_for(used),
-            issued: &issued_bytes,
+            used: &self.records.encode_request_token(used)?,
+            millis: self.millis_kept(used),
+            issued: &self.records.encode_token(issued)?,
             token: issued.token.as_str(),
         };
-        let script = scripts::exchange(places.each_ref().map(String::as_str), &exchange);
-        let change = self.change("exchanging temporary credentials", &script);
-        let outcome = self
-            .changing(Change::Token(issued.token.clone()), change)
-            .await;
-        if outcome
+        let was_free = self.reserve_token(issued).await?;
+        let outcome = self.run_exchange(used, issued, &exchange).await;
+        let is_conflict = outcome
             .as_ref()
-            .is_err_and(|error| error.kind() == StoreErrorKind::Conflict)
-            && is_new
-        {
-            self.tidied(
-                self.release_token(&issued.token, consumer, issued.user_id.as_ref())
+            .is_err_and(|error| error.kind() == StoreErrorKind::Conflict);
+        if is_conflict && was_free {
+            log_leftover(
+                self.release_token(&issued.token, &issued.consumer_key, issued.user_id.as_ref())
                     .await,
             );
         }
         outcome?;
-        self.assert_token(issued, is_new).await
+        self.reserve_token_again(issued, was_free).await
     }
 
-    /// Looks up temporary credentials by their name.
-    pub(super) async fn find_request_token(
-        &self,
-        token: &Token,
-    ) -> Result<Option<RequestToken>, StoreError> {
+    async fn request_token(&self, token: &Token) -> Result<Option<RequestToken>, StoreError> {
         let context = "looking up temporary credentials";
         let found: Option<String> = self
             .call(context, cmd("GET").arg(keys::request_owner(token)))
@@ -112,47 +85,67 @@ impl RedisStore {
             .as_ref()
             .is_some_and(|found| found.consumer_key != owner)
         {
-            let moved = "they are kept under a consumer that they were not issued to";
+            let moved = "they are stored under a consumer that they were not issued to";
             return Err(StoreError::new(StoreErrorKind::Unreadable, context).because(moved));
         }
         Ok(found)
     }
+}
 
-    /// The stored bytes of temporary credentials that `token` may replace.
-    async fn replaceable_request_token(&self, token: &RequestToken) -> Result<Vec<u8>, StoreError> {
+impl RedisStore {
+    async fn run_exchange(
+        &self,
+        used: &RequestToken,
+        issued: &AccessToken,
+        exchange: &scripts::Exchange<'_>,
+    ) -> Result<(), StoreError> {
+        let consumer = &used.consumer_key;
+        let keys = [
+            keys::request(consumer, &used.token),
+            keys::token(consumer, &issued.token),
+            keys::tokens(consumer),
+        ];
+        let script = scripts::exchange(keys.each_ref().map(String::as_str), exchange);
+        let change = RecordChange::Token(issued.token.clone());
+        self.announce(
+            change,
+            self.run("exchanging temporary credentials", &script),
+        )
+        .await
+    }
+
+    /// Returns the stored bytes of temporary credentials if `token` may update them.
+    async fn updatable_request_token(&self, token: &RequestToken) -> Result<Vec<u8>, StoreError> {
         let record = keys::request(&token.consumer_key, &token.token);
         let before = self
-            .fetch_one(CHANGING, record)
+            .fetch_one(UPDATING, record)
             .await?
             .ok_or_else(conflict)?;
-        follows(
-            self.records
-                .decode_request_token(&token.token, &before)?
-                .revision,
-            token.revision,
-        )?;
+        let stored = self.records.decode_request_token(&token.token, &before)?;
+        follows(stored.revision, token.revision)?;
         Ok(before)
     }
 
-    /// Writes a value where there is none, for as long as the temporary credentials are kept, and gives the one that is
-    /// there.
-    async fn set_until_forgotten(
+    /// Writes a value if the key has none, for as long as temporary credentials are kept. Returns
+    /// whether the key has that value now.
+    async fn reserve_expiring(
         &self,
         token: &RequestToken,
         key: &str,
         value: &[u8],
-    ) -> Result<Option<Vec<u8>>, StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut set = cmd("SET");
         set.arg(key)
             .arg(value)
             .arg("NX")
             .arg("GET")
             .arg("PX")
-            .arg(self.kept_for(token));
-        self.call(KEEPING, &set).await
+            .arg(self.millis_kept(token));
+        let existing: Option<Vec<u8>> = self.call(CREATING, &set).await?;
+        Ok(existing.is_none_or(|existing| existing == value))
     }
 
-    fn kept_for(&self, token: &RequestToken) -> u64 {
-        self.millis_until(token.expires_at.plus(KEPT_AFTER_EXPIRY))
+    fn millis_kept(&self, token: &RequestToken) -> u64 {
+        self.millis_until(token.expires_at.plus(RETENTION_AFTER_EXPIRY))
     }
 }

@@ -1,27 +1,41 @@
-//! What Redis must do in one step.
+//! Lua scripts: the changes that Redis must make in one step.
 //!
-//! Each may be sent twice: a call whose answer was lost is made again. Bytes that are found where they were to be written
-//! were written by an earlier attempt of the same call, since every record holds something random.
+//! Each script may run twice, since a call whose answer was lost is repeated. A repeated call finds
+//! its own bytes already written, and recognizes them, since every record contains something
+//! random.
 //!
-//! Scripts are sent whole each time: they are seldom needed, and so a flushed script cache changes nothing. Only [`CLAIM`]
-//! is sent by its hash, and whole where Redis does not know it. Those that change a record give 1 when it is done, 0 when
-//! the record is another than was read, 2 when the name is taken.
+//! Scripts are sent whole: they run seldom, and so a flushed script cache changes nothing. Only
+//! [`CLAIM`] is sent by its hash, and whole if Redis does not know it. A script that changes a
+//! record returns 1 if it is done, 0 if the record is not the one that was read, 2 if the name is
+//! taken ([`TAKEN`]).
 
 use std::sync::LazyLock;
 
 use redis::{Cmd, Script};
 
-use super::claims::Entry;
+/// The arguments of [`CLAIM`] for one nonce.
+#[derive(Clone, Debug)]
+pub(super) struct NonceEntry {
+    /// The key of the bucket.
+    pub(super) bucket: String,
+    /// The hash of the nonce.
+    pub(super) nonce: [u8; 8],
+    /// The hash of the check that claims it.
+    pub(super) claimant: [u8; 8],
+    /// The time for which the claim is remembered, in milliseconds.
+    pub(super) millis: u64,
+}
 
-/// Claims nonces, each in a bucket that lasts as long as the latest of its claims wants it to.
+/// Claims nonces, each in a bucket that expires with the last of its claims.
 ///
 /// - `KEYS[n]`: the bucket of the nth claim
 /// - `ARGV[3n-2]`: the nonce
-/// - `ARGV[3n-1]`: who claims it
-/// - `ARGV[3n]`: for how many milliseconds it is kept
+/// - `ARGV[3n-1]`: the claimant
+/// - `ARGV[3n]`: the time for which the claim is remembered, in milliseconds
 ///
-/// Gives a `1` or a `0` for each: whether it is the claimant's. It must be atomic so that no bucket is left without an end,
-/// and none ends early; the second more than is asked for spares the next claims of the bucket from moving its end.
+/// Returns a `1` for each nonce that is the claimant's, a `0` for each other one. It must be atomic
+/// so that no bucket stays without an expiry, and none expires early; the additional second spares
+/// the next claims of the bucket a new expiry.
 const CLAIM: &str = r"
 local call, claimed = redis.call, {}
 for at = 1, #KEYS do
@@ -36,15 +50,15 @@ end
 return table.concat(claimed)
 ";
 
-/// Replaces a record if it was not changed since it was read.
+/// Updates a record if it was not changed since it was read.
 ///
 /// - `KEYS[1]`: the record
-/// - `ARGV[1]`: its bytes as they were read
+/// - `ARGV[1]`: its bytes as read
 /// - `ARGV[2]`: its new bytes
-/// - `ARGV[3]`: for how many milliseconds it is kept; left out for ever
+/// - `ARGV[3]`: the time for which it is kept, in milliseconds; absent if it never expires
 ///
-/// It must be atomic because two administrators may change one record at a time.
-const SWAP: &str = r"
+/// It must be atomic because two administrators may update one record at a time.
+const UPDATE_RECORD: &str = r"
 local stored = redis.call('GET', KEYS[1])
 if stored == ARGV[2] then return 1 end
 if stored ~= ARGV[1] then return 0 end
@@ -52,14 +66,15 @@ if ARGV[3] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) else redis.ca
 return 1
 ";
 
-/// Puts a new consumer, and puts tokens aside that were issued to an earlier one of that key.
+/// Creates a consumer, and turns tokens of an earlier consumer of that key into orphans.
 ///
 /// - `KEYS[1]`: the consumer's record
 /// - `KEYS[2]`: the index of its tokens
-/// - `KEYS[3]`: where that index goes
+/// - `KEYS[3]`: the index of orphans
 /// - `ARGV[1]`: the record's bytes
 ///
-/// Gives 3 when it is done and tokens were put aside. It must be atomic so that no old token is seen in the new list.
+/// Returns 3 if it is done and there are orphans ([`DONE_WITH_ORPHANS`]). It must be atomic so that
+/// the new consumer's list shows no old token.
 const CREATE_CONSUMER: &str = r"
 local stored = redis.call('GET', KEYS[1])
 if stored == ARGV[1] then return 1 + 2 * redis.call('EXISTS', KEYS[3]) end
@@ -70,17 +85,17 @@ redis.call('RENAME', KEYS[2], KEYS[3])
 return 3
 ";
 
-/// Removes a consumer if it was not changed since it was read, and puts the index of its tokens aside.
+/// Deletes a consumer if it was not changed since it was read, and turns its tokens into orphans.
 ///
 /// - `KEYS[1]`: the consumer's record
-/// - `KEYS[2]`: the id of the last deletion, for a minute: what a repeated attempt is known by
+/// - `KEYS[2]`: the id of the last deletion, for a minute, to recognize a repeated call
 /// - `KEYS[3]`: the index of its tokens
-/// - `KEYS[4]`: where that index goes
-/// - `ARGV[1]`: the record's bytes as they were read
+/// - `KEYS[4]`: the index of orphans
+/// - `ARGV[1]`: the record's bytes as read
 /// - `ARGV[2]`: the id of this deletion
 ///
-/// It must be atomic so that a token that is issued meanwhile is in one of the two indexes. However many tokens there are,
-/// it takes the same time: they are removed later.
+/// It must be atomic so that a token that is issued at the same time is in one of the two indexes.
+/// It takes the same time for any number of tokens, since they are removed later.
 const DELETE_CONSUMER: &str = r"
 if redis.call('GET', KEYS[2]) == ARGV[2] then return 1 end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -90,7 +105,7 @@ if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('RENAME', KEYS[3], KEYS[4]
 return 1
 ";
 
-/// Puts a new token and indexes it.
+/// Creates a token and adds it to the index.
 ///
 /// - `KEYS[1]`: the token's record
 /// - `KEYS[2]`: the index of its consumer's tokens
@@ -107,45 +122,45 @@ redis.call('ZADD', KEYS[2], 0, ARGV[2])
 return 1
 ";
 
-/// Removes a token and its entry in the index.
+/// Deletes a token and its entry in the index.
 ///
 /// - `KEYS[1]`: the token's record
 /// - `KEYS[2]`: the index of its consumer's tokens
 /// - `ARGV[1]`: the token
 ///
-/// It must be atomic so that a token that is created anew keeps its entry.
+/// It must be atomic so that a token that is created again keeps its entry.
 const DELETE_TOKEN: &str = r"
 redis.call('UNLINK', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 return 1
 ";
 
-/// Removes a token that was put aside, unless it was created anew since.
+/// Deletes an orphaned token, unless it was created again.
 ///
 /// - `KEYS[1]`: the token's record
 /// - `KEYS[2]`: the index of its consumer's tokens
 /// - `ARGV[1]`: the token
 ///
-/// Gives 1 when there is no record any more, 0 when the token is another now. It must be atomic so that no new token is
-/// removed.
-const DELETE_OLD_TOKEN: &str = r"
+/// Returns 1 if there is no record any more, 0 if the token was created again. It must be atomic so
+/// that no new token is deleted.
+const DELETE_ORPHAN: &str = r"
 if redis.call('ZSCORE', KEYS[2], ARGV[1]) then return 0 end
 redis.call('UNLINK', KEYS[1])
 return 1
 ";
 
-/// Replaces temporary credentials by used ones and puts the token that they were exchanged for.
+/// Updates temporary credentials to used ones and creates the token in exchange.
 ///
 /// - `KEYS[1]`: the record of the temporary credentials
 /// - `KEYS[2]`: the token's record
 /// - `KEYS[3]`: the index of its consumer's tokens
-/// - `ARGV[1]`: the temporary credentials' bytes as they were read
+/// - `ARGV[1]`: the temporary credentials' bytes as read
 /// - `ARGV[2]`: their new bytes
-/// - `ARGV[3]`: for how many milliseconds they are kept
+/// - `ARGV[3]`: the time for which they are kept, in milliseconds
 /// - `ARGV[4]`: the token's bytes
 /// - `ARGV[5]`: the token
 ///
-/// It must be atomic so that temporary credentials are exchanged once, and never without a token to show for it.
+/// It must be atomic so that temporary credentials are exchanged once, and never without a token.
 const EXCHANGE: &str = r"
 local stored = redis.call('GET', KEYS[1])
 if stored == ARGV[2] then return 1 end
@@ -157,15 +172,16 @@ redis.call('ZADD', KEYS[3], 0, ARGV[5])
 return 1
 ";
 
-/// Puts a user's record where there is none, or in place of the one that was read.
+/// Creates a user's record, or updates it if it was not changed since it was read.
 ///
 /// - `KEYS[1]`: the user's record
-/// - `KEYS[2]`: whether the username that the record has was given to another user
-/// - `ARGV[1]`: the record's bytes as they were read, empty where there was none
+/// - `KEYS[2]`: the mark that the user is barred from the record's username
+/// - `ARGV[1]`: the record's bytes as read, empty if there was none
 /// - `ARGV[2]`: its new bytes
 ///
-/// It must be atomic so that no record gets a username that was found abandoned and given away.
-const PUT_USER: &str = r"
+/// It must be atomic so that no record gets a username that was abandoned and then taken by another
+/// user.
+const WRITE_USER: &str = r"
 local stored = redis.call('GET', KEYS[1])
 if stored == ARGV[2] then return 1 end
 if (stored or '') ~= ARGV[1] then return 0 end
@@ -174,25 +190,25 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Bars a user from a username that is reserved for him and that his record does not have.
+/// Bars a user from a username that is reserved for the user, but is not in the user's record.
 ///
 /// - `KEYS[1]`: the user's record
-/// - `KEYS[2]`: that he is barred, for a minute: longer than any call that is under way
-/// - `ARGV[1]`: the record's bytes as they were read, empty where there was none
+/// - `KEYS[2]`: the mark that the user is barred, for a minute: longer than any call takes
+/// - `ARGV[1]`: the record's bytes as read, empty if there was none
 ///
-/// It must be atomic so that he does not take the name after it was found abandoned.
+/// It must be atomic so that the user does not get the name after it was found abandoned.
 const BAR: &str = r"
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], 1, 'PX', 60000)
 return 1
 ";
 
-/// Removes a key if it has a value.
+/// Deletes a key if it has a certain value.
 ///
 /// - `KEYS[1]`: the key
 /// - `ARGV[1]`: the value
 ///
-/// It must be atomic because a reservation may be another's meanwhile.
+/// It must be atomic because the reservation may have passed to another holder.
 const DELETE_IF: &str = r"
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
@@ -201,23 +217,23 @@ return 1
 /// Counts one attempt.
 ///
 /// - `KEYS[1]`: the counter
-/// - `ARGV[1]`: how many milliseconds the window is long
+/// - `ARGV[1]`: the length of the window in milliseconds
 ///
-/// Gives how many there were. It must be atomic so that no counter is left without an end.
+/// Returns the number of attempts. It must be atomic so that no counter stays without an expiry.
 const COUNT: &str = r"
 local count = redis.call('INCR', KEYS[1])
 if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count
 ";
 
-/// Takes attempts back, as many as there are at most.
+/// Subtracts attempts, at most as many as were counted.
 ///
 /// - `KEYS[1]`: the counter
-/// - `KEYS[2]`: that this was done, for a minute: what a repeated attempt is known by
-/// - `ARGV[1]`: how many
+/// - `KEYS[2]`: a mark that this was done, for a minute, to recognize a repeated call
+/// - `ARGV[1]`: the number of attempts
 ///
 /// It must be atomic so that the counter does not fall below zero, and keeps its window.
-const TAKE_BACK: &str = r"
+const UNCOUNT: &str = r"
 if not redis.call('SET', KEYS[2], 1, 'NX', 'PX', 60000) then return 1 end
 local count = tonumber(redis.call('GET', KEYS[1]) or '0')
 local back = math.min(count, tonumber(ARGV[1]))
@@ -225,17 +241,27 @@ if back > 0 then redis.call('DECRBY', KEYS[1], back) end
 return 1
 ";
 
-/// The call of [`CLAIM`] by its hash.
-pub(super) fn claim<'e>(entries: impl Iterator<Item = &'e Entry> + Clone) -> Cmd {
+/// The result of a script that found the name taken.
+pub(super) const TAKEN: u8 = 2;
+
+/// The result of [`CREATE_CONSUMER`] if there are orphans.
+pub(super) const DONE_WITH_ORPHANS: u8 = 3;
+
+/// Calls [`CLAIM`] by its hash.
+pub(super) fn claim<'e>(entries: impl Iterator<Item = &'e NonceEntry> + Clone) -> Cmd {
     claim_by("EVALSHA", CLAIM_SCRIPT.get_hash(), entries)
 }
 
-/// The call of [`CLAIM`] for a Redis that does not know it.
-pub(super) fn claim_with_source<'e>(entries: impl Iterator<Item = &'e Entry> + Clone) -> Cmd {
+/// Calls [`CLAIM`] with its source, for a Redis that does not know it.
+pub(super) fn claim_with_source<'e>(entries: impl Iterator<Item = &'e NonceEntry> + Clone) -> Cmd {
     claim_by("EVAL", CLAIM, entries)
 }
 
-fn claim_by<'e>(name: &str, script: &str, entries: impl Iterator<Item = &'e Entry> + Clone) -> Cmd {
+fn claim_by<'e>(
+    name: &str,
+    script: &str,
+    entries: impl Iterator<Item = &'e NonceEntry> + Clone,
+) -> Cmd {
     let count = entries.clone().count();
     let mut command = Cmd::with_capacity(3 + 4 * count, 64 + script.len() + 96 * count);
     command.arg(name).arg(script).arg(count);
@@ -244,35 +270,35 @@ fn claim_by<'e>(name: &str, script: &str, entries: impl Iterator<Item = &'e Entr
     });
     for entry in entries {
         command
-            .arg(&entry.field)
-            .arg(&entry.holder)
-            .arg(entry.keep_for);
+            .arg(&entry.nonce)
+            .arg(&entry.claimant)
+            .arg(entry.millis);
     }
     command
 }
 
 static CLAIM_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(CLAIM));
 
-/// The call of [`SWAP`].
-pub(super) fn swap(key: &str, before: &[u8], after: &[u8], keep_for: Option<u64>) -> Cmd {
-    let mut command = eval(SWAP, &[key]);
-    command.arg(before).arg(after).arg(keep_for);
+/// Calls [`UPDATE_RECORD`].
+pub(super) fn update_record(key: &str, before: &[u8], after: &[u8], millis: Option<u64>) -> Cmd {
+    let mut command = eval(UPDATE_RECORD, &[key]);
+    command.arg(before).arg(after).arg(millis);
     command
 }
 
-/// The call of [`CREATE_CONSUMER`].
-pub(super) fn create_consumer(record: &str, tokens: &str, aside: &str, bytes: &[u8]) -> Cmd {
-    eval(CREATE_CONSUMER, &[record, tokens, aside])
+/// Calls [`CREATE_CONSUMER`].
+pub(super) fn create_consumer(record: &str, tokens: &str, orphans: &str, bytes: &[u8]) -> Cmd {
+    eval(CREATE_CONSUMER, &[record, tokens, orphans])
         .arg(bytes)
         .to_owned()
 }
 
-/// The call of [`DELETE_CONSUMER`].
+/// Calls [`DELETE_CONSUMER`].
 pub(super) fn delete_consumer(keys: [&str; 4], before: &[u8], id: &str) -> Cmd {
     eval(DELETE_CONSUMER, &keys).arg(before).arg(id).to_owned()
 }
 
-/// The call of [`CREATE_TOKEN`].
+/// Calls [`CREATE_TOKEN`].
 pub(super) fn create_token(record: &str, tokens: &str, bytes: &[u8], token: &str) -> Cmd {
     eval(CREATE_TOKEN, &[record, tokens])
         .arg(bytes)
@@ -280,65 +306,63 @@ pub(super) fn create_token(record: &str, tokens: &str, bytes: &[u8], token: &str
         .to_owned()
 }
 
-/// The call of [`DELETE_TOKEN`].
+/// Calls [`DELETE_TOKEN`].
 pub(super) fn delete_token(record: &str, tokens: &str, token: &str) -> Cmd {
     eval(DELETE_TOKEN, &[record, tokens]).arg(token).to_owned()
 }
 
-/// The call of [`DELETE_OLD_TOKEN`].
-pub(super) fn delete_old_token(record: &str, tokens: &str, token: &str) -> Cmd {
-    eval(DELETE_OLD_TOKEN, &[record, tokens])
-        .arg(token)
-        .to_owned()
+/// Calls [`DELETE_ORPHAN`].
+pub(super) fn delete_orphan(record: &str, tokens: &str, token: &str) -> Cmd {
+    eval(DELETE_ORPHAN, &[record, tokens]).arg(token).to_owned()
 }
 
-/// What [`EXCHANGE`] exchanges for what.
+/// The arguments of [`EXCHANGE`].
 pub(super) struct Exchange<'e> {
     pub(super) before: &'e [u8],
     pub(super) used: &'e [u8],
-    pub(super) keep_for: u64,
+    pub(super) millis: u64,
     pub(super) issued: &'e [u8],
     pub(super) token: &'e str,
 }
 
-/// The call of [`EXCHANGE`].
+/// Calls [`EXCHANGE`].
 pub(super) fn exchange(keys: [&str; 3], exchange: &Exchange<'_>) -> Cmd {
     let mut command = eval(EXCHANGE, &keys);
     command
         .arg(exchange.before)
         .arg(exchange.used)
-        .arg(exchange.keep_for)
+        .arg(exchange.millis)
         .arg(exchange.issued)
         .arg(exchange.token);
     command
 }
 
-/// The call of [`PUT_USER`].
-pub(super) fn put_user(record: &str, barred: &str, before: &[u8], bytes: &[u8]) -> Cmd {
-    eval(PUT_USER, &[record, barred])
+/// Calls [`WRITE_USER`].
+pub(super) fn write_user(record: &str, barred: &str, before: &[u8], bytes: &[u8]) -> Cmd {
+    eval(WRITE_USER, &[record, barred])
         .arg(before)
         .arg(bytes)
         .to_owned()
 }
 
-/// The call of [`BAR`].
+/// Calls [`BAR`].
 pub(super) fn bar(record: &str, barred: &str, before: &[u8]) -> Cmd {
     eval(BAR, &[record, barred]).arg(before).to_owned()
 }
 
-/// The call of [`DELETE_IF`].
+/// Calls [`DELETE_IF`].
 pub(super) fn delete_if(key: &str, value: &str) -> Cmd {
     eval(DELETE_IF, &[key]).arg(value).to_owned()
 }
 
-/// The call of [`COUNT`].
+/// Calls [`COUNT`].
 pub(super) fn count(counter: &str, window: u64) -> Cmd {
     eval(COUNT, &[counter]).arg(window).to_owned()
 }
 
-/// The call of [`TAKE_BACK`].
-pub(super) fn take_back(counter: &str, done: &str, attempts: u64) -> Cmd {
-    eval(TAKE_BACK, &[counter, done]).arg(attempts).to_owned()
+/// Calls [`UNCOUNT`].
+pub(super) fn uncount(counter: &str, done: &str, attempts: u64) -> Cmd {
+    eval(UNCOUNT, &[counter, done]).arg(attempts).to_owned()
 }
 
 fn eval(script: &'static str, keys: &[&str]) -> Cmd {

@@ -1,70 +1,40 @@
-//! Access tokens: the record and its index in the slot of the consumer, the owner in the slot of the token, and an entry
-//! in the index of the user.
+//! The [`TokenStore`] part of the Redis store: the record and its index in the slot of the
+//! consumer, the owner in the slot of the token, and an entry in the index of the user.
 
+use async_trait::async_trait;
 use redis::cmd;
 
-use super::lists::user_token;
+use super::index::{Cursor, decode_names, user_token_entry, with_records};
 use super::{
-    CHANGING, DELETING, KEEPING, RedisStore, conflict, follows, keys, owned, owner, scripts,
+    CREATING, DELETING, LISTING, RedisStore, UPDATING, conflict, follows, keys, owned, owner,
+    scripts,
 };
 use crate::model::{AccessToken, ConsumerKey, Token, UserId};
-use crate::store::{Change, StoreError, StoreErrorKind};
+use crate::store::{RecordChange, StoreError, StoreErrorKind, TokenHolder, TokenStore};
 
-impl RedisStore {
-    /// Keeps a new token.
-    pub(super) async fn keep_token(&self, token: &AccessToken) -> Result<(), StoreError> {
+#[async_trait]
+impl TokenStore for RedisStore {
+    async fn create_token(&self, token: &AccessToken) -> Result<(), StoreError> {
         let bytes = self.records.encode_token(token)?;
-        let record = keys::token(&token.consumer_key, &token.token);
         let create = scripts::create_token(
-            &record,
+            &keys::token(&token.consumer_key, &token.token),
             &keys::tokens(&token.consumer_key),
             &bytes,
             token.token.as_str(),
         );
-        let is_new = self.reserve_token(token).await?;
-        self.changing(
-            Change::Token(token.token.clone()),
-            self.change(KEEPING, &create),
+        let was_free = self.reserve_token(token).await?;
+        self.announce(
+            RecordChange::Token(token.token.clone()),
+            self.run(CREATING, &create),
         )
         .await?;
-        self.assert_token(token, is_new).await
+        self.reserve_token_again(token, was_free).await
     }
 
-    /// Makes a token's name its consumer's, and enters it into the user's index. Without a record both are good for
-    /// nothing, and the same consumer can still fill them. Gives whether the name was free.
-    pub(super) async fn reserve_token(&self, token: &AccessToken) -> Result<bool, StoreError> {
-        let consumer = token.consumer_key.as_str();
-        let owner = self.reserve(&keys::owner(&token.token), consumer).await?;
-        if owner.as_ref().is_some_and(|owner| owner != consumer) {
-            return Err(StoreError::new(StoreErrorKind::AlreadyExists, KEEPING));
-        }
-        if let Some(user) = &token.user_id {
-            self.enlist(
-                &keys::user_tokens(user),
-                &user_token(&token.token, &token.consumer_key),
-            )
-            .await?;
-        }
-        Ok(owner.is_none())
-    }
-
-    /// Reserves once more what may have been released by a deletion of an earlier token of that name.
-    pub(super) async fn assert_token(
-        &self,
-        token: &AccessToken,
-        was_free: bool,
-    ) -> Result<(), StoreError> {
-        if !was_free {
-            self.reserve_token(token).await?;
-        }
-        Ok(())
-    }
-
-    /// Replaces a token.
-    pub(super) async fn swap_token(&self, token: &AccessToken) -> Result<(), StoreError> {
+    async fn update_token(&self, token: &AccessToken) -> Result<(), StoreError> {
         let key = keys::token(&token.consumer_key, &token.token);
         let before = self
-            .fetch_one(CHANGING, key.clone())
+            .fetch_one(UPDATING, key.clone())
             .await?
             .ok_or_else(conflict)?;
         let stored = self.records.decode_token(&token.token, &before)?;
@@ -73,18 +43,31 @@ impl RedisStore {
         }
         follows(stored.revision, token.revision)?;
         let bytes = self.records.encode_token(token)?;
-        self.changing(
-            Change::Token(token.token.clone()),
-            self.swap(&key, &before, &bytes),
+        self.announce(
+            RecordChange::Token(token.token.clone()),
+            self.update_record(&key, &before, &bytes),
         )
         .await
     }
 
-    /// Looks up a token by its name.
-    pub(super) async fn find_token(
-        &self,
-        token: &Token,
-    ) -> Result<Option<AccessToken>, StoreError> {
+    /// Deletes the record first, since it alone lets anybody in.
+    async fn delete_token(&self, token: &AccessToken) -> Result<(), StoreError> {
+        let (name, consumer) = (&token.token, &token.consumer_key);
+        let delete = scripts::delete_token(
+            &keys::token(consumer, name),
+            &keys::tokens(consumer),
+            name.as_str(),
+        );
+        self.announce(
+            RecordChange::Token(name.clone()),
+            self.run(DELETING, &delete),
+        )
+        .await?;
+        self.release_token(name, consumer, token.user_id.as_ref())
+            .await
+    }
+
+    async fn token(&self, token: &Token) -> Result<Option<AccessToken>, StoreError> {
         let context = "looking up a token";
         let found: Option<String> = self
             .call(context, cmd("GET").arg(keys::owner(token)))
@@ -97,21 +80,53 @@ impl RedisStore {
             .transpose()
     }
 
-    /// Deletes a token: the record first, since it alone lets anybody in.
-    pub(super) async fn drop_token(&self, token: &AccessToken) -> Result<(), StoreError> {
-        let (name, consumer) = (&token.token, &token.consumer_key);
-        let delete = scripts::delete_token(
-            &keys::token(consumer, name),
-            &keys::tokens(consumer),
-            name.as_str(),
-        );
-        self.changing(Change::Token(name.clone()), self.change(DELETING, &delete))
+    async fn tokens(
+        &self,
+        holder: TokenHolder<'_>,
+        after: Option<&Token>,
+        limit: usize,
+    ) -> Result<Vec<AccessToken>, StoreError> {
+        match holder {
+            TokenHolder::Consumer(key) => self.consumer_tokens(key, after, limit).await,
+            TokenHolder::User(id) => self.user_tokens(id, after, limit).await,
+        }
+    }
+}
+
+impl RedisStore {
+    /// Reserves a token's name for its consumer, and adds it to the user's index. Without a record,
+    /// both are void, and the same consumer can still fill them. Returns whether the name was free.
+    pub(super) async fn reserve_token(&self, token: &AccessToken) -> Result<bool, StoreError> {
+        let consumer = token.consumer_key.as_str();
+        let owner = self.reserve(&keys::owner(&token.token), consumer).await?;
+        if owner.as_ref().is_some_and(|owner| owner != consumer) {
+            return Err(StoreError::new(StoreErrorKind::AlreadyExists, CREATING));
+        }
+        if let Some(user) = &token.user_id {
+            self.add_to_index(
+                &keys::user_tokens(user),
+                &user_token_entry(&token.token, &token.consumer_key),
+            )
             .await?;
-        self.release_token(name, consumer, token.user_id.as_ref())
-            .await
+        }
+        Ok(owner.is_none())
     }
 
-    /// Frees the name of a token that is gone, and takes it out of the user's index; unless it is back.
+    /// Reserves a created token's name again if it was not free before: the deletion of an earlier
+    /// token of that name may have released it.
+    pub(super) async fn reserve_token_again(
+        &self,
+        token: &AccessToken,
+        was_free: bool,
+    ) -> Result<(), StoreError> {
+        if !was_free {
+            self.reserve_token(token).await?;
+        }
+        Ok(())
+    }
+
+    /// Releases the name of a deleted token and removes it from the user's index, unless it was
+    /// created again.
     pub(super) async fn release_token(
         &self,
         name: &Token,
@@ -119,31 +134,68 @@ impl RedisStore {
         user: Option<&UserId>,
     ) -> Result<(), StoreError> {
         if let Some(user) = user {
-            self.delist(&keys::user_tokens(user), &user_token(name, consumer))
+            self.remove_from_index(&keys::user_tokens(user), &user_token_entry(name, consumer))
                 .await?;
         }
-        self.change(
-            DELETING,
-            &scripts::delete_if(&keys::owner(name), consumer.as_str()),
-        )
-        .await?;
-        if let Some(bytes) = self
+        let release = scripts::delete_if(&keys::owner(name), consumer.as_str());
+        self.run(DELETING, &release).await?;
+        let record = self
             .fetch_one(DELETING, keys::token(consumer, name))
-            .await?
-        {
+            .await?;
+        if let Some(bytes) = record {
             self.reserve_token(&self.records.decode_token(name, &bytes)?)
                 .await?;
         }
         Ok(())
     }
 
-    /// Writes a value where there is none, and gives the one that is there.
-    pub(super) async fn reserve(
+    async fn consumer_tokens(
         &self,
-        key: &str,
-        value: &str,
-    ) -> Result<Option<String>, StoreError> {
-        self.call(KEEPING, cmd("SET").arg(key).arg(value).arg("NX").arg("GET"))
-            .await
+        consumer: &ConsumerKey,
+        after: Option<&Token>,
+        limit: usize,
+    ) -> Result<Vec<AccessToken>, StoreError> {
+        let mut page = Vec::new();
+        let mut cursor = Cursor::after(after.map(Token::as_str));
+        while let Some(entries) = self
+            .index_page(&keys::tokens(consumer), &mut cursor, limit - page.len())
+            .await?
+        {
+            let names: Vec<Token> = decode_names(entries, Token::new)?;
+            let keys: Vec<_> = names
+                .iter()
+                .map(|name| keys::token(consumer, name))
+                .collect();
+            for (name, bytes) in with_records(names, self.fetch(LISTING, &keys).await?) {
+                page.push(owned(consumer, self.records.decode_token(&name, &bytes)?)?);
+            }
+        }
+        Ok(page)
+    }
+
+    async fn user_tokens(
+        &self,
+        user: &UserId,
+        after: Option<&Token>,
+        limit: usize,
+    ) -> Result<Vec<AccessToken>, StoreError> {
+        let mut page = Vec::new();
+        let mut cursor = Cursor::after_token(after);
+        while let Some(entries) = self
+            .user_token_page(user, &mut cursor, limit - page.len())
+            .await?
+        {
+            let keys: Vec<_> = entries
+                .iter()
+                .map(|(token, consumer)| keys::token(consumer, token))
+                .collect();
+            for ((name, consumer), bytes) in
+                with_records(entries, self.fetch(LISTING, &keys).await?)
+            {
+                let token = owned(&consumer, self.records.decode_token(&name, &bytes)?)?;
+                page.extend(Some(token).filter(|token| token.user_id.as_ref() == Some(user)));
+            }
+        }
+        Ok(page)
     }
 }

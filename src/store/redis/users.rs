@@ -1,35 +1,39 @@
-//! Users: the record in the slot of the user, the username in a slot of its own.
+//! The [`UserStore`] part of the Redis store: the record in the slot of the user, the username in a
+//! slot of its own.
 //!
-//! A username is the user's whose id is kept under it, if that user's record has it too. So there are two writes, in this
-//! order, and what can come between them:
+//! A username belongs to the user whose id is stored under it, if that user's record has it too. So
+//! a new username takes two writes, in this order:
 //!
-//! 1. The name is reserved, if it is free, for the user's id. A crash leaves it *abandoned*: the same call made again goes
-//!    on, and anybody else may take the name over.
-//! 2. The record is written, unless the user was *barred* from the name meanwhile.
+//! 1. The name, if free, is reserved for the user's id. A crash afterwards leaves it *abandoned*:
+//!    the same call, repeated, goes on, and any other user may take the name over.
+//! 2. The record is written, unless the user was *barred* from the name in between.
 //!
-//! Who finds a name that is reserved for another looks at the other's record. If that has the name, it is taken. If not,
-//! he bars the other from it, in the slot of the other's record and only if that record is still as he saw it, and then
-//! takes the name. So the other, if he is only slow, is told that the name is taken; of the two one has it.
+//! A call that finds the name reserved for another user looks at the other user's record. If the
+//! record has the name, the name is taken. If not, the call bars the other user from it, in the
+//! slot of that user's record and only if the record is unchanged, and then takes the name. So if
+//! the other call was only slow, it learns that the name is taken; one of the two users gets it.
 //!
-//! A name that a user lost or gave up is released after his record says so; that only tidies up.
+//! A name that a user lost or gave up is released after the record says so; that step only tidies
+//! up.
 
+use async_trait::async_trait;
 use redis::cmd;
 
-use super::{CHANGING, KEEPING, RedisStore, conflict, follows, keys, scripts};
+use super::index::{Cursor, decode_names, with_records};
+use super::{
+    CREATING, LISTING, RedisStore, UPDATING, conflict, follows, keys, log_leftover, scripts,
+};
 use crate::model::{User, UserId, UserStatus, Username};
-use crate::store::{Change, StoreError, StoreErrorKind};
+use crate::store::{RecordChange, StoreError, StoreErrorKind, UserStore};
 
-impl RedisStore {
-    /// Keeps a new user.
-    pub(super) async fn keep_user(&self, user: &User) -> Result<(), StoreError> {
-        if self
-            .fetch_one(KEEPING, keys::user(&user.id))
-            .await?
-            .is_some()
-        {
+#[async_trait]
+impl UserStore for RedisStore {
+    async fn create_user(&self, user: &User) -> Result<(), StoreError> {
+        let existing = self.fetch_one(CREATING, keys::user(&user.id)).await?;
+        if existing.is_some() {
             return Err(taken());
         }
-        let created = self.put_user(user, &[]).await;
+        let created = self.write_user(user, &[]).await;
         created.map_err(|error| {
             if error.kind() == StoreErrorKind::Conflict {
                 taken()
@@ -39,57 +43,88 @@ impl RedisStore {
         })
     }
 
-    /// Replaces a user.
-    pub(super) async fn swap_user(&self, user: &User) -> Result<(), StoreError> {
+    async fn update_user(&self, user: &User) -> Result<(), StoreError> {
         let before = self
-            .fetch_one(CHANGING, keys::user(&user.id))
+            .fetch_one(UPDATING, keys::user(&user.id))
             .await?
             .ok_or_else(conflict)?;
         let stored = self.records.decode_user(&user.id, &before)?;
         follows(stored.revision, user.revision)?;
-        self.put_user(user, &before).await?;
-        let (old, new) = (folded(&stored), folded(user));
+        self.write_user(user, &before).await?;
+        let (old, new) = (folded_name(&stored), folded_name(user));
         if let Some(old) = old.filter(|old| new.as_ref() != Some(old)) {
-            self.tidied(self.release_username(&old, &user.id).await);
+            log_leftover(self.release_username(&old, &user.id).await);
         }
         if user.status == UserStatus::Deleted {
-            self.tidied(self.delist_user(&user.id).await);
+            log_leftover(self.unlist_user(&user.id).await);
         }
         Ok(())
     }
 
-    /// The user whose id is kept under a username, and whose record has it.
-    pub(super) async fn find_user_named(&self, username: &str) -> Result<Option<User>, StoreError> {
-        let context = "looking up a user";
-        let id: Option<String> = self
-            .call(context, cmd("GET").arg(keys::username(username)))
-            .await?;
-        let Some(id) = id else { return Ok(None) };
-        let id = user_id(id, context)?;
-        let bytes = self.fetch_one(context, keys::user(&id)).await?;
-        let user = bytes
-            .map(|bytes| self.records.decode_user(&id, &bytes))
-            .transpose()?;
-        Ok(user.filter(|user| has(user, username)))
+    async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        self.fetch_user("looking up a user", id).await
     }
 
-    /// Writes a user's record, in place of `before`; empty where there was none.
-    async fn put_user(&self, user: &User, before: &[u8]) -> Result<(), StoreError> {
-        let (username, is_listed) = (folded(user), user.status != UserStatus::Deleted);
+    async fn user_named(&self, username: &Username) -> Result<Option<User>, StoreError> {
+        let (context, username) = ("looking up a user", username.folded());
+        let id: Option<String> = self
+            .call(context, cmd("GET").arg(keys::username(&username)))
+            .await?;
+        let Some(id) = id else { return Ok(None) };
+        let user = self.fetch_user(context, &user_id(id, context)?).await?;
+        Ok(user.filter(|user| has_name(user, &username)))
+    }
+
+    async fn users(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
+        let mut page = Vec::new();
+        let mut cursor = Cursor::after(after.map(UserId::as_str));
+        while let Some(entries) = self
+            .index_page(keys::USERS, &mut cursor, limit - page.len())
+            .await?
+        {
+            let ids: Vec<UserId> = decode_names(entries, UserId::new)?;
+            let keys: Vec<_> = ids.iter().map(keys::user).collect();
+            for (id, bytes) in with_records(ids, self.fetch(LISTING, &keys).await?) {
+                let user = self.records.decode_user(&id, &bytes)?;
+                page.extend(Some(user).filter(|user| user.status != UserStatus::Deleted));
+            }
+        }
+        Ok(page)
+    }
+}
+
+impl RedisStore {
+    async fn fetch_user(
+        &self,
+        context: &'static str,
+        id: &UserId,
+    ) -> Result<Option<User>, StoreError> {
+        let bytes = self.fetch_one(context, keys::user(id)).await?;
+        bytes
+            .map(|bytes| self.records.decode_user(id, &bytes))
+            .transpose()
+    }
+
+    /// Writes a user's record in place of `before`, which is empty if there was none.
+    async fn write_user(&self, user: &User, before: &[u8]) -> Result<(), StoreError> {
+        let (username, is_listed) = (folded_name(user), user.status != UserStatus::Deleted);
         if let Some(username) = &username {
             self.reserve_username(username, &user.id).await?;
         }
         if is_listed {
-            self.enlist(keys::USERS, user.id.as_str()).await?;
+            self.add_to_index(keys::USERS, user.id.as_str()).await?;
         }
         let bytes = self.records.encode_user(user)?;
         let barred = keys::barred(&user.id, username.as_deref().unwrap_or_default());
-        let put = scripts::put_user(&keys::user(&user.id), &barred, before, &bytes);
-        self.changing(Change::User(user.id.clone()), self.change(CHANGING, &put))
-            .await?;
-        // Once more, in case they were released in between by who saw the record as it was before.
+        let write = scripts::write_user(&keys::user(&user.id), &barred, before, &bytes);
+        self.announce(
+            RecordChange::User(user.id.clone()),
+            self.run(UPDATING, &write),
+        )
+        .await?;
+        // Again, in case a call that saw the earlier record released them in between.
         if is_listed {
-            self.tidied(self.enlist(keys::USERS, user.id.as_str()).await);
+            log_leftover(self.add_to_index(keys::USERS, user.id.as_str()).await);
         }
         match &username {
             Some(username) => self.reserve_username(username, &user.id).await,
@@ -104,10 +139,13 @@ impl RedisStore {
             match self.reserve(&key, id.as_str()).await? {
                 None => return Ok(()),
                 Some(holder) if holder == id.as_str() => return Ok(()),
-                Some(holder) => self.evict(username, &user_id(holder, KEEPING)?).await?,
+                Some(holder) => {
+                    self.take_from(username, &user_id(holder, CREATING)?)
+                        .await?;
+                }
             }
         }
-        // Who evicted somebody looks once more: of all who want it, the last one has it.
+        // After the last attempt has freed the name, another call may have reserved it first.
         let holder = self.reserve(&keys::username(username), id.as_str()).await?;
         if holder.is_none_or(|holder| holder == id.as_str()) {
             Ok(())
@@ -116,15 +154,15 @@ impl RedisStore {
         }
     }
 
-    /// Frees a username that is reserved for a user who does not have it.
-    async fn evict(&self, username: &str, holder: &UserId) -> Result<(), StoreError> {
+    /// Frees a username that is reserved for a user whose record does not have it.
+    async fn take_from(&self, username: &str, holder: &UserId) -> Result<(), StoreError> {
         let record = keys::user(holder);
-        let bytes = self.fetch_one(KEEPING, record.clone()).await?;
+        let bytes = self.fetch_one(CREATING, record.clone()).await?;
         let user = bytes
             .as_ref()
             .map(|bytes| self.records.decode_user(holder, bytes))
             .transpose()?;
-        if user.is_some_and(|user| has(&user, username)) {
+        if user.is_some_and(|user| has_name(&user, username)) {
             return Err(taken());
         }
         let bar = scripts::bar(
@@ -132,54 +170,42 @@ impl RedisStore {
             &keys::barred(holder, username),
             &bytes.unwrap_or_default(),
         );
-        let is_barred: bool = self.call(KEEPING, &bar).await?;
+        let is_barred: bool = self.call(CREATING, &bar).await?;
         if is_barred {
-            self.change(
-                KEEPING,
-                &scripts::delete_if(&keys::username(username), holder.as_str()),
-            )
-            .await?;
+            let release = scripts::delete_if(&keys::username(username), holder.as_str());
+            self.run(CREATING, &release).await?;
         }
         Ok(())
     }
 
-    /// Frees a username that a user gave up, unless he has it again.
+    /// Releases a username that a user gave up, unless the user has it again.
     async fn release_username(&self, username: &str, id: &UserId) -> Result<(), StoreError> {
-        self.change(
-            CHANGING,
-            &scripts::delete_if(&keys::username(username), id.as_str()),
-        )
-        .await?;
-        let bytes = self.fetch_one(CHANGING, keys::user(id)).await?;
-        let user = bytes
-            .map(|bytes| self.records.decode_user(id, &bytes))
-            .transpose()?;
-        if user.is_some_and(|user| has(&user, username)) {
+        let release = scripts::delete_if(&keys::username(username), id.as_str());
+        self.run(UPDATING, &release).await?;
+        let user = self.fetch_user(UPDATING, id).await?;
+        if user.is_some_and(|user| has_name(&user, username)) {
             self.reserve_username(username, id).await?;
         }
         Ok(())
     }
 
-    /// Takes a deleted user out of the index, unless he is back.
-    async fn delist_user(&self, id: &UserId) -> Result<(), StoreError> {
-        self.delist(keys::USERS, id.as_str()).await?;
-        let bytes = self.fetch_one(CHANGING, keys::user(id)).await?;
-        let user = bytes
-            .map(|bytes| self.records.decode_user(id, &bytes))
-            .transpose()?;
+    /// Removes a deleted user from the index, unless the user was restored.
+    async fn unlist_user(&self, id: &UserId) -> Result<(), StoreError> {
+        self.remove_from_index(keys::USERS, id.as_str()).await?;
+        let user = self.fetch_user(UPDATING, id).await?;
         if user.is_some_and(|user| user.status != UserStatus::Deleted) {
-            self.enlist(keys::USERS, id.as_str()).await?;
+            self.add_to_index(keys::USERS, id.as_str()).await?;
         }
         Ok(())
     }
 }
 
-fn folded(user: &User) -> Option<String> {
+fn folded_name(user: &User) -> Option<String> {
     user.username.as_ref().map(Username::folded)
 }
 
-fn has(user: &User, username: &str) -> bool {
-    folded(user).is_some_and(|own| own == username)
+fn has_name(user: &User, username: &str) -> bool {
+    folded_name(user).is_some_and(|own| own == username)
 }
 
 fn user_id(text: String, context: &'static str) -> Result<UserId, StoreError> {
@@ -188,8 +214,8 @@ fn user_id(text: String, context: &'static str) -> Result<UserId, StoreError> {
 }
 
 fn taken() -> StoreError {
-    StoreError::new(StoreErrorKind::AlreadyExists, KEEPING)
+    StoreError::new(StoreErrorKind::AlreadyExists, CREATING)
 }
 
-/// How often a username that is reserved for somebody who does not have it is tried for.
+/// The number of attempts to take a username that is reserved for a user who does not have it.
 const ATTEMPTS: usize = 5;

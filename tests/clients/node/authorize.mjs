@@ -1,9 +1,9 @@
-// Drives the authorize page in a real Chromium, and prints as JSON what the user got to see.
+// Drives the authorize page in a real Chromium, and prints what the user saw as JSON.
 //
 //     node authorize.mjs SCENARIO '{"page": "http://…/oauth/authorize", "requests": ["oauth_token", …], …}'
 //
-// Each scenario is a function below; what has to hold is left to the test that asks for it. The sites beside the page are
-// served here: the consumer's by https and under its name, the attacker's over there (browser.mjs).
+// Each scenario is a function below; the calling test has the assertions. This script also serves the consumer's site, over
+// https and under its name; browser.mjs serves the attacker's site.
 
 import { createServer as createSecureServer } from "node:https";
 
@@ -11,7 +11,7 @@ import * as browser from "./browser.mjs";
 import { answer, focused, given, heading, leading, listen, phone, site } from "./browser.mjs";
 
 const scenarios = {
-  /** Logs in and allows, and says where the browser ended; once without scripts. */
+  /** Logs in and allows, with and without scripts; returns the final address. */
   async allow() {
     const outcomes = [];
     for (const [at, javaScriptEnabled] of [true, false].entries()) {
@@ -23,7 +23,7 @@ const scenarios = {
     return outcomes;
   },
 
-  /** The callback sends the user on to another host, as those of many applications do. */
+  /** The callback redirects to another host, as those of many applications do. */
   async sentOn() {
     const page = await open(given.requests[0]);
     await logIn(page);
@@ -38,7 +38,7 @@ const scenarios = {
     return callback(page);
   },
 
-  /** An application's own scheme. Nothing here opens it: where the browser was willing to go is where it fails. */
+  /** A custom scheme. No application handles it, so the browser fails at the address that it would open. */
   async ownScheme() {
     const page = await open(given.requests[0]);
     await logIn(page);
@@ -47,7 +47,7 @@ const scenarios = {
     return { went: (await failed).url() };
   },
 
-  /** Shows the PIN, selects it with one click, and says what a copy of it would be. */
+  /** Shows the PIN, selects it with one click, and returns the copied text. */
   async pin() {
     const page = await open(given.requests[0]);
     await logIn(page);
@@ -60,7 +60,7 @@ const scenarios = {
     };
   },
 
-  /** A wrong password, what the user then sees and hears, and the right one. */
+  /** Enters a wrong password, returns what the user sees and hears, and then enters the right one. */
   async wrongPassword() {
     const page = await open(given.requests[0]);
     await logIn(page, "not the password");
@@ -79,7 +79,7 @@ const scenarios = {
     return { ...seen, then: await heading(page) };
   },
 
-  /** What a request gets to see that nobody can decide any more. */
+  /** Opens requests that cannot be decided. */
   async deadEnds() {
     const seen = [];
     for (const name of given.requests) {
@@ -89,7 +89,7 @@ const scenarios = {
     return seen;
   },
 
-  /** Every step with the keyboard alone: what has the focus, and whether one can see that. */
+  /** Uses only the keyboard; returns the focused elements and whether the focus is visible. */
   async keyboard() {
     const page = await open(given.requests[0]);
     const visited = [];
@@ -108,12 +108,12 @@ const scenarios = {
     return { visited, ...(await callback(page)) };
   },
 
-  /** Another site posts forms in the name of a user who is logged in: as a form, into a frame, and by script. */
+  /** Another site posts forms with the cookies of a logged-in user. */
   async forged() {
     const user = await context();
     const page = await open(given.requests[0], {}, user);
     await logIn(page);
-    // What the attacker sees in a browser and a session of his own, about the same request.
+    // The attacker has an own session and opens the same request.
     const attacker = await open(given.requests[0]);
     await logIn(attacker);
     const tokens = { none: "", attackers: await attacker.locator("[name=csrf_token]").first().inputValue() };
@@ -140,10 +140,10 @@ const scenarios = {
     return { said: (await said).text(), text };
   },
 
-  /** Every page by day and by night. */
+  /** Checks every page in both colour schemes. */
   accessible: () => browser.accessible(everyPage),
 
-  /** A picture of every page, for docs/. */
+  /** Takes a picture of every page, for docs/. */
   async screenshots() {
     const written = [];
     await everyPage(async (page, name, colorScheme) => {
@@ -155,7 +155,7 @@ const scenarios = {
   },
 };
 
-/** Goes through every page, with what a consumer says of itself, by day and by night. */
+/** Visits every page in both colour schemes. */
 async function everyPage(visit) {
   for (const [at, colorScheme] of ["light", "dark"].entries()) {
     const [asked, pinned, expired] = given.requests.slice(3 * at, 3 * at + 3);
@@ -179,7 +179,7 @@ async function everyPage(visit) {
   }
 }
 
-/** A browser of its own. */
+/** Returns a browser context of its own. */
 function context(options) {
   return browser.context({ viewport: phone, ignoreHTTPSErrors: true, ...options });
 }
@@ -198,13 +198,13 @@ async function logIn(page, password = given.password) {
   await leading(page, page.getByRole("button", { name: "Log in" }).click());
 }
 
-/** Waits for the callback's site. */
+/** Waits for the callback. */
 async function callback(page, url = /printer\.example\.com/) {
   await page.waitForURL(url, { timeout: 20000 });
   return { url: page.url(), title: await page.title() };
 }
 
-/** What a browser gets to see when another site has it post a form. */
+/** Has another site post a form; returns the response. */
 async function posted(context, form) {
   const page = await context.newPage();
   const answer = page.waitForResponse((response) => response.request().method() === "POST");
@@ -222,7 +222,7 @@ const logInForm = (oauth_token, csrf_token) => {
   return `<form method="post" action="${given.page}">${hidden({ oauth_token, csrf_token, username, password, action: "log-in" })}</form>`;
 };
 
-/** The consumer's site; who comes back with order 8 is sent on to another host. */
+/** Serves the consumer's site, which redirects order 8 to another host. */
 async function printer() {
   const server = createSecureServer(given.certificate, (request, response) => {
     if (request.url.includes("order=8")) {

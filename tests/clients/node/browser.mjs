@@ -1,5 +1,5 @@
-// What the scripts that drive a page of ours in a real Chromium share. Such a script is called with the name of one of its
-// scenarios and with what it is given, as JSON; what the scenario gives is printed as JSON.
+// Shared parts of the scripts that drive our pages in a real Chromium. A script takes the name of a scenario and its input as
+// JSON, and prints the result of the scenario as JSON.
 
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -14,9 +14,9 @@ export const phone = { width: 390, height: 760 };
 const servers = [];
 let browser;
 
-/** Runs the scenario that is asked for, in a browser with these arguments too. */
+/** Runs the requested scenario in a browser with additional arguments. */
 export async function run(scenarios, ...more) {
-  // Containers have no user namespaces for its sandbox; nobody else's pages are opened.
+  // Containers lack the user namespaces of the sandbox; only our own pages are opened.
   const args = ["--no-sandbox", "--disable-background-networking", ...more];
   browser = await chromium.launch({ executablePath: given.chromium, args });
   try {
@@ -27,17 +27,17 @@ export async function run(scenarios, ...more) {
   }
 }
 
-/** A browser of its own. */
+/** Returns a browser context of its own. */
 export const context = (options) => browser.newContext(options);
 
-/** Does what leads to another page, and waits until that is there. */
+/** Acts, and waits for the next page to load. */
 export function leading(page, act) {
   return Promise.all([page.waitForEvent("load", { timeout: 20000 }), act]);
 }
 
 export const heading = (page) => page.getByRole("heading", { level: 1 }).innerText();
 
-/** What has the focus, and whether an outline shows it. Runs in the page. */
+/** Returns the focused element and whether an outline shows the focus. Runs in the page. */
 export function focused() {
   const { activeElement: element } = document;
   const { outlineStyle, outlineWidth } = getComputedStyle(element);
@@ -45,11 +45,11 @@ export function focused() {
   return { text, outline: outlineStyle !== "none" && parseFloat(outlineWidth) >= 2 };
 }
 
-/** Of every page that is visited: what axe finds, and at which widths it has to be scrolled sideways. */
+/** Returns for every visited page the findings of axe, and the widths at which it scrolls sideways. */
 export async function accessible(everyPage) {
   const found = [];
   await everyPage(async (page, name, colorScheme) => {
-    // Its source is evaluated in the page, which the page's own policy forbids.
+    // Requires bypassCSP, since the policy of the page forbids scripts.
     await page.evaluate(axe.source);
     const { violations, passes } = await page.evaluate(() => axe.run());
     const problems = violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(({ html }) => html) }));
@@ -65,7 +65,7 @@ export async function accessible(everyPage) {
   return found;
 }
 
-/** The attacker's site: "localhost", while our pages are at 127.0.0.1, so that browsers take it for another site. */
+/** Serves the attacker's site as "localhost"; our pages are at 127.0.0.1, so it is another site to browsers. */
 export async function site(html) {
   const server = createServer((_, response) => answer(response, `<title>Evil</title>${html}`));
   return `http://localhost:${await listen(server)}/`;
@@ -76,7 +76,7 @@ export function answer(response, html) {
   response.end(`<!doctype html>${html}`);
 }
 
-/** Has a server listen until the scenario is over; its port. */
+/** Starts a server until the end of the scenario; returns its port. */
 export function listen(server) {
   servers.push(server);
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));

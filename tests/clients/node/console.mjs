@@ -1,10 +1,9 @@
-// An operator in front of the console, in Chromium; prints as JSON what the operator got to see.
+// Drives the console in a real Chromium, and prints what the operator saw as JSON.
 //
 //     node console.mjs SCENARIO '{"console": "http://…/console", "token": "…", "deny": "http://…/", …}'
 //
-// Each scenario is a function below; what has to hold is left to the test that asks for it. Whoever asks `deny` gets the
-// decision of a request that was denied just then. The attacker's site is served here, as "localhost", while the console is
-// at 127.0.0.1, so that browsers take it for another site.
+// Each scenario is a function below; the calling test has the assertions. A request to `deny` has a request denied and returns
+// its decision id. browser.mjs serves the attacker's site.
 
 import * as browser from "./browser.mjs";
 import { focused, given, heading, leading, phone, site } from "./browser.mjs";
@@ -12,7 +11,7 @@ import { focused, given, heading, leading, phone, site } from "./browser.mjs";
 const desk = { width: 1280, height: 800 };
 
 const scenarios = {
-  /** A wrong token, the right one, a denial opened and closed, filters, and the way out; without scripts. */
+  /** Logs in after a wrong token, opens and closes a denial, filters, and logs out; without scripts. */
   async visit() {
     const decision = await deny();
     const page = await open({ javaScriptEnabled: false });
@@ -30,8 +29,8 @@ const scenarios = {
     await follow(page, given.cause);
     seen.of_cause = await rows(page);
     seen.address = page.url().replace(given.console, "");
-    await follow(page, "Any consumer");
-    await follow(page, "Any cause");
+    await follow(page, "Remove the consumer filter");
+    await follow(page, "Remove the cause filter");
     seen.all = await rows(page);
     await leading(page, page.getByRole("button", { name: "Log out" }).click());
     seen.after = await heading(page);
@@ -40,7 +39,7 @@ const scenarios = {
     return seen;
   },
 
-  /** Types a consumer key. */
+  /** Enters a consumer key. */
   async typed() {
     await deny();
     const page = await open();
@@ -50,7 +49,7 @@ const scenarios = {
     return { address: page.url().replace(given.console, ""), rows: await rows(page) };
   },
 
-  /** What is denied while somebody looks, and does nothing. */
+  /** Waits for a new denial on a live page. */
   async live() {
     const page = await open({}, undefined, "");
     await logIn(page);
@@ -60,7 +59,7 @@ const scenarios = {
     return { before, decision, row: await row(page, decision) };
   },
 
-  /** What of a denial is on the screen of a phone, and not beside it. */
+  /** Returns the cells of a denial that are visible on a phone. */
   async phone() {
     const decision = await deny();
     const page = await open({ viewport: phone });
@@ -72,11 +71,11 @@ const scenarios = {
     });
   },
 
-  /** What has the focus from the token to the first denial, and whether one can see that. */
+  /** Uses only the keyboard from the login to the first denial; returns the focused elements. */
   async keyboard() {
     const decision = await deny();
     const page = await open();
-    // A busy browser may give it the focus after the page is there.
+    // A busy browser may set the focus after the page has loaded.
     await page.locator("#token:focus").waitFor();
     await page.keyboard.type(given.token);
     await leading(page, page.keyboard.press("Enter"));
@@ -89,7 +88,7 @@ const scenarios = {
     return { visited, opened: await page.locator("section.opened h2").innerText() };
   },
 
-  /** Another site posts the forms of an operator who is logged in, shows the console in a frame, and links to it. */
+  /** Another site posts forms with the cookies of a logged-in operator, frames the console, and links to it. */
   async elsewhere() {
     const operator = await context();
     const page = await open({}, operator);
@@ -114,10 +113,10 @@ const scenarios = {
     return { posted, framed, linked, afterwards: await heading(page) };
   },
 
-  /** Every page by day and by night. */
+  /** Checks every page in both colour schemes. */
   accessible: () => browser.accessible(everyPage),
 
-  /** A picture of every page, for docs/. */
+  /** Takes a picture of every page, for docs/. */
   async screenshots() {
     await everyPage(async (page, name, colorScheme) => {
       const path = `${given.images}/console-${name}${colorScheme === "dark" ? "-dark" : ""}.png`;
@@ -130,7 +129,7 @@ const scenarios = {
   },
 };
 
-/** Goes through every page by day and by night. */
+/** Visits every page in both colour schemes. */
 async function everyPage(visit) {
   for (const colorScheme of ["light", "dark"]) {
     const decision = await deny();
@@ -145,12 +144,12 @@ async function everyPage(visit) {
   }
 }
 
-/** A browser of its own. */
+/** Returns a browser context of its own. */
 function context(options) {
   return browser.context({ viewport: desk, ...options });
 }
 
-/** Paused: a page that loads itself again does so in the middle of things. */
+/** Opens the console. Paused by default, since a reload would interrupt a scenario. */
 async function open(options, within, query = "?live=off") {
   const page = await (within ?? (await context(options))).newPage();
   await page.goto(given.console + query);
@@ -162,21 +161,21 @@ async function logIn(page, token = given.token) {
   await leading(page, page.getByRole("button", { name: "Log in" }).click());
 }
 
-/** Follows the first link of that name. */
+/** Follows the first link with that name. */
 function follow(page, name) {
   return leading(page, page.getByRole("link", { name, exact: true }).first().click());
 }
 
-/** The row of a denial, without when it was. */
+/** Returns the row of a denial without its time. */
 const row = async (page, decision) => {
   const cells = await page.getByRole("row").filter({ hasText: decision }).getByRole("cell").allInnerTexts();
   return cells.slice(1);
 };
 
-/** How many denials are shown. */
+/** Returns the number of listed denials. */
 const rows = (page) => page.locator("section[aria-labelledby=denials] tbody tr").count();
 
-/** Has a request denied; its decision. */
+/** Has a request denied; returns its decision id. */
 const deny = async () => (await fetch(given.deny)).text();
 
 await browser.run(scenarios);

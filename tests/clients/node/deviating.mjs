@@ -1,7 +1,7 @@
-// Signs with npm packages that deviate from RFC 5849, in the ways for which there are compat profiles, sends each request
-// through Envoy twice, the second time changed on its way, and prints what they got.
+// Signs with npm packages whose deviations from RFC 5849 have compat profiles. Sends each request through Envoy twice, the
+// second time modified in transit.
 //
-// Reads its parameters as JSON from the first argument, and prints a JSON object: by case, the two answers.
+// Takes its parameters as JSON in the first argument, and prints the two responses of each case as a JSON object.
 
 import { createHmac } from "node:crypto";
 import { request } from "node:http";
@@ -17,7 +17,7 @@ const HOST = "api.example.com";
 const FORM = "application/x-www-form-urlencoded";
 const JSON_TYPE = "application/json";
 
-/** oauth-1.0a signs; what it signs may be another URL than what is called. */
+/** Signs with oauth-1.0a; the signed URL may differ from the requested one. */
 function oauth1a(consumer, method, url) {
   const client = new OAuth1a({
     consumer: { key: consumer, secret: given.secret },
@@ -27,13 +27,13 @@ function oauth1a(consumer, method, url) {
   return client.toHeader(client.authorize({ method, url })).Authorization;
 }
 
-/** oauth signs, with the version that its documentation has. */
+/** Signs with oauth, with the version from its documentation. */
 function oauth(consumer, method, url) {
   const client = new OAuth(null, null, consumer, given.secret, "1.0A", null, "HMAC-SHA1");
   return client.authHeader(url, "", "", method);
 }
 
-/** mastercard-oauth1-signer signs. */
+/** Signs with mastercard-oauth1-signer. */
 function card(consumer, method, url, body) {
   return mastercard.getAuthorizationHeader(url, method, body, consumer, given.rsa_key);
 }
@@ -55,7 +55,7 @@ const cases = {
     changed: { target: "/photos?q=two" },
     sign: (consumer) => oauth(consumer, "GET", url("/photos?q=one")),
   },
-  // It was made for https, and TLS ended on the way.
+  // Signed for https; a proxy terminated TLS.
   "scheme-any": {
     target: "/photos",
     changed: { target: "/prints" },
@@ -90,7 +90,7 @@ const cases = {
   },
 };
 
-/** Sends a request as it is, and answers with the status and the problem. */
+/** Sends a request unchanged; returns the status and the problem. */
 function send({ method = "GET", target, type, body = "" }, authorization) {
   const [host, port] = given.address.split(":");
   const headers = { Host: HOST, Authorization: authorization, "Content-Length": Buffer.byteLength(body) };

@@ -1,6 +1,6 @@
-// Holds the Istio resources of a YAML file against their schemas, and prints each with what is wrong with it.
+// Validates the Istio resources of a YAML file against their schemas, and prints each with its error.
 //
-// What is no resource (Helm values) is printed as it is.
+// Documents that are not resources (Helm values) are printed unchanged.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -1,5 +1,5 @@
-// Signs requests with the npm packages oauth, oauth-1.0a and mastercard-oauth1-signer as they and their users are known to do
-// it wrong, and prints a JSON list as tests/clients/python/mistaken.py does.
+// Signs requests with the npm packages oauth, oauth-1.0a and mastercard-oauth1-signer, with known mistakes of the packages and
+// their users. Prints a JSON list like that of tests/clients/python/mistaken.py.
 
 import { createHash, createHmac, generateKeyPairSync } from "node:crypto";
 import { createRequire } from "node:module";
@@ -16,7 +16,7 @@ const json = ["Content-Type", "application/json"];
 const mac = (hash, encoding) => (text, key) => createHmac(hash, key).update(text).digest(encoding);
 const cases = [];
 
-/** Notes a request as it arrives. */
+/** Adds a case: a request as it arrives. */
 function arrives(cause, what, authorization, arriving = {}) {
   const { method = "GET", target = "/", host = HOST, headers = [], body = "", ...given } = arriving;
   const lines = [["Host", host], ["Authorization", authorization], ...headers, ["Content-Length", Buffer.byteLength(body)]];
@@ -25,7 +25,7 @@ function arrives(cause, what, authorization, arriving = {}) {
   cases.push({ cause, what, scheme: "https", request, ...secrets, old_secret: null, public_key: null, ...given });
 }
 
-/** The header that oauth-1.0a makes. */
+/** Returns the header that oauth-1.0a makes. */
 function header({ url = `https://${HOST}/photos`, method = "GET", data, token = true, includeBodyHash, ...options }) {
   const client = new OAuth1a({
     consumer: { key: "ck", secret: secrets.consumer_secret },
@@ -45,7 +45,7 @@ const bracketed = "/photos?filter%5Bsize%5D=small";
 arrives("encoded-twice", "a name that is encoded in the query", header({ url: `https://${HOST}${bracketed}` }), { target: bracketed });
 const both = `${bracketed}&q=one+two`;
 arrives("plus-literal+encoded-twice", "the same, and a plus", header({ url: `https://${HOST}${both}` }), { target: both });
-// It signs them as they are.
+// oauth-1.0a signs capitals unchanged.
 arrives("host-case", "capitals", header({ url: "https://API.Example.com/photos" }), { ...photos, host: "API.Example.com" });
 arrives("path-decoded", "a path that fetch encodes", header({ url: `https://${HOST}/caffè latte` }), {
   target: "/caff%C3%A8%20latte",
@@ -70,7 +70,7 @@ const sent = { ...post, headers: [json] };
 arrives("body-hash", "of an object without spaces", header({ method: "POST", data, includeBodyHash: true, ...hashed("sha1") }), {
   ...sent, body: `${JSON.stringify(data)}\n`,
 });
-arrives("body-hash", "by SHA-1 where it is SHA-256", header({
+arrives("body-hash", "by SHA-1 instead of SHA-256", header({
   method: "POST", data, includeBodyHash: true, ...hashed("sha1"), ...named, hash_function: mac("sha256", "base64"),
 }), { ...sent, body: JSON.stringify(data) });
 arrives(null, "a body that somebody changed", header({ method: "POST", data, includeBodyHash: true, ...hashed("sha1") }), {
@@ -105,7 +105,7 @@ arrives("scheme", "oauth signs http", http, photos);
 const version = plain.authHeader(`https://${HOST}/photos`, "tk", secrets.token_secret, "GET").replace('oauth_version="1.0",', "");
 arrives("version", "oauth signs it, and it is lost", version, photos);
 
-/** What mastercard-oauth1-signer always does. */
+/** Adds a case of mastercard-oauth1-signer, which always makes these mistakes. */
 function signer(cause, target, method = "GET", body = "", headers = []) {
   const encoding = { publicKeyEncoding: { type: "spki", format: "pem" }, privateKeyEncoding: { type: "pkcs8", format: "pem" } };
   const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048, ...encoding });

@@ -1,6 +1,6 @@
-// Signs with the npm packages oauth and oauth-1.0a, sends through Envoy, and prints what each request got.
+// Signs with the npm packages oauth and oauth-1.0a, sends through Envoy, and prints the responses.
 //
-// Reads its parameters as JSON from the first argument, and prints a JSON list.
+// Takes its parameters as JSON in the first argument, and prints a JSON list.
 
 import { createHmac } from "node:crypto";
 import { createRequire } from "node:module";
@@ -13,7 +13,7 @@ const given = JSON.parse(process.argv[2]);
 const query = "q=caff%C3%A8%20latte%20%26%20more&page=1&empty=";
 const form = { title: "Übergröße", tag: "a & b", empty: "" };
 
-/** The package oauth signs and sends by itself, in the header. */
+/** Signs and sends with oauth, in the header. */
 function oauth() {
   const methods = ["HMAC-SHA1", "HMAC-SHA256"];
   return methods.flatMap((method) => {
@@ -30,14 +30,14 @@ function oauth() {
   });
 }
 
-/** A function with a callback, as a promise of status and body. */
+/** Turns a function with a callback into a promise of status and body. */
 function called(send) {
   return new Promise((resolve) => {
     send((error, body, response) => resolve(error?.statusCode ? [error.statusCode, error.data] : [response?.statusCode, body]));
   });
 }
 
-/** The package oauth-1.0a signs only. */
+/** Signs with oauth-1.0a, which does not send. */
 function oauth1a() {
   const token = { key: given.token, secret: given.token_secret };
   return ["sha1", "sha256"].flatMap((hash) => {

@@ -1,7 +1,7 @@
-// The three-legged flow with the npm package oauth, unmodified, and a signed request at its end.
+// The three-legged flow with the npm package oauth, unmodified, ending with a signed request.
 //
-// Reads its parameters as JSON from the first argument, and prints what the flow got. The user allows it by way of the
-// command in `allow`, which takes the token at the end and prints JSON.
+// Takes its parameters as JSON in the first argument, and prints the result of the flow. The command in `allow` acts as the
+// user: it takes the token as its last argument and prints JSON.
 
 import { execFileSync } from "node:child_process";
 import { createRequire } from "node:module";
@@ -13,7 +13,7 @@ const given = JSON.parse(process.argv[2]);
 const { url, consumer_key: key, consumer_secret: secret } = given;
 const [requestToken, accessToken] = [`${url}/oauth/request_token`, `${url}/oauth/access_token`];
 
-/** The results of a function with a callback. */
+/** Turns a function with a callback into a promise of its results. */
 function called(send) {
   return new Promise((resolve, reject) => {
     send((error, ...results) => (error ? reject(new Error(JSON.stringify(error))) : resolve(results)));

@@ -1,7 +1,7 @@
-"""Administers Countersign with a client that grpcio-tools generates from proto/, and signs with what it was given.
+"""Administers Countersign with a client that grpcio-tools generates from proto/, and signs with the issued credentials.
 
-Reads its parameters as JSON from the first argument: `proto`, the directory of the definition; `api`, an address;
-`admin_token` and `issuer_token`; `url`, where Envoy is. Prints what it saw as JSON.
+Reads its parameters as JSON from the first argument: `proto`, the directory of the definition; `api`, the address of
+the API; `admin_token` and `issuer_token`; `url`, the URL of Envoy. Prints the results as JSON.
 """
 
 import json
@@ -79,7 +79,7 @@ def administer(channel):
 
 
 def all_consumers(consumers, consumer_pb2, metadata):
-    """One to a page."""
+    """Lists all consumers, one on each page."""
     page_token = ""
     while True:
         request = consumer_pb2.ListConsumersRequest(page_size=1, page_token=page_token)

@@ -1,7 +1,7 @@
-"""Asks grpc.health.v1 with the client that the gRPC authors publish.
+"""Calls grpc.health.v1 with the client that the gRPC authors publish.
 
-`health.py check ADDRESS` prints, as JSON, the status of each service asked for. `health.py watch ADDRESS` prints each
-status of the whole server in a line of its own, on standard error, until it is killed.
+`health.py check ADDRESS` prints the status of each service as JSON. `health.py watch ADDRESS` prints each status of the
+whole server as a line on standard error, until it is killed.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Signs requests with oauthlib and Authlib, and does to each one thing that clients and proxies are known to do wrong.
+"""Signs requests with oauthlib and Authlib, each with one known mistake of clients or proxies.
 
-Prints a JSON list: what was done, the cause that has to be named (several are joined by "+", null is none), the request as
-it arrives, and the secrets that it is held against. What a client library can not be made to do is done to its functions.
+Prints a JSON list: the mistake, the expected cause (several are joined by "+", null means no known cause), the request as it
+arrives, and the secrets to verify it with. A mistake that a library cannot make is patched into its functions.
 """
 
 import base64
@@ -32,7 +32,7 @@ def main():
 
 
 def sign(url, method="GET", body=None, content_type=None, secrets=SECRETS, **options):
-    """What oauthlib makes of a request: its Authorization header."""
+    """Returns the Authorization header that oauthlib makes."""
     client = Client(
         "ck",
         client_secret=secrets["consumer_secret"],
@@ -46,7 +46,7 @@ def sign(url, method="GET", body=None, content_type=None, secrets=SECRETS, **opt
 
 
 def arrives(cause, what, authorization, target, method="GET", host=HOST, scheme="https", headers=(), body="", **more):
-    """Notes a request as it arrives."""
+    """Adds a case: a request as it arrives."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", f"Authorization: {authorization}"]
     lines += [f"{name}: {value}" for name, value in headers]
     lines += [f"Content-Length: {len(body.encode())}", "", body]
@@ -82,7 +82,7 @@ def origins():
     forwarded = [("X-Forwarded-Host", HOST)]
     arrives("host", "a proxy rewrites the host", sign(f"https://{HOST}{query}"), query, host="inner", headers=forwarded)
     header = sign(f"https://{HOST}{query}", realm=f"https://{HOST}/")
-    arrives("host", "a proxy rewrites the host without a word, and the realm is a URL", header, query, host="inner")
+    arrives("host", "a proxy rewrites the host without a trace, and the realm is a URL", header, query, host="inner")
     header = sign(f"https://{HOST}:8443{query}")
     forwarded = [("X-Forwarded-Host", f"{HOST}:8443, edge")]
     arrives("host", "two proxies rewrite it", header, query, host="inner.svc:8080", headers=forwarded)
@@ -98,7 +98,7 @@ def paths():
     envoy = [("X-Envoy-Original-Path", "/api/v1/photos?size=original")]
     differs("path-prefix-stripped", "prefix_rewrite", "/api/v1/photos?size=original", "/photos?size=original", envoy)
     differs("path-prefix-stripped", "strip prefix", "/api/photos", "/photos", [("X-Forwarded-Prefix", "/api")])
-    differs("path-prefix-stripped", "without a word", "/api/v1/photos", "/photos")
+    differs("path-prefix-stripped", "without a trace", "/api/v1/photos", "/photos")
     differs("path-prefix-added", "a prefix", "/photos", "/v2/photos")
     differs("path-prefix-added", "two segments", "/photos/1", "/tenant/v2/photos/1")
     differs("path-rewritten", "regex_rewrite", "/old/7", "/new", [("X-Envoy-Original-Path", "/old/7")])
@@ -112,7 +112,7 @@ def paths():
     differs("path-dot-segments", "normalize_path", "/a/./b", "/a/b")
     differs("path-dot-segments", "the client resolves before it signs", "/a/c", "/a/b/../c")
     differs("trailing-slash", "a redirect adds it", "/photos?page=1", "/photos/?page=1")
-    differs("trailing-slash", "a proxy takes it off", "/photos/", "/photos")
+    differs("trailing-slash", "a proxy removes it", "/photos/", "/photos")
     differs("path-encoded-twice", "the client encodes again", "/a%2520b", "/a%20b")
     for signed, sent in (("POST", "PUT"), ("HEAD", "GET")):
         arrives("method", f"{signed} arrives as {sent}", sign(f"https://{HOST}/1", signed), "/1", sent)
@@ -185,7 +185,7 @@ def protocol():
     arrives("version", "signed, not sent", header.replace('oauth_version="1.0", ', ""), "/photos")
     with_realm = sign(f"{url}?realm=Photos").replace("OAuth ", 'OAuth realm="Photos", ', 1)
     arrives("realm-included", "signed", with_realm, "/photos")
-    # As a query that a client does not encode once more.
+    # The parameters in a query that the client does not encode again.
     for nonce in range(100):
         header = sign(url, nonce=f"nonce{nonce}", timestamp="1700000000")
         parameters = [pair.split("=", 1) for pair in header[len("OAuth ") :].split(", ")]
@@ -250,7 +250,7 @@ def unknown():
 
 
 def replaced(name, function):
-    """One function of oauthlib's signature module, done otherwise."""
+    """Replaces a function of oauthlib's signature module."""
     return mock.patch(f"oauthlib.oauth1.rfc5849.signature.{name}", function)
 
 
@@ -269,7 +269,7 @@ def java(text):
 
 
 def sign_with_key(url, key):
-    """Signs with the whole key, which oauthlib would make of two secrets."""
+    """Signs with a whole key, which oauthlib would make of two secrets."""
     def sign_hmac(base_string, client):
         return base64.b64encode(hmac.new(key.encode(), base_string.encode(), hashlib.sha1).digest()).decode()
 

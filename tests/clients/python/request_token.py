@@ -1,4 +1,4 @@
-"""Asks for temporary credentials with requests-oauthlib, unmodified, and prints as JSON what it gets.
+"""Requests temporary credentials with an unmodified requests-oauthlib, and prints the response as JSON.
 
 Reads its parameters as JSON from the first argument.
 """

@@ -1,4 +1,4 @@
-"""Signs with requests-oauthlib and Authlib, sends through Envoy, and prints what each request got.
+"""Signs with requests-oauthlib and Authlib, sends through Envoy, and prints the response to each request.
 
 Reads its parameters as JSON from the first argument, and prints a JSON list.
 """
@@ -29,7 +29,7 @@ def main():
 
 
 def requests_oauthlib():
-    """Every place and method that requests-oauthlib offers."""
+    """Returns a request for every place and method of requests-oauthlib."""
 
     def session(**options):
         return OAuth1Session(
@@ -57,7 +57,7 @@ def requests_oauthlib():
 
 
 def authlib():
-    """Every place that Authlib offers."""
+    """Returns a request for every place of Authlib."""
 
     def session(**options):
         return AuthlibSession(

@@ -1,6 +1,6 @@
-"""Hooks of schemathesis: signs every request for credentials with requests-oauthlib, as a consumer that exists.
+"""Hooks for schemathesis: sign every request for credentials with requests-oauthlib, as an existing consumer.
 
-The environment has the consumer's key and secret.
+The environment contains the consumer's key and secret.
 """
 
 import os
@@ -17,8 +17,8 @@ class Signed:
 
     def set(self, case, data, context):
         if isinstance(case.body, dict):
-            # They stand in the header, and may stand in one place only.
+            # They are in the header, and may be in one place only.
             case.body = {name: value for name, value in case.body.items() if not name.startswith("oauth_")}
-        # oauthlib does not sign a form that a GET should not have.
+        # oauthlib refuses to sign a GET with a form.
         if case.method.upper() not in ("GET", "HEAD"):
             case._auth = data

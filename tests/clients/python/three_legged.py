@@ -1,7 +1,7 @@
-"""The three-legged flow with requests-oauthlib's and Authlib's own sessions, unmodified, and a signed request at its end.
+"""The three-legged flow with requests-oauthlib's and Authlib's own sessions, unmodified, ending with a signed request.
 
-Reads its parameters as JSON from the first argument, and prints a JSON list of what each flow got. The user allows it once by
-way of the operator's own site (AuthorizeRequestToken over gRPC), once on the authorize page.
+Reads its parameters as JSON from the first argument, and prints a JSON list with the results of each flow. The user consents
+once on the operator's own site (AuthorizeRequestToken over gRPC), and once on the authorize page.
 """
 
 import json
@@ -67,7 +67,7 @@ def outcome(session, token):
 
 
 def on_the_operators_site(address):
-    """What an operator's own site does once its user has allowed it."""
+    """Authorizes the request token, as an operator's own site does after its user consents."""
     sys.path.insert(0, GIVEN["protos"])
     messages, services = grpc.protos_and_services("countersign/v1/token.proto")
     [token] = parse_qs(urlsplit(address).query)["oauth_token"]
@@ -79,7 +79,7 @@ def on_the_operators_site(address):
 
 
 def on_the_page(address):
-    """What a browser without scripts does: it sends the forms of the page, and leaves where it is sent away."""
+    """Authorizes on the page like a browser without scripts: submits its forms and follows the last redirect."""
     browser = requests.Session()
     page = browser.get(address)
     page = press("log-in", browser, page, {"username": GIVEN["username"], "password": GIVEN["password"]})
@@ -92,7 +92,7 @@ def on_the_page(address):
 
 
 def press(button, browser, page, typed):
-    """Sends the form that has this button."""
+    """Submits the form with this button."""
     forms = re.findall(r'<form[^>]* action="([^"]*)">(.*?)</form>', page.text, flags=re.DOTALL)
     [(action, fields)] = [form for form in forms if f'value="{button}"' in form[1]]
     hidden = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', fields)

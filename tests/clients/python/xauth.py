@@ -1,6 +1,6 @@
-"""xAuth: with the client of a service that has it, unmodified, and with the sessions of requests-oauthlib and Authlib.
+"""xAuth with the unmodified client of a service that offers it, and with sessions of requests-oauthlib and Authlib.
 
-Reads its parameters as JSON from the first argument, and prints a JSON list of what each got.
+Reads its parameters as JSON from the first argument, and prints a JSON list of the results.
 """
 
 import json
@@ -22,13 +22,13 @@ def main():
 
 
 def instapaper():
-    """It puts a version before every path; here the "version" is the host, so that the paths are those of RFC 5849."""
+    """Logs in with Instapaper's client. It prefixes paths with a version; the host serves as the version here."""
     scheme, instapyper.client.API_VERSION = URL.split("//")
     instapyper.client.BASE_URL = f"{scheme}/"
     client = Instapaper(*CONSUMER)
     try:
         client.login(GIVEN["username"], GIVEN["password"])
-    except Exception as error:  # The upstream is no Instapaper, so the first answer after the log-in says nothing to it.
+    except Exception as error:  # The upstream is not Instapaper, so the client cannot parse the response after the log-in.
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
     session = OAuth1Session(*CONSUMER, client.oauth_token, client.oauth_token_secret)
     return outcome("instapyper", session, {})

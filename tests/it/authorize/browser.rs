@@ -12,8 +12,8 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 
 use super::site::{CALLBACK, PASSWORD, Site, USERNAME};
-use crate::process::project;
-use crate::scripted::{self, chromium, node};
+use crate::support::process::project;
+use crate::support::scripted::{self, chromium, node};
 
 #[tokio::test]
 async fn a_user_allows_with_and_without_scripts() {
@@ -70,7 +70,7 @@ async fn an_application_on_the_device_is_opened_by_its_scheme() {
 }
 
 #[tokio::test]
-async fn a_pin_can_be_read_copied_and_heard() {
+async fn a_pin_is_readable_copyable_and_announced() {
     let site = Site::start().await;
     let name = site.asks("oob").await;
     let outcome = site.scenario("pin", std::slice::from_ref(&name)).await;
@@ -103,10 +103,13 @@ async fn a_wrong_password_is_announced_and_typed_again() {
 }
 
 #[tokio::test]
-async fn a_request_that_nobody_can_decide_any_more_has_no_form() {
+async fn a_request_that_cannot_be_decided_has_no_form() {
     let site = Site::start().await;
     let (expired, refused) = (site.asks(CALLBACK).await, site.asks(CALLBACK).await);
-    site.issuer.refuse(&refused, &Actor::ADMIN).await.unwrap();
+    site.issuer
+        .refuse_request_token(&refused, &Actor::ADMIN)
+        .await
+        .unwrap();
     site.clock.advance(Duration::from_secs(600));
     let outcome = site
         .scenario(
@@ -115,9 +118,9 @@ async fn a_request_that_nobody_can_decide_any_more_has_no_form() {
         )
         .await;
     let expected = json!([
-        { "heading": "This has taken too long", "forms": 0 },
-        { "heading": "This was refused already", "forms": 0 },
-        { "heading": "Nobody asks with this", "forms": 0 },
+        { "heading": "This request has expired", "forms": 0 },
+        { "heading": "This request was already refused", "forms": 0 },
+        { "heading": "Unknown request", "forms": 0 },
     ]);
     assert_eq!(outcome, expected);
 }
@@ -148,19 +151,19 @@ async fn a_form_that_another_site_posts_does_nothing() {
     for whose in ["none", "attackers", "even_the_users", "log_in"] {
         assert_eq!(
             outcome["answers"][whose],
-            json!({ "status": 403, "heading": "Please look again" }),
+            json!({ "status": 403, "heading": "Please review the request again" }),
             "{outcome}"
         );
     }
     assert_eq!(
         outcome["afterwards"], "Allow access?",
-        "the user is still logged in, and was not asked"
+        "the session is still open"
     );
     assert_eq!(site.state(&name).await, RequestTokenState::Pending);
 }
 
 #[tokio::test]
-async fn nobody_can_show_the_page_in_a_frame() {
+async fn the_page_cannot_be_framed() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let outcome = site.scenario("framed", &[name]).await;
@@ -179,16 +182,16 @@ async fn nobody_can_show_the_page_in_a_frame() {
 #[tokio::test]
 async fn an_accessibility_checker_finds_nothing_on_any_page() {
     let site = site_with_words().await;
-    let names = everything(&site).await;
+    let names = requests_for_every_page(&site).await;
     let outcome = site.scenario("accessible", &names).await;
     let checked = outcome.as_array().unwrap();
-    assert_eq!(checked.len(), 2 * 6, "six pages, by day and by night");
+    assert_eq!(checked.len(), 2 * 6, "six pages in two colour schemes");
     for page in checked {
         assert_eq!(page["problems"], json!([]), "{page}");
         assert_eq!(page["scrolled"], json!([]), "{page}");
         assert!(
             page["passes"].as_u64().unwrap() > 10,
-            "it looked at something: {page}"
+            "the checker ran: {page}"
         );
     }
 }
@@ -196,14 +199,14 @@ async fn an_accessibility_checker_finds_nothing_on_any_page() {
 #[tokio::test]
 async fn every_page_has_a_picture_in_docs() {
     let site = site_with_words().await;
-    let names = everything(&site).await;
+    let names = requests_for_every_page(&site).await;
     let made = project("target/images");
     fs::create_dir_all(&made).unwrap();
     site.scenario("screenshots", &names).await;
     assert_eq!(
         files(&project("docs/images")),
         files(&made),
-        "scripts/screenshots makes them"
+        "run scripts/screenshots"
     );
 }
 
@@ -221,8 +224,8 @@ async fn site_with_words() -> Site {
     Site::start_with(words).await
 }
 
-/// What a visit of every page needs, twice.
-async fn everything(site: &Site) -> Vec<Token> {
+/// Returns the requests for two visits of every page.
+async fn requests_for_every_page(site: &Site) -> Vec<Token> {
     let expired = [site.asks(CALLBACK).await, site.asks(CALLBACK).await];
     site.clock.advance(Duration::from_secs(600));
     let mut names = Vec::new();
@@ -233,7 +236,7 @@ async fn everything(site: &Site) -> Vec<Token> {
 }
 
 impl Site {
-    /// What a user gets to see in a scenario of the script.
+    /// Runs a scenario of the script, and returns its result.
     async fn scenario(&self, scenario: &str, requests: &[Token]) -> Value {
         let given = json!({
             "page": format!("http://{}/oauth/authorize", self.address),
@@ -250,7 +253,7 @@ impl Site {
     }
 }
 
-/// For the consumer's site; nobody vouches for it.
+/// Returns a self-signed certificate for the consumer's site.
 fn certificate() -> Value {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["printer.example.com".to_owned()]).unwrap();

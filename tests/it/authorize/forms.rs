@@ -1,17 +1,19 @@
-//! The page by its forms: statuses, headers, cookies, and what a forged form does, which is nothing.
+//! The forms of the page: statuses, headers, cookies, and forged forms without effect.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use countersign::issue::{Actor, ConsumerChange, Directory, DirectoryError, DirectoryUser, Login};
-use countersign::model::{ConsumerStatus, RequestTokenState, Token, UserStatus};
+use countersign::issue::{
+    Actor, ConsumerAttributes, Directory, DirectoryError, DirectoryUser, Login,
+};
+use countersign::model::{RequestTokenState, Token};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::site::{CALLBACK, PASSWORD, Site, USERNAME, jane};
-use crate::audit_log::AuditLog;
-use crate::http::{Request, Response};
+use crate::support::audit_log::AuditLog;
+use crate::support::http::{Request, Response};
 
 #[tokio::test]
 async fn a_user_logs_in_allows_and_comes_back_with_a_verifier() {
@@ -37,7 +39,7 @@ async fn a_user_logs_in_allows_and_comes_back_with_a_verifier() {
     assert_eq!(
         site.state(&name).await,
         RequestTokenState::Pending,
-        "logging in allows nothing"
+        "a log-in authorizes nothing"
     );
 
     let allowed = browser.decide("allow").await;
@@ -55,7 +57,7 @@ async fn a_user_logs_in_allows_and_comes_back_with_a_verifier() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_to_the_consumer() {
+async fn a_refusal_redirects_to_the_consumer() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -88,11 +90,15 @@ async fn a_client_without_a_callback_gets_a_pin_that_can_be_exchanged() {
         .decide("refuse")
         .await;
     assert_eq!((refused.status, refused.header("location")), (200, None));
-    assert!(refused.body.contains("You refused"), "{}", refused.body);
+    assert!(
+        refused.body.contains("You refused access"),
+        "{}",
+        refused.body
+    );
 }
 
 #[tokio::test]
-async fn a_log_in_begins_a_new_cookie_and_a_decision_ends_it() {
+async fn a_login_sets_a_new_cookie_and_a_decision_removes_it() {
     let site = Site::start().await;
     let (name, next) = (site.asks(CALLBACK).await, site.asks(CALLBACK).await);
     let mut browser = Browser::of(&site);
@@ -110,13 +116,13 @@ async fn a_log_in_begins_a_new_cookie_and_a_decision_ends_it() {
     assert_eq!(
         browser.open(&name).await.header("set-cookie"),
         None,
-        "two tabs have one cookie"
+        "two tabs share one cookie"
     );
     browser.log_in(PASSWORD).await;
     let session = browser.cookie.clone();
     assert_ne!(
         session, before,
-        "who knew the cookie before does not know the session"
+        "the previous cookie does not identify the session"
     );
     let mut fixed = Browser {
         cookie: before,
@@ -131,7 +137,7 @@ async fn a_log_in_begins_a_new_cookie_and_a_decision_ends_it() {
             .header("set-cookie")
             .unwrap()
             .contains("countersign=; "),
-        "the browser forgets it"
+        "the cookie is removed"
     );
     let mut kept = Browser {
         cookie: session,
@@ -139,12 +145,12 @@ async fn a_log_in_begins_a_new_cookie_and_a_decision_ends_it() {
     };
     assert!(
         kept.open(&next).await.body.contains("<h1>Log in</h1>"),
-        "and so does the service"
+        "the service ends the session too"
     );
 }
 
 #[tokio::test]
-async fn who_is_somebody_else_logs_out_first() {
+async fn another_user_logs_out_first() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -212,12 +218,12 @@ async fn a_form_that_this_browser_was_not_shown_does_nothing() {
     assert_eq!(
         browser.decide("allow").await.status,
         303,
-        "the session is still there"
+        "the session still exists"
     );
 }
 
 #[tokio::test]
-async fn nobody_is_logged_in_by_a_form_of_somebody_else() {
+async fn a_form_of_an_attacker_logs_nobody_in() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut attacker = Browser::of(&site);
@@ -237,7 +243,7 @@ async fn nobody_is_logged_in_by_a_form_of_somebody_else() {
 }
 
 #[tokio::test]
-async fn a_form_of_another_site_does_nothing_even_with_everything_else_right() {
+async fn a_form_of_another_site_is_refused() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -260,13 +266,12 @@ async fn a_form_of_another_site_does_nothing_even_with_everything_else_right() {
 }
 
 #[tokio::test]
-async fn what_the_user_did_not_see_is_not_allowed() {
+async fn a_changed_request_is_not_allowed() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
-    let change = ConsumerChange {
-        name: Some("Another Name".to_owned()),
-        ..ConsumerChange::default()
+    let change = |consumer: &mut ConsumerAttributes| {
+        consumer.name = "Another Name".to_owned();
     };
     site.issuer
         .update_consumer(&site.consumer_key, &change, None, &Actor::ADMIN)
@@ -307,7 +312,7 @@ async fn an_unknown_user_and_a_wrong_password_get_the_same_answer() {
         );
         assert!(
             answer.body.contains(&value),
-            "the name is kept: {}",
+            "the page lost the user name: {}",
             answer.body
         );
         answers.push(answer.body.replace(&value, ""));
@@ -318,12 +323,12 @@ async fn an_unknown_user_and_a_wrong_password_get_the_same_answer() {
     assert_eq!(
         browser.log_in(PASSWORD).await.status,
         303,
-        "a right password gets in"
+        "the right password is accepted"
     );
 }
 
 #[tokio::test]
-async fn an_empty_field_is_asked_for_again() {
+async fn an_empty_field_is_refused() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::of(&site);
@@ -334,7 +339,7 @@ async fn an_empty_field_is_asked_for_again() {
         assert!(
             answer
                 .body
-                .contains("Type your user name and your password."),
+                .contains("Enter your user name and your password."),
             "{}",
             answer.body
         );
@@ -342,7 +347,7 @@ async fn an_empty_field_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn too_many_wrong_passwords_have_to_wait() {
+async fn too_many_wrong_passwords_impose_a_wait() {
     let site = Site::start_with("[password]\naddress_failures = 2\n").await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::of(&site);
@@ -363,7 +368,7 @@ async fn too_many_wrong_passwords_have_to_wait() {
     assert!(
         answer
             .body
-            .contains("There were too many wrong passwords. Try again in"),
+            .contains("Too many wrong passwords. Try again in"),
         "{}",
         answer.body
     );
@@ -380,13 +385,13 @@ async fn a_directory_that_does_not_answer_is_not_the_users_fault() {
     assert!(
         answer
             .body
-            .contains("Logging in does not work at the moment."),
+            .contains("Login is not available at the moment."),
         "{}",
         answer.body
     );
     assert!(
         answer.body.contains("value=\"jane\""),
-        "the name is kept: {}",
+        "the page lost the user name: {}",
         answer.body
     );
 }
@@ -397,7 +402,7 @@ async fn a_disabled_user_decides_nothing() {
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
     site.issuer
-        .set_user_status(&jane(), UserStatus::Disabled, &Actor::ADMIN)
+        .disable_user(&jane(), &Actor::ADMIN)
         .await
         .unwrap();
     let refused = browser.decide("allow").await;
@@ -408,7 +413,7 @@ async fn a_disabled_user_decides_nothing() {
 }
 
 #[tokio::test]
-async fn a_log_in_that_took_too_long_is_asked_for_again() {
+async fn an_expired_session_needs_a_new_login() {
     let site = Site::start_with("[authorize]\nsession_ttl = \"1m\"\n").await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -416,7 +421,7 @@ async fn a_log_in_that_took_too_long_is_asked_for_again() {
     let again = browser.decide("allow").await;
     assert_eq!(again.status, 403);
     assert!(
-        again.body.contains("You have been logged out"),
+        again.body.contains("Your session has expired"),
         "{}",
         again.body
     );
@@ -439,13 +444,13 @@ async fn a_request_is_decided_once_and_in_time() {
         .await;
     let mut browser = Browser::logged_in(&site, &disabled).await;
     site.issuer
-        .set_consumer_status(&site.consumer_key, ConsumerStatus::Disabled, &Actor::ADMIN)
+        .disable_consumer(&site.consumer_key, &Actor::ADMIN)
         .await
         .unwrap();
     assert_eq!(browser.decide("allow").await.status, 403);
     assert_eq!(browser.open(&disabled).await.status, 403);
     site.issuer
-        .set_consumer_status(&site.consumer_key, ConsumerStatus::Active, &Actor::ADMIN)
+        .enable_consumer(&site.consumer_key, &Actor::ADMIN)
         .await
         .unwrap();
 
@@ -483,7 +488,7 @@ async fn without_temporary_credentials_they_can_be_typed() {
         let refused = send(&site, Request::get(&format!("/oauth/authorize?{ill}"))).await;
         assert_eq!(refused.status, 400, "{ill}");
         assert!(
-            refused.body.contains("That is no code of an application."),
+            refused.body.contains("This code is not valid."),
             "{}",
             refused.body
         );
@@ -501,7 +506,7 @@ async fn without_temporary_credentials_they_can_be_typed() {
 }
 
 #[tokio::test]
-async fn a_form_that_can_not_be_read_says_so() {
+async fn a_malformed_form_is_refused() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -525,7 +530,7 @@ async fn a_form_that_can_not_be_read_says_so() {
 }
 
 #[tokio::test]
-async fn a_mebibyte_is_not_read_wherever_it_stands() {
+async fn a_mebibyte_is_refused_in_every_field() {
     let site = Site::start().await;
     let name = site.asks(CALLBACK).await;
     let mut browser = Browser::logged_in(&site, &name).await;
@@ -575,9 +580,10 @@ async fn a_mebibyte_is_not_read_wherever_it_stands() {
     assert_eq!(browser.decide("allow").await.status, 303);
 }
 
-/// The answer may be lost: the connection is reset while there is more to send.
+/// Expects a status. The response may be lost, since the connection is reset while the request is
+/// still being sent.
 async fn refuses(site: &Site, request: Request, status: u16) {
-    let answer = crate::http::exchange(site.address, &request.to_bytes()).await;
+    let answer = crate::support::http::exchange(site.address, &request.to_bytes()).await;
     if !answer.is_empty() {
         assert_eq!(Response::parse(&answer).status, status);
     }
@@ -632,7 +638,7 @@ async fn a_decision_leaves_audit_events_that_name_the_user_and_no_secret() {
 }
 
 #[tokio::test]
-async fn other_methods_are_told_which_there_are() {
+async fn other_methods_get_the_allowed_methods() {
     let site = Site::start().await;
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
         let answer = send(&site, Request::new(method, "/oauth/authorize")).await;
@@ -645,7 +651,7 @@ async fn other_methods_are_told_which_there_are() {
 }
 
 #[tokio::test]
-async fn every_answer_is_kept_from_caches_frames_and_scripts() {
+async fn every_response_forbids_caches_frames_and_scripts() {
     let site = Site::start().await;
     let (name, next) = (site.asks(CALLBACK).await, site.asks(CALLBACK).await);
     let mut browser = Browser::of(&site);
@@ -693,18 +699,18 @@ async fn every_answer_is_kept_from_caches_frames_and_scripts() {
     let policy = |nth: usize| answers[nth].header("content-security-policy").unwrap();
     assert!(
         policy(0).contains("form-action 'self'; "),
-        "a password goes to the page alone: {}",
+        "the form must post only to the page itself: {}",
         policy(0)
     );
     assert!(
         policy(3).contains("form-action 'self' https:; "),
-        "a decision leads to the callback: {}",
+        "the policy must allow a redirect to the callback: {}",
         policy(3)
     );
 }
 
 #[tokio::test]
-async fn an_external_page_is_where_users_are_sent() {
+async fn users_are_redirected_to_an_external_page() {
     let site = Site::start_with(
         "[authorize]\nexternal_url = \"https://id.example.com/consent?via=oauth\"\n",
     )
@@ -738,7 +744,7 @@ async fn an_external_page_is_where_users_are_sent() {
     assert_eq!((ill.status, ill.header("location")), (400, None));
 }
 
-/// A user directory that is down.
+/// A user directory that is unavailable.
 struct Outage;
 
 #[async_trait]
@@ -748,13 +754,13 @@ impl Directory for Outage {
     }
 }
 
-/// What a browser remembers of the page, and no more.
+/// The state of a browser: its cookie and the last form.
 pub(super) struct Browser {
     pub(super) address: SocketAddr,
     cookie: Option<String>,
     name: String,
     csrf: String,
-    /// Headers that it adds to forms.
+    /// Additional headers of forms.
     says: Vec<(&'static str, &'static str)>,
 }
 
@@ -773,7 +779,7 @@ impl Browser {
         }
     }
 
-    /// A browser that shows the question.
+    /// Returns a browser that shows the question to a logged-in user.
     async fn logged_in(site: &Site, name: &Token) -> Self {
         let mut browser = Self::of(site);
         browser.open(name).await;

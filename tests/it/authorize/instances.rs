@@ -1,19 +1,24 @@
-//! The page on more than one instance, and an operator's own site instead of it: the real program, asked as they would be.
+//! The page on several replicas, and an operator's own page instead of it, against the real
+//! program.
 
 use countersign::model::Token;
 use countersign::v1;
 use countersign::v1::token_service_client::TokenServiceClient;
-use tonic::transport::Endpoint;
+use tonic::Status;
+use tonic::metadata::MetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
 
 use super::forms::Browser;
 use super::site::{CALLBACK, PASSWORD, USERNAME};
-use crate::caller::Caller;
-use crate::http::Request;
-use crate::program::Countersign;
-use crate::redis::RedisServer;
+use crate::support::caller::Caller;
+use crate::support::http::Request;
+use crate::support::program::Countersign;
+use crate::support::redis::RedisServer;
 use crate::token_endpoints::bench::{exchanging, fields, requesting};
 
-/// No balancer in front has to send a user to the same one again.
+/// A load balancer needs no sticky sessions.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_may_log_in_at_one_instance_and_decide_at_another() {
     let redis = RedisServer::start();
@@ -59,8 +64,7 @@ async fn a_user_may_log_in_at_one_instance_and_decide_at_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_site_of_the_operators_own_decides_with_an_issuers_token() {
-    const ISSUER_TOKEN: &str = "a-token-of-the-login-site";
+async fn an_operators_page_decides_with_the_issuer_token() {
     let config = "[authorize]\nexternal_url = \"https://login.example.com/consent?via=oauth\"\n";
     let countersign = Countersign::start_in(
         &[("COUNTERSIGN_ISSUER_TOKEN", ISSUER_TOKEN)],
@@ -71,29 +75,11 @@ async fn a_site_of_the_operators_own_decides_with_an_issuers_token() {
     let printer = printer(&countersign).await;
     let temporary = asks(&printer, &countersign).await;
     let (name, _) = temporary.token.clone().unwrap();
-    let sent = Request::get(&format!("/oauth/authorize?oauth_token={name}"))
-        .send(countersign.http)
-        .await;
-    let location = sent.header("location").unwrap();
-    let arrived = location
-        .strip_prefix("https://login.example.com/consent?via=oauth&oauth_token=")
-        .unwrap();
+    let arrived = token_at_external_page(&countersign, &name).await;
 
-    let channel = Endpoint::from_shared(format!("http://{}", countersign.api))
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
-    let mut site =
-        TokenServiceClient::with_interceptor(channel, |mut request: tonic::Request<()>| {
-            request.metadata_mut().insert(
-                "authorization",
-                format!("Bearer {ISSUER_TOKEN}").parse().unwrap(),
-            );
-            Ok(request)
-        });
+    let mut site = operators_page(&countersign).await;
     let get = v1::GetRequestTokenRequest {
-        token: arrived.to_owned(),
+        token: arrived.clone(),
     };
     let asking = site.get_request_token(get).await.unwrap().into_inner();
     assert_eq!(
@@ -101,7 +87,7 @@ async fn a_site_of_the_operators_own_decides_with_an_issuers_token() {
         ("Printer", &["read".into(), "write".into()][..])
     );
     let consent = v1::AuthorizeRequestTokenRequest {
-        token: arrived.to_owned(),
+        token: arrived,
         user_id: "jane-of-the-site".to_owned(),
         screen_name: "Jane".to_owned(),
         scopes: vec!["read".to_owned()],
@@ -118,14 +104,46 @@ async fn a_site_of_the_operators_own_decides_with_an_issuers_token() {
     );
 
     let (name, _) = asks(&printer, &countersign).await.token.unwrap();
-    let refused = site
-        .refuse_request_token(v1::RefuseRequestTokenRequest {
-            token: name.clone(),
-        })
-        .await
-        .unwrap();
+    let refuse = v1::RefuseRequestTokenRequest {
+        token: name.clone(),
+    };
+    let refused = site.refuse_request_token(refuse).await.unwrap();
     let expected = format!("{CALLBACK}&oauth_token={name}&oauth_problem=user_refused");
     assert_eq!(refused.into_inner().redirect_url, expected);
+}
+
+/// Returns the request token with which the user arrives at the operator's own page.
+async fn token_at_external_page(countersign: &Countersign, name: &str) -> String {
+    let sent = Request::get(&format!("/oauth/authorize?oauth_token={name}"))
+        .send(countersign.http)
+        .await;
+    let location = sent.header("location").unwrap();
+    let token = location.strip_prefix("https://login.example.com/consent?via=oauth&oauth_token=");
+    token.unwrap().to_owned()
+}
+
+/// Returns the client of an operator's page, which has the issuer token.
+async fn operators_page(
+    countersign: &Countersign,
+) -> TokenServiceClient<InterceptedService<Channel, Issuer>> {
+    let channel = Endpoint::from_shared(format!("http://{}", countersign.api))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    TokenServiceClient::with_interceptor(channel, Issuer)
+}
+
+/// Adds the issuer token to calls.
+#[derive(Clone)]
+struct Issuer;
+
+impl Interceptor for Issuer {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
+        let bearer = MetadataValue::from_static(BEARER);
+        request.metadata_mut().insert("authorization", bearer);
+        Ok(request)
+    }
 }
 
 async fn printer(countersign: &Countersign) -> Caller {
@@ -147,7 +165,7 @@ async fn printer(countersign: &Countersign) -> Caller {
     }
 }
 
-/// Temporary credentials, as the printer signs with them.
+/// Requests temporary credentials.
 async fn asks(printer: &Caller, at: &Countersign) -> Caller {
     let request = printer
         .signing()
@@ -168,7 +186,7 @@ async fn exchanges(
     fields(&request.send(at.http).await)
 }
 
-/// The one that the user's browser brings to the callback.
+/// Returns the verifier of a redirect to the callback.
 fn verifier(location: &str) -> String {
     location
         .strip_prefix(CALLBACK)
@@ -178,3 +196,8 @@ fn verifier(location: &str) -> String {
         .unwrap()
         .to_owned()
 }
+
+const ISSUER_TOKEN: &str = "a-token-of-the-login-site";
+
+/// The credential of the issuer token.
+const BEARER: &str = "Bearer a-token-of-the-login-site";

@@ -1,4 +1,5 @@
-//! The authorize page: by its forms, byte by byte (`forms`), and in a real Chromium (`browser`).
+//! The authorize page: its forms over plain HTTP (`forms`), several instances (`instances`), and a
+//! real Chromium (`browser`).
 
 mod browser;
 mod forms;

@@ -1,4 +1,4 @@
-//! The service in this process, over a store in memory and with a clock that stands still, and somebody who asks.
+//! The service in this process, over a store in memory and with a manual clock, and a consumer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,15 +6,15 @@ use std::sync::Arc;
 use countersign::clock::{ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, Sources, load};
 use countersign::issue::{
-    Actor, ConsumerDraft, Directory, IssueError, Issued, Issuer, RequestTokenDraft, Terms,
-    UserDraft,
+    Actor, ConsumerAttributes, ConsumerDraft, Directory, IssueError, IssuedToken, Issuer,
+    IssuerTerms, RequestTokenDraft, UserDraft,
 };
-use countersign::model::{ConsumerKey, RequestTokenState, Secret, Token, UserId};
+use countersign::model::{ConsumerKey, ConsumerProfile, RequestTokenState, Secret, Token, UserId};
 use countersign::server::App;
 use countersign::store::Store;
 
-use crate::admin_server::memory;
-use crate::serving::{self, Serving};
+use crate::support::admin_server::memory;
+use crate::support::serving::{self, Serving};
 
 /// A running service; stops when dropped.
 pub(crate) struct Site {
@@ -32,12 +32,12 @@ impl Site {
         Self::start_with("").await
     }
 
-    /// With these lines in the configuration file.
+    /// Starts a service with these lines in its configuration file.
     pub(crate) async fn start_with(lines: &str) -> Self {
         Self::start_on(lines, None).await
     }
 
-    /// The same, with users whom the operator knows.
+    /// Starts a service with a user directory of the operator.
     pub(crate) async fn start_on(lines: &str, directory: Option<Arc<dyn Directory>>) -> Self {
         let config = config(lines);
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1_700_000_000)));
@@ -46,7 +46,7 @@ impl Site {
             store.clone(),
             clock.clone(),
             Arc::new(SystemEntropy),
-            Terms::of(&config),
+            IssuerTerms::of(&config),
             None,
         );
         let consumer_key = somebody(&issuer).await;
@@ -65,7 +65,7 @@ impl Site {
         }
     }
 
-    /// The printer asks for access, and its user is to come back there.
+    /// Requests temporary credentials for the printer, with this callback.
     pub(crate) async fn asks(&self, callback: &str) -> Token {
         let draft = RequestTokenDraft {
             consumer_key: self.consumer_key.clone(),
@@ -79,20 +79,20 @@ impl Site {
             .token
     }
 
-    /// How far a request came.
+    /// Returns the state of a request.
     pub(crate) async fn state(&self, name: &Token) -> RequestTokenState {
         self.store.request_token(name).await.unwrap().unwrap().state
     }
 
-    /// The printer's server exchanges what its user brought back.
+    /// Exchanges temporary credentials and a verifier for a token.
     pub(crate) async fn exchange(
         &self,
         name: &Token,
         verifier: &str,
-    ) -> Result<Issued, IssueError> {
+    ) -> Result<IssuedToken, IssueError> {
         let verifier = Secret::new(verifier.as_bytes());
         self.issuer
-            .exchange(
+            .exchange_request_token(
                 &self.consumer_key,
                 name,
                 &verifier,
@@ -106,26 +106,32 @@ impl Site {
 pub(crate) const USERNAME: &str = "jane";
 pub(crate) const PASSWORD: &str = "correct horse & battery";
 
-/// Whom the tokens act for.
+/// Returns the id of the user.
 pub(crate) fn jane() -> UserId {
     UserId::new("u-jane").unwrap()
 }
 
-/// Where the printer's users come back to.
+/// The registered callback of the printer.
 const CALLBACK_REGISTERED: &str = "https://printer.example.com/ready";
 
-/// That, with a query of one order's.
+/// The callback with the query of one order.
 pub(crate) const CALLBACK: &str = "https://printer.example.com/ready?order=7";
 
 async fn somebody(issuer: &Issuer) -> ConsumerKey {
     let draft = ConsumerDraft {
-        name: "Printer Example".to_owned(),
-        description: "Prints your photos and sends them home.".to_owned(),
-        app_url: "https://printer.example.com/about".to_owned(),
-        callbacks: [CALLBACK_REGISTERED, "com.example.printer:/done", "oob"]
-            .map(str::to_owned)
-            .into(),
-        scopes: vec!["photos.read".to_owned(), "orders.write".to_owned()],
+        attributes: ConsumerAttributes {
+            name: "Printer Example".to_owned(),
+            profile: ConsumerProfile {
+                description: "Prints your photos and sends them home.".to_owned(),
+                app_url: "https://printer.example.com/about".to_owned(),
+                ..ConsumerProfile::default()
+            },
+            callbacks: [CALLBACK_REGISTERED, "com.example.printer:/done", "oob"]
+                .map(str::to_owned)
+                .into(),
+            scopes: vec!["photos.read".to_owned(), "orders.write".to_owned()],
+            ..ConsumerAttributes::default()
+        },
         ..ConsumerDraft::default()
     };
     let consumer = issuer

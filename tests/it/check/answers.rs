@@ -1,4 +1,4 @@
-//! Allow and deny: the headers, the words, and what is not told.
+//! Allow and deny: the headers, the problem words, and the details that stay private.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn an_allowed_request_names_the_caller_in_six_headers() {
     assert_eq!(
         set("x-authenticated-scope").as_deref(),
         Some("read"),
-        "token and consumer both have it"
+        "the scopes of both token and consumer"
     );
     assert_eq!(
         ok.headers_to_remove,
@@ -87,14 +87,14 @@ async fn a_disguised_identity_header_is_removed() {
 }
 
 #[tokio::test]
-async fn credentials_stay_where_the_operator_wants_them() {
+async fn credentials_stay_if_the_operator_does_not_hide_them() {
     let bench = Bench::with(|config| config.check.hide_credentials = false).await;
     let ok = bench.allowed(Call::get("/").signed()).await;
     assert!(!ok.headers_to_remove.contains(&"authorization".to_owned()));
 }
 
 #[tokio::test]
-async fn an_unsigned_request_is_told_to_sign() {
+async fn the_answer_to_an_unsigned_request_asks_for_a_signature() {
     let bench = Bench::new().await;
     let denied = bench.denied(Call::get("/").unsigned()).await;
     assert_eq!(denied.problem(), (401, "parameter_absent".to_owned()));
@@ -119,9 +119,10 @@ async fn an_unsigned_request_is_told_to_sign() {
     }
 }
 
-/// RFC 5849 section 4 says nothing of it, but who can tell these apart can find out which keys exist.
+/// RFC 5849 section 4 does not mention it, but a client that can tell these denials apart can find
+/// out which keys exist.
 #[tokio::test]
-async fn nothing_about_credentials_is_told_before_the_proof() {
+async fn all_unproven_requests_get_the_same_answer() {
     let bench = Bench::new().await;
     let wrong = [
         Call {
@@ -184,7 +185,7 @@ async fn nothing_about_credentials_is_told_before_the_proof() {
 }
 
 #[tokio::test]
-async fn the_operator_is_told_what_the_caller_is_not() {
+async fn metadata_and_metrics_name_the_reason_that_the_answer_hides() {
     let bench = Bench::new().await;
     let reasons = [
         (
@@ -227,7 +228,7 @@ async fn the_operator_is_told_what_the_caller_is_not() {
         assert_eq!(
             metadata(&response, "consumer_key"),
             None,
-            "an unproven caller spends nobody's rate limit"
+            "an unproven caller must not consume a rate limit"
         );
         assert!(
             bench
@@ -322,7 +323,7 @@ async fn the_timestamp_window_has_two_sides() {
 }
 
 #[tokio::test]
-async fn a_future_dated_request_can_not_be_replayed_while_its_timestamp_is_in_the_window() {
+async fn a_future_dated_request_cannot_be_replayed_while_its_timestamp_is_in_the_window() {
     let bench = Bench::new().await;
     let call = Call {
         timestamp: NOW + 300,
@@ -344,7 +345,7 @@ async fn a_future_dated_request_can_not_be_replayed_while_its_timestamp_is_in_th
 }
 
 #[tokio::test]
-async fn what_became_of_credentials_is_told_after_the_proof() {
+async fn the_state_of_credentials_is_shown_after_the_proof() {
     let bench = Bench::new().await;
     bench.revoke_token().await;
     assert_eq!(
@@ -359,7 +360,7 @@ async fn what_became_of_credentials_is_told_after_the_proof() {
 }
 
 #[tokio::test]
-async fn what_is_malformed_is_named() {
+async fn malformed_parameters_are_named() {
     let bench = Bench::new().await;
     let absent =
         Call::get("/").with_authorization(Some("OAuth oauth_consumer_key=\"a\"".to_owned()));
@@ -400,21 +401,43 @@ async fn two_authorization_headers_are_refused() {
     assert_eq!(denied.problem(), (400, "parameter_rejected".to_owned()));
 }
 
+/// An unsigned GET with this `Accept`.
+fn accepting(accept: &str) -> Call {
+    Call {
+        headers: vec![("accept".to_owned(), accept.to_owned())],
+        ..Call::get("/")
+    }
+}
+
 #[tokio::test]
-async fn a_denial_is_form_encoded_for_who_asks_so() {
+async fn a_denial_is_a_form_only_if_accept_prefers_it() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    const JSON: &str = "application/problem+json";
     let bench = Bench::new().await;
-    let headers = vec![(
-        "accept".to_owned(),
-        "application/x-www-form-urlencoded".to_owned(),
-    )];
+    for (accept, content_type) in [
+        ("application/x-www-form-urlencoded;q=0", JSON),
+        (
+            "application/json, application/x-www-form-urlencoded;q=0.5",
+            JSON,
+        ),
+        ("text/x-application/x-www-form-urlencoded", JSON),
+        ("application/json, text/plain, */*", JSON),
+        (
+            "application/x-www-form-urlencoded, application/json;q=0.5",
+            FORM,
+        ),
+        ("Application/X-WWW-Form-Urlencoded", FORM),
+    ] {
+        let denied = bench.denied(accepting(accept).unsigned()).await;
+        assert_eq!(denied.header("content-type"), content_type, "{accept}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_denial_begins_with_the_problem() {
+    let bench = Bench::new().await;
     let denied = bench
-        .denied(
-            Call {
-                headers,
-                ..Call::get("/")
-            }
-            .unsigned(),
-        )
+        .denied(accepting("application/x-www-form-urlencoded").unsigned())
         .await;
     assert_eq!(
         denied.header("content-type"),
@@ -450,7 +473,7 @@ async fn a_debug_denial_shows_the_base_string_without_other_values() {
 }
 
 #[tokio::test]
-async fn a_denial_without_detail_tells_only_that_it_is_one() {
+async fn a_denial_without_detail_shows_only_the_realm() {
     let bench = Bench::with(|config| config.check.deny_detail = DenyDetail::None).await;
     let denied = bench.denied(Call::get("/").unsigned()).await;
     assert_eq!(denied.header("www-authenticate"), "OAuth realm=\"api\"");
@@ -458,7 +481,7 @@ async fn a_denial_without_detail_tells_only_that_it_is_one() {
 }
 
 #[tokio::test]
-async fn what_was_signed_for_https_does_not_pass_as_http() {
+async fn a_signature_for_https_does_not_pass_as_http() {
     let bench = Bench::new().await;
     let call = Call::get("/");
     let mut request = Call {
@@ -518,6 +541,6 @@ async fn a_rotated_secret_is_accepted_until_its_overlap_ends() {
     assert_eq!(
         bench.denied(new()).await.problem(),
         (401, "signature_invalid".to_owned()),
-        "without an overlap, at once"
+        "without an overlap the old secret ends at once"
     );
 }

@@ -1,4 +1,5 @@
-//! A check service in this process, over a store in memory and a clock that stands still, and requests to ask it about.
+//! A check service in this process, over a store in memory and a clock that stands still, and
+//! requests to check.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,9 +9,11 @@ use base64::engine::general_purpose::STANDARD;
 use countersign::clock::{Clock, Entropy, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, StoreConfig, StoreUrl};
 use countersign::diagnostics::Diagnostics;
-use countersign::issue::{Actor, ConsumerDraft, Expiry, Issuer, Terms, TokenDraft};
-use countersign::model::{ConsumerKey, ConsumerStatus, Secret, Token};
-use countersign::oauth::{Body, Limits, Request, Scheme};
+use countersign::issue::{
+    Actor, ConsumerAttributes, ConsumerDraft, Expiry, Issuer, IssuerTerms, TokenDraft,
+};
+use countersign::model::{ConsumerKey, Secret, Token};
+use countersign::oauth::{ParseLimits, Request, RequestBody, Scheme};
 use countersign::server::ext_authz::CheckService;
 use countersign::store::{self, Store};
 use countersign::telemetry::Metrics;
@@ -31,14 +34,14 @@ use tonic::Status;
 /// The time at which every bench starts, in seconds.
 pub(crate) const NOW: u64 = 1_700_000_000;
 
-/// The consumer, token and user that every bench has.
+/// The consumer, token and user of every bench.
 pub(crate) const CONSUMER_KEY: &str = "dpf43f3p2l4k3l03";
 pub(crate) const CONSUMER_SECRET: &str = "kd94hf93k423kf44";
 pub(crate) const TOKEN: &str = "nnch734d00sl2jdk";
 pub(crate) const TOKEN_SECRET: &str = "pfkkdhi9sl3r4s00";
 pub(crate) const USER: &str = "jane";
 
-/// A check service and what it stands on.
+/// A check service and its parts.
 pub(crate) struct Bench {
     pub(crate) service: CheckService,
     pub(crate) clock: Arc<ManualClock>,
@@ -48,17 +51,17 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// With the default configuration.
+    /// Creates a bench with the default configuration.
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    /// With a changed configuration.
+    /// Creates a bench with a changed configuration.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         Self::over(change, |store| store).await
     }
 
-    /// With a changed configuration, over what `wrap` makes of the store.
+    /// Creates a bench with a changed configuration, over the store that `wrap` returns.
     pub(crate) async fn over(
         change: impl FnOnce(&mut Config),
         wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
@@ -85,7 +88,7 @@ impl Bench {
             Arc::clone(&store),
             Arc::clone(&dyn_clock),
             Arc::clone(&entropy),
-            Terms::of(&config),
+            IssuerTerms::of(&config),
             None,
         );
         issue(&issuer).await;
@@ -112,12 +115,12 @@ impl Bench {
         }
     }
 
-    /// Asks about a request.
+    /// Checks a request.
     pub(crate) async fn ask(&self, request: CheckRequest) -> Result<CheckResponse, Status> {
         self.ask_within(&HeaderMap::new(), request).await
     }
 
-    /// Asks about a request in a call with these headers.
+    /// Checks a request in a call with these headers.
     pub(crate) async fn ask_within(
         &self,
         headers: &HeaderMap,
@@ -130,7 +133,7 @@ impl Bench {
         Ok(CheckResponse::decode(answer).unwrap())
     }
 
-    /// Asks about a request that must be allowed.
+    /// Checks a request that must be allowed.
     pub(crate) async fn allowed(&self, request: CheckRequest) -> OkHttpResponse {
         let response = self.ask(request).await.unwrap();
         match (response.status, response.http_response) {
@@ -139,7 +142,7 @@ impl Bench {
         }
     }
 
-    /// Asks about a request that must be denied.
+    /// Checks a request that must be denied.
     pub(crate) async fn denied(&self, request: CheckRequest) -> Denied {
         let response = self.ask(request).await.unwrap();
         match (response.status, response.http_response) {
@@ -153,7 +156,7 @@ impl Bench {
     pub(crate) async fn disable_consumer(&self) {
         let key = ConsumerKey::new(CONSUMER_KEY).unwrap();
         self.issuer
-            .set_consumer_status(&key, ConsumerStatus::Disabled, &Actor::ADMIN)
+            .disable_consumer(&key, &Actor::ADMIN)
             .await
             .unwrap();
     }
@@ -170,8 +173,11 @@ async fn issue(issuer: &Issuer) {
     let consumer = ConsumerDraft {
         consumer_key: Some(CONSUMER_KEY.to_owned()),
         consumer_secret: Some(secret(CONSUMER_SECRET)),
-        name: "Printer Example".to_owned(),
-        scopes: vec!["read".to_owned(), "write".to_owned()],
+        attributes: ConsumerAttributes {
+            name: "Printer Example".to_owned(),
+            scopes: vec!["read".to_owned(), "write".to_owned()],
+            ..ConsumerAttributes::default()
+        },
         ..ConsumerDraft::default()
     };
     issuer
@@ -194,7 +200,7 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.as_bytes())
 }
 
-/// A denial as the caller sees it.
+/// A denial as the caller receives it.
 #[derive(Debug)]
 pub(crate) struct Denied(pub(crate) DeniedHttpResponse);
 
@@ -219,7 +225,7 @@ impl Denied {
         serde_json::from_str(&self.0.body).unwrap()
     }
 
-    /// The HTTP status and `oauth_problem`.
+    /// Returns the HTTP status and `oauth_problem`.
     pub(crate) fn problem(&self) -> (i32, String) {
         (
             self.status(),
@@ -231,7 +237,7 @@ impl Denied {
     }
 }
 
-/// A dynamic metadata value.
+/// Returns a value of the dynamic metadata.
 pub(crate) fn metadata(response: &CheckResponse, name: &str) -> Option<String> {
     let value = response.dynamic_metadata.as_ref()?.fields.get(name)?;
     let Kind::StringValue(text) = value.kind.as_ref()? else {
@@ -240,7 +246,7 @@ pub(crate) fn metadata(response: &CheckResponse, name: &str) -> Option<String> {
     Some(text.clone())
 }
 
-/// A request to sign and to ask about.
+/// A request to sign and check.
 #[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) method: &'static str,
@@ -257,13 +263,13 @@ pub(crate) struct Call {
     pub(crate) nonce: String,
     pub(crate) realm: Option<&'static str>,
     pub(crate) more: Vec<(&'static str, String)>,
-    /// What is signed in place of scheme and host, as `scheme`, `host` and a path prefix.
+    /// The scheme, host and path prefix to sign, if they differ from those of the request.
     pub(crate) signed_as: Option<(Scheme, &'static str, &'static str)>,
     pub(crate) extensions: Vec<(&'static str, &'static str)>,
 }
 
 impl Call {
-    /// A GET with a token and a nonce of its own.
+    /// Returns a GET with a token and a new nonce.
     pub(crate) fn get(target: &'static str) -> Self {
         let mut random = [0; 8];
         SystemEntropy.fill(&mut random);
@@ -287,13 +293,14 @@ impl Call {
         }
     }
 
-    /// What Envoy would send of the signed request, in the form of `encode_raw_headers: false`.
+    /// Returns the message that Envoy sends for the signed request with `encode_raw_headers:
+    /// false`.
     pub(crate) fn signed(&self) -> CheckRequest {
         let authorization = self.authorization();
         self.with_authorization(Some(authorization))
     }
 
-    /// The same without a signature.
+    /// Returns the message for the request without a signature.
     pub(crate) fn unsigned(&self) -> CheckRequest {
         self.with_authorization(None)
     }
@@ -333,7 +340,8 @@ impl Call {
         }
     }
 
-    /// The `Authorization` header: the core says what the base string is, and the signature is made of it here.
+    /// Returns the `Authorization` header. The core gives the base string; the signature is
+    /// computed here.
     pub(crate) fn authorization(&self) -> String {
         let unsigned = self.header("AAAA");
         let base_string = self.base_string(&unsigned);
@@ -366,10 +374,10 @@ impl Call {
             target: self.target.as_bytes(),
             authorization: &[authorization.as_bytes()],
             content_type: &content_type,
-            body: Body::Whole(self.body),
+            body: RequestBody::Whole(self.body),
         };
         request
-            .parse(&Limits::default())
+            .parse(&ParseLimits::default())
             .unwrap()
             .unwrap()
             .base_string()

@@ -1,4 +1,4 @@
-//! Bodies: a form that is not wholly here is never verified.
+//! Bodies: an incomplete form is never verified.
 
 use envoy_types::ext_authz::v3::pb::CheckRequest;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
@@ -90,7 +90,7 @@ async fn an_unsigned_form_whose_body_may_hide_a_signature_does_not_pass_as_anony
 }
 
 #[tokio::test]
-async fn without_a_length_a_form_needs_the_operators_word() {
+async fn without_a_length_a_form_needs_the_operators_statement() {
     let without_length = || {
         let mut request = form(b"a=1").signed();
         http(&mut request).headers.remove("content-length");
@@ -135,7 +135,7 @@ async fn other_bodies_are_not_part_of_the_signature() {
 }
 
 #[tokio::test]
-async fn a_body_hash_is_held_against_the_body() {
+async fn a_body_hash_is_compared_with_the_body() {
     let bench = Bench::new().await;
     let hashed = |body, hash: &str| {
         let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
@@ -161,7 +161,7 @@ async fn a_body_hash_is_held_against_the_body() {
 }
 
 #[tokio::test]
-async fn a_hashed_body_that_is_not_wholly_here_is_413_and_its_caller_is_named() {
+async fn an_incomplete_hashed_body_is_413_and_its_caller_is_named() {
     let bench = Bench::new().await;
     let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
     let more = vec![("oauth_body_hash", "Lve95gjOVATpfV8EL5X4nxwjKHE=".to_owned())];
@@ -191,7 +191,7 @@ async fn a_hashed_body_that_is_not_wholly_here_is_413_and_its_caller_is_named() 
 }
 
 #[tokio::test]
-async fn a_required_body_hash_covers_what_the_signature_does_not() {
+async fn a_required_body_hash_covers_bodies_that_are_not_signed() {
     let bench = Bench::new().await;
     let required = |call: Call| Call {
         extensions: vec![("countersign.body_hash", "require")],

@@ -1,23 +1,25 @@
-//! What is kept and counted of checks.
+//! The denials and counts that checks record.
 
 use countersign::config::Mode;
-use countersign::diagnostics::{Denial, Filter, Report};
+use countersign::diagnostics::{ConsumerReport, DenialFilter, DenialRecord};
 use countersign::oauth::SignatureMethod;
 use envoy_types::ext_authz::v3::pb::CheckRequest;
 
 use super::bench::{Bench, CONSUMER_KEY, Call};
-use crate::audit_log::AuditLog;
+use crate::support::audit_log::AuditLog;
 
-/// Every denial, the newest first.
-fn denials(bench: &Bench) -> Vec<Denial> {
-    bench.diagnostics.denials(&Filter::default(), None, 1000)
+/// Returns every denial, the newest first.
+fn denials(bench: &Bench) -> Vec<DenialRecord> {
+    bench
+        .diagnostics
+        .denials(&DenialFilter::default(), None, 1000)
 }
 
-fn reports(bench: &Bench) -> Vec<Report> {
+fn reports(bench: &Bench) -> Vec<ConsumerReport> {
     bench.diagnostics.reports(None, 1000)
 }
 
-fn of_consumer(bench: &Bench) -> Report {
+fn of_consumer(bench: &Bench) -> ConsumerReport {
     reports(bench)
         .into_iter()
         .find(|report| report.consumer_key == CONSUMER_KEY)
@@ -25,7 +27,7 @@ fn of_consumer(bench: &Bench) -> Report {
 }
 
 #[tokio::test]
-async fn a_denial_is_kept_under_the_id_that_the_caller_was_told() {
+async fn a_denial_is_kept_under_the_id_in_its_answer() {
     let bench = Bench::new().await;
     let denied = bench
         .denied(
@@ -54,7 +56,7 @@ async fn a_denial_is_kept_under_the_id_that_the_caller_was_told() {
 }
 
 #[tokio::test]
-async fn what_is_not_proven_is_told_apart_from_what_is() {
+async fn proven_and_unproven_denials_are_distinguished() {
     let bench = Bench::new().await;
     bench
         .denied(
@@ -149,7 +151,7 @@ async fn every_request_is_counted_for_the_known_consumer_that_it_names() {
     assert_eq!((&*nobody.consumer_key, nobody.denied()), ("", 2));
 }
 
-/// Whoever reads the log by its quotes must not lose what comes after.
+/// A parser that reads quoted values must not lose the rest of the line.
 #[tokio::test]
 async fn a_key_with_a_quote_ends_no_text_of_the_log() {
     let log = AuditLog::listen_as_text();
@@ -207,7 +209,7 @@ async fn a_route_in_shadow_mode_reports_what_would_be_denied() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_request_is_kept_too() {
+async fn a_denial_of_a_request_without_http_is_kept_too() {
     let bench = Bench::new().await;
     bench.denied(CheckRequest::default()).await;
     let [denial] = &*denials(&bench) else {

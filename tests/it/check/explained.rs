@@ -1,10 +1,11 @@
-//! Why signatures did not match: looked for beside the answer, as often as the rates allow, and told to whom it may be told.
+//! The explanation of signature mismatches: computed off the request path, within the configured
+//! rates, and shown only to consumers whose detail is `debug`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use countersign::config::{Config, DenyDetail, Mode};
-use countersign::diagnostics::{Denial, Explanation, Filter, Watch};
+use countersign::diagnostics::{DenialFilter, DenialRecord, DenialWatch, Explanation};
 use countersign::issue::Actor;
 use countersign::model::{ConsumerKey, Secret};
 use countersign::oauth::Scheme;
@@ -12,7 +13,7 @@ use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue};
 
 use super::bench::{Bench, CONSUMER_KEY, Call};
 
-/// A request whose client signed `http` and which came by https.
+/// Returns a request that the client signed for `http` and sent over https.
 fn scheme_changed() -> Call {
     Call {
         scheme: Scheme::Https,
@@ -28,12 +29,12 @@ fn wrong_secret() -> Call {
     }
 }
 
-fn watch(bench: &Bench) -> Watch {
-    bench.diagnostics.watch(Filter::default())
+fn watch(bench: &Bench) -> DenialWatch {
+    bench.diagnostics.watch(DenialFilter::default())
 }
 
-/// The next denial, once it is explained.
-async fn next(watch: &mut Watch) -> Denial {
+/// Returns the next denial, once it is explained.
+async fn next(watch: &mut DenialWatch) -> DenialRecord {
     let mut denials = watch.next().await.unwrap().denials;
     assert_eq!(denials.len(), 1);
     denials.remove(0)
@@ -77,9 +78,9 @@ async fn a_cause_is_found_with_both_base_strings_masked() {
     );
 }
 
-/// A proxy adds to a list behind what it received, or a header behind those that it received.
+/// A proxy appends to a list or adds a header after those that it received.
 #[tokio::test]
-async fn of_several_proxies_the_first_tells_the_host_however_envoy_hands_headers_on() {
+async fn the_host_of_the_first_proxy_counts_in_both_forms_of_headers() {
     let bench = Bench::new().await;
     let mut watch = watch(&bench);
     let forwarded = ["shop.example.com", "inner.example.net"];
@@ -118,7 +119,7 @@ async fn of_several_proxies_the_first_tells_the_host_however_envoy_hands_headers
 }
 
 #[tokio::test]
-async fn no_known_cause_is_said_too() {
+async fn an_unknown_cause_is_reported_too() {
     let bench = Bench::new().await;
     let mut watch = watch(&bench);
     bench.denied(wrong_secret().signed()).await;
@@ -134,7 +135,7 @@ async fn no_known_cause_is_said_too() {
 }
 
 #[tokio::test]
-async fn what_was_refused_for_another_reason_is_not_explained() {
+async fn a_denial_for_another_reason_is_not_explained() {
     let bench = Bench::new().await;
     let mut watch = watch(&bench);
     bench
@@ -211,9 +212,9 @@ async fn causes_are_counted_for_the_consumer_and_in_metrics() {
         "{metrics}"
     );
     let found = bench.diagnostics.denials(
-        &Filter {
+        &DenialFilter {
             cause: Some("scheme".to_owned()),
-            ..Filter::default()
+            ..DenialFilter::default()
         },
         None,
         9,
@@ -224,7 +225,7 @@ async fn causes_are_counted_for_the_consumer_and_in_metrics() {
     );
 }
 
-/// The clock stands still, so that nothing is added to what the rates have saved.
+/// The clock stands still, so that the rates save up nothing.
 #[tokio::test]
 async fn a_flood_is_explained_as_often_as_the_rates_allow_and_kept_within_bounds() {
     let bench = Bench::with(|config| {
@@ -236,7 +237,7 @@ async fn a_flood_is_explained_as_often_as_the_rates_allow_and_kept_within_bounds
     for _ in 0..10_000 {
         bench.denied(flood.clone()).await;
     }
-    // Of the thread's own time nothing is known: only what it finished is counted.
+    // The time of the explaining thread is unknown: only its results can be counted.
     let report = || bench.diagnostics.reports(Some(""), 10).remove(0);
     let count = |word| {
         report()
@@ -255,7 +256,7 @@ async fn a_flood_is_explained_as_often_as_the_rates_allow_and_kept_within_bounds
     assert_eq!(
         bench
             .diagnostics
-            .denials(&Filter::default(), None, 1000)
+            .denials(&DenialFilter::default(), None, 1000)
             .len(),
         50
     );
@@ -274,7 +275,7 @@ async fn a_flood_is_explained_as_often_as_the_rates_allow_and_kept_within_bounds
 }
 
 #[tokio::test]
-async fn nothing_is_explained_where_the_operator_does_not_want_it() {
+async fn nothing_is_explained_if_the_operator_turns_it_off() {
     let bench = Bench::with(|config| config.diagnostics.explain = false).await;
     let mut watch = watch(&bench);
     bench.denied(scheme_changed().signed()).await;
@@ -305,14 +306,14 @@ async fn a_request_that_is_too_large_is_not_explained() {
     ));
 }
 
-/// Answers tell all, and wait for it as long as a busy machine may take.
+/// Sets detailed responses, which wait for the explanation as long as a busy machine may take.
 fn debug(config: &mut Config) {
     config.check.timeout = Duration::from_secs(20);
     config.check.deny_detail = DenyDetail::Debug;
 }
 
 #[tokio::test]
-async fn a_cause_is_told_where_answers_tell_that_much() {
+async fn a_cause_is_in_the_answer_only_with_debug() {
     let bench = Bench::with(debug).await;
     let told = bench.denied(scheme_changed().signed()).await.json();
     assert_eq!(told["cause"], "scheme");
@@ -339,9 +340,10 @@ async fn a_cause_is_told_where_answers_tell_that_much() {
     );
 }
 
-/// What a wrong secret and an old one get is the same, but for what differs from request to request.
+/// The responses to a wrong secret and to a rotated one are equal, except for values that differ
+/// from request to request.
 #[tokio::test]
-async fn a_cause_that_depends_on_a_secret_is_told_to_operators_alone() {
+async fn a_cause_that_depends_on_a_secret_is_only_for_operators() {
     let bench = Bench::with(debug).await;
     let key = ConsumerKey::new(CONSUMER_KEY).unwrap();
     let new = Some(Secret::new(*b"another-secret-of-some-length"));
@@ -393,7 +395,7 @@ async fn a_cause_that_depends_on_a_secret_is_told_to_operators_alone() {
     assert!(
         old["remedy"]
             .as_str()
-            .is_some_and(|remedy| remedy.starts_with("no cause that can be told")),
+            .is_some_and(|remedy| remedy.starts_with("no cause is known")),
         "{old}"
     );
 }

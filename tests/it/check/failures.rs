@@ -1,4 +1,4 @@
-//! Our own failures: never an allowance, and never a denial.
+//! Failures of the service: never an allow, and never a denial.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::config::{Mode, OnError, RoutePolicy};
-use countersign::diagnostics::Filter;
+use countersign::diagnostics::DenialFilter;
 use countersign::model::{ConsumerKey, Token};
 use countersign::store::{
-    Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError, StoreErrorKind,
-    StoreStatus,
+    CallerRecords, ChangeFeed, CheckStore, ClaimOutcome, NonceClaim, Store, StoreError,
+    StoreErrorKind, StoreFuture, StoreHealth, StoreStatus, boxed_answer, ready_answer,
 };
 use envoy_types::ext_authz::v3::pb::HttpResponse;
 use futures_util::{StreamExt as _, stream};
@@ -20,9 +20,10 @@ use hyper::body::{Bytes, Frame};
 use tonic::Code;
 
 use super::bench::{Bench, Call, metadata};
-use crate::refusing_store::refusing_store;
+use crate::support::refusing_store::refusing_store;
 
-/// How the store fails. The stores themselves are tested for failing; here it is what becomes of it.
+/// A failure of the store. The tests of the stores cause real ones; these tests check the
+/// responses.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     LookUp,
@@ -72,7 +73,7 @@ async fn a_panic_is_internal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_is_given_up_on_at_our_deadline() {
+async fn a_store_that_hangs_is_abandoned_at_our_deadline() {
     let bench = failing(Fault::Hangs, OnError::Grpc, Mode::Enforce).await;
     let started = tokio::time::Instant::now();
     let status = bench.ask(Call::get("/").signed()).await.unwrap_err();
@@ -85,7 +86,7 @@ async fn a_store_that_hangs_is_given_up_on_at_our_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_is_given_up_on_before_envoy_gives_up_on_us() {
+async fn a_store_that_hangs_is_abandoned_before_envoys_deadline() {
     let bench = failing(Fault::Hangs, OnError::Grpc, Mode::Enforce).await;
     let headers = HeaderMap::from_iter([(
         HeaderName::from_static("grpc-timeout"),
@@ -105,7 +106,7 @@ async fn a_store_that_hangs_is_given_up_on_before_envoy_gives_up_on_us() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_that_is_never_sent_to_its_end_is_given_up_on_at_our_deadline() {
+async fn a_check_that_is_never_sent_completely_is_abandoned_at_our_deadline() {
     let bench = Bench::new().await;
     let begun = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(
         b"\0\0\x1d\0\0x",
@@ -158,7 +159,9 @@ async fn in_shadow_a_failure_passes_without_an_identity() {
                 .headers
                 .is_empty()
         );
-        let kept = bench.diagnostics.denials(&Filter::default(), None, 10);
+        let kept = bench
+            .diagnostics
+            .denials(&DenialFilter::default(), None, 10);
         assert!(
             kept.iter()
                 .all(|denial| denial.mode == Mode::Shadow && denial.consumer_key.is_empty())
@@ -172,7 +175,7 @@ async fn in_shadow_a_failure_passes_without_an_identity() {
 }
 
 #[tokio::test]
-async fn a_mistake_in_envoys_configuration_is_ours() {
+async fn an_invalid_context_extension_is_a_failure() {
     let bench = Bench::new().await;
     for extension in [
         ("countersign.requires", "user"),
@@ -201,7 +204,7 @@ async fn failing(fault: Fault, on_error: OnError, mode: Mode) -> Bench {
         Arc::new(Failing {
             store,
             fault,
-            changes: Changes::default(),
+            changes: ChangeFeed::default(),
         })
     })
     .await
@@ -212,38 +215,35 @@ async fn failing(fault: Fault, on_error: OnError, mode: Mode) -> Bench {
 struct Failing {
     store: Arc<dyn Store>,
     fault: Fault,
-    changes: Changes,
+    changes: ChangeFeed,
 }
 
 const UNAVAILABLE: StoreError = StoreError::new(StoreErrorKind::Unavailable, "testing");
 
-#[async_trait]
 impl CheckStore for Failing {
-    async fn credentials(
-        &self,
-        consumer: &ConsumerKey,
-        token: Option<&Token>,
-    ) -> Result<Credentials, StoreError> {
-        match self.fault {
-            Fault::LookUp => Err(UNAVAILABLE),
-            Fault::Unreadable => Err(StoreError::new(StoreErrorKind::Unreadable, "testing")),
-            Fault::Hangs => std::future::pending().await,
-            Fault::Panics => panic!("a bug"),
-            Fault::Claim => self.store.credentials(consumer, token).await,
-        }
+    fn caller_records<'a>(
+        &'a self,
+        consumer: &'a ConsumerKey,
+        token: Option<&'a Token>,
+    ) -> StoreFuture<'a, CallerRecords> {
+        boxed_answer(async move {
+            match self.fault {
+                Fault::LookUp => Err(UNAVAILABLE),
+                Fault::Unreadable => Err(StoreError::new(StoreErrorKind::Unreadable, "testing")),
+                Fault::Hangs => std::future::pending().await,
+                Fault::Panics => panic!("a bug"),
+                Fault::Claim => self.store.caller_records(consumer, token).await,
+            }
+        })
     }
 
-    async fn claim_nonce(&self, _: &NonceClaim<'_>) -> Result<Claim, StoreError> {
-        Err(UNAVAILABLE)
-    }
-
-    fn changes(&self) -> &Changes {
-        &self.changes
+    fn claim_nonce<'a>(&'a self, _: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome> {
+        ready_answer(Err(UNAVAILABLE))
     }
 }
 
 #[async_trait]
-impl Pulse for Failing {
+impl StoreHealth for Failing {
     async fn ping(&self) -> Result<(), StoreError> {
         Err(UNAVAILABLE)
     }
@@ -253,4 +253,4 @@ impl Pulse for Failing {
     }
 }
 
-refusing_store!(Failing, UNAVAILABLE);
+refusing_store!(Failing, UNAVAILABLE, |failing| &failing.changes);

@@ -1,5 +1,5 @@
-//! What Check answers, rule by rule, without an Envoy in between: every form of request that a client of the API can
-//! send, and every failure of ours.
+//! `Check` rule by rule, without an Envoy: every form of request that a client can send, and every
+//! failure of the service.
 
 mod answers;
 mod bench;

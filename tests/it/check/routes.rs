@@ -1,4 +1,4 @@
-//! Route policy: rules of the configuration, and `context_extensions` above them.
+//! Route policy: the routes of the configuration, and `context_extensions`, which override them.
 
 use countersign::config::{Mode, Origin, Requirement, Route, RoutePolicy};
 use countersign::model::Scopes;
@@ -23,7 +23,7 @@ fn rule(path_prefix: &str, set: RoutePolicy) -> Route {
 }
 
 #[tokio::test]
-async fn an_optional_route_lets_the_unsigned_pass_and_names_them_so() {
+async fn an_unsigned_request_passes_an_optional_route_as_anonymous() {
     let bench = Bench::new().await;
     let ok = bench
         .allowed(extended(&[("countersign.require", "optional")]).unsigned())
@@ -72,7 +72,7 @@ async fn a_route_for_users_needs_a_token_that_acts_for_one() {
 }
 
 #[tokio::test]
-async fn all_scopes_of_a_route_are_needed() {
+async fn all_scopes_of_a_route_are_required() {
     let bench = Bench::new().await;
     bench
         .allowed(extended(&[("countersign.scopes", "read")]).signed())
@@ -83,12 +83,12 @@ async fn all_scopes_of_a_route_are_needed() {
     assert_eq!(
         denied.problem(),
         (403, "permission_denied".to_owned()),
-        "the token has no write"
+        "the token lacks the scope write"
     );
 }
 
 #[tokio::test]
-async fn an_origin_is_what_clients_sign() {
+async fn clients_sign_the_configured_origin() {
     let bench = Bench::new().await;
     let origin = [("countersign.origin", "https://api.example.com/v1")];
     let signed_as = Some((Scheme::Https, "api.example.com", "/v1"));
@@ -106,7 +106,7 @@ async fn an_origin_is_what_clients_sign() {
 }
 
 #[tokio::test]
-async fn a_realm_is_compared_only_where_it_must_match() {
+async fn a_realm_is_compared_only_with_realm_match() {
     let call = |realm| Call {
         realm: Some(realm),
         ..extended(&[("countersign.realm", "Pictures")])
@@ -124,7 +124,7 @@ async fn a_realm_is_compared_only_where_it_must_match() {
 }
 
 #[tokio::test]
-async fn the_first_rule_that_matches_decides_and_envoys_are_stronger() {
+async fn the_first_rule_that_matches_decides_and_envoys_overrides_it() {
     let optional = RoutePolicy {
         require: Some(Requirement::Optional),
         ..RoutePolicy::default()
@@ -151,7 +151,7 @@ async fn the_first_rule_that_matches_decides_and_envoys_are_stronger() {
 }
 
 #[tokio::test]
-async fn where_paths_have_rules_an_ambiguous_path_is_refused() {
+async fn an_ambiguous_path_is_refused_if_paths_have_rules() {
     let ruled =
         Bench::with(|config| config.routes = vec![rule("/admin", RoutePolicy::default())]).await;
     for path in ["/a/../admin", "/a//b", "/a%2fb", "/a\\b", "/%2e%2e/admin"] {
@@ -173,7 +173,7 @@ async fn where_paths_have_rules_an_ambiguous_path_is_refused() {
 }
 
 #[tokio::test]
-async fn a_method_in_lower_case_gets_round_no_rule() {
+async fn a_method_in_lower_case_bypasses_no_rule() {
     let user = RoutePolicy {
         require: Some(Requirement::User),
         ..RoutePolicy::default()
@@ -195,7 +195,7 @@ async fn a_method_in_lower_case_gets_round_no_rule() {
 }
 
 #[tokio::test]
-async fn a_host_in_another_spelling_gets_round_no_rule() {
+async fn a_host_in_another_spelling_bypasses_no_rule() {
     let optional = RoutePolicy {
         require: Some(Requirement::Optional),
         ..RoutePolicy::default()
@@ -255,7 +255,7 @@ async fn a_host_in_another_spelling_gets_round_no_rule() {
 }
 
 #[tokio::test]
-async fn shadow_lets_everything_pass_and_says_what_it_would_have_done() {
+async fn shadow_lets_everything_pass_and_reports_the_denial() {
     let shadow = RoutePolicy {
         mode: Some(Mode::Shadow),
         ..RoutePolicy::default()
@@ -293,9 +293,9 @@ async fn shadow_lets_everything_pass_and_says_what_it_would_have_done() {
     );
 }
 
-/// The backend may read such a path as one of a route that is enforced.
+/// The backend may read such a path as one of an enforced route.
 #[tokio::test]
-async fn shadow_lets_no_path_pass_that_may_be_of_an_enforced_route() {
+async fn shadow_lets_no_path_pass_that_may_reach_an_enforced_route() {
     let with = |mode| RoutePolicy {
         mode: Some(mode),
         ..RoutePolicy::default()
@@ -356,7 +356,7 @@ async fn shadow_lets_no_path_pass_that_may_be_of_an_enforced_route() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_request_is_denied_even_in_shadow() {
+async fn a_request_without_http_is_denied_even_in_shadow() {
     let shadow = RoutePolicy {
         mode: Some(Mode::Shadow),
         ..RoutePolicy::default()

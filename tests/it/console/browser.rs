@@ -15,12 +15,12 @@ use tokio::net::TcpListener;
 use tonic::transport::{Channel, Endpoint};
 
 use super::site::decision;
-use crate::caller::Caller;
-use crate::http::Request;
-use crate::process::{eventually, project};
-use crate::program::Countersign;
-use crate::replicas::check_request;
-use crate::scripted::{self, chromium, node};
+use crate::service::replicas::check_request;
+use crate::support::caller::Caller;
+use crate::support::http::Request;
+use crate::support::process::{eventually, project};
+use crate::support::program::Countersign;
+use crate::support::scripted::{self, chromium, node};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_logs_in_sees_a_denial_narrows_and_logs_out() {
@@ -30,7 +30,7 @@ async fn an_operator_logs_in_sees_a_denial_narrows_and_logs_out() {
         (&seen["before"], &seen["focus"]),
         (&json!("Countersign console"), &json!("token"))
     );
-    assert_eq!(seen["alert"], "That is not the admin token of this server.");
+    assert_eq!(seen["alert"], "Wrong admin token.");
     assert_eq!(
         seen["row"].as_array().unwrap()[1..],
         [
@@ -80,14 +80,14 @@ async fn a_consumer_key_can_be_typed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_denied_comes_to_whoever_looks() {
+async fn a_new_denial_appears_on_a_live_page() {
     let seen = Office::open().await.scenario("live").await;
     assert_eq!(seen["before"], 2);
     assert_eq!(seen["row"][0], seen["decision"], "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_denial_is_read_on_a_phone_without_moving_sideways() {
+async fn a_denial_fits_on_a_phone() {
     let seen = Office::open().await.scenario("phone").await;
     let seen = seen.as_array().unwrap();
     assert_eq!(seen.len(), 7, "{seen:?}");
@@ -129,7 +129,7 @@ async fn the_keyboard_is_enough_and_shows_where_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_site_neither_logs_out_nor_in_and_shows_nothing() {
+async fn another_site_cannot_log_in_log_out_or_frame_the_page() {
     let seen = Office::open().await.scenario("elsewhere").await;
     assert_eq!(seen["posted"], json!({ "logout": 403, "login": 403 }));
     assert!(
@@ -141,7 +141,7 @@ async fn another_site_neither_logs_out_nor_in_and_shows_nothing() {
     );
     assert_eq!(
         seen["linked"], "Countersign console",
-        "who comes from elsewhere is asked for the token"
+        "a visitor from another site gets the form"
     );
     assert_eq!(
         seen["afterwards"], "Countersign",
@@ -153,13 +153,13 @@ async fn another_site_neither_logs_out_nor_in_and_shows_nothing() {
 async fn an_accessibility_checker_finds_nothing_on_any_page() {
     let checked = Office::open().await.scenario("accessible").await;
     let checked = checked.as_array().unwrap();
-    assert_eq!(checked.len(), 2 * 4, "four pages, by day and by night");
+    assert_eq!(checked.len(), 2 * 4, "four pages in two colour schemes");
     for page in checked {
         assert_eq!(page["problems"], json!([]), "{page}");
         assert_eq!(page["scrolled"], json!([]), "{page}");
         assert!(
             page["passes"].as_u64().unwrap() > 10,
-            "it looked at something: {page}"
+            "the checker ran: {page}"
         );
     }
 }
@@ -172,7 +172,7 @@ async fn every_page_has_a_picture_in_docs() {
     assert_eq!(
         pictures(&project("docs/images")),
         pictures(&made),
-        "scripts/screenshots makes them"
+        "run scripts/screenshots"
     );
 }
 
@@ -185,7 +185,7 @@ fn pictures(directory: &Path) -> BTreeSet<OsString> {
         .collect()
 }
 
-/// The real program, with something to look at.
+/// The real program, with consumers and denials.
 struct Office {
     countersign: Arc<Countersign>,
     deny: SocketAddr,
@@ -227,7 +227,7 @@ impl Office {
         Self { countersign, deny }
     }
 
-    /// What an operator gets to see in a scenario of the script.
+    /// Runs a scenario of the script, and returns its result.
     async fn scenario(&self, scenario: &str) -> Value {
         let given = json!({
             "console": format!("http://{}/console", self.countersign.ops),
@@ -257,8 +257,9 @@ async fn consumer(countersign: &Countersign, key: &str) -> Caller {
     }
 }
 
-/// Where whoever asks has a request of that consumer denied, and gets its decision once it is explained. The
-/// client signs for https, and what arrives is http.
+/// Starts a server that has a request of the consumer denied on each connection, and responds with
+/// the decision id once the denial is explained. The client signs for https, but the request
+/// arrives over http.
 async fn on_demand(
     countersign: Arc<Countersign>,
     checks: AuthorizationClient<Channel>,
@@ -300,7 +301,7 @@ async fn on_demand(
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A busy machine is not what is tested here.
+/// Generous, for busy machines.
 const CONFIG: &str = r#"
 check.timeout = "5s"
 

@@ -1,5 +1,5 @@
-//! The console on the ops listener: who is let in and with what headers (`sessions`), what is shown of whom (`shown`), and
-//! how it is in a real Chromium, with the real program (`browser`).
+//! The console on the ops listener: sessions and headers (`sessions`), content (`shown`), and the
+//! real program in Chromium (`browser`).
 
 mod browser;
 mod sessions;

@@ -1,20 +1,20 @@
-//! Who is let in, for how long, and what every answer says to the browser.
+//! Sessions of the console, and the headers of its responses.
 
 use std::time::Duration;
 
 use countersign::config::ListenAddress;
 
 use super::site::{Browser, Site};
-use crate::audit_log::AuditLog;
-use crate::certificates::Certificates;
-use crate::http::{Request, Response};
-use crate::serving::ADMIN_TOKEN;
+use crate::support::audit_log::AuditLog;
+use crate::support::certificates::Certificates;
+use crate::support::http::{Request, Response};
+use crate::support::serving::ADMIN_TOKEN;
 
-/// How the page can be told from everything else.
+/// A part of the page that no other response has.
 const SHOWN: &str = "<h2 id=\"denials\">";
 
 #[tokio::test]
-async fn nobody_without_a_session_is_told_anything() {
+async fn without_a_session_nothing_is_shown() {
     let site = Site::start().await;
     let decision = site.mismatch("/photos/of-jane").await;
     let unknown = format!("countersign-console={}", "0".repeat(64));
@@ -50,7 +50,7 @@ async fn nobody_without_a_session_is_told_anything() {
 }
 
 #[tokio::test]
-async fn the_token_opens_a_session_whose_cookie_says_nothing() {
+async fn the_token_opens_a_session_with_a_random_cookie() {
     let site = Site::start().await;
     let mut browser = Browser::of(&site);
     let answer = browser.log_in(&format!(" {ADMIN_TOKEN}\n")).await;
@@ -86,7 +86,7 @@ async fn the_token_opens_a_session_whose_cookie_says_nothing() {
 }
 
 #[tokio::test]
-async fn who_logs_in_gets_to_see_what_was_asked_for_and_is_led_nowhere_else() {
+async fn a_login_leads_to_the_requested_page_and_nowhere_else() {
     let site = Site::start().await;
     let form = Browser::of(&site)
         .open("/console?decision=1%22%3E&live=off")
@@ -136,7 +136,7 @@ async fn a_wrong_token_is_a_401_and_opens_nothing() {
         assert!(
             answer
                 .body
-                .contains("role=\"alert\">That is not the admin token of this server.</p>")
+                .contains("role=\"alert\">Wrong admin token.</p>")
         );
         assert!(
             wrong.is_empty() || !answer.body.contains(wrong),
@@ -148,7 +148,7 @@ async fn a_wrong_token_is_a_401_and_opens_nothing() {
 }
 
 #[tokio::test]
-async fn too_many_wrong_tokens_are_not_looked_at_and_sessions_go_on() {
+async fn too_many_wrong_tokens_refuse_logins_but_not_sessions() {
     let site = Site::start().await;
     let mut inside = Browser::logged_in(&site).await;
     let mut guesser = Browser::of(&site);
@@ -236,7 +236,7 @@ async fn a_form_of_another_site_does_nothing_and_costs_no_attempt() {
 }
 
 #[tokio::test]
-async fn what_is_no_form_or_no_method_of_the_page_is_refused() {
+async fn malformed_forms_and_other_methods_are_refused() {
     let site = Site::start().await;
     let mut browser = Browser::logged_in(&site).await;
     let mut statuses = Vec::new();
@@ -276,7 +276,7 @@ async fn what_is_no_form_or_no_method_of_the_page_is_refused() {
 }
 
 #[tokio::test]
-async fn every_answer_keeps_the_page_to_itself() {
+async fn every_response_has_security_headers() {
     let site = Site::start().await;
     let mut browser = Browser::of(&site);
     let mut answers = vec![
@@ -329,7 +329,7 @@ async fn every_answer_keeps_the_page_to_itself() {
 }
 
 #[tokio::test]
-async fn who_came_in_and_who_did_not_is_in_the_audit_log_without_the_token() {
+async fn the_audit_log_has_each_login_without_the_token() {
     let log = AuditLog::listen();
     let site = Site::start().await;
     let mut browser = Browser::of(&site);
@@ -360,7 +360,7 @@ async fn who_came_in_and_who_did_not_is_in_the_audit_log_without_the_token() {
 }
 
 #[tokio::test]
-async fn beyond_loopback_no_token_is_taken_that_could_be_overheard() {
+async fn beyond_loopback_a_plaintext_console_is_closed() {
     let everywhere = ListenAddress::Tcp(([0, 0, 0, 0], 0).into());
     let site = Site::start_with(|config| config.ops.listener.address = everywhere.clone()).await;
     let mut browser = Browser::of(&site);
@@ -398,7 +398,8 @@ async fn with_tls_the_console_is_open_beyond_loopback_and_its_cookie_is_for_http
     let console = format!("https://localhost:{}/console", site.ops.port());
     let curl = async |arguments: &[&str]| {
         let mut command = tokio::process::Command::new("curl");
-        // Authority and server have one name there, which OpenSSL takes for a certificate that vouches for itself.
+        // Authority and server have one name there, which OpenSSL takes for a certificate that
+        // vouches for itself.
         command
             .args(["--silent", "--show-error", "--include", "--insecure"])
             .args(arguments);

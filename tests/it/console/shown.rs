@@ -1,4 +1,5 @@
-//! What is shown: the denials, one of them, the counts and the state of the service, of whoever sent what.
+//! The content of the page: denials, one opened denial, counts, the state of the service, and
+//! hostile requests.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,8 +9,8 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{self, HttpReq
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 
 use super::site::{Browser, CONSUMER_KEY, Site};
-use crate::caller::Caller;
-use crate::http::{Request, Response};
+use crate::support::caller::Caller;
+use crate::support::http::{Request, Response};
 
 #[tokio::test]
 async fn the_newest_denials_come_first_and_each_leads_to_more() {
@@ -79,12 +80,14 @@ async fn denials_are_narrowed_to_a_consumer_and_a_reason() {
         .body;
     assert!(
         page.contains(
-            "<a href=\"/console?reason=signature%5Fmismatch\" aria-label=\"Any consumer\">"
+            "<a href=\"/console?reason=signature%5Fmismatch\" aria-label=\"Remove the consumer filter\">"
         ),
         "{page}"
     );
     assert!(
-        page.contains("<a href=\"/console?consumer=printer\" aria-label=\"Any reason\">"),
+        page.contains(
+            "<a href=\"/console?consumer=printer\" aria-label=\"Remove the reason filter\">"
+        ),
         "{page}"
     );
 }
@@ -138,16 +141,16 @@ async fn a_denial_is_opened_by_its_decision_and_does_not_go_away() {
         &*decision,
         ">signature_mismatch</a>",
         ">printer</a>, not proven",
-        "<dt>Signed with</dt><dd>HMAC-SHA1</dd>",
+        "<dt>Signature method</dt><dd>HMAC-SHA1</dd>",
         ">GET api.example.com/photos</dd>",
-        "no known one: compare the base string",
+        "no known cause: compare the base string",
         "<pre>GET&#38;http%3A%2F%2Fapi.example.com%2Fphotos&#38;oauth_consumer_key%3Dprinter",
     ] {
         assert!(opened.contains(shown), "{shown} in {opened}");
     }
     let gone = browser.open("/console?decision=0123").await.body;
     assert!(
-        section(&gone, "opened").contains("No such denial is kept here"),
+        section(&gone, "opened").contains("This denial is not stored here"),
         "{gone}"
     );
 }
@@ -188,13 +191,14 @@ async fn a_cause_is_shown_with_its_remedy_and_both_base_strings_marked_and_maske
     );
     let of_another = browser.open("/console?cause=port").await.body;
     assert!(
-        rows(&of_another, "denials").is_empty() && of_another.contains("aria-label=\"Any cause\""),
+        rows(&of_another, "denials").is_empty()
+            && of_another.contains("aria-label=\"Remove the cause filter\""),
         "{of_another}"
     );
 }
 
 #[tokio::test]
-async fn what_is_proven_and_what_shadow_mode_let_through_is_told_apart() {
+async fn proven_denials_and_shadow_denials_are_marked() {
     let site = Site::start_with(|config| config.check.policy.mode = Some(Mode::Shadow)).await;
     let late = site
         .printer()
@@ -231,13 +235,13 @@ async fn consumers_are_counted_with_reasons_and_methods() {
     );
     let nobody = &rows(&page, "consumers")[0];
     assert!(
-        nobody.contains("none known") && numbers(nobody) == ["1", "0", "1", "0"],
+        nobody.contains("<i>unknown</i>") && numbers(nobody) == ["1", "0", "1", "0"],
         "{nobody}"
     );
 }
 
 #[tokio::test]
-async fn what_is_counted_of_unknown_consumers_leads_to_their_denials() {
+async fn the_counts_of_unknown_consumers_link_to_their_denials() {
     let site = Site::start().await;
     let stranger = Caller {
         consumer_key: "stranger".to_owned(),
@@ -263,7 +267,7 @@ async fn what_is_counted_of_unknown_consumers_leads_to_their_denials() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_on_a_page_is_on_the_next() {
+async fn a_long_list_has_pages() {
     let site = Site::start().await;
     for nth in 0..51 {
         site.asked(&Request::get(&format!("/{nth}"))).await.unwrap();
@@ -296,7 +300,7 @@ async fn what_does_not_fit_on_a_page_is_on_the_next() {
 }
 
 #[tokio::test]
-async fn the_state_of_the_service_is_seen_at_a_glance() {
+async fn the_state_of_the_service_is_shown() {
     let site = Site::start().await;
     site.allowed().await;
     let mut browser = Browser::logged_in(&site).await;
@@ -310,9 +314,9 @@ async fn the_state_of_the_service_is_seen_at_a_glance() {
     let service = section(&page, "service");
     for shown in [
         "<dd>memory:</dd>",
-        "1 nonces in this process",
+        "1 nonces stored in this process",
         "<dd>1 records</dd>",
-        "<dd>Heard</dd>",
+        "<dd>Received</dd>",
     ] {
         assert!(service.contains(shown), "{shown} in {service}");
     }
@@ -324,7 +328,7 @@ async fn the_state_of_the_service_is_seen_at_a_glance() {
 }
 
 #[tokio::test]
-async fn a_page_is_live_until_it_is_told_not_to_be() {
+async fn a_page_reloads_until_it_is_paused() {
     let site = Site::start().await;
     let mut browser = Browser::logged_in(&site).await;
     let live = browser.open("/console?consumer=printer").await;
@@ -353,7 +357,7 @@ async fn a_page_is_live_until_it_is_told_not_to_be() {
 }
 
 #[tokio::test]
-async fn what_a_hostile_request_says_is_text_that_deceives_nobody_and_is_cut() {
+async fn hostile_texts_are_escaped_and_truncated() {
     let site = Site::start().await;
     let script = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&amp;";
     let keyed = "OAuth oauth_consumer_key=\"%22%3E%3Cscript%3E%27\", oauth_nonce=\"1\", oauth_timestamp=\"1\", \
@@ -412,7 +416,7 @@ async fn what_a_hostile_request_says_is_text_that_deceives_nobody_and_is_cut() {
     }
 }
 
-/// A request whose every text is that, as Envoy would pass it on.
+/// Returns a check whose every text is hostile.
 fn hostile_request(text: &str, authorization: &str) -> CheckRequest {
     let headers = [
         ("authorization", authorization),
@@ -442,11 +446,11 @@ fn hostile_request(text: &str, authorization: &str) -> CheckRequest {
     }
 }
 
-/// A denial opened, once it is known why its signature did not match. Until then the page loads itself again.
+/// Opens a denial, and waits for its explanation. Until then the page reloads itself.
 async fn explained(browser: &mut Browser, decision: &str) -> Response {
     loop {
         let answer = browser.open(&format!("/console?decision={decision}")).await;
-        if !section(&answer.body, "opened").contains("is being looked for") {
+        if !section(&answer.body, "opened").contains("is being determined") {
             return answer;
         }
         assert_eq!(answer.header("refresh"), Some("10"));
@@ -454,7 +458,7 @@ async fn explained(browser: &mut Browser, decision: &str) -> Response {
     }
 }
 
-/// The part of a page below that heading.
+/// Returns the section of a page with that heading.
 fn section<'p>(page: &'p str, heading: &str) -> &'p str {
     let begin = page
         .find(&format!("<h2 id=\"{heading}\">"))
@@ -462,7 +466,7 @@ fn section<'p>(page: &'p str, heading: &str) -> &'p str {
     page[begin..].split("</section>").next().unwrap()
 }
 
-/// The rows of its table.
+/// Returns the rows of the table in a section.
 fn rows<'p>(page: &'p str, heading: &str) -> Vec<&'p str> {
     section(page, heading)
         .split("<tr>")
@@ -471,7 +475,7 @@ fn rows<'p>(page: &'p str, heading: &str) -> Vec<&'p str> {
         .collect()
 }
 
-/// What is counted of a consumer.
+/// Returns the row of a consumer.
 fn row_of<'p>(page: &'p str, key: &str) -> &'p str {
     let named = format!(">{key}</a></th>");
     rows(page, "consumers")
@@ -480,7 +484,7 @@ fn row_of<'p>(page: &'p str, key: &str) -> &'p str {
         .unwrap_or_else(|| panic!("{key} in {page}"))
 }
 
-/// Seen, allowed, denied, would deny.
+/// Returns the counts: seen, allowed, denied, would deny.
 fn numbers(row: &str) -> Vec<&str> {
     let cells = row.split("class=\"number").skip(1);
     cells

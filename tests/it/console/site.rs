@@ -1,22 +1,23 @@
-//! The service in this process, over a store in memory and with a clock that stands still, and an operator's browser.
+//! The service in this process, over a store in memory and with a clock that stands still, and an
+//! operator's browser.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use countersign::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::Config;
-use countersign::issue::{Actor, ConsumerDraft, Issuer, Terms};
+use countersign::issue::{Actor, ConsumerAttributes, ConsumerDraft, Issuer, IssuerTerms};
 use countersign::model::Secret;
 use envoy_types::ext_authz::v3::pb::{CheckRequest, HttpResponse};
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::admin_server::memory;
-use crate::caller::Caller;
-use crate::http::{Request, Response};
-use crate::replicas::check_request;
-use crate::serving::{self, ADMIN_TOKEN, Serving};
+use crate::service::replicas::check_request;
+use crate::support::admin_server::memory;
+use crate::support::caller::Caller;
+use crate::support::http::{Request, Response};
+use crate::support::serving::{self, ADMIN_TOKEN, Serving};
 
 /// The consumer of every site here.
 pub(crate) const CONSUMER_KEY: &str = "printer";
@@ -37,7 +38,7 @@ impl Site {
         Self::start_with(|_| {}).await
     }
 
-    /// With a changed configuration.
+    /// Starts with a changed configuration.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = serving::config();
         change(&mut config);
@@ -47,7 +48,7 @@ impl Site {
             store.clone(),
             clock.clone(),
             Arc::new(SystemEntropy),
-            Terms::of(&config),
+            IssuerTerms::of(&config),
             None,
         );
         let serving = Serving::start(serving::app(config, store, clock.clone())).await;
@@ -68,12 +69,15 @@ impl Site {
         site
     }
 
-    /// Creates a consumer that has the printer's secret.
+    /// Creates a consumer with the printer's secret.
     pub(crate) async fn create_consumer(&self, key: &str) {
         let consumer = ConsumerDraft {
             consumer_key: Some(key.to_owned()),
             consumer_secret: Some(Secret::new(CONSUMER_SECRET.as_bytes())),
-            name: "Printer Example".to_owned(),
+            attributes: ConsumerAttributes {
+                name: "Printer Example".to_owned(),
+                ..ConsumerAttributes::default()
+            },
             ..ConsumerDraft::default()
         };
         self.issuer
@@ -82,7 +86,7 @@ impl Site {
             .unwrap();
     }
 
-    /// The printer, as it should be.
+    /// Returns the printer with its right secret.
     pub(crate) fn printer(&self) -> Caller {
         let (consumer_key, consumer_secret) = (CONSUMER_KEY.to_owned(), CONSUMER_SECRET.to_owned());
         Caller {
@@ -92,17 +96,17 @@ impl Site {
         }
     }
 
-    /// Envoy asks about a request; its decision, if it is denied.
+    /// Checks a request; returns the decision id, if it is denied.
     pub(crate) async fn asked(&self, request: &Request) -> Option<String> {
         self.asked_about(check_request(request)).await
     }
 
-    /// The same, as it stands there.
+    /// Sends a check; returns the decision id, if it is denied.
     pub(crate) async fn asked_about(&self, request: CheckRequest) -> Option<String> {
         decision(&mut self.checks.clone(), request).await
     }
 
-    /// A request of the printer's that was signed with another secret; its decision.
+    /// Checks a request of the printer with a wrong secret; returns the decision id.
     pub(crate) async fn mismatch(&self, target: &str) -> String {
         let wrong = Caller {
             consumer_secret: "wrong".to_owned(),
@@ -113,7 +117,7 @@ impl Site {
             .unwrap()
     }
 
-    /// A request of the printer's that passes.
+    /// Checks a request of the printer that is allowed.
     pub(crate) async fn allowed(&self) {
         let now = self.clock.now().as_secs();
         let request = self
@@ -125,7 +129,7 @@ impl Site {
     }
 }
 
-/// Asks as Envoy does; the decision, if it is a denial.
+/// Sends a check as Envoy does; returns the decision id, if it is denied.
 pub(crate) async fn decision(
     checks: &mut AuthorizationClient<Channel>,
     request: CheckRequest,
@@ -141,11 +145,11 @@ pub(crate) async fn decision(
     }
 }
 
-/// What a browser remembers of the console, and no more.
+/// The state of a browser: its cookie.
 pub(crate) struct Browser {
     pub(crate) ops: SocketAddr,
     pub(crate) cookie: Option<String>,
-    /// Headers that it adds to what it sends.
+    /// Additional headers of requests.
     pub(crate) says: Vec<(&'static str, &'static str)>,
 }
 
@@ -158,7 +162,7 @@ impl Browser {
         }
     }
 
-    /// A browser that showed the token.
+    /// Returns a browser with a session.
     pub(crate) async fn logged_in(site: &Site) -> Self {
         let mut browser = Self::of(site);
         assert_eq!(browser.log_in(ADMIN_TOKEN).await.status, 303);

@@ -1,4 +1,4 @@
-//! A store of each kind for one test, and what to put into it.
+//! A store of each kind for one test, and records to put into it.
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -8,23 +8,26 @@ use std::time::Duration;
 use countersign::clock::{Clock, Entropy as _, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{StoreConfig, StoreUrl};
 use countersign::model::{
-    AccessToken, Callback, Compat, CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName,
-    ConsumerSecret, ConsumerStatus, Flow, Generation, PasswordHash, RequestToken,
-    RequestTokenState, Scopes, Secret, Session, SessionId, Token, TokenStatus, User, UserId,
-    UserStatus, Username,
+    AccessToken, Callback, CompatProfile, CompatSet, Consumer, ConsumerId, ConsumerKey,
+    ConsumerName, ConsumerProfile, ConsumerSecret, ConsumerStatus, Flow, Generation, PasswordHash,
+    RequestToken, RequestTokenState, Scopes, Secret, Session, SessionId, Token, TokenStatus, User,
+    UserId, UserStatus, Username,
 };
 use countersign::oauth::SignatureMethod;
-use countersign::store::{Claim, NonceClaim, Store, StoreError, new_master_key, open};
+use countersign::store::{
+    ClaimOutcome, NonceClaim, Store, StoreError, StoreFuture, new_master_key, open,
+};
+use futures_util::future::Either;
 
-use crate::redis::RedisServer;
+use crate::support::redis::RedisServer;
 
 /// The time at which every test begins, in seconds.
 pub(crate) const NOW: u64 = 1_700_000_000;
 
-/// How long a nonce is kept after its timestamp.
+/// The time for which a nonce is kept after its timestamp.
 pub(crate) const KEPT: Duration = Duration::from_secs(660);
 
-/// A data directory, a clock that the test sets, and what a store is opened with.
+/// A data directory, a clock that the test sets, and the configuration of a store.
 pub(crate) struct Bench {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) config: StoreConfig,
@@ -32,17 +35,17 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// For the store in a file.
+    /// Returns a bench for the store in a file.
     pub(crate) fn embedded() -> Self {
         Self::new(StoreUrl::Embedded(PathBuf::from("countersign.redb")))
     }
 
-    /// For the store in memory.
+    /// Returns a bench for the store in memory.
     pub(crate) fn memory() -> Self {
         Self::new(StoreUrl::Memory)
     }
 
-    /// For a store in Redis, with a master key file.
+    /// Returns a bench for a store in Redis, with a master key file.
     pub(crate) fn redis(url: impl Into<String>) -> Self {
         let mut bench = Self::new(StoreUrl::Redis(url.into()));
         let path = bench.data_dir().join("shared-master-key");
@@ -65,7 +68,7 @@ impl Bench {
         }
     }
 
-    /// Where the embedded store and its key are.
+    /// The directory of the embedded store and its key.
     pub(crate) fn data_dir(&self) -> &Path {
         self.directory.path()
     }
@@ -88,11 +91,11 @@ impl Bench {
     }
 }
 
-/// A bench with its Redis.
+/// Returns a bench and its Redis.
 pub(crate) fn with_redis() -> (Bench, RedisServer) {
     let server = RedisServer::start();
     let mut bench = Bench::redis(server.url());
-    // Patient: what fails when a call takes long is held elsewhere.
+    // Patient, since other tests cover slow calls.
     bench.config.timeout = Duration::from_secs(2);
     (bench, server)
 }
@@ -109,7 +112,7 @@ pub(crate) fn write_private(path: &Path, text: &str) {
     std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
 }
 
-/// A claim of one nonce now, by a check of its own; tests change its fields.
+/// Returns a claim of one nonce now, by a check of its own; tests change its fields.
 pub(crate) fn claim<'c>(
     consumer: &'c ConsumerKey,
     timestamp: u64,
@@ -129,33 +132,43 @@ pub(crate) fn claim<'c>(
     }
 }
 
-/// Claims a nonce that nobody else claims, which tells whether the store answers.
-pub(crate) async fn claim_anything(store: &dyn Store) -> Result<Claim, StoreError> {
+/// Claims a random nonce, to find out whether the store answers.
+pub(crate) async fn claim_anything(store: &dyn Store) -> Result<ClaimOutcome, StoreError> {
     let mut nonce = [0; 16];
     SystemEntropy.fill(&mut nonce);
     store.claim_nonce(&claim(&key("ck"), NOW, &nonce)).await
 }
 
-/// A consumer key.
+/// Returns the answer of a store if it is ready at once.
+pub(crate) fn ready<T>(answer: StoreFuture<'_, T>) -> Option<T> {
+    match answer {
+        Either::Left(ready) => Some(ready.into_inner().unwrap()),
+        Either::Right(_) => None,
+    }
+}
+
+/// Returns a consumer key.
 pub(crate) fn key(key: &str) -> ConsumerKey {
     ConsumerKey::new(key).unwrap()
 }
 
-/// The secret of every consumer here.
+/// The secret of every consumer in these tests.
 pub(crate) const CONSUMER_SECRET: &[u8] = b"kd94hf93k423kf44-consumer-secret";
 
-/// The secret of every token here.
+/// The secret of every token in these tests.
 pub(crate) const TOKEN_SECRET: &[u8] = b"pfkkdhi9sl3r4s00-token-secret";
 
-/// A consumer with something in every field that needs no RSA key.
+/// Returns a consumer with a value in every field except RSA keys.
 pub(crate) fn consumer(consumer_key: &str) -> Consumer {
     Consumer {
         id: ConsumerId::new(format!("id-of-{consumer_key}")).unwrap(),
         key: key(consumer_key),
         name: ConsumerName::new("Printer Example").unwrap(),
-        description: "prints \"photos\" \u{1F5A8}".into(),
-        platform: "ios".into(),
-        app_url: "https://printer.example/".into(),
+        profile: ConsumerProfile {
+            description: "prints \"photos\" \u{1F5A8}".into(),
+            app_url: "https://printer.example/".into(),
+            ..ConsumerProfile::default()
+        },
         verified: true,
         status: ConsumerStatus::Active,
         secrets: vec![
@@ -170,10 +183,10 @@ pub(crate) fn consumer(consumer_key: &str) -> Consumer {
         ],
         rsa_public_keys: Vec::new(),
         signature_methods: [SignatureMethod::HmacSha1, SignatureMethod::HmacSha256].into(),
-        flows: Flow::ALL.into(),
+        flows: Flow::ALL.iter().copied().collect(),
         callbacks: vec!["https://printer.example/ready".into()],
         scopes: Scopes::parse("read write").unwrap(),
-        compat: Compat::only(CompatProfile::NoRootSlash),
+        compat: CompatSet::only(CompatProfile::NoRootSlash),
         deny_detail: None,
         deprecated_at: None,
         sunset_at: None,
@@ -184,7 +197,7 @@ pub(crate) fn consumer(consumer_key: &str) -> Consumer {
     }
 }
 
-/// A token of a consumer.
+/// Returns a token of a consumer.
 pub(crate) fn token(consumer_key: &str, token: &str) -> AccessToken {
     AccessToken {
         token: Token::new(token).unwrap(),
@@ -201,7 +214,7 @@ pub(crate) fn token(consumer_key: &str, token: &str) -> AccessToken {
     }
 }
 
-/// A user with something in every field.
+/// Returns a user with a value in every field.
 pub(crate) fn user(id: &str, username: &str) -> User {
     User {
         id: user_id(id),
@@ -215,21 +228,21 @@ pub(crate) fn user(id: &str, username: &str) -> User {
     }
 }
 
-/// The password hash of every user here.
+/// The password hash of every user in these tests.
 pub(crate) const PASSWORD_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$cGFzc3dvcmQtaGFzaA";
 
-/// A user id.
+/// Returns a user id.
 pub(crate) fn user_id(id: &str) -> UserId {
     UserId::new(id).unwrap()
 }
 
-/// The name of a token.
+/// Returns the name of a token.
 pub(crate) fn name(token: &str) -> Token {
     Token::new(token).unwrap()
 }
 
-/// Temporary credentials of a consumer.
+/// Returns temporary credentials of a consumer.
 pub(crate) fn request_token(consumer_key: &str, token: &str) -> RequestToken {
     RequestToken {
         token: name(token),
@@ -246,10 +259,10 @@ pub(crate) fn request_token(consumer_key: &str, token: &str) -> RequestToken {
     }
 }
 
-/// The verifier of temporary credentials that a user authorized.
+/// The verifier of authorized temporary credentials.
 pub(crate) const VERIFIER: &[u8] = b"the-verifier-of-temporary-credentials";
 
-/// The same temporary credentials, authorized by a user.
+/// Returns the same temporary credentials, authorized by a user.
 pub(crate) fn authorized(token: RequestToken) -> RequestToken {
     let state = RequestTokenState::Authorized {
         user_id: user_id("jane doe"),
@@ -265,7 +278,7 @@ pub(crate) fn authorized(token: RequestToken) -> RequestToken {
     }
 }
 
-/// A session of a browser.
+/// Returns a session of a browser.
 pub(crate) fn session(cookie: &str) -> Session {
     Session {
         id: SessionId::of_cookie(cookie.as_bytes()),
@@ -276,7 +289,7 @@ pub(crate) fn session(cookie: &str) -> Session {
     }
 }
 
-/// What caused an error, to its root, as an operator reads it.
+/// Returns an error and all its causes, as an operator reads them.
 pub(crate) fn causes(error: &StoreError) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);

@@ -1,29 +1,29 @@
-//! The cache in front of a store: what is used from memory, for how long, and what a change does to it.
+//! The cache in front of a store: its hits, the age of its entries, and their invalidation.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use countersign::clock::{Clock as _, ManualClock, UnixTime};
+use countersign::clock::{ManualClock, UnixTime};
 use countersign::config::CacheConfig;
 use countersign::model::{
     AccessToken, Consumer, ConsumerKey, ConsumerStatus, Generation, Token, TokenStatus, User,
     UserStanding, UserStatus,
 };
 use countersign::store::{
-    CachedStore, Changes, CheckStore, Claim, Credentials, NonceClaim, Pulse, Store, StoreError,
-    StoreErrorKind, StoreStatus,
+    CachedStore, CallerRecords, CheckStore, ClaimOutcome, NonceClaim, Store, StoreError,
+    StoreErrorKind, StoreFuture, StoreHealth, StoreStatus, boxed_answer,
 };
 use countersign::telemetry::Metrics;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::bench::{Bench, NOW, consumer, key, token};
-use crate::refusing_store::refusing_store;
+use super::bench::{Bench, NOW, consumer, key, ready, token};
+use crate::support::refusing_store::refusing_store;
 
 #[tokio::test]
-async fn what_was_looked_up_is_not_asked_for_again() {
+async fn a_second_look_up_is_answered_from_the_cache() {
     let cache = Cache::new().await;
     let first = cache.ask("ck", Some("t")).await;
     let second = cache.ask("ck", Some("t")).await;
@@ -33,7 +33,7 @@ async fn what_was_looked_up_is_not_asked_for_again() {
         (second.consumer, second.token)
     );
     assert!(cache.ask("ck", None).await.token.is_none());
-    assert_eq!(cache.lookups(), 1, "the consumer alone is known as well");
+    assert_eq!(cache.lookups(), 1, "the consumer alone is cached too");
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn nothing_older_than_max_age_is_used() {
 }
 
 #[tokio::test]
-async fn age_is_counted_from_the_moment_the_look_up_began() {
+async fn the_age_of_an_entry_counts_from_the_start_of_its_look_up() {
     let cache = Cache::new().await;
     let asking = cache.ask_slowly("ck", None).await;
     cache.clock.advance(MAX_AGE);
@@ -68,31 +68,31 @@ async fn nothing_is_used_after_the_clock_was_set_back() {
 }
 
 #[tokio::test]
-async fn what_is_known_is_what_was_looked_up() {
+async fn a_warm_answer_is_ready_and_equals_the_look_up() {
     let cache = Cache::new().await;
-    let known = |consumer, token| cache.cached.known(consumer, token, cache.clock.now());
-    assert!(known("ck", Some("t")).is_none(), "nothing was looked up");
-    assert_eq!(cache.lookups(), 0, "the store was not asked");
+    let warm = |consumer, token| cache.warm(consumer, token);
+    assert!(warm("ck", Some("t")).is_none(), "nothing was looked up");
+    assert_eq!(cache.lookups(), 0, "the store was not contacted");
     let found = cache.ask("ck", Some("t")).await;
-    let copy = known("ck", Some("t")).unwrap();
+    let copy = warm("ck", Some("t")).unwrap();
     assert_eq!(
         (copy.consumer, copy.token, copy.user),
         (found.consumer, found.token, found.user)
     );
-    assert!(known("ck", Some("unknown")).is_none() && known("c k", None).is_none());
+    assert!(warm("ck", Some("unknown")).is_none() && warm("other", None).is_none());
     cache.ask("unknown", None).await;
     assert!(
-        known("unknown", Some("t")).unwrap().consumer.is_none(),
-        "it is known not to be there"
+        warm("unknown", Some("t")).unwrap().consumer.is_none(),
+        "its absence is cached"
     );
     cache.store.delete_token(&token("ck", "t")).await.unwrap();
-    assert!(known("ck", Some("t")).is_none(), "it was changed");
+    assert!(warm("ck", Some("t")).is_none(), "it was changed");
     cache.clock.advance(MAX_AGE);
-    assert!(known("ck", None).is_none(), "it is too old");
+    assert!(warm("ck", None).is_none(), "it is too old");
 }
 
 #[tokio::test]
-async fn what_is_not_used_any_more_is_dropped_within_twice_max_age() {
+async fn a_stale_entry_is_removed_within_twice_max_age() {
     let cache = Cache::new().await;
     let mut copies = Vec::new();
     for name in ["ck", "other"] {
@@ -104,7 +104,7 @@ async fn what_is_not_used_any_more_is_dropped_within_twice_max_age() {
     cache.cached.status();
     assert!(
         copies[0].upgrade().is_none() && copies[1].upgrade().is_some(),
-        "only what is too old"
+        "only the old entry was removed"
     );
     cache.clock.advance(MAX_AGE);
     let status = cache.cached.status();
@@ -113,7 +113,7 @@ async fn what_is_not_used_any_more_is_dropped_within_twice_max_age() {
 }
 
 #[tokio::test]
-async fn a_max_age_of_zero_keeps_nothing() {
+async fn a_max_age_of_zero_caches_nothing() {
     let cache = Cache::with(CacheConfig {
         max_age: Duration::ZERO,
         max_bytes: MAX_BYTES,
@@ -138,7 +138,7 @@ async fn a_changed_consumer_is_looked_up_again() {
         revision: 2,
         ..consumer("ck")
     };
-    cache.store.replace_consumer(&disabled).await.unwrap();
+    cache.store.update_consumer(&disabled).await.unwrap();
     assert_eq!(
         cache.ask("ck", Some("t")).await.consumer.as_deref(),
         Some(&disabled)
@@ -157,7 +157,7 @@ async fn a_changed_token_is_looked_up_again() {
         revision: 2,
         ..token("ck", "t")
     };
-    cache.store.replace_token(&revoked).await.unwrap();
+    cache.store.update_token(&revoked).await.unwrap();
     assert_eq!(
         cache.ask("ck", Some("t")).await.token.as_deref(),
         Some(&revoked)
@@ -186,7 +186,7 @@ async fn a_changed_user_is_looked_up_again_with_every_token() {
         revision: 2,
         ..user
     };
-    cache.store.replace_user(&deleted).await.unwrap();
+    cache.store.update_user(&deleted).await.unwrap();
     for name in ["t", "u"] {
         assert_eq!(
             cache.ask("ck", Some(name)).await.user.status,
@@ -197,76 +197,76 @@ async fn a_changed_user_is_looked_up_again_with_every_token() {
 }
 
 #[tokio::test]
-async fn what_a_change_overtook_is_not_used() {
+async fn a_look_up_that_a_change_of_its_token_overtook_is_not_cached() {
+    let cache = Cache::new().await;
+    let asking = cache.ask_slowly("ck", Some("t")).await;
     let revoked = AccessToken {
         status: TokenStatus::Revoked,
         revision: 2,
         ..token("ck", "t")
     };
-    let disabled = Consumer {
-        status: ConsumerStatus::Disabled,
-        revision: 2,
-        ..consumer("ck")
-    };
-    let user = User {
-        status: UserStatus::Disabled,
-        ..user_of(&token("ck", "t"))
-    };
-
-    let cache = Cache::new().await;
-    let asking = cache.ask_slowly("ck", Some("t")).await;
-    cache.store.replace_token(&revoked).await.unwrap();
+    cache.store.update_token(&revoked).await.unwrap();
     assert_eq!(
         asking.end().await.token.unwrap().status,
         TokenStatus::Active,
-        "it was read before the change"
+        "this read began before the change"
     );
     assert_eq!(
         cache.ask("ck", Some("t")).await.token.unwrap().status,
         TokenStatus::Revoked
     );
+}
 
+#[tokio::test]
+async fn a_look_up_that_a_change_of_its_consumer_overtook_is_not_cached() {
     let cache = Cache::new().await;
     let asking = cache.ask_slowly("ck", Some("t")).await;
-    cache.store.replace_consumer(&disabled).await.unwrap();
-    assert!(
-        asking.end().await.consumer.unwrap().is_active(),
-        "it was read before the change"
-    );
-    assert!(
-        !cache
-            .ask("ck", Some("t"))
-            .await
-            .consumer
-            .unwrap()
-            .is_active()
-    );
+    let disabled = Consumer {
+        status: ConsumerStatus::Disabled,
+        revision: 2,
+        ..consumer("ck")
+    };
+    cache.store.update_consumer(&disabled).await.unwrap();
+    let overtaken = asking.end().await.consumer.unwrap();
+    assert!(overtaken.is_active(), "it was read before the change");
+    let found = cache.ask("ck", Some("t")).await.consumer.unwrap();
+    assert!(!found.is_active());
+}
 
+#[tokio::test]
+async fn a_look_up_that_a_change_of_its_user_overtook_is_not_cached() {
     let cache = Cache::new().await;
     let asking = cache.ask_slowly("ck", Some("t")).await;
+    let user = User {
+        status: UserStatus::Disabled,
+        ..user_of(&token("ck", "t"))
+    };
     cache.store.create_user(&user).await.unwrap();
     assert_eq!(
         asking.end().await.user,
         UserStanding::default(),
-        "it was read before the change"
+        "this read began before the change"
     );
     assert_eq!(
         cache.ask("ck", Some("t")).await.user.status,
         UserStatus::Disabled
     );
+}
 
+#[tokio::test]
+async fn an_absence_that_a_creation_overtook_is_not_cached() {
     let cache = Cache::new().await;
     let asking = cache.ask_slowly("new", None).await;
     cache.store.create_consumer(&consumer("new")).await.unwrap();
     assert!(
         asking.end().await.consumer.is_none(),
-        "it was read before the change"
+        "this read began before the change"
     );
     assert!(cache.ask("new", None).await.consumer.is_some());
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_asked_for_once_in_a_second() {
+async fn the_absence_of_a_record_is_cached_for_a_second() {
     let cache = Cache::new().await;
     for (consumer_key, name) in [
         ("unknown", None),
@@ -286,7 +286,7 @@ async fn what_is_not_there_is_asked_for_once_in_a_second() {
 }
 
 #[tokio::test]
-async fn what_is_created_after_it_was_missed_is_found_at_once() {
+async fn a_record_created_after_a_miss_is_found_at_once() {
     let cache = Cache::new().await;
     assert!(cache.ask("new", None).await.consumer.is_none());
     cache.store.create_consumer(&consumer("new")).await.unwrap();
@@ -296,19 +296,19 @@ async fn what_is_created_after_it_was_missed_is_found_at_once() {
 }
 
 #[tokio::test]
-async fn a_known_token_is_found_only_under_its_consumer() {
+async fn a_cached_token_is_found_only_under_its_consumer() {
     let cache = Cache::new().await;
     cache.ask("other", None).await;
     cache.ask("ck", Some("t")).await;
     let found = cache.ask("other", Some("t")).await;
     assert!(found.consumer.is_some() && found.token.is_none());
     assert_eq!(found.user, UserStanding::default());
-    assert_eq!(cache.lookups(), 2, "whose it is was known");
+    assert_eq!(cache.lookups(), 2, "the token's consumer was cached");
     assert!(cache.ask("ck", Some("t")).await.token.is_some());
 }
 
 #[tokio::test]
-async fn a_token_that_one_consumer_missed_is_found_by_its_own() {
+async fn a_token_that_another_consumer_missed_is_found_by_its_own() {
     let cache = Cache::new().await;
     cache.ask("ck", None).await;
     assert!(cache.ask("other", Some("t")).await.token.is_none());
@@ -317,7 +317,7 @@ async fn a_token_that_one_consumer_missed_is_found_by_its_own() {
 }
 
 #[tokio::test]
-async fn random_names_do_not_push_out_what_is_used() {
+async fn random_names_do_not_evict_used_entries() {
     let cache = Cache::with(CacheConfig {
         max_age: MAX_AGE,
         max_bytes: 256 * 1024,
@@ -336,12 +336,12 @@ async fn random_names_do_not_push_out_what_is_used() {
 }
 
 #[tokio::test]
-async fn an_error_is_not_kept() {
+async fn an_error_is_not_cached() {
     let cache = Cache::new().await;
     cache.gate.fails.store(true, Ordering::SeqCst);
     let error = cache
         .cached
-        .credentials(&key("ck"), None)
+        .caller_records(&key("ck"), None)
         .await
         .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
@@ -349,7 +349,7 @@ async fn an_error_is_not_kept() {
 }
 
 #[tokio::test]
-async fn hits_and_misses_are_counted_and_sizes_told() {
+async fn hits_misses_and_sizes_are_reported() {
     let cache = Cache::new().await;
     cache.ask("ck", Some("t")).await;
     cache.ask("ck", Some("t")).await;
@@ -370,7 +370,8 @@ async fn hits_and_misses_are_counted_and_sizes_told() {
 const MAX_AGE: Duration = Duration::from_secs(10);
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// A cache over a store in memory with the consumers `ck` and `other`, and the token `t` of `ck`.
+/// A cache in front of a store in memory with the consumers `ck` and `other`, and the token `t` of
+/// `ck`.
 struct Cache {
     clock: Arc<ManualClock>,
     metrics: Arc<Metrics>,
@@ -414,15 +415,21 @@ impl Cache {
         }
     }
 
-    async fn ask(&self, consumer: &str, token: Option<&str>) -> Credentials {
+    async fn ask(&self, consumer: &str, token: Option<&str>) -> CallerRecords {
         let token = token.map(|token| Token::new(token).unwrap());
         self.cached
-            .credentials(&key(consumer), token.as_ref())
+            .caller_records(&key(consumer), token.as_ref())
             .await
             .unwrap()
     }
 
-    /// Asks, and returns when the store has been read and its answer is still under way.
+    /// Returns the answer if it is ready at once.
+    fn warm(&self, consumer: &str, token: Option<&str>) -> Option<CallerRecords> {
+        let (key, token) = (key(consumer), token.map(|name| Token::new(name).unwrap()));
+        ready(self.cached.caller_records(&key, token.as_ref()))
+    }
+
+    /// Starts a look-up, and returns when the store has been read but its answer is held back.
     async fn ask_slowly(&self, consumer: &str, token: Option<&str>) -> Asking {
         let ((entered, has_entered), (let_go, may_go)) = (oneshot::channel(), oneshot::channel());
         *self.gate.next.lock().unwrap() = Some((entered, may_go));
@@ -432,26 +439,26 @@ impl Cache {
             token.map(|name| Token::new(name).unwrap()),
         );
         let answer =
-            tokio::spawn(async move { cached.credentials(&key, token.as_ref()).await.unwrap() });
+            tokio::spawn(async move { cached.caller_records(&key, token.as_ref()).await.unwrap() });
         has_entered.await.unwrap();
         Asking { let_go, answer }
     }
 
-    /// How often the store was asked.
+    /// Returns the number of look-ups in the store.
     fn lookups(&self) -> usize {
         self.gate.lookups.load(Ordering::SeqCst)
     }
 }
 
-/// A look-up whose answer is held back.
+/// A look-up with a response that is held back.
 struct Asking {
     let_go: oneshot::Sender<()>,
-    answer: JoinHandle<Credentials>,
+    answer: JoinHandle<CallerRecords>,
 }
 
 impl Asking {
-    /// Lets the answer through.
-    async fn end(self) -> Credentials {
+    /// Releases the answer.
+    async fn end(self) -> CallerRecords {
         self.let_go.send(()).unwrap();
         self.answer.await.unwrap()
     }
@@ -463,7 +470,7 @@ struct Gate {
     store: Arc<dyn Store>,
     lookups: AtomicUsize,
     fails: AtomicBool,
-    /// What the next look-up says when it has read, and what it waits for then.
+    /// The signals of the next look-up: one that it has read the store, and one that it may go on.
     next: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
 
@@ -481,37 +488,34 @@ impl Gate {
 
 const UNAVAILABLE: StoreError = StoreError::new(StoreErrorKind::Unavailable, "testing");
 
-#[async_trait]
 impl CheckStore for Gate {
-    async fn credentials(
-        &self,
-        consumer: &ConsumerKey,
-        token: Option<&Token>,
-    ) -> Result<Credentials, StoreError> {
-        self.lookups.fetch_add(1, Ordering::SeqCst);
-        if self.fails.swap(false, Ordering::SeqCst) {
-            return Err(UNAVAILABLE);
-        }
-        let found = self.store.credentials(consumer, token).await;
-        let next = self.next.lock().unwrap().take();
-        if let Some((entered, may_go)) = next {
-            entered.send(()).unwrap();
-            may_go.await.unwrap();
-        }
-        found
+    fn caller_records<'a>(
+        &'a self,
+        consumer: &'a ConsumerKey,
+        token: Option<&'a Token>,
+    ) -> StoreFuture<'a, CallerRecords> {
+        boxed_answer(async move {
+            self.lookups.fetch_add(1, Ordering::SeqCst);
+            if self.fails.swap(false, Ordering::SeqCst) {
+                return Err(UNAVAILABLE);
+            }
+            let found = self.store.caller_records(consumer, token).await;
+            let next = self.next.lock().unwrap().take();
+            if let Some((entered, may_go)) = next {
+                entered.send(()).unwrap();
+                may_go.await.unwrap();
+            }
+            found
+        })
     }
 
-    async fn claim_nonce(&self, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
-        self.store.claim_nonce(claim).await
-    }
-
-    fn changes(&self) -> &Changes {
-        self.store.changes()
+    fn claim_nonce<'a>(&'a self, claim: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome> {
+        self.store.claim_nonce(claim)
     }
 }
 
 #[async_trait]
-impl Pulse for Gate {
+impl StoreHealth for Gate {
     async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await
     }
@@ -521,9 +525,9 @@ impl Pulse for Gate {
     }
 }
 
-refusing_store!(Gate, UNAVAILABLE);
+refusing_store!(Gate, UNAVAILABLE, |gate| gate.store.changes());
 
-/// The user whom a token acts for, with another generation than the token has.
+/// Returns the user of a token, with another generation than the token.
 fn user_of(token: &AccessToken) -> User {
     User {
         id: token.user_id.clone().unwrap(),

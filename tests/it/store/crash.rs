@@ -1,7 +1,8 @@
-//! kill -9: a process that claims and keeps is killed in the middle, again and again, and nothing that it was told may be
-//! lost.
+//! Crashes: a process that claims nonces and creates records is killed with `kill -9` again and
+//! again, and nothing that the store acknowledged may be lost.
 //!
-//! The process is this test binary itself, told by an environment variable to run one test that does the work.
+//! The process is this test binary itself, which an environment variable directs to run the one
+//! test that does the work.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use countersign::clock::UnixTime;
 use countersign::model::Token;
-use countersign::store::{Claim, NonceClaim, Store};
+use countersign::store::{ClaimOutcome, NonceClaim, Store};
 
 use super::bench::{Bench, KEPT, NOW, claim, consumer, key, token};
 
@@ -34,7 +35,7 @@ async fn nothing_acknowledged_is_lost_or_replayed_after_kill_9() {
         );
         assert!(said.iter().any(|word| matches!(word, Said::Kept(_))));
         acknowledged.extend(said);
-        // The clock may have been set back meanwhile, or stand in the very second of the crash.
+        // The clock may have been set back in the meantime, or be in the second of the crash.
         let at = [now, now - 30, now + 1][usize::try_from(round).unwrap() % 3];
         bench.clock = Arc::new(countersign::clock::ManualClock::at(UnixTime::from_secs(at)));
         let store = bench.open().await;
@@ -49,9 +50,9 @@ async fn nothing_acknowledged_is_lost_or_replayed_after_kill_9() {
     }
 }
 
-/// Not a rule: what the killed process does. In any other process it has nothing to do.
+/// The work of the killed process; in any other process this test does nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_process_that_is_killed() {
+async fn killed_process() {
     let (Ok(directory), Ok(now)) = (std::env::var(DIRECTORY), std::env::var(CLOCK)) else {
         return;
     };
@@ -82,7 +83,7 @@ async fn work(store: Arc<dyn Store>, now: u64, worker: u64) {
             now: UnixTime::from_secs(now),
             ..claim(&ck, now + ahead, nonce.as_bytes())
         };
-        if store.claim_nonce(&fresh).await.unwrap() == Claim::Fresh {
+        if store.claim_nonce(&fresh).await.unwrap() == ClaimOutcome::Fresh {
             say(&format!("claimed {} {nonce}", now + ahead));
         }
         if turn % 10 == 0 {
@@ -93,7 +94,7 @@ async fn work(store: Arc<dyn Store>, now: u64, worker: u64) {
     }
 }
 
-/// What the killed process said that it was told.
+/// An acknowledgement that the killed process printed.
 enum Said {
     Claimed { timestamp: u64, nonce: String },
     Kept(Token),
@@ -126,7 +127,7 @@ impl Said {
                 let outcome = store.claim_nonce(&replay).await.unwrap();
                 assert_ne!(
                     outcome,
-                    Claim::Fresh,
+                    ClaimOutcome::Fresh,
                     "a replay of {nonce}, dated {timestamp}, passed at {now:?}"
                 );
             }
@@ -140,7 +141,7 @@ impl Said {
     }
 }
 
-/// Starts the process, kills it after so many answers, and gives back all that it said until then.
+/// Starts the process, kills it after `answers` lines, and returns all that it printed.
 fn kill_in_the_middle(directory: &Path, now: u64, answers: u64) -> Vec<Said> {
     let mut child = start(directory, now);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -153,7 +154,8 @@ fn kill_in_the_middle(directory: &Path, now: u64, answers: u64) -> Vec<Said> {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    // What it had said already when it died was acknowledged too; the last line may be cut off.
+    // Lines that it had printed before it died were acknowledged too; the last one may be
+    // incomplete.
     said.extend(
         lines
             .map_while(Result::ok)
@@ -161,7 +163,7 @@ fn kill_in_the_middle(directory: &Path, now: u64, answers: u64) -> Vec<Said> {
     );
     assert!(
         said.len() as u64 >= answers,
-        "the process ended by itself after {} answers",
+        "the process ended early, after {} results",
         said.len()
     );
     said
@@ -169,13 +171,9 @@ fn kill_in_the_middle(directory: &Path, now: u64, answers: u64) -> Vec<Said> {
 
 fn start(directory: &Path, now: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "store::crash::the_process_that_is_killed",
-            "--nocapture",
-        ])
+        .args(["--exact", "store::crash::killed_process", "--nocapture"])
         .env(DIRECTORY, directory)
-        // What it can not clean up when it is killed goes with the directory.
+        // A killed process cannot clean up; its files go with the directory.
         .env("TMPDIR", directory)
         .env(CLOCK, now.to_string())
         .stdout(Stdio::piped())
@@ -183,7 +181,7 @@ fn start(directory: &Path, now: u64) -> Child {
         .unwrap()
 }
 
-/// One write for each line, so that a kill cuts at most the last one.
+/// Writes a line at once, so that a kill truncates at most the last one.
 fn say(line: &str) {
     std::io::stdout()
         .lock()
@@ -191,7 +189,7 @@ fn say(line: &str) {
         .unwrap();
 }
 
-/// A dropped store closes its file as soon as its background task lets go of it.
+/// Waits until a dropped store has closed its file, which its background task holds.
 async fn wait_until_closed(bench: &Bench) {
     let path = bench.data_dir().join("countersign.redb");
     for _ in 0..500 {
@@ -201,7 +199,7 @@ async fn wait_until_closed(bench: &Bench) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("the store file stays locked");
+    panic!("the store file is still locked");
 }
 
 const DIRECTORY: &str = "COUNTERSIGN_TEST_CRASH_DIRECTORY";

@@ -1,4 +1,4 @@
-//! What the embedded store promises beyond the contract, seen from `store::open`.
+//! The promises of the embedded store beyond the contract, as seen from `store::open`.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -7,7 +7,7 @@ use countersign::store::StoreErrorKind;
 use super::bench::{Bench, CONSUMER_SECRET, TOKEN_SECRET, causes, consumer, key, token};
 
 #[tokio::test]
-async fn its_first_start_makes_a_key_file_that_only_the_owner_may_read() {
+async fn the_first_start_creates_a_key_file_that_only_the_owner_may_read() {
     let bench = Bench::embedded();
     let store = bench.open().await;
     let mode = std::fs::metadata(bench.data_dir().join("master-key"))
@@ -20,7 +20,7 @@ async fn its_first_start_makes_a_key_file_that_only_the_owner_may_read() {
     let found = bench
         .open()
         .await
-        .credentials(&key("ck"), None)
+        .caller_records(&key("ck"), None)
         .await
         .unwrap();
     assert_eq!(found.consumer.as_deref(), Some(&consumer("ck")));
@@ -34,7 +34,7 @@ async fn a_lost_key_file_is_not_replaced_by_a_new_one() {
     let error = bench.try_open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unusable);
     assert!(
-        causes(&error).contains("put the key file back"),
+        causes(&error).contains("restore the key file"),
         "{}",
         causes(&error)
     );
@@ -52,7 +52,7 @@ async fn a_key_file_that_others_may_read_is_refused() {
 }
 
 #[tokio::test]
-async fn a_record_sealed_with_a_key_that_is_gone_is_unreadable_and_says_which() {
+async fn a_record_sealed_with_a_missing_key_is_unreadable_and_the_error_names_the_key() {
     let bench = Bench::embedded();
     let store = bench.open().await;
     store.create_consumer(&consumer("ck")).await.unwrap();
@@ -62,7 +62,7 @@ async fn a_record_sealed_with_a_key_that_is_gone_is_unreadable_and_says_which() 
     let new = countersign::store::new_master_key(&countersign::clock::SystemEntropy);
     super::bench::write_private(&path, &new);
     let store = bench.open().await;
-    let error = store.credentials(&key("ck"), None).await.unwrap_err();
+    let error = store.caller_records(&key("ck"), None).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unreadable);
     let (id, secret) = old.trim().split_once(':').unwrap();
     assert!(
@@ -76,7 +76,7 @@ async fn a_record_sealed_with_a_key_that_is_gone_is_unreadable_and_says_which() 
         bench
             .open()
             .await
-            .credentials(&key("ck"), None)
+            .caller_records(&key("ck"), None)
             .await
             .unwrap()
             .consumer
@@ -94,7 +94,7 @@ async fn no_secret_is_in_the_file() {
     let file = std::fs::read(bench.data_dir().join("countersign.redb")).unwrap();
     assert!(
         contains(&file, b"Printer Example"),
-        "the record is not in the file as the test expects"
+        "the file does not contain the record"
     );
     assert!(!contains(&file, CONSUMER_SECRET) && !contains(&file, TOKEN_SECRET));
 }

@@ -1,15 +1,16 @@
-//! The stores, each held to the contract of `countersign::store::Store` and to its own promises.
+//! Tests of the stores: the contract of `countersign::store::Store`, and the promises of each
+//! store.
 
 mod bench;
 mod cache;
 mod conformance;
 mod crash;
 mod embedded;
-mod frozen;
-mod lossy;
-mod notices;
+mod frozen_proxy;
+mod lossy_proxy;
 mod redis;
-mod redis_claims;
-mod redis_issued;
-mod redis_lookups;
-mod redis_many;
+mod redis_callers;
+mod redis_failover;
+mod redis_invalidation;
+mod redis_nonces;
+mod redis_records;

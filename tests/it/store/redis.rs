@@ -1,4 +1,4 @@
-//! What the Redis store promises beyond the contract, with a real Redis that is made to fail.
+//! The promises of the Redis store beyond the contract, with a real Redis that fails.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use countersign::clock::UnixTime;
 use countersign::config::StoreUrl;
 use countersign::model::{Token, Username};
 use countersign::store::{
-    AttemptCounter, Claim, NonceClaim, Store, StoreError, StoreErrorKind, TokenHolder,
+    AttemptCounter, ClaimOutcome, NonceClaim, Store, StoreError, StoreErrorKind, TokenHolder,
 };
 use futures_util::future::join_all;
 use tokio::time::Instant;
@@ -18,9 +18,9 @@ use super::bench::{
     Bench, CONSUMER_SECRET, KEPT, NOW, TOKEN_SECRET, causes, claim, claim_anything, consumer, key,
     name, request_token, session, token, user, user_id,
 };
-use crate::process::{START, eventually};
-use crate::program::Countersign;
-use crate::redis::{RedisServer, free_port};
+use crate::support::process::{START, eventually};
+use crate::support::program::Countersign;
+use crate::support::redis::{RedisServer, free_port};
 
 // === One server that fails ===
 
@@ -28,7 +28,7 @@ use crate::redis::{RedisServer, free_port};
 async fn a_killed_redis_is_unavailable_and_recovers_by_itself() {
     let (bench, mut server) = with_redis();
     let store = bench.open().await;
-    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
     server.kill();
     for _ in 0..10 {
         let (error, took) = timed_failure(&*store).await;
@@ -47,10 +47,10 @@ async fn a_killed_redis_is_unavailable_and_recovers_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frozen_redis_holds_up_no_call_beyond_its_deadline() {
+async fn a_frozen_redis_delays_no_call_beyond_its_deadline() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
-    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
     server.stop();
     let started = Instant::now();
     let calls: Vec<_> = (0..50)
@@ -64,27 +64,31 @@ async fn a_frozen_redis_holds_up_no_call_beyond_its_deadline() {
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
         assert!(took < bench.config.timeout + SLACK, "{took:?}");
     }
-    // After some have failed the others fail at once.
+    // After several calls failed, the others fail at once.
     while started.elapsed() < Duration::from_secs(2) {
         let (_, took) = timed_failure(&*store).await;
         assert!(
             took < Duration::from_millis(50),
-            "a call waited {took:?} for a Redis that is known to be down"
+            "a call waited {took:?} although the circuit is open"
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     server.cont();
     let took = until_it_works(&*store).await;
     assert!(took < Duration::from_secs(1) + SLACK, "{took:?}");
-    assert_eq!(store.status().restarts_seen, 0, "a pause is no restart");
+    assert_eq!(
+        store.status().restarts_seen,
+        0,
+        "a pause counted as a restart"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frozen_redis_holds_up_no_change_and_no_list_beyond_its_deadline() {
+async fn a_frozen_redis_delays_no_change_and_no_list_beyond_its_deadline() {
     let (mut bench, server) = with_redis();
     bench.config.connections = 1;
     let mut stores = Vec::new();
-    // Each call has a store of its own, which does not know yet that Redis is down.
+    // Each call has its own store, whose circuit is still closed.
     for _ in 0..CALLS {
         stores.push(bench.open().await);
     }
@@ -104,7 +108,7 @@ async fn a_frozen_redis_holds_up_no_change_and_no_list_beyond_its_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_kept_under_another_consumer_is_not_read() {
+async fn a_token_stored_under_another_consumer_is_not_read() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     store.create_consumer(&consumer("theirs")).await.unwrap();
@@ -116,7 +120,7 @@ async fn a_token_that_is_kept_under_another_consumer_is_not_read() {
     ]);
     server.run::<()>(&["SET", "countersign:{t}:owner", "theirs"]);
     let checked = store
-        .credentials(&key("theirs"), Some(&name("t")))
+        .caller_records(&key("theirs"), Some(&name("t")))
         .await
         .unwrap_err();
     let shown = store.token(&name("t")).await.unwrap_err();
@@ -131,10 +135,10 @@ async fn cut_connections_fail_no_call() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     for _ in 0..5 {
-        assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+        assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
         let _killed: i64 = server.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         for _ in 0..10 {
-            assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+            assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
         }
     }
     assert_eq!(store.status().restarts_seen, 0);
@@ -144,7 +148,7 @@ async fn cut_connections_fail_no_call() {
 async fn a_demoted_primary_is_unavailable_until_it_is_promoted() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
-    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
     let _ok: String = server.run(&["REPLICAOF", "127.0.0.1", "1"]);
     for _ in 0..10 {
         let (error, took) = timed_failure(&*store).await;
@@ -157,12 +161,12 @@ async fn a_demoted_primary_is_unavailable_until_it_is_promoted() {
     assert_eq!(
         store.status().restarts_seen,
         1,
-        "while it was a replica its data may have been replaced"
+        "its data may have been replaced while it was a replica"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_refuses_writes_is_unavailable_and_says_why() {
+async fn a_redis_that_refuses_writes_is_unavailable_with_a_reason() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     for (option, value, back, remedy) in [
@@ -180,14 +184,14 @@ async fn a_redis_that_refuses_writes_is_unavailable_and_says_why() {
         let _ok: String = server.run(&["CONFIG", "SET", option, back]);
         assert_eq!(
             claim_anything(&*store).await.unwrap(),
-            Claim::Fresh,
+            ClaimOutcome::Fresh,
             "after {option}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_redis_that_loads_its_data_is_unavailable_until_it_has() {
+async fn a_redis_that_loads_its_data_is_unavailable_until_it_has_loaded() {
     let (bench, mut server) = with_redis();
     let store = bench.open().await;
     let filled: String = server.run(&[
@@ -217,7 +221,7 @@ async fn a_redis_that_loads_its_data_is_unavailable_until_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_is_not_there_yet_is_waited_for() {
+async fn a_redis_that_starts_later_is_used_once_it_is_up() {
     let port = free_port();
     let bench = Bench::redis(format!("redis://127.0.0.1:{port}"));
     let store = bench.open().await;
@@ -231,8 +235,20 @@ async fn a_redis_that_is_not_there_yet_is_waited_for() {
     assert_eq!(store.status().restarts_seen, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreachable_redis_is_named_with_the_cause_and_retried() {
+    let port = free_port();
+    let bench = Bench::redis(format!("redis://user:s3cr3t@127.0.0.1:{port}/3"));
+    let error = claim_anything(&*bench.open().await).await.unwrap_err();
+    let expected = format!(
+        "claiming a nonce failed: the store is unavailable: \
+         cannot connect to Redis at 127.0.0.1:{port}: Connection refused (os error 111); retrying"
+    );
+    assert_eq!(causes(&error), expected);
+}
+
 #[tokio::test]
-async fn a_refused_password_is_told_and_never_shown() {
+async fn a_refused_password_is_reported_and_never_shown() {
     let server = RedisServer::start_with(&["--requirepass", "right-s3cr3t"]);
     for url in [
         format!("redis://:wrong-s3cr3t@127.0.0.1:{}", server.port()),
@@ -264,7 +280,7 @@ async fn a_refused_password_is_told_and_never_shown() {
     let right = Bench::redis(format!("redis://:right-s3cr3t@127.0.0.1:{}", server.port()));
     assert_eq!(
         claim_anything(&*right.open().await).await.unwrap(),
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
 }
 
@@ -276,11 +292,11 @@ async fn a_deleted_consumer_is_not_found_and_a_flushed_script_cache_changes_noth
     let _ok: String = server.run(&["SCRIPT", "FLUSH"]);
     let mut changed = consumer("ck");
     changed.revision = 2;
-    store.replace_consumer(&changed).await.unwrap();
+    store.update_consumer(&changed).await.unwrap();
     let _ok: String = server.run(&["FLUSHALL"]);
     assert_eq!(
         store
-            .credentials(&key("ck"), None)
+            .caller_records(&key("ck"), None)
             .await
             .unwrap()
             .consumer
@@ -289,7 +305,7 @@ async fn a_deleted_consumer_is_not_found_and_a_flushed_script_cache_changes_noth
     );
 }
 
-// === A server that forgot ===
+// === A server that lost its data ===
 
 #[tokio::test]
 async fn a_restart_is_counted_once_and_logged() {
@@ -304,8 +320,8 @@ async fn a_restart_is_counted_once_and_logged() {
     }
     assert_eq!(
         claim_at(&*store, NOW).await,
-        Claim::Fresh,
-        "without the option nothing is refused"
+        ClaimOutcome::Fresh,
+        "without the option, no claim is fenced"
     );
     assert_eq!(
         logs.text().matches("was restarted or replaced").count(),
@@ -316,14 +332,14 @@ async fn a_restart_is_counted_once_and_logged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_fences_what_was_signed_before_if_that_is_wanted() {
+async fn with_the_option_a_restart_fences_earlier_requests() {
     let (mut bench, mut server) = with_redis();
     bench.config.fence_on_restart = true;
     let store = bench.open().await;
     let ck = key("ck");
     assert_eq!(
         store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
     bench.clock.advance(Duration::from_secs(5));
     server.kill();
@@ -331,17 +347,17 @@ async fn a_restart_fences_what_was_signed_before_if_that_is_wanted() {
     until_it_works(&*store).await;
     assert_eq!(
         store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
-        Claim::Fenced {
+        ClaimOutcome::Fenced {
             not_before: NOW + 5
         }
     );
     assert_eq!(
         claim_at(&*store, NOW + 5).await,
-        Claim::Fenced {
+        ClaimOutcome::Fenced {
             not_before: NOW + 5
         }
     );
-    assert_eq!(claim_at(&*store, NOW + 6).await, Claim::Fresh);
+    assert_eq!(claim_at(&*store, NOW + 6).await, ClaimOutcome::Fresh);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -358,7 +374,7 @@ async fn no_claim_slips_through_between_a_restart_and_its_fence() {
                 .claim_nonce(&claim(&ck, timestamp, &[round]))
                 .await
                 .unwrap(),
-            Claim::Fresh
+            ClaimOutcome::Fresh
         );
         server.kill();
         server.restart();
@@ -371,7 +387,7 @@ async fn no_claim_slips_through_between_a_restart_and_its_fence() {
         };
         assert_eq!(
             replayed,
-            Claim::Fenced {
+            ClaimOutcome::Fenced {
                 not_before: timestamp
             }
         );
@@ -379,13 +395,13 @@ async fn no_claim_slips_through_between_a_restart_and_its_fence() {
 }
 
 #[tokio::test]
-async fn an_evicting_redis_is_warned_of_once() {
+async fn an_evicting_redis_causes_one_warning() {
     let server = RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]);
     let bench = Bench::redis(server.url());
     let logs = Logs::capture();
     let store = bench.open().await;
     let _killed: i64 = server.run(&["CLIENT", "KILL", "TYPE", "normal"]);
-    assert_eq!(claim_anything(&*store).await.unwrap(), Claim::Fresh);
+    assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
     assert_eq!(
         logs.text()
             .matches("set maxmemory-policy to noeviction")
@@ -397,10 +413,10 @@ async fn an_evicting_redis_is_warned_of_once() {
     assert!(logs.text().contains("allkeys-lru"));
 }
 
-// === What it refuses to work with ===
+// === Refused configurations ===
 
 #[tokio::test]
-async fn without_a_master_key_it_is_not_opened() {
+async fn without_a_master_key_the_store_does_not_open() {
     let (mut bench, _server) = with_redis();
     bench.config.master_key_file = None;
     let error = bench.try_open().await.unwrap_err();
@@ -415,7 +431,7 @@ async fn without_a_master_key_it_is_not_opened() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_is_not_opened() {
+async fn an_invalid_address_is_refused() {
     let mut bench = Bench::redis("redis://u:s3cr3t@127.0.0.1/notanumber");
     let error = bench.try_open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unusable);
@@ -428,7 +444,7 @@ async fn an_address_that_is_none_is_not_opened() {
 }
 
 #[tokio::test]
-async fn a_cluster_node_is_not_taken_for_a_single_server() {
+async fn a_cluster_node_is_refused_as_a_single_server() {
     let server = RedisServer::start_with(&["--cluster-enabled", "yes"]);
     let error = Bench::redis(server.url()).try_open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unusable);
@@ -440,7 +456,7 @@ async fn a_cluster_node_is_not_taken_for_a_single_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_with_a_certificate_that_nobody_signed_is_not_trusted() {
+async fn a_server_with_a_self_signed_certificate_is_not_trusted() {
     let server = TlsServer::start();
     let store = Bench::redis(server.url()).open().await;
     let error = claim_anything(&*store).await.unwrap_err();
@@ -453,16 +469,16 @@ async fn a_server_with_a_certificate_of_an_authority_in_ssl_cert_file_is_trusted
     let server = TlsServer::start();
     let authority = [("SSL_CERT_FILE", server.certificate.to_str().unwrap())];
     let program = Countersign::start_in(&authority, &server.url(), "").await;
-    eventually("it reaches Redis", START, async || {
+    eventually("the store reaches Redis", START, async || {
         program.is_serving().await.then_some(())
     })
     .await;
 }
 
-// === How it keeps things ===
+// === Storage ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_nonce_expires_when_its_claim_says() {
+async fn a_nonce_expires_at_the_time_of_its_claim() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     let ck = key("ck");
@@ -470,7 +486,10 @@ async fn a_nonce_expires_when_its_claim_says() {
         token: None,
         ..claim(&ck, NOW + 100, b"n")
     };
-    assert_eq!(store.claim_nonce(&ahead).await.unwrap(), Claim::Fresh);
+    assert_eq!(
+        store.claim_nonce(&ahead).await.unwrap(),
+        ClaimOutcome::Fresh
+    );
     let names: Vec<String> = server.run(&["KEYS", "countersign:{ck}:nonces:*"]);
     let [name] = names.as_slice() else {
         panic!("{names:?}")
@@ -484,7 +503,7 @@ async fn a_nonce_expires_when_its_claim_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_key_of_a_consumer_has_his_hash_tag() {
+async fn every_key_of_a_consumer_has_its_hash_tag() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     let mut odd = consumer("a}{b");
@@ -515,20 +534,20 @@ async fn no_secret_is_in_the_dump() {
     let contains = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
     assert!(
         contains(b"Printer Example"),
-        "the record is not in the dump as the test expects"
+        "the dump does not contain the record"
     );
     assert!(!contains(CONSUMER_SECRET) && !contains(TOKEN_SECRET));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_creation_can_be_made_again() {
+async fn an_interrupted_creation_can_be_repeated() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     let _added: u64 = server.run(&["ZADD", "countersign:consumers", "0", "ck"]);
     let _ok: String = server.run(&["SET", "countersign:{t}:owner", "ck"]);
     assert!(
         store.consumers(None, 10).await.unwrap().is_empty(),
-        "an entry without a record is left out"
+        "lists skip an entry without a record"
     );
     assert_eq!(store.token(&Token::new("t").unwrap()).await.unwrap(), None);
     store.create_consumer(&consumer("ck")).await.unwrap();
@@ -541,7 +560,7 @@ async fn an_interrupted_creation_can_be_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_is_full_although_entries_without_a_record_are_left_out() {
+async fn a_page_is_full_although_entries_without_a_record_are_skipped() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     for ghost in ["a", "b", "d"] {
@@ -560,7 +579,7 @@ async fn a_foreign_value_under_a_key_is_an_error_and_no_answer() {
     let (bench, server) = with_redis();
     let store = bench.open().await;
     let _ok: String = server.run(&["SET", "countersign:{ck}:consumer", "{\"version\":99}"]);
-    let error = store.credentials(&key("ck"), None).await.unwrap_err();
+    let error = store.caller_records(&key("ck"), None).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unreadable);
     assert!(causes(&error).contains("version 99"), "{}", causes(&error));
     let ck = key("nonces");
@@ -585,16 +604,16 @@ async fn two_processes_share_their_nonces_and_records() {
     let ck = key("ck");
     assert_eq!(
         one.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
     assert_eq!(
         other.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
-        Claim::Replayed
+        ClaimOutcome::Replayed
     );
     one.create_consumer(&consumer("ck")).await.unwrap();
     assert_eq!(
         other
-            .credentials(&ck, None)
+            .caller_records(&ck, None)
             .await
             .unwrap()
             .consumer
@@ -605,18 +624,17 @@ async fn two_processes_share_their_nonces_and_records() {
 
 // === Helpers ===
 
-/// More time than a deadline: this may run on a busy machine.
-/// One of the calls of a store, by number.
+/// Makes one of the calls of a store, by number.
 async fn call(store: &dyn Store, at: usize) -> Result<(), StoreError> {
     let (ck, u1) = (key("ck"), user_id("u1"));
     match at {
         0 => store.create_consumer(&consumer("ck")).await,
-        1 => store.replace_consumer(&consumer("ck")).await,
+        1 => store.update_consumer(&consumer("ck")).await,
         2 => store.delete_consumer(&consumer("ck")).await,
         3 => store.consumer(&ck).await.map(drop),
         4 => store.consumers(None, 10).await.map(drop),
         5 => store.create_token(&token("ck", "t")).await,
-        6 => store.replace_token(&token("ck", "t")).await,
+        6 => store.update_token(&token("ck", "t")).await,
         7 => store.delete_token(&token("ck", "t")).await,
         8 => store.token(&name("t")).await.map(drop),
         9 => store
@@ -628,7 +646,7 @@ async fn call(store: &dyn Store, at: usize) -> Result<(), StoreError> {
             .await
             .map(drop),
         11 => store.create_user(&user("u1", "Jane")).await,
-        12 => store.replace_user(&user("u1", "Jane")).await,
+        12 => store.update_user(&user("u1", "Jane")).await,
         13 => store.user(&u1).await.map(drop),
         14 => store
             .user_named(&Username::new("Jane").unwrap())
@@ -636,7 +654,7 @@ async fn call(store: &dyn Store, at: usize) -> Result<(), StoreError> {
             .map(drop),
         15 => store.users(None, 10).await.map(drop),
         16 => store.create_request_token(&request_token("ck", "t")).await,
-        17 => store.replace_request_token(&request_token("ck", "t")).await,
+        17 => store.update_request_token(&request_token("ck", "t")).await,
         18 => {
             store
                 .exchange_request_token(&request_token("ck", "t"), &token("ck", "t"))
@@ -652,16 +670,16 @@ async fn call(store: &dyn Store, at: usize) -> Result<(), StoreError> {
             .map(drop),
         24 => {
             store
-                .take_attempts_back(&AttemptCounter::new("kind", b"name"), 1)
+                .uncount_attempts(&AttemptCounter::new("kind", b"name"), 1)
                 .await
         }
-        _ => store.credentials(&ck, Some(&name("t"))).await.map(drop),
+        _ => store.caller_records(&ck, Some(&name("t"))).await.map(drop),
     }
 }
 
 const CALLS: usize = 26;
 
-/// A store that gives up soon.
+/// Returns a bench whose store gives up soon.
 fn with_redis() -> (Bench, RedisServer) {
     let (mut bench, server) = super::bench::with_redis();
     bench.config.timeout = Duration::from_millis(250);
@@ -670,7 +688,7 @@ fn with_redis() -> (Bench, RedisServer) {
 
 const SLACK: Duration = Duration::from_millis(400);
 
-/// A Redis that speaks TLS, with a certificate that it signed itself.
+/// A Redis with TLS and a self-signed certificate.
 struct TlsServer {
     port: u16,
     certificate: PathBuf,
@@ -715,7 +733,7 @@ impl TlsServer {
     }
 }
 
-async fn claim_at(store: &dyn Store, timestamp: u64) -> Claim {
+async fn claim_at(store: &dyn Store, timestamp: u64) -> ClaimOutcome {
     store
         .claim_nonce(&claim(&key("ck"), timestamp, b"claimed at"))
         .await
@@ -727,27 +745,27 @@ async fn timed_failure(store: &dyn Store) -> (StoreError, Duration) {
     (claim_anything(store).await.unwrap_err(), started.elapsed())
 }
 
-/// How long it took until a claim was answered.
+/// Waits until a claim is answered, and returns the time that it took.
 pub(super) async fn until_it_works(store: &dyn Store) -> Duration {
     let started = Instant::now();
     while claim_anything(store).await.is_err() {
         assert!(
             started.elapsed() < Duration::from_secs(30),
-            "the store does not recover"
+            "the store did not recover"
         );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     started.elapsed()
 }
 
-/// What is logged when a store is opened on a Redis that can not be used.
+/// Opens a store on an unusable Redis, and returns the log.
 async fn open_and_fail(bench: &Bench) -> String {
     let logs = Logs::capture();
     drop(bench.open().await);
     logs.text()
 }
 
-/// What this thread logs while it is held; a test that looks at it runs on one thread.
+/// Captures the log of this thread while it is held; a test that reads it runs on one thread.
 struct Logs {
     buffer: Buffer,
     _other: tracing::Dispatch,
@@ -765,7 +783,8 @@ impl Logs {
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
-        // While there is one dispatcher alone, another thread that comes first to an event has it switched off for all.
+        // With a single dispatcher, another thread that reaches an event first would disable it for
+        // all threads.
         let _other = tracing::Dispatch::new(tracing_subscriber::registry());
         Self {
             buffer,

@@ -1,9 +1,10 @@
-//! What deploy/envoy logs of a request: enough to find the decision in Countersign's own log, and nothing that was signed.
+//! The access log of deploy/envoy: it identifies the decision in Countersign's log, and has no part
+//! of a signature.
 
-use crate::envoy::{Deadlines, NEWEST, OLDEST, Shape};
-use crate::http::Request;
-use crate::process::{START, eventually};
-use crate::stack::{Parts, Stack, StoreKind};
+use crate::support::envoy::{Deadlines, NEWEST, OLDEST, Shape};
+use crate::support::http::Request;
+use crate::support::process::{START, eventually};
+use crate::support::stack::{Parts, Stack, StoreKind};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_access_log_names_the_path_and_the_caller_and_no_signature() {

@@ -1,14 +1,14 @@
-//! What was issued to a generated client in another language passes.
+//! Credentials issued to a generated client in another language are accepted.
 
 use serde_json::{Value, json};
 
-use crate::envoy::{Deadlines, NEWEST, Shape};
-use crate::process::project;
-use crate::scripted::{self, python};
-use crate::stack::{Parts, Stack, StoreKind, identity};
+use crate::support::envoy::{Deadlines, NEWEST, Shape};
+use crate::support::process::project;
+use crate::support::scripted::{self, python};
+use crate::support::stack::{Parts, Stack, StoreKind, identity};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_generated_client_was_issued_is_allowed() {
+async fn credentials_issued_to_a_generated_client_are_accepted() {
     let (envoy, shape, store) = (NEWEST, Shape::Deploy, StoreKind::Embedded);
     let environment = [("COUNTERSIGN_ISSUER_TOKEN", ISSUER_TOKEN)];
     let parts = Parts {
@@ -53,7 +53,7 @@ async fn what_a_generated_client_was_issued_is_allowed() {
     );
     assert_eq!(
         saw["name"], "Printer in Python",
-        "only what the mask names was changed"
+        "the update changed fields outside of the mask"
     );
     let listed = saw["listed"].as_array().unwrap();
     assert!(

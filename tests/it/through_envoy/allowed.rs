@@ -1,8 +1,9 @@
-//! What is signed truly passes, wherever the parameters are, and the upstream learns exactly who called.
+//! Correctly signed requests pass, with the parameters in any place, and the upstream receives the
+//! identity of the caller.
 
 use super::on_every_stack;
-use crate::http::Request;
-use crate::stack::{Stack, identity};
+use crate::support::http::Request;
+use crate::support::stack::{Stack, identity};
 
 on_every_stack!(
     a_request_signed_in_its_header_is_allowed,
@@ -57,7 +58,7 @@ async fn a_request_signed_in_its_query_is_allowed(stack: &Stack) {
         assert_eq!(received.target, signed.target);
         assert_eq!(identity(&received), stack.headers_of_alice());
     }
-    // Another scheme's header is none of ours, and stays.
+    // The header of another scheme stays.
     let signed = stack
         .alice
         .signing()

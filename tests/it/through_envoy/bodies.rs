@@ -1,19 +1,19 @@
-//! A form is never verified without all of it.
+//! A form is never verified without its whole body.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
 use super::on_every_stack;
-use crate::envoy::Shape;
-use crate::http::{FORM, Request, Response, exchange};
-use crate::stack::Stack;
+use crate::support::envoy::Shape;
+use crate::support::http::{FORM, Request, Response, exchange};
+use crate::support::stack::Stack;
 
 on_every_stack!(
     a_form_as_large_as_envoy_sends_is_verified_and_a_larger_one_is_413,
     a_form_in_chunks_is_verified_whole,
     a_form_behind_an_upgrade_is_refused,
-    a_body_hash_is_held_against_the_body,
+    a_body_hash_is_compared_with_the_body,
     a_form_that_envoy_may_have_altered_is_refused,
 );
 
@@ -49,7 +49,7 @@ async fn a_form_in_chunks_is_verified_whole(stack: &Stack) {
     assert_eq!(stack.upstream.received().len(), 0);
 }
 
-/// Envoy does not buffer such a request, and forwards what it had not shown.
+/// Envoy does not buffer such a request, and forwards the rest of the body unchecked.
 async fn a_form_behind_an_upgrade_is_refused(stack: &Stack) {
     let form = Request::form("POST", "/photos", "").with("Upgrade", "websocket");
     let signed = stack.alice.sign(&form).with_body("to=mallory");
@@ -58,7 +58,7 @@ async fn a_form_behind_an_upgrade_is_refused(stack: &Stack) {
     assert_eq!(stack.upstream.received().len(), 0);
 }
 
-async fn a_body_hash_is_held_against_the_body(stack: &Stack) {
+async fn a_body_hash_is_compared_with_the_body(stack: &Stack) {
     let hash = STANDARD.encode(Sha1::digest(r#"{"to":"alice"}"#));
     let json = |body: &str| {
         Request::new("POST", "/photos")
@@ -80,7 +80,8 @@ async fn a_body_hash_is_held_against_the_body(stack: &Stack) {
     stack.allows(&signed).await;
 }
 
-/// As text, a `!` may stand for a byte that is not UTF-8, and then the upstream would receive another form.
+/// As text, a `!` may stand for a byte that is not UTF-8, and the upstream would receive another
+/// form.
 async fn a_form_that_envoy_may_have_altered_is_refused(stack: &Stack) {
     let signed = stack
         .alice
@@ -98,7 +99,7 @@ async fn a_form_that_envoy_may_have_altered_is_refused(stack: &Stack) {
         .await;
 }
 
-/// Sends a request whose body comes in these chunks, in place of its own.
+/// Sends a request with its body replaced by these chunks.
 async fn in_chunks(stack: &Stack, request: &Request, chunks: &[&str]) -> Response {
     let mut request = request.clone().with("Transfer-Encoding", "chunked");
     request.headers.retain(|(name, _)| name != "Content-Length");

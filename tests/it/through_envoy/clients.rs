@@ -1,4 +1,4 @@
-//! Clients that nobody here wrote sign requests, and are allowed.
+//! Requests of other authors' clients are allowed.
 
 use std::fs;
 
@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use super::on_every_stack;
-use crate::http::{HOST, Request};
-use crate::scripted::{self, node, python};
-use crate::stack::{Stack, identity};
+use crate::support::http::{HOST, Request};
+use crate::support::scripted::{self, node, python};
+use crate::support::stack::{Stack, identity};
 
 on_every_stack!(
     requests_oauthlib_and_authlib_are_allowed,
@@ -75,7 +75,7 @@ async fn oauth1_request_of_crates_io_is_allowed(stack: &Stack) {
     );
 }
 
-/// What a script needs to sign as Alice.
+/// Returns the input with which a script signs as Alice.
 fn given(stack: &Stack) -> Value {
     let (token, token_secret) = stack.alice.token.clone().unwrap();
     json!({
@@ -108,7 +108,7 @@ fn all_were_allowed(stack: &Stack, outcomes: &Value, count: usize) {
     );
 }
 
-/// A consumer without a secret, and its private key in PEM.
+/// Creates a consumer without a secret, and returns its private key in PEM.
 async fn rsa_consumer(stack: &Stack) -> (String, String) {
     let (private, public) = rsa_key();
     let file = public_key_file(&public);
@@ -134,7 +134,7 @@ async fn rsa_consumer(stack: &Stack) -> (String, String) {
     )
 }
 
-/// A private key and its public key, in PEM.
+/// Returns a private key and its public key, in PEM.
 pub(super) fn rsa_key() -> (String, String) {
     let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let private = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
@@ -145,7 +145,7 @@ pub(super) fn rsa_key() -> (String, String) {
     )
 }
 
-/// A file to name on the command line.
+/// Writes a public key to a file for the command line.
 pub(super) fn public_key_file(public: &str) -> NamedTempFile {
     let file = NamedTempFile::new().unwrap();
     fs::write(file.path(), public).unwrap();

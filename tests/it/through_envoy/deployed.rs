@@ -1,12 +1,12 @@
-//! What deploy/envoy adds to deciding.
+//! The routes of deploy/envoy for Countersign's own endpoints.
 
-use crate::envoy::{Deadlines, NEWEST, Shape};
-use crate::http::Request;
-use crate::stack::{Parts, Stack, StoreKind};
+use crate::support::envoy::{Deadlines, NEWEST, Shape};
+use crate::support::http::Request;
+use crate::support::stack::{Parts, Stack, StoreKind};
 
-/// Countersign checks what is signed for itself, and the upstream is not reached that way.
+/// Countersign verifies requests to its own endpoints, and they never reach the upstream.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_signed_for_countersign_itself_is_not_checked_in_front() {
+async fn requests_to_countersign_itself_are_not_checked_in_front() {
     let stack = deployed().await;
     let asking = stack
         .alice
@@ -17,7 +17,7 @@ async fn what_is_signed_for_countersign_itself_is_not_checked_in_front() {
     let answer = stack.send(&signed).await;
     assert_eq!(
         answer.status, 200,
-        "a check in front would have used the nonce up: {answer:?}"
+        "a check at Envoy must not claim the nonce: {answer:?}"
     );
     assert_eq!(stack.upstream.received().len(), 0);
     let elsewhere = Request {

@@ -1,26 +1,28 @@
-//! Clients that nobody here wrote and that deviate from RFC 5849: refused and explained, until their consumer has the compat
-//! profile that they need; and changed requests of theirs are refused with it too.
+//! Other authors' clients that deviate from RFC 5849: refused and explained, until their consumer
+//! has the compat profile that they need. With it, changed requests are still refused.
 
 use std::collections::BTreeMap;
 
+use countersign::v1;
 use serde_json::{Value, json};
+use tonic::Streaming;
 
 use super::clients::{public_key_file, rsa_key};
 use super::on_every_stack;
-use crate::observer::Observer;
-use crate::scripted::{self, node};
-use crate::stack::{Stack, identity};
+use crate::support::observer::Observer;
+use crate::support::scripted::{self, node};
+use crate::support::stack::{Stack, identity};
 
 on_every_stack!(clients_that_deviate_are_let_through_by_the_profile_that_they_need);
 
-/// A case of `tests/clients/node/deviating.mjs`, which is also the key of its consumer.
+/// A case of `tests/clients/node/deviating.mjs`; its name is the consumer key.
 struct Deviation {
     name: &'static str,
     profiles: &'static [&'static str],
-    /// Without them: the status, the problem, and the causes that operators see.
+    /// The response without the profiles: the status, the problem, and the causes for operators.
     refused: (u16, &'static str, &'static [&'static str]),
-    /// What operators see of the changed request. Of a changed body the signature still tells the deviation alone: that body
-    /// is what `oauth_body_hash` is for, which is held to it once the signature is right.
+    /// The causes of the changed request. The signature of a request with a changed body shows only
+    /// the deviation: `oauth_body_hash` protects the body, and is checked after the signature.
     changed: &'static [&'static str],
 }
 
@@ -77,38 +79,11 @@ const DEVIATIONS: [Deviation; 8] = [
 
 async fn clients_that_deviate_are_let_through_by_the_profile_that_they_need(stack: &Stack) {
     let (private_key, public_key) = rsa_key();
-    let public_key = public_key_file(&public_key);
-    for Deviation { name, .. } in DEVIATIONS {
-        let key = format!("--consumer-key={name}");
-        let rsa = format!("--rsa-public-key={}", public_key.path().display());
-        // A consumer key with a `!` is what the card network gives out.
-        let secret = if name.contains('!') {
-            ["--no-secret", &rsa]
-        } else {
-            ["--consumer-secret", SECRET]
-        };
-        stack
-            .countersign
-            .admin(
-                &[
-                    &["consumer", "create", "--name=Deviating", &key][..],
-                    &secret,
-                ]
-                .concat(),
-            )
-            .await;
-    }
+    create_consumers(stack, &public_key).await;
 
     let mut watch = Observer::of(&stack.countersign).await.watch().await;
     let without = outcomes(stack, &private_key).await;
-    let mut explained = BTreeMap::<_, Vec<_>>::new();
-    for _ in 0..2 * DEVIATIONS.len() {
-        let denial = watch.message().await.unwrap().unwrap().denial.unwrap();
-        explained
-            .entry(denial.consumer_key)
-            .or_default()
-            .push(denial.causes);
-    }
+    let mut explained = causes(&mut watch).await;
     for Deviation {
         name,
         refused: (status, problem, causes),
@@ -134,16 +109,7 @@ async fn clients_that_deviate_are_let_through_by_the_profile_that_they_need(stac
     }
     assert_eq!(stack.upstream.received().len(), 0);
 
-    for Deviation { name, profiles, .. } in DEVIATIONS {
-        let profiles: Vec<_> = profiles
-            .iter()
-            .map(|profile| format!("--compat={profile}"))
-            .collect();
-        let update = ["consumer", "update", name]
-            .into_iter()
-            .chain(profiles.iter().map(String::as_str));
-        stack.countersign.admin(&update.collect::<Vec<_>>()).await;
-    }
+    allow_profiles(stack).await;
     let with = outcomes(stack, &private_key).await;
     for Deviation { name, .. } in DEVIATIONS {
         assert_eq!(
@@ -170,6 +136,58 @@ async fn clients_that_deviate_are_let_through_by_the_profile_that_they_need(stac
         callers.collect::<Vec<_>>(),
         DEVIATIONS.map(|deviation| deviation.name)
     );
+}
+
+async fn create_consumers(stack: &Stack, public_key: &str) {
+    let public_key = public_key_file(public_key);
+    for Deviation { name, .. } in DEVIATIONS {
+        let key = format!("--consumer-key={name}");
+        let rsa = format!("--rsa-public-key={}", public_key.path().display());
+        // The card network issues consumer keys with a `!`.
+        let secret = if name.contains('!') {
+            ["--no-secret", &rsa]
+        } else {
+            ["--consumer-secret", SECRET]
+        };
+        stack
+            .countersign
+            .admin(
+                &[
+                    &["consumer", "create", "--name=Deviating", &key][..],
+                    &secret,
+                ]
+                .concat(),
+            )
+            .await;
+    }
+}
+
+async fn allow_profiles(stack: &Stack) {
+    for Deviation { name, profiles, .. } in DEVIATIONS {
+        let profiles: Vec<_> = profiles
+            .iter()
+            .map(|profile| format!("--compat={profile}"))
+            .collect();
+        let update = ["consumer", "update", name]
+            .into_iter()
+            .chain(profiles.iter().map(String::as_str));
+        stack.countersign.admin(&update.collect::<Vec<_>>()).await;
+    }
+}
+
+/// Returns the causes of the denials of each consumer.
+async fn causes(
+    watch: &mut Streaming<v1::WatchDenialsResponse>,
+) -> BTreeMap<String, Vec<Vec<String>>> {
+    let mut explained = BTreeMap::<_, Vec<_>>::new();
+    for _ in 0..2 * DEVIATIONS.len() {
+        let denial = watch.message().await.unwrap().unwrap().denial.unwrap();
+        explained
+            .entry(denial.consumer_key)
+            .or_default()
+            .push(denial.causes);
+    }
+    explained
 }
 
 async fn outcomes(stack: &Stack, private_key: &str) -> Value {

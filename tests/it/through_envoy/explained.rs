@@ -1,4 +1,5 @@
-//! What proxies do to a signed request, done by real ones: the streamed denial names it, and what to do about it.
+//! Changes that real proxies make to a signed request: the streamed denial names the cause and the
+//! remedy.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,14 +12,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::certificates::Certificates;
-use crate::envoy::{Deadlines, Envoy, NEWEST, Shape};
-use crate::http::{Request, Response};
-use crate::observer::Observer;
-use crate::stack::{Parts, Stack, StoreKind};
+use crate::support::certificates::Certificates;
+use crate::support::envoy::{Deadlines, Envoy, NEWEST, Shape};
+use crate::support::http::{Request, Response};
+use crate::support::observer::Observer;
+use crate::support::stack::{Parts, Stack, StoreKind};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_envoy_makes_of_a_path_is_named() {
+async fn the_change_of_a_path_by_envoy_is_named() {
     let stack = gateway().await;
     let observer = Observer::of(&stack.countersign).await;
     for (sent, cause, setting) in [
@@ -49,7 +50,7 @@ async fn what_envoy_makes_of_a_path_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_proxy_in_front_changes_is_named() {
+async fn the_change_of_a_proxy_in_front_is_named() {
     let stack = gateway().await;
     let edge = Edge::before(stack.envoy.address).await;
     let observer = Observer::of(&stack.countersign).await;
@@ -99,7 +100,7 @@ fn assert_explained(denial: &v1::Denial, causes: &[&str], setting: &str) {
     assert_ne!(ours.as_bytes().get(at), theirs.as_bytes().get(at));
 }
 
-/// As the path stands in a base string.
+/// Encodes a path as in a base string.
 fn encoded(path: &str) -> String {
     path.replace('%', "%25").replace('/', "%2F")
 }
@@ -126,7 +127,7 @@ struct Edge {
 impl Edge {
     async fn before(inside: SocketAddr) -> Self {
         let certificates = Certificates::create();
-        let text = include_str!("../envoy/edge.yaml");
+        let text = include_str!("../support/envoy/edge.yaml");
         let file = |name: &str| certificates.path(name).display().to_string();
         let text = text
             .replace("CERTIFICATE_FILE", &file("server.pem"))
@@ -163,7 +164,7 @@ impl Edge {
         let mut stream = self.tls.connect(name, stream).await.unwrap();
         stream.write_all(&request.to_bytes()).await.unwrap();
         let mut answer = Vec::new();
-        // A connection that is closed without a farewell is an end as well.
+        // A closed connection ends the response too.
         let _ = stream.read_to_end(&mut answer).await;
         Response::parse(&answer)
     }

@@ -1,14 +1,15 @@
-//! When Countersign can not decide, nothing passes, it says so, and it recovers by itself.
+//! Failures of Countersign and its store: nothing passes, its health says so, and it recovers on
+//! its own.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::envoy::{Deadlines, NEWEST, Shape};
-use crate::http::Request;
-use crate::process::{Process, eventually};
-use crate::scripted::{self, python};
-use crate::stack::{Parts, Stack, StoreKind};
+use crate::support::envoy::{Deadlines, NEWEST, Shape};
+use crate::support::http::Request;
+use crate::support::process::{Process, eventually};
+use crate::support::scripted::{self, python};
+use crate::support::stack::{Parts, Stack, StoreKind};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_nothing_passes_and_with_it_everything_does_again() {
@@ -31,7 +32,7 @@ async fn without_redis_nothing_passes_and_with_it_everything_does_again() {
     }
 }
 
-/// Asked by the client of the gRPC authors, who is told of every change.
+/// The client of the gRPC authors streams every change of health.
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_truthful_while_redis_is_lost_and_found() {
     let mut stack = with_redis(Shape::Deploy).await;
@@ -50,7 +51,8 @@ async fn health_is_truthful_while_redis_is_lost_and_found() {
     assert_eq!(check().await, healthy);
 
     stack.redis.as_mut().unwrap().kill();
-    // Three seconds are promised, and held where the time is the test's own; here a busy machine may take longer.
+    // Three seconds are promised, and tested with a test clock elsewhere; a busy machine may take
+    // longer.
     watch.line(said("NOT_SERVING")).await;
     let lost = check().await;
     assert_eq!(
@@ -65,7 +67,7 @@ async fn health_is_truthful_while_redis_is_lost_and_found() {
     assert!(stack.countersign.is_serving().await);
 }
 
-/// A Redis that keeps its connections and answers nothing is the slow way to fail.
+/// A Redis that keeps its connections and does not respond is the slow failure.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_redis_costs_a_caller_no_more_than_the_deadline() {
     let stack = with_redis(Shape::Deploy).await;
@@ -75,7 +77,7 @@ async fn a_frozen_redis_costs_a_caller_no_more_than_the_deadline() {
     for _ in 0..5 {
         let asked = Instant::now();
         assert_eq!(stack.send(&stack.alice.sign(&request)).await.status, 503);
-        // A quarter of a second is what deploy/envoy allows; the rest is for a busy machine.
+        // deploy/envoy allows a quarter of a second; the rest is for a busy machine.
         assert!(
             asked.elapsed() < Duration::from_secs(1),
             "{:?}",

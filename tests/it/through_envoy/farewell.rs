@@ -1,18 +1,19 @@
-//! What a consumer is told by its answers: when it ought to leave, and how much of why it was refused.
+//! Response headers that announce a deprecation, and the detail of denials.
 
 use super::on_every_stack;
-use crate::caller::{Caller, now};
-use crate::http::{Request, Response};
-use crate::stack::Stack;
-use crate::upstream::ANSWER_WITH;
+use crate::support::caller::{Caller, now};
+use crate::support::http::{Request, Response};
+use crate::support::stack::Stack;
+use crate::support::upstream::ANSWER_WITH;
 
 on_every_stack!(
-    a_consumer_that_ought_to_leave_is_told,
-    a_consumer_that_may_stay_is_told_nothing,
-    a_refused_consumer_is_told_as_much_as_an_operator_lets_it,
+    a_deprecated_consumer_gets_the_headers,
+    a_current_consumer_gets_no_deprecation_headers,
+    a_denial_without_detail_has_no_problem,
+    a_denial_in_debug_detail_has_its_cause,
 );
 
-async fn a_consumer_that_ought_to_leave_is_told(stack: &Stack) {
+async fn a_deprecated_consumer_gets_the_headers(stack: &Stack) {
     let leaving = consumer(
         stack,
         &[
@@ -28,7 +29,7 @@ async fn a_consumer_that_ought_to_leave_is_told(stack: &Stack) {
     let request = Request::get("/photos");
     let allowed = stack.send(&leaving.sign(&request)).await;
     assert_eq!((allowed.status, farewell(&allowed)), (200, told.into()));
-    // The answer of the upstream has it once, though it came with one of its own.
+    // The response has the header once, although the upstream sent its own.
     for own in ["Deprecation: @1", "Sunset: Thu, 01 Jan 1970 00:00:00 GMT"] {
         let allowed = stack
             .send(&leaving.sign(&request.clone().with(ANSWER_WITH, own)))
@@ -56,10 +57,14 @@ async fn a_consumer_that_ought_to_leave_is_told(stack: &Stack) {
     let refused = stack
         .denies(&stranger.sign(&request), 401, "signature_invalid")
         .await;
-    assert_eq!(farewell(&refused), [], "it is told to nobody else");
+    assert_eq!(
+        farewell(&refused),
+        [],
+        "only proven callers see the headers"
+    );
 }
 
-async fn a_consumer_that_may_stay_is_told_nothing(stack: &Stack) {
+async fn a_current_consumer_gets_no_deprecation_headers(stack: &Stack) {
     let own = ("deprecation", "@1");
     let request = Request::get("/photos");
     let allowed = stack.send(&stack.alice.sign(&request)).await;
@@ -74,25 +79,12 @@ async fn a_consumer_that_may_stay_is_told_nothing(stack: &Stack) {
     assert_eq!(
         (allowed.status, farewell(&allowed)),
         (200, vec![own]),
-        "the upstream's own stays"
+        "the upstream's own header stays"
     );
 }
 
-async fn a_refused_consumer_is_told_as_much_as_an_operator_lets_it(stack: &Stack) {
-    let (quiet, curious) = (
-        consumer(stack, &["--deny-detail=none"]).await,
-        consumer(stack, &["--deny-detail=debug"]).await,
-    );
-    let request = Request::get("/photos?a=b");
-    let stale = |caller: &Caller| caller.signing().at(now() - 310).in_header(&request);
-    let wrong = |caller: &Caller| {
-        Caller {
-            consumer_secret: "wrong".to_owned(),
-            ..caller.clone()
-        }
-        .sign(&request)
-    };
-
+async fn a_denial_without_detail_has_no_problem(stack: &Stack) {
+    let quiet = consumer(stack, &["--deny-detail=none"]).await;
     let proven = stack.send(&stale(&quiet)).await;
     assert_eq!(
         (proven.status, proven.json().get("oauth_problem")),
@@ -106,9 +98,13 @@ async fn a_refused_consumer_is_told_as_much_as_an_operator_lets_it(stack: &Stack
             .contains("oauth_problem"),
         "{proven:?}"
     );
-    // To who proved nothing it looks like anybody else.
+    // To a caller without a proven signature it is like any other denial.
     stack.denies(&wrong(&quiet), 401, "signature_invalid").await;
+}
 
+async fn a_denial_in_debug_detail_has_its_cause(stack: &Stack) {
+    let curious = consumer(stack, &["--deny-detail=debug"]).await;
+    let request = Request::get("/photos?a=b");
     for refused in [
         stack
             .denies(&stale(&curious), 401, "timestamp_refused")
@@ -157,7 +153,22 @@ async fn a_refused_consumer_is_told_as_much_as_an_operator_lets_it(stack: &Stack
     assert_eq!(refused.get("base_string"), None, "{refused}");
 }
 
-/// A new consumer.
+/// Returns a correctly signed request with an old timestamp.
+fn stale(caller: &Caller) -> Request {
+    let request = Request::get("/photos?a=b");
+    caller.signing().at(now() - 310).in_header(&request)
+}
+
+/// Returns a request that is signed with a wrong secret.
+fn wrong(caller: &Caller) -> Request {
+    let wrong = Caller {
+        consumer_secret: "wrong".to_owned(),
+        ..caller.clone()
+    };
+    wrong.sign(&Request::get("/photos?a=b"))
+}
+
+/// Creates a consumer.
 async fn consumer(stack: &Stack, options: &[&str]) -> Caller {
     let created = stack
         .countersign
@@ -172,7 +183,7 @@ async fn consumer(stack: &Stack, options: &[&str]) -> Caller {
     }
 }
 
-/// The headers that tell a caller to leave, by name.
+/// Returns the headers that announce a deprecation, by name.
 fn farewell(response: &Response) -> Vec<(&str, &str)> {
     let named = response
         .headers

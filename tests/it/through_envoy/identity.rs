@@ -1,10 +1,10 @@
-//! What the upstream reads about the caller comes from Countersign, or not at all.
+//! Identity headers at the upstream come from Countersign only.
 
 use super::on_every_stack;
-use crate::envoy::{Envoy, Peers, Shape};
-use crate::http::Request;
-use crate::scripted::WsgiUpstream;
-use crate::stack::{IDENTITY, Stack, identity};
+use crate::support::envoy::{Envoy, Peers, Shape};
+use crate::support::http::Request;
+use crate::support::scripted::WsgiUpstream;
+use crate::support::stack::{IDENTITY, Stack, identity};
 
 on_every_stack!(
     identity_headers_of_a_signed_request_are_replaced,
@@ -68,7 +68,7 @@ async fn a_wsgi_upstream_reads_no_spoofed_variable(stack: &Stack) {
         )
     };
 
-    // Without Envoy and Countersign this is how it is done.
+    // The spoofing works without Envoy and Countersign.
     let reached = spoofed("/photos").send(wsgi.address).await.json();
     assert_eq!(reached["HTTP_X_CONSUMER_ID"], "spoofed,spoofed");
 
@@ -101,7 +101,8 @@ async fn a_wsgi_upstream_reads_no_spoofed_variable(stack: &Stack) {
     );
 }
 
-/// How a name can be spelled and be the same to HTTP, or to a server that makes every other character a `_`.
+/// The spellings of a name that are equal to HTTP, or to a server that replaces every other
+/// character by `_`.
 const SPELLINGS: [fn(&str) -> String; 4] = [str::to_owned, str::to_uppercase, capitalized, dotted];
 
 fn dotted(name: &str) -> String {
@@ -115,7 +116,7 @@ fn capitalized(name: &str) -> String {
     words.collect::<Vec<_>>().join("-")
 }
 
-/// What the upstream read of the identity headers.
+/// Returns the identity headers that the upstream read.
 fn variables(environ: &serde_json::Value) -> Vec<(String, String)> {
     let mut names = IDENTITY.map(variable);
     names.sort();

@@ -1,4 +1,5 @@
-//! The main job: a client signs, a real Envoy asks, the upstream learns who called or nothing at all.
+//! The main path: a client signs, a real Envoy checks, and the upstream receives the caller's
+//! identity or no request.
 
 mod access_log;
 mod administered;
@@ -18,7 +19,8 @@ mod replayed;
 mod restarted;
 mod tampered;
 
-/// Runs each of these rules on every stack: both shapes over both stores, and both shapes with the oldest Envoy.
+/// Runs each of these rules on every stack: both shapes over both stores, and both shapes with the
+/// oldest Envoy.
 macro_rules! on_every_stack {
     ($($rule:ident),* $(,)?) => {
         on_every_stack!(@ deploy_with_embedded, NEWEST, Deploy, Embedded, [$($rule),*]);
@@ -33,7 +35,7 @@ macro_rules! on_every_stack {
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $rule() {
-                    use $crate::{envoy, stack};
+                    use $crate::support::{envoy, stack};
                     let (shape, store) = (envoy::Shape::$shape, stack::StoreKind::$store);
                     let deadlines = envoy::Deadlines::Patient;
                     let parts = stack::Parts { envoy: envoy::$envoy, shape, store, deadlines };

@@ -1,8 +1,8 @@
-//! Envoy's network filter asks about a connection, not a request.
+//! Envoy's network filter checks a connection, not a request.
 
-use crate::envoy::{Deadlines, NEWEST, OLDEST, Shape};
-use crate::http::{Request, exchange};
-use crate::stack::{Parts, Stack, StoreKind};
+use crate::support::envoy::{Deadlines, NEWEST, OLDEST, Shape};
+use crate::support::http::{Request, exchange};
+use crate::support::stack::{Parts, Stack, StoreKind};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_without_an_http_request_is_denied_and_not_an_error() {

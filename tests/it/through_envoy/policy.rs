@@ -1,12 +1,12 @@
-//! Rules by path, from the configuration or from Envoy.
+//! Route policy, from the configuration or from Envoy.
 
 use super::on_every_stack;
-use crate::http::Request;
-use crate::stack::{Stack, identity};
+use crate::support::http::Request;
+use crate::support::stack::{Stack, identity};
 
 on_every_stack!(
     an_optional_route_lets_the_unsigned_through_as_anonymous,
-    an_optional_route_refuses_what_is_signed_wrongly,
+    an_optional_route_refuses_wrong_signatures,
     a_route_can_demand_a_user,
     a_route_can_demand_scopes,
     an_origin_is_what_clients_sign,
@@ -33,7 +33,7 @@ async fn an_optional_route_lets_the_unsigned_through_as_anonymous(stack: &Stack)
     assert_eq!(identity(&received), stack.headers_of_alice());
 }
 
-async fn an_optional_route_refuses_what_is_signed_wrongly(stack: &Stack) {
+async fn an_optional_route_refuses_wrong_signatures(stack: &Stack) {
     let signed = stack.alice.sign(&Request::get("/public/1"));
     let tampered = Request {
         target: "/public/2".to_owned(),

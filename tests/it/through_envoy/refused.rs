@@ -1,10 +1,10 @@
-//! Who is not known, not in time, or not allowed any more, and what can be read in two ways.
+//! Unknown callers, wrong times, revoked credentials and ambiguous requests.
 
 use super::on_every_stack;
-use crate::caller::{Caller, header, now};
-use crate::envoy::Shape;
-use crate::http::{Request, Response};
-use crate::stack::Stack;
+use crate::support::caller::{Caller, header, now};
+use crate::support::envoy::Shape;
+use crate::support::http::{Request, Response};
+use crate::support::stack::Stack;
 
 on_every_stack!(
     an_unsigned_request_is_refused,
@@ -13,7 +13,7 @@ on_every_stack!(
     a_stale_or_future_timestamp_is_refused,
     a_disabled_consumer_is_refused_until_it_is_enabled,
     a_revoked_token_is_refused,
-    a_parameter_that_comes_twice_is_refused,
+    a_duplicate_parameter_is_refused,
     two_authorization_headers_are_refused,
     a_path_that_could_be_routed_elsewhere_is_refused,
 );
@@ -34,7 +34,7 @@ async fn an_unsigned_request_is_refused(stack: &Stack) {
             )
             .await;
     }
-    // Who says OAuth means to sign: that is not unsigned but malformed.
+    // A request with an OAuth header is malformed, not unsigned.
     stack
         .denies(
             &Request::get("/photos").with("Authorization", "OAuth"),
@@ -145,7 +145,7 @@ async fn a_stale_or_future_timestamp_is_refused(stack: &Stack) {
             .allows(&stack.alice.signing().at(timestamp).in_header(&request))
             .await;
     }
-    // It is told only to who proved to be a consumer.
+    // Only a proven consumer learns that its timestamp is refused.
     let stranger = Caller {
         consumer_secret: "wrong".to_owned(),
         ..stack.alice.clone()
@@ -193,7 +193,7 @@ async fn a_revoked_token_is_refused(stack: &Stack) {
         .await;
 }
 
-async fn a_parameter_that_comes_twice_is_refused(stack: &Stack) {
+async fn a_duplicate_parameter_is_refused(stack: &Stack) {
     let request = Request::get("/photos");
     let signed = stack.alice.signing().parameters(&request);
     for twice in &signed {
@@ -206,7 +206,7 @@ async fn a_parameter_that_comes_twice_is_refused(stack: &Stack) {
             )
             .await;
     }
-    // Also when it is in two places.
+    // Duplicate parameters are refused, in two places too.
     let in_header = stack.alice.sign(&Request::get("/photos?oauth_version=1.0"));
     stack.denies(&in_header, 400, "parameter_rejected").await;
     let in_query =
@@ -229,15 +229,15 @@ async fn two_authorization_headers_are_refused(stack: &Stack) {
         .await;
 }
 
-/// There are rules for paths, so a path has to be one that the upstream can only read as we do.
+/// Routes match by path, so the upstream must not be able to read a path differently.
 async fn a_path_that_could_be_routed_elsewhere_is_refused(stack: &Stack) {
     for path in AMBIGUOUS {
-        // Unsigned, it would pass by the rule for /public, if anybody took it for that.
+        // Unsigned, it would pass by the rule for /public if it were read as such a path.
         let unsigned = stack.send(&Request::get(path)).await;
         let signed = stack.send(&stack.alice.sign(&Request::get(path))).await;
         match stack.parts.shape {
             Shape::Deploy => assert_eq!((unsigned.status, signed.status), (400, 400), "{path}"),
-            // Normalised, most of them are ordinary paths, and not the ones that were signed.
+            // Normalised, most of them are ordinary paths, and differ from the signed ones.
             Shape::Gateway | Shape::Tcp => {
                 assert!(
                     [400, 401].contains(&unsigned.status),
@@ -250,7 +250,7 @@ async fn a_path_that_could_be_routed_elsewhere_is_refused(stack: &Stack) {
     assert_eq!(stack.upstream.received().len(), 0);
 }
 
-/// The answer, as far as it does not depend on the time or on which decision it was.
+/// Returns the parts of a response that do not depend on the time or the decision id.
 fn without_identifiers(response: &Response) -> (Vec<(String, String)>, String) {
     let varying = ["date", "x-envoy-upstream-service-time"];
     let headers = response
@@ -263,7 +263,7 @@ fn without_identifiers(response: &Response) -> (Vec<(String, String)>, String) {
     (headers, response.body.replace(&id, "ID"))
 }
 
-/// Below /public to a reader who does not know better.
+/// Paths that a naive reader places below /public.
 const AMBIGUOUS: [&str; 12] = [
     "/public/../photos",
     "/public/./../photos",

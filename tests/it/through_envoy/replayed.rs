@@ -3,15 +3,15 @@
 use futures_util::future::join_all;
 
 use super::on_every_stack;
-use crate::caller::now;
-use crate::http::Request;
-use crate::stack::Stack;
+use crate::support::caller::now;
+use crate::support::http::Request;
+use crate::support::stack::Stack;
 
 on_every_stack!(
     a_replay_is_refused,
     a_future_dated_request_is_allowed_once,
     of_many_copies_at_once_exactly_one_is_allowed,
-    what_is_refused_before_it_is_proven_uses_no_nonce_up,
+    a_denial_before_the_proof_claims_no_nonce,
 );
 
 async fn a_replay_is_refused(stack: &Stack) {
@@ -24,7 +24,7 @@ async fn a_replay_is_refused(stack: &Stack) {
     for signed in [in_header, in_query, in_form] {
         stack.allows(&signed).await;
         stack.denies(&signed, 401, "nonce_used").await;
-        // What clients can send to look like Envoy's own retry changes nothing.
+        // A client's headers that imitate Envoy's own retry change nothing.
         stack
             .denies(
                 &signed
@@ -61,7 +61,7 @@ async fn of_many_copies_at_once_exactly_one_is_allowed(stack: &Stack) {
     }
 }
 
-async fn what_is_refused_before_it_is_proven_uses_no_nonce_up(stack: &Stack) {
+async fn a_denial_before_the_proof_claims_no_nonce(stack: &Stack) {
     let signed = stack.alice.sign(&Request::get("/photos"));
     stack
         .denies(

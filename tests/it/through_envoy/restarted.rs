@@ -1,10 +1,10 @@
-//! What a kill of the one process with the embedded store lets through: nothing.
+//! A kill of the single process with the embedded store lets no replay pass.
 
-use crate::caller::now;
-use crate::envoy::{Deadlines, NEWEST, Shape};
-use crate::http::Request;
-use crate::process::{START, eventually};
-use crate::stack::{Parts, Stack, StoreKind};
+use crate::support::caller::now;
+use crate::support::envoy::{Deadlines, NEWEST, Shape};
+use crate::support::http::Request;
+use crate::support::process::{START, eventually};
+use crate::support::stack::{Parts, Stack, StoreKind};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_replay_crosses_a_kill() {
@@ -24,7 +24,7 @@ async fn no_replay_crosses_a_kill() {
     }
 
     stack.countersign.restart_killed().await;
-    eventually("Envoy reaches it again", START, async || {
+    eventually("Envoy reaches the service again", START, async || {
         let fresh = stack.alice.signing().at(now() + 100).in_header(&request);
         (stack.send(&fresh).await.status == 200).then_some(())
     })

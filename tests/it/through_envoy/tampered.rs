@@ -1,9 +1,9 @@
-//! Whatever is changed after it was signed is refused.
+//! A request that was changed after signing is refused.
 
 use super::on_every_stack;
-use crate::caller::{form, header};
-use crate::http::{HOST, Request};
-use crate::stack::Stack;
+use crate::support::caller::{form, header};
+use crate::support::http::{HOST, Request};
+use crate::support::stack::Stack;
 
 on_every_stack!(
     another_method_is_refused,
@@ -103,7 +103,7 @@ async fn another_host_is_refused(stack: &Stack) {
         let tampered = signed.clone().with_changed("Host", |_| host.to_owned());
         stack.denies(&tampered, 401, "signature_invalid").await;
     }
-    // Neither is any other header that some proxies take for the host.
+    // Other headers that some proxies take for the host are ignored too.
     let forwarded = stack
         .alice
         .sign(&Request::get("/photos").with("Host2", HOST));
@@ -196,7 +196,7 @@ async fn every_changed_protocol_parameter_is_refused(stack: &Stack) {
             )
             .await;
     }
-    // One that is added is one that is changed.
+    // An added parameter is a change too.
     let added = [
         signed.clone(),
         vec![("oauth_callback".to_owned(), "oob".to_owned())],
@@ -214,7 +214,7 @@ async fn every_changed_protocol_parameter_is_refused(stack: &Stack) {
         .await;
 }
 
-/// Another value that is just as well formed.
+/// Returns a different value that is well formed.
 fn another((name, value): &(String, String)) -> String {
     match name.as_str() {
         "oauth_signature_method" => "HMAC-SHA256".to_owned(),

@@ -1,7 +1,7 @@
-//! What consumers get leaves audit events, which name the consumer and no secret.
+//! Audit events of the token endpoints: each names the consumer, and no secret.
 
 use super::bench::{Bench, exchanging, fields, name};
-use crate::audit_log::AuditLog;
+use crate::support::audit_log::AuditLog;
 
 #[tokio::test]
 async fn whatever_a_consumer_gets_or_tries_leaves_an_audit_event_without_secrets() {
@@ -72,7 +72,7 @@ async fn a_request_that_is_not_proven_leaves_no_audit_event() {
     let bench = Bench::start().await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     let log = AuditLog::listen();
-    let stranger = crate::caller::Caller {
+    let stranger = crate::support::caller::Caller {
         consumer_secret: "guessed".to_owned(),
         ..temporary
     };

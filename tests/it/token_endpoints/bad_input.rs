@@ -1,8 +1,8 @@
-//! What can not be understood: the answer names the parameter, and nothing is written.
+//! Malformed requests: the response names the parameter, and nothing is written.
 
 use super::bench::{Bench, CALLBACK, assert_names, exchanging, requesting};
-use crate::caller::{Caller, form};
-use crate::http::{Request, Response};
+use crate::support::caller::{Caller, form};
+use crate::support::http::{Request, Response};
 
 #[tokio::test]
 async fn a_missing_parameter_is_named() {
@@ -199,7 +199,7 @@ async fn a_form_of_too_many_parameters_is_refused() {
         .await;
 }
 
-/// Both endpoints, and the parameters that they would take.
+/// Returns a request to each endpoint, with the parameters that it accepts.
 fn both(caller: &Caller) -> [(Request, Vec<(String, String)>); 2] {
     let asking = caller
         .signing()
@@ -228,7 +228,8 @@ fn with(request: &Request, parameters: &[(String, String)], name: &str, value: &
     request.clone().with_body(&form(&changed))
 }
 
-/// The answer, unless the connection was reset before the end of what was sent, and took the answer with it.
+/// Sends a request, and returns the response, unless the connection was reset before the whole
+/// request was sent.
 async fn polite(bench: &Bench, request: &Request) -> Option<Response> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let stream = tokio::net::TcpStream::connect(bench.address).await.unwrap();

@@ -1,4 +1,5 @@
-//! The service in this process, over a store in memory and a clock that a test moves, and consumers that ask it.
+//! The service in this process, over a store in memory and a clock that a test moves, and consumers
+//! that request tokens.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,16 +7,19 @@ use std::sync::Arc;
 
 use countersign::clock::{Clock, ManualClock, SystemClock, SystemEntropy};
 use countersign::config::Config;
-use countersign::issue::{Actor, Authorized, Consent, ConsumerDraft, Issuer, Terms, UserDraft};
+use countersign::issue::{
+    Actor, Consent, ConsentOutcome, ConsumerAttributes, ConsumerDraft, Issuer, IssuerTerms,
+    UserDraft,
+};
 use countersign::model::{RequestTokenState, Secret, Token, UserId};
 use countersign::store::Store;
 use countersign::telemetry::Metrics;
 use percent_encoding::percent_decode_str;
 
-use crate::admin_server::memory;
-use crate::caller::{Caller, Signing};
-use crate::http::{FORM, Request, Response};
-use crate::serving::{self, Serving};
+use crate::support::admin_server::memory;
+use crate::support::caller::{Caller, Signing};
+use crate::support::http::{FORM, Request, Response};
+use crate::support::serving::{self, Serving};
 
 /// A running service; stops when dropped.
 pub(crate) struct Bench {
@@ -33,7 +37,7 @@ impl Bench {
         Self::with(|_| {}).await
     }
 
-    /// With a changed configuration.
+    /// Starts a service with a changed configuration.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = serving::config();
         serving::quick_passwords(&mut config);
@@ -45,7 +49,7 @@ impl Bench {
             store.clone(),
             clock.clone(),
             Arc::new(SystemEntropy),
-            Terms::of(&config),
+            IssuerTerms::of(&config),
             None,
         );
         let app = serving::app(config, store.clone(), clock.clone());
@@ -61,22 +65,25 @@ impl Bench {
         }
     }
 
-    /// A consumer with these flows.
+    /// Creates a consumer with these flows.
     pub(crate) async fn consumer(&self, flows: &[&str]) -> Caller {
         self.consumer_with(flows, &[]).await
     }
 
-    /// One with these compat profiles too.
+    /// Creates a consumer with these flows and compat profiles.
     pub(crate) async fn consumer_with(&self, flows: &[&str], compat_profiles: &[&str]) -> Caller {
         let draft = ConsumerDraft {
-            compat_profiles: compat_profiles
-                .iter()
-                .map(|&profile| profile.to_owned())
-                .collect(),
-            name: "Printer".to_owned(),
-            flows: flows.iter().map(|&flow| flow.to_owned()).collect(),
-            callbacks: vec![CALLBACK.to_owned()],
-            scopes: vec!["read".to_owned(), "write".to_owned()],
+            attributes: ConsumerAttributes {
+                compat_profiles: compat_profiles
+                    .iter()
+                    .map(|&profile| profile.to_owned())
+                    .collect(),
+                name: "Printer".to_owned(),
+                flows: flows.iter().map(|&flow| flow.to_owned()).collect(),
+                callbacks: vec![CALLBACK.to_owned()],
+                scopes: vec!["read".to_owned(), "write".to_owned()],
+                ..ConsumerAttributes::default()
+            },
             ..ConsumerDraft::default()
         };
         let consumer = self
@@ -92,7 +99,7 @@ impl Bench {
         }
     }
 
-    /// A user with a password.
+    /// Creates a user with a password.
     pub(crate) async fn user(&self, username: &str, password: &str) {
         let draft = UserDraft {
             user_id: Some(format!("u-{username}")),
@@ -105,7 +112,7 @@ impl Bench {
             .unwrap();
     }
 
-    /// Temporary credentials, as a caller signs with them.
+    /// Requests temporary credentials, as the caller that signs with them.
     pub(crate) async fn asks(&self, caller: &Caller) -> Caller {
         let answer = self
             .send(
@@ -119,7 +126,7 @@ impl Bench {
         caller.with_token_of(&answer)
     }
 
-    /// Alice allows what a caller asks for; her verifier.
+    /// Authorizes a caller's request token as Alice, and returns the verifier.
     pub(crate) async fn allows(&self, caller: &Caller) -> String {
         let consent = Consent {
             user_id: UserId::new("alice").unwrap(),
@@ -128,14 +135,14 @@ impl Bench {
         };
         let authorized = self
             .issuer
-            .authorize(&name(caller), &consent, &Actor::ADMIN)
+            .authorize_request_token(&name(caller), &consent, &Actor::ADMIN)
             .await
             .unwrap();
-        let Authorized { verifier, .. } = authorized;
+        let ConsentOutcome { verifier, .. } = authorized;
         text(&verifier)
     }
 
-    /// How far temporary credentials came, and how many wrong verifiers were sent.
+    /// Returns the state of temporary credentials, and the number of wrong verifiers.
     pub(crate) async fn state(&self, caller: &Caller) -> (RequestTokenState, u32) {
         let token = self
             .store
@@ -161,14 +168,14 @@ impl Bench {
         request.send(self.address).await
     }
 
-    /// Sends a request that must be refused, and returns the answer.
+    /// Sends a request that must be refused, and returns the response.
     pub(crate) async fn refuses(&self, request: &Request, status: u16, problem: &str) -> Response {
         let answer = self.send(request).await;
         assert_refused(&answer, status, problem);
         answer
     }
 
-    /// The value of one of the counters of requests for credentials.
+    /// Returns one of the counters of requests for credentials.
     pub(crate) fn counted(&self, endpoint: &str, result: &str, reason: &str) -> bool {
         let labels = format!(r#"{{endpoint="{endpoint}",result="{result}",reason="{reason}"}} 1"#);
         self.metrics
@@ -178,7 +185,7 @@ impl Bench {
 }
 
 impl Caller {
-    /// The same consumer with the token in an answer.
+    /// Returns the same consumer with the token of a response.
     pub(crate) fn with_token_of(&self, answer: &Response) -> Self {
         let fields = fields(answer);
         Self {
@@ -199,7 +206,7 @@ impl Caller {
     }
 }
 
-/// What every refusal must be, and this status and problem.
+/// Asserts the parts that every refusal has, and its status and problem.
 pub(crate) fn assert_refused(answer: &Response, status: u16, problem: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
     let challenge = answer.header("www-authenticate").unwrap();
@@ -230,7 +237,7 @@ pub(crate) fn assert_names(answer: &Response, list: &str, parameter: &str) {
     );
 }
 
-/// The fields of a form that is an answer.
+/// Returns the fields of a response that is a form.
 pub(crate) fn fields(answer: &Response) -> BTreeMap<String, String> {
     assert_eq!(answer.header("content-type"), Some(FORM), "{answer:?}");
     let decode = |text: &str| percent_decode_str(text).decode_utf8().unwrap().into_owned();
@@ -251,7 +258,7 @@ pub(crate) fn exchanging() -> Request {
     Request::form("POST", "/oauth/access_token", "")
 }
 
-/// The name of a caller's token.
+/// Returns the name of a caller's token.
 pub(crate) fn name(caller: &Caller) -> Token {
     Token::new(caller.token.clone().unwrap().0).unwrap()
 }
@@ -260,5 +267,5 @@ fn text(secret: &Secret) -> String {
     String::from_utf8(secret.expose().into()).unwrap()
 }
 
-/// Where the users of every consumer here come back to.
+/// The callback of every consumer here.
 pub(crate) const CALLBACK: &str = "https://printer.example.com/ready?order=7";

@@ -1,13 +1,13 @@
-//! Clients that nobody here wrote get tokens, and what they sign with them passes a real Envoy.
+//! Other authors' clients get tokens, and their signed requests pass a real Envoy.
 
 use std::io::Write as _;
 
 use serde_json::{Value, json};
 
 use super::bench::CALLBACK;
-use crate::envoy::{Deadlines, NEWEST, Shape};
-use crate::scripted::{self, node, python};
-use crate::stack::{Parts, Stack, StoreKind};
+use crate::support::envoy::{Deadlines, NEWEST, Shape};
+use crate::support::scripted::{self, node, python};
+use crate::support::stack::{Parts, Stack, StoreKind};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_oauthlib_and_authlib_get_tokens_that_pass() {
@@ -78,7 +78,7 @@ async fn xauth_clients_get_tokens_that_pass() {
         );
         assert_eq!(token["x_auth_expires"], expires);
     }
-    // The client of the service asks once more by itself.
+    // The test's own client of the service makes one more request.
     let users = stack
         .upstream
         .received()
@@ -100,7 +100,7 @@ async fn stack(store: StoreKind) -> Stack {
     Stack::start(parts).await
 }
 
-/// What a script needs: a consumer, a user, and where everything is. Envoy is what clients see.
+/// Returns the input of a script: a consumer, a user, and the addresses. Clients connect to Envoy.
 async fn given(stack: &Stack) -> Value {
     let callback = format!("--callback={CALLBACK}");
     let consumer = [
@@ -131,7 +131,7 @@ async fn given(stack: &Stack) -> Value {
         "url": format!("http://{}", stack.envoy.address),
         "api": stack.countersign.api.to_string(),
         "admin_token": stack.countersign.admin_token(),
-        "protos": crate::process::project("proto"),
+        "protos": crate::support::process::project("proto"),
         "callback": CALLBACK,
         "consumer_key": consumer["consumer_key"],
         "consumer_secret": consumer["consumer_secret"],
@@ -140,7 +140,7 @@ async fn given(stack: &Stack) -> Value {
     })
 }
 
-/// Every flow ended with a request that passed as Jane's.
+/// Asserts that every flow ended with an allowed request as Jane.
 fn all_passed(stack: &Stack, outcomes: &Value, count: usize) {
     let outcomes = outcomes.as_array().unwrap();
     assert_eq!(outcomes.len(), count, "{outcomes:#?}");

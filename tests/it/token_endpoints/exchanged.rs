@@ -7,11 +7,11 @@ use countersign::issue::{Actor, Expiry, TokenDraft};
 use countersign::model::{ConsumerKey, RequestTokenState, Token};
 
 use super::bench::{Bench, assert_refused, exchanging, fields, name};
-use crate::caller::{Caller, Signing};
-use crate::http::Request;
+use crate::support::caller::{Caller, Signing};
+use crate::support::http::Request;
 
 #[tokio::test]
-async fn what_a_user_allowed_is_exchanged_for_a_token_once() {
+async fn an_authorized_request_token_is_exchanged_once() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     let temporary = bench.asks(&printer).await;
@@ -34,7 +34,7 @@ async fn what_a_user_allowed_is_exchanged_for_a_token_once() {
     );
     let found = bench
         .store
-        .credentials(&key, Some(&token))
+        .caller_records(&key, Some(&token))
         .await
         .unwrap()
         .token
@@ -57,7 +57,7 @@ async fn what_a_user_allowed_is_exchanged_for_a_token_once() {
 }
 
 #[tokio::test]
-async fn a_token_is_given_wherever_the_parameters_stand() {
+async fn a_token_is_issued_with_the_parameters_in_any_place() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     let places: [fn(&Signing, &Request) -> Request; 3] =
@@ -80,11 +80,11 @@ async fn a_token_is_given_wherever_the_parameters_stand() {
 }
 
 #[tokio::test]
-async fn a_token_is_shown_in_json_to_who_asks_for_it() {
+async fn a_token_is_json_for_a_client_that_prefers_json() {
     let bench = Bench::start().await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     let verifier = bench.allows(&temporary).await;
-    let request = exchanging().with("Accept", "application/json, text/plain, */*");
+    let request = exchanging().with("Accept", "application/json, */*;q=0.5");
     let answer = bench
         .send(
             &temporary
@@ -151,7 +151,7 @@ async fn a_wrong_signature_is_not_even_counted() {
 }
 
 #[tokio::test]
-async fn what_nobody_decided_about_is_not_exchanged() {
+async fn an_undecided_request_token_is_not_exchanged() {
     let bench = Bench::start().await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     assert_refused(
@@ -163,12 +163,12 @@ async fn what_nobody_decided_about_is_not_exchanged() {
 }
 
 #[tokio::test]
-async fn what_the_user_refused_is_not_exchanged() {
+async fn a_refused_request_token_is_not_exchanged() {
     let bench = Bench::start().await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     bench
         .issuer
-        .refuse(&name(&temporary), &Actor::ADMIN)
+        .refuse_request_token(&name(&temporary), &Actor::ADMIN)
         .await
         .unwrap();
     assert_refused(
@@ -179,7 +179,7 @@ async fn what_the_user_refused_is_not_exchanged() {
 }
 
 #[tokio::test]
-async fn what_expired_is_told_so() {
+async fn an_expired_record_is_reported_as_expired() {
     let bench =
         Bench::with(|config| config.issue.request_token_ttl = Duration::from_secs(60)).await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
@@ -193,7 +193,7 @@ async fn what_expired_is_told_so() {
 }
 
 #[tokio::test]
-async fn unless_the_operator_says_otherwise_temporary_credentials_are_valid_for_ten_minutes() {
+async fn temporary_credentials_are_valid_for_ten_minutes_by_default() {
     for (age, status) in [(599, 200), (600, 401)] {
         let bench = Bench::start().await;
         let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
@@ -254,7 +254,7 @@ async fn an_access_token_is_no_temporary_one() {
 }
 
 #[tokio::test]
-async fn a_replayed_exchange_gives_nothing() {
+async fn a_replayed_exchange_is_refused() {
     let bench = Bench::start().await;
     let temporary = bench.asks(&bench.consumer(&["three-legged"]).await).await;
     let verifier = bench.allows(&temporary).await;

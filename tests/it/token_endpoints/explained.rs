@@ -1,4 +1,4 @@
-//! Why a signature does not match at the token endpoints: where a client comes first, and fails first.
+//! Explained signature mismatches at the token endpoints, the first that a new client calls.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use tokio::time::timeout;
 use tonic::Streaming;
 
 use super::bench::{CALLBACK, exchanging, requesting};
-use crate::caller::Caller;
-use crate::http::{Request, Response};
-use crate::observer::Observer;
-use crate::process::eventually;
-use crate::program::Countersign;
-use crate::scripted::{self, python};
+use crate::support::caller::Caller;
+use crate::support::http::{Request, Response};
+use crate::support::observer::Observer;
+use crate::support::process::eventually;
+use crate::support::program::Countersign;
+use crate::support::scripted::{self, python};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_streamed_with_its_cause_and_with_what_to_set() {
+async fn a_denial_is_streamed_with_its_cause_and_remedy() {
     let world = World::start().await;
     let printer = world.consumer(&[]).await;
     let mut watch = world.watch().await;
@@ -29,7 +29,7 @@ async fn a_refusal_is_streamed_with_its_cause_and_with_what_to_set() {
     assert_eq!(
         (refused.json().get("cause"), refused.json().get("remedy")),
         (None, None),
-        "it is not told"
+        "the response must not show it"
     );
     assert_eq!(
         (&*denial.reason, &denial.causes[..]),
@@ -49,7 +49,7 @@ async fn a_refusal_is_streamed_with_its_cause_and_with_what_to_set() {
         denial.remedy
     );
 
-    let logged = eventually("the log tells the cause", PATIENCE, async || {
+    let logged = eventually("the cause is in the log", PATIENCE, async || {
         let log = world.countersign.log();
         let mut events = log
             .lines()
@@ -65,7 +65,7 @@ async fn a_refusal_is_streamed_with_its_cause_and_with_what_to_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_library_that_calls_another_address_than_the_public_one_is_told_so() {
+async fn a_wrong_public_address_is_explained() {
     let world = World::start().await;
     let printer = world.consumer(&["--deny-detail=debug"]).await;
     let mut command = python("request_token.py");
@@ -86,7 +86,7 @@ async fn a_library_that_calls_another_address_than_the_public_one_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_secret_of_temporary_credentials_is_known_and_its_absence_is_told_to_operators_alone() {
+async fn a_wrong_secret_of_temporary_credentials_is_shown_only_to_operators() {
     let world = World::start().await;
     let printer = world.consumer(&["--deny-detail=debug"]).await;
     let granted = world.send(&asking(&printer, "https")).await;
@@ -126,7 +126,7 @@ async fn the_secret_of_temporary_credentials_is_known_and_its_absence_is_told_to
     }
 }
 
-/// The profile does not hold here, so it must not hide what was done otherwise.
+/// The profile does not apply here, so it must not hide another deviation.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_is_not_signed_is_the_cause_whatever_profile_the_consumer_has() {
     let world = World::start().await;
@@ -146,13 +146,17 @@ async fn a_query_that_is_not_signed_is_the_cause_whatever_profile_the_consumer_h
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_counts_what_was_given_and_what_was_not() {
+async fn a_report_counts_issued_and_refused_credentials() {
     let world = World::start().await;
     let printer = world.consumer(&[]).await;
     let mut watch = world.watch().await;
     let granted = asking(&printer, "https");
     assert_eq!(world.send(&granted).await.status, 200);
-    assert_eq!(world.send(&granted).await.status, 401, "it is a replay");
+    assert_eq!(
+        world.send(&granted).await.status,
+        401,
+        "a replay must be refused"
+    );
     let replayed = next(&mut watch).await;
     assert_eq!((&*replayed.reason, replayed.proven), ("nonce_used", true));
     assert_eq!(world.send(&asking(&printer, "http")).await.status, 401);
@@ -160,7 +164,7 @@ async fn a_report_counts_what_was_given_and_what_was_not() {
     assert_eq!(
         world.send(&requesting()).await.status,
         401,
-        "it is not signed"
+        "an unsigned request must be refused"
     );
     let reports = world.countersign.admin(&["report"]).await;
     let [nobody, printer] = &reports.as_array().unwrap()[..] else {
@@ -185,7 +189,7 @@ async fn a_report_counts_what_was_given_and_what_was_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_password_is_kept_or_told() {
+async fn no_password_is_stored_or_shown() {
     let world = World::start().await;
     let printer = world
         .consumer(&["--flow=xauth", "--deny-detail=debug"])
@@ -215,7 +219,7 @@ async fn no_password_is_kept_or_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_missing_is_found_under_the_consumer_that_it_names() {
+async fn a_missing_parameter_is_recorded_under_the_named_consumer() {
     let world = World::start().await;
     let printer = world.consumer(&[]).await;
     let mut watch = world.watch().await;
@@ -239,7 +243,7 @@ async fn what_is_missing_is_found_under_the_consumer_that_it_names() {
     );
 }
 
-/// A service that clients reach by https.
+/// A service that clients reach over https.
 struct World {
     countersign: Countersign,
     observer: Observer,
@@ -283,7 +287,7 @@ impl World {
     }
 }
 
-/// A request for temporary credentials that is signed for this scheme.
+/// Returns a request for temporary credentials, signed for this scheme.
 fn asking(caller: &Caller, scheme: &'static str) -> Request {
     caller
         .signing()
@@ -292,7 +296,7 @@ fn asking(caller: &Caller, scheme: &'static str) -> Request {
         .in_header(&requesting())
 }
 
-/// The next denial that is streamed: explained, where it can be.
+/// Returns the next streamed denial, with its explanation if it has one.
 async fn next(watch: &mut Streaming<v1::WatchDenialsResponse>) -> v1::Denial {
     timeout(PATIENCE, watch.message())
         .await
@@ -305,5 +309,5 @@ async fn next(watch: &mut Streaming<v1::WatchDenialsResponse>) -> v1::Denial {
 
 const VERIFIER: &str = "s3cr3t-of-somebody";
 
-/// How long a test waits for what a busy machine may delay.
+/// The time that a test waits on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);

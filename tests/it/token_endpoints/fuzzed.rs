@@ -1,11 +1,12 @@
-//! The running program, asked what schemathesis makes of `docs/openapi.yaml`: every answer is one that stands there.
+//! The running program against requests that schemathesis generates from `docs/openapi.yaml`: it
+//! documents every response.
 
 use std::process::Command;
 
 use tokio::task;
 
-use crate::process::{installed, project};
-use crate::program::Countersign;
+use crate::support::process::{installed, project};
+use crate::support::program::Countersign;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_sent_gets_an_answer_that_the_description_has() {
@@ -15,7 +16,7 @@ async fn whatever_is_sent_gets_an_answer_that_the_description_has() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_consumer_signs_gets_an_answer_that_the_description_has() {
-    // Wrong passwords are answered at once: it is not the delay that is looked at here.
+    // No delay after wrong passwords, which this test does not need.
     let countersign = Countersign::start(
         "memory:",
         "password.max_delay = \"0s\"\npassword.memory_kib = 64",
@@ -80,7 +81,7 @@ fn fuzz(countersign: &Countersign) -> Command {
 }
 
 async fn run(mut command: Command) {
-    // It leaves files where it runs.
+    // It leaves files in its working directory.
     let directory = tempfile::tempdir().unwrap();
     command.current_dir(directory.path());
     let output = task::spawn_blocking(move || command.output().unwrap())
@@ -93,10 +94,10 @@ async fn run(mut command: Command) {
     assert!(output.status.success(), "{printed}\n{error}");
     assert!(
         printed.contains(" passed"),
-        "it ran nothing:\n{printed}\n{error}"
+        "schemathesis ran nothing:\n{printed}\n{error}"
     );
 }
 
-/// No 5xx; status, media type, headers and body are described; what is not offered gets 405 with `Allow`.
+/// No 5xx; status, media type, headers and body are documented; other methods get 405 with `Allow`.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_headers_conformance,response_schema_conformance,unsupported_method,allow_header_conformance";

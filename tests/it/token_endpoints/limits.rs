@@ -1,4 +1,5 @@
-//! Two instances on one Redis: who guesses passwords at one is known to the other, and Redis can not tell who exists.
+//! Two instances on one Redis: both count the wrong passwords of a caller, and existing and unknown
+//! users cost the same commands.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,10 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bench::{assert_refused, exchanging};
-use crate::caller::Caller;
-use crate::http::Response;
-use crate::program::Countersign;
-use crate::redis::RedisServer;
+use crate::support::caller::Caller;
+use crate::support::http::Response;
+use crate::support::program::Countersign;
+use crate::support::redis::RedisServer;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_passwords_at_one_instance_count_for_their_address_at_the_other() {
@@ -34,7 +35,7 @@ async fn wrong_passwords_at_one_instance_count_for_their_address_at_the_other() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_passwords_at_one_instance_delay_that_user_at_the_other_and_lock_nobody_out() {
+async fn wrong_passwords_at_one_instance_delay_the_user_at_the_other() {
     let pair = Pair::start("password.address_failures = 1000\npassword.free_failures = 0\n").await;
     for (instance, least) in [
         (&pair.one, 250),
@@ -58,21 +59,21 @@ async fn wrong_passwords_at_one_instance_delay_that_user_at_the_other_and_lock_n
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
-/// Work is what can be counted; time on a busy machine can not.
+/// The test counts commands, as times vary on a busy machine.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_user_and_a_wrong_password_cost_redis_the_same_commands() {
     let pair = Pair::start("").await;
-    // So that the consumer is known, every script is loaded, and every window is open.
+    // The consumer is cached, every script is loaded, and every window is open.
     for username in ["jane", "nobody-of-this-name"] {
         pair.guess(&pair.one, username).await;
     }
     let known = pair.commands_of_a_guess("jane").await;
     let unknown = pair.commands_of_a_guess("nobody-of-this-name").await;
     assert_eq!(known, unknown);
-    assert!(known.len() > 1, "something was looked up: {known:?}");
+    assert!(known.len() > 1, "no command was counted: {known:?}");
 }
 
-/// Two instances, a consumer that may ask for passwords, and Jane.
+/// Two instances, a consumer that may exchange passwords, and Jane.
 struct Pair {
     redis: RedisServer,
     one: Countersign,
@@ -132,13 +133,13 @@ impl Pair {
             .await
     }
 
-    /// How often each command was called by one wrong guess, but for those that the instances send by themselves, and
-    /// the claim of the nonce, which is one of these.
+    /// Returns the calls of each command for one wrong guess, except those that the instances send
+    /// on their own, and the claim of the nonce.
     async fn commands_of_a_guess(&self, username: &str) -> BTreeMap<String, u64> {
         self.redis.run::<()>(&["CONFIG", "RESETSTAT"]);
         assert_eq!(self.guess(&self.one, username).await.status, 401);
         let mut commands = self.redis.command_counts();
-        // A claim says until when only where it is the first of its second in its bucket.
+        // Only the first claim of a second in its bucket sets its expiry.
         let beside = [
             "config|resetstat",
             "info",
@@ -154,5 +155,5 @@ impl Pair {
 
 const PASSWORD: &str = "correct horse";
 
-/// Enough to be a hash, and patience with a busy machine.
+/// The cheapest hash, and a long timeout for a busy machine.
 const QUICK: &str = "store.timeout = \"3s\"\npassword.memory_kib = 8\npassword.iterations = 1\n";

@@ -1,11 +1,12 @@
-//! The exchange of a password (xAuth): for consumers that may, and no faster than an honest user types.
+//! The exchange of a password (xAuth): only for consumers with that flow, and no faster than a user
+//! types.
 
 use std::time::Duration;
 
 use countersign::model::{ConsumerKey, Token};
 
 use super::bench::{Bench, assert_refused, exchanging, fields};
-use crate::http::{Request, Response};
+use crate::support::http::{Request, Response};
 
 #[tokio::test]
 async fn a_name_and_a_password_are_exchanged_for_a_token() {
@@ -34,7 +35,7 @@ async fn a_name_and_a_password_are_exchanged_for_a_token() {
     );
     let found = bench
         .store
-        .credentials(&key, Some(&token))
+        .caller_records(&key, Some(&token))
         .await
         .unwrap()
         .token
@@ -90,7 +91,7 @@ async fn an_unknown_user_and_a_wrong_password_get_the_same_answer() {
 }
 
 #[tokio::test]
-async fn a_consumer_without_the_flow_may_not_ask_for_passwords() {
+async fn a_consumer_without_the_flow_may_not_exchange_passwords() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["two-legged", "three-legged"]).await;
     bench.user("jane", "correct horse").await;
@@ -109,7 +110,7 @@ async fn a_password_is_not_looked_at_before_the_consumer_is_proven() {
     let bench = Bench::with(|config| config.password.address_failures = 1).await;
     let app = bench.consumer(&["xauth"]).await;
     bench.user("jane", "correct horse").await;
-    let stranger = crate::caller::Caller {
+    let stranger = crate::support::caller::Caller {
         consumer_secret: "guessed".to_owned(),
         ..app.clone()
     };
@@ -129,7 +130,7 @@ async fn a_password_is_not_looked_at_before_the_consumer_is_proven() {
 }
 
 #[tokio::test]
-async fn who_guesses_too_often_is_told_when_to_try_again() {
+async fn guesses_of_one_user_get_a_retry_time() {
     let bench = Bench::with(|config| {
         config.password.address_failures = 2;
         config.password.window = Duration::from_secs(600);
@@ -152,7 +153,7 @@ async fn who_guesses_too_often_is_told_when_to_try_again() {
 }
 
 #[tokio::test]
-async fn who_forges_x_forwarded_for_guesses_no_more_than_others() {
+async fn a_forged_x_forwarded_for_gives_no_more_guesses() {
     let bench = Bench::with(|config| config.password.address_failures = 2).await;
     let app = bench.consumer(&["xauth"]).await;
     bench.user("jane", "correct horse").await;
@@ -190,7 +191,7 @@ async fn behind_a_trusted_proxy_addresses_are_limited_apart() {
 }
 
 #[tokio::test]
-async fn scopes_can_be_asked_for() {
+async fn a_request_token_may_name_scopes() {
     let bench = Bench::start().await;
     let app = bench.consumer(&["xauth"]).await;
     bench.user("jane", "correct horse").await;
@@ -217,7 +218,7 @@ async fn scopes_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_mode_that_there_is_not_is_told_the_one_there_is() {
+async fn the_answer_to_an_unknown_mode_names_the_only_mode() {
     let bench = Bench::start().await;
     let app = bench.consumer(&["xauth"]).await;
     let asking = app
@@ -227,11 +228,11 @@ async fn a_mode_that_there_is_not_is_told_the_one_there_is() {
     let answer = bench.refuses(&asking, 400, "parameter_rejected").await;
     assert_eq!(
         answer.json()["detail"],
-        "The one x_auth_mode there is is client_auth"
+        "Set x_auth_mode to client_auth, the only mode"
     );
 }
 
-/// What tells two refusals apart.
+/// Returns the status and body of a refusal.
 fn told(answer: &Response) -> (u16, String) {
     let mut body = answer.json();
     body["decision_id"] = "".into();

@@ -1,11 +1,11 @@
-//! Two instances on one Redis: what is exchanged on one is exchanged on both.
+//! Two instances on one Redis: an exchange on one counts for both.
 
 use futures_util::future::join_all;
 
 use super::bench::{CALLBACK, assert_refused, exchanging, requesting};
-use crate::caller::Caller;
-use crate::program::Countersign;
-use crate::redis::RedisServer;
+use crate::support::caller::Caller;
+use crate::support::program::Countersign;
+use crate::support::redis::RedisServer;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_exchanges_that_race_over_two_instances_one_gets_the_token() {
@@ -37,7 +37,7 @@ async fn of_exchanges_that_race_over_two_instances_one_gets_the_token() {
     assert_eq!(
         other.admin(&tokens).await.as_array().map(Vec::len),
         Some(5),
-        "one token a round"
+        "each round issues one token"
     );
 }
 
@@ -75,7 +75,7 @@ async fn printer(countersign: &Countersign) -> Caller {
     }
 }
 
-/// Temporary credentials that Alice allowed, and her verifier.
+/// Returns temporary credentials that Alice authorized, and the verifier.
 async fn allowed(countersign: &Countersign, printer: &Caller) -> (Caller, String) {
     let asking = printer
         .signing()
@@ -89,5 +89,5 @@ async fn allowed(countersign: &Countersign, printer: &Caller) -> (Caller, String
     (temporary, allowed["verifier"].as_str().unwrap().to_owned())
 }
 
-/// Machines that compile something at the same time are slow.
+/// A long timeout, for a busy machine.
 const PATIENT: &str = r#"store.timeout = "3s""#;

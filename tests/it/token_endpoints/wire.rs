@@ -1,12 +1,13 @@
-//! HTTP itself: what can be read in two ways is refused, and every answer has the headers that keep browsers out.
+//! HTTP itself: ambiguous requests are refused, and every response has the security headers for
+//! browsers.
 
 use std::time::Duration;
 
 use super::bench::{Bench, CALLBACK, requesting};
-use crate::caller::Caller;
-use crate::http::{Request, Response, exchange};
-use crate::program::Countersign;
-use crate::redis::RedisServer;
+use crate::support::caller::Caller;
+use crate::support::http::{Request, Response, exchange};
+use crate::support::program::Countersign;
+use crate::support::redis::RedisServer;
 
 #[tokio::test]
 async fn a_request_without_exactly_one_host_is_refused() {
@@ -107,12 +108,12 @@ async fn nothing_is_read_behind_a_body_that_another_may_have_read_by_its_length(
     assert_eq!(
         answers.matches("HTTP/1.1 ").count(),
         2,
-        "otherwise connections are kept: {answers}"
+        "other connections stay open: {answers}"
     );
 }
 
 #[tokio::test]
-async fn half_a_body_gives_nothing() {
+async fn a_truncated_body_is_refused() {
     let bench = Bench::start().await;
     let printer = bench.consumer(&["three-legged"]).await;
     let request = printer
@@ -170,7 +171,7 @@ async fn every_answer_has_the_headers_that_keep_browsers_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_gone_is_our_failure_and_no_denial() {
+async fn an_unavailable_store_is_a_failure_and_not_a_denial() {
     let redis = RedisServer::start();
     let countersign = Countersign::start(&redis.url(), "").await;
     let consumer = countersign
@@ -210,7 +211,7 @@ fn asking(caller: &Caller) -> Request {
         .in_header(&requesting())
 }
 
-/// The same with an empty body, in chunks.
+/// Returns the request with an empty chunked body.
 fn chunked(request: &Request, encoding: &str) -> Request {
     let mut request = request.clone();
     request.headers.retain(|(name, _)| name != "Content-Length");

@@ -1,15 +1,15 @@
-//! Consumers and their RSA keys.
+//! Messages of consumers and their RSA keys.
 
 use prost_types::Timestamp;
 
 use super::{count, given, secret, texts, timestamp, unix_time};
 use crate::clock::UnixTime;
-use crate::issue::{ConsumerDraft, Violations, etag};
-use crate::model::{Consumer, ConsumerStatus, Flow};
+use crate::issue::{ConsumerAttributes, ConsumerDraft, Violations, etag};
+use crate::model::{Consumer, ConsumerProfile, ConsumerStatus, DenyDetail, Flow};
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 use crate::v1;
 
-/// What a CreateConsumer asks for.
+/// Returns the draft in a CreateConsumer request.
 pub(in super::super) fn consumer_draft(
     request: v1::CreateConsumerRequest,
 ) -> Result<ConsumerDraft, Violations> {
@@ -20,123 +20,133 @@ pub(in super::super) fn consumer_draft(
         allow_existing,
         validate_only,
     } = request;
+    let mut consumer = consumer.ok_or_else(|| Violations::of("consumer", "is required"))?;
+    let rsa_public_keys = std::mem::take(&mut consumer.rsa_public_keys);
+    Ok(ConsumerDraft {
+        consumer_key: given(std::mem::take(&mut consumer.consumer_key)),
+        consumer_secret: secret(consumer_secret),
+        no_shared_secret,
+        rsa_public_keys: rsa_public_keys.into_iter().map(|key| key.pem).collect(),
+        attributes: consumer_attributes(consumer)?,
+        allow_existing,
+        validate_only,
+    })
+}
+
+/// Returns the attributes in a message, which create and update set.
+pub(in super::super) fn consumer_attributes(
+    message: v1::Consumer,
+) -> Result<ConsumerAttributes, Violations> {
     let v1::Consumer {
-        consumer_key,
         name,
         description,
         platform,
         app_url,
+        verified,
         signature_methods,
         flows,
         callbacks,
         scopes,
-        rsa_public_keys,
         compat_profiles,
+        deny_detail,
+        deprecated_at,
+        sunset_at,
+        consumer_key: _,
+        rsa_public_keys: _,
         consumer_id: _,
         status: _,
         secret_count: _,
         create_time: _,
         update_time: _,
         etag: _,
-        verified,
         previous_secret_expire_time: _,
-        deny_detail,
-        deprecated_at,
-        sunset_at,
-    } = consumer.ok_or_else(|| Violations::of("consumer", "is required"))?;
-    Ok(ConsumerDraft {
-        consumer_key: given(consumer_key),
-        consumer_secret: secret(consumer_secret),
-        no_shared_secret,
-        name,
+    } = message;
+    let profile = ConsumerProfile {
         description,
         platform,
         app_url,
+    };
+    let mut wrong = Violations::default();
+    let deprecated_at = wrong.check("consumer.deprecated_at", time(deprecated_at));
+    let sunset_at = wrong.check("consumer.sunset_at", time(sunset_at));
+    let (deprecated_at, sunset_at) = wrong.or(deprecated_at.zip(sunset_at))?;
+    Ok(ConsumerAttributes {
+        name,
+        profile,
         verified,
         signature_methods,
         flows,
         callbacks,
         scopes,
-        rsa_public_keys: rsa_public_keys.into_iter().map(|key| key.pem).collect(),
         compat_profiles,
         deny_detail,
-        deprecated_at: time("consumer.deprecated_at", deprecated_at)?,
-        sunset_at: time("consumer.sunset_at", sunset_at)?,
-        allow_existing,
-        validate_only,
+        deprecated_at,
+        sunset_at,
     })
 }
 
-/// A consumer as administrators see it: without its secrets.
+/// Returns the message of a consumer, without its secrets.
 pub(in super::super) fn consumer_message(consumer: &Consumer) -> v1::Consumer {
-    let Consumer {
-        id,
-        key,
-        name,
+    let ConsumerProfile {
         description,
         platform,
         app_url,
-        verified,
-        status,
-        secrets,
-        rsa_public_keys,
-        signature_methods,
-        flows,
-        callbacks,
-        scopes,
-        compat,
-        deny_detail,
-        deprecated_at,
-        sunset_at,
-        generation,
-        created_at,
-        updated_at,
-        revision,
-    } = consumer;
+    } = consumer.profile.clone();
     v1::Consumer {
-        consumer_id: id.to_string(),
-        consumer_key: key.to_string(),
-        name: name.to_string(),
-        description: description.clone(),
-        platform: platform.clone(),
-        app_url: app_url.clone(),
-        verified: *verified,
-        status: consumer_status(*status).into(),
-        signature_methods: signature_methods
-            .iter()
-            .map(SignatureMethod::to_string)
-            .collect(),
-        flows: flows
-            .iter()
-            .map(|flow: &Flow| flow.name().to_owned())
-            .collect(),
-        callbacks: callbacks.clone(),
-        scopes: texts(scopes),
-        rsa_public_keys: rsa_public_keys.iter().map(rsa_public_key).collect(),
-        compat_profiles: compat
+        name: consumer.name.to_string(),
+        description,
+        platform,
+        app_url,
+        verified: consumer.verified,
+        signature_methods: names(&consumer.signature_methods, SignatureMethod::name),
+        flows: names(&consumer.flows, Flow::name),
+        callbacks: consumer.callbacks.clone(),
+        scopes: texts(&consumer.scopes),
+        compat_profiles: consumer
+            .compat
             .iter()
             .map(|profile| profile.name().to_owned())
             .collect(),
-        secret_count: count(secrets.len()),
-        create_time: Some(timestamp(*created_at)),
-        update_time: Some(timestamp(*updated_at)),
-        etag: etag(*generation, *revision),
-        previous_secret_expire_time: secrets
-            .get(1)
-            .and_then(|older| older.expires_at)
-            .map(timestamp),
-        deny_detail: deny_detail
-            .map(|detail| detail.name().to_owned())
-            .unwrap_or_default(),
-        deprecated_at: deprecated_at.map(timestamp),
-        sunset_at: sunset_at.map(timestamp),
+        deny_detail: consumer.deny_detail.map_or("", DenyDetail::name).to_owned(),
+        deprecated_at: consumer.deprecated_at.map(timestamp),
+        sunset_at: consumer.sunset_at.map(timestamp),
+        ..identity_message(consumer)
     }
 }
 
-fn time(field: &str, time: Option<Timestamp>) -> Result<Option<UnixTime>, Violations> {
-    time.map(unix_time)
-        .transpose()
-        .map_err(|problem| Violations::of(field, problem))
+/// Returns the part of the message that no update changes.
+fn identity_message(consumer: &Consumer) -> v1::Consumer {
+    let previous_secret = consumer.secrets.get(1);
+    v1::Consumer {
+        consumer_id: consumer.id.to_string(),
+        consumer_key: consumer.key.to_string(),
+        status: consumer_status(consumer.status).into(),
+        rsa_public_keys: consumer
+            .rsa_public_keys
+            .iter()
+            .map(rsa_public_key)
+            .collect(),
+        secret_count: count(consumer.secrets.len()),
+        previous_secret_expire_time: previous_secret
+            .and_then(|previous| previous.expires_at)
+            .map(timestamp),
+        create_time: Some(timestamp(consumer.created_at)),
+        update_time: Some(timestamp(consumer.updated_at)),
+        etag: etag(consumer.generation, consumer.revision),
+        ..v1::Consumer::default()
+    }
+}
+
+fn names<'v, T: Copy + 'v>(
+    values: impl IntoIterator<Item = &'v T>,
+    name: fn(T) -> &'static str,
+) -> Vec<String> {
+    let values = values.into_iter();
+    values.map(|value| name(*value).to_owned()).collect()
+}
+
+fn time(time: Option<Timestamp>) -> Result<Option<UnixTime>, &'static str> {
+    time.map(unix_time).transpose()
 }
 
 const fn consumer_status(status: ConsumerStatus) -> v1::ConsumerStatus {
@@ -166,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_is_none_is_named() {
+    fn an_invalid_time_is_named() {
         let none = Some(Timestamp {
             seconds: 5,
             nanos: -1,

@@ -1,14 +1,14 @@
-//! Denials and reports.
+//! Messages of denials and reports.
 
 use super::{count, timestamp};
 use crate::config::Mode;
-use crate::diagnostics::{Denial, Explanation, Report, Tally};
+use crate::diagnostics::{ConsumerReport, DenialRecord, Explanation, WordTally};
 use crate::oauth::SignatureMethod;
 use crate::v1;
 
-/// A denial as administrators see one.
-pub(in super::super) fn denial_message(denial: Denial) -> v1::Denial {
-    let Denial {
+/// Returns the message of a denial.
+pub(in super::super) fn denial_message(denial: DenialRecord) -> v1::Denial {
+    let DenialRecord {
         sequence: _,
         decision_id,
         time,
@@ -68,9 +68,9 @@ const fn route_mode(mode: Mode) -> v1::RouteMode {
     }
 }
 
-/// What was seen of a consumer.
-pub(in super::super) fn report_message(report: &Report) -> v1::ConsumerReport {
-    let Report {
+/// Returns the message of a consumer report.
+pub(in super::super) fn report_message(report: &ConsumerReport) -> v1::ConsumerReport {
+    let ConsumerReport {
         consumer_key,
         allowed,
         reasons,
@@ -97,12 +97,12 @@ pub(in super::super) fn report_message(report: &Report) -> v1::ConsumerReport {
     }
 }
 
-fn counts(tallies: &[Tally]) -> Vec<v1::DenialCount> {
-    let count = |&Tally {
+fn counts(tallies: &[WordTally]) -> Vec<v1::DenialCount> {
+    let count = |&WordTally {
                      name,
                      denied,
                      would_deny,
-                 }: &Tally| v1::DenialCount {
+                 }: &WordTally| v1::DenialCount {
         name: name.to_owned(),
         denied,
         would_deny,

@@ -1,7 +1,7 @@
-//! Between messages and records.
+//! Conversions between messages and records.
 //!
-//! Both sides are taken apart completely, so that a new field is not forgotten; output only fields of a request are
-//! ignored by name.
+//! A message is destructured completely, so that the compiler reports a forgotten field. Output-only
+//! fields of a request are ignored by name.
 
 mod consumer;
 mod diagnostics;
@@ -16,51 +16,51 @@ use prost_types::Timestamp;
 use crate::clock::UnixTime;
 use crate::model::{Scopes, Secret};
 
-pub(super) use consumer::{consumer_draft, consumer_message};
+pub(super) use consumer::{consumer_attributes, consumer_draft, consumer_message};
 pub(super) use diagnostics::{denial_message, report_message};
 pub(super) use request_token::{issued_message, request_token_message};
-pub(super) use token::{introspection_message, shown_token_message, token_draft, token_message};
+pub(super) use token::{introspection_message, token_draft, token_message, token_state_message};
 pub(super) use user::{user_draft, user_message};
 
-/// A secret in the one answer that shows it.
+/// Returns a secret as text, for the only response that contains it.
 ///
-/// Every secret came in a message or was made of ASCII, so nothing is lost.
+/// The conversion loses nothing: every secret arrived in a message or is generated ASCII.
 pub(super) fn shown(secret: &Secret) -> String {
     String::from_utf8_lossy(secret.expose()).into_owned()
 }
 
-/// In a proto without presence, empty is left out.
+/// Returns `None` for an empty text, which proto3 cannot tell from a missing one.
 pub(super) fn given(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// A secret that a request brings in; empty is none.
+/// Returns the secret of a request; an empty text is no secret.
 pub(super) fn secret(text: String) -> Option<Secret> {
     given(text).map(String::into_bytes).map(Secret::new)
 }
 
-/// A span of time that a request names; unset is none at all.
+/// Reads a duration of a request; an unset one is zero.
 pub(super) fn duration(span: Option<prost_types::Duration>) -> Result<Duration, &'static str> {
     let Some(span) = span else {
         return Ok(Duration::ZERO);
     };
     if !(-NANOS..=NANOS).contains(&span.nanos) {
-        return Err("is no valid Duration: its nanos are out of range");
+        return Err("is not a valid Duration: its nanos are out of range");
     }
     Duration::try_from(span).map_err(|_| "must not be negative")
 }
 
-/// Times before 1970 are 1970: both are past.
+/// Reads a time of a request. A time before 1970 becomes 1970, which is past as well.
 pub(super) fn unix_time(Timestamp { seconds, nanos }: Timestamp) -> Result<UnixTime, &'static str> {
     let nanos = u64::try_from(nanos).ok().filter(|_| nanos <= NANOS);
-    let nanos = nanos.ok_or("is no valid Timestamp: its nanos are out of range")?;
+    let nanos = nanos.ok_or("is not a valid Timestamp: its nanos are out of range")?;
     Ok(
         UnixTime::from_secs(u64::try_from(seconds).unwrap_or_default())
             .plus(Duration::from_nanos(nanos)),
     )
 }
 
-/// A time as it travels.
+/// Returns the message of a time.
 pub(super) fn timestamp(time: UnixTime) -> Timestamp {
     let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let millis = time
@@ -118,11 +118,11 @@ mod tests {
         assert_eq!(span(-1, 0), Err("must not be negative"));
         assert_eq!(
             span(1, i32::MAX),
-            Err("is no valid Duration: its nanos are out of range")
+            Err("is not a valid Duration: its nanos are out of range")
         );
         assert_eq!(
             span(1, i32::MIN),
-            Err("is no valid Duration: its nanos are out of range")
+            Err("is not a valid Duration: its nanos are out of range")
         );
     }
 }

@@ -1,16 +1,16 @@
-//! Temporary credentials, and what they are exchanged for.
+//! Messages of temporary credentials and issued tokens.
 
 use super::{shown, texts, timestamp, token_message};
-use crate::issue::{Asking, Issued};
+use crate::issue::{AuthorizationRequest, IssuedToken};
 use crate::model::{RequestToken, RequestTokenState};
 use crate::v1;
 
-/// Temporary credentials and who asks with them: without their secret and verifier.
-pub(in super::super) fn request_token_message(asking: &Asking) -> v1::RequestToken {
-    let Asking {
+/// Returns the message of an authorization request, without secret and verifier.
+pub(in super::super) fn request_token_message(request: &AuthorizationRequest) -> v1::RequestToken {
+    let AuthorizationRequest {
         request_token,
         consumer,
-    } = asking;
+    } = request;
     let RequestToken {
         token,
         secret: _,
@@ -28,8 +28,8 @@ pub(in super::super) fn request_token_message(asking: &Asking) -> v1::RequestTok
         token: token.to_string(),
         consumer_key: consumer_key.to_string(),
         consumer_name: consumer.name.to_string(),
-        consumer_description: consumer.description.clone(),
-        consumer_app_url: consumer.app_url.clone(),
+        consumer_description: consumer.profile.description.clone(),
+        consumer_app_url: consumer.profile.app_url.clone(),
         consumer_verified: consumer.verified,
         callback: callback.as_str().to_owned(),
         scopes: texts(scopes),
@@ -39,9 +39,9 @@ pub(in super::super) fn request_token_message(asking: &Asking) -> v1::RequestTok
     }
 }
 
-/// A token that a consumer obtained, with its secret.
-pub(in super::super) fn issued_message(issued: &Issued) -> v1::IssuedToken {
-    let Issued { token, screen_name } = issued;
+/// Returns the message of an issued token, with its secret.
+pub(in super::super) fn issued_message(issued: &IssuedToken) -> v1::IssuedToken {
+    let IssuedToken { token, screen_name } = issued;
     v1::IssuedToken {
         token: Some(token_message(token)),
         token_secret: shown(&token.secret),

@@ -1,11 +1,11 @@
-//! Access tokens.
+//! Messages of access tokens.
 
 use super::{duration, given, secret, texts, timestamp, unix_time};
-use crate::issue::{Expiry, Introspection, ShownToken, TokenDraft, Violations, etag};
+use crate::issue::{Expiry, Introspection, TokenDraft, TokenWithState, Violations, etag};
 use crate::model::{AccessToken, Consumer, TokenState, TokenStatus};
 use crate::v1;
 
-/// What a CreateToken asks for.
+/// Returns the draft in a CreateToken request.
 pub(in super::super) fn token_draft(
     request: v1::CreateTokenRequest,
 ) -> Result<TokenDraft, Violations> {
@@ -38,7 +38,7 @@ pub(in super::super) fn token_draft(
     })
 }
 
-/// A token as administrators see it: without its secret.
+/// Returns the message of a token, without its secret.
 pub(in super::super) fn token_message(token: &AccessToken) -> v1::Token {
     let AccessToken {
         token,
@@ -68,9 +68,10 @@ pub(in super::super) fn token_message(token: &AccessToken) -> v1::Token {
     }
 }
 
-/// The same of a token that may have been revoked with all of its consumer's or its user's.
-pub(in super::super) fn shown_token_message(shown: &ShownToken) -> v1::Token {
-    let ShownToken { token, state } = shown;
+/// Returns the message of a token, which also shows a revocation of all tokens of its consumer or
+/// user.
+pub(in super::super) fn token_state_message(shown: &TokenWithState) -> v1::Token {
+    let TokenWithState { token, state } = shown;
     let mut message = token_message(token);
     if *state == TokenState::Revoked {
         message.set_status(v1::TokenStatus::Revoked);
@@ -78,7 +79,7 @@ pub(in super::super) fn shown_token_message(shown: &ShownToken) -> v1::Token {
     message
 }
 
-/// What is known of a token, and what it is good for.
+/// Returns the message of an introspection.
 pub(in super::super) fn introspection_message(
     found: &Introspection,
 ) -> v1::IntrospectTokenResponse {
@@ -91,7 +92,7 @@ pub(in super::super) fn introspection_message(
     v1::IntrospectTokenResponse {
         active: inactive_reason.is_none(),
         inactive_reason: inactive_reason.unwrap_or_default().to_owned(),
-        token: token.as_ref().map(shown_token_message),
+        token: token.as_ref().map(token_state_message),
         consumer_id: consumer
             .as_ref()
             .map(|consumer| consumer.id.to_string())
@@ -106,12 +107,12 @@ pub(in super::super) fn introspection_message(
     }
 }
 
-/// Why a request signed with it would be refused; what lasts is told first.
+/// Returns the reason why a request with the token would be refused, the most permanent one first.
 fn inactive_reason(
-    token: Option<&ShownToken>,
+    token: Option<&TokenWithState>,
     consumer: Option<&Consumer>,
 ) -> Option<&'static str> {
-    let Some(ShownToken { state, .. }) = token else {
+    let Some(TokenWithState { state, .. }) = token else {
         return Some("unknown");
     };
     let Some(consumer) = consumer else {
@@ -140,7 +141,7 @@ fn expiry(
             .map_err(|problem| Violations::of("ttl", problem)),
         (Some(_), Some(_)) => Err(Violations::of(
             "ttl",
-            "must be left out together with an expire_time",
+            "contradicts expire_time: omit one of them",
         )),
     }
 }

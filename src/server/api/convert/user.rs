@@ -1,11 +1,11 @@
-//! Users.
+//! Messages of users.
 
 use super::{given, secret, timestamp};
 use crate::issue::{UserDraft, Violations, etag};
 use crate::model::{User, UserStatus};
 use crate::v1;
 
-/// What a CreateUser asks for.
+/// Returns the draft in a CreateUser request.
 pub(in super::super) fn user_draft(
     request: v1::CreateUserRequest,
 ) -> Result<UserDraft, Violations> {
@@ -26,7 +26,7 @@ pub(in super::super) fn user_draft(
     })
 }
 
-/// A user as administrators see one: without what passwords are checked with.
+/// Returns the message of a user, without the password hash.
 pub(in super::super) fn user_message(user: &User) -> v1::User {
     let User {
         id,
@@ -52,7 +52,8 @@ pub(in super::super) fn user_message(user: &User) -> v1::User {
     }
 }
 
-/// A deleted user is never shown; if one were, the tokens are refused as a disabled one's.
+/// Returns the status of a user. No response contains a deleted user, whose tokens are refused like
+/// those of a disabled one.
 const fn user_status(status: UserStatus) -> v1::UserStatus {
     match status {
         UserStatus::Active => v1::UserStatus::Active,

@@ -1,59 +1,59 @@
 //! A message as a list of numbered fields.
 
-use super::Malformed;
+use super::InvalidMessage;
 
 /// The fields of a message, in the order in which they arrived.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'a> {
+pub(super) struct FieldReader<'a> {
     rest: &'a [u8],
 }
 
-/// What a field holds; what type that is, only its number tells.
+/// The value of a field, whose type only the number of the field shows.
 #[derive(Clone, Copy)]
-pub(super) enum Value<'a> {
+pub(super) enum FieldValue<'a> {
     /// A number.
     Varint(u64),
-    /// Four or eight bytes: nothing that is read here.
+    /// Four or eight bytes, which no field of a check uses.
     Fixed,
     /// A text, bytes, or a message.
     Bytes(&'a [u8]),
 }
 
-impl<'a> Fields<'a> {
-    /// The fields of this message.
+impl<'a> FieldReader<'a> {
+    /// Returns a reader of this message.
     pub(super) const fn of(message: &'a [u8]) -> Self {
         Self { rest: message }
     }
 
-    /// The next field's number and value.
+    /// Reads the number and the value of the next field.
     ///
     /// # Errors
-    /// [`Malformed`] when what follows is no field.
+    /// [`InvalidMessage`], if no valid field follows.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Malformed> {
+    pub(super) fn next(&mut self) -> Result<Option<(u32, FieldValue<'a>)>, InvalidMessage> {
         if self.rest.is_empty() {
             return Ok(None);
         }
-        let key = u32::try_from(self.varint()?).map_err(|_| Malformed)?;
+        let key = u32::try_from(self.varint()?).map_err(|_| InvalidMessage)?;
         let value = match key & 7 {
-            0 => Value::Varint(self.varint()?),
-            1 => self.take(8).map(|_| Value::Fixed)?,
+            0 => FieldValue::Varint(self.varint()?),
+            1 => self.take(8).map(|_| FieldValue::Fixed)?,
             2 => {
                 let length = self.varint()?;
-                Value::Bytes(self.take(usize::try_from(length).map_err(|_| Malformed)?)?)
+                FieldValue::Bytes(self.take(usize::try_from(length).map_err(|_| InvalidMessage)?)?)
             }
-            5 => self.take(4).map(|_| Value::Fixed)?,
-            _ => return Err(Malformed),
+            5 => self.take(4).map(|_| FieldValue::Fixed)?,
+            _ => return Err(InvalidMessage),
         };
         match key >> 3 {
-            0 => Err(Malformed),
+            0 => Err(InvalidMessage),
             number => Ok(Some((number, value))),
         }
     }
 
-    /// At most ten bytes, seven bits in each.
+    /// Reads a number of at most ten bytes, with seven bits in each.
     #[inline]
-    fn varint(&mut self) -> Result<u64, Malformed> {
+    fn varint(&mut self) -> Result<u64, InvalidMessage> {
         match self.rest {
             [byte, rest @ ..] if *byte < 0x80 => {
                 self.rest = rest;
@@ -63,59 +63,59 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn long_varint(&mut self) -> Result<u64, Malformed> {
+    fn long_varint(&mut self) -> Result<u64, InvalidMessage> {
         let mut value = 0;
         for at in 0..10 {
-            let (&byte, rest) = self.rest.split_first().ok_or(Malformed)?;
+            let (&byte, rest) = self.rest.split_first().ok_or(InvalidMessage)?;
             self.rest = rest;
             value |= u64::from(byte & 0x7f) << (7 * at);
             if byte < 0x80 {
                 let fits = at < 9 || byte == 1;
-                return if fits { Ok(value) } else { Err(Malformed) };
+                return if fits { Ok(value) } else { Err(InvalidMessage) };
             }
         }
-        Err(Malformed)
+        Err(InvalidMessage)
     }
 
     #[inline]
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or(Malformed)?;
+    fn take(&mut self, length: usize) -> Result<&'a [u8], InvalidMessage> {
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(InvalidMessage)?;
         self.rest = rest;
         Ok(taken)
     }
 }
 
-impl<'a> Value<'a> {
-    /// A number.
+impl<'a> FieldValue<'a> {
+    /// Returns a number.
     ///
     /// # Errors
-    /// [`Malformed`] when it is none.
-    pub(super) const fn number(self) -> Result<u64, Malformed> {
+    /// [`InvalidMessage`], if the value has another type.
+    pub(super) const fn number(self) -> Result<u64, InvalidMessage> {
         match self {
             Self::Varint(number) => Ok(number),
-            Self::Fixed | Self::Bytes(_) => Err(Malformed),
+            Self::Fixed | Self::Bytes(_) => Err(InvalidMessage),
         }
     }
 
-    /// Bytes, or a message.
+    /// Returns bytes, or a message.
     ///
     /// # Errors
-    /// [`Malformed`] when it is neither.
+    /// [`InvalidMessage`], if the value has another type.
     #[inline]
-    pub(super) const fn bytes(self) -> Result<&'a [u8], Malformed> {
+    pub(super) const fn bytes(self) -> Result<&'a [u8], InvalidMessage> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
-            Self::Varint(_) | Self::Fixed => Err(Malformed),
+            Self::Varint(_) | Self::Fixed => Err(InvalidMessage),
         }
     }
 
-    /// A text.
+    /// Returns a text.
     ///
     /// # Errors
-    /// [`Malformed`] when it is none, or not UTF-8.
+    /// [`InvalidMessage`], if the value has another type or is not UTF-8.
     #[inline]
-    pub(super) fn text(self) -> Result<&'a str, Malformed> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| Malformed)
+    pub(super) fn text(self) -> Result<&'a str, InvalidMessage> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| InvalidMessage)
     }
 }
 
@@ -123,13 +123,13 @@ impl<'a> Value<'a> {
 mod tests {
     use super::*;
 
-    fn varint(bytes: &[u8]) -> Result<u64, Malformed> {
-        let mut fields = Fields::of(bytes);
+    fn varint(bytes: &[u8]) -> Result<u64, InvalidMessage> {
+        let mut fields = FieldReader::of(bytes);
         fields.varint().and_then(|value| {
             if fields.rest.is_empty() {
                 Ok(value)
             } else {
-                Err(Malformed)
+                Err(InvalidMessage)
             }
         })
     }
@@ -144,36 +144,36 @@ mod tests {
         );
         assert_eq!(
             varint(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 2]),
-            Err(Malformed)
+            Err(InvalidMessage)
         );
-        assert_eq!(varint(&[0x80; 11]), Err(Malformed));
-        assert_eq!(varint(&[0x80]), Err(Malformed));
-        assert_eq!(varint(&[]), Err(Malformed));
+        assert_eq!(varint(&[0x80; 11]), Err(InvalidMessage));
+        assert_eq!(varint(&[0x80]), Err(InvalidMessage));
+        assert_eq!(varint(&[]), Err(InvalidMessage));
     }
 
     #[test]
-    fn what_is_no_field_is_malformed() {
+    fn an_invalid_field_is_refused() {
         for (bytes, why) in [
             (&[0x00, 0x00][..], "field 0"),
             (&[0x0b, 0x0c], "a group"),
             (&[0x0c], "the end of a group"),
             (&[0x0e, 0x00], "wire type 6"),
-            (&[0x0a, 0x02, 0x00], "cut off bytes"),
+            (&[0x0a, 0x02, 0x00], "truncated bytes"),
             (
                 &[
                     0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1,
                 ],
                 "a length beyond memory",
             ),
-            (&[0x0d, 0, 0, 0], "cut off 32 bits"),
-            (&[0x09, 0, 0, 0, 0, 0, 0, 0], "cut off 64 bits"),
+            (&[0x0d, 0, 0, 0], "truncated 32 bits"),
+            (&[0x09, 0, 0, 0, 0, 0, 0, 0], "truncated 64 bits"),
             (
                 &[0x80, 0x80, 0x80, 0x80, 0x10, 0],
                 "a number beyond 32 bits",
             ),
             (&[0x08], "no value"),
         ] {
-            assert!(Fields::of(bytes).next().is_err(), "{why}");
+            assert!(FieldReader::of(bytes).next().is_err(), "{why}");
         }
     }
 }

@@ -1,16 +1,19 @@
 //! The messages of `envoy.service.auth.v3` on the wire, as far as a check needs them.
 //!
-//! They are read and written by hand, because a check is asked for every request of every user: what is read stays where
-//! it arrived, what nobody needs is skipped, and an answer is written straight into the buffer that is sent. The rules of
-//! Protocol Buffers hold all the same, and where there is a choice the stricter one is taken:
+//! They are read and written by hand, because every request of every user causes a check: fields
+//! are borrowed from the buffer in which they arrived, unused fields are skipped, and an answer is
+//! written straight into the buffer that is sent. The rules of Protocol Buffers apply all the same,
+//! and if they leave a choice, the stricter one is taken:
 //!
-//! - Unknown fields are skipped by their wire type; groups, which `proto3` does not have, are refused.
-//! - A scalar that comes twice is the last one. A singular message that comes twice is refused: merging both is what a
-//!   reader should do, reading one of them is what many do, and no writer sends that.
+//! - Unknown fields are skipped by their wire type; groups, which `proto3` does not have, are
+//!   refused.
+//! - The last of a repeated scalar counts. A repeated singular message is refused: readers should
+//!   merge them, many read one of them, and no writer sends them.
 //! - Text is UTF-8.
-//! - What is cut off, too long or of another wire type is refused as a whole, and never read in part.
+//! - A message with a field that is truncated, too long or of another wire type is refused as a
+//!   whole.
 //!
-//! What the fields mean is left to `super::attributes` and `super::answer`.
+//! The meaning of the fields is left to `super::attributes` and `super::answer`.
 
 mod field;
 mod request;
@@ -21,6 +24,6 @@ mod writer;
 pub(super) use request::{CheckRequest, HttpRequest};
 pub(super) use writer::Writer;
 
-/// The bytes are no such message.
+/// The error for bytes that are not a valid message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(super) struct InvalidMessage;

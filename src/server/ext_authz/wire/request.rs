@@ -1,16 +1,17 @@
-//! `CheckRequest`, read into slices of itself.
+//! `CheckRequest`, borrowed from the message.
 
-use super::Malformed;
-use super::field::{Fields, Value};
-use crate::server::ext_authz::headers::Headers;
+use super::InvalidMessage;
+use super::field::{FieldReader, FieldValue};
+use crate::server::ext_authz::headers::CheckHeaders;
 
-/// What Envoy asks.
+/// A request of Envoy.
 pub(in super::super) struct CheckRequest<'a> {
-    /// The address of Envoy's peer; empty when it is no socket's.
+    /// The address of Envoy's peer; empty if the peer is not a socket.
     pub(in super::super) source: &'a str,
-    /// The HTTP request; the network filter's is none.
+    /// The HTTP request; `None` if the network filter asks.
     pub(in super::super) http: Option<HttpRequest<'a>>,
-    /// Envoy's `context_extensions` of the route, in the order in which they arrived; the last of a name counts.
+    /// The route's `context_extensions` in the order in which they arrived; the last of a name
+    /// counts.
     pub(in super::super) context_extensions: Vec<(&'a str, &'a str)>,
 }
 
@@ -26,17 +27,17 @@ pub(in super::super) struct HttpRequest<'a> {
     pub(in super::super) body: &'a str,
     pub(in super::super) raw_body: &'a [u8],
     /// `headers` and `header_map`.
-    pub(in super::super) headers: Headers<'a>,
+    pub(in super::super) headers: CheckHeaders<'a>,
 }
 
 impl<'a> CheckRequest<'a> {
     /// Reads a message.
     ///
     /// # Errors
-    /// [`Malformed`] when it is none, or has a singular message twice.
-    pub(in super::super) fn read(message: &'a [u8]) -> Result<Self, Malformed> {
+    /// [`InvalidMessage`], if the message is invalid or has a singular message twice.
+    pub(in super::super) fn read(message: &'a [u8]) -> Result<Self, InvalidMessage> {
         let mut attributes = None;
-        let mut fields = Fields::of(message);
+        let mut fields = FieldReader::of(message);
         while let Some((number, value)) = fields.next()? {
             if number == 1 {
                 once(&mut attributes, value)?;
@@ -51,10 +52,10 @@ impl<'a> CheckRequest<'a> {
         Ok(read)
     }
 
-    /// `AttributeContext`.
-    fn attributes(&mut self, message: &'a [u8]) -> Result<(), Malformed> {
+    /// Reads an `AttributeContext`.
+    fn attributes(&mut self, message: &'a [u8]) -> Result<(), InvalidMessage> {
         let (mut source, mut request) = (None, None);
-        let mut fields = Fields::of(message);
+        let mut fields = FieldReader::of(message);
         while let Some((number, value)) = fields.next()? {
             match number {
                 1 => once(&mut source, value)?,
@@ -69,10 +70,10 @@ impl<'a> CheckRequest<'a> {
     }
 }
 
-/// `AttributeContext.Request`.
-fn http_of(request: &[u8]) -> Result<Option<HttpRequest<'_>>, Malformed> {
+/// Reads an `AttributeContext.Request`.
+fn http_of(request: &[u8]) -> Result<Option<HttpRequest<'_>>, InvalidMessage> {
     let mut http = None;
-    let mut fields = Fields::of(request);
+    let mut fields = FieldReader::of(request);
     while let Some((number, value)) = fields.next()? {
         if number == 2 {
             once(&mut http, value)?;
@@ -82,10 +83,10 @@ fn http_of(request: &[u8]) -> Result<Option<HttpRequest<'_>>, Malformed> {
 }
 
 impl<'a> HttpRequest<'a> {
-    fn read(message: &'a [u8]) -> Result<Self, Malformed> {
+    fn read(message: &'a [u8]) -> Result<Self, InvalidMessage> {
         let mut read = Self::default();
         let mut header_map = None;
-        let mut fields = Fields::of(message);
+        let mut fields = FieldReader::of(message);
         while let Some((number, value)) = fields.next()? {
             match number {
                 1 => read.id = value.text()?,
@@ -97,7 +98,7 @@ impl<'a> HttpRequest<'a> {
                 4 => read.path = value.text()?,
                 5 => read.host = value.text()?,
                 6 => read.scheme = value.text()?,
-                // What protobuf calls an int64 is its two's complement.
+                // An int64 of protobuf is its two's complement.
                 9 => read.size = value.number()?.cast_signed(),
                 11 => read.body = value.text()?,
                 12 => read.raw_body = value.bytes()?,
@@ -109,9 +110,9 @@ impl<'a> HttpRequest<'a> {
         Ok(read)
     }
 
-    /// `envoy.config.core.v3.HeaderMap`.
-    fn header_map(&mut self, message: &'a [u8]) -> Result<(), Malformed> {
-        let mut fields = Fields::of(message);
+    /// Reads an `envoy.config.core.v3.HeaderMap`.
+    fn header_map(&mut self, message: &'a [u8]) -> Result<(), InvalidMessage> {
+        let mut fields = FieldReader::of(message);
         while let Some((number, value)) = fields.next()? {
             if number == 1 {
                 let (name, text) = header(value)?;
@@ -122,10 +123,10 @@ impl<'a> HttpRequest<'a> {
     }
 }
 
-/// `envoy.config.core.v3.HeaderValue`: its bytes, where there are some, else its text.
-fn header<'a>(value: Value<'a>) -> Result<(&'a str, &'a [u8]), Malformed> {
+/// Reads an `envoy.config.core.v3.HeaderValue`: its bytes if it has any, else its text.
+fn header<'a>(value: FieldValue<'a>) -> Result<(&'a str, &'a [u8]), InvalidMessage> {
     let (mut key, mut text, mut raw) = ("", "", &[][..]);
-    let mut fields = Fields::of(value.bytes()?);
+    let mut fields = FieldReader::of(value.bytes()?);
     while let Some((number, value)) = fields.next()? {
         match number {
             1 => key = value.text()?,
@@ -137,10 +138,10 @@ fn header<'a>(value: Value<'a>) -> Result<(&'a str, &'a [u8]), Malformed> {
     Ok((key, if raw.is_empty() { text.as_bytes() } else { raw }))
 }
 
-/// An entry of a `map<string, string>`.
-fn map_entry<'a>(value: Value<'a>) -> Result<(&'a str, &'a str), Malformed> {
+/// Reads an entry of a `map<string, string>`.
+fn map_entry<'a>(value: FieldValue<'a>) -> Result<(&'a str, &'a str), InvalidMessage> {
     let (mut key, mut text) = ("", "");
-    let mut fields = Fields::of(value.bytes()?);
+    let mut fields = FieldReader::of(value.bytes()?);
     while let Some((number, value)) = fields.next()? {
         match number {
             1 => key = value.text()?,
@@ -151,18 +152,18 @@ fn map_entry<'a>(value: Value<'a>) -> Result<(&'a str, &'a str), Malformed> {
     Ok((key, text))
 }
 
-/// The socket address of an `AttributeContext.Peer`, if it has one.
-fn source_address(peer: &[u8]) -> Result<&str, Malformed> {
+/// Reads the socket address of an `AttributeContext.Peer`; empty if it has none.
+fn source_address(peer: &[u8]) -> Result<&str, InvalidMessage> {
     let mut address = None;
-    let mut fields = Fields::of(peer);
+    let mut fields = FieldReader::of(peer);
     while let Some((number, value)) = fields.next()? {
         if number == 1 {
             once(&mut address, value)?;
         }
     }
-    // `envoy.config.core.v3.Address` is one of three; a pipe and an address inside of Envoy tell nothing here.
+    // `envoy.config.core.v3.Address` is one of three; a pipe and an internal address are not used.
     let (mut socket, mut other) = (None, None);
-    let mut fields = Fields::of(address.unwrap_or_default());
+    let mut fields = FieldReader::of(address.unwrap_or_default());
     while let Some((number, value)) = fields.next()? {
         match number {
             1 => once(&mut socket, value)?,
@@ -171,15 +172,15 @@ fn source_address(peer: &[u8]) -> Result<&str, Malformed> {
         }
     }
     match (socket, other) {
-        (Some(_), Some(_)) => Err(Malformed),
+        (Some(_), Some(_)) => Err(InvalidMessage),
         (socket, _) => socket_address(socket.unwrap_or_default()),
     }
 }
 
-/// `envoy.config.core.v3.SocketAddress.address`.
-fn socket_address(message: &[u8]) -> Result<&str, Malformed> {
+/// Reads `envoy.config.core.v3.SocketAddress.address`.
+fn socket_address(message: &[u8]) -> Result<&str, InvalidMessage> {
     let mut address = "";
-    let mut fields = Fields::of(message);
+    let mut fields = FieldReader::of(message);
     while let Some((number, value)) = fields.next()? {
         if number == 2 {
             address = value.text()?;
@@ -188,10 +189,10 @@ fn socket_address(message: &[u8]) -> Result<&str, Malformed> {
     Ok(address)
 }
 
-/// Keeps a singular message.
-fn once<'a>(kept: &mut Option<&'a [u8]>, value: Value<'a>) -> Result<(), Malformed> {
+/// Stores a singular message, and refuses a second one.
+fn once<'a>(kept: &mut Option<&'a [u8]>, value: FieldValue<'a>) -> Result<(), InvalidMessage> {
     match kept.replace(value.bytes()?) {
         None => Ok(()),
-        Some(_) => Err(Malformed),
+        Some(_) => Err(InvalidMessage),
     }
 }

@@ -1,5 +1,5 @@
-//! What is read is what two others read: `envoy-types`, which has every field, and below a message with the fields that
-//! are read here and no other.
+//! The reader agrees with two others: `envoy-types`, which has every field, and prost with a
+//! message of the fields that a check reads.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use prost::Message as _;
 
 use super::*;
 
-/// What a check needs of a request, to be compared.
+/// The part of a request that a check reads, for comparison.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     source: String,
@@ -29,7 +29,7 @@ struct SeenHttp {
     texts: [String; 6],
     raw_body: Vec<u8>,
     size: i64,
-    /// The values of [`KNOWN`], or nothing when they came in both forms.
+    /// The values of [`KNOWN`]; `None` if they came in both forms.
     headers: Option<[Vec<Vec<u8>>; 6]>,
     exact_path: Option<Vec<u8>>,
 }
@@ -157,7 +157,7 @@ impl SeenHttp {
     }
 }
 
-/// The fields that are read, as prost reads them.
+/// The fields that a check reads, as prost reads them.
 mod used {
     use std::collections::HashMap;
 
@@ -251,7 +251,7 @@ proptest! {
     }
 
     #[test]
-    fn what_others_refuse_is_refused(request in request(), damages in vec(damage(), 1..4)) {
+    fn a_message_that_others_refuse_is_refused(request in request(), damages in vec(damage(), 1..4)) {
         let mut bytes = request.encode_to_vec();
         damages.into_iter().for_each(|damage| damage.done_to(&mut bytes));
         let Ok(read) = CheckRequest::read(&bytes).map(Seen::by_us) else { return Ok(()) };
@@ -262,14 +262,14 @@ proptest! {
     }
 
     #[test]
-    fn whatever_arrives_is_read_or_refused(bytes in vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..200)) {
         if CheckRequest::read(&bytes).is_ok() {
             prop_assert!(used::Request::decode(&*bytes).is_ok());
         }
     }
 }
 
-/// A request of any kind.
+/// Generates requests of any kind.
 fn request() -> impl Strategy<Value = Theirs> {
     let peer = proptest::option::of((address(), text()));
     let http = proptest::option::of(http());
@@ -367,7 +367,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![Just(Vec::new()), vec(any::<u8>(), 1..9)]
 }
 
-/// What a broken writer or an attacker does to a message.
+/// A change that a broken writer or an attacker makes to a message.
 #[derive(Clone, Debug)]
 enum Damage {
     Cut(Index),
@@ -408,20 +408,20 @@ impl Damage {
     }
 }
 
-/// A message with this one field.
+/// Writes a message with this one field.
 fn field(number: u8, value: &[u8]) -> Vec<u8> {
     let mut writer = Writer::after(0);
     writer.text(number, value);
     writer.finish(|_, _| {})
 }
 
-/// A `CheckRequest` with this `HttpRequest`.
+/// Writes a `CheckRequest` with this `HttpRequest`.
 fn with_http(http: &[u8]) -> Vec<u8> {
     field(1, &field(4, &field(2, http)))
 }
 
 #[test]
-fn of_a_text_that_comes_twice_the_last_one_counts() {
+fn the_last_of_a_repeated_text_counts() {
     let bytes = with_http(&[field(2, b"GET"), field(2, b"POST")].concat());
     assert_eq!(
         CheckRequest::read(&bytes).unwrap().http.unwrap().method,
@@ -430,7 +430,7 @@ fn of_a_text_that_comes_twice_the_last_one_counts() {
 }
 
 #[test]
-fn a_message_that_may_be_there_once_is_refused_when_it_is_there_twice() {
+fn a_repeated_singular_message_is_refused() {
     let twice = |message: &[u8]| [message, message].concat();
     let socket = field(1, &field(2, b"10.0.0.1"));
     for (bytes, what) in [
@@ -452,7 +452,11 @@ fn a_message_that_may_be_there_once_is_refused_when_it_is_there_twice() {
             "socket_address and pipe",
         ),
     ] {
-        assert_eq!(CheckRequest::read(&bytes).err(), Some(Malformed), "{what}");
+        assert_eq!(
+            CheckRequest::read(&bytes).err(),
+            Some(InvalidMessage),
+            "{what}"
+        );
     }
 }
 
@@ -470,7 +474,7 @@ fn text_that_is_not_utf_8_is_refused() {
         field(1, &field(10, &entry(2))),
         field(1, &field(1, &field(1, &field(1, &entry(2))))),
     ] {
-        assert_eq!(CheckRequest::read(&bytes).err(), Some(Malformed));
+        assert_eq!(CheckRequest::read(&bytes).err(), Some(InvalidMessage));
     }
     let raw = with_http(&[field(12, b"\xff"), field(13, &field(1, &entry(3)))].concat());
     assert_eq!(
@@ -480,7 +484,7 @@ fn text_that_is_not_utf_8_is_refused() {
 }
 
 #[test]
-fn what_is_not_needed_is_skipped() {
+fn unknown_fields_are_skipped() {
     let unknown = [
         &[0x78, 1][..],
         &[0x79, 0, 0, 0, 0, 0, 0, 0, 0],
@@ -501,7 +505,7 @@ fn what_is_not_needed_is_skipped() {
 }
 
 #[test]
-fn nothing_is_a_request_without_http() {
+fn an_empty_message_is_a_request_without_http() {
     let read = CheckRequest::read(&[]).unwrap();
     assert!(read.http.is_none() && read.source.is_empty() && read.context_extensions.is_empty());
     assert_eq!(Seen::by_them(&Theirs::default()), Seen::by_us(read));

@@ -1,26 +1,26 @@
 //! Writing a message.
 
-/// Writes fields one after the other, behind room for what comes before the message.
+/// Writes the fields of a message one after another, after space for a prefix.
 pub(in super::super) struct Writer {
     bytes: Vec<u8>,
     prefix: usize,
 }
 
 impl Writer {
-    /// An empty message after `prefix` bytes, which are 0 until [`Self::finish`].
+    /// Returns an empty message after `prefix` bytes, which are 0 until [`Self::finish`].
     pub(in super::super) fn after(prefix: usize) -> Self {
         let mut bytes = Vec::with_capacity(USUAL);
         bytes.resize(prefix, 0);
         Self { bytes, prefix }
     }
 
-    /// A number, which is not 0: 0 is what a field that is not there has.
+    /// Writes a number other than 0, which is the value of a missing field.
     pub(in super::super) fn number(&mut self, field: u8, value: u32) {
         self.bytes.push(field << 3);
         self.varint(value as usize);
     }
 
-    /// A text, or bytes; also an empty one is written.
+    /// Writes a text or bytes, even if they are empty.
     pub(in super::super) fn text(&mut self, field: u8, text: impl AsRef<[u8]>) {
         let text = text.as_ref();
         self.bytes.push(field << 3 | LENGTH_DELIMITED);
@@ -28,7 +28,7 @@ impl Writer {
         self.bytes.extend_from_slice(text);
     }
 
-    /// Whatever `write` writes, as one message or text.
+    /// Writes the output of `write` as one message or text.
     pub(in super::super) fn nested(&mut self, field: u8, write: impl FnOnce(&mut Self)) {
         self.bytes.push(field << 3 | LENGTH_DELIMITED);
         let start = self.bytes.len();
@@ -37,14 +37,15 @@ impl Writer {
         self.set_length(start);
     }
 
-    /// Everything, after `fill` has filled the prefix, knowing how long the message is.
+    /// Returns the message after `fill` has filled the prefix, given the length of the message.
     pub(in super::super) fn finish(mut self, fill: impl FnOnce(&mut [u8], usize)) -> Vec<u8> {
         let (prefix, message) = self.bytes.split_at_mut(self.prefix);
         fill(prefix, message.len());
         self.bytes
     }
 
-    /// Sets the length, for which there is one byte at `start`, of what comes after it; moves that if one is not enough.
+    /// Writes the length of the bytes after `start` into the one byte that is reserved there, and
+    /// moves them if the length takes more.
     fn set_length(&mut self, start: usize) {
         let end = self.bytes.len();
         let length = end - start - 1;
@@ -64,7 +65,7 @@ impl Writer {
     }
 }
 
-/// Seven bits in each byte, the lowest first; returns how many there are.
+/// Splits a number into seven bits a byte, the lowest first, and returns the number of bytes.
 fn into_digits(mut value: usize, digits: &mut [u8; MOST_DIGITS]) -> usize {
     let mut count = 0;
     loop {
@@ -78,13 +79,13 @@ fn into_digits(mut value: usize, digits: &mut [u8; MOST_DIGITS]) -> usize {
     }
 }
 
-/// What 64 bits need, seven in each.
+/// The bytes of a 64-bit number, with seven bits in each.
 const MOST_DIGITS: usize = 10;
 
 /// The wire type of texts, bytes and messages.
 const LENGTH_DELIMITED: u8 = 2;
 
-/// More than most answers have, so that they are written without growing.
+/// The capacity of a new buffer, larger than most answers, so that it does not grow.
 const USUAL: usize = 1024;
 
 #[cfg(test)]
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_nested_message_of_any_length_has_its_length_before_it() {
+    fn a_nested_message_follows_its_length() {
         for length in [0, 1, 127, 128, 129, 16_383, 16_384, 70_000] {
             let text = "x".repeat(length);
             let mut nested = Writer::after(0);
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_before_the_message_is_told_its_length() {
+    fn the_prefix_gets_the_length_of_the_message() {
         let mut writer = Writer::after(2);
         writer.number(1, 300);
         let written = writer.finish(|prefix, length| prefix[1] = u8::try_from(length).unwrap());

@@ -1,4 +1,4 @@
-//! What users are told when it does not go on.
+//! The notices that users see if a request cannot continue.
 
 use std::time::Duration;
 
@@ -7,45 +7,45 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::pages;
 use crate::clock::UnixTime;
-use crate::issue::{Asking, IssueError};
+use crate::issue::{AuthorizationRequest, IssueError};
 use crate::model::{Flow, RequestTokenState, Token};
-use crate::server::pages::{Answer, BadFields, whole_seconds};
+use crate::server::pages::{FormError, PageResponse, whole_seconds};
 
-/// Why it does not go on.
+/// A reason why a request cannot continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Notice {
-    /// Nobody asks with such temporary credentials.
+pub(super) enum UserNotice {
+    /// The temporary credentials are unknown.
     Unknown,
-    /// Too late.
+    /// The request has expired.
     Expired,
-    /// The user decided before.
+    /// The request was decided.
     Decided,
-    /// The user refused before, or a guesser used up its attempts.
+    /// The user refused the request, or too many guesses of its verifier did.
     Refused,
-    /// The consumer's tokens were all revoked since it asked.
+    /// The consumer's tokens were revoked after the request.
     Revoked,
-    /// The consumer may not ask.
+    /// The consumer is disabled, or may not use this flow.
     ApplicationDisabled,
-    /// The user may not decide.
+    /// The user is disabled.
     AccountDisabled,
-    /// The form is not one that this browser was shown, or the question has changed since.
+    /// The form was not shown to this browser, or the request has changed since.
     NotOurForm,
-    /// The browser sent no cookie along.
+    /// The browser sent no cookie.
     NoCookie,
-    /// The form can not be read.
+    /// The form is malformed.
     BadForm(StatusCode),
-    /// Not a method of this page; those are.
+    /// The method is not allowed; the allowed methods are in the value.
     Method(&'static str),
-    /// Somebody else changed it at the same time.
+    /// The request changed at the same time.
     Busy,
-    /// Our failure.
+    /// The service failed.
     Failure,
 }
 
-impl Notice {
-    /// Why a user can not decide any more; `None` when it is time to.
-    pub(super) fn about(asking: &Asking, now: UnixTime) -> Option<Self> {
-        let Asking {
+impl UserNotice {
+    /// Returns why a request cannot be decided; `None` if it can.
+    pub(super) fn about(asking: &AuthorizationRequest, now: UnixTime) -> Option<Self> {
+        let AuthorizationRequest {
             request_token,
             consumer,
         } = asking;
@@ -67,64 +67,77 @@ impl Notice {
         }
     }
 
-    /// The page that says so; with `name`, it offers to start again where that can help.
-    pub(super) fn answer(self, name: Option<&Token>) -> Answer {
-        let (status, title, text) = self.words();
+    /// Returns the page of the notice. With `name`, it offers to start again if that can help.
+    pub(super) fn response(self, name: Option<&Token>) -> PageResponse {
         let helps = matches!(
             self,
             Self::NotOurForm | Self::NoCookie | Self::BadForm(_) | Self::Busy | Self::Failure
         );
         let again = name.filter(|_| helps).map(address);
-        let answer = pages::notice(status, title, text, again.as_deref());
+        let response = pages::notice(self.status(), self.title(), self.text(), again.as_deref());
         if let Self::Method(allowed) = self {
-            answer.with(header::ALLOW, HeaderValue::from_static(allowed))
+            response.with(header::ALLOW, HeaderValue::from_static(allowed))
         } else {
-            answer
+            response
         }
     }
 
-    const fn words(self) -> (StatusCode, &'static str, &'static str) {
+    const fn status(self) -> StatusCode {
         match self {
-            Self::Unknown => (StatusCode::NOT_FOUND, "Nobody asks with this", UNKNOWN),
-            Self::Expired => (StatusCode::GONE, "This has taken too long", EXPIRED),
-            Self::Decided => (StatusCode::GONE, "This was decided already", DECIDED),
-            Self::Refused => (StatusCode::GONE, "This was refused already", DECIDED),
-            Self::Revoked => (StatusCode::GONE, "This is not asked any more", EXPIRED),
-            Self::ApplicationDisabled => (
-                StatusCode::FORBIDDEN,
-                "This application may not ask for access",
-                APPLICATION_DISABLED,
-            ),
-            Self::AccountDisabled => (
-                StatusCode::FORBIDDEN,
-                "This account is disabled",
-                ACCOUNT_DISABLED,
-            ),
-            Self::NotOurForm => (StatusCode::FORBIDDEN, "Please look again", NOT_OUR_FORM),
-            Self::NoCookie => (StatusCode::FORBIDDEN, "Please start again", NO_COOKIE),
-            Self::BadForm(status) => (status, "This form can not be read", BAD_FORM),
-            Self::Method(_) => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "This can not be asked like that",
-                METHOD,
-            ),
-            Self::Busy => (StatusCode::CONFLICT, "Somebody else was faster", BUSY),
-            Self::Failure => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "This does not work at the moment",
-                FAILURE,
-            ),
+            Self::Unknown => StatusCode::NOT_FOUND,
+            Self::Expired | Self::Decided | Self::Refused | Self::Revoked => StatusCode::GONE,
+            Self::ApplicationDisabled
+            | Self::AccountDisabled
+            | Self::NotOurForm
+            | Self::NoCookie => StatusCode::FORBIDDEN,
+            Self::BadForm(status) => status,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Busy => StatusCode::CONFLICT,
+            Self::Failure => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Unknown => "Unknown request",
+            Self::Expired => "This request has expired",
+            Self::Decided => "This request was already decided",
+            Self::Refused => "This request was already refused",
+            Self::Revoked => "This request is no longer valid",
+            Self::ApplicationDisabled => "This application may not request access",
+            Self::AccountDisabled => "This account is disabled",
+            Self::NotOurForm => "Please review the request again",
+            Self::NoCookie => "Please start again",
+            Self::BadForm(_) => "The form could not be read",
+            Self::Method(_) => "This method is not supported",
+            Self::Busy => "The request has changed",
+            Self::Failure => "The service is not available",
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Unknown => UNKNOWN,
+            Self::Expired | Self::Revoked => EXPIRED,
+            Self::Decided | Self::Refused => DECIDED,
+            Self::ApplicationDisabled => APPLICATION_DISABLED,
+            Self::AccountDisabled => ACCOUNT_DISABLED,
+            Self::NotOurForm => NOT_OUR_FORM,
+            Self::NoCookie => NO_COOKIE,
+            Self::BadForm(_) | Self::Method(_) => NOTHING_DECIDED,
+            Self::Busy => BUSY,
+            Self::Failure => FAILURE,
         }
     }
 }
 
-impl From<BadFields> for Notice {
-    fn from(bad: BadFields) -> Self {
-        Self::BadForm(bad.status())
+impl From<FormError> for UserNotice {
+    fn from(error: FormError) -> Self {
+        Self::BadForm(error.status())
     }
 }
 
-impl From<&IssueError> for Notice {
+impl From<&IssueError> for UserNotice {
     fn from(error: &IssueError) -> Self {
         match error {
             IssueError::UnknownRequestToken(_) | IssueError::UnknownConsumer(_) => Self::Unknown,
@@ -136,7 +149,7 @@ impl From<&IssueError> for Notice {
             }
             IssueError::UserDisabled | IssueError::UnknownUser(_) => Self::AccountDisabled,
             IssueError::Conflict => Self::Busy,
-            // Not answers to what the page asks for.
+            // The page's calls do not return these.
             IssueError::Invalid(_)
             | IssueError::UnknownToken(_)
             | IssueError::ConsumerExists(_)
@@ -152,7 +165,8 @@ impl From<&IssueError> for Notice {
     }
 }
 
-/// The page about these temporary credentials, as seen from itself, whatever is in front of it.
+/// Returns the address of the page for these temporary credentials, relative to the page, so that
+/// it works behind any proxy.
 pub(super) fn address(name: &Token) -> String {
     format!(
         "authorize?oauth_token={}",
@@ -160,35 +174,29 @@ pub(super) fn address(name: &Token) -> String {
     )
 }
 
-/// What is said at the form of a log-in that failed.
+/// The problem of a failed login.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct LogInProblem {
+pub(super) struct LoginProblem {
+    /// The status of the response.
     pub(super) status: StatusCode,
+    /// The text for the user.
     pub(super) text: String,
-    /// How long to wait.
+    /// The time until a retry is possible.
     pub(super) wait: Option<Duration>,
 }
 
-impl LogInProblem {
-    /// What an error means for the form; `None` when it is not about the log-in.
+impl LoginProblem {
+    /// Returns the problem that an error stands for; `None` if it does not concern the login.
     pub(super) fn of(error: &IssueError) -> Option<Self> {
         if let IssueError::TooManyAttempts(wait) = error {
-            let text = format!(
-                "There were too many wrong passwords. Try again in {}.",
-                in_words(*wait)
-            );
-            return Some(Self {
-                status: StatusCode::TOO_MANY_REQUESTS,
-                text,
-                wait: Some(*wait),
-            });
+            return Some(Self::too_many_attempts(*wait));
         }
         let (status, text) = if matches!(error, IssueError::PasswordRefused) {
             (StatusCode::FORBIDDEN, WRONG_PASSWORD)
         } else if matches!(error, IssueError::UserDisabled) {
             (StatusCode::FORBIDDEN, ACCOUNT_DISABLED)
         } else if matches!(error, IssueError::Directory(_) | IssueError::Store(_)) {
-            (StatusCode::SERVICE_UNAVAILABLE, NO_LOG_IN)
+            (StatusCode::SERVICE_UNAVAILABLE, LOGIN_UNAVAILABLE)
         } else {
             return None;
         };
@@ -197,6 +205,14 @@ impl LogInProblem {
             text: text.to_owned(),
             wait: None,
         })
+    }
+
+    fn too_many_attempts(wait: Duration) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            text: format!("Too many wrong passwords. Try again in {}.", in_words(wait)),
+            wait: Some(wait),
+        }
     }
 }
 
@@ -210,23 +226,21 @@ fn in_words(wait: Duration) -> String {
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }
 
-const UNKNOWN: &str = "The address may have been cut off or mistyped, or it is too old. Go back to the application and \
-                       connect it again.";
+const UNKNOWN: &str =
+    "The address may be incomplete or too old. Go back to the application and connect it again.";
 const EXPIRED: &str = "Nothing was allowed. Go back to the application and connect it again.";
-const DECIDED: &str = "One request is decided once. If you want to decide otherwise, go back to the application and \
-                       connect it again.";
-const APPLICATION_DISABLED: &str = "Nothing was allowed. Ask whoever runs the application.";
-const ACCOUNT_DISABLED: &str = "This account is disabled. Ask whoever runs this service.";
-const NOT_OUR_FORM: &str = "Nothing was allowed or refused: the form came from another page, or what is asked has \
-                            changed since you saw it.";
-const NO_COOKIE: &str = "Nothing was allowed or refused. You have been logged out since, or your browser keeps no \
-                         cookies of this site.";
-const BAD_FORM: &str =
+const DECIDED: &str = "A request can be decided only once. To decide otherwise, go back to the \
+    application and connect it again.";
+const APPLICATION_DISABLED: &str = "Nothing was allowed. Contact the operator of the application.";
+const ACCOUNT_DISABLED: &str = "This account is disabled. Contact the operator of this service.";
+const NOT_OUR_FORM: &str = "Nothing was allowed or refused. The form came from another page, or \
+    the request has changed since you saw it.";
+const NO_COOKIE: &str = "Nothing was allowed or refused. You were logged out, or your browser \
+    blocks cookies of this site.";
+const NOTHING_DECIDED: &str =
     "Nothing was allowed or refused. Go back to the application and connect it again.";
-const METHOD: &str =
-    "Nothing was allowed or refused. Go back to the application and connect it again.";
-const BUSY: &str = "Nothing was allowed or refused: the request changed at the same moment.";
-const FAILURE: &str = "It is not your fault. Try again in a minute.";
+const BUSY: &str = "Nothing was allowed or refused. The request changed at the same moment.";
+const FAILURE: &str = "The problem is on our side. Try again in a minute.";
 const WRONG_PASSWORD: &str = "Unknown user or wrong password.";
-const NO_LOG_IN: &str =
-    "Logging in does not work at the moment. It is not your fault; try again in a minute.";
+const LOGIN_UNAVAILABLE: &str =
+    "Login is not available at the moment. The problem is on our side; try again in a minute.";

@@ -1,52 +1,53 @@
-//! What users read: the templates in `templates/authorize/`, which escape everything that they are given.
+//! The pages for users. The templates in `templates/authorize/` escape all values.
 
 use askama::Template;
 use axum::http::StatusCode;
 
-use super::answer::{self, forms_of_decision, scheme_of};
+use super::response::{self, decision_targets, scheme_of};
 use crate::config::ScopeWords;
-use crate::issue::Asking;
-use crate::model::{Callback, Consumer, Session};
-use crate::server::pages::{Answer, Cookie};
+use crate::issue::AuthorizationRequest;
+use crate::model::{Callback, Consumer, RequestToken, Session};
+use crate::server::pages::{BrowserCookie, PageResponse};
 
-/// The form to log in with.
+/// The login form.
 #[derive(Template)]
 #[template(path = "authorize/login.html")]
-struct LogIn<'a> {
-    application: Application<'a>,
-    form: Form<'a>,
+struct LoginPage<'a> {
+    application: ShownApplication<'a>,
+    form: FormTokens<'a>,
     username: &'a str,
     problem: Option<&'a str>,
 }
 
-/// The question whether to allow it.
+/// The question whether to allow the request.
 #[derive(Template)]
 #[template(path = "authorize/consent.html")]
-struct Consent<'a> {
-    application: Application<'a>,
-    form: Form<'a>,
+struct ConsentPage<'a> {
+    application: ShownApplication<'a>,
+    form: FormTokens<'a>,
     scopes: Vec<&'a str>,
     destination: Destination<'a>,
     screen_name: &'a str,
 }
 
-/// The PIN to type into the application.
+/// The PIN for the application.
 #[derive(Template)]
 #[template(path = "authorize/pin.html")]
-struct Pin<'a> {
+struct PinPage<'a> {
     name: &'a str,
     spoken: String,
     groups: Vec<String>,
 }
 
-/// The form for temporary credentials that the application did not send along (RFC 5849 section 2.2).
+/// The form for temporary credentials that the application did not add to the address (RFC 5849
+/// section 2.2).
 #[derive(Template)]
 #[template(path = "authorize/token.html")]
-struct TypeToken<'a> {
+struct TokenPage<'a> {
     problem: Option<&'a str>,
 }
 
-/// Something to know, and perhaps a way to start again.
+/// A notice, with an optional link to start again.
 #[derive(Template)]
 #[template(path = "authorize/notice.html")]
 struct NoticePage<'a> {
@@ -55,32 +56,34 @@ struct NoticePage<'a> {
     again: Option<&'a str>,
 }
 
-/// Who asks.
-struct Application<'a> {
+/// The consumer that requests access.
+struct ShownApplication<'a> {
     name: &'a str,
     description: &'a str,
     app_url: &'a str,
     verified: bool,
 }
 
-/// What makes a form ours.
-struct Form<'a> {
+/// The hidden fields of a form.
+struct FormTokens<'a> {
     oauth_token: &'a str,
     csrf_token: String,
 }
 
-/// Where the user gets afterwards.
+/// The destination of the user after the decision.
 #[derive(Debug, PartialEq, Eq)]
 enum Destination<'a> {
+    /// The page with the PIN.
     Pin,
     /// A web site, by its host.
     Site(&'a str),
-    /// An application on the device, by the scheme that it opens.
+    /// An application on the device, by its scheme.
     App(&'a str),
 }
 
-impl Application<'_> {
-    /// Short enough for a phone; what is not encrypted is seen to be.
+impl ShownApplication<'_> {
+    /// Returns the URL without `https://`, which is short enough for a phone. `http://` stays
+    /// visible.
     fn shown_url(&self) -> &str {
         self.app_url
             .strip_prefix("https://")
@@ -89,19 +92,19 @@ impl Application<'_> {
     }
 }
 
-impl<'a> From<&'a Consumer> for Application<'a> {
+impl<'a> From<&'a Consumer> for ShownApplication<'a> {
     fn from(consumer: &'a Consumer) -> Self {
         Self {
             name: consumer.name.as_str(),
-            description: &consumer.description,
-            app_url: &consumer.app_url,
+            description: &consumer.profile.description,
+            app_url: &consumer.profile.app_url,
             verified: consumer.verified,
         }
     }
 }
 
-impl<'a> Form<'a> {
-    fn of(asking: &'a Asking, cookie: &Cookie) -> Self {
+impl<'a> FormTokens<'a> {
+    fn of(asking: &'a AuthorizationRequest, cookie: &BrowserCookie) -> Self {
         Self {
             oauth_token: asking.request_token.token.as_str(),
             csrf_token: cookie.csrf_token(asking),
@@ -115,12 +118,11 @@ impl<'a> Destination<'a> {
             return Self::Pin;
         };
         let scheme = scheme_of(uri);
+        let is_web = ["http", "https"]
+            .iter()
+            .any(|web| scheme.eq_ignore_ascii_case(web));
         match uri.split_once("://") {
-            Some((_, rest))
-                if ["http", "https"]
-                    .iter()
-                    .any(|web| scheme.eq_ignore_ascii_case(web)) =>
-            {
+            Some((_, rest)) if is_web => {
                 Self::Site(rest.split(['/', '?', '#']).next().unwrap_or_default())
             }
             _ => Self::App(scheme),
@@ -128,90 +130,92 @@ impl<'a> Destination<'a> {
     }
 }
 
-/// The form to log in with; `problem` is what was wrong with the last one, whose user name is kept.
+/// Returns the login form. After a failed login it shows the problem and keeps the user name.
 pub(super) fn log_in(
-    asking: &Asking,
-    cookie: &Cookie,
+    asking: &AuthorizationRequest,
+    cookie: &BrowserCookie,
     username: &str,
     problem: Option<(StatusCode, &str)>,
-) -> Answer {
-    let page = LogIn {
-        application: Application::from(&asking.consumer),
-        form: Form::of(asking, cookie),
+) -> PageResponse {
+    let page = LoginPage {
+        application: ShownApplication::from(&asking.consumer),
+        form: FormTokens::of(asking, cookie),
         username,
         problem: problem.map(|(_, text)| text),
     };
     rendered(problem.map_or(StatusCode::OK, |(status, _)| status), &page)
 }
 
-/// The question whether to allow it.
+/// Returns the question whether to allow the request.
 pub(super) fn consent(
-    asking: &Asking,
-    cookie: &Cookie,
+    asking: &AuthorizationRequest,
+    cookie: &BrowserCookie,
     session: &Session,
     words: &ScopeWords,
-) -> Answer {
-    let callback = &asking.request_token.callback;
-    let page = Consent {
-        application: Application::from(&asking.consumer),
-        form: Form::of(asking, cookie),
-        scopes: asking
-            .request_token
-            .scopes
+) -> PageResponse {
+    let RequestToken {
+        callback, scopes, ..
+    } = &asking.request_token;
+    let page = ConsentPage {
+        application: ShownApplication::from(&asking.consumer),
+        form: FormTokens::of(asking, cookie),
+        scopes: scopes
             .iter()
             .map(|scope| words.of(scope).unwrap_or(scope))
             .collect(),
         destination: Destination::of(callback),
-        screen_name: if session.screen_name.is_empty() {
-            session.user_id.as_str()
-        } else {
-            &session.screen_name
-        },
+        screen_name: screen_name(session),
     };
-    rendered(StatusCode::OK, &page).with_forms(forms_of_decision(callback))
+    rendered(StatusCode::OK, &page).with_forms(decision_targets(callback))
 }
 
-/// The PIN, in groups for the eye and in single characters for the ear.
-pub(super) fn pin(consumer: &Consumer, verifier: &[u8]) -> Answer {
+fn screen_name(session: &Session) -> &str {
+    if session.screen_name.is_empty() {
+        session.user_id.as_str()
+    } else {
+        &session.screen_name
+    }
+}
+
+/// Returns the page with the PIN: in groups for the eye, and in single characters for screen
+/// readers.
+pub(super) fn pin(consumer: &Consumer, verifier: &[u8]) -> PageResponse {
     let characters: Vec<char> = verifier.escape_ascii().map(char::from).collect();
-    let groups = characters
-        .chunks(4)
-        .map(|group| group.iter().collect())
-        .collect();
     let spoken: Vec<_> = characters.iter().map(char::to_string).collect();
-    rendered(
-        StatusCode::OK,
-        &Pin {
-            name: consumer.name.as_str(),
-            spoken: spoken.join(" "),
-            groups,
-        },
-    )
+    let groups = characters.chunks(4).map(|group| group.iter().collect());
+    let page = PinPage {
+        name: consumer.name.as_str(),
+        spoken: spoken.join(" "),
+        groups: groups.collect(),
+    };
+    rendered(StatusCode::OK, &page)
 }
 
-/// The form for temporary credentials; `problem` is what was wrong with the last ones.
-pub(super) fn type_token(problem: Option<&str>) -> Answer {
-    rendered(
-        if problem.is_some() {
-            StatusCode::BAD_REQUEST
-        } else {
-            StatusCode::OK
-        },
-        &TypeToken { problem },
-    )
+/// Returns the form for temporary credentials, with the problem of the last ones.
+pub(super) fn token_form(problem: Option<&str>) -> PageResponse {
+    let status = match problem {
+        Some(_) => StatusCode::BAD_REQUEST,
+        None => StatusCode::OK,
+    };
+    rendered(status, &TokenPage { problem })
 }
 
-/// Something to know; `again` is where to start again.
-pub(super) fn notice(status: StatusCode, title: &str, text: &str, again: Option<&str>) -> Answer {
+/// Returns a notice. `again` is the address to start again.
+pub(super) fn notice(
+    status: StatusCode,
+    title: &str,
+    text: &str,
+    again: Option<&str>,
+) -> PageResponse {
     rendered(status, &NoticePage { title, text, again })
 }
 
-fn rendered(status: StatusCode, page: &impl Template) -> Answer {
+fn rendered(status: StatusCode, page: &impl Template) -> PageResponse {
     match page.render() {
-        Ok(html) => answer::page(status, html),
+        Ok(html) => response::page(status, html),
         Err(error) => {
-            tracing::error!(%error, "a page could not be rendered");
-            answer::page(StatusCode::INTERNAL_SERVER_ERROR, String::new())
+            tracing::error!(%error, "cannot render an authorize page");
+            response::page(StatusCode::INTERNAL_SERVER_ERROR, String::new())
         }
     }
 }

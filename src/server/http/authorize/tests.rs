@@ -1,31 +1,32 @@
-//! What the pages say, without a server around them.
+//! The texts of the pages, without a server.
 
 use axum::body::to_bytes;
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse as _;
 
-use super::notices::{LogInProblem, Notice};
-use super::{external_address, pages};
+use super::notices::{LoginProblem, UserNotice};
+use super::pages;
+use super::routes::external_address;
 use crate::clock::{CountingEntropy, UnixTime};
 use crate::config::{Config, ScopeWords};
-use crate::issue::{Asking, IssueError};
+use crate::issue::{AuthorizationRequest, IssueError};
 use crate::model::{
-    Callback, Consumer, ConsumerKey, ConsumerName, ConsumerStatus, Flow, Generation, RequestToken,
-    RequestTokenState, Scopes, Secret, Session, SessionId, Token, UserId,
+    Callback, Consumer, ConsumerKey, ConsumerName, ConsumerProfile, ConsumerStatus, Flow,
+    Generation, RequestToken, RequestTokenState, Scopes, Secret, Session, SessionId, Token, UserId,
 };
-use crate::server::pages::{Answer, Cookie};
+use crate::server::pages::{BrowserCookie, PageResponse};
 
 const HOSTILE: &str = r#""><script>alert('x')</script><a href='//evil.example'>{{ name }}&amp;"#;
 
 #[tokio::test]
-async fn what_a_consumer_says_of_itself_is_text() {
+async fn values_of_a_consumer_are_escaped() {
     let mut asked = asking("t<i>\"'&");
     asked.consumer.name = ConsumerName::new(HOSTILE).unwrap();
-    asked.consumer.description = format!("{HOSTILE}\u{202e}");
-    asked.consumer.app_url = "https://example.com/?a='&b=(c)".to_owned();
+    asked.consumer.profile.description = format!("{HOSTILE}\u{202e}");
+    asked.consumer.profile.app_url = "https://example.com/?a='&b=(c)".to_owned();
     asked.request_token.scopes = Scopes::parse("<script>alert(1)</script> <img/src=x>").unwrap();
     asked.request_token.callback = Callback::Uri("https://a'b&c.example/cb".to_owned());
-    let cookie = Cookie::draw(&CountingEntropy::default());
+    let cookie = BrowserCookie::random(&CountingEntropy::default());
     let mut user = session();
     user.screen_name = HOSTILE.to_owned();
     for answer in [
@@ -38,7 +39,7 @@ async fn what_a_consumer_says_of_itself_is_text() {
         pages::consent(&asked, &cookie, &user, &ScopeWords::default()),
         pages::pin(&asked.consumer, b"12345678"),
         pages::notice(StatusCode::OK, HOSTILE, HOSTILE, Some(HOSTILE)),
-        pages::type_token(Some(HOSTILE)),
+        pages::token_form(Some(HOSTILE)),
     ] {
         let html = html(answer).await;
         for marked_up in [
@@ -59,8 +60,8 @@ async fn what_a_consumer_says_of_itself_is_text() {
 }
 
 #[tokio::test]
-async fn a_user_reads_who_asks_for_what_and_where_it_leads() {
-    let cookie = Cookie::draw(&CountingEntropy::default());
+async fn the_question_shows_the_consumer_its_scopes_and_the_destination() {
+    let cookie = BrowserCookie::random(&CountingEntropy::default());
     let mut asked = asking("t");
     let words = Config::default().scopes;
     let page = html(pages::consent(&asked, &cookie, &session(), &words)).await;
@@ -68,7 +69,7 @@ async fn a_user_reads_who_asks_for_what_and_where_it_leads() {
         "Printer Example",
         "Prints photos",
         "https://printer.example.com/about",
-        "Not verified.",
+        "This application has not been verified.",
         "<li><bdi>photos.read</bdi></li>",
         "<strong><bdi>printer.example.com:8443</bdi></strong>",
         "logged in as <strong><bdi>jane</bdi></strong>",
@@ -83,11 +84,11 @@ async fn a_user_reads_who_asks_for_what_and_where_it_leads() {
     asked.request_token.callback = Callback::Uri("com.example.app:/done".to_owned());
     let page = html(pages::consent(&asked, &cookie, &session(), &words)).await;
     assert!(
-        page.contains(">Verified by this service</p>") && !page.contains("Not verified"),
+        page.contains(">Verified by this service</p>") && !page.contains("not been verified"),
         "{page}"
     );
     assert!(
-        page.contains("where no particular permission is needed")
+        page.contains("without any specific permission")
             && page.contains("<bdi>com.example.app:</bdi>"),
         "{page}"
     );
@@ -95,13 +96,13 @@ async fn a_user_reads_who_asks_for_what_and_where_it_leads() {
     assert!(
         html(pages::consent(&asked, &cookie, &session(), &words))
             .await
-            .contains("you are shown a PIN")
+            .contains("you get a PIN")
     );
 }
 
 #[tokio::test]
-async fn a_failed_log_in_keeps_the_name_and_says_why_where_it_is_read_out() {
-    let cookie = Cookie::draw(&CountingEntropy::default());
+async fn a_failed_login_keeps_the_name_and_announces_the_problem() {
+    let cookie = BrowserCookie::random(&CountingEntropy::default());
     let first = html(pages::log_in(&asking("t"), &cookie, "", None)).await;
     assert!(
         !first.contains("role=\"alert\"") && !first.contains("aria-describedby"),
@@ -135,11 +136,11 @@ async fn a_failed_log_in_keeps_the_name_and_says_why_where_it_is_read_out() {
 }
 
 #[tokio::test]
-async fn a_pin_is_in_groups_for_the_eye_and_digits_for_the_ear() {
+async fn a_pin_is_in_groups_for_the_eye_and_digits_for_screen_readers() {
     let page = html(pages::pin(&asking("t").consumer, b"12345678")).await;
     assert!(
         page.contains("<span>1234</span><span>5678</span>"),
-        "no space gets in when it is copied: {page}"
+        "a copy has no spaces: {page}"
     );
     assert!(page.contains(">1 2 3 4 5 6 7 8</span>"), "{page}");
 }
@@ -147,23 +148,23 @@ async fn a_pin_is_in_groups_for_the_eye_and_digits_for_the_ear() {
 #[test]
 fn a_decision_is_for_a_pending_request_of_an_active_consumer() {
     let now = UnixTime::from_secs(100);
-    let about = |change: &dyn Fn(&mut Asking)| {
+    let about = |change: &dyn Fn(&mut AuthorizationRequest)| {
         let mut asked = asking("t");
         change(&mut asked);
-        Notice::about(&asked, now)
+        UserNotice::about(&asked, now)
     };
     assert_eq!(about(&|_| {}), None);
     assert_eq!(
         about(&|asked| asked.request_token.expires_at = now),
-        Some(Notice::Expired)
+        Some(UserNotice::Expired)
     );
     assert_eq!(
         about(&|asked| asked.request_token.state = RequestTokenState::Used),
-        Some(Notice::Decided)
+        Some(UserNotice::Decided)
     );
     assert_eq!(
         about(&|asked| asked.request_token.state = RequestTokenState::Refused),
-        Some(Notice::Refused)
+        Some(UserNotice::Refused)
     );
     let authorized = RequestTokenState::Authorized {
         user_id: UserId::new("jane").unwrap(),
@@ -174,39 +175,39 @@ fn a_decision_is_for_a_pending_request_of_an_active_consumer() {
     };
     assert_eq!(
         about(&|asked| asked.request_token.state = authorized.clone()),
-        Some(Notice::Decided)
+        Some(UserNotice::Decided)
     );
     let revoked = Generation::from_number(9);
     assert_eq!(
         about(&|asked| asked.consumer.generation = revoked),
-        Some(Notice::Revoked)
+        Some(UserNotice::Revoked)
     );
     let disabled = ConsumerStatus::Disabled;
     assert_eq!(
         about(&|asked| asked.consumer.status = disabled),
-        Some(Notice::ApplicationDisabled)
+        Some(UserNotice::ApplicationDisabled)
     );
     assert_eq!(
         about(&|asked| asked.consumer.flows = [Flow::XAuth].into()),
-        Some(Notice::ApplicationDisabled)
+        Some(UserNotice::ApplicationDisabled)
     );
 }
 
 #[tokio::test]
-async fn a_dead_end_has_its_status_and_offers_to_start_again_where_that_helps() {
+async fn a_notice_has_its_status_and_offers_to_start_again_if_that_helps() {
     let name = Token::new("t&t").unwrap();
     for (notice, status, helps) in [
-        (Notice::Unknown, 404, false),
-        (Notice::Expired, 410, false),
-        (Notice::Decided, 410, false),
-        (Notice::ApplicationDisabled, 403, false),
-        (Notice::NotOurForm, 403, true),
-        (Notice::NoCookie, 403, true),
-        (Notice::Busy, 409, true),
-        (Notice::Failure, 503, true),
-        (Notice::Method("GET"), 405, false),
+        (UserNotice::Unknown, 404, false),
+        (UserNotice::Expired, 410, false),
+        (UserNotice::Decided, 410, false),
+        (UserNotice::ApplicationDisabled, 403, false),
+        (UserNotice::NotOurForm, 403, true),
+        (UserNotice::NoCookie, 403, true),
+        (UserNotice::Busy, 409, true),
+        (UserNotice::Failure, 503, true),
+        (UserNotice::Method("GET"), 405, false),
     ] {
-        let response = notice.answer(Some(&name)).into_response();
+        let response = notice.response(Some(&name)).into_response();
         assert_eq!(response.status(), status, "{notice:?}");
         let html = text(response).await;
         assert_eq!(
@@ -218,20 +219,20 @@ async fn a_dead_end_has_its_status_and_offers_to_start_again_where_that_helps() 
 }
 
 #[tokio::test]
-async fn a_dead_end_without_temporary_credentials_says_what_to_do() {
+async fn a_notice_without_temporary_credentials_has_a_remedy() {
     for notice in [
-        Notice::Unknown,
-        Notice::Expired,
-        Notice::ApplicationDisabled,
-        Notice::AccountDisabled,
-        Notice::BadForm(StatusCode::PAYLOAD_TOO_LARGE),
-        Notice::Method("GET"),
-        Notice::Failure,
+        UserNotice::Unknown,
+        UserNotice::Expired,
+        UserNotice::ApplicationDisabled,
+        UserNotice::AccountDisabled,
+        UserNotice::BadForm(StatusCode::PAYLOAD_TOO_LARGE),
+        UserNotice::Method("GET"),
+        UserNotice::Failure,
     ] {
-        let html = text(notice.answer(None).into_response()).await;
+        let html = text(notice.response(None).into_response()).await;
         let remedies = [
             "Go back to the application",
-            "Ask whoever runs",
+            "Contact the operator",
             "Try again",
         ];
         assert!(
@@ -242,29 +243,29 @@ async fn a_dead_end_without_temporary_credentials_says_what_to_do() {
 }
 
 #[test]
-fn a_log_in_says_how_long_to_wait_and_never_which_half_was_wrong() {
+fn a_failed_login_says_how_long_to_wait_but_not_which_field_was_wrong() {
     let wait = |millis| {
         let error = IssueError::TooManyAttempts(std::time::Duration::from_millis(millis));
-        LogInProblem::of(&error)
+        LoginProblem::of(&error)
             .map(|problem| (problem.status.as_u16(), problem.text))
             .unwrap()
     };
     let text = |time: &str| {
         (
             429,
-            format!("There were too many wrong passwords. Try again in {time}."),
+            format!("Too many wrong passwords. Try again in {time}."),
         )
     };
     assert_eq!(wait(500), text("1 second"));
     assert_eq!(wait(59_000), text("59 seconds"));
     assert_eq!(wait(60_000), text("1 minute"));
     assert_eq!(wait(61_000), text("2 minutes"));
-    let wrong = LogInProblem::of(&IssueError::PasswordRefused).unwrap();
+    let wrong = LoginProblem::of(&IssueError::PasswordRefused).unwrap();
     assert_eq!(
         (wrong.status.as_u16(), wrong.text.as_str()),
         (403, "Unknown user or wrong password.")
     );
-    assert_eq!(LogInProblem::of(&IssueError::Conflict), None);
+    assert_eq!(LoginProblem::of(&IssueError::Conflict), None);
 }
 
 #[test]
@@ -291,8 +292,8 @@ fn an_external_page_gets_the_temporary_credentials_at_the_end_of_its_query() {
 }
 
 #[tokio::test]
-async fn every_page_is_armoured() {
-    let response = pages::type_token(None).into_response();
+async fn every_page_has_security_headers() {
+    let response = pages::token_form(None).into_response();
     let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap();
     let policy = header("content-security-policy");
     assert!(
@@ -311,8 +312,8 @@ async fn every_page_is_armoured() {
     assert_eq!(header("content-type"), "text/html; charset=utf-8");
 }
 
-/// Somebody who asks.
-pub(super) fn asking(name: &str) -> Asking {
+/// Returns a pending request of a consumer.
+pub(super) fn asking(name: &str) -> AuthorizationRequest {
     let time = UnixTime::from_secs(0);
     let key = ConsumerKey::new("ck").unwrap();
     let request_token = RequestToken {
@@ -330,13 +331,16 @@ pub(super) fn asking(name: &str) -> Asking {
     };
     let consumer = Consumer {
         key,
-        description: "Prints photos".to_owned(),
-        app_url: "https://printer.example.com/about".to_owned(),
+        profile: ConsumerProfile {
+            description: "Prints photos".to_owned(),
+            app_url: "https://printer.example.com/about".to_owned(),
+            ..ConsumerProfile::default()
+        },
         created_at: time,
         updated_at: time,
         ..Consumer::example()
     };
-    Asking {
+    AuthorizationRequest {
         request_token,
         consumer,
     }
@@ -352,7 +356,7 @@ fn session() -> Session {
     }
 }
 
-async fn html(answer: Answer) -> String {
+async fn html(answer: PageResponse) -> String {
     text(answer.into_response()).await
 }
 

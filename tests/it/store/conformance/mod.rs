@@ -1,11 +1,13 @@
 //! The contract of `Store`, rule by rule, on every store.
 
+mod attempts;
 pub(crate) mod changes;
-mod credentials;
+mod consumers;
 mod deletions;
 mod nonces;
 mod request_tokens;
-mod temporary;
+mod sessions;
+mod tokens;
 mod users;
 
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use countersign::store::Store;
 
 use super::bench::{Bench, with_redis};
 
-/// One module for each store, one test for each rule.
+/// Makes one module for each store, with one test for each rule.
 macro_rules! on_every_store {
     ($($rule:ident)*) => {
         mod embedded { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { crate::store::conformance::on_embedded(super::$rule).await })* }
@@ -40,7 +42,7 @@ pub(crate) async fn on_redis<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) ->
     rule(bench.open().await).await;
 }
 
-/// Does the same thing many times at once.
+/// Runs the same call many times at once.
 pub(super) async fn race<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     times: usize,
     store: &Arc<dyn Store>,

@@ -1,23 +1,23 @@
-//! Nonces: claimed once.
+//! Claims of nonces.
 
 use std::sync::Arc;
 
 use countersign::clock::UnixTime;
 use countersign::model::Token;
-use countersign::store::{Claim, NonceClaim, Store};
+use countersign::store::{ClaimOutcome, NonceClaim, Store};
 
 use super::{on_every_store, race};
-use crate::store::bench::{NOW, claim, key};
+use crate::store::bench::{NOW, claim, key, ready};
 
 on_every_store! {
     a_nonce_is_claimed_once
     of_a_hundred_racing_claims_one_is_fresh
-    the_same_check_claims_once_however_often_it_asks
+    a_check_that_retries_its_claim_claims_once
     the_same_check_claims_once_also_when_it_races
     a_claim_dated_ahead_is_claimed_once
-    what_is_claimed_at_once_is_claimed
+    an_answer_that_is_ready_at_once_has_claimed
     consumer_token_timestamp_and_nonce_are_a_scope_each
-    a_claim_that_can_not_be_remembered_is_refused
+    a_claim_that_cannot_be_remembered_is_refused
     a_fence_refuses_up_to_its_second
 }
 
@@ -25,12 +25,12 @@ async fn a_nonce_is_claimed_once(store: Arc<dyn Store>) {
     let ck = key("ck");
     assert_eq!(
         store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
     for _ in 0..3 {
         assert_eq!(
             store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
-            Claim::Replayed
+            ClaimOutcome::Replayed
         );
     }
 }
@@ -47,31 +47,37 @@ async fn of_a_hundred_racing_claims_one_is_fresh(store: Arc<dyn Store>) {
         assert_eq!(
             outcomes
                 .iter()
-                .filter(|outcome| **outcome == Claim::Fresh)
+                .filter(|outcome| **outcome == ClaimOutcome::Fresh)
                 .count(),
             1
         );
         assert_eq!(
             outcomes
                 .iter()
-                .filter(|outcome| **outcome == Claim::Replayed)
+                .filter(|outcome| **outcome == ClaimOutcome::Replayed)
                 .count(),
             99
         );
     }
 }
 
-async fn the_same_check_claims_once_however_often_it_asks(store: Arc<dyn Store>) {
+async fn a_check_that_retries_its_claim_claims_once(store: Arc<dyn Store>) {
     let ck = key("ck");
     let first = claim(&ck, NOW, b"n");
     for _ in 0..3 {
-        assert_eq!(store.claim_nonce(&first).await.unwrap(), Claim::Fresh);
+        assert_eq!(
+            store.claim_nonce(&first).await.unwrap(),
+            ClaimOutcome::Fresh
+        );
     }
     assert_eq!(
         store.claim_nonce(&claim(&ck, NOW, b"n")).await.unwrap(),
-        Claim::Replayed
+        ClaimOutcome::Replayed
     );
-    assert_eq!(store.claim_nonce(&first).await.unwrap(), Claim::Fresh);
+    assert_eq!(
+        store.claim_nonce(&first).await.unwrap(),
+        ClaimOutcome::Fresh
+    );
 }
 
 async fn the_same_check_claims_once_also_when_it_races(store: Arc<dyn Store>) {
@@ -87,14 +93,14 @@ async fn the_same_check_claims_once_also_when_it_races(store: Arc<dyn Store>) {
         outcomes
             .await
             .iter()
-            .all(|outcome| *outcome == Claim::Fresh)
+            .all(|outcome| *outcome == ClaimOutcome::Fresh)
     );
     assert_eq!(
         store
             .claim_nonce(&claim(&key("ck"), NOW + 200, b"n"))
             .await
             .unwrap(),
-        Claim::Replayed
+        ClaimOutcome::Replayed
     );
 }
 
@@ -105,33 +111,36 @@ async fn a_claim_dated_ahead_is_claimed_once(store: Arc<dyn Store>) {
             .claim_nonce(&claim(&ck, NOW + 299, b"n"))
             .await
             .unwrap(),
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
     assert_eq!(
         store
             .claim_nonce(&claim(&ck, NOW + 299, b"n"))
             .await
             .unwrap(),
-        Claim::Replayed
+        ClaimOutcome::Replayed
     );
 }
 
-async fn what_is_claimed_at_once_is_claimed(store: Arc<dyn Store>) {
+async fn an_answer_that_is_ready_at_once_has_claimed(store: Arc<dyn Store>) {
     let ck = key("ck");
     for timestamp in [NOW, NOW + 200] {
         let first = claim(&ck, timestamp, b"n");
-        if let Some(claimed) = store.claim_at_once(&first) {
-            assert_eq!(claimed.unwrap(), Claim::Fresh);
+        if let Some(outcome) = ready(store.claim_nonce(&first)) {
+            assert_eq!(outcome, ClaimOutcome::Fresh);
         }
-        assert_eq!(store.claim_nonce(&first).await.unwrap(), Claim::Fresh);
-        let second = store.claim_at_once(&claim(&ck, timestamp, b"n"));
-        assert!(second.is_none_or(|claimed| claimed.unwrap() == Claim::Replayed));
+        assert_eq!(
+            store.claim_nonce(&first).await.unwrap(),
+            ClaimOutcome::Fresh
+        );
+        let second = ready(store.claim_nonce(&claim(&ck, timestamp, b"n")));
+        assert!(second.is_none_or(|outcome| outcome == ClaimOutcome::Replayed));
         assert_eq!(
             store
                 .claim_nonce(&claim(&ck, timestamp, b"n"))
                 .await
                 .unwrap(),
-            Claim::Replayed
+            ClaimOutcome::Replayed
         );
     }
 }
@@ -162,7 +171,7 @@ async fn consumer_token_timestamp_and_nonce_are_a_scope_each(store: Arc<dyn Stor
     for scope in &scopes {
         assert_eq!(
             store.claim_nonce(scope).await.unwrap(),
-            Claim::Fresh,
+            ClaimOutcome::Fresh,
             "{scope:?}"
         );
     }
@@ -173,13 +182,13 @@ async fn consumer_token_timestamp_and_nonce_are_a_scope_each(store: Arc<dyn Stor
         };
         assert_eq!(
             store.claim_nonce(&again).await.unwrap(),
-            Claim::Replayed,
+            ClaimOutcome::Replayed,
             "{scope:?}"
         );
     }
 }
 
-async fn a_claim_that_can_not_be_remembered_is_refused(store: Arc<dyn Store>) {
+async fn a_claim_that_cannot_be_remembered_is_refused(store: Arc<dyn Store>) {
     let ck = key("ck");
     let now = UnixTime::from_secs(NOW);
     for expires_at in [now, UnixTime::from_secs(NOW - 1), UnixTime::default()] {
@@ -189,7 +198,7 @@ async fn a_claim_that_can_not_be_remembered_is_refused(store: Arc<dyn Store>) {
         };
         assert_eq!(
             store.claim_nonce(&expired).await.unwrap(),
-            Claim::Fenced {
+            ClaimOutcome::Fenced {
                 not_before: NOW - 700
             }
         );
@@ -206,18 +215,18 @@ async fn a_fence_refuses_up_to_its_second(store: Arc<dyn Store>) {
         let outcome = store.claim_nonce(&fenced(timestamp)).await.unwrap();
         assert_eq!(
             outcome,
-            Claim::Fenced {
+            ClaimOutcome::Fenced {
                 not_before: NOW - 5
             }
         );
     }
     assert_eq!(
         store.claim_nonce(&fenced(NOW - 4)).await.unwrap(),
-        Claim::Fresh
+        ClaimOutcome::Fresh
     );
     assert_eq!(
         store.claim_nonce(&claim(&ck, NOW - 5, b"n")).await.unwrap(),
-        Claim::Fresh,
+        ClaimOutcome::Fresh,
         "a refusal claims nothing"
     );
 }

@@ -9,18 +9,18 @@ use super::{on_every_store, race};
 use crate::store::bench::{authorized, key, name, request_token, token};
 
 on_every_store! {
-    temporary_credentials_are_found_as_they_were_kept
-    a_taken_name_of_temporary_credentials_is_refused_whoever_has_it
+    temporary_credentials_are_found_as_they_were_created
+    a_taken_name_of_temporary_credentials_is_refused_for_every_consumer
     an_access_token_may_have_the_same_name
-    a_change_of_temporary_credentials_needs_the_revision_that_follows
+    an_update_of_temporary_credentials_needs_the_next_revision
     of_racing_decisions_one_succeeds
     of_racing_exchanges_one_succeeds_and_leaves_one_token
-    an_exchange_needs_the_revision_that_follows
+    an_exchange_needs_the_next_revision
     an_exchange_for_a_taken_name_changes_nothing
-    temporary_credentials_of_another_are_not_exchanged
+    temporary_credentials_of_another_consumer_are_not_exchanged
 }
 
-async fn temporary_credentials_are_found_as_they_were_kept(store: Arc<dyn Store>) {
+async fn temporary_credentials_are_found_as_they_were_created(store: Arc<dyn Store>) {
     let pending = request_token("ck", "r");
     store.create_request_token(&pending).await.unwrap();
     assert_eq!(
@@ -32,7 +32,7 @@ async fn temporary_credentials_are_found_as_they_were_kept(store: Arc<dyn Store>
         wrong_verifiers: 4,
         ..authorized(pending)
     };
-    store.replace_request_token(&oob).await.unwrap();
+    store.update_request_token(&oob).await.unwrap();
     assert_eq!(
         store.request_token(&name("r")).await.unwrap(),
         Some(oob.clone())
@@ -42,7 +42,7 @@ async fn temporary_credentials_are_found_as_they_were_kept(store: Arc<dyn Store>
         revision: 3,
         ..oob
     };
-    store.replace_request_token(&refused).await.unwrap();
+    store.update_request_token(&refused).await.unwrap();
     assert_eq!(
         store.request_token(&name("r")).await.unwrap(),
         Some(refused)
@@ -50,7 +50,9 @@ async fn temporary_credentials_are_found_as_they_were_kept(store: Arc<dyn Store>
     assert_eq!(store.request_token(&name("other")).await.unwrap(), None);
 }
 
-async fn a_taken_name_of_temporary_credentials_is_refused_whoever_has_it(store: Arc<dyn Store>) {
+async fn a_taken_name_of_temporary_credentials_is_refused_for_every_consumer(
+    store: Arc<dyn Store>,
+) {
     store
         .create_request_token(&request_token("ck", "r"))
         .await
@@ -84,9 +86,9 @@ async fn an_access_token_may_have_the_same_name(store: Arc<dyn Store>) {
     );
 }
 
-async fn a_change_of_temporary_credentials_needs_the_revision_that_follows(store: Arc<dyn Store>) {
+async fn an_update_of_temporary_credentials_needs_the_next_revision(store: Arc<dyn Store>) {
     let absent = store
-        .replace_request_token(&authorized(request_token("ck", "r")))
+        .update_request_token(&authorized(request_token("ck", "r")))
         .await
         .unwrap_err();
     assert_eq!(absent.kind(), StoreErrorKind::Conflict);
@@ -100,18 +102,14 @@ async fn a_change_of_temporary_credentials_needs_the_revision_that_follows(store
             ..authorized(request_token("ck", "r"))
         };
         assert_eq!(
-            store
-                .replace_request_token(&stale)
-                .await
-                .unwrap_err()
-                .kind(),
+            store.update_request_token(&stale).await.unwrap_err().kind(),
             StoreErrorKind::Conflict
         );
     }
     let stolen = authorized(request_token("mallory", "r"));
     assert_eq!(
         store
-            .replace_request_token(&stolen)
+            .update_request_token(&stolen)
             .await
             .unwrap_err()
             .kind(),
@@ -135,7 +133,7 @@ async fn of_racing_decisions_one_succeeds(store: Arc<dyn Store>) {
             ..allow.clone()
         };
         store
-            .replace_request_token(if at % 2 == 0 { &allow } else { &refuse })
+            .update_request_token(if at % 2 == 0 { &allow } else { &refuse })
             .await
             .is_ok()
     });
@@ -151,7 +149,7 @@ async fn of_racing_decisions_one_succeeds(store: Arc<dyn Store>) {
 
 async fn of_racing_exchanges_one_succeeds_and_leaves_one_token(store: Arc<dyn Store>) {
     store
-        .create_request_token(&authorized_as_kept("r"))
+        .create_request_token(&authorized_at_creation("r"))
         .await
         .unwrap();
     let outcomes = race(20, &store, |store, at| async move {
@@ -190,7 +188,7 @@ async fn of_racing_exchanges_one_succeeds_and_leaves_one_token(store: Arc<dyn St
         );
     }
     let found = store
-        .credentials(&key("ck"), Some(&winner.token))
+        .caller_records(&key("ck"), Some(&winner.token))
         .await
         .unwrap();
     assert_eq!(found.token.as_deref(), Some(&winner));
@@ -203,14 +201,14 @@ async fn of_racing_exchanges_one_succeeds_and_leaves_one_token(store: Arc<dyn St
     }
 }
 
-async fn an_exchange_needs_the_revision_that_follows(store: Arc<dyn Store>) {
+async fn an_exchange_needs_the_next_revision(store: Arc<dyn Store>) {
     let absent = store
         .exchange_request_token(&used("r"), &token("ck", "t"))
         .await
         .unwrap_err();
     assert_eq!(absent.kind(), StoreErrorKind::Conflict);
     store
-        .create_request_token(&authorized_as_kept("r"))
+        .create_request_token(&authorized_at_creation("r"))
         .await
         .unwrap();
     for revision in [0, 1, 3, u64::MAX] {
@@ -226,7 +224,7 @@ async fn an_exchange_needs_the_revision_that_follows(store: Arc<dyn Store>) {
     }
     assert_eq!(
         store.request_token(&name("r")).await.unwrap(),
-        Some(authorized_as_kept("r"))
+        Some(authorized_at_creation("r"))
     );
     assert_eq!(store.token(&name("t")).await.unwrap(), None);
     store
@@ -246,7 +244,7 @@ async fn an_exchange_needs_the_revision_that_follows(store: Arc<dyn Store>) {
 
 async fn an_exchange_for_a_taken_name_changes_nothing(store: Arc<dyn Store>) {
     store
-        .create_request_token(&authorized_as_kept("r"))
+        .create_request_token(&authorized_at_creation("r"))
         .await
         .unwrap();
     store.create_token(&token("ck", "mine")).await.unwrap();
@@ -260,7 +258,7 @@ async fn an_exchange_for_a_taken_name_changes_nothing(store: Arc<dyn Store>) {
     }
     assert_eq!(
         store.request_token(&name("r")).await.unwrap(),
-        Some(authorized_as_kept("r"))
+        Some(authorized_at_creation("r"))
     );
     assert_eq!(
         store.token(&name("theirs")).await.unwrap(),
@@ -272,9 +270,9 @@ async fn an_exchange_for_a_taken_name_changes_nothing(store: Arc<dyn Store>) {
         .unwrap();
 }
 
-async fn temporary_credentials_of_another_are_not_exchanged(store: Arc<dyn Store>) {
+async fn temporary_credentials_of_another_consumer_are_not_exchanged(store: Arc<dyn Store>) {
     store
-        .create_request_token(&authorized_as_kept("r"))
+        .create_request_token(&authorized_at_creation("r"))
         .await
         .unwrap();
     let stolen = RequestToken {
@@ -296,8 +294,8 @@ async fn temporary_credentials_of_another_are_not_exchanged(store: Arc<dyn Store
     assert_eq!(store.token(&name("t")).await.unwrap(), None);
 }
 
-/// Authorized, and of revision 1.
-fn authorized_as_kept(token: &str) -> RequestToken {
+/// Returns authorized temporary credentials of revision 1.
+fn authorized_at_creation(token: &str) -> RequestToken {
     RequestToken {
         revision: 1,
         ..authorized(request_token("ck", token))

@@ -9,26 +9,26 @@ use super::{on_every_store, race};
 use crate::store::bench::{consumer, key, name, token, user, user_id};
 
 on_every_store! {
-    a_user_is_found_as_he_was_kept
-    a_user_is_found_by_his_name_whatever_its_case
-    a_user_without_a_name_is_kept_without
-    a_taken_user_id_is_refused_and_nothing_changed
-    a_taken_username_is_refused_whatever_its_case_and_nothing_changed
-    a_user_of_whom_the_same_is_kept_already_is_refused
-    of_racing_users_of_one_name_one_succeeds
-    of_racing_users_who_take_one_name_one_succeeds
-    a_change_of_a_user_needs_the_revision_that_follows
-    of_racing_changes_of_a_user_one_succeeds
-    a_name_that_is_given_up_is_free
-    a_name_is_given_and_changed_in_case
-    a_name_of_another_is_not_given
+    a_user_is_found_as_created
+    a_user_is_found_by_username_regardless_of_case
+    a_user_without_a_username_is_found_without_one
+    a_taken_user_id_is_refused_and_nothing_is_changed
+    a_taken_username_is_refused_regardless_of_case_and_nothing_is_changed
+    a_user_equal_to_a_stored_one_is_refused
+    of_racing_creations_with_one_username_one_succeeds
+    of_racing_updates_to_one_username_one_succeeds
+    an_update_of_a_user_needs_the_next_revision
+    of_racing_updates_of_a_user_one_succeeds
+    a_username_that_was_given_up_is_free
+    a_username_can_be_set_and_changed_in_case
+    the_username_of_another_user_is_refused
     users_are_listed_in_the_order_of_their_ids_without_deleted_ones
-    a_deleted_user_is_still_kept_and_can_be_taken_over
-    a_check_is_told_the_standing_of_the_user_of_a_token
-    a_check_without_a_user_is_told_the_default_standing
+    a_deleted_user_is_still_stored_and_can_be_restored
+    a_check_sees_the_standing_of_a_tokens_user
+    a_check_without_a_user_sees_the_default_standing
 }
 
-async fn a_user_is_found_as_he_was_kept(store: Arc<dyn Store>) {
+async fn a_user_is_found_as_created(store: Arc<dyn Store>) {
     store.create_user(&user("u 1", "Jane")).await.unwrap();
     assert_eq!(
         store.user(&user_id("u 1")).await.unwrap(),
@@ -37,7 +37,7 @@ async fn a_user_is_found_as_he_was_kept(store: Arc<dyn Store>) {
     assert_eq!(store.user(&user_id("u")).await.unwrap(), None);
 }
 
-async fn a_user_is_found_by_his_name_whatever_its_case(store: Arc<dyn Store>) {
+async fn a_user_is_found_by_username_regardless_of_case(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     for spelling in ["Jane", "jane", "JANE"] {
         assert_eq!(
@@ -50,7 +50,7 @@ async fn a_user_is_found_by_his_name_whatever_its_case(store: Arc<dyn Store>) {
     assert_eq!(named(&store, "u1").await, None);
 }
 
-async fn a_user_without_a_name_is_kept_without(store: Arc<dyn Store>) {
+async fn a_user_without_a_username_is_found_without_one(store: Arc<dyn Store>) {
     for id in ["u1", "u2"] {
         store.create_user(&nameless(id)).await.unwrap();
     }
@@ -60,7 +60,7 @@ async fn a_user_without_a_name_is_kept_without(store: Arc<dyn Store>) {
     );
 }
 
-async fn a_taken_user_id_is_refused_and_nothing_changed(store: Arc<dyn Store>) {
+async fn a_taken_user_id_is_refused_and_nothing_is_changed(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     for again in [user("u1", "other"), user("u1", "Jane"), nameless("u1")] {
         assert_eq!(
@@ -73,7 +73,9 @@ async fn a_taken_user_id_is_refused_and_nothing_changed(store: Arc<dyn Store>) {
     store.create_user(&user("u2", "other")).await.unwrap();
 }
 
-async fn a_taken_username_is_refused_whatever_its_case_and_nothing_changed(store: Arc<dyn Store>) {
+async fn a_taken_username_is_refused_regardless_of_case_and_nothing_is_changed(
+    store: Arc<dyn Store>,
+) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     for spelling in ["Jane", "jAnE"] {
         let error = store.create_user(&user("u2", spelling)).await.unwrap_err();
@@ -84,8 +86,9 @@ async fn a_taken_username_is_refused_whatever_its_case_and_nothing_changed(store
     assert_eq!(store.users(None, 10).await.unwrap(), [user("u1", "Jane")]);
 }
 
-/// One of whom nothing secret is kept, so that what is written says the same each time.
-async fn a_user_of_whom_the_same_is_kept_already_is_refused(store: Arc<dyn Store>) {
+/// Uses a user without a secret, so that the same bytes would be written each time, except for the
+/// mark.
+async fn a_user_equal_to_a_stored_one_is_refused(store: Arc<dyn Store>) {
     store.create_user(&nameless("u1")).await.unwrap();
     assert_eq!(
         store.create_user(&nameless("u1")).await.unwrap_err().kind(),
@@ -95,14 +98,14 @@ async fn a_user_of_whom_the_same_is_kept_already_is_refused(store: Arc<dyn Store
         revision: 2,
         ..nameless("u1")
     };
-    store.replace_user(&change).await.unwrap();
+    store.update_user(&change).await.unwrap();
     assert_eq!(
-        store.replace_user(&change).await.unwrap_err().kind(),
+        store.update_user(&change).await.unwrap_err().kind(),
         StoreErrorKind::Conflict
     );
 }
 
-async fn of_racing_users_of_one_name_one_succeeds(store: Arc<dyn Store>) {
+async fn of_racing_creations_with_one_username_one_succeeds(store: Arc<dyn Store>) {
     let outcomes = race(10, &store, |store, at| async move {
         store
             .create_user(&user(&format!("u{at}"), "Jane"))
@@ -119,7 +122,7 @@ async fn of_racing_users_of_one_name_one_succeeds(store: Arc<dyn Store>) {
     assert_eq!(store.users(None, 20).await.unwrap().len(), 1);
 }
 
-async fn of_racing_users_who_take_one_name_one_succeeds(store: Arc<dyn Store>) {
+async fn of_racing_updates_to_one_username_one_succeeds(store: Arc<dyn Store>) {
     for at in 0..10 {
         store
             .create_user(&nameless(&format!("u{at}")))
@@ -132,7 +135,7 @@ async fn of_racing_users_who_take_one_name_one_succeeds(store: Arc<dyn Store>) {
             ..user(&format!("u{at}"), "Jane")
         };
         store
-            .replace_user(&taking)
+            .update_user(&taking)
             .await
             .map_err(|error| error.kind())
     })
@@ -145,10 +148,10 @@ async fn of_racing_users_who_take_one_name_one_succeeds(store: Arc<dyn Store>) {
     );
 }
 
-async fn a_change_of_a_user_needs_the_revision_that_follows(store: Arc<dyn Store>) {
+async fn an_update_of_a_user_needs_the_next_revision(store: Arc<dyn Store>) {
     assert_eq!(
         store
-            .replace_user(&user("u1", "Jane"))
+            .update_user(&user("u1", "Jane"))
             .await
             .unwrap_err()
             .kind(),
@@ -162,7 +165,7 @@ async fn a_change_of_a_user_needs_the_revision_that_follows(store: Arc<dyn Store
     };
     for stale in [0, 1, 3, u64::MAX] {
         assert_eq!(
-            store.replace_user(&change(stale)).await.unwrap_err().kind(),
+            store.update_user(&change(stale)).await.unwrap_err().kind(),
             StoreErrorKind::Conflict
         );
     }
@@ -170,15 +173,15 @@ async fn a_change_of_a_user_needs_the_revision_that_follows(store: Arc<dyn Store
         store.user(&user_id("u1")).await.unwrap(),
         Some(user("u1", "Jane"))
     );
-    store.replace_user(&change(2)).await.unwrap();
+    store.update_user(&change(2)).await.unwrap();
     assert_eq!(store.user(&user_id("u1")).await.unwrap(), Some(change(2)));
 }
 
-async fn of_racing_changes_of_a_user_one_succeeds(store: Arc<dyn Store>) {
+async fn of_racing_updates_of_a_user_one_succeeds(store: Arc<dyn Store>) {
     store.create_user(&nameless("u1")).await.unwrap();
     let outcomes = race(10, &store, |store, _| async move {
         store
-            .replace_user(&User {
+            .update_user(&User {
                 revision: 2,
                 ..nameless("u1")
             })
@@ -188,10 +191,10 @@ async fn of_racing_changes_of_a_user_one_succeeds(store: Arc<dyn Store>) {
     only_one_succeeded(&outcomes.await, StoreErrorKind::Conflict);
 }
 
-async fn a_name_that_is_given_up_is_free(store: Arc<dyn Store>) {
+async fn a_username_that_was_given_up_is_free(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     store
-        .replace_user(&User {
+        .update_user(&User {
             revision: 2,
             ..nameless("u1")
         })
@@ -205,12 +208,12 @@ async fn a_name_that_is_given_up_is_free(store: Arc<dyn Store>) {
         ..user("u1", "Jane")
     };
     assert_eq!(
-        store.replace_user(&back).await.unwrap_err().kind(),
+        store.update_user(&back).await.unwrap_err().kind(),
         StoreErrorKind::AlreadyExists
     );
 }
 
-async fn a_name_is_given_and_changed_in_case(store: Arc<dyn Store>) {
+async fn a_username_can_be_set_and_changed_in_case(store: Arc<dyn Store>) {
     store.create_user(&nameless("u1")).await.unwrap();
     for (revision, spelling) in [
         (2, "jane"),
@@ -223,13 +226,13 @@ async fn a_name_is_given_and_changed_in_case(store: Arc<dyn Store>) {
             revision,
             ..user("u1", spelling)
         };
-        store.replace_user(&change).await.unwrap();
+        store.update_user(&change).await.unwrap();
         assert_eq!(named(&store, spelling).await, Some(change));
     }
     assert_eq!(named(&store, "joan").await, None);
 }
 
-async fn a_name_of_another_is_not_given(store: Arc<dyn Store>) {
+async fn the_username_of_another_user_is_refused(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     store.create_user(&user("u2", "Joan")).await.unwrap();
     let thief = User {
@@ -237,7 +240,7 @@ async fn a_name_of_another_is_not_given(store: Arc<dyn Store>) {
         ..user("u2", "jane")
     };
     assert_eq!(
-        store.replace_user(&thief).await.unwrap_err().kind(),
+        store.update_user(&thief).await.unwrap_err().kind(),
         StoreErrorKind::AlreadyExists
     );
     assert_eq!(named(&store, "joan").await, Some(user("u2", "Joan")));
@@ -253,7 +256,7 @@ async fn users_are_listed_in_the_order_of_their_ids_without_deleted_ones(store: 
         revision: 2,
         ..nameless("gone")
     };
-    store.replace_user(&gone).await.unwrap();
+    store.update_user(&gone).await.unwrap();
     for limit in 1..=7 {
         let (mut listed, mut after) = (Vec::new(), None);
         while let Some(last) = {
@@ -272,7 +275,7 @@ async fn users_are_listed_in_the_order_of_their_ids_without_deleted_ones(store: 
     }
 }
 
-async fn a_deleted_user_is_still_kept_and_can_be_taken_over(store: Arc<dyn Store>) {
+async fn a_deleted_user_is_still_stored_and_can_be_restored(store: Arc<dyn Store>) {
     store.create_user(&user("u1", "Jane")).await.unwrap();
     let gone = User {
         status: UserStatus::Deleted,
@@ -281,7 +284,7 @@ async fn a_deleted_user_is_still_kept_and_can_be_taken_over(store: Arc<dyn Store
         revision: 2,
         ..user("u1", "Jane")
     };
-    store.replace_user(&gone).await.unwrap();
+    store.update_user(&gone).await.unwrap();
     assert_eq!(store.user(&gone.id).await.unwrap(), Some(gone));
     assert!(store.users(None, 10).await.unwrap().is_empty());
     assert_eq!(
@@ -296,11 +299,11 @@ async fn a_deleted_user_is_still_kept_and_can_be_taken_over(store: Arc<dyn Store
         revision: 3,
         ..user("u1", "Jane")
     };
-    store.replace_user(&back).await.unwrap();
+    store.update_user(&back).await.unwrap();
     assert_eq!(store.users(None, 10).await.unwrap(), [back]);
 }
 
-async fn a_check_is_told_the_standing_of_the_user_of_a_token(store: Arc<dyn Store>) {
+async fn a_check_sees_the_standing_of_a_tokens_user(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
     let mut jane = user("jane doe", "Jane");
@@ -313,9 +316,9 @@ async fn a_check_is_told_the_standing_of_the_user_of_a_token(store: Arc<dyn Stor
         jane.revision += 1;
         jane.status = status;
         jane.generation = Generation::from_number(jane.revision);
-        store.replace_user(&jane).await.unwrap();
+        store.update_user(&jane).await.unwrap();
         let found = store
-            .credentials(&key("ck"), Some(&name("t")))
+            .caller_records(&key("ck"), Some(&name("t")))
             .await
             .unwrap();
         assert_eq!(
@@ -328,7 +331,7 @@ async fn a_check_is_told_the_standing_of_the_user_of_a_token(store: Arc<dyn Stor
     }
 }
 
-async fn a_check_without_a_user_is_told_the_default_standing(store: Arc<dyn Store>) {
+async fn a_check_without_a_user_sees_the_default_standing(store: Arc<dyn Store>) {
     store.create_consumer(&consumer("ck")).await.unwrap();
     store.create_token(&token("ck", "t")).await.unwrap();
     let mut of_nobody = token("ck", "of-nobody");
@@ -337,12 +340,12 @@ async fn a_check_without_a_user_is_told_the_default_standing(store: Arc<dyn Stor
     let default = UserStanding::default();
     assert_eq!(
         store
-            .credentials(&key("ck"), Some(&name("t")))
+            .caller_records(&key("ck"), Some(&name("t")))
             .await
             .unwrap()
             .user,
         default,
-        "nothing is kept of him"
+        "there is no record of the user"
     );
     let disabled = User {
         status: UserStatus::Disabled,
@@ -358,7 +361,7 @@ async fn a_check_without_a_user_is_told_the_default_standing(store: Arc<dyn Stor
         .unwrap();
     for token in [Some("of-nobody"), Some("absent"), None] {
         let found = store
-            .credentials(&key("ck"), token.map(name).as_ref())
+            .caller_records(&key("ck"), token.map(name).as_ref())
             .await
             .unwrap();
         assert_eq!(found.user, default, "{token:?}");

@@ -1,0 +1,53 @@
+//! Exit statuses, and the errors that decide between them.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use super::output::is_output_closed;
+
+/// Wrong usage of a command, a wrong configuration, or an unreadable file that either names.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+/// `EX_USAGE` of sysexits.h.
+const USAGE: u8 = 64;
+
+/// The status of a program that SIGPIPE ends, 128 + 13.
+const OUTPUT_CLOSED: u8 = 141;
+
+// === impl Usage ===
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Prints why a command failed, and returns its exit status.
+///
+/// If the reader of the output closed it, as `head` does, nothing is printed. The status is not 0
+/// even then, since the output may be incomplete and an `explain` verdict unknown.
+pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
+    if is_output_closed(error) {
+        return ExitCode::from(OUTPUT_CLOSED);
+    }
+    // A closed standard error leaves no place to report that.
+    let _: io::Result<()> = writeln!(io::stderr(), "error: {error:#}");
+    match error.downcast_ref::<Usage>() {
+        Some(_) => ExitCode::from(USAGE),
+        None => ExitCode::FAILURE,
+    }
+}
+
+/// Prints help, the version or a mistake in the arguments, and returns the exit status: 64 for a
+/// mistake, instead of clap's 2.
+pub(crate) fn not_run(reason: &clap::Error) -> ExitCode {
+    match (reason.print(), reason.use_stderr()) {
+        (_, true) => ExitCode::from(USAGE),
+        (Ok(()), false) => ExitCode::SUCCESS,
+        (Err(_), false) => ExitCode::from(OUTPUT_CLOSED),
+    }
+}

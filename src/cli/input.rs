@@ -1,0 +1,76 @@
+//! The input of commands: files (`-` is standard input), durations and the environment.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::Duration;
+
+use super::exit::Usage;
+
+/// Reads a whole file.
+///
+/// # Errors
+/// When the file is missing or unreadable.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Usage> {
+    let mut bytes = Vec::new();
+    let read = open(path)?.read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(path, &error))?;
+    Ok(bytes)
+}
+
+/// Reads a whole file of text.
+///
+/// # Errors
+/// When the file is missing or unreadable, or is not UTF-8.
+pub(crate) fn text(path: &Path) -> Result<String, Usage> {
+    String::from_utf8(bytes(path)?).map_err(|error| {
+        let byte = error.utf8_error().valid_up_to();
+        Usage(format!("{} is not UTF-8 at byte {byte}", name(path)))
+    })
+}
+
+/// Opens a file.
+///
+/// # Errors
+/// When the file is missing or unreadable.
+pub(crate) fn open(path: &Path) -> Result<Box<dyn Read + Send>, Usage> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin()));
+    }
+    match File::open(path) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+/// Returns the error of a file that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Usage {
+    Usage(format!("cannot read {}: {error}", name(path)))
+}
+
+/// Returns the name of a file for messages.
+pub(crate) fn name(path: &Path) -> String {
+    if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
+/// Converts a duration for the API.
+pub(crate) fn duration(
+    given: Option<Duration>,
+    option: &str,
+) -> anyhow::Result<Option<prost_types::Duration>> {
+    let given = given.map(prost_types::Duration::try_from).transpose();
+    given.map_err(|_| Usage(format!("{option}: the duration is too long")).into())
+}
+
+/// Returns the environment; bytes that are not UTF-8 are replaced.
+pub(crate) fn environment() -> Vec<(String, String)> {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os()
+        .map(|(name, value)| (text(name), text(value)))
+        .collect()
+}

@@ -1,0 +1,166 @@
+//! The keys that every listener has: `listen`, `insecure_plaintext` and `[….tls]`.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::reader::Reader;
+use super::value::{self, ValueProblem};
+use super::web_url::is_loopback;
+
+/// One listener.
+#[derive(Clone, Debug)]
+pub struct ListenerConfig {
+    /// The address to listen on.
+    pub address: ListenAddress,
+    /// TLS; `None` is plaintext.
+    pub tls: Option<TlsConfig>,
+    /// The operator's permission to use plaintext beyond loopback.
+    pub insecure_plaintext: bool,
+}
+
+/// The address of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A Unix socket, `unix:PATH`.
+    Unix(PathBuf),
+}
+
+/// TLS of one listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The certificate chain, PEM.
+    pub certificate_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+    /// The CA certificates that client certificates are verified with, PEM; `None` asks for none.
+    pub client_ca_file: Option<PathBuf>,
+}
+
+// === impl ListenerConfig ===
+
+impl ListenerConfig {
+    pub(super) fn read(reader: &mut Reader, section: &str) -> Self {
+        Self {
+            address: reader.text(&format!("{section}.listen"), address),
+            tls: TlsConfig::read(reader, section),
+            insecure_plaintext: reader.boolean(&format!("{section}.insecure_plaintext")),
+        }
+    }
+
+    /// Returns `true` if others on the network could read what this listener receives.
+    pub fn is_exposed_plaintext(&self) -> bool {
+        self.tls.is_none()
+            && matches!(self.address, ListenAddress::Tcp(address) if !is_loopback(address.ip()))
+    }
+}
+
+// === impl ListenAddress ===
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+fn address(text: &str) -> Result<ListenAddress, ValueProblem> {
+    let parsed = match text.strip_prefix("unix:") {
+        Some("") => None,
+        Some(path) => Some(ListenAddress::Unix(path.into())),
+        None => text.parse().ok().map(ListenAddress::Tcp),
+    };
+    let expected = "an IP address and port such as \"127.0.0.1:50051\", or \"unix:PATH\"";
+    parsed.ok_or_else(|| ValueProblem::shape(expected, text))
+}
+
+// === impl TlsConfig ===
+
+impl TlsConfig {
+    fn read(reader: &mut Reader, section: &str) -> Option<Self> {
+        let [certificate, key, client_ca] = ["certificate_file", "key_file", "client_ca_file"]
+            .map(|name| format!("{section}.tls.{name}"));
+        let certificate_file = reader.text(&certificate, value::optional_path);
+        let key_file = reader.text(&key, value::optional_path);
+        let client_ca_file = reader.text(&client_ca, value::optional_path);
+        match (certificate_file, key_file) {
+            (Some(certificate_file), Some(key_file)) => {
+                return Some(Self {
+                    certificate_file,
+                    key_file,
+                    client_ca_file,
+                });
+            }
+            (None, Some(_)) => reader.reject(&key, &format!("needs `{certificate}` too")),
+            (Some(_), None) => reader.reject(&certificate, &format!("needs `{key}` too")),
+            (None, None) if client_ca_file.is_some() => {
+                reader.reject(
+                    &client_ca,
+                    &format!("needs `{certificate}` and `{key}` too"),
+                );
+            }
+            (None, None) => {}
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_an_ip_and_port_or_a_socket_path() {
+        assert_eq!(
+            address("[::1]:1"),
+            Ok(ListenAddress::Tcp("[::1]:1".parse().unwrap()))
+        );
+        assert_eq!(
+            address("unix:/run/c.sock"),
+            Ok(ListenAddress::Unix("/run/c.sock".into()))
+        );
+        for wrong in [
+            "",
+            "50051",
+            ":50051",
+            "localhost:50051",
+            "127.0.0.1",
+            "127.0.0.1:65536",
+            "unix:",
+        ] {
+            let problem = address(wrong).unwrap_err();
+            assert_eq!(
+                problem.to_string(),
+                format!(
+                    "must be an IP address and port such as \"127.0.0.1:50051\", or \"unix:PATH\", not {wrong:?}"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn loopback_is_not_exposed_however_it_is_written() {
+        for (text, exposed) in [
+            ("127.0.0.1:1", false),
+            ("127.9.9.9:1", false),
+            ("[::1]:1", false),
+            ("[::ffff:127.0.0.1]:1", false),
+            ("unix:/run/c.sock", false),
+            ("0.0.0.0:1", true),
+            ("[::]:1", true),
+            ("10.0.0.1:1", true),
+            ("[::ffff:10.0.0.1]:1", true),
+        ] {
+            let listener = ListenerConfig {
+                address: address(text).unwrap(),
+                tls: None,
+                insecure_plaintext: false,
+            };
+            assert_eq!(listener.is_exposed_plaintext(), exposed, "{text}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `[log]`, `[ops]` and `[shutdown]`: how the process is operated.
+
+use std::time::Duration;
+
+use super::listener::ListenerConfig;
+use super::reader::Reader;
+use super::value::{self, HOUR};
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A `tracing` filter, for example `info` or `info,countersign=debug`.
+    pub filter: String,
+    /// Writes one JSON object a line instead of text.
+    pub json: bool,
+}
+
+/// `[ops]`.
+#[derive(Clone, Debug)]
+pub struct OpsConfig {
+    /// The listener of probes, metrics and the console.
+    pub listener: ListenerConfig,
+    /// Serves `/console`.
+    pub console: bool,
+}
+
+/// `[shutdown]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShutdownConfig {
+    /// The time between health turning NOT_SERVING and the closing of connections.
+    pub delay: Duration,
+    /// The time that requests in flight then have to finish.
+    pub timeout: Duration,
+}
+
+impl LogConfig {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        Self {
+            filter: reader.text("log.filter", value::log_filter),
+            json: reader.boolean("log.json"),
+        }
+    }
+}
+
+impl OpsConfig {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        Self {
+            listener: ListenerConfig::read(reader, "ops"),
+            console: reader.boolean("ops.console"),
+        }
+    }
+}
+
+impl ShutdownConfig {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        Self {
+            delay: reader.duration("shutdown.delay", Duration::ZERO..=HOUR),
+            timeout: reader.duration("shutdown.timeout", Duration::ZERO..=HOUR),
+        }
+    }
+}

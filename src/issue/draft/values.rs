@@ -1,0 +1,105 @@
+//! Rules that several drafts share: secrets, texts, scopes, words, keys and times.
+
+use std::str::FromStr;
+
+use strum::VariantNames;
+
+use crate::clock::UnixTime;
+use crate::issue::Violations;
+use crate::model::{MIN_RSA_BITS, Scopes, Secret, ValueError};
+use crate::oauth::RsaPublicKey;
+
+/// Checks a shared secret that the caller provides.
+pub(in crate::issue) fn secret(given: &Secret) -> Result<Secret, String> {
+    match given.expose() {
+        [] => Err(ValueError::Empty.to_string()),
+        bytes if bytes.len() > MAX_SECRET_LEN => Err(too_long(bytes.len(), MAX_SECRET_LEN)),
+        bytes if bytes.iter().any(u8::is_ascii_control) => {
+            Err("has a control character, perhaps a line break at its end".to_owned())
+        }
+        _ => Ok(given.clone()),
+    }
+}
+
+/// Checks a text that people read.
+pub(in crate::issue) fn text(text: &str, limit: usize) -> Result<(), String> {
+    if text.len() > limit {
+        return Err(too_long(text.len(), limit));
+    }
+    match text.char_indices().find(|(_, c)| c.is_control()) {
+        Some((at, _)) => Err(format!("has a control character at byte {at}")),
+        None => Ok(()),
+    }
+}
+
+/// Reads a word of a closed set; `noun` names the set in the error.
+pub(super) fn word<T: FromStr + VariantNames>(noun: &str, text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| unknown_word(noun, &T::VARIANTS.join(", ")))
+}
+
+/// Returns the problem of a word that is not in the set `known`.
+pub(super) fn unknown_word(noun: &str, known: &str) -> String {
+    format!("is not a {noun}; known are {known}")
+}
+
+/// Checks the list in the field `scopes`.
+pub(in crate::issue) fn scopes(list: &[String], wrong: &mut Violations) -> Scopes {
+    let valid = wrong
+        .check_each("scopes", list, MAX_SCOPES, scope)
+        .join(" ");
+    wrong
+        .check("scopes", Scopes::parse(&valid))
+        .unwrap_or_default()
+}
+
+fn scope(scope: &str) -> Result<String, String> {
+    match scope {
+        "" => Err(ValueError::Empty.to_string()),
+        _ if scope.contains(char::is_whitespace) => {
+            Err("has a space: pass each scope as its own value".to_owned())
+        }
+        _ => Scopes::parse(scope)
+            .map(|_| scope.to_owned())
+            .map_err(|problem| problem.to_string()),
+    }
+}
+
+/// Reads and checks an RSA public key in PEM.
+pub(in crate::issue) fn rsa_public_key(pem: &str) -> Result<RsaPublicKey, String> {
+    if pem.len() > MAX_PEM_LEN {
+        return Err(too_long(pem.len(), MAX_PEM_LEN));
+    }
+    let key = RsaPublicKey::from_pem(pem).map_err(|problem| format!("is {problem}"))?;
+    match key.bits() {
+        bits if bits < MIN_RSA_BITS => {
+            Err(format!("has {bits} bits, the minimum is {MIN_RSA_BITS}"))
+        }
+        bits if bits > MAX_RSA_BITS => Err(format!("has {bits} bits, the limit is {MAX_RSA_BITS}")),
+        _ => Ok(key),
+    }
+}
+
+/// Returns the problem of a value that exceeds its limit, both in bytes.
+pub(in crate::issue) fn too_long(len: usize, limit: usize) -> String {
+    ValueError::TooLong { len, limit }.to_string()
+}
+
+/// Real providers issue secrets of 16 to 100 bytes; a longer one is not safer.
+const MAX_SECRET_LEN: usize = 1024;
+
+// The largest page has 100 records. With these limits it fits in one message of 4 MiB, the default
+// limit of gRPC clients.
+const MAX_SCOPES: usize = 64;
+
+/// The largest modulus that signatures are verified with.
+const MAX_RSA_BITS: usize = 8192;
+
+/// Enough for a certificate with an 8192-bit key and a long list of names.
+const MAX_PEM_LEN: usize = 16 * 1024;
+
+/// The last second that RFC 3339 and `google.protobuf.Timestamp` can express:
+/// 9999-12-31T23:59:59Z.
+pub(super) const LAST_TIME: UnixTime = UnixTime::from_secs(253_402_300_799);
+
+pub(super) const TOO_LATE: &str = "must end before the year 10000";

@@ -1,0 +1,67 @@
+//! Changes to the base string that explain a signature.
+
+use super::super::variant::BaseStringVariant;
+use super::MismatchCause;
+
+/// A way in which the client may have made its base string differently.
+pub(super) struct BaseStringChange<'e> {
+    pub(super) cause: MismatchCause,
+    /// The part that changes. Two changes of one part are never tried together.
+    pub(super) part: BaseStringPart,
+    /// A remedy that is more precise than that of the cause.
+    pub(super) remedy: Option<&'static str>,
+    /// The change is one of very many, which are tried last and alone.
+    pub(super) is_one_of_many: bool,
+    apply: Box<dyn Fn(&mut BaseStringVariant<'e>) + 'e>,
+}
+
+/// A part of the base string, or of the way to make it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BaseStringPart {
+    Scheme,
+    Authority,
+    Path,
+    Method,
+    Query,
+    Form,
+    Body,
+    Token,
+    Version,
+    Realm,
+    Values,
+    Names,
+    Order,
+}
+
+impl<'e> BaseStringChange<'e> {
+    pub(super) fn new(
+        cause: MismatchCause,
+        part: BaseStringPart,
+        apply: impl Fn(&mut BaseStringVariant<'e>) + 'e,
+    ) -> Self {
+        Self {
+            cause,
+            part,
+            remedy: None,
+            is_one_of_many: false,
+            apply: Box::new(apply),
+        }
+    }
+
+    pub(super) const fn with_remedy(mut self, remedy: Option<&'static str>) -> Self {
+        self.remedy = remedy;
+        self
+    }
+
+    pub(super) const fn among_many(mut self) -> Self {
+        self.is_one_of_many = true;
+        self
+    }
+
+    /// Returns a variant with this change too.
+    pub(super) fn of(&self, variant: &BaseStringVariant<'e>) -> BaseStringVariant<'e> {
+        let mut changed = variant.clone();
+        (self.apply)(&mut changed);
+        changed
+    }
+}

@@ -1,0 +1,50 @@
+//! Groups of listeners that drain together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::transport::{self, BoundListener, ConnectionService, DrainSignal, ServiceSlots};
+use crate::telemetry::Metrics;
+
+/// Listeners that drain together.
+pub(super) struct ListenerGroup {
+    drain: DrainSignal,
+    /// The accept loops. Each returns the number of connections that were cut off.
+    tasks: JoinSet<usize>,
+}
+
+impl ListenerGroup {
+    /// Returns a group without listeners.
+    pub(super) fn new() -> Self {
+        Self {
+            drain: DrainSignal::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Starts to serve a listener.
+    pub(super) fn serve<S: ConnectionService>(
+        &mut self,
+        listener: BoundListener,
+        slots: ServiceSlots<S>,
+        metrics: &Arc<Metrics>,
+    ) {
+        let (metrics, drain) = (Arc::clone(metrics), self.drain.watch());
+        self.tasks
+            .spawn(transport::accept(listener, slots, metrics, drain));
+    }
+
+    /// Waits until a listener ends by itself; returns its error, if it panicked.
+    pub(super) async fn failure(&mut self) -> Option<JoinError> {
+        self.tasks.join_next().await.and_then(Result::err)
+    }
+
+    /// Drains every connection for up to `timeout`; returns how many were cut off.
+    pub(super) async fn drain(self, timeout: Duration) -> usize {
+        self.drain.start(Instant::now() + timeout);
+        self.tasks.join_all().await.into_iter().sum()
+    }
+}

@@ -1,0 +1,56 @@
+//! Responses of the page, and the targets of its forms.
+//!
+//! Forms post to the page itself. Browsers apply `form-action` to every redirect after a form, and
+//! an application may send its user on to another host than that of its callback. So the form with
+//! the decision may end at any address with the scheme of the callback. [`crate::server::pages`]
+//! has the other headers.
+
+use std::sync::LazyLock;
+
+use axum::http::{HeaderValue, StatusCode};
+
+use crate::model::Callback;
+use crate::server::pages::{PageResponse, style_source};
+
+/// Returns a page.
+pub(super) fn page(status: StatusCode, html: String) -> PageResponse {
+    PageResponse::page(status, html, &STYLE_SOURCE)
+}
+
+/// Returns a redirect, which the browser follows with GET.
+pub(super) fn see_other(location: HeaderValue) -> PageResponse {
+    PageResponse::see_other(location, &STYLE_SOURCE)
+}
+
+/// Returns the targets of the form with the decision: the page, and addresses with the scheme of
+/// the callback.
+pub(super) fn decision_targets(callback: &Callback) -> String {
+    match callback {
+        Callback::OutOfBand => "'self'".to_owned(),
+        Callback::Uri(uri) => format!("'self' {}:", scheme_of(uri).to_ascii_lowercase()),
+    }
+}
+
+/// Returns the scheme of an absolute URI.
+pub(super) fn scheme_of(uri: &str) -> &str {
+    uri.split(':').next().unwrap_or_default()
+}
+
+/// The style of all pages.
+pub(super) const STYLE: &str = include_str!("../../../../templates/authorize/style.css");
+
+static STYLE_SOURCE: LazyLock<String> = LazyLock::new(|| style_source(STYLE));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_may_lead_only_to_the_scheme_of_the_callback() {
+        let uri = |uri: &str| decision_targets(&Callback::Uri(uri.to_owned()));
+        assert_eq!(decision_targets(&Callback::OutOfBand), "'self'");
+        assert_eq!(uri("HTTPS://a.example/cb"), "'self' https:");
+        assert_eq!(uri("com.example.app:/done"), "'self' com.example.app:");
+        assert_eq!(uri("https://a;script-src *,b/"), "'self' https:");
+    }
+}

@@ -1,0 +1,20 @@
+//! The components that the token endpoints and the authorize page share.
+
+use std::sync::Arc;
+
+use crate::clock::{Clock, Entropy};
+use crate::config::Config;
+use crate::issue::Issuer;
+
+/// The components of the http listener.
+#[derive(Clone)]
+pub(super) struct HttpParts {
+    /// The issuer of credentials.
+    pub(super) issuer: Issuer,
+    /// The configuration.
+    pub(super) config: Arc<Config>,
+    /// The source of time.
+    pub(super) clock: Arc<dyn Clock>,
+    /// The source of random bytes.
+    pub(super) entropy: Arc<dyn Entropy>,
+}

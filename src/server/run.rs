@@ -1,0 +1,110 @@
+//! The life of the service: start, serve, drain.
+
+use std::future::Future;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::app::App;
+use super::assembly::{ServedListeners, SharedParts};
+use super::error::ServerError;
+use super::transport::{BoundListener, CheckWorkers, Listeners};
+use crate::config::{Config, ShutdownConfig};
+
+/// Serves until `shutdown` is ready, then drains.
+///
+/// # Errors
+/// If a listener or a check thread ends by itself. Nothing drains then.
+pub async fn run(
+    listeners: Listeners,
+    app: App,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    log_start(&listeners, &app.config);
+    let shared = SharedParts::new(&app).await;
+    let worker_count = app.config.workers.unwrap_or_else(processors);
+    let (workers, mut worker_ended) =
+        CheckWorkers::start(worker_count).map_err(ServerError::Workers)?;
+    let mut served = ServedListeners::start(listeners, &app, &shared, &workers)?;
+    tokio::select! {
+        () = shutdown => {}
+        error = failure(&app, &shared, &mut served, &mut worker_ended) => return Err(error),
+    }
+    drain(&shared, served, &app.config.shutdown).await;
+    Ok(())
+}
+
+/// Follows the health of the store until a listener or a check thread ends by itself.
+async fn failure(
+    app: &App,
+    shared: &SharedParts,
+    served: &mut ServedListeners,
+    worker_ended: &mut mpsc::Receiver<()>,
+) -> ServerError {
+    tokio::select! {
+        never = shared.health.follow(shared.cached.as_ref(), &app.metrics) => match never {},
+        error = served.public.failure() => ServerError::Listener(error),
+        error = served.ops.failure() => ServerError::Listener(error),
+        _ = worker_ended.recv() => ServerError::Worker,
+    }
+}
+
+/// Returns the number of processors, the default number of check threads.
+fn processors() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+/// Logs the listeners, the store, and warnings about the configuration.
+fn log_start(listeners: &Listeners, config: &Config) {
+    let Listeners {
+        check,
+        api,
+        http,
+        ops,
+    } = listeners;
+    [check, api, http, ops].into_iter().for_each(log_listener);
+    tracing::info!(store = ?config.store.url, version = env!("CARGO_PKG_VERSION"), "serving");
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn log_listener(listener: &BoundListener) {
+    tracing::info!(
+        listener = listener.name,
+        address = %listener.address,
+        tls = listener.tls.is_some(),
+        "listening"
+    );
+}
+
+/// Drains in an order that loses no request, and logs how it ended.
+async fn drain(shared: &SharedParts, served: ServedListeners, config: &ShutdownConfig) {
+    tracing::info!(delay = ?config.delay, timeout = ?config.timeout, "draining");
+    shared.health.set_draining().await;
+    sleep(config.delay).await;
+    shared.diagnostics.end_watches();
+    let (cut_off, ()) = tokio::join!(
+        served.public.drain(config.timeout),
+        shared.health.end_watches()
+    );
+    // Probes and scrapers, its only clients, retry elsewhere.
+    served.ops.drain(OPS_DRAIN_TIMEOUT).await;
+    log_end(cut_off);
+}
+
+fn log_end(cut_off: usize) {
+    if cut_off == 0 {
+        tracing::info!("drained: every request was answered");
+    } else {
+        tracing::warn!(
+            connections = cut_off,
+            "drained: connections were cut off after shutdown.timeout"
+        );
+    }
+}
+
+/// The longest time for the last responses of the ops listener.
+const OPS_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);

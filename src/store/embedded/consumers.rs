@@ -1,0 +1,81 @@
+//! The [`ConsumerStore`] part of the embedded store.
+
+use async_trait::async_trait;
+
+use super::error::conflict;
+use super::rows::decode_rows;
+use super::tables::{self, CONSUMERS};
+use super::{CREATING, DELETING, EmbeddedStore, UPDATING, follows};
+use crate::model::{Consumer, ConsumerKey};
+use crate::store::{ConsumerStore, RecordChange, StoreError};
+
+#[async_trait]
+impl ConsumerStore for EmbeddedStore {
+    async fn create_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
+        let (key, bytes) = (
+            consumer.key.to_string(),
+            self.records.encode_consumer(consumer)?,
+        );
+        let changed = RecordChange::Consumer(consumer.key.clone());
+        self.change(CREATING, Some(changed), move |file| {
+            tables::create_consumer(file, &key, &bytes)
+        })
+        .await
+    }
+
+    async fn update_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
+        let key = consumer.key.to_string();
+        let before = self.record(CONSUMERS, &key)?.ok_or_else(conflict)?;
+        follows(
+            self.records
+                .decode_consumer(&consumer.key, &before)?
+                .revision,
+            consumer.revision,
+        )?;
+        let bytes = self.records.encode_consumer(consumer)?;
+        let changed = RecordChange::Consumer(consumer.key.clone());
+        self.change(UPDATING, Some(changed), move |file| {
+            tables::update(file, CONSUMERS, &key, &before, &bytes)
+        })
+        .await
+    }
+
+    async fn delete_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
+        let key = consumer.key.to_string();
+        let before = self.record(CONSUMERS, &key)?.ok_or_else(conflict)?;
+        if self
+            .records
+            .decode_consumer(&consumer.key, &before)?
+            .revision
+            != consumer.revision
+        {
+            return Err(conflict());
+        }
+        let changed = RecordChange::Consumer(consumer.key.clone());
+        self.change(DELETING, Some(changed), move |file| {
+            tables::delete_consumer(file, &key, &before)
+        })
+        .await
+    }
+
+    async fn consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {
+        let bytes = self.record(CONSUMERS, key.as_str())?;
+        bytes
+            .map(|bytes| self.records.decode_consumer(key, &bytes))
+            .transpose()
+    }
+
+    async fn consumers(
+        &self,
+        after: Option<&ConsumerKey>,
+        limit: usize,
+    ) -> Result<Vec<Consumer>, StoreError> {
+        let after = after.map(ConsumerKey::as_str);
+        let page = self
+            .file
+            .read(|file| tables::page(file, CONSUMERS, after, limit))?;
+        decode_rows(page, ConsumerKey::new, |key, bytes| {
+            self.records.decode_consumer(key, bytes)
+        })
+    }
+}

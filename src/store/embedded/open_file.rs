@@ -1,0 +1,135 @@
+//! Opens or creates the store file: mode 0600 in a directory of mode 0700, locked to one process.
+//!
+//! A new file is written under another name and renamed when it is complete. So an existing file is
+//! either complete or damaged, and a damaged one is never mistaken for a new one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use redb::backends::{FileBackend, InMemoryBackend};
+use redb::{Builder, Database, DatabaseError};
+
+use super::error::unusable;
+use crate::store::StoreError;
+use crate::store::data_dir::{create_directory, directory_of, sync_directory};
+
+/// The reason for which a file cannot be opened.
+#[derive(Debug, thiserror::Error)]
+enum FileError {
+    #[error("{} is locked by another process; stop that process, or set another data_dir or store.url for this one", .0.display())]
+    Locked(PathBuf),
+    #[error("{} is damaged: {problem}; restore a backup, or move the file away to start with an empty store", path.display())]
+    Damaged { path: PathBuf, problem: String },
+    #[error("cannot open {}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("cannot open {}", path.display())]
+    Redb {
+        path: PathBuf,
+        source: DatabaseError,
+    },
+}
+
+/// Opens the file at `path`, or creates it and its directory.
+pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
+    let exists = path.try_exists().map_err(io_error(path));
+    let opened = match exists {
+        Ok(true) => open_existing(path),
+        Ok(false) => create(path),
+        Err(error) => Err(error),
+    };
+    opened.map_err(unusable)
+}
+
+/// Returns a database in memory.
+pub(super) fn in_memory() -> Result<Database, StoreError> {
+    Builder::new()
+        .create_with_backend(InMemoryBackend::new())
+        .map_err(unusable)
+}
+
+fn open_existing(path: &Path) -> Result<Database, FileError> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(io_error(path))?;
+    if file.metadata().map_err(io_error(path))?.len() == 0 {
+        return Err(FileError::Damaged {
+            path: path.to_owned(),
+            problem: "it is empty".into(),
+        });
+    }
+    database(path, file)
+}
+
+fn create(path: &Path) -> Result<Database, FileError> {
+    let directory = directory_of(path);
+    create_directory(directory).map_err(io_error(directory))?;
+    let unfinished = path.with_added_extension("new");
+    let file = open_unfinished(&unfinished).map_err(io_error(&unfinished))?;
+    // The rest of an interrupted start is cleared under the lock alone. The lock also keeps two
+    // first starts apart: the second one cannot lock the file, or finds the finished file of the
+    // first.
+    if file.try_lock().is_err() || path.try_exists().map_err(io_error(path))? {
+        return Err(FileError::Locked(path.to_owned()));
+    }
+    file.set_len(0).map_err(io_error(&unfinished))?;
+    let database = database(path, file)?;
+    fs::rename(&unfinished, path).map_err(io_error(path))?;
+    sync_directory(directory).map_err(io_error(directory))?;
+    Ok(database)
+}
+
+fn open_unfinished(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+fn database(path: &Path, file: File) -> Result<Database, FileError> {
+    let backend = FileBackend::new(file).map_err(|source| redb_error(path, source))?;
+    Builder::new()
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true)
+        .create_with_backend(backend)
+        .map_err(|source| redb_error(path, source))
+}
+
+fn io_error(path: &Path) -> impl Fn(io::Error) -> FileError + Copy {
+    move |source| FileError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other error of redb, also a later one, is reported as it is"
+)]
+fn redb_error(path: &Path, source: DatabaseError) -> FileError {
+    let path = path.to_owned();
+    match source {
+        DatabaseError::DatabaseAlreadyOpen => FileError::Locked(path),
+        DatabaseError::Storage(redb::StorageError::Corrupted(problem)) => {
+            FileError::Damaged { path, problem }
+        }
+        DatabaseError::Storage(redb::StorageError::Io(source))
+            if source.kind() == io::ErrorKind::InvalidData =>
+        {
+            FileError::Damaged {
+                path,
+                problem: "it is not a store file".into(),
+            }
+        }
+        source => FileError::Redb { path, source },
+    }
+}
+
+/// Bytes of memory for pages of the file: thousands of records.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;

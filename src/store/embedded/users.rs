@@ -1,0 +1,72 @@
+//! The [`UserStore`] part of the embedded store.
+
+use async_trait::async_trait;
+
+use super::error::conflict;
+use super::rows::decode_rows;
+use super::tables::{self, USERS, UserRow};
+use super::{CREATING, EmbeddedStore, UPDATING, follows};
+use crate::model::{User, UserId, UserStatus, Username};
+use crate::store::{RecordChange, StoreError, UserStore};
+
+#[async_trait]
+impl UserStore for EmbeddedStore {
+    async fn create_user(&self, user: &User) -> Result<(), StoreError> {
+        let row = self.user_row(user)?;
+        let changed = RecordChange::User(user.id.clone());
+        self.change(CREATING, Some(changed), move |file| {
+            tables::create_user(file, &row)
+        })
+        .await
+    }
+
+    async fn update_user(&self, user: &User) -> Result<(), StoreError> {
+        let before = self.record(USERS, user.id.as_str())?.ok_or_else(conflict)?;
+        let stored = self.records.decode_user(&user.id, &before)?;
+        follows(stored.revision, user.revision)?;
+        let old_name = stored.username.as_ref().map(Username::folded);
+        let row = self.user_row(user)?;
+        let changed = RecordChange::User(user.id.clone());
+        self.change(UPDATING, Some(changed), move |file| {
+            tables::update_user(file, &row, &before, old_name.as_deref())
+        })
+        .await
+    }
+
+    async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        let bytes = self.record(USERS, id.as_str())?;
+        bytes
+            .map(|bytes| self.records.decode_user(id, &bytes))
+            .transpose()
+    }
+
+    async fn user_named(&self, username: &Username) -> Result<Option<User>, StoreError> {
+        let found = self
+            .file
+            .read(|file| tables::user_named(file, &username.folded()))?;
+        let users = decode_rows(found.into_iter().collect(), UserId::new, |id, bytes| {
+            self.records.decode_user(id, bytes)
+        })?;
+        Ok(users.into_iter().next())
+    }
+
+    async fn users(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
+        let page = self
+            .file
+            .read(|file| tables::user_page(file, after.map(UserId::as_str), limit))?;
+        decode_rows(page, UserId::new, |id, bytes| {
+            self.records.decode_user(id, bytes)
+        })
+    }
+}
+
+impl EmbeddedStore {
+    fn user_row(&self, user: &User) -> Result<UserRow, StoreError> {
+        Ok(UserRow {
+            id: user.id.to_string(),
+            username: user.username.as_ref().map(Username::folded),
+            is_listed: user.status != UserStatus::Deleted,
+            bytes: self.records.encode_user(user)?,
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! Errors of a store.
+
+/// The reason why a store could not do its work; never carries a secret or a key.
+#[derive(Debug, thiserror::Error)]
+#[error("{context} failed: {kind}")]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    context: &'static str,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The kinds of [`StoreError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// The store did not answer in time, could not be reached, is loading, or is not the writable
+    /// one.
+    #[error("the store is unavailable")]
+    Unavailable,
+    /// There is a record of that name already.
+    #[error("the name is already taken")]
+    AlreadyExists,
+    /// The record was changed or deleted at the same time.
+    #[error("the record was changed or deleted at the same time")]
+    Conflict,
+    /// A record cannot be read: it is damaged, or sealed with a master key that is not configured.
+    #[error("the stored record cannot be read")]
+    Unreadable,
+    /// The store cannot work as it is configured.
+    #[error("the store cannot work as configured")]
+    Unusable,
+}
+
+impl StoreErrorKind {
+    /// The name of the kind in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::AlreadyExists => "already_exists",
+            Self::Conflict => "conflict",
+            Self::Unreadable => "unreadable",
+            Self::Unusable => "unusable",
+        }
+    }
+}
+
+impl StoreError {
+    /// Returns an error of that kind; `context` is the work that failed, as in "reading a record".
+    pub const fn new(kind: StoreErrorKind, context: &'static str) -> Self {
+        Self {
+            kind,
+            context,
+            source: None,
+        }
+    }
+
+    /// Adds the cause, which must not carry a secret or a key.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The kind of the error.
+    pub const fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+
+    /// The work that failed.
+    pub const fn context(&self) -> &'static str {
+        self.context
+    }
+
+    /// Returns `true` if the error may pass by itself.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self.kind, StoreErrorKind::Unavailable)
+    }
+}

@@ -1,0 +1,34 @@
+//! The state of a store, for readiness and metrics.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+
+/// Reports the state of a store.
+#[async_trait]
+pub trait StoreHealth: Send + Sync {
+    /// Checks whether the store could answer a check now: reachable, writable, not loading.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Returns counters and states for metrics and readiness; never blocks and never contacts the
+    /// store.
+    fn status(&self) -> StoreStatus;
+}
+
+/// Counters and states of a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStatus {
+    /// The number of restarts and replacements of the server behind the store. Each one may have
+    /// lost nonces, and opens a window for replays.
+    pub restarts_seen: u64,
+    /// The number of nonces in this process; 0 if another process keeps them.
+    pub nonces: u64,
+    /// The loss of the feed: this process misses the changes that other replicas make.
+    pub cut_off: bool,
+    /// The number of changes that could not be announced to the other replicas.
+    pub untold: u64,
+    /// The number of cached records in this process.
+    pub cache_entries: u64,
+    /// The size of the cached records, in bytes.
+    pub cache_bytes: u64,
+}

@@ -1,0 +1,138 @@
+//! The look-up of a caller, and how look-ups that arrive together share their commands
+//! (`batching`).
+//!
+//! A consumer and its token are in one slot and are read together; the token's user is known, and
+//! read, only after that. A look-up of absent records takes the same two steps. The first is an
+//! `MGET` for all waiting look-ups. The second is a `GET` for each of them, all at once: an absent
+//! user counts as active, so a value of another type must be an error there, and `MGET` reports
+//! such a value as absent. A script that follows a token to its user would save a round trip, but
+//! cost more of Redis, which all replicas share.
+
+use std::sync::Arc;
+
+use redis::cmd;
+use tokio::time::Instant;
+
+use super::batching::{BatchItem, Batcher, PendingItem};
+use super::client::RedisClient;
+use super::error::CommandError;
+use super::{LOOKING_UP, keys, owned};
+use crate::model::{AccessToken, ConsumerKey, Token, UserStanding};
+use crate::store::record::Records;
+use crate::store::{CallerRecords, StoreError};
+
+/// Looks up callers in Redis.
+pub(super) struct CallerLookup {
+    batcher: Arc<Batcher<RecordKeys>>,
+    records: Arc<Records>,
+}
+
+/// The keys of records in one slot; at least one.
+struct RecordKeys(Vec<String>);
+
+// === impl CallerLookup ===
+
+impl CallerLookup {
+    /// Looks up `records` over `client`.
+    pub(super) fn new(client: Arc<RedisClient>, records: Arc<Records>) -> Self {
+        Self {
+            batcher: Batcher::new(client),
+            records,
+        }
+    }
+
+    /// Looks up a consumer and, if one is named, its token and the standing of that token's user.
+    pub(super) async fn caller_records(
+        &self,
+        consumer: &ConsumerKey,
+        token: Option<&Token>,
+    ) -> Result<CallerRecords, StoreError> {
+        let mut keys = vec![keys::consumer(consumer)];
+        keys.extend(token.map(|token| keys::token(consumer, token)));
+        let mut found = self.read(keys).await?.into_iter();
+        let stored_consumer = found.next().flatten();
+        let stored_token = found.next().flatten();
+        let consumer_record = self
+            .records
+            .found_consumer(consumer, stored_consumer.as_deref())?
+            .map(Arc::new);
+        let Some(name) = token else {
+            return Ok(CallerRecords {
+                consumer: consumer_record,
+                ..CallerRecords::default()
+            });
+        };
+        let token = self.records.found_token(name, stored_token.as_deref())?;
+        let token = token.map(|token| owned(consumer, token)).transpose()?;
+        let user = self.standing(name, token.as_ref()).await?;
+        Ok(CallerRecords {
+            consumer: consumer_record,
+            token: token.map(Arc::new),
+            user,
+        })
+    }
+
+    /// Looks up the standing of a token's user.
+    ///
+    /// # Security
+    /// For a token that is absent or has no user, it reads as much: the time that it takes must not
+    /// reveal which tokens exist.
+    async fn standing(
+        &self,
+        name: &Token,
+        token: Option<&AccessToken>,
+    ) -> Result<UserStanding, StoreError> {
+        let user = token.and_then(|token| token.user_id.as_ref());
+        let key = user.map_or_else(|| keys::nobody(name), keys::user);
+        let answer = self.batcher.client().call(cmd("GET").arg(key)).await;
+        let answer = answer.and_then(|value| {
+            redis::from_redis_value(value).map_err(|_| CommandError::UnexpectedAnswer)
+        });
+        let bytes: Option<Vec<u8>> = answer.map_err(|error| error.during(LOOKING_UP))?;
+        self.records.found_standing(user.zip(bytes.as_deref()))
+    }
+
+    async fn read(&self, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.batcher
+            .send(RecordKeys(keys))
+            .await
+            .map_err(|error| error.during(LOOKING_UP))
+    }
+}
+
+// === impl RecordKeys ===
+
+impl BatchItem for RecordKeys {
+    /// The value of each key.
+    type Answer = Vec<Option<Vec<u8>>>;
+
+    fn slot_key(&self) -> &str {
+        &self.0[0]
+    }
+
+    async fn send_all(
+        client: &RedisClient,
+        pending: &[PendingItem<Self>],
+        deadline: Instant,
+    ) -> Result<Vec<Self::Answer>, CommandError> {
+        let mut read = cmd("MGET");
+        pending
+            .iter()
+            .flat_map(|pending| &pending.item.0)
+            .for_each(|key| {
+                read.arg(key);
+            });
+        let answer = client.call_by(&read, deadline, pending.len()).await?;
+        let found: Vec<Option<Vec<u8>>> =
+            redis::from_redis_value(answer).map_err(|_| CommandError::UnexpectedAnswer)?;
+        let expected: usize = pending.iter().map(|pending| pending.item.0.len()).sum();
+        if found.len() != expected {
+            return Err(CommandError::UnexpectedAnswer);
+        }
+        let mut found = found.into_iter();
+        Ok(pending
+            .iter()
+            .map(|pending| found.by_ref().take(pending.item.0.len()).collect())
+            .collect())
+    }
+}

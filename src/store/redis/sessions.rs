@@ -1,0 +1,38 @@
+//! The [`SessionStore`] part of the Redis store.
+
+use async_trait::async_trait;
+use redis::cmd;
+
+use super::{CREATING, DELETING, RedisStore, keys};
+use crate::model::{Session, SessionId};
+use crate::store::record::Records;
+use crate::store::{SessionStore, StoreError};
+
+#[async_trait]
+impl SessionStore for RedisStore {
+    async fn create_session(&self, session: &Session) -> Result<(), StoreError> {
+        let mut set = cmd("SET");
+        set.arg(keys::session(&session.id))
+            .arg(Records::encode_session(session)?)
+            .arg("PX")
+            .arg(self.millis_until(session.expires_at));
+        self.call(CREATING, &set).await
+    }
+
+    async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        let bytes = self
+            .fetch_one("looking up a session", keys::session(id))
+            .await?;
+        let session = bytes
+            .map(|bytes| Records::decode_session(id, &bytes))
+            .transpose()?;
+        Ok(session.filter(|session| session.expires_at > self.clock.now()))
+    }
+
+    async fn delete_session(&self, id: &SessionId) -> Result<(), StoreError> {
+        let _removed: u64 = self
+            .call(DELETING, cmd("DEL").arg(keys::session(id)))
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! `countersign explain` for requests that real clients and proxies got wrong: in one known way, in
+//! two, or changed on the way.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Stdio;
+
+use countersign::oauth::diagnosis::MismatchCause;
+use serde_json::Value;
+
+use crate::support::program::program;
+use crate::support::scripted::{self, node, python};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_of_clients_and_proxies_are_explained() {
+    let mut cases = Vec::new();
+    for script in [python("mistaken.py"), node("mistaken.mjs")] {
+        cases.extend(scripted::run(script).await.as_array().unwrap().clone());
+    }
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        cases.iter().partition(|case| case["cause"].is_string());
+    let named: BTreeSet<_> = known
+        .iter()
+        .flat_map(|case| case["cause"].as_str().unwrap().split('+'))
+        .collect();
+    let all: BTreeSet<_> = MismatchCause::ALL
+        .into_iter()
+        .map(MismatchCause::name)
+        .collect();
+    assert_eq!(named, all, "a cause has no case");
+    assert!(
+        known.len() >= 80 && unknown.len() >= 10,
+        "{} and {} cases",
+        known.len(),
+        unknown.len()
+    );
+
+    let told: Vec<_> = cases.iter().map(|case| (case, explained(case))).collect();
+    let wrong = told
+        .iter()
+        .filter(|(case, told)| told["cause"].is_string() && told["cause"] != case["cause"]);
+    let wrong: Vec<_> = wrong
+        .map(|(case, told)| format!("{}: {}: {}", case["cause"], case["what"], told["cause"]))
+        .collect();
+    assert!(wrong.is_empty(), "explained wrongly:\n{}", wrong.join("\n"));
+    let missed = told
+        .iter()
+        .filter(|(case, told)| case["cause"].is_string() && told["cause"].is_null());
+    let missed: Vec<_> = missed
+        .map(|(case, _)| format!("{}: {}", case["cause"], case["what"]))
+        .collect();
+    assert!(missed.is_empty(), "not explained:\n{}", missed.join("\n"));
+}
+
+/// Runs the command on a request that must be refused, and returns its report.
+fn explained(case: &Value) -> Value {
+    let text = |name: &str| case[name].as_str();
+    let directory = tempfile::tempdir().unwrap();
+    let request = directory.path().join("request");
+    fs::write(&request, text("request").unwrap()).unwrap();
+    let mut command = program();
+    command.arg("explain").arg(&request).args([
+        "--output=json",
+        "--scheme",
+        text("scheme").unwrap(),
+    ]);
+    for (option, value) in [
+        ("--consumer-secret", text("consumer_secret")),
+        ("--token-secret", text("token_secret")),
+        ("--old-consumer-secret", text("old_secret")),
+    ] {
+        command.args(value.map(|value| format!("{option}={value}")));
+    }
+    if let Some(public_key) = text("public_key") {
+        let file = directory.path().join("key");
+        fs::write(&file, public_key).unwrap();
+        command.arg("--public-key").arg(file);
+    }
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
+        panic!(
+            "{}: {}",
+            case["what"],
+            String::from_utf8_lossy(&output.stderr)
+        )
+    });
+    assert_eq!(
+        (output.status.code(), &told["verdict"]),
+        (Some(1), &"refused".into()),
+        "{}: {told}",
+        case["what"]
+    );
+    told
+}

@@ -1,0 +1,10 @@
+//! The commands of the program, run as a person or a script runs them.
+
+mod admin;
+mod diagnostics;
+pub(crate) mod explain;
+mod explained;
+mod import;
+mod program;
+mod sign;
+mod tls;

@@ -1,0 +1,147 @@
+//! The command line against a remote server: over TLS, with a client certificate or a token from a
+//! file.
+
+use std::path::PathBuf;
+use std::process::Output;
+use std::time::Duration;
+
+use tokio::task;
+
+use crate::support::certificates::Certificates;
+use crate::support::process::eventually;
+use crate::support::program::{Countersign, program};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_stands_for_a_token_and_its_name_is_in_the_audit_log() {
+    let elsewhere = Elsewhere::start().await;
+    let created = elsewhere
+        .run(
+            &["consumer", "create", "--name=N", "--consumer-key=K"],
+            Some("ops.example.com"),
+        )
+        .await;
+    assert!(created.status.success(), "{}", stderr(&created));
+    let event = r#""actor":"admin ops.example.com","action":"consumer.create","consumer_key":"K""#;
+    let logged = async || elsewhere.server.log().contains(event).then_some(());
+    eventually(
+        "the audit event is in the log",
+        Duration::from_secs(10),
+        logged,
+    )
+    .await;
+
+    let introspected = elsewhere
+        .run(&["token", "introspect", "t"], Some("login.example.com"))
+        .await;
+    assert!(introspected.status.success(), "{}", stderr(&introspected));
+    for (name, why) in [
+        (Some("login.example.com"), "needs the admin role"),
+        (
+            Some("x.example.com"),
+            "a client certificate that the server's configuration names",
+        ),
+        // The server closes the connection, before or after the call is sent.
+        (None, "https"),
+    ] {
+        let refused = elsewhere.run(&["consumer", "list"], name).await;
+        assert_eq!(refused.status.code(), Some(1), "{name:?}");
+        assert!(
+            stderr(&refused).contains(why),
+            "{name:?}: {}",
+            stderr(&refused)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_shown_from_a_file_and_decides_beside_a_certificate() {
+    let elsewhere = Elsewhere::start().await;
+    let file = elsewhere
+        .files
+        .file("token", &format!("{ISSUER_TOKEN}\n"))
+        .display()
+        .to_string();
+    let shown = |words: &[&'static str]| [words, &["--token-file"]].concat();
+    let issuer = [&shown(&["token", "introspect", "t"])[..], &[&file]].concat();
+    assert!(
+        elsewhere
+            .run(&issuer, Some("x.example.com"))
+            .await
+            .status
+            .success()
+    );
+    let refused = elsewhere
+        .run(
+            &[&shown(&["consumer", "list"])[..], &[&file]].concat(),
+            Some("ops.example.com"),
+        )
+        .await;
+    assert!(
+        stderr(&refused).contains("needs the admin role"),
+        "{}",
+        stderr(&refused)
+    );
+}
+
+/// A server whose API requires a client certificate.
+struct Elsewhere {
+    files: Certificates,
+    server: Countersign,
+}
+
+impl Elsewhere {
+    async fn start() -> Self {
+        let files = Certificates::create();
+        let path = |name: &str| files.path(name).display().to_string();
+        let config = format!(
+            "[api]\nadmin_clients = \"ops.example.com\"\nissuer_clients = \"login.example.com\"\n[api.tls]\n\
+             certificate_file = {:?}\nkey_file = {:?}\nclient_ca_file = {:?}\n",
+            path("server.pem"),
+            path("server.key"),
+            path("ca.pem")
+        );
+        let issuer = [("COUNTERSIGN_ISSUER_TOKEN", ISSUER_TOKEN)];
+        let server = Countersign::start_in(&issuer, "memory:", &config).await;
+        Self { files, server }
+    }
+
+    /// Runs a command with a certificate for this name, or without one.
+    async fn run(&self, words: &[&str], name: Option<&str>) -> Output {
+        let mut command = program();
+        command.args(words).arg(format!(
+            "--server=https://localhost:{}",
+            self.server.api.port()
+        ));
+        command
+            .arg("--ca")
+            .arg(self.files.path("ca.pem"))
+            .arg("--data-dir=/nowhere");
+        if let Some(name) = name {
+            let (certificate, key) = self.certificate(name);
+            command
+                .arg("--client-certificate")
+                .arg(certificate)
+                .arg("--client-key")
+                .arg(key);
+        } else {
+            command.env("COUNTERSIGN_ADMIN_TOKEN", self.server.admin_token());
+        }
+        task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap()
+    }
+
+    fn certificate(&self, name: &str) -> (PathBuf, PathBuf) {
+        let (certificate, key) = self.files.issue(&[&format!("dns:{name}")]);
+        (
+            self.files.file(&format!("{name}.pem"), &certificate),
+            self.files.file(&format!("{name}.key"), &key),
+        )
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const ISSUER_TOKEN: &str = "a-token-of-the-login-site";

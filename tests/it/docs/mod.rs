@@ -1,0 +1,7 @@
+//! The documentation and the files in `deploy/`: commands run as written, and named things exist.
+
+mod debugging;
+mod deploy;
+pub(crate) mod issuing;
+mod migrating;
+mod paths;

@@ -1,0 +1,6 @@
+//! The running service: its listeners, several replicas of it, a user directory, and the denials that it records.
+
+mod diagnostics;
+mod directory;
+mod listeners;
+pub(crate) mod replicas;

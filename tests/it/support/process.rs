@@ -1,0 +1,145 @@
+//! Child processes that end with the test; their output is shown when it fails.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::time::{Instant, sleep, timeout};
+
+/// A child process; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    name: &'static str,
+    log: Arc<Mutex<String>>,
+    lines: UnboundedReceiver<String>,
+}
+
+impl Process {
+    /// Starts `command`, with its standard error as its log.
+    pub(crate) fn spawn(name: &'static str, command: &mut Command) -> Self {
+        Self::spawn_with_output(name, command, Stdio::null())
+    }
+
+    /// Starts `command`, with a destination for its standard output.
+    pub(crate) fn spawn_with_output(
+        name: &'static str,
+        command: &mut Command,
+        output: Stdio,
+    ) -> Self {
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let log = Arc::new(Mutex::new(String::new()));
+        let (sender, lines) = mpsc::unbounded_channel();
+        let (stderr, copy) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        thread::spawn(move || copy_lines(stderr, &copy, &sender));
+        Self {
+            child,
+            name,
+            log,
+            lines,
+        }
+    }
+
+    /// Returns the result of `wanted` for the first log line that has one.
+    pub(crate) async fn line<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> T {
+        let found = timeout(START, async {
+            while let Some(line) = self.lines.recv().await {
+                if let Some(found) = wanted(&line) {
+                    return Some(found);
+                }
+            }
+            None
+        });
+        match found.await {
+            Ok(Some(found)) => found,
+            Ok(None) => panic!("{} ended:\n{}", self.name, self.log()),
+            Err(_) => panic!(
+                "{} did not say what was waited for:\n{}",
+                self.name,
+                self.log()
+            ),
+        }
+    }
+
+    /// Returns the log so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Kills the process (SIGKILL), and waits for its end.
+    pub(crate) fn kill(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test harness shows it with the failure"
+    )]
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            eprintln!("--- log of {} ---\n{}", self.name, self.log());
+        }
+    }
+}
+
+fn copy_lines(from: ChildStderr, log: &Mutex<String>, lines: &mpsc::UnboundedSender<String>) {
+    for line in BufReader::new(from).lines().map_while(Result::ok) {
+        log.lock().unwrap().push_str(&format!("{line}\n"));
+        // Nothing reads the lines once the process is up.
+        let _ = lines.send(line);
+    }
+}
+
+/// Retries until there is a result, and fails the test after `patience`.
+pub(crate) async fn eventually<T, F>(
+    what: &str,
+    patience: Duration,
+    mut ask: impl FnMut() -> F,
+) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let end = Instant::now() + patience;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < end, "{what}: not within {patience:?}");
+        sleep(PAUSE).await;
+    }
+}
+
+/// Returns the path of a file of this project.
+pub(crate) fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Returns the path of a file that `scripts/test` installs.
+pub(crate) fn installed(path: &str) -> PathBuf {
+    let path = project(path);
+    assert!(
+        path.exists(),
+        "{} is missing: scripts/test installs it",
+        path.display()
+    );
+    path
+}
+
+/// The time in which a process must start.
+pub(crate) const START: Duration = Duration::from_secs(20);
+
+const PAUSE: Duration = Duration::from_millis(20);

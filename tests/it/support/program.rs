@@ -1,0 +1,244 @@
+//! The real program, running as a server.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task;
+
+use crate::support::http::Request;
+use crate::support::process::Process;
+
+/// A running `countersign serve`; stops when dropped.
+#[derive(Debug)]
+pub(crate) struct Countersign {
+    pub(crate) check: SocketAddr,
+    pub(crate) api: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) ops: SocketAddr,
+    process: Process,
+    launch: Arc<Launch>,
+}
+
+/// The environment, store and configuration of an instance.
+#[derive(Debug)]
+struct Launch {
+    environment: Vec<(String, String)>,
+    store: String,
+    directory: TempDir,
+}
+
+/// The addresses of an instance.
+struct Listening {
+    check: SocketAddr,
+    api: SocketAddr,
+    http: SocketAddr,
+    ops: SocketAddr,
+}
+
+impl Countersign {
+    /// Starts the program on a store, with a configuration file, and returns when it listens.
+    pub(crate) async fn start(store: &str, config: &str) -> Self {
+        Self::start_in(&[], store, config).await
+    }
+
+    /// Starts the program with more environment variables.
+    pub(crate) async fn start_in(environment: &[(&str, &str)], store: &str, config: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(CONFIG), config).unwrap();
+        master_key(directory.path());
+        let environment = environment
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Arc::new(Launch {
+            environment,
+            store: store.to_owned(),
+            directory,
+        })
+        .instance()
+        .await
+    }
+
+    /// Starts another instance with the same configuration, on the same store.
+    pub(crate) async fn beside(&self) -> Self {
+        Arc::clone(&self.launch).instance().await
+    }
+
+    /// Kills the program with SIGKILL, and restarts it on its store and at the address that Envoy
+    /// uses.
+    pub(crate) async fn restart_killed(&mut self) {
+        self.process.kill();
+        let (
+            process,
+            Listening {
+                check,
+                api,
+                http,
+                ops,
+            },
+        ) = self.launch.start(&self.check.to_string()).await;
+        (self.process, self.check, self.api, self.http, self.ops) =
+            (process, check, api, http, ops);
+    }
+
+    /// Runs an administration command, and returns its JSON output.
+    pub(crate) async fn admin(&self, arguments: &[&str]) -> Value {
+        let mut command = program();
+        command
+            .args(arguments)
+            .arg("--output=json")
+            .arg(format!("--server=http://{}", self.api));
+        command.arg("--data-dir").arg(self.launch.directory.path());
+        let output = task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Runs an administration command, and returns its text output.
+    pub(crate) async fn admin_text(&self, arguments: &[&str]) -> String {
+        let mut command = program();
+        command
+            .args(arguments)
+            .arg(format!("--server=http://{}", self.api));
+        command.arg("--data-dir").arg(self.launch.directory.path());
+        let output = task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Returns the admin token in the data directory.
+    pub(crate) fn admin_token(&self) -> String {
+        fs::read_to_string(self.launch.directory.path().join("admin-token"))
+            .unwrap()
+            .trim_end()
+            .to_owned()
+    }
+
+    /// Returns whether `countersign healthcheck` reports SERVING.
+    pub(crate) async fn is_serving(&self) -> bool {
+        let mut command = program();
+        command
+            .arg("healthcheck")
+            .arg(format!("--server=http://{}", self.check));
+        task::spawn_blocking(move || command.output().unwrap().status.success())
+            .await
+            .unwrap()
+    }
+
+    /// Returns the metrics in the text format.
+    pub(crate) async fn metrics(&self) -> String {
+        Request::get("/metrics").send(self.ops).await.body
+    }
+
+    /// Returns the log so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+impl Launch {
+    /// Starts an instance on free ports.
+    async fn instance(self: Arc<Self>) -> Countersign {
+        let (
+            process,
+            Listening {
+                check,
+                api,
+                http,
+                ops,
+            },
+        ) = self.start("127.0.0.1:0").await;
+        Countersign {
+            check,
+            api,
+            http,
+            ops,
+            process,
+            launch: self,
+        }
+    }
+
+    /// Starts the process, and returns its addresses.
+    async fn start(&self, check: &str) -> (Process, Listening) {
+        let directory = self.directory.path();
+        let mut command = program();
+        command.args([
+            "serve",
+            "--store",
+            &self.store,
+            "--check",
+            check,
+            "--api=127.0.0.1:0",
+            "--http=127.0.0.1:0",
+        ]);
+        command
+            .arg("--ops=127.0.0.1:0")
+            .arg("--config")
+            .arg(directory.join(CONFIG))
+            .arg("--data-dir")
+            .arg(directory);
+        command
+            .arg("--master-key-file")
+            .arg(directory.join(MASTER_KEY))
+            .env("COUNTERSIGN_LOG__JSON", "true");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let mut process = Process::spawn("countersign", &mut command);
+        let check = process.line(|line| listening(line, "check")).await;
+        let api = process.line(|line| listening(line, "api")).await;
+        let http = process.line(|line| listening(line, "http")).await;
+        let ops = process.line(|line| listening(line, "ops")).await;
+        (
+            process,
+            Listening {
+                check,
+                api,
+                http,
+                ops,
+            },
+        )
+    }
+}
+
+/// Returns the program, without configuration from this environment.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COUNTERSIGN_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Creates a master key file as `countersign keygen` does.
+fn master_key(directory: &Path) {
+    let path = directory.join(MASTER_KEY);
+    fs::write(&path, program().arg("keygen").output().unwrap().stdout).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Returns the address of a listener from its log line.
+pub(crate) fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
+    let event: Value = serde_json::from_str(line).ok()?;
+    let is_it = event["message"] == "listening" && event["listener"] == listener;
+    is_it.then(|| event["address"].as_str().unwrap().parse().unwrap())
+}
+
+const CONFIG: &str = "countersign.toml";
+const MASTER_KEY: &str = "keys";
