@@ -1,7 +1,7 @@
 //! The credentials that a signed request asks for: temporary credentials, or a token for temporary
 //! credentials or a password.
 //!
-//! ParameterSet may be in the header, the query or the form. Each parameter of this module may occur
+//! Parameters may be in the header, the query or the form. Each parameter of this module may occur
 //! only once.
 
 use std::borrow::Cow;
