@@ -1,7 +1,7 @@
 //! A store that refuses every call, for test doubles that need only checks or pings.
 
-/// Implements `Store` for a type that implements `CheckStore` and `Pulse`: every call except
-/// `close` fails with this error.
+/// Implements `Store` for a type that implements `CheckStore` and `StoreHealth`: every call
+/// except `close` fails with this error.
 macro_rules! refusing_store {
     ($store:ty, $error:expr, $changes:expr) => {
         const _: () = {
