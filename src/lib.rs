@@ -39,7 +39,9 @@
 //! The photo request of RFC 5849 section 1.2, once as signed and once with another size:
 //!
 //! ```
-//! use countersign::oauth::{RequestBody, BodyHashRule, VerificationKeys, ParseLimits, Request, Scheme};
+//! use countersign::oauth::{
+//!     BodyHashRule, ParseLimits, Request, RequestBody, Scheme, VerificationKeys,
+//! };
 //!
 //! let authorization: &[u8] = br#"OAuth realm="Photos",
 //!     oauth_consumer_key="dpf43f3p2l4k3l03", oauth_token="nnch734d00sl2jdk",
