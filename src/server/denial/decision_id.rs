@@ -4,8 +4,8 @@
 //! there were, and the next one cannot be guessed, because a claim that carries a known id passes
 //! as a retry.
 //!
-//! Each lane of threads draws its ids from an own generator (ChaCha), which [`Entropy`] seeds again
-//! after every [`IDS_PER_SEED`] ids. Earlier ids can therefore not be computed from the memory of
+//! Each lane of threads has its own generator of ids (ChaCha), which [`Entropy`] seeds again after
+//! every [`IDS_PER_SEED`] ids. Earlier ids can therefore not be computed from the memory of
 //! the process, except those since the last seed, and the copies of a machine that was cloned share
 //! at most as many.
 
