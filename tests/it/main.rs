@@ -2,7 +2,7 @@
 //!
 //! | Folder | What it tests |
 //! |---|---|
-//! | `architecture` | the structure of `src/`: permitted imports, no circles |
+//! | `architecture` | the structure of `src/`: permitted imports, no circles, documented walks |
 //! | `api` | the administration API, `countersign.v1` over gRPC |
 //! | `authorize` | the page on which a user authorizes an application |
 //! | `check` | `Check`, the call that Envoy makes, without an Envoy |
