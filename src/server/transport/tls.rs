@@ -1,7 +1,6 @@
 //! TLS of a listener: the server certificate, and client certificates if a client CA is configured.
 //!
-//! A connection uses the configuration that is current when it starts, so that certificates can be
-//! replaced at run time.
+//! The files are read when the listener is bound; a new certificate needs a restart.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
