@@ -6,7 +6,7 @@
 //! denials, the number of counted consumers, and the rate and queue of explanations.
 //!
 //! ```text
-//! server::ext_authz ─┬─record_…──▶ Diagnostics ──▶ ledger      counts by consumer, one page per lane
+//! server::ext_authz ─┬─record_…──▶ Diagnostics ──▶ ledger      counts by consumer, a page per lane
 //! server::http ──────┘                    ├──────▶ recent      the last denials, evicted by age
 //!                                         └──────▶ explainer   a thread that runs oauth::diagnosis
 //!                          denials, watch ◀── recent ◀─┘

@@ -105,8 +105,8 @@ impl DirectoryClient for HttpClient {
     }
 }
 
-/// Returns the body, which is wiped after it was sent. Its capacity suffices from the start, so that
-/// growth leaves no copy behind.
+/// Returns the body, which is wiped after it was sent. Its capacity suffices from the start, so
+/// that growth leaves no copy behind.
 fn json(query: &LoginQuery<'_>) -> Result<Bytes, DirectoryError> {
     let texts = [
         query.username,

@@ -1,16 +1,16 @@
 //! Callbacks, and the redirects of users after the decision (RFC 5849 sections 2.1 and 2.2, OAuth
 //! Core 1.0a section 6.1.1).
 //!
-//! A requested callback must match a registered one by the components of RFC 3986 section 6.2: scheme
-//! and host in any case, the port or its default, and the exact path. The query starts with the
-//! complete registered query; more parameters may follow. A consumer without callbacks can only
+//! A requested callback must match a registered one by the components of RFC 3986 section 6.2:
+//! scheme and host in any case, the port or its default, and the exact path. The query starts with
+//! the complete registered query; more parameters may follow. A consumer without callbacks can only
 //! request `oob`.
 //!
 //! `oob` says that the consumer cannot receive a callback, or that the callback is established by
 //! other means (RFC 5849 section 2.1). If a consumer registered exactly one URI and not `oob`, then
-//! `oob` stands for that URI; with several URIs it is ambiguous, and refused. So no consumer can skip
-//! the page of a registered callback by `oob`. Otherwise, an attacker who only has the consumer's key
-//! material could have a user read out a PIN.
+//! `oob` stands for that URI; with several URIs it is ambiguous, and refused. So no consumer can
+//! skip the page of a registered callback by `oob`. Otherwise, an attacker who only has the
+//! consumer's key material could have a user read out a PIN.
 
 use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

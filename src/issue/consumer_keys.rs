@@ -33,8 +33,8 @@ impl Issuer {
     /// Adds an RSA public key in PEM. A consumer that has the key stays unchanged.
     ///
     /// # Errors
-    /// [`IssueError::Invalid`] with the field `rsa_public_key.pem`, [`IssueError::UnknownConsumer`],
-    /// [`IssueError::Conflict`], [`IssueError::Store`].
+    /// [`IssueError::Invalid`] with the field `rsa_public_key.pem`,
+    /// [`IssueError::UnknownConsumer`], [`IssueError::Conflict`], [`IssueError::Store`].
     pub async fn add_rsa_public_key(
         &self,
         key: &ConsumerKey,

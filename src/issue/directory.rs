@@ -14,8 +14,8 @@ pub trait Directory: Send + Sync {
     ///
     /// An unknown user takes as long as a wrong password.
     ///
-    /// A false yes lets a stranger act as a user; a false no makes an honest user type again. Return
-    /// an error if in doubt.
+    /// A false yes lets a stranger act as a user; a false no makes an honest user type again.
+    /// Return an error if in doubt.
     async fn authenticate(&self, login: &Login) -> Result<Option<DirectoryUser>, DirectoryError>;
 }
 

@@ -78,8 +78,8 @@ pub enum IssueError {
     /// The user directory failed.
     #[error(transparent)]
     Directory(#[from] super::DirectoryError),
-    /// The record was changed since the caller read it, or by others at the same time; this change was
-    /// not made.
+    /// The record was changed since the caller read it, or by others at the same time; this change
+    /// was not made.
     #[error("the record was changed by another call")]
     Conflict,
     /// The store failed. If it is unavailable, the change may or may not have been made.

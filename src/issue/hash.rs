@@ -113,8 +113,8 @@ impl Hasher {
             && Params::try_from(phc).is_ok_and(same)
     }
 
-    /// Runs `work` on a free core. A caller that stops waiting does not free the core, since the work
-    /// continues.
+    /// Runs `work` on a free core. A caller that stops waiting does not free the core, since the
+    /// work continues.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

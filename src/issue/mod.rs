@@ -13,7 +13,8 @@
 //! - `consumers`, `consumer_keys`, `tokens`, `users`: administration.
 //! - `request_tokens`: temporary credentials (RFC 5849 section 2); `callback`: redirects of users;
 //!   `exchange`: the exchanges for tokens.
-//! - `hash`: password hashes; `password`: limits on guessing; `directory`, `builtin_directory`: user directories.
+//! - `hash`: password hashes; `password`: limits on guessing; `directory`, `builtin_directory`:
+//!   user directories.
 //! - `sessions`: browser sessions of users.
 //! - `draft`, `uri`, `violations`, `random`: the rules of fields.
 //!
@@ -152,8 +153,8 @@ fn replaced(outcome: Result<(), StoreError>) -> Result<bool, StoreError> {
     }
 }
 
-/// Returns the etag of a record: it differs after every change, and for a new record in the place of
-/// a deleted one.
+/// Returns the etag of a record: it differs after every change, and for a new record in the place
+/// of a deleted one.
 pub(crate) fn etag(generation: Generation, revision: u64) -> String {
     format!("{:x}-{revision}", generation.number())
 }

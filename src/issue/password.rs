@@ -33,8 +33,8 @@ impl Issuer {
     /// The response takes longer after many wrong passwords for the user.
     ///
     /// # Errors
-    /// [`IssueError::PasswordRefused`], [`IssueError::TooManyAttempts`], [`IssueError::UserDisabled`],
-    /// [`IssueError::Directory`], [`IssueError::Store`].
+    /// [`IssueError::PasswordRefused`], [`IssueError::TooManyAttempts`],
+    /// [`IssueError::UserDisabled`], [`IssueError::Directory`], [`IssueError::Store`].
     pub async fn log_in(&self, login: &Login) -> Result<DirectoryUser, IssueError> {
         let attempt = LoginAttempt::of(login);
         let mut counted = Vec::new();
@@ -55,8 +55,8 @@ impl Issuer {
         outcome
     }
 
-    /// Counts an attempt and waits for its delay. `counted` receives the counters, also of an attempt
-    /// that is refused.
+    /// Counts an attempt and waits for its delay. `counted` receives the counters, also of an
+    /// attempt that is refused.
     async fn admit(
         &self,
         attempt: &LoginAttempt,
@@ -103,8 +103,8 @@ impl Issuer {
         }
     }
 
-    /// Takes back the count of an attempt that was no failure. If the store is unavailable, the count
-    /// stays and only slows the user down.
+    /// Takes back the count of an attempt that was no failure. If the store is unavailable, the
+    /// count stays and only slows the user down.
     async fn take_back(&self, counted: &[AttemptCounter]) {
         for counter in counted {
             if let Err(error) = self.store.uncount_attempts(counter, 1).await {
@@ -124,7 +124,8 @@ struct LoginAttempt {
 
 impl LoginAttempt {
     fn of(login: &Login) -> Self {
-        // Directories differ in the names that they consider equal, so similar names share a counter.
+        // Directories differ in the names that they consider equal, so similar names share a
+        // counter.
         let name = login.username.trim().to_lowercase();
         let network = login.client_address.map(network);
         let lane = [

@@ -22,8 +22,8 @@ pub(crate) fn digits(entropy: &dyn Entropy) -> Secret {
     Secret::new(format!("{:08}", u64::from_be_bytes(bytes) % 100_000_000).into_bytes())
 }
 
-/// Returns `N` random bytes in hexadecimal: such a value never begins with `-`, which a command line
-/// takes for an option, and survives a look-up that ignores case.
+/// Returns `N` random bytes in hexadecimal: such a value never begins with `-`, which a command
+/// line takes for an option, and survives a look-up that ignores case.
 fn hex<const N: usize>(entropy: &dyn Entropy) -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0; N]);
     entropy.fill(&mut *bytes);

@@ -1,5 +1,5 @@
-//! Temporary credentials, which carry a user's decision until the exchange (RFC 5849 sections 2.1 to
-//! 2.3).
+//! Temporary credentials, which carry a user's decision until the exchange (RFC 5849 sections 2.1
+//! to 2.3).
 
 use super::{ConsumerKey, Generation, Scopes, Secret, Token, UserId};
 use crate::clock::UnixTime;
@@ -22,8 +22,8 @@ pub struct RequestToken {
     pub secret: Secret,
     /// The consumer that received the credentials, and the only one that can exchange them.
     pub consumer_key: ConsumerKey,
-    /// The consumer's generation at creation: the revocation of all tokens of a consumer includes its
-    /// temporary credentials.
+    /// The consumer's generation at creation: the revocation of all tokens of a consumer includes
+    /// its temporary credentials.
     pub consumer_generation: Generation,
     /// The destination of the user after the decision.
     pub callback: Callback,

@@ -10,8 +10,8 @@ use crate::oauth::KeySchedule;
 /// A shared secret, a token secret or a private token of an administrator.
 ///
 /// # Security
-/// Wiped on drop and compared in constant time. `Debug` is redacted, and `Display` and `Serialize` are
-/// missing on purpose.
+/// Wiped on drop and compared in constant time. `Debug` is redacted, and `Display` and `Serialize`
+/// are missing on purpose.
 pub struct Secret {
     bytes: Zeroizing<Box<[u8]>>,
     schedule: KeySchedule,
@@ -31,7 +31,8 @@ impl Secret {
         &self.bytes
     }
 
-    /// Returns the cache of the HMAC key that ends with this secret; it lives as long as the secret.
+    /// Returns the cache of the HMAC key that ends with this secret; it lives as long as the
+    /// secret.
     pub const fn schedule(&self) -> &KeySchedule {
         &self.schedule
     }

@@ -23,8 +23,8 @@ pub struct Session {
     pub expires_at: UnixTime,
 }
 
-/// The id of a session: a hash of the browser's cookie, so that a copy of the store does not contain
-/// the cookie.
+/// The id of a session: a hash of the browser's cookie, so that a copy of the store does not
+/// contain the cookie.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId([u8; 32]);
 

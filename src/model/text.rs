@@ -98,7 +98,8 @@ macro_rules! text_newtype {
 }
 
 text_newtype! {
-    /// `oauth_consumer_key`: the public name of a consumer's credentials (`x-credential-identifier`).
+    /// `oauth_consumer_key`: the public name of a consumer's credentials
+    /// (`x-credential-identifier`).
     ConsumerKey, spaces: false
 }
 text_newtype! {

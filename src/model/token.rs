@@ -48,7 +48,8 @@ impl AccessToken {
         self.expires_at.is_some_and(|end| now >= end)
     }
 
-    /// Returns the current state at `now`, for the token's own consumer and the standing of its user.
+    /// Returns the current state at `now`, for the token's own consumer and the standing of its
+    /// user.
     pub fn state(&self, consumer: &Consumer, user: UserStanding, now: UnixTime) -> TokenState {
         let acts_for_user = self.user_id.is_some();
         let same_user = !acts_for_user || self.user_generation == user.generation;

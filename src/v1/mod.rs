@@ -1,4 +1,5 @@
-//! The messages, client and server of `countersign.v1`, generated from `proto/`, which is their reference.
+//! The messages, client and server of `countersign.v1`, generated from `proto/`, which is their
+//! reference.
 
 #![expect(
     unused_qualifications,

@@ -1,5 +1,5 @@
-//! The diagnosis: its limits, its masks and its budget. `tests/it/cli/explained.rs` proves that it names
-//! the mistakes of real clients and proxies.
+//! The diagnosis: its limits, its masks and its budget. `tests/it/cli/explained.rs` proves that it
+//! names the mistakes of real clients and proxies.
 
 use proptest::prelude::*;
 

@@ -1,11 +1,11 @@
 //! Authentication of callers.
 //!
-//! 1. The `authorization` header of a call decides if it is present: the admin token makes the caller
-//!    an administrator, the issuer token an issuer (RFC 6750 section 2.1). Any other value is refused,
-//!    even with a valid client certificate.
-//! 2. Otherwise the client certificate of the connection decides: a name in `api.admin_clients` makes
-//!    the caller an administrator, a name in `api.issuer_clients` an issuer. A valid certificate
-//!    without such a name gives no access.
+//! 1. The `authorization` header of a call decides if it is present: the admin token makes the
+//!    caller an administrator, the issuer token an issuer (RFC 6750 section 2.1). Any other value
+//!    is refused, even with a valid client certificate.
+//! 2. Otherwise the client certificate of the connection decides: a name in `api.admin_clients`
+//!    makes the caller an administrator, a name in `api.issuer_clients` an issuer. A valid
+//!    certificate without such a name gives no access.
 //! 3. Every other call is refused.
 //!
 //! Left to [`super::roles`]: the calls that a role permits.

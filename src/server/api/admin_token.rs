@@ -1,8 +1,8 @@
 //! The admin token, and its file.
 //!
-//! The first start of a server writes `DATA_DIR/admin-token`, readable by its owner only; the command
-//! line on the same machine reads it there. If the environment variable [`AdminToken::VARIABLE`] is
-//! set, its value is the token, and no file is read or written.
+//! The first start of a server writes `DATA_DIR/admin-token`, readable by its owner only; the
+//! command line on the same machine reads it there. If the environment variable
+//! [`AdminToken::VARIABLE`] is set, its value is the token, and no file is read or written.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -78,8 +78,8 @@ impl AdminToken {
         bearer::parse(text).map(Self)
     }
 
-    /// Returns the token of a server: from the environment, else from the file in `data_dir`, which is
-    /// written if it does not exist.
+    /// Returns the token of a server: from the environment, else from the file in `data_dir`, which
+    /// is written if it does not exist.
     ///
     /// `variable` is the value of [`Self::VARIABLE`].
     ///
@@ -148,8 +148,8 @@ fn read(path: &Path) -> Result<AdminToken, AdminTokenError> {
     parse(&text, || path.display().to_string())
 }
 
-/// Writes a new token beside `path` and links it there, so that no other process sees a half-written
-/// file, and two servers that start at the same time use the same token.
+/// Writes a new token beside `path` and links it there, so that no other process sees a
+/// half-written file, and two servers that start at the same time use the same token.
 fn create(path: &Path, entropy: &dyn Entropy) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         DirBuilder::new()

@@ -70,8 +70,8 @@ pub(super) fn status(error: IssueError) -> Status {
     }
 }
 
-/// Returns the status of a refused draft, with the field names of the request: the fields in `own` are
-/// fields of the request itself, all others are fields of its `resource`.
+/// Returns the status of a refused draft, with the field names of the request: the fields in `own`
+/// are fields of the request itself, all others are fields of its `resource`.
 pub(super) fn of_draft(error: IssueError, resource: &str, own: &[&str]) -> Status {
     let name = |field: &str| {
         if own.contains(&field) {
@@ -138,7 +138,8 @@ pub(super) fn role_insufficient() -> Status {
     plain(Code::PermissionDenied, "ROLE_INSUFFICIENT", message)
 }
 
-/// Returns INTERNAL for a call that reached a service past the gate, which is a fault of this program.
+/// Returns INTERNAL for a call that reached a service past the gate, which is a fault of this
+/// program.
 pub(super) fn not_gated() -> Status {
     tracing::error!(
         "refused an administration call that reached its service without authentication; this is a bug"
@@ -232,8 +233,8 @@ const USER: &str = "countersign.v1.User";
 const CONFLICT: &str =
     "the record was changed since it was read, or at the same time; read it and try again";
 
-// A status is sent in headers: the message as text, and again with the details in base64. gRPC clients
-// accept 8 KiB.
+// A status is sent in headers: the message as text, and again with the details in base64. gRPC
+// clients accept 8 KiB.
 const MESSAGE_ROOM: usize = 1000;
 const DETAILS_ROOM: usize = 2400;
 

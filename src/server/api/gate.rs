@@ -1,8 +1,8 @@
 //! The gate in front of the services: it authenticates the caller and checks the caller's role.
 //!
-//! Each service of `countersign.v1` is behind it, unknown calls included. The audit log has an event
-//! for each refusal, with the caller, the address and the call. An admitted call is finished even if
-//! its caller goes away, so that a change and its event stay together.
+//! Each service of `countersign.v1` is behind it, unknown calls included. The audit log has an
+//! event for each refusal, with the caller, the address and the call. An admitted call is finished
+//! even if its caller goes away, so that a change and its event stay together.
 
 use std::convert::Infallible;
 use std::future::ready;

@@ -1,7 +1,7 @@
 //! The issuer token, for programs that may only issue, exchange, introspect and revoke tokens.
 //!
-//! The operator provides it in the environment variable [`IssuerToken::VARIABLE`], or else in the file
-//! `api.issuer_token_file`. Without either, no token makes a caller an issuer.
+//! The operator provides it in the environment variable [`IssuerToken::VARIABLE`], or else in the
+//! file `api.issuer_token_file`. Without either, no token makes a caller an issuer.
 
 use std::io;
 use std::path::{Path, PathBuf};

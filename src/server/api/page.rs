@@ -1,8 +1,8 @@
 //! Pages of lists (AIP-158).
 //!
-//! A page token holds a hash of the list and the last name of the previous page. It is no secret and
-//! proves nothing; the hash only prevents its use with another list, where it would skip records
-//! unnoticed.
+//! A page token holds a hash of the list and the last name of the previous page. It is no secret
+//! and proves nothing; the hash only prevents its use with another list, where it would skip
+//! records unnoticed.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -58,8 +58,8 @@ impl<T> Page<T> {
         self.size + 1
     }
 
-    /// Removes the surplus record, and returns the page with the token of the next page, which is empty
-    /// after the last one.
+    /// Removes the surplus record, and returns the page with the token of the next page, which is
+    /// empty after the last one.
     pub(super) fn cut<R>(
         &self,
         mut found: Vec<R>,

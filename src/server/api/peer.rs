@@ -68,8 +68,8 @@ pub(super) enum CertificateName {
 impl CertificateName {
     /// Returns true if the name equals the configured one.
     ///
-    /// A configured name with a colon is a URI, because no DNS name has one. So a URI cannot pass for
-    /// a DNS name.
+    /// A configured name with a colon is a URI, because no DNS name has one. So a URI cannot pass
+    /// for a DNS name.
     pub(super) fn is(&self, configured: &str) -> bool {
         match self {
             Self::Dns(name) => !configured.contains(':') && name.eq_ignore_ascii_case(configured),

@@ -12,7 +12,8 @@ pub(super) enum Role {
 }
 
 impl Role {
-    /// Returns true if the role permits the method at `path`. Unlisted methods are for administrators.
+    /// Returns true if the role permits the method at `path`. Unlisted methods are for
+    /// administrators.
     pub(super) fn may_call(self, path: &str) -> bool {
         match self {
             Self::Admin => true,

@@ -2,8 +2,8 @@
 //! 2).
 //!
 //! - `routes`: the routes; `parts`: the components that they share.
-//! - `tokens`: the token endpoints, with `body`, `credential_request`, `grant` (the requested credentials),
-//!   `refusal` and `answer`.
+//! - `tokens`: the token endpoints, with `body`, `credential_request`, `grant` (the requested
+//!   credentials), `refusal` and `answer`.
 //! - `client_address`: the address of a client behind trusted proxies.
 //! - `authorize`: the authorize page.
 //!

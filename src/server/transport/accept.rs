@@ -1,8 +1,8 @@
 //! The accept loop.
 //!
 //! It replaces tonic's, because tonic 0.14 cannot close a silent connection, does not limit the
-//! number of connections, and cannot choose the thread that serves one. [`super::connection`] limits
-//! each connection.
+//! number of connections, and cannot choose the thread that serves one. [`super::connection`]
+//! limits each connection.
 
 use std::io;
 use std::sync::Arc;

@@ -17,8 +17,8 @@
 //! - The **horizon** is kept in the file, a little ahead of the clock. A claim dated after it is
 //!   committed before it is acknowledged, so no claim that is only in memory is dated after the
 //!   horizon.
-//! - A clean [`close`](crate::store::StoreLifecycle::close) writes every nonce into the file and marks the
-//!   file as clean.
+//! - A clean [`close`](crate::store::StoreLifecycle::close) writes every nonce into the file and
+//!   marks the file as clean.
 //! - Opening a file that is not marked as clean moves the **fence** up to the horizon, or to the
 //!   clock if that is later. Honest requests are refused in this case alone: those signed before
 //!   the restart, or within two seconds after it.

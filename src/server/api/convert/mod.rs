@@ -1,7 +1,7 @@
 //! Conversions between messages and records.
 //!
-//! A message is destructured completely, so that the compiler reports a forgotten field. Output-only
-//! fields of a request are ignored by name.
+//! A message is destructured completely, so that the compiler reports a forgotten field.
+//! Output-only fields of a request are ignored by name.
 
 mod consumer;
 mod diagnostics;
