@@ -1,4 +1,5 @@
-//! The import graph of the files of `src/`: file A imports file B if A names an item that B defines.
+//! The import graph of the files of `src/`: file A imports file B if A names an item that B
+//! defines.
 //!
 //! - Re-exports are followed to the file that defines the item. `pub use` and `mod` import nothing.
 //! - A module may use the items of the modules that enclose it, so such a use is no import.

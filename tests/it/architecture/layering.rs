@@ -308,7 +308,8 @@ fn wrong_places(file: &str, path: &CodePath) -> Vec<String> {
     wrong.collect()
 }
 
-/// Returns whether a path is this macro, or leads into this library. A single segment may be a local name.
+/// Returns whether a path is this macro, or leads into this library. A single segment may be a
+/// local name.
 fn leads_into(path: &str, word: &str) -> bool {
     path.strip_prefix(word)
         .is_some_and(|rest| rest.starts_with("::") || word.ends_with('!'))

@@ -1,5 +1,5 @@
-//! The structure of `src/`: the modules that each module may use, the graph of imports, and the walks in
-//! `docs/architecture.md`.
+//! The structure of `src/`: the modules that each module may use, the graph of imports, and the
+//! walks in `docs/architecture.md`.
 
 mod graph;
 mod layering;

@@ -9,7 +9,8 @@ use syn::{Attribute, Ident, Item, Meta, UseTree, Visibility};
 
 use crate::support::process::project;
 
-/// A path, segment by segment: `["crate", "store", "open"]`. The last segment of a macro ends in `!`.
+/// A path, segment by segment: `["crate", "store", "open"]`. The last segment of a macro ends in
+/// `!`.
 pub(super) type CodePath = Vec<String>;
 
 /// The names in one Rust file.
@@ -97,7 +98,8 @@ impl SourceFile {
         });
     }
 
-    /// Collects the paths in tokens without a syntax of their own, such as the arguments of a macro.
+    /// Collects the paths in tokens without a syntax of their own, such as the arguments of a
+    /// macro.
     fn tokens(&mut self, mut at: Cursor<'_>) {
         while !at.eof() {
             if let Some((inside, _, _, next)) = at.any_group() {
@@ -116,7 +118,8 @@ impl SourceFile {
 }
 
 impl Import {
-    /// Returns the path to a name, if this declaration brings it in. A glob may bring in every name.
+    /// Returns the path to a name, if this declaration brings it in. A glob may bring in every
+    /// name.
     pub(super) fn path_to(&self, name: &str) -> Option<CodePath> {
         match &self.name {
             Some(imported) => (imported == name).then(|| self.path.clone()),

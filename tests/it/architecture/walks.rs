@@ -1,4 +1,5 @@
-//! `docs/architecture.md`: its walks name files of `src/` in the order in which a request meets them.
+//! `docs/architecture.md`: its walks name files of `src/` in the order in which a request meets
+//! them.
 //!
 //! A walk is a numbered list under its heading; each entry begins with a file in backticks:
 //!

@@ -1,4 +1,5 @@
-//! The running service: its listeners, several replicas of it, a user directory, and the denials that it records.
+//! The running service: its listeners, several replicas of it, a user directory, and the denials
+//! that it records.
 
 mod diagnostics;
 mod directory;

@@ -1,4 +1,5 @@
-//! Helpers of the tests: real programs to run against, clients to call them with, and stores that fail on purpose.
+//! Helpers of the tests: real programs to run against, clients to call them with, and stores that
+//! fail on purpose.
 
 pub(crate) mod admin_server;
 pub(crate) mod audit_log;

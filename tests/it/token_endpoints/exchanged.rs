@@ -1,4 +1,5 @@
-//! The exchange of temporary credentials (RFC 5849 section 2.3): once, with the right verifier, by the right consumer.
+//! The exchange of temporary credentials (RFC 5849 section 2.3): once, with the right verifier, by
+//! the right consumer.
 
 use std::time::Duration;
 
