@@ -70,7 +70,7 @@ struct SetPasswordArgs {
 struct DeleteArgs {
     #[command(flatten)]
     user: UserIdArg,
-    /// Refuse if the user was changed since it had this etag [default: delete any version]
+    /// Refuse if the user was changed since it had this etag [default: delete any state]
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
 }
