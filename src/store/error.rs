@@ -76,3 +76,17 @@ impl StoreError {
         matches!(self.kind, StoreErrorKind::Unavailable)
     }
 }
+
+/// Returns the error for a record that has another revision than the change expects.
+pub(super) fn conflict() -> StoreError {
+    StoreError::new(StoreErrorKind::Conflict, "updating a record")
+}
+
+/// Returns a conflict unless revision `new` is the one after `stored`.
+pub(super) fn check_follows(stored: u64, new: u64) -> Result<(), StoreError> {
+    if stored.checked_add(1) == Some(new) {
+        Ok(())
+    } else {
+        Err(conflict())
+    }
+}

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::{Map, Value};
 
 use super::lines::{BYTE_ORDER_MARK, Lines, MAX_ROW_LEN, Row, not_utf8};
-use super::row::{Field, Item, Kind, Problem, Shape};
+use super::row::{Field, Item, Kind, Problem, Shape, shortened};
 
 /// A CSV file, read row by row.
 pub(super) struct Csv<R> {
@@ -173,10 +173,6 @@ fn keys(text: &str) -> Value {
         .windows(2)
         .map(|bound| &text[bound[0]..bound[1]])
         .collect()
-}
-
-fn shortened(name: &str) -> String {
-    name.chars().take(64).collect()
 }
 
 /// The beginning of PEM.

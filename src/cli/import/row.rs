@@ -372,14 +372,6 @@ fn too_long(name: &str, value: &Value) -> Option<Problem> {
     (longest > MAX_FIELD_LEN).then(|| Problem::new(name, problem()))
 }
 
-/// Returns an unknown name for an error, which may be long or hold anything.
-fn shortened(name: &str) -> String {
-    name.chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_NAME_LEN)
-        .collect()
-}
-
 /// All fields, including those that only the server sets, so that the output of the server can be
 /// imported.
 const FIELDS: [Field; 30] = [
@@ -422,6 +414,15 @@ const FIELDS: [Field; 30] = [
 /// More than the server accepts in any field, and less than fills a request.
 const MAX_FIELD_LEN: usize = 64 * 1024;
 
+/// Returns an unknown name for an error, which may be long or hold anything.
+pub(super) fn shortened(name: &str) -> String {
+    name.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_NAME_LEN)
+        .collect()
+}
+
+/// The longest part of an unknown name that an error shows, in characters.
 const MAX_NAME_LEN: usize = 64;
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
-use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::protocol::Protocol;
@@ -47,20 +46,20 @@ pub enum TlsError {
 /// The TLS configuration for new connections.
 #[derive(Debug)]
 pub(crate) struct ListenerTls {
-    current: watch::Sender<Arc<ServerConfig>>,
+    config: Arc<ServerConfig>,
 }
 
 impl ListenerTls {
     /// Reads the files of `config`.
     pub(crate) fn load(config: &TlsConfig, protocol: Protocol) -> Result<Self, TlsError> {
-        server_config(config, protocol).map(|current| Self {
-            current: watch::Sender::new(Arc::new(current)),
+        server_config(config, protocol).map(|config| Self {
+            config: Arc::new(config),
         })
     }
 
     /// Returns the acceptor for a connection that starts now.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.current.borrow()))
+        TlsAcceptor::from(Arc::clone(&self.config))
     }
 }
 

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::error::conflict;
 use super::rows::decode_rows;
 use super::tables::{self, CONSUMERS};
-use super::{CREATING, DELETING, EmbeddedStore, UPDATING, follows};
+use super::{CREATING, DELETING, EmbeddedStore, UPDATING};
 use crate::model::{Consumer, ConsumerKey};
+use crate::store::error::{check_follows, conflict};
 use crate::store::{ConsumerStore, RecordChange, StoreError};
 
 #[async_trait]
@@ -26,7 +26,7 @@ impl ConsumerStore for EmbeddedStore {
     async fn update_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
         let key = consumer.key.to_string();
         let before = self.record(CONSUMERS, &key)?.ok_or_else(conflict)?;
-        follows(
+        check_follows(
             self.records
                 .decode_consumer(&consumer.key, &before)?
                 .revision,

@@ -34,11 +34,6 @@ impl From<WriteError> for StoreError {
     }
 }
 
-/// Returns the error for a record that has another revision than the change expects.
-pub(super) fn conflict() -> StoreError {
-    StoreError::new(StoreErrorKind::Conflict, "updating a record")
-}
-
 /// Returns the error for a new record whose name is in use.
 pub(super) fn already_exists() -> StoreError {
     StoreError::new(StoreErrorKind::AlreadyExists, "creating a record")

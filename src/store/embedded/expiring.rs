@@ -9,9 +9,10 @@
 
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
-use super::error::{WriteError, already_exists, conflict};
+use super::error::{WriteError, already_exists};
 use crate::clock::UnixTime;
 use crate::store::StoreError;
+use crate::store::error::conflict;
 
 /// The kind of an entry. Names are unique within a kind.
 #[derive(Clone, Copy, Debug)]

@@ -68,7 +68,7 @@ use tracing::{debug, info, warn};
 use self::blocking::{blocking, in_time};
 use self::caller_reader::CallerReader;
 use self::claim_journal::ClaimJournal;
-use self::error::{WriteError, conflict};
+use self::error::WriteError;
 use self::expiring::{EntryKind, ExpiringEntry};
 use self::nonces::{MemoryClaim, NonceMemory};
 use self::recovery::Recovery;
@@ -299,15 +299,6 @@ async fn tick_until_dropped(store: Weak<EmbeddedStore>) {
         timer.tick().await;
         let Some(store) = store.upgrade() else { return };
         store.tick().await;
-    }
-}
-
-/// Returns an error unless revision `new` is the one after `stored`.
-fn follows(stored: u64, new: u64) -> Result<(), StoreError> {
-    if stored.checked_add(1) == Some(new) {
-        Ok(())
-    } else {
-        Err(conflict())
     }
 }
 

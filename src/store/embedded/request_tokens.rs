@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::error::conflict;
 use super::expiring::{self, EntryKind, ExpiringEntry};
-use super::{CREATING, EmbeddedStore, UPDATING, follows, tables};
+use super::{CREATING, EmbeddedStore, UPDATING, tables};
 use crate::model::{AccessToken, RequestToken, Token};
+use crate::store::error::{check_follows, conflict};
 use crate::store::{RETENTION_AFTER_EXPIRY, RecordChange, RequestTokenStore, StoreError};
 
 #[async_trait]
@@ -91,7 +91,7 @@ impl EmbeddedStore {
         if stored.consumer_key != token.consumer_key {
             return Err(conflict());
         }
-        follows(stored.revision, token.revision)?;
+        check_follows(stored.revision, token.revision)?;
         Ok(before)
     }
 }

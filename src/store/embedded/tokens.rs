@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::error::conflict;
 use super::rows::decode_rows;
 use super::tables::{self, TOKENS, TokenRow};
-use super::{CREATING, DELETING, EmbeddedStore, UPDATING, follows};
+use super::{CREATING, DELETING, EmbeddedStore, UPDATING};
 use crate::model::{AccessToken, Token, UserId};
+use crate::store::error::{check_follows, conflict};
 use crate::store::{RecordChange, StoreError, TokenHolder, TokenStore};
 
 #[async_trait]
@@ -27,7 +27,7 @@ impl TokenStore for EmbeddedStore {
         if stored.consumer_key != token.consumer_key || stored.user_id != token.user_id {
             return Err(conflict());
         }
-        follows(stored.revision, token.revision)?;
+        check_follows(stored.revision, token.revision)?;
         let bytes = self.records.encode_token(token)?;
         let changed = RecordChange::Token(token.token.clone());
         self.change(UPDATING, Some(changed), move |file| {

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::error::conflict;
 use super::rows::decode_rows;
 use super::tables::{self, USERS, UserRow};
-use super::{CREATING, EmbeddedStore, UPDATING, follows};
+use super::{CREATING, EmbeddedStore, UPDATING};
 use crate::model::{User, UserId, UserStatus, Username};
+use crate::store::error::{check_follows, conflict};
 use crate::store::{RecordChange, StoreError, UserStore};
 
 #[async_trait]
@@ -23,7 +23,7 @@ impl UserStore for EmbeddedStore {
     async fn update_user(&self, user: &User) -> Result<(), StoreError> {
         let before = self.record(USERS, user.id.as_str())?.ok_or_else(conflict)?;
         let stored = self.records.decode_user(&user.id, &before)?;
-        follows(stored.revision, user.revision)?;
+        check_follows(stored.revision, user.revision)?;
         let old_name = stored.username.as_ref().map(Username::folded);
         let row = self.user_row(user)?;
         let changed = RecordChange::User(user.id.clone());

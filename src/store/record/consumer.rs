@@ -19,7 +19,6 @@ use crate::store::seal::RecordId;
 struct ConsumerRecord {
     version: u32,
     /// See [`Records::mark`].
-    #[serde(default)]
     mark: u64,
     id: String,
     key: String,
@@ -27,7 +26,6 @@ struct ConsumerRecord {
     description: String,
     platform: String,
     app_url: String,
-    #[serde(default)]
     verified: bool,
     disabled: bool,
     secrets: Vec<SecretRecord>,
@@ -37,13 +35,9 @@ struct ConsumerRecord {
     callbacks: Vec<String>,
     scopes: String,
     compat: Vec<String>,
-    #[serde(default)]
     deny_detail: Option<String>,
-    #[serde(default)]
     deprecated_at_ms: Option<u64>,
-    #[serde(default)]
     sunset_at_ms: Option<u64>,
-    #[serde(default)]
     generation: u64,
     created_at_ms: u64,
     updated_at_ms: u64,

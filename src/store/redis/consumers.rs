@@ -3,11 +3,9 @@
 use async_trait::async_trait;
 
 use super::index::{Cursor, decode_names, with_records};
-use super::{
-    CREATING, DELETING, LISTING, RedisStore, UPDATING, conflict, follows, keys, log_leftover,
-    scripts,
-};
+use super::{CREATING, DELETING, LISTING, RedisStore, UPDATING, keys, log_leftover, scripts};
 use crate::model::{Consumer, ConsumerKey};
+use crate::store::error::{check_follows, conflict};
 use crate::store::{ConsumerStore, RecordChange, StoreError, StoreErrorKind};
 
 #[async_trait]
@@ -49,7 +47,7 @@ impl ConsumerStore for RedisStore {
             .await?
             .ok_or_else(conflict)?;
         let stored = self.records.decode_consumer(&consumer.key, &before)?;
-        follows(stored.revision, consumer.revision)?;
+        check_follows(stored.revision, consumer.revision)?;
         let bytes = self.records.encode_consumer(consumer)?;
         self.announce(
             RecordChange::Consumer(consumer.key.clone()),

@@ -101,6 +101,7 @@ use super::{
 use crate::clock::{Clock, Entropy, UnixTime};
 use crate::config::StoreConfig;
 use crate::model::{AccessToken, ConsumerKey};
+use crate::store::error::conflict;
 
 pub use self::provider_2013::{ProviderConsumer, ProviderConsumers};
 
@@ -286,19 +287,6 @@ fn owned(consumer: &ConsumerKey, token: AccessToken) -> Result<AccessToken, Stor
     }
     let moved = "it is stored under a consumer that it was not issued to";
     Err(StoreError::new(StoreErrorKind::Unreadable, "reading a record").because(moved))
-}
-
-/// Checks that a new revision is the one after the stored revision.
-fn follows(stored: u64, new: u64) -> Result<(), StoreError> {
-    if stored.checked_add(1) == Some(new) {
-        Ok(())
-    } else {
-        Err(conflict())
-    }
-}
-
-fn conflict() -> StoreError {
-    StoreError::new(StoreErrorKind::Conflict, UPDATING)
 }
 
 /// Reads the consumer key that is stored as the owner of a token.

@@ -4,10 +4,9 @@
 use async_trait::async_trait;
 use redis::cmd;
 
-use super::{
-    CREATING, RedisStore, UPDATING, conflict, follows, keys, log_leftover, owner, scripts,
-};
+use super::{CREATING, RedisStore, UPDATING, keys, log_leftover, owner, scripts};
 use crate::model::{AccessToken, RequestToken, Token};
+use crate::store::error::{check_follows, conflict};
 use crate::store::{
     RETENTION_AFTER_EXPIRY, RecordChange, RequestTokenStore, StoreError, StoreErrorKind,
 };
@@ -122,7 +121,7 @@ impl RedisStore {
             .await?
             .ok_or_else(conflict)?;
         let stored = self.records.decode_request_token(&token.token, &before)?;
-        follows(stored.revision, token.revision)?;
+        check_follows(stored.revision, token.revision)?;
         Ok(before)
     }
 

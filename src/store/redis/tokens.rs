@@ -5,11 +5,9 @@ use async_trait::async_trait;
 use redis::cmd;
 
 use super::index::{Cursor, decode_names, user_token_entry, with_records};
-use super::{
-    CREATING, DELETING, LISTING, RedisStore, UPDATING, conflict, follows, keys, owned, owner,
-    scripts,
-};
+use super::{CREATING, DELETING, LISTING, RedisStore, UPDATING, keys, owned, owner, scripts};
 use crate::model::{AccessToken, ConsumerKey, Token, UserId};
+use crate::store::error::{check_follows, conflict};
 use crate::store::{RecordChange, StoreError, StoreErrorKind, TokenHolder, TokenStore};
 
 #[async_trait]
@@ -41,7 +39,7 @@ impl TokenStore for RedisStore {
         if stored.user_id != token.user_id {
             return Err(conflict());
         }
-        follows(stored.revision, token.revision)?;
+        check_follows(stored.revision, token.revision)?;
         let bytes = self.records.encode_token(token)?;
         self.announce(
             RecordChange::Token(token.token.clone()),

@@ -20,10 +20,9 @@ use async_trait::async_trait;
 use redis::cmd;
 
 use super::index::{Cursor, decode_names, with_records};
-use super::{
-    CREATING, LISTING, RedisStore, UPDATING, conflict, follows, keys, log_leftover, scripts,
-};
+use super::{CREATING, LISTING, RedisStore, UPDATING, keys, log_leftover, scripts};
 use crate::model::{User, UserId, UserStatus, Username};
+use crate::store::error::{check_follows, conflict};
 use crate::store::{RecordChange, StoreError, StoreErrorKind, UserStore};
 
 #[async_trait]
@@ -49,7 +48,7 @@ impl UserStore for RedisStore {
             .await?
             .ok_or_else(conflict)?;
         let stored = self.records.decode_user(&user.id, &before)?;
-        follows(stored.revision, user.revision)?;
+        check_follows(stored.revision, user.revision)?;
         self.write_user(user, &before).await?;
         let (old, new) = (folded_name(&stored), folded_name(user));
         if let Some(old) = old.filter(|old| new.as_ref() != Some(old)) {

@@ -4,7 +4,8 @@ use std::ops::Bound;
 
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
-use crate::store::embedded::error::{WriteError, already_exists, conflict};
+use crate::store::embedded::error::{WriteError, already_exists};
+use crate::store::error::conflict;
 
 /// A table of records.
 pub(in crate::store::embedded) type RecordTable =
