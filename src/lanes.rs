@@ -57,7 +57,7 @@ static COUNT: LazyLock<usize> = LazyLock::new(|| {
         .min(MOST)
 });
 
-/// The most copies, because reading a count adds up all of them.
+/// The maximum number of copies, because reading a count adds up all of them.
 const MOST: usize = 64;
 
 #[cfg(test)]

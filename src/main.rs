@@ -1,4 +1,4 @@
-//! From the command line to an exit status.
+//! Runs the command line, and ends with its exit status.
 
 mod cli;
 

@@ -184,8 +184,8 @@ async fn closed<C: Call>(
     while workers.join_next().await.is_some() {}
 }
 
-/// A thread keeps the time, since the timers of the runtime are a thousand times too coarse for
-/// these rates.
+/// Runs the open loop. A thread keeps the time, because the timers of the runtime are a thousand
+/// times too coarse for these rates.
 async fn open<C: Call>(
     connections: &[SendRequest<Bytes>],
     state: &Rc<RunState<C>>,

@@ -62,7 +62,7 @@ enum Measurement {
     Deny(deny::Args),
     /// Cost of the search for the cause of a wrong signature: off, on, and for each denial
     Explain(explain::Args),
-    /// Start time, memory, look-ups and lists with a million consumers and two million tokens in
+    /// Start time, memory, lookups and lists with a million consumers and two million tokens in
     /// Redis
     Scale(scale::Args),
     /// Memory and CPU per nonce; fails if a nonce is forgotten or refused wrongly

@@ -1,6 +1,6 @@
 //! Many stored records: a million consumers and two million tokens in Redis.
 //!
-//! Measures the time to start, the memory after a check with each token, the cost of a look-up that
+//! Measures the time to start, the memory after a check with each token, the cost of a lookup that
 //! is not in memory, the time of each page of a list, and the commands that Redis ran.
 
 use std::collections::BTreeMap;
@@ -237,7 +237,7 @@ fn commands(redis: &Redis) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// Reads the number of look-ups of credentials: cache hits, and all.
+/// Reads the number of lookups of credentials: cache hits, and all.
 fn lookups(server: &Countersign) -> (f64, f64) {
     let of = |outcome| {
         metric(

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Functions that the scripts share. Sourced by them; changes to the project's directory.
+# Functions that the scripts share. The scripts source this file, which changes to the project's
+# directory.
 
 set -euo pipefail
 export PYTHONDONTWRITEBYTECODE=1
@@ -27,10 +28,10 @@ need() {
 apt_install() {
     local as_root=()
     [[ $EUID -eq 0 ]] || as_root=(sudo)
-    hash apt-get "${as_root[@]}" 2>/dev/null || fail "$* is missing, and so is apt-get or sudo to install it; install it by hand"
+    hash apt-get "${as_root[@]}" 2>/dev/null || fail "cannot install $*: apt-get or sudo is missing; install $* by hand"
     say "Installing $* with apt."
     mkdir -p target
-    # In a subshell, whose exit lets services start again.
+    # In a subshell: its exit allows services to start again.
     (
         [[ -e /usr/sbin/policy-rc.d ]] || without_services "${as_root[@]}"
         "${as_root[@]}" apt-get -qq update
@@ -38,8 +39,8 @@ apt_install() {
     ) >target/apt.log 2>&1 || fail "cannot install $*; see target/apt.log"
 }
 
-# Keeps packages from starting their services until this shell exits. 101 means "forbidden by
-# policy".
+# Keeps packages from starting their services until this shell exits. The exit code 101 means
+# "forbidden by policy".
 without_services() {
     # shellcheck disable=SC2064 # "$*" must expand now; later it has other arguments
     trap "$* rm -f /usr/sbin/policy-rc.d" EXIT
@@ -97,8 +98,8 @@ npm_packages() {
     mark_installed target/npm tests/clients/node/package-lock.json "$(node --version)"
 }
 
-# up_to_date DIRECTORY MANIFEST VERSION: succeeds if the installation there is complete and of this
-# manifest and version.
+# up_to_date DIRECTORY MANIFEST VERSION: succeeds if the installation in DIRECTORY is complete and
+# matches the manifest and version.
 up_to_date() {
     [[ -f $1/.installed && $(cat "$1/.installed") == $(identity "$2" "$3") ]]
 }

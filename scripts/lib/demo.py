@@ -18,7 +18,7 @@ NOTHING = "-"
 
 def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # An exception unwinds the stack, so that all processes are ended.
+        # An exception unwinds the stack, which ends all processes.
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     with Stack() as stack:
         print(f"Envoy listens on {stack.address}; logs are in {LOGS}/.\n")
@@ -137,7 +137,7 @@ def caller(environ):
 
 def stay(stack, who):
     command = [COUNTERSIGN, "sign", "GET", f"http://{stack.address}{PHOTOS}", *who.alice, "--output=curl"]
-    print(f'\nEverything stays up until Ctrl-C. To send a signed request with curl:\n\n  eval "$({shlex.join(command)})"\n', flush=True)
+    print(f'\nEverything keeps running until Ctrl-C. To send a signed request with curl:\n\n  eval "$({shlex.join(command)})"\n', flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         while stack.is_running():
             time.sleep(0.2)

@@ -4,7 +4,7 @@
     performance.py DIRECTORY --write    also write them into docs/performance.md
 
 A figure is the median over the turns; a ratio is the median of the ratios within a turn. A table is between
-`<!-- figures: NAME -->` and `<!-- /figures -->`; it stays as it is if its measurement is not in the directory.
+`<!-- figures: NAME -->` and `<!-- /figures -->`; it stays unchanged if the directory does not have its measurement.
 """
 
 import json
@@ -129,7 +129,7 @@ def picture(_figures):
 
 
 def hop(figures):
-    """p50 and p99 of each server at each rate."""
+    """Returns p50 and p99 of each server at each rate."""
 
     def cell(offered, server):
         runs = [run for run in figures["runs"] if run["offered"] == offered and run["server"] == server]
@@ -143,7 +143,7 @@ def hop(figures):
 
 
 def added(figures):
-    """What a check adds to p50 and p99, compared with no check in the same turn."""
+    """Returns the increase of p50 and p99 by a check, compared with no check in the same turn."""
     by_turn = {(run["offered"], run["server"], run["turn"]): run for run in figures["runs"]}
 
     def cell(offered, server, name):
@@ -203,7 +203,7 @@ def explain(figures):
 
 
 def nonces(printed):
-    """Two rounds of the benchmark: each nonce is claimed, then claimed again by another check."""
+    """Returns the table of two rounds: each nonce is claimed, then claimed again by another check."""
     count = int(re.search(r"(\d+) nonces", printed)[1])
     wrong = [int(number) for number in re.findall(r"(\d+) claims were not", printed)]
     own = re.search(r"load generator included: ([\d.]+) µs", printed)[1]
@@ -263,7 +263,7 @@ def commands(figures):
 
 
 def sizing(figures, printed):
-    """Computed from the measurements; the text of the page explains how."""
+    """Returns figures computed from the measurements; the page explains the computation."""
     of = series(figures["closed"], server="redis")
     rows = []
     for rate in (1_000, 10_000, 100_000, 1_000_000):
@@ -285,21 +285,21 @@ def plot(figures):
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    # Readable on white and on black. Text stays text, and the same figures make the same file.
+    # Readable on white and on black. Text stays text, and the same figures produce the same file.
     grey = "#808080"
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "countersign", "font.size": 9})
     matplotlib.rcParams.update({f"{part}.color": grey for part in ("text", "xtick", "ytick", "grid")})
     matplotlib.rcParams.update({"axes.edgecolor": grey, "axes.labelcolor": grey, "axes.titlecolor": grey})
-    colours = {"floor": grey, "embedded": "#2a9d5c", "redis": "#d9534f"}
+    colors = {"floor": grey, "embedded": "#2a9d5c", "redis": "#d9534f"}
     figure, axes = pyplot.subplots(1, 3, figsize=(10, 3.4), sharey=True, layout="constrained")
     for axis, (name, title) in zip(axes, {"p50_us": "p50", "p99_us": "p99", "p999_us": "p99.9"}.items()):
-        for server, colour in colours.items():
+        for server, color in colors.items():
             points = defaultdict(list)
             for run in figures["runs"]:
                 if run["server"] == server:
                     points[run["offered"]].append(run[name] / 1000)
             line = sorted((offered / 1000, median(values)) for offered, values in points.items())
-            axis.plot(*zip(*line), color=colour, marker=".", label=NAMES[server])
+            axis.plot(*zip(*line), color=color, marker=".", label=NAMES[server])
         axis.set(title=title, xlabel="thousand checks/s offered", yscale="log")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("ms")
@@ -312,7 +312,7 @@ def plot(figures):
 
 
 def load(name):
-    """Returns the figures of a measurement, as JSON or as it printed them; None if it was not made."""
+    """Returns the figures of a measurement, as JSON or as it printed them, or None if it was not made."""
     path, printed = FIGURES / f"{name}.json", FIGURES / f"{name}.txt"
     if path.exists():
         return json.loads(path.read_text())

@@ -28,14 +28,14 @@ SETTINGS = {
     "COUNTERSIGN_LOG__JSON": "true",
     "COUNTERSIGN_LOG__FILTER": "info,countersign=debug",
     "COUNTERSIGN_CHECK__REALM": "demo",
-    # True of deploy/envoy, which has allow_partial_message: false.
+    # True because deploy/envoy has allow_partial_message: false.
     "COUNTERSIGN_CHECK__ENVOY_SENDS_WHOLE_BODIES": "true",
     "COUNTERSIGN_SHUTDOWN__DELAY": "0s",
 }
 
 
 class Stack:
-    """The running processes and the upstream; leaving the context stops them."""
+    """The running processes and the upstream, which stop when the context ends."""
 
     def __enter__(self):
         LOGS.mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Request:
-    """A request, sent exactly as it is."""
+    """A request that is sent without changes."""
 
     method: str
     target: str

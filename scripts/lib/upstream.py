@@ -1,9 +1,9 @@
 """A small upstream: a WSGI service that responds with the headers it received, as JSON.
 
-WSGI (PEP 3333) turns headers into variables, so `x_consumer_id` and `X-Consumer-Id` are the same to it. An identity
-header that a client cannot forge here, it cannot forge anywhere.
+WSGI (PEP 3333) turns headers into variables, so `x_consumer_id` and `X-Consumer-Id` become the same variable. If a
+client cannot forge an identity header here, it cannot forge one for any other upstream.
 
-As a program it listens on the given port, or on a free one, and prints the address.
+As a program, it listens on the given port, or on a free one, and prints the address.
 """
 
 import json

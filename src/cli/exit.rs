@@ -29,7 +29,7 @@ impl std::error::Error for Usage {}
 /// Prints why a command failed, and returns its exit status.
 ///
 /// If the reader of the output closed it, as `head` does, nothing is printed. The status is not 0
-/// even then, since the output may be incomplete and an `explain` verdict unknown.
+/// even then, because the output may be incomplete and the verdict of `explain` unknown.
 pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     if is_output_closed(error) {
         return ExitCode::from(OUTPUT_CLOSED);

@@ -43,7 +43,7 @@ impl Write for Stdout {
     }
 }
 
-/// Marks the error, to tell it from that of a connection which broke.
+/// Marks the error, to distinguish it from that of a broken connection.
 fn marked(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::BrokenPipe {
         io::Error::new(io::ErrorKind::BrokenPipe, OutputClosed)
@@ -101,7 +101,7 @@ fn table(fields: &[Field]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints that an action succeeded which returns nothing.
+/// Prints that an action without a result succeeded.
 pub(crate) fn done(format: Format, text: &str) -> anyhow::Result<()> {
     line(if format == Format::Json { "{}" } else { text })
 }

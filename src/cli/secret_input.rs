@@ -1,4 +1,4 @@
-//! Secrets that a command is given: on the command line, in a file, or on standard input.
+//! Secrets as input of a command: on the command line, in a file, or on standard input.
 
 use std::convert::Infallible;
 use std::io::{self, Read};

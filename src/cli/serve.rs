@@ -149,8 +149,8 @@ async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Re
     served.and(closed)
 }
 
-/// The store reports an unreadable key file like any other failure; it is a mistake of the
-/// operator.
+/// Checks that the key file is readable. The store reports an unreadable file like any other
+/// failure, although it is a mistake of the operator.
 fn master_key_is_readable(config: &Config) -> Result<(), Usage> {
     let Some(path) = &config.store.master_key_file else {
         return Ok(());
@@ -173,7 +173,8 @@ fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Opt
     loaded.map_err(|error| Usage(error.to_string()).into())
 }
 
-/// An unusable certificate is a mistake in the configuration; an address in use is not.
+/// Converts the error of a listener: an unusable certificate is a mistake in the configuration, an
+/// address in use is not.
 fn unbound(error: BindError) -> anyhow::Error {
     let is_mistake = matches!(error, BindError::Tls { .. });
     if is_mistake {

@@ -1,4 +1,4 @@
-//! `[http]`, `[issue]` and `[authorize]`: how consumers obtain tokens by themselves.
+//! `[http]`, `[issue]` and `[authorize]`: the endpoints where consumers obtain tokens.
 
 use std::time::Duration;
 

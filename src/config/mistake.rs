@@ -57,12 +57,13 @@ impl Mistake {
         }
     }
 
-    /// A wrong value of `key`.
+    /// Creates the mistake of a wrong value of `key`.
     pub(super) fn value(place: &SettingPlace, key: &str, problem: &ValueProblem) -> Self {
         Self::new(place, format!("`{key}` {problem}"))
     }
 
-    /// An unknown `name`; suggests the most similar of the `known` names.
+    /// Creates the mistake of an unknown `name`, and suggests the most similar of the `known`
+    /// names.
     pub(super) fn unknown<'k>(
         place: &SettingPlace,
         name: &str,

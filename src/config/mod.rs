@@ -1,8 +1,8 @@
 //! The configuration of the service, read from every source and checked: values here are valid.
 //!
 //! `config.default.toml` is the reference: it documents every key and holds its default. [`load()`]
-//! lays the operator's file, the environment and the flags over it, and reports every mistake at
-//! once. Each file here has one job:
+//! overrides it with the operator's file, the environment and the flags, and reports every mistake
+//! at once. Each file here has one job:
 //!
 //! - `source`, `setting`: collect the strongest setting of each key from default, file, environment
 //!   and flags.

@@ -1,4 +1,4 @@
-//! `[log]`, `[ops]` and `[shutdown]`: how the process is operated.
+//! `[log]`, `[ops]` and `[shutdown]`: the operation of the process.
 
 use std::time::Duration;
 

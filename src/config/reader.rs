@@ -1,4 +1,4 @@
-//! From settings to values; collects mistakes until all keys are read.
+//! Turns settings into values, and collects mistakes until all keys are read.
 //!
 //! If the setting of a key is wrong, the key gets its default, so that the keys after it are
 //! checked as well.

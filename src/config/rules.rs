@@ -89,7 +89,7 @@ fn a_directory_has_an_address(config: &Config, reader: &mut Reader) {
     }
 }
 
-/// RFC 9106 section 3.1.
+/// Checks that the memory suffices for every lane (RFC 9106 section 3.1).
 fn every_lane_has_memory(config: &Config, reader: &mut Reader) {
     let (memory, lanes) = (config.password.memory_kib, config.password.parallelism);
     let least = 8 * lanes;

@@ -1,4 +1,4 @@
-//! `[store]` and `[cache]`: where records are stored, and how long they are cached.
+//! `[store]` and `[cache]`: the store of records and its cache.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `[users]` and `[password]`: who authenticates users, and how passwords are protected.
+//! `[users]` and `[password]`: the directory of users, and the protection of passwords.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -38,7 +38,7 @@ pub enum ValueProblem {
 }
 
 impl ValueProblem {
-    /// A value `found` that is not of the shape `expected`.
+    /// Creates the problem of a value `found` that is not of the shape `expected`.
     pub(super) fn shape(expected: impl Into<Cow<'static, str>>, found: &str) -> Self {
         Self::Shape {
             expected: expected.into(),

@@ -33,7 +33,8 @@ impl Config {
         listener.is_exposed_plaintext() && !listener.insecure_plaintext
     }
 
-    /// Without `insecure_plaintext` the console takes no token in plaintext.
+    /// Returns `true` if the console accepts its token in plaintext, which it does only with
+    /// `insecure_plaintext`.
     fn is_console_exposed(&self) -> bool {
         let ops = &self.ops;
         ops.console && ops.listener.insecure_plaintext && ops.listener.is_exposed_plaintext()

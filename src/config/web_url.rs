@@ -1,8 +1,9 @@
 //! Web addresses in configuration and on the command line: `http://` or `https://`, a host, and
 //! maybe a port, path and query.
 //!
-//! The guards against passwords and tokens in plaintext all ask here whether a URL is encrypted
-//! and whether its host is this machine, so that no spelling of a URL passes one of them.
+//! All guards against passwords and tokens in plaintext use this type to decide whether a URL is
+//! encrypted and whether its host is this machine, so that no spelling of a URL bypasses one of
+//! them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -86,7 +87,8 @@ pub(super) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// A name other than `localhost` may resolve to anything, so it is not loopback.
+/// Returns `true` for a host on this machine. A name other than `localhost` may resolve to any
+/// address, so it is not loopback.
 fn is_loopback_host(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     let address = host

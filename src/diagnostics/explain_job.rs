@@ -12,7 +12,7 @@ use crate::oauth::diagnosis::{BUDGET, Diagnosis, MismatchEvidence, diagnose};
 use crate::oauth::{SignedRequest, VerificationKeys};
 use crate::verify::ClaimedCaller;
 
-/// A refused request whose signature mismatch is to be explained.
+/// A refused request with a signature mismatch to explain.
 pub(super) struct ExplainJob {
     /// The sequence number of its denial.
     pub(super) sequence: u64,

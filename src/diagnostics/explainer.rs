@@ -1,5 +1,5 @@
 //! The thread that explains refused requests one at a time, so that no response waits unless its
-//! caller asks to.
+//! answer includes the explanation.
 //!
 //! The queue is bounded, and a request that finds it full is not explained. Only the explanation
 //! outlives the job.

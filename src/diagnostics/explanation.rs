@@ -125,8 +125,7 @@ fn truncated(mut diagnosis: Diagnosis) -> Diagnosis {
     diagnosis
 }
 
-/// Returns a part of a text, as far as the text reaches, with an ellipsis at each end that is cut
-/// off.
+/// Returns a part of a text, limited to the text, with an ellipsis at each end that is cut off.
 fn slice(text: &str, part: Range<usize>) -> String {
     let (start, end) = (
         text.floor_char_boundary(part.start),

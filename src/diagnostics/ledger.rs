@@ -1,8 +1,9 @@
 //! Counts of allowed and refused requests by consumer.
 //!
 //! Each lane of threads counts in a page of its own, so that check threads do not contend for a
-//! lock; a report sums the pages. A request counts for the known consumer that it names, even if it
-//! does not prove it: its owner wants to see those. All other requests count for no consumer.
+//! lock; a report sums the pages. A request counts for the known consumer that it names, even
+//! without proof, because the consumer's owner wants to see such requests. All other requests count
+//! for no consumer.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -20,9 +20,9 @@
 //! - `explainer`, `explain_job`, `explanation`, `rate`: causes of signature mismatches.
 //!
 //! # Security
-//! A stored denial may be shown to operators as it is: the claimed consumer key is visible ASCII;
-//! method, host and path are truncated and escaped; query values are masked; headers, bodies and
-//! secrets are not stored. Base strings are masked by
+//! Operators may see a stored denial without further masking: the claimed consumer key is visible
+//! ASCII; method, host and path are truncated and escaped; query values are masked; headers, bodies
+//! and secrets are not stored. Base strings are masked by
 //! [`SignedRequest::masked_base_string`](crate::oauth::SignedRequest::masked_base_string). `server`
 //! controls access, and decides which causes a caller may see: a cause that depends on a secret is
 //! for operators only.

@@ -3,7 +3,7 @@
 //! seconds.
 //!
 //! A caller who knows a consumer's key can send bad signatures in its name. That uses up only this
-//! consumer's rate. A request over the rate costs one look-up and allocates nothing.
+//! consumer's rate. A request over the rate costs one lookup and allocates nothing.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -66,7 +66,7 @@ impl ExplainRates {
             consumers,
             sweep_at,
         } = &mut *state;
-        // Two look-ups, so that only a new key is copied.
+        // Two lookups, so that only a new key is copied.
         if !consumers.contains_key(consumer) && self.has_room(consumers, sweep_at, now) {
             consumers.insert(consumer.into(), Bucket::full(self.each, now));
         }

@@ -31,7 +31,7 @@ pub struct DenialRecord {
     pub host: String,
     /// The path and the query, with query values masked.
     pub path: String,
-    /// The mode of the route: refused, or let through and reported.
+    /// The mode of the route: the denial was enforced, or only reported.
     pub mode: Mode,
     /// The explanation, if the signature did not match.
     pub explanation: Explanation,

@@ -21,7 +21,7 @@ pub struct RefusedRequest<'a> {
     pub host: &'a [u8],
     /// The path and the query.
     pub target: &'a [u8],
-    /// The mode of the route: refused, or let through and reported.
+    /// The mode of the route: the denial is enforced, or only reported.
     pub mode: Mode,
     /// The request as the client sent it, if it can be explained.
     pub sent: Option<&'a SentRequest<'a>>,

@@ -122,5 +122,5 @@ fn outage(status: Status) -> DirectoryError {
     DirectoryError::new("its status is not OK").because(cause)
 }
 
-/// Detects a dead connection within seconds, instead of after the deadline of each log-in.
+/// Detects a dead connection within seconds, instead of after the deadline of each login.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);

@@ -1,9 +1,9 @@
 //! The operator's user directory over gRPC or HTTP, in place of the built-in users
 //! (`users.directory`).
 //!
-//! [`open`] turns `[users]` into an [`issue::Directory`](crate::issue::Directory), which is called
-//! for every log-in. It connects at the first call, and again after an outage, so that either side
-//! may start first.
+//! [`open`] turns `[users]` into an [`issue::Directory`](crate::issue::Directory), which is called for
+//! every login. It connects at the first call, and again after an outage, so that either side may
+//! start first.
 //!
 //! A call returns a user, no user, or an outage. `proto/countersign/v1/user_directory.proto` and
 //! `docs/issuing.md` define the responses for the first two; any other response is an outage:

@@ -1,6 +1,6 @@
 //! The audit log: one event for each change, without secrets.
 //!
-//! A change whose result is unknown leaves an event too, with the outcome "unknown".
+//! A change with an unknown result also leaves an event, with the outcome "unknown".
 
 use std::fmt;
 
@@ -50,13 +50,13 @@ pub(super) struct AuditEvent<'a> {
     user_id: Option<&'a UserId>,
 }
 
-/// The event of a change that is under way. Dropping it logs the outcome "unknown".
+/// The event of a change in progress. Dropping it logs the outcome "unknown".
 struct UnsettledEvent<'a>(Option<AuditEvent<'a>>);
 
 /// Makes a change and logs its event.
 ///
-/// The outcome is "unknown" if the change failed and may have been made all the same, or if the
-/// caller went away before its end.
+/// The outcome is "unknown" if the change failed but may have been made, or if the caller
+/// disconnected before its end.
 pub(super) async fn audited<T>(
     event: AuditEvent<'_>,
     change: impl Future<Output = Result<T, StoreError>>,
@@ -71,7 +71,7 @@ pub(super) async fn audited<T>(
     outcome
 }
 
-/// Logs a successful log-in.
+/// Logs a successful login.
 pub(super) fn log_in_succeeded(login: &Login, user: &DirectoryUser) {
     let client_address = login.client_address.map(tracing::field::display);
     tracing::info!(
@@ -83,7 +83,7 @@ pub(super) fn log_in_succeeded(login: &Login, user: &DirectoryUser) {
     );
 }
 
-/// Logs a refused log-in, without the username: it may be a password, typed into the wrong field.
+/// Logs a refused login, without the username: it may be a password, typed into the wrong field.
 pub(super) fn log_in_refused(login: &Login) {
     let client_address = login.client_address.map(tracing::field::display);
     tracing::info!(
@@ -153,7 +153,7 @@ impl<'a> AuditEvent<'a> {
         }
     }
 
-    /// Names the user whom the change concerns too.
+    /// Names the user whom the change also concerns.
     pub(super) const fn with_user(self, user_id: Option<&'a UserId>) -> Self {
         Self { user_id, ..self }
     }

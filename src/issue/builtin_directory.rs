@@ -41,10 +41,10 @@ impl BuiltinDirectory {
         Ok(found)
     }
 
-    /// Replaces the password hash by one with the current parameters.
+    /// Replaces the password hash with one that has the current parameters.
     ///
-    /// A failure, or another change that was faster, does not refuse the log-in: the next one tries
-    /// again. The time of the last change stays, because the user did not cause this one.
+    /// A failure, or another change that was faster, does not prevent the login: the next login
+    /// tries again. The time of the last change stays, because the user did not cause this one.
     async fn rehash(&self, mut user: User, password: &Secret) {
         let Ok(hashed) = self.hasher.hash(password, &*self.entropy).await else {
             return;

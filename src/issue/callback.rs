@@ -9,8 +9,8 @@
 //! `oob` says that the consumer cannot receive a callback, or that the callback is established by
 //! other means (RFC 5849 section 2.1). If a consumer registered exactly one URI and not `oob`, then
 //! `oob` stands for that URI; with several URIs it is ambiguous, and refused. So no consumer can
-//! skip the page of a registered callback by `oob`. Otherwise, an attacker who only has the
-//! consumer's key material could have a user read out a PIN.
+//! use `oob` to bypass a registered callback. Otherwise, an attacker who has only the consumer's
+//! key material could make a user read out a PIN.
 
 use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -157,7 +157,8 @@ impl CallbackParts {
         Some(Self { place, query })
     }
 
-    /// The `http` crate reads no URI without an authority, and gives every other one a path.
+    /// Reads a URI with the application's own scheme. The `http` crate reads no URI without an
+    /// authority, and gives every other URI a path.
     fn of_own_scheme(scheme: String, rest: &str) -> Self {
         let (rest, query) = match rest.split_once('?') {
             Some((rest, query)) => (rest, Some(query.to_owned())),

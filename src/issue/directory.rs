@@ -25,7 +25,7 @@ impl fmt::Debug for dyn Directory + '_ {
     }
 }
 
-/// A log-in attempt: name and password as typed.
+/// A login attempt: name and password as typed.
 #[derive(Clone, Debug)]
 pub struct Login {
     /// The name.

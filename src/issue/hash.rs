@@ -1,11 +1,11 @@
 //! Password hashes with argon2id (RFC 9106).
 //!
-//! A hash takes memory and time on purpose. It is computed off the threads that answer checks, on
-//! at most half of the cores, so that a flood of log-ins leaves the other half to checks. The queue
-//! is bounded.
+//! A hash takes memory and time on purpose. Hashes are computed on other threads than checks, and
+//! on at most half of the cores, so that a flood of logins leaves the other half for checks. The
+//! queue is bounded.
 //!
 //! An unknown user, and a user without a password, take as long as a wrong password. Only a hash
-//! with outdated parameters takes a different time, until the next log-in.
+//! with outdated parameters takes a different time, until the next login.
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -25,9 +25,9 @@ use crate::model::{PasswordHash, Secret};
 #[derive(Clone)]
 pub(super) struct Hasher {
     argon2: Argon2<'static>,
-    /// Permits to compute a hash.
+    /// Permits for computing a hash.
     cores: Arc<Semaphore>,
-    /// Permits to compute a hash or to wait for it.
+    /// Permits for computing a hash or waiting for a core.
     places: Arc<Semaphore>,
 }
 

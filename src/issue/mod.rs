@@ -1,9 +1,8 @@
 //! Issuing: the rules for consumers, users and their credentials.
 //!
-//! The [`Issuer`] holds the rules that do not depend on the way of the call, which is gRPC, HTTP or
-//! a page: the limits of each field, the defaults, and the records that must exist first. It draws
-//! identifiers and secrets from [`Entropy`], of unreserved characters only, so that no client needs
-//! to encode them.
+//! The [`Issuer`] has the rules that are the same for gRPC, HTTP and pages: the limits of each
+//! field, the defaults, and the records that must exist first. It draws identifiers and secrets
+//! from [`Entropy`], of unreserved characters only, so that no client needs to encode them.
 //!
 //! The issuer checks a draft completely: the error lists every mistake, by the name of its field in
 //! `proto/`, and nothing is written unless the draft is valid. A change is a compare-and-swap on

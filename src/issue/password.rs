@@ -6,15 +6,15 @@
 //!    each further attempt waits: a quarter of a second at first, then twice as long each time, up
 //!    to `max_delay`. No user is locked out: the right password succeeds after the delay.
 //! 3. The store counts every attempt as a failure from its start, and takes the count back if the
-//!    attempt was none. So concurrent guesses, on any replica, get different numbers, and cannot
-//!    all be the first one.
+//!    attempt did not fail. So concurrent guesses, on any replica, get different numbers, and
+//!    cannot all be the first one.
 //! 4. A few attempts for one user from one address may wait at the same time, and a limited number
 //!    in all, because each holds a connection. A further attempt is refused at once, neither
 //!    checked nor counted. So guesses cannot keep out a user who comes from elsewhere. Attempts
 //!    without an address share one queue per user.
 //!
 //! The delay comes before the check, so that it says nothing about the password. The log contains
-//! neither names nor passwords, because people type one into the field of the other.
+//! neither names nor passwords, because people type passwords into the field for the name.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -55,7 +55,7 @@ impl Issuer {
         outcome
     }
 
-    /// Counts an attempt and waits for its delay. `counted` receives the counters, also of an
+    /// Counts an attempt and waits for its delay. `counted` receives the counters, even of an
     /// attempt that is refused.
     async fn admit(
         &self,
@@ -196,7 +196,7 @@ fn delay(number: u64, rules: &PasswordConfig) -> Duration {
     (FIRST_DELAY * 2_u32.pow(doublings)).min(rules.max_delay)
 }
 
-/// Returns false if no directory can have such a user, and none needs to be asked.
+/// Returns false if no directory can have such a user, so that no query is needed.
 fn is_plausible(login: &Login) -> bool {
     let Login {
         username, password, ..

@@ -87,8 +87,8 @@ impl Issuer {
     /// Returns temporary credentials in any state, together with their consumer.
     ///
     /// # Errors
-    /// [`IssueError::UnknownRequestToken`], also if the consumer is deleted or no longer has the
-    /// callback; [`IssueError::Store`].
+    /// [`IssueError::UnknownRequestToken`], even if only the consumer is deleted or no longer has
+    /// the callback; [`IssueError::Store`].
     pub async fn authorization_request(
         &self,
         name: &Token,

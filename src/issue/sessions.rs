@@ -10,8 +10,7 @@ impl Issuer {
     /// for `authorize.session_ttl`.
     ///
     /// # Security
-    /// `cookie` must be new and unguessable: somebody else may know a cookie from before the
-    /// log-in.
+    /// `cookie` must be new and unguessable: somebody else may know a cookie from before the login.
     ///
     /// # Errors
     /// [`IssueError::UserDisabled`], [`IssueError::Store`].

@@ -1,4 +1,4 @@
-//! Access tokens: creation by an administrator, look-ups, revocation.
+//! Access tokens: creation by an administrator, lookups, revocation.
 
 use std::collections::HashMap;
 

@@ -86,7 +86,8 @@ fn scheme_of_checked(text: &str) -> Result<&str, UriProblem> {
     Ok(scheme)
 }
 
-/// RFC 3986 section 2: unreserved, reserved, or `%` and two hexadecimal digits.
+/// Checks the characters (RFC 3986 section 2): unreserved, reserved, or `%` and two hexadecimal
+/// digits.
 fn check_characters(text: &[u8]) -> Result<(), UriProblem> {
     let encoded = |at: usize| {
         text.get(at + 1..at + 3)
@@ -124,7 +125,7 @@ fn check_own_authority(text: &str) -> Result<(), UriProblem> {
     check_host_and_port(&authority)
 }
 
-/// RFC 3986 section 3.2, without user information.
+/// Checks host and port (RFC 3986 section 3.2), and refuses user information.
 fn check_host_and_port(authority: &Authority) -> Result<(), UriProblem> {
     let host = authority.host();
     let rest = authority.as_str().strip_prefix(host);

@@ -132,8 +132,8 @@ impl Issuer {
         self.change_user(id, None, disable, event).await
     }
 
-    /// Deletes a user and revokes the user's tokens permanently. A record stays, which refuses
-    /// them.
+    /// Deletes a user and revokes the user's tokens permanently. A record stays, so that they
+    /// remain revoked.
     ///
     /// # Errors
     /// [`IssueError::UnknownUser`], [`IssueError::Conflict`], [`IssueError::Store`].

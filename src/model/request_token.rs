@@ -53,7 +53,7 @@ impl RequestToken {
 pub enum RequestTokenState {
     /// The user has not decided.
     Pending,
-    /// The user allowed it.
+    /// The user consented.
     Authorized {
         /// The user.
         user_id: UserId,

@@ -14,7 +14,7 @@ pub struct Session {
     pub id: SessionId,
     /// The user.
     pub user_id: UserId,
-    /// The user's generation and password at log-in, combined into one number: a revocation of the
+    /// The user's generation and password at login, combined into one number: a revocation of the
     /// user's tokens and a new password end the session.
     pub user_generation: Generation,
     /// The name of the user on pages.

@@ -124,7 +124,7 @@ text_newtype! {
 }
 
 impl Username {
-    /// Returns the form for look-ups in lower case, because phones capitalize the first letter.
+    /// Returns the form for lookups in lower case, because phones capitalize the first letter.
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
     }

@@ -35,7 +35,7 @@ pub(super) struct BodyCheck<'a> {
 }
 
 impl BodyCheck<'_> {
-    /// Compares the body with its hash, as far as `rule` demands.
+    /// Compares the body with its hash, if `rule` demands it.
     pub(super) fn check(&self, rule: BodyHashRule) -> Result<(), Rejection> {
         match (rule, self.sent) {
             (BodyHashRule::Off, _) => Ok(()),

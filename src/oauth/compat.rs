@@ -1,7 +1,8 @@
 //! Known deviations from RFC 5849 in client libraries, each tolerated for single consumers.
 //!
-//! A profile only adds a reading: a signature that RFC 5849 proves stays proven, and one that the
-//! profile proves is accepted too. The caller decides which consumer has which profiles.
+//! A profile only adds a way to verify: a signature that is valid under RFC 5849 stays valid, and a
+//! signature that is valid under the profile is accepted too. The caller decides which consumer has
+//! which profiles.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +16,7 @@ use super::{ParameterPlace, Request};
 
 /// A known deviation from RFC 5849 in a client library, tolerated for one consumer.
 ///
-/// Profiles are stored with a consumer. Its administration decides which may be set.
+/// Profiles are stored with a consumer. The rules of its administration limit them.
 #[derive(
     Clone,
     Copy,
@@ -32,7 +33,7 @@ use super::{ParameterPlace, Request};
 )]
 #[strum(serialize_all = "kebab-case")]
 pub enum CompatProfile {
-    /// `oauth_version` may also be `1.0a`, `1.0A` or `1`; the text that is sent is signed.
+    /// `oauth_version` may also be `1.0a`, `1.0A` or `1`; the client signs the text that it sends.
     VersionLenient,
     /// The base string URI has no `/` if the path is the root.
     NoRootSlash,
@@ -45,7 +46,7 @@ pub enum CompatProfile {
     /// The query of a POST is not in the base string.
     ///
     /// # Security
-    /// Nothing protects that query: anybody on the way can change it.
+    /// Nothing protects that query: any intermediary can change it.
     IgnoreQueryOnPost,
     /// Brackets in names are encoded once.
     BracketsOnce,

@@ -7,7 +7,7 @@ use super::scan::split_once;
 /// media type.
 ///
 /// # Errors
-/// [`Rejection::SeveralContentTypes`], also if a proxy joined them with a comma.
+/// [`Rejection::SeveralContentTypes`], even if a proxy joined them with a comma.
 pub(super) fn is_form(content_types: &[&[u8]]) -> Result<bool, Rejection> {
     match content_types {
         [] => Ok(false),

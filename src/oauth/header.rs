@@ -17,7 +17,7 @@ use super::scan::{all, split_once};
 /// [RFC 5849 section 3.5.1](https://www.rfc-editor.org/rfc/rfc5849#section-3.5.1)
 ///
 /// # Errors
-/// [`Rejection::SeveralAuthorizations`] if there is another scheme beside `OAuth`.
+/// [`Rejection::SeveralAuthorizations`] if there is another scheme in addition to `OAuth`.
 pub(super) fn oauth_credentials<'a>(headers: &[&'a [u8]]) -> Result<Option<&'a [u8]>, Rejection> {
     let mut found = None;
     for header in headers {

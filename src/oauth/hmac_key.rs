@@ -1,4 +1,4 @@
-//! HMAC keys (RFC 5849 section 3.4.2, RFC 2104), prepared before the request comes in.
+//! HMAC keys (RFC 5849 section 3.4.2, RFC 2104), prepared before the request arrives.
 //!
 //! Preparing a key takes two blocks of its hash, and more if the secrets are longer than a block.
 
@@ -103,8 +103,8 @@ impl KeySchedule {
         }
     }
 
-    /// Returns the bytes that a full cache takes beside its own size, if both secrets together have
-    /// `secrets` bytes.
+    /// Returns the bytes that a full cache takes in addition to its own size, if both secrets
+    /// together have `secrets` bytes.
     pub const fn heap_size(secrets: usize) -> usize {
         HashFunction::ALL.len() * (size_of::<ScheduledKey>() + secrets) + size_of::<Hmac<Sha512>>()
     }

@@ -1,4 +1,4 @@
-//! Redaction rules for request parameters that other people than the sender see.
+//! Redaction rules for request parameters that are shown to anyone but the sender.
 //!
 //! - The value of a known protocol parameter is shown. The exceptions are `oauth_verifier`, which
 //!   is a secret, and `oauth_callback`, whose query may hold one. A value with a separator in it is

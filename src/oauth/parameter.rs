@@ -145,7 +145,7 @@ impl fmt::Display for ParameterPlace {
     }
 }
 
-/// The prefix of every protocol parameter, also of those that this crate does not know.
+/// The prefix of every protocol parameter, including those that this crate does not know.
 pub(super) const PREFIX: &[u8] = b"oauth_";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! From a request to a signed request.
+//! Turns a request into a signed request.
 
 use std::borrow::Cow;
 

@@ -15,7 +15,7 @@ pub enum Rejection {
          them"
     )]
     HeaderMalformed,
-    /// `OAuth` beside another scheme or another `Authorization` header.
+    /// `OAuth` together with another scheme or another `Authorization` header.
     #[error("more than one set of credentials in the Authorization header")]
     SeveralAuthorizations,
     /// Several `Content-Type` headers, so that the body may or may not be a form.

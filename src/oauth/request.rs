@@ -10,7 +10,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The name in a URI.
+    /// Returns the name in a URI.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -33,7 +33,7 @@ impl Scheme {
     }
 }
 
-/// The body of a request, as much of it as arrived.
+/// The body of a request: the part that arrived.
 #[derive(Clone, Copy)]
 pub enum RequestBody<'a> {
     /// Every byte of the body.

@@ -2,7 +2,7 @@
 //! demo and tests.
 //!
 //! Encoding, collecting parameters and the base string are shared with verification, and the
-//! published vectors prove both sides right. The caller draws time and nonce.
+//! published vectors test both. The caller draws time and nonce.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -271,6 +271,8 @@ impl<'a> RequestDraft<'a> {
     }
 }
 
+/// Returns the `Authorization` header.
+///
 /// [RFC 5849 section 3.5.1](https://www.rfc-editor.org/rfc/rfc5849#section-3.5.1)
 fn authorization(realm: Option<&str>, parameters: &[(Vec<u8>, Vec<u8>)]) -> String {
     let realm = realm.map(|realm| format!("realm=\"{}\"", quoted(realm)));
@@ -285,6 +287,8 @@ fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
+/// Appends the parameters to the query.
+///
 /// [RFC 5849 section 3.5.3](https://www.rfc-editor.org/rfc/rfc5849#section-3.5.3)
 fn append_to_query(target: &mut Vec<u8>, parameters: &[(Vec<u8>, Vec<u8>)]) {
     if !target.contains(&b'?') {

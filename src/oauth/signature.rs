@@ -59,6 +59,8 @@ impl<M: Message + ?Sized> SignatureClaim<'_, M> {
         }
     }
 
+    /// Verifies a signature by HMAC.
+    ///
     /// [RFC 5849 section 3.4.2](https://www.rfc-editor.org/rfc/rfc5849#section-3.4.2)
     fn hmac(&self, keys: &VerificationKeys<'_>) -> Result<Choice, Rejection> {
         let hash = self.method.hash();
@@ -70,7 +72,7 @@ impl<M: Message + ?Sized> SignatureClaim<'_, M> {
         })
     }
 
-    /// Uses no token secret ([RFC 5849 section
+    /// Verifies a signature by RSA, which uses no token secret ([RFC 5849 section
     /// 3.4.3](https://www.rfc-editor.org/rfc/rfc5849#section-3.4.3)).
     fn rsa(&self, keys: &VerificationKeys<'_>) -> Result<Choice, Rejection> {
         let hash = self.method.hash();

@@ -1,7 +1,7 @@
 //! The base string URI (RFC 5849 section 3.4.1.2).
 //!
-//! It is made of the bytes on the wire, never by a URL parser: those decode, merge and sort, and
-//! the client signed none of that.
+//! It consists of the bytes on the wire, without a URL parser: parsers decode, merge and sort, and
+//! clients sign none of that.
 
 use std::borrow::Cow;
 

@@ -4,7 +4,7 @@
 //! - An ambiguous request gets 400: several `Host` headers or none, a target that is not a path, or
 //!   a transfer encoding other than `chunked`. HTTP/1.0 needs a `Host` too, since it is part of
 //!   what clients sign.
-//! - hyper hides a `Content-Length` beside a chunked body, and a proxy in front may have read the
+//! - hyper hides a `Content-Length` next to a chunked body, and a proxy in front may have read the
 //!   body by it. So the connection closes after the response (RFC 9112 section 6.1): the end of one
 //!   body cannot become the start of another request.
 //! - A response takes at most [`RESPONSE_TIMEOUT`]; a panic becomes a 500. A handler finishes even

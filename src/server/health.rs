@@ -31,7 +31,7 @@ pub(super) enum Readiness {
     Starting,
     /// Checks can be answered.
     Ready,
-    /// The store does not respond any more.
+    /// The store no longer responds.
     StoreLost,
     /// The service is shutting down.
     Draining,

@@ -47,7 +47,7 @@ impl<'h> AcceptHeader<'h> {
     }
 
     /// Returns the format for a denial: the form only if it is preferred to JSON, or if it is named
-    /// and as good.
+    /// and equally preferred.
     pub(super) fn denial(&self) -> AnswerFormat {
         let form = self.preference(FORM);
         let json = self.preference(JSON).quality;

@@ -20,7 +20,7 @@ pub enum RecordChange {
 }
 
 impl RecordChange {
-    /// The kind of record, as metrics name it.
+    /// Returns the kind of record, as metrics name it.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Consumer(_) => "consumer",

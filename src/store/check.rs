@@ -32,7 +32,7 @@ pub trait CheckStore: Send + Sync + fmt::Debug {
     ) -> StoreFuture<'a, CallerRecords>;
 
     /// Claims a nonce: the first claim of a scope, timestamp and nonce is [`ClaimOutcome::Fresh`],
-    /// every other one is [`ClaimOutcome::Replayed`], also if they race.
+    /// every other one is [`ClaimOutcome::Replayed`], even if they race.
     ///
     /// The store remembers the claim until `claim.expires_at`, and acknowledges it only once it
     /// would survive everything that the store promises to survive. The same claim with the same

@@ -3,9 +3,9 @@
 //! They share three rules:
 //!
 //! - `create_…` stores a new record, whose revision is 1.
-//! - `update_…` replaces a record by one whose revision is the stored one plus one. It ends with
-//!   [`StoreErrorKind::Conflict`] and changes nothing if the stored revision is another or there is
-//!   no record.
+//! - `update_…` replaces a record with one whose revision is the stored revision plus one. It ends
+//!   with [`StoreErrorKind::Conflict`] and changes nothing if the stored revision is another or
+//!   there is no record.
 //! - A list is in byte order of the names, starts after `after`, and has at most `limit` records; a
 //!   shorter one is the last.
 //!
@@ -114,7 +114,7 @@ pub trait UserStore: Send + Sync {
     /// username; nothing is changed then.
     async fn update_user(&self, user: &User) -> Result<(), StoreError>;
 
-    /// Looks up a user by id, also a deleted user.
+    /// Looks up a user by id, including a deleted user.
     async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError>;
 
     /// Looks up a user by username, regardless of case.
@@ -214,7 +214,7 @@ impl AttemptCounter {
         Self(id)
     }
 
-    /// The hash.
+    /// Returns the hash.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }

@@ -32,7 +32,7 @@ pub enum StoreErrorKind {
 }
 
 impl StoreErrorKind {
-    /// The name of the kind in metrics.
+    /// Returns the name of the kind in metrics.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Unavailable => "unavailable",
@@ -61,12 +61,12 @@ impl StoreError {
         self
     }
 
-    /// The kind of the error.
+    /// Returns the kind of the error.
     pub const fn kind(&self) -> StoreErrorKind {
         self.kind
     }
 
-    /// The work that failed.
+    /// Returns the work that failed.
     pub const fn context(&self) -> &'static str {
         self.context
     }

@@ -56,8 +56,8 @@ pub async fn open(
     }
 }
 
-/// Reads the configured keys, or those beside the embedded store, which creates its own at the
-/// first start.
+/// Reads the configured keys, or those in the directory of the embedded store, which creates its
+/// own at the first start.
 fn embedded_keys(
     config: &StoreConfig,
     data_dir: &Path,

@@ -28,7 +28,7 @@ use crate::config::LogConfig;
 /// When the filter is invalid, or logs are written already.
 pub fn log_to_stderr(config: &LogConfig) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&config.filter).map_err(|error| LogError(Box::new(error)))?;
-    // A terminal shows colours; in a file, escape sequences could forge lines.
+    // A terminal shows colors; in a file, escape sequences could forge lines.
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -115,7 +115,7 @@ impl Metrics {
             .set(i64::try_from(nonces).unwrap_or(i64::MAX));
     }
 
-    /// Counts a look-up of credentials; a hit needed no call to the store.
+    /// Counts a lookup of credentials; a hit needed no call to the store.
     pub fn cache_lookup(&self, hit: bool) {
         if hit {
             &self.cache_lookups.hits
@@ -269,7 +269,7 @@ impl Metrics {
 }
 
 /// Decisions by result and reason, and their durations by result. The series of allowed checks, the
-/// most frequent ones, need no look-up.
+/// most frequent ones, need no lookup.
 #[derive(Default)]
 struct DecisionSeries {
     by_reason: Family<DecisionLabels, LaneCounter>,
@@ -308,7 +308,7 @@ const ALLOWED: DecisionLabels = DecisionLabels {
     reason: "ok",
 };
 
-/// Both series of a family, which every check needs without a look-up.
+/// Both series of a family, which every check needs without a lookup.
 struct CacheLookups {
     family: Family<OutcomeLabel, LaneCounter>,
     hits: LaneCounter,
@@ -530,7 +530,7 @@ mod tests {
         );
     }
 
-    /// Every series with its value.
+    /// Returns every series with its value.
     fn series(metrics: &Metrics) -> BTreeMap<String, String> {
         let text = metrics.render();
         let lines = text.lines().filter(|line| !line.starts_with('#'));

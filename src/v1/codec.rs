@@ -91,7 +91,7 @@ fn violation(error: &DecodeError) -> (String, String) {
     (field, format!("cannot be read: {why}"))
 }
 
-/// The field in "Message.field".
+/// Returns the field in "Message.field".
 fn field_of(part: &str) -> Option<&str> {
     let (message, field) = part.split_once('.')?;
     let is_name = |name: &str| {

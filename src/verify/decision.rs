@@ -54,43 +54,43 @@ impl Identity {
         }
     }
 
-    /// The consumer.
+    /// Returns the consumer.
     pub fn consumer(&self) -> &Consumer {
         &self.consumer
     }
 
-    /// The consumer's id.
+    /// Returns the consumer's id.
     pub fn consumer_id(&self) -> &ConsumerId {
         &self.consumer.id
     }
 
-    /// The consumer's key.
+    /// Returns the consumer's key.
     pub fn consumer_key(&self) -> &ConsumerKey {
         &self.consumer.key
     }
 
-    /// The consumer's name.
+    /// Returns the consumer's name.
     pub fn consumer_name(&self) -> &ConsumerName {
         &self.consumer.name
     }
 
-    /// The user that the token acts for.
+    /// Returns the user that the token acts for.
     pub fn user_id(&self) -> Option<&UserId> {
         self.token()?.user_id.as_ref()
     }
 
-    /// The scopes that token and consumer share; without a token, those of the consumer.
+    /// Returns the scopes that token and consumer share; without a token, those of the consumer.
     pub const fn scopes(&self) -> &Scopes {
         &self.scopes
     }
 
-    /// The access token that the request is signed with.
+    /// Returns the access token that the request is signed with.
     pub(super) fn token(&self) -> Option<&AccessToken> {
         self.token.as_deref()
     }
 }
 
-/// The reason that a request must not pass, and the caller that it is about.
+/// The reason why a request must not pass, and the caller that it is about.
 #[derive(Clone, Debug)]
 pub struct Denial {
     /// The reason.
@@ -129,7 +129,7 @@ pub enum ClaimedToken {
 }
 
 impl ClaimedToken {
-    /// The secret that the consumer signs with, beside its own.
+    /// Returns the secret that the consumer signs with, in addition to its own.
     pub fn secret(&self) -> &Secret {
         match self {
             Self::Access(token) => &token.secret,
@@ -168,7 +168,7 @@ impl Denial {
         }
     }
 
-    /// The stored consumer that sent the request, or that the request names.
+    /// Returns the stored consumer that sent the request, or that the request names.
     pub fn known_consumer(&self) -> Option<&Consumer> {
         match (&self.identity, &self.claimed_caller) {
             (Some(identity), _) => Some(&identity.consumer),

@@ -53,7 +53,7 @@ impl EndpointVerifier {
         }
     }
 
-    /// The limits on the size of a request.
+    /// Returns the limits on the size of a request.
     pub const fn limits(&self) -> &ParseLimits {
         self.verifier.limits()
     }
@@ -153,7 +153,8 @@ impl CredentialSource for EndpointSource<'_> {
         })
     }
 
-    /// The query may carry the parameters of the request, so it must be signed, as it is read.
+    /// Returns the consumer's profiles, except those that change how the query is signed: it may
+    /// carry the parameters of the request.
     fn compat(&self, consumer: &Consumer) -> CompatSet {
         consumer
             .compat

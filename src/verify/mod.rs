@@ -100,7 +100,7 @@ impl Verifier {
         Self { store, ..self }
     }
 
-    /// The limits on the size of a request.
+    /// Returns the limits on the size of a request.
     pub const fn limits(&self) -> &ParseLimits {
         &self.limits
     }
@@ -335,7 +335,7 @@ impl SigningToken for UserToken {
     }
 }
 
-/// The reason that a verification ends before its last step.
+/// The reason why a verification ends before its last step.
 enum Interruption<R> {
     /// The request is denied.
     Denied(R),
@@ -367,8 +367,8 @@ struct ProvenCaller {
 }
 
 impl ProvenCaller {
-    /// Checks that consumer, token and user may be used. Only a caller that proved to hold the
-    /// secrets learns this.
+    /// Checks that consumer, token and user may be used. Only a caller that proved its secrets
+    /// learns this.
     fn check_state(&self) -> Result<(), Reason> {
         let consumer = self.identity.consumer();
         if !consumer.is_active() {

@@ -39,12 +39,12 @@ pub(super) trait CredentialSource {
     fn body_hash(&self) -> BodyHashRule;
 }
 
-/// Credentials that sign beside the consumer's own.
+/// Credentials that sign in addition to the consumer's own.
 pub(super) trait SigningToken {
-    /// The consumer that they were issued to.
+    /// Returns the consumer that they were issued to.
     fn consumer_key(&self) -> &ConsumerKey;
 
-    /// Their secret.
+    /// Returns their secret.
     fn secret(&self) -> &Secret;
 
     /// Returns them as part of an unproven request.
@@ -181,7 +181,7 @@ impl<T: SigningToken> Signer<T> {
         }
     }
 
-    /// The HMAC key cache of the newest consumer secret and the token secret.
+    /// Returns the HMAC key cache of the newest consumer secret and the token secret.
     fn schedule(&self) -> Option<&KeySchedule> {
         let last_part = match &self.token {
             Some(token) => token.secret(),

@@ -2,7 +2,7 @@
 
 use crate::oauth::{Rejection, RejectionKind};
 
-/// The reason that a request is denied.
+/// The reason why a request is denied.
 ///
 /// The answer to the caller is derived from it in `server::denial`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub enum ParameterProblem {
     Invalid,
 }
 
-/// The reason that a body is incomplete.
+/// The reason why a body is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyGap {
     /// Envoy marked the body as partial.
@@ -150,7 +150,7 @@ pub enum RequestStage {
 }
 
 impl Reason {
-    /// The label in logs, metrics and dynamic metadata.
+    /// Returns the label in logs, metrics and dynamic metadata.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Rejected(rejection) => rejection.reason(),
@@ -193,7 +193,7 @@ impl Reason {
         }
     }
 
-    /// The detail beside the label in the operator's log, if there is any.
+    /// Returns the detail that follows the label in the operator's log, if there is any.
     pub fn detail(self) -> Option<String> {
         if let Self::Rejected(rejection) = self {
             return Some(rejection.to_string());
@@ -209,7 +209,7 @@ impl Reason {
         None
     }
 
-    /// The stage at which a request with this reason is denied.
+    /// Returns the stage at which a request with this reason is denied.
     pub const fn stage(self) -> RequestStage {
         match self {
             Self::Rejected(rejection) => rejected_at(rejection),

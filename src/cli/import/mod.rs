@@ -145,7 +145,7 @@ impl Args {
     }
 }
 
-/// The URL may hold a password, so the error does not repeat it.
+/// Checks the scheme of a URL. The URL may hold a password, so the error does not repeat it.
 fn is_redis(url: &str) -> Result<(), Usage> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
     if matches!(scheme, Some("redis" | "rediss" | "unix" | "redis+unix")) {
@@ -227,7 +227,8 @@ impl Import {
         self.report.add(&row.mark, &outcome, note.as_deref())
     }
 
-    /// In a dry run, a token's consumer exists if an import would have created it.
+    /// Adjusts an outcome in a dry run: a token's consumer exists if an import would have created
+    /// it.
     fn in_dry_run(&mut self, outcome: Outcome, kind: Kind, consumer_key: &str) -> Outcome {
         let Some(would_exist) = &mut self.would_exist else {
             return outcome;

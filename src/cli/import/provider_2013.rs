@@ -1,7 +1,7 @@
 //! Consumers of the 2013 provider, converted to rows.
 //!
 //! The provider accepted HMAC-SHA1 alone, without a token or with one from xAuth, so its consumers
-//! get no other method and flow. Its tokens were stored by the applications around it; import them
+//! get no other method or flow. Its tokens were stored by the applications around it; import them
 //! from a file.
 
 use countersign::store::ProviderConsumer;

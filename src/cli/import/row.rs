@@ -346,7 +346,7 @@ impl RowFields {
 // === impl Field ===
 
 impl Field {
-    /// The field of that name.
+    /// Returns the field of that name.
     pub(super) fn named(name: &str) -> Option<&'static Self> {
         FIELDS.iter().find(|field| field.name == name)
     }

@@ -1,7 +1,7 @@
 //! `[[route]]`: the policy of a request by its host, path and method.
 //!
-//! Three layers, each stronger than the one before it, key by key: `[check]`, the first `[[route]]`
-//! that matches, and Envoy's `context_extensions`.
+//! The policy has three layers, each stronger than the one before it, key by key: `[check]`, the
+//! first `[[route]]` that matches, and Envoy's `context_extensions`.
 //!
 //! `server::ext_authz` finds the layers of a request and refuses paths that a backend may read
 //! differently.

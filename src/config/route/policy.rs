@@ -1,4 +1,4 @@
-//! The policy of a request: what its client must prove, and what happens if it does not.
+//! The policy of a request: the required proof, and the effect of a denial.
 
 use super::origin::Origin;
 use crate::config::value::{ValueProblem, one_of, word};
@@ -39,17 +39,17 @@ pub enum Requirement {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum Mode {
-    /// Refused requests are denied.
+    /// Denials are enforced.
     #[default]
     Enforce,
-    /// Refused requests are let through and reported.
+    /// Denials are reported, and the requests pass.
     Shadow,
 }
 
 // === impl RoutePolicy ===
 
 impl RoutePolicy {
-    /// The keys of [`Self::set`]: they stand in `[check]` and `[[route]]`, and after `countersign.`
+    /// The keys of [`Self::set`]: they are in `[check]` and `[[route]]`, and after `countersign.`
     /// in Envoy's `context_extensions`.
     pub const KEYS: [&str; 6] = ["require", "scopes", "realm", "origin", "body_hash", "mode"];
 

@@ -153,7 +153,8 @@ impl ConsumerDraft {
             .collect()
     }
 
-    /// A missing secret is no secret, never the empty one.
+    /// Returns the shared secret of the draft, or a generated one. A missing secret is no secret,
+    /// never the empty secret.
     fn checked_secret(&self, entropy: &dyn Entropy, wrong: &mut Violations) -> Option<Secret> {
         match (&self.consumer_secret, self.no_shared_secret) {
             (Some(_), true) => {

@@ -121,8 +121,8 @@ impl Expiry {
     }
 }
 
-/// Refuses a scope that the consumer does not have: it would have no effect now, and take effect
-/// unnoticed on the day when the consumer gets the scope.
+/// Refuses a scope that the consumer does not have: the scope would have no effect now, and take
+/// effect unnoticed when the consumer gets it.
 pub(in crate::issue) fn require_scopes(
     token: &Scopes,
     consumer: &Scopes,

@@ -56,7 +56,8 @@ fn form_left_out<'e>() -> BaseStringChange<'e> {
     )
 }
 
-/// Returns the changes that sign the query in the URI: in place of its parameters, and beside them.
+/// Returns the changes that sign the query in the URI: instead of its parameters, and in addition
+/// to them.
 fn query_in_uri<'e>(request: &Request<'e>, wire: &WireParameters<'e>) -> Vec<BaseStringChange<'e>> {
     let query = split_target(request.target).1;
     if query.is_empty() || wire.has_protocol(ParameterPlace::Query) {

@@ -1,5 +1,5 @@
-//! Changes of scheme, host and port (RFC 5849 section 3.4.1.2): what proxies change, and what they
-//! say about it.
+//! Changes of scheme, host and port (RFC 5849 section 3.4.1.2): changes by proxies, and the headers
+//! in which proxies report them.
 
 use std::borrow::Cow;
 

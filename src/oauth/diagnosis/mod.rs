@@ -1,9 +1,9 @@
 //! Finds out why a signature does not match: signs the request again with each known deviation of
-//! clients and proxies, and names the one that gives the signature.
+//! clients and proxies, and names the deviation that produces the signature.
 //!
-//! A match is no guess, since it takes the client's secret to make one. So a wrong secret and a
-//! tampered request have no cause here. One ambiguity remains: a query that somebody added on the
-//! way looks like one that the client left out.
+//! A match is not a guess, because only the client's secret can produce it. So a wrong secret and a
+//! tampered request have no cause here. One case is ambiguous: a query that somebody added on the
+//! way looks like a query that the client did not sign.
 //!
 //! The search tries, in this order, and ends at the first match:
 //!
@@ -14,7 +14,8 @@
 //! 5. two causes of 2 that change different parts of the base string;
 //! 6. one cause of 2 with one of 3.
 //!
-//! Two ways to the same bytes count as the first. The caller bounds the work ([`diagnose`]).
+//! If two ways lead to the same bytes, the first one counts. The caller bounds the work
+//! ([`diagnose`]).
 //!
 //! # Security
 //! A diagnosis only explains, and never changes a refusal. The caller decides who sees it

@@ -1,5 +1,5 @@
-//! Changes of the path: what proxies strip, add, decode, merge and resolve, and what clients do
-//! before they sign.
+//! Changes of the path: changes by proxies, which strip, add, decode, merge and resolve, and by
+//! clients before they sign.
 
 use std::borrow::Cow;
 
@@ -85,7 +85,7 @@ fn normalized_by_client<'e>(whole: &[u8]) -> impl Iterator<Item = BaseStringChan
         .map(|way| to(way).with_remedy(Some(NORMALIZED_BY_CLIENT)))
 }
 
-/// Returns the paths that a proxy may have normalized, as far as they can be guessed.
+/// Returns the paths that a proxy may have normalized, if they can be guessed.
 fn normalized_by_proxy<'e>(whole: &[u8]) -> impl Iterator<Item = BaseStringChange<'e>> + use<'e> {
     let escapes: [(&[u8], &[u8]); 5] = [
         (b"~", b"%7E"),

@@ -204,7 +204,8 @@ impl<'e, 's> CauseSearch<'e, 's> {
         Step::Continue(())
     }
 
-    /// Returns the hit; `None` if it takes more than two causes, which is unlikely to be true.
+    /// Returns the hit; `None` if it takes more than two causes, which is unlikely to be the
+    /// explanation.
     fn hit(
         &self,
         candidate: &Candidate<'e>,

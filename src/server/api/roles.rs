@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    /// The path of every call and the comment above it.
+    /// Returns the path of every call and the comment above it.
     fn calls() -> Vec<(String, String)> {
         let definition = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
         let mut calls = Vec::new();

@@ -8,8 +8,8 @@
 //!    refused until the window ends. Sessions stay valid.
 //!
 //! # Security
-//! A client that reaches the listener can use up the attempts, and so keep operators from logging
-//! in. A gate that accepted the right token meanwhile would let it be guessed.
+//! A client that reaches the listener can use up the attempts, and so prevent operators from
+//! logging in. If the gate accepted the right token in the meantime, the token could be guessed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

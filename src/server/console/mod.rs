@@ -11,7 +11,8 @@
 //! (`Refresh`), unless `live=off` pauses it. Without a session it shows only the form.
 //!
 //! On a plaintext listener beyond loopback, the admin token could be intercepted. The console is
-//! closed there, unless `ops.insecure_plaintext` tells that something else encrypts the connection.
+//! closed there, unless `ops.insecure_plaintext` states that something else encrypts the
+//! connection.
 //!
 //! - `routes`: the handlers; `site`: their state; `gate`: sessions.
 //! - `query`: the query of the page; `overview`: the page; `pages`: forms and notices; `paths`:

@@ -1,4 +1,4 @@
-//! The pages beside the overview: the login form and notices.
+//! The pages other than the overview: the login form and notices.
 //!
 //! The templates in `templates/console/` escape all values.
 

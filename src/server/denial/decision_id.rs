@@ -4,10 +4,10 @@
 //! there were, and the next one cannot be guessed, because a claim that carries a known id passes
 //! as a retry.
 //!
-//! Each lane of threads has its own generator of ids (ChaCha), which [`Entropy`] seeds again after
-//! every [`IDS_PER_SEED`] ids. Earlier ids can therefore not be computed from the memory of
-//! the process, except those since the last seed, and the copies of a machine that was cloned share
-//! at most as many.
+//! Each lane of threads draws its ids from its own generator (ChaCha), which [`Entropy`] seeds
+//! again after every [`IDS_PER_SEED`] ids. Earlier ids can therefore not be computed from the
+//! memory of the process, except those since the last seed, and the copies of a machine that was
+//! cloned share at most as many.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,7 +45,7 @@ impl fmt::Display for DecisionId {
 pub(crate) struct HexDigits([u8; 32]);
 
 impl HexDigits {
-    /// The digits as text.
+    /// Returns the digits as text.
     pub(crate) fn as_str(&self) -> &str {
         // Digits are ASCII.
         std::str::from_utf8(&self.0).unwrap_or_default()

@@ -1,5 +1,5 @@
-//! The cause of a signature mismatch, as far as the caller may know it: only with `deny_detail =
-//! "debug"`, and only if the cause does not depend on a secret.
+//! The cause of a signature mismatch, if the caller may know it: only with `deny_detail = "debug"`,
+//! and only if the cause does not depend on a secret.
 
 use tokio::time::{Instant, timeout_at};
 

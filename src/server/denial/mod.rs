@@ -2,7 +2,7 @@
 //!
 //! - `report`: counts, keeps and logs the outcome of a call, and writes the answer to a denied one.
 //! - `problem`, `advice`: the one table from a reason to a status, a challenge and a body.
-//! - `explained`: the cause of a signature mismatch, as far as the caller may know it.
+//! - `explained`: the cause of a signature mismatch, if the caller may know it.
 //! - `decision_id`: the id that a denial and its log event share.
 //! - `sunset`: the `Deprecation` and `Sunset` headers of a consumer.
 

@@ -42,7 +42,7 @@ impl Problem {
         }
     }
 
-    /// The parameters of Problem Reporting, in the order in which they are sent.
+    /// Returns the parameters of Problem Reporting, in the order in which they are sent.
     fn reported(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let more = self
             .parameters
@@ -82,7 +82,7 @@ pub(crate) struct PublicCause {
 }
 
 impl DenialStyle<'_> {
-    /// The members that only `debug` adds to a problem with this `word`.
+    /// Returns the members that only `debug` adds to a problem with this `word`.
     fn debug(&self, word: &str) -> impl Iterator<Item = (&str, &str)> {
         let base_string = self
             .base_string

@@ -73,12 +73,12 @@ pub(crate) struct ReportedRequest<'a> {
     pub(crate) sent: Option<SentRequest<'a>>,
 }
 
-/// A failure of ours, which says nothing about the caller.
+/// A failure of Countersign, independent of the caller.
 pub(crate) trait OwnFailure: fmt::Display {
-    /// The label in logs and metrics.
+    /// Returns the label in logs and metrics.
     fn label(&self) -> &'static str;
 
-    /// The error of the store, if the store failed.
+    /// Returns the error of the store, if the store failed.
     fn store_error(&self) -> Option<&StoreError>;
 }
 
@@ -114,7 +114,7 @@ pub(crate) struct AnswerTerms<'a> {
 // === impl Outcome ===
 
 impl Outcome {
-    /// The outcome's name.
+    /// Returns the outcome's name.
     pub(crate) const fn name(self) -> &'static str {
         self.into_str()
     }
@@ -150,7 +150,7 @@ impl Call {
 }
 
 impl CallKind {
-    /// The message of its log events.
+    /// Returns the message of the call's log events.
     const fn message(self) -> &'static str {
         match self {
             Self::Check => "check",
@@ -366,8 +366,8 @@ fn log_denial(call: &Call, request: &ReportedRequest<'_>, denial: &Denial, advic
     );
 }
 
-/// Logs a failure: a warning for a request for credentials. Checks are too many for that, and a
-/// store that is unavailable is reported as such.
+/// Logs a failure: a warning for a request for credentials. Checks are too frequent for warnings,
+/// and an unavailable store is reported separately.
 fn log_failure(call: &Call, outcome: Outcome, failure: &impl OwnFailure) {
     let (result, reason, error) = (outcome.name(), failure.label(), failure.to_string());
     let latency_us = call.latency_us();

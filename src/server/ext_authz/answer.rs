@@ -23,7 +23,7 @@ use crate::verify::{Allowance, Decision, Denial};
 pub(super) struct CheckAnswer(Bytes);
 
 impl CheckAnswer {
-    /// The bytes to send.
+    /// Returns the bytes to send.
     pub(super) fn into_bytes(self) -> Bytes {
         self.0
     }
@@ -58,7 +58,7 @@ impl<'d> Permit<'d> {
         Self(PermitBasis::Shadow)
     }
 
-    /// The allowance of a proven request.
+    /// Returns the allowance of a proven request.
     pub(super) const fn allowance(&self) -> Option<&'d Allowance> {
         match self.0 {
             PermitBasis::Proven(allowance) => Some(allowance),
@@ -159,7 +159,7 @@ enum ResponseKind {
 }
 
 impl ResponseKind {
-    /// `google.rpc.Status.code`.
+    /// Returns `google.rpc.Status.code`.
     const fn code(self) -> Code {
         match self {
             Self::Allow => Code::Ok,
@@ -168,7 +168,7 @@ impl ResponseKind {
         }
     }
 
-    /// The field of `CheckResponse.http_response`.
+    /// Returns the number of the field of `CheckResponse.http_response`.
     const fn field(self) -> u8 {
         match self {
             Self::Allow => 3,
@@ -210,7 +210,7 @@ fn http_response<'h>(
 }
 
 /// Writes a `HeaderValueOption` in the one form that every client of the API reads as "overwrite":
-/// Envoy honours only the deprecated `append`, which is false here; other clients only
+/// Envoy honors only the deprecated `append`, which is false here; other clients only
 /// `append_action`.
 fn header(message: &mut Writer, field: u8, name: &str, value: &str) {
     message.nested(field, |option| {

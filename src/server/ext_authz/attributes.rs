@@ -72,7 +72,7 @@ impl<'a> RequestAttributes<'a> {
         })
     }
 
-    /// The path, without the query.
+    /// Returns the path, without the query.
     pub(super) fn path(&self) -> &'a [u8] {
         self.target
             .split(|&byte| byte == b'?')

@@ -2,8 +2,8 @@
 //!
 //! An incomplete form must never be verified as empty or by its beginning: the rest would reach the
 //! backend unsigned. Envoy's own `x-envoy-auth-partial-body: false` proves nothing, because with
-//! `allow_partial_message` it also marks the first `max_request_bytes` of a longer body. Proof is
-//! only `Content-Length`, or the operator's statement that Envoy sends whole bodies or none.
+//! `allow_partial_message` it also marks the first `max_request_bytes` of a longer body. Only
+//! `Content-Length`, or the operator's statement that Envoy sends whole bodies or none, is proof.
 
 use super::attributes::RequestAttributes;
 use crate::verify::BodyGap;

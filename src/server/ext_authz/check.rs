@@ -66,7 +66,7 @@ impl Check<'_> {
         self.scheme().ok_or(Reason::UnknownScheme)
     }
 
-    /// The whole body, or the reason that it is incomplete.
+    /// Returns the whole body, or the reason why it is incomplete.
     fn body(&self) -> Result<&[u8], BodyGap> {
         body::whole(
             &self.attributes,
@@ -74,7 +74,7 @@ impl Check<'_> {
         )
     }
 
-    /// The request as the client signed it, as far as the configuration says.
+    /// Returns the request as the client signed it, according to the configuration.
     fn request<'r>(
         &'r self,
         scheme: Scheme,
@@ -96,7 +96,7 @@ impl Check<'_> {
         }
     }
 
-    /// The scheme of the configured origin, else Envoy's; `None` is neither http nor https.
+    /// Returns the scheme of the configured origin, else Envoy's; `None` is neither http nor https.
     fn scheme(&self) -> Option<Scheme> {
         match self.policy.origin() {
             Some(origin) => Some(origin.scheme),
@@ -104,7 +104,7 @@ impl Check<'_> {
         }
     }
 
-    /// The scheme as Envoy reports it.
+    /// Returns the scheme as Envoy reports it.
     fn received_scheme(&self) -> Option<Scheme> {
         match self.attributes.scheme {
             "http" => Some(Scheme::Http),
@@ -113,8 +113,8 @@ impl Check<'_> {
         }
     }
 
-    /// The id that makes a repeated nonce claim the same claim: our own random id, unless the
-    /// operator trusts Envoy's.
+    /// Returns the id that makes a repeated nonce claim the same claim: our own random id, unless
+    /// the operator trusts Envoy's.
     fn nonce_check_id(&self) -> [u8; 16] {
         if !self.service.config.verify.trust_envoy_request_id || self.attributes.id.is_empty() {
             return self.call.report.id.0;
@@ -171,7 +171,7 @@ impl Check<'_> {
         }
     }
 
-    /// Lets a request pass that we failed to decide about, on a route in shadow mode.
+    /// Lets a request pass on a route in shadow mode although we failed to decide about it.
     pub(super) fn pass_failure(&self, failure: &CheckFailure) -> CheckAnswer {
         let call = &self.call.report;
         self.service
@@ -246,7 +246,7 @@ impl Check<'_> {
         }
     }
 
-    /// The request as it was verified, and the original request as proxies report it.
+    /// Returns the request as it was verified, and the original request as proxies report it.
     fn sent(&self) -> Option<SentRequest<'_>> {
         let ForwardingHeaders {
             host,
@@ -309,8 +309,8 @@ fn half_way(deadline: Instant) -> Instant {
     deadline - deadline.duration_since(Instant::now()) / 2
 }
 
-/// The first of several headers of one name. Proxies add theirs after it, as in a list that is
-/// joined with commas.
+/// Returns the first of several headers of one name. Proxies add theirs after it, as in a list that
+/// is joined with commas.
 fn first<'a>(values: &HeaderValues<'a>) -> Option<&'a [u8]> {
     values.first().copied()
 }

@@ -27,7 +27,7 @@ pub(super) fn of(headers: &HeaderMap, limit: Duration) -> Duration {
 /// Runs `deciding` until `deadline`, and returns `None` if it is still pending then. A future that
 /// is ready at once needs no timer.
 ///
-/// The future is borrowed, because one that is moved takes its space twice.
+/// The future is borrowed, because a moved future takes its space twice.
 pub(super) async fn by<T>(
     deadline: Instant,
     mut deciding: Pin<&mut impl Future<Output = T>>,

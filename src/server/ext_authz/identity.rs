@@ -14,7 +14,7 @@ pub(super) const NAMES: [&str; 6] = [
     "x-anonymous-consumer",
 ];
 
-/// The caller, as far as the upstream may know.
+/// The caller, as the upstream may know it.
 #[derive(Clone, Copy)]
 pub(super) enum UpstreamCaller<'i> {
     /// A proven consumer.

@@ -22,7 +22,7 @@ pub(super) struct Metadata<'a> {
     pub(super) caller: MetadataCaller<'a>,
 }
 
-/// The caller, as far as metadata may name it.
+/// The caller, as metadata may name it.
 #[derive(Clone, Copy)]
 pub(super) enum MetadataCaller<'a> {
     /// The request names no consumer.

@@ -1,5 +1,5 @@
-//! `envoy.service.auth.v3.Authorization`: reads Envoy's request, has [`Verifier`] decide, and
-//! writes the decision as an answer.
+//! `envoy.service.auth.v3.Authorization`: reads Envoy's request, gets a decision from [`Verifier`],
+//! and writes the decision as an answer.
 //!
 //! A failure of ours becomes a gRPC status (or an `error_response`), never a denial and never an
 //! allowance. The one exception is a route in shadow mode, where everything passes.
@@ -46,7 +46,7 @@ use crate::server::denial::report::{Call, CallKind, Outcome, Reporter};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
 
-/// The size of a `CheckRequest` beside the body: headers, and attributes that Envoy adds.
+/// The size of a `CheckRequest` without the body: headers, and attributes that Envoy adds.
 const OVERHEAD_BYTES: usize = 1024 * 1024;
 
 /// The Check service.

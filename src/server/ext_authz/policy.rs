@@ -50,28 +50,28 @@ impl<'a> EffectivePolicy<'a> {
         self.layers.iter().flatten().find_map(|layer| key(layer))
     }
 
-    /// The required kind of caller.
+    /// Returns the required kind of caller.
     pub(super) fn require(&self) -> Requirement {
         self.first(|layer| layer.require).unwrap_or_default()
     }
 
-    /// The scopes that are all required, if any.
+    /// Returns the scopes that are all required, if any.
     pub(super) fn scopes(&self) -> Option<&'a Scopes> {
         self.first(|layer| layer.scopes.as_ref())
     }
 
-    /// The realm of the challenge.
+    /// Returns the realm of the challenge.
     pub(super) fn realm(&self) -> &'a str {
         self.first(|layer| layer.realm.as_deref())
             .unwrap_or(&self.check.realm)
     }
 
-    /// The origin that clients sign, if it differs from the one that Envoy sees.
+    /// Returns the origin that clients sign, if it differs from the one that Envoy sees.
     pub(super) fn origin(&self) -> Option<&'a Origin> {
         self.first(|layer| layer.origin.as_ref())
     }
 
-    /// The rule for `oauth_body_hash`.
+    /// Returns the rule for `oauth_body_hash`.
     pub(super) fn body_hash(&self) -> BodyHashRule {
         self.first(|layer| layer.body_hash).unwrap_or_default()
     }

@@ -45,7 +45,7 @@ impl<'r> CredentialRequest<'r> {
         }
     }
 
-    /// The extensions that middleware added.
+    /// Returns the extensions that middleware added.
     pub(super) const fn extensions(&self) -> &'r Extensions {
         &self.head.extensions
     }
@@ -55,18 +55,18 @@ impl<'r> CredentialRequest<'r> {
         matches!(self.body, RequestBody::NotWhole)
     }
 
-    /// The media types that the client accepts.
+    /// Returns the media types that the client accepts.
     pub(super) fn accept(&self) -> AcceptHeader<'r> {
         let values = self.head.headers.get_all(ACCEPT);
         AcceptHeader::parse(values.iter().map(HeaderValue::as_bytes))
     }
 
-    /// The host as it arrived.
+    /// Returns the host as it arrived.
     fn host(&self) -> &'r [u8] {
         self.value(HOST.as_str()).unwrap_or_default()
     }
 
-    /// The path and the query.
+    /// Returns the path and the query.
     fn target(&self) -> &'r [u8] {
         self.head
             .uri
@@ -140,7 +140,7 @@ impl<'r> CredentialRequest<'r> {
         }
     }
 
-    /// The first of several headers of one name.
+    /// Returns the first of several headers of one name.
     fn value(&self, name: &str) -> Option<&'r [u8]> {
         self.head.headers.get(name).map(HeaderValue::as_bytes)
     }

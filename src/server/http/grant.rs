@@ -89,7 +89,8 @@ fn exchange(request: &SignedRequest<'_>) -> Result<GrantRequest, Reason> {
     })
 }
 
-/// Names the verifier too if it is missing, so that a client learns of both at once.
+/// Returns the reason for an absent token. It also names the verifier if that is missing, so that a
+/// client learns of both at once.
 fn absent_token(lacks_verifier: bool) -> Reason {
     let token = ParameterSet::only(ProtocolParameter::Token);
     Reason::Rejected(Rejection::Absent(if lacks_verifier {

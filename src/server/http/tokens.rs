@@ -95,7 +95,8 @@ impl TokenEndpoints {
         self.answer(&call, &request, issued).await
     }
 
-    /// RFC 5849 requires POST unless the server says otherwise.
+    /// Returns `true` if the endpoints accept the method. RFC 5849 requires POST unless the server
+    /// allows another method.
     fn accepts(&self, method: &Method) -> bool {
         *method == Method::POST || (*method == Method::GET && self.parts.config.http.allow_get)
     }
@@ -114,7 +115,7 @@ impl TokenEndpoints {
     }
 }
 
-/// Reads the whole body; `None` is a body over the limit.
+/// Reads the whole body; `None` stands for a body over the limit.
 ///
 /// # Errors
 /// The answer to a body that did not arrive.

@@ -164,7 +164,7 @@ fn http1() -> http1::Builder {
     builder
 }
 
-/// hyper's own limits against floods of resets are unchanged.
+/// Returns the settings of HTTP/2. hyper's own limits against floods of resets are unchanged.
 fn http2() -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::model::{ConsumerKey, Token, UserId};
 use crate::store::RecordChange;
 
-/// The counts. Names with the same hash share a counter, so a change may invalidate a few copies of
-/// other records too, but never one too few.
+/// The counts. Names with the same hash share a counter, so a change may also invalidate a few
+/// copies of other records, but it never misses a copy.
 pub(super) struct EpochTable {
     hasher: RandomState,
     /// The counters of names, then one for all users together.

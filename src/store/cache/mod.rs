@@ -4,24 +4,24 @@
 //! An entry is used only
 //!
 //! 1. while no change that concerns it was announced. A consumer, a token, and the user whom a
-//!    token acts for each have a count of changes (`epochs`), which is read before the look-up
-//!    begins and again whenever the entry is used. So a look-up that a change overtook is never
+//!    token acts for each have a count of changes (`epochs`), which is read before the lookup
+//!    begins and again whenever the entry is used. So a lookup that a change overtook is never
 //!    used, whenever its result is inserted;
-//! 2. until it is `cache.max_age` old, counted from the start of the look-up, which bounds the
+//! 2. until it is `cache.max_age` old, counted from the start of the lookup, which bounds the
 //!    effect of a missed change.
 //!
 //! The absence of a record is cached too, for a second at most and apart from the rest, so that a
 //! caller that tries random names neither reaches the store with each nor evicts useful entries.
 //!
-//! A warm look-up is a ready answer: it neither waits nor allocates.
+//! A warm lookup is a ready answer: it neither waits nor allocates.
 //!
 //! # Security
 //! Secrets stay in [`Secret`](crate::model::Secret), which is wiped when the last check that uses
-//! an entry releases it. An entry that cannot be used any more is removed on a change, on eviction
-//! or replacement, or else by a sweep: none stays in memory for longer than twice `cache.max_age`
-//! plus the time between two calls of [`StoreHealth::status`], half a second in a running server.
-//! The HMAC key that a token's entry remembers, and the consumer secret in it, go with that entry:
-//! a removed consumer secret may stay in memory for as long, but proves nothing, since it is no
+//! an entry releases it. An entry that can no longer be used is removed on a change, on eviction or
+//! replacement, or else by a sweep: none stays in memory for longer than twice `cache.max_age` plus
+//! the time between two calls of [`StoreHealth::status`], half a second in a running server. The
+//! HMAC key that a token's entry remembers, and the consumer secret in it, go with that entry: a
+//! removed consumer secret may stay in memory for as long, but proves nothing, since it is no
 //! longer among the secrets that are tried. A warm check is faster than a cold one: response times
 //! can reveal that a key was used lately, and, for a key that is tried repeatedly, whether it
 //! exists; never a secret.
@@ -77,7 +77,7 @@ struct CachedToken {
     user_epoch: Option<RecordEpoch>,
 }
 
-/// A look-up in the store, with the changes that had been announced before it.
+/// A lookup in the store, with the changes that had been announced before it.
 struct StoreLookup<'a> {
     consumer: (&'a ConsumerKey, LookupStart),
     token: Option<(&'a Token, LookupStart)>,
@@ -201,7 +201,7 @@ impl CachedStore {
             .is_none_or(|epoch| self.epochs.is_current(epoch))
     }
 
-    /// Caches the result of a look-up.
+    /// Caches the result of a lookup.
     fn insert(&self, lookup: &StoreLookup<'_>, found: &CallerRecords) {
         let (key, start) = lookup.consumer;
         let name = key.as_str();
@@ -238,7 +238,7 @@ impl CachedStore {
             .user_id
             .as_ref()
             .map(|id| self.epochs.of(RecordName::User(id)));
-        // The user is known only after the look-up: the user's count is valid if no user changed in
+        // The user is known only after the lookup: the user's count is valid if no user changed in
         // the meantime.
         if self.epochs.is_current(lookup.any_user) {
             let cached = CachedToken {
@@ -251,7 +251,7 @@ impl CachedStore {
         }
     }
 
-    /// Removes entries that will not be used any more, once in `max_age`.
+    /// Removes entries that can no longer be used, once in `max_age`.
     fn sweep(&self) {
         let (now, swept_at) = (self.clock.now(), self.swept_at.load(Ordering::Relaxed));
         let last = UnixTime::from_millis(swept_at);

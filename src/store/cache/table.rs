@@ -1,5 +1,5 @@
 //! A table of cached records of one kind: bounded in memory, each entry with the start of its
-//! look-up.
+//! lookup.
 
 use std::hash::RandomState;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use super::epochs::{EpochTable, RecordEpoch};
 use super::weight::ENTRY;
 use crate::clock::UnixTime;
 
-/// Cached values by name. If there is no room, seldom used entries are evicted first.
+/// Cached values by name. If there is no room, rarely used entries are evicted first.
 pub(super) struct CacheTable<V> {
     entries: Cache<Box<str>, CacheEntry<V>, EntryWeighter, RandomState>,
     max_age: Duration,
 }
 
-/// The start of a look-up: its time, and the changes that had been announced by then.
+/// The start of a lookup: its time, and the changes that had been announced by then.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LookupStart {
     pub(super) time: UnixTime,
@@ -61,7 +61,7 @@ impl<V: Clone> CacheTable<V> {
             .then_some(entry.value)
     }
 
-    /// Caches the result of a look-up that began at `start`, and that takes `weight` bytes.
+    /// Caches the result of a lookup that began at `start`, and that takes `weight` bytes.
     pub(super) fn insert(&self, name: &str, value: V, start: LookupStart, weight: usize) {
         if !self.max_age.is_zero() {
             let entry = CacheEntry {
@@ -99,7 +99,7 @@ impl<V: Clone> CacheTable<V> {
 }
 
 impl<V> CacheEntry<V> {
-    /// Returns `true` if the entry is young enough and no change was announced since its look-up
+    /// Returns `true` if the entry is young enough and no change was announced since its lookup
     /// began.
     fn is_valid(&self, now: UnixTime, max_age: Duration, epochs: &EpochTable) -> bool {
         // If the clock was set back, an entry from the future would be valid for too long.

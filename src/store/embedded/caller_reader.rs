@@ -1,4 +1,4 @@
-//! Look-ups of callers for checks.
+//! Lookups of callers for checks.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::store::{
 pub(super) struct CallerReader {
     records: Arc<Records>,
     file: Arc<StoreFile>,
-    /// Places for look-ups that wait for the disk; `None` if all pages are in memory.
+    /// Places for lookups that wait for the disk; `None` if all pages are in memory.
     places: Option<Arc<Semaphore>>,
 }
 
@@ -65,7 +65,7 @@ impl CallerReader {
             .map_err(|_| crowded())?;
         let (reader, consumer, token) = (self.clone(), consumer.clone(), token.cloned());
         let read = move || {
-            // Held until the disk responds, also if the caller gives up: the thread is in use until
+            // Held until the disk responds, even if the caller gives up: the thread is in use until
             // then.
             let _place = place;
             reader.read(&consumer, token.as_ref())
@@ -121,7 +121,7 @@ impl CallerReader {
             .found_standing(bytes.as_deref().map(|bytes| (id, bytes)))
     }
 
-    /// Waits until no look-up is in progress.
+    /// Waits until no lookup is in progress.
     #[cfg(test)]
     pub(super) async fn idle(&self) {
         let most = u32::try_from(MOST_LOOK_UPS).unwrap();
@@ -138,6 +138,6 @@ fn crowded() -> StoreError {
 
 const LOOK_UP: &str = "looking up a caller";
 
-/// The most look-ups that wait for the disk at a time: some milliseconds of a healthy disk, and
+/// The most lookups that wait for the disk at a time: some milliseconds of a healthy disk, and
 /// fewer than the threads that tokio has for blocking work.
 pub(super) const MOST_LOOK_UPS: usize = 128;

@@ -39,7 +39,7 @@ pub(super) fn create_tables(transaction: &WriteTransaction) -> Result<(), WriteE
     Ok(())
 }
 
-/// Finds an entry, also if it has expired.
+/// Finds an entry, even if it has expired.
 pub(super) fn find(
     transaction: &ReadTransaction,
     kind: EntryKind,
@@ -110,7 +110,7 @@ pub(super) fn delete(
     Ok(())
 }
 
-/// Changes an entry to the one that `work` returns beside its result; `None` leaves it as it is.
+/// Changes an entry to the one that `work` returns with its result; `None` leaves it unchanged.
 pub(super) fn change<T>(
     transaction: &WriteTransaction,
     kind: EntryKind,

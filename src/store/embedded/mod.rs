@@ -167,8 +167,8 @@ impl EmbeddedStore {
 
     /// Changes the file, off the threads that answer requests.
     ///
-    /// Announces `changed` as soon as the change is made, also if its caller has given up, and if
-    /// it failed but may have been made.
+    /// Announces `changed` as soon as the change is made, even if its caller has given up, or if
+    /// the change failed but may have been made.
     async fn change<T: Send + 'static>(
         &self,
         context: &'static str,

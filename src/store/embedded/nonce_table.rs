@@ -21,7 +21,7 @@ pub(super) fn insert(
     insert_into(&mut transaction.open_table(NONCES)?, claims)
 }
 
-/// Replaces the content of the table by `claims`.
+/// Replaces the content of the table with `claims`.
 pub(super) fn replace_all(
     transaction: &WriteTransaction,
     claims: &[StoredClaim],

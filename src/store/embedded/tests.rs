@@ -47,7 +47,7 @@ async fn the_number_of_waiting_look_ups_is_bounded_also_after_their_callers_gave
     store.reader.idle().await;
 }
 
-/// A disk that does not respond. It ends by itself, so that a look-up that blocks its thread fails
+/// A disk that does not respond. It ends by itself, so that a lookup that blocks its thread fails
 /// the test.
 struct BlockedDisk {
     end: mpsc::Sender<()>,

@@ -1,4 +1,4 @@
-//! Reading of look-up results, which takes as long for a record that is not there as for one that
+//! Reading of lookup results, which takes as long for a record that is not there as for one that
 //! is.
 
 use std::hint::black_box;
@@ -9,7 +9,7 @@ use crate::model::{AccessToken, Consumer, ConsumerKey, Token, UserId, UserStandi
 use crate::store::StoreError;
 
 impl Records {
-    /// Reads the result of a look-up of a consumer. Without a result, reads a dummy record instead.
+    /// Reads the result of a lookup of a consumer. Without a result, reads a dummy record instead.
     pub(in crate::store) fn found_consumer(
         &self,
         key: &ConsumerKey,
@@ -24,7 +24,7 @@ impl Records {
         Ok(None)
     }
 
-    /// Reads the result of a look-up of a token. Without a result, reads a dummy record instead.
+    /// Reads the result of a lookup of a token. Without a result, reads a dummy record instead.
     pub(in crate::store) fn found_token(
         &self,
         token: &Token,
@@ -39,7 +39,7 @@ impl Records {
         Ok(None)
     }
 
-    /// Reads the standing of a user as the result of a look-up. Without a result, reads a dummy
+    /// Reads the standing of a user as the result of a lookup. Without a result, reads a dummy
     /// record instead.
     pub(in crate::store) fn found_standing(
         &self,

@@ -53,8 +53,8 @@ impl Records {
 
     /// Draws a number that makes the bytes of a record unique even if it has no sealed secret.
     ///
-    /// So a call that finds the bytes that it was to write knows that it wrote them itself, in an
-    /// earlier attempt.
+    /// So a call that finds the bytes that it is about to write knows that an earlier attempt of
+    /// its own wrote them.
     fn mark(&self) -> u64 {
         u64::try_from(self.draw_id() >> u64::BITS).unwrap_or_default()
     }

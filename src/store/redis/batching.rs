@@ -30,7 +30,7 @@ pub(super) trait BatchItem: Sized + Send + Sync + 'static {
     /// The answer to one item.
     type Answer: Send + 'static;
 
-    /// A key of the slot that the item is in.
+    /// Returns a key of the slot that the item is in.
     fn slot_key(&self) -> &str;
 
     /// Sends one command for all `pending` items, which are in one slot, and returns their answers
@@ -79,7 +79,7 @@ impl<I: BatchItem> Batcher<I> {
         })
     }
 
-    /// The client that sends the batches.
+    /// Returns the client that sends the batches.
     pub(super) fn client(&self) -> &RedisClient {
         &self.client
     }
@@ -165,8 +165,8 @@ impl<I: BatchItem> Batcher<I> {
                 .into_iter()
                 .zip(answers)
                 .for_each(|(one, answer)| one.answer(Ok(answer))),
-            // A key that another program wrote fails the whole command, but must not fail the items
-            // beside it.
+            // A key that another program wrote fails the whole command, but must not fail the other
+            // items.
             Err(CommandError::WrongType) if pending.len() > 1 => {
                 for one in pending {
                     let answers =

@@ -1,9 +1,9 @@
-//! The look-up of a caller, and how look-ups that arrive together share their commands
+//! The lookup of a caller, and how lookups that arrive together share their commands
 //! (`batching`).
 //!
 //! A consumer and its token are in one slot and are read together; the token's user is known, and
-//! read, only after that. A look-up of absent records takes the same two steps. The first is an
-//! `MGET` for all waiting look-ups. The second is a `GET` for each of them, all at once: an absent
+//! read, only after that. A lookup of absent records takes the same two steps. The first is an
+//! `MGET` for all waiting lookups. The second is a `GET` for each of them, all at once: an absent
 //! user counts as active, so a value of another type must be an error there, and `MGET` reports
 //! such a value as absent. A script that follows a token to its user would save a round trip, but
 //! cost more of Redis, which all replicas share.

@@ -146,17 +146,17 @@ impl RedisClient {
         self.call(&probe_write()).await.map(drop)
     }
 
-    /// The longest time that a call takes.
+    /// Returns the longest time that a call takes.
     pub(super) const fn timeout(&self) -> Duration {
         self.connector.response_timeout()
     }
 
-    /// The number of restarts and replacements of the server.
+    /// Returns the number of restarts and replacements of the server.
     pub(super) fn restarts_seen(&self) -> u64 {
         self.connector.restarts().count()
     }
 
-    /// The fence: timestamps up to this second are refused.
+    /// Returns the fence: timestamps up to this second are refused.
     pub(super) fn fence(&self) -> u64 {
         self.connector.restarts().fence()
     }
@@ -277,7 +277,7 @@ impl RedisClient {
     }
 }
 
-/// Probes until the client is stopped or dropped: seldom while Redis is up, often while it is down.
+/// Probes until the client is stopped or dropped: rarely while Redis is up, often while it is down.
 async fn probe_in_background(client: Weak<RedisClient>, breaker: Arc<CircuitBreaker>) {
     loop {
         match client.upgrade() {

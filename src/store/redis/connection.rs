@@ -130,12 +130,12 @@ impl RedisConnector {
         }
     }
 
-    /// The longest time that a command may take.
+    /// Returns the longest time that a command may take.
     pub(super) const fn response_timeout(&self) -> Duration {
         self.response_timeout
     }
 
-    /// The detector of restarts of the servers behind the connections.
+    /// Returns the detector of restarts of the servers behind the connections.
     pub(super) fn restarts(&self) -> &RestartDetector {
         &self.restarts
     }

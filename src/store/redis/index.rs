@@ -132,7 +132,7 @@ pub(super) fn decode_names<T>(
         .collect()
 }
 
-/// Pairs names with their records, without names that have none.
+/// Pairs names with their records, and omits names without a record.
 pub(super) fn with_records<K>(
     names: Vec<K>,
     found: Vec<Option<Vec<u8>>>,

@@ -4,9 +4,9 @@
 //! Each process has one connection that subscribes, besides those of `client`. Redis does not store
 //! messages, so a process without a subscription misses them. Therefore everything counts as
 //! changed whenever the connection is made again. A connection that is dead, or leads to a server
-//! that receives no messages any more, must not pass for a quiet one: each process sends itself a
-//! heartbeat through Redis about once a second, and reconnects after several did not come back.
-//! Until then, or while no connection is possible, the age of cached copies bounds the delay
+//! that no longer receives messages, must not be mistaken for a quiet one: each process sends
+//! itself a heartbeat through Redis about once a second, and reconnects after several did not come
+//! back. Until then, or while no connection is possible, the age of cached copies bounds the delay
 //! (`cache.max_age`).
 //!
 //! If a change cannot be announced, the next heartbeat that Redis takes is followed by the
@@ -76,7 +76,7 @@ pub(super) struct PendingChange<'n> {
 // === impl InvalidationChannel ===
 
 impl InvalidationChannel {
-    /// Starts to listen. Needs a tokio runtime.
+    /// Starts listening. Needs a tokio runtime.
     pub(super) fn open(
         address: RedisAddress,
         client: &Arc<RedisClient>,
@@ -105,7 +105,7 @@ impl InvalidationChannel {
         }
     }
 
-    /// The feed that announces changes within this process.
+    /// Returns the feed that announces changes within this process.
     pub(super) fn changes(&self) -> &ChangeFeed {
         &self.shared.changes
     }
@@ -123,12 +123,12 @@ impl InvalidationChannel {
         !self.shared.is_connected.load(Ordering::Relaxed)
     }
 
-    /// The number of changes that could not be announced to the other replicas.
+    /// Returns the number of changes that could not be announced to the other replicas.
     pub(super) fn untold(&self) -> u64 {
         self.shared.untold.load(Ordering::Relaxed)
     }
 
-    /// Stops to listen.
+    /// Stops listening.
     pub(super) fn stop(&self) {
         self.listener.abort();
     }
@@ -230,7 +230,8 @@ impl ChannelListener {
         Ok(messages)
     }
 
-    /// Announces the changes that messages report; returns why there are no more messages.
+    /// Announces the changes that messages report; returns the reason why there are no more
+    /// messages.
     async fn follow(&self, mut messages: PubSubStream) -> CommandError {
         // Changes before the subscription were missed.
         self.shared.changes.announce(&RecordChange::Everything);

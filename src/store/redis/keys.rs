@@ -95,7 +95,7 @@ pub(super) fn user(id: &UserId) -> String {
     format!("countersign:{{{}}}:user", encode(id.as_str()))
 }
 
-/// Returns a key that never has a value, in the slot of a token. A look-up of a token without a
+/// Returns a key that never has a value, in the slot of a token. A lookup of a token without a
 /// user reads it in place of the user.
 pub(super) fn nobody(token: &Token) -> String {
     format!("countersign:{{{}}}:nobody", encode(token.as_str()))

@@ -25,10 +25,10 @@
 //! | `countersign:orphans` | the index of orphaned tokens: `C`, a space, `ID` |
 //!
 //! `C`, `T`, `U` and `N` are the percent-encoded consumer key, token, user id and lower-case
-//! username; `S` and `A` are hashes. All that a check needs has the hash tag of its consumer, so
-//! that every step stays within one slot of a Redis Cluster, except the standing of a user:
-//! consumers share users, so it is a step of its own. An index is a sorted set whose members have
-//! one score, so that they are in byte order.
+//! username; `S` and `A` are hashes. All keys that a check needs have the hash tag of the consumer,
+//! so that every step stays within one slot of a Redis Cluster. The exception is the standing of a
+//! user: consumers share users, so its lookup is a separate step. An index is a sorted set whose
+//! members have one score, so that they are in byte order.
 //!
 //! # Changes in more than one slot
 //!
@@ -44,7 +44,7 @@
 //!   takes it first bars the reserved user from it, in the slot of that user's record, so that one
 //!   of the two gets it (`users`).
 //! - The tokens of a deleted consumer become orphans in one step with the deletion of its record,
-//!   and are removed later, some at a time (`orphans`).
+//!   and are removed later, a few at a time (`orphans`).
 //!
 //! # Loss of nonces
 //!
@@ -154,7 +154,7 @@ impl RedisStore {
         Ok(store)
     }
 
-    /// Makes a change and announces it, also if it failed and may have been made all the same.
+    /// Makes a change and announces it, even if it failed but may have been made.
     async fn announce<T>(
         &self,
         change: RecordChange,
@@ -233,7 +233,7 @@ impl RedisStore {
         self.call(CREATING, &set).await
     }
 
-    /// The time from now until `end` in milliseconds, at least 1, since Redis refuses 0.
+    /// Returns the time from now until `end` in milliseconds, at least 1, since Redis refuses 0.
     fn millis_until(&self, end: UnixTime) -> u64 {
         u64::try_from(end.since(self.clock.now()).as_millis())
             .unwrap_or(u64::MAX)

@@ -1,4 +1,4 @@
-//! Removes the tokens of deleted consumers in the background, some at a time.
+//! Removes the tokens of deleted consumers in the background, a few at a time.
 //!
 //! They are void, since a new consumer with the same key has another generation; removing them only
 //! frees memory and names. Every replica removes them, and several may remove the same ones at a

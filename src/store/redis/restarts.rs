@@ -54,12 +54,12 @@ impl RestartDetector {
         }
     }
 
-    /// The number of restarts and replacements.
+    /// Returns the number of restarts and replacements.
     pub(super) fn count(&self) -> u64 {
         self.restarts.load(Ordering::Relaxed)
     }
 
-    /// The fence: timestamps up to this second are refused.
+    /// Returns the fence: timestamps up to this second are refused.
     pub(super) fn fence(&self) -> u64 {
         self.fence.load(Ordering::SeqCst)
     }

@@ -4,7 +4,7 @@
 //! its own bytes already written, and recognizes them, since every record contains something
 //! random.
 //!
-//! Scripts are sent whole: they run seldom, and so a flushed script cache changes nothing. Only
+//! Scripts are sent whole: they run rarely, and a flushed script cache changes nothing. Only
 //! [`CLAIM`] is sent by its hash, and whole if Redis does not know it. A script that changes a
 //! record returns 1 if it is done, 0 if the record is not the one that was read, 2 if the name is
 //! taken ([`TAKEN`]).
@@ -141,7 +141,7 @@ return 1
 /// - `KEYS[2]`: the index of its consumer's tokens
 /// - `ARGV[1]`: the token
 ///
-/// Returns 1 if there is no record any more, 0 if the token was created again. It must be atomic so
+/// Returns 1 if there is no longer a record, 0 if the token was created again. It must be atomic so
 /// that no new token is deleted.
 const DELETE_ORPHAN: &str = r"
 if redis.call('ZSCORE', KEYS[2], ARGV[1]) then return 0 end

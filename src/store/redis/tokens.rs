@@ -48,7 +48,7 @@ impl TokenStore for RedisStore {
         .await
     }
 
-    /// Deletes the record first, since it alone lets anybody in.
+    /// Deletes the record first, because only the record makes the token valid.
     async fn delete_token(&self, token: &AccessToken) -> Result<(), StoreError> {
         let (name, consumer) = (&token.token, &token.consumer_key);
         let delete = scripts::delete_token(

@@ -4,8 +4,8 @@
 //! A username belongs to the user whose id is stored under it, if that user's record has it too. So
 //! a new username takes two writes, in this order:
 //!
-//! 1. The name, if free, is reserved for the user's id. A crash afterwards leaves it *abandoned*:
-//!    the same call, repeated, goes on, and any other user may take the name over.
+//! 1. The name, if free, is reserved for the user's id. A crash after this step leaves it
+//!    *abandoned*: the same call, repeated, goes on, and any other user may take the name over.
 //! 2. The record is written, unless the user was *barred* from the name in between.
 //!
 //! A call that finds the name reserved for another user looks at the other user's record. If the

@@ -140,7 +140,7 @@ const scenarios = {
     return { said: (await said).text(), text };
   },
 
-  /** Checks every page in both colour schemes. */
+  /** Checks every page in both color schemes. */
   accessible: () => browser.accessible(everyPage),
 
   /** Takes a picture of every page, for docs/. */
@@ -155,7 +155,7 @@ const scenarios = {
   },
 };
 
-/** Visits every page in both colour schemes. */
+/** Visits every page in both color schemes. */
 async function everyPage(visit) {
   for (const [at, colorScheme] of ["light", "dark"].entries()) {
     const [asked, pinned, expired] = given.requests.slice(3 * at, 3 * at + 3);

@@ -113,7 +113,7 @@ const scenarios = {
     return { posted, framed, linked, afterwards: await heading(page) };
   },
 
-  /** Checks every page in both colour schemes. */
+  /** Checks every page in both color schemes. */
   accessible: () => browser.accessible(everyPage),
 
   /** Takes a picture of every page, for docs/. */
@@ -129,7 +129,7 @@ const scenarios = {
   },
 };
 
-/** Visits every page in both colour schemes. */
+/** Visits every page in both color schemes. */
 async function everyPage(visit) {
   for (const colorScheme of ["light", "dark"]) {
     const decision = await deny();

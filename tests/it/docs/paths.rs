@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::process::project;
 
-/// The folders whose files are recognised by their names alone.
+/// The folders whose files are recognized by their names alone.
 const FOLDERS: [&str; 9] = [
     "benches/",
     "deploy/",

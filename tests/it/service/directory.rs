@@ -316,7 +316,7 @@ fn generated() -> TempDir {
 }
 
 /// Returns the request that an HTTP directory with this response receives, and the result of the
-/// log-in.
+/// login.
 async fn ask(answer: String) -> (String, Answered) {
     let served = Http::start(None, answer).await;
     let directory = directory::open(&plain(DirectoryKind::Http, served.address))

@@ -429,7 +429,7 @@ impl Cache {
         ready(self.cached.caller_records(&key, token.as_ref()))
     }
 
-    /// Starts a look-up, and returns when the store has been read but its answer is held back.
+    /// Starts a lookup, and returns when the store has been read but its answer is held back.
     async fn ask_slowly(&self, consumer: &str, token: Option<&str>) -> Asking {
         let ((entered, has_entered), (let_go, may_go)) = (oneshot::channel(), oneshot::channel());
         *self.gate.next.lock().unwrap() = Some((entered, may_go));
@@ -444,13 +444,13 @@ impl Cache {
         Asking { let_go, answer }
     }
 
-    /// Returns the number of look-ups in the store.
+    /// Returns the number of lookups in the store.
     fn lookups(&self) -> usize {
         self.gate.lookups.load(Ordering::SeqCst)
     }
 }
 
-/// A look-up with a response that is held back.
+/// A lookup with a response that is held back.
 struct Asking {
     let_go: oneshot::Sender<()>,
     answer: JoinHandle<CallerRecords>,
@@ -464,13 +464,13 @@ impl Asking {
     }
 }
 
-/// A store that counts look-ups, and can hold one back or fail.
+/// A store that counts lookups, and can hold one back or fail.
 #[derive(Debug)]
 struct Gate {
     store: Arc<dyn Store>,
     lookups: AtomicUsize,
     fails: AtomicBool,
-    /// The signals of the next look-up: one that it has read the store, and one that it may go on.
+    /// The signals of the next lookup: one that it has read the store, and one that it may go on.
     next: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
 

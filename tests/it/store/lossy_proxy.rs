@@ -18,7 +18,7 @@ struct State {
     /// The number of writes until one loses its answer; 0 loses none.
     loses: AtomicU16,
     lost: AtomicU16,
-    /// Set if the connection stays open afterwards, without forwarding anything.
+    /// Set if the connection stays open afterward, without forwarding anything.
     stalls: AtomicBool,
 }
 

@@ -1,4 +1,4 @@
-//! Look-ups of callers in Redis: their commands, batches and connections.
+//! Lookups of callers in Redis: their commands, batches and connections.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

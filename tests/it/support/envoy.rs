@@ -29,7 +29,7 @@ pub(crate) enum Shape {
     /// `context_extensions`.
     Deploy,
     /// As Istio and Envoy Gateway generate it: joined headers, the body as text, the path
-    /// normalised, no rules.
+    /// normalized, no rules.
     Gateway,
     /// The network filter of a TCP listener, which does not parse HTTP.
     Tcp,

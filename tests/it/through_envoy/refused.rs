@@ -237,7 +237,7 @@ async fn a_path_that_could_be_routed_elsewhere_is_refused(stack: &Stack) {
         let signed = stack.send(&stack.alice.sign(&Request::get(path))).await;
         match stack.parts.shape {
             Shape::Deploy => assert_eq!((unsigned.status, signed.status), (400, 400), "{path}"),
-            // Normalised, most of them are ordinary paths, and differ from the signed ones.
+            // Normalized, most of them are ordinary paths, and differ from the signed ones.
             Shape::Gateway | Shape::Tcp => {
                 assert!(
                     [400, 401].contains(&unsigned.status),

@@ -80,7 +80,7 @@ fn count(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-/// The most nanoseconds beside whole seconds.
+/// The maximum number of nanoseconds in addition to whole seconds.
 const NANOS: i32 = 999_999_999;
 
 #[cfg(test)]

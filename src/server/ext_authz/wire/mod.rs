@@ -1,4 +1,4 @@
-//! The messages of `envoy.service.auth.v3` on the wire, as far as a check needs them.
+//! The messages of `envoy.service.auth.v3` on the wire: the parts that a check needs.
 //!
 //! They are read and written by hand, because every request of every user causes a check: fields
 //! are borrowed from the buffer in which they arrived, unused fields are skipped, and an answer is

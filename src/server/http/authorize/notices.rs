@@ -20,7 +20,7 @@ pub(super) enum UserNotice {
     Expired,
     /// The request was decided.
     Decided,
-    /// The user refused the request, or too many guesses of its verifier did.
+    /// The user refused the request, or too many wrong verifiers were sent.
     Refused,
     /// The consumer's tokens were revoked after the request.
     Revoked,

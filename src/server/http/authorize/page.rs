@@ -1,4 +1,4 @@
-//! The state of the page, and the look-ups of its handlers.
+//! The state of the page, and the lookups of its handlers.
 
 use std::sync::Arc;
 

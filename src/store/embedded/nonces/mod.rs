@@ -1,8 +1,8 @@
-//! The nonces in memory: sharded, so that claims seldom wait for each other, and forgotten a second
+//! The nonces in memory: sharded, so that claims rarely wait for each other, and forgotten a second
 //! at a time.
 //!
 //! A shard keeps its claims by timestamp: claims with one timestamp expire together, and a nonce
-//! has one timestamp. So forgetting costs next to nothing, and a claim takes some 50 bytes.
+//! has one timestamp. So forgetting costs next to nothing, and a claim takes about 50 bytes.
 //!
 //! The journal decides whether a claim must also be in the file.
 
@@ -129,7 +129,7 @@ impl NonceMemory {
         self.shards.iter().map(Shard::len).sum()
     }
 
-    /// Refuses every claim from now on, and returns what is to be written into the file.
+    /// Refuses every claim from now on, and returns the claims to write into the file.
     pub(super) fn close(&self) -> ClaimSnapshot {
         self.is_closed.store(true, Ordering::SeqCst);
         let claims = self.claims();

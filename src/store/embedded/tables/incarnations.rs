@@ -61,7 +61,7 @@ pub(super) fn first_ended(
     Ok(first)
 }
 
-/// Deletes the note of an incarnation that has ended, when it has no tokens any more.
+/// Deletes the note of an incarnation that has ended, when it no longer has tokens.
 pub(super) fn delete_ended(
     transaction: &WriteTransaction,
     consumer: &str,

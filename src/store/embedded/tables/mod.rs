@@ -14,7 +14,7 @@
 //!
 //! A consumer key has a new incarnation each time it is created again after its deletion. Tokens
 //! are indexed under the incarnation that they were issued to, so that no later one lists them.
-//! [`sweep`] deletes the tokens of ended incarnations, some at a time.
+//! [`sweep`] deletes the tokens of ended incarnations, a few at a time.
 
 mod consumers;
 mod incarnations;

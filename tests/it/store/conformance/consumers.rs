@@ -1,4 +1,4 @@
-//! Consumers: creation, look-up, update and lists.
+//! Consumers: creation, lookup, update and lists.
 
 use std::sync::Arc;
 

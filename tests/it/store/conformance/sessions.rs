@@ -1,4 +1,4 @@
-//! Sessions: creation, look-up, deletion and expiry.
+//! Sessions: creation, lookup, deletion and expiry.
 
 use std::sync::Arc;
 use std::time::Duration;

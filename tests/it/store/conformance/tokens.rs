@@ -1,4 +1,4 @@
-//! Tokens: creation, look-up, update, lists and deletion.
+//! Tokens: creation, lookup, update, lists and deletion.
 
 use std::sync::Arc;
 use std::time::Duration;
