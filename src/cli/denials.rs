@@ -133,7 +133,7 @@ async fn follow(
     {
         if missed > 0 {
             output::note(&format!(
-                "missed {missed} denials, which came faster than this command read them"
+                "missed {missed} denials, which arrived faster than this command could read them"
             ));
         }
         let Some(denial) = denial else { continue };

@@ -59,9 +59,9 @@ enum Command {
     RequestToken(request_token::Args),
     /// Import consumers and tokens from a file, or from the Redis of the 2013 provider
     Import(import::Args),
-    /// Show refused requests with their reasons
+    /// Show denied requests with their reasons
     Denials(denials::Args),
-    /// Show counts of allowed and refused requests for each consumer
+    /// Show counts of allowed and denied requests for each consumer
     Report(report::Args),
     /// Sign a request, and print its header or a curl command
     Sign(sign::Args),

@@ -41,7 +41,7 @@ struct CreateArgs {
     /// Consumer that requests authorization
     #[arg(long, value_name = "KEY")]
     consumer_key: String,
-    /// URI to send the user to afterwards, a callback of the consumer, or oob to show a verifier
+    /// Callback of the consumer to redirect the user to, or oob to show a verifier
     #[arg(long, value_name = "URI")]
     callback: String,
     /// Scope of the consumer to request; repeat for several [default: all]

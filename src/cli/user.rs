@@ -31,7 +31,7 @@ enum Command {
     List(Paging),
     /// Set a new password and end the user's sessions; tokens stay valid
     SetPassword(SetPasswordArgs),
-    /// Disable a user: refuse the user's tokens and log-ins
+    /// Disable a user: deny logins of the user and requests with the user's tokens
     Disable(UserIdArg),
     /// Enable a disabled user
     Enable(UserIdArg),

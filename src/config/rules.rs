@@ -120,7 +120,8 @@ fn listeners_are_apart(config: &Config, reader: &mut Reader) {
         if let Some((other, _)) = earlier
             && !is_any_port(address)
         {
-            let problem = format!("is {address}, the address of `{other}`: give it its own");
+            let problem =
+                format!("is {address}, which `{other}` already uses: set another address");
             reader.reject(key, &problem);
         }
     }

@@ -389,7 +389,7 @@ fn two_listeners_can_not_share_an_address() {
         .to_string();
     assert!(
         error.contains(
-            ":2: `ops.listen` is 127.0.0.1:50051, the address of `check.listen`: give it its own"
+            ":2: `ops.listen` is 127.0.0.1:50051, which `check.listen` already uses: set another address"
         ),
         "{error}"
     );

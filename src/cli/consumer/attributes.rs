@@ -42,12 +42,11 @@ pub(super) struct AttributeArgs {
     /// Detail of the denials that the consumer receives [default on create: check.deny_detail of the server]
     #[arg(long, value_name = "DETAIL", value_parser = PossibleValuesParser::new(DenyDetail::NAMES))]
     deny_detail: Option<String>,
-    /// Announce since when the consumer is deprecated, in the header Deprecation of responses; for
+    /// Time from which the consumer is deprecated, sent in the header Deprecation of responses; for
     /// example 2030-01-31T00:00:00Z [default on create: not announced]
     #[arg(long, value_name = "TIME")]
     deprecated_at: Option<Timestamp>,
-    /// Announce when the consumer will be refused, in the header Sunset of responses; nothing is
-    /// refused because of it [default on create: not announced]
+    /// Time of the announced end, sent in the header Sunset of responses; it denies no request [default on create: not announced]
     #[arg(long, value_name = "TIME")]
     sunset_at: Option<Timestamp>,
 }

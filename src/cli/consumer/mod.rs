@@ -34,7 +34,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Create a consumer and print its secret, this once
+    /// Create a consumer and print its secret, which is shown only once
     Create(Box<CreateArgs>),
     /// Show a consumer
     #[command(after_help = "Example:\n  countersign consumer get dpf43f3p2l4k3l03 --output json")]
@@ -47,13 +47,13 @@ enum Command {
     /// Delete a consumer and its tokens permanently
     #[command(after_help = "Example:\n  countersign consumer delete dpf43f3p2l4k3l03")]
     Delete(DeleteArgs),
-    /// Disable a consumer: refuse its requests until it is enabled
+    /// Disable a consumer: deny its requests until it is enabled
     #[command(after_help = "Example:\n  countersign consumer disable dpf43f3p2l4k3l03")]
     Disable(ConsumerArg),
     /// Enable a disabled consumer
     #[command(after_help = "Example:\n  countersign consumer enable dpf43f3p2l4k3l03")]
     Enable(ConsumerArg),
-    /// Give a consumer a new secret and print it, this once
+    /// Give a consumer a new secret and print it; it is shown only once
     #[command(
         after_help = "Example:\n  countersign consumer rotate-secret dpf43f3p2l4k3l03 --overlap 7d"
     )]
@@ -74,7 +74,7 @@ enum Command {
 struct DeleteArgs {
     #[command(flatten)]
     consumer: ConsumerArg,
-    /// Refuse if the consumer was changed since it had this etag [default: delete any state]
+    /// Fail unless the consumer still has this etag [default: delete any state]
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
 }

@@ -22,7 +22,7 @@ pub(super) struct UpdateArgs {
     /// Field to empty, may be repeated
     #[arg(long, value_name = "FIELD", value_enum)]
     clear: Vec<ClearableField>,
-    /// Refuse if the consumer was changed since it had this etag [default: change any state]
+    /// Fail unless the consumer still has this etag [default: change any state]
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
 }

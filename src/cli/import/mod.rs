@@ -56,7 +56,7 @@ pub(crate) struct Args {
     /// Validate every row, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Replace an invalid name by the key, and leave out an invalid description, platform or URL
+    /// Replace an invalid name with the key, and omit an invalid description, platform or URL
     #[arg(long)]
     repair: bool,
     /// File to write refused rows and rows with a note to, as JSON Lines [default: none]

@@ -55,7 +55,7 @@ enum Command {
 struct RevokeArgs {
     #[command(flatten)]
     token: TokenArg,
-    /// Refuse if the token belongs to another consumer than this [default: any consumer]
+    /// Fail unless the token belongs to this consumer [default: any consumer]
     #[arg(
         long,
         value_name = "KEY",
@@ -79,7 +79,7 @@ struct ExchangePasswordArgs {
     /// Scope of the consumer that the token gets; repeat for several [default: all]
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
-    /// IP address of the user, to limit wrong passwords from there [default: none, no such limit]
+    /// IP address of the user, for the limit on wrong passwords [default: none, no such limit]
     #[arg(
         long,
         value_name = "ADDRESS",

@@ -44,7 +44,7 @@ const fn fixed(reason: Reason) -> &'static str {
         Reason::TokenRevoked => "The token was revoked; ask the user for a new one",
         Reason::TokenExpired => "The token has expired; get a new one",
         Reason::UserDisabled => "The user of this token is disabled; ask the operator of this API",
-        Reason::TokenUsed => "The temporary credentials were exchanged already; request new ones",
+        Reason::TokenUsed => "The temporary credentials were already exchanged; request new ones",
         Reason::TokenRejected => "The temporary credentials are no longer valid; request new ones",
         Reason::TokenUndecided => {
             "The user has not authorized the consumer yet; send the user to the authorize page"
@@ -58,9 +58,11 @@ const fn fixed(reason: Reason) -> &'static str {
         Reason::FlowNotAllowed => {
             "The consumer may not get credentials in this way; ask the operator of this API"
         }
-        Reason::TokenRequired => "The consumer may not sign without oauth_token",
+        Reason::TokenRequired => {
+            "Sign with a token: this consumer may not send requests without oauth_token"
+        }
         Reason::NonceWithoutTimestamp => "Send oauth_timestamp together with oauth_nonce",
-        Reason::NonceUsed => "Sign every request with a new oauth_nonce, including a repeated one",
+        Reason::NonceUsed => "Sign every request, even a repeated one, with a new oauth_nonce",
         Reason::TimestampFenced { .. } => {
             "The service restarted and cannot tell whether this request is a replay; sign it again"
         }
@@ -68,7 +70,9 @@ const fn fixed(reason: Reason) -> &'static str {
         Reason::ScopeMissing => "The credentials lack a scope that this resource requires",
         Reason::RealmMismatch => "Sign with the realm of this challenge",
         Reason::NotHttp => "Only HTTP requests can be verified",
-        Reason::AmbiguousHeaders => "The request can be read in two ways",
+        Reason::AmbiguousHeaders => {
+            "The proxy sent headers or body in two forms; ask the operator of this API"
+        }
         Reason::UnknownScheme => "Only http and https requests can be verified",
         Reason::AmbiguousPath => {
             "Send the path without dot segments, empty segments, backslashes, and escaped slashes \
@@ -121,12 +125,12 @@ const fn body(gap: BodyGap) -> &'static str {
         BodyGap::TooLarge => "The body is larger than 64 KiB",
         BodyGap::LengthMismatch => "The length of the body differs from Content-Length",
         BodyGap::LengthUnknown => {
-            "Send the body with Content-Length, or let the operator set \
-             check.envoy_sends_whole_bodies"
+            "Send the body with Content-Length, or ask the operator to \
+             set check.envoy_sends_whole_bodies"
         }
         BodyGap::Altered => {
-            "The proxy forwards the body as text, which may alter it; send `!` as %21, or let the \
-             operator set pack_as_bytes"
+            "The proxy forwards the body as text, which may alter it; send `!` as %21, or ask \
+             the operator to set pack_as_bytes"
         }
     }
 }

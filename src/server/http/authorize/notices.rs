@@ -239,7 +239,7 @@ const NO_COOKIE: &str = "Nothing was allowed or refused. You were logged out, or
     blocks cookies of this site.";
 const NOTHING_DECIDED: &str =
     "Nothing was allowed or refused. Go back to the application and connect it again.";
-const BUSY: &str = "Nothing was allowed or refused. The request changed at the same moment.";
+const BUSY: &str = "The request changed at the same moment. Nothing was allowed or refused.";
 const FAILURE: &str = "The problem is on our side. Try again in a minute.";
 const WRONG_PASSWORD: &str = "Unknown user or wrong password.";
 const LOGIN_UNAVAILABLE: &str =
