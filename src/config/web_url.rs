@@ -88,20 +88,25 @@ pub(super) fn is_loopback(address: IpAddr) -> bool {
 }
 
 /// Returns `true` for a host on this machine. A name other than `localhost` may resolve to any
-/// address, so it is not loopback.
+/// address, so it is not loopback. `localhost.` is such a name: resolvers look it up in the DNS
+/// instead of the hosts file.
 fn is_loopback_host(host: &str) -> bool {
-    let name = host.strip_suffix('.').unwrap_or(host);
     let address = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
-    name.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(is_loopback)
+    host.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(is_loopback)
 }
 
+/// The parser accepts text between a bracketed host and the port, and ignores it.
 fn is_host_and_port(authority: &Authority) -> bool {
     let (host, text) = (authority.host(), authority.as_str());
-    let is_port_valid = host == text || authority.port_u16().is_some_and(|port| port > 0);
-    !host.is_empty() && is_port_valid && !text.contains('@')
+    let is_port =
+        |rest: &str| rest.starts_with(':') && authority.port_u16().is_some_and(|port| port > 0);
+    let is_end_valid = text
+        .strip_prefix(host)
+        .is_some_and(|rest| rest.is_empty() || is_port(rest));
+    !host.is_empty() && is_end_valid && !text.contains('@')
 }
 
 #[cfg(test)]
@@ -120,6 +125,8 @@ mod tests {
             "http://[::]/",
             "http://localhost.example.com/",
             "http://127.0.0.1.example.com/",
+            "http://localhost./",
+            "http://localhost.:8080/",
             "http://localhost../",
             "http://127.1/",
         ] {
@@ -137,7 +144,6 @@ mod tests {
             "http://127.255.0.9:1/",
             "http://localhost",
             "HTTP://LocalHost:8080/a?b",
-            "http://localhost./",
             "HTTPS://users.example.com/a",
             "https://10.0.0.1",
         ] {
@@ -164,6 +170,9 @@ mod tests {
             "http://a:70000",
             "http://a:b",
             "http://::1/",
+            "http://[::1]evil/",
+            "http://[::1]evil:80/",
+            "http://a:@a:80/",
             "http://a b",
             "http://a/#b",
         ] {

@@ -142,7 +142,7 @@ fn is_host(text: &str) -> bool {
         Some(rest) => rest
             .strip_suffix(']')
             .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
-        None => !text.is_empty(),
+        None => !text.is_empty() && !text.contains(['[', ']']),
     }
 }
 
@@ -238,8 +238,11 @@ mod tests {
             ("https://example.com:/", Authority),
             ("https://ex%61mple.com/", Authority),
             ("https://a]b/", Authority),
+            ("https://a[b]c/", Authority),
+            ("https://a[b]:80/", Authority),
             ("printer://[::1", Authority),
             ("printer://[::1]evil", Authority),
+            ("printer://a[b]", Authority),
             ("printer://callback:x", Authority),
             ("HTTP://user@example.com/", UserInfo),
             ("https://user:p%40ss@example.com/", UserInfo),

@@ -150,7 +150,7 @@ pub(super) fn not_gated() -> Status {
 /// Returns NOT_FOUND for a decision without a recorded denial.
 pub(super) fn denial_not_found(decision_id: &str) -> Status {
     let message = format!(
-        "no denial {decision_id} is in memory: the oldest are evicted, and each replica has its own; ask the others"
+        "this replica does not have the denial {decision_id}: it was evicted, or belongs to another replica; query the others"
     );
     about(
         Code::NotFound,

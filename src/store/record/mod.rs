@@ -98,8 +98,8 @@ fn unwritable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> St
     StoreError::new(StoreErrorKind::Unusable, "writing a record").because(source)
 }
 
-/// The version of the records that this release reads and writes.
-const VERSION: u32 = 1;
+/// The version of the records that this release reads and writes. Development versions used 1 and 2.
+const VERSION: u32 = 3;
 
 #[cfg(test)]
 mod tests;

@@ -35,13 +35,13 @@ fn a_record_of_a_later_version_is_not_read() {
     let bytes = records.encode_consumer(&consumer).unwrap();
     let later = String::from_utf8(bytes)
         .unwrap()
-        .replace("\"version\":1", "\"version\":2,\"new_field\":true");
+        .replace("\"version\":3", "\"version\":4,\"new_field\":true");
     let error = records
         .decode_consumer(&consumer.key, later.as_bytes())
         .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unreadable);
     assert!(
-        error.source().unwrap().to_string().contains("version 2"),
+        error.source().unwrap().to_string().contains("version 4"),
         "{error:?}"
     );
 }

@@ -93,7 +93,7 @@ async fn one_denial_is_shown_by_its_decision() {
     assert_eq!(missing.status.code(), Some(1));
     assert_eq!(
         String::from_utf8_lossy(&missing.stderr),
-        "error: no denial 12 is in memory: the oldest are evicted, and each replica has its own; ask the others\n"
+        "error: this replica does not have the denial 12: it was evicted, or belongs to another replica; query the others\n"
     );
 }
 
