@@ -52,7 +52,7 @@ fn a_record_with_an_unknown_field_is_not_read() {
     let bytes = records.encode_token(&token).unwrap();
     let changed = String::from_utf8(bytes)
         .unwrap()
-        .replace("\"version\":1", "\"version\":1,\"new_field\":true");
+        .replace("\"version\":3", "\"version\":3,\"new_field\":true");
     let error = records
         .decode_token(&token.token, changed.as_bytes())
         .unwrap_err();
