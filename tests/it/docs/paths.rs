@@ -50,7 +50,7 @@ fn every_named_file_exists() {
 
 #[test]
 fn names_and_links_are_found_in_text() {
-    let text = "Run `scripts/test --lib`, read [it](../docs/a.md#part) or (src/store/, \"tests/it/x.rs\").\n\
+    let text = "Run `scripts/test --lib`, read [it](../docs/a.md#part) or (src/store/#a, \"tests/it/x.rs\").\n\
                 ```sh\n$ scripts/demo\n```\nNot https://example.com/docs/x, `docs/*.md` or [web](https://a.b/c), [top](#top).";
     assert_eq!(
         named_files(text),
@@ -69,7 +69,8 @@ fn named_files(text: &str) -> Vec<&str> {
     let is_end = |c: char| c.is_whitespace() || "`\"'()[]|,;".contains(c);
     let words = text
         .split(is_end)
-        .map(|word| word.trim_end_matches(['.', ':']));
+        .map(|word| word.trim_end_matches(['.', ':']))
+        .map(|word| word.split_once('#').map_or(word, |(file, _)| file));
     words
         .filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder)))
         .filter(|word| *word != DEPLOYMENT && !word.contains(['*', '<', '$', '{', '…']))
