@@ -153,11 +153,18 @@ fn start_servers(args: &Args, dir: &Path, redis: &Redis) -> Vec<Server> {
     servers
 }
 
+/// Measures every server in every turn. Every second turn runs in the opposite order, so that no
+/// server gains from its place.
 fn in_turns<T>(servers: &[Server], turns: usize, measure: impl Fn(&Server, usize) -> T) -> Vec<T> {
-    (0..turns)
-        .flat_map(|turn| servers.iter().map(move |server| (server, turn)))
-        .map(|(server, turn)| measure(server, turn))
-        .collect()
+    let mut results = Vec::new();
+    for turn in 0..turns {
+        let mut order: Vec<_> = servers.iter().collect();
+        if turn % 2 == 1 {
+            order.reverse();
+        }
+        results.extend(order.into_iter().map(|server| measure(server, turn)));
+    }
+    results
 }
 
 fn closed_loop(server: &Server, turn: usize, limit: Duration, redis: &Redis) -> ClosedRun {
