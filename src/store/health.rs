@@ -27,6 +27,8 @@ pub struct StoreStatus {
     pub cut_off: bool,
     /// The number of changes that could not be announced to the other replicas.
     pub untold: u64,
+    /// The number of changes that the store acknowledged and lost, and this process made again.
+    pub remade: u64,
     /// The number of cached records in this process.
     pub cache_entries: u64,
     /// The size of the cached records, in bytes.

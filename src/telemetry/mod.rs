@@ -62,6 +62,7 @@ pub struct Metrics {
     cache_bytes: Gauge,
     changes_heard: Gauge,
     changes_untold: Counter,
+    changes_remade: Counter,
     connections: Family<ListenerLabel, Gauge>,
     connections_dropped: Family<DropLabels, Counter>,
 }
@@ -149,6 +150,13 @@ impl Metrics {
             .store(untold, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// Sets the number of acknowledged changes that the store lost and this process made again.
+    pub fn changes_remade(&self, remade: u64) {
+        self.changes_remade
+            .inner()
+            .store(remade, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Counts a connection as open until the returned value is dropped.
     pub fn connection(&self, listener: &'static str) -> OpenConnection {
         let open = self
@@ -195,6 +203,7 @@ impl Default for Metrics {
             cache_bytes: Gauge::default(),
             changes_heard: Gauge::default(),
             changes_untold: Counter::default(),
+            changes_remade: Counter::default(),
             connections: Family::default(),
             connections_dropped: Family::default(),
         };
@@ -256,6 +265,8 @@ impl Metrics {
         registry.register("changes_heard", help, self.changes_heard.clone());
         let help = "Changes that could not be announced to other replicas at once";
         registry.register("changes_untold", help, self.changes_untold.clone());
+        let help = "Acknowledged changes that Redis lost and this replica made again";
+        registry.register("changes_remade", help, self.changes_remade.clone());
     }
 
     fn register_connections(&mut self) {
@@ -451,6 +462,7 @@ mod tests {
         metrics.cache_invalidation("token");
         metrics.cache_size(3, 2000);
         metrics.changes(true, 4);
+        metrics.changes_remade(5);
         let series = series(&metrics);
         assert_eq!(
             series[r#"countersign_cache_lookups_total{outcome="hit"}"#],
@@ -478,6 +490,7 @@ mod tests {
             ),
             ("1", "4")
         );
+        assert_eq!(series["countersign_changes_remade_total"], "5");
     }
 
     #[test]
