@@ -35,6 +35,7 @@
 mod attempts;
 mod blocking;
 mod caller_reader;
+mod canary;
 mod claim_journal;
 mod consumers;
 mod error;
@@ -67,6 +68,7 @@ use tracing::{debug, info, warn};
 
 use self::blocking::{blocking, in_time};
 use self::caller_reader::CallerReader;
+use self::canary::CanaryReader;
 use self::claim_journal::ClaimJournal;
 use self::error::WriteError;
 use self::expiring::{EntryKind, ExpiringEntry};
@@ -88,6 +90,7 @@ pub(super) struct EmbeddedStore {
     records: Arc<Records>,
     file: Arc<StoreFile>,
     reader: CallerReader,
+    canary: CanaryReader,
     nonces: Arc<NonceMemory>,
     journal: Arc<ClaimJournal>,
     clock: Arc<dyn Clock>,
@@ -130,7 +133,7 @@ impl EmbeddedStore {
         records: Arc<Records>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StoreError> {
-        let recovery = begin(&file, &*clock).await?;
+        let recovery = begin(&file, &records, &*clock).await?;
         let nonces = Arc::new(NonceMemory::new(
             recovery.fence,
             recovery.horizon,
@@ -138,6 +141,7 @@ impl EmbeddedStore {
         ));
         let journal = ClaimJournal::new(Arc::clone(&file), Arc::clone(&clock), Arc::clone(&nonces));
         let store = Arc::new(Self {
+            canary: CanaryReader::new(Arc::clone(&records), Arc::clone(&file)),
             records,
             file,
             reader,
@@ -155,8 +159,10 @@ impl EmbeddedStore {
     async fn tick(&self) {
         self.nonces.forget_expired(self.clock.now());
         self.journal.advance().await;
-        let (file, now) = (Arc::clone(&self.file), self.clock.now());
-        let swept = blocking("deleting expired data", move || sweeper::sweep(&file, now)).await;
+        let (file, records) = (Arc::clone(&self.file), Arc::clone(&self.records));
+        let now = self.clock.now();
+        let sweep = move || sweeper::sweep(&file, &records, now);
+        let swept = blocking("deleting expired data", sweep).await;
         if let Err(error) = swept {
             debug!(
                 error = &error as &dyn std::error::Error,
@@ -255,13 +261,14 @@ impl StoreLifecycle for EmbeddedStore {
 #[async_trait]
 impl StoreHealth for EmbeddedStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.file.check_open()?;
-        self.journal.check_writable()
+        self.journal.check_writable()?;
+        self.canary.check().await
     }
 
     fn status(&self) -> StoreStatus {
         StoreStatus {
             nonces: self.nonces.len(),
+            unreadable_records: self.records.skipped(),
             ..StoreStatus::default()
         }
     }
@@ -275,9 +282,14 @@ impl fmt::Debug for EmbeddedStore {
     }
 }
 
-async fn begin(file: &Arc<StoreFile>, clock: &dyn Clock) -> Result<Recovery, StoreError> {
-    let (file, now) = (Arc::clone(file), clock.now());
-    let recovery = blocking("reading the store file", move || file.begin(now)).await?;
+async fn begin(
+    file: &Arc<StoreFile>,
+    records: &Arc<Records>,
+    clock: &dyn Clock,
+) -> Result<Recovery, StoreError> {
+    let (file, records, now) = (Arc::clone(file), Arc::clone(records), clock.now());
+    let begin = move || file.begin(&records, now);
+    let recovery = blocking("reading the store file", begin).await?;
     if recovery.is_clean {
         info!(nonces = recovery.claims.len(), "opened the store");
     } else {
