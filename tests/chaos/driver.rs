@@ -206,7 +206,8 @@ impl Target {
         Self::Envoy(address, Client::builder(TokioExecutor::new()).build_http())
     }
 
-    async fn ask(&self, request: &Request) -> Verdict {
+    /// Sends a request and returns the answer.
+    pub(crate) async fn ask(&self, request: &Request) -> Verdict {
         match self {
             Self::Check(client) => {
                 let mut call = tonic::Request::new(check_request(request));

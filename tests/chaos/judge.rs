@@ -88,7 +88,9 @@ impl Judgement {
         }
         judgement.count_replays(entries, marks);
         judgement.recovery = recovery(&valid, marks);
-        judgement.before = share(&valid, |sent| sent < marks.began);
+        judgement.before = share(&valid, |sent| {
+            sent < marks.began && marks.began - sent < BEFORE
+        });
         judgement.after = share(&valid, |sent| sent >= marks.cleared);
         judgement
     }
@@ -183,7 +185,7 @@ fn share(valid: &[(Instant, bool)], chosen: impl Fn(Instant) -> bool) -> f64 {
     passed as f64 / of_them.len().max(1) as f64
 }
 
-/// Returns the end of the last tenth of a second in which more than a tenth of the valid requests
+/// Returns the end of the last tenth of a second in which more than a fifth of the valid requests
 /// did not pass, since the beginning and since the end of the fault. A single request that a busy
 /// machine delays does not count.
 fn recovery(valid: &[(Instant, bool)], marks: &Marks) -> Option<(Duration, Duration)> {
@@ -194,7 +196,7 @@ fn recovery(valid: &[(Instant, bool)], marks: &Marks) -> Option<(Duration, Durat
         *all += 1;
         *failed += usize::from(!passed);
     }
-    let is_bad = |(all, failed): &(usize, usize)| *failed >= 2 && failed * 10 > *all;
+    let is_bad = |(all, failed): &(usize, usize)| *failed >= 2 && failed * 5 > *all;
     let last = slots.iter().rev().find(|(_, counts)| is_bad(counts));
     let since_began = last.map_or(0, |(slot, _)| (slot + 1) * SLOT) as u64;
     let since_began = Duration::from_millis(since_began);
@@ -202,6 +204,9 @@ fn recovery(valid: &[(Instant, bool)], marks: &Marks) -> Option<(Duration, Durat
     let recovered = until + RECOVERED < marks.ended && !valid.is_empty();
     recovered.then(|| (since_began, until.saturating_duration_since(marks.cleared)))
 }
+
+/// The time before a fault in which requests must pass.
+const BEFORE: Duration = Duration::from_secs(1);
 
 /// The length of a slot in milliseconds.
 const SLOT: u128 = 100;

@@ -91,6 +91,20 @@ impl Ledger {
         self.fates.lock().unwrap()[credential]
     }
 
+    /// Returns the number of fresh requests since a moment, and of the allowed ones among them.
+    pub(crate) fn fresh_since(&self, moment: Instant) -> (usize, usize) {
+        let entries = self.entries.lock().unwrap();
+        let recent = entries
+            .iter()
+            .rev()
+            .take_while(|entry| entry.answered >= moment);
+        let fresh: Vec<_> = recent.filter(|entry| entry.kind == Kind::Fresh).collect();
+        let allowed = fresh
+            .iter()
+            .filter(|entry| entry.verdict == Verdict::Allowed);
+        (fresh.len(), allowed.count())
+    }
+
     /// Returns a copy of all requests and fates.
     pub(crate) fn read(&self) -> (Vec<Entry>, Vec<Fate>) {
         let entries = self.entries.lock().unwrap().clone();

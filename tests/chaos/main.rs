@@ -35,6 +35,7 @@
 //! | `ledger.rs`, `judge.rs` | every request with its answer, and what was wrong |
 //! | `row.rs`, `rows/` | the rows, one file for each kind of fault |
 //! | `replica.rs`, `process.rs` | the programs |
+//! | `proxy.rs`, `clock.rs` | the network and the clocks that a row breaks |
 //! | `report.rs` | the table |
 
 #![expect(
@@ -45,10 +46,12 @@
 )]
 
 mod admin;
+mod clock;
 mod driver;
 mod judge;
 mod ledger;
 mod process;
+mod proxy;
 mod replica;
 mod report;
 mod row;

@@ -44,9 +44,12 @@ impl Process {
 
     /// Returns the result of `wanted` for the first log line that has one.
     ///
-    /// # Panics
-    /// If the process ends or the time is up.
-    pub(crate) async fn line<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> T {
+    /// # Errors
+    /// The last lines, if the process ends or the time is up.
+    pub(crate) async fn line<T>(
+        &mut self,
+        wanted: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, String> {
         let found = timeout(START, async {
             while let Some(line) = self.lines.recv().await {
                 if let Some(found) = wanted(&line) {
@@ -55,9 +58,8 @@ impl Process {
             }
             None
         });
-        found.await.ok().flatten().unwrap_or_else(|| {
-            panic!("{} did not start:\n{}", self.name, self.last_lines());
-        })
+        let found = found.await.ok().flatten();
+        found.ok_or_else(|| format!("{} did not start: {}", self.name, self.last_lines()))
     }
 
     /// Returns the log so far.

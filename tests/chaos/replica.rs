@@ -77,7 +77,18 @@ impl Replica {
     }
 
     /// Starts a replica on free ports.
-    pub(crate) async fn start(mut settings: Settings) -> Self {
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub(crate) async fn start(settings: Settings) -> Self {
+        Self::try_start(settings).await.unwrap()
+    }
+
+    /// Starts a replica on free ports.
+    ///
+    /// # Errors
+    /// The last lines of its log, if it does not start.
+    pub(crate) async fn try_start(mut settings: Settings) -> Result<Self, String> {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         if settings.data_dir.as_os_str().is_empty() {
             settings.data_dir = directory.path().to_owned();
@@ -86,15 +97,15 @@ impl Replica {
             settings.master_key = master_key(directory.path());
         }
         let any = "127.0.0.1:0".parse().unwrap();
-        let (process, [check, api, ops]) = launch(&settings, directory.path(), [any; 3]).await;
-        Self {
+        let (process, [check, api, ops]) = launch(&settings, directory.path(), [any; 3]).await?;
+        Ok(Self {
             check,
             api,
             ops,
             process,
             settings,
             directory,
-        }
+        })
     }
 
     /// Returns the settings.
@@ -111,7 +122,8 @@ impl Replica {
     pub(crate) async fn restart(&mut self) {
         self.process.kill();
         let addresses = [self.check, self.api, self.ops];
-        (self.process, _) = launch(&self.settings, self.directory.path(), addresses).await;
+        let launched = launch(&self.settings, self.directory.path(), addresses).await;
+        (self.process, _) = launched.unwrap();
     }
 
     /// Restarts it with other settings.
@@ -199,7 +211,7 @@ async fn launch(
     settings: &Settings,
     directory: &Path,
     [check, api, ops]: [SocketAddr; 3],
-) -> (Process, [SocketAddr; 3]) {
+) -> Result<(Process, [SocketAddr; 3]), String> {
     let config = directory.join("countersign.toml");
     fs::write(&config, &settings.config).unwrap();
     let mut words = settings.wrapper.iter().map(String::as_str);
@@ -225,9 +237,9 @@ async fn launch(
     let mut process = Process::spawn("countersign", &mut command);
     let mut addresses = [check; 3];
     for (address, listener) in addresses.iter_mut().zip(["check", "api", "ops"]) {
-        *address = process.line(|line| listening(line, listener)).await;
+        *address = process.line(|line| listening(line, listener)).await?;
     }
-    (process, addresses)
+    Ok((process, addresses))
 }
 
 /// Returns the address of a listener from its log line.

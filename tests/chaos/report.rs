@@ -62,7 +62,7 @@ fn broken_promises(row: &Row, judgement: &Judgement) -> Vec<String> {
         ..
     } = judgement;
     must(
-        *before > 0.9,
+        *before > 0.6,
         format!("only {:.0} % passed before the fault", before * 100.0),
     );
     must(

@@ -84,7 +84,7 @@ impl Run {
         if !load.writes.is_zero() {
             tasks.spawn(admin.clone().write(load.writes));
         }
-        sleep(WARM).await;
+        warm_up(&ledger).await;
         Self {
             replicas,
             admin,
@@ -174,5 +174,18 @@ pub(crate) fn direct(replicas: &[Replica]) -> Vec<Target> {
         .collect()
 }
 
-/// The time of traffic before the fault.
-const WARM: Duration = Duration::from_millis(1500);
+/// Waits until the traffic passes, which takes longer on a busy machine.
+async fn warm_up(ledger: &Ledger) {
+    let end = Instant::now() + WARMEST;
+    loop {
+        sleep(WARM).await;
+        let (fresh, allowed) = ledger.fresh_since(Instant::now() - WARM);
+        if (fresh > 0 && allowed * 10 >= fresh * 8) || Instant::now() > end {
+            return;
+        }
+    }
+}
+
+/// The time of traffic before the fault, at least and at most.
+const WARM: Duration = Duration::from_millis(1200);
+const WARMEST: Duration = Duration::from_secs(20);
