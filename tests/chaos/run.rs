@@ -155,7 +155,8 @@ impl Evidence {
     /// Fails the row unless an expectation of its own holds.
     pub(crate) fn must(&mut self, holds: bool, expectation: impl Into<String>) {
         if !holds {
-            self.broken.push(expectation.into());
+            self.broken
+                .push(format!("expected: {}", expectation.into()));
         }
     }
 

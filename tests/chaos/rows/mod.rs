@@ -3,8 +3,10 @@
 mod clocks;
 mod embedded;
 mod network;
+mod overload;
 mod refusals;
 mod restarts;
+mod signals;
 mod stalls;
 
 use std::time::Duration;
@@ -23,6 +25,8 @@ pub(crate) fn all() -> Vec<Row> {
         network::rows(),
         clocks::rows(),
         embedded::rows(),
+        signals::rows(),
+        overload::rows(),
     ]
     .into_iter()
     .flatten()
