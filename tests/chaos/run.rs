@@ -36,7 +36,7 @@ pub(crate) struct Load {
     pub(crate) writes: Duration,
 }
 
-/// What a row measured.
+/// The measurements of a row.
 pub(crate) struct Evidence {
     /// The ledger and its moments; none for a row without traffic.
     judged: Option<(LedgerCopy, Marks)>,

@@ -102,7 +102,7 @@ async fn file_limit() -> Evidence {
 
 async fn damaged() -> Evidence {
     let mut evidence = Evidence::without_traffic();
-    let damages: [(&str, fn(&Path)); 5] = [
+    let damages: [(&str, Damage); 5] = [
         ("corrupt", |directory| {
             let file = directory.join(FILE);
             let mut bytes = fs::read(&file).unwrap();
@@ -184,5 +184,8 @@ fn embedded(directory: &Path) -> Settings {
         ..Settings::of(&format!("embedded:{FILE}"), "")
     }
 }
+
+/// Damages a data directory.
+type Damage = fn(&Path);
 
 const FILE: &str = "countersign.redb";
