@@ -63,6 +63,7 @@ pub struct Metrics {
     changes_heard: Gauge,
     changes_untold: Counter,
     changes_remade: Counter,
+    unreadable_records: Counter,
     connections: Family<ListenerLabel, Gauge>,
     connections_dropped: Family<DropLabels, Counter>,
 }
@@ -157,6 +158,13 @@ impl Metrics {
             .store(remade, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// Sets the number of records and index entries that lists skipped because they cannot be read.
+    pub fn unreadable_records(&self, skipped: u64) {
+        self.unreadable_records
+            .inner()
+            .store(skipped, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Counts a connection as open until the returned value is dropped.
     pub fn connection(&self, listener: &'static str) -> OpenConnection {
         let open = self
@@ -204,6 +212,7 @@ impl Default for Metrics {
             changes_heard: Gauge::default(),
             changes_untold: Counter::default(),
             changes_remade: Counter::default(),
+            unreadable_records: Counter::default(),
             connections: Family::default(),
             connections_dropped: Family::default(),
         };
@@ -267,6 +276,9 @@ impl Metrics {
         registry.register("changes_untold", help, self.changes_untold.clone());
         let help = "Acknowledged changes that Redis lost and this replica made again";
         registry.register("changes_remade", help, self.changes_remade.clone());
+        let help = "Records and index entries that lists skipped because they cannot be read";
+        let skipped = self.unreadable_records.clone();
+        registry.register("store_unreadable_records", help, skipped);
     }
 
     fn register_connections(&mut self) {

@@ -230,11 +230,6 @@ impl RedisClient {
         self.connector.restarts().move_fence();
     }
 
-    /// Checks that Redis takes writes, by writing.
-    pub(super) async fn ping(&self) -> Result<(), CommandError> {
-        self.call(&probe_write()).await.map(drop)
-    }
-
     /// Returns the longest time that a call takes.
     pub(super) const fn timeout(&self) -> Duration {
         self.connector.response_timeout()

@@ -6,6 +6,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::Notify;
+
 use super::error::CommandError;
 
 /// The gate.
@@ -13,6 +15,7 @@ use super::error::CommandError;
 pub(super) struct Gate {
     /// The reasons for which it is closed, and above them the number of times that it closed.
     state: AtomicU64,
+    closed: Notify,
 }
 
 /// The proof that the gate was open.
@@ -58,6 +61,12 @@ impl Gate {
         let _ = self
             .state
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, close);
+        self.closed.notify_one();
+    }
+
+    /// Returns when the gate closes, or has closed since the last return. For one task alone.
+    pub(super) async fn closed(&self) {
+        self.closed.notified().await;
     }
 
     /// Removes a reason; the last one opens the gate.

@@ -79,6 +79,7 @@ struct LastAnswer {
     /// The time at which the last question was sent that the Sentinel, or its host, responded to.
     reached_at: Instant,
     has_responded: bool,
+    wants_password: bool,
 }
 
 /// A consequence of an answer.
@@ -136,9 +137,14 @@ impl PrimaryWatch {
         let mut known = self.shared.known.subscribe();
         let found = timeout(FIRST_ANSWER, known.wait_for(|&known| known)).await;
         drop(found);
-        let primary = self.shared.view().primary.clone();
-        let primary = primary.ok_or(CommandError::PrimaryUnknown)?;
-        self.shared.address.client_of(&primary.address)
+        let view = self.shared.view();
+        match &view.primary {
+            Some(primary) => self.shared.address.client_of(&primary.address),
+            None if view.answers.iter().any(|last| last.wants_password) => {
+                Err(CommandError::SentinelPassword)
+            }
+            None => Err(CommandError::PrimaryUnknown),
+        }
     }
 
     /// Returns once a majority of three or more Sentinels is reached by a question of this moment or
@@ -231,6 +237,7 @@ impl SentinelView {
             named: None,
             reached_at: now,
             has_responded: false,
+            wants_password: false,
         };
         Self {
             primary: None,
@@ -245,9 +252,13 @@ impl SentinelView {
         if answer != SentinelAnswer::Unreachable {
             last.reached_at = sent;
         }
+        last.wants_password = answer == SentinelAnswer::PasswordRefused;
         last.named = match answer {
             SentinelAnswer::Primary(named) => Some(named),
-            SentinelAnswer::NoPrimary | SentinelAnswer::Dead | SentinelAnswer::Unreachable => None,
+            SentinelAnswer::NoPrimary
+            | SentinelAnswer::PasswordRefused
+            | SentinelAnswer::Dead
+            | SentinelAnswer::Unreachable => None,
         };
     }
 

@@ -23,7 +23,8 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use redis::cmd;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until};
+use tokio::try_join;
 use tracing::{debug, warn};
 
 use super::recent_changes::{ChangeKind, RecentChange, RememberedChange};
@@ -37,15 +38,24 @@ use crate::store::{
     TokenStore as _, UserStore as _,
 };
 
-/// Recovers whenever that is due, until the store is closed or dropped.
+/// Forgets copies whenever the gate closes, and recovers whenever that is due, until the store is
+/// closed or dropped.
 pub(super) async fn recover_in_background(store: Weak<RedisStore>, recovery: Arc<Recovery>) {
     loop {
-        let due = timeout(CHECK_INTERVAL, recovery.due()).await;
-        match (store.upgrade(), due) {
-            (Some(store), _) if store.client.is_stopped() => return,
-            (Some(store), Ok(round)) => store.recover(round).await,
-            (Some(_), Err(_)) => {}
-            (None, _) => return,
+        let (has_closed, due) = tokio::select! {
+            biased;
+            round = recovery.due() => (true, Some(round)),
+            () = recovery.gate().closed() => (true, None),
+            () = sleep(CHECK_INTERVAL) => (false, None),
+        };
+        let Some(store) = store.upgrade().filter(|store| !store.client.is_stopped()) else {
+            return;
+        };
+        if has_closed {
+            store.forget_copies();
+        }
+        if let Some(round) = due {
+            store.recover(round).await;
         }
     }
 }
@@ -65,11 +75,17 @@ impl RedisStore {
             sleep_until(settled_at).await;
         }
         self.client.recovery().end(round, || {
-            self.invalidation
-                .changes()
-                .announce(&RecordChange::Everything);
+            self.forget_copies();
             self.client.move_fence();
         });
+    }
+
+    /// Tells caches that any record may have changed. A check that needs no nonce would pass with a
+    /// cached copy even while the gate is closed.
+    fn forget_copies(&self) {
+        self.invalidation
+            .changes()
+            .announce(&RecordChange::Everything);
     }
 
     async fn make_recent_changes_again(&self) -> Result<(), StoreError> {
@@ -158,9 +174,10 @@ impl RedisStore {
         may_create: bool,
     ) -> Result<bool, StoreError> {
         let record = keys::consumer(&mine.key);
-        let names = [record.clone(), keys::deleted(&mine.key)];
-        let mut found = self.fetch(UPDATING, &names).await?.into_iter();
-        let (stored, deleted) = (found.next().flatten(), found.next().flatten());
+        let (stored, deleted) = try_join!(
+            self.fetch_one(UPDATING, record.clone()),
+            self.fetch_one(UPDATING, keys::deleted(&mine.key)),
+        )?;
         let Some(stored) = stored else {
             let was_deleted = deleted.is_some_and(|mark| deletion_of(&mark) == mine.id.as_str());
             return self

@@ -1,6 +1,7 @@
 //! The Sentinels of a primary: their addresses, and what each of them knows.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -45,6 +46,8 @@ pub(super) enum SentinelAnswer {
     Primary(NamedPrimary),
     /// It does not know the primary, or refuses to tell.
     NoPrimary,
+    /// It wants a password, or another one.
+    PasswordRefused,
     /// Its host is reachable, and no Sentinel runs there.
     Dead,
     /// There is no answer.
@@ -123,12 +126,12 @@ impl SentinelLink {
     /// Sentinel that was restarted answers, and one that was killed counts as dead.
     pub(super) async fn ask(&mut self, name: &str) -> SentinelAnswer {
         let had_connection = self.connection.is_some();
-        match timeout(ANSWER_TIMEOUT, self.ask_once(name)).await {
-            Ok(Err(error)) if had_connection && !error.is_timeout() => {
-                let again = timeout(ANSWER_TIMEOUT, self.ask_once(name)).await;
-                self.answer(again.ok())
+        match in_time(self.ask_once(name)).await {
+            Some(Err(error)) if had_connection && !error.is_timeout() => {
+                let again = in_time(self.ask_once(name)).await;
+                self.answer(again)
             }
-            outcome => self.answer(outcome.ok()),
+            outcome => self.answer(outcome),
         }
     }
 
@@ -148,7 +151,7 @@ impl SentinelLink {
         match outcome {
             Some(Ok(answer)) => answer,
             Some(Err(error)) if error.is_connection_refusal() => SentinelAnswer::Dead,
-            Some(Err(error)) if !error.is_io_error() => SentinelAnswer::NoPrimary,
+            Some(Err(error)) if !error.is_io_error() => refusal(error),
             Some(Err(_)) | None => {
                 self.connection = None;
                 SentinelAnswer::Unreachable
@@ -192,11 +195,29 @@ impl SentinelLink {
 
     async fn connect(&self) -> redis::RedisResult<MultiplexedConnection> {
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(ANSWER_TIMEOUT))
-            .set_response_timeout(Some(ANSWER_TIMEOUT));
+            .set_connection_timeout(Some(ANSWER_TIMEOUT + GRACE))
+            .set_response_timeout(Some(ANSWER_TIMEOUT + GRACE));
         self.client
             .get_multiplexed_async_connection_with_config(&config)
             .await
+    }
+}
+
+/// Waits for an answer. If this process itself was delayed, the answer may have arrived with the end
+/// of the time, and gets another moment to be read.
+async fn in_time<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    match timeout(ANSWER_TIMEOUT, &mut work).await {
+        Ok(answer) => Some(answer),
+        Err(_) => timeout(GRACE, work).await.ok(),
+    }
+}
+
+fn refusal(error: redis::RedisError) -> SentinelAnswer {
+    if CommandError::from(error) == CommandError::AuthenticationFailed {
+        SentinelAnswer::PasswordRefused
+    } else {
+        SentinelAnswer::NoPrimary
     }
 }
 
@@ -227,6 +248,9 @@ const FAILOVER_CHANNELS: [&str; 2] = ["+switch-master", "+promoted-slave"];
 
 /// The longest time to wait for the answer of a Sentinel.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// The time to read an answer that arrived in time.
+const GRACE: Duration = Duration::from_millis(50);
 
 /// The longest time for a subscription.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -15,4 +15,6 @@ mod redis_failover;
 mod redis_invalidation;
 mod redis_lost_changes;
 mod redis_nonces;
+mod redis_readiness;
 mod redis_records;
+mod redis_tampering;

@@ -83,7 +83,9 @@ async fn a_replica_on_the_wrong_side_of_a_partition_stops_and_recovers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_and_two_dead_sentinels_change_nothing() {
     let mut redis = Sentinels::start();
-    let store = Bench::redis(redis.url()).open().await;
+    let mut bench = Bench::redis(redis.url());
+    bench.config.timeout = Duration::from_secs(2);
+    let store = bench.open().await;
     for killed in 1..=2 {
         redis.kill_some(killed);
         let started = Instant::now();

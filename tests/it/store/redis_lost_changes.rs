@@ -12,7 +12,7 @@ use super::bench::{
     user, user_id, with_redis,
 };
 use crate::support::process::eventually;
-use crate::support::redis::{RedisServer, wait_until};
+use crate::support::redis::{Cluster, RedisServer, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_that_a_crash_loses_are_made_again_before_the_next_answer() {
@@ -69,7 +69,12 @@ async fn a_later_change_of_another_replica_stays() {
         Some(renamed("ck", 3))
     );
     assert_eq!(one.consumer(&key("gone")).await.unwrap(), None);
-    assert_eq!(one.token(&name("t")).await.unwrap(), None);
+    eventually(
+        "its token is removed and stays so",
+        Duration::from_secs(20),
+        async || one.token(&name("t")).await.unwrap().is_none().then_some(()),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,6 +171,24 @@ async fn a_change_is_acknowledged_when_enough_replicas_have_it() {
     );
     replica.cont();
     store.create_consumer(&consumer("confirmed")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_in_every_slot_of_a_cluster_are_confirmed() {
+    let redis = Cluster::start();
+    let mut bench = Bench::redis(redis.url());
+    bench.config.timeout = Duration::from_secs(2);
+    bench.config.min_replicas = 1;
+    let store = bench.open().await;
+    for at in 0..12 {
+        let ck = format!("ck{at}");
+        store.create_consumer(&consumer(&ck)).await.unwrap();
+        store.update_consumer(&disabled(&ck, 2)).await.unwrap();
+    }
+    bench.config.min_replicas = 2;
+    let demanding = bench.open().await;
+    let error = demanding.create_consumer(&consumer("ck")).await;
+    assert!(causes(&error.unwrap_err()).contains("(1 of 2)"));
 }
 
 async fn prepare(store: &dyn Store) {
