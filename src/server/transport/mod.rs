@@ -6,9 +6,10 @@
 //! - `http2_guard`, `frames`, `frame_budget`, `unread`, `violation`: limits of HTTP/2 for peers that
 //!   send frames without requests, or do not take their responses.
 //! - `drain`: the end of connections at shutdown.
-//! - `workers`: the threads of the check listener.
+//! - `workers`, `admission`: the threads of the check listener, and what they do under overload.
 
 mod accept;
+mod admission;
 mod connection;
 mod drain;
 mod frame_budget;
@@ -26,6 +27,7 @@ mod violation;
 mod workers;
 
 pub(super) use accept::accept;
+pub(super) use admission::{Admission, CheckTime, Overloaded};
 pub(super) use drain::DrainSignal;
 pub(super) use listener::BoundListener;
 pub(super) use service::ConnectionService;

@@ -1,8 +1,9 @@
 //! The running service: its listeners, several replicas of it, a user directory, and the denials
-//! that it records; and floods.
+//! that it records; floods and overload.
 
 mod diagnostics;
 mod directory;
 mod floods;
 mod listeners;
+mod overload;
 pub(crate) mod replicas;
