@@ -1,6 +1,5 @@
 //! `countersign serve`: runs the service until SIGTERM, SIGINT or SIGHUP.
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,12 +13,13 @@ use countersign::server::api::{AdminToken, IssuerToken};
 use countersign::server::{self, App, BindError, Listeners};
 use countersign::store;
 use countersign::telemetry::{self, Metrics};
+use countersign::trusted_file::{self, FileKind};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::exit::Usage;
-use super::input::{self, environment};
+use super::input::environment;
 
 /// The arguments of `countersign serve`. Each overrides its COUNTERSIGN_* variable, which overrides
 /// the file.
@@ -117,7 +117,7 @@ async fn serve_until_signal(config: Config) -> anyhow::Result<ExitCode> {
 /// Opens the store, serves, and closes the store in any case: a store that was closed knows that no
 /// nonce was lost.
 async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    master_key_is_readable(&config)?;
+    check_master_key_file(&config)?;
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
         (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let opened = store::open(
@@ -151,18 +151,18 @@ async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Re
     served.and(closed)
 }
 
-/// Checks that the key file is readable. The store reports an unreadable file like any other
+/// Checks that the key file can be used. The store reports an unusable file like any other
 /// failure, although it is a mistake of the operator.
-fn master_key_is_readable(config: &Config) -> Result<(), Usage> {
+fn check_master_key_file(config: &Config) -> Result<(), Usage> {
     let Some(path) = &config.store.master_key_file else {
         return Ok(());
     };
-    match File::open(path) {
+    match trusted_file::open(path, FileKind::Secret) {
         Ok(_) => Ok(()),
-        Err(error) => Err(Usage(format!(
-            "store.master_key_file: {}; `countersign keygen` prints a new key",
-            input::unreadable(path, &error)
+        Err(error) if error.is_missing() => Err(Usage(format!(
+            "store.master_key_file: {error}; `countersign keygen` prints a new key"
         ))),
+        Err(error) => Err(Usage(format!("store.master_key_file: {error}"))),
     }
 }
 
