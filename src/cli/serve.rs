@@ -1,6 +1,5 @@
 //! `countersign serve`: runs the service until SIGTERM, SIGINT or SIGHUP.
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,14 +11,14 @@ use countersign::config::{self, Config, Sources};
 use countersign::directory;
 use countersign::server::api::{AdminToken, IssuerToken};
 use countersign::server::{self, App, BindError, Listeners};
-use countersign::store;
+use countersign::store::{self, StoreError};
 use countersign::telemetry::{self, Metrics};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::exit::Usage;
-use super::input::{self, environment};
+use super::input::environment;
 
 /// The arguments of `countersign serve`. Each overrides its COUNTERSIGN_* variable, which overrides
 /// the file.
@@ -117,7 +116,6 @@ async fn serve_until_signal(config: Config) -> anyhow::Result<ExitCode> {
 /// Opens the store, serves, and closes the store in any case: a store that was closed knows that no
 /// nonce was lost.
 async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    master_key_is_readable(&config)?;
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
         (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let opened = store::open(
@@ -126,7 +124,7 @@ async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Re
         Arc::clone(&clock),
         Arc::clone(&entropy),
     );
-    let store = opened.await.context("cannot open the store")?;
+    let store = opened.await.map_err(unopened)?;
     let served = async {
         let variable = std::env::var(AdminToken::VARIABLE).ok();
         let admin_token =
@@ -151,21 +149,6 @@ async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Re
     served.and(closed)
 }
 
-/// Checks that the key file is readable. The store reports an unreadable file like any other
-/// failure, although it is a mistake of the operator.
-fn master_key_is_readable(config: &Config) -> Result<(), Usage> {
-    let Some(path) = &config.store.master_key_file else {
-        return Ok(());
-    };
-    match File::open(path) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Usage(format!(
-            "store.master_key_file: {}; `countersign keygen` prints a new key",
-            input::unreadable(path, &error)
-        ))),
-    }
-}
-
 fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Option<IssuerToken>> {
     let (file, variable) = (
         config.api.issuer_token_file.as_deref(),
@@ -173,6 +156,14 @@ fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Opt
     );
     let loaded = IssuerToken::load(file, variable.as_deref(), admin_token);
     loaded.map_err(|error| Usage(error.to_string()).into())
+}
+
+/// Converts the error of opening the store: an unusable master key file is a mistake in the
+/// configuration.
+fn unopened(error: StoreError) -> anyhow::Error {
+    let is_mistake = store::is_key_file_mistake(&error);
+    let error = anyhow::Error::new(error).context("cannot open the store");
+    if is_mistake { mistake(error) } else { error }
 }
 
 /// Converts the error of a listener: an unusable certificate is a mistake in the configuration, an
