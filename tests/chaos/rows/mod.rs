@@ -3,6 +3,7 @@
 mod clocks;
 mod embedded;
 mod network;
+mod outages;
 mod overload;
 mod refusals;
 mod restarts;
@@ -22,6 +23,7 @@ pub(crate) fn all() -> Vec<Row> {
         restarts::rows(),
         stalls::rows(),
         refusals::rows(),
+        outages::rows(),
         network::rows(),
         clocks::rows(),
         embedded::rows(),
