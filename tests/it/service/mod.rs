@@ -4,4 +4,5 @@
 mod diagnostics;
 mod directory;
 mod listeners;
+mod readiness;
 pub(crate) mod replicas;
