@@ -1,4 +1,4 @@
-//! `countersign serve`: runs the service until SIGTERM or SIGINT.
+//! `countersign serve`: runs the service until SIGTERM, SIGINT or SIGHUP.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use countersign::server::api::{AdminToken, IssuerToken};
 use countersign::server::{self, App, BindError, Listeners};
 use countersign::store::{self, StoreError};
 use countersign::telemetry::{self, Metrics};
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -97,8 +98,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     ended
 }
 
-/// Drains at the first SIGTERM or SIGINT, and ends immediately at the second.
+/// Drains at the first SIGTERM, SIGINT or SIGHUP, and ends immediately at the second.
 async fn serve_until_signal(config: Config) -> anyhow::Result<ExitCode> {
+    report_large_files_as_errors().context("cannot receive signals")?;
     let mut first = count_signals().context("cannot receive signals")?;
     let mut second = first.clone();
     let shutdown = async move { drop(first.wait_for(|&count| count >= 1).await) };
@@ -180,20 +182,31 @@ fn mistake(error: anyhow::Error) -> anyhow::Error {
     Usage(format!("{error:#}")).into()
 }
 
-/// Counts SIGTERM and SIGINT.
+/// Counts SIGTERM, SIGINT and SIGHUP.
 fn count_signals() -> io::Result<watch::Receiver<u32>> {
-    let (mut terminate, mut interrupt) = (
+    let (mut terminate, mut interrupt, mut hang_up) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
+        signal(SignalKind::hangup())?,
     );
     let (count, counted) = watch::channel(0);
     tokio::spawn(async move {
         loop {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = hang_up.recv() => {}
+            }
             count.send_modify(|count| *count += 1);
         }
     });
     Ok(counted)
+}
+
+/// Turns SIGXFSZ, which ends a process that writes beyond `ulimit -f`, into an error of the write.
+fn report_large_files_as_errors() -> io::Result<()> {
+    // The handler of the signal stays for the life of the process.
+    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
 }
 
 #[cfg(test)]

@@ -71,8 +71,11 @@ impl StoreFile {
     /// Writes the nonces of a clean end, marks the file as clean, and closes it. Does nothing if it
     /// is closed.
     pub(super) fn finish(&self, snapshot: &ClaimSnapshot) -> Result<(), StoreError> {
-        if self.check_open().is_err() {
+        if self.is_closed() {
             return Ok(());
+        }
+        if self.has_fault() {
+            self.reopen()?;
         }
         self.write(|transaction| {
             nonce_table::replace_all(transaction, &snapshot.claims)?;

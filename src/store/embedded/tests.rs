@@ -323,6 +323,53 @@ async fn a_claim_is_ready_at_once_only_if_it_needs_no_commit() {
 }
 
 #[tokio::test]
+async fn a_reopened_file_has_all_nonces_and_records() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    for timestamp in [NOW, NOW + 200] {
+        assert_eq!(
+            bench.claim(&store, b"n", timestamp).await,
+            ClaimOutcome::Fresh
+        );
+    }
+    put_entry(&store.file, 1);
+    store.file.report_fault("no space left");
+    assert!(cause(&store.ping().await.unwrap_err()).contains("no space left"));
+    store.tick().await;
+    store.ping().await.unwrap();
+    assert!(is_kept(&store.file, EntryKind::Session, 1));
+    for timestamp in [NOW, NOW + 200] {
+        assert_eq!(
+            bench.claim(&store, b"n", timestamp).await,
+            ClaimOutcome::Replayed
+        );
+    }
+    assert_eq!(
+        bench.claim(&store, b"n", NOW + 1).await,
+        ClaimOutcome::Fresh
+    );
+    store.close().await.unwrap();
+    let again = bench.open().await;
+    for timestamp in [NOW, NOW + 1, NOW + 200] {
+        assert_eq!(
+            bench.claim(&again, b"n", timestamp).await,
+            ClaimOutcome::Replayed
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_closed_file_is_not_reopened() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    store.file.report_fault("no space left");
+    store.close().await.unwrap();
+    store.tick().await;
+    assert!(store.file.is_closed());
+    bench.open().await;
+}
+
+#[tokio::test]
 async fn a_closed_store_claims_nothing() {
     let bench = Bench::new();
     let store = bench.open().await;
@@ -573,7 +620,7 @@ impl Bench {
     /// Changes the format that the file says it has.
     fn set_format(&self, format: u64) {
         const META: redb::TableDefinition<'static, &str, u64> = redb::TableDefinition::new("meta");
-        let database = open_file::open(&self.path).unwrap();
+        let database = open_file::open(&self.path).unwrap().database;
         let transaction = database.begin_write().unwrap();
         let mut meta = transaction.open_table(META).unwrap();
         meta.insert("format", format).unwrap();
@@ -628,6 +675,12 @@ fn put(
             bytes: Vec::new(),
         },
     )
+}
+
+fn put_entry(file: &StoreFile, name: u64) {
+    let expires_at = UnixTime::from_secs(NOW + 3600);
+    file.write(|transaction| put(transaction, EntryKind::Session, name, expires_at))
+        .unwrap();
 }
 
 fn is_kept(file: &StoreFile, kind: EntryKind, name: u64) -> bool {

@@ -3,6 +3,7 @@
 
 mod diagnostics;
 mod directory;
+mod full_disk;
 mod listeners;
 mod readiness;
 pub(crate) mod replicas;
