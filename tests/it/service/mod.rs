@@ -7,4 +7,5 @@ mod floods;
 mod full_disk;
 mod listeners;
 mod overload;
+mod readiness;
 pub(crate) mod replicas;
