@@ -142,16 +142,6 @@ impl RedisClient {
         self.connector.is_cluster()
     }
 
-    /// Checks that Redis takes writes, by writing.
-    pub(super) async fn ping(&self) -> Result<(), CommandError> {
-        let deadline = Instant::now() + self.timeout();
-        let outcome = match self.call_by(&probe_write(), deadline, 1).await {
-            Err(error) if is_overdue(&error, deadline) => self.call(&probe_write()).await,
-            outcome => outcome,
-        };
-        outcome.map(drop)
-    }
-
     /// Returns the longest time that a call takes.
     pub(super) const fn timeout(&self) -> Duration {
         self.connector.response_timeout()

@@ -4,6 +4,7 @@
 mod diagnostics;
 mod directory;
 mod floods;
+mod full_disk;
 mod listeners;
 mod overload;
 pub(crate) mod replicas;

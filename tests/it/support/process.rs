@@ -88,6 +88,11 @@ impl Process {
         1024 * peak.unwrap_or_else(|| panic!("no peak in {status}"))
     }
 
+    /// Returns the process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills the process (SIGKILL), and waits for its end.
     pub(crate) fn kill(&mut self) {
         // It may have ended already.
