@@ -17,6 +17,7 @@ mod policy;
 mod refused;
 mod replayed;
 mod restarted;
+mod scheme;
 mod tampered;
 
 /// Runs each of these rules on every stack: both shapes over both stores, and both shapes with the
