@@ -82,7 +82,8 @@ fn configuration(address: SocketAddr, server: Option<SocketAddr>) -> String {
         ),
     );
     // So that an overloaded server shows as latency, not as errors.
-    replace("timeout: 0.25s", "timeout: 10s");
+    replace("timeout: 0.45s", "timeout: 20s");
+    replace("max_interval: 0.2s", "max_interval: 10s");
     // Without health checks: the servers beside Countersign have no health service.
     let (before, rest) = text.split_once("    health_checks:\n").unwrap();
     let (_, after) = rest.split_once("  - name: countersign_http").unwrap();

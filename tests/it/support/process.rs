@@ -75,6 +75,15 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
+    /// Sends the process a signal, for example `-STOP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success(), "kill {signal} failed");
+    }
+
     /// Kills the process (SIGKILL), and waits for its end.
     pub(crate) fn kill(&mut self) {
         // It may have ended already.

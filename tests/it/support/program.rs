@@ -87,6 +87,16 @@ impl Countersign {
             (process, check, api, http, ops);
     }
 
+    /// Kills the program with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Freezes the program with SIGSTOP: it keeps its connections and does not respond.
+    pub(crate) fn freeze(&mut self) {
+        self.process.signal("-STOP");
+    }
+
     /// Runs an administration command, and returns its JSON output.
     pub(crate) async fn admin(&self, arguments: &[&str]) -> Value {
         let mut command = program();

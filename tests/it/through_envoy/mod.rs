@@ -16,6 +16,7 @@ mod network_filter;
 mod policy;
 mod refused;
 mod replayed;
+mod replicas;
 mod restarted;
 mod scheme;
 mod tampered;
