@@ -35,6 +35,7 @@
 //! | `ledger.rs`, `judge.rs` | every request with its answer, and what was wrong |
 //! | `row.rs`, `rows/` | the rows, one file for each kind of fault |
 //! | `replica.rs`, `process.rs` | the programs |
+//! | `redis_group.rs`, `namespaces.rs` | Redis with Sentinels, and a network that can be cut |
 //! | `proxy.rs`, `clock.rs` | the network and the clocks that a row breaks |
 //! | `report.rs` | the table |
 
@@ -50,8 +51,10 @@ mod clock;
 mod driver;
 mod judge;
 mod ledger;
+mod namespaces;
 mod process;
 mod proxy;
+mod redis_group;
 mod replica;
 mod report;
 mod row;

@@ -1,11 +1,16 @@
 //! The rows, one file for each kind of fault.
 
 mod clocks;
+mod cluster;
+mod dns;
 mod embedded;
+mod envoy;
 mod network;
 mod refusals;
 mod restarts;
+mod sentinel;
 mod stalls;
+mod tls;
 
 use std::time::Duration;
 
@@ -23,6 +28,11 @@ pub(crate) fn all() -> Vec<Row> {
         network::rows(),
         clocks::rows(),
         embedded::rows(),
+        sentinel::rows(),
+        cluster::rows(),
+        tls::rows(),
+        dns::rows(),
+        envoy::rows(),
     ]
     .into_iter()
     .flatten()
