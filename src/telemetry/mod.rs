@@ -62,6 +62,7 @@ pub struct Metrics {
     cache_bytes: Gauge,
     changes_heard: Gauge,
     changes_untold: Counter,
+    unreadable_records: Counter,
     connections: Family<ListenerLabel, Gauge>,
     connections_dropped: Family<DropLabels, Counter>,
 }
@@ -149,6 +150,13 @@ impl Metrics {
             .store(untold, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// Sets the number of records and index entries that lists skipped because they cannot be read.
+    pub fn unreadable_records(&self, skipped: u64) {
+        self.unreadable_records
+            .inner()
+            .store(skipped, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Counts a connection as open until the returned value is dropped.
     pub fn connection(&self, listener: &'static str) -> OpenConnection {
         let open = self
@@ -195,6 +203,7 @@ impl Default for Metrics {
             cache_bytes: Gauge::default(),
             changes_heard: Gauge::default(),
             changes_untold: Counter::default(),
+            unreadable_records: Counter::default(),
             connections: Family::default(),
             connections_dropped: Family::default(),
         };
@@ -256,6 +265,9 @@ impl Metrics {
         registry.register("changes_heard", help, self.changes_heard.clone());
         let help = "Changes that could not be announced to other replicas at once";
         registry.register("changes_untold", help, self.changes_untold.clone());
+        let help = "Records and index entries that lists skipped because they cannot be read";
+        let skipped = self.unreadable_records.clone();
+        registry.register("store_unreadable_records", help, skipped);
     }
 
     fn register_connections(&mut self) {

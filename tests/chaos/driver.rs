@@ -1,7 +1,7 @@
 //! The driver: sends checks at a steady rate to every replica, or through Envoy, and writes each
 //! answer to the ledger.
 //!
-//! Of 20 requests, 11 are valid, 3 have a credential that is revoked during the run, 1 has one that
+//! In every 20 requests, 11 are valid, 3 have a credential that is revoked during the run, 1 has one that
 //! was revoked before, 2 are tampered with, and 3 repeat an earlier request.
 
 use std::collections::VecDeque;
@@ -19,6 +19,7 @@ use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use prost::Message as _;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tonic::transport::{Channel, Endpoint};
@@ -228,6 +229,15 @@ impl Target {
             }
         }
     }
+}
+
+/// Returns the framed message of a request, as gRPC sends it.
+pub(crate) fn message(request: &Request) -> Vec<u8> {
+    let message = check_request(request).encode_to_vec();
+    let mut framed = vec![0];
+    framed.extend((message.len() as u32).to_be_bytes());
+    framed.extend(message);
+    framed
 }
 
 /// Returns the message that Envoy sends for a request.

@@ -32,11 +32,12 @@
 //! | `run.rs` | replicas under traffic, and the moments of the fault |
 //! | `driver.rs` | the requests: valid, tampered, repeated, with revoked credentials |
 //! | `admin.rs` | administrative writes, read back at the end |
+//! | `flood.rs` | more requests than a replica can answer |
 //! | `ledger.rs`, `judge.rs` | every request with its answer, and what was wrong |
 //! | `row.rs`, `rows/` | the rows, one file for each kind of fault |
 //! | `replica.rs`, `process.rs` | the programs |
 //! | `redis_group.rs`, `namespaces.rs` | Redis with Sentinels, and a network that can be cut |
-//! | `proxy.rs`, `clock.rs` | the network and the clocks that a row breaks |
+//! | `proxy.rs`, `clock.rs`, `disk.rs` | the network, the clocks and the disks that a row breaks |
 //! | `report.rs` | the table |
 
 #![expect(
@@ -48,7 +49,9 @@
 
 mod admin;
 mod clock;
+mod disk;
 mod driver;
+mod flood;
 mod judge;
 mod ledger;
 mod namespaces;
@@ -66,6 +69,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinError;
 use tokio::time::{Instant, timeout};
 
 use crate::row::Row;
@@ -141,9 +145,20 @@ async fn run_one(row: &Row) -> report::Result {
     let mut task = Guard(tokio::spawn((row.run)()));
     match timeout(LONGEST, &mut task.0).await {
         Ok(Ok(evidence)) => report::Result::of(row, &evidence),
-        Ok(Err(_)) => report::Result::broken(row, "the row could not be run"),
+        Ok(Err(error)) => report::Result::broken(row, &reason(error)),
         Err(_) => report::Result::broken(row, "the row did not end in time"),
     }
+}
+
+/// Returns the message of a panic, on one line.
+fn reason(error: JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else {
+        return "the row was aborted".to_owned();
+    };
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or("a panic").replace(['\n', '|'], " ");
+    format!("the row could not be run: {text}")
 }
 
 /// Aborts a task when it is dropped.

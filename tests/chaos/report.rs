@@ -89,14 +89,18 @@ fn broken_promises(row: &Row, judgement: &Judgement) -> Vec<String> {
         let took = judgement.recovery_since(bound.since);
         must(
             took.is_some_and(|took| took <= bound.within),
-            format!(
-                "recovered after {}, and not within {:?}",
-                time(took),
-                bound.within
-            ),
+            late(took, bound.within),
         );
     }
     failures
+}
+
+fn late(took: Option<Duration>, bound: Duration) -> String {
+    let bound = time(Some(bound));
+    match took {
+        Some(_) => format!("recovered after {}, later than {bound}", time(took)),
+        None => "did not recover".to_owned(),
+    }
 }
 
 fn lost_writes(row: &Row, read_back: &ReadBack) -> Option<String> {

@@ -36,7 +36,7 @@ pub(crate) struct Load {
     pub(crate) writes: Duration,
 }
 
-/// What a row measured.
+/// The measurements of a row.
 pub(crate) struct Evidence {
     /// The ledger and its moments; none for a row without traffic.
     judged: Option<(LedgerCopy, Marks)>,
@@ -168,7 +168,8 @@ impl Evidence {
     /// Fails the row unless an expectation of its own holds.
     pub(crate) fn must(&mut self, holds: bool, expectation: impl Into<String>) {
         if !holds {
-            self.broken.push(expectation.into());
+            self.broken
+                .push(format!("expected: {}", expectation.into()));
         }
     }
 

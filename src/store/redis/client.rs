@@ -141,11 +141,6 @@ impl RedisClient {
         self.connector.is_cluster()
     }
 
-    /// Checks that Redis takes writes, by writing.
-    pub(super) async fn ping(&self) -> Result<(), CommandError> {
-        self.call(&probe_write()).await.map(drop)
-    }
-
     /// Returns the longest time that a call takes.
     pub(super) const fn timeout(&self) -> Duration {
         self.connector.response_timeout()

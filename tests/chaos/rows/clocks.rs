@@ -146,10 +146,13 @@ async fn replica_behind() -> Evidence {
     let (status, _) = behind.readiness().await;
     run.fault_begins();
     drop(run.finish(0.0).await);
-    evidence.must(allowed == 20, format!("{allowed} of 20 allowed first"));
+    evidence.must(
+        allowed == 20,
+        format!("20 of 20 requests allowed first, not {allowed}"),
+    );
     evidence.must(
         replayed == 0,
-        format!("{replayed} of 20 replays were allowed"),
+        format!("no replay allowed, not {replayed} of 20"),
     );
     evidence.must(status == 503, "the replica that is behind is not ready");
     evidence.note(format!("`/readyz` of it {status}, last answer {last:?}"));

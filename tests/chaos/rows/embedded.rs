@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::disk::Disk;
 use crate::replica::{Replica, Settings};
 use crate::row::Row;
 use crate::rows::pause;
@@ -56,35 +57,18 @@ async fn kill() -> Evidence {
     run.finish(5.0).await
 }
 
-/// The disk is a tmpfs in the mount namespace of the process, which ends with it.
+/// The disk is a tmpfs in the mount namespace of the process.
 async fn disk_full() -> Evidence {
-    let directory = tempfile::tempdir().unwrap();
-    let disk = directory.path().join("disk");
-    fs::create_dir(&disk).unwrap();
-    let mount = format!(
-        "mount -t tmpfs -o size=6m,mode=0700 none {0} && exec \"$0\" \"$@\"",
-        disk.display()
-    );
-    let settings =
-        embedded(&disk).below(&["unshare", "--mount", "--map-root-user", "sh", "-c", &mount]);
-    let replica = match Replica::try_start(settings).await {
-        Ok(replica) => replica,
-        Err(reason) => {
-            let mut evidence = Evidence::without_traffic();
-            let last = reason.lines().next_back().unwrap_or_default();
-            evidence.note(format!(
-                "not run: this machine permits no mount namespace ({last})"
-            ));
-            return evidence;
-        }
-    };
-    let inside = format!("/proc/{}/root{}", replica.id(), disk.display());
+    let disk = Disk::new("6m");
+    let wrapper = disk.wrapper();
+    let wrapper: Vec<_> = wrapper.iter().map(String::as_str).collect();
+    let settings = embedded(Path::new(&disk.path())).below(&wrapper);
+    let replica = Replica::start(settings).await;
     let mut run = Run::start_with(vec![replica], busy()).await;
     run.fault_begins();
-    // Fails when the disk is full.
-    let _ = fs::write(format!("{inside}/filler"), vec![1; 8 << 20]);
+    disk.fill(run.replicas[0].id());
     pause(4.0).await;
-    fs::remove_file(format!("{inside}/filler")).unwrap();
+    disk.free(run.replicas[0].id());
     run.fault_ends();
     let mut evidence = run.finish(4.0).await;
     evidence.must(run.replicas[0].ended().is_none(), "the process lives");
@@ -118,7 +102,7 @@ async fn file_limit() -> Evidence {
 
 async fn damaged() -> Evidence {
     let mut evidence = Evidence::without_traffic();
-    let damages: [(&str, fn(&Path)); 5] = [
+    let damages: [(&str, Damage); 5] = [
         ("corrupt", |directory| {
             let file = directory.join(FILE);
             let mut bytes = fs::read(&file).unwrap();
@@ -169,10 +153,10 @@ async fn started(settings: Settings) -> Replica {
 
 async fn refuses(evidence: &mut Evidence, name: &str, settings: Settings) {
     match Replica::try_start(settings).await {
-        Ok(_) => evidence.must(false, format!("starts on a store that is {name}")),
+        Ok(_) => evidence.must(false, format!("refuses a store that is {name}")),
         Err(log) => {
             let panicked = log.contains("panicked");
-            evidence.must(!panicked, format!("panics on a store that is {name}"));
+            evidence.must(!panicked, format!("no panic on a store that is {name}"));
         }
     }
 }
@@ -200,5 +184,8 @@ fn embedded(directory: &Path) -> Settings {
         ..Settings::of(&format!("embedded:{FILE}"), "")
     }
 }
+
+/// Damages a data directory.
+type Damage = fn(&Path);
 
 const FILE: &str = "countersign.redb";

@@ -6,9 +6,11 @@ mod dns;
 mod embedded;
 mod envoy;
 mod network;
+mod overload;
 mod refusals;
 mod restarts;
 mod sentinel;
+mod signals;
 mod stalls;
 mod tls;
 
@@ -33,6 +35,8 @@ pub(crate) fn all() -> Vec<Row> {
         tls::rows(),
         dns::rows(),
         envoy::rows(),
+        signals::rows(),
+        overload::rows(),
     ]
     .into_iter()
     .flatten()

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use crate::disk::Disk;
+use crate::process::Process;
 use crate::replica::{Replica, Settings};
 use crate::row::Row;
 use crate::rows::{AOF, NO_FENCE, command, on_redis, pause};
 use crate::run::{Evidence, Run};
-use crate::support::redis::RedisServer;
+use crate::support::redis::{RedisServer, free_port, wait_until};
 
 /// Returns the rows.
 pub(crate) fn rows() -> Vec<Row> {
@@ -16,6 +18,12 @@ pub(crate) fn rows() -> Vec<Row> {
             "Redis is full for 3 s, `noeviction`",
             "503",
             || Box::pin(full()),
+        ),
+        Row::new(
+            "redis-disk-full",
+            "the disk of Redis is full for 3 s, `appendonly yes`",
+            "503",
+            || Box::pin(disk_full()),
         ),
         Row::new(
             "redis-full-lru",
@@ -80,6 +88,30 @@ async fn full() -> Evidence {
     run.finish(3.0).await
 }
 
+/// The disk is a tmpfs in the mount namespace of the server.
+async fn disk_full() -> Evidence {
+    let disk = Disk::new("8m");
+    let (port, directory) = (free_port(), disk.path());
+    let mut command = disk.command("redis-server");
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1"]);
+    command.args(["--save", "", "--appendonly", "yes"]);
+    command.args(["--dir", &directory]);
+    let redis = Process::spawn("redis-server", &mut command);
+    let store = format!("redis://127.0.0.1:{port}");
+    wait_until("redis-server responds", || {
+        let client = ::redis::Client::open(store.as_str()).unwrap();
+        client.get_connection().is_ok()
+    });
+    let replicas = Replica::pair(Settings::of(&store, "")).await;
+    let mut run = Run::start(replicas).await;
+    run.fault_begins();
+    disk.fill(redis.id());
+    pause(3.0).await;
+    disk.free(redis.id());
+    run.fault_ends();
+    run.finish(4.0).await
+}
+
 async fn full_lru() -> Evidence {
     let options = ["--maxmemory-policy", "allkeys-lru"];
     let (redis, mut run) = on_redis(&options, NO_FENCE).await;
@@ -107,7 +139,9 @@ async fn demoted() -> Evidence {
 }
 
 async fn repeated(words: &[&str]) -> Evidence {
-    let (redis, mut run) = on_redis(&AOF, "").await;
+    let redis = RedisServer::start_with(&AOF);
+    let store = format!("{}/3", redis.url());
+    let mut run = Run::start(Replica::pair(Settings::of(&store, "")).await).await;
     run.fault_begins();
     for _ in 0..10 {
         command(&redis, words).await;

@@ -3,5 +3,6 @@
 
 mod diagnostics;
 mod directory;
+mod full_disk;
 mod listeners;
 pub(crate) mod replicas;

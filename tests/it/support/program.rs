@@ -97,6 +97,18 @@ impl Countersign {
         self.process.signal("-STOP");
     }
 
+    /// Limits the size of the files that the program may write, as a full disk does; `None` ends
+    /// the limit.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        let set = Command::new("prlimit")
+            .arg(format!("--pid={}", self.process.id()))
+            .arg(format!("--fsize={limit}:unlimited"))
+            .status()
+            .unwrap();
+        assert!(set.success(), "prlimit failed");
+    }
+
     /// Runs an administration command, and returns its JSON output.
     pub(crate) async fn admin(&self, arguments: &[&str]) -> Value {
         let mut command = program();
@@ -114,6 +126,20 @@ impl Countersign {
             String::from_utf8_lossy(&output.stderr)
         );
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Runs an administration command that must fail, and returns its error.
+    pub(crate) async fn admin_failure(&self, arguments: &[&str]) -> String {
+        let mut command = program();
+        command
+            .args(arguments)
+            .arg(format!("--server=http://{}", self.api));
+        command.arg("--data-dir").arg(self.launch.directory.path());
+        let output = task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        assert!(!output.status.success(), "{arguments:?} succeeded");
+        String::from_utf8(output.stderr).unwrap()
     }
 
     /// Runs an administration command, and returns its text output.
