@@ -35,7 +35,7 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-/// What becomes of the old server.
+/// The fate of the old server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Old {
     Dies,

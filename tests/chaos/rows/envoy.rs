@@ -212,7 +212,7 @@ impl Drop for Balancer {
 
 const FEW: &str = "at most 3 requests with 503";
 
-/// What deploy/envoy expects of Countersign.
+/// The settings of Countersign that deploy/envoy expects.
 const RETRIED: &str = "\
 nonce.trust_envoy_request_id = true
 check.envoy_sends_whole_bodies = true
