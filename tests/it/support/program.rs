@@ -184,6 +184,11 @@ impl Countersign {
         Request::get("/metrics").send(self.ops).await.body
     }
 
+    /// Returns the largest resident memory so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        self.process.peak_memory()
+    }
+
     /// Returns the log so far.
     pub(crate) fn log(&self) -> String {
         self.process.log()
