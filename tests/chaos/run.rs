@@ -147,6 +147,19 @@ impl Evidence {
         }
     }
 
+    /// Returns the evidence of a row that cannot run on this machine.
+    pub(crate) fn not_run(why: &str) -> Self {
+        let mut evidence = Self::without_traffic();
+        evidence.note(format!("not run: {why}"));
+        evidence
+    }
+
+    /// Returns the number of valid requests without a verdict.
+    pub(crate) fn failed(&self) -> usize {
+        self.judge(&Allowance::NOTHING)
+            .map_or(0, |judgement| judgement.failed)
+    }
+
     /// Adds an observation for the table.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());

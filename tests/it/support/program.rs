@@ -87,6 +87,16 @@ impl Countersign {
             (process, check, api, http, ops);
     }
 
+    /// Kills the program with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Freezes the program with SIGSTOP: it keeps its connections and does not respond.
+    pub(crate) fn freeze(&mut self) {
+        self.process.signal("-STOP");
+    }
+
     /// Limits the size of the files that the program may write, as a full disk does; `None` ends
     /// the limit.
     pub(crate) fn limit_files(&self, bytes: Option<u64>) {
