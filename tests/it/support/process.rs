@@ -75,6 +75,11 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
+    /// Returns the process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills the process (SIGKILL), and waits for its end.
     pub(crate) fn kill(&mut self) {
         // It may have ended already.

@@ -148,6 +148,11 @@ impl Countersign {
         Request::get("/metrics").send(self.ops).await.body
     }
 
+    /// Returns the process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Returns the log so far.
     pub(crate) fn log(&self) -> String {
         self.process.log()
