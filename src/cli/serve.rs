@@ -1,6 +1,5 @@
-//! `countersign serve`: runs the service until SIGTERM or SIGINT.
+//! `countersign serve`: runs the service until SIGTERM, SIGINT or SIGHUP.
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,13 +11,14 @@ use countersign::config::{self, Config, Sources};
 use countersign::directory;
 use countersign::server::api::{AdminToken, IssuerToken};
 use countersign::server::{self, App, BindError, Listeners};
-use countersign::store;
+use countersign::store::{self, StoreError};
 use countersign::telemetry::{self, Metrics};
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::exit::Usage;
-use super::input::{self, environment};
+use super::input::environment;
 
 /// The arguments of `countersign serve`. Each overrides its COUNTERSIGN_* variable, which overrides
 /// the file.
@@ -98,8 +98,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     ended
 }
 
-/// Drains at the first SIGTERM or SIGINT, and ends immediately at the second.
+/// Drains at the first SIGTERM, SIGINT or SIGHUP, and ends immediately at the second.
 async fn serve_until_signal(config: Config) -> anyhow::Result<ExitCode> {
+    report_large_files_as_errors().context("cannot receive signals")?;
     let mut first = count_signals().context("cannot receive signals")?;
     let mut second = first.clone();
     let shutdown = async move { drop(first.wait_for(|&count| count >= 1).await) };
@@ -115,7 +116,6 @@ async fn serve_until_signal(config: Config) -> anyhow::Result<ExitCode> {
 /// Opens the store, serves, and closes the store in any case: a store that was closed knows that no
 /// nonce was lost.
 async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    master_key_is_readable(&config)?;
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
         (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let opened = store::open(
@@ -124,7 +124,7 @@ async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Re
         Arc::clone(&clock),
         Arc::clone(&entropy),
     );
-    let store = opened.await.context("cannot open the store")?;
+    let store = opened.await.map_err(unopened)?;
     let served = async {
         let variable = std::env::var(AdminToken::VARIABLE).ok();
         let admin_token =
@@ -149,21 +149,6 @@ async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Re
     served.and(closed)
 }
 
-/// Checks that the key file is readable. The store reports an unreadable file like any other
-/// failure, although it is a mistake of the operator.
-fn master_key_is_readable(config: &Config) -> Result<(), Usage> {
-    let Some(path) = &config.store.master_key_file else {
-        return Ok(());
-    };
-    match File::open(path) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Usage(format!(
-            "store.master_key_file: {}; `countersign keygen` prints a new key",
-            input::unreadable(path, &error)
-        ))),
-    }
-}
-
 fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Option<IssuerToken>> {
     let (file, variable) = (
         config.api.issuer_token_file.as_deref(),
@@ -171,6 +156,14 @@ fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Opt
     );
     let loaded = IssuerToken::load(file, variable.as_deref(), admin_token);
     loaded.map_err(|error| Usage(error.to_string()).into())
+}
+
+/// Converts the error of opening the store: an unusable master key file is a mistake in the
+/// configuration.
+fn unopened(error: StoreError) -> anyhow::Error {
+    let is_mistake = store::is_key_file_mistake(&error);
+    let error = anyhow::Error::new(error).context("cannot open the store");
+    if is_mistake { mistake(error) } else { error }
 }
 
 /// Converts the error of a listener: an unusable certificate is a mistake in the configuration, an
@@ -189,20 +182,31 @@ fn mistake(error: anyhow::Error) -> anyhow::Error {
     Usage(format!("{error:#}")).into()
 }
 
-/// Counts SIGTERM and SIGINT.
+/// Counts SIGTERM, SIGINT and SIGHUP.
 fn count_signals() -> io::Result<watch::Receiver<u32>> {
-    let (mut terminate, mut interrupt) = (
+    let (mut terminate, mut interrupt, mut hang_up) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
+        signal(SignalKind::hangup())?,
     );
     let (count, counted) = watch::channel(0);
     tokio::spawn(async move {
         loop {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = hang_up.recv() => {}
+            }
             count.send_modify(|count| *count += 1);
         }
     });
     Ok(counted)
+}
+
+/// Turns SIGXFSZ, which ends a process that writes beyond `ulimit -f`, into an error of the write.
+fn report_large_files_as_errors() -> io::Result<()> {
+    // The handler of the signal stays for the life of the process.
+    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
 }
 
 #[cfg(test)]

@@ -184,7 +184,7 @@ impl fmt::Debug for MasterKeys {
 // === impl MasterKey ===
 
 impl MasterKey {
-    /// Returns the id, which is part of every secret that the key sealed.
+    /// Returns the id, which is part of every record that the key sealed.
     pub(super) fn id(&self) -> &str {
         &self.id
     }
@@ -209,7 +209,8 @@ impl MasterKey {
     }
 }
 
-fn is_key_id(id: &str) -> bool {
+/// Returns `true` if a text can be the id of a key.
+pub(super) fn is_key_id(id: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=32).contains(&id.len()) && id.bytes().all(is_allowed)
 }

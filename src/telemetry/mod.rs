@@ -62,6 +62,7 @@ pub struct Metrics {
     cache_bytes: Gauge,
     changes_heard: Gauge,
     changes_untold: Counter,
+    unreadable_records: Counter,
     connections: Family<ListenerLabel, Gauge>,
     connections_dropped: Family<DropLabels, Counter>,
 }
@@ -149,6 +150,13 @@ impl Metrics {
             .store(untold, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// Sets the number of records and index entries that lists skipped because they cannot be read.
+    pub fn unreadable_records(&self, skipped: u64) {
+        self.unreadable_records
+            .inner()
+            .store(skipped, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Counts a connection as open until the returned value is dropped.
     pub fn connection(&self, listener: &'static str) -> OpenConnection {
         let open = self
@@ -159,7 +167,7 @@ impl Metrics {
         OpenConnection { open }
     }
 
-    /// Counts a connection that was closed before its first request; `reason` is from a closed set.
+    /// Counts a connection that this side closed; `reason` is from a closed set.
     pub fn connection_dropped(&self, listener: &'static str, reason: &'static str) {
         self.connections_dropped
             .get_or_create(&DropLabels { listener, reason })
@@ -195,6 +203,7 @@ impl Default for Metrics {
             cache_bytes: Gauge::default(),
             changes_heard: Gauge::default(),
             changes_untold: Counter::default(),
+            unreadable_records: Counter::default(),
             connections: Family::default(),
             connections_dropped: Family::default(),
         };
@@ -256,13 +265,16 @@ impl Metrics {
         registry.register("changes_heard", help, self.changes_heard.clone());
         let help = "Changes that could not be announced to other replicas at once";
         registry.register("changes_untold", help, self.changes_untold.clone());
+        let help = "Records and index entries that lists skipped because they cannot be read";
+        let skipped = self.unreadable_records.clone();
+        registry.register("store_unreadable_records", help, skipped);
     }
 
     fn register_connections(&mut self) {
         let registry = &mut self.registry;
         let help = "Open connections by listener";
         registry.register("connections", help, self.connections.clone());
-        let help = "Connections closed before their first request, by listener and reason";
+        let help = "Connections that exceeded a limit or did not begin, by listener and reason";
         let dropped = self.connections_dropped.clone();
         registry.register("connections_dropped", help, dropped);
     }

@@ -25,7 +25,8 @@ pub(super) struct ClaimJournal {
     queue: Mutex<CommitQueue>,
     /// True if there was a claim since the horizon was last moved. An idle store writes nothing.
     has_claims: AtomicBool,
-    is_failing: AtomicBool,
+    /// True from a commit that was to move the horizon back, and failed, to the next that succeeds.
+    is_lowering: AtomicBool,
 }
 
 #[derive(Default)]
@@ -55,7 +56,7 @@ impl ClaimJournal {
             nonces,
             queue: Mutex::default(),
             has_claims: AtomicBool::new(false),
-            is_failing: AtomicBool::new(false),
+            is_lowering: AtomicBool::new(false),
         }
     }
 
@@ -84,13 +85,9 @@ impl ClaimJournal {
         }
     }
 
-    /// Returns an error if the last commit failed.
-    pub(super) fn check_writable(&self) -> Result<(), StoreError> {
-        if self.is_failing.load(Ordering::Relaxed) {
-            Err(not_written(StoreErrorKind::Unavailable))
-        } else {
-            Ok(())
-        }
+    /// Writes the horizon, which shows that the file can be written.
+    pub(super) async fn write_horizon(self: &Arc<Self>) -> Result<(), StoreError> {
+        self.commit(None).await
     }
 
     async fn commit(self: &Arc<Self>, claim: Option<StoredClaim>) -> Result<(), StoreError> {
@@ -145,20 +142,22 @@ impl ClaimJournal {
     /// moves the horizon.
     fn commit_group(&self, group: &[CommitRequest]) -> Result<(), StoreErrorKind> {
         let now = self.clock.now();
-        let before = self.nonces.horizon();
+        let (before, next) = (self.nonces.horizon(), horizon_at(now));
         let mut claims: Vec<_> = group.iter().filter_map(|request| request.claim).collect();
-        let horizon = if is_set_back(before, now) {
-            claims.extend(self.nonces.lower_horizon(horizon_at(now)));
-            horizon_at(now)
-        } else {
-            before.max(horizon_at(now))
-        };
+        let lowers = is_set_back(before, now) || self.is_lowering.load(Ordering::Relaxed);
+        if lowers {
+            claims.extend(self.nonces.lower_horizon(next.min(before)));
+        }
+        let horizon = if lowers { next } else { before.max(next) };
         let outcome = self.file.commit_claims(&claims, horizon, now);
-        // After a failure the file still has the horizon from before.
-        self.nonces
-            .raise_horizon(if outcome.is_ok() { horizon } else { before });
-        self.is_failing.store(outcome.is_err(), Ordering::Relaxed);
-        outcome.map_err(|error| log_failure(&error))
+        // After a failure the file has the horizon from before, or this one. Memory keeps the
+        // earlier of the two: a later one could be later than that in the file.
+        if outcome.is_ok() {
+            self.nonces.raise_horizon(horizon);
+        }
+        self.is_lowering
+            .store(lowers && outcome.is_err(), Ordering::Relaxed);
+        outcome.map_err(|error| error.kind())
     }
 
     fn queue(&self) -> MutexGuard<'_, CommitQueue> {
@@ -174,16 +173,9 @@ impl Drop for PanicGuard<'_> {
         let mut queue = self.0.queue();
         queue.is_committing = false;
         queue.requests.clear();
-        self.0.is_failing.store(true, Ordering::Relaxed);
+        drop(queue);
+        self.0.file.report_fault("a commit panicked");
     }
-}
-
-fn log_failure(error: &StoreError) -> StoreErrorKind {
-    tracing::warn!(
-        error = error as &dyn std::error::Error,
-        "cannot write the store file; claims fail until it can be written again: check the disk's space and health"
-    );
-    error.kind()
 }
 
 fn not_written(kind: StoreErrorKind) -> StoreError {

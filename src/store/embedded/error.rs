@@ -45,6 +45,11 @@ pub(super) fn closed() -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, USE_OF_FILE).because("the store is closed")
 }
 
+/// Returns the error for an access to the file while its disk fails.
+pub(super) fn faulty(cause: &str) -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, USE_OF_FILE).because(cause)
+}
+
 /// Returns the error for a failure of the database in the file.
 pub(super) fn failed(error: redb::Error) -> StoreError {
     let is_damaged = matches!(error, redb::Error::Corrupted(_));

@@ -28,6 +28,13 @@
 //!   the new horizon are committed first. An unclean stop before that leaves a fence in the future;
 //!   the next start logs it.
 //!
+//! # A disk that fails
+//!
+//! After a read or write that the disk refused, as a full one does, redb refuses all others until
+//! the file is opened again. So the store reopens it, four times a second, until it can be written.
+//! The nonces stay in memory in the meantime, and the horizon in memory is never later than that in
+//! the file: the rule above holds across a reopening without a fence.
+//!
 //! An older copy of the file does not have the nonces that were claimed after it was made, as with
 //! every backup: restore one only while the service is stopped, and set `nonce.not_before` to the
 //! time of the restore.
@@ -35,8 +42,10 @@
 mod attempts;
 mod blocking;
 mod caller_reader;
+mod canary;
 mod claim_journal;
 mod consumers;
+mod disk_fault;
 mod error;
 mod expiring;
 mod horizon;
@@ -62,11 +71,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use redb::WriteTransaction;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, info, warn};
 
 use self::blocking::{blocking, in_time};
 use self::caller_reader::CallerReader;
+use self::canary::CanaryReader;
 use self::claim_journal::ClaimJournal;
 use self::error::WriteError;
 use self::expiring::{EntryKind, ExpiringEntry};
@@ -88,6 +99,7 @@ pub(super) struct EmbeddedStore {
     records: Arc<Records>,
     file: Arc<StoreFile>,
     reader: CallerReader,
+    canary: CanaryReader,
     nonces: Arc<NonceMemory>,
     journal: Arc<ClaimJournal>,
     clock: Arc<dyn Clock>,
@@ -130,7 +142,7 @@ impl EmbeddedStore {
         records: Arc<Records>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StoreError> {
-        let recovery = begin(&file, &*clock).await?;
+        let recovery = begin(&file, &records, &*clock).await?;
         let nonces = Arc::new(NonceMemory::new(
             recovery.fence,
             recovery.horizon,
@@ -138,6 +150,7 @@ impl EmbeddedStore {
         ));
         let journal = ClaimJournal::new(Arc::clone(&file), Arc::clone(&clock), Arc::clone(&nonces));
         let store = Arc::new(Self {
+            canary: CanaryReader::new(Arc::clone(&records), Arc::clone(&file)),
             records,
             file,
             reader,
@@ -146,23 +159,42 @@ impl EmbeddedStore {
             clock,
             changes: Arc::default(),
         });
-        tokio::spawn(tick_until_dropped(Arc::downgrade(&store)));
+        let disk_fault = store.file.fault_signal();
+        tokio::spawn(tick_until_dropped(Arc::downgrade(&store), disk_fault));
         Ok(store)
     }
 
-    /// Does the work of every second: moves the horizon ahead of the clock and deletes expired
-    /// data.
+    /// Does the work of every second: reopens the file if its disk failed, moves the horizon ahead
+    /// of the clock and deletes expired data.
     async fn tick(&self) {
         self.nonces.forget_expired(self.clock.now());
+        if self.file.has_fault() && self.reopen().await.is_err() {
+            return;
+        }
         self.journal.advance().await;
-        let (file, now) = (Arc::clone(&self.file), self.clock.now());
-        let swept = blocking("deleting expired data", move || sweeper::sweep(&file, now)).await;
+        let (file, records) = (Arc::clone(&self.file), Arc::clone(&self.records));
+        let now = self.clock.now();
+        let sweep = move || sweeper::sweep(&file, &records, now);
+        let swept = blocking("deleting expired data", sweep).await;
         if let Err(error) = swept {
             debug!(
                 error = &error as &dyn std::error::Error,
                 "cannot delete expired data; trying again in a second"
             );
         }
+    }
+
+    /// Opens the file again after its disk failed, and writes it. The fault has logged the cause of
+    /// an error.
+    ///
+    /// The nonces in memory stay, and so do the fence and the horizon: no replay passes, and no
+    /// honest request is refused for the fault once it has ended.
+    async fn reopen(&self) -> Result<(), StoreError> {
+        let file = Arc::clone(&self.file);
+        let errors = blocking("reopening the store file", move || file.reopen()).await?;
+        self.journal.write_horizon().await?;
+        self.file.end_fault(errors);
+        Ok(())
     }
 
     /// Changes the file, off the threads that answer requests.
@@ -255,13 +287,14 @@ impl StoreLifecycle for EmbeddedStore {
 #[async_trait]
 impl StoreHealth for EmbeddedStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.file.check_open()?;
-        self.journal.check_writable()
+        self.file.check_usable()?;
+        self.canary.check().await
     }
 
     fn status(&self) -> StoreStatus {
         StoreStatus {
             nonces: self.nonces.len(),
+            unreadable_records: self.records.skipped(),
             ..StoreStatus::default()
         }
     }
@@ -275,9 +308,14 @@ impl fmt::Debug for EmbeddedStore {
     }
 }
 
-async fn begin(file: &Arc<StoreFile>, clock: &dyn Clock) -> Result<Recovery, StoreError> {
-    let (file, now) = (Arc::clone(file), clock.now());
-    let recovery = blocking("reading the store file", move || file.begin(now)).await?;
+async fn begin(
+    file: &Arc<StoreFile>,
+    records: &Arc<Records>,
+    clock: &dyn Clock,
+) -> Result<Recovery, StoreError> {
+    let (file, records, now) = (Arc::clone(file), Arc::clone(records), clock.now());
+    let begin = move || file.begin(&records, now);
+    let recovery = blocking("reading the store file", begin).await?;
     if recovery.is_clean {
         info!(nonces = recovery.claims.len(), "opened the store");
     } else {
@@ -290,21 +328,31 @@ async fn begin(file: &Arc<StoreFile>, clock: &dyn Clock) -> Result<Recovery, Sto
     Ok(recovery)
 }
 
-/// Ticks until the store is dropped. The interval is real time; the store's own clock says what has
-/// expired.
-async fn tick_until_dropped(store: Weak<EmbeddedStore>) {
+/// Ticks until the store is dropped: every second, at once when the disk fails, and more often
+/// until it works again. The interval is real time; the store's own clock says what has expired.
+async fn tick_until_dropped(store: Weak<EmbeddedStore>, disk_fault: Arc<Notify>) {
     let mut timer = interval(TICK);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut has_fault = false;
     loop {
-        timer.tick().await;
+        tokio::select! {
+            _ = timer.tick() => {}
+            () = disk_fault.notified(), if !has_fault => {}
+            () = sleep(RETRY), if has_fault => {}
+        }
         let Some(store) = store.upgrade() else { return };
         store.tick().await;
+        has_fault = store.file.has_fault();
     }
 }
 
 /// The time between two moves of the horizon: half of what it is ahead of the clock, so that the
 /// clock does not pass it during a slow commit.
 const TICK: Duration = Duration::from_secs(1);
+
+/// The pause between two attempts to reopen the file: short, so that it is in use again within a
+/// second of the repair of its disk.
+const RETRY: Duration = Duration::from_millis(250);
 
 const CREATING: &str = "creating a record";
 const UPDATING: &str = "updating a record";

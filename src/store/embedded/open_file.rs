@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Builder, Database, DatabaseError};
+use rustix::fs::{Advice, fadvise};
 
+use super::disk_fault::ErrorCount;
 use super::error::unusable;
 use crate::store::StoreError;
 use crate::store::data_dir::{create_directory, directory_of, sync_directory};
@@ -31,8 +33,40 @@ enum FileError {
     },
 }
 
+/// An open database, and the means to open it again.
+pub(super) struct OpenedFile {
+    pub(super) database: Database,
+    /// `None` for a database in memory.
+    pub(super) reopener: Option<Reopener>,
+}
+
+/// Opens the same file again, whatever its path names by then.
+pub(super) struct Reopener {
+    path: PathBuf,
+    file: File,
+    /// The errors of the file before the last time that it was reopened.
+    pub(super) reopened_after: Option<ErrorCount>,
+}
+
+// === impl Reopener ===
+
+impl Reopener {
+    /// Opens the database again, after the one before was dropped.
+    ///
+    /// The kernel may still have pages that it could not write, and return them as if they were in
+    /// the file. They are dropped first.
+    pub(super) fn reopen(&self) -> Result<Database, StoreError> {
+        let reopened = || {
+            fadvise(&self.file, 0, None, Advice::DontNeed)?;
+            self.file.try_clone()
+        };
+        let file = reopened().map_err(io_error(&self.path)).map_err(unusable)?;
+        database(&self.path, file).map_err(unusable)
+    }
+}
+
 /// Opens the file at `path`, or creates it and its directory.
-pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
+pub(super) fn open(path: &Path) -> Result<OpenedFile, StoreError> {
     let exists = path.try_exists().map_err(io_error(path));
     let opened = match exists {
         Ok(true) => open_existing(path),
@@ -43,13 +77,17 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
 }
 
 /// Returns a database in memory.
-pub(super) fn in_memory() -> Result<Database, StoreError> {
-    Builder::new()
+pub(super) fn in_memory() -> Result<OpenedFile, StoreError> {
+    let database = Builder::new()
         .create_with_backend(InMemoryBackend::new())
-        .map_err(unusable)
+        .map_err(unusable)?;
+    Ok(OpenedFile {
+        database,
+        reopener: None,
+    })
 }
 
-fn open_existing(path: &Path) -> Result<Database, FileError> {
+fn open_existing(path: &Path) -> Result<OpenedFile, FileError> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -61,10 +99,10 @@ fn open_existing(path: &Path) -> Result<Database, FileError> {
             problem: "it is empty".into(),
         });
     }
-    database(path, file)
+    opened(path, file)
 }
 
-fn create(path: &Path) -> Result<Database, FileError> {
+fn create(path: &Path) -> Result<OpenedFile, FileError> {
     let directory = directory_of(path);
     create_directory(directory).map_err(io_error(directory))?;
     let unfinished = path.with_added_extension("new");
@@ -76,10 +114,22 @@ fn create(path: &Path) -> Result<Database, FileError> {
         return Err(FileError::Locked(path.to_owned()));
     }
     file.set_len(0).map_err(io_error(&unfinished))?;
-    let database = database(path, file)?;
+    let opened = opened(path, file)?;
     fs::rename(&unfinished, path).map_err(io_error(path))?;
     sync_directory(directory).map_err(io_error(directory))?;
-    Ok(database)
+    Ok(opened)
+}
+
+fn opened(path: &Path, file: File) -> Result<OpenedFile, FileError> {
+    let kept = file.try_clone().map_err(io_error(path))?;
+    Ok(OpenedFile {
+        database: database(path, file)?,
+        reopener: Some(Reopener {
+            path: path.to_owned(),
+            file: kept,
+            reopened_after: None,
+        }),
+    })
 }
 
 fn open_unfinished(path: &Path) -> io::Result<File> {

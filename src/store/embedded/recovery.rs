@@ -8,9 +8,10 @@ use super::horizon::horizon_at;
 use super::nonces::ClaimSnapshot;
 use super::store_file::StoreFile;
 use super::stored_claim::StoredClaim;
-use super::{expiring, meta_table, nonce_table, tables};
+use super::{canary, expiring, meta_table, nonce_table, tables};
 use crate::clock::UnixTime;
 use crate::store::StoreError;
+use crate::store::record::Records;
 
 /// The state from which a store starts.
 pub(super) struct Recovery {
@@ -26,9 +27,14 @@ pub(super) struct Recovery {
 
 impl StoreFile {
     /// Begins to use the file and marks it as not closed.
-    pub(super) fn begin(&self, now: UnixTime) -> Result<Recovery, StoreError> {
+    ///
+    /// # Errors
+    /// Among others, if the master key is not the one that the file was written with. The file is
+    /// unchanged then.
+    pub(super) fn begin(&self, records: &Records, now: UnixTime) -> Result<Recovery, StoreError> {
         self.write(|transaction| {
             let state = meta_table::read(transaction)?;
+            canary::prove_key(transaction, records)?;
             let fence = if state.is_clean {
                 state.fence
             } else {
@@ -65,8 +71,11 @@ impl StoreFile {
     /// Writes the nonces of a clean end, marks the file as clean, and closes it. Does nothing if it
     /// is closed.
     pub(super) fn finish(&self, snapshot: &ClaimSnapshot) -> Result<(), StoreError> {
-        if self.check_open().is_err() {
+        if self.is_closed() {
             return Ok(());
+        }
+        if self.has_fault() {
+            self.reopen()?;
         }
         self.write(|transaction| {
             nonce_table::replace_all(transaction, &snapshot.claims)?;

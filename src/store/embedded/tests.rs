@@ -13,7 +13,7 @@ use super::*;
 use crate::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
 use crate::store::master_key::MasterKeys;
 use crate::store::seal::Sealer;
-use crate::store::{AttemptCounter, AttemptStore as _, StoreErrorKind};
+use crate::store::{AttemptCounter, AttemptStore as _, ConsumerStore as _, StoreErrorKind};
 
 #[tokio::test]
 async fn a_look_up_that_waits_for_the_disk_blocks_no_thread() {
@@ -323,6 +323,53 @@ async fn a_claim_is_ready_at_once_only_if_it_needs_no_commit() {
 }
 
 #[tokio::test]
+async fn a_reopened_file_has_all_nonces_and_records() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    for timestamp in [NOW, NOW + 200] {
+        assert_eq!(
+            bench.claim(&store, b"n", timestamp).await,
+            ClaimOutcome::Fresh
+        );
+    }
+    put_entry(&store.file, 1);
+    store.file.report_fault("no space left");
+    assert!(cause(&store.ping().await.unwrap_err()).contains("no space left"));
+    store.tick().await;
+    store.ping().await.unwrap();
+    assert!(is_kept(&store.file, EntryKind::Session, 1));
+    for timestamp in [NOW, NOW + 200] {
+        assert_eq!(
+            bench.claim(&store, b"n", timestamp).await,
+            ClaimOutcome::Replayed
+        );
+    }
+    assert_eq!(
+        bench.claim(&store, b"n", NOW + 1).await,
+        ClaimOutcome::Fresh
+    );
+    store.close().await.unwrap();
+    let again = bench.open().await;
+    for timestamp in [NOW, NOW + 1, NOW + 200] {
+        assert_eq!(
+            bench.claim(&again, b"n", timestamp).await,
+            ClaimOutcome::Replayed
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_closed_file_is_not_reopened() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    store.file.report_fault("no space left");
+    store.close().await.unwrap();
+    store.tick().await;
+    assert!(store.file.is_closed());
+    bench.open().await;
+}
+
+#[tokio::test]
 async fn a_closed_store_claims_nothing() {
     let bench = Bench::new();
     let store = bench.open().await;
@@ -408,7 +455,7 @@ async fn only_the_owner_may_read_the_file() {
 async fn a_file_of_another_format_is_refused_and_says_so() {
     let bench = Bench::new();
     bench.open().await.close().await.unwrap();
-    for format in [1, 2, 4] {
+    for format in [1, 2, 3, 5] {
         bench.set_format(format);
         let error = bench.try_open().await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unusable);
@@ -417,12 +464,49 @@ async fn a_file_of_another_format_is_refused_and_says_so() {
     }
 }
 
+#[tokio::test]
+async fn another_master_key_is_refused_and_the_file_stays_as_it_was() {
+    let mut bench = Bench::new();
+    bench.open().await.close().await.unwrap();
+    let own = bench.key.clone();
+    bench.key = crate::store::new_master_key(&SystemEntropy);
+    for _ in 0..2 {
+        let error = bench.try_open().await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::WrongMasterKey);
+        assert!(
+            cause(&error).contains("store.master_key_file"),
+            "{}",
+            cause(&error)
+        );
+    }
+    bench.key = own;
+    let file = StoreFile::new(open_file::open(&bench.path).unwrap());
+    let recovery = file.begin(&bench.records(), bench.clock.now()).unwrap();
+    assert!(recovery.is_clean, "the file was left as in use");
+}
+
+#[tokio::test]
+async fn a_list_skips_records_that_cannot_be_read_and_is_still_complete() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    for name in ["a", "b", "c", "d"] {
+        let key = name.to_owned();
+        store
+            .file
+            .write(|file| tables::create_consumer(file, &key, b"damaged"))
+            .unwrap();
+    }
+    assert_eq!(store.consumers(None, 2).await.unwrap(), []);
+    assert_eq!(store.status().unreadable_records, 4);
+}
+
 /// Tests the file alone, since a store ticks by itself.
 #[test]
 fn a_sweep_deletes_expired_entries_up_to_its_limit() {
     let file = StoreFile::new(open_file::in_memory().unwrap());
     let at = |secs: u64| UnixTime::from_secs(NOW + secs);
-    file.begin(at(0)).unwrap();
+    let records = Bench::new().records();
+    file.begin(&records, at(0)).unwrap();
     file.write(|transaction| {
         (0..1500).try_for_each(|name| put(transaction, EntryKind::Session, name, at(10)))?;
         put(transaction, EntryKind::RequestToken, 1, at(11))?;
@@ -436,11 +520,11 @@ fn a_sweep_deletes_expired_entries_up_to_its_limit() {
             .count()
     };
     for (now, left) in [(9, 1500), (10, 1500 - ENTRIES_PER_SWEEP), (10, 0)] {
-        sweep(&file, at(now)).unwrap();
+        sweep(&file, &records, at(now)).unwrap();
         assert_eq!(count(), left);
     }
     assert!(is_kept(&file, EntryKind::RequestToken, 1) && is_kept(&file, EntryKind::Attempts, 1));
-    sweep(&file, at(11)).unwrap();
+    sweep(&file, &records, at(11)).unwrap();
     assert!(!is_kept(&file, EntryKind::RequestToken, 1) && is_kept(&file, EntryKind::Attempts, 1));
 }
 
@@ -536,7 +620,7 @@ impl Bench {
     /// Changes the format that the file says it has.
     fn set_format(&self, format: u64) {
         const META: redb::TableDefinition<'static, &str, u64> = redb::TableDefinition::new("meta");
-        let database = open_file::open(&self.path).unwrap();
+        let database = open_file::open(&self.path).unwrap().database;
         let transaction = database.begin_write().unwrap();
         let mut meta = transaction.open_table(META).unwrap();
         meta.insert("format", format).unwrap();
@@ -544,12 +628,15 @@ impl Bench {
         transaction.commit().unwrap();
     }
 
-    async fn try_open(&self) -> Result<Arc<EmbeddedStore>, StoreError> {
+    fn records(&self) -> Records {
         let keys = MasterKeys::parse(self.key.as_bytes()).unwrap();
-        let records = Records::new(Sealer::new(keys, Arc::new(SystemEntropy)));
+        Records::new(Sealer::new(keys, Arc::new(SystemEntropy)))
+    }
+
+    async fn try_open(&self) -> Result<Arc<EmbeddedStore>, StoreError> {
         EmbeddedStore::open(
             &self.path,
-            records,
+            self.records(),
             Arc::clone(&self.clock) as Arc<dyn Clock>,
         )
         .await
@@ -588,6 +675,12 @@ fn put(
             bytes: Vec::new(),
         },
     )
+}
+
+fn put_entry(file: &StoreFile, name: u64) {
+    let expires_at = UnixTime::from_secs(NOW + 3600);
+    file.write(|transaction| put(transaction, EntryKind::Session, name, expires_at))
+        .unwrap();
 }
 
 fn is_kept(file: &StoreFile, kind: EntryKind, name: u64) -> bool {

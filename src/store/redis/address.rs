@@ -170,18 +170,19 @@ impl SentinelAddress {
             .iter()
             .map(|sentinel| timeout(SENTINEL_TIMEOUT, self.query(sentinel, config)));
         let mut votes: HashMap<(String, u16), usize> = HashMap::new();
-        for primary in join_all(queries)
-            .await
-            .into_iter()
-            .filter_map(|answer| answer.ok()?.ok()?)
-        {
-            *votes.entry(primary).or_default() += 1;
+        let mut unknown = CommandError::PrimaryUnknown;
+        for answer in join_all(queries).await.into_iter().flatten() {
+            match answer {
+                Ok(Some(primary)) => *votes.entry(primary).or_default() += 1,
+                Err(CommandError::AuthenticationFailed) => unknown = CommandError::SentinelPassword,
+                Ok(None) | Err(_) => {}
+            }
         }
         let (host, port) = votes
             .into_iter()
             .max_by_key(|(_, count)| *count)
             .map(|(primary, _)| primary)
-            .ok_or(CommandError::PrimaryUnknown)?;
+            .ok_or(unknown)?;
         let address = if let ConnectionAddr::TcpTls {
             insecure,
             tls_params,

@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::index::{Cursor, decode_names, with_records};
-use super::{CREATING, DELETING, LISTING, RedisStore, UPDATING, keys, log_leftover, scripts};
+use super::index::Cursor;
+use super::{CREATING, DELETING, RedisStore, UPDATING, keys, log_leftover, scripts};
 use crate::model::{Consumer, ConsumerKey};
 use crate::store::error::{check_follows, conflict};
+use crate::store::record::RecordKind;
 use crate::store::{ConsumerStore, RecordChange, StoreError, StoreErrorKind};
 
 #[async_trait]
@@ -14,7 +15,10 @@ impl ConsumerStore for RedisStore {
     /// and again after it, in case the deletion of an earlier consumer removed the entry in
     /// between.
     async fn create_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
-        let (key, bytes) = (&consumer.key, self.records.encode_consumer(consumer)?);
+        let (key, bytes) = (
+            &consumer.key,
+            self.writer().await?.encode_consumer(consumer)?,
+        );
         let id = format!("{:032x}", self.records.draw_id());
         let create = scripts::create_consumer(
             &keys::consumer(key),
@@ -48,7 +52,7 @@ impl ConsumerStore for RedisStore {
             .ok_or_else(conflict)?;
         let stored = self.records.decode_consumer(&consumer.key, &before)?;
         check_follows(stored.revision, consumer.revision)?;
-        let bytes = self.records.encode_consumer(consumer)?;
+        let bytes = self.writer().await?.encode_consumer(consumer)?;
         self.announce(
             RecordChange::Consumer(consumer.key.clone()),
             self.update_record(&key, &before, &bytes),
@@ -109,11 +113,12 @@ impl ConsumerStore for RedisStore {
             .index_page(keys::CONSUMERS, &mut cursor, limit - page.len())
             .await?
         {
-            let names: Vec<ConsumerKey> = decode_names(entries, ConsumerKey::new)?;
-            let keys: Vec<_> = names.iter().map(keys::consumer).collect();
-            for (name, bytes) in with_records(names, self.fetch(LISTING, &keys).await?) {
-                page.push(self.records.decode_consumer(&name, &bytes)?);
-            }
+            let names = self.names(RecordKind::Consumer, entries, ConsumerKey::new)?;
+            let decode = |key: &ConsumerKey, bytes: &[u8]| self.records.decode_consumer(key, bytes);
+            page.extend(
+                self.listed(RecordKind::Consumer, names, keys::consumer, decode)
+                    .await?,
+            );
         }
         Ok(page)
     }

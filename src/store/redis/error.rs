@@ -1,7 +1,7 @@
 //! Errors of Redis, worded for the operator, and the reaction to each.
 //!
-//! An error that the server sends is reduced to its code: the text after it may repeat keys and
-//! values.
+//! An error that the server words itself carries the first line of its answer, cut where the server
+//! begins to repeat arguments: these may be keys, values or a password.
 
 use redis::{ErrorKind, RedisError};
 
@@ -13,9 +13,9 @@ pub(super) enum CommandError {
     #[error("Redis did not answer in time")]
     Timeout,
     #[error("lost the connection to Redis: {0}")]
-    Io(String),
-    #[error("cannot connect to Redis at {address}: {cause}")]
-    Connect { address: String, cause: String },
+    Io(Box<str>),
+    #[error(transparent)]
+    Connect(Box<ConnectFailure>),
     #[error("the connection to Redis is broken and will be replaced")]
     ConnectionBroken,
     /// The pool has no connection, because the last attempt to connect failed.
@@ -42,18 +42,28 @@ pub(super) enum CommandError {
     ClusterDown,
     #[error("Redis refused the user name or password; correct them in store.url")]
     AuthenticationFailed,
+    #[error("Redis refused a command: {0}; {remedy}", remedy = remedy(.0))]
+    NotPermitted(Box<str>),
     #[error(
-        "the Redis user may not run a command that Countersign needs; allow it with ACL SETUSER"
+        "Redis does not know a command: {0}; Countersign needs it under its own name: remove its rename-command"
     )]
-    NotPermitted,
+    UnknownCommand(Box<str>),
+    #[error(
+        "Redis refused the database of store.url: {0}; use one below the setting `databases`, such as /0"
+    )]
+    Database(Box<str>),
     #[error("no Sentinel knows the address of the primary")]
     PrimaryUnknown,
+    #[error(
+        "the Sentinels want a password, or another one; write it in store.url after the name of the primary: ?sentinel_password=PASSWORD"
+    )]
+    SentinelPassword,
     #[error("Redis {0} is too old; use 7.0 or newer")]
-    TooOld(String),
+    TooOld(Box<str>),
     #[error("this Redis is a node of a Cluster; write redis+cluster:// in store.url")]
     ClusterNode,
-    #[error("Redis refused the command with {0}")]
-    Refused(String),
+    #[error("Redis refused a command: {0}")]
+    Refused(Box<str>),
     #[error("Redis sent an unexpected answer")]
     UnexpectedAnswer,
     #[error("the key has a value of another type")]
@@ -64,6 +74,15 @@ pub(super) enum CommandError {
     Overloaded,
     #[error("the task that sends the call was stopped")]
     RunnerStopped,
+}
+
+/// A failed attempt to connect. It has a box of its own, since every call carries room for a
+/// [`CommandError`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot connect to Redis at {address}: {cause}")]
+pub(super) struct ConnectFailure {
+    address: String,
+    cause: String,
 }
 
 // === impl CommandError ===
@@ -86,10 +105,10 @@ impl CommandError {
         if error.is_timeout() || error.kind() != ErrorKind::Io {
             return error.into();
         }
-        Self::Connect {
+        Self::Connect(Box::new(ConnectFailure {
             address: address.to_string(),
             cause: error.to_string(),
-        }
+        }))
     }
 
     /// Returns `true` if the error will not pass by itself.
@@ -103,7 +122,7 @@ impl CommandError {
             self,
             Self::Timeout
                 | Self::Io(_)
-                | Self::Connect { .. }
+                | Self::Connect(_)
                 | Self::NotPrimary
                 | Self::Loading
                 | Self::PrimaryLost
@@ -117,7 +136,7 @@ impl CommandError {
         matches!(
             self,
             Self::Io(_)
-                | Self::Connect { .. }
+                | Self::Connect(_)
                 | Self::NotPrimary
                 | Self::PrimaryLost
                 | Self::Unreachable(_)
@@ -129,7 +148,10 @@ impl CommandError {
         self.breaks_connection()
             || matches!(
                 self,
-                Self::Unreachable(_) | Self::PrimaryUnknown | Self::ClusterDown
+                Self::Unreachable(_)
+                    | Self::PrimaryUnknown
+                    | Self::SentinelPassword
+                    | Self::ClusterDown
             )
     }
 }
@@ -144,7 +166,7 @@ impl From<RedisError> for CommandError {
             return Self::Timeout;
         }
         match error.kind() {
-            ErrorKind::Io => return Self::Io(error.to_string()),
+            ErrorKind::Io => return Self::Io(error.to_string().into()),
             ErrorKind::AuthenticationFailed => return Self::AuthenticationFailed,
             ErrorKind::ClusterConnectionNotFound => return Self::ClusterDown,
             ErrorKind::MasterNameNotFoundBySentinel => return Self::PrimaryUnknown,
@@ -160,11 +182,113 @@ impl From<RedisError> for CommandError {
             Some("MISCONF") => Self::SaveFailed,
             Some("CLUSTERDOWN") => Self::ClusterDown,
             Some("NOAUTH" | "WRONGPASS") => Self::AuthenticationFailed,
-            Some("NOPERM") => Self::NotPermitted,
+            Some("NOPERM") => Self::NotPermitted(answer(&error)),
             Some("WRONGTYPE") => Self::WrongType,
             Some("NOSCRIPT") => Self::UnknownScript,
-            Some(code) => Self::Refused(code.to_owned()),
-            None => Self::Refused(error.category().to_owned()),
+            _ => Self::worded(&error),
         }
+    }
+}
+
+impl CommandError {
+    /// Returns the error for an answer whose code says little.
+    fn worded(error: &RedisError) -> Self {
+        let answer = answer(error);
+        if error.to_string().starts_with(DATABASE_REFUSED) {
+            Self::Database(answer)
+        } else if answer.contains("unknown command") {
+            Self::UnknownCommand(answer)
+        } else {
+            Self::Refused(answer)
+        }
+    }
+}
+
+/// Returns the first line of the server's answer, without the arguments that it may repeat.
+fn answer(error: &RedisError) -> Box<str> {
+    let code = error.code().unwrap_or_else(|| error.category());
+    let detail = error.detail().unwrap_or_default();
+    let end = detail
+        .find(['\r', '\n'])
+        .into_iter()
+        .chain(detail.find(ARGUMENTS))
+        .min();
+    let line = detail
+        .get(..end.unwrap_or(detail.len()))
+        .unwrap_or_default();
+    let line = line.chars().filter(|character| !character.is_control());
+    let line: String = line.take(MAX_ANSWER).collect();
+    format!("{code} {line}").trim_end().into()
+}
+
+/// Returns what to do about a refusal by the access control list.
+fn remedy(answer: &str) -> String {
+    let quoted = answer.split('\'').nth(1);
+    let grant = match quoted {
+        Some(command) => format!("+{command}"),
+        None if answer.contains("channel") => "&countersign:changes*".to_owned(),
+        None if answer.contains("key") => "~countersign:*".to_owned(),
+        None => "the list in docs/redis.md".to_owned(),
+    };
+    format!("grant {grant} to the user with ACL SETUSER")
+}
+
+/// The beginning of the client's error if `SELECT` was refused.
+const DATABASE_REFUSED: &str = "Redis server refused to switch database";
+
+/// The text after which Redis repeats arguments of an unknown command, for example the password of
+/// a renamed `AUTH`.
+const ARGUMENTS: &str = ", with args";
+
+/// The longest part of an answer that is shown, in characters.
+const MAX_ANSWER: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_as_small_as_its_way_to_each_caller_demands() {
+        assert!(
+            size_of::<CommandError>() <= 24,
+            "{}",
+            size_of::<CommandError>()
+        );
+    }
+
+    #[test]
+    fn an_answer_names_what_is_missing_and_repeats_no_argument() {
+        for (code, detail, shown) in [
+            (
+                "NOPERM",
+                "User app has no permissions to run the 'evalsha' command",
+                "Redis refused a command: NOPERM User app has no permissions to run the 'evalsha' command; grant +evalsha to the user with ACL SETUSER",
+            ),
+            (
+                "NOPERM",
+                "No permissions to access a key",
+                "Redis refused a command: NOPERM No permissions to access a key; grant ~countersign:* to the user with ACL SETUSER",
+            ),
+            (
+                "NOPERM",
+                "No permissions to access a channel",
+                "Redis refused a command: NOPERM No permissions to access a channel; grant &countersign:changes* to the user with ACL SETUSER",
+            ),
+            (
+                "ERR",
+                "unknown command `AUTH`, with args beginning with: `s3cr3t` ",
+                "Redis does not know a command: ERR unknown command `AUTH`; Countersign needs it under its own name: remove its rename-command",
+            ),
+            (
+                "BUSY",
+                "Redis is busy\r\ns3cr3t",
+                "Redis refused a command: BUSY Redis is busy",
+            ),
+        ] {
+            let error = redis::make_extension_error(code.to_owned(), Some(detail.to_owned()));
+            assert_eq!(CommandError::from(error).to_string(), shown);
+        }
+        let long = redis::make_extension_error("ERR".to_owned(), Some("x".repeat(10_000)));
+        assert!(CommandError::from(long).to_string().len() < 300);
     }
 }

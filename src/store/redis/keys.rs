@@ -16,6 +16,9 @@ pub(super) const USERS: &str = "countersign:users";
 /// The index of orphaned tokens: consumer key, a space, and the id that [`orphans`] takes.
 pub(super) const ORPHANS: &str = "countersign:orphans";
 
+/// The record that proves the master key.
+pub(super) const CANARY: &str = "countersign:canary";
+
 /// The key that a probe writes.
 pub(super) const PROBE: &str = "countersign:{probe}";
 

@@ -23,6 +23,7 @@
 //! | `countersign:consumers` | the index of consumer keys |
 //! | `countersign:users` | the index of the ids of users, without deleted ones |
 //! | `countersign:orphans` | the index of orphaned tokens: `C`, a space, `ID` |
+//! | `countersign:canary` | a record that proves the master key (`readiness`) |
 //!
 //! `C`, `T`, `U` and `N` are the percent-encoded consumer key, token, user id and lower-case
 //! username; `S` and `A` are hashes. All keys that a check needs have the hash tag of the consumer,
@@ -71,6 +72,7 @@ mod keys;
 mod nonces;
 mod orphans;
 mod provider_2013;
+mod readiness;
 mod request_tokens;
 mod restarts;
 mod scripts;
@@ -94,7 +96,7 @@ use self::error::CommandError;
 use self::invalidation::InvalidationChannel;
 use self::nonces::NonceClaims;
 use super::changes::may_have_changed;
-use super::record::Records;
+use super::record::{Records, unreadable};
 use super::{
     ChangeFeed, RecordChange, StoreError, StoreErrorKind, StoreHealth, StoreLifecycle, StoreStatus,
 };
@@ -123,7 +125,8 @@ impl RedisStore {
     /// Connects to Redis; it is no error if Redis is unreachable.
     ///
     /// # Errors
-    /// If `url` is no address of Redis, or the server cannot be used.
+    /// If `url` is no address of Redis, the server cannot be used, or the master key is not the one
+    /// that the records in it were written with.
     pub(super) async fn open(
         url: &str,
         config: &StoreConfig,
@@ -147,6 +150,7 @@ impl RedisStore {
             clock,
             orphaned: Arc::new(Notify::new()),
         });
+        store.refuse_other_key().await?;
         tokio::spawn(orphans::remove_in_background(
             Arc::downgrade(&store),
             Arc::clone(&store.orphaned),
@@ -184,26 +188,13 @@ impl RedisStore {
         redis::from_redis_value(value).map_err(|_| CommandError::UnexpectedAnswer.during(context))
     }
 
-    /// Reads records whose keys are in one slot, in one round trip.
-    async fn fetch(
-        &self,
-        context: &'static str,
-        keys: &[String],
-    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let found: Vec<Option<Vec<u8>>> = self.call(context, cmd("MGET").arg(keys)).await?;
-        if found.len() == keys.len() {
-            Ok(found)
-        } else {
-            Err(CommandError::UnexpectedAnswer.during(context))
-        }
-    }
-
+    /// Reads a record. A value of another type is an error, as `MGET` would not report it.
     async fn fetch_one(
         &self,
         context: &'static str,
         key: String,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.fetch(context, &[key]).await?.pop().flatten())
+        self.call(context, cmd("GET").arg(key)).await
     }
 
     /// Runs a script that changes a record, and turns its result into an error.
@@ -244,10 +235,7 @@ impl RedisStore {
 #[async_trait]
 impl StoreHealth for RedisStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.client
-            .ping()
-            .await
-            .map_err(|error| error.during("checking that Redis takes writes"))
+        self.check_synthetically().await
     }
 
     fn status(&self) -> StoreStatus {
@@ -255,6 +243,7 @@ impl StoreHealth for RedisStore {
             restarts_seen: self.client.restarts_seen(),
             cut_off: self.invalidation.is_cut_off(),
             untold: self.invalidation.untold(),
+            unreadable_records: self.records.skipped(),
             ..StoreStatus::default()
         }
     }
@@ -285,8 +274,9 @@ fn owned(consumer: &ConsumerKey, token: AccessToken) -> Result<AccessToken, Stor
     if token.consumer_key == *consumer {
         return Ok(token);
     }
-    let moved = "it is stored under a consumer that it was not issued to";
-    Err(StoreError::new(StoreErrorKind::Unreadable, "reading a record").because(moved))
+    Err(unreadable(
+        "the record of a token is stored under a consumer that it was not issued to",
+    ))
 }
 
 /// Reads the consumer key that is stored as the owner of a token.

@@ -19,10 +19,11 @@
 use async_trait::async_trait;
 use redis::cmd;
 
-use super::index::{Cursor, decode_names, with_records};
-use super::{CREATING, LISTING, RedisStore, UPDATING, keys, log_leftover, scripts};
+use super::index::Cursor;
+use super::{CREATING, RedisStore, UPDATING, keys, log_leftover, scripts};
 use crate::model::{User, UserId, UserStatus, Username};
 use crate::store::error::{check_follows, conflict};
+use crate::store::record::RecordKind;
 use crate::store::{RecordChange, StoreError, StoreErrorKind, UserStore};
 
 #[async_trait]
@@ -81,12 +82,13 @@ impl UserStore for RedisStore {
             .index_page(keys::USERS, &mut cursor, limit - page.len())
             .await?
         {
-            let ids: Vec<UserId> = decode_names(entries, UserId::new)?;
-            let keys: Vec<_> = ids.iter().map(keys::user).collect();
-            for (id, bytes) in with_records(ids, self.fetch(LISTING, &keys).await?) {
-                let user = self.records.decode_user(&id, &bytes)?;
-                page.extend(Some(user).filter(|user| user.status != UserStatus::Deleted));
-            }
+            let ids = self.names(RecordKind::User, entries, UserId::new)?;
+            let decode = |id: &UserId, bytes: &[u8]| self.records.decode_user(id, bytes);
+            let users = self
+                .listed(RecordKind::User, ids, keys::user, decode)
+                .await?;
+            let is_listed = |user: &User| user.status != UserStatus::Deleted;
+            page.extend(users.into_iter().filter(is_listed));
         }
         Ok(page)
     }
@@ -113,7 +115,7 @@ impl RedisStore {
         if is_listed {
             self.add_to_index(keys::USERS, user.id.as_str()).await?;
         }
-        let bytes = self.records.encode_user(user)?;
+        let bytes = self.writer().await?.encode_user(user)?;
         let barred = keys::barred(&user.id, username.as_deref().unwrap_or_default());
         let write = scripts::write_user(&keys::user(&user.id), &barred, before, &bytes);
         self.announce(

@@ -155,10 +155,12 @@ fn a_closed_output_ends_quietly() {
 
 #[test]
 fn the_first_signal_drains_and_ends_with_0() {
-    let mut service = Serving::start("0s");
-    service.signal("TERM");
-    service.wait_for("drained: every request was answered");
-    assert_eq!(service.child.wait().unwrap().code(), Some(0));
+    for signal in ["TERM", "INT", "HUP"] {
+        let mut service = Serving::start("0s");
+        service.signal(signal);
+        service.wait_for("drained: every request was answered");
+        assert_eq!(service.child.wait().unwrap().code(), Some(0), "{signal}");
+    }
 }
 
 #[test]

@@ -291,12 +291,5 @@ pub(crate) fn session(cookie: &str) -> Session {
 
 /// Returns an error and all its causes, as an operator reads them.
 pub(crate) fn causes(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
+    error.with_causes()
 }

@@ -13,4 +13,6 @@ mod redis_callers;
 mod redis_failover;
 mod redis_invalidation;
 mod redis_nonces;
+mod redis_readiness;
 mod redis_records;
+mod redis_tampering;

@@ -80,6 +80,19 @@ impl Process {
         self.child.id()
     }
 
+    /// Returns the largest resident memory so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak: Option<u64> = status.lines().find_map(|line| {
+            line.strip_prefix("VmHWM:")?
+                .trim()
+                .strip_suffix(" kB")?
+                .parse()
+                .ok()
+        });
+        1024 * peak.unwrap_or_else(|| panic!("no peak in {status}"))
+    }
+
     /// Kills the process (SIGKILL), and waits for its end.
     pub(crate) fn kill(&mut self) {
         // It may have ended already.

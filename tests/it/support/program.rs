@@ -87,6 +87,18 @@ impl Countersign {
             (process, check, api, http, ops);
     }
 
+    /// Limits the size of the files that the program may write, as a full disk does; `None` ends
+    /// the limit.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        let set = Command::new("prlimit")
+            .arg(format!("--pid={}", self.process.id()))
+            .arg(format!("--fsize={limit}:unlimited"))
+            .status()
+            .unwrap();
+        assert!(set.success(), "prlimit failed");
+    }
+
     /// Runs an administration command, and returns its JSON output.
     pub(crate) async fn admin(&self, arguments: &[&str]) -> Value {
         let mut command = program();
@@ -104,6 +116,20 @@ impl Countersign {
             String::from_utf8_lossy(&output.stderr)
         );
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Runs an administration command that must fail, and returns its error.
+    pub(crate) async fn admin_failure(&self, arguments: &[&str]) -> String {
+        let mut command = program();
+        command
+            .args(arguments)
+            .arg(format!("--server=http://{}", self.api));
+        command.arg("--data-dir").arg(self.launch.directory.path());
+        let output = task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        assert!(!output.status.success(), "{arguments:?} succeeded");
+        String::from_utf8(output.stderr).unwrap()
     }
 
     /// Runs an administration command, and returns its text output.
@@ -148,9 +174,9 @@ impl Countersign {
         Request::get("/metrics").send(self.ops).await.body
     }
 
-    /// Returns the process id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.id()
+    /// Returns the largest resident memory so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        self.process.peak_memory()
     }
 
     /// Returns the log so far.

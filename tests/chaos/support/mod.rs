@@ -1,0 +1,12 @@
+//! Helpers that this target shares with `tests/it`. They name each other as `crate::support`, so
+//! this module has the same name.
+
+#[expect(dead_code, reason = "the tests use the rest")]
+#[path = "../../it/support/caller.rs"]
+pub(crate) mod caller;
+#[expect(dead_code, reason = "the tests use the rest")]
+#[path = "../../it/support/http.rs"]
+pub(crate) mod http;
+#[expect(dead_code, reason = "the tests use the rest")]
+#[path = "../../it/support/redis.rs"]
+pub(crate) mod redis;
