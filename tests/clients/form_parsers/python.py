@@ -1,6 +1,6 @@
 """Which web frameworks of Python read a form from a body, by its Content-Type.
 
-Reads lines of JSON from standard input, each the Content-Type of a POST (Latin-1; null is none), and
+Reads lines of JSON from standard input, each the Content-Type of a POST (Latin-1; null if it has no such header), and
 prints one JSON object: for each framework, its version and whether it read the form, case by case.
 """
 
