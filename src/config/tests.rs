@@ -457,7 +457,7 @@ mode = "shadow"
     let expected = [
         "store.url = \"memory:\" loses nonces at a restart: requests from before it can be replayed",
         "check.listen is plaintext beyond loopback: others on the network can read and change checks",
-        "nonce.trust_envoy_request_id is on: clients that can choose Envoy's request id can replay requests",
+        "nonce.trust_envoy_request_id is on: clients that can choose the request id can replay requests; Envoy and Istio let no client choose it",
         "check.deny_detail = \"debug\" shows base strings to clients",
         "check.mode = \"shadow\": requests are never denied, except on routes that enforce",
         "route[1], \"/a\", is in shadow mode: its requests are never denied",

@@ -167,7 +167,7 @@ impl Metrics {
         OpenConnection { open }
     }
 
-    /// Counts a connection that was closed before its first request; `reason` is from a closed set.
+    /// Counts a connection that this side closed; `reason` is from a closed set.
     pub fn connection_dropped(&self, listener: &'static str, reason: &'static str) {
         self.connections_dropped
             .get_or_create(&DropLabels { listener, reason })
@@ -274,7 +274,7 @@ impl Metrics {
         let registry = &mut self.registry;
         let help = "Open connections by listener";
         registry.register("connections", help, self.connections.clone());
-        let help = "Connections closed before their first request, by listener and reason";
+        let help = "Connections that exceeded a limit or did not begin, by listener and reason";
         let dropped = self.connections_dropped.clone();
         registry.register("connections_dropped", help, dropped);
     }

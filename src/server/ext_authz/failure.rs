@@ -14,6 +14,9 @@ pub(super) enum CheckFailure {
     /// The deadline passed.
     #[error("the check was not decided before its deadline")]
     Deadline,
+    /// The thread has too many checks to answer this one in time.
+    #[error("the check was refused: its thread is overloaded")]
+    Overloaded,
     /// The check panicked.
     #[error("the check panicked; this is a bug in Countersign")]
     Panic,
@@ -31,6 +34,7 @@ impl CheckFailure {
             }
             Self::Store(_) => Status::unavailable("the credential store is unavailable"),
             Self::Deadline => Status::unavailable("the check was not decided in time"),
+            Self::Overloaded => Status::resource_exhausted("too many checks"),
             Self::Panic => Status::internal("the check failed"),
             Self::ContextExtension(_) => {
                 Status::internal("the route's context_extensions are invalid")
@@ -44,6 +48,7 @@ impl OwnFailure for CheckFailure {
         match self {
             Self::Store(_) => "store",
             Self::Deadline => "deadline",
+            Self::Overloaded => "overloaded",
             Self::Panic => "panic",
             Self::ContextExtension(_) => "context_extension",
         }
@@ -52,7 +57,7 @@ impl OwnFailure for CheckFailure {
     fn store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) => Some(error),
-            Self::Deadline | Self::Panic | Self::ContextExtension(_) => None,
+            Self::Deadline | Self::Overloaded | Self::Panic | Self::ContextExtension(_) => None,
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::debug;
 
 use super::address::RedisAddress;
-use super::circuit_breaker::{CircuitBreaker, SendTime};
+use super::circuit_breaker::{CircuitBreaker, SendTime, is_overdue};
 use super::connection::{RedisConnection, RedisConnector};
 use super::error::CommandError;
 use super::keys;
@@ -122,6 +122,7 @@ impl RedisClient {
         self.check()?;
         let (sent, outcome) = self.attempt_until(deadline, command).await;
         match &outcome {
+            Err(error) if is_overdue(error, deadline) => {}
             Err(error) if error.is_outage() => {
                 let calls = u32::try_from(calls).unwrap_or(u32::MAX);
                 self.breaker.note_failure(sent, error, calls);

@@ -16,6 +16,7 @@ use redis::{AsyncConnectionConfig, Cmd, Value, cmd};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::RedisAddress;
+use super::circuit_breaker::is_overdue;
 use super::error::CommandError;
 use super::restarts::RestartDetector;
 use super::server_info::ServerInfo;
@@ -60,6 +61,7 @@ impl RedisConnection {
         });
         if let Err(error) = &outcome
             && error.breaks_connection()
+            && !is_overdue(error, deadline)
             // The connection to a Cluster replaces broken connections to its nodes by itself.
             && matches!(self.link, Link::Node(_))
         {

@@ -235,7 +235,13 @@ impl RedisStore {
 #[async_trait]
 impl StoreHealth for RedisStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.check_synthetically().await
+        match self.check_synthetically().await {
+            // Once more while the circuit is closed: this thread may have been late, and not Redis.
+            Err(error) if error.is_transient() && self.client.check().is_ok() => {
+                self.check_synthetically().await
+            }
+            outcome => outcome,
+        }
     }
 
     fn status(&self) -> StoreStatus {

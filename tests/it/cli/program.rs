@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Lines};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 
 use tempfile::TempDir;
@@ -179,6 +180,79 @@ fn a_closed_output_ends_quietly() {
             "{arguments:?}"
         );
     }
+}
+
+#[test]
+fn a_data_directory_that_others_control_ends_the_start_with_the_remedy() {
+    let token = |home: &Path| home.join("admin-token");
+    let cases: [(&str, &dyn Fn(&Path), &str); 6] = [
+        (
+            "an open directory",
+            &|home| set_mode(home, 0o777),
+            "chmod go-w",
+        ),
+        (
+            "a FIFO",
+            &|home| {
+                let made = Command::new("mkfifo").arg(token(home)).status().unwrap();
+                assert!(made.success());
+            },
+            "is not a regular file",
+        ),
+        (
+            "a link",
+            &|home| {
+                fs::write(home.join("elsewhere"), "correct-horse-battery\n").unwrap();
+                std::os::unix::fs::symlink("elsewhere", token(home)).unwrap();
+            },
+            "is a symbolic link",
+        ),
+        (
+            "an exposed token",
+            &|home| {
+                fs::write(token(home), "correct-horse-battery\n").unwrap();
+                set_mode(&token(home), 0o640);
+            },
+            "chmod 600",
+        ),
+        (
+            "an exposed key",
+            &|home| {
+                fs::write(home.join("master-key"), "").unwrap();
+                set_mode(&home.join("master-key"), 0o604);
+            },
+            "chmod 600",
+        ),
+        (
+            "an exposed store",
+            &|home| {
+                fs::write(home.join("countersign.redb"), "").unwrap();
+                set_mode(&home.join("countersign.redb"), 0o666);
+            },
+            "chmod 600",
+        ),
+    ];
+    for (what, spoil, remedy) in cases {
+        let home = tempfile::tempdir().unwrap();
+        if what == "an exposed store" {
+            let keygen = countersign(&["keygen"]).output().unwrap();
+            fs::write(home.path().join("master-key"), keygen.stdout).unwrap();
+            set_mode(&home.path().join("master-key"), 0o600);
+        }
+        spoil(home.path());
+        let mut command = countersign(&["serve"]);
+        for listener in ["--check", "--api", "--http", "--ops"] {
+            command.args([listener, "127.0.0.1:0"]);
+        }
+        let output = command.arg("--data-dir").arg(home.path()).output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{what}: {said}");
+        assert!(said.contains(remedy), "{what}: {said}");
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]

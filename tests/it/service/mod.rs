@@ -1,9 +1,11 @@
 //! The running service: its listeners, several replicas of it, a user directory, and the denials
-//! that it records.
+//! that it records; floods and overload.
 
 mod diagnostics;
 mod directory;
+mod floods;
 mod full_disk;
 mod listeners;
+mod overload;
 mod readiness;
 pub(crate) mod replicas;

@@ -87,6 +87,16 @@ impl Countersign {
             (process, check, api, http, ops);
     }
 
+    /// Kills the program with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Freezes the program with SIGSTOP: it keeps its connections and does not respond.
+    pub(crate) fn freeze(&mut self) {
+        self.process.signal("-STOP");
+    }
+
     /// Limits the size of the files that the program may write, as a full disk does; `None` ends
     /// the limit.
     pub(crate) fn limit_files(&self, bytes: Option<u64>) {
@@ -183,6 +193,11 @@ impl Countersign {
     /// Returns the metrics in the text format.
     pub(crate) async fn metrics(&self) -> String {
         Request::get("/metrics").send(self.ops).await.body
+    }
+
+    /// Returns the largest resident memory so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        self.process.peak_memory()
     }
 
     /// Returns the log so far.
