@@ -26,7 +26,9 @@ impl Envoy {
     pub(crate) fn start(program: &Path, dir: &Path, server: Option<SocketAddr>) -> Self {
         let address = free_address();
         // So that an overloaded server shows as latency, not as errors.
-        let text = configuration(address, server).replace(SHIPPED_TIMEOUT, "timeout: 10s");
+        let text = configuration(address, server)
+            .replace(SHIPPED_TIMEOUT, "timeout: 20s")
+            .replace(SHIPPED_ATTEMPT, "max_interval: 10s");
         Self::start_with(program, dir, address, &text)
     }
 
@@ -93,15 +95,18 @@ fn configuration(address: SocketAddr, server: Option<SocketAddr>) -> String {
             "              - {{ match: {{ prefix: / }}, direct_response: {{ status: 200 }}{unchecked} }}"
         ),
     );
-    replace(SHIPPED_TIMEOUT, SHIPPED_TIMEOUT);
+    for part in [SHIPPED_TIMEOUT, SHIPPED_ATTEMPT] {
+        replace(part, part);
+    }
     // Without health checks: the servers beside Countersign have no health service.
     let (before, rest) = text.split_once("    health_checks:\n").unwrap();
     let (_, after) = rest.split_once("  - name: countersign_http").unwrap();
     format!("{before}  - name: countersign_http{after}")
 }
 
-/// The timeout of a check in `deploy/envoy`.
-const SHIPPED_TIMEOUT: &str = "timeout: 0.25s";
+/// The timeouts in `deploy/envoy`: of a check, and of each attempt.
+const SHIPPED_TIMEOUT: &str = "timeout: 0.45s";
+const SHIPPED_ATTEMPT: &str = "max_interval: 0.2s";
 
 /// A signed request that Envoy lets through.
 pub(crate) struct SignedGet {

@@ -36,6 +36,7 @@
 //! | `ledger.rs`, `judge.rs` | every request with its answer, and what was wrong |
 //! | `row.rs`, `rows/` | the rows, one file for each kind of fault |
 //! | `replica.rs`, `process.rs` | the programs |
+//! | `redis_group.rs`, `namespaces.rs` | Redis with Sentinels, and a network that can be cut |
 //! | `proxy.rs`, `clock.rs`, `disk.rs` | the network, the clocks and the disks that a row breaks |
 //! | `report.rs` | the table |
 
@@ -53,8 +54,10 @@ mod driver;
 mod flood;
 mod judge;
 mod ledger;
+mod namespaces;
 mod process;
 mod proxy;
+mod redis_group;
 mod replica;
 mod report;
 mod row;
@@ -126,7 +129,12 @@ async fn run_all(rows: &[Row]) -> Vec<report::Result> {
     let mut results = Vec::new();
     for row in rows {
         let begun = Instant::now();
-        let result = run_one(row).await;
+        let mut result = run_one(row).await;
+        if result.is_only_late {
+            // A busy machine delays a row too; one that is late twice is late.
+            eprintln!("late    {}: {}", row.name, result.failures.join("; "));
+            result = run_one(row).await;
+        }
         let took = begun.elapsed().as_secs();
         match result.failures.as_slice() {
             [] => eprintln!("ok      {} ({took} s)", row.name),

@@ -1,7 +1,7 @@
 //! A replica of Countersign: the program, with what a row sets around it.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) wrapper: Vec<String>,
     /// The master key file; empty stands for one that the replica gets for itself.
     pub(crate) master_key: PathBuf,
+    /// The address of its listeners; `None` stands for loopback.
+    pub(crate) ip: Option<IpAddr>,
     /// A data directory of the row; empty stands for a temporary one.
     pub(crate) data_dir: PathBuf,
 }
@@ -96,7 +98,8 @@ impl Replica {
         if settings.master_key.as_os_str().is_empty() {
             settings.master_key = master_key(directory.path());
         }
-        let any = "127.0.0.1:0".parse().unwrap();
+        let ip = settings.ip.unwrap_or([127, 0, 0, 1].into());
+        let any = SocketAddr::new(ip, 0);
         let (process, [check, api, ops]) = launch(&settings, directory.path(), [any; 3]).await?;
         Ok(Self {
             check,

@@ -118,7 +118,7 @@ impl Row {
 }
 
 impl Allowance {
-    const NOTHING: Self = Self {
+    pub(crate) const NOTHING: Self = Self {
         recovery: Some(Recovery {
             since: Since::Cleared,
             within: Duration::from_secs(1),

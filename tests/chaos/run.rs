@@ -147,6 +147,19 @@ impl Evidence {
         }
     }
 
+    /// Returns the evidence of a row that cannot run on this machine.
+    pub(crate) fn not_run(why: &str) -> Self {
+        let mut evidence = Self::without_traffic();
+        evidence.note(format!("not run: {why}"));
+        evidence
+    }
+
+    /// Returns the number of valid requests without a verdict.
+    pub(crate) fn failed(&self) -> usize {
+        self.judge(&Allowance::NOTHING)
+            .map_or(0, |judgement| judgement.failed)
+    }
+
     /// Adds an observation for the table.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
@@ -158,6 +171,16 @@ impl Evidence {
             self.broken
                 .push(format!("expected: {}", expectation.into()));
         }
+    }
+
+    /// Returns the share of valid requests that passed in a part of the run, in seconds since the
+    /// fault began.
+    pub(crate) fn passed(&self, from: f64, until: f64) -> f64 {
+        let Some(((entries, fates), marks)) = &self.judged else {
+            return 0.0;
+        };
+        let at = |seconds| marks.began + Duration::from_secs_f64(seconds);
+        Judgement::passed((entries, fates), at(from)..at(until))
     }
 
     /// Judges the ledger.

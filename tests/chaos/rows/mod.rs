@@ -1,13 +1,19 @@
 //! The rows, one file for each kind of fault.
 
 mod clocks;
+mod cluster;
+mod dns;
 mod embedded;
+mod envoy;
 mod network;
+mod outages;
 mod overload;
 mod refusals;
 mod restarts;
+mod sentinel;
 mod signals;
 mod stalls;
+mod tls;
 
 use std::time::Duration;
 
@@ -22,9 +28,15 @@ pub(crate) fn all() -> Vec<Row> {
         restarts::rows(),
         stalls::rows(),
         refusals::rows(),
+        outages::rows(),
         network::rows(),
         clocks::rows(),
         embedded::rows(),
+        sentinel::rows(),
+        cluster::rows(),
+        tls::rows(),
+        dns::rows(),
+        envoy::rows(),
         signals::rows(),
         overload::rows(),
     ]

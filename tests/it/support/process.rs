@@ -75,6 +75,20 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
+    /// Sends the process a signal, for example `-STOP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success(), "kill {signal} failed");
+    }
+
+    /// Returns the process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns the largest resident memory so far, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -86,11 +100,6 @@ impl Process {
                 .ok()
         });
         1024 * peak.unwrap_or_else(|| panic!("no peak in {status}"))
-    }
-
-    /// Returns the process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// Kills the process (SIGKILL), and waits for its end.
