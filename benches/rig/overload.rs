@@ -65,7 +65,7 @@ struct Run {
     ends: Ends,
     /// The resident memory of the server before and after, in bytes.
     memory: [u64; 2],
-    /// Whether the server was ready throughout.
+    /// The readiness of the server, throughout.
     was_ready: bool,
 }
 

@@ -64,7 +64,7 @@ struct Line {
     entries: VecDeque<Entry>,
     /// The time of the last turn, while there is a line.
     last_turn: Option<Instant>,
-    /// Whether entries without a caller were removed since the last turn.
+    /// Set once entries without a caller were removed since the last turn.
     is_swept: bool,
 }
 

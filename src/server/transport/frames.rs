@@ -6,7 +6,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FrameHead {
     pub(super) kind: FrameKind,
-    /// Whether the frame ends its stream.
+    /// The flag END_STREAM.
     pub(super) ends_stream: bool,
     pub(super) stream: u32,
 }
