@@ -81,5 +81,6 @@ pub mod oauth;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod trusted_file;
 pub mod v1;
 pub mod verify;

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// [default: embedded:countersign.redb]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// File with the keys that encrypt secrets in the store [default: none, created for an embedded
+    /// File with the keys that encrypt records in the store [default: none, created for an embedded
     /// store]
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<String>,

@@ -79,6 +79,8 @@ fn checks_are_strict_by_default() {
         realm: None,
         origin: None,
         body_hash: Some(BodyHashRule::Accept),
+        untyped_body: Some(UntypedBody::Refuse),
+        max_form_bytes: Some(64 * 1024),
         mode: Some(Mode::Enforce),
     };
     assert_eq!(check.policy, policy);
@@ -412,8 +414,10 @@ fn words_are_about_one_scope_and_have_one_line() {
     let error = load_file(text).unwrap_err().to_string();
     for expected in [
         ":2: `scopes.a b` must be about one scope, of visible ASCII characters without \" and \\, not \"a b\"",
-        ":3: `scopes.c` must be a text of one line, at most 200 bytes, not \"\"",
-        ":4: `scopes.d` must be a text of one line, at most 200 bytes, not \"x\\ny\"",
+        ":3: `scopes.c` must be a text of one line, at most 200 bytes, without invisible characters, \
+         not \"\"",
+        ":4: `scopes.d` must be a text of one line, at most 200 bytes, without invisible characters, \
+         not \"x\\ny\"",
         ":5: `scopes.e` must be a text in quotes, not \"5\"",
     ] {
         assert!(error.contains(expected), "{error}");

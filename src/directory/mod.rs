@@ -24,7 +24,6 @@ mod tls;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, io};
 
 use ::http::{HeaderValue, Uri};
 use async_trait::async_trait;
@@ -36,21 +35,20 @@ use self::http::HttpClient;
 use self::tls::roots;
 use crate::config::{DirectoryKind, UsersConfig};
 use crate::issue::{Directory, DirectoryError, DirectoryUser, Login};
-use crate::model::UserId;
+use crate::model::{UserId, visible};
+use crate::trusted_file::{self, FileKind, TrustError};
 
 /// The reason why the configured user directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DirectoryConfigError {
     /// A file cannot be read.
-    #[error("{key}: cannot read {}", path.display())]
+    #[error("{key}: {problem}")]
     File {
         /// The configuration key of the file.
         key: &'static str,
-        /// The file.
-        path: PathBuf,
         /// The cause.
-        source: io::Error,
+        problem: TrustError,
     },
     /// A file has the wrong content.
     #[error("{key}: {} does not hold {what}", path.display())]
@@ -203,18 +201,16 @@ fn checked(reply: DirectoryReply) -> Result<DirectoryUser, DirectoryError> {
             "screen_name in its response has a control character",
         ));
     }
+    // Names in Arabic and Hebrew may have marks of direction, so these are no error.
+    let screen_name = visible(&screen_name).into_owned();
     Ok(DirectoryUser { id, screen_name })
 }
 
 /// Returns the header with the bearer token in this file.
 fn authorization(path: &Path) -> Result<HeaderValue, DirectoryConfigError> {
     let key = "users.token_file";
-    let failed = |source| DirectoryConfigError::File {
-        key,
-        path: path.to_owned(),
-        source,
-    };
-    let content = fs::read(path).map(Zeroizing::new).map_err(failed)?;
+    let failed = |problem| DirectoryConfigError::File { key, problem };
+    let content = trusted_file::read(path, FileKind::Secret, MAX_TOKEN_FILE_LEN).map_err(failed)?;
     let token = content.trim_ascii();
     if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
         let what = "a bearer token: visible ASCII characters";
@@ -233,6 +229,9 @@ fn authorization(path: &Path) -> Result<HeaderValue, DirectoryConfigError> {
 
 /// The error after the deadline, which either side may notice first.
 const TOO_LONG: &str = "no response within users.timeout";
+
+/// Much more than a token needs.
+const MAX_TOKEN_FILE_LEN: u64 = 16 * 1024;
 
 /// The limit in `proto/`, which fits on a page.
 const MAX_SCREEN_NAME_LEN: usize = 255;

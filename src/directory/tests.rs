@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Mutex;
 
 use super::*;
@@ -93,6 +94,7 @@ async fn an_impossible_configuration_fails_at_the_start() {
     let file = |name: &str, text: &str| {
         let path = home.path().join(name);
         fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         path
     };
     let (token, certificates) = (
@@ -135,7 +137,10 @@ async fn an_impossible_configuration_fails_at_the_start() {
     });
     assert_eq!(
         said,
-        format!("users.ca_file: cannot read {}", absent.display())
+        format!(
+            "users.ca_file: cannot read {}: No such file or directory (os error 2)",
+            absent.display()
+        )
     );
 }
 

@@ -7,6 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::DirectoryConfigError;
+use crate::trusted_file::{self, FileKind};
 
 /// Returns the certificates in `ca_file`, or else those that the system trusts.
 pub(super) fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, DirectoryConfigError> {
@@ -19,11 +20,8 @@ pub(super) fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, DirectoryCo
 /// Reads the certificates in a file. Every one must be valid: a skipped one would be missed later.
 fn of_file(path: &Path) -> Result<RootCertStore, DirectoryConfigError> {
     let key = "users.ca_file";
-    let pem = std::fs::read(path).map_err(|source| DirectoryConfigError::File {
-        key,
-        path: path.to_owned(),
-        source,
-    })?;
+    let pem = trusted_file::read(path, FileKind::Certificate, MAX_FILE_LEN)
+        .map_err(|problem| DirectoryConfigError::File { key, problem })?;
     let unusable = || DirectoryConfigError::Content {
         key,
         path: path.to_owned(),
@@ -52,3 +50,6 @@ fn of_system() -> Result<RootCertStore, DirectoryConfigError> {
         Ok(roots)
     }
 }
+
+/// More than the certificates of a system take.
+const MAX_FILE_LEN: u64 = 4 * 1024 * 1024;

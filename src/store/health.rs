@@ -7,7 +7,7 @@ use super::StoreError;
 /// Reports the state of a store.
 #[async_trait]
 pub trait StoreHealth: Send + Sync {
-    /// Makes a synthetic check: looks up a caller that does not exist, opens a sealed record, and
+    /// Makes a synthetic check: looks up a caller, opens a sealed record, and
     /// claims a nonce or, if that must leave no trace, finds out whether one could be claimed. So a
     /// store that answers this can answer checks.
     ///

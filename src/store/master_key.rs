@@ -1,4 +1,4 @@
-//! The master keys that seal secrets at rest, and the file that holds them.
+//! The master keys that seal records at rest, and the file that holds them.
 //!
 //! A master key file has one line for each key, exactly as `countersign keygen` prints it:
 //!
@@ -6,13 +6,14 @@
 //! 4f1d09c2:uJ4b1x…=        the key id, a colon, 32 random bytes in base64
 //! ```
 //!
-//! The first key seals, and every key opens. To rotate, put a new line first and keep the old ones
-//! until no record needs them. The module `seal` seals and opens with these keys.
+//! The first key seals, and every key opens. To rotate, append a new line to the file of every
+//! replica, then move it to the front everywhere, and keep the old ones. The module `seal` seals and
+//! opens with these keys.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -22,11 +23,12 @@ use zeroize::Zeroizing;
 
 use super::data_dir::{directory_of, sync_directory};
 use crate::clock::Entropy;
+use crate::trusted_file::{self, FileKind, TrustError};
 
 /// Generates a master key: one line of a master key file, without the line end.
 ///
 /// # Security
-/// This line opens every secret that it seals. Its memory is wiped when it is dropped.
+/// This line opens every record that it seals. Its memory is wiped when it is dropped.
 pub fn new_master_key(entropy: &dyn Entropy) -> Zeroizing<String> {
     let mut id = [0; ID_BYTES];
     entropy.fill(&mut id);
@@ -53,12 +55,10 @@ pub(super) struct MasterKey {
 /// The reason for which there are no master keys; never carries a byte of a key.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MasterKeyError {
-    #[error("cannot read the master key file {}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    #[error("the master key file: {0}")]
+    Untrusted(TrustError),
     #[error("cannot create the master key file {}", path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("the master key file {} has mode {mode:04o}, which gives others access to it; run: chmod 600 {}", path.display(), path.display())]
-    Exposed { path: PathBuf, mode: u32 },
     #[error("the master key file {} is longer than {MAX_FILE_LEN} bytes; it must have only lines that `countersign keygen` printed, one for each key", path.display())]
     TooLong { path: PathBuf },
     #[error("line {line} of the master key file: {problem}")]
@@ -89,20 +89,10 @@ pub(super) enum LineProblem {
 // === impl MasterKeys ===
 
 impl MasterKeys {
-    /// Reads the keys of a file that nobody except its owner and its group can read. Files that
-    /// Kubernetes mounts with an `fsGroup` are readable by that group.
-    pub(super) fn read(path: &Path) -> Result<Self, MasterKeyError> {
-        let failed = |source| MasterKeyError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let file = File::open(path).map_err(failed)?;
-        let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
-        if mode & EXPOSED != 0 {
-            let path = path.to_owned();
-            return Err(MasterKeyError::Exposed { path, mode });
-        }
-        let text = read_bounded(file).map_err(failed)?;
+    /// Reads the keys of a file.
+    pub(super) fn read(path: &Path, kind: FileKind) -> Result<Self, MasterKeyError> {
+        let limit = u64::try_from(MAX_FILE_LEN + 1).unwrap_or(u64::MAX);
+        let text = trusted_file::read(path, kind, limit).map_err(MasterKeyError::Untrusted)?;
         if text.len() > MAX_FILE_LEN {
             let path = path.to_owned();
             return Err(MasterKeyError::TooLong { path });
@@ -127,7 +117,7 @@ impl MasterKeys {
                 path: path.to_owned(),
                 source,
             })?;
-        Self::read(path)
+        Self::read(path, FileKind::Own)
     }
 
     /// Returns a new key that is in memory alone, for a store that is in memory too.
@@ -215,14 +205,6 @@ pub(super) fn is_key_id(id: &str) -> bool {
     (1..=32).contains(&id.len()) && id.bytes().all(is_allowed)
 }
 
-/// Reads a file, up to one byte more than it may have.
-fn read_bounded(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN + 1));
-    let limit = u64::try_from(MAX_FILE_LEN + 1).unwrap_or(u64::MAX);
-    file.take(limit).read_to_end(&mut text)?;
-    Ok(text)
-}
-
 fn write_private(path: &Path, line: &str) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
@@ -243,12 +225,9 @@ const ID_BYTES: usize = 4;
 /// The most bytes of a master key file: room for hundreds of keys.
 const MAX_FILE_LEN: usize = 16 * 1024;
 
-/// The permissions that the file must not have: the group may read it, and others may do nothing.
-const EXPOSED: u32 = 0o037;
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use super::*;
     use crate::clock::{CountingEntropy, SystemEntropy};
@@ -307,16 +286,16 @@ mod tests {
         let path = directory.path().join("master-key");
         MasterKeys::create(&path, &SystemEntropy).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        for mode in [0o644, 0o604, 0o620] {
+        for (kind, mode, remedy) in [
+            (FileKind::Own, 0o440, "chmod 600"),
+            (FileKind::Secret, 0o644, "chmod 640"),
+        ] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let error = MasterKeys::read(&path).unwrap_err().to_string();
-            assert!(
-                error.contains(&format!("chmod 600 {}", path.display())),
-                "{error}"
-            );
+            let error = MasterKeys::read(&path, kind).unwrap_err().to_string();
+            assert!(error.contains(remedy), "{error}");
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
-        assert!(MasterKeys::read(&path).is_ok());
+        assert!(MasterKeys::read(&path, FileKind::Secret).is_ok());
     }
 
     #[test]

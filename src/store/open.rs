@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::data_dir::create_directory;
 use super::embedded::EmbeddedStore;
 use super::master_key::{MasterKeyError, MasterKeys};
 use super::record::Records;
@@ -12,6 +11,7 @@ use super::seal::Sealer;
 use super::{Store, StoreError, StoreErrorKind};
 use crate::clock::{Clock, Entropy};
 use crate::config::{StoreConfig, StoreUrl};
+use crate::trusted_file::{FileKind, TrustError, prepare_directory};
 
 /// Opens the store that `config` names.
 ///
@@ -39,7 +39,7 @@ pub async fn open(
         }
         StoreUrl::Memory => {
             let keys = match &config.master_key_file {
-                Some(file) => MasterKeys::read(file),
+                Some(file) => MasterKeys::read(file, FileKind::Secret),
                 None => MasterKeys::ephemeral(&*entropy),
             };
             Ok(EmbeddedStore::in_memory(records(keys.map_err(unusable)?), clock).await?)
@@ -50,7 +50,7 @@ pub async fn open(
                 .as_deref()
                 .ok_or(OpenError::NoKey)
                 .map_err(unusable)?;
-            let keys = MasterKeys::read(file).map_err(unusable)?;
+            let keys = MasterKeys::read(file, FileKind::Secret).map_err(unusable)?;
             Ok(RedisStore::open(url, config, records(keys), clock, &*entropy).await?)
         }
     }
@@ -65,24 +65,32 @@ fn embedded_keys(
     entropy: &dyn Entropy,
 ) -> Result<MasterKeys, OpenError> {
     let own = data_dir.join(OWN_KEY_FILE);
-    let keys = match &config.master_key_file {
-        Some(file) => MasterKeys::read(file),
-        None if own.exists() => MasterKeys::read(&own),
-        None if store.exists() => {
-            return Err(OpenError::KeyLost {
-                key: own,
+    match &config.master_key_file {
+        Some(file) => Ok(MasterKeys::read(file, FileKind::Secret)?),
+        None => own_keys(data_dir, &own, store, entropy),
+    }
+}
+
+/// Reads the keys in the data directory, or creates them for a store that does not exist.
+fn own_keys(
+    data_dir: &Path,
+    own: &Path,
+    store: &Path,
+    entropy: &dyn Entropy,
+) -> Result<MasterKeys, OpenError> {
+    prepare_directory(data_dir).map_err(OpenError::DataDir)?;
+    match MasterKeys::read(own, FileKind::Own) {
+        Err(MasterKeyError::Untrusted(error)) if error.is_missing() && store.exists() => {
+            Err(OpenError::KeyLost {
+                key: own.to_owned(),
                 store: store.to_owned(),
-            });
+            })
         }
-        None => {
-            create_directory(data_dir).map_err(|source| OpenError::DataDir {
-                path: data_dir.to_owned(),
-                source,
-            })?;
-            MasterKeys::create(&own, entropy)
+        Err(MasterKeyError::Untrusted(error)) if error.is_missing() => {
+            Ok(MasterKeys::create(own, entropy)?)
         }
-    };
-    Ok(keys?)
+        read => Ok(read?),
+    }
 }
 
 /// The reason why a store cannot be opened.
@@ -96,11 +104,8 @@ enum OpenError {
     NoKey,
     #[error("the store {} exists, but its master key file {} does not; restore the key file, without which no secret can be read", store.display(), key.display())]
     KeyLost { key: PathBuf, store: PathBuf },
-    #[error("cannot create the data directory {}", path.display())]
-    DataDir {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    #[error("data_dir: {0}")]
+    DataDir(TrustError),
 }
 
 /// Returns `true` if a store cannot be opened because of a mistake in its master key file, or of

@@ -94,21 +94,21 @@ impl Admin {
         }
         for n in 0..KEPT {
             let of = &consumers[n % consumers.len()];
-            self.token(0, of, Role::Kept).await.unwrap();
+            persist(|| self.token(0, of, Role::Kept)).await;
         }
         for n in 0..DOOMED {
             let of = &consumers[n % consumers.len()];
-            self.token(0, of, Role::Doomed).await.unwrap();
+            persist(|| self.token(0, of, Role::Doomed)).await;
         }
         for _ in 0..DOOMED_CONSUMERS {
             self.consumer(Role::Doomed).await;
         }
         for _ in 0..REVOKED {
-            self.token(0, &consumers[0], Role::Revoked).await.unwrap();
+            persist(|| self.token(0, &consumers[0], Role::Revoked)).await;
         }
         self.consumer(Role::Revoked).await;
         for credential in self.all(Role::Revoked) {
-            self.revoke(0, &credential).await.unwrap();
+            persist(|| self.revoke(0, &credential)).await;
         }
     }
 
@@ -191,7 +191,8 @@ impl Admin {
     }
 
     async fn consumer(&self, role: Role) -> Caller {
-        let caller = self.replicas[0].clone().create_consumer().await.unwrap();
+        let create = async || self.replicas[0].clone().create_consumer().await;
+        let caller = persist(create).await;
         self.keep(&caller, role);
         caller
     }
@@ -300,6 +301,18 @@ impl Clients {
                 consumer.status() == v1::ConsumerStatus::Active
             })
         }
+    }
+}
+
+/// Repeats a write before the fault until a busy machine has done it.
+async fn persist<T, F: Future<Output = Result<T, Status>>>(write: impl Fn() -> F) -> T {
+    let end = Instant::now() + READ_BACK;
+    loop {
+        match write().await {
+            Ok(done) => return done,
+            Err(status) => assert!(Instant::now() < end, "{}", status.message()),
+        }
+        sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -12,6 +12,7 @@
 //! so it counts as an interruption only.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -53,8 +54,6 @@ pub(crate) struct Judgement {
     pub(crate) recovery: Option<(Duration, Duration)>,
     /// The share of valid requests that passed before the fault.
     pub(crate) before: f64,
-    /// The share of valid requests that passed after the fault.
-    pub(crate) after: f64,
 }
 
 /// A count of requests and of the wrong answers among them.
@@ -91,8 +90,18 @@ impl Judgement {
         judgement.before = share(&valid, |sent| {
             sent < marks.began && marks.began - sent < BEFORE
         });
-        judgement.after = share(&valid, |sent| sent >= marks.cleared);
         judgement
+    }
+
+    /// Returns the share of valid requests that passed in a part of a run.
+    pub(crate) fn passed((entries, fates): (&[Entry], &[Fate]), part: Range<Instant>) -> f64 {
+        let valid = entries
+            .iter()
+            .filter(|entry| entry.kind == Kind::Fresh && is_valid(entry, &fates[entry.credential]));
+        let valid: Vec<_> = valid
+            .map(|entry| (entry.sent, entry.verdict == Verdict::Allowed))
+            .collect();
+        share(&valid, |sent| part.contains(&sent))
     }
 
     /// Returns the time to recover since a moment.

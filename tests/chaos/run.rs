@@ -173,6 +173,16 @@ impl Evidence {
         }
     }
 
+    /// Returns the share of valid requests that passed in a part of the run, in seconds since the
+    /// fault began.
+    pub(crate) fn passed(&self, from: f64, until: f64) -> f64 {
+        let Some(((entries, fates), marks)) = &self.judged else {
+            return 0.0;
+        };
+        let at = |seconds| marks.began + Duration::from_secs_f64(seconds);
+        Judgement::passed((entries, fates), at(from)..at(until))
+    }
+
     /// Judges the ledger.
     pub(crate) fn judge(&self, allowance: &Allowance) -> Option<Judgement> {
         let (ledger, marks) = self.judged.as_ref()?;

@@ -4,15 +4,16 @@
 //! command line on the same machine reads it there. If the environment variable
 //! [`AdminToken::VARIABLE`] is set, its value is the token, and no file is read or written.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::bearer::{self, MAX_LEN, MIN_LEN, TokenFileError};
+use super::bearer::{self, MAX_LEN, MIN_LEN};
 use crate::clock::Entropy;
 use crate::issue::random;
 use crate::model::Secret;
+use crate::trusted_file::{self, FileKind, TrustError};
 
 /// The bearer token of an administrator.
 ///
@@ -36,26 +37,17 @@ pub enum AdminTokenError {
         /// The file.
         path: PathBuf,
     },
-    /// The file cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    /// The file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// The cause.
         source: io::Error,
     },
-    /// Other users than the owner can read or write the file.
-    #[error(
-        "{} has mode {mode:04o}: other users can read or change it; delete it and restart the server for a new token, or \
-         `chmod 600` it if you know that nobody did",
-        path.display()
-    )]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// The permissions.
-        mode: u32,
-    },
+    /// The file or its directory cannot be read, or others could read or change it.
+    #[error(transparent)]
+    Untrusted(#[from] TrustError),
     /// The file or the variable does not hold a token.
     #[error(
         "{place} does not hold an admin token, which has {MIN_LEN} to {MAX_LEN} visible ASCII characters"
@@ -84,33 +76,38 @@ impl AdminToken {
     /// `variable` is the value of [`Self::VARIABLE`].
     ///
     /// # Errors
-    /// If the file cannot be read or written, other users can read it, or no token is in it.
+    /// If the file cannot be read or written, others could read or change it, or no token is in it.
     pub fn load_or_create(
         data_dir: &Path,
         variable: Option<&str>,
         entropy: &dyn Entropy,
     ) -> Result<Self, AdminTokenError> {
-        match Self::load(data_dir, variable) {
-            Err(AdminTokenError::Missing { path }) => {
-                let created = create(&path, entropy);
-                created.map_err(|source| AdminTokenError::File {
+        if let Some(text) = variable {
+            return parse(text, || Self::VARIABLE.to_owned());
+        }
+        trusted_file::prepare_directory(data_dir)?;
+        let path = data_dir.join(Self::FILE);
+        match read(&path, FileKind::Own) {
+            Err(AdminTokenError::Missing { .. }) => {
+                create(&path, entropy).map_err(|source| AdminTokenError::File {
                     path: path.clone(),
                     source,
                 })?;
-                read(&path)
+                read(&path, FileKind::Own)
             }
-            loaded => loaded,
+            read => read,
         }
     }
 
     /// Returns the token for a client: from the environment, else from the file in `data_dir`.
     ///
     /// # Errors
-    /// The same as [`Self::load_or_create`], and if the file does not exist.
+    /// If the file does not exist, cannot be read, or others could read or change it, or if no
+    /// token is in it.
     pub fn load(data_dir: &Path, variable: Option<&str>) -> Result<Self, AdminTokenError> {
         match variable {
             Some(text) => parse(text, || Self::VARIABLE.to_owned()),
-            None => read(&data_dir.join(Self::FILE)),
+            None => read(&data_dir.join(Self::FILE), FileKind::OwnOfServer),
         }
     }
 
@@ -129,21 +126,15 @@ fn parse(text: &str, place: impl Fn() -> String) -> Result<AdminToken, AdminToke
     AdminToken::new(text).ok_or_else(|| AdminTokenError::Malformed { place: place() })
 }
 
-fn read(path: &Path) -> Result<AdminToken, AdminTokenError> {
-    let text = bearer::read(path, OTHERS).map_err(|unread| match unread {
-        TokenFileError::File(source) if source.kind() == io::ErrorKind::NotFound => {
+fn read(path: &Path, kind: FileKind) -> Result<AdminToken, AdminTokenError> {
+    let text = bearer::read(path, kind).map_err(|error| {
+        if error.is_missing() {
             AdminTokenError::Missing {
                 path: path.to_owned(),
             }
+        } else {
+            error.into()
         }
-        TokenFileError::File(source) => AdminTokenError::File {
-            path: path.to_owned(),
-            source,
-        },
-        TokenFileError::Exposed(mode) => AdminTokenError::Exposed {
-            path: path.to_owned(),
-            mode,
-        },
     })?;
     parse(&text, || path.display().to_string())
 }
@@ -151,12 +142,6 @@ fn read(path: &Path) -> Result<AdminToken, AdminTokenError> {
 /// Writes a new token beside `path` and links it there, so that no other process sees a
 /// half-written file, and two servers that start at the same time use the same token.
 fn create(path: &Path, entropy: &dyn Entropy) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)?;
-    }
     let draft = path.with_extension(random::identifier(entropy));
     let linked = write(&draft, &random::secret(entropy)).and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
@@ -180,9 +165,6 @@ fn write(path: &Path, token: &Secret) -> io::Result<()> {
     file.write_all(b"\n")?;
     file.sync_all()
 }
-
-/// The permissions of group and others.
-const OTHERS: u32 = 0o077;
 
 #[cfg(test)]
 mod tests {
@@ -219,9 +201,9 @@ mod tests {
         let path = home.path().join(AdminToken::FILE);
         let entropy = CountingEntropy::default();
         create(&path, &entropy).unwrap();
-        let first = read(&path).unwrap();
+        let first = read(&path, FileKind::Own).unwrap();
         create(&path, &entropy).unwrap();
-        assert!(read(&path).unwrap().matches(first.expose()));
+        assert!(read(&path, FileKind::Own).unwrap().matches(first.expose()));
     }
 
     #[test]

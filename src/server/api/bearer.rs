@@ -1,13 +1,12 @@
 //! The form of bearer tokens, and their files.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use crate::model::Secret;
+use crate::trusted_file::{self, FileKind, TrustError};
 
 /// Reads a token; `None` if it is too short, too long, or a header cannot carry it.
 pub(super) fn parse(text: &str) -> Option<Secret> {
@@ -16,34 +15,14 @@ pub(super) fn parse(text: &str) -> Option<Secret> {
     right.then(|| Secret::new(text.as_bytes()))
 }
 
-/// The reason why a token file cannot be read.
-pub(super) enum TokenFileError {
-    /// The system refused to open or read the file.
-    File(io::Error),
-    /// The file has this mode, with which others can read or change it.
-    Exposed(u32),
-}
-
-/// Reads a file without the line break at its end, and refuses a file with any permission of
-/// `forbidden`.
-pub(super) fn read(path: &Path, forbidden: u32) -> Result<Zeroizing<String>, TokenFileError> {
-    let file = File::open(path).map_err(TokenFileError::File)?;
-    let mode = file
-        .metadata()
-        .map_err(TokenFileError::File)?
-        .permissions()
-        .mode()
-        & 0o7777;
-    if mode & forbidden != 0 {
-        return Err(TokenFileError::Exposed(mode));
-    }
-    let mut text = Zeroizing::new(String::new());
-    file.take(READ_LIMIT)
-        .read_to_string(&mut text)
-        .map_err(TokenFileError::File)?;
-    let len = text.trim_ascii_end().len();
-    text.truncate(len);
-    Ok(text)
+/// Reads a token file without the line break at its end.
+pub(super) fn read(path: &Path, kind: FileKind) -> Result<Zeroizing<String>, TrustError> {
+    let bytes = trusted_file::read(path, kind, READ_LIMIT)?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| TrustError::Io {
+        path: path.to_owned(),
+        cause: io::Error::new(io::ErrorKind::InvalidData, error),
+    })?;
+    Ok(Zeroizing::new(text.trim_ascii_end().to_owned()))
 }
 
 /// The length that makes guessing a token infeasible.

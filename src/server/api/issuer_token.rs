@@ -3,12 +3,12 @@
 //! The operator provides it in the environment variable [`IssuerToken::VARIABLE`], or else in the
 //! file `api.issuer_token_file`. Without either, no token makes a caller an issuer.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::admin_token::AdminToken;
-use super::bearer::{self, MAX_LEN, MIN_LEN, TokenFileError};
+use super::bearer::{self, MAX_LEN, MIN_LEN};
 use crate::model::Secret;
+use crate::trusted_file::{FileKind, TrustError};
 
 /// The bearer token of issuers.
 ///
@@ -21,26 +21,9 @@ pub struct IssuerToken(Secret);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssuerTokenError {
-    /// The file cannot be read.
-    #[error("`api.issuer_token_file`: {}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// Other users than the owner can read or change the file.
-    #[error(
-        "`api.issuer_token_file`: {} has mode {mode:04o}: other users can read or change it; write a new token to it, or \
-         `chmod 600` it if you know that nobody did",
-        path.display()
-    )]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// The permissions.
-        mode: u32,
-    },
+    /// The file cannot be read, or others could read or change it.
+    #[error("`api.issuer_token_file`: {0}")]
+    File(TrustError),
     /// The file or the variable does not hold a token.
     #[error(
         "{place} does not hold an issuer token, which has {MIN_LEN} to {MAX_LEN} visible ASCII characters"
@@ -80,7 +63,7 @@ impl IssuerToken {
         let (text, place) = match (variable, file) {
             (Some(text), _) => (text.to_owned().into(), Self::VARIABLE.to_owned()),
             (None, Some(path)) => (
-                read(path)?,
+                bearer::read(path, FileKind::Secret).map_err(IssuerTokenError::File)?,
                 format!("`api.issuer_token_file`: {}", path.display()),
             ),
             (None, None) => return Ok(None),
@@ -99,22 +82,6 @@ impl IssuerToken {
         self.0 == Secret::new(presented)
     }
 }
-
-fn read(path: &Path) -> Result<zeroize::Zeroizing<String>, IssuerTokenError> {
-    bearer::read(path, EXPOSED).map_err(|unread| match unread {
-        TokenFileError::File(source) => IssuerTokenError::File {
-            path: path.to_owned(),
-            source,
-        },
-        TokenFileError::Exposed(mode) => IssuerTokenError::Exposed {
-            path: path.to_owned(),
-            mode,
-        },
-    })
-}
-
-/// Group may read: a mounted secret belongs to root and the group of the service.
-const EXPOSED: u32 = 0o037;
 
 #[cfg(test)]
 mod tests {
@@ -165,7 +132,7 @@ mod tests {
         ));
         assert!(matches!(
             load(Some(Path::new("no/such/file")), None),
-            Err(IssuerTokenError::File { .. })
+            Err(IssuerTokenError::File(_))
         ));
     }
 

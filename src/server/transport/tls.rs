@@ -15,12 +15,16 @@ use tokio_rustls::TlsAcceptor;
 
 use super::protocol::Protocol;
 use crate::config::TlsConfig;
+use crate::trusted_file::{self, FileKind, TrustError};
 
 /// An error in the certificates of a listener.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// A file cannot be read, or lacks the expected content.
+    /// A file cannot be read, or others could change it or read the key.
+    #[error(transparent)]
+    Untrusted(#[from] TrustError),
+    /// A file lacks the expected content.
     #[error("{} cannot be read as {what} in PEM", path.display())]
     File {
         /// The file.
@@ -110,12 +114,14 @@ fn client_verifier(
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_file(path).map_err(|source| file_error(path, "a private key", source))
+    let pem = trusted_file::read(path, FileKind::Secret, MAX_FILE_LEN)?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|source| file_error(path, "a private key", source))
 }
 
 fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
+    let pem = trusted_file::read(path, FileKind::Certificate, MAX_FILE_LEN)?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
         .map_err(|source| file_error(path, what, source))?;
     if found.is_empty() {
         Err(file_error(path, what, pem::Error::NoItemsFound))
@@ -132,6 +138,9 @@ fn file_error(path: &Path, what: &'static str, source: pem::Error) -> TlsError {
     }
 }
 
+/// More than the certificates of a system take.
+const MAX_FILE_LEN: u64 = 4 * 1024 * 1024;
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -144,19 +153,24 @@ mod tests {
         let empty = directory.path().join("empty.pem");
         fs::write(&empty, "").unwrap();
         let absent = directory.path().join("absent.pem");
-        for (file, certificate_file, key_file) in
-            [(&empty, &empty, &empty), (&absent, &absent, &empty)]
-        {
+        for (file, certificate_file, key_file, problem) in [
+            (
+                &empty,
+                &empty,
+                &empty,
+                "cannot be read as certificates in PEM",
+            ),
+            (&absent, &absent, &empty, "No such file or directory"),
+        ] {
             let config = TlsConfig {
                 certificate_file: certificate_file.clone(),
                 key_file: key_file.clone(),
                 client_ca_file: None,
             };
             let error = ListenerTls::load(&config, Protocol::Http2).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                format!("{} cannot be read as certificates in PEM", file.display())
-            );
+            let said = error.to_string();
+            let names_it = said.contains(&file.display().to_string());
+            assert!(names_it && said.contains(problem), "{said}");
         }
     }
 }

@@ -5,7 +5,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use redb::backends::{FileBackend, InMemoryBackend};
@@ -15,7 +14,8 @@ use rustix::fs::{Advice, fadvise};
 use super::disk_fault::ErrorCount;
 use super::error::unusable;
 use crate::store::StoreError;
-use crate::store::data_dir::{create_directory, directory_of, sync_directory};
+use crate::store::data_dir::{directory_of, sync_directory};
+use crate::trusted_file::{self, FileKind, TrustError, prepare_directory};
 
 /// The reason for which a file cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,8 @@ enum FileError {
     Locked(PathBuf),
     #[error("{} is damaged: {problem}; restore a backup, or move the file away to start with an empty store", path.display())]
     Damaged { path: PathBuf, problem: String },
+    #[error(transparent)]
+    Untrusted(#[from] TrustError),
     #[error("cannot open {}", path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("cannot open {}", path.display())]
@@ -67,11 +69,10 @@ impl Reopener {
 
 /// Opens the file at `path`, or creates it and its directory.
 pub(super) fn open(path: &Path) -> Result<OpenedFile, StoreError> {
-    let exists = path.try_exists().map_err(io_error(path));
-    let opened = match exists {
-        Ok(true) => open_existing(path),
-        Ok(false) => create(path),
-        Err(error) => Err(error),
+    prepare_directory(directory_of(path)).map_err(unusable)?;
+    let opened = match open_existing(path) {
+        Err(FileError::Untrusted(error)) if error.is_missing() => create(path),
+        opened => opened,
     };
     opened.map_err(unusable)
 }
@@ -88,11 +89,11 @@ pub(super) fn in_memory() -> Result<OpenedFile, StoreError> {
 }
 
 fn open_existing(path: &Path) -> Result<OpenedFile, FileError> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(io_error(path))?;
+    let file = trusted_file::open_with(
+        OpenOptions::new().read(true).write(true),
+        path,
+        FileKind::Own,
+    )?;
     if file.metadata().map_err(io_error(path))?.len() == 0 {
         return Err(FileError::Damaged {
             path: path.to_owned(),
@@ -104,9 +105,8 @@ fn open_existing(path: &Path) -> Result<OpenedFile, FileError> {
 
 fn create(path: &Path) -> Result<OpenedFile, FileError> {
     let directory = directory_of(path);
-    create_directory(directory).map_err(io_error(directory))?;
     let unfinished = path.with_added_extension("new");
-    let file = open_unfinished(&unfinished).map_err(io_error(&unfinished))?;
+    let file = open_unfinished(&unfinished)?;
     // The rest of an interrupted start is cleared under the lock alone. The lock also keeps two
     // first starts apart: the second one cannot lock the file, or finds the finished file of the
     // first.
@@ -132,14 +132,10 @@ fn opened(path: &Path, file: File) -> Result<OpenedFile, FileError> {
     })
 }
 
-fn open_unfinished(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
+fn open_unfinished(path: &Path) -> Result<File, TrustError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    trusted_file::open_with(&mut options, path, FileKind::Own)
 }
 
 fn database(path: &Path, file: File) -> Result<Database, FileError> {

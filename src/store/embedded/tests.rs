@@ -437,7 +437,9 @@ async fn a_damaged_file_is_refused_and_left_as_it_is() {
 async fn an_interrupted_first_start_leaves_nothing_in_the_way() {
     let bench = Bench::new();
     std::fs::create_dir_all(bench.path.parent().unwrap()).unwrap();
-    std::fs::write(bench.path.with_added_extension("new"), b"half a file").unwrap();
+    let unfinished = bench.path.with_added_extension("new");
+    std::fs::write(&unfinished, b"half a file").unwrap();
+    std::fs::set_permissions(&unfinished, std::fs::Permissions::from_mode(0o600)).unwrap();
     bench.open().await.close().await.unwrap();
     bench.open().await;
 }

@@ -43,7 +43,7 @@ enum CanaryError {
     )]
     OtherKeyOfThatId(Box<str>),
     #[error(
-        "the record that proves the master key is damaged ({0}); if store.master_key_file names the right file, delete the key countersign:canary"
+        "the record that proves the master key is damaged ({0}); if store.master_key_file names the right file, delete the key countersign:{{canary}}"
     )]
     Damaged(SealError),
 }

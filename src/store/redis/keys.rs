@@ -17,7 +17,10 @@ pub(super) const USERS: &str = "countersign:users";
 pub(super) const ORPHANS: &str = "countersign:orphans";
 
 /// The record that proves the master key.
-pub(super) const CANARY: &str = "countersign:canary";
+pub(super) const CANARY: &str = "countersign:{canary}";
+
+/// The hash tag of the canary, which is also the consumer key and the token of synthetic checks.
+pub(super) const CANARY_TAG: &str = "canary";
 
 /// The key that a probe writes.
 pub(super) const PROBE: &str = "countersign:{probe}";

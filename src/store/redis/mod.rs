@@ -23,7 +23,7 @@
 //! | `countersign:consumers` | the index of consumer keys |
 //! | `countersign:users` | the index of the ids of users, without deleted ones |
 //! | `countersign:orphans` | the index of orphaned tokens: `C`, a space, `ID` |
-//! | `countersign:canary` | a record that proves the master key (`readiness`) |
+//! | `countersign:{canary}` | a record that proves the master key (`readiness`) |
 //!
 //! `C`, `T`, `U` and `N` are the percent-encoded consumer key, token, user id and lower-case
 //! username; `S` and `A` are hashes. All keys that a check needs have the hash tag of the consumer,
@@ -235,7 +235,13 @@ impl RedisStore {
 #[async_trait]
 impl StoreHealth for RedisStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.check_synthetically().await
+        match self.check_synthetically().await {
+            // Once more while the circuit is closed: this thread may have been late, and not Redis.
+            Err(error) if error.is_transient() && self.client.check().is_ok() => {
+                self.check_synthetically().await
+            }
+            outcome => outcome,
+        }
     }
 
     fn status(&self) -> StoreStatus {

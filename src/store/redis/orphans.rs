@@ -98,7 +98,7 @@ impl RedisStore {
         self.release_token(&name, consumer, user.as_ref()).await
     }
 
-    /// Reads an orphaned token; `None` if there is none that can be read.
+    /// Reads an orphaned token; `None` if it is absent or cannot be read.
     async fn orphan(&self, record: &str, name: &Token) -> Result<Option<AccessToken>, StoreError> {
         match self.fetch_one(DELETING, record.to_owned()).await {
             Ok(bytes) => Ok(bytes.and_then(|bytes| self.records.decode_token(name, &bytes).ok())),

@@ -3,10 +3,11 @@
 //! A store is ready if a check would be answered: so readiness does what a check does, with the
 //! code of checks. It looks up a consumer and a token, opens a sealed record, and claims a nonce.
 //! A user of Redis who may not run one of the commands is found out by this and not by the first
-//! caller. The names are random, so they are nobody's, and the nonce expires after a second.
+//! caller. The nonce is random and expires after a second, so a consumer of that key would lose
+//! nothing. All keys are in one slot: if a Cluster loses another one, readiness does not flap.
 //!
-//! The sealed record is the canary. Whoever comes first writes it (`SET NX`), also after a
-//! `FLUSHALL`; all others compare their master keys with it. A replica whose keys do not open it
+//! The sealed record is the canary. The first process writes it (`SET NX`), also after a `FLUSHALL`;
+//! all others compare their master keys with it. A replica whose keys do not open it
 //! does not start, or, if Redis was down at the start, is not ready and writes no record.
 
 use std::time::Duration;
@@ -21,17 +22,17 @@ use crate::store::record::{CanarySeal, RecordWriter, unreadable};
 use crate::store::{ClaimOutcome, NonceClaim, StoreError, StoreErrorKind};
 
 impl RedisStore {
-    /// Makes a check of a caller that does not exist.
+    /// Makes a check of a caller who usually does not exist.
     pub(super) async fn check_synthetically(&self) -> Result<(), StoreError> {
-        let id = format!("{:032x}", self.records.draw_id());
-        let consumer = ConsumerKey::new(id.as_str()).map_err(unreadable)?;
-        let token = Token::new(id.as_str()).map_err(unreadable)?;
+        let consumer = ConsumerKey::new(keys::CANARY_TAG).map_err(unreadable)?;
+        let token = Token::new(keys::CANARY_TAG).map_err(unreadable)?;
+        let nonce = self.records.draw_id().to_be_bytes();
         let now = self.clock.now();
         let claim = NonceClaim {
             consumer: &consumer,
             token: Some(&token),
             timestamp: now.as_secs(),
-            nonce: id.as_bytes(),
+            nonce: &nonce,
             check_id: self.records.draw_id().to_be_bytes(),
             now,
             expires_at: now.plus(CLAIM_KEPT),
@@ -68,7 +69,7 @@ impl RedisStore {
         self.records.writer()
     }
 
-    /// Compares the master keys with the canary, and writes the canary if there is none.
+    /// Compares the master keys with the canary, and writes the canary if it is absent.
     async fn prove_key(&self) -> Result<(), StoreError> {
         let own = self.records.own_canary()?;
         let mut set = cmd("SET");
@@ -98,7 +99,7 @@ impl RedisStore {
     /// script.
     async fn check_scripts(&self) -> Result<(), StoreError> {
         let mut eval = cmd("EVAL");
-        eval.arg("return 1").arg(1).arg(keys::PROBE);
+        eval.arg("return 1").arg(1).arg(keys::CANARY);
         let _one: u8 = self.call("running a script", &eval).await?;
         Ok(())
     }

@@ -6,6 +6,7 @@ mod dns;
 mod embedded;
 mod envoy;
 mod network;
+mod outages;
 mod overload;
 mod refusals;
 mod restarts;
@@ -27,6 +28,7 @@ pub(crate) fn all() -> Vec<Row> {
         restarts::rows(),
         stalls::rows(),
         refusals::rows(),
+        outages::rows(),
         network::rows(),
         clocks::rows(),
         embedded::rows(),

@@ -63,10 +63,11 @@ pub(crate) fn rows() -> Vec<Row> {
         .short(),
         Row::new(
             "redis-flush-nonces",
-            "every nonce is deleted, the credentials stay",
-            "no replay",
+            "somebody deletes nonces one by one",
+            "not noticed: they can be replayed",
             || Box::pin(flush_nonces()),
         )
+        .admits(|admitted| admitted.replays = true)
         .recovers_within(3.0),
         Row::new(
             "redis-swapped",

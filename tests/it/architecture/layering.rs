@@ -33,6 +33,11 @@ const PARTS: &[Part] = &[
         why: "settings are plain values",
     },
     Part {
+        name: "trusted_file",
+        imports: &[],
+        why: "every part reads its keys and tokens with it",
+    },
+    Part {
         name: "lanes",
         imports: &[],
         why: "it starts threads for any work",
@@ -44,7 +49,14 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "store",
-        imports: &["clock", "config", "model", "oauth", "telemetry"],
+        imports: &[
+            "clock",
+            "config",
+            "model",
+            "oauth",
+            "telemetry",
+            "trusted_file",
+        ],
         why: "server → verify, issue → store → model",
     },
     Part {
@@ -67,7 +79,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "directory",
-        imports: &["config", "issue", "model", "v1"],
+        imports: &["config", "issue", "model", "trusted_file", "v1"],
         why: "it only queries the operator's user directory for `issue`",
     },
     Part {

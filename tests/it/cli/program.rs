@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Lines};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 
 use tempfile::TempDir;
@@ -92,6 +94,33 @@ fn bad_usage_ends_with_64() {
 }
 
 #[test]
+fn an_unusable_master_key_file_ends_with_64_and_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("keys");
+    for (mode, text, why) in [
+        (0o644, &b"k1:AAAA"[..], "chmod 600"),
+        (0o600, b"k1:AAAA", "not base64 of 32 bytes"),
+        (0o600, b"# none", "has no key"),
+        (0o600, b"k1:\xFF", "not text"),
+    ] {
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        for store in ["memory:", "redis://127.0.0.1:1"] {
+            let mut command = countersign(&["serve", "--store", store, "--master-key-file"]);
+            let output = command.arg(&file).output().unwrap();
+            let message = stderr(&output);
+            assert_eq!(output.status.code(), Some(64), "{message}");
+            assert!(message.contains(why), "{message}");
+            assert!(!message.contains("AAAA"), "{message}");
+        }
+    }
+    let output = countersign(&["serve", "--store=redis://127.0.0.1:1"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(64), "{}", stderr(&output));
+}
+
+#[test]
 fn an_unreadable_file_ends_with_64() {
     for arguments in [
         &["serve", "--config=missing"][..],
@@ -151,6 +180,79 @@ fn a_closed_output_ends_quietly() {
             "{arguments:?}"
         );
     }
+}
+
+#[test]
+fn a_data_directory_that_others_control_ends_the_start_with_the_remedy() {
+    let token = |home: &Path| home.join("admin-token");
+    let cases: [(&str, &dyn Fn(&Path), &str); 6] = [
+        (
+            "an open directory",
+            &|home| set_mode(home, 0o777),
+            "chmod go-w",
+        ),
+        (
+            "a FIFO",
+            &|home| {
+                let made = Command::new("mkfifo").arg(token(home)).status().unwrap();
+                assert!(made.success());
+            },
+            "is not a regular file",
+        ),
+        (
+            "a link",
+            &|home| {
+                fs::write(home.join("elsewhere"), "correct-horse-battery\n").unwrap();
+                std::os::unix::fs::symlink("elsewhere", token(home)).unwrap();
+            },
+            "is a symbolic link",
+        ),
+        (
+            "an exposed token",
+            &|home| {
+                fs::write(token(home), "correct-horse-battery\n").unwrap();
+                set_mode(&token(home), 0o640);
+            },
+            "chmod 600",
+        ),
+        (
+            "an exposed key",
+            &|home| {
+                fs::write(home.join("master-key"), "").unwrap();
+                set_mode(&home.join("master-key"), 0o604);
+            },
+            "chmod 600",
+        ),
+        (
+            "an exposed store",
+            &|home| {
+                fs::write(home.join("countersign.redb"), "").unwrap();
+                set_mode(&home.join("countersign.redb"), 0o666);
+            },
+            "chmod 600",
+        ),
+    ];
+    for (what, spoil, remedy) in cases {
+        let home = tempfile::tempdir().unwrap();
+        if what == "an exposed store" {
+            let keygen = countersign(&["keygen"]).output().unwrap();
+            fs::write(home.path().join("master-key"), keygen.stdout).unwrap();
+            set_mode(&home.path().join("master-key"), 0o600);
+        }
+        spoil(home.path());
+        let mut command = countersign(&["serve"]);
+        for listener in ["--check", "--api", "--http", "--ops"] {
+            command.args([listener, "127.0.0.1:0"]);
+        }
+        let output = command.arg("--data-dir").arg(home.path()).output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{what}: {said}");
+        assert!(said.contains(remedy), "{what}: {said}");
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! and each is a failure of ours instead of an unknown caller.
 
 use countersign::model::{AccessToken, Consumer, Token};
-use countersign::store::{Store, StoreErrorKind, TokenHolder};
+use countersign::store::{StoreErrorKind, TokenHolder};
 
 use super::bench::{
     causes, consumer, key, name, request_token, session, token, user, user_id, with_redis,
@@ -58,7 +58,7 @@ async fn no_record_is_believed_under_the_key_of_another_one() {
         ("countersign:{ck}:request:r", TOKEN),
         (USER, TOKEN),
         (TOKEN, CONSUMER),
-        ("countersign:canary", TOKEN),
+        ("countersign:{canary}", TOKEN),
     ] {
         let intact = server.copy(to);
         let _copied: i64 = server.run(&["COPY", from, to, "REPLACE"]);
@@ -250,7 +250,7 @@ const RETYPE: &str = "redis.call('DEL', KEYS[1]) redis.call('LPUSH', KEYS[1], 'x
 /// The members that [`Attacker::add_members`] adds and that are no names.
 const BAD_MEMBERS: u64 = 2;
 
-/// What an attacker does with `redis-cli`.
+/// The deeds of an attacker with `redis-cli`.
 trait Attacker {
     fn change(&self, key: &str, change: &str);
     fn copy(&self, key: &str) -> String;

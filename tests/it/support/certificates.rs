@@ -2,6 +2,7 @@
 //! certificates.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use countersign::config::TlsConfig;
@@ -58,6 +59,7 @@ impl Certificates {
     /// Writes a file beside the certificates.
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
         self.path(name)
     }
 
