@@ -77,6 +77,12 @@ impl StoreError {
     }
 }
 
+/// Returns the error for a use of a store after its
+/// [`close`](super::StoreLifecycle::close).
+pub(super) fn closed() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, "using the store").because("the store is closed")
+}
+
 /// Returns the error for a record that has another revision than the change expects.
 pub(super) fn conflict() -> StoreError {
     StoreError::new(StoreErrorKind::Conflict, "updating a record")

@@ -23,6 +23,7 @@ mod error;
 mod health;
 mod master_key;
 mod nonce;
+mod nonce_memory;
 mod open;
 mod record;
 mod redis;
