@@ -13,7 +13,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::sync::watch;
 
-use super::health::{HealthState, Readiness};
+use super::health::HealthState;
 use crate::telemetry::Metrics;
 
 /// Returns the routes for probes and Prometheus.
@@ -26,7 +26,7 @@ pub(super) fn routes(health: watch::Receiver<HealthState>, metrics: Arc<Metrics>
 
 async fn readyz(State(health): State<watch::Receiver<HealthState>>) -> impl IntoResponse {
     let readiness = health.borrow().readiness;
-    let ready = readiness == Readiness::Ready;
+    let ready = readiness.is_ready();
     let status = if ready {
         StatusCode::OK
     } else {

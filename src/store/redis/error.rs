@@ -78,7 +78,9 @@ impl CommandError {
         } else {
             StoreErrorKind::Unavailable
         };
-        StoreError::new(kind, context).because(self)
+        StoreError::new(kind, context)
+            .in_outage(self.shows_outage())
+            .because(self)
     }
 
     /// Returns the error of an attempt to connect to `address`.
@@ -95,6 +97,22 @@ impl CommandError {
     /// Returns `true` if the error will not pass by itself.
     pub(super) const fn is_permanent(&self) -> bool {
         matches!(self, Self::TooOld(_) | Self::ClusterNode)
+    }
+
+    /// Returns `true` if no call can succeed now: the circuit is open, or no connection can be made.
+    /// A refused password and an answer that makes no sense are faults of the configuration, which
+    /// nothing may work around.
+    fn shows_outage(&self) -> bool {
+        let mut cause = self;
+        while let Self::Unavailable(inner) | Self::Unreachable(inner) = cause {
+            cause = inner;
+        }
+        let is_certain = !std::ptr::eq(cause, self) || matches!(self, Self::Connect { .. });
+        let is_fault = matches!(
+            cause,
+            Self::AuthenticationFailed | Self::NotPermitted | Self::UnexpectedAnswer
+        );
+        is_certain && !is_fault
     }
 
     /// Returns `true` if the connection must not be used again.
@@ -165,6 +183,43 @@ impl From<RedisError> for CommandError {
             Some("NOSCRIPT") => Self::UnknownScript,
             Some(code) => Self::Refused(code.to_owned()),
             None => Self::Refused(error.category().to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_nobody_can_reach_is_an_outage() {
+        let wrapped = |cause: CommandError| {
+            let unreachable = CommandError::Unreachable(Box::new(cause));
+            CommandError::Unavailable(Box::new(unreachable))
+        };
+        let connect = CommandError::Connect {
+            address: "localhost:6379".into(),
+            cause: "connection refused".into(),
+        };
+        for error in [
+            connect.clone(),
+            wrapped(connect),
+            wrapped(CommandError::Timeout),
+            wrapped(CommandError::Loading),
+        ] {
+            assert!(error.shows_outage(), "{error}");
+        }
+        for error in [
+            CommandError::Timeout,
+            CommandError::Io("broken pipe".into()),
+            CommandError::OutOfMemory,
+            CommandError::TooFewReplicas,
+            CommandError::NotPermitted,
+            CommandError::WrongType,
+            wrapped(CommandError::AuthenticationFailed),
+            wrapped(CommandError::NotPermitted),
+        ] {
+            assert!(!error.shows_outage(), "{error}");
         }
     }
 }

@@ -5,4 +5,5 @@ mod diagnostics;
 mod directory;
 mod full_disk;
 mod listeners;
+mod outage;
 pub(crate) mod replicas;
