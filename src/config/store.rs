@@ -42,6 +42,8 @@ pub enum StoreUrl {
 pub struct CacheConfig {
     /// The oldest record that is used; zero switches the cache off.
     pub max_age: Duration,
+    /// The oldest record that is used while Redis is unavailable; zero uses none.
+    pub max_stale_age: Duration,
     /// The most memory for the cache, in bytes.
     pub max_bytes: u64,
 }
@@ -101,6 +103,7 @@ impl CacheConfig {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
             max_age: reader.duration("cache.max_age", Duration::ZERO..=HOUR),
+            max_stale_age: reader.duration("cache.max_stale_age", Duration::ZERO..=HOUR),
             max_bytes: reader.integer("cache.max_bytes", 65_536..=u64::from(u32::MAX)),
         }
     }

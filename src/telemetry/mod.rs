@@ -58,6 +58,7 @@ pub struct Metrics {
     store_nonces: Gauge,
     cache_lookups: CacheLookups,
     cache_invalidations: Family<ChangedLabel, Counter>,
+    checks_degraded: Family<DegradedLabel, Counter>,
     cache_entries: Gauge,
     cache_bytes: Gauge,
     changes_heard: Gauge,
@@ -134,6 +135,14 @@ impl Metrics {
             .inc();
     }
 
+    /// Counts a check that passed although the store is unavailable; `what` was weakened, and is from
+    /// a closed set.
+    pub fn check_degraded(&self, what: &'static str) {
+        self.checks_degraded
+            .get_or_create(&DegradedLabel { what })
+            .inc();
+    }
+
     /// Sets the number of cached records and their size.
     pub fn cache_size(&self, entries: u64, bytes: u64) {
         self.cache_entries
@@ -207,6 +216,7 @@ impl Default for Metrics {
             store_nonces: Gauge::default(),
             cache_lookups: CacheLookups::default(),
             cache_invalidations: Family::default(),
+            checks_degraded: Family::default(),
             cache_entries: Gauge::default(),
             cache_bytes: Gauge::default(),
             changes_heard: Gauge::default(),
@@ -266,6 +276,8 @@ impl Metrics {
         let help = "Changes that invalidated cached records, by kind of record";
         let invalidations = self.cache_invalidations.clone();
         registry.register("cache_invalidations", help, invalidations);
+        let help = "Checks that passed while the store was unavailable, by what was weakened";
+        registry.register("checks_degraded", help, self.checks_degraded.clone());
         let help = "Records in the cache";
         registry.register("cache_entries", help, self.cache_entries.clone());
         let help = "Memory of the cache in bytes, estimated";
@@ -406,6 +418,11 @@ struct OutcomeLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ChangedLabel {
     changed: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DegradedLabel {
+    what: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -109,7 +109,9 @@ impl CommandError {
         } else {
             StoreErrorKind::Unavailable
         };
-        StoreError::new(kind, context).because(self)
+        StoreError::new(kind, context)
+            .in_outage(self.shows_outage())
+            .because(self)
     }
 
     /// Returns the error of an attempt to connect to `address`.
@@ -126,6 +128,26 @@ impl CommandError {
     /// Returns `true` if the error will not pass by itself.
     pub(super) const fn is_permanent(&self) -> bool {
         matches!(self, Self::TooOld(_) | Self::ClusterNode)
+    }
+
+    /// Returns `true` if no call can succeed now: the circuit is open, or no connection can be made.
+    /// A refused password and an answer that makes no sense are faults of the configuration, which
+    /// nothing may work around.
+    fn shows_outage(&self) -> bool {
+        let mut cause = self;
+        while let Self::Unavailable(inner) | Self::Unreachable(inner) = cause {
+            cause = inner;
+        }
+        let is_certain = !std::ptr::eq(cause, self) || matches!(self, Self::Connect { .. });
+        let is_fault = matches!(
+            cause,
+            Self::AuthenticationFailed
+                | Self::SentinelPassword
+                | Self::NotPermitted(_)
+                | Self::UnknownCommand(_)
+                | Self::UnexpectedAnswer
+        );
+        is_certain && !is_fault
     }
 
     /// Returns `true` if the connection must not be used again.
@@ -308,5 +330,37 @@ mod tests {
         }
         let long = redis::make_extension_error("ERR".to_owned(), Some("x".repeat(10_000)));
         assert!(CommandError::from(long).to_string().len() < 300);
+    }
+
+    #[test]
+    fn only_a_server_that_nobody_can_reach_is_an_outage() {
+        let wrapped = |cause: CommandError| {
+            let unreachable = CommandError::Unreachable(Box::new(cause));
+            CommandError::Unavailable(Box::new(unreachable))
+        };
+        let connect = CommandError::Connect(Box::new(ConnectFailure {
+            address: "localhost:6379".into(),
+            cause: "connection refused".into(),
+        }));
+        for error in [
+            connect.clone(),
+            wrapped(connect),
+            wrapped(CommandError::Timeout),
+            wrapped(CommandError::Loading),
+        ] {
+            assert!(error.shows_outage(), "{error}");
+        }
+        for error in [
+            CommandError::Timeout,
+            CommandError::Io("broken pipe".into()),
+            CommandError::OutOfMemory,
+            CommandError::TooFewReplicas,
+            CommandError::NotPermitted("NOPERM".into()),
+            CommandError::WrongType,
+            wrapped(CommandError::AuthenticationFailed),
+            wrapped(CommandError::NotPermitted("NOPERM".into())),
+        ] {
+            assert!(!error.shows_outage(), "{error}");
+        }
     }
 }

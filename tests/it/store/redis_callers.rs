@@ -121,6 +121,7 @@ fn a_look_up_on_one_runtime_waits_for_no_other_and_is_cached_for_all() {
         create(&*store, 1).await;
         let cache = CacheConfig {
             max_age: Duration::from_secs(10),
+            max_stale_age: Duration::ZERO,
             max_bytes: 1 << 20,
         };
         CachedStore::new(
