@@ -1,5 +1,5 @@
-//! How a record is changed: the script runs, the change is remembered (`recent_changes`), and the
-//! other replicas learn of it (`invalidation`).
+//! Changes of records: the script runs, the change is remembered (`recent_changes`), and the other
+//! replicas learn of it (`invalidation`).
 
 use redis::Cmd;
 

@@ -151,7 +151,7 @@ impl PrimaryWatch {
     /// later.
     ///
     /// # Errors
-    /// If there is none within the time in which isolation is noticed.
+    /// If no majority responds within the time in which isolation is noticed.
     pub(super) async fn confirm(&self) -> Result<(), CommandError> {
         let now = Instant::now();
         let mut answers = self.shared.answers.subscribe();
