@@ -290,13 +290,16 @@ impl ExplainKeys {
         )))
     }
 
-    /// Verifies the signature; returns the timestamp, if the request has one.
+    /// Verifies the signature and the type of the body; returns the timestamp, if the request has
+    /// one.
     fn prove(&self, signed: SignedRequest<'_>) -> Result<Option<u64>, Rejection> {
         let schedule = KeySchedule::default();
         let verified = self.with_keys(|keys| {
             signed.verify_under(self.compat, keys, &schedule, BodyHashRule::Accept)
         })?;
-        Ok(verified.request().timestamp())
+        let request = verified.request();
+        request.refuse_unclear_body(BodyHashRule::Accept)?;
+        Ok(request.timestamp())
     }
 
     /// Returns the cause of the refusal, if it is known.

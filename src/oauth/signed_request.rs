@@ -161,8 +161,8 @@ impl<'a> SignedRequest<'a> {
         })
     }
 
-    /// Refuses a body that the signature does not cover and that some backends read as a form:
-    /// whoever has the request could move its signed parameters to the query and send another body.
+    /// Refuses a body that the signature does not cover and that some backends read as a form. An
+    /// attacker could move the signed parameters to the query and send another form.
     ///
     /// # Errors
     /// [`Rejection::BodyUntyped`] and [`Rejection::BodyTypeUnclear`], unless `rule` compares the

@@ -376,11 +376,11 @@ impl Call {
             content_type: &content_type,
             body: RequestBody::Whole(self.body),
         };
-        request
-            .parse(&ParseLimits::default())
-            .unwrap()
-            .unwrap()
-            .base_string()
+        let no_limits = ParseLimits {
+            form_bytes: usize::MAX,
+            ..ParseLimits::default()
+        };
+        request.parse(&no_limits).unwrap().unwrap().base_string()
     }
 
     fn header(&self, signature: &str) -> String {

@@ -64,9 +64,11 @@ async fn dribble(countersign: &Countersign, to: SocketAddr, path: &str) {
     }
     for _ in 0..BYTES {
         for connection in &mut connections {
-            connection.write_all(b"a").await.unwrap();
+            // On a busy machine, the time for the body may end first.
+            let _ = connection.write_all(b"a").await;
         }
-        tokio::task::yield_now().await;
+        // Time for a read of each byte.
+        sleep(Duration::from_millis(3)).await;
     }
     assert_small(countersign, before, path).await;
 }
@@ -112,7 +114,7 @@ async fn dribble_frames(
 async fn assert_small(countersign: &Countersign, before: u64, path: &str) {
     // All of them have arrived by then, unless the machine is very busy.
     sleep(Duration::from_millis(300)).await;
-    let grown = countersign.peak_memory() - before;
+    let grown = countersign.peak_memory().saturating_sub(before);
     assert!(
         grown < MOST,
         "{path}: {grown} bytes of memory for {} bytes",
@@ -125,8 +127,8 @@ const CONNECTIONS: usize = 80;
 /// The streams of an HTTP/2 connection.
 const STREAMS: usize = 8;
 
-/// The bytes of each connection or stream. With a buffer of 8 KiB for each, all take 250 MiB.
-const BYTES: usize = 400;
+/// The bytes of each connection or stream. With a buffer of 8 KiB for each, all take 125 MiB.
+const BYTES: usize = 200;
 
 /// A few KiB for each connection, and room for the allocator.
-const MOST: u64 = 48 * 1024 * 1024;
+const MOST: u64 = 32 * 1024 * 1024;

@@ -10,23 +10,39 @@ use crate::support::http::{FORM, Request, Response, exchange};
 use crate::support::stack::Stack;
 
 on_every_stack!(
-    a_form_as_large_as_envoy_sends_is_verified_and_a_larger_one_is_413,
+    a_form_up_to_the_limit_is_verified_and_a_larger_one_is_413,
+    a_body_as_large_as_envoy_sends_passes_and_a_larger_one_is_413,
     a_form_in_chunks_is_verified_whole,
     a_form_behind_an_upgrade_is_refused,
     a_body_hash_is_compared_with_the_body,
     a_form_that_envoy_may_have_altered_is_refused,
 );
 
-async fn a_form_as_large_as_envoy_sends_is_verified_and_a_larger_one_is_413(stack: &Stack) {
-    let largest = format!("a={}", "b".repeat(MAX_REQUEST_BYTES - 2));
+async fn a_form_up_to_the_limit_is_verified_and_a_larger_one_is_413(stack: &Stack) {
+    let largest = format!("a={}", "b".repeat(MAX_FORM_BYTES - 2));
     let signed = stack
         .alice
         .sign(&Request::form("POST", "/photos", &largest));
-    assert_eq!(stack.allows(&signed).await.body.len(), MAX_REQUEST_BYTES);
-    let larger = stack
-        .alice
-        .sign(&Request::form("POST", "/photos", &format!("{largest}b")));
-    assert_eq!(stack.send(&larger).await.status, 413);
+    assert_eq!(stack.allows(&signed).await.body.len(), MAX_FORM_BYTES);
+    let larger = signed.with_body(&format!("{largest}b"));
+    let refused = stack.send(&larger).await;
+    let detail = refused.json()["detail"].clone();
+    assert_eq!(refused.status, 413);
+    assert!(
+        detail.as_str().unwrap().contains("check.max_form_bytes"),
+        "{detail}"
+    );
+    assert_eq!(stack.upstream.received().len(), 0);
+}
+
+async fn a_body_as_large_as_envoy_sends_passes_and_a_larger_one_is_413(stack: &Stack) {
+    let text = |length| {
+        let request = Request::new("POST", "/photos").with("Content-Type", "text/plain");
+        stack.alice.sign(&request).with_body(&"b".repeat(length))
+    };
+    let received = stack.allows(&text(MAX_REQUEST_BYTES)).await;
+    assert_eq!(received.body.len(), MAX_REQUEST_BYTES);
+    assert_eq!(stack.send(&text(MAX_REQUEST_BYTES + 1)).await.status, 413);
     assert_eq!(stack.upstream.received().len(), 0);
 }
 
@@ -110,6 +126,9 @@ async fn in_chunks(stack: &Stack, request: &Request, chunks: &[&str]) -> Respons
     assert_eq!(request.header("Content-Type"), Some(FORM));
     Response::parse(&exchange(stack.envoy.address, &request.to_bytes()).await)
 }
+
+/// `check.max_form_bytes`.
+const MAX_FORM_BYTES: usize = 64 * 1024;
 
 /// `max_request_bytes` of every configuration here.
 const MAX_REQUEST_BYTES: usize = 1_048_576;
