@@ -12,6 +12,12 @@ use crate::support::redis::{RedisServer, free_port, wait_until};
 
 /// Returns the rows.
 pub(crate) fn rows() -> Vec<Row> {
+    let mut rows = of_writes();
+    rows.extend(of_commands());
+    rows
+}
+
+fn of_writes() -> Vec<Row> {
     vec![
         Row::new(
             "redis-full",
@@ -39,6 +45,11 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new("redis-demoted", "`REPLICAOF` for 3 s", "503", || {
             Box::pin(demoted())
         }),
+    ]
+}
+
+fn of_commands() -> Vec<Row> {
+    vec![
         Row::new(
             "redis-client-kill",
             "`CLIENT KILL` ten times",
