@@ -128,6 +128,7 @@ impl HealthMonitor {
         metrics.store_status(status.restarts_seen, status.nonces);
         metrics.cache_size(status.cache_entries, status.cache_bytes);
         metrics.changes(!status.cut_off, status.untold);
+        metrics.changes_remade(status.remade);
         metrics.unreadable_records(status.unreadable_records);
     }
 

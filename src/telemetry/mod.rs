@@ -62,6 +62,7 @@ pub struct Metrics {
     cache_bytes: Gauge,
     changes_heard: Gauge,
     changes_untold: Counter,
+    changes_remade: Counter,
     unreadable_records: Counter,
     connections: Family<ListenerLabel, Gauge>,
     connections_dropped: Family<DropLabels, Counter>,
@@ -150,6 +151,13 @@ impl Metrics {
             .store(untold, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// Sets the number of acknowledged changes that the store lost and this process made again.
+    pub fn changes_remade(&self, remade: u64) {
+        self.changes_remade
+            .inner()
+            .store(remade, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Sets the number of records and index entries that lists skipped because they cannot be read.
     pub fn unreadable_records(&self, skipped: u64) {
         self.unreadable_records
@@ -203,6 +211,7 @@ impl Default for Metrics {
             cache_bytes: Gauge::default(),
             changes_heard: Gauge::default(),
             changes_untold: Counter::default(),
+            changes_remade: Counter::default(),
             unreadable_records: Counter::default(),
             connections: Family::default(),
             connections_dropped: Family::default(),
@@ -265,6 +274,8 @@ impl Metrics {
         registry.register("changes_heard", help, self.changes_heard.clone());
         let help = "Changes that could not be announced to other replicas at once";
         registry.register("changes_untold", help, self.changes_untold.clone());
+        let help = "Acknowledged changes that Redis lost and this replica made again";
+        registry.register("changes_remade", help, self.changes_remade.clone());
         let help = "Records and index entries that lists skipped because they cannot be read";
         let skipped = self.unreadable_records.clone();
         registry.register("store_unreadable_records", help, skipped);
@@ -463,6 +474,7 @@ mod tests {
         metrics.cache_invalidation("token");
         metrics.cache_size(3, 2000);
         metrics.changes(true, 4);
+        metrics.changes_remade(5);
         let series = series(&metrics);
         assert_eq!(
             series[r#"countersign_cache_lookups_total{outcome="hit"}"#],
@@ -490,6 +502,7 @@ mod tests {
             ),
             ("1", "4")
         );
+        assert_eq!(series["countersign_changes_remade_total"], "5");
     }
 
     #[test]

@@ -10,6 +10,18 @@ use crate::store::{StoreError, StoreErrorKind};
 /// The reason why a command did not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CommandError {
+    #[error(
+        "the primary was replaced or restarted, and changes that it may have lost are being made again"
+    )]
+    Recovering,
+    #[error("cannot reach a majority of the Sentinels, so Redis' primary may have been replaced")]
+    Isolated,
+    #[error("the Sentinels have replaced Redis' primary")]
+    PrimaryReplaced,
+    #[error(
+        "Redis made the change, but fewer replicas than store.min_replicas confirmed it in time ({confirmed} of {wanted}); it may be lost in a failover, so repeat it"
+    )]
+    TooFewConfirmed { confirmed: u32, wanted: u32 },
     #[error("Redis did not answer in time")]
     Timeout,
     #[error("lost the connection to Redis: {0}")]
@@ -139,8 +151,14 @@ impl CommandError {
                 | Self::Connect(_)
                 | Self::NotPrimary
                 | Self::PrimaryLost
+                | Self::PrimaryReplaced
                 | Self::Unreachable(_)
         )
+    }
+
+    /// Returns `true` if the Sentinels may name another primary.
+    pub(super) const fn hints_at_failover(&self) -> bool {
+        self.breaks_connection() || matches!(self, Self::TooFewReplicas | Self::Unreachable(_))
     }
 
     /// Returns `true` if the server cannot be used at all, rather than refused one command.
