@@ -1,7 +1,7 @@
 //! A replica of Countersign: the program, with what a row sets around it.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -98,7 +98,7 @@ impl Replica {
         if settings.master_key.as_os_str().is_empty() {
             settings.master_key = master_key(directory.path());
         }
-        let ip = settings.ip.unwrap_or([127, 0, 0, 1].into());
+        let ip = settings.ip.unwrap_or(LOOPBACK);
         let any = SocketAddr::new(ip, 0);
         let (process, [check, api, ops]) = launch(&settings, directory.path(), [any; 3]).await?;
         Ok(Self {
@@ -127,12 +127,6 @@ impl Replica {
         let addresses = [self.check, self.api, self.ops];
         let launched = launch(&self.settings, self.directory.path(), addresses).await;
         (self.process, _) = launched.unwrap();
-    }
-
-    /// Restarts it with other settings.
-    pub(crate) async fn restart_with(&mut self, settings: Settings) {
-        self.settings = settings;
-        self.restart().await;
     }
 
     /// Sends a signal, for example `STOP`.
@@ -260,6 +254,9 @@ pub(crate) fn master_key(directory: &Path) -> PathBuf {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     path
 }
+
+/// The address of listeners, unless a row sets another.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The program that the rows run against.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");

@@ -7,6 +7,12 @@ use crate::support::redis::RedisServer;
 
 /// Returns the rows.
 pub(crate) fn rows() -> Vec<Row> {
+    let mut rows = restarts();
+    rows.extend(losses());
+    rows
+}
+
+fn restarts() -> Vec<Row> {
     vec![
         Row::new(
             "redis-kill-aof",
@@ -53,6 +59,24 @@ pub(crate) fn rows() -> Vec<Row> {
         .admits(|admitted| (admitted.refused, admitted.lost) = (true, true))
         .never_recovers(),
         Row::new(
+            "redis-loading",
+            "Redis restarts and loads its data for some seconds",
+            "503 until it is loaded",
+            || Box::pin(loading()),
+        )
+        .recovers_within(2.5),
+        Row::new(
+            "redis-absent",
+            "Redis is not there when both replicas start, and comes 2 s later",
+            "they start, are not ready, and then serve",
+            || Box::pin(absent()),
+        ),
+    ]
+}
+
+fn losses() -> Vec<Row> {
+    vec![
+        Row::new(
             "redis-flushall",
             "`FLUSHALL`",
             "no replay; every record is lost",
@@ -79,19 +103,6 @@ pub(crate) fn rows() -> Vec<Row> {
             (admitted.revoked, admitted.refused, admitted.lost) = (true, true, true);
         })
         .never_recovers(),
-        Row::new(
-            "redis-loading",
-            "Redis restarts and loads its data for some seconds",
-            "503 until it is loaded",
-            || Box::pin(loading()),
-        )
-        .recovers_within(2.5),
-        Row::new(
-            "redis-absent",
-            "Redis is not there when both replicas start, and comes 2 s later",
-            "they start, are not ready, and then serve",
-            || Box::pin(absent()),
-        ),
     ]
 }
 
