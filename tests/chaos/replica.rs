@@ -1,7 +1,7 @@
 //! A replica of Countersign: the program, with what a row sets around it.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -98,7 +98,7 @@ impl Replica {
         if settings.master_key.as_os_str().is_empty() {
             settings.master_key = master_key(directory.path());
         }
-        let ip = settings.ip.unwrap_or([127, 0, 0, 1].into());
+        let ip = settings.ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let any = SocketAddr::new(ip, 0);
         let (process, [check, api, ops]) = launch(&settings, directory.path(), [any; 3]).await?;
         Ok(Self {
