@@ -65,7 +65,7 @@ struct Run {
     ends: Ends,
     /// The resident memory of the server before and after, in bytes.
     memory: [u64; 2],
-    /// Whether the server was ready throughout.
+    /// The readiness of the server, throughout.
     was_ready: bool,
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn run(args: &Args) {
             // Envoy itself has the limit.
             in_flight: usize::MAX,
         };
-        runs.extend(direct.measure(&server, turn, args, |count| calls::allowed(count)));
+        runs.extend(direct.measure(&server, turn, args, calls::allowed));
         runs.extend(through_envoy.measure(&server, turn, args, |count| {
             SignedGet::signed(envoy.address, &calls::accounts(), count)
         }));
@@ -210,13 +210,25 @@ fn offer<C: Call>(
             connections.push(load::connect(target.address).await);
         }
         let offers = Rc::new(Offers::default());
-        offers
-            .send_all(&connections, calls, rate, limit, target.in_flight)
-            .await;
+        let terms = OfferTerms {
+            rate,
+            limit,
+            in_flight: target.in_flight,
+        };
+        offers.send_all(&connections, calls, &terms).await;
         let mut latencies = offers.latencies.take();
         latencies.sort_unstable();
         (offers.ends.get(), latencies)
     })
+}
+
+/// The terms of an open loop.
+struct OfferTerms {
+    /// Requests per second.
+    rate: f64,
+    limit: Duration,
+    /// The most requests in flight.
+    in_flight: usize,
 }
 
 #[derive(Default)]
@@ -231,19 +243,18 @@ impl Offers {
         self: &Rc<Self>,
         connections: &[SendRequest<Bytes>],
         calls: Vec<C>,
-        rate: f64,
-        limit: Duration,
-        most_in_flight: usize,
+        terms: &OfferTerms,
     ) {
+        let rate = terms.rate;
         let mut calls = calls.into_iter();
-        let mut beats = load::beats(limit);
+        let mut beats = load::beats(terms.limit);
         let mut asked = JoinSet::new();
         let (begun, mut sent) = (Instant::now(), 0_u64);
         while beats.recv().await.is_some() {
             while begun.elapsed().as_secs_f64() * rate >= sent as f64 {
                 let due = begun + Duration::from_secs_f64(sent as f64 / rate);
                 sent += 1;
-                if self.in_flight.get() >= most_in_flight {
+                if self.in_flight.get() >= terms.in_flight {
                     self.count(|ends| ends.unsent += 1);
                     continue;
                 }

@@ -46,6 +46,19 @@ pub struct VerifyConfig {
     pub trust_envoy_request_id: bool,
     /// The Unix time up to which timestamps are refused; 0 refuses none.
     pub not_before: u64,
+    /// The claims of nonces while Redis is unavailable.
+    pub on_store_failure: OnStoreFailure,
+}
+
+/// `nonce.on_store_failure`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum OnStoreFailure {
+    /// The check fails.
+    #[default]
+    Deny,
+    /// This replica claims the nonce by itself.
+    Local,
 }
 
 /// `check.on_error`.
@@ -110,6 +123,7 @@ impl VerifyConfig {
             max_parameters: reader.integer("verify.max_parameters", 10..=10_000),
             trust_envoy_request_id: reader.boolean("nonce.trust_envoy_request_id"),
             not_before: reader.integer("nonce.not_before", 0..=u64::from(u32::MAX)),
+            on_store_failure: reader.word("nonce.on_store_failure"),
         }
     }
 }

@@ -40,7 +40,7 @@ mod warnings;
 mod web_url;
 
 pub use self::api::ApiConfig;
-pub use self::check::{CheckConfig, OnError, VerifyConfig};
+pub use self::check::{CheckConfig, OnError, OnStoreFailure, VerifyConfig};
 pub use self::diagnostics::DiagnosticsConfig;
 pub use self::http::{AuthorizeConfig, HttpConfig, IssueConfig};
 pub use self::listener::{ListenAddress, ListenerConfig, TlsConfig};

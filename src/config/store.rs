@@ -19,6 +19,8 @@ pub struct StoreConfig {
     pub timeout: Duration,
     /// The number of multiplexed connections to Redis.
     pub connections: u32,
+    /// The number of replicas of Redis that must confirm a change of a record.
+    pub min_replicas: u32,
     /// Refuses timestamps from before a detected restart or replacement of Redis.
     pub fence_on_restart: bool,
 }
@@ -40,6 +42,8 @@ pub enum StoreUrl {
 pub struct CacheConfig {
     /// The oldest record that is used; zero switches the cache off.
     pub max_age: Duration,
+    /// The oldest record that is used while Redis is unavailable; zero uses none.
+    pub max_stale_age: Duration,
     /// The most memory for the cache, in bytes.
     pub max_bytes: u64,
 }
@@ -53,6 +57,7 @@ impl StoreConfig {
             master_key_file: reader.text("store.master_key_file", value::optional_path),
             timeout: reader.duration("store.timeout", MILLISECOND..=TEN_SECONDS),
             connections: reader.integer("store.connections", 1..=64),
+            min_replicas: reader.integer("store.min_replicas", 0..=16),
             fence_on_restart: reader.boolean("store.fence_on_restart"),
         }
     }
@@ -98,6 +103,7 @@ impl CacheConfig {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
             max_age: reader.duration("cache.max_age", Duration::ZERO..=HOUR),
+            max_stale_age: reader.duration("cache.max_stale_age", Duration::ZERO..=HOUR),
             max_bytes: reader.integer("cache.max_bytes", 65_536..=u64::from(u32::MAX)),
         }
     }

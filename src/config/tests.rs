@@ -40,8 +40,10 @@ fn the_compiled_in_default_is_what_the_design_says() {
         max_parameters: 1000,
         trust_envoy_request_id: false,
         not_before: 0,
+        on_store_failure: OnStoreFailure::Deny,
     };
     assert_eq!(config.verify, verify);
+    assert_eq!(config.cache.max_stale_age, Duration::ZERO);
     for (listener, port) in [
         (&config.check.listener, 50051),
         (&config.api.listener, 50052),
@@ -467,6 +469,31 @@ mode = "shadow"
         "route[1], \"/a\", is in shadow mode: its requests are never denied",
     ];
     assert_eq!(load_file(text).unwrap().warnings(), expected);
+}
+
+#[test]
+fn what_passes_in_an_outage_is_warned_about() {
+    let warnings = |url: &str| {
+        let more = "[nonce]\non_store_failure = \"local\"\n[cache]\nmax_stale_age = \"10m\"\n";
+        load_file(&format!(
+            "[store]\nurl = \"{url}\"\nmaster_key_file = \"keys\"\n{more}"
+        ))
+        .unwrap()
+        .warnings()
+    };
+    let local = "nonce.on_store_failure = \"local\": while Redis is unavailable, a request can be replayed once at each \
+                 other replica";
+    assert!(warnings("redis://localhost").contains(&local.to_owned()));
+    let embedded = warnings("embedded:countersign.redb");
+    assert!(
+        !embedded.contains(&local.to_owned()),
+        "the embedded store has no outage"
+    );
+    assert!(
+        embedded
+            .iter()
+            .any(|warning| warning.starts_with("cache.max_stale_age is set"))
+    );
 }
 
 #[test]

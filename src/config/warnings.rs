@@ -1,5 +1,6 @@
 //! Settings that are valid but risky.
 
+use super::check::OnStoreFailure;
 use super::listener::ListenAddress;
 use super::route::{Mode, Route};
 use super::sections::Config;
@@ -17,6 +18,8 @@ impl Config {
             (self.http.listener.is_exposed_plaintext(), HTTP),
             (self.has_no_client_addresses(), ADDRESSES),
             (self.verify.trust_envoy_request_id, REQUEST_ID),
+            (self.claims_nonces_in_outages(), LOCAL_NONCES),
+            (!self.cache.max_stale_age.is_zero(), STALE),
             (self.check.deny_detail == DenyDetail::Debug, DEBUG),
             (self.check.policy.mode == Some(Mode::Shadow), SHADOW),
         ];
@@ -38,6 +41,12 @@ impl Config {
     fn is_console_exposed(&self) -> bool {
         let ops = &self.ops;
         ops.console && ops.listener.insecure_plaintext && ops.listener.is_exposed_plaintext()
+    }
+
+    /// Returns `true` if a replica claims nonces by itself while Redis is unavailable.
+    pub fn claims_nonces_in_outages(&self) -> bool {
+        let is_redis = matches!(self.store.url, StoreUrl::Redis(_));
+        is_redis && self.verify.on_store_failure == OnStoreFailure::Local
     }
 
     fn has_no_client_addresses(&self) -> bool {
@@ -73,6 +82,12 @@ const ADDRESSES: &str = "http.listen is a Unix socket and http.trusted_hops is 0
 
 const REQUEST_ID: &str = "nonce.trust_envoy_request_id is on: clients that can choose the request \
                           id can replay requests; Envoy and Istio let no client choose it";
+
+const LOCAL_NONCES: &str = "nonce.on_store_failure = \"local\": while Redis is unavailable, a \
+                            request can be replayed once at each other replica";
+
+const STALE: &str = "cache.max_stale_age is set: while this replica cannot reach Redis, it accepts \
+                     credentials that were revoked in the meantime";
 
 const DEBUG: &str = "check.deny_detail = \"debug\" shows base strings to clients";
 

@@ -16,7 +16,7 @@ use super::transport::{CheckWorkers, Listeners, ServiceSlots};
 use super::{console, http, ops, reflection};
 use crate::diagnostics::Diagnostics;
 use crate::issue::{Issuer, IssuerTerms};
-use crate::store::{CachedStore, CheckStore, StoreHealth};
+use crate::store::{CachedStore, CheckStore, OutageStore, StoreHealth};
 use crate::v1;
 use crate::verify::Verifier;
 
@@ -24,6 +24,8 @@ use crate::verify::Verifier;
 pub(super) struct SharedParts {
     /// The store behind its cache.
     pub(super) cached: Arc<CachedStore>,
+    /// The store for checks: the cache, and what works through an outage if that is configured.
+    checks: Arc<dyn CheckStore>,
     /// The record of decisions.
     pub(super) diagnostics: Diagnostics,
     /// The readiness of the service.
@@ -57,10 +59,16 @@ impl SharedParts {
             Arc::clone(clock),
             Arc::clone(metrics),
         );
+        let works_in_outages = app.config.claims_nonces_in_outages();
+        let mut checks: Arc<dyn CheckStore> = Arc::<CachedStore>::clone(&cached);
+        if works_in_outages {
+            checks = OutageStore::new(checks, Arc::clone(clock));
+        }
         Self {
             cached,
+            checks,
             diagnostics,
-            health: HealthMonitor::new(Arc::clone(clock)).await,
+            health: HealthMonitor::new(Arc::clone(clock), works_in_outages).await,
             bodies: BodyBudget::default(),
         }
     }
@@ -112,7 +120,7 @@ fn check_slots(
 
 /// Returns a check service whose tasks run on the current runtime.
 fn check_service(app: &App, shared: &SharedParts) -> CheckService {
-    let store: Arc<dyn CheckStore> = Arc::<CachedStore>::clone(&shared.cached);
+    let store = Arc::clone(&shared.checks);
     let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify).here();
     CheckService::new(
         verifier,

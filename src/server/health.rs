@@ -6,12 +6,14 @@
 //! | starting: the store has not responded yet | NOT_SERVING | 503 |
 //! | ready | SERVING | 200 |
 //! | store lost | NOT_SERVING | 503 |
+//! | store lost, and checks work without it (`nonce.on_store_failure`) | SERVING | 200 |
 //! | draining | NOT_SERVING | 503 |
 //!
 //! The service names are `""` and `envoy.service.auth.v3.Authorization`; any other is NOT_FOUND.
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -33,6 +35,8 @@ pub(super) enum Readiness {
     Ready,
     /// The store no longer responds.
     StoreLost,
+    /// The store no longer responds, and checks are answered without it.
+    Degraded,
     /// The service is shutting down.
     Draining,
 }
@@ -44,12 +48,18 @@ impl Readiness {
             Self::Starting => "starting",
             Self::Ready => "ready",
             Self::StoreLost => "store_unavailable",
+            Self::Degraded => "store_unavailable_degraded",
             Self::Draining => "draining",
         }
     }
 
+    /// Returns true if requests should be sent here.
+    pub(super) const fn is_ready(self) -> bool {
+        matches!(self, Self::Ready | Self::Degraded)
+    }
+
     fn status(self) -> ServingStatus {
-        if self == Self::Ready {
+        if self.is_ready() {
             ServingStatus::Serving
         } else {
             ServingStatus::NotServing
@@ -70,13 +80,17 @@ pub(super) struct HealthState {
 #[derive(Debug)]
 pub(super) struct HealthMonitor {
     clock: Arc<dyn Clock>,
+    /// True if checks are answered in an outage of the store.
+    works_in_outages: bool,
+    /// True once the store was available. A service that never was ready has nothing cached.
+    was_ready: AtomicBool,
     state: watch::Sender<HealthState>,
     reporter: HealthReporter,
 }
 
 impl HealthMonitor {
     /// Returns a monitor that reports [`Readiness::Starting`].
-    pub(super) async fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(super) async fn new(clock: Arc<dyn Clock>, works_in_outages: bool) -> Self {
         let state = HealthState {
             readiness: Readiness::Starting,
             since: clock.now(),
@@ -84,6 +98,8 @@ impl HealthMonitor {
         };
         let health = Self {
             clock,
+            works_in_outages,
+            was_ready: AtomicBool::new(false),
             state: watch::Sender::new(state),
             reporter: HealthReporter::new(),
         };
@@ -111,13 +127,26 @@ impl HealthMonitor {
             let answer = ping(store, metrics).await;
             failures = if answer.is_ok() { 0 } else { failures + 1 };
             match answer {
-                Ok(()) => self.publish(Readiness::Ready, None).await,
+                Ok(()) => {
+                    self.was_ready.store(true, Ordering::Relaxed);
+                    self.publish(Readiness::Ready, None).await;
+                }
                 Err(error) if failures >= MAX_FAILURES => {
-                    self.publish(Readiness::StoreLost, Some(&error)).await;
+                    self.publish(self.without_store(&error), Some(&error)).await;
                 }
                 Err(_) => {}
             }
             self.export(store, metrics);
+        }
+    }
+
+    /// Returns the readiness without the store.
+    fn without_store(&self, error: &StoreError) -> Readiness {
+        let was_ready = self.was_ready.load(Ordering::Relaxed);
+        if self.works_in_outages && was_ready && error.is_outage() {
+            Readiness::Degraded
+        } else {
+            Readiness::StoreLost
         }
     }
 
@@ -128,6 +157,7 @@ impl HealthMonitor {
         metrics.store_status(status.restarts_seen, status.nonces);
         metrics.cache_size(status.cache_entries, status.cache_bytes);
         metrics.changes(!status.cut_off, status.untold);
+        metrics.changes_remade(status.remade);
         metrics.unreadable_records(status.unreadable_records);
     }
 
@@ -154,7 +184,10 @@ impl HealthMonitor {
         self.report(readiness).await;
         match cause {
             None => tracing::info!("the store is available; ready"),
-            Some(error) => tracing::warn!(error, "the store cannot answer checks; not ready"),
+            Some(error) => {
+                let ready = readiness.is_ready();
+                tracing::warn!(error, ready, "the store cannot answer checks");
+            }
         }
     }
 
@@ -214,7 +247,7 @@ const MAX_FAILURES: u32 = 2;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU8, Ordering};
+    use std::sync::atomic::AtomicU8;
 
     use async_trait::async_trait;
     use tokio::time::Instant;
@@ -316,7 +349,7 @@ mod tests {
     async fn the_state_has_the_start_of_its_readiness() {
         let clock = Arc::new(ManualClock::at(UnixTime::from_secs(1)));
         let (health, store, metrics) = (
-            HealthMonitor::new(clock.clone()).await,
+            HealthMonitor::new(clock.clone(), false).await,
             Pinged::new(Ping::Answers),
             Metrics::default(),
         );
@@ -349,7 +382,7 @@ mod tests {
     }
 
     async fn new() -> HealthMonitor {
-        HealthMonitor::new(Arc::new(ManualClock::at(UnixTime::from_secs(1)))).await
+        HealthMonitor::new(Arc::new(ManualClock::at(UnixTime::from_secs(1))), false).await
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use axum::routing::get;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::health::{HealthState, Readiness};
+use super::health::HealthState;
 use crate::telemetry::Metrics;
 
 /// The answer of `/readyz`.
@@ -38,7 +38,7 @@ async fn readyz(State(health): State<watch::Receiver<HealthState>>) -> impl Into
     let HealthState {
         readiness, cause, ..
     } = health.borrow().clone();
-    let ready = readiness == Readiness::Ready;
+    let ready = readiness.is_ready();
     let status = if ready {
         StatusCode::OK
     } else {

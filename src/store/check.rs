@@ -85,6 +85,8 @@ pub struct CallerRecords {
     pub token: Option<Arc<AccessToken>>,
     /// The standing of the token's user; the default if there is no user, or no record of the user.
     pub user: UserStanding,
+    /// The store is unavailable, and the records are older than `cache.max_age`.
+    pub is_stale: bool,
 }
 
 /// A claim of a nonce: scope, timestamp and nonce of RFC 5849 section 3.3.
@@ -116,6 +118,8 @@ pub struct NonceClaim<'a> {
 pub enum ClaimOutcome {
     /// The nonce was not used before.
     Fresh,
+    /// The store is unavailable, and the nonce was not used before at this replica.
+    FreshHere,
     /// The nonce was used before.
     Replayed,
     /// The timestamp is not after the fence: the store may have lost claims up to then.

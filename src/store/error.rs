@@ -6,6 +6,7 @@
 pub struct StoreError {
     kind: StoreErrorKind,
     context: &'static str,
+    is_outage: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -56,6 +57,7 @@ impl StoreError {
         Self {
             kind,
             context,
+            is_outage: false,
             source: None,
         }
     }
@@ -65,6 +67,20 @@ impl StoreError {
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Notes whether the store is in an outage: nobody can reach it, so that nothing else will
+    /// succeed at this time.
+    #[must_use]
+    pub const fn in_outage(mut self, is_outage: bool) -> Self {
+        self.is_outage = is_outage;
+        self
+    }
+
+    /// Returns `true` if the store is in an outage. A single call that takes too long does not show
+    /// one.
+    pub const fn is_outage(&self) -> bool {
+        self.is_outage
     }
 
     /// Returns the kind of the error.
@@ -87,6 +103,12 @@ impl StoreError {
     pub const fn is_transient(&self) -> bool {
         matches!(self.kind, StoreErrorKind::Unavailable)
     }
+}
+
+/// Returns the error for a use of a store after its
+/// [`close`](super::StoreLifecycle::close).
+pub(super) fn closed() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, "using the store").because("the store is closed")
 }
 
 /// Returns the error for a record that has another revision than the change expects.

@@ -34,6 +34,8 @@ pub struct StoreStatus {
     pub cut_off: bool,
     /// The number of changes that could not be announced to the other replicas.
     pub untold: u64,
+    /// The number of changes that the store acknowledged and lost, and this process made again.
+    pub remade: u64,
     /// The number of records and index entries that lists skipped because they cannot be read.
     pub unreadable_records: u64,
     /// The number of cached records in this process.

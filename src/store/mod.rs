@@ -4,6 +4,7 @@
 //! - `redis`: one server or cluster, shared by every replica.
 //! - `embedded`: one file, or memory, of one process.
 //! - [`CachedStore`]: a cache in front of either, for checks.
+//! - [`OutageStore`]: claims nonces in this process while Redis is unavailable, for checks.
 //!
 //! Records are sealed before they reach either (`master_key`, `seal`, `record`). Not found is
 //! `Ok(None)`; an `Err` means that the store could not answer, and then the caller must conclude
@@ -23,7 +24,9 @@ mod error;
 mod health;
 mod master_key;
 mod nonce;
+mod nonce_memory;
 mod open;
+mod outage;
 mod record;
 mod redis;
 mod seal;
@@ -43,6 +46,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use health::{StoreHealth, StoreStatus};
 pub use master_key::new_master_key;
 pub use open::{is_key_file_mistake, open};
+pub use outage::OutageStore;
 pub use redis::{ProviderConsumer, ProviderConsumers};
 
 /// A whole store: the sum of its parts.

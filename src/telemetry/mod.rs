@@ -58,10 +58,12 @@ pub struct Metrics {
     store_nonces: Gauge,
     cache_lookups: CacheLookups,
     cache_invalidations: Family<ChangedLabel, Counter>,
+    checks_degraded: Family<DegradedLabel, Counter>,
     cache_entries: Gauge,
     cache_bytes: Gauge,
     changes_heard: Gauge,
     changes_untold: Counter,
+    changes_remade: Counter,
     unreadable_records: Counter,
     connections: Family<ListenerLabel, Gauge>,
     connections_dropped: Family<DropLabels, Counter>,
@@ -133,6 +135,14 @@ impl Metrics {
             .inc();
     }
 
+    /// Counts a check that passed although the store is unavailable; `what` was weakened, and is from
+    /// a closed set.
+    pub fn check_degraded(&self, what: &'static str) {
+        self.checks_degraded
+            .get_or_create(&DegradedLabel { what })
+            .inc();
+    }
+
     /// Sets the number of cached records and their size.
     pub fn cache_size(&self, entries: u64, bytes: u64) {
         self.cache_entries
@@ -148,6 +158,13 @@ impl Metrics {
         self.changes_untold
             .inner()
             .store(untold, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Sets the number of acknowledged changes that the store lost and this process made again.
+    pub fn changes_remade(&self, remade: u64) {
+        self.changes_remade
+            .inner()
+            .store(remade, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Sets the number of records and index entries that lists skipped because they cannot be read.
@@ -199,10 +216,12 @@ impl Default for Metrics {
             store_nonces: Gauge::default(),
             cache_lookups: CacheLookups::default(),
             cache_invalidations: Family::default(),
+            checks_degraded: Family::default(),
             cache_entries: Gauge::default(),
             cache_bytes: Gauge::default(),
             changes_heard: Gauge::default(),
             changes_untold: Counter::default(),
+            changes_remade: Counter::default(),
             unreadable_records: Counter::default(),
             connections: Family::default(),
             connections_dropped: Family::default(),
@@ -257,6 +276,8 @@ impl Metrics {
         let help = "Changes that invalidated cached records, by kind of record";
         let invalidations = self.cache_invalidations.clone();
         registry.register("cache_invalidations", help, invalidations);
+        let help = "Checks that passed while the store was unavailable, by what was weakened";
+        registry.register("checks_degraded", help, self.checks_degraded.clone());
         let help = "Records in the cache";
         registry.register("cache_entries", help, self.cache_entries.clone());
         let help = "Memory of the cache in bytes, estimated";
@@ -265,6 +286,8 @@ impl Metrics {
         registry.register("changes_heard", help, self.changes_heard.clone());
         let help = "Changes that could not be announced to other replicas at once";
         registry.register("changes_untold", help, self.changes_untold.clone());
+        let help = "Acknowledged changes that Redis lost and this replica made again";
+        registry.register("changes_remade", help, self.changes_remade.clone());
         let help = "Records and index entries that lists skipped because they cannot be read";
         let skipped = self.unreadable_records.clone();
         registry.register("store_unreadable_records", help, skipped);
@@ -398,6 +421,11 @@ struct ChangedLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DegradedLabel {
+    what: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ListenerLabel {
     listener: &'static str,
 }
@@ -463,6 +491,7 @@ mod tests {
         metrics.cache_invalidation("token");
         metrics.cache_size(3, 2000);
         metrics.changes(true, 4);
+        metrics.changes_remade(5);
         let series = series(&metrics);
         assert_eq!(
             series[r#"countersign_cache_lookups_total{outcome="hit"}"#],
@@ -490,6 +519,7 @@ mod tests {
             ),
             ("1", "4")
         );
+        assert_eq!(series["countersign_changes_remade_total"], "5");
     }
 
     #[test]

@@ -30,6 +30,18 @@ pub struct Allowance {
     pub signature_method: SignatureMethod,
     /// The `Authorization` header carried the verified parameters.
     pub credentials_in_header: bool,
+    /// The parts of the check that an outage of the store weakened.
+    pub weakened: Weakened,
+}
+
+/// The parts of a check that an outage of the store weakened; only a configuration that accepts this
+/// sets any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weakened {
+    /// The nonce was compared only with those that this replica saw in the outage.
+    pub nonce_is_local: bool,
+    /// The credentials are older than `cache.max_age`, so a revocation may have been missed.
+    pub credentials_are_stale: bool,
 }
 
 /// A proven caller.

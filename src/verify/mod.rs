@@ -26,9 +26,10 @@ mod proof;
 mod reason;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-pub use decision::{Allowance, ClaimedCaller, ClaimedToken, Decision, Denial, Identity};
+pub use decision::{Allowance, ClaimedCaller, ClaimedToken, Decision, Denial, Identity, Weakened};
 pub use endpoint::{Applicant, EndpointVerifier};
 pub use reason::{BodyGap, ParameterProblem, Reason, RequestStage};
 
@@ -183,6 +184,7 @@ impl Verifier {
         let source = CheckSource {
             store: &*self.store,
             body_hash: demands.body_hash,
+            is_stale: AtomicBool::new(false),
         };
         let Proof {
             request,
@@ -200,10 +202,14 @@ impl Verifier {
         };
         let method = request.request().signature_method();
         match self.check_proven(&request, &caller, demands).await {
-            Ok(()) => Ok(Allowance {
+            Ok(claimed) => Ok(Allowance {
                 identity: caller.identity,
                 signature_method: method,
                 credentials_in_header: request.request().in_header(),
+                weakened: Weakened {
+                    nonce_is_local: claimed == Claimed::Here,
+                    credentials_are_stale: source.is_stale.into_inner(),
+                },
             }),
             Err(interruption) => {
                 Err(interruption.map(|reason| Denial::proven(reason, caller.identity, method)))
@@ -217,15 +223,17 @@ impl Verifier {
         request: &Verified<'_>,
         caller: &ProvenCaller,
         demands: &Demands<'_>,
-    ) -> Result<(), Interruption<Reason>> {
+    ) -> Result<Claimed, Interruption<Reason>> {
         caller.check_state().map_err(Interruption::Denied)?;
         let scope = NonceScope {
             consumer: caller.identity.consumer_key(),
             token: caller.identity.token().map(|token| &token.token),
         };
-        self.claim(request, scope, demands.check_id, caller.now)
+        let claimed = self
+            .claim(request, scope, demands.check_id, caller.now)
             .await?;
-        check_policy(&caller.identity, request.request(), demands).map_err(Interruption::Denied)
+        check_policy(&caller.identity, request.request(), demands).map_err(Interruption::Denied)?;
+        Ok(claimed)
     }
 
     /// Checks the timestamp and claims the nonce (steps 4 and 5): a proven request passes once, and
@@ -236,7 +244,7 @@ impl Verifier {
         scope: NonceScope<'_>,
         check_id: [u8; 16],
         now: UnixTime,
-    ) -> Result<(), Interruption<Reason>> {
+    ) -> Result<Claimed, Interruption<Reason>> {
         self.check_timestamp(request.request(), now)
             .map_err(Interruption::Denied)?;
         self.claim_nonce(request, scope, check_id, now).await
@@ -266,10 +274,10 @@ impl Verifier {
         scope: NonceScope<'_>,
         check_id: [u8; 16],
         now: UnixTime,
-    ) -> Result<(), Interruption<Reason>> {
+    ) -> Result<Claimed, Interruption<Reason>> {
         let request = request.request();
         let (Some(timestamp), Some(nonce)) = (request.timestamp(), request.nonce()) else {
-            return Ok(());
+            return Ok(Claimed::Everywhere);
         };
         let claim = NonceClaim {
             consumer: scope.consumer,
@@ -282,7 +290,8 @@ impl Verifier {
             not_before: self.not_before,
         };
         match self.store.claim_nonce(&claim).await? {
-            ClaimOutcome::Fresh => Ok(()),
+            ClaimOutcome::Fresh => Ok(Claimed::Everywhere),
+            ClaimOutcome::FreshHere => Ok(Claimed::Here),
             ClaimOutcome::Replayed => Err(Interruption::Denied(Reason::NonceUsed)),
             ClaimOutcome::Fenced { not_before } => {
                 Err(Interruption::Denied(Reason::TimestampFenced {
@@ -307,6 +316,15 @@ struct ReadRules {
     form_bytes: usize,
 }
 
+/// The replicas that know a claim.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claimed {
+    /// All, or there was no nonce to claim.
+    Everywhere,
+    /// This one alone, because the store is unavailable.
+    Here,
+}
+
 /// The credentials within which a nonce is unique (RFC 5849 section 3.3).
 #[derive(Clone, Copy)]
 struct NonceScope<'a> {
@@ -318,6 +336,8 @@ struct NonceScope<'a> {
 struct CheckSource<'s> {
     store: &'s dyn CheckStore,
     body_hash: BodyHashRule,
+    /// Set by a lookup whose records are stale.
+    is_stale: AtomicBool,
 }
 
 /// An access token, and the standing of the user that it acts for.
@@ -342,7 +362,11 @@ impl CredentialSource for CheckSource<'_> {
             consumer,
             token,
             user,
+            is_stale,
         } = self.store.caller_records(key, token.as_ref()).await?;
+        if is_stale {
+            self.is_stale.store(true, Ordering::Relaxed);
+        }
         Ok(FoundCredentials {
             consumer,
             token: token.map(|token| UserToken { token, user }),

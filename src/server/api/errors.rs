@@ -452,6 +452,11 @@ mod tests {
                 "STORE_UNAVAILABLE",
             ),
             ErrorCase(
+                store(StoreErrorKind::WrongMasterKey),
+                Code::FailedPrecondition,
+                "WRONG_MASTER_KEY",
+            ),
+            ErrorCase(
                 store(StoreErrorKind::Unreadable),
                 Code::Internal,
                 "INTERNAL",

@@ -126,7 +126,7 @@ impl<T> ListPage<T> {
 
 impl ServiceState {
     fn is_ready(&self) -> bool {
-        self.health.readiness == Readiness::Ready
+        self.health.readiness.is_ready()
     }
 
     const fn readiness_text(&self) -> &'static str {
@@ -134,6 +134,7 @@ impl ServiceState {
             Readiness::Starting => "Starting",
             Readiness::Ready => "Ready",
             Readiness::StoreLost => "Store unavailable",
+            Readiness::Degraded => "Ready, without the store",
             Readiness::Draining => "Draining",
         }
     }

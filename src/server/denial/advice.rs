@@ -65,7 +65,9 @@ const fn fixed(reason: Reason) -> &'static str {
             "Sign with a token: this consumer may not send requests without oauth_token"
         }
         Reason::NonceWithoutTimestamp => "Send oauth_timestamp together with oauth_nonce",
-        Reason::NonceUsed => "Sign every request, even a repeated one, with a new oauth_nonce",
+        Reason::NonceUsed => {
+            "Sign every request, even one that is repeated after an error, with a new oauth_nonce"
+        }
         Reason::TimestampFenced { .. } => {
             "The service restarted and cannot tell whether this request is a replay; sign it again"
         }

@@ -20,7 +20,7 @@ use crate::model::{ConsumerKey, UserId};
 use crate::server::negotiation::AnswerFormat;
 use crate::store::StoreError;
 use crate::telemetry::Metrics;
-use crate::verify::{Allowance, Applicant, Denial, Reason};
+use crate::verify::{Allowance, Applicant, Denial, Reason, Weakened};
 
 /// The outcome of a call, as metrics, log events and dynamic metadata name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
@@ -193,6 +193,9 @@ impl Reporter {
         };
         let identity = &allowance.identity;
         self.count(call, Outcome::Allow, NO_REASON);
+        if allowance.weakened != Weakened::default() {
+            self.report_weakened(call, allowance);
+        }
         self.diagnostics
             .record_allowed(identity.consumer_key(), allowance.signature_method);
         tracing::debug!(
@@ -203,6 +206,28 @@ impl Reporter {
             signature_method = allowance.signature_method.name(),
             latency_us = call.latency_us(),
             "check"
+        );
+    }
+
+    /// Counts and logs a check that passes although an outage weakened it.
+    #[cold]
+    fn report_weakened(&self, call: &Call, allowance: &Allowance) {
+        let Weakened {
+            nonce_is_local,
+            credentials_are_stale,
+        } = allowance.weakened;
+        if nonce_is_local {
+            self.metrics.check_degraded("nonce");
+        }
+        if credentials_are_stale {
+            self.metrics.check_degraded("credentials");
+        }
+        tracing::info!(
+            decision_id = %call.id,
+            consumer = allowance.identity.consumer_key().as_str(),
+            nonce_is_local,
+            credentials_are_stale,
+            "the check passed while the store is unavailable"
         );
     }
 

@@ -211,6 +211,7 @@ impl Check<'_> {
             Decision::Anonymous => Metadata::of(Outcome::Anonymous, id),
             Decision::Allow(allowance) => Metadata {
                 signature_method: Some(allowance.signature_method.name()),
+                weakened: allowance.weakened,
                 caller: MetadataCaller::Proven(&allowance.identity),
                 ..Metadata::of(Outcome::Allow, id)
             },

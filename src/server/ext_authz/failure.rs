@@ -32,8 +32,12 @@ impl CheckFailure {
             Self::Store(error) if !error.is_transient() => {
                 Status::internal("the stored credentials are unusable")
             }
-            Self::Store(_) => Status::unavailable("the credential store is unavailable"),
-            Self::Deadline => Status::unavailable("the check was not decided in time"),
+            Self::Store(_) => Status::unavailable(
+                "the credential store is unavailable; sign the request again, with a new nonce",
+            ),
+            Self::Deadline => Status::unavailable(
+                "the check was not decided in time; sign the request again, with a new nonce",
+            ),
             Self::Overloaded => Status::resource_exhausted("too many checks"),
             Self::Panic => Status::internal("the check failed"),
             Self::ContextExtension(_) => {

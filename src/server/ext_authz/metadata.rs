@@ -6,7 +6,7 @@ use crate::model::{ConsumerKey, UserId};
 use crate::server::denial::decision_id::DecisionId;
 use crate::server::denial::report::Outcome;
 use crate::server::denial::sunset;
-use crate::verify::{Denial, Identity};
+use crate::verify::{Denial, Identity, Weakened};
 
 /// Dynamic metadata of a decision.
 pub(super) struct Metadata<'a> {
@@ -18,6 +18,8 @@ pub(super) struct Metadata<'a> {
     pub(super) problem: Option<&'static str>,
     /// The signature method that the request names.
     pub(super) signature_method: Option<&'static str>,
+    /// The parts of the check that an outage of the store weakened.
+    pub(super) weakened: Weakened,
     /// The caller.
     pub(super) caller: MetadataCaller<'a>,
 }
@@ -53,6 +55,10 @@ impl<'a> Metadata<'a> {
             decision_id,
             problem: None,
             signature_method: None,
+            weakened: Weakened {
+                nonce_is_local: false,
+                credentials_are_stale: false,
+            },
             caller: MetadataCaller::Nobody,
         }
     }
@@ -70,6 +76,16 @@ impl<'a> Metadata<'a> {
         put(fields, "decision_id", Some(id.as_str()));
         put(fields, "problem", self.problem);
         put(fields, "signature_method", self.signature_method);
+        let Weakened {
+            nonce_is_local,
+            credentials_are_stale,
+        } = self.weakened;
+        put(fields, "nonce_check", nonce_is_local.then_some("local"));
+        put(
+            fields,
+            "credentials",
+            credentials_are_stale.then_some("stale"),
+        );
         match self.caller {
             MetadataCaller::Nobody => {}
             MetadataCaller::Claimed(key) => {

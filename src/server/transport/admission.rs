@@ -64,7 +64,7 @@ struct Line {
     entries: VecDeque<Entry>,
     /// The time of the last turn, while there is a line.
     last_turn: Option<Instant>,
-    /// Whether entries without a caller were removed since the last turn.
+    /// Set once entries without a caller were removed since the last turn.
     is_swept: bool,
 }
 
@@ -247,6 +247,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
     use tokio::task::{JoinHandle, LocalSet, spawn_local};
     use tokio::time::advance;
 
@@ -256,9 +257,9 @@ mod tests {
     async fn checks_start_at_once_while_places_are_left() {
         let gate = Gate::without_turns();
         for _ in 0..PLACES {
-            assert_eq!(gate.ask().now_or_waits().await, Some(Ok(())));
+            assert_eq!(gate.ask().now_or_never(), Some(Ok(())));
         }
-        assert_eq!(gate.ask().now_or_waits().await, None);
+        assert_eq!(gate.ask().now_or_never(), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -323,7 +324,7 @@ mod tests {
             .run_until(async {
                 let gate = Gate::full().await;
                 let waiting = gate.waits(LONGEST_LINE).await;
-                assert_eq!(gate.ask().now_or_waits().await, Some(Err(Overloaded)));
+                assert_eq!(gate.ask().now_or_never(), Some(Err(Overloaded)));
                 waiting[7].abort();
                 settle().await;
                 gate.0.line().is_swept = false;
@@ -451,14 +452,4 @@ mod tests {
             yield_now().await;
         }
     }
-
-    /// A future that may be ready at once.
-    trait Impatient: Future + Sized {
-        /// Returns its output, or `None` if it waits.
-        async fn now_or_waits(self) -> Option<Self::Output> {
-            futures_util::FutureExt::now_or_never(self)
-        }
-    }
-
-    impl<F: Future> Impatient for F {}
 }

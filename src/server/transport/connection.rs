@@ -241,9 +241,10 @@ const OPENING_LIMIT: Duration = Duration::from_secs(10);
 /// The longest time for which a client may read nothing that was written.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
-/// The concurrent checks that Envoy's circuit breaker allows a cluster by default. Envoy opens
-/// another connection for more.
-const STREAM_LIMIT: u32 = 1024;
+/// The concurrent requests of a connection. A proxy with more opens another connection. A client
+/// that does not keeps the others in a queue, where they may wait until it is too late for them, so
+/// the limit is not much lower than the 1024 that Envoy's circuit breaker allows.
+const STREAM_LIMIT: u32 = 512;
 
 /// The requests that may be reset before they are read. A thread that was held up for a second
 /// finds the requests of five timeouts in its socket, all of them reset.

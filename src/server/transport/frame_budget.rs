@@ -3,8 +3,7 @@
 //! Each SETTINGS, PING, PRIORITY and WINDOW_UPDATE frame costs work, and some cost a response, but
 //! none of them asks for anything. h2 does not limit them. Honest peers send a few for each request
 //! and for the bytes that they receive, so these earn them; the rest is limited by time. Resets are
-//! limited by time alone: an honest peer resets a request after its timeout, so it cannot exceed
-//! the concurrent streams in each.
+//! limited by time alone: an honest peer resets a request only after its timeout.
 
 use std::time::Duration;
 
@@ -119,11 +118,12 @@ const CONTROL_PER_REQUEST: u32 = 4;
 /// The received bytes that earn a control frame. An update of a window is for many more.
 const BYTES_PER_CONTROL: usize = 512;
 
-/// The resets that a connection may send at once: its concurrent streams, several times.
-const RESET_CAPACITY: u32 = 5_000;
+/// The resets that a connection may send at once: its concurrent streams, several times. A thread
+/// that was held up for a second finds as many.
+const RESET_CAPACITY: u32 = 2_560;
 
-/// The resets for each second: its concurrent streams, after a timeout of 0.2 s each.
-const RESETS_PER_SECOND: u32 = 5_000;
+/// The resets for each second. Under overload, checks are refused before their callers reset them.
+const RESETS_PER_SECOND: u32 = 1_024;
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FrameHead {
     pub(super) kind: FrameKind,
-    /// Whether the frame ends its stream.
+    /// The flag END_STREAM.
     pub(super) ends_stream: bool,
     pub(super) stream: u32,
 }
@@ -69,7 +69,8 @@ impl FrameScanner {
     /// Decodes the header, whose payload is skipped next.
     fn take_head(&mut self) -> FrameHead {
         let [a, b, c, kind, flags, stream @ ..] = self.head;
-        self.to_skip = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        let length = u32::from_be_bytes([0, a, b, c]);
+        self.to_skip = usize::try_from(length).unwrap_or(usize::MAX);
         let kind = match kind {
             0 => FrameKind::Data,
             1 => FrameKind::Headers,

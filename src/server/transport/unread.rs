@@ -34,7 +34,7 @@ struct AnswerCounts {
     open: AtomicUsize,
     /// Bodies whose handler has nothing to send.
     idle: AtomicUsize,
-    /// Whether no answer was unread at some time since the last look.
+    /// Set once no answer was unread, at some time since the last look.
     caught_up: AtomicBool,
 }
 

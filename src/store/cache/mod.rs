@@ -10,6 +10,10 @@
 //! 2. until it is `cache.max_age` old, counted from the start of the lookup, which bounds the
 //!    effect of a missed change.
 //!
+//! While the store is unavailable, an entry up to `cache.max_stale_age` old may be used (rule 1 still
+//! applies: a change that was announced before or during the outage counts). The records are marked
+//! as stale, and so is the answer to the check.
+//!
 //! The absence of a record is cached too, for a second at most and apart from the rest, so that a
 //! caller that tries random names neither reaches the store with each nor evicts useful entries.
 //!
@@ -18,8 +22,8 @@
 //! # Security
 //! Secrets stay in [`Secret`](crate::model::Secret), which is wiped when the last check that uses
 //! an entry releases it. An entry that can no longer be used is removed on a change, on eviction or
-//! replacement, or else by a sweep: none stays in memory for longer than twice `cache.max_age` plus
-//! the time between two calls of [`StoreHealth::status`], half a second in a running server. The
+//! replacement, or else by a sweep: none stays in memory for longer than twice `cache.max_age`, or
+//! `cache.max_stale_age` if that is longer, plus the time between two calls of [`StoreHealth::status`], half a second in a running server. The
 //! HMAC key that a token's entry remembers, and the consumer secret in it, go with that entry: a
 //! removed consumer secret may stay in memory for as long, but proves nothing, since it is no
 //! longer among the secrets that are tried. A warm check is faster than a cold one: response times
@@ -65,6 +69,8 @@ pub struct CachedStore {
     /// The consumer that has no token of that name, by the name.
     missing_tokens: CacheTable<ConsumerKey>,
     max_age: Duration,
+    /// The oldest record that is used while the store is unavailable; zero uses none.
+    max_stale_age: Duration,
     /// The time of the last sweep, in milliseconds.
     swept_at: AtomicU64,
 }
@@ -104,6 +110,7 @@ impl CachedStore {
             epochs: EpochTable::default(),
             swept_at: AtomicU64::new(clock.now().as_millis()),
             max_age,
+            max_stale_age: config.max_stale_age,
             store,
             clock,
             metrics,
@@ -136,7 +143,13 @@ impl CachedStore {
         lookup: StoreLookup<'_>,
     ) -> Result<CallerRecords, StoreError> {
         let (consumer, token) = (lookup.consumer.0, lookup.token.map(|(token, _)| token));
-        let found = store.caller_records(consumer, token).await?;
+        let found = match store.caller_records(consumer, token).await {
+            Err(error) if error.is_outage() => {
+                let stale = self.find_stale(consumer, token, lookup.consumer.1.time);
+                return stale.ok_or(error);
+            }
+            answered => answered?,
+        };
         self.insert(&lookup, &found);
         Ok(found)
     }
@@ -185,6 +198,7 @@ impl CachedStore {
                 consumer: Some(consumer),
                 token: Some(cached.token),
                 user: cached.user,
+                is_stale: false,
             }),
             Some(_) => Some(without_token(consumer)),
             None => {
@@ -192,6 +206,34 @@ impl CachedStore {
                 (missed_by.as_str() == key).then(|| without_token(consumer))
             }
         }
+    }
+
+    /// Finds records that are older than `cache.max_age`, and that no announced change concerns, for
+    /// an outage of the store.
+    fn find_stale(
+        &self,
+        key: &ConsumerKey,
+        token: Option<&Token>,
+        now: UnixTime,
+    ) -> Option<CallerRecords> {
+        let (epochs, max_age) = (&self.epochs, self.max_stale_age);
+        let consumer = self
+            .consumers
+            .find_up_to(key.as_str(), now, max_age, epochs)?;
+        let mut records = CallerRecords {
+            consumer: Some(consumer),
+            is_stale: true,
+            ..CallerRecords::default()
+        };
+        if let Some(token) = token {
+            let cached = self
+                .tokens
+                .find_up_to(token.as_str(), now, max_age, epochs)?;
+            let is_usable = cached.token.consumer_key == *key && self.is_user_current(&cached);
+            (records.token, records.user) =
+                is_usable.then_some((Some(cached.token), cached.user))?;
+        }
+        Some(records)
     }
 
     /// Returns `true` if no change of the token's user was announced since the token was cached.
@@ -264,10 +306,12 @@ impl CachedStore {
             self.swept_at
                 .compare_exchange(swept_at, next, Ordering::Relaxed, Ordering::Relaxed);
         if claimed.is_ok() {
-            self.consumers.sweep(now, &self.epochs);
-            self.tokens.sweep(now, &self.epochs);
-            self.missing_consumers.sweep(now, &self.epochs);
-            self.missing_tokens.sweep(now, &self.epochs);
+            let kept_for = self.max_age.max(self.max_stale_age);
+            self.consumers.sweep(now, kept_for, &self.epochs);
+            self.tokens.sweep(now, kept_for, &self.epochs);
+            self.missing_consumers
+                .sweep(now, MAX_MISS_AGE, &self.epochs);
+            self.missing_tokens.sweep(now, MAX_MISS_AGE, &self.epochs);
         }
     }
 

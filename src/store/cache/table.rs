@@ -55,10 +55,19 @@ impl<V: Clone> CacheTable<V> {
 
     /// Returns the value of that name if it is valid at `now`.
     pub(super) fn find(&self, name: &str, now: UnixTime, epochs: &EpochTable) -> Option<V> {
+        self.find_up_to(name, now, self.max_age, epochs)
+    }
+
+    /// Returns the value of that name if it is younger than `max_age` at `now`, and unchanged.
+    pub(super) fn find_up_to(
+        &self,
+        name: &str,
+        now: UnixTime,
+        max_age: Duration,
+        epochs: &EpochTable,
+    ) -> Option<V> {
         let entry = self.entries.get(name)?;
-        entry
-            .is_valid(now, self.max_age, epochs)
-            .then_some(entry.value)
+        entry.is_valid(now, max_age, epochs).then_some(entry.value)
     }
 
     /// Caches the result of a lookup that began at `start`, and that takes `weight` bytes.
@@ -78,10 +87,10 @@ impl<V: Clone> CacheTable<V> {
         self.entries.remove(name);
     }
 
-    /// Removes all values that are no longer valid at `now`.
-    pub(super) fn sweep(&self, now: UnixTime, epochs: &EpochTable) {
+    /// Removes all values that are older than `max_age` at `now`, or changed.
+    pub(super) fn sweep(&self, now: UnixTime, max_age: Duration, epochs: &EpochTable) {
         self.entries
-            .retain(|_, entry| entry.is_valid(now, self.max_age, epochs));
+            .retain(|_, entry| entry.is_valid(now, max_age, epochs));
     }
 
     /// Removes all values.

@@ -92,6 +92,7 @@ impl CallerReader {
             consumer: stored_consumer,
             token: token.map(Arc::new),
             user,
+            ..CallerRecords::default()
         })
     }
 

@@ -11,10 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::horizon::{horizon_at, is_set_back};
-use super::nonces::NonceMemory;
 use super::store_file::StoreFile;
-use super::stored_claim::StoredClaim;
 use crate::clock::Clock;
+use crate::store::nonce_memory::{NonceMemory, StoredClaim};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// The writer of claims and the horizon.

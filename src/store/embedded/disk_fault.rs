@@ -32,11 +32,13 @@ pub(super) struct ErrorCount(u64);
 impl DiskFault {
     /// Begins a fault, or counts one more error of it. Logs a cause that is new.
     pub(super) fn raise(&self, error: &redb::Error) {
-        match error {
-            redb::Error::Io(error) => self.raise_with(&text_of(error)),
+        if let redb::Error::Io(error) = error {
+            self.raise_with(&text_of(error));
+        } else if matches!(error, redb::Error::PreviousIo) {
             // The error before it has the cause.
-            redb::Error::PreviousIo => self.raise_again(),
-            other => self.raise_with(&other.to_string()),
+            self.raise_again();
+        } else {
+            self.raise_with(&error.to_string());
         }
     }
 
@@ -69,7 +71,7 @@ impl DiskFault {
         self.raised.notify_one();
     }
 
-    /// Returns the cause of the fault; `None` if there is none.
+    /// Returns the cause of the fault, or `None` without a fault.
     pub(super) fn cause(&self) -> Option<Arc<str>> {
         self.state().cause.clone()
     }

@@ -39,12 +39,6 @@ pub(super) fn already_exists() -> StoreError {
     StoreError::new(StoreErrorKind::AlreadyExists, "creating a record")
 }
 
-/// Returns the error for an access to the file after
-/// [`close`](crate::store::StoreLifecycle::close).
-pub(super) fn closed() -> StoreError {
-    StoreError::new(StoreErrorKind::Unavailable, USE_OF_FILE).because("the store is closed")
-}
-
 /// Returns the error for an access to the file while its disk fails.
 pub(super) fn faulty(cause: &str) -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, USE_OF_FILE).because(cause)

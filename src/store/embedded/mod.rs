@@ -51,14 +51,12 @@ mod expiring;
 mod horizon;
 mod meta_table;
 mod nonce_table;
-mod nonces;
 mod open_file;
 mod recovery;
 mod request_tokens;
 mod rows;
 mod sessions;
 mod store_file;
-mod stored_claim;
 mod sweeper;
 mod tables;
 mod tokens;
@@ -81,11 +79,10 @@ use self::canary::CanaryReader;
 use self::claim_journal::ClaimJournal;
 use self::error::WriteError;
 use self::expiring::{EntryKind, ExpiringEntry};
-use self::nonces::{MemoryClaim, NonceMemory};
 use self::recovery::Recovery;
 use self::store_file::StoreFile;
-use self::stored_claim::StoredClaim;
 use super::changes::may_have_changed;
+use super::nonce_memory::{MemoryClaim, NonceMemory, StoredClaim};
 use super::record::Records;
 use super::{
     CallerRecords, ChangeFeed, CheckStore, ClaimOutcome, NonceClaim, RecordChange, StoreError,

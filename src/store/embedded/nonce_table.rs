@@ -9,9 +9,9 @@
 use redb::{ReadableTable as _, Table, TableDefinition, WriteTransaction};
 
 use super::error::WriteError;
-use super::stored_claim::StoredClaim;
 use crate::clock::UnixTime;
 use crate::store::nonce::NonceId;
+use crate::store::nonce_memory::StoredClaim;
 
 /// Inserts claims.
 pub(super) fn insert(

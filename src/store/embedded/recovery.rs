@@ -5,12 +5,11 @@
 
 use super::error::WriteError;
 use super::horizon::horizon_at;
-use super::nonces::ClaimSnapshot;
 use super::store_file::StoreFile;
-use super::stored_claim::StoredClaim;
 use super::{canary, expiring, meta_table, nonce_table, tables};
 use crate::clock::UnixTime;
 use crate::store::StoreError;
+use crate::store::nonce_memory::{ClaimSnapshot, StoredClaim};
 use crate::store::record::Records;
 
 /// The state from which a store starts.

@@ -6,9 +6,10 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, WriteTransaction};
 use tokio::sync::Notify;
 
 use super::disk_fault::{DiskFault, ErrorCount, needs_reopening, text_of};
-use super::error::{WriteError, closed, failed, faulty};
+use super::error::{WriteError, failed, faulty};
 use super::open_file::{OpenedFile, Reopener};
 use crate::store::StoreError;
+use crate::store::error::closed;
 
 /// The store file, until it is closed.
 pub(super) struct StoreFile {

@@ -75,6 +75,7 @@ impl CallerLookup {
             consumer: consumer_record,
             token: token.map(Arc::new),
             user,
+            ..CallerRecords::default()
         })
     }
 

@@ -3,11 +3,13 @@
 use async_trait::async_trait;
 
 use super::index::Cursor;
+use super::reapply::deletion_mark;
+use super::recent_changes::{ChangeKind, RecentChange};
 use super::{CREATING, DELETING, RedisStore, UPDATING, keys, log_leftover, scripts};
 use crate::model::{Consumer, ConsumerKey};
 use crate::store::error::{check_follows, conflict};
 use crate::store::record::RecordKind;
-use crate::store::{ConsumerStore, RecordChange, StoreError, StoreErrorKind};
+use crate::store::{ConsumerStore, RecordChange, StoreError};
 
 #[async_trait]
 impl ConsumerStore for RedisStore {
@@ -27,15 +29,14 @@ impl ConsumerStore for RedisStore {
             &bytes,
         );
         self.add_to_index(keys::CONSUMERS, key.as_str()).await?;
+        let made = RecentChange::new(ChangeKind::Consumer(key.clone()), bytes);
         let outcome = self
             .announce(
                 RecordChange::Consumer(key.clone()),
-                self.call::<u8>(CREATING, &create),
+                [made],
+                self.run_script(CREATING, &create),
             )
             .await?;
-        if outcome == scripts::TAKEN {
-            return Err(StoreError::new(StoreErrorKind::AlreadyExists, CREATING));
-        }
         log_leftover(self.add_to_index(keys::CONSUMERS, key.as_str()).await);
         if outcome == scripts::DONE_WITH_ORPHANS {
             log_leftover(self.list_orphans(key, &id).await);
@@ -53,8 +54,10 @@ impl ConsumerStore for RedisStore {
         let stored = self.records.decode_consumer(&consumer.key, &before)?;
         check_follows(stored.revision, consumer.revision)?;
         let bytes = self.writer().await?.encode_consumer(consumer)?;
+        let made = RecentChange::new(ChangeKind::Consumer(consumer.key.clone()), &*bytes);
         self.announce(
             RecordChange::Consumer(consumer.key.clone()),
+            [made],
             self.update_record(&key, &before, &bytes),
         )
         .await
@@ -81,9 +84,12 @@ impl ConsumerStore for RedisStore {
             keys::tokens(key),
             keys::orphans(key, &id),
         ];
-        let delete = scripts::delete_consumer(keys.each_ref().map(String::as_str), &before, &id);
+        let mark = deletion_mark(self.records.draw_id(), consumer);
+        let delete = scripts::delete_consumer(keys.each_ref().map(String::as_str), &before, &mark);
+        let made = RecentChange::new(ChangeKind::ConsumerDeletion(key.clone()), before);
         self.announce(
             RecordChange::Consumer(key.clone()),
+            [made],
             self.run(DELETING, &delete),
         )
         .await?;

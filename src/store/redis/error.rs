@@ -10,6 +10,18 @@ use crate::store::{StoreError, StoreErrorKind};
 /// The reason why a command did not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CommandError {
+    #[error(
+        "the primary was replaced or restarted, and changes that it may have lost are being made again"
+    )]
+    Recovering,
+    #[error("cannot reach a majority of the Sentinels, so Redis' primary may have been replaced")]
+    Isolated,
+    #[error("the Sentinels have replaced Redis' primary")]
+    PrimaryReplaced,
+    #[error(
+        "Redis made the change, but fewer replicas than store.min_replicas confirmed it in time ({confirmed} of {wanted}); it may be lost in a failover, so repeat it"
+    )]
+    TooFewConfirmed { confirmed: u32, wanted: u32 },
     #[error("Redis did not answer in time")]
     Timeout,
     #[error("lost the connection to Redis: {0}")]
@@ -97,7 +109,9 @@ impl CommandError {
         } else {
             StoreErrorKind::Unavailable
         };
-        StoreError::new(kind, context).because(self)
+        StoreError::new(kind, context)
+            .in_outage(self.shows_outage())
+            .because(self)
     }
 
     /// Returns the error of an attempt to connect to `address`.
@@ -114,6 +128,26 @@ impl CommandError {
     /// Returns `true` if the error will not pass by itself.
     pub(super) const fn is_permanent(&self) -> bool {
         matches!(self, Self::TooOld(_) | Self::ClusterNode)
+    }
+
+    /// Returns `true` if no call can succeed now: the circuit is open, or no connection can be made.
+    /// A refused password and an answer that makes no sense are faults of the configuration, which
+    /// nothing may work around.
+    fn shows_outage(&self) -> bool {
+        let mut cause = self;
+        while let Self::Unavailable(inner) | Self::Unreachable(inner) = cause {
+            cause = inner;
+        }
+        let is_certain = !std::ptr::eq(cause, self) || matches!(self, Self::Connect { .. });
+        let is_fault = matches!(
+            cause,
+            Self::AuthenticationFailed
+                | Self::SentinelPassword
+                | Self::NotPermitted(_)
+                | Self::UnknownCommand(_)
+                | Self::UnexpectedAnswer
+        );
+        is_certain && !is_fault
     }
 
     /// Returns `true` if the connection must not be used again.
@@ -139,8 +173,14 @@ impl CommandError {
                 | Self::Connect(_)
                 | Self::NotPrimary
                 | Self::PrimaryLost
+                | Self::PrimaryReplaced
                 | Self::Unreachable(_)
         )
+    }
+
+    /// Returns `true` if the Sentinels may name another primary.
+    pub(super) const fn hints_at_failover(&self) -> bool {
+        self.breaks_connection() || matches!(self, Self::TooFewReplicas | Self::Unreachable(_))
     }
 
     /// Returns `true` if the server cannot be used at all, rather than refused one command.
@@ -290,5 +330,37 @@ mod tests {
         }
         let long = redis::make_extension_error("ERR".to_owned(), Some("x".repeat(10_000)));
         assert!(CommandError::from(long).to_string().len() < 300);
+    }
+
+    #[test]
+    fn only_a_server_that_nobody_can_reach_is_an_outage() {
+        let wrapped = |cause: CommandError| {
+            let unreachable = CommandError::Unreachable(Box::new(cause));
+            CommandError::Unavailable(Box::new(unreachable))
+        };
+        let connect = CommandError::Connect(Box::new(ConnectFailure {
+            address: "localhost:6379".into(),
+            cause: "connection refused".into(),
+        }));
+        for error in [
+            connect.clone(),
+            wrapped(connect),
+            wrapped(CommandError::Timeout),
+            wrapped(CommandError::Loading),
+        ] {
+            assert!(error.shows_outage(), "{error}");
+        }
+        for error in [
+            CommandError::Timeout,
+            CommandError::Io("broken pipe".into()),
+            CommandError::OutOfMemory,
+            CommandError::TooFewReplicas,
+            CommandError::NotPermitted("NOPERM".into()),
+            CommandError::WrongType,
+            wrapped(CommandError::AuthenticationFailed),
+            wrapped(CommandError::NotPermitted("NOPERM".into())),
+        ] {
+            assert!(!error.shows_outage(), "{error}");
+        }
     }
 }

@@ -25,6 +25,15 @@ pub(super) const CANARY_TAG: &str = "canary";
 /// The key that a probe writes.
 pub(super) const PROBE: &str = "countersign:{probe}";
 
+/// Returns a key in the slot of a script's first key, which is written after the script.
+pub(super) fn confirmation(first_key: &str) -> String {
+    let tag = first_key.find('}').and_then(|end| first_key.get(..=end));
+    format!(
+        "{}:confirmation",
+        tag.unwrap_or("countersign:{confirmation}")
+    )
+}
+
 /// Returns the key of a consumer's record.
 pub(super) fn consumer(key: &ConsumerKey) -> String {
     format!("countersign:{{{}}}:consumer", encode(key.as_str()))

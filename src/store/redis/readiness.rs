@@ -47,8 +47,11 @@ impl RedisStore {
         match outcome {
             // A fence refuses signed requests of the past, and passes by itself.
             ClaimOutcome::Fresh | ClaimOutcome::Fenced { .. } => Ok(()),
-            ClaimOutcome::Replayed => Err(StoreError::new(StoreErrorKind::Unusable, CLAIMING)
-                .because("Redis has a nonce that nobody claimed")),
+            ClaimOutcome::FreshHere | ClaimOutcome::Replayed => {
+                Err(StoreError::new(StoreErrorKind::Unusable, CLAIMING).because(
+                    "Redis answered the claim of a nonce that nobody else has as if it were used",
+                ))
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use redis::cmd;
 
+use super::recent_changes::{ChangeKind, RecentChange};
 use super::{CREATING, RedisStore, UPDATING, keys, log_leftover, owner, scripts};
 use crate::model::{AccessToken, RequestToken, Token};
 use crate::store::error::{check_follows, conflict};
@@ -34,7 +35,8 @@ impl RequestTokenStore for RedisStore {
         let record = keys::request(&token.consumer_key, &token.token);
         let update =
             scripts::update_record(&record, &before, &bytes, Some(self.millis_kept(token)));
-        self.run(UPDATING, &update).await
+        let made = RecentChange::new(ChangeKind::RequestToken(token.token.clone()), bytes);
+        self.remember([made], self.run(UPDATING, &update)).await
     }
 
     async fn exchange_request_token(
@@ -109,8 +111,13 @@ impl RedisStore {
         ];
         let script = scripts::exchange(keys.each_ref().map(String::as_str), exchange);
         let change = RecordChange::Token(issued.token.clone());
+        let made = [
+            (ChangeKind::RequestToken(used.token.clone()), exchange.used),
+            (ChangeKind::Token(issued.token.clone()), exchange.issued),
+        ];
         self.announce(
             change,
+            made.map(|(kind, bytes)| RecentChange::new(kind, bytes)),
             self.run("exchanging temporary credentials", &script),
         )
         .await
@@ -147,7 +154,8 @@ impl RedisStore {
         Ok(existing.is_none_or(|existing| existing == value))
     }
 
-    fn millis_kept(&self, token: &RequestToken) -> u64 {
+    /// Returns the time from now for which temporary credentials are kept, in milliseconds.
+    pub(super) fn millis_kept(&self, token: &RequestToken) -> u64 {
         self.millis_until(token.expires_at.plus(RETENTION_AFTER_EXPIRY))
     }
 }

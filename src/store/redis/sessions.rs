@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use redis::cmd;
 
+use super::recent_changes::{ChangeKind, RecentChange};
 use super::{CREATING, DELETING, RedisStore, keys};
 use crate::model::{Session, SessionId};
 use crate::store::{SessionStore, StoreError};
@@ -29,9 +30,10 @@ impl SessionStore for RedisStore {
     }
 
     async fn delete_session(&self, id: &SessionId) -> Result<(), StoreError> {
-        let _removed: u64 = self
-            .call(DELETING, cmd("DEL").arg(keys::session(id)))
-            .await?;
-        Ok(())
+        let made = RecentChange::new(ChangeKind::SessionDeletion(*id), []);
+        let mut delete = cmd("DEL");
+        delete.arg(keys::session(id));
+        let work = self.call::<u64>(DELETING, &delete);
+        self.remember([made], work).await.map(drop)
     }
 }

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use redis::cmd;
 
 use super::index::{Cursor, UserTokenEntry, user_token_entry};
+use super::recent_changes::{ChangeKind, RecentChange};
 use super::{CREATING, DELETING, RedisStore, UPDATING, keys, owned, owner, scripts};
 use crate::model::{AccessToken, ConsumerKey, Token, UserId};
 use crate::store::error::{check_follows, conflict};
@@ -22,8 +23,10 @@ impl TokenStore for RedisStore {
             token.token.as_str(),
         );
         let was_free = self.reserve_token(token).await?;
+        let made = RecentChange::new(ChangeKind::Token(token.token.clone()), bytes);
         self.announce(
             RecordChange::Token(token.token.clone()),
+            [made],
             self.run(CREATING, &create),
         )
         .await?;
@@ -42,8 +45,10 @@ impl TokenStore for RedisStore {
         }
         check_follows(stored.revision, token.revision)?;
         let bytes = self.writer().await?.encode_token(token)?;
+        let made = RecentChange::new(ChangeKind::Token(token.token.clone()), &*bytes);
         self.announce(
             RecordChange::Token(token.token.clone()),
+            [made],
             self.update_record(&key, &before, &bytes),
         )
         .await
@@ -57,8 +62,11 @@ impl TokenStore for RedisStore {
             &keys::tokens(consumer),
             name.as_str(),
         );
+        let kind = ChangeKind::TokenDeletion(name.clone());
+        let made = RecentChange::new(kind, self.writer().await?.encode_token(token)?);
         self.announce(
             RecordChange::Token(name.clone()),
+            [made],
             self.run(DELETING, &delete),
         )
         .await?;

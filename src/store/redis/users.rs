@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use redis::cmd;
 
 use super::index::Cursor;
+use super::recent_changes::{ChangeKind, RecentChange};
 use super::{CREATING, RedisStore, UPDATING, keys, log_leftover, scripts};
 use crate::model::{User, UserId, UserStatus, Username};
 use crate::store::error::{check_follows, conflict};
@@ -50,15 +51,7 @@ impl UserStore for RedisStore {
             .ok_or_else(conflict)?;
         let stored = self.records.decode_user(&user.id, &before)?;
         check_follows(stored.revision, user.revision)?;
-        self.write_user(user, &before).await?;
-        let (old, new) = (folded_name(&stored), folded_name(user));
-        if let Some(old) = old.filter(|old| new.as_ref() != Some(old)) {
-            log_leftover(self.release_username(&old, &user.id).await);
-        }
-        if user.status == UserStatus::Deleted {
-            log_leftover(self.unlist_user(&user.id).await);
-        }
-        Ok(())
+        self.replace_user(user, &stored, &before).await
     }
 
     async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
@@ -106,6 +99,24 @@ impl RedisStore {
             .transpose()
     }
 
+    /// Replaces a user, `stored` as `before`, and releases what the user gave up.
+    pub(super) async fn replace_user(
+        &self,
+        user: &User,
+        stored: &User,
+        before: &[u8],
+    ) -> Result<(), StoreError> {
+        self.write_user(user, before).await?;
+        let (old, new) = (folded_name(stored), folded_name(user));
+        if let Some(old) = old.filter(|old| new.as_ref() != Some(old)) {
+            log_leftover(self.release_username(&old, &user.id).await);
+        }
+        if user.status == UserStatus::Deleted {
+            log_leftover(self.unlist_user(&user.id).await);
+        }
+        Ok(())
+    }
+
     /// Writes a user's record in place of `before`, which is empty if there was none.
     async fn write_user(&self, user: &User, before: &[u8]) -> Result<(), StoreError> {
         let (username, is_listed) = (folded_name(user), user.status != UserStatus::Deleted);
@@ -118,8 +129,10 @@ impl RedisStore {
         let bytes = self.writer().await?.encode_user(user)?;
         let barred = keys::barred(&user.id, username.as_deref().unwrap_or_default());
         let write = scripts::write_user(&keys::user(&user.id), &barred, before, &bytes);
+        let made = RecentChange::new(ChangeKind::User(user.id.clone()), bytes);
         self.announce(
             RecordChange::User(user.id.clone()),
+            [made],
             self.run(UPDATING, &write),
         )
         .await?;

@@ -183,9 +183,9 @@ fn an_import_of_the_wrong_part_is_reported() {
         violations("src/store/embedded/mod.rs", imports),
         [
             "src/store/embedded/mod.rs: `crate::server::denial`: store may import clock, config, model, oauth, \
-             telemetry of this crate, not server: server → verify, issue → store → model",
+             telemetry, trusted_file of this crate, not server: server → verify, issue → store → model",
             "src/store/embedded/mod.rs: `crate::server::App`: store may import clock, config, model, oauth, \
-             telemetry of this crate, not server: server → verify, issue → store → model",
+             telemetry, trusted_file of this crate, not server: server → verify, issue → store → model",
         ]
     );
     assert_eq!(

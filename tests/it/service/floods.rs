@@ -48,25 +48,24 @@ async fn answers_behind_a_closed_window_are_bounded() {
     let server = Server::start().await;
     let before = server.countersign.peak_memory();
     let mut attackers = Vec::new();
-    for _ in 0..40 {
+    for _ in 0..30 {
         let mut raw = RawConnection::open(server.countersign.check).await;
         // SETTINGS_INITIAL_WINDOW_SIZE = 1: the first byte of each answer, and no more.
         raw.write(&frame(4, 0, 0, &[0, 4, 0, 0, 0, 1])).await;
-        for _ in 0..1000 {
-            raw.request_health().await;
+        for _ in 0..8 {
+            for _ in 0..50 {
+                raw.request_health().await;
+            }
+            raw.is_open().await;
         }
         attackers.push(raw);
     }
     for attacker in &mut attackers {
         assert!(attacker.is_closed_by_server().await, "open after a minute");
     }
-    let dropped = server.dropped("unread_answers").await;
-    assert!(
-        dropped >= 20,
-        "{dropped} of 40; the others may have been reset"
-    );
+    assert_eq!(server.dropped("unread_answers").await, 30);
     let grown = server.countersign.peak_memory() - before;
-    assert!(grown < 64 << 20, "memory has grown by {grown} bytes");
+    assert!(grown < 128 << 20, "memory has grown by {grown} bytes");
     server.serves().await;
 }
 
@@ -74,10 +73,12 @@ async fn answers_behind_a_closed_window_are_bounded() {
 async fn a_client_that_measures_its_bandwidth_at_each_request_stays_connected() {
     let server = Server::start().await;
     let mut raw = RawConnection::open(server.countersign.check).await;
-    for _ in 0..3000 {
+    for request in 0..3000 {
         raw.write(&frame(6, 0, 0, &[0; 8])).await;
         raw.write(&frame(8, 0, 0, &[0, 0, 1, 0])).await;
         raw.request_health().await;
+        // Stays within the concurrent streams.
+        assert!(request % 50 != 0 || raw.is_open().await);
     }
     assert!(raw.is_open().await);
     assert_eq!(server.dropped("control_frames").await, 0);

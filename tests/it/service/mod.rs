@@ -7,6 +7,7 @@ mod dribbled;
 mod floods;
 mod full_disk;
 mod listeners;
+mod outage;
 mod overload;
 mod readiness;
 pub(crate) mod replicas;

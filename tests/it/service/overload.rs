@@ -10,6 +10,7 @@ use tonic::client::Grpc;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 
+use crate::support::process::eventually;
 use crate::support::program::Countersign;
 use crate::support::redis::RedisServer;
 
@@ -17,7 +18,7 @@ use crate::support::redis::RedisServer;
 async fn an_overloaded_thread_refuses_checks_and_answers_others() {
     let redis = RedisServer::start();
     let countersign = Countersign::start(&redis.url(), "workers = 1\n").await;
-    let channels = connect(countersign.check, 4).await;
+    let channels = connect(countersign.check, 6).await;
     let (mut answered, mut refused) = (0, 0);
     let before = {
         flood(&channels, &mut answered, &mut refused).await;
@@ -44,15 +45,17 @@ async fn an_overloaded_thread_refuses_checks_and_answers_others() {
         "{lines} lines about {refused} refusals"
     );
 
-    // The overload leaves nothing behind.
-    assert_eq!(check(channels[0].clone()).await, Code::Ok);
+    eventually("a check is answered again", PATIENCE, async || {
+        (check(channels[0].clone()).await == Code::Ok).then_some(())
+    })
+    .await;
 }
 
 /// Sends far more checks at once than may wait, and counts their ends.
 async fn flood(channels: &[Channel], answered: &mut u32, refused: &mut u32) {
     let mut checks = JoinSet::new();
     for channel in channels {
-        for _ in 0..900 {
+        for _ in 0..500 {
             checks.spawn(timeout(PATIENCE, check(channel.clone())));
         }
     }

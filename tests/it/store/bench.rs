@@ -62,6 +62,7 @@ impl Bench {
                 master_key_file: None,
                 timeout: Duration::from_millis(250),
                 connections: 4,
+                min_replicas: 0,
                 fence_on_restart: false,
             },
             directory: tempfile::tempdir().unwrap(),

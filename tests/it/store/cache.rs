@@ -12,8 +12,9 @@ use countersign::model::{
     UserStanding, UserStatus,
 };
 use countersign::store::{
-    CachedStore, CallerRecords, CheckStore, ClaimOutcome, NonceClaim, Store, StoreError,
-    StoreErrorKind, StoreFuture, StoreHealth, StoreStatus, boxed_answer,
+    CachedStore, CallerRecords, ChangeObserver as _, CheckStore, ClaimOutcome, NonceClaim,
+    RecordChange, Store, StoreError, StoreErrorKind, StoreFuture, StoreHealth, StoreStatus,
+    boxed_answer,
 };
 use countersign::telemetry::Metrics;
 use tokio::sync::oneshot;
@@ -113,9 +114,79 @@ async fn a_stale_entry_is_removed_within_twice_max_age() {
 }
 
 #[tokio::test]
+async fn in_an_outage_old_records_are_used_up_to_max_stale_age_and_marked() {
+    let cache = Cache::with(CacheConfig {
+        max_age: MAX_AGE,
+        max_stale_age: 10 * MAX_AGE,
+        max_bytes: MAX_BYTES,
+    })
+    .await;
+    assert!(!cache.ask("ck", Some("t")).await.is_stale);
+    cache.clock.advance(5 * MAX_AGE);
+    cache.cached.status();
+    cache.gate.fails.store(true, Ordering::SeqCst);
+    assert!(
+        cache.fails("ck", None).await,
+        "a single failure is no outage"
+    );
+    cache.gate.is_down.store(true, Ordering::SeqCst);
+    let stale = cache.ask("ck", Some("t")).await;
+    assert!(stale.is_stale && stale.consumer.is_some() && stale.token.is_some());
+    assert!(cache.ask("ck", None).await.is_stale);
+    for (consumer, token) in [
+        ("other", None),
+        ("ck", Some("unknown")),
+        ("other", Some("t")),
+    ] {
+        assert!(
+            cache.fails(consumer, token).await,
+            "{consumer} was not looked up"
+        );
+    }
+    cache.gate.is_down.store(false, Ordering::SeqCst);
+    assert!(!cache.ask("ck", Some("t")).await.is_stale);
+    cache.gate.is_down.store(true, Ordering::SeqCst);
+    cache.clock.advance(10 * MAX_AGE);
+    assert!(cache.fails("ck", Some("t")).await, "it is too old");
+}
+
+#[tokio::test]
+async fn in_an_outage_no_changed_record_is_used() {
+    let changes = [
+        RecordChange::Consumer(key("ck")),
+        RecordChange::Token(Token::new("t").unwrap()),
+        RecordChange::User(token("ck", "t").user_id.unwrap()),
+        RecordChange::Everything,
+    ];
+    for change in changes {
+        let cache = Cache::with(CacheConfig {
+            max_age: MAX_AGE,
+            max_stale_age: 10 * MAX_AGE,
+            max_bytes: MAX_BYTES,
+        })
+        .await;
+        cache.ask("ck", Some("t")).await;
+        cache.cached.on_change(&change);
+        cache.gate.is_down.store(true, Ordering::SeqCst);
+        assert!(cache.fails("ck", Some("t")).await, "{change:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_max_stale_age_an_outage_fails_what_is_too_old() {
+    let cache = Cache::new().await;
+    cache.ask("ck", Some("t")).await;
+    cache.gate.is_down.store(true, Ordering::SeqCst);
+    assert!(!cache.ask("ck", Some("t")).await.is_stale);
+    cache.clock.advance(MAX_AGE);
+    assert!(cache.fails("ck", Some("t")).await);
+}
+
+#[tokio::test]
 async fn a_max_age_of_zero_caches_nothing() {
     let cache = Cache::with(CacheConfig {
         max_age: Duration::ZERO,
+        max_stale_age: Duration::ZERO,
         max_bytes: MAX_BYTES,
     })
     .await;
@@ -320,6 +391,7 @@ async fn a_token_that_another_consumer_missed_is_found_by_its_own() {
 async fn random_names_do_not_evict_used_entries() {
     let cache = Cache::with(CacheConfig {
         max_age: MAX_AGE,
+        max_stale_age: Duration::ZERO,
         max_bytes: 256 * 1024,
     })
     .await;
@@ -384,6 +456,7 @@ impl Cache {
     async fn new() -> Self {
         Self::with(CacheConfig {
             max_age: MAX_AGE,
+            max_stale_age: Duration::ZERO,
             max_bytes: MAX_BYTES,
         })
         .await
@@ -421,6 +494,13 @@ impl Cache {
             .caller_records(&key(consumer), token.as_ref())
             .await
             .unwrap()
+    }
+
+    /// Returns whether a lookup fails.
+    async fn fails(&self, consumer: &str, token: Option<&str>) -> bool {
+        let (key, token) = (key(consumer), token.map(|name| Token::new(name).unwrap()));
+        let answer = self.cached.caller_records(&key, token.as_ref());
+        answer.await.is_err()
     }
 
     /// Returns the answer if it is ready at once.
@@ -470,6 +550,8 @@ struct Gate {
     store: Arc<dyn Store>,
     lookups: AtomicUsize,
     fails: AtomicBool,
+    /// Every lookup fails as in an outage.
+    is_down: AtomicBool,
     /// The signals of the next lookup: one that it has read the store, and one that it may go on.
     next: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
@@ -481,6 +563,7 @@ impl Gate {
             store: Arc::clone(store),
             lookups,
             fails,
+            is_down: AtomicBool::new(false),
             next: Mutex::new(None),
         }
     }
@@ -498,6 +581,9 @@ impl CheckStore for Gate {
             self.lookups.fetch_add(1, Ordering::SeqCst);
             if self.fails.swap(false, Ordering::SeqCst) {
                 return Err(UNAVAILABLE);
+            }
+            if self.is_down.load(Ordering::SeqCst) {
+                return Err(UNAVAILABLE.in_outage(true));
             }
             let found = self.store.caller_records(consumer, token).await;
             let next = self.next.lock().unwrap().take();

@@ -20,7 +20,7 @@ use crate::server::denial::problem::{DenialStyle, Problem};
 use crate::server::denial::report::Outcome;
 use crate::server::ext_authz::metadata::MetadataCaller;
 use crate::server::negotiation::AnswerFormat;
-use crate::verify::{Identity, Reason};
+use crate::verify::{Identity, Reason, Weakened};
 
 /// Decodes an answer as a client does.
 fn read(answer: CheckAnswer) -> CheckResponse {
@@ -76,6 +76,7 @@ fn allowed(identity: Identity) -> Decision {
         identity,
         signature_method: method,
         credentials_in_header: true,
+        weakened: Weakened::default(),
     })
 }
 

@@ -6,16 +6,16 @@ use crate::store::nonce::NonceId;
 
 /// A claim as it is kept in memory and in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StoredClaim {
-    pub(super) id: NonceId,
-    pub(super) check_id: [u8; 16],
-    pub(super) timestamp: u64,
-    pub(super) expires_at: UnixTime,
+pub(in crate::store) struct StoredClaim {
+    pub(in crate::store) id: NonceId,
+    pub(in crate::store) check_id: [u8; 16],
+    pub(in crate::store) timestamp: u64,
+    pub(in crate::store) expires_at: UnixTime,
 }
 
 impl StoredClaim {
     /// Returns the part of `claim` that is kept.
-    pub(super) fn of(claim: &NonceClaim<'_>) -> Self {
+    pub(in crate::store) fn of(claim: &NonceClaim<'_>) -> Self {
         Self {
             id: NonceId::of(claim),
             check_id: claim.check_id,

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::StoredClaim;
 use super::keyed_hash::KeyedHash;
 use crate::clock::UnixTime;
-use crate::store::embedded::stored_claim::StoredClaim;
 use crate::store::nonce::NonceId;
 
 /// A part of the remembered claims, behind a lock of its own.

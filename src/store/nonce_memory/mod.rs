@@ -1,23 +1,27 @@
-//! The nonces in memory: sharded, so that claims rarely wait for each other, and forgotten a second
+//! Nonces in memory: sharded, so that claims rarely wait for each other, and forgotten a second
 //! at a time.
 //!
 //! A shard keeps its claims by timestamp: claims with one timestamp expire together, and a nonce
 //! has one timestamp. So forgetting costs next to nothing, and a claim takes about 50 bytes.
 //!
-//! The journal decides whether a claim must also be in the file.
+//! The embedded store keeps its nonces here, and decides by the horizon whether a claim must also be
+//! in its file. A store that has no file has a horizon in the far future.
 
 mod keyed_hash;
 mod shard;
+mod stored_claim;
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use self::keyed_hash::KeyedHash;
+pub(super) use self::stored_claim::StoredClaim;
+
 use self::shard::{LockedShard, Shard};
 use super::error::closed;
-use super::stored_claim::StoredClaim;
+use super::nonce::NonceId;
 use crate::clock::UnixTime;
 use crate::store::StoreError;
-use crate::store::nonce::NonceId;
 
 /// The remembered claims, the fence up to which nothing must be remembered, and the horizon up to
 /// which it is enough to remember a claim here.
@@ -163,6 +167,14 @@ impl NonceMemory {
 
     fn shard_of(&self, id: NonceId) -> &Shard {
         &self.shards[usize::from(id.0[0]) % SHARDS]
+    }
+}
+
+impl fmt::Debug for NonceMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NonceMemory")
+            .field("nonces", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
