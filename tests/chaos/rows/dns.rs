@@ -31,7 +31,8 @@ pub(crate) fn rows() -> Vec<Row> {
             || Box::pin(moved(Old::Lives)),
         )
         .recovers_while_it_lasts(5.0)
-        .admits(|admitted| admitted.lost = true),
+        // Credentials that were created on the old server after the move are lost, and refused.
+        .admits(|admitted| (admitted.lost, admitted.refused) = (true, true)),
     ]
 }
 
