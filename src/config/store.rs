@@ -21,6 +21,9 @@ pub struct StoreConfig {
     pub connections: u32,
     /// Refuses timestamps from before a detected restart or replacement of Redis.
     pub fence_on_restart: bool,
+    /// The largest difference between the clock of Redis and this host's with which nonces are
+    /// claimed; zero accepts any.
+    pub max_clock_skew: Duration,
 }
 
 /// `store.url`.
@@ -54,6 +57,8 @@ impl StoreConfig {
             timeout: reader.duration("store.timeout", MILLISECOND..=TEN_SECONDS),
             connections: reader.integer("store.connections", 1..=64),
             fence_on_restart: reader.boolean("store.fence_on_restart"),
+            max_clock_skew: reader
+                .duration("store.max_clock_skew", Duration::ZERO..=HALF_NONCE_MARGIN),
         }
     }
 }
@@ -102,6 +107,10 @@ impl CacheConfig {
         }
     }
 }
+
+/// Half of the time for which nonces are kept beyond the window (`verify`): two replicas may differ
+/// from Redis in opposite directions.
+const HALF_NONCE_MARGIN: Duration = Duration::from_secs(30);
 
 const REDIS_SCHEMES: [&str; 4] = ["redis", "rediss", "redis+sentinel", "redis+cluster"];
 

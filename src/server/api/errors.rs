@@ -190,7 +190,7 @@ fn directory_failure(error: &DirectoryError) -> Status {
 fn store_failure(error: &StoreError) -> Status {
     tracing::warn!(%error, cause = error.source(), "an administration call failed: store error");
     match error.kind() {
-        StoreErrorKind::Unavailable => plain(
+        StoreErrorKind::Unavailable | StoreErrorKind::ClockSkew => plain(
             Code::Unavailable,
             "STORE_UNAVAILABLE",
             "the store is unavailable, and the change may or may not have been made; check, then try again",

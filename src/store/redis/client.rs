@@ -13,7 +13,7 @@ use std::time::Duration;
 use bb8_redis::bb8;
 use bb8_redis::bb8::ManageConnection as _;
 use futures_util::FutureExt as _;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join};
 use redis::{Cmd, Value, cmd};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -23,9 +23,10 @@ use super::address::RedisAddress;
 use super::circuit_breaker::{CircuitBreaker, SendTime};
 use super::connection::{RedisConnection, RedisConnector};
 use super::error::CommandError;
+use super::inspection::ServerInspector;
 use super::keys;
-use super::restarts::RestartDetector;
-use crate::clock::Clock;
+use super::resolution::{NameWatch, SystemResolver};
+use super::scripts::ClaimGuard;
 use crate::config::StoreConfig;
 
 /// A client with its pool of connections and a circuit breaker.
@@ -48,16 +49,21 @@ impl RedisClient {
     pub(super) async fn open(
         address: RedisAddress,
         config: &StoreConfig,
-        clock: Arc<dyn Clock>,
+        inspector: ServerInspector,
     ) -> Result<Arc<Self>, CommandError> {
-        let restarts = Arc::new(RestartDetector::new(clock, config.fence_on_restart));
-        let connector = RedisConnector::new(address, config.timeout, restarts);
+        let names = NameWatch::new(Arc::new(SystemResolver));
+        let inspector = Arc::new(inspector);
+        let connector = RedisConnector::new(address, config.timeout, inspector, names);
+        Self::open_with(connector, config.connections).await
+    }
+
+    /// Connects with a given connector.
+    pub(super) async fn open_with(
+        connector: RedisConnector,
+        connections: u32,
+    ) -> Result<Arc<Self>, CommandError> {
         let first = connector.connect().await;
-        let client = Arc::new(Self::with(
-            connector,
-            config.connections.max(1),
-            Arc::default(),
-        ));
+        let client = Arc::new(Self::with(connector, connections.max(1), Arc::default()));
         match first {
             // The pool refuses it if it is already full.
             Ok(connection) => drop(client.pool.add(connection)),
@@ -69,6 +75,7 @@ impl RedisClient {
             Arc::clone(&client.breaker),
         ));
         tokio::spawn(refresh_in_background(Arc::downgrade(&client)));
+        tokio::spawn(follow_name_in_background(Arc::downgrade(&client)));
         Ok(client)
     }
 
@@ -141,8 +148,9 @@ impl RedisClient {
         self.connector.is_cluster()
     }
 
-    /// Checks that Redis takes writes, by writing.
+    /// Checks that Redis takes writes, by writing, and that claims are not refused.
     pub(super) async fn ping(&self) -> Result<(), CommandError> {
+        self.check_clocks()?;
         self.call(&probe_write()).await.map(drop)
     }
 
@@ -159,6 +167,53 @@ impl RedisClient {
     /// Returns the fence: timestamps up to this second are refused.
     pub(super) fn fence(&self) -> u64 {
         self.connector.restarts().fence()
+    }
+
+    /// Fails if the clocks of Redis and this host differ too much for any claim.
+    pub(super) fn check_clocks(&self) -> Result<(), CommandError> {
+        self.connector.inspector().skew().check()
+    }
+
+    /// Returns Redis' clock minus this host's, in milliseconds.
+    pub(super) fn clock_skew_millis(&self) -> i64 {
+        self.connector.inspector().skew().millis()
+    }
+
+    /// Returns what a claim has to find in Redis if it is made at the second `now`.
+    ///
+    /// # Errors
+    /// If no server was inspected yet.
+    pub(super) fn claim_guard(&self, now: u64) -> Result<ClaimGuard, CommandError> {
+        let marker = if self.is_cluster() {
+            None
+        } else {
+            let marker = self.connector.restarts().marker(keys::EPOCH);
+            Some(marker.ok_or(CommandError::EpochChanged)?)
+        };
+        Ok(ClaimGuard {
+            marker,
+            now,
+            max_skew: self.connector.inspector().skew().limit_secs(),
+        })
+    }
+
+    /// Inspects the server again because a claim found something changed: the marker, or with
+    /// `saw_skew` the clock.
+    pub(super) async fn inspect_again(
+        &self,
+        deadline: Instant,
+        saw_skew: bool,
+    ) -> Result<(), CommandError> {
+        let connection = self.check_out(deadline).await?;
+        let inspected = self
+            .connector
+            .inspect(connection.link(), deadline, saw_skew);
+        inspected.await.map(drop)
+    }
+
+    /// Returns the number of times that every connection was replaced.
+    pub(super) fn generation(&self) -> u64 {
+        self.connector.names().generation().load(Ordering::SeqCst)
     }
 
     /// Stops the probe.
@@ -227,12 +282,9 @@ impl RedisClient {
     async fn probe(&self) -> Result<(), CommandError> {
         let deadline = Instant::now() + self.timeout();
         let mut connection = self.check_out(deadline).await?;
-        let probed = async {
-            let infos = connection.inspect(deadline).await?;
-            self.connector.restarts().observe(&infos);
-            connection.run(&probe_write(), deadline).await
-        };
-        let outcome = probed.await;
+        let link = connection.link().clone();
+        let inspected = self.connector.inspect(&link, deadline, false);
+        let outcome = try_join(inspected, connection.run(&probe_write(), deadline)).await;
         if outcome.is_err() {
             connection.mark_broken();
         }
@@ -297,6 +349,17 @@ async fn refresh_in_background(client: Weak<RedisClient>) {
         sleep(PROBE_WHEN_UP).await;
         match client.upgrade() {
             Some(client) if !client.is_stopped() => client.refresh().await,
+            _ => return,
+        }
+    }
+}
+
+/// Resolves the name of Redis again and again, until the client is stopped or dropped.
+async fn follow_name_in_background(client: Weak<RedisClient>) {
+    loop {
+        sleep(PROBE_WHEN_UP).await;
+        match client.upgrade() {
+            Some(client) if !client.is_stopped() => client.connector.names().look_again().await,
             _ => return,
         }
     }

@@ -5,32 +5,29 @@
 //! connection, since a failover leaves connections to a server that still answers `PING`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bb8_redis::bb8;
-use redis::aio::MultiplexedConnection;
-use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
-use redis::{AsyncConnectionConfig, Cmd, Value, cmd};
-use tokio::time::{Instant, timeout, timeout_at};
+use futures_util::future::select_ok;
+use redis::{AsyncConnectionConfig, Client, Cmd, Value};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::address::RedisAddress;
 use super::error::CommandError;
+use super::inspection::ServerInspector;
+use super::link::Link;
+use super::resolution::{FixedAddress, NameWatch};
 use super::restarts::RestartDetector;
-use super::server_info::ServerInfo;
 
 /// A connection. Its clones share the link and the mark.
 #[derive(Clone)]
 pub(super) struct RedisConnection {
     link: Link,
     broken: Arc<AtomicBool>,
-}
-
-#[derive(Clone)]
-enum Link {
-    Node(MultiplexedConnection),
-    Cluster(ClusterConnection),
+    generation: u64,
+    /// The generation of connections that may be used.
+    current_generation: Arc<AtomicU64>,
 }
 
 /// Makes connections, and checks that their server can be used.
@@ -39,7 +36,8 @@ pub(super) struct RedisConnector {
     address: RedisAddress,
     response_timeout: Duration,
     config: AsyncConnectionConfig,
-    restarts: Arc<RestartDetector>,
+    inspector: Arc<ServerInspector>,
+    names: Arc<NameWatch>,
 }
 
 // === impl RedisConnection ===
@@ -51,46 +49,20 @@ impl RedisConnection {
         command: &Cmd,
         deadline: Instant,
     ) -> Result<Value, CommandError> {
-        let outcome = match &mut self.link {
-            Link::Node(node) => timeout_at(deadline, command.query_async(node)).await,
-            Link::Cluster(cluster) => timeout_at(deadline, command.query_async(cluster)).await,
-        };
-        let outcome = outcome.map_or(Err(CommandError::Timeout), |answer| {
-            answer.map_err(CommandError::from)
-        });
+        let outcome = self.link.run(command, deadline).await;
         if let Err(error) = &outcome
             && error.breaks_connection()
             // The connection to a Cluster replaces broken connections to its nodes by itself.
-            && matches!(self.link, Link::Node(_))
+            && !self.link.is_cluster()
         {
             self.mark_broken();
         }
         outcome
     }
 
-    /// Reads `INFO` of every server behind the connection, and checks that it can be used.
-    pub(super) async fn inspect(
-        &mut self,
-        deadline: Instant,
-    ) -> Result<Vec<ServerInfo>, CommandError> {
-        let infos = match &mut self.link {
-            Link::Node(_) => vec![info(self.run(&cmd("INFO"), deadline).await?)?],
-            Link::Cluster(cluster) => {
-                let primaries = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-                let answer =
-                    timeout_at(deadline, cluster.route_command(cmd("INFO"), primaries)).await;
-                let Value::Map(answers) = answer.map_err(|_| CommandError::Timeout)?? else {
-                    return Err(CommandError::UnexpectedAnswer);
-                };
-                answers
-                    .into_iter()
-                    .map(|(_, answer)| info(answer))
-                    .collect::<Result<_, _>>()?
-            }
-        };
-        let in_cluster = matches!(self.link, Link::Cluster(_));
-        infos.iter().try_for_each(|info| info.check(in_cluster))?;
-        Ok(infos)
+    /// Returns the link below.
+    pub(super) const fn link(&self) -> &Link {
+        &self.link
     }
 
     /// Marks the connection as broken, so that it is not used again.
@@ -100,13 +72,8 @@ impl RedisConnection {
 
     fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
+            || self.current_generation.load(Ordering::Relaxed) != self.generation
     }
-}
-
-fn info(answer: Value) -> Result<ServerInfo, CommandError> {
-    let text: String =
-        redis::from_redis_value(answer).map_err(|_| CommandError::UnexpectedAnswer)?;
-    Ok(ServerInfo::parse(&text))
 }
 
 // === impl RedisConnector ===
@@ -116,7 +83,8 @@ impl RedisConnector {
     pub(super) fn new(
         address: RedisAddress,
         response_timeout: Duration,
-        restarts: Arc<RestartDetector>,
+        inspector: Arc<ServerInspector>,
+        names: NameWatch,
     ) -> Self {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -126,7 +94,8 @@ impl RedisConnector {
             address,
             response_timeout,
             config,
-            restarts,
+            inspector,
+            names: Arc::new(names),
         }
     }
 
@@ -137,7 +106,34 @@ impl RedisConnector {
 
     /// Returns the detector of restarts of the servers behind the connections.
     pub(super) fn restarts(&self) -> &RestartDetector {
-        &self.restarts
+        self.inspector.restarts()
+    }
+
+    /// Returns the inspector of these servers.
+    pub(super) fn inspector(&self) -> &ServerInspector {
+        &self.inspector
+    }
+
+    /// Returns the watch of the name of Redis.
+    pub(super) fn names(&self) -> &NameWatch {
+        &self.names
+    }
+
+    /// Inspects the servers behind a link. If it leads to another server than before, other
+    /// connections may lead to the old one: then all are replaced, and it returns `true`.
+    pub(super) async fn inspect(
+        &self,
+        link: &Link,
+        deadline: Instant,
+        saw_skew: bool,
+    ) -> Result<bool, CommandError> {
+        let replaced = self.inspector.inspect(link, deadline, saw_skew).await?;
+        // A Cluster has several servers, and each connection to it knows them all.
+        let renews = replaced && !link.is_cluster();
+        if renews {
+            self.names.renew();
+        }
+        Ok(renews)
     }
 
     /// Returns `true` if commands must stay within one slot.
@@ -159,9 +155,35 @@ impl RedisConnector {
         }
     }
 
-    async fn dial_node(&self, client: &redis::Client) -> Result<Link, CommandError> {
+    /// Connects to a server: if it is named, to one of its addresses. Later addresses wait a
+    /// moment for the earlier ones.
+    async fn dial_node(&self, client: &Client) -> Result<Link, CommandError> {
+        let server = client.get_connection_info().addr();
+        let addresses = self.names.addresses(server).await?;
+        if addresses.is_empty() {
+            return self.dial_with(client, &self.config).await;
+        }
+        let dials = (0..).zip(addresses).map(|(turn, address)| {
+            let dial = async move {
+                sleep(NEXT_ADDRESS_AFTER * turn).await;
+                let config = self.config.clone().set_dns_resolver(FixedAddress(address));
+                let link = self.dial_with(client, &config).await;
+                link.map(|link| (address, link))
+            };
+            Box::pin(dial)
+        });
+        let ((address, link), _) = select_ok(dials).await?;
+        self.names.note_use(server, address);
+        Ok(link)
+    }
+
+    async fn dial_with(
+        &self,
+        client: &Client,
+        config: &AsyncConnectionConfig,
+    ) -> Result<Link, CommandError> {
         let connected = client
-            .get_multiplexed_async_connection_with_config(&self.config)
+            .get_multiplexed_async_connection_with_config(config)
             .await;
         let address = client.get_connection_info().addr();
         connected
@@ -178,13 +200,18 @@ impl bb8::ManageConnection for RedisConnector {
     /// noticed before the first command.
     async fn connect(&self) -> Result<RedisConnection, CommandError> {
         let connect = async {
-            let mut connection = RedisConnection {
-                link: self.dial().await?,
+            let current = self.names.generation();
+            let generation = current.load(Ordering::SeqCst);
+            let link = self.dial().await?;
+            let deadline = Instant::now() + CONNECT_TIMEOUT;
+            // The connection that leads to the new server is the first of the next generation.
+            let renewed = self.inspect(&link, deadline, false).await?;
+            Ok(RedisConnection {
+                link,
                 broken: Arc::default(),
-            };
-            let infos = connection.inspect(Instant::now() + CONNECT_TIMEOUT).await?;
-            self.restarts.observe(&infos);
-            Ok(connection)
+                generation: generation + u64::from(renewed),
+                current_generation: Arc::clone(current),
+            })
         };
         timeout(CONNECT_TIMEOUT, connect)
             .await
@@ -207,3 +234,6 @@ impl bb8::ManageConnection for RedisConnector {
 /// The longest time that connecting may take, TLS included. Calls wait only until their own
 /// deadline.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The time after which the next address of a name is tried, beside the earlier ones.
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(20);

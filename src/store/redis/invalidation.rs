@@ -51,7 +51,7 @@ pub(super) struct InvalidationChannel {
 /// The state that the channel shares with its listener.
 struct ChannelState {
     client: Arc<RedisClient>,
-    changes: ChangeFeed,
+    changes: Arc<ChangeFeed>,
     is_connected: AtomicBool,
     untold: AtomicU64,
     /// Set if a change could not be announced: the announcement of everything is due.
@@ -80,13 +80,14 @@ impl InvalidationChannel {
     pub(super) fn open(
         address: RedisAddress,
         client: &Arc<RedisClient>,
+        changes: Arc<ChangeFeed>,
         entropy: &dyn Entropy,
     ) -> Self {
         let mut id = [0; 16];
         entropy.fill(&mut id);
         let shared = Arc::new(ChannelState {
             client: Arc::clone(client),
-            changes: ChangeFeed::default(),
+            changes,
             is_connected: AtomicBool::default(),
             untold: AtomicU64::default(),
             owes_everything: AtomicBool::default(),
@@ -197,11 +198,12 @@ impl ChannelListener {
     async fn run(self) {
         let (mut pause, mut warned) = (FIRST_PAUSE, false);
         for turn in 0.. {
+            let generation = self.shared.client.generation();
             let cause = match timeout(CONNECT_TIMEOUT, self.connect(turn))
                 .await
                 .unwrap_or(Err(CommandError::Timeout))
             {
-                Ok(messages) => self.follow(messages).await,
+                Ok(messages) => self.follow(messages, generation).await,
                 Err(cause) => cause,
             };
             if self.shared.is_connected.swap(false, Ordering::Relaxed) {
@@ -231,8 +233,8 @@ impl ChannelListener {
     }
 
     /// Announces the changes that messages report; returns the reason why there are no more
-    /// messages.
-    async fn follow(&self, mut messages: PubSubStream) -> CommandError {
+    /// messages. Ends with the generation of connections in which it began.
+    async fn follow(&self, mut messages: PubSubStream, generation: u64) -> CommandError {
         // Changes before the subscription were missed.
         self.shared.changes.announce(&RecordChange::Everything);
         let mut heartbeats = interval(HEARTBEAT);
@@ -249,6 +251,9 @@ impl ChannelListener {
                     None => return CommandError::ConnectionBroken,
                 },
                 _ = heartbeats.tick() => {
+                    if self.shared.client.generation() != generation {
+                        return CommandError::ConnectionBroken;
+                    }
                     if missing == MAX_MISSING_HEARTBEATS {
                         return CommandError::Timeout;
                     }

@@ -16,8 +16,16 @@ pub(super) const USERS: &str = "countersign:users";
 /// The index of orphaned tokens: consumer key, a space, and the id that [`orphans`] takes.
 pub(super) const ORPHANS: &str = "countersign:orphans";
 
+/// The marker of the epoch of one server.
+pub(super) const EPOCH: &str = "countersign:{epoch}";
+
 /// The key that a probe writes.
 pub(super) const PROBE: &str = "countersign:{probe}";
+
+/// Returns the key of a marker of the epoch in a Cluster, in the slot of `tag`.
+pub(super) fn cluster_epoch(tag: &str) -> String {
+    format!("countersign:{{{tag}}}:epoch")
+}
 
 /// Returns the key of a consumer's record.
 pub(super) fn consumer(key: &ConsumerKey) -> String {

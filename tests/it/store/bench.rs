@@ -63,6 +63,7 @@ impl Bench {
                 timeout: Duration::from_millis(250),
                 connections: 4,
                 fence_on_restart: false,
+                max_clock_skew: Duration::ZERO,
             },
             directory: tempfile::tempdir().unwrap(),
         }

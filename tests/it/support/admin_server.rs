@@ -143,6 +143,7 @@ pub(crate) async fn memory(clock: Arc<dyn Clock>) -> Arc<dyn Store> {
         timeout: Duration::from_millis(150),
         connections: 2,
         fence_on_restart: false,
+        max_clock_skew: Duration::ZERO,
     };
     store::open(
         &config,
