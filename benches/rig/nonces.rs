@@ -79,6 +79,7 @@ async fn open_store(redis: Option<&Redis>, dir: &Path) -> Arc<dyn Store> {
         connections: 4,
         min_replicas: 0,
         fence_on_restart: false,
+        max_clock_skew: Duration::ZERO,
     };
     let clock = Arc::new(ManualClock::at(UnixTime::from_secs(NOW)));
     open(&config, dir, clock, Arc::new(SystemEntropy))

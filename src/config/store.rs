@@ -23,6 +23,9 @@ pub struct StoreConfig {
     pub min_replicas: u32,
     /// Refuses timestamps from before a detected restart or replacement of Redis.
     pub fence_on_restart: bool,
+    /// The largest difference between the clock of Redis and this host's with which nonces are
+    /// claimed; zero accepts any.
+    pub max_clock_skew: Duration,
 }
 
 /// `store.url`.
@@ -59,6 +62,8 @@ impl StoreConfig {
             connections: reader.integer("store.connections", 1..=64),
             min_replicas: reader.integer("store.min_replicas", 0..=16),
             fence_on_restart: reader.boolean("store.fence_on_restart"),
+            max_clock_skew: reader
+                .duration("store.max_clock_skew", Duration::ZERO..=HALF_NONCE_MARGIN),
         }
     }
 }
@@ -108,6 +113,10 @@ impl CacheConfig {
         }
     }
 }
+
+/// Half of the time for which nonces are kept beyond the window (`verify`): two replicas may differ
+/// from Redis in opposite directions.
+const HALF_NONCE_MARGIN: Duration = Duration::from_secs(30);
 
 const REDIS_SCHEMES: [&str; 4] = ["redis", "rediss", "redis+sentinel", "redis+cluster"];
 

@@ -33,8 +33,9 @@ fn the_compiled_in_default_is_what_the_design_says() {
     );
     assert_eq!(
         (config.store.timeout, config.store.fence_on_restart),
-        (Duration::from_millis(80), false)
+        (Duration::from_millis(80), true)
     );
+    assert_eq!(config.store.max_clock_skew, Duration::from_secs(30));
     let verify = VerifyConfig {
         timestamp_window: Duration::from_secs(300),
         max_parameters: 1000,

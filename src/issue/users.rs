@@ -235,6 +235,7 @@ impl Issuer {
                 }
             }
             StoreErrorKind::Unavailable
+            | StoreErrorKind::ClockSkew
             | StoreErrorKind::Unreadable
             | StoreErrorKind::WrongMasterKey
             | StoreErrorKind::Unusable => Err(error.into()),

@@ -155,6 +155,7 @@ impl HealthMonitor {
         metrics.store_up(self.state.borrow().readiness == Readiness::Ready);
         let status = store.status();
         metrics.store_status(status.restarts_seen, status.nonces);
+        metrics.store_clock_skew(status.clock_skew_millis);
         metrics.cache_size(status.cache_entries, status.cache_bytes);
         metrics.changes(!status.cut_off, status.untold);
         metrics.changes_remade(status.remade);

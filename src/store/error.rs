@@ -18,6 +18,9 @@ pub enum StoreErrorKind {
     /// one.
     #[error("the store is unavailable")]
     Unavailable,
+    /// The clock of the store differs too much from this host's for any claim of a nonce.
+    #[error("the clock of the store differs too much from this host's")]
+    ClockSkew,
     /// There is a record of that name already.
     #[error("the name is already taken")]
     AlreadyExists,
@@ -42,6 +45,7 @@ impl StoreErrorKind {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Unavailable => "unavailable",
+            Self::ClockSkew => "clock_skew",
             Self::AlreadyExists => "already_exists",
             Self::Conflict => "conflict",
             Self::Unreadable => "unreadable",
@@ -101,7 +105,10 @@ impl StoreError {
 
     /// Returns `true` if the error may pass by itself.
     pub const fn is_transient(&self) -> bool {
-        matches!(self.kind, StoreErrorKind::Unavailable)
+        matches!(
+            self.kind,
+            StoreErrorKind::Unavailable | StoreErrorKind::ClockSkew
+        )
     }
 }
 

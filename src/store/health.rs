@@ -28,6 +28,9 @@ pub struct StoreStatus {
     /// The number of restarts and replacements of the server behind the store. Each one may have
     /// lost nonces, and opens a window for replays.
     pub restarts_seen: u64,
+    /// The clock of the server behind the store minus this host's, in milliseconds; 0 if there is
+    /// none.
+    pub clock_skew_millis: i64,
     /// The number of nonces in this process; 0 if another process keeps them.
     pub nonces: u64,
     /// The loss of the feed: this process misses the changes that other replicas make.

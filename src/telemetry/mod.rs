@@ -8,6 +8,7 @@ mod series;
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -55,6 +56,7 @@ pub struct Metrics {
     store_errors: Family<KindLabel, Counter>,
     store_up: Gauge,
     store_restarts: Counter,
+    store_clock_skew: Gauge<f64, AtomicU64>,
     store_nonces: Gauge,
     cache_lookups: CacheLookups,
     cache_invalidations: Family<ChangedLabel, Counter>,
@@ -116,6 +118,11 @@ impl Metrics {
             .store(restarts_seen, std::sync::atomic::Ordering::Relaxed);
         self.store_nonces
             .set(i64::try_from(nonces).unwrap_or(i64::MAX));
+    }
+
+    /// Sets the clock of the store minus this host's.
+    pub fn store_clock_skew(&self, millis: i64) {
+        self.store_clock_skew.set(millis as f64 / 1000.0);
     }
 
     /// Counts a lookup of credentials; a hit needed no call to the store.
@@ -213,6 +220,7 @@ impl Default for Metrics {
             store_errors: Family::default(),
             store_up: Gauge::default(),
             store_restarts: Counter::default(),
+            store_clock_skew: Gauge::default(),
             store_nonces: Gauge::default(),
             cache_lookups: CacheLookups::default(),
             cache_invalidations: Family::default(),
@@ -264,6 +272,9 @@ impl Metrics {
         registry.register("store_up", help, self.store_up.clone());
         let help = "Detected restarts of the store's server, each of which may have lost nonces";
         registry.register("store_restarts_seen", help, self.store_restarts.clone());
+        let help = "The clock of Redis minus this host's; 0 for the embedded store";
+        let skew = self.store_clock_skew.clone();
+        registry.register_with_unit("store_clock_skew", help, Unit::Seconds, skew);
         let help = "Nonces stored in this process; 0 if Redis stores them";
         registry.register("store_nonces", help, self.store_nonces.clone());
     }
@@ -555,7 +566,7 @@ mod tests {
                 .lines()
                 .filter_map(|line| line.strip_prefix(kind)?.split_whitespace().next())
                 .collect();
-            assert_eq!(described.len(), 17, "{kind}");
+            assert_eq!(described.len(), 18, "{kind}");
             for name in series(&metrics).keys() {
                 assert!(
                     described.iter().any(|known| name.starts_with(known)),

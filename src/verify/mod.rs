@@ -47,7 +47,7 @@ use crate::oauth::{
 use crate::store::{CallerRecords, CheckStore, ClaimOutcome, NonceClaim, StoreError};
 
 /// The time that a nonce is kept after its timestamp left the window, for clocks that differ
-/// between replicas.
+/// between replicas: twice the largest `store.max_clock_skew`.
 const NONCE_MARGIN: Duration = Duration::from_secs(60);
 
 /// Verifies signed requests against a store.

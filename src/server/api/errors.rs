@@ -193,7 +193,7 @@ fn store_failure(error: &StoreError) -> Status {
         "an administration call failed: store error"
     );
     match error.kind() {
-        StoreErrorKind::Unavailable => plain(
+        StoreErrorKind::Unavailable | StoreErrorKind::ClockSkew => plain(
             Code::Unavailable,
             "STORE_UNAVAILABLE",
             "the store is unavailable, and the change may or may not have been made; check, then try again",

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bb8_redis::bb8;
 use bb8_redis::bb8::ManageConnection as _;
 use futures_util::FutureExt as _;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join};
 use redis::{Cmd, Value, cmd};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -24,11 +24,12 @@ use super::circuit_breaker::{CircuitBreaker, SendTime, is_overdue};
 use super::connection::{RedisConnection, RedisConnector};
 use super::error::CommandError;
 use super::gate::{Gate, Passage};
+use super::inspection::ServerInspector;
 use super::keys;
 use super::recovery::Recovery;
-use super::restarts::RestartDetector;
+use super::resolution::SystemResolver;
+use super::scripts::ClaimGuard;
 use super::servers::RedisServers;
-use crate::clock::Clock;
 use crate::config::StoreConfig;
 
 /// A client with its pool of connections and a circuit breaker.
@@ -53,16 +54,32 @@ impl RedisClient {
     pub(super) async fn open(
         address: RedisAddress,
         config: &StoreConfig,
-        clock: Arc<dyn Clock>,
+        inspector: ServerInspector,
+        recovery: Arc<Recovery>,
     ) -> Result<Arc<Self>, CommandError> {
-        let recovery = Arc::new(Recovery::default());
-        let restarts = RestartDetector::new(clock, config.fence_on_restart, Arc::clone(&recovery));
         let address = address.with_response_timeout(config.timeout);
-        let servers = RedisServers::follow(address, &recovery);
-        let connector = RedisConnector::new(servers, config.timeout, Arc::new(restarts));
+        let connector = RedisConnector::new(
+            RedisServers::follow(address, &recovery),
+            config.timeout,
+            Arc::new(inspector),
+            Arc::new(SystemResolver),
+        );
+        Self::open_with(connector, config.connections, recovery).await
+    }
+
+    /// Connects with a given connector.
+    pub(super) async fn open_with(
+        connector: RedisConnector,
+        connections: u32,
+        recovery: Arc<Recovery>,
+    ) -> Result<Arc<Self>, CommandError> {
         let first = connector.connect().await;
-        let connections = config.connections.max(1);
-        let client = Arc::new(Self::with(connector, connections, Arc::default(), recovery));
+        let client = Arc::new(Self::with(
+            connector,
+            connections.max(1),
+            Arc::default(),
+            recovery,
+        ));
         match first {
             // The pool refuses it if it is already full.
             Ok(connection) => drop(client.pool.add(connection)),
@@ -74,6 +91,7 @@ impl RedisClient {
             Arc::clone(&client.breaker),
         ));
         tokio::spawn(refresh_in_background(Arc::downgrade(&client)));
+        tokio::spawn(follow_name_in_background(Arc::downgrade(&client)));
         Ok(client)
     }
 
@@ -246,6 +264,48 @@ impl RedisClient {
         self.connector.restarts().fence()
     }
 
+    /// Fails if the clocks of Redis and this host differ too much for any claim.
+    pub(super) fn check_clocks(&self) -> Result<(), CommandError> {
+        self.connector.inspector().skew().check()
+    }
+
+    /// Returns Redis' clock minus this host's, in milliseconds.
+    pub(super) fn clock_skew_millis(&self) -> i64 {
+        self.connector.inspector().skew().millis()
+    }
+
+    /// Returns what a claim has to find in Redis if it is made at the second `now`.
+    ///
+    /// # Errors
+    /// If no server was inspected yet.
+    pub(super) fn claim_guard(&self, now: u64) -> Result<ClaimGuard, CommandError> {
+        let marker = if self.is_cluster() {
+            None
+        } else {
+            let marker = self.connector.restarts().marker(keys::EPOCH);
+            Some(marker.ok_or(CommandError::EpochChanged)?)
+        };
+        Ok(ClaimGuard {
+            marker,
+            now,
+            max_skew: self.connector.inspector().skew().limit_secs(),
+        })
+    }
+
+    /// Inspects the server again because a claim found something changed: the marker, or with
+    /// `saw_skew` the clock.
+    pub(super) async fn inspect_again(
+        &self,
+        deadline: Instant,
+        saw_skew: bool,
+    ) -> Result<(), CommandError> {
+        let connection = self.check_out(deadline).await?;
+        let inspected = self
+            .connector
+            .inspect(connection.link(), deadline, saw_skew);
+        inspected.await.map(drop)
+    }
+
     /// Stops the probe.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
@@ -312,12 +372,9 @@ impl RedisClient {
     async fn probe(&self) -> Result<(), CommandError> {
         let deadline = Instant::now() + self.timeout();
         let mut connection = self.check_out(deadline).await?;
-        let probed = async {
-            let infos = connection.inspect(deadline).await?;
-            self.connector.restarts().observe(&infos);
-            connection.run(&probe_write(), deadline).await
-        };
-        let outcome = probed.await;
+        let link = connection.link().clone();
+        let inspected = self.connector.inspect(&link, deadline, false);
+        let outcome = try_join(inspected, connection.run(&probe_write(), deadline)).await;
         match &outcome {
             Ok(_) => self.recovery.forget_old_changes(),
             // One frozen node of a Cluster is no reason to give up the others.
@@ -387,6 +444,17 @@ async fn refresh_in_background(client: Weak<RedisClient>) {
         sleep(PROBE_WHEN_UP).await;
         match client.upgrade() {
             Some(client) if !client.is_stopped() => client.refresh().await,
+            _ => return,
+        }
+    }
+}
+
+/// Resolves the name of Redis again and again, until the client is stopped or dropped.
+async fn follow_name_in_background(client: Weak<RedisClient>) {
+    loop {
+        sleep(PROBE_WHEN_UP).await;
+        match client.upgrade() {
+            Some(client) if !client.is_stopped() => client.connector.follow_name().await,
             _ => return,
         }
     }

@@ -10,16 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bb8_redis::bb8;
-use redis::aio::MultiplexedConnection;
-use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
-use redis::{AsyncConnectionConfig, Cmd, Value, cmd};
-use tokio::time::{Instant, timeout, timeout_at};
+use futures_util::future::select_ok;
+use redis::io::AsyncDNSResolver;
+use redis::{AsyncConnectionConfig, Client, Cmd, Value};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::circuit_breaker::is_overdue;
 use super::error::CommandError;
+use super::inspection::ServerInspector;
+use super::link::Link;
+use super::resolution::{FixedAddress, NameWatch};
 use super::restarts::RestartDetector;
-use super::server_info::ServerInfo;
 use super::server_term::TermMark;
 use super::servers::{RedisServers, Target};
 
@@ -31,19 +32,14 @@ pub(super) struct RedisConnection {
     term: TermMark,
 }
 
-#[derive(Clone)]
-enum Link {
-    Node(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
-
 /// Makes connections, and checks that their server can be used.
 #[derive(Clone)]
 pub(super) struct RedisConnector {
     servers: RedisServers,
     response_timeout: Duration,
     config: AsyncConnectionConfig,
-    restarts: Arc<RestartDetector>,
+    inspector: Arc<ServerInspector>,
+    names: Arc<NameWatch>,
 }
 
 // === impl RedisConnection ===
@@ -55,21 +51,15 @@ impl RedisConnection {
         command: &Cmd,
         deadline: Instant,
     ) -> Result<Value, CommandError> {
-        let outcome = match &mut self.link {
-            Link::Node(node) => timeout_at(deadline, command.query_async(node)).await,
-            Link::Cluster(cluster) => timeout_at(deadline, command.query_async(cluster)).await,
-        };
-        let outcome = outcome.map_or(Err(CommandError::Timeout), |answer| {
-            answer.map_err(CommandError::from)
-        });
-        if matches!(self.link, Link::Node(_)) && self.term.has_ended() {
+        let outcome = self.link.run(command, deadline).await;
+        if !self.link.is_cluster() && self.term.has_ended() {
             return Err(CommandError::PrimaryReplaced);
         }
         if let Err(error) = &outcome
             && error.breaks_connection()
             && !is_overdue(error, deadline)
             // The connection to a Cluster replaces broken connections to its nodes by itself.
-            && matches!(self.link, Link::Node(_))
+            && !self.link.is_cluster()
         {
             self.mark_broken();
         }
@@ -83,21 +73,7 @@ impl RedisConnection {
         commands: &[Cmd],
         deadline: Instant,
     ) -> Result<Vec<Value>, CommandError> {
-        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
-        for command in commands {
-            pipeline.add_command(command.clone());
-        }
-        let work = async {
-            match &mut self.link {
-                Link::Node(node) => pipeline.query_async(node).await,
-                // The keys of the commands decide the node.
-                Link::Cluster(cluster) => pipeline.query_async(cluster).await,
-            }
-        };
-        let outcome = timeout_at(deadline, work).await;
-        let outcome = outcome.map_or(Err(CommandError::Timeout), |answer| {
-            answer.map_err(CommandError::from)
-        });
+        let outcome = self.link.run_in_turn(commands, deadline).await;
         // Even a late answer would be mistaken for that of the next command.
         if outcome.is_err() {
             self.mark_broken();
@@ -105,29 +81,9 @@ impl RedisConnection {
         outcome
     }
 
-    /// Reads `INFO` of every server behind the connection, and checks that it can be used.
-    pub(super) async fn inspect(
-        &mut self,
-        deadline: Instant,
-    ) -> Result<Vec<ServerInfo>, CommandError> {
-        let infos = match &mut self.link {
-            Link::Node(_) => vec![info(self.run(&cmd("INFO"), deadline).await?)?],
-            Link::Cluster(cluster) => {
-                let primaries = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-                let answer =
-                    timeout_at(deadline, cluster.route_command(cmd("INFO"), primaries)).await;
-                let Value::Map(answers) = answer.map_err(|_| CommandError::Timeout)?? else {
-                    return Err(CommandError::UnexpectedAnswer);
-                };
-                answers
-                    .into_iter()
-                    .map(|(_, answer)| info(answer))
-                    .collect::<Result<_, _>>()?
-            }
-        };
-        let in_cluster = matches!(self.link, Link::Cluster(_));
-        infos.iter().try_for_each(|info| info.check(in_cluster))?;
-        Ok(infos)
+    /// Returns the link below.
+    pub(super) const fn link(&self) -> &Link {
+        &self.link
     }
 
     /// Marks the connection as broken, so that it is not used again.
@@ -137,18 +93,12 @@ impl RedisConnection {
 
     /// Returns `true` if the connection leads to a Cluster, and so to several servers.
     pub(super) const fn is_to_cluster(&self) -> bool {
-        matches!(self.link, Link::Cluster(_))
+        self.link.is_cluster()
     }
 
     fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed) || self.term.has_ended()
     }
-}
-
-fn info(answer: Value) -> Result<ServerInfo, CommandError> {
-    let text: String =
-        redis::from_redis_value(answer).map_err(|_| CommandError::UnexpectedAnswer)?;
-    Ok(ServerInfo::parse(&text))
 }
 
 // === impl RedisConnector ===
@@ -158,7 +108,8 @@ impl RedisConnector {
     pub(super) fn new(
         servers: RedisServers,
         response_timeout: Duration,
-        restarts: Arc<RestartDetector>,
+        inspector: Arc<ServerInspector>,
+        resolver: Arc<dyn AsyncDNSResolver>,
     ) -> Self {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -167,7 +118,8 @@ impl RedisConnector {
             servers,
             response_timeout,
             config,
-            restarts,
+            inspector,
+            names: Arc::new(NameWatch::new(resolver)),
         }
     }
 
@@ -178,7 +130,37 @@ impl RedisConnector {
 
     /// Returns the detector of restarts of the servers behind the connections.
     pub(super) fn restarts(&self) -> &RestartDetector {
-        &self.restarts
+        self.inspector.restarts()
+    }
+
+    /// Returns the inspector of these servers.
+    pub(super) fn inspector(&self) -> &ServerInspector {
+        &self.inspector
+    }
+
+    /// Resolves the name of Redis again, and replaces all connections if it has moved.
+    pub(super) async fn follow_name(&self) {
+        if self.names.has_moved().await {
+            self.servers.end_term();
+        }
+    }
+
+    /// Inspects the servers behind a link. If it leads to another server than before, other
+    /// connections may lead to the old one: then all are replaced, and it returns `true`.
+    pub(super) async fn inspect(
+        &self,
+        link: &Link,
+        deadline: Instant,
+        saw_skew: bool,
+    ) -> Result<bool, CommandError> {
+        let replaced = self.inspector.inspect(link, deadline, saw_skew).await?;
+        // Sentinels say themselves when they replace the primary; a Cluster has several servers, and
+        // each connection to it knows them all.
+        let renews = replaced && self.servers.is_one_server();
+        if renews {
+            self.servers.end_term();
+        }
+        Ok(renews)
     }
 
     /// Returns the servers behind the connections.
@@ -193,9 +175,35 @@ impl RedisConnector {
         }
     }
 
-    async fn dial_node(&self, client: &redis::Client) -> Result<Link, CommandError> {
+    /// Connects to a server: if it is named, to one of its addresses. Later addresses wait a
+    /// moment for the earlier ones.
+    async fn dial_node(&self, client: &Client) -> Result<Link, CommandError> {
+        let server = client.get_connection_info().addr();
+        let addresses = self.names.addresses(server).await?;
+        if addresses.is_empty() {
+            return self.dial_with(client, &self.config).await;
+        }
+        let dials = (0..).zip(addresses).map(|(turn, address)| {
+            let dial = async move {
+                sleep(NEXT_ADDRESS_AFTER * turn).await;
+                let config = self.config.clone().set_dns_resolver(FixedAddress(address));
+                let link = self.dial_with(client, &config).await;
+                link.map(|link| (address, link))
+            };
+            Box::pin(dial)
+        });
+        let ((address, link), _) = select_ok(dials).await?;
+        self.names.note_use(server, address);
+        Ok(link)
+    }
+
+    async fn dial_with(
+        &self,
+        client: &Client,
+        config: &AsyncConnectionConfig,
+    ) -> Result<Link, CommandError> {
         let connected = client
-            .get_multiplexed_async_connection_with_config(&self.config)
+            .get_multiplexed_async_connection_with_config(config)
             .await;
         let address = client.get_connection_info().addr();
         connected
@@ -214,14 +222,15 @@ impl bb8::ManageConnection for RedisConnector {
         let connect = async {
             // Before the address is known, so that a failover in between is noticed.
             let term = self.servers.term();
-            let mut connection = RedisConnection {
-                link: self.dial().await?,
+            let link = self.dial().await?;
+            let deadline = Instant::now() + CONNECT_TIMEOUT;
+            // The connection that leads to the new server is the first of the next term.
+            let renewed = self.inspect(&link, deadline, false).await?;
+            Ok(RedisConnection {
+                link,
                 broken: Arc::default(),
-                term,
-            };
-            let infos = connection.inspect(Instant::now() + CONNECT_TIMEOUT).await?;
-            self.restarts.observe(&infos);
-            Ok(connection)
+                term: if renewed { term.next() } else { term },
+            })
         };
         timeout(CONNECT_TIMEOUT, connect)
             .await
@@ -244,3 +253,6 @@ impl bb8::ManageConnection for RedisConnector {
 /// The longest time that connecting may take, TLS included. Calls wait only until their own
 /// deadline.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The time after which the next address of a name is tried, beside the earlier ones.
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(20);

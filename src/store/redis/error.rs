@@ -76,6 +76,15 @@ pub(super) enum CommandError {
     ClusterNode,
     #[error("Redis refused a command: {0}")]
     Refused(Box<str>),
+    /// Redis' clock minus this host's, in seconds.
+    #[error(
+        "the clock of Redis is {} s {} this host's, which is more than store.max_clock_skew, so that a replay could pass; set both by NTP",
+        .0.unsigned_abs(),
+        if *.0 < 0 { "behind" } else { "ahead of" }
+    )]
+    ClockSkew(i64),
+    #[error("Redis lost its data or was replaced while a nonce was claimed")]
+    EpochChanged,
     #[error("Redis sent an unexpected answer")]
     UnexpectedAnswer,
     #[error("the key has a value of another type")]
@@ -104,6 +113,8 @@ impl CommandError {
     pub(super) fn during(self, context: &'static str) -> StoreError {
         let kind = if self == Self::WrongType {
             StoreErrorKind::Unreadable
+        } else if matches!(self, Self::ClockSkew(_)) {
+            StoreErrorKind::ClockSkew
         } else if self.is_permanent() {
             StoreErrorKind::Unusable
         } else {

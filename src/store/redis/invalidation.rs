@@ -51,7 +51,7 @@ pub(super) struct InvalidationChannel {
 /// The state that the channel shares with its listener.
 struct ChannelState {
     client: Arc<RedisClient>,
-    changes: ChangeFeed,
+    changes: Arc<ChangeFeed>,
     is_connected: AtomicBool,
     untold: AtomicU64,
     /// Set if a change could not be announced: the announcement of everything is due.
@@ -76,13 +76,17 @@ pub(super) struct PendingChange<'n> {
 
 impl InvalidationChannel {
     /// Starts listening. Needs a tokio runtime.
-    pub(super) fn open(client: &RedisClient, entropy: &dyn Entropy) -> Self {
+    pub(super) fn open(
+        client: &RedisClient,
+        changes: Arc<ChangeFeed>,
+        entropy: &dyn Entropy,
+    ) -> Self {
         let mut id = [0; 16];
         entropy.fill(&mut id);
         let shared = Arc::new(ChannelState {
             // Announcements pass while checks do not: they hurt nobody.
             client: client.past_gate(),
-            changes: ChangeFeed::default(),
+            changes,
             is_connected: AtomicBool::default(),
             untold: AtomicU64::default(),
             owes_everything: AtomicBool::default(),

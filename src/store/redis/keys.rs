@@ -21,6 +21,8 @@ pub(super) const CANARY: &str = "countersign:{canary}";
 
 /// The hash tag of the canary, which is also the consumer key and the token of synthetic checks.
 pub(super) const CANARY_TAG: &str = "canary";
+/// The marker of the epoch of one server.
+pub(super) const EPOCH: &str = "countersign:{epoch}";
 
 /// The key that a probe writes.
 pub(super) const PROBE: &str = "countersign:{probe}";
@@ -32,6 +34,11 @@ pub(super) fn confirmation(first_key: &str) -> String {
         "{}:confirmation",
         tag.unwrap_or("countersign:{confirmation}")
     )
+}
+
+/// Returns the key of a marker of the epoch in a Cluster, in the slot of `tag`.
+pub(super) fn cluster_epoch(tag: &str) -> String {
+    format!("countersign:{{{tag}}}:epoch")
 }
 
 /// Returns the key of a consumer's record.

@@ -20,6 +20,9 @@
 //! | `countersign:{S}:session` | a session, until it expires |
 //! | `countersign:{A}:attempts` | a number of attempts, until their window ends |
 //! | `countersign:{A}:uncounted:ID` | a mark that attempts were subtracted, for a minute |
+//! | `countersign:{epoch}` | the marker of the epoch (`epoch`) |
+//! | `countersign:{NUMBER}:epoch` | such a marker in a Cluster, one for each primary |
+//! | `countersign:{probe}` | what the probe writes |
 //! | `countersign:consumers` | the index of consumer keys |
 //! | `countersign:users` | the index of the ids of users, without deleted ones |
 //! | `countersign:orphans` | the index of orphaned tokens: `C`, a space, `ID` |
@@ -51,10 +54,12 @@
 //!
 //! A nonce that Redis loses can be used again while its timestamp is within the window. Redis loses
 //! nonces when it restarts without having written them to disk, when a replica takes over that did
-//! not have them yet, when somebody deletes them, and when a `maxmemory-policy` other than
-//! `noeviction` evicts them. The first two show as a change of the server's run id or of its
-//! replication history, and are logged and counted; with `fence_on_restart`, timestamps up to that
-//! moment are refused. That fence does not cover requests dated ahead of the clock.
+//! not have them yet, when somebody deletes them, when its clock jumps ahead, and when a
+//! `maxmemory-policy` other than `noeviction` evicts them. The first two show as a change of the
+//! server's run id or of its replication history, the loss of everything as a change of the marker
+//! of the epoch (`epoch`), a jump against the monotonic clock (`clock_skew`). All are logged and
+//! counted; with `fence_on_restart`, timestamps up to that moment are refused. That fence does not
+//! cover requests dated ahead of the clock.
 
 mod address;
 mod attempts;
@@ -64,16 +69,21 @@ mod changes;
 mod check;
 mod circuit_breaker;
 mod client;
+mod clock_skew;
 mod cluster;
+mod cluster_slots;
 mod cluster_watch;
 mod connection;
 mod consumers;
+mod epoch;
 mod error;
 mod gate;
 mod host_list;
 mod index;
+mod inspection;
 mod invalidation;
 mod keys;
+mod link;
 mod nonces;
 mod orphans;
 mod primary_watch;
@@ -84,6 +94,7 @@ mod recent_changes;
 mod recovery;
 mod replication;
 mod request_tokens;
+mod resolution;
 mod restarts;
 mod scripts;
 mod sentinel;
@@ -106,10 +117,14 @@ use tracing::debug;
 use self::address::RedisAddress;
 use self::caller_lookup::CallerLookup;
 use self::client::RedisClient;
+use self::clock_skew::ClockSkew;
 use self::error::CommandError;
+use self::inspection::ServerInspector;
 use self::invalidation::InvalidationChannel;
 use self::nonces::NonceClaims;
+use self::recovery::Recovery;
 use self::replication::ReplicatedWrites;
+use self::restarts::RestartDetector;
 use super::record::{Records, unreadable};
 use super::{ChangeFeed, StoreError, StoreErrorKind, StoreHealth, StoreLifecycle, StoreStatus};
 use crate::clock::{Clock, Entropy, UnixTime};
@@ -152,14 +167,26 @@ impl RedisStore {
         let address = RedisAddress::parse(url).map_err(|error| {
             StoreError::new(StoreErrorKind::Unusable, "reading store.url").because(error)
         })?;
-        let client = RedisClient::open(address, config, Arc::clone(&clock))
+        let (changes, recovery) = (Arc::<ChangeFeed>::default(), Arc::<Recovery>::default());
+        let inspector = ServerInspector::new(
+            Arc::clone(&clock),
+            RestartDetector::new(
+                Arc::clone(&clock),
+                config.fence_on_restart,
+                Arc::clone(&recovery),
+                Arc::clone(&changes),
+            ),
+            ClockSkew::new(config.max_clock_skew),
+            entropy,
+        );
+        let client = RedisClient::open(address, config, inspector, recovery)
             .await
             .map_err(|error| error.during("connecting to Redis"))?;
         let records = Arc::new(records);
         let store = Arc::new(Self {
             nonces: NonceClaims::new(Arc::clone(&client)),
             callers: CallerLookup::new(Arc::clone(&client), Arc::clone(&records)),
-            invalidation: Arc::new(InvalidationChannel::open(&client, entropy)),
+            invalidation: Arc::new(InvalidationChannel::open(&client, changes, entropy)),
             replicated: ReplicatedWrites::new(&client, config.min_replicas),
             records,
             client,
@@ -248,6 +275,7 @@ impl StoreHealth for RedisStore {
     fn status(&self) -> StoreStatus {
         StoreStatus {
             restarts_seen: self.client.restarts_seen(),
+            clock_skew_millis: self.client.clock_skew_millis(),
             cut_off: self.invalidation.is_cut_off(),
             untold: self.invalidation.untold(),
             remade: self.remade.load(Ordering::Relaxed),

@@ -27,6 +27,7 @@ use tokio::time::Instant;
 use super::batching::{BatchItem, Batcher, PendingItem};
 use super::client::RedisClient;
 use super::error::CommandError;
+use super::link::read;
 use super::scripts::{self, NonceEntry};
 use super::{MAX_MILLIS, keys};
 use crate::store::nonce::NonceId;
@@ -57,9 +58,12 @@ impl NonceClaims {
                 not_before: claim.timestamp,
             });
         }
+        let context = "claiming a nonce";
+        let clocks = self.0.client().check_clocks();
+        clocks.map_err(|error| error.during(context))?;
         let millis = u64::try_from(millis).unwrap_or(u64::MAX).min(MAX_MILLIS);
         let claimed = self.0.send(NonceEntry::of(claim, millis)).await;
-        if !claimed.map_err(|error| error.during("claiming a nonce"))? {
+        if !claimed.map_err(|error| error.during(context))? {
             return Ok(ClaimOutcome::Replayed);
         }
         // The fence comes last: a restart is noticed before the first command on a new connection,
@@ -84,6 +88,7 @@ impl NonceEntry {
             nonce,
             claimant: fold(claim.check_id),
             millis,
+            now: claim.now.as_secs(),
         }
     }
 }
@@ -102,16 +107,20 @@ impl BatchItem for NonceEntry {
         pending: &[PendingItem<Self>],
         deadline: Instant,
     ) -> Result<Vec<bool>, CommandError> {
-        let entries = || pending.iter().map(|pending| &pending.item);
-        let call =
-            |command: Cmd| async move { client.call_by(&command, deadline, pending.len()).await };
-        let answer = match call(scripts::claim(entries())).await {
-            // Redis does not have the script in its cache, and did nothing.
-            Err(CommandError::UnknownScript) => call(scripts::claim_with_source(entries())).await?,
-            answer => answer?,
-        };
-        let answers: Vec<u8> =
-            redis::from_redis_value(answer).map_err(|_| CommandError::UnexpectedAnswer)?;
+        let mut answers = claim_all(client, pending, deadline).await?;
+        if answers == b"E" {
+            // The data is another: the fence rises before these nonces are claimed in it.
+            client.inspect_again(deadline, false).await?;
+            answers = claim_all(client, pending, deadline).await?;
+        }
+        if let Some(skew) = answers.strip_prefix(b"T") {
+            client.inspect_again(deadline, true).await?;
+            let skew = str::from_utf8(skew).ok().and_then(|skew| skew.parse().ok());
+            return Err(skew.map_or(CommandError::UnexpectedAnswer, CommandError::ClockSkew));
+        }
+        if answers == b"E" {
+            return Err(CommandError::EpochChanged);
+        }
         let is_complete = answers.len() == pending.len()
             && answers.iter().all(|answer| matches!(answer, b'0' | b'1'));
         if is_complete {
@@ -119,6 +128,26 @@ impl BatchItem for NonceEntry {
         } else {
             Err(CommandError::UnexpectedAnswer)
         }
+    }
+}
+
+/// Runs the script, and returns its answer.
+async fn claim_all(
+    client: &RedisClient,
+    pending: &[PendingItem<NonceEntry>],
+    deadline: Instant,
+) -> Result<Vec<u8>, CommandError> {
+    let entries = || pending.iter().map(|pending| &pending.item);
+    let now = entries().map(|entry| entry.now).max().unwrap_or(0);
+    let guard = client.claim_guard(now)?;
+    let call =
+        |command: Cmd| async move { client.call_by(&command, deadline, pending.len()).await };
+    match call(scripts::claim(&guard, entries())).await {
+        // Redis does not have the script in its cache, and did nothing.
+        Err(CommandError::UnknownScript) => {
+            read(call(scripts::claim_with_source(&guard, entries())).await?)
+        }
+        answer => read(answer?),
     }
 }
 

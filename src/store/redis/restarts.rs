@@ -1,4 +1,4 @@
-//! Detects that a server was restarted or replaced, and so may have lost nonces.
+//! Detects that a server was restarted or replaced, or lost its data, and so may have lost nonces.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,21 +6,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::warn;
 
+use super::epoch::{Marker, MarkerCause, MarkerTime};
 use super::recovery::Recovery;
 use super::server_info::ServerInfo;
 use crate::clock::Clock;
+use crate::store::{ChangeFeed, RecordChange};
 
-/// Compares the servers, or the primaries of a Cluster, with those of the last look.
+/// Compares the servers, or the primaries of a Cluster, and the markers of the epoch with those of
+/// the last look.
 #[derive(Debug)]
 pub(super) struct RestartDetector {
     clock: Arc<dyn Clock>,
     fence_on_restart: bool,
     recovery: Arc<Recovery>,
-    /// The replication id that each server was promoted from, if any, by its run id.
-    known: Mutex<BTreeMap<String, Option<String>>>,
+    /// The feed to which everything counts as changed after a restart.
+    changes: Arc<ChangeFeed>,
+    known: Mutex<Known>,
     restarts: AtomicU64,
     fence: AtomicU64,
     warned_of_eviction: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The replication id that each server was promoted from, if any, by its run id.
+    servers: BTreeMap<String, Option<String>>,
+    /// The id of each marker, by its key.
+    markers: BTreeMap<String, Arc<str>>,
 }
 
 // === impl RestartDetector ===
@@ -31,11 +43,13 @@ impl RestartDetector {
         clock: Arc<dyn Clock>,
         fence_on_restart: bool,
         recovery: Arc<Recovery>,
+        changes: Arc<ChangeFeed>,
     ) -> Self {
         Self {
             clock,
             fence_on_restart,
             recovery,
+            changes,
             known: Mutex::default(),
             restarts: AtomicU64::new(0),
             fence: AtomicU64::new(0),
@@ -43,21 +57,49 @@ impl RestartDetector {
         }
     }
 
-    /// Notes the server, or every primary of a Cluster, as it is now.
-    pub(super) fn observe(&self, infos: &[ServerInfo]) {
-        let now_known = infos
+    /// Notes the server, or every primary of a Cluster, and the markers as they are now. Returns
+    /// `true` if a server is another one than before.
+    pub(super) fn observe(&self, infos: &[ServerInfo], markers: &[Marker]) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = known.servers.is_empty();
+        let replaced = !is_first && infos.iter().any(|info| is_new(info, &known.servers));
+        known.servers = infos
             .iter()
             .map(|info| (info.run_id.clone(), info.promoted_from.clone()))
             .collect();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let replaced = !known.is_empty() && infos.iter().any(|info| is_new(info, &known));
-        *known = now_known;
-        if replaced {
-            self.note_restart();
+        let changed = known.take_changed(markers);
+        let since = markers.iter().map(|marker| marker.since).max();
+        // The fence stands before a claim can be compared with the new marker.
+        if is_first {
+            self.raise_fence(since.unwrap_or(0));
+        } else if replaced || changed.is_some() {
+            let cause = changed.filter(|_| !replaced);
+            self.note_restart(cause.unwrap_or(MarkerCause::Restart), since.unwrap_or(0));
         }
         drop(known);
+        if replaced || changed.is_some() {
+            self.changes.announce(&RecordChange::Everything);
+        }
         if let Some(policy) = infos.iter().find_map(ServerInfo::evicting_policy) {
             self.warn_of_eviction(policy);
+        }
+        replaced
+    }
+
+    /// Returns the id that a marker had at the last look.
+    pub(super) fn marker(&self, key: &str) -> Option<Arc<str>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.markers.get(key).cloned()
+    }
+
+    /// Returns the time to note in a new marker. If this process never saw one, an absent marker
+    /// most likely means a new store: then the requests of the current second pass.
+    pub(super) fn marker_time(&self) -> MarkerTime {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now().as_secs();
+        MarkerTime {
+            now,
+            if_lost: now.saturating_sub(u64::from(known.servers.is_empty())),
         }
     }
 
@@ -73,26 +115,44 @@ impl RestartDetector {
 
     /// Moves the fence to this moment, if it is on.
     pub(super) fn move_fence(&self) {
-        if self.fence_on_restart {
-            let now = self.clock.now().as_secs();
-            self.fence.fetch_max(now, Ordering::SeqCst);
-        }
+        self.raise_fence(self.clock.now().as_secs());
     }
 
-    fn note_restart(&self) {
+    fn note_restart(&self, cause: MarkerCause, since: u64) {
         self.recovery.begin_after_restart();
         self.restarts.fetch_add(1, Ordering::Relaxed);
+        let not_before = self.clock.now().as_secs().max(since);
+        self.raise_fence(not_before);
+        let (what, remedy) = match cause {
+            MarkerCause::Restart => (
+                "Redis was restarted or replaced and may have lost nonces",
+                "nothing to do if that was planned",
+            ),
+            MarkerCause::Lost => (
+                "Redis lost its data (FLUSHALL, FLUSHDB, or an empty server in its place), and nonces with it",
+                "see whether `countersign consumer list` shows the consumers; if not, restore Redis from a backup",
+            ),
+            MarkerCause::Clock => (
+                "the clock of Redis jumped ahead, so that nonces expired early",
+                "correct the clock of Redis' host",
+            ),
+        };
         if self.fence_on_restart {
-            let now = self.clock.now().as_secs();
-            self.fence.fetch_max(now, Ordering::SeqCst);
             warn!(
-                not_before = now,
-                "Redis was restarted or replaced and may have lost nonces; refusing requests signed up to this second"
+                not_before,
+                remedy, "{what}; refusing requests signed up to this second"
             );
         } else {
             warn!(
-                "Redis was restarted or replaced; requests whose nonces it lost can be replayed within the timestamp window"
+                remedy,
+                "{what}; requests whose nonces it lost can be replayed within the timestamp window"
             );
+        }
+    }
+
+    fn raise_fence(&self, not_before: u64) {
+        if self.fence_on_restart {
+            self.fence.fetch_max(not_before, Ordering::SeqCst);
         }
     }
 
@@ -103,6 +163,24 @@ impl RestartDetector {
                 "Redis may evict nonces and credentials when its memory is full; set maxmemory-policy to noeviction"
             );
         }
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    /// Notes the markers, and returns the cause of one that is another than before.
+    fn take_changed(&mut self, markers: &[Marker]) -> Option<MarkerCause> {
+        let changed = markers.iter().find(|marker| {
+            let known = self.markers.get(&marker.key);
+            known.is_some_and(|known| **known != *marker.id)
+        });
+        let cause = changed.map(|marker| marker.cause);
+        for marker in markers {
+            let id = marker.id.as_str().into();
+            self.markers.insert(marker.key.clone(), id);
+        }
+        cause
     }
 }
 
@@ -124,37 +202,62 @@ mod tests {
     fn a_changed_run_id_or_promotion_is_a_restart() {
         let detector = detector(true);
         let original = info("a", NEVER);
-        detector.observe(std::slice::from_ref(&original));
-        detector.observe(std::slice::from_ref(&original));
+        detector.observe(std::slice::from_ref(&original), &[]);
+        detector.observe(std::slice::from_ref(&original), &[]);
         assert_eq!((detector.count(), detector.fence()), (0, 0));
-        detector.observe(&[info("a", "b0b")]);
+        detector.observe(&[info("a", "b0b")], &[]);
         assert_eq!((detector.count(), detector.fence()), (1, 1000));
-        detector.observe(&[original]);
+        detector.observe(&[original], &[]);
         assert_eq!(
             detector.count(),
             1,
             "a cleared replication id is no restart"
         );
-        detector.observe(&[info("c", NEVER)]);
+        detector.observe(&[info("c", NEVER)], &[]);
         assert_eq!(detector.count(), 2);
     }
 
     #[test]
     fn without_the_option_a_restart_is_counted_and_raises_no_fence() {
         let detector = detector(false);
-        detector.observe(&[info("a", NEVER)]);
-        detector.observe(&[info("b", NEVER)]);
+        detector.observe(&[info("a", NEVER)], &[]);
+        detector.observe(&[info("b", NEVER)], &[]);
         assert_eq!((detector.count(), detector.fence()), (1, 0));
     }
 
     #[test]
     fn a_new_primary_in_a_cluster_is_a_restart_and_a_lost_one_is_not() {
         let detector = detector(false);
-        detector.observe(&[info("a", NEVER), info("b", NEVER)]);
-        detector.observe(&[info("a", NEVER)]);
+        detector.observe(&[info("a", NEVER), info("b", NEVER)], &[]);
+        detector.observe(&[info("a", NEVER)], &[]);
         assert_eq!(detector.count(), 0);
-        detector.observe(&[info("a", NEVER), info("c", NEVER)]);
+        detector.observe(&[info("a", NEVER), info("c", NEVER)], &[]);
         assert_eq!(detector.count(), 1);
+    }
+
+    #[test]
+    fn another_marker_is_a_restart_and_fences_the_time_since_it_was_drawn() {
+        let detector = detector(true);
+        let server = [info("a", NEVER)];
+        assert_eq!(
+            (detector.marker_time().now, detector.marker_time().if_lost),
+            (1000, 999)
+        );
+        detector.observe(&server, &[marker("k", "1", 900)]);
+        assert_eq!((detector.count(), detector.fence()), (0, 900));
+        assert_eq!(detector.marker_time().if_lost, 1000);
+        detector.observe(&server, &[marker("k", "1", 900)]);
+        detector.observe(&server, &[marker("moved", "2", 950)]);
+        assert_eq!(
+            (detector.count(), detector.fence()),
+            (0, 900),
+            "a slot that moved to another primary has a marker that is new here"
+        );
+        detector.observe(&server, &[marker("k", "3", 1003)]);
+        assert_eq!((detector.count(), detector.fence()), (1, 1003));
+        assert_eq!(detector.marker("k").as_deref(), Some("3"));
+        detector.observe(&[info("b", NEVER)], &[marker("k", "4", 1003)]);
+        assert_eq!(detector.count(), 2, "a restart and its marker count once");
     }
 
     const NEVER: &str = "0000000000000000000000000000000000000000";
@@ -164,7 +267,17 @@ mod tests {
             Arc::new(ManualClock::at(UnixTime::from_secs(1000))),
             fence_on_restart,
             Arc::default(),
+            Arc::default(),
         )
+    }
+
+    fn marker(key: &str, id: &str, since: u64) -> Marker {
+        Marker {
+            key: key.to_owned(),
+            id: id.to_owned(),
+            since,
+            cause: MarkerCause::Lost,
+        }
     }
 
     fn info(run_id: &str, promoted_from: &str) -> ServerInfo {

@@ -9,9 +9,11 @@
 //! record returns 1 if it is done, 0 if the record is not the one that was read, 2 if the name is
 //! taken ([`TAKEN`]).
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use redis::{Cmd, Script};
+
+use super::keys;
 
 /// The arguments of [`CLAIM`] for one nonce.
 #[derive(Clone, Debug)]
@@ -24,22 +26,49 @@ pub(super) struct NonceEntry {
     pub(super) claimant: [u8; 8],
     /// The time for which the claim is remembered, in milliseconds.
     pub(super) millis: u64,
+    /// The second of the claim.
+    pub(super) now: u64,
+}
+
+/// The state of Redis without which a script claims nothing.
+#[derive(Clone, Debug)]
+pub(super) struct ClaimGuard {
+    /// The id of the marker of the epoch; `None` in a Cluster.
+    pub(super) marker: Option<Arc<str>>,
+    /// The second of the claim, by this host's clock.
+    pub(super) now: u64,
+    /// The largest difference of Redis' clock, in seconds; 0 accepts any.
+    pub(super) max_skew: u64,
 }
 
 /// Claims nonces, each in a bucket that expires with the last of its claims.
 ///
-/// - `KEYS[n]`: the bucket of the nth claim
-/// - `ARGV[3n-2]`: the nonce
-/// - `ARGV[3n-1]`: the claimant
-/// - `ARGV[3n]`: the time for which the claim is remembered, in milliseconds
+/// - `KEYS[n]`: the bucket of the nth claim; after the last one the marker of the epoch, if
+///   `ARGV[1]` is not empty
+/// - `ARGV[1]`: the id of the marker
+/// - `ARGV[2]`: the current second by the caller's clock
+/// - `ARGV[3]`: the largest difference of Redis' clock, in seconds; 0 accepts any
+/// - `ARGV[3n+1]`: the nonce
+/// - `ARGV[3n+2]`: the claimant
+/// - `ARGV[3n+3]`: the time for which the claim is remembered, in milliseconds
 ///
-/// Returns a `1` for each nonce that is the claimant's, a `0` for each other one. It must be atomic
+/// Returns a `1` for each nonce that is the claimant's, a `0` for each other one. Returns `E` and
+/// claims nothing if there is another marker or none, `T` and the difference if the clocks differ
+/// too much. It must be atomic
 /// so that no bucket stays without an expiry, and none expires early; the additional second spares
 /// the next claims of the bucket a new expiry.
 const CLAIM: &str = r"
-local call, claimed = redis.call, {}
-for at = 1, #KEYS do
-  local bucket, nonce, claimant, millis = KEYS[at], ARGV[3 * at - 2], ARGV[3 * at - 1], ARGV[3 * at]
+local call, count, claimed = redis.call, #KEYS, {}
+if ARGV[1] ~= '' then
+  if call('HGET', KEYS[count], 'id') ~= ARGV[1] then return 'E' end
+  count = count - 1
+end
+if ARGV[3] ~= '0' then
+  local skew = call('TIME')[1] - ARGV[2]
+  if math.abs(skew) > tonumber(ARGV[3]) then return 'T' .. skew end
+end
+for at = 1, count do
+  local bucket, nonce, claimant, millis = KEYS[at], ARGV[3 * at + 1], ARGV[3 * at + 2], ARGV[3 * at + 3]
   if call('HSETNX', bucket, nonce, claimant) == 1 or call('HGET', bucket, nonce) == claimant then
     if call('PTTL', bucket) < tonumber(millis) then call('PEXPIRE', bucket, millis + 1000) end
     claimed[at] = '1'
@@ -252,26 +281,40 @@ pub(super) const DELETION_MARK_MILLIS: u64 = 600_000;
 pub(super) const DONE_WITH_ORPHANS: u8 = 3;
 
 /// Calls [`CLAIM`] by its hash.
-pub(super) fn claim<'e>(entries: impl Iterator<Item = &'e NonceEntry> + Clone) -> Cmd {
-    claim_by("EVALSHA", CLAIM_SCRIPT.get_hash(), entries)
+pub(super) fn claim<'e>(
+    guard: &ClaimGuard,
+    entries: impl Iterator<Item = &'e NonceEntry> + Clone,
+) -> Cmd {
+    claim_by("EVALSHA", CLAIM_SCRIPT.get_hash(), guard, entries)
 }
 
 /// Calls [`CLAIM`] with its source, for a Redis that does not know it.
-pub(super) fn claim_with_source<'e>(entries: impl Iterator<Item = &'e NonceEntry> + Clone) -> Cmd {
-    claim_by("EVAL", CLAIM, entries)
+pub(super) fn claim_with_source<'e>(
+    guard: &ClaimGuard,
+    entries: impl Iterator<Item = &'e NonceEntry> + Clone,
+) -> Cmd {
+    claim_by("EVAL", CLAIM, guard, entries)
 }
 
 fn claim_by<'e>(
     name: &str,
     script: &str,
+    guard: &ClaimGuard,
     entries: impl Iterator<Item = &'e NonceEntry> + Clone,
 ) -> Cmd {
     let count = entries.clone().count();
-    let mut command = Cmd::with_capacity(3 + 4 * count, 64 + script.len() + 96 * count);
-    command.arg(name).arg(script).arg(count);
+    let mut command = Cmd::with_capacity(7 + 4 * count, 160 + script.len() + 96 * count);
+    let markers = usize::from(guard.marker.is_some());
+    command.arg(name).arg(script).arg(count + markers);
     entries.clone().for_each(|entry| {
         command.arg(&entry.bucket);
     });
+    if let Some(marker) = &guard.marker {
+        command.arg(keys::EPOCH).arg(&**marker);
+    } else {
+        command.arg("");
+    }
+    command.arg(guard.now).arg(guard.max_skew);
     for entry in entries {
         command
             .arg(&entry.nonce)

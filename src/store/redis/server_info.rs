@@ -1,11 +1,16 @@
-//! The `INFO` of a server: its identity, and whether it can be used.
+//! The `INFO` of a server, or its `HELLO`: its identity, and whether it can be used.
+
+use std::collections::BTreeMap;
+
+use redis::Value;
 
 use super::error::CommandError;
+use super::link::read;
 
 /// The fields of `INFO` that the store needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ServerInfo {
-    /// The random id that the server draws at every start.
+    /// The random id that the server draws at every start; empty if it is unknown.
     pub(super) run_id: String,
     /// The replication id of the former primary, if the server was promoted.
     pub(super) promoted_from: Option<String>,
@@ -40,6 +45,21 @@ impl ServerInfo {
             }
         }
         info
+    }
+
+    /// Reads the answer to `HELLO`, which lacks the identity and the policy of the memory.
+    pub(super) fn of_hello(answer: Value) -> Result<Self, CommandError> {
+        let fields: BTreeMap<String, Value> = read(answer)?;
+        let field = |name: &str| {
+            let value = fields.get(name).cloned();
+            value.map_or(Ok(String::new()), read::<String>)
+        };
+        Ok(Self {
+            version: field("version")?,
+            is_primary: field("role")? == "master",
+            is_cluster_node: field("mode")? == "cluster",
+            ..Self::default()
+        })
     }
 
     /// Checks that the server can be used: a primary of version 7.0 or newer that is not loading,

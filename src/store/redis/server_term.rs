@@ -1,5 +1,5 @@
-//! The term of the servers: it ends when Sentinels or a Cluster replace a primary, and ends every
-//! connection that was made in it.
+//! The term of the servers: it ends when Sentinels or a Cluster replace a primary, or when the
+//! address leads to another server, and ends every connection that was made in it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +41,14 @@ impl ServerTerm {
 // === impl TermMark ===
 
 impl TermMark {
+    /// Returns the mark of the term that follows.
+    pub(super) fn next(self) -> Self {
+        Self {
+            number: self.number + 1,
+            ..self
+        }
+    }
+
     /// Returns `true` if the term has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.current.number.load(Ordering::SeqCst) != self.number

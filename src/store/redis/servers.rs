@@ -56,6 +56,16 @@ impl RedisServers {
         self.term.mark()
     }
 
+    /// Ends the current term.
+    pub(super) fn end_term(&self) {
+        self.term.end();
+    }
+
+    /// Returns `true` if the address names one server.
+    pub(super) const fn is_one_server(&self) -> bool {
+        matches!(self.kind, ServerKind::Node(_))
+    }
+
     /// Returns `true` if commands must stay within one slot.
     pub(super) const fn is_cluster(&self) -> bool {
         matches!(self.kind, ServerKind::Cluster(_))

@@ -64,6 +64,7 @@ impl Bench {
                 connections: 4,
                 min_replicas: 0,
                 fence_on_restart: false,
+                max_clock_skew: Duration::ZERO,
             },
             directory: tempfile::tempdir().unwrap(),
         }

@@ -768,7 +768,7 @@ async fn open_and_fail(bench: &Bench) -> String {
 }
 
 /// Captures the log of this thread while it is held; a test that reads it runs on one thread.
-struct Logs {
+pub(super) struct Logs {
     buffer: Buffer,
     _other: tracing::Dispatch,
     _guard: tracing::subscriber::DefaultGuard,
@@ -778,7 +778,7 @@ struct Logs {
 struct Buffer(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
-    fn capture() -> Self {
+    pub(super) fn capture() -> Self {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -795,7 +795,7 @@ impl Logs {
         }
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8(self.buffer.0.lock().unwrap().clone()).unwrap()
     }
 }

@@ -144,6 +144,7 @@ pub(crate) async fn memory(clock: Arc<dyn Clock>) -> Arc<dyn Store> {
         connections: 2,
         min_replicas: 0,
         fence_on_restart: false,
+        max_clock_skew: Duration::ZERO,
     };
     store::open(
         &config,

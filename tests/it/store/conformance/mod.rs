@@ -21,6 +21,7 @@ macro_rules! on_every_store {
     ($($rule:ident)*) => {
         mod embedded { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { crate::store::conformance::on_embedded(super::$rule).await })* }
         mod memory { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { crate::store::conformance::on_memory(super::$rule).await })* }
+        mod redis_with_an_access_list { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { crate::store::conformance::with_an_access_list(super::$rule).await })* }
         mod redis { $(#[tokio::test(flavor = "multi_thread")] async fn $rule() { crate::store::conformance::on_redis(super::$rule).await })* }
     };
 }
@@ -39,6 +40,12 @@ pub(crate) async fn on_memory<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) -
 
 pub(crate) async fn on_redis<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) -> F) {
     let (bench, _server) = with_redis();
+    rule(bench.open().await).await;
+}
+
+/// Runs a rule on a Redis whose user may do what docs/redis.md lists, and nothing else.
+pub(crate) async fn with_an_access_list<F: Future<Output = ()>>(rule: fn(Arc<dyn Store>) -> F) {
+    let (bench, _server) = crate::store::redis_access::with_the_documented_user();
     rule(bench.open().await).await;
 }
 

@@ -1,0 +1,98 @@
+//! The slots of a Cluster: which primary has which, and keys that are in a given slot.
+
+use redis::Value;
+
+use super::error::CommandError;
+use super::link::read;
+
+/// Returns the lowest slot of each primary, from the answer to `CLUSTER SLOTS`.
+pub(super) fn lowest_slots(answer: Value) -> Result<Vec<u16>, CommandError> {
+    let ranges: Vec<Vec<Value>> = read(answer)?;
+    let mut lowest: Vec<((String, u16), u16)> = Vec::new();
+    for range in ranges {
+        let mut range = range.into_iter();
+        let (Some(start), Some(_), Some(primary)) = (range.next(), range.next(), range.next())
+        else {
+            return Err(CommandError::UnexpectedAnswer);
+        };
+        let (start, primary) = (read::<u16>(start)?, address(primary)?);
+        match lowest.iter_mut().find(|(known, _)| *known == primary) {
+            Some((_, slot)) => *slot = start.min(*slot),
+            None => lowest.push((primary, start)),
+        }
+    }
+    Ok(lowest.into_iter().map(|(_, slot)| slot).collect())
+}
+
+/// Reads the host and port of a node; more about it may follow.
+fn address(node: Value) -> Result<(String, u16), CommandError> {
+    let mut node = read::<Vec<Value>>(node)?.into_iter();
+    match (node.next(), node.next()) {
+        (Some(host), Some(port)) => Ok((read(host)?, read(port)?)),
+        _ => Err(CommandError::UnexpectedAnswer),
+    }
+}
+
+/// Returns a hash tag that is in `slot`: the first number that is.
+pub(super) fn tag_in(slot: u16) -> String {
+    (0_u32..)
+        .map(|number| number.to_string())
+        .find(|tag| slot_of(tag.as_bytes()) == slot)
+        .unwrap_or_default()
+}
+
+/// Returns the slot of a hash tag: its CRC16 modulo the number of slots.
+fn slot_of(tag: &[u8]) -> u16 {
+    let crc = tag.iter().fold(0_u16, |crc, byte| {
+        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
+            (crc << 1) ^ if crc & 0x8000 == 0 { 0 } else { 0x1021 }
+        })
+    });
+    crc % SLOTS
+}
+
+/// The number of slots of every Cluster.
+const SLOTS: u16 = 16_384;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_in_its_slot() {
+        // The check value of CRC-16/XMODEM.
+        assert_eq!(slot_of(b"123456789"), 0x31C3);
+        for slot in [0, 1, 5461, 16_383] {
+            assert_eq!(slot_of(tag_in(slot).as_bytes()), slot);
+        }
+    }
+
+    #[test]
+    fn each_primary_has_its_lowest_slot() {
+        let node = |host: &str| {
+            Value::Array(vec![
+                Value::BulkString(host.into()),
+                Value::Int(7000),
+                Value::BulkString("id".into()),
+            ])
+        };
+        let range = |start, end, host| {
+            Value::Array(vec![
+                Value::Int(start),
+                Value::Int(end),
+                node(host),
+                node("replica"),
+            ])
+        };
+        let answer = Value::Array(vec![
+            range(500, 900, "a"),
+            range(0, 99, "b"),
+            range(100, 499, "a"),
+        ]);
+        assert_eq!(lowest_slots(answer), Ok(vec![100, 0]));
+        assert_eq!(
+            lowest_slots(Value::Okay),
+            Err(CommandError::UnexpectedAnswer)
+        );
+    }
+}
