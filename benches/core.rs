@@ -109,6 +109,42 @@ fn verify_form(bencher: Bencher<'_, '_>, parameters: usize) {
         .bench(|| assert!(call.verdict(SECRET).is_ok()));
 }
 
+/// Verifies the largest form with bytes that all need an escape, in one value or with an escape for
+/// each.
+#[divan::bench(args = [EscapedForm::Raw, EscapedForm::Upper, EscapedForm::Lower, EscapedForm::Mixed])]
+fn verify_form_of_escapes(bencher: Bencher<'_, '_>, form: EscapedForm) {
+    let call = ReceivedRequest::form_of(&form.body(64 * 1024));
+    bencher
+        .counter(BytesCount::new(call.body.len()))
+        .bench(|| assert!(call.verdict(SECRET).is_ok()));
+}
+
+#[derive(Clone, Copy, Debug)]
+enum EscapedForm {
+    /// Bytes without an escape.
+    Raw,
+    /// Normal escapes.
+    Upper,
+    /// Escapes with lower-case digits.
+    Lower,
+    /// Bytes that need an escape and others in turn.
+    Mixed,
+}
+
+impl EscapedForm {
+    fn body(self, length: usize) -> String {
+        let unit = match self {
+            Self::Raw => "!",
+            Self::Upper => "%80",
+            Self::Lower => "%aa",
+            Self::Mixed => "a!",
+        };
+        let mut body = format!("a={}", unit.repeat(length / unit.len()));
+        body.truncate(2 + (length - 2) / unit.len() * unit.len());
+        body
+    }
+}
+
 #[divan::bench]
 fn refuse_too_many_parameters(bencher: Bencher<'_, '_>) {
     let mut call = ReceivedRequest::form(10);
@@ -150,7 +186,11 @@ impl ReceivedRequest {
         let pairs: Vec<_> = (0..parameters)
             .map(|n| format!("name-{n}=value+{n}%21"))
             .collect();
-        let body = pairs.join("&");
+        Self::form_of(&pairs.join("&"))
+    }
+
+    /// Returns a POST with this form.
+    fn form_of(body: &str) -> Self {
         let signed = sign(
             SignatureMethod::HmacSha1,
             b"POST",

@@ -25,8 +25,22 @@ impl Envoy {
     /// Starts an Envoy that sends checks to `server`, or none.
     pub(crate) fn start(program: &Path, dir: &Path, server: Option<SocketAddr>) -> Self {
         let address = free_address();
+        // So that an overloaded server shows as latency, not as errors.
+        let text = configuration(address, server)
+            .replace(SHIPPED_TIMEOUT, "timeout: 20s")
+            .replace(SHIPPED_ATTEMPT, "max_interval: 10s");
+        Self::start_with(program, dir, address, &text)
+    }
+
+    /// Starts an Envoy that sends checks to `server`, with the shipped timeout.
+    pub(crate) fn start_shipped(program: &Path, dir: &Path, server: SocketAddr) -> Self {
+        let address = free_address();
+        Self::start_with(program, dir, address, &configuration(address, Some(server)))
+    }
+
+    fn start_with(program: &Path, dir: &Path, address: SocketAddr, text: &str) -> Self {
         let path = dir.join(format!("envoy-{}.yaml", address.port()));
-        fs::write(&path, configuration(address, server)).unwrap();
+        fs::write(&path, text).unwrap();
         let mut command = Command::new(program);
         // One worker thread, since the generator, the server and Redis share the cores with it.
         command.args([
@@ -81,13 +95,18 @@ fn configuration(address: SocketAddr, server: Option<SocketAddr>) -> String {
             "              - {{ match: {{ prefix: / }}, direct_response: {{ status: 200 }}{unchecked} }}"
         ),
     );
-    // So that an overloaded server shows as latency, not as errors.
-    replace("timeout: 0.25s", "timeout: 10s");
+    for part in [SHIPPED_TIMEOUT, SHIPPED_ATTEMPT] {
+        replace(part, part);
+    }
     // Without health checks: the servers beside Countersign have no health service.
     let (before, rest) = text.split_once("    health_checks:\n").unwrap();
     let (_, after) = rest.split_once("  - name: countersign_http").unwrap();
     format!("{before}  - name: countersign_http{after}")
 }
+
+/// The timeouts in `deploy/envoy`: of a check, and of each attempt.
+const SHIPPED_TIMEOUT: &str = "timeout: 0.45s";
+const SHIPPED_ATTEMPT: &str = "max_interval: 0.2s";
 
 /// A signed request that Envoy lets through.
 pub(crate) struct SignedGet {

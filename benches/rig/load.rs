@@ -10,6 +10,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{HeaderMap, Request, StatusCode};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::{JoinSet, LocalSet, spawn_local};
 
 /// The number of connections: Envoy opens one per worker thread.
@@ -148,7 +149,7 @@ impl<C> RunState<C> {
     }
 }
 
-async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
+pub(crate) async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let (sender, connection) = h2::client::Builder::new()
@@ -184,8 +185,7 @@ async fn closed<C: Call>(
     while workers.join_next().await.is_some() {}
 }
 
-/// Runs the open loop. A thread keeps the time, because the timers of the runtime are a thousand
-/// times too coarse for these rates.
+/// Runs the open loop.
 async fn open<C: Call>(
     connections: &[SendRequest<Bytes>],
     state: &Rc<RunState<C>>,
@@ -193,14 +193,7 @@ async fn open<C: Call>(
     limit: Duration,
 ) {
     let begun = state.begun;
-    let (beat, mut beats) = tokio::sync::mpsc::channel(1);
-    std::thread::spawn(move || {
-        while begun.elapsed() < limit && !beat.is_closed() {
-            std::thread::sleep(BEAT);
-            // One pending beat is enough.
-            let _ = beat.try_send(());
-        }
-    });
+    let mut beats = beats(limit);
     let mut asked = JoinSet::new();
     let mut sent: u64 = 0;
     while beats.recv().await.is_some() {
@@ -222,7 +215,22 @@ async fn open<C: Call>(
     while asked.join_next().await.is_some() {}
 }
 
-async fn ask<C: Call>(connection: &mut SendRequest<Bytes>, call: C) -> Answer {
+/// Returns beats until `limit` has passed. A thread keeps the time, because the timers of the runtime
+/// are a thousand times too coarse for the rates of the open loop.
+pub(crate) fn beats(limit: Duration) -> Receiver<()> {
+    let begun = Instant::now();
+    let (beat, beats) = channel(1);
+    std::thread::spawn(move || {
+        while begun.elapsed() < limit && !beat.is_closed() {
+            std::thread::sleep(BEAT);
+            // One pending beat is enough.
+            let _ = beat.try_send(());
+        }
+    });
+    beats
+}
+
+pub(crate) async fn ask<C: Call>(connection: &mut SendRequest<Bytes>, call: C) -> Answer {
     // A server may reset the stream or close the connection at any point of the request.
     exchange(connection, call).await.unwrap_or(Answer::Failed)
 }

@@ -9,7 +9,8 @@
 //! - `calls`: checks, each signed with its own nonce and encoded before the measurement begins.
 //! - `load`: the load generator, with a closed and an open loop.
 //! - `process`: the programs that are measured, and their CPU time.
-//! - `compare`, `cores`, `sweep`, `hop`, `deny`, `explain`, `nonces`, `scale`: the measurements.
+//! - `compare`, `cores`, `sweep`, `hop`, `overload`, `deny`, `explain`, `nonces`, `scale`: the
+//!   measurements.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a measurement fails")]
 #![expect(clippy::print_stdout, reason = "the results are printed")]
@@ -26,6 +27,7 @@ mod hop;
 mod lists;
 mod load;
 mod nonces;
+mod overload;
 mod process;
 mod report;
 mod scale;
@@ -69,6 +71,8 @@ enum Measurement {
     Nonces(nonces::Args),
     /// Latency against offered rate, up to saturation
     Sweep(sweep::Args),
+    /// Goodput under more requests than the server can answer, direct and through Envoy
+    Overload(overload::Args),
     /// Latency through a real Envoy: without a check, and with the empty server, Countersign and
     /// Python
     Hop(hop::Args),
@@ -86,6 +90,7 @@ fn main() {
         Some(Measurement::Scale(args)) => scale::run(&args),
         Some(Measurement::Nonces(args)) => nonces::run(&args),
         Some(Measurement::Sweep(args)) => sweep::run(&args),
+        Some(Measurement::Overload(args)) => overload::run(&args),
         Some(Measurement::Hop(args)) => hop::run(&args),
     }
 }

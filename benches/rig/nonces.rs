@@ -77,6 +77,7 @@ async fn open_store(redis: Option<&Redis>, dir: &Path) -> Arc<dyn Store> {
         master_key_file: Some(master_key),
         timeout: Duration::from_secs(5),
         connections: 4,
+        min_replicas: 0,
         fence_on_restart: false,
     };
     let clock = Arc::new(ManualClock::at(UnixTime::from_secs(NOW)));

@@ -33,6 +33,11 @@ impl Process {
         process
     }
 
+    /// Returns the id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Returns the resident memory in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
@@ -63,6 +68,13 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Moves all threads of a process to one core; its children inherit that.
+pub(crate) fn on_core(process: u32, core: usize) {
+    let mut taskset = Command::new("taskset");
+    taskset.args(["-acp", &core.to_string(), &process.to_string()]);
+    assert!(taskset.output().unwrap().status.success(), "{taskset:?}");
 }
 
 /// Returns a free address on loopback.

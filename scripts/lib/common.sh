@@ -87,15 +87,17 @@ python_packages() {
     mark_installed "$directory" "$requirements" "$(python3 --version)"
 }
 
-# Installs the packages of tests/clients/node into target/npm, where the tests look for them.
+# npm_packages DIRECTORY SOURCE: installs the packages that SOURCE locks into a directory below target/,
+# where the tests look for them.
 npm_packages() {
-    up_to_date target/npm tests/clients/node/package-lock.json "$(node --version)" && return
-    say "Installing the packages of tests/clients/node into target/npm."
-    rm -rf target/npm
-    mkdir -p target/npm
-    cp tests/clients/node/package.json tests/clients/node/package-lock.json target/npm/
-    npm ci --prefix target/npm --ignore-scripts --no-audit --no-fund --silent >&2
-    mark_installed target/npm tests/clients/node/package-lock.json "$(node --version)"
+    local directory=$1 source=$2
+    up_to_date "$directory" "$source/package-lock.json" "$(node --version)" && return
+    say "Installing the packages of $source into $directory."
+    rm -rf "$directory"
+    mkdir -p "$directory"
+    cp "$source/package.json" "$source/package-lock.json" "$directory/"
+    npm ci --prefix "$directory" --ignore-scripts --no-audit --no-fund --silent >&2
+    mark_installed "$directory" "$source/package-lock.json" "$(node --version)"
 }
 
 # up_to_date DIRECTORY MANIFEST VERSION: succeeds if the installation in DIRECTORY is complete and

@@ -11,9 +11,8 @@ use countersign::config::{self, Config, Sources};
 use countersign::directory;
 use countersign::server::api::{AdminToken, IssuerToken};
 use countersign::server::{self, App, BindError, Listeners};
-use countersign::store;
+use countersign::store::{self, StoreError};
 use countersign::telemetry::{self, Metrics};
-use countersign::trusted_file::{self, FileKind};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -35,7 +34,7 @@ pub(crate) struct Args {
     /// [default: embedded:countersign.redb]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// File with the keys that encrypt secrets in the store [default: none, created for an embedded
+    /// File with the keys that encrypt records in the store [default: none, created for an embedded
     /// store]
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<String>,
@@ -117,7 +116,6 @@ async fn serve_until_signal(config: Config) -> anyhow::Result<ExitCode> {
 /// Opens the store, serves, and closes the store in any case: a store that was closed knows that no
 /// nonce was lost.
 async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    check_master_key_file(&config)?;
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
         (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let opened = store::open(
@@ -126,7 +124,7 @@ async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Re
         Arc::clone(&clock),
         Arc::clone(&entropy),
     );
-    let store = opened.await.context("cannot open the store")?;
+    let store = opened.await.map_err(unopened)?;
     let served = async {
         let variable = std::env::var(AdminToken::VARIABLE).ok();
         let admin_token =
@@ -151,21 +149,6 @@ async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Re
     served.and(closed)
 }
 
-/// Checks that the key file can be used. The store reports an unusable file like any other
-/// failure, although it is a mistake of the operator.
-fn check_master_key_file(config: &Config) -> Result<(), Usage> {
-    let Some(path) = &config.store.master_key_file else {
-        return Ok(());
-    };
-    match trusted_file::open(path, FileKind::Secret) {
-        Ok(_) => Ok(()),
-        Err(error) if error.is_missing() => Err(Usage(format!(
-            "store.master_key_file: {error}; `countersign keygen` prints a new key"
-        ))),
-        Err(error) => Err(Usage(format!("store.master_key_file: {error}"))),
-    }
-}
-
 fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Option<IssuerToken>> {
     let (file, variable) = (
         config.api.issuer_token_file.as_deref(),
@@ -173,6 +156,14 @@ fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Opt
     );
     let loaded = IssuerToken::load(file, variable.as_deref(), admin_token);
     loaded.map_err(|error| Usage(error.to_string()).into())
+}
+
+/// Converts the error of opening the store: an unusable master key file is a mistake in the
+/// configuration.
+fn unopened(error: StoreError) -> anyhow::Error {
+    let is_mistake = store::is_key_file_mistake(&error);
+    let error = anyhow::Error::new(error).context("cannot open the store");
+    if is_mistake { mistake(error) } else { error }
 }
 
 /// Converts the error of a listener: an unusable certificate is a mistake in the configuration, an

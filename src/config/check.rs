@@ -99,6 +99,8 @@ fn policy(reader: &mut Reader) -> RoutePolicy {
         realm: None,
         origin: reader.text("check.origin", route::optional_origin),
         body_hash: Some(reader.text("check.body_hash", route::body_hash)),
+        untyped_body: Some(reader.word("check.untyped_body")),
+        max_form_bytes: Some(reader.integer("check.max_form_bytes", route::FORM_BYTES)),
         mode: Some(reader.word("check.mode")),
     }
 }

@@ -47,7 +47,7 @@ pub use self::listener::{ListenAddress, ListenerConfig, TlsConfig};
 pub use self::load::load;
 pub use self::mistake::{ConfigError, Mistake};
 pub use self::ops::{LogConfig, OpsConfig, ShutdownConfig};
-pub use self::route::{Mode, Origin, Requirement, Route, RoutePolicy};
+pub use self::route::{Mode, Origin, Requirement, Route, RoutePolicy, UntypedBody};
 pub use self::scopes::ScopeWords;
 pub use self::sections::Config;
 pub use self::source::Sources;

@@ -19,6 +19,8 @@ pub struct StoreConfig {
     pub timeout: Duration,
     /// The number of multiplexed connections to Redis.
     pub connections: u32,
+    /// The number of replicas of Redis that must confirm a change of a record.
+    pub min_replicas: u32,
     /// Refuses timestamps from before a detected restart or replacement of Redis.
     pub fence_on_restart: bool,
 }
@@ -55,6 +57,7 @@ impl StoreConfig {
             master_key_file: reader.text("store.master_key_file", value::optional_path),
             timeout: reader.duration("store.timeout", MILLISECOND..=TEN_SECONDS),
             connections: reader.integer("store.connections", 1..=64),
+            min_replicas: reader.integer("store.min_replicas", 0..=16),
             fence_on_restart: reader.boolean("store.fence_on_restart"),
         }
     }

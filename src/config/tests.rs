@@ -81,6 +81,8 @@ fn checks_are_strict_by_default() {
         realm: None,
         origin: None,
         body_hash: Some(BodyHashRule::Accept),
+        untyped_body: Some(UntypedBody::Refuse),
+        max_form_bytes: Some(64 * 1024),
         mode: Some(Mode::Enforce),
     };
     assert_eq!(check.policy, policy);
@@ -414,8 +416,10 @@ fn words_are_about_one_scope_and_have_one_line() {
     let error = load_file(text).unwrap_err().to_string();
     for expected in [
         ":2: `scopes.a b` must be about one scope, of visible ASCII characters without \" and \\, not \"a b\"",
-        ":3: `scopes.c` must be a text of one line, at most 200 bytes, not \"\"",
-        ":4: `scopes.d` must be a text of one line, at most 200 bytes, not \"x\\ny\"",
+        ":3: `scopes.c` must be a text of one line, at most 200 bytes, without invisible characters, \
+         not \"\"",
+        ":4: `scopes.d` must be a text of one line, at most 200 bytes, without invisible characters, \
+         not \"x\\ny\"",
         ":5: `scopes.e` must be a text in quotes, not \"5\"",
     ] {
         assert!(error.contains(expected), "{error}");
@@ -459,7 +463,7 @@ mode = "shadow"
     let expected = [
         "store.url = \"memory:\" loses nonces at a restart: requests from before it can be replayed",
         "check.listen is plaintext beyond loopback: others on the network can read and change checks",
-        "nonce.trust_envoy_request_id is on: clients that can choose Envoy's request id can replay requests",
+        "nonce.trust_envoy_request_id is on: clients that can choose the request id can replay requests; Envoy and Istio let no client choose it",
         "check.deny_detail = \"debug\" shows base strings to clients",
         "check.mode = \"shadow\": requests are never denied, except on routes that enforce",
         "route[1], \"/a\", is in shadow mode: its requests are never denied",

@@ -80,8 +80,8 @@ const HTTP: &str = "http.listen is plaintext beyond loopback: others on the netw
 const ADDRESSES: &str = "http.listen is a Unix socket and http.trusted_hops is 0: wrong passwords \
                          are not limited by client address";
 
-const REQUEST_ID: &str = "nonce.trust_envoy_request_id is on: clients that can choose Envoy's \
-                          request id can replay requests";
+const REQUEST_ID: &str = "nonce.trust_envoy_request_id is on: clients that can choose the request \
+                          id can replay requests; Envoy and Istio let no client choose it";
 
 const LOCAL_NONCES: &str = "nonce.on_store_failure = \"local\": while Redis is unavailable, a \
                             request can be replayed once at each other replica";

@@ -181,7 +181,7 @@ const fn header_values(forwarded: ForwardedHeaders<'_>) -> [Option<&[u8]>; 5] {
 const fn whole(body: RequestBody<'_>) -> Option<&[u8]> {
     match body {
         RequestBody::Whole(body) => Some(body),
-        RequestBody::NotWhole => None,
+        RequestBody::NotWhole | RequestBody::Unseen => None,
     }
 }
 

@@ -35,7 +35,7 @@ use self::http::HttpClient;
 use self::tls::roots;
 use crate::config::{DirectoryKind, UsersConfig};
 use crate::issue::{Directory, DirectoryError, DirectoryUser, Login};
-use crate::model::UserId;
+use crate::model::{UserId, visible};
 use crate::trusted_file::{self, FileKind, TrustError};
 
 /// The reason why the configured user directory cannot be used.
@@ -201,6 +201,8 @@ fn checked(reply: DirectoryReply) -> Result<DirectoryUser, DirectoryError> {
             "screen_name in its response has a control character",
         ));
     }
+    // Names in Arabic and Hebrew may have marks of direction, so these are no error.
+    let screen_name = visible(&screen_name).into_owned();
     Ok(DirectoryUser { id, screen_name })
 }
 

@@ -198,6 +198,6 @@ impl Drop for UnsettledEvent<'_> {
 fn is_refusal(error: &StoreError) -> bool {
     matches!(
         error.kind(),
-        StoreErrorKind::AlreadyExists | StoreErrorKind::Conflict
+        StoreErrorKind::AlreadyExists | StoreErrorKind::Conflict | StoreErrorKind::WrongMasterKey
     )
 }

@@ -234,9 +234,10 @@ impl Issuer {
                     Err(IssueError::UserExists)
                 }
             }
-            StoreErrorKind::Unavailable | StoreErrorKind::Unreadable | StoreErrorKind::Unusable => {
-                Err(error.into())
-            }
+            StoreErrorKind::Unavailable
+            | StoreErrorKind::Unreadable
+            | StoreErrorKind::WrongMasterKey
+            | StoreErrorKind::Unusable => Err(error.into()),
         }
     }
 

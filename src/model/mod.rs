@@ -15,6 +15,7 @@ mod session;
 mod text;
 mod token;
 mod user;
+mod visible;
 
 pub use consumer::{
     Consumer, ConsumerProfile, ConsumerSecret, ConsumerStatus, DenyDetail, Flow, MIN_RSA_BITS,
@@ -29,5 +30,6 @@ pub use text::{
 };
 pub use token::{AccessToken, TokenState, TokenStatus};
 pub use user::{PasswordHash, User, UserStanding, UserStatus};
+pub use visible::{is_deceptive, visible};
 
 pub use crate::oauth::{CompatProfile, CompatSet};

@@ -59,6 +59,7 @@ impl<'a> ProtocolValues<'a> {
 /// A collector of the parameters of one request.
 pub(super) struct ParameterCollector<'a> {
     limit: usize,
+    byte_limit: usize,
     count: usize,
     pairs: Vec<ParameterPair<'a>>,
     protocol: ProtocolValues<'a>,
@@ -80,6 +81,7 @@ impl<'a> ParameterCollector<'a> {
     pub(super) fn new(limits: &ParseLimits) -> Self {
         Self {
             limit: limits.parameters,
+            byte_limit: limits.form_bytes,
             count: 0,
             pairs: Vec::with_capacity(USUAL_COUNT),
             protocol: ProtocolValues::default(),
@@ -95,6 +97,7 @@ impl<'a> ParameterCollector<'a> {
         &mut self,
         credentials: &'a [u8],
     ) -> Result<Option<Cow<'a, [u8]>>, Rejection> {
+        self.refuse_long(ParameterPlace::Header, credentials)?;
         let mut realm = None;
         for param in AuthParams::new(credentials) {
             let param = param?;
@@ -115,10 +118,21 @@ impl<'a> ParameterCollector<'a> {
         place: ParameterPlace,
         form: &'a [u8],
     ) -> Result<(), Rejection> {
+        self.refuse_long(place, form)?;
         for (name, value) in form_pairs(form) {
             self.add(place, name, value)?;
         }
         Ok(())
+    }
+
+    /// Refuses a text that would hold its thread for too long.
+    fn refuse_long(&self, place: ParameterPlace, text: &[u8]) -> Result<(), Rejection> {
+        let limit = self.byte_limit;
+        if text.len() > limit {
+            Err(Rejection::ParametersTooLarge { place, limit })
+        } else {
+            Ok(())
+        }
     }
 
     /// Returns the parameters, or `None` if no protocol parameter is among them.

@@ -57,12 +57,27 @@ fn push_normal(raw: &[u8], syntax: EscapeSyntax, out: &mut Vec<u8>) -> Result<()
             b'+' if syntax == EscapeSyntax::Form => (b' ', after),
             byte => (byte, after),
         };
-        encode(&[byte], &mut |piece| out.extend_from_slice(piece));
-        let (plain, after) = after.split_at(unreserved_len(after));
-        out.extend_from_slice(plain);
-        rest = after;
+        PERCENT.push(byte, out);
+        rest = push_unescaped(after, syntax, out);
     }
     Ok(())
+}
+
+/// Appends the bytes in front of the next `%` in normal form, and returns the rest. A short run of
+/// unreserved bytes is one copy.
+fn push_unescaped<'r>(raw: &'r [u8], syntax: EscapeSyntax, out: &mut Vec<u8>) -> &'r [u8] {
+    if raw.first() == Some(&b'%') {
+        return raw;
+    }
+    let (plain, rest) = raw.split_at(unreserved_len(raw));
+    out.extend_from_slice(plain);
+    let (unescaped, rest) = rest.split_at(memchr(b'%', rest).unwrap_or(rest.len()));
+    let escapes = match syntax {
+        EscapeSyntax::Form => &FORM,
+        EscapeSyntax::Percent => &PERCENT,
+    };
+    escapes.write(unescaped, &mut |piece| out.extend_from_slice(piece));
+    rest
 }
 
 /// Decodes a normal form; borrowed if it has no escape.
@@ -86,18 +101,11 @@ pub(super) fn decode<'a>(normal: &Cow<'a, [u8]>) -> Cow<'a, [u8]> {
 
 /// Writes `bytes` percent-encoded, in as few pieces as possible.
 pub(super) fn encode(bytes: &[u8], write: &mut impl FnMut(&[u8])) {
-    let mut rest = bytes;
-    loop {
-        let (done, left) = rest.split_at(unreserved_len(rest));
-        if !done.is_empty() {
-            write(done);
-        }
-        let Some((&byte, after)) = left.split_first() else {
-            return;
-        };
-        write(&ESCAPES[usize::from(byte)]);
-        rest = after;
+    let (plain, rest) = bytes.split_at(unreserved_len(bytes));
+    if !plain.is_empty() {
+        write(plain);
     }
+    PERCENT.write(rest, write);
 }
 
 /// Encodes a normal form once more: only its `%` need an escape.
@@ -105,10 +113,92 @@ pub(super) fn encode_normal(normal: &[u8], write: &mut impl FnMut(&[u8])) {
     let mut rest = normal;
     while let Some((done, after)) = split_once(rest, b'%') {
         write(done);
+        if after.len() > FEW {
+            return AGAIN.write(&rest[done.len()..], write);
+        }
         write(b"%25");
         rest = after;
     }
     write(rest);
+}
+
+/// A table of the encoded forms of bytes: each in four bytes, of which the first `len` count.
+struct Escapes([Escaped; 256]);
+
+#[derive(Clone, Copy)]
+struct Escaped {
+    text: [u8; 4],
+    len: u8,
+}
+
+impl Escapes {
+    const fn new(rule: &EscapeRule) -> Self {
+        let mut table = [Escaped {
+            text: [0; 4],
+            len: 1,
+        }; 256];
+        let mut at = 0;
+        while at < 256 {
+            let byte = at as u8;
+            table[at].text[0] = byte;
+            if let Some(meant) = rule.meant(byte) {
+                table[at] = Escaped {
+                    text: [
+                        b'%',
+                        DIGITS[meant as usize >> 4],
+                        DIGITS[meant as usize & 15],
+                        0,
+                    ],
+                    len: 3,
+                };
+            }
+            at += 1;
+        }
+        Self(table)
+    }
+
+    /// Appends one byte.
+    fn push(&self, byte: u8, out: &mut Vec<u8>) {
+        let Escaped { text, len } = self.0[usize::from(byte)];
+        out.extend_from_slice(&text[..usize::from(len)]);
+    }
+
+    /// Writes bytes without a branch for each: an attacker can mix those that need an escape with
+    /// others in any order.
+    fn write(&self, bytes: &[u8], write: &mut impl FnMut(&[u8])) {
+        let mut piece = [0; 3 * RUN + 1];
+        for run in bytes.chunks(RUN) {
+            let mut len = 0;
+            for &byte in run {
+                let escaped = self.0[usize::from(byte)];
+                if let Some(room) = piece[len..].first_chunk_mut() {
+                    *room = escaped.text;
+                }
+                len += usize::from(escaped.len);
+            }
+            write(&piece[..len]);
+        }
+    }
+}
+
+/// The bytes that a table escapes.
+enum EscapeRule {
+    /// Every byte that is not unreserved; in a form, a `+` means a space.
+    Reserved(EscapeSyntax),
+    /// The `%` of a normal form.
+    Percent,
+}
+
+impl EscapeRule {
+    /// Returns the byte that the escape of a byte means; `None` leaves the byte as it is.
+    const fn meant(&self, byte: u8) -> Option<u8> {
+        match self {
+            Self::Reserved(EscapeSyntax::Form) if byte == b'+' => Some(b' '),
+            Self::Reserved(_) if !is_unreserved(byte) => Some(byte),
+            Self::Percent if byte == b'%' => Some(byte),
+            Self::Reserved(_) | Self::Percent => None,
+        }
+    }
 }
 
 /// Returns `bytes` percent-encoded.
@@ -124,7 +214,10 @@ pub(super) fn encoded(bytes: &[u8]) -> String {
 fn normal_len(raw: &[u8]) -> usize {
     let mut at = unreserved_len(raw);
     while raw.get(at) == Some(&b'%') && is_normal_escape(&raw[at + 1..]) {
-        at += 3 + unreserved_len(&raw[at + 3..]);
+        at += 3;
+        if raw.get(at) != Some(&b'%') {
+            at += unreserved_len(&raw[at..]);
+        }
     }
     at
 }
@@ -186,18 +279,22 @@ static UNRESERVED: [bool; 256] = {
     table
 };
 
-/// `%XX` of every byte.
-static ESCAPES: [[u8; 3]; 256] = {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let mut table = [[b'%'; 3]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte][1] = DIGITS[byte >> 4];
-        table[byte][2] = DIGITS[byte & 15];
-        byte += 1;
-    }
-    table
-};
+/// The encoded forms of section 3.6.
+static PERCENT: Escapes = Escapes::new(&EscapeRule::Reserved(EscapeSyntax::Percent));
+
+/// The encoded forms of the bytes of a form, except `%`.
+static FORM: Escapes = Escapes::new(&EscapeRule::Reserved(EscapeSyntax::Form));
+
+/// The encoded forms of the bytes of a normal form.
+static AGAIN: Escapes = Escapes::new(&EscapeRule::Percent);
+
+const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+
+/// The bytes that are encoded into one piece.
+const RUN: usize = 85;
+
+/// The length up to which a search for each `%` is faster than a table: that of most values.
+const FEW: usize = 64;
 
 /// Room for the few escapes of most values.
 const ROOM: usize = 16;
@@ -281,6 +378,40 @@ mod tests {
             &*decode(&normalize(b"%ff%FE\x80", EscapeSyntax::Form).unwrap()),
             b"\xff\xfe\x80"
         );
+    }
+
+    #[test]
+    fn long_texts_are_encoded_like_single_bytes() {
+        let all: Vec<u8> = (0..=255).filter(|byte| *byte != b'%').collect();
+        for syntax in [EscapeSyntax::Form, EscapeSyntax::Percent] {
+            for raw in [
+                all.repeat(3),
+                [&b"abcdefghij"[..], &all, b"%2b%41+"].concat(),
+            ] {
+                let single: Vec<u8> = pieces(&raw)
+                    .flat_map(|piece| normal(piece, syntax).unwrap())
+                    .collect();
+                assert_eq!(normal(&raw, syntax).unwrap(), single);
+                let mut again = Vec::new();
+                encode_normal(&single, &mut |piece| again.extend_from_slice(piece));
+                assert_eq!(again, encoded(&single).into_bytes());
+            }
+        }
+        assert_eq!(
+            encoded(&all).into_bytes(),
+            normal(&all, EscapeSyntax::Percent).unwrap()
+        );
+    }
+
+    /// Splits into single bytes and single escapes.
+    fn pieces(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let mut rest = raw;
+        std::iter::from_fn(move || {
+            let len = if rest.first()? == &b'%' { 3 } else { 1 };
+            let (piece, after) = rest.split_at(len);
+            rest = after;
+            Some(piece)
+        })
     }
 
     #[test]

@@ -48,7 +48,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use body_hash::{BodyHashRule, body_hash};
+pub use body_hash::{BodyHashRule, BodyHashing, body_hash};
 pub use compat::{CompatProfile, CompatSet};
 pub use hmac_key::KeySchedule;
 pub use mask::shows_name;
@@ -60,4 +60,4 @@ pub use rsa_public::{RsaPublicKey, RsaPublicKeyError};
 pub use sign::{OutgoingRequest, RequestDraft, RequestStamp, SignError, Signer, SigningKey};
 pub use signature::VerificationKeys;
 pub use signature_method::SignatureMethod;
-pub use signed_request::{SignedRequest, Verified};
+pub use signed_request::{ProvenSignature, SignedRequest, Verified};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::base_string::BaseString;
 use super::collector::{CollectedParameters, ParameterCollector};
 use super::credentials::{ProtocolCredentials, REQUIRED};
-use super::form::is_form;
+use super::form::BodyType;
 use super::header::oauth_credentials;
 use super::uri::{BaseUri, split_target};
 use super::{ParameterPlace, ParseLimits, Rejection, Request, RequestBody, SignedRequest};
@@ -21,7 +21,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// The [`Rejection`] that names the malformed part. An unsigned request is refused too if it
     /// may hide a protocol parameter: in an incomplete form, behind several `Content-Type` headers,
-    /// or among too many parameters.
+    /// or among too many or too long parameters.
     pub fn parse(&self, limits: &ParseLimits) -> Result<Option<SignedRequest<'a>>, Rejection> {
         let mut collector = ParameterCollector::new(limits);
         let credentials = oauth_credentials(self.authorization)?;
@@ -30,12 +30,12 @@ impl<'a> Request<'a> {
             None => None,
         };
         collector.add_form(ParameterPlace::Query, split_target(self.target).1)?;
-        let is_form = is_form(self.content_type)?;
-        if is_form {
+        let body_type = BodyType::of(self.content_type)?;
+        if body_type == BodyType::Form {
             collector.add_form(ParameterPlace::Body, self.whole_body()?)?;
         }
         match collector.finish()? {
-            Some(collected) => self.signed(collected, realm, is_form, limits).map(Some),
+            Some(collected) => self.signed(collected, realm, body_type, limits).map(Some),
             None if credentials.is_some() => Err(Rejection::Absent(REQUIRED)),
             None => Ok(None),
         }
@@ -44,7 +44,7 @@ impl<'a> Request<'a> {
     const fn whole_body(&self) -> Result<&'a [u8], Rejection> {
         match self.body {
             RequestBody::Whole(body) => Ok(body),
-            RequestBody::NotWhole => Err(Rejection::BodyNotWhole),
+            RequestBody::NotWhole | RequestBody::Unseen => Err(Rejection::BodyNotWhole),
         }
     }
 
@@ -53,7 +53,7 @@ impl<'a> Request<'a> {
         &self,
         collected: CollectedParameters<'a>,
         realm: Option<Cow<'a, [u8]>>,
-        is_form: bool,
+        body_type: BodyType,
         limits: &ParseLimits,
     ) -> Result<SignedRequest<'a>, Rejection> {
         let place = collected.place;
@@ -65,7 +65,7 @@ impl<'a> Request<'a> {
             base_string,
             realm,
             place,
-            is_form,
+            body_type,
         })
     }
 }

@@ -24,6 +24,15 @@ pub enum Rejection {
     /// More parameters than [`ParseLimits::parameters`](super::ParseLimits::parameters).
     #[error("too many parameters in header, query and form body together")]
     TooManyParameters,
+    /// A header, query or form body that is longer than
+    /// [`ParseLimits::form_bytes`](super::ParseLimits::form_bytes).
+    #[error("{place} has more than {limit} bytes")]
+    ParametersTooLarge {
+        /// The place.
+        place: ParameterPlace,
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// A `%` without two hexadecimal digits.
     #[error("malformed percent-encoding in {0}: expected two hexadecimal digits after each `%`")]
     BadEscape(ParameterPlace),
@@ -75,6 +84,20 @@ pub enum Rejection {
     /// An incomplete body that the signature or a hash covers.
     #[error("the body is incomplete, so it cannot be verified")]
     BodyNotWhole,
+    /// A body without a `Content-Type` and without an `oauth_body_hash`.
+    #[error(
+        "the body has no Content-Type, so a backend may read it as a form that nobody signed: send \
+         a Content-Type, or sign `oauth_body_hash`"
+    )]
+    BodyUntyped,
+    /// A body with a `Content-Type` that is malformed or resembles that of a form, and without an
+    /// `oauth_body_hash`.
+    #[error(
+        "the Content-Type is malformed or resembles that of a form, so a backend may read the body \
+         as a form that nobody signed: send exactly `application/x-www-form-urlencoded` or another \
+         media type, or sign `oauth_body_hash`"
+    )]
+    BodyTypeUnclear,
     /// A signature that no key of the consumer makes.
     #[error("the signature does not match")]
     SignatureMismatch,
@@ -98,6 +121,8 @@ pub enum RejectionKind {
     NotProven,
     /// The request cannot be verified without its whole body: a 413.
     BodyNotWhole,
+    /// The parameters are too long to be verified: a 413.
+    TooLarge,
 }
 
 impl Rejection {
@@ -108,6 +133,7 @@ impl Rejection {
             Self::SeveralAuthorizations => "several_authorizations",
             Self::SeveralContentTypes => "several_content_types",
             Self::TooManyParameters => "too_many_parameters",
+            Self::ParametersTooLarge { .. } => "parameters_too_large",
             Self::BadEscape(_) => "bad_escape",
             Self::SeveralPlaces => "several_places",
             Self::Duplicate { .. } | Self::DuplicateExtension(_) => "parameter_duplicate",
@@ -121,6 +147,8 @@ impl Rejection {
             Self::TargetMalformed => "target_malformed",
             Self::AuthorityMalformed => "authority_malformed",
             Self::BodyNotWhole => "body_not_whole",
+            Self::BodyUntyped => "body_untyped",
+            Self::BodyTypeUnclear => "body_type_unclear",
             Self::SignatureMismatch => "signature_mismatch",
             Self::SignatureNotCanonical => "signature_not_canonical",
             Self::BodyHashAbsent => "body_hash_absent",
@@ -141,12 +169,15 @@ impl Rejection {
             | Self::SeveralAuthorizations
             | Self::SeveralContentTypes
             | Self::TooManyParameters
+            | Self::ParametersTooLarge { .. }
             | Self::BadEscape(_)
             | Self::SeveralPlaces
             | Self::Duplicate { .. }
             | Self::DuplicateExtension(_)
             | Self::Empty(_)
             | Self::TooLong(_)
+            | Self::BodyUntyped
+            | Self::BodyTypeUnclear
             | Self::TimestampMalformed
             | Self::TimestampInMilliseconds
             | Self::TargetMalformed
@@ -162,6 +193,7 @@ impl Rejection {
                 RejectionKind::NotProven
             }
             Self::BodyNotWhole => RejectionKind::BodyNotWhole,
+            Self::ParametersTooLarge { .. } => RejectionKind::TooLarge,
             Self::HeaderMalformed
             | Self::SeveralAuthorizations
             | Self::SeveralContentTypes
@@ -179,6 +211,8 @@ impl Rejection {
             | Self::TimestampInMilliseconds
             | Self::TargetMalformed
             | Self::AuthorityMalformed
+            | Self::BodyUntyped
+            | Self::BodyTypeUnclear
             | Self::BodyHashAbsent => RejectionKind::Malformed,
         }
     }

@@ -40,6 +40,9 @@ pub enum RequestBody<'a> {
     Whole(&'a [u8]),
     /// A body that is, or may be, incomplete and so cannot be verified.
     NotWhole,
+    /// No byte of a body, and no sign that the request has one. A form and a hash cannot be verified
+    /// with it either.
+    Unseen,
 }
 
 /// A request as the client sent it, borrowed from the caller.
@@ -72,6 +75,8 @@ pub struct ParseLimits {
     pub parameters: usize,
     /// The longest decoded value of a protocol parameter (consumer key, token, nonce …), in bytes.
     pub protocol_value: usize,
+    /// The longest header, query and form body, each in bytes.
+    pub form_bytes: usize,
 }
 
 impl Default for ParseLimits {
@@ -79,6 +84,7 @@ impl Default for ParseLimits {
         Self {
             parameters: 1000,
             protocol_value: 4096,
+            form_bytes: 64 * 1024,
         }
     }
 }

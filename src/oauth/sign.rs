@@ -237,6 +237,7 @@ impl<'a> RequestDraft<'a> {
     fn pairs(&self, is_form: bool) -> Result<Vec<ParameterPair<'a>>, SignError> {
         let mut collector = ParameterCollector::new(&ParseLimits {
             parameters: usize::MAX,
+            form_bytes: usize::MAX,
             ..ParseLimits::default()
         });
         collector.add_form(ParameterPlace::Query, split_target(self.target).1)?;

@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 
 use super::base_string::BaseString;
-use super::body_hash::BodyCheck;
+use super::body_hash::{BodyCheck, BodyHashing};
 use super::compat::compat_variants;
 use super::credentials::ProtocolCredentials;
+use super::form::BodyType;
 use super::message::Message;
 use super::signature::SignatureClaim;
 use super::wire::WireParameters;
 use super::{
     BodyHashRule, CompatProfile, CompatSet, KeySchedule, ParameterPlace, Rejection, Request,
-    SignatureMethod, VerificationKeys,
+    RequestBody, SignatureMethod, VerificationKeys,
 };
 
 /// A request with a well-formed signature that is not proven yet.
@@ -21,7 +22,7 @@ pub struct SignedRequest<'a> {
     pub(super) base_string: BaseString<'a>,
     pub(super) realm: Option<Cow<'a, [u8]>>,
     pub(super) place: ParameterPlace,
-    pub(super) is_form: bool,
+    pub(super) body_type: BodyType,
 }
 
 impl<'a> SignedRequest<'a> {
@@ -117,23 +118,64 @@ impl<'a> SignedRequest<'a> {
         schedule: &KeySchedule,
         rule: BodyHashRule,
     ) -> Result<Verified<'a>, Rejection> {
-        self.check(compat, keys, schedule, rule)?;
+        let scope = self.prove_under(compat, keys, schedule, rule)?;
+        scope.check_body(&self, None)?;
         Ok(Verified { signed: self })
     }
 
-    /// Does the work of [`verify_under`](Self::verify_under), and gives no proof away.
-    pub(super) fn check(
+    /// Proves the signature as [`verify_under`](Self::verify_under) does, and leaves the body to
+    /// [`ProvenScope::check_body`].
+    pub(super) fn prove_under(
         &self,
         compat: CompatSet,
         keys: &VerificationKeys<'_>,
         schedule: &KeySchedule,
         rule: BodyHashRule,
-    ) -> Result<(), Rejection> {
+    ) -> Result<ProvenScope, Rejection> {
         let scope = self.prove(compat, keys, schedule)?;
         if !self.credentials.has_strict_version && !compat.contains(CompatProfile::VersionLenient) {
             return Err(Rejection::VersionUnsupported);
         }
-        self.check_body(scope, compat, rule)
+        Ok(ProvenScope {
+            with_form: scope == ProofScope::WithForm,
+            rule: scope.body_hash_rule(compat, rule),
+        })
+    }
+
+    /// Proves the signature with each of `keys` as [`verify_under`](Self::verify_under) does, and
+    /// leaves the body to the [`ProvenSignature`].
+    ///
+    /// # Errors
+    /// As [`verify_under`](Self::verify_under), without those of the body.
+    pub fn prove_signature(
+        self,
+        compat: CompatSet,
+        keys: &VerificationKeys<'_>,
+        schedule: &KeySchedule,
+        rule: BodyHashRule,
+    ) -> Result<ProvenSignature<'a>, Rejection> {
+        let scope = self.prove_under(compat, keys, schedule, rule)?;
+        Ok(ProvenSignature {
+            signed: self,
+            scope,
+        })
+    }
+
+    /// Refuses a body that the signature does not cover and that some backends read as a form:
+    /// whoever has the request could move its signed parameters to the query and send another body.
+    ///
+    /// # Errors
+    /// [`Rejection::BodyUntyped`] and [`Rejection::BodyTypeUnclear`], unless `rule` compares the
+    /// `oauth_body_hash` of the request with the body.
+    pub fn refuse_unclear_body(&self, rule: BodyHashRule) -> Result<(), Rejection> {
+        let has_hash = self.credentials.body_hash.is_some() && rule != BodyHashRule::Off;
+        match (self.body_type, self.request.body) {
+            (BodyType::Form | BodyType::Other, _) | (_, RequestBody::Whole(b"")) => Ok(()),
+            _ if has_hash => Ok(()),
+            (BodyType::Absent, RequestBody::Unseen) => Ok(()),
+            (BodyType::Absent, _) => Err(Rejection::BodyUntyped),
+            (BodyType::Unclear, _) => Err(Rejection::BodyTypeUnclear),
+        }
     }
 
     fn prove(
@@ -158,6 +200,9 @@ impl<'a> SignedRequest<'a> {
         keys: &VerificationKeys<'_>,
         schedule: &KeySchedule,
     ) -> Result<ProofScope, Rejection> {
+        if self.parameter_bytes() > VARIANT_LIMIT {
+            return Err(Rejection::SignatureMismatch);
+        }
         let wire = WireParameters::of(&self.request).ok_or(Rejection::SignatureMismatch)?;
         let mut tried = vec![self.base_string()];
         for variant in compat_variants(compat, &self.request, &wire) {
@@ -176,19 +221,23 @@ impl<'a> SignedRequest<'a> {
         Err(Rejection::SignatureMismatch)
     }
 
-    fn check_body(
-        &self,
-        scope: ProofScope,
-        compat: CompatSet,
-        rule: BodyHashRule,
-    ) -> Result<(), Rejection> {
-        let check = BodyCheck {
+    /// Returns the length of header, target and form body, which hold the parameters.
+    fn parameter_bytes(&self) -> usize {
+        let form = match (self.body_type, self.request.body) {
+            (BodyType::Form, RequestBody::Whole(form)) => form.len(),
+            _ => 0,
+        };
+        let headers = self.request.authorization.iter();
+        self.request.target.len() + form + headers.map(|header| header.len()).sum::<usize>()
+    }
+
+    fn body_check<'s>(&'s self, scope: ProvenScope) -> BodyCheck<'s, 'a> {
+        BodyCheck {
             method: self.credentials.method,
             sent: self.credentials.body_hash.as_deref(),
             body: self.request.body,
-            is_signed_form: self.is_form && scope == ProofScope::WithForm,
-        };
-        check.check(scope.body_hash_rule(compat, rule))
+            is_signed_form: self.body_type == BodyType::Form && scope.with_form,
+        }
     }
 
     fn claim<'s, M: Message + ?Sized>(
@@ -243,6 +292,52 @@ impl ProofScope {
     }
 }
 
+/// The part of a request that a proven signature covers, and the rule for its body.
+#[derive(Clone, Copy)]
+pub(super) struct ProvenScope {
+    with_form: bool,
+    rule: BodyHashRule,
+}
+
+impl ProvenScope {
+    /// Compares the body with `oauth_body_hash`, if the rule demands it. `hashed` is the hash of the
+    /// body if it is computed already.
+    pub(super) fn check_body(
+        self,
+        signed: &SignedRequest<'_>,
+        hashed: Option<BodyHashing<'_>>,
+    ) -> Result<(), Rejection> {
+        signed.body_check(self).check(self.rule, hashed)
+    }
+}
+
+/// A request with a proven signature, whose body is not compared with `oauth_body_hash` yet.
+pub struct ProvenSignature<'a> {
+    signed: SignedRequest<'a>,
+    scope: ProvenScope,
+}
+
+impl<'a> ProvenSignature<'a> {
+    /// Returns the hashing of a large body that must be compared, to be done in steps.
+    pub fn body_hashing(&self) -> Option<BodyHashing<'a>> {
+        let body = self.signed.body_check(self.scope);
+        body.hashing(self.scope.rule)
+    }
+
+    /// Compares the body with `oauth_body_hash`; `hashed` is [`body_hashing`](Self::body_hashing)
+    /// after its last step, if there is any.
+    ///
+    /// # Errors
+    /// [`Rejection::BodyHashAbsent`], [`Rejection::BodyHashMismatch`] and
+    /// [`Rejection::BodyNotWhole`].
+    pub fn check_body(self, hashed: Option<BodyHashing<'_>>) -> Result<Verified<'a>, Rejection> {
+        self.scope.check_body(&self.signed, hashed)?;
+        Ok(Verified {
+            signed: self.signed,
+        })
+    }
+}
+
 /// Proof that the holder of the keys signed this request.
 pub struct Verified<'a> {
     signed: SignedRequest<'a>,
@@ -254,3 +349,7 @@ impl<'a> Verified<'a> {
         &self.signed
     }
 }
+
+/// The most bytes of header, query and form for which the base strings of profiles are computed, in
+/// addition to that of RFC 5849.
+const VARIANT_LIMIT: usize = 16 * 1024;

@@ -7,6 +7,7 @@ use tonic::service::Routes;
 
 use super::api::{self, Access};
 use super::app::App;
+use super::body::BodyBudget;
 use super::error::ServerError;
 use super::ext_authz::{CheckRoutes, CheckService};
 use super::group::ListenerGroup;
@@ -29,6 +30,8 @@ pub(super) struct SharedParts {
     pub(super) diagnostics: Diagnostics,
     /// The readiness of the service.
     pub(super) health: HealthMonitor,
+    /// The memory for request bodies.
+    pub(super) bodies: BodyBudget,
 }
 
 /// The listeners by the order in which they drain.
@@ -66,6 +69,7 @@ impl SharedParts {
             checks,
             diagnostics,
             health: HealthMonitor::new(Arc::clone(clock), works_in_outages).await,
+            bodies: BodyBudget::default(),
         }
     }
 }
@@ -83,7 +87,12 @@ impl ServedListeners {
         let issuer = issuer(app);
         let check = check_slots(app, shared, workers)?;
         let api = api_routes(app, issuer.clone(), shared)?.prepare();
-        let http = http::routes(app, issuer, shared.diagnostics.clone());
+        let http = http::routes(
+            app,
+            issuer,
+            shared.diagnostics.clone(),
+            shared.bodies.clone(),
+        );
         let (mut public, mut ops) = (ListenerGroup::new(), ListenerGroup::new());
         public.serve(listeners.check, check, &app.metrics);
         public.serve(listeners.api, ServiceSlots::current(api), &app.metrics);
@@ -142,6 +151,7 @@ fn ops_routes(app: &App, shared: &SharedParts) -> Router {
         diagnostics: shared.diagnostics.clone(),
         health: shared.health.state(),
         store,
+        bodies: shared.bodies.clone(),
     };
     ops::routes(shared.health.state(), Arc::clone(&app.metrics))
         .merge(console::routes(app, sources))

@@ -1,5 +1,5 @@
-//! The readiness of the service: it pings the store twice a second, and reports to gRPC health
-//! clients and `/readyz`.
+//! The readiness of the service: it makes a synthetic check in the store twice a second
+//! ([`StoreHealth::ping`]), and reports to gRPC health clients and `/readyz`.
 //!
 //! | readiness | `grpc.health.v1` | `/readyz` |
 //! |---|---|---|
@@ -67,11 +67,13 @@ impl Readiness {
     }
 }
 
-/// A readiness and its start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A readiness, its start and its cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HealthState {
     pub(super) readiness: Readiness,
     pub(super) since: UnixTime,
+    /// The error for which checks cannot be answered, with its causes.
+    pub(super) cause: Option<Arc<str>>,
 }
 
 /// The monitor that follows the store and publishes the readiness.
@@ -92,6 +94,7 @@ impl HealthMonitor {
         let state = HealthState {
             readiness: Readiness::Starting,
             since: clock.now(),
+            cause: None,
         };
         let health = Self {
             clock,
@@ -114,7 +117,7 @@ impl HealthMonitor {
         self.state.subscribe()
     }
 
-    /// Pings the store and publishes the readiness, until the future is dropped.
+    /// Makes synthetic checks and publishes the readiness, until the future is dropped.
     pub(super) async fn follow(&self, store: &dyn StoreHealth, metrics: &Metrics) -> Infallible {
         let mut ticks = interval(PING_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -154,11 +157,13 @@ impl HealthMonitor {
         metrics.store_status(status.restarts_seen, status.nonces);
         metrics.cache_size(status.cache_entries, status.cache_bytes);
         metrics.changes(!status.cut_off, status.untold);
+        metrics.changes_remade(status.remade);
+        metrics.unreadable_records(status.unreadable_records);
     }
 
     /// Publishes the drain. Final, once [`follow`](Self::follow) has ended.
     pub(super) async fn set_draining(&self) {
-        self.set(Readiness::Draining);
+        self.set(Readiness::Draining, None);
         self.report(Readiness::Draining).await;
     }
 
@@ -172,30 +177,36 @@ impl HealthMonitor {
 
     /// Publishes and logs a readiness that is new.
     async fn publish(&self, readiness: Readiness, error: Option<&StoreError>) {
-        if !self.set(readiness) {
+        let cause = error.map(StoreError::with_causes);
+        if !self.set(readiness, cause.as_deref()) {
             return;
         }
         self.report(readiness).await;
-        match error {
+        match cause {
             None => tracing::info!("the store is available; ready"),
             Some(error) => {
-                let error: &dyn std::error::Error = error;
                 let ready = readiness.is_ready();
-                tracing::warn!(error, ready, "the store is unavailable");
+                tracing::warn!(error, ready, "the store cannot answer checks");
             }
         }
     }
 
-    /// Sets the readiness; returns whether it changed.
-    fn set(&self, readiness: Readiness) -> bool {
-        let since = self.clock.now();
+    /// Sets the readiness and its cause; returns whether the readiness changed.
+    fn set(&self, readiness: Readiness, cause: Option<&str>) -> bool {
+        let (now, mut is_new) = (self.clock.now(), false);
         self.state.send_if_modified(|state| {
-            let is_new = state.readiness != readiness;
-            if is_new {
-                *state = HealthState { readiness, since };
+            is_new = state.readiness != readiness;
+            let is_other = is_new || state.cause.as_deref() != cause;
+            if is_other {
+                state.cause = cause.map(Arc::from);
+                state.readiness = readiness;
             }
-            is_new
-        })
+            if is_new {
+                state.since = now;
+            }
+            is_other
+        });
+        is_new
     }
 
     async fn report(&self, readiness: Readiness) {
@@ -207,7 +218,7 @@ impl HealthMonitor {
     }
 }
 
-/// Pings the store, and counts an error.
+/// Makes a synthetic check, and counts an error.
 async fn ping(store: &dyn StoreHealth, metrics: &Metrics) -> Result<(), StoreError> {
     let answer = timeout(PING_TIMEOUT, store.ping())
         .await
@@ -216,19 +227,21 @@ async fn ping(store: &dyn StoreHealth, metrics: &Metrics) -> Result<(), StoreErr
 }
 
 fn too_slow() -> StoreError {
-    StoreError::new(StoreErrorKind::Unavailable, "ping: no response in time")
+    StoreError::new(StoreErrorKind::Unavailable, "a synthetic check")
+        .because(format!("no response within {PING_TIMEOUT:?}"))
 }
 
 /// The service names of health checks.
 const NAMES: [&str; 2] = ["", "envoy.service.auth.v3.Authorization"];
 
-/// With the two limits below, a lost store is reported within two seconds.
+/// With the two limits below, a lost store is reported within two seconds: a tick, two checks that
+/// time out, and the tick between them. What is promised is three, since a busy machine is late.
 const PING_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A slower store could not answer checks either.
 const PING_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// One ping may use a connection that Redis has just closed, and a flap would make every replica
+/// One check may use a connection that Redis has just closed, and a flap would make every replica
 /// unready at once.
 const MAX_FAILURES: u32 = 2;
 
@@ -300,6 +313,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_state_names_the_cause_while_the_store_is_lost() {
+        let (health, store, metrics) = (new().await, Pinged::new(Ping::Fails), Metrics::default());
+        let follow = || timeout(Duration::from_secs(2), health.follow(&store, &metrics));
+        let _: Result<Infallible, _> = follow().await;
+        let cause = health.state().borrow().cause.clone();
+        assert_eq!(
+            cause.as_deref(),
+            Some("a synthetic check failed: the store is unavailable: no response within 500ms")
+        );
+        store.set(Ping::Answers);
+        let _: Result<Infallible, _> = follow().await;
+        assert_eq!(health.state().borrow().cause, None);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn metrics_report_the_state_of_the_store() {
         let (health, store, metrics) =
             (new().await, Pinged::new(Ping::Answers), Metrics::default());
@@ -332,6 +360,7 @@ mod tests {
         let ready = HealthState {
             readiness: Readiness::Ready,
             since: since(2),
+            cause: None,
         };
         assert_eq!(*health.state().borrow(), ready);
         clock.advance(Duration::from_secs(1));
@@ -346,7 +375,8 @@ mod tests {
             *health.state().borrow(),
             HealthState {
                 readiness: Readiness::Draining,
-                since: since(3)
+                since: since(3),
+                cause: None,
             }
         );
     }

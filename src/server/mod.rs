@@ -11,13 +11,14 @@
 //! - `transport`: sockets, certificates, connections and the threads of the check listener.
 //! - [`ext_authz`]: Envoy's checks; `denial`: the responses to refused requests.
 //! - [`api`]: administration; `reflection`: gRPC server reflection.
-//! - `http`: the token endpoints and the authorize page; `pages`, `guard`: the parts that `http`
-//!   and `console` share.
+//! - `http`: the token endpoints and the authorize page; `pages`, `guard`, `body`: the parts that
+//!   `http` and `console` share.
 //! - `health`, `ops`, `console`: the state of the service, for machines and for people.
 
 pub mod api;
 mod app;
 mod assembly;
+mod body;
 mod console;
 mod denial;
 mod detached;

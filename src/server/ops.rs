@@ -2,7 +2,7 @@
 //! operators.
 //!
 //! `/livez` succeeds while the process responds, even without the store: a restart would not
-//! restore Redis.
+//! restore Redis. `/readyz` names the error for which checks cannot be answered.
 
 use std::sync::Arc;
 
@@ -11,10 +11,20 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use serde::Serialize;
 use tokio::sync::watch;
 
 use super::health::HealthState;
 use crate::telemetry::Metrics;
+
+/// The answer of `/readyz`.
+#[derive(Serialize)]
+struct ReadinessAnswer<'a> {
+    ready: bool,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+}
 
 /// Returns the routes for probes and Prometheus.
 pub(super) fn routes(health: watch::Receiver<HealthState>, metrics: Arc<Metrics>) -> Router {
@@ -25,17 +35,22 @@ pub(super) fn routes(health: watch::Receiver<HealthState>, metrics: Arc<Metrics>
 }
 
 async fn readyz(State(health): State<watch::Receiver<HealthState>>) -> impl IntoResponse {
-    let readiness = health.borrow().readiness;
+    let HealthState {
+        readiness, cause, ..
+    } = health.borrow().clone();
     let ready = readiness.is_ready();
     let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let json = format!(
-        "{{\"ready\":{ready},\"reason\":\"{}\"}}\n",
-        readiness.reason()
-    );
+    let answer = ReadinessAnswer {
+        ready,
+        reason: readiness.reason(),
+        cause: cause.as_deref(),
+    };
+    let mut json = serde_json::to_string(&answer).unwrap_or_default();
+    json.push('\n');
     (status, [(header::CONTENT_TYPE, "application/json")], json)
 }
 

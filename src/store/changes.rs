@@ -73,7 +73,11 @@ impl ChangeFeed {
 
 /// Returns `true` if a call made its change, or failed in a way that leaves this open.
 pub(super) fn may_have_changed<T>(outcome: &Result<T, StoreError>) -> bool {
-    let refused = [StoreErrorKind::AlreadyExists, StoreErrorKind::Conflict];
+    let refused = [
+        StoreErrorKind::AlreadyExists,
+        StoreErrorKind::Conflict,
+        StoreErrorKind::WrongMasterKey,
+    ];
     outcome
         .as_ref()
         .err()

@@ -24,9 +24,14 @@ pub enum StoreErrorKind {
     /// The record was changed or deleted at the same time.
     #[error("the record was changed or deleted at the same time")]
     Conflict,
-    /// A record cannot be read: it is damaged, or sealed with a master key that is not configured.
+    /// A record cannot be read: it is damaged, was written by something other than Countersign, or
+    /// is sealed with a master key that is not configured.
     #[error("the stored record cannot be read")]
     Unreadable,
+    /// The master key is not the one that the store was written with, so other replicas could not
+    /// read what this one writes.
+    #[error("the master key is not the one that the store was written with")]
+    WrongMasterKey,
     /// The store cannot work as it is configured.
     #[error("the store cannot work as configured")]
     Unusable,
@@ -40,6 +45,7 @@ impl StoreErrorKind {
             Self::AlreadyExists => "already_exists",
             Self::Conflict => "conflict",
             Self::Unreadable => "unreadable",
+            Self::WrongMasterKey => "wrong_master_key",
             Self::Unusable => "unusable",
         }
     }
@@ -85,6 +91,12 @@ impl StoreError {
     /// Returns the work that failed.
     pub const fn context(&self) -> &'static str {
         self.context
+    }
+
+    /// Returns the error and its causes in one line, as operators read them.
+    pub fn with_causes(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
     /// Returns `true` if the error may pass by itself.

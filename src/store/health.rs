@@ -7,7 +7,14 @@ use super::StoreError;
 /// Reports the state of a store.
 #[async_trait]
 pub trait StoreHealth: Send + Sync {
-    /// Checks whether the store could answer a check now: reachable, writable, not loading.
+    /// Makes a synthetic check: looks up a caller, opens a sealed record, and
+    /// claims a nonce or, if that must leave no trace, finds out whether one could be claimed. So a
+    /// store that answers this can answer checks.
+    ///
+    /// # Errors
+    /// The error that a check would end with;
+    /// [`WrongMasterKey`](super::StoreErrorKind::WrongMasterKey) if this replica could not read the
+    /// records of the others.
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// Returns counters and states for metrics and readiness; never blocks and never contacts the
@@ -27,6 +34,10 @@ pub struct StoreStatus {
     pub cut_off: bool,
     /// The number of changes that could not be announced to the other replicas.
     pub untold: u64,
+    /// The number of changes that the store acknowledged and lost, and this process made again.
+    pub remade: u64,
+    /// The number of records and index entries that lists skipped because they cannot be read.
+    pub unreadable_records: u64,
     /// The number of cached records in this process.
     pub cache_entries: u64,
     /// The size of the cached records, in bytes.

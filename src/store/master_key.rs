@@ -1,4 +1,4 @@
-//! The master keys that seal secrets at rest, and the file that holds them.
+//! The master keys that seal records at rest, and the file that holds them.
 //!
 //! A master key file has one line for each key, exactly as `countersign keygen` prints it:
 //!
@@ -6,8 +6,9 @@
 //! 4f1d09c2:uJ4b1x…=        the key id, a colon, 32 random bytes in base64
 //! ```
 //!
-//! The first key seals, and every key opens. To rotate, put a new line first and keep the old ones
-//! until no record needs them. The module `seal` seals and opens with these keys.
+//! The first key seals, and every key opens. To rotate, append a new line to the file of every
+//! replica, then move it to the front everywhere, and keep the old ones. The module `seal` seals and
+//! opens with these keys.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -27,7 +28,7 @@ use crate::trusted_file::{self, FileKind, TrustError};
 /// Generates a master key: one line of a master key file, without the line end.
 ///
 /// # Security
-/// This line opens every secret that it seals. Its memory is wiped when it is dropped.
+/// This line opens every record that it seals. Its memory is wiped when it is dropped.
 pub fn new_master_key(entropy: &dyn Entropy) -> Zeroizing<String> {
     let mut id = [0; ID_BYTES];
     entropy.fill(&mut id);
@@ -173,7 +174,7 @@ impl fmt::Debug for MasterKeys {
 // === impl MasterKey ===
 
 impl MasterKey {
-    /// Returns the id, which is part of every secret that the key sealed.
+    /// Returns the id, which is part of every record that the key sealed.
     pub(super) fn id(&self) -> &str {
         &self.id
     }
@@ -198,7 +199,8 @@ impl MasterKey {
     }
 }
 
-fn is_key_id(id: &str) -> bool {
+/// Returns `true` if a text can be the id of a key.
+pub(super) fn is_key_id(id: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=32).contains(&id.len()) && id.bytes().all(is_allowed)
 }

@@ -6,7 +6,7 @@
 //! - [`CachedStore`]: a cache in front of either, for checks.
 //! - [`OutageStore`]: claims nonces in this process while Redis is unavailable, for checks.
 //!
-//! Secrets are sealed before they reach either (`master_key`, `seal`, `record`). Not found is
+//! Records are sealed before they reach either (`master_key`, `seal`, `record`). Not found is
 //! `Ok(None)`; an `Err` means that the store could not answer, and then the caller must conclude
 //! nothing. Time comes in as an argument.
 //!
@@ -45,7 +45,7 @@ pub use entities::{
 pub use error::{StoreError, StoreErrorKind};
 pub use health::{StoreHealth, StoreStatus};
 pub use master_key::new_master_key;
-pub use open::open;
+pub use open::{is_key_file_mistake, open};
 pub use outage::OutageStore;
 pub use redis::{ProviderConsumer, ProviderConsumers};
 

@@ -22,8 +22,8 @@ use crate::trusted_file::{FileKind, TrustError, prepare_directory};
 /// which ends when the store is dropped.
 ///
 /// # Errors
-/// If the store can never work as configured: no master key, a locked or damaged file, Redis older
-/// than 7.0.
+/// If the store can never work as configured: no master key or not the one that the store was
+/// written with, a locked or damaged file, Redis older than 7.0.
 pub async fn open(
     config: &StoreConfig,
     data_dir: &Path,
@@ -106,6 +106,13 @@ enum OpenError {
     KeyLost { key: PathBuf, store: PathBuf },
     #[error("data_dir: {0}")]
     DataDir(TrustError),
+}
+
+/// Returns `true` if a store cannot be opened because of a mistake in its master key file, or of
+/// its name: a mistake of the operator, unlike other failures.
+pub fn is_key_file_mistake(error: &StoreError) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+    matches!(source, Some(OpenError::Key(_) | OpenError::NoKey))
 }
 
 fn unusable(error: impl Into<OpenError>) -> StoreError {

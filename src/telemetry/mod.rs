@@ -63,6 +63,8 @@ pub struct Metrics {
     cache_bytes: Gauge,
     changes_heard: Gauge,
     changes_untold: Counter,
+    changes_remade: Counter,
+    unreadable_records: Counter,
     connections: Family<ListenerLabel, Gauge>,
     connections_dropped: Family<DropLabels, Counter>,
 }
@@ -158,6 +160,20 @@ impl Metrics {
             .store(untold, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// Sets the number of acknowledged changes that the store lost and this process made again.
+    pub fn changes_remade(&self, remade: u64) {
+        self.changes_remade
+            .inner()
+            .store(remade, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Sets the number of records and index entries that lists skipped because they cannot be read.
+    pub fn unreadable_records(&self, skipped: u64) {
+        self.unreadable_records
+            .inner()
+            .store(skipped, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Counts a connection as open until the returned value is dropped.
     pub fn connection(&self, listener: &'static str) -> OpenConnection {
         let open = self
@@ -168,7 +184,7 @@ impl Metrics {
         OpenConnection { open }
     }
 
-    /// Counts a connection that was closed before its first request; `reason` is from a closed set.
+    /// Counts a connection that this side closed; `reason` is from a closed set.
     pub fn connection_dropped(&self, listener: &'static str, reason: &'static str) {
         self.connections_dropped
             .get_or_create(&DropLabels { listener, reason })
@@ -205,6 +221,8 @@ impl Default for Metrics {
             cache_bytes: Gauge::default(),
             changes_heard: Gauge::default(),
             changes_untold: Counter::default(),
+            changes_remade: Counter::default(),
+            unreadable_records: Counter::default(),
             connections: Family::default(),
             connections_dropped: Family::default(),
         };
@@ -268,13 +286,18 @@ impl Metrics {
         registry.register("changes_heard", help, self.changes_heard.clone());
         let help = "Changes that could not be announced to other replicas at once";
         registry.register("changes_untold", help, self.changes_untold.clone());
+        let help = "Acknowledged changes that Redis lost and this replica made again";
+        registry.register("changes_remade", help, self.changes_remade.clone());
+        let help = "Records and index entries that lists skipped because they cannot be read";
+        let skipped = self.unreadable_records.clone();
+        registry.register("store_unreadable_records", help, skipped);
     }
 
     fn register_connections(&mut self) {
         let registry = &mut self.registry;
         let help = "Open connections by listener";
         registry.register("connections", help, self.connections.clone());
-        let help = "Connections closed before their first request, by listener and reason";
+        let help = "Connections that exceeded a limit or did not begin, by listener and reason";
         let dropped = self.connections_dropped.clone();
         registry.register("connections_dropped", help, dropped);
     }
@@ -468,6 +491,7 @@ mod tests {
         metrics.cache_invalidation("token");
         metrics.cache_size(3, 2000);
         metrics.changes(true, 4);
+        metrics.changes_remade(5);
         let series = series(&metrics);
         assert_eq!(
             series[r#"countersign_cache_lookups_total{outcome="hit"}"#],
@@ -495,6 +519,7 @@ mod tests {
             ),
             ("1", "4")
         );
+        assert_eq!(series["countersign_changes_remade_total"], "5");
     }
 
     #[test]

@@ -8,7 +8,9 @@
 use std::sync::Arc;
 
 use super::proof::{CredentialSource, FoundCredentials, Proof, SigningToken, prove};
-use super::{ClaimedToken, Denial, Identity, Interruption, NonceScope, Reason, Verifier};
+use super::{
+    ClaimedToken, Denial, Identity, Interruption, NonceScope, ReadRules, Reason, Verifier,
+};
 use crate::clock::Clock;
 use crate::config::VerifyConfig;
 use crate::model::{Consumer, ConsumerKey, RequestToken, Secret, Token};
@@ -68,8 +70,14 @@ impl EndpointVerifier {
         request: &oauth::Request<'r>,
         https_is_configured: bool,
     ) -> Result<SignedRequest<'r>, Denial> {
+        // The endpoints read no body that is not a form, so its type does not matter.
+        let rules = ReadRules {
+            https_is_configured,
+            unclear_body: None,
+            form_bytes: self.limits().form_bytes,
+        };
         self.verifier
-            .read(request, https_is_configured)?
+            .read(request, rules)?
             .ok_or_else(|| Denial::of(Reason::Unsigned))
     }
 
@@ -98,7 +106,13 @@ impl EndpointVerifier {
         let source = EndpointSource {
             store: &*self.store,
         };
-        let proof = prove(signed, &source, &*self.verifier.clock).await?;
+        let proof = prove(
+            signed,
+            &source,
+            &*self.verifier.clock,
+            &self.verifier.large_bodies,
+        )
+        .await?;
         let Proof {
             request,
             consumer,

@@ -21,6 +21,7 @@
 mod decision;
 mod dummy;
 mod endpoint;
+mod large_bodies;
 mod proof;
 mod reason;
 
@@ -32,10 +33,11 @@ pub use decision::{Allowance, ClaimedCaller, ClaimedToken, Decision, Denial, Ide
 pub use endpoint::{Applicant, EndpointVerifier};
 pub use reason::{BodyGap, ParameterProblem, Reason, RequestStage};
 
+use large_bodies::LargeBodies;
 use proof::{CredentialSource, FoundCredentials, Proof, SigningToken, prove};
 
 use crate::clock::{Clock, UnixTime};
-use crate::config::{Requirement, VerifyConfig};
+use crate::config::{Requirement, UntypedBody, VerifyConfig};
 use crate::model::{
     AccessToken, Consumer, ConsumerKey, Flow, Scopes, Secret, Token, TokenState, UserStanding,
 };
@@ -56,6 +58,7 @@ pub struct Verifier {
     limits: ParseLimits,
     window: Duration,
     not_before: u64,
+    large_bodies: LargeBodies,
 }
 
 /// The requirements on one request.
@@ -69,6 +72,10 @@ pub struct Demands<'p> {
     pub realm: Option<&'p str>,
     /// The rule for `oauth_body_hash`.
     pub body_hash: BodyHashRule,
+    /// The rule for a body that some backends read as a form although it is not signed as one.
+    pub untyped_body: UntypedBody,
+    /// The longest header, query and form body, each in bytes.
+    pub max_form_bytes: usize,
     /// An operator configured an https origin for this route, so that PLAINTEXT may be used
     /// (RFC 5849 section 3.4.4).
     pub https_is_configured: bool,
@@ -89,6 +96,7 @@ impl Verifier {
             limits,
             window: config.timestamp_window,
             not_before: config.not_before,
+            large_bodies: LargeBodies::default(),
         }
     }
 
@@ -118,7 +126,15 @@ impl Verifier {
         request: &oauth::Request<'_>,
         demands: &Demands<'_>,
     ) -> Result<Decision, StoreError> {
-        let signed = match self.read(request, demands.https_is_configured) {
+        let rules = ReadRules {
+            https_is_configured: demands.https_is_configured,
+            unclear_body: match demands.untyped_body {
+                UntypedBody::Refuse => Some(demands.body_hash),
+                UntypedBody::Allow => None,
+            },
+            form_bytes: demands.max_form_bytes,
+        };
+        let signed = match self.read(request, rules) {
             Ok(Some(signed)) => signed,
             Ok(None) if demands.require == Requirement::Optional => return Ok(Decision::Anonymous),
             Ok(None) => return Ok(Decision::Deny(Denial::of(Reason::Unsigned))),
@@ -135,18 +151,27 @@ impl Verifier {
     fn read<'r>(
         &self,
         request: &oauth::Request<'r>,
-        https_is_configured: bool,
+        rules: ReadRules,
     ) -> Result<Option<SignedRequest<'r>>, Denial> {
-        let read = request
-            .parse(&self.limits)
-            .map_err(|rejection| Denial::of(Reason::Rejected(rejection)))?;
-        match read.as_ref().map(SignedRequest::signature_method) {
-            Some(method @ SignatureMethod::Plaintext) if !https_is_configured => Err(Denial {
+        let limits = ParseLimits {
+            form_bytes: rules.form_bytes,
+            ..self.limits
+        };
+        let rejected = |rejection| Denial::of(Reason::Rejected(rejection));
+        let Some(signed) = request.parse(&limits).map_err(rejected)? else {
+            return Ok(None);
+        };
+        let method = signed.signature_method();
+        if method == SignatureMethod::Plaintext && !rules.https_is_configured {
+            return Err(Denial {
                 signature_method: Some(method),
                 ..Denial::of(Reason::PlaintextWithoutHttps)
-            }),
-            _ => Ok(read),
+            });
         }
+        if let Some(rule) = rules.unclear_body {
+            signed.refuse_unclear_body(rule).map_err(rejected)?;
+        }
+        Ok(Some(signed))
     }
 
     /// Takes steps 2 to 6.
@@ -165,7 +190,7 @@ impl Verifier {
             consumer,
             token,
             now,
-        } = prove(signed, &source, &*self.clock).await?;
+        } = prove(signed, &source, &*self.clock, &self.large_bodies).await?;
         let (token, user) = token.map_or((None, UserStanding::default()), |granted| {
             (Some(granted.token), granted.user)
         });
@@ -286,6 +311,17 @@ enum Claimed {
     Everywhere,
     /// This one alone, because the store is unavailable.
     Here,
+}
+
+/// The rules for reading a request.
+#[derive(Clone, Copy)]
+struct ReadRules {
+    /// An operator configured an https origin.
+    https_is_configured: bool,
+    /// Refuses an unclear body, unless this rule compares its hash; `None` accepts it.
+    unclear_body: Option<BodyHashRule>,
+    /// The longest header, query and form body, each in bytes.
+    form_bytes: usize,
 }
 
 /// The credentials within which a nonce is unique (RFC 5849 section 3.3).

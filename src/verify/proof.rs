@@ -9,11 +9,13 @@
 
 use std::sync::Arc;
 
+use super::large_bodies::LargeBodies;
 use super::{ClaimedCaller, ClaimedToken, Denial, Interruption, Reason, dummy};
 use crate::clock::{Clock, UnixTime};
 use crate::model::{Consumer, ConsumerKey, Secret};
 use crate::oauth::{
-    BodyHashRule, CompatSet, KeySchedule, Rejection, SignedRequest, VerificationKeys, Verified,
+    BodyHashRule, CompatSet, KeySchedule, ProvenSignature, Rejection, SignedRequest,
+    VerificationKeys, Verified,
 };
 use crate::store::StoreError;
 
@@ -91,13 +93,19 @@ pub(super) async fn prove<'r, S: CredentialSource>(
     signed: SignedRequest<'r>,
     source: &S,
     clock: &dyn Clock,
+    large_bodies: &LargeBodies,
 ) -> Result<Proof<'r, S::Token>, Interruption<Denial>> {
     let claimed = ConsumerKey::from_bytes(signed.consumer_key());
     let found = source.look_up(claimed.as_ref(), signed.token()).await?;
     let now = clock.now();
     let method = signed.signature_method();
     let signer = found.signer(&signed, source);
-    let verdict = verify(signed, signer.as_ref().ok(), source.body_hash(), now);
+    let proven = verify(signed, signer.as_ref().ok(), source.body_hash(), now);
+    let verdict = match (proven, &signer) {
+        (Ok(proven), Ok(signer)) => check_body(proven, signer, large_bodies).await,
+        (Ok(proven), Err(_)) => proven.check_body(None),
+        (Err(rejection), _) => Err(rejection),
+    };
     let (reason, claimed_caller) = match (signer, verdict) {
         (
             Ok(Signer {
@@ -197,7 +205,7 @@ fn verify<'r, T: SigningToken>(
     signer: Option<&Signer<T>>,
     body_hash: BodyHashRule,
     now: UnixTime,
-) -> Result<Verified<'r>, Rejection> {
+) -> Result<ProvenSignature<'r>, Rejection> {
     let method = signed.signature_method();
     let mut secrets = [dummy::SECRET; 2];
     let consumer_secrets = match signer {
@@ -223,7 +231,21 @@ fn verify<'r, T: SigningToken>(
         .and_then(Signer::schedule)
         .unwrap_or_else(|| dummy::schedule(method, signed.token().is_some()));
     let compat = signer.map_or(CompatSet::NONE, |signer| signer.compat);
-    signed.verify_under(compat, &keys, schedule, body_hash)
+    signed.prove_signature(compat, &keys, schedule, body_hash)
+}
+
+/// Compares the body of a proven request with its hash, if a rule demands it.
+async fn check_body<'r, T>(
+    proven: ProvenSignature<'r>,
+    signer: &Signer<T>,
+    large_bodies: &LargeBodies,
+) -> Result<Verified<'r>, Rejection> {
+    let hashed = match proven.body_hashing() {
+        // Boxed, because few checks need the room.
+        Some(hashing) => Some(Box::pin(large_bodies.hash(&signer.consumer.key, hashing)).await),
+        None => None,
+    };
+    proven.check_body(hashed)
 }
 
 /// Collects the secrets of `consumer` that are valid at `now`, the newest first.

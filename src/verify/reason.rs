@@ -147,6 +147,8 @@ pub enum RequestStage {
     TooOften,
     /// The body is incomplete.
     BodyNotWhole,
+    /// The parameters are too long.
+    TooLarge,
 }
 
 impl Reason {
@@ -264,5 +266,6 @@ const fn rejected_at(rejection: Rejection) -> RequestStage {
         RejectionKind::Malformed => RequestStage::Malformed,
         RejectionKind::NotProven => RequestStage::NotProven,
         RejectionKind::BodyNotWhole => RequestStage::BodyNotWhole,
+        RejectionKind::TooLarge => RequestStage::TooLarge,
     }
 }

@@ -14,8 +14,8 @@ use percent_encoding::{percent_decode, percent_decode_str};
 
 pub use self::origin::Origin;
 pub(super) use self::origin::optional_origin;
-pub use self::policy::{Mode, Requirement, RoutePolicy};
-pub(super) use self::policy::{body_hash, realm, scopes};
+pub(super) use self::policy::{FORM_BYTES, body_hash, realm, scopes};
+pub use self::policy::{Mode, Requirement, RoutePolicy, UntypedBody};
 use super::mistake::Mistake;
 use super::reader::{Reader, string, written};
 use super::setting::{RawValue, Setting};
@@ -120,6 +120,8 @@ impl Route {
             "host" => self.host = Some(string(value, host)?),
             "path_prefix" => self.path_prefix = Some(string(value, path_prefix)?),
             "methods" => self.methods = methods(value)?,
+            // Only an integer of [check] is written as one; here it may be either.
+            "max_form_bytes" => self.set.set(key, &written(value))?,
             _ => string(value, |text| self.set.set(key, text))?,
         }
         Ok(())

@@ -1,7 +1,9 @@
 //! The policy of a request: the required proof, and the effect of a denial.
 
+use std::ops::RangeInclusive;
+
 use super::origin::Origin;
-use crate::config::value::{ValueProblem, one_of, word};
+use crate::config::value::{ValueProblem, integer, one_of, word};
 use crate::model::Scopes;
 use crate::oauth::BodyHashRule;
 
@@ -18,6 +20,10 @@ pub struct RoutePolicy {
     pub origin: Option<Origin>,
     /// `body_hash`.
     pub body_hash: Option<BodyHashRule>,
+    /// `untyped_body`.
+    pub untyped_body: Option<UntypedBody>,
+    /// `max_form_bytes`.
+    pub max_form_bytes: Option<usize>,
     /// `mode`.
     pub mode: Option<Mode>,
 }
@@ -33,6 +39,18 @@ pub enum Requirement {
     Consumer,
     /// No signature, or a valid one.
     Optional,
+}
+
+/// `countersign.untyped_body`: the rule for a signed request whose body has no `Content-Type`, or
+/// one that some backends take for that of a form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum UntypedBody {
+    /// The request is refused, unless `oauth_body_hash` covers the body.
+    #[default]
+    Refuse,
+    /// The request is accepted: the backend reads such a body as bytes.
+    Allow,
 }
 
 /// `countersign.mode`.
@@ -51,7 +69,16 @@ pub enum Mode {
 impl RoutePolicy {
     /// The keys of [`Self::set`]: they are in `[check]` and `[[route]]`, and after `countersign.`
     /// in Envoy's `context_extensions`.
-    pub const KEYS: [&str; 6] = ["require", "scopes", "realm", "origin", "body_hash", "mode"];
+    pub const KEYS: [&str; 8] = [
+        "require",
+        "scopes",
+        "realm",
+        "origin",
+        "body_hash",
+        "untyped_body",
+        "max_form_bytes",
+        "mode",
+    ];
 
     /// Sets one key from its text.
     ///
@@ -64,6 +91,8 @@ impl RoutePolicy {
             "realm" => self.realm = Some(realm(value)?),
             "origin" => self.origin = Some(Origin::parse(value)?),
             "body_hash" => self.body_hash = Some(body_hash(value)?),
+            "untyped_body" => self.untyped_body = Some(word(value)?),
+            "max_form_bytes" => self.max_form_bytes = Some(integer(value, &FORM_BYTES)?),
             "mode" => self.mode = Some(word(value)?),
             _ => return Err(ValueProblem::UnknownKey { known: &Self::KEYS }),
         }
@@ -98,6 +127,10 @@ pub(in crate::config) fn body_hash(text: &str) -> Result<BodyHashRule, ValueProb
     one_of(text, &choices)
 }
 
+/// The values of `max_form_bytes`. A longer form would hold its thread for more than two
+/// milliseconds.
+pub(in crate::config) const FORM_BYTES: RangeInclusive<usize> = 0..=256 * 1024;
+
 const MAX_REALM_LEN: usize = 255;
 
 #[cfg(test)]
@@ -107,7 +140,16 @@ mod tests {
     #[test]
     fn a_policy_is_set_key_by_key() {
         let mut policy = RoutePolicy::default();
-        let values = ["user", "b a", "Photos", "https://a", "require", "shadow"];
+        let values = [
+            "user",
+            "b a",
+            "Photos",
+            "https://a",
+            "require",
+            "allow",
+            "4096",
+            "shadow",
+        ];
         for (key, value) in RoutePolicy::KEYS.into_iter().zip(values) {
             policy.set(key, value).unwrap();
         }
@@ -116,6 +158,8 @@ mod tests {
         assert_eq!(policy.realm.as_deref(), Some("Photos"));
         assert_eq!(policy.origin, Some(Origin::parse("https://a").unwrap()));
         assert_eq!(policy.body_hash, Some(BodyHashRule::Require));
+        assert_eq!(policy.untyped_body, Some(UntypedBody::Allow));
+        assert_eq!(policy.max_form_bytes, Some(4096));
         assert_eq!(policy.mode, Some(Mode::Shadow));
     }
 
@@ -123,7 +167,8 @@ mod tests {
     fn a_wrong_key_or_value_sets_nothing_and_says_what_is_right() {
         let mut policy = RoutePolicy::default();
         let mut problem = |key, value| policy.set(key, value).unwrap_err().to_string();
-        let known = "is unknown; the keys are require, scopes, realm, origin, body_hash, mode";
+        let known = "is unknown; the keys are require, scopes, realm, origin, body_hash, \
+                     untyped_body, max_form_bytes, mode";
         assert_eq!(problem("requires", "user"), known);
         assert_eq!(
             problem("require", "root"),

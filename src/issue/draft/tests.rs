@@ -236,3 +236,18 @@ fn problems(wrong: &Violations) -> Vec<String> {
         .map(|violation| format!("{} {}", violation.field, violation.problem))
         .collect()
 }
+
+#[test]
+fn a_text_for_people_has_no_characters_that_hide_or_reorder_others() {
+    for (description, problem) in [
+        (
+            "Prints\u{202e}sotohp",
+            "has U+202E at byte 6, which is invisible or changes the direction of the text: \
+             remove it",
+        ),
+        ("a\nb", "has a control character at byte 1"),
+    ] {
+        assert_eq!(text(description, 100), Err(problem.to_owned()));
+    }
+    assert_eq!(text("صور 👩\u{200d}🚀", 100), Ok(()));
+}

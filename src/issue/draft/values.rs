@@ -6,7 +6,7 @@ use strum::VariantNames;
 
 use crate::clock::UnixTime;
 use crate::issue::Violations;
-use crate::model::{MIN_RSA_BITS, Scopes, Secret, ValueError};
+use crate::model::{MIN_RSA_BITS, Scopes, Secret, ValueError, is_deceptive};
 use crate::oauth::RsaPublicKey;
 
 /// Checks a shared secret that the caller provides.
@@ -26,8 +26,13 @@ pub(in crate::issue) fn text(text: &str, limit: usize) -> Result<(), String> {
     if text.len() > limit {
         return Err(too_long(text.len(), limit));
     }
-    match text.char_indices().find(|(_, c)| c.is_control()) {
-        Some((at, _)) => Err(format!("has a control character at byte {at}")),
+    match text.char_indices().find(|(_, c)| is_deceptive(*c)) {
+        Some((at, c)) if c.is_control() => Err(format!("has a control character at byte {at}")),
+        Some((at, c)) => Err(format!(
+            "has U+{:04X} at byte {at}, which is invisible or changes the direction of the text: \
+             remove it",
+            u32::from(c)
+        )),
         None => Ok(()),
     }
 }

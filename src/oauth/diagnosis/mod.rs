@@ -159,12 +159,13 @@ pub fn diagnose(evidence: &MismatchEvidence<'_>, budget: u32) -> Option<Diagnosi
 
 fn rejection(evidence: &MismatchEvidence<'_>, signed: &SignedRequest<'_>) -> Option<Rejection> {
     let schedule = KeySchedule::default();
-    let verdict = signed.check(
+    let proven = signed.prove_under(
         evidence.compat,
         &evidence.keys,
         &schedule,
         BodyHashRule::Accept,
     );
+    let verdict = proven.and_then(|scope| scope.check_body(signed, None));
     verdict.err()
 }
 

@@ -14,6 +14,29 @@ const RULES: [BodyHashRule; 3] = [
     BodyHashRule::Require,
 ];
 
+/// A body of several steps.
+#[test]
+fn a_large_body_is_compared_in_steps() {
+    let body = "0123456789abcdef".repeat(40_000);
+    for (sent, expected) in [
+        (&*body, Ok(())),
+        (&body[1..], Err(Rejection::BodyHashMismatch)),
+    ] {
+        let mut wire = signed(SignatureMethod::HmacSha256, Some("text/plain"), &body, true);
+        wire.body = Some(sent.into());
+        let verdict = wire.parsed(|signed| {
+            let keys = secrets(&[CONSUMER_SECRET], None);
+            let (compat, schedule) = (CompatSet::NONE, KeySchedule::default());
+            let proven = signed.prove_signature(compat, &keys, &schedule, BodyHashRule::Accept);
+            let proven = proven.ok().unwrap();
+            let mut hashing = proven.body_hashing().unwrap();
+            assert_eq!((0..).take_while(|_| hashing.step()).count(), 2);
+            proven.check_body(Some(hashing)).map(drop)
+        });
+        assert_eq!(verdict, expected);
+    }
+}
+
 fn signed(
     method: SignatureMethod,
     content_type: Option<&str>,

@@ -5,6 +5,7 @@
 
 mod base_string;
 mod body_hash;
+mod body_type;
 mod compat;
 mod diagnosis;
 mod header;
@@ -14,6 +15,7 @@ mod proof;
 mod properties;
 mod rejections;
 mod signing;
+mod size;
 mod vectors;
 
 use std::sync::LazyLock;

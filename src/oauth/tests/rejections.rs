@@ -137,6 +137,33 @@ const ALL: &[(Rejection, &str, &str, &str, &str)] = &[
         "",
     ),
     (
+        Rejection::ParametersTooLarge {
+            place: ParameterPlace::Body,
+            limit: 65536,
+        },
+        "the form body has more than 65536 bytes",
+        "parameters_too_large",
+        "parameter_rejected",
+        "",
+    ),
+    (
+        Rejection::BodyUntyped,
+        "the body has no Content-Type, so a backend may read it as a form that nobody signed: \
+         send a Content-Type, or sign `oauth_body_hash`",
+        "body_untyped",
+        "parameter_rejected",
+        "",
+    ),
+    (
+        Rejection::BodyTypeUnclear,
+        "the Content-Type is malformed or resembles that of a form, so a backend may read the \
+         body as a form that nobody signed: send exactly `application/x-www-form-urlencoded` or \
+         another media type, or sign `oauth_body_hash`",
+        "body_type_unclear",
+        "parameter_rejected",
+        "",
+    ),
+    (
         Rejection::SignatureMismatch,
         "the signature does not match",
         "signature_mismatch",
@@ -182,6 +209,7 @@ fn only_an_unproven_request_is_signature_invalid() {
         let expected = match rejection.problem() {
             "signature_invalid" => RejectionKind::NotProven,
             _ if *rejection == Rejection::BodyNotWhole => RejectionKind::BodyNotWhole,
+            _ if rejection.reason() == "parameters_too_large" => RejectionKind::TooLarge,
             _ => RejectionKind::Malformed,
         };
         assert_eq!(rejection.kind(), expected, "{rejection}");

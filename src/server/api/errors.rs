@@ -188,12 +188,20 @@ fn directory_failure(error: &DirectoryError) -> Status {
 }
 
 fn store_failure(error: &StoreError) -> Status {
-    tracing::warn!(%error, cause = error.source(), "an administration call failed: store error");
+    tracing::warn!(
+        error = error.with_causes(),
+        "an administration call failed: store error"
+    );
     match error.kind() {
         StoreErrorKind::Unavailable => plain(
             Code::Unavailable,
             "STORE_UNAVAILABLE",
             "the store is unavailable, and the change may or may not have been made; check, then try again",
+        ),
+        StoreErrorKind::WrongMasterKey => plain(
+            Code::FailedPrecondition,
+            "WRONG_MASTER_KEY",
+            "the master key of this replica is not the one that the store was written with, and nothing was changed; set store.master_key_file to the key file of the other replicas",
         ),
         StoreErrorKind::AlreadyExists
         | StoreErrorKind::Conflict
@@ -442,6 +450,11 @@ mod tests {
                 store(StoreErrorKind::Unavailable),
                 Code::Unavailable,
                 "STORE_UNAVAILABLE",
+            ),
+            ErrorCase(
+                store(StoreErrorKind::WrongMasterKey),
+                Code::FailedPrecondition,
+                "WRONG_MASTER_KEY",
             ),
             ErrorCase(
                 store(StoreErrorKind::Unreadable),

@@ -93,7 +93,7 @@ impl ConsoleSite {
 
     fn service(&self) -> ServiceState {
         ServiceState {
-            health: *self.sources.health.borrow(),
+            health: self.sources.health.borrow().clone(),
             store: format!("{:?}", self.config.store.url),
             status: self.sources.store.status(),
             since: self.sources.diagnostics.since(),

@@ -80,7 +80,7 @@ async fn log_in(
         return pages::foreign_form();
     }
     let (parts, body) = request.into_parts();
-    let fields = match FormFields::read(&headers, body).await {
+    let fields = match FormFields::read(&headers, body, &site.sources.bodies).await {
         Ok(fields) => fields,
         Err(error) => return pages::unreadable(error),
     };

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::diagnostics::Diagnostics;
 use crate::server::app::App;
+use crate::server::body::BodyBudget;
 use crate::server::health::HealthState;
 use crate::server::pages::{BrowserCookie, CookieKind};
 use crate::store::StoreHealth;
@@ -22,6 +23,8 @@ pub(in crate::server) struct ConsoleSources {
     pub(in crate::server) health: watch::Receiver<HealthState>,
     /// The state of the store.
     pub(in crate::server) store: Arc<dyn StoreHealth>,
+    /// The memory for request bodies.
+    pub(in crate::server) bodies: BodyBudget,
 }
 
 /// The gate and the data of the console.

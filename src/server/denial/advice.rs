@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::oauth::Rejection;
+use crate::oauth::{ParameterPlace, Rejection};
 use crate::verify::{BodyGap, ParameterProblem, Reason, RequestStage};
 
 /// Returns the advice for a reason: until the signature is proven, the same for each.
@@ -12,6 +12,9 @@ pub(super) fn advice(reason: Reason) -> Cow<'static, str> {
 
 /// Returns the advice that depends on the request.
 fn precise(reason: Reason) -> Option<String> {
+    if let Reason::Rejected(Rejection::ParametersTooLarge { place, limit }) = reason {
+        return Some(too_large(place, limit));
+    }
     if let Reason::Rejected(rejection) = reason {
         return (reason.stage() != RequestStage::NotProven).then(|| capitalized(rejection));
     }
@@ -93,11 +96,25 @@ const SIGNATURE: &str = "The signature does not prove a known consumer and token
                          is reached from outside";
 
 fn capitalized(rejection: Rejection) -> String {
-    let text = rejection.to_string();
+    capitalize(&rejection.to_string())
+}
+
+fn capitalize(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(letters).collect()
     })
+}
+
+fn too_large(place: ParameterPlace, limit: usize) -> String {
+    let remedy = match place {
+        ParameterPlace::Header | ParameterPlace::Query => "send less in it",
+        ParameterPlace::Body => "send another Content-Type and sign oauth_body_hash",
+    };
+    capitalize(&format!(
+        "{place} is longer than the {limit} bytes of check.max_form_bytes; {remedy}, or ask the \
+         operator of this API to raise the limit"
+    ))
 }
 
 fn skew(sent: u64, now: u64) -> String {

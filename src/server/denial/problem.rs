@@ -247,7 +247,7 @@ const fn status(stage: RequestStage) -> u16 {
         RequestStage::Unsigned | RequestStage::NotProven | RequestStage::NotUsable => 401,
         RequestStage::NotPermitted => 403,
         RequestStage::TooOften => 429,
-        RequestStage::BodyNotWhole => 413,
+        RequestStage::BodyNotWhole | RequestStage::TooLarge => 413,
     }
 }
 

@@ -394,7 +394,10 @@ fn log_denial(call: &Call, request: &ReportedRequest<'_>, denial: &Denial, advic
 /// Logs a failure: a warning for a request for credentials. Checks are too frequent for warnings,
 /// and an unavailable store is reported separately.
 fn log_failure(call: &Call, outcome: Outcome, failure: &impl OwnFailure) {
-    let (result, reason, error) = (outcome.name(), failure.label(), failure.to_string());
+    let (result, reason) = (outcome.name(), failure.label());
+    let error = failure
+        .store_error()
+        .map_or_else(|| failure.to_string(), StoreError::with_causes);
     let latency_us = call.latency_us();
     match call.kind {
         CallKind::Check => {

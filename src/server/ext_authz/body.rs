@@ -43,6 +43,27 @@ pub(super) fn whole<'a>(
     }
 }
 
+/// Returns true if nothing shows that the request has a body: none arrived, no length announces one,
+/// and the method is usual without one, or Envoy says that it buffered the whole body.
+///
+/// DELETE is usual without a body, but may have one, so a form is not [`whole`] then.
+pub(super) fn is_unseen(attributes: &RequestAttributes<'_>) -> bool {
+    let headers = &attributes.headers;
+    let is_marked = !headers.partial_body.is_empty()
+        && headers.partial_body.iter().all(|value| value == b"false");
+    let may_omit_it = match attributes.method {
+        "GET" => true,
+        method => {
+            headers.upgrade.is_empty()
+                && (is_marked || is_usual_without_body(method) || method == "DELETE")
+        }
+    };
+    attributes.body.is_empty()
+        && attributes.size == 0
+        && headers.content_length.is_empty()
+        && may_omit_it
+}
+
 /// Returns true for methods whose body no backend reads (RFC 9110 section 9.3); without a body they
 /// have no `Content-Length: 0` either (section 8.6).
 fn is_usual_without_body(method: &str) -> bool {

@@ -14,7 +14,7 @@ use crate::config::Mode;
 use crate::diagnostics::SentRequest;
 use crate::model::Scopes;
 use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting, ReceivedOrigin};
-use crate::oauth::{self, RequestBody, Scheme, SignatureMethod};
+use crate::oauth::{self, ParseLimits, RequestBody, Scheme, SignatureMethod};
 use crate::server::denial::report::{
     AnswerTerms, Outcome, OwnFailure as _, PendingDenial, ReportedRequest,
 };
@@ -49,6 +49,8 @@ impl Check<'_> {
             scopes: self.policy.scopes().unwrap_or(&no_scopes),
             realm: check.realm_match.then(|| self.policy.realm()),
             body_hash: self.policy.body_hash(),
+            untyped_body: self.policy.untyped_body(),
+            max_form_bytes: self.policy.max_form_bytes(),
             https_is_configured: origin.is_some_and(|origin| origin.scheme == Scheme::Https),
             check_id: self.nonce_check_id(),
         };
@@ -92,7 +94,11 @@ impl Check<'_> {
             target: self.attributes.target,
             authorization: &headers.authorization,
             content_type: &headers.content_type,
-            body: body.map_or(RequestBody::NotWhole, RequestBody::Whole),
+            body: match body {
+                Ok(body) => RequestBody::Whole(body),
+                Err(_) if body::is_unseen(&self.attributes) => RequestBody::Unseen,
+                Err(_) => RequestBody::NotWhole,
+            },
         }
     }
 
@@ -259,7 +265,10 @@ impl Check<'_> {
         let received = self.policy.origin().and_then(|_| self.received_scheme());
         Some(SentRequest {
             request: self.request(self.scheme()?, self.body()),
-            limits: *self.service.verifier.limits(),
+            limits: ParseLimits {
+                form_bytes: self.policy.max_form_bytes(),
+                ..*self.service.verifier.limits()
+            },
             forwarded: ForwardedHeaders {
                 host: first(host),
                 proto: first(proto),

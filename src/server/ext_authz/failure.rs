@@ -14,6 +14,9 @@ pub(super) enum CheckFailure {
     /// The deadline passed.
     #[error("the check was not decided before its deadline")]
     Deadline,
+    /// The thread has too many checks to answer this one in time.
+    #[error("the check was refused: its thread is overloaded")]
+    Overloaded,
     /// The check panicked.
     #[error("the check panicked; this is a bug in Countersign")]
     Panic,
@@ -35,6 +38,7 @@ impl CheckFailure {
             Self::Deadline => Status::unavailable(
                 "the check was not decided in time; sign the request again, with a new nonce",
             ),
+            Self::Overloaded => Status::resource_exhausted("too many checks"),
             Self::Panic => Status::internal("the check failed"),
             Self::ContextExtension(_) => {
                 Status::internal("the route's context_extensions are invalid")
@@ -48,6 +52,7 @@ impl OwnFailure for CheckFailure {
         match self {
             Self::Store(_) => "store",
             Self::Deadline => "deadline",
+            Self::Overloaded => "overloaded",
             Self::Panic => "panic",
             Self::ContextExtension(_) => "context_extension",
         }
@@ -56,7 +61,7 @@ impl OwnFailure for CheckFailure {
     fn store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) => Some(error),
-            Self::Deadline | Self::Panic | Self::ContextExtension(_) => None,
+            Self::Deadline | Self::Overloaded | Self::Panic | Self::ContextExtension(_) => None,
         }
     }
 }

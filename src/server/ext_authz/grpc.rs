@@ -61,6 +61,11 @@ where
     Ok(begun)
 }
 
+/// Reads and discards a call that is refused.
+pub(super) async fn discard<B: Body + Unpin>(mut body: B) {
+    while !body.is_end_stream() && matches!(body.frame().await, Some(Ok(_))) {}
+}
+
 /// Refuses a compressed message.
 fn uncompressed(headers: &HeaderMap) -> Result<(), Status> {
     match headers.get("grpc-encoding") {

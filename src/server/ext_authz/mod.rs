@@ -15,6 +15,7 @@ mod headers;
 mod identity;
 mod metadata;
 mod policy;
+mod refusals;
 mod routes;
 mod wire;
 
@@ -37,12 +38,14 @@ use self::check::Check;
 use self::failure::CheckFailure;
 use self::metadata::Metadata;
 use self::policy::EffectivePolicy;
+use self::refusals::RefusalLog;
 use self::wire::{CheckRequest, InvalidMessage};
 use crate::clock::Entropy;
 use crate::config::{Config, OnError};
 use crate::diagnostics::Diagnostics;
 use crate::server::denial::decision_id::DecisionIds;
-use crate::server::denial::report::{Call, CallKind, Outcome, Reporter};
+use crate::server::denial::report::{Call, CallKind, Outcome, OwnFailure as _, Reporter};
+use crate::server::transport::{Admission, CheckTime, Overloaded};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
 
@@ -55,6 +58,7 @@ pub struct CheckService {
     verifier: Verifier,
     config: Arc<Config>,
     reporter: Reporter,
+    refusals: RefusalLog,
     ids: DecisionIds,
 }
 
@@ -80,6 +84,7 @@ impl CheckService {
             verifier,
             config,
             reporter,
+            refusals: RefusalLog::default(),
             ids: DecisionIds::new(entropy),
         }
     }
@@ -89,22 +94,48 @@ impl CheckService {
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
     {
+        let call = self.call(request.headers(), Instant::now());
+        framed(self.read_and_answer(request, &call).await)
+    }
+
+    /// Answers a call that arrived then, or refuses it if its thread is overloaded.
+    async fn serve_admitted<B>(
+        &self,
+        request: Request<B>,
+        arrival: Instant,
+        admission: &Admission,
+    ) -> Response<UnaryBody>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+    {
+        let call = self.call(request.headers(), arrival);
+        let deadline = call.deadline;
+        framed(
+            match admission.enter(CheckTime { arrival, deadline }).await {
+                Ok(()) => self.read_and_answer(request, &call).await,
+                Err(Overloaded) => self.refuse(request.into_body(), &call).await,
+            },
+        )
+    }
+
+    async fn read_and_answer<B>(
+        &self,
+        request: Request<B>,
+        call: &CheckCall,
+    ) -> Result<CheckAnswer, Status>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+    {
         let limit = self
             .config
             .check
             .max_body_bytes
             .saturating_add(OVERHEAD_BYTES);
         let (head, body) = request.into_parts();
-        let call = self.call(&head.headers);
         let reading = pin!(grpc::message(&head.headers, body, limit));
-        let answered = match deadline::by(call.deadline, reading).await {
-            Some(Ok(message)) => self.answer(&message, &call).await,
-            Some(Err(status)) => Err(status),
-            None => self.fail(&CheckFailure::Deadline, &call),
-        };
-        match answered {
-            Ok(answer) => grpc::response(answer.into_bytes()),
-            Err(status) => status.into_http(),
+        match deadline::by(call.deadline, reading).await {
+            Some(message) => self.answer(&message?, call).await,
+            None => self.fail(&CheckFailure::Deadline, call),
         }
     }
 
@@ -113,16 +144,20 @@ impl CheckService {
     /// # Errors
     /// The message is not a `CheckRequest`, or we failed.
     pub async fn check(&self, headers: &HeaderMap, message: &[u8]) -> Result<Bytes, Status> {
-        let answer = self.answer(message, &self.call(headers)).await?;
+        let call = self.call(headers, Instant::now());
+        let answer = self.answer(message, &call).await?;
         Ok(answer.into_bytes().split_off(grpc::PREFIX))
     }
 
-    /// Starts a call with these headers.
-    fn call(&self, headers: &HeaderMap) -> CheckCall {
-        let report = Call::start(CallKind::Check, self.ids.next());
+    /// Returns a call that arrived then with these headers.
+    fn call(&self, headers: &HeaderMap, arrival: Instant) -> CheckCall {
         CheckCall {
-            deadline: report.start + deadline::of(headers, self.config.check.timeout),
-            report,
+            report: Call {
+                kind: CallKind::Check,
+                id: self.ids.next(),
+                start: arrival,
+            },
+            deadline: arrival + deadline::of(headers, self.config.check.timeout),
         }
     }
 
@@ -169,9 +204,27 @@ impl CheckService {
         }
     }
 
+    /// Refuses a call whose thread is overloaded. The rest of the request is discarded, because a
+    /// response to a part of it would reset the stream.
+    async fn refuse<B>(&self, body: B, call: &CheckCall) -> Result<CheckAnswer, Status>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let failure = CheckFailure::Overloaded;
+        self.reporter
+            .count(&call.report, Outcome::Error, failure.label());
+        self.refusals.note();
+        deadline::by(call.deadline, pin!(grpc::discard(body))).await;
+        self.failed(&failure, call)
+    }
+
     /// Reports our failure, and answers as `check.on_error` says.
     fn fail(&self, failure: &CheckFailure, call: &CheckCall) -> Result<CheckAnswer, Status> {
         self.reporter.fail(&call.report, failure);
+        self.failed(failure, call)
+    }
+
+    fn failed(&self, failure: &CheckFailure, call: &CheckCall) -> Result<CheckAnswer, Status> {
         match self.config.check.on_error {
             OnError::Grpc => Err(failure.status()),
             OnError::ErrorResponse => Ok(answer::error(
@@ -179,6 +232,13 @@ impl CheckService {
                 &Metadata::of(Outcome::Error, call.report.id),
             )),
         }
+    }
+}
+
+fn framed(answered: Result<CheckAnswer, Status>) -> Response<UnaryBody> {
+    match answered {
+        Ok(answer) => grpc::response(answer.into_bytes()),
+        Err(status) => status.into_http(),
     }
 }
 

@@ -1,11 +1,15 @@
 //! The rules for one request: `[check]`, the first `[[route]]` that matches, and
 //! `context_extensions`. Each overrides the one before it, key by key.
 
+use memchr::memchr_iter;
+
 use super::attributes::RequestAttributes;
 use super::failure::CheckFailure;
-use crate::config::{CheckConfig, Config, Mode, Origin, Requirement, Route, RoutePolicy, route};
+use crate::config::{
+    CheckConfig, Config, Mode, Origin, Requirement, Route, RoutePolicy, UntypedBody, route,
+};
 use crate::model::Scopes;
-use crate::oauth::{BodyHashRule, Rejection};
+use crate::oauth::{BodyHashRule, ParseLimits, Rejection};
 use crate::verify::Reason;
 
 /// The prefix of our keys in `context_extensions`.
@@ -76,6 +80,17 @@ impl<'a> EffectivePolicy<'a> {
         self.first(|layer| layer.body_hash).unwrap_or_default()
     }
 
+    /// Returns the rule for a body that some backends read as a form.
+    pub(super) fn untyped_body(&self) -> UntypedBody {
+        self.first(|layer| layer.untyped_body).unwrap_or_default()
+    }
+
+    /// Returns the longest header, query and form body, each in bytes.
+    pub(super) fn max_form_bytes(&self) -> usize {
+        self.first(|layer| layer.max_form_bytes)
+            .unwrap_or_else(|| ParseLimits::default().form_bytes)
+    }
+
     /// Returns true if denied requests pass and are only reported.
     ///
     /// # Security
@@ -117,7 +132,7 @@ pub(super) fn from_extensions(
 ///
 /// # Errors
 /// [`Reason::AmbiguousPath`] if a path rule exists and the path has dot segments, `//`, `\`, `%2F`,
-/// `%5C`, `%2E`, `%3B` or `%00`.
+/// `%5C`, `%2E`, `%3B` or `%00`, even if their `%` is escaped once more.
 pub(super) fn unambiguous_path(config: &Config, path: &[u8]) -> Result<(), Reason> {
     let matters = config
         .routes
@@ -149,12 +164,7 @@ pub(super) fn unambiguous_host(
 }
 
 fn is_ambiguous(path: &[u8]) -> bool {
-    let escaped = path.windows(3).any(|three| {
-        three[0] == b'%'
-            && [*b"2F", *b"5C", *b"2E", *b"3B", *b"00"]
-                .iter()
-                .any(|code| three[1..].eq_ignore_ascii_case(code))
-    });
+    let escaped = memchr_iter(b'%', path).any(|at| has_ambiguous_escape(&path[at + 1..]));
     let dots = path.split(|&byte| byte == b'/').any(|segment| {
         // Some servers treat a segment with parameters (`;…`) as a dot or an empty segment too.
         let name = segment
@@ -164,6 +174,20 @@ fn is_ambiguous(path: &[u8]) -> bool {
         name == b"." || name == b".." || segment.starts_with(b";")
     });
     escaped || dots || path.contains(&b'\\') || path.windows(2).any(|two| two == b"//")
+}
+
+/// Returns true if a backend may decode the text after a `%` to a byte that changes the route. Some
+/// decode twice, so that `%252E` is a dot too.
+fn has_ambiguous_escape(after: &[u8]) -> bool {
+    let mut code = after;
+    while let Some(rest) = code.strip_prefix(b"25") {
+        code = rest;
+    }
+    code.get(..2).is_some_and(|code| {
+        [b"2F", b"5C", b"2E", b"3B", b"00"]
+            .iter()
+            .any(|ambiguous| code.eq_ignore_ascii_case(*ambiguous))
+    })
 }
 
 #[cfg(test)]
@@ -185,6 +209,9 @@ mod tests {
             "/;x/b",
             "/a/..%3Bx/b",
             "/a%00/b",
+            "/a/%252e%252E/b",
+            "/a%25252Fb",
+            "/a%255cb",
             "//",
         ] {
             assert!(is_ambiguous(path.as_bytes()), "{path}");
@@ -199,6 +226,9 @@ mod tests {
             "/a.b/..c/d..",
             "/a%20b",
             "/%7Euser",
+            "/50%25",
+            "/50%2520/2E",
+            "/%25",
             "/a;v=1/b",
             "",
         ] {

@@ -12,22 +12,31 @@ use tower::ServiceExt as _;
 
 use super::CheckService;
 use super::grpc::UnaryBody;
-use crate::server::transport::ConnectionService;
+use crate::server::transport::{Admission, ConnectionService};
 
 /// Answers `Check` itself, and leaves all other calls to tonic.
 ///
 /// For every call, tonic's router clones and boxes values that a check does not need.
 #[derive(Clone)]
 pub(in crate::server) struct CheckRoutes {
-    check: Arc<CheckService>,
+    checks: Arc<AdmittedChecks>,
     others: Routes,
 }
 
+/// The checks of a thread, and their admission.
+struct AdmittedChecks {
+    service: CheckService,
+    admission: Admission,
+}
+
 impl CheckRoutes {
-    /// Returns routes for `check` and for `others`.
+    /// Returns routes on the thread of the current runtime, for `check` and for `others`.
     pub(in crate::server) fn new(check: CheckService, others: Routes) -> Self {
         Self {
-            check: Arc::new(check),
+            checks: Arc::new(AdmittedChecks {
+                service: check,
+                admission: Admission::here(),
+            }),
             others,
         }
     }
@@ -42,10 +51,13 @@ impl ConnectionService for CheckRoutes {
         _: &Extensions,
     ) -> impl Future<Output = Response<Self::Body>> + Send + use<> + 'static {
         if request.uri().path() == CHECK {
-            let check = Arc::clone(&self.check);
+            let checks = Arc::clone(&self.checks);
+            let arrival = checks.admission.arrival();
             // Boxed, because hyper and the runtime move a call several times before it starts.
             future::Either::Left(Box::pin(async move {
-                check.serve(request).await.map(Either::Left)
+                let AdmittedChecks { service, admission } = &*checks;
+                let answered = service.serve_admitted(request, arrival, admission).await;
+                answered.map(Either::Left)
             }))
         } else {
             let others = self.others.clone().oneshot(request);

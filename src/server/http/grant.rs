@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use zeroize::Zeroizing;
+
 use crate::model::{MAX_VALUE_LEN, Secret};
 use crate::oauth::{ParameterSet, ProtocolParameter, Rejection, SignedRequest};
 use crate::verify::{ParameterProblem, Reason};
@@ -121,11 +123,11 @@ fn username(request: &SignedRequest<'_>) -> Result<String, Reason> {
 }
 
 fn password_value(request: &SignedRequest<'_>) -> Result<Secret, Reason> {
-    let password = needed(request, PASSWORD)?;
+    let password = Zeroizing::new(needed(request, PASSWORD)?.into_owned());
     if password.len() > MAX_PASSWORD_LEN {
         return Err(wrong(PASSWORD, ParameterProblem::Invalid));
     }
-    Ok(Secret::new(password.as_ref()))
+    Ok(Secret::new(password.as_slice()))
 }
 
 /// Refuses a token: its secret would not be part of the signature, so the client means something

@@ -2,8 +2,8 @@
 //! 2).
 //!
 //! - `routes`: the routes; `parts`: the components that they share.
-//! - `tokens`: the token endpoints, with `body`, `credential_request`, `grant` (the requested
-//!   credentials), `refusal` and `answer`.
+//! - `tokens`: the token endpoints, with `credential_request`, `grant` (the requested credentials),
+//!   `refusal` and `answer`.
 //! - `client_address`: the address of a client behind trusted proxies.
 //! - `authorize`: the authorize page.
 //!
@@ -11,7 +11,6 @@
 
 mod answer;
 mod authorize;
-mod body;
 mod client_address;
 mod credential_request;
 mod grant;

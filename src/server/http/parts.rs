@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::issue::Issuer;
+use crate::server::body::BodyBudget;
 
 /// The components of the http listener.
 #[derive(Clone)]
@@ -17,4 +18,6 @@ pub(super) struct HttpParts {
     pub(super) clock: Arc<dyn Clock>,
     /// The source of random bytes.
     pub(super) entropy: Arc<dyn Entropy>,
+    /// The memory for request bodies.
+    pub(super) bodies: BodyBudget,
 }

@@ -13,16 +13,23 @@ use super::{authorize, client_address};
 use crate::diagnostics::Diagnostics;
 use crate::issue::Issuer;
 use crate::server::app::App;
+use crate::server::body::BodyBudget;
 use crate::server::guard;
 use crate::verify::EndpointVerifier;
 
 /// Returns the routes of the http listener.
-pub(in crate::server) fn routes(app: &App, issuer: Issuer, diagnostics: Diagnostics) -> Router {
+pub(in crate::server) fn routes(
+    app: &App,
+    issuer: Issuer,
+    diagnostics: Diagnostics,
+    bodies: BodyBudget,
+) -> Router {
     let parts = HttpParts {
         issuer,
         config: Arc::clone(&app.config),
         clock: Arc::clone(&app.clock),
         entropy: Arc::clone(&app.entropy),
+        bodies,
     };
     let note_address = from_fn_with_state(app.config.http.trusted_hops, client_address::note);
     Router::new()

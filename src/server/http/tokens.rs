@@ -10,9 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body as HttpBody, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::ALLOW;
+use axum::http::header::{ALLOW, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::any;
@@ -20,7 +19,6 @@ use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{self, IssuedCredentials};
-use super::body::{self, BodyFault};
 use super::client_address::ClientAddress;
 use super::credential_request::CredentialRequest;
 use super::grant::{Endpoint, GrantRequest};
@@ -30,6 +28,7 @@ use crate::diagnostics::Diagnostics;
 use crate::issue::{Actor, Login, RequestTokenDraft};
 use crate::model::Secret;
 use crate::oauth::RequestBody;
+use crate::server::body::BodyFault;
 use crate::server::denial::decision_id::DecisionIds;
 use crate::server::denial::report::{AnswerTerms, Call, CallKind, Outcome, Reporter};
 use crate::server::guard;
@@ -83,9 +82,10 @@ impl TokenEndpoints {
         if !self.accepts(&head.method) {
             return self.wrong_method(&call);
         }
-        let body = match read(body).await {
-            Ok(body) => body,
-            Err(response) => return response,
+        let body = match self.parts.bodies.read(body, BODY_LIMIT).await {
+            Ok(body) => Some(body),
+            Err(BodyFault::TooLarge) => None,
+            Err(fault) => return self.unreadable(&call, fault),
         };
         let body = body
             .as_deref()
@@ -113,24 +113,27 @@ impl TokenEndpoints {
             .insert(ALLOW, HeaderValue::from_static(allowed));
         answer
     }
-}
 
-/// Reads the whole body; `None` stands for a body over the limit.
-///
-/// # Errors
-/// The answer to a body that did not arrive.
-async fn read(body: HttpBody) -> Result<Option<Bytes>, Response> {
-    match body::whole(body).await {
-        Ok(body) => Ok(Some(body)),
-        Err(BodyFault::TooLarge) => Ok(None),
-        Err(BodyFault::TooSlow) => Err(guard::refusal(
-            StatusCode::REQUEST_TIMEOUT,
-            "The body did not arrive in time",
-        )),
-        Err(BodyFault::Broken) => Err(guard::refusal(
-            StatusCode::BAD_REQUEST,
-            "The body is incomplete",
-        )),
+    /// Answers a request whose body could not be read.
+    fn unreadable(&self, call: &Call, fault: BodyFault) -> Response {
+        let (status, detail) = match fault {
+            BodyFault::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            BodyFault::TooSlow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "The body did not arrive in time",
+            ),
+            BodyFault::Broken => (StatusCode::BAD_REQUEST, "The body is incomplete"),
+            BodyFault::Busy => {
+                self.reporter.count(call, Outcome::Error, "busy");
+                (StatusCode::SERVICE_UNAVAILABLE, BUSY)
+            }
+        };
+        let mut answer = guard::refusal(status, detail);
+        if fault == BodyFault::Busy {
+            let soon = HeaderValue::from_static("1");
+            answer.headers_mut().insert(RETRY_AFTER, soon);
+        }
+        answer
     }
 }
 
@@ -320,6 +323,11 @@ impl TokenEndpoints {
         }
     }
 }
+
+const BUSY: &str = "Too many requests are in progress; try again later";
+
+/// Several times the size of any request for credentials.
+const BODY_LIMIT: usize = 64 * 1024;
 
 /// The wait for an explanation: many times what all waiting explanations take.
 const EXPLANATION_LIMIT: Duration = Duration::from_secs(5);

@@ -3,15 +3,15 @@
 //! Parsing is strict: ambiguous input (a repeated name, a bad escape, bytes that are not UTF-8) is
 //! refused.
 
-use std::time::Duration;
-
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use percent_encoding::percent_decode;
-use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-/// Fields by name. One may be a password, so there is no `Debug`.
+use crate::server::body::{BodyBudget, BodyFault};
+
+/// Fields by name. One may be a password, so there is no `Debug`, and every copy is wiped when it is
+/// dropped.
 pub(in crate::server) struct FormFields(Vec<(String, Zeroizing<String>)>);
 
 /// An error in a query or a form.
@@ -23,6 +23,8 @@ pub(in crate::server) enum FormError {
     TooLarge,
     /// The body did not arrive in time, or ended early.
     Broken,
+    /// The bodies of other requests use up the memory.
+    Busy,
     /// There are too many fields, a repeated name, a bad escape, or bytes that are not UTF-8.
     Ambiguous,
 }
@@ -34,6 +36,7 @@ impl FormError {
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Broken => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Ambiguous => StatusCode::BAD_REQUEST,
         }
     }
@@ -65,6 +68,7 @@ impl FormFields {
     pub(in crate::server) async fn read(
         headers: &HeaderMap,
         body: Body,
+        bodies: &BodyBudget,
     ) -> Result<Self, FormError> {
         if !is_form(headers) {
             return Err(FormError::MediaType);
@@ -72,11 +76,7 @@ impl FormFields {
         if declared_length(headers).is_some_and(|length| length > BODY_LIMIT as u64) {
             return Err(FormError::TooLarge);
         }
-        match timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await {
-            Ok(Ok(body)) => Self::parse(&body),
-            Ok(Err(error)) if is_too_large(&error) => Err(FormError::TooLarge),
-            Ok(Err(_)) | Err(_) => Err(FormError::Broken),
-        }
+        Self::parse(&*bodies.read(body, BODY_LIMIT).await?)
     }
 
     /// Returns the value of a field, if it was sent.
@@ -108,9 +108,14 @@ fn is_form(headers: &HeaderMap) -> bool {
     media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-fn is_too_large(error: &axum::Error) -> bool {
-    std::error::Error::source(error)
-        .is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
+impl From<BodyFault> for FormError {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::TooLarge => Self::TooLarge,
+            BodyFault::TooSlow | BodyFault::Broken => Self::Broken,
+            BodyFault::Busy => Self::Busy,
+        }
+    }
 }
 
 fn decoded(text: &[u8]) -> Result<Zeroizing<String>, FormError> {
@@ -119,10 +124,11 @@ fn decoded(text: &[u8]) -> Result<Zeroizing<String>, FormError> {
     }
     let plus_as_space = |&byte: &u8| if byte == b'+' { b' ' } else { byte };
     let spaced: Zeroizing<Vec<u8>> = Zeroizing::new(text.iter().map(plus_as_space).collect());
-    let bytes: Vec<u8> = percent_decode(&spaced).collect();
-    String::from_utf8(bytes)
-        .map(Zeroizing::new)
-        .map_err(|_| FormError::Ambiguous)
+    // With all of its capacity from the start, so that growth leaves no copy behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(spaced.len()));
+    bytes.extend(percent_decode(&spaced));
+    let decoded = str::from_utf8(&bytes).map_err(|_| FormError::Ambiguous)?;
+    Ok(Zeroizing::new(decoded.to_owned()))
 }
 
 fn has_valid_escapes(text: &[u8]) -> bool {
@@ -135,9 +141,6 @@ fn has_valid_escapes(text: &[u8]) -> bool {
 
 /// Enough for the longest user name and password with every byte escaped.
 const BODY_LIMIT: usize = 16 * 1024;
-
-/// Enough for such a body on a slow connection.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Twice the fields of any form of ours; a client may add its own parameters to the query.
 const MAX_FIELDS: usize = 16;
@@ -190,16 +193,12 @@ mod tests {
         };
         let form = headers("Application/X-WWW-Form-Urlencoded; charset=UTF-8");
         assert_eq!(
-            FormFields::read(&form, Body::from("a=1"))
-                .await
-                .ok()
-                .unwrap()
-                .text("a"),
+            read(&form, Body::from("a=1")).await.ok().unwrap().text("a"),
             "1"
         );
         let long = format!("a={}", "x".repeat(BODY_LIMIT - 1));
         assert_eq!(
-            FormFields::read(&form, Body::from(long)).await.err(),
+            read(&form, Body::from(long)).await.err(),
             Some(FormError::TooLarge)
         );
         for other in [
@@ -208,16 +207,16 @@ mod tests {
             "application/x-www-form-urlencodedx",
             "",
         ] {
-            let refused = FormFields::read(&headers(other), Body::from("a=1"))
-                .await
-                .err();
+            let refused = read(&headers(other), Body::from("a=1")).await.err();
             assert_eq!(refused, Some(FormError::MediaType), "{other}");
         }
         assert_eq!(
-            FormFields::read(&HeaderMap::new(), Body::empty())
-                .await
-                .err(),
+            read(&HeaderMap::new(), Body::empty()).await.err(),
             Some(FormError::MediaType)
         );
+    }
+
+    async fn read(headers: &HeaderMap, body: Body) -> Result<FormFields, FormError> {
+        FormFields::read(headers, body, &BodyBudget::default()).await
     }
 }

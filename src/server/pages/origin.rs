@@ -1,7 +1,9 @@
 //! The origin of a form, as the browser states it.
 //!
 //! If the browser states where a form comes from (`Sec-Fetch-Site`, `Origin`), it must be our site.
-//! `Origin: null` states nothing: with our `Referrer-Policy`, browsers send it with our own forms.
+//! With our `Referrer-Policy`, browsers send the origin of our own forms. `Origin: null` comes from a
+//! sandboxed frame, a local file or a redirect, so it counts only beside a `Sec-Fetch-Site:
+//! same-origin`, which extensions that hide origins leave in place.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
@@ -18,10 +20,12 @@ pub(in crate::server) fn is_same_origin(headers: &HeaderMap, public: Option<&Ori
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
-    origin == "null"
-        || origin
-            .to_str()
-            .is_ok_and(|origin| is_ours(origin, headers, public))
+    if origin == "null" {
+        return site == Some(b"same-origin");
+    }
+    origin
+        .to_str()
+        .is_ok_and(|origin| is_ours(origin, headers, public))
 }
 
 fn is_ours(origin: &str, headers: &HeaderMap, public: Option<&Origin>) -> bool {
@@ -64,13 +68,14 @@ mod tests {
             &[site("same-origin"), origin("https://login.example.com")],
             &[site("same-origin"), origin("null")],
             &[site("none")],
-            &[origin("null")],
             &[origin("https://login.example.com:443")],
         ] {
             assert!(is_same_origin(&headers(ours), Some(&public)), "{ours:?}");
         }
         for elsewhere in [
             &[site("cross-site")][..],
+            &[origin("null")],
+            &[site("none"), origin("null")],
             &[site("same-site"), origin("https://login.example.com")],
             &[site("")],
             &[site("same-origin"), origin("https://evil.example")],

@@ -16,6 +16,7 @@ use super::drain::{DrainWatch, join_until};
 use super::listener::{AcceptedStream, BoundListener};
 use super::service::ConnectionService;
 use super::tls::ListenerTls;
+use super::unread::ListenerAnswers;
 use super::workers::ServiceSlots;
 use crate::telemetry::Metrics;
 
@@ -31,6 +32,7 @@ pub(crate) async fn accept<S: ConnectionService>(
         slots,
         metrics,
         drain,
+        answers: ListenerAnswers::default(),
         open: JoinSet::new(),
     };
     let deadline = accept_loop.run(&listener).await;
@@ -44,6 +46,7 @@ struct AcceptLoop<S> {
     slots: ServiceSlots<S>,
     metrics: Arc<Metrics>,
     drain: DrainWatch,
+    answers: ListenerAnswers,
     open: JoinSet<()>,
 }
 
@@ -90,7 +93,7 @@ impl<S: ConnectionService> AcceptLoop<S> {
         };
         let (name, runtime) = (listener.name, slot.runtime.clone());
         let service = slot.service.clone();
-        let serving = connection::serve(stream, terms(listener), service, self.drain.clone());
+        let serving = connection::serve(stream, self.terms(listener), service, self.drain.clone());
         let observed = observed(name, serving, Arc::clone(&self.metrics));
         let task = async move {
             let _occupied = slot;
@@ -98,12 +101,13 @@ impl<S: ConnectionService> AcceptLoop<S> {
         };
         self.open.spawn_on(task, &runtime);
     }
-}
 
-fn terms(listener: &BoundListener) -> ConnectionTerms {
-    ConnectionTerms {
-        protocol: listener.protocol,
-        tls: listener.tls.as_ref().map(ListenerTls::acceptor),
+    fn terms(&self, listener: &BoundListener) -> ConnectionTerms {
+        ConnectionTerms {
+            protocol: listener.protocol,
+            tls: listener.tls.as_ref().map(ListenerTls::acceptor),
+            answers: self.answers.clone(),
+        }
     }
 }
 

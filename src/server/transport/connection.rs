@@ -19,11 +19,14 @@ use tokio_rustls::TlsAcceptor;
 use tonic::transport::server::Connected;
 
 use super::drain::DrainWatch;
+use super::http2_guard::Http2Guard;
 use super::listener::AcceptedStream;
 use super::preface::await_preface;
 use super::protocol::Protocol;
 use super::service::ConnectionService;
 use super::stall::StallGuard;
+use super::unread::{ConnectionAnswers, ListenerAnswers, OpenAnswers};
+use super::violation::{FirstViolation, Violation};
 
 /// The protocol of a connection.
 pub(crate) struct ConnectionTerms {
@@ -31,6 +34,8 @@ pub(crate) struct ConnectionTerms {
     pub(crate) protocol: Protocol,
     /// TLS, if the listener is encrypted.
     pub(crate) tls: Option<TlsAcceptor>,
+    /// The unread answers of all connections of the listener.
+    pub(crate) answers: ListenerAnswers,
 }
 
 /// An error that ended a connection.
@@ -45,17 +50,21 @@ pub(crate) enum ConnectionFault {
     /// The connection failed after it was opened.
     #[error("the connection broke")]
     Broken(#[source] hyper::Error),
+    /// The client exceeded a limit.
+    #[error("the connection was closed")]
+    Exceeded(#[source] Violation),
 }
 
 impl ConnectionFault {
-    /// Returns the metric label of a connection that was dropped before its first request. A client
-    /// that only connected and closed, as TCP probes do, has none.
+    /// Returns the metric label of a connection that this side closed. A client that only connected
+    /// and closed, as TCP probes do, has none.
     pub(crate) fn label(&self) -> Option<&'static str> {
         match self {
             Self::Silent => Some("silent"),
             Self::Opening(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
             Self::Opening(_) => Some("opening"),
             Self::Broken(_) => None,
+            Self::Exceeded(violation) => Some(violation.label()),
         }
     }
 }
@@ -73,8 +82,7 @@ pub(crate) async fn serve<S: ConnectionService>(
         _ = drain.started() => return Ok(()),
     };
     let connection = opened.map_err(ConnectionFault::Opening)?;
-    let served = connection.serve(service, drain).await;
-    served.map_err(ConnectionFault::Broken)
+    connection.serve(service, drain).await
 }
 
 /// A connection after the handshake and the preface.
@@ -83,6 +91,7 @@ struct OpenConnection {
     protocol: Protocol,
     /// The connection information for handlers, in tonic's types.
     peer: Extensions,
+    answers: ListenerAnswers,
 }
 
 impl OpenConnection {
@@ -93,38 +102,61 @@ impl OpenConnection {
             AcceptedStream::Unix(stream) => secure(stream, terms.tls).await?,
         };
         let protocol = terms.protocol;
+        let io = StallGuard::new(io, WRITE_LIMIT);
         let io: Box<dyn ConnectionIo> = match protocol {
-            // hyper limits the time for the head of a request, but not for a response.
-            Protocol::Http1 => Box::new(StallGuard::new(io, WRITE_LIMIT)),
+            Protocol::Http1 => Box::new(io),
             Protocol::Http2 => Box::new(await_preface(io).await?),
         };
-        Ok(Self { io, protocol, peer })
+        Ok(Self {
+            io,
+            protocol,
+            peer,
+            answers: terms.answers,
+        })
     }
 
-    /// Serves the requests of the connection. Boxed, since the compiler cannot prove through the
-    /// `await` of its caller that the future is `Send`.
-    fn serve<S: ConnectionService>(
-        self,
-        service: S,
-        drain: DrainWatch,
-    ) -> Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> {
-        let Self { io, protocol, peer } = self;
-        let io = TokioIo::new(io);
+    /// Serves the requests of the connection.
+    fn serve<S: ConnectionService>(self, service: S, drain: DrainWatch) -> Serving {
+        match self.protocol {
+            Protocol::Http1 => self.serve_http1(service, drain),
+            Protocol::Http2 => self.serve_http2(service, drain),
+        }
+    }
+
+    fn serve_http1<S: ConnectionService>(self, service: S, drain: DrainWatch) -> Serving {
+        let Self { io, peer, .. } = self;
         let service = service_fn(move |request| {
             let answering = service.answer(request, &peer);
             async move { Ok::<_, Infallible>(answering.await) }
         });
-        match protocol {
-            Protocol::Http1 => Box::pin(run_until_drained(
-                http1().serve_connection(io, service),
-                drain,
-            )),
-            Protocol::Http2 => Box::pin(run_until_drained(
-                http2().serve_connection(io, service),
-                drain,
-            )),
-        }
+        let connection = http1().serve_connection(TokioIo::new(io), service);
+        Box::pin(run_until_drained(connection, drain))
     }
+
+    fn serve_http2<S: ConnectionService>(self, service: S, drain: DrainWatch) -> Serving {
+        let (io, peer) = (self.io, self.peer);
+        let limits = ConnectionLimits::default();
+        let open = OpenAnswers::new(limits.answers.clone(), self.answers);
+        let io = Http2Guard::new(io, open, limits.violation.clone());
+        let answers = limits.answers.clone();
+        let service = service_fn(move |request| {
+            let (answering, answers) = (service.answer(request, &peer), answers.clone());
+            async move { Ok::<_, Infallible>(answering.await.map(|body| answers.observe(body))) }
+        });
+        let connection = http2().serve_connection(TokioIo::new(io), service);
+        Box::pin(run_within(limits, connection, drain))
+    }
+}
+
+/// A connection that is served. Boxed, since the compiler cannot prove through the `await` of its
+/// caller that the future is `Send`.
+type Serving = Pin<Box<dyn Future<Output = Result<(), ConnectionFault>> + Send>>;
+
+/// The state of the limits of an HTTP/2 connection.
+#[derive(Clone, Debug, Default)]
+struct ConnectionLimits {
+    answers: ConnectionAnswers,
+    violation: FirstViolation,
 }
 
 async fn secure<IO: ConnectionIo + Connected>(
@@ -141,18 +173,37 @@ async fn secure<IO: ConnectionIo + Connected>(
     Ok((Box::new(io), peer))
 }
 
+/// Drives a connection until it ends or exceeds a limit.
+async fn run_within<C: GracefulConnection<Error = hyper::Error>>(
+    limits: ConnectionLimits,
+    connection: C,
+    drain: DrainWatch,
+) -> Result<(), ConnectionFault> {
+    let ended = tokio::select! {
+        biased;
+        ended = run_until_drained(connection, drain) => ended,
+        () = limits.answers.stalled() => {
+            return Err(ConnectionFault::Exceeded(Violation::UnreadAnswers));
+        }
+    };
+    match limits.violation.get() {
+        Some(violation) => Err(ConnectionFault::Exceeded(violation)),
+        None => ended,
+    }
+}
+
 /// Drives a connection. Once the drain starts, the connection takes no new requests and finishes
 /// those in flight.
-async fn run_until_drained<C: GracefulConnection>(
+async fn run_until_drained<C: GracefulConnection<Error = hyper::Error>>(
     connection: C,
     mut drain: DrainWatch,
-) -> Result<(), C::Error> {
+) -> Result<(), ConnectionFault> {
     let mut connection = pin!(connection);
     tokio::select! {
-        ended = connection.as_mut() => return ended,
+        ended = connection.as_mut() => return ended.map_err(ConnectionFault::Broken),
         _ = drain.started() => connection.as_mut().graceful_shutdown(),
     }
-    connection.await
+    connection.await.map_err(ConnectionFault::Broken)
 }
 
 fn http1() -> http1::Builder {
@@ -164,13 +215,15 @@ fn http1() -> http1::Builder {
     builder
 }
 
-/// Returns the settings of HTTP/2. hyper's own limits against floods of resets are unchanged.
+/// Returns the settings of HTTP/2. [`Http2Guard`] has limits for floods of frames.
 fn http2() -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAM_LIMIT)
         .max_header_list_size(HEADER_LIMIT)
+        .max_pending_accept_reset_streams(PENDING_RESET_LIMIT)
+        .max_send_buf_size(SEND_BUFFER_LIMIT)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     builder
@@ -185,12 +238,20 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> ConnectionIo for IO {}
 /// request.
 const OPENING_LIMIT: Duration = Duration::from_secs(10);
 
-/// The longest time for which an HTTP/1.1 client may leave a response unread.
+/// The longest time for which a client may read nothing that was written.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
-/// The concurrent checks that Envoy's circuit breaker allows a cluster by default. Envoy opens
-/// another connection for more.
-const STREAM_LIMIT: u32 = 1024;
+/// The concurrent requests of a connection. A proxy with more opens another connection. A client
+/// that does not keeps the others in a queue, where they may wait until it is too late for them, so
+/// the limit is not much lower than the 1024 that Envoy's circuit breaker allows.
+const STREAM_LIMIT: u32 = 512;
+
+/// The requests that may be reset before they are read. A thread that was held up for a second
+/// finds the requests of five timeouts in its socket, all of them reset.
+const PENDING_RESET_LIMIT: usize = 5 * STREAM_LIMIT as usize;
+
+/// The largest part of a response that waits for the client's window, in bytes.
+const SEND_BUFFER_LIMIT: usize = 64 * 1024;
 
 /// The largest headers of a request, in bytes. The request that a check is about is in the body.
 const HEADER_LIMIT: u32 = 16 * 1024;

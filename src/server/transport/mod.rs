@@ -3,12 +3,18 @@
 //! - `listener`, `unix`, `tls`, `protocol`: bound sockets, their certificates and their HTTP
 //!   version.
 //! - `accept`, `connection`, `service`, `preface`, `stall`: accepted connections and their limits.
+//! - `http2_guard`, `frames`, `frame_budget`, `unread`, `violation`: limits of HTTP/2 for peers that
+//!   send frames without requests, or do not take their responses.
 //! - `drain`: the end of connections at shutdown.
-//! - `workers`: the threads of the check listener.
+//! - `workers`, `admission`: the threads of the check listener, and what they do under overload.
 
 mod accept;
+mod admission;
 mod connection;
 mod drain;
+mod frame_budget;
+mod frames;
+mod http2_guard;
 mod listener;
 mod preface;
 mod protocol;
@@ -16,9 +22,12 @@ mod service;
 mod stall;
 mod tls;
 mod unix;
+mod unread;
+mod violation;
 mod workers;
 
 pub(super) use accept::accept;
+pub(super) use admission::{Admission, CheckTime, Overloaded};
 pub(super) use drain::DrainSignal;
 pub(super) use listener::BoundListener;
 pub(super) use service::ConnectionService;

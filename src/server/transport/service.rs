@@ -11,6 +11,7 @@ pub(crate) trait ConnectionService: Clone + Send + 'static {
     /// The body of its responses.
     type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
         + Send
+        + Unpin
         + 'static;
 
     /// Answers a request. `peer` holds tonic's connection information for handlers.
@@ -29,7 +30,10 @@ where
         + Clone
         + Send
         + 'static,
-    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + Unpin
+        + 'static,
 {
     type Body = B;
 

@@ -1,8 +1,7 @@
 //! Closes a connection whose peer stops reading.
 //!
-//! An HTTP/1.1 client that sends requests and reads no response would fill megabytes of system
-//! buffers and keep its connection forever. So a write that makes no progress within a limit ends
-//! the connection. HTTP/2 does not need this: such a client does not answer pings either.
+//! A client that sends requests and reads no response would fill megabytes of buffers and keep its
+//! connection forever. So a write that makes no progress within a limit ends the connection.
 
 use std::io;
 use std::pin::Pin;

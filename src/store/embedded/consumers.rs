@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 
-use super::rows::decode_rows;
+use super::rows::ListQuery;
 use super::tables::{self, CONSUMERS};
 use super::{CREATING, DELETING, EmbeddedStore, UPDATING};
 use crate::model::{Consumer, ConsumerKey};
 use crate::store::error::{check_follows, conflict};
+use crate::store::record::{RecordKind, Records};
 use crate::store::{ConsumerStore, RecordChange, StoreError};
 
 #[async_trait]
@@ -14,7 +15,7 @@ impl ConsumerStore for EmbeddedStore {
     async fn create_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
         let (key, bytes) = (
             consumer.key.to_string(),
-            self.records.encode_consumer(consumer)?,
+            self.records.writer()?.encode_consumer(consumer)?,
         );
         let changed = RecordChange::Consumer(consumer.key.clone());
         self.change(CREATING, Some(changed), move |file| {
@@ -32,7 +33,7 @@ impl ConsumerStore for EmbeddedStore {
                 .revision,
             consumer.revision,
         )?;
-        let bytes = self.records.encode_consumer(consumer)?;
+        let bytes = self.records.writer()?.encode_consumer(consumer)?;
         let changed = RecordChange::Consumer(consumer.key.clone());
         self.change(UPDATING, Some(changed), move |file| {
             tables::update(file, CONSUMERS, &key, &before, &bytes)
@@ -70,12 +71,16 @@ impl ConsumerStore for EmbeddedStore {
         after: Option<&ConsumerKey>,
         limit: usize,
     ) -> Result<Vec<Consumer>, StoreError> {
-        let after = after.map(ConsumerKey::as_str);
-        let page = self
-            .file
-            .read(|file| tables::page(file, CONSUMERS, after, limit))?;
-        decode_rows(page, ConsumerKey::new, |key, bytes| {
-            self.records.decode_consumer(key, bytes)
-        })
+        let read = |after: Option<&str>, limit| {
+            self.file
+                .read(|file| tables::page(file, CONSUMERS, after, limit))
+        };
+        let query = ListQuery {
+            records: &self.records,
+            kind: RecordKind::Consumer,
+            after: after.map(ConsumerKey::as_str),
+            limit,
+        };
+        query.run(read, ConsumerKey::new, Records::decode_consumer)
     }
 }

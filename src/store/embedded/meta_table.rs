@@ -83,5 +83,5 @@ const CLEAN: &str = "clean";
 const HORIZON: &str = "horizon";
 const FENCE: &str = "fence";
 
-/// The format that this release reads and writes. Development versions used 1 and 2.
-const FORMAT_VERSION: u64 = 3;
+/// The format that this release reads and writes. Development versions used 1 to 3.
+const FORMAT_VERSION: u64 = 4;

@@ -42,6 +42,7 @@
 mod attempts;
 mod blocking;
 mod caller_reader;
+mod canary;
 mod claim_journal;
 mod consumers;
 mod disk_fault;
@@ -74,6 +75,7 @@ use tracing::{debug, info, warn};
 
 use self::blocking::{blocking, in_time};
 use self::caller_reader::CallerReader;
+use self::canary::CanaryReader;
 use self::claim_journal::ClaimJournal;
 use self::error::WriteError;
 use self::expiring::{EntryKind, ExpiringEntry};
@@ -94,6 +96,7 @@ pub(super) struct EmbeddedStore {
     records: Arc<Records>,
     file: Arc<StoreFile>,
     reader: CallerReader,
+    canary: CanaryReader,
     nonces: Arc<NonceMemory>,
     journal: Arc<ClaimJournal>,
     clock: Arc<dyn Clock>,
@@ -136,7 +139,7 @@ impl EmbeddedStore {
         records: Arc<Records>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StoreError> {
-        let recovery = begin(&file, &*clock).await?;
+        let recovery = begin(&file, &records, &*clock).await?;
         let nonces = Arc::new(NonceMemory::new(
             recovery.fence,
             recovery.horizon,
@@ -144,6 +147,7 @@ impl EmbeddedStore {
         ));
         let journal = ClaimJournal::new(Arc::clone(&file), Arc::clone(&clock), Arc::clone(&nonces));
         let store = Arc::new(Self {
+            canary: CanaryReader::new(Arc::clone(&records), Arc::clone(&file)),
             records,
             file,
             reader,
@@ -165,8 +169,10 @@ impl EmbeddedStore {
             return;
         }
         self.journal.advance().await;
-        let (file, now) = (Arc::clone(&self.file), self.clock.now());
-        let swept = blocking("deleting expired data", move || sweeper::sweep(&file, now)).await;
+        let (file, records) = (Arc::clone(&self.file), Arc::clone(&self.records));
+        let now = self.clock.now();
+        let sweep = move || sweeper::sweep(&file, &records, now);
+        let swept = blocking("deleting expired data", sweep).await;
         if let Err(error) = swept {
             debug!(
                 error = &error as &dyn std::error::Error,
@@ -278,12 +284,14 @@ impl StoreLifecycle for EmbeddedStore {
 #[async_trait]
 impl StoreHealth for EmbeddedStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.file.check_usable()
+        self.file.check_usable()?;
+        self.canary.check().await
     }
 
     fn status(&self) -> StoreStatus {
         StoreStatus {
             nonces: self.nonces.len(),
+            unreadable_records: self.records.skipped(),
             ..StoreStatus::default()
         }
     }
@@ -297,9 +305,14 @@ impl fmt::Debug for EmbeddedStore {
     }
 }
 
-async fn begin(file: &Arc<StoreFile>, clock: &dyn Clock) -> Result<Recovery, StoreError> {
-    let (file, now) = (Arc::clone(file), clock.now());
-    let recovery = blocking("reading the store file", move || file.begin(now)).await?;
+async fn begin(
+    file: &Arc<StoreFile>,
+    records: &Arc<Records>,
+    clock: &dyn Clock,
+) -> Result<Recovery, StoreError> {
+    let (file, records, now) = (Arc::clone(file), Arc::clone(records), clock.now());
+    let begin = move || file.begin(&records, now);
+    let recovery = blocking("reading the store file", begin).await?;
     if recovery.is_clean {
         info!(nonces = recovery.claims.len(), "opened the store");
     } else {

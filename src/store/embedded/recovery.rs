@@ -6,10 +6,11 @@
 use super::error::WriteError;
 use super::horizon::horizon_at;
 use super::store_file::StoreFile;
-use super::{expiring, meta_table, nonce_table, tables};
+use super::{canary, expiring, meta_table, nonce_table, tables};
 use crate::clock::UnixTime;
 use crate::store::StoreError;
 use crate::store::nonce_memory::{ClaimSnapshot, StoredClaim};
+use crate::store::record::Records;
 
 /// The state from which a store starts.
 pub(super) struct Recovery {
@@ -25,9 +26,14 @@ pub(super) struct Recovery {
 
 impl StoreFile {
     /// Begins to use the file and marks it as not closed.
-    pub(super) fn begin(&self, now: UnixTime) -> Result<Recovery, StoreError> {
+    ///
+    /// # Errors
+    /// Among others, if the master key is not the one that the file was written with. The file is
+    /// unchanged then.
+    pub(super) fn begin(&self, records: &Records, now: UnixTime) -> Result<Recovery, StoreError> {
         self.write(|transaction| {
             let state = meta_table::read(transaction)?;
+            canary::prove_key(transaction, records)?;
             let fence = if state.is_clean {
                 state.fence
             } else {

@@ -74,7 +74,7 @@ impl RequestTokenStore for EmbeddedStore {
 
 impl EmbeddedStore {
     fn request_token_value(&self, token: &RequestToken) -> Result<ExpiringEntry, StoreError> {
-        let bytes = self.records.encode_request_token(token)?;
+        let bytes = self.records.writer()?.encode_request_token(token)?;
         Ok(ExpiringEntry {
             expires_at: token.expires_at.plus(RETENTION_AFTER_EXPIRY),
             bytes,

@@ -5,7 +5,6 @@ use async_trait::async_trait;
 use super::expiring::{self, EntryKind, ExpiringEntry};
 use super::{CREATING, DELETING, EmbeddedStore};
 use crate::model::{Session, SessionId};
-use crate::store::record::Records;
 use crate::store::{SessionStore, StoreError};
 
 #[async_trait]
@@ -14,7 +13,7 @@ impl SessionStore for EmbeddedStore {
         let id = *session.id.as_bytes();
         let value = ExpiringEntry {
             expires_at: session.expires_at,
-            bytes: Records::encode_session(session)?,
+            bytes: self.records.writer()?.encode_session(session)?,
         };
         self.change(CREATING, None, move |file| {
             expiring::put(file, EntryKind::Session, &id, &value)
@@ -25,7 +24,7 @@ impl SessionStore for EmbeddedStore {
     async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
         let found = self.expiring(EntryKind::Session, id.as_bytes())?;
         let session = found
-            .map(|found| Records::decode_session(id, &found.bytes))
+            .map(|found| self.records.decode_session(id, &found.bytes))
             .transpose()?;
         Ok(session.filter(|session| session.expires_at > self.clock.now()))
     }

@@ -4,10 +4,11 @@ use super::store_file::StoreFile;
 use super::{expiring, tables};
 use crate::clock::UnixTime;
 use crate::store::StoreError;
+use crate::store::record::Records;
 
 /// Deletes some entries that have expired at `now` and some tokens of deleted consumers. Writes
 /// nothing if there are none.
-pub(super) fn sweep(file: &StoreFile, now: UnixTime) -> Result<(), StoreError> {
+pub(super) fn sweep(file: &StoreFile, records: &Records, now: UnixTime) -> Result<(), StoreError> {
     let is_due = file.read(|transaction| {
         Ok(tables::has_ended(transaction)? || expiring::has_expired(transaction, now)?)
     })?;
@@ -15,7 +16,7 @@ pub(super) fn sweep(file: &StoreFile, now: UnixTime) -> Result<(), StoreError> {
         return Ok(());
     }
     file.write(|transaction| {
-        tables::sweep(transaction, TOKENS_PER_SWEEP)?;
+        tables::sweep(transaction, records, TOKENS_PER_SWEEP)?;
         expiring::sweep(transaction, now, ENTRIES_PER_SWEEP)
     })
 }

@@ -13,7 +13,7 @@ use super::*;
 use crate::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
 use crate::store::master_key::MasterKeys;
 use crate::store::seal::Sealer;
-use crate::store::{AttemptCounter, AttemptStore as _, StoreErrorKind};
+use crate::store::{AttemptCounter, AttemptStore as _, ConsumerStore as _, StoreErrorKind};
 
 #[tokio::test]
 async fn a_look_up_that_waits_for_the_disk_blocks_no_thread() {
@@ -457,7 +457,7 @@ async fn only_the_owner_may_read_the_file() {
 async fn a_file_of_another_format_is_refused_and_says_so() {
     let bench = Bench::new();
     bench.open().await.close().await.unwrap();
-    for format in [1, 2, 4] {
+    for format in [1, 2, 3, 5] {
         bench.set_format(format);
         let error = bench.try_open().await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unusable);
@@ -466,12 +466,49 @@ async fn a_file_of_another_format_is_refused_and_says_so() {
     }
 }
 
+#[tokio::test]
+async fn another_master_key_is_refused_and_the_file_stays_as_it_was() {
+    let mut bench = Bench::new();
+    bench.open().await.close().await.unwrap();
+    let own = bench.key.clone();
+    bench.key = crate::store::new_master_key(&SystemEntropy);
+    for _ in 0..2 {
+        let error = bench.try_open().await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::WrongMasterKey);
+        assert!(
+            cause(&error).contains("store.master_key_file"),
+            "{}",
+            cause(&error)
+        );
+    }
+    bench.key = own;
+    let file = StoreFile::new(open_file::open(&bench.path).unwrap());
+    let recovery = file.begin(&bench.records(), bench.clock.now()).unwrap();
+    assert!(recovery.is_clean, "the file was left as in use");
+}
+
+#[tokio::test]
+async fn a_list_skips_records_that_cannot_be_read_and_is_still_complete() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    for name in ["a", "b", "c", "d"] {
+        let key = name.to_owned();
+        store
+            .file
+            .write(|file| tables::create_consumer(file, &key, b"damaged"))
+            .unwrap();
+    }
+    assert_eq!(store.consumers(None, 2).await.unwrap(), []);
+    assert_eq!(store.status().unreadable_records, 4);
+}
+
 /// Tests the file alone, since a store ticks by itself.
 #[test]
 fn a_sweep_deletes_expired_entries_up_to_its_limit() {
     let file = StoreFile::new(open_file::in_memory().unwrap());
     let at = |secs: u64| UnixTime::from_secs(NOW + secs);
-    file.begin(at(0)).unwrap();
+    let records = Bench::new().records();
+    file.begin(&records, at(0)).unwrap();
     file.write(|transaction| {
         (0..1500).try_for_each(|name| put(transaction, EntryKind::Session, name, at(10)))?;
         put(transaction, EntryKind::RequestToken, 1, at(11))?;
@@ -485,11 +522,11 @@ fn a_sweep_deletes_expired_entries_up_to_its_limit() {
             .count()
     };
     for (now, left) in [(9, 1500), (10, 1500 - ENTRIES_PER_SWEEP), (10, 0)] {
-        sweep(&file, at(now)).unwrap();
+        sweep(&file, &records, at(now)).unwrap();
         assert_eq!(count(), left);
     }
     assert!(is_kept(&file, EntryKind::RequestToken, 1) && is_kept(&file, EntryKind::Attempts, 1));
-    sweep(&file, at(11)).unwrap();
+    sweep(&file, &records, at(11)).unwrap();
     assert!(!is_kept(&file, EntryKind::RequestToken, 1) && is_kept(&file, EntryKind::Attempts, 1));
 }
 
@@ -593,12 +630,15 @@ impl Bench {
         transaction.commit().unwrap();
     }
 
-    async fn try_open(&self) -> Result<Arc<EmbeddedStore>, StoreError> {
+    fn records(&self) -> Records {
         let keys = MasterKeys::parse(self.key.as_bytes()).unwrap();
-        let records = Records::new(Sealer::new(keys, Arc::new(SystemEntropy)));
+        Records::new(Sealer::new(keys, Arc::new(SystemEntropy)))
+    }
+
+    async fn try_open(&self) -> Result<Arc<EmbeddedStore>, StoreError> {
         EmbeddedStore::open(
             &self.path,
-            records,
+            self.records(),
             Arc::clone(&self.clock) as Arc<dyn Clock>,
         )
         .await

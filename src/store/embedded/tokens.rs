@@ -1,12 +1,15 @@
 //! The [`TokenStore`] part of the embedded store.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use super::rows::decode_rows;
+use super::rows::ListQuery;
 use super::tables::{self, TOKENS, TokenRow};
 use super::{CREATING, DELETING, EmbeddedStore, UPDATING};
 use crate::model::{AccessToken, Token, UserId};
 use crate::store::error::{check_follows, conflict};
+use crate::store::record::{RecordKind, Records};
 use crate::store::{RecordChange, StoreError, TokenHolder, TokenStore};
 
 #[async_trait]
@@ -28,7 +31,7 @@ impl TokenStore for EmbeddedStore {
             return Err(conflict());
         }
         check_follows(stored.revision, token.revision)?;
-        let bytes = self.records.encode_token(token)?;
+        let bytes = self.records.writer()?.encode_token(token)?;
         let changed = RecordChange::Token(token.token.clone());
         self.change(UPDATING, Some(changed), move |file| {
             tables::update(file, TOKENS, &name, &before, &bytes)
@@ -39,8 +42,9 @@ impl TokenStore for EmbeddedStore {
     async fn delete_token(&self, token: &AccessToken) -> Result<(), StoreError> {
         let (name, consumer) = (token.token.to_string(), token.consumer_key.to_string());
         let changed = RecordChange::Token(token.token.clone());
+        let records = Arc::clone(&self.records);
         self.change(DELETING, Some(changed), move |file| {
-            tables::delete_token(file, &name, &consumer)
+            tables::delete_token(file, &records, &name, &consumer)
         })
         .await
     }
@@ -58,16 +62,21 @@ impl TokenStore for EmbeddedStore {
         after: Option<&Token>,
         limit: usize,
     ) -> Result<Vec<AccessToken>, StoreError> {
-        let after = after.map(Token::as_str);
-        let page = self.file.read(|file| match holder {
-            TokenHolder::Consumer(key) => {
-                tables::consumer_token_page(file, key.as_str(), after, limit)
-            }
-            TokenHolder::User(id) => tables::user_token_page(file, id.as_str(), after, limit),
-        })?;
-        decode_rows(page, Token::new, |token, bytes| {
-            self.records.decode_token(token, bytes)
-        })
+        let read = |after: Option<&str>, limit| {
+            self.file.read(|file| match holder {
+                TokenHolder::Consumer(key) => {
+                    tables::consumer_token_page(file, key.as_str(), after, limit)
+                }
+                TokenHolder::User(id) => tables::user_token_page(file, id.as_str(), after, limit),
+            })
+        };
+        let query = ListQuery {
+            records: &self.records,
+            kind: RecordKind::Token,
+            after: after.map(Token::as_str),
+            limit,
+        };
+        query.run(read, Token::new, Records::decode_token)
     }
 }
 
@@ -78,7 +87,7 @@ impl EmbeddedStore {
             token: token.token.to_string(),
             consumer: token.consumer_key.to_string(),
             user: token.user_id.as_ref().map(UserId::to_string),
-            bytes: self.records.encode_token(token)?,
+            bytes: self.records.writer()?.encode_token(token)?,
         })
     }
 }

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 
-use super::rows::decode_rows;
+use super::rows::ListQuery;
 use super::tables::{self, USERS, UserRow};
 use super::{CREATING, EmbeddedStore, UPDATING};
 use crate::model::{User, UserId, UserStatus, Username};
 use crate::store::error::{check_follows, conflict};
+use crate::store::record::{RecordKind, Records, unreadable};
 use crate::store::{RecordChange, StoreError, UserStore};
 
 #[async_trait]
@@ -44,19 +45,24 @@ impl UserStore for EmbeddedStore {
         let found = self
             .file
             .read(|file| tables::user_named(file, &username.folded()))?;
-        let users = decode_rows(found.into_iter().collect(), UserId::new, |id, bytes| {
-            self.records.decode_user(id, bytes)
-        })?;
-        Ok(users.into_iter().next())
+        let Some((id, bytes)) = found else {
+            return Ok(None);
+        };
+        let id = UserId::new(id).map_err(unreadable)?;
+        self.records.decode_user(&id, &bytes).map(Some)
     }
 
     async fn users(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
-        let page = self
-            .file
-            .read(|file| tables::user_page(file, after.map(UserId::as_str), limit))?;
-        decode_rows(page, UserId::new, |id, bytes| {
-            self.records.decode_user(id, bytes)
-        })
+        let read = |after: Option<&str>, limit| {
+            self.file.read(|file| tables::user_page(file, after, limit))
+        };
+        let query = ListQuery {
+            records: &self.records,
+            kind: RecordKind::User,
+            after: after.map(UserId::as_str),
+            limit,
+        };
+        query.run(read, UserId::new, Records::decode_user)
     }
 }
 
@@ -66,7 +72,7 @@ impl EmbeddedStore {
             id: user.id.to_string(),
             username: user.username.as_ref().map(Username::folded),
             is_listed: user.status != UserStatus::Deleted,
-            bytes: self.records.encode_user(user)?,
+            bytes: self.records.writer()?.encode_user(user)?,
         })
     }
 }

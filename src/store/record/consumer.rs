@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Records, VERSION, check_version, parse, unreadable, unwritable, write};
+use super::secret_text::SecretText;
+use super::{RecordKind, RecordWriter, Records, unreadable};
 use crate::clock::UnixTime;
 use crate::model::{
     CompatProfile, Consumer, ConsumerId, ConsumerKey, ConsumerName, ConsumerProfile,
@@ -12,16 +13,11 @@ use crate::model::{
 };
 use crate::oauth::{RsaPublicKey, SignatureMethod};
 use crate::store::StoreError;
-use crate::store::seal::RecordId;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConsumerRecord {
-    version: u32,
-    /// See [`Records::mark`].
-    mark: u64,
     id: String,
-    key: String,
     name: String,
     description: String,
     platform: String,
@@ -47,11 +43,11 @@ struct ConsumerRecord {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SecretRecord {
-    sealed: String,
+    secret: SecretText,
     expires_at_ms: Option<u64>,
 }
 
-impl Records {
+impl RecordWriter<'_> {
     /// Writes a consumer.
     pub(in crate::store) fn encode_consumer(
         &self,
@@ -62,18 +58,15 @@ impl Records {
             platform,
             app_url,
         } = consumer.profile.clone();
-        write(&ConsumerRecord {
-            version: VERSION,
-            mark: self.mark(),
+        let record = ConsumerRecord {
             id: consumer.id.to_string(),
-            key: consumer.key.to_string(),
             name: consumer.name.to_string(),
             description,
             platform,
             app_url,
             verified: consumer.verified,
             disabled: consumer.status == ConsumerStatus::Disabled,
-            secrets: self.seal_secrets(consumer)?,
+            secrets: consumer.secrets.iter().map(SecretRecord::of).collect(),
             rsa_public_keys: consumer
                 .rsa_public_keys
                 .iter()
@@ -95,22 +88,24 @@ impl Records {
             created_at_ms: consumer.created_at.as_millis(),
             updated_at_ms: consumer.updated_at.as_millis(),
             revision: consumer.revision,
-        })
+        };
+        let key = consumer.key.as_str().as_bytes();
+        self.seal(RecordKind::Consumer, key, &record)
     }
+}
 
+impl Records {
     /// Reads the consumer that is stored under `key`.
     pub(in crate::store) fn decode_consumer(
         &self,
         key: &ConsumerKey,
         bytes: &[u8],
     ) -> Result<Consumer, StoreError> {
-        let record: ConsumerRecord = parse(bytes)?;
-        check_version(record.version)?;
-        if record.key != key.as_str() {
-            return Err(unreadable("it is stored under the key of another consumer"));
-        }
+        let name = key.as_str().as_bytes();
+        let record: ConsumerRecord = self.open(RecordKind::Consumer, name, bytes)?;
+        let secrets = record.secrets.iter().map(SecretRecord::read);
         Ok(Consumer {
-            secrets: self.open_secrets(key, &record.secrets)?,
+            secrets: secrets.collect::<Result<_, _>>()?,
             id: ConsumerId::new(record.id).map_err(unreadable)?,
             key: key.clone(),
             name: ConsumerName::new(record.name).map_err(unreadable)?,
@@ -138,36 +133,22 @@ impl Records {
             revision: record.revision,
         })
     }
-
-    fn seal_secrets(&self, consumer: &Consumer) -> Result<Vec<SecretRecord>, StoreError> {
-        let id = consumer_id(&consumer.key);
-        let seal = |secret: &ConsumerSecret| {
-            Ok(SecretRecord {
-                sealed: self.sealer.seal(&secret.secret, &id).map_err(unwritable)?,
-                expires_at_ms: secret.expires_at.map(UnixTime::as_millis),
-            })
-        };
-        consumer.secrets.iter().map(seal).collect()
-    }
-
-    fn open_secrets(
-        &self,
-        key: &ConsumerKey,
-        secrets: &[SecretRecord],
-    ) -> Result<Vec<ConsumerSecret>, StoreError> {
-        let id = consumer_id(key);
-        let open = |secret: &SecretRecord| {
-            Ok(ConsumerSecret {
-                secret: self.sealer.open(&secret.sealed, &id).map_err(unreadable)?,
-                expires_at: secret.expires_at_ms.map(UnixTime::from_millis),
-            })
-        };
-        secrets.iter().map(open).collect()
-    }
 }
 
-fn consumer_id(key: &ConsumerKey) -> RecordId {
-    RecordId::new("consumer", &[key.as_str()])
+impl SecretRecord {
+    fn of(secret: &ConsumerSecret) -> Self {
+        Self {
+            secret: SecretText::of(&secret.secret),
+            expires_at_ms: secret.expires_at.map(UnixTime::as_millis),
+        }
+    }
+
+    fn read(&self) -> Result<ConsumerSecret, StoreError> {
+        Ok(ConsumerSecret {
+            secret: self.secret.secret()?,
+            expires_at: self.expires_at_ms.map(UnixTime::from_millis),
+        })
+    }
 }
 
 const fn status(is_disabled: bool) -> ConsumerStatus {

@@ -1,6 +1,6 @@
 //! Dummy records, read in place of records that were not found.
 //!
-//! Reading a record takes time: it is parsed, and its sealed secret is opened. If a missing record
+//! Reading a record takes time: it is opened and parsed. If a missing record
 //! took none, the time of a response would tell which consumer keys and tokens exist.
 
 use std::collections::BTreeSet;

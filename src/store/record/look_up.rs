@@ -46,10 +46,10 @@ impl Records {
         found: Option<(&UserId, &[u8])>,
     ) -> Result<UserStanding, StoreError> {
         if let Some((id, bytes)) = found {
-            return Self::decode_standing(id, bytes);
+            return self.decode_standing(id, bytes);
         }
         if let Some((id, bytes)) = self.dummies().map(|dummies| &dummies.user) {
-            black_box(Self::decode_standing(id, bytes)?);
+            black_box(self.decode_standing(id, bytes)?);
         }
         Ok(UserStanding::default())
     }
@@ -61,13 +61,14 @@ impl Records {
     }
 
     fn write_dummies(&self) -> Result<DummyRecords, StoreError> {
+        let writer = self.unproven_writer();
         let consumer = dummy::consumer().map_err(unwritable)?;
         let token = dummy::token(&consumer.key).map_err(unwritable)?;
         let user = dummy::user().map_err(unwritable)?;
         Ok(DummyRecords {
-            consumer: (consumer.key.clone(), self.encode_consumer(&consumer)?),
-            token: (token.token.clone(), self.encode_token(&token)?),
-            user: (user.id.clone(), self.encode_user(&user)?),
+            consumer: (consumer.key.clone(), writer.encode_consumer(&consumer)?),
+            token: (token.token.clone(), writer.encode_token(&token)?),
+            user: (user.id.clone(), writer.encode_user(&user)?),
         })
     }
 }

@@ -2,20 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Records, VERSION, check_version, parse, unreadable, unwritable, write};
+use super::secret_text::SecretText;
+use super::{RecordKind, RecordWriter, Records, unreadable};
 use crate::clock::UnixTime;
 use crate::model::{
     Callback, ConsumerKey, Generation, RequestToken, RequestTokenState, Scopes, Token, UserId,
 };
 use crate::store::StoreError;
-use crate::store::seal::RecordId;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RequestTokenRecord {
-    version: u32,
-    token: String,
-    secret: String,
+    secret: SecretText,
     consumer_key: String,
     consumer_generation: u64,
     /// `None` means out of band.
@@ -36,27 +34,21 @@ enum StateRecord {
         user_id: String,
         user_generation: u64,
         screen_name: String,
-        verifier: String,
+        verifier: SecretText,
         scopes: String,
     },
     Refused,
     Used,
 }
 
-impl Records {
+impl RecordWriter<'_> {
     /// Writes temporary credentials.
     pub(in crate::store) fn encode_request_token(
         &self,
         token: &RequestToken,
     ) -> Result<Vec<u8>, StoreError> {
-        let ids = SealIds::of(&token.consumer_key, &token.token);
-        write(&RequestTokenRecord {
-            version: VERSION,
-            token: token.token.to_string(),
-            secret: self
-                .sealer
-                .seal(&token.secret, &ids.secret)
-                .map_err(unwritable)?,
+        let record = RequestTokenRecord {
+            secret: SecretText::of(&token.secret),
             consumer_key: token.consumer_key.to_string(),
             consumer_generation: token.consumer_generation.number(),
             callback: match &token.callback {
@@ -64,83 +56,68 @@ impl Records {
                 Callback::Uri(uri) => Some(uri.clone()),
             },
             scopes: token.scopes.to_string(),
-            state: self.encode_state(&token.state, &ids)?,
+            state: StateRecord::of(&token.state),
             wrong_verifiers: token.wrong_verifiers,
             created_at_ms: token.created_at.as_millis(),
             expires_at_ms: token.expires_at.as_millis(),
             revision: token.revision,
-        })
+        };
+        let name = token.token.as_str().as_bytes();
+        self.seal(RecordKind::RequestToken, name, &record)
     }
+}
 
+impl Records {
     /// Reads the temporary credentials with the name `token`, of any consumer.
     pub(in crate::store) fn decode_request_token(
         &self,
         token: &Token,
         bytes: &[u8],
     ) -> Result<RequestToken, StoreError> {
-        let record: RequestTokenRecord = parse(bytes)?;
-        check_version(record.version)?;
-        if record.token != token.as_str() {
-            return Err(unreadable(
-                "it is stored under the name of other temporary credentials",
-            ));
-        }
-        let consumer_key = ConsumerKey::new(record.consumer_key).map_err(unreadable)?;
-        let ids = SealIds::of(&consumer_key, token);
+        let name = token.as_str().as_bytes();
+        let record: RequestTokenRecord = self.open(RecordKind::RequestToken, name, bytes)?;
         Ok(RequestToken {
             token: token.clone(),
-            secret: self
-                .sealer
-                .open(&record.secret, &ids.secret)
-                .map_err(unreadable)?,
-            consumer_key,
+            secret: record.secret.secret()?,
+            consumer_key: ConsumerKey::new(record.consumer_key).map_err(unreadable)?,
             consumer_generation: Generation::from_number(record.consumer_generation),
             callback: record.callback.map_or(Callback::OutOfBand, Callback::Uri),
             scopes: Scopes::parse(&record.scopes).map_err(unreadable)?,
-            state: self.decode_state(record.state, &ids)?,
+            state: record.state.read()?,
             wrong_verifiers: record.wrong_verifiers,
             created_at: UnixTime::from_millis(record.created_at_ms),
             expires_at: UnixTime::from_millis(record.expires_at_ms),
             revision: record.revision,
         })
     }
+}
 
-    fn encode_state(
-        &self,
-        state: &RequestTokenState,
-        ids: &SealIds,
-    ) -> Result<StateRecord, StoreError> {
-        Ok(match state {
-            RequestTokenState::Pending => StateRecord::Pending,
+impl StateRecord {
+    fn of(state: &RequestTokenState) -> Self {
+        match state {
+            RequestTokenState::Pending => Self::Pending,
             RequestTokenState::Authorized {
                 user_id,
                 user_generation,
                 screen_name,
                 verifier,
                 scopes,
-            } => StateRecord::Authorized {
+            } => Self::Authorized {
                 user_id: user_id.to_string(),
                 user_generation: user_generation.number(),
                 screen_name: screen_name.clone(),
-                verifier: self
-                    .sealer
-                    .seal(verifier, &ids.verifier)
-                    .map_err(unwritable)?,
+                verifier: SecretText::of(verifier),
                 scopes: scopes.to_string(),
             },
-            RequestTokenState::Refused => StateRecord::Refused,
-            RequestTokenState::Used => StateRecord::Used,
-        })
+            RequestTokenState::Refused => Self::Refused,
+            RequestTokenState::Used => Self::Used,
+        }
     }
 
-    fn decode_state(
-        &self,
-        state: StateRecord,
-        ids: &SealIds,
-    ) -> Result<RequestTokenState, StoreError> {
-        Ok(match state {
-            StateRecord::Pending => RequestTokenState::Pending,
-            StateRecord::Authorized {
+    fn read(self) -> Result<RequestTokenState, StoreError> {
+        Ok(match self {
+            Self::Pending => RequestTokenState::Pending,
+            Self::Authorized {
                 user_id,
                 user_generation,
                 screen_name,
@@ -150,31 +127,11 @@ impl Records {
                 user_id: UserId::new(user_id).map_err(unreadable)?,
                 user_generation: Generation::from_number(user_generation),
                 screen_name,
-                verifier: self
-                    .sealer
-                    .open(&verifier, &ids.verifier)
-                    .map_err(unreadable)?,
+                verifier: verifier.secret()?,
                 scopes: Scopes::parse(&scopes).map_err(unreadable)?,
             },
-            StateRecord::Refused => RequestTokenState::Refused,
-            StateRecord::Used => RequestTokenState::Used,
+            Self::Refused => RequestTokenState::Refused,
+            Self::Used => RequestTokenState::Used,
         })
-    }
-}
-
-/// The ids under which the two secrets of one record are sealed, so that neither opens as the
-/// other.
-struct SealIds {
-    secret: RecordId,
-    verifier: RecordId,
-}
-
-impl SealIds {
-    fn of(consumer: &ConsumerKey, token: &Token) -> Self {
-        let id = |kind| RecordId::new(kind, &[consumer.as_str(), token.as_str()]);
-        Self {
-            secret: id("request-token"),
-            verifier: id("verifier"),
-        }
     }
 }

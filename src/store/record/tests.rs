@@ -1,4 +1,3 @@
-use std::error::Error as _;
 use std::sync::Arc;
 
 use super::*;
@@ -10,12 +9,12 @@ use crate::model::{
     UserId, UserStatus, Username,
 };
 use crate::oauth::SignatureMethod;
-use crate::store::master_key::MasterKeys;
+use crate::store::master_key::{MasterKeys, new_master_key};
 
 #[test]
 fn a_consumer_is_read_as_it_was_written() {
     let (records, consumer) = (records(), consumer());
-    let bytes = records.encode_consumer(&consumer).unwrap();
+    let bytes = write(&records).encode_consumer(&consumer).unwrap();
     assert_eq!(
         records.decode_consumer(&consumer.key, &bytes).unwrap(),
         consumer
@@ -25,91 +24,188 @@ fn a_consumer_is_read_as_it_was_written() {
 #[test]
 fn a_token_is_read_as_it_was_written() {
     let (records, token) = (records(), token());
-    let bytes = records.encode_token(&token).unwrap();
+    let bytes = write(&records).encode_token(&token).unwrap();
     assert_eq!(records.decode_token(&token.token, &bytes).unwrap(), token);
 }
 
 #[test]
-fn a_record_of_a_later_version_is_not_read() {
-    let (records, consumer) = (records(), consumer());
-    let bytes = records.encode_consumer(&consumer).unwrap();
-    let later = String::from_utf8(bytes)
-        .unwrap()
-        .replace("\"version\":3", "\"version\":4,\"new_field\":true");
-    let error = records
-        .decode_consumer(&consumer.key, later.as_bytes())
-        .unwrap_err();
-    assert_eq!(error.kind(), StoreErrorKind::Unreadable);
-    assert!(
-        error.source().unwrap().to_string().contains("version 4"),
-        "{error:?}"
+fn a_user_is_read_as_it_was_written() {
+    let (records, user) = (records(), user());
+    let bytes = write(&records).encode_user(&user).unwrap();
+    assert_eq!(records.decode_user(&user.id, &bytes).unwrap(), user);
+    assert_eq!(
+        records.decode_standing(&user.id, &bytes).unwrap(),
+        user.standing()
     );
 }
 
 #[test]
-fn a_record_with_an_unknown_field_is_not_read() {
+fn temporary_credentials_are_read_as_they_were_written() {
+    let (records, token) = (records(), request_token());
+    let bytes = write(&records).encode_request_token(&token).unwrap();
+    assert_eq!(
+        records.decode_request_token(&token.token, &bytes).unwrap(),
+        token
+    );
+}
+
+#[test]
+fn a_record_with_other_fields_is_not_read_and_not_quoted() {
     let (records, token) = (records(), token());
-    let bytes = records.encode_token(&token).unwrap();
-    let changed = String::from_utf8(bytes)
-        .unwrap()
-        .replace("\"version\":3", "\"version\":3,\"new_field\":true");
-    let error = records
-        .decode_token(&token.token, changed.as_bytes())
-        .unwrap_err();
+    let other = serde_json::json!({ "secret": "s3cr3t", "new_field": true });
+    let name = token.token.as_str().as_bytes();
+    let bytes = write(&records)
+        .seal(RecordKind::Token, name, &other)
+        .unwrap();
+    let error = records.decode_token(&token.token, &bytes).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unreadable);
-}
-
-#[test]
-fn a_record_under_another_key_is_not_read() {
-    let records = records();
-    let keyless = Consumer {
-        secrets: Vec::new(),
-        ..consumer()
-    };
-    let bytes = records.encode_consumer(&keyless).unwrap();
-    let other = ConsumerKey::new("other").unwrap();
-    assert_eq!(
-        records.decode_consumer(&other, &bytes).unwrap_err().kind(),
-        StoreErrorKind::Unreadable
-    );
-    let bytes = records.encode_token(&token()).unwrap();
-    let other = Token::new("other").unwrap();
-    assert_eq!(
-        records.decode_token(&other, &bytes).unwrap_err().kind(),
-        StoreErrorKind::Unreadable
-    );
-}
-
-#[test]
-fn a_token_given_to_another_consumer_is_not_read() {
-    let (records, token) = (records(), token());
-    let bytes = records.encode_token(&token).unwrap();
-    let stolen = String::from_utf8(bytes)
-        .unwrap()
-        .replace("\"consumer_key\":\"ck\"", "\"consumer_key\":\"mallory\"");
-    assert_eq!(
-        records
-            .decode_token(&token.token, stolen.as_bytes())
-            .unwrap_err()
-            .kind(),
-        StoreErrorKind::Unreadable
-    );
-}
-
-#[test]
-fn a_damaged_record_is_not_quoted() {
-    let error = records()
-        .decode_token(&token().token, b"{\"token\": s3cr3t")
-        .unwrap_err();
     assert!(!format!("{error:?}").contains("s3cr3t"), "{error:?}");
 }
 
+#[test]
+fn a_record_under_another_name_is_not_read() {
+    let records = records();
+    let other = "other";
+    let bytes = write(&records).encode_consumer(&consumer()).unwrap();
+    refused(records.decode_consumer(&ConsumerKey::new(other).unwrap(), &bytes));
+    let bytes = write(&records).encode_token(&token()).unwrap();
+    refused(records.decode_token(&Token::new(other).unwrap(), &bytes));
+    let bytes = write(&records).encode_user(&user()).unwrap();
+    refused(records.decode_user(&UserId::new(other).unwrap(), &bytes));
+    let bytes = write(&records)
+        .encode_request_token(&request_token())
+        .unwrap();
+    refused(records.decode_request_token(&Token::new(other).unwrap(), &bytes));
+    let bytes = write(&records).encode_session(&session()).unwrap();
+    assert_eq!(
+        records.decode_session(&session().id, &bytes).unwrap(),
+        session()
+    );
+    refused(records.decode_session(&SessionId::of_cookie(b"other"), &bytes));
+}
+
+#[test]
+fn a_record_of_one_kind_is_not_read_as_one_of_another() {
+    let records = records();
+    let name = Token::new("t-1").unwrap();
+    let token = write(&records).encode_token(&token()).unwrap();
+    refused(records.decode_request_token(&name, &token));
+    refused(records.decode_consumer(&ConsumerKey::new("t-1").unwrap(), &token));
+    refused(records.decode_user(&UserId::new("t-1").unwrap(), &token));
+}
+
+#[test]
+fn no_changed_bit_of_a_record_is_read() {
+    let (records, token) = (records(), token());
+    let bytes = write(&records).encode_token(&token).unwrap();
+    for bit in 0..8 * bytes.len() {
+        let mut changed = bytes.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        refused(records.decode_token(&token.token, &changed));
+    }
+}
+
+#[test]
+fn a_record_of_another_installation_is_not_read_and_its_key_is_named() {
+    let (theirs, ours, token) = (records(), records(), token());
+    let bytes = write(&theirs).encode_token(&token).unwrap();
+    let error = ours.decode_token(&token.token, &bytes).unwrap_err();
+    let said = error.with_causes();
+    assert!(said.contains("the record of a token"), "{said}");
+    assert!(said.contains("is sealed with the master key"), "{said}");
+}
+
+fn refused<T: fmt::Debug>(read: Result<T, StoreError>) {
+    assert_eq!(read.unwrap_err().kind(), StoreErrorKind::Unreadable);
+}
+
+// === The proof of the master key ===
+
+#[test]
+fn nothing_is_written_before_the_master_key_is_proven() {
+    let records = unproven(&SystemEntropy);
+    let error = records.writer().err().unwrap();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    let canary = records.own_canary().unwrap().to_vec();
+    assert_eq!(records.prove_key(&canary).unwrap(), CanarySeal::FirstKey);
+    assert!(records.writer().is_ok());
+}
+
+#[test]
+fn a_replica_with_another_key_writes_nothing_until_it_opens_a_canary() {
+    let (ours, theirs) = (unproven(&SystemEntropy), unproven(&SystemEntropy));
+    let error = ours.prove_key(theirs.own_canary().unwrap()).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::WrongMasterKey);
+    let said = error.with_causes();
+    assert!(said.contains("store.master_key_file"), "{said}");
+    assert_eq!(
+        ours.writer().err().unwrap().kind(),
+        StoreErrorKind::WrongMasterKey
+    );
+    let canary = ours.own_canary().unwrap().to_vec();
+    assert_eq!(ours.prove_key(&canary).unwrap(), CanarySeal::FirstKey);
+    assert!(ours.writer().is_ok());
+}
+
+#[test]
+fn a_canary_that_something_else_wrote_proves_nothing() {
+    let records = unproven(&SystemEntropy);
+    for canary in [&b""[..], b"OK", b"\x04\x02ab"] {
+        let error = records.prove_key(canary).unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::WrongMasterKey);
+        assert!(records.writer().is_err());
+    }
+}
+
+#[test]
+fn a_canary_under_an_older_key_is_told_apart() {
+    let lines = [
+        new_master_key(&SystemEntropy),
+        new_master_key(&SystemEntropy),
+    ];
+    let of = |text: String| {
+        let keys = MasterKeys::parse(text.as_bytes()).unwrap();
+        Records::new(Sealer::new(keys, Arc::new(SystemEntropy)))
+    };
+    let [old, new] = lines.each_ref().map(|line| line.as_str());
+    let before = of(old.to_owned());
+    let appended = of(format!("{old}\n{new}"));
+    let rotated = of(format!("{new}\n{old}"));
+    let canary = before.own_canary().unwrap();
+    assert_eq!(appended.prove_key(canary).unwrap(), CanarySeal::FirstKey);
+    assert_eq!(rotated.prove_key(canary).unwrap(), CanarySeal::OlderKey);
+    let resealed = rotated.own_canary().unwrap();
+    assert_eq!(appended.prove_key(resealed).unwrap(), CanarySeal::OlderKey);
+    assert!(before.prove_key(resealed).is_err());
+}
+
+// === Lists ===
+
+#[test]
+fn a_list_skips_and_counts_what_cannot_be_read_and_nothing_else() {
+    let records = records();
+    let listed = |read| records.listed::<()>(RecordKind::Token, None, read);
+    assert_eq!(listed(Ok(())).unwrap(), Some(()));
+    assert_eq!(listed(Err(unreadable("damaged"))).unwrap(), None);
+    let lost = StoreError::new(StoreErrorKind::Unavailable, "listing records");
+    assert!(listed(Err(lost)).is_err());
+    assert_eq!(records.skipped(), 1);
+}
+
 fn records() -> Records {
-    let entropy = Arc::new(SystemEntropy);
-    Records::new(Sealer::new(
-        MasterKeys::ephemeral(&*entropy).unwrap(),
-        entropy,
-    ))
+    let records = unproven(&SystemEntropy);
+    let canary = records.own_canary().unwrap().to_vec();
+    let _seal = records.prove_key(&canary).unwrap();
+    records
+}
+
+fn unproven(entropy: &SystemEntropy) -> Records {
+    let keys = MasterKeys::ephemeral(entropy).unwrap();
+    Records::new(Sealer::new(keys, Arc::new(SystemEntropy)))
+}
+
+fn write(records: &Records) -> RecordWriter<'_> {
+    records.writer().unwrap()
 }
 
 fn consumer() -> Consumer {
@@ -147,8 +243,8 @@ fn consumer() -> Consumer {
 }
 
 #[test]
-fn a_missing_record_takes_the_work_of_reading_one() {
-    let records = records();
+fn a_missing_record_takes_the_work_of_reading_one_also_before_the_key_is_proven() {
+    let records = unproven(&SystemEntropy);
     let (key, name) = (
         ConsumerKey::new("nobody").unwrap(),
         Token::new("nothing").unwrap(),
@@ -178,45 +274,6 @@ fn token() -> AccessToken {
 }
 
 #[test]
-fn a_user_is_read_as_it_was_written_and_its_standing_without_the_master_key() {
-    let (written_by, user) = (records(), user());
-    let bytes = written_by.encode_user(&user).unwrap();
-    assert_eq!(written_by.decode_user(&user.id, &bytes).unwrap(), user);
-    assert_eq!(
-        Records::decode_standing(&user.id, &bytes).unwrap(),
-        user.standing()
-    );
-    assert_eq!(
-        records().decode_user(&user.id, &bytes).unwrap_err().kind(),
-        StoreErrorKind::Unreadable
-    );
-    let other = UserId::new("other").unwrap();
-    assert_eq!(
-        written_by.decode_user(&other, &bytes).unwrap_err().kind(),
-        StoreErrorKind::Unreadable
-    );
-    assert_eq!(
-        Records::decode_standing(&other, &bytes).unwrap_err().kind(),
-        StoreErrorKind::Unreadable
-    );
-}
-
-#[test]
-fn the_hash_of_one_user_is_not_read_as_that_of_another() {
-    let (records, user) = (records(), user());
-    let bytes = String::from_utf8(records.encode_user(&user).unwrap()).unwrap();
-    let moved = bytes.replace("\"id\":\"jane doe\"", "\"id\":\"mallory\"");
-    let mallory = UserId::new("mallory").unwrap();
-    assert_eq!(
-        records
-            .decode_user(&mallory, moved.as_bytes())
-            .unwrap_err()
-            .kind(),
-        StoreErrorKind::Unreadable
-    );
-}
-
-#[test]
 fn the_same_record_is_never_written_as_the_same_bytes() {
     let records = records();
     let user = User {
@@ -225,55 +282,27 @@ fn the_same_record_is_never_written_as_the_same_bytes() {
         ..user()
     };
     assert_ne!(
-        records.encode_user(&user).unwrap(),
-        records.encode_user(&user).unwrap()
+        write(&records).encode_user(&user).unwrap(),
+        write(&records).encode_user(&user).unwrap()
     );
     let keyless = Consumer {
         secrets: Vec::new(),
         ..consumer()
     };
     assert_ne!(
-        records.encode_consumer(&keyless).unwrap(),
-        records.encode_consumer(&keyless).unwrap()
+        write(&records).encode_consumer(&keyless).unwrap(),
+        write(&records).encode_consumer(&keyless).unwrap()
     );
 }
 
-#[test]
-fn a_verifier_is_not_read_as_a_secret() {
-    let records = records();
-    let token = request_token();
-    let bytes = records.encode_request_token(&token).unwrap();
-    assert_eq!(
-        records.decode_request_token(&token.token, &bytes).unwrap(),
-        token
-    );
-    let mut record: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-    record["secret"] = record["state"]["authorized"]["verifier"].clone();
-    let error = records
-        .decode_request_token(&token.token, record.to_string().as_bytes())
-        .unwrap_err();
-    assert_eq!(error.kind(), StoreErrorKind::Unreadable);
-}
-
-#[test]
-fn a_session_under_another_id_is_not_read() {
-    let session = Session {
+fn session() -> Session {
+    Session {
         id: SessionId::of_cookie(b"cookie"),
         user_id: UserId::new("jane doe").unwrap(),
         user_generation: Generation::from_number(5),
         screen_name: "Jane".into(),
         expires_at: UnixTime::from_millis(9),
-    };
-    let bytes = Records::encode_session(&session).unwrap();
-    assert_eq!(
-        Records::decode_session(&session.id, &bytes).unwrap(),
-        session
-    );
-    let other = SessionId::of_cookie(b"other");
-    assert_eq!(
-        Records::decode_session(&other, &bytes).unwrap_err().kind(),
-        StoreErrorKind::Unreadable
-    );
+    }
 }
 
 fn user() -> User {

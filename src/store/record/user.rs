@@ -2,21 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Records, VERSION, check_version, parse, unreadable, unwritable, write};
+use super::{RecordKind, RecordWriter, Records, unreadable};
 use crate::clock::UnixTime;
-use crate::model::{
-    Generation, PasswordHash, Secret, User, UserId, UserStanding, UserStatus, Username,
-};
+use crate::model::{Generation, PasswordHash, User, UserId, UserStanding, UserStatus, Username};
 use crate::store::StoreError;
-use crate::store::seal::RecordId;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UserRecord {
-    version: u32,
-    /// See [`Records::mark`].
-    mark: u64,
-    id: String,
     username: Option<String>,
     password: Option<String>,
     status: StatusRecord,
@@ -34,45 +27,30 @@ enum StatusRecord {
     Deleted,
 }
 
-impl Records {
-    /// Writes a user. The password's hash is sealed too, since passwords can be guessed from it.
+impl RecordWriter<'_> {
+    /// Writes a user.
     pub(in crate::store) fn encode_user(&self, user: &User) -> Result<Vec<u8>, StoreError> {
-        let seal = |password: &PasswordHash| {
-            let hash = Secret::new(password.expose().as_bytes());
-            self.sealer
-                .seal(&hash, &password_id(&user.id))
-                .map_err(unwritable)
-        };
-        write(&UserRecord {
-            version: VERSION,
-            mark: self.mark(),
-            id: user.id.to_string(),
+        let record = UserRecord {
             username: user.username.as_ref().map(Username::to_string),
-            password: user.password.as_ref().map(seal).transpose()?,
+            password: user.password.as_ref().map(|hash| hash.expose().to_owned()),
             status: user.status.into(),
             generation: user.generation.number(),
             created_at_ms: user.created_at.as_millis(),
             updated_at_ms: user.updated_at.as_millis(),
             revision: user.revision,
-        })
+        };
+        self.seal(RecordKind::User, user.id.as_str().as_bytes(), &record)
     }
+}
 
+impl Records {
     /// Reads the user with that id.
     pub(in crate::store) fn decode_user(
         &self,
         id: &UserId,
         bytes: &[u8],
     ) -> Result<User, StoreError> {
-        let record = record_of(id, bytes)?;
-        let open = |sealed: String| {
-            let hash = self
-                .sealer
-                .open(&sealed, &password_id(id))
-                .map_err(unreadable)?;
-            std::str::from_utf8(hash.expose())
-                .map(PasswordHash::new)
-                .map_err(unreadable)
-        };
+        let record: UserRecord = self.open(RecordKind::User, id.as_str().as_bytes(), bytes)?;
         Ok(User {
             id: id.clone(),
             username: record
@@ -80,7 +58,7 @@ impl Records {
                 .map(Username::new)
                 .transpose()
                 .map_err(unreadable)?,
-            password: record.password.map(open).transpose()?,
+            password: record.password.map(PasswordHash::new),
             status: record.status.into(),
             generation: Generation::from_number(record.generation),
             created_at: UnixTime::from_millis(record.created_at_ms),
@@ -89,16 +67,13 @@ impl Records {
         })
     }
 
-    /// Reads the standing of the user with that id, without opening the password's hash.
+    /// Reads the standing of the user with that id.
     pub(in crate::store) fn decode_standing(
+        &self,
         id: &UserId,
         bytes: &[u8],
     ) -> Result<UserStanding, StoreError> {
-        let record = record_of(id, bytes)?;
-        Ok(UserStanding {
-            status: record.status.into(),
-            generation: Generation::from_number(record.generation),
-        })
+        self.decode_user(id, bytes).map(|user| user.standing())
     }
 }
 
@@ -120,18 +95,4 @@ impl From<StatusRecord> for UserStatus {
             StatusRecord::Deleted => Self::Deleted,
         }
     }
-}
-
-fn record_of(id: &UserId, bytes: &[u8]) -> Result<UserRecord, StoreError> {
-    let record: UserRecord = parse(bytes)?;
-    check_version(record.version)?;
-    if record.id == id.as_str() {
-        Ok(record)
-    } else {
-        Err(unreadable("it is stored under the id of another user"))
-    }
-}
-
-fn password_id(id: &UserId) -> RecordId {
-    RecordId::new("password", &[id.as_str()])
 }

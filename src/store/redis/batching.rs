@@ -84,8 +84,8 @@ impl<I: BatchItem> Batcher<I> {
         &self.client
     }
 
-    /// Sends an item with all that are pending. If the future is dropped, the item may still be
-    /// sent, and others are not affected.
+    /// Sends an item with all that are pending. If the future is dropped, the item is not sent
+    /// unless it is on its way, and others are not affected.
     pub(super) async fn send(self: &Arc<Self>, item: I) -> Result<I::Answer, CommandError> {
         self.client.check()?;
         let (done, outcome) = oneshot::channel();
@@ -112,7 +112,8 @@ impl<I: BatchItem> Batcher<I> {
         tokio::spawn(run(Arc::clone(self)));
     }
 
-    /// Takes all pending items; if there are none, the next item starts a runner.
+    /// Takes all pending items whose callers still wait; if none is pending, the next item starts a
+    /// runner.
     fn take(&self) -> Option<ItemBatch<I>> {
         let mut queue = self.queue();
         let Some(since) = queue.since.take() else {
@@ -120,7 +121,8 @@ impl<I: BatchItem> Batcher<I> {
             return None;
         };
         let next = Vec::with_capacity(queue.pending.len());
-        let pending = std::mem::replace(&mut queue.pending, next);
+        let mut pending = std::mem::replace(&mut queue.pending, next);
+        pending.retain(|one| !one.done.is_closed());
         Some(ItemBatch {
             pending,
             deadline: since + self.client.timeout(),
@@ -138,6 +140,9 @@ impl<I: BatchItem> Batcher<I> {
 
     /// Sends a batch, and answers every item.
     async fn send_batch(&self, batch: ItemBatch<I>) {
+        if batch.pending.is_empty() {
+            return;
+        }
         if !self.client.is_cluster() {
             return self.send_to_one_slot(batch.pending, batch.deadline).await;
         }

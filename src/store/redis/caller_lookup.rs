@@ -3,14 +3,15 @@
 //!
 //! A consumer and its token are in one slot and are read together; the token's user is known, and
 //! read, only after that. A lookup of absent records takes the same two steps. The first is an
-//! `MGET` for all waiting lookups. The second is a `GET` for each of them, all at once: an absent
-//! user counts as active, so a value of another type must be an error there, and `MGET` reports
-//! such a value as absent. A script that follows a token to its user would save a round trip, but
+//! `MGET` for all waiting lookups, and an `EXISTS` of the same keys at the same time: `MGET` reports
+//! a value of another type as absent, and such a value is a failure of ours. The second step is a
+//! `GET` for each lookup, all at once, which reports such a value itself. A script that follows a token to its user would save a round trip, but
 //! cost more of Redis, which all replicas share.
 
 use std::sync::Arc;
 
-use redis::cmd;
+use futures_util::future::{join, join_all};
+use redis::{FromRedisValue, Value, cmd};
 use tokio::time::Instant;
 
 use super::batching::{BatchItem, Batcher, PendingItem};
@@ -29,6 +30,9 @@ pub(super) struct CallerLookup {
 
 /// The keys of records in one slot; at least one.
 struct RecordKeys(Vec<String>);
+
+/// The value of a key, or the reason why it has none that can be read.
+type KeyOutcome = Result<Option<Vec<u8>>, CommandError>;
 
 // === impl CallerLookup ===
 
@@ -50,8 +54,10 @@ impl CallerLookup {
         let mut keys = vec![keys::consumer(consumer)];
         keys.extend(token.map(|token| keys::token(consumer, token)));
         let mut found = self.read(keys).await?.into_iter();
-        let stored_consumer = found.next().flatten();
-        let stored_token = found.next().flatten();
+        let mut next = || found.next().transpose().map(Option::flatten);
+        let failed = |error: CommandError| error.during(LOOKING_UP);
+        let stored_consumer = next().map_err(failed)?;
+        let stored_token = next().map_err(failed)?;
         let consumer_record = self
             .records
             .found_consumer(consumer, stored_consumer.as_deref())?
@@ -86,14 +92,12 @@ impl CallerLookup {
         let user = token.and_then(|token| token.user_id.as_ref());
         let key = user.map_or_else(|| keys::nobody(name), keys::user);
         let answer = self.batcher.client().call(cmd("GET").arg(key)).await;
-        let answer = answer.and_then(|value| {
-            redis::from_redis_value(value).map_err(|_| CommandError::UnexpectedAnswer)
-        });
+        let answer = answer.and_then(parse);
         let bytes: Option<Vec<u8>> = answer.map_err(|error| error.during(LOOKING_UP))?;
         self.records.found_standing(user.zip(bytes.as_deref()))
     }
 
-    async fn read(&self, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+    async fn read(&self, keys: Vec<String>) -> Result<Vec<KeyOutcome>, StoreError> {
         self.batcher
             .send(RecordKeys(keys))
             .await
@@ -104,8 +108,8 @@ impl CallerLookup {
 // === impl RecordKeys ===
 
 impl BatchItem for RecordKeys {
-    /// The value of each key.
-    type Answer = Vec<Option<Vec<u8>>>;
+    /// The outcome for each key.
+    type Answer = Vec<KeyOutcome>;
 
     fn slot_key(&self) -> &str {
         &self.0[0]
@@ -116,24 +120,53 @@ impl BatchItem for RecordKeys {
         pending: &[PendingItem<Self>],
         deadline: Instant,
     ) -> Result<Vec<Self::Answer>, CommandError> {
-        let mut read = cmd("MGET");
-        pending
+        let keys: Vec<&str> = pending
             .iter()
             .flat_map(|pending| &pending.item.0)
-            .for_each(|key| {
-                read.arg(key);
-            });
-        let answer = client.call_by(&read, deadline, pending.len()).await?;
-        let found: Vec<Option<Vec<u8>>> =
-            redis::from_redis_value(answer).map_err(|_| CommandError::UnexpectedAnswer)?;
-        let expected: usize = pending.iter().map(|pending| pending.item.0.len()).sum();
-        if found.len() != expected {
+            .map(String::as_str)
+            .collect();
+        let (mut read, mut count) = (cmd("MGET"), cmd("EXISTS"));
+        read.arg(&keys);
+        count.arg(&keys);
+        let (values, existing) = join(
+            client.call_by(&read, deadline, pending.len()),
+            // The first command counts the lookups that fail.
+            client.call_by(&count, deadline, 0),
+        )
+        .await;
+        let values: Vec<Option<Vec<u8>>> = parse(values?)?;
+        if values.len() != keys.len() {
             return Err(CommandError::UnexpectedAnswer);
         }
-        let mut found = found.into_iter();
+        let found = values.iter().flatten().count();
+        let outcomes = if parse::<usize>(existing?)? > found {
+            read_each(client, deadline, keys.into_iter().zip(values)).await
+        } else {
+            values.into_iter().map(Ok).collect()
+        };
+        let mut found = outcomes.into_iter();
         Ok(pending
             .iter()
             .map(|pending| found.by_ref().take(pending.item.0.len()).collect())
             .collect())
     }
+}
+
+/// Reads each key that has no value by itself, so that a value of another type is reported.
+async fn read_each<'k>(
+    client: &RedisClient,
+    deadline: Instant,
+    values: impl Iterator<Item = (&'k str, Option<Vec<u8>>)>,
+) -> Vec<KeyOutcome> {
+    let reads = values.map(|(key, value)| async move {
+        if value.is_some() {
+            return Ok(value);
+        }
+        parse(client.call_by(cmd("GET").arg(key), deadline, 0).await?)
+    });
+    join_all(reads).await
+}
+
+fn parse<T: FromRedisValue>(answer: Value) -> Result<T, CommandError> {
+    redis::from_redis_value(answer).map_err(|_| CommandError::UnexpectedAnswer)
 }

@@ -8,12 +8,15 @@
 //!
 //! While it is open, only the probe in the background contacts Redis. A call that fails although
 //! another call was answered since it was sent shows a fault of its connection, not of Redis: it
-//! does not count.
+//! does not count. Neither does a timeout that this thread saw late: it did not look at its sockets
+//! either, where the answer may be.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::error::CommandError;
@@ -108,6 +111,15 @@ impl CircuitBreaker {
     }
 }
 
+/// Returns `true` for a timeout that this thread saw so late that it says nothing about Redis.
+pub(super) fn is_overdue(error: &CommandError, deadline: Instant) -> bool {
+    *error == CommandError::Timeout && deadline.elapsed() > LATE
+}
+
+/// The delay from which a timer is late. A thread with time to spare looks at it within
+/// milliseconds.
+const LATE: Duration = Duration::from_millis(10);
+
 /// The number of failed calls in a row that opens the circuit.
 const FAILURES_TO_OPEN: u32 = 3;
 
@@ -133,6 +145,15 @@ mod tests {
         assert_eq!(breaker.check(), Ok(()));
         breaker.note_failure(breaker.send_time(), &CommandError::Timeout, 2);
         assert_eq!(breaker.check(), Ok(()), "the count starts again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_that_was_seen_late_says_nothing_about_redis() {
+        let deadline = Instant::now();
+        assert!(!is_overdue(&CommandError::Timeout, deadline));
+        tokio::time::advance(2 * LATE).await;
+        assert!(is_overdue(&CommandError::Timeout, deadline));
+        assert!(!is_overdue(&CommandError::ConnectionBroken, deadline));
     }
 
     #[test]

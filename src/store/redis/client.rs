@@ -20,11 +20,14 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::debug;
 
 use super::address::RedisAddress;
-use super::circuit_breaker::{CircuitBreaker, SendTime};
+use super::circuit_breaker::{CircuitBreaker, SendTime, is_overdue};
 use super::connection::{RedisConnection, RedisConnector};
 use super::error::CommandError;
+use super::gate::{Gate, Passage};
 use super::keys;
+use super::recovery::Recovery;
 use super::restarts::RestartDetector;
+use super::servers::RedisServers;
 use crate::clock::Clock;
 use crate::config::StoreConfig;
 
@@ -35,7 +38,9 @@ pub(super) struct RedisClient {
     breaker: Arc<CircuitBreaker>,
     connect_failures: ConnectFailures,
     attempts: u32,
-    stopped: AtomicBool,
+    stopped: Arc<AtomicBool>,
+    recovery: Arc<Recovery>,
+    heeds_gate: bool,
 }
 
 // === impl RedisClient ===
@@ -50,14 +55,14 @@ impl RedisClient {
         config: &StoreConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, CommandError> {
-        let restarts = Arc::new(RestartDetector::new(clock, config.fence_on_restart));
-        let connector = RedisConnector::new(address, config.timeout, restarts);
+        let recovery = Arc::new(Recovery::default());
+        let restarts = RestartDetector::new(clock, config.fence_on_restart, Arc::clone(&recovery));
+        let address = address.with_response_timeout(config.timeout);
+        let servers = RedisServers::follow(address, &recovery);
+        let connector = RedisConnector::new(servers, config.timeout, Arc::new(restarts));
         let first = connector.connect().await;
-        let client = Arc::new(Self::with(
-            connector,
-            config.connections.max(1),
-            Arc::default(),
-        ));
+        let connections = config.connections.max(1);
+        let client = Arc::new(Self::with(connector, connections, Arc::default(), recovery));
         match first {
             // The pool refuses it if it is already full.
             Ok(connection) => drop(client.pool.add(connection)),
@@ -79,12 +84,32 @@ impl RedisClient {
             self.connector.clone(),
             CONNECTIONS_PER_RUNTIME,
             Arc::clone(&self.breaker),
+            Arc::clone(&self.recovery),
         ));
         tokio::spawn(refresh_in_background(Arc::downgrade(&client)));
         client
     }
 
-    fn with(connector: RedisConnector, connections: u32, breaker: Arc<CircuitBreaker>) -> Self {
+    /// Returns the same client, except that its calls pass while the gate is closed.
+    pub(super) fn past_gate(&self) -> Arc<Self> {
+        Arc::new(Self {
+            pool: self.pool.clone(),
+            connector: self.connector.clone(),
+            breaker: Arc::clone(&self.breaker),
+            connect_failures: self.connect_failures.clone(),
+            attempts: self.attempts,
+            stopped: Arc::clone(&self.stopped),
+            recovery: Arc::clone(&self.recovery),
+            heeds_gate: false,
+        })
+    }
+
+    fn with(
+        connector: RedisConnector,
+        connections: u32,
+        breaker: Arc<CircuitBreaker>,
+        recovery: Arc<Recovery>,
+    ) -> Self {
         let connect_failures = ConnectFailures::default();
         let pool = bb8::Pool::builder()
             .max_size(connections)
@@ -102,7 +127,9 @@ impl RedisClient {
             breaker,
             connect_failures,
             attempts: connections + 1,
-            stopped: AtomicBool::new(false),
+            stopped: Arc::default(),
+            recovery,
+            heeds_gate: true,
         }
     }
 
@@ -119,31 +146,89 @@ impl RedisClient {
         deadline: Instant,
         calls: usize,
     ) -> Result<Value, CommandError> {
-        self.check()?;
+        self.breaker.check()?;
+        let passage = self.enter()?;
         let (sent, outcome) = self.attempt_until(deadline, command).await;
         match &outcome {
+            Err(error) if is_overdue(error, deadline) => {}
             Err(error) if error.is_outage() => {
                 let calls = u32::try_from(calls).unwrap_or(u32::MAX);
                 self.breaker.note_failure(sent, error, calls);
             }
             Ok(_) | Err(_) => self.breaker.note_answer(),
         }
+        self.look_again_after(outcome.as_ref().err());
+        self.confirm(passage)?;
         outcome
     }
 
-    /// Fails while the circuit is open.
+    /// Does work whose result counts only if the gate stays open.
+    pub(super) async fn through_gate<T>(
+        &self,
+        work: impl Future<Output = Result<T, CommandError>>,
+    ) -> Result<T, CommandError> {
+        self.breaker.check()?;
+        let passage = self.enter()?;
+        let outcome = work.await;
+        self.look_again_after(outcome.as_ref().err());
+        self.confirm(passage)?;
+        outcome
+    }
+
+    fn look_again_after(&self, error: Option<&CommandError>) {
+        if error.is_some_and(CommandError::hints_at_failover) {
+            self.servers().look_again();
+        }
+    }
+
+    /// Fails while the circuit is open or the gate closed.
     pub(super) fn check(&self) -> Result<(), CommandError> {
-        self.breaker.check()
+        self.breaker.check()?;
+        self.enter().map(drop)
+    }
+
+    /// Passes the gate, if this client heeds it.
+    fn enter(&self) -> Result<Option<Passage>, CommandError> {
+        let gate = Some(self.recovery.gate()).filter(|_| self.heeds_gate);
+        gate.map(Gate::enter).transpose()
+    }
+
+    fn confirm(&self, passage: Option<Passage>) -> Result<(), CommandError> {
+        passage.map_or(Ok(()), |passage| self.recovery.gate().confirm(passage))
     }
 
     /// Returns `true` if commands must stay within one slot.
     pub(super) const fn is_cluster(&self) -> bool {
-        self.connector.is_cluster()
+        self.servers().is_cluster()
     }
 
-    /// Checks that Redis takes writes, by writing.
-    pub(super) async fn ping(&self) -> Result<(), CommandError> {
-        self.call(&probe_write()).await.map(drop)
+    /// Returns the servers behind the connections.
+    pub(super) const fn servers(&self) -> &RedisServers {
+        self.connector.servers()
+    }
+
+    /// Returns the connector of the connections.
+    pub(super) const fn connector(&self) -> &RedisConnector {
+        &self.connector
+    }
+
+    /// Checks that this process is not cut off with an old primary, if this client heeds the gate.
+    pub(super) async fn confirm_primary(&self) -> Result<(), CommandError> {
+        let passage = self.enter()?;
+        if self.heeds_gate {
+            self.servers().confirm().await?;
+        }
+        self.confirm(passage)
+    }
+
+    /// Returns the recovery that closes the gate.
+    pub(super) const fn recovery(&self) -> &Arc<Recovery> {
+        &self.recovery
+    }
+
+    /// Moves the fence to this moment, if it is on.
+    pub(super) fn move_fence(&self) {
+        self.connector.restarts().move_fence();
     }
 
     /// Returns the longest time that a call takes.
@@ -233,8 +318,11 @@ impl RedisClient {
             connection.run(&probe_write(), deadline).await
         };
         let outcome = probed.await;
-        if outcome.is_err() {
-            connection.mark_broken();
+        match &outcome {
+            Ok(_) => self.recovery.forget_old_changes(),
+            // One frozen node of a Cluster is no reason to give up the others.
+            Err(CommandError::Timeout) if connection.is_to_cluster() => {}
+            Err(_) => connection.mark_broken(),
         }
         outcome.map(drop)
     }
@@ -268,7 +356,9 @@ impl RedisClient {
     /// Probes once and opens or closes the circuit accordingly.
     async fn probe_once(&self) {
         let sent = self.breaker.send_time();
-        match self.probe().await {
+        let probed = self.probe().await;
+        self.look_again_after(probed.as_ref().err());
+        match probed {
             Ok(()) => self.breaker.close(),
             Err(error) if error.is_outage() => self.breaker.note_failure(sent, &error, 1),
             // Redis answers and refuses; each call reports the reason itself.

@@ -2,7 +2,8 @@
 //!
 //! A failed call marks its connection as broken, and a check-out looks at that mark alone: no round
 //! trip. A server that takes no writes (a replica, or one that is loading) also breaks the
-//! connection, since a failover leaves connections to a server that still answers `PING`.
+//! connection, since a failover leaves connections to a server that still answers `PING`. The end
+//! of the servers' term breaks it too (`server_term`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,16 +16,19 @@ use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use redis::{AsyncConnectionConfig, Cmd, Value, cmd};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::address::RedisAddress;
+use super::circuit_breaker::is_overdue;
 use super::error::CommandError;
 use super::restarts::RestartDetector;
 use super::server_info::ServerInfo;
+use super::server_term::TermMark;
+use super::servers::{RedisServers, Target};
 
 /// A connection. Its clones share the link and the mark.
 #[derive(Clone)]
 pub(super) struct RedisConnection {
     link: Link,
     broken: Arc<AtomicBool>,
+    term: TermMark,
 }
 
 #[derive(Clone)]
@@ -36,7 +40,7 @@ enum Link {
 /// Makes connections, and checks that their server can be used.
 #[derive(Clone)]
 pub(super) struct RedisConnector {
-    address: RedisAddress,
+    servers: RedisServers,
     response_timeout: Duration,
     config: AsyncConnectionConfig,
     restarts: Arc<RestartDetector>,
@@ -58,11 +62,44 @@ impl RedisConnection {
         let outcome = outcome.map_or(Err(CommandError::Timeout), |answer| {
             answer.map_err(CommandError::from)
         });
+        if matches!(self.link, Link::Node(_)) && self.term.has_ended() {
+            return Err(CommandError::PrimaryReplaced);
+        }
         if let Err(error) = &outcome
             && error.breaks_connection()
+            && !is_overdue(error, deadline)
             // The connection to a Cluster replaces broken connections to its nodes by itself.
             && matches!(self.link, Link::Node(_))
         {
+            self.mark_broken();
+        }
+        outcome
+    }
+
+    /// Runs commands one after the other, at the node that has the slot of their keys. No other call
+    /// may use the connection meanwhile.
+    pub(super) async fn run_in_turn(
+        &mut self,
+        commands: &[Cmd],
+        deadline: Instant,
+    ) -> Result<Vec<Value>, CommandError> {
+        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command.clone());
+        }
+        let work = async {
+            match &mut self.link {
+                Link::Node(node) => pipeline.query_async(node).await,
+                // The keys of the commands decide the node.
+                Link::Cluster(cluster) => pipeline.query_async(cluster).await,
+            }
+        };
+        let outcome = timeout_at(deadline, work).await;
+        let outcome = outcome.map_or(Err(CommandError::Timeout), |answer| {
+            answer.map_err(CommandError::from)
+        });
+        // Even a late answer would be mistaken for that of the next command.
+        if outcome.is_err() {
             self.mark_broken();
         }
         outcome
@@ -98,8 +135,13 @@ impl RedisConnection {
         self.broken.store(true, Ordering::Relaxed);
     }
 
+    /// Returns `true` if the connection leads to a Cluster, and so to several servers.
+    pub(super) const fn is_to_cluster(&self) -> bool {
+        matches!(self.link, Link::Cluster(_))
+    }
+
     fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
+        self.broken.load(Ordering::Relaxed) || self.term.has_ended()
     }
 }
 
@@ -112,18 +154,17 @@ fn info(answer: Value) -> Result<ServerInfo, CommandError> {
 // === impl RedisConnector ===
 
 impl RedisConnector {
-    /// Connects to `address`; a command on a connection may take `response_timeout`.
+    /// Connects to `servers`; a command on a connection may take `response_timeout`.
     pub(super) fn new(
-        address: RedisAddress,
+        servers: RedisServers,
         response_timeout: Duration,
         restarts: Arc<RestartDetector>,
     ) -> Self {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(response_timeout));
-        let address = address.with_response_timeout(response_timeout);
         Self {
-            address,
+            servers,
             response_timeout,
             config,
             restarts,
@@ -140,22 +181,15 @@ impl RedisConnector {
         &self.restarts
     }
 
-    /// Returns `true` if commands must stay within one slot.
-    pub(super) const fn is_cluster(&self) -> bool {
-        matches!(self.address, RedisAddress::Cluster(_))
+    /// Returns the servers behind the connections.
+    pub(super) const fn servers(&self) -> &RedisServers {
+        &self.servers
     }
 
     async fn dial(&self) -> Result<Link, CommandError> {
-        match &self.address {
-            RedisAddress::Node(client) => self.dial_node(client).await,
-            RedisAddress::Sentinel(sentinels) => {
-                self.dial_node(&sentinels.primary(&self.config).await?)
-                    .await
-            }
-            RedisAddress::Cluster(cluster) => {
-                let client = cluster.client(CONNECT_TIMEOUT)?;
-                Ok(Link::Cluster(client.get_async_connection().await?))
-            }
+        match self.servers.target().await? {
+            Target::Node(client) => self.dial_node(&client).await,
+            Target::Cluster(client) => Ok(Link::Cluster(client.get_async_connection().await?)),
         }
     }
 
@@ -178,9 +212,12 @@ impl bb8::ManageConnection for RedisConnector {
     /// noticed before the first command.
     async fn connect(&self) -> Result<RedisConnection, CommandError> {
         let connect = async {
+            // Before the address is known, so that a failover in between is noticed.
+            let term = self.servers.term();
             let mut connection = RedisConnection {
                 link: self.dial().await?,
                 broken: Arc::default(),
+                term,
             };
             let infos = connection.inspect(Instant::now() + CONNECT_TIMEOUT).await?;
             self.restarts.observe(&infos);

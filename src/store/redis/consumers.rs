@@ -2,11 +2,14 @@
 
 use async_trait::async_trait;
 
-use super::index::{Cursor, decode_names, with_records};
-use super::{CREATING, DELETING, LISTING, RedisStore, UPDATING, keys, log_leftover, scripts};
+use super::index::Cursor;
+use super::reapply::deletion_mark;
+use super::recent_changes::{ChangeKind, RecentChange};
+use super::{CREATING, DELETING, RedisStore, UPDATING, keys, log_leftover, scripts};
 use crate::model::{Consumer, ConsumerKey};
 use crate::store::error::{check_follows, conflict};
-use crate::store::{ConsumerStore, RecordChange, StoreError, StoreErrorKind};
+use crate::store::record::RecordKind;
+use crate::store::{ConsumerStore, RecordChange, StoreError};
 
 #[async_trait]
 impl ConsumerStore for RedisStore {
@@ -14,7 +17,10 @@ impl ConsumerStore for RedisStore {
     /// and again after it, in case the deletion of an earlier consumer removed the entry in
     /// between.
     async fn create_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
-        let (key, bytes) = (&consumer.key, self.records.encode_consumer(consumer)?);
+        let (key, bytes) = (
+            &consumer.key,
+            self.writer().await?.encode_consumer(consumer)?,
+        );
         let id = format!("{:032x}", self.records.draw_id());
         let create = scripts::create_consumer(
             &keys::consumer(key),
@@ -23,15 +29,14 @@ impl ConsumerStore for RedisStore {
             &bytes,
         );
         self.add_to_index(keys::CONSUMERS, key.as_str()).await?;
+        let made = RecentChange::new(ChangeKind::Consumer(key.clone()), bytes);
         let outcome = self
             .announce(
                 RecordChange::Consumer(key.clone()),
-                self.call::<u8>(CREATING, &create),
+                [made],
+                self.run_script(CREATING, &create),
             )
             .await?;
-        if outcome == scripts::TAKEN {
-            return Err(StoreError::new(StoreErrorKind::AlreadyExists, CREATING));
-        }
         log_leftover(self.add_to_index(keys::CONSUMERS, key.as_str()).await);
         if outcome == scripts::DONE_WITH_ORPHANS {
             log_leftover(self.list_orphans(key, &id).await);
@@ -48,9 +53,11 @@ impl ConsumerStore for RedisStore {
             .ok_or_else(conflict)?;
         let stored = self.records.decode_consumer(&consumer.key, &before)?;
         check_follows(stored.revision, consumer.revision)?;
-        let bytes = self.records.encode_consumer(consumer)?;
+        let bytes = self.writer().await?.encode_consumer(consumer)?;
+        let made = RecentChange::new(ChangeKind::Consumer(consumer.key.clone()), &*bytes);
         self.announce(
             RecordChange::Consumer(consumer.key.clone()),
+            [made],
             self.update_record(&key, &before, &bytes),
         )
         .await
@@ -77,9 +84,12 @@ impl ConsumerStore for RedisStore {
             keys::tokens(key),
             keys::orphans(key, &id),
         ];
-        let delete = scripts::delete_consumer(keys.each_ref().map(String::as_str), &before, &id);
+        let mark = deletion_mark(self.records.draw_id(), consumer);
+        let delete = scripts::delete_consumer(keys.each_ref().map(String::as_str), &before, &mark);
+        let made = RecentChange::new(ChangeKind::ConsumerDeletion(key.clone()), before);
         self.announce(
             RecordChange::Consumer(key.clone()),
+            [made],
             self.run(DELETING, &delete),
         )
         .await?;
@@ -109,11 +119,12 @@ impl ConsumerStore for RedisStore {
             .index_page(keys::CONSUMERS, &mut cursor, limit - page.len())
             .await?
         {
-            let names: Vec<ConsumerKey> = decode_names(entries, ConsumerKey::new)?;
-            let keys: Vec<_> = names.iter().map(keys::consumer).collect();
-            for (name, bytes) in with_records(names, self.fetch(LISTING, &keys).await?) {
-                page.push(self.records.decode_consumer(&name, &bytes)?);
-            }
+            let names = self.names(RecordKind::Consumer, entries, ConsumerKey::new)?;
+            let decode = |key: &ConsumerKey, bytes: &[u8]| self.records.decode_consumer(key, bytes);
+            page.extend(
+                self.listed(RecordKind::Consumer, names, keys::consumer, decode)
+                    .await?,
+            );
         }
         Ok(page)
     }

@@ -1,7 +1,7 @@
 //! Errors of Redis, worded for the operator, and the reaction to each.
 //!
-//! An error that the server sends is reduced to its code: the text after it may repeat keys and
-//! values.
+//! An error that the server words itself carries the first line of its answer, cut where the server
+//! begins to repeat arguments: these may be keys, values or a password.
 
 use redis::{ErrorKind, RedisError};
 
@@ -10,12 +10,24 @@ use crate::store::{StoreError, StoreErrorKind};
 /// The reason why a command did not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CommandError {
+    #[error(
+        "the primary was replaced or restarted, and changes that it may have lost are being made again"
+    )]
+    Recovering,
+    #[error("cannot reach a majority of the Sentinels, so Redis' primary may have been replaced")]
+    Isolated,
+    #[error("the Sentinels have replaced Redis' primary")]
+    PrimaryReplaced,
+    #[error(
+        "Redis made the change, but fewer replicas than store.min_replicas confirmed it in time ({confirmed} of {wanted}); it may be lost in a failover, so repeat it"
+    )]
+    TooFewConfirmed { confirmed: u32, wanted: u32 },
     #[error("Redis did not answer in time")]
     Timeout,
     #[error("lost the connection to Redis: {0}")]
-    Io(String),
-    #[error("cannot connect to Redis at {address}: {cause}")]
-    Connect { address: String, cause: String },
+    Io(Box<str>),
+    #[error(transparent)]
+    Connect(Box<ConnectFailure>),
     #[error("the connection to Redis is broken and will be replaced")]
     ConnectionBroken,
     /// The pool has no connection, because the last attempt to connect failed.
@@ -42,18 +54,28 @@ pub(super) enum CommandError {
     ClusterDown,
     #[error("Redis refused the user name or password; correct them in store.url")]
     AuthenticationFailed,
+    #[error("Redis refused a command: {0}; {remedy}", remedy = remedy(.0))]
+    NotPermitted(Box<str>),
     #[error(
-        "the Redis user may not run a command that Countersign needs; allow it with ACL SETUSER"
+        "Redis does not know a command: {0}; Countersign needs it under its own name: remove its rename-command"
     )]
-    NotPermitted,
+    UnknownCommand(Box<str>),
+    #[error(
+        "Redis refused the database of store.url: {0}; use one below the setting `databases`, such as /0"
+    )]
+    Database(Box<str>),
     #[error("no Sentinel knows the address of the primary")]
     PrimaryUnknown,
+    #[error(
+        "the Sentinels want a password, or another one; write it in store.url after the name of the primary: ?sentinel_password=PASSWORD"
+    )]
+    SentinelPassword,
     #[error("Redis {0} is too old; use 7.0 or newer")]
-    TooOld(String),
+    TooOld(Box<str>),
     #[error("this Redis is a node of a Cluster; write redis+cluster:// in store.url")]
     ClusterNode,
-    #[error("Redis refused the command with {0}")]
-    Refused(String),
+    #[error("Redis refused a command: {0}")]
+    Refused(Box<str>),
     #[error("Redis sent an unexpected answer")]
     UnexpectedAnswer,
     #[error("the key has a value of another type")]
@@ -64,6 +86,15 @@ pub(super) enum CommandError {
     Overloaded,
     #[error("the task that sends the call was stopped")]
     RunnerStopped,
+}
+
+/// A failed attempt to connect. It has a box of its own, since every call carries room for a
+/// [`CommandError`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot connect to Redis at {address}: {cause}")]
+pub(super) struct ConnectFailure {
+    address: String,
+    cause: String,
 }
 
 // === impl CommandError ===
@@ -88,10 +119,10 @@ impl CommandError {
         if error.is_timeout() || error.kind() != ErrorKind::Io {
             return error.into();
         }
-        Self::Connect {
+        Self::Connect(Box::new(ConnectFailure {
             address: address.to_string(),
             cause: error.to_string(),
-        }
+        }))
     }
 
     /// Returns `true` if the error will not pass by itself.
@@ -100,19 +131,25 @@ impl CommandError {
     }
 
     /// Returns `true` if no call can succeed now: the circuit is open, or no connection can be made.
-    /// A refused password and an answer that makes no sense are faults of the configuration, which
-    /// nothing may work around.
+    /// A refused password and an answer that makes no sense are faults of the configuration, and a
+    /// failover must end first: nothing may work around either.
     fn shows_outage(&self) -> bool {
         let mut cause = self;
         while let Self::Unavailable(inner) | Self::Unreachable(inner) = cause {
             cause = inner;
         }
-        let is_certain = !std::ptr::eq(cause, self) || matches!(self, Self::Connect { .. });
+        let is_certain = !std::ptr::eq(cause, self) || matches!(self, Self::Connect(_));
         let is_fault = matches!(
             cause,
-            Self::AuthenticationFailed | Self::NotPermitted | Self::UnexpectedAnswer
+            Self::AuthenticationFailed
+                | Self::NotPermitted(_)
+                | Self::UnknownCommand(_)
+                | Self::Database(_)
+                | Self::SentinelPassword
+                | Self::UnexpectedAnswer
         );
-        is_certain && !is_fault
+        let is_failing_over = matches!(cause, Self::Recovering | Self::PrimaryReplaced);
+        is_certain && !is_fault && !is_failing_over
     }
 
     /// Returns `true` if the connection must not be used again.
@@ -121,7 +158,7 @@ impl CommandError {
             self,
             Self::Timeout
                 | Self::Io(_)
-                | Self::Connect { .. }
+                | Self::Connect(_)
                 | Self::NotPrimary
                 | Self::Loading
                 | Self::PrimaryLost
@@ -135,11 +172,17 @@ impl CommandError {
         matches!(
             self,
             Self::Io(_)
-                | Self::Connect { .. }
+                | Self::Connect(_)
                 | Self::NotPrimary
                 | Self::PrimaryLost
+                | Self::PrimaryReplaced
                 | Self::Unreachable(_)
         )
+    }
+
+    /// Returns `true` if the Sentinels may name another primary.
+    pub(super) const fn hints_at_failover(&self) -> bool {
+        self.breaks_connection() || matches!(self, Self::TooFewReplicas | Self::Unreachable(_))
     }
 
     /// Returns `true` if the server cannot be used at all, rather than refused one command.
@@ -147,7 +190,10 @@ impl CommandError {
         self.breaks_connection()
             || matches!(
                 self,
-                Self::Unreachable(_) | Self::PrimaryUnknown | Self::ClusterDown
+                Self::Unreachable(_)
+                    | Self::PrimaryUnknown
+                    | Self::SentinelPassword
+                    | Self::ClusterDown
             )
     }
 }
@@ -162,7 +208,7 @@ impl From<RedisError> for CommandError {
             return Self::Timeout;
         }
         match error.kind() {
-            ErrorKind::Io => return Self::Io(error.to_string()),
+            ErrorKind::Io => return Self::Io(error.to_string().into()),
             ErrorKind::AuthenticationFailed => return Self::AuthenticationFailed,
             ErrorKind::ClusterConnectionNotFound => return Self::ClusterDown,
             ErrorKind::MasterNameNotFoundBySentinel => return Self::PrimaryUnknown,
@@ -178,14 +224,66 @@ impl From<RedisError> for CommandError {
             Some("MISCONF") => Self::SaveFailed,
             Some("CLUSTERDOWN") => Self::ClusterDown,
             Some("NOAUTH" | "WRONGPASS") => Self::AuthenticationFailed,
-            Some("NOPERM") => Self::NotPermitted,
+            Some("NOPERM") => Self::NotPermitted(answer(&error)),
             Some("WRONGTYPE") => Self::WrongType,
             Some("NOSCRIPT") => Self::UnknownScript,
-            Some(code) => Self::Refused(code.to_owned()),
-            None => Self::Refused(error.category().to_owned()),
+            _ => Self::worded(&error),
         }
     }
 }
+
+impl CommandError {
+    /// Returns the error for an answer whose code says little.
+    fn worded(error: &RedisError) -> Self {
+        let answer = answer(error);
+        if error.to_string().starts_with(DATABASE_REFUSED) {
+            Self::Database(answer)
+        } else if answer.contains("unknown command") {
+            Self::UnknownCommand(answer)
+        } else {
+            Self::Refused(answer)
+        }
+    }
+}
+
+/// Returns the first line of the server's answer, without the arguments that it may repeat.
+fn answer(error: &RedisError) -> Box<str> {
+    let code = error.code().unwrap_or_else(|| error.category());
+    let detail = error.detail().unwrap_or_default();
+    let end = detail
+        .find(['\r', '\n'])
+        .into_iter()
+        .chain(detail.find(ARGUMENTS))
+        .min();
+    let line = detail
+        .get(..end.unwrap_or(detail.len()))
+        .unwrap_or_default();
+    let line = line.chars().filter(|character| !character.is_control());
+    let line: String = line.take(MAX_ANSWER).collect();
+    format!("{code} {line}").trim_end().into()
+}
+
+/// Returns what to do about a refusal by the access control list.
+fn remedy(answer: &str) -> String {
+    let quoted = answer.split('\'').nth(1);
+    let grant = match quoted {
+        Some(command) => format!("+{command}"),
+        None if answer.contains("channel") => "&countersign:changes*".to_owned(),
+        None if answer.contains("key") => "~countersign:*".to_owned(),
+        None => "the list in docs/redis.md".to_owned(),
+    };
+    format!("grant {grant} to the user with ACL SETUSER")
+}
+
+/// The beginning of the client's error if `SELECT` was refused.
+const DATABASE_REFUSED: &str = "Redis server refused to switch database";
+
+/// The text after which Redis repeats arguments of an unknown command, for example the password of
+/// a renamed `AUTH`.
+const ARGUMENTS: &str = ", with args";
+
+/// The longest part of an answer that is shown, in characters.
+const MAX_ANSWER: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -197,10 +295,10 @@ mod tests {
             let unreachable = CommandError::Unreachable(Box::new(cause));
             CommandError::Unavailable(Box::new(unreachable))
         };
-        let connect = CommandError::Connect {
+        let connect = CommandError::Connect(Box::new(ConnectFailure {
             address: "localhost:6379".into(),
             cause: "connection refused".into(),
-        };
+        }));
         for error in [
             connect.clone(),
             wrapped(connect),
@@ -214,12 +312,58 @@ mod tests {
             CommandError::Io("broken pipe".into()),
             CommandError::OutOfMemory,
             CommandError::TooFewReplicas,
-            CommandError::NotPermitted,
+            CommandError::NotPermitted("NOPERM".into()),
             CommandError::WrongType,
             wrapped(CommandError::AuthenticationFailed),
-            wrapped(CommandError::NotPermitted),
+            wrapped(CommandError::NotPermitted("NOPERM".into())),
+            wrapped(CommandError::Recovering),
         ] {
             assert!(!error.shows_outage(), "{error}");
         }
+    }
+
+    #[test]
+    fn an_error_is_as_small_as_its_way_to_each_caller_demands() {
+        assert!(
+            size_of::<CommandError>() <= 24,
+            "{}",
+            size_of::<CommandError>()
+        );
+    }
+
+    #[test]
+    fn an_answer_names_what_is_missing_and_repeats_no_argument() {
+        for (code, detail, shown) in [
+            (
+                "NOPERM",
+                "User app has no permissions to run the 'evalsha' command",
+                "Redis refused a command: NOPERM User app has no permissions to run the 'evalsha' command; grant +evalsha to the user with ACL SETUSER",
+            ),
+            (
+                "NOPERM",
+                "No permissions to access a key",
+                "Redis refused a command: NOPERM No permissions to access a key; grant ~countersign:* to the user with ACL SETUSER",
+            ),
+            (
+                "NOPERM",
+                "No permissions to access a channel",
+                "Redis refused a command: NOPERM No permissions to access a channel; grant &countersign:changes* to the user with ACL SETUSER",
+            ),
+            (
+                "ERR",
+                "unknown command `AUTH`, with args beginning with: `s3cr3t` ",
+                "Redis does not know a command: ERR unknown command `AUTH`; Countersign needs it under its own name: remove its rename-command",
+            ),
+            (
+                "BUSY",
+                "Redis is busy\r\ns3cr3t",
+                "Redis refused a command: BUSY Redis is busy",
+            ),
+        ] {
+            let error = redis::make_extension_error(code.to_owned(), Some(detail.to_owned()));
+            assert_eq!(CommandError::from(error).to_string(), shown);
+        }
+        let long = redis::make_extension_error("ERR".to_owned(), Some("x".repeat(10_000)));
+        assert!(CommandError::from(long).to_string().len() < 300);
     }
 }

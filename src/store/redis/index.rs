@@ -1,11 +1,16 @@
 //! Indexes: sorted sets with one score, so that their entries are in byte order and are read in
 //! pages.
 
+use std::fmt;
+
+use futures_util::future::join_all;
 use redis::cmd;
 
-use super::{CREATING, DELETING, LISTING, RedisStore, keys};
-use crate::model::{ConsumerKey, Token, UserId, ValueError};
-use crate::store::{StoreError, StoreErrorKind};
+use super::error::CommandError;
+use super::{CREATING, DELETING, LISTING, RedisStore};
+use crate::model::{ConsumerKey, Token};
+use crate::store::StoreError;
+use crate::store::record::{RecordKind, unreadable};
 
 /// The position in an index from which the next page starts.
 pub(super) struct Cursor {
@@ -41,7 +46,7 @@ impl RedisStore {
         index: &str,
         cursor: &mut Cursor,
         limit: usize,
-    ) -> Result<Option<Vec<String>>, StoreError> {
+    ) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
         if limit == 0 || cursor.is_done {
             return Ok(None);
         }
@@ -54,32 +59,81 @@ impl RedisStore {
             .arg("LIMIT")
             .arg(0)
             .arg(limit);
-        let entries: Vec<String> = self.call(LISTING, &range).await?;
+        let entries: Vec<Vec<u8>> = self.call(LISTING, &range).await?;
         cursor.is_done = entries.len() < limit;
         if let Some(last) = entries.last() {
-            cursor.start = format!("({last}").into_bytes();
+            cursor.start = [b"(", last.as_slice()].concat();
         }
         Ok(Some(entries).filter(|entries| !entries.is_empty()))
     }
 
-    /// Reads the next entries of the index of a user's tokens, as [`index_page`](Self::index_page)
-    /// does.
-    pub(super) async fn user_token_page(
+    /// Returns the names that the entries of an index have. Entries that are no names are skipped.
+    pub(super) fn names<N, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
         &self,
-        user: &UserId,
-        cursor: &mut Cursor,
-        limit: usize,
-    ) -> Result<Option<Vec<(Token, ConsumerKey)>>, StoreError> {
-        let page = self
-            .index_page(&keys::user_tokens(user), cursor, limit)
-            .await?;
-        page.map(|entries| {
-            entries
-                .iter()
-                .map(|entry| decode_user_token_entry(entry))
-                .collect()
-        })
-        .transpose()
+        kind: RecordKind,
+        entries: Vec<Vec<u8>>,
+        name: impl Fn(String) -> Result<N, E>,
+    ) -> Result<Vec<N>, StoreError> {
+        let mut names = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let text =
+                String::from_utf8(entry).map_err(|_| unreadable("an index entry is not text"));
+            let read = text.and_then(|text| name(text).map_err(unreadable));
+            names.extend(self.records.listed(kind, None, read)?);
+        }
+        Ok(names)
+    }
+
+    /// Reads and decodes the records of `names`. Names without a record are omitted, and records
+    /// that cannot be read are skipped.
+    pub(super) async fn listed<N: fmt::Display, T>(
+        &self,
+        kind: RecordKind,
+        names: Vec<N>,
+        key: impl Fn(&N) -> String,
+        decode: impl Fn(&N, &[u8]) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let keys: Vec<_> = names.iter().map(key).collect();
+        let mut records = Vec::new();
+        for (name, found) in names.iter().zip(self.fetch(&keys).await?) {
+            let read = found.and_then(|bytes| bytes.map(|bytes| decode(name, &bytes)).transpose());
+            records.extend(self.records.listed(kind, Some(name), read)?.flatten());
+        }
+        Ok(records)
+    }
+
+    /// Reads records, each with its own outcome. `MGET` reports a value of another type as absent,
+    /// so absent records that exist are read again.
+    async fn fetch(
+        &self,
+        keys: &[String],
+    ) -> Result<Vec<Result<Option<Vec<u8>>, StoreError>>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found: Vec<Option<Vec<u8>>> = self.call(LISTING, cmd("MGET").arg(keys)).await?;
+        if found.len() != keys.len() {
+            return Err(CommandError::UnexpectedAnswer.during(LISTING));
+        }
+        let absent = keys.iter().zip(&found);
+        let absent: Vec<_> = absent
+            .filter_map(|(key, found)| found.is_none().then_some(key))
+            .collect();
+        if absent.is_empty()
+            || self
+                .call::<u64>(LISTING, cmd("EXISTS").arg(&absent))
+                .await?
+                == 0
+        {
+            return Ok(found.into_iter().map(Ok).collect());
+        }
+        let read = keys.iter().zip(found).map(|(key, found)| async move {
+            match found {
+                Some(bytes) => Ok(Some(bytes)),
+                None => self.fetch_one(LISTING, key.clone()).await,
+            }
+        });
+        Ok(join_all(read).await)
     }
 }
 
@@ -111,38 +165,27 @@ pub(super) fn user_token_entry(token: &Token, consumer: &ConsumerKey) -> String 
     format!("{token} {consumer}")
 }
 
-fn decode_user_token_entry(entry: &str) -> Result<(Token, ConsumerKey), StoreError> {
-    let (token, consumer) = entry
-        .split_once(' ')
-        .ok_or_else(|| StoreError::new(StoreErrorKind::Unreadable, LISTING))?;
-    Ok((
-        Token::new(token).map_err(unreadable)?,
-        ConsumerKey::new(consumer).map_err(unreadable)?,
-    ))
+/// The token and the consumer of an entry in the index of a user's tokens.
+pub(super) struct UserTokenEntry {
+    pub(super) token: Token,
+    pub(super) consumer: ConsumerKey,
 }
 
-/// Turns entries into names.
-pub(super) fn decode_names<T>(
-    entries: Vec<String>,
-    name: impl Fn(String) -> Result<T, ValueError>,
-) -> Result<Vec<T>, StoreError> {
-    entries
-        .into_iter()
-        .map(|entry| name(entry).map_err(unreadable))
-        .collect()
+impl UserTokenEntry {
+    /// Parses an entry.
+    pub(super) fn parse(entry: String) -> Result<Self, StoreError> {
+        let (token, consumer) = entry
+            .split_once(' ')
+            .ok_or_else(|| unreadable("an index entry names no consumer"))?;
+        Ok(Self {
+            token: Token::new(token).map_err(unreadable)?,
+            consumer: ConsumerKey::new(consumer).map_err(unreadable)?,
+        })
+    }
 }
 
-/// Pairs names with their records, and omits names without a record.
-pub(super) fn with_records<K>(
-    names: Vec<K>,
-    found: Vec<Option<Vec<u8>>>,
-) -> impl Iterator<Item = (K, Vec<u8>)> {
-    names
-        .into_iter()
-        .zip(found)
-        .filter_map(|(name, bytes)| Some((name, bytes?)))
-}
-
-fn unreadable(error: ValueError) -> StoreError {
-    StoreError::new(StoreErrorKind::Unreadable, LISTING).because(error)
+impl fmt::Display for UserTokenEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.token.fmt(f)
+    }
 }

@@ -26,16 +26,16 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use redis::aio::PubSubStream;
-use redis::{AsyncConnectionConfig, Cmd, Msg, cmd};
+use redis::{Cmd, Msg, cmd};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
 
-use super::address::RedisAddress;
 use super::client::RedisClient;
 use super::connection::CONNECT_TIMEOUT;
 use super::error::CommandError;
+use super::server_term::TermMark;
 use crate::clock::Entropy;
 use crate::model::{ConsumerKey, Token, UserId};
 use crate::store::{ChangeFeed, RecordChange};
@@ -60,7 +60,6 @@ struct ChannelState {
 
 /// The task that subscribes in the background.
 struct ChannelListener {
-    address: RedisAddress,
     shared: Arc<ChannelState>,
     /// The channel of this process alone.
     heartbeats: String,
@@ -77,15 +76,12 @@ pub(super) struct PendingChange<'n> {
 
 impl InvalidationChannel {
     /// Starts listening. Needs a tokio runtime.
-    pub(super) fn open(
-        address: RedisAddress,
-        client: &Arc<RedisClient>,
-        entropy: &dyn Entropy,
-    ) -> Self {
+    pub(super) fn open(client: &RedisClient, entropy: &dyn Entropy) -> Self {
         let mut id = [0; 16];
         entropy.fill(&mut id);
         let shared = Arc::new(ChannelState {
-            client: Arc::clone(client),
+            // Announcements pass while checks do not: they hurt nobody.
+            client: client.past_gate(),
             changes: ChangeFeed::default(),
             is_connected: AtomicBool::default(),
             untold: AtomicU64::default(),
@@ -93,7 +89,6 @@ impl InvalidationChannel {
         });
         let runtime = Handle::current();
         let listener = ChannelListener {
-            address,
             shared: Arc::clone(&shared),
             heartbeats: format!("{CHANNEL}:{:032x}", u128::from_be_bytes(id)),
         };
@@ -197,11 +192,12 @@ impl ChannelListener {
     async fn run(self) {
         let (mut pause, mut warned) = (FIRST_PAUSE, false);
         for turn in 0.. {
+            let term = self.shared.client.servers().term();
             let cause = match timeout(CONNECT_TIMEOUT, self.connect(turn))
                 .await
                 .unwrap_or(Err(CommandError::Timeout))
             {
-                Ok(messages) => self.follow(messages).await,
+                Ok(messages) => self.follow(messages, &term).await,
                 Err(cause) => cause,
             };
             if self.shared.is_connected.swap(false, Ordering::Relaxed) {
@@ -217,8 +213,7 @@ impl ChannelListener {
     }
 
     async fn connect(&self, turn: usize) -> Result<PubSubStream, CommandError> {
-        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT));
-        let server = self.address.any_server(turn, &config).await?;
+        let server = self.shared.client.servers().any_server(turn).await?;
         let subscription = server.get_async_pubsub().await;
         let address = server.get_connection_info().addr();
         let (mut subscriptions, messages) = subscription
@@ -232,7 +227,7 @@ impl ChannelListener {
 
     /// Announces the changes that messages report; returns the reason why there are no more
     /// messages.
-    async fn follow(&self, mut messages: PubSubStream) -> CommandError {
+    async fn follow(&self, mut messages: PubSubStream, term: &TermMark) -> CommandError {
         // Changes before the subscription were missed.
         self.shared.changes.announce(&RecordChange::Everything);
         let mut heartbeats = interval(HEARTBEAT);
@@ -248,6 +243,11 @@ impl ChannelListener {
                     Some(message) => self.shared.changes.announce(&read(&message)),
                     None => return CommandError::ConnectionBroken,
                 },
+                () = term.end() => {
+                    // Copies from the servers of that term may be stale.
+                    self.shared.changes.announce(&RecordChange::Everything);
+                    return CommandError::PrimaryReplaced;
+                }
                 _ = heartbeats.tick() => {
                     if missing == MAX_MISSING_HEARTBEATS {
                         return CommandError::Timeout;

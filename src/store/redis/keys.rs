@@ -16,8 +16,23 @@ pub(super) const USERS: &str = "countersign:users";
 /// The index of orphaned tokens: consumer key, a space, and the id that [`orphans`] takes.
 pub(super) const ORPHANS: &str = "countersign:orphans";
 
+/// The record that proves the master key.
+pub(super) const CANARY: &str = "countersign:{canary}";
+
+/// The hash tag of the canary, which is also the consumer key and the token of synthetic checks.
+pub(super) const CANARY_TAG: &str = "canary";
+
 /// The key that a probe writes.
 pub(super) const PROBE: &str = "countersign:{probe}";
+
+/// Returns a key in the slot of a script's first key, which is written after the script.
+pub(super) fn confirmation(first_key: &str) -> String {
+    let tag = first_key.find('}').and_then(|end| first_key.get(..=end));
+    format!(
+        "{}:confirmation",
+        tag.unwrap_or("countersign:{confirmation}")
+    )
+}
 
 /// Returns the key of a consumer's record.
 pub(super) fn consumer(key: &ConsumerKey) -> String {

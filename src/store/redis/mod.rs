@@ -5,7 +5,7 @@
 //! | key | value |
 //! |---|---|
 //! | `countersign:{C}:consumer` | the record of a consumer |
-//! | `countersign:{C}:deleted` | the id of the consumer's deletion, for a minute |
+//! | `countersign:{C}:deleted` | the id of the consumer's deletion and the consumer's id, for ten minutes |
 //! | `countersign:{C}:token:T` | the record of a token |
 //! | `countersign:{C}:tokens` | the index of the consumer's tokens |
 //! | `countersign:{C}:orphans:ID` | an index of tokens that a deleted consumer of that key left |
@@ -23,6 +23,7 @@
 //! | `countersign:consumers` | the index of consumer keys |
 //! | `countersign:users` | the index of the ids of users, without deleted ones |
 //! | `countersign:orphans` | the index of orphaned tokens: `C`, a space, `ID` |
+//! | `countersign:{canary}` | a record that proves the master key (`readiness`) |
 //!
 //! `C`, `T`, `U` and `N` are the percent-encoded consumer key, token, user id and lower-case
 //! username; `S` and `A` are hashes. All keys that a check needs have the hash tag of the consumer,
@@ -59,28 +60,43 @@ mod address;
 mod attempts;
 mod batching;
 mod caller_lookup;
+mod changes;
 mod check;
 mod circuit_breaker;
 mod client;
+mod cluster;
+mod cluster_watch;
 mod connection;
 mod consumers;
 mod error;
+mod gate;
+mod host_list;
 mod index;
 mod invalidation;
 mod keys;
 mod nonces;
 mod orphans;
+mod primary_watch;
 mod provider_2013;
+mod readiness;
+mod reapply;
+mod recent_changes;
+mod recovery;
+mod replication;
 mod request_tokens;
 mod restarts;
 mod scripts;
+mod sentinel;
 mod server_info;
+mod server_term;
+mod servers;
 mod sessions;
 mod tokens;
 mod users;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use redis::{Cmd, FromRedisValue, cmd};
@@ -93,15 +109,12 @@ use self::client::RedisClient;
 use self::error::CommandError;
 use self::invalidation::InvalidationChannel;
 use self::nonces::NonceClaims;
-use super::changes::may_have_changed;
-use super::record::Records;
-use super::{
-    ChangeFeed, RecordChange, StoreError, StoreErrorKind, StoreHealth, StoreLifecycle, StoreStatus,
-};
+use self::replication::ReplicatedWrites;
+use super::record::{Records, unreadable};
+use super::{ChangeFeed, StoreError, StoreErrorKind, StoreHealth, StoreLifecycle, StoreStatus};
 use crate::clock::{Clock, Entropy, UnixTime};
 use crate::config::StoreConfig;
 use crate::model::{AccessToken, ConsumerKey};
-use crate::store::error::conflict;
 
 pub use self::provider_2013::{ProviderConsumer, ProviderConsumers};
 
@@ -111,10 +124,14 @@ pub(super) struct RedisStore {
     client: Arc<RedisClient>,
     nonces: NonceClaims,
     callers: CallerLookup,
-    invalidation: InvalidationChannel,
+    invalidation: Arc<InvalidationChannel>,
+    /// The connections for changes that replicas must confirm, if any must.
+    replicated: Option<ReplicatedWrites>,
     clock: Arc<dyn Clock>,
     /// Notified when tokens became orphans.
     orphaned: Arc<Notify>,
+    /// The number of changes that Redis lost and this process made again.
+    remade: Arc<AtomicU64>,
 }
 
 // === impl RedisStore ===
@@ -123,7 +140,8 @@ impl RedisStore {
     /// Connects to Redis; it is no error if Redis is unreachable.
     ///
     /// # Errors
-    /// If `url` is no address of Redis, or the server cannot be used.
+    /// If `url` is no address of Redis, the server cannot be used, or the master key is not the one
+    /// that the records in it were written with.
     pub(super) async fn open(
         url: &str,
         config: &StoreConfig,
@@ -134,19 +152,26 @@ impl RedisStore {
         let address = RedisAddress::parse(url).map_err(|error| {
             StoreError::new(StoreErrorKind::Unusable, "reading store.url").because(error)
         })?;
-        let client = RedisClient::open(address.clone(), config, Arc::clone(&clock))
+        let client = RedisClient::open(address, config, Arc::clone(&clock))
             .await
             .map_err(|error| error.during("connecting to Redis"))?;
         let records = Arc::new(records);
         let store = Arc::new(Self {
             nonces: NonceClaims::new(Arc::clone(&client)),
             callers: CallerLookup::new(Arc::clone(&client), Arc::clone(&records)),
-            invalidation: InvalidationChannel::open(address, &client, entropy),
+            invalidation: Arc::new(InvalidationChannel::open(&client, entropy)),
+            replicated: ReplicatedWrites::new(&client, config.min_replicas),
             records,
             client,
             clock,
-            orphaned: Arc::new(Notify::new()),
+            orphaned: Arc::default(),
+            remade: Arc::default(),
         });
+        tokio::spawn(reapply::recover_in_background(
+            Arc::downgrade(&store),
+            Arc::clone(store.client.recovery()),
+        ));
+        store.refuse_other_key().await?;
         tokio::spawn(orphans::remove_in_background(
             Arc::downgrade(&store),
             Arc::clone(&store.orphaned),
@@ -154,21 +179,21 @@ impl RedisStore {
         Ok(store)
     }
 
-    /// Makes a change and announces it, even if it failed but may have been made.
-    async fn announce<T>(
-        &self,
-        change: RecordChange,
-        work: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        let pending = self.invalidation.begin(change);
-        let outcome = work.await;
-        match &outcome {
-            Ok(_) => pending.made().await,
-            // It may still be on its way to Redis.
-            Err(_) if may_have_changed(&outcome) => drop(pending),
-            Err(_) => pending.refused(),
+    /// Returns the same store, except that its calls pass while the gate is closed, and wait for no
+    /// replica.
+    fn past_gate(&self) -> Self {
+        let client = self.client.past_gate();
+        Self {
+            records: Arc::clone(&self.records),
+            nonces: NonceClaims::new(Arc::clone(&client)),
+            callers: CallerLookup::new(Arc::clone(&client), Arc::clone(&self.records)),
+            invalidation: Arc::clone(&self.invalidation),
+            client,
+            replicated: None,
+            clock: Arc::clone(&self.clock),
+            orphaned: Arc::clone(&self.orphaned),
+            remade: Arc::clone(&self.remade),
         }
-        outcome
     }
 
     async fn call<T: FromRedisValue>(
@@ -184,46 +209,13 @@ impl RedisStore {
         redis::from_redis_value(value).map_err(|_| CommandError::UnexpectedAnswer.during(context))
     }
 
-    /// Reads records whose keys are in one slot, in one round trip.
-    async fn fetch(
-        &self,
-        context: &'static str,
-        keys: &[String],
-    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let found: Vec<Option<Vec<u8>>> = self.call(context, cmd("MGET").arg(keys)).await?;
-        if found.len() == keys.len() {
-            Ok(found)
-        } else {
-            Err(CommandError::UnexpectedAnswer.during(context))
-        }
-    }
-
+    /// Reads a record. A value of another type is an error, as `MGET` would not report it.
     async fn fetch_one(
         &self,
         context: &'static str,
         key: String,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.fetch(context, &[key]).await?.pop().flatten())
-    }
-
-    /// Runs a script that changes a record, and turns its result into an error.
-    async fn run(&self, context: &'static str, script: &Cmd) -> Result<(), StoreError> {
-        match self.call::<u8>(context, script).await? {
-            0 => Err(conflict()),
-            2 => Err(StoreError::new(StoreErrorKind::AlreadyExists, context)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Replaces the bytes of a record if they are still `before`.
-    async fn update_record(
-        &self,
-        key: &str,
-        before: &[u8],
-        bytes: &[u8],
-    ) -> Result<(), StoreError> {
-        let update = scripts::update_record(key, before, bytes, None);
-        self.run(UPDATING, &update).await
+        self.call(context, cmd("GET").arg(key)).await
     }
 
     /// Writes a value if the key has none, and returns the value that was there.
@@ -244,10 +236,13 @@ impl RedisStore {
 #[async_trait]
 impl StoreHealth for RedisStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.client
-            .ping()
-            .await
-            .map_err(|error| error.during("checking that Redis takes writes"))
+        match self.check_synthetically().await {
+            // Once more while the circuit is closed: this thread may have been late, and not Redis.
+            Err(error) if error.is_transient() && self.client.check().is_ok() => {
+                self.check_synthetically().await
+            }
+            outcome => outcome,
+        }
     }
 
     fn status(&self) -> StoreStatus {
@@ -255,6 +250,8 @@ impl StoreHealth for RedisStore {
             restarts_seen: self.client.restarts_seen(),
             cut_off: self.invalidation.is_cut_off(),
             untold: self.invalidation.untold(),
+            remade: self.remade.load(Ordering::Relaxed),
+            unreadable_records: self.records.skipped(),
             ..StoreStatus::default()
         }
     }
@@ -285,8 +282,9 @@ fn owned(consumer: &ConsumerKey, token: AccessToken) -> Result<AccessToken, Stor
     if token.consumer_key == *consumer {
         return Ok(token);
     }
-    let moved = "it is stored under a consumer that it was not issued to";
-    Err(StoreError::new(StoreErrorKind::Unreadable, "reading a record").because(moved))
+    Err(unreadable(
+        "the record of a token is stored under a consumer that it was not issued to",
+    ))
 }
 
 /// Reads the consumer key that is stored as the owner of a token.

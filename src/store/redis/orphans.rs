@@ -14,8 +14,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::{DELETING, RedisStore, keys, owner, scripts};
-use crate::model::{ConsumerKey, Token};
-use crate::store::record::Records;
+use crate::model::{AccessToken, ConsumerKey, Token};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Removes orphaned tokens on every notification and now and then, until the store is closed or
@@ -90,15 +89,22 @@ impl RedisStore {
             return Ok(());
         };
         let record = keys::token(consumer, &name);
-        let stored = self.fetch_one(DELETING, record.clone()).await?;
+        let stored = self.orphan(&record, &name).await?;
         let delete = scripts::delete_orphan(&record, &keys::tokens(consumer), name.as_str());
         if !self.call::<bool>(DELETING, &delete).await? {
             return Ok(());
         }
-        let user = stored
-            .and_then(|bytes| Records::token_holders(&bytes).ok())
-            .and_then(|(_, user)| user);
+        let user = stored.and_then(|token| token.user_id);
         self.release_token(&name, consumer, user.as_ref()).await
+    }
+
+    /// Reads an orphaned token; `None` if it is absent or cannot be read.
+    async fn orphan(&self, record: &str, name: &Token) -> Result<Option<AccessToken>, StoreError> {
+        match self.fetch_one(DELETING, record.to_owned()).await {
+            Ok(bytes) => Ok(bytes.and_then(|bytes| self.records.decode_token(name, &bytes).ok())),
+            Err(error) if error.kind() == StoreErrorKind::Unreadable => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -14,9 +14,10 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, cmd};
 
-use super::address::{AddressError, RedisAddress};
+use super::address::RedisAddress;
 use super::connection::CONNECT_TIMEOUT;
 use super::error::CommandError;
+use super::host_list::AddressError;
 use crate::model::Secret;
 use crate::store::{StoreError, StoreErrorKind};
 

@@ -4,9 +4,11 @@
 use async_trait::async_trait;
 use redis::cmd;
 
+use super::recent_changes::{ChangeKind, RecentChange};
 use super::{CREATING, RedisStore, UPDATING, keys, log_leftover, owner, scripts};
 use crate::model::{AccessToken, RequestToken, Token};
 use crate::store::error::{check_follows, conflict};
+use crate::store::record::unreadable;
 use crate::store::{
     RETENTION_AFTER_EXPIRY, RecordChange, RequestTokenStore, StoreError, StoreErrorKind,
 };
@@ -14,7 +16,7 @@ use crate::store::{
 #[async_trait]
 impl RequestTokenStore for RedisStore {
     async fn create_request_token(&self, token: &RequestToken) -> Result<(), StoreError> {
-        let bytes = self.records.encode_request_token(token)?;
+        let bytes = self.writer().await?.encode_request_token(token)?;
         let owner = keys::request_owner(&token.token);
         let record = keys::request(&token.consumer_key, &token.token);
         let consumer = token.consumer_key.as_str().as_bytes();
@@ -29,11 +31,12 @@ impl RequestTokenStore for RedisStore {
 
     async fn update_request_token(&self, token: &RequestToken) -> Result<(), StoreError> {
         let before = self.updatable_request_token(token).await?;
-        let bytes = self.records.encode_request_token(token)?;
+        let bytes = self.writer().await?.encode_request_token(token)?;
         let record = keys::request(&token.consumer_key, &token.token);
         let update =
             scripts::update_record(&record, &before, &bytes, Some(self.millis_kept(token)));
-        self.run(UPDATING, &update).await
+        let made = RecentChange::new(ChangeKind::RequestToken(token.token.clone()), bytes);
+        self.remember([made], self.run(UPDATING, &update)).await
     }
 
     async fn exchange_request_token(
@@ -45,11 +48,12 @@ impl RequestTokenStore for RedisStore {
             return Err(conflict());
         }
         let before = self.updatable_request_token(used).await?;
+        let writer = self.writer().await?;
         let exchange = scripts::Exchange {
             before: &before,
-            used: &self.records.encode_request_token(used)?,
+            used: &writer.encode_request_token(used)?,
             millis: self.millis_kept(used),
-            issued: &self.records.encode_token(issued)?,
+            issued: &writer.encode_token(issued)?,
             token: issued.token.as_str(),
         };
         let was_free = self.reserve_token(issued).await?;
@@ -84,8 +88,9 @@ impl RequestTokenStore for RedisStore {
             .as_ref()
             .is_some_and(|found| found.consumer_key != owner)
         {
-            let moved = "they are stored under a consumer that they were not issued to";
-            return Err(StoreError::new(StoreErrorKind::Unreadable, context).because(moved));
+            return Err(unreadable(
+                "the record of temporary credentials is stored under a consumer that they were not issued to",
+            ));
         }
         Ok(found)
     }
@@ -106,8 +111,13 @@ impl RedisStore {
         ];
         let script = scripts::exchange(keys.each_ref().map(String::as_str), exchange);
         let change = RecordChange::Token(issued.token.clone());
+        let made = [
+            (ChangeKind::RequestToken(used.token.clone()), exchange.used),
+            (ChangeKind::Token(issued.token.clone()), exchange.issued),
+        ];
         self.announce(
             change,
+            made.map(|(kind, bytes)| RecentChange::new(kind, bytes)),
             self.run("exchanging temporary credentials", &script),
         )
         .await
@@ -144,7 +154,8 @@ impl RedisStore {
         Ok(existing.is_none_or(|existing| existing == value))
     }
 
-    fn millis_kept(&self, token: &RequestToken) -> u64 {
+    /// Returns the time from now for which temporary credentials are kept, in milliseconds.
+    pub(super) fn millis_kept(&self, token: &RequestToken) -> u64 {
         self.millis_until(token.expires_at.plus(RETENTION_AFTER_EXPIRY))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::warn;
 
+use super::recovery::Recovery;
 use super::server_info::ServerInfo;
 use crate::clock::Clock;
 
@@ -14,6 +15,7 @@ use crate::clock::Clock;
 pub(super) struct RestartDetector {
     clock: Arc<dyn Clock>,
     fence_on_restart: bool,
+    recovery: Arc<Recovery>,
     /// The replication id that each server was promoted from, if any, by its run id.
     known: Mutex<BTreeMap<String, Option<String>>>,
     restarts: AtomicU64,
@@ -25,10 +27,15 @@ pub(super) struct RestartDetector {
 
 impl RestartDetector {
     /// Returns a detector that has seen no server yet.
-    pub(super) fn new(clock: Arc<dyn Clock>, fence_on_restart: bool) -> Self {
+    pub(super) fn new(
+        clock: Arc<dyn Clock>,
+        fence_on_restart: bool,
+        recovery: Arc<Recovery>,
+    ) -> Self {
         Self {
             clock,
             fence_on_restart,
+            recovery,
             known: Mutex::default(),
             restarts: AtomicU64::new(0),
             fence: AtomicU64::new(0),
@@ -64,7 +71,16 @@ impl RestartDetector {
         self.fence.load(Ordering::SeqCst)
     }
 
+    /// Moves the fence to this moment, if it is on.
+    pub(super) fn move_fence(&self) {
+        if self.fence_on_restart {
+            let now = self.clock.now().as_secs();
+            self.fence.fetch_max(now, Ordering::SeqCst);
+        }
+    }
+
     fn note_restart(&self) {
+        self.recovery.begin_after_restart();
         self.restarts.fetch_add(1, Ordering::Relaxed);
         if self.fence_on_restart {
             let now = self.clock.now().as_secs();
@@ -147,6 +163,7 @@ mod tests {
         RestartDetector::new(
             Arc::new(ManualClock::at(UnixTime::from_secs(1000))),
             fence_on_restart,
+            Arc::default(),
         )
     }
 

@@ -88,18 +88,19 @@ return 3
 /// Deletes a consumer if it was not changed since it was read, and turns its tokens into orphans.
 ///
 /// - `KEYS[1]`: the consumer's record
-/// - `KEYS[2]`: the id of the last deletion, for a minute, to recognize a repeated call
+/// - `KEYS[2]`: the mark of the last deletion, for ten minutes: to recognize a repeated call, and
+///   so that no replica creates the consumer again after a failover
 /// - `KEYS[3]`: the index of its tokens
 /// - `KEYS[4]`: the index of orphans
 /// - `ARGV[1]`: the record's bytes as read
-/// - `ARGV[2]`: the id of this deletion
+/// - `ARGV[2]`: the mark of this deletion
 ///
 /// It must be atomic so that a token that is issued at the same time is in one of the two indexes.
 /// It takes the same time for any number of tokens, since they are removed later.
 const DELETE_CONSUMER: &str = r"
 if redis.call('GET', KEYS[2]) == ARGV[2] then return 1 end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[2], ARGV[2], 'PX', 60000)
+redis.call('SET', KEYS[2], ARGV[2], 'PX', 600000)
 redis.call('DEL', KEYS[1])
 if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('RENAME', KEYS[3], KEYS[4]) end
 return 1
@@ -244,6 +245,9 @@ return 1
 /// The result of a script that found the name taken.
 pub(super) const TAKEN: u8 = 2;
 
+/// The time for which the mark of a deletion is kept, as in [`DELETE_CONSUMER`].
+pub(super) const DELETION_MARK_MILLIS: u64 = 600_000;
+
 /// The result of [`CREATE_CONSUMER`] if there are orphans.
 pub(super) const DONE_WITH_ORPHANS: u8 = 3;
 
@@ -294,8 +298,11 @@ pub(super) fn create_consumer(record: &str, tokens: &str, orphans: &str, bytes: 
 }
 
 /// Calls [`DELETE_CONSUMER`].
-pub(super) fn delete_consumer(keys: [&str; 4], before: &[u8], id: &str) -> Cmd {
-    eval(DELETE_CONSUMER, &keys).arg(before).arg(id).to_owned()
+pub(super) fn delete_consumer(keys: [&str; 4], before: &[u8], mark: &str) -> Cmd {
+    eval(DELETE_CONSUMER, &keys)
+        .arg(before)
+        .arg(mark)
+        .to_owned()
 }
 
 /// Calls [`CREATE_TOKEN`].

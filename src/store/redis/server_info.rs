@@ -52,7 +52,7 @@ impl ServerInfo {
             .and_then(|major| major.parse::<u32>().ok());
         match major {
             Some(major) if major >= MIN_MAJOR_VERSION => {}
-            Some(_) => return Err(CommandError::TooOld(self.version.clone())),
+            Some(_) => return Err(CommandError::TooOld(self.version.as_str().into())),
             None => return Err(CommandError::UnexpectedAnswer),
         }
         if self.is_cluster_node && !in_cluster {

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use redis::cmd;
 
+use super::recent_changes::{ChangeKind, RecentChange};
 use super::{CREATING, DELETING, RedisStore, keys};
 use crate::model::{Session, SessionId};
-use crate::store::record::Records;
 use crate::store::{SessionStore, StoreError};
 
 #[async_trait]
@@ -13,7 +13,7 @@ impl SessionStore for RedisStore {
     async fn create_session(&self, session: &Session) -> Result<(), StoreError> {
         let mut set = cmd("SET");
         set.arg(keys::session(&session.id))
-            .arg(Records::encode_session(session)?)
+            .arg(self.writer().await?.encode_session(session)?)
             .arg("PX")
             .arg(self.millis_until(session.expires_at));
         self.call(CREATING, &set).await
@@ -24,15 +24,16 @@ impl SessionStore for RedisStore {
             .fetch_one("looking up a session", keys::session(id))
             .await?;
         let session = bytes
-            .map(|bytes| Records::decode_session(id, &bytes))
+            .map(|bytes| self.records.decode_session(id, &bytes))
             .transpose()?;
         Ok(session.filter(|session| session.expires_at > self.clock.now()))
     }
 
     async fn delete_session(&self, id: &SessionId) -> Result<(), StoreError> {
-        let _removed: u64 = self
-            .call(DELETING, cmd("DEL").arg(keys::session(id)))
-            .await?;
-        Ok(())
+        let made = RecentChange::new(ChangeKind::SessionDeletion(*id), []);
+        let mut delete = cmd("DEL");
+        delete.arg(keys::session(id));
+        let work = self.call::<u64>(DELETING, &delete);
+        self.remember([made], work).await.map(drop)
     }
 }

@@ -4,16 +4,18 @@
 use async_trait::async_trait;
 use redis::cmd;
 
-use super::index::{Cursor, decode_names, user_token_entry, with_records};
-use super::{CREATING, DELETING, LISTING, RedisStore, UPDATING, keys, owned, owner, scripts};
+use super::index::{Cursor, UserTokenEntry, user_token_entry};
+use super::recent_changes::{ChangeKind, RecentChange};
+use super::{CREATING, DELETING, RedisStore, UPDATING, keys, owned, owner, scripts};
 use crate::model::{AccessToken, ConsumerKey, Token, UserId};
 use crate::store::error::{check_follows, conflict};
+use crate::store::record::RecordKind;
 use crate::store::{RecordChange, StoreError, StoreErrorKind, TokenHolder, TokenStore};
 
 #[async_trait]
 impl TokenStore for RedisStore {
     async fn create_token(&self, token: &AccessToken) -> Result<(), StoreError> {
-        let bytes = self.records.encode_token(token)?;
+        let bytes = self.writer().await?.encode_token(token)?;
         let create = scripts::create_token(
             &keys::token(&token.consumer_key, &token.token),
             &keys::tokens(&token.consumer_key),
@@ -21,8 +23,10 @@ impl TokenStore for RedisStore {
             token.token.as_str(),
         );
         let was_free = self.reserve_token(token).await?;
+        let made = RecentChange::new(ChangeKind::Token(token.token.clone()), bytes);
         self.announce(
             RecordChange::Token(token.token.clone()),
+            [made],
             self.run(CREATING, &create),
         )
         .await?;
@@ -40,9 +44,11 @@ impl TokenStore for RedisStore {
             return Err(conflict());
         }
         check_follows(stored.revision, token.revision)?;
-        let bytes = self.records.encode_token(token)?;
+        let bytes = self.writer().await?.encode_token(token)?;
+        let made = RecentChange::new(ChangeKind::Token(token.token.clone()), &*bytes);
         self.announce(
             RecordChange::Token(token.token.clone()),
+            [made],
             self.update_record(&key, &before, &bytes),
         )
         .await
@@ -56,8 +62,11 @@ impl TokenStore for RedisStore {
             &keys::tokens(consumer),
             name.as_str(),
         );
+        let kind = ChangeKind::TokenDeletion(name.clone());
+        let made = RecentChange::new(kind, self.writer().await?.encode_token(token)?);
         self.announce(
             RecordChange::Token(name.clone()),
+            [made],
             self.run(DELETING, &delete),
         )
         .await?;
@@ -159,14 +168,12 @@ impl RedisStore {
             .index_page(&keys::tokens(consumer), &mut cursor, limit - page.len())
             .await?
         {
-            let names: Vec<Token> = decode_names(entries, Token::new)?;
-            let keys: Vec<_> = names
-                .iter()
-                .map(|name| keys::token(consumer, name))
-                .collect();
-            for (name, bytes) in with_records(names, self.fetch(LISTING, &keys).await?) {
-                page.push(owned(consumer, self.records.decode_token(&name, &bytes)?)?);
-            }
+            let names = self.names(RecordKind::Token, entries, Token::new)?;
+            let key = |name: &Token| keys::token(consumer, name);
+            let decode = |name: &Token, bytes: &[u8]| {
+                owned(consumer, self.records.decode_token(name, bytes)?)
+            };
+            page.extend(self.listed(RecordKind::Token, names, key, decode).await?);
         }
         Ok(page)
     }
@@ -179,20 +186,19 @@ impl RedisStore {
     ) -> Result<Vec<AccessToken>, StoreError> {
         let mut page = Vec::new();
         let mut cursor = Cursor::after_token(after);
+        let key = |entry: &UserTokenEntry| keys::token(&entry.consumer, &entry.token);
+        let decode = |entry: &UserTokenEntry, bytes: &[u8]| {
+            let token = self.records.decode_token(&entry.token, bytes)?;
+            owned(&entry.consumer, token)
+        };
         while let Some(entries) = self
-            .user_token_page(user, &mut cursor, limit - page.len())
+            .index_page(&keys::user_tokens(user), &mut cursor, limit - page.len())
             .await?
         {
-            let keys: Vec<_> = entries
-                .iter()
-                .map(|(token, consumer)| keys::token(consumer, token))
-                .collect();
-            for ((name, consumer), bytes) in
-                with_records(entries, self.fetch(LISTING, &keys).await?)
-            {
-                let token = owned(&consumer, self.records.decode_token(&name, &bytes)?)?;
-                page.extend(Some(token).filter(|token| token.user_id.as_ref() == Some(user)));
-            }
+            let names = self.names(RecordKind::Token, entries, UserTokenEntry::parse)?;
+            let tokens = self.listed(RecordKind::Token, names, key, decode).await?;
+            let acts_for_user = |token: &AccessToken| token.user_id.as_ref() == Some(user);
+            page.extend(tokens.into_iter().filter(acts_for_user));
         }
         Ok(page)
     }

@@ -19,10 +19,12 @@
 use async_trait::async_trait;
 use redis::cmd;
 
-use super::index::{Cursor, decode_names, with_records};
-use super::{CREATING, LISTING, RedisStore, UPDATING, keys, log_leftover, scripts};
+use super::index::Cursor;
+use super::recent_changes::{ChangeKind, RecentChange};
+use super::{CREATING, RedisStore, UPDATING, keys, log_leftover, scripts};
 use crate::model::{User, UserId, UserStatus, Username};
 use crate::store::error::{check_follows, conflict};
+use crate::store::record::RecordKind;
 use crate::store::{RecordChange, StoreError, StoreErrorKind, UserStore};
 
 #[async_trait]
@@ -49,15 +51,7 @@ impl UserStore for RedisStore {
             .ok_or_else(conflict)?;
         let stored = self.records.decode_user(&user.id, &before)?;
         check_follows(stored.revision, user.revision)?;
-        self.write_user(user, &before).await?;
-        let (old, new) = (folded_name(&stored), folded_name(user));
-        if let Some(old) = old.filter(|old| new.as_ref() != Some(old)) {
-            log_leftover(self.release_username(&old, &user.id).await);
-        }
-        if user.status == UserStatus::Deleted {
-            log_leftover(self.unlist_user(&user.id).await);
-        }
-        Ok(())
+        self.replace_user(user, &stored, &before).await
     }
 
     async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
@@ -81,12 +75,13 @@ impl UserStore for RedisStore {
             .index_page(keys::USERS, &mut cursor, limit - page.len())
             .await?
         {
-            let ids: Vec<UserId> = decode_names(entries, UserId::new)?;
-            let keys: Vec<_> = ids.iter().map(keys::user).collect();
-            for (id, bytes) in with_records(ids, self.fetch(LISTING, &keys).await?) {
-                let user = self.records.decode_user(&id, &bytes)?;
-                page.extend(Some(user).filter(|user| user.status != UserStatus::Deleted));
-            }
+            let ids = self.names(RecordKind::User, entries, UserId::new)?;
+            let decode = |id: &UserId, bytes: &[u8]| self.records.decode_user(id, bytes);
+            let users = self
+                .listed(RecordKind::User, ids, keys::user, decode)
+                .await?;
+            let is_listed = |user: &User| user.status != UserStatus::Deleted;
+            page.extend(users.into_iter().filter(is_listed));
         }
         Ok(page)
     }
@@ -104,6 +99,24 @@ impl RedisStore {
             .transpose()
     }
 
+    /// Replaces a user, `stored` as `before`, and releases what the user gave up.
+    pub(super) async fn replace_user(
+        &self,
+        user: &User,
+        stored: &User,
+        before: &[u8],
+    ) -> Result<(), StoreError> {
+        self.write_user(user, before).await?;
+        let (old, new) = (folded_name(stored), folded_name(user));
+        if let Some(old) = old.filter(|old| new.as_ref() != Some(old)) {
+            log_leftover(self.release_username(&old, &user.id).await);
+        }
+        if user.status == UserStatus::Deleted {
+            log_leftover(self.unlist_user(&user.id).await);
+        }
+        Ok(())
+    }
+
     /// Writes a user's record in place of `before`, which is empty if there was none.
     async fn write_user(&self, user: &User, before: &[u8]) -> Result<(), StoreError> {
         let (username, is_listed) = (folded_name(user), user.status != UserStatus::Deleted);
@@ -113,11 +126,13 @@ impl RedisStore {
         if is_listed {
             self.add_to_index(keys::USERS, user.id.as_str()).await?;
         }
-        let bytes = self.records.encode_user(user)?;
+        let bytes = self.writer().await?.encode_user(user)?;
         let barred = keys::barred(&user.id, username.as_deref().unwrap_or_default());
         let write = scripts::write_user(&keys::user(&user.id), &barred, before, &bytes);
+        let made = RecentChange::new(ChangeKind::User(user.id.clone()), bytes);
         self.announce(
             RecordChange::User(user.id.clone()),
+            [made],
             self.run(UPDATING, &write),
         )
         .await?;

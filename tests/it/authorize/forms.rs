@@ -252,6 +252,7 @@ async fn a_form_of_another_site_is_refused() {
         ("Sec-Fetch-Site", "same-site"),
         ("Origin", "https://evil.example"),
         ("Origin", "http://printer.example.com"),
+        ("Origin", "null"),
     ] {
         browser.says = vec![(header, value)];
         assert_eq!(
@@ -690,7 +691,7 @@ async fn every_response_forbids_caches_frames_and_scripts() {
             "{policy}"
         );
         assert_eq!(header("x-frame-options"), "DENY");
-        assert_eq!(header("referrer-policy"), "no-referrer");
+        assert_eq!(header("referrer-policy"), "same-origin");
         assert_eq!(header("cache-control"), "no-store");
         assert_eq!(header("x-content-type-options"), "nosniff");
         assert_eq!(header("cross-origin-opener-policy"), "same-origin");

@@ -1,5 +1,9 @@
-//! Bodies: an incomplete form is never verified.
+//! Bodies: an incomplete form is never verified, no body is read as a form that nobody signed, and
+//! none holds its thread.
 
+use std::pin::pin;
+
+use countersign::oauth::{SignatureMethod, body_hash};
 use envoy_types::ext_authz::v3::pb::CheckRequest;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
 
@@ -208,4 +212,184 @@ async fn a_required_body_hash_covers_bodies_that_are_not_signed() {
     assert_eq!(denied.problem(), (400, "parameter_absent".to_owned()));
     bench.allowed(required(form(b"a=1")).signed()).await;
     bench.allowed(required(Call::get("/")).signed()).await;
+}
+
+#[tokio::test]
+async fn a_form_that_was_moved_to_the_query_does_not_uncover_the_body() {
+    let bench = Bench::new().await;
+    for content_type in [
+        None,
+        Some(""),
+        Some("application/x-www-form-urlencoded\u{a0}"),
+        Some("application/x-www-form-urlencoded+xml"),
+        Some("text/plain; a=\", application/x-www-form-urlencoded"),
+        Some("form"),
+    ] {
+        let denied = bench
+            .denied(post(content_type, b"a=2", vec![]).signed())
+            .await;
+        assert_eq!(
+            denied.problem(),
+            (400, "parameter_rejected".to_owned()),
+            "{content_type:?}"
+        );
+        assert!(
+            denied.json()["detail"]
+                .as_str()
+                .unwrap()
+                .contains("Content-Type"),
+            "{:?}",
+            denied.json()
+        );
+        let allow = vec![("countersign.untyped_body", "allow")];
+        bench
+            .allowed(post(content_type, b"a=2", allow).signed())
+            .await;
+        let empty = Call {
+            headers: vec![("content-length".to_owned(), "0".to_owned())],
+            ..post(content_type, b"", vec![])
+        };
+        bench.allowed(empty.signed()).await;
+    }
+    let unsigned = Call {
+        extensions: vec![("countersign.require", "optional")],
+        ..post(None, b"a=2", vec![])
+    };
+    bench.allowed(unsigned.unsigned()).await;
+}
+
+#[tokio::test]
+async fn an_untyped_body_may_be_covered_by_its_hash() {
+    let bench = Bench::new().await;
+    let hashed = |body| Call {
+        more: vec![("oauth_body_hash", "Lve95gjOVATpfV8EL5X4nxwjKHE=".to_owned())],
+        ..post(None, body, vec![])
+    };
+    bench.allowed(hashed(b"Hello World!").signed()).await;
+    let denied = bench.denied(hashed(b"Hello World?").signed()).await;
+    assert_eq!(denied.problem(), (401, "signature_invalid".to_owned()));
+    let off = Call {
+        extensions: vec![("countersign.body_hash", "off")],
+        ..hashed(b"Hello World!")
+    };
+    assert_eq!(bench.denied(off.signed()).await.status(), 400);
+}
+
+#[tokio::test]
+async fn a_body_that_envoy_did_not_send_is_not_untyped_unless_something_announces_it() {
+    let bench = Bench::with(|config| config.check.envoy_sends_whole_bodies = false).await;
+    let call = |method, headers: &[(&str, &str)]| Call {
+        method,
+        headers: headers
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        ..Call::get("/photos?a=1")
+    };
+    for bodyless in [
+        call("GET", &[]),
+        call("HEAD", &[]),
+        call("DELETE", &[]),
+        call("GET", &[("upgrade", "websocket")]),
+        call("POST", &[("content-length", "0")]),
+        call("POST", &[("x-envoy-auth-partial-body", "false")]),
+    ] {
+        bench.allowed(bodyless.signed()).await;
+    }
+    for hidden in [
+        call("POST", &[]),
+        call("PUT", &[]),
+        call("GET", &[("content-length", "3")]),
+        call("DELETE", &[("upgrade", "websocket")]),
+        call("POST", &[("x-envoy-auth-partial-body", "true")]),
+    ] {
+        let denied = bench.denied(hidden.signed()).await;
+        assert_eq!(denied.status(), 400, "{:?}", hidden.headers);
+    }
+}
+
+/// Only the hash covers a body of another type: a form that was signed can be moved to the query,
+/// and the body be replaced.
+#[tokio::test]
+async fn a_required_body_hash_closes_what_types_leave_open() {
+    let bench = Bench::new().await;
+    let multipart: &[u8] =
+        b"--x\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n2\r\n--x--\r\n";
+    for (content_type, body) in [
+        ("multipart/form-data; boundary=x", multipart),
+        ("application/json", b"{\"a\":2}"),
+        ("text/plain", b"a=2"),
+    ] {
+        bench
+            .allowed(post(Some(content_type), body, vec![]).signed())
+            .await;
+        let required = vec![("countersign.body_hash", "require")];
+        let denied = bench
+            .denied(post(Some(content_type), body, required).signed())
+            .await;
+        assert_eq!(denied.problem(), (400, "parameter_absent".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_form_over_the_limit_is_413_and_names_the_key() {
+    let bench = Bench::new().await;
+    let large: &[u8] = vec![b'a'; 65 * 1024].leak();
+    let denied = bench.denied(form(large).signed()).await;
+    assert_eq!(denied.problem(), (413, "parameter_rejected".to_owned()));
+    let json = denied.json();
+    let detail = json["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("65536 bytes of check.max_form_bytes"),
+        "{detail}"
+    );
+    let raised = Call {
+        extensions: vec![("countersign.max_form_bytes", "131072")],
+        ..form(large)
+    };
+    bench.allowed(raised.signed()).await;
+    let target: &str = format!("/?a={}", "b".repeat(65 * 1024)).leak();
+    assert_eq!(bench.denied(Call::get(target).signed()).await.status(), 413);
+    bench
+        .allowed(post(Some("application/json"), large, vec![]).signed())
+        .await;
+}
+
+#[tokio::test]
+async fn other_checks_run_while_a_large_body_is_hashed() {
+    let bench = Bench::new().await;
+    let large: &[u8] = vec![b'a'; 3 * 1024 * 1024].leak();
+    let hash = body_hash(SignatureMethod::HmacSha1, large);
+    let hashed = Call {
+        more: vec![("oauth_body_hash", hash)],
+        ..post(Some("text/plain"), large, vec![])
+    }
+    .signed();
+    let mut slow = pin!(bench.ask(hashed.clone()));
+    let mut polls = 0;
+    let response = std::future::poll_fn(|context| {
+        polls += 1;
+        slow.as_mut().poll(context)
+    });
+    let response = response.await.unwrap();
+    assert_eq!(response.status.unwrap().code, 0);
+    assert!(polls > 10, "{polls} steps");
+    let mut other = hashed;
+    http(&mut other).raw_body[0] = b'b';
+    assert_eq!(bench.denied(other).await.status(), 401);
+}
+
+fn post(
+    content_type: Option<&str>,
+    body: &'static [u8],
+    extensions: Vec<(&'static str, &'static str)>,
+) -> Call {
+    let content_type = content_type.map(|text| ("content-type".to_owned(), text.to_owned()));
+    Call {
+        method: "POST",
+        headers: content_type.into_iter().collect(),
+        body,
+        extensions,
+        ..Call::get("/photos?a=1")
+    }
 }

@@ -294,6 +294,7 @@ async fn a_request_that_is_too_large_is_not_explained() {
         .denied(
             Call {
                 method: "POST",
+                headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
                 body,
                 ..wrong_secret()
             }

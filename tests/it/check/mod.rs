@@ -7,4 +7,5 @@ mod bodies;
 mod diagnostics;
 mod explained;
 mod failures;
+mod form_parsers;
 mod routes;

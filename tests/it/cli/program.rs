@@ -94,6 +94,33 @@ fn bad_usage_ends_with_64() {
 }
 
 #[test]
+fn an_unusable_master_key_file_ends_with_64_and_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("keys");
+    for (mode, text, why) in [
+        (0o644, &b"k1:AAAA"[..], "chmod 600"),
+        (0o600, b"k1:AAAA", "not base64 of 32 bytes"),
+        (0o600, b"# none", "has no key"),
+        (0o600, b"k1:\xFF", "not text"),
+    ] {
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        for store in ["memory:", "redis://127.0.0.1:1"] {
+            let mut command = countersign(&["serve", "--store", store, "--master-key-file"]);
+            let output = command.arg(&file).output().unwrap();
+            let message = stderr(&output);
+            assert_eq!(output.status.code(), Some(64), "{message}");
+            assert!(message.contains(why), "{message}");
+            assert!(!message.contains("AAAA"), "{message}");
+        }
+    }
+    let output = countersign(&["serve", "--store=redis://127.0.0.1:1"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(64), "{}", stderr(&output));
+}
+
+#[test]
 fn an_unreadable_file_ends_with_64() {
     for arguments in [
         &["serve", "--config=missing"][..],
@@ -190,7 +217,10 @@ fn assert_refused(remedy: &str, spoil: impl Fn(&Path)) {
     }
     let output = command.arg("--data-dir").arg(home.path()).output().unwrap();
     let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(1), "{remedy}: {said}");
+    assert!(
+        matches!(output.status.code(), Some(1 | 64)),
+        "{remedy}: {said}"
+    );
     assert!(said.contains(remedy), "{said}");
 }
 

@@ -47,9 +47,13 @@ fn a_mistake_in_an_envoy_configuration_is_found() {
 
 #[tokio::test]
 async fn the_istio_resources_follow_their_schemas() {
-    for file in ["policy.yaml", "issuing.yaml"] {
+    for (file, count) in [
+        ("policy.yaml", 3),
+        ("issuing.yaml", 3),
+        ("destination-rule.yaml", 1),
+    ] {
         let documents = istio(&project("deploy/istio").join(file)).await;
-        assert_eq!(documents.len(), 3, "{file}");
+        assert_eq!(documents.len(), count, "{file}");
         for held in documents {
             assert_eq!(held["problem"], Value::Null, "{file}: {}", held["document"]);
         }
@@ -151,6 +155,18 @@ async fn the_istio_provider_fails_closed_and_sends_whole_bodies() {
     assert_eq!(
         policy[0]["document"]["spec"]["provider"]["name"],
         providers[0]["name"]
+    );
+}
+
+/// The rule applies to the cluster that the provider uses.
+#[tokio::test]
+async fn the_destination_rule_is_for_the_service_of_the_provider() {
+    let rule = &istio(&project("deploy/istio/destination-rule.yaml")).await[0]["document"];
+    let values = istio(&project("deploy/istio/mesh-config.yaml")).await;
+    let provider = &values[0]["document"]["meshConfig"]["extensionProviders"][0];
+    assert_eq!(
+        rule["spec"]["host"],
+        provider["envoyExtAuthzGrpc"]["service"]
     );
 }
 

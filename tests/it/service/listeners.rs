@@ -97,7 +97,11 @@ async fn a_health_watch_reports_the_loss_and_return_of_the_store() {
     let readyz = get(&service.addresses.ops, "/readyz").await;
     assert_eq!(
         (readyz.status, readyz.body.as_str()),
-        (503, "{\"ready\":false,\"reason\":\"store_unavailable\"}\n")
+        (
+            503,
+            "{\"ready\":false,\"reason\":\"store_unavailable\",\
+             \"cause\":\"test failed: the store is unavailable\"}\n"
+        )
     );
     assert_eq!(
         get(&service.addresses.ops, "/livez").await.status,

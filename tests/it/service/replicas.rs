@@ -225,16 +225,19 @@ async fn a_hundred_warm_checks_cost_redis_a_hundred_claims_and_no_look_up() {
     show(&format!(
         "commands of 100 warm checks, probes and beats of both replicas among them: {commands:?}"
     ));
-    assert_eq!(
-        commands.remove("evalsha"),
-        Some(100),
-        "one script call for each check"
-    );
-    assert_eq!(
-        commands.remove("hsetnx"),
-        Some(100),
-        "one nonce for each check"
-    );
+    // Of the commands, only `EVAL` belongs to synthetic checks alone. One of each replica may be in
+    // progress at both ends of the count.
+    let synthetic = commands.remove("eval").unwrap_or_default();
+    for (name, expected, why) in [
+        ("evalsha", 100 + synthetic, "one script call for each check"),
+        ("hsetnx", 100 + synthetic, "one nonce for each check"),
+        ("mget", synthetic, "no lookup"),
+        ("exists", synthetic, "no lookup"),
+        ("get", synthetic, "no lookup"),
+    ] {
+        let count = commands.remove(name).unwrap_or_default();
+        assert!(count.abs_diff(expected) <= 4, "{why}: {name} {count}");
+    }
     // The other commands of the script, and the background work of both replicas.
     let others = [
         "pttl",

@@ -62,6 +62,7 @@ impl Bench {
                 master_key_file: None,
                 timeout: Duration::from_millis(250),
                 connections: 4,
+                min_replicas: 0,
                 fence_on_restart: false,
             },
             directory: tempfile::tempdir().unwrap(),
@@ -291,12 +292,5 @@ pub(crate) fn session(cookie: &str) -> Session {
 
 /// Returns an error and all its causes, as an operator reads them.
 pub(crate) fn causes(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
+    error.with_causes()
 }

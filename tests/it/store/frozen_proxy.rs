@@ -1,5 +1,6 @@
 //! A proxy to Redis whose connections die silently, as if a firewall forgot idle ones.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -9,6 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) struct Frozen {
     port: u16,
     ways: Arc<Mutex<Vec<Way>>>,
+    /// Set while new connections are frozen from the start.
+    is_cut: Arc<AtomicBool>,
 }
 
 /// A connection of a client.
@@ -24,13 +27,17 @@ impl Frozen {
     pub(crate) async fn before(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (own, ways) = (listener.local_addr().unwrap().port(), Arc::default());
-        let shared = Arc::clone(&ways);
+        let (shared, is_cut) = (Arc::clone(&ways), Arc::new(AtomicBool::new(false)));
+        let cut = Arc::clone(&is_cut);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let ways: Arc<Mutex<Vec<Way>>> = Arc::clone(&shared);
                 let at = {
                     let mut ways = ways.lock().unwrap();
-                    ways.push(Way::default());
+                    ways.push(Way {
+                        is_frozen: cut.load(Ordering::SeqCst),
+                        is_closed: false,
+                    });
                     ways.len() - 1
                 };
                 tokio::spawn(async move {
@@ -39,12 +46,32 @@ impl Frozen {
                 });
             }
         });
-        Self { port: own, ways }
+        Self {
+            port: own,
+            ways,
+            is_cut,
+        }
     }
 
     /// Returns the address of the proxy for `store.url`.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the port of the proxy.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Freezes all connections, also those that are made from now on.
+    pub(crate) fn cut(&self) {
+        self.is_cut.store(true, Ordering::SeqCst);
+        self.freeze();
+    }
+
+    /// Forwards on the connections that are made from now on.
+    pub(crate) fn restore(&self) {
+        self.is_cut.store(false, Ordering::SeqCst);
     }
 
     /// Returns the number of connections so far.

@@ -66,7 +66,7 @@ async fn a_failover_by_the_sentinels_is_followed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_sentinel_is_not_in_the_way() {
     let mut redis = Sentinels::start();
-    redis.kill_one();
+    redis.kill_some(1);
     let store = Bench::redis(redis.url()).open().await;
     assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
 }
@@ -253,6 +253,42 @@ async fn a_cluster_that_loses_a_primary_fails_over_and_other_slots_keep_working(
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_whose_primary_is_frozen_is_followed_to_the_promoted_replica() {
+    let redis = Cluster::start();
+    let mut bench = Bench::redis(redis.url());
+    bench.config.timeout = Duration::from_millis(80);
+    let store = bench.open().await;
+    store.create_consumer(&consumer("lost")).await.unwrap();
+    let lost = redis.owner_of("countersign:{lost}:consumer");
+    redis.nodes[lost].wait_until_replicated();
+    redis.nodes[lost].stop();
+    let promoted = || {
+        let nodes = redis.nodes.iter().enumerate();
+        let others = nodes.filter(|(at, _)| *at != lost).map(|(_, node)| node);
+        let primaries = others.filter(|node| {
+            node.run::<String>(&["INFO", "replication"])
+                .contains("role:master")
+        });
+        (primaries.count() == 3).then_some(())
+    };
+    eventually(
+        "a replica is promoted",
+        Duration::from_secs(30),
+        async || promoted(),
+    )
+    .await;
+    let started = Instant::now();
+    eventually(
+        "the slots of the frozen primary are served",
+        Duration::from_secs(20),
+        async || store.caller_records(&key("lost"), None).await.ok(),
+    )
+    .await;
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[tokio::test]

@@ -393,7 +393,7 @@ async fn neither_a_hash_nor_a_verifier_is_in_the_dump() {
     let dump = std::fs::read(server.directory().join("dump.rdb")).unwrap();
     let contains = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
     assert!(
-        contains(b"screen_name"),
+        contains(b"countersign:{u1}:user"),
         "the dump does not contain the records"
     );
     for secret in [
@@ -401,6 +401,7 @@ async fn neither_a_hash_nor_a_verifier_is_in_the_dump() {
         VERIFIER,
         b"temporary-secret",
         b"the-cookie-of-a-browser",
+        b"screen_name",
     ] {
         assert!(!contains(secret), "{}", String::from_utf8_lossy(secret));
     }

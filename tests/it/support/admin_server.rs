@@ -142,6 +142,7 @@ pub(crate) async fn memory(clock: Arc<dyn Clock>) -> Arc<dyn Store> {
         master_key_file: None,
         timeout: Duration::from_millis(150),
         connections: 2,
+        min_replicas: 0,
         fence_on_restart: false,
     };
     store::open(

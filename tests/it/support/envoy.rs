@@ -119,7 +119,7 @@ impl Envoy {
         serde_json::from_str(&line.await).unwrap()
     }
 
-    /// Returns one of Envoy's counters.
+    /// Returns one of Envoy's counters or gauges.
     pub(crate) async fn counter(&self, name: &str) -> u64 {
         let stats = get(self.admin, &format!("/stats?format=json&filter=^{name}$"))
             .await
@@ -167,7 +167,7 @@ impl Shape {
 
     /// Returns the configuration with the ports of a test. Envoy chooses its own ports, so that
     /// tests do not collide.
-    fn configuration(self, peers: Peers) -> String {
+    pub(crate) fn configuration(self, peers: Peers) -> String {
         let ports = [
             (10000, 0),
             (9901, 0),
@@ -194,14 +194,35 @@ impl Shape {
         };
         match (self, peers.deadlines) {
             (Self::Deploy, Deadlines::Patient) => {
-                replace_once(&text, "timeout: 0.25s", "timeout: 10s")
+                PATIENT.into_iter().fold(text, |text, (shipped, long)| {
+                    replace_once(&text, shipped, long)
+                })
             }
             _ => text,
         }
     }
 }
 
-fn replace_once(text: &str, stands: &str, real: &str) -> String {
+/// Adds endpoints for more replicas to a configuration of `deploy/envoy`.
+pub(crate) fn with_replicas(text: &str, first: SocketAddr, more: &[SocketAddr]) -> String {
+    let endpoint = |address: &SocketAddr| {
+        let port = address.port();
+        format!(
+            "        - endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }} }}\n"
+        )
+    };
+    let more: String = more.iter().map(endpoint).collect();
+    let first = endpoint(&first);
+    replace_once(text, &first, &format!("{first}{more}"))
+}
+
+/// The timeouts of the check in `deploy/envoy`: of both attempts, and of each.
+const PATIENT: [(&str, &str); 2] = [
+    ("timeout: 0.45s", "timeout: 20s"),
+    ("max_interval: 0.2s", "max_interval: 10s"),
+];
+
+pub(crate) fn replace_once(text: &str, stands: &str, real: &str) -> String {
     assert_eq!(
         text.matches(stands).count(),
         1,

@@ -3,8 +3,8 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -87,6 +87,16 @@ impl Countersign {
             (process, check, api, http, ops);
     }
 
+    /// Kills the program with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Freezes the program with SIGSTOP: it keeps its connections and does not respond.
+    pub(crate) fn freeze(&mut self) {
+        self.process.signal("-STOP");
+    }
+
     /// Limits the size of the files that the program may write, as a full disk does; `None` ends
     /// the limit.
     pub(crate) fn limit_files(&self, bytes: Option<u64>) {
@@ -134,20 +144,31 @@ impl Countersign {
 
     /// Runs an administration command, and returns its text output.
     pub(crate) async fn admin_text(&self, arguments: &[&str]) -> String {
-        let mut command = program();
-        command
-            .args(arguments)
-            .arg(format!("--server=http://{}", self.api));
-        command.arg("--data-dir").arg(self.launch.directory.path());
-        let output = task::spawn_blocking(move || command.output().unwrap())
-            .await
-            .unwrap();
+        let output = self.run_admin(arguments).await;
         assert!(
             output.status.success(),
             "{arguments:?}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs an administration command that must fail, and returns why it did.
+    pub(crate) async fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.run_admin(arguments).await;
+        assert!(!output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    async fn run_admin(&self, arguments: &[&str]) -> Output {
+        let mut command = program();
+        command
+            .args(arguments)
+            .arg(format!("--server=http://{}", self.api));
+        command.arg("--data-dir").arg(self.launch.directory.path());
+        task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap()
     }
 
     /// Returns the admin token in the data directory.
@@ -172,6 +193,11 @@ impl Countersign {
     /// Returns the metrics in the text format.
     pub(crate) async fn metrics(&self) -> String {
         Request::get("/metrics").send(self.ops).await.body
+    }
+
+    /// Returns the largest resident memory so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        self.process.peak_memory()
     }
 
     /// Returns the log so far.
@@ -252,11 +278,12 @@ pub(crate) fn program() -> Command {
     command
 }
 
-/// Creates a master key file as `countersign keygen` does.
-fn master_key(directory: &Path) {
+/// Creates a master key file as `countersign keygen` does, and returns its path.
+pub(crate) fn master_key(directory: &Path) -> PathBuf {
     let path = directory.join(MASTER_KEY);
     fs::write(&path, program().arg("keygen").output().unwrap().stdout).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    path
 }
 
 /// Returns the address of a listener from its log line.

@@ -209,7 +209,12 @@ pub(crate) struct Sentinels {
 impl Sentinels {
     /// Starts all of them, and waits until the Sentinels know each other and could fail over.
     pub(crate) fn start() -> Self {
-        let primary = RedisServer::start();
+        Self::start_with(&[])
+    }
+
+    /// Starts all of them, the primary with more options.
+    pub(crate) fn start_with(options: &[&str]) -> Self {
+        let primary = RedisServer::start_with(options);
         let of = format!("127.0.0.1 {}", primary.port());
         let replica =
             RedisServer::start_with(&["--replicaof", &of, "--repl-diskless-sync-delay", "0"]);
@@ -238,17 +243,40 @@ impl Sentinels {
 
     /// Returns their address for `store.url`.
     pub(crate) fn url(&self) -> String {
-        let hosts: Vec<_> = self
-            .sentinels
+        Self::url_through(&self.ports())
+    }
+
+    /// Returns their address for `store.url`, if these ports lead to the Sentinels.
+    pub(crate) fn url_through(ports: &[u16]) -> String {
+        let hosts: Vec<_> = ports
             .iter()
-            .map(|sentinel| format!("127.0.0.1:{}", sentinel.port()))
+            .map(|port| format!("127.0.0.1:{port}"))
             .collect();
         format!("redis+sentinel://{}/main", hosts.join(","))
     }
 
-    /// Kills one of the Sentinels.
-    pub(crate) fn kill_one(&mut self) {
-        self.sentinels[0].kill();
+    /// Returns the ports of the Sentinels.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        self.sentinels.iter().map(RedisServer::port).collect()
+    }
+
+    /// Kills some of the Sentinels.
+    pub(crate) fn kill_some(&mut self, count: usize) {
+        self.sentinels
+            .iter_mut()
+            .take(count)
+            .for_each(RedisServer::kill);
+    }
+
+    /// Begins a planned failover. The former primary stays, and takes writes for about ten seconds.
+    pub(crate) fn fail_over(&self) {
+        self.sentinels[0].run::<()>(&["SENTINEL", "FAILOVER", "main"]);
+    }
+
+    /// Returns the port of the primary that the first Sentinel names.
+    pub(crate) fn named_primary(&self) -> u16 {
+        let query = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"];
+        self.sentinels[0].run::<(String, u16)>(&query).1
     }
 }
 

@@ -185,7 +185,8 @@ pub(crate) fn identity(received: &Received) -> Vec<(String, String)> {
     headers
 }
 
-async fn alice(countersign: &Countersign) -> (Caller, String) {
+/// Creates the consumer Printer with a token of Alice; returns her and the consumer's id.
+pub(crate) async fn alice(countersign: &Countersign) -> (Caller, String) {
     let text = |json: &Value, field: &str| json[field].as_str().unwrap().to_owned();
     let consumer = [
         "consumer",
@@ -213,17 +214,18 @@ async fn alice(countersign: &Countersign) -> (Caller, String) {
     (caller, text(&consumer, "consumer_id"))
 }
 
-fn config(parts: Parts) -> String {
+/// Returns the configuration file of Countersign.
+pub(crate) fn config(parts: Parts) -> String {
     let deadlines = match parts.deadlines {
         Deadlines::Shipped => "",
         Deadlines::Patient => PATIENT,
     };
-    let public = match parts.shape {
+    let (retries, public) = match parts.shape {
         // Envoy supplies the rule.
-        Shape::Deploy => "",
-        Shape::Gateway | Shape::Tcp => PUBLIC,
+        Shape::Deploy => (RETRIED, ""),
+        Shape::Gateway | Shape::Tcp => ("", PUBLIC),
     };
-    format!("{deadlines}{CONFIG}{public}")
+    format!("{deadlines}{retries}{CONFIG}{public}")
 }
 
 /// The headers that identify the caller to an upstream.
@@ -243,6 +245,9 @@ const PATIENT: &str = r#"
 check.timeout = "5s"
 store.timeout = "3s"
 "#;
+
+/// `deploy/envoy` repeats a check that was not answered.
+const RETRIED: &str = "nonce.trust_envoy_request_id = true\n";
 
 /// Every Envoy here sends whole bodies; the rest are the routes of the tests.
 const CONFIG: &str = r#"

@@ -77,7 +77,7 @@ async fn a_frozen_redis_costs_a_caller_no_more_than_the_deadline() {
     for _ in 0..5 {
         let asked = Instant::now();
         assert_eq!(stack.send(&stack.alice.sign(&request)).await.status, 503);
-        // deploy/envoy allows a quarter of a second; the rest is for a busy machine.
+        // deploy/envoy allows 0.45 s; the rest is for a busy machine.
         assert!(
             asked.elapsed() < Duration::from_secs(1),
             "{:?}",

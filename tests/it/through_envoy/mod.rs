@@ -16,7 +16,9 @@ mod network_filter;
 mod policy;
 mod refused;
 mod replayed;
+mod replicas;
 mod restarted;
+mod scheme;
 mod tampered;
 
 /// Runs each of these rules on every stack: both shapes over both stores, and both shapes with the

@@ -9,6 +9,7 @@ use crate::support::stack::Stack;
 
 on_every_stack!(
     a_replay_is_refused,
+    a_replay_with_the_ids_of_the_first_request_is_refused,
     a_future_dated_request_is_allowed_once,
     of_many_copies_at_once_exactly_one_is_allowed,
     a_denial_before_the_proof_claims_no_nonce,
@@ -35,6 +36,24 @@ async fn a_replay_is_refused(stack: &Stack) {
             )
             .await;
     }
+}
+
+/// Countersign recognizes a retry of Envoy by an id that no client can choose.
+async fn a_replay_with_the_ids_of_the_first_request_is_refused(stack: &Stack) {
+    let chosen = [
+        ("X-Request-Id", "0b5e6a8e-1d3f-9c41-8d5b-3f2a1c0d9e8f"),
+        ("X-Client-Trace-Id", "1"),
+        (
+            "Traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
+    ];
+    let signed = chosen.into_iter().fold(
+        stack.alice.sign(&Request::get("/photos")),
+        |request, (name, value)| request.with(name, value),
+    );
+    stack.allows(&signed).await;
+    stack.denies(&signed, 401, "nonce_used").await;
 }
 
 async fn a_future_dated_request_is_allowed_once(stack: &Stack) {

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::issue::{AuthorizationRequest, IssueError, Issuer};
 use crate::model::{Session, Token};
 use crate::oauth::Scheme;
+use crate::server::body::BodyBudget;
 use crate::server::http::parts::HttpParts;
 use crate::server::pages::{BrowserCookie, CookieKind, PageResponse};
 
@@ -23,6 +24,8 @@ pub(super) struct AuthorizePage {
     pub(super) config: Arc<Config>,
     /// The source of random bytes.
     pub(super) entropy: Arc<dyn Entropy>,
+    /// The memory for request bodies.
+    pub(super) bodies: BodyBudget,
     clock: Arc<dyn Clock>,
 }
 
@@ -34,11 +37,13 @@ impl AuthorizePage {
             config,
             clock,
             entropy,
+            bodies,
         } = parts;
         Self {
             issuer,
             config,
             entropy,
+            bodies,
             clock,
         }
     }

@@ -1,4 +1,8 @@
-//! The pages for users. The templates in `templates/authorize/` escape all values.
+//! The pages for users. The templates in `templates/authorize/` escape all values and isolate their
+//! direction. Characters that make one text look like another are refused in new texts, and left out
+//! here of those in the store.
+
+use std::borrow::Cow;
 
 use askama::Template;
 use axum::http::StatusCode;
@@ -6,7 +10,7 @@ use axum::http::StatusCode;
 use super::response::{self, decision_targets, scheme_of};
 use crate::config::ScopeWords;
 use crate::issue::AuthorizationRequest;
-use crate::model::{Callback, Consumer, RequestToken, Session};
+use crate::model::{Callback, Consumer, RequestToken, Session, visible};
 use crate::server::pages::{BrowserCookie, PageResponse};
 
 /// The login form.
@@ -25,9 +29,9 @@ struct LoginPage<'a> {
 struct ConsentPage<'a> {
     application: ShownApplication<'a>,
     form: FormTokens<'a>,
-    scopes: Vec<&'a str>,
+    scopes: Vec<Cow<'a, str>>,
     destination: Destination<'a>,
-    screen_name: &'a str,
+    screen_name: Cow<'a, str>,
 }
 
 /// The PIN for the application.
@@ -59,7 +63,7 @@ struct NoticePage<'a> {
 /// The consumer that requests access.
 struct ShownApplication<'a> {
     name: &'a str,
-    description: &'a str,
+    description: Cow<'a, str>,
     app_url: &'a str,
     verified: bool,
 }
@@ -96,7 +100,7 @@ impl<'a> From<&'a Consumer> for ShownApplication<'a> {
     fn from(consumer: &'a Consumer) -> Self {
         Self {
             name: consumer.name.as_str(),
-            description: &consumer.profile.description,
+            description: visible(&consumer.profile.description),
             app_url: &consumer.profile.app_url,
             verified: consumer.verified,
         }
@@ -161,10 +165,10 @@ pub(super) fn consent(
         form: FormTokens::of(asking, cookie),
         scopes: scopes
             .iter()
-            .map(|scope| words.of(scope).unwrap_or(scope))
+            .map(|scope| visible(words.of(scope).unwrap_or(scope)))
             .collect(),
         destination: Destination::of(callback),
-        screen_name: screen_name(session),
+        screen_name: visible(screen_name(session)),
     };
     rendered(StatusCode::OK, &page).with_forms(decision_targets(callback))
 }

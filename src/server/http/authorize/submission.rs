@@ -25,7 +25,8 @@ pub(super) async fn submit(
     headers: HeaderMap,
     request: Request,
 ) -> impl IntoResponse {
-    let fields = match FormFields::read(&headers, request.into_body()).await {
+    let read = FormFields::read(&headers, request.into_body(), &page.bodies);
+    let fields = match read.await {
         Ok(fields) => fields,
         Err(error) => return UserNotice::from(error).response(None),
     };

@@ -101,6 +101,20 @@ async fn the_question_shows_the_consumer_its_scopes_and_the_destination() {
 }
 
 #[tokio::test]
+async fn texts_in_the_store_cannot_hide_or_reorder_others() {
+    let cookie = BrowserCookie::random(&CountingEntropy::default());
+    let mut asked = asking("t");
+    asked.consumer.profile.description = "Prints\u{202e}sotohp\u{200b}".to_owned();
+    let mut user = session();
+    user.screen_name = "ja\u{2067}ne".to_owned();
+    let words = Config::default().scopes;
+    let page = html(pages::consent(&asked, &cookie, &user, &words)).await;
+    for expected in ["<bdi>Printssotohp</bdi>", "<bdi>jane</bdi>"] {
+        assert!(page.contains(expected), "{expected} in\n{page}");
+    }
+}
+
+#[tokio::test]
 async fn a_failed_login_keeps_the_name_and_announces_the_problem() {
     let cookie = BrowserCookie::random(&CountingEntropy::default());
     let first = html(pages::log_in(&asking("t"), &cookie, "", None)).await;
@@ -305,7 +319,7 @@ async fn every_page_has_security_headers() {
         "{policy}"
     );
     assert_eq!(header("x-frame-options"), "DENY");
-    assert_eq!(header("referrer-policy"), "no-referrer");
+    assert_eq!(header("referrer-policy"), "same-origin");
     assert_eq!(header("cache-control"), "no-store");
     assert_eq!(header("x-content-type-options"), "nosniff");
     assert_eq!(header("cross-origin-opener-policy"), "same-origin");

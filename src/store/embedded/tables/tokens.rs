@@ -6,6 +6,7 @@ use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransactio
 
 use super::incarnations;
 use super::records::{self, RecordRow, RecordTable};
+use crate::model::Token;
 use crate::store::embedded::error::WriteError;
 use crate::store::record::Records;
 
@@ -96,9 +97,10 @@ pub(in crate::store::embedded) fn create_token(
     Ok(())
 }
 
-/// Deletes a token if it belongs to that consumer.
+/// Deletes a token if it belongs to that consumer, or cannot be read.
 pub(in crate::store::embedded) fn delete_token(
     transaction: &WriteTransaction,
+    records: &Records,
     token: &str,
     consumer: &str,
 ) -> Result<(), WriteError> {
@@ -106,8 +108,12 @@ pub(in crate::store::embedded) fn delete_token(
     let Some(bytes) = tokens.get(token)?.map(|bytes| bytes.value().to_vec()) else {
         return Ok(());
     };
-    let (holder, user) = Records::token_holders(&bytes)?;
-    if holder.as_str() != consumer {
+    let stored = Token::from_bytes(token.as_bytes())
+        .and_then(|name| records.decode_token(&name, &bytes).ok());
+    if stored
+        .as_ref()
+        .is_some_and(|stored| stored.consumer_key.as_str() != consumer)
+    {
         return Ok(());
     }
     tokens.remove(token)?;
@@ -115,7 +121,7 @@ pub(in crate::store::embedded) fn delete_token(
     transaction
         .open_table(CONSUMER_TOKENS)?
         .remove((consumer, number, token))?;
-    if let Some(user) = user {
+    if let Some(user) = stored.and_then(|stored| stored.user_id) {
         transaction
             .open_table(USER_TOKENS)?
             .remove((user.as_str(), token))?;
@@ -132,6 +138,7 @@ pub(super) fn has_any(transaction: &WriteTransaction, consumer: &str) -> Result<
 /// Deletes up to `limit` tokens of an incarnation that has ended.
 pub(in crate::store::embedded) fn sweep(
     transaction: &WriteTransaction,
+    records: &Records,
     limit: usize,
 ) -> Result<(), WriteError> {
     let Some((consumer, ended)) = incarnations::first_ended(transaction)? else {
@@ -139,7 +146,7 @@ pub(in crate::store::embedded) fn sweep(
     };
     let tokens = names(transaction, &consumer, ended, limit)?;
     for token in &tokens {
-        delete_ended(transaction, &consumer, ended, token)?;
+        delete_ended(transaction, records, (&consumer, ended, token))?;
     }
     if tokens.len() < limit {
         incarnations::delete_ended(transaction, &consumer, ended)?;
@@ -151,9 +158,8 @@ pub(in crate::store::embedded) fn sweep(
 /// one.
 fn delete_ended(
     transaction: &WriteTransaction,
-    consumer: &str,
-    ended: u64,
-    token: &str,
+    records: &Records,
+    (consumer, ended, token): IssuedToken<'_>,
 ) -> Result<(), WriteError> {
     let current = incarnations::current(transaction, consumer)?;
     let is_in_use = {
@@ -164,7 +170,7 @@ fn delete_ended(
     if is_in_use {
         Ok(())
     } else {
-        delete_token(transaction, token, consumer)
+        delete_token(transaction, records, token, consumer)
     }
 }
 

@@ -1,0 +1,83 @@
+//! The table `canary`: one record, which proves that the master key is the one that the file was
+//! written with.
+
+use std::sync::Arc;
+
+use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
+use tokio::sync::Semaphore;
+
+use super::blocking::{blocking, in_time};
+use super::error::{WriteError, failed};
+use super::store_file::StoreFile;
+use crate::store::record::{CanarySeal, Records};
+use crate::store::{StoreError, StoreErrorKind};
+
+/// Compares the master keys with the canary of the file, and writes one into a new file. A canary
+/// under an older key is sealed anew with the first one.
+pub(super) fn prove_key(
+    transaction: &WriteTransaction,
+    records: &Records,
+) -> Result<(), WriteError> {
+    let mut table = transaction.open_table(CANARY)?;
+    let stored = table.get(KEY)?.map(|canary| canary.value().to_vec());
+    let own = records.own_canary()?;
+    if records.prove_key(stored.as_deref().unwrap_or(own))? == CanarySeal::OlderKey
+        || stored.is_none()
+    {
+        table.insert(KEY, own)?;
+    }
+    Ok(())
+}
+
+/// The reader of the canary.
+pub(super) struct CanaryReader {
+    records: Arc<Records>,
+    file: Arc<StoreFile>,
+    /// One place, so that a disk that does not respond holds one thread.
+    place: Arc<Semaphore>,
+}
+
+// === impl CanaryReader ===
+
+impl CanaryReader {
+    /// Returns a reader of the canary in `file`.
+    pub(super) fn new(records: Arc<Records>, file: Arc<StoreFile>) -> Self {
+        Self {
+            records,
+            file,
+            place: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// Reads the canary from the file and opens it, as a check reads and opens records.
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
+        let place = Arc::clone(&self.place).try_acquire_owned();
+        let place = place.map_err(|_| {
+            StoreError::new(StoreErrorKind::Unavailable, READING)
+                .because("the disk has not responded to the last reading yet")
+        })?;
+        let (file, records) = (Arc::clone(&self.file), Arc::clone(&self.records));
+        let read = move || {
+            let _place = place;
+            read(&file, &records)
+        };
+        in_time(READING, blocking(READING, read)).await
+    }
+}
+
+fn read(file: &StoreFile, records: &Records) -> Result<(), StoreError> {
+    let canary = file.read(|transaction| {
+        let canary = transaction.open_table(CANARY)?.get(KEY)?;
+        Ok(canary.map(|canary| canary.value().to_vec()))
+    })?;
+    let absent = || failed(redb::Error::Corrupted("it has no canary".into()));
+    let _seal: CanarySeal = records.prove_key(&canary.ok_or_else(absent)?)?;
+    Ok(())
+}
+
+const READING: &str = "reading the canary";
+
+const CANARY: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("canary");
+
+/// The key of the only row.
+const KEY: &str = "canary";

@@ -1,0 +1,137 @@
+//! The canary: a record without content that proves that a replica has the master key of the
+//! others.
+//!
+//! The first process that uses a store seals it. Everyone else opens it before it writes the first
+//! record, and a Redis store whenever it checks whether it is ready. A replica with another key
+//! cannot open it; it would write records that nobody else can read, so [`Records::writer`] refuses
+//! it.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::{RecordKind, Records};
+use crate::store::seal::SealError;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// The key that sealed a canary that opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a canary under an older key is sealed anew"]
+pub(in crate::store) enum CanarySeal {
+    /// The first key of the file, which seals records.
+    FirstKey,
+    /// Another key of the file, while the keys are rotated.
+    OlderKey,
+}
+
+/// The outcome of the last comparison of the master keys with the canary.
+#[derive(Default)]
+pub(super) struct KeyProof {
+    state: AtomicU8,
+    /// The canary of this process. A process that may write it twice writes the same bytes.
+    own: OnceLock<Vec<u8>>,
+}
+
+/// The reason for which the canary does not open, and the remedy.
+#[derive(Debug, thiserror::Error)]
+enum CanaryError {
+    #[error(
+        "the store was written with the master key {0:?}, which is not in the file that store.master_key_file names; use the key file of the other replicas, or add the line of that key"
+    )]
+    OtherKey(Box<str>),
+    #[error(
+        "the key {0:?} of the file that store.master_key_file names is not the one of that id that the store was written with; use the key file of the other replicas"
+    )]
+    OtherKeyOfThatId(Box<str>),
+    #[error(
+        "the record that proves the master key is damaged ({0}); if store.master_key_file names the right file, delete the key countersign:{{canary}}"
+    )]
+    Damaged(SealError),
+}
+
+// === impl Records ===
+
+impl Records {
+    /// Returns the canary of this process, the same at each call.
+    pub(in crate::store) fn own_canary(&self) -> Result<&[u8], StoreError> {
+        let own = &self.key_proof.own;
+        if let Some(own) = own.get() {
+            return Ok(own);
+        }
+        let writer = self.unproven_writer();
+        let sealed = writer.seal(RecordKind::Canary, b"", &())?;
+        Ok(own.get_or_init(|| sealed))
+    }
+
+    /// Compares the master keys with the canary of the store.
+    ///
+    /// # Errors
+    /// [`WrongMasterKey`](StoreErrorKind::WrongMasterKey) if no key opens it. Until one does,
+    /// [`writer`](Self::writer) refuses.
+    pub(in crate::store) fn prove_key(&self, canary: &[u8]) -> Result<CanarySeal, StoreError> {
+        let opened = self.sealer.open(canary, RecordKind::Canary.named(b""));
+        self.key_proof
+            .set(if opened.is_ok() { PROVEN } else { REFUSED });
+        opened.map_err(|problem| wrong_key(CanaryError::of(problem)))?;
+        Ok(if self.sealer.is_sealed_with_the_first_key(canary) {
+            CanarySeal::FirstKey
+        } else {
+            CanarySeal::OlderKey
+        })
+    }
+
+    /// Returns `true` if the master keys opened the canary at the last comparison.
+    pub(in crate::store) fn is_key_proven(&self) -> bool {
+        self.key_proof.get() == PROVEN
+    }
+
+    /// Returns `true` if the master keys were compared with the canary.
+    pub(in crate::store) fn is_key_compared(&self) -> bool {
+        self.key_proof.get() != UNKNOWN
+    }
+}
+
+// === impl KeyProof ===
+
+impl KeyProof {
+    /// Returns an error unless the key was proven.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match self.get() {
+            PROVEN => Ok(()),
+            REFUSED => Err(wrong_key("it did not open the canary of the store")),
+            _ => Err(StoreError::new(StoreErrorKind::Unavailable, PROVING)
+                .because("the store has not answered since the start; try again")),
+        }
+    }
+
+    fn get(&self) -> u8 {
+        self.state.load(Ordering::Acquire)
+    }
+
+    fn set(&self, state: u8) {
+        self.state.store(state, Ordering::Release);
+    }
+}
+
+// === impl CanaryError ===
+
+impl CanaryError {
+    fn of(problem: SealError) -> Self {
+        match problem {
+            SealError::UnknownKey(id) => Self::OtherKey(id),
+            SealError::Refused(id) => Self::OtherKeyOfThatId(id),
+            SealError::UnknownVersion(_) | SealError::NotSealed | SealError::TooLong => {
+                Self::Damaged(problem)
+            }
+        }
+    }
+}
+
+fn wrong_key(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::new(StoreErrorKind::WrongMasterKey, PROVING).because(source)
+}
+
+const PROVING: &str = "comparing the master key with the store";
+
+const UNKNOWN: u8 = 0;
+const PROVEN: u8 = 1;
+const REFUSED: u8 = 2;

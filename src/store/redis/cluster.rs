@@ -1,0 +1,101 @@
+//! The address of a Redis Cluster: some of its nodes, which know the others.
+
+use std::time::Duration;
+
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::{ConnectionInfo, IntoConnectionInfo as _};
+
+use super::error::CommandError;
+use super::host_list::{AddressError, HostList, unreadable, with_port};
+
+/// Some nodes of a Cluster, which know the others.
+#[derive(Clone)]
+pub(super) struct ClusterAddress {
+    nodes: Vec<ConnectionInfo>,
+    response_timeout: Duration,
+}
+
+// === impl ClusterAddress ===
+
+impl ClusterAddress {
+    /// Parses the part of the URL after `://`.
+    pub(super) fn parse(scheme: &str, rest: &str) -> Result<Self, AddressError> {
+        let parts = HostList::parse(rest);
+        let node = |host: &&str| {
+            format!("{scheme}://{}{}", parts.user, with_port(host, NODE_PORT))
+                .into_connection_info()
+                .map_err(unreadable)
+        };
+        let nodes = parts
+            .hosts
+            .iter()
+            .map(node)
+            .collect::<Result<Vec<_>, _>>()?;
+        if parts.query.is_some() || !parts.path.is_empty() {
+            return Err(AddressError::Redis(
+                "a Cluster has neither databases nor options; remove the part after the hosts"
+                    .into(),
+            ));
+        }
+        Ok(Self {
+            nodes,
+            response_timeout: Duration::ZERO,
+        })
+    }
+
+    /// Returns the nodes that the URL names.
+    pub(super) fn nodes(&self) -> &[ConnectionInfo] {
+        &self.nodes
+    }
+
+    /// Limits the time of a command.
+    pub(super) const fn set_response_timeout(&mut self, response_timeout: Duration) {
+        self.response_timeout = response_timeout;
+    }
+
+    /// Returns a client that begins with `nodes` and gives up within the limit of a command; by
+    /// default it would retry for minutes.
+    pub(super) fn client(&self, nodes: Vec<ConnectionInfo>) -> Result<ClusterClient, CommandError> {
+        let client = ClusterClientBuilder::new(nodes)
+            .connection_timeout(NODE_CONNECT_TIMEOUT)
+            .response_timeout(self.response_timeout)
+            .overall_response_timeout(Some(self.response_timeout))
+            .retries(RETRIES)
+            .min_retry_wait(RETRY_WAIT_MS)
+            .max_retry_wait(RETRY_WAIT_MS * 4)
+            .build()?;
+        Ok(client)
+    }
+}
+
+const NODE_PORT: u16 = 6379;
+
+/// The longest time to connect to one node: a frozen one must leave time for the others within the
+/// limit for the whole connection.
+const NODE_CONNECT_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// The number of retries of a command within its deadline, after a redirection or the loss of a
+/// node.
+const RETRIES: u32 = 3;
+
+/// The shortest pause between two retries.
+const RETRY_WAIT_MS: u64 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_reached_by_any_of_its_nodes() {
+        let parsed = ClusterAddress::parse("redis", ":p@a:7000,b").unwrap();
+        let hosts = parsed.nodes.iter().map(|node| node.addr().to_string());
+        assert_eq!(hosts.collect::<Vec<_>>(), ["a:7000", "b:6379"]);
+        assert!(
+            parsed
+                .nodes
+                .iter()
+                .all(|node| node.redis_settings().password() == Some("p"))
+        );
+        assert!(parsed.client(parsed.nodes().to_vec()).is_ok());
+    }
+}

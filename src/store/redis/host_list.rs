@@ -1,0 +1,70 @@
+//! The parts of a URL with a list of hosts, and what can be wrong with it.
+//!
+//! The list is split by hand, since `http::Uri` refuses an authority with several ports.
+
+/// The reason why a URL is no address of Redis; never carries any part of it.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum AddressError {
+    #[error(
+        "the URL has an unknown scheme; use redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://"
+    )]
+    Scheme,
+    #[error("the URL is not an address of Redis: {0}")]
+    Redis(String),
+    #[error(
+        "the URL has no name of a primary; write redis+sentinel://host:26379,host:26379/primary"
+    )]
+    NoPrimary,
+    #[error(
+        "the URL has an unknown option; only sentinel_password= is allowed after the question mark"
+    )]
+    Option,
+}
+
+/// The parts of a URL with a list of hosts.
+pub(super) struct HostList<'u> {
+    pub(super) user: &'u str,
+    pub(super) hosts: Vec<&'u str>,
+    pub(super) path: &'u str,
+    pub(super) query: Option<&'u str>,
+}
+
+// === impl HostList ===
+
+impl<'u> HostList<'u> {
+    /// Splits the part after `://`.
+    pub(super) fn parse(rest: &'u str) -> Self {
+        let (rest, query) = rest
+            .split_once('?')
+            .map_or((rest, None), |(rest, query)| (rest, Some(query)));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        // The user info keeps its @, so that it can precede each host.
+        let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+        Self {
+            user,
+            hosts: hosts.split(',').collect(),
+            path,
+            query,
+        }
+    }
+}
+
+/// Returns the host with its port, or else with `port`.
+pub(super) fn with_port(host: &str, port: u16) -> String {
+    let after_address = host.rfind(']').map_or(host, |end| &host[end..]);
+    if after_address.contains(':') {
+        host.to_owned()
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// Returns the problem without its detail, which may repeat a part of the URL.
+pub(super) fn unreadable(error: redis::RedisError) -> AddressError {
+    let text = error.to_string();
+    let problem = error
+        .detail()
+        .and_then(|detail| text.strip_suffix(detail))
+        .unwrap_or(&text);
+    AddressError::Redis(problem.trim_end_matches(": ").to_owned())
+}

@@ -1,0 +1,43 @@
+//! Outages of Redis with the settings that trade safety for availability.
+
+use tokio::time::Instant;
+
+use crate::row::Row;
+use crate::rows::{AOF, on_redis, pause};
+use crate::run::Evidence;
+
+/// Returns the rows.
+pub(crate) fn rows() -> Vec<Row> {
+    vec![
+        Row::new(
+            "outage-local",
+            "Redis is down for 6 s, `nonce.on_store_failure = \"local\"`",
+            "valid requests pass after some seconds; a replay may pass once at the other replica",
+            || Box::pin(local()),
+        )
+        .recovers_within(3.0),
+    ]
+}
+
+/// A replay may pass until Redis has the nonces of the outage.
+async fn local() -> Evidence {
+    let (mut redis, mut run) = on_redis(&AOF, LOCAL).await;
+    run.fault_begins();
+    redis.kill();
+    pause(6.0).await;
+    redis.restart();
+    run.fault_ends();
+    run.excuse_until(Instant::now() + std::time::Duration::from_secs(1));
+    let mut evidence = run.finish(5.0).await;
+    let share = evidence.passed(4.5, 6.0) * 100.0;
+    evidence.note(format!(
+        "{share:.0} % of the valid requests pass in the outage"
+    ));
+    evidence.must(
+        share > 50.0,
+        "half of the valid requests pass in the outage",
+    );
+    evidence
+}
+
+const LOCAL: &str = "nonce.on_store_failure = \"local\"\ncache.max_stale_age = \"10m\"\n";

@@ -1,0 +1,292 @@
+//! Acknowledged changes that Redis loses in a crash, and changes that replicas must confirm.
+
+use std::time::Duration;
+
+use countersign::model::{
+    Consumer, ConsumerStatus, RequestToken, RequestTokenState, TokenStatus, User, UserStatus,
+};
+use countersign::store::{Store, StoreErrorKind};
+
+use super::bench::{
+    Bench, authorized, causes, claim_anything, consumer, key, name, request_token, session, token,
+    user, user_id, with_redis,
+};
+use crate::support::process::eventually;
+use crate::support::redis::{Cluster, RedisServer, wait_until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_that_a_crash_loses_are_made_again_before_the_next_answer() {
+    let (bench, mut server) = with_redis();
+    let store = bench.open().await;
+    prepare(&*store).await;
+    server.run::<()>(&["SAVE"]);
+    change_everything(&*store).await;
+    crash(&mut server);
+    let found = first_answer(&*store).await;
+    assert_eq!(found, TokenStatus::Revoked);
+    check_everything(&*store).await;
+    let remade = store.status().remade;
+    assert_eq!(
+        remade, 7,
+        "of 8 changes, that of the session is not counted"
+    );
+    // The changes that were made again may be lost again.
+    crash(&mut server);
+    assert_eq!(first_answer(&*store).await, TokenStatus::Revoked);
+    check_everything(&*store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_that_loses_nothing_changes_nothing() {
+    let (bench, mut server) = with_redis();
+    let store = bench.open().await;
+    prepare(&*store).await;
+    change_everything(&*store).await;
+    server.run::<()>(&["SAVE"]);
+    crash(&mut server);
+    assert_eq!(first_answer(&*store).await, TokenStatus::Revoked);
+    check_everything(&*store).await;
+    assert_eq!(store.status().remade, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_change_of_another_replica_stays() {
+    let (bench, mut server) = with_redis();
+    let (one, other) = (bench.open().await, bench.open().await);
+    one.create_consumer(&consumer("ck")).await.unwrap();
+    one.create_consumer(&consumer("gone")).await.unwrap();
+    one.create_token(&token("gone", "t")).await.unwrap();
+    one.update_consumer(&renamed("ck", 2)).await.unwrap();
+    other.update_consumer(&renamed("ck", 3)).await.unwrap();
+    other.delete_consumer(&consumer("gone")).await.unwrap();
+    server.run::<()>(&["SAVE"]);
+    crash(&mut server);
+    for store in [&one, &other] {
+        until_it_answers(&**store).await;
+    }
+    assert_eq!(
+        one.consumer(&key("ck")).await.unwrap(),
+        Some(renamed("ck", 3))
+    );
+    assert_eq!(one.consumer(&key("gone")).await.unwrap(), None);
+    eventually(
+        "its token is removed and stays so",
+        Duration::from_secs(20),
+        async || one.token(&name("t")).await.unwrap().is_none().then_some(()),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_a_crash_loses_wins_over_the_creation_before_it() {
+    let (bench, mut server) = with_redis();
+    let (one, other) = (bench.open().await, bench.open().await);
+    server.run::<()>(&["SAVE"]);
+    one.create_consumer(&consumer("gone")).await.unwrap();
+    other.delete_consumer(&consumer("gone")).await.unwrap();
+    crash(&mut server);
+    for store in [&one, &other] {
+        until_it_answers(&**store).await;
+    }
+    eventually("both have recovered", Duration::from_secs(10), async || {
+        let found = other.consumer(&key("gone")).await;
+        matches!(found, Ok(None)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_is_added_to_what_another_replica_changed_after_the_failover() {
+    let (bench, mut server) = with_redis();
+    let store = bench.open().await;
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    store.create_user(&user("jane doe", "jane")).await.unwrap();
+    server.run::<()>(&["SAVE"]);
+    store.update_consumer(&disabled("ck", 2)).await.unwrap();
+    let disabled_user = User {
+        status: UserStatus::Disabled,
+        revision: 2,
+        ..user("jane doe", "jane")
+    };
+    store.update_user(&disabled_user).await.unwrap();
+    let before = server.run::<Vec<u8>>(&["GET", "countersign:{ck}:consumer"]);
+    // Another replica, which does not know the lost change, changes the record first.
+    server.kill();
+    server.restart();
+    let other = bench.open().await;
+    let after = server.run::<Vec<u8>>(&["GET", "countersign:{ck}:consumer"]);
+    if after != before {
+        let renamed_user = User {
+            revision: 2,
+            ..user("jane doe", "janet")
+        };
+        drop(other.update_consumer(&renamed("ck", 2)).await);
+        drop(other.update_user(&renamed_user).await);
+    }
+    eventually(
+        "the revocation is there",
+        Duration::from_secs(10),
+        async || {
+            let found = store.consumer(&key("ck")).await.ok()??;
+            let user = store.user(&user_id("jane doe")).await.ok()??;
+            let is_revoked =
+                found.status == ConsumerStatus::Disabled && user.status == UserStatus::Disabled;
+            is_revoked.then_some(())
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_acknowledged_when_enough_replicas_have_it() {
+    let primary = RedisServer::start();
+    let of = format!("127.0.0.1 {}", primary.port());
+    let options = ["--replicaof", &*of, "--repl-diskless-sync-delay", "0"];
+    let replica = RedisServer::start_with(&options);
+    wait_until("the replica follows", || {
+        let info: String = replica.run(&["INFO", "replication"]);
+        info.contains("master_link_status:up")
+    });
+    let mut bench = Bench::redis(primary.url());
+    bench.config.min_replicas = 1;
+    let store = bench.open().await;
+    prepare(&*store).await;
+    change_everything(&*store).await;
+    check_everything(&*store).await;
+    replica.stop();
+    let error = store.create_consumer(&consumer("unconfirmed")).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(
+        causes(&error).contains("fewer replicas than store.min_replicas confirmed it"),
+        "{}",
+        causes(&error)
+    );
+    assert!(claim_anything(&*store).await.is_ok());
+    let repeated = store.create_consumer(&consumer("unconfirmed")).await;
+    assert_eq!(
+        repeated.unwrap_err().kind(),
+        StoreErrorKind::AlreadyExists,
+        "it was made"
+    );
+    replica.cont();
+    store.create_consumer(&consumer("confirmed")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_in_every_slot_of_a_cluster_are_confirmed() {
+    let redis = Cluster::start();
+    let mut bench = Bench::redis(redis.url());
+    bench.config.timeout = Duration::from_secs(2);
+    bench.config.min_replicas = 1;
+    let store = bench.open().await;
+    for at in 0..12 {
+        let ck = format!("ck{at}");
+        store.create_consumer(&consumer(&ck)).await.unwrap();
+        store.update_consumer(&disabled(&ck, 2)).await.unwrap();
+    }
+    bench.config.min_replicas = 2;
+    let demanding = bench.open().await;
+    let error = demanding.create_consumer(&consumer("ck")).await;
+    assert!(causes(&error.unwrap_err()).contains("(1 of 2)"));
+}
+
+async fn prepare(store: &dyn Store) {
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    store.create_consumer(&consumer("gone")).await.unwrap();
+    store.create_token(&token("ck", "t")).await.unwrap();
+    store.create_user(&user("jane doe", "jane")).await.unwrap();
+    store.create_session(&session("cookie")).await.unwrap();
+    let requested = request_token("ck", "r");
+    store.create_request_token(&requested).await.unwrap();
+    store
+        .update_request_token(&authorized(requested))
+        .await
+        .unwrap();
+}
+
+/// Makes eight changes.
+async fn change_everything(store: &dyn Store) {
+    store.update_consumer(&disabled("ck", 2)).await.unwrap();
+    store.create_consumer(&consumer("new")).await.unwrap();
+    store.delete_consumer(&consumer("gone")).await.unwrap();
+    let mut revoked = token("ck", "t");
+    (revoked.status, revoked.revision) = (TokenStatus::Revoked, 2);
+    store.update_token(&revoked).await.unwrap();
+    let deleted = User {
+        status: UserStatus::Deleted,
+        username: None,
+        revision: 2,
+        ..user("jane doe", "jane")
+    };
+    store.update_user(&deleted).await.unwrap();
+    store.delete_session(&session("cookie").id).await.unwrap();
+    store
+        .exchange_request_token(&used("ck", "r"), &token("ck", "issued"))
+        .await
+        .unwrap();
+}
+
+async fn check_everything(store: &dyn Store) {
+    let found = store.consumer(&key("ck")).await.unwrap();
+    assert_eq!(found, Some(disabled("ck", 2)));
+    let found = store.consumer(&key("new")).await.unwrap();
+    assert_eq!(found, Some(consumer("new")));
+    assert_eq!(store.consumer(&key("gone")).await.unwrap(), None);
+    let listed = store.consumers(None, 10).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    let found = store.token(&name("t")).await.unwrap().unwrap();
+    assert_eq!(found.status, TokenStatus::Revoked);
+    let found = store.user(&user_id("jane doe")).await.unwrap().unwrap();
+    assert_eq!(found.status, UserStatus::Deleted);
+    assert_eq!(store.session(&session("cookie").id).await.unwrap(), None);
+    let found = store.request_token(&name("r")).await.unwrap().unwrap();
+    assert_eq!(found.state, RequestTokenState::Used);
+    let found = store.token(&name("issued")).await.unwrap();
+    assert_eq!(found, Some(token("ck", "issued")));
+}
+
+/// Kills the server and restarts it with what it saved last.
+fn crash(server: &mut RedisServer) {
+    server.kill();
+    server.restart();
+}
+
+/// Returns the status of the token in the first answer after a crash.
+async fn first_answer(store: &dyn Store) -> TokenStatus {
+    eventually("the store answers", Duration::from_secs(20), async || {
+        let found = store.caller_records(&key("ck"), Some(&name("t"))).await;
+        Some(found.ok()?.token.unwrap().status)
+    })
+    .await
+}
+
+async fn until_it_answers(store: &dyn Store) {
+    eventually("the store answers", Duration::from_secs(20), async || {
+        claim_anything(store).await.ok().map(drop)
+    })
+    .await;
+}
+
+fn renamed(ck: &str, revision: u64) -> Consumer {
+    let mut changed = consumer(ck);
+    changed.profile.description = format!("version {revision}");
+    changed.revision = revision;
+    changed
+}
+
+fn disabled(ck: &str, revision: u64) -> Consumer {
+    Consumer {
+        status: ConsumerStatus::Disabled,
+        revision,
+        ..consumer(ck)
+    }
+}
+
+fn used(ck: &str, name: &str) -> RequestToken {
+    RequestToken {
+        state: RequestTokenState::Used,
+        revision: 3,
+        ..request_token(ck, name)
+    }
+}
