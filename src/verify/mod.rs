@@ -168,9 +168,8 @@ impl Verifier {
                 ..Denial::of(Reason::PlaintextWithoutHttps)
             });
         }
-        match rules.unclear_body {
-            Some(rule) => signed.refuse_unclear_body(rule).map_err(rejected)?,
-            None => {}
+        if let Some(rule) = rules.unclear_body {
+            signed.refuse_unclear_body(rule).map_err(rejected)?;
         }
         Ok(Some(signed))
     }
@@ -305,6 +304,15 @@ impl Verifier {
     }
 }
 
+/// The replicas that know a claim.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claimed {
+    /// All, or there was no nonce to claim.
+    Everywhere,
+    /// This one alone, because the store is unavailable.
+    Here,
+}
+
 /// The rules for reading a request.
 #[derive(Clone, Copy)]
 struct ReadRules {
@@ -314,15 +322,6 @@ struct ReadRules {
     unclear_body: Option<BodyHashRule>,
     /// The longest header, query and form body, each in bytes.
     form_bytes: usize,
-}
-
-/// The replicas that know a claim.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Claimed {
-    /// All, or there was no nonce to claim.
-    Everywhere,
-    /// This one alone, because the store is unavailable.
-    Here,
 }
 
 /// The credentials within which a nonce is unique (RFC 5849 section 3.3).

@@ -168,7 +168,10 @@ impl StoreFile {
         {
             self.fault.raise(error);
         }
-        error.into()
+        match (&error, self.fault.cause()) {
+            (WriteError::Failed(redb::Error::PreviousIo), Some(cause)) => faulty(&cause),
+            _ => error.into(),
+        }
     }
 
     fn state_to_change(&self) -> RwLockWriteGuard<'_, FileState> {

@@ -142,23 +142,25 @@ impl CommandError {
     }
 
     /// Returns `true` if no call can succeed now: the circuit is open, or no connection can be made.
-    /// A refused password and an answer that makes no sense are faults of the configuration, which
-    /// nothing may work around.
+    /// A refused password and an answer that makes no sense are faults of the configuration, and a
+    /// failover must end first: nothing may work around either.
     fn shows_outage(&self) -> bool {
         let mut cause = self;
         while let Self::Unavailable(inner) | Self::Unreachable(inner) = cause {
             cause = inner;
         }
-        let is_certain = !std::ptr::eq(cause, self) || matches!(self, Self::Connect { .. });
+        let is_certain = !std::ptr::eq(cause, self) || matches!(self, Self::Connect(_));
         let is_fault = matches!(
             cause,
             Self::AuthenticationFailed
-                | Self::SentinelPassword
                 | Self::NotPermitted(_)
                 | Self::UnknownCommand(_)
+                | Self::Database(_)
+                | Self::SentinelPassword
                 | Self::UnexpectedAnswer
         );
-        is_certain && !is_fault
+        let is_failing_over = matches!(cause, Self::Recovering | Self::PrimaryReplaced);
+        is_certain && !is_fault && !is_failing_over
     }
 
     /// Returns `true` if the connection must not be used again.
@@ -299,6 +301,39 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_a_server_that_nobody_can_reach_is_an_outage() {
+        let wrapped = |cause: CommandError| {
+            let unreachable = CommandError::Unreachable(Box::new(cause));
+            CommandError::Unavailable(Box::new(unreachable))
+        };
+        let connect = CommandError::Connect(Box::new(ConnectFailure {
+            address: "localhost:6379".into(),
+            cause: "connection refused".into(),
+        }));
+        for error in [
+            connect.clone(),
+            wrapped(connect),
+            wrapped(CommandError::Timeout),
+            wrapped(CommandError::Loading),
+        ] {
+            assert!(error.shows_outage(), "{error}");
+        }
+        for error in [
+            CommandError::Timeout,
+            CommandError::Io("broken pipe".into()),
+            CommandError::OutOfMemory,
+            CommandError::TooFewReplicas,
+            CommandError::NotPermitted("NOPERM".into()),
+            CommandError::WrongType,
+            wrapped(CommandError::AuthenticationFailed),
+            wrapped(CommandError::NotPermitted("NOPERM".into())),
+            wrapped(CommandError::Recovering),
+        ] {
+            assert!(!error.shows_outage(), "{error}");
+        }
+    }
+
+    #[test]
     fn an_error_is_as_small_as_its_way_to_each_caller_demands() {
         assert!(
             size_of::<CommandError>() <= 24,
@@ -341,37 +376,5 @@ mod tests {
         }
         let long = redis::make_extension_error("ERR".to_owned(), Some("x".repeat(10_000)));
         assert!(CommandError::from(long).to_string().len() < 300);
-    }
-
-    #[test]
-    fn only_a_server_that_nobody_can_reach_is_an_outage() {
-        let wrapped = |cause: CommandError| {
-            let unreachable = CommandError::Unreachable(Box::new(cause));
-            CommandError::Unavailable(Box::new(unreachable))
-        };
-        let connect = CommandError::Connect(Box::new(ConnectFailure {
-            address: "localhost:6379".into(),
-            cause: "connection refused".into(),
-        }));
-        for error in [
-            connect.clone(),
-            wrapped(connect),
-            wrapped(CommandError::Timeout),
-            wrapped(CommandError::Loading),
-        ] {
-            assert!(error.shows_outage(), "{error}");
-        }
-        for error in [
-            CommandError::Timeout,
-            CommandError::Io("broken pipe".into()),
-            CommandError::OutOfMemory,
-            CommandError::TooFewReplicas,
-            CommandError::NotPermitted("NOPERM".into()),
-            CommandError::WrongType,
-            wrapped(CommandError::AuthenticationFailed),
-            wrapped(CommandError::NotPermitted("NOPERM".into())),
-        ] {
-            assert!(!error.shows_outage(), "{error}");
-        }
     }
 }

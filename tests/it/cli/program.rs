@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Lines};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 
@@ -184,71 +184,49 @@ fn a_closed_output_ends_quietly() {
 
 #[test]
 fn a_data_directory_that_others_control_ends_the_start_with_the_remedy() {
-    let token = |home: &Path| home.join("admin-token");
-    let cases: [(&str, &dyn Fn(&Path), &str); 6] = [
-        (
-            "an open directory",
-            &|home| set_mode(home, 0o777),
-            "chmod go-w",
-        ),
-        (
-            "a FIFO",
-            &|home| {
-                let made = Command::new("mkfifo").arg(token(home)).status().unwrap();
-                assert!(made.success());
-            },
-            "is not a regular file",
-        ),
-        (
-            "a link",
-            &|home| {
-                fs::write(home.join("elsewhere"), "correct-horse-battery\n").unwrap();
-                std::os::unix::fs::symlink("elsewhere", token(home)).unwrap();
-            },
-            "is a symbolic link",
-        ),
-        (
-            "an exposed token",
-            &|home| {
-                fs::write(token(home), "correct-horse-battery\n").unwrap();
-                set_mode(&token(home), 0o640);
-            },
-            "chmod 600",
-        ),
-        (
-            "an exposed key",
-            &|home| {
-                fs::write(home.join("master-key"), "").unwrap();
-                set_mode(&home.join("master-key"), 0o604);
-            },
-            "chmod 600",
-        ),
-        (
-            "an exposed store",
-            &|home| {
-                fs::write(home.join("countersign.redb"), "").unwrap();
-                set_mode(&home.join("countersign.redb"), 0o666);
-            },
-            "chmod 600",
-        ),
-    ];
-    for (what, spoil, remedy) in cases {
-        let home = tempfile::tempdir().unwrap();
-        if what == "an exposed store" {
-            let keygen = countersign(&["keygen"]).output().unwrap();
-            fs::write(home.path().join("master-key"), keygen.stdout).unwrap();
-            set_mode(&home.path().join("master-key"), 0o600);
-        }
-        spoil(home.path());
-        let mut command = countersign(&["serve"]);
-        for listener in ["--check", "--api", "--http", "--ops"] {
-            command.args([listener, "127.0.0.1:0"]);
-        }
-        let output = command.arg("--data-dir").arg(home.path()).output().unwrap();
-        let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(1), "{what}: {said}");
-        assert!(said.contains(remedy), "{what}: {said}");
+    assert_refused("chmod go-w", |home| set_mode(home, 0o777));
+    assert_refused("is not a regular file", |home| {
+        let made = Command::new("mkfifo")
+            .arg(home.join("admin-token"))
+            .status();
+        assert!(made.unwrap().success());
+    });
+    assert_refused("is a symbolic link", |home| {
+        write_private(&home.join("elsewhere"));
+        symlink("elsewhere", home.join("admin-token")).unwrap();
+    });
+    for name in ["admin-token", "master-key", "countersign.redb"] {
+        assert_refused("chmod 600", |home| {
+            write_private(&home.join(name));
+            set_mode(&home.join(name), 0o640);
+        });
     }
+}
+
+/// Asserts that the program does not start with a data directory after `spoil`, and says `remedy`.
+fn assert_refused(remedy: &str, spoil: impl Fn(&Path)) {
+    let home = tempfile::tempdir().unwrap();
+    let keygen = countersign(&["keygen"]).output().unwrap();
+    let key = home.path().join("master-key");
+    fs::write(&key, keygen.stdout).unwrap();
+    set_mode(&key, 0o600);
+    spoil(home.path());
+    let mut command = countersign(&["serve"]);
+    for listener in ["--check", "--api", "--http", "--ops"] {
+        command.args([listener, "127.0.0.1:0"]);
+    }
+    let output = command.arg("--data-dir").arg(home.path()).output().unwrap();
+    let said = stderr(&output);
+    assert!(
+        matches!(output.status.code(), Some(1 | 64)),
+        "{remedy}: {said}"
+    );
+    assert!(said.contains(remedy), "{said}");
+}
+
+fn write_private(path: &Path) {
+    fs::write(path, "correct-horse-battery\n").unwrap();
+    set_mode(path, 0o600);
 }
 
 fn set_mode(path: &Path, mode: u32) {

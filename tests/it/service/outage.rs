@@ -97,7 +97,8 @@ const ALLOWED: Answer = Answer::Allowed {
 };
 
 async fn replicas(redis: &RedisServer, config: &str) -> (Replica, Replica) {
-    let config = format!("cache.max_age = \"1s\"\ncheck.timeout = \"5s\"\n{config}");
+    let config =
+        format!("cache.max_age = \"1s\"\ncheck.timeout = \"5s\"\nstore.timeout = \"3s\"\n{config}");
     let here = Countersign::start(&redis.url(), &config).await;
     let there = here.beside().await;
     (Replica::of(here).await, Replica::of(there).await)
