@@ -167,9 +167,8 @@ impl Verifier {
                 ..Denial::of(Reason::PlaintextWithoutHttps)
             });
         }
-        match rules.unclear_body {
-            Some(rule) => signed.refuse_unclear_body(rule).map_err(rejected)?,
-            None => {}
+        if let Some(rule) = rules.unclear_body {
+            signed.refuse_unclear_body(rule).map_err(rejected)?;
         }
         Ok(Some(signed))
     }

@@ -88,7 +88,7 @@ impl<'a> EffectivePolicy<'a> {
     /// Returns the longest header, query and form body, each in bytes.
     pub(super) fn max_form_bytes(&self) -> usize {
         self.first(|layer| layer.max_form_bytes)
-            .unwrap_or(ParseLimits::default().form_bytes)
+            .unwrap_or_else(|| ParseLimits::default().form_bytes)
     }
 
     /// Returns true if denied requests pass and are only reported.

@@ -76,7 +76,7 @@ impl FormFields {
         if declared_length(headers).is_some_and(|length| length > BODY_LIMIT as u64) {
             return Err(FormError::TooLarge);
         }
-        Self::parse(&*bodies.read(body, BODY_LIMIT).await?)
+        Self::parse(&bodies.read(body, BODY_LIMIT).await?)
     }
 
     /// Returns the value of a field, if it was sent.
