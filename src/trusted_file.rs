@@ -12,7 +12,7 @@
 //! | the data directory | followed | the user of the process, or root | only the owner may write |
 //!
 //! Kubernetes mounts Secrets as links to files of root, readable by the `fsGroup`; so links are
-//! followed where an operator chose the path.
+//! followed if an operator chose the path.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _};

@@ -46,7 +46,7 @@ pub struct VerifyConfig {
     pub trust_envoy_request_id: bool,
     /// The Unix time up to which timestamps are refused; 0 refuses none.
     pub not_before: u64,
-    /// The claims of nonces while Redis is unavailable.
+    /// The rule for nonces while Redis is unavailable.
     pub on_store_failure: OnStoreFailure,
 }
 

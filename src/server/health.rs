@@ -236,7 +236,7 @@ fn too_slow() -> StoreError {
 const NAMES: [&str; 2] = ["", "envoy.service.auth.v3.Authorization"];
 
 /// With the two limits below, a lost store is reported within two seconds: a tick, two checks that
-/// time out, and the tick between them. What is promised is three, since a busy machine is late.
+/// time out, and the tick between them. The promise is three seconds, for busy machines.
 const PING_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A slower store could not answer checks either.

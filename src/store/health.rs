@@ -7,9 +7,9 @@ use super::StoreError;
 /// Reports the state of a store.
 #[async_trait]
 pub trait StoreHealth: Send + Sync {
-    /// Makes a synthetic check: looks up a caller, opens a sealed record, and
-    /// claims a nonce or, if that must leave no trace, finds out whether one could be claimed. So a
-    /// store that answers this can answer checks.
+    /// Makes a synthetic check: looks up a caller, opens a sealed record, and claims a nonce, or
+    /// checks that one could be claimed if a claim would leave a trace. A store that answers this
+    /// can answer checks.
     ///
     /// # Errors
     /// The error that a check would end with;

@@ -13,11 +13,11 @@
 //!
 //! The associated data are all bytes before the nonce, the kind of the record and its name. So an
 //! attacker with write access to the store can neither change a field of a record, nor copy a
-//! record to the name of another one or of another kind, nor write a record.
+//! record to another name or kind, nor forge a record.
 //!
 //! # Security
-//! An older version of the same record under the same name opens too, and so does an empty place:
-//! an attacker with write access can restore what they copied earlier, or delete it.
+//! An older version of a record opens under the same name too: an attacker with write access can
+//! restore a version that they copied earlier, or delete the record.
 
 use std::fmt;
 use std::sync::Arc;

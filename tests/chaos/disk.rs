@@ -1,4 +1,5 @@
-//! A small disk that a row fills: a tmpfs in the mount namespace of one program, which ends with it.
+//! A small disk that a row fills: a tmpfs in the mount namespace of one program. It ends with the
+//! program.
 //!
 //! Without root, this needs a kernel that permits user namespaces to everybody.
 

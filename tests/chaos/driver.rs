@@ -1,8 +1,8 @@
 //! The driver: sends checks at a steady rate to every replica, or through Envoy, and writes each
 //! answer to the ledger.
 //!
-//! In every 20 requests, 11 are valid, 3 have a credential that is revoked during the run, 1 has one that
-//! was revoked before, 2 are tampered with, and 3 repeat an earlier request.
+//! Of every 20 requests, 11 are valid, 3 have a credential that is revoked during the run, 1 has one
+//! that was revoked before, 2 are tampered with, and 3 repeat an earlier request.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

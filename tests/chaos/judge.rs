@@ -7,7 +7,7 @@
 //! | revoked (L) | a request sent later than `Allowance::revocation` after the acknowledged revocation of its credential |
 //!
 //! Requests sent before `Marks::excused` count apart: a row sets it to a second after a switch of
-//! the master. A fresh request with a valid credential is refused wrongly if it is denied for
+//! the primary. A fresh request with a valid credential is refused wrongly if it is denied for
 //! another reason than its timestamp. A timestamp is refused by the fence after a loss of nonces,
 //! so it counts as an interruption only.
 

@@ -1,4 +1,4 @@
-//! A master of Redis with two replicas and three Sentinels, at addresses that a row may choose.
+//! A primary of Redis with two replicas and three Sentinels, at addresses that a row may choose.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -40,7 +40,7 @@ impl Group {
         Self::start_at(&Place::loopback(), &Place::loopback(), options).await
     }
 
-    /// Starts the master at one place and the others at another, and waits until the Sentinels
+    /// Starts the primary at one place and the others at another, and waits until the Sentinels
     /// could fail over.
     pub(crate) async fn start_at(of_master: &Place, of_others: &Place, options: &[&str]) -> Self {
         let master = Server::redis(of_master, options);
@@ -75,14 +75,14 @@ impl Group {
         format!("redis+sentinel://{}/main", hosts.join(","))
     }
 
-    /// Begins a planned failover. The former master takes writes for about ten more seconds.
+    /// Begins a planned failover. The former primary takes writes for about ten more seconds.
     pub(crate) fn fail_over(&self) {
         self.sentinels[0]
             .run::<()>(&["SENTINEL", "FAILOVER", "main"])
             .unwrap();
     }
 
-    /// Returns the moment when a Sentinel names another master.
+    /// Returns the moment when a Sentinel names another primary.
     pub(crate) async fn switched(&self) -> Instant {
         let first = self.master.address.to_string();
         let query = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"];
@@ -164,7 +164,7 @@ impl Server {
         wait_for("redis-server answers", || self.run::<()>(&["PING"]).is_ok()).await;
     }
 
-    /// Waits until it has a copy of its master.
+    /// Waits until it has a copy of its primary.
     pub(crate) async fn follows(&self) {
         wait_for("the replica follows", || {
             let info = self.run::<String>(&["INFO", "replication"]);

@@ -22,8 +22,8 @@
 //! - An entry that has used up three quarters of its time is refused. A full line refuses arrivals.
 //! - An entry whose caller has gone is skipped.
 //!
-//! A refusal costs a part of a check, so a caller that sends more than a thread can even refuse is
-//! slowed down by TCP alone.
+//! A refusal costs a part of a check. If a caller sends more checks than the thread can refuse, only
+//! TCP slows it down.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI32, Ordering};

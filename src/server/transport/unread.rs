@@ -5,8 +5,9 @@
 //! end of its stream, except while its handler has nothing to send, as in a watch.
 //!
 //! - A connection that has had unread answers all the time for [`PATIENCE`] is closed.
-//! - While all connections of a listener together have more than [`LISTENER_LIMIT`], one that has
-//!   more than [`CONNECTION_LIMIT`] when it has sent all it can is closed at once.
+//! - While the connections of a listener have more than [`LISTENER_LIMIT`] unread answers in total, a
+//!   connection that has more than [`CONNECTION_LIMIT`], and has sent all that it can, is closed at
+//!   once.
 
 use std::pin::Pin;
 use std::sync::Arc;

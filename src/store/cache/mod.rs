@@ -10,9 +10,9 @@
 //! 2. until it is `cache.max_age` old, counted from the start of the lookup, which bounds the
 //!    effect of a missed change.
 //!
-//! While the store is unavailable, an entry up to `cache.max_stale_age` old may be used (rule 1 still
-//! applies: a change that was announced before or during the outage counts). The records are marked
-//! as stale, and so is the answer to the check.
+//! While the store is unavailable, an entry may be used until it is `cache.max_stale_age` old. Rule 1
+//! still applies: a change that was announced before or during the outage counts. The records and
+//! the answer to the check are marked as stale.
 //!
 //! The absence of a record is cached too, for a second at most and apart from the rest, so that a
 //! caller that tries random names neither reaches the store with each nor evicts useful entries.
@@ -23,10 +23,11 @@
 //! Secrets stay in [`Secret`](crate::model::Secret), which is wiped when the last check that uses
 //! an entry releases it. An entry that can no longer be used is removed on a change, on eviction or
 //! replacement, or else by a sweep: none stays in memory for longer than twice `cache.max_age`, or
-//! `cache.max_stale_age` if that is longer, plus the time between two calls of [`StoreHealth::status`], half a second in a running server. The
-//! HMAC key that a token's entry remembers, and the consumer secret in it, go with that entry: a
-//! removed consumer secret may stay in memory for as long, but proves nothing, since it is no
-//! longer among the secrets that are tried. A warm check is faster than a cold one: response times
+//! `cache.max_stale_age` if that is longer, plus the time between two calls of
+//! [`StoreHealth::status`], half a second in a running server. The HMAC key that a token's entry
+//! remembers, and the consumer secret in it, go with that entry: a removed consumer secret may stay
+//! in memory for as long, but proves nothing, since it is no longer among the secrets that are
+//! tried. A warm check is faster than a cold one: response times
 //! can reveal that a key was used lately, and, for a key that is tried repeatedly, whether it
 //! exists; never a secret.
 //!

@@ -39,7 +39,7 @@ enum CanaryError {
     )]
     OtherKey(Box<str>),
     #[error(
-        "the key {0:?} of the file that store.master_key_file names is not the one of that id that the store was written with; use the key file of the other replicas"
+        "the store was written with a master key of the id {0:?}, and the file that store.master_key_file names has another key of that id; use the key file of the other replicas"
     )]
     OtherKeyOfThatId(Box<str>),
     #[error(

@@ -5,8 +5,8 @@
 //! read, only after that. A lookup of absent records takes the same two steps. The first is an
 //! `MGET` for all waiting lookups, and an `EXISTS` of the same keys at the same time: `MGET` reports
 //! a value of another type as absent, and such a value is a failure of ours. The second step is a
-//! `GET` for each lookup, all at once, which reports such a value itself. A script that follows a token to its user would save a round trip, but
-//! cost more of Redis, which all replicas share.
+//! `GET` for each lookup, all at once, which reports such a value itself. A script that follows a
+//! token to its user would save a round trip, but cost more of Redis, which all replicas share.
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
-//! The clocks: the difference between that of Redis and that of this host, and jumps of Redis'.
+//! The clock of Redis: its difference from this host's, and its jumps.
 //!
 //! Redis forgets a nonce by its own clock, a fixed time after the claim; replicas judge timestamps
 //! by theirs. A replica that is late accepts a request whose nonce Redis forgot already. A replica
-//! that is early makes Redis forget too soon for the others. The nonce is kept for a margin of a
-//! minute beyond the window, so no replay passes while each replica is within half of it of Redis,
-//! on either side. Beyond that (`store.max_clock_skew`) claims are refused.
+//! that is early makes Redis forget too soon for the others. Nonces are kept for a minute beyond the
+//! window, so no replay passes while the clock of each replica differs from that of Redis by at most
+//! half a minute. Beyond that (`store.max_clock_skew`) claims are refused.
 //!
 //! If the clock of Redis jumps ahead, nonces expire at once. A jump shows against the monotonic
 //! clock of this host, which no correction of the time moves.
@@ -140,7 +140,7 @@ impl ClockSkew {
         jumped
     }
 
-    /// Logs the begin and the end of a difference, once each.
+    /// Logs the beginning and the end of a difference, once each.
     fn report(&self, skew: i64) {
         let differs = skew.saturating_abs() > WARNED;
         if differs && !self.is_warned.swap(true, Ordering::Relaxed) {

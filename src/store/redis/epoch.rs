@@ -1,10 +1,10 @@
-//! The marker of the epoch: a value in Redis that tells whether this is still the data of before.
+//! The marker of the epoch: a value in Redis that shows whether the data is still the same.
 //!
 //! A marker is a hash. The first replica that finds none draws one at random. Redis loses it with
 //! everything else (`FLUSHALL`, an empty server in its place), so a replica that finds another
 //! marker than before knows that nonces are gone. The marker also names the server for which it was
 //! drawn: after a restart or a failover the first replica to look replaces it, so that the others,
-//! and those that start later, learn of it and since when.
+//! and those that start later, learn of the event and of its second.
 //!
 //! | field | value |
 //! |---|---|
@@ -66,8 +66,8 @@ pub(super) struct MarkerIds {
     drawn: AtomicU64,
 }
 
-/// Returns the marker, or draws one if there is none, or not for this server, or if its id is the
-/// suspect one.
+/// Returns the marker. Draws a new one if it is absent, belongs to another server or has the suspect
+/// id.
 ///
 /// - `KEYS[1]`: the marker
 /// - `ARGV[1]`: the id of a new marker
@@ -75,7 +75,7 @@ pub(super) struct MarkerIds {
 ///   empty if unknown
 /// - `ARGV[4]`: the id of a marker that is to be replaced, or empty
 /// - `ARGV[5]`: the current second
-/// - `ARGV[6]`: the second to note for a marker that is drawn because there is none
+/// - `ARGV[6]`: the second to note if the marker was absent
 ///
 /// It must be atomic so that replicas that look at the same time find the same marker.
 const MARK: &str = r"

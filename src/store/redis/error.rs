@@ -67,7 +67,7 @@ pub(super) enum CommandError {
     #[error("no Sentinel knows the address of the primary")]
     PrimaryUnknown,
     #[error(
-        "the Sentinels want a password, or another one; write it in store.url after the name of the primary: ?sentinel_password=PASSWORD"
+        "the Sentinels require a password, or refuse the given one; write it in store.url after the name of the primary: ?sentinel_password=PASSWORD"
     )]
     SentinelPassword,
     #[error("Redis {0} is too old; use 7.0 or newer")]

@@ -2,7 +2,7 @@
 //!
 //! The list is split by hand, since `http::Uri` refuses an authority with several ports.
 
-/// The reason why a URL is no address of Redis; never carries any part of it.
+/// The reason why a URL is not an address of Redis; never repeats a part of the URL.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum AddressError {
     #[error(
@@ -12,7 +12,7 @@ pub(super) enum AddressError {
     #[error("the URL is not an address of Redis: {0}")]
     Redis(String),
     #[error(
-        "the URL has no name of a primary; write redis+sentinel://host:26379,host:26379/primary"
+        "the URL does not name a primary; write redis+sentinel://host:26379,host:26379/primary"
     )]
     NoPrimary,
     #[error(

@@ -1,11 +1,11 @@
-//! Follows the primary that the Sentinels name, also if no connection breaks.
+//! Follows the primary that the Sentinels name, even if no connection breaks.
 //!
 //! A demoted primary keeps its connections, and takes writes for about ten seconds until the
 //! Sentinels turn it into a replica: whatever it acknowledges is lost. So each Sentinel is asked for
 //! the primary every [`POLL`], and at once when it publishes a failover or a command fails in a way
-//! that a failover explains. The answer with the highest configuration epoch counts, from however
-//! few Sentinels: only an authorized failover raises the epoch, and a Sentinel that was cut off
-//! knows a lower one. If it names another primary, every connection to the old one ends, the calls
+//! that a failover explains. The answer with the highest configuration epoch counts, even if only
+//! one Sentinel gives it: only an authorized failover raises the epoch, and a Sentinel that was cut
+//! off knows a lower one. If it names another primary, every connection to the old one ends, the calls
 //! in flight count as failed even if they are answered, and the recovery begins (`recovery`).
 //! Answers with a lower epoch count only if a majority of all Sentinels gives them and none names
 //! the known primary: so an operator can replace the whole configuration.
@@ -14,20 +14,20 @@
 //! A process that cannot reach a majority of three or more Sentinels cannot know whether they have
 //! chosen another primary, and refuses every call after [`ISOLATED_AFTER`]: it may be on the wrong
 //! side of a partition, together with the old primary. A Sentinel whose host refuses the connection
-//! does not run, and counts as reached: it takes part in no failover, and so the death of one or two
-//! of three Sentinels is no reason to refuse anything. A host that is powered off gives no answer,
-//! and cannot be told from one behind a partition.
+//! does not run, and counts as reached: it takes part in no failover, so the death of one or two of
+//! three Sentinels is no reason to refuse calls. A host that is powered off does not answer, and
+//! cannot be distinguished from one behind a partition.
 //!
 //! Until this process notices, the old primary goes on acknowledging its changes. So a change of a
-//! record is acknowledged only once a majority has been reached by a question that was sent after
-//! it.
+//! record is acknowledged only after a majority was reached by a question that was sent after the
+//! change.
 //!
 //! One or two Sentinels have no majority that survives the loss of one: they are followed, and their
 //! loss is not noticed.
 //!
 //! # Limits
-//! Between the moment of the promotion and that at which a Sentinel learns of it, up to a second,
-//! the demoted primary is followed. Records that it acknowledges then are stored again by the
+//! Until a Sentinel learns of a promotion, which takes up to a second, this process follows the
+//! demoted primary. Records that the demoted primary acknowledges then are stored again by the
 //! process that changed them; nonces are lost, and the fence covers them. The promise of isolation
 //! needs `down-after-milliseconds` of a second or more, so that this process stops before the other
 //! side has a primary.

@@ -1,14 +1,14 @@
 //! The synthetic check, and the proof of the master key.
 //!
-//! A store is ready if a check would be answered: so readiness does what a check does, with the
-//! code of checks. It looks up a consumer and a token, opens a sealed record, and claims a nonce.
-//! A user of Redis who may not run one of the commands is found out by this and not by the first
-//! caller. The nonce is random and expires after a second, so a consumer of that key would lose
-//! nothing. All keys are in one slot: if a Cluster loses another one, readiness does not flap.
+//! A store is ready if it can answer a check. The synthetic check uses the code of checks: it looks
+//! up a consumer and a token, opens a sealed record, and claims a nonce. So a missing permission in
+//! Redis shows here before it fails a caller. The nonce is random and expires after a second, so it
+//! harms no consumer that has the same key. All keys are in one slot: if a Cluster loses another
+//! slot, readiness does not flap.
 //!
-//! The sealed record is the canary. The first process writes it (`SET NX`), also after a `FLUSHALL`;
-//! all others compare their master keys with it. A replica whose keys do not open it
-//! does not start, or, if Redis was down at the start, is not ready and writes no record.
+//! The sealed record is the canary. The first process writes it (`SET NX`), again after a
+//! `FLUSHALL`; all others compare their master keys with it. A replica whose keys do not open it
+//! does not start; if Redis was down at the start, it runs, but is not ready and writes no record.
 
 use std::time::Duration;
 

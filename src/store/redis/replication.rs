@@ -3,12 +3,12 @@
 //!
 //! `WAIT` counts the replicas that have every write that its own connection made before, and blocks
 //! that connection meanwhile. So these writes have connections of their own, each of which carries
-//! one write at a time: the script, a write that is always new, and `WAIT`. Without the second, a
-//! script that finds its own bytes already written would make `WAIT` count every replica.
+//! one write at a time: the script, a write that is always new, and `WAIT`. Without the second one,
+//! `WAIT` would count every replica if the script finds its own bytes already written.
 //!
-//! `WAIT` makes Redis no consistent store. A write that too few replicas confirmed is not undone. A
-//! failover loses a confirmed write if the Sentinels promote a replica that did not confirm it: only
-//! if every replica must confirm, none can lack it.
+//! `WAIT` does not make Redis consistent. A write that too few replicas confirmed is not undone. A
+//! failover loses a confirmed write if the Sentinels promote a replica that did not confirm it,
+//! unless every replica must confirm.
 
 use std::time::Duration;
 
@@ -96,8 +96,8 @@ impl ReplicatedWrites {
         u8::try_from(result).map_err(|_| CommandError::UnexpectedAnswer)
     }
 
-    /// Returns the script, the write that is always new, and the wait, which leaves a quarter of the
-    /// time to the others.
+    /// Returns the script, the write that is always new, and the wait, which has three quarters of
+    /// the time.
     fn commands(&self, script: &Cmd) -> [Cmd; 3] {
         let wait_time = self.timeout / 4 * 3;
         let millis = u64::try_from(wait_time.as_millis()).unwrap_or(u64::MAX);

@@ -49,7 +49,7 @@ impl NameWatch {
     }
 
     /// Returns the addresses of a server to try, one after the other: first those that other
-    /// connections have. Returns none if the server is not named, or by its address.
+    /// connections have. Returns none for a server without a name.
     pub(super) async fn addresses(
         &self,
         server: &ConnectionAddr,
@@ -92,7 +92,7 @@ impl NameWatch {
     }
 
     /// Resolves the name again; returns `true` if it has moved. A name that cannot be resolved has
-    /// not.
+    /// not moved.
     pub(super) async fn has_moved(&self) -> bool {
         let Some(used) = self.used().clone() else {
             return false;

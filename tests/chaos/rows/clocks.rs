@@ -45,7 +45,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "clock-replica-behind",
             "one replica is 90 s behind, `timestamp_window = \"20s\"`",
-            "no replay at it when Redis has forgotten the nonces",
+            "no replay at that replica, although Redis has forgotten the nonces",
             || Box::pin(replica_behind()),
         ),
     ]
@@ -100,7 +100,7 @@ async fn replica_jumps() -> Evidence {
     clock.set(0);
     run.fault_ends();
     let mut evidence = run.finish(5.0).await;
-    evidence.note(format!("`/readyz` of it {status}: {}", text.trim()));
+    evidence.note(format!("its `/readyz` {status}: {}", text.trim()));
     evidence.must(status == 503, "not ready while its clock is wrong");
     evidence.must(other == 200, "the other replica stays ready");
     evidence
@@ -155,6 +155,6 @@ async fn replica_behind() -> Evidence {
         format!("no replay allowed, not {replayed} of 20"),
     );
     evidence.must(status == 503, "the replica that is behind is not ready");
-    evidence.note(format!("`/readyz` of it {status}, last answer {last:?}"));
+    evidence.note(format!("its `/readyz` {status}, last answer {last:?}"));
     evidence
 }

@@ -1,4 +1,4 @@
-//! Faults of a Cluster of three masters with a replica each.
+//! Faults of a Cluster of three primaries with a replica each.
 
 use std::process::{Command, Stdio};
 
@@ -11,20 +11,20 @@ use crate::support::redis::Cluster;
 /// Returns the rows.
 pub(crate) fn rows() -> Vec<Row> {
     vec![
-        Row::new("cluster-kill", "a master is killed", FAILS_OVER, || {
+        Row::new("cluster-kill", "a primary is killed", FAILS_OVER, || {
             Box::pin(killed(NO_FENCE))
         })
         .recovers_while_it_lasts(5.0),
         Row::new(
             "cluster-kill-fence",
-            "a master is killed, fence on",
+            "a primary is killed, fence on",
             FAILS_OVER,
             || Box::pin(killed(FENCE)),
         )
         .recovers_while_it_lasts(5.0),
         Row::new(
             "cluster-freeze",
-            "a master is frozen for 8 s",
+            "a primary is frozen for 8 s",
             FAILS_OVER,
             || Box::pin(frozen()),
         )
@@ -60,7 +60,7 @@ async fn killed(config: &str) -> Evidence {
     run.finish(2.0).await
 }
 
-/// A replica of the frozen master is promoted while the connections to the master stay open.
+/// A replica of the frozen primary is promoted while the connections to the primary stay open.
 async fn frozen() -> Evidence {
     let (cluster, mut run) = start(FENCE).await;
     run.fault_begins();

@@ -1,4 +1,4 @@
-//! The name of Redis moves to another server. Needs root: each replica gets an own `/etc/hosts`.
+//! The name of Redis moves to another server. Needs root: each replica gets its own `/etc/hosts`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ enum Old {
 
 async fn moved(old: Old) -> Evidence {
     let Some(hosts) = Hosts::create() else {
-        return Evidence::not_run("an own /etc/hosts needs root");
+        return Evidence::not_run("an /etc/hosts for each replica needs root");
     };
     let mut first = Server::redis(&at(2), &[]);
     first.answers().await;

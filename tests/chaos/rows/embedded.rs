@@ -24,7 +24,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "embedded-disk-full",
             "the disk is full for 4 s",
-            "503; as before within a second of being freed",
+            "503; passes again within a second of being freed",
             || Box::pin(disk_full()),
         )
         .recovers_within(1.5)

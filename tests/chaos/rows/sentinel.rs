@@ -1,7 +1,7 @@
-//! Faults of a master with two replicas and three Sentinels.
+//! Faults of a primary with two replicas and three Sentinels.
 //!
-//! Requests that were sent until a second after the Sentinels switched count apart: before, a replica
-//! of Countersign cannot know the new master, and the former one takes writes.
+//! Requests that were sent until a second after the Sentinels switched count separately: until then,
+//! a replica of Countersign may not know the new primary, and the former one accepts writes.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::run::{Evidence, Run};
 /// Returns the rows.
 pub(crate) fn rows() -> Vec<Row> {
     let bounded = |row: Row| row.recovers_while_it_lasts(5.0);
-    // The replica that is cut off cannot know the master before the partition ends.
+    // The replica that is cut off cannot know the primary before the partition ends.
     let partitions = partitions().map(|row| row.recovers_within(5.0));
     let (unplanned, planned) = (unplanned().map(bounded), planned().map(bounded));
     let failovers = unplanned.into_iter().chain(planned).chain(partitions);
@@ -35,30 +35,30 @@ pub(crate) fn rows() -> Vec<Row> {
 
 fn unplanned() -> [Row; 5] {
     [
-        Row::new("sentinel-kill", "the master is killed", FAILS_OVER, || {
+        Row::new("sentinel-kill", "the primary is killed", FAILS_OVER, || {
             Box::pin(killed(NO_FENCE))
         }),
         Row::new(
             "sentinel-kill-fence",
-            "the master is killed, fence on",
+            "the primary is killed, fence on",
             FAILS_OVER,
             || Box::pin(killed(FENCE)),
         ),
         Row::new(
             "sentinel-kill-behind",
-            "the master is killed while its replicas are 0.9 s behind",
+            "the primary is killed while its replicas are 0.9 s behind",
             FAILS_OVER,
             || Box::pin(killed_with_replicas_behind()),
         ),
         Row::new(
             "sentinel-freeze",
-            "the master is frozen for 6 s",
+            "the primary is frozen for 6 s",
             FAILS_OVER,
             || Box::pin(frozen()),
         ),
         Row::new(
             "sentinel-one-frozen",
-            "a Sentinel is frozen, and the master is killed",
+            "a Sentinel is frozen, and the primary is killed",
             FAILS_OVER,
             || Box::pin(one_frozen()),
         ),
@@ -70,7 +70,7 @@ fn planned() -> [Row; 3] {
         Row::new(
             "sentinel-failover",
             "`SENTINEL FAILOVER`, no fence",
-            "as below, but what the former master alone claimed can be replayed",
+            "as below, but what the former primary alone claimed can be replayed",
             || Box::pin(failed_over(NO_FENCE, &[])),
         )
         .admits(|admitted| admitted.replays = true),
@@ -93,7 +93,7 @@ fn partitions() -> [Row; 2] {
     [
         Row::new(
             "sentinel-partition",
-            "the master and a replica of Countersign are cut off for 11 s, fence on",
+            "the primary and a replica of Countersign are cut off for 11 s, fence on",
             SWITCHES,
             || Box::pin(parted(&[])),
         ),
@@ -185,12 +185,12 @@ async fn failed_over(config: &str, options: &[&str]) -> Evidence {
     run.fault_begins();
     group.fail_over();
     switched(&group, &mut run).await;
-    // The former master takes writes for about ten seconds.
+    // The former primary takes writes for about ten seconds.
     pause(13.0).await;
     finish(&mut run).await
 }
 
-/// The Sentinels, the other Redis servers and one replica of Countersign elect a new master; the
+/// The Sentinels, the other Redis servers and one replica of Countersign elect a new primary; the
 /// driver reaches both replicas of Countersign all the time.
 async fn parted(options: &[&str]) -> Evidence {
     let Some(hosts) = Namespaces::create() else {
@@ -247,7 +247,7 @@ const FAILS_OVER: &str = "passes again within 5 s, no revocation undone";
 const SWITCHES: &str =
     "from a second after the switch no replay and no revoked credential; no revocation undone";
 
-/// The settings that docs/redis.md recommends for a master.
+/// The settings that docs/redis.md recommends for a primary.
 const GUARDED: [&str; 4] = [
     "--min-replicas-to-write",
     "1",

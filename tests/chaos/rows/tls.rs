@@ -1,4 +1,4 @@
-//! TLS to Redis with an own certificate authority.
+//! TLS to Redis with its own certificate authority.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "tls-kill",
             "Redis over TLS, own CA in `SSL_CERT_FILE`, is killed and back after 2 s",
-            "503 until it is back, then within a second as before",
+            "503 until it is back; passes again within a second",
             || Box::pin(killed()),
         ),
         Row::new(

@@ -1,4 +1,4 @@
-//! What Redis may refuse: commands, keys and channels by its access control list, renamed commands,
+//! Refusals by Redis: commands, keys and channels by its access control list, renamed commands,
 //! databases. Each refusal is named, and the documented list suffices.
 
 use std::net::TcpStream;
