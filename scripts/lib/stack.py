@@ -30,7 +30,7 @@ SETTINGS = {
     "COUNTERSIGN_CHECK__REALM": "demo",
     # True because deploy/envoy has allow_partial_message: false.
     "COUNTERSIGN_CHECK__ENVOY_SENDS_WHOLE_BODIES": "true",
-    # deploy/envoy sends a check again that a replica did not answer.
+    # deploy/envoy retries a check that a replica did not answer.
     "COUNTERSIGN_NONCE__TRUST_ENVOY_REQUEST_ID": "true",
     "COUNTERSIGN_SHUTDOWN__DELAY": "0s",
 }

@@ -1,7 +1,7 @@
 //! The driver: sends checks at a steady rate to every replica, or through Envoy, and writes each
 //! answer to the ledger.
 //!
-//! Of every 20 requests, 11 are valid, 3 have a credential that is revoked during the run, 1 has one
+//! Among 20 requests, 11 are valid, 3 have a credential that is revoked during the run, 1 has one
 //! that was revoked before, 2 are tampered with, and 3 repeat an earlier request.
 
 use std::collections::VecDeque;
