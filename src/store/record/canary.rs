@@ -1,10 +1,9 @@
 //! The canary: a record without content that proves that a replica has the master key of the
 //! others.
 //!
-//! The first process that uses a store seals it. Everyone else opens it before it writes the first
-//! record, and a Redis store whenever it checks whether it is ready. A replica with another key
-//! cannot open it; it would write records that nobody else can read, so [`Records::writer`] refuses
-//! it.
+//! The first process that uses a store seals it. Every other process opens it before it writes its
+//! first record, and, with Redis, in each synthetic check. A replica with another key cannot open
+//! it. Other replicas could not read what it writes, so [`Records::writer`] refuses it.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -1,4 +1,4 @@
-//! Makes recent changes again that Redis lost in a failover or a restart (`recovery`).
+//! Repeats the recent changes that Redis lost in a failover or a restart (`recovery`).
 //!
 //! Each change is compared with the stored record, and made again only if the record shows that it
 //! is missing:
@@ -13,10 +13,10 @@
 //! | | absent, or another record of that name | stays |
 //! | session deleted | any | deleted |
 //!
-//! Two more rules keep a record from coming back that another replica deleted: the deletion of a
-//! consumer leaves a mark in its slot for ten minutes, even if it is only made again; and a record
-//! is not created from a change that is older than five. A token is created only while the
-//! consumer that it was issued to exists.
+//! Two more rules prevent the return of a record that another replica deleted. The deletion of a
+//! consumer, also a repeated one, leaves a mark in its slot for ten minutes. A record is not created
+//! from a change that is older than five minutes. A token is created only while the consumer that it
+//! was issued to exists.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -38,7 +38,7 @@ use crate::store::{
     TokenStore as _, UserStore as _,
 };
 
-/// Forgets copies whenever the gate closes, and recovers whenever that is due, until the store is
+/// Clears caches whenever the gate closes, and runs each recovery that is due, until the store is
 /// closed or dropped.
 pub(super) async fn recover_in_background(store: Weak<RedisStore>, recovery: Arc<Recovery>) {
     loop {

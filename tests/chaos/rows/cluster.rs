@@ -128,4 +128,4 @@ fn no_failure(evidence: &mut Evidence) {
     evidence.must(failed == 0, format!("{failed} valid requests failed"));
 }
 
-const FAILS_OVER: &str = "its third of the keys passes again within 5 s";
+const FAILS_OVER: &str = "its third of the slots passes again within 5 s";

@@ -41,7 +41,7 @@ pub(crate) fn rows() -> Vec<Row> {
         ),
         Row::new(
             "envoy-balancer",
-            "a replica starts behind a load balancer for TCP",
+            "a replica starts behind a TCP load balancer",
             "gets checks within `max_connection_duration`, here 5 s",
             || Box::pin(balanced()),
         ),

@@ -72,7 +72,7 @@ fn of_commands() -> Vec<Row> {
         ),
         Row::new(
             "redis-acl-command",
-            "the user of Redis lacks one command, for each needed one",
+            "the user of Redis lacks a needed command, each in turn",
             "not ready, and the missing command is named",
             || Box::pin(acl_without_commands()),
         ),

@@ -67,8 +67,8 @@ fn restarts() -> Vec<Row> {
         .recovers_within(2.5),
         Row::new(
             "redis-absent",
-            "Redis is not there when both replicas start, and comes 2 s later",
-            "they start, are not ready, and then serve",
+            "Redis is down when both replicas start, and starts 2 s later",
+            "the replicas start, are not ready, and then serve",
             || Box::pin(absent()),
         ),
     ]
@@ -225,7 +225,7 @@ async fn absent() -> Evidence {
     let mut evidence = Evidence::without_traffic();
     evidence.note(format!("`/readyz` {status} before: {}", text.trim()));
     evidence.note(format!("ready after {:.1} s", took.as_secs_f64()));
-    evidence.must(status == 503, "not ready before Redis is there");
+    evidence.must(status == 503, "not ready before Redis is up");
     evidence.must(ready && took.as_secs_f64() < 3.0, "ready within 3 s");
     evidence
 }
