@@ -1,9 +1,9 @@
 //! The inspection of the servers behind a connection: before its first command, each second by the
 //! probe, and when a claim finds something changed.
 //!
-//! It reads `INFO` and `TIME` of every server, compares the markers of the epoch, and passes what
-//! it finds to those that judge it. An access control list may refuse `INFO`, as
-//! `-@dangerous` does; `HELLO` tells enough to work without.
+//! It reads `INFO` and `TIME` of every server and the markers of the epoch, and passes them to the
+//! detector of restarts and to the comparison of the clocks. An access control list may refuse
+//! `INFO`, as `-@dangerous` does: then `HELLO` is enough to work.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
