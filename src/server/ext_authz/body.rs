@@ -44,10 +44,13 @@ pub(super) fn whole<'a>(
 }
 
 /// Returns true if nothing shows that the request has a body: none arrived, no length announces one,
-/// and the method is usual without one, or Envoy says that it buffered the whole body.
+/// and the method is usual without one, or Envoy sends every body.
 ///
 /// DELETE is usual without a body, but may have one, so a form is not [`whole`] then.
-pub(super) fn is_unseen(attributes: &RequestAttributes<'_>) -> bool {
+pub(super) fn is_unseen(
+    attributes: &RequestAttributes<'_>,
+    envoy_sends_whole_bodies: bool,
+) -> bool {
     let headers = &attributes.headers;
     let is_marked = !headers.partial_body.is_empty()
         && headers.partial_body.iter().all(|value| value == b"false");
@@ -55,7 +58,10 @@ pub(super) fn is_unseen(attributes: &RequestAttributes<'_>) -> bool {
         "GET" => true,
         method => {
             headers.upgrade.is_empty()
-                && (is_marked || is_usual_without_body(method) || method == "DELETE")
+                && (is_marked
+                    || envoy_sends_whole_bodies
+                    || is_usual_without_body(method)
+                    || method == "DELETE")
         }
     };
     attributes.body.is_empty()
@@ -166,6 +172,26 @@ mod tests {
                 ..RequestAttributes::of_headers(CheckHeaders::joined(headers))
             };
             assert_eq!(whole(&attributes, true), whole_body, "{method}");
+        }
+    }
+
+    #[test]
+    fn a_post_without_any_sign_of_a_body_has_none_if_envoy_sends_every_body() {
+        let of = |headers: &[(&str, &str)], asserted| {
+            let attributes = RequestAttributes {
+                method: "POST",
+                ..RequestAttributes::of_headers(CheckHeaders::joined(headers))
+            };
+            is_unseen(&attributes, asserted)
+        };
+        assert!(of(&[], true) && of(&[(MARK, "false")], false));
+        for (headers, asserted) in [
+            (&[][..], false),
+            (&[(MARK, "true")], false),
+            (&[("content-length", "3")], true),
+            (&[("upgrade", "websocket")], true),
+        ] {
+            assert!(!of(headers, asserted), "{headers:?}");
         }
     }
 

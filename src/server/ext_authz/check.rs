@@ -76,6 +76,14 @@ impl Check<'_> {
         )
     }
 
+    /// Returns true if nothing shows that the request has a body.
+    fn body_is_unseen(&self) -> bool {
+        body::is_unseen(
+            &self.attributes,
+            self.service.config.check.envoy_sends_whole_bodies,
+        )
+    }
+
     /// Returns the request as the client signed it, according to the configuration.
     fn request<'r>(
         &'r self,
@@ -96,7 +104,7 @@ impl Check<'_> {
             content_type: &headers.content_type,
             body: match body {
                 Ok(body) => RequestBody::Whole(body),
-                Err(_) if body::is_unseen(&self.attributes) => RequestBody::Unseen,
+                Err(_) if self.body_is_unseen() => RequestBody::Unseen,
                 Err(_) => RequestBody::NotWhole,
             },
         }

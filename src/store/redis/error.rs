@@ -218,6 +218,7 @@ impl From<RedisError> for CommandError {
         if error.is_timeout() {
             return Self::Timeout;
         }
+        let error = first_failure(error);
         match error.kind() {
             ErrorKind::Io => return Self::Io(error.to_string().into()),
             ErrorKind::AuthenticationFailed => return Self::AuthenticationFailed,
@@ -241,6 +242,13 @@ impl From<RedisError> for CommandError {
             _ => Self::worded(&error),
         }
     }
+}
+
+/// Returns the error of the first command that failed, if they were sent together.
+fn first_failure(error: RedisError) -> RedisError {
+    let failures = error.clone().into_server_errors();
+    let first = failures.as_deref().and_then(<[_]>::first);
+    first.map_or(error, |(_, failure)| failure.clone().into())
 }
 
 impl CommandError {

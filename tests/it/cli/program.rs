@@ -98,7 +98,7 @@ fn an_unusable_master_key_file_ends_with_64_and_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("keys");
     for (mode, text, why) in [
-        (0o644, &b"k1:AAAA"[..], "chmod 600"),
+        (0o644, &b"k1:AAAA"[..], "chmod 640"),
         (0o600, b"k1:AAAA", "not base64 of 32 bytes"),
         (0o600, b"# none", "has no key"),
         (0o600, b"k1:\xFF", "not text"),

@@ -10,7 +10,7 @@ use crate::support::caller::Caller;
 use crate::support::http::Request;
 use crate::support::process::{START, eventually};
 use crate::support::program::{Countersign, master_key, program};
-use crate::support::redis::{RedisServer, free_port};
+use crate::support::redis::{RedisServer, free_port, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readyz_names_a_command_that_the_redis_user_lacks() {
@@ -107,9 +107,12 @@ async fn the_log_of_a_check_names_the_cause_of_a_failure() {
     let request = check_request(&caller.sign(&Request::get("/photos")));
     let status = envoy.check(request).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Internal);
-    let log = countersign.log();
-    assert!(log.contains("the record of a consumer"), "{log}");
-    assert!(log.contains("which is not in the master key file"), "{log}");
+    wait_until("the log names the cause", || {
+        let log = countersign.log();
+        ["the record of a consumer", "is not in the master key file"]
+            .iter()
+            .all(|part| log.contains(part))
+    });
 }
 
 /// The answer of `/readyz`.

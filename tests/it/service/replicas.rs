@@ -240,6 +240,8 @@ async fn a_hundred_warm_checks_cost_redis_a_hundred_claims_and_no_look_up() {
     }
     // The other commands of the script, and the background work of both replicas.
     let others = [
+        "hget",
+        "time",
         "pttl",
         "pexpire",
         "config|resetstat",

@@ -79,6 +79,7 @@ async fn a_clock_of_redis_that_jumps_ahead_is_handled_as_a_restart() {
     let mut through_proxy = Bench::redis(proxy.url());
     through_proxy.config.timeout = Duration::from_secs(2);
     through_proxy.config.fence_on_restart = true;
+    through_proxy.config.master_key_file = bench.config.master_key_file.clone();
     let store = through_proxy.open().await;
     let ck = key("ck");
     let claimed = claim(&ck, NOW, b"n");

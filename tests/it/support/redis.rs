@@ -338,10 +338,15 @@ impl Cluster {
             let primary = node
                 .run::<String>(&["INFO", "replication"])
                 .contains("role:master");
-            let got: RedisResult<Option<String>> = node.try_run(&["GET", key]);
+            let got: RedisResult<Option<Vec<u8>>> = node.try_run(&["GET", key]);
             primary && got.is_ok()
         };
-        self.nodes.iter().position(reaches).unwrap()
+        let mut owner = None;
+        wait_until("a primary serves the key", || {
+            owner = self.nodes.iter().position(reaches);
+            owner.is_some()
+        });
+        owner.unwrap()
     }
 }
 

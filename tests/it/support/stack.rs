@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::caller::Caller;
+use crate::support::caller::{Caller, now};
 use crate::support::envoy::{Deadlines, Envoy, Peers, Shape};
 use crate::support::http::{Request, Response};
 use crate::support::program::Countersign;
@@ -50,6 +50,9 @@ impl Stack {
             StoreKind::Embedded => None,
             StoreKind::Redis => Some(RedisServer::start_with(&DURABLE)),
         };
+        if let Some(redis) = &redis {
+            mark_as_old(redis);
+        }
         let store = redis
             .as_ref()
             .map_or_else(|| "embedded:countersign.redb".to_owned(), RedisServer::url);
@@ -237,6 +240,15 @@ pub(crate) const IDENTITY: [&str; 6] = [
     "x-consumer-username",
     "x-credential-identifier",
 ];
+
+/// Writes the marker of a Redis that lost no nonce of the timestamps in these tests: in a new one,
+/// timestamps from before its start are refused.
+fn mark_as_old(redis: &RedisServer) {
+    let since = (now() - 600).to_string();
+    let marker = ["HSET", "countersign:{epoch}", "id", "0", "run_id", ""];
+    let rest = ["promoted_from", "", "since", &since, "why", "lost"];
+    let _new: u32 = redis.run(&[marker.as_slice(), rest.as_slice()].concat());
+}
 
 /// Redis writes to disk before it responds, so that a test can kill and restart it.
 const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
