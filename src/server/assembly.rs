@@ -30,8 +30,6 @@ pub(super) struct SharedParts {
     pub(super) diagnostics: Diagnostics,
     /// The readiness of the service.
     pub(super) health: HealthMonitor,
-    /// The memory for request bodies.
-    pub(super) bodies: BodyBudget,
 }
 
 /// The listeners by the order in which they drain.
@@ -69,7 +67,6 @@ impl SharedParts {
             checks,
             diagnostics,
             health: HealthMonitor::new(Arc::clone(clock), works_in_outages).await,
-            bodies: BodyBudget::default(),
         }
     }
 }
@@ -91,7 +88,7 @@ impl ServedListeners {
             app,
             issuer,
             shared.diagnostics.clone(),
-            shared.bodies.clone(),
+            BodyBudget::default(),
         );
         let (mut public, mut ops) = (ListenerGroup::new(), ListenerGroup::new());
         public.serve(listeners.check, check, &app.metrics);
@@ -151,7 +148,7 @@ fn ops_routes(app: &App, shared: &SharedParts) -> Router {
         diagnostics: shared.diagnostics.clone(),
         health: shared.health.state(),
         store,
-        bodies: shared.bodies.clone(),
+        bodies: BodyBudget::default(),
     };
     ops::routes(shared.health.state(), Arc::clone(&app.metrics))
         .merge(console::routes(app, sources))

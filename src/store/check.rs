@@ -50,6 +50,12 @@ pub trait CheckStore: Send + Sync + fmt::Debug {
     /// error.
     fn claim_nonce<'a>(&'a self, claim: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome>;
 
+    /// Returns the seconds by which the store's clock is known to be ahead of this host's, rounded
+    /// up.
+    fn clock_lead(&self) -> u64 {
+        0
+    }
+
     /// Returns the same store with its own connections on the current runtime, so that a check
     /// wakes no other thread; `None` if that makes no difference.
     fn for_this_runtime(self: Arc<Self>) -> Option<Arc<dyn CheckStore>> {

@@ -118,12 +118,13 @@ const CONTROL_PER_REQUEST: u32 = 4;
 /// The received bytes that earn a control frame. An update of a window is for many more.
 const BYTES_PER_CONTROL: usize = 512;
 
-/// The resets that a connection may send at once: its concurrent streams, several times. A thread
-/// that was held up for a second finds as many.
-const RESET_CAPACITY: u32 = 2_560;
+/// The resets that a connection may send at once: those of a second, for a thread that was held up.
+const RESET_CAPACITY: u32 = 8_192;
 
-/// The resets for each second. Under overload, checks are refused before their callers reset them.
-const RESETS_PER_SECOND: u32 = 1_024;
+/// The resets for each second. Envoy resets a check when its client cancels the request, and all
+/// clients of a thread of Envoy share a connection: so this is more than one thread of Envoy can be
+/// made to send.
+const RESETS_PER_SECOND: u32 = 8_192;
 
 #[cfg(test)]
 mod tests {

@@ -342,6 +342,10 @@ impl CheckStore for CachedStore {
         self.store.claim_nonce(claim)
     }
 
+    fn clock_lead(&self) -> u64 {
+        self.store.clock_lead()
+    }
+
     fn for_this_runtime(self: Arc<Self>) -> Option<Arc<dyn CheckStore>> {
         let store = Arc::clone(&self.store).for_this_runtime()?;
         Some(Arc::new(RuntimeCache::new(self, store)))

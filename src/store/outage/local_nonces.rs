@@ -135,7 +135,9 @@ impl LocalNonces {
     fn begin(&self, now: UnixTime, error: &StoreError) -> u64 {
         // Before the first claim in memory, so that no check that the store answers later misses it.
         self.is_active.store(true, Ordering::SeqCst);
-        let fence = now.as_secs().saturating_add(AHEAD_SECS);
+        // Other replicas accepted requests by their own clocks.
+        let ahead = AHEAD_SECS + self.store.clock_lead();
+        let fence = now.as_secs().saturating_add(ahead);
         warn!(
             error = error as &dyn std::error::Error,
             not_before = fence,

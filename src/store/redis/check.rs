@@ -25,6 +25,10 @@ impl CheckStore for RedisStore {
         boxed_answer(self.nonces.claim(claim))
     }
 
+    fn clock_lead(&self) -> u64 {
+        self.client.clock_lead()
+    }
+
     fn for_this_runtime(self: Arc<Self>) -> Option<Arc<dyn CheckStore>> {
         Some(Arc::new(RuntimeStore::of(self)))
     }
@@ -34,7 +38,7 @@ impl CheckStore for RedisStore {
 /// thread.
 struct RuntimeStore {
     /// The shared store, whose client probes Redis for all runtimes.
-    _shared: Arc<RedisStore>,
+    shared: Arc<RedisStore>,
     nonces: NonceClaims,
     callers: CallerLookup,
 }
@@ -47,7 +51,7 @@ impl RuntimeStore {
         Self {
             nonces: NonceClaims::new(Arc::clone(&client)),
             callers: CallerLookup::new(client, Arc::clone(&shared.records)),
-            _shared: shared,
+            shared,
         }
     }
 }
@@ -63,6 +67,10 @@ impl CheckStore for RuntimeStore {
 
     fn claim_nonce<'a>(&'a self, claim: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome> {
         boxed_answer(self.nonces.claim(claim))
+    }
+
+    fn clock_lead(&self) -> u64 {
+        self.shared.client.clock_lead()
     }
 }
 

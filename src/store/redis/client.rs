@@ -246,7 +246,7 @@ impl RedisClient {
 
     /// Moves the fence to this moment, if it is on.
     pub(super) fn move_fence(&self) {
-        self.connector.restarts().move_fence();
+        self.connector.restarts().move_fence(self.clock_lead());
     }
 
     /// Returns the longest time that a call takes.
@@ -272,6 +272,11 @@ impl RedisClient {
     /// Returns Redis' clock minus this host's, in milliseconds.
     pub(super) fn clock_skew_millis(&self) -> i64 {
         self.connector.inspector().skew().millis()
+    }
+
+    /// Returns the seconds by which Redis' clock is ahead of this host's, rounded up.
+    pub(super) fn clock_lead(&self) -> u64 {
+        self.connector.inspector().skew().lead_secs()
     }
 
     /// Returns what a claim has to find in Redis if it is made at the second `now`.

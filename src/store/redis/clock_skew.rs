@@ -107,6 +107,16 @@ impl ClockSkew {
         self.millis.load(Ordering::Relaxed)
     }
 
+    /// Returns the seconds by which Redis' clock is ahead of this host's, rounded up; 0 if any
+    /// difference is accepted.
+    pub(super) fn lead_secs(&self) -> u64 {
+        if self.limit.is_zero() {
+            return 0;
+        }
+        let millis = u64::try_from(self.millis()).unwrap_or(0);
+        millis.div_ceil(1000)
+    }
+
     /// Returns the largest accepted difference in whole seconds; 0 accepts any.
     pub(super) const fn limit_secs(&self) -> u64 {
         self.limit.as_secs()

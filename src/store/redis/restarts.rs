@@ -92,11 +92,13 @@ impl RestartDetector {
         known.markers.get(key).cloned()
     }
 
-    /// Returns the time to note in a new marker. If this process never saw one, an absent marker
-    /// most likely means a new store: then the requests of the current second pass.
-    pub(super) fn marker_time(&self) -> MarkerTime {
+    /// Returns the time to note in a new marker: by the later of this host's clock and that of
+    /// Redis, which is `lead` seconds ahead, since other replicas accepted requests by their own
+    /// clocks. If this process never saw a marker, an absent one most likely means a new store: then
+    /// the requests of the current second pass.
+    pub(super) fn marker_time(&self, lead: u64) -> MarkerTime {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.now().as_secs();
+        let now = self.clock.now().as_secs().saturating_add(lead);
         MarkerTime {
             now,
             if_lost: now.saturating_sub(u64::from(known.servers.is_empty())),
@@ -113,9 +115,10 @@ impl RestartDetector {
         self.fence.load(Ordering::SeqCst)
     }
 
-    /// Moves the fence to this moment, if it is on.
-    pub(super) fn move_fence(&self) {
-        self.raise_fence(self.clock.now().as_secs());
+    /// Moves the fence to this moment, if it is on: by the later of this host's clock and that of
+    /// Redis, which is `lead` seconds ahead.
+    pub(super) fn move_fence(&self, lead: u64) {
+        self.raise_fence(self.clock.now().as_secs().saturating_add(lead));
     }
 
     fn note_restart(&self, cause: MarkerCause, since: u64) {
@@ -240,12 +243,13 @@ mod tests {
         let detector = detector(true);
         let server = [info("a", NEVER)];
         assert_eq!(
-            (detector.marker_time().now, detector.marker_time().if_lost),
+            (detector.marker_time(0).now, detector.marker_time(0).if_lost),
             (1000, 999)
         );
+        assert_eq!(detector.marker_time(20).now, 1020, "a late replica");
         detector.observe(&server, &[marker("k", "1", 900)]);
         assert_eq!((detector.count(), detector.fence()), (0, 900));
-        assert_eq!(detector.marker_time().if_lost, 1000);
+        assert_eq!(detector.marker_time(0).if_lost, 1000);
         detector.observe(&server, &[marker("k", "1", 900)]);
         detector.observe(&server, &[marker("moved", "2", 950)]);
         assert_eq!(
