@@ -2,7 +2,7 @@
 //! recent changes again that Redis lost.
 //!
 //! ```text
-//!            the primary was replaced, or restarted with changes to make again
+//!            the primary was replaced, or restarted with changes to make again, or lost its data
 //!   open ─────────────────────────────────────────────────────────────────────▶ closed
 //!    ▲                                                                            │
 //!    └── every recent change is stored, and the replicas had time to do the same ─┘
@@ -62,11 +62,14 @@ impl Recovery {
         self.close(&mut round);
     }
 
-    /// Begins after a restart, or another loss, if there are changes to make again.
-    pub(super) fn begin_after_restart(&self) {
+    /// Begins after a restart if there are changes to make again, and after a loss of all data.
+    /// Other replicas do the same: until each had the time, a token that one of them made again may
+    /// lack the revocation that another made.
+    pub(super) fn begin_after_restart(&self, lost_everything: bool) {
         let mut round = self.round();
         round.number += 1;
-        if !self.changes.is_empty() {
+        if lost_everything || !self.changes.is_empty() {
+            round.settled_at = Some(Instant::now() + SETTLING);
             self.close(&mut round);
         }
     }
@@ -141,10 +144,17 @@ mod tests {
     #[test]
     fn a_restart_closes_the_gate_only_if_there_are_changes_to_make_again() {
         let recovery = Recovery::default();
-        recovery.begin_after_restart();
+        recovery.begin_after_restart(false);
         assert!(recovery.gate().enter().is_ok());
         recovery.changes().remember(change());
-        recovery.begin_after_restart();
+        recovery.begin_after_restart(false);
+        assert!(recovery.gate().enter().is_err());
+    }
+
+    #[test]
+    fn a_loss_of_everything_closes_the_gate_in_any_case() {
+        let recovery = Recovery::default();
+        recovery.begin_after_restart(true);
         assert!(recovery.gate().enter().is_err());
     }
 
@@ -152,7 +162,7 @@ mod tests {
     fn every_failover_and_restart_has_another_mark() {
         let recovery = Recovery::default();
         let first = recovery.mark();
-        recovery.begin_after_restart();
+        recovery.begin_after_restart(false);
         let second = recovery.mark();
         recovery.begin_after_failover();
         assert!(first != second && second != recovery.mark());

@@ -122,7 +122,8 @@ impl RestartDetector {
     }
 
     fn note_restart(&self, cause: MarkerCause, since: u64) {
-        self.recovery.begin_after_restart();
+        self.recovery
+            .begin_after_restart(cause == MarkerCause::Lost);
         self.restarts.fetch_add(1, Ordering::Relaxed);
         let not_before = self.clock.now().as_secs().max(since);
         self.raise_fence(not_before);

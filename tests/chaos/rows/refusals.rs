@@ -197,16 +197,15 @@ async fn password() -> Evidence {
 }
 
 async fn acl_without_commands() -> Evidence {
-    let redis = RedisServer::start();
     let mut evidence = Evidence::without_traffic();
     let mut named = Vec::new();
-    for (number, word) in NEEDED.into_iter().enumerate() {
-        let (user, denied) = (format!("user{number}"), format!("-{word}"));
+    for word in NEEDED {
+        let (redis, denied) = (RedisServer::start(), format!("-{word}"));
         let rules = [
-            "ACL", "SETUSER", &user, "on", ">secret", "~*", "&*", "+@all", &denied,
+            "ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", &denied,
         ];
         redis.run::<()>(&rules);
-        let url = format!("redis://{user}:secret@127.0.0.1:{}", redis.port());
+        let url = format!("redis://app:secret@127.0.0.1:{}", redis.port());
         let reason = reason_of_refusal(Settings::of(&url, ""), word).await;
         evidence.must(reason.is_some(), format!("not ready, and {word} named"));
         named.extend(reason.map(|()| word));
