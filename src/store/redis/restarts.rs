@@ -73,8 +73,8 @@ impl RestartDetector {
         if is_first {
             self.raise_fence(since.unwrap_or(0));
         } else if replaced || changed.is_some() {
-            let cause = changed.filter(|_| !replaced);
-            self.note_restart(cause.unwrap_or(MarkerCause::Restart), since.unwrap_or(0));
+            let cause = changed.unwrap_or(MarkerCause::Restart);
+            self.note_restart(cause, since.unwrap_or(0));
         }
         drop(known);
         if replaced || changed.is_some() {

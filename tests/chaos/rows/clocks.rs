@@ -11,7 +11,7 @@ use crate::ledger::Verdict;
 use crate::process::Process;
 use crate::replica::{Replica, Settings};
 use crate::row::Row;
-use crate::rows::{AOF, FENCE, pause};
+use crate::rows::{AOF, FENCE, command, pause};
 use crate::run::{Evidence, Load, Run};
 use crate::support::caller::now;
 use crate::support::http::Request;
@@ -110,6 +110,11 @@ async fn replica_jumps() -> Evidence {
 async fn replica_behind() -> Evidence {
     let clock = FakeClock::at(-90);
     let redis = RedisServer::start_with(&AOF);
+    // As if no nonce was lost for a minute: in a new Redis, older timestamps are refused.
+    let since = (now() - 60).to_string();
+    let marker = ["HSET", "countersign:{epoch}", "id", "0", "run_id", ""];
+    let rest = ["promoted_from", "", "since", &since, "why", "lost"];
+    command(&redis, &[marker.as_slice(), rest.as_slice()].concat()).await;
     let window = "verify.timestamp_window = \"20s\"\n";
     let right = Replica::start(Settings::of(&redis.url(), window)).await;
     let mut settings = right.settings();
