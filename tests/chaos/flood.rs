@@ -3,7 +3,8 @@
 //!
 //! It writes HTTP/2 frames itself, so that it needs a fraction of the CPU of the server. It obeys
 //! the server's limits of streams and bytes: a request that has to wait for them waits here, as it
-//! would in Envoy, and a request without an answer is cancelled at the deadline.
+//! would in Envoy, and a request without an answer is cancelled at the deadline. Like Envoy, it has
+//! a limit of requests in flight (`max_requests`), and fails others without sending them.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{Read, Write};
@@ -25,6 +26,8 @@ pub(crate) struct Answers {
     pub(crate) allowed: Vec<Duration>,
     /// Requests that the server refused or failed.
     pub(crate) refused: usize,
+    /// Requests beyond the limit in flight, which were not sent.
+    pub(crate) unsent: usize,
     /// Requests that got no answer within the deadline.
     pub(crate) expired: usize,
     /// Connections that ended.
@@ -53,6 +56,7 @@ impl Answers {
         self.offered += other.offered;
         self.allowed.extend(&other.allowed);
         self.refused += other.refused;
+        self.unsent += other.unsent;
         self.expired += other.expired;
         self.closed += other.closed;
         self.took = self.took.max(other.took);
@@ -62,8 +66,8 @@ impl Answers {
 /// The pace of a flood.
 #[derive(Clone, Copy)]
 pub(crate) enum Pace {
-    /// So many requests per second, on all connections together.
-    Open(f64),
+    /// Requests per second, and the most in flight, on all connections together.
+    Open(f64, usize),
     /// So many requests at once on each connection; measures the capacity.
     Closed(usize),
 }
@@ -141,12 +145,12 @@ impl Connection {
         let begun = Instant::now();
         let mut messages = messages.into_iter();
         let mut waiting: VecDeque<(Instant, Vec<u8>)> = VecDeque::new();
-        let mut due = 0;
+        let (mut due, mut unsent) = (0, 0);
         let mut next_stream = 1;
         while begun.elapsed() < limit {
             let now = Instant::now();
             let wanted = match pace {
-                Pace::Open(rate) => {
+                Pace::Open(rate, _) => {
                     let each = rate / CONNECTIONS as f64;
                     (begun.elapsed().as_secs_f64() * each) as usize - due
                 }
@@ -155,7 +159,9 @@ impl Connection {
                 }
             };
             due += wanted;
-            waiting.extend(messages.by_ref().take(wanted).map(|message| (now, message)));
+            let sent = wanted.min(self.room(pace, waiting.len()));
+            unsent += wanted - sent;
+            waiting.extend(messages.by_ref().take(sent).map(|message| (now, message)));
             let bytes = self.turn(now, &mut waiting, &mut next_stream);
             if self.stream.write_all(&bytes).is_err() || self.state.lock().unwrap().is_closed {
                 break;
@@ -167,11 +173,20 @@ impl Connection {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
         let state = self.state.lock().unwrap();
         let mut answers = state.answers.clone();
-        answers.offered = due;
+        (answers.offered, answers.unsent) = (due, unsent);
         answers.expired += state.open.len() + waiting.len();
         answers.closed = usize::from(state.is_closed);
         answers.took = took;
         answers
+    }
+
+    /// Returns how many requests more may be in flight.
+    fn room(&self, pace: Pace, waiting: usize) -> usize {
+        let Pace::Open(_, most) = pace else {
+            return usize::MAX;
+        };
+        let in_flight = self.state.lock().unwrap().open.len() + waiting;
+        (most / CONNECTIONS).saturating_sub(in_flight)
     }
 
     /// Returns the frames to send now.
