@@ -29,7 +29,8 @@ impl RedisStore {
         outcome
     }
 
-    /// Makes a change and remembers it.
+    /// Makes a change and remembers it, unless the caller gets an error: a change that nobody was
+    /// promised must not be made again over one that somebody was.
     ///
     /// # Errors
     /// Also if Redis may have lost the change already: in a failover or restart that came between
@@ -41,18 +42,13 @@ impl RedisStore {
     ) -> Result<T, StoreError> {
         let recovery = self.client.recovery();
         let mark = recovery.mark();
-        let outcome = work.await;
-        if !outcome.as_ref().map_or_else(is_unconfirmed, |_| true) {
-            return outcome;
-        }
-        made.into_iter()
-            .for_each(|change| recovery.changes().remember(change));
+        let outcome = work.await?;
         let confirmed = self.client.confirm_primary().await;
         confirmed.map_err(|error| error.during(UPDATING))?;
-        if recovery.mark() == mark {
-            outcome
+        if recovery.remember(mark, made) {
+            Ok(outcome)
         } else {
-            outcome.and(Err(CommandError::Recovering.during(UPDATING)))
+            Err(CommandError::Recovering.during(UPDATING))
         }
     }
 
@@ -89,11 +85,4 @@ impl RedisStore {
         let update = scripts::update_record(key, before, bytes, None);
         self.run(UPDATING, &update).await
     }
-}
-
-/// Returns `true` if Redis made the change, and too few replicas confirmed it.
-fn is_unconfirmed(error: &StoreError) -> bool {
-    let cause = std::error::Error::source(error);
-    let cause = cause.and_then(|cause| cause.downcast_ref::<CommandError>());
-    matches!(cause, Some(CommandError::TooFewConfirmed { .. }))
 }

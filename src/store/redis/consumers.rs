@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 
 use super::index::Cursor;
-use super::reapply::deletion_mark;
 use super::recent_changes::{ChangeKind, RecentChange};
 use super::{CREATING, DELETING, RedisStore, UPDATING, keys, log_leftover, scripts};
 use crate::model::{Consumer, ConsumerKey};
@@ -13,36 +12,8 @@ use crate::store::{ConsumerStore, RecordChange, StoreError};
 
 #[async_trait]
 impl ConsumerStore for RedisStore {
-    /// Writes the index entry before the record, since lists do not show a record without an entry;
-    /// and again after it, in case the deletion of an earlier consumer removed the entry in
-    /// between.
     async fn create_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
-        let (key, bytes) = (
-            &consumer.key,
-            self.writer().await?.encode_consumer(consumer)?,
-        );
-        let id = format!("{:032x}", self.records.draw_id());
-        let create = scripts::create_consumer(
-            &keys::consumer(key),
-            &keys::tokens(key),
-            &keys::orphans(key, &id),
-            &bytes,
-        );
-        self.add_to_index(keys::CONSUMERS, key.as_str()).await?;
-        let made = RecentChange::new(ChangeKind::Consumer(key.clone()), bytes);
-        let outcome = self
-            .announce(
-                RecordChange::Consumer(key.clone()),
-                [made],
-                self.run_script(CREATING, &create),
-            )
-            .await?;
-        log_leftover(self.add_to_index(keys::CONSUMERS, key.as_str()).await);
-        if outcome == scripts::DONE_WITH_ORPHANS {
-            log_leftover(self.list_orphans(key, &id).await);
-            self.orphaned.notify_one();
-        }
-        Ok(())
+        self.write_new_consumer(consumer, None).await
     }
 
     async fn update_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
@@ -54,13 +25,7 @@ impl ConsumerStore for RedisStore {
         let stored = self.records.decode_consumer(&consumer.key, &before)?;
         check_follows(stored.revision, consumer.revision)?;
         let bytes = self.writer().await?.encode_consumer(consumer)?;
-        let made = RecentChange::new(ChangeKind::Consumer(consumer.key.clone()), &*bytes);
-        self.announce(
-            RecordChange::Consumer(consumer.key.clone()),
-            [made],
-            self.update_record(&key, &before, &bytes),
-        )
-        .await
+        self.replace_consumer(consumer, &before, &bytes).await
     }
 
     /// Deletes the record and turns its tokens into orphans in one step. The consumer is deleted
@@ -71,7 +36,8 @@ impl ConsumerStore for RedisStore {
             .fetch_one(DELETING, record.clone())
             .await?
             .ok_or_else(conflict)?;
-        if self.records.decode_consumer(key, &before)?.revision != consumer.revision {
+        let stored = self.records.decode_consumer(key, &before)?;
+        if stored.revision != consumer.revision {
             return Err(conflict());
         }
         let id = format!("{:032x}", self.records.draw_id());
@@ -80,13 +46,14 @@ impl ConsumerStore for RedisStore {
         self.list_orphans(key, &id).await?;
         let keys = [
             record,
-            keys::deleted(key),
+            keys::deleted(key, &stored.id),
             keys::tokens(key),
             keys::orphans(key, &id),
         ];
-        let mark = deletion_mark(self.records.draw_id(), consumer);
+        let mark = format!("{:032x}", self.records.draw_id());
         let delete = scripts::delete_consumer(keys.each_ref().map(String::as_str), &before, &mark);
-        let made = RecentChange::new(ChangeKind::ConsumerDeletion(key.clone()), before);
+        let kind = ChangeKind::ConsumerDeletion(key.clone());
+        let made = RecentChange::new(kind, stored.revision, before);
         self.announce(
             RecordChange::Consumer(key.clone()),
             [made],
@@ -131,6 +98,63 @@ impl ConsumerStore for RedisStore {
 }
 
 impl RedisStore {
+    /// Creates a consumer, unless there is a key `unless`.
+    ///
+    /// Writes the index entry before the record, since lists do not show a record without an entry;
+    /// and again after it, in case the deletion of an earlier consumer removed the entry in
+    /// between.
+    pub(super) async fn write_new_consumer(
+        &self,
+        consumer: &Consumer,
+        unless: Option<String>,
+    ) -> Result<(), StoreError> {
+        let key = &consumer.key;
+        let bytes = self.writer().await?.encode_consumer(consumer)?;
+        let id = format!("{:032x}", self.records.draw_id());
+        let names = [
+            keys::consumer(key),
+            keys::tokens(key),
+            keys::orphans(key, &id),
+        ];
+        let names: Vec<_> = names.into_iter().chain(unless).collect();
+        let create = scripts::create_consumer(&names, &bytes);
+        self.add_to_index(keys::CONSUMERS, key.as_str()).await?;
+        let kind = ChangeKind::Consumer(key.clone());
+        let made = RecentChange::new(kind, consumer.revision, bytes);
+        let outcome = self
+            .announce(
+                RecordChange::Consumer(key.clone()),
+                [made],
+                self.run_script(CREATING, &create),
+            )
+            .await?;
+        log_leftover(self.add_to_index(keys::CONSUMERS, key.as_str()).await);
+        if outcome == scripts::DONE_WITH_ORPHANS {
+            log_leftover(self.list_orphans(key, &id).await);
+            self.orphaned.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Replaces the bytes of a consumer, `bytes` for the record, if they are still `before`.
+    pub(super) async fn replace_consumer(
+        &self,
+        consumer: &Consumer,
+        before: &[u8],
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let key = &consumer.key;
+        let kind = ChangeKind::Consumer(key.clone());
+        let made = RecentChange::new(kind, consumer.revision, bytes).replacing(before);
+        let record = keys::consumer(key);
+        self.announce(
+            RecordChange::Consumer(key.clone()),
+            [made],
+            self.update_record(&record, before, bytes),
+        )
+        .await
+    }
+
     /// Removes a deleted consumer from the index, unless it was created again.
     async fn unlist_consumer(&self, key: &ConsumerKey) -> Result<(), StoreError> {
         self.remove_from_index(keys::CONSUMERS, key.as_str())

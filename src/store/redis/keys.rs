@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::model::{ConsumerKey, SessionId, Token, UserId};
+use crate::model::{ConsumerId, ConsumerKey, SessionId, Token, UserId};
 use crate::store::AttemptCounter;
 
 /// The index of consumer keys.
@@ -69,9 +69,14 @@ pub(super) fn orphans(consumer: &ConsumerKey, id: &str) -> String {
     )
 }
 
-/// Returns the key of the id of a consumer's deletion.
-pub(super) fn deleted(consumer: &ConsumerKey) -> String {
-    format!("countersign:{{{}}}:deleted", encode(consumer.as_str()))
+/// Returns the key of the mark that a consumer was deleted; a later consumer of that key has another
+/// id.
+pub(super) fn deleted(consumer: &ConsumerKey, id: &ConsumerId) -> String {
+    format!(
+        "countersign:{{{}}}:deleted:{}",
+        encode(consumer.as_str()),
+        encode(id.as_str())
+    )
 }
 
 /// Returns the key of the record of a consumer's temporary credentials.

@@ -5,7 +5,7 @@
 //! | key | value |
 //! |---|---|
 //! | `countersign:{C}:consumer` | the record of a consumer |
-//! | `countersign:{C}:deleted` | the id of the consumer's deletion and the consumer's id, for ten minutes |
+//! | `countersign:{C}:deleted:ID` | a mark that the consumer with that id was deleted, for ten minutes |
 //! | `countersign:{C}:token:T` | the record of a token |
 //! | `countersign:{C}:tokens` | the index of the consumer's tokens |
 //! | `countersign:{C}:orphans:ID` | an index of tokens that a deleted consumer of that key left |
@@ -84,6 +84,7 @@ mod inspection;
 mod invalidation;
 mod keys;
 mod link;
+mod merge;
 mod nonces;
 mod orphans;
 mod primary_watch;

@@ -5,16 +5,17 @@
 //!
 //! | change | stored record | |
 //! |---|---|---|
-//! | created or updated | of a lower revision | replaced |
-//! | | of the same revision, but different: both sides went on after the failover | a revocation is added, everything else stays |
-//! | | of a higher revision, or another record of that name | stays |
+//! | created or updated | a version that this process replaced, or one with the same content | replaced again |
+//! | | any other version: another replica changed it | the revocations of the change are added (`merge`), everything else stays |
+//! | | the change itself, or another record of that name | stays |
 //! | | absent | created, unless it was deleted since |
 //! | deleted | the deleted record, in any revision | deleted: no later change can follow a deletion |
 //! | | absent, or another record of that name | stays |
 //! | session deleted | any | deleted |
 //!
 //! Two more rules prevent the return of a record that another replica deleted. The deletion of a
-//! consumer, also a repeated one, leaves a mark in its slot for ten minutes. A record is not created
+//! consumer, also a repeated one, first leaves a mark in its slot for ten minutes, and the script
+//! that creates a consumer again looks for it. A record is not created
 //! from a change that is older than five minutes. A token is created only while the consumer that it
 //! was issued to exists.
 
@@ -24,15 +25,13 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use redis::cmd;
 use tokio::time::{sleep, sleep_until};
-use tokio::try_join;
 use tracing::{debug, warn};
 
 use super::recent_changes::{ChangeKind, RecentChange, RememberedChange};
 use super::recovery::{Recovery, RecoveryRound};
-use super::{DELETING, RedisStore, UPDATING, keys, scripts};
-use crate::model::{
-    AccessToken, Consumer, ConsumerStatus, Token, TokenStatus, User, UserId, UserStatus,
-};
+use super::{DELETING, RedisStore, UPDATING, keys, merge, scripts};
+use crate::model::{AccessToken, Consumer, Generation, Token, TokenStatus, User};
+use crate::store::error::conflict;
 use crate::store::{
     ConsumerStore as _, RecordChange, SessionStore as _, StoreError, StoreErrorKind,
     TokenStore as _, UserStore as _,
@@ -78,6 +77,8 @@ impl RedisStore {
             self.forget_copies();
             self.client.move_fence();
         });
+        // Redis may have lost the removal of orphans too.
+        self.orphaned.notify_one();
     }
 
     /// Tells caches that any record may have changed. A check that needs no nonce would pass with a
@@ -135,106 +136,102 @@ impl RedisStore {
                 outcome => return outcome,
             }
         }
-        Ok(false)
+        Err(conflict())
     }
 
     async fn make_again(&self, remembered: &RememberedChange) -> Result<bool, StoreError> {
         let may_create = remembered.made_at.elapsed() < MAX_AGE_TO_CREATE;
-        let RecentChange { kind, bytes } = &*remembered.change;
-        match kind {
+        let change = &*remembered.change;
+        let (records, bytes) = (&self.records, &change.bytes);
+        match &change.kind {
             ChangeKind::Consumer(key) => {
-                let mine = self.records.decode_consumer(key, bytes)?;
-                self.write_consumer_again(&mine, bytes, may_create).await
+                let mine = records.decode_consumer(key, bytes)?;
+                self.write_consumer_again(change, &mine, may_create).await
             }
             ChangeKind::ConsumerDeletion(key) => {
-                let mine = self.records.decode_consumer(key, bytes)?;
+                let mine = records.decode_consumer(key, bytes)?;
                 self.delete_consumer_again(&mine).await
             }
             ChangeKind::Token(name) => {
-                let mine = self.records.decode_token(name, bytes)?;
-                self.write_token_again(&mine, bytes, may_create).await
+                let mine = records.decode_token(name, bytes)?;
+                self.write_token_again(change, &mine, may_create).await
             }
             ChangeKind::TokenDeletion(name) => {
-                let mine = self.records.decode_token(name, bytes)?;
+                let mine = records.decode_token(name, bytes)?;
                 self.delete_token_again(&mine).await
             }
             ChangeKind::User(id) => {
-                let mine = self.records.decode_user(id, bytes)?;
-                self.write_user_again(id, &mine, may_create).await
+                let mine = records.decode_user(id, bytes)?;
+                self.write_user_again(change, &mine, may_create).await
             }
-            ChangeKind::RequestToken(name) => self.write_request_token_again(name, bytes).await,
+            ChangeKind::RequestToken(name) => self.write_request_token_again(change, name).await,
             ChangeKind::SessionDeletion(id) => self.delete_session(id).await.map(|()| false),
         }
     }
 
     async fn write_consumer_again(
         &self,
+        change: &RecentChange,
         mine: &Consumer,
-        bytes: &[u8],
         may_create: bool,
     ) -> Result<bool, StoreError> {
         let record = keys::consumer(&mine.key);
-        let (stored, deleted) = try_join!(
-            self.fetch_one(UPDATING, record.clone()),
-            self.fetch_one(UPDATING, keys::deleted(&mine.key)),
-        )?;
-        let Some(stored) = stored else {
-            let was_deleted = deleted.is_some_and(|mark| deletion_of(&mark) == mine.id.as_str());
+        let mark = keys::deleted(&mine.key, &mine.id);
+        let Some(stored) = self.fetch_one(UPDATING, record.clone()).await? else {
+            let was_deleted = self.fetch_one(UPDATING, mark.clone()).await?.is_some();
+            let create = self.write_new_consumer(mine, Some(mark));
             return self
-                .create_again(may_create && !was_deleted, self.create_consumer(mine))
+                .create_again(may_create && !was_deleted, record, create)
                 .await;
         };
         let theirs = self.records.decode_consumer(&mine.key, &stored)?;
-        if theirs.id != mine.id {
+        if theirs == *mine || theirs.id != mine.id {
             return Ok(false);
         }
-        if theirs.revision < mine.revision {
-            let change = RecordChange::Consumer(mine.key.clone());
-            let kind = ChangeKind::Consumer(mine.key.clone());
-            let update = self.update_record(&record, &stored, bytes);
-            self.announce(change, [RecentChange::new(kind, bytes)], update)
-                .await?;
+        let earlier: Vec<_> = change
+            .ancestors()
+            .filter_map(|bytes| self.records.decode_consumer(&mine.key, bytes).ok())
+            .filter(|earlier| earlier.id == mine.id)
+            .collect();
+        if earlier.contains(&theirs) {
+            self.replace_consumer(mine, &stored, &change.bytes).await?;
             return Ok(true);
         }
-        let is_revoked = mine.status == ConsumerStatus::Disabled && theirs.status != mine.status;
-        if is_revoked && theirs.revision == mine.revision {
-            let merged = Consumer {
-                status: mine.status,
-                revision: theirs.revision + 1,
-                ..theirs
-            };
-            self.update_consumer(&merged).await?;
-            return Ok(true);
-        }
-        Ok(false)
+        let draw = || self.draw_generation();
+        let Some(merged) = merge::consumers(mine, &theirs, &earlier, draw) else {
+            return Ok(false);
+        };
+        let bytes = self.writer().await?.encode_consumer(&merged)?;
+        self.replace_consumer(&merged, &stored, &bytes).await?;
+        warn!(
+            consumer_key = mine.key.as_str(),
+            "{}: check the consumer", MERGED
+        );
+        Ok(true)
     }
 
-    /// Deletes a consumer again. Without a record, only the mark of the deletion is written, in
-    /// case another replica has yet to make an earlier change again.
+    /// Deletes a consumer again. The mark of the deletion is written first, so that no other replica
+    /// creates the consumer again once it was found absent.
     async fn delete_consumer_again(&self, mine: &Consumer) -> Result<bool, StoreError> {
+        let mut set = cmd("SET");
+        set.arg(keys::deleted(&mine.key, &mine.id))
+            .arg(format!("{:032x}", self.records.draw_id()))
+            .arg("PX")
+            .arg(scripts::DELETION_MARK_MILLIS);
+        self.call::<()>(DELETING, &set).await?;
         match self.consumer(&mine.key).await? {
             Some(theirs) if theirs.id == mine.id => {
                 self.delete_consumer(&theirs).await?;
                 Ok(true)
             }
-            Some(_) => Ok(false),
-            None => {
-                let mark = deletion_mark(self.records.draw_id(), mine);
-                let mut set = cmd("SET");
-                set.arg(keys::deleted(&mine.key))
-                    .arg(mark)
-                    .arg("PX")
-                    .arg(scripts::DELETION_MARK_MILLIS);
-                self.call::<()>(DELETING, &set).await?;
-                Ok(false)
-            }
+            _ => Ok(false),
         }
     }
 
     async fn write_token_again(
         &self,
+        change: &RecentChange,
         mine: &AccessToken,
-        bytes: &[u8],
         may_create: bool,
     ) -> Result<bool, StoreError> {
         let record = keys::token(&mine.consumer_key, &mine.token);
@@ -243,32 +240,27 @@ impl RedisStore {
             let is_current =
                 consumer.is_some_and(|consumer| consumer.generation == mine.consumer_generation);
             return self
-                .create_again(may_create && is_current, self.create_token(mine))
+                .create_again(may_create && is_current, record, self.create_token(mine))
                 .await;
         };
         let theirs = self.records.decode_token(&mine.token, &stored)?;
-        if !is_same_token(&theirs, mine) {
+        if theirs == *mine || !is_same_token(&theirs, mine) {
             return Ok(false);
         }
-        if theirs.revision < mine.revision {
-            let change = RecordChange::Token(mine.token.clone());
-            let kind = ChangeKind::Token(mine.token.clone());
-            let update = self.update_record(&record, &stored, bytes);
-            self.announce(change, [RecentChange::new(kind, bytes)], update)
-                .await?;
-            return Ok(true);
-        }
+        let mut earlier = change
+            .ancestors()
+            .filter_map(|bytes| self.records.decode_token(&mine.token, bytes).ok());
         // A revocation is final, so no later change can have ended it.
-        if mine.status == TokenStatus::Revoked && theirs.status != TokenStatus::Revoked {
-            let merged = AccessToken {
-                status: TokenStatus::Revoked,
-                revision: theirs.revision + 1,
-                ..theirs
-            };
-            self.update_token(&merged).await?;
+        if theirs.status != TokenStatus::Revoked && earlier.any(|earlier| earlier == theirs) {
+            self.replace_token(mine, &stored, &change.bytes).await?;
             return Ok(true);
         }
-        Ok(false)
+        let Some(merged) = merge::tokens(mine, &theirs) else {
+            return Ok(false);
+        };
+        let bytes = self.writer().await?.encode_token(&merged)?;
+        self.replace_token(&merged, &stored, &bytes).await?;
+        Ok(true)
     }
 
     async fn delete_token_again(&self, mine: &AccessToken) -> Result<bool, StoreError> {
@@ -286,97 +278,95 @@ impl RedisStore {
 
     async fn write_user_again(
         &self,
-        id: &UserId,
+        change: &RecentChange,
         mine: &User,
         may_create: bool,
     ) -> Result<bool, StoreError> {
-        let Some(stored) = self.fetch_one(UPDATING, keys::user(id)).await? else {
-            return self.create_again(may_create, self.create_user(mine)).await;
+        let (id, record) = (&mine.id, keys::user(&mine.id));
+        let Some(stored) = self.fetch_one(UPDATING, record.clone()).await? else {
+            return self
+                .create_again(may_create, record, self.create_user(mine))
+                .await;
         };
         let theirs = self.records.decode_user(id, &stored)?;
-        if theirs.revision < mine.revision {
-            return match self.replace_user(mine, &theirs, &stored).await {
-                // The username went to somebody else; a revocation must not be lost with it.
-                Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {
-                    self.revoke_user_again(mine, theirs).await
-                }
-                outcome => outcome.map(|()| true),
-            };
-        }
-        if theirs.revision == mine.revision && theirs != *mine {
-            return self.revoke_user_again(mine, theirs).await;
-        }
-        Ok(false)
-    }
-
-    /// Adds the revocation of `mine` to another version of the same user: the status, and the
-    /// generation that voids earlier tokens.
-    async fn revoke_user_again(&self, mine: &User, theirs: User) -> Result<bool, StoreError> {
-        let is_revoked = mine.status != UserStatus::Active && theirs.status == UserStatus::Active;
-        let is_later = theirs.generation != mine.generation;
-        if !is_revoked && !is_later {
+        if theirs == *mine {
             return Ok(false);
         }
-        let status = if is_revoked {
-            mine.status
-        } else {
-            theirs.status
+        let earlier: Vec<_> = change
+            .ancestors()
+            .filter_map(|bytes| self.records.decode_user(id, bytes).ok())
+            .collect();
+        if earlier.contains(&theirs) {
+            match self.replace_user(mine, &theirs, &stored).await {
+                // The username went to somebody else; a revocation must not be lost with it.
+                Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {}
+                outcome => return outcome.map(|()| true),
+            }
+        }
+        let draw = || self.draw_generation();
+        let Some(merged) = merge::users(mine, &theirs, &earlier, draw) else {
+            return Ok(false);
         };
-        let merged = User {
-            status,
-            generation: mine.generation,
-            revision: theirs.revision + 1,
-            ..theirs
-        };
-        self.update_user(&merged).await?;
+        self.replace_user(&merged, &theirs, &stored).await?;
+        warn!(user = id.as_str(), "{}: check the user", MERGED);
         Ok(true)
     }
 
     async fn write_request_token_again(
         &self,
+        change: &RecentChange,
         name: &Token,
-        bytes: &[u8],
     ) -> Result<bool, StoreError> {
-        let mine = self.records.decode_request_token(name, bytes)?;
+        let mine = self.records.decode_request_token(name, &change.bytes)?;
         let record = keys::request(&mine.consumer_key, name);
-        let Some(stored) = self.fetch_one(UPDATING, record.clone()).await? else {
+        let Some(stored) = self.fetch_one(UPDATING, record).await? else {
             return Ok(false);
         };
         let theirs = self.records.decode_request_token(name, &stored)?;
-        if theirs.revision >= mine.revision || theirs.created_at != mine.created_at {
+        if theirs == mine || theirs.created_at != mine.created_at {
             return Ok(false);
         }
-        let millis = Some(self.millis_kept(&mine));
-        let update = scripts::update_record(&record, &stored, bytes, millis);
-        self.run(UPDATING, &update).await?;
+        if change.descends_from(&stored) {
+            self.replace_request_token(&mine, &stored, &change.bytes)
+                .await?;
+            return Ok(true);
+        }
+        let Some(merged) = merge::request_tokens(&mine, &theirs) else {
+            return Ok(false);
+        };
+        let bytes = self.writer().await?.encode_request_token(&merged)?;
+        self.replace_request_token(&merged, &stored, &bytes).await?;
         Ok(true)
     }
 
-    /// Creates a record again, unless another replica did so at the same time.
+    fn draw_generation(&self) -> Generation {
+        let id = self.records.draw_id();
+        let number = u64::try_from(id & u128::from(u64::MAX)).unwrap_or(u64::MAX);
+        Generation::from_number(number.max(1))
+    }
+
+    /// Creates a record again. If another replica created it at the same time, the two versions have
+    /// yet to be compared: that is a conflict.
     async fn create_again(
         &self,
         may_create: bool,
+        record: String,
         create: impl Future<Output = Result<(), StoreError>>,
     ) -> Result<bool, StoreError> {
         if !may_create {
             return Ok(false);
         }
         match create.await {
-            Err(error) if error.kind() == StoreErrorKind::AlreadyExists => Ok(false),
+            Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {
+                match self.fetch_one(UPDATING, record).await? {
+                    Some(_) => Err(conflict()),
+                    // The name went to somebody else, or the record was deleted since.
+                    None => Ok(false),
+                }
+            }
             outcome => outcome.map(|()| true),
         }
     }
-}
-
-/// Returns the mark of a deletion: a random id, and the id of the consumer.
-pub(super) fn deletion_mark(id: u128, consumer: &Consumer) -> String {
-    format!("{id:032x} {}", consumer.id)
-}
-
-/// Returns the id of the consumer from the mark of its deletion; empty if the mark has none.
-fn deletion_of(mark: &[u8]) -> &str {
-    let mark = std::str::from_utf8(mark).unwrap_or_default();
-    mark.split_once(' ').map_or("", |(_, id)| id)
 }
 
 /// Returns `true` if two records are versions of one token, rather than of two tokens that had the
@@ -386,6 +376,9 @@ fn is_same_token(one: &AccessToken, other: &AccessToken) -> bool {
         && one.secret == other.secret
         && one.created_at == other.created_at
 }
+
+/// The beginning of the warning about a merged record.
+const MERGED: &str = "Redis lost an acknowledged change of this replica, and another replica changed the same record; kept the other change and added the revocations of this one";
 
 /// The interval at which the task looks whether the store is still open.
 const CHECK_INTERVAL: Duration = Duration::from_secs(60);

@@ -3,7 +3,8 @@
 //! Redis acknowledges a write before it has replicated it, or written it to its disk. So the last
 //! acknowledged changes are missing after a failover or a restart. Each process remembers its own,
 //! in the sealed form in which they are stored, within bounds of age, number and size. Only the
-//! last change of a record counts.
+//! last change of a record counts; the versions before it are kept as its ancestors, to tell a
+//! record that Redis took back from one that another replica changed since.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,10 @@ pub(super) struct RecentChange {
     pub(super) kind: ChangeKind,
     /// The stored bytes: those that were written, or those that were deleted.
     pub(super) bytes: Vec<u8>,
+    /// The revision of the record in these bytes.
+    revision: u64,
+    /// The stored bytes of the versions before, the oldest first; none if the record was created.
+    ancestors: Vec<Vec<u8>>,
 }
 
 /// The kinds of changes.
@@ -66,12 +71,60 @@ pub(super) struct RememberedChange {
 // === impl RecentChange ===
 
 impl RecentChange {
-    /// Returns a change that wrote, or deleted, `bytes`.
-    pub(super) fn new(kind: ChangeKind, bytes: impl Into<Vec<u8>>) -> Self {
+    /// Returns a change that wrote, or deleted, `bytes` of this revision.
+    pub(super) fn new(kind: ChangeKind, revision: u64, bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             kind,
             bytes: bytes.into(),
+            revision,
+            ancestors: Vec::new(),
         }
+    }
+
+    /// Returns the change with the bytes that it replaced; empty bytes stand for no record.
+    pub(super) fn replacing(mut self, before: &[u8]) -> Self {
+        if !before.is_empty() {
+            self.ancestors.push(before.to_vec());
+        }
+        self
+    }
+
+    /// Returns `true` if the change was made to this version, or to one that came from it.
+    pub(super) fn descends_from(&self, stored: &[u8]) -> bool {
+        self.ancestors.iter().any(|ancestor| ancestor == stored)
+    }
+
+    /// Returns the stored bytes of the known versions before, the oldest first.
+    pub(super) fn ancestors(&self) -> impl Iterator<Item = &[u8]> {
+        self.ancestors.iter().map(Vec::as_slice)
+    }
+
+    /// Returns `true` if the change was made before `other`, a change of the same record that this
+    /// process remembered first.
+    fn precedes(&self, other: &Self) -> bool {
+        if self.ancestors.is_empty() || self.kind.is_deletion() {
+            return false;
+        }
+        if other.kind.is_deletion() {
+            return self.bytes == other.bytes;
+        }
+        self.revision < other.revision
+    }
+
+    /// Adds an earlier version of the record, and the versions before it, to the ancestors.
+    fn add_earlier(&mut self, earlier: Self) {
+        if self.kind.is_deletion() || earlier.kind.is_deletion() {
+            return;
+        }
+        let own = std::mem::take(&mut self.ancestors);
+        let all = earlier.ancestors.into_iter().chain([earlier.bytes]);
+        for version in all.chain(own) {
+            if version != self.bytes && !self.ancestors.contains(&version) {
+                self.ancestors.push(version);
+            }
+        }
+        let surplus = self.ancestors.len().saturating_sub(MAX_ANCESTORS);
+        self.ancestors.drain(..surplus);
     }
 
     /// Returns the name of the changed record, different for each.
@@ -99,13 +152,20 @@ impl ChangeKind {
             Self::SessionDeletion(_) => "session",
         }
     }
+
+    const fn is_deletion(&self) -> bool {
+        matches!(
+            self,
+            Self::ConsumerDeletion(_) | Self::TokenDeletion(_) | Self::SessionDeletion(_)
+        )
+    }
 }
 
 // === impl RecentChanges ===
 
 impl RecentChanges {
-    /// Remembers a change instead of an earlier one of that record, and forgets the oldest beyond
-    /// the bounds.
+    /// Remembers the later of a change and the remembered one of that record, and forgets the
+    /// oldest beyond the bounds.
     pub(super) fn remember(&self, change: RecentChange) {
         let mut memory = self.memory();
         memory.insert(change);
@@ -145,15 +205,21 @@ impl RecentChanges {
 // === impl ChangeMemory ===
 
 impl ChangeMemory {
-    fn insert(&mut self, change: RecentChange) {
+    fn insert(&mut self, mut change: RecentChange) {
         let number = self.next;
         self.next += 1;
-        self.bytes += size_of(&change);
-        if let Some(earlier) = self.last.insert(change.record(), number)
-            && let Some(earlier) = self.changes.remove(&earlier)
+        if let Some(remembered) = self.last.insert(change.record(), number)
+            && let Some(remembered) = self.changes.remove(&remembered)
         {
-            self.bytes -= size_of(&earlier.change);
+            self.bytes -= size_of_change(&remembered.change);
+            let mut other = Arc::unwrap_or_clone(remembered.change);
+            // Two calls may be acknowledged in another order than they were made.
+            if change.precedes(&other) {
+                std::mem::swap(&mut change, &mut other);
+            }
+            change.add_earlier(other);
         }
+        self.bytes += size_of_change(&change);
         let change = RememberedChange {
             change: Arc::new(change),
             made_at: Instant::now(),
@@ -163,15 +229,17 @@ impl ChangeMemory {
 
     fn forget_oldest(&mut self) {
         if let Some((_, oldest)) = self.changes.pop_first() {
-            self.bytes -= size_of(&oldest.change);
+            self.bytes -= size_of_change(&oldest.change);
             self.last.remove(&oldest.change.record());
         }
     }
 }
 
 /// Returns the approximate memory that a change takes.
-fn size_of(change: &RecentChange) -> usize {
-    change.bytes.len() + OVERHEAD
+fn size_of_change(change: &RecentChange) -> usize {
+    let ancestors = change.ancestors.iter();
+    let ancestors = ancestors.map(|ancestor| ancestor.len() + size_of::<Vec<u8>>());
+    change.bytes.len() + ancestors.sum::<usize>() + OVERHEAD
 }
 
 /// The longest time for which a change is remembered while Redis is up: much longer than a replica
@@ -180,6 +248,9 @@ const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// The maximum number of remembered changes.
 const MAX_CHANGES: usize = 10_000;
+
+/// The maximum number of ancestors of a change.
+const MAX_ANCESTORS: usize = 16;
 
 /// The maximum memory of remembered changes: 16 MiB.
 const MAX_BYTES: usize = 16 << 20;
@@ -231,7 +302,54 @@ mod tests {
         assert!(memory.bytes <= MAX_BYTES && memory.changes.len() == memory.last.len());
     }
 
+    #[test]
+    fn of_two_changes_of_a_record_the_later_revision_counts_with_both_pasts() {
+        let changes = RecentChanges::default();
+        changes.remember(version(3).replacing(&[2]));
+        changes.remember(version(2).replacing(&[1]));
+        let all = changes.all();
+        let kept = &all[0].change;
+        assert!(all.len() == 1 && kept.bytes == [3]);
+        assert_eq!(kept.ancestors().collect::<Vec<_>>(), [[1], [2]]);
+        assert!(kept.descends_from(&[1]) && !kept.descends_from(&[3]));
+        // Another record of that name.
+        changes.remember(version(1));
+        assert_eq!(changes.all()[0].change.bytes, [1]);
+    }
+
+    #[test]
+    fn a_deletion_counts_more_than_the_changes_before_it() {
+        let changes = RecentChanges::default();
+        let deletion = ChangeKind::TokenDeletion(Token::new("t").unwrap());
+        changes.remember(RecentChange::new(deletion, 2, [2]));
+        changes.remember(version(2).replacing(&[1]));
+        assert!(changes.all()[0].change.kind.is_deletion());
+        // This one changed another record, which took the name later.
+        changes.remember(version(4).replacing(&[3]));
+        assert!(!changes.all()[0].change.kind.is_deletion());
+    }
+
+    #[test]
+    fn the_number_of_ancestors_is_bounded() {
+        let changes = RecentChanges::default();
+        for at in 1..=40 {
+            changes.remember(version(at).replacing(&[at - 1]));
+        }
+        let all = changes.all();
+        let ancestors: Vec<_> = all[0].change.ancestors().collect();
+        assert_eq!(ancestors.len(), MAX_ANCESTORS);
+        assert_eq!(ancestors.last(), Some(&&[39][..]));
+        assert_eq!(changes.memory().bytes, size_of_change(&all[0].change));
+    }
+
+    /// Returns a version of the token `t` whose bytes are its revision.
+    fn version(revision: u8) -> RecentChange {
+        let kind = ChangeKind::Token(Token::new("t").unwrap());
+        RecentChange::new(kind, revision.into(), [revision])
+    }
+
     fn token(name: &str, len: usize) -> RecentChange {
-        RecentChange::new(ChangeKind::Token(Token::new(name).unwrap()), vec![0; len])
+        let kind = ChangeKind::Token(Token::new(name).unwrap());
+        RecentChange::new(kind, 1, vec![0; len])
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::gate::{Closure, Gate};
-use super::recent_changes::RecentChanges;
+use super::recent_changes::{RecentChange, RecentChanges};
 
 /// The state of the recovery, shared by all connections.
 #[derive(Default)]
@@ -75,9 +75,22 @@ impl Recovery {
     }
 
     /// Returns the number of failovers and restarts so far. A change counts only if it is the same
-    /// before the change is sent and after it is remembered.
+    /// before the change is sent and while it is remembered.
     pub(super) fn mark(&self) -> u64 {
         self.round().number
+    }
+
+    /// Remembers changes that were sent at this mark; returns `false`, and remembers nothing, if
+    /// there was a failover or restart since.
+    pub(super) fn remember(&self, mark: u64, made: impl IntoIterator<Item = RecentChange>) -> bool {
+        let round = self.round();
+        let is_current = round.number == mark;
+        if is_current {
+            made.into_iter()
+                .for_each(|change| self.changes.remember(change));
+        }
+        drop(round);
+        is_current
     }
 
     /// Returns the recovery that is due, as soon as there is one.
@@ -139,7 +152,7 @@ mod tests {
 
     use super::*;
     use crate::model::Token;
-    use crate::store::redis::recent_changes::{ChangeKind, RecentChange};
+    use crate::store::redis::recent_changes::ChangeKind;
 
     #[test]
     fn a_restart_closes_the_gate_only_if_there_are_changes_to_make_again() {
@@ -168,6 +181,17 @@ mod tests {
         assert!(first != second && second != recovery.mark());
     }
 
+    #[test]
+    fn a_change_that_a_restart_overtook_is_not_remembered() {
+        let recovery = Recovery::default();
+        let mark = recovery.mark();
+        recovery.begin_after_restart();
+        assert!(!recovery.remember(mark, [change()]));
+        assert!(recovery.changes().is_empty());
+        assert!(recovery.remember(recovery.mark(), [change()]));
+        assert!(!recovery.changes().is_empty());
+    }
+
     #[tokio::test]
     async fn the_gate_opens_when_the_last_of_several_recoveries_ends() {
         let recovery = Arc::new(Recovery::default());
@@ -181,6 +205,6 @@ mod tests {
     }
 
     fn change() -> RecentChange {
-        RecentChange::new(ChangeKind::Token(Token::new("t").unwrap()), [1])
+        RecentChange::new(ChangeKind::Token(Token::new("t").unwrap()), 1, [1])
     }
 }

@@ -32,11 +32,7 @@ impl RequestTokenStore for RedisStore {
     async fn update_request_token(&self, token: &RequestToken) -> Result<(), StoreError> {
         let before = self.updatable_request_token(token).await?;
         let bytes = self.writer().await?.encode_request_token(token)?;
-        let record = keys::request(&token.consumer_key, &token.token);
-        let update =
-            scripts::update_record(&record, &before, &bytes, Some(self.millis_kept(token)));
-        let made = RecentChange::new(ChangeKind::RequestToken(token.token.clone()), bytes);
-        self.remember([made], self.run(UPDATING, &update)).await
+        self.replace_request_token(token, &before, &bytes).await
     }
 
     async fn exchange_request_token(
@@ -97,6 +93,22 @@ impl RequestTokenStore for RedisStore {
 }
 
 impl RedisStore {
+    /// Replaces the bytes of temporary credentials, `bytes` for the record, if they are still
+    /// `before`.
+    pub(super) async fn replace_request_token(
+        &self,
+        token: &RequestToken,
+        before: &[u8],
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let record = keys::request(&token.consumer_key, &token.token);
+        let millis = Some(self.millis_kept(token));
+        let update = scripts::update_record(&record, before, bytes, millis);
+        let kind = ChangeKind::RequestToken(token.token.clone());
+        let made = RecentChange::new(kind, token.revision, bytes).replacing(before);
+        self.remember([made], self.run(UPDATING, &update)).await
+    }
+
     async fn run_exchange(
         &self,
         used: &RequestToken,
@@ -111,13 +123,13 @@ impl RedisStore {
         ];
         let script = scripts::exchange(keys.each_ref().map(String::as_str), exchange);
         let change = RecordChange::Token(issued.token.clone());
-        let made = [
-            (ChangeKind::RequestToken(used.token.clone()), exchange.used),
-            (ChangeKind::Token(issued.token.clone()), exchange.issued),
-        ];
+        let kind = ChangeKind::RequestToken(used.token.clone());
+        let exchanged = RecentChange::new(kind, used.revision, exchange.used);
+        let kind = ChangeKind::Token(issued.token.clone());
+        let created = RecentChange::new(kind, issued.revision, exchange.issued);
         self.announce(
             change,
-            made.map(|(kind, bytes)| RecentChange::new(kind, bytes)),
+            [exchanged.replacing(exchange.before), created],
             self.run("exchanging temporary credentials", &script),
         )
         .await

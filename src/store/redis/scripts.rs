@@ -100,14 +100,17 @@ return 1
 /// - `KEYS[1]`: the consumer's record
 /// - `KEYS[2]`: the index of its tokens
 /// - `KEYS[3]`: the index of orphans
+/// - `KEYS[4]`: the mark that this consumer was deleted, after which it is not created; absent if
+///   the consumer is new
 /// - `ARGV[1]`: the record's bytes
 ///
 /// Returns 3 if it is done and there are orphans ([`DONE_WITH_ORPHANS`]). It must be atomic so that
-/// the new consumer's list shows no old token.
+/// the new consumer's list shows no old token, and no replica undoes a deletion at the same time.
 const CREATE_CONSUMER: &str = r"
 local stored = redis.call('GET', KEYS[1])
 if stored == ARGV[1] then return 1 + 2 * redis.call('EXISTS', KEYS[3]) end
 if stored then return 2 end
+if KEYS[4] and redis.call('EXISTS', KEYS[4]) == 1 then return 2 end
 redis.call('SET', KEYS[1], ARGV[1])
 if redis.call('EXISTS', KEYS[2]) == 0 then return 1 end
 redis.call('RENAME', KEYS[2], KEYS[3])
@@ -117,7 +120,7 @@ return 3
 /// Deletes a consumer if it was not changed since it was read, and turns its tokens into orphans.
 ///
 /// - `KEYS[1]`: the consumer's record
-/// - `KEYS[2]`: the mark of the last deletion, for ten minutes: to recognize a repeated call, and
+/// - `KEYS[2]`: the mark of this consumer's deletion, for ten minutes: to recognize a repeated call, and
 ///   so that no replica creates the consumer again after a failover
 /// - `KEYS[3]`: the index of its tokens
 /// - `KEYS[4]`: the index of orphans
@@ -334,10 +337,9 @@ pub(super) fn update_record(key: &str, before: &[u8], after: &[u8], millis: Opti
 }
 
 /// Calls [`CREATE_CONSUMER`].
-pub(super) fn create_consumer(record: &str, tokens: &str, orphans: &str, bytes: &[u8]) -> Cmd {
-    eval(CREATE_CONSUMER, &[record, tokens, orphans])
-        .arg(bytes)
-        .to_owned()
+pub(super) fn create_consumer(keys: &[String], bytes: &[u8]) -> Cmd {
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    eval(CREATE_CONSUMER, &keys).arg(bytes).to_owned()
 }
 
 /// Calls [`DELETE_CONSUMER`].

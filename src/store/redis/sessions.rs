@@ -30,7 +30,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn delete_session(&self, id: &SessionId) -> Result<(), StoreError> {
-        let made = RecentChange::new(ChangeKind::SessionDeletion(*id), []);
+        let made = RecentChange::new(ChangeKind::SessionDeletion(*id), 0, []);
         let mut delete = cmd("DEL");
         delete.arg(keys::session(id));
         let work = self.call::<u64>(DELETING, &delete);

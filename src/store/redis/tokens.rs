@@ -23,7 +23,8 @@ impl TokenStore for RedisStore {
             token.token.as_str(),
         );
         let was_free = self.reserve_token(token).await?;
-        let made = RecentChange::new(ChangeKind::Token(token.token.clone()), bytes);
+        let kind = ChangeKind::Token(token.token.clone());
+        let made = RecentChange::new(kind, token.revision, bytes);
         self.announce(
             RecordChange::Token(token.token.clone()),
             [made],
@@ -45,13 +46,7 @@ impl TokenStore for RedisStore {
         }
         check_follows(stored.revision, token.revision)?;
         let bytes = self.writer().await?.encode_token(token)?;
-        let made = RecentChange::new(ChangeKind::Token(token.token.clone()), &*bytes);
-        self.announce(
-            RecordChange::Token(token.token.clone()),
-            [made],
-            self.update_record(&key, &before, &bytes),
-        )
-        .await
+        self.replace_token(token, &before, &bytes).await
     }
 
     /// Deletes the record first, because only the record makes the token valid.
@@ -63,7 +58,8 @@ impl TokenStore for RedisStore {
             name.as_str(),
         );
         let kind = ChangeKind::TokenDeletion(name.clone());
-        let made = RecentChange::new(kind, self.writer().await?.encode_token(token)?);
+        let bytes = self.writer().await?.encode_token(token)?;
+        let made = RecentChange::new(kind, token.revision, bytes);
         self.announce(
             RecordChange::Token(name.clone()),
             [made],
@@ -101,6 +97,24 @@ impl TokenStore for RedisStore {
 }
 
 impl RedisStore {
+    /// Replaces the bytes of a token, `bytes` for the record, if they are still `before`.
+    pub(super) async fn replace_token(
+        &self,
+        token: &AccessToken,
+        before: &[u8],
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let kind = ChangeKind::Token(token.token.clone());
+        let made = RecentChange::new(kind, token.revision, bytes).replacing(before);
+        let record = keys::token(&token.consumer_key, &token.token);
+        self.announce(
+            RecordChange::Token(token.token.clone()),
+            [made],
+            self.update_record(&record, before, bytes),
+        )
+        .await
+    }
+
     /// Reserves a token's name for its consumer, and adds it to the user's index. Without a record,
     /// both are void, and the same consumer can still fill them. Returns whether the name was free.
     pub(super) async fn reserve_token(&self, token: &AccessToken) -> Result<bool, StoreError> {

@@ -129,7 +129,8 @@ impl RedisStore {
         let bytes = self.writer().await?.encode_user(user)?;
         let barred = keys::barred(&user.id, username.as_deref().unwrap_or_default());
         let write = scripts::write_user(&keys::user(&user.id), &barred, before, &bytes);
-        let made = RecentChange::new(ChangeKind::User(user.id.clone()), bytes);
+        let kind = ChangeKind::User(user.id.clone());
+        let made = RecentChange::new(kind, user.revision, bytes).replacing(before);
         self.announce(
             RecordChange::User(user.id.clone()),
             [made],

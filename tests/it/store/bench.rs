@@ -77,14 +77,21 @@ impl Bench {
 
     /// Opens the store.
     pub(crate) async fn try_open(&self) -> Result<Arc<dyn Store>, StoreError> {
+        self.try_open_as(&self.config).await
+    }
+
+    async fn try_open_as(&self, config: &StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        open(
-            &self.config,
-            self.data_dir(),
-            clock,
-            Arc::new(SystemEntropy),
-        )
-        .await
+        open(config, self.data_dir(), clock, Arc::new(SystemEntropy)).await
+    }
+
+    /// Opens the store in Redis at another address, which must succeed.
+    pub(crate) async fn open_at(&self, url: String) -> Arc<dyn Store> {
+        let config = StoreConfig {
+            url: StoreUrl::Redis(url),
+            ..self.config.clone()
+        };
+        self.try_open_as(&config).await.unwrap()
     }
 
     /// Opens the store, which must succeed.

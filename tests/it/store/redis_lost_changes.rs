@@ -1,9 +1,11 @@
 //! Acknowledged changes that Redis loses in a crash, and changes that replicas must confirm.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::model::{
-    Consumer, ConsumerStatus, RequestToken, RequestTokenState, TokenStatus, User, UserStatus,
+    AccessToken, Consumer, ConsumerId, ConsumerSecret, ConsumerStatus, Generation, RequestToken,
+    RequestTokenState, Secret, TokenStatus, User, UserStatus,
 };
 use countersign::store::{Store, StoreErrorKind};
 
@@ -11,6 +13,7 @@ use super::bench::{
     Bench, authorized, causes, claim_anything, consumer, key, name, request_token, session, token,
     user, user_id, with_redis,
 };
+use super::frozen_proxy::Frozen;
 use crate::support::process::eventually;
 use crate::support::redis::{Cluster, RedisServer, wait_until};
 
@@ -103,12 +106,7 @@ async fn a_revocation_is_added_to_what_another_replica_changed_after_the_failove
     store.create_user(&user("jane doe", "jane")).await.unwrap();
     server.run::<()>(&["SAVE"]);
     store.update_consumer(&disabled("ck", 2)).await.unwrap();
-    let disabled_user = User {
-        status: UserStatus::Disabled,
-        revision: 2,
-        ..user("jane doe", "jane")
-    };
-    store.update_user(&disabled_user).await.unwrap();
+    store.update_user(&disabled_user(2)).await.unwrap();
     let before = server.run::<Vec<u8>>(&["GET", "countersign:{ck}:consumer"]);
     // Another replica, which does not know the lost change, changes the record first.
     server.kill();
@@ -138,6 +136,119 @@ async fn a_revocation_is_added_to_what_another_replica_changed_after_the_failove
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_revocation_is_undone_by_a_replica_that_learns_of_the_loss_last() {
+    let (bench, mut server) = with_redis();
+    let one = CutOff::open(&bench, &server).await;
+    let other = bench.open().await;
+    for ck in ["early", "late", "voided", "rotated"] {
+        other.create_consumer(&consumer(ck)).await.unwrap();
+    }
+    other.create_token(&token("early", "t")).await.unwrap();
+    other.create_user(&user("jane doe", "jane")).await.unwrap();
+    server.run::<()>(&["SAVE"]);
+    // Redis loses these changes.
+    update_twice(&*one.store, "early").await;
+    one.store
+        .update_consumer(&disabled("late", 2))
+        .await
+        .unwrap();
+    one.store
+        .update_consumer(&voided("voided", 2))
+        .await
+        .unwrap();
+    one.store
+        .update_consumer(&rotated("rotated", 2))
+        .await
+        .unwrap();
+    one.store.update_token(&revoked("t", 2)).await.unwrap();
+    one.store.update_user(&disabled_user(2)).await.unwrap();
+    one.cut();
+    crash(&mut server);
+    until_it_answers(&*other).await;
+    other.update_consumer(&disabled("early", 2)).await.unwrap();
+    for ck in ["late", "voided", "rotated"] {
+        update_twice(&*other, ck).await;
+    }
+    for revision in [2, 3] {
+        let (mut used, mut seen) = (token("early", "t"), user("jane doe", "janet"));
+        (used.revision, seen.revision) = (revision, revision);
+        other.update_token(&used).await.unwrap();
+        other.update_user(&seen).await.unwrap();
+    }
+    one.restore();
+    until_it_answers(&*one.store).await;
+    for store in [&one.store, &other] {
+        check_revocations(&**store).await;
+    }
+    assert_eq!(one.store.status().remade, 5, "all except the first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_made_again_after_another_replica_created_the_record_again() {
+    let (bench, mut server) = with_redis();
+    let one = CutOff::open(&bench, &server).await;
+    let other = bench.open().await;
+    server.run::<()>(&["SAVE"]);
+    other.create_consumer(&consumer("ck")).await.unwrap();
+    other.create_user(&user("jane doe", "jane")).await.unwrap();
+    one.store.update_consumer(&renamed("ck", 2)).await.unwrap();
+    let renamed_user = User {
+        revision: 2,
+        ..user("jane doe", "janet")
+    };
+    one.store.update_user(&renamed_user).await.unwrap();
+    one.cut();
+    crash(&mut server);
+    until_it_answers(&*other).await;
+    assert_eq!(other.status().remade, 2);
+    one.restore();
+    until_it_answers(&*one.store).await;
+    let found = other.consumer(&key("ck")).await.unwrap();
+    assert_eq!(found, Some(renamed("ck", 2)));
+    let found = other.user(&user_id("jane doe")).await.unwrap();
+    assert_eq!(found, Some(renamed_user));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_was_answered_with_an_error_is_not_made_again() {
+    let (mut bench, mut server) = with_redis();
+    let store = bench.open().await;
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    bench.config.min_replicas = 1;
+    let demanding = bench.open().await;
+    server.run::<()>(&["SAVE"]);
+    let error = demanding.update_consumer(&disabled("ck", 2)).await;
+    assert_eq!(error.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    crash(&mut server);
+    until_it_answers(&*demanding).await;
+    let found = demanding.consumer(&key("ck")).await.unwrap();
+    assert_eq!(found, Some(consumer("ck")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_deletions_that_a_crash_loses_none_is_undone() {
+    let (bench, mut server) = with_redis();
+    let (one, other) = (bench.open().await, bench.open().await);
+    server.run::<()>(&["SAVE"]);
+    let names: Vec<_> = (0..60).map(|at| format!("gone{at}")).collect();
+    for ck in &names {
+        one.create_consumer(&consumer(ck)).await.unwrap();
+        other.delete_consumer(&consumer(ck)).await.unwrap();
+    }
+    crash(&mut server);
+    for store in [&one, &other] {
+        until_it_answers(&**store).await;
+    }
+    assert_eq!(one.consumers(None, 100).await.unwrap(), []);
+    // The key is free for another consumer.
+    let anew = Consumer {
+        id: ConsumerId::new("another").unwrap(),
+        ..consumer("gone0")
+    };
+    one.create_consumer(&anew).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_is_acknowledged_when_enough_replicas_have_it() {
     let primary = RedisServer::start();
     let of = format!("127.0.0.1 {}", primary.port());
@@ -148,6 +259,7 @@ async fn a_change_is_acknowledged_when_enough_replicas_have_it() {
         info.contains("master_link_status:up")
     });
     let mut bench = Bench::redis(primary.url());
+    bench.config.timeout = Duration::from_secs(2);
     bench.config.min_replicas = 1;
     let store = bench.open().await;
     prepare(&*store).await;
@@ -261,6 +373,50 @@ async fn first_answer(store: &dyn Store) -> TokenStatus {
     .await
 }
 
+/// A store whose connections can be cut, so that it learns of a crash later than others.
+struct CutOff {
+    store: Arc<dyn Store>,
+    cable: Frozen,
+}
+
+impl CutOff {
+    async fn open(bench: &Bench, server: &RedisServer) -> Self {
+        let cable = Frozen::before(server.port()).await;
+        let store = bench.open_at(cable.url()).await;
+        Self { store, cable }
+    }
+
+    fn cut(&self) {
+        self.cable.cut();
+    }
+
+    fn restore(&self) {
+        self.cable.restore();
+    }
+}
+
+async fn update_twice(store: &dyn Store, ck: &str) {
+    for revision in [2, 3] {
+        store.update_consumer(&renamed(ck, revision)).await.unwrap();
+    }
+}
+
+async fn check_revocations(store: &dyn Store) {
+    let found = async |ck| store.consumer(&key(ck)).await.unwrap().unwrap();
+    assert_eq!(found("early").await.status, ConsumerStatus::Disabled);
+    let late = found("late").await;
+    assert_eq!(late.status, ConsumerStatus::Disabled);
+    assert_eq!(late.profile, renamed("late", 3).profile);
+    let generation = voided("voided", 2).generation;
+    assert_eq!(found("voided").await.generation, generation);
+    let secrets = rotated("rotated", 2).secrets;
+    assert_eq!(found("rotated").await.secrets, secrets);
+    let found = store.token(&name("t")).await.unwrap().unwrap();
+    assert_eq!(found.status, TokenStatus::Revoked);
+    let found = store.user(&user_id("jane doe")).await.unwrap().unwrap();
+    assert_eq!(found.status, UserStatus::Disabled);
+}
+
 async fn until_it_answers(store: &dyn Store) {
     eventually("the store answers", Duration::from_secs(20), async || {
         claim_anything(store).await.ok().map(drop)
@@ -280,6 +436,42 @@ fn disabled(ck: &str, revision: u64) -> Consumer {
         status: ConsumerStatus::Disabled,
         revision,
         ..consumer(ck)
+    }
+}
+
+fn voided(ck: &str, revision: u64) -> Consumer {
+    Consumer {
+        generation: Generation::from_number(1234),
+        revision,
+        ..consumer(ck)
+    }
+}
+
+fn rotated(ck: &str, revision: u64) -> Consumer {
+    let new = ConsumerSecret {
+        secret: Secret::new(*b"another-consumer-secret"),
+        expires_at: None,
+    };
+    Consumer {
+        secrets: vec![new],
+        revision,
+        ..consumer(ck)
+    }
+}
+
+fn revoked(name: &str, revision: u64) -> AccessToken {
+    AccessToken {
+        status: TokenStatus::Revoked,
+        revision,
+        ..token("early", name)
+    }
+}
+
+fn disabled_user(revision: u64) -> User {
+    User {
+        status: UserStatus::Disabled,
+        revision,
+        ..user("jane doe", "jane")
     }
 }
 
