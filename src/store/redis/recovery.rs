@@ -74,6 +74,18 @@ impl Recovery {
         }
     }
 
+    /// Begins after a failover within a Cluster, if there are changes to make again. The gate stays
+    /// open: most slots have the same primary as before, and after a planned failover so have all
+    /// records.
+    pub(super) fn begin_beside_calls(&self) {
+        let mut round = self.round();
+        round.number += 1;
+        if !self.changes.is_empty() {
+            round.is_due = true;
+            self.begun.notify_waiters();
+        }
+    }
+
     /// Returns the number of failovers and restarts so far. A change counts only if it is the same
     /// before the change is sent and while it is remembered.
     pub(super) fn mark(&self) -> u64 {
@@ -185,11 +197,20 @@ mod tests {
     fn a_change_that_a_restart_overtook_is_not_remembered() {
         let recovery = Recovery::default();
         let mark = recovery.mark();
-        recovery.begin_after_restart();
+        recovery.begin_after_restart(false);
         assert!(!recovery.remember(mark, [change()]));
         assert!(recovery.changes().is_empty());
         assert!(recovery.remember(recovery.mark(), [change()]));
         assert!(!recovery.changes().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_failover_within_a_cluster_makes_changes_again_beside_calls() {
+        let recovery = Recovery::default();
+        recovery.changes().remember(change());
+        recovery.begin_beside_calls();
+        assert!(recovery.gate().enter().is_ok());
+        recovery.end(recovery.due().await, || {});
     }
 
     #[tokio::test]

@@ -74,6 +74,7 @@ impl RestartDetector {
             self.raise_fence(since.unwrap_or(0));
         } else if replaced || changed.is_some() {
             let cause = changed.unwrap_or(MarkerCause::Restart);
+            self.begin_recovery(infos.len() > 1, cause);
             self.note_restart(cause, since.unwrap_or(0));
         }
         drop(known);
@@ -121,9 +122,16 @@ impl RestartDetector {
         self.raise_fence(self.clock.now().as_secs().saturating_add(lead));
     }
 
+    fn begin_recovery(&self, is_cluster: bool, cause: MarkerCause) {
+        let lost_everything = cause == MarkerCause::Lost;
+        if is_cluster && !lost_everything {
+            self.recovery.begin_beside_calls();
+        } else {
+            self.recovery.begin_after_restart(lost_everything);
+        }
+    }
+
     fn note_restart(&self, cause: MarkerCause, since: u64) {
-        self.recovery
-            .begin_after_restart(cause == MarkerCause::Lost);
         self.restarts.fetch_add(1, Ordering::Relaxed);
         let not_before = self.clock.now().as_secs().max(since);
         self.raise_fence(not_before);
