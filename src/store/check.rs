@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, Ready, ready};
@@ -50,10 +51,9 @@ pub trait CheckStore: Send + Sync + fmt::Debug {
     /// error.
     fn claim_nonce<'a>(&'a self, claim: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome>;
 
-    /// Returns the seconds by which the store's clock is known to be ahead of this host's, rounded
-    /// up.
-    fn clock_lead(&self) -> u64 {
-        0
+    /// Returns the time by which the store's clock is known to be ahead of this host's.
+    fn clock_lead(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Returns the same store with its own connections on the current runtime, so that a check

@@ -342,7 +342,7 @@ impl CheckStore for CachedStore {
         self.store.claim_nonce(claim)
     }
 
-    fn clock_lead(&self) -> u64 {
+    fn clock_lead(&self) -> Duration {
         self.store.clock_lead()
     }
 

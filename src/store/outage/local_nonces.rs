@@ -136,8 +136,8 @@ impl LocalNonces {
         // Before the first claim in memory, so that no check that the store answers later misses it.
         self.is_active.store(true, Ordering::SeqCst);
         // Other replicas accepted requests by their own clocks.
-        let ahead = AHEAD_SECS + self.store.clock_lead();
-        let fence = now.as_secs().saturating_add(ahead);
+        let latest = now.plus(self.store.clock_lead());
+        let fence = latest.as_secs().saturating_add(AHEAD_SECS);
         warn!(
             error = error as &dyn std::error::Error,
             not_before = fence,

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::RedisStore;
 use super::caller_lookup::CallerLookup;
@@ -25,7 +26,7 @@ impl CheckStore for RedisStore {
         boxed_answer(self.nonces.claim(claim))
     }
 
-    fn clock_lead(&self) -> u64 {
+    fn clock_lead(&self) -> Duration {
         self.client.clock_lead()
     }
 
@@ -69,7 +70,7 @@ impl CheckStore for RuntimeStore {
         boxed_answer(self.nonces.claim(claim))
     }
 
-    fn clock_lead(&self) -> u64 {
+    fn clock_lead(&self) -> Duration {
         self.shared.client.clock_lead()
     }
 }

@@ -274,9 +274,9 @@ impl RedisClient {
         self.connector.inspector().skew().millis()
     }
 
-    /// Returns the seconds by which Redis' clock is ahead of this host's, rounded up.
-    pub(super) fn clock_lead(&self) -> u64 {
-        self.connector.inspector().skew().lead_secs()
+    /// Returns the time by which Redis' clock is ahead of this host's.
+    pub(super) fn clock_lead(&self) -> Duration {
+        self.connector.inspector().skew().lead()
     }
 
     /// Returns what a claim has to find in Redis if it is made at the second `now`.

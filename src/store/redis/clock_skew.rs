@@ -107,14 +107,13 @@ impl ClockSkew {
         self.millis.load(Ordering::Relaxed)
     }
 
-    /// Returns the seconds by which Redis' clock is ahead of this host's, rounded up; 0 if any
-    /// difference is accepted.
-    pub(super) fn lead_secs(&self) -> u64 {
+    /// Returns the time by which Redis' clock is ahead of this host's; zero if any difference is
+    /// accepted.
+    pub(super) fn lead(&self) -> Duration {
         if self.limit.is_zero() {
-            return 0;
+            return Duration::ZERO;
         }
-        let millis = u64::try_from(self.millis()).unwrap_or(0);
-        millis.div_ceil(1000)
+        Duration::from_millis(u64::try_from(self.millis()).unwrap_or(0))
     }
 
     /// Returns the largest accepted difference in whole seconds; 0 accepts any.

@@ -137,7 +137,7 @@ impl ServerInspector {
             let server = servers.values().next().unwrap_or(&unnamed);
             (vec![keys::EPOCH.to_owned()], server)
         };
-        let time = self.restarts.marker_time(self.skew.lead_secs());
+        let time = self.restarts.marker_time(self.skew.lead());
         let marked = keys.into_iter().map(|key| {
             let known = suspects.then(|| self.restarts.marker(&key)).flatten();
             let mark = self

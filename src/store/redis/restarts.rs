@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tracing::warn;
 
@@ -94,12 +95,12 @@ impl RestartDetector {
     }
 
     /// Returns the time to note in a new marker: by the later of this host's clock and that of
-    /// Redis, which is `lead` seconds ahead, since other replicas accepted requests by their own
+    /// Redis, which is ahead by `lead`, since other replicas accepted requests by their own
     /// clocks. If this process never saw a marker, an absent one most likely means a new store: then
     /// the requests of the current second pass.
-    pub(super) fn marker_time(&self, lead: u64) -> MarkerTime {
+    pub(super) fn marker_time(&self, lead: Duration) -> MarkerTime {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.now().as_secs().saturating_add(lead);
+        let now = self.clock.now().plus(lead).as_secs();
         MarkerTime {
             now,
             if_lost: now.saturating_sub(u64::from(known.servers.is_empty())),
@@ -117,9 +118,9 @@ impl RestartDetector {
     }
 
     /// Moves the fence to this moment, if it is on: by the later of this host's clock and that of
-    /// Redis, which is `lead` seconds ahead.
-    pub(super) fn move_fence(&self, lead: u64) {
-        self.raise_fence(self.clock.now().as_secs().saturating_add(lead));
+    /// Redis, which is ahead by `lead`.
+    pub(super) fn move_fence(&self, lead: Duration) {
+        self.raise_fence(self.clock.now().plus(lead).as_secs());
     }
 
     fn begin_recovery(&self, is_cluster: bool, cause: MarkerCause) {
@@ -252,13 +253,20 @@ mod tests {
         let detector = detector(true);
         let server = [info("a", NEVER)];
         assert_eq!(
-            (detector.marker_time(0).now, detector.marker_time(0).if_lost),
+            (
+                detector.marker_time(Duration::ZERO).now,
+                detector.marker_time(Duration::ZERO).if_lost
+            ),
             (1000, 999)
         );
-        assert_eq!(detector.marker_time(20).now, 1020, "a late replica");
+        assert_eq!(
+            detector.marker_time(Duration::from_secs(20)).now,
+            1020,
+            "a late replica"
+        );
         detector.observe(&server, &[marker("k", "1", 900)]);
         assert_eq!((detector.count(), detector.fence()), (0, 900));
-        assert_eq!(detector.marker_time(0).if_lost, 1000);
+        assert_eq!(detector.marker_time(Duration::ZERO).if_lost, 1000);
         detector.observe(&server, &[marker("k", "1", 900)]);
         detector.observe(&server, &[marker("moved", "2", 950)]);
         assert_eq!(

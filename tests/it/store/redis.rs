@@ -324,7 +324,7 @@ async fn a_restart_is_counted_once_and_logged() {
         "without the option, no claim is fenced"
     );
     assert_eq!(
-        logs.text().matches("was restarted or replaced").count(),
+        logs.text().matches("Redis lost its data").count(),
         2,
         "{}",
         logs.text()

@@ -134,12 +134,13 @@ async fn claim_anew(store: &dyn Store, timestamp: u64) -> ClaimOutcome {
     claim_at(store, timestamp, &nonce).await
 }
 
+/// Claims a nonce, once the replicas have settled after a loss.
 async fn claim_at(store: &dyn Store, timestamp: u64, nonce: &[u8]) -> ClaimOutcome {
     let ck = key("ck");
-    store
-        .claim_nonce(&claim(&ck, timestamp, nonce))
-        .await
-        .unwrap()
+    eventually("the store settles", PATIENCE, async || {
+        store.claim_nonce(&claim(&ck, timestamp, nonce)).await.ok()
+    })
+    .await
 }
 
 const fn fenced(not_before: u64) -> ClaimOutcome {
