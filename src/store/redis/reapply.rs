@@ -62,16 +62,16 @@ pub(super) async fn recover_in_background(store: Weak<RedisStore>, recovery: Arc
 impl RedisStore {
     /// Makes recent changes again, and opens the gate when all are stored.
     async fn recover(&self, round: RecoveryRound) {
-        if let Err(error) = self.past_gate().make_recent_changes_again().await {
-            debug!(
-                error = &error as &dyn std::error::Error,
-                "cannot make recent changes again; retrying"
-            );
-            sleep(RETRY_PAUSE).await;
+        if !self.make_again_or_pause().await {
             return;
         }
         if let Some(settled_at) = round.settled_at {
             sleep_until(settled_at).await;
+            // Once more: meanwhile, another replica may have made a token again that this one
+            // revoked, or the consumer that a token needs.
+            if !self.make_again_or_pause().await {
+                return;
+            }
         }
         self.client.recovery().end(round, || {
             self.forget_copies();
@@ -79,6 +79,19 @@ impl RedisStore {
         });
         // Redis may have lost the removal of orphans too.
         self.orphaned.notify_one();
+    }
+
+    /// Makes recent changes again; pauses and returns `false` if that has to be repeated.
+    async fn make_again_or_pause(&self) -> bool {
+        let Err(error) = self.past_gate().make_recent_changes_again().await else {
+            return true;
+        };
+        debug!(
+            error = &error as &dyn std::error::Error,
+            "cannot make recent changes again; retrying"
+        );
+        sleep(RETRY_PAUSE).await;
+        false
     }
 
     /// Tells caches that any record may have changed. A check that needs no nonce would pass with a
