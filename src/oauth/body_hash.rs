@@ -44,7 +44,7 @@ impl<'a> BodyHashing<'a> {
         }
     }
 
-    /// Hashes the next [`HASH_STEP`] bytes. Returns whether more are left.
+    /// Hashes the next `HASH_STEP` bytes. Returns whether more are left.
     pub fn step(&mut self) -> bool {
         let (step, rest) = self.rest.split_at(self.rest.len().min(HASH_STEP));
         self.context.update(step);
