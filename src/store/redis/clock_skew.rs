@@ -108,12 +108,13 @@ impl ClockSkew {
     }
 
     /// Returns the time by which Redis' clock is ahead of this host's; zero if any difference is
-    /// accepted.
+    /// accepted, or if it is so large that every claim is refused.
     pub(super) fn lead(&self) -> Duration {
-        if self.limit.is_zero() {
+        let skew = self.millis();
+        if self.limit.is_zero() || self.exceeds_limit(skew) {
             return Duration::ZERO;
         }
-        Duration::from_millis(u64::try_from(self.millis()).unwrap_or(0))
+        Duration::from_millis(u64::try_from(skew).unwrap_or(0))
     }
 
     /// Returns the largest accepted difference in whole seconds; 0 accepts any.
