@@ -37,22 +37,26 @@ pub(super) enum CommandError {
     #[error("{0}; retrying")]
     Unavailable(Box<Self>),
     #[error(
-        "this Redis is a replica and takes no writes; if it stays one, name the primary in store.url"
+        "this Redis is a replica and takes no writes (READONLY); if it stays one, name the primary in store.url"
     )]
     NotPrimary,
-    #[error("Redis is loading its data")]
+    #[error("Redis is loading its data (LOADING)")]
     Loading,
-    #[error("this Redis is a replica that lost its primary")]
+    #[error("this Redis is a replica that lost its primary (MASTERDOWN)")]
     PrimaryLost,
-    #[error("Redis is out of memory; raise maxmemory")]
+    #[error("Redis is out of memory (OOM); raise maxmemory")]
     OutOfMemory,
-    #[error("Redis has fewer replicas than min-replicas-to-write requires")]
+    #[error("Redis has fewer replicas than min-replicas-to-write requires (NOREPLICAS)")]
     TooFewReplicas,
-    #[error("Redis cannot save to its disk and refuses writes (stop-writes-on-bgsave-error)")]
+    #[error(
+        "Redis cannot save to its disk and refuses writes (MISCONF, stop-writes-on-bgsave-error)"
+    )]
     SaveFailed,
-    #[error("the Redis Cluster is down or does not cover every slot")]
+    #[error("the Redis Cluster is down or does not cover every slot (CLUSTERDOWN)")]
     ClusterDown,
-    #[error("Redis refused the user name or password; correct them in store.url")]
+    #[error(
+        "Redis refused the user name or password (WRONGPASS or NOAUTH); correct them in store.url"
+    )]
     AuthenticationFailed,
     #[error("Redis refused a command: {0}; {remedy}", remedy = remedy(.0))]
     NotPermitted(Box<str>),
@@ -87,7 +91,7 @@ pub(super) enum CommandError {
     EpochChanged,
     #[error("Redis sent an unexpected answer")]
     UnexpectedAnswer,
-    #[error("the key has a value of another type")]
+    #[error("the key has a value of another type (WRONGTYPE)")]
     WrongType,
     #[error("Redis does not know the script")]
     UnknownScript,
