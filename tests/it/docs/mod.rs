@@ -2,6 +2,7 @@
 
 mod debugging;
 mod deploy;
+mod deploy_redis;
 pub(crate) mod issuing;
 mod migrating;
 mod paths;

@@ -38,6 +38,31 @@ async fn the_documented_list_suffices_and_allows_no_more() {
     }
 }
 
+/// The user of deploy/redis has the same access.
+#[test]
+fn the_list_in_deploy_is_the_documented_one() {
+    let file = include_str!("../../../deploy/redis/users.acl");
+    let user = file
+        .lines()
+        .find_map(|line| line.strip_prefix("user countersign "));
+    let documented = documented_list();
+    let documented: Vec<_> = documented.split_whitespace().skip(3).collect();
+    let shipped: Vec<_> = user.unwrap().split_whitespace().collect();
+    assert_eq!(shipped[2..], documented[2..]);
+}
+
+#[tokio::test]
+async fn min_replicas_works_as_the_documented_user() {
+    let (mut bench, server) = with_the_documented_user();
+    bench.config.min_replicas = 1;
+    let store = bench.open().await;
+    let error = store.create_consumer(&consumer("ck")).await.unwrap_err();
+    let said = causes(&error);
+    assert!(said.contains("(0 of 1)"), "no replica confirms: {said}");
+    let refused: Vec<redis::Value> = server.run(&["ACL", "LOG"]);
+    assert_eq!(refused, Vec::new());
+}
+
 #[tokio::test]
 async fn without_dangerous_commands_it_works_and_says_what_is_lost() {
     for options in [[].as_slice(), &["--rename-command", "INFO", ""]] {
