@@ -415,6 +415,14 @@ impl RedisClient {
             .collect()
     }
 
+    /// Resolves the name of Redis again. If it has moved, other replicas may still claim nonces at
+    /// the old server, as at a demoted primary.
+    async fn follow_name(&self) {
+        if self.connector.follow_name().await {
+            self.recovery.begin_after_failover();
+        }
+    }
+
     /// Probes once and opens or closes the circuit accordingly.
     async fn probe_once(&self) {
         let sent = self.breaker.send_time();
@@ -459,7 +467,7 @@ async fn follow_name_in_background(client: Weak<RedisClient>) {
     loop {
         sleep(PROBE_WHEN_UP).await;
         match client.upgrade() {
-            Some(client) if !client.is_stopped() => client.connector.follow_name().await,
+            Some(client) if !client.is_stopped() => client.follow_name().await,
             _ => return,
         }
     }
