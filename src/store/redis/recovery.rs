@@ -86,6 +86,7 @@ impl Recovery {
         let mut round = self.round();
         round.number += 1;
         if !self.changes.is_empty() {
+            round.settled_at = Some(Instant::now() + SETTLING_IN_CLUSTER);
             round.is_due = true;
             self.begun.notify_waiters();
         }
@@ -162,6 +163,10 @@ impl std::fmt::Debug for Recovery {
 /// The shortest time between a failover and the next call: longer than the interval at which every
 /// replica asks the Sentinels, and short enough that checks pass again within a second.
 const SETTLING: Duration = Duration::from_millis(600);
+
+/// The same within a Cluster, where each replica learns of a failover by its own probe, once a
+/// second.
+const SETTLING_IN_CLUSTER: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
