@@ -8,7 +8,7 @@ use super::reader::Reader;
 use super::value::{self, HOUR, MILLISECOND, TEN_SECONDS, ValueProblem};
 
 /// `[store]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
     /// The kind and address of the store.
     pub url: StoreUrl,

@@ -1,6 +1,7 @@
 //! `countersign.v1.DiagnosticsService`.
 
 use std::collections::VecDeque;
+use std::future::ready;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -8,9 +9,9 @@ use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
 
 use super::convert::{denial_message, report_message, timestamp, unix_time};
-use super::errors;
 use super::fields::{Fields, typed};
 use super::page::{Page, PageRequest};
+use super::{errors, gate};
 use crate::diagnostics::{
     DenialFilter, DenialRecord, DenialWatch, Diagnostics, Explanation, NewDenials,
 };
@@ -78,6 +79,7 @@ impl DiagnosticsService for DiagnosticsApi {
         &self,
         request: Request<v1::WatchDenialsRequest>,
     ) -> Result<Response<Self::WatchDenialsStream>, Status> {
+        let revocation = gate::revocation(request.extensions());
         let v1::WatchDenialsRequest {
             consumer_key,
             reason,
@@ -94,9 +96,9 @@ impl DiagnosticsService for DiagnosticsApi {
             },
         );
         let filter = fields.all(filter)?;
-        Ok(Response::new(
-            watched(self.diagnostics.watch(filter)).boxed(),
-        ))
+        let denials = watched(self.diagnostics.watch(filter)).take_until(revocation);
+        let end = stream::once(ready(Err(errors::credentials_required())));
+        Ok(Response::new(denials.chain(end).boxed()))
     }
 
     async fn get_denial(

@@ -24,6 +24,7 @@ mod mask;
 mod page;
 mod peer;
 mod request_tokens;
+mod revocable;
 mod roles;
 mod tokens;
 mod users;
@@ -54,8 +55,8 @@ pub use issuer_token::{IssuerToken, IssuerTokenError};
 /// Returns the services of `countersign.v1`, each behind the gate of `access`.
 ///
 /// The caller adds health and reflection. Services that are added later are not behind the gate.
-pub fn routes(issuer: Issuer, diagnostics: Diagnostics, access: Access) -> Routes {
-    let access = Arc::new(access);
+pub fn routes(issuer: Issuer, diagnostics: Diagnostics, access: impl Into<Arc<Access>>) -> Routes {
+    let access = access.into();
     let consumers = ConsumerServiceServer::new(ConsumerApi::new(issuer.clone()))
         .max_decoding_message_size(MAX_REQUEST_LEN);
     let users = UserServiceServer::new(UserApi::new(issuer.clone()))

@@ -1,5 +1,5 @@
 //! The running service: its listeners, several replicas of it, a user directory, and the denials
-//! that it records; floods, overload and its memory.
+//! that it records; reloads; floods, overload and its memory.
 
 mod diagnostics;
 mod directory;
@@ -10,4 +10,5 @@ mod listeners;
 mod outage;
 mod overload;
 mod readiness;
+mod reload;
 pub(crate) mod replicas;
