@@ -15,6 +15,7 @@
 //! every store.
 
 mod cache;
+mod census;
 mod changes;
 mod check;
 mod data_dir;
@@ -27,14 +28,17 @@ mod nonce;
 mod nonce_memory;
 mod open;
 mod outage;
+mod paced_scan;
 mod record;
 mod redis;
+mod rekey;
 mod scan;
 mod seal;
 
 use async_trait::async_trait;
 
 pub use cache::CachedStore;
+pub use census::{RecordCensus, UnreadableRecord, count_records};
 pub use changes::{ChangeFeed, ChangeObserver, RecordChange};
 pub use check::{
     CallerRecords, CheckStore, ClaimOutcome, NonceClaim, StoreFuture, boxed_answer, ready_answer,
@@ -50,6 +54,7 @@ pub use open::{is_key_file_mistake, open};
 pub use outage::OutageStore;
 pub use record::RecordKind;
 pub use redis::{ProviderConsumer, ProviderConsumers};
+pub use rekey::{RekeyProgress, RekeySummary, rekey, rekey_dry_run};
 pub use scan::{RecordScan, ResealOutcome, ScanCursor, ScanPage, SealedRecord};
 
 /// A whole store: the sum of its parts.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::census::count_in_background;
 use super::embedded::EmbeddedStore;
 use super::master_key::{MasterKeyError, MasterKeys};
 use super::record::Records;
@@ -25,6 +26,17 @@ use crate::trusted_file::{FileKind, TrustError, prepare_directory};
 /// If the store can never work as configured: no master key or not the one that the store was
 /// written with, a locked or damaged file, Redis older than 7.0.
 pub async fn open(
+    config: &StoreConfig,
+    data_dir: &Path,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Arc<dyn Store>, StoreError> {
+    let store = open_store(config, data_dir, clock, Arc::clone(&entropy)).await?;
+    tokio::spawn(count_in_background(Arc::downgrade(&store), entropy));
+    Ok(store)
+}
+
+async fn open_store(
     config: &StoreConfig,
     data_dir: &Path,
     clock: Arc<dyn Clock>,

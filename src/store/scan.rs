@@ -33,6 +33,9 @@ pub trait RecordScan: Send + Sync {
     /// Returns the ids of the master keys in the order of their file: the first one seals.
     fn master_key_ids(&self) -> Vec<Box<str>>;
 
+    /// Opens a record; returns the reason for which it cannot be read, for an operator.
+    fn problem_of(&self, record: &SealedRecord) -> Option<String>;
+
     /// Notes how many records other keys than the first one seal, for
     /// [`StoreStatus`](super::StoreStatus). The number counts as long as the master keys are `keys`.
     fn note_census(&self, keys: &[Box<str>], under_old_keys: u64);

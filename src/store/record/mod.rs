@@ -20,9 +20,9 @@
 //! damaged record does not hide the others, log a warning and count it.
 
 mod canary;
-mod census;
 mod consumer;
 mod dummy;
+mod last_census;
 mod look_up;
 mod request_token;
 mod secret_text;
@@ -41,8 +41,8 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use self::canary::KeyProof;
-use self::census::RecordCensus;
 use self::dummy::DummyRecords;
+use self::last_census::LastCensus;
 use super::seal::{RecordName, SealError, Sealer};
 use super::{StoreError, StoreErrorKind};
 
@@ -55,7 +55,7 @@ pub(super) struct Records {
     dummies: OnceLock<Option<DummyRecords>>,
     key_proof: KeyProof,
     skipped: AtomicU64,
-    census: RecordCensus,
+    census: LastCensus,
 }
 
 /// The writer of records.
@@ -98,7 +98,7 @@ impl Records {
             dummies: OnceLock::new(),
             key_proof: KeyProof::default(),
             skipped: AtomicU64::new(0),
-            census: RecordCensus::default(),
+            census: LastCensus::default(),
         }
     }
 
@@ -154,6 +154,15 @@ impl Records {
     /// Returns the ids of the master keys; the first one seals.
     pub(super) fn master_key_ids(&self) -> Vec<Box<str>> {
         self.sealer.key_ids()
+    }
+
+    /// Opens the record.
+    ///
+    /// # Errors
+    /// The reason for which it does not open, for an operator.
+    pub(super) fn check(&self, kind: RecordKind, name: &[u8], sealed: &[u8]) -> Result<(), String> {
+        let opened = self.sealer.open(sealed, kind.named(name));
+        opened.map(drop).map_err(|problem| problem.to_string())
     }
 
     /// Opens the record and seals it with the first key.
@@ -217,6 +226,18 @@ impl RecordWriter<'_> {
 // === impl RecordKind ===
 
 impl RecordKind {
+    /// Returns the name of the kind for programs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Consumer => "consumer",
+            Self::Token => "token",
+            Self::User => "user",
+            Self::RequestToken => "request_token",
+            Self::Session => "session",
+            Self::Canary => "canary",
+        }
+    }
+
     fn named(self, name: &[u8]) -> RecordName<'_> {
         let kind = match self {
             Self::Consumer => "consumer",

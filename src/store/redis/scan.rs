@@ -47,6 +47,11 @@ impl RecordScan for RedisStore {
         self.records.master_key_ids()
     }
 
+    fn problem_of(&self, record: &SealedRecord) -> Option<String> {
+        let opened = self.records.check(record.kind, &record.name, &record.bytes);
+        opened.err()
+    }
+
     fn note_census(&self, keys: &[Box<str>], under_old_keys: u64) {
         self.records.note_census(keys, under_old_keys);
     }

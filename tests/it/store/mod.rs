@@ -21,4 +21,5 @@ mod redis_nonces;
 mod redis_readiness;
 mod redis_records;
 mod redis_tampering;
+mod rekey;
 mod shifting_proxy;

@@ -61,7 +61,7 @@ impl AdminServer {
             clock.clone(),
             Arc::new(Metrics::default()),
         );
-        let routes = api::routes(issuer, diagnostics.clone(), access);
+        let routes = api::routes(issuer, diagnostics.clone(), Arc::clone(&store), access);
         let serving = Server::builder()
             .add_routes(routes)
             .serve_with_incoming(TcpIncoming::from(listener));

@@ -179,6 +179,11 @@ impl Countersign {
             .to_owned()
     }
 
+    /// Returns the master key file, which a test may change before a restart.
+    pub(crate) fn master_key_file(&self) -> PathBuf {
+        self.launch.directory.path().join(MASTER_KEY)
+    }
+
     /// Returns whether `countersign healthcheck` reports SERVING.
     pub(crate) async fn is_serving(&self) -> bool {
         let mut command = program();

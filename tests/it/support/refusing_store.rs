@@ -151,6 +151,10 @@ macro_rules! refusing_store {
                     Vec::new()
                 }
 
+                fn problem_of(&self, _: &countersign::store::SealedRecord) -> Option<String> {
+                    None
+                }
+
                 fn note_census(&self, _: &[Box<str>], _: u64) {}
             }
 

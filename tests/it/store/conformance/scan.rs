@@ -125,10 +125,11 @@ async fn an_unreadable_record_is_listed_and_stays(store: Arc<dyn Store>) {
     let listed = scan(&*store, 100).await;
     let of = |kind| listed.iter().find(|record| record.kind == kind).unwrap();
     // The bytes of another record: an opened seal would belong to that one.
-    let forged = SealedRecord {
-        bytes: of(RecordKind::Token).bytes.clone(),
-        ..of(RecordKind::User).clone()
-    };
+    let mut forged = of(RecordKind::User).clone();
+    forged.bytes = of(RecordKind::Token).bytes.clone();
+    let problem = store.problem_of(&forged).unwrap();
+    assert!(problem.contains("does not authenticate"), "{problem}");
+    assert_eq!(store.problem_of(of(RecordKind::User)), None);
     let outcomes = store.reseal(&[forged]).await.unwrap();
     let ResealOutcome::Unreadable(reason) = &outcomes[0] else {
         panic!("{outcomes:?}")
@@ -143,32 +144,35 @@ async fn a_change_that_races_with_resealing_is_made(store: Arc<dyn Store>) {
         .create_request_token(&request_token("ck0", "r0"))
         .await
         .unwrap();
-    let sealing = {
-        let store = Arc::clone(&store);
-        tokio::spawn(async move {
-            loop {
-                let listed = scan(&*store, 100).await;
-                store.reseal(&listed).await.unwrap();
-            }
-        })
-    };
     let (mut changed, mut refused) = (consumer("ck0"), request_token("ck0", "r0"));
     for revision in 2..60 {
-        changed.revision = revision;
-        store.update_consumer(&changed).await.unwrap();
-        refused.revision = revision;
-        store.update_request_token(&refused).await.unwrap();
+        (changed.revision, refused.revision) = (revision, revision);
+        let listed = scan(&*store, 100).await;
+        let (sealed, one, other) = tokio::join!(
+            store.reseal(&listed),
+            store.update_consumer(&changed),
+            store.update_request_token(&refused),
+        );
+        sealed.unwrap();
+        one.unwrap();
+        other.unwrap();
     }
     refused.revision += 1;
     refused.state = RequestTokenState::Used;
-    store
-        .exchange_request_token(&refused, &token("ck0", "t0"))
-        .await
-        .unwrap();
+    let (listed, issued) = (scan(&*store, 100).await, token("ck0", "t0"));
+    let (sealed, exchanged) = tokio::join!(
+        store.reseal(&listed),
+        store.exchange_request_token(&refused, &issued),
+    );
+    sealed.unwrap();
+    exchanged.unwrap();
     let again = store.update_consumer(&changed).await.unwrap_err();
     assert_eq!(again.kind(), StoreErrorKind::Conflict);
-    store.delete_consumer(&changed).await.unwrap();
-    sealing.abort();
+    let listed = scan(&*store, 100).await;
+    let (sealed, deleted) = tokio::join!(store.reseal(&listed), store.delete_consumer(&changed));
+    sealed.unwrap();
+    deleted.unwrap();
+    assert_eq!(store.consumer(&key("ck0")).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

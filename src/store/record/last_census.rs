@@ -6,7 +6,7 @@ use super::Records;
 
 /// The last count, and the ids of the master keys at that time.
 #[derive(Default)]
-pub(super) struct RecordCensus(Mutex<Option<(Vec<Box<str>>, u64)>>);
+pub(super) struct LastCensus(Mutex<Option<(Vec<Box<str>>, u64)>>);
 
 impl Records {
     /// Notes the number of records under old keys, counted while the master keys were `keys`.
@@ -28,7 +28,7 @@ impl Records {
     }
 }
 
-impl RecordCensus {
+impl LastCensus {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Vec<Box<str>>, u64)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
