@@ -23,9 +23,10 @@
 //! ```
 //!
 //! The judgement needs nothing else: the ledger has every request, and [`row::Allowance`] says what
-//! the documentation admits. `Evidence::must` adds an expectation of the row's own, `Evidence::note`
-//! an observation for the table. A panic fails the row. Everything that a row starts ends when it is
-//! dropped.
+//! the documentation admits. `Evidence::must` adds an expectation of the row's own,
+//! `Evidence::at_most` a limit for the valid requests that fail, and `Evidence::note` an observation
+//! for the table. A panic fails the row, and a row that cannot be run fails too. Everything that a
+//! row starts ends when it is dropped.
 //!
 //! | file | content |
 //! |---|---|

@@ -106,8 +106,8 @@ impl Run {
         self.cleared = Some(Instant::now());
     }
 
-    /// Excuses what is wrongly allowed among requests sent before this moment, for example until a
-    /// second after a switch.
+    /// Excuses what is wrongly allowed among requests sent from the beginning of the fault until this
+    /// moment, for example until a second after a switch.
     pub(crate) fn excuse_until(&mut self, moment: Instant) {
         self.excused = Some(moment);
     }
@@ -147,17 +147,34 @@ impl Evidence {
         }
     }
 
-    /// Returns the evidence of a row that cannot run on this machine.
+    /// Returns the evidence of a row that cannot run on this machine, which fails the row.
     pub(crate) fn not_run(why: &str) -> Self {
         let mut evidence = Self::without_traffic();
-        evidence.note(format!("not run: {why}"));
+        evidence.broken.push(format!("not run: {why}"));
         evidence
     }
 
-    /// Returns the number of valid requests without a verdict.
-    pub(crate) fn failed(&self) -> usize {
-        self.judge(&Allowance::NOTHING)
-            .map_or(0, |judgement| judgement.failed)
+    /// Fails the row if more valid requests got no verdict or were refused by the fence.
+    #[must_use]
+    pub(crate) fn at_most(mut self, most: usize) -> Self {
+        let judgement = self.judge(&Allowance::NOTHING);
+        let failed = judgement.map_or(0, |judgement| judgement.failed + judgement.fenced);
+        self.must(
+            failed <= most,
+            format!("at most {most} valid requests fail, not {failed}"),
+        );
+        self
+    }
+
+    /// Fails the row if an acknowledged revocation does not hold, although it admits lost writes.
+    #[must_use]
+    pub(crate) fn revocations_hold(mut self) -> Self {
+        let undone = self.read_back.as_ref().map_or(0, |it| it.revocations);
+        self.must(
+            undone == 0,
+            format!("no acknowledged revocation undone, not {undone}"),
+        );
+        self
     }
 
     /// Adds an observation for the table.

@@ -28,8 +28,7 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-/// Requests must pass while the replica waits for its load balancer, so the pause of one second
-/// has no failure.
+/// Requests must pass while the replica waits for its load balancer, the pause of one second.
 async fn drained(signal: &str) -> Evidence {
     let redis = RedisServer::start_with(&AOF);
     let config = "shutdown.delay = \"1s\"\nshutdown.timeout = \"3s\"\n";
@@ -61,5 +60,13 @@ async fn drained(signal: &str) -> Evidence {
         "waits for `shutdown.delay`",
     );
     evidence.must(status == 503, "not ready while it drains");
+    let passed = evidence.passed(0.0, 0.9);
+    evidence.must(
+        passed >= 1.0,
+        format!(
+            "every valid request passes during `shutdown.delay`, not {:.1} %",
+            passed * 100.0
+        ),
+    );
     evidence
 }
