@@ -36,7 +36,7 @@
 //! | `flood.rs` | more requests than a replica can answer |
 //! | `ledger.rs`, `judge.rs` | every request with its answer, and what was wrong |
 //! | `row.rs`, `rows/` | the rows, one file for each kind of fault |
-//! | `replica.rs`, `process.rs` | the programs |
+//! | `replica.rs` | the program |
 //! | `redis_group.rs`, `namespaces.rs` | Redis with Sentinels, and a network that can be cut |
 //! | `proxy.rs`, `clock.rs`, `disk.rs` | the network, the clocks and the disks that a row breaks |
 //! | `report.rs` | the table |
@@ -56,7 +56,6 @@ mod flood;
 mod judge;
 mod ledger;
 mod namespaces;
-mod process;
 mod proxy;
 mod redis_group;
 mod replica;

@@ -8,13 +8,13 @@ use tokio::time::{Instant, sleep};
 use crate::clock::FakeClock;
 use crate::driver::Target;
 use crate::ledger::Verdict;
-use crate::process::Process;
 use crate::replica::{Replica, Settings};
 use crate::row::Row;
 use crate::rows::{AOF, FENCE, command, pause};
 use crate::run::{Evidence, Load, Run};
 use crate::support::caller::now;
 use crate::support::http::Request;
+use crate::support::process::Process;
 use crate::support::redis::{RedisServer, free_port, wait_until};
 
 /// Returns the rows.

@@ -10,13 +10,13 @@ use crate::admin::{Admin, Role};
 use crate::driver::message;
 use crate::flood::{Answers, Pace, flood};
 use crate::ledger::Ledger;
-use crate::process::Process;
 use crate::replica::{Replica, Settings};
 use crate::row::Row;
 use crate::rows::{AOF, command, pause};
 use crate::run::{Evidence, Load, Run};
 use crate::support::caller::Caller;
 use crate::support::http::Request;
+use crate::support::process::Process;
 use crate::support::redis::RedisServer;
 
 /// Returns the rows.

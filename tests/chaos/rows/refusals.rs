@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::disk::Disk;
-use crate::process::Process;
 use crate::replica::{Replica, Settings};
 use crate::row::Row;
 use crate::rows::{AOF, NO_FENCE, command, on_redis, pause};
 use crate::run::{Evidence, Run};
+use crate::support::process::Process;
 use crate::support::redis::{RedisServer, free_port, wait_until};
 
 /// Returns the rows.
@@ -138,6 +138,13 @@ async fn full_lru() -> Evidence {
     let mut evidence = run.finish(5.0).await;
     let warned = run.replicas[0].log().contains("allkeys-lru");
     evidence.must(warned, "a warning about allkeys-lru");
+    let stats: String = redis.run(&["INFO", "stats"]);
+    let evicted = stats
+        .lines()
+        .find_map(|line| line.strip_prefix("evicted_keys:"))
+        .unwrap_or_default();
+    evidence.note(format!("{evicted} keys evicted"));
+    evidence.must(evicted != "0", "Redis evicts keys");
     evidence
 }
 
