@@ -7,9 +7,9 @@
 //! | revoked (L) | a request sent later than `Allowance::revocation` after the acknowledged revocation of its credential |
 //!
 //! Requests sent between the beginning of the fault and `Marks::excused` count apart: a row sets it
-//! to a second after a switch of the primary. A fresh request with a valid credential is refused wrongly if it is denied for
-//! another reason than its timestamp. A timestamp is refused by the fence after a loss of nonces,
-//! so it counts as an interruption only.
+//! to a second after a switch of the primary. A fresh request with a valid credential is refused
+//! wrongly if it is denied for another reason than its timestamp. A timestamp is refused by the fence
+//! after a loss of nonces, so it counts as an interruption only.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -51,6 +51,8 @@ pub(crate) struct Judgement {
     pub(crate) refused: BTreeMap<String, usize>,
     /// Retries of requests without a verdict, and the refused ones among them.
     pub(crate) retries: Tally,
+    /// Valid requests that were sent after the longest time to recover, and those that did not pass.
+    pub(crate) later: Tally,
     /// The time to recover since the fault began and since it ended; `None` if it never recovered.
     pub(crate) recovery: Option<(Duration, Duration)>,
     /// The share of valid requests that passed before the fault.
@@ -88,6 +90,7 @@ impl Judgement {
         }
         judgement.count_replays(entries, marks);
         judgement.recovery = recovery(&valid, marks);
+        judgement.later = later(&valid, marks, allowance);
         judgement.before = share(&valid, |sent| {
             sent < marks.began && marks.began - sent < BEFORE
         });
@@ -197,6 +200,23 @@ fn share(valid: &[(Instant, bool)], chosen: impl Fn(Instant) -> bool) -> f64 {
     let of_them: Vec<_> = valid.iter().filter(|(sent, _)| chosen(*sent)).collect();
     let passed = of_them.iter().filter(|(_, passed)| *passed).count();
     passed as f64 / of_them.len().max(1) as f64
+}
+
+/// Counts the valid requests after the longest time to recover.
+fn later(valid: &[(Instant, bool)], marks: &Marks, allowance: &Allowance) -> Tally {
+    let mut tally = Tally::default();
+    let Some(bound) = allowance.recovery else {
+        return tally;
+    };
+    let since = match bound.since {
+        Since::Began => marks.began,
+        Since::Cleared => marks.cleared,
+    };
+    let recovered = since + bound.within;
+    for (_, passed) in valid.iter().filter(|(sent, _)| *sent > recovered) {
+        tally.add(!passed, false);
+    }
+    tally
 }
 
 /// Returns the end of the last tenth of a second in which more than a fifth of the valid requests

@@ -104,6 +104,12 @@ fn delays(row: &Row, judgement: &Judgement) -> Vec<String> {
             delays.push(late(took, bound.within));
         }
     }
+    let Tally { sent, wrong, .. } = judgement.later;
+    if wrong * 100 > sent {
+        delays.push(format!(
+            "{wrong} of {sent} valid requests failed after the time to recover, more than 1 %"
+        ));
+    }
     let (slowest, most) = (judgement.slowest, row.allowance.slowest);
     if slowest > most {
         delays.push(format!(

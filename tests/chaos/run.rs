@@ -1,5 +1,6 @@
 //! A run: replicas under traffic and administrative writes, with a fault in the middle.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -190,14 +191,26 @@ impl Evidence {
         }
     }
 
-    /// Returns the share of valid requests that passed in a part of the run, in seconds since the
-    /// fault began.
-    pub(crate) fn passed(&self, from: f64, until: f64) -> f64 {
+    /// Fails the row if a smaller share of the valid requests passes in a part of the run, in seconds
+    /// since the fault began.
+    #[must_use]
+    pub(crate) fn passes(mut self, least: f64, part: Range<f64>) -> Self {
+        let passed = self.passed(part.clone());
+        let (least_percent, percent) = (least * 100.0, passed * 100.0);
+        let Range { start, end } = part;
+        let of = format!("of the valid requests pass from {start:.1} s to {end:.1} s");
+        self.note(format!("{percent:.0} % {of}"));
+        let expected = format!("{least_percent:.0} % {of}, not {percent:.1} %");
+        self.must(passed >= least, expected);
+        self
+    }
+
+    fn passed(&self, part: Range<f64>) -> f64 {
         let Some(((entries, fates), marks)) = &self.judged else {
             return 0.0;
         };
         let at = |seconds| marks.began + Duration::from_secs_f64(seconds);
-        Judgement::passed((entries, fates), at(from)..at(until))
+        Judgement::passed((entries, fates), at(part.start)..at(part.end))
     }
 
     /// Judges the ledger.

@@ -23,8 +23,7 @@ pub(crate) fn rows() -> Vec<Row> {
             || Box::pin(moved(Old::Dies)),
         )
         .recovers_while_it_lasts(5.0)
-        .answers_within(CONNECTS)
-        .admits(|admitted| admitted.lost = true),
+        .answers_within(CONNECTS),
         Row::new(
             "dns-lives",
             "the name moves, the old server lives, and one replica restarts",
