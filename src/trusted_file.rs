@@ -57,6 +57,14 @@ pub enum TrustError {
         /// The link.
         path: PathBuf,
     },
+    /// It is longer than a file of its kind can be.
+    #[error("{} is longer than {limit} bytes: put only what belongs there into it", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The longest accepted length.
+        limit: u64,
+    },
     /// It is a FIFO, a socket, a device or a directory.
     #[error("{} is not a regular file: replace it with one", path.display())]
     NotAFile {
@@ -159,17 +167,23 @@ pub fn open_with(
     Ok(file)
 }
 
-/// Reads up to `limit` bytes of a file.
+/// Reads a file of at most `limit` bytes.
 ///
 /// # Errors
-/// The same as [`open`], and if it cannot be read.
+/// The same as [`open`], and if it is longer or cannot be read.
 pub fn read(path: &Path, kind: FileKind, limit: u64) -> Result<Zeroizing<Vec<u8>>, TrustError> {
     let file = open(path, kind)?;
     let failed = |cause| TrustError::Io {
         path: path.to_owned(),
         cause,
     };
-    let len = file.metadata().map_err(failed)?.len().min(limit);
+    let len = file.metadata().map_err(failed)?.len();
+    if len > limit {
+        return Err(TrustError::TooLong {
+            path: path.to_owned(),
+            limit,
+        });
+    }
     // One allocation, so that no copy of a secret is left in memory.
     let mut bytes = Zeroizing::new(Vec::<u8>::with_capacity(
         usize::try_from(len).unwrap_or_default(),

@@ -3,8 +3,8 @@
 //!
 //! The server and Redis have one core, the generator and Envoy another. First the closed loop
 //! measures the capacity. Then requests come at multiples of it, whether earlier ones are answered
-//! or not. As Envoy does by default, the generator has at most [`Args::in_flight`] requests in
-//! flight, fails others at once, and cancels a request after 250 ms.
+//! or not. Like an Envoy, the generator has at most [`Args::in_flight`] requests in flight and fails
+//! others at once. It cancels a request after 250 ms.
 
 use std::cell::{Cell, RefCell};
 use std::fs;
@@ -344,7 +344,7 @@ fn is_ready(ops: SocketAddr) -> bool {
     asked.is_ok() && answer.starts_with("HTTP/1.1 200")
 }
 
-/// The timeout of a check in `deploy/envoy`.
+/// The time that the generator waits for an answer: longer than `check.timeout`.
 const TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The core of the server and of Redis.

@@ -52,9 +52,7 @@ pub trait CheckStore: Send + Sync + fmt::Debug {
     fn claim_nonce<'a>(&'a self, claim: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome>;
 
     /// Returns the time by which the store's clock is known to be ahead of this host's.
-    fn clock_lead(&self) -> Duration {
-        Duration::ZERO
-    }
+    fn clock_lead(&self) -> Duration;
 
     /// Returns the same store with its own connections on the current runtime, so that a check
     /// wakes no other thread; `None` if that makes no difference.

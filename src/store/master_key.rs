@@ -59,8 +59,6 @@ pub(super) enum MasterKeyError {
     Untrusted(TrustError),
     #[error("cannot create the master key file {}", path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("the master key file {} is longer than {MAX_FILE_LEN} bytes; it must have only lines that `countersign keygen` printed, one for each key", path.display())]
-    TooLong { path: PathBuf },
     #[error("line {line} of the master key file: {problem}")]
     Line { line: usize, problem: LineProblem },
     #[error(
@@ -91,12 +89,8 @@ pub(super) enum LineProblem {
 impl MasterKeys {
     /// Reads the keys of a file.
     pub(super) fn read(path: &Path, kind: FileKind) -> Result<Self, MasterKeyError> {
-        let limit = u64::try_from(MAX_FILE_LEN + 1).unwrap_or(u64::MAX);
-        let text = trusted_file::read(path, kind, limit).map_err(MasterKeyError::Untrusted)?;
-        if text.len() > MAX_FILE_LEN {
-            let path = path.to_owned();
-            return Err(MasterKeyError::TooLong { path });
-        }
+        let text =
+            trusted_file::read(path, kind, MAX_FILE_LEN).map_err(MasterKeyError::Untrusted)?;
         Self::parse(&text)
     }
 
@@ -223,7 +217,7 @@ const KEY_LEN: usize = 32;
 const ID_BYTES: usize = 4;
 
 /// The most bytes of a master key file: room for hundreds of keys.
-const MAX_FILE_LEN: usize = 16 * 1024;
+const MAX_FILE_LEN: u64 = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -97,11 +97,10 @@ impl Allowance {
     fn grow(&mut self) {
         let elapsed = self.grown_until.elapsed();
         let grown = elapsed.as_millis() * u128::from(self.per_second) / 1000;
-        if grown > 0 {
-            self.earn(u32::try_from(grown).unwrap_or(u32::MAX));
-            self.grown_until +=
-                elapsed - Duration::from_micros(u64::from(elapsed.subsec_micros() % 1000));
-        }
+        let grown = u32::try_from(grown).unwrap_or(u32::MAX);
+        self.earn(grown);
+        // The rest of the time counts toward the next one.
+        self.grown_until += Duration::from_secs(1) * grown / self.per_second;
     }
 }
 
@@ -143,6 +142,17 @@ mod tests {
         );
         advance(Duration::from_secs(3600)).await;
         assert_eq!(sendable(&mut budget, FrameKind::Control), CONTROL_CAPACITY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_steady_peer_within_the_rate_is_never_refused() {
+        let mut budget = FrameBudget::new();
+        sendable(&mut budget, FrameKind::Control);
+        advance(Duration::from_millis(19)).await;
+        for _ in 0..1000 {
+            advance(Duration::from_millis(11)).await;
+            assert!(budget.note_received(frame(FrameKind::Control)).is_ok());
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -62,11 +62,11 @@ pub(super) struct ObservedBody<B> {
 
 impl ConnectionAnswers {
     /// Returns `body`, observed.
-    pub(super) fn observe<B>(&self, body: B) -> ObservedBody<B> {
+    pub(super) fn observe<B>(self, body: B) -> ObservedBody<B> {
         ObservedBody {
             body,
             is_idle: false,
-            counts: self.clone(),
+            counts: self,
         }
     }
 
@@ -275,7 +275,7 @@ mod tests {
     async fn a_watch_without_news_is_not_unread() {
         let (counts, mut open) = connection(&ListenerAnswers::default());
         open.note_sent(headers(1));
-        let mut watch = counts.observe(Silent);
+        let mut watch = counts.clone().observe(Silent);
         assert!(
             std::future::poll_fn(|cx| Pin::new(&mut watch).poll_frame(cx))
                 .now_or_never()
@@ -296,8 +296,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_is_the_same_when_observed() {
         let counts = ConnectionAnswers::default();
-        assert!(counts.observe(Empty::<Bytes>::new()).is_end_stream());
-        let full = counts.observe(Full::new(Bytes::from("answer")));
+        assert!(
+            counts
+                .clone()
+                .observe(Empty::<Bytes>::new())
+                .is_end_stream()
+        );
+        let full = counts.clone().observe(Full::new(Bytes::from("answer")));
         assert_eq!(full.size_hint().exact(), Some(6));
         let collected = http_body_util::BodyExt::collect(full).await.unwrap();
         assert_eq!(collected.to_bytes(), "answer");

@@ -2,6 +2,7 @@
 //! runtime's own store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::CachedStore;
 use crate::model::{ConsumerKey, Token};
@@ -34,5 +35,9 @@ impl CheckStore for RuntimeCache {
 
     fn claim_nonce<'a>(&'a self, claim: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome> {
         self.store.claim_nonce(claim)
+    }
+
+    fn clock_lead(&self) -> Duration {
+        self.store.clock_lead()
     }
 }

@@ -266,6 +266,10 @@ impl CheckStore for EmbeddedStore {
             None => boxed_answer(self.claim_durably(stored)),
         }
     }
+
+    fn clock_lead(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 #[async_trait]

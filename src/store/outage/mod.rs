@@ -64,6 +64,10 @@ impl CheckStore for OutageStore {
         boxed_answer(self.claim(claim))
     }
 
+    fn clock_lead(&self) -> Duration {
+        self.store.clock_lead()
+    }
+
     fn for_this_runtime(self: Arc<Self>) -> Option<Arc<dyn CheckStore>> {
         let store = Arc::clone(&self.store).for_this_runtime()?;
         let nonces = Arc::clone(&self.nonces);

@@ -11,12 +11,13 @@
 use std::sync::Arc;
 
 use futures_util::future::{join, join_all};
-use redis::{FromRedisValue, Value, cmd};
+use redis::cmd;
 use tokio::time::Instant;
 
 use super::batching::{BatchItem, Batcher, PendingItem};
 use super::client::RedisClient;
 use super::error::CommandError;
+use super::link::read;
 use super::{LOOKING_UP, keys, owned};
 use crate::model::{AccessToken, ConsumerKey, Token, UserStanding};
 use crate::store::record::Records;
@@ -92,7 +93,7 @@ impl CallerLookup {
         let user = token.and_then(|token| token.user_id.as_ref());
         let key = user.map_or_else(|| keys::nobody(name), keys::user);
         let answer = self.batcher.client().call(cmd("GET").arg(key)).await;
-        let answer = answer.and_then(parse);
+        let answer = answer.and_then(read);
         let bytes: Option<Vec<u8>> = answer.map_err(|error| error.during(LOOKING_UP))?;
         self.records.found_standing(user.zip(bytes.as_deref()))
     }
@@ -125,21 +126,21 @@ impl BatchItem for RecordKeys {
             .flat_map(|pending| &pending.item.0)
             .map(String::as_str)
             .collect();
-        let (mut read, mut count) = (cmd("MGET"), cmd("EXISTS"));
-        read.arg(&keys);
+        let (mut mget, mut count) = (cmd("MGET"), cmd("EXISTS"));
+        mget.arg(&keys);
         count.arg(&keys);
         let (values, existing) = join(
-            client.call_by(&read, deadline, pending.len()),
+            client.call_by(&mget, deadline, pending.len()),
             // The first command counts the lookups that fail.
             client.call_by(&count, deadline, 0),
         )
         .await;
-        let values: Vec<Option<Vec<u8>>> = parse(values?)?;
+        let values: Vec<Option<Vec<u8>>> = read(values?)?;
         if values.len() != keys.len() {
             return Err(CommandError::UnexpectedAnswer);
         }
         let found = values.iter().flatten().count();
-        let outcomes = if parse::<usize>(existing?)? > found {
+        let outcomes = if read::<usize>(existing?)? > found {
             read_each(client, deadline, keys.into_iter().zip(values)).await
         } else {
             values.into_iter().map(Ok).collect()
@@ -162,11 +163,7 @@ async fn read_each<'k>(
         if value.is_some() {
             return Ok(value);
         }
-        parse(client.call_by(cmd("GET").arg(key), deadline, 0).await?)
+        read(client.call_by(cmd("GET").arg(key), deadline, 0).await?)
     });
     join_all(reads).await
-}
-
-fn parse<T: FromRedisValue>(answer: Value) -> Result<T, CommandError> {
-    redis::from_redis_value(answer).map_err(|_| CommandError::UnexpectedAnswer)
 }

@@ -8,14 +8,14 @@ use super::link::read;
 /// Returns the lowest slot of each primary, from the answer to `CLUSTER SLOTS`.
 pub(super) fn lowest_slots(answer: Value) -> Result<Vec<u16>, CommandError> {
     let ranges: Vec<Vec<Value>> = read(answer)?;
-    let mut lowest: Vec<((String, u16), u16)> = Vec::new();
+    let mut lowest: Vec<(String, u16)> = Vec::new();
     for range in ranges {
         let mut range = range.into_iter();
         let (Some(start), Some(_), Some(primary)) = (range.next(), range.next(), range.next())
         else {
             return Err(CommandError::UnexpectedAnswer);
         };
-        let (start, primary) = (read::<u16>(start)?, address(primary)?);
+        let (start, primary) = (read::<u16>(start)?, id(primary)?);
         match lowest.iter_mut().find(|(known, _)| *known == primary) {
             Some((_, slot)) => *slot = start.min(*slot),
             None => lowest.push((primary, start)),
@@ -24,13 +24,10 @@ pub(super) fn lowest_slots(answer: Value) -> Result<Vec<u16>, CommandError> {
     Ok(lowest.into_iter().map(|(_, slot)| slot).collect())
 }
 
-/// Reads the host and port of a node; more about it may follow.
-fn address(node: Value) -> Result<(String, u16), CommandError> {
-    let mut node = read::<Vec<Value>>(node)?.into_iter();
-    match (node.next(), node.next()) {
-        (Some(host), Some(port)) => Ok((read(host)?, read(port)?)),
-        _ => Err(CommandError::UnexpectedAnswer),
-    }
+/// Reads the id of a node, which follows its host, which may be unknown, and its port.
+fn id(node: Value) -> Result<String, CommandError> {
+    let id = read::<Vec<Value>>(node)?.into_iter().nth(2);
+    read(id.ok_or(CommandError::UnexpectedAnswer)?)
 }
 
 /// Returns a hash tag that is in `slot`: the first number that is.
@@ -69,18 +66,18 @@ mod tests {
 
     #[test]
     fn each_primary_has_its_lowest_slot() {
-        let node = |host: &str| {
+        let node = |id: &str| {
             Value::Array(vec![
-                Value::BulkString(host.into()),
+                Value::Nil,
                 Value::Int(7000),
-                Value::BulkString("id".into()),
+                Value::BulkString(id.into()),
             ])
         };
-        let range = |start, end, host| {
+        let range = |start, end, id| {
             Value::Array(vec![
                 Value::Int(start),
                 Value::Int(end),
-                node(host),
+                node(id),
                 node("replica"),
             ])
         };

@@ -54,6 +54,8 @@ struct NodeSurvey {
     connections: HashMap<HostPort, MultiplexedConnection>,
     /// Every node that is known.
     nodes: Vec<HostPort>,
+    /// The place in the list of nodes from which some are asked.
+    turn: usize,
 }
 
 // === impl ClusterWatch ===
@@ -70,6 +72,7 @@ impl ClusterWatch {
             watch: Arc::downgrade(&shared),
             connections: HashMap::new(),
             nodes: Vec::new(),
+            turn: 0,
         };
         let mut task = JoinSet::new();
         task.spawn(survey.run());
@@ -158,9 +161,10 @@ impl NodeSurvey {
         let mut nodes: Vec<HostPort> = nodes.chain(self.nodes.drain(..)).collect();
         nodes.sort_unstable();
         nodes.dedup();
+        self.connections.retain(|node, _| nodes.contains(node));
         if nodes.len() > MAX_ASKED {
-            let at = self.connections.len() % nodes.len();
-            nodes.rotate_left(at);
+            self.turn = (self.turn + MAX_ASKED) % nodes.len();
+            nodes.rotate_left(self.turn);
             nodes.truncate(MAX_ASKED);
         }
         let asked = nodes.into_iter().map(|node| {

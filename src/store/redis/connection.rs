@@ -138,11 +138,13 @@ impl RedisConnector {
         &self.inspector
     }
 
-    /// Resolves the name of Redis again, and replaces all connections if it has moved.
-    pub(super) async fn follow_name(&self) {
-        if self.names.has_moved().await {
+    /// Resolves the name of Redis again. If it has moved, replaces all connections and returns `true`.
+    pub(super) async fn follow_name(&self) -> bool {
+        let has_moved = self.names.has_moved().await;
+        if has_moved {
             self.servers.end_term();
         }
+        has_moved
     }
 
     /// Inspects the servers behind a link. If it leads to another server than before, other

@@ -145,26 +145,26 @@ impl CommandError {
         matches!(self, Self::TooOld(_) | Self::ClusterNode)
     }
 
-    /// Returns `true` if no call can succeed now: the circuit is open, or no connection can be made.
-    /// A refused password and an answer that makes no sense are faults of the configuration, and a
-    /// failover must end first: nothing may work around either.
+    /// Returns `true` if no call can succeed now, because nobody answers: the circuit is open, or no
+    /// connection can be made. A server that answers is no outage, whatever it refuses, and neither
+    /// is a failover, which must end first: nothing may work around them.
     fn shows_outage(&self) -> bool {
         let mut cause = self;
         while let Self::Unavailable(inner) | Self::Unreachable(inner) = cause {
             cause = inner;
         }
         let is_certain = !std::ptr::eq(cause, self) || matches!(self, Self::Connect(_));
-        let is_fault = matches!(
-            cause,
-            Self::AuthenticationFailed
-                | Self::NotPermitted(_)
-                | Self::UnknownCommand(_)
-                | Self::Database(_)
-                | Self::SentinelPassword
-                | Self::UnexpectedAnswer
-        );
-        let is_failing_over = matches!(cause, Self::Recovering | Self::PrimaryReplaced);
-        is_certain && !is_fault && !is_failing_over
+        is_certain
+            && matches!(
+                cause,
+                Self::Timeout
+                    | Self::Io(_)
+                    | Self::Connect(_)
+                    | Self::ConnectionBroken
+                    | Self::Loading
+                    | Self::ClusterDown
+                    | Self::PrimaryUnknown
+            )
     }
 
     /// Returns `true` if the connection must not be used again.
@@ -340,6 +340,10 @@ mod tests {
             wrapped(CommandError::AuthenticationFailed),
             wrapped(CommandError::NotPermitted("NOPERM".into())),
             wrapped(CommandError::Recovering),
+            wrapped(CommandError::NotPrimary),
+            wrapped(CommandError::PrimaryLost),
+            wrapped(CommandError::Refused("ERR max number of clients".into())),
+            wrapped(CommandError::TooOld("6.2".into())),
         ] {
             assert!(!error.shows_outage(), "{error}");
         }

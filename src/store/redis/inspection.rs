@@ -90,7 +90,7 @@ impl ServerInspector {
         let suspects = jumped || (saw_skew && self.skew.check().is_ok());
         let markers = self.markers(link, &servers, suspects, deadline).await?;
         let servers: Vec<_> = servers.into_values().collect();
-        Ok(self.restarts.observe(&servers, &markers))
+        Ok(self.restarts.observe(&servers, &markers, is_cluster))
     }
 
     /// Reads `INFO` of every server, or `HELLO` if that is refused.

@@ -75,7 +75,9 @@ impl RedisStore {
         }
         self.client.recovery().end(round, || {
             self.forget_copies();
-            self.client.move_fence();
+            if round.is_failover {
+                self.client.move_fence();
+            }
         });
         // Redis may have lost the removal of orphans too.
         self.orphaned.notify_one();

@@ -5,6 +5,9 @@
 //! in the sealed form in which they are stored, within bounds of age, number and size. Only the
 //! last change of a record counts; the versions before it are kept as its ancestors, to tell a
 //! record that Redis took back from one that another replica changed since.
+//!
+//! Sessions and temporary credentials, which any browser can change, have bounds of their own, so
+//! that nobody can displace the changes of an administrator.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,7 +52,12 @@ pub(super) enum ChangeKind {
 
 /// The changes of the last minute.
 #[derive(Default)]
-pub(super) struct RecentChanges(Mutex<ChangeMemory>);
+pub(super) struct RecentChanges {
+    /// Those of consumers, tokens and users.
+    records: Mutex<ChangeMemory>,
+    /// Those of sessions and temporary credentials.
+    flows: Mutex<ChangeMemory>,
+}
 
 #[derive(Default)]
 struct ChangeMemory {
@@ -153,6 +161,10 @@ impl ChangeKind {
         }
     }
 
+    const fn is_of_a_flow(&self) -> bool {
+        matches!(self, Self::RequestToken(_) | Self::SessionDeletion(_))
+    }
+
     const fn is_deletion(&self) -> bool {
         matches!(
             self,
@@ -167,7 +179,11 @@ impl RecentChanges {
     /// Remembers the later of a change and the remembered one of that record, and forgets the
     /// oldest beyond the bounds.
     pub(super) fn remember(&self, change: RecentChange) {
-        let mut memory = self.memory();
+        let mut memory = lock(if change.kind.is_of_a_flow() {
+            &self.flows
+        } else {
+            &self.records
+        });
         memory.insert(change);
         while memory.bytes > MAX_BYTES || memory.changes.len() > MAX_CHANGES {
             memory.forget_oldest();
@@ -177,29 +193,26 @@ impl RecentChanges {
     /// Forgets the changes that Redis has had for long enough. To be called only while Redis is
     /// known to be up: an outage makes no change more durable.
     pub(super) fn forget_old(&self) {
-        let mut memory = self.memory();
-        while memory
-            .changes
-            .first_key_value()
-            .is_some_and(|(_, first)| first.made_at.elapsed() > MAX_AGE)
-        {
-            memory.forget_oldest();
+        for memory in [&self.records, &self.flows] {
+            lock(memory).forget_old();
         }
     }
 
     /// Returns `true` if there is no change.
     pub(super) fn is_empty(&self) -> bool {
-        self.memory().changes.is_empty()
+        lock(&self.records).changes.is_empty() && lock(&self.flows).changes.is_empty()
     }
 
-    /// Returns the changes in the order in which they were made.
+    /// Returns the changes, those of each kind of record in the order in which they were made.
     pub(super) fn all(&self) -> Vec<RememberedChange> {
-        self.memory().changes.values().cloned().collect()
+        let mut all: Vec<_> = lock(&self.records).changes.values().cloned().collect();
+        all.extend(lock(&self.flows).changes.values().cloned());
+        all
     }
+}
 
-    fn memory(&self) -> MutexGuard<'_, ChangeMemory> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(memory: &Mutex<ChangeMemory>) -> MutexGuard<'_, ChangeMemory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // === impl ChangeMemory ===
@@ -227,6 +240,16 @@ impl ChangeMemory {
         self.changes.insert(number, change);
     }
 
+    fn forget_old(&mut self) {
+        while self
+            .changes
+            .first_key_value()
+            .is_some_and(|(_, first)| first.made_at.elapsed() > MAX_AGE)
+        {
+            self.forget_oldest();
+        }
+    }
+
     fn forget_oldest(&mut self) {
         if let Some((_, oldest)) = self.changes.pop_first() {
             self.bytes -= size_of_change(&oldest.change);
@@ -246,13 +269,13 @@ fn size_of_change(change: &RecentChange) -> usize {
 /// lags, and than Redis takes to write to its disk.
 const MAX_AGE: Duration = Duration::from_secs(60);
 
-/// The maximum number of remembered changes.
+/// The maximum number of remembered changes, of records and of flows each.
 const MAX_CHANGES: usize = 10_000;
 
 /// The maximum number of ancestors of a change.
 const MAX_ANCESTORS: usize = 16;
 
-/// The maximum memory of remembered changes: 16 MiB.
+/// The maximum memory of remembered changes, of records and of flows each: 16 MiB.
 const MAX_BYTES: usize = 16 << 20;
 
 /// The approximate memory of a change besides its bytes: two names and the entries of two maps.
@@ -285,7 +308,7 @@ mod tests {
         tokio::time::advance(MAX_AGE * 2).await;
         changes.forget_old();
         assert!(changes.is_empty());
-        assert_eq!(changes.memory().bytes, 0);
+        assert_eq!(lock(&changes.records).bytes, 0);
     }
 
     #[test]
@@ -298,8 +321,22 @@ mod tests {
         for at in 0..20 {
             changes.remember(token(&format!("large{at}"), 1 << 20));
         }
-        let memory = changes.memory();
+        let memory = lock(&changes.records);
         assert!(memory.bytes <= MAX_BYTES && memory.changes.len() == memory.last.len());
+    }
+
+    #[test]
+    fn changes_of_browsers_displace_none_of_an_administrator() {
+        let changes = RecentChanges::default();
+        changes.remember(token("revoked", 1));
+        for at in 0..MAX_CHANGES + 5 {
+            let id = SessionId::of_cookie(&at.to_be_bytes());
+            let deletion = ChangeKind::SessionDeletion(id);
+            changes.remember(RecentChange::new(deletion, 1, [1]));
+        }
+        let all = changes.all();
+        assert_eq!(all.len(), 1 + MAX_CHANGES);
+        assert!(matches!(all[0].change.kind, ChangeKind::Token(_)));
     }
 
     #[test]
@@ -339,7 +376,7 @@ mod tests {
         let ancestors: Vec<_> = all[0].change.ancestors().collect();
         assert_eq!(ancestors.len(), MAX_ANCESTORS);
         assert_eq!(ancestors.last(), Some(&&[39][..]));
-        assert_eq!(changes.memory().bytes, size_of_change(&all[0].change));
+        assert_eq!(lock(&changes.records).bytes, size_of_change(&all[0].change));
     }
 
     /// Returns a version of the token `t` whose bytes are its revision.

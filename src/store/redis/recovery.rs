@@ -11,7 +11,8 @@
 //! After a failover the gate stays closed for at least [`SETTLING`], since other replicas learn of
 //! it at slightly different times: until then a revocation that another replica made may be
 //! missing, and another replica may still claim nonces at the demoted primary. When the gate opens,
-//! the fence, if it is on, moves to that moment.
+//! the fence, if it is on, moves to that moment. A restart is noticed before the first claim of any
+//! replica, so the fence of that moment suffices.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -38,6 +39,9 @@ pub(super) struct RecoveryRound {
     number: u64,
     /// The earliest time at which the gate may open.
     pub(super) settled_at: Option<Instant>,
+    /// True after a failover: until they learned of it, other replicas may have claimed nonces that
+    /// are lost, so the fence has to move.
+    pub(super) is_failover: bool,
     is_due: bool,
 }
 
@@ -59,6 +63,7 @@ impl Recovery {
         let mut round = self.round();
         round.number += 1;
         round.settled_at = Some(Instant::now() + SETTLING);
+        round.is_failover = true;
         self.close(&mut round);
     }
 
@@ -81,6 +86,7 @@ impl Recovery {
         let mut round = self.round();
         round.number += 1;
         if !self.changes.is_empty() {
+            round.settled_at = Some(Instant::now() + SETTLING_IN_CLUSTER);
             round.is_due = true;
             self.begun.notify_waiters();
         }
@@ -122,7 +128,7 @@ impl Recovery {
     pub(super) fn end(&self, ended: RecoveryRound, before: impl FnOnce()) {
         let mut round = self.round();
         if *round == ended {
-            round.is_due = false;
+            (round.is_due, round.is_failover) = (false, false);
             before();
             self.gate.open(Closure::Recovering);
         }
@@ -157,6 +163,10 @@ impl std::fmt::Debug for Recovery {
 /// The shortest time between a failover and the next call: longer than the interval at which every
 /// replica asks the Sentinels, and short enough that checks pass again within a second.
 const SETTLING: Duration = Duration::from_millis(600);
+
+/// The same within a Cluster, where each replica learns of a failover by its own probe, once a
+/// second.
+const SETTLING_IN_CLUSTER: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

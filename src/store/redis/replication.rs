@@ -20,6 +20,7 @@ use super::client::RedisClient;
 use super::connection::RedisConnector;
 use super::error::CommandError;
 use super::keys;
+use super::link::read;
 use crate::store::StoreError;
 
 /// The connections for confirmed writes.
@@ -85,8 +86,8 @@ impl ReplicatedWrites {
             .await?;
         let [result, _, confirmed] =
             <[Value; 3]>::try_from(answers).map_err(|_| CommandError::UnexpectedAnswer)?;
-        let result = number(result)?;
-        let confirmed = number(confirmed)?;
+        let result = read(result)?;
+        let confirmed = read(confirmed)?;
         if WRITTEN.contains(&result) && confirmed < self.min_replicas {
             return Err(CommandError::TooFewConfirmed {
                 confirmed,
@@ -118,10 +119,6 @@ fn first_key(script: &Cmd) -> String {
         Some(redis::Arg::Simple(key)) => String::from_utf8_lossy(key).into_owned(),
         _ => String::new(),
     }
-}
-
-fn number(value: Value) -> Result<u32, CommandError> {
-    redis::from_redis_value(value).map_err(|_| CommandError::UnexpectedAnswer)
 }
 
 /// The results of scripts that say that the change is made.

@@ -60,7 +60,12 @@ impl RestartDetector {
 
     /// Notes the server, or every primary of a Cluster, and the markers as they are now. Returns
     /// `true` if a server is another one than before.
-    pub(super) fn observe(&self, infos: &[ServerInfo], markers: &[Marker]) -> bool {
+    pub(super) fn observe(
+        &self,
+        infos: &[ServerInfo],
+        markers: &[Marker],
+        is_cluster: bool,
+    ) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = known.servers.is_empty();
         let replaced = !is_first && infos.iter().any(|info| is_new(info, &known.servers));
@@ -69,18 +74,22 @@ impl RestartDetector {
             .map(|info| (info.run_id.clone(), info.promoted_from.clone()))
             .collect();
         let changed = known.take_changed(markers);
-        let since = markers.iter().map(|marker| marker.since).max();
+        let since = markers.iter().map(|marker| marker.since).max().unwrap_or(0);
+        let restart =
+            (replaced || changed.is_some()).then(|| changed.unwrap_or(MarkerCause::Restart));
         // The fence stands before a claim can be compared with the new marker.
         if is_first {
-            self.raise_fence(since.unwrap_or(0));
-        } else if replaced || changed.is_some() {
-            let cause = changed.unwrap_or(MarkerCause::Restart);
-            self.begin_recovery(infos.len() > 1, cause);
-            self.note_restart(cause, since.unwrap_or(0));
+            self.raise_fence(since);
+        } else if let Some(cause) = restart {
+            self.begin_recovery(is_cluster, cause);
+            self.restarts.fetch_add(1, Ordering::Relaxed);
+            self.raise_fence(self.clock.now().as_secs().max(since));
         }
+        // Claims wait for the lock, and must not wait for the log.
         drop(known);
-        if replaced || changed.is_some() {
+        if let Some(cause) = restart {
             self.changes.announce(&RecordChange::Everything);
+            self.log_restart(cause);
         }
         if let Some(policy) = infos.iter().find_map(ServerInfo::evicting_policy) {
             self.warn_of_eviction(policy);
@@ -132,10 +141,8 @@ impl RestartDetector {
         }
     }
 
-    fn note_restart(&self, cause: MarkerCause, since: u64) {
-        self.restarts.fetch_add(1, Ordering::Relaxed);
-        let not_before = self.clock.now().as_secs().max(since);
-        self.raise_fence(not_before);
+    fn log_restart(&self, cause: MarkerCause) {
+        let not_before = self.fence();
         let (what, remedy) = match cause {
             MarkerCause::Restart => (
                 "Redis was restarted or replaced and may have lost nonces",
@@ -215,36 +222,36 @@ mod tests {
     fn a_changed_run_id_or_promotion_is_a_restart() {
         let detector = detector(true);
         let original = info("a", NEVER);
-        detector.observe(std::slice::from_ref(&original), &[]);
-        detector.observe(std::slice::from_ref(&original), &[]);
+        detector.observe(std::slice::from_ref(&original), &[], false);
+        detector.observe(std::slice::from_ref(&original), &[], false);
         assert_eq!((detector.count(), detector.fence()), (0, 0));
-        detector.observe(&[info("a", "b0b")], &[]);
+        detector.observe(&[info("a", "b0b")], &[], false);
         assert_eq!((detector.count(), detector.fence()), (1, 1000));
-        detector.observe(&[original], &[]);
+        detector.observe(&[original], &[], false);
         assert_eq!(
             detector.count(),
             1,
             "a cleared replication id is no restart"
         );
-        detector.observe(&[info("c", NEVER)], &[]);
+        detector.observe(&[info("c", NEVER)], &[], false);
         assert_eq!(detector.count(), 2);
     }
 
     #[test]
     fn without_the_option_a_restart_is_counted_and_raises_no_fence() {
         let detector = detector(false);
-        detector.observe(&[info("a", NEVER)], &[]);
-        detector.observe(&[info("b", NEVER)], &[]);
+        detector.observe(&[info("a", NEVER)], &[], false);
+        detector.observe(&[info("b", NEVER)], &[], false);
         assert_eq!((detector.count(), detector.fence()), (1, 0));
     }
 
     #[test]
     fn a_new_primary_in_a_cluster_is_a_restart_and_a_lost_one_is_not() {
         let detector = detector(false);
-        detector.observe(&[info("a", NEVER), info("b", NEVER)], &[]);
-        detector.observe(&[info("a", NEVER)], &[]);
+        detector.observe(&[info("a", NEVER), info("b", NEVER)], &[], false);
+        detector.observe(&[info("a", NEVER)], &[], false);
         assert_eq!(detector.count(), 0);
-        detector.observe(&[info("a", NEVER), info("c", NEVER)], &[]);
+        detector.observe(&[info("a", NEVER), info("c", NEVER)], &[], false);
         assert_eq!(detector.count(), 1);
     }
 
@@ -264,20 +271,20 @@ mod tests {
             1020,
             "a late replica"
         );
-        detector.observe(&server, &[marker("k", "1", 900)]);
+        detector.observe(&server, &[marker("k", "1", 900)], false);
         assert_eq!((detector.count(), detector.fence()), (0, 900));
         assert_eq!(detector.marker_time(Duration::ZERO).if_lost, 1000);
-        detector.observe(&server, &[marker("k", "1", 900)]);
-        detector.observe(&server, &[marker("moved", "2", 950)]);
+        detector.observe(&server, &[marker("k", "1", 900)], false);
+        detector.observe(&server, &[marker("moved", "2", 950)], false);
         assert_eq!(
             (detector.count(), detector.fence()),
             (0, 900),
             "a slot that moved to another primary has a marker that is new here"
         );
-        detector.observe(&server, &[marker("k", "3", 1003)]);
+        detector.observe(&server, &[marker("k", "3", 1003)], false);
         assert_eq!((detector.count(), detector.fence()), (1, 1003));
         assert_eq!(detector.marker("k").as_deref(), Some("3"));
-        detector.observe(&[info("b", NEVER)], &[marker("k", "4", 1003)]);
+        detector.observe(&[info("b", NEVER)], &[marker("k", "4", 1003)], false);
         assert_eq!(detector.count(), 2, "a restart and its marker count once");
     }
 

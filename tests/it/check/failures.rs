@@ -240,6 +240,10 @@ impl CheckStore for Failing {
     fn claim_nonce<'a>(&'a self, _: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome> {
         ready_answer(Err(UNAVAILABLE))
     }
+
+    fn clock_lead(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 #[async_trait]

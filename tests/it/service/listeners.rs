@@ -518,6 +518,10 @@ impl CheckStore for FakeStore {
     fn claim_nonce<'a>(&'a self, _: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome> {
         ready_answer(unavailable())
     }
+
+    fn clock_lead(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 #[async_trait]

@@ -598,6 +598,10 @@ impl CheckStore for Gate {
     fn claim_nonce<'a>(&'a self, claim: &'a NonceClaim<'a>) -> StoreFuture<'a, ClaimOutcome> {
         self.store.claim_nonce(claim)
     }
+
+    fn clock_lead(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 #[async_trait]

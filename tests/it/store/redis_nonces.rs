@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::clock::UnixTime;
-use countersign::store::{ClaimOutcome, NonceClaim, Store, StoreErrorKind};
+use countersign::store::{CheckStore, ClaimOutcome, NonceClaim, Store, StoreErrorKind};
 use futures_util::future::join_all;
 
 use super::bench::{Bench, KEPT, NOW, causes, claim, claim_anything, key, with_redis};
@@ -121,31 +121,19 @@ async fn a_nonce_claimed_on_one_runtime_is_used_on_every_other() {
         check_id: [check_id; 16],
         ..claim(&ck, NOW, nonce)
     };
-    assert_eq!(
-        here.claim_nonce(&by(1, b"a")).await.unwrap(),
-        ClaimOutcome::Fresh
-    );
-    assert_eq!(
-        elsewhere.claim_nonce(&by(2, b"a")).await.unwrap(),
-        ClaimOutcome::Replayed
-    );
-    assert_eq!(
-        store.claim_nonce(&by(3, b"a")).await.unwrap(),
-        ClaimOutcome::Replayed
-    );
-    assert_eq!(
-        store.claim_nonce(&by(3, b"b")).await.unwrap(),
-        ClaimOutcome::Fresh
-    );
-    assert_eq!(
-        here.claim_nonce(&by(1, b"b")).await.unwrap(),
-        ClaimOutcome::Replayed
-    );
-    assert_eq!(
-        elsewhere.claim_nonce(&by(1, b"a")).await.unwrap(),
-        ClaimOutcome::Fresh,
-        "the same check's own"
-    );
+    let root: Arc<dyn CheckStore> = store;
+    for (on, check, nonce, expected) in [
+        (&here, 1, b"a", ClaimOutcome::Fresh),
+        (&elsewhere, 2, b"a", ClaimOutcome::Replayed),
+        (&root, 3, b"a", ClaimOutcome::Replayed),
+        (&root, 3, b"b", ClaimOutcome::Fresh),
+        (&here, 1, b"b", ClaimOutcome::Replayed),
+        // The same check's own.
+        (&elsewhere, 1, b"a", ClaimOutcome::Fresh),
+    ] {
+        let claimed = on.claim_nonce(&by(check, nonce)).await.unwrap();
+        assert_eq!(claimed, expected, "check {check}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

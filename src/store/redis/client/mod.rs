@@ -5,20 +5,20 @@
 //! can have written, and recognizes them. So if a connection breaks, its calls are retried on
 //! another one while their deadline lasts.
 
-use std::fmt;
+mod connect_failures;
+mod probe;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bb8_redis::bb8;
 use bb8_redis::bb8::ManageConnection as _;
-use futures_util::FutureExt as _;
-use futures_util::future::{join_all, try_join};
-use redis::{Cmd, Value, cmd};
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use redis::{Cmd, Value};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
+use self::connect_failures::ConnectFailures;
 use super::address::RedisAddress;
 use super::circuit_breaker::{CircuitBreaker, SendTime, is_overdue};
 use super::connection::{RedisConnection, RedisConnector};
@@ -86,12 +86,7 @@ impl RedisClient {
             Err(error) if error.is_permanent() => return Err(error),
             Err(error) => client.breaker.open(&error),
         }
-        tokio::spawn(probe_in_background(
-            Arc::downgrade(&client),
-            Arc::clone(&client.breaker),
-        ));
-        tokio::spawn(refresh_in_background(Arc::downgrade(&client)));
-        tokio::spawn(follow_name_in_background(Arc::downgrade(&client)));
+        client.work_in_background();
         Ok(client)
     }
 
@@ -104,7 +99,7 @@ impl RedisClient {
             Arc::clone(&self.breaker),
             Arc::clone(&self.recovery),
         ));
-        tokio::spawn(refresh_in_background(Arc::downgrade(&client)));
+        client.refresh_in_background();
         client
     }
 
@@ -371,153 +366,6 @@ impl RedisClient {
             self.connect_failures.last(),
         )))
     }
-
-    /// Checks over one connection that the server can be used and takes writes. If not, the
-    /// connection is replaced.
-    async fn probe(&self) -> Result<(), CommandError> {
-        let deadline = Instant::now() + self.timeout();
-        let mut connection = self.check_out(deadline).await?;
-        let link = connection.link().clone();
-        let inspected = self.connector.inspect(&link, deadline, false);
-        let outcome = try_join(inspected, connection.run(&probe_write(), deadline)).await;
-        match &outcome {
-            Ok(_) => self.recovery.forget_old_changes(),
-            // One frozen node of a Cluster is no reason to give up the others.
-            Err(CommandError::Timeout) if connection.is_to_cluster() => {}
-            Err(_) => connection.mark_broken(),
-        }
-        outcome.map(drop)
-    }
-
-    /// Pings each connection, and replaces those that do not answer. A dead connection does not
-    /// mean that Redis is down, so the circuit breaker does not count it.
-    async fn refresh(&self) {
-        let deadline = Instant::now() + self.timeout();
-        let pings = self
-            .connections()
-            .into_iter()
-            .map(|mut connection| async move {
-                // A connection that does not answer marks itself broken.
-                connection.run(&cmd("PING"), deadline).await
-            });
-        if join_all(pings).await.iter().any(Result::is_err) {
-            // A broken connection leaves the pool when it is checked out.
-            drop(self.connections());
-        }
-    }
-
-    /// Returns every connection that is in the pool now, without waiting. All are held until the
-    /// last is found, so none appears twice.
-    fn connections(&self) -> Vec<RedisConnection> {
-        let held: Vec<_> = std::iter::from_fn(|| self.pool.get().now_or_never()?.ok()).collect();
-        held.iter()
-            .map(|connection| RedisConnection::clone(connection))
-            .collect()
-    }
-
-    /// Probes once and opens or closes the circuit accordingly.
-    async fn probe_once(&self) {
-        let sent = self.breaker.send_time();
-        let probed = self.probe().await;
-        self.look_again_after(probed.as_ref().err());
-        match probed {
-            Ok(()) => self.breaker.close(),
-            Err(error) if error.is_outage() => self.breaker.note_failure(sent, &error, 1),
-            // Redis answers and refuses; each call reports the reason itself.
-            Err(_) => self.breaker.close(),
-        }
-    }
-}
-
-/// Probes until the client is stopped or dropped: rarely while Redis is up, often while it is down.
-async fn probe_in_background(client: Weak<RedisClient>, breaker: Arc<CircuitBreaker>) {
-    loop {
-        match client.upgrade() {
-            Some(client) if !client.is_stopped() => client.probe_once().await,
-            _ => return,
-        }
-        if breaker.is_open() || timeout(PROBE_WHEN_UP, breaker.opened()).await.is_ok() {
-            sleep(PROBE_WHEN_DOWN).await;
-        }
-    }
-}
-
-/// Replaces connections that died silently, until the client is stopped or dropped: a firewall
-/// forgets an idle connection without closing it.
-async fn refresh_in_background(client: Weak<RedisClient>) {
-    loop {
-        sleep(PROBE_WHEN_UP).await;
-        match client.upgrade() {
-            Some(client) if !client.is_stopped() => client.refresh().await,
-            _ => return,
-        }
-    }
-}
-
-/// Resolves the name of Redis again and again, until the client is stopped or dropped.
-async fn follow_name_in_background(client: Weak<RedisClient>) {
-    loop {
-        sleep(PROBE_WHEN_UP).await;
-        match client.upgrade() {
-            Some(client) if !client.is_stopped() => client.connector.follow_name().await,
-            _ => return,
-        }
-    }
-}
-
-fn probe_write() -> Cmd {
-    let mut set = cmd("SET");
-    set.arg(keys::PROBE).arg(1).arg("PX").arg(60_000);
-    set
-}
-
-/// The failed attempts to connect. bb8 itself reports only that there is no connection.
-#[derive(Clone, Default)]
-struct ConnectFailures(Arc<LastFailure>);
-
-#[derive(Default)]
-struct LastFailure {
-    error: Mutex<Option<CommandError>>,
-    next: Notify,
-}
-
-impl ConnectFailures {
-    /// Returns the error of the last failed attempt.
-    fn last(&self) -> CommandError {
-        self.0
-            .error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .unwrap_or(CommandError::Timeout)
-    }
-
-    /// Returns when the next attempt fails; counts from the call, not from the first poll.
-    fn next(&self) -> impl Future<Output = ()> {
-        self.0.next.notified()
-    }
-}
-
-impl bb8::ErrorSink<CommandError> for ConnectFailures {
-    fn sink(&self, error: CommandError) {
-        // The pool reports a broken connection that it removes with this error; no attempt to
-        // connect failed.
-        if error != CommandError::ConnectionBroken {
-            debug!(cause = %error, "cannot connect to Redis");
-            *self.0.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            self.0.next.notify_waiters();
-        }
-    }
-
-    fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<CommandError>> {
-        Box::new(self.clone())
-    }
-}
-
-impl fmt::Debug for ConnectFailures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectFailures").finish_non_exhaustive()
-    }
 }
 
 /// The number of connections of one runtime: one that carries the checks, and one for retries.
@@ -526,10 +374,3 @@ const CONNECTIONS_PER_RUNTIME: u32 = 2;
 /// The pause before another attempt to connect within one call, so that a server that just
 /// restarted is not flooded.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(10);
-
-/// The interval at which a server that is up is probed and each connection pinged. A silent
-/// replacement of the server, or the silent end of a connection, goes unnoticed for as long.
-const PROBE_WHEN_UP: Duration = Duration::from_secs(1);
-
-/// The interval at which a server that is down is probed.
-const PROBE_WHEN_DOWN: Duration = Duration::from_millis(200);
