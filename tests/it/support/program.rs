@@ -95,7 +95,7 @@ impl Countersign {
 
     /// Freezes the program with SIGSTOP: it keeps its connections and does not respond.
     pub(crate) fn freeze(&mut self) {
-        self.process.signal("-STOP");
+        self.process.signal("STOP");
     }
 
     /// Limits the size of the files that the program may write, as a full disk does; `None` ends
