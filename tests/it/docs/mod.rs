@@ -6,3 +6,4 @@ mod deploy_redis;
 pub(crate) mod issuing;
 mod migrating;
 mod paths;
+mod threat_model;
