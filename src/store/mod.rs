@@ -29,6 +29,7 @@ mod open;
 mod outage;
 mod record;
 mod redis;
+mod scan;
 mod seal;
 
 use async_trait::async_trait;
@@ -47,7 +48,9 @@ pub use health::{StoreHealth, StoreStatus};
 pub use master_key::new_master_key;
 pub use open::{is_key_file_mistake, open};
 pub use outage::OutageStore;
+pub use record::RecordKind;
 pub use redis::{ProviderConsumer, ProviderConsumers};
+pub use scan::{RecordScan, ResealOutcome, ScanCursor, ScanPage, SealedRecord};
 
 /// A whole store: the sum of its parts.
 pub trait Store:
@@ -58,6 +61,7 @@ pub trait Store:
     + RequestTokenStore
     + SessionStore
     + AttemptStore
+    + RecordScan
     + StoreHealth
     + StoreLifecycle
 {
@@ -71,6 +75,7 @@ impl<T> Store for T where
         + RequestTokenStore
         + SessionStore
         + AttemptStore
+        + RecordScan
         + StoreHealth
         + StoreLifecycle
 {

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
 use tokio::sync::Semaphore;
 
 use super::blocking::{blocking, in_time};
 use super::error::{WriteError, failed};
 use super::store_file::StoreFile;
+use super::tables::{self, RecordTable};
 use crate::store::record::{CanarySeal, Records};
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -27,6 +28,21 @@ pub(super) fn prove_key(
         table.insert(KEY, own)?;
     }
     Ok(())
+}
+
+/// Reads the canary of the file.
+pub(super) fn stored(transaction: &ReadTransaction) -> Result<Option<Vec<u8>>, redb::Error> {
+    let canary = transaction.open_table(CANARY)?.get(KEY)?;
+    Ok(canary.map(|canary| canary.value().to_vec()))
+}
+
+/// Replaces the canary if it still has the bytes `before`.
+pub(super) fn replace(
+    transaction: &WriteTransaction,
+    before: &[u8],
+    bytes: &[u8],
+) -> Result<(), WriteError> {
+    tables::update(transaction, CANARY, KEY, before, bytes)
 }
 
 /// The reader of the canary.
@@ -66,10 +82,7 @@ impl CanaryReader {
 }
 
 fn read(file: &StoreFile, records: &Records) -> Result<(), StoreError> {
-    let canary = file.read(|transaction| {
-        let canary = transaction.open_table(CANARY)?.get(KEY)?;
-        Ok(canary.map(|canary| canary.value().to_vec()))
-    })?;
+    let canary = file.read(stored)?;
     let absent = || failed(redb::Error::Corrupted("it has no canary".into()));
     let _seal: CanarySeal = records.prove_key(&canary.ok_or_else(absent)?)?;
     Ok(())
@@ -77,7 +90,7 @@ fn read(file: &StoreFile, records: &Records) -> Result<(), StoreError> {
 
 const READING: &str = "reading the canary";
 
-const CANARY: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("canary");
+const CANARY: RecordTable = TableDefinition::new("canary");
 
 /// The key of the only row.
 const KEY: &str = "canary";

@@ -20,6 +20,7 @@
 //! damaged record does not hide the others, log a warning and count it.
 
 mod canary;
+mod census;
 mod consumer;
 mod dummy;
 mod look_up;
@@ -40,6 +41,7 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use self::canary::KeyProof;
+use self::census::RecordCensus;
 use self::dummy::DummyRecords;
 use super::seal::{RecordName, SealError, Sealer};
 use super::{StoreError, StoreErrorKind};
@@ -53,6 +55,7 @@ pub(super) struct Records {
     dummies: OnceLock<Option<DummyRecords>>,
     key_proof: KeyProof,
     skipped: AtomicU64,
+    census: RecordCensus,
 }
 
 /// The writer of records.
@@ -62,12 +65,18 @@ pub(super) struct RecordWriter<'r> {
 
 /// The kinds of records. The record of one kind never opens as one of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RecordKind {
+pub enum RecordKind {
+    /// A consumer.
     Consumer,
+    /// An access token.
     Token,
+    /// A user.
     User,
+    /// Temporary credentials.
     RequestToken,
+    /// A session.
     Session,
+    /// The record that proves the master key.
     Canary,
 }
 
@@ -89,6 +98,7 @@ impl Records {
             dummies: OnceLock::new(),
             key_proof: KeyProof::default(),
             skipped: AtomicU64::new(0),
+            census: RecordCensus::default(),
         }
     }
 
@@ -139,6 +149,29 @@ impl Records {
         RecordWriter {
             sealer: &self.sealer,
         }
+    }
+
+    /// Returns the ids of the master keys; the first one seals.
+    pub(super) fn master_key_ids(&self) -> Vec<Box<str>> {
+        self.sealer.key_ids()
+    }
+
+    /// Opens the record and seals it with the first key.
+    ///
+    /// # Errors
+    /// The reason for which it does not open, for an operator.
+    pub(super) fn resealed(
+        &self,
+        kind: RecordKind,
+        name: &[u8],
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, String> {
+        let name = kind.named(name);
+        let resealed = self
+            .sealer
+            .open(sealed, name)
+            .and_then(|opened| self.sealer.seal(&opened, name));
+        resealed.map_err(|problem| problem.to_string())
     }
 
     /// Opens and parses the record with that kind and that name.

@@ -92,11 +92,13 @@ mod provider_2013;
 mod readiness;
 mod reapply;
 mod recent_changes;
+mod record_key;
 mod recovery;
 mod replication;
 mod request_tokens;
 mod resolution;
 mod restarts;
+mod scan;
 mod scripts;
 mod sentinel;
 mod server_info;
@@ -281,6 +283,7 @@ impl StoreHealth for RedisStore {
             untold: self.invalidation.untold(),
             remade: self.remade.load(Ordering::Relaxed),
             unreadable_records: self.records.skipped(),
+            records_under_old_keys: self.records.under_old_keys(),
             ..StoreStatus::default()
         }
     }
