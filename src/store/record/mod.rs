@@ -23,7 +23,9 @@ mod canary;
 mod census;
 mod consumer;
 mod dummy;
+mod keys;
 mod look_up;
+mod own;
 mod request_token;
 mod secret_text;
 mod session;
@@ -32,9 +34,9 @@ mod user;
 
 use std::fmt;
 use std::io;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::warn;
@@ -42,7 +44,7 @@ use zeroize::Zeroizing;
 
 use self::canary::KeyProof;
 use self::census::RecordCensus;
-use self::dummy::DummyRecords;
+use self::own::OwnRecords;
 use super::seal::{RecordName, SealError, Sealer};
 use super::{StoreError, StoreErrorKind};
 
@@ -51,8 +53,7 @@ pub(super) use canary::CanarySeal;
 /// The reader of records, and the place to get their writer from.
 pub(super) struct Records {
     sealer: Sealer,
-    /// Written at their first use; `None` if they cannot be sealed.
-    dummies: OnceLock<Option<DummyRecords>>,
+    own: ArcSwap<OwnRecords>,
     key_proof: KeyProof,
     skipped: AtomicU64,
     census: RecordCensus,
@@ -95,7 +96,7 @@ impl Records {
     pub(super) fn new(sealer: Sealer) -> Self {
         Self {
             sealer,
-            dummies: OnceLock::new(),
+            own: ArcSwap::default(),
             key_proof: KeyProof::default(),
             skipped: AtomicU64::new(0),
             census: RecordCensus::default(),

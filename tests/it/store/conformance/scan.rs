@@ -125,10 +125,8 @@ async fn an_unreadable_record_is_listed_and_stays(store: Arc<dyn Store>) {
     let listed = scan(&*store, 100).await;
     let of = |kind| listed.iter().find(|record| record.kind == kind).unwrap();
     // The bytes of another record: an opened seal would belong to that one.
-    let forged = SealedRecord {
-        bytes: of(RecordKind::Token).bytes.clone(),
-        ..of(RecordKind::User).clone()
-    };
+    let mut forged = of(RecordKind::User).clone();
+    forged.bytes.clone_from(&of(RecordKind::Token).bytes);
     let outcomes = store.reseal(&[forged]).await.unwrap();
     let ResealOutcome::Unreadable(reason) = &outcomes[0] else {
         panic!("{outcomes:?}")
