@@ -43,6 +43,10 @@ pub fn new_master_key(entropy: &dyn Entropy) -> Zeroizing<String> {
     line
 }
 
+/// Master keys that were read again, to replace those of an open store.
+#[derive(Debug)]
+pub struct ReplacementKeys(pub(super) MasterKeys);
+
 /// One or more master keys: the first seals, all open.
 pub(super) struct MasterKeys(Vec<MasterKey>);
 

@@ -49,8 +49,8 @@ pub use entities::{
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use health::{StoreHealth, StoreStatus};
-pub use master_key::new_master_key;
-pub use open::{is_key_file_mistake, open};
+pub use master_key::{ReplacementKeys, new_master_key};
+pub use open::{is_key_file_mistake, master_key_file, open, read_keys};
 pub use outage::OutageStore;
 pub use record::RecordKind;
 pub use redis::{ProviderConsumer, ProviderConsumers};
@@ -92,6 +92,16 @@ pub trait StoreLifecycle: Send + Sync {
     /// Returns the feed that announces changes of consumers, tokens and users, also those that
     /// other replicas make.
     fn changes(&self) -> &ChangeFeed;
+
+    /// Checks that `keys` open the records of the store.
+    ///
+    /// # Errors
+    /// [`WrongMasterKey`](StoreErrorKind::WrongMasterKey) if they do not open its canary.
+    fn check_keys(&self, keys: &ReplacementKeys) -> Result<(), StoreError>;
+
+    /// Seals and opens records with `keys` from now on. [`check_keys`](Self::check_keys) must have
+    /// passed them.
+    fn use_keys(&self, keys: ReplacementKeys);
 
     /// Closes the store cleanly: everything that a clean end promises to keep is durable on return.
     /// No call may follow.

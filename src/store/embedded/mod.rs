@@ -86,8 +86,8 @@ use super::changes::may_have_changed;
 use super::nonce_memory::{MemoryClaim, NonceMemory, StoredClaim};
 use super::record::Records;
 use super::{
-    CallerRecords, ChangeFeed, CheckStore, ClaimOutcome, NonceClaim, RecordChange, StoreError,
-    StoreFuture, StoreHealth, StoreLifecycle, StoreStatus, boxed_answer, ready_answer,
+    CallerRecords, ChangeFeed, CheckStore, ClaimOutcome, NonceClaim, RecordChange, ReplacementKeys,
+    StoreError, StoreFuture, StoreHealth, StoreLifecycle, StoreStatus, boxed_answer, ready_answer,
 };
 use crate::clock::Clock;
 use crate::model::{ConsumerKey, Token};
@@ -277,6 +277,14 @@ impl CheckStore for EmbeddedStore {
 impl StoreLifecycle for EmbeddedStore {
     fn changes(&self) -> &ChangeFeed {
         &self.changes
+    }
+
+    fn check_keys(&self, keys: &ReplacementKeys) -> Result<(), StoreError> {
+        self.records.check_keys(&keys.0)
+    }
+
+    fn use_keys(&self, keys: ReplacementKeys) {
+        self.records.use_keys(keys.0);
     }
 
     async fn close(&self) -> Result<(), StoreError> {

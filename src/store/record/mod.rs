@@ -22,8 +22,10 @@
 mod canary;
 mod consumer;
 mod dummy;
+mod keys;
 mod last_census;
 mod look_up;
+mod own;
 mod request_token;
 mod secret_text;
 mod session;
@@ -32,17 +34,17 @@ mod user;
 
 use std::fmt;
 use std::io;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::warn;
 use zeroize::Zeroizing;
 
 use self::canary::KeyProof;
-use self::dummy::DummyRecords;
 use self::last_census::LastCensus;
+use self::own::OwnRecords;
 use super::seal::{RecordName, SealError, Sealer};
 use super::{StoreError, StoreErrorKind};
 
@@ -51,8 +53,7 @@ pub(super) use canary::CanarySeal;
 /// The reader of records, and the place to get their writer from.
 pub(super) struct Records {
     sealer: Sealer,
-    /// Written at their first use; `None` if they cannot be sealed.
-    dummies: OnceLock<Option<DummyRecords>>,
+    own: ArcSwap<OwnRecords>,
     key_proof: KeyProof,
     skipped: AtomicU64,
     census: LastCensus,
@@ -95,7 +96,7 @@ impl Records {
     pub(super) fn new(sealer: Sealer) -> Self {
         Self {
             sealer,
-            dummies: OnceLock::new(),
+            own: ArcSwap::default(),
             key_proof: KeyProof::default(),
             skipped: AtomicU64::new(0),
             census: LastCensus::default(),

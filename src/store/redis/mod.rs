@@ -129,7 +129,10 @@ use self::recovery::Recovery;
 use self::replication::ReplicatedWrites;
 use self::restarts::RestartDetector;
 use super::record::{Records, unreadable};
-use super::{ChangeFeed, StoreError, StoreErrorKind, StoreHealth, StoreLifecycle, StoreStatus};
+use super::{
+    ChangeFeed, ReplacementKeys, StoreError, StoreErrorKind, StoreHealth, StoreLifecycle,
+    StoreStatus,
+};
 use crate::clock::{Clock, Entropy, UnixTime};
 use crate::config::StoreConfig;
 use crate::model::{AccessToken, ConsumerKey};
@@ -293,6 +296,14 @@ impl StoreHealth for RedisStore {
 impl StoreLifecycle for RedisStore {
     fn changes(&self) -> &ChangeFeed {
         self.invalidation.changes()
+    }
+
+    fn check_keys(&self, keys: &ReplacementKeys) -> Result<(), StoreError> {
+        self.records.check_keys(&keys.0)
+    }
+
+    fn use_keys(&self, keys: ReplacementKeys) {
+        self.records.use_keys(keys.0);
     }
 
     async fn close(&self) -> Result<(), StoreError> {

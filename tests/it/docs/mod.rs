@@ -7,3 +7,4 @@ pub(crate) mod issuing;
 mod migrating;
 mod paths;
 mod rotation;
+mod threat_model;

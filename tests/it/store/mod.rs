@@ -1,7 +1,7 @@
 //! Tests of the stores: the contract of `countersign::store::Store`, and the promises of each
 //! store.
 
-mod bench;
+pub(crate) mod bench;
 mod cache;
 mod conformance;
 mod crash;

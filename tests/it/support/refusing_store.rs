@@ -184,6 +184,12 @@ macro_rules! refusing_store {
                     changes(self)
                 }
 
+                fn check_keys(&self, _: &ReplacementKeys) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                fn use_keys(&self, _: ReplacementKeys) {}
+
                 async fn close(&self) -> Result<(), StoreError> {
                     Ok(())
                 }
@@ -200,7 +206,9 @@ pub(crate) mod types {
         AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId,
         Username,
     };
-    pub(crate) use countersign::store::{AttemptCounter, ChangeFeed, StoreError, TokenHolder};
+    pub(crate) use countersign::store::{
+        AttemptCounter, ChangeFeed, ReplacementKeys, StoreError, TokenHolder,
+    };
 }
 
 pub(crate) use refusing_store;

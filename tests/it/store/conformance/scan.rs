@@ -126,7 +126,7 @@ async fn an_unreadable_record_is_listed_and_stays(store: Arc<dyn Store>) {
     let of = |kind| listed.iter().find(|record| record.kind == kind).unwrap();
     // The bytes of another record: an opened seal would belong to that one.
     let mut forged = of(RecordKind::User).clone();
-    forged.bytes = of(RecordKind::Token).bytes.clone();
+    forged.bytes.clone_from(&of(RecordKind::Token).bytes);
     let problem = store.problem_of(&forged).unwrap();
     assert!(problem.contains("does not authenticate"), "{problem}");
     assert_eq!(store.problem_of(of(RecordKind::User)), None);
