@@ -45,7 +45,7 @@ pub use entities::{
 pub use error::{StoreError, StoreErrorKind};
 pub use health::{StoreHealth, StoreStatus};
 pub use master_key::new_master_key;
-pub use open::{is_key_file_mistake, open};
+pub use open::{is_configuration_mistake, open};
 pub use outage::OutageStore;
 pub use redis::{ProviderConsumer, ProviderConsumers};
 

@@ -20,5 +20,7 @@ mod redis_lost_changes;
 mod redis_nonces;
 mod redis_readiness;
 mod redis_records;
+mod redis_rotation;
 mod redis_tampering;
+mod redis_tls;
 mod shifting_proxy;
