@@ -263,7 +263,7 @@ impl OtherServices {
         let (app, shared) = (parts.app, parts.shared);
         let terms = IssuerTerms::of(&app.config);
         let issuer = shared.issuer.with_terms(terms, app.directory.clone());
-        let api = api_routes(issuer.clone(), shared, Arc::clone(&access))?;
+        let api = api_routes(app, issuer.clone(), shared, Arc::clone(&access))?;
         let (diagnostics, bodies) = (parts.diagnostics.clone(), shared.http_bodies.clone());
         Ok(Self {
             api: api.prepare(),
@@ -281,11 +281,13 @@ fn access_of(app: &App) -> Arc<Access> {
 
 /// Returns the services of the api listener.
 fn api_routes(
+    app: &App,
     issuer: Issuer,
     shared: &SharedParts,
     access: Arc<Access>,
 ) -> Result<Routes, ServerError> {
-    let routes = api::routes(issuer, shared.diagnostics.clone(), access)
+    let store = Arc::clone(&app.store);
+    let routes = api::routes(issuer, shared.diagnostics.clone(), store, access)
         .add_service(shared.health.service());
     let reflection = reflection::service(&[v1::FILE_DESCRIPTOR_SET], &api::SERVICES)?;
     Ok(routes.add_service(reflection))

@@ -155,6 +155,11 @@ impl MasterKeys {
         &self.0[0]
     }
 
+    /// Returns the ids of the keys in the order of the file.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(MasterKey::id)
+    }
+
     /// Finds the key with that id.
     pub(super) fn of_id(&self, id: &str) -> Option<&MasterKey> {
         self.0.iter().find(|key| &*key.id == id)

@@ -128,12 +128,23 @@ impl Sealer {
         SealedParts::of(sealed).is_ok_and(|parts| parts.key_id == self.keys.load().sealing().id())
     }
 
+    /// Returns the ids of the keys; the first one seals.
+    pub(super) fn key_ids(&self) -> Vec<Box<str>> {
+        self.keys.load().ids().map(Box::from).collect()
+    }
+
     /// Draws a random number, too long to be drawn twice by chance.
     pub(super) fn draw_id(&self) -> u128 {
         let mut id = [0; 16];
         self.entropy.fill(&mut id);
         u128::from_be_bytes(id)
     }
+}
+
+/// Returns the id of the key that sealed a record; `None` if it is not a sealed record of this
+/// release.
+pub(super) fn key_id_of(sealed: &[u8]) -> Option<&str> {
+    SealedParts::of(sealed).ok().map(|parts| parts.key_id)
 }
 
 /// Opens a sealed record of that name with one of `keys`.

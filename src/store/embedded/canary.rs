@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
 use tokio::sync::Semaphore;
 use tracing::info;
 
 use super::blocking::{blocking, in_time};
 use super::error::{WriteError, failed};
 use super::store_file::StoreFile;
+use super::tables::{self, RecordTable};
 use crate::store::record::{CanarySeal, Records};
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -28,6 +29,21 @@ pub(super) fn prove_key(
         table.insert(KEY, &*own)?;
     }
     Ok(())
+}
+
+/// Reads the canary of the file.
+pub(super) fn stored(transaction: &ReadTransaction) -> Result<Option<Vec<u8>>, redb::Error> {
+    let canary = transaction.open_table(CANARY)?.get(KEY)?;
+    Ok(canary.map(|canary| canary.value().to_vec()))
+}
+
+/// Replaces the canary if it still has the bytes `before`.
+pub(super) fn replace(
+    transaction: &WriteTransaction,
+    before: &[u8],
+    bytes: &[u8],
+) -> Result<(), WriteError> {
+    tables::update(transaction, CANARY, KEY, before, bytes)
 }
 
 /// The reader of the canary.
@@ -69,10 +85,7 @@ impl CanaryReader {
 
 fn read(file: &StoreFile, records: &Records) -> Result<(), StoreError> {
     let is_first = !records.is_key_compared();
-    let canary = file.read(|transaction| {
-        let canary = transaction.open_table(CANARY)?.get(KEY)?;
-        Ok(canary.map(|canary| canary.value().to_vec()))
-    })?;
+    let canary = file.read(stored)?;
     let absent = || failed(redb::Error::Corrupted("it has no canary".into()));
     let seal = records.prove_key(&canary.ok_or_else(absent)?)?;
     if is_first && seal == CanarySeal::OlderKey {
@@ -84,7 +97,7 @@ fn read(file: &StoreFile, records: &Records) -> Result<(), StoreError> {
 
 const READING: &str = "reading the canary";
 
-const CANARY: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("canary");
+const CANARY: RecordTable = TableDefinition::new("canary");
 
 /// The key of the only row.
 const KEY: &str = "canary";

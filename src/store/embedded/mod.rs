@@ -55,6 +55,7 @@ mod open_file;
 mod recovery;
 mod request_tokens;
 mod rows;
+mod scan;
 mod sessions;
 mod store_file;
 mod sweeper;
@@ -304,6 +305,7 @@ impl StoreHealth for EmbeddedStore {
         StoreStatus {
             nonces: self.nonces.len(),
             unreadable_records: self.records.skipped(),
+            records_under_old_keys: self.records.under_old_keys(),
             ..StoreStatus::default()
         }
     }
