@@ -1,7 +1,7 @@
 //! Tests of the stores: the contract of `countersign::store::Store`, and the promises of each
 //! store.
 
-mod bench;
+pub(crate) mod bench;
 mod cache;
 mod conformance;
 mod crash;
@@ -23,4 +23,5 @@ mod redis_records;
 mod redis_rotation;
 mod redis_tampering;
 mod redis_tls;
+mod rekey;
 mod shifting_proxy;
