@@ -43,7 +43,7 @@ pub use self::api::ApiConfig;
 pub use self::check::{CheckConfig, OnError, OnStoreFailure, VerifyConfig};
 pub use self::diagnostics::DiagnosticsConfig;
 pub use self::http::{AuthorizeConfig, HttpConfig, IssueConfig};
-pub use self::listener::{ListenAddress, ListenerConfig, TlsConfig};
+pub use self::listener::{ConnectionAge, ListenAddress, ListenerConfig, TlsConfig};
 pub use self::load::load;
 pub use self::mistake::{ConfigError, Mistake};
 pub use self::ops::{LogConfig, OpsConfig, ShutdownConfig};

@@ -12,7 +12,7 @@ use super::error::ServerError;
 use super::ext_authz::{CheckRoutes, CheckService};
 use super::group::ListenerGroup;
 use super::health::HealthMonitor;
-use super::transport::{CheckWorkers, Listeners, ServiceSlots};
+use super::transport::{CheckWorkers, ListenerParts, Listeners, ServiceSlots};
 use super::{console, http, ops, reflection};
 use crate::diagnostics::Diagnostics;
 use crate::issue::{Issuer, IssuerTerms};
@@ -90,12 +90,19 @@ impl ServedListeners {
             shared.diagnostics.clone(),
             BodyBudget::default(),
         );
-        let (mut public, mut ops) = (ListenerGroup::new(), ListenerGroup::new());
-        public.serve(listeners.check, check, &app.metrics);
-        public.serve(listeners.api, ServiceSlots::current(api), &app.metrics);
-        public.serve(listeners.http, ServiceSlots::current(http), &app.metrics);
-        let slots = ServiceSlots::current(ops_routes(app, shared));
-        ops.serve(listeners.ops, slots, &app.metrics);
+        let parts = ListenerParts {
+            metrics: Arc::clone(&app.metrics),
+            entropy: Arc::clone(&app.entropy),
+        };
+        let mut public = ListenerGroup::new(parts.clone());
+        public.serve(listeners.check, check);
+        public.serve(listeners.api, ServiceSlots::current(api));
+        public.serve(listeners.http, ServiceSlots::current(http));
+        let mut ops = ListenerGroup::new(parts);
+        ops.serve(
+            listeners.ops,
+            ServiceSlots::current(ops_routes(app, shared)),
+        );
         Ok(Self { public, ops })
     }
 }

@@ -27,6 +27,7 @@ pub mod ext_authz;
 mod group;
 mod guard;
 mod health;
+mod health_service;
 mod http;
 mod negotiation;
 mod ops;
@@ -34,6 +35,7 @@ mod pages;
 mod reflection;
 mod run;
 mod transport;
+mod watches;
 
 pub use app::App;
 pub use error::ServerError;

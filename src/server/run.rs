@@ -85,11 +85,7 @@ async fn drain(shared: &SharedParts, served: ServedListeners, config: &ShutdownC
     tracing::info!(delay = ?config.delay, timeout = ?config.timeout, "draining");
     shared.health.set_draining().await;
     sleep(config.delay).await;
-    shared.diagnostics.end_watches();
-    let (cut_off, ()) = tokio::join!(
-        served.public.drain(config.timeout),
-        shared.health.end_watches()
-    );
+    let cut_off = served.public.drain(config.timeout).await;
     // Probes and scrapers, its only clients, retry elsewhere.
     served.ops.drain(OPS_DRAIN_TIMEOUT).await;
     log_end(cut_off);

@@ -68,7 +68,7 @@ pub struct Metrics {
     changes_remade: Counter,
     unreadable_records: Counter,
     connections: Family<ListenerLabel, Gauge>,
-    connections_dropped: Family<DropLabels, Counter>,
+    connections_closed: Family<CloseLabels, Counter>,
 }
 
 impl Metrics {
@@ -192,9 +192,9 @@ impl Metrics {
     }
 
     /// Counts a connection that this side closed; `reason` is from a closed set.
-    pub fn connection_dropped(&self, listener: &'static str, reason: &'static str) {
-        self.connections_dropped
-            .get_or_create(&DropLabels { listener, reason })
+    pub fn connection_closed(&self, listener: &'static str, reason: &'static str) {
+        self.connections_closed
+            .get_or_create(&CloseLabels { listener, reason })
             .inc();
     }
 
@@ -232,7 +232,7 @@ impl Default for Metrics {
             changes_remade: Counter::default(),
             unreadable_records: Counter::default(),
             connections: Family::default(),
-            connections_dropped: Family::default(),
+            connections_closed: Family::default(),
         };
         metrics.register()
     }
@@ -308,9 +308,9 @@ impl Metrics {
         let registry = &mut self.registry;
         let help = "Open connections by listener";
         registry.register("connections", help, self.connections.clone());
-        let help = "Connections that exceeded a limit or did not begin, by listener and reason";
-        let dropped = self.connections_dropped.clone();
-        registry.register("connections_dropped", help, dropped);
+        let help = "Connections that this side closed while it serves, by listener and reason";
+        let closed = self.connections_closed.clone();
+        registry.register("connections_closed", help, closed);
     }
 }
 
@@ -442,7 +442,7 @@ struct ListenerLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DropLabels {
+struct CloseLabels {
     listener: &'static str,
     reason: &'static str,
 }
@@ -556,7 +556,7 @@ mod tests {
         metrics.token_request("access_token", "issue", "ok");
         metrics.diagnosis("none");
         metrics.store_error("unavailable");
-        metrics.connection_dropped("check", "silent");
+        metrics.connection_closed("check", "silent");
         metrics.cache_invalidation("token");
         drop(metrics.connection("check"));
         let text = metrics.render();

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
@@ -15,6 +14,7 @@ use crate::diagnostics::{
     DenialFilter, DenialRecord, DenialWatch, Diagnostics, Explanation, NewDenials,
 };
 use crate::model::ConsumerKey;
+use crate::server::watches;
 use crate::v1;
 use crate::v1::diagnostics_service_server::DiagnosticsService;
 
@@ -78,11 +78,12 @@ impl DiagnosticsService for DiagnosticsApi {
         &self,
         request: Request<v1::WatchDenialsRequest>,
     ) -> Result<Response<Self::WatchDenialsStream>, Status> {
+        let (_, extensions, request) = request.into_parts();
         let v1::WatchDenialsRequest {
             consumer_key,
             reason,
             cause,
-        } = request.into_inner();
+        } = request;
         let mut fields = Fields::default();
         let filter = filter(
             &mut fields,
@@ -94,9 +95,12 @@ impl DiagnosticsService for DiagnosticsApi {
             },
         );
         let filter = fields.all(filter)?;
-        Ok(Response::new(
-            watched(self.diagnostics.watch(filter)).boxed(),
-        ))
+        let watch = watched(self.diagnostics.watch(filter));
+        Ok(Response::new(watches::until_connection_ends(
+            watch,
+            &extensions,
+            errors::ending(),
+        )))
     }
 
     async fn get_denial(
@@ -196,17 +200,13 @@ fn filter(fields: &mut Fields, given: FilterFields) -> Option<DenialFilter> {
 fn watched(
     watch: DenialWatch,
 ) -> impl futures_util::Stream<Item = Result<v1::WatchDenialsResponse, Status>> {
-    let begun = Some((watch, VecDeque::new()));
-    stream::unfold(begun, |state| async move {
-        let (mut watch, mut waiting) = state?;
+    let begun = (watch, VecDeque::new());
+    stream::unfold(begun, |(mut watch, mut waiting)| async move {
         loop {
             if let Some(message) = waiting.pop_front() {
-                return Some((Ok(message), Some((watch, waiting))));
+                return Some((Ok(message), (watch, waiting)));
             }
-            match watch.next().await {
-                Some(seen) => waiting = messages(seen),
-                None => return Some((Err(errors::ending()), None)),
-            }
+            waiting = messages(watch.next().await);
         }
     })
 }

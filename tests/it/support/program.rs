@@ -74,6 +74,17 @@ impl Countersign {
     /// uses.
     pub(crate) async fn restart_killed(&mut self) {
         self.process.kill();
+        self.start_again().await;
+    }
+
+    /// Ends the program with SIGTERM, and restarts it once it has drained.
+    pub(crate) async fn restart(&mut self) {
+        self.process.signal("-TERM");
+        self.process.has_ended().await;
+        self.start_again().await;
+    }
+
+    async fn start_again(&mut self) {
         let (
             process,
             Listening {
@@ -193,6 +204,13 @@ impl Countersign {
     /// Returns the metrics in the text format.
     pub(crate) async fn metrics(&self) -> String {
         Request::get("/metrics").send(self.ops).await.body
+    }
+
+    /// Returns the value of a counter or gauge with its labels; 0 if there is none.
+    pub(crate) async fn metric(&self, series: &str) -> u64 {
+        let metrics = self.metrics().await;
+        let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
+        metrics.lines().find_map(value).unwrap_or(0)
     }
 
     /// Returns the largest resident memory so far, in bytes.
