@@ -6,6 +6,7 @@ mod administered;
 mod allowed;
 mod bodies;
 mod clients;
+mod connection_age;
 mod deployed;
 mod deviating;
 mod explained;
@@ -18,6 +19,7 @@ mod refused;
 mod replayed;
 mod replicas;
 mod restarted;
+mod rolling_restart;
 mod scheme;
 mod tampered;
 
