@@ -313,7 +313,7 @@ impl Numbers {
     }
 }
 
-/// The time that the driver waits for a check, as Envoy does in `deploy/envoy`.
+/// The time that the driver waits for a check: longer than `check.timeout`.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(250);
 
 /// The time that a client of Envoy waits.

@@ -23,9 +23,10 @@
 //! ```
 //!
 //! The judgement needs nothing else: the ledger has every request, and [`row::Allowance`] says what
-//! the documentation admits. `Evidence::must` adds an expectation of the row's own, `Evidence::note`
-//! an observation for the table. A panic fails the row. Everything that a row starts ends when it is
-//! dropped.
+//! the documentation admits. `Evidence::must` adds an expectation of the row's own,
+//! `Evidence::at_most` a limit for the valid requests that fail, and `Evidence::note` an observation
+//! for the table. A panic fails the row, and a row that cannot be run fails too. Everything that a
+//! row starts ends when it is dropped.
 //!
 //! | file | content |
 //! |---|---|
@@ -35,7 +36,7 @@
 //! | `flood.rs` | more requests than a replica can answer |
 //! | `ledger.rs`, `judge.rs` | every request with its answer, and what was wrong |
 //! | `row.rs`, `rows/` | the rows, one file for each kind of fault |
-//! | `replica.rs`, `process.rs` | the programs |
+//! | `replica.rs` | the program |
 //! | `redis_group.rs`, `namespaces.rs` | Redis with Sentinels, and a network that can be cut |
 //! | `proxy.rs`, `clock.rs`, `disk.rs` | the network, the clocks and the disks that a row breaks |
 //! | `report.rs` | the table |
@@ -55,7 +56,6 @@ mod flood;
 mod judge;
 mod ledger;
 mod namespaces;
-mod process;
 mod proxy;
 mod redis_group;
 mod replica;

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use ::redis::{Cmd, FromRedisValue, RedisResult, Value};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use crate::process::signal_to;
+use crate::support::process::Process;
 use crate::support::redis::free_port;
 
 /// The servers; they end when dropped.
@@ -21,7 +21,7 @@ pub(crate) struct Group {
 
 /// A running `redis-server`.
 pub(crate) struct Server {
-    child: Child,
+    process: Process,
     pub(crate) address: SocketAddr,
     #[expect(dead_code, reason = "removes the directory when it is dropped")]
     directory: TempDir,
@@ -141,9 +141,8 @@ impl Server {
         // Its own connections come from its address too, so that a partition cuts them.
         command.args(["--bind-source-addr", &ip, "--protected-mode", "no"]);
         command.arg("--dir").arg(directory.path());
-        let child = command.stdout(Stdio::null()).spawn();
         Self {
-            child: child.expect("redis-server is installed (scripts/chaos does that)"),
+            process: Process::spawn("redis-server", &mut command),
             address: (place.ip, port).into(),
             directory,
         }
@@ -175,20 +174,12 @@ impl Server {
 
     /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.kill();
     }
 
     /// Sends a signal, for example `STOP`.
     pub(crate) fn signal(&self, signal: &str) {
-        signal_to(self.child.id(), signal);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
+        self.process.signal(signal);
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::process::Process;
+use crate::support::process::Process;
 
 /// A running replica; stops when dropped.
 pub(crate) struct Replica {
@@ -234,7 +234,7 @@ async fn launch(
     let mut process = Process::spawn("countersign", &mut command);
     let mut addresses = [check; 3];
     for (address, listener) in addresses.iter_mut().zip(["check", "api", "ops"]) {
-        *address = process.line(|line| listening(line, listener)).await?;
+        *address = process.try_line(|line| listening(line, listener)).await?;
     }
     Ok((process, addresses))
 }

@@ -75,6 +75,22 @@ async fn denials_are_followed_across_connections() {
     closed_at_its_age(&countersign, "api", 2).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_the_api_loses_no_call() {
+    let countersign = start().await;
+    let uri = format!("http://{}", countersign.api);
+    let channel = Endpoint::from_shared(uri).unwrap().connect().await.unwrap();
+    let mut calls = 0;
+    while countersign.metric(&aged("api")).await < 3 {
+        for _ in 0..20 {
+            let mut health = HealthClient::new(channel.clone());
+            health.check(HealthCheckRequest::default()).await.unwrap();
+            calls += 1;
+        }
+    }
+    assert!(calls >= 100, "only {calls} calls in three seconds");
+}
+
 /// Starts the program with connections that live for a second.
 async fn start() -> Countersign {
     let config = "[check]\nmax_connection_age = \"1s\"\n[api]\nmax_connection_age = \"1s\"\n";
@@ -94,10 +110,14 @@ async fn deny(countersign: &Countersign) {
 
 /// Waits until so many connections were closed at their age.
 async fn closed_at_its_age(countersign: &Countersign, listener: &str, count: u64) {
-    let series =
-        format!(r#"countersign_connections_closed_total{{listener="{listener}",reason="age"}}"#);
+    let series = aged(listener);
     eventually("connections are closed at their age", START, async || {
         (countersign.metric(&series).await >= count).then_some(())
     })
     .await;
+}
+
+/// Returns the series that counts connections that ended at their age.
+fn aged(listener: &str) -> String {
+    format!(r#"countersign_connections_closed_total{{listener="{listener}",reason="age"}}"#)
 }

@@ -2,6 +2,7 @@
 //! that it records; the age of connections, floods, overload and its memory.
 
 mod connection_age;
+mod debug_forms;
 mod diagnostics;
 mod directory;
 mod dribbled;
