@@ -13,7 +13,7 @@ use tokio::task;
 
 use crate::support::http::Request;
 use crate::support::leaks;
-use crate::support::process::Process;
+use crate::support::process::{Process, START, eventually};
 
 /// A running `countersign serve`; stops when dropped.
 #[derive(Debug)]
@@ -97,6 +97,21 @@ impl Countersign {
         ) = self.launch.start(&self.check.to_string()).await;
         (self.process, self.check, self.api, self.http, self.ops) =
             (process, check, api, http, ops);
+    }
+
+    /// Replaces the configuration file, which `reload` reads.
+    pub(crate) fn configure(&self, config: &str) {
+        fs::write(self.launch.directory.path().join(CONFIG), config).unwrap();
+    }
+
+    /// Sends SIGHUP, and returns when so many reloads have succeeded since the start.
+    pub(crate) async fn reload(&self, count: u64) {
+        self.process.signal("HUP");
+        eventually("the files are read again", START, async || {
+            let succeeded = self.metric(RELOADS).await;
+            (succeeded == count).then_some(())
+        })
+        .await;
     }
 
     /// Kills the program with SIGKILL.
@@ -330,9 +345,14 @@ pub(crate) fn program() -> Command {
 /// Creates a master key file as `countersign keygen` does, and returns its path.
 pub(crate) fn master_key(directory: &Path) -> PathBuf {
     let path = directory.join(MASTER_KEY);
-    fs::write(&path, program().arg("keygen").output().unwrap().stdout).unwrap();
+    fs::write(&path, new_master_key()).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     path
+}
+
+/// Returns the line of a new master key.
+pub(crate) fn new_master_key() -> String {
+    String::from_utf8(program().arg("keygen").output().unwrap().stdout).unwrap()
 }
 
 /// Returns the address of a listener from its log line.
@@ -341,6 +361,8 @@ pub(crate) fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
     let is_it = event["message"] == "listening" && event["listener"] == listener;
     is_it.then(|| event["address"].as_str().unwrap().parse().unwrap())
 }
+
+const RELOADS: &str = r#"countersign_config_reloads_total{result="success"}"#;
 
 const CONFIG: &str = "countersign.toml";
 const MASTER_KEY: &str = "keys";

@@ -16,6 +16,7 @@ mod identity;
 mod network_filter;
 mod policy;
 mod refused;
+mod reloaded;
 mod replayed;
 mod replicas;
 mod restarted;
