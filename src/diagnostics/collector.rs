@@ -41,6 +41,25 @@ impl Diagnostics {
         Self { shared, queue }
     }
 
+    /// Returns diagnostics with the same data, which explain if `config` says so. Call
+    /// [`set_rates`](Self::set_rates) for its rates.
+    #[must_use]
+    pub fn with_config(&self, config: &DiagnosticsConfig) -> Self {
+        let queue = || {
+            let queue = self.queue.clone();
+            queue.or_else(|| explainer::start(&self.shared))
+        };
+        Self {
+            shared: Arc::clone(&self.shared),
+            queue: config.explain.then(queue).flatten(),
+        }
+    }
+
+    /// Sets the rates of explanations.
+    pub fn set_rates(&self, config: &DiagnosticsConfig) {
+        self.shared.rates.set(config);
+    }
+
     /// Counts an allowed request of `consumer`.
     pub fn record_allowed(&self, consumer: &ConsumerKey, method: SignatureMethod) {
         let now = self.shared.clock.now();

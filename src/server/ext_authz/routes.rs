@@ -28,12 +28,16 @@ struct AdmittedChecks {
 }
 
 impl CheckRoutes {
-    /// Returns routes on the thread of the current runtime, for `check` and for `others`.
-    pub(in crate::server) fn new(check: CheckService, others: Routes) -> Self {
+    /// Returns routes for `check` on the thread of `admission`, and for `others`.
+    pub(in crate::server) fn new(
+        check: CheckService,
+        admission: Admission,
+        others: Routes,
+    ) -> Self {
         Self {
             checks: Arc::new(AdmittedChecks {
                 service: check,
-                admission: Admission::here(),
+                admission,
             }),
             others,
         }

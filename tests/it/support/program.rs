@@ -124,6 +124,27 @@ impl Countersign {
         self.process.signal("STOP");
     }
 
+    /// Asks for a reload with SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.process.signal("-HUP");
+    }
+
+    /// Replaces the configuration file.
+    pub(crate) fn configure(&self, config: &str) {
+        fs::write(self.path(CONFIG), config).unwrap();
+    }
+
+    /// Replaces a file that only its owner may read.
+    pub(crate) fn write_secret(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Returns the path of a file in the directory of the instance, which is its data directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.launch.directory.path().join(name)
+    }
+
     /// Limits the size of the files that the program may write, as a full disk does; `None` ends
     /// the limit.
     pub(crate) fn limit_files(&self, bytes: Option<u64>) {
@@ -365,4 +386,6 @@ pub(crate) fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
 const RELOADS: &str = r#"countersign_config_reloads_total{result="success"}"#;
 
 const CONFIG: &str = "countersign.toml";
-const MASTER_KEY: &str = "keys";
+
+/// The master key file.
+pub(crate) const MASTER_KEY: &str = "keys";
