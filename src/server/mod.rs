@@ -28,6 +28,7 @@ pub mod ext_authz;
 mod group;
 mod guard;
 mod health;
+mod health_service;
 mod http;
 mod negotiation;
 mod ops;
@@ -37,6 +38,7 @@ pub mod reload;
 mod run;
 mod served;
 mod transport;
+mod watches;
 
 pub use app::App;
 pub use error::ServerError;
