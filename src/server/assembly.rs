@@ -84,12 +84,7 @@ impl ServedListeners {
         let issuer = issuer(app);
         let check = check_slots(app, shared, workers)?;
         let api = api_routes(app, issuer.clone(), shared)?.prepare();
-        let http = http::routes(
-            app,
-            issuer,
-            shared.diagnostics.clone(),
-            BodyBudget::default(),
-        );
+        let http = http_routes(app, issuer, shared.diagnostics.clone());
         let (mut public, mut ops) = (ListenerGroup::new(), ListenerGroup::new());
         public.serve(listeners.check, check, &app.metrics);
         public.serve(listeners.api, ServiceSlots::current(api), &app.metrics);
@@ -139,6 +134,11 @@ fn api_routes(app: &App, issuer: Issuer, shared: &SharedParts) -> Result<Routes,
         .add_service(shared.health.service());
     let reflection = reflection::service(&[v1::FILE_DESCRIPTOR_SET], &api::SERVICES)?;
     Ok(routes.add_service(reflection))
+}
+
+/// Returns the routes of the http listener, which answer requests without a socket too.
+pub fn http_routes(app: &App, issuer: Issuer, diagnostics: Diagnostics) -> Router {
+    http::routes(app, issuer, diagnostics, BodyBudget::default())
 }
 
 /// Returns the routes of the ops listener.

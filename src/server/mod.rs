@@ -36,6 +36,7 @@ mod run;
 mod transport;
 
 pub use app::App;
+pub use assembly::http_routes;
 pub use error::ServerError;
 pub use run::run;
 pub use transport::{Addresses, BindError, Listeners, TlsError};
