@@ -135,7 +135,8 @@ fn api_routes(app: &App, issuer: Issuer, shared: &SharedParts) -> Result<Routes,
         app.issuer_token.clone(),
         &app.config.api,
     );
-    let routes = api::routes(issuer, shared.diagnostics.clone(), access)
+    let store = Arc::clone(&app.store);
+    let routes = api::routes(issuer, shared.diagnostics.clone(), store, access)
         .add_service(shared.health.service());
     let reflection = reflection::service(&[v1::FILE_DESCRIPTOR_SET], &api::SERVICES)?;
     Ok(routes.add_service(reflection))

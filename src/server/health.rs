@@ -160,6 +160,7 @@ impl HealthMonitor {
         metrics.changes(!status.cut_off, status.untold);
         metrics.changes_remade(status.remade);
         metrics.unreadable_records(status.unreadable_records);
+        metrics.records_under_old_keys(status.records_under_old_keys);
     }
 
     /// Publishes the drain. Final, once [`follow`](Self::follow) has ended.

@@ -20,7 +20,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
 
-use self::series::{DurationHistogram, LaneCounter};
+use self::series::{DurationHistogram, LaneCounter, OptionalGauge};
 use crate::config::LogConfig;
 
 /// Writes logs to standard error from now on.
@@ -67,6 +67,7 @@ pub struct Metrics {
     changes_untold: Counter,
     changes_remade: Counter,
     unreadable_records: Counter,
+    records_under_old_keys: OptionalGauge,
     connections: Family<ListenerLabel, Gauge>,
     connections_dropped: Family<DropLabels, Counter>,
 }
@@ -181,6 +182,11 @@ impl Metrics {
             .store(skipped, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// Sets the number of records that other master keys than the first one seal; `None` removes it.
+    pub fn records_under_old_keys(&self, count: Option<u64>) {
+        self.records_under_old_keys.set(count);
+    }
+
     /// Counts a connection as open until the returned value is dropped.
     pub fn connection(&self, listener: &'static str) -> OpenConnection {
         let open = self
@@ -231,6 +237,7 @@ impl Default for Metrics {
             changes_untold: Counter::default(),
             changes_remade: Counter::default(),
             unreadable_records: Counter::default(),
+            records_under_old_keys: OptionalGauge::default(),
             connections: Family::default(),
             connections_dropped: Family::default(),
         };
@@ -302,6 +309,9 @@ impl Metrics {
         let help = "Records and index entries that lists skipped because they cannot be read";
         let skipped = self.unreadable_records.clone();
         registry.register("store_unreadable_records", help, skipped);
+        let help = "Records that a master key other than the first one seals, at the last count";
+        let under_old_keys = self.records_under_old_keys.clone();
+        registry.register("store_records_under_old_keys", help, under_old_keys);
     }
 
     fn register_connections(&mut self) {

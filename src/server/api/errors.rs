@@ -210,6 +210,32 @@ fn store_failure(error: &StoreError) -> Status {
     }
 }
 
+/// Returns ABORTED for a rotation that is asked for while another one runs.
+pub(super) fn rekey_running() -> Status {
+    plain(
+        Code::Aborted,
+        "REKEY_RUNNING",
+        "this server rotates the master key already; wait until that ends",
+    )
+}
+
+/// Returns the status of a rotation that failed.
+pub(super) fn rekey_failure(error: &StoreError) -> Status {
+    if error.kind() == StoreErrorKind::Conflict {
+        let message = "other replicas seal records with another key all the time: put the same line first in the master key file of every replica";
+        return plain(Code::Aborted, "CONCURRENT_CHANGE", message);
+    }
+    let status = store_failure(error);
+    if status.code() != Code::Unavailable {
+        return status;
+    }
+    plain(
+        Code::Unavailable,
+        "STORE_UNAVAILABLE",
+        "the store does not answer; what was sealed stays",
+    )
+}
+
 fn internal() -> Status {
     plain(
         Code::Internal,

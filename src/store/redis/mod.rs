@@ -92,11 +92,13 @@ mod provider_2013;
 mod readiness;
 mod reapply;
 mod recent_changes;
+mod record_key;
 mod recovery;
 mod replication;
 mod request_tokens;
 mod resolution;
 mod restarts;
+mod scan;
 mod scripts;
 mod sentinel;
 mod server_info;
@@ -127,7 +129,10 @@ use self::recovery::Recovery;
 use self::replication::ReplicatedWrites;
 use self::restarts::RestartDetector;
 use super::record::{Records, unreadable};
-use super::{ChangeFeed, StoreError, StoreErrorKind, StoreHealth, StoreLifecycle, StoreStatus};
+use super::{
+    ChangeFeed, ReplacementKeys, StoreError, StoreErrorKind, StoreHealth, StoreLifecycle,
+    StoreStatus,
+};
 use crate::clock::{Clock, Entropy, UnixTime};
 use crate::config::StoreConfig;
 use crate::model::{AccessToken, ConsumerKey};
@@ -281,6 +286,7 @@ impl StoreHealth for RedisStore {
             untold: self.invalidation.untold(),
             remade: self.remade.load(Ordering::Relaxed),
             unreadable_records: self.records.skipped(),
+            records_under_old_keys: self.records.under_old_keys(),
             ..StoreStatus::default()
         }
     }
@@ -290,6 +296,14 @@ impl StoreHealth for RedisStore {
 impl StoreLifecycle for RedisStore {
     fn changes(&self) -> &ChangeFeed {
         self.invalidation.changes()
+    }
+
+    fn check_keys(&self, keys: &ReplacementKeys) -> Result<(), StoreError> {
+        self.records.check_keys(&keys.0)
+    }
+
+    fn use_keys(&self, keys: ReplacementKeys) {
+        self.records.use_keys(keys.0);
     }
 
     async fn close(&self) -> Result<(), StoreError> {

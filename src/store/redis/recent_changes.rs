@@ -97,11 +97,6 @@ impl RecentChange {
         self
     }
 
-    /// Returns `true` if the change was made to this version, or to one that came from it.
-    pub(super) fn descends_from(&self, stored: &[u8]) -> bool {
-        self.ancestors.iter().any(|ancestor| ancestor == stored)
-    }
-
     /// Returns the stored bytes of the known versions before, the oldest first.
     pub(super) fn ancestors(&self) -> impl Iterator<Item = &[u8]> {
         self.ancestors.iter().map(Vec::as_slice)
@@ -348,7 +343,6 @@ mod tests {
         let kept = &all[0].change;
         assert!(all.len() == 1 && kept.bytes == [3]);
         assert_eq!(kept.ancestors().collect::<Vec<_>>(), [[1], [2]]);
-        assert!(kept.descends_from(&[1]) && !kept.descends_from(&[3]));
         // Another record of that name.
         changes.remember(version(1));
         assert_eq!(changes.all()[0].change.bytes, [1]);

@@ -1,7 +1,7 @@
 //! Tests of the stores: the contract of `countersign::store::Store`, and the promises of each
 //! store.
 
-mod bench;
+pub(crate) mod bench;
 mod cache;
 mod conformance;
 mod crash;
@@ -21,4 +21,5 @@ mod redis_nonces;
 mod redis_readiness;
 mod redis_records;
 mod redis_tampering;
+mod rekey;
 mod shifting_proxy;

@@ -13,6 +13,7 @@ use super::bench::{
     Bench, authorized, causes, claim_anything, consumer, key, name, request_token, session, token,
     user, user_id, with_redis,
 };
+use super::conformance::scan::scan;
 use super::frozen_proxy::Frozen;
 use crate::support::process::eventually;
 use crate::support::redis::{Cluster, RedisServer, wait_until};
@@ -325,6 +326,34 @@ async fn check_everything(store: &dyn Store) {
 fn crash(server: &mut RedisServer) {
     server.kill();
     server.restart();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_a_rotation_sealed_again_is_no_change_of_another_replica() {
+    let (bench, mut server) = with_redis();
+    let (one, other) = (bench.open().await, bench.open().await);
+    one.create_consumer(&consumer("ck")).await.unwrap();
+    let pending = request_token("ck", "r");
+    one.create_request_token(&pending).await.unwrap();
+    server.run::<()>(&["SAVE"]);
+    // Redis loses these seals, and the changes of the sealed records.
+    let listed = scan(&*other, 100).await;
+    other.reseal(&listed).await.unwrap();
+    one.update_consumer(&renamed("ck", 2)).await.unwrap();
+    let authorized = authorized(pending);
+    one.update_request_token(&authorized).await.unwrap();
+    crash(&mut server);
+    for store in [&one, &other] {
+        until_it_answers(&**store).await;
+    }
+    eventually("both have recovered", Duration::from_secs(10), async || {
+        (one.status().remade == 2).then_some(())
+    })
+    .await;
+    let found = one.request_token(&name("r")).await.unwrap();
+    assert_eq!(found, Some(authorized));
+    let found = other.consumer(&key("ck")).await.unwrap();
+    assert_eq!(found, Some(renamed("ck", 2)));
 }
 
 /// Returns the status of the token in the first answer after a crash.

@@ -7,6 +7,7 @@ pub(crate) mod caller;
 pub(crate) mod certificates;
 pub(crate) mod envoy;
 pub(crate) mod http;
+pub(crate) mod leaks;
 pub(crate) mod observer;
 pub(crate) mod process;
 pub(crate) mod program;

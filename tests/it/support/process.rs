@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::leaks;
+
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -40,7 +42,7 @@ impl Process {
         let log = Arc::new(Mutex::new(String::new()));
         let (sender, lines) = mpsc::unbounded_channel();
         let (stderr, copy) = (child.stderr.take().unwrap(), Arc::clone(&log));
-        thread::spawn(move || copy_lines(stderr, &copy, &sender));
+        thread::spawn(move || copy_lines(name, stderr, &copy, &sender));
         Self {
             child,
             name,
@@ -145,8 +147,17 @@ impl Drop for Process {
     }
 }
 
-fn copy_lines(from: ChildStderr, log: &Mutex<String>, lines: &mpsc::UnboundedSender<String>) {
+fn copy_lines(
+    name: &str,
+    from: ChildStderr,
+    log: &Mutex<String>,
+    lines: &mpsc::UnboundedSender<String>,
+) {
     for line in BufReader::new(from).lines().map_while(Result::ok) {
+        leaks::log_line(name, &line);
+        if leaks::is_only_recorded(&line) {
+            continue;
+        }
         log.lock().unwrap().push_str(&format!("{line}\n"));
         // Nothing reads the lines once the process is up.
         let _ = lines.send(line);

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::task;
 
 use crate::support::http::Request;
+use crate::support::leaks;
 use crate::support::process::Process;
 
 /// A running `countersign serve`; stops when dropped.
@@ -125,7 +126,9 @@ impl Countersign {
             "{arguments:?}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        serde_json::from_slice(&output.stdout).unwrap()
+        let json = serde_json::from_slice(&output.stdout).unwrap();
+        leaks::secrets_of(&json);
+        json
     }
 
     /// Runs an administration command that must fail, and returns its error.
@@ -138,6 +141,7 @@ impl Countersign {
         let output = task::spawn_blocking(move || command.output().unwrap())
             .await
             .unwrap();
+        leaks::errors_of(&output);
         assert!(!output.status.success(), "{arguments:?} succeeded");
         String::from_utf8(output.stderr).unwrap()
     }
@@ -166,9 +170,11 @@ impl Countersign {
             .args(arguments)
             .arg(format!("--server=http://{}", self.api));
         command.arg("--data-dir").arg(self.launch.directory.path());
-        task::spawn_blocking(move || command.output().unwrap())
+        let output = task::spawn_blocking(move || command.output().unwrap())
             .await
-            .unwrap()
+            .unwrap();
+        leaks::errors_of(&output);
+        output
     }
 
     /// Returns the admin token in the data directory.
@@ -177,6 +183,11 @@ impl Countersign {
             .unwrap()
             .trim_end()
             .to_owned()
+    }
+
+    /// Returns the master key file, which a test may change before a restart.
+    pub(crate) fn master_key_file(&self) -> PathBuf {
+        self.launch.directory.path().join(MASTER_KEY)
     }
 
     /// Returns whether `countersign healthcheck` reports SERVING.
@@ -251,12 +262,16 @@ impl Launch {
             .arg("--master-key-file")
             .arg(directory.join(MASTER_KEY))
             .env("COUNTERSIGN_LOG__JSON", "true");
+        if leaks::is_recording() {
+            command.envs([leaks::LOG_FILTER]);
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process::spawn("countersign", &mut command);
         let check = process.line(|line| listening(line, "check")).await;
         let api = process.line(|line| listening(line, "api")).await;
         let http = process.line(|line| listening(line, "http")).await;
         let ops = process.line(|line| listening(line, "ops")).await;
+        self.plant_secrets();
         (
             process,
             Listening {
@@ -266,6 +281,22 @@ impl Launch {
                 ops,
             },
         )
+    }
+}
+
+impl Launch {
+    fn plant_secrets(&self) {
+        for file in [MASTER_KEY, "admin-token"] {
+            let text = fs::read_to_string(self.directory.path().join(file)).unwrap_or_default();
+            let secret = text.trim_end();
+            leaks::secret(secret.split_once(':').map_or(secret, |(_, key)| key));
+        }
+    }
+}
+
+impl Drop for Countersign {
+    fn drop(&mut self) {
+        leaks::ops(self.ops);
     }
 }
 

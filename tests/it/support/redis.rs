@@ -128,6 +128,13 @@ impl RedisServer {
         self.try_run(command).unwrap()
     }
 
+    /// Writes bytes to a key.
+    pub(crate) fn set(&self, key: &str, bytes: &[u8]) {
+        let mut set = Cmd::new();
+        set.arg("SET").arg(key).arg(bytes);
+        let _ok: String = set.query(&mut self.connect().unwrap()).unwrap();
+    }
+
     /// Returns the calls of each command since `CONFIG RESETSTAT`, as the server counts them.
     pub(crate) fn command_counts(&self) -> BTreeMap<String, u64> {
         let stats: String = self.run(&["INFO", "commandstats"]);

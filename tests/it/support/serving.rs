@@ -13,6 +13,8 @@ use countersign::telemetry::Metrics;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::support::leaks;
+
 /// A running service; stops when dropped.
 pub(crate) struct Serving {
     pub(crate) addresses: Addresses,
@@ -22,6 +24,8 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) async fn start(app: App) -> Self {
+        leaks::own_log();
+        leaks::secret(ADMIN_TOKEN);
         let listeners = Listeners::bind(&app.config).await.unwrap();
         let addresses = listeners.addresses();
         let (shutdown, told) = oneshot::channel();

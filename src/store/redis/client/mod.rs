@@ -6,6 +6,7 @@
 //! another one while their deadline lasts.
 
 mod connect_failures;
+mod primaries;
 mod probe;
 
 use std::sync::Arc;
