@@ -158,10 +158,10 @@ fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Opt
     loaded.map_err(|error| Usage(error.to_string()).into())
 }
 
-/// Converts the error of opening the store: an unusable master key file is a mistake in the
+/// Converts the error of opening the store: an unusable address or file is a mistake in the
 /// configuration.
 fn unopened(error: StoreError) -> anyhow::Error {
-    let is_mistake = store::is_key_file_mistake(&error);
+    let is_mistake = store::is_configuration_mistake(&error);
     let error = anyhow::Error::new(error).context("cannot open the store");
     if is_mistake { mistake(error) } else { error }
 }

@@ -10,6 +10,7 @@
 //! - `value`, `web_url`: parse the text of one value.
 //! - `api`, `check`, `diagnostics`, `http`, `listener`, `ops`, `route`, `scopes`, `store`, `users`:
 //!   the sections of the file, each with its type and the code that reads it.
+//! - `store_url`, `connection_files`: the address of the store, and the files of its connections.
 //! - `sections`: the whole configuration, read section by section.
 //! - `load`: reads the sections, then checks the rules.
 //! - `rules`: conditions between keys; a violation is a mistake.
@@ -18,6 +19,7 @@
 
 mod api;
 mod check;
+mod connection_files;
 mod diagnostics;
 mod http;
 mod listener;
@@ -32,6 +34,7 @@ mod sections;
 mod setting;
 mod source;
 mod store;
+mod store_url;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -41,6 +44,7 @@ mod web_url;
 
 pub use self::api::ApiConfig;
 pub use self::check::{CheckConfig, OnError, OnStoreFailure, VerifyConfig};
+pub use self::connection_files::{ClientCertificateFiles, ConnectionFiles, LoginFiles};
 pub use self::diagnostics::DiagnosticsConfig;
 pub use self::http::{AuthorizeConfig, HttpConfig, IssueConfig};
 pub use self::listener::{ListenAddress, ListenerConfig, TlsConfig};
@@ -51,7 +55,8 @@ pub use self::route::{Mode, Origin, Requirement, Route, RoutePolicy, UntypedBody
 pub use self::scopes::ScopeWords;
 pub use self::sections::Config;
 pub use self::source::Sources;
-pub use self::store::{CacheConfig, StoreConfig, StoreUrl};
+pub use self::store::{CacheConfig, StoreConfig};
+pub use self::store_url::StoreUrl;
 pub use self::users::{DirectoryKind, PasswordConfig, UsersConfig};
 pub use self::value::ValueProblem;
 pub use self::web_url::WebUrl;

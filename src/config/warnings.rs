@@ -4,7 +4,7 @@ use super::check::OnStoreFailure;
 use super::listener::ListenAddress;
 use super::route::{Mode, Route};
 use super::sections::Config;
-use super::store::StoreUrl;
+use super::store_url::StoreUrl;
 use crate::model::DenyDetail;
 
 impl Config {

@@ -12,7 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, cmd};
+use redis::{AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, cmd};
 
 use super::address::RedisAddress;
 use super::connection::CONNECT_TIMEOUT;
@@ -57,15 +57,14 @@ impl ProviderConsumers {
         let context = "connecting to the provider's Redis";
         let unusable =
             |error: AddressError| StoreError::new(StoreErrorKind::Unusable, context).because(error);
-        let RedisAddress::Node(client) = RedisAddress::parse(url).map_err(unusable)? else {
+        let RedisAddress::Node(server) = RedisAddress::parse(url).map_err(unusable)? else {
             let error = StoreError::new(StoreErrorKind::Unusable, context);
             return Err(error.because("the URL must name one server: redis://HOST[:PORT][/DB]"));
         };
-        let connection = connect(&client)
+        let address = server.addr().clone();
+        let connection = connect(server)
             .await
-            .map_err(|error| {
-                CommandError::connecting_to(client.get_connection_info().addr(), error)
-            })
+            .map_err(|error| CommandError::connecting_to(&address, error))
             .map_err(|error| error.during(context))?;
         Ok(Self {
             connection,
@@ -135,11 +134,11 @@ impl fmt::Debug for ProviderConsumers {
     }
 }
 
-async fn connect(client: &Client) -> redis::RedisResult<MultiplexedConnection> {
+async fn connect(server: ConnectionInfo) -> redis::RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(RESPONSE_TIMEOUT));
-    client
+    Client::open(server)?
         .get_multiplexed_async_connection_with_config(&config)
         .await
 }

@@ -12,6 +12,7 @@ pub(crate) mod observer;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod redis;
+pub(crate) mod redis_tls;
 pub(crate) mod refusing_store;
 pub(crate) mod scripted;
 pub(crate) mod serving;
