@@ -49,7 +49,7 @@ pub use self::check::{CheckConfig, OnError, OnStoreFailure, VerifyConfig};
 pub use self::connection_files::{ClientCertificateFiles, ConnectionFiles, LoginFiles};
 pub use self::diagnostics::DiagnosticsConfig;
 pub use self::http::{AuthorizeConfig, HttpConfig, IssueConfig};
-pub use self::listener::{ListenAddress, ListenerConfig, TlsConfig};
+pub use self::listener::{ConnectionAge, ListenAddress, ListenerConfig, TlsConfig};
 pub use self::load::load;
 pub use self::mistake::{ConfigError, Mistake};
 pub use self::ops::{LogConfig, OpsConfig, ReloadConfig, ShutdownConfig};

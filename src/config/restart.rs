@@ -112,30 +112,32 @@ impl KeptKeys {
     }
 
     fn listeners(&mut self, new: &mut Config, running: &Config) {
-        let pairs: [([&'static str; 2], &mut ListenerConfig, &ListenerConfig); 4] = [
+        let pairs: [([&'static str; 3], &mut ListenerConfig, &ListenerConfig); 4] = [
             (
-                ["check.listen", "check.tls"],
+                ["check.listen", "check.max_connection_age", "check.tls"],
                 &mut new.check.listener,
                 &running.check.listener,
             ),
             (
-                ["api.listen", "api.tls"],
+                ["api.listen", "api.max_connection_age", "api.tls"],
                 &mut new.api.listener,
                 &running.api.listener,
             ),
             (
-                ["http.listen", "http.tls"],
+                ["http.listen", "", "http.tls"],
                 &mut new.http.listener,
                 &running.http.listener,
             ),
             (
-                ["ops.listen", "ops.tls"],
+                ["ops.listen", "", "ops.tls"],
                 &mut new.ops.listener,
                 &running.ops.listener,
             ),
         ];
-        for ([listen, tls], new, running) in pairs {
+        for ([listen, age, tls], new, running) in pairs {
             self.keep(listen, &mut new.address, &running.address);
+            // http and ops have none.
+            self.keep(age, &mut new.age, &running.age);
             if new.tls.is_some() != running.tls.is_some() {
                 self.keep(tls, &mut new.tls, &running.tls);
             }
@@ -159,6 +161,7 @@ mod tests {
         new.store.url = StoreUrl::Memory;
         new.cache.max_bytes += 1;
         new.api.listener.address = ListenAddress::Unix("api.sock".into());
+        new.api.listener.age = None;
         new.http.listener.tls = Some(tls("a"));
         new.verify.on_store_failure = OnStoreFailure::Local;
         new.check.realm = "new".to_owned();
@@ -174,6 +177,7 @@ mod tests {
                 "cache.max_bytes",
                 "nonce.on_store_failure",
                 "api.listen",
+                "api.max_connection_age",
                 "http.tls"
             ]
         );

@@ -139,11 +139,6 @@ impl Diagnostics {
         DenialWatch::new(Arc::clone(&self.shared.recent), filter)
     }
 
-    /// Ends every [`DenialWatch`], including future ones.
-    pub fn end_watches(&self) {
-        self.shared.recent.close();
-    }
-
     /// Returns up to `limit` reports, ordered by consumer key, and only those after the key
     /// `after`. The first report, with an empty key, counts requests that name no known consumer.
     pub fn reports(&self, after: Option<&str>, limit: usize) -> Vec<ConsumerReport> {

@@ -293,6 +293,11 @@ fn api_routes(
     Ok(routes.add_service(reflection))
 }
 
+/// Returns the routes of the http listener, which answer requests without a socket too.
+pub fn http_routes(app: &App, issuer: Issuer, diagnostics: Diagnostics) -> Router {
+    http::routes(app, issuer, diagnostics, BodyBudget::default())
+}
+
 /// Returns the routes of the ops listener.
 fn ops_routes(app: &App, shared: &SharedParts) -> Router {
     let store: Arc<dyn StoreHealth> = Arc::<CachedStore>::clone(&shared.cached);

@@ -28,6 +28,7 @@ pub mod ext_authz;
 mod group;
 mod guard;
 mod health;
+mod health_service;
 mod http;
 mod negotiation;
 mod ops;
@@ -37,8 +38,10 @@ pub mod reload;
 mod run;
 mod served;
 mod transport;
+mod watches;
 
 pub use app::App;
+pub use assembly::http_routes;
 pub use error::ServerError;
 pub use run::run;
 pub use transport::{Addresses, BindError, Listeners, TlsError};

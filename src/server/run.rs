@@ -32,7 +32,7 @@ pub async fn run(
         CheckWorkers::start(worker_count).map_err(ServerError::Workers)?;
     let (services, slots) = ListenerServices::new(&app, &shared, &workers)?;
     let certificates = listeners.certificates();
-    let mut served = ServedListeners::start(listeners, &services, slots, &app.metrics);
+    let mut served = ServedListeners::start(listeners, &services, slots, &app);
     let mut reloader = Reloader::new(app.clone(), &shared, services, certificates);
     tokio::select! {
         () = shutdown => {}
@@ -90,11 +90,7 @@ async fn drain(shared: &SharedParts, served: ServedListeners, config: &ShutdownC
     tracing::info!(delay = ?config.delay, timeout = ?config.timeout, "draining");
     shared.health.set_draining().await;
     sleep(config.delay).await;
-    shared.diagnostics.end_watches();
-    let (cut_off, ()) = tokio::join!(
-        served.public.drain(config.timeout),
-        shared.health.end_watches()
-    );
+    let cut_off = served.public.drain(config.timeout).await;
     // Probes and scrapers, its only clients, retry elsewhere.
     served.ops.drain(OPS_DRAIN_TIMEOUT).await;
     log_end(cut_off);

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::app::App;
 use super::assembly::{CheckSlots, ListenerServices};
 use super::group::ListenerGroup;
-use super::transport::{Listeners, ServiceSlots};
-use crate::telemetry::Metrics;
+use super::transport::{ListenerParts, Listeners, ServiceSlots};
 
 /// The listeners by the order in which they drain.
 pub(super) struct ServedListeners {
@@ -21,16 +21,20 @@ impl ServedListeners {
         listeners: Listeners,
         services: &ListenerServices,
         check: CheckSlots,
-        metrics: &Arc<Metrics>,
+        app: &App,
     ) -> Self {
         let api = ServiceSlots::current(services.api.clone());
         let http = ServiceSlots::current(services.http.clone());
-        let (mut public, mut ops) = (ListenerGroup::new(), ListenerGroup::new());
-        public.serve(listeners.check, check, metrics);
-        public.serve(listeners.api, api, metrics);
-        public.serve(listeners.http, http, metrics);
-        let slots = ServiceSlots::current(services.ops.clone());
-        ops.serve(listeners.ops, slots, metrics);
+        let parts = ListenerParts {
+            metrics: Arc::clone(&app.metrics),
+            entropy: Arc::clone(&app.entropy),
+        };
+        let mut public = ListenerGroup::new(parts.clone());
+        public.serve(listeners.check, check);
+        public.serve(listeners.api, api);
+        public.serve(listeners.http, http);
+        let mut ops = ListenerGroup::new(parts);
+        ops.serve(listeners.ops, ServiceSlots::current(services.ops.clone()));
         Self { public, ops }
     }
 }

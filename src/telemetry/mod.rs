@@ -44,7 +44,7 @@ pub struct Metrics {
     unreadable_records: Counter,
     records_under_old_keys: OptionalGauge,
     connections: Family<ListenerLabel, Gauge>,
-    connections_dropped: Family<DropLabels, Counter>,
+    connections_closed: Family<CloseLabels, Counter>,
     config_reloads: Family<ResultLabel, Counter>,
     config_reloaded: Gauge,
     config_reloaded_at: Gauge,
@@ -178,9 +178,9 @@ impl Metrics {
     }
 
     /// Counts a connection that this side closed; `reason` is from a closed set.
-    pub fn connection_dropped(&self, listener: &'static str, reason: &'static str) {
-        self.connections_dropped
-            .get_or_create(&DropLabels { listener, reason })
+    pub fn connection_closed(&self, listener: &'static str, reason: &'static str) {
+        self.connections_closed
+            .get_or_create(&CloseLabels { listener, reason })
             .inc();
     }
 
@@ -242,7 +242,7 @@ impl Default for Metrics {
             unreadable_records: Counter::default(),
             records_under_old_keys: OptionalGauge::default(),
             connections: Family::default(),
-            connections_dropped: Family::default(),
+            connections_closed: Family::default(),
             config_reloads: Family::default(),
             config_reloaded: Gauge::default(),
             config_reloaded_at: Gauge::default(),
@@ -327,9 +327,9 @@ impl Metrics {
         let registry = &mut self.registry;
         let help = "Open connections by listener";
         registry.register("connections", help, self.connections.clone());
-        let help = "Connections that exceeded a limit or did not begin, by listener and reason";
-        let dropped = self.connections_dropped.clone();
-        registry.register("connections_dropped", help, dropped);
+        let help = "Connections that this side closed while it serves, by listener and reason";
+        let closed = self.connections_closed.clone();
+        registry.register("connections_closed", help, closed);
     }
 
     fn register_config(&mut self) {
@@ -486,7 +486,7 @@ struct ListenerLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DropLabels {
+struct CloseLabels {
     listener: &'static str,
     reason: &'static str,
 }
@@ -627,7 +627,7 @@ mod tests {
         metrics.token_request("access_token", "issue", "ok");
         metrics.diagnosis("none");
         metrics.store_error("unavailable");
-        metrics.connection_dropped("check", "silent");
+        metrics.connection_closed("check", "silent");
         metrics.cache_invalidation("token");
         drop(metrics.connection("check"));
         metrics.certificate_expiry("check", 1_700_000_000);

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::protocol::Protocol;
 use super::tls::{ListenerTls, LoadedTls, TlsError};
 use super::unix::{self, SocketFile};
-use crate::config::{Config, ListenAddress, ListenerConfig};
+use crate::config::{Config, ConnectionAge, ListenAddress, ListenerConfig};
 
 /// The bound listeners of the service.
 #[derive(Debug)]
@@ -78,6 +78,8 @@ pub(crate) struct BoundListener {
     pub(crate) protocol: Protocol,
     /// TLS, if it is encrypted.
     pub(crate) tls: Option<ListenerTls>,
+    /// The age at which its connections end.
+    pub(crate) age: Option<ConnectionAge>,
     socket: ListenerSocket,
 }
 
@@ -162,6 +164,7 @@ impl BoundListener {
             address,
             protocol,
             tls,
+            age: config.age,
             socket,
         })
     }

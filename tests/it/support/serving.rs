@@ -91,6 +91,7 @@ pub(crate) fn fit(config: &mut Config) {
             address,
             tls: None,
             insecure_plaintext: false,
+            age: None,
         };
     }
     config.shutdown.delay = Duration::ZERO;
