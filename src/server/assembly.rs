@@ -77,7 +77,7 @@ struct ConfiguredParts<'a> {
     beside_checks: Routes,
 }
 
-/// What stays on a check thread at a reload.
+/// The components of a check thread that stay at a reload.
 struct CheckThread {
     store: Arc<dyn CheckStore>,
     admission: Admission,

@@ -638,7 +638,7 @@ mod tests {
                 .lines()
                 .filter_map(|line| line.strip_prefix(kind)?.split_whitespace().next())
                 .collect();
-            assert_eq!(described.len(), 25, "{kind}");
+            assert_eq!(described.len(), 26, "{kind}");
             for name in series(&metrics).keys() {
                 assert!(
                     described.iter().any(|known| name.starts_with(known)),

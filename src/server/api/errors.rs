@@ -336,6 +336,7 @@ mod tests {
             role_insufficient(),
             denial_not_found("d"),
             ending(),
+            rekey_running(),
         ] {
             reasons.insert(
                 status
