@@ -20,6 +20,8 @@ mod redis_lost_changes;
 mod redis_nonces;
 mod redis_readiness;
 mod redis_records;
+mod redis_rotation;
 mod redis_tampering;
+mod redis_tls;
 mod rekey;
 mod shifting_proxy;
