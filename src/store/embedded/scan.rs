@@ -60,6 +60,9 @@ enum Section {
     Canary,
 }
 
+/// The name and the sealed bytes of a record.
+type NamedRecord = (Vec<u8>, Vec<u8>);
+
 impl Section {
     const fn of(kind: RecordKind) -> Self {
         match kind {
@@ -78,7 +81,7 @@ impl Section {
         transaction: &ReadTransaction,
         after: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, redb::Error> {
+    ) -> Result<Vec<NamedRecord>, redb::Error> {
         match *self {
             Self::Table(table) => {
                 // Names in tables are text.

@@ -379,3 +379,5 @@ fn request_token() -> RequestToken {
         revision: 3,
     }
 }
+
+mod golden;
