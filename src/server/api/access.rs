@@ -27,6 +27,7 @@ pub struct Access {
     issuer_token: Option<IssuerToken>,
     admin_clients: Vec<String>,
     issuer_clients: Vec<String>,
+    allow_plaintext_export: bool,
 }
 
 /// An authenticated caller.
@@ -60,6 +61,7 @@ impl Access {
         let ApiConfig {
             admin_clients,
             issuer_clients,
+            allow_plaintext_export,
             listener: _,
             issuer_token_file: _,
         } = config;
@@ -69,7 +71,13 @@ impl Access {
             issuer_token,
             admin_clients,
             issuer_clients,
+            allow_plaintext_export: *allow_plaintext_export,
         }
+    }
+
+    /// Returns `true` if administrators may export secrets in clear.
+    pub(super) const fn allows_plaintext_export(&self) -> bool {
+        self.allow_plaintext_export
     }
 
     /// Authenticates a caller by the headers of a call and the names in the client certificate.
