@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::csv::Csv;
 use super::lines::{BYTE_ORDER_MARK, Lines, Row, not_utf8};
 use super::provider_2013;
-use super::row::{Item, Problem};
+use super::row::{Item, Problem, Unsent};
 use crate::cli::exit::Usage;
 use crate::cli::input;
 
@@ -137,15 +137,15 @@ fn next_object<R: BufRead>(lines: &mut Lines<R>) -> anyhow::Result<Option<Row>> 
 }
 
 /// Parses a row. The parser's message can repeat a value, so the problem names only its place.
-fn object(text: &[u8]) -> Result<Item, Vec<Problem>> {
+fn object(text: &[u8]) -> Result<Item, Unsent> {
     if let Err(error) = str::from_utf8(text) {
-        return Err(vec![not_utf8(error.valid_up_to())]);
+        return Err(vec![not_utf8(error.valid_up_to())].into());
     }
     match serde_json::from_slice(text) {
         Ok(map) => Item::of(map),
         Err(error) => {
             let problem = format!("is not a JSON object, see column {}", error.column());
-            Err(vec![Problem::new("", problem)])
+            Err(vec![Problem::new("", problem)].into())
         }
     }
 }
