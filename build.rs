@@ -5,7 +5,8 @@ use std::{env, error, fs};
 
 use protox::Compiler;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
+    "countersign/v1/backup.proto",
     "countersign/v1/consumer.proto",
     "countersign/v1/diagnostics.proto",
     "countersign/v1/store.proto",
@@ -32,7 +33,7 @@ const PRINTED: [&str; 13] = [
 ];
 
 /// The messages that carry secrets; their `Debug` is written by hand, without them.
-const SECRET: [&str; 15] = [
+const SECRET: [&str; 18] = [
     "CreateConsumerRequest",
     "CreateConsumerResponse",
     "RotateConsumerSecretRequest",
@@ -48,6 +49,9 @@ const SECRET: [&str; 15] = [
     "CreateUserRequest",
     "SetPasswordRequest",
     "AuthenticateRequest",
+    "ConsumerSecrets",
+    "TokenSecrets",
+    "UserSecrets",
 ];
 
 fn main() -> Result<(), Box<dyn error::Error>> {
@@ -95,6 +99,8 @@ fn main() -> Result<(), Box<dyn error::Error>> {
             format!(r#"#[serde(serialize_with = "crate::v1::printing::{function}")]"#),
         );
     }
+    // The largest variant of its `oneof`.
+    code = code.boxed(".countersign.v1.ExportSecretsResponse.record.consumer");
     code.skip_debug(SECRET)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())

@@ -206,8 +206,17 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["countersign request-token exchange TOKEN --consumer-key KEY --verifier VERIFIER"],
     ),
     (
+        "export",
+        &[
+            "countersign export backup.jsonl                    # sealed: needs the master key to restore",
+            "countersign export - > backup.jsonl",
+            "countersign export everything.jsonl --plaintext    # secrets in clear, to leave",
+        ],
+    ),
+    (
         "import",
         &[
+            "countersign import backup.jsonl                    # restore an export",
             "countersign import consumers.csv --dry-run         # check every row first",
             "countersign import tokens.csv --report refused.jsonl",
             "countersign import --redis redis://127.0.0.1:6379/0",

@@ -12,6 +12,7 @@ mod difference;
 mod examples;
 mod exit;
 mod explain;
+mod export;
 mod healthcheck;
 mod import;
 mod input;
@@ -64,7 +65,9 @@ enum Command {
     Token(token::Args),
     /// Create temporary credentials, and authorize or refuse them for a user
     RequestToken(request_token::Args),
-    /// Import consumers and tokens from a file, or from the Redis of the 2013 provider
+    /// Write a backup of all consumers, users and tokens
+    Export(export::Args),
+    /// Restore a backup, or import consumers and tokens from a file or a 2013 provider's Redis
     Import(import::Args),
     /// Seal every record with the first master key, to rotate the key
     Rekey(rekey::Args),
@@ -121,6 +124,7 @@ impl Cli {
             Command::User(args) => block_on(user::run(args)),
             Command::Token(args) => block_on(token::run(args)),
             Command::RequestToken(args) => block_on(request_token::run(args)),
+            Command::Export(args) => block_on(export::run(args)),
             Command::Import(args) => block_on(import::run(args)),
             Command::Rekey(args) => block_on(rekey::run(args)),
             Command::Denials(args) => block_on(denials::run(args)),

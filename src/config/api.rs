@@ -17,6 +17,8 @@ pub struct ApiConfig {
     pub admin_clients: Vec<String>,
     /// Names in client certificates that replace the issuer token.
     pub issuer_clients: Vec<String>,
+    /// The permission of administrators to export secrets in clear.
+    pub allow_plaintext_export: bool,
 }
 
 impl ApiConfig {
@@ -26,6 +28,7 @@ impl ApiConfig {
             issuer_token_file: reader.text("api.issuer_token_file", value::optional_path),
             admin_clients: reader.text("api.admin_clients", value::words),
             issuer_clients: reader.text("api.issuer_clients", value::words),
+            allow_plaintext_export: reader.boolean("api.allow_plaintext_export"),
         }
     }
 }

@@ -153,6 +153,22 @@ impl<'a> AuditEvent<'a> {
         }
     }
 
+    /// Returns the event of a change to all records, or of their export.
+    pub(super) const fn of_store(actor: &'a Actor, action: &'static str) -> Self {
+        Self {
+            actor,
+            action,
+            consumer_key: None,
+            token: None,
+            user_id: None,
+        }
+    }
+
+    /// Logs an event that changes nothing: an export.
+    pub(super) fn note(self) {
+        self.log(None);
+    }
+
     /// Names the user whom the change also concerns.
     pub(super) const fn with_user(self, user_id: Option<&'a UserId>) -> Self {
         Self { user_id, ..self }

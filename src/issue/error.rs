@@ -75,6 +75,11 @@ pub enum IssueError {
     /// Too many wrong passwords; holds the time until the next attempt is accepted.
     #[error("too many wrong passwords; try again in {} s", .0.as_secs())]
     TooManyAttempts(Duration),
+    /// The key that sealed an export is not in the master key file; nothing was changed.
+    #[error(
+        "the export is sealed with the master key {0:?}, which is not in the master key file of this server; add the line of that key to the file"
+    )]
+    MissingMasterKey(Box<str>),
     /// The user directory failed.
     #[error(transparent)]
     Directory(#[from] super::DirectoryError),

@@ -15,6 +15,7 @@
 //! - `hash`: password hashes; `password`: limits on guessing; `directory`, `builtin_directory`:
 //!   user directories.
 //! - `sessions`: browser sessions of users.
+//! - `export`, `restore`: backups; `secret_export`: exports with secrets in clear.
 //! - `draft`, `uri`, `violations`, `random`: the rules of fields.
 //!
 //! Left to others: the wire and access control ([`crate::server`]), storage and sealing of secrets
@@ -29,10 +30,13 @@ mod directory;
 mod draft;
 mod error;
 mod exchange;
+mod export;
 mod hash;
 mod password;
 pub(crate) mod random;
 mod request_tokens;
+mod restore;
+mod secret_export;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -57,9 +61,12 @@ pub use consumers::CreateOutcome;
 pub use directory::{Directory, DirectoryError, DirectoryUser, Login};
 pub use draft::{ConsumerAttributes, ConsumerDraft, Expiry, TokenDraft};
 pub use error::IssueError;
+pub use export::{Export, ExportEnd, ExportPart};
 pub use request_tokens::{
     AuthorizationRequest, Consent, ConsentOutcome, IssuedToken, RequestTokenDraft,
 };
+pub use restore::{ExportProof, RestoreOutcome};
+pub use secret_export::{ExposedRecord, SecretExport};
 pub use tokens::{Introspection, TokenWithState};
 pub use users::UserDraft;
 pub use violations::{Violation, Violations};

@@ -14,6 +14,7 @@
 //! add its rule to the conformance suite in `tests/it/store/conformance/`, which runs every rule on
 //! every store.
 
+mod backup;
 mod cache;
 mod census;
 mod changes;
@@ -37,6 +38,7 @@ mod seal;
 
 use async_trait::async_trait;
 
+pub use backup::{BackupStore, ExportDigest, ExportHeader, RestorableRecord, UnusableRecord};
 pub use cache::CachedStore;
 pub use census::{RecordCensus, UnreadableRecord, count_records};
 pub use changes::{ChangeFeed, ChangeObserver, RecordChange};
@@ -66,6 +68,7 @@ pub trait Store:
     + RequestTokenStore
     + SessionStore
     + AttemptStore
+    + BackupStore
     + RecordScan
     + StoreHealth
     + StoreLifecycle
@@ -80,6 +83,7 @@ impl<T> Store for T where
         + RequestTokenStore
         + SessionStore
         + AttemptStore
+        + BackupStore
         + RecordScan
         + StoreHealth
         + StoreLifecycle

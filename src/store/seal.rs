@@ -215,8 +215,9 @@ impl<'s> SealedParts<'s> {
 }
 
 /// The version of the sealed records that this release reads and writes, and of what is in them.
-/// Development versions used 1 to 3.
-const VERSION: u8 = 4;
+/// Development versions used 1 to 3. docs/operations.md has the policy, and `tests/vectors` golden
+/// records of each version that this release reads.
+pub(super) const VERSION: u8 = 4;
 
 /// The limit of versions: a larger first byte is no version, but a readable character.
 const MAX_VERSION: u8 = 32;

@@ -80,6 +80,9 @@ debug_only! {
     CreateUserRequest { user }
     SetPasswordRequest { user_id }
     AuthenticateRequest { consumer_key }
+    ConsumerSecrets { consumer }
+    TokenSecrets { token }
+    UserSecrets { user }
 }
 
 #[cfg(test)]

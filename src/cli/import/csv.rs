@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::{Map, Value};
 
 use super::lines::{BYTE_ORDER_MARK, Lines, MAX_ROW_LEN, Row, not_utf8};
-use super::row::{Field, Item, Kind, Problem, Shape, shortened};
+use super::row::{Field, Item, Kind, Problem, Shape, Unsent, shortened};
 
 /// A CSV file, read row by row.
 pub(super) struct Csv<R> {
@@ -60,16 +60,16 @@ impl<R: BufRead> Csv<R> {
         Ok(None)
     }
 
-    fn item(&self, bytes: &[u8]) -> anyhow::Result<Result<Item, Vec<Problem>>> {
+    fn item(&self, bytes: &[u8]) -> anyhow::Result<Result<Item, Unsent>> {
         let text = match str::from_utf8(bytes) {
             Ok(text) => text,
-            Err(error) => return Ok(Err(vec![not_utf8(error.valid_up_to())])),
+            Err(error) => return Ok(Err(vec![not_utf8(error.valid_up_to())].into())),
         };
         let fields = fields(text)?;
         let (found, expected) = (fields.len(), self.columns.len());
         if found != expected {
             let problem = format!("has {found} fields, but the header has {expected}");
-            return Ok(Err(vec![Problem::new("", problem)]));
+            return Ok(Err(vec![Problem::new("", problem)].into()));
         }
         let filled = self.columns.iter().zip(&fields);
         let mut map: Map<_, _> = filled
@@ -260,7 +260,10 @@ mod tests {
                 .unwrap()
                 .item
                 .err()
-                .map(|problems| problems[0].problem.clone())
+                .map(|unsent| match unsent {
+                    Unsent::Refused(problems) => problems[0].problem.clone(),
+                    Unsent::Skipped(problem) => panic!("{problem:?}"),
+                })
         };
         assert_eq!(problem().unwrap(), "has 2 fields, but the header has 3");
         assert!(problem().unwrap().starts_with("is not UTF-8 at byte 5:"));

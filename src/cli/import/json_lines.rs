@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 use super::lines::{BYTE_ORDER_MARK, Lines, Row, not_utf8};
-use super::row::{Item, Problem};
+use super::row::{Item, Problem, Unsent};
 
 /// A file of JSON Lines, read row by row.
 pub(super) struct JsonLines<R> {
@@ -39,15 +39,15 @@ impl<R: BufRead> JsonLines<R> {
 }
 
 /// Parses a row. The parser's message can repeat a value, so the problem names only its place.
-fn object(text: &[u8]) -> Result<Item, Vec<Problem>> {
+fn object(text: &[u8]) -> Result<Item, Unsent> {
     if let Err(error) = str::from_utf8(text) {
-        return Err(vec![not_utf8(error.valid_up_to())]);
+        return Err(vec![not_utf8(error.valid_up_to())].into());
     }
     match serde_json::from_slice(text) {
         Ok(map) => Item::of(map),
         Err(error) => {
             let problem = format!("is not a JSON object, see column {}", error.column());
-            Err(vec![Problem::new("", problem)])
+            Err(vec![Problem::new("", problem)].into())
         }
     }
 }

@@ -5,12 +5,12 @@ use std::io::{BufRead, Read as _};
 
 use anyhow::{Context as _, bail};
 
-use super::row::{Item, Problem};
+use super::row::{Item, Problem, Unsent};
 
 /// A row of the source.
 pub(super) struct Row {
     pub(super) mark: RowMark,
-    pub(super) item: Result<Item, Vec<Problem>>,
+    pub(super) item: Result<Item, Unsent>,
     /// A remark for the report.
     pub(super) note: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `countersign import`: consumers and tokens of another system.
+//! `countersign import`: consumers and tokens of another system, or a sealed export ([`restore`]).
 //!
 //! A thread reads rows ([`source`]), each row is sent to the server ([`send`]), and the outcomes
 //! are reported ([`report`]). Only a few rows are in memory at once. A token is sent after the
@@ -9,7 +9,9 @@ mod json_lines;
 mod lines;
 mod provider_2013;
 mod report;
+mod restore;
 mod row;
+mod sealed;
 mod send;
 mod source;
 
@@ -24,7 +26,8 @@ use tokio::task::JoinHandle;
 
 use self::lines::{Row, RowMark};
 use self::report::ImportReport;
-use self::row::{Item, Kind};
+use self::row::{Item, Kind, Unsent};
+use self::sealed::SealedExport;
 use self::send::{Outcome, RowSender, SendOptions, SendResult};
 use self::source::{FileFormat, Source};
 use super::client::AdminArgs;
@@ -36,7 +39,7 @@ use super::exit::Usage;
 pub(crate) struct Args {
     #[command(flatten)]
     admin: AdminArgs,
-    /// File with consumers and tokens, - for standard input
+    /// File with consumers and tokens, - for standard input; or a sealed export
     #[arg(value_name = "FILE", group = "source")]
     file: Option<PathBuf>,
     /// Format of the file [default: by its name, .csv, .jsonl or .ndjson]
@@ -57,6 +60,9 @@ pub(crate) struct Args {
     /// Validate every row, and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Restore a sealed export although records differ, and leave those as they are
+    #[arg(long, requires = "file")]
+    skip_existing: bool,
     /// Replace an invalid name with the key, and omit an invalid description, platform or URL
     #[arg(long)]
     repair: bool,
@@ -91,6 +97,9 @@ struct Import {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if let Some(export) = args.sealed_export()? {
+        return restore::run(&args, &export).await;
+    }
     let options = SendOptions {
         validate_only: args.dry_run,
         repair: args.repair,
@@ -118,6 +127,26 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 // === impl Args ===
 
 impl Args {
+    /// Reads the file, if it is a sealed export.
+    fn sealed_export(&self) -> anyhow::Result<Option<SealedExport>> {
+        // Standard input cannot be read twice.
+        let path = self.file.as_deref().filter(|path| *path != Path::new("-"));
+        if let Some(path) = path
+            && sealed::is_sealed_export(path)?
+        {
+            if self.repair {
+                return Err(Usage("--repair: a sealed export needs no repair".to_owned()).into());
+            }
+            return SealedExport::read(path).map(Some);
+        }
+        if self.skip_existing {
+            let problem = "--skip-existing: the file is not a sealed export, and other imports leave \
+                           existing rows unchanged";
+            return Err(Usage(problem.to_owned()).into());
+        }
+        Ok(None)
+    }
+
     async fn source(&self) -> anyhow::Result<Source> {
         match &self.redis {
             Some(url) => {
@@ -176,9 +205,12 @@ impl Import {
     async fn send(&mut self, row: Row) -> anyhow::Result<()> {
         let item = match row.item {
             Ok(item) => item,
-            Err(problems) => {
+            Err(unsent) => {
                 self.wait_until_pending(0).await?;
-                let outcome = Outcome::Refused(problems);
+                let outcome = match unsent {
+                    Unsent::Refused(problems) => Outcome::Refused(problems),
+                    Unsent::Skipped(problem) => Outcome::Skipped(problem),
+                };
                 return self.report.add(&row.mark, &outcome, None);
             }
         };
@@ -269,6 +301,6 @@ fn name(item: &Item) -> &str {
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0   every row was created or existed
+  0   every row was created, existed or was skipped
   1   a row was refused, or the import stopped
   64  wrong usage, or an unreadable file";

@@ -22,7 +22,7 @@ pub(super) fn row(consumer: &ProviderConsumer, position: u64) -> Row {
         Ok(message) => named_row(mark, message),
         Err(problem) => Row {
             mark,
-            item: Err(vec![problem]),
+            item: Err(vec![problem].into()),
             note: None,
         },
     }

@@ -34,6 +34,8 @@ pub(super) struct Summary {
     existed: u64,
     /// The number of created or existing rows that lack something from the source.
     noted: u64,
+    /// The number of rows that were left out on purpose.
+    skipped: u64,
     pub(super) refused: u64,
 }
 
@@ -86,6 +88,7 @@ impl ImportReport {
             Outcome::Created => self.summary.created += 1,
             Outcome::Existed => self.summary.existed += 1,
             Outcome::Refused(_) | Outcome::NoConsumer(_) => self.summary.refused += 1,
+            Outcome::Skipped(_) => self.summary.skipped += 1,
         }
         let problems = outcome.problems();
         if problems.is_empty() && note.is_some() {
@@ -118,6 +121,16 @@ impl ImportReport {
         Ok(())
     }
 
+    /// Returns the counts so far.
+    pub(super) const fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Removes the progress of a check that found nothing to report.
+    pub(super) fn discard(self) {
+        self.bar.finish_and_clear();
+    }
+
     /// Completes the report, prints the summary, and returns it.
     pub(super) fn end(mut self, format: Format) -> anyhow::Result<Summary> {
         self.close()?;
@@ -126,6 +139,7 @@ impl ImportReport {
             created,
             existed,
             noted,
+            skipped,
             refused,
         } = &self.summary;
         let created_name = if *dry_run {
@@ -137,6 +151,7 @@ impl ImportReport {
             (created_name, created.to_string()),
             ("existed", existed.to_string()),
             ("with a note", noted.to_string()),
+            ("skipped", skipped.to_string()),
             ("refused", refused.to_string()),
         ];
         output::record(format, &self.summary, &fields)?;
@@ -193,7 +208,7 @@ fn create(path: &Path) -> Result<BufWriter<File>, Usage> {
 
 impl Summary {
     const fn rows(&self) -> u64 {
-        self.created + self.existed + self.refused
+        self.created + self.existed + self.skipped + self.refused
     }
 }
 

@@ -14,6 +14,15 @@ pub(super) enum Item {
     Token(Box<v1::CreateTokenRequest>),
 }
 
+/// The reason why a row is not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// Its invalid fields.
+    Refused(Vec<Problem>),
+    /// A row that an import leaves out.
+    Skipped(Problem),
+}
+
 /// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -95,6 +104,14 @@ impl Problem {
     }
 }
 
+// === impl Unsent ===
+
+impl From<Vec<Problem>> for Unsent {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self::Refused(problems)
+    }
+}
+
 // === impl Item ===
 
 impl Item {
@@ -108,8 +125,14 @@ impl Item {
     /// Reads a row. The field `kind` decides, or else the presence of a field `token`.
     ///
     /// # Errors
-    /// Every field with a wrong shape. The server checks the values.
-    pub(super) fn of(map: Map<String, Value>) -> Result<Self, Vec<Problem>> {
+    /// Every field with a wrong shape, or that the row is left out. The server checks the values.
+    pub(super) fn of(map: Map<String, Value>) -> Result<Self, Unsent> {
+        if map.get("kind").is_some_and(|kind| kind == USER_KIND) {
+            return Err(Unsent::Skipped(Problem::new("", USER_SKIPPED)));
+        }
+        if map.contains_key(SEALED_EXPORT) {
+            return Err(vec![Problem::new("", NAME_THE_FILE)].into());
+        }
         let mut fields = RowFields {
             map,
             problems: Vec::new(),
@@ -123,7 +146,7 @@ impl Item {
         if fields.problems.is_empty() {
             Ok(item)
         } else {
-            Err(fields.problems)
+            Err(fields.problems.into())
         }
     }
 }
@@ -374,7 +397,7 @@ fn too_long(name: &str, value: &Value) -> Option<Problem> {
 
 /// All fields, including those that only the server sets, so that the output of the server can be
 /// imported.
-const FIELDS: [Field; 30] = [
+const FIELDS: [Field; 31] = [
     Field::new("kind", Shape::Text, FieldOwner::Both),
     Field::new("consumer_key", Shape::Text, FieldOwner::Both),
     Field::new("consumer_secret", Shape::Text, FieldOwner::Consumer),
@@ -399,6 +422,11 @@ const FIELDS: [Field; 30] = [
     Field::new("status", Shape::Text, FieldOwner::Both),
     Field::new("secret_count", Shape::Ignored, FieldOwner::Consumer),
     Field::new(
+        "previous_consumer_secret",
+        Shape::Ignored,
+        FieldOwner::Consumer,
+    ),
+    Field::new(
         "previous_secret_expire_time",
         Shape::Ignored,
         FieldOwner::Consumer,
@@ -410,6 +438,18 @@ const FIELDS: [Field; 30] = [
     Field::new("etag", Shape::Ignored, FieldOwner::Both),
     Field::new("existed", Shape::Ignored, FieldOwner::Both),
 ];
+
+/// The kind of the rows of users in an export with secrets in clear.
+const USER_KIND: &str = "user";
+
+const USER_SKIPPED: &str = "is a user, and import reads consumers and tokens: create the user with \
+                            `countersign user create`, or import a sealed export";
+
+/// The first field of a sealed export.
+const SEALED_EXPORT: &str = "countersign_export";
+
+const NAME_THE_FILE: &str = "is the beginning of a sealed export, which is read twice: name the \
+                             file instead of standard input";
 
 /// More than the server accepts in any field, and less than fills a request.
 const MAX_FIELD_LEN: usize = 64 * 1024;
@@ -541,10 +581,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn users_are_left_out_and_a_sealed_export_is_recognized() {
+        let user = json!({"kind": "user", "user_id": "u", "password_hash": "s3cret"});
+        let Value::Object(user) = user else { panic!() };
+        assert!(matches!(Item::of(user), Err(Unsent::Skipped(_))));
+        let problems = item(json!({"countersign_export": 1})).err().unwrap();
+        assert!(problems[0].problem.contains("name the file"));
+    }
+
     fn item(row: Value) -> Result<Item, Vec<Problem>> {
         let Value::Object(map) = row else {
             panic!("{row}")
         };
-        Item::of(map)
+        Item::of(map).map_err(|unsent| match unsent {
+            Unsent::Refused(problems) => problems,
+            Unsent::Skipped(problem) => panic!("{problem:?}"),
+        })
     }
 }

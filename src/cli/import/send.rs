@@ -21,6 +21,8 @@ pub(super) enum Outcome {
     Refused(Vec<Problem>),
     /// A token of an unknown consumer.
     NoConsumer(Vec<Problem>),
+    /// A row that was left out on purpose.
+    Skipped(Problem),
 }
 
 /// The outcome of a row with a note about what was left out of it.
@@ -55,14 +57,16 @@ impl Outcome {
             Self::Created => "created",
             Self::Existed => "existed",
             Self::Refused(_) | Self::NoConsumer(_) => "refused",
+            Self::Skipped(_) => "skipped",
         }
     }
 
-    /// Returns the reasons of a refusal.
+    /// Returns the reasons of a refusal, or the one for which a row was skipped.
     pub(super) fn problems(&self) -> &[Problem] {
         match self {
             Self::Created | Self::Existed => &[],
             Self::Refused(problems) | Self::NoConsumer(problems) => problems,
+            Self::Skipped(problem) => std::slice::from_ref(problem),
         }
     }
 
@@ -108,20 +112,9 @@ impl RowSender {
     }
 
     async fn create(&self, item: &Item) -> anyhow::Result<Outcome> {
-        match self.create_with_retries(item).await {
+        match with_retries(|| self.create_once(item.clone())).await {
             Ok(existed) => Ok(Outcome::of(existed)),
             Err(status) => refusal(&status),
-        }
-    }
-
-    /// Retries are safe, because existing rows are left unchanged.
-    async fn create_with_retries(&self, item: &Item) -> Result<bool, Status> {
-        let mut pauses = PAUSES.iter();
-        loop {
-            match (self.create_once(item.clone()).await, pauses.next()) {
-                (Err(status), Some(pause)) if is_transient(status.code()) => sleep(*pause).await,
-                (answer, _) => return answer,
-            }
         }
     }
 
@@ -145,6 +138,20 @@ impl RowSender {
                 let answer = self.tokens.clone().create_token(request).await?;
                 Ok(answer.into_inner().existed)
             }
+        }
+    }
+}
+
+/// Makes a call, again if it fails for the moment. That is safe, because existing rows are left
+/// unchanged.
+pub(super) async fn with_retries<T, F: Future<Output = Result<T, Status>>>(
+    call: impl Fn() -> F,
+) -> Result<T, Status> {
+    let mut pauses = PAUSES.iter();
+    loop {
+        match (call().await, pauses.next()) {
+            (Err(status), Some(pause)) if is_transient(status.code()) => sleep(*pause).await,
+            (answer, _) => return answer,
         }
     }
 }

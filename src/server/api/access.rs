@@ -32,6 +32,7 @@ pub struct Access {
     admin_clients: Vec<String>,
     issuer_clients: Vec<String>,
     revoked: watch::Sender<bool>,
+    allow_plaintext_export: bool,
 }
 
 /// An authenticated caller.
@@ -65,6 +66,7 @@ impl Access {
         let ApiConfig {
             admin_clients,
             issuer_clients,
+            allow_plaintext_export,
             listener: _,
             issuer_token_file: _,
         } = config;
@@ -74,6 +76,7 @@ impl Access {
             issuer_token,
             admin_clients,
             issuer_clients,
+            allow_plaintext_export: *allow_plaintext_export,
             revoked: watch::Sender::new(false),
         }
     }
@@ -84,6 +87,7 @@ impl Access {
         self.admin_token == other.admin_token
             && self.issuer_token == other.issuer_token
             && clients(self) == clients(other)
+            && self.allow_plaintext_export == other.allow_plaintext_export
     }
 
     /// Ends this access, also of admitted calls that have not begun.
@@ -104,6 +108,11 @@ impl Access {
                 std::future::pending().await
             }
         }
+    }
+
+    /// Returns `true` if administrators may export secrets in clear.
+    pub(super) const fn allows_plaintext_export(&self) -> bool {
+        self.allow_plaintext_export
     }
 
     /// Authenticates a caller by the headers of a call and the names in the client certificate.

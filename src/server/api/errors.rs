@@ -62,6 +62,11 @@ pub(super) fn status(error: IssueError) -> Status {
         IssueError::RequestTokenUndecided => unready("REQUEST_TOKEN_UNDECIDED", ""),
         IssueError::RequestTokenRefused => unready("REQUEST_TOKEN_REFUSED", ""),
         IssueError::RequestTokenUsed => unready("REQUEST_TOKEN_USED", ""),
+        IssueError::MissingMasterKey(_) => plain(
+            Code::FailedPrecondition,
+            "MASTER_KEY_MISSING",
+            &format!("{message}; nothing was changed"),
+        ),
         IssueError::VerifierRefused => plain(Code::PermissionDenied, "VERIFIER_REFUSED", &message),
         IssueError::PasswordRefused => plain(Code::PermissionDenied, "PASSWORD_REFUSED", &message),
         IssueError::TooManyAttempts(wait) => too_many_attempts(&message, *wait),
@@ -136,6 +141,13 @@ pub(super) fn credentials_required() -> Status {
 pub(super) fn role_insufficient() -> Status {
     let message = "this call needs the admin role: issuers may only issue, exchange, introspect and revoke tokens; use the admin token";
     plain(Code::PermissionDenied, "ROLE_INSUFFICIENT", message)
+}
+
+/// Returns PERMISSION_DENIED for an export of secrets that the configuration does not permit.
+pub(super) fn plaintext_export_off() -> Status {
+    let message = "the server does not export secrets in clear: set `api.allow_plaintext_export = true` in its \
+                   configuration while you need it, or leave out --plaintext for a sealed backup";
+    plain(Code::PermissionDenied, "PLAINTEXT_EXPORT_OFF", message)
 }
 
 /// Returns INTERNAL for a call that reached a service past the gate, which is a fault of this
@@ -334,6 +346,7 @@ mod tests {
         for status in [
             credentials_required(),
             role_insufficient(),
+            plaintext_export_off(),
             denial_not_found("d"),
             rekey_running(),
             ending(),
@@ -483,6 +496,11 @@ mod tests {
                 store(StoreErrorKind::WrongMasterKey),
                 Code::FailedPrecondition,
                 "WRONG_MASTER_KEY",
+            ),
+            ErrorCase(
+                IssueError::MissingMasterKey("k".into()),
+                Code::FailedPrecondition,
+                "MASTER_KEY_MISSING",
             ),
             ErrorCase(
                 store(StoreErrorKind::Unreadable),

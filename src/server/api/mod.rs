@@ -13,6 +13,7 @@
 
 mod access;
 mod admin_token;
+mod backup;
 mod bearer;
 mod consumers;
 mod convert;
@@ -39,11 +40,13 @@ use crate::diagnostics::Diagnostics;
 use crate::issue::Issuer;
 use crate::store::Store;
 use crate::v1;
+use crate::v1::backup_service_server::BackupServiceServer;
 use crate::v1::consumer_service_server::ConsumerServiceServer;
 use crate::v1::diagnostics_service_server::DiagnosticsServiceServer;
 use crate::v1::store_service_server::StoreServiceServer;
 use crate::v1::token_service_server::TokenServiceServer;
 use crate::v1::user_service_server::UserServiceServer;
+use backup::BackupApi;
 use consumers::ConsumerApi;
 use diagnostics::DiagnosticsApi;
 use gate::ServiceGate;
@@ -67,6 +70,8 @@ pub fn routes(
     access: impl Into<Arc<Access>>,
 ) -> Routes {
     let access = access.into();
+    let backups = BackupServiceServer::new(BackupApi::new(issuer.clone(), Arc::clone(&access)))
+        .max_decoding_message_size(MAX_REQUEST_LEN);
     let consumers = ConsumerServiceServer::new(ConsumerApi::new(issuer.clone()))
         .max_decoding_message_size(MAX_REQUEST_LEN);
     let users = UserServiceServer::new(UserApi::new(issuer.clone()))
@@ -78,6 +83,7 @@ pub fn routes(
     let store =
         StoreServiceServer::new(StoreApi::new(store)).max_decoding_message_size(MAX_REQUEST_LEN);
     Routes::new(ServiceGate::new(consumers, Arc::clone(&access)))
+        .add_service(ServiceGate::new(backups, Arc::clone(&access)))
         .add_service(ServiceGate::new(users, Arc::clone(&access)))
         .add_service(ServiceGate::new(tokens, Arc::clone(&access)))
         .add_service(ServiceGate::new(observed, Arc::clone(&access)))
@@ -85,7 +91,8 @@ pub fn routes(
 }
 
 /// The names of the services of [`routes`].
-pub const SERVICES: [&str; 5] = [
+pub const SERVICES: [&str; 6] = [
+    v1::backup_service_server::SERVICE_NAME,
     v1::consumer_service_server::SERVICE_NAME,
     v1::diagnostics_service_server::SERVICE_NAME,
     v1::store_service_server::SERVICE_NAME,

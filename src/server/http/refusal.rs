@@ -124,6 +124,7 @@ fn reason(error: IssueError) -> Result<(Reason, Option<String>), CredentialFailu
             | IssueError::TokenExists(_)
             | IssueError::UserExists
             | IssueError::RequestTokenDecided
+            | IssueError::MissingMasterKey(_)
             | IssueError::Directory(_)
             | IssueError::Conflict) => return Err(CredentialFailure::Issuer(other)),
         },

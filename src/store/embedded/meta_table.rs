@@ -59,6 +59,14 @@ pub(super) fn mark_clean(transaction: &WriteTransaction, fence: u64) -> Result<(
     Ok(())
 }
 
+/// Moves the fence forward.
+pub(super) fn raise_fence(transaction: &WriteTransaction, fence: u64) -> Result<(), WriteError> {
+    let mut meta = transaction.open_table(META)?;
+    let before = meta.get(FENCE)?.map_or(0, |value| value.value());
+    meta.insert(FENCE, before.max(fence))?;
+    Ok(())
+}
+
 /// Writes the horizon.
 pub(super) fn set_horizon(transaction: &WriteTransaction, horizon: u64) -> Result<(), WriteError> {
     transaction.open_table(META)?.insert(HORIZON, horizon)?;

@@ -24,6 +24,7 @@
 //!   the restart, or within two seconds after it.
 //! - Forgetting an expired nonce moves the fence up to its timestamp. That timestamp is outside the
 //!   window, so no caller notices, unless the clock is set back: then the fence still refuses it.
+//! - The restore of a backup, which has no nonces, moves the fence up to the clock.
 //! - If the clock is set back by more than a few seconds, the horizon follows: claims dated after
 //!   the new horizon are committed first. An unclean stop before that leaves a fence in the future;
 //!   the next start logs it.
@@ -40,6 +41,7 @@
 //! time of the restore.
 
 mod attempts;
+mod backup;
 mod blocking;
 mod caller_reader;
 mod canary;

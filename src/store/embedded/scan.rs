@@ -53,15 +53,15 @@ impl RecordScan for EmbeddedStore {
     }
 }
 
-/// The name of a record, and its stored bytes.
-type NamedRecord = (Vec<u8>, Vec<u8>);
-
 /// The place of the records of a kind.
 enum Section {
     Table(RecordTable),
     Expiring(EntryKind),
     Canary,
 }
+
+/// The name and the sealed bytes of a record.
+type NamedRecord = (Vec<u8>, Vec<u8>);
 
 impl Section {
     const fn of(kind: RecordKind) -> Self {

@@ -46,6 +46,11 @@ impl StoreFile {
             .map_or(Ok(()), |cause| Err(faulty(&cause)))
     }
 
+    /// Returns whether the file is in memory alone.
+    pub(super) const fn is_in_memory(&self) -> bool {
+        self.reopener.is_none()
+    }
+
     /// Returns whether the file is closed.
     pub(super) fn is_closed(&self) -> bool {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);

@@ -101,6 +101,11 @@ impl NonceMemory {
         })
     }
 
+    /// Moves the fence forward: refuses every timestamp up to this second.
+    pub(super) fn raise_fence(&self, fence: u64) {
+        self.fence.fetch_max(fence, Ordering::SeqCst);
+    }
+
     /// Returns the horizon: a claim dated up to this second may be in memory alone.
     pub(super) fn horizon(&self) -> u64 {
         self.horizon.load(Ordering::SeqCst)

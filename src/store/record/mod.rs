@@ -19,6 +19,7 @@
 //! ([`Unreadable`](StoreErrorKind::Unreadable)), never an absent record. Lists skip it, so that one
 //! damaged record does not hide the others, log a warning and count it.
 
+mod backup;
 mod canary;
 mod consumer;
 mod dummy;
@@ -240,15 +241,22 @@ impl RecordKind {
     }
 
     fn named(self, name: &[u8]) -> RecordName<'_> {
-        let kind = match self {
+        RecordName {
+            kind: self.bound_name(),
+            name,
+        }
+    }
+
+    /// Returns the name of the kind to which records are bound.
+    pub(super) const fn bound_name(self) -> &'static str {
+        match self {
             Self::Consumer => "consumer",
             Self::Token => "token",
             Self::User => "user",
             Self::RequestToken => "request-token",
             Self::Session => "session",
             Self::Canary => "canary",
-        };
-        RecordName { kind, name }
+        }
     }
 }
 

@@ -385,3 +385,5 @@ fn request_token() -> RequestToken {
         revision: 3,
     }
 }
+
+mod golden;

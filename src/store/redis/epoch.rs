@@ -11,7 +11,7 @@
 //! | `id` | random |
 //! | `run_id`, `promoted_from` | the server for which it was drawn, as `INFO` names it; empty in a Cluster, whose keys move |
 //! | `since` | the second in which it was drawn |
-//! | `why` | `lost`, `restart` or `clock`, as [`MarkerCause`] |
+//! | `why` | `lost`, `restart`, `clock` or `restored`, as [`MarkerCause`] |
 //!
 //! One server has one marker, and every claim compares it within its script. A script of a Cluster
 //! stays within a slot, so there the probe alone compares markers, each second: one in the lowest
@@ -48,6 +48,17 @@ pub(super) enum MarkerCause {
     Restart,
     /// The clock of Redis jumped, so that nonces expired early.
     Clock,
+    /// A backup was restored, which has no nonces.
+    Restored,
+}
+
+/// A marker that is to be replaced, and the reason.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Suspect<'m> {
+    /// The id of the marker; empty if none is to be replaced.
+    pub(super) id: &'m str,
+    /// The reason.
+    pub(super) cause: MarkerCause,
 }
 
 /// The time to note in a marker that is drawn, in seconds.
@@ -76,6 +87,7 @@ pub(super) struct MarkerIds {
 /// - `ARGV[4]`: the id of a marker that is to be replaced, or empty
 /// - `ARGV[5]`: the current second
 /// - `ARGV[6]`: the second to note if the marker was absent
+/// - `ARGV[7]`: the reason to replace the marker of `ARGV[4]`
 ///
 /// It must be atomic so that replicas that look at the same time find the same marker.
 const MARK: &str = r"
@@ -86,7 +98,7 @@ local cause
 if not id then
   cause = 'lost'
 elseif id == ARGV[4] then
-  cause = 'clock'
+  cause = ARGV[7]
 elseif ARGV[2] ~= '' and run_id == '' then
   call('HSET', marker, 'run_id', ARGV[2], 'promoted_from', ARGV[3])
 elseif ARGV[2] ~= '' and (run_id ~= ARGV[2] or (ARGV[3] ~= '' and promoted ~= ARGV[3])) then
@@ -117,20 +129,41 @@ impl MarkerIds {
         format!("{:016x}{drawn:x}", self.base)
     }
 
-    /// Calls [`MARK`]; `suspect` is the id of a marker that is to be replaced.
+    /// Calls [`MARK`].
     pub(super) fn mark(
         &self,
         key: &str,
         server: &ServerInfo,
-        suspect: &str,
+        suspect: Suspect<'_>,
         time: MarkerTime,
     ) -> Cmd {
         let mut command = cmd("EVAL");
         command.arg(MARK).arg(1).arg(key).arg(self.next());
         command.arg(&server.run_id);
         command.arg(server.promoted_from.as_deref().unwrap_or_default());
-        command.arg(suspect).arg(time.now).arg(time.if_lost);
+        command.arg(suspect.id).arg(time.now).arg(time.if_lost);
+        command.arg(suspect.cause.word());
         command
+    }
+}
+
+// === impl MarkerCause ===
+
+impl MarkerCause {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Restart => "restart",
+            Self::Clock => "clock",
+            Self::Restored => "restored",
+        }
+    }
+
+    fn of_word(word: &str) -> Self {
+        [Self::Restart, Self::Clock, Self::Restored]
+            .into_iter()
+            .find(|cause| cause.word() == word)
+            .unwrap_or(Self::Lost)
     }
 }
 
@@ -140,16 +173,11 @@ impl Marker {
     /// Reads the answer of [`MARK`].
     pub(super) fn read(key: String, answer: Value) -> Result<Self, CommandError> {
         let (id, since, why): (String, u64, String) = read(answer)?;
-        let cause = match &*why {
-            "restart" => MarkerCause::Restart,
-            "clock" => MarkerCause::Clock,
-            _ => MarkerCause::Lost,
-        };
         Ok(Self {
             key,
             id,
             since,
-            cause,
+            cause: MarkerCause::of_word(&why),
         })
     }
 }

@@ -16,7 +16,7 @@ use tracing::warn;
 
 use super::clock_skew::{ClockSkew, TimeSample};
 use super::cluster_slots::{lowest_slots, slot_ranges, tag_in};
-use super::epoch::{Marker, MarkerIds};
+use super::epoch::{Marker, MarkerCause, MarkerIds, Suspect};
 use super::error::CommandError;
 use super::keys;
 use super::link::{Link, read};
@@ -93,6 +93,55 @@ impl ServerInspector {
         Ok(self.restarts.observe(&servers, &markers, is_cluster))
     }
 
+    /// Replaces every marker, because a backup is being restored: every replica that compares it
+    /// raises the fence to this moment.
+    ///
+    /// # Errors
+    /// If a server does not answer, or other replicas replace a marker at the same time again and
+    /// again.
+    pub(super) async fn mark_restored(
+        &self,
+        link: &Link,
+        deadline: Instant,
+    ) -> Result<(), CommandError> {
+        let servers = self.servers(link, deadline).await?;
+        let before = self.markers(link, &servers, false, deadline).await?;
+        let unnamed = ServerInfo::default();
+        let only_server = servers.values().next().filter(|_| !link.is_cluster());
+        let server = only_server.unwrap_or(&unnamed);
+        let mut markers = Vec::with_capacity(before.len());
+        for marker in before {
+            markers.push(self.replace(link, server, marker, deadline).await?);
+        }
+        let servers: Vec<_> = servers.into_values().collect();
+        self.restarts.observe(&servers, &markers, link.is_cluster());
+        Ok(())
+    }
+
+    /// Replaces a marker after a restore.
+    async fn replace(
+        &self,
+        link: &Link,
+        server: &ServerInfo,
+        mut marker: Marker,
+        deadline: Instant,
+    ) -> Result<Marker, CommandError> {
+        for _ in 0..ATTEMPTS {
+            let time = self.restarts.marker_time(self.skew.lead());
+            let suspect = Suspect {
+                id: &marker.id,
+                cause: MarkerCause::Restored,
+            };
+            let mark = self.ids.mark(&marker.key, server, suspect, time);
+            let answer = link.clone().run(&mark, deadline).await?;
+            marker = Marker::read(marker.key, answer)?;
+            if marker.cause == MarkerCause::Restored && marker.since >= time.now {
+                return Ok(marker);
+            }
+        }
+        Err(CommandError::EpochChanged)
+    }
+
     /// Reads `INFO` of every server, or `HELLO` if that is refused.
     async fn servers(&self, link: &Link, deadline: Instant) -> Result<Servers, CommandError> {
         let mut link = link.clone();
@@ -140,9 +189,11 @@ impl ServerInspector {
         let time = self.restarts.marker_time(self.skew.lead());
         let marked = keys.into_iter().map(|key| {
             let known = suspects.then(|| self.restarts.marker(&key)).flatten();
-            let mark = self
-                .ids
-                .mark(&key, server, known.as_deref().unwrap_or_default(), time);
+            let suspect = Suspect {
+                id: known.as_deref().unwrap_or_default(),
+                cause: MarkerCause::Clock,
+            };
+            let mark = self.ids.mark(&key, server, suspect, time);
             let mut link = link.clone();
             async move { Marker::read(key, link.run(&mark, deadline).await?) }
         });
@@ -177,6 +228,9 @@ impl ServerInspector {
         }
     }
 }
+
+/// The number of attempts to replace a marker that other replicas replace at the same time.
+const ATTEMPTS: usize = 5;
 
 /// Reads the answer of each server.
 fn each<T>(

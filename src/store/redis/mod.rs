@@ -59,10 +59,12 @@
 //! server's run id or of its replication history, the loss of everything as a change of the marker
 //! of the epoch (`epoch`), a jump against the monotonic clock (`clock_skew`). All are logged and
 //! counted; with `fence_on_restart`, timestamps up to that moment are refused. That fence does not
-//! cover requests dated ahead of the clock.
+//! cover requests dated ahead of the clock. The restore of a backup, which has no nonces, replaces
+//! the marker, so that every replica raises the fence, with and without that option.
 
 mod address;
 mod attempts;
+mod backup;
 mod batching;
 mod caller_lookup;
 mod changes;

@@ -75,6 +75,7 @@ impl RestartDetector {
             .collect();
         let changed = known.take_changed(markers);
         let since = markers.iter().map(|marker| marker.since).max().unwrap_or(0);
+        self.fence_restored(markers);
         let restart =
             (replaced || changed.is_some()).then(|| changed.unwrap_or(MarkerCause::Restart));
         // The fence stands before a claim can be compared with the new marker.
@@ -133,6 +134,10 @@ impl RestartDetector {
     }
 
     fn begin_recovery(&self, is_cluster: bool, cause: MarkerCause) {
+        // A restore adds records and takes none away.
+        if cause == MarkerCause::Restored {
+            return;
+        }
         let lost_everything = cause == MarkerCause::Lost;
         if is_cluster && !lost_everything {
             self.recovery.begin_beside_calls();
@@ -156,8 +161,12 @@ impl RestartDetector {
                 "the clock of Redis jumped ahead, so that nonces expired early",
                 "correct the clock of Redis' host",
             ),
+            MarkerCause::Restored => (
+                "a backup was restored into Redis, and it has no nonces",
+                "nothing to do: callers sign again",
+            ),
         };
-        if self.fence_on_restart {
+        if self.fence_on_restart || cause == MarkerCause::Restored {
             warn!(
                 not_before,
                 remedy, "{what}; refusing requests signed up to this second"
@@ -173,6 +182,17 @@ impl RestartDetector {
     fn raise_fence(&self, not_before: u64) {
         if self.fence_on_restart {
             self.fence.fetch_max(not_before, Ordering::SeqCst);
+        }
+    }
+
+    /// Raises the fence to the last restore, also if restarts raise none: who restores a backup
+    /// knows that every nonce is lost.
+    fn fence_restored(&self, markers: &[Marker]) {
+        let restored = markers
+            .iter()
+            .filter(|marker| marker.cause == MarkerCause::Restored);
+        if let Some(since) = restored.map(|marker| marker.since).max() {
+            self.fence.fetch_max(since, Ordering::SeqCst);
         }
     }
 
@@ -235,6 +255,27 @@ mod tests {
         );
         detector.observe(&[info("c", NEVER)], &[], false);
         assert_eq!(detector.count(), 2);
+    }
+
+    #[test]
+    fn a_restore_raises_the_fence_also_without_the_option() {
+        let detector = detector(false);
+        let server = [info("a", NEVER)];
+        detector.observe(&server, &[marker("k", "1", 900)], false);
+        assert_eq!((detector.count(), detector.fence()), (0, 0));
+        let restored = Marker {
+            cause: MarkerCause::Restored,
+            ..marker("k", "2", 1001)
+        };
+        detector.observe(&server, std::slice::from_ref(&restored), false);
+        assert_eq!((detector.count(), detector.fence()), (1, 1001));
+        let later = self::detector(false);
+        later.observe(&server, &[restored], false);
+        assert_eq!(
+            (later.count(), later.fence()),
+            (0, 1001),
+            "a replica that starts later"
+        );
     }
 
     #[test]

@@ -16,18 +16,17 @@ use tonic::{Code, Status};
 
 use crate::api::definition::{Call, Field, Value, calls, send, with, without};
 use crate::api::requests::{
-    DECISION_ID, KEY, PASSWORD, RequestTokens, TOKEN, USER_ID, consumer_request, good,
+    DECISION_ID, KEY, PASSWORD, ServerValues, TOKEN, USER_ID, consumer_request, good,
     token_request, user_request,
 };
 use crate::support::admin_server::{ADMIN_TOKEN, AdminChannel, AdminServer, fields, reason};
+use crate::support::export::ReadExport;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_request_is_answered() {
     for call in calls().into_iter().filter(|call| !call.goes_on) {
         let world = World::create().await;
-        let answer = world
-            .send(&call, good(&call.name, &world.request_tokens))
-            .await;
+        let answer = world.send(&call, good(&call.name, &world.values)).await;
         assert!(answer.is_ok(), "{}: {answer:?}", call.name);
     }
 }
@@ -37,7 +36,7 @@ async fn a_field_that_is_left_out_is_named() {
     let world = World::create().await;
     let before = world.records().await;
     for call in calls() {
-        let right = good(&call.name, &world.request_tokens);
+        let right = good(&call.name, &world.values);
         for field in call.fields.iter().filter(|field| is_required(&call, field)) {
             let refused = world.refuses(&call, without(&right, &field.numbers)).await;
             assert_names(&refused, &field.name, &call);
@@ -57,7 +56,7 @@ async fn a_text_that_no_field_may_have_is_named() {
     let world = World::create().await;
     let before = world.records().await;
     for call in calls() {
-        let right = good(&call.name, &world.request_tokens);
+        let right = good(&call.name, &world.values);
         for field in call
             .fields
             .iter()
@@ -98,9 +97,9 @@ async fn a_field_that_can_not_be_read_is_named() {
     let world = World::create().await;
     let before = world.records().await;
     for call in calls() {
-        let right = good(&call.name, &world.request_tokens);
+        let right = good(&call.name, &world.values);
         for field in &call.fields {
-            let is_bytes = matches!(field.kind, Type::String | Type::Message);
+            let is_bytes = matches!(field.kind, Type::String | Type::Bytes | Type::Message);
             let other_type = if is_bytes {
                 Value::Number(1)
             } else {
@@ -136,7 +135,7 @@ async fn an_unknown_name_is_not_found() {
         };
         let field = call.fields.iter().find(|field| field.name == name).unwrap();
         let unknown = with(
-            &good(&call.name, &world.request_tokens),
+            &good(&call.name, &world.values),
             &field.numbers,
             &Value::Bytes(b"unknown".to_vec()),
         );
@@ -162,6 +161,9 @@ fn names_a_record(call: &str) -> Option<(&'static str, &'static str)> {
         | "WatchDenials"
         | "Rekey"
         | "ListConsumerReports" => return None,
+        "ExportRecords" | "ExportSecrets" | "BeginRestore" | "RestoreRecords" | "EndRestore" => {
+            return None;
+        }
         "UpdateConsumer" => ("consumer.consumer_key", "CONSUMER_NOT_FOUND"),
         "CreateToken" => ("token.consumer_key", "CONSUMER_NOT_FOUND"),
         "GetConsumer"
@@ -244,11 +246,11 @@ pub(crate) const fn denial(decision_id: &str) -> RefusedRequest<'_> {
     }
 }
 
-/// A server with a consumer, a user, a token and two request tokens.
+/// A server with a consumer, a user, a token and two request tokens, and its export.
 pub(crate) struct World {
     server: AdminServer,
     channel: Channel,
-    pub(crate) request_tokens: RequestTokens,
+    pub(crate) values: ServerValues,
     /// Every secret that the server showed when these were created.
     pub(crate) secrets: Vec<String>,
 }
@@ -281,12 +283,17 @@ impl World {
             token.token_secret,
             PASSWORD.to_owned(),
         ];
-        let request_tokens = request_tokens(&mut tokens, &mut secrets).await;
+        let (pending, authorized) = request_tokens(&mut tokens, &mut secrets).await;
+        let values = ServerValues {
+            pending,
+            authorized,
+            export: ReadExport::of(server.admin().await).await,
+        };
         let channel = server.stranger().await;
         Self {
             server,
             channel,
-            request_tokens,
+            values,
             secrets,
         }
     }
@@ -336,8 +343,8 @@ impl World {
                 .unwrap()
         };
         let request_tokens = (
-            request_token(&self.request_tokens.pending).await,
-            request_token(&self.request_tokens.authorized.0).await,
+            request_token(&self.values.pending).await,
+            request_token(&self.values.authorized.0).await,
         );
         format!("{consumers:?}\n{users:?}\n{of_consumer:?}\n{of_user:?}\n{request_tokens:?}")
     }
@@ -347,7 +354,7 @@ impl World {
 async fn request_tokens(
     tokens: &mut TokenServiceClient<AdminChannel>,
     secrets: &mut Vec<String>,
-) -> RequestTokens {
+) -> (String, (String, String)) {
     let mut names = Vec::new();
     for _ in 0..2 {
         let request = v1::CreateRequestTokenRequest {
@@ -369,8 +376,5 @@ async fn request_tokens(
     let authorized = tokens.authorize_request_token(consent).await.unwrap();
     let verifier = authorized.into_inner().verifier;
     secrets.push(verifier.clone());
-    RequestTokens {
-        pending,
-        authorized: (token, verifier),
-    }
+    (pending, (token, verifier))
 }

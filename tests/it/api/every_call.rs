@@ -53,7 +53,7 @@ async fn a_secret_is_in_the_answer_of_the_call_that_made_it_and_in_no_other() {
     for call in calls().into_iter().filter(|call| !call.goes_on) {
         let world = World::create().await;
         let answer = world
-            .send(&call, good(&call.name, &world.request_tokens))
+            .send(&call, good(&call.name, &world.values))
             .await
             .unwrap();
         let own = made(&call.name, &answer);
@@ -72,10 +72,7 @@ async fn a_secret_is_in_the_answer_of_the_call_that_made_it_and_in_no_other() {
         }
         for later in calls().into_iter().filter(is_reading) {
             // A deleted record is not found, and the refusal shows no secret either.
-            let shown = match world
-                .send(&later, good(&later.name, &world.request_tokens))
-                .await
-            {
+            let shown = match world.send(&later, good(&later.name, &world.values)).await {
                 Ok(answer) => answer,
                 Err(refused) => format!("{refused:?}").into_bytes(),
             };
@@ -119,18 +116,18 @@ async fn changing(call: &Call, world: &World) -> Vec<u8> {
             }
             .encode_to_vec();
         }
-        other => return good(other, &world.request_tokens),
+        other => return good(other, &world.values),
     };
     let first = calls()
         .into_iter()
         .find(|first| first.name == before)
         .unwrap();
     let answer = world
-        .send(&first, good(before, &world.request_tokens))
+        .send(&first, good(before, &world.values))
         .await
         .unwrap();
     if before != "AddRsaPublicKey" {
-        return good(&call.name, &world.request_tokens);
+        return good(&call.name, &world.values);
     }
     let fingerprint = v1::Consumer::decode(&*answer).unwrap().rsa_public_keys[0]
         .fingerprint
@@ -171,6 +168,10 @@ fn events(call: &str) -> Vec<String> {
         "AuthorizeRequestToken" => &["request_token.authorize"],
         "RefuseRequestToken" => &["request_token.refuse"],
         "ExchangeRequestToken" => &["token.exchange"],
+        "BeginRestore" => &["store.begin_restore"],
+        "EndRestore" => &["store.end_restore"],
+        // Its records exist.
+        "RestoreRecords" => &[],
         "GetConsumer"
         | "ListConsumers"
         | "GetUser"

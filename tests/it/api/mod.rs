@@ -1,6 +1,7 @@
 //! `countersign.v1` over gRPC, without the command line.
 
 mod access;
+mod backups;
 pub(crate) mod bad_input;
 pub(crate) mod calls;
 pub(crate) mod definition;

@@ -5,23 +5,27 @@ use prost::Message;
 use prost_types::FieldMask;
 
 use crate::api::calls::PUBLIC_KEY_2048;
+use crate::support::export::ReadExport;
 
-/// The request tokens that a valid request can name.
+/// The values of a server that a valid request can name.
 #[derive(Debug)]
-pub(crate) struct RequestTokens {
+pub(crate) struct ServerValues {
     /// A request token without a decision.
     pub(crate) pending: String,
     /// An authorized request token and its verifier.
     pub(crate) authorized: (String, String),
+    /// An export of the server.
+    pub(crate) export: ReadExport,
 }
 
 /// Returns a request of a call that succeeds.
-pub(crate) fn good(call: &str, request_tokens: &RequestTokens) -> Vec<u8> {
+pub(crate) fn good(call: &str, values: &ServerValues) -> Vec<u8> {
     let found = about_consumers(call)
         .or_else(|| about_users(call))
         .or_else(|| about_tokens(call));
     let found = found
-        .or_else(|| about_request_tokens(call, request_tokens))
+        .or_else(|| about_request_tokens(call, values))
+        .or_else(|| about_backups(call, &values.export))
         .or_else(|| about_diagnostics(call));
     found.unwrap_or_else(|| panic!("{call} needs a valid request here"))
 }
@@ -135,10 +139,11 @@ fn about_tokens(call: &str) -> Option<Vec<u8>> {
 
 fn about_request_tokens(
     call: &str,
-    RequestTokens {
+    ServerValues {
         pending,
         authorized,
-    }: &RequestTokens,
+        ..
+    }: &ServerValues,
 ) -> Option<Vec<u8>> {
     let (key, user) = (|| KEY.to_owned(), || USER_ID.to_owned());
     Some(match call {
@@ -180,6 +185,27 @@ fn about_request_tokens(
             }
             .encode_to_vec()
         }
+        _ => return None,
+    })
+}
+
+fn about_backups(call: &str, export: &ReadExport) -> Option<Vec<u8>> {
+    let seal = || export.seal.clone();
+    Some(match call {
+        "ExportRecords" => v1::ExportRecordsRequest {}.encode_to_vec(),
+        "ExportSecrets" => v1::ExportSecretsRequest {}.encode_to_vec(),
+        "BeginRestore" => v1::BeginRestoreRequest {
+            seal: seal(),
+            digest: export.digest.clone(),
+            validate_only: false,
+        }
+        .encode_to_vec(),
+        "RestoreRecords" => v1::RestoreRecordsRequest {
+            records: export.records.clone(),
+            validate_only: false,
+        }
+        .encode_to_vec(),
+        "EndRestore" => v1::EndRestoreRequest { seal: seal() }.encode_to_vec(),
         _ => return None,
     })
 }

@@ -28,7 +28,7 @@ async fn a_second_import_changes_nothing() {
     let first = bench.import(&[&file]).await;
     assert_eq!(
         summary(&first),
-        json!({"dry_run": false, "created": 3, "existed": 0, "noted": 0, "refused": 0})
+        json!({"dry_run": false, "created": 3, "existed": 0, "noted": 0, "skipped": 0, "refused": 0})
     );
     let before = (bench.consumer("K").await, bench.token("T").await);
     assert_eq!(
@@ -48,7 +48,7 @@ async fn a_second_import_changes_nothing() {
     let second = bench.import(&[&file]).await;
     assert_eq!(
         summary(&second),
-        json!({"dry_run": false, "created": 0, "existed": 3, "noted": 0, "refused": 0})
+        json!({"dry_run": false, "created": 0, "existed": 3, "noted": 0, "skipped": 0, "refused": 0})
     );
     assert_eq!((bench.consumer("K").await, bench.token("T").await), before);
 }
@@ -66,7 +66,7 @@ async fn a_dry_run_reports_and_changes_nothing() {
     assert_eq!(dry.status.code(), Some(1));
     assert_eq!(
         printed(&dry),
-        json!({"dry_run": true, "created": 2, "existed": 0, "noted": 0, "refused": 1})
+        json!({"dry_run": true, "created": 2, "existed": 0, "noted": 0, "skipped": 0, "refused": 1})
     );
     assert_eq!(
         stderr(&dry),
@@ -77,7 +77,7 @@ async fn a_dry_run_reports_and_changes_nothing() {
     let wet = bench.import(&[&file]).await;
     assert_eq!(
         printed(&wet),
-        json!({"dry_run": false, "created": 2, "existed": 0, "noted": 0, "refused": 1})
+        json!({"dry_run": false, "created": 2, "existed": 0, "noted": 0, "skipped": 0, "refused": 1})
     );
 }
 
@@ -103,7 +103,7 @@ async fn a_row_that_is_refused_is_named_with_its_field_and_never_its_secret() {
     assert_eq!(refused.status.code(), Some(1));
     assert_eq!(
         printed(&refused),
-        json!({"dry_run": false, "created": 1, "existed": 0, "noted": 0, "refused": 4})
+        json!({"dry_run": false, "created": 1, "existed": 0, "noted": 0, "skipped": 0, "refused": 4})
     );
     let report = fs::read_to_string(&report).unwrap();
     let expected = [
@@ -140,7 +140,7 @@ async fn the_first_of_several_rows_with_one_name_is_imported() {
         .await;
     assert_eq!(
         printed(&imported),
-        json!({"dry_run": false, "created": 50, "existed": 0, "noted": 0, "refused": 50})
+        json!({"dry_run": false, "created": 50, "existed": 0, "noted": 0, "skipped": 0, "refused": 50})
     );
     let report = fs::read_to_string(&report).unwrap();
     let refused = report.lines().map(|line| {
@@ -265,7 +265,7 @@ async fn the_consumers_of_the_2013_provider_keep_their_rights() {
     let imported = bench.import(&options).await;
     assert_eq!(
         printed(&imported),
-        json!({"dry_run": false, "created": 3, "existed": 0, "noted": 2, "refused": 2})
+        json!({"dry_run": false, "created": 3, "existed": 0, "noted": 2, "skipped": 0, "refused": 2})
     );
     assert!(
         stderr(&imported).contains("consumer broken: app_info is not a JSON object"),
@@ -302,7 +302,7 @@ async fn the_consumers_of_the_2013_provider_keep_their_rights() {
     let repaired = bench.import(&[&options[..], &["--repair"]].concat()).await;
     assert_eq!(
         printed(&repaired),
-        json!({"dry_run": false, "created": 1, "existed": 3, "noted": 3, "refused": 1})
+        json!({"dry_run": false, "created": 1, "existed": 3, "noted": 3, "skipped": 0, "refused": 1})
     );
     let foreign = bench.consumer("foreign").await;
     assert_eq!(

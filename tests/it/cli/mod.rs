@@ -4,6 +4,7 @@ mod admin;
 mod diagnostics;
 pub(crate) mod explain;
 mod explained;
+mod export;
 mod import;
 mod program;
 mod sign;

@@ -1,5 +1,6 @@
 //! The documentation and the files in `deploy/`: commands run as written, and named things exist.
 
+mod backup;
 mod debugging;
 mod deploy;
 mod deploy_redis;

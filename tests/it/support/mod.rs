@@ -6,6 +6,7 @@ pub(crate) mod audit_log;
 pub(crate) mod caller;
 pub(crate) mod certificates;
 pub(crate) mod envoy;
+pub(crate) mod export;
 pub(crate) mod http;
 pub(crate) mod leaks;
 pub(crate) mod load;

@@ -31,7 +31,7 @@ pub(crate) struct Countersign {
 struct Launch {
     environment: Vec<(String, String)>,
     store: String,
-    directory: TempDir,
+    directory: Arc<TempDir>,
 }
 
 /// The addresses of an instance.
@@ -50,9 +50,22 @@ impl Countersign {
 
     /// Starts the program with more environment variables.
     pub(crate) async fn start_in(environment: &[(&str, &str)], store: &str, config: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start_prepared(environment, store, config, |directory| {
+            master_key(directory);
+        })
+        .await
+    }
+
+    /// Starts the program after `prepare` wrote the master key into its directory.
+    pub(crate) async fn start_prepared(
+        environment: &[(&str, &str)],
+        store: &str,
+        config: &str,
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
         fs::write(directory.path().join(CONFIG), config).unwrap();
-        master_key(directory.path());
+        prepare(directory.path());
         let environment = environment
             .iter()
             .map(|&(name, value)| (name.to_owned(), value.to_owned()))
@@ -69,6 +82,21 @@ impl Countersign {
     /// Starts another instance with the same configuration, on the same store.
     pub(crate) async fn beside(&self) -> Self {
         Arc::clone(&self.launch).instance().await
+    }
+
+    /// Starts another instance with the same configuration and master key, on another store.
+    pub(crate) async fn beside_on(&self, store: &str) -> Self {
+        let launch = Launch {
+            environment: self.launch.environment.clone(),
+            store: store.to_owned(),
+            directory: Arc::clone(&self.launch.directory),
+        };
+        Arc::new(launch).instance().await
+    }
+
+    /// Returns the directory of its configuration, its keys and its data.
+    pub(crate) fn directory(&self) -> &Path {
+        self.launch.directory.path()
     }
 
     /// Kills the program with SIGKILL, and restarts it on its store and at the address that Envoy
@@ -360,8 +388,13 @@ pub(crate) fn program() -> Command {
 
 /// Creates a master key file as `countersign keygen` does, and returns its path.
 pub(crate) fn master_key(directory: &Path) -> PathBuf {
+    write_master_key(directory, &new_master_key())
+}
+
+/// Writes a master key file with this line, and returns its path.
+pub(crate) fn write_master_key(directory: &Path, line: &str) -> PathBuf {
     let path = directory.join(MASTER_KEY);
-    fs::write(&path, new_master_key()).unwrap();
+    fs::write(&path, line).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     path
 }

@@ -159,6 +159,38 @@ macro_rules! refusing_store {
             }
 
             #[async_trait::async_trait]
+            impl countersign::store::BackupStore for $store {
+                fn kind(&self) -> &'static str {
+                    "refusing"
+                }
+
+                fn seal_digest(&self, _: &[u8; 32]) -> Result<Vec<u8>, StoreError> {
+                    Err($error)
+                }
+
+                fn open_digest(
+                    &self,
+                    _: &[u8],
+                ) -> Result<[u8; 32], countersign::store::UnusableRecord> {
+                    unreachable!("no export is restored into it")
+                }
+
+                fn open_record(
+                    &self,
+                    _: &countersign::store::SealedRecord,
+                ) -> Result<
+                    countersign::store::RestorableRecord,
+                    countersign::store::UnusableRecord,
+                > {
+                    unreachable!("no export is restored into it")
+                }
+
+                async fn raise_fence(&self) -> Result<(), StoreError> {
+                    Err($error)
+                }
+            }
+
+            #[async_trait::async_trait]
             impl countersign::store::AttemptStore for $store {
                 async fn count_attempt(
                     &self,

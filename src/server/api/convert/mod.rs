@@ -3,6 +3,7 @@
 //! A message is destructured completely, so that the compiler reports a forgotten field.
 //! Output-only fields of a request are ignored by name.
 
+mod backup;
 mod consumer;
 mod diagnostics;
 mod request_token;
@@ -16,6 +17,9 @@ use prost_types::Timestamp;
 use crate::clock::UnixTime;
 use crate::model::{Scopes, Secret};
 
+pub(super) use backup::{
+    export_messages, exposed_message, restore_outcome_message, sealed_record_of,
+};
 pub(super) use consumer::{consumer_attributes, consumer_draft, consumer_message};
 pub(super) use diagnostics::{denial_message, report_message};
 pub(super) use request_token::{issued_message, request_token_message};

@@ -159,6 +159,7 @@ impl From<&IssueError> for UserNotice {
             | IssueError::VerifierRefused
             | IssueError::PasswordRefused
             | IssueError::TooManyAttempts(_)
+            | IssueError::MissingMasterKey(_)
             | IssueError::Directory(_)
             | IssueError::Store(_) => Self::Failure,
         }

@@ -305,6 +305,15 @@ impl RedisClient {
         inspected.await.map(drop)
     }
 
+    /// Raises the fence of every replica to this moment, because a backup is being restored.
+    pub(super) async fn mark_restored(&self) -> Result<(), CommandError> {
+        self.breaker.check()?;
+        let deadline = Instant::now() + self.timeout();
+        let connection = self.check_out(deadline).await?;
+        let inspector = self.connector.inspector();
+        inspector.mark_restored(connection.link(), deadline).await
+    }
+
     /// Stops the probe.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);

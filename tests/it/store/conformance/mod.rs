@@ -1,6 +1,7 @@
 //! The contract of `Store`, rule by rule, on every store.
 
 mod attempts;
+mod backups;
 pub(crate) mod changes;
 mod consumers;
 mod deletions;

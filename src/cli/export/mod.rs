@@ -1,0 +1,175 @@
+//! `countersign export`: a backup of every consumer, user and token, sealed or in clear.
+//!
+//! The server streams the records, and each becomes a line of the file; only a page of them is in
+//! memory. The file gets its name when it is complete.
+
+mod file;
+mod line;
+mod plaintext;
+mod sealed;
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use countersign::v1::backup_service_client::BackupServiceClient;
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use serde::Serialize;
+use tokio::signal::ctrl_c;
+
+use self::file::ExportFile;
+use super::client::AdminArgs;
+use super::exit::Usage;
+use super::input;
+use super::output;
+
+pub(super) use self::line::{END_KIND, EndLine, HEADER_START, HeaderLine, RecordLine};
+
+/// The arguments of `countersign export`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    admin: AdminArgs,
+    /// File to write, - for standard output
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Replace an existing file
+    #[arg(long)]
+    force: bool,
+    /// Write every secret in clear, to leave Countersign, instead of a sealed backup
+    #[arg(long)]
+    plaintext: bool,
+    /// Write secrets in clear without asking
+    #[arg(long, requires = "plaintext")]
+    yes: bool,
+}
+
+/// The number of exported records.
+#[derive(Debug, Default, Serialize)]
+struct ExportCounts {
+    consumers: u64,
+    users: u64,
+    tokens: u64,
+    /// The number of records that the export lacks because they cannot be read.
+    unreadable: u64,
+}
+
+/// The place where the lines go, with the progress.
+struct ExportWriter {
+    file: ExportFile,
+    counts: ExportCounts,
+    bar: ProgressBar,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.plaintext {
+        confirm_plaintext(args.yes)?;
+    }
+    let client = BackupServiceClient::new(args.admin.connect().await?);
+    let mut writer = ExportWriter::new(ExportFile::create(&args.file, args.force)?);
+    let export = async {
+        if args.plaintext {
+            plaintext::export(client, &mut writer).await
+        } else {
+            sealed::export(client, &mut writer).await
+        }
+    };
+    tokio::select! {
+        exported = export => exported?,
+        // The unfinished file is removed.
+        _ = ctrl_c() => bail!("interrupted; nothing was written"),
+    }
+    let counts = writer.finish()?;
+    args.show(&counts)?;
+    if counts.unreadable == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::note(&format!(
+        "warning: {} records cannot be read, and the export lacks them; the log of the server names them",
+        counts.unreadable
+    ));
+    Ok(ExitCode::FAILURE)
+}
+
+/// Warns that the file will have secrets, and asks for consent on a terminal.
+fn confirm_plaintext(is_confirmed: bool) -> anyhow::Result<()> {
+    output::note(
+        "warning: --plaintext writes every secret and password hash in clear: the readers of the file can \
+         sign as every consumer",
+    );
+    if is_confirmed {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        return Err(Usage("--plaintext: add --yes to confirm".to_owned()).into());
+    }
+    output::note("Write it? Type yes:");
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.context("cannot read the answer")?;
+    if answer.trim() == "yes" {
+        Ok(())
+    } else {
+        Err(Usage("--plaintext was not confirmed; nothing was written".to_owned()).into())
+    }
+}
+
+// === impl Args ===
+
+impl Args {
+    /// Prints the counts, unless standard output has the export.
+    fn show(&self, counts: &ExportCounts) -> anyhow::Result<()> {
+        if self.file.as_os_str() == "-" {
+            return Ok(());
+        }
+        let fields = [
+            ("file", input::name(&self.file)),
+            ("consumers", counts.consumers.to_string()),
+            ("users", counts.users.to_string()),
+            ("tokens", counts.tokens.to_string()),
+            ("unreadable", counts.unreadable.to_string()),
+        ];
+        output::record(self.admin.output, counts, &fields)
+    }
+}
+
+// === impl ExportWriter ===
+
+impl ExportWriter {
+    fn new(file: ExportFile) -> Self {
+        let bar = ProgressBar::no_length();
+        // It is drawn only on a terminal.
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+        Self {
+            file,
+            counts: ExportCounts::default(),
+            bar,
+        }
+    }
+
+    /// Writes a line.
+    fn line(&mut self, line: &impl Serialize) -> anyhow::Result<()> {
+        self.file.line(&serde_json::to_string(line)?)
+    }
+
+    /// Writes the line of a record, which is already counted.
+    fn record(&mut self, line: &impl Serialize) -> anyhow::Result<()> {
+        self.bar.inc(1);
+        self.line(line)
+    }
+
+    fn finish(self) -> anyhow::Result<ExportCounts> {
+        self.bar.finish_and_clear();
+        self.file.finish()?;
+        Ok(self.counts)
+    }
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0   the export is complete
+  1   the export failed, or lacks records that cannot be read
+  64  wrong usage, an existing file without --force, or --plaintext without consent";

@@ -1,0 +1,53 @@
+//! The sealed export.
+
+use anyhow::{Context as _, bail};
+use countersign::v1;
+use countersign::v1::backup_service_client::BackupServiceClient;
+use countersign::v1::export_records_response::Part;
+
+use super::line::{EndLine, HeaderLine, RecordLine};
+use super::{ExportCounts, ExportWriter};
+use crate::cli::client::{AdminChannel, refused};
+
+/// Writes the header, every record and the end.
+pub(super) async fn export(
+    mut client: BackupServiceClient<AdminChannel>,
+    to: &mut ExportWriter,
+) -> anyhow::Result<()> {
+    let answer = client.export_records(v1::ExportRecordsRequest {}).await;
+    let mut parts = answer.map_err(refused)?.into_inner();
+    while let Some(message) = parts.message().await.map_err(refused)? {
+        match message.part {
+            Some(Part::Header(header)) => to.line(&HeaderLine::of(header))?,
+            Some(Part::Records(records)) => write(&records.records, to)?,
+            Some(Part::End(end)) => {
+                to.counts.unreadable = end.unreadable;
+                return to.line(&EndLine::of(&end));
+            }
+            None => bail!("the server sent a part that this command does not know; update it"),
+        }
+    }
+    bail!("the server ended the export before its end; try again")
+}
+
+fn write(records: &[v1::SealedRecord], to: &mut ExportWriter) -> anyhow::Result<()> {
+    for record in records {
+        let line = RecordLine::of(record).context(
+            "the server sent a kind of record that this command does not know; update it",
+        )?;
+        to.counts.count(record.kind());
+        to.record(&line)?;
+    }
+    Ok(())
+}
+
+impl ExportCounts {
+    const fn count(&mut self, kind: v1::RecordKind) {
+        match kind {
+            v1::RecordKind::Consumer => self.consumers += 1,
+            v1::RecordKind::User => self.users += 1,
+            v1::RecordKind::Token => self.tokens += 1,
+            v1::RecordKind::Unspecified => {}
+        }
+    }
+}
