@@ -216,7 +216,7 @@ impl Drop for Sentinel {
 /// Returns the command of docs/redis.md that creates the user.
 fn documented_list() -> String {
     let page = include_str!("../../../docs/redis.md");
-    let begin = page.find("ACL SETUSER countersign").unwrap();
+    let begin = page.find("ACL SETUSER countersign on").unwrap();
     let command = &page[begin..];
     let end = command.find("\n\n").unwrap();
     command[..end].replace('\\', " ")

@@ -9,6 +9,7 @@ use countersign::config::{ClientCertificateFiles, ConnectionFiles, LoginFiles};
 use tempfile::TempDir;
 
 use crate::support::certificates::Certificates;
+use crate::support::leaks;
 use crate::support::redis::{RedisServer, free_port};
 
 /// A Redis server with a port for TLS; the test uses its other port.
@@ -169,6 +170,10 @@ impl Mount {
         self.version.set(version);
         let directory = self.home.path().join(format!("..{version}"));
         fs::create_dir(&directory).unwrap();
+        let [_, _, key, password] = texts;
+        leaks::secret(password);
+        let lines = key.lines().filter(|line| !line.starts_with('-'));
+        lines.for_each(leaks::secret);
         for (name, text) in NAMES.iter().zip(texts) {
             let file = directory.join(name);
             fs::write(&file, text).unwrap();
