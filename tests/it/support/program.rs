@@ -99,11 +99,6 @@ impl Countersign {
             (process, check, api, http, ops);
     }
 
-    /// Replaces the configuration file, which `reload` reads.
-    pub(crate) fn configure(&self, config: &str) {
-        fs::write(self.launch.directory.path().join(CONFIG), config).unwrap();
-    }
-
     /// Sends SIGHUP, and returns when so many reloads have succeeded since the start.
     pub(crate) async fn reload(&self, count: u64) {
         self.process.signal("HUP");
@@ -253,7 +248,7 @@ impl Countersign {
         Request::get("/metrics").send(self.ops).await.body
     }
 
-    /// Returns the value of a counter or gauge with its labels; 0 if there is none.
+    /// Returns the value of a counter or gauge with its labels; 0 for a series without a value.
     pub(crate) async fn metric(&self, series: &str) -> u64 {
         let metrics = self.metrics().await;
         let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
