@@ -61,6 +61,22 @@ impl KeptKeys {
             &mut new.max_clock_skew,
             &running.max_clock_skew,
         );
+        let (files, running_files) = (&mut new.files, &running.files);
+        self.keep(
+            "store.tls.ca_file",
+            &mut files.ca_file,
+            &running_files.ca_file,
+        );
+        self.keep(
+            "store.tls.certificate_file",
+            &mut files.client,
+            &running_files.client,
+        );
+        self.keep(
+            "store.password_file",
+            &mut files.redis,
+            &running_files.redis,
+        );
         // All other keys of the section, except the one that can change.
         let rest = StoreConfig {
             master_key_file: new.master_key_file.clone(),

@@ -335,7 +335,9 @@ mod tests {
             credentials_required(),
             role_insufficient(),
             denial_not_found("d"),
+            rekey_running(),
             ending(),
+            rekey_running(),
         ] {
             reasons.insert(
                 status

@@ -99,9 +99,9 @@ impl Countersign {
             (process, check, api, http, ops);
     }
 
-    /// Sends SIGHUP, and returns when so many reloads have succeeded since the start.
+    /// Asks for a reload, and returns when so many have succeeded since the start.
     pub(crate) async fn reload(&self, count: u64) {
-        self.process.signal("HUP");
+        self.hang_up();
         eventually("the files are read again", START, async || {
             let succeeded = self.metric(RELOADS).await;
             (succeeded == count).then_some(())
@@ -121,7 +121,7 @@ impl Countersign {
 
     /// Asks for a reload with SIGHUP.
     pub(crate) fn hang_up(&self) {
-        self.process.signal("-HUP");
+        self.process.signal("HUP");
     }
 
     /// Replaces the configuration file.
@@ -248,7 +248,7 @@ impl Countersign {
         Request::get("/metrics").send(self.ops).await.body
     }
 
-    /// Returns the value of a counter or gauge with its labels; 0 for a series without a value.
+    /// Returns the value of a counter or gauge with its labels; 0 if there is none.
     pub(crate) async fn metric(&self, series: &str) -> u64 {
         let metrics = self.metrics().await;
         let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
