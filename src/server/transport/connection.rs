@@ -238,7 +238,7 @@ async fn finish<C: GracefulConnection<Error = hyper::Error>>(
     };
     tokio::select! {
         biased;
-        // A peer that was told to leave may close the connection in any way.
+        // After the GOAWAY, a peer may close the connection in any way.
         _ = connection => Ok(Some(cause)),
         () = grace => Err(ConnectionFault::Unfinished),
     }

@@ -28,7 +28,7 @@ pub(crate) struct Lifetime {
 /// The age at which a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AgeLimit {
-    /// The time from its first byte.
+    /// The time from the end of its handshake.
     pub(crate) after: Duration,
     /// The time that its requests in flight then have to finish.
     pub(crate) grace: Duration,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::clock::SystemClock;
-use countersign::config::{Config, ListenAddress, TlsConfig};
+use countersign::config::{Config, ConnectionAge, ListenAddress, TlsConfig};
 use countersign::model::{ConsumerKey, Token};
 use countersign::server::{Addresses, BindError, Listeners, ServerError};
 use countersign::store::{
@@ -255,6 +255,31 @@ async fn a_listener_can_speak_tls() {
     let (uri, tls) = (encrypted(&service.addresses.check), files.trusting());
     let mut health = HealthClient::new(connect_tls(&uri, tls).await.unwrap());
     assert_eq!(check(&mut health, "").await, Ok(ServingStatus::Serving));
+}
+
+#[tokio::test]
+async fn connections_over_a_unix_socket_and_over_tls_end_at_their_age() {
+    let (directory, files) = (tempfile::tempdir().unwrap(), Certificates::create());
+    let path = directory.path().join("check.sock");
+    let age = ConnectionAge {
+        limit: Duration::from_secs(1),
+        grace: Duration::from_secs(60),
+    };
+    let mut config = config();
+    config.check.listener.address = ListenAddress::Unix(path.clone());
+    config.api.listener.tls = Some(files.server(false));
+    (config.check.listener.age, config.api.listener.age) = (Some(age), Some(age));
+    let service = Service::start(config).await;
+    service.is_ready().await;
+    let over_unix = health(&format!("unix:{}", path.display())).await;
+    let uri = encrypted(&service.addresses.api);
+    let over_tls = HealthClient::new(connect_tls(&uri, files.trusting()).await.unwrap());
+    for mut client in [over_unix, over_tls] {
+        let watch = client.watch(request("")).await.unwrap();
+        let mut watch = watch.into_inner();
+        assert_eq!(next(&mut watch).await, Some(ServingStatus::Serving));
+        assert_eq!(watch.message().await.unwrap_err().code(), Code::Unavailable);
+    }
 }
 
 #[tokio::test]

@@ -276,7 +276,7 @@ impl Countersign {
         Request::get("/metrics").send(self.ops).await.body
     }
 
-    /// Returns the value of a counter or gauge with its labels; 0 if there is none.
+    /// Returns the value of a counter or gauge with its labels; 0 for a series without a value.
     pub(crate) async fn metric(&self, series: &str) -> u64 {
         let metrics = self.metrics().await;
         let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();

@@ -111,6 +111,9 @@ async fn a_new_master_key_costs_no_request() {
             countersign.reload(round as u64 + 1).await;
         }
         countersign.admin_text(&["rekey"]).await;
+        // A file without the old key is refused until this replica has seen the canary under the
+        // new one, at its next synthetic check.
+        sleep(CACHED).await;
         fs::write(&file, &new).unwrap();
         countersign.reload(3).await;
         // The records are read again, now without the old key.
