@@ -126,12 +126,7 @@ impl Countersign {
 
     /// Asks for a reload with SIGHUP.
     pub(crate) fn hang_up(&self) {
-        self.process.signal("-HUP");
-    }
-
-    /// Replaces the configuration file.
-    pub(crate) fn configure(&self, config: &str) {
-        fs::write(self.path(CONFIG), config).unwrap();
+        self.process.signal("HUP");
     }
 
     /// Replaces a file that only its owner may read.
