@@ -621,6 +621,19 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_number_of_records_has_no_sample() {
+        let (metrics, name) = (
+            Metrics::default(),
+            "countersign_store_records_under_old_keys",
+        );
+        assert_eq!(series(&metrics).get(name), None);
+        metrics.records_under_old_keys(Some(7));
+        assert_eq!(series(&metrics)[name], "7");
+        metrics.records_under_old_keys(None);
+        assert_eq!(series(&metrics).get(name), None);
+    }
+
+    #[test]
     fn every_series_has_help_and_a_type() {
         let metrics = Metrics::default();
         metrics.decision("allow", "ok", Duration::ZERO);

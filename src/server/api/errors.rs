@@ -335,6 +335,7 @@ mod tests {
             credentials_required(),
             role_insufficient(),
             denial_not_found("d"),
+            rekey_running(),
             ending(),
             rekey_running(),
         ] {

@@ -53,6 +53,9 @@ impl RecordScan for EmbeddedStore {
     }
 }
 
+/// The name of a record, and its stored bytes.
+type NamedRecord = (Vec<u8>, Vec<u8>);
+
 /// The place of the records of a kind.
 enum Section {
     Table(RecordTable),
@@ -78,7 +81,7 @@ impl Section {
         transaction: &ReadTransaction,
         after: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, redb::Error> {
+    ) -> Result<Vec<NamedRecord>, redb::Error> {
         match *self {
             Self::Table(table) => {
                 // Names in tables are text.

@@ -136,6 +136,7 @@ use self::replication::ReplicatedWrites;
 use self::restarts::RestartDetector;
 use self::servers::RedisServers;
 use super::record::{Records, unreadable};
+use super::seal::key_id_of;
 use super::{
     ChangeFeed, ReplacementKeys, StoreError, StoreErrorKind, StoreHealth, StoreLifecycle,
     StoreStatus,
@@ -323,6 +324,13 @@ impl StoreLifecycle for RedisStore {
 
     fn use_keys(&self, keys: ReplacementKeys) {
         self.records.use_keys(keys.0);
+        let first = self.records.master_key_ids().into_iter().next();
+        let changes = self.client.recovery().changes();
+        changes.reseal(|kind, name, bytes| {
+            let is_current = key_id_of(bytes) == first.as_deref();
+            let resealed = (!is_current).then(|| self.records.resealed(kind, name, bytes));
+            resealed?.ok()
+        });
     }
 
     async fn close(&self) -> Result<(), StoreError> {
