@@ -169,6 +169,15 @@ fn replaced(outcome: Result<(), StoreError>) -> Result<bool, StoreError> {
     }
 }
 
+/// Returns true if a record was written, and false if another change was faster, or created a record
+/// of that name first.
+fn written(outcome: Result<(), StoreError>) -> Result<bool, StoreError> {
+    match outcome {
+        Err(error) if error.kind() == StoreErrorKind::AlreadyExists => Ok(false),
+        outcome => replaced(outcome),
+    }
+}
+
 /// Returns the etag of a record: it differs after every change, and for a new record in the place
 /// of a deleted one.
 pub(crate) fn etag(generation: Generation, revision: u64) -> String {

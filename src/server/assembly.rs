@@ -77,7 +77,7 @@ struct ConfiguredParts<'a> {
     beside_checks: Routes,
 }
 
-/// What stays on a check thread at a reload.
+/// The components of a check thread that stay at a reload.
 struct CheckThread {
     store: Arc<dyn CheckStore>,
     admission: Admission,
@@ -291,6 +291,11 @@ fn api_routes(
         .add_service(shared.health.service());
     let reflection = reflection::service(&[v1::FILE_DESCRIPTOR_SET], &api::SERVICES)?;
     Ok(routes.add_service(reflection))
+}
+
+/// Returns the routes of the http listener, which answer requests without a socket too.
+pub fn http_routes(app: &App, issuer: Issuer, diagnostics: Diagnostics) -> Router {
+    http::routes(app, issuer, diagnostics, BodyBudget::default())
 }
 
 /// Returns the routes of the ops listener.

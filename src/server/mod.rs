@@ -41,6 +41,7 @@ mod transport;
 mod watches;
 
 pub use app::App;
+pub use assembly::http_routes;
 pub use error::ServerError;
 pub use run::run;
 pub use transport::{Addresses, BindError, Listeners, TlsError};

@@ -337,6 +337,7 @@ mod tests {
             denial_not_found("d"),
             rekey_running(),
             ending(),
+            rekey_running(),
         ] {
             reasons.insert(
                 status

@@ -77,7 +77,7 @@ impl FileStates {
         self.0.keys().cloned()
     }
 
-    /// Returns the reason why a file cannot be read again, if it is none that reading would name.
+    /// Returns the problem of a file that must not even be opened to read it again.
     pub(super) fn problem(&self, path: &Path) -> Option<String> {
         let path_shown = path.display();
         match self.0.get(path)? {

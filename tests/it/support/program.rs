@@ -99,14 +99,9 @@ impl Countersign {
             (process, check, api, http, ops);
     }
 
-    /// Replaces the configuration file, which `reload` reads.
-    pub(crate) fn configure(&self, config: &str) {
-        fs::write(self.launch.directory.path().join(CONFIG), config).unwrap();
-    }
-
-    /// Sends SIGHUP, and returns when so many reloads have succeeded since the start.
+    /// Asks for a reload, and returns when so many have succeeded since the start.
     pub(crate) async fn reload(&self, count: u64) {
-        self.process.signal("HUP");
+        self.hang_up();
         eventually("the files are read again", START, async || {
             let succeeded = self.metric(RELOADS).await;
             (succeeded == count).then_some(())
@@ -126,7 +121,7 @@ impl Countersign {
 
     /// Asks for a reload with SIGHUP.
     pub(crate) fn hang_up(&self) {
-        self.process.signal("-HUP");
+        self.process.signal("HUP");
     }
 
     /// Replaces the configuration file.
