@@ -75,7 +75,7 @@ impl<'h> Server<'h> {
     async fn reload(&self, count: usize) {
         let what = format!("{count} changes of the master keys");
         eventually(&what, Duration::from_secs(60), async || {
-            self.process.signal("-HUP");
+            self.process.signal("HUP");
             let log = self.process.log();
             (log.matches("the master keys changed").count() >= count).then_some(())
         })
