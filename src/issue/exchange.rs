@@ -5,13 +5,13 @@ use super::audit::{AuditEvent, audited};
 use super::request_tokens::{requested_scopes, require_flow, require_generation};
 use super::tokens::require_active;
 use super::{
-    ATTEMPTS, Actor, AuthorizationRequest, IssueError, IssuedToken, Issuer, Login, random, replaced,
+    ATTEMPTS, Actor, AuthorizationRequest, IssueError, IssuedToken, Issuer, Login, random,
+    replaced, written,
 };
 use crate::model::{
     AccessToken, Consumer, ConsumerKey, Flow, Generation, RequestToken, RequestTokenState, Scopes,
     Secret, Token, TokenStatus, UserId,
 };
-use crate::store::{StoreError, StoreErrorKind};
 
 /// The access that a user granted to a consumer.
 struct UserGrant {
@@ -91,7 +91,7 @@ impl Issuer {
         for _ in 0..ATTEMPTS {
             let token = self.new_access_token(&consumer, &grant)?;
             let event = AuditEvent::of_token(actor, "token.exchange_password", &token);
-            if created(audited(event, self.store.create_token(&token)).await)? {
+            if written(audited(event, self.store.create_token(&token)).await)? {
                 let screen_name = user.screen_name;
                 return Ok(IssuedToken { token, screen_name });
             }
@@ -177,10 +177,8 @@ impl Issuer {
         used.state = RequestTokenState::Used;
         used.revision += 1;
         let event = AuditEvent::of_token(actor, "token.exchange", issued);
-        match audited(event, self.store.exchange_request_token(&used, issued)).await {
-            Err(error) if error.kind() == StoreErrorKind::AlreadyExists => Ok(false),
-            outcome => Ok(replaced(outcome)?),
-        }
+        let outcome = audited(event, self.store.exchange_request_token(&used, issued)).await;
+        Ok(written(outcome)?)
     }
 
     fn new_access_token(
@@ -202,15 +200,6 @@ impl Issuer {
             created_at: now,
             revision: 1,
         })
-    }
-}
-
-/// Returns false if the name of a new token is taken.
-fn created(outcome: Result<(), StoreError>) -> Result<bool, StoreError> {
-    match outcome {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == StoreErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
     }
 }
 

@@ -54,6 +54,14 @@ impl Hasher {
         }
     }
 
+    /// Returns a hasher with other parameters that shares its permits with this one.
+    pub(super) fn with_params(&self, config: &PasswordConfig) -> Self {
+        Self {
+            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params(config)),
+            ..self.clone()
+        }
+    }
+
     /// Hashes a password, with a new salt.
     ///
     /// # Errors
@@ -248,12 +256,31 @@ mod tests {
 
     #[tokio::test]
     async fn a_damaged_hash_is_an_error_and_no_answer() {
-        let damaged = PasswordHash::new("$argon2id$v=19$m=8");
-        assert!(
-            cheap(1)
-                .check(&Secret::new(*b"correct horse"), Some(&damaged))
-                .await
-                .is_err()
+        for damaged in [
+            "$argon2id$v=19$m=8",
+            "$argon2id$v=19$m=8,t=1,p=1$c3RhbmRpbnNhbHRzYWx0cw",
+        ] {
+            let checked = cheap(1)
+                .check(
+                    &Secret::new(*b"correct horse"),
+                    Some(&PasswordHash::new(damaged)),
+                )
+                .await;
+            assert!(checked.is_err(), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn each_lane_has_the_memory_that_argon2_requires() {
+        let parallel = params(&PasswordConfig {
+            memory_kib: 8,
+            iterations: 2,
+            parallelism: 4,
+            ..Config::default().password
+        });
+        assert_eq!(
+            (parallel.m_cost(), parallel.t_cost(), parallel.p_cost()),
+            (32, 2, 4)
         );
     }
 

@@ -224,3 +224,23 @@ const MAX_WAITING_TOGETHER: usize = 4;
 
 /// A few megabytes of memory, connections included.
 const MAX_WAITING: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_to_wait_is_free_again_after_its_attempt() {
+        let attempts = DelayedAttempts::default();
+        let lane = AttemptCounter::new("password-lane", b"jane");
+        let mut waiting: Vec<_> = (0..MAX_WAITING_TOGETHER)
+            .map(|_| attempts.place(lane).expect("a free place"))
+            .collect();
+        assert!(attempts.place(lane).is_none());
+        waiting.pop();
+        waiting.push(attempts.place(lane).expect("a free place"));
+        assert!(attempts.place(lane).is_none());
+        waiting.clear();
+        assert!(attempts.0.lock().expect("not poisoned").is_empty());
+    }
+}

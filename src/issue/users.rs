@@ -1,7 +1,9 @@
 //! Administration of users.
 
 use super::audit::{AuditEvent, audited};
-use super::{ATTEMPTS, Actor, IssueError, Issuer, Violations, etag, hash, random, replaced};
+use super::{
+    ATTEMPTS, Actor, IssueError, Issuer, Violations, etag, hash, random, replaced, written,
+};
 use crate::clock::UnixTime;
 use crate::model::{Generation, Secret, User, UserId, UserStatus, Username};
 use crate::store::{StoreError, StoreErrorKind};
@@ -290,14 +292,6 @@ fn blank_user(id: UserId, now: UnixTime) -> User {
 /// Sets the status, and returns true if it changed.
 fn set_status(user: &mut User, status: UserStatus) -> bool {
     std::mem::replace(&mut user.status, status) != status
-}
-
-/// Returns true if a user was written, and false if another change was faster.
-fn written(outcome: Result<(), StoreError>) -> Result<bool, StoreError> {
-    match outcome {
-        Err(error) if error.kind() == StoreErrorKind::AlreadyExists => Ok(false),
-        outcome => replaced(outcome),
-    }
 }
 
 fn invalid(field: &'static str, problem: impl ToString) -> IssueError {

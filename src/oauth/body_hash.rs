@@ -117,3 +117,27 @@ impl<'a> BodyCheck<'_, 'a> {
         self.is_signed_form || matches!(self.body, RequestBody::Whole(b""))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_large_body_that_is_compared_is_hashed_in_steps() {
+        let body = vec![0; HASH_STEP + 1];
+        let is_hashed = |sent, length: usize, rule| {
+            let check = BodyCheck {
+                method: SignatureMethod::HmacSha1,
+                sent,
+                body: RequestBody::Whole(&body[..length]),
+                is_signed_form: false,
+            };
+            check.hashing(rule).is_some()
+        };
+        let sent = Some(&b"hash"[..]);
+        assert!(is_hashed(sent, HASH_STEP + 1, BodyHashRule::Accept));
+        assert!(!is_hashed(sent, HASH_STEP, BodyHashRule::Accept));
+        assert!(!is_hashed(sent, HASH_STEP + 1, BodyHashRule::Off));
+        assert!(!is_hashed(None, HASH_STEP + 1, BodyHashRule::Accept));
+    }
+}

@@ -26,3 +26,19 @@ impl SharedSecrets<'_> {
         key
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_never_outgrows_its_room() {
+        let secrets = SharedSecrets {
+            consumer: b"%%%%",
+            token: b"&&",
+        };
+        let key = secrets.signing_key();
+        assert_eq!(**key, *b"%25%25%25%25&%26%26");
+        assert_eq!(key.capacity(), key.len());
+    }
+}

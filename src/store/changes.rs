@@ -89,3 +89,24 @@ impl fmt::Debug for ChangeFeed {
         f.debug_struct("ChangeFeed").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refused_change_leaves_the_record_as_it_was() {
+        let failed = |kind| Err::<(), _>(StoreError::new(kind, "testing"));
+        assert!(may_have_changed(&Ok(())));
+        for kind in [StoreErrorKind::Unavailable, StoreErrorKind::Unusable] {
+            assert!(may_have_changed(&failed(kind)), "{kind}");
+        }
+        for kind in [
+            StoreErrorKind::AlreadyExists,
+            StoreErrorKind::Conflict,
+            StoreErrorKind::WrongMasterKey,
+        ] {
+            assert!(!may_have_changed(&failed(kind)), "{kind}");
+        }
+    }
+}

@@ -149,3 +149,17 @@ pub(super) fn check_follows(stored: u64, new: u64) -> Result<(), StoreError> {
         Err(conflict())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_next_revision_follows() {
+        assert!(check_follows(1, 2).is_ok());
+        for (stored, new) in [(1, 1), (1, 3), (2, 1), (u64::MAX, 0)] {
+            let error = check_follows(stored, new).expect_err("a conflict");
+            assert_eq!(error.kind(), StoreErrorKind::Conflict, "{stored} {new}");
+        }
+    }
+}

@@ -51,3 +51,17 @@ impl NonceId {
         (self.0[0] % parts, field)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_spread_over_all_parts() {
+        let parts: std::collections::BTreeSet<_> = (0..=u8::MAX)
+            .map(|first| NonceId([first; 16]).part_and_field(16))
+            .map(|(part, _)| part)
+            .collect();
+        assert!(parts.into_iter().eq(0..16));
+    }
+}

@@ -146,11 +146,16 @@ enum OpenError {
     DataDir(TrustError),
 }
 
-/// Returns `true` if a store cannot be opened because of a mistake in its master key file, or of
-/// its name: a mistake of the operator, unlike other failures.
-pub fn is_key_file_mistake(error: &StoreError) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
-    matches!(source, Some(OpenError::Key(_) | OpenError::NoKey))
+/// Returns `true` if a store cannot be opened because of a mistake in its address or in a file that
+/// the configuration names: a mistake of the operator, unlike other failures.
+pub fn is_configuration_mistake(error: &StoreError) -> bool {
+    let Some(source) = std::error::Error::source(error) else {
+        return false;
+    };
+    matches!(
+        source.downcast_ref(),
+        Some(OpenError::Key(_) | OpenError::NoKey)
+    ) || super::redis::is_configuration_mistake(source)
 }
 
 fn unusable(error: impl Into<OpenError>) -> StoreError {

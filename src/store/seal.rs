@@ -250,6 +250,14 @@ mod tests {
     }
 
     #[test]
+    fn a_readable_character_is_no_version() {
+        let sealer = sealer(&[&line()]);
+        let refusal = |first: u8| sealer.open(&[first; 60], CONSUMER).unwrap_err();
+        assert_eq!(refusal(31), SealError::UnknownVersion(31));
+        assert_eq!(refusal(b' '), SealError::NotSealed);
+    }
+
+    #[test]
     fn a_record_sealed_with_the_old_key_opens_after_a_new_one_is_put_first() {
         let (old, new) = (line(), line());
         let sealed = sealer(&[&old]).seal(RECORD, CONSUMER).unwrap();

@@ -178,7 +178,8 @@ impl Judgement {
 }
 
 impl Tally {
-    fn add(&mut self, wrong: bool, excused: bool) {
+    /// Counts a request, and whether its answer was wrong and in the documented time.
+    pub(crate) fn add(&mut self, wrong: bool, excused: bool) {
         self.sent += 1;
         self.wrong += usize::from(wrong && !excused);
         self.excused += usize::from(wrong && excused);
@@ -186,7 +187,7 @@ impl Tally {
 }
 
 /// Returns whether the credential was valid during the whole request.
-fn is_valid(entry: &Entry, fate: &Fate) -> bool {
+pub(crate) fn is_valid(entry: &Entry, fate: &Fate) -> bool {
     let created = fate.created.is_some_and(|at| at <= entry.sent);
     created && fate.revoking.is_none_or(|at| entry.answered < at)
 }

@@ -40,6 +40,7 @@
 //! | `redis_group.rs`, `namespaces.rs` | Redis with Sentinels, and a network that can be cut |
 //! | `proxy.rs`, `clock.rs`, `disk.rs` | the network, the clocks and the disks that a row breaks |
 //! | `report.rs` | the table |
+//! | `soak/` | a steady load with faults for half an hour, which `scripts/soak` runs |
 
 #![expect(
     clippy::unwrap_used,
@@ -63,6 +64,7 @@ mod report;
 mod row;
 mod rows;
 mod run;
+mod soak;
 mod support;
 
 use std::process::ExitCode;
@@ -77,6 +79,14 @@ use crate::row::Row;
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "soak"
+    {
+        return tokio::select! {
+            code = soak::main(rest) => code,
+            () = interrupted() => ExitCode::from(130),
+        };
+    }
     let all = rows::all();
     if arguments == ["--list"] {
         list(&all);

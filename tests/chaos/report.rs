@@ -255,7 +255,7 @@ fn time(took: Option<Duration>) -> String {
 }
 
 /// Writes a number with separators.
-fn grouped(number: usize) -> String {
+pub(crate) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -275,11 +275,16 @@ pub(crate) fn table(results: &[Result]) -> String {
 
 /// Replaces the table of the documentation.
 pub(crate) fn write(table: &str) {
+    replace_between(BEGIN, END, table);
+}
+
+/// Replaces the text between two marks of the documentation.
+pub(crate) fn replace_between(begin: &str, end: &str, new: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
     let text = fs::read_to_string(&file).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    fs::write(&file, format!("{before}{BEGIN}\n{table}{END}{after}")).unwrap();
+    let (before, rest) = text.split_once(begin).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    fs::write(&file, format!("{before}{begin}\n{new}{end}{after}")).unwrap();
 }
 
 const HEAD: &str = "| fault | expected | seen | requests | wrongly allowed | wrongly refused | acknowledged writes lost | time to recover |\n|---|---|---|---|---|---|---|---|";

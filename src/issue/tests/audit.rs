@@ -116,7 +116,10 @@ impl Changes {
             format!(
                 "action=\"request_token.create\" consumer_key=\"{KEY}\" token=\"{request_token}\""
             ),
-            "actor=\"user jane\" action=\"request_token.authorize\"".to_owned(),
+            format!(
+                "actor=\"user jane\" action=\"request_token.authorize\" consumer_key=\"{KEY}\" \
+                 token=\"{request_token}\" user_id=\"jane\""
+            ),
             format!("actor=\"consumer {KEY}\" action=\"request_token.wrong_verifier\""),
             format!("actor=\"consumer {KEY}\" action=\"token.exchange\""),
             format!(

@@ -4,6 +4,7 @@ mod audit;
 mod consumers;
 mod exchange;
 mod log_in;
+mod races;
 mod request_tokens;
 mod sessions;
 mod tokens;

@@ -212,11 +212,20 @@ async fn a_validated_token_is_not_created() {
     );
     let lacking = TokenDraft {
         scopes: texts(["admin"]),
-        ..draft
+        ..draft.clone()
     };
     assert_eq!(
         problems(world.issuer.create_token(&lacking, &ADMIN).await).len(),
         1
+    );
+    let created = TokenDraft {
+        validate_only: false,
+        ..draft.clone()
+    };
+    world.issuer.create_token(&created, &ADMIN).await.unwrap();
+    assert_err!(
+        world.issuer.create_token(&draft, &ADMIN).await,
+        IssueError::TokenExists(_)
     );
 }
 
@@ -262,8 +271,13 @@ async fn the_state_of_a_token_follows_its_consumer_and_user() {
 }
 
 #[tokio::test]
-async fn an_unknown_token_is_introspected_without_an_error() {
+async fn a_token_is_introspected_with_its_consumer_and_an_unknown_one_without_an_error() {
     let world = World::new().await;
+    let consumer = world.consumer().await;
+    let issued = world.token(None).await;
+    let found = world.issuer.introspect_token(&issued.token).await.unwrap();
+    assert_eq!(found.consumer, Some(consumer));
+    assert_eq!(found.token.map(|shown| shown.token), Some(issued));
     let found = world.issuer.introspect_token(&token("t")).await.unwrap();
     assert!(found.token.is_none() && found.consumer.is_none());
     assert_err!(
@@ -354,6 +368,15 @@ async fn the_tokens_of_a_user_are_listed_with_their_states() {
         [state_of(&one.token), state_of(&two.token)],
         [Some(TokenState::Revoked), Some(TokenState::Active)]
     );
+    world.user("joe").await;
+    world.token(Some("joe")).await;
+    world.issuer.disable_user(&id("joe"), &ADMIN).await.unwrap();
+    let joes = world
+        .issuer
+        .tokens(TokenHolder::User(&id("joe")), None, 9)
+        .await
+        .unwrap();
+    assert!(joes.len() == 1 && joes[0].state == TokenState::UserDisabled);
     let after = world
         .issuer
         .tokens(

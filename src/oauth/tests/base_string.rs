@@ -64,6 +64,10 @@ fn the_host_is_in_lower_case() {
         "http://example.com/r%20v/X"
     );
     assert_eq!(
+        uri(&at(Scheme::Http, "LOCALHOST", "/")),
+        "http://localhost/"
+    );
+    assert_eq!(
         uri(&at(Scheme::Https, "[2001:DB8::1]", "/")),
         "https://[2001:db8::1]/"
     );
@@ -179,6 +183,24 @@ fn a_host_header_that_is_not_one_host_is_malformed() {
     }
 }
 
+// RFC 3986 section 3.2.2
+#[test]
+fn a_host_has_the_characters_of_a_registered_name_except_a_comma() {
+    let accepted: Vec<u8> = (0..=u8::MAX)
+        .filter(|&byte| {
+            let wire = WireRequest {
+                authority: vec![b'a', byte, b'b'],
+                ..WireRequest::get("/").in_header()
+            };
+            wire.refusal().is_none()
+        })
+        .collect();
+    let mut expected = b"!$%&'()*+-.;=_~".to_vec();
+    expected.extend((0..=u8::MAX).filter(u8::is_ascii_alphanumeric));
+    expected.sort_unstable();
+    assert_eq!(accepted, expected);
+}
+
 // 3.4.1.3.1
 #[test]
 fn a_query_is_read_as_a_form() {
@@ -291,10 +313,12 @@ fn several_content_types_are_refused() {
         .body(FORM, "")
         .in_header();
     assert_eq!(two.refusal(), Some(Rejection::SeveralContentTypes));
-    let joined = WireRequest::get("/")
-        .body(&format!("text/plain,{FORM}"), "a=b")
-        .in_header();
-    assert_eq!(joined.refusal(), Some(Rejection::SeveralContentTypes));
+    for first in ["text/plain", "multipart/form-data; boundary=\"a,b\""] {
+        let joined = WireRequest::get("/")
+            .body(&format!("{first},{FORM}"), "a=b")
+            .in_header();
+        assert_eq!(joined.refusal(), Some(Rejection::SeveralContentTypes));
+    }
 }
 
 // 3.4.1.3.1

@@ -136,6 +136,8 @@ fn a_header_that_is_not_a_list_of_quoted_values_is_malformed() {
         "OAuth\"abc\"",
         "OAuth=",
         "OAuth:x",
+        "OAuth oauth_nonce \t, oauth_token=\"x\"",
+        "OAuth oauth_nonce\"abc\"",
     ] {
         assert_eq!(
             read(header).refusal(),
@@ -143,6 +145,8 @@ fn a_header_that_is_not_a_list_of_quoted_values_is_malformed() {
             "{header}"
         );
     }
+    let no_space = header_of(PARAMETERS).replacen("OAuth ", "OAuth,", 1);
+    assert_eq!(read(&no_space).refusal(), Some(Rejection::HeaderMalformed));
 }
 
 #[test]

@@ -25,6 +25,15 @@ fn a_public_key_is_read_from_each_kind_of_pem_and_is_the_same_key() {
     assert!(RsaPublicKey::from_pem(STRANGER).unwrap() != *key);
 }
 
+/// That of `openssl pkey -pubin -outform DER | sha256sum`.
+#[test]
+fn a_fingerprint_is_the_sha_256_of_the_key() {
+    assert_eq!(
+        RsaPublicKey::from_pem(STRANGER).unwrap().fingerprint(),
+        "0b568336f1e422246cf4782261618aadc9f5470ec0709199862ad13a6752821d"
+    );
+}
+
 #[test]
 fn a_pem_may_have_text_around_it_and_other_line_ends() {
     let text = format!(
@@ -44,6 +53,7 @@ fn what_is_not_an_rsa_public_key_is_refused_with_its_reason() {
         "ssh-rsa AAAA",
         "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n",
         &ec.public_key_pem(),
+        &STRANGER.replace("PUBLIC KEY", "X509 CRL"),
     ] {
         assert_eq!(of(text), RsaPublicKeyError::NotAKey, "{text}");
     }

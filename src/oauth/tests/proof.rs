@@ -281,6 +281,8 @@ fn while_a_secret_is_rotated_both_are_accepted() {
             verify(&wire, &secrets(&[CONSUMER_SECRET, b"new"], None)),
             Ok(())
         );
+        let twice = secrets(&[CONSUMER_SECRET, CONSUMER_SECRET], None);
+        assert_eq!(verify(&wire, &twice), Ok(()));
         assert_eq!(verify(&wire, &secrets(&[b"new", b"newer"], None)), MISMATCH);
     }
 }
@@ -310,6 +312,7 @@ fn rsa_uses_no_secret_and_any_of_the_keys() {
         let wire = signed(method, Some(b"token"));
         assert_eq!(with(&wire, &[own]), Ok(()), "{method}");
         assert_eq!(with(&wire, &[other, own]), Ok(()), "{method}");
+        assert_eq!(with(&wire, &[own, own]), Ok(()), "{method}");
         assert_eq!(with(&wire, &[other]), MISMATCH, "{method}");
         assert_eq!(with(&wire, &[]), MISMATCH, "{method}");
     }

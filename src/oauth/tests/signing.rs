@@ -143,6 +143,13 @@ fn an_unverifiable_request_is_not_signed() {
         ..photos()
     };
     assert_eq!(refusal(json), SignError::NotAForm);
+    let untyped = RequestDraft {
+        place: ParameterPlace::Body,
+        content_type: None,
+        body: b"{}",
+        ..photos()
+    };
+    assert_eq!(refusal(untyped), SignError::NotAForm);
     assert_eq!(
         refusal(RequestDraft {
             realm: Some("a\r\nb"),
@@ -150,6 +157,20 @@ fn an_unverifiable_request_is_not_signed() {
         }),
         SignError::Realm
     );
+}
+
+#[test]
+fn a_request_of_any_size_is_signed() {
+    let limits = ParseLimits::default();
+    let long = format!("/?a={}", "b".repeat(limits.form_bytes));
+    let many = format!("/?{}", "a=b&".repeat(limits.parameters + 1));
+    for target in [long, many] {
+        let draft = RequestDraft {
+            target: target.as_bytes(),
+            ..photos()
+        };
+        assert!(SIGNER.sign(&draft).is_ok());
+    }
 }
 
 #[test]

@@ -33,6 +33,53 @@ fn header_query_and_form_have_a_limit_each() {
 }
 
 #[test]
+fn a_form_of_the_maximum_size_is_read() {
+    let limits = ParseLimits {
+        form_bytes: 200,
+        ..ParseLimits::default()
+    };
+    for (length, is_read) in [(200, true), (201, false)] {
+        let form = format!("a={}", "b".repeat(length - 2));
+        let wire = WireRequest::get("/").body(FORM, &form);
+        let parsed = wire.with_request(|request| request.parse(&limits).is_ok());
+        assert_eq!(parsed, is_read, "{length}");
+    }
+}
+
+#[test]
+fn header_and_target_count_toward_the_size_up_to_which_profiles_are_tried() {
+    let compat = CompatSet::only(CompatProfile::SchemeAny);
+    let target = format!("/?a={}", "b".repeat(8 * 1024));
+    let draft = RequestDraft {
+        scheme: Scheme::Http,
+        ..draft(target.as_bytes())
+    };
+    let signer = Signer {
+        consumer_key: b"key",
+        token: None,
+        method: SignatureMethod::HmacSha1,
+        key: SigningKey::Secrets {
+            consumer: CONSUMER_SECRET,
+            token: b"",
+        },
+    };
+    for (size, is_verified) in [(16 * 1024, true), (16 * 1024 + 1, false)] {
+        let mut wire = WireRequest::signed(&draft, signer.sign(&draft).unwrap());
+        wire.scheme = Scheme::Https;
+        let header = &mut wire.authorization[0];
+        header.resize(size - target.len(), b' ');
+        let verified = wire.parsed(|signed| {
+            let keys = secrets(&[CONSUMER_SECRET], None);
+            let schedule = KeySchedule::default();
+            signed
+                .verify_under(compat, &keys, &schedule, BodyHashRule::Accept)
+                .is_ok()
+        });
+        assert_eq!(verified, is_verified, "{size}");
+    }
+}
+
+#[test]
 fn profiles_are_not_tried_on_a_large_request() {
     let compat = CompatSet::only(CompatProfile::SchemeAny);
     for (length, is_verified) in [(1000, true), (16 * 1024, false)] {

@@ -26,6 +26,7 @@ mod mask;
 mod page;
 mod peer;
 mod request_tokens;
+mod revocable;
 mod roles;
 mod store;
 mod tokens;
@@ -66,9 +67,9 @@ pub fn routes(
     issuer: Issuer,
     diagnostics: Diagnostics,
     store: Arc<dyn Store>,
-    access: Access,
+    access: impl Into<Arc<Access>>,
 ) -> Routes {
-    let access = Arc::new(access);
+    let access = access.into();
     let backups = BackupServiceServer::new(BackupApi::new(issuer.clone(), Arc::clone(&access)))
         .max_decoding_message_size(MAX_REQUEST_LEN);
     let consumers = ConsumerServiceServer::new(ConsumerApi::new(issuer.clone()))

@@ -157,6 +157,18 @@ mod tests {
     }
 
     #[test]
+    fn content_types_that_envoy_joined_are_separate_again() {
+        let headers = CheckHeaders::joined(&[("content-type", "a/b; c=\"d,e\",f/g")]);
+        let attributes = read(HttpRequest {
+            headers,
+            ..HttpRequest::default()
+        })
+        .unwrap();
+        let types: Vec<_> = attributes.headers.content_type.iter().copied().collect();
+        assert_eq!(types, [&b"a/b; c=\"d,e\""[..], b"f/g"]);
+    }
+
+    #[test]
     fn a_request_without_http_attributes_is_refused() {
         assert_eq!(
             RequestAttributes::read(None, "").err(),

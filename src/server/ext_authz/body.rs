@@ -124,6 +124,10 @@ mod tests {
             length(&[("content-length", "3,3")], "a=1", true),
             Err(BodyGap::LengthMismatch)
         );
+        assert_eq!(
+            length(&[("content-length", "+3")], "a=1", true),
+            Err(BodyGap::LengthMismatch)
+        );
     }
 
     #[test]
@@ -193,6 +197,22 @@ mod tests {
         ] {
             assert!(!of(headers, asserted), "{headers:?}");
         }
+    }
+
+    #[test]
+    fn a_request_whose_method_is_usual_without_a_body_has_none_unless_something_announces_one() {
+        let of = |method, headers: &[(&str, &str)]| {
+            let attributes = RequestAttributes {
+                method,
+                ..RequestAttributes::of_headers(CheckHeaders::joined(headers))
+            };
+            is_unseen(&attributes, false)
+        };
+        for method in ["GET", "HEAD", "OPTIONS", "DELETE"] {
+            assert!(of(method, &[]), "{method}");
+            assert!(!of(method, &[("content-length", "0")]), "{method}");
+        }
+        assert!(!of("POST", &[]) && !of("PUT", &[]));
     }
 
     #[test]

@@ -121,8 +121,33 @@ mod tests {
     }
 
     #[test]
+    fn a_timeout_has_eight_digits_at_most_and_a_unit() {
+        for (text, timeout) in [
+            ("2H", Duration::from_secs(7200)),
+            ("2M", Duration::from_secs(120)),
+            ("2S", Duration::from_secs(2)),
+            ("12345678m", Duration::from_millis(12_345_678)),
+            ("2u", Duration::from_micros(2)),
+            ("2n", Duration::from_nanos(2)),
+        ] {
+            assert_eq!(parse(text.as_bytes()), Some(timeout), "{text}");
+        }
+    }
+
+    #[test]
     fn a_malformed_timeout_is_ignored() {
-        for wrong in ["", "m", "100", "1 m", "-1m", "123456789m", "1x"] {
+        for wrong in [
+            "",
+            "m",
+            "100",
+            "1 m",
+            "-1m",
+            "+1m",
+            "123456789m",
+            "1234567890m",
+            "1x",
+        ] {
+            assert_eq!(parse(wrong.as_bytes()), None, "{wrong}");
             assert_eq!(deadline(wrong), LIMIT, "{wrong}");
         }
     }

@@ -316,6 +316,14 @@ mod tests {
         assert_eq!(collected.to_bytes(), long);
     }
 
+    #[tokio::test]
+    async fn an_answer_of_one_piece_is_sent_without_an_empty_one() {
+        let mut body = response(Bytes::from(vec![7; PIECE])).into_body();
+        let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(piece.len(), PIECE);
+        assert!(body.frame().await.unwrap().unwrap().is_trailers());
+    }
+
     #[test]
     fn a_status_alone_has_no_body() {
         let response = Status::unavailable("down").into_http::<UnaryBody>();

@@ -81,7 +81,13 @@ mod tests {
         ] {
             assert!(reads_as(name, "x-consumer-id"), "{name}");
         }
-        for name in ["x-consumer-ids", "xconsumerid", "consumer-id", ""] {
+        for name in [
+            "x-consumer-ids",
+            "y-consumer-id",
+            "xconsumerid",
+            "consumer-id",
+            "",
+        ] {
             assert!(
                 !NAMES.iter().any(|identity| reads_as(name, identity)),
                 "{name}"

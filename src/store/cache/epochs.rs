@@ -128,6 +128,17 @@ mod tests {
     }
 
     #[test]
+    fn names_are_spread_over_the_counters() {
+        let epochs = EpochTable::default();
+        let counters: std::collections::HashSet<_> = (0..1000)
+            .map(|number| Token::new(number.to_string()).unwrap())
+            .map(|token| epochs.counter(RecordName::Token(&token)))
+            .collect();
+        assert!(counters.len() > 500, "{}", counters.len());
+        assert!(counters.into_iter().all(|counter| counter < ALL_USERS));
+    }
+
+    #[test]
     fn a_change_of_everything_raises_every_count() {
         let epochs = EpochTable::default();
         let token = Token::new("t").unwrap();

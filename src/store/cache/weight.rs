@@ -80,3 +80,96 @@ pub(super) const ENTRY: usize = 768;
 /// The weight of an RSA key of the maximum length with its precomputed values: an estimate, times
 /// three.
 const RSA_KEY: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::UnixTime;
+    use crate::model::{ConsumerName, ConsumerProfile, Generation, TokenStatus, UserId};
+
+    #[test]
+    fn a_consumer_weighs_what_it_holds() {
+        let plain = Consumer::example();
+        let base = weight(&plain);
+        let texts = "key".len() + "c-1".len() + "key".len() + "Printer Example".len();
+        assert_eq!(
+            base,
+            ENTRY + size_of::<Consumer>() + texts + scopes(&plain.scopes)
+        );
+        let more = |change: &dyn Fn(&mut Consumer)| {
+            let mut changed = plain.clone();
+            change(&mut changed);
+            weight(&changed) - base
+        };
+        let with_secrets = |consumer: &mut Consumer| {
+            let secret = ConsumerSecret {
+                secret: Secret::new([b'k'; 16]),
+                expires_at: None,
+            };
+            consumer.secrets = vec![secret.clone(), secret];
+        };
+        let one_secret = size_of::<ConsumerSecret>() + 16 + KeySchedule::heap_size(32);
+        assert_eq!(more(&with_secrets), 2 * one_secret);
+        let with_name = |consumer: &mut Consumer| {
+            consumer.name = ConsumerName::new("Printer Example 2000").unwrap();
+        };
+        assert_eq!(more(&with_name), 5);
+        let with_profile = |consumer: &mut Consumer| consumer.profile = ConsumerProfile::example();
+        assert_eq!(more(&with_profile), ConsumerProfile::example().text_len());
+        let with_callbacks = |consumer: &mut Consumer| consumer.callbacks = vec!["oob".into(); 2];
+        assert_eq!(more(&with_callbacks), 2 * (size_of::<String>() + 3));
+        let with_flows = |consumer: &mut Consumer| consumer.flows = [Flow::TwoLegged].into();
+        assert_eq!(more(&with_flows), tree::<Flow>(1));
+        let with_methods = |consumer: &mut Consumer| {
+            consumer.signature_methods = [SignatureMethod::HmacSha1].into();
+        };
+        assert_eq!(more(&with_methods), tree::<SignatureMethod>(1));
+        let with_scopes = |consumer: &mut Consumer| {
+            consumer.scopes = Scopes::parse("read write").unwrap();
+        };
+        assert_eq!(more(&with_scopes), "read write".len());
+    }
+
+    #[test]
+    fn a_token_weighs_what_it_holds() {
+        let secret_of = |length| secret(&Secret::new(vec![b'k'; length]));
+        assert_eq!(secret_of(16), 16 + KeySchedule::heap_size(32));
+        assert_eq!(
+            KeySchedule::heap_size(32) - KeySchedule::heap_size(0),
+            3 * 32,
+            "each of three hashes keeps its secrets"
+        );
+        assert_eq!(
+            scopes(&Scopes::parse("read").unwrap()),
+            2 * size_of::<usize>() + 4
+        );
+        assert_eq!(missing("token", "key"), ENTRY + 8);
+        let mut token = AccessToken {
+            token: Token::new("t-1").unwrap(),
+            secret: Secret::new([b's'; 16]),
+            consumer_key: ConsumerKey::new("key").unwrap(),
+            user_id: None,
+            scopes: Scopes::parse("read").unwrap(),
+            consumer_generation: Generation::default(),
+            user_generation: Generation::default(),
+            status: TokenStatus::Active,
+            expires_at: None,
+            created_at: UnixTime::default(),
+            revision: 1,
+        };
+        let own = ENTRY + size_of::<AccessToken>() + secret_of(16) + scopes(&token.scopes);
+        assert_eq!(super::token(&token.token, &token), own + 3 + 3 + 3);
+        token.user_id = Some(UserId::new("jane").unwrap());
+        assert_eq!(super::token(&token.token, &token), own + 3 + 3 + 3 + 4);
+    }
+
+    #[test]
+    fn a_tree_has_nodes_of_eleven_values_half_of_them_empty() {
+        let node = 11 * size_of::<u64>() + 2 * size_of::<usize>();
+        assert_eq!([0, 1, 6, 7].map(tree::<u64>), [0, node, node, 2 * node]);
+    }
+
+    fn weight(consumer: &Consumer) -> usize {
+        super::consumer(&consumer.key, consumer)
+    }
+}

@@ -25,3 +25,16 @@ const AHEAD_SECS: u64 = 2;
 /// Seconds by which the clock must go back before the horizon follows: more than an adjustment by
 /// NTP.
 const SET_BACK_SECS: u64 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_horizon_further_ahead_than_an_adjustment_of_the_clock_is_set_back() {
+        let now = UnixTime::from_secs(1000);
+        assert_eq!(horizon_at(now), 1002);
+        assert!(!is_set_back(1012, now));
+        assert!(is_set_back(1013, now) && is_set_back(2000, now));
+    }
+}

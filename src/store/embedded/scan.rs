@@ -53,6 +53,9 @@ impl RecordScan for EmbeddedStore {
     }
 }
 
+/// The name of a record, and its stored bytes.
+type NamedRecord = (Vec<u8>, Vec<u8>);
+
 /// The place of the records of a kind.
 enum Section {
     Table(RecordTable),

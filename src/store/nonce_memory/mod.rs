@@ -239,6 +239,31 @@ mod tests {
         assert_eq!(claim(&again, 200, 100, 150), MemoryClaim::Replayed);
     }
 
+    #[test]
+    fn only_claims_dated_after_a_lower_horizon_must_be_durable() {
+        let nonces = NonceMemory::new(0, HORIZON, &[]);
+        for timestamp in [19, 20, 21] {
+            claim(&nonces, 100, timestamp, 0);
+        }
+        let to_write = nonces.lower_horizon(20);
+        assert!(to_write.iter().map(|claim| claim.timestamp).eq([21]));
+    }
+
+    #[test]
+    fn claims_are_spread_over_all_shards() {
+        let nonces = NonceMemory::new(0, HORIZON, &[]);
+        for first in 0..=u8::MAX {
+            let claim = StoredClaim {
+                id: NonceId([first; 16]),
+                check_id: [0; 16],
+                timestamp: 1,
+                expires_at: UnixTime::from_secs(100),
+            };
+            nonces.claim(&claim, UnixTime::from_secs(0), 0).unwrap();
+        }
+        assert!(nonces.shards.iter().all(|shard| shard.len() > 0));
+    }
+
     /// Claims a nonce that is unique to `expires_at`, by a check that is unique to `now`. All share
     /// one shard, so that claims with one timestamp share their second.
     fn claim(nonces: &NonceMemory, expires_at: u64, timestamp: u64, now: u64) -> MemoryClaim {

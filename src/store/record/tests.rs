@@ -314,6 +314,12 @@ fn token() -> AccessToken {
 }
 
 #[test]
+fn a_record_never_outgrows_the_memory_that_is_wiped() {
+    let bytes = json(&vec!["pfkkdhi9sl3r4s00"; 99]).unwrap();
+    assert_eq!(bytes.capacity(), bytes.len());
+}
+
+#[test]
 fn the_same_record_is_never_written_as_the_same_bytes() {
     let records = records();
     let user = User {

@@ -15,9 +15,9 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![
         Row::new(
             "sighup",
-            "SIGHUP to a replica, back after it ended",
-            "drained, exit code 0",
-            || Box::pin(drained("HUP")),
+            "SIGHUP to a replica ten times",
+            "reloads, and no request fails",
+            || Box::pin(reloaded()),
         ),
         Row::new(
             "sigterm",
@@ -26,6 +26,29 @@ pub(crate) fn rows() -> Vec<Row> {
             || Box::pin(drained("TERM")),
         ),
     ]
+}
+
+/// Each signal may come before the last reload ended, which then counts for both.
+async fn reloaded() -> Evidence {
+    let redis = RedisServer::start_with(&AOF);
+    let replica = Replica::start(Settings::of(&redis.url(), "")).await;
+    let load = Load {
+        targets: direct(std::slice::from_ref(&replica)),
+        ..Load::default()
+    };
+    let mut run = Run::start_with(vec![replica], load).await;
+    run.fault_begins();
+    for _ in 0..10 {
+        run.replicas[0].signal("HUP");
+        pause(0.3).await;
+    }
+    let ended = run.replicas[0].ended();
+    run.fault_ends();
+    let mut evidence = run.finish(3.0).await;
+    let failed = evidence.failed();
+    evidence.must(failed == 0, "no request fails");
+    evidence.must(ended.is_none(), "keeps running");
+    evidence
 }
 
 /// Requests must pass while the replica waits for its load balancer, the pause of one second.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
-use countersign::config::{Config, StoreConfig, StoreUrl};
+use countersign::config::{Config, ConnectionFiles, StoreConfig, StoreUrl};
 use countersign::diagnostics::Diagnostics;
 use countersign::issue::{Issuer, IssuerTerms};
 use countersign::server::api::{self, Access, AdminToken, IssuerToken};
@@ -145,6 +145,7 @@ pub(crate) async fn memory(clock: Arc<dyn Clock>) -> Arc<dyn Store> {
     let config = StoreConfig {
         url: StoreUrl::Memory,
         master_key_file: None,
+        files: ConnectionFiles::default(),
         timeout: Duration::from_millis(150),
         connections: 2,
         min_replicas: 0,
