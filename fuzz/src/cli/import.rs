@@ -12,7 +12,7 @@ mod row;
 use self::csv::Csv;
 use self::json_lines::JsonLines;
 use self::lines::{Lines, Row, RowPlace};
-use self::row::{Item, Problem};
+use self::row::{Item, Problem, Unsent};
 
 /// Reads a CSV file, and judges its rows.
 pub fn read_csv(file: &[u8]) {
@@ -48,7 +48,8 @@ fn judge_rows(file: &[u8], mut next: impl FnMut() -> anyhow::Result<Option<Row>>
         (last_line, last_position) = (line, row.mark.position);
         match row.item {
             Ok(item) => judge_item(&item),
-            Err(problems) => judge_problems(&problems),
+            Err(Unsent::Refused(problems)) => judge_problems(&problems),
+            Err(Unsent::Skipped(problem)) => judge_problems(&[problem]),
         }
     }
 }

@@ -259,8 +259,9 @@ const WRITTEN_IN_ORDER: [Option<RecordKind>; 3] = [
 
 const NOTHING_RESTORED: &str = "nothing was restored; --skip-existing leaves records that differ as they are, and restores the others";
 
-/// The most records of one request: the embedded store writes one after the other.
-const BATCH_RECORDS: usize = 100;
+/// The most records of one request: the embedded store writes one after the other, and a slow disk
+/// must answer within the time of a call.
+const BATCH_RECORDS: usize = 50;
 
 /// The size of a request beyond which it gets no further record, a quarter of what the server
 /// accepts.

@@ -81,7 +81,7 @@ impl Access {
         }
     }
 
-    /// Returns true if both give access to the same callers.
+    /// Returns true if both give the same access to the same callers.
     pub(in crate::server) fn is_same(&self, other: &Self) -> bool {
         let clients = |access: &Self| (access.admin_clients.clone(), access.issuer_clients.clone());
         self.admin_token == other.admin_token

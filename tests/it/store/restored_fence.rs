@@ -17,7 +17,11 @@ async fn the_embedded_store_keeps_it_across_restarts() {
             store.close().await.unwrap();
         }
         drop(store);
-        assert_eq!(claim_at(&*bench.open().await, NOW).await, fenced());
+        let claimed = claim_at(&*bench.open().await, NOW).await;
+        // An unclean stop raises it further.
+        let is_fenced =
+            |outcome| matches!(outcome, ClaimOutcome::Fenced { not_before } if not_before >= NOW);
+        assert!(is_fenced(claimed), "{claimed:?}");
     }
 }
 
