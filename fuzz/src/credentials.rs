@@ -107,6 +107,13 @@ pub struct Ground {
 impl Ground {
     /// Returns a new store with the consumers and tokens.
     pub async fn new(config: &Config) -> Self {
+        let ground = Self::empty(config).await;
+        ground.fill(config).await;
+        ground
+    }
+
+    /// Returns a new, empty store.
+    pub async fn empty(config: &Config) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UnixTime::from_secs(NOW)));
         let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
         let in_memory = StoreConfig {
@@ -123,13 +130,11 @@ impl Ground {
         )
         .await;
         let store = opened.expect("a store in memory");
-        let ground = Self {
+        Self {
             clock,
             entropy,
             store,
-        };
-        ground.fill(config).await;
-        ground
+        }
     }
 
     /// Returns an issuer over the store.
