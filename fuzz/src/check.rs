@@ -83,7 +83,10 @@ impl CheckBench {
     /// Starts a service.
     pub fn new(setup: Setup) -> Self {
         let runtime = standing_still();
-        let service = runtime.block_on(service(&setup.config()));
+        let service = runtime.block_on(async {
+            let config = setup.config();
+            service(&config, Ground::new(&config).await)
+        });
         Self {
             setup,
             runtime,
@@ -128,7 +131,7 @@ impl CheckBench {
 /// Checks one unsigned request with a configuration, which must not let it pass unless it says so.
 pub fn serve_unsigned(config: &Config) {
     let runtime = standing_still();
-    let service = runtime.block_on(service(config));
+    let service = runtime.block_on(async { service(config, Ground::empty(config).await) });
     let message = message_of(HttpRequest {
         method: "GET".to_owned(),
         path: "/".to_owned(),
@@ -167,12 +170,12 @@ fn standing_still() -> Runtime {
     runtime.expect("a runtime")
 }
 
-async fn service(config: &Config) -> CheckService {
+fn service(config: &Config, ground: Ground) -> CheckService {
     let Ground {
         clock,
         entropy,
         store,
-    } = Ground::new(config).await;
+    } = ground;
     let metrics = Arc::new(Metrics::default());
     let cached = CachedStore::new(
         store,
@@ -205,7 +208,7 @@ fn judge(setup: Setup, request: &CheckRequest, response: &[u8]) -> Verdict {
     {
         assert!(
             !contains(response, secret.as_bytes()) || holds(request, secret),
-            "a secret is told"
+            "the answer holds a secret"
         );
     }
     let response = CheckResponse::decode(response).expect("prost reads the response");

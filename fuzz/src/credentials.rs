@@ -107,6 +107,13 @@ pub struct Ground {
 impl Ground {
     /// Returns a new store with the consumers and tokens.
     pub async fn new(config: &Config) -> Self {
+        let ground = Self::empty(config).await;
+        ground.fill(config).await;
+        ground
+    }
+
+    /// Returns a new, empty store.
+    pub async fn empty(config: &Config) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UnixTime::from_secs(NOW)));
         let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
         let in_memory = StoreConfig {
@@ -123,13 +130,11 @@ impl Ground {
         )
         .await;
         let store = opened.expect("a store in memory");
-        let ground = Self {
+        Self {
             clock,
             entropy,
             store,
-        };
-        ground.fill(config).await;
-        ground
+        }
     }
 
     /// Returns an issuer over the store.
@@ -149,7 +154,7 @@ impl Ground {
             let draft = ConsumerDraft {
                 consumer_key: Some(known.key.to_owned()),
                 consumer_secret: Some(Secret::new(known.secret.as_bytes())),
-                attributes: attributes(known.key, known.may_use_plaintext),
+                attributes: attributes(known.key, methods(known.may_use_plaintext)),
                 ..ConsumerDraft::default()
             };
             create(&issuer, &draft).await;
@@ -158,7 +163,7 @@ impl Ground {
             consumer_key: Some(RSA_CONSUMER.to_owned()),
             no_shared_secret: true,
             rsa_public_keys: vec![RSA_PUBLIC_KEY.to_owned()],
-            attributes: attributes(RSA_CONSUMER, true),
+            attributes: attributes(RSA_CONSUMER, &["RSA-SHA1", "RSA-SHA256"]),
             ..ConsumerDraft::default()
         };
         create(&issuer, &rsa).await;
@@ -186,17 +191,7 @@ async fn create(issuer: &Issuer, draft: &ConsumerDraft) {
         .expect("a valid consumer");
 }
 
-fn attributes(name: &str, may_use_plaintext: bool) -> ConsumerAttributes {
-    let every = [
-        "HMAC-SHA1",
-        "HMAC-SHA256",
-        "HMAC-SHA512",
-        "RSA-SHA1",
-        "RSA-SHA256",
-        "RSA-SHA512",
-        "PLAINTEXT",
-    ];
-    let methods = if may_use_plaintext { &every[..] } else { &[] };
+fn attributes(name: &str, methods: &[&str]) -> ConsumerAttributes {
     ConsumerAttributes {
         name: name.to_owned(),
         signature_methods: methods.iter().map(|&method| method.to_owned()).collect(),
@@ -208,6 +203,14 @@ fn attributes(name: &str, may_use_plaintext: bool) -> ConsumerAttributes {
             .into(),
         scopes: ["read", "write"].map(str::to_owned).into(),
         ..ConsumerAttributes::default()
+    }
+}
+
+/// Empty stands for HMAC alone.
+const fn methods(may_use_plaintext: bool) -> &'static [&'static str] {
+    match may_use_plaintext {
+        true => &["HMAC-SHA1", "HMAC-SHA256", "HMAC-SHA512", "PLAINTEXT"],
+        false => &[],
     }
 }
 

@@ -152,7 +152,7 @@ pub struct HeaderOption {
     /// The header.
     #[prost(message, optional, tag = "1")]
     pub header: Option<HeaderValue>,
-    /// What happens to existing headers of this name: 2 overwrites or adds.
+    /// The treatment of existing headers of this name: 2 overwrites or adds.
     #[prost(int32, tag = "3")]
     pub append_action: i32,
 }

@@ -1,4 +1,4 @@
-//! What the fuzz targets share. Each target is a file in `fuzz_targets/`; `docs/testing.md` lists
+//! The shared parts of the fuzz targets. Each target is a file in `fuzz_targets/`; `docs/testing.md` lists
 //! them and says how to run them.
 //!
 //! - [`rfc5849`]: a second implementation of signatures, with which the first one is compared.

@@ -4,8 +4,8 @@
 //! decodes to bytes, and encodes again. It answers two questions about a request: its base string,
 //! and whether a signature proves it.
 //!
-//! Where the RFC leaves a choice, it takes the one that `docs/decisions.md` documents: `&` alone
-//! separates parameters, empty segments are none, and a malformed escape makes the request unfit.
+//! If the RFC leaves a choice, it takes that of Countersign's documentation: only `&` separates
+//! parameters, an empty segment is no parameter, and a malformed escape makes a request malformed.
 
 mod authorization;
 mod base_string;
