@@ -14,8 +14,8 @@ use crate::clock::{CountingEntropy, Entropy, ManualClock};
 use crate::config::{Config, StoreUrl};
 use crate::model::{ConsumerSecret, ConsumerStatus, Generation, TokenStatus, UserId};
 use crate::oauth::{
-    OutgoingRequest, ParameterPlace, Rejection, RequestBody, RequestDraft, RequestStamp,
-    RsaPrivateKey, RsaPublicKey, Scheme, Signer, SigningKey,
+    CompatProfile, OutgoingRequest, ParameterPlace, Rejection, RequestBody, RequestDraft,
+    RequestStamp, RsaPrivateKey, RsaPublicKey, Scheme, Signer, SigningKey,
 };
 use crate::store::{Store, open};
 
@@ -37,6 +37,21 @@ async fn the_configured_number_of_parameters_is_the_limit() {
     }
     assert_eq!(world.endpoint.limits().parameters, 9);
     assert_eq!(world.verifier.limits().parameters, 9);
+}
+
+#[tokio::test]
+async fn the_size_that_a_route_accepts_is_the_limit() {
+    let world = World::new().await;
+    let outgoing = world.signed("/?a=12345", NOW_SECS, SignatureMethod::HmacSha1, None);
+    let header = outgoing.authorization.as_ref().map_or(0, String::len);
+    for (max_form_bytes, is_allowed) in [(header, true), (8, false)] {
+        let demands = Demands {
+            max_form_bytes,
+            ..demands()
+        };
+        let reason = world.reason(&outgoing, &demands).await;
+        assert_eq!(reason.is_none(), is_allowed, "{reason:?}");
+    }
 }
 
 #[tokio::test]
@@ -98,7 +113,12 @@ async fn only_the_keys_of_the_caller_prove_a_request() {
     for method in [SignatureMethod::HmacSha1, SignatureMethod::RsaSha256] {
         for token in [None, Some(TOKEN)] {
             let outgoing = world.signed("/", NOW_SECS, method, token);
-            assert_eq!(world.reason(&outgoing, &demands()).await, None, "{method}");
+            let Decision::Allow(allowance) = world.check(&outgoing, &demands()).await else {
+                panic!("a proven request was refused: {method}");
+            };
+            assert_eq!(allowance.signature_method, method);
+            assert!(allowance.credentials_in_header);
+            assert_eq!(allowance.weakened, Weakened::default());
             let forged = OutgoingRequest {
                 target: b"/?admin=1".to_vec(),
                 ..world.signed("/", NOW_SECS, method, token)
@@ -166,7 +186,54 @@ async fn proven_credentials_must_be_usable() {
         world.store.update_consumer(&consumer).await.unwrap();
         world.store.update_token(&token).await.unwrap();
         let outgoing = world.signed("/", NOW_SECS, SignatureMethod::HmacSha1, Some(TOKEN));
-        assert_eq!(world.reason(&outgoing, &demands()).await, Some(reason));
+        let Decision::Deny(denial) = world.check(&outgoing, &demands()).await else {
+            panic!("unusable credentials were accepted: {reason:?}");
+        };
+        assert_eq!(denial.reason, reason);
+        assert_eq!(denial.signature_method, Some(SignatureMethod::HmacSha1));
+        assert!(denial.identity.is_some());
+    }
+}
+
+#[tokio::test]
+async fn the_profiles_of_a_consumer_apply_but_for_those_of_the_query_at_an_endpoint() {
+    for (profile, at_endpoint) in [
+        (None, false),
+        (Some(CompatProfile::SchemeAny), true),
+        (Some(CompatProfile::PlusLiteral), false),
+    ] {
+        let world = World::new().await;
+        let lenient = Consumer {
+            compat: profile.into_iter().collect(),
+            revision: 2,
+            ..world.consumer.clone()
+        };
+        world.store.update_consumer(&lenient).await.unwrap();
+        let method = SignatureMethod::HmacSha1;
+        let plus_is_literal = profile == Some(CompatProfile::PlusLiteral);
+        let deviating = if plus_is_literal {
+            OutgoingRequest {
+                target: b"/?a=1+2".to_vec(),
+                ..world.signed("/?a=1%2B2", NOW_SECS, method, None)
+            }
+        } else {
+            world.signed("/", NOW_SECS, method, None)
+        };
+        let authorization: Vec<_> = deviating
+            .authorization
+            .iter()
+            .map(String::as_bytes)
+            .collect();
+        let mut request = received(&deviating, &authorization);
+        if !plus_is_literal {
+            request.scheme = Scheme::Http;
+        }
+        let decision = world.verifier.check(&request, &demands()).await.unwrap();
+        let is_allowed = matches!(decision, Decision::Allow(_));
+        assert_eq!(is_allowed, profile.is_some(), "{profile:?}");
+        let signed = world.endpoint.read(&request, true).unwrap();
+        let proven = world.endpoint.prove(signed, [1; 16]).await.unwrap();
+        assert_eq!(proven.is_ok(), at_endpoint, "{profile:?}");
     }
 }
 
@@ -308,6 +375,12 @@ fn a_log_shows_what_was_wrong_with_the_value() {
         Some("timestamp 1 is outside the window at 7")
     );
     assert_eq!(Reason::Unsigned.detail(), None);
+    let absent = Reason::Parameter {
+        name: "oauth_callback",
+        problem: ParameterProblem::Absent,
+    };
+    assert_eq!(absent.detail().as_deref(), Some("oauth_callback"));
+    assert_eq!(absent.label(), "parameter_absent");
 }
 
 /// A store with one consumer and one token, and the verifiers over it.
