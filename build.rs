@@ -5,16 +5,17 @@ use std::{env, error, fs};
 
 use protox::Compiler;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "countersign/v1/consumer.proto",
     "countersign/v1/diagnostics.proto",
+    "countersign/v1/store.proto",
     "countersign/v1/token.proto",
     "countersign/v1/user.proto",
     "countersign/v1/user_directory.proto",
 ];
 
 /// The messages that the command line prints as JSON, with the field names of `proto/`.
-const PRINTED: [&str; 10] = [
+const PRINTED: [&str; 13] = [
     "Consumer",
     "RsaPublicKey",
     "Token",
@@ -25,6 +26,9 @@ const PRINTED: [&str; 10] = [
     "ConsumerReport",
     "DenialCount",
     "SignatureMethodCount",
+    "RekeySummary",
+    "MasterKeyCount",
+    "UnreadableRecord",
 ];
 
 /// The messages that carry secrets; their `Debug` is written by hand, without them.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::clock::{Entropy as _, ManualClock, SystemEntropy, UnixTime};
-use countersign::config::{StoreConfig, StoreUrl};
+use countersign::config::{ConnectionFiles, StoreConfig, StoreUrl};
 use countersign::model::ConsumerKey;
 use countersign::store::{ClaimOutcome, NonceClaim, Store, new_master_key, open};
 use tokio::task::JoinSet;
@@ -75,6 +75,7 @@ async fn open_store(redis: Option<&Redis>, dir: &Path) -> Arc<dyn Store> {
             StoreUrl::Redis(format!("redis://{}", redis.address))
         }),
         master_key_file: Some(master_key),
+        files: ConnectionFiles::default(),
         timeout: Duration::from_secs(5),
         connections: 4,
         min_replicas: 0,

@@ -214,6 +214,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "rekey",
+        &[
+            "countersign rekey --dry-run                        # count the records of each key",
+            "countersign rekey",
+        ],
+    ),
+    (
         "denials",
         &[
             "countersign denials --limit 20",

@@ -19,6 +19,7 @@ mod keygen;
 mod output;
 mod paging;
 mod raw_request;
+mod rekey;
 mod report;
 mod request_token;
 mod secret_input;
@@ -48,6 +49,12 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service
+    ///
+    /// SIGHUP reloads the configuration file and the files that it names, all or nothing; so do
+    /// changed contents of these files (reload.interval). SIGTERM and SIGINT finish the requests in
+    /// flight and end the process; a second one ends it at once.
+    ///
+    /// Each flag overrides its COUNTERSIGN_* variable, which overrides the file.
     Serve(serve::Args),
     /// Manage consumers, the applications that sign requests
     Consumer(consumer::Args),
@@ -59,6 +66,8 @@ enum Command {
     RequestToken(request_token::Args),
     /// Import consumers and tokens from a file, or from the Redis of the 2013 provider
     Import(import::Args),
+    /// Seal every record with the first master key, to rotate the key
+    Rekey(rekey::Args),
     /// Show denied requests with their reasons
     Denials(denials::Args),
     /// Show counts of allowed and denied requests for each consumer
@@ -113,6 +122,7 @@ impl Cli {
             Command::Token(args) => block_on(token::run(args)),
             Command::RequestToken(args) => block_on(request_token::run(args)),
             Command::Import(args) => block_on(import::run(args)),
+            Command::Rekey(args) => block_on(rekey::run(args)),
             Command::Denials(args) => block_on(denials::run(args)),
             Command::Report(args) => block_on(report::run(args)),
             Command::Sign(args) => sign::run(&args),

@@ -10,14 +10,17 @@
 //! - `value`, `web_url`: parse the text of one value.
 //! - `api`, `check`, `diagnostics`, `http`, `listener`, `ops`, `route`, `scopes`, `store`, `users`:
 //!   the sections of the file, each with its type and the code that reads it.
+//! - `store_url`, `connection_files`: the address of the store, and the files of its connections.
 //! - `sections`: the whole configuration, read section by section.
 //! - `load`: reads the sections, then checks the rules.
+//! - `restart`: keys that a running process cannot change.
 //! - `rules`: conditions between keys; a violation is a mistake.
-//! - `warnings`: settings that are valid but risky; each start logs them.
+//! - `warnings`: settings that are valid but risky; each start and reload logs them.
 //! - `mistake`: the error type, with the place of each mistake and its remedy.
 
 mod api;
 mod check;
+mod connection_files;
 mod diagnostics;
 mod http;
 mod listener;
@@ -25,6 +28,7 @@ mod load;
 mod mistake;
 mod ops;
 mod reader;
+mod restart;
 pub mod route;
 mod rules;
 mod scopes;
@@ -32,6 +36,7 @@ mod sections;
 mod setting;
 mod source;
 mod store;
+mod store_url;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -41,17 +46,19 @@ mod web_url;
 
 pub use self::api::ApiConfig;
 pub use self::check::{CheckConfig, OnError, OnStoreFailure, VerifyConfig};
+pub use self::connection_files::{ClientCertificateFiles, ConnectionFiles, LoginFiles};
 pub use self::diagnostics::DiagnosticsConfig;
 pub use self::http::{AuthorizeConfig, HttpConfig, IssueConfig};
-pub use self::listener::{ListenAddress, ListenerConfig, TlsConfig};
+pub use self::listener::{ConnectionAge, ListenAddress, ListenerConfig, TlsConfig};
 pub use self::load::load;
 pub use self::mistake::{ConfigError, Mistake};
-pub use self::ops::{LogConfig, OpsConfig, ShutdownConfig};
+pub use self::ops::{LogConfig, OpsConfig, ReloadConfig, ShutdownConfig};
 pub use self::route::{Mode, Origin, Requirement, Route, RoutePolicy, UntypedBody};
 pub use self::scopes::ScopeWords;
 pub use self::sections::Config;
 pub use self::source::Sources;
-pub use self::store::{CacheConfig, StoreConfig, StoreUrl};
+pub use self::store::{CacheConfig, StoreConfig};
+pub use self::store_url::StoreUrl;
 pub use self::users::{DirectoryKind, PasswordConfig, UsersConfig};
 pub use self::value::ValueProblem;
 pub use self::web_url::WebUrl;

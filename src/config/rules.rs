@@ -5,7 +5,7 @@ use super::mistake::Mistake;
 use super::reader::Reader;
 use super::route::Route;
 use super::sections::Config;
-use super::store::StoreUrl;
+use super::store_url::StoreUrl;
 use super::users::DirectoryKind;
 use super::web_url::WebUrl;
 

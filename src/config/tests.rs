@@ -247,7 +247,7 @@ const REPORT: &str = r#"21 mistakes in the configuration
   {name}:12: `check.deny_detail` must be "none" or "problem" or "debug", not "all"
   {name}:13: `check.origin` must be an origin such as "https://api.example.com" or "https://example.com:8443/api", not "api.example.com"
   {name}:14: `chekc` is unknown; did you mean `check`?
-  {name}:16: `store.url` must be "embedded:FILE", "memory:", or an address that begins with redis://, rediss://, redis+sentinel:// or redis+cluster://
+  {name}:16: `store.url` must be "embedded:FILE", "memory:", or an address that begins with redis://, redis+sentinel:// or redis+cluster://, or with rediss instead of redis for TLS
   {name}:17: `store.connections` must be a whole number from 1 to 64, not "0"
   {name}:19: `api.listen` is 0.0.0.0:50052 without TLS, so others on the network could read the admin token: set `api.tls.certificate_file` and `api.tls.key_file`, or `api.insecure_plaintext = true` if a sidecar encrypts the connection
   {name}:20: `api.tls` is a section: write [api.tls]

@@ -4,11 +4,12 @@ use super::check::OnStoreFailure;
 use super::listener::ListenAddress;
 use super::route::{Mode, Route};
 use super::sections::Config;
-use super::store::StoreUrl;
+use super::store_url::StoreUrl;
 use crate::model::DenyDetail;
 
 impl Config {
-    /// Returns a sentence for each setting that is valid but risky, to be logged at every start.
+    /// Returns a sentence for each setting that is valid but risky, to be logged at every start and
+    /// reload.
     pub fn warnings(&self) -> Vec<String> {
         let fixed = [
             (self.store.url == StoreUrl::Memory, MEMORY),

@@ -123,6 +123,24 @@ pub(super) fn conflict() -> StoreError {
     StoreError::new(StoreErrorKind::Conflict, "updating a record")
 }
 
+/// Makes a change, and makes it again if the record was only sealed again between the reading and the
+/// writing. `change` compares the revision itself, so a change by others stays a conflict.
+pub(super) async fn again_if_resealed<T, F: Future<Output = Result<T, StoreError>>>(
+    change: impl Fn() -> F,
+) -> Result<T, StoreError> {
+    for _ in 1..ATTEMPTS {
+        match change().await {
+            Err(error) if error.kind() == StoreErrorKind::Conflict => {}
+            outcome => return outcome,
+        }
+    }
+    change().await
+}
+
+/// The number of attempts at a change: a record is sealed again once in a rotation of the master
+/// key.
+const ATTEMPTS: u32 = 3;
+
 /// Returns a conflict unless revision `new` is the one after `stored`.
 pub(super) fn check_follows(stored: u64, new: u64) -> Result<(), StoreError> {
     if stored.checked_add(1) == Some(new) {

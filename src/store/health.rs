@@ -41,6 +41,9 @@ pub struct StoreStatus {
     pub remade: u64,
     /// The number of records and index entries that lists skipped because they cannot be read.
     pub unreadable_records: u64,
+    /// The number of records that other master keys than the first one seal, at the last count;
+    /// `None` before the first count with these keys.
+    pub records_under_old_keys: Option<u64>,
     /// The number of cached records in this process.
     pub cache_entries: u64,
     /// The size of the cached records, in bytes.

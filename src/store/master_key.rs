@@ -43,6 +43,10 @@ pub fn new_master_key(entropy: &dyn Entropy) -> Zeroizing<String> {
     line
 }
 
+/// Master keys that were read again, to replace those of an open store.
+#[derive(Debug)]
+pub struct ReplacementKeys(pub(super) MasterKeys);
+
 /// One or more master keys: the first seals, all open.
 pub(super) struct MasterKeys(Vec<MasterKey>);
 
@@ -149,6 +153,11 @@ impl MasterKeys {
     /// Returns the key that seals.
     pub(super) fn sealing(&self) -> &MasterKey {
         &self.0[0]
+    }
+
+    /// Returns the ids of the keys in the order of the file.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(MasterKey::id)
     }
 
     /// Finds the key with that id.

@@ -15,6 +15,7 @@
 //! every store.
 
 mod cache;
+mod census;
 mod changes;
 mod check;
 mod data_dir;
@@ -27,13 +28,17 @@ mod nonce;
 mod nonce_memory;
 mod open;
 mod outage;
+mod paced_scan;
 mod record;
 mod redis;
+mod rekey;
+mod scan;
 mod seal;
 
 use async_trait::async_trait;
 
 pub use cache::CachedStore;
+pub use census::{RecordCensus, UnreadableRecord, count_records};
 pub use changes::{ChangeFeed, ChangeObserver, RecordChange};
 pub use check::{
     CallerRecords, CheckStore, ClaimOutcome, NonceClaim, StoreFuture, boxed_answer, ready_answer,
@@ -44,10 +49,13 @@ pub use entities::{
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use health::{StoreHealth, StoreStatus};
-pub use master_key::new_master_key;
-pub use open::{is_key_file_mistake, open};
+pub use master_key::{ReplacementKeys, new_master_key};
+pub use open::{is_configuration_mistake, master_key_file, open, read_keys};
 pub use outage::OutageStore;
+pub use record::RecordKind;
 pub use redis::{ProviderConsumer, ProviderConsumers};
+pub use rekey::{RekeyProgress, RekeySummary, rekey, rekey_dry_run};
+pub use scan::{RecordScan, ResealOutcome, ScanCursor, ScanPage, SealedRecord};
 
 /// A whole store: the sum of its parts.
 pub trait Store:
@@ -58,6 +66,7 @@ pub trait Store:
     + RequestTokenStore
     + SessionStore
     + AttemptStore
+    + RecordScan
     + StoreHealth
     + StoreLifecycle
 {
@@ -71,6 +80,7 @@ impl<T> Store for T where
         + RequestTokenStore
         + SessionStore
         + AttemptStore
+        + RecordScan
         + StoreHealth
         + StoreLifecycle
 {
@@ -82,6 +92,16 @@ pub trait StoreLifecycle: Send + Sync {
     /// Returns the feed that announces changes of consumers, tokens and users, also those that
     /// other replicas make.
     fn changes(&self) -> &ChangeFeed;
+
+    /// Checks that `keys` open the records of the store.
+    ///
+    /// # Errors
+    /// [`WrongMasterKey`](StoreErrorKind::WrongMasterKey) if they do not open its canary.
+    fn check_keys(&self, keys: &ReplacementKeys) -> Result<(), StoreError>;
+
+    /// Seals and opens records with `keys` from now on. [`check_keys`](Self::check_keys) must have
+    /// passed them.
+    fn use_keys(&self, keys: ReplacementKeys);
 
     /// Closes the store cleanly: everything that a clean end promises to keep is durable on return.
     /// No call may follow.

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::census::count_in_background;
 use super::embedded::EmbeddedStore;
-use super::master_key::{MasterKeyError, MasterKeys};
+use super::master_key::{MasterKeyError, MasterKeys, ReplacementKeys};
 use super::record::Records;
 use super::redis::RedisStore;
 use super::seal::Sealer;
@@ -25,6 +26,17 @@ use crate::trusted_file::{FileKind, TrustError, prepare_directory};
 /// If the store can never work as configured: no master key or not the one that the store was
 /// written with, a locked or damaged file, Redis older than 7.0.
 pub async fn open(
+    config: &StoreConfig,
+    data_dir: &Path,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Arc<dyn Store>, StoreError> {
+    let store = open_store(config, data_dir, clock, Arc::clone(&entropy)).await?;
+    tokio::spawn(count_in_background(Arc::downgrade(&store), entropy));
+    Ok(store)
+}
+
+async fn open_store(
     config: &StoreConfig,
     data_dir: &Path,
     clock: Arc<dyn Clock>,
@@ -54,6 +66,32 @@ pub async fn open(
             Ok(RedisStore::open(url, config, records(keys), clock, &*entropy).await?)
         }
     }
+}
+
+/// Returns the master key file of a store, whether configured or in the data directory; `None` if
+/// its keys are in memory alone.
+pub fn master_key_file(config: &StoreConfig, data_dir: &Path) -> Option<PathBuf> {
+    let own = || matches!(config.url, StoreUrl::Embedded(_)).then(|| data_dir.join(OWN_KEY_FILE));
+    config.master_key_file.clone().or_else(own)
+}
+
+/// Reads the master keys of an open store again; `None` if they are in memory alone.
+///
+/// # Errors
+/// If the file cannot be read, others could read it, or a line of it is wrong.
+pub fn read_keys(
+    config: &StoreConfig,
+    data_dir: &Path,
+) -> Result<Option<ReplacementKeys>, StoreError> {
+    let Some(path) = master_key_file(config, data_dir) else {
+        return Ok(None);
+    };
+    let kind = match &config.master_key_file {
+        Some(_) => FileKind::Secret,
+        None => FileKind::Own,
+    };
+    let keys = MasterKeys::read(&path, kind).map_err(unusable)?;
+    Ok(Some(ReplacementKeys(keys)))
 }
 
 /// Reads the configured keys, or those in the directory of the embedded store, which creates its
@@ -108,11 +146,16 @@ enum OpenError {
     DataDir(TrustError),
 }
 
-/// Returns `true` if a store cannot be opened because of a mistake in its master key file, or of
-/// its name: a mistake of the operator, unlike other failures.
-pub fn is_key_file_mistake(error: &StoreError) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
-    matches!(source, Some(OpenError::Key(_) | OpenError::NoKey))
+/// Returns `true` if a store cannot be opened because of a mistake in its address or in a file that
+/// the configuration names: a mistake of the operator, unlike other failures.
+pub fn is_configuration_mistake(error: &StoreError) -> bool {
+    let Some(source) = std::error::Error::source(error) else {
+        return false;
+    };
+    matches!(
+        source.downcast_ref(),
+        Some(OpenError::Key(_) | OpenError::NoKey)
+    ) || super::redis::is_configuration_mistake(source)
 }
 
 fn unusable(error: impl Into<OpenError>) -> StoreError {

@@ -22,6 +22,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use chacha20poly1305::XNonce;
 use chacha20poly1305::aead::{Aead as _, Payload};
 use zeroize::Zeroizing;
@@ -32,7 +33,7 @@ use crate::clock::Entropy;
 /// The sealer and opener of records.
 #[derive(Debug)]
 pub(super) struct Sealer {
-    keys: MasterKeys,
+    keys: ArcSwap<MasterKeys>,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -78,12 +79,21 @@ struct SealedParts<'s> {
 impl Sealer {
     /// Returns a sealer that seals with the first of `keys` and draws nonces from `entropy`.
     pub(super) fn new(keys: MasterKeys, entropy: Arc<dyn Entropy>) -> Self {
-        Self { keys, entropy }
+        Self {
+            keys: ArcSwap::from_pointee(keys),
+            entropy,
+        }
+    }
+
+    /// Replaces the keys for every later call; returns the former ones.
+    pub(super) fn replace_keys(&self, keys: MasterKeys) -> Arc<MasterKeys> {
+        self.keys.swap(Arc::new(keys))
     }
 
     /// Seals the bytes of a record. The same bytes are never sealed alike.
     pub(super) fn seal(&self, bytes: &[u8], name: RecordName<'_>) -> Result<Vec<u8>, SealError> {
-        let key = self.keys.sealing();
+        let keys = self.keys.load();
+        let key = keys.sealing();
         let mut nonce = [0; NONCE_LEN];
         self.entropy.fill(&mut nonce);
         let id = key.id().as_bytes();
@@ -110,24 +120,17 @@ impl Sealer {
         sealed: &[u8],
         name: RecordName<'_>,
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let parts = SealedParts::of(sealed)?;
-        let key = self
-            .keys
-            .of_id(parts.key_id)
-            .ok_or_else(|| SealError::UnknownKey(parts.key_id.into()))?;
-        let payload = Payload {
-            msg: parts.ciphertext,
-            aad: &name.bound_to(parts.header),
-        };
-        let opened = key.cipher().decrypt(&XNonce::from(parts.nonce), payload);
-        opened
-            .map(Zeroizing::new)
-            .map_err(|_| SealError::Refused(parts.key_id.into()))
+        open_with(&self.keys.load(), sealed, name)
     }
 
     /// Returns `true` if the first key sealed a record.
     pub(super) fn is_sealed_with_the_first_key(&self, sealed: &[u8]) -> bool {
-        SealedParts::of(sealed).is_ok_and(|parts| parts.key_id == self.keys.sealing().id())
+        SealedParts::of(sealed).is_ok_and(|parts| parts.key_id == self.keys.load().sealing().id())
+    }
+
+    /// Returns the ids of the keys; the first one seals.
+    pub(super) fn key_ids(&self) -> Vec<Box<str>> {
+        self.keys.load().ids().map(Box::from).collect()
     }
 
     /// Draws a random number, too long to be drawn twice by chance.
@@ -136,6 +139,32 @@ impl Sealer {
         self.entropy.fill(&mut id);
         u128::from_be_bytes(id)
     }
+}
+
+/// Returns the id of the key that sealed a record; `None` if it is not a sealed record of this
+/// release.
+pub(super) fn key_id_of(sealed: &[u8]) -> Option<&str> {
+    SealedParts::of(sealed).ok().map(|parts| parts.key_id)
+}
+
+/// Opens a sealed record of that name with one of `keys`.
+pub(super) fn open_with(
+    keys: &MasterKeys,
+    sealed: &[u8],
+    name: RecordName<'_>,
+) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    let parts = SealedParts::of(sealed)?;
+    let key = keys
+        .of_id(parts.key_id)
+        .ok_or_else(|| SealError::UnknownKey(parts.key_id.into()))?;
+    let payload = Payload {
+        msg: parts.ciphertext,
+        aad: &name.bound_to(parts.header),
+    };
+    let opened = key.cipher().decrypt(&XNonce::from(parts.nonce), payload);
+    opened
+        .map(Zeroizing::new)
+        .map_err(|_| SealError::Refused(parts.key_id.into()))
 }
 
 // === impl RecordName ===

@@ -24,6 +24,8 @@ pub(crate) struct Admin {
     replicas: Vec<Clients>,
     ledger: Arc<Ledger>,
     credentials: Arc<Mutex<Vec<Credential>>>,
+    /// Credentials that no request is signed with any more.
+    retired: Arc<Mutex<Vec<Credential>>>,
 }
 
 /// A credential that requests are signed with.
@@ -83,6 +85,7 @@ impl Admin {
             replicas: replicas.iter().map(Clients::of).collect(),
             ledger,
             credentials: Arc::default(),
+            retired: Arc::default(),
         }
     }
 
@@ -154,12 +157,49 @@ impl Admin {
         }
     }
 
+    /// Writes until it is aborted, for as long as wanted: creates credentials and revokes them some
+    /// time later. Requests are signed with the last ones only.
+    pub(crate) async fn churn(self, pause: Duration) {
+        let parent = self.pick(Role::Kept, 0).caller;
+        for turn in 0.. {
+            let (admin, parent) = (self.clone(), parent.clone());
+            let at = turn / 2 % self.replicas.len();
+            let mut doomed = self.all(Role::Doomed);
+            doomed.retain(|it| self.ledger.fate(it.index).revoking.is_none());
+            match doomed.into_iter().next() {
+                Some(credential) if turn % 2 == 0 => {
+                    tokio::spawn(async move { admin.revoke(at, &credential).await });
+                }
+                _ => {
+                    tokio::spawn(async move { admin.token(at, &parent, Role::Doomed).await });
+                }
+            }
+            self.retire();
+            sleep(pause).await;
+        }
+    }
+
+    /// Retires the oldest revoked credentials beyond the last ones.
+    fn retire(&self) {
+        let mut credentials = self.credentials.lock().unwrap();
+        let is_revoked = |it: &Credential| {
+            it.role == Role::Doomed && self.ledger.fate(it.index).revoking.is_some()
+        };
+        let revoked = credentials.iter().filter(|it| is_revoked(it)).count();
+        if revoked > LAST_REVOKED {
+            let oldest = credentials.iter().position(is_revoked);
+            let retired = oldest.map(|oldest| credentials.remove(oldest));
+            self.retired.lock().unwrap().extend(retired);
+        }
+    }
+
     /// Reads every acknowledged write, and retries for some seconds while the store does not
     /// answer.
     pub(crate) async fn read_back(&self) -> ReadBack {
         let mut read_back = ReadBack::default();
         let end = Instant::now() + READ_BACK;
-        let credentials = self.credentials.lock().unwrap().clone();
+        let mut credentials = self.credentials.lock().unwrap().clone();
+        credentials.extend(self.retired.lock().unwrap().iter().cloned());
         for credential in credentials {
             let fate = self.ledger.fate(credential.index);
             if fate.revoking.is_some() && fate.revoked.is_none() {
@@ -334,6 +374,9 @@ const KEPT: usize = 12;
 const DOOMED: usize = 60;
 const DOOMED_CONSUMERS: usize = 3;
 const REVOKED: usize = 4;
+
+/// The revoked credentials that requests are still signed with.
+const LAST_REVOKED: usize = 30;
 
 /// The longest time for a call.
 const CALL: Duration = Duration::from_secs(3);

@@ -6,7 +6,8 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,15 +31,30 @@ use crate::support::http::Request;
 
 /// Sends the requests of a run.
 pub(crate) struct Driver {
-    targets: Vec<Target>,
+    lanes: Vec<Lane>,
     admin: Admin,
     ledger: Arc<Ledger>,
     numbers: Numbers,
     signed: AtomicUsize,
     /// Requests that were allowed.
-    allowed: Mutex<Vec<Signed>>,
+    allowed: Mutex<Memory>,
     /// Requests that got no verdict.
     failed: Mutex<VecDeque<Signed>>,
+}
+
+/// A receiver of requests, and its part of the load.
+struct Lane {
+    target: Target,
+    /// True while a load balancer would send nothing to it.
+    rests: AtomicBool,
+    in_flight: AtomicUsize,
+}
+
+/// Requests to repeat: the last ones, and a sample of older ones.
+#[derive(Default)]
+struct Memory {
+    recent: VecDeque<Signed>,
+    older: Vec<Signed>,
 }
 
 /// The receiver of requests.
@@ -59,7 +75,7 @@ struct Signed {
 }
 
 /// Numbers that only look random, the same in every run.
-struct Numbers(AtomicU64);
+pub(crate) struct Numbers(AtomicU64);
 
 // === impl Driver ===
 
@@ -67,10 +83,10 @@ impl Driver {
     /// Returns a driver for the credentials of an administrator.
     pub(crate) fn new(targets: Vec<Target>, admin: Admin, ledger: Arc<Ledger>) -> Self {
         Self {
-            targets,
+            lanes: targets.into_iter().map(Lane::of).collect(),
             admin,
             ledger,
-            numbers: Numbers(AtomicU64::new(1)),
+            numbers: Numbers::of(1),
             signed: AtomicUsize::new(0),
             allowed: Mutex::default(),
             failed: Mutex::default(),
@@ -90,21 +106,46 @@ impl Driver {
         }
     }
 
-    async fn send(&self, turn: usize) {
+    /// Makes a lane rest, or sends requests to it again.
+    pub(crate) fn rest(&self, lanes: Range<usize>, rests: bool) {
+        for lane in &self.lanes[lanes] {
+            lane.rests.store(rests, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the number of requests of a lane without an answer.
+    pub(crate) fn in_flight(&self, lane: usize) -> usize {
+        self.lanes[lane].in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Sends the request of a turn, and writes the answer to the ledger.
+    pub(crate) async fn send(&self, turn: usize) {
         let (kind, signed) = self.next(turn);
-        let target = &self.targets[self.numbers.below(self.targets.len())];
+        let chosen = self.choose();
+        let lane = &self.lanes[chosen];
+        lane.in_flight.fetch_add(1, Ordering::Relaxed);
         let sent = Instant::now();
-        let verdict = target.ask(&signed.request).await;
+        let verdict = lane.target.ask(&signed.request).await;
         let answered = Instant::now();
+        lane.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.remember(kind, &signed, &verdict);
         self.ledger.add(Entry {
             request: signed.number,
             kind,
+            lane: chosen,
             credential: signed.credential,
             sent,
             answered,
             verdict,
         });
+    }
+
+    /// Returns a lane that does not rest.
+    fn choose(&self) -> usize {
+        let first = self.numbers.below(self.lanes.len());
+        let lanes = (first..self.lanes.len()).chain(0..first);
+        let rests = |&lane: &usize| self.lanes[lane].rests.load(Ordering::Relaxed);
+        lanes.into_iter().find(|lane| !rests(lane)).unwrap_or(first)
     }
 
     /// Returns the request of a turn.
@@ -142,14 +183,10 @@ impl Driver {
         {
             return (Kind::Retry, failed);
         }
-        let allowed = self.allowed.lock().unwrap();
-        let recent = allowed.len().saturating_sub(RECENT);
-        let from = if number.is_multiple_of(2) { recent } else { 0 };
-        let index = from + number / 2 % (allowed.len() - from).max(1);
-        if let Some(signed) = allowed.get(index) {
-            return (Kind::Replay, signed.clone());
+        let replay = self.allowed.lock().unwrap().choose(number).cloned();
+        if let Some(signed) = replay {
+            return (Kind::Replay, signed);
         }
-        drop(allowed);
         let credential = self.admin.pick(Role::Kept, number);
         (Kind::Fresh, self.sign(&credential))
     }
@@ -159,7 +196,10 @@ impl Driver {
             return;
         }
         match verdict {
-            Verdict::Allowed => self.allowed.lock().unwrap().push(signed.clone()),
+            Verdict::Allowed => {
+                let number = self.numbers.below(usize::MAX);
+                self.allowed.lock().unwrap().add(signed.clone(), number);
+            }
             Verdict::Failed(_) if kind == Kind::Fresh => {
                 let mut failed = self.failed.lock().unwrap();
                 failed.push_back(signed.clone());
@@ -188,6 +228,44 @@ fn tamper(signed: Signed, number: usize) -> Signed {
         }
     }
     Signed { request, ..signed }
+}
+
+// === impl Lane ===
+
+impl Lane {
+    fn of(target: Target) -> Self {
+        Self {
+            target,
+            rests: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+        }
+    }
+}
+
+// === impl Memory ===
+
+impl Memory {
+    /// Adds a request. When the sample is full, every thirtieth one replaces another.
+    fn add(&mut self, signed: Signed, number: usize) {
+        if self.older.len() < OLDER {
+            self.older.push(signed.clone());
+        } else if number.is_multiple_of(30) {
+            self.older[number / 30 % OLDER] = signed.clone();
+        }
+        self.recent.push_back(signed);
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Returns one of the last requests or one of any time, by a number that may be too large.
+    fn choose(&self, number: usize) -> Option<&Signed> {
+        if number.is_multiple_of(2) {
+            self.recent.get(number / 2 % self.recent.len().max(1))
+        } else {
+            self.older.get(number / 2 % self.older.len().max(1))
+        }
+    }
 }
 
 // === impl Target ===
@@ -304,8 +382,13 @@ fn verdict_of_envoy<B>(response: &hyper::Response<B>) -> Verdict {
 // === impl Numbers ===
 
 impl Numbers {
+    /// Returns the numbers of a seed.
+    pub(crate) fn of(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
     /// Returns the next number below a limit.
-    fn below(&self, limit: usize) -> usize {
+    pub(crate) fn below(&self, limit: usize) -> usize {
         let state = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -313,7 +396,7 @@ impl Numbers {
     }
 }
 
-/// The time that the driver waits for a check, as Envoy does in `deploy/envoy`.
+/// The time that the driver waits for a check: longer than `check.timeout`.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(250);
 
 /// The time that a client of Envoy waits.
@@ -321,3 +404,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The number of requests from which recent replays and retries are chosen.
 const RECENT: usize = 50;
+
+/// The number of requests of any time from which replays are chosen.
+const OLDER: usize = 20_000;

@@ -6,10 +6,10 @@
 //! | replay (P) | every allow but the first of the same signed request |
 //! | revoked (L) | a request sent later than `Allowance::revocation` after the acknowledged revocation of its credential |
 //!
-//! Requests sent before `Marks::excused` count apart: a row sets it to a second after a switch of
-//! the primary. A fresh request with a valid credential is refused wrongly if it is denied for
-//! another reason than its timestamp. A timestamp is refused by the fence after a loss of nonces,
-//! so it counts as an interruption only.
+//! Requests sent between the beginning of the fault and `Marks::excused` count apart: a row sets it
+//! to a second after a switch of the primary. A fresh request with a valid credential is refused
+//! wrongly if it is denied for another reason than its timestamp. A timestamp is refused by the fence
+//! after a loss of nonces, so it counts as an interruption only.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -26,7 +26,8 @@ pub(crate) struct Marks {
     pub(crate) began: Instant,
     pub(crate) cleared: Instant,
     pub(crate) ended: Instant,
-    /// Wrongly allowed requests that were sent before this moment are documented.
+    /// Wrongly allowed requests that were sent from the beginning of the fault until this moment are
+    /// documented.
     pub(crate) excused: Option<Instant>,
 }
 
@@ -40,16 +41,18 @@ pub(crate) struct Judgement {
     /// Fresh requests with valid credentials.
     pub(crate) valid: usize,
     pub(crate) failed: usize,
-    /// The slowest answer to a valid request that failed.
+    /// The slowest answer to a valid request since the fault began.
     pub(crate) slowest: Duration,
+    /// The slowest answer to a valid request that failed.
+    pub(crate) slowest_failure: Duration,
     /// Valid requests whose timestamp was refused.
     pub(crate) fenced: usize,
     /// Valid requests that were refused for another reason, by the reason.
     pub(crate) refused: BTreeMap<String, usize>,
-    /// Statuses of valid requests without a verdict.
-    pub(crate) statuses: BTreeMap<String, usize>,
     /// Retries of requests without a verdict, and the refused ones among them.
     pub(crate) retries: Tally,
+    /// Valid requests that were sent after the longest time to recover, and those that did not pass.
+    pub(crate) later: Tally,
     /// The time to recover since the fault began and since it ended; `None` if it never recovered.
     pub(crate) recovery: Option<(Duration, Duration)>,
     /// The share of valid requests that passed before the fault.
@@ -61,7 +64,7 @@ pub(crate) struct Judgement {
 pub(crate) struct Tally {
     pub(crate) sent: usize,
     pub(crate) wrong: usize,
-    /// Wrong answers to requests that were sent before `Marks::excused`.
+    /// Wrong answers to requests that were sent in the documented time.
     pub(crate) excused: usize,
 }
 
@@ -81,12 +84,13 @@ impl Judgement {
             let fate = &fates[entry.credential];
             judgement.count(entry, fate, marks, allowance);
             if entry.kind == Kind::Fresh && is_valid(entry, fate) {
-                judgement.count_valid(entry);
+                judgement.count_valid(entry, marks);
                 valid.push((entry.sent, entry.verdict == Verdict::Allowed));
             }
         }
         judgement.count_replays(entries, marks);
         judgement.recovery = recovery(&valid, marks);
+        judgement.later = later(&valid, marks, allowance);
         judgement.before = share(&valid, |sent| {
             sent < marks.began && marks.began - sent < BEFORE
         });
@@ -132,18 +136,21 @@ impl Judgement {
         }
     }
 
-    fn count_valid(&mut self, entry: &Entry) {
+    fn count_valid(&mut self, entry: &Entry, marks: &Marks) {
         self.valid += 1;
+        let took = entry.answered - entry.sent;
+        if entry.sent >= marks.began {
+            self.slowest = self.slowest.max(took);
+        }
         match &entry.verdict {
             Verdict::Allowed => {}
             Verdict::Denied(problem) if problem == "timestamp_refused" => self.fenced += 1,
             Verdict::Denied(problem) => {
                 *self.refused.entry(problem.clone()).or_default() += 1;
             }
-            Verdict::Failed(status) => {
+            Verdict::Failed(_) => {
                 self.failed += 1;
-                *self.statuses.entry(status.clone()).or_default() += 1;
-                self.slowest = self.slowest.max(entry.answered - entry.sent);
+                self.slowest_failure = self.slowest_failure.max(took);
             }
         }
     }
@@ -171,7 +178,8 @@ impl Judgement {
 }
 
 impl Tally {
-    fn add(&mut self, wrong: bool, excused: bool) {
+    /// Counts a request, and whether its answer was wrong and in the documented time.
+    pub(crate) fn add(&mut self, wrong: bool, excused: bool) {
         self.sent += 1;
         self.wrong += usize::from(wrong && !excused);
         self.excused += usize::from(wrong && excused);
@@ -179,19 +187,37 @@ impl Tally {
 }
 
 /// Returns whether the credential was valid during the whole request.
-fn is_valid(entry: &Entry, fate: &Fate) -> bool {
+pub(crate) fn is_valid(entry: &Entry, fate: &Fate) -> bool {
     let created = fate.created.is_some_and(|at| at <= entry.sent);
     created && fate.revoking.is_none_or(|at| entry.answered < at)
 }
 
 fn is_excused(entry: &Entry, marks: &Marks) -> bool {
-    marks.excused.is_some_and(|until| entry.sent < until)
+    let excused = marks.excused.map(|until| marks.began..until);
+    excused.is_some_and(|time| time.contains(&entry.sent))
 }
 
 fn share(valid: &[(Instant, bool)], chosen: impl Fn(Instant) -> bool) -> f64 {
     let of_them: Vec<_> = valid.iter().filter(|(sent, _)| chosen(*sent)).collect();
     let passed = of_them.iter().filter(|(_, passed)| *passed).count();
     passed as f64 / of_them.len().max(1) as f64
+}
+
+/// Counts the valid requests after the longest time to recover.
+fn later(valid: &[(Instant, bool)], marks: &Marks, allowance: &Allowance) -> Tally {
+    let mut tally = Tally::default();
+    let Some(bound) = allowance.recovery else {
+        return tally;
+    };
+    let since = match bound.since {
+        Since::Began => marks.began,
+        Since::Cleared => marks.cleared,
+    };
+    let recovered = since + bound.within;
+    for (_, passed) in valid.iter().filter(|(sent, _)| *sent > recovered) {
+        tally.add(!passed, false);
+    }
+    tally
 }
 
 /// Returns the end of the last tenth of a second in which more than a fifth of the valid requests

@@ -3,6 +3,7 @@
 //! Threads only append to it. `judge.rs` reads it at the end.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::time::Instant;
 
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 #[derive(Default)]
 pub(crate) struct Ledger {
     entries: Mutex<Vec<Entry>>,
+    verdicts: AtomicUsize,
     fates: Mutex<Vec<Fate>>,
 }
 
@@ -19,6 +21,8 @@ pub(crate) struct Entry {
     /// The signed request: the same number stands for the same bytes.
     pub(crate) request: usize,
     pub(crate) kind: Kind,
+    /// The index of the receiver.
+    pub(crate) lane: usize,
     /// The index of the credential that it names.
     pub(crate) credential: usize,
     pub(crate) sent: Instant,
@@ -63,6 +67,9 @@ pub(crate) struct Fate {
 impl Ledger {
     /// Adds a request with its answer.
     pub(crate) fn add(&self, entry: Entry) {
+        let verdict = !matches!(entry.verdict, Verdict::Failed(_));
+        self.verdicts
+            .fetch_add(usize::from(verdict), Ordering::Relaxed);
         self.entries.lock().unwrap().push(entry);
     }
 
@@ -103,6 +110,17 @@ impl Ledger {
             .iter()
             .filter(|entry| entry.verdict == Verdict::Allowed);
         (fresh.len(), allowed.count())
+    }
+
+    /// Returns the number of verdicts so far.
+    pub(crate) fn verdicts(&self) -> usize {
+        self.verdicts.load(Ordering::Relaxed)
+    }
+
+    /// Takes the requests since the last call, and returns them with a copy of the fates.
+    pub(crate) fn take(&self) -> (Vec<Entry>, Vec<Fate>) {
+        let entries = std::mem::take(&mut *self.entries.lock().unwrap());
+        (entries, self.fates.lock().unwrap().clone())
     }
 
     /// Returns a copy of all requests and fates.

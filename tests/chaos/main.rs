@@ -23,9 +23,10 @@
 //! ```
 //!
 //! The judgement needs nothing else: the ledger has every request, and [`row::Allowance`] says what
-//! the documentation admits. `Evidence::must` adds an expectation of the row's own, `Evidence::note`
-//! an observation for the table. A panic fails the row. Everything that a row starts ends when it is
-//! dropped.
+//! the documentation admits. `Evidence::must` adds an expectation of the row's own,
+//! `Evidence::at_most` a limit for the valid requests that fail, and `Evidence::note` an observation
+//! for the table. A panic fails the row, and a row that cannot be run fails too. Everything that a
+//! row starts ends when it is dropped.
 //!
 //! | file | content |
 //! |---|---|
@@ -35,10 +36,11 @@
 //! | `flood.rs` | more requests than a replica can answer |
 //! | `ledger.rs`, `judge.rs` | every request with its answer, and what was wrong |
 //! | `row.rs`, `rows/` | the rows, one file for each kind of fault |
-//! | `replica.rs`, `process.rs` | the programs |
+//! | `replica.rs` | the program |
 //! | `redis_group.rs`, `namespaces.rs` | Redis with Sentinels, and a network that can be cut |
 //! | `proxy.rs`, `clock.rs`, `disk.rs` | the network, the clocks and the disks that a row breaks |
 //! | `report.rs` | the table |
+//! | `soak/` | a steady load with faults for half an hour, which `scripts/soak` runs |
 
 #![expect(
     clippy::unwrap_used,
@@ -55,7 +57,6 @@ mod flood;
 mod judge;
 mod ledger;
 mod namespaces;
-mod process;
 mod proxy;
 mod redis_group;
 mod replica;
@@ -63,6 +64,7 @@ mod report;
 mod row;
 mod rows;
 mod run;
+mod soak;
 mod support;
 
 use std::process::ExitCode;
@@ -77,6 +79,14 @@ use crate::row::Row;
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "soak"
+    {
+        return tokio::select! {
+            code = soak::main(rest) => code,
+            () = interrupted() => ExitCode::from(130),
+        };
+    }
     let all = rows::all();
     if arguments == ["--list"] {
         list(&all);

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use ::redis::{Cmd, FromRedisValue, RedisResult, Value};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use crate::process::signal_to;
+use crate::support::process::Process;
 use crate::support::redis::free_port;
 
 /// The servers; they end when dropped.
@@ -21,7 +21,7 @@ pub(crate) struct Group {
 
 /// A running `redis-server`.
 pub(crate) struct Server {
-    child: Child,
+    process: Process,
     pub(crate) address: SocketAddr,
     #[expect(dead_code, reason = "removes the directory when it is dropped")]
     directory: TempDir,
@@ -51,7 +51,7 @@ impl Group {
             .map(|_| Server::redis(of_others, &[options, &following[..]].concat()))
             .collect();
         let sentinels: Vec<_> = (0..3)
-            .map(|_| Server::sentinel(of_others, master.address))
+            .map(|_| Server::sentinel(of_others, master.address, NOTICED))
             .collect();
         let group = Self {
             master,
@@ -61,18 +61,13 @@ impl Group {
         for replica in &group.replicas {
             replica.follows().await;
         }
-        wait_for("the Sentinels agree", || group.sentinels_agree()).await;
+        wait_for("the Sentinels agree", || agree(&group.sentinels)).await;
         group
     }
 
     /// Returns the value of `store.url`.
     pub(crate) fn url(&self) -> String {
-        let hosts: Vec<_> = self
-            .sentinels
-            .iter()
-            .map(|it| it.address.to_string())
-            .collect();
-        format!("redis+sentinel://{}/main", hosts.join(","))
+        url_of(&self.sentinels)
     }
 
     /// Begins a planned failover. The former primary takes writes for about ten more seconds.
@@ -95,16 +90,6 @@ impl Group {
         .await;
         Instant::now()
     }
-
-    fn sentinels_agree(&self) -> bool {
-        let count = |sentinel: &Server, what: &str| {
-            let listed = sentinel.run::<Vec<Value>>(&["SENTINEL", what, "main"]);
-            listed.map_or(0, |listed| listed.len())
-        };
-        self.sentinels
-            .iter()
-            .all(|it| count(it, "SENTINELS") == 2 && count(it, "REPLICAS") == 2)
-    }
 }
 
 impl Server {
@@ -119,12 +104,12 @@ impl Server {
         Self::start(place, port, &[], &[&quiet[..], options].concat())
     }
 
-    /// Starts a Sentinel.
-    fn sentinel(place: &Place, master: SocketAddr) -> Self {
+    /// Starts a Sentinel that notices the loss of a primary after some milliseconds.
+    pub(crate) fn sentinel(place: &Place, master: SocketAddr, notices_after: u32) -> Self {
         let watch = [
             format!("sentinel monitor main {} {} 2", master.ip(), master.port()),
-            "sentinel down-after-milliseconds main 500".into(),
-            "sentinel failover-timeout main 3000".into(),
+            format!("sentinel down-after-milliseconds main {notices_after}"),
+            format!("sentinel failover-timeout main {}", notices_after * 6),
         ];
         Self::start(place, free_port(), &watch, &["--sentinel"])
     }
@@ -141,9 +126,8 @@ impl Server {
         // Its own connections come from its address too, so that a partition cuts them.
         command.args(["--bind-source-addr", &ip, "--protected-mode", "no"]);
         command.arg("--dir").arg(directory.path());
-        let child = command.stdout(Stdio::null()).spawn();
         Self {
-            child: child.expect("redis-server is installed (scripts/chaos does that)"),
+            process: Process::spawn("redis-server", &mut command),
             address: (place.ip, port).into(),
             directory,
         }
@@ -175,20 +159,12 @@ impl Server {
 
     /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.kill();
     }
 
     /// Sends a signal, for example `STOP`.
     pub(crate) fn signal(&self, signal: &str) {
-        signal_to(self.child.id(), signal);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
+        self.process.signal(signal);
     }
 }
 
@@ -202,6 +178,23 @@ impl Place {
     }
 }
 
+/// Returns the value of `store.url` for the Sentinels.
+pub(crate) fn url_of(sentinels: &[Server]) -> String {
+    let hosts: Vec<_> = sentinels.iter().map(|it| it.address.to_string()).collect();
+    format!("redis+sentinel://{}/main", hosts.join(","))
+}
+
+/// Returns whether all Sentinels know each other and both replicas.
+pub(crate) fn agree(sentinels: &[Server]) -> bool {
+    let count = |sentinel: &Server, what: &str| {
+        let listed = sentinel.run::<Vec<Value>>(&["SENTINEL", what, "main"]);
+        listed.map_or(0, |listed| listed.len())
+    };
+    sentinels
+        .iter()
+        .all(|it| count(it, "SENTINELS") == 2 && count(it, "REPLICAS") == 2)
+}
+
 async fn wait_for(what: &str, done: impl Fn() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !done() {
@@ -209,6 +202,9 @@ async fn wait_for(what: &str, done: impl Fn() -> bool) {
         sleep(Duration::from_millis(5)).await;
     }
 }
+
+/// The milliseconds after which the Sentinels notice the loss of the primary.
+const NOTICED: u32 = 500;
 
 /// The time in which a server answers a command.
 const ANSWER: Duration = Duration::from_millis(500);

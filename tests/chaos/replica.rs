@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::process::Process;
+use crate::support::process::Process;
 
 /// A running replica; stops when dropped.
 pub(crate) struct Replica {
@@ -178,6 +178,17 @@ impl Replica {
         of_it.sum()
     }
 
+    /// Returns whether the replica has a metric, without the prefix `countersign_`.
+    pub(crate) async fn has_metric(&self, name: &str) -> bool {
+        let (_, text) = self.get("/metrics").await;
+        text.contains(&format!("countersign_{name}"))
+    }
+
+    /// Returns the path of the configuration file.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.directory.path().join(CONFIG)
+    }
+
     /// Returns the resident memory in MiB.
     pub(crate) fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
@@ -209,7 +220,7 @@ async fn launch(
     directory: &Path,
     [check, api, ops]: [SocketAddr; 3],
 ) -> Result<(Process, [SocketAddr; 3]), String> {
-    let config = directory.join("countersign.toml");
+    let config = directory.join(CONFIG);
     fs::write(&config, &settings.config).unwrap();
     let mut words = settings.wrapper.iter().map(String::as_str);
     let mut command = Command::new(words.next().unwrap_or(PROGRAM));
@@ -234,7 +245,7 @@ async fn launch(
     let mut process = Process::spawn("countersign", &mut command);
     let mut addresses = [check; 3];
     for (address, listener) in addresses.iter_mut().zip(["check", "api", "ops"]) {
-        *address = process.line(|line| listening(line, listener)).await?;
+        *address = process.try_line(|line| listening(line, listener)).await?;
     }
     Ok((process, addresses))
 }
@@ -257,6 +268,8 @@ pub(crate) fn master_key(directory: &Path) -> PathBuf {
 
 /// The address of listeners, unless a row sets another.
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+const CONFIG: &str = "countersign.toml";
 
 /// The program that the rows run against.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");

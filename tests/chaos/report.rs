@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::admin::ReadBack;
 use crate::judge::{Judgement, Tally};
-use crate::row::{Row, Since};
+use crate::row::{Recovery, Row, Since};
 use crate::run::Evidence;
 
 /// The result of a row.
@@ -104,6 +104,20 @@ fn delays(row: &Row, judgement: &Judgement) -> Vec<String> {
             delays.push(late(took, bound.within));
         }
     }
+    let Tally { sent, wrong, .. } = judgement.later;
+    if wrong * 100 > sent {
+        delays.push(format!(
+            "{wrong} of {sent} valid requests failed after the time to recover, more than 1 %"
+        ));
+    }
+    let (slowest, most) = (judgement.slowest, row.allowance.slowest);
+    if slowest > most {
+        delays.push(format!(
+            "an answer took {} ms, longer than {} ms",
+            slowest.as_millis(),
+            most.as_millis()
+        ));
+    }
     delays
 }
 
@@ -167,7 +181,7 @@ fn line(
 fn interruption(judgement: &Judgement) -> String {
     let mut parts = Vec::new();
     if judgement.failed > 0 {
-        let slowest = judgement.slowest.as_millis();
+        let slowest = judgement.slowest_failure.as_millis();
         let failed = judgement.failed;
         parts.push(format!(
             "503 for {failed} of {}, each within {slowest} ms",
@@ -225,12 +239,12 @@ fn losses(read_back: &ReadBack) -> String {
 }
 
 fn recovery(row: &Row, judgement: &Judgement) -> String {
-    let since = row
-        .allowance
-        .recovery
-        .map_or(Since::Cleared, |bound| bound.since);
+    let Some(Recovery { since, within }) = row.allowance.recovery else {
+        return time(judgement.recovery_since(Since::Cleared));
+    };
     let mark = if since == Since::Began { "†" } else { "" };
-    format!("{}{mark}", time(judgement.recovery_since(since)))
+    let took = time(judgement.recovery_since(since));
+    format!("{took}{mark} ≤ {}", time(Some(within)))
 }
 
 fn time(took: Option<Duration>) -> String {
@@ -241,7 +255,7 @@ fn time(took: Option<Duration>) -> String {
 }
 
 /// Writes a number with separators.
-fn grouped(number: usize) -> String {
+pub(crate) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -261,11 +275,16 @@ pub(crate) fn table(results: &[Result]) -> String {
 
 /// Replaces the table of the documentation.
 pub(crate) fn write(table: &str) {
+    replace_between(BEGIN, END, table);
+}
+
+/// Replaces the text between two marks of the documentation.
+pub(crate) fn replace_between(begin: &str, end: &str, new: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
     let text = fs::read_to_string(&file).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    fs::write(&file, format!("{before}{BEGIN}\n{table}{END}{after}")).unwrap();
+    let (before, rest) = text.split_once(begin).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    fs::write(&file, format!("{before}{begin}\n{new}{end}{after}")).unwrap();
 }
 
 const HEAD: &str = "| fault | expected | seen | requests | wrongly allowed | wrongly refused | acknowledged writes lost | time to recover |\n|---|---|---|---|---|---|---|---|";

@@ -39,6 +39,8 @@ pub(crate) struct Allowance {
     pub(crate) lost: bool,
     /// The longest time from an acknowledged revocation to its effect.
     pub(crate) revocation: Duration,
+    /// The longest time for the answer to a valid request.
+    pub(crate) slowest: Duration,
 }
 
 /// A bound on the time to recover.
@@ -102,6 +104,13 @@ impl Row {
         self
     }
 
+    /// Sets the longest time for the answer to a valid request, in milliseconds.
+    #[must_use]
+    pub(crate) fn answers_within(mut self, milliseconds: u64) -> Self {
+        self.allowance.slowest = Duration::from_millis(milliseconds);
+        self
+    }
+
     /// Admits that valid requests do not pass again.
     #[must_use]
     pub(crate) fn never_recovers(mut self) -> Self {
@@ -128,5 +137,7 @@ impl Allowance {
         refused: false,
         lost: false,
         revocation: Duration::from_secs(1),
+        // `check.timeout` is 180 ms; the rest is for a busy machine and a debug build.
+        slowest: Duration::from_millis(240),
     };
 }

@@ -1,5 +1,6 @@
 //! A run: replicas under traffic and administrative writes, with a fault in the middle.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,8 +107,8 @@ impl Run {
         self.cleared = Some(Instant::now());
     }
 
-    /// Excuses what is wrongly allowed among requests sent before this moment, for example until a
-    /// second after a switch.
+    /// Excuses what is wrongly allowed among requests sent from the beginning of the fault until this
+    /// moment, for example until a second after a switch.
     pub(crate) fn excuse_until(&mut self, moment: Instant) {
         self.excused = Some(moment);
     }
@@ -147,17 +148,34 @@ impl Evidence {
         }
     }
 
-    /// Returns the evidence of a row that cannot run on this machine.
+    /// Returns the evidence of a row that cannot run on this machine, which fails the row.
     pub(crate) fn not_run(why: &str) -> Self {
         let mut evidence = Self::without_traffic();
-        evidence.note(format!("not run: {why}"));
+        evidence.broken.push(format!("not run: {why}"));
         evidence
     }
 
-    /// Returns the number of valid requests without a verdict.
-    pub(crate) fn failed(&self) -> usize {
-        self.judge(&Allowance::NOTHING)
-            .map_or(0, |judgement| judgement.failed)
+    /// Fails the row if more valid requests got no verdict or were refused by the fence.
+    #[must_use]
+    pub(crate) fn at_most(mut self, most: usize) -> Self {
+        let judgement = self.judge(&Allowance::NOTHING);
+        let failed = judgement.map_or(0, |judgement| judgement.failed + judgement.fenced);
+        self.must(
+            failed <= most,
+            format!("at most {most} valid requests fail, not {failed}"),
+        );
+        self
+    }
+
+    /// Fails the row if an acknowledged revocation does not hold, although it admits lost writes.
+    #[must_use]
+    pub(crate) fn revocations_hold(mut self) -> Self {
+        let undone = self.read_back.as_ref().map_or(0, |it| it.revocations);
+        self.must(
+            undone == 0,
+            format!("no acknowledged revocation undone, not {undone}"),
+        );
+        self
     }
 
     /// Adds an observation for the table.
@@ -173,14 +191,26 @@ impl Evidence {
         }
     }
 
-    /// Returns the share of valid requests that passed in a part of the run, in seconds since the
-    /// fault began.
-    pub(crate) fn passed(&self, from: f64, until: f64) -> f64 {
+    /// Fails the row if a smaller share of the valid requests passes in a part of the run, in seconds
+    /// since the fault began.
+    #[must_use]
+    pub(crate) fn passes(mut self, least: f64, part: Range<f64>) -> Self {
+        let passed = self.passed(part.clone());
+        let (least_percent, percent) = (least * 100.0, passed * 100.0);
+        let Range { start, end } = part;
+        let of = format!("of the valid requests pass from {start:.1} s to {end:.1} s");
+        self.note(format!("{percent:.0} % {of}"));
+        let expected = format!("{least_percent:.0} % {of}, not {percent:.1} %");
+        self.must(passed >= least, expected);
+        self
+    }
+
+    fn passed(&self, part: Range<f64>) -> f64 {
         let Some(((entries, fates), marks)) = &self.judged else {
             return 0.0;
         };
         let at = |seconds| marks.began + Duration::from_secs_f64(seconds);
-        Judgement::passed((entries, fates), at(from)..at(until))
+        Judgement::passed((entries, fates), at(part.start)..at(part.end))
     }
 
     /// Judges the ledger.

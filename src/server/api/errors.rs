@@ -163,12 +163,12 @@ pub(super) fn denial_not_found(decision_id: &str) -> Status {
     )
 }
 
-/// Returns UNAVAILABLE for a stream that ends with the server.
+/// Returns UNAVAILABLE for a watch that ends with its connection.
 pub(super) fn ending() -> Status {
     plain(
         Code::Unavailable,
-        "SERVER_ENDING",
-        "the server is shutting down; call again",
+        "CONNECTION_ENDING",
+        "the server ends the connection, because of its age or to shut down; call again",
     )
 }
 
@@ -208,6 +208,32 @@ fn store_failure(error: &StoreError) -> Status {
         | StoreErrorKind::Unreadable
         | StoreErrorKind::Unusable => internal(),
     }
+}
+
+/// Returns ABORTED for a rotation that is asked for while another one runs.
+pub(super) fn rekey_running() -> Status {
+    plain(
+        Code::Aborted,
+        "REKEY_RUNNING",
+        "this server rotates the master key already; wait until that ends",
+    )
+}
+
+/// Returns the status of a rotation that failed.
+pub(super) fn rekey_failure(error: &StoreError) -> Status {
+    if error.kind() == StoreErrorKind::Conflict {
+        let message = "other replicas seal records with another key all the time: put the same line first in the master key file of every replica";
+        return plain(Code::Aborted, "CONCURRENT_CHANGE", message);
+    }
+    let status = store_failure(error);
+    if status.code() != Code::Unavailable {
+        return status;
+    }
+    plain(
+        Code::Unavailable,
+        "STORE_UNAVAILABLE",
+        "the store does not answer; what was sealed stays",
+    )
 }
 
 fn internal() -> Status {
@@ -309,7 +335,9 @@ mod tests {
             credentials_required(),
             role_insufficient(),
             denial_not_found("d"),
+            rekey_running(),
             ending(),
+            rekey_running(),
         ] {
             reasons.insert(
                 status

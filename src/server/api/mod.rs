@@ -2,7 +2,8 @@
 //!
 //! - [`Access`]: the role of a caller, administrator or issuer, by a token ([`AdminToken`],
 //!   [`IssuerToken`]) or a client certificate.
-//! - [`routes`]: the services, each behind a gate, over an [`Issuer`] and [`Diagnostics`].
+//! - [`routes`]: the services, each behind a gate, over an [`Issuer`], [`Diagnostics`] and a
+//!   [`Store`].
 //!
 //! The services only translate: a message becomes a draft, a record becomes a message, an
 //! [`IssueError`](crate::issue::IssueError) becomes a status whose details name the field.
@@ -24,7 +25,9 @@ mod mask;
 mod page;
 mod peer;
 mod request_tokens;
+mod revocable;
 mod roles;
+mod store;
 mod tokens;
 mod users;
 
@@ -34,14 +37,17 @@ use tonic::service::Routes;
 
 use crate::diagnostics::Diagnostics;
 use crate::issue::Issuer;
+use crate::store::Store;
 use crate::v1;
 use crate::v1::consumer_service_server::ConsumerServiceServer;
 use crate::v1::diagnostics_service_server::DiagnosticsServiceServer;
+use crate::v1::store_service_server::StoreServiceServer;
 use crate::v1::token_service_server::TokenServiceServer;
 use crate::v1::user_service_server::UserServiceServer;
 use consumers::ConsumerApi;
 use diagnostics::DiagnosticsApi;
 use gate::ServiceGate;
+use store::StoreApi;
 use tokens::TokenApi;
 use users::UserApi;
 
@@ -54,8 +60,13 @@ pub use issuer_token::{IssuerToken, IssuerTokenError};
 /// Returns the services of `countersign.v1`, each behind the gate of `access`.
 ///
 /// The caller adds health and reflection. Services that are added later are not behind the gate.
-pub fn routes(issuer: Issuer, diagnostics: Diagnostics, access: Access) -> Routes {
-    let access = Arc::new(access);
+pub fn routes(
+    issuer: Issuer,
+    diagnostics: Diagnostics,
+    store: Arc<dyn Store>,
+    access: impl Into<Arc<Access>>,
+) -> Routes {
+    let access = access.into();
     let consumers = ConsumerServiceServer::new(ConsumerApi::new(issuer.clone()))
         .max_decoding_message_size(MAX_REQUEST_LEN);
     let users = UserServiceServer::new(UserApi::new(issuer.clone()))
@@ -64,16 +75,20 @@ pub fn routes(issuer: Issuer, diagnostics: Diagnostics, access: Access) -> Route
         TokenServiceServer::new(TokenApi::new(issuer)).max_decoding_message_size(MAX_REQUEST_LEN);
     let observed = DiagnosticsServiceServer::new(DiagnosticsApi::new(diagnostics))
         .max_decoding_message_size(MAX_REQUEST_LEN);
+    let store =
+        StoreServiceServer::new(StoreApi::new(store)).max_decoding_message_size(MAX_REQUEST_LEN);
     Routes::new(ServiceGate::new(consumers, Arc::clone(&access)))
         .add_service(ServiceGate::new(users, Arc::clone(&access)))
         .add_service(ServiceGate::new(tokens, Arc::clone(&access)))
-        .add_service(ServiceGate::new(observed, access))
+        .add_service(ServiceGate::new(observed, Arc::clone(&access)))
+        .add_service(ServiceGate::new(store, access))
 }
 
 /// The names of the services of [`routes`].
-pub const SERVICES: [&str; 4] = [
+pub const SERVICES: [&str; 5] = [
     v1::consumer_service_server::SERVICE_NAME,
     v1::diagnostics_service_server::SERVICE_NAME,
+    v1::store_service_server::SERVICE_NAME,
     v1::token_service_server::SERVICE_NAME,
     v1::user_service_server::SERVICE_NAME,
 ];

@@ -3,17 +3,19 @@
 
 use std::sync::Arc;
 
-use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
 use tokio::sync::Semaphore;
+use tracing::info;
 
 use super::blocking::{blocking, in_time};
 use super::error::{WriteError, failed};
 use super::store_file::StoreFile;
+use super::tables::{self, RecordTable};
 use crate::store::record::{CanarySeal, Records};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// Compares the master keys with the canary of the file, and writes one into a new file. A canary
-/// under an older key is sealed anew with the first one.
+/// Compares the master keys with the canary of the file, and writes one into a new file. Seals a
+/// canary under an older key anew with the first one.
 pub(super) fn prove_key(
     transaction: &WriteTransaction,
     records: &Records,
@@ -21,12 +23,27 @@ pub(super) fn prove_key(
     let mut table = transaction.open_table(CANARY)?;
     let stored = table.get(KEY)?.map(|canary| canary.value().to_vec());
     let own = records.own_canary()?;
-    if records.prove_key(stored.as_deref().unwrap_or(own))? == CanarySeal::OlderKey
+    if records.prove_key(stored.as_deref().unwrap_or(&own))? == CanarySeal::OlderKey
         || stored.is_none()
     {
-        table.insert(KEY, own)?;
+        table.insert(KEY, &*own)?;
     }
     Ok(())
+}
+
+/// Reads the canary of the file.
+pub(super) fn stored(transaction: &ReadTransaction) -> Result<Option<Vec<u8>>, redb::Error> {
+    let canary = transaction.open_table(CANARY)?.get(KEY)?;
+    Ok(canary.map(|canary| canary.value().to_vec()))
+}
+
+/// Replaces the canary if it still has the bytes `before`.
+pub(super) fn replace(
+    transaction: &WriteTransaction,
+    before: &[u8],
+    bytes: &[u8],
+) -> Result<(), WriteError> {
+    tables::update(transaction, CANARY, KEY, before, bytes)
 }
 
 /// The reader of the canary.
@@ -49,7 +66,8 @@ impl CanaryReader {
         }
     }
 
-    /// Reads the canary from the file and opens it, as a check reads and opens records.
+    /// Reads the canary from the file and opens it, as a check reads and opens records. After the
+    /// master keys were replaced, seals it anew.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
         let place = Arc::clone(&self.place).try_acquire_owned();
         let place = place.map_err(|_| {
@@ -66,18 +84,20 @@ impl CanaryReader {
 }
 
 fn read(file: &StoreFile, records: &Records) -> Result<(), StoreError> {
-    let canary = file.read(|transaction| {
-        let canary = transaction.open_table(CANARY)?.get(KEY)?;
-        Ok(canary.map(|canary| canary.value().to_vec()))
-    })?;
+    let is_first = !records.is_key_compared();
+    let canary = file.read(stored)?;
     let absent = || failed(redb::Error::Corrupted("it has no canary".into()));
-    let _seal: CanarySeal = records.prove_key(&canary.ok_or_else(absent)?)?;
+    let seal = records.prove_key(&canary.ok_or_else(absent)?)?;
+    if is_first && seal == CanarySeal::OlderKey {
+        file.write(|transaction| prove_key(transaction, records))?;
+        info!("the first master key is new; it seals records from now on");
+    }
     Ok(())
 }
 
 const READING: &str = "reading the canary";
 
-const CANARY: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("canary");
+const CANARY: RecordTable = TableDefinition::new("canary");
 
 /// The key of the only row.
 const KEY: &str = "canary";

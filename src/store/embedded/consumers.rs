@@ -6,7 +6,7 @@ use super::rows::ListQuery;
 use super::tables::{self, CONSUMERS};
 use super::{CREATING, DELETING, EmbeddedStore, UPDATING};
 use crate::model::{Consumer, ConsumerKey};
-use crate::store::error::{check_follows, conflict};
+use crate::store::error::{again_if_resealed, check_follows, conflict};
 use crate::store::record::{RecordKind, Records};
 use crate::store::{ConsumerStore, RecordChange, StoreError};
 
@@ -25,36 +25,42 @@ impl ConsumerStore for EmbeddedStore {
     }
 
     async fn update_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
-        let key = consumer.key.to_string();
-        let before = self.record(CONSUMERS, &key)?.ok_or_else(conflict)?;
-        check_follows(
-            self.records
-                .decode_consumer(&consumer.key, &before)?
-                .revision,
-            consumer.revision,
-        )?;
-        let bytes = self.records.writer()?.encode_consumer(consumer)?;
-        let changed = RecordChange::Consumer(consumer.key.clone());
-        self.change(UPDATING, Some(changed), move |file| {
-            tables::update(file, CONSUMERS, &key, &before, &bytes)
+        again_if_resealed(|| async move {
+            let key = consumer.key.to_string();
+            let before = self.record(CONSUMERS, &key)?.ok_or_else(conflict)?;
+            check_follows(
+                self.records
+                    .decode_consumer(&consumer.key, &before)?
+                    .revision,
+                consumer.revision,
+            )?;
+            let bytes = self.records.writer()?.encode_consumer(consumer)?;
+            let changed = RecordChange::Consumer(consumer.key.clone());
+            self.change(UPDATING, Some(changed), move |file| {
+                tables::update(file, CONSUMERS, &key, &before, &bytes)
+            })
+            .await
         })
         .await
     }
 
     async fn delete_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
-        let key = consumer.key.to_string();
-        let before = self.record(CONSUMERS, &key)?.ok_or_else(conflict)?;
-        if self
-            .records
-            .decode_consumer(&consumer.key, &before)?
-            .revision
-            != consumer.revision
-        {
-            return Err(conflict());
-        }
-        let changed = RecordChange::Consumer(consumer.key.clone());
-        self.change(DELETING, Some(changed), move |file| {
-            tables::delete_consumer(file, &key, &before)
+        again_if_resealed(|| async move {
+            let key = consumer.key.to_string();
+            let before = self.record(CONSUMERS, &key)?.ok_or_else(conflict)?;
+            if self
+                .records
+                .decode_consumer(&consumer.key, &before)?
+                .revision
+                != consumer.revision
+            {
+                return Err(conflict());
+            }
+            let changed = RecordChange::Consumer(consumer.key.clone());
+            self.change(DELETING, Some(changed), move |file| {
+                tables::delete_consumer(file, &key, &before)
+            })
+            .await
         })
         .await
     }

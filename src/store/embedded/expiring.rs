@@ -7,6 +7,8 @@
 //!
 //! Each row of one table has a row in the other.
 
+use std::ops::Bound;
+
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::error::{WriteError, already_exists};
@@ -32,6 +34,15 @@ pub(super) struct ExpiringEntry {
     pub(super) bytes: Vec<u8>,
 }
 
+impl ExpiringEntry {
+    fn of((expiry, bytes): (u64, &[u8])) -> Self {
+        Self {
+            expires_at: UnixTime::from_millis(expiry),
+            bytes: bytes.to_vec(),
+        }
+    }
+}
+
 /// Creates the tables that are not in the file yet.
 pub(super) fn create_tables(transaction: &WriteTransaction) -> Result<(), WriteError> {
     transaction.open_table(EXPIRING)?;
@@ -46,6 +57,27 @@ pub(super) fn find(
     name: &[u8],
 ) -> Result<Option<ExpiringEntry>, redb::Error> {
     find_in(&transaction.open_table(EXPIRING)?, kind, name)
+}
+
+/// Lists up to `limit` entries of a kind after the name `after`, in the order of their names.
+pub(super) fn page(
+    transaction: &ReadTransaction,
+    kind: EntryKind,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, ExpiringEntry)>, redb::Error> {
+    let kind = kind as u8;
+    let start = after.map_or(Bound::Included((kind, &b""[..])), |after| {
+        Bound::Excluded((kind, after))
+    });
+    let end = Bound::Excluded((kind + 1, &b""[..]));
+    let entries = transaction.open_table(EXPIRING)?;
+    let page = entries.range::<(u8, &[u8])>((start, end))?.take(limit);
+    page.map(|row| {
+        let (key, value) = row?;
+        Ok((key.value().1.to_vec(), ExpiringEntry::of(value.value())))
+    })
+    .collect()
 }
 
 /// Creates an entry.
@@ -110,6 +142,23 @@ pub(super) fn delete(
     Ok(())
 }
 
+/// Replaces the bytes of an entry if they are still `before`; its expiry stays.
+pub(super) fn replace(
+    transaction: &WriteTransaction,
+    kind: EntryKind,
+    name: &[u8],
+    before: &[u8],
+    bytes: &[u8],
+) -> Result<(), WriteError> {
+    match stored(transaction, kind, name)? {
+        Some(entry) if entry.bytes == before => {
+            let bytes = bytes.to_vec();
+            put(transaction, kind, name, &ExpiringEntry { bytes, ..entry })
+        }
+        _ => Err(conflict().into()),
+    }
+}
+
 /// Changes an entry to the one that `work` returns with its result; `None` leaves it unchanged.
 pub(super) fn change<T>(
     transaction: &WriteTransaction,
@@ -171,13 +220,7 @@ fn find_in(
     name: &[u8],
 ) -> Result<Option<ExpiringEntry>, redb::Error> {
     let entry = entries.get((kind as u8, name))?;
-    Ok(entry.map(|entry| {
-        let (expiry, bytes) = entry.value();
-        ExpiringEntry {
-            expires_at: UnixTime::from_millis(expiry),
-            bytes: bytes.to_vec(),
-        }
-    }))
+    Ok(entry.map(|entry| ExpiringEntry::of(entry.value())))
 }
 
 /// The kind and the name of an entry.

@@ -55,6 +55,7 @@ mod open_file;
 mod recovery;
 mod request_tokens;
 mod rows;
+mod scan;
 mod sessions;
 mod store_file;
 mod sweeper;
@@ -85,8 +86,8 @@ use super::changes::may_have_changed;
 use super::nonce_memory::{MemoryClaim, NonceMemory, StoredClaim};
 use super::record::Records;
 use super::{
-    CallerRecords, ChangeFeed, CheckStore, ClaimOutcome, NonceClaim, RecordChange, StoreError,
-    StoreFuture, StoreHealth, StoreLifecycle, StoreStatus, boxed_answer, ready_answer,
+    CallerRecords, ChangeFeed, CheckStore, ClaimOutcome, NonceClaim, RecordChange, ReplacementKeys,
+    StoreError, StoreFuture, StoreHealth, StoreLifecycle, StoreStatus, boxed_answer, ready_answer,
 };
 use crate::clock::Clock;
 use crate::model::{ConsumerKey, Token};
@@ -278,6 +279,14 @@ impl StoreLifecycle for EmbeddedStore {
         &self.changes
     }
 
+    fn check_keys(&self, keys: &ReplacementKeys) -> Result<(), StoreError> {
+        self.records.check_keys(&keys.0)
+    }
+
+    fn use_keys(&self, keys: ReplacementKeys) {
+        self.records.use_keys(keys.0);
+    }
+
     async fn close(&self) -> Result<(), StoreError> {
         let snapshot = self.nonces.close();
         let file = Arc::clone(&self.file);
@@ -296,6 +305,7 @@ impl StoreHealth for EmbeddedStore {
         StoreStatus {
             nonces: self.nonces.len(),
             unreadable_records: self.records.skipped(),
+            records_under_old_keys: self.records.under_old_keys(),
             ..StoreStatus::default()
         }
     }

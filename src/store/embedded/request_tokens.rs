@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::expiring::{self, EntryKind, ExpiringEntry};
 use super::{CREATING, EmbeddedStore, UPDATING, tables};
 use crate::model::{AccessToken, RequestToken, Token};
-use crate::store::error::{check_follows, conflict};
+use crate::store::error::{again_if_resealed, check_follows, conflict};
 use crate::store::{RETENTION_AFTER_EXPIRY, RecordChange, RequestTokenStore, StoreError};
 
 #[async_trait]
@@ -19,19 +19,22 @@ impl RequestTokenStore for EmbeddedStore {
     }
 
     async fn update_request_token(&self, token: &RequestToken) -> Result<(), StoreError> {
-        let (name, before) = (
-            token.token.to_string(),
-            self.updatable_request_token(token)?,
-        );
-        let value = self.request_token_value(token)?;
-        self.change(UPDATING, None, move |file| {
-            expiring::update(
-                file,
-                EntryKind::RequestToken,
-                name.as_bytes(),
-                &before,
-                &value,
-            )
+        again_if_resealed(|| async move {
+            let (name, before) = (
+                token.token.to_string(),
+                self.updatable_request_token(token)?,
+            );
+            let value = self.request_token_value(token)?;
+            self.change(UPDATING, None, move |file| {
+                expiring::update(
+                    file,
+                    EntryKind::RequestToken,
+                    name.as_bytes(),
+                    &before,
+                    &value,
+                )
+            })
+            .await
         })
         .await
     }
@@ -41,26 +44,29 @@ impl RequestTokenStore for EmbeddedStore {
         used: &RequestToken,
         issued: &AccessToken,
     ) -> Result<(), StoreError> {
-        if issued.consumer_key != used.consumer_key {
-            return Err(conflict());
-        }
-        let (name, before) = (used.token.to_string(), self.updatable_request_token(used)?);
-        let (value, row) = (self.request_token_value(used)?, self.token_row(issued)?);
-        let changed = RecordChange::Token(issued.token.clone());
-        self.change(
-            "exchanging temporary credentials",
-            Some(changed),
-            move |file| {
-                expiring::update(
-                    file,
-                    EntryKind::RequestToken,
-                    name.as_bytes(),
-                    &before,
-                    &value,
-                )?;
-                tables::create_token(file, &row)
-            },
-        )
+        again_if_resealed(|| async move {
+            if issued.consumer_key != used.consumer_key {
+                return Err(conflict());
+            }
+            let (name, before) = (used.token.to_string(), self.updatable_request_token(used)?);
+            let (value, row) = (self.request_token_value(used)?, self.token_row(issued)?);
+            let changed = RecordChange::Token(issued.token.clone());
+            self.change(
+                "exchanging temporary credentials",
+                Some(changed),
+                move |file| {
+                    expiring::update(
+                        file,
+                        EntryKind::RequestToken,
+                        name.as_bytes(),
+                        &before,
+                        &value,
+                    )?;
+                    tables::create_token(file, &row)
+                },
+            )
+            .await
+        })
         .await
     }
 

@@ -8,7 +8,7 @@ use super::rows::ListQuery;
 use super::tables::{self, TOKENS, TokenRow};
 use super::{CREATING, DELETING, EmbeddedStore, UPDATING};
 use crate::model::{AccessToken, Token, UserId};
-use crate::store::error::{check_follows, conflict};
+use crate::store::error::{again_if_resealed, check_follows, conflict};
 use crate::store::record::{RecordKind, Records};
 use crate::store::{RecordChange, StoreError, TokenHolder, TokenStore};
 
@@ -24,17 +24,20 @@ impl TokenStore for EmbeddedStore {
     }
 
     async fn update_token(&self, token: &AccessToken) -> Result<(), StoreError> {
-        let name = token.token.to_string();
-        let before = self.record(TOKENS, &name)?.ok_or_else(conflict)?;
-        let stored = self.records.decode_token(&token.token, &before)?;
-        if stored.consumer_key != token.consumer_key || stored.user_id != token.user_id {
-            return Err(conflict());
-        }
-        check_follows(stored.revision, token.revision)?;
-        let bytes = self.records.writer()?.encode_token(token)?;
-        let changed = RecordChange::Token(token.token.clone());
-        self.change(UPDATING, Some(changed), move |file| {
-            tables::update(file, TOKENS, &name, &before, &bytes)
+        again_if_resealed(|| async move {
+            let name = token.token.to_string();
+            let before = self.record(TOKENS, &name)?.ok_or_else(conflict)?;
+            let stored = self.records.decode_token(&token.token, &before)?;
+            if stored.consumer_key != token.consumer_key || stored.user_id != token.user_id {
+                return Err(conflict());
+            }
+            check_follows(stored.revision, token.revision)?;
+            let bytes = self.records.writer()?.encode_token(token)?;
+            let changed = RecordChange::Token(token.token.clone());
+            self.change(UPDATING, Some(changed), move |file| {
+                tables::update(file, TOKENS, &name, &before, &bytes)
+            })
+            .await
         })
         .await
     }

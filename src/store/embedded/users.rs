@@ -6,7 +6,7 @@ use super::rows::ListQuery;
 use super::tables::{self, USERS, UserRow};
 use super::{CREATING, EmbeddedStore, UPDATING};
 use crate::model::{User, UserId, UserStatus, Username};
-use crate::store::error::{check_follows, conflict};
+use crate::store::error::{again_if_resealed, check_follows, conflict};
 use crate::store::record::{RecordKind, Records, unreadable};
 use crate::store::{RecordChange, StoreError, UserStore};
 
@@ -22,14 +22,17 @@ impl UserStore for EmbeddedStore {
     }
 
     async fn update_user(&self, user: &User) -> Result<(), StoreError> {
-        let before = self.record(USERS, user.id.as_str())?.ok_or_else(conflict)?;
-        let stored = self.records.decode_user(&user.id, &before)?;
-        check_follows(stored.revision, user.revision)?;
-        let old_name = stored.username.as_ref().map(Username::folded);
-        let row = self.user_row(user)?;
-        let changed = RecordChange::User(user.id.clone());
-        self.change(UPDATING, Some(changed), move |file| {
-            tables::update_user(file, &row, &before, old_name.as_deref())
+        again_if_resealed(|| async move {
+            let before = self.record(USERS, user.id.as_str())?.ok_or_else(conflict)?;
+            let stored = self.records.decode_user(&user.id, &before)?;
+            check_follows(stored.revision, user.revision)?;
+            let old_name = stored.username.as_ref().map(Username::folded);
+            let row = self.user_row(user)?;
+            let changed = RecordChange::User(user.id.clone());
+            self.change(UPDATING, Some(changed), move |file| {
+                tables::update_user(file, &row, &before, old_name.as_deref())
+            })
+            .await
         })
         .await
     }

@@ -5,11 +5,12 @@
 //! first record, and, with Redis, in each synthetic check. A replica with another key cannot open
 //! it. Other replicas could not read what it writes, so [`Records::writer`] refuses it.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{RecordKind, Records};
-use crate::store::seal::SealError;
+use crate::store::master_key::MasterKeys;
+use crate::store::seal::{SealError, open_with};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// The key that sealed a canary that opened.
@@ -26,8 +27,8 @@ pub(in crate::store) enum CanarySeal {
 #[derive(Default)]
 pub(super) struct KeyProof {
     state: AtomicU8,
-    /// The canary of this process. A process that may write it twice writes the same bytes.
-    own: OnceLock<Vec<u8>>,
+    /// The canary of the store at the last comparison.
+    seen: Mutex<Option<Arc<[u8]>>>,
 }
 
 /// The reason for which the canary does not open, and the remedy.
@@ -51,14 +52,8 @@ enum CanaryError {
 
 impl Records {
     /// Returns the canary of this process, the same at each call.
-    pub(in crate::store) fn own_canary(&self) -> Result<&[u8], StoreError> {
-        let own = &self.key_proof.own;
-        if let Some(own) = own.get() {
-            return Ok(own);
-        }
-        let writer = self.unproven_writer();
-        let sealed = writer.seal(RecordKind::Canary, b"", &())?;
-        Ok(own.get_or_init(|| sealed))
+    pub(in crate::store) fn own_canary(&self) -> Result<Box<[u8]>, StoreError> {
+        self.own.load().canary(self)
     }
 
     /// Compares the master keys with the canary of the store.
@@ -67,6 +62,14 @@ impl Records {
     /// [`WrongMasterKey`](StoreErrorKind::WrongMasterKey) if no key opens it. Until one does,
     /// [`writer`](Self::writer) refuses.
     pub(in crate::store) fn prove_key(&self, canary: &[u8]) -> Result<CanarySeal, StoreError> {
+        self.key_proof.see(canary);
+        let own = self.own.load();
+        let proven = self.prove_key_of(canary);
+        own.set_compared();
+        proven
+    }
+
+    pub(super) fn prove_key_of(&self, canary: &[u8]) -> Result<CanarySeal, StoreError> {
         let opened = self.sealer.open(canary, RecordKind::Canary.named(b""));
         self.key_proof
             .set(if opened.is_ok() { PROVEN } else { REFUSED });
@@ -83,9 +86,9 @@ impl Records {
         self.key_proof.get() == PROVEN
     }
 
-    /// Returns `true` if the master keys were compared with the canary.
+    /// Returns `true` if the current master keys were compared with the canary.
     pub(in crate::store) fn is_key_compared(&self) -> bool {
-        self.key_proof.get() != UNKNOWN
+        self.own.load().is_compared()
     }
 }
 
@@ -99,6 +102,30 @@ impl KeyProof {
             REFUSED => Err(wrong_key("it did not open the canary of the store")),
             _ => Err(StoreError::new(StoreErrorKind::Unavailable, PROVING)
                 .because("the store has not answered since the start; try again")),
+        }
+    }
+
+    /// Returns an error if `keys` do not open the canary that was seen last. If the store has not
+    /// answered yet, the first comparison decides.
+    pub(super) fn check_keys(&self, keys: &MasterKeys) -> Result<(), StoreError> {
+        let Some(canary) = self.seen() else {
+            return Ok(());
+        };
+        open_with(keys, &canary, RecordKind::Canary.named(b""))
+            .map(drop)
+            .map_err(|problem| wrong_key(CanaryError::of(problem)))
+    }
+
+    /// Returns the canary that was seen last.
+    pub(super) fn seen(&self) -> Option<Arc<[u8]>> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.clone()
+    }
+
+    fn see(&self, canary: &[u8]) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.as_deref() != Some(canary) {
+            *seen = Some(canary.into());
         }
     }
 
@@ -131,6 +158,5 @@ fn wrong_key(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Sto
 
 const PROVING: &str = "comparing the master key with the store";
 
-const UNKNOWN: u8 = 0;
 const PROVEN: u8 = 1;
 const REFUSED: u8 = 2;

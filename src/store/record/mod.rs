@@ -22,7 +22,10 @@
 mod canary;
 mod consumer;
 mod dummy;
+mod keys;
+mod last_census;
 mod look_up;
+mod own;
 mod request_token;
 mod secret_text;
 mod session;
@@ -31,16 +34,17 @@ mod user;
 
 use std::fmt;
 use std::io;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::warn;
 use zeroize::Zeroizing;
 
 use self::canary::KeyProof;
-use self::dummy::DummyRecords;
+use self::last_census::LastCensus;
+use self::own::OwnRecords;
 use super::seal::{RecordName, SealError, Sealer};
 use super::{StoreError, StoreErrorKind};
 
@@ -49,10 +53,10 @@ pub(super) use canary::CanarySeal;
 /// The reader of records, and the place to get their writer from.
 pub(super) struct Records {
     sealer: Sealer,
-    /// Written at their first use; `None` if they cannot be sealed.
-    dummies: OnceLock<Option<DummyRecords>>,
+    own: ArcSwap<OwnRecords>,
     key_proof: KeyProof,
     skipped: AtomicU64,
+    census: LastCensus,
 }
 
 /// The writer of records.
@@ -62,12 +66,18 @@ pub(super) struct RecordWriter<'r> {
 
 /// The kinds of records. The record of one kind never opens as one of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RecordKind {
+pub enum RecordKind {
+    /// A consumer.
     Consumer,
+    /// An access token.
     Token,
+    /// A user.
     User,
+    /// Temporary credentials.
     RequestToken,
+    /// A session.
     Session,
+    /// The record that proves the master key.
     Canary,
 }
 
@@ -86,9 +96,10 @@ impl Records {
     pub(super) fn new(sealer: Sealer) -> Self {
         Self {
             sealer,
-            dummies: OnceLock::new(),
+            own: ArcSwap::default(),
             key_proof: KeyProof::default(),
             skipped: AtomicU64::new(0),
+            census: LastCensus::default(),
         }
     }
 
@@ -141,6 +152,38 @@ impl Records {
         }
     }
 
+    /// Returns the ids of the master keys; the first one seals.
+    pub(super) fn master_key_ids(&self) -> Vec<Box<str>> {
+        self.sealer.key_ids()
+    }
+
+    /// Opens the record.
+    ///
+    /// # Errors
+    /// The reason for which it does not open, for an operator.
+    pub(super) fn check(&self, kind: RecordKind, name: &[u8], sealed: &[u8]) -> Result<(), String> {
+        let opened = self.sealer.open(sealed, kind.named(name));
+        opened.map(drop).map_err(|problem| problem.to_string())
+    }
+
+    /// Opens the record and seals it with the first key.
+    ///
+    /// # Errors
+    /// The reason for which it does not open, for an operator.
+    pub(super) fn resealed(
+        &self,
+        kind: RecordKind,
+        name: &[u8],
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, String> {
+        let name = kind.named(name);
+        let resealed = self
+            .sealer
+            .open(sealed, name)
+            .and_then(|opened| self.sealer.seal(&opened, name));
+        resealed.map_err(|problem| problem.to_string())
+    }
+
     /// Opens and parses the record with that kind and that name.
     fn open<T: DeserializeOwned>(
         &self,
@@ -184,6 +227,18 @@ impl RecordWriter<'_> {
 // === impl RecordKind ===
 
 impl RecordKind {
+    /// Returns the name of the kind for programs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Consumer => "consumer",
+            Self::Token => "token",
+            Self::User => "user",
+            Self::RequestToken => "request_token",
+            Self::Session => "session",
+            Self::Canary => "canary",
+        }
+    }
+
     fn named(self, name: &[u8]) -> RecordName<'_> {
         let kind = match self {
             Self::Consumer => "consumer",

@@ -134,7 +134,7 @@ fn nothing_is_written_before_the_master_key_is_proven() {
 #[test]
 fn a_replica_with_another_key_writes_nothing_until_it_opens_a_canary() {
     let (ours, theirs) = (unproven(&SystemEntropy), unproven(&SystemEntropy));
-    let error = ours.prove_key(theirs.own_canary().unwrap()).unwrap_err();
+    let error = ours.prove_key(&theirs.own_canary().unwrap()).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::WrongMasterKey);
     let said = error.with_causes();
     assert!(said.contains("store.master_key_file"), "{said}");
@@ -171,12 +171,52 @@ fn a_canary_under_an_older_key_is_told_apart() {
     let before = of(old.to_owned());
     let appended = of(format!("{old}\n{new}"));
     let rotated = of(format!("{new}\n{old}"));
-    let canary = before.own_canary().unwrap();
+    let canary = &before.own_canary().unwrap();
     assert_eq!(appended.prove_key(canary).unwrap(), CanarySeal::FirstKey);
     assert_eq!(rotated.prove_key(canary).unwrap(), CanarySeal::OlderKey);
-    let resealed = rotated.own_canary().unwrap();
+    let resealed = &rotated.own_canary().unwrap();
     assert_eq!(appended.prove_key(resealed).unwrap(), CanarySeal::OlderKey);
     assert!(before.prove_key(resealed).is_err());
+}
+
+#[test]
+fn replaced_keys_seal_with_the_first_one_and_open_the_canary_of_the_old_one() {
+    let (old, new) = (
+        new_master_key(&SystemEntropy),
+        new_master_key(&SystemEntropy),
+    );
+    let keys = |text: String| MasterKeys::parse(text.as_bytes()).unwrap();
+    let records = Records::new(Sealer::new(keys(old.to_string()), Arc::new(SystemEntropy)));
+    let canary = records.own_canary().unwrap();
+    assert_eq!(records.prove_key(&canary).unwrap(), CanarySeal::FirstKey);
+
+    let rotated = keys(format!("{}\n{}", *new, *old));
+    records.check_keys(&rotated).unwrap();
+    records.use_keys(rotated);
+    assert!(records.writer().is_ok() && !records.is_key_compared());
+    assert_eq!(records.prove_key(&canary).unwrap(), CanarySeal::OlderKey);
+
+    let refused = records.check_keys(&keys(new.to_string())).unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::WrongMasterKey);
+    let resealed = records.own_canary().unwrap();
+    assert_eq!(records.prove_key(&resealed).unwrap(), CanarySeal::FirstKey);
+    records.check_keys(&keys(new.to_string())).unwrap();
+}
+
+#[test]
+fn a_lookup_reads_a_dummy_after_the_key_that_sealed_the_last_one_is_gone() {
+    let records = records();
+    let key = ConsumerKey::new("unknown").unwrap();
+    assert!(records.found_consumer(&key, None).unwrap().is_none());
+    records.use_keys(MasterKeys::ephemeral(&SystemEntropy).unwrap());
+    assert!(records.found_consumer(&key, None).unwrap().is_none());
+    let own = records.own.load();
+    let (name, dummy) = &own.dummies(&records).unwrap().consumer;
+    assert!(records.decode_consumer(name, dummy).is_ok());
+    assert!(
+        records.writer().is_err(),
+        "the new key does not open the canary"
+    );
 }
 
 // === Lists ===
@@ -252,7 +292,7 @@ fn a_missing_record_takes_the_work_of_reading_one_also_before_the_key_is_proven(
     assert_eq!(records.found_consumer(&key, None).unwrap(), None);
     assert_eq!(records.found_token(&name, None).unwrap(), None);
     assert!(
-        records.dummies.get().is_some_and(Option::is_some),
+        records.own.load().dummies(&records).is_some(),
         "no dummy record was read instead"
     );
 }

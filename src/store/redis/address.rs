@@ -8,20 +8,20 @@
 //! | `redis+cluster://[user:password@]host[:port],…`, `rediss+cluster://` | a Redis Cluster |
 //!
 //! User and password are those of Redis. The Sentinels need a password only if the URL ends in
-//! `?sentinel_password=…`, percent-encoded.
+//! `?sentinel_password=…`, percent-encoded. Files may hold all of them instead (`credentials`).
 
 use std::time::Duration;
 
-use redis::Client;
+use redis::{ConnectionAddr, ConnectionInfo};
 
 use super::cluster::ClusterAddress;
-use super::host_list::{AddressError, unreadable};
+use super::host_list::{AddressError, parse_server};
 use super::sentinel::SentinelAddress;
 
 /// The address of Redis.
 #[derive(Clone)]
 pub(super) enum RedisAddress {
-    Node(Client),
+    Node(ConnectionInfo),
     Sentinel(SentinelAddress),
     Cluster(ClusterAddress),
 }
@@ -33,15 +33,23 @@ impl RedisAddress {
     pub(super) fn parse(url: &str) -> Result<Self, AddressError> {
         let (scheme, rest) = url.split_once("://").ok_or(AddressError::Scheme)?;
         match scheme {
-            "redis" | "rediss" | "unix" | "redis+unix" => {
-                Client::open(url).map(Self::Node).map_err(unreadable)
-            }
+            "redis" | "rediss" | "unix" | "redis+unix" => parse_server(url).map(Self::Node),
             "redis+sentinel" => SentinelAddress::parse("redis", rest).map(Self::Sentinel),
             "rediss+sentinel" => SentinelAddress::parse("rediss", rest).map(Self::Sentinel),
             "redis+cluster" => ClusterAddress::parse("redis", rest).map(Self::Cluster),
             "rediss+cluster" => ClusterAddress::parse("rediss", rest).map(Self::Cluster),
             _ => Err(AddressError::Scheme),
         }
+    }
+
+    /// Returns `true` if the connections use TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        let server = match self {
+            Self::Node(server) => Some(server),
+            Self::Sentinel(sentinels) => Some(sentinels.primary()),
+            Self::Cluster(cluster) => cluster.nodes().first(),
+        };
+        server.is_some_and(|server| matches!(server.addr(), ConnectionAddr::TcpTls { .. }))
     }
 
     /// Limits the time of a command, for the kinds of address that carry that limit.
@@ -82,6 +90,18 @@ mod tests {
             (
                 "redis+sentinel://u:s3cr3t@h/p?s3cr3t=1",
                 Some(AddressError::Option),
+            ),
+            (
+                "rediss://u:s3cr3t@h/0#insecure",
+                Some(AddressError::Insecure),
+            ),
+            (
+                "rediss+sentinel://u:s3cr3t@h/p/0#insecure",
+                Some(AddressError::Insecure),
+            ),
+            (
+                "rediss+cluster://u:s3cr3t@h:1#insecure",
+                Some(AddressError::Insecure),
             ),
             ("redis://u:s3cr3t@h/notanumber", None),
             ("redis://u:s3cr3t@h:port", None),

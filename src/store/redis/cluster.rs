@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use redis::ConnectionInfo;
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
-use redis::{ConnectionInfo, IntoConnectionInfo as _};
 
+use super::credentials::CurrentCredentials;
 use super::error::CommandError;
-use super::host_list::{AddressError, HostList, unreadable, with_port};
+use super::host_list::{AddressError, HostList, parse_server, with_port};
 
 /// Some nodes of a Cluster, which know the others.
 #[derive(Clone)]
@@ -22,9 +23,11 @@ impl ClusterAddress {
     pub(super) fn parse(scheme: &str, rest: &str) -> Result<Self, AddressError> {
         let parts = HostList::parse(rest);
         let node = |host: &&str| {
-            format!("{scheme}://{}{}", parts.user, with_port(host, NODE_PORT))
-                .into_connection_info()
-                .map_err(unreadable)
+            parse_server(&format!(
+                "{scheme}://{}{}",
+                parts.user,
+                with_port(host, NODE_PORT)
+            ))
         };
         let nodes = parts
             .hosts
@@ -55,8 +58,21 @@ impl ClusterAddress {
 
     /// Returns a client that begins with `nodes` and gives up within the limit of a command; by
     /// default it would retry for minutes.
-    pub(super) fn client(&self, nodes: Vec<ConnectionInfo>) -> Result<ClusterClient, CommandError> {
-        let client = ClusterClientBuilder::new(nodes)
+    pub(super) fn client(
+        &self,
+        nodes: &[ConnectionInfo],
+        credentials: &CurrentCredentials,
+    ) -> Result<ClusterClient, CommandError> {
+        let certificates = nodes
+            .first()
+            .and_then(|node| credentials.certificates(node));
+        let nodes = nodes.iter().map(|node| credentials.redis_login(node));
+        let builder = ClusterClientBuilder::new(nodes);
+        let builder = match certificates {
+            Some(certificates) => builder.certs(certificates),
+            None => builder,
+        };
+        let client = builder
             .connection_timeout(NODE_CONNECT_TIMEOUT)
             .response_timeout(self.response_timeout)
             .overall_response_timeout(Some(self.response_timeout))
@@ -96,6 +112,7 @@ mod tests {
                 .iter()
                 .all(|node| node.redis_settings().password() == Some("p"))
         );
-        assert!(parsed.client(parsed.nodes().to_vec()).is_ok());
+        let credentials = CurrentCredentials::default();
+        assert!(parsed.client(parsed.nodes(), &credentials).is_ok());
     }
 }

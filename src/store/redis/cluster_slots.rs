@@ -1,27 +1,49 @@
 //! The slots of a Cluster: which primary has which, and keys that are in a given slot.
 
+use std::collections::BTreeSet;
+
 use redis::Value;
 
 use super::error::CommandError;
 use super::link::read;
 
-/// Returns the lowest slot of each primary, from the answer to `CLUSTER SLOTS`.
-pub(super) fn lowest_slots(answer: Value) -> Result<Vec<u16>, CommandError> {
+/// A range of slots, and the id of its primary.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SlotRange {
+    pub(super) first: u16,
+    last: u16,
+    pub(super) primary: String,
+}
+
+/// Returns the ranges in the answer to `CLUSTER SLOTS`, in the order of their slots.
+pub(super) fn slot_ranges(answer: Value) -> Result<Vec<SlotRange>, CommandError> {
     let ranges: Vec<Vec<Value>> = read(answer)?;
-    let mut lowest: Vec<(String, u16)> = Vec::new();
-    for range in ranges {
+    let ranges = ranges.into_iter().map(SlotRange::parse);
+    let mut ranges = ranges.collect::<Result<Vec<_>, _>>()?;
+    ranges.sort_unstable();
+    Ok(ranges)
+}
+
+/// Returns the lowest slot of each primary.
+pub(super) fn lowest_slots(ranges: &[SlotRange]) -> Vec<u16> {
+    let mut seen = BTreeSet::new();
+    let lowest = ranges.iter().filter(|range| seen.insert(&range.primary));
+    lowest.map(|range| range.first).collect()
+}
+
+impl SlotRange {
+    fn parse(range: Vec<Value>) -> Result<Self, CommandError> {
         let mut range = range.into_iter();
-        let (Some(start), Some(_), Some(primary)) = (range.next(), range.next(), range.next())
+        let (Some(first), Some(last), Some(primary)) = (range.next(), range.next(), range.next())
         else {
             return Err(CommandError::UnexpectedAnswer);
         };
-        let (start, primary) = (read::<u16>(start)?, id(primary)?);
-        match lowest.iter_mut().find(|(known, _)| *known == primary) {
-            Some((_, slot)) => *slot = start.min(*slot),
-            None => lowest.push((primary, start)),
-        }
+        Ok(Self {
+            first: read(first)?,
+            last: read(last)?,
+            primary: id(primary)?,
+        })
     }
-    Ok(lowest.into_iter().map(|(_, slot)| slot).collect())
 }
 
 /// Reads the id of a node, which follows its host, which may be unknown, and its port.
@@ -86,9 +108,9 @@ mod tests {
             range(0, 99, "b"),
             range(100, 499, "a"),
         ]);
-        assert_eq!(lowest_slots(answer), Ok(vec![100, 0]));
+        assert_eq!(lowest_slots(&slot_ranges(answer).unwrap()), [0, 100]);
         assert_eq!(
-            lowest_slots(Value::Okay),
+            slot_ranges(Value::Okay),
             Err(CommandError::UnexpectedAnswer)
         );
     }

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, Value, cmd};
+use redis::{AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, Value, cmd};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::info;
 
 use super::cluster::ClusterAddress;
+use super::credentials::Credentials;
 use super::error::CommandError;
 use super::sentinel::{HostPort, moved_to};
 use super::server_term::ServerTerm;
@@ -51,6 +52,7 @@ struct NodeList {
 /// The task that asks the nodes.
 struct NodeSurvey {
     watch: Weak<WatchState>,
+    credentials: Arc<Credentials>,
     connections: HashMap<HostPort, MultiplexedConnection>,
     /// Every node that is known.
     nodes: Vec<HostPort>,
@@ -62,7 +64,11 @@ struct NodeSurvey {
 
 impl ClusterWatch {
     /// Starts asking the nodes. Needs a tokio runtime.
-    pub(super) fn start(address: ClusterAddress, term: Arc<ServerTerm>) -> Self {
+    pub(super) fn start(
+        address: ClusterAddress,
+        credentials: Arc<Credentials>,
+        term: Arc<ServerTerm>,
+    ) -> Self {
         let shared = Arc::new(WatchState {
             address,
             view: Mutex::default(),
@@ -70,6 +76,7 @@ impl ClusterWatch {
         });
         let survey = NodeSurvey {
             watch: Arc::downgrade(&shared),
+            credentials,
             connections: HashMap::new(),
             nodes: Vec::new(),
             turn: 0,
@@ -167,10 +174,12 @@ impl NodeSurvey {
             nodes.rotate_left(self.turn);
             nodes.truncate(MAX_ASKED);
         }
+        let credentials = &self.credentials;
         let asked = nodes.into_iter().map(|node| {
             let connection = self.connections.remove(&node);
             async {
-                let answer = timeout(ANSWER_TIMEOUT, ask(connection, model, &node)).await;
+                let asked = ask(connection, credentials, model, &node);
+                let answer = timeout(ANSWER_TIMEOUT, asked).await;
                 (node, answer.ok().and_then(Result::ok))
             }
         });
@@ -189,12 +198,13 @@ impl NodeSurvey {
 /// Asks one node for the slots; returns the connection and the answer.
 async fn ask(
     connection: Option<MultiplexedConnection>,
+    credentials: &Credentials,
     model: &ConnectionInfo,
     node: &HostPort,
 ) -> Result<(MultiplexedConnection, NodeList), CommandError> {
     let mut connection = match connection {
         Some(connection) => connection,
-        None => connect(model, node).await?,
+        None => connect(credentials, &moved_to(model, node)).await?,
     };
     let slots = cmd("CLUSTER").arg("SLOTS").to_owned();
     let answer: Value = slots.query_async(&mut connection).await?;
@@ -203,13 +213,14 @@ async fn ask(
 }
 
 async fn connect(
-    model: &ConnectionInfo,
-    node: &HostPort,
+    credentials: &Credentials,
+    node: &ConnectionInfo,
 ) -> Result<MultiplexedConnection, CommandError> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(ANSWER_TIMEOUT))
         .set_response_timeout(Some(ANSWER_TIMEOUT));
-    let connection = Client::open(moved_to(model, node))?
+    let client = credentials.current().redis_client(node)?;
+    let connection = client
         .get_multiplexed_async_connection_with_config(&config)
         .await?;
     Ok(connection)

@@ -16,6 +16,7 @@ use redis::{AsyncConnectionConfig, Client, Cmd, Value};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::circuit_breaker::is_overdue;
+use super::credentials::CurrentCredentials;
 use super::error::CommandError;
 use super::inspection::ServerInspector;
 use super::link::Link;
@@ -170,10 +171,31 @@ impl RedisConnector {
         &self.servers
     }
 
+    /// Connects; once more if the credentials have changed.
     async fn dial(&self) -> Result<Link, CommandError> {
-        match self.servers.target().await? {
+        let credentials = self.servers.credentials();
+        let used = credentials.current();
+        match self.dial_as(&used).await {
+            Err(error) if error.hints_at_credentials() => {
+                if credentials.have_changed_since(&used).await {
+                    self.dial_as(&credentials.current()).await
+                } else {
+                    Err(error)
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn dial_as(&self, credentials: &CurrentCredentials) -> Result<Link, CommandError> {
+        match self.servers.target(credentials).await? {
             Target::Node(client) => self.dial_node(&client).await,
-            Target::Cluster(client) => Ok(Link::Cluster(client.get_async_connection().await?)),
+            Target::Cluster(client) => {
+                let connected = client.get_async_connection().await;
+                connected
+                    .map(Link::Cluster)
+                    .map_err(CommandError::connecting_to_cluster)
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use super::index::Cursor;
 use super::recent_changes::{ChangeKind, RecentChange};
 use super::{CREATING, DELETING, RedisStore, UPDATING, keys, log_leftover, scripts};
 use crate::model::{Consumer, ConsumerKey};
-use crate::store::error::{check_follows, conflict};
+use crate::store::error::{again_if_resealed, check_follows, conflict};
 use crate::store::record::RecordKind;
 use crate::store::{ConsumerStore, RecordChange, StoreError};
 
@@ -17,53 +17,60 @@ impl ConsumerStore for RedisStore {
     }
 
     async fn update_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
-        let key = keys::consumer(&consumer.key);
-        let before = self
-            .fetch_one(UPDATING, key.clone())
-            .await?
-            .ok_or_else(conflict)?;
-        let stored = self.records.decode_consumer(&consumer.key, &before)?;
-        check_follows(stored.revision, consumer.revision)?;
-        let bytes = self.writer().await?.encode_consumer(consumer)?;
-        self.replace_consumer(consumer, &before, &bytes).await
+        again_if_resealed(|| async move {
+            let key = keys::consumer(&consumer.key);
+            let before = self
+                .fetch_one(UPDATING, key.clone())
+                .await?
+                .ok_or_else(conflict)?;
+            let stored = self.records.decode_consumer(&consumer.key, &before)?;
+            check_follows(stored.revision, consumer.revision)?;
+            let bytes = self.writer().await?.encode_consumer(consumer)?;
+            self.replace_consumer(consumer, &before, &bytes).await
+        })
+        .await
     }
 
     /// Deletes the record and turns its tokens into orphans in one step. The consumer is deleted
     /// then; a failure of the steps that follow leaves only unused entries.
     async fn delete_consumer(&self, consumer: &Consumer) -> Result<(), StoreError> {
-        let (key, record) = (&consumer.key, keys::consumer(&consumer.key));
-        let before = self
-            .fetch_one(DELETING, record.clone())
-            .await?
-            .ok_or_else(conflict)?;
-        let stored = self.records.decode_consumer(key, &before)?;
-        if stored.revision != consumer.revision {
-            return Err(conflict());
-        }
-        let id = format!("{:032x}", self.records.draw_id());
-        // Before the deletion, so that a crash leaves no orphans unlisted, and after it, in case
-        // they were removed from the list in between because there were none yet.
-        self.list_orphans(key, &id).await?;
-        let keys = [
-            record,
-            keys::deleted(key, &stored.id),
-            keys::tokens(key),
-            keys::orphans(key, &id),
-        ];
-        let mark = format!("{:032x}", self.records.draw_id());
-        let delete = scripts::delete_consumer(keys.each_ref().map(String::as_str), &before, &mark);
-        let kind = ChangeKind::ConsumerDeletion(key.clone());
-        let made = RecentChange::new(kind, stored.revision, before);
-        self.announce(
-            RecordChange::Consumer(key.clone()),
-            [made],
-            self.run(DELETING, &delete),
-        )
-        .await?;
-        log_leftover(self.list_orphans(key, &id).await);
-        self.orphaned.notify_one();
-        log_leftover(self.unlist_consumer(key).await);
-        Ok(())
+        again_if_resealed(|| async move {
+            let (key, record) = (&consumer.key, keys::consumer(&consumer.key));
+            let before = self
+                .fetch_one(DELETING, record.clone())
+                .await?
+                .ok_or_else(conflict)?;
+            let stored = self.records.decode_consumer(key, &before)?;
+            if stored.revision != consumer.revision {
+                return Err(conflict());
+            }
+            let id = format!("{:032x}", self.records.draw_id());
+            // Before the deletion, so that a crash leaves no orphans unlisted, and after it, in case
+            // they were removed from the list in between because there were none yet.
+            self.list_orphans(key, &id).await?;
+            let keys = [
+                record,
+                keys::deleted(key, &stored.id),
+                keys::tokens(key),
+                keys::orphans(key, &id),
+            ];
+            let mark = format!("{:032x}", self.records.draw_id());
+            let delete =
+                scripts::delete_consumer(keys.each_ref().map(String::as_str), &before, &mark);
+            let kind = ChangeKind::ConsumerDeletion(key.clone());
+            let made = RecentChange::new(kind, stored.revision, before);
+            self.announce(
+                RecordChange::Consumer(key.clone()),
+                [made],
+                self.run(DELETING, &delete),
+            )
+            .await?;
+            log_leftover(self.list_orphans(key, &id).await);
+            self.orphaned.notify_one();
+            log_leftover(self.unlist_consumer(key).await);
+            Ok(())
+        })
+        .await
     }
 
     async fn consumer(&self, key: &ConsumerKey) -> Result<Option<Consumer>, StoreError> {

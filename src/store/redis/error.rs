@@ -5,6 +5,7 @@
 
 use redis::{ErrorKind, RedisError};
 
+use super::tls_failure;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// The reason why a command did not run.
@@ -55,7 +56,7 @@ pub(super) enum CommandError {
     #[error("the Redis Cluster is down or does not cover every slot (CLUSTERDOWN)")]
     ClusterDown,
     #[error(
-        "Redis refused the user name or password (WRONGPASS or NOAUTH); correct them in store.url"
+        "Redis refused the user name or password (WRONGPASS or NOAUTH); correct them in store.url, or in the files of store.username_file and store.password_file"
     )]
     AuthenticationFailed,
     #[error("Redis refused a command: {0}; {remedy}", remedy = remedy(.0))]
@@ -71,7 +72,7 @@ pub(super) enum CommandError {
     #[error("no Sentinel knows the address of the primary")]
     PrimaryUnknown,
     #[error(
-        "the Sentinels require a password, or refuse the given one; write it in store.url after the name of the primary: ?sentinel_password=PASSWORD"
+        "the Sentinels require a password, or refuse the given one; write it in store.url after the name of the primary: ?sentinel_password=PASSWORD, or set store.sentinel_password_file"
     )]
     SentinelPassword,
     #[error("Redis {0} is too old; use 7.0 or newer")]
@@ -108,6 +109,8 @@ pub(super) enum CommandError {
 pub(super) struct ConnectFailure {
     address: String,
     cause: String,
+    /// Set unless nobody listens at the address.
+    was_reached: bool,
 }
 
 // === impl CommandError ===
@@ -134,10 +137,22 @@ impl CommandError {
         if error.is_timeout() || error.kind() != ErrorKind::Io {
             return error.into();
         }
+        let remedy = tls_failure::remedy(&error);
+        let remedy = remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
         Self::Connect(Box::new(ConnectFailure {
             address: address.to_string(),
-            cause: error.to_string(),
+            cause: format!("{error}{remedy}"),
+            was_reached: !error.is_connection_refusal(),
         }))
+    }
+
+    /// Returns the error of an attempt to connect to the nodes of a Cluster, which names the last
+    /// failure only in its text.
+    pub(super) fn connecting_to_cluster(error: RedisError) -> Self {
+        if error.kind() == ErrorKind::Io && error.to_string().contains(LOGIN_REFUSED) {
+            return Self::AuthenticationFailed;
+        }
+        error.into()
     }
 
     /// Returns `true` if the error will not pass by itself.
@@ -198,6 +213,15 @@ impl CommandError {
     /// Returns `true` if the Sentinels may name another primary.
     pub(super) const fn hints_at_failover(&self) -> bool {
         self.breaks_connection() || matches!(self, Self::TooFewReplicas | Self::Unreachable(_))
+    }
+
+    /// Returns `true` if a connection may have failed because credentials or certificates have
+    /// changed.
+    pub(super) fn hints_at_credentials(&self) -> bool {
+        matches!(
+            self,
+            Self::AuthenticationFailed | Self::Io(_) | Self::ClusterDown
+        ) || matches!(self, Self::Connect(failure) if failure.was_reached)
     }
 
     /// Returns `true` if the server cannot be used at all, rather than refused one command.
@@ -298,6 +322,9 @@ fn remedy(answer: &str) -> String {
     format!("grant {grant} to the user with ACL SETUSER")
 }
 
+/// The client's error if `AUTH` was refused.
+const LOGIN_REFUSED: &str = "Password authentication failed";
+
 /// The beginning of the client's error if `SELECT` was refused.
 const DATABASE_REFUSED: &str = "Redis server refused to switch database";
 
@@ -321,6 +348,7 @@ mod tests {
         let connect = CommandError::Connect(Box::new(ConnectFailure {
             address: "localhost:6379".into(),
             cause: "connection refused".into(),
+            was_reached: false,
         }));
         for error in [
             connect.clone(),

@@ -2,6 +2,8 @@
 //!
 //! The list is split by hand, since `http::Uri` refuses an authority with several ports.
 
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
+
 /// The reason why a URL is not an address of Redis; never repeats a part of the URL.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum AddressError {
@@ -19,6 +21,19 @@ pub(super) enum AddressError {
         "the URL has an unknown option; only sentinel_password= is allowed after the question mark"
     )]
     Option,
+    #[error(
+        "the URL ends in #insecure, and Countersign verifies every certificate; remove it, and name the CA certificates in store.tls.ca_file"
+    )]
+    Insecure,
+}
+
+/// Parses the URL of one server.
+pub(super) fn parse_server(url: &str) -> Result<ConnectionInfo, AddressError> {
+    let server = url.into_connection_info().map_err(unreadable)?;
+    if matches!(server.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+        return Err(AddressError::Insecure);
+    }
+    Ok(server)
 }
 
 /// The parts of a URL with a list of hosts.
@@ -60,7 +75,7 @@ pub(super) fn with_port(host: &str, port: u16) -> String {
 }
 
 /// Returns the problem without its detail, which may repeat a part of the URL.
-pub(super) fn unreadable(error: redis::RedisError) -> AddressError {
+fn unreadable(error: redis::RedisError) -> AddressError {
     let text = error.to_string();
     let problem = error
         .detail()

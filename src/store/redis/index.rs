@@ -104,7 +104,7 @@ impl RedisStore {
 
     /// Reads records, each with its own outcome. `MGET` reports a value of another type as absent,
     /// so absent records that exist are read again.
-    async fn fetch(
+    pub(super) async fn fetch(
         &self,
         keys: &[String],
     ) -> Result<Vec<Result<Option<Vec<u8>>, StoreError>>, StoreError> {

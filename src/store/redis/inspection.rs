@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::clock_skew::{ClockSkew, TimeSample};
-use super::cluster_slots::{lowest_slots, tag_in};
+use super::cluster_slots::{lowest_slots, slot_ranges, tag_in};
 use super::epoch::{Marker, MarkerIds};
 use super::error::CommandError;
 use super::keys;
@@ -156,13 +156,13 @@ impl ServerInspector {
         deadline: Instant,
     ) -> Result<Vec<String>, CommandError> {
         let slots = cmd("CLUSTER").arg("SLOTS").to_owned();
-        let slots = lowest_slots(link.clone().run(&slots, deadline).await?)?;
+        let ranges = slot_ranges(link.clone().run(&slots, deadline).await?)?;
         let mut known = self
             .cluster_keys
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let key = |slot: u16| keys::cluster_epoch(&tag_in(slot));
-        Ok(slots
+        Ok(lowest_slots(&ranges)
             .into_iter()
             .map(|slot| known.entry(slot).or_insert_with(|| key(slot)).clone())
             .collect())

@@ -7,6 +7,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::model::{ConsumerId, ConsumerKey, SessionId, Token, UserId};
 use crate::store::AttemptCounter;
 
+/// The pattern of all keys.
+pub(super) const ALL: &str = "countersign:*";
+
 /// The index of consumer keys.
 pub(super) const CONSUMERS: &str = "countersign:consumers";
 

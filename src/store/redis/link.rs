@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use redis::aio::MultiplexedConnection;
 use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
+use redis::cluster_routing::{
+    MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
+};
 use redis::{Cmd, Value};
 use tokio::time::{Instant, timeout_at};
 
@@ -33,6 +35,22 @@ impl Link {
         outcome.map_or(Err(CommandError::Timeout), |answer| {
             answer.map_err(CommandError::from)
         })
+    }
+
+    /// Runs a command on the server, or on the primary of a Cluster that has `slot`.
+    pub(super) async fn run_at_slot(
+        &mut self,
+        slot: u16,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> Result<Value, CommandError> {
+        let Self::Cluster(cluster) = self else {
+            return self.run(command, deadline).await;
+        };
+        let route = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+        let route = RoutingInfo::SingleNode(route);
+        let answer = timeout_at(deadline, cluster.route_command(command.clone(), route)).await;
+        Ok(answer.map_err(|_| CommandError::Timeout)??)
     }
 
     /// Runs commands one after the other, on a Cluster where their keys are.

@@ -75,6 +75,8 @@ mod cluster_slots;
 mod cluster_watch;
 mod connection;
 mod consumers;
+mod credential_files;
+mod credentials;
 mod epoch;
 mod error;
 mod gate;
@@ -92,17 +94,20 @@ mod provider_2013;
 mod readiness;
 mod reapply;
 mod recent_changes;
+mod record_key;
 mod recovery;
 mod replication;
 mod request_tokens;
 mod resolution;
 mod restarts;
+mod scan;
 mod scripts;
 mod sentinel;
 mod server_info;
 mod server_term;
 mod servers;
 mod sessions;
+mod tls_failure;
 mod tokens;
 mod users;
 
@@ -119,15 +124,23 @@ use self::address::RedisAddress;
 use self::caller_lookup::CallerLookup;
 use self::client::RedisClient;
 use self::clock_skew::ClockSkew;
+use self::credential_files::CredentialFileError;
+use self::credentials::Credentials;
 use self::error::CommandError;
+use self::host_list::AddressError;
 use self::inspection::ServerInspector;
 use self::invalidation::InvalidationChannel;
 use self::nonces::NonceClaims;
 use self::recovery::Recovery;
 use self::replication::ReplicatedWrites;
 use self::restarts::RestartDetector;
+use self::servers::RedisServers;
 use super::record::{Records, unreadable};
-use super::{ChangeFeed, StoreError, StoreErrorKind, StoreHealth, StoreLifecycle, StoreStatus};
+use super::seal::key_id_of;
+use super::{
+    ChangeFeed, ReplacementKeys, StoreError, StoreErrorKind, StoreHealth, StoreLifecycle,
+    StoreStatus,
+};
 use crate::clock::{Clock, Entropy, UnixTime};
 use crate::config::StoreConfig;
 use crate::model::{AccessToken, ConsumerKey};
@@ -168,6 +181,13 @@ impl RedisStore {
         let address = RedisAddress::parse(url).map_err(|error| {
             StoreError::new(StoreErrorKind::Unusable, "reading store.url").because(error)
         })?;
+        let credentials = Credentials::load(&config.files, address.is_tls()).map_err(|error| {
+            StoreError::new(
+                StoreErrorKind::Unusable,
+                "reading the files of connections to Redis",
+            )
+            .because(error)
+        })?;
         let (changes, recovery) = (Arc::<ChangeFeed>::default(), Arc::<Recovery>::default());
         let inspector = ServerInspector::new(
             Arc::clone(&clock),
@@ -180,7 +200,12 @@ impl RedisStore {
             ClockSkew::new(config.max_clock_skew),
             entropy,
         );
-        let client = RedisClient::open(address, config, inspector, recovery)
+        let servers = RedisServers::follow(
+            address.with_response_timeout(config.timeout),
+            credentials,
+            &recovery,
+        );
+        let client = RedisClient::open(servers, config, inspector, recovery)
             .await
             .map_err(|error| error.during("connecting to Redis"))?;
         let records = Arc::new(records);
@@ -281,6 +306,7 @@ impl StoreHealth for RedisStore {
             untold: self.invalidation.untold(),
             remade: self.remade.load(Ordering::Relaxed),
             unreadable_records: self.records.skipped(),
+            records_under_old_keys: self.records.under_old_keys(),
             ..StoreStatus::default()
         }
     }
@@ -290,6 +316,21 @@ impl StoreHealth for RedisStore {
 impl StoreLifecycle for RedisStore {
     fn changes(&self) -> &ChangeFeed {
         self.invalidation.changes()
+    }
+
+    fn check_keys(&self, keys: &ReplacementKeys) -> Result<(), StoreError> {
+        self.records.check_keys(&keys.0)
+    }
+
+    fn use_keys(&self, keys: ReplacementKeys) {
+        self.records.use_keys(keys.0);
+        let first = self.records.master_key_ids().into_iter().next();
+        let changes = self.client.recovery().changes();
+        changes.reseal(|kind, name, bytes| {
+            let is_current = key_id_of(bytes) == first.as_deref();
+            let resealed = (!is_current).then(|| self.records.resealed(kind, name, bytes));
+            resealed?.ok()
+        });
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -304,6 +345,11 @@ impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore").finish_non_exhaustive()
     }
+}
+
+/// Returns `true` if the cause of an error is `store.url` or a file of connections to Redis.
+pub(super) fn is_configuration_mistake(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.is::<AddressError>() || cause.is::<CredentialFileError>()
 }
 
 /// Checks that a token names the consumer under which it is stored.

@@ -36,12 +36,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use redis::Client;
+use redis::ConnectionInfo;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
+use super::credentials::Credentials;
 use super::error::CommandError;
 use super::gate::Closure;
 use super::recovery::Recovery;
@@ -100,10 +101,11 @@ impl PrimaryWatch {
     /// Starts asking the Sentinels. Needs a tokio runtime.
     pub(super) fn start(
         address: SentinelAddress,
+        credentials: &Arc<Credentials>,
         term: Arc<ServerTerm>,
         recovery: Arc<Recovery>,
     ) -> Self {
-        let links = address.links();
+        let links = address.links(credentials);
         let shared = Arc::new(WatchState {
             view: Mutex::new(SentinelView::new(address.len(), Instant::now())),
             address,
@@ -129,17 +131,17 @@ impl PrimaryWatch {
         }
     }
 
-    /// Returns a client of the primary; waits until the Sentinels have named one.
+    /// Returns the primary; waits until the Sentinels have named one.
     ///
     /// # Errors
     /// If every Sentinel has responded, or had the time to, and none named it.
-    pub(super) async fn primary(&self) -> Result<Client, CommandError> {
+    pub(super) async fn primary(&self) -> Result<ConnectionInfo, CommandError> {
         let mut known = self.shared.known.subscribe();
         let found = timeout(FIRST_ANSWER, known.wait_for(|&known| known)).await;
         drop(found);
         let view = self.shared.view();
         match &view.primary {
-            Some(primary) => self.shared.address.client_of(&primary.address),
+            Some(primary) => Ok(self.shared.address.server_at(&primary.address)),
             None if view.answers.iter().any(|last| last.wants_password) => {
                 Err(CommandError::SentinelPassword)
             }

@@ -76,10 +76,10 @@ impl RedisStore {
     async fn prove_key(&self) -> Result<(), StoreError> {
         let own = self.records.own_canary()?;
         let mut set = cmd("SET");
-        set.arg(keys::CANARY).arg(own).arg("NX").arg("GET");
+        set.arg(keys::CANARY).arg(&*own).arg("NX").arg("GET");
         let stored: Option<Vec<u8>> = self.call("reading the canary", &set).await?;
         let is_first = !self.records.is_key_compared();
-        let seal = self.records.prove_key(stored.as_deref().unwrap_or(own))?;
+        let seal = self.records.prove_key(stored.as_deref().unwrap_or(&own))?;
         match stored {
             // Once, since replicas with different first keys would write in turns.
             Some(stored) if seal == CanarySeal::OlderKey && is_first => self.reseal(&stored).await,
@@ -90,7 +90,7 @@ impl RedisStore {
     /// Seals the canary with the first key, unless another process did.
     async fn reseal(&self, stored: &[u8]) -> Result<(), StoreError> {
         let own = self.records.own_canary()?;
-        let update = scripts::update_record(keys::CANARY, stored, own, None);
+        let update = scripts::update_record(keys::CANARY, stored, &own, None);
         let updated: u8 = self.call(UPDATING, &update).await?;
         if updated == 1 {
             info!("the first master key is new; it seals records from now on");

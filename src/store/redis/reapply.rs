@@ -13,6 +13,9 @@
 //! | | absent, or another record of that name | stays |
 //! | session deleted | any | deleted |
 //!
+//! Versions are compared by their content: a rotation of the master key seals a record anew, and
+//! that is no change. A change that is made again is sealed with the first key of that moment.
+//!
 //! Two more rules prevent the return of a record that another replica deleted. The deletion of a
 //! consumer, also a repeated one, first leaves a mark in its slot for ten minutes, and the script
 //! that creates a consumer again looks for it. A record is not created
@@ -209,7 +212,9 @@ impl RedisStore {
             .filter(|earlier| earlier.id == mine.id)
             .collect();
         if earlier.contains(&theirs) {
-            self.replace_consumer(mine, &stored, &change.bytes).await?;
+            // The remembered bytes may be under a key that is no longer the first.
+            let bytes = self.writer().await?.encode_consumer(mine)?;
+            self.replace_consumer(mine, &stored, &bytes).await?;
             return Ok(true);
         }
         let draw = || self.draw_generation();
@@ -267,7 +272,8 @@ impl RedisStore {
             .filter_map(|bytes| self.records.decode_token(&mine.token, bytes).ok());
         // A revocation is final, so no later change can have ended it.
         if theirs.status != TokenStatus::Revoked && earlier.any(|earlier| earlier == theirs) {
-            self.replace_token(mine, &stored, &change.bytes).await?;
+            let bytes = self.writer().await?.encode_token(mine)?;
+            self.replace_token(mine, &stored, &bytes).await?;
             return Ok(true);
         }
         let Some(merged) = merge::tokens(mine, &theirs) else {
@@ -341,9 +347,12 @@ impl RedisStore {
         if theirs == mine || theirs.created_at != mine.created_at {
             return Ok(false);
         }
-        if change.descends_from(&stored) {
-            self.replace_request_token(&mine, &stored, &change.bytes)
-                .await?;
+        let mut earlier = change
+            .ancestors()
+            .filter_map(|bytes| self.records.decode_request_token(name, bytes).ok());
+        if earlier.any(|earlier| earlier == theirs) {
+            let bytes = self.writer().await?.encode_request_token(&mine)?;
+            self.replace_request_token(&mine, &stored, &bytes).await?;
             return Ok(true);
         }
         let Some(merged) = merge::request_tokens(&mine, &theirs) else {

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::keys;
 use crate::model::{ConsumerKey, SessionId, Token, UserId};
+use crate::store::record::RecordKind;
 
 /// A change that Redis acknowledged.
 #[derive(Clone)]
@@ -97,11 +98,6 @@ impl RecentChange {
         self
     }
 
-    /// Returns `true` if the change was made to this version, or to one that came from it.
-    pub(super) fn descends_from(&self, stored: &[u8]) -> bool {
-        self.ancestors.iter().any(|ancestor| ancestor == stored)
-    }
-
     /// Returns the stored bytes of the known versions before, the oldest first.
     pub(super) fn ancestors(&self) -> impl Iterator<Item = &[u8]> {
         self.ancestors.iter().map(Vec::as_slice)
@@ -135,6 +131,17 @@ impl RecentChange {
         self.ancestors.drain(..surplus);
     }
 
+    fn reseal(&mut self, reseal: impl Fn(RecordKind, &[u8], &[u8]) -> Option<Vec<u8>>) {
+        let Some((kind, name)) = self.kind.sealed_record() else {
+            return;
+        };
+        for bytes in std::iter::once(&mut self.bytes).chain(&mut self.ancestors) {
+            if let Some(resealed) = reseal(kind, name, bytes) {
+                *bytes = resealed;
+            }
+        }
+    }
+
     /// Returns the name of the changed record, different for each.
     fn record(&self) -> String {
         match &self.kind {
@@ -158,6 +165,21 @@ impl ChangeKind {
             Self::User(_) => "user",
             Self::RequestToken(_) => "temporary credentials",
             Self::SessionDeletion(_) => "session",
+        }
+    }
+
+    /// Returns the kind and the name to which the stored bytes are bound; `None` if there are none.
+    fn sealed_record(&self) -> Option<(RecordKind, &[u8])> {
+        match self {
+            Self::Consumer(key) | Self::ConsumerDeletion(key) => {
+                Some((RecordKind::Consumer, key.as_str().as_bytes()))
+            }
+            Self::Token(name) | Self::TokenDeletion(name) => {
+                Some((RecordKind::Token, name.as_str().as_bytes()))
+            }
+            Self::User(id) => Some((RecordKind::User, id.as_str().as_bytes())),
+            Self::RequestToken(name) => Some((RecordKind::RequestToken, name.as_str().as_bytes())),
+            Self::SessionDeletion(_) => None,
         }
     }
 
@@ -195,6 +217,14 @@ impl RecentChanges {
     pub(super) fn forget_old(&self) {
         for memory in [&self.records, &self.flows] {
             lock(memory).forget_old();
+        }
+    }
+
+    /// Replaces the stored bytes of every change by those that `reseal` returns, after the master keys
+    /// were replaced: the key of a remembered change may be removed before the change is made again.
+    pub(super) fn reseal(&self, reseal: impl Fn(RecordKind, &[u8], &[u8]) -> Option<Vec<u8>>) {
+        for memory in [&self.records, &self.flows] {
+            lock(memory).reseal(&reseal);
         }
     }
 
@@ -238,6 +268,15 @@ impl ChangeMemory {
             made_at: Instant::now(),
         };
         self.changes.insert(number, change);
+    }
+
+    fn reseal(&mut self, reseal: &impl Fn(RecordKind, &[u8], &[u8]) -> Option<Vec<u8>>) {
+        for remembered in self.changes.values_mut() {
+            let change = Arc::make_mut(&mut remembered.change);
+            self.bytes -= size_of_change(change);
+            change.reseal(reseal);
+            self.bytes += size_of_change(change);
+        }
     }
 
     fn forget_old(&mut self) {
@@ -348,7 +387,6 @@ mod tests {
         let kept = &all[0].change;
         assert!(all.len() == 1 && kept.bytes == [3]);
         assert_eq!(kept.ancestors().collect::<Vec<_>>(), [[1], [2]]);
-        assert!(kept.descends_from(&[1]) && !kept.descends_from(&[3]));
         // Another record of that name.
         changes.remember(version(1));
         assert_eq!(changes.all()[0].change.bytes, [1]);
@@ -364,6 +402,25 @@ mod tests {
         // This one changed another record, which took the name later.
         changes.remember(version(4).replacing(&[3]));
         assert!(!changes.all()[0].change.kind.is_deletion());
+    }
+
+    #[test]
+    fn every_version_of_a_change_is_sealed_again() {
+        let changes = RecentChanges::default();
+        changes.remember(version(1));
+        changes.remember(version(2).replacing(&[1]));
+        let deletion = ChangeKind::SessionDeletion(SessionId::of_cookie(b"c"));
+        changes.remember(RecentChange::new(deletion, 1, []));
+        changes.reseal(|kind, name, bytes| {
+            assert_eq!((kind, name), (RecordKind::Token, &b"t"[..]));
+            Some([bytes, &[7, 7, 7]].concat())
+        });
+        let all = changes.all();
+        assert_eq!(all[0].change.bytes, [2, 7, 7, 7]);
+        let ancestors: Vec<_> = all[0].change.ancestors().collect();
+        assert_eq!(ancestors, [[1, 7, 7, 7]]);
+        assert!(all[1].change.bytes.is_empty());
+        assert_eq!(lock(&changes.records).bytes, size_of_change(&all[0].change));
     }
 
     #[test]

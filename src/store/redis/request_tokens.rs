@@ -7,7 +7,7 @@ use redis::cmd;
 use super::recent_changes::{ChangeKind, RecentChange};
 use super::{CREATING, RedisStore, UPDATING, keys, log_leftover, owner, scripts};
 use crate::model::{AccessToken, RequestToken, Token};
-use crate::store::error::{check_follows, conflict};
+use crate::store::error::{again_if_resealed, check_follows, conflict};
 use crate::store::record::unreadable;
 use crate::store::{
     RETENTION_AFTER_EXPIRY, RecordChange, RequestTokenStore, StoreError, StoreErrorKind,
@@ -30,9 +30,12 @@ impl RequestTokenStore for RedisStore {
     }
 
     async fn update_request_token(&self, token: &RequestToken) -> Result<(), StoreError> {
-        let before = self.updatable_request_token(token).await?;
-        let bytes = self.writer().await?.encode_request_token(token)?;
-        self.replace_request_token(token, &before, &bytes).await
+        again_if_resealed(|| async move {
+            let before = self.updatable_request_token(token).await?;
+            let bytes = self.writer().await?.encode_request_token(token)?;
+            self.replace_request_token(token, &before, &bytes).await
+        })
+        .await
     }
 
     async fn exchange_request_token(
@@ -40,31 +43,38 @@ impl RequestTokenStore for RedisStore {
         used: &RequestToken,
         issued: &AccessToken,
     ) -> Result<(), StoreError> {
-        if issued.consumer_key != used.consumer_key {
-            return Err(conflict());
-        }
-        let before = self.updatable_request_token(used).await?;
-        let writer = self.writer().await?;
-        let exchange = scripts::Exchange {
-            before: &before,
-            used: &writer.encode_request_token(used)?,
-            millis: self.millis_kept(used),
-            issued: &writer.encode_token(issued)?,
-            token: issued.token.as_str(),
-        };
-        let was_free = self.reserve_token(issued).await?;
-        let outcome = self.run_exchange(used, issued, &exchange).await;
-        let is_conflict = outcome
-            .as_ref()
-            .is_err_and(|error| error.kind() == StoreErrorKind::Conflict);
-        if is_conflict && was_free {
-            log_leftover(
-                self.release_token(&issued.token, &issued.consumer_key, issued.user_id.as_ref())
+        again_if_resealed(|| async move {
+            if issued.consumer_key != used.consumer_key {
+                return Err(conflict());
+            }
+            let before = self.updatable_request_token(used).await?;
+            let writer = self.writer().await?;
+            let exchange = scripts::Exchange {
+                before: &before,
+                used: &writer.encode_request_token(used)?,
+                millis: self.millis_kept(used),
+                issued: &writer.encode_token(issued)?,
+                token: issued.token.as_str(),
+            };
+            let was_free = self.reserve_token(issued).await?;
+            let outcome = self.run_exchange(used, issued, &exchange).await;
+            let is_conflict = outcome
+                .as_ref()
+                .is_err_and(|error| error.kind() == StoreErrorKind::Conflict);
+            if is_conflict && was_free {
+                log_leftover(
+                    self.release_token(
+                        &issued.token,
+                        &issued.consumer_key,
+                        issued.user_id.as_ref(),
+                    )
                     .await,
-            );
-        }
-        outcome?;
-        self.reserve_token_again(issued, was_free).await
+                );
+            }
+            outcome?;
+            self.reserve_token_again(issued, was_free).await
+        })
+        .await
     }
 
     async fn request_token(&self, token: &Token) -> Result<Option<RequestToken>, StoreError> {

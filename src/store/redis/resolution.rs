@@ -160,6 +160,7 @@ mod tests {
     use super::super::client::RedisClient;
     use super::super::clock_skew::ClockSkew;
     use super::super::connection::RedisConnector;
+    use super::super::credentials::Credentials;
     use super::super::inspection::ServerInspector;
     use super::super::recovery::Recovery;
     use super::super::restarts::RestartDetector;
@@ -216,7 +217,7 @@ mod tests {
         );
         let address = RedisAddress::parse(&format!("redis://redis.test:{port}")).unwrap();
         let connector = RedisConnector::new(
-            RedisServers::follow(address, &recovery),
+            RedisServers::follow(address, Credentials::none(), &recovery),
             Duration::from_secs(2),
             Arc::new(inspector),
             name,

@@ -95,6 +95,21 @@ if ARGV[3] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) else redis.ca
 return 1
 ";
 
+/// Replaces the bytes of a record if it was not changed since it was read; its expiry stays.
+///
+/// - `KEYS[1]`: the record
+/// - `ARGV[1]`: its bytes as read
+/// - `ARGV[2]`: its new bytes
+///
+/// It must be atomic so that no change at the same time is lost, and no deleted record comes back.
+const RESEAL_RECORD: &str = r"
+local stored = redis.call('GET', KEYS[1])
+if stored == ARGV[2] then return 1 end
+if stored ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+return 1
+";
+
 /// Creates a consumer, and turns tokens of an earlier consumer of that key into orphans.
 ///
 /// - `KEYS[1]`: the consumer's record
@@ -333,6 +348,13 @@ static CLAIM_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(CLAIM));
 pub(super) fn update_record(key: &str, before: &[u8], after: &[u8], millis: Option<u64>) -> Cmd {
     let mut command = eval(UPDATE_RECORD, &[key]);
     command.arg(before).arg(after).arg(millis);
+    command
+}
+
+/// Calls [`RESEAL_RECORD`].
+pub(super) fn reseal_record(key: &str, before: &[u8], after: &[u8]) -> Cmd {
+    let mut command = eval(RESEAL_RECORD, &[key]);
+    command.arg(before).arg(after);
     command
 }
 

@@ -2,22 +2,22 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use redis::aio::{MultiplexedConnection, PubSubStream};
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _,
-};
+use redis::{AsyncConnectionConfig, ConnectionAddr, ConnectionInfo};
 use tokio::time::timeout;
 
+use super::credentials::Credentials;
 use super::error::CommandError;
-use super::host_list::{AddressError, HostList, unreadable, with_port};
+use super::host_list::{AddressError, HostList, parse_server, with_port};
 
 /// The Sentinels of a primary.
 #[derive(Clone)]
 pub(super) struct SentinelAddress {
-    sentinels: Vec<Client>,
+    sentinels: Vec<ConnectionInfo>,
     /// The name under which the Sentinels monitor the primary.
     name: String,
     /// The connection to the primary, except its host and port.
@@ -57,7 +57,8 @@ pub(super) enum SentinelAnswer {
 /// A connection to one Sentinel, made again whenever it fails.
 #[derive(Clone)]
 pub(super) struct SentinelLink {
-    client: Client,
+    server: ConnectionInfo,
+    credentials: Arc<Credentials>,
     connection: Option<MultiplexedConnection>,
 }
 
@@ -78,8 +79,7 @@ impl SentinelAddress {
         };
         let sentinel = |host: &&str| {
             let host = with_port(host, SENTINEL_PORT);
-            Client::open(format!("{scheme}://:{password}@{host}").replace("://:@", "://"))
-                .map_err(unreadable)
+            parse_server(&format!("{scheme}://:{password}@{host}").replace("://:@", "://"))
         };
         let name = percent_decode_str(name)
             .decode_utf8()
@@ -88,16 +88,15 @@ impl SentinelAddress {
         Ok(Self {
             sentinels: parts.hosts.iter().map(sentinel).collect::<Result<_, _>>()?,
             name,
-            primary: format!("{scheme}://{}primary.invalid/{db}", parts.user)
-                .into_connection_info()
-                .map_err(unreadable)?,
+            primary: parse_server(&format!("{scheme}://{}primary.invalid/{db}", parts.user))?,
         })
     }
 
     /// Returns a link to each Sentinel.
-    pub(super) fn links(&self) -> Vec<SentinelLink> {
-        let link = |client: &Client| SentinelLink {
-            client: client.clone(),
+    pub(super) fn links(&self, credentials: &Arc<Credentials>) -> Vec<SentinelLink> {
+        let link = |server: &ConnectionInfo| SentinelLink {
+            server: server.clone(),
+            credentials: Arc::clone(credentials),
             connection: None,
         };
         self.sentinels.iter().map(link).collect()
@@ -113,9 +112,14 @@ impl SentinelAddress {
         &self.name
     }
 
-    /// Returns a client of the server at an address.
-    pub(super) fn client_of(&self, address: &HostPort) -> Result<Client, CommandError> {
-        Ok(Client::open(moved_to(&self.primary, address))?)
+    /// Returns the connection to the primary, except its host and port.
+    pub(super) const fn primary(&self) -> &ConnectionInfo {
+        &self.primary
+    }
+
+    /// Returns the server at an address.
+    pub(super) fn server_at(&self, address: &HostPort) -> ConnectionInfo {
+        moved_to(&self.primary, address)
     }
 }
 
@@ -138,7 +142,8 @@ impl SentinelLink {
     /// Subscribes to the messages about failovers.
     pub(super) async fn subscribe(&self) -> Result<PubSubStream, CommandError> {
         let subscribe = async {
-            let (mut subscriptions, messages) = self.client.get_async_pubsub().await?.split();
+            let client = self.credentials.current().sentinel_client(&self.server)?;
+            let (mut subscriptions, messages) = client.get_async_pubsub().await?.split();
             subscriptions.subscribe(&FAILOVER_CHANNELS).await?;
             Ok(messages)
         };
@@ -197,9 +202,11 @@ impl SentinelLink {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(ANSWER_TIMEOUT + GRACE))
             .set_response_timeout(Some(ANSWER_TIMEOUT + GRACE));
-        self.client
-            .get_multiplexed_async_connection_with_config(&config)
+        let client = self.credentials.current().sentinel_client(&self.server)?;
+        let connected = client.get_multiplexed_async_connection_with_config(&config);
+        connected
             .await
+            .inspect_err(|_| self.credentials.look_again())
     }
 }
 
@@ -269,12 +276,12 @@ mod tests {
         let hosts = parsed
             .sentinels
             .iter()
-            .map(|client| client.get_connection_info().addr().to_string());
+            .map(|server| server.addr().to_string());
         assert_eq!(
             hosts.collect::<Vec<_>>(),
             ["a:26379", "b:5000", "::1:26379"]
         );
-        let sentinel = parsed.sentinels[0].get_connection_info().redis_settings();
+        let sentinel = parsed.sentinels[0].redis_settings();
         assert_eq!(
             (sentinel.username(), sentinel.password()),
             (None, Some("s"))
@@ -285,13 +292,7 @@ mod tests {
             (Some("u"), Some("p@"), 3)
         );
         let plain = SentinelAddress::parse("rediss", "a/p").unwrap();
-        assert_eq!(
-            plain.sentinels[0]
-                .get_connection_info()
-                .redis_settings()
-                .password(),
-            None
-        );
+        assert_eq!(plain.sentinels[0].redis_settings().password(), None);
         assert!(matches!(
             plain.primary.addr(),
             ConnectionAddr::TcpTls { .. }

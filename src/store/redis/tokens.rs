@@ -8,7 +8,7 @@ use super::index::{Cursor, UserTokenEntry, user_token_entry};
 use super::recent_changes::{ChangeKind, RecentChange};
 use super::{CREATING, DELETING, RedisStore, UPDATING, keys, owned, owner, scripts};
 use crate::model::{AccessToken, ConsumerKey, Token, UserId};
-use crate::store::error::{check_follows, conflict};
+use crate::store::error::{again_if_resealed, check_follows, conflict};
 use crate::store::record::RecordKind;
 use crate::store::{RecordChange, StoreError, StoreErrorKind, TokenHolder, TokenStore};
 
@@ -35,18 +35,21 @@ impl TokenStore for RedisStore {
     }
 
     async fn update_token(&self, token: &AccessToken) -> Result<(), StoreError> {
-        let key = keys::token(&token.consumer_key, &token.token);
-        let before = self
-            .fetch_one(UPDATING, key.clone())
-            .await?
-            .ok_or_else(conflict)?;
-        let stored = self.records.decode_token(&token.token, &before)?;
-        if stored.user_id != token.user_id {
-            return Err(conflict());
-        }
-        check_follows(stored.revision, token.revision)?;
-        let bytes = self.writer().await?.encode_token(token)?;
-        self.replace_token(token, &before, &bytes).await
+        again_if_resealed(|| async move {
+            let key = keys::token(&token.consumer_key, &token.token);
+            let before = self
+                .fetch_one(UPDATING, key.clone())
+                .await?
+                .ok_or_else(conflict)?;
+            let stored = self.records.decode_token(&token.token, &before)?;
+            if stored.user_id != token.user_id {
+                return Err(conflict());
+            }
+            check_follows(stored.revision, token.revision)?;
+            let bytes = self.writer().await?.encode_token(token)?;
+            self.replace_token(token, &before, &bytes).await
+        })
+        .await
     }
 
     /// Deletes the record first, because only the record makes the token valid.

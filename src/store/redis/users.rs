@@ -23,7 +23,7 @@ use super::index::Cursor;
 use super::recent_changes::{ChangeKind, RecentChange};
 use super::{CREATING, RedisStore, UPDATING, keys, log_leftover, scripts};
 use crate::model::{User, UserId, UserStatus, Username};
-use crate::store::error::{check_follows, conflict};
+use crate::store::error::{again_if_resealed, check_follows, conflict};
 use crate::store::record::RecordKind;
 use crate::store::{RecordChange, StoreError, StoreErrorKind, UserStore};
 
@@ -45,13 +45,16 @@ impl UserStore for RedisStore {
     }
 
     async fn update_user(&self, user: &User) -> Result<(), StoreError> {
-        let before = self
-            .fetch_one(UPDATING, keys::user(&user.id))
-            .await?
-            .ok_or_else(conflict)?;
-        let stored = self.records.decode_user(&user.id, &before)?;
-        check_follows(stored.revision, user.revision)?;
-        self.replace_user(user, &stored, &before).await
+        again_if_resealed(|| async move {
+            let before = self
+                .fetch_one(UPDATING, keys::user(&user.id))
+                .await?
+                .ok_or_else(conflict)?;
+            let stored = self.records.decode_user(&user.id, &before)?;
+            check_follows(stored.revision, user.revision)?;
+            self.replace_user(user, &stored, &before).await
+        })
+        .await
     }
 
     async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {

@@ -10,6 +10,12 @@ use crate::support::redis::Cluster;
 
 /// Returns the rows.
 pub(crate) fn rows() -> Vec<Row> {
+    // In a debug build, connecting to several servers holds a check thread.
+    let bounded = |row: Row| row.answers_within(400);
+    failures().into_iter().map(bounded).collect()
+}
+
+fn failures() -> Vec<Row> {
     vec![
         Row::new("cluster-kill", "a primary is killed", FAILS_OVER, || {
             Box::pin(killed(NO_FENCE))
@@ -85,9 +91,8 @@ async fn resharded() -> Evidence {
     });
     let moved = moved.await.unwrap();
     run.fault_ends();
-    let mut evidence = run.finish(2.0).await;
-    evidence.must(moved, "redis-cli did not move the slots");
-    no_failure(&mut evidence);
+    let mut evidence = run.finish(2.0).await.at_most(0);
+    evidence.must(moved, "redis-cli moves the slots");
     evidence
 }
 
@@ -101,9 +106,7 @@ async fn failed_over() -> Evidence {
     replica.unwrap().run::<()>(&["CLUSTER", "FAILOVER"]);
     pause(4.0).await;
     run.fault_ends();
-    let mut evidence = run.finish(2.0).await;
-    no_failure(&mut evidence);
-    evidence
+    run.finish(2.0).await.at_most(0)
 }
 
 async fn restarted() -> Evidence {
@@ -121,11 +124,6 @@ async fn restarted() -> Evidence {
     }
     run.fault_ends();
     run.finish(8.0).await
-}
-
-fn no_failure(evidence: &mut Evidence) {
-    let failed = evidence.failed();
-    evidence.must(failed == 0, format!("{failed} valid requests failed"));
 }
 
 const FAILS_OVER: &str = "its third of the slots passes again within 5 s";

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::disk::Disk;
 use crate::replica::{Replica, Settings};
 use crate::row::Row;
@@ -23,11 +25,11 @@ pub(crate) fn rows() -> Vec<Row> {
         .short(),
         Row::new(
             "embedded-disk-full",
-            "the disk is full for 4 s",
+            "the disk is full until 3 s after the first failed write",
             "503; passes again within a second of being freed",
             || Box::pin(disk_full()),
         )
-        .recovers_within(1.5)
+        .recovers_within(1.0)
         .short(),
         Row::new(
             "embedded-file-limit",
@@ -35,10 +37,10 @@ pub(crate) fn rows() -> Vec<Row> {
             "503, and the process lives",
             || Box::pin(file_limit()),
         )
-        .recovers_within(1.5),
+        .recovers_within(1.0),
         Row::new(
             "embedded-damaged",
-            "a corrupt, truncated or empty file, a lost key, a second process, an open directory",
+            "a corrupt, truncated or empty file, an empty key file, a second process, an open directory",
             "refuses to start, and says why",
             || Box::pin(damaged()),
         ),
@@ -57,7 +59,8 @@ async fn kill() -> Evidence {
     run.finish(5.0).await
 }
 
-/// The disk is a tmpfs in the mount namespace of the process.
+/// The disk is a tmpfs in the mount namespace of the process. Writes succeed until the store needs
+/// more of it.
 async fn disk_full() -> Evidence {
     let disk = Disk::new("6m");
     let wrapper = disk.wrapper();
@@ -67,10 +70,17 @@ async fn disk_full() -> Evidence {
     let mut run = Run::start_with(vec![replica], busy()).await;
     run.fault_begins();
     disk.fill(run.replicas[0].id());
-    pause(4.0).await;
+    let end = Instant::now() + Duration::from_secs(20);
+    while run.replicas[0].readiness().await.0 == 200 && Instant::now() < end {
+        pause(0.1).await;
+    }
+    pause(3.0).await;
+    let (status, text) = run.replicas[0].readiness().await;
     disk.free(run.replicas[0].id());
     run.fault_ends();
     let mut evidence = run.finish(4.0).await;
+    evidence.note(format!("`/readyz` {status}: {}", text.trim()));
+    evidence.must(status == 503, "not ready while the disk is full");
     evidence.must(run.replicas[0].ended().is_none(), "the process lives");
     evidence
 }
@@ -102,8 +112,8 @@ async fn file_limit() -> Evidence {
 
 async fn damaged() -> Evidence {
     let mut evidence = Evidence::without_traffic();
-    let damages: [(&str, Damage); 5] = [
-        ("corrupt", |directory| {
+    let damages: [(&str, &str, Damage); 5] = [
+        ("corrupt", "is damaged", |directory| {
             let file = directory.join(FILE);
             let mut bytes = fs::read(&file).unwrap();
             let middle = bytes.len() / 2;
@@ -111,34 +121,35 @@ async fn damaged() -> Evidence {
             bytes[middle..].fill(0xab);
             fs::write(file, bytes).unwrap();
         }),
-        ("truncated", |directory| {
+        ("truncated", "is damaged", |directory| {
             let file = fs::OpenOptions::new()
                 .write(true)
                 .open(directory.join(FILE));
             file.unwrap().set_len(5000).unwrap();
         }),
-        ("empty", |directory| {
+        ("empty", "is damaged", |directory| {
             fs::write(directory.join(FILE), "").unwrap()
         }),
-        ("without its key", |directory| {
+        ("without a key", "has no key", |directory| {
             fs::write(directory.join("master-key"), "").unwrap();
         }),
-        ("open to all", |directory| {
+        ("open to all", "chmod go-w", |directory| {
             use std::os::unix::fs::PermissionsExt;
             fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).unwrap();
         }),
     ];
-    for (name, damage) in damages {
+    for (name, reason, damage) in damages {
         let directory = tempfile::tempdir().unwrap();
         let mut settings = embedded(directory.path());
         settings.master_key = crate::replica::master_key(directory.path());
         drop(started(settings.clone()).await);
         damage(directory.path());
-        refuses(&mut evidence, name, settings).await;
+        refuses(&mut evidence, (name, reason), settings).await;
     }
     let directory = tempfile::tempdir().unwrap();
     let first = started(embedded(directory.path())).await;
-    refuses(&mut evidence, "in use", first.settings()).await;
+    let in_use = ("in use", "is locked by another process");
+    refuses(&mut evidence, in_use, first.settings()).await;
     evidence
 }
 
@@ -151,12 +162,15 @@ async fn started(settings: Settings) -> Replica {
     replica
 }
 
-async fn refuses(evidence: &mut Evidence, name: &str, settings: Settings) {
+/// Fails the row unless the replica does not start, and its log contains the reason.
+async fn refuses(evidence: &mut Evidence, (name, reason): (&str, &str), settings: Settings) {
     match Replica::try_start(settings).await {
         Ok(_) => evidence.must(false, format!("refuses a store that is {name}")),
         Err(log) => {
             let panicked = log.contains("panicked");
             evidence.must(!panicked, format!("no panic on a store that is {name}"));
+            let says = log.contains(reason);
+            evidence.must(says, format!("\"{reason}\" for a store that is {name}"));
         }
     }
 }

@@ -7,16 +7,16 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 
 use crate::admin::{Admin, Role};
-use crate::driver::{DEADLINE, message};
+use crate::driver::message;
 use crate::flood::{Answers, Pace, flood};
 use crate::ledger::Ledger;
-use crate::process::Process;
 use crate::replica::{Replica, Settings};
 use crate::row::Row;
 use crate::rows::{AOF, command, pause};
 use crate::run::{Evidence, Load, Run};
 use crate::support::caller::Caller;
 use crate::support::http::Request;
+use crate::support::process::Process;
 use crate::support::redis::RedisServer;
 
 /// Returns the rows.
@@ -37,7 +37,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "overload-neighbour",
             "twice the requests, and another busy process on the core",
-            "20 % of the capacity without it is answered, within the caller's deadline",
+            "20 % of the capacity without it is answered",
             || Box::pin(beside_a_neighbour()),
         ),
         Row::new(
@@ -60,28 +60,25 @@ pub(crate) fn rows() -> Vec<Row> {
 struct Goal {
     /// The goodput as a share of the capacity.
     share: f64,
-    p99: Duration,
+    p99: Option<Duration>,
 }
 
-/// The neighbour takes half of the core, so that the caller's limit in flight is twice too high.
+/// The neighbour takes half of the core, so that the caller's limit in flight is twice too high. Half
+/// of the core would be 50 %; a replica that checks requests whose callers have given up answers 15 %.
 async fn beside_a_neighbour() -> Evidence {
     let busy = ["-c", "0", "sh", "-c", "while :; do :; done"];
     let neighbour = || Process::spawn("taskset", Command::new("taskset").args(busy));
-    overload_beside(
-        2.0,
-        Goal {
-            share: 0.2,
-            p99: DEADLINE,
-        },
-        neighbour,
-    )
-    .await
+    let goal = Goal {
+        share: 0.2,
+        p99: None,
+    };
+    overload_beside(2.0, goal, neighbour).await
 }
 
 async fn overload(times: f64, share: f64) -> Evidence {
     let goal = Goal {
         share,
-        p99: CHECK_TIMEOUT,
+        p99: Some(CHECK_TIMEOUT),
     };
     overload_beside(times, goal, || ()).await
 }
@@ -153,10 +150,12 @@ fn judge(evidence: &mut Evidence, answers: &Answers, capacity: f64, goal: Goal) 
         goodput >= capacity * goal.share,
         format!("at least {:.0} % of the capacity", goal.share * 100.0),
     );
-    evidence.must(
-        p99 <= goal.p99,
-        format!("a p99 of at most {} ms", goal.p99.as_millis()),
-    );
+    if let Some(most) = goal.p99 {
+        evidence.must(
+            p99 <= most,
+            format!("a p99 of at most {} ms", most.as_millis()),
+        );
+    }
     evidence.must(answers.closed == 0, "no connection is closed");
 }
 
@@ -211,6 +210,10 @@ async fn idle() -> Evidence {
     run.fault_ends();
     let mut evidence = run.finish(2.0).await;
     evidence.note(format!("{open} connections, memory +{grown} MiB"));
+    evidence.must(
+        (1_024.0..=1_030.0).contains(&open),
+        format!("1,024 idle connections and those of the traffic, not {open}"),
+    );
     evidence.must(grown < 100, "memory grows by less than 100 MiB");
     evidence
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::disk::Disk;
-use crate::process::Process;
 use crate::replica::{Replica, Settings};
 use crate::row::Row;
 use crate::rows::{AOF, NO_FENCE, command, on_redis, pause};
 use crate::run::{Evidence, Run};
+use crate::support::process::Process;
 use crate::support::redis::{RedisServer, free_port, wait_until};
 
 /// Returns the rows.
@@ -85,7 +85,7 @@ fn of_commands() -> Vec<Row> {
         Row::new(
             "redis-master-keys",
             "the second replica has another master key",
-            "the second replica is not ready and acknowledges nothing",
+            "the second replica is not ready, and names `store.master_key_file`",
             || Box::pin(master_keys()),
         ),
     ]
@@ -138,6 +138,13 @@ async fn full_lru() -> Evidence {
     let mut evidence = run.finish(5.0).await;
     let warned = run.replicas[0].log().contains("allkeys-lru");
     evidence.must(warned, "a warning about allkeys-lru");
+    let stats: String = redis.run(&["INFO", "stats"]);
+    let evicted = stats
+        .lines()
+        .find_map(|line| line.strip_prefix("evicted_keys:"))
+        .unwrap_or_default();
+    evidence.note(format!("{evicted} keys evicted"));
+    evidence.must(evicted != "0", "Redis evicts keys");
     evidence
 }
 
@@ -161,7 +168,7 @@ async fn repeated(words: &[&str]) -> Evidence {
         pause(0.3).await;
     }
     run.fault_ends();
-    run.finish(2.0).await
+    run.finish(2.0).await.at_most(0)
 }
 
 /// Connections stay authenticated, so they are cut as well.
@@ -239,7 +246,7 @@ async fn renamed() -> Evidence {
     let (_redis, mut run) = on_redis(&options, "").await;
     run.fault_begins();
     run.fault_ends();
-    run.finish(3.0).await
+    run.finish(3.0).await.at_most(0)
 }
 
 async fn master_keys() -> Evidence {
@@ -262,6 +269,10 @@ async fn master_keys() -> Evidence {
     run.fault_ends();
     let mut evidence = run.finish(2.0).await;
     evidence.must(!ready, "the second replica is not ready");
+    evidence.must(
+        text.contains("store.master_key_file"),
+        "the second replica names store.master_key_file",
+    );
     let last = text.trim().lines().next_back().unwrap_or_default();
     evidence.note(format!("the second replica: {}", last.replace('|', "/")));
     evidence

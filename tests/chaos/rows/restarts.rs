@@ -1,9 +1,14 @@
 //! Restarts of Redis, and losses of its data.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::replica::{Replica, Settings};
 use crate::row::Row;
 use crate::rows::{AOF, FENCE, NO_FENCE, command, on_redis, pause};
-use crate::run::{Evidence, Run};
-use crate::support::redis::RedisServer;
+use crate::run::Evidence;
+use crate::support::redis::{RedisServer, free_port, wait_until};
 
 /// Returns the rows.
 pub(crate) fn rows() -> Vec<Row> {
@@ -31,33 +36,27 @@ fn restarts() -> Vec<Row> {
         Row::new(
             "redis-kill-rdb",
             "Redis with a snapshot that is 2 s old is killed, no fence",
-            "what the snapshot lacks is lost: replays, revocations",
+            "replays of what the snapshot lacks; no change of the last minute is lost",
             || Box::pin(kill_rdb(NO_FENCE)),
         )
-        .admits(|admitted| {
-            (admitted.replays, admitted.revoked) = (true, true);
-            (admitted.refused, admitted.lost) = (true, true);
-        })
-        .never_recovers(),
+        .admits(|admitted| admitted.replays = true),
         Row::new(
             "redis-kill-rdb-fence",
             "the same with the fence",
-            "no replay; credentials from after the snapshot are lost",
+            REPEATED,
             || Box::pin(kill_rdb(FENCE)),
         )
-        .admits(|admitted| {
-            (admitted.revoked, admitted.refused, admitted.lost) = (true, true, true);
-        })
-        .never_recovers()
+        .admits(|admitted| admitted.refused = true)
+        .recovers_within(2.5)
         .short(),
         Row::new(
             "redis-kill-empty",
             "Redis without persistence is killed and back",
-            "every caller is refused; no replay",
+            REPEATED,
             || Box::pin(kill_empty()),
         )
-        .admits(|admitted| (admitted.refused, admitted.lost) = (true, true))
-        .never_recovers(),
+        .admits(|admitted| admitted.refused = true)
+        .recovers_within(2.5),
         Row::new(
             "redis-loading",
             "Redis restarts and loads its data for some seconds",
@@ -76,14 +75,11 @@ fn restarts() -> Vec<Row> {
 
 fn losses() -> Vec<Row> {
     vec![
-        Row::new(
-            "redis-flushall",
-            "`FLUSHALL`",
-            "no replay; every record is lost",
-            || Box::pin(flush_all()),
-        )
-        .admits(|admitted| (admitted.refused, admitted.lost) = (true, true))
-        .never_recovers()
+        Row::new("redis-flushall", "`FLUSHALL`", REPEATED, || {
+            Box::pin(flush_all())
+        })
+        .admits(|admitted| admitted.refused = true)
+        .recovers_within(2.5)
         .short(),
         Row::new(
             "redis-flush-nonces",
@@ -96,13 +92,11 @@ fn losses() -> Vec<Row> {
         Row::new(
             "redis-swapped",
             "Redis is replaced by a copy of its records from before",
-            "no replay; what the copy lacks is lost",
+            REPEATED,
             || Box::pin(swapped()),
         )
-        .admits(|admitted| {
-            (admitted.revoked, admitted.refused, admitted.lost) = (true, true, true);
-        })
-        .never_recovers(),
+        .admits(|admitted| admitted.refused = true)
+        .recovers_within(2.5),
     ]
 }
 
@@ -135,9 +129,7 @@ async fn kill_empty() -> Evidence {
     pause(0.5).await;
     redis.restart();
     run.fault_ends();
-    let mut evidence = run.finish(4.0).await;
-    note_readiness(&run, &mut evidence).await;
-    evidence
+    run.finish(4.0).await
 }
 
 async fn flush_all() -> Evidence {
@@ -145,9 +137,7 @@ async fn flush_all() -> Evidence {
     run.fault_begins();
     command(&redis, &["FLUSHALL"]).await;
     run.fault_ends();
-    let mut evidence = run.finish(5.0).await;
-    note_readiness(&run, &mut evidence).await;
-    evidence
+    run.finish(5.0).await
 }
 
 /// Deletes what has an expiry: the nonces, and nothing else that a run creates.
@@ -194,7 +184,7 @@ async fn loading() -> Evidence {
     ]);
     let url = redis.url();
     let loaded = tokio::task::spawn_blocking(move || {
-        crate::support::redis::wait_until("Redis has loaded", || {
+        wait_until("Redis has loaded", || {
             let client = ::redis::Client::open(url.as_str()).unwrap();
             let connection = client.get_connection();
             connection.is_ok_and(|mut connection| {
@@ -211,27 +201,31 @@ async fn loading() -> Evidence {
 }
 
 async fn absent() -> Evidence {
-    let port = crate::support::redis::free_port();
+    let port = free_port();
     let url = format!("redis://127.0.0.1:{port}");
-    let replicas = crate::replica::Replica::pair(crate::replica::Settings::of(&url, "")).await;
-    let (status, text) = replicas[0].readiness().await;
+    let replicas = Replica::pair(Settings::of(&url, "")).await;
+    let mut evidence = Evidence::without_traffic();
+    for replica in &replicas {
+        let (status, text) = replica.readiness().await;
+        evidence.note(format!("`/readyz` {status} before: {}", text.trim()));
+        evidence.must(status == 503, "not ready before Redis is up");
+    }
     pause(2.0).await;
     let _redis = RedisServer::start_on(port, &AOF);
-    let begun = tokio::time::Instant::now();
-    let ready = replicas[0]
-        .is_ready_within(std::time::Duration::from_secs(10))
-        .await;
-    let took = begun.elapsed();
-    let mut evidence = Evidence::without_traffic();
-    evidence.note(format!("`/readyz` {status} before: {}", text.trim()));
-    evidence.note(format!("ready after {:.1} s", took.as_secs_f64()));
-    evidence.must(status == 503, "not ready before Redis is up");
-    evidence.must(ready && took.as_secs_f64() < 3.0, "ready within 3 s");
+    let begun = Instant::now();
+    for replica in &replicas {
+        let patience = Duration::from_secs(10);
+        let ready = replica.is_ready_within(patience).await;
+        let took = begun.elapsed().as_secs_f64();
+        evidence.note(format!("ready after {took:.1} s"));
+        evidence.must(
+            ready && took < 3.0,
+            format!("ready within 3 s, not after {took:.1} s"),
+        );
+    }
     evidence
 }
 
-/// Notes whether the replica says that its records are gone.
-async fn note_readiness(run: &Run, evidence: &mut Evidence) {
-    let (status, text) = run.replicas[0].readiness().await;
-    evidence.note(format!("`/readyz` {status} afterward: {}", text.trim()));
-}
+/// The replicas repeat the changes of the last minute, and a row creates its credentials in it. Until
+/// a replica notices the loss, it does not know the credentials that it has not cached.
+const REPEATED: &str = "no replay; no change of the last minute is lost";

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::namespaces::Namespaces;
 use crate::redis_group::{Group, Place};
 use crate::replica::{Replica, Settings};
-use crate::row::{Allowance, Row};
+use crate::row::Row;
 use crate::rows::{FENCE, NO_FENCE, pause};
 use crate::run::{Evidence, Run};
 
@@ -27,10 +27,7 @@ pub(crate) fn rows() -> Vec<Row> {
         "no error",
         || Box::pin(sentinels_killed()),
     );
-    failovers
-        .map(|row| row.admits(loses_creations))
-        .chain([none])
-        .collect()
+    failovers.chain([none]).collect()
 }
 
 fn unplanned() -> [Row; 5] {
@@ -106,11 +103,6 @@ fn partitions() -> [Row; 2] {
     ]
 }
 
-/// Admits that what a failover loses of new credentials is lost; revocations must hold.
-fn loses_creations(admitted: &mut Allowance) {
-    admitted.lost = true;
-}
-
 async fn start(options: &[&str], config: &str) -> (Group, Run) {
     let group = Group::start(options).await;
     let replicas = Replica::pair(Settings::of(&group.url(), config)).await;
@@ -174,10 +166,7 @@ async fn sentinels_killed() -> Evidence {
     group.sentinels[1].kill();
     pause(3.0).await;
     run.fault_ends();
-    let mut evidence = run.finish(2.0).await;
-    let failed = evidence.failed();
-    evidence.must(failed == 0, format!("{failed} valid requests failed"));
-    evidence
+    run.finish(2.0).await.at_most(0)
 }
 
 async fn failed_over(config: &str, options: &[&str]) -> Evidence {
@@ -208,9 +197,7 @@ async fn parted(options: &[&str]) -> Evidence {
     hosts.join();
     run.fault_ends();
     pause(12.0).await;
-    let mut evidence = run.finish(2.0).await;
-    revocations_hold(&mut evidence);
-    evidence
+    run.finish(2.0).await
 }
 
 fn on(place: &Place, settings: Settings) -> Settings {
@@ -230,29 +217,18 @@ async fn switched(group: &Group, run: &mut Run) -> Instant {
 
 async fn finish(run: &mut Run) -> Evidence {
     run.fault_ends();
-    let mut evidence = run.finish(3.0).await;
-    revocations_hold(&mut evidence);
-    evidence
+    run.finish(3.0).await
 }
 
-fn revocations_hold(evidence: &mut Evidence) {
-    let undone = evidence.read_back.as_ref().map_or(0, |it| it.revocations);
-    evidence.must(
-        undone == 0,
-        format!("{undone} acknowledged revocations were undone"),
-    );
-}
-
-const FAILS_OVER: &str = "passes again within 5 s, no revocation undone";
-const SWITCHES: &str =
-    "from a second after the switch no replay and no revoked credential; no revocation undone";
+const FAILS_OVER: &str = "passes again within 5 s, no acknowledged write lost";
+const SWITCHES: &str = "from a second after the switch no replay and no revoked credential; no acknowledged write lost";
 
 /// The settings that docs/redis.md recommends for a primary.
 const GUARDED: [&str; 4] = [
     "--min-replicas-to-write",
     "1",
     "--min-replicas-max-lag",
-    "1",
+    "2",
 ];
 
 /// The fence, and plaintext beyond loopback.

@@ -21,7 +21,9 @@ pub(crate) fn rows() -> Vec<Row> {
             "Redis over TLS, own CA in `SSL_CERT_FILE`, is killed and back after 2 s",
             "503 until it is back; passes again within a second",
             || Box::pin(killed()),
-        ),
+        )
+        // In a debug build, a TLS handshake holds a check thread.
+        .answers_within(400),
         Row::new(
             "tls-untrusted",
             "the CA of Redis' certificate is not trusted",
@@ -105,9 +107,9 @@ async fn refused(name: &str, trusting: bool) -> Evidence {
         Err(_) => evidence.note("does not start"),
         Ok(replica) => {
             let ready = replica.is_ready_within(Duration::from_secs(5)).await;
-            evidence.must(!ready, "ready with a certificate that it must refuse");
+            evidence.must(!ready, "not ready");
             let says = replica.log().to_lowercase().contains("certificate");
-            evidence.must(says, "the log does not name the certificate");
+            evidence.must(says, "the log names the certificate");
         }
     }
     evidence

@@ -160,6 +160,7 @@ fn names_a_record(call: &str) -> Option<(&'static str, &'static str)> {
         | "IntrospectToken"
         | "ListDenials"
         | "WatchDenials"
+        | "Rekey"
         | "ListConsumerReports" => return None,
         "UpdateConsumer" => ("consumer.consumer_key", "CONSUMER_NOT_FOUND"),
         "CreateToken" => ("token.consumer_key", "CONSUMER_NOT_FOUND"),

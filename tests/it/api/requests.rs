@@ -188,6 +188,7 @@ fn about_diagnostics(call: &str) -> Option<Vec<u8>> {
     Some(match call {
         "ListDenials" => v1::ListDenialsRequest::default().encode_to_vec(),
         "WatchDenials" => v1::WatchDenialsRequest::default().encode_to_vec(),
+        "Rekey" => v1::RekeyRequest::default().encode_to_vec(),
         "GetDenial" => v1::GetDenialRequest {
             decision_id: DECISION_ID.to_owned(),
         }

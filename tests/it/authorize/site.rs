@@ -14,6 +14,7 @@ use countersign::server::App;
 use countersign::store::Store;
 
 use crate::support::admin_server::memory;
+use crate::support::leaks;
 use crate::support::serving::{self, Serving};
 
 /// A running service; stops when dropped.
@@ -139,6 +140,7 @@ async fn somebody(issuer: &Issuer) -> ConsumerKey {
         .await
         .unwrap()
         .record;
+    leaks::secret(PASSWORD);
     let user = UserDraft {
         user_id: Some(jane().as_str().to_owned()),
         username: USERNAME.to_owned(),

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 
 use crate::support::admin_server::{ADMIN_TOKEN, AdminServer};
+use crate::support::leaks;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_creates_credentials_and_takes_them_away() {
@@ -541,11 +542,15 @@ async fn create_request_token(server: &AdminServer) -> Value {
 
 /// The JSON that a command prints, which has to succeed.
 async fn answer(server: &AdminServer, words: &[&str]) -> Value {
-    json(&admin(server, words).await)
+    let json = json(&admin(server, words).await);
+    leaks::secrets_of(&json);
+    json
 }
 
 async fn admin(server: &AdminServer, words: &[&str]) -> Output {
-    command(server, words).output().await.unwrap()
+    let output = command(server, words).output().await.unwrap();
+    leaks::errors_of(&output);
+    output
 }
 
 /// Adds the server and JSON output, unless the arguments set them.

@@ -11,6 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::support::leaks;
+
 /// The photo request of RFC 5849 section 1.2.
 const PHOTOS: &str = "GET /photos?file=vacation.jpg&size=original HTTP/1.1\r\n\
                       Host: photos.example.net\r\n\
@@ -461,7 +463,9 @@ fn fed(command: &mut Command, request: &str) -> Output {
     let mut child = command.spawn().unwrap();
     // The command stops reading input that it refuses.
     let _ = child.stdin.take().unwrap().write_all(request.as_bytes());
-    child.wait_with_output().unwrap()
+    let output = child.wait_with_output().unwrap();
+    leaks::errors_of(&output);
+    output
 }
 
 fn command(options: &[&str]) -> Command {

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use countersign::oauth::diagnosis::MismatchCause;
 use serde_json::Value;
 
+use crate::support::leaks;
 use crate::support::program::program;
 use crate::support::scripted::{self, node, python};
 
@@ -77,6 +78,7 @@ fn explained(case: &Value) -> Value {
         command.arg("--public-key").arg(file);
     }
     let output = command.stdin(Stdio::null()).output().unwrap();
+    leaks::errors_of(&output);
     let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
         panic!(
             "{}: {}",

@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::support::admin_server::{ADMIN_TOKEN, AdminServer};
+use crate::support::leaks;
 use crate::support::redis::RedisServer;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -442,7 +443,9 @@ impl Bench {
     }
 
     async fn run(&self, words: &[&str]) -> Output {
-        self.command(words).output().await.unwrap()
+        let output = self.command(words).output().await.unwrap();
+        leaks::errors_of(&output);
+        output
     }
 
     fn command(&self, words: &[&str]) -> Command {

@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::support::leaks;
+
 /// The photo request of RFC 5849 section 1.2.
 const PHOTOS: &[&str] = &[
     "sign",
@@ -266,7 +268,9 @@ fn a_mistake_in_usage_ends_with_64_and_names_the_remedy() {
 }
 
 fn run(arguments: &[impl AsRef<str>]) -> Output {
-    command(arguments).output().unwrap()
+    let output = command(arguments).output().unwrap();
+    leaks::errors_of(&output);
+    output
 }
 
 /// Returns the program, with no variables of this test's environment.

@@ -6,3 +6,5 @@ mod deploy_redis;
 pub(crate) mod issuing;
 mod migrating;
 mod paths;
+mod rotation;
+mod threat_model;

@@ -1,4 +1,4 @@
-//! `README.md`, `docs/` and `deploy/`: every file of this project that they name exists.
+//! `README.md`, `SECURITY.md`, `docs/` and `deploy/`: every file of this project that they name exists.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ fn links(text: &str) -> Vec<&str> {
 
 /// Returns the text files in which names are checked.
 fn pages() -> Vec<PathBuf> {
-    let mut pages = vec![project("README.md")];
+    let mut pages = vec![project("README.md"), project("SECURITY.md")];
     for folder in ["docs", "deploy"] {
         collect(&project(folder), &mut pages);
     }

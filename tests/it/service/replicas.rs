@@ -283,14 +283,14 @@ struct Replicas {
 }
 
 /// A replica, and a client that acts as Envoy.
-struct Replica {
+pub(crate) struct Replica {
     countersign: Countersign,
     checks: AuthorizationClient<Channel>,
 }
 
 /// The result of a check.
 #[derive(Debug, PartialEq, Eq)]
-enum Answer {
+pub(crate) enum Answer {
     /// An allow, with these scopes.
     Allowed(String),
     /// A denial with this problem.
@@ -376,7 +376,7 @@ impl Replicas {
 }
 
 impl Replica {
-    async fn of(countersign: Countersign) -> Self {
+    pub(crate) async fn of(countersign: Countersign) -> Self {
         let channel = Endpoint::from_shared(format!("http://{}", countersign.check))
             .unwrap()
             .connect()
@@ -389,7 +389,7 @@ impl Replica {
     }
 
     /// Checks a new request of a caller.
-    async fn check(&self, caller: &Caller) -> Answer {
+    pub(crate) async fn check(&self, caller: &Caller) -> Answer {
         let request = caller.sign(&Request::get("/photos"));
         let response = self
             .checks
@@ -438,7 +438,7 @@ impl Replica {
 }
 
 /// Creates a user with a token that has every scope of its consumer.
-async fn alice(countersign: &Countersign) -> Caller {
+pub(crate) async fn alice(countersign: &Countersign) -> Caller {
     countersign
         .admin(&["user", "create", "--username=alice", "--user-id=alice"])
         .await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::clock::{Clock, Entropy as _, ManualClock, SystemEntropy, UnixTime};
-use countersign::config::{StoreConfig, StoreUrl};
+use countersign::config::{ConnectionFiles, StoreConfig, StoreUrl};
 use countersign::model::{
     AccessToken, Callback, CompatProfile, CompatSet, Consumer, ConsumerId, ConsumerKey,
     ConsumerName, ConsumerProfile, ConsumerSecret, ConsumerStatus, Flow, Generation, PasswordHash,
@@ -60,6 +60,7 @@ impl Bench {
             config: StoreConfig {
                 url,
                 master_key_file: None,
+                files: ConnectionFiles::default(),
                 timeout: Duration::from_millis(250),
                 connections: 4,
                 min_replicas: 0,

@@ -1,7 +1,7 @@
 //! Tests of the stores: the contract of `countersign::store::Store`, and the promises of each
 //! store.
 
-mod bench;
+pub(crate) mod bench;
 mod cache;
 mod conformance;
 mod crash;
@@ -20,5 +20,8 @@ mod redis_lost_changes;
 mod redis_nonces;
 mod redis_readiness;
 mod redis_records;
+mod redis_rotation;
 mod redis_tampering;
+mod redis_tls;
+mod rekey;
 mod shifting_proxy;

@@ -1,15 +1,19 @@
 //! The Redis store with Sentinels and on a Cluster, including the loss of a primary.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use countersign::model::{RequestToken, RequestTokenState, Token};
-use countersign::store::{AttemptCounter, ClaimOutcome, Store, StoreErrorKind, TokenHolder};
+use countersign::store::{
+    AttemptCounter, ClaimOutcome, ResealOutcome, Store, StoreErrorKind, TokenHolder,
+};
 use tokio::time::Instant;
 
 use super::bench::{
     Bench, NOW, causes, claim, claim_anything, consumer, key, name, request_token, session, token,
     user, user_id,
 };
+use super::conformance::scan::{check_content, everything, fill, label, scan};
 use super::redis::until_it_works;
 use crate::support::process::eventually;
 use crate::support::redis::{Cluster, Sentinels, free_port};
@@ -204,6 +208,21 @@ async fn a_cluster_stores_users_sessions_and_attempts_in_every_slot() {
         assert_eq!(store.session(&session.id).await.unwrap(), Some(session));
     }
     assert_eq!(store.users(None, 100).await.unwrap().len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_of_a_cluster_lists_the_records_of_every_primary() {
+    let redis = Cluster::start();
+    let mut bench = Bench::redis(redis.url());
+    bench.config.timeout = Duration::from_secs(2);
+    let store = bench.open().await;
+    fill(&*store).await;
+    let listed = scan(&*store, 7).await;
+    let names: BTreeSet<_> = listed.iter().map(label).collect();
+    assert_eq!(names, everything());
+    let outcomes = store.reseal(&listed).await.unwrap();
+    assert!(outcomes.iter().all(|one| *one == ResealOutcome::Resealed));
+    check_content(&*store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

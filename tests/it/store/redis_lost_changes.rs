@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::clock::SystemEntropy;
 use countersign::model::{
     AccessToken, Consumer, ConsumerId, ConsumerSecret, ConsumerStatus, Generation, RequestToken,
     RequestTokenState, Secret, TokenStatus, User, UserStatus,
 };
-use countersign::store::{Store, StoreErrorKind};
+use countersign::store::{Store, StoreErrorKind, new_master_key, read_keys, rekey};
 
 use super::bench::{
     Bench, authorized, causes, claim_anything, consumer, key, name, request_token, session, token,
-    user, user_id, with_redis,
+    user, user_id, with_redis, write_private,
 };
+use super::conformance::scan::scan;
 use super::frozen_proxy::Frozen;
 use crate::support::process::eventually;
 use crate::support::redis::{Cluster, RedisServer, wait_until};
@@ -325,6 +327,61 @@ async fn check_everything(store: &dyn Store) {
 fn crash(server: &mut RedisServer) {
     server.kill();
     server.restart();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_a_rotation_sealed_again_is_no_change_of_another_replica() {
+    let (bench, mut server) = with_redis();
+    let (one, other) = (bench.open().await, bench.open().await);
+    one.create_consumer(&consumer("ck")).await.unwrap();
+    let pending = request_token("ck", "r");
+    one.create_request_token(&pending).await.unwrap();
+    server.run::<()>(&["SAVE"]);
+    // Redis loses these seals, and the changes of the sealed records.
+    let listed = scan(&*other, 100).await;
+    other.reseal(&listed).await.unwrap();
+    one.update_consumer(&renamed("ck", 2)).await.unwrap();
+    let authorized = authorized(pending);
+    one.update_request_token(&authorized).await.unwrap();
+    crash(&mut server);
+    for store in [&one, &other] {
+        until_it_answers(&**store).await;
+    }
+    eventually("both have recovered", Duration::from_secs(10), async || {
+        (one.status().remade == 2).then_some(())
+    })
+    .await;
+    let found = one.request_token(&name("r")).await.unwrap();
+    assert_eq!(found, Some(authorized));
+    let found = other.consumer(&key("ck")).await.unwrap();
+    assert_eq!(found, Some(renamed("ck", 2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_outlasts_the_removal_of_the_key_that_sealed_it() {
+    let (bench, mut server) = with_redis();
+    let store = bench.open().await;
+    store.create_consumer(&consumer("ck")).await.unwrap();
+    store.update_consumer(&renamed("ck", 2)).await.unwrap();
+    let path = bench.config.master_key_file.clone().unwrap();
+    let (old, new) = (
+        std::fs::read_to_string(&path).unwrap(),
+        new_master_key(&SystemEntropy),
+    );
+    let use_keys = |lines: &str| {
+        write_private(&path, lines);
+        let keys = read_keys(&bench.config, bench.data_dir());
+        store.use_keys(keys.unwrap().unwrap());
+    };
+    use_keys(&format!("{}\n{old}", *new));
+    rekey(&*store, |_| {}).await.unwrap();
+    use_keys(&new);
+    let _deleted: u64 = server.run(&["DEL", "countersign:{ck}:consumer"]);
+    server.run::<()>(&["SAVE"]);
+    crash(&mut server);
+    until_it_answers(&*store).await;
+    let found = store.consumer(&key("ck")).await.unwrap();
+    assert_eq!(found, Some(renamed("ck", 2)));
 }
 
 /// Returns the status of the token in the first answer after a crash.

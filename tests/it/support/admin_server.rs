@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
-use countersign::config::{Config, StoreConfig, StoreUrl};
+use countersign::config::{Config, ConnectionFiles, StoreConfig, StoreUrl};
 use countersign::diagnostics::Diagnostics;
 use countersign::issue::{Issuer, IssuerTerms};
 use countersign::server::api::{self, Access, AdminToken, IssuerToken};
@@ -24,6 +24,8 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
+
+use crate::support::leaks;
 
 /// The admin token of every server here.
 pub(crate) const ADMIN_TOKEN: &str = "correct-horse-battery-staple";
@@ -45,6 +47,9 @@ pub(crate) struct AdminServer {
 
 impl AdminServer {
     pub(crate) async fn start() -> Self {
+        leaks::own_log();
+        leaks::secret(ADMIN_TOKEN);
+        leaks::secret(ISSUER_TOKEN);
         let clock = Arc::new(ManualClock::at(START));
         let store = memory(clock.clone()).await;
         let issuer = issuer_over(Arc::clone(&store), clock.clone());
@@ -61,7 +66,7 @@ impl AdminServer {
             clock.clone(),
             Arc::new(Metrics::default()),
         );
-        let routes = api::routes(issuer, diagnostics.clone(), access);
+        let routes = api::routes(issuer, diagnostics.clone(), Arc::clone(&store), access);
         let serving = Server::builder()
             .add_routes(routes)
             .serve_with_incoming(TcpIncoming::from(listener));
@@ -140,6 +145,7 @@ pub(crate) async fn memory(clock: Arc<dyn Clock>) -> Arc<dyn Store> {
     let config = StoreConfig {
         url: StoreUrl::Memory,
         master_key_file: None,
+        files: ConnectionFiles::default(),
         timeout: Duration::from_millis(150),
         connections: 2,
         min_replicas: 0,

@@ -12,6 +12,7 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
 use crate::support::http::{FORM, Request};
+use crate::support::leaks;
 
 /// The credentials of a client.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ impl Caller {
     /// Returns the most common signature: HMAC-SHA1, now, with a new nonce, for `http`.
     pub(crate) fn signing(&self) -> Signing {
         static NONCES: AtomicU64 = AtomicU64::new(0);
+        leaks::secret(&self.consumer_secret);
+        leaks::secret(self.token.as_ref().map_or("", |(_, secret)| secret));
         Signing {
             caller: self.clone(),
             method: "HMAC-SHA1",

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use countersign::config::TlsConfig;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
@@ -20,6 +21,12 @@ impl Certificates {
     pub(crate) fn create() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // OpenSSL takes the first of two authorities with the same name.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("authority {}", COUNT.fetch_add(1, Ordering::Relaxed));
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let files = Self {
             directory: tempfile::tempdir().unwrap(),
@@ -50,7 +57,7 @@ impl Certificates {
         ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.authority.pem()))
     }
 
-    /// Returns a client's certificate for names such as `dns:example.com`.
+    /// Returns a client's certificate for names such as `dns:example.com` or `ip:127.0.0.1`.
     pub(crate) fn client(&self, names: &[&str]) -> Identity {
         let (certificate, key) = self.issue(names);
         Identity::from_pem(certificate, key)
@@ -67,7 +74,12 @@ impl Certificates {
         self.directory.path().join(name)
     }
 
-    fn text(&self, name: &str) -> String {
+    /// Returns the certificate of the authority in PEM.
+    pub(crate) fn authority(&self) -> String {
+        self.authority.pem()
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
@@ -86,6 +98,7 @@ impl Certificates {
 fn alt_name(name: &str) -> SanType {
     match name.split_once(':').unwrap() {
         ("dns", name) => SanType::DnsName(name.try_into().unwrap()),
+        ("ip", address) => SanType::IpAddress(address.parse().unwrap()),
         ("uri", name) => SanType::URI(name.try_into().unwrap()),
         _ => panic!("{name}"),
     }

@@ -9,6 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::support::leaks;
+
 /// A request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -131,11 +133,13 @@ impl Response {
         } else {
             body.to_owned()
         };
-        Self {
+        let response = Self {
             status,
             headers,
             body,
-        }
+        };
+        leaks::response(&response);
+        response
     }
 
     /// Returns the first value of a header.

@@ -26,13 +26,17 @@ impl Interceptor for Bearer {
     }
 }
 
+impl Bearer {
+    /// Returns the token of a server.
+    pub(crate) fn of(countersign: &Countersign) -> Self {
+        let token = countersign.admin_token();
+        Self(format!("Bearer {token}").parse().unwrap())
+    }
+}
+
 impl Observer {
     pub(crate) async fn of(countersign: &Countersign) -> Self {
-        let bearer = Bearer(
-            format!("Bearer {}", countersign.admin_token())
-                .parse()
-                .unwrap(),
-        );
+        let bearer = Bearer::of(countersign);
         let channel = Endpoint::from_shared(format!("http://{}", countersign.api))
             .unwrap()
             .connect()

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::leaks;
+
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -40,7 +42,7 @@ impl Process {
         let log = Arc::new(Mutex::new(String::new()));
         let (sender, lines) = mpsc::unbounded_channel();
         let (stderr, copy) = (child.stderr.take().unwrap(), Arc::clone(&log));
-        thread::spawn(move || copy_lines(stderr, &copy, &sender));
+        thread::spawn(move || copy_lines(name, stderr, &copy, &sender));
         Self {
             child,
             name,
@@ -51,6 +53,19 @@ impl Process {
 
     /// Returns the result of `wanted` for the first log line that has one.
     pub(crate) async fn line<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> T {
+        self.try_line(wanted)
+            .await
+            .unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    /// Returns the result of `wanted` for the first log line that has one.
+    ///
+    /// # Errors
+    /// The last lines of the log, if the process ends or the time is up.
+    pub(crate) async fn try_line<T>(
+        &mut self,
+        wanted: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, String> {
         let found = timeout(START, async {
             while let Some(line) = self.lines.recv().await {
                 if let Some(found) = wanted(&line) {
@@ -59,15 +74,12 @@ impl Process {
             }
             None
         });
-        match found.await {
-            Ok(Some(found)) => found,
-            Ok(None) => panic!("{} ended:\n{}", self.name, self.log()),
-            Err(_) => panic!(
-                "{} did not say what was waited for:\n{}",
-                self.name,
-                self.log()
-            ),
-        }
+        let found = found.await.ok().flatten();
+        found.ok_or_else(|| {
+            let state = self.ended().unwrap_or_else(|| "still running".to_owned());
+            let (name, log) = (self.name, self.last_lines());
+            format!("{name} ({state}) did not say what was waited for:\n{log}")
+        })
     }
 
     /// Returns the log so far.
@@ -75,10 +87,16 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
-    /// Sends the process a signal, for example `-STOP`.
+    /// Returns the exit status if the process has ended.
+    pub(crate) fn ended(&mut self) -> Option<String> {
+        let status = self.child.try_wait().unwrap()?;
+        Some(status.to_string())
+    }
+
+    /// Sends the process a signal, for example `STOP`.
     pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill")
-            .args([signal, &self.child.id().to_string()])
+            .args([&format!("-{signal}"), &self.child.id().to_string()])
             .status()
             .unwrap();
         assert!(sent.success(), "kill {signal} failed");
@@ -102,11 +120,30 @@ impl Process {
         1024 * peak.unwrap_or_else(|| panic!("no peak in {status}"))
     }
 
+    /// Waits until the process has ended by itself, with success.
+    pub(crate) async fn has_ended(&mut self) {
+        let end = Instant::now() + DRAIN;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < end, "{} does not end", self.name);
+            sleep(PAUSE).await;
+        };
+        assert!(status.success(), "{} ended with {status}", self.name);
+    }
+
     /// Kills the process (SIGKILL), and waits for its end.
     pub(crate) fn kill(&mut self) {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    fn last_lines(&self) -> String {
+        let log = self.log();
+        let from = log.lines().count().saturating_sub(5);
+        log.lines().skip(from).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -123,8 +160,17 @@ impl Drop for Process {
     }
 }
 
-fn copy_lines(from: ChildStderr, log: &Mutex<String>, lines: &mpsc::UnboundedSender<String>) {
+fn copy_lines(
+    name: &str,
+    from: ChildStderr,
+    log: &Mutex<String>,
+    lines: &mpsc::UnboundedSender<String>,
+) {
     for line in BufReader::new(from).lines().map_while(Result::ok) {
+        leaks::log_line(name, &line);
+        if leaks::is_only_recorded(&line) {
+            continue;
+        }
         log.lock().unwrap().push_str(&format!("{line}\n"));
         // Nothing reads the lines once the process is up.
         let _ = lines.send(line);
@@ -168,5 +214,8 @@ pub(crate) fn installed(path: &str) -> PathBuf {
 
 /// The time in which a process must start.
 pub(crate) const START: Duration = Duration::from_secs(20);
+
+/// The time in which a process must end: its `shutdown.delay` and `shutdown.timeout`.
+const DRAIN: Duration = Duration::from_secs(40);
 
 const PAUSE: Duration = Duration::from_millis(20);

@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use tokio::task;
 
 use crate::support::http::Request;
-use crate::support::process::Process;
+use crate::support::leaks;
+use crate::support::process::{Process, START, eventually};
 
 /// A running `countersign serve`; stops when dropped.
 #[derive(Debug)]
@@ -74,6 +75,17 @@ impl Countersign {
     /// uses.
     pub(crate) async fn restart_killed(&mut self) {
         self.process.kill();
+        self.start_again().await;
+    }
+
+    /// Ends the program with SIGTERM, and restarts it once it has drained.
+    pub(crate) async fn restart(&mut self) {
+        self.process.signal("TERM");
+        self.process.has_ended().await;
+        self.start_again().await;
+    }
+
+    async fn start_again(&mut self) {
         let (
             process,
             Listening {
@@ -87,6 +99,16 @@ impl Countersign {
             (process, check, api, http, ops);
     }
 
+    /// Asks for a reload, and returns when so many have succeeded since the start.
+    pub(crate) async fn reload(&self, count: u64) {
+        self.hang_up();
+        eventually("the files are read again", START, async || {
+            let succeeded = self.metric(RELOADS).await;
+            (succeeded == count).then_some(())
+        })
+        .await;
+    }
+
     /// Kills the program with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
@@ -94,7 +116,28 @@ impl Countersign {
 
     /// Freezes the program with SIGSTOP: it keeps its connections and does not respond.
     pub(crate) fn freeze(&mut self) {
-        self.process.signal("-STOP");
+        self.process.signal("STOP");
+    }
+
+    /// Asks for a reload with SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.process.signal("HUP");
+    }
+
+    /// Replaces the configuration file.
+    pub(crate) fn configure(&self, config: &str) {
+        fs::write(self.path(CONFIG), config).unwrap();
+    }
+
+    /// Replaces a file that only its owner may read.
+    pub(crate) fn write_secret(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Returns the path of a file in the directory of the instance, which is its data directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.launch.directory.path().join(name)
     }
 
     /// Limits the size of the files that the program may write, as a full disk does; `None` ends
@@ -125,7 +168,9 @@ impl Countersign {
             "{arguments:?}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        serde_json::from_slice(&output.stdout).unwrap()
+        let json = serde_json::from_slice(&output.stdout).unwrap();
+        leaks::secrets_of(&json);
+        json
     }
 
     /// Runs an administration command that must fail, and returns its error.
@@ -138,6 +183,7 @@ impl Countersign {
         let output = task::spawn_blocking(move || command.output().unwrap())
             .await
             .unwrap();
+        leaks::errors_of(&output);
         assert!(!output.status.success(), "{arguments:?} succeeded");
         String::from_utf8(output.stderr).unwrap()
     }
@@ -166,9 +212,11 @@ impl Countersign {
             .args(arguments)
             .arg(format!("--server=http://{}", self.api));
         command.arg("--data-dir").arg(self.launch.directory.path());
-        task::spawn_blocking(move || command.output().unwrap())
+        let output = task::spawn_blocking(move || command.output().unwrap())
             .await
-            .unwrap()
+            .unwrap();
+        leaks::errors_of(&output);
+        output
     }
 
     /// Returns the admin token in the data directory.
@@ -177,6 +225,11 @@ impl Countersign {
             .unwrap()
             .trim_end()
             .to_owned()
+    }
+
+    /// Returns the master key file, which a test may change before a restart.
+    pub(crate) fn master_key_file(&self) -> PathBuf {
+        self.launch.directory.path().join(MASTER_KEY)
     }
 
     /// Returns whether `countersign healthcheck` reports SERVING.
@@ -193,6 +246,13 @@ impl Countersign {
     /// Returns the metrics in the text format.
     pub(crate) async fn metrics(&self) -> String {
         Request::get("/metrics").send(self.ops).await.body
+    }
+
+    /// Returns the value of a counter or gauge with its labels; 0 if there is none.
+    pub(crate) async fn metric(&self, series: &str) -> u64 {
+        let metrics = self.metrics().await;
+        let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
+        metrics.lines().find_map(value).unwrap_or(0)
     }
 
     /// Returns the largest resident memory so far, in bytes.
@@ -251,12 +311,16 @@ impl Launch {
             .arg("--master-key-file")
             .arg(directory.join(MASTER_KEY))
             .env("COUNTERSIGN_LOG__JSON", "true");
+        if leaks::is_recording() {
+            command.envs([leaks::LOG_FILTER]);
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process::spawn("countersign", &mut command);
         let check = process.line(|line| listening(line, "check")).await;
         let api = process.line(|line| listening(line, "api")).await;
         let http = process.line(|line| listening(line, "http")).await;
         let ops = process.line(|line| listening(line, "ops")).await;
+        self.plant_secrets();
         (
             process,
             Listening {
@@ -266,6 +330,22 @@ impl Launch {
                 ops,
             },
         )
+    }
+}
+
+impl Launch {
+    fn plant_secrets(&self) {
+        for file in [MASTER_KEY, "admin-token"] {
+            let text = fs::read_to_string(self.directory.path().join(file)).unwrap_or_default();
+            let secret = text.trim_end();
+            leaks::secret(secret.split_once(':').map_or(secret, |(_, key)| key));
+        }
+    }
+}
+
+impl Drop for Countersign {
+    fn drop(&mut self) {
+        leaks::ops(self.ops);
     }
 }
 
@@ -281,9 +361,14 @@ pub(crate) fn program() -> Command {
 /// Creates a master key file as `countersign keygen` does, and returns its path.
 pub(crate) fn master_key(directory: &Path) -> PathBuf {
     let path = directory.join(MASTER_KEY);
-    fs::write(&path, program().arg("keygen").output().unwrap().stdout).unwrap();
+    fs::write(&path, new_master_key()).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     path
+}
+
+/// Returns the line of a new master key.
+pub(crate) fn new_master_key() -> String {
+    String::from_utf8(program().arg("keygen").output().unwrap().stdout).unwrap()
 }
 
 /// Returns the address of a listener from its log line.
@@ -293,5 +378,9 @@ pub(crate) fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
     is_it.then(|| event["address"].as_str().unwrap().parse().unwrap())
 }
 
+const RELOADS: &str = r#"countersign_config_reloads_total{result="success"}"#;
+
 const CONFIG: &str = "countersign.toml";
-const MASTER_KEY: &str = "keys";
+
+/// The master key file.
+pub(crate) const MASTER_KEY: &str = "keys";

@@ -45,14 +45,19 @@ impl RedisServer {
     }
 
     fn start_sentinel(primary: u16) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let port = free_port();
         let watch = [
             format!("sentinel monitor main 127.0.0.1 {primary} 2"),
             "sentinel down-after-milliseconds main 500".into(),
             "sentinel failover-timeout main 3000".into(),
         ];
-        std::fs::write(directory.path().join("sentinel.conf"), watch.join("\n")).unwrap();
+        Self::start_sentinel_with(&watch)
+    }
+
+    /// Starts a Sentinel with these lines of configuration.
+    pub(crate) fn start_sentinel_with(lines: &[String]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let port = free_port();
+        std::fs::write(directory.path().join("sentinel.conf"), lines.join("\n")).unwrap();
         let child = Command::new("redis-server")
             .arg(directory.path().join("sentinel.conf"))
             .args([
@@ -128,6 +133,13 @@ impl RedisServer {
         self.try_run(command).unwrap()
     }
 
+    /// Writes bytes to a key.
+    pub(crate) fn set(&self, key: &str, bytes: &[u8]) {
+        let mut set = Cmd::new();
+        set.arg("SET").arg(key).arg(bytes);
+        let _ok: String = set.query(&mut self.connect().unwrap()).unwrap();
+    }
+
     /// Returns the calls of each command since `CONFIG RESETSTAT`, as the server counts them.
     pub(crate) fn command_counts(&self) -> BTreeMap<String, u64> {
         let stats: String = self.run(&["INFO", "commandstats"]);
@@ -159,7 +171,8 @@ impl RedisServer {
         });
     }
 
-    fn try_run<T: FromRedisValue>(&self, command: &[&str]) -> RedisResult<T> {
+    /// Runs a command that may fail.
+    pub(crate) fn try_run<T: FromRedisValue>(&self, command: &[&str]) -> RedisResult<T> {
         let mut sent = Cmd::new();
         sent.arg(command);
         sent.query(&mut self.connect()?)

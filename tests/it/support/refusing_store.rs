@@ -131,6 +131,34 @@ macro_rules! refusing_store {
             }
 
             #[async_trait::async_trait]
+            impl countersign::store::RecordScan for $store {
+                async fn scan(
+                    &self,
+                    _: &countersign::store::ScanCursor,
+                    _: usize,
+                ) -> Result<countersign::store::ScanPage, StoreError> {
+                    Err($error)
+                }
+
+                async fn reseal(
+                    &self,
+                    _: &[countersign::store::SealedRecord],
+                ) -> Result<Vec<countersign::store::ResealOutcome>, StoreError> {
+                    Err($error)
+                }
+
+                fn master_key_ids(&self) -> Vec<Box<str>> {
+                    Vec::new()
+                }
+
+                fn problem_of(&self, _: &countersign::store::SealedRecord) -> Option<String> {
+                    None
+                }
+
+                fn note_census(&self, _: &[Box<str>], _: u64) {}
+            }
+
+            #[async_trait::async_trait]
             impl countersign::store::AttemptStore for $store {
                 async fn count_attempt(
                     &self,
@@ -156,6 +184,12 @@ macro_rules! refusing_store {
                     changes(self)
                 }
 
+                fn check_keys(&self, _: &ReplacementKeys) -> Result<(), StoreError> {
+                    Err($error)
+                }
+
+                fn use_keys(&self, _: ReplacementKeys) {}
+
                 async fn close(&self) -> Result<(), StoreError> {
                     Ok(())
                 }
@@ -172,7 +206,9 @@ pub(crate) mod types {
         AccessToken, Consumer, ConsumerKey, RequestToken, Session, SessionId, Token, User, UserId,
         Username,
     };
-    pub(crate) use countersign::store::{AttemptCounter, ChangeFeed, StoreError, TokenHolder};
+    pub(crate) use countersign::store::{
+        AttemptCounter, ChangeFeed, ReplacementKeys, StoreError, TokenHolder,
+    };
 }
 
 pub(crate) use refusing_store;

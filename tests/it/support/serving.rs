@@ -13,6 +13,8 @@ use countersign::telemetry::Metrics;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::support::leaks;
+
 /// A running service; stops when dropped.
 pub(crate) struct Serving {
     pub(crate) addresses: Addresses,
@@ -22,10 +24,14 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) async fn start(app: App) -> Self {
+        leaks::own_log();
+        leaks::secret(ADMIN_TOKEN);
         let listeners = Listeners::bind(&app.config).await.unwrap();
         let addresses = listeners.addresses();
         let (shutdown, told) = oneshot::channel();
-        let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
+        let ended = tokio::spawn(server::run(listeners, app, None, async {
+            drop(told.await)
+        }));
         Self {
             addresses,
             shutdown,
@@ -85,6 +91,7 @@ pub(crate) fn fit(config: &mut Config) {
             address,
             tls: None,
             insecure_plaintext: false,
+            age: None,
         };
     }
     config.shutdown.delay = Duration::ZERO;

@@ -6,6 +6,7 @@
 //! another one while their deadline lasts.
 
 mod connect_failures;
+mod primaries;
 mod probe;
 
 use std::sync::Arc;
@@ -19,7 +20,6 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
 use self::connect_failures::ConnectFailures;
-use super::address::RedisAddress;
 use super::circuit_breaker::{CircuitBreaker, SendTime, is_overdue};
 use super::connection::{RedisConnection, RedisConnector};
 use super::error::CommandError;
@@ -52,14 +52,13 @@ impl RedisClient {
     /// # Errors
     /// If the server can never be used.
     pub(super) async fn open(
-        address: RedisAddress,
+        servers: RedisServers,
         config: &StoreConfig,
         inspector: ServerInspector,
         recovery: Arc<Recovery>,
     ) -> Result<Arc<Self>, CommandError> {
-        let address = address.with_response_timeout(config.timeout);
         let connector = RedisConnector::new(
-            RedisServers::follow(address, &recovery),
+            servers,
             config.timeout,
             Arc::new(inspector),
             Arc::new(SystemResolver),

@@ -6,6 +6,7 @@ mod consumers;
 mod deletions;
 mod nonces;
 mod request_tokens;
+pub(crate) mod scan;
 mod sessions;
 mod tokens;
 mod users;
