@@ -228,30 +228,40 @@ fn the_place_of_the_protocol_parameters_is_signed_as_a_whole() {
     let without = "POST&https%3A%2F%2Fapi.example.com%2F&oauth_consumer_key%3Dkey%26oauth_nonce%3Dn\
                    %26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131200";
     let with = without.replace("&oauth", "&a%3D1%26oauth");
-    let all: CompatSet = CompatProfile::ALL.into_iter().collect();
     let parameters = format!("a=1&{PARAMETERS}");
-    for mut wire in [
-        WireRequest::get(&format!("/?{parameters}")),
-        WireRequest::get("/").body(FORM, &parameters),
+    for (profile, mut wire) in [
+        (
+            CompatProfile::IgnoreQueryOnPost,
+            WireRequest::get(&format!("/?{parameters}")),
+        ),
+        (
+            CompatProfile::BodyUnsignedForm,
+            WireRequest::get("/").body(FORM, &parameters),
+        ),
     ] {
         wire.method = b"POST".into();
+        let verdict = |base_string| {
+            let wire = replacing_signature(wire.clone(), base_string);
+            verify(&wire, CompatSet::only(profile), BodyHashRule::Accept)
+        };
+        assert_eq!(verdict(&with), Ok(()), "{profile}");
         assert_eq!(
-            verify(
-                &replacing_signature(wire.clone(), &with),
-                all,
-                BodyHashRule::Accept
-            ),
-            Ok(())
-        );
-        assert_eq!(
-            verify(
-                &replacing_signature(wire, without),
-                all,
-                BodyHashRule::Accept
-            ),
-            Err(Rejection::SignatureMismatch)
+            verdict(without),
+            Err(Rejection::SignatureMismatch),
+            "{profile}"
         );
     }
+}
+
+#[test]
+fn a_profile_is_removed_without_the_others() {
+    let both: CompatSet = [CompatProfile::SchemeAny, CompatProfile::PlusLiteral]
+        .into_iter()
+        .collect();
+    let rest = both.without(CompatProfile::PlusLiteral);
+    assert!(rest.iter().eq([CompatProfile::SchemeAny]));
+    let unchanged = rest.without(CompatProfile::RawValues);
+    assert!(unchanged.iter().eq([CompatProfile::SchemeAny]));
 }
 
 /// A nonce with a `+` would be two nonces under one signature: a space in the query, a plus in the
