@@ -160,6 +160,14 @@ mod tests {
         assert_eq!(others, prepared(hash, b"consumer&another"));
     }
 
+    #[test]
+    fn the_size_of_a_cache_counts_both_secrets_for_each_hash_and_the_largest_state() {
+        assert_eq!(
+            KeySchedule::heap_size(20),
+            3 * (size_of::<ScheduledKey>() + 20) + size_of::<Hmac<Sha512>>()
+        );
+    }
+
     fn secrets(token: &[u8]) -> SharedSecrets<'_> {
         SharedSecrets {
             consumer: b"consumer",

@@ -24,6 +24,8 @@ mod endpoint;
 mod large_bodies;
 mod proof;
 mod reason;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

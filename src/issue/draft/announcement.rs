@@ -78,6 +78,7 @@ mod tests {
             end(late, early),
             "sunset_at must not be before deprecated_at"
         );
+        assert_eq!(end(Some(LAST_TIME), Some(LAST_TIME)), "");
         let never = Some(LAST_TIME.plus(std::time::Duration::from_secs(1)));
         assert_eq!(
             end(never, never),

@@ -129,15 +129,22 @@ fn a_missing_secret_is_never_the_empty_secret() {
 
 #[test]
 fn a_list_has_an_end() {
-    let draft = ConsumerDraft {
+    let draft = |callbacks| ConsumerDraft {
         attributes: ConsumerAttributes {
-            callbacks: vec!["oob".to_owned(); 9],
+            callbacks: (0..callbacks)
+                .map(|number| format!("https://example.com/{number}"))
+                .collect(),
             ..named().attributes
         },
         ..named()
     };
+    assert!(
+        draft(8)
+            .to_consumer(NOW, &CountingEntropy::default())
+            .is_ok()
+    );
     assert_eq!(
-        consumer_problems(&draft),
+        consumer_problems(&draft(9)),
         ["callbacks has 9 values, the limit is 8"]
     );
 }
@@ -190,6 +197,24 @@ fn a_token_has_no_scope_that_its_consumer_lacks() {
     assert_eq!(
         problems(&wrong),
         ["scopes has \"admin\", which its consumer does not have"]
+    );
+}
+
+#[test]
+fn a_token_expires_before_the_year_10000() {
+    let problem = |end| {
+        let draft = TokenDraft {
+            expiry: Expiry::At(end),
+            ..issued()
+        };
+        let made = draft.to_token(NOW, &CountingEntropy::default());
+        made.err().map(|wrong| wrong.to_string())
+    };
+    let last = UnixTime::from_secs(253_402_300_799);
+    assert_eq!(problem(last), None);
+    assert_eq!(
+        problem(last.plus(Duration::from_secs(1))).as_deref(),
+        Some("expire_time must end before the year 10000")
     );
 }
 

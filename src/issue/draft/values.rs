@@ -76,11 +76,11 @@ pub(in crate::issue) fn rsa_public_key(pem: &str) -> Result<RsaPublicKey, String
         return Err(too_long(pem.len(), MAX_PEM_LEN));
     }
     let key = RsaPublicKey::from_pem(pem).map_err(|problem| format!("is {problem}"))?;
+    // `from_pem` refuses a key that is too long to verify with.
     match key.bits() {
         bits if bits < MIN_RSA_BITS => {
             Err(format!("has {bits} bits, the minimum is {MIN_RSA_BITS}"))
         }
-        bits if bits > MAX_RSA_BITS => Err(format!("has {bits} bits, the limit is {MAX_RSA_BITS}")),
         _ => Ok(key),
     }
 }
@@ -97,9 +97,6 @@ const MAX_SECRET_LEN: usize = 1024;
 // limit of gRPC clients.
 const MAX_SCOPES: usize = 64;
 
-/// The largest modulus that signatures are verified with.
-const MAX_RSA_BITS: usize = 8192;
-
 /// Enough for a certificate with an 8192-bit key and a long list of names.
 const MAX_PEM_LEN: usize = 16 * 1024;
 
@@ -108,3 +105,46 @@ const MAX_PEM_LEN: usize = 16 * 1024;
 pub(super) const LAST_TIME: UnixTime = UnixTime::from_secs(253_402_300_799);
 
 pub(super) const TOO_LATE: &str = "must end before the year 10000";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_the_maximum_length_is_accepted_and_a_longer_one_is_not() {
+        let given = |length| secret(&Secret::new(vec![b'k'; length])).map(drop);
+        assert_eq!(given(1024), Ok(()));
+        let longer = Err("is 1025 bytes long, the limit is 1024".to_owned());
+        assert_eq!(given(1025), longer);
+        assert_eq!(text("abcd", 4), Ok(()));
+        let longer = Err("is 5 bytes long, the limit is 4".to_owned());
+        assert_eq!(text("abcde", 4), longer);
+        let pem = |length| {
+            let padded = format!("{RSA}{}", "\n".repeat(length - RSA.len()));
+            rsa_public_key(&padded).map(drop)
+        };
+        assert_eq!(pem(16 * 1024), Ok(()));
+        let longer = Err("is 16385 bytes long, the limit is 16384".to_owned());
+        assert_eq!(pem(16 * 1024 + 1), longer);
+        let longer = Err("is 16386 bytes long, the limit is 16384".to_owned());
+        assert_eq!(pem(16 * 1024 + 2), longer);
+    }
+
+    #[test]
+    fn an_rsa_key_that_is_too_short_is_refused() {
+        assert_eq!(
+            rsa_public_key(SHORT).map(drop),
+            Err("has 1024 bits, the minimum is 2048".to_owned())
+        );
+    }
+
+    const RSA: &str = include_str!("../tests/rsa_public.pem");
+
+    const SHORT: &str = "-----BEGIN PUBLIC KEY-----
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDk1/bxyS8Q8jiheHeYYp/4rEKJ
+opeQRRKKpZI4s5i+UPwVpupGAlwXWfzXwSMaKPAoKJNdu7tqKRniqst5uoHXw98g
+j0x7zamu0Ck1LtQ4c7pFMVah5IYGhBi2E9ycNS329W27nJPWNCbESTu7snVlG8V8
+mfvGGg3xNjTMO7IdrwIDAQAB
+-----END PUBLIC KEY-----
+";
+}

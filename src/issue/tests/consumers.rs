@@ -34,6 +34,63 @@ async fn an_update_changes_only_the_given_attributes() {
 }
 
 #[tokio::test]
+async fn an_update_neither_enables_a_consumer_nor_removes_its_keys() {
+    let world = World::new().await;
+    world.consumer().await;
+    world
+        .issuer
+        .add_rsa_public_key(&key(), RSA, &ADMIN)
+        .await
+        .unwrap();
+    world.pass(Duration::from_secs(5));
+    let before = world.issuer.disable_consumer(&key(), &ADMIN).await.unwrap();
+    world.pass(Duration::from_secs(5));
+    let change = |consumer: &mut ConsumerAttributes| consumer.name = "Scanner".to_owned();
+    let changed = world
+        .issuer
+        .update_consumer(&key(), &change, None, &ADMIN)
+        .await
+        .unwrap();
+    let expected = Consumer {
+        name: changed.name.clone(),
+        updated_at: NOW.plus(Duration::from_secs(10)),
+        revision: before.revision + 1,
+        ..before
+    };
+    assert_eq!(changed, expected);
+}
+
+#[tokio::test]
+async fn the_methods_of_a_consumer_without_a_secret_stay_those_of_its_keys() {
+    let world = World::new().await;
+    let keyless = ConsumerDraft {
+        consumer_secret: None,
+        no_shared_secret: true,
+        rsa_public_keys: vec![RSA.to_owned()],
+        ..printer()
+    };
+    world
+        .issuer
+        .create_consumer(&keyless, &ADMIN)
+        .await
+        .unwrap();
+    let update = async |method: &str| {
+        let change = |consumer: &mut ConsumerAttributes| {
+            consumer.signature_methods = vec![method.to_owned()];
+        };
+        world
+            .issuer
+            .update_consumer(&key(), &change, None, &ADMIN)
+            .await
+    };
+    assert!(update("RSA-SHA256").await.is_ok());
+    assert_eq!(
+        problems(update("HMAC-SHA1").await),
+        ["signature_methods[0] HMAC-SHA1 needs a shared secret, and the consumer has none"]
+    );
+}
+
+#[tokio::test]
 async fn an_updated_consumer_is_held_to_the_rules_of_a_new_one() {
     let world = World::new().await;
     let before = world.consumer().await;

@@ -117,6 +117,36 @@ fn a_profile_never_refuses_what_rfc_5849_proves() {
 }
 
 #[test]
+fn another_scheme_is_proven_with_the_other_profiles_and_without_them() {
+    let compat: CompatSet = [CompatProfile::SchemeAny, CompatProfile::PlusLiteral]
+        .into_iter()
+        .collect();
+    for value in ["1%252B2", "1%25202"] {
+        let base_string = format!("GET&http%3A%2F%2Fapi.example.com%2F&a%3D{value}%26{{}}");
+        let wire = signed(get("/?a=1+2"), &base_string);
+        assert_eq!(verify(&wire, compat, BodyHashRule::Accept), Ok(()));
+    }
+}
+
+#[test]
+fn only_a_default_port_may_be_left_out() {
+    let compat = CompatSet::only(CompatProfile::DefaultPortAny);
+    for (port, expected) in [
+        ("443", Ok(())),
+        ("80", Ok(())),
+        ("8443", Err(Rejection::SignatureMismatch)),
+    ] {
+        let wire = WireRequest {
+            scheme: Scheme::Http,
+            ..at(&format!("api.example.com:{port}"))
+        };
+        let wire = signed(wire, "GET&http%3A%2F%2Fapi.example.com%2F&{}");
+        let verdict = verify(&wire, compat, BodyHashRule::Accept);
+        assert_eq!(verdict, expected, "{port}");
+    }
+}
+
+#[test]
 fn versions_that_clients_are_known_to_send_are_refused_once_they_are_proven() {
     for version in ["1", "1.0a", "1.0A"] {
         let wire = signed(
@@ -191,6 +221,47 @@ fn protocol_parameters_are_signed_wherever_they_stand() {
         verify(&in_form, all, BodyHashRule::Accept),
         Err(Rejection::SignatureMismatch)
     );
+}
+
+#[test]
+fn the_place_of_the_protocol_parameters_is_signed_as_a_whole() {
+    let without = "POST&https%3A%2F%2Fapi.example.com%2F&oauth_consumer_key%3Dkey%26oauth_nonce%3Dn\
+                   %26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131200";
+    let with = without.replace("&oauth", "&a%3D1%26oauth");
+    let parameters = format!("a=1&{PARAMETERS}");
+    for (profile, mut wire) in [
+        (
+            CompatProfile::IgnoreQueryOnPost,
+            WireRequest::get(&format!("/?{parameters}")),
+        ),
+        (
+            CompatProfile::BodyUnsignedForm,
+            WireRequest::get("/").body(FORM, &parameters),
+        ),
+    ] {
+        wire.method = b"POST".into();
+        let verdict = |base_string| {
+            let wire = replacing_signature(wire.clone(), base_string);
+            verify(&wire, CompatSet::only(profile), BodyHashRule::Accept)
+        };
+        assert_eq!(verdict(&with), Ok(()), "{profile}");
+        assert_eq!(
+            verdict(without),
+            Err(Rejection::SignatureMismatch),
+            "{profile}"
+        );
+    }
+}
+
+#[test]
+fn a_profile_is_removed_without_the_others() {
+    let both: CompatSet = [CompatProfile::SchemeAny, CompatProfile::PlusLiteral]
+        .into_iter()
+        .collect();
+    let rest = both.without(CompatProfile::PlusLiteral);
+    assert!(rest.iter().eq([CompatProfile::SchemeAny]));
+    let unchanged = rest.without(CompatProfile::RawValues);
+    assert!(unchanged.iter().eq([CompatProfile::SchemeAny]));
 }
 
 /// A nonce with a `+` would be two nonces under one signature: a space in the query, a plus in the

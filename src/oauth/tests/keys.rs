@@ -25,7 +25,7 @@ fn a_public_key_is_read_from_each_kind_of_pem_and_is_the_same_key() {
     assert!(RsaPublicKey::from_pem(STRANGER).unwrap() != *key);
 }
 
-/// That of `openssl pkey -pubin -outform DER | sha256sum`.
+/// `openssl pkey -pubin -outform DER | sha256sum` prints the same.
 #[test]
 fn a_fingerprint_is_the_sha_256_of_the_key() {
     assert_eq!(

@@ -272,6 +272,26 @@ async fn a_replay_is_refused_and_a_new_nonce_is_not() {
 }
 
 #[tokio::test]
+async fn a_request_id_marks_a_retry_only_if_the_operator_trusts_it() {
+    for (is_trusted, id, is_retry) in [(false, "x", false), (true, "x", true), (true, "", false)] {
+        let bench = Bench::with(|config| config.verify.trust_envoy_request_id = is_trusted).await;
+        let mut request = Call::get("/").signed();
+        let attributes = request.attributes.as_mut().unwrap();
+        let http = attributes.request.as_mut().unwrap().http.as_mut();
+        http.unwrap().id = id.to_owned();
+        bench.allowed(request.clone()).await;
+        if is_retry {
+            bench.allowed(request).await;
+        } else {
+            assert_eq!(
+                bench.denied(request).await.problem(),
+                (401, "nonce_used".to_owned())
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refused_signature_uses_up_no_nonce() {
     let bench = Bench::new().await;
     let call = Call::get("/");
