@@ -272,7 +272,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         name: "slow-network",
         letter: 'N',
         text: "5 to 15 ms in each direction to the primary for 5 s",
-        interrupts: false,
+        interrupts: true,
         switches: false,
         recovers: SECOND,
         run: slow_network,

@@ -98,7 +98,7 @@ impl Stack {
     pub(crate) async fn reload(&self, turn: usize) -> Result<(), String> {
         for replica in &self.replicas {
             let before = replica.metric(RELOADS).await;
-            let config = format!("{CONFIG}cache.max_age = \"{}s\"\n", 5 + turn % 5);
+            let config = format!("{CONFIG}check.timeout = \"{}ms\"\n", 175 + turn % 5);
             fs::write(replica.config_file(), config).unwrap();
             replica.signal("HUP");
             let end = Instant::now() + READY;
