@@ -132,6 +132,15 @@ pub fn open(path: &Path, kind: FileKind) -> Result<File, TrustError> {
     open_with(OpenOptions::new().read(true), path, kind)
 }
 
+/// Opens any file to read it, without waiting for the writer of a FIFO. The caller judges it.
+///
+/// # Errors
+/// If the system refuses to open it.
+pub fn open_unchecked(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
 /// Opens a file with `options`, which may create it with mode 0600.
 ///
 /// # Errors

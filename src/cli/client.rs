@@ -271,6 +271,13 @@ pub(crate) fn refused(status: Status) -> anyhow::Error {
     }
 }
 
+/// Returns `true` if the server ends a watch with its connection, so that another can follow.
+pub(crate) fn is_connection_ending(status: &Status) -> bool {
+    let details = status.get_error_details();
+    let info = details.error_info();
+    info.is_some_and(|info| info.reason == "CONNECTION_ENDING")
+}
+
 /// Returns `true` if the connection ended, so that the status is not the server's.
 fn is_disconnect(status: &Status) -> bool {
     status

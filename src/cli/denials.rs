@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use countersign::v1;
 use countersign::v1::diagnostics_service_client::DiagnosticsServiceClient;
+use tonic::{Status, Streaming};
 
-use super::client::{AdminArgs, AdminChannel, refused};
+use super::client::{AdminArgs, is_connection_ending, refused};
 use super::difference;
 use super::output::{self, Field, Format, List};
 use super::paging::Paging;
@@ -54,9 +55,9 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let mut client = DiagnosticsServiceClient::new(args.admin.connect().await?);
     match &args.decision_id {
         Some(decision_id) => {
+            let mut client = DiagnosticsServiceClient::new(args.admin.connect().await?);
             let request = v1::GetDenialRequest {
                 decision_id: decision_id.clone(),
             };
@@ -64,13 +65,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let denial = answer.into_inner();
             output::record(args.admin.output, &denial, &fields(&denial))?;
         }
-        None if args.follow => follow(client, args).await?,
-        None => list(client, args).await?,
+        None if args.follow => follow(args).await?,
+        None => list(args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(client: DiagnosticsServiceClient<AdminChannel>, args: Args) -> anyhow::Result<()> {
+async fn list(args: Args) -> anyhow::Result<()> {
     let Args {
         admin,
         consumer_key,
@@ -79,6 +80,7 @@ async fn list(client: DiagnosticsServiceClient<AdminChannel>, args: Args) -> any
         paging,
         ..
     } = args;
+    let client = DiagnosticsServiceClient::new(admin.connect().await?);
     let found = Cell::new(false);
     let page = async |page_size, page_token| {
         let (consumer_key, reason, cause) = (consumer_key.clone(), reason.clone(), cause.clone());
@@ -104,10 +106,9 @@ async fn list(client: DiagnosticsServiceClient<AdminChannel>, args: Args) -> any
     Ok(())
 }
 
-async fn follow(
-    mut client: DiagnosticsServiceClient<AdminChannel>,
-    args: Args,
-) -> anyhow::Result<()> {
+/// Prints new denials. The server ends each connection at its age; the next watch continues on
+/// another.
+async fn follow(args: Args) -> anyhow::Result<()> {
     let Args {
         admin,
         consumer_key,
@@ -120,17 +121,40 @@ async fn follow(
         reason,
         cause,
     };
-    let mut denials = client
-        .watch_denials(request)
-        .await
-        .map_err(refused)?
-        .into_inner();
+    let mut denials = watch(&admin, request.clone()).await?;
     if admin.output == Format::Table {
         output::line(&output::padded(&COLUMNS, &WIDTHS))?;
     }
-    while let Some(v1::WatchDenialsResponse { denial, missed }) =
-        denials.message().await.map_err(refused)?
-    {
+    loop {
+        let ended = print_new(&admin, &mut denials).await?;
+        if !is_connection_ending(&ended) {
+            return Err(refused(ended));
+        }
+        denials = watch(&admin, request.clone()).await?;
+        output::note(WATCHES_AGAIN);
+    }
+}
+
+async fn watch(
+    admin: &AdminArgs,
+    request: v1::WatchDenialsRequest,
+) -> anyhow::Result<Streaming<v1::WatchDenialsResponse>> {
+    let mut client = DiagnosticsServiceClient::new(admin.connect().await?);
+    let watch = client.watch_denials(request).await.map_err(refused)?;
+    Ok(watch.into_inner())
+}
+
+/// Prints denials until the server ends the watch; returns its status.
+async fn print_new(
+    admin: &AdminArgs,
+    denials: &mut Streaming<v1::WatchDenialsResponse>,
+) -> anyhow::Result<Status> {
+    loop {
+        let v1::WatchDenialsResponse { denial, missed } = match denials.message().await {
+            Ok(Some(message)) => message,
+            Ok(None) => return Ok(Status::unavailable("the server ended the watch")),
+            Err(ended) => return Ok(ended),
+        };
         if missed > 0 {
             output::note(&format!(
                 "missed {missed} denials, which arrived faster than this command could read them"
@@ -143,7 +167,6 @@ async fn follow(
         })?;
         output::stdout().flush()?;
     }
-    Ok(())
 }
 
 fn fields(denial: &v1::Denial) -> Vec<Field> {
@@ -205,6 +228,9 @@ fn result(denial: &v1::Denial) -> &'static str {
 const NO_MATCH: &str = "no recent denial of this replica matches; docs/decisions.md lists the reasons and \
                         docs/debugging.md the causes (clients see signature_invalid for \
                         signature_mismatch, unknown_consumer and others)";
+
+const WATCHES_AGAIN: &str = "the server ended the connection (max_connection_age); watching on a new one: a denial of \
+                             this moment may be missing, `countersign denials` lists it";
 
 const COLUMNS: [&str; 7] = [
     "TIME",

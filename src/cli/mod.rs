@@ -49,6 +49,12 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service
+    ///
+    /// SIGHUP reloads the configuration file and the files that it names, all or nothing; so do
+    /// changed contents of these files (reload.interval). SIGTERM and SIGINT finish the requests in
+    /// flight and end the process; a second one ends it at once.
+    ///
+    /// Each flag overrides its COUNTERSIGN_* variable, which overrides the file.
     Serve(serve::Args),
     /// Manage consumers, the applications that sign requests
     Consumer(consumer::Args),

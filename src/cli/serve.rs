@@ -1,4 +1,4 @@
-//! `countersign serve`: runs the service until SIGTERM, SIGINT or SIGHUP.
+//! `countersign serve`: runs the service until SIGTERM or SIGINT, and reloads at SIGHUP.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use countersign::clock::{Clock, Entropy, SystemClock, SystemEntropy};
-use countersign::config::{self, Config, Sources};
+use countersign::config::{Config, Sources};
 use countersign::directory;
 use countersign::server::api::{AdminToken, IssuerToken};
+use countersign::server::reload::{ReloadSource, TokenVariables};
 use countersign::server::{self, App, BindError, Listeners};
 use countersign::store::{self, StoreError};
 use countersign::telemetry::{self, Metrics};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::exit::Usage;
 use super::input::environment;
@@ -82,8 +83,10 @@ impl Args {
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let config = config::load(&args.into_sources()).map_err(|error| Usage(error.to_string()))?;
-    telemetry::log_to_stderr(&config.log)?;
+    let requests = Arc::new(Notify::new());
+    let (config, reload) = ReloadSource::load(args.into_sources(), variables(), requests.clone())
+        .map_err(|error| Usage(error.to_string()))?;
+    let reload = reload.with_log(telemetry::log_to_stderr(&config.log)?);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(workers) = config.workers {
         runtime.worker_threads(workers);
@@ -92,20 +95,26 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let ended = runtime.block_on(serve_until_signal(config));
+    let ended = runtime.block_on(serve_until_signal(config, reload, requests));
     // Tasks that still run were abandoned; waiting for them could take forever.
     runtime.shutdown_background();
     ended
 }
 
-/// Drains at the first SIGTERM, SIGINT or SIGHUP, and ends immediately at the second.
-async fn serve_until_signal(config: Config) -> anyhow::Result<ExitCode> {
+/// Drains at the first SIGTERM or SIGINT, and ends immediately at the second. SIGHUP asks for a
+/// reload.
+async fn serve_until_signal(
+    config: Config,
+    reload: ReloadSource,
+    requests: Arc<Notify>,
+) -> anyhow::Result<ExitCode> {
     report_large_files_as_errors().context("cannot receive signals")?;
+    request_at_hang_up(requests).context("cannot receive signals")?;
     let mut first = count_signals().context("cannot receive signals")?;
     let mut second = first.clone();
     let shutdown = async move { drop(first.wait_for(|&count| count >= 1).await) };
     tokio::select! {
-        served = serve(config, shutdown) => served.map(|()| ExitCode::SUCCESS),
+        served = serve(config, reload, shutdown) => served.map(|()| ExitCode::SUCCESS),
         _ = second.wait_for(|&count| count >= 2) => {
             tracing::warn!("ended immediately by a second signal; requests in flight were lost");
             Ok(ExitCode::FAILURE)
@@ -115,7 +124,11 @@ async fn serve_until_signal(config: Config) -> anyhow::Result<ExitCode> {
 
 /// Opens the store, serves, and closes the store in any case: a store that was closed knows that no
 /// nonce was lost.
-async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+async fn serve(
+    config: Config,
+    reload: ReloadSource,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
         (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let opened = store::open(
@@ -126,10 +139,10 @@ async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Re
     );
     let store = opened.await.map_err(unopened)?;
     let served = async {
-        let variable = std::env::var(AdminToken::VARIABLE).ok();
+        let TokenVariables { admin, issuer } = variables();
         let admin_token =
-            AdminToken::load_or_create(&config.data_dir, variable.as_deref(), entropy.as_ref())?;
-        let issuer_token = issuer_token(&config, &admin_token)?;
+            AdminToken::load_or_create(&config.data_dir, admin.as_deref(), entropy.as_ref())?;
+        let issuer_token = issuer_token(&config, issuer.as_deref(), &admin_token)?;
         let directory = directory::open(&config.users).map_err(|error| mistake(error.into()))?;
         let listeners = Listeners::bind(&config).await.map_err(unbound)?;
         let app = App {
@@ -142,19 +155,27 @@ async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Re
             issuer_token,
             directory,
         };
-        Ok(server::run(listeners, app, shutdown).await?)
+        Ok(server::run(listeners, app, Some(reload), shutdown).await?)
     };
     let served = served.await;
     let closed = store.close().await.context("cannot close the store");
     served.and(closed)
 }
 
-fn issuer_token(config: &Config, admin_token: &AdminToken) -> anyhow::Result<Option<IssuerToken>> {
-    let (file, variable) = (
-        config.api.issuer_token_file.as_deref(),
-        std::env::var(IssuerToken::VARIABLE).ok(),
-    );
-    let loaded = IssuerToken::load(file, variable.as_deref(), admin_token);
+fn variables() -> TokenVariables {
+    TokenVariables {
+        admin: std::env::var(AdminToken::VARIABLE).ok(),
+        issuer: std::env::var(IssuerToken::VARIABLE).ok(),
+    }
+}
+
+fn issuer_token(
+    config: &Config,
+    variable: Option<&str>,
+    admin_token: &AdminToken,
+) -> anyhow::Result<Option<IssuerToken>> {
+    let file = config.api.issuer_token_file.as_deref();
+    let loaded = IssuerToken::load(file, variable, admin_token);
     loaded.map_err(|error| Usage(error.to_string()).into())
 }
 
@@ -182,12 +203,23 @@ fn mistake(error: anyhow::Error) -> anyhow::Error {
     Usage(format!("{error:#}")).into()
 }
 
-/// Counts SIGTERM, SIGINT and SIGHUP.
+/// Asks for a reload at each SIGHUP. One that arrives before the service runs, or while it
+/// reloads, asks for one more reload.
+fn request_at_hang_up(requests: Arc<Notify>) -> io::Result<()> {
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hang_up.recv().await.is_some() {
+            requests.notify_one();
+        }
+    });
+    Ok(())
+}
+
+/// Counts SIGTERM and SIGINT.
 fn count_signals() -> io::Result<watch::Receiver<u32>> {
-    let (mut terminate, mut interrupt, mut hang_up) = (
+    let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
-        signal(SignalKind::hangup())?,
     );
     let (count, counted) = watch::channel(0);
     tokio::spawn(async move {
@@ -195,7 +227,6 @@ fn count_signals() -> io::Result<watch::Receiver<u32>> {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
-                _ = hang_up.recv() => {}
             }
             count.send_modify(|count| *count += 1);
         }

@@ -22,7 +22,7 @@ pub struct ApiConfig {
 impl ApiConfig {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
-            listener: ListenerConfig::read(reader, "api"),
+            listener: ListenerConfig::read_with_age(reader, "api"),
             issuer_token_file: reader.text("api.issuer_token_file", value::optional_path),
             admin_clients: reader.text("api.admin_clients", value::words),
             issuer_clients: reader.text("api.issuer_clients", value::words),

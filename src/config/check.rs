@@ -77,7 +77,7 @@ pub enum OnError {
 impl CheckConfig {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
-            listener: ListenerConfig::read(reader, "check"),
+            listener: ListenerConfig::read_with_age(reader, "check"),
             realm: reader.text("check.realm", route::realm),
             realm_match: reader.boolean("check.realm_match"),
             timeout: reader.duration("check.timeout", MILLISECOND..=TEN_SECONDS),

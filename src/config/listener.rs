@@ -1,11 +1,13 @@
-//! The keys that every listener has: `listen`, `insecure_plaintext` and `[….tls]`.
+//! The keys that every listener has (`listen`, `insecure_plaintext` and `[….tls]`), and the age of
+//! connections to the listeners of gRPC.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::reader::Reader;
-use super::value::{self, ValueProblem};
+use super::value::{self, DAY, SECOND, ValueProblem};
 use super::web_url::is_loopback;
 
 /// One listener.
@@ -17,6 +19,17 @@ pub struct ListenerConfig {
     pub tls: Option<TlsConfig>,
     /// The operator's permission to use plaintext beyond loopback.
     pub insecure_plaintext: bool,
+    /// The age at which connections end; `None` is unlimited.
+    pub age: Option<ConnectionAge>,
+}
+
+/// The age at which connections end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionAge {
+    /// The age, up to a tenth of which is added or subtracted at random.
+    pub limit: Duration,
+    /// The time that requests in flight then have to finish.
+    pub grace: Duration,
 }
 
 /// The address of a listener.
@@ -47,6 +60,15 @@ impl ListenerConfig {
             address: reader.text(&format!("{section}.listen"), address),
             tls: TlsConfig::read(reader, section),
             insecure_plaintext: reader.boolean(&format!("{section}.insecure_plaintext")),
+            age: None,
+        }
+    }
+
+    /// Reads a listener of gRPC.
+    pub(super) fn read_with_age(reader: &mut Reader, section: &str) -> Self {
+        Self {
+            age: ConnectionAge::read(reader, section),
+            ..Self::read(reader, section)
         }
     }
 
@@ -54,6 +76,26 @@ impl ListenerConfig {
     pub fn is_exposed_plaintext(&self) -> bool {
         self.tls.is_none()
             && matches!(self.address, ListenAddress::Tcp(address) if !is_loopback(address.ip()))
+    }
+}
+
+// === impl ConnectionAge ===
+
+impl ConnectionAge {
+    fn read(reader: &mut Reader, section: &str) -> Option<Self> {
+        let limit = reader.text(&format!("{section}.max_connection_age"), max_connection_age);
+        let grace = format!("{section}.max_connection_age_grace");
+        let grace = reader.duration(&grace, Duration::ZERO..=DAY);
+        limit.map(|limit| Self { limit, grace })
+    }
+}
+
+fn max_connection_age(text: &str) -> Result<Option<Duration>, ValueProblem> {
+    let expected = "a duration from 1s to 1day, or \"0s\" for no limit";
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Ok(None),
+        Ok(limit) if (SECOND..=DAY).contains(&limit) => Ok(Some(limit)),
+        Ok(_) | Err(_) => Err(ValueProblem::shape(expected, text)),
     }
 }
 
@@ -143,6 +185,23 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_age_is_at_least_a_second_or_unlimited() {
+        assert_eq!(max_connection_age("0s"), Ok(None));
+        let minutes = |minutes| Ok(Some(Duration::from_mins(minutes)));
+        assert_eq!(max_connection_age("10m"), minutes(10));
+        assert_eq!(max_connection_age("1day"), minutes(24 * 60));
+        for wrong in ["999ms", "25h", "-1s", "10", ""] {
+            let problem = max_connection_age(wrong).unwrap_err();
+            assert_eq!(
+                problem.to_string(),
+                format!(
+                    "must be a duration from 1s to 1day, or \"0s\" for no limit, not {wrong:?}"
+                )
+            );
+        }
+    }
+
+    #[test]
     fn loopback_is_not_exposed_however_it_is_written() {
         for (text, exposed) in [
             ("127.0.0.1:1", false),
@@ -159,6 +218,7 @@ mod tests {
                 address: address(text).unwrap(),
                 tls: None,
                 insecure_plaintext: false,
+                age: None,
             };
             assert_eq!(listener.is_exposed_plaintext(), exposed, "{text}");
         }

@@ -13,8 +13,9 @@
 //! - `store_url`, `connection_files`: the address of the store, and the files of its connections.
 //! - `sections`: the whole configuration, read section by section.
 //! - `load`: reads the sections, then checks the rules.
+//! - `restart`: keys that a running process cannot change.
 //! - `rules`: conditions between keys; a violation is a mistake.
-//! - `warnings`: settings that are valid but risky; each start logs them.
+//! - `warnings`: settings that are valid but risky; each start and reload logs them.
 //! - `mistake`: the error type, with the place of each mistake and its remedy.
 
 mod api;
@@ -27,6 +28,7 @@ mod load;
 mod mistake;
 mod ops;
 mod reader;
+mod restart;
 pub mod route;
 mod rules;
 mod scopes;
@@ -47,10 +49,10 @@ pub use self::check::{CheckConfig, OnError, OnStoreFailure, VerifyConfig};
 pub use self::connection_files::{ClientCertificateFiles, ConnectionFiles, LoginFiles};
 pub use self::diagnostics::DiagnosticsConfig;
 pub use self::http::{AuthorizeConfig, HttpConfig, IssueConfig};
-pub use self::listener::{ListenAddress, ListenerConfig, TlsConfig};
+pub use self::listener::{ConnectionAge, ListenAddress, ListenerConfig, TlsConfig};
 pub use self::load::load;
 pub use self::mistake::{ConfigError, Mistake};
-pub use self::ops::{LogConfig, OpsConfig, ShutdownConfig};
+pub use self::ops::{LogConfig, OpsConfig, ReloadConfig, ShutdownConfig};
 pub use self::route::{Mode, Origin, Requirement, Route, RoutePolicy, UntypedBody};
 pub use self::scopes::ScopeWords;
 pub use self::sections::Config;

@@ -1,10 +1,10 @@
-//! `[log]`, `[ops]` and `[shutdown]`: the operation of the process.
+//! `[log]`, `[ops]`, `[reload]` and `[shutdown]`: the operation of the process.
 
 use std::time::Duration;
 
 use super::listener::ListenerConfig;
 use super::reader::Reader;
-use super::value::{self, HOUR};
+use super::value::{self, HOUR, ValueProblem};
 
 /// `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,13 @@ pub struct OpsConfig {
     pub listener: ListenerConfig,
     /// Serves `/console`.
     pub console: bool,
+}
+
+/// `[reload]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReloadConfig {
+    /// The time between two looks at the files; zero looks at none.
+    pub interval: Duration,
 }
 
 /// `[shutdown]`.
@@ -49,6 +56,26 @@ impl OpsConfig {
             console: reader.boolean("ops.console"),
         }
     }
+}
+
+impl ReloadConfig {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        Self {
+            interval: reader.text("reload.interval", interval),
+        }
+    }
+}
+
+/// Parses the time between two looks; a shorter one would keep a processor busy.
+fn interval(text: &str) -> Result<Duration, ValueProblem> {
+    let shortest = Duration::from_millis(100);
+    value::duration(text, &(Duration::ZERO..=HOUR))
+        .ok()
+        .filter(|interval| interval.is_zero() || *interval >= shortest)
+        .ok_or_else(|| {
+            let expected = "\"0s\", or a duration from 100ms to 1h, for example \"5s\"";
+            ValueProblem::shape(expected, text)
+        })
 }
 
 impl ShutdownConfig {

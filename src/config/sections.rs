@@ -6,7 +6,7 @@ use super::api::ApiConfig;
 use super::check::{CheckConfig, VerifyConfig};
 use super::diagnostics::DiagnosticsConfig;
 use super::http::{AuthorizeConfig, HttpConfig, IssueConfig};
-use super::ops::{LogConfig, OpsConfig, ShutdownConfig};
+use super::ops::{LogConfig, OpsConfig, ReloadConfig, ShutdownConfig};
 use super::reader::Reader;
 use super::route::{self, Route};
 use super::scopes::ScopeWords;
@@ -48,6 +48,8 @@ pub struct Config {
     pub password: PasswordConfig,
     /// `[ops]`.
     pub ops: OpsConfig,
+    /// `[reload]`.
+    pub reload: ReloadConfig,
     /// `[shutdown]`.
     pub shutdown: ShutdownConfig,
     /// `[[route]]`, in order: the first that matches applies.
@@ -77,6 +79,7 @@ impl Config {
             users: UsersConfig::read(reader),
             password: PasswordConfig::read(reader),
             ops: OpsConfig::read(reader),
+            reload: ReloadConfig::read(reader),
             shutdown: ShutdownConfig::read(reader),
             routes: route::read(reader),
             scopes: ScopeWords::read(reader),

@@ -5,7 +5,8 @@
 //! values.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -77,7 +78,7 @@ impl Settings {
             path: Arc::clone(&path),
             line,
         };
-        let text = match fs::read_to_string(&path) {
+        let text = match read_text(&path) {
             Ok(text) => text,
             Err(error) => {
                 return mistakes.push(Mistake::new(
@@ -193,6 +194,19 @@ impl Settings {
     }
 }
 
+/// Reads the file, if it is not longer than any configuration.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?
+        .take(MAX_FILE_LEN + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_LEN {
+        let problem = format!("it is longer than {MAX_FILE_LEN} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+    }
+    Ok(text)
+}
+
 /// Returns the environment variable of a key.
 fn variable_of(key: &str) -> String {
     format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"))
@@ -211,6 +225,9 @@ fn flag_of(key: &str) -> String {
 
 /// The file that `countersign config default` prints.
 pub(super) const DEFAULT: &str = include_str!("../../config.default.toml");
+
+/// Room for tens of thousands of routes.
+const MAX_FILE_LEN: u64 = 4 * 1024 * 1024;
 
 const PREFIX: &str = "COUNTERSIGN_";
 

@@ -9,7 +9,7 @@ use super::store_url::StoreUrl;
 use super::value::{self, HOUR, MILLISECOND, TEN_SECONDS};
 
 /// `[store]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
     /// The kind and address of the store.
     pub url: StoreUrl,

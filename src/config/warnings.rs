@@ -8,7 +8,8 @@ use super::store_url::StoreUrl;
 use crate::model::DenyDetail;
 
 impl Config {
-    /// Returns a sentence for each setting that is valid but risky, to be logged at every start.
+    /// Returns a sentence for each setting that is valid but risky, to be logged at every start and
+    /// reload.
     pub fn warnings(&self) -> Vec<String> {
         let fixed = [
             (self.store.url == StoreUrl::Memory, MEMORY),

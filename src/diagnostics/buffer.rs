@@ -30,7 +30,6 @@ pub(super) struct DenialBuffer {
     bytes: usize,
     /// The record that was evicted last.
     spare: Option<DenialRecord>,
-    closed: bool,
 }
 
 impl DenialBuffer {
@@ -47,16 +46,6 @@ impl DenialBuffer {
     /// Returns the sequence number of the next denial.
     pub(super) const fn next_sequence(&self) -> u64 {
         self.next_sequence
-    }
-
-    /// Ends every watch.
-    pub(super) const fn close(&mut self) {
-        self.closed = true;
-    }
-
-    /// Returns whether every watch has ended.
-    pub(super) const fn is_closed(&self) -> bool {
-        self.closed
     }
 
     /// Adds the denial that `fill` writes, and returns its sequence number.

@@ -41,6 +41,25 @@ impl Diagnostics {
         Self { shared, queue }
     }
 
+    /// Returns diagnostics with the same data, which explain if `config` says so. Call
+    /// [`set_rates`](Self::set_rates) for its rates.
+    #[must_use]
+    pub fn with_config(&self, config: &DiagnosticsConfig) -> Self {
+        let queue = || {
+            let queue = self.queue.clone();
+            queue.or_else(|| explainer::start(&self.shared))
+        };
+        Self {
+            shared: Arc::clone(&self.shared),
+            queue: config.explain.then(queue).flatten(),
+        }
+    }
+
+    /// Sets the rates of explanations.
+    pub fn set_rates(&self, config: &DiagnosticsConfig) {
+        self.shared.rates.set(config);
+    }
+
     /// Counts an allowed request of `consumer`.
     pub fn record_allowed(&self, consumer: &ConsumerKey, method: SignatureMethod) {
         let now = self.shared.clock.now();
@@ -118,11 +137,6 @@ impl Diagnostics {
     /// Watches the denials from now on that match `filter`.
     pub fn watch(&self, filter: DenialFilter) -> DenialWatch {
         DenialWatch::new(Arc::clone(&self.shared.recent), filter)
-    }
-
-    /// Ends every [`DenialWatch`], including future ones.
-    pub fn end_watches(&self) {
-        self.shared.recent.close();
     }
 
     /// Returns up to `limit` reports, ordered by consumer key, and only those after the key

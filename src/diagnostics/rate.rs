@@ -14,13 +14,13 @@ use crate::config::DiagnosticsConfig;
 
 /// The rate limits and their remaining explanations.
 pub(super) struct ExplainRates {
-    /// The rate of each consumer, in explanations a minute.
-    each: u64,
     most: usize,
     state: Mutex<State>,
 }
 
 struct State {
+    /// The rate of each consumer, in explanations a minute.
+    each: u64,
     all: Bucket,
     /// Shared by consumers that are not tracked.
     others: Bucket,
@@ -45,15 +45,27 @@ impl ExplainRates {
     pub(super) fn new(config: &DiagnosticsConfig, now: UnixTime) -> Self {
         let each = config.explain_rate;
         let state = State {
+            each,
             all: Bucket::full(config.explain_total_rate, now),
             others: Bucket::full(each, now),
             consumers: HashMap::new(),
             sweep_at: now,
         };
         Self {
-            each,
             most: config.consumers,
             state: Mutex::new(state),
+        }
+    }
+
+    /// Sets the rates. Buckets keep what is left in them, up to their new capacity.
+    pub(super) fn set(&self, config: &DiagnosticsConfig) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = config.explain_rate;
+        state.each = each;
+        state.all.per_minute = config.explain_total_rate;
+        state.others.per_minute = each;
+        for bucket in state.consumers.values_mut() {
+            bucket.per_minute = each;
         }
     }
 
@@ -61,6 +73,7 @@ impl ExplainRates {
     pub(super) fn take(&self, consumer: &str, now: UnixTime) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State {
+            each,
             all,
             others,
             consumers,
@@ -68,7 +81,7 @@ impl ExplainRates {
         } = &mut *state;
         // Two lookups, so that only a new key is copied.
         if !consumers.contains_key(consumer) && self.has_room(consumers, sweep_at, now) {
-            consumers.insert(consumer.into(), Bucket::full(self.each, now));
+            consumers.insert(consumer.into(), Bucket::full(*each, now));
         }
         let own = consumers.get_mut(consumer).unwrap_or(others);
         own.refill(now);
@@ -142,6 +155,7 @@ const SAVED: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     const START: UnixTime = UnixTime::from_secs(1_700_000_000);
 
@@ -151,7 +165,7 @@ mod tests {
                 explain_rate,
                 explain_total_rate,
                 consumers,
-                ..crate::config::Config::default().diagnostics
+                ..Config::default().diagnostics
             },
             START,
         )
@@ -159,6 +173,17 @@ mod tests {
 
     fn taken(rates: &ExplainRates, consumer: &str, now: UnixTime) -> usize {
         (0..10_000).filter(|_| rates.take(consumer, now)).count()
+    }
+
+    #[test]
+    fn a_new_rate_holds_from_the_next_explanation_on() {
+        let rates = of(60, 6000, 10);
+        taken(&rates, "a", START);
+        let mut config = Config::default().diagnostics;
+        (config.explain_rate, config.explain_total_rate) = (0, 6000);
+        rates.set(&config);
+        let later = START.plus(Duration::from_secs(60));
+        assert!(!rates.take("a", later) && !rates.take("new", later));
     }
 
     #[test]

@@ -80,12 +80,6 @@ impl RecentDenials {
         self.buffer().find(decision_id).cloned()
     }
 
-    /// Ends every watch.
-    pub(super) fn close(&self) {
-        self.buffer().close();
-        self.changed.notify_waiters();
-    }
-
     /// Locks the buffer.
     pub(super) fn buffer(&self) -> MutexGuard<'_, DenialBuffer> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)

@@ -38,17 +38,17 @@ impl DenialWatch {
         }
     }
 
-    /// Waits for new denials; returns `None` when the service ends.
-    pub async fn next(&mut self) -> Option<NewDenials> {
+    /// Waits for new denials.
+    pub async fn next(&mut self) -> NewDenials {
         let recent = Arc::clone(&self.recent);
         loop {
             let mut changed = std::pin::pin!(recent.changed.notified());
             // Registers before reading, so that no change in between is lost.
             changed.as_mut().enable();
             let start = self.next_sequence;
-            let new = self.read()?;
+            let new = self.read();
             if new.missed > 0 || !new.denials.is_empty() {
-                return Some(new);
+                return new;
             }
             if self.next_sequence == start {
                 changed.await;
@@ -56,15 +56,11 @@ impl DenialWatch {
         }
     }
 
-    /// Reads the next batch; returns `None` once every watch has ended.
-    fn read(&mut self) -> Option<NewDenials> {
-        let buffer = self.recent.buffer();
-        if buffer.is_closed() {
-            return None;
-        }
-        let (new, end) = batch(&buffer, self.next_sequence, &self.filter);
+    /// Reads the next batch.
+    fn read(&mut self) -> NewDenials {
+        let (new, end) = batch(&self.recent.buffer(), self.next_sequence, &self.filter);
         self.next_sequence = end;
-        Some(new)
+        new
     }
 }
 
@@ -123,7 +119,6 @@ mod tests {
         let (seen, ()) = tokio::join!(watch.next(), async {
             recent.explain(pending, Explanation::Skipped)
         });
-        let seen = seen.unwrap();
         assert_eq!((seen.missed, seen.denials.len()), (0, 2));
         assert!(matches!(seen.denials[0].explanation, Explanation::Skipped));
     }
@@ -135,12 +130,12 @@ mod tests {
         let mut watch = DenialWatch::new(Arc::clone(&recent), DenialFilter::default());
         add(&recent, "a");
         add(&recent, "b");
-        let seen = watch.next().await.unwrap();
+        let seen = watch.next().await;
         assert_eq!((seen.missed, reasons(&seen.denials)), (0, vec!["a", "b"]));
         let (seen, ()) = tokio::join!(watch.next(), async {
             add(&recent, "c");
         });
-        assert_eq!(reasons(&seen.unwrap().denials), ["c"]);
+        assert_eq!(reasons(&seen.denials), ["c"]);
     }
 
     #[tokio::test]
@@ -150,23 +145,21 @@ mod tests {
         for reason in ["a", "b", "c", "d", "e"] {
             add(&recent, reason);
         }
-        let seen = watch.next().await.unwrap();
+        let seen = watch.next().await;
         assert_eq!((seen.missed, reasons(&seen.denials)), (3, vec!["d", "e"]));
         add(&recent, "f");
-        assert_eq!(watch.next().await.unwrap().missed, 0);
+        assert_eq!(watch.next().await.missed, 0);
     }
 
     #[tokio::test]
-    async fn a_watch_sees_matching_denials_and_its_end() {
+    async fn a_watch_sees_matching_denials() {
         let recent = recent(1000);
         let mut watch = DenialWatch::new(Arc::clone(&recent), of_reason("b"));
         for _ in 0..3 * MAX_BATCH {
             add(&recent, "a");
         }
         add(&recent, "b");
-        assert_eq!(reasons(&watch.next().await.unwrap().denials), ["b"]);
-        let (ended, ()) = tokio::join!(watch.next(), async { recent.close() });
-        assert!(ended.is_none() && watch.next().await.is_none());
+        assert_eq!(reasons(&watch.next().await.denials), ["b"]);
     }
 
     fn of_reason(reason: &str) -> DenialFilter {

@@ -54,6 +54,14 @@ impl Hasher {
         }
     }
 
+    /// Returns a hasher with other parameters that shares its permits with this one.
+    pub(super) fn with_params(&self, config: &PasswordConfig) -> Self {
+        Self {
+            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params(config)),
+            ..self.clone()
+        }
+    }
+
     /// Hashes a password, with a new salt.
     ///
     /// # Errors

@@ -133,6 +133,23 @@ impl Issuer {
             delayed: DelayedAttempts::default(),
         }
     }
+
+    /// Returns an issuer with other terms and another directory, which shares the limits on hashes
+    /// and waiting log-ins with this one.
+    #[must_use]
+    pub fn with_terms(&self, terms: IssuerTerms, directory: Option<Arc<dyn Directory>>) -> Self {
+        let hasher = self.hasher.with_params(&terms.password);
+        let (store, entropy) = (Arc::clone(&self.store), Arc::clone(&self.entropy));
+        let builtin = || -> Arc<dyn Directory> {
+            Arc::new(BuiltinDirectory::new(store, entropy, hasher.clone()))
+        };
+        Self {
+            directory: directory.unwrap_or_else(builtin),
+            terms: Arc::new(terms),
+            hasher: hasher.clone(),
+            ..self.clone()
+        }
+    }
 }
 
 impl fmt::Debug for Issuer {

@@ -1,4 +1,5 @@
-//! The assembly of each listener's services from the components of the [`App`].
+//! The assembly of each listener's services from the components of the [`App`], at the start and at
+//! each reload.
 
 use std::sync::Arc;
 
@@ -8,19 +9,19 @@ use tonic::service::Routes;
 use super::api::{self, Access};
 use super::app::App;
 use super::body::BodyBudget;
+use super::console::{self, ConsoleGate, ConsoleSources};
 use super::error::ServerError;
 use super::ext_authz::{CheckRoutes, CheckService};
-use super::group::ListenerGroup;
 use super::health::HealthMonitor;
-use super::transport::{CheckWorkers, Listeners, ServiceSlots};
-use super::{console, http, ops, reflection};
+use super::transport::{Admission, CheckWorkers, Reloadable, ServiceSlots};
+use super::{http, ops, reflection};
 use crate::diagnostics::Diagnostics;
 use crate::issue::{Issuer, IssuerTerms};
 use crate::store::{CachedStore, CheckStore, OutageStore, StoreHealth};
 use crate::v1;
 use crate::verify::Verifier;
 
-/// The components that more than one listener uses.
+/// The components that more than one listener uses, and that stay at a reload.
 pub(super) struct SharedParts {
     /// The store behind its cache.
     pub(super) cached: Arc<CachedStore>,
@@ -30,14 +31,57 @@ pub(super) struct SharedParts {
     pub(super) diagnostics: Diagnostics,
     /// The readiness of the service.
     pub(super) health: HealthMonitor,
+    /// The sessions of the console.
+    pub(super) gate: Arc<ConsoleGate>,
+    /// The limits of issuing.
+    issuer: Issuer,
+    /// The memory for request bodies of the http listener.
+    http_bodies: BodyBudget,
+    /// The memory for request bodies of the ops listener.
+    ops_bodies: BodyBudget,
 }
 
-/// The listeners by the order in which they drain.
-pub(super) struct ServedListeners {
-    /// `check`, `api` and `http`.
-    pub(super) public: ListenerGroup,
-    /// `ops`, which drains last.
-    pub(super) ops: ListenerGroup,
+/// The services of the listeners, which a reload replaces.
+pub(super) struct ListenerServices {
+    /// One for each thread, so that a check's data stays with its thread.
+    check: Vec<CheckThread>,
+    pub(super) api: Reloadable<Routes>,
+    pub(super) http: Reloadable<Router>,
+    pub(super) ops: Reloadable<Router>,
+    access: Arc<Access>,
+}
+
+/// The slots of the check threads.
+pub(super) type CheckSlots = ServiceSlots<Reloadable<CheckRoutes>>;
+
+/// New services of all listeners, which no request has reached.
+pub(super) struct NewServices {
+    check: Vec<CheckRoutes>,
+    others: OtherServices,
+}
+
+/// The services of the api, http and ops listeners.
+struct OtherServices {
+    api: Routes,
+    http: Router,
+    ops: Router,
+    access: Arc<Access>,
+}
+
+/// The parts of one configuration that several services share.
+struct ConfiguredParts<'a> {
+    app: &'a App,
+    shared: &'a SharedParts,
+    diagnostics: Diagnostics,
+    /// The services of the check listener other than the checks.
+    beside_checks: Routes,
+}
+
+/// What stays on a check thread at a reload.
+struct CheckThread {
+    store: Arc<dyn CheckStore>,
+    admission: Admission,
+    routes: Reloadable<CheckRoutes>,
 }
 
 // === impl SharedParts ===
@@ -62,79 +106,186 @@ impl SharedParts {
         if works_in_outages {
             checks = OutageStore::new(checks, Arc::clone(clock));
         }
+        let gate = ConsoleGate::new(
+            app.admin_token.clone(),
+            Arc::clone(clock),
+            Arc::clone(&app.entropy),
+        );
         Self {
             cached,
             checks,
             diagnostics,
             health: HealthMonitor::new(Arc::clone(clock), works_in_outages).await,
+            gate: Arc::new(gate),
+            issuer: issuer(app),
+            http_bodies: BodyBudget::default(),
+            ops_bodies: BodyBudget::default(),
         }
     }
 }
 
-// === impl ServedListeners ===
+// === impl ListenerServices ===
 
-impl ServedListeners {
-    /// Serves every listener.
-    pub(super) fn start(
-        listeners: Listeners,
+impl ListenerServices {
+    /// Creates the services, and the slots of those of the check listener.
+    pub(super) fn new(
         app: &App,
         shared: &SharedParts,
         workers: &CheckWorkers,
-    ) -> Result<Self, ServerError> {
-        let issuer = issuer(app);
-        let check = check_slots(app, shared, workers)?;
-        let api = api_routes(app, issuer.clone(), shared)?.prepare();
-        let http = http::routes(
+    ) -> Result<(Self, CheckSlots), ServerError> {
+        let parts = ConfiguredParts::new(app, shared)?;
+        let mut check = Vec::new();
+        let slots = workers.slots(|| {
+            let thread = CheckThread::here(&parts);
+            let routes = thread.routes.clone();
+            check.push(thread);
+            routes
+        });
+        let OtherServices {
+            api,
+            http,
+            ops,
+            access,
+        } = OtherServices::new(&parts, access_of(app))?;
+        let services = Self {
+            check,
+            api: Reloadable::new(api),
+            http: Reloadable::new(http),
+            ops: Reloadable::new(ops),
+            access,
+        };
+        Ok((services, slots))
+    }
+
+    /// Creates the services of another configuration.
+    pub(super) fn prepare(
+        &self,
+        app: &App,
+        shared: &SharedParts,
+    ) -> Result<NewServices, ServerError> {
+        let parts = ConfiguredParts::new(app, shared)?;
+        let access = access_of(app);
+        // Calls that the same access admitted end when that one is revoked, after any number of
+        // reloads.
+        let access = if access.is_same(&self.access) {
+            Arc::clone(&self.access)
+        } else {
+            access
+        };
+        let routes = |thread: &CheckThread| {
+            check_routes(&parts, Arc::clone(&thread.store), thread.admission.clone())
+        };
+        Ok(NewServices {
+            check: self.check.iter().map(routes).collect(),
+            others: OtherServices::new(&parts, access)?,
+        })
+    }
+
+    /// Answers requests with `new` from now on.
+    pub(super) fn replace(&mut self, new: NewServices) {
+        let OtherServices {
+            api,
+            http,
+            ops,
+            access,
+        } = new.others;
+        self.api.replace(api);
+        self.http.replace(http);
+        self.ops.replace(ops);
+        for (thread, routes) in self.check.iter().zip(new.check) {
+            thread.routes.replace(routes);
+        }
+        let former = std::mem::replace(&mut self.access, access);
+        if !Arc::ptr_eq(&former, &self.access) {
+            former.revoke();
+        }
+    }
+}
+
+// === impl ConfiguredParts ===
+
+impl<'a> ConfiguredParts<'a> {
+    fn new(app: &'a App, shared: &'a SharedParts) -> Result<Self, ServerError> {
+        let mut beside_checks = Routes::new(shared.health.service());
+        if app.config.check.reflection {
+            beside_checks = beside_checks.add_service(reflection::service(&[], &[])?);
+        }
+        Ok(Self {
             app,
-            issuer,
-            shared.diagnostics.clone(),
-            BodyBudget::default(),
-        );
-        let (mut public, mut ops) = (ListenerGroup::new(), ListenerGroup::new());
-        public.serve(listeners.check, check, &app.metrics);
-        public.serve(listeners.api, ServiceSlots::current(api), &app.metrics);
-        public.serve(listeners.http, ServiceSlots::current(http), &app.metrics);
-        let slots = ServiceSlots::current(ops_routes(app, shared));
-        ops.serve(listeners.ops, slots, &app.metrics);
-        Ok(Self { public, ops })
+            shared,
+            diagnostics: shared.diagnostics.with_config(&app.config.diagnostics),
+            beside_checks: beside_checks.prepare(),
+        })
     }
 }
 
-/// Returns the services of the check listener: one for each worker, so that a check's data stays
-/// with its thread.
-fn check_slots(
-    app: &App,
-    shared: &SharedParts,
-    workers: &CheckWorkers,
-) -> Result<ServiceSlots<CheckRoutes>, ServerError> {
-    let mut others = Routes::new(shared.health.service());
-    if app.config.check.reflection {
-        others = others.add_service(reflection::service(&[], &[])?);
+// === impl CheckThread ===
+
+impl CheckThread {
+    /// Creates the service of the thread of the current runtime.
+    fn here(parts: &ConfiguredParts<'_>) -> Self {
+        let checks = &parts.shared.checks;
+        let store = Arc::clone(checks)
+            .for_this_runtime()
+            .unwrap_or_else(|| Arc::clone(checks));
+        let admission = Admission::here();
+        let routes = check_routes(parts, Arc::clone(&store), admission.clone());
+        Self {
+            store,
+            admission,
+            routes: Reloadable::new(routes),
+        }
     }
-    let others = others.prepare();
-    Ok(workers.slots(|| CheckRoutes::new(check_service(app, shared), others.clone())))
 }
 
-/// Returns a check service whose tasks run on the current runtime.
-fn check_service(app: &App, shared: &SharedParts) -> CheckService {
-    let store = Arc::clone(&shared.checks);
-    let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify).here();
-    CheckService::new(
+/// Returns the services of a check thread.
+fn check_routes(
+    parts: &ConfiguredParts<'_>,
+    store: Arc<dyn CheckStore>,
+    admission: Admission,
+) -> CheckRoutes {
+    let app = parts.app;
+    let verifier = Verifier::new(store, Arc::clone(&app.clock), &app.config.verify);
+    let service = CheckService::new(
         verifier,
         Arc::clone(&app.config),
         Arc::clone(&app.metrics),
-        shared.diagnostics.clone(),
+        parts.diagnostics.clone(),
         Arc::clone(&app.entropy),
-    )
+    );
+    CheckRoutes::new(service, admission, parts.beside_checks.clone())
+}
+
+// === impl OtherServices ===
+
+impl OtherServices {
+    fn new(parts: &ConfiguredParts<'_>, access: Arc<Access>) -> Result<Self, ServerError> {
+        let (app, shared) = (parts.app, parts.shared);
+        let terms = IssuerTerms::of(&app.config);
+        let issuer = shared.issuer.with_terms(terms, app.directory.clone());
+        let api = api_routes(app, issuer.clone(), shared, Arc::clone(&access))?;
+        let (diagnostics, bodies) = (parts.diagnostics.clone(), shared.http_bodies.clone());
+        Ok(Self {
+            api: api.prepare(),
+            http: http::routes(app, issuer, diagnostics, bodies),
+            ops: ops_routes(app, shared),
+            access,
+        })
+    }
+}
+
+fn access_of(app: &App) -> Arc<Access> {
+    let (admin, issuer) = (app.admin_token.clone(), app.issuer_token.clone());
+    Arc::new(Access::new(admin, issuer, &app.config.api))
 }
 
 /// Returns the services of the api listener.
-fn api_routes(app: &App, issuer: Issuer, shared: &SharedParts) -> Result<Routes, ServerError> {
-    let access = Access::new(
-        app.admin_token.clone(),
-        app.issuer_token.clone(),
-        &app.config.api,
-    );
+fn api_routes(
+    app: &App,
+    issuer: Issuer,
+    shared: &SharedParts,
+    access: Arc<Access>,
+) -> Result<Routes, ServerError> {
     let store = Arc::clone(&app.store);
     let routes = api::routes(issuer, shared.diagnostics.clone(), store, access)
         .add_service(shared.health.service());
@@ -142,14 +293,20 @@ fn api_routes(app: &App, issuer: Issuer, shared: &SharedParts) -> Result<Routes,
     Ok(routes.add_service(reflection))
 }
 
+/// Returns the routes of the http listener, which answer requests without a socket too.
+pub fn http_routes(app: &App, issuer: Issuer, diagnostics: Diagnostics) -> Router {
+    http::routes(app, issuer, diagnostics, BodyBudget::default())
+}
+
 /// Returns the routes of the ops listener.
 fn ops_routes(app: &App, shared: &SharedParts) -> Router {
     let store: Arc<dyn StoreHealth> = Arc::<CachedStore>::clone(&shared.cached);
-    let sources = console::ConsoleSources {
+    let sources = ConsoleSources {
         diagnostics: shared.diagnostics.clone(),
         health: shared.health.state(),
         store,
-        bodies: BodyBudget::default(),
+        bodies: shared.ops_bodies.clone(),
+        gate: Arc::clone(&shared.gate),
     };
     ops::routes(shared.health.state(), Arc::clone(&app.metrics))
         .merge(console::routes(app, sources))

@@ -1,16 +1,17 @@
 //! Groups of listeners that drain together.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::transport::{self, BoundListener, ConnectionService, DrainSignal, ServiceSlots};
-use crate::telemetry::Metrics;
+use super::transport::{
+    self, BoundListener, ConnectionService, DrainSignal, ListenerParts, ServiceSlots,
+};
 
 /// Listeners that drain together.
 pub(super) struct ListenerGroup {
+    shared: ListenerParts,
     drain: DrainSignal,
     /// The accept loops. Each returns the number of connections that were cut off.
     tasks: JoinSet<usize>,
@@ -18,8 +19,9 @@ pub(super) struct ListenerGroup {
 
 impl ListenerGroup {
     /// Returns a group without listeners.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(shared: ListenerParts) -> Self {
         Self {
+            shared,
             drain: DrainSignal::new(),
             tasks: JoinSet::new(),
         }
@@ -30,11 +32,10 @@ impl ListenerGroup {
         &mut self,
         listener: BoundListener,
         slots: ServiceSlots<S>,
-        metrics: &Arc<Metrics>,
     ) {
-        let (metrics, drain) = (Arc::clone(metrics), self.drain.watch());
+        let (shared, drain) = (self.shared.clone(), self.drain.watch());
         self.tasks
-            .spawn(transport::accept(listener, slots, metrics, drain));
+            .spawn(transport::accept(listener, slots, shared, drain));
     }
 
     /// Waits until a listener ends by itself; returns its error, if it panicked.

@@ -20,8 +20,9 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
-use tonic_health::server::{HealthReporter, HealthService};
+use tonic_health::server::HealthReporter;
 
+use super::health_service::ConnectionHealth;
 use crate::clock::{Clock, UnixTime};
 use crate::store::{StoreError, StoreErrorKind, StoreHealth};
 use crate::telemetry::Metrics;
@@ -108,8 +109,8 @@ impl HealthMonitor {
     }
 
     /// Returns the service `grpc.health.v1.Health`.
-    pub(super) fn service(&self) -> HealthServer<HealthService> {
-        HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
+    pub(super) fn service(&self) -> HealthServer<ConnectionHealth> {
+        ConnectionHealth::serving(self.reporter.clone())
     }
 
     /// Returns a receiver of the current state.
@@ -167,14 +168,6 @@ impl HealthMonitor {
     pub(super) async fn set_draining(&self) {
         self.set(Readiness::Draining, None);
         self.report(Readiness::Draining).await;
-    }
-
-    /// Ends the streams of health watches, which would keep their connections open.
-    pub(super) async fn end_watches(&self) {
-        let mut reporter = self.reporter.clone();
-        for name in NAMES {
-            reporter.clear_service_status(name).await;
-        }
     }
 
     /// Publishes and logs a readiness that is new.

@@ -1,13 +1,14 @@
 //! The listeners: `check` for Envoy, `api` for administrators, `http` for consumers and users,
 //! `ops` for probes, Prometheus and operators.
 //!
-//! [`run()`] takes bound sockets and a shutdown future; it reads no configuration file and binds
-//! nothing. At shutdown it loses no request: health reports NOT_SERVING for `shutdown.delay`, until
+//! [`run()`] takes bound sockets and a shutdown future; it binds nothing, and reads files only for a
+//! reload. At shutdown it loses no request: health reports NOT_SERVING for `shutdown.delay`, until
 //! Envoy and Kubernetes have noticed; then connections drain for up to `shutdown.timeout`. The ops
 //! listener ends last.
 //!
-//! - `run`, `assembly`, `group`, `error`: the life of the service, the services of each listener,
-//!   and groups of listeners that drain together.
+//! - `run`, `assembly`, `served`, `group`, `error`: the life of the service, the services of each
+//!   listener, and groups of listeners that drain together.
+//! - [`reload`]: the replacement of configuration, keys, tokens and certificates while it runs.
 //! - `transport`: sockets, certificates, connections and the threads of the check listener.
 //! - [`ext_authz`]: Envoy's checks; `denial`: the responses to refused requests.
 //! - [`api`]: administration; `reflection`: gRPC server reflection.
@@ -27,15 +28,20 @@ pub mod ext_authz;
 mod group;
 mod guard;
 mod health;
+mod health_service;
 mod http;
 mod negotiation;
 mod ops;
 mod pages;
 mod reflection;
+pub mod reload;
 mod run;
+mod served;
 mod transport;
+mod watches;
 
 pub use app::App;
+pub use assembly::http_routes;
 pub use error::ServerError;
 pub use run::run;
 pub use transport::{Addresses, BindError, Listeners, TlsError};

@@ -8,18 +8,21 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::app::App;
-use super::assembly::{ServedListeners, SharedParts};
+use super::assembly::{ListenerServices, SharedParts};
 use super::error::ServerError;
+use super::reload::{ReloadSource, Reloader, log_warnings};
+use super::served::ServedListeners;
 use super::transport::{BoundListener, CheckWorkers, Listeners};
 use crate::config::{Config, ShutdownConfig};
 
-/// Serves until `shutdown` is ready, then drains.
+/// Serves until `shutdown` is ready, then drains. Reloads from `reload`, if there is one.
 ///
 /// # Errors
 /// If a listener or a check thread ends by itself. Nothing drains then.
 pub async fn run(
     listeners: Listeners,
     app: App,
+    reload: Option<ReloadSource>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
     log_start(&listeners, &app.config);
@@ -27,12 +30,16 @@ pub async fn run(
     let worker_count = app.config.workers.unwrap_or_else(processors);
     let (workers, mut worker_ended) =
         CheckWorkers::start(worker_count).map_err(ServerError::Workers)?;
-    let mut served = ServedListeners::start(listeners, &app, &shared, &workers)?;
+    let (services, slots) = ListenerServices::new(&app, &shared, &workers)?;
+    let certificates = listeners.certificates();
+    let mut served = ServedListeners::start(listeners, &services, slots, &app);
+    let mut reloader = Reloader::new(app.clone(), &shared, services, certificates);
     tokio::select! {
         () = shutdown => {}
+        never = reloader.follow(reload) => match never {},
         error = failure(&app, &shared, &mut served, &mut worker_ended) => return Err(error),
     }
-    drain(&shared, served, &app.config.shutdown).await;
+    drain(&shared, served, &reloader.config().shutdown).await;
     Ok(())
 }
 
@@ -66,9 +73,7 @@ fn log_start(listeners: &Listeners, config: &Config) {
     } = listeners;
     [check, api, http, ops].into_iter().for_each(log_listener);
     tracing::info!(store = ?config.store.url, version = env!("CARGO_PKG_VERSION"), "serving");
-    for warning in config.warnings() {
-        tracing::warn!("{warning}");
-    }
+    log_warnings(config);
 }
 
 fn log_listener(listener: &BoundListener) {
@@ -85,11 +90,7 @@ async fn drain(shared: &SharedParts, served: ServedListeners, config: &ShutdownC
     tracing::info!(delay = ?config.delay, timeout = ?config.timeout, "draining");
     shared.health.set_draining().await;
     sleep(config.delay).await;
-    shared.diagnostics.end_watches();
-    let (cut_off, ()) = tokio::join!(
-        served.public.drain(config.timeout),
-        shared.health.end_watches()
-    );
+    let cut_off = served.public.drain(config.timeout).await;
     // Probes and scrapers, its only clients, retry elsewhere.
     served.ops.drain(OPS_DRAIN_TIMEOUT).await;
     log_end(cut_off);

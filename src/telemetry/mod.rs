@@ -1,12 +1,12 @@
 //! Logs and metrics; the only file that names an instrument.
 //!
 //! Labels are words of closed sets (`&'static str`), so no client can create new series. `series`
-//! holds the counters that every check updates.
+//! holds the counters that every check updates, `log` writes the logs.
 
+mod log;
 mod series;
 
 use std::fmt;
-use std::io::{self, IsTerminal as _};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -18,34 +18,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use tracing_subscriber::EnvFilter;
 
+pub use self::log::{LogError, LogFilter, log_to_stderr};
 use self::series::{DurationHistogram, LaneCounter, OptionalGauge};
-use crate::config::LogConfig;
-
-/// Writes logs to standard error from now on.
-///
-/// # Errors
-/// When the filter is invalid, or logs are written already.
-pub fn log_to_stderr(config: &LogConfig) -> Result<(), LogError> {
-    let filter = EnvFilter::try_new(&config.filter).map_err(|error| LogError(Box::new(error)))?;
-    // A terminal shows colors; in a file, escape sequences could forge lines.
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(!config.json && io::stderr().is_terminal());
-    let started = if config.json {
-        logs.json().flatten_event(true).try_init()
-    } else {
-        logs.try_init()
-    };
-    started.map_err(LogError)
-}
-
-/// The reason why logs cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write logs")]
-pub struct LogError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 /// Every instrument of the service.
 pub struct Metrics {
@@ -69,7 +44,12 @@ pub struct Metrics {
     unreadable_records: Counter,
     records_under_old_keys: OptionalGauge,
     connections: Family<ListenerLabel, Gauge>,
-    connections_dropped: Family<DropLabels, Counter>,
+    connections_closed: Family<CloseLabels, Counter>,
+    config_reloads: Family<ResultLabel, Counter>,
+    config_reloaded: Gauge,
+    config_reloaded_at: Gauge,
+    config_hash: Gauge,
+    certificate_expiry: Family<ListenerLabel, Gauge>,
 }
 
 impl Metrics {
@@ -198,10 +178,33 @@ impl Metrics {
     }
 
     /// Counts a connection that this side closed; `reason` is from a closed set.
-    pub fn connection_dropped(&self, listener: &'static str, reason: &'static str) {
-        self.connections_dropped
-            .get_or_create(&DropLabels { listener, reason })
+    pub fn connection_closed(&self, listener: &'static str, reason: &'static str) {
+        self.connections_closed
+            .get_or_create(&CloseLabels { listener, reason })
             .inc();
+    }
+
+    /// Counts a reload, and sets whether the last one succeeded.
+    pub fn config_reload(&self, succeeded: bool) {
+        let result = if succeeded { "success" } else { "failure" };
+        self.config_reloads
+            .get_or_create(&ResultLabel { result })
+            .inc();
+        self.config_reloaded.set(i64::from(succeeded));
+    }
+
+    /// Sets the hash of the configuration in use, and the Unix time since when it is in use.
+    pub fn config_in_use(&self, hash: u64, since: u64) {
+        self.config_hash.set(hash.try_into().unwrap_or(i64::MAX));
+        self.config_reloaded_at
+            .set(since.try_into().unwrap_or(i64::MAX));
+    }
+
+    /// Sets the Unix time at which the certificate of a listener expires.
+    pub fn certificate_expiry(&self, listener: &'static str, at: u64) {
+        self.certificate_expiry
+            .get_or_create(&ListenerLabel { listener })
+            .set(at.try_into().unwrap_or(i64::MAX));
     }
 
     /// Returns every series in the OpenMetrics text format, media type [`Self::CONTENT_TYPE`].
@@ -239,7 +242,12 @@ impl Default for Metrics {
             unreadable_records: Counter::default(),
             records_under_old_keys: OptionalGauge::default(),
             connections: Family::default(),
-            connections_dropped: Family::default(),
+            connections_closed: Family::default(),
+            config_reloads: Family::default(),
+            config_reloaded: Gauge::default(),
+            config_reloaded_at: Gauge::default(),
+            config_hash: Gauge::default(),
+            certificate_expiry: Family::default(),
         };
         metrics.register()
     }
@@ -253,6 +261,7 @@ impl Metrics {
         self.register_store();
         self.register_cache();
         self.register_connections();
+        self.register_config();
         self
     }
 
@@ -318,9 +327,34 @@ impl Metrics {
         let registry = &mut self.registry;
         let help = "Open connections by listener";
         registry.register("connections", help, self.connections.clone());
-        let help = "Connections that exceeded a limit or did not begin, by listener and reason";
-        let dropped = self.connections_dropped.clone();
-        registry.register("connections_dropped", help, dropped);
+        let help = "Connections that this side closed while it serves, by listener and reason";
+        let closed = self.connections_closed.clone();
+        registry.register("connections_closed", help, closed);
+    }
+
+    fn register_config(&mut self) {
+        // A rate needs a first value, so both results exist from the start.
+        for result in ["success", "failure"] {
+            drop(self.config_reloads.get_or_create(&ResultLabel { result }));
+        }
+        self.config_reloaded.set(1);
+        let registry = &mut self.registry;
+        let help = "Reloads of the configuration and its files, by result";
+        registry.register("config_reloads", help, self.config_reloads.clone());
+        let help = "1 if the last reload succeeded or there was none, 0 if it was refused";
+        let reloaded = self.config_reloaded.clone();
+        registry.register("config_last_reload_successful", help, reloaded);
+        let help = "Unix time of the last successful reload, or of the start";
+        let (name, at) = (
+            "config_last_reload_success_timestamp",
+            self.config_reloaded_at.clone(),
+        );
+        registry.register_with_unit(name, help, Unit::Seconds, at);
+        let help = "Hash of the configuration in use, without the address of the store";
+        registry.register("config_hash", help, self.config_hash.clone());
+        let help = "Unix time at which the first certificate of a listener's file expires";
+        let expiry = self.certificate_expiry.clone();
+        registry.register_with_unit("certificate_expiry", help, Unit::Seconds, expiry);
     }
 }
 
@@ -452,7 +486,7 @@ struct ListenerLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DropLabels {
+struct CloseLabels {
     listener: &'static str,
     reason: &'static str,
 }
@@ -544,6 +578,33 @@ mod tests {
     }
 
     #[test]
+    fn reloads_are_counted_from_zero_and_the_last_one_is_shown() {
+        let metrics = Metrics::default();
+        let reloads = |result: &str| {
+            let name = format!("countersign_config_reloads_total{{result=\"{result}\"}}");
+            series(&metrics)[&name].clone()
+        };
+        assert_eq!((&*reloads("success"), &*reloads("failure")), ("0", "0"));
+        metrics.config_reload(true);
+        metrics.config_reload(false);
+        metrics.config_in_use(7, 1_700_000_000);
+        metrics.certificate_expiry("api", 1_800_000_000);
+        assert_eq!((&*reloads("success"), &*reloads("failure")), ("1", "1"));
+        let series = series(&metrics);
+        for (name, value) in [
+            ("config_last_reload_successful", "0"),
+            ("config_last_reload_success_timestamp_seconds", "1700000000"),
+            ("config_hash", "7"),
+            (
+                r#"certificate_expiry_seconds{listener="api"}"#,
+                "1800000000",
+            ),
+        ] {
+            assert_eq!(series[&format!("countersign_{name}")], value, "{name}");
+        }
+    }
+
+    #[test]
     fn a_connection_is_open_until_it_is_dropped() {
         let metrics = Metrics::default();
         let (first, second) = (metrics.connection("check"), metrics.connection("check"));
@@ -566,9 +627,10 @@ mod tests {
         metrics.token_request("access_token", "issue", "ok");
         metrics.diagnosis("none");
         metrics.store_error("unavailable");
-        metrics.connection_dropped("check", "silent");
+        metrics.connection_closed("check", "silent");
         metrics.cache_invalidation("token");
         drop(metrics.connection("check"));
+        metrics.certificate_expiry("check", 1_700_000_000);
         let text = metrics.render();
         assert!(text.ends_with("# EOF\n"));
         for kind in ["# HELP", "# TYPE"] {
@@ -576,7 +638,7 @@ mod tests {
                 .lines()
                 .filter_map(|line| line.strip_prefix(kind)?.split_whitespace().next())
                 .collect();
-            assert_eq!(described.len(), 20, "{kind}");
+            assert_eq!(described.len(), 25, "{kind}");
             for name in series(&metrics).keys() {
                 assert!(
                     described.iter().any(|known| name.starts_with(known)),

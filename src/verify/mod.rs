@@ -100,15 +100,6 @@ impl Verifier {
         }
     }
 
-    /// Returns a verifier with its own connections on this runtime.
-    #[must_use]
-    pub fn here(self) -> Self {
-        let store = Arc::clone(&self.store)
-            .for_this_runtime()
-            .unwrap_or(self.store);
-        Self { store, ..self }
-    }
-
     /// Returns the limits on the size of a request.
     pub const fn limits(&self) -> &ParseLimits {
         &self.limits

@@ -5,6 +5,7 @@
 //! consumers above it are done. Existing rows are left unchanged, so an import can be repeated.
 
 mod csv;
+mod json_lines;
 mod lines;
 mod provider_2013;
 mod report;

@@ -9,9 +9,9 @@ use countersign::store::ProviderConsumers;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::csv::Csv;
-use super::lines::{BYTE_ORDER_MARK, Lines, Row, not_utf8};
+use super::json_lines::JsonLines;
+use super::lines::{Lines, Row};
 use super::provider_2013;
-use super::row::{Item, Problem};
 use crate::cli::exit::Usage;
 use crate::cli::input;
 
@@ -102,11 +102,9 @@ fn csv<R: BufRead>(lines: Lines<R>, to: &Sender<anyhow::Result<Row>>) -> anyhow:
     send(to, || csv.next_row())
 }
 
-fn json_lines<R: BufRead>(
-    mut lines: Lines<R>,
-    to: &Sender<anyhow::Result<Row>>,
-) -> anyhow::Result<()> {
-    send(to, || next_object(&mut lines))
+fn json_lines<R: BufRead>(lines: Lines<R>, to: &Sender<anyhow::Result<Row>>) -> anyhow::Result<()> {
+    let mut json = JsonLines::new(lines);
+    send(to, || json.next_row())
 }
 
 fn send(
@@ -119,35 +117,6 @@ fn send(
         }
     }
     Ok(())
-}
-
-fn next_object<R: BufRead>(lines: &mut Lines<R>) -> anyhow::Result<Option<Row>> {
-    while let Some(line) = lines.next_line()? {
-        let text = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line);
-        let text = text.trim_ascii();
-        if !text.is_empty() {
-            return Ok(Some(Row {
-                mark: lines.mark(lines.line),
-                item: object(text),
-                note: None,
-            }));
-        }
-    }
-    Ok(None)
-}
-
-/// Parses a row. The parser's message can repeat a value, so the problem names only its place.
-fn object(text: &[u8]) -> Result<Item, Vec<Problem>> {
-    if let Err(error) = str::from_utf8(text) {
-        return Err(vec![not_utf8(error.valid_up_to())]);
-    }
-    match serde_json::from_slice(text) {
-        Ok(map) => Item::of(map),
-        Err(error) => {
-            let problem = format!("is not a JSON object, see column {}", error.column());
-            Err(vec![Problem::new("", problem)])
-        }
-    }
 }
 
 /// The number of rows that may wait to be sent.

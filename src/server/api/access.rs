@@ -8,10 +8,14 @@
 //!    certificate without such a name gives no access.
 //! 3. Every other call is refused.
 //!
+//! A reload that changes a token or a name revokes the former [`Access`]: calls that it admitted and
+//! whose request is incomplete fail, and its streams end.
+//!
 //! Left to [`super::roles`]: the calls that a role permits.
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use tokio::sync::watch;
 
 use super::admin_token::AdminToken;
 use super::issuer_token::IssuerToken;
@@ -21,12 +25,13 @@ use crate::config::ApiConfig;
 use crate::issue::Actor;
 
 /// The credentials that give access to the administration API.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Access {
     admin_token: AdminToken,
     issuer_token: Option<IssuerToken>,
     admin_clients: Vec<String>,
     issuer_clients: Vec<String>,
+    revoked: watch::Sender<bool>,
 }
 
 /// An authenticated caller.
@@ -69,6 +74,35 @@ impl Access {
             issuer_token,
             admin_clients,
             issuer_clients,
+            revoked: watch::Sender::new(false),
+        }
+    }
+
+    /// Returns true if both give access to the same callers.
+    pub(in crate::server) fn is_same(&self, other: &Self) -> bool {
+        let clients = |access: &Self| (access.admin_clients.clone(), access.issuer_clients.clone());
+        self.admin_token == other.admin_token
+            && self.issuer_token == other.issuer_token
+            && clients(self) == clients(other)
+    }
+
+    /// Ends this access, also of admitted calls that have not begun.
+    pub(in crate::server) fn revoke(&self) {
+        self.revoked.send_replace(true);
+    }
+
+    pub(super) fn is_revoked(&self) -> bool {
+        *self.revoked.borrow()
+    }
+
+    /// Returns a future that waits until this access is revoked.
+    pub(super) fn revocation(&self) -> impl Future<Output = ()> + Send + use<> + 'static {
+        let mut revoked = self.revoked.subscribe();
+        async move {
+            if revoked.wait_for(|revoked| *revoked).await.is_err() {
+                // Nobody can revoke it any more.
+                std::future::pending().await
+            }
         }
     }
 

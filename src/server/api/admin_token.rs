@@ -20,7 +20,7 @@ use crate::trusted_file::{self, FileKind, TrustError};
 /// # Security
 /// The holder can create credentials, and read none: a secret is only in the response that creates
 /// it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminToken(Secret);
 
 /// The reason why the admin token cannot be loaded.
@@ -96,6 +96,19 @@ impl AdminToken {
                 read(&path, FileKind::Own)
             }
             read => read,
+        }
+    }
+
+    /// Returns the token of a running server again: from the environment, else from the file in
+    /// `data_dir`.
+    ///
+    /// # Errors
+    /// If the file does not exist, cannot be read, or others could read or change it, or if no
+    /// token is in it.
+    pub fn read_again(data_dir: &Path, variable: Option<&str>) -> Result<Self, AdminTokenError> {
+        match variable {
+            Some(text) => parse(text, || Self::VARIABLE.to_owned()),
+            None => read(&data_dir.join(Self::FILE), FileKind::Own),
         }
     }
 

@@ -1,6 +1,7 @@
 //! `countersign.v1.DiagnosticsService`.
 
 use std::collections::VecDeque;
+use std::future::ready;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -8,13 +9,14 @@ use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
 
 use super::convert::{denial_message, report_message, timestamp, unix_time};
-use super::errors;
 use super::fields::{Fields, typed};
 use super::page::{Page, PageRequest};
+use super::{errors, gate};
 use crate::diagnostics::{
     DenialFilter, DenialRecord, DenialWatch, Diagnostics, Explanation, NewDenials,
 };
 use crate::model::ConsumerKey;
+use crate::server::watches;
 use crate::v1;
 use crate::v1::diagnostics_service_server::DiagnosticsService;
 
@@ -78,11 +80,13 @@ impl DiagnosticsService for DiagnosticsApi {
         &self,
         request: Request<v1::WatchDenialsRequest>,
     ) -> Result<Response<Self::WatchDenialsStream>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let revocation = gate::revocation(&extensions);
         let v1::WatchDenialsRequest {
             consumer_key,
             reason,
             cause,
-        } = request.into_inner();
+        } = request;
         let mut fields = Fields::default();
         let filter = filter(
             &mut fields,
@@ -94,9 +98,13 @@ impl DiagnosticsService for DiagnosticsApi {
             },
         );
         let filter = fields.all(filter)?;
-        Ok(Response::new(
-            watched(self.diagnostics.watch(filter)).boxed(),
-        ))
+        let denials = watched(self.diagnostics.watch(filter)).take_until(revocation);
+        let end = stream::once(ready(Err(errors::credentials_required())));
+        Ok(Response::new(watches::until_connection_ends(
+            denials.chain(end),
+            &extensions,
+            errors::ending(),
+        )))
     }
 
     async fn get_denial(
@@ -196,17 +204,13 @@ fn filter(fields: &mut Fields, given: FilterFields) -> Option<DenialFilter> {
 fn watched(
     watch: DenialWatch,
 ) -> impl futures_util::Stream<Item = Result<v1::WatchDenialsResponse, Status>> {
-    let begun = Some((watch, VecDeque::new()));
-    stream::unfold(begun, |state| async move {
-        let (mut watch, mut waiting) = state?;
+    let begun = (watch, VecDeque::new());
+    stream::unfold(begun, |(mut watch, mut waiting)| async move {
         loop {
             if let Some(message) = waiting.pop_front() {
-                return Some((Ok(message), Some((watch, waiting))));
+                return Some((Ok(message), (watch, waiting)));
             }
-            match watch.next().await {
-                Some(seen) => waiting = messages(seen),
-                None => return Some((Err(errors::ending()), None)),
-            }
+            waiting = messages(watch.next().await);
         }
     })
 }

@@ -163,12 +163,12 @@ pub(super) fn denial_not_found(decision_id: &str) -> Status {
     )
 }
 
-/// Returns UNAVAILABLE for a stream that ends with the server.
+/// Returns UNAVAILABLE for a watch that ends with its connection.
 pub(super) fn ending() -> Status {
     plain(
         Code::Unavailable,
-        "SERVER_ENDING",
-        "the server is shutting down; call again",
+        "CONNECTION_ENDING",
+        "the server ends the connection, because of its age or to shut down; call again",
     )
 }
 

@@ -18,6 +18,7 @@ use tonic::{Extensions, Status};
 use tower::Service;
 
 use super::access::Access;
+use super::revocable::RevocableBody;
 use super::{errors, peer};
 use crate::issue::Actor;
 use crate::server::detached::to_its_end;
@@ -52,6 +53,9 @@ where
         match admit(&self.access, &request) {
             Ok(actor) => {
                 request.extensions_mut().insert(actor);
+                request.extensions_mut().insert(Arc::clone(&self.access));
+                let access = Arc::clone(&self.access);
+                let request = request.map(|body| Body::new(RevocableBody::new(body, access)));
                 to_its_end(self.service.call(request)).boxed()
             }
             Err(refused) => ready(Ok(refused.into_http())).boxed(),
@@ -69,6 +73,18 @@ impl<S: NamedService> NamedService for ServiceGate<S> {
 /// INTERNAL if the call did not pass the gate; it must not change anything.
 pub(super) fn actor(extensions: &Extensions) -> Result<Actor, Status> {
     extensions.get().cloned().ok_or_else(errors::not_gated)
+}
+
+/// Returns a future that waits until the access that admitted the call is revoked.
+pub(super) fn revocation(extensions: &Extensions) -> impl Future<Output = ()> + Send + 'static {
+    let access = extensions.get::<Arc<Access>>();
+    let revocation = access.map(|access| access.revocation());
+    async move {
+        match revocation {
+            Some(revocation) => revocation.await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Returns the caller, if it may make this call.

@@ -14,7 +14,7 @@ use crate::trusted_file::{FileKind, TrustError};
 ///
 /// # Security
 /// The holder can act for every user, by issuing a token for that user.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerToken(Secret);
 
 /// The reason why the issuer token cannot be used.

@@ -25,6 +25,7 @@ mod mask;
 mod page;
 mod peer;
 mod request_tokens;
+mod revocable;
 mod roles;
 mod store;
 mod tokens;
@@ -63,9 +64,9 @@ pub fn routes(
     issuer: Issuer,
     diagnostics: Diagnostics,
     store: Arc<dyn Store>,
-    access: Access,
+    access: impl Into<Arc<Access>>,
 ) -> Routes {
-    let access = Arc::new(access);
+    let access = access.into();
     let consumers = ConsumerServiceServer::new(ConsumerApi::new(issuer.clone()))
         .max_decoding_message_size(MAX_REQUEST_LEN);
     let users = UserServiceServer::new(UserApi::new(issuer.clone()))

@@ -1,8 +1,8 @@
 //! Sessions of the console.
 //!
 //! 1. A browser that sends the admin token gets a cookie of 256 random bits. It is valid for
-//!    [`SESSION_TTL`], until its owner logs out, or until this process ends: a restart with another
-//!    token ends all sessions.
+//!    [`SESSION_TTL`], until its owner logs out, or until this process ends. Another token ends all
+//!    sessions.
 //! 2. Only hashes of cookies are stored, and at most [`MAX_SESSIONS`]: one more evicts the oldest.
 //! 3. After [`MAX_FAILURES`] wrong tokens within [`FAILURE_WINDOW`] of the first, every token is
 //!    refused until the window ends. Sessions stay valid.
@@ -22,8 +22,7 @@ use crate::server::pages::BrowserCookie;
 
 /// The gate of the console.
 #[derive(Debug)]
-pub(super) struct ConsoleGate {
-    admin_token: AdminToken,
+pub(in crate::server) struct ConsoleGate {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     state: Mutex<GateState>,
@@ -48,8 +47,9 @@ impl LoginRefusal {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct GateState {
+    admin_token: AdminToken,
     /// Ordered by age, the oldest first.
     sessions: VecDeque<ConsoleSession>,
     failures: u32,
@@ -65,16 +65,30 @@ struct ConsoleSession {
 
 impl ConsoleGate {
     /// Returns a gate without sessions.
-    pub(super) fn new(
+    pub(in crate::server) fn new(
         admin_token: AdminToken,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self {
+        let state = GateState {
             admin_token,
+            sessions: VecDeque::new(),
+            failures: 0,
+            first_failure: UnixTime::default(),
+        };
+        Self {
             clock,
             entropy,
-            state: Mutex::default(),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Replaces the admin token; another one ends all sessions. Failures still count.
+    pub(in crate::server) fn set_admin_token(&self, token: AdminToken) {
+        let mut state = self.state();
+        if state.admin_token != token {
+            state.admin_token = token;
+            state.sessions.clear();
         }
     }
 
@@ -88,7 +102,7 @@ impl ConsoleGate {
         if let Some(wait) = state.wait(now) {
             return Err(LoginRefusal::TooManyFailures(wait));
         }
-        if !self.admin_token.matches(token) {
+        if !state.admin_token.matches(token) {
             state.fail(now);
             return Err(LoginRefusal::WrongToken);
         }
@@ -192,6 +206,24 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn another_admin_token_ends_all_sessions_and_keeps_the_failures() {
+        let (gate, _) = gate();
+        let cookie = gate.log_in(TOKEN.as_bytes()).unwrap();
+        gate.set_admin_token(AdminToken::new(TOKEN).unwrap());
+        assert!(gate.has_session(&cookie), "the same token ends none");
+
+        for _ in 1..MAX_FAILURES {
+            assert!(gate.log_in(b"wrong").is_err());
+        }
+        gate.set_admin_token(AdminToken::new("another-horse-battery").unwrap());
+        assert!(!gate.has_session(&cookie));
+        let old = gate.log_in(TOKEN.as_bytes());
+        assert_eq!(old.err(), Some(LoginRefusal::WrongToken));
+        let new = gate.log_in(b"another-horse-battery");
+        assert!(matches!(new, Err(LoginRefusal::TooManyFailures(_))));
     }
 
     #[test]

@@ -32,5 +32,6 @@ mod query;
 mod routes;
 mod site;
 
+pub(super) use gate::ConsoleGate;
 pub(super) use routes::routes;
 pub(super) use site::ConsoleSources;

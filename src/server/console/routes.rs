@@ -84,7 +84,10 @@ async fn log_in(
         Ok(fields) => fields,
         Err(error) => return pages::unreadable(error),
     };
-    let opened = site.gate.log_in(fields.text("token").trim().as_bytes());
+    let opened = site
+        .sources
+        .gate
+        .log_in(fields.text("token").trim().as_bytes());
     audit_log_in(&opened, api::peer_address(&parts.extensions));
     let query = ConsoleQuery::parse(fields.text("then")).unwrap_or_default();
     match opened {
@@ -101,7 +104,7 @@ fn replace_session(
     query: &ConsoleQuery,
 ) -> PageResponse {
     if let Some(previous) = site.session_cookie(headers) {
-        site.gate.log_out(&previous);
+        site.sources.gate.log_out(&previous);
     }
     redirect(query).with(header::SET_COOKIE, cookie.set(site.cookie))
 }
@@ -126,7 +129,7 @@ async fn log_out(State(site): State<Arc<ConsoleSite>>, headers: HeaderMap) -> Pa
         return pages::foreign_form();
     }
     if let Some(cookie) = BrowserCookie::sent(&headers, site.cookie) {
-        site.gate.log_out(&cookie);
+        site.sources.gate.log_out(&cookie);
     }
     redirect(&ConsoleQuery::default()).with(header::SET_COOKIE, site.cookie.removal())
 }

@@ -25,12 +25,12 @@ pub(in crate::server) struct ConsoleSources {
     pub(in crate::server) store: Arc<dyn StoreHealth>,
     /// The memory for request bodies.
     pub(in crate::server) bodies: BodyBudget,
+    /// The sessions.
+    pub(in crate::server) gate: Arc<ConsoleGate>,
 }
 
-/// The gate and the data of the console.
+/// The data and the configuration of the console.
 pub(super) struct ConsoleSite {
-    /// The sessions.
-    pub(super) gate: ConsoleGate,
     /// The data.
     pub(super) sources: ConsoleSources,
     /// The configuration.
@@ -42,17 +42,11 @@ pub(super) struct ConsoleSite {
 }
 
 impl ConsoleSite {
-    /// Creates the state without sessions.
+    /// Creates the state.
     pub(super) fn new(app: &App, sources: ConsoleSources) -> Self {
         let (config, clock) = (Arc::clone(&app.config), Arc::clone(&app.clock));
-        let gate = ConsoleGate::new(
-            app.admin_token.clone(),
-            Arc::clone(&clock),
-            Arc::clone(&app.entropy),
-        );
         let is_encrypted = config.ops.listener.tls.is_some();
         Self {
-            gate,
             sources,
             config,
             clock,
@@ -63,7 +57,7 @@ impl ConsoleSite {
     /// Returns the cookie of a browser with a session.
     pub(super) fn session_cookie(&self, headers: &HeaderMap) -> Option<BrowserCookie> {
         let cookie = BrowserCookie::sent(headers, self.cookie);
-        cookie.filter(|cookie| self.gate.has_session(cookie))
+        cookie.filter(|cookie| self.sources.gate.has_session(cookie))
     }
 }
 

@@ -1,6 +1,5 @@
 //! The routes of the check listener.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures_util::future;
@@ -8,7 +7,6 @@ use http::{Extensions, Request, Response};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use tonic::service::Routes;
-use tower::ServiceExt as _;
 
 use super::CheckService;
 use super::grpc::UnaryBody;
@@ -30,12 +28,16 @@ struct AdmittedChecks {
 }
 
 impl CheckRoutes {
-    /// Returns routes on the thread of the current runtime, for `check` and for `others`.
-    pub(in crate::server) fn new(check: CheckService, others: Routes) -> Self {
+    /// Returns routes for `check` on the thread of `admission`, and for `others`.
+    pub(in crate::server) fn new(
+        check: CheckService,
+        admission: Admission,
+        others: Routes,
+    ) -> Self {
         Self {
             checks: Arc::new(AdmittedChecks {
                 service: check,
-                admission: Admission::here(),
+                admission,
             }),
             others,
         }
@@ -48,7 +50,7 @@ impl ConnectionService for CheckRoutes {
     fn answer(
         &self,
         request: Request<Incoming>,
-        _: &Extensions,
+        peer: &Extensions,
     ) -> impl Future<Output = Response<Self::Body>> + Send + use<> + 'static {
         if request.uri().path() == CHECK {
             let checks = Arc::clone(&self.checks);
@@ -60,14 +62,8 @@ impl ConnectionService for CheckRoutes {
                 answered.map(Either::Left)
             }))
         } else {
-            let others = self.others.clone().oneshot(request);
-            future::Either::Right(async move {
-                let answered: Result<_, Infallible> = others.await;
-                match answered {
-                    Ok(response) => response.map(Either::Right),
-                    Err(never) => match never {},
-                }
-            })
+            let answering = self.others.answer(request, peer);
+            future::Either::Right(async move { answering.await.map(Either::Right) })
         }
     }
 }

@@ -11,13 +11,16 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep};
 
-use super::connection::{self, ConnectionFault, ConnectionTerms};
+use super::age;
+use super::connection::{self, ConnectionTerms, Served};
 use super::drain::{DrainWatch, join_until};
+use super::ending::Lifetime;
 use super::listener::{AcceptedStream, BoundListener};
 use super::service::ConnectionService;
 use super::tls::ListenerTls;
 use super::unread::ListenerAnswers;
 use super::workers::ServiceSlots;
+use crate::clock::Entropy;
 use crate::telemetry::Metrics;
 
 /// Accepts connections and serves each in a slot until `drain` starts; returns how many connections
@@ -25,12 +28,12 @@ use crate::telemetry::Metrics;
 pub(crate) async fn accept<S: ConnectionService>(
     listener: BoundListener,
     slots: ServiceSlots<S>,
-    metrics: Arc<Metrics>,
+    shared: ListenerParts,
     drain: DrainWatch,
 ) -> usize {
     let mut accept_loop = AcceptLoop {
         slots,
-        metrics,
+        shared,
         drain,
         answers: ListenerAnswers::default(),
         open: JoinSet::new(),
@@ -41,10 +44,19 @@ pub(crate) async fn accept<S: ConnectionService>(
     join_until(accept_loop.open, deadline).await
 }
 
+/// The components of the service that every listener uses.
+#[derive(Clone, Debug)]
+pub(crate) struct ListenerParts {
+    /// The instruments.
+    pub(crate) metrics: Arc<Metrics>,
+    /// The randomness in the ages of connections.
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
 /// The open connections of a listener, and the means to serve another.
 struct AcceptLoop<S> {
     slots: ServiceSlots<S>,
-    metrics: Arc<Metrics>,
+    shared: ListenerParts,
     drain: DrainWatch,
     answers: ListenerAnswers,
     open: JoinSet<()>,
@@ -72,7 +84,7 @@ impl<S: ConnectionService> AcceptLoop<S> {
     /// Serves a connection, unless there are too many.
     fn admit(&mut self, listener: &BoundListener, stream: AcceptedStream) {
         if self.open.len() >= CONNECTION_LIMIT {
-            self.metrics.connection_dropped(listener.name, "full");
+            self.shared.metrics.connection_closed(listener.name, "full");
         } else {
             self.serve(listener, stream);
         }
@@ -93,8 +105,9 @@ impl<S: ConnectionService> AcceptLoop<S> {
         };
         let (name, runtime) = (listener.name, slot.runtime.clone());
         let service = slot.service.clone();
-        let serving = connection::serve(stream, self.terms(listener), service, self.drain.clone());
-        let observed = observed(name, serving, Arc::clone(&self.metrics));
+        let (terms, lifetime) = (self.terms(listener), self.lifetime(listener));
+        let serving = connection::serve(stream, terms, service, lifetime);
+        let observed = observed(name, serving, Arc::clone(&self.shared.metrics));
         let task = async move {
             let _occupied = slot;
             observed.await;
@@ -109,21 +122,33 @@ impl<S: ConnectionService> AcceptLoop<S> {
             answers: self.answers.clone(),
         }
     }
+
+    fn lifetime(&self, listener: &BoundListener) -> Lifetime {
+        let age = listener
+            .age
+            .map(|age| age::draw(age, &*self.shared.entropy));
+        Lifetime {
+            age,
+            drain: self.drain.clone(),
+        }
+    }
 }
 
-/// Counts a connection while it is served, and reports the fault that ends it.
+/// Counts a connection while it is served, and its end if this side closed it.
 async fn observed(
     listener: &'static str,
-    serving: impl Future<Output = Result<(), ConnectionFault>>,
+    serving: impl Future<Output = Served>,
     metrics: Arc<Metrics>,
 ) {
     let _open = metrics.connection(listener);
-    let Err(fault) = serving.await else { return };
-    if let Some(reason) = fault.label() {
-        metrics.connection_dropped(listener, reason);
+    let served = serving.await;
+    if let Some(reason) = connection::label(&served) {
+        metrics.connection_closed(listener, reason);
     }
-    let error: &dyn std::error::Error = &fault;
-    tracing::debug!(listener, error, "connection failed");
+    if let Err(fault) = served {
+        let error: &dyn std::error::Error = &fault;
+        tracing::debug!(listener, error, "connection failed");
+    }
 }
 
 /// Pauses after an error that would recur at once, such as a lack of file descriptors. `failing`
@@ -163,23 +188,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use axum::routing::get;
     use axum::{Extension, Router};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpStream;
     use tokio::sync::mpsc;
-    use tokio::task::JoinHandle;
-    use tokio::time::Instant;
     use tonic::transport::server::TcpConnectInfo;
-    use tonic::transport::{Channel, Endpoint};
-    use tower::{Service as _, ServiceExt as _};
 
     use super::*;
-    use crate::config::{Config, ListenAddress};
-    use crate::server::transport::drain::DrainSignal;
-    use crate::server::transport::listener::Listeners;
+    use crate::server::transport::acceptor::{
+        Acceptor, Which, ask, connect, listener, wait_for_release,
+    };
 
     #[tokio::test]
     async fn a_drain_finishes_requests_in_flight_and_accepts_no_connections() {
@@ -239,8 +258,7 @@ mod tests {
             check.lifetime_after(b"PRI * HTTP/2.0\r\n").await,
             Duration::from_secs(10)
         );
-        let dropped =
-            r#"countersign_connections_dropped_total{listener="check",reason="silent"} 1"#;
+        let dropped = r#"countersign_connections_closed_total{listener="check",reason="silent"} 1"#;
         assert!(
             check.metrics.render().contains(dropped),
             "{}",
@@ -328,112 +346,5 @@ mod tests {
         let too_many_open_files = io::Error::from_raw_os_error(24);
         pause_after(&listener, &too_many_open_files, &mut failing).await;
         assert_eq!((began.elapsed(), failing), (PAUSE, true));
-    }
-
-    #[derive(Clone, Copy)]
-    enum Which {
-        Check,
-        Ops,
-    }
-
-    struct Acceptor {
-        address: SocketAddr,
-        metrics: Arc<Metrics>,
-        drain: DrainSignal,
-        ended: JoinHandle<usize>,
-    }
-
-    impl Acceptor {
-        async fn start(which: Which, service: Router) -> Self {
-            let listener = listener(which).await;
-            let ListenAddress::Tcp(address) = listener.address else {
-                panic!("not TCP")
-            };
-            let (metrics, drain) = (Arc::new(Metrics::default()), DrainSignal::new());
-            let ended = tokio::spawn(accept(
-                listener,
-                ServiceSlots::current(service),
-                Arc::clone(&metrics),
-                drain.watch(),
-            ));
-            Self {
-                address,
-                metrics,
-                drain,
-                ended,
-            }
-        }
-
-        /// Returns how long a connection stays open after these bytes.
-        async fn lifetime_after(&self, bytes: &[u8]) -> Duration {
-            let mut client = TcpStream::connect(self.address).await.unwrap();
-            let began = Instant::now();
-            client.write_all(bytes).await.unwrap();
-            // The connection may end with a reset.
-            let _: io::Result<usize> = client.read_to_end(&mut Vec::new()).await;
-            // The client may notice the end before the task ends.
-            while self.is_open() {
-                tokio::task::yield_now().await;
-            }
-            began.elapsed()
-        }
-
-        /// Returns whether an accepted connection has not ended yet.
-        fn is_open(&self) -> bool {
-            let metrics = self.metrics.render();
-            let gauge = metrics
-                .lines()
-                .find(|line| line.starts_with("countersign_connections{"))
-                .unwrap();
-            !gauge.ends_with(" 0")
-        }
-    }
-
-    async fn listener(which: Which) -> BoundListener {
-        let mut config = Config::default();
-        let Config {
-            check,
-            api,
-            http,
-            ops,
-            ..
-        } = &mut config;
-        for listener in [
-            &mut check.listener,
-            &mut api.listener,
-            &mut http.listener,
-            &mut ops.listener,
-        ] {
-            listener.address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
-        }
-        let listeners = Listeners::bind(&config).await.unwrap();
-        match which {
-            Which::Check => listeners.check,
-            Which::Ops => listeners.ops,
-        }
-    }
-
-    async fn wait_for_release(requests: mpsc::Sender<mpsc::Sender<()>>) -> &'static str {
-        let (release, mut released) = mpsc::channel(1);
-        requests.send(release).await.unwrap();
-        released.recv().await;
-        "done"
-    }
-
-    async fn connect(address: SocketAddr) -> Channel {
-        Endpoint::from_shared(format!("http://{address}"))
-            .unwrap()
-            .connect()
-            .await
-            .unwrap()
-    }
-
-    /// Returns the status of the response, if there is one.
-    async fn ask(mut channel: Channel) -> Option<u16> {
-        let request = http::Request::get("/")
-            .body(tonic::body::Body::empty())
-            .unwrap();
-        let response = channel.ready().await.ok()?.call(request).await.ok()?;
-        Some(response.status().as_u16())
     }
 }

@@ -1,9 +1,11 @@
 //! One connection, from its first byte to its last.
 //!
-//! It has limits for the time to its first request, for concurrent requests and for headers. At a
-//! drain it announces its end (GOAWAY in HTTP/2), finishes the requests in flight, and closes.
+//! It has limits for the time to its first request, for concurrent requests and for headers. At its
+//! [end](super::ending) it announces that (GOAWAY in HTTP/2), finishes the requests in flight, and
+//! closes.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -14,11 +16,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tonic::transport::server::Connected;
 
-use super::drain::DrainWatch;
+use super::ending::{Ending, EndingWatch, Lifetime};
 use super::http2_guard::Http2Guard;
 use super::listener::AcceptedStream;
 use super::preface::await_preface;
@@ -53,36 +55,46 @@ pub(crate) enum ConnectionFault {
     /// The client exceeded a limit.
     #[error("the connection was closed")]
     Exceeded(#[source] Violation),
+    /// Requests were still in flight after the grace at the end of the connection's age.
+    #[error("the connection was cut off: requests did not finish within max_connection_age_grace")]
+    Unfinished,
 }
 
-impl ConnectionFault {
-    /// Returns the metric label of a connection that this side closed. A client that only connected
-    /// and closed, as TCP probes do, has none.
-    pub(crate) fn label(&self) -> Option<&'static str> {
-        match self {
-            Self::Silent => Some("silent"),
-            Self::Opening(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
-            Self::Opening(_) => Some("opening"),
-            Self::Broken(_) => None,
-            Self::Exceeded(violation) => Some(violation.label()),
+/// The end of a connection: the fault of the client, or the cause if its lifetime ended.
+pub(crate) type Served = Result<Option<Ending>, ConnectionFault>;
+
+/// Returns the metric label of a connection that this side closed. A client that only connected and
+/// closed, as TCP probes do, has none.
+pub(crate) fn label(served: &Served) -> Option<&'static str> {
+    match served {
+        Ok(Some(Ending::Age(_))) => Some("age"),
+        Ok(Some(Ending::Drain) | None) => None,
+        Err(ConnectionFault::Silent) => Some("silent"),
+        Err(ConnectionFault::Opening(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            None
         }
+        Err(ConnectionFault::Opening(_)) => Some("opening"),
+        Err(ConnectionFault::Broken(_)) => None,
+        Err(ConnectionFault::Exceeded(violation)) => Some(violation.label()),
+        Err(ConnectionFault::Unfinished) => Some("age_grace"),
     }
 }
 
-/// Serves a connection until the client closes it or a drain has finished it.
+/// Serves a connection until the client closes it or its lifetime ends. Returns the cause if its
+/// lifetime ended.
 pub(crate) async fn serve<S: ConnectionService>(
     stream: AcceptedStream,
     terms: ConnectionTerms,
     service: S,
-    mut drain: DrainWatch,
-) -> Result<(), ConnectionFault> {
+    mut lifetime: Lifetime,
+) -> Served {
     let opening = timeout(OPENING_LIMIT, OpenConnection::open(stream, terms));
     let opened = tokio::select! {
         opened = opening => opened.map_err(|_| ConnectionFault::Silent)?,
-        _ = drain.started() => return Ok(()),
+        _ = lifetime.drain.started() => return Ok(Some(Ending::Drain)),
     };
     let connection = opened.map_err(ConnectionFault::Opening)?;
-    connection.serve(service, drain).await
+    connection.serve(service, lifetime.begin()).await
 }
 
 /// A connection after the handshake and the preface.
@@ -116,24 +128,25 @@ impl OpenConnection {
     }
 
     /// Serves the requests of the connection.
-    fn serve<S: ConnectionService>(self, service: S, drain: DrainWatch) -> Serving {
+    fn serve<S: ConnectionService>(mut self, service: S, ending: EndingWatch) -> Serving {
+        self.peer.insert(ending.for_watches());
         match self.protocol {
-            Protocol::Http1 => self.serve_http1(service, drain),
-            Protocol::Http2 => self.serve_http2(service, drain),
+            Protocol::Http1 => self.serve_http1(service, ending),
+            Protocol::Http2 => self.serve_http2(service, ending),
         }
     }
 
-    fn serve_http1<S: ConnectionService>(self, service: S, drain: DrainWatch) -> Serving {
+    fn serve_http1<S: ConnectionService>(self, service: S, ending: EndingWatch) -> Serving {
         let Self { io, peer, .. } = self;
         let service = service_fn(move |request| {
             let answering = service.answer(request, &peer);
             async move { Ok::<_, Infallible>(answering.await) }
         });
         let connection = http1().serve_connection(TokioIo::new(io), service);
-        Box::pin(run_until_drained(connection, drain))
+        Box::pin(run_until_ended(connection, ending))
     }
 
-    fn serve_http2<S: ConnectionService>(self, service: S, drain: DrainWatch) -> Serving {
+    fn serve_http2<S: ConnectionService>(self, service: S, ending: EndingWatch) -> Serving {
         let (io, peer) = (self.io, self.peer);
         let limits = ConnectionLimits::default();
         let open = OpenAnswers::new(limits.answers.clone(), self.answers);
@@ -144,13 +157,13 @@ impl OpenConnection {
             async move { Ok::<_, Infallible>(answering.await.map(|body| answers.observe(body))) }
         });
         let connection = http2().serve_connection(TokioIo::new(io), service);
-        Box::pin(run_within(limits, connection, drain))
+        Box::pin(run_within(limits, connection, ending))
     }
 }
 
 /// A connection that is served. Boxed, since the compiler cannot prove through the `await` of its
 /// caller that the future is `Send`.
-type Serving = Pin<Box<dyn Future<Output = Result<(), ConnectionFault>> + Send>>;
+type Serving = Pin<Box<dyn Future<Output = Served> + Send>>;
 
 /// The state of the limits of an HTTP/2 connection.
 #[derive(Clone, Debug, Default)]
@@ -177,11 +190,11 @@ async fn secure<IO: ConnectionIo + Connected>(
 async fn run_within<C: GracefulConnection<Error = hyper::Error>>(
     limits: ConnectionLimits,
     connection: C,
-    drain: DrainWatch,
-) -> Result<(), ConnectionFault> {
+    ending: EndingWatch,
+) -> Served {
     let ended = tokio::select! {
         biased;
-        ended = run_until_drained(connection, drain) => ended,
+        ended = run_until_ended(connection, ending) => ended,
         () = limits.answers.stalled() => {
             return Err(ConnectionFault::Exceeded(Violation::UnreadAnswers));
         }
@@ -192,18 +205,43 @@ async fn run_within<C: GracefulConnection<Error = hyper::Error>>(
     }
 }
 
-/// Drives a connection. Once the drain starts, the connection takes no new requests and finishes
-/// those in flight.
-async fn run_until_drained<C: GracefulConnection<Error = hyper::Error>>(
+/// Drives a connection. Once its end begins, the connection takes no new requests and finishes those
+/// in flight.
+async fn run_until_ended<C: GracefulConnection<Error = hyper::Error>>(
     connection: C,
-    mut drain: DrainWatch,
-) -> Result<(), ConnectionFault> {
+    mut ending: EndingWatch,
+) -> Served {
     let mut connection = pin!(connection);
+    let cause = tokio::select! {
+        biased;
+        ended = connection.as_mut() => {
+            return ended.map(|()| None).map_err(ConnectionFault::Broken);
+        }
+        cause = ending.begun() => cause,
+    };
+    connection.as_mut().graceful_shutdown();
+    // Its watches end now.
+    drop(ending);
+    finish(connection, cause).await
+}
+
+/// Drives a connection that ends. The accept loop cuts it off at the deadline of a drain.
+async fn finish<C: GracefulConnection<Error = hyper::Error>>(
+    connection: Pin<&mut C>,
+    cause: Ending,
+) -> Served {
+    let grace = async {
+        match cause {
+            Ending::Age(limit) => sleep(limit.grace).await,
+            Ending::Drain => pending().await,
+        }
+    };
     tokio::select! {
-        ended = connection.as_mut() => return ended.map_err(ConnectionFault::Broken),
-        _ = drain.started() => connection.as_mut().graceful_shutdown(),
+        biased;
+        // A peer that was told to leave may close the connection in any way.
+        _ = connection => Ok(Some(cause)),
+        () = grace => Err(ConnectionFault::Unfinished),
     }
-    connection.await.map_err(ConnectionFault::Broken)
 }
 
 fn http1() -> http1::Builder {

@@ -7,9 +7,9 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;
 
 use super::protocol::Protocol;
-use super::tls::{ListenerTls, TlsError};
+use super::tls::{ListenerTls, LoadedTls, TlsError};
 use super::unix::{self, SocketFile};
-use crate::config::{Config, ListenAddress, ListenerConfig};
+use crate::config::{Config, ConnectionAge, ListenAddress, ListenerConfig};
 
 /// The bound listeners of the service.
 #[derive(Debug)]
@@ -18,6 +18,16 @@ pub struct Listeners {
     pub(in crate::server) api: BoundListener,
     pub(in crate::server) http: BoundListener,
     pub(in crate::server) ops: BoundListener,
+}
+
+/// The certificate of a listener, which a reload replaces.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct ListenerCertificate {
+    /// The name of the listener.
+    pub(in crate::server) listener: &'static str,
+    pub(in crate::server) protocol: Protocol,
+    /// `None` if the listener is not encrypted.
+    pub(in crate::server) tls: Option<ListenerTls>,
 }
 
 /// The addresses of [`Listeners`], with the port that the system chose for port 0.
@@ -68,6 +78,8 @@ pub(crate) struct BoundListener {
     pub(crate) protocol: Protocol,
     /// TLS, if it is encrypted.
     pub(crate) tls: Option<ListenerTls>,
+    /// The age at which its connections end.
+    pub(crate) age: Option<ConnectionAge>,
     socket: ListenerSocket,
 }
 
@@ -104,6 +116,15 @@ impl Listeners {
         })
     }
 
+    /// Returns the certificates: those of check, api, http and ops.
+    pub(in crate::server) fn certificates(&self) -> [ListenerCertificate; 4] {
+        [&self.check, &self.api, &self.http, &self.ops].map(|listener| ListenerCertificate {
+            listener: listener.name,
+            protocol: listener.protocol,
+            tls: listener.tls.clone(),
+        })
+    }
+
     /// Returns the bound addresses.
     pub fn addresses(&self) -> Addresses {
         Addresses {
@@ -125,7 +146,7 @@ impl BoundListener {
     ) -> Result<Self, BindError> {
         let tls = config.tls.as_ref();
         let tls = tls
-            .map(|tls| ListenerTls::load(tls, protocol))
+            .map(|tls| LoadedTls::load(tls, protocol).map(ListenerTls::new))
             .transpose()
             .map_err(|source| BindError::Tls {
                 listener: name,
@@ -143,6 +164,7 @@ impl BoundListener {
             address,
             protocol,
             tls,
+            age: config.age,
             socket,
         })
     }

@@ -1,10 +1,12 @@
 //! TLS of a listener: the server certificate, and client certificates if a client CA is configured.
 //!
-//! The files are read when the listener is bound; a new certificate needs a restart.
+//! The files are read when the listener is bound and at each reload. Open connections keep their
+//! session; new ones use the new files, and cannot resume a session of the former ones.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -12,8 +14,10 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
+use x509_parser::parse_x509_certificate;
 
 use super::protocol::Protocol;
+use crate::clock::UnixTime;
 use crate::config::TlsConfig;
 use crate::trusted_file::{self, FileKind, TrustError};
 
@@ -47,29 +51,69 @@ pub enum TlsError {
     },
 }
 
-/// The TLS configuration for new connections.
+/// The TLS of a listener for new connections. Clones share it.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct ListenerTls(Arc<ArcSwap<LoadedTls>>);
+
+/// The content of the files of a listener.
 #[derive(Debug)]
-pub(crate) struct ListenerTls {
-    config: Arc<ServerConfig>,
+pub(in crate::server) struct LoadedTls {
+    server: Arc<ServerConfig>,
+    expires_at: Option<UnixTime>,
 }
 
+// === impl ListenerTls ===
+
 impl ListenerTls {
-    /// Reads the files of `config`.
-    pub(crate) fn load(config: &TlsConfig, protocol: Protocol) -> Result<Self, TlsError> {
-        server_config(config, protocol).map(|config| Self {
-            config: Arc::new(config),
-        })
+    pub(super) fn new(loaded: LoadedTls) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(loaded)))
+    }
+
+    /// Uses `loaded` for connections from now on.
+    pub(in crate::server) fn replace(&self, loaded: LoadedTls) {
+        self.0.store(Arc::new(loaded));
+    }
+
+    /// Returns the time at which the first certificate of the file expires.
+    pub(in crate::server) fn expires_at(&self) -> Option<UnixTime> {
+        self.0.load().expires_at
     }
 
     /// Returns the acceptor for a connection that starts now.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.config))
+        TlsAcceptor::from(Arc::clone(&self.0.load().server))
     }
 }
 
-fn server_config(config: &TlsConfig, protocol: Protocol) -> Result<ServerConfig, TlsError> {
+// === impl LoadedTls ===
+
+impl LoadedTls {
+    /// Reads the files of `config`.
+    pub(in crate::server) fn load(
+        config: &TlsConfig,
+        protocol: Protocol,
+    ) -> Result<Self, TlsError> {
+        let chain = certificates(&config.certificate_file, "certificates")?;
+        Ok(Self {
+            expires_at: chain.iter().filter_map(expiry).min(),
+            server: Arc::new(server_config(config, chain, protocol)?),
+        })
+    }
+}
+
+/// Returns the end of a certificate's validity.
+fn expiry(certificate: &CertificateDer<'_>) -> Option<UnixTime> {
+    let (_, certificate) = parse_x509_certificate(certificate).ok()?;
+    let end = certificate.validity().not_after.timestamp();
+    Some(UnixTime::from_secs(end.try_into().unwrap_or(0)))
+}
+
+fn server_config(
+    config: &TlsConfig,
+    chain: Vec<CertificateDer<'static>>,
+    protocol: Protocol,
+) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let chain = certificates(&config.certificate_file, "certificates")?;
     let key = private_key(&config.key_file)?;
     let clients = client_verifier(config.client_ca_file.as_deref(), &provider)?;
     let mut server = ServerConfig::builder_with_provider(provider)
@@ -143,9 +187,35 @@ const MAX_FILE_LEN: u64 = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     use super::*;
+
+    #[test]
+    fn the_expiry_is_that_of_the_certificate_that_expires_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let [chain, key] = ["chain.pem", "key.pem"].map(|name| directory.path().join(name));
+        let pair = KeyPair::generate().unwrap();
+        let until = |year| {
+            let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            params.not_after = date_time_ymd(year, 1, 1);
+            params.self_signed(&pair).unwrap().pem()
+        };
+        fs::write(&chain, until(2040) + &until(2030)).unwrap();
+        fs::write(&key, pair.serialize_pem()).unwrap();
+        fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+        let config = TlsConfig {
+            certificate_file: chain,
+            key_file: key,
+            client_ca_file: None,
+        };
+        let loaded = LoadedTls::load(&config, Protocol::Http2).unwrap();
+        let first_of_2030 = UnixTime::from_secs(1_893_456_000);
+        assert_eq!(ListenerTls::new(loaded).expires_at(), Some(first_of_2030));
+    }
 
     #[test]
     fn an_error_names_the_file_without_certificates() {
@@ -167,7 +237,7 @@ mod tests {
                 key_file: key_file.clone(),
                 client_ca_file: None,
             };
-            let error = ListenerTls::load(&config, Protocol::Http2).unwrap_err();
+            let error = LoadedTls::load(&config, Protocol::Http2).unwrap_err();
             let said = error.to_string();
             let names_it = said.contains(&file.display().to_string());
             assert!(names_it && said.contains(problem), "{said}");

@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use redis::ConnectionInfo;
+use redis::{ConnectionAddr, ConnectionInfo};
 
 use super::cluster::ClusterAddress;
 use super::host_list::{AddressError, parse_server};
@@ -40,6 +40,16 @@ impl RedisAddress {
             "rediss+cluster" => ClusterAddress::parse("rediss", rest).map(Self::Cluster),
             _ => Err(AddressError::Scheme),
         }
+    }
+
+    /// Returns `true` if the connections use TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        let server = match self {
+            Self::Node(server) => Some(server),
+            Self::Sentinel(sentinels) => Some(sentinels.primary()),
+            Self::Cluster(cluster) => cluster.nodes().first(),
+        };
+        server.is_some_and(|server| matches!(server.addr(), ConnectionAddr::TcpTls { .. }))
     }
 
     /// Limits the time of a command, for the kinds of address that carry that limit.

@@ -63,9 +63,12 @@ impl ClusterAddress {
         nodes: &[ConnectionInfo],
         credentials: &CurrentCredentials,
     ) -> Result<ClusterClient, CommandError> {
+        let certificates = nodes
+            .first()
+            .and_then(|node| credentials.certificates(node));
         let nodes = nodes.iter().map(|node| credentials.redis_login(node));
         let builder = ClusterClientBuilder::new(nodes);
-        let builder = match credentials.certificates() {
+        let builder = match certificates {
             Some(certificates) => builder.certs(certificates),
             None => builder,
         };

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
@@ -19,7 +21,7 @@ pub(super) struct CredentialContent {
     pub(super) redis: Login,
     /// The user and password at the Sentinels.
     pub(super) sentinel: Login,
-    /// The CA certificates, PEM.
+    /// The CA certificates, PEM; `None` without TLS.
     pub(super) ca: Option<Vec<u8>>,
     /// The client certificate.
     pub(super) client: Option<ClientPem>,
@@ -47,6 +49,10 @@ pub(super) enum CredentialFileError {
         key: &'static str,
         problem: TrustError,
     },
+    #[error(
+        "{CA}: is required, because this system has no trusted certificates; name a file with the CA certificates of Redis"
+    )]
+    NoSystemRoots,
     #[error("{key}: {} does not hold {expected}; replace its content", path.display())]
     Content {
         key: &'static str,
@@ -77,6 +83,25 @@ impl CredentialContent {
             ca,
             client,
         })
+    }
+}
+
+/// Returns the CA certificates of the system, in PEM, except those that the library cannot parse.
+pub(super) fn system_roots() -> Result<Vec<u8>, CredentialFileError> {
+    let mut pem = Vec::new();
+    for certificate in rustls_native_certs::load_native_certs().certs {
+        if RootCertStore::empty().add(certificate.clone()).is_ok() {
+            let text = STANDARD.encode(&certificate);
+            pem.extend_from_slice(
+                format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+                    .as_bytes(),
+            );
+        }
+    }
+    if pem.is_empty() {
+        Err(CredentialFileError::NoSystemRoots)
+    } else {
+        Ok(pem)
     }
 }
 
@@ -213,6 +238,14 @@ mod tests {
         }
         let none = CredentialContent::read(&ConnectionFiles::default());
         assert!(none.is_ok_and(|none| none == CredentialContent::default()));
+    }
+
+    #[test]
+    fn the_certificates_of_the_system_are_read_as_pem() {
+        let pem = system_roots().unwrap_or_else(|error| panic!("{error}"));
+        let systems = rustls_native_certs::load_native_certs().certs;
+        let read = certificates(&pem).unwrap_or_default();
+        assert!(!read.is_empty() && read.iter().all(|one| systems.contains(one)));
     }
 
     #[test]

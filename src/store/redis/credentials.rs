@@ -8,25 +8,42 @@
 //! made with, so a change ends the term of the servers (`server_term`).
 //!
 //! While a file cannot be used, the last good content of all files stays in use.
+//!
+//! # Security
+//! The Redis client trusts a list of its own if it is given no CA certificates. So every connection
+//! with TLS is made here, with those of the file or of the system.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use redis::{Client, ClientTlsConfig, ConnectionInfo, RedisResult, TlsCertificates};
+use redis::{
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, RedisResult, TlsCertificates,
+};
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use super::credential_files::{CredentialContent, CredentialFileError, Login};
+use super::credential_files::{CredentialContent, CredentialFileError, Login, system_roots};
 use crate::config::ConnectionFiles;
 
 /// The credentials and certificates.
 pub(super) struct Credentials {
     files: ConnectionFiles,
+    /// Set for TLS without a file of CA certificates.
+    trusts_system: bool,
     current: watch::Sender<Arc<CredentialContent>>,
+    /// Held while the files are read, so that no older content replaces a newer one.
+    reading: Mutex<()>,
     /// Notified when a connection failed in a way that a change of a file explains.
     hint: Notify,
+}
+
+/// The treatment of the certificates of the system, which take long to read.
+#[derive(Clone, Copy)]
+enum SystemRoots {
+    Read,
+    Keep,
 }
 
 /// The credentials at one time.
@@ -36,22 +53,30 @@ pub(super) struct CurrentCredentials(Arc<CredentialContent>);
 // === impl Credentials ===
 
 impl Credentials {
-    /// Reads the files.
+    /// Reads the files, and without one of CA certificates those of the system, if the connections
+    /// use TLS.
     ///
     /// # Errors
     /// If one of them cannot be used.
-    pub(super) fn load(files: &ConnectionFiles) -> Result<Arc<Self>, CredentialFileError> {
-        Ok(Arc::new(Self {
+    pub(super) fn load(
+        files: &ConnectionFiles,
+        is_tls: bool,
+    ) -> Result<Arc<Self>, CredentialFileError> {
+        let credentials = Self {
             files: files.clone(),
-            current: watch::Sender::new(Arc::new(CredentialContent::read(files)?)),
+            trusts_system: is_tls && files.ca_file.is_none(),
+            current: watch::Sender::default(),
+            reading: Mutex::default(),
             hint: Notify::new(),
-        }))
+        };
+        credentials.read(SystemRoots::Read)?;
+        Ok(Arc::new(credentials))
     }
 
     /// Returns the credentials of a URL alone.
     #[cfg(test)]
     pub(super) fn none() -> Arc<Self> {
-        Self::load(&ConnectionFiles::default()).unwrap_or_else(|error| panic!("{error}"))
+        Self::load(&ConnectionFiles::default(), false).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Returns what was read last.
@@ -63,7 +88,7 @@ impl Credentials {
     /// if there are other ones now.
     pub(super) async fn have_changed_since(self: &Arc<Self>, used: &CurrentCredentials) -> bool {
         // The task in the background reports a file that cannot be used.
-        drop(self.read_again().await);
+        drop(self.read_again(SystemRoots::Read).await);
         self.current() != *used
     }
 
@@ -80,24 +105,33 @@ impl Credentials {
         }
     }
 
-    async fn read_again(self: &Arc<Self>) -> Result<(), CredentialFileError> {
-        if self.files == ConnectionFiles::default() {
+    async fn read_again(self: &Arc<Self>, roots: SystemRoots) -> Result<(), CredentialFileError> {
+        if self.files == ConnectionFiles::default() && !self.trusts_system {
             return Ok(());
         }
         let credentials = Arc::clone(self);
-        let read = spawn_blocking(move || {
-            let content = CredentialContent::read(&credentials.files)?;
-            credentials.current.send_if_modified(|current| {
-                let is_new = **current != content;
-                if is_new {
-                    *current = Arc::new(content);
-                }
-                is_new
-            });
-            Ok(())
-        });
+        let read = spawn_blocking(move || credentials.read(roots));
         // The runtime is ending if the task was stopped.
         read.await.unwrap_or(Ok(()))
+    }
+
+    fn read(&self, roots: SystemRoots) -> Result<(), CredentialFileError> {
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut content = CredentialContent::read(&self.files)?;
+        if self.trusts_system {
+            content.ca = Some(match (roots, &self.current.borrow().ca) {
+                (SystemRoots::Keep, Some(known)) => known.clone(),
+                (SystemRoots::Keep, None) | (SystemRoots::Read, _) => system_roots()?,
+            });
+        }
+        self.current.send_if_modified(|current| {
+            let is_new = **current != content;
+            if is_new {
+                *current = Arc::new(content);
+            }
+            is_new
+        });
+        Ok(())
     }
 }
 
@@ -119,11 +153,13 @@ impl CurrentCredentials {
         with_login(server, &self.0.redis)
     }
 
-    /// Returns the certificates, if there are any.
-    pub(super) fn certificates(&self) -> Option<TlsCertificates> {
+    /// Returns the certificates of a connection with TLS.
+    pub(super) fn certificates(&self, server: &ConnectionInfo) -> Option<TlsCertificates> {
         let CredentialContent { ca, client, .. } = &*self.0;
-        (ca.is_some() || client.is_some()).then(|| TlsCertificates {
-            root_cert: ca.clone(),
+        let is_tls = matches!(server.addr(), ConnectionAddr::TcpTls { .. });
+        (is_tls || ca.is_some() || client.is_some()).then(|| TlsCertificates {
+            // Without CA certificates, no server is trusted.
+            root_cert: Some(ca.clone().unwrap_or_default()),
             client_tls: client.as_ref().map(|client| ClientTlsConfig {
                 client_cert: client.certificate.clone(),
                 client_key: client.key.clone(),
@@ -132,7 +168,7 @@ impl CurrentCredentials {
     }
 
     fn client(&self, server: ConnectionInfo) -> RedisResult<Client> {
-        match self.certificates() {
+        match self.certificates(&server) {
             Some(certificates) => Client::build_with_tls(server, certificates),
             None => Client::open(server),
         }
@@ -165,7 +201,7 @@ async fn watch_files(
 ) {
     let (mut found, mut logged) = (None, None);
     while let Some(credentials) = credentials.upgrade() {
-        let problem = credentials.read_again().await.err();
+        let problem = credentials.read_again(SystemRoots::Keep).await.err();
         let problem = problem.map(|problem| problem.to_string());
         if problem == found && problem != logged {
             log_files(problem.as_deref());

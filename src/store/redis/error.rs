@@ -109,6 +109,8 @@ pub(super) enum CommandError {
 pub(super) struct ConnectFailure {
     address: String,
     cause: String,
+    /// Set unless nobody listens at the address.
+    was_reached: bool,
 }
 
 // === impl CommandError ===
@@ -140,6 +142,7 @@ impl CommandError {
         Self::Connect(Box::new(ConnectFailure {
             address: address.to_string(),
             cause: format!("{error}{remedy}"),
+            was_reached: !error.is_connection_refusal(),
         }))
     }
 
@@ -214,11 +217,11 @@ impl CommandError {
 
     /// Returns `true` if a connection may have failed because credentials or certificates have
     /// changed.
-    pub(super) const fn hints_at_credentials(&self) -> bool {
+    pub(super) fn hints_at_credentials(&self) -> bool {
         matches!(
             self,
-            Self::AuthenticationFailed | Self::Io(_) | Self::Connect(_) | Self::ClusterDown
-        )
+            Self::AuthenticationFailed | Self::Io(_) | Self::ClusterDown
+        ) || matches!(self, Self::Connect(failure) if failure.was_reached)
     }
 
     /// Returns `true` if the server cannot be used at all, rather than refused one command.
@@ -345,6 +348,7 @@ mod tests {
         let connect = CommandError::Connect(Box::new(ConnectFailure {
             address: "localhost:6379".into(),
             cause: "connection refused".into(),
+            was_reached: false,
         }));
         for error in [
             connect.clone(),

@@ -180,7 +180,7 @@ impl RedisStore {
         let address = RedisAddress::parse(url).map_err(|error| {
             StoreError::new(StoreErrorKind::Unusable, "reading store.url").because(error)
         })?;
-        let credentials = Credentials::load(&config.files).map_err(|error| {
+        let credentials = Credentials::load(&config.files, address.is_tls()).map_err(|error| {
             StoreError::new(
                 StoreErrorKind::Unusable,
                 "reading the files of connections to Redis",

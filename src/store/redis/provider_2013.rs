@@ -12,12 +12,14 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, cmd};
+use redis::{AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, cmd};
 
 use super::address::RedisAddress;
 use super::connection::CONNECT_TIMEOUT;
+use super::credentials::Credentials;
 use super::error::CommandError;
 use super::host_list::AddressError;
+use crate::config::ConnectionFiles;
 use crate::model::Secret;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -57,14 +59,17 @@ impl ProviderConsumers {
         let context = "connecting to the provider's Redis";
         let unusable =
             |error: AddressError| StoreError::new(StoreErrorKind::Unusable, context).because(error);
-        let RedisAddress::Node(server) = RedisAddress::parse(url).map_err(unusable)? else {
+        let address = RedisAddress::parse(url).map_err(unusable)?;
+        let is_tls = address.is_tls();
+        let RedisAddress::Node(server) = address else {
             let error = StoreError::new(StoreErrorKind::Unusable, context);
             return Err(error.because("the URL must name one server: redis://HOST[:PORT][/DB]"));
         };
-        let address = server.addr().clone();
-        let connection = connect(server)
+        let credentials = Credentials::load(&ConnectionFiles::default(), is_tls)
+            .map_err(|error| StoreError::new(StoreErrorKind::Unusable, context).because(error))?;
+        let connection = connect(&credentials, &server)
             .await
-            .map_err(|error| CommandError::connecting_to(&address, error))
+            .map_err(|error| CommandError::connecting_to(server.addr(), error))
             .map_err(|error| error.during(context))?;
         Ok(Self {
             connection,
@@ -134,11 +139,15 @@ impl fmt::Debug for ProviderConsumers {
     }
 }
 
-async fn connect(server: ConnectionInfo) -> redis::RedisResult<MultiplexedConnection> {
+async fn connect(
+    credentials: &Credentials,
+    server: &ConnectionInfo,
+) -> redis::RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(RESPONSE_TIMEOUT));
-    Client::open(server)?
+    let client = credentials.current().redis_client(server)?;
+    client
         .get_multiplexed_async_connection_with_config(&config)
         .await
 }

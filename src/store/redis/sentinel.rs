@@ -112,6 +112,11 @@ impl SentinelAddress {
         &self.name
     }
 
+    /// Returns the connection to the primary, except its host and port.
+    pub(super) const fn primary(&self) -> &ConnectionInfo {
+        &self.primary
+    }
+
     /// Returns the server at an address.
     pub(super) fn server_at(&self, address: &HostPort) -> ConnectionInfo {
         moved_to(&self.primary, address)

@@ -8,6 +8,10 @@ use redis::RedisError;
 use rustls::{AlertDescription, CertificateError, Error};
 
 /// Returns what to do about an error of a connection, if TLS is its cause.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "for other errors there is no advice"
+)]
 pub(super) fn remedy(error: &RedisError) -> Option<&'static str> {
     match tls_error(error)? {
         Error::InvalidCertificate(problem) => of_server_certificate(problem),
@@ -24,6 +28,10 @@ fn tls_error(error: &RedisError) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "for other problems there is no advice"
+)]
 fn of_server_certificate(problem: &CertificateError) -> Option<&'static str> {
     match problem {
         CertificateError::UnknownIssuer => {
@@ -41,6 +49,10 @@ fn of_server_certificate(problem: &CertificateError) -> Option<&'static str> {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "for other alerts there is no advice"
+)]
 fn of_alert(alert: AlertDescription) -> Option<&'static str> {
     match alert {
         AlertDescription::CertificateRequired => Some(

@@ -15,9 +15,9 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![
         Row::new(
             "sighup",
-            "SIGHUP to a replica, back after it ended",
-            "drained, exit code 0",
-            || Box::pin(drained("HUP")),
+            "SIGHUP to a replica ten times, each with another configuration",
+            "reloads each, and no request fails",
+            || Box::pin(reloaded()),
         ),
         Row::new(
             "sigterm",
@@ -26,6 +26,28 @@ pub(crate) fn rows() -> Vec<Row> {
             || Box::pin(drained("TERM")),
         ),
     ]
+}
+
+async fn reloaded() -> Evidence {
+    let redis = RedisServer::start_with(&AOF);
+    let replica = Replica::start(Settings::of(&redis.url(), "")).await;
+    let load = Load {
+        targets: direct(std::slice::from_ref(&replica)),
+        ..Load::default()
+    };
+    let mut run = Run::start_with(vec![replica], load).await;
+    run.fault_begins();
+    let mut problems = Vec::new();
+    for turn in 0..10 {
+        let config = format!("check.timeout = \"{}ms\"\n", 170 + turn);
+        problems.extend(run.replicas[0].reload(&config).await.err());
+        pause(0.3).await;
+    }
+    run.fault_ends();
+    let mut evidence = run.finish(3.0).await.at_most(0);
+    let problem = problems.join("; ");
+    evidence.must(problems.is_empty(), format!("ten reloads, not: {problem}"));
+    evidence
 }
 
 /// Requests must pass while the replica waits for its load balancer, the pause of one second.

@@ -102,7 +102,7 @@ async fn soak(options: Options) -> Soaked {
     windows.lock().unwrap().end_measuring();
 
     let end = Instant::now() + options.length().saturating_sub(measuring);
-    let mut deck = Deck::of(options.seed, stack.reloads().await);
+    let mut deck = Deck::of(options.seed);
     deck.deal_until(end, &mut stack, &windows).await;
 
     tasks.shutdown().await;

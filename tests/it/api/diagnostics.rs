@@ -193,18 +193,6 @@ async fn a_stream_sends_new_denials_and_counts_missed_ones() {
 }
 
 #[tokio::test]
-async fn a_watch_ends_with_the_server() {
-    let server = AdminServer::start().await;
-    let mut watch = watch(&server, "").await;
-    server.diagnostics.end_watches();
-    let ended = watch.message().await.unwrap_err();
-    assert_eq!(
-        (ended.code(), &*reason(&ended)),
-        (Code::Unavailable, "SERVER_ENDING")
-    );
-}
-
-#[tokio::test]
 async fn reports_are_listed_in_pages_and_say_since_when() {
     let server = AdminServer::start().await;
     server.clock.advance(Duration::from_secs(5));

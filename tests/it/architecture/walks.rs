@@ -15,10 +15,11 @@ use std::fs;
 use super::graph::ImportGraph;
 use crate::support::process::project;
 
-const WALKS: [&str; 3] = [
+const WALKS: [&str; 4] = [
     "A check",
     "An exchange at /oauth/access_token",
     "consumer create",
+    "A reload",
 ];
 
 #[test]

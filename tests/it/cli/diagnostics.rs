@@ -121,12 +121,6 @@ async fn denials_are_followed_as_they_come() {
         let line = lines.next_line().await.unwrap().unwrap();
         assert_eq!(line.split_whitespace().nth(1), Some(id), "{line}");
     }
-    server.diagnostics.end_watches();
-    assert_eq!(
-        child.wait().await.unwrap().code(),
-        Some(1),
-        "the stream ended before the user ended it"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

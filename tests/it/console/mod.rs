@@ -4,4 +4,4 @@
 mod browser;
 mod sessions;
 mod shown;
-mod site;
+pub(crate) mod site;

@@ -112,8 +112,9 @@ impl RedisGroup {
             self.sentinel(&["SENTINEL", "FAILOVER", "primary"]).is_ok()
         });
         wait_until("the replica is promoted", || {
-            let role: Vec<Value> = self.redis(REPLICA, &["ROLE"]);
-            role[0] == Value::BulkString(b"master".to_vec())
+            // The Sentinel closes the connections of a server that it promotes.
+            let role = self.try_redis::<Vec<Value>>(REPLICA, &["ROLE"]);
+            role.is_ok_and(|role| role[0] == Value::BulkString(b"master".to_vec()))
         });
     }
 

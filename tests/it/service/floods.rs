@@ -128,7 +128,7 @@ impl Server {
     async fn dropped(&self, reason: &str) -> u64 {
         let metrics = self.countersign.metrics().await;
         let series = format!(
-            "countersign_connections_dropped_total{{listener=\"check\",reason=\"{reason}\"}} "
+            "countersign_connections_closed_total{{listener=\"check\",reason=\"{reason}\"}} "
         );
         let value = metrics.lines().find_map(|line| line.strip_prefix(&series));
         value.map_or(0, |value| value.parse().unwrap())

@@ -26,6 +26,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
+use crate::support::admin_server::reason;
 use crate::support::certificates::Certificates;
 use crate::support::refusing_store::refusing_store;
 use crate::support::serving::{self, ADMIN_TOKEN, Serving, config, tcp};
@@ -157,9 +158,10 @@ async fn draining_is_reported_before_connections_close() {
         "{\"ready\":false,\"reason\":\"draining\"}\n"
     );
 
+    let end = watch.message().await.unwrap_err();
     assert_eq!(
-        next(&mut watch).await,
-        None,
+        end.code(),
+        Code::Unavailable,
         "a stream must not delay the shutdown"
     );
     ended.await.unwrap().unwrap();
@@ -198,7 +200,11 @@ async fn a_watch_of_denials_does_not_hold_its_connection_open() {
         shutdown, ended, ..
     } = service;
     shutdown.send(()).unwrap();
-    assert_eq!(watch.message().await.unwrap_err().code(), Code::Unavailable);
+    let end = watch.message().await.unwrap_err();
+    assert_eq!(
+        (end.code(), &*reason(&end)),
+        (Code::Unavailable, "CONNECTION_ENDING")
+    );
     drop(watch);
     tokio::time::timeout(Duration::from_secs(60), ended)
         .await

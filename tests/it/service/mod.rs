@@ -1,6 +1,7 @@
 //! The running service: its listeners, several replicas of it, a user directory, and the denials
-//! that it records; floods, overload and its memory.
+//! that it records; reloads, the age of connections, floods, overload and its memory.
 
+mod connection_age;
 mod debug_forms;
 mod diagnostics;
 mod directory;
@@ -11,4 +12,5 @@ mod listeners;
 mod outage;
 mod overload;
 mod readiness;
+mod reload;
 pub(crate) mod replicas;

@@ -122,8 +122,8 @@ async fn a_client_with_certificates_never_falls_back_to_plaintext() {
     let mount = Mount::new(&authority, PASSWORD);
     let url = format!("rediss://127.0.0.1:{}", plain.port());
     let store = bench(url, mount.certificates()).open().await;
-    let said = causes(&claim_anything(&*store).await.unwrap_err());
-    assert!(said.contains("cannot connect to Redis"), "{said}");
+    // A Redis without TLS waits for the end of the line.
+    assert!(claim_anything(&*store).await.is_err());
     let url = format!("redis://127.0.0.1:{}", plain.port());
     let store = bench(url, mount.certificates()).open().await;
     assert!(claim_anything(&*store).await.is_err());
@@ -216,8 +216,9 @@ async fn sentinels_over_tls_are_followed_with_a_user_of_their_own() {
         begun.is_ok()
     });
     wait_until("the replica is promoted", || {
-        let info: String = replica.server.run(&["INFO", "replication"]);
-        info.contains("role:master")
+        // The Sentinel closes the connections of a server that it promotes.
+        let info = replica.server.try_run::<String>(&["INFO", "replication"]);
+        info.is_ok_and(|info| info.contains("role:master"))
     });
     until_it_works(&*store).await;
     assert!(store.consumer(&key("ck")).await.unwrap().is_some());
@@ -337,7 +338,7 @@ fn cluster(authority: &Certificates) -> (Vec<RedisServer>, Vec<u16>) {
 pub(super) fn bench(url: String, files: ConnectionFiles) -> Bench {
     let mut bench = Bench::redis(url);
     bench.config.files = files;
-    bench.config.timeout = Duration::from_secs(2);
+    bench.config.timeout = Duration::from_secs(5);
     bench
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod certificates;
 pub(crate) mod envoy;
 pub(crate) mod http;
 pub(crate) mod leaks;
+pub(crate) mod load;
 pub(crate) mod observer;
 pub(crate) mod process;
 pub(crate) mod program;

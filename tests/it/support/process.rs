@@ -120,6 +120,19 @@ impl Process {
         1024 * peak.unwrap_or_else(|| panic!("no peak in {status}"))
     }
 
+    /// Waits until the process has ended by itself, with success.
+    pub(crate) async fn has_ended(&mut self) {
+        let end = Instant::now() + DRAIN;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < end, "{} does not end", self.name);
+            sleep(PAUSE).await;
+        };
+        assert!(status.success(), "{} ended with {status}", self.name);
+    }
+
     /// Kills the process (SIGKILL), and waits for its end.
     pub(crate) fn kill(&mut self) {
         // It may have ended already.
@@ -201,5 +214,8 @@ pub(crate) fn installed(path: &str) -> PathBuf {
 
 /// The time in which a process must start.
 pub(crate) const START: Duration = Duration::from_secs(20);
+
+/// The time in which a process must end: its `shutdown.delay` and `shutdown.timeout`.
+const DRAIN: Duration = Duration::from_secs(40);
 
 const PAUSE: Duration = Duration::from_millis(20);

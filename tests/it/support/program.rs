@@ -13,7 +13,7 @@ use tokio::task;
 
 use crate::support::http::Request;
 use crate::support::leaks;
-use crate::support::process::Process;
+use crate::support::process::{Process, START, eventually};
 
 /// A running `countersign serve`; stops when dropped.
 #[derive(Debug)]
@@ -75,6 +75,17 @@ impl Countersign {
     /// uses.
     pub(crate) async fn restart_killed(&mut self) {
         self.process.kill();
+        self.start_again().await;
+    }
+
+    /// Ends the program with SIGTERM, and restarts it once it has drained.
+    pub(crate) async fn restart(&mut self) {
+        self.process.signal("TERM");
+        self.process.has_ended().await;
+        self.start_again().await;
+    }
+
+    async fn start_again(&mut self) {
         let (
             process,
             Listening {
@@ -88,6 +99,21 @@ impl Countersign {
             (process, check, api, http, ops);
     }
 
+    /// Replaces the configuration file, which `reload` reads.
+    pub(crate) fn configure(&self, config: &str) {
+        fs::write(self.launch.directory.path().join(CONFIG), config).unwrap();
+    }
+
+    /// Sends SIGHUP, and returns when so many reloads have succeeded since the start.
+    pub(crate) async fn reload(&self, count: u64) {
+        self.process.signal("HUP");
+        eventually("the files are read again", START, async || {
+            let succeeded = self.metric(RELOADS).await;
+            (succeeded == count).then_some(())
+        })
+        .await;
+    }
+
     /// Kills the program with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
@@ -96,6 +122,27 @@ impl Countersign {
     /// Freezes the program with SIGSTOP: it keeps its connections and does not respond.
     pub(crate) fn freeze(&mut self) {
         self.process.signal("STOP");
+    }
+
+    /// Asks for a reload with SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.process.signal("-HUP");
+    }
+
+    /// Replaces the configuration file.
+    pub(crate) fn configure(&self, config: &str) {
+        fs::write(self.path(CONFIG), config).unwrap();
+    }
+
+    /// Replaces a file that only its owner may read.
+    pub(crate) fn write_secret(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Returns the path of a file in the directory of the instance, which is its data directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.launch.directory.path().join(name)
     }
 
     /// Limits the size of the files that the program may write, as a full disk does; `None` ends
@@ -206,6 +253,13 @@ impl Countersign {
         Request::get("/metrics").send(self.ops).await.body
     }
 
+    /// Returns the value of a counter or gauge with its labels; 0 if there is none.
+    pub(crate) async fn metric(&self, series: &str) -> u64 {
+        let metrics = self.metrics().await;
+        let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
+        metrics.lines().find_map(value).unwrap_or(0)
+    }
+
     /// Returns the largest resident memory so far, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
         self.process.peak_memory()
@@ -312,9 +366,14 @@ pub(crate) fn program() -> Command {
 /// Creates a master key file as `countersign keygen` does, and returns its path.
 pub(crate) fn master_key(directory: &Path) -> PathBuf {
     let path = directory.join(MASTER_KEY);
-    fs::write(&path, program().arg("keygen").output().unwrap().stdout).unwrap();
+    fs::write(&path, new_master_key()).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     path
+}
+
+/// Returns the line of a new master key.
+pub(crate) fn new_master_key() -> String {
+    String::from_utf8(program().arg("keygen").output().unwrap().stdout).unwrap()
 }
 
 /// Returns the address of a listener from its log line.
@@ -324,5 +383,9 @@ pub(crate) fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
     is_it.then(|| event["address"].as_str().unwrap().parse().unwrap())
 }
 
+const RELOADS: &str = r#"countersign_config_reloads_total{result="success"}"#;
+
 const CONFIG: &str = "countersign.toml";
-const MASTER_KEY: &str = "keys";
+
+/// The master key file.
+pub(crate) const MASTER_KEY: &str = "keys";

@@ -29,7 +29,9 @@ impl Serving {
         let listeners = Listeners::bind(&app.config).await.unwrap();
         let addresses = listeners.addresses();
         let (shutdown, told) = oneshot::channel();
-        let ended = tokio::spawn(server::run(listeners, app, async { drop(told.await) }));
+        let ended = tokio::spawn(server::run(listeners, app, None, async {
+            drop(told.await)
+        }));
         Self {
             addresses,
             shutdown,
@@ -89,6 +91,7 @@ pub(crate) fn fit(config: &mut Config) {
             address,
             tls: None,
             insecure_plaintext: false,
+            age: None,
         };
     }
     config.shutdown.delay = Duration::ZERO;

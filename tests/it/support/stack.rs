@@ -45,6 +45,15 @@ impl Stack {
 
     /// Starts the parts, with more environment variables for Countersign.
     pub(crate) async fn start_in(environment: &[(&str, &str)], parts: Parts) -> Self {
+        Self::start_edited(environment, parts, |envoy| envoy).await
+    }
+
+    /// Starts the parts, with another configuration of Envoy too.
+    pub(crate) async fn start_edited(
+        environment: &[(&str, &str)],
+        parts: Parts,
+        edit: impl FnOnce(String) -> String,
+    ) -> Self {
         let upstream = Upstream::start().await;
         let redis = match parts.store {
             StoreKind::Embedded => None,
@@ -65,10 +74,9 @@ impl Stack {
             upstream: upstream.address,
             deadlines,
         };
-        let (envoy, (alice, consumer_id)) = tokio::join!(
-            Envoy::start(parts.envoy, parts.shape, peers),
-            alice(&countersign)
-        );
+        let envoy = edit(parts.shape.configuration(peers));
+        let (envoy, (alice, consumer_id)) =
+            tokio::join!(Envoy::start_as(parts.envoy, &envoy), alice(&countersign));
         Self {
             parts,
             envoy,

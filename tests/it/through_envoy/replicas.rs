@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::support::caller::Caller;
 use crate::support::envoy::{Deadlines, Envoy, NEWEST, OLDEST, Peers, Shape, with_replicas};
-use crate::support::http::Request;
+use crate::support::load::{Load, Sent};
 use crate::support::process::{START, eventually};
 use crate::support::program::Countersign;
 use crate::support::redis::RedisServer;
@@ -51,35 +50,26 @@ async fn a_retry_of_a_check_is_the_same_claim() {
 }
 
 /// Two replicas with one store behind an Envoy.
-struct Pair {
-    envoy: Envoy,
-    upstream: Upstream,
-    alice: Caller,
+pub(super) struct Pair {
+    pub(super) envoy: Envoy,
+    pub(super) upstream: Upstream,
+    pub(super) alice: Caller,
     /// The replica that is lost.
-    lost: Countersign,
-    #[expect(dead_code, reason = "ends the process when it is dropped")]
-    kept: Countersign,
+    pub(super) lost: Countersign,
+    pub(super) kept: Countersign,
     #[expect(dead_code, reason = "ends the process when it is dropped")]
     redis: RedisServer,
 }
 
 /// The path of checks to the replica that is lost.
 #[derive(Clone)]
-enum Way {
+pub(super) enum Way {
     Direct,
     Through(Answers),
 }
 
-/// The requests of one test.
-#[derive(Debug, Default)]
-struct Sent {
-    allowed: usize,
-    refused: usize,
-    last_refusal: String,
-}
-
 impl Pair {
-    async fn start(version: &'static str, way: Way) -> Self {
+    pub(super) async fn start(version: &'static str, way: Way) -> Self {
         let parts = Parts {
             envoy: version,
             shape: Shape::Deploy,
@@ -117,20 +107,11 @@ impl Pair {
     async fn send_while(&mut self, lose: impl FnOnce(&mut Countersign)) -> Sent {
         self.both_are_healthy().await;
         self.upstream.received();
-        let end = Instant::now() + BEFORE + AFTER;
-        let (envoy, alice) = (self.envoy.address, &self.alice);
-        let senders = join_all((0..SENDERS).map(|_| send_until(end, envoy, alice)));
-        let fault = async {
-            sleep(BEFORE).await;
-            lose(&mut self.lost);
-        };
-        let (all, ()) = tokio::join!(senders, fault);
-        let sent = all.into_iter().fold(Sent::default(), |total, one| Sent {
-            allowed: total.allowed + one.allowed,
-            refused: total.refused + one.refused,
-            last_refusal: total.last_refusal + &one.last_refusal,
-        });
-        assert!(sent.allowed >= SENDERS, "{sent:?}");
+        let load = Load::start(self.envoy.address, &vec![self.alice.clone(); SENDERS]);
+        sleep(BEFORE).await;
+        lose(&mut self.lost);
+        sleep(AFTER).await;
+        let sent = load.stop().await;
         assert_eq!(
             self.upstream.received().len(),
             sent.allowed,
@@ -139,7 +120,7 @@ impl Pair {
         sent
     }
 
-    async fn both_are_healthy(&self) {
+    pub(super) async fn both_are_healthy(&self) {
         eventually("both replicas are healthy", START, async || {
             let healthy = self.envoy.counter("cluster.countersign.membership_healthy");
             (healthy.await == 2).then_some(())
@@ -148,24 +129,9 @@ impl Pair {
     }
 }
 
-/// Sends one request after the other.
-async fn send_until(end: Instant, envoy: SocketAddr, alice: &Caller) -> Sent {
-    let mut sent = Sent::default();
-    while Instant::now() < end {
-        let response = alice.sign(&Request::get("/photos")).send(envoy).await;
-        if response.status == 200 {
-            sent.allowed += 1;
-        } else {
-            sent.refused += 1;
-            sent.last_refusal = format!("{response:?}");
-        }
-    }
-    sent
-}
-
 /// A proxy before a replica that can lose its answers.
 #[derive(Clone, Default)]
-struct Answers {
+pub(super) struct Answers {
     are_lost: Arc<AtomicBool>,
     were_lost: Arc<AtomicBool>,
 }
