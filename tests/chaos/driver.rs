@@ -50,6 +50,9 @@ struct Lane {
     in_flight: AtomicUsize,
 }
 
+/// A request of a lane without an answer; no longer counted when it is dropped.
+struct InFlight<'a>(&'a Lane);
+
 /// Requests to repeat: the last ones, and a sample of older ones.
 #[derive(Default)]
 struct Memory {
@@ -123,11 +126,11 @@ impl Driver {
         let (kind, signed) = self.next(turn);
         let chosen = self.choose();
         let lane = &self.lanes[chosen];
-        lane.in_flight.fetch_add(1, Ordering::Relaxed);
+        let in_flight = InFlight::of(lane);
         let sent = Instant::now();
         let verdict = lane.target.ask(&signed.request).await;
         let answered = Instant::now();
-        lane.in_flight.fetch_sub(1, Ordering::Relaxed);
+        drop(in_flight);
         self.remember(kind, &signed, &verdict);
         self.ledger.add(Entry {
             request: signed.number,
@@ -239,6 +242,21 @@ impl Lane {
             rests: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
         }
+    }
+}
+
+// === impl InFlight ===
+
+impl<'a> InFlight<'a> {
+    fn of(lane: &'a Lane) -> Self {
+        lane.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(lane)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

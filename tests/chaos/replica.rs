@@ -178,15 +178,25 @@ impl Replica {
         of_it.sum()
     }
 
-    /// Returns whether the replica has a metric, without the prefix `countersign_`.
-    pub(crate) async fn has_metric(&self, name: &str) -> bool {
-        let (_, text) = self.get("/metrics").await;
-        text.contains(&format!("countersign_{name}"))
-    }
-
-    /// Returns the path of the configuration file.
-    pub(crate) fn config_file(&self) -> PathBuf {
-        self.directory.path().join(CONFIG)
+    /// Changes the configuration file, sends SIGHUP, and waits until the replica has read the file.
+    ///
+    /// # Errors
+    /// It did not, or refused the file.
+    pub(crate) async fn reload(&self, config: &str) -> Result<(), String> {
+        let before = self.metric(RELOADS).await;
+        fs::write(self.directory.path().join(CONFIG), config).unwrap();
+        self.signal("HUP");
+        let end = Instant::now() + RELOADED;
+        while self.metric(RELOADS).await <= before {
+            if Instant::now() > end {
+                return Err("a replica did not reload its configuration".to_owned());
+            }
+            sleep(PAUSE).await;
+        }
+        let successful = self.metric("config_last_reload_successful").await;
+        (successful > 0.0)
+            .then_some(())
+            .ok_or_else(|| format!("a replica refused the configuration: {}", self.log()))
     }
 
     /// Returns the resident memory in MiB.
@@ -270,6 +280,11 @@ pub(crate) fn master_key(directory: &Path) -> PathBuf {
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 const CONFIG: &str = "countersign.toml";
+
+const RELOADS: &str = "config_reloads_total";
+
+/// The longest time for a reload.
+const RELOADED: Duration = Duration::from_secs(10);
 
 /// The program that the rows run against.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");

@@ -43,17 +43,14 @@ pub(crate) struct Times<'a> {
 /// The faults in an order of chance, each once before any is repeated.
 pub(crate) struct Deck {
     numbers: Numbers,
-    faults: Vec<&'static Fault>,
     left: Vec<&'static Fault>,
 }
 
 impl Deck {
-    /// Returns the deck of a seed, with or without reloads.
-    pub(crate) fn of(seed: u64, reloads: bool) -> Self {
-        let chosen = |fault: &&Fault| reloads || fault.name != "reload";
+    /// Returns the deck of a seed.
+    pub(crate) fn of(seed: u64) -> Self {
         Self {
             numbers: Numbers::of(seed),
-            faults: FAULTS.iter().filter(chosen).collect(),
             left: Vec::new(),
         }
     }
@@ -85,7 +82,7 @@ impl Deck {
 
     fn next(&mut self) -> &'static Fault {
         if self.left.is_empty() {
-            self.left.clone_from(&self.faults);
+            self.left = FAULTS.iter().collect();
         }
         let chosen = self.numbers.below(self.left.len());
         self.left.swap_remove(chosen)
@@ -272,7 +269,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         name: "slow-network",
         letter: 'N',
         text: "5 to 15 ms in each direction to the primary for 5 s",
-        interrupts: false,
+        interrupts: true,
         switches: false,
         recovers: SECOND,
         run: slow_network,

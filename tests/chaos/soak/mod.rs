@@ -34,7 +34,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::admin::ReadBack;
 use crate::report::replace_between;
@@ -70,7 +70,11 @@ pub(crate) async fn main(arguments: &[String]) -> ExitCode {
             return ExitCode::from(64);
         }
     };
-    let soaked = soak(options).await;
+    let limit = options.length() + SPARE;
+    let Ok(soaked) = timeout(limit, soak(options)).await else {
+        eprintln!("error: the soak did not end within {} s", limit.as_secs());
+        return ExitCode::FAILURE;
+    };
     let verdict = Verdict::of(&soaked);
     let text = verdict.markdown(&soaked);
     println!("{text}");
@@ -98,7 +102,7 @@ async fn soak(options: Options) -> Soaked {
     windows.lock().unwrap().end_measuring();
 
     let end = Instant::now() + options.length().saturating_sub(measuring);
-    let mut deck = Deck::of(options.seed, stack.reloads().await);
+    let mut deck = Deck::of(options.seed);
     deck.deal_until(end, &mut stack, &windows).await;
 
     tasks.shutdown().await;
@@ -146,6 +150,9 @@ fn project() -> PathBuf {
 
 /// The load as a share of the saturation.
 const SHARE: f64 = 0.7;
+
+/// The time to start, to end the last fault and to read back every write.
+const SPARE: Duration = Duration::from_secs(300);
 
 /// The pause between administrative writes.
 const WRITES: Duration = Duration::from_millis(500);

@@ -1,6 +1,5 @@
 //! The programs of a soak: two replicas on one store, their administrator and their load balancer.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -86,41 +85,25 @@ impl Stack {
         }
     }
 
-    /// Returns whether the replicas reload their configuration on SIGHUP.
-    pub(crate) async fn reloads(&self) -> bool {
-        self.replicas[0].has_metric(RELOADS).await
-    }
-
-    /// Changes the configuration of both replicas, and waits until they have read it.
+    /// Changes the configuration of both replicas.
     ///
     /// # Errors
     /// A replica did not read it.
     pub(crate) async fn reload(&self, turn: usize) -> Result<(), String> {
         for replica in &self.replicas {
-            let before = replica.metric(RELOADS).await;
-            let config = format!("{CONFIG}cache.max_age = \"{}s\"\n", 5 + turn % 5);
-            fs::write(replica.config_file(), config).unwrap();
-            replica.signal("HUP");
-            let end = Instant::now() + READY;
-            while replica.metric(RELOADS).await <= before {
-                if Instant::now() > end {
-                    return Err("a replica did not reload after SIGHUP".to_owned());
-                }
-                sleep(Duration::from_millis(50)).await;
-            }
+            let timeout = 175 + turn % 5;
+            let config = format!("{CONFIG}check.timeout = \"{timeout}ms\"\n");
+            replica.reload(&config).await?;
         }
         Ok(())
     }
 }
 
-/// Few nonces to keep, a quiet log, and a short drain.
+/// Few nonces to keep, a quiet log, a short drain, and connections that end often.
 const CONFIG: &str = "\
 verify.timestamp_window = \"30s\"
 log.filter = \"warn,countersign::server::run=info\"
-shutdown.delay = \"1s\"
 ";
-
-const RELOADS: &str = "config_reloads_total";
 
 /// The connections of the driver to the second replica.
 const LANES_OF_SECOND: std::ops::Range<usize> = 2..4;

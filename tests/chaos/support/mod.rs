@@ -10,6 +10,9 @@ pub(crate) mod envoy;
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../../it/support/http.rs"]
 pub(crate) mod http;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../../it/support/leaks.rs"]
+pub(crate) mod leaks;
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../../it/support/process.rs"]
 pub(crate) mod process;
