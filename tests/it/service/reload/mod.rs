@@ -59,7 +59,7 @@ async fn last_refusal(countersign: &Countersign) -> String {
             .lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
         let mistakes = events.filter_map(|event| Some(event["mistakes"].as_str()?.to_owned()));
-        mistakes.last()
+        mistakes.next_back()
     })
     .await
 }
