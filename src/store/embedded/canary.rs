@@ -84,14 +84,15 @@ impl CanaryReader {
 }
 
 fn read(file: &StoreFile, records: &Records) -> Result<(), StoreError> {
-    let is_first = !records.is_key_compared();
+    let own = records.own_canary()?;
     let canary = file.read(stored)?;
     let absent = || failed(redb::Error::Corrupted("it has no canary".into()));
     let seal = records.prove_key(&canary.ok_or_else(absent)?)?;
-    if is_first && seal == CanarySeal::OlderKey {
+    if seal == CanarySeal::OlderKey && !records.is_canary_settled() {
         file.write(|transaction| prove_key(transaction, records))?;
         info!("the first master key is new; it seals records from now on");
     }
+    records.settle_canary(&own);
     Ok(())
 }
 

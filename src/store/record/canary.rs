@@ -63,10 +63,7 @@ impl Records {
     /// [`writer`](Self::writer) refuses.
     pub(in crate::store) fn prove_key(&self, canary: &[u8]) -> Result<CanarySeal, StoreError> {
         self.key_proof.see(canary);
-        let own = self.own.load();
-        let proven = self.prove_key_of(canary);
-        own.set_compared();
-        proven
+        self.prove_key_of(canary)
     }
 
     pub(super) fn prove_key_of(&self, canary: &[u8]) -> Result<CanarySeal, StoreError> {
@@ -86,9 +83,15 @@ impl Records {
         self.key_proof.get() == PROVEN
     }
 
-    /// Returns `true` if the current master keys were compared with the canary.
-    pub(in crate::store) fn is_key_compared(&self) -> bool {
-        self.own.load().is_compared()
+    /// Returns `true` if the canary of the store was compared with the current master keys, and
+    /// sealed anew if that was due.
+    pub(in crate::store) fn is_canary_settled(&self) -> bool {
+        self.own.load().is_settled()
+    }
+
+    /// Notes that the canary of the store was compared, and sealed as `own` if that was due.
+    pub(in crate::store) fn settle_canary(&self, own: &[u8]) {
+        self.own.load().settle(own);
     }
 }
 

@@ -16,7 +16,8 @@ pub(super) struct OwnRecords {
     /// `None` if they cannot be sealed.
     dummies: OnceLock<Option<DummyRecords>>,
     canary: OnceLock<Box<[u8]>>,
-    is_compared: AtomicBool,
+    /// The canary of the store needs no new seal, or has got one.
+    is_settled: AtomicBool,
 }
 
 impl OwnRecords {
@@ -39,14 +40,17 @@ impl OwnRecords {
         Ok(self.canary.get_or_init(|| sealed.into()).clone())
     }
 
-    /// Notes that the master keys were compared with the canary of the store.
-    pub(super) fn set_compared(&self) {
-        self.is_compared.store(true, Ordering::Release);
+    /// Notes that the canary of the store was compared, and sealed anew if that was due. `own` is
+    /// the canary that a new seal would have; another one belongs to keys that were replaced.
+    pub(super) fn settle(&self, own: &[u8]) {
+        if self.canary.get().is_some_and(|canary| **canary == *own) {
+            self.is_settled.store(true, Ordering::Release);
+        }
     }
 
-    /// Returns `true` if the master keys were compared with the canary of the store.
-    pub(super) fn is_compared(&self) -> bool {
-        self.is_compared.load(Ordering::Acquire)
+    /// Returns `true` if the canary of the store was compared, and sealed anew if that was due.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_settled.load(Ordering::Acquire)
     }
 }
 

@@ -78,19 +78,21 @@ impl RedisStore {
         let mut set = cmd("SET");
         set.arg(keys::CANARY).arg(&*own).arg("NX").arg("GET");
         let stored: Option<Vec<u8>> = self.call("reading the canary", &set).await?;
-        let is_first = !self.records.is_key_compared();
         let seal = self.records.prove_key(stored.as_deref().unwrap_or(&own))?;
-        match stored {
-            // Once, since replicas with different first keys would write in turns.
-            Some(stored) if seal == CanarySeal::OlderKey && is_first => self.reseal(&stored).await,
-            _ => Ok(()),
+        // Once, since replicas with different first keys would write in turns.
+        if let Some(stored) = stored
+            && seal == CanarySeal::OlderKey
+            && !self.records.is_canary_settled()
+        {
+            self.reseal(&stored, &own).await?;
         }
+        self.records.settle_canary(&own);
+        Ok(())
     }
 
     /// Seals the canary with the first key, unless another process did.
-    async fn reseal(&self, stored: &[u8]) -> Result<(), StoreError> {
-        let own = self.records.own_canary()?;
-        let update = scripts::update_record(keys::CANARY, stored, &own, None);
+    async fn reseal(&self, stored: &[u8], own: &[u8]) -> Result<(), StoreError> {
+        let update = scripts::update_record(keys::CANARY, stored, own, None);
         let updated: u8 = self.call(UPDATING, &update).await?;
         if updated == 1 {
             info!("the first master key is new; it seals records from now on");

@@ -8,7 +8,7 @@ use envoy_types::ext_authz::v3::pb::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use tonic::transport::{Channel, Endpoint};
 
-use super::{BY_SIGNAL, Reloads, last_refusal, logged, next, refused_reload, reload};
+use super::{BY_SIGNAL, Reloads, logged, next, refused_reload, reload};
 use crate::service::replicas::check_request;
 use crate::support::http::Request;
 use crate::support::program::Countersign;
@@ -175,7 +175,7 @@ async fn a_refused_file_is_read_again_when_its_contents_or_permissions_change() 
         .unwrap();
     let refused = next(&countersign, before).await;
     assert_eq!((refused.succeeded, refused.refused), (0, 1));
-    let refusal = last_refusal(&countersign).await;
+    let refusal = super::refusal(&countersign, 1).await;
     assert!(refusal.contains("has mode 0644"), "{refusal}");
 
     Command::new("chmod")

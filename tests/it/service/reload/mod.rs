@@ -48,18 +48,18 @@ async fn refused_reload(countersign: &Countersign) -> String {
     countersign.hang_up();
     let after = next(countersign, before).await;
     assert_eq!(after.refused, before.refused + 1, "{after:?}");
-    last_refusal(countersign).await
+    refusal(countersign, after.refused).await
 }
 
-/// Returns the mistakes of the last refused reload.
-async fn last_refusal(countersign: &Countersign) -> String {
+/// Returns the mistakes of the refused reload of that number, counted from 1.
+async fn refusal(countersign: &Countersign, number: u64) -> String {
     eventually("the log of a refused reload", PATIENCE, async || {
         let log = countersign.log();
         let events = log
             .lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let mistakes = events.filter_map(|event| Some(event["mistakes"].as_str()?.to_owned()));
-        mistakes.next_back()
+        let mut mistakes = events.filter_map(|event| Some(event["mistakes"].as_str()?.to_owned()));
+        mistakes.nth(usize::try_from(number).unwrap() - 1)
     })
     .await
 }
