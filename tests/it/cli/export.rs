@@ -454,8 +454,7 @@ const ALLOWED: &str = "allowed";
 const PASSWORD: &str = "correct horse battery staple";
 
 /// Patient, since other tests cover deadlines; cheap hashes.
-const CONFIG: &str =
-    "check.timeout = \"5s\"\nstore.timeout = \"3s\"\npassword.memory_kib = 64\npassword.iterations = 1\n";
+const CONFIG: &str = "check.timeout = \"5s\"\nstore.timeout = \"3s\"\npassword.memory_kib = 64\npassword.iterations = 1\n";
 
 /// The master key of the golden files, which is no secret: 32 bytes of 7.
 const GOLDEN_KEY: &str = "golden:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
