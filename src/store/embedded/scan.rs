@@ -60,6 +60,9 @@ enum Section {
     Canary,
 }
 
+/// The name and the sealed bytes of a record.
+type NamedRecord = (Vec<u8>, Vec<u8>);
+
 impl Section {
     const fn of(kind: RecordKind) -> Self {
         match kind {
