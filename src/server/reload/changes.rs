@@ -39,8 +39,7 @@ impl ChangeDetector {
         false
     }
 
-    /// Notes the contents that were read, whether or not they had a mistake: nothing is read again
-    /// before it changes.
+    /// Notes the contents that were read, whether or not they had a mistake.
     pub(super) fn was_read(&mut self, known: FileStates) {
         *self = Self::new(known);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::changes::ChangeDetector;
 use super::expiry::ExpiryWarnings;
@@ -27,6 +27,14 @@ pub(in crate::server) struct Reloader<'s> {
     services: ListenerServices,
     listeners: [ListenerCertificate; 4],
     expiry: ExpiryWarnings,
+    /// The last reload, if it was refused.
+    refused: Option<Refusal>,
+}
+
+/// A refused reload.
+struct Refusal {
+    mistakes: String,
+    at: Instant,
 }
 
 impl<'s> Reloader<'s> {
@@ -43,6 +51,7 @@ impl<'s> Reloader<'s> {
             services,
             listeners,
             expiry: ExpiryWarnings::default(),
+            refused: None,
         };
         reloader.export();
         reloader
@@ -69,10 +78,13 @@ impl<'s> Reloader<'s> {
         loop {
             let interval = self.app.config.reload.interval;
             let must_read = tokio::select! {
-                () = source.requests.notified() => true,
+                () = source.requests.notified() => {
+                    self.refused = None;
+                    true
+                }
                 () = sleep(if interval.is_zero() { EXPIRY_INTERVAL } else { interval }) => {
                     self.look_at_expiry();
-                    !interval.is_zero() && look(&mut changes).await
+                    !interval.is_zero() && (look(&mut changes).await || self.is_retry_due())
                 }
             };
             if must_read {
@@ -97,8 +109,9 @@ impl<'s> Reloader<'s> {
                 .ok_or_else(|| vec![CHANGING.to_owned()])
         });
         let applied = inputs.and_then(|inputs| self.apply(inputs, source));
-        if let Err(mistakes) = &applied {
-            self.refuse(mistakes);
+        match applied {
+            Ok(()) => self.refused = None,
+            Err(mistakes) => self.refuse(&mistakes),
         }
         let running = source.files(&self.app.config);
         off_thread(move || {
@@ -177,17 +190,30 @@ impl<'s> Reloader<'s> {
         self.export();
     }
 
-    /// Logs and counts a refused reload.
-    fn refuse(&self, mistakes: &[String]) {
-        let count = mistakes.len();
-        let mistakes = mistakes.join("; ");
-        tracing::error!(
-            count,
+    /// Returns true if a refused reload must be tried again. Its cause may lie outside of the files:
+    /// a store whose canary the new master keys do not open yet.
+    fn is_retry_due(&self) -> bool {
+        let refused = self.refused.as_ref();
+        refused.is_some_and(|refused| refused.at.elapsed() >= RETRY_INTERVAL)
+    }
+
+    /// Logs and counts a refused reload; a retry that is refused for the same reasons does neither.
+    fn refuse(&mut self, mistakes: &[String]) {
+        let (count, mistakes) = (mistakes.len(), mistakes.join("; "));
+        let is_known = |refused: &Refusal| refused.mistakes == mistakes;
+        if !self.refused.as_ref().is_some_and(is_known) {
+            tracing::error!(
+                count,
+                mistakes,
+                "refused to reload; everything stays as it was; correct the mistakes, and the files \
+                 are read again"
+            );
+            self.app.metrics.config_reload(false);
+        }
+        self.refused = Some(Refusal {
             mistakes,
-            "refused to reload; everything stays as it was; correct the mistakes, and it is read \
-             again when its contents change, or at SIGHUP"
-        );
-        self.app.metrics.config_reload(false);
+            at: Instant::now(),
+        });
     }
 
     /// Exports the configuration in use as metrics.
@@ -239,6 +265,9 @@ fn hash(config: &Config) -> u64 {
 
 /// The interval of looks at the expiry of certificates if the files are not looked at.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
+
+/// The time after which a refused reload is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The attempts to read files that change meanwhile.
 const ATTEMPTS: u32 = 5;

@@ -34,8 +34,12 @@ async fn the_commands_of_the_page_rotate_the_key() {
     assert_ne!(first_key(home.path()), old);
     let keys = fs::read_to_string(home.path().join("master-key")).unwrap();
     assert_eq!(keys.lines().count(), 1);
-    assert!(printed[2].contains("1 records to seal"), "{}", printed[2]);
-    assert!(printed[2].contains("1 records sealed"), "{}", printed[2]);
+    // The consumer, and the canary unless a synthetic check has sealed it already.
+    let sealed = ["1", "2"].iter().any(|count| {
+        let of = |what: &str| printed[2].contains(&format!("{count} records {what}"));
+        of("to seal") && of("sealed")
+    });
+    assert!(sealed, "{}", printed[2]);
     let listed = server.run("countersign consumer list");
     assert!(listed.contains("Printer"), "{listed}");
 }

@@ -13,7 +13,6 @@ use std::sync::{LazyLock, Mutex, Once};
 use std::time::Duration;
 
 use serde_json::Value;
-use tracing_subscriber::filter::LevelFilter;
 
 use crate::support::http::Response;
 
@@ -117,7 +116,7 @@ fn ask(address: SocketAddr, path: &str, answer: &mut Vec<u8>) -> std::io::Result
     stream.read_to_end(answer).map(drop)
 }
 
-/// Records every event of the services in this process, at every level.
+/// Records the events of the services in this process, at every level.
 pub(crate) fn own_log() {
     static ONCE: Once = Once::new();
     if !is_recording() {
@@ -126,7 +125,7 @@ pub(crate) fn own_log() {
     ONCE.call_once(|| {
         let log = open("output/own-log");
         let started = tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::TRACE)
+            .with_env_filter(EVENTS)
             .with_ansi(false)
             .with_writer(Mutex::new(log))
             .try_init();
@@ -134,8 +133,11 @@ pub(crate) fn own_log() {
     });
 }
 
-/// The filter of the program's log in a recorded run: every event of every crate.
-pub(crate) const LOG_FILTER: (&str, &str) = ("COUNTERSIGN_LOG__FILTER", "trace");
+/// The filter of the program's log in a recorded run.
+pub(crate) const LOG_FILTER: (&str, &str) = ("COUNTERSIGN_LOG__FILTER", EVENTS);
+
+/// Every event, except those of each frame and each read: gigabytes in the tests of floods.
+const EVENTS: &str = "trace,h2=info,hyper=info,hyper_util=info,tokio_util=info";
 
 fn record(file: &str, bytes: &[u8]) {
     if is_recording() {
