@@ -229,8 +229,8 @@ const NO_MATCH: &str = "no recent denial of this replica matches; docs/decisions
                         docs/debugging.md the causes (clients see signature_invalid for \
                         signature_mismatch, unknown_consumer and others)";
 
-const WATCHES_AGAIN: &str = "the server ended the connection (max_connection_age); watching on a new one: a denial of \
-                             this moment may be missing, `countersign denials` lists it";
+const WATCHES_AGAIN: &str = "the server ended the connection (max_connection_age); watching on a new one; `countersign \
+                             denials` lists denials that were missed in between";
 
 const COLUMNS: [&str; 7] = [
     "TIME",

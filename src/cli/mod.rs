@@ -51,9 +51,9 @@ pub(crate) struct Cli {
 enum Command {
     /// Run the service
     ///
-    /// SIGHUP reloads the configuration file and the files that it names, all or nothing; so do
-    /// changed contents of these files (reload.interval). SIGTERM and SIGINT finish the requests in
-    /// flight and end the process; a second one ends it at once.
+    /// SIGHUP and changed contents (reload.interval) reload the configuration file and the files
+    /// that it names, all or nothing. SIGTERM and SIGINT finish the requests in flight and end the
+    /// process; a second one ends it at once.
     ///
     /// Each flag overrides its COUNTERSIGN_* variable, which overrides the file.
     Serve(serve::Args),
@@ -65,11 +65,11 @@ enum Command {
     Token(token::Args),
     /// Create temporary credentials, and authorize or refuse them for a user
     RequestToken(request_token::Args),
-    /// Write a backup of all consumers, users and tokens
+    /// Back up all consumers, users and tokens to a file
     Export(export::Args),
     /// Restore a backup, or import consumers and tokens from a file or a 2013 provider's Redis
     Import(import::Args),
-    /// Seal every record with the first master key, to rotate the key
+    /// Seal every record with the first master key, after a change of the key file
     Rekey(rekey::Args),
     /// Show denied requests with their reasons
     Denials(denials::Args),

@@ -52,7 +52,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 impl Progress {
     fn new() -> anyhow::Result<Self> {
         let bar = ProgressBar::no_length();
-        // It is drawn only on a terminal.
+        // The bar is drawn only on a terminal.
         bar.set_draw_target(ProgressDrawTarget::stderr());
         bar.set_style(ProgressStyle::with_template(COUNTING)?);
         Ok(Self { bar, resealed: 0 })
@@ -87,13 +87,13 @@ impl Progress {
             .set_message(format!("{} records read", message.scanned));
     }
 
-    /// Returns the error of a rotation that did not end, and says how far it came.
+    /// Returns the error of a rotation that stopped, with the number of sealed records.
     fn stopped(&self, status: Status, dry_run: bool) -> anyhow::Error {
         if dry_run {
             return refused(status);
         }
         anyhow!(
-            "the rotation stopped after sealing {} records: {}; run it again, it seals only the rest",
+            "the rotation stopped after sealing {} records: {}; run it again to seal the rest",
             self.resealed,
             refused(status)
         )
@@ -141,7 +141,7 @@ fn result(summary: &v1::RekeySummary) -> String {
     match (summary.dry_run, old, summary.resealed) {
         (true, 1.., _) => format!("{old} records to seal with the first key of the file, {first}"),
         (_, _, 0) => format!(
-            "nothing to do: the first key of the file is {first}, and no record is under another key of it"
+            "nothing to do: the first key of the file is {first}, and no record is under another of its keys"
         ),
         (_, _, resealed) => {
             format!("{resealed} records sealed with the first key of the file, {first}")
@@ -161,10 +161,10 @@ const NO_SUMMARY: &str = "the connection ended before the summary arrived";
 const MOST_SHOWN: usize = 20;
 
 const EXIT_STATUS: &str = "\
-Before: put the new key first in the master key file of every replica, and reload or restart them.
-After: see \"Rotate the master key\" in docs/operations.md on when an old key may go.
+Before: put the new key first in the master key file of every replica; they reload it.
+After: \"Rotate the master key\" in docs/operations.md says when to remove the old key.
 
 Exit status:
-  0   every record is sealed with the first key; with --dry-run, every record can be read
+  0   every record is sealed with the first key; with --dry-run: every record can be read
   1   a record cannot be read, or the rotation stopped
   64  wrong usage";

@@ -1,4 +1,4 @@
-//! The file of an export: mode 0600, and without its name until it is complete.
+//! The file of an export. It has mode 0600, and gets its name when it is complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -19,7 +19,7 @@ pub(super) enum ExportFile {
     Named(UnfinishedFile),
 }
 
-/// A file under another name than its own; removed when dropped.
+/// A file with a temporary name; removed when dropped.
 pub(super) struct UnfinishedFile {
     to: BufWriter<File>,
     unfinished: PathBuf,
@@ -32,7 +32,7 @@ impl ExportFile {
     /// Creates the file; `-` is standard output.
     ///
     /// # Errors
-    /// If the file exists and is not to be replaced, or cannot be created.
+    /// If the file exists and must not be replaced, or cannot be created.
     pub(super) fn create(path: &Path, force: bool) -> Result<Self, Usage> {
         if path == Path::new("-") {
             return Ok(Self::Stdout(BufWriter::new(output::stdout())));
@@ -90,7 +90,7 @@ impl Drop for UnfinishedFile {
     }
 }
 
-/// Checks that nothing is at a path, or only a file that is to be replaced.
+/// Checks that a path is free, or has a regular file that may be replaced.
 fn check_free(path: &Path, force: bool) -> Result<(), Usage> {
     let shown = path.display();
     match fs::symlink_metadata(path) {

@@ -80,7 +80,7 @@ impl HeaderLine {
     pub(crate) fn header(&self) -> Result<ExportHeader, String> {
         if self.countersign_export != ExportHeader::FORMAT_VERSION {
             return Err(format!(
-                "the export has format {}, and this release reads format {}: import it with the release that wrote it",
+                "the export has format {}, and this release reads format {}; import it with the release that wrote it",
                 self.countersign_export,
                 ExportHeader::FORMAT_VERSION
             ));

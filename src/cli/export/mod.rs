@@ -38,10 +38,10 @@ pub(crate) struct Args {
     /// Replace an existing file
     #[arg(long)]
     force: bool,
-    /// Write every secret in clear, to leave Countersign, instead of a sealed backup
+    /// Write every secret in clear instead of a sealed backup, to leave Countersign
     #[arg(long)]
     plaintext: bool,
-    /// Write secrets in clear without asking
+    /// Confirm --plaintext without a question
     #[arg(long, requires = "plaintext")]
     yes: bool,
 }
@@ -56,7 +56,7 @@ struct ExportCounts {
     unreadable: u64,
 }
 
-/// The place where the lines go, with the progress.
+/// The destination of the lines, and the progress.
 struct ExportWriter {
     file: ExportFile,
     counts: ExportCounts,
@@ -88,7 +88,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     output::note(&format!(
-        "warning: {} records cannot be read, and the export lacks them; the log of the server names them",
+        "warning: the export lacks {} records that cannot be read; the log of the server names them",
         counts.unreadable
     ));
     Ok(ExitCode::FAILURE)
@@ -97,7 +97,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Warns that the file will have secrets, and asks for consent on a terminal.
 fn confirm_plaintext(is_confirmed: bool) -> anyhow::Result<()> {
     output::note(
-        "warning: --plaintext writes every secret and password hash in clear: the readers of the file can \
+        "warning: --plaintext writes every secret and password hash in clear: anyone who reads the file can \
          sign as every consumer",
     );
     if is_confirmed {
@@ -106,7 +106,7 @@ fn confirm_plaintext(is_confirmed: bool) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() {
         return Err(Usage("--plaintext: add --yes to confirm".to_owned()).into());
     }
-    output::note("Write it? Type yes:");
+    output::note("To write the file, type yes:");
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
     read.context("cannot read the answer")?;
@@ -155,7 +155,7 @@ impl ExportWriter {
         self.file.line(&serde_json::to_string(line)?)
     }
 
-    /// Writes the line of a record, which is already counted.
+    /// Writes the line of a record that is already counted.
     fn record(&mut self, line: &impl Serialize) -> anyhow::Result<()> {
         self.bar.inc(1);
         self.line(line)

@@ -31,7 +31,7 @@ pub(super) async fn export(
                 to.counts.users += 1;
                 user_row(user)?
             }
-            None => bail!("the server sent a record that this command does not know; update it"),
+            None => bail!("the server sent an unknown kind of record; update this command"),
         };
         to.record(&row)?;
     }

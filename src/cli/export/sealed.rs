@@ -24,17 +24,16 @@ pub(super) async fn export(
                 to.counts.unreadable = end.unreadable;
                 return to.line(&EndLine::of(&end));
             }
-            None => bail!("the server sent a part that this command does not know; update it"),
+            None => bail!("the server sent an unknown part of the export; update this command"),
         }
     }
-    bail!("the server ended the export before its end; try again")
+    bail!("the server stopped before the end of the export; try again")
 }
 
 fn write(records: &[v1::SealedRecord], to: &mut ExportWriter) -> anyhow::Result<()> {
     for record in records {
-        let line = RecordLine::of(record).context(
-            "the server sent a kind of record that this command does not know; update it",
-        )?;
+        let line = RecordLine::of(record)
+            .context("the server sent an unknown kind of record; update this command")?;
         to.counts.count(record.kind());
         to.record(&line)?;
     }

@@ -39,7 +39,7 @@ use super::exit::Usage;
 pub(crate) struct Args {
     #[command(flatten)]
     admin: AdminArgs,
-    /// File with consumers and tokens, - for standard input; or a sealed export
+    /// Sealed export, or a file with consumers and tokens (- for standard input)
     #[arg(value_name = "FILE", group = "source")]
     file: Option<PathBuf>,
     /// Format of the file [default: by its name, .csv, .jsonl or .ndjson]
@@ -57,10 +57,10 @@ pub(crate) struct Args {
     /// Prefix of the provider's keys in Redis
     #[arg(long, value_name = "NAME", default_value = ProviderConsumers::DEFAULT_NAMESPACE, requires = "redis")]
     namespace: String,
-    /// Validate every row, and change nothing
+    /// Validate every row or record, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Restore a sealed export although records differ, and leave those as they are
+    /// Leave records that differ from a sealed export unchanged, and restore the others
     #[arg(long, requires = "file")]
     skip_existing: bool,
     /// Replace an invalid name with the key, and omit an invalid description, platform or URL
@@ -135,7 +135,10 @@ impl Args {
             && sealed::is_sealed_export(path)?
         {
             if self.repair {
-                return Err(Usage("--repair: a sealed export needs no repair".to_owned()).into());
+                return Err(Usage(
+                    "--repair: a sealed export cannot be repaired; leave out the option".to_owned(),
+                )
+                .into());
             }
             return SealedExport::read(path).map(Some);
         }

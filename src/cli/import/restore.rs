@@ -1,7 +1,7 @@
 //! The restore of a sealed export, in two steps.
 //!
-//! 1. The file is read to its end, and the server checks all of it: whether it is complete and
-//!    unchanged, has the master keys, and which records exist. Nothing is written.
+//! 1. The command reads the file to its end, and the server checks that the file is complete and
+//!    unchanged, that it has the master keys, and which records exist. Nothing is written.
 //! 2. The server raises its fence and writes the records: consumers, users, then tokens.
 //!
 //! The server leaves existing records unchanged, so a restore that stopped can be run again.
@@ -45,7 +45,7 @@ struct Batch {
 pub(super) async fn run(args: &Args, export: &SealedExport) -> anyhow::Result<ExitCode> {
     if export.unreadable > 0 {
         output::note(&format!(
-            "warning: the export lacks {} records that could not be read when it was written",
+            "warning: the export lacks {} records that could not be read during the export",
             export.unreadable
         ));
     }
@@ -257,7 +257,7 @@ const WRITTEN_IN_ORDER: [Option<RecordKind>; 3] = [
     Some(RecordKind::Token),
 ];
 
-const NOTHING_RESTORED: &str = "nothing was restored; --skip-existing leaves records that differ as they are, and restores the others";
+const NOTHING_RESTORED: &str = "nothing was restored, because records differ or were refused; --skip-existing leaves records that differ unchanged, and restores the others";
 
 /// The most records of one request: the embedded store writes one after the other, and a slow disk
 /// must answer within the time of a call.

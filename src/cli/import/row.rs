@@ -442,8 +442,8 @@ const FIELDS: [Field; 31] = [
 /// The kind of the rows of users in an export with secrets in clear.
 const USER_KIND: &str = "user";
 
-const USER_SKIPPED: &str = "is a user, and import reads consumers and tokens: create the user with \
-                            `countersign user create`, or import a sealed export";
+const USER_SKIPPED: &str = "is a user, which import cannot create from this file: run `countersign user \
+                            create`, or import a sealed export";
 
 /// The first field of a sealed export.
 const SEALED_EXPORT: &str = "countersign_export";

@@ -1,4 +1,4 @@
-//! Sealed exports: their detection, and the check of a whole file.
+//! The detection of sealed exports, and the check of a whole file.
 
 use std::fs::File;
 use std::io::{BufReader, Read as _};
@@ -138,7 +138,7 @@ impl SealedRecords {
         match self.lines.next_line()? {
             None => Ok(()),
             Some(_) => Err(self
-                .wrong("there is more after the end of the export")
+                .wrong("the file continues after the end of the export; restore another backup")
                 .into()),
         }
     }
@@ -147,7 +147,7 @@ impl SealedRecords {
     fn parsed<T: DeserializeOwned>(&self, line: &[u8]) -> Result<T, Usage> {
         serde_json::from_slice(line).map_err(|error| {
             self.wrong(&format!(
-                "it is not a line of a sealed export, see column {}; the file is incomplete, or was changed",
+                "not a line of a sealed export, see column {}: the file is incomplete or was changed; restore another backup",
                 error.column()
             ))
         })
@@ -155,7 +155,7 @@ impl SealedRecords {
 
     fn incomplete(&self) -> Usage {
         Usage(format!(
-            "{} is incomplete: its end is missing, or does not count its records; restore another backup",
+            "{} is incomplete: its last line is missing, or has another number of records; restore another backup",
             self.name
         ))
     }

@@ -121,7 +121,7 @@ fn changes() -> [(&'static str, &'static str, Change); 7] {
             let renamed = lines[1].replacen("\"name\":\"", "\"name\":\"x", 1);
             lines[1] = renamed;
         }),
-        ("with more after it", "more after the end", |lines| {
+        ("with more after it", "continues after the end", |lines| {
             lines.push(lines[1].clone());
         }),
     ]
