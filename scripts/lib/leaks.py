@@ -1,9 +1,9 @@
-"""Searches everything that a test run wrote for the secrets that the tests planted.
+"""Searches the output of a test run for the secrets that the tests planted.
 
-Usage: leaks.py DIRECTORY. The tests record into DIRECTORY (tests/it/support/leaks.rs): the file
-`secrets` has one JSON string a line, the files below `output` have logs at every level, metrics,
-refusals and errors. Ends with status 1 if a secret is found, or if nothing was recorded. The report
-names the place and the form of a secret, and does not repeat it.
+Usage: leaks.py DIRECTORY. The tests write to DIRECTORY (tests/it/support/leaks.rs): the file
+`secrets` has one JSON string a line; the files below `output` have logs at every level, metrics,
+refusals and errors. Exits with 1 if a secret is found, or if nothing was recorded. The report names
+the place and the form of each secret, and never the secret.
 """
 
 import base64
