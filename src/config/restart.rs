@@ -1,6 +1,6 @@
 //! Keys that a running process cannot change.
 
-use super::listener::ListenerConfig;
+use super::listener::{ConnectionAge, ListenerConfig};
 use super::sections::Config;
 use super::store::StoreConfig;
 
@@ -111,33 +111,58 @@ impl KeptKeys {
         );
     }
 
+    fn age(
+        &mut self,
+        [limit, grace]: [&'static str; 2],
+        new: &mut Option<ConnectionAge>,
+        running: Option<ConnectionAge>,
+    ) {
+        if let (Some(new), Some(running)) = (&mut *new, running) {
+            self.keep(limit, &mut new.limit, &running.limit);
+            self.keep(grace, &mut new.grace, &running.grace);
+        } else {
+            // An unlimited age has no grace.
+            self.keep(limit, new, &running);
+        }
+    }
+
     fn listeners(&mut self, new: &mut Config, running: &Config) {
-        let pairs: [([&'static str; 3], &mut ListenerConfig, &ListenerConfig); 4] = [
+        let pairs: [([&'static str; 4], &mut ListenerConfig, &ListenerConfig); 4] = [
             (
-                ["check.listen", "check.max_connection_age", "check.tls"],
+                [
+                    "check.listen",
+                    "check.max_connection_age",
+                    "check.max_connection_age_grace",
+                    "check.tls",
+                ],
                 &mut new.check.listener,
                 &running.check.listener,
             ),
             (
-                ["api.listen", "api.max_connection_age", "api.tls"],
+                [
+                    "api.listen",
+                    "api.max_connection_age",
+                    "api.max_connection_age_grace",
+                    "api.tls",
+                ],
                 &mut new.api.listener,
                 &running.api.listener,
             ),
             (
-                ["http.listen", "", "http.tls"],
+                ["http.listen", "", "", "http.tls"],
                 &mut new.http.listener,
                 &running.http.listener,
             ),
             (
-                ["ops.listen", "", "ops.tls"],
+                ["ops.listen", "", "", "ops.tls"],
                 &mut new.ops.listener,
                 &running.ops.listener,
             ),
         ];
-        for ([listen, age, tls], new, running) in pairs {
+        for ([listen, age, grace, tls], new, running) in pairs {
             self.keep(listen, &mut new.address, &running.address);
             // http and ops have none.
-            self.keep(age, &mut new.age, &running.age);
+            self.age([age, grace], &mut new.age, running.age);
             if new.tls.is_some() != running.tls.is_some() {
                 self.keep(tls, &mut new.tls, &running.tls);
             }
@@ -148,6 +173,7 @@ impl KeptKeys {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::time::Duration;
 
     use super::*;
     use crate::config::{ListenAddress, OnStoreFailure, StoreUrl, TlsConfig};
@@ -163,6 +189,9 @@ mod tests {
         new.api.listener.address = ListenAddress::Unix("api.sock".into());
         new.api.listener.age = None;
         new.http.listener.tls = Some(tls("a"));
+        let grace = Duration::from_secs(7);
+        let age = new.check.listener.age.as_mut();
+        age.unwrap().grace = grace;
         new.verify.on_store_failure = OnStoreFailure::Local;
         new.check.realm = "new".to_owned();
         new.store.master_key_file = Some("keys".into());
@@ -176,6 +205,7 @@ mod tests {
                 "store.url",
                 "cache.max_bytes",
                 "nonce.on_store_failure",
+                "check.max_connection_age_grace",
                 "api.listen",
                 "api.max_connection_age",
                 "http.tls"

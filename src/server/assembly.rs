@@ -6,14 +6,14 @@ use std::sync::Arc;
 use axum::Router;
 use tonic::service::Routes;
 
-use super::api::{self, Access};
+use super::api::{self, Access, RotationTurn};
 use super::app::App;
 use super::body::BodyBudget;
 use super::console::{self, ConsoleGate, ConsoleSources};
 use super::error::ServerError;
 use super::ext_authz::{CheckRoutes, CheckService};
 use super::health::HealthMonitor;
-use super::transport::{Admission, CheckWorkers, Reloadable, ServiceSlots};
+use super::transport::{Admission, CheckWorkers, ClientAuthority, Reloadable, ServiceSlots};
 use super::{http, ops, reflection};
 use crate::diagnostics::Diagnostics;
 use crate::issue::{Issuer, IssuerTerms};
@@ -35,6 +35,8 @@ pub(super) struct SharedParts {
     pub(super) gate: Arc<ConsoleGate>,
     /// The limits of issuing.
     issuer: Issuer,
+    /// The turn to rotate the master keys.
+    turn: RotationTurn,
     /// The memory for request bodies of the http listener.
     http_bodies: BodyBudget,
     /// The memory for request bodies of the ops listener.
@@ -118,6 +120,7 @@ impl SharedParts {
             health: HealthMonitor::new(Arc::clone(clock), works_in_outages).await,
             gate: Arc::new(gate),
             issuer: issuer(app),
+            turn: RotationTurn::default(),
             http_bodies: BodyBudget::default(),
             ops_bodies: BodyBudget::default(),
         }
@@ -127,11 +130,13 @@ impl SharedParts {
 // === impl ListenerServices ===
 
 impl ListenerServices {
-    /// Creates the services, and the slots of those of the check listener.
+    /// Creates the services, and the slots of those of the check listener. `clients` verifies the
+    /// client certificates of the api listener.
     pub(super) fn new(
         app: &App,
         shared: &SharedParts,
         workers: &CheckWorkers,
+        clients: Option<ClientAuthority>,
     ) -> Result<(Self, CheckSlots), ServerError> {
         let parts = ConfiguredParts::new(app, shared)?;
         let mut check = Vec::new();
@@ -146,7 +151,7 @@ impl ListenerServices {
             http,
             ops,
             access,
-        } = OtherServices::new(&parts, access_of(app))?;
+        } = OtherServices::new(&parts, access_of(app, clients))?;
         let services = Self {
             check,
             api: Reloadable::new(api),
@@ -162,9 +167,10 @@ impl ListenerServices {
         &self,
         app: &App,
         shared: &SharedParts,
+        clients: Option<ClientAuthority>,
     ) -> Result<NewServices, ServerError> {
         let parts = ConfiguredParts::new(app, shared)?;
-        let access = access_of(app);
+        let access = access_of(app, clients);
         // Calls that the same access admitted end when that one is revoked, after any number of
         // reloads.
         let access = if access.is_same(&self.access) {
@@ -274,9 +280,10 @@ impl OtherServices {
     }
 }
 
-fn access_of(app: &App) -> Arc<Access> {
+fn access_of(app: &App, clients: Option<ClientAuthority>) -> Arc<Access> {
     let (admin, issuer) = (app.admin_token.clone(), app.issuer_token.clone());
-    Arc::new(Access::new(admin, issuer, &app.config.api))
+    let access = Access::new(admin, issuer, &app.config.api);
+    Arc::new(access.with_authority(clients))
 }
 
 /// Returns the services of the api listener.
@@ -286,8 +293,8 @@ fn api_routes(
     shared: &SharedParts,
     access: Arc<Access>,
 ) -> Result<Routes, ServerError> {
-    let store = Arc::clone(&app.store);
-    let routes = api::routes(issuer, shared.diagnostics.clone(), store, access)
+    let (store, turn) = (Arc::clone(&app.store), shared.turn.clone());
+    let routes = api::routes(issuer, shared.diagnostics.clone(), store, turn, access)
         .add_service(shared.health.service());
     let reflection = reflection::service(&[v1::FILE_DESCRIPTOR_SET], &api::SERVICES)?;
     Ok(routes.add_service(reflection))

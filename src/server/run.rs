@@ -1,10 +1,11 @@
 //! The life of the service: start, serve, drain.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::app::App;
@@ -30,17 +31,25 @@ pub async fn run(
     let worker_count = app.config.workers.unwrap_or_else(processors);
     let (workers, mut worker_ended) =
         CheckWorkers::start(worker_count).map_err(ServerError::Workers)?;
-    let (services, slots) = ListenerServices::new(&app, &shared, &workers)?;
     let certificates = listeners.certificates();
+    let [_, api, _, _] = &certificates;
+    let (services, slots) = ListenerServices::new(&app, &shared, &workers, api.clients())?;
     let mut served = ServedListeners::start(listeners, &services, slots, &app);
     let mut reloader = Reloader::new(app.clone(), &shared, services, certificates);
+    let config = reloader.current();
+    let serving = async {
+        tokio::select! {
+            () = shutdown => {}
+            error = failure(&app, &shared, &mut served, &mut worker_ended) => return Err(error),
+        }
+        drain(&shared, served, &config).await;
+        Ok(())
+    };
+    // During the drain too, so that a token can be replaced until the end.
     tokio::select! {
-        () = shutdown => {}
+        ended = serving => ended,
         never = reloader.follow(reload) => match never {},
-        error = failure(&app, &shared, &mut served, &mut worker_ended) => return Err(error),
     }
-    drain(&shared, served, &reloader.config().shutdown).await;
-    Ok(())
 }
 
 /// Follows the health of the store until a listener or a check thread ends by itself.
@@ -86,7 +95,12 @@ fn log_listener(listener: &BoundListener) {
 }
 
 /// Drains in an order that loses no request, and logs how it ended.
-async fn drain(shared: &SharedParts, served: ServedListeners, config: &ShutdownConfig) {
+async fn drain(
+    shared: &SharedParts,
+    served: ServedListeners,
+    config: &watch::Receiver<Arc<Config>>,
+) {
+    let config: ShutdownConfig = config.borrow().shutdown.clone();
     tracing::info!(delay = ?config.delay, timeout = ?config.timeout, "draining");
     shared.health.set_draining().await;
     sleep(config.delay).await;

@@ -5,16 +5,18 @@
 //!    is refused, even with a valid client certificate.
 //! 2. Otherwise the client certificate of the connection decides: a name in `api.admin_clients`
 //!    makes the caller an administrator, a name in `api.issuer_clients` an issuer. A valid
-//!    certificate without such a name gives no access.
+//!    certificate without such a name gives no access, and neither does one that the current
+//!    `client_ca_file` does not verify any more: the connection may be older than the file.
 //! 3. Every other call is refused.
 //!
-//! A reload that changes a token or a name revokes the former [`Access`]: calls that it admitted and
+//! A reload that changes a token, a name or the client CA revokes the former [`Access`]: calls that it admitted and
 //! whose request is incomplete fail, and its streams end.
 //!
 //! Left to [`super::roles`]: the calls that a role permits.
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 
 use super::admin_token::AdminToken;
@@ -23,6 +25,7 @@ use super::peer::CertificateName;
 use super::roles::Role;
 use crate::config::ApiConfig;
 use crate::issue::Actor;
+use crate::server::transport::ClientAuthority;
 
 /// The credentials that give access to the administration API.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct Access {
     issuer_token: Option<IssuerToken>,
     admin_clients: Vec<String>,
     issuer_clients: Vec<String>,
+    /// The authority of client certificates; `None` if no certificate gives access.
+    authority: Option<ClientAuthority>,
     revoked: watch::Sender<bool>,
     allow_plaintext_export: bool,
 }
@@ -52,12 +57,15 @@ pub(super) enum UnknownCaller {
     Token,
     /// The certificate is valid, and no name in it is configured.
     Certificate,
+    /// A name in the certificate is configured, and the certificate is no longer valid.
+    FormerCertificate,
 }
 
 // === impl Access ===
 
 impl Access {
-    /// Creates the access of these tokens, and of the client certificates in `config`.
+    /// Creates the access of these tokens, and of the client certificates in `config` that an
+    /// authority verifies, which is added later.
     pub fn new(
         admin_token: AdminToken,
         issuer_token: Option<IssuerToken>,
@@ -76,9 +84,16 @@ impl Access {
             issuer_token,
             admin_clients,
             issuer_clients,
+            authority: None,
             allow_plaintext_export: *allow_plaintext_export,
             revoked: watch::Sender::new(false),
         }
+    }
+
+    /// Admits client certificates of `authority`.
+    #[must_use]
+    pub(in crate::server) fn with_authority(self, authority: Option<ClientAuthority>) -> Self {
+        Self { authority, ..self }
     }
 
     /// Returns true if both give the same access to the same callers.
@@ -87,6 +102,7 @@ impl Access {
         self.admin_token == other.admin_token
             && self.issuer_token == other.issuer_token
             && clients(self) == clients(other)
+            && self.authority == other.authority
             && self.allow_plaintext_export == other.allow_plaintext_export
     }
 
@@ -131,6 +147,28 @@ impl Access {
             return Err(UnknownCaller::Nothing);
         }
         self.named(names).ok_or(UnknownCaller::Certificate)
+    }
+
+    /// Returns the caller, if a token authenticated it, or a certificate in `chain` that the current
+    /// authority verifies.
+    ///
+    /// # Security
+    /// The handshake of an old connection verified the certificate against a former CA, to which the
+    /// current names mean nothing.
+    pub(super) fn confirmed(
+        &self,
+        caller: Caller,
+        chain: &[CertificateDer<'_>],
+    ) -> Result<Caller, UnknownCaller> {
+        let is_verified = || {
+            let authority = self.authority.as_ref();
+            authority.is_some_and(|authority| authority.verifies(chain))
+        };
+        if caller.name.is_none() || is_verified() {
+            Ok(caller)
+        } else {
+            Err(UnknownCaller::FormerCertificate)
+        }
     }
 
     /// Returns the role of a token. Both comparisons always run, so that the time reveals nothing.
@@ -200,6 +238,7 @@ impl UnknownCaller {
             Self::Nothing => "no credentials",
             Self::Token => "wrong token",
             Self::Certificate => "unknown certificate",
+            Self::FormerCertificate => "certificate no longer valid",
         }
     }
 }

@@ -1,17 +1,15 @@
 //! `countersign.v1.DiagnosticsService`.
 
 use std::collections::VecDeque;
-use std::future::ready;
 
-use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
 
 use super::convert::{denial_message, report_message, timestamp, unix_time};
+use super::errors;
 use super::fields::{Fields, typed};
 use super::page::{Page, PageRequest};
-use super::{errors, gate};
 use crate::diagnostics::{
     DenialFilter, DenialRecord, DenialWatch, Diagnostics, Explanation, NewDenials,
 };
@@ -81,7 +79,6 @@ impl DiagnosticsService for DiagnosticsApi {
         request: Request<v1::WatchDenialsRequest>,
     ) -> Result<Response<Self::WatchDenialsStream>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let revocation = gate::revocation(&extensions);
         let v1::WatchDenialsRequest {
             consumer_key,
             reason,
@@ -98,10 +95,8 @@ impl DiagnosticsService for DiagnosticsApi {
             },
         );
         let filter = fields.all(filter)?;
-        let denials = watched(self.diagnostics.watch(filter)).take_until(revocation);
-        let end = stream::once(ready(Err(errors::credentials_required())));
         Ok(Response::new(watches::until_connection_ends(
-            denials.chain(end),
+            watched(self.diagnostics.watch(filter)),
             &extensions,
             errors::ending(),
         )))

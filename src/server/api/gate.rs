@@ -2,7 +2,8 @@
 //!
 //! Each service of `countersign.v1` is behind it, unknown calls included. The audit log has an
 //! event for each refusal, with the caller, the address and the call. An admitted call is finished
-//! even if its caller goes away, so that a change and its event stay together.
+//! even if its caller goes away, so that a change and its event stay together. Streamed answers end
+//! with the access that admitted their call.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -18,7 +19,8 @@ use tonic::{Extensions, Status};
 use tower::Service;
 
 use super::access::Access;
-use super::revocable::RevocableBody;
+use super::revocable::{RevocableAnswer, RevocableBody};
+use super::streamed::is_streamed;
 use super::{errors, peer};
 use crate::issue::Actor;
 use crate::server::detached::to_its_end;
@@ -54,13 +56,26 @@ where
             Ok(actor) => {
                 request.extensions_mut().insert(actor);
                 request.extensions_mut().insert(Arc::clone(&self.access));
+                let streamed = is_streamed(request.uri().path()).then(|| Arc::clone(&self.access));
                 let access = Arc::clone(&self.access);
                 let request = request.map(|body| Body::new(RevocableBody::new(body, access)));
-                to_its_end(self.service.call(request)).boxed()
+                until_revoked(to_its_end(self.service.call(request)), streamed).boxed()
             }
             Err(refused) => ready(Ok(refused.into_http())).boxed(),
         }
     }
+}
+
+/// Returns the answer of a call. With an access, its body ends when that is revoked.
+async fn until_revoked(
+    answering: impl Future<Output = Result<Response<Body>, Infallible>>,
+    access: Option<Arc<Access>>,
+) -> Result<Response<Body>, Infallible> {
+    let answer = answering.await?;
+    Ok(match access {
+        Some(access) => answer.map(|body| Body::new(RevocableAnswer::new(body, &access))),
+        None => answer,
+    })
 }
 
 impl<S: NamedService> NamedService for ServiceGate<S> {
@@ -91,8 +106,10 @@ pub(super) fn revocation(extensions: &Extensions) -> impl Future<Output = ()> + 
 fn admit<B>(access: &Access, request: &Request<B>) -> Result<Actor, Status> {
     let path = request.uri().path();
     let address = peer::address(request.extensions());
-    let names = peer::certificate_names(request.extensions());
-    match access.caller(request.headers(), names.clone()) {
+    let chain = peer::certificate_chain(request.extensions());
+    let names = peer::names(&chain);
+    let caller = access.caller(request.headers(), names.clone());
+    match caller.and_then(|caller| access.confirmed(caller, &chain)) {
         Ok(caller) if caller.role.may_call(path) => Ok(caller.into()),
         Ok(caller) => {
             let (actor, call) = (Actor::from(caller), shown(path));
@@ -119,6 +136,12 @@ const SHOWN_LEN: usize = 80;
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::Pin;
+
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+    use hyper::body::{Body as HttpBody, Bytes, Frame};
     use tonic::Code;
     use tower::service_fn;
 
@@ -213,6 +236,45 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn a_revocation_ends_streamed_answers_and_no_others() {
+        for (path, ends) in [
+            ("/countersign.v1.BackupService/ExportRecords", true),
+            ("/countersign.v1.BackupService/ExportSecrets", true),
+            ("/countersign.v1.StoreService/Rekey", true),
+            ("/countersign.v1.DiagnosticsService/WatchDenials", true),
+            (GET_TOKEN, false),
+        ] {
+            let access = access();
+            let service = service_fn(|_| {
+                let part = || Ok::<_, Status>(Frame::data(Bytes::from_static(b"part")));
+                let parts = stream::repeat_with(part);
+                ready(Ok(Response::new(Body::new(StreamBody::new(parts)))))
+            });
+            let request = Request::builder().uri(path).header("authorization", ADMIN);
+            let Ok(response) = ServiceGate::new(service, Arc::clone(&access))
+                .call(request.body(Body::empty()).unwrap())
+                .await;
+            let mut answer = response.into_body();
+            assert!(next(&mut answer).await.unwrap().is_data());
+            access.revoke();
+            let last = next(&mut answer).await.unwrap();
+            assert_eq!(last.is_data(), !ends, "{path}");
+            if let Ok(trailers) = last.into_trailers() {
+                let status = Status::from_header_map(&trailers).unwrap();
+                assert_eq!(status.code(), Code::Unauthenticated);
+                assert!(next(&mut answer).await.is_none() && answer.is_end_stream());
+            }
+        }
+    }
+
+    async fn next(answer: &mut Body) -> Option<Frame<Bytes>> {
+        poll_fn(|context| Pin::new(&mut *answer).poll_frame(context))
+            .await
+            .transpose()
+            .unwrap()
+    }
+
     #[test]
     fn only_characters_of_call_names_are_logged() {
         assert_eq!(shown(CREATE_TOKEN), CREATE_TOKEN);
@@ -233,16 +295,11 @@ mod tests {
                 .insert(actor(request.extensions()).unwrap());
             ready(Ok::<_, Infallible>(response))
         });
-        let tokens = (
-            AdminToken::new("correct-horse-battery").unwrap(),
-            IssuerToken::new("token-of-the-issuers"),
-        );
-        let access = Access::new(tokens.0, tokens.1, &Config::default().api);
         let mut request = Request::builder().uri(path);
         if let Some(value) = authorization {
             request = request.header("authorization", value);
         }
-        let Ok(response) = ServiceGate::new(service, Arc::new(access))
+        let Ok(response) = ServiceGate::new(service, access())
             .call(request.body(Body::empty()).unwrap())
             .await;
         let status = Status::from_header_map(response.headers());
@@ -250,5 +307,10 @@ mod tests {
             Some(status) => Err(status.code()),
             None => Ok(response.extensions().get().cloned().unwrap()),
         }
+    }
+    fn access() -> Arc<Access> {
+        let admin = AdminToken::new("correct-horse-battery").unwrap();
+        let issuer = IssuerToken::new("token-of-the-issuers");
+        Arc::new(Access::new(admin, issuer, &Config::default().api))
     }
 }

@@ -29,6 +29,7 @@ mod request_tokens;
 mod revocable;
 mod roles;
 mod store;
+mod streamed;
 mod tokens;
 mod users;
 
@@ -59,14 +60,17 @@ pub(super) use peer::address as peer_address;
 pub use access::Access;
 pub use admin_token::{AdminToken, AdminTokenError};
 pub use issuer_token::{IssuerToken, IssuerTokenError};
+pub use store::RotationTurn;
 
 /// Returns the services of `countersign.v1`, each behind the gate of `access`.
 ///
+/// `turn` is the same for all services of a process, so that only one rotation of master keys runs.
 /// The caller adds health and reflection. Services that are added later are not behind the gate.
 pub fn routes(
     issuer: Issuer,
     diagnostics: Diagnostics,
     store: Arc<dyn Store>,
+    turn: RotationTurn,
     access: impl Into<Arc<Access>>,
 ) -> Routes {
     let access = access.into();
@@ -80,8 +84,8 @@ pub fn routes(
         TokenServiceServer::new(TokenApi::new(issuer)).max_decoding_message_size(MAX_REQUEST_LEN);
     let observed = DiagnosticsServiceServer::new(DiagnosticsApi::new(diagnostics))
         .max_decoding_message_size(MAX_REQUEST_LEN);
-    let store =
-        StoreServiceServer::new(StoreApi::new(store)).max_decoding_message_size(MAX_REQUEST_LEN);
+    let store = StoreServiceServer::new(StoreApi::new(store, turn))
+        .max_decoding_message_size(MAX_REQUEST_LEN);
     Routes::new(ServiceGate::new(consumers, Arc::clone(&access)))
         .add_service(ServiceGate::new(backups, Arc::clone(&access)))
         .add_service(ServiceGate::new(users, Arc::clone(&access)))

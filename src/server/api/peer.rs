@@ -1,6 +1,7 @@
 //! The peer of a connection: its address for the log, and the names in its client certificate.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::Extensions;
 use rustls::pki_types::CertificateDer;
@@ -20,11 +21,11 @@ pub(in crate::server) fn address(extensions: &Extensions) -> Option<SocketAddr> 
         .remote_addr()
 }
 
-/// Returns the DNS names and URIs in the subjectAltName of a connection's client certificate.
+/// Returns the client certificate of a connection and the CA certificates that came with it; empty
+/// without one.
 ///
-/// The handshake verified the certificate against `client_ca_file`. The subject does not count,
-/// because not every CA checks it.
-pub(super) fn certificate_names(extensions: &Extensions) -> Vec<CertificateName> {
+/// The handshake verified it against the `client_ca_file` of that time.
+pub(super) fn certificate_chain(extensions: &Extensions) -> Arc<Vec<CertificateDer<'static>>> {
     let tcp = || {
         extensions
             .get::<TlsConnectInfo<TcpConnectInfo>>()
@@ -35,16 +36,14 @@ pub(super) fn certificate_names(extensions: &Extensions) -> Vec<CertificateName>
             .get::<TlsConnectInfo<UdsConnectInfo>>()
             .and_then(TlsConnectInfo::peer_certs)
     };
-    let chain = tcp().or_else(unix);
-    chain
-        .as_deref()
-        .and_then(|chain| chain.first())
-        .map(names)
-        .unwrap_or_default()
+    tcp().or_else(unix).unwrap_or_default()
 }
 
-fn names(certificate: &CertificateDer<'_>) -> Vec<CertificateName> {
-    let Ok(certificate) = EndEntityCert::try_from(certificate) else {
+/// Returns the DNS names and URIs in the subjectAltName of the certificate that a chain begins with.
+/// The subject does not count, because not every CA checks it.
+pub(super) fn names(chain: &[CertificateDer<'_>]) -> Vec<CertificateName> {
+    let certificate = chain.first().map(EndEntityCert::try_from);
+    let Some(Ok(certificate)) = certificate else {
         return Vec::new();
     };
     let dns = certificate
@@ -110,11 +109,12 @@ mod tests {
             CertificateName::Uri(SPIFFE.into()),
         ];
         assert_eq!(
-            names(certificate.der()),
+            names(&[certificate.der().clone()]),
             expected,
             "and not those of its subject, addresses or mail boxes"
         );
-        assert_eq!(names(&CertificateDer::from_slice(b"none")), []);
+        assert_eq!(names(&[CertificateDer::from_slice(b"none")]), []);
+        assert_eq!(names(&[]), []);
     }
 
     #[test]

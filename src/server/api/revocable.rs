@@ -1,12 +1,16 @@
-//! The body of an admitted request, which ends with the access that admitted it.
+//! The bodies of an admitted request and of its streamed answer, which end with the access that
+//! admitted the request.
 //!
 //! A caller could otherwise keep requests open that a token admitted, and complete them after the
-//! token was replaced.
+//! token was replaced, or read an export to its end.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
@@ -19,6 +23,15 @@ pub(super) struct RevocableBody {
     body: Body,
     access: Arc<Access>,
 }
+
+/// A streamed answer that ends with UNAUTHENTICATED once its access is revoked.
+pub(super) struct RevocableAnswer {
+    /// `None` after the revocation.
+    body: Option<Body>,
+    revocation: BoxFuture<'static, ()>,
+}
+
+// === impl RevocableBody ===
 
 impl RevocableBody {
     pub(super) const fn new(body: Body, access: Arc<Access>) -> Self {
@@ -48,6 +61,53 @@ impl HttpBody for RevocableBody {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+// === impl RevocableAnswer ===
+
+impl RevocableAnswer {
+    pub(super) fn new(body: Body, access: &Access) -> Self {
+        Self {
+            body: Some(body),
+            revocation: access.revocation().boxed(),
+        }
+    }
+}
+
+impl HttpBody for RevocableAnswer {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        if this.revocation.poll_unpin(context).is_ready() {
+            this.body = None;
+            return Poll::Ready(Some(last_frame()));
+        }
+        Pin::new(body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // Not that of the body, which may end before.
+        SizeHint::default()
+    }
+}
+
+/// Returns the trailers of an answer that a revocation ends.
+fn last_frame() -> Result<Frame<Bytes>, Status> {
+    let mut trailers = HeaderMap::new();
+    errors::credentials_required().add_header(&mut trailers)?;
+    Ok(Frame::trailers(trailers))
 }
 
 #[cfg(test)]

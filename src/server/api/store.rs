@@ -21,13 +21,22 @@ use crate::v1::store_service_server::StoreService;
 #[derive(Clone, Debug)]
 pub(super) struct StoreApi {
     store: Arc<dyn Store>,
-    /// True while a rotation runs.
-    is_busy: Arc<AtomicBool>,
+    turn: RotationTurn,
 }
+
+/// The turn to rotate the master keys, which one caller has at a time. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct RotationTurn {
+    is_taken: Arc<AtomicBool>,
+}
+
+/// The turn of a rotation, until it is dropped.
+#[derive(Debug)]
+struct TakenTurn(RotationTurn);
 
 /// The only rotation of this server, until it is dropped.
 struct Rotation {
-    is_busy: Arc<AtomicBool>,
+    _turn: TakenTurn,
     event: RotationEvent,
 }
 
@@ -50,11 +59,12 @@ impl StoreService for StoreApi {
         request: Request<v1::RekeyRequest>,
     ) -> Result<Response<Self::RekeyStream>, Status> {
         let actor = gate::actor(request.extensions())?;
+        let revocation = gate::revocation(request.extensions());
         let v1::RekeyRequest { dry_run } = request.into_inner();
         let (sender, answers) = mpsc::channel(ANSWERS);
         let store = Arc::clone(&self.store);
         if dry_run {
-            tokio::spawn(until_closed(sender.clone(), async move {
+            tokio::spawn(until_closed(sender.clone(), revocation, async move {
                 let counted = rekey_dry_run(&*store, reporter(&sender)).await;
                 send_end(&sender, counted, true).await;
             }));
@@ -62,6 +72,7 @@ impl StoreService for StoreApi {
             let rotation = self.begin(actor)?;
             tokio::spawn(until_closed(
                 sender.clone(),
+                revocation,
                 rotate(store, sender, rotation),
             ));
         }
@@ -75,21 +86,16 @@ impl StoreService for StoreApi {
 // === impl StoreApi ===
 
 impl StoreApi {
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self {
-            store,
-            is_busy: Arc::default(),
-        }
+    pub(super) const fn new(store: Arc<dyn Store>, turn: RotationTurn) -> Self {
+        Self { store, turn }
     }
 
     /// Begins a rotation, unless another one runs.
     fn begin(&self, actor: Actor) -> Result<Rotation, Status> {
-        if self.is_busy.swap(true, Ordering::AcqRel) {
-            return Err(errors::rekey_running());
-        }
+        let turn = self.turn.take().ok_or_else(errors::rekey_running)?;
         let first_key = self.store.master_key_ids().into_iter().next();
         Ok(Rotation {
-            is_busy: Arc::clone(&self.is_busy),
+            _turn: turn,
             event: RotationEvent {
                 actor,
                 first_key: first_key.unwrap_or_default(),
@@ -97,6 +103,24 @@ impl StoreApi {
                 outcome: "stopped",
             },
         })
+    }
+}
+
+// === impl RotationTurn ===
+
+impl RotationTurn {
+    /// Takes the turn, unless it is taken.
+    fn take(&self) -> Option<TakenTurn> {
+        let was_taken = self.is_taken.swap(true, Ordering::AcqRel);
+        (!was_taken).then(|| TakenTurn(self.clone()))
+    }
+}
+
+// === impl TakenTurn ===
+
+impl Drop for TakenTurn {
+    fn drop(&mut self) {
+        self.0.is_taken.store(false, Ordering::Release);
     }
 }
 
@@ -113,11 +137,17 @@ async fn rotate(store: Arc<dyn Store>, sender: Sender<Answer>, mut rotation: Rot
     send_end(&sender, rotated, false).await;
 }
 
-/// Does work until its caller goes away.
-async fn until_closed(sender: Sender<Answer>, work: impl Future<Output = ()>) {
+/// Does work until its caller goes away or loses the access. The answer cannot tell the second while
+/// the caller does not read it.
+async fn until_closed(
+    sender: Sender<Answer>,
+    revocation: impl Future<Output = ()>,
+    work: impl Future<Output = ()>,
+) {
     tokio::select! {
         () = work => {}
         () = sender.closed() => {}
+        () = revocation => {}
     }
 }
 
@@ -214,14 +244,6 @@ fn unreadable_message(record: UnreadableRecord) -> v1::UnreadableRecord {
     }
 }
 
-// === impl Rotation ===
-
-impl Drop for Rotation {
-    fn drop(&mut self) {
-        self.is_busy.store(false, Ordering::Release);
-    }
-}
-
 // === impl RotationEvent ===
 
 impl Drop for RotationEvent {
@@ -241,3 +263,26 @@ impl Drop for RotationEvent {
 
 /// The number of messages that wait for a slow reader.
 const ANSWERS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[test]
+    fn one_rotation_runs_across_all_services_that_share_a_turn() {
+        let turn = RotationTurn::default();
+        let after_a_reload = turn.clone();
+        let taken = turn.take().unwrap();
+        assert!(after_a_reload.take().is_none());
+        drop(taken);
+        assert!(after_a_reload.take().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_rotation_stops_when_its_access_is_revoked() {
+        let (sender, _answers) = mpsc::channel(ANSWERS);
+        until_closed(sender, ready(()), pending()).await;
+    }
+}

@@ -12,8 +12,9 @@
 //! configurations. Keys that need a restart keep their value, and the log names them.
 //!
 //! # Security
-//! Replaced tokens end at once, with the sessions and streams that they opened. A connection keeps
-//! the client certificate that its handshake verified.
+//! Replaced tokens end at once, with the sessions and streams that they opened, during a drain too. A
+//! connection keeps the client certificate that its handshake verified, and each call on it verifies
+//! the certificate against the current CA.
 //!
 //! - `source`: the origin of a configuration; `expiry`: certificates that expire.
 

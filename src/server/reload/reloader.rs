@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
@@ -17,7 +18,7 @@ use super::source::ReloadSource;
 use crate::config::Config;
 use crate::server::app::App;
 use crate::server::assembly::{ListenerServices, SharedParts};
-use crate::server::transport::ListenerCertificate;
+use crate::server::transport::{ClientAuthority, ListenerCertificate, LoadedTls};
 
 /// Replaces the configuration of a running service.
 pub(in crate::server) struct Reloader<'s> {
@@ -29,6 +30,8 @@ pub(in crate::server) struct Reloader<'s> {
     expiry: ExpiryWarnings,
     /// The last reload, if it was refused.
     refused: Option<Refusal>,
+    /// The configuration in use, for others.
+    current: watch::Sender<Arc<Config>>,
 }
 
 /// A refused reload.
@@ -46,6 +49,7 @@ impl<'s> Reloader<'s> {
         listeners: [ListenerCertificate; 4],
     ) -> Self {
         let mut reloader = Self {
+            current: watch::Sender::new(Arc::clone(&app.config)),
             app,
             shared,
             services,
@@ -57,9 +61,9 @@ impl<'s> Reloader<'s> {
         reloader
     }
 
-    /// Returns the configuration in use.
-    pub(in crate::server) fn config(&self) -> &Config {
-        &self.app.config
+    /// Returns the configuration in use, at each time.
+    pub(in crate::server) fn current(&self) -> watch::Receiver<Arc<Config>> {
+        self.current.subscribe()
     }
 
     /// Reloads from `source` and warns about certificates, until the future is dropped.
@@ -154,7 +158,8 @@ impl<'s> Reloader<'s> {
             directory,
             ..self.app.clone()
         };
-        let services = self.services.prepare(&app, self.shared);
+        let clients = api_clients(&self.listeners, &certificates);
+        let services = self.services.prepare(&app, self.shared, clients);
         let services = services.map_err(|error| vec![error.to_string()])?;
 
         if let Some(keys) = master_keys {
@@ -168,6 +173,7 @@ impl<'s> Reloader<'s> {
         self.shared.gate.set_admin_token(app.admin_token.clone());
         self.shared.diagnostics.set_rates(&app.config.diagnostics);
         self.services.replace(services);
+        self.current.send_replace(Arc::clone(&app.config));
         self.app = app;
         self.report(&needs_restart, source);
         Ok(())
@@ -226,6 +232,17 @@ impl<'s> Reloader<'s> {
     fn look_at_expiry(&mut self) {
         let now = self.app.clock.now();
         self.expiry.look(&self.listeners, &self.app.metrics, now);
+    }
+}
+
+/// Returns the authority of the api listener's clients once the listeners use `loaded`.
+fn api_clients(
+    [_, api, _, _]: &[ListenerCertificate; 4],
+    [_, loaded, _, _]: &[Option<LoadedTls>; 4],
+) -> Option<ClientAuthority> {
+    match loaded {
+        Some(loaded) => loaded.clients().cloned(),
+        None => api.clients(),
     }
 }
 

@@ -198,6 +198,7 @@ mod tests {
             kind,
             ends_stream: false,
             stream: 1,
+            length: 0,
         }
     }
 }

@@ -9,6 +9,8 @@ pub(super) struct FrameHead {
     /// The flag END_STREAM.
     pub(super) ends_stream: bool,
     pub(super) stream: u32,
+    /// The length of the payload.
+    pub(super) length: usize,
 }
 
 /// The type of a frame, as far as limits depend on it.
@@ -84,6 +86,7 @@ impl FrameScanner {
             ends_stream: can_end && flags & END_STREAM != 0,
             // The highest bit is reserved.
             stream: u32::from_be_bytes(stream) & (u32::MAX >> 1),
+            length: self.to_skip,
         }
     }
 }
@@ -110,16 +113,17 @@ mod tests {
             b"\0\0\x04\x03\x01\0\0\0\x03\0\0\0\x08",
         ]
         .concat();
-        let head = |kind, ends_stream, stream| FrameHead {
+        let head = |kind, ends_stream, stream, length| FrameHead {
             kind,
             ends_stream,
             stream,
+            length,
         };
         let expected = [
-            head(FrameKind::Control, false, 0),
-            head(FrameKind::Headers, true, 3),
-            head(FrameKind::Data, true, 3),
-            head(FrameKind::Reset, false, 3),
+            head(FrameKind::Control, false, 0, 6),
+            head(FrameKind::Headers, true, 3, 256),
+            head(FrameKind::Data, true, 3, 0),
+            head(FrameKind::Reset, false, 3, 4),
         ];
         for size in [1, 2, 8, 9, 10, 100, sent.len()] {
             let (mut scanner, mut found) = (FrameScanner::after(7), Vec::new());

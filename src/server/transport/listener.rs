@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;
 
 use super::protocol::Protocol;
-use super::tls::{ListenerTls, LoadedTls, TlsError};
+use super::tls::{ClientAuthority, ListenerTls, LoadedTls, TlsError};
 use super::unix::{self, SocketFile};
 use crate::config::{Config, ConnectionAge, ListenAddress, ListenerConfig};
 
@@ -133,6 +133,15 @@ impl Listeners {
             http: self.http.address.clone(),
             ops: self.ops.address.clone(),
         }
+    }
+}
+
+// === impl ListenerCertificate ===
+
+impl ListenerCertificate {
+    /// Returns the authority of client certificates, if there is one.
+    pub(in crate::server) fn clients(&self) -> Option<ClientAuthority> {
+        self.tls.as_ref()?.clients()
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) use listener::BoundListener;
 pub(super) use listener::ListenerCertificate;
 pub(super) use reloadable::Reloadable;
 pub(super) use service::ConnectionService;
-pub(super) use tls::LoadedTls;
+pub(super) use tls::{ClientAuthority, LoadedTls};
 pub(super) use workers::{CheckWorkers, ServiceSlots};
 
 pub use listener::{Addresses, BindError, Listeners};

@@ -1,7 +1,8 @@
 //! TLS of a listener: the server certificate, and client certificates if a client CA is configured.
 //!
 //! The files are read when the listener is bound and at each reload. Open connections keep their
-//! session; new ones use the new files, and cannot resume a session of the former ones.
+//! session; new ones use the new files, and cannot resume a session of the former ones. So whoever
+//! trusts a name in the certificate of an open connection verifies it again ([`ClientAuthority`]).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,10 +10,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{self, CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
+use sha2::{Digest as _, Sha256};
 use tokio_rustls::TlsAcceptor;
 use x509_parser::parse_x509_certificate;
 
@@ -60,6 +62,15 @@ pub(in crate::server) struct ListenerTls(Arc<ArcSwap<LoadedTls>>);
 pub(in crate::server) struct LoadedTls {
     server: Arc<ServerConfig>,
     expires_at: Option<UnixTime>,
+    clients: Option<ClientAuthority>,
+}
+
+/// The authority that verifies client certificates. Two are equal if their CA certificates are.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct ClientAuthority {
+    verifier: Arc<dyn ClientCertVerifier>,
+    /// A hash of the CA certificates.
+    hash: [u8; 32],
 }
 
 // === impl ListenerTls ===
@@ -79,6 +90,11 @@ impl ListenerTls {
         self.0.load().expires_at
     }
 
+    /// Returns the authority of client certificates, if there is one.
+    pub(super) fn clients(&self) -> Option<ClientAuthority> {
+        self.0.load().clients.clone()
+    }
+
     /// Returns the acceptor for a connection that starts now.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.0.load().server))
@@ -94,10 +110,78 @@ impl LoadedTls {
         protocol: Protocol,
     ) -> Result<Self, TlsError> {
         let chain = certificates(&config.certificate_file, "certificates")?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let clients = config.client_ca_file.as_deref();
+        let clients = clients
+            .map(|path| ClientAuthority::load(path, &provider))
+            .transpose()?;
+        let verifier = clients
+            .as_ref()
+            .map_or_else(WebPkiClientVerifier::no_client_auth, |clients| {
+                Arc::clone(&clients.verifier)
+            });
+        let server = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Certificate)?
+            .with_client_cert_verifier(verifier);
+        let expires_at = chain.iter().filter_map(expiry).min();
+        let mut server = server
+            .with_single_cert(chain, private_key(&config.key_file)?)
+            .map_err(TlsError::Certificate)?;
+        server.alpn_protocols = vec![alpn(protocol).to_vec()];
         Ok(Self {
-            expires_at: chain.iter().filter_map(expiry).min(),
-            server: Arc::new(server_config(config, chain, protocol)?),
+            server: Arc::new(server),
+            expires_at,
+            clients,
         })
+    }
+
+    /// Returns the authority of client certificates, if there is one.
+    pub(in crate::server) const fn clients(&self) -> Option<&ClientAuthority> {
+        self.clients.as_ref()
+    }
+}
+
+// === impl ClientAuthority ===
+
+impl ClientAuthority {
+    /// Reads the CA certificates. The handshake refuses clients without a certificate of them.
+    fn load(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        let unusable = |source| TlsError::ClientCa {
+            path: path.to_owned(),
+            source,
+        };
+        let (mut roots, mut hash) = (RootCertStore::empty(), Sha256::new());
+        for certificate in certificates(path, "CA certificates")? {
+            hash.update(&certificate);
+            roots
+                .add(certificate)
+                .map_err(|_| unusable(VerifierBuilderError::NoRootAnchors))?;
+        }
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider))
+                .build()
+                .map_err(unusable)?;
+        Ok(Self {
+            verifier,
+            hash: hash.finalize().into(),
+        })
+    }
+
+    /// Returns true if the first certificate is valid now, as in a handshake. The others lead from it
+    /// to a CA.
+    pub(in crate::server) fn verifies(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let now = pki_types::UnixTime::now();
+        chain.split_first().is_some_and(|(first, others)| {
+            let verified = self.verifier.verify_client_cert(first, others, now);
+            verified.is_ok()
+        })
+    }
+}
+
+impl PartialEq for ClientAuthority {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash
     }
 }
 
@@ -108,53 +192,11 @@ fn expiry(certificate: &CertificateDer<'_>) -> Option<UnixTime> {
     Some(UnixTime::from_secs(end.try_into().unwrap_or(0)))
 }
 
-fn server_config(
-    config: &TlsConfig,
-    chain: Vec<CertificateDer<'static>>,
-    protocol: Protocol,
-) -> Result<ServerConfig, TlsError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let key = private_key(&config.key_file)?;
-    let clients = client_verifier(config.client_ca_file.as_deref(), &provider)?;
-    let mut server = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(TlsError::Certificate)?
-        .with_client_cert_verifier(clients)
-        .with_single_cert(chain, key)
-        .map_err(TlsError::Certificate)?;
-    server.alpn_protocols = vec![alpn(protocol).to_vec()];
-    Ok(server)
-}
-
 const fn alpn(protocol: Protocol) -> &'static [u8] {
     match protocol {
         Protocol::Http1 => b"http/1.1",
         Protocol::Http2 => b"h2",
     }
-}
-
-/// Returns the verifier of client certificates. With a CA, the handshake refuses clients without a
-/// certificate of it.
-fn client_verifier(
-    ca_file: Option<&Path>,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let Some(path) = ca_file else {
-        return Ok(WebPkiClientVerifier::no_client_auth());
-    };
-    let unusable = |source| TlsError::ClientCa {
-        path: path.to_owned(),
-        source,
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path, "CA certificates")? {
-        roots
-            .add(certificate)
-            .map_err(|_| unusable(VerifierBuilderError::NoRootAnchors))?;
-    }
-    WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider))
-        .build()
-        .map_err(unusable)
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {

@@ -4,7 +4,9 @@
 //! our memory forever. An answer is *unread* from its headers, which no window holds back, to the
 //! end of its stream, except while its handler has nothing to send, as in a watch.
 //!
-//! - A connection that has had unread answers all the time for [`PATIENCE`] is closed.
+//! - A connection that has had unread answers all the time for [`PATIENCE`] is closed. An answer of
+//!   which the peer took [`PROGRESS`] bytes in that time does not count, so that a slow reader can
+//!   read an export.
 //! - While the connections of a listener have more than [`LISTENER_LIMIT`] unread answers in total, a
 //!   connection that has more than [`CONNECTION_LIMIT`], and has sent all that it can, is closed at
 //!   once.
@@ -35,6 +37,8 @@ struct AnswerCounts {
     open: AtomicUsize,
     /// Bodies whose handler has nothing to send.
     idle: AtomicUsize,
+    /// The number of looks so far.
+    looks: AtomicUsize,
     /// Set once no answer was unread, at some time since the last look.
     caught_up: AtomicBool,
 }
@@ -42,12 +46,24 @@ struct AnswerCounts {
 /// The answers of a connection that have begun and not ended, as its frames show.
 #[derive(Debug)]
 pub(super) struct OpenAnswers {
-    /// The streams; honest peers have few, and end the last ones first.
-    streams: Vec<u32>,
+    /// The answers; honest peers have few, and end the last ones first.
+    answers: Vec<OpenAnswer>,
+    /// The number of answers that progress.
+    progressing: usize,
+    /// The look since which progress counts.
+    look: usize,
     counts: ConnectionAnswers,
     /// The number that `listener` includes.
     reported: usize,
     listener: ListenerAnswers,
+}
+
+/// An answer that has begun and not ended.
+#[derive(Debug)]
+struct OpenAnswer {
+    stream: u32,
+    /// The bytes that were sent since the last look.
+    sent: usize,
 }
 
 /// A body that tells whether its handler has nothing to send.
@@ -75,6 +91,7 @@ impl ConnectionAnswers {
         loop {
             sleep(PATIENCE).await;
             let caught_up = self.0.caught_up.swap(false, Ordering::Relaxed);
+            self.0.looks.fetch_add(1, Ordering::Relaxed);
             if self.unread() == 0 {
                 self.0.caught_up.store(true, Ordering::Relaxed);
             } else if !caught_up {
@@ -95,7 +112,9 @@ impl OpenAnswers {
     /// Returns the answers of a new connection.
     pub(super) fn new(counts: ConnectionAnswers, listener: ListenerAnswers) -> Self {
         Self {
-            streams: Vec::new(),
+            answers: Vec::new(),
+            progressing: 0,
+            look: 0,
             counts,
             reported: 0,
             listener,
@@ -107,8 +126,12 @@ impl OpenAnswers {
         match frame.kind {
             FrameKind::Reset => self.end(frame.stream),
             _ if frame.ends_stream => self.end(frame.stream),
-            FrameKind::Headers => self.streams.push(frame.stream),
-            FrameKind::Data | FrameKind::Continuation | FrameKind::Control => {}
+            FrameKind::Headers => self.answers.push(OpenAnswer {
+                stream: frame.stream,
+                sent: 0,
+            }),
+            FrameKind::Data => self.progress(frame),
+            FrameKind::Continuation | FrameKind::Control => {}
         }
     }
 
@@ -120,10 +143,11 @@ impl OpenAnswers {
     }
 
     /// Notes that some bytes were sent.
-    pub(super) fn publish(&self) {
+    pub(super) fn publish(&mut self) {
+        self.begin_look();
         let counts = &self.counts.0;
-        counts.open.store(self.streams.len(), Ordering::Relaxed);
-        if self.counts.unread() == 0 {
+        counts.open.store(self.answers.len(), Ordering::Relaxed);
+        if self.counts.unread() <= self.progressing {
             counts.caught_up.store(true, Ordering::Relaxed);
         }
     }
@@ -148,8 +172,31 @@ impl OpenAnswers {
     }
 
     fn end(&mut self, stream: u32) {
-        if let Some(at) = self.streams.iter().rposition(|&open| open == stream) {
-            self.streams.swap_remove(at);
+        let at = |answer: &OpenAnswer| answer.stream == stream;
+        if let Some(at) = self.answers.iter().rposition(at) {
+            let answer = self.answers.swap_remove(at);
+            self.progressing -= usize::from(answer.progresses());
+        }
+    }
+
+    /// Notes a part of an answer. The peer's windows had room for it.
+    fn progress(&mut self, part: FrameHead) {
+        self.begin_look();
+        let mut answers = self.answers.iter_mut();
+        if let Some(answer) = answers.rfind(|answer| answer.stream == part.stream) {
+            let progressed = answer.progresses();
+            answer.sent = answer.sent.saturating_add(part.length);
+            self.progressing += usize::from(answer.progresses() && !progressed);
+        }
+    }
+
+    /// Counts progress from zero if there was a look.
+    fn begin_look(&mut self) {
+        let look = self.counts.0.looks.load(Ordering::Relaxed);
+        if look != self.look {
+            self.look = look;
+            self.progressing = 0;
+            self.answers.iter_mut().for_each(|answer| answer.sent = 0);
         }
     }
 }
@@ -157,6 +204,14 @@ impl OpenAnswers {
 impl Drop for OpenAnswers {
     fn drop(&mut self) {
         self.listener.0.fetch_sub(self.reported, Ordering::Relaxed);
+    }
+}
+
+// === impl OpenAnswer ===
+
+impl OpenAnswer {
+    const fn progresses(&self) -> bool {
+        self.sent >= PROGRESS
     }
 }
 
@@ -209,6 +264,10 @@ impl<B> Drop for ObservedBody<B> {
 /// before.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The bytes of an answer that a peer must take within [`PATIENCE`]. No answer to a check has as many,
+/// so that only streams can progress.
+const PROGRESS: usize = 16 * 1024;
+
 /// The unread answers of a listener above which connections are closed at once; about 8 MiB.
 const LISTENER_LIMIT: usize = 4096;
 
@@ -247,6 +306,46 @@ mod tests {
             }
         };
         tokio::select! { () = busy => {}, () = counts.stalled() => panic!("closed") }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_of_a_stream_stays_connected_until_it_stops() {
+        let (counts, mut open) = connection(&ListenerAnswers::default());
+        open.note_sent(headers(1));
+        open.publish();
+        let reading = async {
+            for _ in 0..100 {
+                open.note_sent(part(1, PROGRESS));
+                open.publish();
+                sleep(PATIENCE * 3 / 4).await;
+            }
+        };
+        tokio::select! { () = reading => {}, () = counts.stalled() => panic!("closed") }
+        let began = Instant::now();
+        counts.stalled().await;
+        assert!(began.elapsed() <= 2 * PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn neither_a_dribble_nor_another_stream_is_progress() {
+        for also_open in [None, Some(3)] {
+            let (counts, mut open) = connection(&ListenerAnswers::default());
+            open.note_sent(headers(1));
+            if let Some(stream) = also_open {
+                open.note_sent(headers(stream));
+            }
+            let bytes = also_open.map_or(PROGRESS / 10, |_| PROGRESS);
+            let reading = async {
+                loop {
+                    open.note_sent(part(1, bytes));
+                    open.publish();
+                    sleep(PATIENCE / 4).await;
+                }
+            };
+            let began = Instant::now();
+            tokio::select! { () = reading => {}, () = counts.stalled() => {} }
+            assert!(began.elapsed() <= 2 * PATIENCE);
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -354,6 +453,13 @@ mod tests {
         frame(FrameKind::Headers, stream)
     }
 
+    fn part(stream: u32, length: usize) -> FrameHead {
+        FrameHead {
+            length,
+            ..frame(FrameKind::Data, stream)
+        }
+    }
+
     fn end(stream: u32) -> FrameHead {
         FrameHead {
             ends_stream: true,
@@ -366,6 +472,7 @@ mod tests {
             kind,
             ends_stream: false,
             stream,
+            length: 0,
         }
     }
 }

@@ -9,7 +9,7 @@ use countersign::clock::{Clock, ManualClock, SystemEntropy, UnixTime};
 use countersign::config::{Config, ConnectionFiles, StoreConfig, StoreUrl};
 use countersign::diagnostics::Diagnostics;
 use countersign::issue::{Issuer, IssuerTerms};
-use countersign::server::api::{self, Access, AdminToken, IssuerToken};
+use countersign::server::api::{self, Access, AdminToken, IssuerToken, RotationTurn};
 use countersign::store::{self, Store};
 use countersign::telemetry::Metrics;
 use countersign::v1::consumer_service_client::ConsumerServiceClient;
@@ -66,7 +66,14 @@ impl AdminServer {
             clock.clone(),
             Arc::new(Metrics::default()),
         );
-        let routes = api::routes(issuer, diagnostics.clone(), Arc::clone(&store), access);
+        let turn = RotationTurn::default();
+        let routes = api::routes(
+            issuer,
+            diagnostics.clone(),
+            Arc::clone(&store),
+            turn,
+            access,
+        );
         let serving = Server::builder()
             .add_routes(routes)
             .serve_with_incoming(TcpIncoming::from(listener));

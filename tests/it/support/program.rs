@@ -152,6 +152,11 @@ impl Countersign {
         self.process.signal("HUP");
     }
 
+    /// Asks for a shutdown with SIGTERM.
+    pub(crate) fn terminate(&self) {
+        self.process.signal("TERM");
+    }
+
     /// Replaces the configuration file.
     pub(crate) fn configure(&self, config: &str) {
         fs::write(self.path(CONFIG), config).unwrap();

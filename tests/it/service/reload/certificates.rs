@@ -1,6 +1,7 @@
 //! The certificates and client CAs of listeners.
 
 use std::fs;
+use std::path::Path;
 
 use tonic::Code;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
@@ -82,6 +83,35 @@ async fn client_certificates_of_the_former_authority_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_open_connection_has_the_names_that_the_current_authority_verifies() {
+    let (old, new) = (Certificates::create(), Certificates::create());
+    let both = new.file("both.pem", &(old.authority() + &new.authority()));
+    let config = |admin: &str, clients: &Path| {
+        format!(
+            "{BY_SIGNAL}api.admin_clients = {admin:?}\n{}client_ca_file = {clients:?}\n",
+            tls("api", &old)
+        )
+    };
+    let [first, second] = ["first.example.com", "second.example.com"];
+    let countersign = Countersign::start("memory:", &config(first, &old.path("ca.pem"))).await;
+    let identity = old.client(&[&format!("dns:{second}")]);
+    let client = old.trusting().identity(identity);
+    let channel = open(countersign.api.port(), client).await.unwrap();
+    let refused = Err(Code::Unauthenticated);
+    assert_eq!(list_on(&channel).await, refused, "not its name");
+
+    countersign.configure(&config(second, &both));
+    reload(&countersign).await;
+    assert_eq!(list_on(&channel).await, Ok(()), "the old authority counts");
+
+    countersign.configure(&config(second, &new.path("ca.pem")));
+    reload(&countersign).await;
+    assert_eq!(list_on(&channel).await, refused, "it does not any more");
+    let reason = "certificate no longer valid";
+    assert!(countersign.log().contains(reason));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tls_is_neither_turned_on_nor_off_without_a_restart() {
     let files = Certificates::create();
     let countersign =
@@ -120,18 +150,16 @@ async fn is_answered(channel: &Channel) {
 /// Lists consumers on a new connection; `None` if the handshake refused it.
 async fn list(countersign: &Countersign, tls: ClientTlsConfig) -> Option<Result<(), Code>> {
     let channel = open(countersign.api.port(), tls).await.ok()?;
-    let path = "/countersign.v1.ConsumerService/ListConsumers";
-    match send(&channel, path, None, Vec::new()).await {
-        Ok(_) => Some(Ok(())),
+    match list_on(&channel).await {
         // In TLS 1.3, a refused client learns it after its own part of the handshake.
-        Err(status)
-            if matches!(
-                status.code(),
-                Code::Unknown | Code::Unavailable | Code::Cancelled
-            ) =>
-        {
-            None
-        }
-        Err(status) => Some(Err(status.code())),
+        Err(Code::Unknown | Code::Unavailable | Code::Cancelled) => None,
+        listed => Some(listed),
     }
+}
+
+/// Lists consumers without a token.
+async fn list_on(channel: &Channel) -> Result<(), Code> {
+    let path = "/countersign.v1.ConsumerService/ListConsumers";
+    let listed = send(channel, path, None, Vec::new()).await;
+    listed.map(drop).map_err(|status| status.code())
 }

@@ -5,7 +5,7 @@ use std::fs;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
-use super::{BY_SIGNAL, PATIENCE, Reloads, next, refused_reload, reload};
+use super::{BY_SIGNAL, PATIENCE, Reloads, logged, next, refused_reload, reload};
 use crate::api::definition::send;
 use crate::console::site::Browser;
 use crate::support::observer::Observer;
@@ -94,6 +94,22 @@ async fn a_replaced_admin_token_ends_with_its_sessions_and_streams() {
     fs::remove_file(countersign.path("admin-token")).unwrap();
     let refusal = refused_reload(&countersign).await;
     assert!(refusal.contains("admin-token does not exist"), "{refusal}");
+    assert_eq!(list(&channel, new).await, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_token_is_replaced_during_a_drain() {
+    let config = format!("{BY_SIGNAL}shutdown.delay = \"1h\"\n");
+    let countersign = Countersign::start("memory:", &config).await;
+    let (channel, old) = (api(&countersign).await, countersign.admin_token());
+    countersign.terminate();
+    logged(&countersign, "\"draining\"").await;
+    assert_eq!(list(&channel, &old).await, Ok(()));
+
+    let new = "another-admin-token-of-this-server";
+    countersign.write_secret("admin-token", new);
+    reload(&countersign).await;
+    assert_eq!(list(&channel, &old).await, Err(Code::Unauthenticated));
     assert_eq!(list(&channel, new).await, Ok(()));
 }
 
