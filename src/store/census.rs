@@ -1,8 +1,8 @@
 //! The count of sealed records by master key, by hand or in the background.
 //!
 //! The background count runs only while the master key file has several keys: soon after the keys
-//! or the servers of Redis changed, and then at an interval that grows with the store. Each replica
-//! counts at another time.
+//! or the servers of Redis changed, when the removal of a key waits for it, and then at an interval
+//! that grows with the store. Each replica counts at another time.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -79,7 +79,9 @@ pub(super) async fn count_in_background(store: Weak<dyn Store>, entropy: Arc<dyn
         sleep(POLL).await;
         let Some(open) = store.upgrade() else { return };
         let state = CountedState::of(&*open);
-        if state.keys.len() < 2 || last.as_ref().is_some_and(|last| last.holds_for(&state)) {
+        let is_wanted = open.is_census_wanted();
+        let holds = |last: &LastCount| last.holds_for(&state, is_wanted);
+        if state.keys.len() < 2 || last.as_ref().is_some_and(holds) {
             continue;
         }
         drop(open);
@@ -100,7 +102,8 @@ struct CountedState {
 /// A count, or an attempt at one.
 struct LastCount {
     state: CountedState,
-    next_at: Instant,
+    ended_at: Instant,
+    took: Duration,
 }
 
 // === impl RecordCensus ===
@@ -175,15 +178,21 @@ impl LastCount {
                 "cannot count the records under old master keys; trying again later"
             );
         }
-        let pause = (begun.elapsed() * PAUSE_FACTOR).clamp(MIN_PAUSE, MAX_PAUSE);
         Self {
             state,
-            next_at: Instant::now() + pause,
+            ended_at: Instant::now(),
+            took: begun.elapsed(),
         }
     }
 
-    fn holds_for(&self, state: &CountedState) -> bool {
-        self.state == *state && Instant::now() < self.next_at
+    /// Returns `true` if it is not yet time for the next count, for which somebody may wait.
+    fn holds_for(&self, state: &CountedState, is_wanted: bool) -> bool {
+        let pause = if is_wanted {
+            self.took.min(MAX_PAUSE)
+        } else {
+            (self.took * PAUSE_FACTOR).clamp(MIN_PAUSE, MAX_PAUSE)
+        };
+        self.state == *state && self.ended_at.elapsed() < pause
     }
 }
 
@@ -217,7 +226,7 @@ mod tests {
     use crate::clock::{CountingEntropy, ManualClock, SystemEntropy, UnixTime};
     use crate::model::Consumer;
     use crate::store::embedded::EmbeddedStore;
-    use crate::store::master_key::{MasterKeys, new_master_key};
+    use crate::store::master_key::{MasterKeys, ReplacementKeys, new_master_key};
     use crate::store::record::Records;
     use crate::store::rekey::{RekeyProgress, rekey};
     use crate::store::seal::Sealer;
@@ -246,6 +255,34 @@ mod tests {
         assert_eq!(store.status().records_under_old_keys, Some(1));
         sleep(MIN_PAUSE + MAX_JITTER + 2 * POLL).await;
         assert_eq!(store.status().records_under_old_keys, Some(0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_removal_that_is_refused_makes_the_replica_count_soon() {
+        let (directory, old) = (tempfile::tempdir().unwrap(), new_master_key(&SystemEntropy));
+        let path = directory.path().join("store");
+        let store = open(&path, &old).await;
+        store.create_consumer(&Consumer::example()).await.unwrap();
+        store.close().await.unwrap();
+        drop(store);
+
+        let new = new_master_key(&SystemEntropy);
+        let store = open(&path, &format!("{}\n{}", *new, *old)).await;
+        store.ping().await.unwrap();
+        let entropy = Arc::new(CountingEntropy::default());
+        tokio::spawn(count_in_background(Arc::downgrade(&store), entropy));
+        let removal = ReplacementKeys(MasterKeys::parse(new.as_bytes()).unwrap());
+        assert!(store.check_keys(&removal).is_err(), "not counted");
+        sleep(POLL + MAX_JITTER + POLL).await;
+        let error = store.check_keys(&removal).unwrap_err().with_causes();
+        assert!(error.contains("1 records"), "{error}");
+        sleep(POLL + MAX_JITTER + POLL).await;
+
+        let listed = store.scan(&crate::store::ScanCursor::default(), 9).await;
+        store.reseal(&listed.unwrap().records).await.unwrap();
+        assert!(store.check_keys(&removal).is_err(), "not counted again");
+        sleep(POLL + MAX_JITTER + POLL).await;
+        assert!(store.check_keys(&removal).is_ok());
     }
 
     #[tokio::test(start_paused = true)]

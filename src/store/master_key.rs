@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::data_dir::{directory_of, sync_directory};
@@ -54,6 +55,8 @@ pub(super) struct MasterKeys(Vec<MasterKey>);
 pub(super) struct MasterKey {
     id: Box<str>,
     cipher: XChaCha20Poly1305,
+    /// A hash of the key, to recognize it; never shown.
+    hash: [u8; 32],
 }
 
 /// The reason for which there are no master keys; never carries a byte of a key.
@@ -164,6 +167,20 @@ impl MasterKeys {
     pub(super) fn of_id(&self, id: &str) -> Option<&MasterKey> {
         self.0.iter().find(|key| &*key.id == id)
     }
+
+    /// Returns the id of a key that `others` have with other bytes.
+    pub(super) fn id_of_another_key_in(&self, others: &Self) -> Option<&str> {
+        let is_another = |key: &&MasterKey| {
+            let other = others.of_id(&key.id);
+            other.is_some_and(|other| other.hash != key.hash)
+        };
+        self.0.iter().find(is_another).map(MasterKey::id)
+    }
+
+    /// Returns the ids of the keys that `others` lack.
+    pub(super) fn ids_not_in(&self, others: &Self) -> Vec<&str> {
+        self.ids().filter(|id| others.of_id(id).is_none()).collect()
+    }
 }
 
 impl fmt::Debug for MasterKeys {
@@ -198,6 +215,7 @@ impl MasterKey {
         Ok(Self {
             id: id.into(),
             cipher,
+            hash: Sha256::digest(&*bytes).into(),
         })
     }
 }

@@ -100,7 +100,8 @@ pub trait StoreLifecycle: Send + Sync {
     /// Checks that `keys` open the records of the store.
     ///
     /// # Errors
-    /// [`WrongMasterKey`](StoreErrorKind::WrongMasterKey) if they do not open its canary.
+    /// [`WrongMasterKey`](StoreErrorKind::WrongMasterKey) if they do not open its canary, have other
+    /// bytes for a known id, or lack a key that records may need.
     fn check_keys(&self, keys: &ReplacementKeys) -> Result<(), StoreError>;
 
     /// Seals and opens records with `keys` from now on. [`check_keys`](Self::check_keys) must have

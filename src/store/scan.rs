@@ -39,6 +39,9 @@ pub trait RecordScan: Send + Sync {
     /// Notes how many records other keys than the first one seal, for
     /// [`StoreStatus`](super::StoreStatus). The number counts as long as the master keys are `keys`.
     fn note_census(&self, keys: &[Box<str>], under_old_keys: u64);
+
+    /// Returns `true` if the removal of a master key waits for a count.
+    fn is_census_wanted(&self) -> bool;
 }
 
 /// The position in a scan from which the next page starts; by default the beginning.

@@ -90,6 +90,11 @@ impl Sealer {
         self.keys.swap(Arc::new(keys))
     }
 
+    /// Returns the keys in use.
+    pub(super) fn keys(&self) -> Arc<MasterKeys> {
+        self.keys.load_full()
+    }
+
     /// Seals the bytes of a record. The same bytes are never sealed alike.
     pub(super) fn seal(&self, bytes: &[u8], name: RecordName<'_>) -> Result<Vec<u8>, SealError> {
         let keys = self.keys.load();

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,10 @@ impl FileState {
     }
 
     fn read(path: &Path) -> io::Result<Self> {
+        // The writer of a FIFO takes who opens it for its reader.
+        if !fs::metadata(path)?.is_file() {
+            return Ok(Self::Irregular);
+        }
         let file = trusted_file::open_unchecked(path)?;
         let facts = file.metadata()?;
         if !facts.is_file() {
@@ -129,8 +134,10 @@ const MAX_LEN: u64 = 8 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::sync::mpsc::channel;
+    use std::thread::spawn;
+    use std::time::Duration;
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -168,6 +175,23 @@ mod tests {
         symlink("v2", at("..data_tmp")).unwrap();
         fs::rename(at("..data_tmp"), at("..data")).unwrap();
         assert_ne!(before, before.again());
+    }
+
+    #[test]
+    fn the_writer_of_a_fifo_waits_for_its_reader() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let written = fifo.clone();
+        let writer = spawn(move || fs::write(written, "content"));
+        for _ in 0..10_000 {
+            FileStates::of([fifo.clone()]);
+        }
+        let (sender, receiver) = channel();
+        spawn(move || sender.send(fs::read_to_string(fifo)));
+        let read = receiver.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert_eq!(read.unwrap(), "content");
+        writer.join().unwrap().unwrap();
     }
 
     #[test]

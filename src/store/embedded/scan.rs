@@ -51,6 +51,10 @@ impl RecordScan for EmbeddedStore {
     fn note_census(&self, keys: &[Box<str>], under_old_keys: u64) {
         self.records.note_census(keys, under_old_keys);
     }
+
+    fn is_census_wanted(&self) -> bool {
+        self.records.is_census_wanted()
+    }
 }
 
 /// The place of the records of a kind.

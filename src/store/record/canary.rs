@@ -6,7 +6,7 @@
 //! it. Other replicas could not read what it writes, so [`Records::writer`] refuses it.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{RecordKind, Records};
 use crate::store::master_key::MasterKeys;
@@ -27,7 +27,8 @@ pub(in crate::store) enum CanarySeal {
 #[derive(Default)]
 pub(super) struct KeyProof {
     state: AtomicU8,
-    /// The canary of the store at the last comparison.
+    /// The canary of the store at the last comparison. Held while it is compared, so that `state` is
+    /// the outcome with the current keys.
     seen: Mutex<Option<Arc<[u8]>>>,
 }
 
@@ -62,11 +63,24 @@ impl Records {
     /// [`WrongMasterKey`](StoreErrorKind::WrongMasterKey) if no key opens it. Until one does,
     /// [`writer`](Self::writer) refuses.
     pub(in crate::store) fn prove_key(&self, canary: &[u8]) -> Result<CanarySeal, StoreError> {
-        self.key_proof.see(canary);
-        self.prove_key_of(canary)
+        let mut seen = self.key_proof.lock();
+        if seen.as_deref() != Some(canary) {
+            *seen = Some(canary.into());
+        }
+        self.compare(canary)
     }
 
-    pub(super) fn prove_key_of(&self, canary: &[u8]) -> Result<CanarySeal, StoreError> {
+    /// Compares the master keys, which were replaced, with the canary that was seen last.
+    pub(super) fn prove_key_again(&self) {
+        let seen = self.key_proof.lock();
+        if let Some(canary) = &*seen {
+            // The result is the state that `writer` reads.
+            drop(self.compare(canary));
+        }
+    }
+
+    /// Compares the master keys with a canary, while it is locked.
+    fn compare(&self, canary: &[u8]) -> Result<CanarySeal, StoreError> {
         let opened = self.sealer.open(canary, RecordKind::Canary.named(b""));
         self.key_proof
             .set(if opened.is_ok() { PROVEN } else { REFUSED });
@@ -111,7 +125,7 @@ impl KeyProof {
     /// Returns an error if `keys` do not open the canary that was seen last. If the store has not
     /// answered yet, the first comparison decides.
     pub(super) fn check_keys(&self, keys: &MasterKeys) -> Result<(), StoreError> {
-        let Some(canary) = self.seen() else {
+        let Some(canary) = self.lock().clone() else {
             return Ok(());
         };
         open_with(keys, &canary, RecordKind::Canary.named(b""))
@@ -119,17 +133,8 @@ impl KeyProof {
             .map_err(|problem| wrong_key(CanaryError::of(problem)))
     }
 
-    /// Returns the canary that was seen last.
-    pub(super) fn seen(&self) -> Option<Arc<[u8]>> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.clone()
-    }
-
-    fn see(&self, canary: &[u8]) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.as_deref() != Some(canary) {
-            *seen = Some(canary.into());
-        }
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<[u8]>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn get(&self) -> u8 {
@@ -155,7 +160,7 @@ impl CanaryError {
     }
 }
 
-fn wrong_key(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+pub(super) fn wrong_key(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
     StoreError::new(StoreErrorKind::WrongMasterKey, PROVING).because(source)
 }
 

@@ -1,18 +1,35 @@
 //! The number of records under old master keys, as it was last counted.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Records;
 
-/// The last count, and the ids of the master keys at that time.
+/// The last count.
 #[derive(Default)]
-pub(super) struct LastCensus(Mutex<Option<(Vec<Box<str>>, u64)>>);
+pub(super) struct LastCensus {
+    /// The count, and the ids of the master keys at that time.
+    last: Mutex<Option<(Vec<Box<str>>, u64)>>,
+    /// True if somebody waits for the next one.
+    is_wanted: AtomicBool,
+}
 
 impl Records {
     /// Notes the number of records under old keys, counted while the master keys were `keys`.
     pub(in crate::store) fn note_census(&self, keys: &[Box<str>], under_old_keys: u64) {
         let last = &mut *self.census.lock();
         *last = Some((keys.to_vec(), under_old_keys));
+        self.census.is_wanted.store(false, Ordering::Relaxed);
+    }
+
+    /// Asks for a count soon.
+    pub(super) fn want_census(&self) {
+        self.census.is_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns `true` if a count was asked for and none has ended since.
+    pub(in crate::store) fn is_census_wanted(&self) -> bool {
+        self.census.is_wanted.load(Ordering::Relaxed)
     }
 
     /// Returns the number of records under old keys: 0 if there is one key, and `None` if nobody has
@@ -29,7 +46,7 @@ impl Records {
 }
 
 impl LastCensus {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Vec<Box<str>>, u64)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<(Vec<Box<str>>, u64)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -207,7 +207,73 @@ fn replaced_keys_seal_with_the_first_one_and_open_the_canary_of_the_old_one() {
     assert_eq!(records.prove_key(&resealed).unwrap(), CanarySeal::FirstKey);
     records.settle_canary(&resealed);
     assert!(records.is_canary_settled());
+    records.note_census(&records.master_key_ids(), 0);
     records.check_keys(&keys(new.to_string())).unwrap();
+}
+
+#[test]
+fn a_key_that_records_need_is_not_removed() {
+    let [first, old] = [(); 2].map(|()| new_master_key(&SystemEntropy));
+    let keys = |text: &str| MasterKeys::parse(text.as_bytes()).unwrap();
+    let both = format!("{}\n{}", *first, *old);
+    let records = Records::new(Sealer::new(keys(&both), Arc::new(SystemEntropy)));
+    let removed = keys(&first);
+    records.check_keys(&removed).unwrap();
+    let canary = records.own_canary().unwrap();
+    assert_eq!(records.prove_key(&canary).unwrap(), CanarySeal::FirstKey);
+
+    let refused = |part: &str| {
+        let error = records.check_keys(&removed).unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::WrongMasterKey);
+        let said = error.with_causes();
+        assert!(said.contains(part) && said.contains("rekey"), "{said}");
+        assert!(records.is_census_wanted());
+    };
+    refused("not counted yet");
+    let ids = records.master_key_ids();
+    records.note_census(&ids, 6009);
+    refused("6009 records");
+    let turned: Vec<_> = ids.iter().rev().cloned().collect();
+    records.note_census(&turned, 0);
+    refused("not counted yet");
+    records.note_census(&ids, 0);
+    assert!(!records.is_census_wanted());
+    records.check_keys(&removed).unwrap();
+}
+
+#[test]
+fn the_key_that_seals_is_not_removed() {
+    let [first, second] = [(); 2].map(|()| new_master_key(&SystemEntropy));
+    let keys = |text: &str| MasterKeys::parse(text.as_bytes()).unwrap();
+    let both = format!("{}\n{}", *first, *second);
+    let records = Records::new(Sealer::new(keys(&both), Arc::new(SystemEntropy)));
+    let other = Records::new(Sealer::new(keys(&second), Arc::new(SystemEntropy)));
+    let canary = other.own_canary().unwrap();
+    assert_eq!(records.prove_key(&canary).unwrap(), CanarySeal::OlderKey);
+    records.note_census(&records.master_key_ids(), 0);
+    let error = records.check_keys(&keys(&second)).unwrap_err();
+    let said = error.with_causes();
+    assert!(said.contains("which seals records now"), "{said}");
+}
+
+#[test]
+fn a_known_id_keeps_its_bytes() {
+    let [first, second, third] = [(); 3].map(|()| new_master_key(&SystemEntropy));
+    let keys = |text: &str| MasterKeys::parse(text.as_bytes()).unwrap();
+    let both = format!("{}\n{}", *first, *second);
+    let records = Records::new(Sealer::new(keys(&both), Arc::new(SystemEntropy)));
+    let canary = records.own_canary().unwrap();
+    assert_eq!(records.prove_key(&canary).unwrap(), CanarySeal::FirstKey);
+    let (id, _) = second.split_once(':').unwrap();
+    let (_, bytes) = third.split_once(':').unwrap();
+    let changed = keys(&format!("{}\n{id}:{bytes}", *first));
+    let said = records.check_keys(&changed).unwrap_err().with_causes();
+    assert!(
+        said.contains(&format!("another key of the id {id:?}")),
+        "{said}"
+    );
+    assert!(!said.contains(bytes));
+    records.check_keys(&keys(&both)).unwrap();
 }
 
 #[test]

@@ -12,6 +12,10 @@
 //! | `run_id`, `promoted_from` | the server for which it was drawn, as `INFO` names it; empty in a Cluster, whose keys move |
 //! | `since` | the second in which it was drawn |
 //! | `why` | `lost`, `restart`, `clock` or `restored`, as [`MarkerCause`] |
+//! | `first_id` | the id of the first marker of this data: another one means that data was lost since |
+//! | `restored_at` | the second of the last restore; absent before the first one |
+//!
+//! The last two outlive the marker that noted them.
 //!
 //! One server has one marker, and every claim compares it within its script. A script of a Cluster
 //! stays within a slot, so there the probe alone compares markers, each second: one in the lowest
@@ -37,19 +41,23 @@ pub(super) struct Marker {
     pub(super) since: u64,
     /// The reason why it was drawn.
     pub(super) cause: MarkerCause,
+    /// The id of the first marker of the data.
+    pub(super) first_id: String,
+    /// The second of the last restore; 0 before the first one.
+    pub(super) restored_at: u64,
 }
 
-/// The reasons to draw a marker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The reasons to draw a marker, the one that costs most last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum MarkerCause {
-    /// There was none.
-    Lost,
-    /// The server is another one than before, or was restarted.
-    Restart,
-    /// The clock of Redis jumped, so that nonces expired early.
-    Clock,
     /// A backup was restored, which has no nonces.
     Restored,
+    /// The clock of Redis jumped, so that nonces expired early.
+    Clock,
+    /// The server is another one than before, or was restarted.
+    Restart,
+    /// There was none.
+    Lost,
 }
 
 /// A marker that is to be replaced, and the reason.
@@ -92,8 +100,9 @@ pub(super) struct MarkerIds {
 /// It must be atomic so that replicas that look at the same time find the same marker.
 const MARK: &str = r"
 local call, marker = redis.call, KEYS[1]
-local kept = call('HMGET', marker, 'id', 'run_id', 'promoted_from', 'since', 'why')
+local kept = call('HMGET', marker, 'id', 'run_id', 'promoted_from', 'since', 'why', 'first_id', 'restored_at')
 local id, run_id, promoted, since, why = kept[1], kept[2], kept[3], kept[4], kept[5]
+local first, restored = kept[6] or '', kept[7] or '0'
 local cause
 if not id then
   cause = 'lost'
@@ -107,8 +116,15 @@ end
 if cause then
   id, since, why = ARGV[1], cause == 'lost' and ARGV[6] or ARGV[5], cause
   call('HSET', marker, 'id', id, 'run_id', ARGV[2], 'promoted_from', ARGV[3], 'since', since, 'why', why)
+  if cause == 'lost' then
+    first = id
+    call('HSET', marker, 'first_id', first)
+  elseif cause == 'restored' and tonumber(since) > tonumber(restored) then
+    restored = since
+    call('HSET', marker, 'restored_at', restored)
+  end
 end
-return {id, since, why}
+return {id, since, why, first, restored}
 ";
 
 // === impl MarkerIds ===
@@ -172,12 +188,15 @@ impl MarkerCause {
 impl Marker {
     /// Reads the answer of [`MARK`].
     pub(super) fn read(key: String, answer: Value) -> Result<Self, CommandError> {
-        let (id, since, why): (String, u64, String) = read(answer)?;
+        let (id, since, why, first_id, restored_at): (String, u64, String, String, u64) =
+            read(answer)?;
         Ok(Self {
             key,
             id,
             since,
             cause: MarkerCause::of_word(&why),
+            first_id,
+            restored_at,
         })
     }
 }

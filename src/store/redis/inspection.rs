@@ -135,7 +135,7 @@ impl ServerInspector {
             let mark = self.ids.mark(&marker.key, server, suspect, time);
             let answer = link.clone().run(&mark, deadline).await?;
             marker = Marker::read(marker.key, answer)?;
-            if marker.cause == MarkerCause::Restored && marker.since >= time.now {
+            if marker.restored_at >= time.now {
                 return Ok(marker);
             }
         }

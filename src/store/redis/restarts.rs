@@ -32,8 +32,14 @@ pub(super) struct RestartDetector {
 struct Known {
     /// The replication id that each server was promoted from, if any, by its run id.
     servers: BTreeMap<String, Option<String>>,
-    /// The id of each marker, by its key.
-    markers: BTreeMap<String, Arc<str>>,
+    /// The markers, by their keys.
+    markers: BTreeMap<String, KnownMarker>,
+}
+
+#[derive(Debug)]
+struct KnownMarker {
+    id: Arc<str>,
+    first_id: String,
 }
 
 // === impl RestartDetector ===
@@ -76,8 +82,7 @@ impl RestartDetector {
         let changed = known.take_changed(markers);
         let since = markers.iter().map(|marker| marker.since).max().unwrap_or(0);
         self.fence_restored(markers);
-        let restart =
-            (replaced || changed.is_some()).then(|| changed.unwrap_or(MarkerCause::Restart));
+        let restart = changed.max(replaced.then_some(MarkerCause::Restart));
         // The fence stands before a claim can be compared with the new marker.
         if is_first {
             self.raise_fence(since);
@@ -101,7 +106,7 @@ impl RestartDetector {
     /// Returns the id that a marker had at the last look.
     pub(super) fn marker(&self, key: &str) -> Option<Arc<str>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.markers.get(key).cloned()
+        known.markers.get(key).map(|marker| Arc::clone(&marker.id))
     }
 
     /// Returns the time to note in a new marker: by the later of this host's clock and that of
@@ -188,12 +193,9 @@ impl RestartDetector {
     /// Raises the fence to the last restore, also if restarts raise none: who restores a backup
     /// knows that every nonce is lost.
     fn fence_restored(&self, markers: &[Marker]) {
-        let restored = markers
-            .iter()
-            .filter(|marker| marker.cause == MarkerCause::Restored);
-        if let Some(since) = restored.map(|marker| marker.since).max() {
-            self.fence.fetch_max(since, Ordering::SeqCst);
-        }
+        let restored_at = markers.iter().map(|marker| marker.restored_at).max();
+        self.fence
+            .fetch_max(restored_at.unwrap_or(0), Ordering::SeqCst);
     }
 
     fn warn_of_eviction(&self, policy: &str) {
@@ -209,18 +211,37 @@ impl RestartDetector {
 // === impl Known ===
 
 impl Known {
-    /// Notes the markers, and returns the cause of one that is another than before.
+    /// Notes the markers, and returns the gravest cause of those that are others than before.
     fn take_changed(&mut self, markers: &[Marker]) -> Option<MarkerCause> {
-        let changed = markers.iter().find(|marker| {
-            let known = self.markers.get(&marker.key);
-            known.is_some_and(|known| **known != *marker.id)
+        let causes = markers.iter().filter_map(|marker| {
+            let known = self.markers.get(&marker.key)?;
+            known.cause_of(marker)
         });
-        let cause = changed.map(|marker| marker.cause);
+        let cause = causes.max();
         for marker in markers {
-            let id = marker.id.as_str().into();
-            self.markers.insert(marker.key.clone(), id);
+            let known = KnownMarker {
+                id: marker.id.as_str().into(),
+                first_id: marker.first_id.clone(),
+            };
+            self.markers.insert(marker.key.clone(), known);
         }
         cause
+    }
+}
+
+// === impl KnownMarker ===
+
+impl KnownMarker {
+    /// Returns the cause of a marker in the place of this one; `None` if it is the same. A loss
+    /// counts also if the marker that noted it was replaced since.
+    fn cause_of(&self, now: &Marker) -> Option<MarkerCause> {
+        if *self.id == *now.id {
+            None
+        } else if self.first_id == now.first_id {
+            Some(now.cause)
+        } else {
+            Some(MarkerCause::Lost)
+        }
     }
 }
 
@@ -265,6 +286,7 @@ mod tests {
         assert_eq!((detector.count(), detector.fence()), (0, 0));
         let restored = Marker {
             cause: MarkerCause::Restored,
+            restored_at: 1001,
             ..marker("k", "2", 1001)
         };
         detector.observe(&server, std::slice::from_ref(&restored), false);
@@ -276,6 +298,47 @@ mod tests {
             (0, 1001),
             "a replica that starts later"
         );
+        let restarted = Marker {
+            cause: MarkerCause::Restart,
+            restored_at: 1001,
+            ..marker("k", "3", 1002)
+        };
+        let last = self::detector(false);
+        last.observe(&server, &[restarted], false);
+        assert_eq!(
+            (last.count(), last.fence()),
+            (0, 1001),
+            "a replica that starts after a restart of Redis"
+        );
+    }
+
+    #[test]
+    fn a_restore_hides_no_restart_and_no_loss() {
+        let restored = Marker {
+            cause: MarkerCause::Restored,
+            ..marker("k", "2", 1001)
+        };
+        let lost = Marker {
+            first_id: "2".to_owned(),
+            ..restored.clone()
+        };
+        let other = Marker {
+            cause: MarkerCause::Restart,
+            ..marker("l", "2", 1001)
+        };
+        for (server, markers, closes) in [
+            ("a", vec![restored.clone()], false),
+            ("b", vec![restored.clone()], true),
+            ("a", vec![restored, other], true),
+            ("a", vec![lost], true),
+        ] {
+            let detector = detector(false);
+            let before = [marker("k", "1", 900), marker("l", "1", 900)];
+            detector.observe(&[info("a", NEVER)], &before, false);
+            let mark = detector.recovery.mark();
+            detector.observe(&[info(server, NEVER)], &markers, false);
+            assert_eq!(detector.recovery.mark() != mark, closes, "{markers:?}");
+        }
     }
 
     #[test]
@@ -346,6 +409,8 @@ mod tests {
             id: id.to_owned(),
             since,
             cause: MarkerCause::Lost,
+            first_id: "1".to_owned(),
+            restored_at: 0,
         }
     }
 

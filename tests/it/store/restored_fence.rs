@@ -41,6 +41,19 @@ async fn every_replica_of_one_redis_has_it_also_one_that_starts_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_starts_after_a_restart_of_redis_has_it_without_a_fence_of_restarts() {
+    let (bench, server) = with_redis();
+    bench.open().await.raise_fence().await.unwrap();
+    // As Redis looks to a replica after a restart that kept the data.
+    server.run::<u64>(&["HSET", "countersign:{epoch}", "run_id", "another"]);
+    let later = bench.open().await;
+    let why: String = server.run(&["HGET", "countersign:{epoch}", "why"]);
+    assert_eq!(why, "restart");
+    assert_eq!(claim_at(&*later, NOW).await, fenced());
+    assert_eq!(claim_at(&*later, NOW + 1).await, ClaimOutcome::Fresh);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_replica_of_a_cluster_has_it_when_the_call_returns() {
     let cluster = Cluster::start();
     let mut bench = Bench::redis(cluster.url());

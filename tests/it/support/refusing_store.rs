@@ -156,6 +156,10 @@ macro_rules! refusing_store {
                 }
 
                 fn note_census(&self, _: &[Box<str>], _: u64) {}
+
+                fn is_census_wanted(&self) -> bool {
+                    false
+                }
             }
 
             #[async_trait::async_trait]

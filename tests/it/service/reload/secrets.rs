@@ -47,19 +47,28 @@ async fn master_keys_rotate(store: &str) {
         ["under-the-new-key", "under-the-old-key"]
     );
 
-    // The canary follows within a second; until then, the old key cannot go.
+    // The old key cannot go while a record needs it.
     countersign.write_secret(MASTER_KEY, &new);
-    eventually("the canary under the new key", PATIENCE, async || {
-        let before = Reloads::of(&countersign).await;
-        countersign.hang_up();
-        let after = next(&countersign, before).await;
-        (after.succeeded > before.succeeded).then_some(())
+    eventually("a count that refuses the removal", PATIENCE, async || {
+        let refusal = refused_reload(&countersign).await;
+        refusal.contains("1 records").then_some(())
     })
     .await;
-    assert_eq!(consumers(&countersign).await, ["under-the-new-key"]);
+    let (old_id, old_key) = old.split_once(':').unwrap();
+    let (_, other_key) = foreign.split_once(':').unwrap();
+    countersign.write_secret(MASTER_KEY, &format!("{new}{old_id}:{other_key}"));
+    let refusal = refused_reload(&countersign).await;
+    assert!(refusal.contains(&format!("{old_id:?}")), "{refusal}");
+    assert!(!refusal.contains(old_key.trim()) && !refusal.contains(other_key.trim()));
+
+    countersign.write_secret(MASTER_KEY, &new);
+    countersign.admin(&["rekey"]).await;
+    reload(&countersign).await;
+    let both = ["under-the-new-key", "under-the-old-key"];
+    assert_eq!(consumers(&countersign).await, both);
     assert!(countersign.is_serving().await);
     countersign.restart_killed().await;
-    assert_eq!(consumers(&countersign).await, ["under-the-new-key"]);
+    assert_eq!(consumers(&countersign).await, both);
 }
 
 #[tokio::test(flavor = "multi_thread")]
