@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::audit::AuditEvent;
 use super::{Actor, IssueError, Issuer};
-use crate::store::{ExportDigest, ExportHeader, ScanCursor, SealedRecord, Store};
+use crate::store::{ExportDigest, ExportHeader, ScanCursor, SealedRecord, Store, UnreadableCounts};
 
 /// An export that is being read, part by part.
 pub struct Export {
@@ -13,7 +13,7 @@ pub struct Export {
     position: Position,
     digest: ExportDigest,
     records: u64,
-    unreadable: u64,
+    unreadable: UnreadableCounts,
 }
 
 /// A part of an export.
@@ -32,8 +32,8 @@ pub enum ExportPart {
 pub struct ExportEnd {
     /// The number of records in the parts before.
     pub records: u64,
-    /// The number of records that were left out because they cannot be read.
-    pub unreadable: u64,
+    /// The numbers of records that were left out because they cannot be read.
+    pub unreadable: UnreadableCounts,
     /// The digest of the parts before, sealed.
     pub seal: Vec<u8>,
 }
@@ -61,7 +61,7 @@ impl Issuer {
             digest: ExportDigest::new(&header),
             position: Position::Header(header),
             records: 0,
-            unreadable: 0,
+            unreadable: UnreadableCounts::default(),
         }
     }
 }
@@ -105,15 +105,18 @@ impl Export {
         let Err(problem) = self.store.open_record(record) else {
             return true;
         };
-        self.unreadable += 1;
-        let name = String::from_utf8_lossy(&record.name);
+        self.unreadable.add(record.kind);
+        // Whoever can write to the store chose the name and the id of the key.
+        let name = record.name.escape_ascii();
+        let problem = problem.to_string();
+        let problem = problem.escape_debug();
         let kind = record.kind;
         tracing::warn!(%name, %problem, "the export lacks the record of {kind}, because it cannot be read");
         false
     }
 
     fn end(&self) -> Result<ExportEnd, IssueError> {
-        let digest = self.digest.clone().finish();
+        let digest = self.digest.clone().finish(&self.unreadable);
         Ok(ExportEnd {
             records: self.records,
             unreadable: self.unreadable,

@@ -78,7 +78,19 @@ pub struct ExportHeader {
     pub key_ids: Vec<String>,
 }
 
-/// The digest of an export: SHA-256 of its header and of every record, in order.
+/// The numbers of records that an export lacks because they cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnreadableCounts {
+    /// The number of consumers.
+    pub consumers: u64,
+    /// The number of users.
+    pub users: u64,
+    /// The number of tokens.
+    pub tokens: u64,
+}
+
+/// The digest of an export: SHA-256 of its header, of every record in order, and of the numbers of
+/// unreadable records.
 #[derive(Clone)]
 pub struct ExportDigest(Sha256);
 
@@ -138,6 +150,28 @@ impl ExportHeader {
     pub const FORMAT_VERSION: u32 = 1;
 }
 
+// === impl UnreadableCounts ===
+
+impl UnreadableCounts {
+    /// Counts a record.
+    pub const fn add(&mut self, kind: RecordKind) {
+        match kind {
+            RecordKind::Consumer => self.consumers += 1,
+            RecordKind::User => self.users += 1,
+            RecordKind::Token => self.tokens += 1,
+            // No export has them.
+            RecordKind::RequestToken | RecordKind::Session | RecordKind::Canary => {}
+        }
+    }
+
+    /// Returns the number of records of all kinds.
+    pub const fn total(&self) -> u64 {
+        self.consumers
+            .saturating_add(self.users)
+            .saturating_add(self.tokens)
+    }
+}
+
 // === impl ExportDigest ===
 
 impl ExportDigest {
@@ -161,8 +195,12 @@ impl ExportDigest {
         self.part(&record.bytes);
     }
 
-    /// Returns the digest of everything that was added.
-    pub fn finish(self) -> [u8; 32] {
+    /// Ends with the numbers of unreadable records, and returns the digest.
+    pub fn finish(mut self, unreadable: &UnreadableCounts) -> [u8; 32] {
+        self.part(b"unreadable");
+        self.number(unreadable.consumers);
+        self.number(unreadable.users);
+        self.number(unreadable.tokens);
         self.0.finalize().into()
     }
 
@@ -208,10 +246,23 @@ mod tests {
         assert_ne!(digest_of(&of_another, &original), digest);
     }
 
+    #[test]
+    fn the_number_of_unreadable_records_of_each_kind_changes_the_digest() {
+        let all = UnreadableCounts::default();
+        let mut digests = vec![ExportDigest::new(&header()).finish(&all)];
+        for kind in [RecordKind::Consumer, RecordKind::User, RecordKind::Token] {
+            let mut counts = all;
+            counts.add(kind);
+            let digest = ExportDigest::new(&header()).finish(&counts);
+            assert!(!digests.contains(&digest), "{kind}");
+            digests.push(digest);
+        }
+    }
+
     fn digest_of(header: &ExportHeader, records: &[SealedRecord]) -> [u8; 32] {
         let mut digest = ExportDigest::new(header);
         records.iter().for_each(|record| digest.add(record));
-        digest.finish()
+        digest.finish(&UnreadableCounts::default())
     }
 
     fn header() -> ExportHeader {

@@ -38,7 +38,9 @@ mod seal;
 
 use async_trait::async_trait;
 
-pub use backup::{BackupStore, ExportDigest, ExportHeader, RestorableRecord, UnusableRecord};
+pub use backup::{
+    BackupStore, ExportDigest, ExportHeader, RestorableRecord, UnreadableCounts, UnusableRecord,
+};
 pub use cache::CachedStore;
 pub use census::{RecordCensus, UnreadableRecord, count_records};
 pub use changes::{ChangeFeed, ChangeObserver, RecordChange};

@@ -1,12 +1,12 @@
 //! The file of an export. It has mode 0600, and gets its name when it is complete.
 
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsString;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process;
 
 use anyhow::Context as _;
+use tempfile::NamedTempFile;
 
 use crate::cli::exit::Usage;
 use crate::cli::output::{self, Stdout};
@@ -21,9 +21,9 @@ pub(super) enum ExportFile {
 
 /// A file with a temporary name; removed when dropped.
 pub(super) struct UnfinishedFile {
-    to: BufWriter<File>,
-    unfinished: PathBuf,
+    to: BufWriter<NamedTempFile>,
     path: PathBuf,
+    force: bool,
 }
 
 // === impl ExportFile ===
@@ -38,12 +38,11 @@ impl ExportFile {
             return Ok(Self::Stdout(BufWriter::new(output::stdout())));
         }
         check_free(path, force)?;
-        let unfinished = path.with_added_extension(format!("{}.part", process::id()));
-        let file = create_private(&unfinished).map_err(|error| not_written(path, &error))?;
+        let file = create_beside(path).map_err(|error| not_written(path, &error))?;
         Ok(Self::Named(UnfinishedFile {
             to: BufWriter::new(file),
-            unfinished,
             path: path.to_owned(),
+            force,
         }))
     }
 
@@ -62,9 +61,10 @@ impl ExportFile {
     pub(super) fn finish(self) -> anyhow::Result<()> {
         match self {
             Self::Stdout(mut to) => Ok(to.flush()?),
-            Self::Named(mut file) => {
+            Self::Named(file) => {
+                let path = file.path.clone();
                 let finished = file.finish();
-                finished.with_context(|| format!("cannot write {}", file.path.display()))
+                finished.with_context(|| format!("cannot write {}", path.display()))
             }
         }
     }
@@ -73,20 +73,15 @@ impl ExportFile {
 // === impl UnfinishedFile ===
 
 impl UnfinishedFile {
-    fn finish(&mut self) -> io::Result<()> {
-        self.to.flush()?;
-        self.to.get_ref().sync_all()?;
-        fs::rename(&self.unfinished, &self.path)?;
-        let directory = self.path.parent();
-        let directory = directory.filter(|directory| !directory.as_os_str().is_empty());
-        File::open(directory.unwrap_or_else(|| Path::new(".")))?.sync_all()
-    }
-}
-
-impl Drop for UnfinishedFile {
-    fn drop(&mut self) {
-        // It is gone if the file is finished.
-        let _: io::Result<()> = fs::remove_file(&self.unfinished);
+    fn finish(self) -> io::Result<()> {
+        let file = self.to.into_inner()?;
+        file.as_file().sync_all()?;
+        if self.force {
+            file.persist(&self.path)?;
+        } else {
+            file.persist_noclobber(&self.path)?;
+        }
+        File::open(directory_of(&self.path))?.sync_all()
     }
 }
 
@@ -105,10 +100,19 @@ fn check_free(path: &Path, force: bool) -> Result<(), Usage> {
     }
 }
 
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    options.open(path)
+/// Creates a file with mode 0600 and a random name in the directory of `path`.
+fn create_beside(path: &Path) -> io::Result<NamedTempFile> {
+    let mut prefix = path.file_name().map_or_else(OsString::new, OsString::from);
+    prefix.push(".");
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix(&prefix).suffix(".part");
+    builder.tempfile_in(directory_of(path))
+}
+
+fn directory_of(path: &Path) -> &Path {
+    let directory = path.parent();
+    let directory = directory.filter(|directory| !directory.as_os_str().is_empty());
+    directory.unwrap_or_else(|| Path::new("."))
 }
 
 fn not_written(path: &Path, error: &io::Error) -> Usage {
@@ -145,6 +149,18 @@ mod tests {
         file.line("s3cret").unwrap();
         drop(file);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_another_export_finishes_first_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("backup");
+        let [mut first, second] = [(); 2].map(|()| ExportFile::create(&path, false).unwrap());
+        first.line("first").unwrap();
+        first.finish().unwrap();
+        assert!(second.finish().is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first\n");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! ```text
 //! {"countersign_export":1,"begin_time":"2030-01-02T03:04:05Z","store":"embedded","key_ids":["4f1d09c2"]}
 //! {"kind":"consumer","name":"dpf43f3p2l4k3l03","sealed":"BAg0Zj…"}
-//! {"kind":"end","records":1,"unreadable":0,"seal":"BAg0Zj…"}
+//! {"kind":"end","records":1,"unreadable":{"consumers":0,"users":0,"tokens":0},"seal":"BAg0Zj…"}
 //! ```
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign::clock::UnixTime;
-use countersign::store::{ExportHeader, RecordKind, SealedRecord};
+use countersign::store::{ExportHeader, RecordKind, SealedRecord, UnreadableCounts};
 use countersign::v1;
 use prost_types::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -50,8 +50,16 @@ enum Kind {
 pub(crate) struct EndLine {
     kind: EndKind,
     pub(crate) records: u64,
-    pub(crate) unreadable: u64,
+    unreadable: UnreadableFields,
     seal: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnreadableFields {
+    consumers: u64,
+    users: u64,
+    tokens: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -136,11 +144,29 @@ impl RecordLine {
 impl EndLine {
     /// Returns the line of an end.
     pub(super) fn of(end: &v1::ExportEnd) -> Self {
+        let v1::UnreadableCounts {
+            consumers,
+            users,
+            tokens,
+        } = end.unreadable.unwrap_or_default();
         Self {
             kind: EndKind::End,
             records: end.records,
-            unreadable: end.unreadable,
+            unreadable: UnreadableFields {
+                consumers,
+                users,
+                tokens,
+            },
             seal: STANDARD.encode(&end.seal),
+        }
+    }
+
+    /// Returns the numbers of records that the export lacks.
+    pub(crate) const fn unreadable(&self) -> UnreadableCounts {
+        UnreadableCounts {
+            consumers: self.unreadable.consumers,
+            users: self.unreadable.users,
+            tokens: self.unreadable.tokens,
         }
     }
 

@@ -16,7 +16,7 @@ use anyhow::{Context as _, bail};
 use countersign::v1::backup_service_client::BackupServiceClient;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
-use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::file::ExportFile;
 use super::client::AdminArgs;
@@ -69,6 +69,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         confirm_plaintext(args.yes)?;
     }
     let client = BackupServiceClient::new(args.admin.connect().await?);
+    let stopped = stop_signal().context("cannot receive signals")?;
     let mut writer = ExportWriter::new(ExportFile::create(&args.file, args.force)?);
     let export = async {
         if args.plaintext {
@@ -80,7 +81,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     tokio::select! {
         exported = export => exported?,
         // The unfinished file is removed.
-        _ = ctrl_c() => bail!("interrupted; nothing was written"),
+        () = stopped => bail!("interrupted; nothing was written"),
     }
     let counts = writer.finish()?;
     args.show(&counts)?;
@@ -92,6 +93,21 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         counts.unreadable
     ));
     Ok(ExitCode::FAILURE)
+}
+
+/// Returns a future that ends at SIGINT, SIGTERM or SIGHUP. From the call on, these signals do not
+/// end the process, which could not remove the unfinished file.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
 }
 
 /// Warns that the file will have secrets, and asks for consent on a terminal.

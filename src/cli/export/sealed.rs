@@ -21,8 +21,9 @@ pub(super) async fn export(
             Some(Part::Header(header)) => to.line(&HeaderLine::of(header))?,
             Some(Part::Records(records)) => write(&records.records, to)?,
             Some(Part::End(end)) => {
-                to.counts.unreadable = end.unreadable;
-                return to.line(&EndLine::of(&end));
+                let line = EndLine::of(&end);
+                to.counts.unreadable = line.unreadable().total();
+                return to.line(&line);
             }
             None => bail!("the server sent an unknown part of the export; update this command"),
         }

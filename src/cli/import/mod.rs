@@ -6,6 +6,7 @@
 
 mod csv;
 mod json_lines;
+mod latest;
 mod lines;
 mod provider_2013;
 mod report;
@@ -63,6 +64,10 @@ pub(crate) struct Args {
     /// Leave records that differ from a sealed export unchanged, and restore the others
     #[arg(long, requires = "file")]
     skip_existing: bool,
+    /// Restore a sealed export that lacks consumers or users, although tokens of a user who was
+    /// disabled or deleted become valid
+    #[arg(long, requires = "file")]
+    accept_missing: bool,
     /// Replace an invalid name with the key, and omit an invalid description, platform or URL
     #[arg(long)]
     repair: bool,
@@ -132,7 +137,7 @@ impl Args {
         // Standard input cannot be read twice.
         let path = self.file.as_deref().filter(|path| *path != Path::new("-"));
         if let Some(path) = path
-            && sealed::is_sealed_export(path)?
+            && let Some(file) = sealed::open_sealed_export(path)?
         {
             if self.repair {
                 return Err(Usage(
@@ -140,11 +145,15 @@ impl Args {
                 )
                 .into());
             }
-            return SealedExport::read(path).map(Some);
+            return SealedExport::read(file, path).map(Some);
         }
         if self.skip_existing {
             let problem = "--skip-existing: the file is not a sealed export, and other imports leave \
                            existing rows unchanged";
+            return Err(Usage(problem.to_owned()).into());
+        }
+        if self.accept_missing {
+            let problem = "--accept-missing: the file is not a sealed export; leave out the option";
             return Err(Usage(problem.to_owned()).into());
         }
         Ok(None)

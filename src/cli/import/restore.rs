@@ -8,7 +8,8 @@
 
 use std::process::ExitCode;
 
-use countersign::store::{RecordKind, SealedRecord};
+use anyhow::bail;
+use countersign::store::{RecordKind, SealedRecord, UnreadableCounts};
 use countersign::v1;
 use countersign::v1::backup_service_client::BackupServiceClient;
 use tonic::Status;
@@ -20,6 +21,7 @@ use super::row::Problem;
 use super::sealed::{SealedExport, SealedRecords};
 use super::send::{Outcome, with_retries};
 use crate::cli::client::{AdminChannel, refused};
+use crate::cli::exit::Usage;
 use crate::cli::output;
 
 /// A restore.
@@ -43,11 +45,9 @@ struct Batch {
 
 /// Runs the command for a sealed export.
 pub(super) async fn run(args: &Args, export: &SealedExport) -> anyhow::Result<ExitCode> {
-    if export.unreadable > 0 {
-        output::note(&format!(
-            "warning: the export lacks {} records that could not be read during the export",
-            export.unreadable
-        ));
+    note_unreadable(export);
+    if !args.dry_run && !args.accept_missing {
+        refuse_missing(export)?;
     }
     let client = BackupServiceClient::new(args.admin.connect().await?);
     begin(&client, export, true).await?;
@@ -69,6 +69,36 @@ pub(super) async fn run(args: &Args, export: &SealedExport) -> anyhow::Result<Ex
         .await?;
     end(&client, export).await?;
     Ok(exit_code(&restored.end(args.admin.output)?))
+}
+
+fn note_unreadable(export: &SealedExport) {
+    let UnreadableCounts {
+        consumers,
+        users,
+        tokens,
+    } = export.unreadable;
+    if export.unreadable.total() > 0 {
+        output::note(&format!(
+            "warning: {} lacks {consumers} consumers, {users} users and {tokens} tokens that could \
+             not be read during the export",
+            export.name
+        ));
+    }
+}
+
+/// Refuses an export that lacks consumers or users. An absent user counts as active.
+fn refuse_missing(export: &SealedExport) -> Result<(), Usage> {
+    let UnreadableCounts {
+        consumers, users, ..
+    } = export.unreadable;
+    if consumers == 0 && users == 0 {
+        return Ok(());
+    }
+    Err(Usage(format!(
+        "{} lacks {consumers} consumers and {users} users: tokens of a user who was disabled or \
+         deleted would become valid; restore another backup, or add --accept-missing",
+        export.name
+    )))
 }
 
 async fn begin(
@@ -119,7 +149,11 @@ impl<'a> Restore<'a> {
         Ok(Self {
             client,
             export,
-            report: ImportReport::new(args.report.as_deref(), Some(export.records), validate_only)?,
+            report: ImportReport::new(
+                args.report.as_deref(),
+                Some(export.records_len()),
+                validate_only,
+            )?,
             skip_existing: args.skip_existing,
             validate_only,
             done: 0,
@@ -135,7 +169,11 @@ impl<'a> Restore<'a> {
             &WRITTEN_IN_ORDER
         };
         for kind in kinds {
-            if let Err(error) = self.of_kind(*kind).await {
+            let restored = match self.refuse_tokens(*kind) {
+                Ok(()) => self.of_kind(*kind).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = restored {
                 self.report.abandon()?;
                 return Err(error);
             }
@@ -143,8 +181,21 @@ impl<'a> Restore<'a> {
         Ok(self.report)
     }
 
+    /// Stops before the first token if a consumer or a user was not restored.
+    fn refuse_tokens(&self, kind: Option<RecordKind>) -> anyhow::Result<()> {
+        let refused = self.report.summary().refused;
+        if kind == Some(RecordKind::Token) && refused > 0 {
+            bail!(
+                "no token was restored, because {refused} consumers or users were refused: tokens of a \
+                 user who was disabled or deleted would be valid"
+            );
+        }
+        Ok(())
+    }
+
     async fn of_kind(&mut self, kind: Option<RecordKind>) -> anyhow::Result<()> {
-        let mut records = self.export.records()?;
+        let export = self.export;
+        let mut records = export.records()?;
         loop {
             let batch = Batch::read(&mut records, kind)?;
             if batch.records.is_empty() {
@@ -211,7 +262,7 @@ impl<'a> Restore<'a> {
 
 impl Batch {
     /// Reads the next records of a kind, or of any; none after the last one.
-    fn read(from: &mut SealedRecords, kind: Option<RecordKind>) -> anyhow::Result<Self> {
+    fn read(from: &mut SealedRecords<'_>, kind: Option<RecordKind>) -> anyhow::Result<Self> {
         let mut batch = Self::default();
         while batch.records.len() < BATCH_RECORDS
             && batch.len < BATCH_LEN

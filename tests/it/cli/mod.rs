@@ -7,5 +7,6 @@ mod explained;
 mod export;
 mod import;
 mod program;
+mod restore;
 mod sign;
 mod tls;

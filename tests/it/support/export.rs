@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign::clock::UnixTime;
-use countersign::store::{ExportDigest, ExportHeader, RecordKind, SealedRecord};
+use countersign::store::{ExportDigest, ExportHeader, RecordKind, SealedRecord, UnreadableCounts};
 use countersign::v1;
 use countersign::v1::backup_service_client::BackupServiceClient;
 use countersign::v1::export_records_response::Part;
@@ -37,7 +37,7 @@ impl ReadExport {
                     return Self {
                         records,
                         seal: end.seal,
-                        digest: digest.finish().to_vec(),
+                        digest: digest.finish(&UnreadableCounts::default()).to_vec(),
                     };
                 }
             }

@@ -4,7 +4,7 @@ use super::{consumer_message, shown, timestamp, token_state_message, user_messag
 use crate::issue::{ExportEnd, ExportPart, ExposedRecord, RestoreOutcome, TokenWithState};
 use crate::model::{Consumer, ConsumerKey, Token, User, UserId};
 use crate::server::api::fields::Fields;
-use crate::store::{ExportHeader, RecordKind, SealedRecord};
+use crate::store::{ExportHeader, RecordKind, SealedRecord, UnreadableCounts};
 use crate::v1;
 use crate::v1::export_records_response::Part;
 use crate::v1::export_secrets_response::Record;
@@ -35,8 +35,16 @@ fn header_message(header: ExportHeader) -> v1::ExportHeader {
 fn end_message(end: ExportEnd) -> v1::ExportEnd {
     v1::ExportEnd {
         records: end.records,
-        unreadable: end.unreadable,
+        unreadable: Some(unreadable_message(end.unreadable)),
         seal: end.seal,
+    }
+}
+
+const fn unreadable_message(counts: UnreadableCounts) -> v1::UnreadableCounts {
+    v1::UnreadableCounts {
+        consumers: counts.consumers,
+        users: counts.users,
+        tokens: counts.tokens,
     }
 }
 
