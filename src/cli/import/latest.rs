@@ -23,7 +23,7 @@ pub(super) struct NumberedLine<'a> {
     pub(super) text: &'a [u8],
 }
 
-/// What a line is when the file is read again.
+/// The state of a line when the file is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LineState {
     /// The last line of its record, unchanged.
