@@ -5,7 +5,7 @@ use std::fs;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
-use super::{BY_SIGNAL, PATIENCE, Reloads, logged, next, refused_reload, reload};
+use super::{BY_SIGNAL, PATIENCE, logged, refused_reload, reload};
 use crate::api::definition::send;
 use crate::console::site::Browser;
 use crate::support::observer::Observer;
