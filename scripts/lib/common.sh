@@ -114,10 +114,11 @@ identity() {
     printf '%s %s\n' "$2" "$(sha256sum "$1")"
 }
 
-# install_tool NAME VERSION: installs a cargo command into target/tools, unless it has that version.
+# install_tool NAME VERSION: installs a cargo command into target/tools, unless it has that version. A
+# debug build, which takes a fraction of the time.
 install_tool() {
     local name=$1 version=$2
     grep -qs "\"$name $version " target/tools/.crates.toml && return
     say "Installing $name $version; this takes some minutes."
-    cargo install --quiet --locked --root target/tools --version "$version" "$name"
+    cargo install --quiet --debug --locked --root target/tools --version "$version" "$name"
 }

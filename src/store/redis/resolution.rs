@@ -293,7 +293,10 @@ mod tests {
                 "redis_version:7.0.15\r\nrun_id:{own}\r\nrole:master"
             )),
             "TIME" => format!("*2\r\n{}{}", text("1700000000"), text("0")),
-            "EVAL" => format!("*3\r\n{}{}{}", text(own), text("0"), text("restart")),
+            "EVAL" => {
+                let (id, never) = (text(own), text("0"));
+                format!("*5\r\n{id}{never}{}{id}{never}", text("restart"))
+            }
             "GET" => text(own),
             _ => "+OK\r\n".to_owned(),
         }

@@ -52,7 +52,7 @@ pub(crate) fn errors_of(output: &Output) {
     record("output/errors", &output.stderr);
 }
 
-/// Records a line of a log.
+/// Records a line of the program's log.
 pub(crate) fn log_line(of: &str, line: &str) {
     if of == COUNTERSIGN {
         record("output/log", format!("{line}\n").as_bytes());

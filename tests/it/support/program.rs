@@ -48,7 +48,7 @@ impl Countersign {
         Self::start_in(&[], store, config).await
     }
 
-    /// Starts the program with more environment variables.
+    /// Starts the program with more environment variables; an empty value removes one.
     pub(crate) async fn start_in(environment: &[(&str, &str)], store: &str, config: &str) -> Self {
         Self::start_prepared(environment, store, config, |directory| {
             master_key(directory);
@@ -347,7 +347,12 @@ impl Launch {
         if leaks::is_recording() {
             command.envs([leaks::LOG_FILTER]);
         }
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        for (name, value) in &self.environment {
+            match value.as_str() {
+                "" => command.env_remove(name),
+                value => command.env(name, value),
+            };
+        }
         let mut process = Process::spawn("countersign", &mut command);
         let check = process.line(|line| listening(line, "check")).await;
         let api = process.line(|line| listening(line, "api")).await;
