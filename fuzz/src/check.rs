@@ -71,8 +71,10 @@ pub struct CheckBench {
 /// A judged answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The request passes.
+    /// The request passes, signed.
     Allowed,
+    /// The request passes, unsigned.
+    Anonymous,
     /// The caller gets this status.
     Denied(i32),
     /// The gRPC call failed.
@@ -217,7 +219,14 @@ fn judge(setup: Setup, request: &CheckRequest, response: &[u8]) -> Verdict {
         (Some(allowed), None) => {
             assert_eq!(code, 0);
             judge_allowed(setup, request, allowed);
-            Verdict::Allowed
+            let is_anonymous = written(&allowed.headers)
+                .iter()
+                .any(|(name, _)| name == "x-anonymous-consumer");
+            if is_anonymous {
+                Verdict::Anonymous
+            } else {
+                Verdict::Allowed
+            }
         }
         (None, Some(denied)) => {
             assert_ne!(code, 0, "Envoy allows a response with the code 0");

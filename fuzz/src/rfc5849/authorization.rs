@@ -24,7 +24,9 @@ pub enum Authorization {
 
 /// Reads one header.
 pub fn read_authorization(header: &[u8]) -> Authorization {
-    let text = header.trim_ascii();
+    // A form feed is no white space of a header.
+    let start = header.iter().position(|&byte| !is_space(byte));
+    let text = &header[start.unwrap_or(header.len())..];
     if text.len() < 5 || !text[..5].eq_ignore_ascii_case(b"oauth") {
         return Authorization::Other;
     }

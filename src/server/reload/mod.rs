@@ -6,7 +6,7 @@
 //! 2. Everything is read and checked, on a thread of its own (`inputs`). A mistake refuses the whole
 //!    reload: nothing changes, and the log lists every mistake.
 //! 3. New services are assembled. From here on, nothing fails and nothing waits: master keys, tokens,
-//!    certificates and services are replaced ([`Reloader`]).
+//!    certificates and services are replaced (`reloader`).
 //!
 //! A request is answered by the services that were current when it arrived, so it never sees two
 //! configurations. Keys that need a restart keep their value, and the log names them.
