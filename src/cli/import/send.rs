@@ -1,12 +1,13 @@
 //! Sends rows to the server, and classifies its answers.
 
+use std::error::Error;
 use std::time::Duration;
 
 use countersign::v1;
 use countersign::v1::consumer_service_client::ConsumerServiceClient;
 use countersign::v1::token_service_client::TokenServiceClient;
 use tokio::time::sleep;
-use tonic::{Code, Status};
+use tonic::{Code, Status, transport};
 use tonic_types::StatusExt as _;
 
 use super::row::{Item, Problem};
@@ -150,17 +151,20 @@ pub(super) async fn with_retries<T, F: Future<Output = Result<T, Status>>>(
     let mut pauses = PAUSES.iter();
     loop {
         match (call().await, pauses.next()) {
-            (Err(status), Some(pause)) if is_transient(status.code()) => sleep(*pause).await,
+            (Err(status), Some(pause)) if is_transient(&status) => sleep(*pause).await,
             (answer, _) => return answer,
         }
     }
 }
 
-const fn is_transient(code: Code) -> bool {
+fn is_transient(status: &Status) -> bool {
+    // The connection may end at its age between two calls, and the client library then fails the
+    // next one.
+    let is_of_connection = |source: &(dyn Error + 'static)| source.is::<transport::Error>();
     matches!(
-        code,
+        status.code(),
         Code::Unavailable | Code::Aborted | Code::DeadlineExceeded
-    )
+    ) || status.source().is_some_and(is_of_connection)
 }
 
 /// Returns the refusal of a row; an error if the failure is not about this row.

@@ -146,7 +146,10 @@ fn reseal(
         Err(reason) => return Ok(ResealOutcome::Unreadable(reason)),
     };
     match replace(transaction, listed, &resealed) {
-        Ok(()) => Ok(ResealOutcome::Resealed),
+        Ok(()) => {
+            records.note_resealed(listed.kind, &resealed);
+            Ok(ResealOutcome::Resealed)
+        }
         Err(WriteError::Refused(error)) if error.kind() == StoreErrorKind::Conflict => {
             Ok(ResealOutcome::Changed)
         }

@@ -70,6 +70,15 @@ impl Records {
         self.compare(canary)
     }
 
+    /// Notes a record that this process sealed anew. A new canary counts at once, so that a key file
+    /// without the former keys is accepted.
+    pub(in crate::store) fn note_resealed(&self, kind: RecordKind, sealed: &[u8]) {
+        if kind == RecordKind::Canary {
+            // The result is the state that `writer` reads.
+            drop(self.prove_key(sealed));
+        }
+    }
+
     /// Compares the master keys, which were replaced, with the canary that was seen last.
     pub(super) fn prove_key_again(&self) {
         let seen = self.key_proof.lock();

@@ -168,11 +168,11 @@ impl RedisStore {
         };
         let script = scripts::reseal_record(key, &listed.bytes, &resealed);
         let is_done: bool = self.call(RESEALING, &script).await?;
-        Ok(if is_done {
-            ResealOutcome::Resealed
-        } else {
-            ResealOutcome::Changed
-        })
+        if !is_done {
+            return Ok(ResealOutcome::Changed);
+        }
+        self.records.note_resealed(listed.kind, &resealed);
+        Ok(ResealOutcome::Resealed)
     }
 }
 

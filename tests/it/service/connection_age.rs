@@ -4,7 +4,8 @@
 use std::process::Stdio;
 
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 use tonic::Code;
 use tonic::transport::Endpoint;
@@ -76,19 +77,37 @@ async fn denials_are_followed_across_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_of_the_api_loses_no_call() {
+async fn an_import_over_several_connections_loses_no_row() {
     let countersign = start().await;
-    let uri = format!("http://{}", countersign.api);
-    let channel = Endpoint::from_shared(uri).unwrap().connect().await.unwrap();
-    let mut calls = 0;
+    let mut command = Command::from(program());
+    command
+        .args(["import", "-", "--format=csv", "--output=json"])
+        .arg(format!("--server=http://{}", countersign.api))
+        .env("COUNTERSIGN_ADMIN_TOKEN", countersign.admin_token())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut import = command.spawn().unwrap();
+    let mut rows = import.stdin.take().unwrap();
+    rows.write_all(b"consumer_key,consumer_secret,name\n")
+        .await
+        .unwrap();
+    let mut count = 0;
     while countersign.metric(&aged("api")).await < 3 {
         for _ in 0..20 {
-            let mut health = HealthClient::new(channel.clone());
-            health.check(HealthCheckRequest::default()).await.unwrap();
-            calls += 1;
+            let row = format!("K{count},a-secret,Printer\n");
+            rows.write_all(row.as_bytes()).await.unwrap();
+            count += 1;
         }
     }
-    assert!(calls >= 100, "only {calls} calls in three seconds");
+    drop(rows);
+    let ended = import.wait_with_output().await.unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let summary: Value = serde_json::from_slice(&ended.stdout).expect(&said);
+    let arrived = summary["created"].as_u64().unwrap() + summary["existed"].as_u64().unwrap();
+    assert_eq!((arrived, ended.status.code()), (count, Some(0)), "{said}");
+    assert!(count >= 100, "only {count} rows in three seconds");
 }
 
 /// Starts the program with connections that live for a second.
