@@ -146,14 +146,14 @@ impl Issuer {
     #[must_use]
     pub fn with_terms(&self, terms: IssuerTerms, directory: Option<Arc<dyn Directory>>) -> Self {
         let hasher = self.hasher.with_params(&terms.password);
-        let (store, entropy) = (Arc::clone(&self.store), Arc::clone(&self.entropy));
-        let builtin = || -> Arc<dyn Directory> {
+        let directory = directory.unwrap_or_else(|| {
+            let (store, entropy) = (Arc::clone(&self.store), Arc::clone(&self.entropy));
             Arc::new(BuiltinDirectory::new(store, entropy, hasher.clone()))
-        };
+        });
         Self {
-            directory: directory.unwrap_or_else(builtin),
+            directory,
             terms: Arc::new(terms),
-            hasher: hasher.clone(),
+            hasher,
             ..self.clone()
         }
     }

@@ -222,6 +222,8 @@ const MAX_NAMED: usize = 1000;
 mod tests {
     use std::path::Path;
 
+    use zeroize::Zeroizing;
+
     use super::*;
     use crate::clock::{CountingEntropy, ManualClock, SystemEntropy, UnixTime};
     use crate::model::Consumer;
@@ -229,20 +231,13 @@ mod tests {
     use crate::store::master_key::{MasterKeys, ReplacementKeys, new_master_key};
     use crate::store::record::Records;
     use crate::store::rekey::{RekeyProgress, rekey};
+    use crate::store::scan::ScanCursor;
     use crate::store::seal::Sealer;
 
     #[tokio::test(start_paused = true)]
     async fn records_under_old_keys_are_counted_now_and_then() {
-        let (directory, old) = (tempfile::tempdir().unwrap(), new_master_key(&SystemEntropy));
-        let path = directory.path().join("store");
-        let store = open(&path, &old).await;
-        store.create_consumer(&Consumer::example()).await.unwrap();
-        assert_eq!(store.status().records_under_old_keys, Some(0));
-        store.close().await.unwrap();
-        drop(store);
-
-        let new = new_master_key(&SystemEntropy);
-        let store = open(&path, &format!("{}\n{}", *new, *old)).await;
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _new) = rotated(directory.path()).await;
         assert_eq!(store.status().records_under_old_keys, None, "not counted");
         let entropy = Arc::new(CountingEntropy::default());
         tokio::spawn(count_in_background(Arc::downgrade(&store), entropy));
@@ -250,8 +245,7 @@ mod tests {
         assert_eq!(store.status().records_under_old_keys, Some(1));
 
         // Another replica seals it.
-        let listed = store.scan(&crate::store::ScanCursor::default(), 9).await;
-        store.reseal(&listed.unwrap().records).await.unwrap();
+        reseal_all(&*store).await;
         assert_eq!(store.status().records_under_old_keys, Some(1));
         sleep(MIN_PAUSE + MAX_JITTER + 2 * POLL).await;
         assert_eq!(store.status().records_under_old_keys, Some(0));
@@ -259,15 +253,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_removal_that_is_refused_makes_the_replica_count_soon() {
-        let (directory, old) = (tempfile::tempdir().unwrap(), new_master_key(&SystemEntropy));
-        let path = directory.path().join("store");
-        let store = open(&path, &old).await;
-        store.create_consumer(&Consumer::example()).await.unwrap();
-        store.close().await.unwrap();
-        drop(store);
-
-        let new = new_master_key(&SystemEntropy);
-        let store = open(&path, &format!("{}\n{}", *new, *old)).await;
+        let directory = tempfile::tempdir().unwrap();
+        let (store, new) = rotated(directory.path()).await;
         store.ping().await.unwrap();
         let entropy = Arc::new(CountingEntropy::default());
         tokio::spawn(count_in_background(Arc::downgrade(&store), entropy));
@@ -278,8 +265,7 @@ mod tests {
         assert!(error.contains("1 records"), "{error}");
         sleep(POLL + MAX_JITTER + POLL).await;
 
-        let listed = store.scan(&crate::store::ScanCursor::default(), 9).await;
-        store.reseal(&listed.unwrap().records).await.unwrap();
+        reseal_all(&*store).await;
         assert!(store.check_keys(&removal).is_err(), "not counted again");
         sleep(POLL + MAX_JITTER + POLL).await;
         assert!(store.check_keys(&removal).is_ok());
@@ -287,15 +273,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_rotation_reports_its_progress_and_sets_the_count() {
-        let (directory, old) = (tempfile::tempdir().unwrap(), new_master_key(&SystemEntropy));
-        let path = directory.path().join("store");
-        let store = open(&path, &old).await;
-        store.create_consumer(&Consumer::example()).await.unwrap();
-        store.close().await.unwrap();
-        drop(store);
-
-        let new = new_master_key(&SystemEntropy);
-        let store = open(&path, &format!("{}\n{}", *new, *old)).await;
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _new) = rotated(directory.path()).await;
         let mut seen = Vec::new();
         let summary = rekey(&*store, |progress| seen.push(progress))
             .await
@@ -306,6 +285,27 @@ mod tests {
         assert_eq!(store.status().records_under_old_keys, Some(0));
         let is_done = |progress: &RekeyProgress| (progress.total, progress.resealed) == (1, 1);
         assert!(seen.iter().any(is_done), "{seen:?}");
+    }
+
+    /// Returns a store with a record under an old key, opened with a new first key, and the new key.
+    async fn rotated(directory: &Path) -> (Arc<dyn Store>, Zeroizing<String>) {
+        let path = directory.join("store");
+        let (old, new) = (
+            new_master_key(&SystemEntropy),
+            new_master_key(&SystemEntropy),
+        );
+        let store = open(&path, &old).await;
+        store.create_consumer(&Consumer::example()).await.unwrap();
+        assert_eq!(store.status().records_under_old_keys, Some(0));
+        store.close().await.unwrap();
+        drop(store);
+        let both = format!("{}\n{}", *new, *old);
+        (open(&path, &both).await, new)
+    }
+
+    async fn reseal_all(store: &dyn Store) {
+        let listed = store.scan(&ScanCursor::default(), 9).await;
+        store.reseal(&listed.unwrap().records).await.unwrap();
     }
 
     async fn open(path: &Path, keys: &str) -> Arc<dyn Store> {

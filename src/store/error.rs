@@ -123,8 +123,8 @@ pub(super) fn conflict() -> StoreError {
     StoreError::new(StoreErrorKind::Conflict, "updating a record")
 }
 
-/// Makes a change, and makes it again if the record was only sealed again between the reading and the
-/// writing. `change` compares the revision itself, so a change by others stays a conflict.
+/// Makes a change, and makes it again after a conflict, since the record may only have been sealed
+/// again. `change` compares the revision itself, so a change by others stays a conflict.
 pub(super) async fn again_if_resealed<T, F: Future<Output = Result<T, StoreError>>>(
     change: impl Fn() -> F,
 ) -> Result<T, StoreError> {

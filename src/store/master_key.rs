@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The first key seals, and every key opens. To rotate, append a new line to the file of every
-//! replica, then move it to the front everywhere, and keep the old ones. The module `seal` seals and
-//! opens with these keys.
+//! replica, move it to the front everywhere, run `countersign rekey`, and remove the old line. The
+//! module `seal` seals and opens with these keys.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};

@@ -77,12 +77,11 @@ pub(in crate::issue) fn rsa_public_key(pem: &str) -> Result<RsaPublicKey, String
     }
     let key = RsaPublicKey::from_pem(pem).map_err(|problem| format!("is {problem}"))?;
     // `from_pem` refuses a key that is too long to verify with.
-    match key.bits() {
-        bits if bits < MIN_RSA_BITS => {
-            Err(format!("has {bits} bits, the minimum is {MIN_RSA_BITS}"))
-        }
-        _ => Ok(key),
+    let bits = key.bits();
+    if bits < MIN_RSA_BITS {
+        return Err(format!("has {bits} bits, the minimum is {MIN_RSA_BITS}"));
     }
+    Ok(key)
 }
 
 /// Returns the problem of a value that exceeds its limit, both in bytes.

@@ -44,8 +44,8 @@ impl RecordScan for EmbeddedStore {
     }
 
     fn problem_of(&self, record: &SealedRecord) -> Option<String> {
-        let opened = self.records.check(record.kind, &record.name, &record.bytes);
-        opened.err()
+        self.records
+            .problem_of(record.kind, &record.name, &record.bytes)
     }
 
     fn note_census(&self, keys: &[Box<str>], under_old_keys: u64) {

@@ -158,13 +158,15 @@ impl Records {
         self.sealer.key_ids()
     }
 
-    /// Opens the record.
-    ///
-    /// # Errors
-    /// The reason for which it does not open, for an operator.
-    pub(super) fn check(&self, kind: RecordKind, name: &[u8], sealed: &[u8]) -> Result<(), String> {
+    /// Opens a record; returns the reason for which it cannot be read, for an operator.
+    pub(super) fn problem_of(
+        &self,
+        kind: RecordKind,
+        name: &[u8],
+        sealed: &[u8],
+    ) -> Option<String> {
         let opened = self.sealer.open(sealed, kind.named(name));
-        opened.map(drop).map_err(|problem| problem.to_string())
+        opened.err().map(|problem| problem.to_string())
     }
 
     /// Opens the record and seals it with the first key.
