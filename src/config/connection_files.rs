@@ -40,9 +40,9 @@ pub struct ClientCertificateFiles {
 
 /// The keys of a user and its password.
 #[derive(Clone, Copy)]
-struct LoginKeys {
-    username: &'static str,
-    password: &'static str,
+pub(super) struct LoginKeys {
+    pub(super) username: &'static str,
+    pub(super) password: &'static str,
 }
 
 // === impl ConnectionFiles ===
@@ -148,12 +148,12 @@ impl ClientCertificateFiles {
     }
 }
 
-const REDIS_LOGIN: LoginKeys = LoginKeys {
+pub(super) const REDIS_LOGIN: LoginKeys = LoginKeys {
     username: "store.username_file",
     password: "store.password_file",
 };
 
-const SENTINEL_LOGIN: LoginKeys = LoginKeys {
+pub(super) const SENTINEL_LOGIN: LoginKeys = LoginKeys {
     username: "store.sentinel_username_file",
     password: "store.sentinel_password_file",
 };

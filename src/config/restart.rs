@@ -1,5 +1,8 @@
 //! Keys that a running process cannot change.
 
+use super::connection_files::{
+    ConnectionFiles, LoginFiles, LoginKeys, REDIS_LOGIN, SENTINEL_LOGIN,
+};
 use super::listener::{ConnectionAge, ListenerConfig};
 use super::sections::Config;
 use super::store::StoreConfig;
@@ -39,6 +42,14 @@ impl KeptKeys {
     }
 
     fn store(&mut self, new: &mut StoreConfig, running: &StoreConfig) {
+        if new.url != running.url {
+            // The keys belong to the store.
+            self.keep(
+                "store.master_key_file",
+                &mut new.master_key_file,
+                &running.master_key_file,
+            );
+        }
         self.keep("store.url", &mut new.url, &running.url);
         self.keep("store.timeout", &mut new.timeout, &running.timeout);
         self.keep(
@@ -61,28 +72,37 @@ impl KeptKeys {
             &mut new.max_clock_skew,
             &running.max_clock_skew,
         );
-        let (files, running_files) = (&mut new.files, &running.files);
-        self.keep(
-            "store.tls.ca_file",
-            &mut files.ca_file,
-            &running_files.ca_file,
-        );
-        self.keep(
-            "store.tls.certificate_file",
-            &mut files.client,
-            &running_files.client,
-        );
-        self.keep(
-            "store.password_file",
-            &mut files.redis,
-            &running_files.redis,
-        );
+        self.connection_files(&mut new.files, &running.files);
         // All other keys of the section, except the one that can change.
         let rest = StoreConfig {
             master_key_file: new.master_key_file.clone(),
             ..running.clone()
         };
         self.keep("store", new, &rest);
+    }
+
+    fn connection_files(&mut self, new: &mut ConnectionFiles, running: &ConnectionFiles) {
+        self.login(REDIS_LOGIN, &mut new.redis, &running.redis);
+        self.login(SENTINEL_LOGIN, &mut new.sentinel, &running.sentinel);
+        self.keep("store.tls.ca_file", &mut new.ca_file, &running.ca_file);
+        self.keep(
+            "store.tls.certificate_file and store.tls.key_file",
+            &mut new.client,
+            &running.client,
+        );
+    }
+
+    fn login(&mut self, keys: LoginKeys, new: &mut LoginFiles, running: &LoginFiles) {
+        self.keep(
+            keys.username,
+            &mut new.username_file,
+            &running.username_file,
+        );
+        self.keep(
+            keys.password,
+            &mut new.password_file,
+            &running.password_file,
+        );
     }
 
     fn cache(&mut self, new: &mut Config, running: &Config) {
@@ -127,46 +147,45 @@ impl KeptKeys {
     }
 
     fn listeners(&mut self, new: &mut Config, running: &Config) {
-        let pairs: [([&'static str; 4], &mut ListenerConfig, &ListenerConfig); 4] = [
+        let pairs: [([&'static str; 2], &mut ListenerConfig, &ListenerConfig); 4] = [
             (
-                [
-                    "check.listen",
-                    "check.max_connection_age",
-                    "check.max_connection_age_grace",
-                    "check.tls",
-                ],
+                ["check.listen", "check.tls"],
                 &mut new.check.listener,
                 &running.check.listener,
             ),
             (
-                [
-                    "api.listen",
-                    "api.max_connection_age",
-                    "api.max_connection_age_grace",
-                    "api.tls",
-                ],
+                ["api.listen", "api.tls"],
                 &mut new.api.listener,
                 &running.api.listener,
             ),
             (
-                ["http.listen", "", "", "http.tls"],
+                ["http.listen", "http.tls"],
                 &mut new.http.listener,
                 &running.http.listener,
             ),
             (
-                ["ops.listen", "", "", "ops.tls"],
+                ["ops.listen", "ops.tls"],
                 &mut new.ops.listener,
                 &running.ops.listener,
             ),
         ];
-        for ([listen, age, grace, tls], new, running) in pairs {
+        for ([listen, tls], new, running) in pairs {
             self.keep(listen, &mut new.address, &running.address);
-            // http and ops have none.
-            self.age([age, grace], &mut new.age, running.age);
             if new.tls.is_some() != running.tls.is_some() {
                 self.keep(tls, &mut new.tls, &running.tls);
             }
         }
+        let (check, api) = (&mut new.check.listener, &mut new.api.listener);
+        self.age(
+            ["check.max_connection_age", "check.max_connection_age_grace"],
+            &mut check.age,
+            running.check.listener.age,
+        );
+        self.age(
+            ["api.max_connection_age", "api.max_connection_age_grace"],
+            &mut api.age,
+            running.api.listener.age,
+        );
     }
 }
 
@@ -202,20 +221,45 @@ mod tests {
             [
                 "data_dir",
                 "workers",
+                "store.master_key_file",
                 "store.url",
                 "cache.max_bytes",
                 "nonce.on_store_failure",
-                "check.max_connection_age_grace",
                 "api.listen",
-                "api.max_connection_age",
-                "http.tls"
+                "http.tls",
+                "check.max_connection_age_grace",
+                "api.max_connection_age"
             ]
         );
         assert_eq!(used.workers, running.workers);
         assert_eq!(used.store.url, running.store.url);
         assert_eq!(used.http.listener.tls, None);
         assert_eq!(used.check.realm, "new", "the others have their new value");
+        assert_eq!(used.store.master_key_file, running.store.master_key_file);
+    }
+
+    #[test]
+    fn the_master_key_file_of_the_same_store_can_change() {
+        let running = Config::default();
+        let mut new = running.clone();
+        new.store.master_key_file = Some("keys".into());
+        let (used, keys) = new.within_process(&running);
         assert_eq!(used.store.master_key_file, Some("keys".into()));
+        assert_eq!(keys, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn each_file_of_connections_to_redis_is_named() {
+        let running = Config::default();
+        let mut new = running.clone();
+        new.store.files.redis.username_file = Some("user".into());
+        new.store.files.sentinel.password_file = Some("password".into());
+        let (used, keys) = new.within_process(&running);
+        assert_eq!(
+            keys,
+            ["store.username_file", "store.sentinel_password_file"]
+        );
+        assert_eq!(used.store.files, running.store.files);
     }
 
     #[test]

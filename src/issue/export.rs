@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::audit::AuditEvent;
 use super::{Actor, IssueError, Issuer};
-use crate::store::{ExportDigest, ExportHeader, ScanCursor, SealedRecord, Store, UnreadableCounts};
+use crate::store::{
+    ExportDigest, ExportHeader, ScanCursor, SealedRecord, Store, UnreadableCounts, patiently,
+};
 
 /// An export that is being read, part by part.
 pub struct Export {
@@ -87,7 +89,7 @@ impl Export {
     }
 
     async fn page(&mut self, from: &ScanCursor) -> Result<Vec<SealedRecord>, IssueError> {
-        let page = self.store.scan(from, PAGE).await?;
+        let page = patiently(|| self.store.scan(from, PAGE)).await?;
         self.position = page.next.map_or(Position::End, Position::Records);
         let mut records = Vec::with_capacity(page.records.len());
         for record in page.records {
@@ -100,7 +102,8 @@ impl Export {
         Ok(records)
     }
 
-    /// Returns `true` if a record can be read; a backup of another one could not be restored.
+    /// Returns `true` if a record can be read. Counts and logs another one, which could not be
+    /// restored.
     fn opens(&mut self, record: &SealedRecord) -> bool {
         let Err(problem) = self.store.open_record(record) else {
             return true;
@@ -133,5 +136,5 @@ impl fmt::Debug for Export {
     }
 }
 
-/// The size of a page: the records of one fit into a message.
+/// The approximate number of records of a page, which is in memory at once.
 const PAGE: usize = 100;

@@ -57,7 +57,11 @@ impl Issuer {
     /// [`IssueError::Store`].
     pub async fn delete_session(&self, cookie: &[u8]) -> Result<(), IssueError> {
         let id = SessionId::of_cookie(cookie);
-        Ok(self.store.delete_session(&id).await?)
+        // Any browser can ask for this, and only a stored session is worth a write.
+        if self.store.session(&id).await?.is_some() {
+            self.store.delete_session(&id).await?;
+        }
+        Ok(())
     }
 
     /// Returns the mark of a user; `None` if the user may not log in.

@@ -56,6 +56,7 @@ pub use health::{StoreHealth, StoreStatus};
 pub use master_key::{ReplacementKeys, new_master_key};
 pub use open::{is_configuration_mistake, master_key_file, open, read_keys};
 pub use outage::OutageStore;
+pub(crate) use paced_scan::patiently;
 pub use record::RecordKind;
 pub use redis::{ProviderConsumer, ProviderConsumers};
 pub use rekey::{RekeyProgress, RekeySummary, rekey, rekey_dry_run};

@@ -41,7 +41,7 @@ impl<'s> PacedScan<'s> {
 }
 
 /// Makes a call again while the store does not answer, for several seconds.
-pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
+pub(crate) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
     call: impl Fn() -> F,
 ) -> Result<T, StoreError> {
     for _ in 1..ATTEMPTS {

@@ -81,7 +81,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     tokio::select! {
         exported = export => exported?,
         // The unfinished file is removed.
-        () = stopped => bail!("interrupted; nothing was written"),
+        () = stopped => bail!("interrupted; {}", args.after_interruption()),
     }
     let counts = writer.finish()?;
     args.show(&counts)?;
@@ -136,9 +136,22 @@ fn confirm_plaintext(is_confirmed: bool) -> anyhow::Result<()> {
 // === impl Args ===
 
 impl Args {
+    fn writes_to_stdout(&self) -> bool {
+        self.file.as_os_str() == "-"
+    }
+
+    /// Returns what an interrupted export leaves.
+    fn after_interruption(&self) -> &'static str {
+        if self.writes_to_stdout() {
+            "the output is incomplete"
+        } else {
+            "nothing was written"
+        }
+    }
+
     /// Prints the counts, unless standard output has the export.
     fn show(&self, counts: &ExportCounts) -> anyhow::Result<()> {
-        if self.file.as_os_str() == "-" {
+        if self.writes_to_stdout() {
             return Ok(());
         }
         let fields = [

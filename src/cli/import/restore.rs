@@ -55,9 +55,8 @@ pub(super) async fn run(args: &Args, export: &SealedExport) -> anyhow::Result<Ex
         .all()
         .await?;
     if args.dry_run || checked.summary().refused > 0 {
-        let is_stopped = !args.dry_run;
         let summary = checked.end(args.admin.output)?;
-        if is_stopped {
+        if !args.dry_run {
             output::note(NOTHING_RESTORED);
         }
         return Ok(exit_code(&summary));

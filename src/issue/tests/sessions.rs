@@ -44,6 +44,18 @@ async fn a_closed_session_is_over() {
 }
 
 #[tokio::test]
+async fn a_session_that_a_disabled_user_closes_stays_closed() {
+    let world = World::new().await;
+    world.user("jane").await;
+    let issuer = &world.issuer;
+    issuer.create_session(&jane(), b"cookie").await.unwrap();
+    issuer.disable_user(&id("jane"), &ADMIN).await.unwrap();
+    issuer.delete_session(b"cookie").await.unwrap();
+    issuer.enable_user(&id("jane"), &ADMIN).await.unwrap();
+    assert_eq!(issuer.session(b"cookie").await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_new_password_ends_the_sessions_and_leaves_the_tokens() {
     let world = World::new().await;
     world.consumer().await;

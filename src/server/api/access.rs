@@ -9,8 +9,8 @@
 //!    `client_ca_file` does not verify any more: the connection may be older than the file.
 //! 3. Every other call is refused.
 //!
-//! A reload that changes a token, a name or the client CA revokes the former [`Access`]: calls that it admitted and
-//! whose request is incomplete fail, and its streams end.
+//! A reload that changes a token, a name or the client CA revokes the former [`Access`]: calls that
+//! it admitted and whose request is incomplete fail, and its streams end.
 //!
 //! Left to [`super::roles`]: the calls that a role permits.
 
@@ -98,10 +98,10 @@ impl Access {
 
     /// Returns true if both give the same access to the same callers.
     pub(in crate::server) fn is_same(&self, other: &Self) -> bool {
-        let clients = |access: &Self| (access.admin_clients.clone(), access.issuer_clients.clone());
         self.admin_token == other.admin_token
             && self.issuer_token == other.issuer_token
-            && clients(self) == clients(other)
+            && self.admin_clients == other.admin_clients
+            && self.issuer_clients == other.issuer_clients
             && self.authority == other.authority
             && self.allow_plaintext_export == other.allow_plaintext_export
     }

@@ -80,15 +80,15 @@ impl<'s> Reloader<'s> {
         .unwrap_or_default();
         let (source, mut changes) = (Arc::new(source), ChangeDetector::new(files));
         loop {
-            let interval = self.app.config.reload.interval;
+            let is_polled = !self.app.config.reload.interval.is_zero();
             let must_read = tokio::select! {
                 () = source.requests.notified() => {
                     self.refused = None;
                     true
                 }
-                () = sleep(if interval.is_zero() { EXPIRY_INTERVAL } else { interval }) => {
+                () = sleep(self.pause()) => {
                     self.look_at_expiry();
-                    !interval.is_zero() && (look(&mut changes).await || self.is_retry_due())
+                    is_polled && (look(&mut changes).await || self.is_retry_due())
                 }
             };
             if must_read {
@@ -194,6 +194,16 @@ impl<'s> Reloader<'s> {
         self.app.metrics.config_reload(true);
         self.expiry.reset();
         self.export();
+    }
+
+    /// Returns the time until the next look at the files.
+    fn pause(&self) -> Duration {
+        let interval = self.app.config.reload.interval;
+        match &self.refused {
+            _ if interval.is_zero() => EXPIRY_INTERVAL,
+            Some(_) => interval.min(RETRY_INTERVAL),
+            None => interval,
+        }
     }
 
     /// Returns true if a refused reload must be tried again. Its cause may lie outside of the files:

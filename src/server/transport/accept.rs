@@ -196,20 +196,20 @@ mod tests {
     use tonic::transport::server::TcpConnectInfo;
 
     use super::*;
-    use crate::server::transport::acceptor::{
-        Acceptor, Which, ask, connect, listener, wait_for_release,
+    use crate::server::transport::test_listener::{
+        TestListener, Which, ask, connect, listener, wait_for_release,
     };
 
     #[tokio::test]
     async fn a_drain_finishes_requests_in_flight_and_accepts_no_connections() {
         let (requests, mut received) = mpsc::channel::<mpsc::Sender<()>>(1);
         let service = Router::new().route("/", get(async move || wait_for_release(requests).await));
-        let Acceptor {
+        let TestListener {
             address,
             drain,
             ended,
             ..
-        } = Acceptor::start(Which::Check, service).await;
+        } = TestListener::start(Which::Check, service).await;
         let channel = connect(address).await;
         let in_flight = tokio::spawn(ask(channel.clone()));
         let release = received.recv().await.unwrap();
@@ -229,12 +229,12 @@ mod tests {
     async fn a_drain_closes_connections_at_its_deadline() {
         let (requests, mut received) = mpsc::channel::<mpsc::Sender<()>>(1);
         let service = Router::new().route("/", get(async move || wait_for_release(requests).await));
-        let Acceptor {
+        let TestListener {
             address,
             drain,
             ended,
             ..
-        } = Acceptor::start(Which::Check, service).await;
+        } = TestListener::start(Which::Check, service).await;
         let in_flight = tokio::spawn(ask(connect(address).await));
         let _release = received.recv().await.unwrap();
 
@@ -246,14 +246,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_connection_is_closed() {
         for which in [Which::Check, Which::Ops] {
-            let acceptor = Acceptor::start(which, Router::new()).await;
+            let acceptor = TestListener::start(which, Router::new()).await;
             assert_eq!(acceptor.lifetime_after(b"").await, Duration::from_secs(10));
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_stalls_in_its_first_bytes_is_closed() {
-        let check = Acceptor::start(Which::Check, Router::new()).await;
+        let check = TestListener::start(Which::Check, Router::new()).await;
         assert_eq!(
             check.lifetime_after(b"PRI * HTTP/2.0\r\n").await,
             Duration::from_secs(10)
@@ -265,7 +265,7 @@ mod tests {
             check.metrics.render()
         );
 
-        let ops = Acceptor::start(Which::Ops, Router::new()).await;
+        let ops = TestListener::start(Which::Ops, Router::new()).await;
         assert_eq!(
             ops.lifetime_after(b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Slow")
                 .await,
@@ -275,7 +275,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_without_a_request_after_the_preface_is_closed() {
-        let check = Acceptor::start(Which::Check, Router::new()).await;
+        let check = TestListener::start(Which::Check, Router::new()).await;
         let lifetime = check
             .lifetime_after(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
             .await;
@@ -290,7 +290,7 @@ mod tests {
     async fn a_client_that_reads_no_response_is_disconnected() {
         let larger_than_the_buffers = vec![b'a'; 64 << 20];
         let service = Router::new().route("/", get(async move || larger_than_the_buffers));
-        let ops = Acceptor::start(Which::Ops, service).await;
+        let ops = TestListener::start(Which::Ops, service).await;
         let mut client = TcpStream::connect(ops.address).await.unwrap();
         client
             .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -307,7 +307,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_protocol_is_disconnected() {
-        let check = Acceptor::start(Which::Check, Router::new()).await;
+        let check = TestListener::start(Which::Check, Router::new()).await;
         let lifetime = check
             .lifetime_after(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .await;
@@ -320,7 +320,7 @@ mod tests {
         let handler = async move |Extension(peer): Extension<TcpConnectInfo>| {
             peers.send(peer.remote_addr()).await.unwrap();
         };
-        let check = Acceptor::start(Which::Check, Router::new().route("/", get(handler))).await;
+        let check = TestListener::start(Which::Check, Router::new().route("/", get(handler))).await;
         assert_eq!(ask(connect(check.address).await).await, Some(200));
         assert!(
             received

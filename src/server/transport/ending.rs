@@ -134,11 +134,11 @@ mod tests {
 
     use super::*;
     use crate::config::ConnectionAge;
-    use crate::server::transport::acceptor::{Acceptor, ask, connect, wait_for_release};
+    use crate::server::transport::test_listener::{TestListener, ask, connect, wait_for_release};
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_ends_at_its_age_and_the_next_request_opens_another() {
-        let check = Acceptor::with_age(AGE, Router::new().route("/", get("done"))).await;
+        let check = TestListener::with_age(AGE, Router::new().route("/", get("done"))).await;
         let began = Instant::now();
         let channel = connect(check.address).await;
         assert_eq!(ask(channel.clone()).await, Some(200));
@@ -192,7 +192,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_drain_ends_a_connection_before_its_age() {
-        let check = Acceptor::with_age(AGE, Router::new().route("/", get("done"))).await;
+        let check = TestListener::with_age(AGE, Router::new().route("/", get("done"))).await;
         let channel = connect(check.address).await;
         assert_eq!(ask(channel).await, Some(200));
         check.drain.start(Instant::now() + Duration::from_secs(60));
@@ -201,7 +201,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_ignores_the_end_is_cut_off() {
-        let check = Acceptor::with_age(AGE, Router::new()).await;
+        let check = TestListener::with_age(AGE, Router::new()).await;
         let mut raw = raw(&check).await;
         let (began, mut is_ending) = (Instant::now(), false);
         while let Some((kind, _)) = raw.frame().await {
@@ -221,7 +221,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_last_stream_is_named_once_the_peer_knows_of_the_end() {
-        let check = Acceptor::with_age(AGE, Router::new()).await;
+        let check = TestListener::with_age(AGE, Router::new()).await;
         let mut raw = raw(&check).await;
         let mut ends = Vec::new();
         while let Some((kind, last_stream)) = raw.frame().await {
@@ -240,7 +240,7 @@ mod tests {
             ending.begun().await;
             "ended"
         };
-        let check = Acceptor::with_age(AGE, Router::new().route("/", get(watch))).await;
+        let check = TestListener::with_age(AGE, Router::new().route("/", get(watch))).await;
         let began = Instant::now();
         assert_eq!(ask(connect(check.address).await).await, Some(200));
         check.is_closed().await;
@@ -249,7 +249,7 @@ mod tests {
 
     /// A connection at its age, with a request in flight.
     struct InFlight {
-        check: Acceptor,
+        check: TestListener,
         answered: tokio::task::JoinHandle<Option<u16>>,
         release: mpsc::Sender<()>,
     }
@@ -258,7 +258,7 @@ mod tests {
         async fn at_the_age() -> Self {
             let (requests, mut received) = mpsc::channel::<mpsc::Sender<()>>(1);
             let handler = get(async move || wait_for_release(requests).await);
-            let check = Acceptor::with_age(AGE, Router::new().route("/", handler)).await;
+            let check = TestListener::with_age(AGE, Router::new().route("/", handler)).await;
             let answered = tokio::spawn(ask(connect(check.address).await));
             let release = received.recv().await.unwrap();
             sleep(AGE.limit).await;
@@ -276,7 +276,7 @@ mod tests {
         ping: [u8; 8],
     }
 
-    async fn raw(check: &Acceptor) -> RawPeer {
+    async fn raw(check: &TestListener) -> RawPeer {
         let mut stream = TcpStream::connect(check.address).await.unwrap();
         // The time of the test does not wait for a delayed segment.
         stream.set_nodelay(true).unwrap();

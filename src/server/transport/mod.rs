@@ -10,8 +10,6 @@
 //! - `workers`, `admission`: the threads of the check listener, and what they do under overload.
 
 mod accept;
-#[cfg(test)]
-mod acceptor;
 mod admission;
 mod age;
 mod connection;
@@ -26,6 +24,8 @@ mod protocol;
 mod reloadable;
 mod service;
 mod stall;
+#[cfg(test)]
+mod test_listener;
 mod tls;
 mod unix;
 mod unread;

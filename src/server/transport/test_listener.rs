@@ -30,7 +30,7 @@ pub(super) enum Which {
 }
 
 /// A running accept loop.
-pub(super) struct Acceptor {
+pub(super) struct TestListener {
     pub(super) address: SocketAddr,
     pub(super) metrics: Arc<Metrics>,
     pub(super) drain: DrainSignal,
@@ -38,7 +38,7 @@ pub(super) struct Acceptor {
     pub(super) ended: JoinHandle<usize>,
 }
 
-impl Acceptor {
+impl TestListener {
     /// Serves a listener.
     pub(super) async fn start(which: Which, service: Router) -> Self {
         Self::serve(listener(which).await, service)

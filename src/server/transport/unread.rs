@@ -46,7 +46,7 @@ struct AnswerCounts {
 /// The answers of a connection that have begun and not ended, as its frames show.
 #[derive(Debug)]
 pub(super) struct OpenAnswers {
-    /// The answers; honest peers have few, and end the last ones first.
+    /// The answers; honest peers have few, and the newest end first.
     answers: Vec<OpenAnswer>,
     /// The number of answers that progress.
     progressing: usize,

@@ -245,7 +245,7 @@ const AHEAD_SECS: u64 = 2;
 /// about 60 MB, with the longest ones 90 MB.
 const MOST_CLAIMS: usize = 250_000;
 
-/// The longest nonce that is claimed here, in bytes: longer than any client's.
+/// The longest nonce that is claimed here, in bytes: four times the usual length.
 const LONGEST_NONCE: usize = 128;
 
 /// The claims that are written to the store together.
@@ -262,6 +262,15 @@ mod tests {
     use crate::clock::ManualClock;
     use crate::model::ConsumerKey;
     use crate::store::{CallerRecords, StoreErrorKind, StoreFuture, ready_answer};
+
+    #[tokio::test]
+    async fn a_nonce_that_is_too_long_is_not_claimed() {
+        let bench = Bench::new();
+        let _fenced = bench.claim_locally(NOW, 1);
+        let longest = bench.claim_nonce_of(LONGEST_NONCE);
+        assert_eq!(longest, Some(ClaimOutcome::FreshHere));
+        assert_eq!(bench.claim_nonce_of(LONGEST_NONCE + 1), None);
+    }
 
     #[tokio::test]
     async fn a_nonce_is_claimed_once_in_an_outage_and_after_it() {
@@ -340,6 +349,16 @@ mod tests {
             let consumer = ConsumerKey::new("ck").unwrap();
             let claim = self.nonce_claim(&consumer, timestamp, check);
             self.nonces.claim(&claim, outage()).unwrap()
+        }
+
+        fn claim_nonce_of(&self, len: usize) -> Option<ClaimOutcome> {
+            let consumer = ConsumerKey::new("ck").unwrap();
+            let nonce = vec![b'n'; len];
+            let claim = NonceClaim {
+                nonce: &nonce,
+                ..self.nonce_claim(&consumer, self.clock.now().as_secs() + 10, 1)
+            };
+            self.nonces.claim(&claim, outage()).ok()
         }
 
         fn confirm(&self, timestamp: u64, check: u8) -> ClaimOutcome {

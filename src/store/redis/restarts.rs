@@ -238,7 +238,8 @@ impl KnownMarker {
         if *self.id == *now.id {
             None
         } else if self.first_id == now.first_id {
-            Some(now.cause)
+            // The first marker says `lost`; a late look at it is no loss of this data.
+            Some(now.cause.min(MarkerCause::Restart))
         } else {
             Some(MarkerCause::Lost)
         }
@@ -310,6 +311,20 @@ mod tests {
             (0, 1001),
             "a replica that starts after a restart of Redis"
         );
+    }
+
+    #[test]
+    fn a_late_look_at_the_first_marker_is_no_loss() {
+        let known = KnownMarker {
+            id: "2".into(),
+            first_id: "1".to_owned(),
+        };
+        let first = Marker {
+            cause: MarkerCause::Lost,
+            first_id: "1".to_owned(),
+            ..marker("k", "1", 900)
+        };
+        assert_eq!(known.cause_of(&first), Some(MarkerCause::Restart));
     }
 
     #[test]

@@ -205,11 +205,9 @@ async fn sentinels_over_tls_are_followed_with_a_user_of_their_own() {
     let store = bench(url, files).open().await;
     store.create_consumer(&consumer("ck")).await.unwrap();
     assert_eq!(claim_anything(&*store).await.unwrap(), ClaimOutcome::Fresh);
-    assert!(
-        users_of(&sentinel, port)
-            .iter()
-            .all(|user| user == "watcher")
-    );
+    let users = users_of(&sentinel, port);
+    let are_all = users.iter().all(|user| user == "watcher");
+    assert!(are_all && !users.is_empty(), "{users:?}");
     primary.server.wait_until_replicated();
     wait_until("the Sentinel begins a failover", || {
         let begun: redis::RedisResult<()> = sentinel.try_run(&["SENTINEL", "FAILOVER", "main"]);
@@ -260,7 +258,8 @@ async fn a_cluster_over_tls_is_reached_also_after_a_change_of_the_password() {
     }
     for (node, &port) in nodes.iter().zip(&ports) {
         let users = users_of(node, port);
-        assert!(users.iter().all(|user| user == "app"), "{users:?}");
+        let are_all = users.iter().all(|user| user == "app");
+        assert!(are_all && !users.is_empty(), "{users:?}");
         allow(node, "app", "second");
     }
     mount.replace(&[&authority], &authority, "second");

@@ -155,13 +155,10 @@ impl FormSubmission {
     }
 
     async fn log_out(&self, page: &AuthorizePage) -> Result<PageResponse, UserNotice> {
-        // Without one there is nothing to delete, and Redis to spare.
-        if page.session(&self.cookie).await?.is_some() {
-            page.issuer
-                .delete_session(self.cookie.expose())
-                .await
-                .map_err(|error| failed("close a session", &error))?;
-        }
+        page.issuer
+            .delete_session(self.cookie.expose())
+            .await
+            .map_err(|error| failed("close a session", &error))?;
         Ok(page.without_cookie(self.reload()))
     }
 
