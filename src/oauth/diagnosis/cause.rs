@@ -59,20 +59,54 @@ pub enum MismatchCause {
     QueryInUri,
     /// A form body that is not in the signed base string.
     FormLeftOut,
+    /// A form that is sent compressed but signed as it was before.
+    FormCompressed,
     /// A body that is not a form but is signed as parameters.
     BodyIncluded,
+    /// A query in which every parameter is sent twice and signed once.
+    SentTwice,
+    /// A name that is sent several times and not signed every time.
+    RepeatedName,
+    /// A parameter that is sent but not signed.
+    ParameterLeftOut,
+    /// A parameter, mostly an empty one, that is signed but not sent.
+    ParameterNotSent,
+    /// Parameters that are sent once and signed twice.
+    SignedTwice,
+    /// A value of which nothing, or only a part, is signed.
+    ValueLeftOut,
+    /// A parameter without a value that is signed with one, or without its `=`.
+    EmptyValue,
+    /// An array whose names or values are signed in another syntax.
+    ArraySyntax,
+    /// Names that are signed in another spelling.
+    NamesChanged,
+    /// A `;` in query or form that the client takes for an `&`.
+    SemicolonSeparator,
     /// Brackets in names that are encoded once instead of twice.
     BracketsOnce,
     /// A `+` that means a space but is signed as a plus.
     PlusLiteral,
     /// A space that is signed as `+`.
     SpaceAsPlus,
-    /// Names and values that are encoded once instead of twice.
+    /// Names that are encoded once instead of twice.
+    NamesNotEncoded,
+    /// Names and values, or all that is joined, encoded once instead of twice.
     EncodedOnce,
     /// Names and values, or only names, that are encoded once too often.
     EncodedTwice,
-    /// `!*'()` without encoding.
+    /// Names and values that are decoded once too often.
+    DecodedTwice,
+    /// Reserved characters, such as `!*'()` or `/`, without encoding.
     CharactersNotEncoded,
+    /// Unreserved characters that are encoded, such as `~`.
+    UnreservedEncoded,
+    /// Escapes in lower case.
+    LowerCaseEscapes,
+    /// Another character set than UTF-8, or UTF-8 twice.
+    Charset,
+    /// Other line breaks than those that are sent.
+    LineBreaks,
     /// Parameters in another order than by encoded name and encoded value.
     Sorting,
     /// An empty `oauth_token` that is sent but not signed, or the reverse.
@@ -229,9 +263,63 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
          consumer the compat profile `body-unsigned-form`",
     ),
     (
+        MismatchCause::FormCompressed,
+        "the client signs a form, but sends it compressed: make it send the form without \
+         Content-Encoding",
+    ),
+    (
         MismatchCause::BodyIncluded,
         "the client signs the body as parameters, but its Content-Type is not that of a form: \
          make it send `application/x-www-form-urlencoded`, or sign without the body",
+    ),
+    (
+        MismatchCause::SentTwice,
+        "the client sends every parameter twice, but signs it once: make it send each once",
+    ),
+    (
+        MismatchCause::RepeatedName,
+        "the client sends a name several times, but does not sign every value: make it sign all, \
+         sorted (RFC 5849 section 3.4.1.3.2)",
+    ),
+    (
+        MismatchCause::ParameterLeftOut,
+        "the client does not sign a parameter, or somebody added it on the way: make it sign \
+         every parameter that it sends (RFC 5849 section 3.4.1.3.1)",
+    ),
+    (
+        MismatchCause::ParameterNotSent,
+        "the client signs a parameter that it does not send: make it sign only what it sends (RFC \
+         5849 section 3.4.1.3.1)",
+    ),
+    (
+        MismatchCause::SignedTwice,
+        "the client signs parameters twice, but sends them once: make it sign every parameter as \
+         often as it sends it (RFC 5849 section 3.4.1.3.1)",
+    ),
+    (
+        MismatchCause::ValueLeftOut,
+        "the client does not sign a value as it sends it: make it sign the whole value (RFC 5849 \
+         section 3.4.1.3.1)",
+    ),
+    (
+        MismatchCause::EmptyValue,
+        "the client does not sign a parameter without a value as `name=`: make it do so (RFC 5849 \
+         section 3.4.1.3.2)",
+    ),
+    (
+        MismatchCause::ArraySyntax,
+        "the client signs an array in another syntax than it sends: make it sign the parameters \
+         that it sends (RFC 5849 section 3.4.1.3.1)",
+    ),
+    (
+        MismatchCause::NamesChanged,
+        "the client signs names in another spelling than it sends: make it sign the names that it \
+         sends (RFC 5849 section 3.4.1.3.1)",
+    ),
+    (
+        MismatchCause::SemicolonSeparator,
+        "the client takes a `;` for a separator of parameters: make it separate them at `&` \
+         alone, or send `%3B`",
     ),
     (
         MismatchCause::BracketsOnce,
@@ -249,6 +337,11 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
          3.6)",
     ),
     (
+        MismatchCause::NamesNotEncoded,
+        "the client encodes values, but not names, before it joins them: make it encode both (RFC \
+         5849 section 3.4.1.3.2)",
+    ),
+    (
         MismatchCause::EncodedOnce,
         "the client does not encode names and values before it joins and encodes them: make it \
          do so (RFC 5849 section 3.4.1.3.2), or give the consumer the compat profile \
@@ -260,9 +353,34 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
          and values to its OAuth library",
     ),
     (
+        MismatchCause::DecodedTwice,
+        "the client decodes names and values twice before it signs: make it decode them once (RFC \
+         5849 section 3.4.1.3.1)",
+    ),
+    (
         MismatchCause::CharactersNotEncoded,
-        "the client leaves `!*'()` plain, like encodeURIComponent: make it encode them (RFC 5849 \
+        "the client leaves characters plain: make it encode every character except letters, \
+         digits and `-._~` (RFC 5849 section 3.6)",
+    ),
+    (
+        MismatchCause::UnreservedEncoded,
+        "the client escapes characters that need no escape: make it leave letters, digits and \
+         `-._~` plain (RFC 5849 section 3.6)",
+    ),
+    (
+        MismatchCause::LowerCaseEscapes,
+        "the client writes escapes in lower case: make it write `%2F`, not `%2f` (RFC 5849 \
          section 3.6)",
+    ),
+    (
+        MismatchCause::Charset,
+        "the client signs another character set than UTF-8: make it encode names and values as \
+         UTF-8 before it signs (RFC 5849 section 3.6)",
+    ),
+    (
+        MismatchCause::LineBreaks,
+        "the client signs other line breaks than it sends: make it sign CRLF, as browsers send \
+         it in forms, or whatever it sends",
     ),
     (
         MismatchCause::Sorting,

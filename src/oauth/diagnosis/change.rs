@@ -28,11 +28,13 @@ pub(super) enum BaseStringPart {
     Form,
     Body,
     Parameters,
+    Unsent,
     Token,
     Version,
     Realm,
     Values,
     Names,
+    Text,
     Joined,
     Order,
 }

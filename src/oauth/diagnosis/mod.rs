@@ -2,8 +2,8 @@
 //! clients and proxies, and names the deviation that produces the signature.
 //!
 //! A match is not a guess, because only the client's secret can produce it. So a wrong secret and a
-//! tampered request have no cause here. One case is ambiguous: a query that somebody added on the
-//! way looks like a query that the client did not sign.
+//! tampered request have no cause here. One case is ambiguous: a parameter that somebody added on
+//! the way looks like one that the client did not sign.
 //!
 //! The search tries, in this order, and ends at the first match:
 //!
@@ -21,20 +21,31 @@
 //! A diagnosis only explains, and never changes a refusal. The caller decides who sees it
 //! ([`MismatchCause::depends_on_secret`]) and how often it runs.
 
+mod body;
 mod body_hash;
 mod cause;
 mod change;
 mod changes;
+mod characters;
+mod charset;
 mod content;
 mod display;
 mod encoding;
 mod evidence;
+mod gzip;
+mod joined;
+mod json;
 mod keys;
 mod location;
+mod multipart;
+mod order;
+mod parameters;
 mod path;
 mod reading;
 mod remedy;
 mod search;
+mod sent;
+mod spelling;
 
 pub use cause::MismatchCause;
 pub use evidence::{ForwardedHeaders, MismatchEvidence, OriginSetting, ReceivedOrigin};

@@ -219,7 +219,7 @@ impl<'e, 's> CauseSearch<'e, 's> {
             .collect();
         reasons.extend(key.cause.map(|cause| (cause, None)));
         reasons.extend((!reading.is_strict).then_some((MismatchCause::SignatureEncoding, None)));
-        reasons.dedup_by_key(|(cause, _)| *cause);
+        reasons.dedup_by(|second, first| is_merged(first, second));
         let (causes, remedies): (Vec<_>, Vec<_>) = reasons.into_iter().unzip();
         (1..=2).contains(&causes.len()).then(|| SearchHit {
             causes,
@@ -228,6 +228,22 @@ impl<'e, 's> CauseSearch<'e, 's> {
             variant: candidate.variant.clone(),
         })
     }
+}
+
+/// A cause, and a remedy that is more precise than its general one.
+type Reason = (MismatchCause, Option<Cow<'static, str>>);
+
+/// Merges two reasons of one cause, and returns whether they are one now.
+fn is_merged(first: &mut Reason, second: &Reason) -> bool {
+    if first.0 != second.0 {
+        return false;
+    }
+    if let (Some(one), Some(other)) = (&first.1, &second.1)
+        && one != other
+    {
+        first.1 = Some(format!("{one}; and {other}").into());
+    }
+    true
 }
 
 /// The work that is left.
