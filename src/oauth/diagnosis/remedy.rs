@@ -95,7 +95,7 @@ fn template(causes: &[MismatchCause], special: &[Option<Cow<'static, str>>]) -> 
     let texts: Vec<_> = causes
         .iter()
         .zip(special)
-        .map(|(cause, special)| special.as_deref().unwrap_or(cause.remedy()))
+        .map(|(cause, special)| special.as_deref().unwrap_or_else(|| cause.remedy()))
         .collect();
     texts.join("; and ")
 }
