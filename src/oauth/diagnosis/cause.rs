@@ -43,6 +43,8 @@ pub enum MismatchCause {
     PathSlashes,
     /// Dot segments of the path that only one side resolved.
     PathDotSegments,
+    /// A path that is signed in lower or upper case.
+    PathCase,
     /// A slash at the end of the path on one side only.
     TrailingSlash,
     /// The root path, signed without its slash.
@@ -51,7 +53,7 @@ pub enum MismatchCause {
     PathEncodedTwice,
     /// A path that the client decoded before it signed.
     PathDecoded,
-    /// A signature for another HTTP method.
+    /// A signature for another HTTP method, or for one that is not in capitals.
     Method,
     /// A query that is not in the signed base string.
     QueryLeftOut,
@@ -83,10 +85,14 @@ pub enum MismatchCause {
     VersionText,
     /// A realm that is signed.
     RealmIncluded,
+    /// Another `oauth_timestamp` than the sent one in the signed base string.
+    Timestamp,
     /// An `oauth_signature` that is not padded base64, percent-encoded once.
     SignatureEncoding,
     /// A signature by another method than `oauth_signature_method` names.
     MethodConfusion,
+    /// An RSA signature that is padded as RSASSA-PSS says.
+    RsaPadding,
     /// An `oauth_body_hash` of other bytes, or by another hash.
     BodyHash,
     /// Secrets without the `&` between them.
@@ -95,6 +101,21 @@ pub enum MismatchCause {
     SecretMissing,
     /// Secrets that are not encoded.
     SecretsNotEncoded,
+    /// White space, a line break, quotes or a byte order mark around a secret.
+    SecretPadded,
+    /// One secret in the place of the other.
+    SecretsExchanged,
+    /// The consumer key or the token in the place of a secret.
+    SecretIsIdentifier,
+    /// A secret that is percent-encoded, or in base64 or hexadecimal digits, before it is used.
+    SecretEncoded,
+    /// A secret that is percent-decoded, or decoded from base64 or hexadecimal digits, before it is
+    /// used.
+    SecretDecoded,
+    /// A secret without its first or last characters.
+    SecretTruncated,
+    /// A secret in lower or upper case.
+    SecretCase,
     /// A signature with a secret that is no longer valid.
     OldSecret,
 }
@@ -122,13 +143,19 @@ impl MismatchCause {
             Self::AmpersandMissing
                 | Self::SecretMissing
                 | Self::SecretsNotEncoded
+                | Self::SecretPadded
+                | Self::SecretsExchanged
+                | Self::SecretIsIdentifier
+                | Self::SecretEncoded
+                | Self::SecretDecoded
+                | Self::SecretTruncated
+                | Self::SecretCase
                 | Self::OldSecret
         )
     }
 
-    /// Returns the change to make. Placeholders stand for the values of the request: `{scheme}`,
-    /// `{origin}`, `{path}`, `{method}` as the client signed them, and `{setting}` for the
-    /// operator's setting.
+    /// Returns the change to make. Its placeholders stand for values of the request
+    /// ([`RemedyContext`](super::remedy::RemedyContext)).
     pub(super) const fn remedy(self) -> &'static str {
         REMEDIES[self as usize].1
     }
@@ -139,17 +166,16 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     (
         MismatchCause::Scheme,
         "the client signs `{scheme}://`, but the request arrives with the other scheme: set \
-         `{setting} = \"{origin}\"`, or give the consumer the compat profile `scheme-any`",
+         `{setting} = \"{origin}\"`{or_profile}",
     ),
     (
         MismatchCause::Port,
-        "the client signs `{origin}`: set `{setting} = \"{origin}\"`, or keep the port of the \
-         Host header at every proxy; if the client never signs the ports 80 and 443, give the \
-         consumer the compat profile `default-port-any`",
+        "the client signs `{signed}`: set `{setting} = \"{origin}\"`, or keep the port of the \
+         Host header at every proxy{or_profile}",
     ),
     (
         MismatchCause::Host,
-        "the client signs `{origin}`, but a proxy in front changed the Host header (Envoy: \
+        "the client signs `{signed}`, but a proxy in front changed the Host header (Envoy: \
          `host_rewrite_literal`): set `{setting} = \"{origin}\"`",
     ),
     (
@@ -160,12 +186,12 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     (
         MismatchCause::PathPrefixStripped,
         "the client signs `{path}`, but a proxy in front stripped a prefix (Envoy: \
-         `prefix_rewrite`): set `{setting} = \"{origin}{prefix}\"`",
+         `prefix_rewrite`): set `{setting} = \"{origin}\"`",
     ),
     (
         MismatchCause::PathPrefixAdded,
-        "the client signs `{path}`, but `{setting}` or a proxy in front adds a prefix: remove \
-         the prefix from `{setting}`, or call Countersign before the path is rewritten",
+        "the client signs `{path}`, but a proxy in front added a prefix: call Countersign before \
+         the path is rewritten, or make the client sign `{arrived_path}`",
     ),
     (
         MismatchCause::PathRewritten,
@@ -174,30 +200,38 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::PathEscapes,
-        "the client signs `{path}`, but a proxy in front changed the escapes: set \
-         `normalize_path: false` and `path_with_escaped_slashes_action: KEEP_UNCHANGED` in every \
-         Envoy, and turn off path normalization in other proxies",
+        "the client signs `{path}`, but `{arrived_path}` arrived: make the client sign the path as \
+         it arrives, since many HTTP libraries change escapes before they send them; if its own \
+         log shows that it sends `{path}`, set `normalize_path: false` and \
+         `path_with_escaped_slashes_action: KEEP_UNCHANGED` in every Envoy, and turn off path \
+         normalization in other proxies",
     ),
     (
         MismatchCause::PathSlashes,
-        "the client signs `{path}`, but a proxy in front merged slashes: set `merge_slashes: \
-         false` in every Envoy, and turn off path normalization in other proxies",
+        "the client signs `{path}`, but `{arrived_path}` arrived: make the client sign the path as \
+         it arrives; if its own log shows that it sends `{path}`, set `merge_slashes: false` in \
+         every Envoy, and turn off path normalization in other proxies",
     ),
     (
         MismatchCause::PathDotSegments,
-        "the client signs `{path}`, but a proxy in front resolved dot segments: set \
-         `normalize_path: false` in every Envoy, and turn off path normalization in other \
-         proxies",
+        "the client signs `{path}`, but `{arrived_path}` arrived: make the client sign the path as \
+         it arrives; if its own log shows that it sends `{path}`, set `normalize_path: false` in \
+         every Envoy, and turn off path normalization in other proxies",
+    ),
+    (
+        MismatchCause::PathCase,
+        "the client signs the path as `{path}`, but `{arrived_path}` arrived: make it sign the path \
+         as it sends it; only scheme and host are in lower case (RFC 5849 section 3.4.1.2)",
     ),
     (
         MismatchCause::TrailingSlash,
-        "the client signs `{path}`: make it call exactly that path, and stop proxies and \
-         redirects from adding or removing the last slash",
+        "the client signs `{path}`, but `{arrived_path}` arrived: make it sign the path that it \
+         calls, also after a redirect, and stop proxies from adding or removing the last slash",
     ),
     (
         MismatchCause::RootSlash,
-        "the client signs the root without its `/`: give the consumer the compat profile \
-         `no-root-slash`",
+        "the client signs the root without its `/`: make it sign the `/` (RFC 5849 section \
+         3.4.1.2){or_profile}",
     ),
     (
         MismatchCause::PathEncodedTwice,
@@ -209,8 +243,8 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::Method,
-        "the client signs `{method}`, but another method arrived: look for a proxy, or an \
-         X-HTTP-Method-Override header, that changes it",
+        "the client signs `{method}`, but `{arrived_method}` arrived: make it sign the method that it \
+         sends; if it does, look for a proxy that changes the method",
     ),
     (
         MismatchCause::QueryLeftOut,
@@ -225,8 +259,7 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     (
         MismatchCause::FormLeftOut,
         "the client does not sign the form, or somebody added one on the way: make the client \
-         sign it (RFC 5849 section 3.4.1.3.1); if it sends `oauth_body_hash` instead, give the \
-         consumer the compat profile `body-unsigned-form`",
+         sign it (RFC 5849 section 3.4.1.3.1){or_profile}",
     ),
     (
         MismatchCause::BodyIncluded,
@@ -235,13 +268,13 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::BracketsOnce,
-        "the client encodes brackets in names once: give the consumer the compat profile \
-         `brackets-once`",
+        "the client encodes brackets in names once: make it encode them twice (RFC 5849 section \
+         3.4.1.3.2){or_profile}",
     ),
     (
         MismatchCause::PlusLiteral,
         "the client signs a `+` as a plus, but in a query or form it means a space: make it send \
-         a plus as `%2B`, or give the consumer the compat profile `plus-literal`",
+         a plus as `%2B`{or_profile}",
     ),
     (
         MismatchCause::SpaceAsPlus,
@@ -251,8 +284,7 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     (
         MismatchCause::EncodedOnce,
         "the client does not encode names and values before it joins and encodes them: make it \
-         do so (RFC 5849 section 3.4.1.3.2), or give the consumer the compat profile \
-         `raw-values`",
+         do so (RFC 5849 section 3.4.1.3.2){or_profile}",
     ),
     (
         MismatchCause::EncodedTwice,
@@ -281,22 +313,31 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::VersionText,
-        "the client sends an `oauth_version` other than `1.0`: make it send `1.0` or none, or \
-         give the consumer the compat profile `version-lenient`",
+        "the client sends an `oauth_version` other than `1.0`: make it send `1.0` or none{or_profile}",
     ),
     (
         MismatchCause::RealmIncluded,
         "the client signs the realm: make it leave the realm out (RFC 5849 section 3.4.1.3.1)",
     ),
     (
+        MismatchCause::Timestamp,
+        "the client signs another `oauth_timestamp` than it sends: make it read the clock once, and \
+         put the same value into the base string and the request",
+    ),
+    (
         MismatchCause::SignatureEncoding,
-        "the signature is right, but its encoding is wrong: make the client send \
-         `oauth_signature` as padded base64, percent-encoded once",
+        "the signature is right, but arrives {encoding}: make the client send `oauth_signature` \
+         as padded base64, percent-encoded once",
     ),
     (
         MismatchCause::MethodConfusion,
         "the client names {label} as `oauth_signature_method` but signs with another method: set \
          both to the same method",
+    ),
+    (
+        MismatchCause::RsaPadding,
+        "the client pads its RSA signature as RSASSA-PSS says: make it use RSASSA-PKCS1-v1_5 (RFC \
+         5849 section 3.4.3)",
     ),
     (
         MismatchCause::BodyHash,
@@ -310,13 +351,44 @@ const REMEDIES: [(MismatchCause, &str); MismatchCause::ALL.len()] = [
     ),
     (
         MismatchCause::SecretMissing,
-        "the client signs with one of its two secrets only: configure both the consumer secret \
-         and the token secret in the client",
+        "the client signs without {secret}: configure both the consumer secret and the token \
+         secret in the client",
     ),
     (
         MismatchCause::SecretsNotEncoded,
         "the client does not encode its secrets before it joins them: make it encode them (RFC \
          5849 section 3.4.2), or give it secrets of letters and digits only",
+    ),
+    (
+        MismatchCause::SecretPadded,
+        "the client signs with other characters around {secret}: remove them from the client's \
+         configuration",
+    ),
+    (
+        MismatchCause::SecretsExchanged,
+        "the client signs with {secret}: put each secret in its place in the client's \
+         configuration",
+    ),
+    (
+        MismatchCause::SecretIsIdentifier,
+        "the client signs with {secret}: configure both secrets in the client, instead of the \
+         consumer key and the token",
+    ),
+    (
+        MismatchCause::SecretEncoded,
+        "the client encodes {secret} before its library does: pass the plain secret to the library",
+    ),
+    (
+        MismatchCause::SecretDecoded,
+        "the client decodes {secret}: make it use the secret as text",
+    ),
+    (
+        MismatchCause::SecretTruncated,
+        "the client signs with a part of {secret}: copy the whole secret",
+    ),
+    (
+        MismatchCause::SecretCase,
+        "the client changes {secret} to upper or lower case: make it use the secret as it is",
     ),
     (
         MismatchCause::OldSecret,

@@ -21,23 +21,11 @@ pub(super) fn changes<'e>(
     wire: &WireParameters<'e>,
 ) -> Vec<BaseStringChange<'e>> {
     let mut changes = vec![query_left_out(), form_left_out(), version(wire)];
-    changes.extend(methods());
     changes.extend(query_in_uri(request, wire));
     changes.extend(body_included(request));
     changes.extend(empty_token(signed, wire));
     changes.extend(realm_included(signed));
     changes
-}
-
-fn methods<'e>() -> impl Iterator<Item = BaseStringChange<'e>> {
-    let methods: [&[u8]; 6] = [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD"];
-    methods.into_iter().map(|method| {
-        BaseStringChange::new(
-            MismatchCause::Method,
-            BaseStringPart::Method,
-            move |variant| variant.method = Cow::Borrowed(method),
-        )
-    })
 }
 
 fn query_left_out<'e>() -> BaseStringChange<'e> {
@@ -60,10 +48,7 @@ fn form_left_out<'e>() -> BaseStringChange<'e> {
 /// to them.
 fn query_in_uri<'e>(request: &Request<'e>, wire: &WireParameters<'e>) -> Vec<BaseStringChange<'e>> {
     let query = split_target(request.target).1;
-    if query.is_empty() || wire.has_protocol(ParameterPlace::Query) {
-        return Vec::new();
-    }
-    let change = |with_query| {
+    let change = |query: &'e [u8], with_query| {
         BaseStringChange::new(
             MismatchCause::QueryInUri,
             BaseStringPart::Query,
@@ -73,7 +58,11 @@ fn query_in_uri<'e>(request: &Request<'e>, wire: &WireParameters<'e>) -> Vec<Bas
             },
         )
     };
-    vec![change(false), change(true)]
+    let only_mark = change(b"", true).with_remedy(Some(QUERY_MARK));
+    if query.is_empty() || wire.has_protocol(ParameterPlace::Query) {
+        return vec![only_mark];
+    }
+    vec![change(query, false), change(query, true), only_mark]
 }
 
 /// Returns the changes that sign a body that is not a form: read as a form, and as a JSON object.
@@ -177,6 +166,10 @@ fn not_sent<'e>(
         variant.unsent.push(pair.clone());
     })
 }
+
+/// The remedy if the URI is signed with the `?` of an empty query.
+const QUERY_MARK: &str = "the client signs the URI with a `?` at its end: make it sign the URI up to the `?` (RFC 5849 \
+     section 3.4.1.2)";
 
 /// The longest body that is read as parameters, in bytes.
 const MAX_BODY_LEN: usize = 64 * 1024;
