@@ -32,11 +32,13 @@ pub(super) enum BaseStringPart {
     Form,
     Body,
     Parameters,
+    Unsent,
     Token,
     Version,
     Realm,
     Values,
     Names,
+    Text,
     Joined,
     Order,
 }

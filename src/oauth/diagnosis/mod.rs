@@ -2,8 +2,8 @@
 //! clients and proxies, and names the deviation that produces the signature.
 //!
 //! A match is not a guess, because only the client's secret can produce it. So a wrong secret and a
-//! tampered request have no cause here. One case is ambiguous: a query that somebody added on the
-//! way looks like a query that the client did not sign.
+//! tampered request have no cause here. One case is ambiguous: a parameter that somebody added on
+//! the way looks like one that the client did not sign.
 //!
 //! The search tries, in this order, and ends at the first match:
 //!
@@ -24,27 +24,39 @@
 //! A diagnosis only explains, and never changes a refusal. The caller decides who sees it
 //! ([`MismatchCause::depends_on_secret`]) and how often it runs.
 
+mod body;
 mod body_hash;
 mod cause;
 mod change;
 mod changes;
+mod characters;
+mod charset;
 mod client_origin;
 mod content;
 mod display;
 mod encoding;
 mod evidence;
 mod forwarded;
+mod gzip;
 mod hosts;
+mod joined;
+mod json;
 mod keys;
 mod location;
 mod method;
+mod multipart;
 mod named_url;
+mod order;
+mod parameters;
 mod path;
 mod path_spelling;
 mod reading;
+mod remedies;
 mod remedy;
 mod search;
 mod secrets;
+mod sent;
+mod spelling;
 mod stamp;
 
 pub use cause::MismatchCause;

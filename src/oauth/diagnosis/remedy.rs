@@ -9,7 +9,7 @@ use super::super::uri::{root_or, split_target};
 use super::super::variant::BaseStringVariant;
 use super::super::{CompatProfile, RequestBody, SignatureMethod, SignedRequest};
 use super::client_origin::ClientOrigin;
-use super::{MismatchCause, MismatchEvidence, OriginSetting};
+use super::{MismatchCause, MismatchEvidence, OriginSetting, remedies};
 
 /// A cause that was found, and its remedies for this request.
 pub(super) struct FoundCause {
@@ -28,6 +28,19 @@ impl FoundCause {
             remedy: None,
             profile: None,
         }
+    }
+
+    /// Takes over the remedy of another one of the same cause, and returns whether it is the same.
+    pub(super) fn absorbs(&mut self, other: &Self) -> bool {
+        if self.cause != other.cause {
+            return false;
+        }
+        if let (Some(own), Some(others)) = (&self.remedy, &other.remedy)
+            && own != others
+        {
+            self.remedy = Some(format!("{own}; and {others}").into());
+        }
+        true
     }
 }
 
@@ -134,7 +147,7 @@ impl RemedyContext<'_> {
         special
             .into_iter()
             .find(|(of, applies, _)| *of == cause && *applies)
-            .map_or_else(|| cause.remedy(), |(.., text)| text)
+            .map_or_else(|| remedies::of(cause), |(.., text)| text)
     }
 
     fn has_json_body(&self) -> bool {

@@ -320,7 +320,7 @@ impl<'e, 's> CauseSearch<'e, 's> {
                 .encoding
                 .map(|_| FoundCause::of(MismatchCause::SignatureEncoding)),
         );
-        causes.dedup_by_key(|found| found.cause);
+        causes.dedup_by(|second, first| first.absorbs(second));
         (1..=2).contains(&causes.len()).then(|| SearchHit {
             causes,
             secret: key.secret,

@@ -157,9 +157,11 @@ const PROXY_ACTS: [&str; 7] = [
 /// Returns cases of query, body and encoding whose remedies the operator's side decides.
 fn contents() -> Vec<Case> {
     use MismatchCause::{
-        BodyIncluded, BracketsOnce, CharactersNotEncoded, EmptyToken, EncodedOnce, EncodedTwice,
-        FormLeftOut, PlusLiteral, QueryInUri, QueryLeftOut, RealmIncluded, Sorting, SpaceAsPlus,
-        Version,
+        ArraySyntax, BodyIncluded, BracketsOnce, CharactersNotEncoded, Charset, DecodedTwice,
+        EmptyToken, EmptyValue, EncodedOnce, EncodedTwice, FormLeftOut, LineBreaks,
+        LowerCaseEscapes, NamesChanged, NamesNotEncoded, ParameterLeftOut, ParameterNotSent,
+        PlusLiteral, QueryInUri, QueryLeftOut, RealmIncluded, RepeatedName, SemicolonSeparator,
+        SentTwice, SignedTwice, Sorting, SpaceAsPlus, UnreservedEncoded, ValueLeftOut, Version,
     };
     let url = "https://api.example.com/photos";
     let get = |cause, query: &str, deviates: fn(&mut Client)| {
@@ -225,6 +227,66 @@ fn contents() -> Vec<Case> {
             client.signs("realm", "Photos")
         })
         .realm("Photos"),
+        get(SentTwice, "a=1&b=2&a=1&b=2", |client| {
+            client.parameters.truncate(2)
+        }),
+        get(RepeatedName, "foo=3&foo=2&b=1", |client| {
+            drop(client.parameters.remove(1))
+        }),
+        get(ParameterLeftOut, "id=5&gclid=x", |client| {
+            client.parameters.truncate(1)
+        }),
+        get(ParameterNotSent, "id=5", |client| {
+            client.signs("oauth_callback", "")
+        }),
+        get(SignedTwice, "id=5&n=1", |client| {
+            client.parameters = [client.parameters.clone(), client.parameters.clone()].concat();
+        }),
+        get(ValueLeftOut, "id=5&n=1", |client| {
+            client.parameters[1].1.clear()
+        }),
+        get(EmptyValue, "id=5&flag", |client| {
+            client.parameters[1].1 = "true".to_owned()
+        }),
+        get(ArraySyntax, "ids[]=1&ids[]=2", |client| {
+            client.parameters = vec![
+                ("ids".to_owned(), "1".to_owned()),
+                ("ids".to_owned(), "2".to_owned()),
+            ];
+        }),
+        get(NamesChanged, "PageSize=1&x=2", |client| {
+            client.parameters[0].0 = "pagesize".to_owned()
+        }),
+        get(SemicolonSeparator, "a=1;b=2", |client| {
+            client.parameters = vec![
+                ("a".to_owned(), "1".to_owned()),
+                ("b".to_owned(), "2".to_owned()),
+            ];
+        }),
+        get(NamesNotEncoded, "c%40=1%2F2", |client| {
+            client.text = Some(|client| {
+                let pairs = client.pairs().into_iter();
+                let pairs: Vec<_> = pairs
+                    .map(|(name, value)| (name.replace("%40", "@"), value))
+                    .collect();
+                base(client, &pairs)
+            });
+        }),
+        get(DecodedTwice, "q=a%252Fb", |client| {
+            client.parameters[0].1 = "a/b".to_owned()
+        }),
+        get(UnreservedEncoded, "user=~jane", |client| {
+            client.text = Some(|client| joined(client, |text| text.replace('~', "%7E")));
+        }),
+        get(LowerCaseEscapes, "q=a%2Fb", |client| {
+            client.text = Some(|client| joined(client, |text| text.replace("%2F", "%2f")));
+        }),
+        get(Charset, "price=%C2%A355", |client| {
+            client.text = Some(|client| joined(client, |text| text.replace("%C2%A3", "%A3")));
+        }),
+        get(LineBreaks, "text=a%0D%0Ab", |client| {
+            client.parameters[0].1 = "a\nb".to_owned()
+        }),
         get(EmptyToken, "page=1", |client| {
             client.signs("oauth_token", "")
         })
