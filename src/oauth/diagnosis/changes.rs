@@ -5,8 +5,8 @@ use super::super::wire::WireParameters;
 use super::change::BaseStringChange;
 use super::sent::SentParameters;
 use super::{
-    MismatchEvidence, body, characters, charset, content, encoding, joined, location, order,
-    parameters, path, spelling,
+    MismatchEvidence, body, characters, charset, content, encoding, joined, location, method,
+    order, parameters, path, spelling, stamp,
 };
 
 /// Returns every change that may explain this request, in the order of
@@ -17,7 +17,9 @@ pub(super) fn changes<'e>(
     wire: &WireParameters<'e>,
 ) -> Vec<BaseStringChange<'e>> {
     let mut changes = location::changes(evidence, signed.realm());
-    changes.extend(path::changes(evidence));
+    changes.extend(path::changes(evidence, signed.realm()));
+    changes.extend(method::changes(evidence, wire));
+    changes.extend(stamp::changes(signed, wire));
     changes.extend(content::changes(evidence.request, signed, wire));
     let sent = SentParameters::of(wire, evidence.reveal);
     changes.extend(body::changes(evidence.request, &sent));

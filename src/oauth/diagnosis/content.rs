@@ -17,22 +17,10 @@ pub(super) fn changes<'e>(
     wire: &WireParameters<'e>,
 ) -> Vec<BaseStringChange<'e>> {
     let mut changes = vec![query_left_out(), form_left_out(), version(wire)];
-    changes.extend(methods());
     changes.extend(query_in_uri(request, wire));
     changes.extend(empty_token(signed, wire));
     changes.extend(realm_included(signed));
     changes
-}
-
-fn methods<'e>() -> impl Iterator<Item = BaseStringChange<'e>> {
-    let methods: [&[u8]; 6] = [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD"];
-    methods.into_iter().map(|method| {
-        BaseStringChange::new(
-            MismatchCause::Method,
-            BaseStringPart::Method,
-            move |variant| variant.method = Cow::Borrowed(method),
-        )
-    })
 }
 
 fn query_left_out<'e>() -> BaseStringChange<'e> {
@@ -41,6 +29,7 @@ fn query_left_out<'e>() -> BaseStringChange<'e> {
         BaseStringPart::Query,
         |variant| variant.with_query = false,
     )
+    .likely()
 }
 
 fn form_left_out<'e>() -> BaseStringChange<'e> {
@@ -49,16 +38,14 @@ fn form_left_out<'e>() -> BaseStringChange<'e> {
         BaseStringPart::Form,
         |variant| variant.with_form = false,
     )
+    .likely()
 }
 
 /// Returns the changes that sign the query in the URI: instead of its parameters, and in addition
 /// to them.
 fn query_in_uri<'e>(request: &Request<'e>, wire: &WireParameters<'e>) -> Vec<BaseStringChange<'e>> {
     let query = split_target(request.target).1;
-    if query.is_empty() || wire.has_protocol(ParameterPlace::Query) {
-        return Vec::new();
-    }
-    let change = |with_query| {
+    let change = |query: &'e [u8], with_query| {
         BaseStringChange::new(
             MismatchCause::QueryInUri,
             BaseStringPart::Query,
@@ -68,7 +55,11 @@ fn query_in_uri<'e>(request: &Request<'e>, wire: &WireParameters<'e>) -> Vec<Bas
             },
         )
     };
-    vec![change(false), change(true)]
+    let only_mark = change(b"", true).with_remedy(Some(QUERY_MARK));
+    if query.is_empty() || wire.has_protocol(ParameterPlace::Query) {
+        return vec![only_mark];
+    }
+    vec![change(query, false), change(query, true), only_mark]
 }
 
 fn empty_token<'e>(
@@ -117,3 +108,7 @@ fn not_sent<'e>(
         variant.unsent.push(pair.clone());
     })
 }
+
+/// The remedy if the URI is signed with the `?` of an empty query.
+const QUERY_MARK: &str = "the client signs the URI with a `?` at its end: make it sign the URI up to the `?` (RFC 5849 \
+     section 3.4.1.2)";

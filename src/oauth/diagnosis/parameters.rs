@@ -52,17 +52,10 @@ fn repeated<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
             ),
         )
     };
-    let mut changes = vec![
-        collapsed,
-        others(
-            "first",
-            repetitions.all_but(|occurrences| occurrences.first()),
-        ),
-        others(
-            "last",
-            repetitions.all_but(|occurrences| occurrences.last()),
-        ),
-    ];
+    let first = repetitions.all_but(|occurrences| occurrences.first());
+    let last = repetitions.all_but(|occurrences| occurrences.last());
+    let usual = [collapsed, others("first", first), others("last", last)];
+    let mut changes: Vec<_> = usual.into_iter().map(BaseStringChange::likely).collect();
     changes.extend(one_name_repeated(sent, &repetitions));
     changes
 }

@@ -21,17 +21,15 @@ pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>
 
 /// Returns the changes of clients that write arrays and objects in another way.
 fn arrays<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
-    let mut changes: Vec<_> = RENAMES
+    let change = |list, remedy| instead(MismatchCause::ArraySyntax, list).with_remedy(Some(remedy));
+    let renames = RENAMES
         .iter()
-        .filter_map(|(rename, remedy)| Some((renamed(sent, *rename)?, *remedy)))
-        .collect();
-    changes.extend(joined_arrays(sent));
-    changes.extend(split_arrays(sent).map(|list| (list, SPLIT)));
-    changes.extend(as_words(sent));
-    let changes = changes.into_iter();
+        .filter_map(|(rename, remedy)| Some(change(renamed(sent, *rename)?, *remedy).likely()));
+    let mut changes: Vec<_> = renames.collect();
+    let others = joined_arrays(sent).into_iter().chain(as_words(sent));
+    changes.extend(others.map(|(list, remedy)| change(list, remedy)));
+    changes.extend(split_arrays(sent).map(|list| change(list, SPLIT)));
     changes
-        .map(|(list, remedy)| instead(MismatchCause::ArraySyntax, list).with_remedy(Some(remedy)))
-        .collect()
 }
 
 /// Returns the changes of clients that write names in another way.
