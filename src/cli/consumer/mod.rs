@@ -159,8 +159,8 @@ async fn create(admin: &AdminArgs, args: CreateArgs) -> anyhow::Result<()> {
 }
 
 async fn get(admin: &AdminArgs, consumer: ConsumerArg) -> anyhow::Result<()> {
-    let consumer_key = consumer.into_key();
-    let request = v1::GetConsumerRequest { consumer_key };
+    let name = v1::get_consumer_request::Name::ConsumerKey(consumer.into_key());
+    let request = v1::GetConsumerRequest { name: Some(name) };
     show(
         admin.output,
         connect(admin).await?.get_consumer(request).await,
