@@ -216,8 +216,18 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["countersign request-token exchange TOKEN --consumer-key KEY --verifier VERIFIER"],
     ),
     (
+        "apply",
+        &[
+            "countersign apply -f consumers.yaml --dry-run      # show the differences",
+            "countersign apply -f consumers.yaml",
+            "countersign apply -f consumers.yaml --prune --yes",
+            "countersign apply -f - --generate-secrets secrets.jsonl",
+        ],
+    ),
+    (
         "export",
         &[
+            "countersign export consumers.yaml --format yaml    # without secrets, for apply",
             "countersign export backup.jsonl                    # sealed: needs the master key to restore",
             "countersign export - > backup.jsonl",
             "countersign export everything.jsonl --plaintext    # secrets in clear, to leave",

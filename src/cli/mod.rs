@@ -5,6 +5,7 @@
 //! secrets), `private_file` (output with secrets), `output` and `paging` (records and lists),
 //! `examples` (of `--help`), and `exit` (exit statuses).
 
+mod apply;
 mod client;
 mod config;
 mod confirm;
@@ -69,7 +70,9 @@ enum Command {
     Token(token::Args),
     /// Create temporary credentials, and authorize or refuse them for a user
     RequestToken(request_token::Args),
-    /// Back up all consumers, users and tokens to a file
+    /// Make consumers and tokens equal to a YAML file: create, change, and with --prune delete
+    Apply(apply::Args),
+    /// Back up all consumers, users and tokens to a file, or write the YAML of `apply`
     Export(export::Args),
     /// Restore a backup, or import consumers and tokens from a file or a 2013 provider's Redis
     Import(import::Args),
@@ -134,6 +137,7 @@ impl Cli {
             Command::User(args) => block_on(user::run(args)),
             Command::Token(args) => block_on(token::run(args)),
             Command::RequestToken(args) => block_on(request_token::run(args)),
+            Command::Apply(args) => block_on(apply::run(args)),
             Command::Export(args) => block_on(export::run(args)),
             Command::Import(args) => block_on(import::run(args)),
             Command::Rekey(args) => block_on(rekey::run(args)),

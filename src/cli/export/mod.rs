@@ -7,6 +7,7 @@
 mod line;
 mod plaintext;
 mod sealed;
+mod yaml;
 
 use std::io;
 use std::path::PathBuf;
@@ -38,11 +39,24 @@ pub(crate) struct Args {
     /// Replace an existing file
     #[arg(long)]
     force: bool,
+    /// Format of the file
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: FileFormat,
     /// Write every secret in clear: instead of a sealed backup, or into the YAML
     #[arg(long)]
     plaintext: bool,
     #[command(flatten)]
     confirmation: Confirmation,
+}
+
+/// The format of an export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum FileFormat {
+    /// JSON Lines: a sealed backup of every record, or with --plaintext rows
+    #[default]
+    Jsonl,
+    /// YAML for `countersign apply`: consumers and active tokens, without secrets
+    Yaml,
 }
 
 /// The number of exported records.
@@ -68,13 +82,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         output::note(EXPOSURE);
         args.confirmation.ask("--plaintext", "Write the file?")?;
     }
-    let client = BackupServiceClient::new(args.admin.connect().await?);
+    let channel = args.admin.connect().await?;
+    let client = BackupServiceClient::new(channel.clone());
     let stopped = stop_signal().context("cannot receive signals")?;
     let mut writer = ExportWriter::new(PrivateFile::create(&args.file, args.force)?);
     let export = async {
-        match args.plaintext {
-            false => sealed::export(client, &mut writer).await,
-            true => plaintext::export(client, &mut writer).await,
+        match (args.format, args.plaintext) {
+            (FileFormat::Jsonl, false) => sealed::export(client, &mut writer).await,
+            (FileFormat::Jsonl, true) => plaintext::export(client, &mut writer).await,
+            (FileFormat::Yaml, false) => yaml::export(channel, &mut writer).await,
+            (FileFormat::Yaml, true) => yaml::export_secrets(client, &mut writer).await,
         }
     };
     tokio::select! {
@@ -153,6 +170,17 @@ impl ExportWriter {
             counts: ExportCounts::default(),
             bar,
         }
+    }
+
+    /// Writes text.
+    fn text(&mut self, text: &str) -> anyhow::Result<()> {
+        self.file.line(text)
+    }
+
+    /// Writes the text of a record that is already counted.
+    fn record_text(&mut self, text: &str) -> anyhow::Result<()> {
+        self.bar.inc(1);
+        self.text(text)
     }
 
     /// Writes a line.

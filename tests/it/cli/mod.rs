@@ -1,6 +1,7 @@
 //! The commands of the program, run as a person or a script runs them.
 
 mod admin;
+mod apply;
 mod confirmed;
 mod diagnostics;
 pub(crate) mod explain;
