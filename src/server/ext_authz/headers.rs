@@ -25,6 +25,8 @@ pub(super) struct CheckHeaders<'a> {
     pub(super) partial_body: HeaderValues<'a>,
     /// The original request as Envoy and proxies before it report it; for diagnosis only.
     pub(super) forwarded: ForwardingHeaders<'a>,
+    /// `x-request-id`, for reports only.
+    pub(super) request_id: HeaderValues<'a>,
     /// `Upgrade`.
     pub(super) upgrade: HeaderValues<'a>,
     /// Differently spelled names that an upstream may read as one of the identity headers.
@@ -92,7 +94,8 @@ impl<'a> CheckHeaders<'a> {
             5 => (b":path", &mut self.path),
             6 => (b"accept", &mut self.accept),
             7 => (b"upgrade", &mut self.upgrade),
-            12 => (b"content-type", &mut self.content_type),
+            12 if is(name.as_bytes(), b"content-type") => (b"content-type", &mut self.content_type),
+            12 => (b"x-request-id", &mut self.request_id),
             13 => (b"authorization", &mut self.authorization),
             14 => (b"content-length", &mut self.content_length),
             16 if is(name.as_bytes(), b"x-forwarded-host") => {
@@ -218,8 +221,9 @@ mod tests {
             "x-forwarded-port",
             "x-forwarded-prefix",
             "x-envoy-original-path",
+            "x-request-id",
         ];
-        let of = |read: &CheckHeaders<'_>| -> [usize; 12] {
+        let of = |read: &CheckHeaders<'_>| -> [usize; 13] {
             [
                 &read.accept,
                 &read.authorization,
@@ -233,11 +237,12 @@ mod tests {
                 &read.forwarded.port,
                 &read.forwarded.prefix,
                 &read.forwarded.original_path,
+                &read.request_id,
             ]
             .map(|values| values.len())
         };
         for (at, name) in names.into_iter().enumerate() {
-            let mut expected = [0; 12];
+            let mut expected = [0; 13];
             expected[at] = 1;
             assert_eq!(
                 of(&CheckHeaders::joined(&[(name, "1")])),
