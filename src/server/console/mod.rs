@@ -17,14 +17,18 @@
 //! - `routes`: the handlers; `site`: their state; `gate`: sessions.
 //! - `query`: the query of the page; `overview`: the page; `pages`: forms and notices; `paths`:
 //!   addresses.
+//! - `hour`, `chart`: the last hour and its charts; `denial`: the facts about an opened denial.
 //! - `difference`: the difference of two base strings; `display`: times and numbers for people.
 //!
 //! [`crate::diagnostics`] removes secrets from its data, and [`crate::server::pages`] protects
 //! pages in the browser.
 
+mod chart;
+mod denial;
 mod difference;
 mod display;
 mod gate;
+mod hour;
 mod overview;
 mod pages;
 mod paths;
