@@ -149,13 +149,13 @@ impl ConsumerLedger {
 /// Adds the consumers of a page with requests in the last hour. Locks the page for a few consumers
 /// at a time, since checks wait for it.
 fn add_hours(page: &Mutex<LedgerPage>, found: &mut HashMap<Box<str>, ConsumerHour>, now: UnixTime) {
-    let mut next = Some(Bound::Unbounded);
+    let mut next = Some(Bound::<Box<str>>::Unbounded);
     while let Some(start) = next.take() {
         let page = locked(page);
         if start == Bound::Unbounded {
             add_hour(found, "", &page.unknown, now);
         }
-        let start = start.as_ref().map(|key: &Box<str>| &**key);
+        let start = start.as_ref().map(AsRef::<str>::as_ref);
         let consumers = page.consumers.range::<str, _>((start, Bound::Unbounded));
         for (nth, (key, counts)) in consumers.enumerate() {
             if nth == SCANNED_AT_ONCE {

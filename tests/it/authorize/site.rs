@@ -90,7 +90,7 @@ impl Site {
             ..ConsumerDraft::default()
         };
         let created = self.issuer.create_consumer(&draft, &Actor::ADMIN).await;
-        created.unwrap().record.key.clone()
+        created.unwrap().record.key
     }
 
     /// Requests temporary credentials for a consumer, with this callback.

@@ -40,7 +40,7 @@ async fn decisions_are_counted_by_result_and_reason_from_the_start_on() {
     for shown in [
         "1 allowed, 3 denied, 0 would be denied, 0 failed; at most 3 a minute.",
         "2 unsigned, 1 signature_mismatch; at most 2 a minute.",
-        "<a href=\"/console?reason=unsigned\">unsigned</a></th><td class=\"number\">2</td>",
+        "<a href=\"/console?reason=unsigned\">unsigned</a></th><td class=\"number\" data-label=\"Denied\">2</td>",
         // 21:20 to 22:15.
         "<rect class=\"allow\" x=\"530\" y=\"700\" width=\"8\" height=\"300\"/>",
         "<rect class=\"deny\" x=\"530\" y=\"100\" width=\"8\" height=\"600\"/>",
@@ -73,11 +73,11 @@ async fn the_busiest_consumers_have_their_names_beside_their_keys() {
     let page = Browser::logged_in(&site).await.open("/console").await.body;
     let consumers = hour(&page).split("id=\"top-consumers\"").nth(1).unwrap();
     let rows: Vec<_> = consumers.split("<tr>").skip(2).collect();
-    let denied = "<td class=\"number\">0</td><td class=\"number denied\">1</td>";
+    let denied = "<td class=\"number denied\" data-label=\"Denied\">1</td>";
     assert!(rows[0].contains("Printer Example</bdi>") && rows[0].contains(denied));
     assert!(rows[0].contains("href=\"/console?consumer=printer\">printer</a>"));
     assert!(rows[1].contains("Quiet &#60;b&#62;Consumer&#60;/b&#62;</bdi>"));
-    assert!(rows[1].contains("<td class=\"number\">1</td><td class=\"number\">0</td>"));
+    assert!(rows[1].contains("<td class=\"number\" data-label=\"Allowed\">1</td>"));
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn traffic(site: &Site, minute: u64) -> Option<String> {
         let stock = Request::get("/stock?warehouse=7&after=2026-11-30");
         site.asked(&late().in_query(&stock)).await;
     }
-    if minute % 5 == 0 {
+    if minute.is_multiple_of(5) {
         site.asked(&Request::get("/photos/albums/2026/november"))
             .await;
     }

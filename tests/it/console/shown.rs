@@ -145,7 +145,7 @@ async fn a_denial_is_opened_by_its_decision_and_does_not_go_away() {
         ">signature_mismatch</a>",
         ">printer</a>, not proven",
         "<dt>Signature method</dt><dd>HMAC-SHA1</dd>",
-        ">GET api.example.com/photos</dd>",
+        ">GET api.example.com/photos</span></dd>",
         "no known cause: compare the base string",
         "<pre>GET&#38;http%3A%2F%2Fapi.example.com%2Fphotos&#38;oauth_consumer_key%3Dprinter",
     ] {

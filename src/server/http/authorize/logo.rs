@@ -124,18 +124,23 @@ const MAX_LEN: u64 = 64 * 1024;
 mod tests {
     use std::fs;
 
+    use tempfile::NamedTempFile;
+
     use super::*;
 
     fn load(content: &[u8]) -> Result<String, String> {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("logo");
-        fs::write(&path, content).unwrap();
-        let loaded = ServiceLogo::load(Some(&path));
-        let name = path.display().to_string();
-        match loaded {
-            Ok(logo) => Ok(logo.unwrap().data_url),
-            Err(error) => Err(error.to_string().replace(&name, "LOGO")),
-        }
+        let file = written(content);
+        let name = file.path().display().to_string();
+        let loaded = ServiceLogo::read(file.path());
+        loaded
+            .map(|logo| logo.data_url)
+            .map_err(|error| error.to_string().replace(&name, "LOGO"))
+    }
+
+    fn written(content: &[u8]) -> NamedTempFile {
+        let file = NamedTempFile::new().unwrap();
+        fs::write(file.path(), content).unwrap();
+        file
     }
 
     #[test]
