@@ -86,7 +86,8 @@ impl SharedState {
         explanation
             .words()
             .for_each(|word| self.metrics.diagnosis(word));
+        let consumer = (&*named.consumer).into();
         self.ledger
-            .count_explanation(named.consumer.key.as_str(), explanation, mode);
+            .count_explanation(consumer, explanation, mode, self.clock.now());
     }
 }

@@ -43,5 +43,6 @@ mod watches;
 pub use app::App;
 pub use assembly::http_routes;
 pub use error::ServerError;
+pub use http::{LogoError, ServiceLogo};
 pub use run::run;
 pub use transport::{Addresses, BindError, Listeners, TlsError};
