@@ -48,6 +48,8 @@ pub enum Reason {
     },
     /// The consumer may not obtain credentials in that way.
     FlowNotAllowed,
+    /// The request for credentials has another HTTP method than POST, and GET is not allowed.
+    HttpMethod,
     /// A parameter of a request for credentials breaks a rule.
     Parameter {
         /// The parameter's name on the wire.
@@ -179,6 +181,7 @@ impl Reason {
             Self::PasswordRefused => "password_refused",
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::FlowNotAllowed => "flow_not_allowed",
+            Self::HttpMethod => "http_method",
             Self::Parameter { problem, .. } => problem.label(),
             Self::TokenRequired => "token_required",
             Self::TimestampRefused { .. } => "timestamp_refused",
@@ -207,6 +210,9 @@ impl Reason {
         }
         if let Self::Parameter { name, .. } = self {
             return Some(name.to_owned());
+        }
+        if self == Self::HttpMethod {
+            return Some(HTTP_METHOD.to_owned());
         }
         None
     }
@@ -240,6 +246,7 @@ impl Reason {
             | Self::ScopeMissing
             | Self::RealmMismatch => RequestStage::NotPermitted,
             Self::PlaintextWithoutHttps
+            | Self::HttpMethod
             | Self::Parameter { .. }
             | Self::NonceWithoutTimestamp
             | Self::NotHttp
@@ -269,3 +276,6 @@ const fn rejected_at(rejection: Rejection) -> RequestStage {
         RejectionKind::TooLarge => RequestStage::TooLarge,
     }
 }
+
+const HTTP_METHOD: &str = "the endpoint takes POST; for a client that can only send GET, set \
+                           http.allow_get = true";

@@ -285,6 +285,7 @@ fn word(reason: Reason) -> &'static str {
         } => "parameter_absent",
         Reason::Parameter { .. } => "parameter_rejected",
         Reason::Body(_)
+        | Reason::HttpMethod
         | Reason::NotHttp
         | Reason::AmbiguousHeaders
         | Reason::UnknownScheme

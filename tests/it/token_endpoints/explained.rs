@@ -243,6 +243,37 @@ async fn a_missing_parameter_is_recorded_under_the_named_consumer() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_get_is_recorded_with_the_setting_that_permits_it() {
+    let world = World::start().await;
+    let printer = world.consumer(&[]).await;
+    let mut watch = world.watch().await;
+    let get = Request::get("/oauth/request_token");
+    let refused = world
+        .send(
+            &printer
+                .signing()
+                .for_scheme("https")
+                .with("oauth_callback", CALLBACK)
+                .in_header(&get),
+        )
+        .await;
+    assert_eq!(
+        (refused.status, &refused.json()["detail"]),
+        (405, &"Send a POST".into())
+    );
+    let denial = next(&mut watch).await;
+    assert_eq!(
+        (&*denial.reason, &*denial.http_method, &denial.consumer_key),
+        ("http_method", "GET", &printer.consumer_key)
+    );
+    assert!(
+        world.countersign.log().contains("http.allow_get = true"),
+        "{}",
+        world.countersign.log()
+    );
+}
+
 /// A service that clients reach over https.
 struct World {
     countersign: Countersign,
