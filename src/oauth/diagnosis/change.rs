@@ -1,5 +1,7 @@
 //! Changes to the base string that explain a signature.
 
+use std::borrow::Cow;
+
 use super::super::variant::BaseStringVariant;
 use super::MismatchCause;
 
@@ -9,7 +11,7 @@ pub(super) struct BaseStringChange<'e> {
     /// The part that changes. Two changes of one part are never tried together.
     pub(super) part: BaseStringPart,
     /// A remedy that is more precise than that of the cause.
-    pub(super) remedy: Option<&'static str>,
+    pub(super) remedy: Option<Cow<'static, str>>,
     /// The change is one of very many, which are tried last and alone.
     pub(super) is_one_of_many: bool,
     apply: Box<dyn Fn(&mut BaseStringVariant<'e>) + 'e>,
@@ -25,11 +27,13 @@ pub(super) enum BaseStringPart {
     Query,
     Form,
     Body,
+    Parameters,
     Token,
     Version,
     Realm,
     Values,
     Names,
+    Joined,
     Order,
 }
 
@@ -48,8 +52,14 @@ impl<'e> BaseStringChange<'e> {
         }
     }
 
-    pub(super) const fn with_remedy(mut self, remedy: Option<&'static str>) -> Self {
-        self.remedy = remedy;
+    pub(super) fn with_remedy(mut self, remedy: Option<&'static str>) -> Self {
+        self.remedy = remedy.map(Cow::Borrowed);
+        self
+    }
+
+    /// Sets a remedy that is made for this request.
+    pub(super) fn with_own_remedy(mut self, remedy: String) -> Self {
+        self.remedy = Some(Cow::Owned(remedy));
         self
     }
 

@@ -136,21 +136,20 @@ fn empty_token<'e>(
     wire: &WireParameters<'e>,
 ) -> Option<BaseStringChange<'e>> {
     let (cause, part) = (MismatchCause::EmptyToken, BaseStringPart::Token);
-    signed.token().is_none().then(|| {
-        if wire.has(ProtocolParameter::Token) {
-            not_signed(cause, part, ProtocolParameter::Token)
-        } else {
-            not_sent(cause, part, ParameterPair::encode(b"oauth_token", b""))
-        }
-    })
+    signed
+        .token()
+        .is_none()
+        .then(|| match wire.position(ProtocolParameter::Token) {
+            Some(at) => not_signed(cause, part, at),
+            None => not_sent(cause, part, ParameterPair::encode(b"oauth_token", b"")),
+        })
 }
 
 fn version<'e>(wire: &WireParameters<'e>) -> BaseStringChange<'e> {
     let (cause, part) = (MismatchCause::Version, BaseStringPart::Version);
-    if wire.has(ProtocolParameter::Version) {
-        not_signed(cause, part, ProtocolParameter::Version)
-    } else {
-        not_sent(cause, part, ParameterPair::encode(b"oauth_version", b"1.0"))
+    match wire.position(ProtocolParameter::Version) {
+        Some(at) => not_signed(cause, part, at),
+        None => not_sent(cause, part, ParameterPair::encode(b"oauth_version", b"1.0")),
     }
 }
 
@@ -164,14 +163,8 @@ fn realm_included<'e>(signed: &SignedRequest<'e>) -> Option<BaseStringChange<'e>
 }
 
 /// Returns the change of a client that sends a parameter but does not sign it.
-fn not_signed<'e>(
-    cause: MismatchCause,
-    part: BaseStringPart,
-    parameter: ProtocolParameter,
-) -> BaseStringChange<'e> {
-    BaseStringChange::new(cause, part, move |variant| {
-        variant.unsigned = Some(parameter);
-    })
+fn not_signed<'e>(cause: MismatchCause, part: BaseStringPart, at: usize) -> BaseStringChange<'e> {
+    BaseStringChange::new(cause, part, move |variant| variant.left_out.push(at))
 }
 
 /// Returns the change of a client that signs a parameter but does not send it as one.

@@ -1,6 +1,7 @@
 //! Changes of the encoding and the order of parameters (RFC 5849 sections 3.4.1.3.2 and 3.6).
 
-use super::super::variant::{ParameterOrder, ValueForm};
+use super::super::encode::EscapeSyntax;
+use super::super::variant::{Encoding, ParameterOrder, Reading, TextForm};
 use super::MismatchCause;
 use super::change::{BaseStringChange, BaseStringPart};
 
@@ -14,21 +15,23 @@ fn names<'e>() -> Vec<BaseStringChange<'e>> {
         BaseStringChange::new(
             MismatchCause::BracketsOnce,
             BaseStringPart::Names,
-            |variant| variant.brackets_once = true,
+            |variant| variant.names = [TextForm::encoded_as(Encoding::RFC.leaving(b"[]")); 3],
         ),
         BaseStringChange::new(
             MismatchCause::EncodedTwice,
             BaseStringPart::Names,
-            |variant| variant.query_names_twice = true,
+            |variant| variant.names[1].is_encoded_twice = true,
         ),
     ]
 }
 
 fn values<'e>() -> impl Iterator<Item = BaseStringChange<'e>> {
-    VALUE_FORMS.into_iter().map(|(cause, values, left_plain)| {
+    VALUE_FORMS.into_iter().map(|(cause, forms, joined)| {
         BaseStringChange::new(cause, BaseStringPart::Values, move |variant| {
-            variant.values = values;
-            variant.left_plain = left_plain;
+            variant.names = forms;
+            variant.values = forms;
+            variant.joined_encoding = joined;
+            variant.uri_encoding = joined;
         })
     })
 }
@@ -51,50 +54,68 @@ const ORDERS: [ParameterOrder; 5] = [
     ParameterOrder::ProtocolLast,
 ];
 
-/// A cause, the forms of header, query and body, and the bytes that stay plain when all is joined.
-type ValueChange = (MismatchCause, [ValueForm; 3], &'static [u8]);
+/// A cause, the forms of header, query and body, and the encoding of the joined text.
+type ValueChange = (MismatchCause, [TextForm; 3], Encoding);
 
 const VALUE_FORMS: [ValueChange; 14] = [
     (
         MismatchCause::PlusLiteral,
-        [ValueForm::Rfc, ValueForm::PlusLiteral, ValueForm::Rfc],
-        b"",
+        [TextForm::RFC, PLUS, TextForm::RFC],
+        Encoding::RFC,
     ),
-    outside_header(MismatchCause::PlusLiteral, ValueForm::PlusLiteral),
-    everywhere(MismatchCause::SpaceAsPlus, ValueForm::SpaceAsPlus, b""),
-    everywhere(MismatchCause::SpaceAsPlus, ValueForm::Java, b""),
-    everywhere(MismatchCause::SpaceAsPlus, ValueForm::Java, b"*"),
-    everywhere(MismatchCause::EncodedOnce, ValueForm::AsSent, b""),
+    outside_header(MismatchCause::PlusLiteral, PLUS),
+    everywhere(
+        MismatchCause::SpaceAsPlus,
+        Encoding::RFC.with_plus(),
+        Encoding::RFC,
+    ),
+    everywhere(MismatchCause::SpaceAsPlus, JAVA, Encoding::RFC),
+    everywhere(
+        MismatchCause::SpaceAsPlus,
+        JAVA,
+        Encoding::RFC.leaving(b"*"),
+    ),
+    (MismatchCause::EncodedOnce, [AS_SENT; 3], Encoding::RFC),
     (
         MismatchCause::EncodedOnce,
-        [ValueForm::AsSent, ValueForm::AsSent, ValueForm::Rfc],
-        b"",
+        [AS_SENT, AS_SENT, TextForm::RFC],
+        Encoding::RFC,
     ),
-    outside_header(MismatchCause::EncodedOnce, ValueForm::AsSent),
-    everywhere(MismatchCause::EncodedOnce, ValueForm::Decoded, b""),
-    outside_header(MismatchCause::EncodedOnce, ValueForm::Decoded),
-    everywhere(MismatchCause::EncodedTwice, ValueForm::Twice, b""),
-    outside_header(MismatchCause::EncodedTwice, ValueForm::Twice),
+    outside_header(MismatchCause::EncodedOnce, AS_SENT),
+    everywhere(MismatchCause::EncodedOnce, Encoding::NONE, Encoding::RFC),
+    outside_header(
+        MismatchCause::EncodedOnce,
+        TextForm::encoded_as(Encoding::NONE),
+    ),
+    (MismatchCause::EncodedTwice, [TWICE; 3], Encoding::RFC),
+    outside_header(MismatchCause::EncodedTwice, TWICE),
     everywhere(
         MismatchCause::CharactersNotEncoded,
-        ValueForm::Component,
-        b"",
+        COMPONENT,
+        Encoding::RFC,
     ),
-    everywhere(
-        MismatchCause::CharactersNotEncoded,
-        ValueForm::Component,
-        b"!*'()",
-    ),
+    everywhere(MismatchCause::CharactersNotEncoded, COMPONENT, COMPONENT),
 ];
 
-const fn everywhere(
-    cause: MismatchCause,
-    form: ValueForm,
-    left_plain: &'static [u8],
-) -> ValueChange {
-    (cause, [form; 3], left_plain)
+const fn everywhere(cause: MismatchCause, each: Encoding, joined: Encoding) -> ValueChange {
+    (cause, [TextForm::encoded_as(each); 3], joined)
 }
 
-const fn outside_header(cause: MismatchCause, form: ValueForm) -> ValueChange {
-    (cause, [ValueForm::Rfc, form, form], b"")
+const fn outside_header(cause: MismatchCause, form: TextForm) -> ValueChange {
+    (cause, [TextForm::RFC, form, form], Encoding::RFC)
 }
+
+const PLUS: TextForm = TextForm::read_as(Reading::PlusLiteral);
+
+const AS_SENT: TextForm = TextForm::read_as(Reading::AsSent);
+
+const TWICE: TextForm = TextForm {
+    is_encoded_twice: true,
+    ..TextForm::RFC
+};
+
+/// The encoding of `java.net.URLEncoder`.
+const JAVA: Encoding = Encoding::RFC.with_plus().leaving(b"*").escaping(b"~");
+
+/// The encoding of `encodeURIComponent`.
+const COMPONENT: Encoding = Encoding::RFC.leaving(b"!*'()");

@@ -101,7 +101,7 @@ impl Diagnosis {
             client_base_string: base_string.clone(),
             base_string,
             first_difference: None,
-            remedy: context.remedy(&[cause], None),
+            remedy: context.remedy(&[cause], &[None]),
         }
     }
 
@@ -124,7 +124,7 @@ impl Diagnosis {
             first_difference: ours.first_difference(&theirs),
             base_string: ours.text(),
             client_base_string: theirs.text(),
-            remedy: context.remedy(&hit.causes, hit.remedy),
+            remedy: context.remedy(&hit.causes, &hit.remedies),
             causes: hit.causes,
         }
     }

@@ -1,5 +1,7 @@
 //! Remedies, with the values of one request.
 
+use std::borrow::Cow;
+
 use super::super::SignatureMethod;
 use super::super::uri::{root_or, split_target};
 use super::super::variant::{BaseStringVariant, PortRule};
@@ -18,8 +20,12 @@ pub(super) struct RemedyContext<'r> {
 }
 
 impl RemedyContext<'_> {
-    /// Returns the remedy for these causes; `special` replaces that of the first.
-    pub(super) fn remedy(&self, causes: &[MismatchCause], special: Option<&'static str>) -> String {
+    /// Returns the remedy for these causes; `special` has those that replace the general ones.
+    pub(super) fn remedy(
+        &self,
+        causes: &[MismatchCause],
+        special: &[Option<Cow<'static, str>>],
+    ) -> String {
         let setting = self.evidence.setting;
         let values = [
             ("{setting}", setting.name().to_owned()),
@@ -80,15 +86,16 @@ fn escaped(bytes: &[u8]) -> String {
 }
 
 /// Returns the text with its placeholders.
-fn template(causes: &[MismatchCause], special: Option<&'static str>) -> String {
+fn template(causes: &[MismatchCause], special: &[Option<Cow<'static, str>>]) -> String {
     if causes.len() > 1 && causes.iter().all(is_origin) {
         // One setting covers all of them.
-        return special.unwrap_or(ORIGIN).to_owned();
+        let first = special.first().and_then(Option::as_deref);
+        return first.unwrap_or(ORIGIN).to_owned();
     }
-    let others = causes.iter().map(|cause| cause.remedy());
-    let texts: Vec<_> = special
-        .into_iter()
-        .chain(others.skip(usize::from(special.is_some())))
+    let texts: Vec<_> = causes
+        .iter()
+        .zip(special)
+        .map(|(cause, special)| special.as_deref().unwrap_or(cause.remedy()))
         .collect();
     texts.join("; and ")
 }

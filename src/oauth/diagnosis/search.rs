@@ -1,5 +1,6 @@
 //! The search for the cause: its candidates, their order, and its budget.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::ControlFlow;
@@ -17,8 +18,8 @@ use super::{MismatchCause, MismatchEvidence};
 /// The way in which the client made its signature.
 pub(super) struct SearchHit<'e> {
     pub(super) causes: Vec<MismatchCause>,
-    /// A remedy that is more precise than that of the first cause.
-    pub(super) remedy: Option<&'static str>,
+    /// For each cause, a remedy that is more precise than its general one.
+    pub(super) remedies: Vec<Option<Cow<'static, str>>>,
     /// The variant that the verifier expects.
     pub(super) base: BaseStringVariant<'e>,
     /// The variant that the client signed.
@@ -212,14 +213,17 @@ impl<'e, 's> CauseSearch<'e, 's> {
         key: &CandidateKey<'e>,
         reading: &SignatureReading,
     ) -> Option<SearchHit<'e>> {
-        let changes = || candidate.changes.iter().map(|&at| &self.changes[at]);
-        let mut causes: Vec<_> = changes().map(|change| change.cause).collect();
-        causes.extend(key.cause);
-        causes.extend((!reading.is_strict).then_some(MismatchCause::SignatureEncoding));
-        causes.dedup();
+        let changes = candidate.changes.iter().map(|&at| &self.changes[at]);
+        let mut reasons: Vec<_> = changes
+            .map(|change| (change.cause, change.remedy.clone()))
+            .collect();
+        reasons.extend(key.cause.map(|cause| (cause, None)));
+        reasons.extend((!reading.is_strict).then_some((MismatchCause::SignatureEncoding, None)));
+        reasons.dedup_by_key(|(cause, _)| *cause);
+        let (causes, remedies): (Vec<_>, Vec<_>) = reasons.into_iter().unzip();
         (1..=2).contains(&causes.len()).then(|| SearchHit {
             causes,
-            remedy: changes().next().and_then(|change| change.remedy),
+            remedies,
             base: self.bases[candidate.base].clone(),
             variant: candidate.variant.clone(),
         })
