@@ -12,6 +12,7 @@ use super::client::{AdminArgs, is_connection_ending, refused};
 use super::difference;
 use super::output::{self, Field, Format, List};
 use super::paging::Paging;
+use super::would_pass;
 
 /// The arguments of `countersign denials`.
 #[derive(Debug, clap::Args)]
@@ -177,6 +178,7 @@ fn fields(denial: &v1::Denial) -> Vec<Field> {
         ("reason", denial.reason.clone()),
         ("cause", denial.causes.join("+")),
         ("remedy", denial.remedy.clone()),
+        (would_pass::LABEL, would_pass::text(&denial.compat_profiles)),
         ("consumer key", consumer_key(denial)),
         ("signed with", denial.signature_method.clone()),
         ("request", request_line(denial)),

@@ -29,6 +29,7 @@ mod shared_secrets;
 mod sign;
 mod token;
 mod user;
+mod would_pass;
 
 use std::process::ExitCode;
 

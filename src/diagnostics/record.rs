@@ -5,7 +5,7 @@ use super::masking;
 use super::refused_request::RefusedRequest;
 use crate::clock::UnixTime;
 use crate::config::Mode;
-use crate::oauth::SignatureMethod;
+use crate::oauth::{CompatSet, SignatureMethod};
 
 /// A stored denial: a request that was refused, or would have been if its route were not in shadow
 /// mode.
@@ -35,6 +35,8 @@ pub struct DenialRecord {
     pub mode: Mode,
     /// The explanation, if the signature did not match.
     pub explanation: Explanation,
+    /// The compat profiles that would have let the request pass, and that its consumer lacks.
+    pub profiles: CompatSet,
 }
 
 impl DenialRecord {
@@ -53,6 +55,7 @@ impl DenialRecord {
             path: String::new(),
             mode: Mode::Enforce,
             explanation: Explanation::NotSought,
+            profiles: CompatSet::NONE,
         }
     }
 
@@ -69,6 +72,7 @@ impl DenialRecord {
         self.signature_method = refused.signature_method();
         self.mode = refused.mode;
         self.explanation = explanation;
+        self.profiles = CompatSet::NONE;
         // A key is visible ASCII. Escaping would break searches for a key with a quote.
         self.consumer_key.clear();
         self.consumer_key

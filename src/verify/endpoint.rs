@@ -14,9 +14,7 @@ use super::{
 use crate::clock::Clock;
 use crate::config::VerifyConfig;
 use crate::model::{Consumer, ConsumerKey, RequestToken, Secret, Token};
-use crate::oauth::{
-    self, BodyHashRule, CompatProfile, CompatSet, ParseLimits, SignatureMethod, SignedRequest,
-};
+use crate::oauth::{self, BodyHashRule, CompatSet, ParseLimits, SignatureMethod, SignedRequest};
 use crate::store::{CheckStore, Store, StoreError};
 
 /// Verifies requests for credentials.
@@ -182,10 +180,7 @@ impl CredentialSource for EndpointSource<'_> {
     /// Returns the consumer's profiles, except those that change how the query is signed: it may
     /// carry the parameters of the request.
     fn compat(&self, consumer: &Consumer) -> CompatSet {
-        consumer
-            .compat
-            .without(CompatProfile::IgnoreQueryOnPost)
-            .without(CompatProfile::PlusLiteral)
+        consumer.compat.without(CompatSet::OF_QUERY)
     }
 
     fn body_hash(&self) -> BodyHashRule {

@@ -32,12 +32,14 @@ mod evidence;
 mod keys;
 mod location;
 mod path;
+mod profiles;
 mod reading;
 mod remedy;
 mod search;
 
 pub use cause::MismatchCause;
 pub use evidence::{ForwardedHeaders, MismatchEvidence, OriginSetting, ReceivedOrigin};
+pub use profiles::passing_profiles;
 
 use super::variant::BaseStringVariant;
 use super::wire::WireParameters;

@@ -35,6 +35,11 @@ async fn a_denial_is_streamed_with_its_cause_and_remedy() {
         (&*denial.reason, &denial.causes[..]),
         ("signature_mismatch", &["scheme".to_owned()][..])
     );
+    assert_eq!(denial.compat_profiles, ["scheme-any"]);
+    assert!(
+        !refused.body.contains("scheme-any"),
+        "callers never learn it"
+    );
     assert_eq!(
         (&*denial.host, &*denial.path),
         ("api.example.com", "/oauth/request_token")
@@ -56,7 +61,11 @@ async fn a_denial_is_streamed_with_its_cause_and_remedy() {
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         events.find(|event| event["message"] == "diagnosed")
     });
-    assert_eq!(logged.await["decision_id"], denial.decision_id);
+    let logged = logged.await;
+    assert_eq!(
+        (&logged["decision_id"], &logged["would_pass_with"]),
+        (&json!(denial.decision_id), &json!("scheme-any"))
+    );
     let metrics = world.countersign.metrics().await;
     assert!(
         metrics.contains("countersign_diagnoses_total{cause=\"scheme\"} 1"),

@@ -21,6 +21,7 @@ pub(in super::super) fn denial_message(denial: DenialRecord) -> v1::Denial {
         path,
         mode,
         explanation,
+        profiles,
     } = denial;
     let causes = explanation.words().map(str::to_owned).collect();
     let remedy = explanation.remedy().to_owned();
@@ -58,6 +59,10 @@ pub(in super::super) fn denial_message(denial: DenialRecord) -> v1::Denial {
         client_base_string,
         first_difference: first_difference.map(count),
         remedy,
+        compat_profiles: profiles
+            .iter()
+            .map(|profile| profile.name().to_owned())
+            .collect(),
     }
 }
 
