@@ -12,7 +12,9 @@ pub(super) struct BaseStringChange<'e> {
     pub(super) part: BaseStringPart,
     /// A remedy that is more precise than that of the cause.
     pub(super) remedy: Option<Cow<'static, str>>,
-    /// The change is one of very many, which are tried last and alone.
+    /// The change is a frequent one, or a header names it: it is tried with others first.
+    pub(super) is_likely: bool,
+    /// The change is one of very many, which are tried last, and together with the scheme alone.
     pub(super) is_one_of_many: bool,
     apply: Box<dyn Fn(&mut BaseStringVariant<'e>) + 'e>,
 }
@@ -24,15 +26,19 @@ pub(super) enum BaseStringPart {
     Authority,
     Path,
     Method,
+    Label,
+    Timestamp,
     Query,
     Form,
     Body,
     Parameters,
+    Unsent,
     Token,
     Version,
     Realm,
     Values,
     Names,
+    Text,
     Joined,
     Order,
 }
@@ -47,6 +53,7 @@ impl<'e> BaseStringChange<'e> {
             cause,
             part,
             remedy: None,
+            is_likely: false,
             is_one_of_many: false,
             apply: Box::new(apply),
         }
@@ -60,6 +67,11 @@ impl<'e> BaseStringChange<'e> {
     /// Sets a remedy that is made for this request.
     pub(super) fn with_own_remedy(mut self, remedy: String) -> Self {
         self.remedy = Some(Cow::Owned(remedy));
+        self
+    }
+
+    pub(super) const fn likely(mut self) -> Self {
+        self.is_likely = true;
         self
     }
 

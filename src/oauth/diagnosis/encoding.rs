@@ -1,121 +1,284 @@
-//! Changes of the encoding and the order of parameters (RFC 5849 sections 3.4.1.3.2 and 3.6).
+//! Changes of the number of times that names and values are decoded and encoded (RFC 5849 sections
+//! 3.4.1.3.1 and 3.6).
 
+use super::super::ParameterPlace;
 use super::super::encode::EscapeSyntax;
-use super::super::variant::{Encoding, ParameterOrder, Reading, TextForm};
+use super::super::variant::{ByteSet, Encoding, Reading, TextForm};
 use super::MismatchCause;
 use super::change::{BaseStringChange, BaseStringPart};
+use super::characters::{SentText, encoder_of, is_of_a_library, listed};
+use super::sent::{Bytes, SentParameters};
 
-/// Returns every change of encoding and order.
-pub(super) fn changes<'e>() -> Vec<BaseStringChange<'e>> {
-    values().chain(names()).chain(orders()).collect()
+/// Returns every change of the number of decodings and encodings.
+pub(super) fn changes<'e>(sent: &SentParameters<'e>) -> Vec<BaseStringChange<'e>> {
+    let forms = FORMS.iter().map(FormChange::change);
+    let unencoded = UNENCODED.iter().filter_map(|scope| scope.unencoded(sent));
+    let as_sent = AS_SENT.iter().map(|scope| scope.as_sent(sent));
+    forms.chain(as_sent).chain(unencoded).collect()
 }
 
-fn names<'e>() -> Vec<BaseStringChange<'e>> {
-    vec![
-        BaseStringChange::new(
-            MismatchCause::BracketsOnce,
-            BaseStringPart::Names,
-            |variant| variant.names = [TextForm::encoded_as(Encoding::RFC.leaving(b"[]")); 3],
-        ),
-        BaseStringChange::new(
-            MismatchCause::EncodedTwice,
-            BaseStringPart::Names,
-            |variant| variant.names[1].is_encoded_twice = true,
-        ),
-    ]
+/// The names and values that a change is about.
+#[derive(Clone, Copy)]
+struct Scope {
+    places: &'static [ParameterPlace],
+    names: bool,
+    values: bool,
 }
 
-fn values<'e>() -> impl Iterator<Item = BaseStringChange<'e>> {
-    VALUE_FORMS.into_iter().map(|(cause, forms, joined)| {
-        BaseStringChange::new(cause, BaseStringPart::Values, move |variant| {
-            variant.names = forms;
-            variant.values = forms;
-            variant.joined_encoding = joined;
-            variant.uri_encoding = joined;
+/// A cause, its scope, and the change of each form.
+struct FormChange {
+    cause: MismatchCause,
+    scope: Scope,
+    change: fn(&mut TextForm),
+}
+
+impl FormChange {
+    fn change<'e>(&self) -> BaseStringChange<'e> {
+        self.scope.changed(self.cause, self.change)
+    }
+}
+
+impl Scope {
+    const fn all(places: &'static [ParameterPlace]) -> Self {
+        Self {
+            places,
+            names: true,
+            values: true,
+        }
+    }
+
+    const fn names(places: &'static [ParameterPlace]) -> Self {
+        Self {
+            places,
+            names: true,
+            values: false,
+        }
+    }
+
+    const fn values(places: &'static [ParameterPlace]) -> Self {
+        Self {
+            places,
+            names: false,
+            values: true,
+        }
+    }
+
+    fn changed<'e>(self, cause: MismatchCause, change: fn(&mut TextForm)) -> BaseStringChange<'e> {
+        let part = if self.values {
+            BaseStringPart::Values
+        } else {
+            BaseStringPart::Names
+        };
+        BaseStringChange::new(cause, part, move |variant| {
+            for &place in self.places {
+                if self.names {
+                    change(&mut variant.names[place as usize]);
+                }
+                if self.values {
+                    change(&mut variant.values[place as usize]);
+                }
+            }
         })
-    })
+    }
+
+    /// Returns the change to names and values as they are sent.
+    fn as_sent<'e>(self, sent: &SentParameters<'e>) -> BaseStringChange<'e> {
+        let change = |cause| self.changed(cause, |form| form.reading = Reading::AsSent);
+        match encoder_of(&self.sent_texts(sent)) {
+            Some((cause, remedy)) => change(cause).with_own_remedy(remedy),
+            None => change(self.cause_of_once()),
+        }
+    }
+
+    /// Returns the texts of this scope: as sent, and decoded.
+    fn sent_texts<'p>(self, sent: &'p SentParameters<'_>) -> Vec<SentText<'p>> {
+        let there = sent
+            .iter()
+            .filter(|one| self.places.contains(&one.wire.place));
+        let names = there.clone().filter(|_| self.names);
+        let names = names.map(|one| (one.wire.name, &*one.name));
+        let values = there.filter(|_| self.values);
+        names
+            .chain(values.map(|one| (one.wire.value, &*one.value)))
+            .collect()
+    }
+
+    /// Returns the change to decoded names and values without an encoding, if it has an effect.
+    fn unencoded<'e>(self, sent: &SentParameters<'e>) -> Option<BaseStringChange<'e>> {
+        let in_names = self.reserved(self.names, &sent.name_bytes());
+        let in_values = self.reserved(self.values, &sent.value_bytes());
+        let plain = in_names.or(in_values);
+        if plain.is_empty() || (plain == ByteSet::of(b"%") && sent.has_escapes()) {
+            // Decoding twice gives the same bytes.
+            return None;
+        }
+        let (cause, whose) = if in_values.is_empty() {
+            (MismatchCause::NamesNotEncoded, "names")
+        } else {
+            let cause = if is_of_a_library(plain) {
+                MismatchCause::CharactersNotEncoded
+            } else {
+                MismatchCause::EncodedOnce
+            };
+            let are_values = in_names.is_empty();
+            (
+                cause,
+                if are_values {
+                    "values"
+                } else {
+                    "names and values"
+                },
+            )
+        };
+        let change = self.changed(cause, |form| form.encoding = Encoding::NONE);
+        Some(change.with_own_remedy(format!(
+            "the client leaves {} plain in {whose} that it signs: make it encode every name and \
+             value before it joins and encodes them (RFC 5849 section 3.4.1.3.2)",
+            listed(plain)
+        )))
+    }
+
+    /// Returns the reserved bytes of this scope.
+    fn reserved(self, is_meant: bool, bytes: &Bytes) -> ByteSet {
+        let places = self.places.iter().filter(|_| is_meant);
+        let there = places.map(|&place| bytes[place as usize]);
+        there
+            .fold(ByteSet::NONE, ByteSet::or)
+            .without(ByteSet::UNRESERVED)
+    }
+
+    const fn cause_of_once(self) -> MismatchCause {
+        if self.values {
+            MismatchCause::EncodedOnce
+        } else {
+            MismatchCause::NamesNotEncoded
+        }
+    }
 }
 
-fn orders<'e>() -> impl Iterator<Item = BaseStringChange<'e>> {
-    ORDERS.into_iter().map(|order| {
-        BaseStringChange::new(
-            MismatchCause::Sorting,
-            BaseStringPart::Order,
-            move |variant| variant.order = order,
-        )
-    })
-}
+const HEADER: ParameterPlace = ParameterPlace::Header;
+const QUERY: ParameterPlace = ParameterPlace::Query;
+const BODY: ParameterPlace = ParameterPlace::Body;
+const EVERYWHERE: &[ParameterPlace] = &[HEADER, QUERY, BODY];
+const OUTSIDE_HEADER: &[ParameterPlace] = &[QUERY, BODY];
 
-const ORDERS: [ParameterOrder; 5] = [
-    ParameterOrder::Decoded,
-    ParameterOrder::Name,
-    ParameterOrder::Joined,
-    ParameterOrder::AsSent,
-    ParameterOrder::ProtocolLast,
+/// The scopes of names and values that are signed as sent.
+const AS_SENT: [Scope; 5] = [
+    Scope::all(EVERYWHERE),
+    Scope::all(&[HEADER, QUERY]),
+    Scope::all(OUTSIDE_HEADER),
+    Scope::values(OUTSIDE_HEADER),
+    Scope::names(OUTSIDE_HEADER),
 ];
 
-/// A cause, the forms of header, query and body, and the encoding of the joined text.
-type ValueChange = (MismatchCause, [TextForm; 3], Encoding);
+/// The scopes of names and values that are decoded and not encoded again.
+const UNENCODED: [Scope; 4] = [
+    Scope::names(EVERYWHERE),
+    Scope::all(EVERYWHERE),
+    Scope::all(OUTSIDE_HEADER),
+    Scope::values(EVERYWHERE),
+];
 
-const VALUE_FORMS: [ValueChange; 14] = [
-    (
+const fn form(cause: MismatchCause, scope: Scope, change: fn(&mut TextForm)) -> FormChange {
+    FormChange {
+        cause,
+        scope,
+        change,
+    }
+}
+
+const FORMS: [FormChange; 17] = [
+    form(
+        MismatchCause::BracketsOnce,
+        Scope::names(EVERYWHERE),
+        |form| {
+            form.encoding = Encoding::RFC.leaving(b"[]");
+        },
+    ),
+    form(
         MismatchCause::PlusLiteral,
-        [TextForm::RFC, PLUS, TextForm::RFC],
-        Encoding::RFC,
+        Scope::all(&[QUERY]),
+        plus_literal,
     ),
-    outside_header(MismatchCause::PlusLiteral, PLUS),
-    everywhere(
-        MismatchCause::SpaceAsPlus,
-        Encoding::RFC.with_plus(),
-        Encoding::RFC,
+    form(
+        MismatchCause::PlusLiteral,
+        Scope::all(OUTSIDE_HEADER),
+        plus_literal,
     ),
-    everywhere(MismatchCause::SpaceAsPlus, JAVA, Encoding::RFC),
-    everywhere(
-        MismatchCause::SpaceAsPlus,
-        JAVA,
-        Encoding::RFC.leaving(b"*"),
+    form(MismatchCause::EncodedTwice, Scope::names(&[QUERY]), twice),
+    form(
+        MismatchCause::EncodedTwice,
+        Scope::names(OUTSIDE_HEADER),
+        twice,
     ),
-    (MismatchCause::EncodedOnce, [AS_SENT; 3], Encoding::RFC),
-    (
-        MismatchCause::EncodedOnce,
-        [AS_SENT, AS_SENT, TextForm::RFC],
-        Encoding::RFC,
+    form(MismatchCause::EncodedTwice, Scope::all(EVERYWHERE), twice),
+    form(
+        MismatchCause::EncodedTwice,
+        Scope::all(OUTSIDE_HEADER),
+        twice,
     ),
-    outside_header(MismatchCause::EncodedOnce, AS_SENT),
-    everywhere(MismatchCause::EncodedOnce, Encoding::NONE, Encoding::RFC),
-    outside_header(
-        MismatchCause::EncodedOnce,
-        TextForm::encoded_as(Encoding::NONE),
+    form(
+        MismatchCause::EncodedTwice,
+        Scope::values(EVERYWHERE),
+        twice,
     ),
-    (MismatchCause::EncodedTwice, [TWICE; 3], Encoding::RFC),
-    outside_header(MismatchCause::EncodedTwice, TWICE),
-    everywhere(
-        MismatchCause::CharactersNotEncoded,
-        COMPONENT,
-        Encoding::RFC,
+    form(
+        MismatchCause::EncodedTwice,
+        Scope::values(OUTSIDE_HEADER),
+        twice,
     ),
-    everywhere(MismatchCause::CharactersNotEncoded, COMPONENT, COMPONENT),
+    form(
+        MismatchCause::EncodedTwice,
+        Scope::names(&[QUERY]),
+        undecoded,
+    ),
+    form(MismatchCause::EncodedTwice, Scope::all(&[QUERY]), undecoded),
+    form(
+        MismatchCause::EncodedTwice,
+        Scope::all(OUTSIDE_HEADER),
+        undecoded,
+    ),
+    form(
+        MismatchCause::EncodedTwice,
+        Scope::values(OUTSIDE_HEADER),
+        undecoded,
+    ),
+    form(
+        MismatchCause::DecodedTwice,
+        Scope::all(EVERYWHERE),
+        decoded_twice,
+    ),
+    form(
+        MismatchCause::DecodedTwice,
+        Scope::all(OUTSIDE_HEADER),
+        decoded_twice,
+    ),
+    form(
+        MismatchCause::DecodedTwice,
+        Scope::values(EVERYWHERE),
+        decoded_twice,
+    ),
+    form(
+        MismatchCause::DecodedTwice,
+        Scope::all(OUTSIDE_HEADER),
+        |form| {
+            form.reading = Reading::Twice(EscapeSyntax::Form);
+        },
+    ),
 ];
 
-const fn everywhere(cause: MismatchCause, each: Encoding, joined: Encoding) -> ValueChange {
-    (cause, [TextForm::encoded_as(each); 3], joined)
+const fn plus_literal(form: &mut TextForm) {
+    form.reading = Reading::PlusLiteral;
 }
 
-const fn outside_header(cause: MismatchCause, form: TextForm) -> ValueChange {
-    (cause, [TextForm::RFC, form, form], Encoding::RFC)
+const fn twice(form: &mut TextForm) {
+    form.is_encoded_twice = true;
 }
 
-const PLUS: TextForm = TextForm::read_as(Reading::PlusLiteral);
+const fn undecoded(form: &mut TextForm) {
+    form.reading = Reading::Undecoded;
+}
 
-const AS_SENT: TextForm = TextForm::read_as(Reading::AsSent);
-
-const TWICE: TextForm = TextForm {
-    is_encoded_twice: true,
-    ..TextForm::RFC
-};
-
-/// The encoding of `java.net.URLEncoder`.
-const JAVA: Encoding = Encoding::RFC.with_plus().leaving(b"*").escaping(b"~");
-
-/// The encoding of `encodeURIComponent`.
-const COMPONENT: Encoding = Encoding::RFC.leaving(b"!*'()");
+const fn decoded_twice(form: &mut TextForm) {
+    form.reading = Reading::Twice(EscapeSyntax::Percent);
+}

@@ -24,6 +24,7 @@ use std::rc::Rc;
 
 use memchr::memmem;
 
+use super::base_string::upper_case;
 use super::mask::Visibility;
 use super::pair::ParameterPair;
 use super::parameter::PREFIX;
@@ -34,7 +35,7 @@ use super::{ParameterPlace, Request, Scheme};
 /// A way to make the base string of a request.
 #[derive(Clone)]
 pub(super) struct BaseStringVariant<'v> {
-    /// The HTTP method, in any case.
+    /// The HTTP method as it is signed: in capitals.
     pub(super) method: Cow<'v, [u8]>,
     /// The scheme.
     pub(super) scheme: Scheme,
@@ -82,15 +83,15 @@ pub(super) enum PortRule {
     Rfc,
     /// The ports 80 and 443 are left out with either scheme.
     EitherDefault,
-    /// The authority is signed as it is sent.
-    AsSent,
+    /// The authority is signed as it is here, even if no request could have it.
+    Verbatim,
 }
 
 impl<'v> BaseStringVariant<'v> {
     /// Returns every knob in its first position: RFC 5849.
     pub(super) fn rfc(request: &Request<'v>) -> Self {
         Self {
-            method: Cow::Borrowed(request.method),
+            method: upper_case(request.method),
             scheme: request.scheme,
             authority: Cow::Borrowed(request.authority),
             port: PortRule::Rfc,
@@ -155,15 +156,15 @@ impl<'v> BaseStringVariant<'v> {
         self.repeated_once && sent.place == ParameterPlace::Query && !sent.is_protocol()
     }
 
-    fn signed_authority(&self) -> Option<Cow<'_, [u8]>> {
+    /// Returns the authority as the base string URI has it; `None` if no host is.
+    pub(super) fn signed_authority(&self) -> Option<Cow<'_, [u8]>> {
         let default = self.scheme.default_port();
         match self.port {
             PortRule::Rfc => authority_without(|port| port == default, &self.authority),
             PortRule::EitherDefault => {
                 authority_without(|port| port == b"80" || port == b"443", &self.authority)
             }
-            PortRule::AsSent => authority_without(|_| false, &self.authority)
-                .map(|_| Cow::Borrowed(&*self.authority)),
+            PortRule::Verbatim => Some(Cow::Borrowed(&*self.authority)),
         }
     }
 
@@ -223,7 +224,7 @@ impl VariantString<'_> {
     /// Writes the text piece by piece, and with each piece whether only the sender may see it. A
     /// hidden text begins with an empty piece.
     pub(super) fn write(&self, write: &mut impl FnMut(&[u8], bool)) {
-        self.put_uri(&self.variant.method.to_ascii_uppercase(), true, write);
+        self.put_uri(&self.variant.method, true, write);
         write(b"&", false);
         self.write_uri(write);
         write(b"&", false);

@@ -29,6 +29,8 @@ pub(in crate::oauth) enum Reading {
     PlusLiteral,
     /// As sent, and not encoded again.
     AsSent,
+    /// As sent, and encoded as if that were the decoded text.
+    Undecoded,
     /// Decoded, and decoded once more in that syntax.
     Twice(EscapeSyntax),
 }
@@ -41,14 +43,6 @@ impl TextForm {
         encoding: Encoding::RFC,
         is_encoded_twice: false,
     };
-
-    /// Returns the form with another reading.
-    pub(in crate::oauth) const fn read_as(reading: Reading) -> Self {
-        Self {
-            reading,
-            ..Self::RFC
-        }
-    }
 
     /// Returns the form with another encoding.
     pub(in crate::oauth) const fn encoded_as(encoding: Encoding) -> Self {
@@ -70,6 +64,7 @@ impl TextForm {
     pub(super) fn read<'t>(&self, raw: &'t [u8], place: ParameterPlace) -> Option<Cow<'t, [u8]>> {
         let syntax = match self.reading {
             Reading::AsSent => return Some(Cow::Borrowed(raw)),
+            Reading::Undecoded => return Some(self.of_text(&Cow::Borrowed(raw))),
             Reading::PlusLiteral => EscapeSyntax::Percent,
             Reading::Rfc | Reading::Twice(_) => EscapeSyntax::of(place),
         };
