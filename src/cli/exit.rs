@@ -13,6 +13,9 @@ pub(crate) struct Usage(pub(crate) String);
 /// `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 
+/// Some replicas did not answer: `EX_TEMPFAIL` of sysexits.h.
+pub(crate) const PARTIAL: u8 = 75;
+
 /// The status of a program that SIGPIPE ends, 128 + 13.
 const OUTPUT_CLOSED: u8 = 141;
 

@@ -1,7 +1,7 @@
 //! The command line: one file or folder for each command.
 //!
 //! Only this folder and `main.rs` print. The other files are shared: `client` (connection to a
-//! server), `input` and `secret_input` (files and secrets), `output` and `paging` (records and
+//! server), `replicas` and `resolution` (of every replica), `moment` (times), `input` and `secret_input` (files and secrets), `output` and `paging` (records and
 //! lists), `examples` (of `--help`), and `exit` (exit statuses).
 
 mod client;
@@ -17,12 +17,15 @@ mod healthcheck;
 mod import;
 mod input;
 mod keygen;
+mod moment;
 mod output;
 mod paging;
 mod raw_request;
 mod rekey;
+mod replicas;
 mod report;
 mod request_token;
+mod resolution;
 mod secret_input;
 mod serve;
 mod shared_secrets;
@@ -103,6 +106,7 @@ Exit status:
   0    success (explain: the request is verified)
   1    failure (explain: the request is refused or unsigned)
   64   wrong usage or configuration, including a missing or unreadable file
+  75   partial output: some replicas did not answer (denials, report)
   141  the reader of the output closed it early, for example head";
 
 // === impl Cli ===

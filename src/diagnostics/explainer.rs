@@ -10,7 +10,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::explain_job::{ExplainJob, ExplainedJob};
-use super::explanation::Explanation;
 use super::state::SharedState;
 
 /// Starts the thread, which ends when every sender is dropped. Returns `None` if the system cannot
@@ -59,7 +58,7 @@ mod tests {
     use crate::clock::{ManualClock, UnixTime};
     use crate::config::{Config, Mode};
     use crate::diagnostics::{
-        DenialFilter, Diagnostics, PendingExplanation, RefusedRequest, SentRequest,
+        DenialFilter, Diagnostics, PendingExplanation, RefusalContext, RefusedRequest, SentRequest,
     };
     use crate::model::Consumer;
     use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting};
@@ -157,6 +156,7 @@ mod tests {
             target: b"/",
             mode: Mode::Enforce,
             sent: Some(&sent),
+            context: RefusalContext::NONE,
         })
     }
 

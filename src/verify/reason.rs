@@ -145,6 +145,8 @@ pub enum RequestStage {
     NotUsable,
     /// The caller is not permitted to send this request.
     NotPermitted,
+    /// The HTTP method is not accepted.
+    WrongMethod,
     /// The caller came too often.
     TooOften,
     /// The body is incomplete.
@@ -198,25 +200,6 @@ impl Reason {
         }
     }
 
-    /// Returns the detail that follows the label in the operator's log, if there is any.
-    pub fn detail(self) -> Option<String> {
-        if let Self::Rejected(rejection) = self {
-            return Some(rejection.to_string());
-        }
-        if let Self::TimestampRefused { sent, now, .. } | Self::TimestampFenced { sent, now, .. } =
-            self
-        {
-            return Some(format!("timestamp {sent} is outside the window at {now}"));
-        }
-        if let Self::Parameter { name, .. } = self {
-            return Some(name.to_owned());
-        }
-        if self == Self::HttpMethod {
-            return Some(HTTP_METHOD.to_owned());
-        }
-        None
-    }
-
     /// Returns the stage at which a request with this reason is denied.
     pub const fn stage(self) -> RequestStage {
         match self {
@@ -245,8 +228,8 @@ impl Reason {
             | Self::UserRequired
             | Self::ScopeMissing
             | Self::RealmMismatch => RequestStage::NotPermitted,
+            Self::HttpMethod => RequestStage::WrongMethod,
             Self::PlaintextWithoutHttps
-            | Self::HttpMethod
             | Self::Parameter { .. }
             | Self::NonceWithoutTimestamp
             | Self::NotHttp
@@ -276,6 +259,3 @@ const fn rejected_at(rejection: Rejection) -> RequestStage {
         RejectionKind::TooLarge => RequestStage::TooLarge,
     }
 }
-
-const HTTP_METHOD: &str = "the endpoint takes POST; for a client that can only send GET, set \
-                           http.allow_get = true";
