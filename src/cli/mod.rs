@@ -38,6 +38,7 @@ mod shared_secrets;
 mod sign;
 mod token;
 mod user;
+mod would_pass;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
-use super::explain_job::{ExplainJob, PendingExplanation};
+use super::explain_job::{ExplainJob, ExplainedJob, PendingExplanation};
 use super::explainer;
 use super::explanation::Explanation;
 use super::filter::DenialFilter;
@@ -117,7 +117,7 @@ impl Diagnostics {
         match queue.try_send(job) {
             Ok(()) => true,
             Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
-                self.shared.finish(job, Explanation::Skipped);
+                self.shared.finish(job, ExplainedJob::SKIPPED);
                 false
             }
         }

@@ -50,6 +50,7 @@ mod order;
 mod parameters;
 mod path;
 mod path_spelling;
+mod profiles;
 mod reading;
 mod remedies;
 mod remedy;
@@ -62,6 +63,7 @@ mod stamp;
 pub use cause::MismatchCause;
 pub use evidence::{MismatchEvidence, OriginSetting, ReceivedOrigin};
 pub use forwarded::{ForwardedHeader, ForwardedHeaders};
+pub use profiles::passing_profiles;
 
 use super::variant::BaseStringVariant;
 use super::wire::WireParameters;

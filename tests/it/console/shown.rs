@@ -181,6 +181,7 @@ async fn a_cause_is_shown_with_its_remedy_and_both_base_strings_marked_and_maske
         "<pre>GET&#38;http<mark></mark>%3A%2F%2Fapi.example.com%2Fphotos&#38;",
         "<pre>GET&#38;http<mark>s</mark>%3A%2F%2Fapi.example.com%2Fphotos&#38;",
         "%26size%3D***</pre>",
+        "<code>scheme-any</code>. Set it only if the client’s owner confirms",
     ] {
         assert!(opened.contains(shown), "{shown} in {opened}");
     }
