@@ -144,6 +144,11 @@ impl RequestReport {
         };
         match request.parse(&ParseLimits::default()) {
             Ok(Some(signed)) => {
+                if let Err(missing) = keys.suffice(&signed) {
+                    // A cause may need no more than the keys that were given.
+                    let diagnosis = keys.diagnose(&request, forwarded(raw)).ok_or(missing)?;
+                    return Ok(Self::refused(Rejection::SignatureMismatch).explained(diagnosis));
+                }
                 let verdict = Self::of_signed(signed, keys, now)?;
                 if verdict.verdict == Verdict::Verified {
                     return Ok(verdict);
