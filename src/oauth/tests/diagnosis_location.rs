@@ -175,7 +175,7 @@ fn origins() -> Vec<Case> {
             "https://xn--mnchen-3ya.example:8443/photos",
             "münchen.example:8443",
         ),
-        host(Host, "a user name", PHOTOS, "user:password@api.example.com"),
+        host(Host, "a user name", PHOTOS, "user:pw@api.example.com"),
         host(
             Host,
             "a user name, with a port",
