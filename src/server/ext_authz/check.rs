@@ -165,7 +165,7 @@ impl Check<'_> {
     pub(super) async fn respond(&self, decision: &Decision) -> CheckAnswer {
         let headers = &self.attributes.headers;
         let is_shadow = self.policy.is_shadow();
-        let hide = self.service.config.check.hide_credentials && !is_shadow;
+        let hide = self.policy.hides_credentials();
         match Permit::of(decision) {
             Ok(permit) => {
                 let allowance = permit.allowance();
