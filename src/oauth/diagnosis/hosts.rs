@@ -87,6 +87,7 @@ fn with_ports(
     let ports = forwarded_port(evidence).into_iter().chain(own_port);
     authorities.extend(ports.map(|port| joined(host, Some(port))));
     authorities.extend(other_spelling(host));
+    authorities.push(toggled_www(host));
     let capitals = host.iter().any(u8::is_ascii_uppercase);
     let mut candidates: Vec<_> = authorities
         .into_iter()
