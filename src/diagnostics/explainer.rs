@@ -59,7 +59,7 @@ mod tests {
     use crate::clock::{ManualClock, UnixTime};
     use crate::config::{Config, Mode};
     use crate::diagnostics::{
-        DenialFilter, Diagnostics, PendingExplanation, RefusedRequest, SentRequest,
+        DenialFilter, Diagnostics, PendingExplanation, RefusalContext, RefusedRequest, SentRequest,
     };
     use crate::model::Consumer;
     use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting};
@@ -154,6 +154,7 @@ mod tests {
             target: b"/",
             mode: Mode::Enforce,
             sent: Some(&sent),
+            context: RefusalContext::NONE,
         })
     }
 

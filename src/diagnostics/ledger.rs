@@ -142,7 +142,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::diagnostics::WordTally;
+    use crate::diagnostics::{RefusalContext, WordTally};
     use crate::oauth::Rejection;
     use crate::verify::{Denial, Reason};
 
@@ -156,6 +156,7 @@ mod tests {
             target: b"",
             mode,
             sent: None,
+            context: RefusalContext::NONE,
         }
     }
 

@@ -14,7 +14,7 @@
 //!
 //! - `collector`: [`Diagnostics`]; `state`: the shared state of its clones.
 //! - `refused_request`, `sent_request`: the input; `record`, `masking`: a stored denial and how its
-//!   texts are masked.
+//!   texts are masked; `details`: its facts; `remedy`: the remedy for each reason.
 //! - `recent`, `buffer`, `filter`, `watch`: storage and queries of denials.
 //! - `ledger`, `counts`, `tally`, `report`: counts by consumer.
 //! - `explainer`, `explain_job`, `explanation`, `rate`: causes of signature mismatches.
@@ -30,6 +30,7 @@
 mod buffer;
 mod collector;
 mod counts;
+mod details;
 mod explain_job;
 mod explainer;
 mod explanation;
@@ -40,6 +41,7 @@ mod rate;
 mod recent;
 mod record;
 mod refused_request;
+mod remedy;
 mod report;
 mod sent_request;
 mod state;
@@ -47,11 +49,12 @@ mod tally;
 mod watch;
 
 pub use collector::Diagnostics;
+pub use details::DenialDetails;
 pub use explain_job::PendingExplanation;
 pub use explanation::Explanation;
 pub use filter::DenialFilter;
 pub use record::DenialRecord;
-pub use refused_request::RefusedRequest;
+pub use refused_request::{RefusalContext, RefusedRequest, ToldCaller};
 pub use report::ConsumerReport;
 pub use sent_request::SentRequest;
 pub use tally::WordTally;

@@ -195,22 +195,6 @@ impl Reason {
         }
     }
 
-    /// Returns the detail that follows the label in the operator's log, if there is any.
-    pub fn detail(self) -> Option<String> {
-        if let Self::Rejected(rejection) = self {
-            return Some(rejection.to_string());
-        }
-        if let Self::TimestampRefused { sent, now, .. } | Self::TimestampFenced { sent, now, .. } =
-            self
-        {
-            return Some(format!("timestamp {sent} is outside the window at {now}"));
-        }
-        if let Self::Parameter { name, .. } = self {
-            return Some(name.to_owned());
-        }
-        None
-    }
-
     /// Returns the stage at which a request with this reason is denied.
     pub const fn stage(self) -> RequestStage {
         match self {

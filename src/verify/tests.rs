@@ -358,31 +358,6 @@ async fn the_policy_of_the_route_decides_last() {
     }
 }
 
-#[test]
-fn a_log_shows_what_was_wrong_with_the_value() {
-    assert_eq!(
-        Reason::Rejected(Rejection::SignatureMismatch).detail(),
-        Some(Rejection::SignatureMismatch.to_string())
-    );
-    let refused = Reason::TimestampRefused {
-        sent: 1,
-        earliest: 5,
-        latest: 9,
-        now: 7,
-    };
-    assert_eq!(
-        refused.detail().as_deref(),
-        Some("timestamp 1 is outside the window at 7")
-    );
-    assert_eq!(Reason::Unsigned.detail(), None);
-    let absent = Reason::Parameter {
-        name: "oauth_callback",
-        problem: ParameterProblem::Absent,
-    };
-    assert_eq!(absent.detail().as_deref(), Some("oauth_callback"));
-    assert_eq!(absent.label(), "parameter_absent");
-}
-
 /// A store with one consumer and one token, and the verifiers over it.
 struct World {
     verifier: Verifier,

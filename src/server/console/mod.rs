@@ -17,13 +17,15 @@
 //! - `routes`: the handlers; `site`: their state; `gate`: sessions.
 //! - `query`: the query of the page; `overview`: the page; `pages`: forms and notices; `paths`:
 //!   addresses.
-//! - `difference`: the difference of two base strings; `display`: times and numbers for people.
+//! - `difference`: the difference of two base strings; `facts`: the circumstances of a denial;
+//!   `display`: times and numbers for people.
 //!
 //! [`crate::diagnostics`] removes secrets from its data, and [`crate::server::pages`] protects
 //! pages in the browser.
 
 mod difference;
 mod display;
+mod facts;
 mod gate;
 mod overview;
 mod pages;

@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 
 use super::query::ConsoleQuery;
 use super::site::ConsoleSite;
-use super::{difference, display, pages};
+use super::{difference, display, facts, pages};
 use crate::clock::UnixTime;
 use crate::config::Mode;
 use crate::diagnostics::{ConsumerReport, DenialRecord, Explanation};

@@ -4,6 +4,7 @@
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::{Extensions, HeaderName, HeaderValue, request};
 
+use super::client_address::ClientAddress;
 use crate::config::{HttpConfig, Mode};
 use crate::diagnostics::SentRequest;
 use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting, ReceivedOrigin};
@@ -100,13 +101,16 @@ impl<'r> CredentialRequest<'r> {
 
     /// Returns the request as reports describe it; the verifier read it within `limits`.
     pub(super) fn reported(&self, limits: &ParseLimits) -> ReportedRequest<'_> {
+        let ClientAddress(address) = ClientAddress::noted(self.extensions());
         ReportedRequest {
             method: self.head.method.as_str().as_bytes(),
             host: self.host(),
             target: self.target(),
-            envoy_id: "",
+            client_address: address.map_or_else(String::new, |address| address.to_string()),
+            request_id: self.value("x-request-id").unwrap_or_default(),
             mode: Mode::Enforce,
             sent: Some(self.sent(limits)),
+            ..ReportedRequest::default()
         }
     }
 

@@ -78,21 +78,26 @@ impl TokenEndpoints {
     async fn serve(&self, endpoint: Endpoint, request: Request) -> Response {
         let kind = CallKind::Credentials(endpoint.label());
         let call = Call::start(kind, self.ids.next());
+        let answer = self.decide(endpoint, &call, request).await;
+        answer::with_decision_id(answer, call.id)
+    }
+
+    async fn decide(&self, endpoint: Endpoint, call: &Call, request: Request) -> Response {
         let (head, body) = request.into_parts();
         if !self.accepts(&head.method) {
-            return self.wrong_method(&call);
+            return self.wrong_method(call);
         }
         let body = match self.parts.bodies.read(body, BODY_LIMIT).await {
             Ok(body) => Some(body),
             Err(BodyFault::TooLarge) => None,
-            Err(fault) => return self.unreadable(&call, fault),
+            Err(fault) => return self.unreadable(call, fault),
         };
         let body = body
             .as_deref()
             .map_or(RequestBody::NotWhole, RequestBody::Whole);
         let request = CredentialRequest::of(&head, body, &self.parts.config.http);
-        let issued = self.issue_in_time(endpoint, &call, &request).await;
-        self.answer(&call, &request, issued).await
+        let issued = self.issue_in_time(endpoint, call, &request).await;
+        self.answer(call, &request, issued).await
     }
 
     /// Returns `true` if the endpoints accept the method. RFC 5849 requires POST unless the server
