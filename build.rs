@@ -36,7 +36,9 @@ const PRINTED: [&str; 13] = [
 ];
 
 /// The messages that carry secrets; their `Debug` is written by hand, without them.
-const SECRET: [&str; 18] = [
+const SECRET: [&str; 20] = [
+    "ApplyConsumerRequest",
+    "ApplyConsumerResponse",
     "CreateConsumerRequest",
     "CreateConsumerResponse",
     "RotateConsumerSecretRequest",

@@ -411,15 +411,8 @@ impl ExplainKeys {
 }
 
 /// Returns the headers that proxies added to the request.
-fn forwarded<'r>(raw: &'r CapturedRequest) -> ForwardedHeaders<'r> {
-    let header = |name| raw.values(name).into_iter().next();
-    ForwardedHeaders {
-        host: header("x-forwarded-host"),
-        proto: header("x-forwarded-proto"),
-        port: header("x-forwarded-port"),
-        prefix: header("x-forwarded-prefix"),
-        original_path: header("x-envoy-original-path"),
-    }
+fn forwarded(raw: &CapturedRequest) -> ForwardedHeaders<'_> {
+    ForwardedHeaders::of(|name| raw.values(name).into_iter().next())
 }
 
 fn profiles() -> impl TypedValueParser<Value = CompatProfile> {

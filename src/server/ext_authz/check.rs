@@ -6,14 +6,13 @@ use tokio::time::Instant;
 use super::answer::{self, CheckAnswer, Permit};
 use super::attributes::RequestAttributes;
 use super::failure::CheckFailure;
-use super::headers::{ForwardingHeaders, HeaderValues};
 use super::metadata::{Metadata, MetadataCaller};
 use super::policy::{self, EffectivePolicy};
 use super::{CheckCall, CheckService, body};
 use crate::config::Mode;
 use crate::diagnostics::SentRequest;
 use crate::model::Scopes;
-use crate::oauth::diagnosis::{ForwardedHeaders, OriginSetting, ReceivedOrigin};
+use crate::oauth::diagnosis::{OriginSetting, ReceivedOrigin};
 use crate::oauth::{self, ParseLimits, RequestBody, Scheme, SignatureMethod};
 use crate::server::denial::report::{
     AnswerTerms, Outcome, OwnFailure as _, PendingDenial, ReportedRequest,
@@ -166,7 +165,7 @@ impl Check<'_> {
     pub(super) async fn respond(&self, decision: &Decision) -> CheckAnswer {
         let headers = &self.attributes.headers;
         let is_shadow = self.policy.is_shadow();
-        let hide = self.service.config.check.hide_credentials && !is_shadow;
+        let hide = self.policy.hides_credentials();
         match Permit::of(decision) {
             Ok(permit) => {
                 let allowance = permit.allowance();
@@ -263,13 +262,6 @@ impl Check<'_> {
 
     /// Returns the request as it was verified, and the original request as proxies report it.
     fn sent(&self) -> Option<SentRequest<'_>> {
-        let ForwardingHeaders {
-            host,
-            proto,
-            port,
-            prefix,
-            original_path,
-        } = &self.attributes.headers.forwarded;
         let received = self.policy.origin().and_then(|_| self.received_scheme());
         Some(SentRequest {
             request: self.request(self.scheme()?, self.body()),
@@ -277,13 +269,7 @@ impl Check<'_> {
                 form_bytes: self.policy.max_form_bytes(),
                 ..*self.service.verifier.limits()
             },
-            forwarded: ForwardedHeaders {
-                host: first(host),
-                proto: first(proto),
-                port: first(port),
-                prefix: first(prefix),
-                original_path: first(original_path),
-            },
+            forwarded: self.attributes.forwarded(),
             received: received.map(|scheme| ReceivedOrigin {
                 scheme,
                 authority: self.attributes.host.as_bytes(),
@@ -325,12 +311,6 @@ pub(super) async fn deny_unreadable(
 /// Returns the middle of the time until `deadline`, so that the other half is left for the answer.
 fn half_way(deadline: Instant) -> Instant {
     deadline - deadline.duration_since(Instant::now()) / 2
-}
-
-/// Returns the first of several headers of one name. Proxies add theirs after it, as in a list that
-/// is joined with commas.
-fn first<'a>(values: &HeaderValues<'a>) -> Option<&'a [u8]> {
-    values.first().copied()
 }
 
 #[cfg(test)]

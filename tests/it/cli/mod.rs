@@ -1,8 +1,10 @@
 //! The commands of the program, run as a person or a script runs them.
 
 mod admin;
+mod apply;
 mod captures;
 mod commands;
+mod confirmed;
 mod diagnostics;
 pub(crate) mod explain;
 mod explained;
