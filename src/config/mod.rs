@@ -13,6 +13,7 @@
 //! - `store_url`, `connection_files`: the address of the store, and the files of its connections.
 //! - `sections`: the whole configuration, read section by section.
 //! - `load`: reads the sections, then checks the rules.
+//! - `effective`: the value of every key with its source, for operators.
 //! - `restart`: keys that a running process cannot change.
 //! - `rules`: conditions between keys; a violation is a mistake.
 //! - `warnings`: settings that are valid but risky; each start and reload logs them.
@@ -23,6 +24,7 @@ mod api;
 mod check;
 mod connection_files;
 mod diagnostics;
+mod effective;
 mod http;
 mod listener;
 mod load;
@@ -50,6 +52,7 @@ pub use self::api::ApiConfig;
 pub use self::check::{CheckConfig, OnError, OnStoreFailure, VerifyConfig};
 pub use self::connection_files::{ClientCertificateFiles, ConnectionFiles, LoginFiles};
 pub use self::diagnostics::DiagnosticsConfig;
+pub use self::effective::{EffectiveSetting, SettingSource, effective};
 pub use self::http::{AuthorizeConfig, HttpConfig, IssueConfig};
 pub use self::listener::{ConnectionAge, ListenAddress, ListenerConfig, TlsConfig};
 pub use self::load::load;

@@ -11,6 +11,7 @@ use crate::issue::Directory;
 use crate::server::api::{AdminToken, IssuerToken};
 use crate::server::app::App;
 use crate::server::http::ServiceLogo;
+use crate::server::named_files::with_causes;
 use crate::server::transport::{ListenerCertificate, LoadedTls};
 use crate::store::{self, ReplacementKeys};
 
@@ -92,7 +93,7 @@ fn read_named(
         mistakes.take(IssuerToken::load(
             config.api.issuer_token_file.as_deref(),
             source.variables.issuer.as_deref(),
-            admin,
+            Some(admin),
         ))
     });
     let directory = mistakes.take(directory::open(&config.users));
@@ -162,15 +163,4 @@ impl Mistakes {
     fn take<T, E: Error>(&mut self, read: Result<T, E>) -> Option<T> {
         read.map_err(|error| self.0.push(with_causes(&error))).ok()
     }
-}
-
-/// Returns the text of an error and of its causes.
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
