@@ -36,7 +36,7 @@ pub struct DenialRecord {
     pub mode: Mode,
     /// The explanation, if the signature did not match.
     pub explanation: Explanation,
-    /// The name of the consumer with that key; empty if there is none.
+    /// The name of the consumer with that key; empty if no consumer has it.
     pub consumer_name: String,
     /// The address of the client; empty if it is unknown.
     pub client_address: String,

@@ -67,12 +67,19 @@ impl SharedState {
         self.count_explanation(&named, &explanation, mode);
         let causes = (!matches!(explanation, Explanation::Skipped))
             .then(|| explanation.words().collect::<Vec<_>>().join("+"));
+        let remedy = causes.is_some().then(|| explanation.remedy().to_owned());
         waiter.notify(&explanation);
         self.recent.explain(sequence, explanation);
         // Last, so that a reader of the log finds the explained denial.
         if let Some(cause) = causes {
             let consumer = named.consumer.key.as_str();
-            tracing::info!(decision_id, cause, claimed_consumer = consumer, "diagnosed");
+            tracing::info!(
+                decision_id,
+                cause,
+                remedy,
+                claimed_consumer = consumer,
+                "diagnosed"
+            );
         }
     }
 
